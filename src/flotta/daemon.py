@@ -1,0 +1,99 @@
+"""What every daemon of ours does the same way: logging, signals, systemd notification, durable files."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+
+def configure_logging(level: str | None = None) -> None:
+    """Log to stderr; ``level`` is debug, info, warn, warning or error (default ``$LOG_LEVEL``, else info).
+
+    Raises ValueError with a sentence for another word. Under systemd the journal adds the time.
+    """
+    word = (level or os.environ.get("LOG_LEVEL") or "info").strip().lower()
+    names = {"warn": "WARNING", "dpanic": "ERROR", "panic": "CRITICAL", "fatal": "CRITICAL"}
+    number = logging.getLevelNamesMapping().get(names.get(word, word.upper()))
+    if number is None:
+        raise ValueError(f"LOG_LEVEL is {word!r}; use debug, info, warn or error")
+    stamp = "" if "JOURNAL_STREAM" in os.environ else "%(asctime)s "
+    logging.basicConfig(
+        level=number, stream=sys.stderr, format=stamp + "%(levelname)s %(name)s: %(message)s"
+    )
+
+
+def notify(state: str) -> None:
+    """Tell systemd about this service, for example ``READY=1``; nothing happens outside systemd (sd_notify(3))."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return
+    if address.startswith("@"):
+        address = "\0" + address[1:]
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.connect(address)
+        sock.sendall(state.encode())
+
+
+def stop_event() -> asyncio.Event:
+    """Return an event of the running loop that SIGTERM and SIGINT set."""
+    event = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, event.set)
+    return event
+
+
+def run(main: Callable[[], Coroutine[Any, Any, None]], *, uvloop: bool = False) -> None:
+    """Run a daemon's main coroutine to its end, on uvloop where many TLS connections are held.
+
+    A ``ValueError`` is a mistake in the configuration: its sentence is the whole output, exit status 2.
+    """
+    try:
+        configure_logging()
+        if uvloop:
+            import uvloop as loop_module
+
+            loop_module.run(main())
+        else:
+            asyncio.run(main())
+    except KeyboardInterrupt:
+        return
+    except ValueError as error:
+        logging.getLogger("flotta").debug("Refused to start", exc_info=True)
+        sys.stderr.write(f"{Path(sys.argv[0]).name}: {error}\n")
+        raise SystemExit(2) from error
+
+
+def write_atomically(path: Path, data: bytes, mode: int = 0o600) -> None:
+    """Replace ``path`` by ``data`` so that after a power cut it holds the old or the new content, never a mixture."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            os.fchmod(file.fileno(), mode)
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name)
+        raise
+    sync_directory(path.parent)
+
+
+def sync_directory(path: Path) -> None:
+    """Make a rename or removal in this directory durable (fsync(2) of the directory)."""
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

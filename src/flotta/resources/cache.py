@@ -1,0 +1,133 @@
+"""A list+watch cache of one kind, shared by the controllers and the Edge API."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from typing import Any
+
+from .client import ApiError, Client, Expired
+from .kinds import Kind
+
+Object = dict[str, Any]
+Callback = Callable[[Object | None, Object | None], None]
+log = logging.getLogger(__name__)
+
+
+class Cache:
+    """Holds the newest known state of every object of a kind; objects in it must not be changed by readers."""
+
+    def __init__(self, client: Client, kind: Kind, namespace: str | None = None):
+        self.kind = kind
+        self._client = client
+        self._namespace = namespace
+        self._objects: dict[tuple[str, str], Object] = {}
+        self._by_namespace: dict[str, dict[str, Object]] = {}
+        self._callbacks: list[Callback] = []
+        self._synced = asyncio.Event()
+
+    @property
+    def synced(self) -> bool:
+        """True once the first list is in."""
+        return self._synced.is_set()
+
+    async def wait_synced(self) -> None:
+        await self._synced.wait()
+
+    def get(self, namespace: str | None, name: str) -> Object | None:
+        return self._by_namespace.get(namespace or "", {}).get(name)
+
+    def list(self, namespace: str | None = None) -> list[Object]:
+        """Return the objects of one namespace, or of all."""
+        if namespace is None:
+            return list(self._objects.values())
+        return list(self._by_namespace.get(namespace, {}).values())
+
+    def subscribe(self, callback: Callback) -> None:
+        """Call ``callback(old, new)`` in the loop for each change; None stands for "not there"."""
+        self._callbacks.append(callback)
+
+    async def run(self) -> None:
+        """Keep the cache current until cancelled; every failure is retried with jittered back-off up to 30 seconds."""
+        failures = 0
+        while True:
+            try:
+                version = await self._list()
+                failures = 0
+                await self._watch(version)
+            except Expired:
+                log.info("%s: the watch expired, listing again", self.kind.plural)
+            except ApiError as error:
+                failures += 1
+                log.warning("%s: %s", self.kind.plural, error)
+                await asyncio.sleep(min(30.0, 0.5 * 2**failures) * random.uniform(0.5, 1))  # noqa: S311
+
+    async def _list(self) -> str:
+        items, version = await self._client.list_with_version(self.kind, self._namespace)
+        gone = set(self._objects)
+        for item in items:
+            gone.discard(_key(item))
+            self._put(item)
+        for key in gone:
+            self._remove(self._objects[key])
+        self._synced.set()
+        return version
+
+    async def _watch(self, version: str) -> None:
+        """Follow changes, resuming after clean ends and broken connections, until the version expires."""
+        failures = 0
+        while True:
+            try:
+                async for type_, obj in self._client.watch(
+                    self.kind, self._namespace, resource_version=version
+                ):
+                    version = obj["metadata"]["resourceVersion"]
+                    failures = 0
+                    self._take(type_, obj)
+            except Expired:
+                raise
+            except ApiError as error:
+                failures += 1
+                log.warning("%s: %s; resuming", self.kind.plural, error)
+                await asyncio.sleep(min(10.0, 0.2 * 2**failures) * random.uniform(0.5, 1))  # noqa: S311
+
+    def _take(self, type_: str, obj: Object) -> None:
+        if type_ in ("ADDED", "MODIFIED"):
+            self._put(obj)
+        elif type_ == "DELETED":
+            self._remove(obj)
+
+    def _put(self, obj: Object) -> None:
+        key = _key(obj)
+        old = self._objects.get(key)
+        if old is not None and _version(old) == _version(obj):
+            return
+        self._objects[key] = obj
+        self._by_namespace.setdefault(key[0], {})[key[1]] = obj
+        self._announce(old, obj)
+
+    def _remove(self, obj: Object) -> None:
+        key = _key(obj)
+        old = self._objects.pop(key, None)
+        if old is not None:
+            del self._by_namespace[key[0]][key[1]]
+            self._announce(old, None)
+
+    def _announce(self, old: Object | None, new: Object | None) -> None:
+        for callback in self._callbacks:
+            try:
+                callback(old, new)
+            except Exception:
+                log.exception("%s: a subscriber failed", self.kind.plural)
+
+
+def _key(obj: Object) -> tuple[str, str]:
+    metadata = obj["metadata"]
+    return metadata.get("namespace", ""), metadata["name"]
+
+
+def _version(obj: Object) -> str:
+    version: str = obj["metadata"]["resourceVersion"]
+    return version

@@ -1,0 +1,357 @@
+"""The one client of the resource API; the only module that touches Kubernetes.
+
+Errors:
+
+    ApiError
+     ├── Unreachable       no answer at all
+     ├── Forbidden         403
+     ├── NotFound          404
+     ├── AlreadyExists     409, on create
+     ├── Conflict          409, stale resourceVersion
+     ├── Expired           410, list again
+     └── Invalid           422
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, NoReturn, Self
+from urllib.parse import urlencode
+
+import aiohttp
+from kubernetes.aio import client as kubernetes_client
+from kubernetes.aio import config as kubernetes_config
+
+from .events import event_for, series_patch
+from .kinds import EVENT, Kind
+
+Object = dict[str, Any]
+Objects = list[Object]
+PAGE = 500
+MERGE_PATCH = "application/merge-patch+json"
+JSON_PATCH = "application/json-patch+json"
+APPLY_PATCH = "application/apply-patch+yaml"
+REQUEST_TIMEOUT = 30.0  # seconds
+
+
+class ApiError(Exception):
+    """An answer that is no success: ``status`` is the HTTP code (0: none), ``details`` as in the Status object."""
+
+    def __init__(self, status: int, reason: str, message: str, details: Object | None = None):
+        super().__init__(message)
+        self.status = status
+        self.reason = reason
+        self.message = message
+        self.details = details or {}
+
+
+class Unreachable(ApiError):
+    """The server did not answer."""
+
+
+class Forbidden(ApiError):
+    """The client's identity lacks the right."""
+
+
+class NotFound(ApiError):
+    """The object or its namespace does not exist."""
+
+
+class AlreadyExists(ApiError):
+    """Create met an object of that name."""
+
+
+class Conflict(ApiError):
+    """The object changed since it was read."""
+
+
+class Expired(ApiError):
+    """The resourceVersion is too old; list again."""
+
+
+class Invalid(ApiError):
+    """The object was refused by validation."""
+
+
+_BY_STATUS: Mapping[int, type[ApiError]] = {
+    403: Forbidden,
+    404: NotFound,
+    409: Conflict,
+    410: Expired,
+    422: Invalid,
+}
+
+
+class Client:
+    """One connection pool to one API server. Objects are plain dictionaries."""
+
+    def __init__(self, api: kubernetes_client.ApiClient):
+        self._api = api
+        self._host: str = api.configuration.host.rstrip("/")
+
+    @classmethod
+    async def connect(cls, kubeconfig: str | None = None) -> Self:
+        """Make a client from a kubeconfig file (default ``$KUBECONFIG``), else from the pod's service account.
+
+        Raises ValueError with a sentence when neither gives a configuration.
+        """
+        configuration = kubernetes_client.Configuration()
+        path = kubeconfig or os.environ.get("KUBECONFIG")
+        try:
+            if path:
+                await kubernetes_config.load_kube_config(path, client_configuration=configuration)
+            else:
+                kubernetes_config.load_incluster_config(  # type: ignore[no-untyped-call]
+                    client_configuration=configuration
+                )
+        except (kubernetes_config.ConfigException, OSError) as error:
+            raise ValueError(
+                f"no usable kubeconfig ({error}); set KUBECONFIG to the path of one"
+            ) from error
+        return cls(kubernetes_client.ApiClient(configuration))
+
+    async def close(self) -> None:
+        await self._api.close()  # type: ignore[no-untyped-call]
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def get(self, kind: Kind, name: str, namespace: str | None = None) -> Object:
+        return await self._json("GET", kind.path(namespace, name))
+
+    async def list(
+        self,
+        kind: Kind,
+        namespace: str | None = None,
+        *,
+        label_selector: str | None = None,
+        field_selector: str | None = None,
+    ) -> Objects:
+        """Return all objects, page by page, each with apiVersion and kind."""
+        items, _ = await self.list_with_version(
+            kind, namespace, label_selector=label_selector, field_selector=field_selector
+        )
+        return items
+
+    async def list_with_version(
+        self,
+        kind: Kind,
+        namespace: str | None = None,
+        *,
+        label_selector: str | None = None,
+        field_selector: str | None = None,
+    ) -> tuple[Objects, str]:
+        """Return all objects and the resourceVersion from which a watch continues."""
+        query = {"labelSelector": label_selector, "fieldSelector": field_selector, "limit": PAGE}
+        items: Objects = []
+        while True:
+            page = await self._json("GET", kind.path(namespace), query)
+            items += [
+                {"apiVersion": kind.api_version, "kind": kind.kind, **item}
+                for item in page["items"]
+            ]
+            token = page["metadata"].get("continue")
+            if not token:
+                return items, page["metadata"]["resourceVersion"]
+            query["continue"] = token
+
+    async def create(self, kind: Kind, obj: Object) -> Object:
+        body = {"apiVersion": kind.api_version, "kind": kind.kind, **obj}
+        return await self._json("POST", kind.path(_namespace(obj)), body=body)
+
+    async def replace(self, kind: Kind, obj: Object, subresource: str | None = None) -> Object:
+        path = kind.path(_namespace(obj), obj["metadata"]["name"], subresource)
+        body = {"apiVersion": kind.api_version, "kind": kind.kind, **obj}
+        return await self._json("PUT", path, body=body)
+
+    async def merge_patch(
+        self,
+        kind: Kind,
+        name: str,
+        namespace: str | None,
+        patch: Object,
+        subresource: str | None = None,
+    ) -> Object:
+        """Patch by RFC 7386; put ``metadata.resourceVersion`` into the patch to get Conflict on a stale read."""
+        path = kind.path(namespace, name, subresource)
+        return await self._json("PATCH", path, body=patch, content_type=MERGE_PATCH)
+
+    async def json_patch(
+        self,
+        kind: Kind,
+        name: str,
+        namespace: str | None,
+        operations: Objects,
+        subresource: str | None = None,
+    ) -> Object:
+        """Patch by RFC 6902; a failed ``test`` operation raises Invalid."""
+        path = kind.path(namespace, name, subresource)
+        return await self._json("PATCH", path, body=operations, content_type=JSON_PATCH)
+
+    async def apply(
+        self, kind: Kind, obj: Object, field_manager: str, *, force: bool = True
+    ) -> Object:
+        """Server-side apply: create or update the fields named in ``obj``."""
+        path = kind.path(_namespace(obj), obj["metadata"]["name"])
+        body = {"apiVersion": kind.api_version, "kind": kind.kind, **obj}
+        query = {"fieldManager": field_manager, "force": "true" if force else "false"}
+        return await self._json("PATCH", path, query, body=body, content_type=APPLY_PATCH)
+
+    async def delete(
+        self, kind: Kind, name: str, namespace: str | None = None, *, uid: str | None = None
+    ) -> None:
+        """Delete an object, only if it has this ``uid`` when one is given (else Conflict)."""
+        body = {"preconditions": {"uid": uid}} if uid else {}
+        await self._json("DELETE", kind.path(namespace, name), body=body)
+
+    async def watch(
+        self,
+        kind: Kind,
+        namespace: str | None = None,
+        *,
+        resource_version: str,
+        timeout_seconds: int = 300,
+    ) -> AsyncIterator[tuple[str, Object]]:
+        """Yield (ADDED | MODIFIED | DELETED | BOOKMARK, object) after ``resource_version`` until the server ends it.
+
+        Raises Expired when that version is too old.
+        """
+        query = {
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": resource_version,
+            "timeoutSeconds": timeout_seconds,
+        }
+        response = await self._send(
+            "GET", kind.path(namespace), query, timeout=timeout_seconds + REQUEST_TIMEOUT
+        )
+        try:
+            await _raise_for_status(response)
+            async for line in _lines(response.content):
+                event = json.loads(line)
+                if event["type"] == "ERROR":
+                    _raise(event["object"].get("code", 500), event["object"])
+                yield event["type"], event["object"]
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise Unreachable(0, "Unreachable", f"the watch broke: {error}") from error
+        finally:
+            response.close()
+
+    async def record_event(
+        self,
+        involved: Object,
+        *,
+        kind: Kind,
+        type_: str,
+        reason: str,
+        message: str,
+        component: str,
+    ) -> None:
+        """Write a core Event about ``involved`` (an object of ``kind``); a repeated one is counted, not added.
+
+        ``type_`` is Normal or Warning.
+        """
+        event = event_for(involved, kind, type_, reason, message, component)
+        try:
+            await self.create(EVENT, event)
+        except AlreadyExists:
+            metadata = event["metadata"]
+            old = await self.get(EVENT, metadata["name"], metadata["namespace"])
+            await self.merge_patch(
+                EVENT, metadata["name"], metadata["namespace"], series_patch(old)
+            )
+
+    async def _json(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, Any] | None = None,
+        body: Any = None,
+        content_type: str = "application/json",
+    ) -> Object:
+        response = await self._send(method, path, query, body, content_type)
+        try:
+            await _raise_for_status(response)
+            return _object(await response.read())
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise Unreachable(0, "Unreachable", f"{self._host} broke off: {error}") from error
+        finally:
+            response.release()
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, Any] | None = None,
+        body: Any = None,
+        content_type: str = "application/json",
+        timeout: float = REQUEST_TIMEOUT,  # noqa: ASYNC109 - handed to the HTTP client
+    ) -> aiohttp.ClientResponse:
+        given = {key: value for key, value in (query or {}).items() if value is not None}
+        url = self._host + path + ("?" + urlencode(given) if given else "")
+        headers = {"Accept": "application/json", "Content-Type": content_type}
+        await self._api.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
+        try:
+            answer = await self._api.rest_client.request(  # type: ignore[no-untyped-call]
+                method, url, headers, body, _request_timeout=aiohttp.ClientTimeout(total=timeout)
+            )
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise Unreachable(
+                0, "Unreachable", f"no answer from {self._host}: {error or type(error).__name__}"
+            ) from error
+        response: aiohttp.ClientResponse = answer.response
+        return response
+
+
+def _namespace(obj: Object) -> str | None:
+    namespace: str | None = obj["metadata"].get("namespace")
+    return namespace
+
+
+def _object(data: bytes) -> Object:
+    decoded: Object = json.loads(data)
+    return decoded
+
+
+async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+    """Split a stream at newlines without a limit on a line's length (an object may be megabytes)."""
+    rest = b""
+    async for chunk in content.iter_any():
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            if line:
+                yield line
+
+
+async def _raise_for_status(response: aiohttp.ClientResponse) -> None:
+    if response.status < 400:
+        return
+    data = await response.read()
+    try:
+        status = json.loads(data)
+    except ValueError:
+        status = {"message": data.decode(errors="replace")[:256]}
+    _raise(response.status, status)
+
+
+def _raise(code: int, status: Object) -> NoReturn:
+    reason = status.get("reason", "")
+    error = AlreadyExists if reason == "AlreadyExists" else _BY_STATUS.get(code, ApiError)
+    message = status.get("message") or f"HTTP status {code}"
+    raise error(code, reason, message, status.get("details"))
+
+
+async def retry_on_conflict(attempt: Any, tries: int = 5) -> Any:
+    """Await ``attempt()`` again, after a short pause, while it raises Conflict; ``attempt`` reads afresh each time."""
+    for number in range(tries - 1):
+        try:
+            return await attempt()
+        except Conflict:
+            await asyncio.sleep(0.02 * 2**number)
+    return await attempt()

@@ -1,0 +1,57 @@
+"""Kubernetes core Events about our objects (Event v1 core)."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from typing import Any
+
+from .kinds import EVENT, Kind
+
+MESSAGE_LIMIT = 1024  # characters, as the API server enforces when eventTime is set
+
+
+def event_for(
+    involved: dict[str, Any], kind: Kind, type_: str, reason: str, message: str, component: str
+) -> dict[str, Any]:
+    """Return the Event object; its name is derived from its content, so that a repetition meets the same object."""
+    metadata = involved["metadata"]
+    now = datetime.now(UTC)
+    text = message if len(message) <= MESSAGE_LIMIT else message[: MESSAGE_LIMIT - 1] + "…"
+    digest = hashlib.sha256(
+        "\0".join([kind.kind, metadata.get("uid", ""), type_, reason, text, component]).encode()
+    ).hexdigest()[:16]
+    namespace = metadata.get("namespace", "default")
+    return {
+        "apiVersion": EVENT.api_version,
+        "kind": EVENT.kind,
+        "metadata": {"name": f"{metadata['name'][:200]}.{digest}", "namespace": namespace},
+        "involvedObject": {
+            "apiVersion": kind.api_version,
+            "kind": kind.kind,
+            "name": metadata["name"],
+            "namespace": namespace,
+            "uid": metadata.get("uid", ""),
+        },
+        "type": type_,
+        "reason": reason,
+        "message": text,
+        "action": reason,
+        "count": 1,
+        "firstTimestamp": timestamp(now),
+        "lastTimestamp": timestamp(now),
+        "eventTime": now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        "reportingComponent": component,
+        "reportingInstance": component,
+        "source": {"component": component},
+    }
+
+
+def series_patch(old: dict[str, Any]) -> dict[str, Any]:
+    """Return the merge patch that counts one more occurrence of ``old``."""
+    return {"count": (old.get("count") or 1) + 1, "lastTimestamp": timestamp(datetime.now(UTC))}
+
+
+def timestamp(moment: datetime) -> str:
+    """Format as metav1.Time: RFC 3339, UTC, whole seconds."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
