@@ -1,0 +1,240 @@
+"""The fleet's certification authority and the four classes of certificates it issues.
+
+Rules of RFC 5280 that the reference implementation broke are kept here: random serials, key
+identifiers, one extended key usage per class, and basic constraints that stop a device from
+issuing certificates itself.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
+
+from flotta.identity.errors import IdentityError
+from flotta.identity.keys import PrivateKey, key_to_pem, load_key, new_key
+from flotta.identity.lifetime import normal_name
+from flotta.identity.requests import signature_hash
+
+ORGANIZATION = "flotta-operator"
+REGISTRATION_NAME = "register"
+MAXIMAL_NAME_LENGTH = 64  # ub-common-name, RFC 5280 appendix A
+CLOCK_SKEW = dt.timedelta(minutes=5)
+
+
+class AuthorityError(IdentityError):
+    """The authority's own pair is unusable, or it was asked for an impossible certificate."""
+
+
+class Pair(NamedTuple):
+    """A certificate and its private key (PKCS#8), both PEM."""
+
+    certificate: bytes
+    key: bytes
+
+
+@dataclass(frozen=True)
+class _Profile:
+    subject: x509.Name
+    usage: ObjectIdentifier
+    days: int
+    names: tuple[x509.GeneralName, ...] = ()
+
+
+class Authority:
+    """Issue certificates with one CA key. `certificate_pem` is what clients have to trust."""
+
+    def __init__(self, certificate: x509.Certificate, key: PrivateKey, bundle: bytes) -> None:
+        self._certificate = certificate
+        self._key = key
+        self.certificate_pem = bundle
+
+    @property
+    def key_pem(self) -> bytes:
+        return key_to_pem(self._key)
+
+    @classmethod
+    def create(
+        cls, common_name: str, organization: str = ORGANIZATION, days: int = 3650
+    ) -> Authority:
+        """Return a new self-signed P-256 authority that may sign leaves but no further CA."""
+        key = new_key()
+        subject = _name(common_name, (organization,))
+        builder = _builder(subject, subject, key.public_key(), days)
+        identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+        certificate = (
+            builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(_key_usage(authority=True), critical=True)
+            .add_extension(identifier, critical=False)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier),
+                critical=False,
+            )
+            .sign(key, signature_hash(key))
+        )
+        return cls(certificate, key, certificate.public_bytes(serialization.Encoding.PEM))
+
+    @classmethod
+    def from_pem(cls, certificate_pem: bytes | str, key_pem: bytes | str) -> Authority:
+        """Return the authority of an existing pair: ours, one of v0.2 or the user's own (EC, RSA).
+
+        `certificate_pem` may be a bundle: the certificate that fits the key issues, all of them
+        stay trusted.
+        """
+        bundle = certificate_pem.encode() if isinstance(certificate_pem, str) else certificate_pem
+        key = load_key(key_pem)
+        try:
+            certificates = x509.load_pem_x509_certificates(bundle)
+        except ValueError as error:
+            raise AuthorityError("The CA certificate is not a readable PEM.") from error
+        own = [one for one in certificates if one.public_key() == key.public_key()]
+        if not own:
+            raise AuthorityError("The CA certificate does not belong to the CA key.")
+        if not _is_authority(own[0]):
+            raise AuthorityError("The certificate given as CA is not a CA certificate.")
+        return cls(own[0], key, bundle)
+
+    def issue_server(self, names: Sequence[str], days: int = 365) -> Pair:
+        """Return a server pair for DNS names and addresses."""
+        if not names:
+            raise AuthorityError("A server certificate needs at least one name.")
+        short = [name for name in map(normal_name, names) if len(name) <= MAXIMAL_NAME_LENGTH]
+        subject = _name(short[0] if short else "server", (ORGANIZATION,))
+        alternatives = tuple(map(_general_name, names))
+        return self._issue(_Profile(subject, ExtendedKeyUsageOID.SERVER_AUTH, days, alternatives))
+
+    def issue_registration(self, namespaces: Sequence[str] = ("default",), days: int = 365) -> Pair:
+        """Return the pair a new device enrols with, good for the given namespaces only."""
+        subject = _name(REGISTRATION_NAME, (ORGANIZATION,), namespaces)
+        return self._issue(_Profile(subject, ExtendedKeyUsageOID.CLIENT_AUTH, days))
+
+    def issue_client(
+        self, common_name: str, organizations: Sequence[str] = (), days: int = 365
+    ) -> Pair:
+        """Return a client pair for the resource API: CN is the user, O are the groups."""
+        subject = _name(common_name, organizations)
+        return self._issue(_Profile(subject, ExtendedKeyUsageOID.CLIENT_AUTH, days))
+
+    def sign_device(
+        self,
+        csr: x509.CertificateSigningRequest,
+        device_id: str,
+        namespace: str,
+        uid: str,
+        days: int,
+    ) -> bytes:
+        """Return the PEM certificate of a device. Nothing but its key is taken from the request.
+
+        `uid` is the UID of the EdgeDevice object; the certificate counts only while that very
+        object exists.
+        """
+        if device_id == REGISTRATION_NAME:
+            raise AuthorityError(f"The device id {REGISTRATION_NAME!r} is reserved.")
+        subject = _name(device_id, (ORGANIZATION,), (namespace,))
+        owner = (x509.UniformResourceIdentifier(f"urn:uuid:{uid}"),)
+        profile = _Profile(subject, ExtendedKeyUsageOID.CLIENT_AUTH, days, owner)
+        return self._sign(csr.public_key(), profile)
+
+    def _issue(self, profile: _Profile) -> Pair:
+        key = new_key()
+        return Pair(self._sign(key.public_key(), profile), key_to_pem(key))
+
+    def _sign(self, public_key: CertificatePublicKeyTypes, profile: _Profile) -> bytes:
+        end = self._certificate.not_valid_after_utc
+        builder = _builder(
+            profile.subject, self._certificate.subject, public_key, profile.days, end
+        )
+        builder = (
+            builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_key_usage(authority=False), critical=True)
+            .add_extension(x509.ExtendedKeyUsage([profile.usage]), critical=False)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
+            .add_extension(self._key_identifier(), critical=False)
+        )
+        if profile.names:
+            alternative = x509.SubjectAlternativeName(profile.names)
+            builder = builder.add_extension(alternative, critical=False)
+        certificate = builder.sign(self._key, signature_hash(self._key))
+        return certificate.public_bytes(serialization.Encoding.PEM)
+
+    def _key_identifier(self) -> x509.AuthorityKeyIdentifier:
+        extensions = self._certificate.extensions
+        try:
+            own = extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
+        except x509.ExtensionNotFound:
+            return x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(own.value)
+
+
+def _builder(
+    subject: x509.Name,
+    issuer: x509.Name,
+    public_key: CertificatePublicKeyTypes,
+    days: int,
+    latest_end: dt.datetime | None = None,
+) -> x509.CertificateBuilder:
+    now = dt.datetime.now(dt.UTC).replace(microsecond=0)
+    end = now + dt.timedelta(days=days)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(public_key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - CLOCK_SKEW)
+        .not_valid_after(min(end, latest_end) if latest_end else end)
+    )
+
+
+def _name(
+    common_name: str, organizations: Sequence[str] = (), units: Sequence[str] = ()
+) -> x509.Name:
+    for text in (common_name, *organizations, *units):
+        if not 0 < len(text) <= MAXIMAL_NAME_LENGTH:
+            raise AuthorityError(
+                f"The name {text!r} does not fit into a certificate: 1 to 64 characters."
+            )
+    return x509.Name(
+        [
+            *(x509.NameAttribute(NameOID.ORGANIZATION_NAME, text) for text in organizations),
+            *(x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, text) for text in units),
+            x509.NameAttribute(NameOID.COMMON_NAME, common_name),
+        ]
+    )
+
+
+def _general_name(name: str) -> x509.GeneralName:
+    normal = normal_name(name)
+    try:
+        return x509.IPAddress(ipaddress.ip_address(normal))
+    except ValueError:
+        return x509.DNSName(normal)
+
+
+def _key_usage(*, authority: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not authority,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=authority,
+        crl_sign=authority,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _is_authority(certificate: x509.Certificate) -> bool:
+    try:
+        constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints)
+    except x509.ExtensionNotFound:
+        return False
+    return constraints.value.ca

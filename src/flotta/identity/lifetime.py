@@ -1,0 +1,64 @@
+"""When a certificate is valid, when it has to be renewed, which names it covers."""
+
+from __future__ import annotations
+
+import datetime as dt
+import ipaddress
+
+from cryptography import x509
+
+from flotta.identity.errors import IdentityError
+
+
+class CertificateError(IdentityError):
+    """The PEM is not a certificate."""
+
+
+def load_certificate(pem: bytes | str) -> x509.Certificate:
+    """Return the first certificate of a PEM text."""
+    try:
+        return x509.load_pem_x509_certificate(pem.encode() if isinstance(pem, str) else pem)
+    except ValueError as error:
+        raise CertificateError("The certificate is not a readable PEM.") from error
+
+
+def valid_at(certificate: x509.Certificate, now: dt.datetime) -> bool:
+    """Tell whether `now` (with zone) lies in the validity period, both ends included."""
+    return certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc
+
+
+def renewal_time(certificate: x509.Certificate) -> dt.datetime:
+    """Return the moment at which two thirds of the certificate's life have passed."""
+    start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    return start + (end - start) * 2 / 3
+
+
+def renewal_due(pem: bytes | str, now: dt.datetime) -> bool:
+    """Tell whether the certificate has lived two thirds of its life."""
+    return now >= renewal_time(load_certificate(pem))
+
+
+def covered_names(pem: bytes | str) -> frozenset[str]:
+    """Return the DNS names and addresses of the certificate's subject alternative name."""
+    try:
+        extension = load_certificate(pem).extensions.get_extension_for_class(
+            x509.SubjectAlternativeName
+        )
+    except x509.ExtensionNotFound:
+        return frozenset()
+    names = extension.value
+    addresses = (str(address) for address in names.get_values_for_type(x509.IPAddress))
+    return frozenset({*names.get_values_for_type(x509.DNSName), *addresses})
+
+
+def covers(pem: bytes | str, names: list[str]) -> bool:
+    """Tell whether every name or address is in the certificate (addresses in any notation)."""
+    return {normal_name(name) for name in names} <= covered_names(pem)
+
+
+def normal_name(name: str) -> str:
+    """Return the form in which a name or address stands in certificates made here."""
+    try:
+        return str(ipaddress.ip_address(name))
+    except ValueError:
+        return name.encode("idna").decode() if not name.isascii() else name

@@ -1,0 +1,136 @@
+"""Who is at the other end of a connection, read from the leaf certificate alone.
+
+The TLS layer has verified the chain and the possession of the key. Everything a server decides
+afterwards (class, device id, namespace, validity) comes from here.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
+
+from flotta.identity.authority import ORGANIZATION, REGISTRATION_NAME
+from flotta.identity.errors import IdentityError
+from flotta.identity.keys import public_key_fingerprint
+
+INITIAL_NAMESPACE = "default"  # certificates of v0.2 without OU mean this one
+UID_PREFIX = "urn:uuid:"
+_LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
+_SUBDOMAIN = re.compile(rf"{_LABEL}(\.{_LABEL})*")
+_NAMESPACE = re.compile(_LABEL)
+
+
+class PeerError(IdentityError):
+    """The certificate is neither a registration nor a device certificate."""
+
+
+@dataclass(frozen=True)
+class Peer:
+    """The holder of a registration or device certificate."""
+
+    kind: Literal["registration", "device"]
+    device_id: str  # lower case; "" for a registration certificate
+    namespace: str  # the device's, or the first one a registration certificate allows
+    namespaces: tuple[str, ...]  # all that are allowed
+    uid: str | None  # of the EdgeDevice; certificates of v0.2 have none
+    fingerprint: str  # hex SHA-256 of the certificate's DER
+    public_key_fingerprint: str  # hex SHA-256 of its SubjectPublicKeyInfo
+    not_before: dt.datetime
+    not_after: dt.datetime
+
+    def valid_at(self, now: dt.datetime) -> bool:
+        """Tell whether `now` (with zone) lies in the validity period."""
+        return self.not_before <= now <= self.not_after
+
+
+def read_peer(der: bytes) -> Peer:
+    """Return whom a DER certificate speaks for; PeerError when it is of no device class."""
+    try:
+        certificate = x509.load_der_x509_certificate(der)
+        _require_client_leaf(certificate)
+        return _peer(certificate, der)
+    except PeerError:
+        raise
+    except ValueError as error:
+        raise PeerError("The client certificate cannot be read.") from error
+
+
+def _peer(certificate: x509.Certificate, der: bytes) -> Peer:
+    device_id = _common_name(certificate)
+    registration = device_id == REGISTRATION_NAME
+    namespaces = _namespaces(certificate)
+    if not registration and len(namespaces) != 1:
+        raise PeerError("The device certificate names more than one namespace.")
+    return Peer(
+        kind="registration" if registration else "device",
+        device_id="" if registration else device_id,
+        namespace=namespaces[0],
+        namespaces=namespaces,
+        uid=None if registration else _uid(certificate),
+        fingerprint=hashlib.sha256(der).hexdigest(),
+        public_key_fingerprint=public_key_fingerprint(certificate.public_key()),
+        not_before=certificate.not_valid_before_utc,
+        not_after=certificate.not_valid_after_utc,
+    )
+
+
+def _require_client_leaf(certificate: x509.Certificate) -> None:
+    extensions = certificate.extensions
+    try:
+        if extensions.get_extension_for_class(x509.BasicConstraints).value.ca:
+            raise PeerError("A CA certificate was presented as client certificate.")
+    except x509.ExtensionNotFound:
+        pass  # certificates of v0.2 have no basic constraints
+    try:
+        usages = extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    except x509.ExtensionNotFound as error:
+        raise PeerError("The certificate does not say that it is for clients.") from error
+    if ExtendedKeyUsageOID.CLIENT_AUTH not in usages:
+        raise PeerError("The certificate is not for clients (server certificate?).")
+    if ORGANIZATION not in _values(certificate, NameOID.ORGANIZATION_NAME):
+        raise PeerError(f"The certificate's organization is not {ORGANIZATION}.")
+
+
+def _common_name(certificate: x509.Certificate) -> str:
+    names = _values(certificate, NameOID.COMMON_NAME)
+    if len(names) != 1:
+        raise PeerError("The certificate has not exactly one common name.")
+    if names[0] == REGISTRATION_NAME:
+        return REGISTRATION_NAME
+    name = names[0].lower()
+    # The server certificate of v0.2 is a client certificate for "*": it must not pass.
+    if name == REGISTRATION_NAME or not is_device_id(name):
+        raise PeerError(f"The common name {names[0]!r} is not a device id.")
+    return name
+
+
+def is_device_id(text: str) -> bool:
+    """Tell whether a text can be a device id: a DNS-1123 subdomain of at most 64 characters."""
+    return len(text) <= 64 and _SUBDOMAIN.fullmatch(text) is not None
+
+
+def _namespaces(certificate: x509.Certificate) -> tuple[str, ...]:
+    units = _values(certificate, NameOID.ORGANIZATIONAL_UNIT_NAME) or (INITIAL_NAMESPACE,)
+    for unit in units:
+        if not _NAMESPACE.fullmatch(unit):
+            raise PeerError(f"The organizational unit {unit!r} is not a namespace.")
+    return units
+
+
+def _uid(certificate: x509.Certificate) -> str | None:
+    try:
+        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        return None
+    uris = extension.value.get_values_for_type(x509.UniformResourceIdentifier)
+    return next((uri.removeprefix(UID_PREFIX) for uri in uris if uri.startswith(UID_PREFIX)), None)
+
+
+def _values(certificate: x509.Certificate, oid: ObjectIdentifier) -> tuple[str, ...]:
+    return tuple(str(one.value) for one in certificate.subject.get_attributes_for_oid(oid))
