@@ -102,7 +102,9 @@ class Client:
         path = kubeconfig or os.environ.get("KUBECONFIG")
         try:
             if path:
-                await kubernetes_config.load_kube_config(path, client_configuration=configuration)
+                await kubernetes_config.load_kube_config(  # type: ignore[no-untyped-call]
+                    path, client_configuration=configuration
+                )
             else:
                 kubernetes_config.load_incluster_config(  # type: ignore[no-untyped-call]
                     client_configuration=configuration

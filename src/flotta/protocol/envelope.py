@@ -1,0 +1,91 @@
+"""Message envelopes between gateway and Edge API (edge-api.md §2)."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import msgspec
+
+from .times import format_time
+
+T = TypeVar("T")
+TYPES = ("connection-status", "command", "event", "data")
+NULL = msgspec.Raw(b"null")
+
+
+class Message(msgspec.Struct, omit_defaults=True):
+    """One message in either direction; ``content`` is embedded JSON, decoded by whoever knows the directive."""
+
+    type: str = ""
+    message_id: str = ""
+    response_to: str = ""
+    version: int = 0
+    sent: str = ""
+    directive: str = ""
+    metadata: dict[str, Any] | None = None
+    content: msgspec.Raw = NULL
+
+
+class MessageResponse(msgspec.Struct, omit_defaults=True):
+    """Body of a 200 answer to a message from the device (§2.2)."""
+
+    directive: str = ""
+    message_id: str = ""
+    content: msgspec.Raw = NULL
+    metadata: dict[str, Any] | None = None
+
+
+class Command(msgspec.Struct):
+    """Content of a ``command`` message (§2.4): ping, disconnect, reconnect."""
+
+    command: str
+    arguments: dict[str, str] | None = None
+
+
+def decode(data: bytes | msgspec.Raw, type_: type[T]) -> T:
+    """Decode JSON into a model; unknown fields are ignored, ``null`` stands for an empty object.
+
+    Raises ValueError with the path of the first wrong field.
+    """
+    return msgspec.json.decode(b"{}" if bytes(data).strip() in (b"", b"null") else data, type=type_)
+
+
+def encode(obj: Any) -> bytes:
+    """Encode a model as JSON."""
+    return msgspec.json.encode(obj)
+
+
+def decode_message(data: bytes) -> Message:
+    """Decode an envelope; raises ValueError when it is no message."""
+    message = msgspec.json.decode(data, type=Message)
+    if message.type and message.type not in TYPES:
+        raise ValueError(f"type in body should be one of {list(TYPES)}")
+    return message
+
+
+def message(
+    type_: str, content: Any = None, *, directive: str = "", response_to: str = ""
+) -> Message:
+    """Return a new message with an id and the time; ``content`` is a model, plain data or Raw JSON."""
+    raw = content if isinstance(content, msgspec.Raw) else msgspec.Raw(encode(content))
+    return Message(
+        type=type_,
+        message_id=str(uuid.uuid4()),
+        response_to=response_to,
+        version=1,
+        sent=format_time(datetime.now(UTC)),
+        directive=directive,
+        content=raw,
+    )
+
+
+def data_message(directive: str, content: Any = None) -> Message:
+    """Return a new ``data`` message."""
+    return message("data", content, directive=directive)
+
+
+def command_message(command: str, arguments: dict[str, str] | None = None) -> Message:
+    """Return a new ``command`` message."""
+    return message("command", Command(command, arguments))

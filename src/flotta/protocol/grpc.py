@@ -1,0 +1,32 @@
+"""The gRPC services between gateway and workers, under names of ours (edge-api.md §5.1–5.2)."""
+
+from __future__ import annotations
+
+from .yggdrasil_grpc import DispatcherBase, DispatcherStub, WorkerBase, WorkerStub
+from .yggdrasil_pb2 import (
+    RECEIVED_DISCONNECT,
+    Config,
+    Data,
+    Empty,
+    EventNotification,
+    EventReceipt,
+    RegistrationRequest,
+    RegistrationResponse,
+    Response,
+)
+
+__all__ = [
+    "RECEIVED_DISCONNECT",
+    "Config",
+    "Data",
+    "DispatcherBase",
+    "DispatcherStub",
+    "Empty",
+    "EventNotification",
+    "EventReceipt",
+    "RegistrationRequest",
+    "RegistrationResponse",
+    "Response",
+    "WorkerBase",
+    "WorkerStub",
+]

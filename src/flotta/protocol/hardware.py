@@ -1,0 +1,111 @@
+"""HardwareInfo and its parts as they go over the wire (edge-api.md §3.4). Sizes are bytes, CPU frequency is MHz."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class _Part(msgspec.Struct, omit_defaults=True, kw_only=True):
+    pass
+
+
+class Boot(_Part):
+    current_boot_mode: str | None = None
+    pxe_interface: str | None = None
+
+
+class CPU(_Part):
+    architecture: str | None = None
+    count: int | None = None
+    flags: list[str] | None = None
+    frequency: float | None = None
+    model_name: str | None = None
+
+
+class IoPerf(_Part):
+    sync_duration: int | None = None
+
+
+class Disk(_Part):
+    bootable: bool | None = None
+    by_id: str | None = None
+    by_path: str | None = None
+    drive_type: str | None = None
+    hctl: str | None = None
+    id: str | None = None
+    io_perf: IoPerf | None = None
+    is_installation_media: bool | None = None
+    model: str | None = None
+    name: str | None = None
+    path: str | None = None
+    serial: str | None = None
+    size_bytes: int | None = None
+    smart: str | None = None
+    vendor: str | None = None
+    wwn: str | None = None
+
+
+class Gpu(_Part):
+    address: str | None = None
+    device_id: str | None = None
+    name: str | None = None
+    vendor: str | None = None
+    vendor_id: str | None = None
+
+
+class HostDevice(_Part):
+    device_type: str | None = None
+    gid: int | None = None
+    major: int | None = None
+    minor: int | None = None
+    path: str | None = None
+    uid: int | None = None
+
+
+class Interface(_Part):
+    biosdevname: str | None = None
+    client_id: str | None = None
+    flags: list[str] | None = None
+    has_carrier: bool | None = None
+    ipv4_addresses: list[str] | None = None
+    ipv6_addresses: list[str] | None = None
+    mac_address: str | None = None
+    mtu: int | None = None
+    name: str | None = None
+    product: str | None = None
+    speed_mbps: int | None = None
+    vendor: str | None = None
+
+
+class Memory(_Part):
+    physical_bytes: int | None = None
+    usable_bytes: int | None = None
+
+
+class Mount(_Part):
+    device: str | None = None
+    directory: str | None = None
+    options: str | None = None
+    type: str | None = None
+
+
+class SystemVendor(_Part):
+    manufacturer: str | None = None
+    product_name: str | None = None
+    serial_number: str | None = None
+    virtual: bool | None = None
+
+
+class HardwareInfo(_Part):
+    """What a device says of itself; every part is optional, None means "not reported"."""
+
+    boot: Boot | None = None
+    cpu: CPU | None = None
+    disks: list[Disk | None] | None = None
+    gpus: list[Gpu | None] | None = None
+    host_devices: list[HostDevice | None] | None = None
+    hostname: str | None = None
+    interfaces: list[Interface | None] | None = None
+    memory: Memory | None = None
+    mounts: list[Mount | None] | None = None
+    system_vendor: SystemVendor | None = None

@@ -1,0 +1,262 @@
+"""Contents of the directives (edge-api.md §3). Attribute names are snake case of the wire names.
+
+Absent, ``null`` and empty mean the same; list elements that are ``null`` must be skipped by readers.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from .hardware import HardwareInfo, Mount
+from .times import NEVER
+
+
+class _Content(msgspec.Struct, omit_defaults=True, kw_only=True):
+    pass
+
+
+class Features(_Content):
+    hardware: HardwareInfo | None = None
+    model_name: str = msgspec.field(default="", name="modelName")
+
+
+class EnrolmentInfo(_Content):
+    """``enrolment`` (§3.1); ``public_key_fingerprint`` is ours: hex SHA-256 of the key's SubjectPublicKeyInfo."""
+
+    features: Features | None = None
+    target_namespace: str = ""
+    public_key_fingerprint: str = ""
+
+
+class RegistrationInfo(_Content):
+    """``registration`` (§3.2); ``certificate_request`` is a PEM PKCS#10 request."""
+
+    hardware: HardwareInfo | None = None
+    certificate_request: str = ""
+
+
+class RegistrationResponse(_Content):
+    """Answer to ``registration``: one PEM certificate."""
+
+    certificate: str = ""
+
+
+class WorkloadStatus(_Content):
+    """State of one workload; ``reason``, ``message`` and the file counters are ours, optional for others."""
+
+    name: str = ""
+    status: str = ""
+    last_data_upload: str = NEVER
+    reason: str = ""
+    message: str = ""
+    files_up: int = 0
+    files_down: int = 0
+
+
+class PlaybookExecutionStatus(_Content):
+    name: str = ""
+    status: str = ""
+    last_data_upload: str = NEVER
+
+
+class UpgradeStatus(_Content):
+    current_commit_id: str = msgspec.field(default="", name="current_commit_ID")
+    last_upgrade_status: str = ""
+    last_upgrade_time: str = ""
+
+
+class EventInfo(_Content):
+    """Something that happened on the device; ``type`` is info or warn. ``workload`` is ours."""
+
+    reason: str = ""
+    message: str = ""
+    type: str = ""
+    workload: str = ""
+
+
+class Heartbeat(_Content):
+    """``heartbeat`` (§3.3); ``agent_version`` is ours."""
+
+    status: str = ""
+    version: str = ""
+    workloads: list[WorkloadStatus | None] | None = None
+    playbook_executions: list[PlaybookExecutionStatus | None] | None = msgspec.field(
+        default=None, name="playbook-executions"
+    )
+    hardware: HardwareInfo | None = None
+    upgrade: UpgradeStatus | None = None
+    events: list[EventInfo | None] | None = None
+    agent_version: str = ""
+
+
+class PlaybookExecution(_Content):
+    name: str = ""
+    ansible_playbook_string: str = ""
+    last_data_upload: str = NEVER
+
+
+class HardwareProfileConfiguration(_Content):
+    """Whether heartbeats carry hardware; ``scope`` is full or delta."""
+
+    include: bool = False
+    scope: str = ""
+
+
+class HeartbeatConfiguration(msgspec.Struct, kw_only=True):
+    """``period_seconds``: 0 means 60. The profile is always sent: old agents stop without it (§3.5)."""
+
+    hardware_profile: HardwareProfileConfiguration = msgspec.field(
+        default_factory=HardwareProfileConfiguration
+    )
+    period_seconds: int = 60
+
+
+class AnsibleManagerConfiguration(_Content):
+    period_seconds: int = 0
+
+
+class S3StorageConfiguration(_Content):
+    """The ``aws_*`` values are base64 of the raw bytes."""
+
+    aws_access_key_id: str = ""
+    aws_ca_bundle: str = ""
+    aws_secret_access_key: str = ""
+    bucket_host: str = ""
+    bucket_name: str = ""
+    bucket_port: int = 0
+    bucket_region: str = ""
+
+
+class StorageConfiguration(_Content):
+    s3: S3StorageConfiguration | None = None
+
+
+class MetricsAllowList(msgspec.Struct, kw_only=True):
+    names: list[str] | None = None
+
+
+class ComponentMetricsConfiguration(_Content):
+    allow_list: MetricsAllowList | None = None
+    disabled: bool = False
+    interval: int = 0
+
+
+class MetricsReceiverConfiguration(_Content):
+    ca_cert: str = msgspec.field(default="", name="caCert")
+    request_num_samples: int = 0
+    timeout_seconds: int = 0
+    url: str = ""
+
+
+class MetricsRetention(_Content):
+    max_hours: int = 0
+    max_mib: int = 0
+
+
+class MetricsConfiguration(_Content):
+    data_transfer: ComponentMetricsConfiguration | None = msgspec.field(
+        default=None, name="data-transfer"
+    )
+    receiver: MetricsReceiverConfiguration | None = None
+    retention: MetricsRetention | None = None
+    system: ComponentMetricsConfiguration | None = None
+
+
+class SyslogConfig(_Content):
+    address: str = ""
+    protocol: str = ""
+
+
+class LogsCollectionInformation(_Content):
+    """``buffer_size`` is in KiB."""
+
+    buffer_size: int = 0
+    kind: str = ""
+    syslog_config: SyslogConfig | None = None
+
+
+class OsInformation(_Content):
+    automatically_upgrade: bool = False
+    commit_id: str = ""
+    hosted_objects_url: str = ""
+
+
+class DeviceConfiguration(_Content):
+    """Settings of the device itself."""
+
+    ansible_manager: AnsibleManagerConfiguration | None = msgspec.field(
+        default=None, name="ansible-manager"
+    )
+    heartbeat: HeartbeatConfiguration | None = None
+    log_collection: dict[str, LogsCollectionInformation] | None = msgspec.field(
+        default=None, name="log-collection"
+    )
+    metrics: MetricsConfiguration | None = None
+    mounts: list[Mount] | None = None
+    os: OsInformation | None = None
+    storage: StorageConfiguration | None = None
+
+
+class DataPath(_Content):
+    source: str = ""
+    target: str = ""
+
+
+class DataConfiguration(_Content):
+    """``egress``: device to bucket; ``ingress``: bucket to device."""
+
+    egress: list[DataPath] | None = None
+    ingress: list[DataPath] | None = None
+
+
+class ImageRegistries(_Content):
+    """``authFile`` is the text of a .dockerconfigjson."""
+
+    auth_file: str = msgspec.field(default="", name="authFile")
+
+
+class ContainerMetrics(_Content):
+    disabled: bool = False
+    path: str = ""
+    port: int = 0
+
+
+class Metrics(_Content):
+    allow_list: MetricsAllowList | None = None
+    containers: dict[str, ContainerMetrics] | None = None
+    interval: int = 0
+    path: str = ""
+    port: int = 0
+
+
+class Workload(_Content):
+    """One pod: ``specification`` is YAML of a Kubernetes PodSpec, ``configmaps`` are YAML documents."""
+
+    annotations: dict[str, str] | None = None
+    configmaps: list[str] | None = None
+    data: DataConfiguration | None = None
+    image_registries: ImageRegistries | None = msgspec.field(default=None, name="imageRegistries")
+    labels: dict[str, str] | None = None
+    log_collection: str = ""
+    metrics: Metrics | None = None
+    name: str = ""
+    namespace: str = ""
+    specification: str = ""
+
+
+class Secret(_Content):
+    """``data`` is JSON text of an object: key to base64 of the value."""
+
+    data: str = ""
+    name: str = ""
+
+
+class DeviceConfigurationMessage(_Content):
+    """``device`` (§3.5): everything a device has to know; ``version`` identifies the content."""
+
+    configuration: DeviceConfiguration | None = None
+    device_id: str = ""
+    secrets: list[Secret] | None = None
+    version: str = ""
+    workloads: list[Workload] | None = None
+    workloads_monitoring_interval: int = 0

@@ -1,0 +1,43 @@
+"""Date-times on the wire (edge-api.md §0, "JSON conventions")."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+NEVER = "0001-01-01T00:00:00.000Z"
+
+_PATTERN = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?)?"
+    r"(?:([Zz])|([+-]\d\d:?\d\d))?"
+)
+
+
+def format_time(moment: datetime | None) -> str:
+    """Return RFC 3339 with milliseconds in UTC; None gives the zero value that means "never"."""
+    if moment is None:
+        return NEVER
+    text = moment.astimezone(UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
+
+
+def parse_time(text: str) -> datetime | None:
+    """Read a date-time with 0 to 9 fraction digits and any offset form; no zone is UTC.
+
+    The empty string and the year 1 are None ("never"). Raises ValueError for anything else.
+    """
+    if not text:
+        return None
+    match = _PATTERN.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is not a date-time (RFC 3339)")
+    year, month, day, hour, minute, second = (int(part or 0) for part in match.groups()[:6])
+    if year == 1:
+        return None
+    fraction = int((match[7] or "0").ljust(6, "0")[:6])
+    leap = min(second, 59)
+    zone = "+0000" if match[9] is None else match[9].replace(":", "")
+    moment = datetime(year, month, day, hour, minute, leap, fraction, tzinfo=UTC)
+    sign = -1 if zone[0] == "-" else 1
+    offset = sign * (int(zone[1:3]) * 3600 + int(zone[3:5]) * 60)
+    return datetime.fromtimestamp(moment.timestamp() - offset, UTC)
