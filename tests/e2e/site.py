@@ -1,0 +1,236 @@
+"""Access to the local site by the tools that its users have."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+VOLUMES = "/var/local/yggdrasil/device/volumes"
+HOSTS = ("control-plane", "till-1", "camera-1")
+
+
+def eventually(what: str, probe: Callable[[], Any], seconds: float = 60, pause: float = 0.3) -> Any:
+    """Return the first true answer of ``probe``; fail with ``what`` and the last answer after ``seconds``."""
+    end = time.monotonic() + seconds
+    last: Any = None
+    while time.monotonic() < end:
+        try:
+            last = probe()
+        except (AssertionError, KeyError, IndexError, subprocess.SubprocessError) as error:
+            last = error
+        else:
+            if last:
+                return last
+        time.sleep(pause)
+    raise AssertionError(f"not within {seconds} s: {what}; last seen: {last!r}")
+
+
+class Host:
+    """One of the site's machines, reached by SSH."""
+
+    def __init__(self, site: Site, name: str):
+        self.site = site
+        self.name = name
+        self.container = f"flotta-{name}"
+
+    @property
+    def address(self) -> str:
+        text = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
+        return self.site.podman("inspect", "--format", text, self.container).strip()
+
+    def run(self, command: str, *, check: bool = True, timeout: float = 60) -> str:
+        """Run a shell command as root over SSH and return its output."""
+        keys = self.site.folder
+        result = subprocess.run(
+            [
+                "ssh",
+                "-i",
+                str(keys / "id_ed25519"),
+                "-o",
+                "BatchMode=yes",
+                "-o",
+                "StrictHostKeyChecking=no",
+                "-o",
+                "UserKnownHostsFile=/dev/null",
+                "-o",
+                "LogLevel=ERROR",
+                "-o",
+                "ConnectTimeout=5",
+                f"root@{self.address}",
+                command,
+            ],
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+        if check and result.returncode:
+            raise AssertionError(f"{self.name}: {command}: {result.stdout}{result.stderr}")
+        return result.stdout
+
+    def journal(self, unit: str, since: str = "-10min") -> str:
+        return self.run(f"journalctl --no-pager -o cat -u {unit} --since={since}", check=False)
+
+    def containers(self) -> set[str]:
+        """Names of the running containers of workloads."""
+        listing = self.run("podman ps --format '{{.Names}}'")
+        return {name for name in listing.split() if not name.endswith(("-infra", "-service"))}
+
+    def kill(self) -> None:
+        """Cut the power."""
+        self.site.podman("kill", "--signal=KILL", self.container)
+        self.site.podman("wait", self.container)
+
+    def stop(self) -> None:
+        self.site.podman("stop", "--time=20", self.container)
+
+    def start(self) -> None:
+        """Switch it on and wait for SSH."""
+        self.site.podman("start", self.container)
+        eventually(f"{self.name} answers SSH", lambda: self.run("true") == "", 60)
+
+
+class Site:
+    """The control plane and the devices."""
+
+    def __init__(self, root: Path):
+        self.root = root
+        self.folder = root / ".site"
+        self.control_plane, self.till, self.camera = (Host(self, name) for name in HOSTS)
+        beside = Path(sys.executable).with_name("kubectl")
+        self._kubectl = str(beside) if beside.exists() else (shutil.which("kubectl") or "kubectl")
+
+    def podman(self, *arguments: str) -> str:
+        environment = {**os.environ, "CONTAINERS_CONF": str(self.folder / "containers.conf")}
+        return subprocess.run(
+            ["podman", *arguments],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=120,
+        ).stdout
+
+    def kubectl(self, *arguments: str, manifest: Any = None, check: bool = True) -> str:
+        """Run kubectl; ``manifest`` goes to its standard input as JSON. Standard error is appended to the output."""
+        result = subprocess.run(
+            [self._kubectl, f"--kubeconfig={self.folder / 'kubeconfig'}", *arguments],
+            input=json.dumps(manifest) if manifest is not None else None,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        if check and result.returncode:
+            raise AssertionError(f"kubectl {' '.join(arguments)}: {result.stdout}{result.stderr}")
+        return result.stdout + ("" if check else result.stderr)
+
+    def get(self, kind: str, name: str, namespace: str = "default") -> dict[str, Any]:
+        obj: dict[str, Any] = json.loads(
+            self.kubectl("get", kind, name, "-n", namespace, "-o", "json")
+        )
+        return obj
+
+    def apply(self, manifest: dict[str, Any]) -> None:
+        self.kubectl("apply", "-f", "-", manifest=manifest)
+
+    def phase(self, device: str, workload: str) -> str | None:
+        entry = self.entry(device, workload)
+        return entry.get("phase") if entry else None
+
+    def entry(self, device: str, workload: str) -> dict[str, Any] | None:
+        """What the device's status says of a workload."""
+        listed = self.get("edgedevice", device)["status"].get("workloads", [])
+        return next((entry for entry in listed if entry["name"] == workload), None)
+
+    def ready(self, device: str) -> str:
+        """Status of the device's condition Ready."""
+        conditions = self.get("edgedevice", device).get("status", {}).get("conditions", [])
+        return next((c["status"] for c in conditions if c["type"] == "Ready"), "")
+
+    def bucket(self, device: str) -> str:
+        """Name of the device's bucket."""
+        name: str = self.get("configmap", device)["data"]["BUCKET_NAME"]
+        return name
+
+    def s3(self) -> Any:
+        """A client with the administrator's rights, from ``.site/s3.env``."""
+        settings = dict(
+            line.split("=", 1)
+            for line in (self.folder / "s3.env").read_text().splitlines()
+            if "=" in line and not line.startswith("#")
+        )
+        settings = {
+            key.removeprefix("export ").strip(): v.strip("\"'") for key, v in settings.items()
+        }
+        return boto3.client(
+            "s3",
+            endpoint_url=settings["AWS_ENDPOINT_URL"],
+            verify=settings["AWS_CA_BUNDLE"],
+            region_name=settings["AWS_DEFAULT_REGION"],
+            aws_access_key_id=settings["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=settings["AWS_SECRET_ACCESS_KEY"],
+            config=Config(
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+                s3={"addressing_style": "path"},
+            ),
+        )
+
+    def keys(self, bucket: str, prefix: str) -> dict[str, int]:
+        """Keys below a prefix with their sizes in bytes."""
+        pages = self.s3().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        return {item["Key"]: item["Size"] for page in pages for item in page.get("Contents", [])}
+
+    def playbook(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run one of the checkout's playbooks on the local inventory."""
+        program = Path(sys.executable).with_name("ansible-playbook")
+        return subprocess.run(
+            [str(program), f"playbooks/{name}.yml", "-i", "inventories/local", *arguments],
+            cwd=self.root,
+            capture_output=True,
+            text=True,
+            timeout=600,
+        )
+
+    def journals(self) -> str:
+        texts = []
+        for host in (self.control_plane, self.till, self.camera):
+            try:
+                text = host.run(
+                    "journalctl --no-pager -n 120 -o short-precise -u 'flotta-*'", check=False
+                )
+            except (AssertionError, subprocess.SubprocessError) as error:
+                text = str(error)
+            texts.append(f"==== {host.name}\n{text}")
+        return "\n".join(texts)
+
+
+def workload(name: str, labels: dict[str, str], **spec: Any) -> dict[str, Any]:
+    """Return an EdgeWorkload that runs the sample image's shell on devices with these labels."""
+    container = {
+        "name": "main",
+        "image": "localhost/flotta-edge-os-stats:1",
+        "imagePullPolicy": "Never",
+        "command": ["/bin/sh", "-c", "trap 'exit 0' TERM; sleep 86400 & wait"],
+        **spec.pop("container", {}),
+    }
+    return {
+        "apiVersion": "management.project-flotta.io/v1alpha1",
+        "kind": "EdgeWorkload",
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": {
+            "type": "pod",
+            "deviceSelector": {"matchLabels": labels},
+            "pod": {"spec": {"containers": [container]}},
+            **spec,
+        },
+    }

@@ -1,0 +1,65 @@
+"""Files flow both ways between the sample workload and the device's bucket."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+
+from .site import VOLUMES, Site, eventually
+
+
+def test_both_devices_are_up_and_run_the_sample(site: Site) -> None:
+    for device in ("till-1", "camera-1"):
+        eventually(f"{device} is ready", lambda name=device: site.ready(name) == "True")
+        eventually(
+            f"{device} runs os-stats",
+            lambda name=device: site.phase(name, "os-stats") == "Running",
+        )
+
+
+def test_a_telemetry_file_is_in_the_bucket_with_equal_bytes(site: Site) -> None:
+    bucket = site.bucket("till-1")
+    keys = eventually("telemetry in the bucket", lambda: site.keys(bucket, "statistics/"), 90)
+    key = sorted(keys)[0]
+    path = f"{VOLUMES}/os-stats/stats/{key.removeprefix('statistics/')}"
+
+    def equal() -> bool:
+        stored = site.s3().get_object(Bucket=bucket, Key=key)["Body"].read()
+        return site.till.run(f"sha256sum {path}").split()[0] == hashlib.sha256(stored).hexdigest()
+
+    eventually("equal bytes on both sides", equal, 60)
+
+
+def test_a_file_put_into_the_bucket_arrives_in_the_container(site: Site) -> None:
+    content = os.urandom(100_000)
+    site.s3().put_object(
+        Bucket=site.bucket("camera-1"), Key="configuration/settings/blob.bin", Body=content
+    )
+    wanted = hashlib.sha256(content).hexdigest()
+    command = "podman exec os-stats-os-stats sha256sum /export/config/settings/blob.bin 2>/dev/null || true"
+    eventually(
+        "the file is under /export/config in the container",
+        lambda: site.camera.run(command).startswith(wanted),
+        60,
+    )
+
+
+def test_a_device_cannot_read_another_devices_bucket(site: Site) -> None:
+    secret = site.get("secret", "till-1")["data"]
+    keys = " ".join(
+        f"{name}=$(echo {secret[name]} | base64 -d)"
+        for name in sorted(secret)
+        if name.startswith("AWS_")
+    )
+    other = site.bucket("camera-1")
+    endpoint = site.s3().meta.endpoint_url
+    program = (
+        "import boto3; from botocore.config import Config; "
+        f"c = boto3.client('s3', endpoint_url='{endpoint}', verify=False, region_name='us-east-1', "
+        "config=Config(s3={'addressing_style': 'path'})); "
+        f"print(c.list_objects_v2(Bucket='{other}').get('KeyCount'))"
+    )
+    output = site.till.run(
+        f'{keys} /opt/flotta/current/bin/python -W ignore -c "{program}" 2>&1', check=False
+    )
+    assert "NoSuchBucket" in output or "AccessDenied" in output, output

@@ -1,0 +1,84 @@
+"""Who is not of this fleet stays outside, and the device's journal says why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .certificates import authority, issue
+from .site import Site, eventually
+
+CONSUMER = "/etc/pki/consumer"
+
+
+@pytest.fixture
+def stranger(site: Site) -> Iterator[None]:
+    """Set the camera's identity aside, and put it back at the end."""
+    site.camera.run(f"systemctl stop flotta-gateway && cp -a {CONSUMER} /root/consumer.kept")
+    yield
+    site.camera.run(
+        f"systemctl stop flotta-gateway; rm -rf {CONSUMER}; mv /root/consumer.kept {CONSUMER}; "
+        "systemctl restart flotta-gateway"
+    )
+    eventually("the camera is back", lambda: site.ready("camera-1") == "True", 150)
+
+
+def install(site: Site, certificate: bytes, key: bytes) -> None:
+    """Make this the camera's only identity and start its gateway."""
+    for name, content in (("cert.pem", certificate), ("key.pem", key)):
+        site.camera.run(f"cat > {CONSUMER}/{name} <<'END'\n{content.decode()}END")
+    site.camera.run(f"rm -rf {CONSUMER}/device && systemctl restart flotta-gateway")
+
+
+@pytest.mark.parametrize("kind", ["self-made", "of another CA", "issued by a device"])
+def test_a_foreign_certificate_is_refused_and_the_journal_says_why(
+    site: Site, stranger: None, kind: str
+) -> None:
+    if kind == "issued by a device":
+        pair = f"{CONSUMER}/device/current"
+        signer = tuple(site.camera.run(f"cat {pair}/{n}.pem").encode() for n in ("cert", "key"))
+    else:
+        signer = authority("flotta-operator")
+    certificate, key = issue(signer, "camera-1", self_signed=kind == "self-made")
+    if kind == "issued by a device":
+        certificate += signer[0]
+    before = site.control_plane.journal("flotta-edge-api", since="-1min").count("handshake")
+    install(site, certificate, key)
+    eventually(
+        "the device's journal says why",
+        lambda: "probably refused" in site.camera.journal("flotta-gateway", since="-30s"),
+        60,
+    )
+    eventually(
+        "the server logged the failed handshake",
+        lambda: (
+            site.control_plane.journal("flotta-edge-api", since="-1min").count("handshake") > before
+        ),
+        30,
+    )
+
+
+def test_no_certificate_at_all_is_refused(site: Site) -> None:
+    program = (
+        "import http.client, ssl; "
+        "c = ssl.create_default_context(); c.check_hostname = False; c.verify_mode = ssl.CERT_NONE; "
+        f"h = http.client.HTTPSConnection('{site.control_plane.address}', 8043, context=c, timeout=5); "
+        "h.request('GET', '/api/flotta-management/v1/data/till-1/in'); print(h.getresponse().status)"
+    )
+    output = site.till.run(f'python3 -c "{program}" 2>&1', check=False)
+    assert "200" not in output
+    assert "Error" in output or "401" in output, output
+
+
+def test_an_unreachable_control_plane_fails_the_device_role_with_a_sentence(
+    site: Site, tmp_path: Path
+) -> None:
+    result = site.playbook(
+        "site", "--limit", "camera-1,control-plane", "-e", "device_server=192.0.2.1:8043"
+    )
+    assert result.returncode != 0
+    output = result.stdout + result.stderr
+    assert "192.0.2.1" in output
+    assert "reach" in output
