@@ -12,10 +12,10 @@ from .site import VOLUMES, Site, eventually
 OUTAGE = float(os.environ.get("FLOTTA_E2E_OUTAGE", "120"))  # seconds
 
 
-def uploads(site: Site, prefix: str) -> Counter[str]:
-    """Count the completed PUTs of each key below a prefix, from the S3 server's own log."""
+def uploads(site: Site, bucket: str, prefix: str) -> Counter[str]:
+    """Count the PUTs of each key below a prefix, from the S3 server's own log."""
     log = site.control_plane.journal("flotta-s3", since="-30min")
-    return Counter(re.findall(rf"PUT OBJECT:\s+\S+\s+({re.escape(prefix)}\S+)", log))
+    return Counter(re.findall(rf"access: PUT {re.escape(bucket)}/({re.escape(prefix)}\S+)", log))
 
 
 def test_a_pod_survives_a_reboot_without_the_control_plane_and_sync_catches_up(site: Site) -> None:
@@ -39,6 +39,6 @@ def test_a_pod_survives_a_reboot_without_the_control_plane_and_sync_catches_up(s
             lambda n=name, s=size: site.keys(bucket, "statistics/").get(f"statistics/{n}") == s,
             120,
         )
-    sent = uploads(site, "statistics/")
+    sent = uploads(site, bucket, "statistics/")
     assert sent["statistics/during-outage.bin"] == 1, sent
     assert sent["statistics/after-reboot.bin"] == 1, sent
