@@ -1,0 +1,186 @@
+# Copyright: (c) 2026, flotta.edge contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One line for each step that did something, with the time it took; failures in full sentences."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: progress
+type: stdout
+short_description: Readable progress of a long run
+version_added: 0.1.0
+description:
+  - Prints one line for each step that changed something or took longer than a second.
+  - A step that waits for something in the background says so while it waits.
+  - A failed step names the host, what was tried, what came back and, where the task gives an C(advice) variable, what to do.
+requirements:
+  - set as stdout in configuration
+extends_documentation_fragment:
+  - default_callback
+"""
+
+import time
+
+from ansible import constants as C
+from ansible.plugins.callback.default import CallbackModule as Default
+
+SLOW = 1.0
+REPEAT_WAITING = 15.0
+
+
+class CallbackModule(Default):
+    """Keep what the user asked for (options, -v, check mode); print less, and say how long."""
+
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "stdout"
+    CALLBACK_NAME = "flotta.edge.progress"
+
+    def __init__(self):
+        super().__init__()
+        self._run_started = time.monotonic()
+        self._task_started = self._run_started
+        self._said_waiting = 0.0
+        self._steps = {}
+        self._task = None
+
+    def _quiet(self):
+        return self._display.verbosity == 0
+
+    def v2_playbook_on_play_start(self, play):
+        if not self._quiet():
+            super().v2_playbook_on_play_start(play)
+            return
+        self._finish_task()
+        name = play.get_name().strip()
+        self._display.display(f"\n{name}", color=C.COLOR_HIGHLIGHT)
+
+    def v2_playbook_on_task_start(self, task, is_conditional):
+        self._begin(task)
+        if not self._quiet():
+            super().v2_playbook_on_task_start(task, is_conditional)
+
+    def v2_playbook_on_handler_task_start(self, task):
+        self._begin(task)
+        if not self._quiet():
+            super().v2_playbook_on_handler_task_start(task)
+
+    def _begin(self, task):
+        self._finish_task()
+        self._task = task
+        self._task_started = time.monotonic()
+        self._said_waiting = self._task_started
+        self._steps = {}
+
+    def _finish_task(self):
+        if self._task is None or not self._quiet():
+            return
+        task, self._task = self._task, None
+        seconds = time.monotonic() - self._task_started
+        changed = [host for host, what in self._steps.items() if what == "changed"]
+        if not changed and (seconds < SLOW or not self._steps):
+            return
+        name = task.get_name().split(" : ")[-1].strip()
+        hosts = ", ".join(changed or self._steps)
+        color = C.COLOR_CHANGED if changed else C.COLOR_OK
+        self._display.display(f"  {name} [{hosts}] {seconds:.1f} s", color=color)
+
+    def v2_runner_on_start(self, host, task):
+        if not self._quiet():
+            super().v2_runner_on_start(host, task)
+
+    def v2_runner_on_ok(self, result):
+        if not self._quiet():
+            super().v2_runner_on_ok(result)
+            return
+        self._note(result, "changed" if result._result.get("changed") else "ok")
+        if result._task.action in ("ansible.builtin.debug", "debug") and "msg" in result._result:
+            self._display.display(str(result._result["msg"]))
+
+    def v2_runner_item_on_ok(self, result):
+        if not self._quiet():
+            super().v2_runner_item_on_ok(result)
+
+    def v2_runner_on_skipped(self, result):
+        if not self._quiet():
+            super().v2_runner_on_skipped(result)
+
+    def v2_runner_item_on_skipped(self, result):
+        if not self._quiet():
+            super().v2_runner_item_on_skipped(result)
+
+    def v2_playbook_on_include(self, included_file):
+        if not self._quiet():
+            super().v2_playbook_on_include(included_file)
+
+    def _note(self, result, what):
+        self._steps[result._host.get_name()] = what
+
+    def v2_runner_retry(self, result):
+        if not self._quiet():
+            super().v2_runner_retry(result)
+            return
+        now = time.monotonic()
+        if now - self._said_waiting < REPEAT_WAITING:
+            return
+        self._said_waiting = now
+        label = result._result.get("_ansible_item_label")
+        name = result._task.get_name().split(" : ")[-1].strip()
+        about = f": {label}" if label else ""
+        self._display.display(
+            f"  … {name}{about} [{result._host.get_name()}] {now - self._task_started:.0f} s"
+        )
+
+    def v2_runner_on_failed(self, result, ignore_errors=False):
+        if not self._quiet() or ignore_errors:
+            super().v2_runner_on_failed(result, ignore_errors)
+            return
+        if "results" in result._result:
+            return
+        self._explain(result)
+
+    def v2_runner_item_on_failed(self, result):
+        if not self._quiet():
+            super().v2_runner_item_on_failed(result)
+            return
+        self._explain(result)
+
+    def v2_runner_on_unreachable(self, result):
+        if not self._quiet():
+            super().v2_runner_on_unreachable(result)
+            return
+        self._explain(result)
+
+    def _explain(self, result):
+        answer = result._result
+        self._display.display(
+            f"\nFAILED on {result._host.get_name()}: {result._task.get_name()}", color=C.COLOR_ERROR
+        )
+        said = {key: str(answer.get(key) or "").strip() for key in ("msg", "stderr", "stdout")}
+        for key, text in said.items():
+            if text and not (key == "stdout" and said["stderr"]):
+                self._display.display(_indented(text), color=C.COLOR_ERROR)
+        advice = result._task.vars.get("advice")
+        if advice:
+            self._display.display(_indented(f"What to do: {advice}"), color=C.COLOR_ERROR)
+        self._display.display("")
+
+    def v2_playbook_on_stats(self, stats):
+        self._finish_task()
+        if not self._quiet():
+            super().v2_playbook_on_stats(stats)
+        hosts = sorted(stats.processed)
+        total = dict.fromkeys(("ok", "changed", "unreachable", "failed"), 0)
+        for host in hosts:
+            summary = stats.summarize(host)
+            total["ok"] += summary["ok"]
+            total["changed"] += summary["changed"]
+            total["unreachable"] += summary["unreachable"]
+            total["failed"] += summary["failures"]
+        counts = " ".join(f"{key}={value}" for key, value in total.items())
+        seconds = time.monotonic() - self._run_started
+        self._display.display(f"\n{len(hosts)} hosts: {counts} in {seconds:.0f} s")
+
+
+def _indented(text):
+    return "\n".join(f"    {line}" for line in text.splitlines())

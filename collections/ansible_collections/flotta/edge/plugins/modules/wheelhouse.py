@@ -1,0 +1,177 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, flotta.edge contributors
+# Apache License 2.0 (see LICENSES/Apache-2.0.txt or https://www.apache.org/licenses/LICENSE-2.0)
+# SPDX-License-Identifier: Apache-2.0
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: wheelhouse
+short_description: Collect the wheels of locked requirements for a host
+version_added: 0.1.0
+description:
+  - Downloads every wheel that locked requirements name, for the Python version and architecture of
+    another machine, and packs them into one archive.
+  - Run it on the controller. It uses the settings of C(pip) there, so a mirror that works for you
+    works for it. Hosts then need no package index.
+  - An archive is named after its content. One that is there already is not collected again.
+author:
+  - flotta.edge contributors (@project-flotta)
+options:
+  requirements:
+    description:
+      - Files with locked requirements, each with its hashes.
+    type: list
+    elements: path
+    required: true
+  path:
+    description:
+      - Folder for the archives. It is made if it is missing.
+    type: path
+    required: true
+  python_version:
+    description:
+      - Major and minor version of Python on the host, for example V(3.11).
+    type: str
+    required: true
+  architecture:
+    description:
+      - Architecture of the host as C(uname -m) prints it.
+    type: str
+    required: true
+  libc_version:
+    description:
+      - Version of the GNU C library on the host. Wheels that need a newer one are not taken.
+    type: str
+    default: "2.36"
+attributes:
+  check_mode:
+    description: Reports whether the archive would be collected.
+    support: full
+  diff_mode:
+    description: Returns details on what changed.
+    support: none
+  idempotent:
+    description: An archive that is there is kept.
+    support: full
+requirements:
+  - C(pip) for the Python that runs the module
+"""
+
+EXAMPLES = r"""
+- name: Collect the wheels of the device's programs
+  flotta.edge.wheelhouse:
+    requirements:
+      - requirements/device.txt
+      - requirements/sync.txt
+    path: ~/.cache/flotta-edge
+    python_version: "3.11"
+    architecture: aarch64
+  delegate_to: localhost
+"""
+
+RETURN = r"""
+archive:
+  description: The archive, an uncompressed tar file of wheels.
+  type: path
+  returned: success
+  sample: /home/me/.cache/flotta-edge/wheelhouse-5f0c3e0b9d1a.tar
+"""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import sys
+import tarfile
+import tempfile
+
+from ansible.module_utils.basic import AnsibleModule
+
+OLDEST_LIBC_MINOR = 5
+
+
+def platforms(architecture, libc_version):
+    """Every wheel platform tag that a host with this C library accepts, newest first."""
+    newest = int(libc_version.split(".")[1])
+    tags = [f"manylinux_2_{minor}_{architecture}" for minor in range(newest, OLDEST_LIBC_MINOR - 1, -1)]
+    legacy = [f"manylinux{year}_{architecture}" for year in ("2014", "2010", "1")]
+    return [*tags, *legacy, f"linux_{architecture}"]
+
+
+def download_command(python, requirements, folder, python_version, tags):
+    abi = "cp" + python_version.replace(".", "")
+    command = [python, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    command += ["--require-hashes", "--only-binary", ":all:", "--dest", folder]
+    command += ["--python-version", python_version, "--implementation", "cp"]
+    for name in (abi, "abi3", "none"):
+        command += ["--abi", name]
+    for tag in tags:
+        command += ["--platform", tag]
+    for path in requirements:
+        command += ["--requirement", path]
+    return command
+
+
+def content_name(requirements, *about):
+    digest = hashlib.sha256("\n".join(about).encode())
+    for path in requirements:
+        with open(path, "rb") as stream:
+            digest.update(stream.read())
+    return f"wheelhouse-{digest.hexdigest()[:12]}.tar"
+
+
+def pack(folder, archive):
+    """Write the archive beside its place and rename it: a half-written one is never found."""
+    partial = f"{archive}.partial"
+    with tarfile.open(partial, "w") as tar:
+        for name in sorted(os.listdir(folder)):
+            tar.add(os.path.join(folder, name), arcname=name)
+    os.replace(partial, archive)
+
+
+def collect(module, archive):
+    p = module.params
+    folder = tempfile.mkdtemp(dir=p["path"])
+    try:
+        tags = platforms(p["architecture"], p["libc_version"])
+        command = download_command(sys.executable, p["requirements"], folder, p["python_version"], tags)
+        code, dummy, errors = module.run_command(command)
+        if code != 0:
+            module.fail_json(
+                msg="pip could not collect the wheels for Python {0} on {1}. It used your own pip settings "
+                "(pip config list).\n{2}".format(p["python_version"], p["architecture"], errors.strip())
+            )
+        pack(folder, archive)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "requirements": {"type": "list", "elements": "path", "required": True},
+            "path": {"type": "path", "required": True},
+            "python_version": {"type": "str", "required": True},
+            "architecture": {"type": "str", "required": True},
+            "libc_version": {"type": "str", "default": "2.36"},
+        },
+        supports_check_mode=True,
+    )
+    p = module.params
+    name = content_name(p["requirements"], p["python_version"], p["architecture"], p["libc_version"])
+    archive = os.path.join(p["path"], name)
+    missing = not os.path.exists(archive)
+    if missing and not module.check_mode:
+        os.makedirs(p["path"], exist_ok=True)
+        with open(f"{archive}.lock", "w", encoding="utf-8") as lock:
+            # Several hosts of one kind ask at the same time; the first one collects.
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            missing = not os.path.exists(archive)
+            if missing:
+                collect(module, archive)
+    module.exit_json(changed=missing, archive=archive)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,30 @@
+"""Give each named host an address of the subnet that it keeps for its life.
+
+addresses.py FOLDER SUBNET HOST...
+
+Podman hands out another address at every start of a container unless it is told one. The
+address of a host is the content of FOLDER/HOST.address. Prints the hosts that got a new one.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import sys
+from pathlib import Path
+
+FIRST_HOST = 10
+
+
+def assign(folder: Path, subnet: str, hosts: list[str]) -> list[str]:
+    folder.mkdir(mode=0o700, exist_ok=True)
+    network = ipaddress.ip_network(subnet)
+    used = {file.read_text() for file in folder.glob("*.address")}
+    free = (str(a) for n, a in enumerate(network.hosts(), start=1) if n >= FIRST_HOST and str(a) not in used)
+    missing = [host for host in hosts if not (folder / f"{host}.address").exists()]
+    for host in missing:
+        (folder / f"{host}.address").write_text(next(free))
+    return missing
+
+
+if __name__ == "__main__":
+    print(" ".join(assign(Path(sys.argv[1]), sys.argv[2], sys.argv[3:])))

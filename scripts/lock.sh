@@ -1,0 +1,26 @@
+#!/bin/sh
+# Write the locked requirements: requirements/{control-plane,device,sync,site,dev}.txt.
+#
+#   lock.sh UV
+#
+# Every file takes its versions from one resolution, so that the extras can share a venv.
+set -eu
+uv=$1
+cd "$(dirname "$0")/.."
+all=$(mktemp)
+trap 'rm -f "$all"' EXIT
+
+compile() {
+  output=$1
+  shift
+  "$uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+    --no-emit-find-links --no-header --no-annotate "$@" --output-file "$output"
+}
+
+"$uv" pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links \
+  --upgrade --no-header --no-annotate --all-extras --group dev pyproject.toml requirements/site.in --output-file "$all"
+for extra in control-plane device sync; do
+  compile "requirements/$extra.txt" --constraint "$all" --extra "$extra" pyproject.toml
+done
+compile requirements/site.txt --constraint "$all" requirements/site.in
+compile requirements/dev.txt --constraint "$all" --all-extras --group dev pyproject.toml requirements/site.in
