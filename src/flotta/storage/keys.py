@@ -1,0 +1,73 @@
+"""The key store of the embedded S3 server: one file `<access key>.json` for each key pair.
+
+The provisioner writes them, the server's auth proxy reads them. A file is 0640, so that the
+directory's group (set-group-id) lets the server read what another user wrote.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from ..daemon import sync_directory, write_atomically
+from .names import is_access_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+KEY_MODE = 0o640
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key pair; `bucket` is the only bucket it opens, None (an administrator) opens all."""
+
+    access_key: str
+    secret_key: str
+    bucket: str | None
+
+    def __repr__(self) -> str:
+        return f"Key({self.access_key}, bucket={self.bucket})"
+
+
+def write_key(directory: Path, key: Key) -> bool:
+    """Store a key pair durably; returns False when exactly this one is there already."""
+    if read_key(directory, key.access_key) == key:
+        return False
+    data = json.dumps(asdict(key)).encode()
+    write_atomically(directory / f"{key.access_key}.json", data, KEY_MODE)
+    return True
+
+
+def read_key(directory: Path, access_key: str) -> Key | None:
+    """Return the key pair of this id; None for an unknown or impossible id or a damaged file."""
+    if not is_access_key(access_key):
+        return None
+    try:
+        return Key(**json.loads((directory / f"{access_key}.json").read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def drop_keys(directory: Path, bucket: str, *, keep: str | None = None) -> list[str]:
+    """Remove every key of the bucket but `keep`; returns the ids that are gone now."""
+    dropped = [
+        key.access_key
+        for key in all_keys(directory)
+        if key.bucket == bucket and key.access_key != keep
+    ]
+    for access_key in dropped:
+        (directory / f"{access_key}.json").unlink(missing_ok=True)
+    if dropped:
+        sync_directory(directory)
+    return dropped
+
+
+def all_keys(directory: Path) -> Iterator[Key]:
+    """Yield every readable key pair of the store."""
+    for path in sorted(directory.glob("*.json")):
+        key = read_key(directory, path.stem)
+        if key is not None:
+            yield key

@@ -1,0 +1,107 @@
+"""A real `flotta-s3 serve` on a free port, as a child process, for tests."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from flotta.identity.authority import Authority
+from flotta.storage.administrator import ensure_administrator, read_administrator
+from flotta.storage.keys import Key
+
+SOURCE = str(Path(__file__).parents[2] / "src")
+
+
+@dataclass
+class S3Server:
+    root: Path
+    keys: Path
+    ca_file: Path
+    admin_file: Path
+    log: Path
+    endpoint: str
+
+    @property
+    def administrator(self) -> Key:
+        return read_administrator(self.admin_file)
+
+    def client(self, key: Key) -> Any:
+        return boto3.client(
+            "s3",
+            endpoint_url=self.endpoint,
+            region_name="us-east-1",
+            aws_access_key_id=key.access_key,
+            aws_secret_access_key=key.secret_key,
+            verify=str(self.ca_file),
+            config=Config(
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+                read_timeout=20,
+                retries={"total_max_attempts": 1},
+            ),
+        )
+
+    def requests(self, start: str) -> list[str]:
+        """Return the access lines that start so, without their mark."""
+        lines = self.log.read_text().splitlines()
+        found = (line.removeprefix("access: ") for line in lines if line.startswith("access: "))
+        return [line for line in found if line.startswith(start)]
+
+    def starts(self) -> list[str]:
+        """Return the address of each start of the server; with port 0 every one is another."""
+        marked = self.log.read_text().split("Starting s3 server on [")[1:]
+        return [rest.split("]", 1)[0].rstrip("/") for rest in marked]
+
+
+@contextlib.contextmanager
+def running_s3(directory: Path) -> Iterator[S3Server]:
+    paths = {name: directory / name for name in ("buckets", "keys")}
+    for path in paths.values():
+        path.mkdir()
+    authority = Authority.create("test storage CA", "flotta")
+    pair = authority.issue_server(["127.0.0.1", "localhost"])
+    files = {"ca": authority.certificate_pem, "cert": pair.certificate, "key": pair.key}
+    for name, data in files.items():
+        (directory / f"s3.{name}").write_bytes(data)
+    ensure_administrator(directory / "admin.env", paths["keys"])
+    command = [
+        *(sys.executable, "-m", "flotta.cli.s3", "serve", "--listen", "127.0.0.1:0"),
+        *("--root", str(paths["buckets"]), "--keys", str(paths["keys"])),
+        *("--cert", str(directory / "s3.cert"), "--key", str(directory / "s3.key")),
+    ]
+    log = directory / "s3.log"
+    with log.open("wb") as stderr:
+        environment = {**os.environ, "PYTHONPATH": SOURCE}
+        process = subprocess.Popen(command, stderr=stderr, env=environment)
+    try:
+        yield S3Server(
+            root=paths["buckets"],
+            keys=paths["keys"],
+            ca_file=directory / "s3.ca",
+            admin_file=directory / "admin.env",
+            log=log,
+            endpoint=_address(process, log),
+        )
+    finally:
+        process.terminate()
+        process.wait(15)
+
+
+def _address(process: subprocess.Popen[bytes], log: Path) -> str:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline and process.poll() is None:
+        for line in log.read_text().splitlines():
+            if "Starting s3 server on" in line:
+                return line.split("[", 1)[1].split("]", 1)[0].rstrip("/")
+        time.sleep(0.05)
+    raise AssertionError("the S3 server did not start:\n" + log.read_text())

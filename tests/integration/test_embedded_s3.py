@@ -1,0 +1,217 @@
+"""The embedded S3 server with real rclone, TLS and boto3."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from boto3.s3.transfer import TransferConfig
+from botocore.exceptions import ClientError
+from s3_server import SOURCE, S3Server, running_s3
+
+from flotta.storage.buckets import Buckets
+from flotta.storage.errors import StorageRefused, StorageUnavailable
+from flotta.storage.keys import Key, drop_keys, write_key
+from flotta.storage.names import new_access_key, new_secret_key
+
+MIB = 1 << 20
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    with running_s3(tmp_path_factory.mktemp("s3")) as running:
+        yield running
+
+
+def buckets_of(server: S3Server) -> Buckets:
+    return Buckets(server.endpoint, "us-east-1", server.administrator, str(server.ca_file))
+
+
+async def device(server: S3Server, bucket: str) -> Key:
+    await buckets_of(server).ensure(bucket)
+    key = Key(new_access_key(), new_secret_key(), bucket)
+    write_key(server.keys, key)
+    return key
+
+
+def refusal(call: Any, **arguments: Any) -> str:
+    with pytest.raises(ClientError) as caught:
+        call(**arguments)
+    return str(caught.value.response["Error"]["Code"])
+
+
+async def test_device_writes_and_the_administrator_reads_the_same_bytes(server: S3Server) -> None:
+    client = server.client(await device(server, "till-1-a"))
+    client.put_object(Bucket="till-1-a", Key="statistics/größe 1%.json", Body=b'{"load": 1}')
+    admin = server.client(server.administrator)
+    found = admin.get_object(Bucket="till-1-a", Key="statistics/größe 1%.json")
+    assert found["Body"].read() == b'{"load": 1}'
+    assert "till-1-a" in [bucket["Name"] for bucket in admin.list_buckets()["Buckets"]]
+
+
+async def test_device_reaches_no_bucket_but_its_own(server: S3Server) -> None:
+    first, second = await device(server, "first-a"), await device(server, "second-a")
+    server.client(second).put_object(Bucket="second-a", Key="secret", Body=b"1")
+    client = server.client(first)
+    assert refusal(client.get_object, Bucket="second-a", Key="secret") == "NoSuchBucket"
+    assert refusal(client.list_objects_v2, Bucket="second-a") == "NoSuchBucket"
+    put = {"Bucket": "second-a", "Key": "planted", "Body": b"1"}
+    assert refusal(client.put_object, **put) == "NoSuchBucket"
+    assert refusal(client.delete_bucket, Bucket="second-a") in ("NoSuchBucket", "AccessDenied")
+    assert [bucket["Name"] for bucket in client.list_buckets()["Buckets"]] == ["first-a"]
+    assert sorted(path.name for path in (server.root / "second-a").iterdir()) == ["secret"]
+
+
+async def test_device_cannot_leave_its_bucket_by_dots(server: S3Server) -> None:
+    await device(server, "neighbour-a")
+    client = server.client(await device(server, "climber-a"))
+    (server.root / "neighbour-a" / "treasure").write_bytes(b"gold")
+    for key in ("../neighbour-a/treasure", "x/../../neighbour-a/treasure"):
+        refusal(client.get_object, Bucket="climber-a", Key=key)
+    put = {"Bucket": "climber-a", "Key": "../neighbour-a/planted", "Body": b"1"}
+    refusal(client.put_object, **put)
+    assert [path.name for path in (server.root / "neighbour-a").iterdir()] == ["treasure"]
+
+
+async def test_device_cannot_create_buckets(server: S3Server) -> None:
+    client = server.client(await device(server, "maker-a"))
+    with pytest.raises(ClientError):
+        client.create_bucket(Bucket="another-a")
+    assert not (server.root / "another-a").exists()
+
+
+async def test_each_access_key_is_verified_with_its_own_secret(server: S3Server) -> None:
+    key, other = await device(server, "signed-a"), await device(server, "signed-b")
+    forged = server.client(Key(key.access_key, other.secret_key, "signed-a"))
+    put = {"Bucket": "signed-a", "Key": "x", "Body": b"1"}
+    assert refusal(forged.put_object, **put) == "AccessDenied"
+    unknown = server.client(Key(new_access_key(), key.secret_key, "signed-a"))
+    assert refusal(unknown.put_object, **put) == "AccessDenied"
+    as_admin = Key(server.administrator.access_key, key.secret_key, None)
+    assert refusal(server.client(as_admin).put_object, **put) == "AccessDenied"
+
+
+async def test_big_file_goes_by_multipart_and_keeps_the_plain_md5_as_etag(
+    server: S3Server, tmp_path: Path
+) -> None:
+    client = server.client(await device(server, "big-a"))
+    data = os.urandom(MIB) * 24 + b"odd end"
+    (tmp_path / "up").write_bytes(data)
+    parts = TransferConfig(
+        multipart_threshold=8 * MIB, multipart_chunksize=8 * MIB, max_concurrency=2
+    )
+    client.upload_file(str(tmp_path / "up"), "big-a", "big", Config=parts)
+    client.download_file("big-a", "big", str(tmp_path / "down"), Config=parts)
+    assert (tmp_path / "down").read_bytes() == data
+    digest = hashlib.md5(data, usedforsecurity=False).hexdigest()
+    assert client.head_object(Bucket="big-a", Key="big")["ETag"].strip('"') == digest
+    listed = client.list_objects_v2(Bucket="big-a")["Contents"][0]
+    assert listed["ETag"].strip('"') == digest
+    await seen(server, "PART big-a/big", times=4)
+
+
+async def test_etag_follows_the_content_whoever_writes(server: S3Server) -> None:
+    client = server.client(await device(server, "etag-a"))
+    admin = server.client(server.administrator)
+
+    def etag() -> str:
+        return str(client.list_objects_v2(Bucket="etag-a")["Contents"][0]["ETag"]).strip('"')
+
+    client.put_object(Bucket="etag-a", Key="x", Body=b"one")
+    first = etag()
+    client.put_object(Bucket="etag-a", Key="x", Body=b"one")
+    assert etag() == first
+    admin.put_object(Bucket="etag-a", Key="x", Body=b"two")
+    assert etag() == hashlib.md5(b"two", usedforsecurity=False).hexdigest()
+
+
+async def test_each_request_is_one_line_of_the_log(server: S3Server) -> None:
+    client = server.client(await device(server, "counted-a"))
+    client.put_object(Bucket="counted-a", Key="in/a b.txt", Body=b"1")
+    client.get_object(Bucket="counted-a", Key="in/a b.txt")["Body"].read()
+    client.get_object(Bucket="counted-a", Key="in/a b.txt")["Body"].read()
+    client.list_objects_v2(Bucket="counted-a", Prefix="in/")
+    await seen(server, "LIST counted-a/in/", times=1)
+    assert server.requests("PUT counted-a/in/a b.txt") == ["PUT counted-a/in/a b.txt"]
+    assert len(server.requests("GET counted-a/in/a b.txt")) == 2
+    text = server.log.read_text()
+    assert server.administrator.secret_key not in text
+    assert "DEBUG" not in text
+
+
+async def test_removing_a_bucket_takes_its_content(server: S3Server) -> None:
+    client = server.client(await device(server, "leaving-a"))
+    for number in range(3):
+        client.put_object(Bucket="leaving-a", Key=f"deep/er/{number}", Body=b"1")
+    await buckets_of(server).remove("leaving-a")
+    assert not (server.root / "leaving-a").exists()
+    await buckets_of(server).remove("leaving-a")
+
+
+async def test_wrong_administrator_key_is_a_refusal_and_no_server_is_temporary(
+    server: S3Server,
+) -> None:
+    wrong = Key(server.administrator.access_key, "wrong", None)
+    with pytest.raises(StorageRefused):
+        await Buckets(server.endpoint, "us-east-1", wrong, str(server.ca_file)).ensure("never-a")
+    silent = Buckets("https://127.0.0.1:1", "us-east-1", wrong, str(server.ca_file))
+    with pytest.raises(StorageUnavailable):
+        await silent.ensure("never-a")
+
+
+async def test_dropped_key_is_refused_within_seconds_and_others_go_on(tmp_path: Path) -> None:
+    with running_s3(tmp_path) as own:
+        gone, stays = await device(own, "gone-a"), await device(own, "stays-a")
+        own.client(gone).put_object(Bucket="gone-a", Key="x", Body=b"1")
+        (own.root / "stays-a" / ".rclone_temp_put_left").write_bytes(b"half")
+        drop_keys(own.keys, "gone-a")
+        own.endpoint = second_start(own)
+        put = {"Bucket": "gone-a", "Key": "y", "Body": b"1"}
+        assert refusal(own.client(gone).put_object, **put) == "AccessDenied"
+        own.client(stays).put_object(Bucket="stays-a", Key="x", Body=b"1")
+        assert sorted(path.name for path in (own.root / "stays-a").iterdir()) == ["x"]
+
+
+async def seen(server: S3Server, start: str, *, times: int) -> None:
+    """Wait for access lines: the log is written a moment after the answer."""
+    deadline = time.monotonic() + 5
+    while len(server.requests(start)) < times and time.monotonic() < deadline:
+        await asyncio.sleep(0.05)
+    assert len(server.requests(start)) == times
+
+
+def second_start(server: S3Server) -> str:
+    deadline = time.monotonic() + 10
+    while len(server.starts()) < 2:
+        assert time.monotonic() < deadline, server.log.read_text()
+        time.sleep(0.1)
+    return server.starts()[1]
+
+
+def test_init_makes_the_administrator_once(tmp_path: Path) -> None:
+    (tmp_path / "keys").mkdir()
+    admin = tmp_path / "admin.env"
+    command = [sys.executable, "-m", "flotta.cli.s3", "init"]
+    command += ["--admin-file", str(admin), "--keys", str(tmp_path / "keys")]
+
+    def init() -> bool:
+        environment = {**os.environ, "PYTHONPATH": SOURCE}
+        done = subprocess.run(command, env=environment, check=True, capture_output=True)
+        return bool(json.loads(done.stdout)["changed"])
+
+    assert init()
+    before = admin.read_text()
+    assert not init()
+    assert admin.read_text() == before
+    assert admin.stat().st_mode & 0o777 == 0o600
+    modes = {path.stat().st_mode & 0o777 for path in (tmp_path / "keys").iterdir()}
+    assert modes == {0o640}
