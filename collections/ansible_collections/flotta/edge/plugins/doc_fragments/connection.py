@@ -1,0 +1,42 @@
+# Copyright: (c) 2026, flotta.edge contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Options and notes that every module shares which talks to the resource API."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """The resource API: where it is, and what the module needs."""
+
+    DOCUMENTATION = r"""
+options:
+  kubeconfig:
+    description:
+      - File with the address of the resource API and the identity to use there.
+      - When omitted, E(KUBECONFIG) of the machine where the module runs, else the service account of its pod.
+    type: path
+requirements:
+  - C(flotta-edge[control-plane]), which the role P(flotta.edge.operator#role) installs in C(/opt/flotta/current)
+notes:
+  - Run it on the control plane with C(ansible_python_interpreter=/opt/flotta/current/bin/python).
+"""
+
+    WAITING = r"""
+options:
+  wait:
+    description:
+      - Whether to wait for the result.
+    type: bool
+    default: false
+  wait_timeout:
+    description:
+      - Seconds to wait at most.
+    type: int
+    default: 120
+  wait_sleep:
+    description:
+      - Seconds between two looks.
+    type: int
+    default: 1
+"""

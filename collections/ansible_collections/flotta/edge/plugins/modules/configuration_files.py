@@ -1,0 +1,185 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, flotta.edge contributors
+# Apache License 2.0 (see LICENSES/Apache-2.0.txt or https://www.apache.org/licenses/LICENSE-2.0)
+# SPDX-License-Identifier: Apache-2.0
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: configuration_files
+short_description: Write the configuration files of a service together
+version_added: 0.1.0
+description:
+  - Writes several files in one step and says which of them changed, so that only what depends on
+    them is restarted.
+  - Each file is written beside its place, with its owner and mode, and renamed. A reader sees the
+    old or the new content, and a secret is at no moment readable by anybody else.
+author:
+  - flotta.edge contributors (@project-flotta)
+options:
+  files:
+    description:
+      - The files, written in this order.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      path:
+        description:
+          - Absolute path of the file. Missing folders above it are made with mode V(0755).
+        type: path
+        required: true
+      content:
+        description:
+          - The whole content.
+          - When omitted, the file is removed.
+        type: str
+      mode:
+        description:
+          - Permissions as octal digits.
+        type: str
+        default: "0644"
+      owner:
+        description:
+          - User that owns the file.
+        type: str
+        default: root
+      group:
+        description:
+          - Group of the file.
+        type: str
+        default: root
+attributes:
+  check_mode:
+    description: Reports which files would change.
+    support: full
+  diff_mode:
+    description: Shows the content of files that everybody may read; of others that they change.
+    support: full
+  idempotent:
+    description: A file that is as wanted is left alone.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Write the unit and its environment
+  flotta.edge.configuration_files:
+    files:
+      - path: /etc/systemd/system/example.service
+        content: "{{ lookup('ansible.builtin.template', 'example.service.j2') }}"
+      - path: /etc/example.env
+        content: "LEVEL=info\n"
+        mode: "0600"
+"""
+
+RETURN = r"""
+paths:
+  description: The files that changed.
+  type: list
+  elements: str
+  returned: success
+  sample: [/etc/example.env]
+"""
+
+import grp
+import os
+import pwd
+import stat
+import tempfile
+
+from ansible.module_utils.basic import AnsibleModule
+
+
+def identifiers(module, file):
+    """Numbers of owner and group; in check mode a user that does not exist yet is nobody's fault."""
+    try:
+        return pwd.getpwnam(file["owner"]).pw_uid, grp.getgrnam(file["group"]).gr_gid
+    except KeyError as error:
+        if module.check_mode:
+            return None
+        module.fail_json(msg=f"Cannot write {file['path']}: {error.args[0]}.")
+
+
+def current(path):
+    """What is at the path: content, mode, owner, group; None if nothing is there."""
+    try:
+        with open(path, "rb") as stream:
+            found = os.fstat(stream.fileno())
+            return stream.read(), stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid
+    except FileNotFoundError:
+        return None
+
+
+def wanted(module, file):
+    owner = identifiers(module, file) if file["content"] is not None else None
+    if file["content"] is None:
+        return None
+    return (file["content"].encode(), int(file["mode"], 8), *(owner or (None, None)))
+
+
+def write(path, content, mode, owner, group):
+    folder = os.path.dirname(path)
+    os.makedirs(folder, mode=0o755, exist_ok=True)
+    handle, partial = tempfile.mkstemp(dir=folder, prefix=".flotta-")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+            os.fchown(stream.fileno(), owner, group)
+            os.fchmod(stream.fileno(), mode)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(partial, path)
+    except OSError:
+        os.unlink(partial)
+        raise
+
+
+def shown(state):
+    if state is None:
+        return ""
+    if not state[1] & 0o004:
+        return "(not shown: not everybody may read it)\n"
+    return state[0].decode(errors="replace")
+
+
+def difference(path, before, after):
+    return {
+        "before_header": path,
+        "after_header": path,
+        "before": shown(before),
+        "after": shown(after),
+    }
+
+
+def main():
+    file_spec = {
+        "path": {"type": "path", "required": True},
+        "content": {"type": "str"},
+        "mode": {"type": "str", "default": "0644"},
+        "owner": {"type": "str", "default": "root"},
+        "group": {"type": "str", "default": "root"},
+    }
+    module = AnsibleModule(
+        argument_spec={
+            "files": {"type": "list", "elements": "dict", "required": True, "options": file_spec}
+        },
+        supports_check_mode=True,
+    )
+    paths, diffs = [], []
+    for file in module.params["files"]:
+        before, after = current(file["path"]), wanted(module, file)
+        if before == after:
+            continue
+        paths.append(file["path"])
+        diffs.append(difference(file["path"], before, after))
+        if module.check_mode:
+            continue
+        if after is None:
+            os.unlink(file["path"])
+        else:
+            write(file["path"], *after)
+    module.exit_json(changed=bool(paths), paths=paths, diff=diffs)
+
+
+if __name__ == "__main__":
+    main()

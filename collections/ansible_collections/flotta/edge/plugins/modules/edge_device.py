@@ -1,0 +1,210 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, flotta.edge contributors
+# Apache License 2.0 (see LICENSES/Apache-2.0.txt or https://www.apache.org/licenses/LICENSE-2.0)
+# SPDX-License-Identifier: Apache-2.0
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: edge_device
+short_description: Label, configure or remove a device of the fleet
+version_added: 0.1.0
+description:
+  - Sets labels and specification of an EdgeDevice, or removes it.
+  - A device registers itself. O(state=present) waits until it has done so.
+  - Removing a device tells it to stop its workloads and to forget its identity. The record is gone
+    when the device has confirmed, or when the control plane has waited long enough.
+author:
+  - flotta.edge contributors (@project-flotta)
+options:
+  name:
+    description:
+      - Id of the device.
+    type: str
+    required: true
+  namespace:
+    description:
+      - Namespace of the device.
+    type: str
+    default: default
+  labels:
+    description:
+      - Labels that the device shall have. Other labels are left alone.
+    type: dict
+    default: {}
+  spec:
+    description:
+      - Fields of the specification, merged into it. Others are left alone; a null removes a field.
+    type: dict
+    default: {}
+  state:
+    description:
+      - Whether the device is part of the fleet.
+    type: str
+    choices: [present, absent]
+    default: present
+extends_documentation_fragment:
+  - flotta.edge.connection
+  - flotta.edge.connection.waiting
+attributes:
+  check_mode:
+    description: Reports what would change.
+    support: full
+  diff_mode:
+    description: Shows labels and specification before and after.
+    support: full
+  idempotent:
+    description: A device that is as wanted is left alone.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Wait for the till to be up and give it a role
+  flotta.edge.edge_device:
+    name: till-1
+    labels:
+      role: till
+    wait: true
+
+- name: Take a camera out of the fleet
+  flotta.edge.edge_device:
+    name: camera-1
+    state: absent
+    wait: true
+    wait_timeout: 330
+"""
+
+RETURN = r"""
+device:
+  description: The EdgeDevice.
+  type: dict
+  returned: when it exists
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.flotta.edge.plugins.module_utils import resource_api as api
+
+try:
+    from flotta.resources.kinds import EDGE_DEVICE
+except ImportError:
+    EDGE_DEVICE = None  # api.run() says so
+
+
+def merged(old, change):
+    """Merge by RFC 7386: null removes, mappings go deep, everything else replaces."""
+    if not isinstance(change, dict):
+        return change
+    result = dict(old) if isinstance(old, dict) else {}
+    for key, value in change.items():
+        if value is None:
+            result.pop(key, None)
+        else:
+            result[key] = merged(result.get(key), value)
+    return result
+
+
+def settings(device):
+    """The part of a device that this module can change."""
+    return {"labels": device["metadata"].get("labels") or {}, "spec": device.get("spec") or {}}
+
+
+def ready(device):
+    return api.condition(device, "Ready").get("status") == "True"
+
+
+class EdgeDevice:
+    """One device as the parameters name it."""
+
+    def __init__(self, module, client):
+        self.module, self.client = module, client
+        self.params = module.params
+        self.name, self.namespace = module.params["name"], module.params["namespace"]
+
+    async def present(self):
+        device = await self.registered()
+        if device is None:  # check mode only
+            return {"changed": True}
+        before = settings(device)
+        labels = {key: str(value) for key, value in self.params["labels"].items()}
+        after = {
+            "labels": {**before["labels"], **labels},
+            "spec": merged(before["spec"], self.params["spec"]),
+        }
+        changed = before != after
+        if changed and not self.module.check_mode:
+            patch = {"metadata": {"labels": labels}, "spec": self.params["spec"]}
+            device = await self.client.merge_patch(EDGE_DEVICE, self.name, self.namespace, patch)
+        if self.params["wait"] and not self.module.check_mode:
+            device = await self.up()
+        return {"changed": changed, "device": device, "diff": api.difference(before, after)}
+
+    async def absent(self):
+        device = await self.find()
+        if device is None:
+            return {"changed": False}
+        if not self.module.check_mode:
+            if not device["metadata"].get("deletionTimestamp"):
+                await self.client.delete(EDGE_DEVICE, self.name, self.namespace)
+            if self.params["wait"]:
+                await api.wait_until(self.params, self.gone, self.still_there)
+        return {"changed": True, "diff": api.difference(settings(device), None)}
+
+    async def find(self):
+        return await api.find(self.client, EDGE_DEVICE, self.name, self.namespace)
+
+    async def registered(self):
+        if self.module.check_mode:
+            return await self.find()
+        return await api.wait_until(
+            self.params,
+            self.find,
+            lambda: f"Device {self.name} has not asked to join within {self.params['wait_timeout']} s. "
+            f"On the device: journalctl -u flotta-gateway -u flotta-device-worker",
+        )
+
+    async def up(self):
+        async def look():
+            device = await self.find()
+            return device if device and ready(device) else None
+
+        return await api.wait_until(
+            self.params,
+            look,
+            lambda: f"Device {self.name} joined but sent no heartbeat within {self.params['wait_timeout']} s. "
+            f"On the device: journalctl -u flotta-gateway -u flotta-device-worker",
+        )
+
+    async def gone(self):
+        return await self.find() is None
+
+    def still_there(self):
+        return (
+            f"Device {self.name} is still there after {self.params['wait_timeout']} s: it has not confirmed that it "
+            f"left. The control plane gives up on it after DECOMMISSION_TIMEOUT (default 300 s)."
+        )
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            **api.CONNECTION_SPEC,
+            **api.WAIT_SPEC,
+            "name": {"type": "str", "required": True},
+            "namespace": {"type": "str", "default": "default"},
+            "labels": {"type": "dict", "default": {}},
+            "spec": {"type": "dict", "default": {}},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        },
+        supports_check_mode=True,
+    )
+
+    async def work(client):
+        device = EdgeDevice(module, client)
+        return await (device.present() if module.params["state"] == "present" else device.absent())
+
+    api.run(module, work)
+
+
+if __name__ == "__main__":
+    main()

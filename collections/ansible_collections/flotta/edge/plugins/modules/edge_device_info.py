@@ -1,0 +1,93 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, flotta.edge contributors
+# Apache License 2.0 (see LICENSES/Apache-2.0.txt or https://www.apache.org/licenses/LICENSE-2.0)
+# SPDX-License-Identifier: Apache-2.0
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: edge_device_info
+short_description: Read the devices of the fleet
+version_added: 0.1.0
+description:
+  - Returns EdgeDevices with their labels, specification and status.
+author:
+  - flotta.edge contributors (@project-flotta)
+options:
+  name:
+    description:
+      - Id of one device. When omitted, all are returned.
+    type: str
+  namespace:
+    description:
+      - Namespace to look in. When omitted, all of them; together with O(name), V(default).
+    type: str
+  label_selector:
+    description:
+      - Return only devices with these labels, for example V(role=till,app).
+    type: str
+extends_documentation_fragment:
+  - flotta.edge.connection
+attributes:
+  check_mode:
+    description: Changes nothing.
+    support: full
+  diff_mode:
+    description: Changes nothing.
+    support: none
+  idempotent:
+    description: Changes nothing.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Read all tills
+  flotta.edge.edge_device_info:
+    label_selector: role=till
+  register: tills
+"""
+
+RETURN = r"""
+devices:
+  description: The EdgeDevices.
+  type: list
+  elements: dict
+  returned: success
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.flotta.edge.plugins.module_utils import resource_api as api
+
+try:
+    from flotta.resources.kinds import EDGE_DEVICE
+except ImportError:
+    EDGE_DEVICE = None  # api.run() says so
+
+
+async def read(client, params):
+    if params["name"]:
+        found = await api.find(client, EDGE_DEVICE, params["name"], params["namespace"] or "default")
+        return [found] if found else []
+    return await client.list(EDGE_DEVICE, params["namespace"], label_selector=params["label_selector"])
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            **api.CONNECTION_SPEC,
+            "name": {"type": "str"},
+            "namespace": {"type": "str"},
+            "label_selector": {"type": "str"},
+        },
+        supports_check_mode=True,
+    )
+
+    async def work(client):
+        return {"changed": False, "devices": await read(client, module.params)}
+
+    api.run(module, work)
+
+
+if __name__ == "__main__":
+    main()

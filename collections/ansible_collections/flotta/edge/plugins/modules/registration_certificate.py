@@ -1,0 +1,167 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, flotta.edge contributors
+# Apache License 2.0 (see LICENSES/Apache-2.0.txt or https://www.apache.org/licenses/LICENSE-2.0)
+# SPDX-License-Identifier: Apache-2.0
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: registration_certificate
+short_description: Read a certificate with which devices may join
+version_added: 0.1.0
+description:
+  - Returns a registration certificate that allows a namespace, its key, and the certificate of the
+    Flotta CA.
+  - The Edge API keeps one for the namespace V(default). For another namespace one is issued when
+    there is none that stays valid for a month.
+author:
+  - flotta.edge contributors (@project-flotta)
+options:
+  namespace:
+    description:
+      - Namespace that a device with this certificate may join.
+    type: str
+    default: default
+extends_documentation_fragment:
+  - flotta.edge.connection
+  - flotta.edge.connection.waiting
+attributes:
+  check_mode:
+    description: Issues nothing.
+    support: full
+  diff_mode:
+    description: Shows no secrets.
+    support: none
+  idempotent:
+    description: A certificate that is there is returned.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Read what a device needs to join
+  flotta.edge.registration_certificate:
+    namespace: shops
+  register: registration
+  no_log: true
+"""
+
+RETURN = r"""
+certificate:
+  description: The registration certificate, PEM.
+  type: str
+  returned: success
+key:
+  description: Its private key, PEM. Use C(no_log) on the task.
+  type: str
+  returned: success
+ca:
+  description: Certificate of the Flotta CA, PEM.
+  type: str
+  returned: success
+"""
+
+import base64
+import datetime
+import secrets
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.flotta.edge.plugins.module_utils import resource_api as api
+
+try:
+    from cryptography import x509
+    from cryptography.hazmat.primitives.serialization import Encoding
+    from flotta.identity.authority import Authority
+    from flotta.identity.peers import read_peer
+    from flotta.resources.kinds import FLOTTA_NAMESPACE, SECRET
+except ImportError:
+    Authority = None  # api.run() says so
+
+LABEL = "reg-client-ca"
+MONTH = datetime.timedelta(days=30)
+
+
+def text(secret, key):
+    return base64.b64decode(secret["data"][key]).decode()
+
+
+def peer_of(secret):
+    der = x509.load_pem_x509_certificate(text(secret, "client.crt").encode()).public_bytes(Encoding.DER)
+    return read_peer(der)
+
+
+def usable(secrets_found, namespace, now):
+    """Of the certificates that allow the namespace for a month to come, the one that lasts longest."""
+    fitting = []
+    for secret in secrets_found:
+        peer = peer_of(secret)
+        if namespace in peer.namespaces and peer.not_before <= now and peer.not_after > now + MONTH:
+            fitting.append((peer.not_after, secret["metadata"]["name"], secret))
+    return max(fitting)[2] if fitting else None
+
+
+async def issue(client, ca, namespace):
+    authority = Authority.from_pem(text(ca, "ca.crt"), text(ca, "ca.key"))
+    pair = authority.issue_registration([namespace])
+    data = {"client.crt": pair.certificate, "client.key": pair.key}
+    return await client.create(
+        SECRET,
+        {
+            "metadata": {
+                "name": f"{LABEL}-{secrets.token_hex(5)}",
+                "namespace": FLOTTA_NAMESPACE,
+                "labels": {LABEL: "true"},
+            },
+            "type": "Opaque",
+            "data": {key: base64.b64encode(value).decode() for key, value in data.items()},
+        },
+    )
+
+
+async def find(client, namespace):
+    found = await client.list(SECRET, FLOTTA_NAMESPACE, label_selector=f"{LABEL}=true")
+    return usable(found, namespace, datetime.datetime.now(tz=datetime.timezone.utc))
+
+
+async def result(module, client):
+    namespace = module.params["namespace"]
+    ca = await api.wait_until(
+        {**module.params, "wait_timeout": module.params["wait_timeout"] if module.params["wait"] else 0},
+        lambda: api.find(client, SECRET, "flotta-ca", FLOTTA_NAMESPACE),
+        lambda: "The Flotta CA does not exist: the Edge API makes it at its first start. "
+        "On the control plane: journalctl -u flotta-edge-api",
+    )
+    secret = await find(client, namespace)
+    if secret is None and not module.check_mode:
+        return {"changed": True, **answer(await issue(client, ca, namespace), ca)}
+    if secret is None:
+        return {"changed": True, "certificate": "", "key": "", "ca": text(ca, "ca.crt")}
+    return {"changed": False, **answer(secret, ca)}
+
+
+def answer(secret, ca):
+    return {
+        "certificate": text(secret, "client.crt"),
+        "key": text(secret, "client.key"),
+        "ca": text(ca, "ca.crt"),
+    }
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            **api.CONNECTION_SPEC,
+            **api.WAIT_SPEC,
+            "namespace": {"type": "str", "default": "default"},
+        },
+        supports_check_mode=True,
+    )
+
+    async def work(client):
+        return await result(module, client)
+
+    api.run(module, work)
+
+
+if __name__ == "__main__":
+    main()
