@@ -1,0 +1,143 @@
+"""Structural schemas, compiled once into nodes that admission walks."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from flotta.apiserver.schema_rules import Rule, rule
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Json = Any
+JsonObject = dict[str, Any]
+
+_UNDERSTOOD = {
+    "additionalProperties",
+    "anyOf",
+    "default",
+    "description",
+    "enum",
+    "format",
+    "items",
+    "maxItems",
+    "maxLength",
+    "maximum",
+    "minItems",
+    "minLength",
+    "minimum",
+    "nullable",
+    "pattern",
+    "properties",
+    "required",
+    "type",
+    "x-kubernetes-int-or-string",
+    "x-kubernetes-list-map-keys",
+    "x-kubernetes-list-type",
+    "x-kubernetes-map-type",
+    "x-kubernetes-preserve-unknown-fields",
+    "x-kubernetes-validations",
+}
+_NUMBER_TYPES = {"int-or-string": "integer,string"}
+
+
+class SchemaError(ValueError):
+    """A schema uses what admission does not understand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One place of a schema. ``type`` is a JSON type or "int-or-string"; empty means any."""
+
+    type: str = ""
+    properties: dict[str, Node] = field(default_factory=dict)
+    additional: Node | None = None
+    items: Node | None = None
+    required: tuple[str, ...] = ()
+    defaults: dict[str, Json] = field(default_factory=dict)
+    nullable: bool = False
+    preserve: bool = False
+    enum: tuple[Json, ...] = ()
+    format: str = ""
+    minimum: float | None = None
+    maximum: float | None = None
+    min_length: int | None = None
+    max_length: int | None = None
+    pattern: re.Pattern[str] | None = None
+    min_items: int | None = None
+    max_items: int | None = None
+    list_type: str = "atomic"
+    list_keys: tuple[str, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    has_rules: bool = False
+
+    @property
+    def types(self) -> str:
+        """The type as error messages name it."""
+        return _NUMBER_TYPES.get(self.type, self.type)
+
+
+NOTHING = Node()
+ANYTHING = Node(preserve=True)
+
+
+def compiled(schema: Mapping[str, Json], path: str = "") -> Node:
+    """Compile ``schema``; raise SchemaError at a keyword that would silently not be checked."""
+    unknown = sorted(set(schema) - _UNDERSTOOD)
+    if unknown:
+        raise SchemaError(f"{path or 'the schema'} uses {', '.join(unknown)}")
+    properties = {
+        key: compiled(child, f"{path}.{key}") for key, child in schema.get("properties", {}).items()
+    }
+    additional = _compiled_child(schema, "additionalProperties", path)
+    items = _compiled_child(schema, "items", path)
+    rules = tuple(rule(entry) for entry in schema.get("x-kubernetes-validations", ()))
+    children = [*properties.values(), additional or NOTHING, items or NOTHING]
+    return Node(
+        type="int-or-string"
+        if schema.get("x-kubernetes-int-or-string")
+        else schema.get("type", ""),
+        properties=properties,
+        additional=additional,
+        items=items,
+        required=tuple(schema.get("required", ())),
+        defaults=_defaults(schema),
+        nullable=schema.get("nullable", False),
+        preserve=schema.get("x-kubernetes-preserve-unknown-fields", False),
+        enum=tuple(schema.get("enum", ())),
+        format=schema.get("format", ""),
+        minimum=schema.get("minimum"),
+        maximum=schema.get("maximum"),
+        min_length=schema.get("minLength"),
+        max_length=schema.get("maxLength"),
+        pattern=re.compile(schema["pattern"]) if "pattern" in schema else None,
+        min_items=schema.get("minItems"),
+        max_items=schema.get("maxItems"),
+        list_type=schema.get("x-kubernetes-list-type", "atomic"),
+        list_keys=tuple(schema.get("x-kubernetes-list-map-keys", ())),
+        rules=rules,
+        has_rules=bool(rules) or any(child.has_rules for child in children),
+    )
+
+
+def compiled_root(schema: Mapping[str, Json]) -> Node:
+    """Compile the schema of a whole object; its metadata is left to the API machinery."""
+    properties = {
+        "apiVersion": {"type": "string"},
+        "kind": {"type": "string"},
+        **schema.get("properties", {}),
+        "metadata": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
+    }
+    return compiled({**schema, "properties": properties})
+
+
+def _compiled_child(schema: Mapping[str, Json], key: str, path: str) -> Node | None:
+    child = schema.get(key)
+    return None if child is None else compiled(child, f"{path}.{key}")
+
+
+def _defaults(schema: Mapping[str, Json]) -> dict[str, Json]:
+    properties = schema.get("properties", {})
+    return {key: child["default"] for key, child in properties.items() if "default" in child}

@@ -1,0 +1,73 @@
+"""The CEL rules of our own CRDs, as Python predicates.
+
+A Kubernetes API server evaluates `x-kubernetes-validations`. This engine serves a fixed set of CRDs
+whose few rules are written here a second time, found by the text of the rule. A CRD with another
+rule is refused when it is loaded, so that a rule can never be skipped silently.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+JsonObject = dict[str, Any]
+
+_NAMES_OR_CLAIM = (
+    "!(has(self.createOBC) && self.createOBC) || "
+    "((!has(self.secretName) || self.secretName == '') && "
+    "(!has(self.configMapName) || self.configMapName == ''))"
+)
+_OWN_NAMES = (
+    "!has(self.initContainers) || "
+    "!self.initContainers.exists(i, self.containers.exists(c, c.name == i.name))"
+)
+_VALUES_FIT = (
+    "self.operator in ['In', 'NotIn'] ? has(self.values) && size(self.values) > 0 : "
+    "!has(self.values) || size(self.values) == 0"
+)
+
+
+class UnknownRuleError(ValueError):
+    """A CRD carries a rule that has no predicate here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule that ``holds`` for a valid object, and the error when it does not."""
+
+    holds: Callable[[JsonObject], bool]
+    reason: str
+    message: str
+
+
+def rule(entry: Mapping[str, str]) -> Rule:
+    """Return the rule of one entry of x-kubernetes-validations."""
+    predicate = _PREDICATES.get(entry["rule"])
+    if predicate is None:
+        raise UnknownRuleError(f"no predicate for the rule {entry['rule']!r}")
+    reason = entry.get("reason", "FieldValueInvalid")
+    prefix = "Forbidden" if reason == "FieldValueForbidden" else "Invalid value"
+    return Rule(predicate, reason, f"{prefix}: {entry['message']}")
+
+
+def _names_or_claim(s3: JsonObject) -> bool:
+    return not (s3.get("createOBC") and (s3.get("secretName") or s3.get("configMapName")))
+
+
+def _own_names(pod: JsonObject) -> bool:
+    first = {container["name"] for container in pod.get("initContainers", ())}
+    return not any(container["name"] in first for container in pod["containers"])
+
+
+def _values_fit(requirement: JsonObject) -> bool:
+    return bool(requirement.get("values")) == (requirement["operator"] in ("In", "NotIn"))
+
+
+_PREDICATES = {
+    _NAMES_OR_CLAIM: _names_or_claim,
+    _OWN_NAMES: _own_names,
+    _VALUES_FIT: _values_fit,
+}

@@ -1,0 +1,157 @@
+"""Admission by the schemas of our CRDs.
+
+`data/admission.jsonl` was recorded from k8s.io/apiextensions-apiserver v0.36.3, the code that a
+real API server runs: what it stores, which fields it calls unknown, which causes it gives.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flotta.apiserver.schema import StructuralSchema
+from flotta.apiserver.schema_nodes import SchemaError
+from flotta.apiserver.schema_rules import UnknownRuleError
+from flotta.resources import crds
+
+RECORDED = [
+    json.loads(line)
+    for line in (Path(__file__).parent / "data/admission.jsonl").read_text().splitlines()
+]
+NOT_CHECKED = "some validation rules were not checked"
+
+
+@cache
+def schema(kind: str) -> StructuralSchema:
+    found = next(crd for crd in crds.load() if crd["spec"]["names"]["kind"] == kind)
+    return StructuralSchema(found["spec"]["versions"][0]["schema"]["openAPIV3Schema"])
+
+
+def fields(kind: str, obj: dict[str, Any], subresource: str = "") -> set[tuple[str, str]]:
+    causes = schema(kind).admit(obj, subresource).causes
+    return {(cause.reason, cause.field) for cause in causes if NOT_CHECKED not in cause.message}
+
+
+def workload(**spec: Any) -> dict[str, Any]:
+    return {"metadata": {"name": "w"}, "spec": {"type": "pod", **spec}}
+
+
+def pod(*containers: dict[str, Any], **spec: Any) -> dict[str, Any]:
+    return {"spec": {"containers": list(containers), **spec}}
+
+
+@pytest.mark.parametrize("case", RECORDED, ids=range(len(RECORDED)))
+def test_admission_is_what_kubernetes_does(case: dict[str, Any]) -> None:
+    admission = schema(case["kind"]).admit(case["given"])
+    causes = sorted([cause.reason, cause.message, cause.field] for cause in admission.causes)
+    assert admission.obj == case["stored"]
+    assert admission.unknown == case["unknown"]
+    assert causes == case["causes"]
+
+
+def test_every_crd_compiles() -> None:
+    kinds = {crd["spec"]["names"]["kind"] for crd in crds.load()}
+    for kind in kinds:
+        assert schema(kind).admit({}) is not None
+    assert len(kinds) == 7
+
+
+def test_a_missing_container_port_is_refused_with_its_path() -> None:
+    causes = fields("EdgeWorkload", workload(pod=pod({"name": "a"}, {"name": "b", "ports": [{}]})))
+    assert causes == {("FieldValueRequired", "spec.pod.spec.containers[1].ports[0].containerPort")}
+
+
+def test_a_container_shares_no_name_with_an_init_container() -> None:
+    same = workload(pod=pod({"name": "a"}, initContainers=[{"name": "a"}]))
+    other = workload(pod=pod({"name": "a"}, initContainers=[{"name": "b"}]))
+    assert fields("EdgeWorkload", same) == {("FieldValueInvalid", "spec.pod.spec")}
+    assert fields("EdgeWorkload", other) == set()
+
+
+@pytest.mark.parametrize(
+    ("requirement", "valid"),
+    [
+        ({"key": "a", "operator": "In", "values": ["x"]}, True),
+        ({"key": "a", "operator": "In", "values": []}, False),
+        ({"key": "a", "operator": "NotIn"}, False),
+        ({"key": "a", "operator": "Exists"}, True),
+        ({"key": "a", "operator": "DoesNotExist", "values": ["x"]}, False),
+    ],
+)
+def test_selector_values_fit_their_operator(requirement: dict[str, Any], valid: bool) -> None:
+    causes = fields("EdgeWorkload", workload(deviceSelector={"matchExpressions": [requirement]}))
+    assert (not causes) == valid
+
+
+def test_a_device_names_its_bucket_or_claims_one() -> None:
+    def device(**s3: Any) -> dict[str, Any]:
+        return {"spec": {"storage": {"s3": s3}}}
+
+    refused = {("FieldValueForbidden", "spec.storage.s3")}
+    assert fields("EdgeDevice", device(createOBC=True, secretName="x")) == refused
+    assert fields("EdgeDevice", device(createOBC=True, configMapName="x")) == refused
+    assert fields("EdgeDevice", device(createOBC=True)) == set()
+    assert fields("EdgeDevice", device(secretName="x", configMapName="y")) == set()
+
+
+def test_a_playbook_configuration_needs_its_playbooks() -> None:
+    assert fields("EdgeConfig", {}) == {("FieldValueRequired", "spec")}
+    assert fields("EdgeConfig", {"spec": {}}) == {("FieldValueRequired", "spec.edgePlaybook")}
+
+
+def test_errors_of_the_status_subresource_lack_the_prefix_in_their_text() -> None:
+    admission = schema("EdgeDevice").admit(
+        {
+            "spec": {"mounts": 5},
+            "status": {"phase": 5, "workloads": [{"name": "a", "filesUp": 1.5}]},
+        },
+        "status",
+    )
+    texts = {cause.field: cause.message for cause in admission.causes[:3]}
+    wrong = 'Invalid value: "integer": phase in body must be of type string: "integer"'
+    assert texts["status.phase"] == wrong
+    assert texts["status.workloads[0].filesUp"].split(": ")[2].startswith("workloads[0].filesUp in")
+    assert texts["<nil>"].endswith("with format int64 in workloads[0].filesUp")
+
+
+def test_metadata_is_left_to_the_engine() -> None:
+    metadata = {"name": "x", "bogus": None}
+    admission = schema("EdgeDevice").admit({"metadata": metadata})
+    assert admission.obj["metadata"] == metadata
+    assert admission.unknown == []
+
+
+def test_the_given_object_stays_as_it_is() -> None:
+    given = workload(metrics={}, bogus=1, pod=pod({"name": "a", "ports": [{"containerPort": 80}]}))
+    before = json.dumps(given)
+    schema("EdgeWorkload").admit(given)
+    assert json.dumps(given) == before
+
+
+def test_a_list_is_no_date() -> None:
+    causes = fields("EdgeDevice", {"spec": {"requestTime": ["2026-01-01T00:00:00Z"]}})
+    assert causes == {("FieldValueTypeInvalid", "spec.requestTime")}
+
+
+def test_keywords_and_rules_that_are_not_understood_are_refused() -> None:
+    with pytest.raises(SchemaError, match="multipleOf"):
+        StructuralSchema({"type": "object", "properties": {"a": {"multipleOf": 2}}})
+    with pytest.raises(UnknownRuleError):
+        StructuralSchema({"x-kubernetes-validations": [{"rule": "true", "message": "m"}]})
+
+
+def test_admission_of_a_workload_takes_less_than_a_millisecond() -> None:
+    given = workload(
+        deviceSelector={"matchLabels": {"app": "x"}},
+        pod=pod(*({"name": f"c{i}", "ports": [{"containerPort": 80 + i}]} for i in range(10))),
+    )
+    schema("EdgeWorkload")
+    started = time.process_time()
+    for _ in range(100):
+        schema("EdgeWorkload").admit(given)
+    assert (time.process_time() - started) / 100 < 0.001
