@@ -1,0 +1,120 @@
+"""The roles of `roles.yaml`: what each component may do, decided as Kubernetes' RBAC decides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+MASTERS = "system:masters"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Verbs on resources. No namespaces means every namespace and the cluster scope; no names, every name."""
+
+    groups: frozenset[str]
+    resources: frozenset[str]
+    verbs: frozenset[str]
+    namespaces: frozenset[str] = frozenset()
+    names: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, entry: Mapping[str, Sequence[str]]) -> Rule:
+        return cls(
+            frozenset(entry["apiGroups"]),
+            frozenset(entry["resources"]),
+            frozenset(entry["verbs"]),
+            frozenset(entry.get("namespaces", ())),
+            frozenset(entry.get("resourceNames", ())),
+        )
+
+    def allows(self, verb: str, group: str, resource: str, namespace: str, name: str) -> bool:
+        """Whether this rule covers a request; an empty namespace is the cluster scope."""
+        return (
+            verb in self.verbs
+            and group in self.groups
+            and resource in self.resources
+            and (not self.namespaces or namespace in self.namespaces)
+            and (not self.names or name in self.names)
+        )
+
+    def in_rbac(self) -> dict[str, Any]:
+        """The rule as an entry of a Kubernetes Role, and of a SubjectRulesReview."""
+        entry = {
+            "verbs": sorted(self.verbs),
+            "apiGroups": sorted(self.groups),
+            "resources": sorted(self.resources),
+        }
+        return entry | ({"resourceNames": sorted(self.names)} if self.names else {})
+
+
+@dataclass(frozen=True)
+class Role:
+    """A named list of rules and the users who have it."""
+
+    name: str
+    users: frozenset[str]
+    rules: tuple[Rule, ...]
+
+
+class Authorizer:
+    """Decides by roles; nothing that no rule allows is allowed, but to members of system:masters."""
+
+    def __init__(self, roles: Iterable[Role]) -> None:
+        self.roles = tuple(roles)
+        self._rules: dict[str, list[Rule]] = {}
+        for role in self.roles:
+            for user in role.users:
+                self._rules.setdefault(user, []).extend(role.rules)
+
+    @classmethod
+    def load(cls) -> Authorizer:
+        """Read the roles that the package carries."""
+        text = (resources.files("flotta.resources") / "roles.yaml").read_text(encoding="utf-8")
+        return cls(
+            Role(
+                entry["name"],
+                frozenset(entry["users"]),
+                tuple(Rule.of(rule) for rule in entry["rules"]),
+            )
+            for entry in yaml.safe_load(text)
+        )
+
+    def allowed(
+        self,
+        user: str,
+        groups: Sequence[str],
+        verb: str,
+        group: str,
+        resource: str,
+        namespace: str = "",
+        name: str = "",
+        subresource: str = "",
+    ) -> bool:
+        """Whether ``user`` may do ``verb``; an empty namespace is the cluster scope."""
+        if MASTERS in groups:
+            return True
+        full = f"{resource}/{subresource}" if subresource else resource
+        rules = self._rules.get(user, ())
+        return any(rule.allows(verb, group, full, namespace, name) for rule in rules)
+
+    def rules(self, user: str, groups: Sequence[str], namespace: str) -> list[dict[str, Any]]:
+        """What ``user`` may do in a namespace, as resourceRules of a SubjectRulesReview."""
+        if MASTERS in groups:
+            return [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}]
+        return [
+            rule.in_rbac()
+            for rule in self._rules.get(user, ())
+            if not rule.namespaces or namespace in rule.namespaces
+        ]
+
+
+def load() -> Authorizer:
+    """Return the authorizer of the package's own roles."""
+    return Authorizer.load()

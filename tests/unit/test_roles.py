@@ -1,0 +1,93 @@
+"""Rights of the components."""
+
+from __future__ import annotations
+
+import pytest
+
+from flotta.resources import crds, kinds
+from flotta.resources.roles import Authorizer
+
+OURS = kinds.GROUP
+AUTHORIZER = Authorizer.load()
+
+
+def may(
+    user: str, verb: str, group: str, resource: str, namespace: str = "", name: str = ""
+) -> bool:
+    plural, _, subresource = resource.partition("/")
+    return AUTHORIZER.allowed(user, (), verb, group, plural, namespace, name, subresource)
+
+
+@pytest.mark.parametrize(
+    ("verb", "group", "resource", "namespace"),
+    [
+        ("watch", "", "secrets", ""),
+        ("create", "", "secrets", "flotta"),
+        ("patch", OURS, "edgedevices/status", "default"),
+        ("patch", OURS, "edgedevices", "shop"),
+        ("create", OURS, "edgedevicesignedrequest", "default"),
+        ("patch", OURS, "playbookexecutions/status", "default"),
+        ("list", OURS, "edgeworkloads", ""),
+        ("create", "", "events", "default"),
+        ("update", "coordination.k8s.io", "leases", "flotta"),
+    ],
+)
+def test_the_edge_api_may(verb: str, group: str, resource: str, namespace: str) -> None:
+    assert may("flotta-edge-api", verb, group, resource, namespace)
+
+
+@pytest.mark.parametrize(
+    ("verb", "group", "resource", "namespace"),
+    [
+        ("create", "", "secrets", "default"),
+        ("update", "", "secrets", ""),
+        ("patch", OURS, "edgeworkloads", "default"),
+        ("patch", OURS, "edgeworkloads/status", "default"),
+        ("create", OURS, "edgedevices", "default"),
+        ("delete", OURS, "edgedevices", "default"),
+        ("patch", OURS, "edgedevicesignedrequest", "default"),
+        ("deletecollection", "", "secrets", "flotta"),
+        ("update", "coordination.k8s.io", "leases", "default"),
+        ("list", "", "leases", "flotta"),
+        ("create", "", "namespaces", ""),
+    ],
+)
+def test_the_edge_api_may_not(verb: str, group: str, resource: str, namespace: str) -> None:
+    assert not may("flotta-edge-api", verb, group, resource, namespace)
+
+
+def test_the_operator_neither_lists_secrets_nor_creates_workloads() -> None:
+    assert may("flotta-operator", "create", "", "secrets", "default")
+    assert not may("flotta-operator", "list", "", "secrets", "default")
+    assert not may("flotta-operator", "watch", "", "secrets")
+    assert not may("flotta-operator", "create", OURS, "edgeworkloads", "default")
+    assert may("flotta-operator", "patch", OURS, "edgeworkloads/status", "default")
+
+
+def test_strangers_may_nothing_and_masters_everything() -> None:
+    assert not may("somebody", "get", OURS, "edgedevices", "default", "till-1")
+    assert AUTHORIZER.allowed("somebody", ["system:masters"], "delete", "", "secrets", "flotta")
+
+
+def test_rules_name_only_resources_that_exist() -> None:
+    known = {(kind.group, kind.plural) for kind in kinds.ALL}
+    known |= {(crd["spec"]["group"], crd["spec"]["names"]["plural"]) for crd in crds.load()}
+    known.add(("route.openshift.io", "routes"))
+    named = {
+        (group, resource.partition("/")[0])
+        for role in AUTHORIZER.roles
+        for rule in role.rules
+        for group in rule.groups
+        for resource in rule.resources
+    }
+    assert named <= known
+
+
+def test_the_rules_of_a_namespace_leave_out_those_of_others() -> None:
+    rules = AUTHORIZER.rules("flotta-edge-api", (), "default")
+    assert {
+        "verbs": ["get", "list", "watch"],
+        "apiGroups": [""],
+        "resources": ["configmaps", "secrets"],
+    } in rules
+    assert not any("leases" in rule["resources"] for rule in rules)
