@@ -1,0 +1,88 @@
+"""Who may do what, from the leaf certificate alone (edge-api specification 1.3 and 8.1).
+
+* A registration certificate can enrol and register, nothing else.
+* A device certificate speaks for its own id only; when it has expired, it can register again,
+  nothing else.
+* Both ends of the validity period count at every request: kept connections outlive certificates.
+
+Revocation needs the EdgeDevice and is the backend's matter.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from flotta.identity.authority import REGISTRATION_NAME
+from flotta.identity.peers import Peer, PeerError, is_device_id, read_peer
+
+from .refusals import Refusal
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+ENROLMENT, REGISTRATION = "enrolment", "registration"
+
+_read_peer = lru_cache(maxsize=8192)(read_peer)
+
+
+def peer_of(request: web.Request) -> Peer:
+    """Return the verified owner of the request's connection; Refusal 401 when it has no class of ours."""
+    tls = request.transport.get_extra_info("ssl_object") if request.transport else None
+    der = tls.getpeercert(True) if tls else None
+    if not der:
+        raise Refusal(401, "no client certificate")
+    try:
+        return _read_peer(der)
+    except PeerError as error:
+        raise Refusal(401, str(error)) from error
+
+
+def checked_device_id(text: str) -> str:
+    """Return the device id of a path; it becomes the name of a Kubernetes object (RFC 1123 subdomain)."""
+    if text == REGISTRATION_NAME or not is_device_id(text):
+        raise Refusal(
+            400, "the device id is no lower-case DNS name of at most 64 characters, or is reserved"
+        )
+    return text
+
+
+def require_own_device(peer: Peer, device_id: str, now: datetime) -> None:
+    """Allow a valid device certificate for its own id only."""
+    if peer.kind != "device":
+        raise Refusal(401, "a registration certificate can only enrol and register")
+    _require_valid(peer, now)
+    _require_own_id(peer, device_id)
+
+
+def require_data(peer: Peer, device_id: str, directive: str, now: datetime) -> None:
+    """Allow a POST of this directive on the data channel."""
+    if peer.kind == "registration":
+        _require_valid(peer, now)
+        if directive not in (ENROLMENT, REGISTRATION):
+            raise Refusal(403, "a registration certificate can only enrol and register")
+        return
+    if directive == REGISTRATION:
+        _require_begun(peer, now)
+    else:
+        _require_valid(peer, now)
+    _require_own_id(peer, device_id)
+
+
+def _require_valid(peer: Peer, now: datetime) -> None:
+    _require_begun(peer, now)
+    if not peer.valid_at(now):
+        raise Refusal(401, f"the client certificate expired at {peer.not_after.isoformat()}")
+
+
+def _require_begun(peer: Peer, now: datetime) -> None:
+    if now < peer.not_before:
+        raise Refusal(
+            401, f"the client certificate is not valid before {peer.not_before.isoformat()}"
+        )
+
+
+def _require_own_id(peer: Peer, device_id: str) -> None:
+    if peer.device_id != device_id:
+        raise Refusal(403, "the certificate belongs to another device")

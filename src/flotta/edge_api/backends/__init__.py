@@ -1,0 +1,62 @@
+"""What is behind the wire interface of the Edge API."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import Protocol
+
+from flotta.identity.peers import Peer
+from flotta.protocol.models import EnrolmentInfo, Heartbeat, RegistrationInfo
+
+
+class Standing(enum.Enum):
+    """What the holder of a device certificate is to the fleet."""
+
+    ACTIVE = "active"
+    LEAVING = "leaving"  # its EdgeDevice is being deleted
+    ABSENT = "absent"  # there is no EdgeDevice
+    REVOKED = "revoked"  # the EdgeDevice of this name is another one
+
+
+@dataclass(frozen=True)
+class Registration:
+    """A recorded registration: what the device's certificate will say."""
+
+    namespace: str
+    uid: str
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """A rendered configuration: JSON of the message content, and what identifies it."""
+
+    version: str
+    content: bytes
+
+
+class Backend(Protocol):
+    """A fleet of devices. Every method may raise Refusal; other errors are temporary failures."""
+
+    async def standing(self, peer: Peer) -> Standing:
+        """Tell what a device certificate is worth; absence is confirmed, never guessed."""
+
+    async def enrol(self, peer: Peer, device_id: str, info: EnrolmentInfo) -> bool:
+        """Record a request to join; True when the device may register."""
+
+    async def register(
+        self, peer: Peer, device_id: str, info: RegistrationInfo, key_fingerprint: str
+    ) -> Registration:
+        """Record a registration durably, before a certificate is handed out."""
+
+    async def configuration(self, peer: Peer) -> Configuration:
+        """Return the device's configuration as of now."""
+
+    async def heartbeat(self, peer: Peer, message_id: str, heartbeat: Heartbeat) -> None:
+        """Take a heartbeat of an active device."""
+
+    async def disconnected(self, peer: Peer) -> None:
+        """Record that the device obeyed the disconnect command."""
+
+    async def changed(self, peer: Peer, seconds: float) -> None:
+        """Return when something about the device may have changed, at the latest after that time."""

@@ -1,0 +1,259 @@
+"""The backend on the resource API: EdgeDevice and its kin."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from flotta.edge_api.metrics import Metrics
+from flotta.edge_api.refusals import Refusal
+from flotta.edge_api.settings import Settings
+from flotta.fleet import hardware, heartbeat, presence
+from flotta.fleet.conditions import find, with_condition
+from flotta.fleet.problems import CONFIGURED, unannounced, with_problems
+from flotta.fleet.rendering import Rendered
+from flotta.identity.peers import Peer
+from flotta.protocol.models import EnrolmentInfo, Heartbeat, RegistrationInfo
+from flotta.protocol.times import parse_time
+from flotta.resources.client import ApiError, Client, NotFound, retry_on_conflict
+from flotta.resources.kinds import EDGE_DEVICE
+
+from . import Configuration, Registration, Standing
+from .configurations import Configurations, key_of
+from .events import Events
+from .fleet_cache import FleetCache
+from .joining import Joining
+from .presence_keeper import PresenceKeeper
+from .statuses import Statuses
+from .wakeups import Key, Wakeups
+
+Object = dict[str, Any]
+DISCONNECTED = "Disconnected"
+# Certificates of v0.2 name no EdgeDevice UID, and begin a day before they were signed.
+BACKDATED = timedelta(days=1, minutes=5)
+log = logging.getLogger(__name__)
+
+
+class CrdBackend:
+    """Serves devices from watched caches and writes what they report into EdgeDevice."""
+
+    def __init__(self, client: Client, settings: Settings, metrics: Metrics) -> None:
+        self._client = client
+        self._metrics = metrics
+        self.fleet = FleetCache(client)
+        self._wakeups = Wakeups()
+        self._statuses = Statuses(client, self.fleet.devices)
+        self._events = Events(client, self.fleet)
+        self._joining = Joining(client)
+        self._configurations = Configurations(self.fleet, self._wakeups, self._rerendered)
+        self._presence = PresenceKeeper(
+            self.fleet, self._statuses, settings.presence_write_seconds, self._events.fell_silent
+        )
+        self._turns: dict[Key, asyncio.Lock] = {}
+        self._last_message: dict[Key, str] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.fleet.devices.subscribe(self._device_changed)
+
+    async def run(self) -> None:
+        """Keep caches and presence current until cancelled; pending writes are finished then."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self.fleet.run())
+                group.create_task(self._presence.run())
+        finally:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def close(self) -> None:
+        """Write what is only in memory."""
+        await self._presence.flush()
+
+    def release(self) -> None:
+        """Answer every held request now."""
+        self._wakeups.wake_all()
+
+    async def standing(self, peer: Peer) -> Standing:
+        """Tell what a device certificate is worth, from the cache, or from the API before saying "gone"."""
+        standing = _standing(peer, self.fleet.devices.get(peer.namespace, peer.device_id))
+        if standing in (Standing.ACTIVE, Standing.LEAVING):
+            return standing
+        if not self.fleet.devices.synced:
+            raise Refusal(503, "the server is starting", retry_after=2)
+        return _standing(peer, await self._read(key_of_peer(peer)))
+
+    async def enrol(self, peer: Peer, device_id: str, info: EnrolmentInfo) -> bool:
+        if peer.kind == "device":
+            await self._require_active(peer)
+            return True
+        return await self._joining.enrol(peer, device_id, info)
+
+    async def register(
+        self, peer: Peer, device_id: str, info: RegistrationInfo, key_fingerprint: str
+    ) -> Registration:
+        if peer.kind == "device":
+            await self._require_active(peer)
+        return await self._joining.register(peer, device_id, info, key_fingerprint)
+
+    async def configuration(self, peer: Peer) -> Configuration:
+        key = key_of_peer(peer)
+        device = self.fleet.devices.get(*key) or await self._read(key)
+        if device is None:
+            raise Refusal(404, "there is no such device")
+        return self._configurations.current(device)
+
+    async def changed(self, peer: Peer, seconds: float) -> None:
+        await self._wakeups.wait(key_of_peer(peer), seconds)
+
+    async def heartbeat(self, peer: Peer, message_id: str, heartbeat: Heartbeat) -> None:
+        key = key_of_peer(peer)
+        async with self._turns.setdefault(key, asyncio.Lock()):
+            try:
+                await self._take_heartbeat(key, message_id, heartbeat)
+            except NotFound as error:
+                raise Refusal(404, "there is no such device") from error
+        self._metrics.heartbeat(*key)
+
+    async def disconnected(self, peer: Peer) -> None:
+        """Set condition Disconnected, which lets the operator finish the deletion of the EdgeDevice."""
+
+        def change(device: Object) -> Object:
+            status: Object = device.get("status") or {}
+            if _standing(peer, device) is not Standing.LEAVING:
+                return status
+            conditions = with_condition(
+                status.get("conditions"),
+                DISCONNECTED,
+                "True",
+                "Acknowledged",
+                "The device has disconnected and removed its workloads.",
+                datetime.now(UTC),
+            )
+            return {**status, "conditions": conditions}
+
+        try:
+            await self._statuses.update(key_of_peer(peer), change)
+        except NotFound:
+            return
+
+    async def _take_heartbeat(self, key: Key, message_id: str, beat: Heartbeat) -> None:
+        now = datetime.now(UTC)
+        repeated = bool(message_id) and self._last_message.get(key) == message_id
+        written = await self._statuses.update(key, _status_change(beat, now))
+        self._presence.heard(key, now)
+        device = written.device if written else self._statuses.device(key)
+        if device is None:
+            raise Refusal(404, "there is no such device")
+        if beat.hardware is not None:
+            await self._label(key, device, written.new if written else device.get("status") or {})
+        status: Object = device.get("status") or {}
+        old, new = (written.old, written.new) if written else (status, status)
+        await self._events.of_heartbeat(device, () if repeated else beat.events or (), old, new)
+        self._last_message[key] = message_id
+
+    async def _label(self, key: Key, device: Object, status: Object) -> None:
+        wanted = hardware.labels(status.get("hardware"))
+        present = device["metadata"].get("labels") or {}
+        missing = {name: text for name, text in wanted.items() if present.get(name) != text}
+        if not missing:
+            return
+
+        async def patch() -> None:
+            body = {"metadata": {"labels": missing}}
+            await self._client.merge_patch(EDGE_DEVICE, key[1], key[0], body)
+
+        await retry_on_conflict(patch)
+
+    async def _require_active(self, peer: Peer) -> None:
+        standing = await self.standing(peer)
+        if standing is not Standing.ACTIVE:
+            raise Refusal(403, f"the certificate is revoked: the device is {standing.value}")
+
+    async def _read(self, key: Key) -> Object | None:
+        try:
+            return await self._client.get(EDGE_DEVICE, key[1], key[0])
+        except NotFound:
+            return None
+
+    def _device_changed(self, old: Object | None, new: Object | None) -> None:
+        key = key_of(new or old or {})
+        if new is None:
+            self._forget(key)
+        elif _entries(old) != _entries(new):
+            rendered = self._configurations.rendered(key)
+            if rendered is not None:
+                self._rerendered(new, rendered)
+
+    def _forget(self, key: Key) -> None:
+        self._presence.forget(key)
+        self._metrics.forget(*key)
+        self._last_message.pop(key, None)
+        self._turns.pop(key, None)
+
+    def _rerendered(self, device: Object, rendered: Rendered) -> None:
+        """Show the problems of a rendering on the EdgeDevice, if there is anything to change."""
+        status = device.get("status") or {}
+        if with_problems(status, rendered.problems, datetime.now(UTC)) == status:
+            return
+        if not rendered.problems and not _shows_problems(status):
+            return
+        task = asyncio.get_running_loop().create_task(self._show_problems(device, rendered))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _show_problems(self, device: Object, rendered: Rendered) -> None:
+        now, problems = datetime.now(UTC), rendered.problems
+        try:
+            written = await self._statuses.update(
+                key_of(device),
+                lambda newest: with_problems(newest.get("status") or {}, problems, now),
+            )
+        except ApiError as error:
+            log.warning("problems of %s: %s", device["metadata"]["name"], error)
+            return
+        if written is not None:
+            await self._events.of_problems(device, unannounced(written.old, problems))
+
+
+def key_of_peer(peer: Peer) -> Key:
+    """Return the key of the EdgeDevice that a device certificate belongs to."""
+    return peer.namespace, peer.device_id
+
+
+def _standing(peer: Peer, device: Object | None) -> Standing:
+    if device is None:
+        return Standing.ABSENT
+    metadata = device["metadata"]
+    if peer.uid is None:
+        created = parse_time(metadata["creationTimestamp"])
+        genuine = created is not None and created <= peer.not_before + BACKDATED
+    else:
+        genuine = metadata["uid"] == peer.uid
+    if not genuine:
+        return Standing.REVOKED
+    return Standing.LEAVING if metadata.get("deletionTimestamp") else Standing.ACTIVE
+
+
+def _status_change(beat: Heartbeat, now: datetime) -> Callable[[Object], Object]:
+    """Return what a heartbeat makes of a status; the mere time of it is not written."""
+
+    def change(device: Object) -> Object:
+        old: Object = device.get("status") or {}
+        new = heartbeat.device_status(device, beat, now)
+        heard = presence.heard(new, now)
+        silent_before = old.get("conditions") != heard["conditions"]
+        return heard if new != old or silent_before else old
+
+    return change
+
+
+def _entries(device: Object | None) -> set[str]:
+    """Return the names in `status.workloads`."""
+    workloads = ((device or {}).get("status") or {}).get("workloads") or ()
+    return {entry["name"] for entry in workloads}
+
+
+def _shows_problems(status: Object) -> bool:
+    condition = find(status.get("conditions"), CONFIGURED)
+    return condition is not None and condition["status"] != "True"

@@ -1,0 +1,103 @@
+"""Core Events about devices and workloads; a lost one is logged and never fails a request."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from flotta.fleet.heartbeat import Transition, transitions
+from flotta.fleet.problems import sentence
+from flotta.fleet.rendering import Problem
+from flotta.protocol.models import EventInfo
+from flotta.resources.client import ApiError, Client
+from flotta.resources.kinds import EDGE_DEVICE, EDGE_WORKLOAD, Kind
+
+from .fleet_cache import FleetCache
+
+Object = dict[str, Any]
+COMPONENT = "flotta-edge-api"
+EVENTS_PER_HEARTBEAT = 50
+log = logging.getLogger(__name__)
+
+
+class Events:
+    """Writes Events under the name of the Edge API."""
+
+    def __init__(self, client: Client, fleet: FleetCache) -> None:
+        self._client = client
+        self._fleet = fleet
+
+    async def of_heartbeat(
+        self,
+        device: Object,
+        reported: Iterable[EventInfo | None],
+        old: Mapping[str, Any],
+        new: Mapping[str, Any],
+    ) -> None:
+        """Write what the device reported, and which workloads began to fail or recovered."""
+        events = [one for one in reported if one is not None][:EVENTS_PER_HEARTBEAT]
+        for event in events:
+            await self._device_event(device, event)
+        told = {event.message for event in events}
+        for transition in transitions(old, new):
+            await self._transition(device, transition, on_device=transition.message not in told)
+
+    async def of_problems(self, device: Object, problems: Iterable[Problem]) -> None:
+        """Write problems of the configuration on the device and on the workload concerned."""
+        for problem in problems:
+            await self._write(device, EDGE_DEVICE, "Warning", problem.reason, sentence(problem))
+            if problem.workload:
+                await self._about_workload(
+                    device, problem.workload, "Warning", problem.reason, problem.message
+                )
+
+    async def fell_silent(self, device: Object) -> None:
+        """Write that heartbeats no longer come."""
+        await self._write(
+            device,
+            EDGE_DEVICE,
+            "Warning",
+            "HeartbeatMissed",
+            "The device stopped sending heartbeats.",
+        )
+
+    async def _device_event(self, device: Object, event: EventInfo) -> None:
+        type_ = "Warning" if event.type == "warn" else "Normal"
+        reason = event.reason or "Device"
+        await self._write(device, EDGE_DEVICE, type_, reason, event.message)
+        if event.workload:
+            await self._about_workload(device, event.workload, type_, reason, event.message)
+
+    async def _transition(self, device: Object, transition: Transition, *, on_device: bool) -> None:
+        type_ = "Warning" if transition.failing else "Normal"
+        if on_device:
+            text = f"{transition.workload}: {transition.message}"
+            await self._write(device, EDGE_DEVICE, type_, transition.reason, text)
+        await self._about_workload(
+            device, transition.workload, type_, transition.reason, transition.message
+        )
+
+    async def _about_workload(
+        self, device: Object, name: str, type_: str, reason: str, message: str
+    ) -> None:
+        metadata = device["metadata"]
+        workload = self._fleet.lookup(EDGE_WORKLOAD, metadata["namespace"], name)
+        if workload is not None:
+            text = f"{metadata['name']}: {message}"
+            await self._write(workload, EDGE_WORKLOAD, type_, reason, text)
+
+    async def _write(
+        self, involved: Object, kind: Kind, type_: str, reason: str, message: str
+    ) -> None:
+        try:
+            await self._client.record_event(
+                involved,
+                kind=kind,
+                type_=type_,
+                reason=reason,
+                message=message,
+                component=COMPONENT,
+            )
+        except ApiError as error:
+            log.warning("event %s about %s: %s", reason, involved["metadata"]["name"], error)

@@ -1,0 +1,53 @@
+"""The watched objects that configurations are made of."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from flotta.resources.cache import Cache
+from flotta.resources.client import Client
+from flotta.resources.kinds import (
+    CONFIG_MAP,
+    EDGE_DEVICE,
+    EDGE_DEVICE_SET,
+    EDGE_WORKLOAD,
+    SECRET,
+    SIGNED_REQUEST,
+    Kind,
+)
+
+Object = dict[str, Any]
+KINDS = (EDGE_DEVICE, EDGE_WORKLOAD, EDGE_DEVICE_SET, SIGNED_REQUEST, SECRET, CONFIG_MAP)
+
+
+class FleetCache:
+    """One list+watch cache of each kind; a Source for rendering."""
+
+    def __init__(self, client: Client) -> None:
+        self._caches = {kind: Cache(client, kind) for kind in KINDS}
+        self.devices = self._caches[EDGE_DEVICE]
+        self.requests = self._caches[SIGNED_REQUEST]
+
+    def __getitem__(self, kind: Kind) -> Cache:
+        return self._caches[kind]
+
+    @property
+    def synced(self) -> bool:
+        """True when every cache holds its first list."""
+        return all(cache.synced for cache in self._caches.values())
+
+    async def wait_synced(self) -> None:
+        await asyncio.gather(*(cache.wait_synced() for cache in self._caches.values()))
+
+    async def run(self) -> None:
+        """Keep all caches current until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for cache in self._caches.values():
+                group.create_task(cache.run())
+
+    def workloads(self, namespace: str) -> list[Object]:
+        return self._caches[EDGE_WORKLOAD].list(namespace)
+
+    def lookup(self, kind: Kind, namespace: str, name: str) -> Object | None:
+        return self._caches[kind].get(namespace, name)

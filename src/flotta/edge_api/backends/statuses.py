@@ -1,0 +1,102 @@
+"""Writes of EdgeDevice status: computed from the newest known object, repeated on conflict."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flotta.resources.cache import Cache
+from flotta.resources.client import Client, Conflict
+from flotta.resources.kinds import EDGE_DEVICE
+
+from .configurations import key_of
+from .wakeups import Key
+
+Object = dict[str, Any]
+ATTEMPTS = 6
+
+
+@dataclass(frozen=True)
+class Written:
+    """A status that was changed: the device before, and the new status."""
+
+    device: Object
+    old: Object
+    new: Object
+
+
+class Statuses:
+    """The only writer of EdgeDevice status in the Edge API.
+
+    Every write carries the resourceVersion it was computed from, because the operator writes
+    membership into the same list.
+    """
+
+    def __init__(self, client: Client, devices: Cache) -> None:
+        self._client = client
+        self._devices = devices
+        self._ahead: dict[Key, Object] = {}  # own writes that the watch did not bring back yet
+        devices.subscribe(self._seen)
+
+    def device(self, key: Key) -> Object | None:
+        """Return the newest known EdgeDevice."""
+        return self._ahead.get(key) or self._devices.get(*key)
+
+    async def update(self, key: Key, change: Callable[[Object], Object]) -> Written | None:
+        """Set the status that `change(device)` returns; None when it is what is there.
+
+        Raises NotFound when the device is gone, Conflict after too many collisions.
+        """
+        device = self.device(key)
+        for attempt in range(ATTEMPTS):
+            if device is None or attempt:
+                device = await self._client.get(EDGE_DEVICE, key[1], key[0])
+            old: Object = device.get("status") or {}
+            new = change(device)
+            if new == old:
+                return None
+            try:
+                await self._write(key, device, merge_difference(old, new))
+            except Conflict:
+                self._ahead.pop(key, None)
+                if attempt == ATTEMPTS - 1:
+                    raise
+                await asyncio.sleep(0.01 * 2**attempt * random.uniform(0.5, 1.5))  # noqa: S311
+            else:
+                return Written(device, old, new)
+        return None
+
+    async def _write(self, key: Key, device: Object, patch: Object) -> None:
+        version = {"resourceVersion": device["metadata"]["resourceVersion"]}
+        body = {"metadata": version, "status": patch}
+        result = await self._client.merge_patch(EDGE_DEVICE, key[1], key[0], body, "status")
+        cached = self._devices.get(*key)
+        if cached is None or _version(cached) != _version(result):
+            self._ahead[key] = result
+
+    def _seen(self, old: Object | None, new: Object | None) -> None:
+        key = key_of(new or old or {})
+        ahead = self._ahead.get(key)
+        if ahead is not None and (new is None or _version(new) == _version(ahead)):
+            del self._ahead[key]
+
+
+def merge_difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> Object:
+    """Return the JSON merge patch (RFC 7386) that turns `old` into `new`."""
+    patch: Object = {key: None for key in old if key not in new}
+    for key, value in new.items():
+        before = old.get(key)
+        if isinstance(before, Mapping) and isinstance(value, Mapping):
+            if inner := merge_difference(before, value):
+                patch[key] = inner
+        elif before != value or key not in old:
+            patch[key] = value
+    return patch
+
+
+def _version(obj: Object) -> str:
+    version: str = obj["metadata"]["resourceVersion"]
+    return version

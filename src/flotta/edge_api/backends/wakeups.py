@@ -1,0 +1,37 @@
+"""Requests that are held until something about their device changes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+
+Key = tuple[str, str]  # namespace and name of an EdgeDevice
+
+
+class Wakeups:
+    """Waiting by device."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[Key, set[asyncio.Future[None]]] = defaultdict(set)
+
+    async def wait(self, key: Key, seconds: float) -> None:
+        """Return when the device is woken, or after that time."""
+        future = asyncio.get_running_loop().create_future()
+        self._waiting[key].add(future)
+        try:
+            await asyncio.wait([future], timeout=seconds)
+        finally:
+            self._waiting[key].discard(future)
+            if not self._waiting[key]:
+                del self._waiting[key]
+
+    def wake(self, key: Key) -> None:
+        """Let everything that waits for this device look again."""
+        for future in self._waiting.get(key, ()):
+            if not future.done():
+                future.set_result(None)
+
+    def wake_all(self) -> None:
+        """Let everything look again (the server stops)."""
+        for key in list(self._waiting):
+            self.wake(key)

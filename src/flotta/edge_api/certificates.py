@@ -1,0 +1,188 @@
+"""The Edge API's own certificates, kept in Secrets of the Flotta namespace.
+
+Several replicas may start at once on an empty system: whoever creates a Secret first wins, the
+others take what is there.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import logging
+import os
+import ssl
+import tempfile
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import serialization
+
+from flotta.identity.authority import Authority, Pair
+from flotta.identity.contexts import server_context
+from flotta.identity.errors import IdentityError
+from flotta.identity.lifetime import covers, load_certificate, renewal_due, valid_at
+from flotta.identity.peers import read_peer
+from flotta.resources.client import AlreadyExists, Client, NotFound, retry_on_conflict
+from flotta.resources.kinds import FLOTTA_NAMESPACE, SECRET
+
+from .settings import Settings
+
+Object = dict[str, Any]
+CA_SECRET = "flotta-ca"  # noqa: S105 - a name
+HOST_SECRET = "flotta-host-certificate"  # noqa: S105 - a name
+REGISTRATION_PREFIX = "reg-client-ca-"
+REGISTRATION_LABEL = "reg-client-ca"
+OWN_SECRETS = (CA_SECRET, HOST_SECRET)
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Material:
+    """What the server works with: the authority that signs devices, and its own pair."""
+
+    authority: Authority
+    server: Pair
+
+    def context(self) -> ssl.SSLContext:
+        """Return a TLS context of this material; the key touches the disk only as a 0600 file for a moment."""
+        with tempfile.TemporaryDirectory(prefix="flotta-edge-api-") as name:
+            certificate, key = Path(name, "server.crt"), Path(name, "server.key")
+            certificate.write_bytes(self.server.certificate)
+            handle = os.open(key, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(handle, "wb") as file:
+                file.write(self.server.key)
+            return server_context(certificate, key, self.authority.certificate_pem)
+
+    def valid(self, now: datetime) -> bool:
+        """Tell whether devices accept the server certificate now."""
+        return valid_at(load_certificate(self.server.certificate), now)
+
+
+class Certificates:
+    """Creates, renews and reads the Secrets."""
+
+    def __init__(self, client: Client, settings: Settings) -> None:
+        self._client = client
+        self._settings = settings
+
+    async def ensure(self) -> Material:
+        """Return the current material, after creating or renewing what lacks or is due.
+
+        Raises IdentityError when a Secret of the user's holds something unusable.
+        """
+        authority = await self._authority()
+        server = await retry_on_conflict(lambda: self._server(authority))
+        await self._registration(authority)
+        return Material(authority, server)
+
+    async def _authority(self) -> Authority:
+        secret = await self._find(CA_SECRET)
+        if secret is None:
+            new = Authority.create("flotta-ca")
+            secret = await self._create(CA_SECRET, "ca", Pair(new.certificate_pem, new.key_pem))
+        pair = _pair(secret, "ca")
+        return Authority.from_pem(pair.certificate, pair.key)
+
+    async def _server(self, authority: Authority) -> Pair:
+        names = list(self._settings.server_names)
+        secret = await self._find(HOST_SECRET)
+        if secret is None:
+            secret = await self._create(HOST_SECRET, "server", authority.issue_server(names))
+            return _pair(secret, "server")
+        pair = _pair(secret, "server")
+        reason = _reason_to_renew(pair, authority, names)
+        if reason is None:
+            return pair
+        log.info("issuing a new server certificate: %s", reason)
+        pair = authority.issue_server(names)
+        await self._client.replace(SECRET, {**secret, "data": _data("server", pair)})
+        return pair
+
+    async def _registration(self, authority: Authority) -> None:
+        """Keep one usable registration certificate; others, made by people, are left alone."""
+        wanted = self._settings.registration_namespaces
+        selector = f"{REGISTRATION_LABEL}=true"
+        secrets = await self._client.list(SECRET, FLOTTA_NAMESPACE, label_selector=selector)
+        if any(_serves(secret, authority, wanted) for secret in secrets):
+            return
+        # The name follows from what is there, so that replicas that start together make one.
+        seed = [authority.certificate_pem.decode(), ",".join(wanted)]
+        seed += sorted(secret["metadata"]["name"] for secret in secrets)
+        name = REGISTRATION_PREFIX + hashlib.sha256("\n".join(seed).encode()).hexdigest()[:10]
+        pair = authority.issue_registration(wanted)
+        await self._create(name, "client", pair, {REGISTRATION_LABEL: "true"})
+
+    async def _find(self, name: str) -> Object | None:
+        try:
+            return await self._client.get(SECRET, name, FLOTTA_NAMESPACE)
+        except NotFound:
+            return None
+
+    async def _create(
+        self, name: str, stem: str, pair: Pair, labels: dict[str, str] | None = None
+    ) -> Object:
+        metadata: Object = {"name": name, "namespace": FLOTTA_NAMESPACE, "labels": labels or {}}
+        secret = {"metadata": metadata, "type": "Opaque", "data": _data(stem, pair)}
+        try:
+            created = await self._client.create(SECRET, secret)
+        except AlreadyExists:
+            return await self._client.get(SECRET, name, FLOTTA_NAMESPACE)
+        log.info("created Secret %s/%s", FLOTTA_NAMESPACE, name)
+        return created
+
+
+def _reason_to_renew(pair: Pair, authority: Authority, names: list[str]) -> str | None:
+    now = datetime.now(UTC)
+    if not _issued_by(pair.certificate, authority):
+        if not valid_at(load_certificate(pair.certificate), now):
+            log.error("the server certificate in Secret %s is not valid now", HOST_SECRET)
+        return None  # the user's own certificate is the user's to renew
+    if renewal_due(pair.certificate, now):
+        return "two thirds of its life have passed"
+    if not covers(pair.certificate, names):
+        return "the server has other names now"
+    return None
+
+
+def _issued_by(pem: bytes, authority: Authority) -> bool:
+    certificate = load_certificate(pem)
+    for issuer in x509.load_pem_x509_certificates(authority.certificate_pem):
+        try:
+            certificate.verify_directly_issued_by(issuer)
+        except (ValueError, TypeError, InvalidSignature):
+            continue
+        return True
+    return False
+
+
+def _serves(secret: Object, authority: Authority, namespaces: tuple[str, ...]) -> bool:
+    """Tell whether a registration Secret still lets new devices in, to exactly these namespaces."""
+    try:
+        pem = _pair(secret, "client").certificate
+        if not _issued_by(pem, authority) or renewal_due(pem, datetime.now(UTC)):
+            return False
+        peer = read_peer(load_certificate(pem).public_bytes(serialization.Encoding.DER))
+    except IdentityError:
+        return False
+    return peer.kind == "registration" and set(peer.namespaces) == set(namespaces)
+
+
+def _pair(secret: Object, stem: str) -> Pair:
+    data = secret.get("data") or {}
+    try:
+        certificate, key = data[f"{stem}.crt"], data[f"{stem}.key"]
+    except KeyError as error:
+        name = secret["metadata"]["name"]
+        raise IdentityError(f"Secret {name!r} has no key {error.args[0]!r}.") from error
+    return Pair(base64.b64decode(certificate), base64.b64decode(key))
+
+
+def _data(stem: str, pair: Pair) -> dict[str, str]:
+    return {
+        f"{stem}.crt": base64.b64encode(pair.certificate).decode(),
+        f"{stem}.key": base64.b64encode(pair.key).decode(),
+    }

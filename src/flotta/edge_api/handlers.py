@@ -1,0 +1,213 @@
+"""The four device endpoints (edge-api specification 1.1)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+from aiohttp import web
+from msgspec import Raw
+
+from flotta.identity.authority import Authority
+from flotta.identity.errors import IdentityError
+from flotta.identity.keys import public_key_fingerprint
+from flotta.identity.peers import Peer
+from flotta.identity.requests import load_request
+from flotta.protocol.envelope import Message, command_message, data_message, encode
+from flotta.protocol.models import (
+    EnrolmentInfo,
+    Heartbeat,
+    RegistrationInfo,
+    RegistrationResponse,
+)
+
+from . import messages
+from .authorization import (
+    ENROLMENT,
+    REGISTRATION,
+    checked_device_id,
+    peer_of,
+    require_data,
+    require_own_device,
+)
+from .backends import Backend, Registration, Standing
+from .metrics import Metrics
+from .rates import Rates
+from .refusals import Refusal
+
+BASE = "/api/flotta-management/v1"
+HELD = "flotta_held"  # request key: the answer was held, its time says nothing
+log = logging.getLogger(__name__)
+
+
+class Handlers:
+    """Turns requests of authorised devices into calls of the backend."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        authority: Callable[[], Authority],
+        certificate_days: int,
+        rates: Rates,
+        metrics: Metrics,
+    ) -> None:
+        self._backend = backend
+        self._authority = authority
+        self._certificate_days = certificate_days
+        self._rates = rates
+        self._metrics = metrics
+        self._stopping = asyncio.Event()
+        self._directives: dict[str, Callable[[Peer, str, Message], Awaitable[web.Response]]] = {
+            ENROLMENT: self._enrol,
+            REGISTRATION: self._register,
+            "heartbeat": self._heartbeat,
+            "ansible": self._playbooks,
+        }
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the routes of the device API."""
+        return [
+            web.get(BASE + "/control/{device_id}/in", self.control_in, allow_head=False),
+            web.post(BASE + "/control/{device_id}/out", self.control_out),
+            web.get(BASE + "/data/{device_id}/in", self.data_in, allow_head=False),
+            web.post(BASE + "/data/{device_id}/out", self.data_out),
+        ]
+
+    def stop(self) -> None:
+        """Hold no further requests."""
+        self._stopping.set()
+
+    async def control_in(self, request: web.Request) -> web.Response:
+        """Answer the command that waits for the device, or nothing."""
+        peer = _own_device(request)
+        deadline = _Deadline(messages.wait_wish(request))
+        while await self._backend.standing(peer) is Standing.ACTIVE:
+            if deadline.passed or self._stopping.is_set():
+                return messages.empty()
+            request[HELD] = True
+            await self._backend.changed(peer, deadline.remaining)
+            _own_device(request)  # the certificate may have expired meanwhile
+        self._metrics.count("unregistration")
+        return messages.json_response(encode(command_message("disconnect")))
+
+    async def control_out(self, request: web.Request) -> web.Response:
+        """Take an event or a connection status of the device."""
+        peer = _own_device(request)
+        message = await messages.read_message(request)
+        if message.type == "event" and bytes(message.content) == b'"disconnect"':
+            log.info("%s has disconnected", peer.device_id)
+            await self._backend.disconnected(peer)
+        return messages.empty()
+
+    async def data_in(self, request: web.Request) -> web.Response:
+        """Answer the configuration; a client that knows it is answered when it changes, or 304."""
+        peer = _own_device(request)
+        known = messages.known_version(request)
+        deadline = _Deadline(messages.wait_wish(request) if known else 0.0)
+        while True:
+            await self._require_member(peer)
+            configuration = await self._backend.configuration(peer)
+            if configuration.version != known or deadline.passed or self._stopping.is_set():
+                break
+            request[HELD] = True
+            await self._backend.changed(peer, deadline.remaining)
+            _own_device(request)
+        headers = {"ETag": f'"{configuration.version}"', "Cache-Control": "private, no-cache"}
+        if configuration.version == known:
+            return web.Response(status=304, headers=headers)
+        message = data_message("device", Raw(configuration.content))
+        return messages.json_response(encode(message), headers)
+
+    async def data_out(self, request: web.Request) -> web.Response:
+        """Take a message of the device; the certificate class depends on its directive."""
+        peer = peer_of(request)
+        device_id = checked_device_id(request.match_info["device_id"])
+        message = await messages.read_message(request)
+        require_data(peer, device_id, message.directive, datetime.now(UTC))
+        handler = self._directives.get(message.directive)
+        if handler is None:
+            raise Refusal(400, f"unknown directive {message.directive!r}")
+        self._rates.require(device_id)
+        return await handler(peer, device_id, message)
+
+    async def _enrol(self, peer: Peer, device_id: str, message: Message) -> web.Response:
+        info: EnrolmentInfo = messages.content_of(message, EnrolmentInfo)
+        self._rates.require_enrolment()
+        return messages.empty(208 if await self._backend.enrol(peer, device_id, info) else 200)
+
+    async def _register(self, peer: Peer, device_id: str, message: Message) -> web.Response:
+        info: RegistrationInfo = messages.content_of(message, RegistrationInfo)
+        try:
+            request = load_request(info.certificate_request)
+            fingerprint = public_key_fingerprint(request.public_key())
+        except IdentityError as error:
+            raise Refusal(400, str(error)) from error
+        registration = await self._recorded(peer, device_id, info, fingerprint)
+        certificate = self._authority().sign_device(
+            request, device_id, registration.namespace, registration.uid, self._certificate_days
+        )
+        self._metrics.count("successful_registration")
+        log.info("%s/%s registered", registration.namespace, device_id)
+        return messages.answer(message, RegistrationResponse(certificate=certificate.decode()))
+
+    async def _recorded(
+        self, peer: Peer, device_id: str, info: RegistrationInfo, fingerprint: str
+    ) -> Registration:
+        try:
+            return await self._backend.register(peer, device_id, info, fingerprint)
+        except Refusal as refusal:
+            if refusal.status != 404:
+                self._metrics.count("failed_registration")
+            raise
+        except Exception:
+            self._metrics.count("failed_registration")
+            raise
+
+    async def _heartbeat(self, peer: Peer, device_id: str, message: Message) -> web.Response:
+        heartbeat: Heartbeat = messages.content_of(message, Heartbeat)
+        await self._require_member(peer)
+        await self._backend.heartbeat(peer, message.message_id, heartbeat)
+        return messages.empty()
+
+    async def _playbooks(self, peer: Peer, device_id: str, message: Message) -> web.Response:
+        """Answer that there is nothing to run; old agents need all three metadata keys (3.6)."""
+        await self._require_member(peer)
+        metadata = {
+            "message-id": str(uuid.uuid4()),
+            "crc_dispatcher_correlation_id": device_id,
+            "return_url": "return_url",
+        }
+        return messages.answer(message, "[]", metadata)
+
+    async def _require_member(self, peer: Peer) -> None:
+        standing = await self._backend.standing(peer)
+        if standing is Standing.ABSENT:
+            raise Refusal(404, "there is no such device")
+        if standing is Standing.REVOKED:
+            raise Refusal(403, "the certificate is revoked: the device was deleted")
+
+
+class _Deadline:
+    """A point in time after which a request is no longer held."""
+
+    def __init__(self, seconds: float) -> None:
+        self._end = time.monotonic() + seconds
+
+    @property
+    def remaining(self) -> float:
+        return max(0.0, self._end - time.monotonic())
+
+    @property
+    def passed(self) -> bool:
+        return self.remaining <= 0
+
+
+def _own_device(request: web.Request) -> Peer:
+    messages.require_json_accepted(request)
+    peer = peer_of(request)
+    require_own_device(peer, request.match_info["device_id"], datetime.now(UTC))
+    return peer

@@ -1,0 +1,102 @@
+"""Reading requests and writing responses: bodies, envelopes, headers (edge-api specification 1.5 to 1.7)."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Any
+
+import msgspec
+from aiohttp import hdrs, web
+
+from flotta.protocol.envelope import (
+    Message,
+    MessageResponse,
+    decode,
+    decode_message,
+    encode,
+)
+from flotta.protocol.times import parse_time
+
+from .refusals import Refusal
+
+MAXIMAL_BODY = 2 * 1024 * 1024  # bytes
+BODY_TIMEOUT = 30.0  # seconds
+MAXIMAL_WAIT = 90.0  # seconds
+_WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?(\d{1,6})\"?\s*(?=[,;]|$)", re.IGNORECASE)
+JSON = "application/json"
+_ACCEPTED = frozenset({JSON, "application/*", "*/*"})
+
+
+def require_json_accepted(request: web.Request) -> None:
+    """Refuse a client that takes no JSON (406)."""
+    accept = request.headers.get(hdrs.ACCEPT)
+    if accept and not _ACCEPTED & {
+        part.split(";")[0].strip() for part in accept.lower().split(",")
+    }:
+        raise Refusal(406, f"unsupported media type requested, only {JSON} is available")
+
+
+async def read_message(request: web.Request) -> Message:
+    """Return the envelope of a POST."""
+    body = await _body(request)
+    if not body:
+        raise Refusal(422, "body in body is required", code=602)
+    if request.content_type != JSON:
+        raise Refusal(415, f"unsupported media type {request.content_type!r}, only {JSON}")
+    try:
+        message = decode_message(body)
+        parse_time(message.sent)
+    except msgspec.MsgspecError as error:
+        raise Refusal(400, f"parsing body failed: {error}") from error
+    except ValueError as error:
+        if str(error).startswith("type in body"):
+            raise Refusal(422, str(error), code=606) from error
+        raise Refusal(400, f"sent: {error}") from error
+    return message
+
+
+def content_of(message: Message, type_: type[Any]) -> Any:
+    """Return the content of a message as a model; Refusal 400 when it is none."""
+    try:
+        return decode(message.content, type_)
+    except ValueError as error:
+        raise Refusal(400, f"content: {error}") from error
+
+
+def empty(status: int = 200) -> web.Response:
+    """Return a response without body."""
+    return web.Response(status=status, headers={hdrs.CONTENT_TYPE: JSON})
+
+
+def json_response(body: bytes, headers: dict[str, str] | None = None) -> web.Response:
+    """Return a 200 with this JSON."""
+    return web.Response(body=body, content_type=JSON, headers=headers)
+
+
+def answer(request: Message, content: Any, metadata: dict[str, Any] | None = None) -> web.Response:
+    """Return the answer to a message from the device."""
+    raw = msgspec.Raw(encode(content))
+    return json_response(
+        encode(MessageResponse(request.directive, request.message_id, raw, metadata))
+    )
+
+
+def wait_wish(request: web.Request) -> float:
+    """Return for how many seconds the client lets its request be held (`Prefer: wait`, RFC 7240)."""
+    found = _WAIT.search(",".join(request.headers.getall("Prefer", [])))
+    return min(float(found[1]), MAXIMAL_WAIT) if found else 0.0
+
+
+def known_version(request: web.Request) -> str | None:
+    """Return the version in If-None-Match (RFC 9110, 13.1.2), None without one."""
+    text = request.headers.get(hdrs.IF_NONE_MATCH, "").strip()
+    return text.removeprefix("W/").strip('"') or None
+
+
+async def _body(request: web.Request) -> bytes:
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT):
+            return await request.read()
+    except TimeoutError as error:
+        raise Refusal(408, "the body did not arrive in time") from error

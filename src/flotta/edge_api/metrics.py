@@ -1,0 +1,64 @@
+"""Prometheus metrics of the Edge API; dashboards depend on these names (edge-api specification 7.3).
+
+prometheus_client appends ``_total`` to the name of a Counter, so the counters are collected here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, Histogram, PlatformCollector, ProcessCollector
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
+
+PREFIX = "flotta_api_edge_devices_"
+PLAIN = {
+    "successful_registration": "Registrations that gave a device its certificate.",
+    "failed_registration": "Registrations that failed, not counting devices awaiting approval.",
+    "unregistration": "Disconnect commands handed out.",
+    "failed_authentication": "Requests answered with 401.",
+    "invalid_owner": "Requests answered with 403.",
+}
+
+
+class Metrics(Collector):
+    """Counts; one registry per server, so that two servers in a process do not meet."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._plain = dict.fromkeys(PLAIN, 0)
+        self._heartbeats: dict[tuple[str, str], int] = {}
+        self.latency = Histogram(
+            "flotta_api_request_seconds",
+            "Time from request to answer; held requests are not counted.",
+            ["channel"],
+            registry=self.registry,
+        )
+        self.registry.register(self)
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+
+    def count(self, name: str) -> None:
+        """Increase one of the counters without labels."""
+        self._plain[name] += 1
+
+    def heartbeat(self, namespace: str, device_id: str) -> None:
+        """Count a stored heartbeat of a device."""
+        key = (namespace, device_id)
+        self._heartbeats[key] = self._heartbeats.get(key, 0) + 1
+
+    def forget(self, namespace: str, device_id: str) -> None:
+        """Drop the series of a deleted device."""
+        self._heartbeats.pop((namespace, device_id), None)
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the counters under their exact names (called by prometheus_client at a scrape)."""
+        for name, value in self._plain.items():
+            metric = Metric(PREFIX + name, PLAIN[name], "counter")
+            metric.add_sample(PREFIX + name, {}, value)
+            yield metric
+        name = PREFIX + "heartbeat"
+        metric = Metric(name, "Heartbeats stored.", "counter")
+        for (namespace, device_id), value in self._heartbeats.items():
+            metric.add_sample(name, {"deviceNamespace": namespace, "deviceID": device_id}, value)
+        yield metric

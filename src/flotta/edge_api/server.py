@@ -1,0 +1,224 @@
+"""The Edge API as a whole: certificates, backend, listener and monitoring, started and stopped in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from aiohttp import web
+
+from flotta.identity.errors import IdentityError
+from flotta.resources.client import ApiError, Client
+from flotta.resources.kinds import FLOTTA_NAMESPACE, SECRET
+
+from .backends.crd import CrdBackend
+from .certificates import OWN_SECRETS, Certificates, Material
+from .handlers import HELD, Handlers
+from .listener import Listener
+from .messages import MAXIMAL_BODY
+from .metrics import Metrics
+from .monitoring import Monitoring
+from .rates import Rates
+from .refusals import Refusal, error_response, refusal_response
+from .settings import Settings
+
+KEEPALIVE = 150.0  # seconds; gateways hold a request for 55
+SHUTDOWN_TIMEOUT = 5.0  # seconds
+RENEWAL_CHECK = 3600.0  # seconds
+log = logging.getLogger(__name__)
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class EdgeApi:
+    """One server; `port` and `monitoring_port` are known after `start`."""
+
+    def __init__(self, client: Client, settings: Settings) -> None:
+        self._settings = settings
+        self._certificates = Certificates(client, settings)
+        self.metrics = Metrics()
+        self._backend = CrdBackend(client, settings, self.metrics)
+        self._handlers = Handlers(
+            self._backend,
+            lambda: self._current.authority,
+            settings.certificate_days,
+            Rates(settings.enrolments_per_second),
+            self.metrics,
+        )
+        self._monitoring = Monitoring(self.metrics, self._unready)
+        self._material: Material | None = None
+        self._listener: Listener | None = None
+        self._runner = web.AppRunner(
+            self._application(),
+            access_log=None,
+            keepalive_timeout=KEEPALIVE,
+            shutdown_timeout=SHUTDOWN_TIMEOUT,
+        )
+        self._secret_changed = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self.port = 0
+        self.monitoring_port = 0
+
+    async def start(self) -> None:
+        """Serve; returns when caches are filled and devices can connect."""
+        if self._settings.metrics_address is not None:
+            self.monitoring_port = await self._monitoring.start(*self._settings.metrics_address)
+        self._backend.fleet[SECRET].subscribe(self._watch_secret)
+        self._tasks.append(asyncio.create_task(self._backend.run()))
+        self._material = await self._first_material()
+        await self._backend.fleet.wait_synced()
+        await self._runner.setup()
+        if self._runner.server is None:
+            raise RuntimeError("the HTTP server was not set up")
+        self._listener = Listener(self._runner.server, self._material.context())
+        self.port = await self._listener.start(self._settings.bind_address, self._settings.port)
+        self._tasks.append(asyncio.create_task(self._keep_certificates()))
+        log.info("serving devices on %s port %d", self._settings.bind_address, self.port)
+
+    async def stop(self) -> None:
+        """Answer what is held, finish what is running, write what is only in memory."""
+        self._handlers.stop()
+        self._backend.release()
+        if self._listener is not None:
+            await self._listener.stop_accepting()
+        await self._runner.cleanup()
+        with contextlib.suppress(ApiError):
+            await self._backend.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._monitoring.stop()
+
+    async def failure(self) -> None:
+        """Wait until a background task ends, which it never should; raises its error."""
+        done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+
+    @property
+    def _current(self) -> Material:
+        if self._material is None:
+            raise Refusal(503, "the server is starting", retry_after=2)
+        return self._material
+
+    def _unready(self) -> str | None:
+        if not self._backend.fleet.synced:
+            return "the caches are not filled yet"
+        if self._listener is None or self._material is None:
+            return "the server is starting"
+        if not self._material.valid(datetime.now(UTC)):
+            return "the server certificate is not valid now"
+        return None
+
+    async def _first_material(self) -> Material:
+        """Retry while the API is not there yet; an unusable Secret ends the start with its sentence."""
+        delay = 0.5
+        while True:
+            try:
+                return await self._certificates.ensure()
+            except ApiError as error:
+                log.warning("certificates: %s; trying again in %.1f s", error, delay)
+                await asyncio.sleep(delay)
+                delay = min(10.0, delay * 2)
+
+    def _watch_secret(self, old: Any, new: Any) -> None:
+        metadata = (new or old)["metadata"]
+        if metadata.get("namespace") == FLOTTA_NAMESPACE and metadata["name"] in OWN_SECRETS:
+            self._secret_changed.set()
+
+    async def _keep_certificates(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._secret_changed.wait(), RENEWAL_CHECK)
+            self._secret_changed.clear()
+            try:
+                material = await self._certificates.ensure()
+            except (ApiError, IdentityError) as error:
+                log.error("certificates: %s; the present ones stay in use", error)
+                await asyncio.sleep(5)
+                self._secret_changed.set()
+                continue
+            self._take(material)
+
+    def _take(self, material: Material) -> None:
+        old = self._material
+        if old and self._listener and _differs(old, material):
+            self._listener.context = material.context()
+            log.info("new certificates are in use")
+        self._material = material
+
+    def _application(self) -> web.Application:
+        app = web.Application(middlewares=[_middleware(self.metrics)], client_max_size=MAXIMAL_BODY)
+        app.add_routes(self._handlers.routes())
+        app.on_response_prepare.append(_name_server)
+        return app
+
+
+def _differs(old: Material, new: Material) -> bool:
+    return (
+        old.server != new.server or old.authority.certificate_pem != new.authority.certificate_pem
+    )
+
+
+async def _name_server(_: web.Request, response: web.StreamResponse) -> None:
+    response.headers["Server"] = "flotta-edge-api"
+
+
+def _middleware(metrics: Metrics) -> Any:
+    """Return the middleware that turns errors into JSON answers and counts."""
+
+    @web.middleware
+    async def translate(request: web.Request, handler: Handler) -> web.StreamResponse:
+        started = time.monotonic()
+        try:
+            return await handler(request)
+        except Refusal as refusal:
+            _log_refusal(request, refusal, metrics)
+            return refusal_response(refusal)
+        except web.HTTPException as error:
+            return _framework_error(error)
+        except ApiError as error:
+            log.warning("%s %s: %s", request.method, request.path, error)
+            return refusal_response(_of_api_error(error))
+        except Exception:
+            log.exception("%s %s", request.method, request.path)
+            return error_response(500, 500, "internal error")
+        finally:
+            if HELD not in request:
+                channel = "control" if "/control/" in request.path else "data"
+                metrics.latency.labels(channel).observe(time.monotonic() - started)
+
+    return translate
+
+
+def _log_refusal(request: web.Request, refusal: Refusal, metrics: Metrics) -> None:
+    level = logging.DEBUG if refusal.status in (404, 429) else logging.INFO
+    address = request.remote or "an unknown address"
+    log.log(
+        level,
+        "%s %s from %s: %d %s",
+        request.method,
+        request.path,
+        address,
+        refusal.status,
+        refusal.message,
+    )
+    if refusal.status == 401:
+        metrics.count("failed_authentication")
+    elif refusal.status == 403:
+        metrics.count("invalid_owner")
+
+
+def _framework_error(error: web.HTTPException) -> web.Response:
+    allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
+    return error_response(error.status, error.status, error.reason, allow)
+
+
+def _of_api_error(error: ApiError) -> Refusal:
+    if error.status == 0:
+        return Refusal(503, "the resource API does not answer", retry_after=5)
+    return Refusal(500, f"the resource API refused: {error.reason or error.status}")

@@ -1,0 +1,181 @@
+"""The sections of a device's configuration that concern the device itself, except storage.
+
+`spec` is the EdgeDevice's, or the whole EdgeDeviceSet's when the device is in one: a section that
+the set lacks is not taken from the device (control-plane specification 4.2).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import yaml
+
+from flotta.protocol.hardware import Mount
+from flotta.protocol.models import (
+    ComponentMetricsConfiguration,
+    HardwareProfileConfiguration,
+    HeartbeatConfiguration,
+    LogsCollectionInformation,
+    MetricsAllowList,
+    MetricsConfiguration,
+    MetricsReceiverConfiguration,
+    MetricsRetention,
+    OsInformation,
+    SyslogConfig,
+)
+from flotta.resources.kinds import CONFIG_MAP, SECRET
+
+from .references import BrokenReference, Reference, Source, required_value, resolve
+
+Section = Mapping[str, Any]
+Report = Callable[[str, BrokenReference], None]  # section, why it is left out
+
+DEFAULT_PERIOD = 60  # seconds
+DEFAULT_SAMPLES = 30000
+DEFAULT_RECEIVER_TIMEOUT = 10  # seconds
+DEFAULT_BUFFER = 12  # KiB
+ALLOW_LIST_KEY = "metrics_list.yaml"
+
+
+def heartbeat(spec: Section) -> HeartbeatConfiguration:
+    """Return how often and with what the device reports."""
+    section = spec.get("heartbeat") or {}
+    profile = section.get("hardwareProfile") or {}
+    return HeartbeatConfiguration(
+        period_seconds=section.get("periodSeconds") or DEFAULT_PERIOD,
+        hardware_profile=HardwareProfileConfiguration(
+            include=bool(profile.get("include")), scope=profile.get("scope") or ""
+        ),
+    )
+
+
+def operating_system(spec: Section) -> OsInformation | None:
+    """Return the wanted OSTree commit; None leaves the system alone."""
+    section = spec.get("osInformation")
+    if section is None:
+        return None
+    return OsInformation(
+        automatically_upgrade=bool(section.get("automaticallyUpgrade")),
+        commit_id=section.get("commitID") or "",
+        hosted_objects_url=section.get("hostedObjectsURL") or "",
+    )
+
+
+def mounts(spec: Section) -> list[Mount]:
+    """Return the mounts the device has to make."""
+    return [
+        Mount(
+            device=item.get("device"),
+            directory=item.get("folder"),
+            type=item.get("type"),
+            options=item.get("options"),
+        )
+        for item in spec.get("mounts") or ()
+    ]
+
+
+def log_collection(
+    spec: Section, source: Source, namespace: str, report: Report
+) -> dict[str, LogsCollectionInformation] | None:
+    """Return the log targets by name; one whose ConfigMap is unusable is left out and reported."""
+    targets = {}
+    for name, item in sorted((spec.get("logCollection") or {}).items()):
+        try:
+            targets[name] = _log_target(item, source, namespace)
+        except BrokenReference as error:
+            report(f"logCollection.{name}", error)
+    return targets or None
+
+
+def metrics(spec: Section, source: Source, namespace: str, report: Report) -> MetricsConfiguration:
+    """Return retention, receiver and components; the receiver is always there, with an empty url when off."""
+    section = spec.get("metrics") or {}
+    return MetricsConfiguration(
+        retention=_retention(section.get("retention")),
+        receiver=_receiver(section.get("receiverConfiguration") or {}, source, namespace, report),
+        system=_component("system", section, source, namespace, report),
+        data_transfer=_component("dataTransfer", section, source, namespace, report),
+    )
+
+
+def allow_list(source: Source, namespace: str, name: str) -> MetricsAllowList:
+    """Return the metric names of a ConfigMap's `metrics_list.yaml`."""
+    text = required_value(source, CONFIG_MAP, namespace, name, ALLOW_LIST_KEY)
+    try:
+        document = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise BrokenReference(f"ConfigMap {name!r}: {ALLOW_LIST_KEY} is no YAML") from error
+    names = document.get("names") if isinstance(document, dict) else None
+    if not isinstance(names, list):
+        raise BrokenReference(f"ConfigMap {name!r}: {ALLOW_LIST_KEY} has no list `names`")
+    return MetricsAllowList(names=[str(one) for one in names])
+
+
+def _log_target(item: Section, source: Source, namespace: str) -> LogsCollectionInformation:
+    name = (item.get("syslogConfig") or {}).get("name")
+    return LogsCollectionInformation(
+        kind=item.get("kind") or "",
+        buffer_size=item.get("bufferSize") or DEFAULT_BUFFER,
+        syslog_config=_syslog(source, namespace, name) if name else None,
+    )
+
+
+def _syslog(source: Source, namespace: str, name: str) -> SyslogConfig:
+    found = resolve(Reference(CONFIG_MAP, name, optional=False), source, namespace)
+    data = (found or {}).get("data") or {}
+    protocol = data.get("Protocol") or "tcp"
+    if protocol not in ("tcp", "udp"):
+        raise BrokenReference(f"ConfigMap {name!r}: Protocol is {protocol!r}, not tcp or udp")
+    return SyslogConfig(address=data.get("Address") or "", protocol=protocol)
+
+
+def _retention(section: Section | None) -> MetricsRetention | None:
+    if section is None:
+        return None
+    return MetricsRetention(
+        max_hours=section.get("maxHours") or 0, max_mib=section.get("maxMiB") or 0
+    )
+
+
+def _receiver(
+    section: Section, source: Source, namespace: str, report: Report
+) -> MetricsReceiverConfiguration:
+    receiver = MetricsReceiverConfiguration(
+        request_num_samples=section.get("requestNumSamples") or DEFAULT_SAMPLES,
+        timeout_seconds=section.get("timeoutSeconds") or DEFAULT_RECEIVER_TIMEOUT,
+        url=section.get("url") or "",
+    )
+    secret = section.get("caSecretName")
+    if secret and receiver.url.startswith("https"):
+        try:
+            receiver.ca_cert = _text(required_value(source, SECRET, namespace, secret, "ca.crt"))
+        except BrokenReference as error:
+            report("metrics.receiverConfiguration", error)
+    return receiver
+
+
+def _component(
+    name: str, metrics_section: Section, source: Source, namespace: str, report: Report
+) -> ComponentMetricsConfiguration | None:
+    section = metrics_section.get(name)
+    if section is None:
+        return None
+    component = ComponentMetricsConfiguration(
+        interval=section.get("interval") or 0, disabled=bool(section.get("disabled"))
+    )
+    if listed := (section.get("allowList") or {}).get("name"):
+        try:
+            component.allow_list = allow_list(source, namespace, listed)
+        except BrokenReference as error:
+            report(f"metrics.{name}", error)
+    return component
+
+
+def _text(encoded: str) -> str:
+    try:
+        return base64.b64decode(encoded).decode()
+    except (binascii.Error, UnicodeDecodeError) as error:
+        raise BrokenReference("the key 'ca.crt' of the Secret is not text") from error

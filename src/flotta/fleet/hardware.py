@@ -1,0 +1,114 @@
+"""Hardware reports of devices: from the wire to the custom resource, and to labels.
+
+Devices report everything once and afterwards only what changed, so a report is merged into what
+is known; the reference replaced it and lost CPU, vendor and disks (edge-api specification 8.3 W17).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from flotta.protocol.hardware import HardwareInfo
+
+Object = dict[str, Any]
+
+_LISTS = ("disks", "gpus", "interfaces", "host_devices", "mounts")
+_REQUIRED_LISTS = ("disks", "gpus", "interfaces")
+_SECTIONS = ("boot", "cpu", "memory", "system_vendor")
+_RENAMED = {
+    "host_devices": {"uid": "owner", "gid": "group"},
+    "mounts": {"directory": "folder"},
+}
+_INT32_FIELDS = ("owner", "group", "major", "minor")
+_INT32_MAXIMUM = 2**31 - 1
+_LABEL_SOURCES = {
+    "device.hostname": ("hostname",),
+    "device.cpu-architecture": ("cpu", "architecture"),
+    "device.cpu-model": ("cpu", "modelName"),
+    "device.system-manufacturer": ("systemVendor", "manufacturer"),
+    "device.system-product": ("systemVendor", "productName"),
+    "device.system-serial": ("systemVendor", "serialNumber"),
+}
+LABEL_LIMIT = 63  # characters of a Kubernetes label value
+
+
+def merged(known: Mapping[str, Any] | None, report: HardwareInfo) -> Object:
+    """Return `status.hardware` after a report; what the report does not mention stays."""
+    result: Object = dict(known or {})
+    for name, value in reported(report).items():
+        if name in map(_camel, _SECTIONS):
+            result[name] = {**result.get(name, {}), **value}
+        else:
+            result[name] = value
+    for name in _REQUIRED_LISTS:
+        result.setdefault(name, [])
+    if "cpu" in result:
+        result["cpu"].setdefault("flags", [])
+    return result
+
+
+def reported(report: HardwareInfo) -> Object:
+    """Return the parts a report mentions under their names in the custom resource.
+
+    On the wire null, an empty list and an absent one mean the same: not reported.
+    """
+    wire: Object = msgspec.to_builtins(report)
+    result: Object = {"hostname": report.hostname} if report.hostname else {}
+    for name in _SECTIONS:
+        if wire.get(name):
+            result[_camel(name)] = _part(name, wire[name])
+    for name in _LISTS:
+        items = [_part(name, item) for item in wire.get(name) or () if item is not None]
+        if items:
+            result[_camel(name)] = items
+    return result
+
+
+def labels(hardware: Mapping[str, Any] | None) -> dict[str, str]:
+    """Return the labels derived from `status.hardware` (edge-api specification 3.8)."""
+    found = {key: label_value(_at(hardware, path)) for key, path in _LABEL_SOURCES.items()}
+    return {key: value for key, value in found.items() if value}
+
+
+def label_value(text: str) -> str:
+    """Return a text as label value: lower case, legal characters only, at most 63; "" if nothing is left."""
+    legal = re.sub(r"[^a-z0-9\-_.]", "", _between_letters(text.lower()))
+    return legal.strip("-_.")[:LABEL_LIMIT].rstrip("-_.")
+
+
+def _between_letters(text: str) -> str:
+    positions = [index for index, one in enumerate(text) if one.isalnum()]
+    return text[positions[0] : positions[-1] + 1] if positions else ""
+
+
+def _part(section: str, fields: Object) -> Object:
+    renamed = _RENAMED.get(section, {})
+    result = {renamed.get(key, _camel(key)): value for key, value in fields.items()}
+    if section == "interfaces":
+        result.setdefault("flags", [])
+    if section == "cpu" and "frequency" in result:
+        result["frequency"] = f"{result['frequency']:.2f}"  # MHz; the custom resource has a string
+    if "ioPerf" in result:
+        result["ioPerf"] = {_camel(key): value for key, value in result["ioPerf"].items()}
+    return {key: value for key, value in result.items() if _storable(key, value)}
+
+
+def _storable(key: str, value: Any) -> bool:
+    """Leave out numbers the CRD's int32 cannot hold; the reference let them wrap."""
+    return key not in _INT32_FIELDS or 0 <= value <= _INT32_MAXIMUM
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
+
+
+def _at(hardware: Mapping[str, Any] | None, path: tuple[str, ...]) -> str:
+    value: Any = hardware or {}
+    for step in path:
+        value = value.get(step) or {}
+    return value if isinstance(value, str) else ""

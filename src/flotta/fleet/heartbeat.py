@@ -1,0 +1,172 @@
+"""Heartbeat to `EdgeDevice.status`: the merge rules (control-plane specification 3, without its defects).
+
+Membership of `status.workloads` belongs to the operator; a heartbeat changes the reported fields
+of entries that are there and neither adds nor removes one. What a heartbeat does not mention is
+kept, except the state of a workload that the device stopped reporting: it is `Deploying` again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from flotta.protocol.models import (
+    Heartbeat,
+    PlaybookExecutionStatus,
+    UpgradeStatus,
+    WorkloadStatus,
+)
+from flotta.protocol.times import parse_time
+
+from . import hardware
+from .conditions import timestamp
+
+Object = dict[str, Any]
+
+DEPLOYING = "Deploying"
+FAILED = "Error"
+MISCONFIGURATION = "Misconfiguration"  # reason of entries whose workload is not delivered
+_FAILING_PHASES = frozenset({"error", "degraded", "failed", "crashed"})
+
+
+@dataclass(frozen=True)
+class Transition:
+    """A workload that began to fail, or runs again after failing."""
+
+    workload: str
+    failing: bool
+    reason: str
+    message: str
+
+
+def device_status(device: Mapping[str, Any], heartbeat: Heartbeat, now: datetime) -> Object:
+    """Return the new status; equal to the old one when the heartbeat says nothing new.
+
+    Presence (`lastSeenTime`, condition Ready) is not decided here: see `presence`.
+    """
+    old: Object = device.get("status") or {}
+    new = dict(old)
+    if heartbeat.status:
+        new["phase"] = heartbeat.status
+    if heartbeat.version != old.get("lastSyncedResourceVersion", ""):
+        new["lastSyncedResourceVersion"] = heartbeat.version
+    if heartbeat.agent_version:
+        new["agentVersion"] = heartbeat.agent_version
+    if heartbeat.hardware is not None:
+        new["hardware"] = hardware.merged(old.get("hardware"), heartbeat.hardware)
+    if heartbeat.upgrade is not None:
+        new["upgradeInformation"] = _upgrade(heartbeat.upgrade)
+    if old.get("workloads"):
+        new["workloads"] = _workloads(old["workloads"], heartbeat, now)
+    if old.get("PlaybookExec"):
+        new["PlaybookExec"] = _playbooks(old["PlaybookExec"], heartbeat, now)
+    return new
+
+
+def transitions(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Transition]:
+    """Return which workloads of two states of the status began to fail, fail otherwise, or recovered."""
+    before = {entry["name"]: entry for entry in old.get("workloads") or ()}
+    found = []
+    for entry in new.get("workloads") or ():
+        was = before.get(entry["name"], {})
+        if is_failing(entry) and _failure(entry) != (_failure(was) if is_failing(was) else None):
+            found.append(_transition(entry, failing=True))
+        elif is_running(entry) and is_failing(was):
+            found.append(_transition(entry, failing=False))
+    return found
+
+
+def is_failing(entry: Mapping[str, Any]) -> bool:
+    """Tell whether an entry of `status.workloads` reports a failure."""
+    phase = entry.get("phase", "").lower()
+    return phase in _FAILING_PHASES or (bool(entry.get("reason")) and not is_running(entry))
+
+
+def is_running(entry: Mapping[str, Any]) -> bool:
+    """Tell whether an entry of `status.workloads` reports a running pod, in any agent's spelling."""
+    return bool(entry.get("phase", "").lower() == "running")
+
+
+def moved(entry: Object, phase: str, now: datetime) -> Object:
+    """Return the entry with this phase; lastTransitionTime follows a change."""
+    if entry.get("phase") == phase:
+        return dict(entry)
+    return {**entry, "phase": phase, "lastTransitionTime": timestamp(now)}
+
+
+def _workloads(entries: list[Object], heartbeat: Heartbeat, now: datetime) -> list[Object]:
+    reports = {one.name: one for one in heartbeat.workloads or () if one is not None}
+    return [
+        _reported(entry, reports[entry["name"]], now)
+        if entry["name"] in reports
+        else _unreported(entry, now)
+        for entry in entries
+    ]
+
+
+def _reported(entry: Object, report: WorkloadStatus, now: datetime) -> Object:
+    new = moved(entry, report.status, now) if report.status else dict(entry)
+    for key, text in (("reason", report.reason), ("message", report.message)):
+        if text:
+            new[key] = text
+        else:
+            new.pop(key, None)
+    for key, count in (("filesUp", report.files_up), ("filesDown", report.files_down)):
+        if count or key in entry:
+            new[key] = count
+    if uploaded := _time(report.last_data_upload):
+        new["lastDataUpload"] = uploaded
+    return new
+
+
+def _unreported(entry: Object, now: datetime) -> Object:
+    if entry.get("reason") == MISCONFIGURATION or entry.get("phase") in (None, DEPLOYING):
+        return entry
+    kept = {key: value for key, value in entry.items() if key not in ("reason", "message")}
+    return moved(kept, DEPLOYING, now)
+
+
+def _playbooks(entries: list[Object], heartbeat: Heartbeat, now: datetime) -> list[Object]:
+    reports = {one.name: one for one in heartbeat.playbook_executions or () if one is not None}
+    return [
+        _playbook(entry, reports[entry["name"]], now) if entry["name"] in reports else entry
+        for entry in entries
+    ]
+
+
+def _playbook(entry: Object, report: PlaybookExecutionStatus, now: datetime) -> Object:
+    conditions: list[Object] = (entry.get("PlaybookExecutionStatus") or {}).get("conditions") or []
+    if not report.status or (conditions and conditions[-1].get("type") == report.status):
+        return entry
+    past = [*conditions[:-1], {**conditions[-1], "status": "False"}] if conditions else []
+    current = {"type": report.status, "status": "True", "lastTransitionTime": timestamp(now)}
+    return {**entry, "PlaybookExecutionStatus": {"conditions": [*past, current]}}
+
+
+def _upgrade(report: UpgradeStatus) -> Object:
+    fields = {
+        "currentCommitID": report.current_commit_id,
+        "lastUpgradeStatus": report.last_upgrade_status,
+        "lastUpgradeTime": report.last_upgrade_time,
+    }
+    return {key: value for key, value in fields.items() if value or key == "currentCommitID"}
+
+
+def _failure(entry: Mapping[str, Any]) -> tuple[str, str, str]:
+    return entry.get("phase", ""), entry.get("reason", ""), entry.get("message", "")
+
+
+def _transition(entry: Object, *, failing: bool) -> Transition:
+    reason = entry.get("reason") or ("Failed" if failing else "Running")
+    message = entry.get("message") or f"the workload is {entry.get('phase')}"
+    return Transition(entry["name"], failing, reason, message)
+
+
+def _time(text: str) -> str | None:
+    try:
+        moment = parse_time(text)
+    except ValueError:
+        return None
+    return timestamp(moment) if moment else None

@@ -1,0 +1,38 @@
+"""YAML text that every reader understands the same way.
+
+PyYAML follows YAML 1.1, device agents often 1.2: a plain ``1e3``, ``0o7`` or ``y`` is a string to
+one and something else to the other, so every string that could be mistaken is quoted.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import yaml
+
+_BASE: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+_MISTAKABLE = re.compile(r"[-+.0-9].*|[yYnN]|", re.DOTALL)
+
+
+class _Dumper(_BASE):  # type: ignore[misc]
+    """Writes no anchors and quotes doubtful strings."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _string(dumper: Any, text: str) -> Any:
+    style = "'" if _MISTAKABLE.fullmatch(text) else "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _string)
+
+
+def to_yaml(document: Any) -> str:
+    """Return a YAML document with sorted keys."""
+    text: str = yaml.dump(
+        document, Dumper=_Dumper, default_flow_style=False, allow_unicode=True, width=4096
+    )
+    return text

@@ -1,0 +1,84 @@
+"""Whether a device is there: condition Ready of EdgeDevice, from the times of its heartbeats."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from flotta.protocol.times import parse_time
+
+from .conditions import find, timestamp, with_condition
+from .device_settings import DEFAULT_PERIOD
+
+Object = dict[str, Any]
+READY = "Ready"
+MISSED_PERIODS = 3  # heartbeats that may fail to come before a device counts as silent
+WRITE_PERIODS = 2  # lastSeenTime is written at most every that many periods
+
+
+def heard(status: Mapping[str, Any], now: datetime) -> Object:
+    """Return the status of a device that was heard at `now`, lastSeenTime included."""
+    phase = status.get("phase") or "up"
+    well = phase != "degraded"
+    conditions = with_condition(
+        status.get("conditions"),
+        READY,
+        "True" if well else "False",
+        "HeartbeatReceived" if well else "Degraded",
+        "The device sends heartbeats." if well else "The device reports that it is degraded.",
+        now,
+    )
+    return {**status, "conditions": conditions, "lastSeenTime": timestamp(now)}
+
+
+def silent(status: Mapping[str, Any], seen: datetime, now: datetime) -> Object:
+    """Return the status of a device that stopped sending heartbeats after `seen`."""
+    message = f"No heartbeat since {timestamp(seen)}."
+    conditions = with_condition(
+        status.get("conditions"), READY, "Unknown", "HeartbeatMissed", message, now
+    )
+    return {**status, "conditions": conditions}
+
+
+def ready(status: Mapping[str, Any]) -> str | None:
+    """Return the status of condition Ready, None when the device was never heard."""
+    found = find(status.get("conditions"), READY)
+    return found["status"] if found else None
+
+
+def last_seen(status: Mapping[str, Any]) -> datetime | None:
+    """Return `status.lastSeenTime`."""
+    try:
+        return parse_time(status.get("lastSeenTime") or "")
+    except ValueError:
+        return None
+
+
+def write_interval(period: float, least: float) -> timedelta:
+    """Return how old the written lastSeenTime of a device with this heartbeat period may become."""
+    return timedelta(seconds=max(WRITE_PERIODS * period, least))
+
+
+def is_silent(
+    heard_at: datetime | None,
+    written: datetime,
+    now: datetime,
+    period: float,
+    least: float,
+) -> bool:
+    """Tell whether a device counts as silent.
+
+    `heard_at` is what this process heard, `written` the time that any process wrote. Both must be
+    too old: another replica may be the one that hears the device, and writes only now and then.
+    """
+    patience = timedelta(seconds=MISSED_PERIODS * period)
+    if heard_at is not None and now - heard_at <= patience:
+        return False
+    return now - written > patience + write_interval(period, least)
+
+
+def period_of(device: Mapping[str, Any], spec: Mapping[str, Any] | None = None) -> float:
+    """Return the heartbeat period in seconds of a device; `spec` is its set's when it is in one."""
+    section = (device.get("spec") or {}) if spec is None else spec
+    return float((section.get("heartbeat") or {}).get("periodSeconds") or DEFAULT_PERIOD)

@@ -1,0 +1,106 @@
+"""Secrets and ConfigMaps that a pod refers to, and whether they are there.
+
+Containers, init containers and volumes are looked at (the reference overlooked Secret volumes, and
+broke at an environment variable with a literal value). A mandatory reference to an object wins
+over an optional one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from flotta.resources.kinds import CONFIG_MAP, SECRET, Kind
+
+Object = dict[str, Any]
+
+
+class Source(Protocol):
+    """Where objects are looked up; a cache that watches fill, never an API read."""
+
+    def workloads(self, namespace: str) -> list[Object]:
+        """Return the EdgeWorkloads of a namespace."""
+
+    def lookup(self, kind: Kind, namespace: str, name: str) -> Object | None:
+        """Return one object, None when it is not there."""
+
+
+class BrokenReference(Exception):
+    """An object or key that is referred to does not exist or cannot be used; the text is a sentence."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What a pod wants of one Secret or ConfigMap."""
+
+    kind: Kind
+    name: str
+    optional: bool
+    keys: frozenset[str] = frozenset()  # that must be there
+
+    def __or__(self, other: Reference) -> Reference:
+        optional = self.optional and other.optional
+        return Reference(self.kind, self.name, optional, self.keys | other.keys)
+
+
+def pod_references(pod: Mapping[str, Any]) -> list[Reference]:
+    """Return the references of a PodSpec, one for each object, sorted by kind and name."""
+    found: dict[tuple[str, str], Reference] = {}
+    for one in _all_references(pod):
+        key = (one.kind.kind, one.name)
+        found[key] = found[key] | one if key in found else one
+    return [found[key] for key in sorted(found)]
+
+
+def resolve(reference: Reference, source: Source, namespace: str) -> Object | None:
+    """Return the object; None when it is optional and absent; BrokenReference when something mandatory lacks."""
+    found = source.lookup(reference.kind, namespace, reference.name)
+    if found is None:
+        if reference.optional:
+            return None
+        raise BrokenReference(f"{reference.kind.kind} {reference.name!r} does not exist")
+    present = {*(found.get("data") or ()), *(found.get("binaryData") or ())}
+    for key in sorted(reference.keys - present):
+        raise BrokenReference(f"{reference.kind.kind} {reference.name!r} has no key {key!r}")
+    return found
+
+
+def required_value(source: Source, kind: Kind, namespace: str, name: str, key: str) -> str:
+    """Return one value of a Secret (base64 as stored) or ConfigMap; BrokenReference when it lacks."""
+    found = resolve(Reference(kind, name, optional=False, keys=frozenset({key})), source, namespace)
+    value: str = ((found or {}).get("data") or {}).get(key, "")
+    return value
+
+
+def _all_references(pod: Mapping[str, Any]) -> Iterator[Reference]:
+    for container in [*(pod.get("initContainers") or ()), *(pod.get("containers") or ())]:
+        for variable in container.get("env") or ():
+            origin = variable.get("valueFrom") or {}
+            yield from _key_reference(SECRET, origin.get("secretKeyRef"))
+            yield from _key_reference(CONFIG_MAP, origin.get("configMapKeyRef"))
+        for origin in container.get("envFrom") or ():
+            yield from _whole_reference(SECRET, origin.get("secretRef"), "name")
+            yield from _whole_reference(CONFIG_MAP, origin.get("configMapRef"), "name")
+    for volume in pod.get("volumes") or ():
+        yield from _whole_reference(SECRET, volume.get("secret"), "secretName")
+        yield from _whole_reference(CONFIG_MAP, volume.get("configMap"), "name")
+        for origin in (volume.get("projected") or {}).get("sources") or ():
+            yield from _whole_reference(SECRET, origin.get("secret"), "name")
+            yield from _whole_reference(CONFIG_MAP, origin.get("configMap"), "name")
+
+
+def _key_reference(kind: Kind, selector: Mapping[str, Any] | None) -> Iterator[Reference]:
+    if selector and selector.get("name"):
+        optional = bool(selector.get("optional"))
+        keys = frozenset() if optional else frozenset({selector.get("key", "")})
+        yield Reference(kind, selector["name"], optional, keys)
+
+
+def _whole_reference(
+    kind: Kind, origin: Mapping[str, Any] | None, name_field: str
+) -> Iterator[Reference]:
+    if origin and origin.get(name_field):
+        optional = bool(origin.get("optional"))
+        items = () if optional else (item["key"] for item in origin.get("items") or ())
+        yield Reference(kind, origin[name_field], optional, frozenset(items))

@@ -1,0 +1,149 @@
+"""The configuration of one device, computed from objects alone.
+
+Which workloads a device runs is decided here from the selectors, at every rendering; membership
+in `status.workloads` is for people to read. One broken reference disables one workload or one
+section and is reported as a Problem; it never withholds the rest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from flotta.protocol.models import (
+    DeviceConfiguration,
+    DeviceConfigurationMessage,
+    S3StorageConfiguration,
+    Secret,
+    StorageConfiguration,
+    Workload,
+)
+from flotta.resources.kinds import EDGE_DEVICE_SET
+
+from . import device_settings
+from .heartbeat import MISCONFIGURATION
+from .object_storage import storage
+from .references import BrokenReference, Source
+from .selection import workloads_for
+from .workload_rendering import render_workload
+
+MEMBER_LABEL = "flotta/member-of"
+VERSION_LENGTH = 32  # hex digits
+
+__all__ = ["MEMBER_LABEL", "Problem", "Rendered", "Source", "render"]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that could not be delivered; `workload` is "" when it concerns the device itself."""
+
+    workload: str
+    kind: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A device's configuration; `version` changes exactly when the content does."""
+
+    content: DeviceConfigurationMessage
+    version: str
+    problems: tuple[Problem, ...]
+
+    @property
+    def s3(self) -> S3StorageConfiguration | None:
+        """The storage section, None when there is none."""
+        section = self.content.configuration.storage if self.content.configuration else None
+        return section.s3 if section else None
+
+
+def render(
+    device: Mapping[str, Any], source: Source, last_s3: S3StorageConfiguration | None = None
+) -> Rendered:
+    """Return the configuration of an EdgeDevice.
+
+    `last_s3` is what was delivered before: it stays while the references to the wanted storage
+    cannot be resolved, because a device that hears "no storage" stops synchronising.
+    """
+    problems: list[Problem] = []
+
+    def report(section: str, error: BrokenReference) -> None:
+        problems.append(Problem("", section, MISCONFIGURATION, f"{section}: {error}"))
+
+    spec = _effective_spec(device, source, report)
+    configuration = _configuration(device, spec, source, last_s3, report)
+    workloads, secrets = _workloads(device, source, problems)
+    content = DeviceConfigurationMessage(
+        device_id=device["metadata"]["name"],
+        configuration=configuration,
+        workloads=workloads or None,
+        secrets=[secrets[name] for name in sorted(secrets)] or None,
+    )
+    content.version = _version(content)
+    return Rendered(content, content.version, tuple(problems))
+
+
+def _configuration(
+    device: Mapping[str, Any],
+    spec: Mapping[str, Any],
+    source: Source,
+    last_s3: S3StorageConfiguration | None,
+    report: device_settings.Report,
+) -> DeviceConfiguration:
+    namespace = device["metadata"]["namespace"]
+    try:
+        s3 = storage(device, spec, source)
+    except BrokenReference as error:
+        report("storage", error)
+        s3 = last_s3
+    return DeviceConfiguration(
+        heartbeat=device_settings.heartbeat(spec),
+        os=device_settings.operating_system(spec),
+        mounts=device_settings.mounts(spec),
+        storage=StorageConfiguration(s3=s3) if s3 else None,
+        log_collection=device_settings.log_collection(spec, source, namespace, report),
+        metrics=device_settings.metrics(spec, source, namespace, report),
+    )
+
+
+def _workloads(
+    device: Mapping[str, Any], source: Source, problems: list[Problem]
+) -> tuple[list[Workload], dict[str, Secret]]:
+    workloads: list[Workload] = []
+    secrets: dict[str, Secret] = {}
+    for resource in workloads_for(device, source.workloads(device["metadata"]["namespace"])):
+        name = resource["metadata"]["name"]
+        try:
+            rendered = render_workload(resource, source)
+        except BrokenReference as error:
+            problems.append(Problem(name, "EdgeWorkload", MISCONFIGURATION, str(error)))
+            continue
+        workloads.append(rendered.workload)
+        secrets |= rendered.secrets
+    return workloads, secrets
+
+
+def _effective_spec(
+    device: Mapping[str, Any], source: Source, report: device_settings.Report
+) -> Mapping[str, Any]:
+    """Return the spec of the set the device is in, whole, else the device's own."""
+    metadata = device["metadata"]
+    name = (metadata.get("labels") or {}).get(MEMBER_LABEL)
+    own: Mapping[str, Any] = device.get("spec") or {}
+    if not name:
+        return own
+    found = source.lookup(EDGE_DEVICE_SET, metadata["namespace"], name)
+    if found is None:
+        report("set", BrokenReference(f"EdgeDeviceSet {name!r} does not exist"))
+        return own
+    spec: Mapping[str, Any] = found.get("spec") or {}
+    return spec
+
+
+def _version(content: DeviceConfigurationMessage) -> str:
+    return hashlib.sha256(msgspec.json.encode(content)).hexdigest()[:VERSION_LENGTH]
