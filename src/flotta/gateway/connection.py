@@ -1,0 +1,112 @@
+"""Open a TLS connection to the Edge API and say in words why it did not come about."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime as dt
+import logging
+import socket
+import ssl
+
+from cryptography import x509
+
+from flotta.gateway.clock import Clock
+from flotta.gateway.errors import ProbablyRefused, Unreachable, UntrustedServer
+from flotta.gateway.settings import Settings
+
+log = logging.getLogger(__name__)
+
+REFUSED = (
+    "the server closed the connection without an answer: probably refused, certificate not from "
+    "this fleet's CA. Compare {cert} with the CA of the Edge API (Secret flotta-ca); after the "
+    "control plane was made anew, run the device role again."
+)
+UNTRUSTED = (
+    "server certificate is not from this device's CA or not for the name in config.toml ({reason}). "
+    "Compare ca-root and server in config.toml with the Edge API's certificate; nothing was sent."
+)
+
+
+class Connection:
+    """One TLS connection: reader, writer, and the server certificate's validity looked at."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    @property
+    def usable(self) -> bool:
+        """Tell whether the server has kept the connection open, as far as it is known."""
+        return not self.reader.at_eof() and not self.writer.is_closing()
+
+    def abort(self) -> None:
+        """Drop the connection without waiting for anything."""
+        self.writer.transport.abort()
+
+
+async def connect(settings: Settings, context: ssl.SSLContext, clock: Clock) -> Connection:
+    """Return a new connection, or raise Unreachable, UntrustedServer or ProbablyRefused."""
+    try:
+        reader, writer = await _open(settings, context)
+    except ssl.SSLCertVerificationError as error:
+        raise UntrustedServer(UNTRUSTED.format(reason=error.verify_message)) from error
+    except ssl.SSLError as error:
+        raise ProbablyRefused(
+            f"the server refused the TLS handshake ({error.reason or error})"
+        ) from error
+    except (OSError, TimeoutError) as error:
+        reason = str(error) or f"no answer within {settings.pace.connect:.0f} s"
+        raise Unreachable(f"{settings.server} cannot be reached: {reason}") from error
+    connection = Connection(reader, writer)
+    _set_socket_options(writer, settings)
+    _check_validity(writer, clock)
+    return connection
+
+
+async def _open(
+    settings: Settings, context: ssl.SSLContext
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    limit = settings.pace.connect
+    async with asyncio.timeout(2 * limit):
+        return await asyncio.open_connection(
+            settings.host,
+            settings.port,
+            ssl=context,
+            server_hostname=settings.host,
+            ssl_handshake_timeout=limit,
+            happy_eyeballs_delay=0.25,
+        )
+
+
+def _set_socket_options(writer: asyncio.StreamWriter, settings: Settings) -> None:
+    """Notice a path that silently died (NAT, mobile networks) sooner than TCP would."""
+    sock = writer.get_extra_info("socket")
+    milliseconds = int(settings.pace.answer * 1000)
+    with contextlib.suppress(OSError):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
+
+
+_warned: set[int] = set()
+
+
+def _check_validity(writer: asyncio.StreamWriter, clock: Clock) -> None:
+    """Warn, once a certificate, when the server's validity period does not fit the time.
+
+    The context leaves time out, for a device whose clock is wrong must still get to its server.
+    Chain, name and possession of the key are verified all the same.
+    """
+    der = writer.get_extra_info("ssl_object").getpeercert(True)
+    certificate = x509.load_der_x509_certificate(der)
+    start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    clock.not_before(start)
+    now = clock.now()
+    if start - dt.timedelta(minutes=5) <= now <= end or certificate.serial_number in _warned:
+        return
+    _warned.add(certificate.serial_number)
+    log.warning(
+        "The server certificate is valid from %s to %s, but it is %s here: the control plane has "
+        "not renewed it, or this device's clock is wrong. It is accepted all the same.",
+        *(moment.isoformat(timespec="seconds") for moment in (start, end, now)),
+    )

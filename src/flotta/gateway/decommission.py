@@ -1,0 +1,98 @@
+"""Leave the fleet: workers clean up, the Edge API hears of it, the device's certificates go.
+
+The order survives a power cut at any point. Before the marker file exists the Edge API still says
+`disconnect` and everything is repeated; afterwards the gateway stays parked, so that the device
+does not enrol again by itself with the registration certificate it keeps.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from pathlib import Path
+
+from flotta.daemon import write_atomically
+from flotta.gateway.backoff import Backoff
+from flotta.gateway.clock import Clock
+from flotta.gateway.edge_api import EdgeApi
+from flotta.gateway.errors import GatewayError
+from flotta.gateway.journal import Journal
+from flotta.gateway.settings import Settings
+from flotta.gateway.store import IdentityStore
+from flotta.gateway.workers import Workers
+from flotta.protocol.envelope import encode, message
+
+log = logging.getLogger(__name__)
+
+MARKER = "decommissioned"
+
+
+class Decommission:
+    """The way out, and the state at its end."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: IdentityStore,
+        edge_api: EdgeApi,
+        workers: Workers,
+        clock: Clock,
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._edge_api = edge_api
+        self._workers = workers
+        self._clock = clock
+        self._journal = Journal(log)
+
+    @property
+    def marker(self) -> Path:
+        """The file that keeps the gateway parked."""
+        return self._settings.state_folder / MARKER
+
+    async def run(self, command_id: str) -> None:
+        """Have everything removed, confirm it, and park."""
+        log.warning("This device was removed from the fleet: workloads and data are removed now.")
+        self._workers.forget_messages()
+        await self._workers.disconnect()
+        await self._confirm(command_id)
+        text = json.dumps(
+            {
+                "time": self._clock.now().isoformat(timespec="seconds"),
+                "device_id": self._settings.device_id,
+                "server": self._settings.server,
+            }
+        )
+        write_atomically(self.marker, text.encode() + b"\n", 0o644)
+
+    async def park(self) -> None:
+        """Do nothing but tell workers that register later to clean up as well."""
+        try:
+            self._store.wipe()
+        except OSError as error:
+            log.error("The device's certificates could not be removed: %s", error)
+        self._edge_api.reconnect()
+        log.warning(
+            "Parked: this device left the fleet. To let it join again, remove %s and restart this "
+            "service (role flotta.edge.device with state present does both).",
+            self.marker,
+        )
+        while True:
+            await self._workers.disconnect()
+            await self._workers.arrival()
+
+    async def _confirm(self, command_id: str) -> None:
+        """Post the event `disconnect` until the Edge API has it, or no longer wants it."""
+        backoff = Backoff(self._settings.pace.retry_first, self._settings.pace.retry_most)
+        body = encode(message("event", "disconnect", response_to=command_id))
+        while True:
+            try:
+                answer = await self._edge_api.post("control", body)
+            except GatewayError as error:
+                self._journal.trouble("confirmation of the disconnect", str(error))
+            else:
+                if answer.status < 500 and answer.status != 429:
+                    log.info("Confirmed the disconnect; the Edge API answered %d", answer.status)
+                    return
+            await asyncio.sleep(backoff.next())

@@ -1,0 +1,39 @@
+"""What a status code of the Edge API means for this device, and what the operator can do."""
+
+from __future__ import annotations
+
+from flotta.gateway.lane import Answer
+
+_SENTENCES = {
+    400: "the Edge API cannot read the message (400): gateway and Edge API versions do not fit",
+    401: (
+        "the Edge API does not accept this certificate (401): it expired, was revoked, or is for "
+        "registration only. A device certificate is renewed now."
+    ),
+    403: (
+        "the Edge API says this certificate is not for device {device} (403). Compare client-id in "
+        "config.toml with the certificate; if the EdgeDevice was deleted and made anew, remove "
+        "the device pair (role flotta.edge.device, device_state=absent, then present)."
+    ),
+    404: (
+        "the Edge API does not know device {device} (404). Nothing is removed from this device for "
+        "that. Look at `flotta status` or `kubectl get edgedevices -A`, and at path-prefix."
+    ),
+    413: "the Edge API finds the message too large (413)",
+    429: "the Edge API asks for patience (429)",
+}
+
+
+def explain(status: int, device: str) -> str:
+    """Return a sentence for the journal."""
+    if status in _SENTENCES:
+        return _SENTENCES[status].format(device=device)
+    if status >= 500:
+        return f"the Edge API has a problem of its own ({status}): see its journal"
+    return f"the Edge API answered {status}"
+
+
+def retry_after(answer: Answer, longest: float = 3600.0) -> float:
+    """Return the seconds the server asked to wait (RFC 9110 §10.2.3), 0 when it did not."""
+    text = answer.headers.get("retry-after", "")
+    return min(float(text), longest) if text.isascii() and text.isdigit() else 0.0

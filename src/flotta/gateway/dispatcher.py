@@ -1,0 +1,75 @@
+"""The gRPC service that workers call (edge-api.md §5.1)."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from grpclib.const import Status
+from grpclib.exceptions import GRPCError
+from grpclib.server import Stream
+
+from flotta.gateway.outbox import Outbox
+from flotta.gateway.settings import Settings
+from flotta.gateway.workers import Workers
+from flotta.protocol.grpc import (
+    Config,
+    Data,
+    DispatcherBase,
+    Empty,
+    RegistrationRequest,
+    RegistrationResponse,
+    Response,
+)
+
+T = TypeVar("T")
+
+
+class Dispatcher(DispatcherBase):
+    """Register, Send, GetConfig."""
+
+    def __init__(self, settings: Settings, workers: Workers, outbox: Outbox) -> None:
+        self._settings = settings
+        self._workers = workers
+        self._outbox = outbox
+
+    async def Register(self, stream: Stream[RegistrationRequest, RegistrationResponse]) -> None:  # noqa: N802
+        """Tell a worker where to listen, or refuse it."""
+        request = await _message(stream)
+        if request.detached_content:
+            raise GRPCError(Status.UNIMPLEMENTED, "detached content is not supported")
+        address = self._workers.register(request.handler, request.pid, request.features)
+        await stream.send_message(
+            RegistrationResponse(registered=address is not None, address=address or "")
+        )
+
+    async def Send(self, stream: Stream[Data, Response]) -> None:  # noqa: N802
+        """Send a message to the Edge API and return its answer."""
+        data = await _message(stream)
+        try:
+            response = await self._outbox.send(data)
+        except ValueError as error:
+            raise GRPCError(Status.INVALID_ARGUMENT, str(error)) from error
+        await stream.send_message(Response(response=response))
+
+    async def GetConfig(self, stream: Stream[Empty, Config]) -> None:  # noqa: N802
+        """Return what a worker may know. No key_file: the key is the gateway's alone."""
+        await _message(stream)
+        settings = self._settings
+        await stream.send_message(
+            Config(
+                log_level=settings.log_level,
+                client_id=settings.device_id,
+                socket_addr=f"unix:{settings.socket}",
+                server=settings.server,
+                cert_file="",
+                key_file="",
+                ca_root=";".join(map(str, settings.ca_root)),
+            )
+        )
+
+
+async def _message(stream: Stream[T, Any]) -> T:
+    message = await stream.recv_message()
+    if message is None:
+        raise GRPCError(Status.INVALID_ARGUMENT, "the request is empty")
+    return message

@@ -1,0 +1,64 @@
+"""What the gateway says about the device when it connects (edge-api.md §2.3)."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import socket
+import struct
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from flotta import __version__
+
+MACHINE_ID = Path("/etc/machine-id")
+INTERFACES = Path("/sys/class/net")
+_SIOCGIFADDR = 0x8915  # netdevice(7)
+
+
+def connection_status(
+    state: Literal["online", "offline"],
+    dispatchers: Mapping[str, Mapping[str, str]],
+    tags: Mapping[str, str],
+) -> dict[str, Any]:
+    """Return the content of a connection-status message."""
+    return {
+        "canonical_facts": canonical_facts(),
+        "dispatchers": dict(dispatchers),
+        "state": state,
+        "tags": dict(tags),
+        "client_version": __version__,
+    }
+
+
+def canonical_facts() -> dict[str, Any]:
+    """Return what identifies the machine; what cannot be read is left out."""
+    facts: dict[str, Any] = {
+        "fqdn": socket.gethostname(),
+        "ip_addresses": _ipv4_addresses(),
+        "mac_addresses": _mac_addresses(),
+    }
+    with contextlib.suppress(OSError, ValueError):
+        facts["machine_id"] = str(uuid.UUID(MACHINE_ID.read_text().strip()))
+    return facts
+
+
+def _ipv4_addresses() -> list[str]:
+    found = []
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        for path in sorted(INTERFACES.glob("*")):
+            request = struct.pack("256s", path.name.encode()[:15])
+            try:
+                reply = fcntl.ioctl(sock.fileno(), _SIOCGIFADDR, request)
+            except OSError:
+                continue  # the interface has no address
+            found.append(socket.inet_ntoa(reply[20:24]))
+    return [address for address in found if not address.startswith("127.")]
+
+
+def _mac_addresses() -> list[str]:
+    paths = sorted(INTERFACES.glob("*/address"))
+    found = [path.read_text().strip() for path in paths if path.is_file()]
+    return [address for address in found if address.strip("0:")]

@@ -1,0 +1,64 @@
+"""Messages of the Edge API: configuration for workers, commands for the gateway."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from flotta.gateway.workers import Workers
+from flotta.protocol.envelope import Command, Message, decode, decode_message
+from flotta.protocol.grpc import Data
+
+log = logging.getLogger(__name__)
+
+LONGEST_DELAY = 3600.0
+
+Handler = Callable[[Message, dict[str, str]], Awaitable[None]]
+
+
+async def take_data(body: bytes, workers: Workers) -> bool:
+    """Hand a data message to its worker; tell whether it said anything new.
+
+    Raises ValueError when it is no message.
+    """
+    message = decode_message(body)
+    if message.type not in ("data", "") or not message.directive:
+        raise ValueError(
+            f"a message of type {message.type!r} without directive on the data channel"
+        )
+    return workers.deliver(
+        Data(
+            message_id=message.message_id,
+            response_to=message.response_to,
+            directive=message.directive,
+            metadata=_texts(message.metadata),
+            content=bytes(message.content),
+        )
+    )
+
+
+async def take_command(body: bytes, handlers: Mapping[str, Handler]) -> bool:
+    """Carry out a command; unknown ones are logged. Raises ValueError when it is no message."""
+    message = decode_message(body)
+    if message.type != "command":
+        log.warning("Ignored a message of type %r on the control channel", message.type)
+        return False
+    command = decode(message.content, Command)
+    handler = handlers.get(command.command)
+    if handler is None:
+        log.warning("Ignored the unknown command %r", command.command)
+        return False
+    log.info("Received command %s", command.command)
+    await handler(message, command.arguments or {})
+    return True
+
+
+def delay(arguments: dict[str, str]) -> float:
+    """Return the seconds of a `reconnect` command, between 0 and an hour."""
+    text = arguments.get("delay", "0")
+    return min(float(text), LONGEST_DELAY) if text.isascii() and text.isdigit() else 0.0
+
+
+def _texts(metadata: dict[str, Any] | None) -> dict[str, str]:
+    return {key: str(value) for key, value in (metadata or {}).items()}

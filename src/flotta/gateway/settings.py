@@ -1,0 +1,153 @@
+"""The gateway's configuration: config.toml and tags.toml (edge-api.md §1.8), paths and paces."""
+
+from __future__ import annotations
+
+import datetime as dt
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from flotta.identity.peers import is_device_id
+
+DEFAULT_PORT = 8043
+DEFAULT_PREFIX = "api/flotta-management/v1"
+MACHINE_ID = Path("/etc/machine-id")
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Every waiting time in seconds, long enough for GPRS and satellites."""
+
+    connect: float = 30.0  # each for TCP and for the TLS handshake
+    answer: float = 60.0  # between two pieces of an answer, besides the time a poll may be held
+    hold: int = 55  # how long the server may hold a poll (Prefer: wait)
+    retry_first: float = 1.0
+    retry_most: float = 60.0
+    quick_answer: float = 1.0  # an unchanged answer faster than this was not held
+    quick_pause: float = 5.0  # then the next poll waits this long and up to half as much again
+    worker_call: float = 60.0
+    receipt: float = 120.0  # for a worker to remove everything
+    renewal_retry: float = 3600.0  # at most, while the certificate is still valid
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the gateway needs to know about server and device."""
+
+    host: str
+    port: int
+    device_id: str
+    cert_file: Path
+    key_file: Path
+    ca_root: tuple[Path, ...]
+    path_prefix: str = DEFAULT_PREFIX
+    log_level: str = "info"
+    tags: Mapping[str, str] = field(default_factory=dict)
+    device_folder: Path = Path("/etc/pki/consumer/device")
+    state_folder: Path = Path("/var/lib/flotta/gateway")
+    socket: Path = Path("/run/flotta/gateway.sock")
+    workers_folder: Path = Path("/run/flotta/workers")
+    group: str | None = "flotta-ipc"
+    users: frozenset[int] = frozenset({0})
+    pace: Pace = Pace()
+
+    @property
+    def server(self) -> str:
+        """`host:port` as in a Host header."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+def load_settings(config: Path, tags: Path, **places: Any) -> Settings:
+    """Read both files; `places` override fields of Settings (paths, users).
+
+    Raises ValueError with a sentence that names file and key.
+    """
+    table = _read(config)
+    host, port = _server(config, table)
+    cert_file = _path(config, table, "cert-file")
+    return Settings(
+        **{
+            "host": host,
+            "port": port,
+            "device_id": _device_id(config, table),
+            "cert_file": cert_file,
+            "key_file": _path(config, table, "key-file"),
+            "ca_root": _ca_root(config, table),
+            "path_prefix": str(table.get("path-prefix", DEFAULT_PREFIX)).strip("/"),
+            "log_level": str(table.get("log-level", "info")),
+            "tags": load_tags(tags),
+            "device_folder": cert_file.parent / "device",
+            **places,
+        }
+    )
+
+
+def load_tags(path: Path) -> dict[str, str]:
+    """Return the tags as strings; a missing file has none."""
+    table = _read(path) if path.exists() else {}
+    return {key: _scalar(path, key, value) for key, value in table.items()}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise ValueError(f"{path} does not exist; role flotta.edge.device writes it") from None
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path} cannot be read: {error}") from error
+
+
+def _server(path: Path, table: dict[str, Any]) -> tuple[str, int]:
+    text = table.get("server")
+    if not isinstance(text, str) or not text or "/" in text:
+        raise ValueError(f"{path}: server has to be host:port without scheme, not {text!r}")
+    host, colon, port = text.rpartition(":")
+    if not colon or (host.count(":") and not host.startswith("[")):
+        host, port = text, str(DEFAULT_PORT)
+    if not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
+        raise ValueError(f"{path}: the port of server {text!r} is not a number from 1 to 65535")
+    return host.strip("[]"), int(port)
+
+
+def _device_id(path: Path, table: dict[str, Any]) -> str:
+    """Return client-id in lower case: it becomes the name of an object in the control plane."""
+    text = table.get("client-id") or _machine_id()
+    device_id = str(text).strip().lower()
+    if not is_device_id(device_id) or device_id == "register":
+        raise ValueError(
+            f"{path}: client-id {text!r} cannot be a device id: lower-case letters, digits, "
+            "'-' and '.', at most 64 characters, not 'register'"
+        )
+    return device_id
+
+
+def _machine_id() -> str:
+    return MACHINE_ID.read_text().strip() if MACHINE_ID.exists() else ""
+
+
+def _path(path: Path, table: dict[str, Any], key: str) -> Path:
+    text = table.get(key)
+    if not isinstance(text, str) or not text:
+        raise ValueError(f"{path}: {key} is missing")
+    return Path(text)
+
+
+def _ca_root(path: Path, table: dict[str, Any]) -> tuple[Path, ...]:
+    roots = table.get("ca-root")
+    roots = [roots] if isinstance(roots, str) else roots
+    if not isinstance(roots, list) or not roots or not all(isinstance(one, str) for one in roots):
+        raise ValueError(f"{path}: ca-root has to name at least one file of CA certificates")
+    return tuple(Path(one) for one in roots)
+
+
+def _scalar(path: Path, key: str, value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dt.date | dt.time):
+        return value.isoformat()
+    if isinstance(value, str | int | float):
+        return str(value)
+    raise ValueError(f"{path}: tag {key} has to be a plain value, not a table or list")

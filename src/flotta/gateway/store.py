@@ -1,0 +1,201 @@
+"""The device's identity on disk, safe against a power cut between any two steps.
+
+    <folder>/1/{cert,key}.pem      generations; a folder appears under its number by one rename
+    <folder>/2/{cert,key}.pem      `used` beside them: the Edge API has accepted this pair
+    <folder>/current -> 2          switched by one rename
+    <folder>/pending.pem           key of a request that is not answered yet
+
+The pending key survives retries and restarts: the Edge API lets a registration be repeated for the
+same key only, and an answer lost on the way must not lock the device out. It is removed after the
+switch. The registration pair, installed from outside, is never touched.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from flotta.daemon import sync_directory, write_atomically
+from flotta.gateway.errors import IdentityUnusable
+from flotta.gateway.pairs import Identity, issued_by, load_authorities, load_pair, peer_of
+from flotta.identity.errors import IdentityError
+from flotta.identity.keys import KeyFormatError, PrivateKey, key_to_pem, load_key, new_key
+from flotta.identity.lifetime import load_certificate
+
+log = logging.getLogger(__name__)
+
+CERT, KEY, USED, CURRENT, PENDING = "cert.pem", "key.pem", "used", "current", "pending.pem"
+
+
+class IdentityStore:
+    """Registration pair and generations of device pairs of one device."""
+
+    def __init__(
+        self, folder: Path, registration: tuple[Path, Path], ca_root: tuple[Path, ...], device: str
+    ) -> None:
+        self._folder = folder
+        self._registration = registration
+        self._ca_root = ca_root
+        self._device_id = device
+        self._told: set[str] = set()
+
+    def identities(self) -> list[Identity]:
+        """Return every usable identity, the one to use first; may be empty.
+
+        A broken current generation is passed over for the one before, and that for the
+        registration pair.
+        """
+        registration = list(self._load_pairs([self._registration]))
+        folders = (self._folder / name for name in self._generations())
+        devices = self._load_pairs((folder / CERT, folder / KEY) for folder in folders)
+        own = [one for one in devices if self._is_own(one, registration)]
+        return own + [one for one in registration if not one.is_device]
+
+    def current(self) -> Identity:
+        """Return the identity to use; IdentityUnusable when there is none."""
+        identities = self.identities()
+        if not identities:
+            raise IdentityUnusable(
+                f"There is no usable certificate: {self._registration[0]} and its key are missing "
+                "or broken. Install the registration certificate again (role flotta.edge.device)."
+            )
+        return identities[0]
+
+    def pending_key(self) -> PrivateKey:
+        """Return the key for the next certificate, made once and kept until it is installed."""
+        path = self._folder / PENDING
+        try:
+            return load_key(path.read_bytes())
+        except FileNotFoundError:
+            pass
+        except KeyFormatError:
+            log.warning("%s is damaged; a new key is made.", path)
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        key = new_key()
+        write_atomically(path, key_to_pem(key))
+        return key
+
+    def install(self, certificate_pem: bytes) -> Identity:
+        """Make the certificate for the pending key the current identity.
+
+        Raises IdentityUnusable when it is for another key, device or class; nothing changes then.
+        """
+        key = self.pending_key()
+        self._check(certificate_pem, key)
+        number = max((int(name) for name in self._numbers()), default=0) + 1
+        folder = self._write_generation(str(number), certificate_pem, key_to_pem(key))
+        self._switch(str(number))
+        self._forget_pending()
+        (identity,) = self._load_pairs([(folder / CERT, folder / KEY)])
+        return identity
+
+    def mark_used(self, identity: Identity) -> None:
+        """Take note that the Edge API accepted this device pair: earlier ones are not needed."""
+        folder = identity.cert_path.parent
+        if not identity.is_device or (folder / USED).exists():
+            return
+        write_atomically(folder / USED, b"")
+        self._forget_pending_of(identity)
+        for name in self._numbers():
+            if name != folder.name:
+                shutil.rmtree(self._folder / name, ignore_errors=True)
+
+    def wipe(self) -> None:
+        """Remove every device pair and the pending key; the registration pair stays."""
+        if not self._folder.exists():
+            return
+        (self._folder / CURRENT).unlink(missing_ok=True)
+        (self._folder / PENDING).unlink(missing_ok=True)
+        for name in self._numbers():
+            shutil.rmtree(self._folder / name)
+        sync_directory(self._folder)
+
+    def _check(self, pem: bytes, key: PrivateKey) -> None:
+        try:
+            certificate = load_certificate(pem)
+            peer = peer_of(certificate)
+        except IdentityError as error:
+            raise IdentityUnusable(f"The new certificate is unusable: {error}") from error
+        if certificate.public_key() != key.public_key():
+            raise IdentityUnusable("The new certificate is for another key than was asked for.")
+        if peer.kind != "device" or peer.device_id != self._device_id:
+            raise IdentityUnusable("The new certificate is for another device than this one.")
+
+    def _write_generation(self, name: str, certificate: bytes, key: bytes) -> Path:
+        fresh = self._folder / f".{name}.new"
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(mode=0o700)
+        write_atomically(fresh / KEY, key)
+        write_atomically(fresh / CERT, certificate)
+        os.rename(fresh, self._folder / name)
+        sync_directory(self._folder)
+        return self._folder / name
+
+    def _switch(self, name: str) -> None:
+        link = self._folder / f".{CURRENT}.new"
+        link.unlink(missing_ok=True)
+        link.symlink_to(name)
+        os.rename(link, self._folder / CURRENT)
+        sync_directory(self._folder)
+
+    def _forget_pending(self) -> None:
+        (self._folder / PENDING).unlink(missing_ok=True)
+        sync_directory(self._folder)
+
+    def _forget_pending_of(self, identity: Identity) -> None:
+        """Remove a pending key that a power cut left behind after its certificate's switch."""
+        with contextlib.suppress(OSError, KeyFormatError):
+            key = load_key((self._folder / PENDING).read_bytes())
+            if key.public_key() == identity.certificate.public_key():
+                self._forget_pending()
+
+    def _numbers(self) -> list[str]:
+        if not self._folder.is_dir():
+            return []
+        names = (entry.name for entry in self._folder.iterdir() if entry.is_dir())
+        return [name for name in names if name.isdecimal()]
+
+    def _generations(self) -> list[str]:
+        """Names of generations: the current one, then the others from the newest."""
+        names = sorted(self._numbers(), key=int, reverse=True)
+        try:
+            current = os.readlink(self._folder / CURRENT)
+        except OSError:
+            return names
+        return [current, *(name for name in names if name != current)]
+
+    def _load_pairs(self, pairs: Iterable[tuple[Path, Path]]) -> Iterator[Identity]:
+        for cert_path, key_path in pairs:
+            try:
+                yield load_pair(cert_path, key_path)
+            except (OSError, IdentityError, IdentityUnusable) as error:
+                self._tell_once(f"{cert_path} is passed over: {error}")
+
+    def _is_own(self, identity: Identity, registration: list[Identity]) -> bool:
+        """Tell whether a device pair is for this device and of the fleet it now belongs to."""
+        where = identity.cert_path
+        if identity.peer.device_id != self._device_id or not identity.is_device:
+            self._tell_once(
+                f"{where} is for device {identity.peer.device_id!r}, but client-id is "
+                f"{self._device_id!r}: the device has to register again."
+            )
+            return False
+        authorities = load_authorities(self._ca_root)
+        if issued_by(identity, authorities) or not any(
+            issued_by(one, authorities) for one in registration
+        ):
+            return True
+        self._tell_once(
+            f"{where} is not from the CA in ca-root, the registration certificate is: "
+            "the device has to register again."
+        )
+        return False
+
+    def _tell_once(self, sentence: str) -> None:
+        if sentence not in self._told:
+            self._told.add(sentence)
+            log.warning("%s", sentence)

@@ -1,0 +1,196 @@
+"""The workers on this device: who registered, where they listen, what they have to be told."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from grpclib.client import Channel
+from grpclib.exceptions import GRPCError, ProtocolError, StreamTerminatedError
+
+from flotta.gateway.backoff import Backoff
+from flotta.gateway.journal import Journal
+from flotta.gateway.settings import Pace
+from flotta.protocol.grpc import RECEIVED_DISCONNECT, Data, EventNotification, WorkerStub
+
+log = logging.getLogger(__name__)
+
+HANDLER = re.compile(r"[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?")
+CALL_FAILED = (GRPCError, ProtocolError, StreamTerminatedError, OSError, TimeoutError)
+
+
+@dataclass
+class Worker:
+    """A registered worker and the task that feeds it with the latest message."""
+
+    handler: str
+    process: tuple[int, str] | None  # pid and start time; None when found, not registered
+    features: dict[str, str]
+    channel: Channel
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    feeding: asyncio.Task[None] | None = None
+    disconnected: bool = False
+
+    @property
+    def alive(self) -> bool:
+        """Tell whether the process that registered still exists."""
+        return self.process is not None and _process(self.process[0]) == self.process
+
+    def close(self) -> None:
+        """Stop feeding and drop the connection."""
+        if self.feeding is not None:
+            self.feeding.cancel()
+        self.channel.close()
+
+
+class Workers:
+    """Registered workers by handler, and the latest message for each directive."""
+
+    def __init__(self, folder: Path, pace: Pace, changed: Callable[[], None]) -> None:
+        self._folder = folder
+        self._pace = pace
+        self._changed = changed
+        self._workers: dict[str, Worker] = {}
+        self._latest: dict[str, tuple[bytes, Data]] = {}
+        self._journal = Journal(log)
+        self._arrived = asyncio.Event()
+
+    def find(self) -> None:
+        """Take up workers that were there before this gateway (re)started."""
+        for path in sorted(self._folder.glob("*.sock")):
+            if HANDLER.fullmatch(path.stem):
+                self._add(path.stem, None, {})
+
+    def register(self, handler: str, pid: int, features: Mapping[str, str]) -> str | None:
+        """Return the address a worker shall listen on; None while another one is alive."""
+        if not HANDLER.fullmatch(handler):
+            return None
+        process = _process(pid)
+        known = self._workers.get(handler)
+        if known and known.process != process and known.alive:
+            log.warning("Worker %s (pid %d) is refused: another one lives.", handler, pid)
+            return None
+        self._add(handler, process, dict(features))
+        log.info("Worker %s registered (pid %d)", handler, pid)
+        return f"unix:{self._path(handler)}"
+
+    def features(self) -> dict[str, dict[str, str]]:
+        """Return the features each handler announced, for the connection status."""
+        return {handler: worker.features for handler, worker in self._workers.items()}
+
+    def deliver(self, message: Data) -> bool:
+        """Let the worker have a message; only the latest one for a directive is kept.
+
+        Returns False when its content is the one already known. A worker that registers later,
+        or again, gets the latest one then.
+        """
+        digest = hashlib.sha256(message.content).digest()
+        if self._latest.get(message.directive, (b"",))[0] == digest:
+            return False
+        self._latest[message.directive] = (digest, message)
+        worker = self._workers.get(message.directive)
+        if worker is None:
+            log.info("The message for %r waits for its worker to register", message.directive)
+        else:
+            worker.wake.set()
+        return True
+
+    def forget_messages(self) -> None:
+        """Deliver nothing any more of what was received so far."""
+        self._latest.clear()
+
+    async def disconnect(self) -> None:
+        """Tell every worker RECEIVED_DISCONNECT; return once all have answered, at least one."""
+        backoff = Backoff(self._pace.retry_first, self._pace.retry_most / 6)
+        while not self._workers or self._waiting():
+            if not self._workers:
+                log.warning("The disconnect waits for a worker to register and clean up.")
+                await self.arrival()
+            for worker in self._waiting():
+                worker.disconnected = await self._notify(worker)
+            if self._waiting():
+                await self.arrival(backoff.next())
+
+    async def arrival(self, seconds: float | None = None) -> None:
+        """Wait until a worker registers, at most so long."""
+        self._arrived.clear()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._arrived.wait(), seconds)
+
+    def close(self) -> None:
+        """Drop all workers."""
+        for worker in self._workers.values():
+            worker.close()
+        self._workers.clear()
+
+    def _waiting(self) -> list[Worker]:
+        return [worker for worker in self._workers.values() if not worker.disconnected]
+
+    async def _notify(self, worker: Worker) -> bool:
+        event = EventNotification(name=RECEIVED_DISCONNECT)
+        try:
+            await WorkerStub(worker.channel).NotifyEvent(event, timeout=self._pace.receipt)
+        except CALL_FAILED as error:
+            self._journal.trouble(
+                worker.handler, f"the worker did not confirm the disconnect ({_text(error)})"
+            )
+            return False
+        self._journal.fine(worker.handler)
+        return True
+
+    def _add(self, handler: str, process: tuple[int, str] | None, features: dict[str, str]) -> None:
+        earlier = self._workers.pop(handler, None)
+        if earlier is not None:
+            earlier.close()
+        worker = Worker(handler, process, features, Channel(path=str(self._path(handler))))
+        worker.feeding = asyncio.create_task(self._feed(worker))
+        self._workers[handler] = worker
+        self._arrived.set()
+        self._changed()
+
+    def _path(self, handler: str) -> Path:
+        return self._folder / f"{handler}.sock"
+
+    async def _feed(self, worker: Worker) -> None:
+        """Send the latest message until the worker took it, then wait for the next."""
+        backoff = Backoff(self._pace.retry_first / 4, self._pace.retry_most / 2)
+        taken = b""
+        while True:
+            worker.wake.clear()
+            digest, message = self._latest.get(worker.handler, (b"", None))
+            if message is None or digest == taken:
+                await worker.wake.wait()
+            elif await self._send(worker, message):
+                taken = digest
+                backoff.reset()
+            else:
+                await asyncio.sleep(backoff.next())
+
+    async def _send(self, worker: Worker, message: Data) -> bool:
+        activity = f"worker {worker.handler}"
+        try:
+            await WorkerStub(worker.channel).Send(message, timeout=self._pace.worker_call)
+        except CALL_FAILED as error:
+            self._journal.trouble(activity, f"did not take its message ({_text(error)})")
+            return False
+        self._journal.fine(activity)
+        return True
+
+
+def _process(pid: int) -> tuple[int, str] | None:
+    """Return pid and start time, which together name a process; None when it does not exist."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    return pid, stat.rpartition(")")[2].split()[19]  # field 22 of proc_pid_stat(5)
+
+
+def _text(error: BaseException) -> str:
+    return str(error) or type(error).__name__
