@@ -1,0 +1,1 @@
+"""The embedded resource API: Kubernetes' REST semantics for the few kinds Flotta needs."""

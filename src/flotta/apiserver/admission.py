@@ -1,0 +1,132 @@
+"""From a decoded body to an object that may be stored: head, metadata, schema, checks."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from flotta.apiserver.errors import Cause, bad_request, invalid, invalid_value
+from flotta.apiserver.metadata import (
+    finalizer_warnings,
+    metadata_causes,
+    ordered,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from flotta.apiserver.errors import CauseLike
+    from flotta.apiserver.options import WriteOptions
+    from flotta.apiserver.registry import Registry, Resource
+
+JsonObject = dict[str, Any]
+
+
+def check_head(obj: JsonObject, resource: Resource, registry: Registry) -> None:
+    """Check apiVersion and kind of a body, and complete them for core kinds."""
+    if resource.custom:
+        _check_custom_head(obj, resource)
+        return
+    kind = obj.setdefault("kind", resource.kind) or resource.kind
+    version = obj.setdefault("apiVersion", resource.api_version) or resource.api_version
+    if (version, kind) != (resource.api_version, resource.kind):
+        known = registry.of_kind(version, kind) if isinstance(kind, str) else None
+        wrong = known.kind if known else kind
+        raise bad_request(
+            f'{wrong} in version "{version}" cannot be handled as a {resource.kind}: '
+            f"converting ({wrong}) to ({resource.kind}): unknown conversion"
+        )
+    obj["apiVersion"], obj["kind"] = resource.api_version, resource.kind
+
+
+def _check_custom_head(obj: JsonObject, resource: Resource) -> None:
+    kind = obj.get("kind")
+    if not kind or not isinstance(kind, str):
+        raise bad_request(f"Object 'Kind' is missing in '{json.dumps(obj)}'")
+    version = obj.get("apiVersion") or ""
+    if version != resource.api_version:
+        raise bad_request(
+            f"the API version in the data ({version}) does not match the expected API version "
+            f"({resource.api_version})"
+        )
+    if kind != resource.kind:
+        cause = invalid_value("kind", kind, f"must be {resource.kind}")
+        raise invalid(resource.kind, resource.group, _name(obj), [cause])
+
+
+def _name(obj: JsonObject) -> str:
+    meta = obj.get("metadata")
+    return str(meta.get("name", "")) if isinstance(meta, dict) else ""
+
+
+def check_place(obj: JsonObject, namespace: str, name: str) -> None:
+    """Compare metadata.namespace and metadata.name with the URL; fill what is absent.
+
+    metadata must be decoded. An empty ``name`` means that the URL has none.
+    """
+    meta = obj["metadata"]
+    if meta.get("namespace", namespace) != namespace:
+        raise bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request"
+        )
+    if namespace:
+        meta["namespace"] = namespace
+    if name and meta.setdefault("name", name) != name:
+        raise bad_request(
+            f"the name of the object ({meta['name']}) does not match the name on the URL ({name})"
+        )
+
+
+def admit(
+    obj: JsonObject,
+    resource: Resource,
+    old: JsonObject | None,
+    causes: Iterable[CauseLike] = (),
+) -> tuple[JsonObject, list[str]]:
+    """Prune, default and validate an object with decoded metadata.
+
+    Returns it with the paths of the fields that were pruned; raises a 422 Refusal with every cause.
+    """
+    admitted = resource.schema.admit(obj)
+    clean = ordered(admitted.obj)
+    found: list[CauseLike] = [*causes, *metadata_causes(clean, resource, old), *admitted.causes]
+    if not admitted.causes:
+        resource.finish(clean, old)
+        found += resource.check(clean, old)
+    if found:
+        raise invalid(resource.kind, resource.group, _name(clean), found)
+    return clean, list(admitted.unknown)
+
+
+def field_problems(unknown: Iterable[str], duplicates: Iterable[str]) -> list[str]:
+    """Sentences about fields that a strict decoder refuses, sorted by path."""
+    found = [(path, f'unknown field "{path}"') for path in unknown]
+    found += [(path, f'duplicate field "{path}"') for path in duplicates]
+    return [text for _, text in sorted(found)]
+
+
+def judge_fields(
+    problems: list[str],
+    obj: JsonObject,
+    resource: Resource,
+    options: WriteOptions,
+    *,
+    patch: bool,
+) -> list[str]:
+    """Refuse (Strict), warn about (Warn, default) or ignore unknown and duplicate fields."""
+    if options.validation == "Ignore" or not problems:
+        return []
+    if options.validation != "Strict":
+        return problems
+    text = f"strict decoding error: {', '.join(problems)}"
+    if patch:
+        shown = f"Invalid value: {json.dumps(json.dumps(obj))}: {text}"
+        raise invalid("", "", "", [Cause("FieldValueInvalid", shown, "patch")])
+    raise bad_request(
+        f'{resource.kind} in version "{resource.version}" cannot be handled as a '
+        f"{resource.kind}: {text}"
+    )
+
+
+def object_warnings(obj: JsonObject, resource: Resource) -> list[str]:
+    return [*finalizer_warnings(obj), *resource.warn(obj)]

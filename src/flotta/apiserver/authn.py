@@ -1,0 +1,88 @@
+"""Who is calling: the client certificate of the connection (RFC 5280 names: CN user, O groups)."""
+
+from __future__ import annotations
+
+import ssl
+import time
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.x509.oid import NameOID
+
+from flotta.apiserver.errors import unauthorized
+from flotta.identity.contexts import server_context
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from aiohttp import web
+
+ANONYMOUS = "system:anonymous"
+AUTHENTICATED = "system:authenticated"
+UNAUTHENTICATED = "system:unauthenticated"
+MASTERS = "system:masters"
+
+
+@dataclass(frozen=True)
+class User:
+    """A caller: name, groups and, for certificates, the fingerprint of the credential."""
+
+    name: str
+    groups: tuple[str, ...]
+    fingerprint: str = ""
+    expires: float = float("inf")
+
+    @property
+    def anonymous(self) -> bool:
+        return self.name == ANONYMOUS
+
+
+NOBODY = User(ANONYMOUS, (UNAUTHENTICATED,))
+
+
+def engine_context(certificate: Path, key: Path, client_ca: Path) -> ssl.SSLContext:
+    """The server's TLS context: a client certificate is optional, but must be of the engine's CA."""
+    context = server_context(certificate, key, client_ca, check_time=True)
+    context.verify_mode = ssl.CERT_OPTIONAL
+    return context
+
+
+def caller(request: web.Request) -> User:
+    """The user of a request. Raises a 401 Refusal for credentials that do not count."""
+    user = _connection_user(request)
+    if user is not None:
+        # Kept connections outlive certificates.
+        if user.expires < time.time():
+            raise unauthorized()
+        return user
+    if "Authorization" in request.headers:
+        raise unauthorized()
+    return NOBODY
+
+
+def _connection_user(request: web.Request) -> User | None:
+    transport = request.transport
+    if transport is None:
+        raise unauthorized()
+    tls = transport.get_extra_info("ssl_object")
+    der = tls.getpeercert(True) if tls is not None else None
+    return certificate_user(der) if der else None
+
+
+@lru_cache(maxsize=1024)
+def certificate_user(der: bytes) -> User:
+    """The user that a verified client certificate stands for."""
+    certificate = x509.load_der_x509_certificate(der)
+    names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    groups = certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
+    if not names:
+        raise unauthorized()
+    return User(
+        str(names[0].value),
+        (*(str(group.value) for group in groups), AUTHENTICATED),
+        certificate.fingerprint(hashes.SHA256()).hex(),
+        certificate.not_valid_after_utc.timestamp(),
+    )

@@ -1,0 +1,147 @@
+"""Request bodies: media types, JSON with duplicate keys noticed, YAML, protobuf."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import yaml
+
+from flotta.apiserver import protobuf
+from flotta.apiserver.errors import Refusal, bad_request
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aiohttp import web
+
+JsonObject = dict[str, Any]
+
+LARGEST_BODY = 3 * 1024 * 1024
+PROTOBUF = "application/vnd.kubernetes.protobuf"
+YAML_TYPES = {"application/yaml", "application/apply-patch+yaml"}
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A decoded body and the paths of keys that it gives twice."""
+
+    value: Any
+    duplicates: list[str] = field(default_factory=list)
+
+
+async def read_body(request: web.Request) -> bytes:
+    """The whole body; 413 beyond Kubernetes' limit."""
+    length = request.content_length
+    if length is not None and length > LARGEST_BODY:
+        raise _too_large()
+    body = bytearray()
+    async for chunk in request.content.iter_any():
+        body += chunk
+        if len(body) > LARGEST_BODY:
+            raise _too_large()
+    return bytes(body)
+
+
+def _too_large() -> Refusal:
+    message = f"Request entity too large: limit is {LARGEST_BODY}"
+    return Refusal(413, message, "RequestEntityTooLarge")
+
+
+def media_type(headers: Mapping[str, str]) -> str:
+    """The Content-Type without parameters; empty when the header is absent."""
+    return headers.get("Content-Type", "").partition(";")[0].strip().lower()
+
+
+def decode_body(body: bytes, kind_of_body: str, wanted: str) -> Decoded:
+    """Decode the body of POST, PUT or DELETE; an absent type is taken as JSON.
+
+    ``wanted`` is the kind named in refusals.
+    """
+    if kind_of_body in ("", "application/json"):
+        return decode_json(body, wanted)
+    if kind_of_body == "application/yaml":
+        return Decoded(decode_yaml(body))
+    if kind_of_body == PROTOBUF:
+        try:
+            return Decoded(protobuf.decode(body))
+        except protobuf.ProtobufError as error:
+            raise bad_request(str(error)) from error
+    message = (
+        "the body of the request was in an unknown format - accepted media types include: "
+        f"application/json, application/yaml, {PROTOBUF}"
+    )
+    raise Refusal(415, message, "UnsupportedMediaType")
+
+
+def decode_json(body: bytes, wanted: str) -> Decoded:
+    """Decode a JSON object and note which keys it gives twice."""
+    try:
+        value, duplicates = parse_json(body)
+    except ValueError as error:
+        raise _unrecognized(wanted, error, body) from error
+    if not isinstance(value, dict):
+        raise _unrecognized(wanted, ValueError("json: cannot unmarshal into an object"), body)
+    return Decoded(value, duplicates)
+
+
+def decode_yaml(body: bytes) -> Any:
+    """Decode YAML or JSON text into JSON types."""
+    try:
+        return json.loads(json.dumps(yaml.load(body, Loader=_JsonLoader)))  # noqa: S506 a SafeLoader
+    except (yaml.YAMLError, TypeError, ValueError, UnicodeDecodeError) as error:
+        raise bad_request(f"error decoding YAML: {error}") from error
+
+
+class _JsonLoader(yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader):  # type: ignore[misc]
+    """A safe loader that leaves times as text, as Kubernetes' YAML does."""
+
+
+_JsonLoader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def parse_json(body: bytes) -> tuple[Any, list[str]]:
+    """Parse JSON text; returns the value and the dotted paths of duplicate keys."""
+    repeated: dict[int, list[str]] = {}
+    keep: list[JsonObject] = []  # The ids above stay unique only while the objects live.
+
+    def collect(pairs: list[tuple[str, Any]]) -> JsonObject:
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            keys = [key for key, _ in pairs]
+            repeated[id(found)] = sorted({key for key in keys if keys.count(key) > 1})
+            keep.append(found)
+        return found
+
+    value = json.loads(body, object_pairs_hook=collect, parse_constant=_no_constant)
+    return value, _paths(value, repeated, "") if repeated else []
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"invalid character '{name[0]}' looking for beginning of value")
+
+
+def _paths(value: Any, repeated: dict[int, list[str]], path: str) -> list[str]:
+    prefix = f"{path}." if path else ""
+    found = []
+    if isinstance(value, dict):
+        found += [prefix + key for key in repeated.get(id(value), ())]
+        for key, item in value.items():
+            found += _paths(item, repeated, prefix + key)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            found += _paths(item, repeated, f"{path}[{index}]")
+    return found
+
+
+def _unrecognized(wanted: str, error: ValueError, body: bytes) -> Refusal:
+    text = "unexpected end of JSON input" if not body.strip() else str(error)
+    shown = body[:256].decode(errors="replace") if body.strip() else "<empty>"
+    return bad_request(
+        f"the object provided is unrecognized (must be of type {wanted}): "
+        f"couldn't get version/kind; json parse error: {text} ({shown})"
+    )

@@ -1,0 +1,126 @@
+"""The served resources: core kinds with built-in rules, and every CRD of the package."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flotta.apiserver import columns
+from flotta.apiserver.core import configmap, event, lease, namespace, secret
+from flotta.apiserver.registry import CORE_VERBS, Registry, Resource
+from flotta.apiserver.schema import StructuralSchema
+
+JsonObject = dict[str, Any]
+
+
+def _core() -> list[Resource]:
+    return [
+        Resource(
+            "",
+            "v1",
+            "Namespace",
+            "namespaces",
+            "namespace",
+            schema=namespace.SCHEMA,
+            openapi={},
+            namespaced=False,
+            custom=False,
+            status=True,
+            short_names=("ns",),
+            columns=columns.NAMESPACE,
+            field_labels={"status.phase": ("status", "phase")},
+            finish=namespace.finish,
+            verbs=tuple(verb for verb in CORE_VERBS if verb != "deletecollection"),
+        ),
+        Resource(
+            "",
+            "v1",
+            "Secret",
+            "secrets",
+            "secret",
+            schema=secret.SCHEMA,
+            openapi={},
+            custom=False,
+            columns=columns.SECRET,
+            field_labels={"type": ("type",)},
+            finish=secret.finish,
+            check=secret.causes,
+            warn=secret.warnings,
+            verbs=CORE_VERBS,
+        ),
+        Resource(
+            "",
+            "v1",
+            "ConfigMap",
+            "configmaps",
+            "configmap",
+            schema=configmap.SCHEMA,
+            openapi={},
+            custom=False,
+            short_names=("cm",),
+            columns=columns.CONFIG_MAP,
+            finish=configmap.finish,
+            check=configmap.causes,
+            verbs=CORE_VERBS,
+        ),
+        Resource(
+            "",
+            "v1",
+            "Event",
+            "events",
+            "event",
+            schema=event.SCHEMA,
+            openapi={},
+            custom=False,
+            short_names=("ev",),
+            columns=columns.EVENT,
+            field_labels=event.FIELD_LABELS,
+            put_creates=True,
+            finish=event.finish,
+            check=event.causes,
+            verbs=CORE_VERBS,
+        ),
+        Resource(
+            "coordination.k8s.io",
+            "v1",
+            "Lease",
+            "leases",
+            "lease",
+            schema=lease.SCHEMA,
+            openapi={},
+            custom=False,
+            columns=columns.LEASE,
+            put_creates=True,
+            finish=lease.finish,
+            check=lease.causes,
+            verbs=CORE_VERBS,
+        ),
+    ]
+
+
+def _custom(crd: JsonObject) -> list[Resource]:
+    """One resource for each served version of a CRD."""
+    spec = crd["spec"]
+    names = spec["names"]
+    return [
+        Resource(
+            spec["group"],
+            version["name"],
+            names["kind"],
+            names["plural"],
+            names.get("singular") or names["kind"].lower(),
+            schema=StructuralSchema(version["schema"]["openAPIV3Schema"]),
+            openapi=version["schema"]["openAPIV3Schema"],
+            namespaced=spec["scope"] == "Namespaced",
+            status="status" in version.get("subresources", {}),
+            short_names=tuple(names.get("shortNames", ())),
+            categories=tuple(names.get("categories", ())),
+            columns=columns.custom_columns(version.get("additionalPrinterColumns", [])),
+        )
+        for version in spec["versions"]
+        if version["served"]
+    ]
+
+
+def build_registry(crds: list[JsonObject]) -> Registry:
+    """The registry of the core kinds and the kinds of these CRDs."""
+    return Registry([*_core(), *(one for crd in crds for one in _custom(crd))])

@@ -1,0 +1,1 @@
+"""The core kinds that Flotta needs, with the rules that Kubernetes compiles into its server."""

@@ -1,0 +1,85 @@
+"""core/v1 Events."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flotta.apiserver.core import shape
+from flotta.apiserver.errors import Cause, invalid_value, required
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+JsonObject = dict[str, Any]
+
+LONGEST_MESSAGE = 1024
+_REFERENCE = shape.struct(
+    dict.fromkeys(
+        ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath"),
+        shape.text,
+    )
+)
+SCHEMA = shape.CoreSchema(
+    "Event",
+    "v1",
+    {
+        "involvedObject": _REFERENCE,
+        "related": _REFERENCE,
+        "source": shape.struct({"component": shape.text, "host": shape.text}),
+        "series": shape.struct({"count": shape.number, "lastObservedTime": shape.micro_time}),
+        "firstTimestamp": shape.time,
+        "lastTimestamp": shape.time,
+        "eventTime": shape.micro_time,
+        "count": shape.number,
+        **dict.fromkeys(
+            ("reason", "message", "type", "action", "reportingComponent", "reportingInstance"),
+            shape.text,
+        ),
+    },
+)
+FIELD_LABELS = {
+    **{
+        f"involvedObject.{name}": ("involvedObject", name)
+        for name in (
+            "kind",
+            "namespace",
+            "name",
+            "uid",
+            "apiVersion",
+            "resourceVersion",
+            "fieldPath",
+        )
+    },
+    "reason": ("reason",),
+    "type": ("type",),
+    "source": ("source", "component"),
+    "reportingComponent": ("reportingComponent",),
+}
+
+
+def finish(event: JsonObject, _old: JsonObject | None) -> None:
+    """Events always show these fields."""
+    event.setdefault("involvedObject", {})
+    event.setdefault("source", {})
+    for field in ("firstTimestamp", "lastTimestamp", "eventTime"):
+        event.setdefault(field, None)
+    for field in ("reportingComponent", "reportingInstance"):
+        event.setdefault(field, "")
+
+
+def causes(new: JsonObject, old: JsonObject | None) -> Iterable[Cause]:
+    involved = new["involvedObject"].get("namespace", "")
+    namespace = new["metadata"]["namespace"]
+    if involved != namespace and not (not involved and namespace == "default"):
+        yield invalid_value("involvedObject.namespace", involved, "does not match event.namespace")
+    if old is None and new["eventTime"]:
+        yield from _strict_causes(new)
+
+
+def _strict_causes(event: JsonObject) -> Iterable[Cause]:
+    for field in ("reportingComponent", "reportingInstance", "action", "reason"):
+        if not event.get(field):
+            shown = "reportingController" if field == "reportingComponent" else field
+            yield required(shown)
+    if len(event.get("message", "")) > LONGEST_MESSAGE:
+        yield invalid_value("message", "", f"can have at most {LONGEST_MESSAGE} characters")

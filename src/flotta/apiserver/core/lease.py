@@ -1,0 +1,47 @@
+"""Leases of coordination.k8s.io."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flotta.apiserver.core import shape
+from flotta.apiserver.errors import Cause, invalid_value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+JsonObject = dict[str, Any]
+
+SCHEMA = shape.CoreSchema(
+    "Lease",
+    "v1",
+    {
+        "spec": shape.struct(
+            {
+                "holderIdentity": shape.text,
+                "leaseDurationSeconds": shape.number,
+                "leaseTransitions": shape.number,
+                "acquireTime": shape.micro_time,
+                "renewTime": shape.micro_time,
+                "strategy": shape.text,
+                "preferredHolder": shape.text,
+            }
+        )
+    },
+)
+
+
+def finish(lease: JsonObject, _old: JsonObject | None) -> None:
+    lease.setdefault("spec", {})
+
+
+def causes(new: JsonObject, _old: JsonObject | None) -> Iterable[Cause]:
+    spec = new["spec"]
+    duration = spec.get("leaseDurationSeconds")
+    if duration is not None and duration <= 0:
+        yield invalid_value("spec.leaseDurationSeconds", duration, "must be greater than 0")
+    transitions = spec.get("leaseTransitions")
+    if transitions is not None and transitions < 0:
+        yield invalid_value(
+            "spec.leaseTransitions", transitions, "must be greater than or equal to 0"
+        )

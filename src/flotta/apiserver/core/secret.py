@@ -1,0 +1,121 @@
+"""Secrets: write-only stringData, typed contents, immutability."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import TYPE_CHECKING, Any
+
+from flotta.apiserver.core import shape
+from flotta.apiserver.errors import (
+    Cause,
+    forbidden_value,
+    invalid_value,
+    required,
+    too_long,
+)
+from flotta.apiserver.names import data_key_problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+JsonObject = dict[str, Any]
+
+LARGEST = 1024 * 1024
+REQUIRED_KEYS = {
+    "kubernetes.io/tls": ("tls.crt", "tls.key"),
+    "kubernetes.io/ssh-auth": ("ssh-privatekey",),
+    "kubernetes.io/dockerconfigjson": (".dockerconfigjson",),
+    "kubernetes.io/dockercfg": (".dockercfg",),
+}
+JSON_KEYS = {
+    "kubernetes.io/dockerconfigjson": ".dockerconfigjson",
+    "kubernetes.io/dockercfg": ".dockercfg",
+}
+
+SCHEMA = shape.CoreSchema(
+    "Secret",
+    "v1",
+    {
+        "data": shape.mapping(shape.encoded_bytes),
+        "stringData": shape.mapping(shape.text),
+        "type": shape.text,
+        "immutable": shape.flag,
+    },
+)
+
+
+def finish(secret: JsonObject, _old: JsonObject | None) -> None:
+    """Merge stringData over data and fill the type."""
+    texts = secret.pop("stringData", {})
+    data = secret.setdefault("data", {})
+    data.update({key: base64.b64encode(text.encode()).decode() for key, text in texts.items()})
+    if not data:
+        del secret["data"]
+    secret["type"] = secret.get("type") or "Opaque"
+
+
+def causes(new: JsonObject, old: JsonObject | None) -> Iterable[Cause]:
+    data = new.get("data", {})
+    yield from key_causes("data", data)
+    if size(data) > LARGEST:
+        yield too_long("data", LARGEST)
+    yield from _type_causes(new["type"], data)
+    if old is None:
+        return
+    if new["type"] != old["type"]:
+        yield invalid_value("type", new["type"], "field is immutable")
+    yield from immutable_causes(new, old, ("data",))
+
+
+def size(data: dict[str, str]) -> int:
+    """The sum of the decoded values in bytes."""
+    return sum(len(value) // 4 * 3 - value[-2:].count("=") for value in data.values())
+
+
+def key_causes(field: str, data: JsonObject) -> Iterable[Cause]:
+    for key in data:
+        problem = data_key_problem(key)
+        if problem:
+            yield invalid_value(f"{field}[{key}]", key, problem)
+
+
+def immutable_causes(new: JsonObject, old: JsonObject, fields: tuple[str, ...]) -> Iterable[Cause]:
+    """What a Secret or ConfigMap with ``immutable: true`` refuses."""
+    if not old.get("immutable"):
+        return
+    text = "field is immutable when `immutable` is set"
+    if not new.get("immutable"):
+        yield forbidden_value("immutable", text)
+    for field in fields:
+        if new.get(field, {}) != old.get(field, {}):
+            yield forbidden_value(field, text)
+
+
+def _type_causes(kind: str, data: dict[str, str]) -> Iterable[Cause]:
+    missing = [key for key in REQUIRED_KEYS.get(kind, ()) if key not in data]
+    yield from (required(f"data[{key}]") for key in missing)
+    if kind == "kubernetes.io/basic-auth" and not {"username", "password"} & set(data):
+        yield from (required(f"data[{key}]") for key in ("username", "password"))
+    key = JSON_KEYS.get(kind)
+    if key in data and not _is_json(data[key]):
+        yield invalid_value(
+            f"data[{key}]", "<secret contents redacted>", "invalid character in JSON"
+        )
+
+
+def _is_json(encoded: str) -> bool:
+    try:
+        json.loads(base64.b64decode(encoded))
+    except ValueError:
+        return False
+    return True
+
+
+def warnings(secret: JsonObject) -> list[str]:
+    if secret["type"] != "kubernetes.io/tls":
+        return []
+    certificate = base64.b64decode(secret.get("data", {}).get("tls.crt", ""))
+    if b"-----BEGIN" in certificate:
+        return []
+    return ["tls: failed to find any PEM data in certificate input"]

@@ -1,0 +1,163 @@
+"""The SQLite file: its schema, its migrations and the lock that keeps it to one process."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+MIGRATIONS = (
+    """
+    CREATE TABLE objects (
+        resource TEXT NOT NULL,
+        namespace TEXT NOT NULL,
+        name TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        body BLOB NOT NULL,
+        PRIMARY KEY (resource, namespace, name)
+    );
+    CREATE TABLE events (
+        version INTEGER PRIMARY KEY,
+        at REAL NOT NULL,
+        type TEXT NOT NULL,
+        resource TEXT NOT NULL,
+        namespace TEXT NOT NULL,
+        name TEXT NOT NULL,
+        body BLOB NOT NULL,
+        previous BLOB
+    );
+    """,
+)
+"""Statement n brings a file from user_version n to n + 1. Entries are only ever added."""
+
+
+class DatabaseError(Exception):
+    """The database file cannot be used; the text says what to do."""
+
+
+@dataclass(frozen=True)
+class EventRow:
+    """One change as it is stored: the object after it and, if there was one, before it."""
+
+    version: int
+    at: float
+    type: str
+    resource: str
+    namespace: str
+    name: str
+    body: bytes
+    previous: bytes | None
+
+
+class Database:
+    """One open SQLite file. Only the writer thread calls `write` after the start."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = _lock(path)
+        self._connection = _connect(path)
+        _migrate(self._connection, path)
+
+    def objects(self) -> Iterator[tuple[str, str, str, int, bytes]]:
+        """Every stored object as (resource, namespace, name, version, body)."""
+        query = "SELECT resource, namespace, name, version, body FROM objects"
+        with closing(self._connection.execute(query)) as rows:
+            yield from rows
+
+    def events(self) -> Iterator[EventRow]:
+        """The event log, oldest first."""
+        query = (
+            "SELECT version, at, type, resource, namespace, name, body, previous "
+            "FROM events ORDER BY version"
+        )
+        with closing(self._connection.execute(query)) as rows:
+            for row in rows:
+                yield EventRow(*row)
+
+    def write(self, events: Iterable[EventRow], forget_before: int) -> None:
+        """Store changes durably in one transaction; drop log entries older than a version."""
+        connection = self._connection
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            for event in events:
+                _write_event(connection, event)
+            connection.execute("DELETE FROM events WHERE version < ?", (forget_before,))
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+    def close(self) -> None:
+        self._connection.close()
+        os.close(self._lock)
+
+
+def _write_event(connection: sqlite3.Connection, event: EventRow) -> None:
+    connection.execute(
+        "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            event.version,
+            event.at,
+            event.type,
+            event.resource,
+            event.namespace,
+            event.name,
+            event.body,
+            event.previous,
+        ),
+    )
+    key = (event.resource, event.namespace, event.name)
+    if event.type == "DELETED":
+        connection.execute(
+            "DELETE FROM objects WHERE resource = ? AND namespace = ? AND name = ?", key
+        )
+        return
+    connection.execute(
+        "INSERT INTO objects VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE "
+        "SET version = excluded.version, body = excluded.body",
+        (*key, event.version, event.body),
+    )
+
+
+def _lock(path: Path) -> int:
+    """Hold a lock beside the file as long as the process lives."""
+    descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise DatabaseError(f"{path} is in use by another flotta-apiserver") from error
+    return descriptor
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    # The file holds Secrets: it is created private, SQLite gives its -wal file the same mode.
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    try:
+        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+    except sqlite3.DatabaseError as error:
+        raise DatabaseError(f"{path} is not a usable SQLite file: {error}") from error
+    return connection
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    found = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if found > len(MIGRATIONS):
+        raise DatabaseError(
+            f"{path} was written by a newer flotta-apiserver (format {found}, this program knows "
+            f"up to {len(MIGRATIONS)}): install that version, or restore a copy made before"
+        )
+    for number in range(found, len(MIGRATIONS)):
+        connection.executescript(
+            f"BEGIN; {MIGRATIONS[number]} PRAGMA user_version = {number + 1}; COMMIT;"
+        )

@@ -1,0 +1,94 @@
+"""Deleting one object: preconditions, finalizers, propagation policy, protected namespaces."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from flotta.apiserver import clock
+from flotta.apiserver.core.namespace import PROTECTED
+from flotta.apiserver.errors import conflict, forbidden
+from flotta.apiserver.writes import Place, is_finished, require
+
+if TYPE_CHECKING:
+    from flotta.apiserver.options import DeleteOptions
+    from flotta.apiserver.writes import Objects
+
+JsonObject = dict[str, Any]
+
+FOREGROUND = "foregroundDeletion"
+ORPHAN = "orphan"
+POLICY_FINALIZERS = {"Foreground": FOREGROUND, "Orphan": ORPHAN}
+
+
+@dataclass(frozen=True)
+class Deleted:
+    """The last (or still waiting) state; ``gone`` tells whether the object is away."""
+
+    obj: JsonObject
+    gone: bool
+
+
+async def delete(objects: Objects, place: Place, options: DeleteOptions) -> Deleted:
+    """Delete an object, or mark it when finalizers hold it."""
+    record = require(objects, place)
+    obj = record.load()
+    _check_protected(place)
+    _check_preconditions(obj, place, options)
+    if options.dry_run:
+        return Deleted(obj, gone=True)
+    marked = _mark(record.load(), place, options)
+    if is_finished(marked):
+        await objects.store.remove(place.key, obj)
+        return Deleted(obj, gone=True)
+    if marked == obj:
+        await objects.store.settled(place.key)
+        return Deleted(obj, gone=False)
+    await objects.store.put(place.key, marked)
+    return Deleted(marked, gone=False)
+
+
+def _check_protected(place: Place) -> None:
+    if place.resource.plural == "namespaces" and place.name in PROTECTED:
+        raise forbidden("namespaces", "", place.name, "this namespace may not be deleted")
+
+
+def _check_preconditions(obj: JsonObject, place: Place, options: DeleteOptions) -> None:
+    meta = obj["metadata"]
+    if options.uid is not None and options.uid != meta["uid"]:
+        why = (
+            f"the UID in the precondition ({options.uid}) does not match the UID in record "
+            f"({meta['uid']}). The object might have been deleted and then recreated"
+        )
+        raise conflict(place.resource.kind, place.resource.group, place.name, why)
+    version = options.resource_version
+    if version is not None and version != meta["resourceVersion"]:
+        why = (
+            f"the ResourceVersion in the precondition ({version}) does not match the "
+            f"ResourceVersion in record ({meta['resourceVersion']}). "
+            "The object might have been modified"
+        )
+        raise conflict(place.resource.kind, place.resource.group, place.name, why)
+
+
+def _mark(obj: JsonObject, place: Place, options: DeleteOptions) -> JsonObject:
+    """The object as it looks once its deletion was asked for."""
+    meta = obj["metadata"]
+    finalizers = [one for one in meta.get("finalizers", []) if one not in (FOREGROUND, ORPHAN)]
+    if "deletionTimestamp" in meta and options.policy == "Background":
+        finalizers = meta.get("finalizers", [])
+    policy_finalizer = POLICY_FINALIZERS.get(options.policy)
+    if policy_finalizer:
+        finalizers = [*finalizers, policy_finalizer]
+    meta.pop("finalizers", None)
+    if finalizers:
+        meta["finalizers"] = finalizers
+    if "deletionTimestamp" not in meta:
+        meta["deletionTimestamp"] = clock.now()
+        meta["deletionGracePeriodSeconds"] = 0
+        if place.resource.custom:
+            meta["generation"] = meta.get("generation", 0) + 1
+    if obj["kind"] == "Namespace":
+        meta.pop("deletionGracePeriodSeconds", None)
+        obj["status"] = {**obj.get("status", {}), "phase": "Terminating"}
+    return obj

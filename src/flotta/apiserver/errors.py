@@ -1,0 +1,201 @@
+"""Refusals, and the Status bodies they become.
+
+Refusal             any answer that is a Status with status Failure
+PlainRefusal        an answer in plain text (unknown paths)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+JsonObject = dict[str, Any]
+
+
+class CauseLike(Protocol):
+    """What a validation error must tell; schema validation has its own class of this shape."""
+
+    @property
+    def reason(self) -> str: ...
+    @property
+    def message(self) -> str: ...
+    @property
+    def field(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Cause:
+    """One validation error, worded as Kubernetes' ``field.Error``."""
+
+    reason: str
+    message: str
+    field: str
+
+
+class Refusal(Exception):
+    """A request that is answered by a Status object."""
+
+    def __init__(
+        self,
+        code: int,
+        message: str,
+        reason: str | None = None,
+        details: JsonObject | None = None,
+        *,
+        headers: dict[str, str] | None = None,
+        metadata: JsonObject | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.reason = reason
+        self.details = details
+        self.headers = headers or {}
+        self.metadata = metadata or {}
+
+    def status(self) -> JsonObject:
+        """The Status object of this refusal."""
+        body: JsonObject = {
+            "kind": "Status",
+            "apiVersion": "v1",
+            "metadata": self.metadata,
+            "status": "Failure",
+            "message": self.message,
+        }
+        if self.reason is not None:
+            body["reason"] = self.reason
+        if self.details is not None:
+            body["details"] = self.details
+        return {**body, "code": self.code}
+
+
+class PlainRefusal(Exception):
+    """A request that is answered in plain text, as Kubernetes does for unknown paths."""
+
+    def __init__(self, code: int = 404, text: str = "404 page not found\n") -> None:
+        super().__init__(text)
+        self.code = code
+        self.text = text
+
+
+def qualified(plural: str, group: str) -> str:
+    """The name of a resource in messages: ``edgedevices.management.project-flotta.io``."""
+    return f"{plural}.{group}" if group else plural
+
+
+def details(kind: str, group: str, name: str) -> JsonObject:
+    """Details of a Status; empty parts are left out."""
+    parts = {"name": name, "group": group, "kind": kind}
+    return {key: value for key, value in parts.items() if value}
+
+
+def bad_request(message: str) -> Refusal:
+    return Refusal(400, message, "BadRequest")
+
+
+def unauthorized() -> Refusal:
+    return Refusal(401, "Unauthorized", "Unauthorized")
+
+
+def not_found(plural: str, group: str, name: str) -> Refusal:
+    message = f'{qualified(plural, group)} "{name}" not found'
+    return Refusal(404, message, "NotFound", details(plural, group, name))
+
+
+def unknown_resource() -> Refusal:
+    message = "the server could not find the requested resource"
+    return Refusal(404, message, "NotFound", {})
+
+
+def already_exists(plural: str, group: str, name: str, *, deleting: bool = False) -> Refusal:
+    prefix = "object is being deleted: " if deleting else ""
+    message = f'{prefix}{qualified(plural, group)} "{name}" already exists'
+    return Refusal(409, message, "AlreadyExists", details(plural, group, name))
+
+
+MODIFIED = (
+    "the object has been modified; please apply your changes to the latest version and try again"
+)
+
+
+def conflict(kind: str, group: str, name: str, why: str = MODIFIED) -> Refusal:
+    message = f'Operation cannot be fulfilled on {qualified(kind, group)} "{name}": {why}'
+    return Refusal(409, message, "Conflict", details(kind, group, name))
+
+
+def invalid(kind: str, group: str, name: str, causes: Iterable[CauseLike]) -> Refusal:
+    """A 422 with one entry in details.causes for each validation error."""
+    listed = list(causes)
+    texts = [f"{cause.field}: {cause.message}" for cause in listed]
+    text = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
+    body = details(kind, group, name)
+    body["causes"] = [
+        {"reason": cause.reason, "message": cause.message, "field": cause.field} for cause in listed
+    ]
+    message = f'{qualified(kind, group)} "{name}" is invalid: {text}'
+    return Refusal(422, message, "Invalid", body)
+
+
+def invalid_options(kind: str, *causes: CauseLike) -> Refusal:
+    """A 422 about query parameters (ListOptions, PatchOptions, ...)."""
+    return invalid(kind, "meta.k8s.io", "", causes)
+
+
+def unprocessable() -> Refusal:
+    message = "the server rejected our request due to an error in our request"
+    return Refusal(422, message, "Invalid", {})
+
+
+def expired(message: str, continue_token: str | None = None) -> Refusal:
+    metadata = {"continue": continue_token} if continue_token else None
+    return Refusal(410, message, "Expired", metadata=metadata)
+
+
+def forbidden(plural: str, group: str, name: str, why: str) -> Refusal:
+    subject = f'{qualified(plural, group)} "{name}"' if name else qualified(plural, group)
+    message = f"{subject} is forbidden: {why}"
+    return Refusal(403, message, "Forbidden", details(plural, group, name))
+
+
+def internal(message: str) -> Refusal:
+    return Refusal(500, message)
+
+
+# Causes, worded as k8s.io/apimachinery/pkg/util/validation/field words them.
+
+
+def required(field: str, text: str = "") -> Cause:
+    return Cause(
+        "FieldValueRequired", f"Required value: {text}" if text else "Required value", field
+    )
+
+
+def invalid_value(field: str, value: object, text: str) -> Cause:
+    return Cause("FieldValueInvalid", f"Invalid value: {shown(value)}: {text}", field)
+
+
+def unsupported(field: str, value: str, supported: Iterable[str]) -> Cause:
+    choices = ", ".join(f'"{choice}"' for choice in supported)
+    return Cause(
+        "FieldValueNotSupported", f"Unsupported value: {value}: supported values: {choices}", field
+    )
+
+
+def forbidden_value(field: str, text: str) -> Cause:
+    return Cause("FieldValueForbidden", f"Forbidden: {text}", field)
+
+
+def too_long(field: str, limit: int) -> Cause:
+    return Cause("FieldValueTooLong", f"Too long: may not be more than {limit} bytes", field)
+
+
+def shown(value: object) -> str:
+    """A value as field errors print it."""
+    if isinstance(value, str):
+        return f'"{value}"'
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "null" if value is None else str(value)

@@ -1,0 +1,17 @@
+"""Garbage collection by ownerReferences."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from flotta.apiserver.writes import Objects
+
+
+class GarbageCollector:
+    def __init__(self, objects: Objects) -> None:
+        self._objects = objects
+
+    async def run(self) -> None:
+        await asyncio.Event().wait()

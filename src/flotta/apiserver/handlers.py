@@ -1,0 +1,269 @@
+"""Resource requests: from a parsed URL to the answer, one function a verb."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from flotta.apiserver import answers, deletion, table, writes
+from flotta.apiserver.apply import apply
+from flotta.apiserver.bodies import decode_body, media_type, read_body
+from flotta.apiserver.errors import (
+    PlainRefusal,
+    Refusal,
+    bad_request,
+    details,
+    not_found,
+)
+from flotta.apiserver.lists import list_page, parse_selection
+from flotta.apiserver.negotiation import negotiate
+from flotta.apiserver.options import delete_options, write_options
+from flotta.apiserver.patch import (
+    APPLY_PATCH,
+    JSON_PATCH,
+    MERGE_PATCH,
+    STRATEGIC_PATCH,
+    apply_patch,
+)
+from flotta.apiserver.writes import Change, Objects, Place
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from aiohttp import web
+
+    from flotta.apiserver.bodies import Decoded
+    from flotta.apiserver.negotiation import Media
+    from flotta.apiserver.options import WriteOptions
+    from flotta.apiserver.registry import Resource
+    from flotta.apiserver.targets import Target
+
+JsonObject = dict[str, Any]
+
+CUSTOM_PATCHES = (JSON_PATCH, MERGE_PATCH, APPLY_PATCH)
+CORE_PATCHES = (*CUSTOM_PATCHES, STRATEGIC_PATCH)
+
+
+@dataclass(frozen=True)
+class Call:
+    """An authorized request to a known resource."""
+
+    request: web.Request
+    objects: Objects
+    resource: Resource
+    target: Target
+
+    @property
+    def place(self) -> Place:
+        target = self.target
+        namespace = target.namespace if self.resource.namespaced else ""
+        return Place(self.resource, namespace, target.name, target.subresource)
+
+    @property
+    def include(self) -> str:
+        include = self.request.query.get("includeObject", "")
+        table.check_include(include)
+        return include
+
+    def media(self) -> Media:
+        return negotiate(self.request.headers.get("Accept"))
+
+    def options(self, kind: str, *, apply: bool = False) -> WriteOptions:
+        agent = self.request.headers.get("User-Agent", "")
+        return write_options(self.request.query, agent, kind, apply=apply)
+
+    async def body(self) -> Decoded:
+        body = await read_body(self.request)
+        return decode_body(body, media_type(self.request.headers), self.resource.kind)
+
+
+async def get(call: Call) -> web.StreamResponse:
+    media = call.media()
+    place = call.place
+    record = call.objects.store.get(place.key)
+    if record is None:
+        raise place.missing()
+    if media.transform or media.type != "application/json":
+        return answers.object_answer(record.load(), place.resource, media, include=call.include)
+    return answers.json_answer(record.raw)
+
+
+async def list_objects(call: Call) -> web.StreamResponse:
+    media = call.media()
+    selection = parse_selection(call.resource, call.target.namespace or None, call.request.query)
+    page = await list_page(call.objects.store, selection, call.request.query)
+    return answers.list_answer(page, call.resource, media, call.include)
+
+
+async def create(call: Call) -> web.StreamResponse:
+    media = call.media()
+    options = call.options("CreateOptions")
+    outcome = await writes.create(call.objects, call.place, await call.body(), options)
+    return _answer(call, outcome, media)
+
+
+async def replace(call: Call) -> web.StreamResponse:
+    media = call.media()
+    options = call.options("UpdateOptions")
+    body = await call.body()
+    place = call.place
+    if place.resource.put_creates and call.objects.store.newest(place.key) is None:
+        outcome = await _create_named(call, body, options)
+    else:
+        outcome = await writes.update(
+            call.objects, place, lambda _old: Change(body.value, body.duplicates), options
+        )
+    return _answer(call, outcome, media)
+
+
+async def _create_named(call: Call, body: Decoded, options: WriteOptions) -> writes.Outcome:
+    """Create by PUT: the name comes from the URL."""
+    meta = body.value.get("metadata")
+    if isinstance(meta, dict) and meta.get("name", call.place.name) == call.place.name:
+        meta["name"] = call.place.name
+        meta.pop("resourceVersion", None)
+        return await writes.create(call.objects, call.place, body, options)
+    name = meta.get("name") if isinstance(meta, dict) else ""
+    raise bad_request(
+        f"the name of the object ({name}) does not match the name on the URL ({call.place.name})"
+    )
+
+
+async def patch(call: Call) -> web.StreamResponse:
+    media = call.media()
+    kind = media_type(call.request.headers)
+    _check_patch_type(call.resource, kind)
+    options = call.options("PatchOptions", apply=kind == APPLY_PATCH)
+    body = await read_body(call.request)
+    if kind == APPLY_PATCH:
+        outcome = await apply(call.objects, call.place, body, options)
+    else:
+        outcome = await writes.update(call.objects, call.place, _patching(kind, body), options)
+    return _answer(call, outcome, media)
+
+
+def _patching(kind: str, body: bytes) -> Callable[[JsonObject], Change]:
+    def make(old: JsonObject) -> Change:
+        patched, duplicates = apply_patch(kind, body, old)
+        return Change(patched, duplicates, patch=True)
+
+    return make
+
+
+def _check_patch_type(resource: Resource, kind: str) -> None:
+    if kind in (CUSTOM_PATCHES if resource.custom else CORE_PATCHES):
+        return
+    if not resource.custom:
+        raise Refusal(415, "415: Unsupported Media Type", "UnsupportedMediaType", {})
+    message = (
+        "the body of the request was in an unknown format - accepted media types include: "
+        f"{JSON_PATCH}, {MERGE_PATCH}, {APPLY_PATCH}"
+    )
+    raise Refusal(415, message, "UnsupportedMediaType")
+
+
+def _answer(call: Call, outcome: writes.Outcome, media: Media) -> web.StreamResponse:
+    return answers.object_answer(
+        outcome.obj,
+        call.resource,
+        media,
+        code=201 if outcome.created else 200,
+        warnings=outcome.warnings,
+        include=call.include,
+    )
+
+
+async def delete(call: Call) -> web.StreamResponse:
+    options = delete_options(
+        call.request.query, await _delete_body(call), call.resource.api_version
+    )
+    deleted = await deletion.delete(call.objects, call.place, options)
+    if not deleted.gone or call.resource.plural == "namespaces":
+        return answers.json_answer(deleted.obj)
+    return answers.json_answer(answers.success(call.resource, deleted.obj))
+
+
+async def _delete_body(call: Call) -> JsonObject:
+    body = await read_body(call.request)
+    if not body.strip():
+        return {}
+    kind = media_type(call.request.headers)
+    value: JsonObject = decode_body(body, kind, "DeleteOptions").value
+    return value
+
+
+async def delete_collection(call: Call) -> web.StreamResponse:
+    """Delete what a selector finds in one namespace; answers with the list of it."""
+    body = await _delete_body(call)
+    query = call.request.query
+    options = delete_options(query, body, call.resource.api_version)
+    selection = parse_selection(call.resource, call.target.namespace, query)
+    page = await list_page(call.objects.store, selection, {})
+    for record in page.records:
+        place = Place(call.resource, record.key.namespace, record.key.name)
+        if call.objects.store.newest(place.key) is not None:
+            await deletion.delete(call.objects, place, options)
+    return answers.list_answer(page, call.resource, call.media())
+
+
+Handler = "Callable[[Call], Awaitable[web.StreamResponse]]"
+HANDLERS: dict[str, Callable[[Call], Awaitable[web.StreamResponse]]] = {
+    "get": get,
+    "list": list_objects,
+    "create": create,
+    "update": replace,
+    "patch": patch,
+    "delete": delete,
+    "deletecollection": delete_collection,
+}
+
+
+def check_shape(call: Call) -> None:
+    """Refuse what a resource does not offer at this place."""
+    resource, target = call.resource, call.target
+    if target.subresource and target.subresource not in resource.subresources:
+        raise PlainRefusal() if resource.custom else _unknown_path()
+    if resource.namespaced and not target.namespace and target.name:
+        raise PlainRefusal()
+    if not resource.namespaced and target.namespace and target.namespace != target.name:
+        raise PlainRefusal()
+    if (
+        resource.namespaced
+        and not target.namespace
+        and target.verb in ("create", "deletecollection")
+    ):
+        raise PlainRefusal() if resource.custom else method_not_allowed(call)
+    if target.verb == "patch" and not target.name:
+        raise bad_request("name must be provided")
+    if not _offers(call):
+        raise method_not_allowed(call)
+
+
+def _offers(call: Call) -> bool:
+    verb, resource = call.target.verb, call.resource
+    if call.target.subresource:
+        return verb in ("get", "patch", "update") and not (
+            call.target.subresource == "finalize" and verb != "update"
+        )
+    if verb == "update" and not call.target.name:
+        return False
+    return verb in resource.verbs
+
+
+def _unknown_path() -> Refusal:
+    message = "the server could not find the requested resource"
+    return Refusal(404, message, "NotFound", {})
+
+
+def method_not_allowed(call: Call) -> Refusal:
+    resource, verb = call.resource, call.target.verb
+    if not resource.custom:
+        message = "the server does not allow this method on the requested resource"
+        return Refusal(405, message, "MethodNotAllowed", {})
+    message = f'{verb} is not supported on resources of kind "{resource.qualified}"'
+    named = details(resource.plural, resource.group, "")
+    return Refusal(405, message, "MethodNotAllowed", named)
+
+
+def missing_namespace(name: str) -> Refusal:
+    return not_found("namespaces", "", name)

@@ -1,0 +1,124 @@
+"""The in-memory log of recent changes, from which watches and old list pages are served."""
+
+from __future__ import annotations
+
+import time
+from bisect import bisect_right
+from collections import deque
+from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Iterator
+
+KEPT_EVENTS = 10_000
+KEPT_SECONDS = 300.0
+
+
+class Key(NamedTuple):
+    """Where an object is: qualified resource, namespace ("" for none), name."""
+
+    resource: str
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One state of one object. Only bytes are kept: `load` gives everybody a fresh copy."""
+
+    key: Key
+    version: int
+    raw: bytes
+    labels: dict[str, str]
+
+    def load(self) -> dict[str, Any]:
+        """The object as a dictionary the caller may change."""
+        loaded: dict[str, Any] = msgspec.json.decode(self.raw)
+        return loaded
+
+
+def record_of(key: Key, version: int, obj: dict[str, Any]) -> Record:
+    """A record of an object whose metadata.resourceVersion is already ``version``."""
+    return Record(key, version, msgspec.json.encode(obj), obj["metadata"].get("labels") or {})
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One entry of the log; ``record`` of a DELETED change is the last state, newly versioned."""
+
+    version: int
+    at: float
+    type: str
+    record: Record
+    previous: Record | None
+
+
+@dataclass
+class _ResourceLog:
+    changes: list[Change] = field(default_factory=list)
+    head: int = 0
+
+    def forget_first(self) -> None:
+        self.head += 1
+        if self.head > 1000 and self.head * 2 > len(self.changes):
+            del self.changes[: self.head]
+            self.head = 0
+
+    def after(self, version: int) -> list[Change]:
+        start = bisect_right(self.changes, version, lo=self.head, key=attrgetter("version"))
+        return self.changes[start:]
+
+
+class Journal:
+    """Recent changes of all resources, and the alarm clocks of those who wait for more."""
+
+    def __init__(self, kept_events: int = KEPT_EVENTS, kept_seconds: float = KEPT_SECONDS) -> None:
+        self._kept_events = kept_events
+        self._kept_seconds = kept_seconds
+        self._all: deque[Change] = deque()
+        self._by_resource: dict[str, _ResourceLog] = {}
+        self._waiting: dict[str, set[asyncio.Event]] = {}
+        self.forgotten = 0
+        """The newest version that is no longer in the log."""
+
+    def __iter__(self) -> Iterator[Change]:
+        return iter(self._all)
+
+    def append(self, change: Change) -> None:
+        resource = change.record.key.resource
+        self._all.append(change)
+        self._by_resource.setdefault(resource, _ResourceLog()).changes.append(change)
+        for alarm in self._waiting.get(resource, ()):
+            alarm.set()
+
+    def trim(self) -> None:
+        """Forget what is both too much and too old."""
+        oldest_kept = time.time() - self._kept_seconds
+        while len(self._all) > self._kept_events and self._all[0].at < oldest_kept:
+            change = self._all.popleft()
+            self._by_resource[change.record.key.resource].forget_first()
+            self.forgotten = change.version
+
+    def after(self, resource: str, version: int) -> list[Change] | None:
+        """Changes of a resource newer than a version; None when the log no longer reaches there."""
+        if version < self.forgotten:
+            return None
+        known = self._by_resource.get(resource)
+        return known.after(version) if known else []
+
+    def wait(self, resource: str, alarm: asyncio.Event) -> None:
+        """Set ``alarm`` at every change of a resource, until `leave`."""
+        self._waiting.setdefault(resource, set()).add(alarm)
+
+    def leave(self, resource: str, alarm: asyncio.Event) -> None:
+        self._waiting.get(resource, set()).discard(alarm)
+
+    def wake_all(self) -> None:
+        for alarms in self._waiting.values():
+            for alarm in alarms:
+                alarm.set()

@@ -1,0 +1,283 @@
+"""metadata of objects: its types, its limits, and the fields that belong to the server."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from flotta.apiserver import clock, names
+from flotta.apiserver.errors import (
+    Cause,
+    bad_request,
+    conflict,
+    forbidden_value,
+    internal,
+    invalid_value,
+    required,
+    too_long,
+)
+
+if TYPE_CHECKING:
+    from flotta.apiserver.registry import Resource
+
+JsonObject = dict[str, Any]
+
+LARGEST_ANNOTATIONS = 256 * 1024
+SERVER_FIELDS = ("selfLink", "deletionTimestamp", "deletionGracePeriodSeconds")
+KEPT_FIELDS = (
+    "uid",
+    "creationTimestamp",
+    "generation",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+)
+TEXT_FIELDS = {
+    "name",
+    "generateName",
+    "namespace",
+    "selfLink",
+    "uid",
+    "resourceVersion",
+    "creationTimestamp",
+    "deletionTimestamp",
+}
+OWNER_FIELDS = {"apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion"}
+DOMAINLESS_FINALIZERS = {"orphan", "foregroundDeletion", "kubernetes"}
+
+
+def decode_metadata(obj: JsonObject) -> list[str]:
+    """Bring obj["metadata"] into its types; returns the paths of unknown fields, removed.
+
+    Raises a 400 Refusal on a wrong type, as Kubernetes' decoder does.
+    """
+    raw = obj.get("metadata")
+    if raw is None:
+        raw = {}
+    if not isinstance(raw, dict):
+        raise _not_decodable(raw, "ObjectMeta", "metadata", "v1.ObjectMeta")
+    meta: JsonObject = {}
+    unknown = []
+    for key, value in raw.items():
+        if key not in _READERS:
+            unknown.append(f"metadata.{key}")
+        elif value is not None:
+            decoded = _READERS[key](key, value)
+            if decoded not in (None, {}, []):
+                meta[key] = decoded
+    unknown += _unknown_owner_fields(meta)
+    obj["metadata"] = meta
+    return unknown
+
+
+def _unknown_owner_fields(meta: JsonObject) -> list[str]:
+    unknown = []
+    for index, owner in enumerate(meta.get("ownerReferences", ())):
+        for key in set(owner) - OWNER_FIELDS:
+            unknown.append(f"metadata.ownerReferences[{index}].{key}")
+            del owner[key]
+    return unknown
+
+
+def json_type(value: Any) -> str:
+    """The name of a value's JSON type, as Go's decoder says it."""
+    if isinstance(value, bool):
+        return "bool"
+    types = {dict: "object", list: "array", str: "string", int: "number", float: "number"}
+    return types.get(type(value), "null")
+
+
+def _not_decodable(value: Any, struct: str, field: str, wanted: str) -> Exception:
+    return bad_request(
+        f"json: cannot unmarshal {json_type(value)} into Go struct field "
+        f"{struct}.{field} of type {wanted}"
+    )
+
+
+def _read_text(key: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise _not_decodable(value, "ObjectMeta", key, "string")
+    return value
+
+
+def _read_time(key: str, value: Any) -> str:
+    try:
+        return clock.normal_time(_read_text(key, value))
+    except ValueError as error:
+        raise bad_request(str(error)) from error
+
+
+def _read_number(key: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise _not_decodable(value, "ObjectMeta", key, "int64")
+    return value
+
+
+def _read_map(key: str, value: Any) -> dict[str, str]:
+    if not isinstance(value, dict):
+        raise _not_decodable(value, "ObjectMeta", key, "map[string]string")
+    return {name: _read_text(key, "" if item is None else item) for name, item in value.items()}
+
+
+def _read_texts(key: str, value: Any) -> list[str]:
+    if not isinstance(value, list):
+        raise _not_decodable(value, "ObjectMeta", key, "[]string")
+    return [_read_text(key, item) for item in value]
+
+
+def _read_objects(key: str, value: Any) -> list[JsonObject]:
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise _not_decodable(value, "ObjectMeta", key, "[]v1.OwnerReference")
+    return [dict(item) for item in value]
+
+
+_READERS: dict[str, Any] = {
+    **dict.fromkeys(TEXT_FIELDS, _read_text),
+    "creationTimestamp": _read_time,
+    "deletionTimestamp": _read_time,
+    "generation": _read_number,
+    "deletionGracePeriodSeconds": _read_number,
+    "labels": _read_map,
+    "annotations": _read_map,
+    "finalizers": _read_texts,
+    "ownerReferences": _read_objects,
+    "managedFields": _read_objects,
+}
+
+
+def prepare_new(obj: JsonObject, resource: Resource) -> None:
+    """Fill the server's fields of an object that is to be created."""
+    meta = obj["metadata"]
+    if meta.get("resourceVersion", "") not in ("", "0"):
+        raise internal("resourceVersion should not be set on objects to be created")
+    for key in (*SERVER_FIELDS, "resourceVersion", "generation"):
+        meta.pop(key, None)
+    if not meta.get("name") and meta.get("generateName"):
+        meta["name"] = names.generate_name(meta["generateName"])
+    meta["uid"] = str(uuid.uuid4())
+    meta["creationTimestamp"] = clock.now()
+    if resource.custom:
+        meta["generation"] = 1
+
+
+def prepare_update(
+    obj: JsonObject, old: JsonObject, resource: Resource, *, patch: bool
+) -> list[Cause]:
+    """Keep the server's fields of the old state; returns the causes of forbidden changes."""
+    meta, before = obj["metadata"], old["metadata"]
+    causes = []
+    uid = meta.get("uid")
+    if uid and uid != before["uid"]:
+        if not patch:
+            why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {before['uid']}"
+            raise conflict(resource.plural, resource.group, before["name"], why)
+        causes.append(invalid_value("metadata.uid", uid, "field is immutable"))
+    for key in KEPT_FIELDS:
+        meta.pop(key, None)
+        if key in before:
+            meta[key] = before[key]
+    meta.pop("selfLink", None)
+    return causes
+
+
+def metadata_causes(obj: JsonObject, resource: Resource, old: JsonObject | None) -> list[Cause]:
+    """Everything Kubernetes refuses in metadata with a 422."""
+    meta = obj["metadata"]
+    return [
+        *(_name_causes(meta, resource) if old is None else ()),
+        *_label_causes(meta),
+        *_annotation_causes(meta),
+        *_owner_causes(meta),
+        *_finalizer_causes(meta, old),
+    ]
+
+
+def _name_causes(meta: JsonObject, resource: Resource) -> list[Cause]:
+    name = meta.get("name", "")
+    if not name:
+        return [required("metadata.name", "name or generateName is required")]
+    is_namespace = resource.plural == "namespaces" and not resource.custom
+    problem = names.dns_label_problem(name) if is_namespace else names.subdomain_problem(name)
+    return [invalid_value("metadata.name", name, problem)] if problem else []
+
+
+def _label_causes(meta: JsonObject) -> list[Cause]:
+    causes = []
+    for key, value in meta.get("labels", {}).items():
+        problem = names.qualified_problem(key)
+        if problem:
+            causes.append(invalid_value("metadata.labels", key, problem))
+        problem = names.label_value_problem(value)
+        if problem:
+            causes.append(invalid_value("metadata.labels", value, problem))
+    return causes
+
+
+def _annotation_causes(meta: JsonObject) -> list[Cause]:
+    annotations = meta.get("annotations", {})
+    causes = [
+        invalid_value("metadata.annotations", key, names.qualified_problem(key.lower()))
+        for key in annotations
+        if names.qualified_problem(key.lower())
+    ]
+    size = sum(len(key.encode()) + len(value.encode()) for key, value in annotations.items())
+    if size > LARGEST_ANNOTATIONS:
+        causes.append(too_long("metadata.annotations", LARGEST_ANNOTATIONS))
+    return causes
+
+
+def _owner_causes(meta: JsonObject) -> list[Cause]:
+    path = "metadata.ownerReferences"
+    causes: list[Cause] = []
+    owners = meta.get("ownerReferences", [])
+    for owner in owners:
+        causes += [
+            invalid_value(f"{path}.{key}", "", "must not be empty")
+            for key in ("apiVersion", "kind", "name", "uid")
+            if not owner.get(key)
+        ]
+        if (owner.get("apiVersion"), owner.get("kind")) == ("v1", "Event"):
+            causes.append(
+                invalid_value(path, "/v1, Kind=Event", "is disallowed from being an owner")
+            )
+    controllers = [owner for owner in owners if owner.get("controller") is True]
+    if len(controllers) > 1:
+        text = "Only one reference can have Controller set to true. Found several"
+        causes.append(Cause("FieldValueInvalid", f"Invalid value: {text}", path))
+    return causes
+
+
+def _finalizer_causes(meta: JsonObject, old: JsonObject | None) -> list[Cause]:
+    path = "metadata.finalizers"
+    finalizers = meta.get("finalizers", [])
+    causes = [
+        invalid_value(path, one, names.qualified_problem(one))
+        for one in finalizers
+        if names.qualified_problem(one)
+    ]
+    if old is None or "deletionTimestamp" not in old["metadata"]:
+        return causes
+    added = [one for one in finalizers if one not in old["metadata"].get("finalizers", [])]
+    if added:
+        listed = ", ".join(f'"{one}"' for one in added)
+        text = (
+            "no new finalizers can be added if the object is being deleted, "
+            f"found new finalizers []string{{{listed}}}"
+        )
+        causes.append(forbidden_value(path, text))
+    return causes
+
+
+def finalizer_warnings(obj: JsonObject) -> list[str]:
+    """Warnings about finalizers without a domain."""
+    return [
+        f'metadata.finalizers: "{one}": prefer a domain-qualified finalizer name to avoid '
+        "accidental conflicts with other finalizer writers"
+        for one in obj["metadata"].get("finalizers", [])
+        if "/" not in one and one not in DOMAINLESS_FINALIZERS
+    ]
+
+
+def ordered(obj: JsonObject) -> JsonObject:
+    """The object with apiVersion, kind and metadata first."""
+    head = {key: obj[key] for key in ("apiVersion", "kind", "metadata")}
+    return {**head, **{key: value for key, value in obj.items() if key not in head}}

@@ -1,0 +1,95 @@
+"""Rules for names, labels and annotation keys, with Kubernetes' sentences."""
+
+from __future__ import annotations
+
+import re
+import secrets
+
+LABEL_PART = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+SUBDOMAIN = rf"{LABEL_PART}(\.{LABEL_PART})*"
+QUALIFIED = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
+
+_subdomain = re.compile(SUBDOMAIN)
+_label = re.compile(LABEL_PART)
+_qualified = re.compile(QUALIFIED)
+_data_key = re.compile("[-._a-zA-Z0-9]+")
+
+SUBDOMAIN_TEXT = (
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or "
+    "'.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used "
+    f"for validation is '{LABEL_PART}(\\.{LABEL_PART})*')"
+)
+LABEL_TEXT = (
+    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and "
+    "must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used "
+    f"for validation is '{LABEL_PART}')"
+)
+QUALIFIED_TEXT = (
+    "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end "
+    "with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for "
+    f"validation is '{QUALIFIED}')"
+)
+LABEL_VALUE_TEXT = (
+    "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or "
+    "'.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  "
+    f"or '12345', regex used for validation is '({QUALIFIED})?')"
+)
+DATA_KEY_TEXT = (
+    "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. "
+    "'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
+)
+GENERATED = "bcdfghjklmnpqrstvwxz2456789"
+LONGEST_PREFIX = 58
+
+
+def subdomain_problem(name: str) -> str:
+    """Why a name is no DNS subdomain; empty when it is one."""
+    if len(name) > 253:
+        return "must be no more than 253 bytes"
+    return "" if _subdomain.fullmatch(name) else SUBDOMAIN_TEXT
+
+
+def dns_label_problem(name: str) -> str:
+    """Why a name is no DNS label; empty when it is one."""
+    if "." in name:
+        return "must not contain dots"
+    if len(name) > 63:
+        return "must be no more than 63 bytes"
+    return "" if _label.fullmatch(name) else LABEL_TEXT
+
+
+def qualified_problem(name: str) -> str:
+    """Why a label or annotation key (``prefix/name``) is refused; empty when it is fine."""
+    prefix, slash, last = name.rpartition("/")
+    if slash and "/" in prefix:
+        return f"a valid label key must have at most one '/': {QUALIFIED_TEXT}"
+    if slash and not prefix:
+        return "prefix part must be non-empty"
+    if prefix and subdomain_problem(prefix):
+        return f"prefix part {subdomain_problem(prefix)}"
+    if not last:
+        return "name part must be non-empty"
+    if len(last) > 63:
+        return "name part must be no more than 63 bytes"
+    return "" if _qualified.fullmatch(last) else QUALIFIED_TEXT
+
+
+def label_value_problem(value: str) -> str:
+    if len(value) > 63:
+        return "must be no more than 63 bytes"
+    return "" if not value or _qualified.fullmatch(value) else LABEL_VALUE_TEXT
+
+
+def data_key_problem(key: str) -> str:
+    """Why a key of a Secret or ConfigMap is refused; empty when it is fine."""
+    if len(key) > 253:
+        return "must be no more than 253 bytes"
+    if key in (".", "..") or key.startswith(".."):
+        return f"must not {'be' if key in ('.', '..') else 'start with'} '{key[:2]}'"
+    return "" if _data_key.fullmatch(key) else DATA_KEY_TEXT
+
+
+def generate_name(prefix: str) -> str:
+    """A name for metadata.generateName: the prefix, cut to 58 characters, and five random ones."""
+    suffix = "".join(secrets.choice(GENERATED) for _ in range(5))
+    return prefix[:LONGEST_PREFIX] + suffix

@@ -1,0 +1,72 @@
+"""Which representation a client accepts (RFC 9110 §12.5.1, Kubernetes' ``as=Table`` parameters)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flotta.apiserver.errors import Refusal
+
+JSON = "application/json"
+YAML = "application/yaml"
+PLAIN_TYPES = {
+    JSON: JSON,
+    "*/*": JSON,
+    "application/*": JSON,
+    YAML: YAML,
+}
+TRANSFORMS = {"Table", "PartialObjectMetadata", "PartialObjectMetadataList"}
+META_VERSIONS = {"v1", "v1beta1"}
+
+
+@dataclass(frozen=True)
+class Media:
+    """A chosen representation: the type of the answer, and the conversion asked for ("" = none)."""
+
+    type: str = JSON
+    transform: str = ""
+    version: str = ""
+
+
+def parse_accept(header: str) -> list[tuple[str, dict[str, str]]]:
+    """The entries of an Accept header in the client's order: type and parameters."""
+    entries = []
+    for entry in header.split(","):
+        kind, *parameters = [part.strip() for part in entry.split(";")]
+        pairs = (parameter.partition("=") for parameter in parameters)
+        entries.append((kind.lower(), {key.lower(): value for key, _, value in pairs}))
+    return entries
+
+
+def negotiate(header: str | None, *, watch: bool = False, transforms: bool = True) -> Media:
+    """The first acceptable entry of an Accept header; raises a 406 Refusal if there is none."""
+    if not header or not header.strip():
+        return Media()
+    for kind, parameters in parse_accept(header):
+        media = _media(kind, parameters, watch=watch, transforms=transforms)
+        if media is not None:
+            return media
+    raise Refusal(
+        406, f"only the following media types are accepted: {_accepted(watch)}", "NotAcceptable"
+    )
+
+
+def _media(kind: str, parameters: dict[str, str], *, watch: bool, transforms: bool) -> Media | None:
+    chosen = PLAIN_TYPES.get(kind)
+    if chosen is None or (watch and chosen == YAML):
+        return None
+    if parameters.get("stream", "watch") != "watch" or ("stream" in parameters and not watch):
+        return None
+    transform = parameters.get("as", "")
+    if not transform:
+        return Media(chosen)
+    version = parameters.get("v", "")
+    known = transform in TRANSFORMS and version in META_VERSIONS
+    if not (transforms and known and parameters.get("g") == "meta.k8s.io"):
+        return None
+    return Media(chosen, transform, version)
+
+
+def _accepted(watch: bool) -> str:
+    suffix = ";stream=watch" if watch else ""
+    types = (JSON,) if watch else (JSON, YAML)
+    return ", ".join(f"{kind}{suffix}" for kind in types)

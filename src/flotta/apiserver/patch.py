@@ -1,0 +1,144 @@
+"""The patch types: JSON patch (RFC 6902), merge patch (RFC 7396), Kubernetes' strategic merge."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import jsonpatch
+import jsonpointer
+
+from flotta.apiserver.bodies import parse_json
+from flotta.apiserver.errors import Refusal, bad_request, unprocessable
+from flotta.apiserver.metadata import json_type
+
+JsonObject = dict[str, Any]
+
+JSON_PATCH = "application/json-patch+json"
+MERGE_PATCH = "application/merge-patch+json"
+STRATEGIC_PATCH = "application/strategic-merge-patch+json"
+APPLY_PATCH = "application/apply-patch+yaml"
+MOST_OPERATIONS = 10_000
+STRATEGIC_LIST_KEYS = {("metadata", "ownerReferences"): "uid"}
+STRATEGIC_SETS = {("metadata", "finalizers")}
+
+
+def apply_patch(kind: str, body: bytes, obj: JsonObject) -> tuple[JsonObject, list[str]]:
+    """The patched copy of an object, and the paths of keys that a merge patch gives twice."""
+    try:
+        patch, duplicates = parse_json(body)
+    except ValueError as error:
+        raise bad_request(f"error decoding patch: {error}") from error
+    if kind == JSON_PATCH:
+        return _json_patch(patch, obj), []
+    if not isinstance(patch, dict):
+        raise bad_request(
+            f"error decoding patch: json: cannot unmarshal {json_type(patch)} "
+            "into Go value of type map[string]interface {}"
+        )
+    merge = strategic_merge if kind == STRATEGIC_PATCH else merge_patch
+    return merge(copy.deepcopy(obj), patch), duplicates
+
+
+def _json_patch(operations: Any, obj: JsonObject) -> JsonObject:
+    if not isinstance(operations, list):
+        raise bad_request(
+            f"error decoding patch: json: cannot unmarshal {json_type(operations)} "
+            "into Go value of type jsonpatch.Patch"
+        )
+    if len(operations) > MOST_OPERATIONS:
+        raise Refusal(
+            413,
+            f"The allowed maximum operations in a JSON patch is {MOST_OPERATIONS}, "
+            f"got {len(operations)}",
+            "RequestEntityTooLarge",
+        )
+    try:
+        patched = jsonpatch.JsonPatch(_without_absent_tests(operations, obj)).apply(obj)
+    except (
+        jsonpatch.JsonPatchException,
+        jsonpointer.JsonPointerException,
+        TypeError,
+        KeyError,
+        AttributeError,
+    ) as error:
+        raise unprocessable() from error
+    if not isinstance(patched, dict):
+        raise unprocessable()
+    return patched
+
+
+def _without_absent_tests(operations: list[Any], obj: JsonObject) -> list[Any]:
+    """Drop leading tests of an absent path for null: Kubernetes lets them pass, RFC 6902 does not."""
+    return [one for one in operations if not _tests_absence(one, obj)]
+
+
+def _tests_absence(operation: Any, obj: JsonObject) -> bool:
+    if not isinstance(operation, dict) or operation.get("op") != "test":
+        return False
+    if operation.get("value", 0) is not None or not isinstance(operation.get("path"), str):
+        return False
+    return jsonpointer.resolve_pointer(obj, operation["path"], None) is None
+
+
+def merge_patch(target: Any, patch: Any) -> Any:
+    """RFC 7396: null deletes, objects merge, everything else replaces. ``target`` is changed."""
+    if not isinstance(patch, dict):
+        return patch
+    merged = target if isinstance(target, dict) else {}
+    for key, value in patch.items():
+        if value is None:
+            merged.pop(key, None)
+        else:
+            merged[key] = merge_patch(merged.get(key), value)
+    return merged
+
+
+def strategic_merge(target: Any, patch: Any, path: tuple[str, ...] = ()) -> Any:
+    """Strategic merge as far as core kinds need it: metadata's lists, ``$patch``, primitive lists."""
+    if not isinstance(patch, dict):
+        return patch
+    directive = patch.get("$patch")
+    if directive == "replace":
+        return {key: value for key, value in patch.items() if key != "$patch"}
+    if directive == "delete":
+        return {}
+    merged = target if isinstance(target, dict) else {}
+    for key, value in patch.items():
+        _strategic_field(merged, key, value, path)
+    return merged
+
+
+def _strategic_field(merged: JsonObject, key: str, value: Any, path: tuple[str, ...]) -> None:
+    if key.startswith("$deleteFromPrimitiveList/"):
+        name = key.partition("/")[2]
+        merged[name] = [item for item in merged.get(name) or [] if item not in value]
+        return
+    if key.startswith(("$setElementOrder/", "$retainKeys")):
+        return
+    place = (*path, key)
+    if value is None:
+        merged.pop(key, None)
+    elif place in STRATEGIC_SETS and isinstance(value, list):
+        present = merged.get(key) or []
+        merged[key] = [item for item in value if item not in present] + present
+    elif place in STRATEGIC_LIST_KEYS and isinstance(value, list):
+        merged[key] = _merge_list(merged.get(key) or [], value, STRATEGIC_LIST_KEYS[place])
+    else:
+        merged[key] = strategic_merge(merged.get(key), value, place)
+
+
+def _merge_list(present: list[Any], patch: list[Any], key: str) -> list[Any]:
+    if any(isinstance(item, dict) and item.get("$patch") == "replace" for item in patch):
+        return [item for item in patch if "$patch" not in item]
+    items = {item.get(key): item for item in present}
+    added = []
+    for item in patch:
+        identity = item.get(key)
+        if item.get("$patch") == "delete":
+            items.pop(identity, None)
+        elif identity in items:
+            items[identity] = merge_patch(dict(items[identity]), item)
+        else:
+            added.append(item)
+    return [*added, *items.values()]

@@ -1,0 +1,137 @@
+"""The engine's own files: authority, server certificates, kubeconfigs. Everything is made once and
+renewed when it is due."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import yaml
+
+from flotta.daemon import write_atomically
+from flotta.identity.authority import Authority
+from flotta.identity.lifetime import covers, renewal_due
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from flotta.identity.authority import Pair
+
+LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
+DAYS = 365
+USERS = {
+    "admin": ("flotta-admin", ("system:masters",)),
+    "operator": ("flotta-operator", ()),
+    "edge-api": ("flotta-edge-api", ()),
+}
+"""Kubeconfig name to user (CN) and groups (O)."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Where the files go, and what they have to say."""
+
+    pki: Path
+    kubeconfigs: Path
+    server: str
+    names: tuple[str, ...]
+
+
+def initialize(wanted: Wanted) -> bool:
+    """Make what is missing, renew what is due; returns whether anything was written."""
+    for folder in (wanted.pki, wanted.kubeconfigs):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    names = [*LOCAL_NAMES, *(name for name in wanted.names if name not in LOCAL_NAMES)]
+    engine, engine_is_new = _authority(wanted.pki, "ca", "flotta-apiserver")
+    storage, storage_is_new = _authority(wanted.pki, "s3-ca", "flotta-s3")
+    changed = [
+        engine_is_new,
+        storage_is_new,
+        _server_pair(wanted.pki, "server", engine, names, renew=engine_is_new),
+        _server_pair(wanted.pki, "s3", storage, names, renew=storage_is_new),
+    ]
+    changed += [_kubeconfig(wanted, name, engine) for name in USERS]
+    return any(changed)
+
+
+def _authority(pki: Path, name: str, common_name: str) -> tuple[Authority, bool]:
+    certificate, key = pki / f"{name}.crt", pki / f"{name}.key"
+    if certificate.exists() and key.exists():
+        return Authority.from_pem(certificate.read_bytes(), key.read_bytes()), False
+    authority = Authority.create(common_name)
+    write_atomically(key, authority.key_pem)
+    write_atomically(certificate, authority.certificate_pem, 0o644)
+    return authority, True
+
+
+def _server_pair(
+    pki: Path, name: str, authority: Authority, names: list[str], *, renew: bool
+) -> bool:
+    certificate, key = pki / f"{name}.crt", pki / f"{name}.key"
+    if not renew and certificate.exists() and key.exists():
+        pem = certificate.read_bytes()
+        if covers(pem, names) and not renewal_due(pem, datetime.now(UTC)):
+            return False
+    pair = authority.issue_server(names, DAYS)
+    write_atomically(key, pair.key)
+    write_atomically(certificate, pair.certificate, 0o644)
+    return True
+
+
+def _kubeconfig(wanted: Wanted, name: str, authority: Authority) -> bool:
+    path = wanted.kubeconfigs / f"{name}.kubeconfig"
+    if path.exists() and _is_current(path, wanted.server, authority):
+        return False
+    user, groups = USERS[name]
+    pair = authority.issue_client(user, groups, DAYS)
+    write_atomically(path, kubeconfig(wanted.server, authority.certificate_pem, user, pair))
+    return True
+
+
+def _is_current(path: Path, server: str, authority: Authority) -> bool:
+    try:
+        content = yaml.safe_load(path.read_text())
+        cluster = content["clusters"][0]["cluster"]
+        certificate = base64.b64decode(content["users"][0]["user"]["client-certificate-data"])
+        trusted = base64.b64decode(cluster["certificate-authority-data"])
+    except (yaml.YAMLError, KeyError, TypeError, IndexError, ValueError):
+        return False
+    fits = cluster["server"] == server and trusted == authority.certificate_pem
+    return fits and not renewal_due(certificate, datetime.now(UTC))
+
+
+def kubeconfig(server: str, ca: bytes, user: str, pair: Pair) -> bytes:
+    """A kubeconfig with everything embedded."""
+    content = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [
+            {
+                "name": "flotta",
+                "cluster": {"server": server, "certificate-authority-data": _encoded(ca)},
+            }
+        ],
+        "users": [
+            {
+                "name": user,
+                "user": {
+                    "client-certificate-data": _encoded(pair.certificate),
+                    "client-key-data": _encoded(pair.key),
+                },
+            }
+        ],
+        "contexts": [
+            {
+                "name": "flotta",
+                "context": {"cluster": "flotta", "user": user, "namespace": "default"},
+            }
+        ],
+        "current-context": "flotta",
+    }
+    return yaml.safe_dump(content, sort_keys=False).encode()
+
+
+def _encoded(data: bytes) -> str:
+    return base64.b64encode(data).decode()

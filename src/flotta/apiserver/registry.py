@@ -1,0 +1,141 @@
+"""Which resources are served, and what is particular to each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from flotta.apiserver.errors import qualified
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from flotta.apiserver.errors import CauseLike
+
+JsonObject = dict[str, Any]
+
+CUSTOM_VERBS = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
+CORE_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
+
+
+class Admitted(Protocol):
+    """What a schema makes of an object: pruned, with defaults, and what is wrong with it."""
+
+    @property
+    def obj(self) -> JsonObject: ...
+    @property
+    def unknown(self) -> Sequence[str]: ...
+    @property
+    def causes(self) -> Sequence[CauseLike]: ...
+
+
+class Schema(Protocol):
+    def admit(self, obj: JsonObject) -> Admitted: ...
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of `kubectl get`; ``cell`` takes the value out of an object."""
+
+    name: str
+    type: str
+    cell: Callable[[JsonObject], Any]
+    format: str = ""
+    description: str = ""
+    priority: int = 0
+
+
+Check = Callable[[JsonObject, JsonObject | None], "Iterable[CauseLike]"]
+
+
+def no_check(_new: JsonObject, _old: JsonObject | None) -> Iterable[CauseLike]:
+    return ()
+
+
+def nothing(_obj: JsonObject, _old: JsonObject | None) -> None:
+    return None
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One served resource. ``custom`` chooses the rules of custom resources, else of core kinds.
+
+    ``finish`` changes an object after its schema was applied (what core kinds fill in themselves);
+    ``check`` then validates it against the old state.
+    """
+
+    group: str
+    version: str
+    kind: str
+    plural: str
+    singular: str
+    schema: Schema
+    openapi: JsonObject
+    namespaced: bool = True
+    custom: bool = True
+    status: bool = False
+    short_names: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    columns: tuple[Column, ...] = ()
+    field_labels: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    put_creates: bool = False
+    finish: Callable[[JsonObject, JsonObject | None], None] = nothing
+    check: Check = no_check
+    warn: Callable[[JsonObject], list[str]] = lambda _obj: []
+    verbs: tuple[str, ...] = CUSTOM_VERBS
+
+    @property
+    def api_version(self) -> str:
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def qualified(self) -> str:
+        """Key in the store and name in messages: ``edgedevices.management.project-flotta.io``."""
+        return qualified(self.plural, self.group)
+
+    @property
+    def list_kind(self) -> str:
+        return f"{self.kind}List"
+
+    @property
+    def subresources(self) -> tuple[str, ...]:
+        extra = ("finalize",) if self.plural == "namespaces" else ()
+        return (*extra, "status") if self.status else extra
+
+
+class GroupVersion(NamedTuple):
+    group: str
+    version: str
+
+
+class Registry:
+    """All served resources, found by group, version and plural."""
+
+    def __init__(self, resources: Iterable[Resource]) -> None:
+        self.resources = tuple(resources)
+        self._by_place = {(one.group, one.version, one.plural): one for one in self.resources}
+        self._by_kind = {(one.api_version, one.kind): one for one in self.resources}
+        self._by_name = {one.qualified: one for one in self.resources}
+
+    def find(self, group: str, version: str, plural: str) -> Resource | None:
+        return self._by_place.get((group, version, plural))
+
+    def of_kind(self, api_version: str, kind: str) -> Resource | None:
+        return self._by_kind.get((api_version, kind))
+
+    def named(self, name: str) -> Resource:
+        """The resource of a store key."""
+        return self._by_name[name]
+
+    @property
+    def namespaces(self) -> Resource:
+        return self._by_name["namespaces"]
+
+    def group_versions(self) -> list[GroupVersion]:
+        """Every (group, version), core first, in the order of registration."""
+        return list(dict.fromkeys(GroupVersion(one.group, one.version) for one in self.resources))
+
+    def within(self, group: str, version: str) -> list[Resource]:
+        found = [one for one in self.resources if (one.group, one.version) == (group, version)]
+        return sorted(found, key=lambda one: one.plural)

@@ -1,0 +1,77 @@
+"""Self reviews: who am I, what may I do. Nothing is stored."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flotta.apiserver.answers import json_answer
+from flotta.apiserver.bodies import decode_body, media_type, read_body
+from flotta.apiserver.discovery import REVIEWS
+from flotta.apiserver.errors import PlainRefusal, Refusal, invalid, invalid_value
+from flotta.apiserver.targets import Target
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+    from flotta.apiserver.authn import User
+    from flotta.apiserver.authorization import Authorization
+
+JsonObject = dict[str, Any]
+
+
+async def review(
+    request: web.Request, user: User, target: Target, authorization: Authorization
+) -> web.Response:
+    """Answer a request to one of the virtual review resources."""
+    kind = REVIEWS.get((target.group, target.version), {}).get(target.plural)
+    if kind is None:
+        raise PlainRefusal()
+    if target.verb != "create":
+        message = "the server does not allow this method on the requested resource"
+        raise Refusal(405, message, "MethodNotAllowed", {})
+    body = decode_body(await read_body(request), media_type(request.headers), kind).value
+    spec = body.get("spec") or {}
+    answer: JsonObject = {
+        "kind": kind,
+        "apiVersion": f"{target.group}/{target.version}",
+        "metadata": {},
+    }
+    if kind == "SelfSubjectAccessReview":
+        answer |= {"spec": spec, "status": {"allowed": _allowed(spec, user, authorization)}}
+    elif kind == "SelfSubjectRulesReview":
+        answer |= {"spec": {}, "status": authorization.rules(user, spec.get("namespace", ""))}
+    else:
+        answer |= {"status": {"userInfo": _user_info(user)}}
+    return json_answer(answer, 201)
+
+
+def _allowed(spec: JsonObject, user: User, authorization: Authorization) -> bool:
+    asked = spec.get("resourceAttributes")
+    path = spec.get("nonResourceAttributes")
+    if asked:
+        return authorization.allows(user, _target(asked))
+    if path:
+        return authorization.allows_path(user, path.get("path", ""))
+    text = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
+    cause = invalid_value("spec.resourceAttributes", None, text)
+    raise invalid("SelfSubjectAccessReview", "authorization.k8s.io", "", [cause])
+
+
+def _target(asked: JsonObject) -> Target:
+    return Target(
+        verb=asked.get("verb", ""),
+        group=asked.get("group", ""),
+        version=asked.get("version", ""),
+        plural=asked.get("resource", ""),
+        namespace=asked.get("namespace", ""),
+        name=asked.get("name", ""),
+        subresource=asked.get("subresource", ""),
+    )
+
+
+def _user_info(user: User) -> JsonObject:
+    info: JsonObject = {"username": user.name, "groups": list(user.groups)}
+    if user.fingerprint:
+        credential = f"X509SHA256={user.fingerprint}"
+        info["extra"] = {"authentication.kubernetes.io/credential-id": [credential]}
+    return info

@@ -1,0 +1,197 @@
+"""Label and field selectors: Kubernetes' grammar, its errors, and matching."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flotta.apiserver.errors import bad_request
+from flotta.apiserver.names import label_value_problem
+
+Labels = Mapping[str, str]
+_TOKEN = re.compile(r"\s*(!=|==|=|!|<|>|\(|\)|,|[^\s!=<>(),]+)")
+_SYMBOLS = {"!=", "==", "=", "!", "<", ">", "(", ")", ","}
+_END = ""
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """One term of a label selector; operator is = != in notin exists ! > <."""
+
+    key: str
+    operator: str
+    values: tuple[str, ...] = ()
+
+    def matches(self, labels: Labels) -> bool:
+        present = self.key in labels
+        if self.operator in ("!=", "notin"):
+            return not present or labels[self.key] not in self.values
+        if self.operator == "!":
+            return not present
+        if not present:
+            return False
+        if self.operator == "exists":
+            return True
+        if self.operator in (">", "<"):
+            return self._compares(labels[self.key])
+        return labels[self.key] in self.values
+
+    def _compares(self, value: str) -> bool:
+        try:
+            number, limit = int(value), int(self.values[0])
+        except ValueError:
+            return False
+        return number > limit if self.operator == ">" else number < limit
+
+
+@dataclass(frozen=True)
+class LabelSelector:
+    requirements: tuple[Requirement, ...] = ()
+
+    def matches(self, labels: Labels) -> bool:
+        return all(requirement.matches(labels) for requirement in self.requirements)
+
+
+class _Parser:
+    def __init__(self, text: str) -> None:
+        self._tokens = _TOKEN.findall(text)
+        self._position = 0
+
+    def peek(self) -> str:
+        position = self._position
+        return self._tokens[position] if position < len(self._tokens) else _END
+
+    def next(self) -> str:
+        word = self.peek()
+        self._position += 1
+        return word
+
+    def requirements(self) -> list[Requirement]:
+        if self.peek() == _END:
+            return []
+        found = [self.requirement()]
+        while self.peek() != _END:
+            word = self.next()
+            if word != ",":
+                raise _unparsable(f"found '{word}', expected: ',' or 'end of string'")
+            found.append(self.requirement())
+        return found
+
+    def requirement(self) -> Requirement:
+        word = self.next()
+        if word == "!":
+            return Requirement(self.key(self.next()), "!")
+        key = self.key(word)
+        operator = self.peek()
+        if operator in (",", _END):
+            return Requirement(key, "exists")
+        self.next()
+        if operator in ("in", "notin"):
+            return Requirement(key, operator, self.value_set(key))
+        if operator in ("=", "==", "!=", ">", "<"):
+            return self.comparison(key, "=" if operator == "==" else operator)
+        raise _unparsable(f"found '{operator}', expected: in, notin, =, ==, !=, gt, lt")
+
+    def key(self, word: str) -> str:
+        if word in _SYMBOLS or word == _END:
+            raise _unparsable(f"found '{word}', expected: !, identifier, or 'end of string'")
+        return word
+
+    def comparison(self, key: str, operator: str) -> Requirement:
+        value = "" if self.peek() in (",", _END) else self.next()
+        if value in _SYMBOLS:
+            raise _unparsable(f"found '{value}', expected: identifier")
+        if operator in (">", "<") and not re.fullmatch(r"-?\d+", value):
+            raise _unparsable(f"for 'Gt', 'Lt' operators, the value must be an integer: {value}")
+        return Requirement(key, operator, (_checked(key, 0, value),))
+
+    def value_set(self, key: str) -> tuple[str, ...]:
+        if self.peek() != "(":
+            raise _unparsable(f"found '{self.peek()}' expected: '('")
+        self.next()
+        values: list[str] = []
+        while True:
+            word = self.next()
+            if word == ")":
+                return tuple(values or [""])
+            if word == _END or word in _SYMBOLS - {","}:
+                raise _unparsable(f"found '{word}', expected: ',' or ')'")
+            if word != ",":
+                values.append(_checked(key, len(values), word))
+            if word != "," and self.peek() not in (",", ")"):
+                raise _unparsable(f"found '{self.peek()}', expected: ',' or ')'")
+
+
+def _checked(key: str, index: int, value: str) -> str:
+    problem = label_value_problem(value)
+    if problem:
+        raise bad_request(
+            f'unable to parse requirement: values[{index}][{key}]: Invalid value: "{value}": {problem}'
+        )
+    return value
+
+
+def _unparsable(text: str) -> Exception:
+    return bad_request(f"unable to parse requirement: {text}")
+
+
+def parse_label_selector(text: str) -> LabelSelector:
+    """Parse ``a=1,b in (x,y),!c``; raises a 400 Refusal worded as Kubernetes'."""
+    return LabelSelector(tuple(_Parser(text).requirements()))
+
+
+@dataclass(frozen=True)
+class FieldSelector:
+    """Terms on fields: (path, equal?, value); all must hold."""
+
+    terms: tuple[tuple[tuple[str, ...], bool, str], ...] = ()
+
+    def matches(self, load: Callable[[], dict[str, Any]]) -> bool:
+        if not self.terms:
+            return True
+        obj = load()
+        return all((_at(obj, path) == value) is equal for path, equal, value in self.terms)
+
+    def exact(self, path: tuple[str, ...]) -> str | None:
+        """The value that a path must have, if the selector says so."""
+        for term, equal, value in self.terms:
+            if term == path and equal:
+                return value
+        return None
+
+
+def _at(obj: Any, path: tuple[str, ...]) -> str:
+    for key in path:
+        obj = obj.get(key) if isinstance(obj, dict) else None
+    return "" if obj is None else str(obj)
+
+
+METADATA_FIELDS = {
+    "metadata.name": ("metadata", "name"),
+    "metadata.namespace": ("metadata", "namespace"),
+}
+
+
+def parse_field_selector(
+    text: str, labels: Mapping[str, tuple[str, ...]], *, strict_message: bool = False
+) -> FieldSelector:
+    """Parse ``metadata.name=a,type!=b``; ``labels`` maps the kind's own fields to paths."""
+    known = {**METADATA_FIELDS, **labels}
+    terms = []
+    for term in filter(None, (part.strip() for part in text.split(","))):
+        match = re.fullmatch(r"([^=!\s]+)\s*(==|=|!=)\s*(.*)", term)
+        if match is None:
+            raise bad_request(f"invalid selector: '{text}'; can't understand '{term}'")
+        name, operator, value = match.groups()
+        if name not in known:
+            raise bad_request(_unknown_field(name, strict_message))
+        terms.append((known[name], operator != "!=", value))
+    return FieldSelector(tuple(terms))
+
+
+def _unknown_field(name: str, strict_message: bool) -> str:
+    if strict_message:
+        return f'"{name}" is not a known field selector: only "metadata.name", "metadata.namespace"'
+    return f"field label not supported: {name}"

@@ -1,0 +1,132 @@
+"""Putting the server together and running it until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from flotta import daemon
+from flotta.apiserver.admission import admit
+from flotta.apiserver.authn import engine_context
+from flotta.apiserver.authorization import Authorization
+from flotta.apiserver.catalogue import build_registry
+from flotta.apiserver.core.namespace import INITIAL
+from flotta.apiserver.database import Database
+from flotta.apiserver.discovery import Discovery
+from flotta.apiserver.documents import Documents
+from flotta.apiserver.garbage import GarbageCollector
+from flotta.apiserver.journal import KEPT_EVENTS, KEPT_SECONDS, Journal, Key
+from flotta.apiserver.metadata import prepare_new
+from flotta.apiserver.namespaces import NamespaceController
+
+try:
+    from flotta.apiserver.openapi import documents
+except ImportError:
+
+    def documents(x):
+        return {}
+
+
+from flotta.apiserver.server import Server, Services
+from flotta.apiserver.store import Store
+from flotta.apiserver.streams import Streams
+from flotta.apiserver.writes import Objects
+from flotta.resources import crds, roles
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+JsonObject = dict[str, Any]
+
+SHUTDOWN_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What `flotta-apiserver serve` is told."""
+
+    host: str
+    port: int
+    database: Path
+    pki: Path
+    kept_events: int = KEPT_EVENTS
+    kept_seconds: float = KEPT_SECONDS
+
+
+async def serve(settings: Settings) -> None:
+    """Run the resource API until SIGTERM or SIGINT."""
+    stop = daemon.stop_event()
+    journal = Journal(settings.kept_events, settings.kept_seconds)
+    store = Store(Database(settings.database), journal)
+    store.start()
+    definitions = crds.load()
+    objects = Objects(store, build_registry(definitions))
+    await _create_namespaces(objects)
+    streams = Streams()
+    services = Services(
+        objects,
+        Authorization(roles.load()),
+        Discovery(objects.registry),
+        Documents(documents(definitions)),
+        streams,
+    )
+    controllers = [
+        asyncio.create_task(GarbageCollector(objects).run(), name="garbage"),
+        asyncio.create_task(NamespaceController(objects).run(), name="namespaces"),
+    ]
+    runner = await _listen(Server(services), settings)
+    daemon.notify("READY=1")
+    await _until(stop, controllers)
+    daemon.notify("STOPPING=1")
+    streams.stop()
+    await runner.cleanup()
+    for task in controllers:
+        task.cancel()
+    await asyncio.gather(*controllers, return_exceptions=True)
+    await store.stop()
+
+
+async def _until(stop: asyncio.Event, controllers: list[asyncio.Task[None]]) -> None:
+    """Wait for the order to stop; a controller that ends by itself ends the server."""
+    waiting = asyncio.create_task(stop.wait())
+    done, _ = await asyncio.wait([waiting, *controllers], return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    for task in done - {waiting}:
+        await task
+
+
+async def _listen(server: Server, settings: Settings) -> web.AppRunner:
+    context = engine_context(
+        settings.pki / "server.crt", settings.pki / "server.key", settings.pki / "ca.crt"
+    )
+    runner = web.AppRunner(
+        server.application(),
+        access_log=None,
+        handler_cancellation=True,
+        shutdown_timeout=SHUTDOWN_SECONDS,
+        keepalive_timeout=120,
+    )
+    await runner.setup()
+    site = web.TCPSite(runner, settings.host, settings.port, ssl_context=context, backlog=1024)
+    await site.start()
+    for address in runner.addresses:
+        log.info("Listening on %s port %s", *address[:2])
+    return runner
+
+
+async def _create_namespaces(objects: Objects) -> None:
+    resource = objects.registry.namespaces
+    for name in INITIAL:
+        key = Key(resource.qualified, "", name)
+        if objects.store.newest(key) is not None:
+            continue
+        head: JsonObject = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+        prepare_new(head, resource)
+        namespace, _ = admit(head, resource, None)
+        await objects.store.put(key, namespace)

@@ -1,0 +1,109 @@
+"""Table and PartialObjectMetadata (meta.k8s.io), the forms that `kubectl get` asks for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flotta.apiserver.errors import Refusal, bad_request
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from flotta.apiserver.negotiation import Media
+    from flotta.apiserver.registry import Resource
+
+JsonObject = dict[str, Any]
+
+INCLUDES = ("", "None", "Metadata", "Object")
+
+
+def check_include(include: str) -> None:
+    if include not in INCLUDES:
+        raise bad_request(
+            f'unrecognized includeObject value: "{include}", use None, Metadata or Object'
+        )
+
+
+def table(
+    resource: Resource,
+    objects: Iterable[JsonObject],
+    metadata: JsonObject,
+    media: Media,
+    include: str = "",
+    *,
+    columns: bool = True,
+) -> JsonObject:
+    """A Table of objects; without ``columns`` the definitions are null (later watch events)."""
+    version = f"meta.k8s.io/{media.version}"
+    return {
+        "kind": "Table",
+        "apiVersion": version,
+        "metadata": metadata,
+        "columnDefinitions": _definitions(resource) if columns else None,
+        "rows": [_row(resource, obj, version, include) for obj in objects],
+    }
+
+
+def _definitions(resource: Resource) -> list[JsonObject]:
+    return [
+        {
+            "name": column.name,
+            "type": column.type,
+            "format": column.format,
+            "description": column.description,
+            "priority": column.priority,
+        }
+        for column in resource.columns
+    ]
+
+
+def _row(resource: Resource, obj: JsonObject, version: str, include: str) -> JsonObject:
+    return {
+        "cells": [column.cell(obj) for column in resource.columns],
+        "object": _row_object(obj, version, include),
+    }
+
+
+def _row_object(obj: JsonObject, version: str, include: str) -> JsonObject | None:
+    if include == "None":
+        return None
+    return obj if include == "Object" else partial(obj, version)
+
+
+def bookmark_table(
+    resource: Resource, obj: JsonObject, media: Media, *, columns: bool
+) -> JsonObject:
+    """A bookmark as a Table: one row of empty cells whose object carries the version."""
+    version = f"meta.k8s.io/{media.version}"
+    cells: list[Any] = ["", *([None] * (len(resource.columns) - 1))]
+    return {
+        "kind": "Table",
+        "apiVersion": version,
+        "metadata": {"resourceVersion": obj["metadata"]["resourceVersion"]},
+        "columnDefinitions": _definitions(resource) if columns else None,
+        "rows": [{"cells": cells, "object": partial(obj, version)}],
+    }
+
+
+def partial(obj: JsonObject, version: str = "meta.k8s.io/v1") -> JsonObject:
+    """An object's metadata alone."""
+    return {"kind": "PartialObjectMetadata", "apiVersion": version, "metadata": obj["metadata"]}
+
+
+def partial_list(objects: Iterable[JsonObject], metadata: JsonObject, media: Media) -> JsonObject:
+    version = f"meta.k8s.io/{media.version}"
+    return {
+        "kind": "PartialObjectMetadataList",
+        "apiVersion": version,
+        "metadata": metadata,
+        "items": [partial(obj, version) for obj in objects],
+    }
+
+
+def refuse_partial_list(resource: Resource) -> Refusal:
+    return Refusal(
+        406,
+        "you requested PartialObjectMetadata, but the requested object is a list "
+        f"({resource.list_kind})",
+        "NotAcceptable",
+    )
