@@ -7,6 +7,7 @@ from typing import Any
 
 from flotta.apiserver import clock
 from flotta.apiserver.registry import Column
+from flotta.apiserver.schema_jsonpath import compiled_path
 
 JsonObject = dict[str, Any]
 
@@ -93,11 +94,11 @@ def custom_columns(declared: list[JsonObject]) -> tuple[Column, ...]:
 
 
 def _declared(column: JsonObject) -> Column:
-    path = tuple(column["jsonPath"].lstrip(".").split("."))
+    value_of = compiled_path(column["jsonPath"])
     kind = column["type"]
 
     def cell(obj: JsonObject) -> Any:
-        return _cell(at(obj, *path), kind)
+        return _cell(value_of(obj), kind)
 
     return Column(
         column["name"],
