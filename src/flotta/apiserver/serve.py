@@ -22,15 +22,7 @@ from flotta.apiserver.garbage import GarbageCollector
 from flotta.apiserver.journal import KEPT_EVENTS, KEPT_SECONDS, Journal, Key
 from flotta.apiserver.metadata import prepare_new
 from flotta.apiserver.namespaces import NamespaceController
-
-try:
-    from flotta.apiserver.openapi import documents
-except ImportError:
-
-    def documents(x):
-        return {}
-
-
+from flotta.apiserver.openapi import documents
 from flotta.apiserver.server import Server, Services
 from flotta.apiserver.store import Store
 from flotta.apiserver.streams import Streams
