@@ -1,0 +1,297 @@
+"""A resource API and an Edge API as real processes, and devices that talk to them over TLS."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from base64 import b64decode
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from multidict import CIMultiDictProxy
+
+from flotta.identity.authority import Authority, Pair
+from flotta.identity.contexts import client_context
+from flotta.identity.keys import key_to_pem, new_key, public_key_fingerprint
+from flotta.identity.requests import certificate_request
+from flotta.resources.client import ApiError, Client, NotFound
+from flotta.resources.kinds import EDGE_DEVICE, SECRET, SIGNED_REQUEST
+
+Object = dict[str, Any]
+BASE = "/api/flotta-management/v1"
+START_SECONDS = 30
+SOURCE = Path(__file__).parents[2] / "src"
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where things are; `environment` starts further components."""
+
+    directory: Path
+    kubeconfig: Path
+    port: int
+    monitoring_port: int
+    environment: dict[str, str]
+
+
+@dataclass
+class Reply:
+    status: int
+    headers: CIMultiDictProxy[str]
+    body: bytes
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@contextmanager
+def edge_site(directory: Path, **environment: str) -> Iterator[Site]:
+    """Start both processes; they are ended when the block is left."""
+    api_port, port, monitoring_port = free_port(), free_port(), free_port()
+    pki, kubeconfigs = directory / "pki", directory / "kubeconfig"
+    server = f"https://127.0.0.1:{api_port}"
+    folders = ["--pki-dir", str(pki)]
+    _python(
+        *("flotta.cli.apiserver", "init", *folders, "--kubeconfig-dir", str(kubeconfigs)),
+        *("--server", server, "--san", "127.0.0.1"),
+    )
+    env = {
+        "KUBECONFIG": str(kubeconfigs / "edge-api.kubeconfig"),
+        "BIND_ADDRESS": "127.0.0.1",
+        "HTTPS_PORT": str(port),
+        "METRICS_ADDR": f"127.0.0.1:{monitoring_port}",
+        **environment,
+    }
+    listen = ["--listen", f"127.0.0.1:{api_port}", "--database", str(directory / "state.db")]
+    site = Site(directory, kubeconfigs / "admin.kubeconfig", port, monitoring_port, env)
+    with (
+        process(
+            directory / "apiserver.log", {}, "flotta.cli.apiserver", "serve", *listen, *folders
+        ),
+        process(directory / "edge-api.log", env, "flotta.cli.edge_api"),
+    ):
+        _wait_for_ready(site)
+        yield site
+
+
+@contextmanager
+def process(log: Path, env: dict[str, str], module: str, *arguments: str) -> Iterator[int]:
+    """Run a module of ours as a process; yields its id."""
+    with log.open("ab") as output:
+        started = subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            env={**os.environ, "PYTHONPATH": str(SOURCE), **env},
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        yield started.pid
+    finally:
+        started.terminate()
+        started.wait(15)
+
+
+class Device:
+    """Speaks the device's side of the wire interface, over one kept connection."""
+
+    def __init__(self, site: Site, ca: bytes, device_id: str, pair: Pair | None) -> None:
+        self.device_id = device_id
+        self.key = new_key()
+        self._origin = f"https://127.0.0.1:{site.port}{BASE}"
+        self._directory = site.directory
+        self._ca = ca
+        self._session: aiohttp.ClientSession | None = None
+        self._pair = pair
+
+    async def use(self, pair: Pair | None) -> None:
+        """Present this pair on a new connection."""
+        await self.close()
+        self._pair = pair
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def get(self, channel: str, device_id: str = "", **headers: str) -> Reply:
+        named = {key.replace("_", "-"): value for key, value in headers.items()}
+        url = f"{self._origin}/{channel}/{device_id or self.device_id}/in"
+        async with self._open().get(url, headers=named) as response:
+            return Reply(response.status, response.headers, await response.read())
+
+    async def post(self, channel: str, message: Any, device_id: str = "") -> Reply:
+        url = f"{self._origin}/{channel}/{device_id or self.device_id}/out"
+        data = message if isinstance(message, bytes) else json.dumps(message).encode()
+        headers = {"Content-Type": "application/json"}
+        async with self._open().post(url, data=data, headers=headers) as response:
+            return Reply(response.status, response.headers, await response.read())
+
+    async def send(self, directive: str, content: Any, device_id: str = "") -> Reply:
+        return await self.post("data", data_message(directive, content), device_id)
+
+    async def enrol(self, **content: Any) -> Reply:
+        fingerprint = public_key_fingerprint(self.key.public_key())
+        return await self.send(
+            "enrolment", {"features": {}, "public_key_fingerprint": fingerprint, **content}
+        )
+
+    async def register(self, **hardware: Any) -> Reply:
+        """Register with the device's key; on success its certificate is used from then on."""
+        request = certificate_request(self.key, self.device_id).decode()
+        reply = await self.send(
+            "registration", {"certificate_request": request, "hardware": hardware}
+        )
+        if reply.status == 200:
+            certificate = reply.json()["content"]["certificate"].encode()
+            await self.use(Pair(certificate, key_to_pem(self.key)))
+        return reply
+
+    async def beat(self, **content: Any) -> Reply:
+        return await self.send("heartbeat", {"status": "up", "version": "", **content})
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            connector = aiohttp.TCPConnector(ssl=self._context(), limit=10)
+            self._session = aiohttp.ClientSession(
+                connector=connector, timeout=aiohttp.ClientTimeout(total=30)
+            )
+        return self._session
+
+    def _context(self) -> Any:
+        if self._pair is None:
+            return client_context(self._ca)
+        stem = self._directory / uuid.uuid4().hex
+        certificate, key = stem.with_suffix(".crt"), stem.with_suffix(".key")
+        certificate.write_bytes(self._pair.certificate)
+        key.touch(0o600)
+        key.write_bytes(self._pair.key)
+        return client_context(self._ca, certificate, key)
+
+
+@dataclass
+class Fleet:
+    """The administrator's view of a site, and the operator's part in it."""
+
+    site: Site
+    client: Client
+    authority: Authority
+    registration: Pair
+
+    def device(self, device_id: str = "", pair: Pair | None = None) -> Device:
+        name = device_id or f"d-{uuid.uuid4().hex[:12]}"
+        return Device(self.site, self.authority.certificate_pem, name, pair or self.registration)
+
+    def stranger(self, device_id: str, pair: Pair | None) -> Device:
+        """Return a client with this pair, or none."""
+        return Device(self.site, self.authority.certificate_pem, device_id, pair)
+
+    async def approve(self, device_id: str, **labels: str) -> Object:
+        """Create the EdgeDevice as the operator does for an approved request."""
+        return await self.client.create(
+            EDGE_DEVICE,
+            {
+                "metadata": {
+                    "name": device_id,
+                    "namespace": "default",
+                    "labels": {"edgedeviceSignedRequest": "true", **labels},
+                },
+                "spec": {},
+            },
+        )
+
+    async def joined(self, **labels: str) -> Device:
+        """Return a registered device."""
+        device = self.device()
+        assert (await device.enrol()).status == 200
+        await self.approve(device.device_id, **labels)
+        assert (await device.register(hostname=device.device_id)).status == 200
+        return device
+
+    async def get(self, device: Device) -> Object:
+        return await self.client.get(EDGE_DEVICE, device.device_id, "default")
+
+    async def request(self, device: Device) -> Object | None:
+        try:
+            return await self.client.get(SIGNED_REQUEST, device.device_id, "default")
+        except NotFound:
+            return None
+
+
+@asynccontextmanager
+async def fleet_of(site: Site) -> AsyncIterator[Fleet]:
+    """Open a site as its administrator."""
+    async with await Client.connect(str(site.kubeconfig)) as client:
+        ca = (await client.get(SECRET, "flotta-ca", "flotta"))["data"]
+        authority = Authority.from_pem(b64decode(ca["ca.crt"]), b64decode(ca["ca.key"]))
+        secrets = await client.list(SECRET, "flotta", label_selector="reg-client-ca=true")
+        data = secrets[0]["data"]
+        registration = Pair(b64decode(data["client.crt"]), b64decode(data["client.key"]))
+        yield Fleet(site, client, authority, registration)
+
+
+async def eventually(check: Any, seconds: float = 5.0) -> Any:
+    """Await `check()` until it is true; return its value."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            value = await check()
+        except ApiError:
+            value = None
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        await asyncio.sleep(0.05)
+
+
+def data_message(directive: str, content: Any) -> Object:
+    return {
+        "type": "data",
+        "message_id": str(uuid.uuid4()),
+        "response_to": "",
+        "version": 1,
+        "sent": "2026-01-10T09:00:00.123456789+01:00",
+        "directive": directive,
+        "metadata": None,
+        "content": content,
+    }
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+def _python(module: str, *arguments: str) -> None:
+    subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        env={**os.environ, "PYTHONPATH": str(SOURCE)},
+        check=True,
+        capture_output=True,
+    )
+
+
+def _wait_for_ready(site: Site) -> None:
+    import urllib.error
+    import urllib.request
+
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            url = f"http://127.0.0.1:{site.monitoring_port}/readyz"
+            with urllib.request.urlopen(url, timeout=2):
+                return
+        except OSError:
+            logs = (site.directory / "edge-api.log").read_text()
+            assert time.monotonic() < deadline, logs
+            time.sleep(0.1)

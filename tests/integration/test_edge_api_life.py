@@ -1,0 +1,242 @@
+"""A device's life at the Edge API: enrolment, registration, configuration, heartbeats, removal."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+import pytest_asyncio
+from edge_site import Fleet, Site, edge_site, eventually, fleet_of
+
+from flotta.resources.kinds import EDGE_DEVICE, EDGE_WORKLOAD, EVENT, SECRET
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with edge_site(tmp_path_factory.mktemp("edge"), PRESENCE_WRITE_SECONDS="1") as started:
+        yield started
+
+
+@pytest_asyncio.fixture
+async def fleet(site: Site) -> AsyncIterator[Fleet]:
+    async with fleet_of(site) as opened:
+        yield opened
+
+
+async def test_a_device_enrols_registers_and_works(fleet: Fleet) -> None:
+    device = fleet.device()
+    hardware = {"hostname": "Press-03", "cpu": {"architecture": "aarch64", "flags": None}}
+
+    assert (await device.enrol(features={"hardware": hardware})).status == 200
+    request = await fleet.request(device)
+    assert request is not None
+    assert request["spec"]["targetNamespace"] == "default"
+    assert request["spec"]["features"]["hardware"]["hostname"] == "Press-03"
+    assert (await device.register()).status == 404
+
+    await fleet.approve(device.device_id)
+    assert (await device.enrol()).status == 208
+    assert (await device.register(**hardware)).status == 200
+
+    recorded = await fleet.get(device)
+    assert recorded["metadata"]["labels"]["device.hostname"] == "press-03"
+    assert "edgedeviceSignedRequest" not in recorded["metadata"]["labels"]
+    assert recorded["status"]["hardware"]["cpu"]["architecture"] == "aarch64"
+
+    configuration = await device.get("data")
+    assert configuration.status == 200
+    content = configuration.json()["content"]
+    assert content["device_id"] == device.device_id
+    assert content["configuration"]["heartbeat"] == {"hardware_profile": {}, "period_seconds": 60}
+
+    assert (await device.beat(version=content["version"])).status == 200
+    status = (await fleet.get(device))["status"]
+    assert status["phase"] == "up"
+    assert status["lastSyncedResourceVersion"] == content["version"]
+    assert {one["type"]: one["status"] for one in status["conditions"]} == {"Ready": "True"}
+    await device.close()
+
+
+def pod(image: str = "localhost/web:1", **spec: object) -> dict[str, object]:
+    return {"containers": [{"name": "web", "image": image, **spec}]}
+
+
+def workload(name: str, label: str, spec: dict[str, object]) -> dict[str, object]:
+    selector = {"matchLabels": {"test": label}}
+    return {
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": {"type": "pod", "deviceSelector": selector, "pod": {"spec": spec}},
+    }
+
+
+async def test_a_held_request_is_answered_when_the_configuration_changes(fleet: Fleet) -> None:
+    device = await fleet.joined(test="held")
+    first = await device.get("data")
+    etag = first.headers["ETag"]
+    unchanged = await device.get("data", If_None_Match=etag)
+    assert (unchanged.status, unchanged.body) == (304, b"")
+
+    held = asyncio.create_task(device.get("data", If_None_Match=etag, Prefer="wait=20"))
+    await asyncio.sleep(0.5)
+    assert not held.done()
+    await fleet.client.create(EDGE_WORKLOAD, workload("held", "held", pod()))
+    created = time.monotonic()
+    reply = await held
+
+    assert time.monotonic() - created < 0.5
+    assert [one["name"] for one in reply.json()["content"]["workloads"]] == ["held"]
+    await device.close()
+
+
+async def test_a_hold_ends_with_304_when_nothing_changes(fleet: Fleet) -> None:
+    device = await fleet.joined()
+    etag = (await device.get("data")).headers["ETag"]
+
+    started = time.monotonic()
+    reply = await device.get("data", If_None_Match=etag, Prefer="wait=1")
+
+    assert reply.status == 304
+    assert 0.9 < time.monotonic() - started < 3
+    await device.close()
+
+
+async def test_a_missing_secret_withholds_one_workload_and_is_told_once(fleet: Fleet) -> None:
+    device = await fleet.joined(test="broken")
+    reference = {"secretKeyRef": {"name": "late", "key": "a"}}
+    bad = pod(env=[{"name": "A", "valueFrom": reference}])
+    await fleet.client.create(EDGE_WORKLOAD, workload("broken", "broken", bad))
+    await fleet.client.create(EDGE_WORKLOAD, workload("sound", "broken", pod()))
+    listed = {"status": {"workloads": [{"name": "broken", "phase": "Deploying"}]}}
+    await fleet.client.merge_patch(EDGE_DEVICE, device.device_id, "default", listed, "status")
+
+    async def names() -> list[str]:
+        content = (await device.get("data")).json()["content"]
+        return [one["name"] for one in content.get("workloads", ())]
+
+    async def entry() -> dict[str, str]:
+        found: dict[str, str] = (await fleet.get(device))["status"]["workloads"][0]
+        return found if found.get("reason") == "Misconfiguration" else {}
+
+    await eventually(lambda: _equals(names(), ["sound"]))
+    assert (await eventually(entry))["message"] == "Secret 'late' does not exist"
+
+    await fleet.client.create(
+        SECRET, {"metadata": {"name": "late", "namespace": "default"}, "data": {"a": "MQ=="}}
+    )
+    await eventually(lambda: _equals(names(), ["broken", "sound"]))
+    await eventually(lambda: _phase(fleet, device.device_id, "Deploying"))
+    warnings = [
+        one["involvedObject"]["kind"]
+        for one in await fleet.client.list(EVENT, "default")
+        if one["reason"] == "Misconfiguration" and "'late'" in one["message"]
+    ]
+    assert sorted(warnings) == ["EdgeDevice", "EdgeWorkload"]
+    await device.close()
+
+
+async def _equals(value: object, wanted: object) -> bool:
+    return await value == wanted  # type: ignore[misc]
+
+
+async def _phase(fleet: Fleet, name: str, phase: str) -> bool:
+    device = await fleet.client.get(EDGE_DEVICE, name, "default")
+    return bool(device["status"]["workloads"][0]["phase"] == phase)
+
+
+async def test_a_heartbeat_that_changes_nothing_writes_nothing(fleet: Fleet) -> None:
+    patch = {"spec": {"heartbeat": {"periodSeconds": 60}}}
+    device = await fleet.joined()
+    await fleet.client.merge_patch(EDGE_DEVICE, device.device_id, "default", patch)
+    await device.beat(workloads=None)
+    before = (await fleet.get(device))["metadata"]["resourceVersion"]
+
+    for _ in range(20):
+        assert (await device.beat(workloads=None)).status == 200
+
+    assert (await fleet.get(device))["metadata"]["resourceVersion"] == before
+    await device.close()
+
+
+async def test_last_seen_follows_and_a_silent_device_becomes_unknown(fleet: Fleet) -> None:
+    device = await fleet.joined()
+    patch = {"spec": {"heartbeat": {"periodSeconds": 1}}}
+    await fleet.client.merge_patch(EDGE_DEVICE, device.device_id, "default", patch)
+    await device.beat()
+    first = (await fleet.get(device))["status"]["lastSeenTime"]
+    await asyncio.sleep(2.1)
+    await device.beat()
+
+    async def moved() -> bool:
+        return bool((await fleet.get(device))["status"]["lastSeenTime"] > first)
+
+    async def ready(state: str) -> bool:
+        return (await fleet.get(device))["status"]["conditions"][0]["status"] == state
+
+    await eventually(moved)
+    await eventually(lambda: ready("Unknown"), 15)
+    await device.beat()
+    assert await ready("True")
+    await device.close()
+
+
+async def test_a_failing_workload_is_an_event_on_device_and_workload_once(fleet: Fleet) -> None:
+    device = await fleet.joined(test="failing")
+    await fleet.client.create(EDGE_WORKLOAD, workload("failing", "failing", pod()))
+    listed = {"status": {"workloads": [{"name": "failing", "phase": "Deploying"}]}}
+    await fleet.client.merge_patch(EDGE_DEVICE, device.device_id, "default", listed, "status")
+    failed = {
+        "name": "failing",
+        "status": "Error",
+        "reason": "ImagePull",
+        "message": "no such image",
+    }
+
+    for _ in range(3):
+        assert (await device.beat(workloads=[failed])).status == 200
+
+    entry = (await fleet.get(device))["status"]["workloads"][0]
+    assert (entry["phase"], entry["reason"]) == ("Error", "ImagePull")
+    events = [
+        (one["involvedObject"]["kind"], one["type"], one.get("count", 1))
+        for one in await fleet.client.list(EVENT, "default")
+        if "no such image" in one["message"]
+    ]
+    assert sorted(events) == [("EdgeDevice", "Warning", 1), ("EdgeWorkload", "Warning", 1)]
+
+    await device.beat(workloads=[{"name": "failing", "status": "Running"}])
+    entry = (await fleet.get(device))["status"]["workloads"][0]
+    assert entry["phase"] == "Running"
+    assert "reason" not in entry
+    await device.close()
+
+
+async def test_a_deleted_device_is_told_to_disconnect_and_its_answer_is_recorded(
+    fleet: Fleet,
+) -> None:
+    device = await fleet.joined()
+    assert (await device.get("control")).body == b""
+    name = device.device_id
+    finalizer = {"metadata": {"finalizers": ["device-finalizer"]}}
+    await fleet.client.merge_patch(EDGE_DEVICE, name, "default", finalizer)
+
+    held = asyncio.create_task(device.get("control", Prefer="wait=20"))
+    await asyncio.sleep(0.3)
+    await fleet.client.delete(EDGE_DEVICE, name, "default")
+    command = await asyncio.wait_for(held, 2)
+    assert command.json()["content"] == {"command": "disconnect", "arguments": None}
+
+    event = {"type": "event", "message_id": "m", "version": 1, "content": "disconnect"}
+    assert (await device.post("control", event)).status == 200
+    conditions = (await fleet.get(device))["status"]["conditions"]
+    assert [(one["type"], one["status"]) for one in conditions] == [("Disconnected", "True")]
+
+    released = {"metadata": {"finalizers": None}}
+    await fleet.client.merge_patch(EDGE_DEVICE, name, "default", released)
+    again = await device.get("control")
+    assert again.json()["content"]["command"] == "disconnect"
+    assert (await device.post("control", event)).status == 200
+    assert (await device.get("data")).status == 404
+    assert (await device.beat()).status == 404
+    await device.close()
