@@ -6,6 +6,7 @@ import time
 from bisect import bisect_right
 from collections import deque
 from dataclasses import dataclass, field
+from itertools import takewhile
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -110,6 +111,13 @@ class Journal:
             return None
         known = self._by_resource.get(resource)
         return known.after(version) if known else []
+
+    def after_all(self, version: int) -> list[Change] | None:
+        """Like `after`, of all resources."""
+        if version < self.forgotten:
+            return None
+        found = list(takewhile(lambda change: change.version > version, reversed(self._all)))
+        return found[::-1]
 
     def wait(self, resource: str, alarm: asyncio.Event) -> None:
         """Set ``alarm`` at every change of a resource, until `leave`."""
