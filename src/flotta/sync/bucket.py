@@ -1,0 +1,109 @@
+"""The boto3 client of one run, and what its errors mean. Imported by the child process alone."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore import exceptions
+from botocore.config import Config
+
+from flotta.sync.job import Fatal
+from flotta.sync.listing import refusal_sentence
+from flotta.sync.model import S3Storage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from flotta.sync.job import Bucket
+
+# Seconds; sized for links that are slow and lossy, not for a data centre.
+_CONNECT_TIMEOUT = 30
+_READ_TIMEOUT = 30
+_ATTEMPTS = 2
+
+NETWORK_ERRORS = (exceptions.HTTPClientError, exceptions.ConnectionError, TimeoutError)
+_UNREACHABLE = (
+    exceptions.EndpointConnectionError,
+    exceptions.ConnectTimeoutError,
+    exceptions.ProxyConnectionError,
+    exceptions.SSLError,
+)
+DENIED = ("AccessDenied", "403")
+_REFUSED = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "RequestTimeTooSkewed")
+
+
+@contextmanager
+def client(bucket: Bucket, connections: int, folder: Path) -> Iterator[Any]:
+    """Yield an S3 client that takes nothing from the environment but proxies.
+
+    The CA, which boto3 wants as a file, lies in `folder` meanwhile.
+    """
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]
+    os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
+    os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
+    with tempfile.NamedTemporaryFile("w", suffix=".pem", dir=folder) as authority:  # mode 0600
+        authority.write(bucket.ca_pem or "")
+        authority.flush()
+        yield boto3.session.Session().client(
+            "s3",
+            endpoint_url=bucket.endpoint,
+            region_name=bucket.region,
+            aws_access_key_id=bucket.access_key,
+            aws_secret_access_key=bucket.secret_key,
+            verify=authority.name if bucket.ca_pem else True,
+            config=_config(connections),
+        )
+
+
+def _config(connections: int) -> Config:
+    return Config(
+        s3={"addressing_style": "path"},
+        signature_version="s3v4",
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+        connect_timeout=_CONNECT_TIMEOUT,
+        read_timeout=_READ_TIMEOUT,
+        retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
+        max_pool_connections=connections,
+    )
+
+
+def error_code(error: Exception) -> str:
+    """Return S3's code of an error answer, or ''."""
+    if isinstance(error, exceptions.ClientError):
+        return str(error.response.get("Error", {}).get("Code", ""))
+    return ""
+
+
+def is_missing(error: Exception) -> bool:
+    """Say whether the key (not the bucket) does not exist."""
+    return error_code(error) in ("404", "NoSuchKey", "NotFound")
+
+
+def fatal(error: Exception, bucket: Bucket) -> Fatal | None:
+    """Return what ends the whole run, or None if the error concerns one path."""
+    code = error_code(error)
+    if isinstance(error, _UNREACHABLE):
+        return Fatal(f"The S3 server {bucket.endpoint} cannot be reached: {error}", "network")
+    if code in _REFUSED:
+        return Fatal(sentence(error, bucket), "refused")
+    if code == "NoSuchBucket":
+        return Fatal(sentence(error, bucket), "bucket")
+    return None
+
+
+def sentence(error: Exception, bucket: Bucket) -> str:
+    """Return what went wrong for one path."""
+    if isinstance(error, exceptions.ClientError):
+        storage = S3Storage(bucket.endpoint, bucket.region, bucket.name, "", "")
+        message = str(error.response.get("Error", {}).get("Message", ""))
+        return refusal_sentence(storage, error_code(error), message)
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__

@@ -1,0 +1,83 @@
+"""MD5 of files and the ETags that S3 servers make of them.
+
+MD5 is what ETag and Content-MD5 are; it detects damage and equality here, it protects nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MEBIBYTE = 1 << 20
+PART_SIZE = 8 * MEBIBYTE
+_BLOCK = MEBIBYTE
+_MAX_PARTS = 10_000
+_PLAIN = re.compile(r"[0-9a-f]{32}")
+_COMPOSITE = re.compile(r"[0-9a-f]{32}-([0-9]+)")
+# Part sizes of usual clients, for objects that others uploaded in parts.
+_USUAL_PART_SIZES = (5 * MEBIBYTE, 16 * MEBIBYTE, 64 * MEBIBYTE)
+
+
+def is_plain(etag: str) -> bool:
+    """Say whether an ETag is the MD5 of the object."""
+    return _PLAIN.fullmatch(etag) is not None
+
+
+def part_size(size: int) -> int:
+    """Return the part size for a file: 8 MiB, or what keeps it within 10,000 parts."""
+    needed = -(-size // _MAX_PARTS)
+    return max(PART_SIZE, -(-needed // MEBIBYTE) * MEBIBYTE)
+
+
+def blocks(descriptor: int, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
+    """Yield content from `offset` on, at most `length` bytes, without moving the file position."""
+    end = None if length is None else offset + length
+    while end is None or offset < end:
+        block = os.pread(descriptor, _BLOCK if end is None else min(_BLOCK, end - offset), offset)
+        if not block:
+            return
+        yield block
+        offset += len(block)
+
+
+def md5(descriptor: int, offset: int = 0, length: int | None = None) -> hashlib._Hash:
+    """Return the running MD5 of a range of a file."""
+    digest = hashlib.md5(usedforsecurity=False)
+    for block in blocks(descriptor, offset, length):
+        digest.update(block)
+    return digest
+
+
+def composite(digests: list[bytes]) -> str:
+    """Return the ETag of an object uploaded in parts with these MD5s."""
+    whole = hashlib.md5(b"".join(digests), usedforsecurity=False)
+    return f"{whole.hexdigest()}-{len(digests)}"
+
+
+def matches(descriptor: int, size: int, etag: str, digest: str) -> bool:
+    """Say whether a file of this size and MD5 is the object with this ETag."""
+    if is_plain(etag):
+        return etag == digest
+    found = _COMPOSITE.fullmatch(etag)
+    if not found:
+        return False
+    parts = int(found[1])
+    return any(
+        composite(_part_digests(descriptor, size, length)) == etag
+        for length in (part_size(size), *_USUAL_PART_SIZES)
+        if -(-size // length) == parts
+    )
+
+
+def _part_digests(descriptor: int, size: int, length: int) -> list[bytes]:
+    return [md5(descriptor, offset, length).digest() for offset in range(0, size, length)]
+
+
+def composite_part(data: bytes) -> bytes:
+    """Return the MD5 of one part."""
+    return hashlib.md5(data, usedforsecurity=False).digest()

@@ -1,0 +1,124 @@
+"""What the resident process tells the transferring child, and what the child answers.
+
+One job as JSON on the child's stdin, so that credentials are neither in its arguments nor in its
+environment; one JSON line on its stdout for every outcome.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+
+class Upload(msgspec.Struct, tag="upload", frozen=True):
+    """Send one file. `check`: first ask whether the bucket already has equal bytes."""
+
+    number: int
+    workload: str
+    path: str
+    key: str
+    check: bool
+    digest: str | None = None
+    upload_id: str | None = None
+
+
+class Download(msgspec.Struct, tag="download", frozen=True):
+    """Fetch one object as it was listed."""
+
+    number: int
+    workload: str
+    path: str
+    key: str
+    etag: str
+    size: int
+    modified: str
+
+
+class Abort(msgspec.Struct, tag="abort", frozen=True):
+    """Give up a multipart upload whose file is gone."""
+
+    number: int
+    workload: str
+    path: str
+    key: str
+    upload_id: str
+
+
+Task = Upload | Download | Abort
+
+
+class Bucket(msgspec.Struct, frozen=True):
+    """The storage of this run."""
+
+    endpoint: str
+    region: str
+    name: str
+    access_key: str
+    secret_key: str
+    ca_pem: str | None
+
+
+class Job(msgspec.Struct, frozen=True):
+    """Everything one run of the child needs. Seam: bandwidth limit and disk reserve belong here."""
+
+    bucket: Bucket
+    volumes: str
+    spool: str
+    tasks: list[Task]
+    parent: int
+
+
+Result = Literal["done", "equal", "unchanged", "changing", "gone", "failed"]
+
+
+class Outcome(msgspec.Struct, tag="outcome", frozen=True, omit_defaults=True):
+    """How one task ended.
+
+    done: transferred; equal: the other side already had these bytes; unchanged: only the stat of the
+    file had changed; changing: the source changed while it was read; gone: the source vanished;
+    failed: `message` says why.
+    """
+
+    number: int
+    result: Result
+    stat: tuple[int, int, int, int] | None = None
+    digest: str | None = None
+    etag: str | None = None
+    message: str | None = None
+
+
+class Started(msgspec.Struct, tag="started", frozen=True):
+    """A multipart upload was created and must be remembered before its parts are sent."""
+
+    number: int
+    upload_id: str
+
+
+class Fatal(msgspec.Struct, tag="fatal", frozen=True):
+    """The run ended early because of something that concerns every task."""
+
+    message: str
+    kind: Literal["network", "refused", "bucket"]
+
+
+Answer = Outcome | Started | Fatal
+
+_ENCODER = msgspec.json.Encoder()
+_ANSWERS: msgspec.json.Decoder[Answer] = msgspec.json.Decoder(Answer)
+_JOBS = msgspec.json.Decoder(Job)
+
+
+def encode(message: Job | Answer) -> bytes:
+    """Return one line of JSON."""
+    return _ENCODER.encode(message) + b"\n"
+
+
+def decode_job(data: bytes) -> Job:
+    """Read the child's stdin."""
+    return _JOBS.decode(data)
+
+
+def decode_answer(line: bytes) -> Answer:
+    """Read one line of the child's stdout."""
+    return _ANSWERS.decode(line)

@@ -1,0 +1,218 @@
+"""The signed ListObjectsV2 that the resident process makes itself, without boto3.
+
+One kept connection; TLS is verified with the CA of the storage; proxies of the environment count.
+Source: Amazon S3 API reference, ListObjectsV2 (path-style addressing, encoding-type=url).
+"""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import ssl
+import urllib.request
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from urllib.parse import SplitResult, unquote, unquote_plus, urlsplit
+from xml.etree import ElementTree
+
+from flotta.sync.model import S3Storage, SyncError
+from flotta.sync.signature import EMPTY_SHA256, authorization, canonical_path, canonical_query
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_TIMEOUT = 60.0
+_ANSWER_LIMIT = 16 << 20
+
+
+class ConnectionFailedError(SyncError):
+    """The server was not reached or broke off; trying again later is right."""
+
+
+class RefusedError(SyncError):
+    """The server answered, but with an error; `code` is S3's."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True)
+class RemoteObject:
+    """One listed object. `modified` is opaque text: it is compared with memory, never with a clock."""
+
+    key: str
+    size: int
+    etag: str
+    modified: str
+
+
+class Listing:
+    """Lists one bucket; keeps its connection between calls. Not for concurrent use."""
+
+    def __init__(self, storage: S3Storage, timeout: float = _TIMEOUT) -> None:
+        self.storage = storage
+        self._url = urlsplit(storage.endpoint)
+        self._timeout = timeout
+        self._context = ssl.create_default_context(cadata=storage.ca_pem or None)
+        self._connection: http.client.HTTPConnection | None = None
+
+    def objects(self, prefix: str) -> Iterator[RemoteObject]:
+        """Yield every object whose key begins with `prefix`, page by page."""
+        token: str | None = None
+        while True:
+            query = {"list-type": "2", "prefix": prefix, "encoding-type": "url"}
+            if token:
+                query["continuation-token"] = token
+            found, token = _read_page(self._get(query))
+            yield from found
+            if not token:
+                return
+
+    def close(self) -> None:
+        """Close the kept connection."""
+        if self._connection:
+            self._connection.close()
+            self._connection = None
+
+    def _get(self, query: dict[str, str]) -> bytes:
+        kept = self._connection is not None
+        try:
+            return self._request(query)
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            if not kept:
+                raise ConnectionFailedError(self._sentence(error)) from error
+        # A kept connection may have been closed by the server meanwhile: once more with a new one.
+        try:
+            return self._request(query)
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            raise ConnectionFailedError(self._sentence(error)) from error
+
+    def _request(self, query: dict[str, str]) -> bytes:
+        connection = self._connection or self._connect()
+        self._connection = connection
+        path = f"{self._url.path.rstrip('/')}/{self.storage.bucket}"
+        target = f"{canonical_path(path)}?{canonical_query(query)}"
+        connection.request("GET", target, headers=self._headers(path, query))
+        response = connection.getresponse()
+        body = response.read(_ANSWER_LIMIT)
+        if response.status >= 500:
+            self.close()
+            raise ConnectionFailedError(
+                f"The S3 server {self.storage.endpoint} answered {response.status} {response.reason}."
+            )
+        if response.status != 200:
+            raise self._refusal(response.status, body)
+        return body
+
+    def _headers(self, path: str, query: dict[str, str]) -> dict[str, str]:
+        moment = datetime.now(UTC)
+        headers = {
+            "Host": self._url.netloc,
+            "x-amz-content-sha256": EMPTY_SHA256,
+            "x-amz-date": moment.strftime("%Y%m%dT%H%M%SZ"),
+        }
+        headers["Authorization"] = authorization(
+            "GET",
+            path,
+            query,
+            headers,
+            access_key=self.storage.access_key,
+            secret_key=self.storage.secret_key,
+            region=self.storage.region,
+            moment=moment,
+        )
+        return headers
+
+    def _connect(self) -> http.client.HTTPConnection:
+        host, port = self._url.hostname or "", self._url.port
+        proxy = _proxy(self._url)
+        to_host, to_port = (proxy.hostname or "", proxy.port or 3128) if proxy else (host, port)
+        if self._url.scheme != "https":
+            return http.client.HTTPConnection(host, port, timeout=self._timeout)
+        connection = http.client.HTTPSConnection(
+            to_host, to_port, timeout=self._timeout, context=self._context
+        )
+        if proxy:
+            connection.set_tunnel(host, port or 443, headers=_proxy_headers(proxy))
+        return connection
+
+    def _sentence(self, error: Exception) -> str:
+        endpoint = self.storage.endpoint
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return (
+                f"The certificate of the S3 server {endpoint} is not valid: {error.verify_message}."
+            )
+        if isinstance(error, TimeoutError):
+            return f"The S3 server {endpoint} did not answer in time."
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        return f"The S3 server {endpoint} cannot be reached: {reason}."
+
+    def _refusal(self, status: int, body: bytes) -> RefusedError:
+        code, message = error_of(body, status)
+        return RefusedError(code, refusal_sentence(self.storage, code, message))
+
+
+def refusal_sentence(storage: S3Storage, code: str, message: str) -> str:
+    """Return the sentence for an error answer of the S3 server."""
+    where = f"{storage.endpoint} (bucket {storage.bucket})"
+    if code in ("InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied", "403"):
+        return f"The S3 server {where} refused the credentials: {code}."
+    if code in ("NoSuchBucket",):
+        return f"The bucket {storage.bucket} does not exist at {storage.endpoint}."
+    if code == "RequestTimeTooSkewed":
+        return f"The S3 server {where} refused the request: the clock of the device is wrong."
+    return f"The S3 server {where} refused the request: {code} {message}".rstrip(". ") + "."
+
+
+def error_of(body: bytes, status: int) -> tuple[str, str]:
+    """Return code and message of an S3 error document; the HTTP status if it is none."""
+    try:
+        root = _parse(body)
+    except ElementTree.ParseError:
+        return str(status), ""
+    return root.findtext("Code") or str(status), root.findtext("Message") or ""
+
+
+def _read_page(body: bytes) -> tuple[list[RemoteObject], str | None]:
+    try:
+        root = _parse(body)
+    except ElementTree.ParseError as error:
+        raise ConnectionFailedError("The S3 server sent a listing that is not XML.") from error
+    decode = unquote_plus if root.findtext("EncodingType") == "url" else str
+    found = [
+        RemoteObject(
+            key=decode(item.findtext("Key") or ""),
+            size=int(item.findtext("Size") or 0),
+            etag=(item.findtext("ETag") or "").strip('"'),
+            modified=item.findtext("LastModified") or "",
+        )
+        for item in root.iter("Contents")
+    ]
+    truncated = root.findtext("IsTruncated") == "true"
+    return found, root.findtext("NextContinuationToken") if truncated else None
+
+
+def _parse(body: bytes) -> ElementTree.Element:
+    # expat has no network access and refuses entity bombs; the server is authenticated by TLS.
+    root = ElementTree.fromstring(body)  # noqa: S314
+    for element in root.iter():
+        element.tag = element.tag.rpartition("}")[2]
+    return root
+
+
+def _proxy(url: SplitResult) -> SplitResult | None:
+    found = urllib.request.getproxies().get(url.scheme)
+    if not found or urllib.request.proxy_bypass(url.hostname or ""):
+        return None
+    return urlsplit(found if "://" in found else f"http://{found}")
+
+
+def _proxy_headers(proxy: SplitResult) -> dict[str, str]:
+    if proxy.username is None:
+        return {}
+    text = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
+    return {"Proxy-Authorization": f"Basic {base64.b64encode(text.encode()).decode()}"}

@@ -1,0 +1,225 @@
+"""The state database: what each side of every path looked like when it was last synchronised.
+
+SQLite in WAL mode with synchronous=FULL: a committed row survives power loss. Losing the file loses
+no data: content is then compared once by checksum and nothing equal is sent again.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Literal
+
+from flotta.sync.model import FileStat, SyncError, SyncStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+Direction = Literal["up", "down"]
+
+# Each entry brings the database from the version of its index to the next one.
+_MIGRATIONS = (
+    """
+    CREATE TABLE file (
+        workload TEXT NOT NULL, direction TEXT NOT NULL, path TEXT NOT NULL, key TEXT NOT NULL,
+        size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER, inode INTEGER, digest TEXT,
+        etag TEXT, remote_size INTEGER, modified TEXT,
+        pending INTEGER NOT NULL DEFAULT 0, upload_id TEXT,
+        PRIMARY KEY (workload, direction, path, key)
+    ) WITHOUT ROWID;
+    CREATE TABLE workload (
+        name TEXT PRIMARY KEY, last_upload TEXT,
+        files_up INTEGER NOT NULL DEFAULT 0, files_down INTEGER NOT NULL DEFAULT 0
+    ) WITHOUT ROWID;
+    CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+    """,
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One path's memory. `pending`: a transfer was begun and its outcome is not known.
+
+    `digest` is the MD5 of the content, `etag`, `remote_size` and `modified` are what the bucket said.
+    """
+
+    path: str
+    key: str
+    stat: FileStat | None = None
+    digest: str | None = None
+    etag: str | None = None
+    remote_size: int | None = None
+    modified: str | None = None
+    pending: bool = False
+    upload_id: str | None = None
+
+
+class Memory:
+    """The state database. Every method is one durable transaction and may be called from any thread."""
+
+    def __init__(self, path: Path) -> None:
+        self._lock = threading.RLock()
+        self._database = _open(path)
+
+    def close(self) -> None:
+        """Close the database."""
+        with self._lock:
+            self._database.close()
+
+    def rows(self, workload: str, direction: Direction) -> dict[tuple[str, str], Row]:
+        """Return every remembered path of one workload by (path, key)."""
+        with self._lock:
+            found = self._database.execute(
+                "SELECT path, key, size, mtime_ns, ctime_ns, inode, digest, etag, remote_size,"
+                " modified, pending, upload_id FROM file WHERE workload = ? AND direction = ?",
+                (workload, direction),
+            ).fetchall()
+        return {(row[0], row[1]): _row(row) for row in found}
+
+    def remember(
+        self, workload: str, direction: Direction, rows: Iterable[Row], transferred: int = 0
+    ) -> None:
+        """Store rows, replacing what was remembered of the same paths, and count transfers."""
+        values = [(workload, direction, *_values(row)) for row in rows]
+        with self._lock, self._database:
+            self._database.executemany(
+                f"INSERT OR REPLACE INTO file VALUES ({', '.join('?' * 14)})",  # noqa: S608
+                values,
+            )
+            if transferred:
+                self._count(workload, direction, transferred)
+
+    def _count(self, workload: str, direction: Direction, files: int) -> None:
+        column = "files_up" if direction == "up" else "files_down"
+        moment = datetime.now(UTC).isoformat() if direction == "up" else None
+        self._database.execute("INSERT OR IGNORE INTO workload(name) VALUES (?)", (workload,))
+        self._database.execute(
+            f"UPDATE workload SET {column} = {column} + ?,"  # noqa: S608
+            " last_upload = coalesce(?, last_upload) WHERE name = ?",
+            (files, moment, workload),
+        )
+
+    def mark_pending(self, workload: str, direction: Direction, rows: Iterable[Row]) -> None:
+        """Note that transfers of already remembered paths begin; a crash then leaves a trace."""
+        keys = [(workload, direction, row.path, row.key) for row in rows]
+        with self._lock, self._database:
+            self._database.executemany(
+                "UPDATE file SET pending = 1"
+                " WHERE workload = ? AND direction = ? AND path = ? AND key = ?",
+                keys,
+            )
+
+    def set_upload(self, workload: str, path: str, key: str, upload_id: str) -> None:
+        """Remember a multipart upload before its first part is sent."""
+        with self._lock, self._database:
+            self._database.execute(
+                "INSERT INTO file(workload, direction, path, key, pending, upload_id)"
+                " VALUES (?, 'up', ?, ?, 1, ?)"
+                " ON CONFLICT DO UPDATE SET pending = 1, upload_id = excluded.upload_id",
+                (workload, path, key, upload_id),
+            )
+
+    def drop(self, workload: str, direction: Direction, rows: Iterable[Row]) -> None:
+        """Forget paths that are on neither side any more."""
+        keys = [(workload, direction, row.path, row.key) for row in rows]
+        with self._lock, self._database:
+            self._database.executemany(
+                "DELETE FROM file WHERE workload = ? AND direction = ? AND path = ? AND key = ?",
+                keys,
+            )
+
+    def forget(self, workload: str) -> None:
+        """Forget everything about one workload."""
+        with self._lock, self._database:
+            self._database.execute("DELETE FROM file WHERE workload = ?", (workload,))
+            self._database.execute("DELETE FROM workload WHERE name = ?", (workload,))
+
+    def wipe(self) -> None:
+        """Forget everything."""
+        with self._lock, self._database:
+            for table in ("file", "workload", "setting"):
+                self._database.execute(f"DELETE FROM {table}")  # noqa: S608
+
+    def use_bucket(self, identity: str) -> None:
+        """Say which bucket is synchronised with; what is remembered of another one is dropped."""
+        with self._lock, self._database:
+            known = self._database.execute(
+                "SELECT value FROM setting WHERE name = 'bucket'"
+            ).fetchone()
+            if known and known[0] == identity:
+                return
+            if known:
+                self._database.execute("DELETE FROM file")
+            self._database.execute(
+                "INSERT OR REPLACE INTO setting VALUES ('bucket', ?)", (identity,)
+            )
+
+    def bucket_is_gone(self) -> None:
+        """Drop what is remembered as sent: a bucket made anew under the same name is empty."""
+        with self._lock, self._database:
+            self._database.execute("DELETE FROM file WHERE direction = 'up'")
+
+    def statuses(self) -> dict[str, SyncStatus]:
+        """Return the persisted counters of every workload, without errors."""
+        with self._lock:
+            found = self._database.execute(
+                "SELECT name, last_upload, files_up, files_down FROM workload"
+            ).fetchall()
+        return {
+            name: SyncStatus(datetime.fromisoformat(last) if last else None, up, down)
+            for name, last, up, down in found
+        }
+
+
+def _row(found: tuple[object, ...]) -> Row:
+    path, key, size, mtime, ctime, inode, digest, etag, remote, modified, pending, upload = found
+    stat = None if size is None else FileStat(size, mtime, ctime, inode)  # type: ignore[arg-type]
+    return Row(path, key, stat, digest, etag, remote, modified, bool(pending), upload)  # type: ignore[arg-type]
+
+
+def _values(row: Row) -> Iterator[object]:
+    stat = row.stat
+    yield from (row.path, row.key)
+    yield from (stat.size, stat.mtime_ns, stat.ctime_ns, stat.inode) if stat else (None,) * 4
+    yield from (
+        row.digest,
+        row.etag,
+        row.remote_size,
+        row.modified,
+        int(row.pending),
+        row.upload_id,
+    )
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        return _connect(path)
+    except sqlite3.DatabaseError as error:
+        if isinstance(error, sqlite3.OperationalError):
+            raise
+        # Not a database (any more): keep it for inspection and begin anew, which is safe.
+        path.replace(path.with_suffix(".damaged"))
+        for leftover in (f"{path}-wal", f"{path}-shm"):
+            path.with_name(leftover.rpartition("/")[2]).unlink(missing_ok=True)
+        return _connect(path)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(path, check_same_thread=False, timeout=30)
+    database.execute("PRAGMA journal_mode = WAL")
+    database.execute("PRAGMA synchronous = FULL")
+    database.execute("PRAGMA cache_size = -512")
+    version = database.execute("PRAGMA user_version").fetchone()[0]
+    if version > len(_MIGRATIONS):
+        database.close()
+        raise SyncError(
+            f"{path} was written by a newer version (state {version}, this program knows"
+            f" {len(_MIGRATIONS)}); install that version again or remove the file."
+        )
+    for number, migration in enumerate(_MIGRATIONS[version:], start=version + 1):
+        database.executescript(f"BEGIN; {migration} PRAGMA user_version = {number}; COMMIT;")
+    return database

@@ -1,0 +1,74 @@
+"""What the owner of the synchronisation configures and reads back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+
+class SyncError(Exception):
+    """Something kept the synchronisation from working; the text is a sentence for the operator."""
+
+
+@dataclass(frozen=True)
+class S3Storage:
+    """One bucket and the right to use it. `endpoint` is a URL; without `ca_pem` system CAs count."""
+
+    endpoint: str
+    region: str
+    bucket: str
+    access_key: str
+    secret_key: str = field(repr=False)
+    ca_pem: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Egress: `source` below the export directory, `target` in the bucket. Ingress: the reverse."""
+
+    source: str
+    target: str
+
+
+@dataclass(frozen=True)
+class SyncWorkload:
+    """What flows up and down for one workload."""
+
+    name: str
+    egress: Sequence[Pair] = ()
+    ingress: Sequence[Pair] = ()
+
+
+@dataclass(frozen=True)
+class SyncStatus:
+    """Persisted counters of one workload and the sentence that says what is wrong, if anything."""
+
+    last_data_upload: datetime | None = None
+    files_up: int = 0
+    files_down: int = 0
+    error: str | None = None
+
+
+@dataclass(frozen=True, order=True)
+class FileStat:
+    """What tells a changed file from an unchanged one without reading it."""
+
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """An entry that is not synchronised, and the reason."""
+
+    path: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"

@@ -1,0 +1,85 @@
+"""Names on both sides: bucket keys and paths below an export directory, normalised once.
+
+Keys are never made from URLs and never resolved: a name with `..`, an empty segment, a NUL byte or
+an absolute path has no counterpart on the other side and is refused with a reason.
+"""
+
+from __future__ import annotations
+
+_NAME_LIMIT = 255
+_PATH_LIMIT = 3072
+_KEY_LIMIT = 1024
+
+
+class NameRefusedError(ValueError):
+    """A key or path that cannot be synchronised; the text is the reason."""
+
+
+def directory(text: str) -> str:
+    """Return a configured directory without leading and trailing slashes; `.` and `/` give ''."""
+    parts = [part for part in text.split("/") if part not in ("", ".")]
+    for part in parts:
+        _check_part(part)
+    return "/".join(parts)
+
+
+def prefix(source: str) -> str:
+    """Return the listing prefix of a bucket directory; delimiter-terminated, so `log` is not `log2`."""
+    name = directory(source)
+    return f"{name}/" if name else ""
+
+
+def key_below(target: str, relative: str) -> str:
+    """Return the key of a file `relative` to an egress source directory."""
+    return _checked_key(f"{prefix(target)}{relative}")
+
+
+def key_of_single_file(target: str, name: str) -> str:
+    """Return the key when an egress source is one file (device-agent.md §4.1).
+
+    The target itself, or the target and the file's name if the target is empty or ends with `/`.
+    """
+    base = directory(target)
+    if not base or target.endswith("/"):
+        return key_below(target, name)
+    return _checked_key(base)
+
+
+def path_of_key(source: str, target: str, key: str) -> str:
+    """Return the path below the export directory for a listed key, or raise NameRefusedError."""
+    relative = key.removeprefix(prefix(source))
+    if len(relative) == len(key) and prefix(source):
+        raise NameRefusedError("the key is outside the listed directory")
+    parts = relative.split("/")
+    if any(part == "" for part in parts):
+        raise NameRefusedError("the key has an empty segment or a slash at its end or beginning")
+    for part in parts:
+        _check_part(part)
+    base = directory(target)
+    path = f"{base}/{relative}" if base else relative
+    if len(path.encode()) > _PATH_LIMIT:
+        raise NameRefusedError(f"the path is longer than {_PATH_LIMIT} bytes")
+    return path
+
+
+def check_workload_name(name: str) -> str:
+    """Return the name if it can be one directory's name, otherwise raise NameRefusedError."""
+    if not name or "/" in name:
+        raise NameRefusedError(f"{name!r} is not a workload name")
+    _check_part(name)
+    return name
+
+
+def _check_part(part: str) -> None:
+    if part in (".", ".."):
+        raise NameRefusedError(f"`{part}` is not allowed in a path")
+    if "\0" in part:
+        raise NameRefusedError("the name has a NUL byte")
+    if len(part.encode("utf-8", "surrogatepass")) > _NAME_LIMIT:
+        raise NameRefusedError(f"a name is longer than {_NAME_LIMIT} bytes")
+
+
+def _checked_key(key: str) -> str:
+    if len(key.encode()) > _KEY_LIMIT:
+        raise NameRefusedError(f"the key would be longer than {_KEY_LIMIT} bytes")
+    return key

@@ -1,0 +1,129 @@
+"""Pure planning: what is there, what is remembered → what has to be transferred.
+
+Rules (ARCHITECTURE §4 "Data sync" 1):
+
+* Each side is compared with its own memory. A local change is sent; a change in the bucket is fetched.
+  Removal on either side is never carried to the other.
+* A directory may be the source of egress and the target of ingress. What came from the bucket and was
+  not changed on the device is not sent (so nothing runs in circles); what the device sent is not
+  fetched. If both sides of the same path and key changed, the device's version is sent.
+* A fetched file that was removed on the device stays removed until the object changes, unless the
+  whole target directory is gone, which means that the volume was made anew.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from flotta.sync.model import FileStat, Skipped
+from flotta.sync.paths import NameRefusedError, path_of_key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from flotta.sync.listing import RemoteObject
+    from flotta.sync.memory import Row
+    from flotta.sync.model import Pair
+
+
+@dataclass(frozen=True)
+class LocalFile:
+    """A file in the export directory and the key it belongs to."""
+
+    path: str
+    key: str
+    stat: FileStat
+
+
+@dataclass(frozen=True)
+class Fetch:
+    """An object of the bucket and the path it belongs to."""
+
+    path: str
+    remote: RemoteObject
+
+
+@dataclass
+class UploadPlan:
+    """What to send, and rows whose file is gone or no longer configured."""
+
+    send: list[LocalFile] = field(default_factory=list)
+    gone: list[Row] = field(default_factory=list)
+
+
+def plan_uploads(
+    found: Iterable[LocalFile],
+    sent: Mapping[tuple[str, str], Row],
+    fetched: Mapping[tuple[str, str], Row],
+) -> UploadPlan:
+    """Compare local files with the memory of both directions."""
+    from_bucket = {(row.path, row.stat) for row in fetched.values()}
+    plan = UploadPlan()
+    seen: set[tuple[str, str]] = set()
+    for local in found:
+        if (local.path, local.key) in seen:
+            continue
+        seen.add((local.path, local.key))
+        row = sent.get((local.path, local.key))
+        unchanged = row is not None and row.stat == local.stat and not row.pending
+        if not unchanged and (local.path, local.stat) not in from_bucket:
+            plan.send.append(local)
+    plan.gone = [row for name, row in sent.items() if name not in seen]
+    return plan
+
+
+@dataclass
+class DownloadPlan:
+    """Gathers what to fetch from one or more listings of one workload."""
+
+    fetched: Mapping[tuple[str, str], Row]
+    sent: Mapping[tuple[str, str], Row]
+    skipped: Callable[[Skipped], None]
+    fetch: list[Fetch] = field(default_factory=list)
+    _taken: dict[str, str] = field(default_factory=dict)
+    _listed: set[str] = field(default_factory=set)
+
+    def add(self, pair: Pair, objects: Iterable[RemoteObject], *, target_exists: bool) -> None:
+        """Compare one listed directory with memory."""
+        ours = {row.key: row for row in self.sent.values()}
+        for remote in objects:
+            path = self._path(pair, remote.key)
+            if path is None:
+                continue
+            row = self.fetched.get((path, remote.key)) if target_exists else None
+            if not _as_remembered(row, remote) and not _sent_by_us(ours.get(remote.key), remote):
+                self.fetch.append(Fetch(path, remote))
+
+    def gone(self) -> list[Row]:
+        """Return remembered rows whose object is not listed any more."""
+        return [row for row in self.fetched.values() if row.key not in self._listed]
+
+    def _path(self, pair: Pair, key: str) -> str | None:
+        self._listed.add(key)
+        if key.endswith("/"):
+            return None  # a directory marker that S3 browsers leave: it has no content to fetch
+        try:
+            path = path_of_key(pair.source, pair.target, key)
+        except NameRefusedError as refusal:
+            self.skipped(Skipped(key, str(refusal)))
+            return None
+        first = self._taken.setdefault(path, key)
+        if first != key:
+            self.skipped(Skipped(key, f"{path} is already the place of {first}"))
+            return None
+        return path
+
+
+def _as_remembered(row: Row | None, remote: RemoteObject) -> bool:
+    if row is None:
+        return False
+    return (row.etag, row.remote_size, row.modified) == (
+        remote.etag,
+        remote.size,
+        remote.modified,
+    )
+
+
+def _sent_by_us(row: Row | None, remote: RemoteObject) -> bool:
+    return row is not None and row.stat is not None and remote.etag in (row.etag, row.digest)

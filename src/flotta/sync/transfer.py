@@ -1,0 +1,114 @@
+"""Starts the transferring child, hands it its job and yields what it answers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from flotta.sync.job import Answer, Bucket, Fatal, Job, Task, decode_answer, encode
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator
+    from pathlib import Path
+
+    from flotta.sync.model import S3Storage
+
+_LOG = logging.getLogger(__name__)
+_LINE_LIMIT = 1 << 20
+_STOP_TIMEOUT = 5.0
+
+
+class Transfer:
+    """One run of the child at a time."""
+
+    def __init__(self, volumes: Path, spool: Path) -> None:
+        self._volumes = volumes
+        self._spool = spool
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def run(
+        self, storage: S3Storage, tasks: list[Task]
+    ) -> AsyncGenerator[list[Answer], None]:
+        """Do the tasks; yields answers in batches as they arrive. The child ends with the iteration."""
+        process = await self._start()
+        self._process = process
+        errors = asyncio.create_task(_log_errors(process))
+        try:
+            await _feed(process, encode(self._job(storage, tasks)))
+            async for batch in _batches(process):
+                yield batch
+            if await process.wait() != 0:
+                yield [Fatal(_ended(process.returncode), "network")]
+        finally:
+            await stop(process)
+            self._process = None
+            await errors
+
+    def interrupt(self) -> None:
+        """End the running child; what it was sending is taken up again later."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+
+    async def _start(self) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "flotta.sync.child",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            limit=_LINE_LIMIT,
+        )
+
+    def _job(self, storage: S3Storage, tasks: list[Task]) -> Job:
+        bucket = Bucket(
+            endpoint=storage.endpoint,
+            region=storage.region,
+            name=storage.bucket,
+            access_key=storage.access_key,
+            secret_key=storage.secret_key,
+            ca_pem=storage.ca_pem,
+        )
+        return Job(bucket, str(self._volumes), str(self._spool), tasks, os.getpid())
+
+
+async def stop(process: asyncio.subprocess.Process) -> None:
+    """End a process that is still running."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await asyncio.wait_for(process.wait(), _STOP_TIMEOUT)
+
+
+async def _feed(process: asyncio.subprocess.Process, data: bytes) -> None:
+    if process.stdin is None:
+        return
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        process.stdin.write(data)
+        await process.stdin.drain()
+    process.stdin.close()
+
+
+async def _batches(process: asyncio.subprocess.Process) -> AsyncIterator[list[Answer]]:
+    """Yield what has arrived together, so that a burst of results costs one commit."""
+    if process.stdout is None:
+        return
+    rest = b""
+    while data := await process.stdout.read(_LINE_LIMIT):
+        *lines, rest = (rest + data).split(b"\n")
+        if lines:
+            yield [decode_answer(line) for line in lines]
+
+
+async def _log_errors(process: asyncio.subprocess.Process) -> None:
+    if process.stderr is not None:
+        async for line in process.stderr:
+            _LOG.warning("transfer: %s", line.decode(errors="replace").rstrip())
+
+
+def _ended(code: int | None) -> str:
+    return f"The transferring process ended early (status {code})."

@@ -1,0 +1,196 @@
+"""The one place that touches export directories; containers may write anything there.
+
+Every component is opened relative to its parent's descriptor without following links, so a symbolic
+link planted by a container is never read or written through, even when it is swapped in meanwhile.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from flotta.sync.model import FileStat, Skipped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# O_NONBLOCK: a FIFO that takes the place of a file between look and open must not block.
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+_MAX_DEPTH = 64
+_KINDS = {
+    stat.S_IFLNK: "a symbolic link",
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a character device",
+    stat.S_IFBLK: "a block device",
+    stat.S_IFDIR: "a directory",
+}
+
+
+def file_stat(found: os.stat_result) -> FileStat:
+    """Return the part of a stat result that is remembered."""
+    return FileStat(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+
+
+def kind(mode: int) -> str:
+    """Return what a file mode is, in words."""
+    return _KINDS.get(stat.S_IFMT(mode), "not a regular file")
+
+
+@contextmanager
+def open_directory(root: Path, path: str, *, create: bool = False) -> Iterator[int]:
+    """Yield a descriptor of directory `path` below `root`; OSError if a component is a link.
+
+    With `create`, missing directories are made with mode 0755, durably, the root included.
+    """
+    if create:
+        root.mkdir(mode=0o755, parents=True, exist_ok=True)
+    current = os.open(root, _DIRECTORY)
+    try:
+        for part in filter(None, path.split("/")):
+            following = _enter(current, part, create=create)
+            os.close(current)
+            current = following
+        yield current
+    finally:
+        os.close(current)
+
+
+def _enter(parent: int, name: str, *, create: bool) -> int:
+    try:
+        return os.open(name, _DIRECTORY, dir_fd=parent)
+    except FileNotFoundError:
+        if not create:
+            raise
+    os.mkdir(name, 0o755, dir_fd=parent)
+    made = os.open(name, _DIRECTORY, dir_fd=parent)
+    os.fchmod(made, 0o755)  # whatever the umask of the process
+    os.fsync(parent)
+    return made
+
+
+@contextmanager
+def open_file(root: Path, path: str) -> Iterator[int]:
+    """Yield a descriptor of the regular file `path` below `root`; OSError if it is anything else."""
+    folder, _, name = path.rpartition("/")
+    with open_directory(root, folder) as parent:
+        descriptor = os.open(name, _FILE, dir_fd=parent)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, f"is {kind(os.fstat(descriptor).st_mode)}", path)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def look(root: Path, path: str) -> os.stat_result | None:
+    """Return lstat of `path` below `root` without following any link, or None if it is not there."""
+    folder, _, name = path.rpartition("/")
+    try:
+        with open_directory(root, folder) as parent:
+            return os.lstat(name, dir_fd=parent) if name else os.fstat(parent)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return None
+        raise
+
+
+def walk(
+    root: Path, source: str, skipped: Callable[[Skipped], None]
+) -> Iterator[tuple[str, FileStat]]:
+    """Yield path relative to `source` and stat of every regular file below it.
+
+    A missing source yields nothing. What is neither file nor directory, and names that are not
+    UTF-8, go to `skipped` with their path relative to `root`.
+    """
+    try:
+        with open_directory(root, source) as descriptor:
+            yield from _walk(descriptor, source, "", skipped, 0)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.ENOTDIR):
+            raise
+        skipped(
+            Skipped(source, "leads through a symbolic link or something else that is no directory")
+        )
+
+
+def _walk(
+    descriptor: int, source: str, below: str, skipped: Callable[[Skipped], None], depth: int
+) -> Iterator[tuple[str, FileStat]]:
+    if depth > _MAX_DEPTH:
+        skipped(Skipped(_join(source, below), f"is deeper than {_MAX_DEPTH} directories"))
+        return
+    with os.scandir(descriptor) as entries:
+        for entry in entries:
+            path = _join(below, entry.name)
+            if not _is_utf8(entry.name):
+                shown = os.fsencode(_join(source, path)).decode("utf-8", "backslashreplace")
+                skipped(Skipped(shown, "the name is not UTF-8"))
+                continue
+            try:
+                yield from _visit(descriptor, entry, source, path, skipped, depth)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                skipped(Skipped(_join(source, path), error.strerror or str(error)))
+
+
+def _visit(
+    parent: int,
+    entry: os.DirEntry[str],
+    source: str,
+    path: str,
+    skipped: Callable[[Skipped], None],
+    depth: int,
+) -> Iterator[tuple[str, FileStat]]:
+    found = entry.stat(follow_symlinks=False)
+    if stat.S_ISREG(found.st_mode):
+        yield path, file_stat(found)
+    elif stat.S_ISDIR(found.st_mode):
+        child = os.open(entry.name, _DIRECTORY, dir_fd=parent)
+        try:
+            yield from _walk(child, source, path, skipped, depth + 1)
+        finally:
+            os.close(child)
+    else:
+        skipped(Skipped(_join(source, path), f"is {kind(found.st_mode)}"))
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _join(folder: str, name: str) -> str:
+    return f"{folder}/{name}" if folder and name else folder or name
+
+
+def place(finished: Path, root: Path, path: str) -> FileStat:
+    """Move a finished, fsynced file to `path` below `root` in one durable rename."""
+    folder, _, name = path.rpartition("/")
+    with open_directory(root, folder, create=True) as parent:
+        existing = _lstat(parent, name)
+        if existing is not None and stat.S_ISDIR(existing.st_mode):
+            raise IsADirectoryError(errno.EISDIR, "is a directory on the device", path)
+        os.rename(finished, name, dst_dir_fd=parent)
+        os.fsync(parent)
+        return file_stat(os.lstat(name, dir_fd=parent))
+
+
+def _lstat(parent: int, name: str) -> os.stat_result | None:
+    try:
+        return os.lstat(name, dir_fd=parent)
+    except FileNotFoundError:
+        return None

@@ -1,0 +1,102 @@
+"""A bucket on a real S3 server and a device's directories for the synchronisation tests."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from s3_server import S3Server
+
+from flotta.sync.loop import Pair, S3Storage, SyncLoop, SyncWorkload
+
+BUCKET = "till-1"
+WORKLOAD = SyncWorkload("shop", [Pair("stats", "statistics")], [Pair("configuration", "config")])
+
+
+@dataclass
+class Site:
+    server: S3Server
+    client: Any
+    storage: S3Storage
+    base: Path
+
+    @property
+    def volumes(self) -> Path:
+        return self.base / "volumes"
+
+    @property
+    def export(self) -> Path:
+        return self.volumes / WORKLOAD.name
+
+    def write(self, path: str, data: bytes) -> Path:
+        file = self.export / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(data)
+        return file
+
+    def put(self, key: str, data: bytes) -> None:
+        self.client.put_object(Bucket=BUCKET, Key=key, Body=data)
+
+    def get(self, key: str) -> bytes | None:
+        with contextlib.suppress(self.client.exceptions.NoSuchKey):
+            return bytes(self.client.get_object(Bucket=BUCKET, Key=key)["Body"].read())
+        return None
+
+    def bucket_keys(self) -> list[str]:
+        listed = self.client.list_objects_v2(Bucket=BUCKET)
+        return [item["Key"] for item in listed.get("Contents", [])]
+
+    def loop(self, **options: Any) -> SyncLoop:
+        options = {"interval": 0.3, "settle": 0.1, **options}
+        return SyncLoop(self.base / "state", self.volumes, **options)
+
+
+def make_site(server: S3Server, base: Path) -> Site:
+    key = server.administrator
+    client = server.client(key)
+    with contextlib.suppress(client.exceptions.BucketAlreadyExists):
+        client.create_bucket(Bucket=BUCKET)
+    storage = S3Storage(
+        endpoint=server.endpoint,
+        region="us-east-1",
+        bucket=BUCKET,
+        access_key=key.access_key,
+        secret_key=key.secret_key,
+        ca_pem=server.ca_file.read_text(),
+    )
+    site = Site(server, client, storage, base)
+    site.export.mkdir(parents=True)
+    return site
+
+
+@contextlib.asynccontextmanager
+async def running(
+    site: Site, workload: SyncWorkload = WORKLOAD, storage: S3Storage | None = None, **options: Any
+) -> AsyncIterator[SyncLoop]:
+    loop = site.loop(**options)
+    loop.configure(storage or site.storage, [workload])
+    task = asyncio.create_task(loop.run())
+    try:
+        yield loop
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def eventually(condition: Callable[[], Any], seconds: float = 20.0) -> Any:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if found := condition():
+            return found
+        await asyncio.sleep(0.1)
+    raise AssertionError("the condition did not come true in time")
+
+
+def with_endpoint(storage: S3Storage, endpoint: str) -> S3Storage:
+    return replace(storage, endpoint=endpoint)
