@@ -165,12 +165,13 @@ def _check_namespace(objects: Objects, place: Place, name: str) -> None:
 class Change:
     """What an update wants: the new object (body of a PUT, result of a patch) and its kind.
 
-    ``unconditional`` says whether an object without resourceVersion is accepted.
+    ``track`` notes the owners of fields when that is not the ordinary way (server-side apply).
     """
 
     obj: JsonObject
     duplicates: list[str] = field(default_factory=list)
     patch: bool = False
+    track: Callable[[JsonObject, JsonObject], None] | None = None
 
 
 async def update(
@@ -189,17 +190,27 @@ async def update(
     unknown = decode_metadata(obj)
     check_place(obj, place.namespace, place.name)
     _check_version(obj, old, place, change)
-    managed = obj["metadata"].get("managedFields")
+    entries = _entries(obj, old, change)
     obj = isolate(obj, old, place)
     causes = prepare_update(obj, old, resource, patch=change.patch)
     obj, pruned = admit(obj, resource, old, causes)
     problems = field_problems([*unknown, *pruned], change.duplicates)
     warnings = judge_fields(problems, obj, resource, options, patch=change.patch)
-    obj["metadata"]["managedFields"] = managed
-    managed_fields.track_update(obj, old, place.resource, place.subresource, options.manager)
+    if change.track is not None:
+        change.track(obj, old)
+    else:
+        writer = managed_fields.Owner(options.manager, "Update", place.subresource)
+        managed_fields.track_update(obj, old, entries, writer, resource)
     warnings += object_warnings(obj, resource)
     stored = await _store(objects, place, obj, old, dry_run=options.dry_run)
     return Outcome(stored, warnings=warnings)
+
+
+def _entries(obj: JsonObject, old: JsonObject, change: Change) -> list[managed_fields.Entry]:
+    """The owners to go on from: a PUT without any keeps them, a patch may clear or replace them."""
+    given = obj["metadata"].get("managedFields")
+    source = old if given is None and not change.patch else obj
+    return managed_fields.entries_of(source["metadata"])
 
 
 def _check_version(obj: JsonObject, old: JsonObject, place: Place, change: Change) -> None:

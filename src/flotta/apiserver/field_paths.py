@@ -1,0 +1,225 @@
+"""Paths of fields, as managedFields (FieldsV1) name them, and walking objects by them.
+
+A path is a tuple of steps: ``f:name`` for a field or map key, ``k:{"uid":"1"}`` for an item of a
+list that is a map, ``v:"x"`` for an item of a list that is a set. Other lists are one leaf.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+JsonObject = dict[str, Any]
+Path = tuple[str, ...]
+
+SERVER_METADATA = {
+    "name",
+    "namespace",
+    "uid",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "managedFields",
+    "selfLink",
+    "generateName",
+}
+METADATA_SHAPE: JsonObject = {
+    "properties": {
+        "finalizers": {"x-kubernetes-list-type": "set"},
+        "ownerReferences": {
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["uid"],
+        },
+    }
+}
+
+
+class _Container:
+    """Stands for a map or keyed list that has fields of its own."""
+
+    def __repr__(self) -> str:
+        return "CONTAINER"
+
+
+CONTAINER = _Container()
+
+
+def shape_of(openapi: JsonObject) -> JsonObject:
+    """The schema to walk an object of a kind by; metadata has its own."""
+    return {**openapi, "properties": {**openapi.get("properties", {}), "metadata": METADATA_SHAPE}}
+
+
+def child_shape(shape: JsonObject, name: str) -> JsonObject:
+    found = shape.get("properties", {}).get(name)
+    if found is None:
+        found = shape.get("additionalProperties")
+    return found if isinstance(found, dict) else {}
+
+
+def item_step(item: Any, shape: JsonObject) -> str | None:
+    """The step to an item of a list; None when the list is one leaf."""
+    kind = shape.get("x-kubernetes-list-type")
+    if kind == "set":
+        return "v:" + _compact(item)
+    if kind == "map" and isinstance(item, dict):
+        return "k:" + _compact(item_keys(item, shape))
+    return None
+
+
+def item_keys(item: JsonObject, shape: JsonObject) -> JsonObject:
+    """The key fields of an item of a keyed list; absent ones have their default."""
+    properties = shape.get("items", {}).get("properties", {})
+    found = {}
+    for key in sorted(shape.get("x-kubernetes-list-map-keys", ())):
+        value = item.get(key, properties.get(key, {}).get("default"))
+        if value is not None:
+            found[key] = value
+    return found
+
+
+def is_atomic(value: Any, shape: JsonObject) -> bool:
+    if isinstance(value, dict):
+        return not value or shape.get("x-kubernetes-map-type") == "atomic"
+    if isinstance(value, list):
+        return not value or shape.get("x-kubernetes-list-type") not in ("set", "map")
+    return True
+
+
+def flatten(obj: JsonObject, shape: JsonObject) -> dict[Path, Any]:
+    """Every path of an object with its value; maps and keyed lists have the value CONTAINER."""
+    found: dict[Path, Any] = {}
+    for name, value in obj.items():
+        if name == "metadata":
+            clean = {key: item for key, item in value.items() if key not in SERVER_METADATA}
+            for key, item in clean.items():
+                _walk(item, ("f:metadata", f"f:{key}"), child_shape(METADATA_SHAPE, key), found)
+        elif name not in ("apiVersion", "kind"):
+            _walk(value, (f"f:{name}",), child_shape(shape, name), found)
+    return found
+
+
+def _walk(value: Any, path: Path, shape: JsonObject, found: dict[Path, Any]) -> None:
+    if is_atomic(value, shape):
+        found[path] = value
+        return
+    found[path] = CONTAINER
+    if isinstance(value, dict):
+        for name, item in value.items():
+            _walk(item, (*path, f"f:{name}"), child_shape(shape, name), found)
+        return
+    for item in value:
+        step = item_step(item, shape)
+        if step is None or step.startswith("v:"):
+            found[(*path, step or "v:" + _compact(item))] = item
+        else:
+            _walk(item, (*path, step), shape.get("items", {}), found)
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), sort_keys=True)
+
+
+def encode(paths: set[Path]) -> JsonObject:
+    """A set of paths as FieldsV1."""
+    root: JsonObject = {}
+    for path in sorted(paths):
+        node = root
+        for step in path:
+            node = node.setdefault(step, {})
+        node["."] = {}
+    return _tidy(root)
+
+
+def _tidy(node: JsonObject) -> JsonObject:
+    """A node without children is written as {} alone."""
+    if set(node) == {"."}:
+        return {}
+    return {step: _tidy(child) for step, child in node.items()}
+
+
+def decode(fields: JsonObject, path: Path = ()) -> set[Path]:
+    """The set of paths of FieldsV1."""
+    if not isinstance(fields, dict) or not fields:
+        return {path} if path else set()
+    found: set[Path] = set()
+    for step, child in fields.items():
+        found |= {path} if step == "." else decode(child, (*path, step))
+    return found
+
+
+def text(path: Path) -> str:
+    """A path as conflicts print it: ``.spec.ports[name="x"].port``."""
+    shown = ""
+    for step in path:
+        kind, _, rest = step.partition(":")
+        if kind == "f":
+            shown += f".{rest}"
+        elif kind == "k":
+            pairs = json.loads(rest).items()
+            shown += f"[{','.join(f'{key}={_compact(value)}' for key, value in pairs)}]"
+        else:
+            shown += f"[={rest}]"
+    return shown
+
+
+def remove(obj: JsonObject, path: Path, shape: JsonObject) -> None:
+    """Take the field or item at a path out of an object."""
+    node: Any = obj
+    for step in path[:-1]:
+        node = _step(node, step, shape)
+        shape = _step_shape(shape, step)
+        if node is None:
+            return
+    last = path[-1]
+    if isinstance(node, dict):
+        node.pop(last[2:], None)
+    elif isinstance(node, list):
+        node[:] = [item for item in node if item_step(item, shape) != last]
+
+
+def get(obj: JsonObject, path: Path, shape: JsonObject) -> Any:
+    """The value at a path, or None."""
+    node: Any = obj
+    for step in path:
+        node = _step(node, step, shape)
+        shape = _step_shape(shape, step)
+    return node
+
+
+def _step(node: Any, step: str, shape: JsonObject) -> Any:
+    if isinstance(node, dict):
+        return node.get(step[2:])
+    if isinstance(node, list):
+        return next((item for item in node if item_step(item, shape) == step), None)
+    return None
+
+
+def _step_shape(shape: JsonObject, step: str) -> JsonObject:
+    if step.startswith("f:"):
+        return child_shape(shape, step[2:])
+    items: JsonObject = shape.get("items", {})
+    return items
+
+
+def merge(live: Any, wanted: Any, shape: JsonObject) -> Any:
+    """Lay a wanted configuration over a live value: maps and keyed lists merge, the rest replaces."""
+    if isinstance(wanted, dict) and isinstance(live, dict) and not is_atomic(wanted, shape):
+        merged = dict(live)
+        for name, value in wanted.items():
+            merged[name] = merge(live.get(name), value, child_shape(shape, name))
+        return merged
+    if isinstance(wanted, list) and isinstance(live, list) and not is_atomic(wanted, shape):
+        return _merge_items(live, wanted, shape)
+    if isinstance(wanted, dict) and not wanted and isinstance(live, dict):
+        return live
+    return wanted
+
+
+def _merge_items(live: list[Any], wanted: list[Any], shape: JsonObject) -> list[Any]:
+    present = {item_step(item, shape): item for item in live}
+    for item in wanted:
+        step = item_step(item, shape)
+        present[step] = merge(present.get(step), item, shape.get("items", {}))
+    return list(present.values())
