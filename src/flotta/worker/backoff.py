@@ -1,0 +1,28 @@
+"""Waiting longer after each failure, never in step with other devices."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Backoff:
+    """Delays ``first``, 2·first, … up to ``cap`` seconds, each varied by ±``jitter``."""
+
+    first: float = 1.0
+    cap: float = 60.0
+    jitter: float = 0.2
+    random: random.Random = field(default_factory=random.SystemRandom)
+    _failures: int = 0
+
+    def next(self, at_least: float | None = None) -> float:
+        """Return the next delay in seconds; ``at_least`` is a server's Retry-After, kept within an hour."""
+        plain = min(self.cap, self.first * 2.0 ** min(self._failures, 30))
+        self._failures += 1
+        delay = plain * (1 + self.random.uniform(-self.jitter, self.jitter))
+        return max(delay, min(at_least or 0.0, 3600.0))
+
+    def reset(self) -> None:
+        """Start over after a success."""
+        self._failures = 0

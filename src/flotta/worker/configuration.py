@@ -1,0 +1,68 @@
+"""Validation of a configuration message as a whole (edge-api.md §3.5).
+
+A fault of one workload is not a fault of the message: it is found when that workload is built, and reported by its name.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+
+from flotta.protocol.envelope import decode
+from flotta.protocol.models import DeviceConfigurationMessage, S3StorageConfiguration, Secret
+
+from .errors import ConfigurationError, WorkloadError
+
+
+def parse(content: bytes, device_id: str = "") -> DeviceConfigurationMessage:
+    """Decode and check the content of a ``device`` message; ``device_id`` is this device's own, if known.
+
+    Raises ConfigurationError with a sentence for anything that is not a complete configuration for this device.
+    """
+    if content.strip() in (b"", b"null"):
+        raise ConfigurationError("the configuration message is empty")
+    try:
+        message = decode(content, DeviceConfigurationMessage)
+    except ValueError as error:
+        raise ConfigurationError(f"the configuration message is malformed: {error}") from error
+    if message.configuration is None:
+        raise ConfigurationError("the configuration message has no configuration section")
+    if device_id and message.device_id.lower() not in ("", device_id.lower()):
+        raise ConfigurationError(
+            f"the configuration is for device {message.device_id}, this is {device_id}"
+        )
+    _check_names(message)
+    return message
+
+
+def _check_names(message: DeviceConfigurationMessage) -> None:
+    names = [workload.name for workload in message.workloads or []]
+    if not all(names):
+        raise ConfigurationError("the configuration has a workload without a name")
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ConfigurationError(f"the configuration names workload {twice[0]} twice")
+
+
+def heartbeat_period(message: DeviceConfigurationMessage | None) -> float:
+    """Return the heartbeat period in seconds, 60 when it is absent or not positive."""
+    section = message.configuration.heartbeat if message and message.configuration else None
+    return float(section.period_seconds) if section and section.period_seconds > 0 else 60.0
+
+
+def s3_storage(message: DeviceConfigurationMessage) -> S3StorageConfiguration | None:
+    """Return the storage section if it names a bucket."""
+    storage = message.configuration.storage if message.configuration else None
+    return storage.s3 if storage and storage.s3 and storage.s3.bucket_name else None
+
+
+def secret_values(secret: Secret) -> dict[str, bytes]:
+    """Return key → value of a secret; raises WorkloadError when its data is not in wire form."""
+    try:
+        data = json.loads(secret.data or "{}")
+        return {str(k): base64.b64decode(v, validate=True) for k, v in data.items()}
+    except (ValueError, TypeError, AttributeError, binascii.Error) as error:
+        raise WorkloadError(
+            "InvalidSecret", f"secret {secret.name} is malformed", permanent=True
+        ) from error

@@ -1,0 +1,112 @@
+"""Data synchronisation: what the configuration asks of the sync engine."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import logging
+from collections.abc import Mapping
+
+from flotta.protocol.models import (
+    DataConfiguration,
+    DataPath,
+    DeviceConfigurationMessage,
+    S3StorageConfiguration,
+    WorkloadStatus,
+)
+from flotta.protocol.times import format_time
+from flotta.sync.loop import Pair, S3Storage, SyncLoop, SyncWorkload
+
+from .configuration import s3_storage
+from .errors import ConfigurationError
+
+log = logging.getLogger(__name__)
+
+FLUSH_LIMIT = 30.0
+
+
+class DataSync:
+    """Feeds the engine: configured workloads, and those that leave until their last upload is done."""
+
+    def __init__(self, engine: SyncLoop) -> None:
+        self.engine = engine
+        self._storage: S3Storage | None = None
+        self._configured: dict[str, DataConfiguration] = {}
+        self._leaving: dict[str, DataConfiguration] = {}
+
+    def configure(self, message: DeviceConfigurationMessage) -> str:
+        """Take storage and data paths from a configuration; return what is wrong with the storage, if anything."""
+        self._configured = {w.name: w.data for w in message.workloads or [] if w.data}
+        section = s3_storage(message)
+        try:
+            self._storage = storage_from(section) if section else None
+            return ""
+        except ConfigurationError as error:
+            return str(error)
+        finally:
+            self._apply()
+
+    def keep(self, leaving: Mapping[str, DataConfiguration | None]) -> None:
+        """Say which workloads are going away but still have files to send."""
+        self._leaving = {name: data for name, data in leaving.items() if data}
+        self._apply()
+
+    async def flush(self, name: str, data: DataConfiguration | None) -> None:
+        """Upload a last time, within a bound, and forget the workload."""
+        if data and data.egress and self._storage is not None:
+            self.keep(self._leaving | {name: data})
+            if not await self.engine.flush(name, FLUSH_LIMIT):
+                log.warning("Not all files of %s were uploaded before its removal", name)
+        self._leaving.pop(name, None)
+        self._apply()
+        self.engine.forget(name)
+
+    def fill(self, status: WorkloadStatus) -> str:
+        """Add upload time and counters to a status; return what is wrong with the synchronisation."""
+        seen = self.engine.status(status.name)
+        status.last_data_upload = format_time(seen.last_data_upload)
+        status.files_up, status.files_down = seen.files_up, seen.files_down
+        return seen.error or ""
+
+    def wipe(self) -> None:
+        """Forget everything."""
+        self._configured, self._leaving, self._storage = {}, {}, None
+        self._apply()
+        self.engine.wipe()
+
+    def _apply(self) -> None:
+        wanted = self._leaving | self._configured
+        self.engine.configure(self._storage, [_workload(n, d) for n, d in sorted(wanted.items())])
+
+
+def _workload(name: str, data: DataConfiguration) -> SyncWorkload:
+    return SyncWorkload(name, _pairs(data.egress), _pairs(data.ingress))
+
+
+def _pairs(paths: list[DataPath] | None) -> tuple[Pair, ...]:
+    return tuple(Pair(path.source, path.target) for path in paths or [])
+
+
+def storage_from(section: S3StorageConfiguration) -> S3Storage:
+    """Read the wire form, whose keys and CA are base64; raises ConfigurationError with a sentence."""
+    port = section.bucket_port or 443
+    try:
+        access, secret, ca = (
+            base64.b64decode(value, validate=True).decode()
+            for value in (
+                section.aws_access_key_id,
+                section.aws_secret_access_key,
+                section.aws_ca_bundle,
+            )
+        )
+    except (binascii.Error, UnicodeDecodeError) as error:
+        raise ConfigurationError("the storage section has values that are no base64") from error
+    host = f"[{section.bucket_host}]" if ":" in section.bucket_host else section.bucket_host
+    return S3Storage(
+        endpoint=f"https://{host}:{port}",
+        region=section.bucket_region or "us-east-1",
+        bucket=section.bucket_name,
+        access_key=access,
+        secret_key=secret,
+        ca_pem=ca or None,
+    )

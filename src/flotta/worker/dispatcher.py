@@ -1,0 +1,202 @@
+"""The gateway, as the worker sees it: register, send, be called (edge-api.md §5).
+
+A gateway that goes away and comes back is noticed by a second, silent connection that reaches its end of file; the worker
+then registers again, with a back-off of at most ten seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import socket
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from grpclib.client import Channel
+from grpclib.exceptions import GRPCError, StreamTerminatedError
+from grpclib.server import Server, Stream
+
+from flotta.protocol.envelope import encode
+from flotta.protocol.grpc import (
+    RECEIVED_DISCONNECT,
+    Data,
+    DispatcherStub,
+    Empty,
+    EventNotification,
+    EventReceipt,
+    RegistrationRequest,
+    Response,
+    WorkerBase,
+)
+
+from .backoff import Backoff
+from .errors import GatewayError
+from .peers import listen, peer_uid, trusted_uids
+from .settings import Settings, socket_path
+
+log = logging.getLogger(__name__)
+
+HANDLER = "device"
+SEND_LIMIT = 120.0
+REGISTER_LIMIT = 30.0
+_FAILURES = (GRPCError, StreamTerminatedError, OSError, TimeoutError)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the Edge API answered: HTTP status, body (decoded JSON), header fields by lower-case name."""
+
+    status: int
+    body: Any = None
+    headers: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        return 200 <= self.status < 300
+
+    @property
+    def retry_after(self) -> float | None:
+        """The server's Retry-After in seconds; a date there is not understood."""
+        with contextlib.suppress(KeyError, ValueError):
+            return float(self.headers["retry-after"])
+        return None
+
+
+class Endpoint(WorkerBase):
+    """What the gateway calls: new content for us, and events."""
+
+    def __init__(
+        self, received: Callable[[bytes], None], disconnected: Callable[[], Awaitable[None]]
+    ) -> None:
+        self._received = received
+        self._disconnected = disconnected
+
+    async def Send(self, stream: Stream[Data, Response]) -> None:  # noqa: N802 (gRPC name)
+        """Take a message and answer at once; it is applied afterwards."""
+        data = await stream.recv_message()
+        if data is not None and data.directive in ("", HANDLER):
+            self._received(bytes(data.content))
+        await stream.send_message(Response())
+
+    async def NotifyEvent(  # noqa: N802 (gRPC name)
+        self, stream: Stream[EventNotification, EventReceipt]
+    ) -> None:
+        """Answer RECEIVED_DISCONNECT when everything is gone; other events need nothing."""
+        event = await stream.recv_message()
+        if event is not None and event.name == RECEIVED_DISCONNECT:
+            await self._disconnected()
+        await stream.send_message(EventReceipt())
+
+
+class Dispatcher:
+    """Connection to the gateway, kept up by ``run``."""
+
+    def __init__(self, settings: Settings, endpoint: Endpoint) -> None:
+        self._settings = settings
+        self._endpoint = endpoint
+        self._channel: Channel | None = None
+        self._server: Server | None = None
+        self._address = ""
+        self.connected = asyncio.Event()
+        self.device_id = ""
+        self.gateway_owns_key = True
+        self.key_files = ("", "")
+        self.on_connect: Callable[[], None] = lambda: None
+
+    async def run(self) -> None:
+        """Register, stay registered while the gateway lives, start over when it is gone; until cancelled."""
+        backoff = Backoff(0.2, 10.0)
+        path = socket_path(self._settings.gateway_address)
+        try:
+            while True:
+                try:
+                    await self._session(path, backoff)
+                except (GatewayError, *_FAILURES) as error:
+                    log.info("No gateway at %s: %s", self._settings.gateway_address, error)
+                self._drop()
+                await asyncio.sleep(backoff.next())
+        finally:
+            self._drop()
+            if self._server is not None:
+                self._server.close()
+
+    async def send(self, directive: str, content: Any) -> Answer:
+        """Send a message to the Edge API; raises GatewayError when no answer came."""
+        await self.connected.wait()
+        data = Data(message_id=str(uuid.uuid4()), directive=directive, content=encode(content))
+        if self._channel is None:
+            raise GatewayError("the gateway is not there")
+        try:
+            reply = await DispatcherStub(self._channel).Send(data, timeout=SEND_LIMIT)
+        except _FAILURES as error:
+            raise GatewayError(f"the gateway did not send {directive}: {error}") from error
+        return _answer(bytes(reply.response), directive)
+
+    async def _session(self, path: str, backoff: Backoff) -> None:
+        reader, writer = await asyncio.open_unix_connection(path)
+        try:
+            self._check_gateway(writer.get_extra_info("socket"))
+            self._channel = Channel(path=path)
+            await self._register(self._channel)
+            backoff.reset()
+            self.connected.set()
+            self.on_connect()
+            while await reader.read(4096):
+                pass
+            log.info("The gateway went away")
+        finally:
+            writer.close()
+
+    def _check_gateway(self, connection: socket.socket) -> None:
+        uid = peer_uid(connection)
+        if uid not in trusted_uids(self._settings.gateway_user):
+            raise GatewayError(f"it runs as user id {uid}, which is not the gateway's")
+
+    async def _register(self, channel: Channel) -> None:
+        stub = DispatcherStub(channel)
+        request = RegistrationRequest(handler=HANDLER, pid=os.getpid())
+        reply = await stub.Register(request, timeout=REGISTER_LIMIT)
+        if not reply.registered:
+            raise GatewayError("it has another worker for directive device")
+        await self._serve(reply.address)
+        config = await stub.GetConfig(Empty(), timeout=REGISTER_LIMIT)
+        self.device_id = config.client_id or os.environ.get("YGG_CLIENT_ID", "")
+        self.gateway_owns_key = not config.key_file
+        self.key_files = (config.cert_file, config.key_file)
+        log.info("Registered with the gateway as device %s", self.device_id)
+
+    async def _serve(self, address: str) -> None:
+        if self._server is not None and address == self._address:
+            return
+        if self._server is not None:
+            self._server.close()
+        guarded = listen(
+            socket_path(address),
+            self._settings.ipc_group,
+            trusted_uids(self._settings.gateway_user),
+        )
+        self._server = Server([self._endpoint])
+        await self._server.start(sock=guarded)
+        self._address = address
+
+    def _drop(self) -> None:
+        self.connected.clear()
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
+
+
+def _answer(data: bytes, directive: str) -> Answer:
+    if not data.strip():
+        raise GatewayError(f"no answer to {directive}: the control plane cannot be reached")
+    try:
+        reply = json.loads(data)
+        headers = {str(k).lower(): str(v) for k, v in (reply.get("Metadata") or {}).items()}
+        return Answer(int(reply["StatusCode"]), reply.get("Body"), headers)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise GatewayError(f"the gateway's answer to {directive} is unreadable") from error

@@ -1,0 +1,35 @@
+"""What goes wrong on a device.
+
+WorkerError
+├── ConfigurationError   a configuration message that must not be applied as a whole
+├── WorkloadError        one workload cannot run as asked; carries the reason that the user sees
+└── GatewayError         the gateway or what is behind it gave no usable answer
+"""
+
+from __future__ import annotations
+
+
+class WorkerError(Exception):
+    """Base of the worker's own errors; the text is a sentence for the user."""
+
+
+class ConfigurationError(WorkerError):
+    """The configuration message is malformed or incomplete."""
+
+
+class WorkloadError(WorkerError):
+    """A workload failed; ``reason`` is one CamelCase word, ``permanent`` means that only a new configuration helps."""
+
+    def __init__(self, reason: str, message: str, *, permanent: bool = False) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+        self.permanent = permanent
+
+
+class GatewayError(WorkerError):
+    """A message could not be delivered; ``retry_after`` is the server's wish in seconds."""
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after

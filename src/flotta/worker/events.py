@@ -1,0 +1,72 @@
+"""Events for the control plane: kept on disk until a heartbeat that carried them was accepted."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import msgspec
+
+from flotta.daemon import write_atomically
+from flotta.protocol.models import EventInfo
+
+log = logging.getLogger(__name__)
+
+LIMIT = 200
+BATCH = 50
+
+
+class EventQueue:
+    """At most ``LIMIT`` events, oldest first; when it is full the oldest go."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._events = _load(path)
+        self._dropped = 0
+
+    def add(self, reason: str, message: str, *, warn: bool = True, workload: str = "") -> None:
+        """Queue an event; one that equals the newest is not repeated."""
+        event = EventInfo(
+            reason=reason,
+            message=message[:1000],
+            type="warn" if warn else "info",
+            workload=workload,
+        )
+        if any(event == other for other in self._events[-10:]):
+            return
+        self._events.append(event)
+        excess = max(0, len(self._events) - LIMIT)
+        self._dropped += excess
+        del self._events[:excess]
+        self._save()
+
+    def oldest(self) -> list[EventInfo]:
+        """Return what the next heartbeat shall carry."""
+        return self._events[:BATCH]
+
+    def acknowledge(self, sent: list[EventInfo]) -> None:
+        """Forget events that the control plane has; those dropped meanwhile are gone already."""
+        gone = {id(event) for event in sent}
+        self._events = [event for event in self._events if id(event) not in gone]
+        self._save()
+
+    def wipe(self) -> None:
+        """Forget everything."""
+        self._events.clear()
+        self._path.unlink(missing_ok=True)
+
+    def _save(self) -> None:
+        try:
+            write_atomically(self._path, msgspec.json.encode(self._events))
+        except OSError as error:
+            log.warning("Events cannot be kept on disk: %s", error)
+
+
+def _load(path: Path) -> list[EventInfo]:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=list[EventInfo])
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError) as error:
+        log.warning("%s is unusable and starts empty: %s", path, error)
+        return []

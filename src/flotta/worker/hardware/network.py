@@ -1,0 +1,106 @@
+"""Network interfaces and their addresses; rtnetlink(7) gives the addresses with their prefixes."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+from flotta.protocol.hardware import Interface
+
+from .sysfs import entries, number, read
+
+_HEADER = struct.Struct("=IHHII")
+_ADDRESS = struct.Struct("=BBBBi")
+_ATTRIBUTE = struct.Struct("=HH")
+_GET_ADDRESSES, _NEW_ADDRESS, _ERROR, _DONE = 22, 20, 2, 3
+_REQUEST_DUMP = 0x1 | 0x300
+_IFA_ADDRESS, _IFA_LOCAL = 1, 2
+_FLAGS = (
+    (0x1, "up"),
+    (0x2, "broadcast"),
+    (0x8, "loopback"),
+    (0x10, "pointtopoint"),
+    (0x1000, "multicast"),
+)
+_OF_CONTAINERS = ("veth", "podman", "cni-", "docker", "br-")
+
+
+def interfaces(root: Path) -> list[Interface | None]:
+    """Return the interfaces of the device itself: not the loopback, not those made for containers."""
+    addresses = interface_addresses()
+    found = (e for e in entries(root / "sys/class/net") if e.name != "lo")
+    return [
+        _interface(entry, addresses) for entry in found if not entry.name.startswith(_OF_CONTAINERS)
+    ]
+
+
+def _interface(
+    entry: Path, addresses: dict[int, list[ipaddress.IPv4Interface | ipaddress.IPv6Interface]]
+) -> Interface:
+    own = addresses.get(number(entry / "ifindex") or 0, [])
+    flags = number(entry / "flags") or 0
+    speed = number(entry / "speed")
+    return Interface(
+        name=entry.name,
+        mac_address=read(entry / "address") or None,
+        mtu=number(entry / "mtu"),
+        speed_mbps=speed if speed and speed > 0 else None,
+        has_carrier=read(entry / "carrier") == "1",
+        flags=[name for bit, name in _FLAGS if flags & bit],
+        vendor=read(entry / "device/vendor") or None,
+        product=read(entry / "device/device") or None,
+        ipv4_addresses=[str(a) for a in own if a.version == 4],
+        ipv6_addresses=[str(a) for a in own if a.version == 6 and not a.is_link_local],
+    )
+
+
+def interface_addresses() -> dict[int, list[ipaddress.IPv4Interface | ipaddress.IPv6Interface]]:
+    """Return interface index → addresses with prefix length, empty when the kernel does not say."""
+    found: dict[int, list[ipaddress.IPv4Interface | ipaddress.IPv6Interface]] = {}
+    try:
+        for index, address in _dump():
+            found.setdefault(index, []).append(address)
+    except OSError:
+        return {}
+    return found
+
+
+def _dump() -> Iterator[tuple[int, ipaddress.IPv4Interface | ipaddress.IPv6Interface]]:
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as kernel:
+        kernel.settimeout(2.0)
+        body = _ADDRESS.pack(socket.AF_UNSPEC, 0, 0, 0, 0)
+        header = _HEADER.pack(_HEADER.size + len(body), _GET_ADDRESSES, _REQUEST_DUMP, 1, 0)
+        kernel.send(header + body)
+        while True:
+            data = kernel.recv(65536)
+            for kind, payload in _messages(data):
+                if kind in (_DONE, _ERROR):
+                    return
+                if kind == _NEW_ADDRESS:
+                    yield from _address(payload)
+
+
+def _messages(data: bytes) -> Iterator[tuple[int, bytes]]:
+    offset = 0
+    while offset + _HEADER.size <= len(data):
+        length, kind, *_ = _HEADER.unpack_from(data, offset)
+        yield kind, data[offset + _HEADER.size : offset + length]
+        offset += max(_HEADER.size, (length + 3) & ~3)
+
+
+def _address(
+    payload: bytes,
+) -> Iterator[tuple[int, ipaddress.IPv4Interface | ipaddress.IPv6Interface]]:
+    _, prefix, _, _, index = _ADDRESS.unpack_from(payload)
+    attributes: dict[int, bytes] = {}
+    offset = _ADDRESS.size
+    while offset + _ATTRIBUTE.size <= len(payload):
+        length, kind = _ATTRIBUTE.unpack_from(payload, offset)
+        attributes[kind] = payload[offset + _ATTRIBUTE.size : offset + length]
+        offset += max(_ATTRIBUTE.size, (length + 3) & ~3)
+    raw = attributes.get(_IFA_LOCAL) or attributes.get(_IFA_ADDRESS)
+    if raw and len(raw) in (4, 16):
+        yield index, ipaddress.ip_interface((raw, prefix))

@@ -1,0 +1,105 @@
+"""Disks, device nodes and mounted file systems."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from flotta.protocol.hardware import Disk, HostDevice, Mount
+
+from .sysfs import entries, number, read
+
+_NO_DISKS = ("loop", "ram", "zram", "dm-", "md", "sr", "fd", "nbd")
+_SKIPPED_IN_DEV = {"pts", "shm", "fd", "mqueue", ".lxc", ".lxd-mounts", ".udev", "console"}
+_NETWORK_TYPES = {"nfs", "nfs4", "cifs", "smb3", "9p", "virtiofs", "ceph", "fuse.sshfs"}
+_CONTAINER_ROOTS = ("/var/lib/containers/", "/run/", "/var/lib/docker/")
+
+
+def disks(root: Path) -> list[Disk | None]:
+    """Return the whole disks below /sys/block."""
+    links = _disk_links(root)
+    found = (e for e in entries(root / "sys/block") if not e.name.startswith(_NO_DISKS))
+    return [_disk(entry, links.get(entry.name, {})) for entry in found]
+
+
+def _disk(entry: Path, links: dict[str, str]) -> Disk:
+    device = entry / "device"
+    by_id, by_path = links.get("by-id"), links.get("by-path")
+    return Disk(
+        name=entry.name,
+        path=f"/dev/{entry.name}",
+        id=by_id or by_path,
+        by_id=by_id,
+        by_path=by_path,
+        size_bytes=(number(entry / "size") or 0) * 512,
+        drive_type="HDD" if read(entry / "queue/rotational") == "1" else "SSD",
+        vendor=read(device / "vendor") or None,
+        model=read(device / "model") or read(device / "name") or None,
+        serial=read(device / "serial") or read(entry / "serial") or None,
+        wwn=read(device / "wwid") or read(entry / "wwid") or None,
+    )
+
+
+def _disk_links(root: Path) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
+    for kind in ("by-id", "by-path"):
+        for link in entries(root / "dev/disk" / kind):
+            name = os.path.basename(os.path.realpath(link))
+            found.setdefault(name, {}).setdefault(kind, f"/dev/disk/{kind}/{link.name}")
+    return found
+
+
+def host_devices(root: Path) -> list[HostDevice | None]:
+    """Return the block and character devices below /dev."""
+    return [_host_device(path, root) for path in _nodes(root / "dev")]
+
+
+def _nodes(folder: Path) -> Iterator[Path]:
+    for entry in entries(folder):
+        if entry.name in _SKIPPED_IN_DEV or entry.is_symlink():
+            continue
+        if entry.is_dir():
+            yield from _nodes(entry)
+        elif entry.is_block_device() or entry.is_char_device():
+            yield entry
+
+
+def _host_device(path: Path, root: Path) -> HostDevice | None:
+    try:
+        status = path.lstat()
+    except OSError:
+        return None
+    return HostDevice(
+        path=f"/{path.relative_to(root)}",
+        device_type="b" if stat.S_ISBLK(status.st_mode) else "c",
+        uid=status.st_uid,
+        gid=status.st_gid,
+        major=os.major(status.st_rdev),
+        minor=os.minor(status.st_rdev),
+    )
+
+
+def mounts(root: Path) -> list[Mount | None]:
+    """Return mounted disks and network shares from mountinfo (proc_pid_mountinfo(5)), not those of containers."""
+    lines = read(root / "proc/self/mountinfo").splitlines()
+    return [mount for line in lines if (mount := _mount(line)) is not None]
+
+
+def _mount(line: str) -> Mount | None:
+    left, dash, right = line.partition(" - ")
+    fields, rest = left.split(" "), right.split(" ")
+    if not dash or len(fields) < 6 or len(rest) < 2:
+        return None
+    directory, kind, device = _plain(fields[4]), rest[0], _plain(rest[1])
+    real = device.startswith("/dev/") or kind in _NETWORK_TYPES or directory == "/"
+    if not real or directory.startswith(_CONTAINER_ROOTS):
+        return None
+    return Mount(device=device, directory=directory, type=kind, options=f"({fields[5]})")
+
+
+def _plain(text: str) -> str:
+    for escaped, char in ((r"\040", " "), (r"\011", "\t"), (r"\012", "\n"), (r"\134", "\\")):
+        text = text.replace(escaped, char)
+    return text

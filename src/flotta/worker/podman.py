@@ -1,0 +1,108 @@
+"""podman, by its command line: the only module that talks to it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .errors import WorkloadError
+from .processes import run
+
+WORKLOAD_LABEL = "project-flotta.io/workload"
+DIGEST_LABEL = "project-flotta.io/digest"
+QUICK = 120.0
+PULL_LIMIT = 2 * 3600.0
+
+
+@dataclass(frozen=True)
+class Container:
+    """One regular or init container of a pod of ours; ``state`` and ``exit_code`` are podman's."""
+
+    id: str
+    name: str
+    workload: str
+    digest: str
+    state: str
+    exit_code: int
+    started_at: int
+
+
+async def containers() -> list[Container] | None:
+    """Return all containers of pods that this worker made; None when podman gives no answer."""
+    argv = ["podman", "ps", "-a", "--format", "json", "--filter", f"label={WORKLOAD_LABEL}"]
+    done = await run(*argv, timeout=QUICK)
+    if not done.ok:
+        return None
+    try:
+        return [_container(item) for item in json.loads(done.out or b"[]")]
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _container(item: dict[str, Any]) -> Container:
+    labels = item["Labels"]
+    return Container(
+        id=item["Id"],
+        name=item["Names"][0].removeprefix(f"{labels[WORKLOAD_LABEL]}-"),
+        workload=labels[WORKLOAD_LABEL],
+        digest=labels.get(DIGEST_LABEL, ""),
+        state=item["State"],
+        exit_code=int(item.get("ExitCode") or 0),
+        started_at=int(item.get("StartedAt") or 0),
+    )
+
+
+async def missing_images(images: Iterable[str]) -> list[str]:
+    """Return those of the images that are not in local storage."""
+    names = list(dict.fromkeys(images))
+    inspect = ("podman", "image", "inspect", "--format", "{{.Id}}")
+    if not names or (await run(*inspect, *names, timeout=QUICK)).ok:
+        return []
+    return [name for name in names if not (await run(*inspect, name, timeout=QUICK)).ok]
+
+
+async def pull(image: str, auth_file: Path | None) -> None:
+    """Fetch an image; raises WorkloadError ImagePullFailed with podman's own words."""
+    auth = ["--authfile", str(auth_file)] if auth_file else []
+    done = await run("podman", "pull", "-q", *auth, image, timeout=PULL_LIMIT)
+    if not done.ok:
+        raise WorkloadError(
+            "ImagePullFailed", f"image {image} cannot be pulled: {said(done.err.splitlines())}"
+        )
+
+
+async def remove_pod(name: str) -> bool:
+    """Remove a pod and its containers by force; a pod that does not exist is fine."""
+    return (await run("podman", "pod", "rm", "-f", "-i", name, timeout=QUICK)).ok
+
+
+_NOISE = re.compile(r"^(time=|\d{4}-\d\d-\d\d |podman-kube@|Pods? |Container:|[0-9a-f]{64}$)")
+_TELLING = re.compile(r"^(Error: |\[?starting container )")
+_CONTAINER_ID = re.compile(r"(starting )?container [0-9a-f]{64}: ")
+
+
+def said(lines: Iterable[str]) -> str:
+    """Return the telling part of podman's output: the cause of the last failed start or command."""
+    telling: list[str] = []
+    last = ""
+    for line in (line.strip() for line in lines):
+        if line and not _NOISE.match(line):
+            last = line
+        if _TELLING.match(line):
+            telling.append(line)
+    cause = _cause(telling) or last
+    return _CONTAINER_ID.sub("", cause).removeprefix("Error: ")[:1000] or "podman gave no reason"
+
+
+def _cause(telling: list[str]) -> str:
+    if not telling:
+        return ""
+    if re.match(r"Error: failed to start \d+ container", telling[-1]):
+        starts = [line for line in telling if line.startswith("starting container")]
+        causes = [line for line in starts if "a dependency of container" not in line]
+        return (causes or starts or telling)[-1]
+    return telling[-1]

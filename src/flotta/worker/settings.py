@@ -1,0 +1,57 @@
+"""Where things are on this device."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+DEVICE_DIRECTORY = Path("/var/local/yggdrasil/device")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Paths and addresses; the defaults are those of an installed device."""
+
+    gateway_address: str = "unix:/run/flotta/gateway.sock"
+    state_dir: Path = Path("/var/lib/flotta/worker")
+    volumes_dir: Path = DEVICE_DIRECTORY / "volumes"
+    units_dir: Path = Path("/etc/systemd/system")
+    exits_dir: Path = Path("/run/libpod/exits")
+    unit_changes_dir: Path = Path("/run/systemd/units")
+    tags_file: Path = Path("/etc/yggdrasil/tags.toml")
+    gateway_user: str = "flotta-gateway"
+    ipc_group: str = "flotta-ipc"
+
+    @property
+    def workloads_dir(self) -> Path:
+        return self.state_dir / "workloads"
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
+        """Read what a gateway hands over (device-agent.md §1.3); everything has a default."""
+        config_dir = Path(environment.get("YGG_CONFIG_DIR") or "/etc/yggdrasil")
+        return cls(
+            gateway_address=environment.get("YGG_SOCKET_ADDR") or cls.gateway_address,
+            state_dir=Path(environment.get("FLOTTA_WORKER_STATE") or cls.state_dir),
+            tags_file=config_dir / "tags.toml",
+        )
+
+    def target_namespace(self) -> str:
+        """Return the tag ``namespace``, or ``default`` when there is no readable one (device-agent.md §1.6)."""
+        try:
+            tags = tomllib.loads(self.tags_file.read_text())
+        except (OSError, ValueError):
+            return "default"
+        return str(tags.get("namespace") or "default")
+
+
+def socket_path(address: str) -> str:
+    """Return what connect(2) and bind(2) take for ``unix:/path``, ``unix:@abstract`` or ``@abstract``."""
+    name = address.removeprefix("unix-abstract:") if address.startswith("unix-abstract:") else None
+    if name is not None:
+        return "\0" + name
+    path = address.removeprefix("unix:").removeprefix("//")
+    return "\0" + path[1:] if path.startswith("@") else path

@@ -1,0 +1,77 @@
+"""The configuration on disk: two generations, each with a checksum (ARCHITECTURE §4 Device 2).
+
+A generation is one file: the SHA-256 of the rest in hex, a line feed, and the message content as it came. It contains
+secrets: 0600 in a 0700 directory. What cannot be read is never taken for "no workloads": ``load`` then returns None.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import os
+from pathlib import Path
+
+from flotta.daemon import sync_directory, write_atomically
+from flotta.protocol.models import DeviceConfigurationMessage
+
+from .configuration import parse
+from .errors import ConfigurationError
+
+log = logging.getLogger(__name__)
+
+
+class ConfigurationStore:
+    """Keeps the last good configuration in ``directory`` and the one before it."""
+
+    def __init__(self, directory: Path) -> None:
+        self.current = directory / "configuration"
+        self.previous = directory / "configuration.previous"
+
+    def load(self) -> DeviceConfigurationMessage | None:
+        """Return the newest generation that is whole, None when there is none."""
+        for path in (self.current, self.previous):
+            try:
+                return parse(_unseal(path.read_bytes()))
+            except FileNotFoundError:
+                continue
+            except (OSError, ConfigurationError) as error:
+                log.warning("%s is unusable: %s", path, error)
+        return None
+
+    def save(self, content: bytes) -> None:
+        """Make ``content`` the current generation; raises OSError when the disk refuses, the old one then stays."""
+        if self._is_whole(self.current):
+            self._keep_current()
+        write_atomically(self.current, _seal(content))
+
+    def wipe(self) -> None:
+        """Forget everything."""
+        for path in (self.current, self.previous):
+            path.unlink(missing_ok=True)
+        if self.current.parent.exists():
+            sync_directory(self.current.parent)
+
+    def _keep_current(self) -> None:
+        spare = self.previous.with_suffix(".new")
+        spare.unlink(missing_ok=True)
+        os.link(self.current, spare)
+        os.replace(spare, self.previous)
+
+    @staticmethod
+    def _is_whole(path: Path) -> bool:
+        with contextlib.suppress(OSError, ConfigurationError):
+            _unseal(path.read_bytes())
+            return True
+        return False
+
+
+def _seal(content: bytes) -> bytes:
+    return hashlib.sha256(content).hexdigest().encode() + b"\n" + content
+
+
+def _unseal(data: bytes) -> bytes:
+    checksum, _, content = data.partition(b"\n")
+    if checksum.decode(errors="replace") != hashlib.sha256(content).hexdigest():
+        raise ConfigurationError("its checksum does not fit its content")
+    return content

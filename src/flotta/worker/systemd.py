@@ -1,0 +1,78 @@
+"""systemd, by systemctl and journalctl: the only module that talks to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from .processes import run
+
+QUICK = 30.0
+START_LIMIT = 16 * 60.0
+STOP_LIMIT = 180.0
+_PROPERTIES = "Id,ActiveState,SubState,Result,NRestarts,InvocationID"
+
+
+@dataclass(frozen=True)
+class UnitState:
+    """State of one unit, in systemd's words; ``active`` is inactive for a unit that is not loaded."""
+
+    active: str = "inactive"
+    sub: str = "dead"
+    result: str = "success"
+    restarts: int = 0
+    invocation: str = ""
+
+    @property
+    def waits_for_restart(self) -> bool:
+        return self.sub == "auto-restart"
+
+
+async def unit_states(units: Iterable[str]) -> dict[str, UnitState]:
+    """Return the state of each unit with one process, none for no units."""
+    names = sorted(units)
+    if not names:
+        return {}
+    done = await run("systemctl", "show", "-p", _PROPERTIES, *names, timeout=QUICK)
+    return parse_states(done.out.decode(errors="replace"))
+
+
+def parse_states(text: str) -> dict[str, UnitState]:
+    """Read the blocks that ``systemctl show`` prints, one a unit."""
+    blocks = (dict(line.partition("=")[::2] for line in b.splitlines()) for b in text.split("\n\n"))
+    return {
+        block["Id"]: UnitState(
+            active=block.get("ActiveState", "inactive"),
+            sub=block.get("SubState", "dead"),
+            result=block.get("Result", "success"),
+            restarts=int(block.get("NRestarts") or 0),
+            invocation=block.get("InvocationID", ""),
+        )
+        for block in blocks
+        if "Id" in block
+    }
+
+
+async def reload() -> bool:
+    """Make systemd read changed unit files."""
+    return (await run("systemctl", "daemon-reload", timeout=QUICK)).ok
+
+
+async def restart(unit: str) -> bool:
+    """Start a unit, stopping it first if it runs, and wait for the outcome."""
+    return (await run("systemctl", "restart", unit, timeout=START_LIMIT)).ok
+
+
+async def stop(unit: str) -> bool:
+    """Stop a unit, also one that waits for its restart, and forget its failure."""
+    done = await run("systemctl", "stop", unit, timeout=STOP_LIMIT)
+    await run("systemctl", "reset-failed", unit, timeout=QUICK)
+    return done.ok
+
+
+async def last_lines(unit: str, count: int = 40) -> list[str]:
+    """Return what the unit's last runs wrote to the journal, oldest first."""
+    done = await run(
+        "journalctl", "--no-pager", "-q", "-o", "cat", "-n", str(count), "-u", unit, timeout=QUICK
+    )
+    return done.out.decode(errors="replace").splitlines()

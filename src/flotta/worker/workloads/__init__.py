@@ -1,0 +1,5 @@
+"""Workloads: from the configuration to running pods.
+
+``references``, ``manifest``, ``units`` and ``phases`` are pure; ``files`` is what is on disk; ``observer`` sees what runs;
+``reconciler`` brings the one to the other.
+"""

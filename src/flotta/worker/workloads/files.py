@@ -1,0 +1,154 @@
+"""What the device keeps on disk for each workload, so that its pod comes back without us.
+
+``<workloads>/<name>/`` (0700) holds ``pod.yaml``, ``auth.json``, ``files/`` and, written last, ``workload.json``: the digest
+of what is there and the data paths, which a final upload needs even after a restart. The unit's drop-in and its link
+in ``multi-user.target.wants`` live in systemd's directory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from flotta.daemon import sync_directory, write_atomically
+from flotta.protocol.models import DataConfiguration
+
+from ..errors import WorkloadError
+from .manifest import Places, Pod, check_name
+from .units import DROP_IN, TEMPLATE, drop_in, unit_name
+
+_TEMPLATE_DIRS = ("/usr/lib/systemd/system", "/lib/systemd/system")
+
+
+class Record(msgspec.Struct):
+    """``workload.json``: which pod the files beside it describe."""
+
+    digest: str = ""
+    restart_policy: str = "Always"
+    data: DataConfiguration | None = None
+
+
+@dataclass(frozen=True)
+class WorkloadFiles:
+    """Reads and writes the files of workloads below the given directories."""
+
+    workloads_dir: Path
+    volumes_dir: Path
+    units_dir: Path
+
+    def places(self, name: str) -> Places:
+        """Return the paths of a workload; raises WorkloadError for a name that must not be in a path."""
+        check_name(name)
+        return Places(self.workloads_dir / name, self.volumes_dir / name)
+
+    def unit(self, name: str) -> str:
+        """Return the name of the systemd unit of a workload."""
+        return unit_name(self.places(name).manifest)
+
+    def installed(self) -> dict[str, Record]:
+        """Return the workloads that have files here; an unreadable record has no digest, so that it is written anew."""
+        found: dict[str, Record] = {}
+        with contextlib.suppress(FileNotFoundError):
+            for entry in sorted(self.workloads_dir.iterdir()):
+                with contextlib.suppress(WorkloadError):
+                    check_name(entry.name)
+                    found[entry.name] = self._record(entry)
+        return found
+
+    def write(self, pod: Pod, data: DataConfiguration | None) -> bool:
+        """Put everything of a pod in place; True when systemd has to reload its units."""
+        places = self.places(pod.name)
+        self._make_directories(places)
+        for relative, content in pod.files.items():
+            target = places.directory / relative
+            target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+            _write_if_changed(target, content, 0o644)
+        self.write_auth(pod)
+        _write_if_changed(places.manifest, pod.manifest, 0o600)
+        changed = self._install_unit(pod, places)
+        record = Record(pod.digest, pod.restart_policy, data)
+        _write_if_changed(places.directory / "workload.json", msgspec.json.encode(record), 0o600)
+        self._remove_old_files(places, pod)
+        return changed
+
+    def remove(self, name: str) -> None:
+        """Remove files, unit settings and the export directory of a workload; what is gone already is fine."""
+        places = self.places(name)
+        unit = self.unit(name)
+        self._link(unit).unlink(missing_ok=True)
+        _remove_tree(self.units_dir / f"{unit}.d")
+        _remove_tree(places.export)
+        _remove_tree(places.directory)
+
+    def _make_directories(self, places: Places) -> None:
+        self.workloads_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.volumes_dir.mkdir(mode=0o755, parents=True, exist_ok=True)
+        places.directory.mkdir(mode=0o700, exist_ok=True)
+        places.export.mkdir(mode=0o755, exist_ok=True)
+
+    def write_auth(self, pod: Pod) -> None:
+        """Put the registry credentials of a pod in place, or take them away."""
+        places = self.places(pod.name)
+        if pod.auth is None:
+            places.auth_file.unlink(missing_ok=True)
+            return
+        self._make_directories(places)
+        _write_if_changed(places.auth_file, pod.auth, 0o600)
+
+    def _install_unit(self, pod: Pod, places: Places) -> bool:
+        unit = self.unit(pod.name)
+        settings = self.units_dir / f"{unit}.d"
+        settings.mkdir(mode=0o755, parents=True, exist_ok=True)
+        auth_file = places.auth_file if pod.auth is not None else None
+        content = drop_in(pod.name, pod.restart_policy, auth_file)
+        changed = _write_if_changed(settings / DROP_IN, content, 0o644)
+        link = self._link(unit)
+        if not link.is_symlink():
+            link.parent.mkdir(mode=0o755, exist_ok=True)
+            link.symlink_to(_template())
+            sync_directory(link.parent)
+            return True
+        return changed
+
+    def _link(self, unit: str) -> Path:
+        return self.units_dir / "multi-user.target.wants" / unit
+
+    @staticmethod
+    def _record(directory: Path) -> Record:
+        try:
+            return msgspec.json.decode((directory / "workload.json").read_bytes(), type=Record)
+        except (OSError, ValueError):
+            return Record()
+
+    @staticmethod
+    def _remove_old_files(places: Places, pod: Pod) -> None:
+        wanted = {path.parts[1] for path in pod.files}
+        with contextlib.suppress(FileNotFoundError):
+            for folder in (places.directory / "files").iterdir():
+                if folder.name not in wanted:
+                    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _template() -> str:
+    found = (path for path in _TEMPLATE_DIRS if os.path.exists(f"{path}/{TEMPLATE}"))
+    return f"{next(found, _TEMPLATE_DIRS[0])}/{TEMPLATE}"
+
+
+def _write_if_changed(path: Path, content: bytes, mode: int) -> bool:
+    with contextlib.suppress(OSError):
+        if path.read_bytes() == content:
+            return False
+    write_atomically(path, content, mode)
+    return True
+
+
+def _remove_tree(path: Path) -> None:
+    if path.is_symlink():
+        path.unlink(missing_ok=True)
+    elif path.exists():
+        shutil.rmtree(path)

@@ -1,0 +1,210 @@
+"""The manifest that podman plays: one Pod made from the workload's specification (device-agent.md §3.2)."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from flotta.protocol.models import Secret, Workload
+
+from ..errors import WorkloadError
+from ..podman import DIGEST_LABEL, WORKLOAD_LABEL
+from .references import Sources, load_yaml, resolve_environment, volume_files
+
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_LONGEST_NAME = 100
+
+
+@dataclass(frozen=True)
+class Places:
+    """Host paths of one workload."""
+
+    directory: Path
+    export: Path
+
+    @property
+    def manifest(self) -> Path:
+        return self.directory / "pod.yaml"
+
+    @property
+    def auth_file(self) -> Path:
+        return self.directory / "auth.json"
+
+
+@dataclass(frozen=True)
+class Pod:
+    """A pod as it shall run: its manifest, the digest of all that defines it, and the files it needs beside it."""
+
+    name: str
+    manifest: bytes
+    digest: str
+    images: tuple[str, ...]
+    always_pull: tuple[str, ...]
+    never_pull: tuple[str, ...]
+    restart_policy: str
+    auth: bytes | None = None
+    files: dict[PurePosixPath, bytes] = field(default_factory=dict)
+
+
+def check_name(name: str) -> None:
+    """Refuse a name that is no DNS-1123 subdomain, or too long for a unit name, before it gets into any path."""
+    if not _NAME.fullmatch(name) or len(name) > _LONGEST_NAME:
+        raise WorkloadError(
+            "InvalidName",
+            f"{name[:80]!r} is no DNS-1123 name of at most {_LONGEST_NAME} characters",
+            permanent=True,
+        )
+
+
+def build(workload: Workload, secrets: list[Secret], device_id: str, places: Places) -> Pod:
+    """Make the pod of a workload; raises WorkloadError with a reason when the specification cannot work."""
+    check_name(workload.name)
+    spec = load_yaml(workload.specification, "the pod specification")
+    _check_containers(spec)
+    sources = Sources.of(workload.configmaps or [], secrets)
+    for container in _containers(spec):
+        _complete(container, sources, device_id)
+    policies = _pull_policies(spec)
+    files = _project_volumes(spec, sources, places)
+    _add_export(spec, workload.name, places)
+    auth = workload.image_registries.auth_file.encode() if workload.image_registries else b""
+    return _seal(workload, spec, policies, files, auth or None)
+
+
+def _check_containers(spec: dict[str, Any]) -> None:
+    containers = spec.get("containers")
+    if not isinstance(containers, list) or not containers:
+        raise _invalid("the pod specification has no containers")
+    for container in _containers(spec):
+        if not isinstance(container, dict) or not container.get("name"):
+            raise _invalid("a container has no name")
+        if not container.get("image"):
+            raise _invalid(f'container "{container["name"]}" has no image')
+
+
+def _invalid(message: str) -> WorkloadError:
+    return WorkloadError("InvalidSpecification", message, permanent=True)
+
+
+def _containers(spec: dict[str, Any]) -> list[dict[str, Any]]:
+    return [*(spec.get("initContainers") or []), *spec["containers"]]
+
+
+def _complete(container: dict[str, Any], sources: Sources, device_id: str) -> None:
+    """Resolve references, add DEVICE_ID, keep only ports that are asked for on the host.
+
+    podman 4.3.1 publishes a port without ``hostPort`` under its own number, which nobody asked for.
+    """
+    environment = resolve_environment(container, sources)
+    others = [entry for entry in environment if entry.get("name") != "DEVICE_ID"]
+    container["env"] = [*others, {"name": "DEVICE_ID", "value": device_id}]
+    container.pop("envFrom", None)
+    ports = [port for port in container.pop("ports", None) or [] if port.get("hostPort")]
+    for port in ports:
+        port.setdefault("containerPort", port["hostPort"])
+    if ports:
+        container["ports"] = ports
+
+
+def _pull_policies(spec: dict[str, Any]) -> dict[str, str]:
+    """Return image → pull policy and leave to podman only what works without a network.
+
+    ``Always`` is done once, when the workload is applied: a reboot without a network must not stop a pod.
+    """
+    policies: dict[str, str] = {}
+    for container in _containers(spec):
+        policy = container.get("imagePullPolicy") or "IfNotPresent"
+        container["imagePullPolicy"] = "Never" if policy == "Never" else "IfNotPresent"
+        policies[container["image"]] = policy
+    return policies
+
+
+def _project_volumes(
+    spec: dict[str, Any], sources: Sources, places: Places
+) -> dict[PurePosixPath, bytes]:
+    """Turn ConfigMap and Secret volumes into directories of files; return the files, relative to the workload's own."""
+    files: dict[PurePosixPath, bytes] = {}
+    for volume in spec.get("volumes") or []:
+        content = volume_files(volume, sources)
+        if content is None:
+            continue
+        folder = PurePosixPath("files") / _digest(_listing(content)) / volume["name"]
+        files |= {folder / _inside(path): data for path, data in content.items()}
+        if not content:
+            files[folder / ".empty"] = b""
+        host_path = {"path": str(places.directory / folder), "type": "Directory"}
+        name = volume["name"]
+        volume.clear()
+        volume.update(name=name, hostPath=host_path)
+        _mount_read_only(spec, name)
+    return files
+
+
+def _listing(content: dict[str, bytes]) -> bytes:
+    return json.dumps({path: data.hex() for path, data in content.items()}, sort_keys=True).encode()
+
+
+def _inside(path: str) -> PurePosixPath:
+    pure = PurePosixPath(path)
+    if pure.is_absolute() or ".." in pure.parts or not pure.parts:
+        raise _invalid(f"volume path {path!r} is not a relative path inside the volume")
+    return pure
+
+
+def _mount_read_only(spec: dict[str, Any], volume: str) -> None:
+    for container in _containers(spec):
+        for mount in container.get("volumeMounts") or []:
+            if mount.get("name") == volume:
+                mount["readOnly"] = True
+
+
+def _add_export(spec: dict[str, Any], name: str, places: Places) -> None:
+    volume = f"export-{name}"
+    host_path = {"path": str(places.export), "type": "DirectoryOrCreate"}
+    others = [v for v in spec.get("volumes") or [] if v.get("name") != volume]
+    spec["volumes"] = [*others, {"name": volume, "hostPath": host_path}]
+    for container in spec["containers"]:
+        mounts = container.get("volumeMounts") or []
+        kept = [mount for mount in mounts if mount.get("mountPath", "").rstrip("/") != "/export"]
+        container["volumeMounts"] = [*kept, {"name": volume, "mountPath": "/export"}]
+
+
+def _seal(
+    workload: Workload,
+    spec: dict[str, Any],
+    policies: dict[str, str],
+    files: dict[PurePosixPath, bytes],
+    auth: bytes | None,
+) -> Pod:
+    labels = dict(workload.labels or {}) | {WORKLOAD_LABEL: workload.name}
+    metadata: dict[str, Any] = {"name": workload.name, "labels": labels}
+    if workload.annotations:
+        metadata["annotations"] = dict(workload.annotations)
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": copy.deepcopy(spec)}
+    try:
+        digest = _digest(json.dumps([pod, policies], sort_keys=True).encode())
+    except TypeError as error:
+        raise _invalid(
+            f"the pod specification has a value that JSON cannot carry: {error}"
+        ) from error
+    labels[DIGEST_LABEL] = digest
+    return Pod(
+        name=workload.name,
+        manifest=json.dumps(pod, indent=1).encode() + b"\n",
+        digest=digest,
+        images=tuple(policies),
+        always_pull=tuple(image for image, policy in policies.items() if policy == "Always"),
+        never_pull=tuple(image for image, policy in policies.items() if policy == "Never"),
+        restart_policy=str(spec.get("restartPolicy") or "Always"),
+        auth=auth,
+        files=files,
+    )
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:16]

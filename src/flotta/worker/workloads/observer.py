@@ -1,0 +1,164 @@
+"""See what runs, with as few processes as possible.
+
+Two directories tell when something happened: conmon writes the exit code of each container that ends, systemd keeps a
+link for each unit that runs. Only then are systemctl and podman asked, once for all workloads; and every five minutes,
+because a hint can be missed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .. import podman, systemd
+from ..inotify import DirectoryWatch
+from ..podman import Container
+from ..systemd import UnitState
+from .phases import Crash
+from .steps import Current
+
+SETTLE = 0.3
+SECOND_LOOK = 2.0
+BUSY_GAP = 5.0
+CALM_LOOKS = 3
+FULL_CHECK = 300.0
+CRASH_MEMORY = 600.0
+
+
+@dataclass
+class Snapshot:
+    """What was seen last; ``known`` is False until podman answered once."""
+
+    units: dict[str, UnitState] = field(default_factory=dict)
+    containers: list[Container] = field(default_factory=list)
+    known: bool = False
+
+
+class Observer:
+    """Keeps a snapshot of units and containers and calls ``on_change`` after each new one."""
+
+    def __init__(
+        self, exits_dir: Path, unit_changes_dir: Path, on_change: Callable[[], None]
+    ) -> None:
+        self._directories = (exits_dir, unit_changes_dir)
+        self._exits_dir = exits_dir
+        self._on_change = on_change
+        self._units: dict[str, str] = {}
+        self._hint = asyncio.Event()
+        self._lock = asyncio.Lock()
+        self._exits: dict[str, list[tuple[float, int]]] = {}
+        self._explanations: dict[str, tuple[str, str]] = {}
+        self._looks = 0
+        self.snapshot = Snapshot()
+
+    def watch_units(self, units: dict[str, str]) -> None:
+        """Say which workload has which unit."""
+        self._units = dict(units)
+
+    async def run(self) -> None:
+        """Refresh after each hint, and now and then, until cancelled."""
+        watch = DirectoryWatch(self._noticed)
+        try:
+            while True:
+                for directory in self._directories:
+                    watch.add(directory)
+                await self._wait_for_hint()
+                await self.refresh()
+        finally:
+            watch.close()
+
+    async def refresh(self) -> None:
+        """Take a new snapshot."""
+        async with self._lock:
+            units, containers = await asyncio.gather(
+                systemd.unit_states(self._units.values()), podman.containers()
+            )
+            if containers is not None:
+                self._forget_exits(containers)
+                self.snapshot = Snapshot(units, containers, known=True)
+            else:
+                self.snapshot.units = units
+            await self._explain(units)
+        self._on_change()
+
+    def unit_state(self, workload: str) -> UnitState:
+        """Return the last seen state of a workload's unit."""
+        return self.snapshot.units.get(self._units.get(workload, ""), UnitState())
+
+    def containers_of(self, workload: str) -> list[Container]:
+        """Return the last seen containers of a workload's pod."""
+        return [c for c in self.snapshot.containers if c.workload == workload]
+
+    def digest_of(self, workload: str) -> str:
+        """Return the digest of the pod that exists, empty when there is none."""
+        return next((c.digest for c in self.containers_of(workload)), "")
+
+    def explanation_of(self, workload: str) -> str:
+        """Return why the unit failed last, in podman's words."""
+        return self._explanations.get(self._units.get(workload, ""), ("", ""))[1]
+
+    def crashes_of(self, workload: str) -> list[Crash]:
+        """Return which containers of the pod ended by themselves while the pod went on."""
+        since = time.monotonic() - CRASH_MEMORY
+        found = []
+        for container in self.containers_of(workload):
+            recent = [code for moment, code in self._exits.get(container.id, []) if moment > since]
+            if recent:
+                found.append(Crash(container.name, recent[-1], len(recent)))
+        return found
+
+    def current(self, workload: str) -> Current:
+        """Return unit and pod of a workload as last seen; the record on disk is the caller's to add."""
+        return Current(None, self.unit_state(workload), self.digest_of(workload))
+
+    def _noticed(self, path: Path, gone: bool) -> None:
+        if path.parent == self._exits_dir:
+            self._note_exit(path, gone)
+        elif not any(path.name == f"invocation:{unit}" for unit in self._units.values()):
+            return
+        self._hint.set()
+
+    def _note_exit(self, path: Path, gone: bool) -> None:
+        if gone or len(path.name) != 64:
+            return
+        with contextlib.suppress(OSError, ValueError):
+            exits = self._exits.setdefault(path.name, [])
+            exits.append((time.monotonic(), int(path.read_text())))
+            del exits[:-100]
+
+    def _forget_exits(self, containers: list[Container]) -> None:
+        alive = {container.id for container in containers}
+        since = time.monotonic() - CRASH_MEMORY
+        self._exits = {
+            one: exits for one, exits in self._exits.items() if one in alive or exits[-1][0] > since
+        }
+
+    async def _wait_for_hint(self) -> None:
+        """Return when it is time to look: soon after a hint, a second time later, every second while a unit starts."""
+        starting = any(
+            unit.active in ("activating", "deactivating") and not unit.waits_for_restart
+            for unit in self.snapshot.units.values()
+        )
+        try:
+            await asyncio.wait_for(self._hint.wait(), 1.0 if starting else self._next_look())
+        except TimeoutError:
+            self._looks = 0
+            return
+        self._hint.clear()
+        self._looks += 1
+        await asyncio.sleep(SETTLE if self._looks <= CALM_LOOKS else BUSY_GAP)
+
+    def _next_look(self) -> float:
+        return SECOND_LOOK if self._looks else FULL_CHECK
+
+    async def _explain(self, units: dict[str, UnitState]) -> None:
+        for name, unit in units.items():
+            if unit.active != "failed" and not unit.waits_for_restart:
+                self._explanations.pop(name, None)
+            elif self._explanations.get(name, ("", ""))[0] != unit.invocation:
+                lines = await systemd.last_lines(name)
+                self._explanations[name] = (unit.invocation, podman.said(lines))

@@ -1,0 +1,295 @@
+"""Bring the pods that run to those that are wanted, one task a workload, tried until done."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from flotta.protocol.models import DataConfiguration
+
+from .. import podman, systemd
+from ..backoff import Backoff
+from ..errors import WorkloadError
+from .files import WorkloadFiles
+from .manifest import Pod
+from .observer import Observer
+from .phases import start_reason
+from .steps import (
+    Current,
+    FetchImages,
+    FlushData,
+    RemoveFiles,
+    StartPod,
+    Step,
+    StopPod,
+    WriteFiles,
+    plan,
+)
+
+log = logging.getLogger(__name__)
+
+Flush = Callable[[str, DataConfiguration | None], Awaitable[None]]
+QUICK_STARTS = 4
+AT_ONCE = 2
+
+
+@dataclass(frozen=True)
+class Desired:
+    """What shall run: pods by name, the data paths of each, and the workloads that cannot be built, with the cause."""
+
+    pods: Mapping[str, Pod] = field(default_factory=dict)
+    data: Mapping[str, DataConfiguration | None] = field(default_factory=dict)
+    broken: Mapping[str, WorkloadError] = field(default_factory=dict)
+
+    @property
+    def names(self) -> list[str]:
+        return [*self.pods, *self.broken]
+
+
+class Reconciler:
+    """Owns the workloads of this device. Without a desired state it touches nothing."""
+
+    def __init__(
+        self,
+        files: WorkloadFiles,
+        observer: Observer,
+        flush: Flush,
+        on_change: Callable[[], None],
+    ) -> None:
+        self._files = files
+        self._observer = observer
+        self._flush = flush
+        self._on_change = on_change
+        self._desired: Desired | None = None
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._changed: dict[str, asyncio.Event] = {}
+        self._wake = asyncio.Event()
+        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._reloading = asyncio.Lock()
+        self._attempted: set[str] = set()
+        self.failures: dict[str, WorkloadError] = {}
+        self.activities: dict[str, str] = {}
+        self.first_pass = asyncio.Event()
+
+    def apply(self, desired: Desired) -> None:
+        """Take a new desired state."""
+        before = self._desired or Desired()
+        self._desired = desired
+        for name in {*before.names, *desired.names}:
+            if before.pods.get(name) != desired.pods.get(name):
+                self.failures.pop(name, None)
+                self._event(name).set()
+        self.failures.update(desired.broken)
+        self._attempted = set(desired.broken)
+        self.first_pass.clear()
+        self.wake()
+
+    def wake(self) -> None:
+        """Look again: something may have changed."""
+        self._wake.set()
+
+    def leaving(self) -> dict[str, DataConfiguration | None]:
+        """Return the workloads with files here that are not wanted any more, and their data paths."""
+        wanted = set(self._desired.names) if self._desired else set()
+        return {n: r.data for n, r in self._files.installed().items() if n not in wanted}
+
+    async def run(self) -> None:
+        """Reconcile until cancelled."""
+        try:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                self._look()
+        finally:
+            await self._cancel_all()
+
+    async def wipe(self) -> None:
+        """Stop and remove every workload, whatever state it is in."""
+        self._desired = None
+        await self._cancel_all()
+        self.failures.clear()
+        self.activities.clear()
+        for name in await asyncio.to_thread(self._files.installed):
+            await self._stop(name)
+            await asyncio.to_thread(self._files.remove, name)
+        for name in {c.workload for c in await podman.containers() or []}:
+            await podman.remove_pod(name)
+        await systemd.reload()
+        self._observer.watch_units({})
+
+    def _look(self) -> None:
+        if self._desired is None:
+            return
+        installed = self._files.installed()
+        names = {*installed, *self._desired.pods} - set(self._desired.broken)
+        self._observer.watch_units({name: self._files.unit(name) for name in names})
+        for name in sorted(names):
+            task = self._tasks.get(name)
+            if task is None or task.done():
+                self._tasks[name] = asyncio.create_task(
+                    self._guarded(name), name=f"workload {name}"
+                )
+        self._note_attempts()
+
+    async def _guarded(self, name: str) -> None:
+        try:
+            await self._converge(name)
+        except OSError as error:
+            log.warning("Workload %s: %s", name, error)
+            self._fail(name, WorkloadError("DiskFailure", str(error)))
+            await asyncio.sleep(10)
+            self.wake()
+        finally:
+            self.activities.pop(name, None)
+
+    async def _converge(self, name: str) -> None:
+        backoff = Backoff(2.0, 300.0)
+        failed_starts = 0
+        while self._desired is not None:
+            changed = self._event(name)
+            changed.clear()
+            pod = self._desired.pods.get(name)
+            steps = plan(name, pod, self._current(name), eager=0 < failed_starts < QUICK_STARTS)
+            if not steps:
+                break
+            try:
+                await self._execute(name, steps, changed)
+                self.failures.pop(name, None)
+                self._note_attempts(name)
+                await self._observer.refresh()
+                if pod is None:
+                    break
+            except WorkloadError as error:
+                failed_starts += isinstance(error, StartError)
+                self._fail(name, error)
+                if error.permanent or failed_starts >= QUICK_STARTS:
+                    break
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(changed.wait(), backoff.next())
+                await self._observer.refresh()
+        self._note_attempts(name)
+
+    def _current(self, name: str) -> Current:
+        record = self._files.installed().get(name)
+        return replace(self._observer.current(name), record=record)
+
+    async def _execute(self, name: str, steps: tuple[Step, ...], changed: asyncio.Event) -> None:
+        for step in steps:
+            if changed.is_set():
+                return
+            work = asyncio.create_task(self._step(step))
+            if isinstance(step, FetchImages):
+                await _unless(changed, work)
+            else:
+                await work
+
+    async def _step(self, step: Step) -> None:
+        match step:
+            case FetchImages():
+                await self._fetch(step)
+            case WriteFiles(pod):
+                await self._write(pod)
+            case StartPod(name):
+                await self._start(name)
+            case StopPod(name):
+                await self._stop(name)
+            case FlushData(name):
+                record = self._files.installed().get(name)
+                await self._flush(name, record.data if record else None)
+            case RemoveFiles(name):
+                await asyncio.to_thread(self._files.remove, name)
+                await self._reload()
+                log.info("Workload %s is removed", name)
+
+    async def _fetch(self, step: FetchImages) -> None:
+        pod = step.pod
+        missing = await podman.missing_images(pod.images)
+        for image in missing:
+            if image in pod.never_pull:
+                raise WorkloadError(
+                    "ImageNeverPull", f"image {image} is not present and its pull policy is Never"
+                )
+        wanted = list(dict.fromkeys([*missing, *(pod.always_pull if step.refresh else ())]))
+        if not wanted:
+            return
+        self._act(pod.name, "Pulling")
+        places = self._files.places(pod.name)
+        if pod.auth is not None:
+            await asyncio.to_thread(self._files.write_auth, pod)
+        async with self._slots:
+            for image in wanted:
+                await podman.pull(image, places.auth_file if pod.auth is not None else None)
+
+    async def _write(self, pod: Pod) -> None:
+        data = self._desired.data.get(pod.name) if self._desired else None
+        if await asyncio.to_thread(self._files.write, pod, data):
+            await self._reload()
+
+    async def _reload(self) -> None:
+        async with self._reloading:
+            if not await systemd.reload():
+                raise WorkloadError("SystemdFailure", "systemd did not reload its units")
+
+    async def _start(self, name: str) -> None:
+        self._act(name, "Starting")
+        unit = self._files.unit(name)
+        async with self._slots:
+            started = await systemd.restart(unit)
+        if not started:
+            message = podman.said(await systemd.last_lines(unit))
+            raise StartError(start_reason(message), message)
+        log.info("Workload %s is started", name)
+
+    async def _stop(self, name: str) -> None:
+        self._act(name, "Stopping")
+        await systemd.stop(self._files.unit(name))
+        await podman.remove_pod(name)
+
+    def _act(self, name: str, activity: str) -> None:
+        if self.activities.get(name) != activity:
+            self.activities[name] = activity
+            self._on_change()
+
+    def _fail(self, name: str, error: WorkloadError) -> None:
+        known = self.failures.get(name)
+        if known is None or (known.reason, known.message) != (error.reason, error.message):
+            log.warning("Workload %s: %s: %s", name, error.reason, error.message)
+        self.failures[name] = error
+        self.activities.pop(name, None)
+        self._note_attempts(name)
+        self._on_change()
+
+    def _note_attempts(self, *names: str) -> None:
+        self._attempted.update(names)
+        if self._desired is not None and self._attempted >= set(self._desired.names):
+            self.first_pass.set()
+
+    def _event(self, name: str) -> asyncio.Event:
+        return self._changed.setdefault(name, asyncio.Event())
+
+    async def _cancel_all(self) -> None:
+        tasks = [task for task in self._tasks.values() if not task.done()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._tasks.clear()
+
+
+class StartError(WorkloadError):
+    """The unit of a pod did not start."""
+
+
+async def _unless(changed: asyncio.Event, work: asyncio.Task[None]) -> None:
+    """Wait for work, but give it up as soon as something else is wanted."""
+    change = asyncio.create_task(changed.wait())
+    try:
+        await asyncio.wait((work, change), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        change.cancel()
+        if not work.done():
+            work.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await work

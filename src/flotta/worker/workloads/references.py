@@ -1,0 +1,164 @@
+"""ConfigMaps and Secrets of a pod, resolved on the device.
+
+Values become plain environment entries and files, because podman's own way differs between its versions (4.3.1 wants a
+secret as JSON for the environment but as YAML for a volume, and never updates a volume made from a ConfigMap), and
+because a pod that carries its values starts after a reboot without anybody's help. The manifest is 0600.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from flotta.protocol.models import Secret
+
+from ..configuration import secret_values
+from ..errors import WorkloadError
+
+Values = Mapping[str, bytes]
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """YAML as Kubernetes reads it: a date is a string."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp")]
+    for first, resolvers in _Loader.yaml_implicit_resolvers.items()
+}
+
+
+def load_yaml(text: str, what: str) -> dict[str, Any]:
+    """Read one YAML mapping; raises WorkloadError naming ``what`` otherwise."""
+    try:
+        document = yaml.load(text, Loader=_Loader)  # noqa: S506 (a safe loader)
+    except yaml.YAMLError as error:
+        place = f": {error}" if len(str(error)) < 300 else ""
+        raise WorkloadError(
+            "InvalidSpecification", f"{what} is not YAML{place}", permanent=True
+        ) from error
+    if not isinstance(document, dict):
+        raise WorkloadError("InvalidSpecification", f"{what} is not a mapping", permanent=True)
+    return document
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What a pod may refer to: ConfigMaps of its workload, Secrets of the device."""
+
+    config_maps: Mapping[str, Values] = field(default_factory=dict)
+    secrets: Mapping[str, Secret] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, config_maps: Iterable[str], secrets: Iterable[Secret]) -> Sources:
+        """Read the YAML ConfigMaps of a workload and the secrets of the message."""
+        return cls(
+            dict(_config_map(text) for text in config_maps),
+            {secret.name: secret for secret in secrets},
+        )
+
+    def values(self, kind: str, name: str, *, optional: bool) -> Values:
+        """Return the data of a ``ConfigMap`` or ``Secret``; raises WorkloadError if it must exist and does not."""
+        if kind == "ConfigMap" and name in self.config_maps:
+            return self.config_maps[name]
+        if kind == "Secret" and name in self.secrets:
+            return secret_values(self.secrets[name])
+        if optional:
+            return {}
+        raise WorkloadError(f"{kind}NotFound", f'{kind} "{name}" is not there', permanent=True)
+
+
+def _config_map(text: str) -> tuple[str, Values]:
+    document = load_yaml(text, "a ConfigMap")
+    name = (document.get("metadata") or {}).get("name") or ""
+    plain = {key: str(value).encode() for key, value in (document.get("data") or {}).items()}
+    binary = (document.get("binaryData") or {}).items()
+    return str(name), plain | {key: base64.b64decode(value) for key, value in binary}
+
+
+def resolve_environment(container: dict[str, Any], sources: Sources) -> list[dict[str, Any]]:
+    """Return the container's ``env`` with ``envFrom`` and references replaced by their values."""
+    resolved: dict[str, dict[str, Any]] = {}
+    for source in container.get("envFrom") or []:
+        for name, value in _from_source(source, sources).items():
+            resolved[name] = {"name": name, "value": value}
+    for entry in container.get("env") or []:
+        plain = _entry(entry, sources)
+        if plain:
+            resolved[plain["name"]] = plain
+    return list(resolved.values())
+
+
+def _from_source(source: dict[str, Any], sources: Sources) -> dict[str, str]:
+    for field_name, kind in (("configMapRef", "ConfigMap"), ("secretRef", "Secret")):
+        reference = source.get(field_name)
+        if reference:
+            optional = bool(reference.get("optional"))
+            values = sources.values(kind, str(reference.get("name")), optional=optional)
+            prefix = source.get("prefix") or ""
+            return {prefix + key: _text(kind, key, value) for key, value in values.items()}
+    return {}
+
+
+def _entry(entry: dict[str, Any], sources: Sources) -> dict[str, Any] | None:
+    origin = entry.get("valueFrom") or {}
+    for field_name, kind in (("configMapKeyRef", "ConfigMap"), ("secretKeyRef", "Secret")):
+        reference = origin.get(field_name)
+        if reference:
+            value = _key(kind, reference, sources)
+            return None if value is None else {"name": entry["name"], "value": value}
+    return entry
+
+
+def _key(kind: str, reference: dict[str, Any], sources: Sources) -> str | None:
+    name, key = str(reference.get("name")), str(reference.get("key"))
+    optional = bool(reference.get("optional"))
+    values = sources.values(kind, name, optional=optional)
+    if key in values:
+        return _text(kind, key, values[key])
+    if optional:
+        return None
+    raise WorkloadError(f"{kind}NotFound", f'{kind} "{name}" has no key "{key}"', permanent=True)
+
+
+def _text(kind: str, key: str, value: bytes) -> str:
+    try:
+        text = value.decode()
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
+        raise WorkloadError(
+            f"Invalid{kind}",
+            f'key "{key}" is no text, so it cannot be in the environment',
+            permanent=True,
+        )
+    return text
+
+
+def volume_files(volume: dict[str, Any], sources: Sources) -> dict[str, bytes] | None:
+    """Return path → content of a ``configMap`` or ``secret`` volume, None for other volumes."""
+    for kind, source, name_field in (
+        ("ConfigMap", volume.get("configMap"), "name"),
+        ("Secret", volume.get("secret"), "secretName"),
+    ):
+        if source is not None:
+            optional = bool(source.get("optional"))
+            values = sources.values(kind, str(source.get(name_field)), optional=optional)
+            return _items(kind, source, values, optional=optional)
+    return None
+
+
+def _items(
+    kind: str, source: dict[str, Any], values: Values, *, optional: bool
+) -> dict[str, bytes]:
+    chosen = source.get("items")
+    if not chosen:
+        return dict(values)
+    missing = [item["key"] for item in chosen if item["key"] not in values]
+    if missing and not optional:
+        raise WorkloadError(f"{kind}NotFound", f'there is no key "{missing[0]}"', permanent=True)
+    return {item["path"]: values[item["key"]] for item in chosen if item["key"] in values}

@@ -1,0 +1,107 @@
+"""Desired minus current gives steps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..systemd import UnitState
+from .files import Record
+from .manifest import Pod
+
+
+@dataclass(frozen=True)
+class FetchImages:
+    """Make the pod's images present; ``refresh`` also asks the registry for newer ones (pull policy Always)."""
+
+    pod: Pod
+    refresh: bool
+
+
+@dataclass(frozen=True)
+class WriteFiles:
+    """Put manifest, files and unit settings in place."""
+
+    pod: Pod
+
+
+@dataclass(frozen=True)
+class StartPod:
+    """Start the pod's unit, replacing a pod that runs from older files."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class StopPod:
+    """Stop the pod's unit and make sure that no pod is left."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class FlushData:
+    """Upload a last time what a workload that goes away has written."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class RemoveFiles:
+    """Delete everything of a workload, its export directory included."""
+
+    name: str
+
+
+Step = FetchImages | WriteFiles | StartPod | StopPod | FlushData | RemoveFiles
+
+
+@dataclass(frozen=True)
+class Current:
+    """What is there of one workload: record on disk (None: nothing), unit, digest of the pod that exists."""
+
+    record: Record | None = None
+    unit: UnitState = UnitState()
+    pod_digest: str = ""
+
+    @property
+    def settled(self) -> bool:
+        """Whether the unit holds its pod, or will without us."""
+        return self.unit.active in ("active", "reloading") or self.unit.waits_for_restart
+
+
+def plan(name: str, pod: Pod | None, current: Current, *, eager: bool = False) -> tuple[Step, ...]:
+    """Return the steps from ``current`` to ``pod``, none when nothing is to be done.
+
+    ``pod`` None removes the workload. ``eager`` starts a unit now that systemd would restart only later.
+    """
+    if pod is None:
+        return _removal(name, current)
+    if current.record is None or current.record.digest != pod.digest:
+        return FetchImages(pod, refresh=True), WriteFiles(pod), StartPod(name)
+    if _starting(current) or _finished(pod, current):
+        return ()
+    stale = current.unit.active == "active" and current.pod_digest not in ("", pod.digest)
+    waiting = eager and current.unit.waits_for_restart
+    if current.settled and not stale and not waiting:
+        return ()
+    return FetchImages(pod, refresh=False), StartPod(name)
+
+
+def _removal(name: str, current: Current) -> tuple[Step, ...]:
+    if current.record is None:
+        return ()
+    return StopPod(name), FlushData(name), RemoveFiles(name)
+
+
+def _starting(current: Current) -> bool:
+    return current.unit.active == "activating" and not current.unit.waits_for_restart
+
+
+def _finished(pod: Pod, current: Current) -> bool:
+    """A pod whose containers may end has run to its end; a reboot alone runs it again."""
+    return (
+        pod.restart_policy != "Always"
+        and current.pod_digest == pod.digest
+        and current.unit.active == "inactive"
+        and current.unit.result == "success"
+    )

@@ -1,0 +1,52 @@
+"""Names and drop-ins of podman's own ``podman-kube@`` units, which keep the pods without us."""
+
+from __future__ import annotations
+
+import string
+from pathlib import Path
+
+DROP_IN = "50-flotta.conf"
+TEMPLATE = "podman-kube@.service"
+_PLAIN = frozenset(string.ascii_letters + string.digits + ":_.")
+
+
+def unit_name(manifest: Path) -> str:
+    """Return the unit that plays a manifest, as ``systemd-escape --template`` would (systemd.unit(5))."""
+    return f"podman-kube@{_escape(str(manifest))}.service"
+
+
+def _escape(path: str) -> str:
+    return "".join(
+        "-"
+        if char == "/"
+        else char
+        if char in _PLAIN
+        else "".join(rf"\x{b:02x}" for b in char.encode())
+        for char in path
+    )
+
+
+def drop_in(pod: str, restart_policy: str, auth_file: Path | None) -> bytes:
+    """Return our settings for the unit of one pod.
+
+    What podman 4.3.1's unit lacks: it does not restart; a container that could not start (port taken) leaves it active
+    with a dead pod, so the pod is looked at after each start; a failed start leaves its parts behind. A pod whose
+    containers may end (restartPolicy Never, OnFailure) ends its service container by a signal: that is success.
+    ``podman-restart.service`` of the distribution would otherwise start the pods of before a reboot at the same time.
+    """
+    ends = restart_policy in ("Never", "OnFailure")
+    lines = [
+        "# Written by flotta-device-worker; changes are lost.",
+        "[Unit]",
+        "StartLimitIntervalSec=0",
+        "Before=podman-restart.service",
+        "[Service]",
+        "TimeoutStartSec=15min",
+        "Restart=on-failure" if ends else "Restart=always",
+        "RestartSec=30",
+        *(["SuccessExitStatus=137 143"] if ends else []),
+        *([f"Environment=REGISTRY_AUTH_FILE={auth_file}"] if auth_file else []),
+        f"ExecStartPost=/bin/sh -c '! podman ps -aq --filter pod={pod} --filter status=created | grep -q .'",
+        """ExecStopPost=-/bin/sh -c 'test "$$SERVICE_RESULT" = success || exec podman play kube --down "$$1"' sh %I""",
+    ]
+    return "\n".join([*lines, ""]).encode()

@@ -1,0 +1,104 @@
+"""A gateway without a control plane: real gRPC on real unix sockets, answers chosen by the test."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from grpclib.client import Channel
+from grpclib.server import Server
+
+from flotta.protocol.grpc import (
+    RECEIVED_DISCONNECT,
+    Config,
+    Data,
+    DispatcherBase,
+    EventNotification,
+    RegistrationResponse,
+    Response,
+    WorkerStub,
+)
+
+
+@dataclass
+class Sent:
+    """One message that the worker sent."""
+
+    directive: str
+    content: Any
+
+
+@dataclass
+class PlainGateway(DispatcherBase):
+    """Answers each directive with a status from ``statuses`` (last one repeats; None means no answer at all)."""
+
+    folder: Path
+    device_id: str = "device-1"
+    statuses: dict[str, list[int | None]] = field(
+        default_factory=lambda: {"enrolment": [208], "registration": [200], "heartbeat": [200]}
+    )
+    sent: list[Sent] = field(default_factory=list)
+    registrations: int = 0
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+    _server: Server | None = None
+
+    @property
+    def address(self) -> str:
+        return f"unix:{self.folder / 'gateway.sock'}"
+
+    async def start(self) -> None:
+        (self.folder / "gateway.sock").unlink(missing_ok=True)
+        self._server = Server([self])
+        await self._server.start(path=str(self.folder / "gateway.sock"))
+
+    async def stop(self) -> None:
+        assert self._server is not None
+        self._server.close()
+        await self._server.wait_closed()
+
+    async def Register(self, stream: Any) -> None:
+        await stream.recv_message()
+        self.registrations += 1
+        address = f"unix:{self.folder / 'device.sock'}"
+        await stream.send_message(RegistrationResponse(registered=True, address=address))
+        self.news.set()
+
+    async def GetConfig(self, stream: Any) -> None:
+        await stream.recv_message()
+        await stream.send_message(Config(client_id=self.device_id))
+
+    async def Send(self, stream: Any) -> None:
+        data = await stream.recv_message()
+        self.sent.append(Sent(data.directive, json.loads(data.content or b"null")))
+        answers = self.statuses[data.directive]
+        status = answers.pop(0) if len(answers) > 1 else answers[0]
+        body = json.dumps({"StatusCode": status, "Body": None, "Metadata": {}}).encode()
+        await stream.send_message(Response(response=b"" if status is None else body))
+        self.news.set()
+
+    async def configure(self, content: bytes) -> None:
+        """Give the worker a configuration message."""
+        async with Channel(path=str(self.folder / "device.sock")) as channel:
+            await WorkerStub(channel).Send(Data(directive="device", content=content), timeout=10)
+
+    async def disconnect(self) -> None:
+        """Send the device away; returns when the worker has confirmed."""
+        async with Channel(path=str(self.folder / "device.sock")) as channel:
+            event = EventNotification(name=RECEIVED_DISCONNECT)
+            await WorkerStub(channel).NotifyEvent(event, timeout=60)
+
+    def heartbeats(self) -> list[dict[str, Any]]:
+        return [one.content for one in self.sent if one.directive == "heartbeat"]
+
+    async def wait_for(self, condition: Any, seconds: float = 10.0) -> None:
+        """Wait until ``condition()`` holds; the failure shows all that was sent."""
+        try:
+            async with asyncio.timeout(seconds):
+                while not condition():
+                    self.news.clear()
+                    await self.news.wait()
+        except TimeoutError:
+            raise AssertionError(f"it did not come: {self.sent[-5:]}") from None
