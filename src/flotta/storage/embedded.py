@@ -19,6 +19,7 @@ from pathlib import Path
 
 from ..daemon import notify
 from .access_log import readable
+from .keys import DROPPED
 
 log = logging.getLogger(__name__)
 POLL = 0.5  # seconds between looks at the key directory
@@ -63,7 +64,8 @@ def command(server: Server, program: Path) -> list[str]:
         *(str(program), "serve", "s3", "--addr", server.listen),
         *("--cert", str(server.certificate), "--key", str(server.private_key)),
         *("--min-tls-version", "tls1.2", "--auth-proxy", proxy),
-        *("--dir-cache-time", "0s", "--poll-interval", "0", "--vfs-cache-mode", "off"),
+        # Each key caches directories of its own; with 0s rclone re-arms a timer without end (a whole core).
+        *("--dir-cache-time", "1s", "--poll-interval", "0", "--vfs-cache-mode", "off"),
         *("--cache-dir", str(server.cache), "--config", os.devnull, "--umask", "027", "-vv"),
     ]
 
@@ -113,8 +115,8 @@ class Supervisor:
         while process.returncode is None and not stop.is_set():
             await _wait(stop, POLL)
             now = _watched(self._server)
-            if before.keys - now.keys:
-                log.info("%d access keys dropped; restarting", len(before.keys - now.keys))
+            if before.keys - now.keys or now.dropped != before.dropped:
+                log.info("Access keys were dropped; restarting")
                 await _wait(stop, SETTLE)
                 return "dropped"
             if now.certificate != before.certificate:
@@ -142,13 +144,16 @@ class Supervisor:
 @dataclass(frozen=True)
 class _Watched:
     keys: frozenset[str]
+    dropped: str
     certificate: tuple[float, float]
 
 
 def _watched(server: Server) -> _Watched:
     names = frozenset(name for name in os.listdir(server.keys) if name.endswith(".json"))
     times = (server.certificate.stat().st_mtime, server.private_key.stat().st_mtime)
-    return _Watched(names, times)
+    marker = server.keys / DROPPED
+    dropped = marker.read_text() + str(marker.stat().st_mtime_ns) if marker.exists() else ""
+    return _Watched(names, dropped, times)
 
 
 def _sweep(root: Path, before: float) -> None:

@@ -10,7 +10,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from ..daemon import sync_directory, write_atomically
+from ..daemon import write_atomically
 from .names import is_access_key
 
 if TYPE_CHECKING:
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 KEY_MODE = 0o640
+DROPPED = (
+    "dropped"  # rewritten at each drop, so that a key made and dropped between two looks is noticed
+)
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ def drop_keys(directory: Path, bucket: str, *, keep: str | None = None) -> list[
     for access_key in dropped:
         (directory / f"{access_key}.json").unlink(missing_ok=True)
     if dropped:
-        sync_directory(directory)
+        write_atomically(directory / DROPPED, dropped[-1].encode(), KEY_MODE)
     return dropped
 
 
