@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +25,7 @@ class Site:
     client: Any
     storage: S3Storage
     base: Path
+    log_start: int = 0
 
     @property
     def volumes(self) -> Path:
@@ -51,6 +53,12 @@ class Site:
         listed = self.client.list_objects_v2(Bucket=BUCKET)
         return [item["Key"] for item in listed.get("Contents", [])]
 
+    def transfers(self) -> Counter[str]:
+        """Count the transfers since this site was made; the access log lags by milliseconds."""
+        time.sleep(0.3)
+        lines = self.server.requests("")[self.log_start :]
+        return Counter(line for line in lines if line.startswith(("PUT ", "GET ", "PART ")))
+
     def loop(self, **options: Any) -> SyncLoop:
         options = {"interval": 0.3, "settle": 0.1, **options}
         return SyncLoop(self.base / "state", self.volumes, **options)
@@ -69,7 +77,7 @@ def make_site(server: S3Server, base: Path) -> Site:
         secret_key=key.secret_key,
         ca_pem=server.ca_file.read_text(),
     )
-    site = Site(server, client, storage, base)
+    site = Site(server, client, storage, base, len(server.requests("")))
     site.export.mkdir(parents=True)
     return site
 

@@ -2,12 +2,17 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
+import time
+from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from s3_server import running_s3
 from sync_site import BUCKET, WORKLOAD, Site, eventually, make_site, running
 
+from flotta.identity.authority import Authority
 from flotta.sync.loop import Pair, SyncWorkload
 
 
@@ -54,3 +59,214 @@ async def test_objects_come_down_with_equal_bytes_and_plain_rights(site):
         "deep",
         "shop.conf",
     ]
+
+
+async def test_idle_cycles_only_list_the_ingress(site):
+    site.write("stats/a", b"1")
+    site.put("configuration/b", b"2")
+    async with running(site) as loop:
+        await eventually(lambda: loop.status("shop").files_up and loop.status("shop").files_down)
+        await asyncio.sleep(0.5)
+        before = Counter(line.split()[0] for line in site.server.requests(""))
+        await asyncio.sleep(2)
+        after = Counter(line.split()[0] for line in site.server.requests(""))
+    assert set(after - before) == {"LIST"}
+    assert (after - before)["LIST"] >= 3
+
+
+async def test_idle_egress_makes_no_request_at_all(site):
+    site.write("stats/a", b"1")
+    async with running(site, replace(WORKLOAD, ingress=[])) as loop:
+        await eventually(lambda: loop.status("shop").files_up)
+        await asyncio.sleep(0.5)
+        before = site.server.requests("")
+        await asyncio.sleep(1.5)
+        assert site.server.requests("") == before
+
+
+async def test_a_changed_file_is_sent_once_more(site):
+    site.write("stats/a", b"one")
+    site.write("stats/b", b"two")
+    async with running(site) as loop:
+        await eventually(lambda: loop.status("shop").files_up == 2)
+        site.write("stats/a", b"three")
+        await eventually(lambda: loop.status("shop").files_up == 3)
+        await asyncio.sleep(1)
+    assert site.get("statistics/a") == b"three"
+    assert site.transfers()["PUT till-1/statistics/a"] == 2
+    assert site.transfers()["PUT till-1/statistics/b"] == 1
+
+
+async def test_a_change_of_same_size_with_an_older_time_is_seen(site):
+    file = site.write("stats/a", b"one")
+    async with running(site) as loop:
+        await eventually(lambda: loop.status("shop").files_up == 1)
+        file.write_bytes(b"two")
+        os.utime(file, (1, 1))
+        await eventually(lambda: site.get("statistics/a") == b"two")
+
+
+async def test_a_touched_file_with_equal_content_is_not_sent_again(site):
+    file = site.write("stats/touched", b"one")
+    async with running(site) as loop:
+        await eventually(lambda: loop.status("shop").files_up == 1)
+        puts = site.server.requests("PUT")
+        os.utime(file)
+        await asyncio.sleep(2)
+        assert site.server.requests("PUT") == puts
+        assert loop.status("shop").files_up == 1
+
+
+async def test_a_lost_database_sends_and_fetches_nothing_again(site):
+    site.write("stats/a", b"one")
+    site.put("configuration/b", b"two")
+    async with running(site) as loop:
+        await eventually(lambda: loop.status("shop").files_up and loop.status("shop").files_down)
+    transfers = site.transfers()
+    (site.base / "state" / "sync.db").write_bytes(b"this is no database" * 1000)
+    async with running(site) as loop:
+        await eventually(lambda: loop.status("shop").files_up and loop.status("shop").files_down)
+    assert site.transfers() == transfers
+
+
+async def test_an_object_that_changes_is_fetched_again(site):
+    site.put("configuration/a", b"one")
+    async with running(site) as loop:
+        await eventually(lambda: loop.status("shop").files_down == 1)
+        site.put("configuration/a", b"two")
+        await eventually(lambda: (site.export / "config/a").read_bytes() == b"two")
+
+
+async def test_removal_is_carried_to_neither_side(site):
+    file = site.write("stats/a", b"one")
+    site.put("configuration/b", b"two")
+    async with running(site) as loop:
+        await eventually(lambda: loop.status("shop").files_up and loop.status("shop").files_down)
+        file.unlink()
+        site.client.delete_object(Bucket=BUCKET, Key="configuration/b")
+        await asyncio.sleep(1.5)
+    assert site.get("statistics/a") == b"one"
+    assert (site.export / "config/b").read_bytes() == b"two"
+
+
+async def test_links_out_of_the_export_directory_are_neither_read_nor_written_through(
+    site, tmp_path
+):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    site.write("stats/good", b"1")
+    (site.export / "stats" / "passwd").symlink_to("/etc/passwd")
+    (site.export / "stats" / "etc").symlink_to("/etc")
+    (site.export / "config").symlink_to(outside)
+    site.put("configuration/b", b"2")
+    async with running(site) as loop:
+        await eventually(lambda: loop.status("shop").files_up == 1)
+        error = await eventually(lambda: loop.status("shop").error)
+    assert site.bucket_keys() == ["configuration/b", "statistics/good"]
+    assert list(outside.iterdir()) == []
+    assert "config/b" in error
+
+
+async def test_a_source_that_is_a_link_is_not_followed(site):
+    (site.export / "stats").symlink_to("/etc")
+    async with running(site) as loop:
+        error = await eventually(lambda: loop.status("shop").error)
+    assert "symbolic link" in error
+    assert site.bucket_keys() == []
+
+
+async def test_a_fifo_blocks_nothing_and_is_reported(site):
+    site.write("stats/z", b"1")
+    os.mkfifo(site.export / "stats" / "a")
+    async with running(site) as loop:
+        await eventually(lambda: loop.status("shop").files_up == 1)
+        assert loop.status("shop").error == "Skipped: stats/a: is a FIFO."
+
+
+async def test_names_that_are_not_utf8_are_reported_and_others_go_on(site):
+    site.write("stats/good", b"1")
+    Path(os.fsdecode(os.fsencode(site.export / "stats") + b"/\xff\xfe")).write_bytes(b"2")
+    async with running(site) as loop:
+        await eventually(lambda: loop.status("shop").files_up == 1)
+        assert loop.status("shop").error == r"Skipped: stats/\xff\xfe: the name is not UTF-8."
+
+
+async def test_a_single_file_goes_to_its_target_name_or_below_a_target_directory(site):
+    site.write("report.txt", b"1")
+    pairs = [
+        Pair("report.txt", "reports/today"),
+        Pair("/report.txt", "/archive/"),
+        Pair("report.txt", ""),
+    ]
+    async with running(site, SyncWorkload("shop", pairs, [])) as loop:
+        await eventually(lambda: loop.status("shop").files_up == 3)
+    assert site.bucket_keys() == ["archive/report.txt", "report.txt", "reports/today"]
+
+
+async def test_one_directory_can_go_both_ways_without_running_in_circles(site):
+    site.write("both/mine", b"1")
+    site.put("shared/theirs", b"2")
+    workload = SyncWorkload("shop", [Pair("both", "shared")], [Pair("shared", "both")])
+    async with running(site, workload) as loop:
+        await eventually(lambda: (site.export / "both/theirs").exists())
+        await eventually(lambda: site.get("shared/mine") == b"1")
+        before = site.transfers()
+        await asyncio.sleep(1.5)
+        assert site.transfers() == before
+        site.put("shared/mine", b"changed there")
+        await eventually(lambda: (site.export / "both/mine").read_bytes() == b"changed there")
+        site.write("both/theirs", b"changed here")
+        await eventually(lambda: site.get("shared/theirs") == b"changed here")
+    assert loop.status("shop").error is None
+
+
+async def test_a_key_that_is_a_directory_on_the_device_is_reported(site):
+    site.put("configuration/a", b"1")
+    site.put("configuration/b", b"1")
+    (site.export / "config" / "a").mkdir(parents=True)
+    async with running(site) as loop:
+        await eventually(lambda: (site.export / "config/b").exists())
+        error = await eventually(lambda: loop.status("shop").error)
+    assert error == "Not synchronised: config/a: is a directory on the device."
+
+
+async def test_wrong_credentials_are_a_sentence_and_right_ones_resume(site):
+    site.write("stats/a", b"1")
+    wrong = replace(site.storage, secret_key="wrong" * 8)
+    async with running(site, storage=wrong) as loop:
+        error = await eventually(lambda: loop.status("shop").error)
+        assert "refused the credentials" in error
+        assert wrong.secret_key not in error
+        loop.configure(site.storage, [WORKLOAD])
+        await eventually(lambda: loop.status("shop").files_up == 1)
+        await eventually(lambda: loop.status("shop").error is None)
+
+
+async def test_a_server_of_another_ca_is_not_trusted(site):
+    site.write("stats/a", b"1")
+    other = Authority.create("other CA", "flotta").certificate_pem.decode()
+    async with running(site, storage=replace(site.storage, ca_pem=other)) as loop:
+        error = await eventually(lambda: loop.status("shop").error)
+    assert "certificate" in error
+
+
+async def test_flush_sends_what_is_left_and_forget_forgets(site):
+    async with running(site, interval=60) as loop:
+        await asyncio.sleep(0.5)
+        site.write("stats/last", b"words")
+        assert await loop.flush("shop", 20)
+        assert site.get("statistics/last") == b"words"
+        assert loop.status("shop").files_up == 1
+        loop.forget("shop")
+        assert loop.status("shop").files_up == 0
+
+
+async def test_flush_gives_up_in_time(site):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        dead = replace(site.storage, endpoint=f"https://127.0.0.1:{port}")
+        async with running(site, storage=dead, interval=60) as loop:
+            site.write("stats/last", b"words")
+            begun = time.monotonic()
+            assert not await loop.flush("shop", 2)
+            assert time.monotonic() - begun < 8
