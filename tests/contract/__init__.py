@@ -1,0 +1,1 @@
+"""The contract of the resource API, the same for every engine."""

@@ -1,0 +1,92 @@
+"""The embedded engine as a process."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+START_SECONDS = 20.0
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+class Engine:
+    """One `flotta-apiserver` with its files below a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.server = f"https://127.0.0.1:{self.port}"
+        self.database = folder / "state.db"
+        self.process: subprocess.Popen[bytes] | None = None
+        self._initialize()
+
+    def _initialize(self) -> None:
+        answer = self.command(
+            "init", "--kubeconfig-dir", str(self.folder / "kubeconfig"), "--server", self.server
+        )
+        assert answer.returncode == 0, answer.stderr
+        assert json.loads(answer.stdout) == {"changed": True}
+
+    def command(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a subcommand to its end."""
+        return subprocess.run(
+            [*self._program(name), *arguments], capture_output=True, text=True, timeout=30
+        )
+
+    def _program(self, name: str) -> list[str]:
+        pki = str(self.folder / "pki")
+        return [sys.executable, "-m", "flotta.cli.apiserver", name, "--pki-dir", pki]
+
+    def start(self, *arguments: str) -> None:
+        """Start the server and wait until it says that it is ready."""
+        path = self.folder / "notify.sock"
+        path.unlink(missing_ok=True)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+            notify.bind(str(path))
+            notify.settimeout(START_SECONDS)
+            listen = ["--listen", f"127.0.0.1:{self.port}", "--database", str(self.database)]
+            with (self.folder / "log").open("ab") as log:
+                self.process = subprocess.Popen(
+                    [*self._program("serve"), *listen, *arguments],
+                    stderr=log,
+                    env={**os.environ, "NOTIFY_SOCKET": str(path)},
+                )
+            assert notify.recv(100) == b"READY=1", self.log
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "log").read_text()
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """End the server by a signal; returns its exit status."""
+        if self.process is None:
+            return 0
+        process, self.process = self.process, None
+        process.send_signal(number)
+        return process.wait(timeout=20)
+
+    def kubeconfig(self, name: str) -> Path:
+        return self.folder / "kubeconfig" / f"{name}.kubeconfig"
+
+
+def eventually(condition: object, seconds: float = 5.0) -> None:
+    """Wait until a callable returns something true."""
+    assert callable(condition)
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "did not happen in time"
+        time.sleep(0.05)
