@@ -1,0 +1,84 @@
+"""Whether a device gets a bucket, and what its record says about it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..resources.kinds import BUCKET_CLAIM, EDGE_DEVICE
+from .names import UNREGISTERED_LABEL
+
+if TYPE_CHECKING:
+    from .settings import Settings
+
+Object = dict[str, Any]
+
+
+def is_registered(device: Object) -> bool:
+    """Say whether the device has finished its first registration."""
+    return UNREGISTERED_LABEL not in (device["metadata"].get("labels") or {})
+
+
+def claim_wanted(device: Object, device_set: Object | None, *, auto_create: bool) -> bool:
+    """Say whether the device is to have a bucket claim.
+
+    The set's storage section replaces the device's as a whole (specification 4.2), so external
+    storage counts where it is in force; `createOBC` counts on either.
+    """
+    if not is_registered(device):
+        return False
+    in_force = _s3(device if device_set is None else device_set)
+    if in_force.get("configMapName") or in_force.get("secretName"):
+        return False
+    asked = _s3(device).get("createOBC") or (device_set and _s3(device_set).get("createOBC"))
+    return bool(auto_create or asked)
+
+
+def bucket_claim(device: Object, settings: Settings) -> Object:
+    """Return the claim of a device; it is named like the device and goes with it."""
+    metadata = device["metadata"]
+    return {
+        "apiVersion": BUCKET_CLAIM.api_version,
+        "kind": BUCKET_CLAIM.kind,
+        "metadata": {
+            "name": metadata["name"],
+            "namespace": metadata["namespace"],
+            "ownerReferences": [_owner(metadata)],
+        },
+        "spec": {
+            "generateBucketName": metadata["name"],
+            "storageClassName": settings.bucket_storage_class,
+        },
+    }
+
+
+def bound_claim(device: Object, claim: Object | None) -> str | None:
+    """Return what `status.dataObc` has to be: the claim's name from Bound until the claim goes."""
+    if claim is None or claim["metadata"].get("deletionTimestamp"):
+        return None
+    current: str | None = (device.get("status") or {}).get("dataObc")
+    if (claim.get("status") or {}).get("phase") == "Bound":
+        return str(claim["metadata"]["name"])
+    return current or None
+
+
+def belongs(claim: Object, device: Object) -> bool:
+    """Say whether the claim goes when the device goes: it is owned by it, or recorded as its own."""
+    owners = claim["metadata"].get("ownerReferences") or []
+    owned = any(owner.get("uid") == device["metadata"]["uid"] for owner in owners)
+    recorded = (device.get("status") or {}).get("dataObc") == claim["metadata"]["name"]
+    return owned or (recorded and not owners)
+
+
+def _owner(metadata: Object) -> Object:
+    return {
+        "apiVersion": EDGE_DEVICE.api_version,
+        "kind": EDGE_DEVICE.kind,
+        "name": metadata["name"],
+        "uid": metadata["uid"],
+    }
+
+
+def _s3(resource: Object) -> Object:
+    storage = (resource.get("spec") or {}).get("storage") or {}
+    section: Object = storage.get("s3") or {}
+    return section

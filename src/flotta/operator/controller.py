@@ -1,0 +1,55 @@
+"""A controller: a queue of object keys and workers that reconcile them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from typing import cast
+
+from ..resources.client import ApiError
+from ..storage.errors import StorageError
+from .queue import WorkQueue
+
+Key = tuple[str, str]
+Reconcile = Callable[[Key], Awaitable[float | None]]
+log = logging.getLogger(__name__)
+
+
+class Controller:
+    """Calls `reconcile((namespace, name))` for each key; a returned number asks to come back then."""
+
+    def __init__(self, name: str, reconcile: Reconcile, workers: int):
+        self.name = name
+        self.queue = WorkQueue()
+        self.results: Counter[str] = Counter()
+        self._reconcile = reconcile
+        self._workers = workers
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(self._workers):
+                group.create_task(self._work())
+
+    async def _work(self) -> None:
+        while True:
+            key = cast("Key", await self.queue.get())
+            await self._handle(key)
+
+    async def _handle(self, key: Key) -> None:
+        subject = f"{self.name} {key[0]}/{key[1]}"
+        try:
+            again = await self._reconcile(key)
+        except (ApiError, StorageError) as error:
+            self.results["error"] += 1
+            log.warning("%s: %s; again in %.1f s", subject, error, self.queue.failed(key))
+        except Exception:
+            self.results["error"] += 1
+            log.exception("%s failed; again in %.1f s", subject, self.queue.failed(key))
+        else:
+            self.results["success"] += 1
+            self.queue.done(key)
+            if again is not None:
+                self.queue.add_after(key, again)

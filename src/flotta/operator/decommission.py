@@ -1,0 +1,66 @@
+"""EdgeDevice that is being deleted: wait for the device, clean up after it, let the object go.
+
+Order: the device says that it disconnected (or the time is over, or it never registered), then its
+bucket claim goes (and with it bucket and keys), then its signed request, then our finalizer.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from ..fleet.conditions import find
+from ..resources.kinds import BUCKET_CLAIM, EDGE_DEVICE, SIGNED_REQUEST
+from .claims import belongs, is_registered
+from .names import DEVICE_FINALIZER, LEGACY_DEVICE_FINALIZERS
+from .steps import Delete, Patch, Plan, Report, Step
+
+Object = dict[str, Any]
+CLAIM_PATIENCE = 5.0  # seconds until a vanishing claim is looked at again
+OURS = LEGACY_DEVICE_FINALIZERS | {DEVICE_FINALIZER}
+
+
+def plan_decommission(
+    device: Object, claim: Object | None, request: Object | None, now: datetime, timeout: float
+) -> Plan:
+    """Plan for a device with a deletionTimestamp; `timeout` is in seconds from that moment."""
+    metadata = device["metadata"]
+    finalizers = metadata.get("finalizers") or []
+    remaining = [item for item in finalizers if item not in OURS]
+    if remaining == finalizers:
+        return Plan()
+    patience = _patience(device, now, timeout)
+    if patience > 0:
+        return Plan(again=patience)
+    if claim is not None and belongs(claim, device):
+        doomed = claim["metadata"].get("deletionTimestamp")
+        return Plan(() if doomed else (Delete(BUCKET_CLAIM, claim),), again=CLAIM_PATIENCE)
+    steps: list[Step] = []
+    if is_registered(device) and not is_disconnected(device):
+        steps.append(_unheard(device, timeout))
+    if request is not None and request["spec"].get("targetNamespace") == metadata["namespace"]:
+        steps.append(Delete(SIGNED_REQUEST, request))
+    steps.append(Patch(EDGE_DEVICE, device, {"metadata": {"finalizers": remaining}}))
+    return Plan(tuple(steps))
+
+
+def is_disconnected(device: Object) -> bool:
+    """Say whether the device acknowledged its removal."""
+    condition = find((device.get("status") or {}).get("conditions"), "Disconnected")
+    return condition is not None and condition.get("status") == "True"
+
+
+def _patience(device: Object, now: datetime, timeout: float) -> float:
+    """Return the seconds that are left to the device to acknowledge."""
+    if is_disconnected(device) or not is_registered(device):
+        return 0.0
+    asked = datetime.fromisoformat(device["metadata"]["deletionTimestamp"])
+    return max(0.0, (asked + timedelta(seconds=timeout) - now).total_seconds())
+
+
+def _unheard(device: Object, timeout: float) -> Report:
+    message = (
+        f"The device did not acknowledge its removal within {timeout:.0f} seconds; "
+        "it wipes itself when it returns"
+    )
+    return Report(EDGE_DEVICE, device, "Warning", "DecommissionTimeout", message)

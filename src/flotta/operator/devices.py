@@ -1,0 +1,75 @@
+"""EdgeDevice: membership, finalizer and bucket claim of a device that stays."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..resources.kinds import BUCKET_CLAIM, EDGE_DEVICE
+from . import membership
+from .claims import bound_claim, bucket_claim, claim_wanted
+from .names import DEVICE_FINALIZER, LEGACY_DEVICE_FINALIZERS, SET_LABEL
+from .steps import Create, Patch, Plan, Step
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .settings import Settings
+
+Object = dict[str, Any]
+
+
+def plan_device(
+    device: Object,
+    workloads: Iterable[Object],
+    device_set: Object | None,
+    claim: Object | None,
+    settings: Settings,
+) -> Plan:
+    """Plan for a device with the workloads of its namespace, its set and its bucket claim.
+
+    At most one write of the object, one of its status and one new claim come out.
+    """
+    names = membership.wanted(device, workloads)
+    steps: list[Step] = []
+    metadata = _metadata_change(device, names)
+    if metadata:
+        steps.append(Patch(EDGE_DEVICE, device, {"metadata": metadata}))
+    status = _status_change(device, names, claim)
+    if status:
+        steps.append(Patch(EDGE_DEVICE, device, {"status": status}, "status"))
+    auto_create = settings.bucket_auto_create
+    if claim is None and claim_wanted(device, device_set, auto_create=auto_create):
+        steps.append(Create(BUCKET_CLAIM, bucket_claim(device, settings)))
+    return Plan(tuple(steps))
+
+
+def set_name(device: Object) -> str | None:
+    """Return the name of the EdgeDeviceSet that the device is labelled with."""
+    name: str | None = (device["metadata"].get("labels") or {}).get(SET_LABEL)
+    return name or None
+
+
+def _metadata_change(device: Object, names: list[str]) -> Object:
+    metadata = device["metadata"]
+    change: Object = {}
+    labels = membership.labels(metadata.get("labels") or {}, names)
+    if labels:
+        change["labels"] = labels
+    current = metadata.get("finalizers") or []
+    finalizers = [item for item in current if item not in LEGACY_DEVICE_FINALIZERS]
+    if DEVICE_FINALIZER not in finalizers:
+        finalizers.append(DEVICE_FINALIZER)
+    if finalizers != current:
+        change["finalizers"] = finalizers
+    return change
+
+
+def _status_change(device: Object, names: list[str], claim: Object | None) -> Object:
+    change: Object = {}
+    entries = membership.entries(membership.listed(device), names)
+    if entries is not None:
+        change["workloads"] = entries
+    claim_name = bound_claim(device, claim)
+    if claim_name != ((device.get("status") or {}).get("dataObc") or None):
+        change["dataObc"] = claim_name
+    return change

@@ -1,0 +1,133 @@
+"""Everything the operator knows: the caches, and which objects a change concerns."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from ..fleet.selection import matches
+from ..resources.cache import Cache
+from ..resources.kinds import (
+    BUCKET_CLAIM,
+    EDGE_DEVICE,
+    EDGE_DEVICE_SET,
+    EDGE_WORKLOAD,
+    SIGNED_REQUEST,
+)
+from .devices import set_name
+from .membership import is_listed, listed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ..resources.client import Client
+    from .controller import Key
+
+Object = dict[str, Any]
+
+
+class Fleet:
+    """The caches of all kinds that the controllers read."""
+
+    def __init__(self, client: Client):
+        self.devices = Cache(client, EDGE_DEVICE)
+        self.workloads = Cache(client, EDGE_WORKLOAD)
+        self.sets = Cache(client, EDGE_DEVICE_SET)
+        self.requests = Cache(client, SIGNED_REQUEST)
+        self.claims = Cache(client, BUCKET_CLAIM)
+
+    @property
+    def caches(self) -> tuple[Cache, ...]:
+        return self.devices, self.workloads, self.sets, self.requests, self.claims
+
+    @property
+    def synced(self) -> bool:
+        return all(cache.synced for cache in self.caches)
+
+    async def wait_synced(self) -> None:
+        await asyncio.gather(*(cache.wait_synced() for cache in self.caches))
+
+    def set_of(self, device: Object) -> Object | None:
+        """Return the EdgeDeviceSet that is in force for the device."""
+        name = set_name(device)
+        return self.sets.get(device["metadata"]["namespace"], name) if name else None
+
+    def members(self, namespace: str, name: str) -> list[Object]:
+        """Return the devices of a set that are not being deleted."""
+        return [
+            device
+            for device in self.devices.list(namespace)
+            if set_name(device) == name and not device["metadata"].get("deletionTimestamp")
+        ]
+
+    def affected_devices(self, old: Object | None, new: Object | None) -> Iterable[Key]:
+        """Yield the devices whose membership a change of a workload puts in question."""
+        workload = new or old
+        if workload is None or _aim(old) == _aim(new):
+            return
+        name, namespace = workload["metadata"]["name"], workload["metadata"]["namespace"]
+        for device in self.devices.list(namespace):
+            belongs = new is not None and matches(new, device)
+            if belongs != is_listed(device, name) or old is None:
+                yield key_of(device)
+
+    def affected_workloads(self, old: Object | None, new: Object | None) -> set[Key]:
+        """Return the workloads whose figures a change of a device may move."""
+        names = set(_reports(old).items()) ^ set(_reports(new).items())
+        device = new or old
+        if device is None:
+            return set()
+        namespace = device["metadata"]["namespace"]
+        keys = {(namespace, name) for name, _ in names}
+        if _place(old) == _place(new):
+            return keys
+        for workload in self.workloads.list(namespace):
+            if any(side and matches(workload, side) for side in (old, new)):
+                keys.add(key_of(workload))
+        return keys
+
+
+def key_of(resource: Object) -> Key:
+    """Return namespace and name."""
+    return resource["metadata"]["namespace"], resource["metadata"]["name"]
+
+
+def device_concern(device: Object | None) -> object:
+    """Return what of a device its own plan depends on; heartbeats leave it equal."""
+    if device is None:
+        return None
+    metadata, status = device["metadata"], device.get("status") or {}
+    conditions = status.get("conditions") or []
+    return (
+        metadata["uid"],
+        metadata.get("generation"),
+        metadata.get("deletionTimestamp"),
+        metadata.get("labels"),
+        metadata.get("finalizers"),
+        [entry["name"] for entry in status.get("workloads") or []],
+        status.get("dataObc"),
+        [item["status"] for item in conditions if item["type"] == "Disconnected"],
+    )
+
+
+def _aim(workload: Object | None) -> object:
+    """Return what of a workload decides where it runs."""
+    if workload is None:
+        return None
+    spec, metadata = workload.get("spec") or {}, workload["metadata"]
+    deleted = metadata.get("deletionTimestamp")
+    return metadata["uid"], spec.get("device"), spec.get("deviceSelector"), deleted
+
+
+def _place(device: Object | None) -> object:
+    """Return what of a device decides what runs on it."""
+    if device is None:
+        return None
+    metadata = device["metadata"]
+    return metadata["uid"], metadata.get("labels"), metadata.get("deletionTimestamp")
+
+
+def _reports(device: Object | None) -> dict[str, tuple[Any, Any]]:
+    if device is None:
+        return {}
+    return {entry["name"]: (entry.get("phase"), entry.get("reason")) for entry in listed(device)}

@@ -1,0 +1,28 @@
+"""Labels, finalizers and condition names that the control plane writes (specification 2.1)."""
+
+from __future__ import annotations
+
+import re
+
+from ..resources.kinds import GROUP
+
+UNREGISTERED_LABEL = "edgedeviceSignedRequest"
+SET_LABEL = "flotta/member-of"
+WORKLOAD_LABEL = "workload/"
+DEVICE_FINALIZER = "device-finalizer"
+CLAIM_FINALIZER = "flotta.project-flotta.io/bucket"
+REQUEST_NAMESPACE = "default"
+DECLINED_ANNOTATION = f"{GROUP}/declined"
+
+# Finalizers that earlier systems wrote and nobody removes any more.
+LEGACY_DEVICE_FINALIZERS = frozenset(
+    {"yggdrasil-connection-finalizer", "yggdrasil-workload-finalizer"}
+)
+LEGACY_WORKLOAD_FINALIZERS = frozenset({"yggdrasil-device-reference-finalizer"})
+
+_LABEL_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
+
+
+def workload_label(workload: str) -> str | None:
+    """Return the label key of a workload, None when Kubernetes would refuse it (over 63 characters)."""
+    return WORKLOAD_LABEL + workload if _LABEL_NAME.fullmatch(workload) else None

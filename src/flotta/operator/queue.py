@@ -1,0 +1,97 @@
+"""A keyed work queue: what is to be looked at again, each key once, never twice at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+FIRST_DELAY = 0.2  # seconds
+LONGEST_DELAY = 60.0
+
+
+class WorkQueue:
+    """Hands out keys; `done` or `failed` must follow each `get`.
+
+    A key added while it is being worked on comes back after that work, so that two workers never
+    hold one key. Delays are in seconds; of two delays for one key the earlier wins.
+    """
+
+    def __init__(self) -> None:
+        self._ready: deque[Hashable] = deque()
+        self._waiting: set[Hashable] = set()
+        self._active: set[Hashable] = set()
+        self._again: set[Hashable] = set()
+        self._timers: dict[Hashable, asyncio.TimerHandle] = {}
+        self._failures: dict[Hashable, int] = {}
+        self._available = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._ready)
+
+    def add(self, key: Hashable) -> None:
+        """Ask for the key to be looked at as soon as a worker is free."""
+        timer = self._timers.pop(key, None)
+        if timer is not None:
+            timer.cancel()
+        if key in self._active:
+            self._again.add(key)
+        elif key not in self._waiting:
+            self._waiting.add(key)
+            self._ready.append(key)
+            self._available.set()
+
+    def add_after(self, key: Hashable, delay: float) -> None:
+        """Ask for the key to be looked at in `delay` seconds, unless it is sooner anyway."""
+        if delay <= 0:
+            self.add(key)
+            return
+        if key in self._waiting:
+            return
+        loop = asyncio.get_running_loop()
+        timer = self._timers.get(key)
+        if timer is not None:
+            if timer.when() <= loop.time() + delay:
+                return
+            timer.cancel()
+        self._timers[key] = loop.call_later(delay, self.add, key)
+
+    async def get(self) -> Hashable:
+        """Wait for the next key and take it."""
+        while not self._ready:
+            self._available.clear()
+            await self._available.wait()
+        key = self._ready.popleft()
+        self._waiting.discard(key)
+        self._active.add(key)
+        return key
+
+    def done(self, key: Hashable) -> None:
+        """Say that the key's work succeeded."""
+        self._failures.pop(key, None)
+        self._release(key)
+
+    def failed(self, key: Hashable) -> float:
+        """Say that the key's work failed; it comes back after the returned jittered delay."""
+        count = self._failures.get(key, 0)
+        self._failures[key] = count + 1
+        delay = backoff(count)
+        self._release(key)
+        self.add_after(key, delay)
+        return delay
+
+    def _release(self, key: Hashable) -> None:
+        self._active.discard(key)
+        if key in self._again:
+            self._again.discard(key)
+            self.add(key)
+
+
+def backoff(failures: int) -> float:
+    """Return the seconds to wait after so many earlier failures, doubled each time, with jitter."""
+    longest: float = min(LONGEST_DELAY, FIRST_DELAY * 2 ** min(failures, 20))
+    return longest * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, guards nothing

@@ -1,0 +1,100 @@
+"""EdgeDeviceSignedRequest: approval, and the EdgeDevice that follows from it.
+
+An approved request makes one EdgeDevice, once. When that device is gone later, the request goes
+too; were it kept, it would bring the device back, or keep it from enrolling again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..fleet.conditions import find, timestamp
+from ..resources.kinds import EDGE_DEVICE, SIGNED_REQUEST
+from .names import DECLINED_ANNOTATION, DEVICE_FINALIZER, SET_LABEL, UNREGISTERED_LABEL
+from .steps import Create, Delete, Patch, Plan
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+Object = dict[str, Any]
+PENDING, APPROVED, DECLINED = "pending", "approved", "declined"
+WAITING = "Waiting for an administrator's approval"
+RETRY = 5.0  # seconds until a refused creation is tried again
+
+
+def plan_request(request: Object, device: Object | None, now: datetime, *, auto: bool) -> Plan:
+    """Plan for a request and the EdgeDevice of its name in its target namespace, if there is one."""
+    metadata = request["metadata"]
+    if metadata.get("deletionTimestamp"):
+        return Plan()
+    if request["spec"].get("approved"):
+        return _plan_approved(request, device, now)
+    if (metadata.get("annotations") or {}).get(DECLINED_ANNOTATION) == "true":
+        return status_plan(request, DECLINED, "An administrator declined the device", now)
+    if auto:
+        return Plan((Patch(SIGNED_REQUEST, request, {"spec": {"approved": True}}),))
+    return status_plan(request, PENDING, WAITING, now)
+
+
+def status_plan(request: Object, phase: str, message: str, now: datetime) -> Plan:
+    """Plan to record where the request stands; no step when it says so already."""
+    old = request.get("status") or {}
+    new = {"phase": phase, "conditions": _conditions(old.get("conditions"), phase, message, now)}
+    if old == new:
+        return Plan()
+    return Plan((Patch(SIGNED_REQUEST, request, {"status": new}, "status"),))
+
+
+def refused_plan(request: Object, message: str, now: datetime) -> Plan:
+    """Plan after the API refused to create the EdgeDevice: say so, try again later."""
+    text = f"Approved, but the EdgeDevice cannot be created: {message}"
+    return Plan(status_plan(request, PENDING, text, now).steps, again=RETRY)
+
+
+def edge_device(request: Object, now: datetime) -> Object:
+    """Return the EdgeDevice of an approved request, not registered yet."""
+    labels = {UNREGISTERED_LABEL: "true"}
+    if request["spec"].get("targetSet"):
+        labels[SET_LABEL] = request["spec"]["targetSet"]
+    return {
+        "apiVersion": EDGE_DEVICE.api_version,
+        "kind": EDGE_DEVICE.kind,
+        "metadata": {
+            "name": request["metadata"]["name"],
+            "namespace": request["spec"]["targetNamespace"],
+            "labels": labels,
+            "finalizers": [DEVICE_FINALIZER],
+        },
+        "spec": {"requestTime": timestamp(now)},
+    }
+
+
+def was_carried_out(request: Object) -> bool:
+    """Say whether the EdgeDevice was made already (by us, or by v0.2 with its lower-case "true")."""
+    approved = find((request.get("status") or {}).get("conditions"), APPROVED)
+    return approved is not None and str(approved.get("status")).lower() == "true"
+
+
+def _plan_approved(request: Object, device: Object | None, now: datetime) -> Plan:
+    if device is not None:
+        where = f"{request['spec']['targetNamespace']}/{request['metadata']['name']}"
+        return status_plan(request, APPROVED, f"EdgeDevice {where} was created", now)
+    if was_carried_out(request):
+        return Plan((Delete(SIGNED_REQUEST, request),))
+    return Plan((Create(EDGE_DEVICE, edge_device(request, now)),), again=0.0)
+
+
+def _conditions(old: list[Object] | None, phase: str, message: str, now: datetime) -> list[Object]:
+    """Return one condition of each type; the time of one moves only with its status."""
+    conditions = []
+    for type_ in (PENDING, APPROVED, DECLINED):
+        status = "True" if type_ == phase else "False"
+        before = find(old, type_) or {}
+        moved = before.get("status") != status
+        condition = {"type": type_, "status": status}
+        if type_ == phase:
+            condition["message"] = message
+        since = None if moved else before.get("lastTransitionTime")
+        condition["lastTransitionTime"] = since or timestamp(now)
+        conditions.append(condition)
+    return conditions

@@ -1,0 +1,121 @@
+"""What a plan consists of, and the one place that carries it out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ..resources.client import AlreadyExists, NotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..resources.client import Client
+    from ..resources.kinds import Kind
+
+COMPONENT = "flotta-operator"
+
+
+@dataclass(frozen=True)
+class Create:
+    """Create an object; one that is there already is left as it is."""
+
+    kind: Kind
+    obj: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Patch:
+    """Merge-patch an object that was read at this resourceVersion (else Conflict)."""
+
+    kind: Kind
+    target: dict[str, Any]
+    patch: dict[str, Any]
+    subresource: str | None = None
+
+
+@dataclass(frozen=True)
+class Delete:
+    """Delete an object if it is still the one with this UID; an absent one is fine."""
+
+    kind: Kind
+    target: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Report:
+    """Record an Event about an object."""
+
+    kind: Kind
+    target: dict[str, Any]
+    type_: str
+    reason: str
+    message: str
+
+
+Step = Create | Patch | Delete | Report
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Steps to take now, and in how many seconds to look again (None: when something changes)."""
+
+    steps: tuple[Step, ...] = ()
+    again: float | None = field(default=None)
+
+
+async def execute(client: Client, steps: Sequence[Step]) -> None:
+    """Carry the steps out in order; ApiError (Conflict included) ends it."""
+    versions: dict[str, str] = {}
+    for step in steps:
+        match step:
+            case Create():
+                await _create(client, step)
+            case Patch():
+                await _patch(client, step, versions)
+            case Delete():
+                await _delete(client, step)
+            case Report():
+                await _report(client, step)
+
+
+async def _create(client: Client, step: Create) -> None:
+    try:
+        await client.create(step.kind, step.obj)
+    except AlreadyExists:
+        return
+
+
+async def _patch(client: Client, step: Patch, versions: dict[str, str]) -> None:
+    # A second patch of one object starts from the version that the first one made.
+    metadata = step.target["metadata"]
+    version = versions.get(metadata["uid"], metadata["resourceVersion"])
+    patch = {
+        **step.patch,
+        "metadata": {**step.patch.get("metadata", {}), "resourceVersion": version},
+    }
+    answer = await client.merge_patch(
+        step.kind, metadata["name"], metadata.get("namespace"), patch, step.subresource
+    )
+    versions[metadata["uid"]] = answer["metadata"]["resourceVersion"]
+
+
+async def _delete(client: Client, step: Delete) -> None:
+    metadata = step.target["metadata"]
+    try:
+        await client.delete(
+            step.kind, metadata["name"], metadata.get("namespace"), uid=metadata["uid"]
+        )
+    except NotFound:
+        return
+
+
+async def _report(client: Client, step: Report) -> None:
+    await client.record_event(
+        step.target,
+        kind=step.kind,
+        type_=step.type_,
+        reason=step.reason,
+        message=step.message,
+        component=COMPONENT,
+    )
