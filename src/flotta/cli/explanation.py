@@ -1,0 +1,167 @@
+"""Why a device or a workload is as it is, in sentences. No I/O."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flotta.cli.fleet_status import SET_LABEL, ago, condition, request_state, state
+from flotta.fleet.selection import devices_for, selector_problem, selects, workloads_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+Object = dict[str, Any]
+
+_SHOWN_EVENTS = 5
+_WAITING = ("deploying", "created", "unknown")
+_STATES = {
+    "ready": "It reports in time and all is well.",
+    "degraded": "It reports in time, but says that not everything works.",
+    "not ready": "It reports, but is not ready.",
+    "offline": "It has not reported in time: it is switched off, or cannot reach the Edge API.",
+    "joining": "It was approved and has not registered yet. Its gateway does that by itself.",
+    "leaving": "It is being removed; that waits until the device has acknowledged it.",
+    "unknown": "It has not reported yet.",
+}
+
+
+def explain_request(request: Mapping[str, Any]) -> list[str]:
+    """Explain a request that no device came of."""
+    name, verdict = request["metadata"]["name"], request_state(request)
+    if verdict == "waiting for approval":
+        return [f"{name} asks to join. Let it in with: flotta approve {name}"]
+    if verdict == "declined":
+        return [f"{name} asked to join and was declined. Undo that with: flotta approve {name}"]
+    reason = _latest(request)
+    return [f"{name} is approved, but its EdgeDevice does not exist yet{reason}."]
+
+
+def explain_device(
+    device: Object, workloads: Iterable[Object], events: Iterable[Object]
+) -> list[str]:
+    """Explain a device: how it is, what runs on it and what does not, what happened lately."""
+    metadata, status = device["metadata"], device.get("status") or {}
+    word = state(device)
+    seen = ago(status.get("lastSeenTime") or "")
+    lines = [f"{metadata['name']} is {word}. {_STATES[word]} Last seen: {seen}."]
+    lines += _conditions(status)
+    member = (metadata.get("labels") or {}).get(SET_LABEL)
+    if member:
+        lines.append(f"It is a member of the set {member}, whose configuration wins.")
+    entries = {entry["name"]: entry for entry in status.get("workloads") or ()}
+    chosen = [workload["metadata"]["name"] for workload in workloads_for(device, workloads)]
+    lines += [_entry_sentence(name, entries.get(name)) for name in chosen]
+    lines += [
+        f"{name} is no longer for it and is being removed."
+        for name in entries
+        if name not in chosen
+    ]
+    if not chosen and not entries:
+        lines.append("No workload selects it; see: flotta explain workload NAME")
+    return lines + _happened(events)
+
+
+def explain_workload(
+    workload: Object, devices: Iterable[Object], events: Iterable[Object]
+) -> list[str]:
+    """Explain a workload: where it runs, where it fails, and why other devices do not have it."""
+    metadata = workload["metadata"]
+    candidates = [one for one in devices if one["metadata"]["namespace"] == metadata["namespace"]]
+    chosen = devices_for(workload, candidates)
+    lines = [_target_sentence(workload, len(chosen))]
+    lines += [_on_device(device, metadata["name"]) for device in chosen]
+    lines += [
+        f"Not on {device['metadata']['name']}: {reason}."
+        for device in candidates
+        if device not in chosen and (reason := _mismatch(workload, device))
+    ]
+    return lines + _happened(events)
+
+
+def _target_sentence(workload: Object, count: int) -> str:
+    name = workload["metadata"]["name"]
+    if workload["metadata"].get("deletionTimestamp"):
+        return f"{name} is being deleted and leaves its devices."
+    problem = selector_problem(workload)
+    if problem:
+        return f"{name} runs nowhere: {problem}."
+    devices = "1 device" if count == 1 else f"{count} devices"
+    return f"{name} is for {devices}."
+
+
+def _on_device(device: Object, workload: str) -> str:
+    entries = (device.get("status") or {}).get("workloads") or ()
+    entry = next((one for one in entries if one["name"] == workload), None)
+    name, word = device["metadata"]["name"], state(device)
+    asleep = "" if word in ("ready", "degraded") else f" The device is {word}."
+    return f"On {name}: {_entry_sentence(workload, entry)}{asleep}"
+
+
+def _entry_sentence(name: str, entry: Mapping[str, Any] | None) -> str:
+    if entry is None:
+        return f"{name} is not assigned yet; the operator does that. Is flotta-operator running?"
+    phase = entry.get("phase") or "unknown"
+    why = ": ".join(entry[key] for key in ("reason", "message") if entry.get(key))
+    if why:
+        return f"{name} is {phase}, because of {why.rstrip('.')}."
+    if phase.lower() in _WAITING:
+        return f"{name} is {phase}; the device has not said more yet."
+    return f"{name} is {phase}."
+
+
+def _conditions(status: Mapping[str, Any]) -> list[str]:
+    bad = (one for one in status.get("conditions") or () if one["status"] != "True")
+    return [
+        f"Condition {one['type']} is {one['status']}"
+        f"{': ' + text.rstrip('.') if (text := one.get('message') or one.get('reason')) else ''}."
+        for one in bad
+    ]
+
+
+def _mismatch(workload: Object, device: Object) -> str:
+    """Say why the workload does not select the device; empty when the selector itself is at fault."""
+    spec, metadata = workload.get("spec") or {}, device["metadata"]
+    if metadata.get("deletionTimestamp"):
+        return "it is being removed"
+    if spec.get("device"):
+        return f"the workload names the device {spec['device']}"
+    labels, selector = metadata.get("labels") or {}, spec.get("deviceSelector") or {}
+    for key, value in (selector.get("matchLabels") or {}).items():
+        if labels.get(key) != value:
+            return _label_mismatch(labels, key, f"{key}={value}")
+    for one in selector.get("matchExpressions") or ():
+        wanted = f"{one['key']} {one['operator']}{_values(one)}"
+        if not selects({"matchExpressions": [one]}, labels):
+            return _label_mismatch(labels, one["key"], wanted)
+    return ""
+
+
+def _values(requirement: Mapping[str, Any]) -> str:
+    values = requirement.get("values")
+    return f" ({', '.join(values)})" if values else ""
+
+
+def _label_mismatch(labels: Mapping[str, str], key: str, wanted: str) -> str:
+    have = f"it has {key}={labels[key]}" if key in labels else f"it has no label {key}"
+    return f"{have}, and {wanted} is asked for"
+
+
+def _latest(request: Mapping[str, Any]) -> str:
+    message = condition(request.get("status") or {}, "approved").get("message")
+    return f" ({message.rstrip('.')})" if message else ""
+
+
+def _happened(events: Iterable[Object]) -> list[str]:
+    recent = sorted(events, key=_event_time)[-_SHOWN_EVENTS:]
+    if not recent:
+        return []
+    lines = [
+        f"  {ago(_event_time(event))}: {event.get('reason')}: {event.get('message', '').strip()}"
+        for event in recent
+    ]
+    return ["Lately:", *lines]
+
+
+def _event_time(event: Mapping[str, Any]) -> str:
+    created = event["metadata"]["creationTimestamp"]
+    return str(event.get("lastTimestamp") or event.get("eventTime") or created)

@@ -1,0 +1,176 @@
+"""What `flotta status` shows: one row for each device, and for each request that waits."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+Object = dict[str, Any]
+
+SET_LABEL = "flotta/member-of"
+JOINING_LABEL = "edgedeviceSignedRequest"
+DECLINED_ANNOTATION = "management.project-flotta.io/declined"
+# Labels that the control plane writes; people look for their own.
+_WRITTEN = ("device.", "workload/", SET_LABEL, JOINING_LABEL)
+_COLOURS = {"ready": "green", "joining": "yellow", "waiting for approval": "yellow"}
+_HEADINGS = ("Device", "State", "Labels", "Workloads", "Last seen", "Up", "Down")
+
+
+@dataclass(frozen=True)
+class WorkloadRow:
+    """A workload on a device; counts are files since the workload came."""
+
+    name: str
+    phase: str
+    reason: str
+    message: str
+    files_up: int
+    files_down: int
+
+
+@dataclass(frozen=True)
+class DeviceRow:
+    """A device; ``last_seen`` is an RFC 3339 time, empty when it was never heard of."""
+
+    namespace: str
+    name: str
+    state: str
+    set: str
+    labels: dict[str, str]
+    workloads: tuple[WorkloadRow, ...]
+    last_seen: str
+    files_up: int
+    files_down: int
+
+
+def rows(devices: Iterable[Object], requests: Iterable[Object]) -> list[DeviceRow]:
+    """Return the rows of all devices, then of the requests that no device came of."""
+    known = [_device_row(device) for device in devices]
+    names = {row.name for row in known}
+    waiting = [
+        _request_row(request) for request in requests if request["metadata"]["name"] not in names
+    ]
+    return sorted(known, key=_place) + sorted(waiting, key=_place)
+
+
+def state(device: Mapping[str, Any]) -> str:
+    """Return in a word or two how the device is."""
+    metadata, status = device["metadata"], device.get("status") or {}
+    if metadata.get("deletionTimestamp"):
+        return "leaving"
+    if JOINING_LABEL in (metadata.get("labels") or {}):
+        return "joining"
+    ready = condition(status, "Ready").get("status")
+    if ready == "True":
+        return "degraded" if status.get("phase") == "degraded" else "ready"
+    return {"False": "not ready", "Unknown": "offline"}.get(str(ready), "unknown")
+
+
+def condition(status: Mapping[str, Any], type_: str) -> Object:
+    """Return the condition of a type, empty when there is none."""
+    found = (one for one in status.get("conditions") or () if one["type"] == type_)
+    return next(found, {})
+
+
+def request_state(request: Mapping[str, Any]) -> str:
+    """Return in a few words what became of a request to join."""
+    if DECLINED_ANNOTATION in (request["metadata"].get("annotations") or {}):
+        return "declined"
+    return "approved" if (request.get("spec") or {}).get("approved") else "waiting for approval"
+
+
+def ago(time: str, now: datetime | None = None) -> str:
+    """Return how long ago an RFC 3339 time was, in the largest fitting unit."""
+    if not time:
+        return "never"
+    passed = (now or datetime.now(UTC)) - datetime.fromisoformat(time)
+    seconds = max(0, int(passed.total_seconds()))
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit} ago"
+    return f"{seconds} s ago"
+
+
+def as_data(found: Iterable[DeviceRow]) -> list[Object]:
+    """Return the rows as plain data for JSON."""
+    return [asdict(row) for row in found]
+
+
+def as_table(found: Iterable[DeviceRow], now: datetime | None = None) -> Table:
+    """Return the rows as a table for people."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in _HEADINGS:
+        table.add_column(heading, justify="right" if heading in ("Up", "Down") else "left")
+    for row in found:
+        labels = [f"{key}={value}" for key, value in row.labels.items()]
+        workloads = [_workload_text(workload) for workload in row.workloads]
+        table.add_row(
+            Text(row.name if row.namespace == "default" else f"{row.namespace}/{row.name}"),
+            Text(row.state, style=_COLOURS.get(row.state, "red")),
+            Text("\n".join([f"set {row.set}"] * bool(row.set) + labels)),
+            Text("\n".join(workloads)),
+            ago(row.last_seen, now),
+            str(row.files_up),
+            str(row.files_down),
+        )
+    return table
+
+
+def _workload_text(workload: WorkloadRow) -> str:
+    reason = f" ({workload.reason})" if workload.reason else ""
+    return f"{workload.name} {workload.phase}{reason}"
+
+
+def _device_row(device: Object) -> DeviceRow:
+    metadata, status = device["metadata"], device.get("status") or {}
+    labels = metadata.get("labels") or {}
+    workloads = tuple(_workload_row(entry) for entry in status.get("workloads") or ())
+    return DeviceRow(
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        state=state(device),
+        set=labels.get(SET_LABEL, ""),
+        labels={key: labels[key] for key in sorted(labels) if not key.startswith(_WRITTEN)},
+        workloads=workloads,
+        last_seen=status.get("lastSeenTime") or "",
+        files_up=sum(workload.files_up for workload in workloads),
+        files_down=sum(workload.files_down for workload in workloads),
+    )
+
+
+def _workload_row(entry: Mapping[str, Any]) -> WorkloadRow:
+    return WorkloadRow(
+        name=entry["name"],
+        phase=entry.get("phase") or "unknown",
+        reason=entry.get("reason") or "",
+        message=entry.get("message") or "",
+        files_up=entry.get("filesUp") or 0,
+        files_down=entry.get("filesDown") or 0,
+    )
+
+
+def _request_row(request: Object) -> DeviceRow:
+    spec = request.get("spec") or {}
+    return DeviceRow(
+        namespace=spec.get("targetNamespace") or "default",
+        name=request["metadata"]["name"],
+        state=request_state(request),
+        set=spec.get("targetSet") or "",
+        labels={},
+        workloads=(),
+        last_seen="",
+        files_up=0,
+        files_down=0,
+    )
+
+
+def _place(row: DeviceRow) -> tuple[str, str]:
+    return row.namespace, row.name

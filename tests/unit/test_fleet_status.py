@@ -1,0 +1,141 @@
+"""Rows of `flotta status` and sentences of `flotta explain`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from flotta.cli import fleet_status
+from flotta.cli.explanation import explain_device, explain_request, explain_workload
+
+NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
+
+
+def device(
+    name: str = "till-1", labels: dict[str, str] | None = None, **status: Any
+) -> dict[str, Any]:
+    return {
+        "metadata": {"name": name, "namespace": "default", "labels": labels or {}},
+        "status": status,
+    }
+
+
+def ready(status: str, message: str = "") -> list[dict[str, str]]:
+    return [{"type": "Ready", "status": status, "message": message}]
+
+
+def workload(name: str = "w1", **spec: Any) -> dict[str, Any]:
+    return {"metadata": {"name": name, "namespace": "default"}, "spec": {"type": "pod", **spec}}
+
+
+def request(**more: Any) -> dict[str, Any]:
+    metadata = {"name": "till-9", "namespace": "default", **more.pop("metadata", {})}
+    return {"metadata": metadata, "spec": {"targetNamespace": "default"}, **more}
+
+
+@pytest.mark.parametrize(
+    ("given", "word"),
+    [
+        (device(conditions=ready("True"), phase="up"), "ready"),
+        (device(conditions=ready("True"), phase="degraded"), "degraded"),
+        (device(conditions=ready("False")), "not ready"),
+        (device(conditions=ready("Unknown")), "offline"),
+        (device(), "unknown"),
+        (device(labels={"edgedeviceSignedRequest": "true"}), "joining"),
+        ({"metadata": {"name": "x", "deletionTimestamp": "t"}}, "leaving"),
+    ],
+)
+def test_the_state_of_a_device(given: dict[str, Any], word: str) -> None:
+    assert fleet_status.state(given) == word
+
+
+@pytest.mark.parametrize(
+    ("time", "text"),
+    [
+        ("", "never"),
+        ("2026-11-21T11:59:30Z", "30 s ago"),
+        ("2026-11-21T12:00:05Z", "0 s ago"),
+        ("2026-11-21T11:50:00Z", "10 min ago"),
+        ("2026-11-21T02:00:00Z", "10 h ago"),
+        ("2026-11-01T12:00:00Z", "20 d ago"),
+    ],
+)
+def test_times_are_told_by_their_distance(time: str, text: str) -> None:
+    assert fleet_status.ago(time, NOW) == text
+
+
+def test_a_row_shows_the_users_labels_and_adds_up_files() -> None:
+    labels = {
+        "role": "till",
+        "device.hostname": "x",
+        "workload/w1": "true",
+        "flotta/member-of": "n",
+    }
+    entries = [{"name": "w1", "phase": "Running", "filesUp": 2}, {"name": "w2", "filesUp": 3}]
+    (row,) = fleet_status.rows([device(labels=labels, workloads=entries)], [])
+    assert (row.labels, row.set, row.files_up, row.files_down) == ({"role": "till"}, "n", 5, 0)
+
+
+def test_a_request_has_a_row_until_its_device_exists() -> None:
+    assert [row.state for row in fleet_status.rows([], [request()])] == ["waiting for approval"]
+    assert [row.state for row in fleet_status.rows([device("till-9")], [request()])] == ["unknown"]
+
+
+def test_a_request_is_explained_by_what_to_do_next() -> None:
+    declined = {"annotations": {fleet_status.DECLINED_ANNOTATION: "true"}}
+    assert "flotta approve till-9" in explain_request(request())[0]
+    assert "was declined" in explain_request(request(metadata=declined))[0]
+
+
+def test_a_failing_workload_is_explained_by_reason_and_message() -> None:
+    entry = {"name": "w1", "phase": "Failed", "reason": "ImageMissing", "message": "no image x"}
+    lines = explain_device(device(workloads=[entry]), [workload(device="till-1")], [])
+    assert "w1 is Failed, because of ImageMissing: no image x." in lines
+
+
+def test_a_device_is_explained_by_its_broken_condition_and_events() -> None:
+    event = {
+        "reason": "Late",
+        "message": "m",
+        "lastTimestamp": "2026-11-21T11:00:00Z",
+        "metadata": {"creationTimestamp": ""},
+    }
+    lines = explain_device(device(conditions=ready("Unknown", "silent for 90 s")), [], [event])
+    assert "Condition Ready is Unknown: silent for 90 s." in lines
+    assert lines[-1].endswith("Late: m")
+
+
+@pytest.mark.parametrize(
+    ("spec", "sentence"),
+    [
+        ({"device": "camera-1"}, "Not on till-1: the workload names the device camera-1."),
+        (
+            {"deviceSelector": {"matchLabels": {"role": "camera"}}},
+            "Not on till-1: it has role=till, and role=camera is asked for.",
+        ),
+        (
+            {"deviceSelector": {"matchLabels": {"site": "north"}}},
+            "Not on till-1: it has no label site, and site=north is asked for.",
+        ),
+        (
+            {
+                "deviceSelector": {
+                    "matchExpressions": [{"key": "role", "operator": "NotIn", "values": ["till"]}]
+                }
+            },
+            "Not on till-1: it has role=till, and role NotIn (till) is asked for.",
+        ),
+    ],
+)
+def test_a_device_without_the_workload_is_explained_by_the_mismatch(
+    spec: dict[str, Any], sentence: str
+) -> None:
+    lines = explain_workload(workload(**spec), [device(labels={"role": "till"})], [])
+    assert lines == ["w1 is for 0 devices.", sentence]
+
+
+def test_a_workload_without_selector_says_so() -> None:
+    (line,) = explain_workload(workload(), [device()], [])
+    assert line.startswith("w1 runs nowhere: neither spec.device nor spec.deviceSelector")
