@@ -59,18 +59,18 @@ class PlainGateway(DispatcherBase):
         self._server.close()
         await self._server.wait_closed()
 
-    async def Register(self, stream: Any) -> None:
+    async def Register(self, stream: Any) -> None:  # noqa: N802 (gRPC name)
         await stream.recv_message()
         self.registrations += 1
         address = f"unix:{self.folder / 'device.sock'}"
         await stream.send_message(RegistrationResponse(registered=True, address=address))
         self.news.set()
 
-    async def GetConfig(self, stream: Any) -> None:
+    async def GetConfig(self, stream: Any) -> None:  # noqa: N802 (gRPC name)
         await stream.recv_message()
         await stream.send_message(Config(client_id=self.device_id))
 
-    async def Send(self, stream: Any) -> None:
+    async def Send(self, stream: Any) -> None:  # noqa: N802 (gRPC name)
         data = await stream.recv_message()
         self.sent.append(Sent(data.directive, json.loads(data.content or b"null")))
         answers = self.statuses[data.directive]

@@ -176,7 +176,7 @@ class Agent:
                 pods[workload.name] = self._pod(workload, message)
             except WorkloadError as error:
                 broken[workload.name] = error
-        return Desired(pods, {w.name: w.data for w in workloads}, broken)
+        return Desired(pods, broken)
 
     def _pod(self, workload: Workload, message: DeviceConfigurationMessage) -> Pod:
         places = self._files.places(workload.name)
@@ -255,7 +255,7 @@ class Agent:
             failure=failure,
             activity=self._reconciler.activities.get(name, ""),
             explanation=self._observer.explanation_of(name),
-            crashes=self._observer.crashes_of(name),
+            crashes=self._observer.crashes.of(name),
         )
 
     def _report(self) -> Report:

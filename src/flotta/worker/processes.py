@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 from dataclasses import dataclass
 
 log = logging.getLogger(__name__)
@@ -23,7 +24,7 @@ class Finished:
         return self.status == 0
 
 
-async def run(*argv: str, timeout: float) -> Finished:
+async def run(*argv: str, timeout: float) -> Finished:  # noqa: ASYNC109 (it ends the program)
     """Run a program without input for at most ``timeout`` seconds; a missing program has status 127."""
     try:
         process = await asyncio.create_subprocess_exec(
@@ -31,6 +32,7 @@ async def run(*argv: str, timeout: float) -> Finished:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
+            env=_environment(),
         )
     except OSError as error:
         return Finished(127, b"", f"{argv[0]}: {error.strerror}")
@@ -42,6 +44,12 @@ async def run(*argv: str, timeout: float) -> Finished:
     finally:
         await _end(process)
     return Finished(process.returncode or 0, out, err.decode(errors="replace"))
+
+
+def _environment() -> dict[str, str]:
+    """Keep from children what systemd means for this process alone."""
+    own = ("NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_")
+    return {name: value for name, value in os.environ.items() if not name.startswith(own)}
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

@@ -28,6 +28,9 @@ class UnitState:
         return self.sub == "auto-restart"
 
 
+NO_UNIT = UnitState()
+
+
 async def unit_states(units: Iterable[str]) -> dict[str, UnitState]:
     """Return the state of each unit with one process, none for no units."""
     names = sorted(units)

@@ -1,8 +1,8 @@
 """What the device keeps on disk for each workload, so that its pod comes back without us.
 
-``<workloads>/<name>/`` (0700) holds ``pod.yaml``, ``auth.json``, ``files/`` and, written last, ``workload.json``: the digest
-of what is there and the data paths, which a final upload needs even after a restart. The unit's drop-in and its link
-in ``multi-user.target.wants`` live in systemd's directory.
+``<workloads>/<name>/`` (0700) holds ``pod.yaml``, ``auth.json``, ``files/`` and, written last, ``workload.json``: the
+digest of what is there and the data paths, which a final upload needs even after a restart. The unit's drop-in and its
+link in ``multi-user.target.wants`` live in systemd's directory.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from ..errors import WorkloadError
 from .manifest import Places, Pod, check_name
 from .units import DROP_IN, TEMPLATE, drop_in, unit_name
 
+FORMAT = 1  # of the unit settings; another number writes them anew without restarting the pod
 _TEMPLATE_DIRS = ("/usr/lib/systemd/system", "/lib/systemd/system")
 
 
@@ -29,8 +30,8 @@ class Record(msgspec.Struct):
     """``workload.json``: which pod the files beside it describe."""
 
     digest: str = ""
-    restart_policy: str = "Always"
     data: DataConfiguration | None = None
+    format: int = 0
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class WorkloadFiles:
                     found[entry.name] = self._record(entry)
         return found
 
-    def write(self, pod: Pod, data: DataConfiguration | None) -> bool:
+    def write(self, pod: Pod) -> bool:
         """Put everything of a pod in place; True when systemd has to reload its units."""
         places = self.places(pod.name)
         self._make_directories(places)
@@ -71,7 +72,7 @@ class WorkloadFiles:
         self.write_auth(pod)
         _write_if_changed(places.manifest, pod.manifest, 0o600)
         changed = self._install_unit(pod, places)
-        record = Record(pod.digest, pod.restart_policy, data)
+        record = Record(pod.digest, pod.data, FORMAT)
         _write_if_changed(places.directory / "workload.json", msgspec.json.encode(record), 0o600)
         self._remove_old_files(places, pod)
         return changed

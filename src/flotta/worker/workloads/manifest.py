@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from flotta.protocol.models import Secret, Workload
+from flotta.protocol.models import DataConfiguration, Secret, Workload
 
 from ..errors import WorkloadError
 from ..podman import DIGEST_LABEL, WORKLOAD_LABEL
@@ -48,6 +48,7 @@ class Pod:
     never_pull: tuple[str, ...]
     restart_policy: str
     auth: bytes | None = None
+    data: DataConfiguration | None = None
     files: dict[PurePosixPath, bytes] = field(default_factory=dict)
 
 
@@ -202,6 +203,7 @@ def _seal(
         never_pull=tuple(image for image, policy in policies.items() if policy == "Never"),
         restart_policy=str(spec.get("restartPolicy") or "Always"),
         auth=auth,
+        data=workload.data,
         files=files,
     )
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +17,7 @@ from .. import podman, systemd
 from ..inotify import DirectoryWatch
 from ..podman import Container
 from ..systemd import UnitState
-from .phases import Crash
+from .crashes import Crashes
 from .steps import Current
 
 SETTLE = 0.3
@@ -26,7 +25,6 @@ SECOND_LOOK = 2.0
 BUSY_GAP = 5.0
 CALM_LOOKS = 3
 FULL_CHECK = 300.0
-CRASH_MEMORY = 600.0
 
 
 @dataclass
@@ -50,7 +48,7 @@ class Observer:
         self._units: dict[str, str] = {}
         self._hint = asyncio.Event()
         self._lock = asyncio.Lock()
-        self._exits: dict[str, list[tuple[float, int]]] = {}
+        self.crashes = Crashes()
         self._explanations: dict[str, tuple[str, str]] = {}
         self._looks = 0
         self.snapshot = Snapshot()
@@ -78,7 +76,7 @@ class Observer:
                 systemd.unit_states(self._units.values()), podman.containers()
             )
             if containers is not None:
-                self._forget_exits(containers)
+                self.crashes.name(containers)
                 self.snapshot = Snapshot(units, containers, known=True)
             else:
                 self.snapshot.units = units
@@ -101,16 +99,6 @@ class Observer:
         """Return why the unit failed last, in podman's words."""
         return self._explanations.get(self._units.get(workload, ""), ("", ""))[1]
 
-    def crashes_of(self, workload: str) -> list[Crash]:
-        """Return which containers of the pod ended by themselves while the pod went on."""
-        since = time.monotonic() - CRASH_MEMORY
-        found = []
-        for container in self.containers_of(workload):
-            recent = [code for moment, code in self._exits.get(container.id, []) if moment > since]
-            if recent:
-                found.append(Crash(container.name, recent[-1], len(recent)))
-        return found
-
     def current(self, workload: str) -> Current:
         """Return unit and pod of a workload as last seen; the record on disk is the caller's to add."""
         return Current(None, self.unit_state(workload), self.digest_of(workload))
@@ -123,19 +111,9 @@ class Observer:
         self._hint.set()
 
     def _note_exit(self, path: Path, gone: bool) -> None:
-        if gone or len(path.name) != 64:
-            return
-        with contextlib.suppress(OSError, ValueError):
-            exits = self._exits.setdefault(path.name, [])
-            exits.append((time.monotonic(), int(path.read_text())))
-            del exits[:-100]
-
-    def _forget_exits(self, containers: list[Container]) -> None:
-        alive = {container.id for container in containers}
-        since = time.monotonic() - CRASH_MEMORY
-        self._exits = {
-            one: exits for one, exits in self._exits.items() if one in alive or exits[-1][0] > since
-        }
+        if not gone and len(path.name) == 64:
+            with contextlib.suppress(OSError, ValueError):
+                self.crashes.note(path.name, int(path.read_text()))
 
     async def _wait_for_hint(self) -> None:
         """Return when it is time to look: soon after a hint, a second time later, every second while a unit starts."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ..errors import WorkloadError
 from ..podman import Container
-from ..systemd import UnitState
+from ..systemd import NO_UNIT, UnitState
 
 CRASH_LOOP = 3
 
@@ -42,7 +42,7 @@ class State:
 class View:
     """All that is known of one configured workload."""
 
-    unit: UnitState = UnitState()
+    unit: UnitState = NO_UNIT
     containers: Sequence[Container] = ()
     failure: WorkloadError | None = None
     activity: str = ""
@@ -56,18 +56,18 @@ def state_of(view: View) -> State:
     if view.failure is not None:
         alive = phase in ("Running", "Degraded") and view.unit.active == "active"
         return State(phase if alive else "Error", view.failure.reason, view.failure.message)
-    if view.unit.waits_for_restart or view.unit.active == "failed":
-        return State("Error", start_reason(view.explanation), view.explanation)
-    if view.activity or not view.containers:
-        return State("Deploying", view.activity)
-    return _running_state(phase, view)
-
-
-def _running_state(phase: str, view: View) -> State:
     worst = max(view.crashes, key=lambda crash: crash.count, default=None)
     if worst is not None and worst.count >= CRASH_LOOP:
         others = any(c.state == "running" for c in view.containers if c.name != worst.container)
         return State("Degraded" if others else "Error", "CrashLoopBackOff", _ended(worst))
+    if view.unit.waits_for_restart or view.unit.active == "failed":
+        return State("Error", start_reason(view.explanation), view.explanation)
+    if view.activity or not view.containers:
+        return State("Deploying", view.activity)
+    return _running_state(phase, view, worst)
+
+
+def _running_state(phase: str, view: View, worst: Crash | None) -> State:
     if phase == "Exited" and not any(c.exit_code for c in view.containers):
         return State(phase, "Completed")
     failed = next((c for c in view.containers if c.state == "exited" and c.exit_code), None)
@@ -77,7 +77,8 @@ def _running_state(phase: str, view: View) -> State:
             "ContainerFailed",
             f'container "{failed.name}" exited with code {failed.exit_code}',
         )
-    if worst is not None:
+    running = [c.name for c in view.containers if c.state == "running"]
+    if worst is not None and worst.container in running:
         return State(phase, "ContainerRestarted", _ended(worst))
     return State(phase)
 

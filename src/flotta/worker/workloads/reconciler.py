@@ -13,6 +13,7 @@ from flotta.protocol.models import DataConfiguration
 from .. import podman, systemd
 from ..backoff import Backoff
 from ..errors import WorkloadError
+from .crashes import Rests
 from .files import WorkloadFiles
 from .manifest import Pod
 from .observer import Observer
@@ -38,10 +39,9 @@ AT_ONCE = 2
 
 @dataclass(frozen=True)
 class Desired:
-    """What shall run: pods by name, the data paths of each, and the workloads that cannot be built, with the cause."""
+    """What shall run: pods by name, and the workloads that cannot be built, with the cause."""
 
     pods: Mapping[str, Pod] = field(default_factory=dict)
-    data: Mapping[str, DataConfiguration | None] = field(default_factory=dict)
     broken: Mapping[str, WorkloadError] = field(default_factory=dict)
 
     @property
@@ -70,6 +70,7 @@ class Reconciler:
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._reloading = asyncio.Lock()
         self._attempted: set[str] = set()
+        self.rests = Rests(observer.crashes, self._rest, self.wake)
         self.failures: dict[str, WorkloadError] = {}
         self.activities: dict[str, str] = {}
         self.first_pass = asyncio.Event()
@@ -81,6 +82,8 @@ class Reconciler:
         for name in {*before.names, *desired.names}:
             if before.pods.get(name) != desired.pods.get(name):
                 self.failures.pop(name, None)
+                self._observer.crashes.forget(name)
+                self.rests.end(name)
                 self._event(name).set()
         self.failures.update(desired.broken)
         self._attempted = set(desired.broken)
@@ -102,13 +105,16 @@ class Reconciler:
             while True:
                 await self._wake.wait()
                 self._wake.clear()
+                self.rests.look()
                 self._look()
         finally:
+            self.rests.end()
             await self._cancel_all()
 
     async def wipe(self) -> None:
         """Stop and remove every workload, whatever state it is in."""
         self._desired = None
+        self.rests.end()
         await self._cancel_all()
         self.failures.clear()
         self.activities.clear()
@@ -124,9 +130,9 @@ class Reconciler:
         if self._desired is None:
             return
         installed = self._files.installed()
-        names = {*installed, *self._desired.pods} - set(self._desired.broken)
+        names = {*installed, *self._desired.pods}
         self._observer.watch_units({name: self._files.unit(name) for name in names})
-        for name in sorted(names):
+        for name in sorted(names - set(self._desired.broken)):
             task = self._tasks.get(name)
             if task is None or task.done():
                 self._tasks[name] = asyncio.create_task(
@@ -146,13 +152,14 @@ class Reconciler:
             self.activities.pop(name, None)
 
     async def _converge(self, name: str) -> None:
-        backoff = Backoff(2.0, 300.0)
+        backoff = Backoff(2.0, 120.0)
         failed_starts = 0
         while self._desired is not None:
             changed = self._event(name)
             changed.clear()
             pod = self._desired.pods.get(name)
-            steps = plan(name, pod, self._current(name), eager=0 < failed_starts < QUICK_STARTS)
+            eager, resting = 0 < failed_starts < QUICK_STARTS, name in self.rests.names
+            steps = plan(name, pod, self._current(name), eager=eager, resting=resting)
             if not steps:
                 break
             try:
@@ -224,8 +231,7 @@ class Reconciler:
                 await podman.pull(image, places.auth_file if pod.auth is not None else None)
 
     async def _write(self, pod: Pod) -> None:
-        data = self._desired.data.get(pod.name) if self._desired else None
-        if await asyncio.to_thread(self._files.write, pod, data):
+        if await asyncio.to_thread(self._files.write, pod):
             await self._reload()
 
     async def _reload(self) -> None:
@@ -235,6 +241,7 @@ class Reconciler:
 
     async def _start(self, name: str) -> None:
         self._act(name, "Starting")
+        self._observer.crashes.mute(name)
         unit = self._files.unit(name)
         async with self._slots:
             started = await systemd.restart(unit)
@@ -245,8 +252,12 @@ class Reconciler:
 
     async def _stop(self, name: str) -> None:
         self._act(name, "Stopping")
+        self._observer.crashes.forget(name)
         await systemd.stop(self._files.unit(name))
         await podman.remove_pod(name)
+
+    async def _rest(self, name: str) -> None:
+        await systemd.stop(self._files.unit(name))
 
     def _act(self, name: str, activity: str) -> None:
         if self.activities.get(name) != activity:

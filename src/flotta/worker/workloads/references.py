@@ -37,7 +37,7 @@ def load_yaml(text: str, what: str) -> dict[str, Any]:
     try:
         document = yaml.load(text, Loader=_Loader)  # noqa: S506 (a safe loader)
     except yaml.YAMLError as error:
-        place = f": {error}" if len(str(error)) < 300 else ""
+        place = ": " + " ".join(str(error).split())[:300]
         raise WorkloadError(
             "InvalidSpecification", f"{what} is not YAML{place}", permanent=True
         ) from error

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..systemd import UnitState
-from .files import Record
+from ..systemd import NO_UNIT, UnitState
+from .files import FORMAT, Record
 from .manifest import Pod
 
 
@@ -60,7 +60,7 @@ class Current:
     """What is there of one workload: record on disk (None: nothing), unit, digest of the pod that exists."""
 
     record: Record | None = None
-    unit: UnitState = UnitState()
+    unit: UnitState = NO_UNIT
     pod_digest: str = ""
 
     @property
@@ -69,20 +69,25 @@ class Current:
         return self.unit.active in ("active", "reloading") or self.unit.waits_for_restart
 
 
-def plan(name: str, pod: Pod | None, current: Current, *, eager: bool = False) -> tuple[Step, ...]:
+def plan(
+    name: str, pod: Pod | None, current: Current, *, eager: bool = False, resting: bool = False
+) -> tuple[Step, ...]:
     """Return the steps from ``current`` to ``pod``, none when nothing is to be done.
 
-    ``pod`` None removes the workload. ``eager`` starts a unit now that systemd would restart only later.
+    ``pod`` None removes the workload. ``eager`` starts a unit now that systemd would
+    restart only later; ``resting`` leaves a unit stopped.
     """
     if pod is None:
         return _removal(name, current)
     if current.record is None or current.record.digest != pod.digest:
         return FetchImages(pod, refresh=True), WriteFiles(pod), StartPod(name)
+    if (current.record.data, current.record.format) != (pod.data, FORMAT):
+        return (WriteFiles(pod),)
     if _starting(current) or _finished(pod, current):
         return ()
     stale = current.unit.active == "active" and current.pod_digest not in ("", pod.digest)
     waiting = eager and current.unit.waits_for_restart
-    if current.settled and not stale and not waiting:
+    if resting or (current.settled and not stale and not waiting):
         return ()
     return FetchImages(pod, refresh=False), StartPod(name)
 
@@ -101,7 +106,8 @@ def _finished(pod: Pod, current: Current) -> bool:
     """A pod whose containers may end has run to its end; a reboot alone runs it again."""
     return (
         pod.restart_policy != "Always"
-        and current.pod_digest == pod.digest
+        and current.pod_digest in ("", pod.digest)
+        and current.unit.invocation != ""
         and current.unit.active == "inactive"
         and current.unit.result == "success"
     )

@@ -10,6 +10,14 @@ TEMPLATE = "podman-kube@.service"
 _PLAIN = frozenset(string.ascii_letters + string.digits + ":_.")
 
 
+# A pod that came to its end stays, so that its exit codes can be read: ExecStop only stops what still runs.
+_STAYS = (
+    "SuccessExitStatus=137 143",
+    "ExecStop=",
+    """ExecStop=/bin/sh -c 'test -z "$$MAINPID" || exec podman play kube --down "$$1"' sh %I""",
+)
+
+
 def unit_name(manifest: Path) -> str:
     """Return the unit that plays a manifest, as ``systemd-escape --template`` would (systemd.unit(5))."""
     return f"podman-kube@{_escape(str(manifest))}.service"
@@ -44,7 +52,7 @@ def drop_in(pod: str, restart_policy: str, auth_file: Path | None) -> bytes:
         "TimeoutStartSec=15min",
         "Restart=on-failure" if ends else "Restart=always",
         "RestartSec=30",
-        *(["SuccessExitStatus=137 143"] if ends else []),
+        *([*_STAYS] if ends else []),
         *([f"Environment=REGISTRY_AUTH_FILE={auth_file}"] if auth_file else []),
         f"ExecStartPost=/bin/sh -c '! podman ps -aq --filter pod={pod} --filter status=created | grep -q .'",
         """ExecStopPost=-/bin/sh -c 'test "$$SERVICE_RESULT" = success || exec podman play kube --down "$$1"' sh %I""",
