@@ -13,14 +13,17 @@ trap 'rm -f "$all"' EXIT
 compile() {
   output=$1
   shift
-  "$uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+  "$uv" pip compile --quiet --universal --python-version 3.11 $config --generate-hashes --no-emit-index-url \
     --no-emit-find-links --no-header --no-annotate "$@" --output-file "$output"
 }
 
 "$uv" pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links \
   --upgrade --no-header --no-annotate --all-extras --group dev pyproject.toml requirements/site.in --output-file "$all"
+# A controller of any system collects wheels by these, so no marker may depend on where it runs.
+config=--no-config
 for extra in control-plane device sync; do
   compile "requirements/$extra.txt" --constraint "$all" --extra "$extra" pyproject.toml
 done
+config=
 compile requirements/site.txt --constraint "$all" requirements/site.in
 compile requirements/dev.txt --constraint "$all" --all-extras --group dev pyproject.toml requirements/site.in
