@@ -1,0 +1,155 @@
+"""SIGKILL of the resident process and its child at once, in the middle of transfers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+from s3_server import SOURCE, running_s3
+from sync_site import BUCKET, Site, eventually, make_site
+
+MEBIBYTE = 1 << 20
+
+
+@pytest.fixture
+def site(tmp_path):
+    (tmp_path / "s3").mkdir()
+    with running_s3(tmp_path / "s3") as server:
+        yield make_site(server, tmp_path / "device")
+
+
+@contextlib.contextmanager
+def device(site: Site):
+    told = site.base / "told.json"
+    told.write_text(
+        json.dumps(
+            {
+                "state": str(site.base / "state"),
+                "volumes": str(site.volumes),
+                "storage": asdict(site.storage),
+            }
+        )
+    )
+    process = subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name("sync_process.py")), str(told)],
+        env={**os.environ, "PYTHONPATH": SOURCE},
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+class Watcher(threading.Thread):
+    """Notes every state of a file in the export directory that is not a whole version of it."""
+
+    def __init__(self, folder: Path, versions: dict[str, int]) -> None:
+        super().__init__(daemon=True)
+        self._folder = folder
+        self._versions = versions
+        self._ended = threading.Event()
+        self.wrong: list[str] = []
+
+    def run(self) -> None:
+        while not self._ended.wait(0.002):
+            for name in os.listdir(self._folder) if self._folder.exists() else ():
+                if self._versions.get(name) != (self._folder / name).stat().st_size:
+                    self.wrong.append(name)
+
+    def end(self) -> None:
+        self._ended.set()
+        self.join()
+
+
+async def test_uploads_survive_power_cuts_and_nothing_complete_is_sent_twice(site):
+    big = os.urandom(96 * MEBIBYTE + 12345)
+    small = {f"small-{n}": os.urandom(1000 + n) for n in range(40)}
+    site.write("stats/big", big)
+    for name, data in small.items():
+        site.write(f"stats/{name}", data)
+    complete: set[str] = set()
+    puts_at: list[tuple[set[str], int]] = []
+    kills = 0
+    for _ in range(6):
+        parts = len(site.server.requests("PART"))
+        with device(site):
+            wanted = parts + random.randint(1, 3)
+            await eventually(lambda n=wanted: len(site.server.requests("PART")) >= n, 30)
+            await asyncio.sleep(random.random() * 0.1)
+        kills += 1
+        await asyncio.sleep(0.3)
+        complete = set(site.bucket_keys())
+        puts_at.append((complete, len(site.server.requests(""))))
+        assert "statistics/big" not in complete or kills == 6
+    with device(site):
+        await eventually(lambda: site.get("statistics/big") == big, 60)
+        await eventually(lambda: len(site.bucket_keys()) == 41)
+    for name, data in small.items():
+        assert site.get(f"statistics/{name}") == data
+    lines = site.server.requests("")
+    for completed, length in puts_at:
+        later = Counter(line for line in lines[length:] if line.startswith("PUT "))
+        assert not [key for key in completed if f"PUT {BUCKET}/{key}" in later]
+    assert len(site.server.requests("PART")) <= 13 + kills
+
+
+async def test_downloads_survive_power_cuts_and_no_partial_file_is_ever_visible(site):
+    big = os.urandom(96 * MEBIBYTE + 12345)
+    site.put("configuration/big", big)
+    site.put("configuration/small", b"s" * 1000)
+    watcher = Watcher(site.export / "config", {"big": len(big), "small": 1000})
+    watcher.start()
+    spool = site.volumes.parent / "spool"
+    for kill in range(1, 7):
+        goal = len(big) * kill * random.uniform(0.5, 1.0) / 7
+
+        def begun(goal: float = goal) -> bool:
+            return any(part.stat().st_size >= goal for part in spool.glob("*.part"))
+
+        with device(site):
+            deadline = time.monotonic() + 30
+            while not begun() and not (site.export / "config/big").exists():
+                assert time.monotonic() < deadline
+                time.sleep(0.002)
+    with device(site):
+        await eventually((site.export / "config" / "big").exists, 60)
+        await eventually((site.export / "config" / "small").exists)
+    watcher.end()
+    assert watcher.wrong == []
+    assert (site.export / "config" / "big").read_bytes() == big
+    assert len(site.server.requests(f"GET {BUCKET}/configuration/small")) == 1
+
+
+async def test_a_power_cut_after_the_last_byte_does_not_send_it_again(site):
+    for round_ in range(5):
+        name = f"file-{round_}"
+        data = os.urandom(50_000)
+        site.write(f"stats/{name}", data)
+        with device(site):
+            deadline = time.monotonic() + 30
+            while not site.server.requests(f"PUT {BUCKET}/statistics/{name}"):
+                assert time.monotonic() < deadline
+                time.sleep(0.001)
+        await asyncio.sleep(0.3)
+        stored = f"statistics/{name}" in site.bucket_keys()
+        with device(site):
+            await eventually(lambda n=name, d=data: site.get(f"statistics/{n}") == d)
+            await asyncio.sleep(1.0)
+        await asyncio.sleep(0.3)
+        puts = len(site.server.requests(f"PUT {BUCKET}/statistics/{name}"))
+        assert puts == (1 if stored else 2)
