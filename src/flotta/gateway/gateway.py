@@ -8,6 +8,8 @@ import logging
 import os
 from collections.abc import Awaitable, Callable
 
+import msgspec
+
 from flotta.daemon import notify
 from flotta.gateway.clock import Clock
 from flotta.gateway.decommission import Decommission
@@ -16,15 +18,17 @@ from flotta.gateway.edge_api import Channel, EdgeApi
 from flotta.gateway.errors import GatewayError, IdentityUnusable
 from flotta.gateway.facts import connection_status
 from flotta.gateway.inbox import delay, take_command, take_data
+from flotta.gateway.lane import Answer
 from flotta.gateway.outbox import Outbox
 from flotta.gateway.pairs import Identity
 from flotta.gateway.polls import Poll
 from flotta.gateway.registration import Registration
+from flotta.gateway.rejoining import Rejoining
 from flotta.gateway.renewal import Renewal
 from flotta.gateway.settings import Settings
 from flotta.gateway.store import IdentityStore
 from flotta.gateway.workers import Workers
-from flotta.protocol.envelope import Message, encode, message
+from flotta.protocol.envelope import Message, data_message, encode, message
 from flotta.protocol.local_sockets import LocalServer
 
 log = logging.getLogger(__name__)
@@ -53,6 +57,8 @@ class Gateway:
         self._outbox = Outbox(
             settings.device_id, self._store, self._edge_api, self._registration, self._renewal
         )
+        self._rejoining = Rejoining(settings, self._store, self._registration, self._post_data)
+        self._outbox.unregistered = self._rejoining.need
         self._decommission = Decommission(
             settings, self._store, self._edge_api, self._workers, clock
         )
@@ -77,6 +83,7 @@ class Gateway:
             await self._farewell()
         finally:
             server.close()
+            self.settings.socket.unlink(missing_ok=True)
             self._workers.close()
             self._edge_api.reconnect()
 
@@ -116,6 +123,7 @@ class Gateway:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(poll.run(self._gate)) for poll in polls]
             tasks.append(group.create_task(self._renewal.run()))
+            tasks.append(group.create_task(self._rejoining.run()))
             tasks.append(group.create_task(self._announcements()))
             await asyncio.shield(self._disconnect)
             for task in tasks:
@@ -160,6 +168,9 @@ class Gateway:
         except GatewayError as error:
             log.debug("A %s message was not sent: %s", event.type, error)
             return False
+
+    async def _post_data(self, directive: str, content: msgspec.Raw) -> Answer:
+        return await self._edge_api.post("data", encode(data_message(directive, content)))
 
     async def _farewell(self) -> None:
         """Say that this device goes offline, if that is quickly done."""

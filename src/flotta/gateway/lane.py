@@ -126,7 +126,8 @@ class Lane:
         try:
             for start in range(0, len(data), PIECE):
                 connection.writer.write(data[start : start + PIECE])
-                await asyncio.wait_for(connection.writer.drain(), self._settings.pace.answer)
+                async with asyncio.timeout(self._settings.pace.answer):
+                    await connection.writer.drain()
         except (ConnectionError, ssl.SSLError):
             pass  # the server may have answered before it closed, for example with 413
 
@@ -160,7 +161,8 @@ class Lane:
     async def _read(self, connection: Connection, patience: float, *, silent: bool) -> bytes:
         reason = ""
         try:
-            data = await asyncio.wait_for(connection.reader.read(PIECE), patience)
+            async with asyncio.timeout(patience):
+                data = await connection.reader.read(PIECE)
         except ssl.SSLError as error:  # a server that does send an alert, such as v0.2's
             data, reason = b"", f" (TLS: {error.reason})"
         except ConnectionError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import msgspec
@@ -46,6 +47,7 @@ class Outbox:
         self._renewal = renewal
         self._journal = Journal(log)
         self.closed = False
+        self.unregistered: Callable[[], None] = lambda: None
 
     async def send(self, data: Data) -> bytes:
         """Return the answer as JSON bytes, empty when there was none.
@@ -75,6 +77,7 @@ class Outbox:
                 bytes(content), lambda complete: self._post(data, complete)
             )
         if not identity.is_device:
+            self.unregistered()
             return UNREGISTERED  # the Edge API would say so, too; tells the worker to register
         return await self._post_and_renew(data, content, identity)
 

@@ -69,7 +69,8 @@ class Renewal:
         """Wait for a new certificate; False when there is none after that time."""
         self._changed.clear()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._changed.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
             return True
         return False
 

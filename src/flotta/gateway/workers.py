@@ -121,7 +121,8 @@ class Workers:
         """Wait until a worker registers, at most so long."""
         self._arrived.clear()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._arrived.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._arrived.wait()
 
     def close(self) -> None:
         """Drop all workers."""

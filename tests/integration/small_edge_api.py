@@ -1,0 +1,156 @@
+"""A small server with the Edge API's wire interface, for behaviour the real one does not show.
+
+It speaks real TLS with the real contexts; a test changes the answers through its attributes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+from cryptography import x509
+
+from flotta.identity.authority import Authority
+from flotta.identity.contexts import server_context
+from flotta.identity.lifetime import load_certificate
+from flotta.identity.peers import read_peer
+from flotta.identity.requests import load_request
+from flotta.protocol.envelope import command_message, data_message, encode
+
+BASE = "/api/flotta-management/v1"
+UID = "0b6f0f5c-2f10-4a55-8d3e-5f0c2c3e9e0f"
+
+
+class SmallEdgeApi:
+    """Records requests; answers as its attributes say."""
+
+    def __init__(self, authority: Authority) -> None:
+        self.authority = authority
+        self.port = 0
+        self.requests: list[tuple[str, str]] = []  # (peer's serial or kind, what)
+        self.posted: list[tuple[str, dict[str, Any]]] = []
+        self.content: dict[str, Any] = {"device_id": "till-7", "version": "1", "configuration": {}}
+        self.command: str | None = None
+        self.holds = True  # knows ETag and Prefer; servers of v0.2 do not
+        self.days = 30
+        self.refuse_before = 0  # certificates issued before this number of renewals get 401
+        self.issued: list[int] = []  # serial numbers
+        self.stuck: set[str] = set()  # directives that are never answered
+        self.lose_registrations = 0  # registrations that are done, but not answered
+        self.changed = asyncio.Event()
+
+    @property
+    def server(self) -> str:
+        return f"localhost:{self.port}"
+
+    def change(self) -> None:
+        self.changed.set()
+        self.changed = asyncio.Event()
+
+    def events(self, kind: str) -> list[Any]:
+        return [one["content"] for _, one in self.posted if one["type"] == kind]
+
+    def sent(self, directive: str) -> list[dict[str, Any]]:
+        return [one for _, one in self.posted if one.get("directive") == directive]
+
+    async def control_in(self, request: web.Request) -> web.Response:
+        self._accepted(request, "control")
+        if self.command is None and self.holds:
+            await self._hold(request)
+        if self.command is None:
+            return web.Response()
+        return web.Response(body=encode(command_message(self.command)))
+
+    async def data_in(self, request: web.Request) -> web.Response:
+        self._accepted(request, "data")
+        known = request.headers.get("If-None-Match")
+        if self.holds and known == self._etag:
+            await self._hold(request)
+        if self.holds and known == self._etag:
+            return web.Response(status=304)
+        headers = {"ETag": self._etag} if self.holds else {}
+        return web.Response(body=encode(data_message("device", self.content)), headers=headers)
+
+    async def control_out(self, request: web.Request) -> web.Response:
+        self._accepted(request, "event")
+        self.posted.append(("control", await request.json()))
+        return web.Response()
+
+    async def data_out(self, request: web.Request) -> web.Response:
+        message = await request.json()
+        directive = message["directive"]
+        self.posted.append(("data", message))
+        if directive in self.stuck:
+            await asyncio.sleep(3600)
+        if directive == "enrolment":
+            return web.Response(status=208)
+        if directive == "registration":
+            return self._register(request, message)
+        self._accepted(request, directive)
+        return web.Response()
+
+    def _register(self, request: web.Request, message: dict[str, Any]) -> web.Response:
+        csr = load_request(message["content"]["certificate_request"])
+        device_id = request.match_info["id"]
+        pem = self.authority.sign_device(csr, device_id, "default", UID, self.days)
+        self.issued.append(load_certificate(pem).serial_number)
+        if self.lose_registrations:
+            self.lose_registrations -= 1
+            assert request.transport is not None
+            request.transport.abort()
+        content = {"certificate": pem.decode()}
+        return web.json_response({"directive": "registration", "content": content})
+
+    @property
+    def _etag(self) -> str:
+        return f'"{self.content["version"]}"'
+
+    async def _hold(self, request: web.Request) -> None:
+        wish = int(request.headers.get("Prefer", "wait=0").removeprefix("wait="))
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.changed.wait(), wish)
+
+    def _accepted(self, request: web.Request, what: str) -> None:
+        assert request.transport is not None
+        der = request.transport.get_extra_info("ssl_object").getpeercert(True)
+        peer = read_peer(der)
+        serial = x509.load_der_x509_certificate(der).serial_number
+        self.requests.append((peer.kind, what))
+        count = self.issued.index(serial) + 1 if serial in self.issued else 0
+        if peer.kind != "device" or count < self.refuse_before:
+            raise web.HTTPUnauthorized
+
+
+@asynccontextmanager
+async def serving(
+    api: SmallEdgeApi, folder: Path, *, names: tuple[str, ...] = ("localhost",), days: int = 365
+) -> AsyncIterator[SmallEdgeApi]:
+    """Serve on a free port with a certificate of the API's authority."""
+    pair = api.authority.issue_server(list(names), days=days)
+    (folder / "server.crt").write_bytes(pair.certificate)
+    (folder / "server.key").write_bytes(pair.key)
+    (folder / "clients.crt").write_bytes(api.authority.certificate_pem)
+    app = web.Application()
+    app.add_routes(
+        [
+            web.get(f"{BASE}/control/{{id}}/in", api.control_in),
+            web.get(f"{BASE}/data/{{id}}/in", api.data_in),
+            web.post(f"{BASE}/control/{{id}}/out", api.control_out),
+            web.post(f"{BASE}/data/{{id}}/out", api.data_out),
+        ]
+    )
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2, handler_cancellation=True)
+    await runner.setup()
+    context = server_context(folder / "server.crt", folder / "server.key", folder / "clients.crt")
+    site = web.TCPSite(runner, "127.0.0.1", api.port, ssl_context=context)
+    await site.start()
+    api.port = runner.addresses[0][1]
+    try:
+        yield api
+    finally:
+        api.change()
+        await runner.cleanup()

@@ -1,0 +1,268 @@
+"""Configuration, commands and messages between Edge API and worker."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from device_site import DeviceFiles, running, until, with_pace, worker_of
+from grpclib.const import Status
+from grpclib.exceptions import GRPCError
+from small_edge_api import SmallEdgeApi, serving
+
+from flotta.gateway.settings import Settings
+from flotta.identity.authority import Authority
+
+
+@pytest_asyncio.fixture
+async def api(tmp_path: Path) -> AsyncIterator[SmallEdgeApi]:
+    async with serving(SmallEdgeApi(Authority.create("Flotta CA")), tmp_path) as small:
+        yield small
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> DeviceFiles:
+    return DeviceFiles(tmp_path)
+
+
+@pytest.fixture
+def settings(files: DeviceFiles, api: SmallEdgeApi) -> Settings:
+    files.give_device_pair(api.authority)
+    registration = api.authority.issue_registration()
+    return files.configure(api.server, api.authority.certificate_pem, registration)
+
+
+@pytest.fixture(autouse=True)
+def logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+
+
+def publish(api: SmallEdgeApi, version: str) -> None:
+    api.content = {**api.content, "version": version}
+    api.change()
+
+
+async def test_change_reaches_the_worker_through_the_held_poll(
+    settings: Settings, api: SmallEdgeApi
+) -> None:
+    settings = with_pace(settings, hold=20)
+    async with running(settings), worker_of(settings) as worker:
+        await worker.register()
+        await until(lambda: worker.configurations)
+        await asyncio.sleep(0.3)
+        started = time.monotonic()
+        publish(api, "2")
+        await until(lambda: len(worker.configurations) == 2)
+        assert time.monotonic() - started < 1.0
+        assert worker.configurations[-1]["version"] == "2"
+        polls = [what for _, what in api.requests if what == "data"]
+        assert len(polls) <= 3
+
+
+async def test_only_the_latest_configuration_is_delivered_to_a_late_worker(
+    settings: Settings, api: SmallEdgeApi
+) -> None:
+    async with running(settings), worker_of(settings) as worker:
+        for version in ("2", "3", "4"):
+            publish(api, version)
+            await asyncio.sleep(0.3)
+        await until(lambda: api.requests.count(("device", "data")) >= 4)
+        await worker.register()
+        await until(lambda: worker.configurations)
+        await asyncio.sleep(0.2)
+    assert [one["version"] for one in worker.configurations] == ["4"]
+
+
+async def test_restarted_worker_gets_the_last_configuration_even_offline(
+    settings: Settings, api: SmallEdgeApi, tmp_path: Path
+) -> None:
+    async with running(settings):
+        async with worker_of(settings) as first:
+            await first.register()
+            await until(lambda: first.configurations)
+        api.port, port = 1, api.port  # nothing listens for new connections any more
+        async with worker_of(settings) as second:
+            assert (await second.register()).registered
+            await until(lambda: second.configurations == first.configurations)
+        api.port = port
+
+
+async def test_restarted_gateway_finds_the_worker_that_stayed(
+    settings: Settings, api: SmallEdgeApi
+) -> None:
+    async with worker_of(settings) as worker:
+        async with running(settings):
+            await worker.register()
+            await until(lambda: len(worker.configurations) == 1)
+        async with running(settings):
+            await until(lambda: len(worker.configurations) == 2)
+
+
+async def test_old_server_is_polled_with_pauses_and_heard_once(
+    settings: Settings, api: SmallEdgeApi
+) -> None:
+    api.holds = False
+    async with running(settings), worker_of(settings) as worker:
+        await worker.register()
+        await asyncio.sleep(3)
+        publish(api, "2")
+        await until(lambda: len(worker.configurations) == 2, 3)
+    assert 3 <= api.requests.count(("device", "data")) <= 8
+    assert 3 <= api.requests.count(("device", "control")) <= 8
+
+
+async def test_stuck_message_blocks_no_other(settings: Settings, api: SmallEdgeApi) -> None:
+    api.stuck.add("metrics")
+    async with running(settings), worker_of(settings) as worker:
+        stuck = asyncio.create_task(worker.send("metrics", {}))
+        await until(lambda: api.sent("metrics"))
+        started = time.monotonic()
+        assert (await worker.send("heartbeat", {}))["StatusCode"] == 200
+        assert time.monotonic() - started < 1
+        assert await stuck == {}
+
+
+async def test_messages_share_one_kept_connection(settings: Settings, api: SmallEdgeApi) -> None:
+    async with running(settings) as gateway, worker_of(settings) as worker:
+        for _ in range(3):
+            assert (await worker.send("heartbeat", {}))["StatusCode"] == 200
+        assert len(gateway._edge_api._idle) == 1
+
+
+async def test_outage_is_told_once_and_ends_by_itself(
+    files: DeviceFiles, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    api = SmallEdgeApi(Authority.create("Flotta CA"))
+    files.give_device_pair(api.authority)
+    registration = api.authority.issue_registration()
+    async with serving(api, tmp_path):
+        settings = files.configure(api.server, api.authority.certificate_pem, registration)
+    async with running(settings), worker_of(settings) as worker:
+        await worker.register()
+        await asyncio.sleep(1.5)
+        assert await worker.send("heartbeat", {}) == {}
+        async with serving(api, tmp_path):
+            await until(lambda: worker.configurations)
+            await until(lambda: "poll for data: works again" in caplog.text)
+    assert caplog.text.count("poll for data: localhost") == 1
+
+
+async def test_ping_is_answered_with_reference_to_it(settings: Settings, api: SmallEdgeApi) -> None:
+    async with running(settings):
+        await until(lambda: ("device", "control") in api.requests)
+        api.command = "ping"
+        api.change()
+        await until(lambda: "pong" in api.events("event"))
+        api.command = None
+    pong = next(one for _, one in api.posted if one["content"] == "pong")
+    assert pong["response_to"]
+
+
+async def test_unknown_commands_and_garbage_are_logged_only(
+    settings: Settings, api: SmallEdgeApi, caplog: pytest.LogCaptureFixture
+) -> None:
+    api.command = "explode"
+    api.content = {}
+    async with running(settings), worker_of(settings) as worker:
+        await until(lambda: "unknown command 'explode'" in caplog.text)
+        assert (await worker.send("heartbeat", {}))["StatusCode"] == 200
+
+
+async def test_disconnect_is_confirmed_only_after_a_worker_cleaned_up(
+    settings: Settings, api: SmallEdgeApi, files: DeviceFiles
+) -> None:
+    api.command = "disconnect"
+    async with running(settings), worker_of(settings) as worker:
+        await asyncio.sleep(1)
+        assert not api.events("event")  # nobody is there to clean up
+        await worker.register()
+        await until(lambda: api.events("event") == ["disconnect"])
+        await until(lambda: not (files.pki / "device/current").exists())
+        assert worker.disconnects == 1
+        parked = json.loads((files.state / "decommissioned").read_text())
+        assert parked["device_id"] == "till-7"
+        count = len(api.requests)
+        assert await worker.send("heartbeat", {}) == {}
+        assert await worker.send("enrolment", {"features": {}}) == {}
+        await asyncio.sleep(1)
+        assert len(api.requests) == count
+    assert (files.pki / "cert.pem").exists()
+
+
+async def test_parked_device_stays_parked_over_restarts_until_the_marker_goes(
+    settings: Settings, api: SmallEdgeApi, files: DeviceFiles
+) -> None:
+    (files.state / "decommissioned").write_text("{}")
+    async with running(settings), worker_of(settings) as worker:
+        await worker.register()
+        await until(lambda: worker.disconnects == 1)
+        assert await worker.send("enrolment", {"features": {}}) == {}
+    assert not files.serial  # the pair that a power cut had left was removed
+    assert not api.requests
+    (files.state / "decommissioned").unlink()
+    async with running(settings), worker_of(settings) as worker:
+        await worker.register()
+        await worker.join()
+        await until(lambda: worker.configurations)
+
+
+async def test_second_living_worker_is_refused_and_a_dead_one_replaced(
+    settings: Settings, api: SmallEdgeApi
+) -> None:
+    async with running(settings), worker_of(settings) as first, worker_of(settings) as second:
+        assert (await first.register()).registered
+        assert not (await second.register(pid=os.getppid())).registered
+        dead = subprocess.Popen([sys.executable, "-c", ""])
+        dead.wait()
+    async with running(settings), worker_of(settings) as third, worker_of(settings) as fourth:
+        assert (await third.register(pid=dead.pid)).registered
+        await third.close()
+        assert (await fourth.register()).registered
+
+
+async def test_malformed_messages_of_a_worker_are_refused(
+    settings: Settings, api: SmallEdgeApi
+) -> None:
+    from flotta.protocol.grpc import Data
+
+    async with running(settings), worker_of(settings) as worker:
+        for data in (
+            Data(directive="heartbeat", content=b"{} {}"),
+            Data(directive="https://elsewhere.example/", content=b"{}"),
+        ):
+            with pytest.raises(GRPCError) as refusal:
+                await worker.dispatcher.Send(data, timeout=5)
+            assert refusal.value.status is Status.INVALID_ARGUMENT
+    assert not api.sent("heartbeat")
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="changes its user id")
+async def test_processes_of_other_users_are_turned_away(
+    settings: Settings, api: SmallEdgeApi, caplog: pytest.LogCaptureFixture
+) -> None:
+    program = (
+        "import socket, sys; s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]);"
+        "s.settimeout(5); print(len(s.recv(100)))"
+    )
+    command = [sys.executable, "-c", program, str(settings.socket)]
+    async with running(settings):
+        assert oct(settings.socket.stat().st_mode)[-3:] == "660"
+        own = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
+        assert int((await own.communicate())[0]) > 0
+        settings.socket.chmod(0o666)
+        for parent in settings.socket.parents[:-2]:
+            parent.chmod(0o755)
+        other = await asyncio.create_subprocess_exec(
+            "setpriv", "--reuid=65534", "--clear-groups", *command, stdout=subprocess.PIPE
+        )
+        assert (await other.communicate())[0].strip() == b"0"
+    assert "Refused a local connection of user id 65534" in caplog.text
