@@ -82,12 +82,14 @@ def admit(
     resource: Resource,
     old: JsonObject | None,
     causes: Iterable[CauseLike] = (),
+    subresource: str = "",
 ) -> tuple[JsonObject, list[str]]:
     """Prune, default and validate an object with decoded metadata.
 
+    At a subresource only errors in its own part count.
     Returns it with the paths of the fields that were pruned; raises a 422 Refusal with every cause.
     """
-    admitted = resource.schema.admit(obj)
+    admitted = resource.schema.admit(obj, subresource)
     clean = ordered(admitted.obj)
     found: list[CauseLike] = [*causes, *metadata_causes(clean, resource, old), *admitted.causes]
     if not admitted.causes:

@@ -31,7 +31,7 @@ class Admitted(Protocol):
 
 
 class Schema(Protocol):
-    def admit(self, obj: JsonObject) -> Admitted: ...
+    def admit(self, obj: JsonObject, subresource: str = "") -> Admitted: ...
 
 
 @dataclass(frozen=True)

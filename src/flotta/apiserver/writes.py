@@ -193,7 +193,7 @@ async def update(
     entries = _entries(obj, old, change)
     obj = isolate(obj, old, place)
     causes = prepare_update(obj, old, resource, patch=change.patch)
-    obj, pruned = admit(obj, resource, old, causes)
+    obj, pruned = admit(obj, resource, old, causes, place.subresource)
     problems = field_problems([*unknown, *pruned], change.duplicates)
     warnings = judge_fields(problems, obj, resource, options, patch=change.patch)
     if change.track is not None:

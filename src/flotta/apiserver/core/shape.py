@@ -147,7 +147,7 @@ class CoreSchema:
         self._version = version
         self._read = struct(fields)
 
-    def admit(self, obj: JsonObject) -> Admission:
+    def admit(self, obj: JsonObject, subresource: str = "") -> Admission:
         """Decode an object; a wrong type is refused with 400 as Kubernetes' decoder does."""
         head = {key: obj[key] for key in ("apiVersion", "kind", "metadata")}
         reading = Reading(self._kind, [])

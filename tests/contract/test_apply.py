@@ -1,0 +1,104 @@
+"""Server-side apply and managedFields."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .api import Api, config_map, core, device, devices
+
+
+def apply(api: Api, namespace: str, spec: Any, manager: str, *, force: bool = False) -> Any:
+    query = f"fieldManager={manager}" + ("&force=true" if force else "")
+    return api.apply(devices(namespace, "s"), device("s", spec), query)
+
+
+FIVE = {"heartbeat": {"periodSeconds": 5}}
+SIX = {"heartbeat": {"periodSeconds": 6}}
+
+
+def test_owners_conflict_share_and_take(api: Api, namespace: str) -> None:
+    created = apply(api, namespace, FIVE, "m1")
+    assert created.status == 201
+    assert apply(api, namespace, FIVE, "m1").body == created.body
+    shared = apply(api, namespace, FIVE, "m2")
+    assert shared.version != created.version
+    conflict = apply(api, namespace, SIX, "m2")
+    assert conflict.status == 409
+    assert conflict.body["message"] == (
+        'Apply failed with 1 conflict: conflict with "m1": .spec.heartbeat.periodSeconds'
+    )
+    assert conflict.causes == {("FieldManagerConflict", ".spec.heartbeat.periodSeconds")}
+    assert apply(api, namespace, SIX, "m2", force=True).body["spec"] == SIX
+    assert apply(api, namespace, {}, "m1").body["spec"] == SIX
+    assert apply(api, namespace, {}, "m2").body.get("spec", {}) == {}
+
+
+def test_dropped_field_stays_with_its_other_owner(api: Api, namespace: str) -> None:
+    apply(api, namespace, FIVE, "m1")
+    apply(api, namespace, FIVE, "m2")
+    assert apply(api, namespace, {}, "m2").body["spec"] == FIVE
+
+
+def test_update_takes_fields_from_appliers(api: Api, namespace: str) -> None:
+    apply(api, namespace, FIVE, "m1")
+    api.merge(devices(namespace, "s") + "?fieldManager=upd", {"spec": SIX})
+    conflict = apply(api, namespace, FIVE, "m1")
+    assert conflict.body["message"] == (
+        'Apply failed with 1 conflict: conflict with "upd" using '
+        "management.project-flotta.io/v1alpha1: .spec.heartbeat.periodSeconds"
+    )
+
+
+def test_several_conflicts_are_listed(api: Api, namespace: str) -> None:
+    first = device("s", FIVE, labels={"a": "1", "b": "1"})
+    api.apply(devices(namespace, "s"), first, "fieldManager=m1")
+    second = device("s", SIX, labels={"a": "2", "b": "2"})
+    message = api.apply(devices(namespace, "s"), second, "fieldManager=m2").body["message"]
+    assert message == (
+        'Apply failed with 3 conflicts: conflicts with "m1":\n- .metadata.labels.a\n'
+        "- .metadata.labels.b\n- .spec.heartbeat.periodSeconds"
+    )
+
+
+def test_bad_applications(api: Api, namespace: str) -> None:
+    path = devices(namespace, "s")
+    assert api.apply(path, device("s"), "").status == 422
+    managed = device("s", managedFields=[{"manager": "x"}])
+    answer = api.apply(path, managed, "fieldManager=m")
+    assert (answer.status, answer.body["message"]) == (400, "metadata.managedFields must be nil")
+    assert api.apply(path, device("s", {"bogus": 1}), "fieldManager=m").status in (400, 500)
+    assert api.apply(path, b"{a: [", "fieldManager=m").status == 400
+    assert api.apply(path + "/status", device("s"), "fieldManager=m").status == 404
+    assert api.get(path).status == 404
+
+
+def test_status_is_applied_at_its_own_endpoint(api: Api, namespace: str) -> None:
+    api.create(devices(namespace), device("s", FIVE))
+    body = device("s") | {"status": {"phase": "up"}}
+    del body["spec"]
+    answer = api.apply(devices(namespace, "s") + "/status", body, "fieldManager=m")
+    assert (answer.body["status"], answer.body["spec"]) == ({"phase": "up"}, FIVE)
+    entries = answer.body["metadata"]["managedFields"]
+    assert {(one["manager"], one.get("subresource")) for one in entries} >= {("m", "status")}
+
+
+def test_finalizers_merge_as_a_set(api: Api, namespace: str) -> None:
+    path = core(namespace, "configmaps", "c")
+    for manager in ("one", "two"):
+        obj = config_map("c", finalizers=[f"a.b/{manager}"])
+        answer = api.apply(path, obj, f"fieldManager={manager}")
+    assert answer.body["metadata"]["finalizers"] == ["a.b/one", "a.b/two"]
+    answer = api.apply(path, config_map("c"), "fieldManager=one")
+    assert answer.body["metadata"]["finalizers"] == ["a.b/two"]
+    answer = api.apply(path, config_map("c"), "fieldManager=two")
+    assert "finalizers" not in answer.body["metadata"]
+
+
+def test_manager_is_noted_and_can_be_cleared(api: Api, namespace: str) -> None:
+    headers = {"Content-Type": "application/json", "User-Agent": "agent/1.0"}
+    obj = api.post(devices(namespace), device("d", FIVE), headers).body
+    (entry,) = obj["metadata"]["managedFields"]
+    assert (entry["manager"], entry["operation"]) == ("agent", "Update")
+    assert entry["fieldsV1"]["f:spec"]["f:heartbeat"]["f:periodSeconds"] == {}
+    cleared = api.merge(devices(namespace, "d"), {"metadata": {"managedFields": [{}]}}).body
+    assert "managedFields" not in cleared["metadata"]

@@ -1,0 +1,104 @@
+"""The file survives crashes, refuses strangers, and the server's own files are private."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import signal
+import sqlite3
+import stat
+import threading
+import time
+
+from .api import Api, config_map, core
+from .engine import Engine
+
+
+def test_kill_keeps_every_acknowledged_write(own_engine: Engine) -> None:
+    own_engine.start()
+    api = Api(own_engine.kubeconfig("admin"))
+    acknowledged: list[list[str]] = [[] for _ in range(4)]
+
+    def write(number: int) -> None:
+        connection = api.connect()
+        try:
+            for index in range(100_000):
+                name = f"w{number}-{index}"
+                body = json.dumps(config_map(name, {"n": str(index)}))
+                connection.request("POST", core("default", "configmaps"), body)
+                response = connection.getresponse()
+                response.read()
+                if response.status == 201:
+                    acknowledged[number].append(name)
+        except (OSError, http.client.HTTPException):
+            return  # Killed in the middle of a request: that one was not acknowledged.
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    time.sleep(2)
+    own_engine.stop(signal.SIGKILL)
+    for thread in threads:
+        thread.join()
+    written = {name for names in acknowledged for name in names}
+    assert len(written) > 50
+    own_engine.start()
+    listed = api.get(core("default", "configmaps")).body["items"]
+    assert written <= {one["metadata"]["name"] for one in listed}
+    versions = [int(one["metadata"]["resourceVersion"]) for one in listed]
+    newer = api.create(core("default", "configmaps"), config_map("after"))
+    assert int(newer["metadata"]["resourceVersion"]) > max(versions)
+
+
+def test_newer_file_is_refused_with_a_sentence(own_engine: Engine) -> None:
+    own_engine.start()
+    own_engine.stop()
+    with sqlite3.connect(own_engine.database) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    answer = own_engine.command(
+        "serve", "--database", str(own_engine.database), "--listen", "127.0.0.1:0"
+    )
+    assert answer.returncode != 0
+    assert "was written by a newer flotta-apiserver" in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+def test_second_server_on_one_file_is_refused(own_engine: Engine) -> None:
+    own_engine.start()
+    answer = own_engine.command(
+        "serve", "--database", str(own_engine.database), "--listen", "127.0.0.1:0"
+    )
+    assert answer.returncode != 0
+    assert "is in use by another flotta-apiserver" in answer.stderr
+
+
+def test_files_are_private(own_engine: Engine) -> None:
+    own_engine.start()
+    api = Api(own_engine.kubeconfig("admin"))
+    api.create(core("default", "configmaps"), config_map("c"))
+    private = [own_engine.database, *own_engine.folder.glob("state.db-wal")]
+    private += [*own_engine.folder.glob("pki/*.key"), *own_engine.folder.glob("kubeconfig/*")]
+    assert len(private) >= 8
+    assert {stat.S_IMODE(path.stat().st_mode) for path in private} == {0o600}
+
+
+def test_init_changes_only_what_is_due(own_engine: Engine) -> None:
+    arguments = ["--kubeconfig-dir", str(own_engine.folder / "kubeconfig")]
+    arguments += ["--server", own_engine.server]
+    files = {path: path.read_bytes() for path in own_engine.folder.glob("*/*")}
+    assert json.loads(own_engine.command("init", *arguments).stdout) == {"changed": False}
+    assert {path: path.read_bytes() for path in own_engine.folder.glob("*/*")} == files
+    renewed = own_engine.command("init", *arguments, "--san", "edge.example.com")
+    assert json.loads(renewed.stdout) == {"changed": True}
+    changed = {path.name for path, content in files.items() if path.read_bytes() != content}
+    assert changed == {"server.crt", "server.key", "s3.crt", "s3.key"}
+
+
+def test_server_stops_cleanly_with_open_watches(own_engine: Engine) -> None:
+    own_engine.start()
+    api = Api(own_engine.kubeconfig("admin"))
+    with api.watch(core("default", "configmaps")):
+        begin = time.monotonic()
+        assert own_engine.stop() == 0
+    assert time.monotonic() - begin < 5
+    assert "Traceback" not in own_engine.log

@@ -1,0 +1,211 @@
+"""Schemas: pruning, defaults, refusals with exact fields, fieldValidation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from .api import GROUP, Api, config_map, core, device, devices
+
+UNKNOWN = {"bogus": 1, "heartbeat": {"periodSeconds": 5, "nope": True}}
+
+
+def test_unknown_fields_are_pruned_with_one_warning_each(api: Api, namespace: str) -> None:
+    answer = api.post(devices(namespace), device("d", UNKNOWN))
+    assert answer.body["spec"] == {"heartbeat": {"periodSeconds": 5}}
+    assert sorted(answer.warnings) == [
+        r'299 - "unknown field \"spec.bogus\""',
+        r'299 - "unknown field \"spec.heartbeat.nope\""',
+    ]
+
+
+def test_field_validation(api: Api, namespace: str) -> None:
+    path = devices(namespace)
+    assert api.post(f"{path}?fieldValidation=Ignore", device("ignored", UNKNOWN)).warnings == []
+    strict = api.post(f"{path}?fieldValidation=Strict", device("strict", UNKNOWN))
+    assert strict.status == 400
+    assert strict.body["message"] == (
+        'EdgeDevice in version "v1alpha1" cannot be handled as a EdgeDevice: strict decoding '
+        'error: unknown field "spec.bogus", unknown field "spec.heartbeat.nope"'
+    )
+    patch = api.merge(f"{devices(namespace, 'ignored')}?fieldValidation=Strict", {"spec": UNKNOWN})
+    assert patch.status == 422
+    assert 'strict decoding error: unknown field "spec.bogus"' in patch.body["message"]
+    assert api.post(f"{path}?fieldValidation=Bogus", device("x")).status == 422
+    assert api.get(devices(namespace, "strict")).status == 404
+
+
+def test_duplicate_fields_are_noticed(api: Api, namespace: str) -> None:
+    body = (
+        b'{"apiVersion":"management.project-flotta.io/v1alpha1","kind":"EdgeDevice",'
+        b'"metadata":{"name":"d"},"spec":{"heartbeat":{"periodSeconds":1,"periodSeconds":2}}}'
+    )
+    answer = api.post(devices(namespace), body)
+    assert answer.warnings == [r'299 - "duplicate field \"spec.heartbeat.periodSeconds\""']
+    core_map = b'{"metadata":{"name":"c"},"data":{"a":"1","a":"2"},"top":1}'
+    answer = api.post(core(namespace, "configmaps") + "?fieldValidation=Strict", core_map)
+    assert answer.status == 400
+    assert 'duplicate field "data.a", unknown field "top"' in answer.body["message"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "stored"),
+    [
+        ({"metrics": {"system": {}}}, {"metrics": {"system": {"interval": 60}}}),
+        ({"metrics": {"system": {"interval": None}}}, {"metrics": {"system": {"interval": 60}}}),
+        ({"heartbeat": {"periodSeconds": 2.0}}, {"heartbeat": {"periodSeconds": 2}}),
+        ({"heartbeat": {"periodSeconds": 1e3}}, {"heartbeat": {"periodSeconds": 1000}}),
+    ],
+)
+def test_defaults_and_numbers(api: Api, namespace: str, spec: Any, stored: Any) -> None:
+    assert api.create(devices(namespace), device("d", spec))["spec"] == stored
+
+
+@pytest.mark.parametrize(
+    ("spec", "cause"),
+    [
+        (
+            {"heartbeat": {"periodSeconds": 1.5}},
+            ("FieldValueTypeInvalid", "spec.heartbeat.periodSeconds"),
+        ),
+        (
+            {"metrics": {"system": {"interval": -1}}},
+            ("FieldValueInvalid", "spec.metrics.system.interval"),
+        ),
+        (
+            {"logCollection": {"s1": {"kind": "bad"}}},
+            ("FieldValueNotSupported", "spec.logCollection.s1.kind"),
+        ),
+        (
+            {"metrics": {"system": {"allowList": {}}}},
+            ("FieldValueRequired", "spec.metrics.system.allowList.name"),
+        ),
+        ({"mounts": [{"device": 1}]}, ("FieldValueTypeInvalid", "spec.mounts[0].device")),
+        ({"requestTime": "not-a-date"}, ("FieldValueTypeInvalid", "spec.requestTime")),
+    ],
+)
+def test_every_error_names_its_field(
+    api: Api, namespace: str, spec: Any, cause: tuple[str, str]
+) -> None:
+    answer = api.post(devices(namespace), device("d", spec))
+    assert (answer.status, answer.body["reason"]) == (422, "Invalid")
+    assert cause in answer.causes
+    assert answer.body["message"].startswith(
+        'EdgeDevice.management.project-flotta.io "d" is invalid: '
+    )
+
+
+def test_all_errors_are_told_at_once(api: Api, namespace: str) -> None:
+    spec = {"requestTime": "x", "mounts": [{"device": 1}], "metrics": {"system": {"interval": -1}}}
+    causes = api.post(devices(namespace), device("d", spec)).causes
+    fields = {field for _, field in causes} - {"<nil>"}
+    assert fields == {"spec.requestTime", "spec.mounts[0].device", "spec.metrics.system.interval"}
+
+
+def test_pod_errors_name_the_port(api: Api, namespace: str) -> None:
+    containers = [
+        {"name": "a", "image": "x"},
+        {"name": "b", "image": "x", "ports": [{"containerPort": "http"}]},
+    ]
+    workload = {
+        "apiVersion": "management.project-flotta.io/v1alpha1",
+        "kind": "EdgeWorkload",
+        "metadata": {"name": "w"},
+        "spec": {"type": "pod", "pod": {"spec": {"containers": containers}}},
+    }
+    path = f"{GROUP}/namespaces/{namespace}/edgeworkloads"
+    answer = api.post(path, workload)
+    assert answer.status == 422
+    field = "spec.pod.spec.containers[1].ports[0].containerPort"
+    assert ("FieldValueTypeInvalid", field) in answer.causes
+    containers[1]["ports"] = [{"containerPort": 80}]
+    stored = api.create(path, workload)["spec"]["pod"]["spec"]["containers"][1]["ports"]
+    assert stored == [{"containerPort": 80, "protocol": "TCP"}]
+
+
+def test_status_is_validated_at_its_own_endpoint(api: Api, namespace: str) -> None:
+    api.create(devices(namespace), device("d"))
+    answer = api.merge(devices(namespace, "d") + "/status", {"status": {"phase": 5}})
+    assert answer.status == 422
+    assert ("FieldValueTypeInvalid", "status.phase") in answer.causes
+
+
+def test_secrets(api: Api, namespace: str) -> None:
+    path = core(namespace, "secrets")
+    sent = {"metadata": {"name": "s"}, "data": {"a": "eA==", "b": None}, "stringData": {"a": "y"}}
+    stored = api.create(path, sent)
+    assert (stored["data"], stored["type"]) == ({"a": "eQ==", "b": ""}, "Opaque")
+    assert "stringData" not in stored
+    answer = api.merge(f"{path}/s", {"type": "other"})
+    assert (answer.status, answer.causes) == (422, {("FieldValueInvalid", "type")})
+    answer = api.post(path, {"metadata": {"name": "t"}, "data": {"a": "eA"}})
+    assert answer.status == 400
+    assert "illegal base64 data at input byte" in answer.body["message"]
+    answer = api.post(path, {"metadata": {"name": "t"}, "data": {"bad key!": "eA=="}})
+    assert answer.causes == {("FieldValueInvalid", "data[bad key!]")}
+    answer = api.post(path, {"metadata": {"name": "t"}, "type": "kubernetes.io/tls"})
+    assert answer.causes == {
+        ("FieldValueRequired", "data[tls.crt]"),
+        ("FieldValueRequired", "data[tls.key]"),
+    }
+
+
+def test_immutable_secret(api: Api, namespace: str) -> None:
+    path = core(namespace, "secrets", "s")
+    sent = {"metadata": {"name": "s"}, "data": {"a": "eA=="}, "immutable": True}
+    api.create(core(namespace, "secrets"), sent)
+    answer = api.merge(path, {"data": {"a": "eQ=="}})
+    assert (answer.status, answer.causes) == (422, {("FieldValueForbidden", "data")})
+    assert api.merge(path, {"immutable": None}).status == 422
+    assert api.merge(path, {"metadata": {"labels": {"a": "b"}}}).status == 200
+    assert api.delete(path).status == 200
+
+
+def test_config_map_values_are_strings(api: Api, namespace: str) -> None:
+    path = core(namespace, "configmaps")
+    answer = api.post(path, config_map("c") | {"data": {"a": 1}})
+    assert answer.status == 400
+    assert 'ConfigMap in version "v1" cannot be handled as a ConfigMap' in answer.body["message"]
+    both = config_map("c", {"k": "v"}) | {"binaryData": {"k": "eA=="}}
+    assert api.post(path, both).status == 422
+    assert api.post(path, {"kind": "Secret", "apiVersion": "v1"}).status == 400
+
+
+@pytest.mark.parametrize(
+    ("time", "stored"),
+    [
+        ("2026-01-01T00:00:00Z", None),
+        ("2026-01-01T00:00:00.123Z", None),
+        ("2026-01-01T00:00:00+00:00", None),
+        ("2026-01-01T00:00:00.123456Z", "2026-01-01T00:00:00.123456Z"),
+        ("2026-01-01T02:00:00.000000+02:00", "2026-01-01T00:00:00.000000Z"),
+    ],
+)
+def test_micro_times_have_six_digits(
+    api: Api, namespace: str, time: str, stored: str | None
+) -> None:
+    lease = {"metadata": {"name": "l"}, "spec": {"renewTime": time}}
+    answer = api.post(f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases", lease)
+    if stored is None:
+        assert answer.status == 400
+        assert "2006-01-02T15:04:05.000000Z07:00" in answer.body["message"]
+    else:
+        assert answer.body["spec"]["renewTime"] == stored
+
+
+def event(namespace: str, **fields: Any) -> dict[str, Any]:
+    involved = {"kind": "EdgeDevice", "name": "d", "namespace": namespace, "uid": "u1"}
+    return {"metadata": {"generateName": "e-"}, "involvedObject": involved, **fields}
+
+
+def test_events(api: Api, namespace: str) -> None:
+    path = core(namespace, "events")
+    stored = api.create(path, event(namespace, reason="R", type="Normal", message="m"))
+    assert stored["eventTime"] is None
+    assert stored["source"] == {}
+    assert api.post(path, event("elsewhere")).status == 422
+    strict = api.post(path, event(namespace, eventTime="2026-01-01T00:00:00.000000Z"))
+    assert strict.status == 422
+    listed = api.get(f"{path}?fieldSelector=involvedObject.uid%3Du1").body["items"]
+    assert [one["metadata"]["name"] for one in listed] == [stored["metadata"]["name"]]

@@ -1,0 +1,139 @@
+"""Watches: order, completeness, selectors, bookmarks, ends."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from .api import GROUP, Api, device, devices
+from .engine import Engine
+
+TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
+INITIAL = "sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true"
+
+
+def test_every_write_is_seen_once_and_in_order(api: Api, namespace: str) -> None:
+    start = int(api.get(devices(namespace)).version)
+    with api.watch(devices(namespace), f"resourceVersion={start}") as watch:
+        for index in range(50):
+            api.create(devices(namespace), device(f"d{index}"))
+            api.merge(devices(namespace, f"d{index}"), {"metadata": {"labels": {"a": "b"}}})
+        events = watch.take(100)
+    versions = [int(event["object"]["metadata"]["resourceVersion"]) for event in events]
+    assert versions == sorted(set(versions))
+    assert versions[0] > start
+    assert [event["type"] for event in events] == ["ADDED", "MODIFIED"] * 50
+
+
+def test_watch_without_version_begins_with_what_exists(api: Api, namespace: str) -> None:
+    for name in ("b", "a", "c"):
+        api.create(devices(namespace), device(name))
+    with api.watch(devices(namespace)) as watch:
+        events = watch.take(3)
+        assert [event["object"]["metadata"]["name"] for event in events] == ["a", "b", "c"]
+        api.delete(devices(namespace, "b"))
+        last = watch.next()
+    assert last["type"] == "DELETED"
+    old = int(events[1]["object"]["metadata"]["resourceVersion"])
+    assert int(last["object"]["metadata"]["resourceVersion"]) > old
+
+
+def test_selectors_turn_changes_into_adds_and_deletes(api: Api, namespace: str) -> None:
+    path = devices(namespace, "d")
+    obj = api.create(devices(namespace), device("d", labels={"a": "1"}))
+    query = f"resourceVersion={obj['metadata']['resourceVersion']}&labelSelector=a%3D1"
+    with api.watch(devices(namespace), query) as watch:
+        away = api.merge(path, {"metadata": {"labels": {"a": "2"}}}).version
+        api.merge(path, {"metadata": {"labels": {"b": "2"}}})
+        back = api.merge(path, {"metadata": {"labels": {"a": "1"}}}).version
+        gone, added = watch.take(2)
+    assert gone["type"] == "DELETED"
+    assert gone["object"]["metadata"]["labels"] == {"a": "1"}
+    assert gone["object"]["metadata"]["resourceVersion"] == away
+    assert (added["type"], added["object"]["metadata"]["resourceVersion"]) == ("ADDED", back)
+
+
+def test_timeout_ends_with_a_bookmark(api: Api, namespace: str) -> None:
+    start = api.get(devices(namespace)).version
+    begin = time.monotonic()
+    query = f"resourceVersion={start}&timeoutSeconds=2&allowWatchBookmarks=true"
+    with api.watch(devices(namespace), query) as watch:
+        events = list(watch.rest())
+    assert 1.5 < time.monotonic() - begin < 4
+    assert [event["type"] for event in events] == ["BOOKMARK"]
+    bookmark = events[0]["object"]
+    assert set(bookmark) == {"kind", "apiVersion", "metadata"}
+    assert set(bookmark["metadata"]) == {"resourceVersion"}
+
+
+def test_streaming_list_ends_with_its_bookmark(api: Api, namespace: str) -> None:
+    api.create(devices(namespace), device("d"))
+    with api.watch(devices(namespace), INITIAL) as watch:
+        added, bookmark = watch.take(2)
+    assert added["type"] == "ADDED"
+    assert bookmark["type"] == "BOOKMARK"
+    assert bookmark["object"]["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
+    refused = api.get(f"{devices(namespace)}?watch=true&sendInitialEvents=true")
+    assert refused.status == 422
+
+
+def test_bad_version_of_a_watch(api: Api, namespace: str) -> None:
+    assert api.get(f"{devices(namespace)}?watch=true&resourceVersion=abc").status == 500
+
+
+def test_table_watch_defines_columns_once(api: Api, namespace: str) -> None:
+    for name in ("a", "b"):
+        api.create(devices(namespace), device(name))
+    with api.watch(devices(namespace), Accept=TABLE) as watch:
+        first, second = watch.take(2)
+    assert first["object"]["columnDefinitions"][0]["name"] == "Name"
+    assert second["object"]["columnDefinitions"] is None
+    assert second["object"]["rows"][0]["cells"][0] == "b"
+
+
+@pytest.fixture
+def forgetful(own_engine: Engine) -> Api:
+    """An engine that keeps only ten events, after thirty writes."""
+    own_engine.start("--kept-events", "10", "--kept-seconds", "0")
+    api = Api(own_engine.kubeconfig("admin"))
+    for index in range(30):
+        api.create(devices("default"), device(f"d{index}"))
+    return api
+
+
+def test_too_old_watch_gets_an_error_event(forgetful: Api) -> None:
+    with forgetful.watch(devices("default"), "resourceVersion=1") as watch:
+        assert watch.response.status == 200
+        events = list(watch.rest())
+    assert [event["type"] for event in events] == ["ERROR"]
+    assert (events[0]["object"]["code"], events[0]["object"]["reason"]) == (410, "Expired")
+
+
+def test_too_old_page_offers_a_new_token(forgetful: Api) -> None:
+    path = devices("default")
+    page = forgetful.get(f"{path}?limit=5").body
+    for index in range(30):
+        forgetful.create(path, device(f"e{index}"))
+    answer = forgetful.get(f"{path}?limit=5&continue={page['metadata']['continue']}")
+    assert (answer.status, answer.body["reason"]) == (410, "Expired")
+    rest = forgetful.get(f"{path}?continue={answer.body['metadata']['continue']}").body
+    assert len(rest["items"]) == 55
+    exact = forgetful.get(f"{path}?resourceVersion=1&resourceVersionMatch=Exact")
+    assert exact.status == 410
+
+
+def test_watch_resumes_after_a_restart(own_engine: Engine) -> None:
+    own_engine.start()
+    api = Api(own_engine.kubeconfig("admin"))
+    seen = api.create(devices("default"), device("a"))["metadata"]["resourceVersion"]
+    api.create(devices("default"), device("b"))
+    api.delete(devices("default", "a"))
+    own_engine.stop()
+    own_engine.start()
+    with api.watch(f"{GROUP}/edgedevices", f"resourceVersion={seen}") as watch:
+        events = watch.take(2)
+    assert [(one["type"], one["object"]["metadata"]["name"]) for one in events] == [
+        ("ADDED", "b"),
+        ("DELETED", "a"),
+    ]
