@@ -1,0 +1,66 @@
+"""`flotta` against the resource API: status, approval, and one sentence when something is in the way."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from .api import GROUP, Api
+from .engine import Engine, free_port
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+REQUESTS = f"{GROUP}/namespaces/default/edgedevicesignedrequest"
+
+
+def flotta(kubeconfig: Path | str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "flotta.cli.flotta", *arguments],
+        env={**os.environ, "KUBECONFIG": str(kubeconfig), "COLUMNS": "120"},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def test_a_request_is_seen_declined_and_approved(own_engine: Engine) -> None:
+    own_engine.start()
+    kubeconfig = own_engine.kubeconfig("admin")
+    assert flotta(kubeconfig, "status").stdout.startswith("There are no devices")
+    body = {
+        "apiVersion": "management.project-flotta.io/v1alpha1",
+        "kind": "EdgeDeviceSignedRequest",
+        "metadata": {"name": "asking"},
+        "spec": {"targetNamespace": "default"},
+    }
+    Api(kubeconfig).create(REQUESTS, body)
+    assert "waiting for approval" in flotta(kubeconfig, "status").stdout
+    flotta(kubeconfig, "decline", "asking")
+    assert "was declined" in flotta(kubeconfig, "explain", "device", "asking").stdout
+    assert flotta(kubeconfig, "approve", "asking", "--set", "north").returncode == 0
+    (row,) = json.loads(flotta(kubeconfig, "status", "-o", "json").stdout)
+    assert (row["name"], row["state"], row["set"]) == ("asking", "approved", "north")
+
+
+def test_what_is_in_the_way_is_one_sentence(own_engine: Engine, tmp_path: Path) -> None:
+    own_engine.start()
+    admin = own_engine.kubeconfig("admin")
+    away = tmp_path / "away"
+    text = admin.read_text().replace(str(own_engine.port), str(free_port()))
+    away.write_text(text)
+    failures = {
+        "there is no kubeconfig": flotta(tmp_path / "none", "status"),
+        "does not answer": flotta(away, "status"),
+        "may not do that": flotta(own_engine.kubeconfig("edge-api"), "approve", "x"),
+        "no device x asks to join": flotta(admin, "approve", "x"),
+        "there is no workload x": flotta(admin, "explain", "workload", "x"),
+    }
+    for sentence, answer in failures.items():
+        assert answer.returncode == 1
+        assert sentence in answer.stderr
+        assert answer.stderr.count("\n") == 1
