@@ -1,0 +1,95 @@
+"""The official Python client, as it is: no Content-Type, typed bodies without kind, +00:00 times."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from kubernetes import client, config, watch
+from kubernetes.dynamic import DynamicClient
+
+from .api import device
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PLACE = ("management.project-flotta.io", "v1alpha1")
+
+
+@pytest.fixture(scope="module")
+def connection(kubeconfig: Path) -> Any:
+    return config.new_client_from_config(str(kubeconfig))
+
+
+@pytest.fixture
+def custom(connection: Any) -> Any:
+    return client.CustomObjectsApi(connection)
+
+
+def test_typed_secrets_round_trip(connection: Any, namespace: str) -> None:
+    api = client.CoreV1Api(connection)
+    body = client.V1Secret(metadata=client.V1ObjectMeta(name="s"), string_data={"a": "b"})
+    created = api.create_namespaced_secret(namespace, body)
+    assert created.data == {"a": "Yg=="}
+    created.metadata.labels = {"x": "y"}
+    replaced = api.replace_namespaced_secret("s", namespace, created)
+    assert replaced.metadata.labels == {"x": "y"}
+    assert replaced.metadata.creation_timestamp == created.metadata.creation_timestamp
+    patched = api.patch_namespaced_secret("s", namespace, {"stringData": {"c": "d"}})
+    assert set(patched.data) == {"a", "c"}
+    api.delete_namespaced_secret("s", namespace)
+
+
+def test_custom_objects(custom: Any, namespace: str) -> None:
+    place = (*PLACE, namespace, "edgedevices")
+    custom.create_namespaced_custom_object(*place, device("d"))
+    patch = {"spec": {"heartbeat": {"periodSeconds": 5}}}
+    obj = custom.patch_namespaced_custom_object(*place, "d", patch)
+    assert obj["spec"] == patch["spec"]
+    obj["metadata"]["resourceVersion"] = "1"
+    with pytest.raises(client.ApiException) as refused:
+        custom.replace_namespaced_custom_object(*place, "d", obj)
+    assert refused.value.status == 409
+    listed = custom.list_namespaced_custom_object(*place, label_selector="!x")
+    assert [one["metadata"]["name"] for one in listed["items"]] == ["d"]
+    custom.delete_namespaced_custom_object(*place, "d")
+
+
+def test_watch(custom: Any, namespace: str) -> None:
+    place = (*PLACE, namespace, "edgedevices")
+    custom.create_namespaced_custom_object(*place, device("a"))
+    later = threading.Timer(
+        0.5, lambda: custom.create_namespaced_custom_object(*place, device("b"))
+    )
+    later.start()
+    stream = watch.Watch().stream(custom.list_namespaced_custom_object, *place, timeout_seconds=2)
+    seen = [(event["type"], event["object"]["metadata"]["name"]) for event in stream]
+    assert seen == [("ADDED", "a"), ("ADDED", "b")]
+
+
+def test_dynamic_client(connection: Any, namespace: str) -> None:
+    dynamic = DynamicClient(connection)
+    resource = dynamic.resources.get(api_version="/".join(PLACE), kind="EdgeDevice")
+    dynamic.create(resource, device("d"), namespace)
+    applied = dynamic.server_side_apply(
+        resource,
+        device("d", {"heartbeat": {"periodSeconds": 5}}),
+        "d",
+        namespace,
+        field_manager="test",
+        force_conflicts=True,
+    )
+    assert applied.spec.heartbeat.periodSeconds == 5
+    maps = dynamic.resources.get(api_version="v1", kind="ConfigMap")
+    assert dynamic.get(maps, namespace=namespace).items == []
+
+
+def test_lease_round_trip(connection: Any, namespace: str) -> None:
+    api = client.CoordinationV1Api(connection)
+    spec = client.V1LeaseSpec(holder_identity="me", lease_duration_seconds=15)
+    lease = client.V1Lease(metadata=client.V1ObjectMeta(name="l"), spec=spec)
+    created = api.create_namespaced_lease(namespace, lease)
+    created.spec.holder_identity = "you"
+    api.replace_namespaced_lease("l", namespace, created)
+    assert api.read_namespaced_lease("l", namespace).spec.holder_identity == "you"
