@@ -1,7 +1,7 @@
 """The TLS listener: admits connections whose client certificate comes from the fleet's CA.
 
-asyncio and uvloop drop a failed handshake without a word. Here every connection is accepted plain
-and upgraded by us, so that a failure is logged with address and reason, and so that the context
+The servers of asyncio and uvloop drop a failed handshake without a word. Here connections are
+accepted one by one, so that a failure is logged with address and reason, and so that the context
 can be exchanged while the server runs (removal of a CA needs a new one).
 """
 
@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import ssl
 import time
-from collections.abc import Callable
-from typing import cast
+from collections.abc import Callable, Coroutine
 
 HANDSHAKE_TIMEOUT = 15.0  # seconds
 MAXIMAL_HANDSHAKES = 512  # at the same time; more clients wait unread
 LOGGED_PER_SECOND = 20
+BACKLOG = 1024
 log = logging.getLogger(__name__)
 
 
@@ -26,80 +27,61 @@ class Listener:
     def __init__(self, factory: Callable[[], asyncio.Protocol], context: ssl.SSLContext) -> None:
         self.context = context  # may be replaced at any time; used for new connections
         self._factory = factory
-        self._server: asyncio.Server | None = None
+        self._socket: socket.socket | None = None
         self._turns = asyncio.Semaphore(MAXIMAL_HANDSHAKES)
         self._tasks: set[asyncio.Task[None]] = set()
         self._log = _FailureLog()
 
     async def start(self, host: str, port: int) -> int:
         """Listen; return the port (useful when 0 was asked for). OSError when the address is taken."""
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: _Admission(self), host, port, backlog=1024)
-        return int(self._server.sockets[0].getsockname()[1])
+        found = await asyncio.get_running_loop().getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        family, address = found[0][0], found[0][4]
+        self._socket = socket.create_server(address, family=family, backlog=BACKLOG)
+        self._socket.setblocking(False)
+        self._run(self._accept(self._socket))
+        return int(self._socket.getsockname()[1])
 
     async def stop_accepting(self) -> None:
         """Close the listening socket and give up pending handshakes."""
-        if self._server is not None:
-            self._server.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._socket is not None:
+            self._socket.close()
 
-    def welcome(self, admission: _Admission, transport: asyncio.Transport) -> None:
-        """Start the handshake of a new connection in a task of its own."""
-        task = asyncio.get_running_loop().create_task(self._handshake(admission, transport))
+    async def _accept(self, listening: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._turns.acquire()
+            try:
+                connection, address = await loop.sock_accept(listening)
+            except OSError as error:  # no file descriptors left, or the client has gone
+                self._turns.release()
+                log.error("accepting a connection failed: %s", error)
+                await asyncio.sleep(0.1)
+                continue
+            self._run(self._handshake(connection, address))
+
+    def _run(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _handshake(self, admission: _Admission, transport: asyncio.Transport) -> None:
-        peer = transport.get_extra_info("peername")
+    async def _handshake(self, connection: socket.socket, address: object) -> None:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
-            async with self._turns:
-                tls = await asyncio.get_running_loop().start_tls(
-                    transport,
-                    admission,
-                    self.context,
-                    server_side=True,
-                    ssl_handshake_timeout=HANDSHAKE_TIMEOUT,
-                )
+            await asyncio.get_running_loop().connect_accepted_socket(
+                self._factory,
+                connection,
+                ssl=self.context,
+                ssl_handshake_timeout=HANDSHAKE_TIMEOUT,
+            )
         except (OSError, TimeoutError) as error:  # ssl.SSLError is an OSError
-            self._log.failed(peer, error)
-            transport.abort()
-        except asyncio.CancelledError:
-            transport.abort()
-            raise
-        else:
-            if tls is not None:
-                admission.hand_over(tls, self._factory())
-
-
-class _Admission(asyncio.Protocol):
-    """Keeps what arrives between the end of the handshake and the hand-over to HTTP."""
-
-    def __init__(self, listener: Listener) -> None:
-        self._listener = listener
-        self._early = bytearray()
-        self._lost = False
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        plain = cast("asyncio.Transport", transport)
-        plain.pause_reading()  # nothing is read before TLS is in place
-        self._listener.welcome(self, plain)
-
-    def data_received(self, data: bytes) -> None:
-        self._early += data
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._lost = True
-
-    def hand_over(self, tls: asyncio.Transport, protocol: asyncio.Protocol) -> None:
-        """Let `protocol` serve the encrypted connection from now on."""
-        if self._lost:
-            return
-        tls.set_protocol(protocol)
-        protocol.connection_made(tls)
-        if self._early:
-            protocol.data_received(bytes(self._early))
+            self._log.failed(address, error)
+        finally:
+            self._turns.release()
 
 
 class _FailureLog:

@@ -43,7 +43,7 @@ class PresenceKeeper:
 
     def heard(self, key: Key, now: datetime) -> None:
         """Remember a heartbeat; it is written when it is due."""
-        self._heard[key] = now
+        self._heard[key] = now.replace(microsecond=0)  # lastSeenTime has whole seconds
 
     def forget(self, key: Key) -> None:
         """Drop a deleted device."""
