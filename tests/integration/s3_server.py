@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -58,7 +59,7 @@ class S3Server:
         return [line for line in found if line.startswith(start)]
 
     def starts(self) -> list[str]:
-        """Return the address of each start of the server; with port 0 every one is another."""
+        """Return the address of each start of the server."""
         marked = self.log.read_text().split("Starting s3 server on [")[1:]
         return [rest.split("]", 1)[0].rstrip("/") for rest in marked]
 
@@ -75,7 +76,7 @@ def running_s3(directory: Path) -> Iterator[S3Server]:
         (directory / f"s3.{name}").write_bytes(data)
     ensure_administrator(directory / "admin.env", paths["keys"])
     command = [
-        *(sys.executable, "-m", "flotta.cli.s3", "serve", "--listen", "127.0.0.1:0"),
+        *(sys.executable, "-m", "flotta.cli.s3", "serve", "--listen", f"127.0.0.1:{free_port()}"),
         *("--root", str(paths["buckets"]), "--keys", str(paths["keys"])),
         *("--cert", str(directory / "s3.cert"), "--key", str(directory / "s3.key")),
     ]
@@ -95,6 +96,12 @@ def running_s3(directory: Path) -> Iterator[S3Server]:
     finally:
         process.terminate()
         process.wait(15)
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
 
 
 def _address(process: subprocess.Popen[bytes], log: Path) -> str:

@@ -1,0 +1,206 @@
+"""A resource API, an operator and, when asked for, the embedded S3 server, all as real processes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from s3_server import S3Server, running_s3
+
+from flotta.resources.client import Client, NotFound
+from flotta.resources.kinds import (
+    EDGE_DEVICE,
+    EDGE_DEVICE_SET,
+    EDGE_WORKLOAD,
+    NAMESPACE,
+    SIGNED_REQUEST,
+    Kind,
+)
+
+Object = dict[str, Any]
+SOURCE = str(Path(__file__).parents[2] / "src")
+READY_SECONDS = 30.0
+T = TypeVar("T")
+
+
+@dataclass
+class Site:
+    directory: Path
+    operator_log: Path
+    s3: S3Server | None
+
+    def kubeconfig(self, name: str = "admin") -> str:
+        return str(self.directory / "kubeconfig" / f"{name}.kubeconfig")
+
+
+@contextmanager
+def operator_site(directory: Path, *, storage: bool = False, **settings: str) -> Iterator[Site]:
+    """Start the parts and wait until each says that it is ready."""
+    address = f"127.0.0.1:{free_port()}"
+    pki = ["--pki-dir", str(directory / "pki")]
+    init = ["init", "--kubeconfig-dir", str(directory / "kubeconfig")]
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "flotta.cli.apiserver", *init, *pki),
+            *("--server", f"https://{address}"),
+        ],
+        check=True,
+        env={**os.environ, "PYTHONPATH": SOURCE},
+    )
+    serve = ["serve", "--listen", address, "--database", str(directory / "state.db"), *pki]
+    with ExitStack() as stack:
+        stack.enter_context(daemon(directory, "apiserver", serve))
+        s3 = None
+        if storage:
+            (directory / "s3").mkdir()
+            s3 = stack.enter_context(running_s3(directory / "s3"))
+            settings = {**s3_settings(s3), **settings}
+        site = Site(directory, directory / "operator.log", s3)
+        stack.enter_context(running_operator(site, **settings))
+        yield site
+
+
+@contextmanager
+def running_operator(site: Site, **settings: str) -> Iterator[int]:
+    """Start one operator of the site; yields its process id."""
+    environment = {
+        "KUBECONFIG": site.kubeconfig("operator"),
+        "PROBE_ADDR": f"127.0.0.1:{free_port()}",
+        **settings,
+    }
+    with daemon(site.directory, "operator", [], environment) as pid:
+        yield pid
+
+
+def s3_settings(s3: S3Server) -> dict[str, str]:
+    return {
+        "S3_DEVICE_ENDPOINT": s3.endpoint,
+        "S3_CA_FILE": str(s3.ca_file),
+        "S3_ADMIN_FILE": str(s3.admin_file),
+        "S3_KEYS_DIR": str(s3.keys),
+    }
+
+
+@contextmanager
+def daemon(
+    directory: Path, name: str, arguments: list[str], environment: dict[str, str] | None = None
+) -> Iterator[int]:
+    path = directory / f"{name}.notify"
+    path.unlink(missing_ok=True)
+    command = [sys.executable, "-m", f"flotta.cli.{name}", *arguments]
+    env = {**os.environ, "PYTHONPATH": SOURCE, "NOTIFY_SOCKET": str(path), **(environment or {})}
+    log = directory / f"{name}.log"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify, log.open("ab") as output:
+        notify.bind(str(path))
+        notify.settimeout(READY_SECONDS)
+        process = subprocess.Popen(command, stderr=output, env=env)
+        try:
+            assert _ready(notify), f"{name} did not start:\n{log.read_text()}"
+            yield process.pid
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+def _ready(notify: socket.socket) -> bool:
+    try:
+        return notify.recv(100) == b"READY=1"
+    except TimeoutError:
+        return False
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+async def until(look: Callable[[], Awaitable[T]], seconds: float = 10.0) -> T:
+    """Wait until an asynchronous look returns something true; returns that."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while True:
+        found = await look()
+        if found or asyncio.get_running_loop().time() > deadline:
+            assert found, "did not happen in time"
+            return found
+        await asyncio.sleep(0.05)
+
+
+class Fleet:
+    """Shorthands of an administrator, and of the Edge API where a test plays it."""
+
+    def __init__(self, client: Client):
+        self.client = client
+
+    async def namespace(self, name: str) -> None:
+        await self.client.create(NAMESPACE, {"metadata": {"name": name}})
+
+    async def request(self, name: str, namespace: str = "default", **spec: Any) -> Object:
+        spec = {"targetNamespace": namespace, **spec}
+        metadata = {"name": name, "namespace": "default"}
+        return await self.client.create(SIGNED_REQUEST, {"metadata": metadata, "spec": spec})
+
+    async def device(self, name: str, **labels: str) -> Object:
+        metadata = {"name": name, "namespace": "default", "labels": labels}
+        return await self.client.create(EDGE_DEVICE, {"metadata": metadata, "spec": {}})
+
+    async def workload(self, name: str, **spec: Any) -> Object:
+        pod = {"spec": {"containers": [{"name": "main", "image": "localhost/none"}]}}
+        obj = {
+            "metadata": {"name": name, "namespace": "default"},
+            "spec": {"type": "pod", "pod": pod, **spec},
+        }
+        return await self.client.create(EDGE_WORKLOAD, obj)
+
+    async def device_set(self, name: str, **spec: Any) -> Object:
+        metadata = {"name": name, "namespace": "default"}
+        return await self.client.create(EDGE_DEVICE_SET, {"metadata": metadata, "spec": spec})
+
+    async def register(self, name: str, namespace: str = "default") -> None:
+        """Do what the Edge API does at the first registration."""
+        patch = {"metadata": {"labels": {"edgedeviceSignedRequest": None}}}
+        await self.client.merge_patch(EDGE_DEVICE, name, namespace, patch)
+
+    async def acknowledge(self, name: str) -> None:
+        """Do what the Edge API does when the device says that it disconnected."""
+        condition = {"type": "Disconnected", "status": "True", "reason": "Acknowledged"}
+        patch = {"status": {"conditions": [condition]}}
+        await self.client.merge_patch(EDGE_DEVICE, name, "default", patch, "status")
+
+    async def find(self, kind: Kind, name: str, namespace: str = "default") -> Object | None:
+        try:
+            return await self.client.get(kind, name, namespace)
+        except NotFound:
+            return None
+
+    async def gone(self, kind: Kind, name: str, namespace: str = "default") -> None:
+        async def look() -> bool:
+            return await self.find(kind, name, namespace) is None
+
+        await until(look)
+
+    async def seen(
+        self,
+        kind: Kind,
+        name: str,
+        holds: Callable[[Object], object],
+        namespace: str = "default",
+        seconds: float = 10.0,
+    ) -> Object:
+        """Wait until the object exists and the condition holds for it."""
+
+        async def look() -> Object | None:
+            found = await self.find(kind, name, namespace)
+            return found if found and holds(found) else None
+
+        found = await until(look, seconds)
+        assert found is not None
+        return found

@@ -1,0 +1,343 @@
+"""The operator as a process, with its own rights, against the embedded resource API and real S3."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from operator_site import Fleet, Site, operator_site, running_operator, until
+
+from flotta.resources.client import Client
+from flotta.resources.kinds import (
+    BUCKET_CLAIM,
+    CONFIG_MAP,
+    EDGE_DEVICE,
+    EDGE_DEVICE_SET,
+    EDGE_WORKLOAD,
+    LEASE,
+    SECRET,
+    SIGNED_REQUEST,
+)
+from flotta.storage.keys import Key
+
+Object = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    directory = tmp_path_factory.mktemp("site")
+    with operator_site(directory, storage=True, DECOMMISSION_TIMEOUT="3") as running:
+        yield running
+
+
+@pytest.fixture
+async def fleet(site: Site) -> AsyncIterator[Fleet]:
+    async with await Client.connect(site.kubeconfig()) as client:
+        yield Fleet(client)
+
+
+def names(device: Object) -> list[str]:
+    return [entry["name"] for entry in device.get("status", {}).get("workloads", [])]
+
+
+def runs(*workloads: str) -> Any:
+    def holds(device: Object) -> bool:
+        labels = device["metadata"].get("labels", {})
+        labelled = {key for key in labels if key.startswith("workload/")}
+        return sorted(names(device)) == sorted(workloads) and labelled == {
+            f"workload/{name}" for name in workloads
+        }
+
+    return holds
+
+
+def phase(value: str) -> Any:
+    return lambda obj: obj.get("status", {}).get("phase") == value
+
+
+def truths(request: Object) -> dict[str, str]:
+    return {item["type"]: item["status"] for item in request["status"]["conditions"]}
+
+
+async def test_request_is_approved_and_becomes_a_device(fleet: Fleet) -> None:
+    await fleet.request("join-1", targetSet="tills")
+    request = await fleet.seen(SIGNED_REQUEST, "join-1", phase("approved"))
+    device = await fleet.seen(EDGE_DEVICE, "join-1", lambda _: True)
+    assert truths(request) == {"pending": "False", "approved": "True", "declined": "False"}
+    assert device["metadata"]["labels"] == {
+        "edgedeviceSignedRequest": "true",
+        "flotta/member-of": "tills",
+    }
+    assert device["metadata"]["finalizers"] == ["device-finalizer"]
+    assert device["spec"]["requestTime"].endswith("Z")
+
+
+async def test_missing_namespace_is_reported_and_the_device_made_when_it_appears(
+    fleet: Fleet,
+) -> None:
+    await fleet.request("join-2", namespace="shops")
+    request = await fleet.seen(SIGNED_REQUEST, "join-2", phase("pending"))
+    pending = next(c for c in request["status"]["conditions"] if c["type"] == "pending")
+    assert "shops" in pending["message"]
+    await fleet.namespace("shops")
+    await fleet.seen(SIGNED_REQUEST, "join-2", phase("approved"))
+    await fleet.seen(EDGE_DEVICE, "join-2", lambda _: True, namespace="shops")
+
+
+async def test_claim_is_bound_after_registration_and_its_key_opens_the_bucket(
+    fleet: Fleet, site: Site
+) -> None:
+    await fleet.request("store-1")
+    await fleet.seen(SIGNED_REQUEST, "store-1", phase("approved"))
+    assert await fleet.find(BUCKET_CLAIM, "store-1") is None
+    await fleet.register("store-1")
+    await fleet.seen(EDGE_DEVICE, "store-1", lambda d: d.get("status", {}).get("dataObc"))
+    claim = await fleet.client.get(BUCKET_CLAIM, "store-1", "default")
+    assert claim["status"]["phase"] == "Bound"
+    data = (await fleet.client.get(CONFIG_MAP, "store-1", "default"))["data"]
+    key = await bucket_key(fleet, "store-1")
+    assert key.bucket == data["BUCKET_NAME"]
+    assert site.s3
+    assert f"https://{data['BUCKET_HOST']}:{data['BUCKET_PORT']}" == site.s3.endpoint
+    client = site.s3.client(key)
+    await asyncio.to_thread(client.put_object, Bucket=key.bucket, Key="x", Body=b"1")
+    assert (site.s3.root / data["BUCKET_NAME"] / "x").read_bytes() == b"1"
+
+
+async def bucket_key(fleet: Fleet, name: str) -> Key:
+    from base64 import b64decode
+
+    secret = (await fleet.client.get(SECRET, name, "default"))["data"]
+    assert b"BEGIN CERTIFICATE" in b64decode(secret["tls.crt"])
+    config = (await fleet.client.get(CONFIG_MAP, name, "default"))["data"]
+    pair = [
+        b64decode(secret[f"AWS_{part}"]).decode() for part in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY")
+    ]
+    return Key(pair[0], pair[1], config["BUCKET_NAME"])
+
+
+async def test_decommission_waits_for_the_device_and_removes_bucket_keys_and_request(
+    fleet: Fleet, site: Site
+) -> None:
+    await fleet.request("leave-1")
+    await fleet.seen(SIGNED_REQUEST, "leave-1", phase("approved"))
+    await fleet.register("leave-1")
+    await fleet.seen(EDGE_DEVICE, "leave-1", lambda d: d.get("status", {}).get("dataObc"))
+    key = await bucket_key(fleet, "leave-1")
+    assert site.s3
+    assert key.bucket
+    (site.s3.root / key.bucket / "deep").mkdir()
+    (site.s3.root / key.bucket / "deep" / "file").write_bytes(b"1")
+    await fleet.client.delete(EDGE_DEVICE, "leave-1", "default")
+    await asyncio.sleep(0.5)
+    assert await fleet.find(EDGE_DEVICE, "leave-1"), "gone before the device acknowledged"
+    assert await fleet.find(BUCKET_CLAIM, "leave-1")
+    await fleet.acknowledge("leave-1")
+    for kind in (EDGE_DEVICE, SIGNED_REQUEST, BUCKET_CLAIM, CONFIG_MAP, SECRET):
+        await fleet.gone(kind, "leave-1")
+    assert not (site.s3.root / key.bucket).exists()
+    assert not (site.s3.keys / f"{key.access_key}.json").exists()
+
+
+async def test_decommission_ends_after_the_timeout_without_the_device(fleet: Fleet) -> None:
+    await fleet.request("silent-1")
+    await fleet.seen(SIGNED_REQUEST, "silent-1", phase("approved"))
+    await fleet.register("silent-1")
+    await fleet.client.delete(EDGE_DEVICE, "silent-1", "default")
+    await asyncio.sleep(1)
+    assert await fleet.find(EDGE_DEVICE, "silent-1")
+    await fleet.gone(EDGE_DEVICE, "silent-1")
+    await fleet.gone(SIGNED_REQUEST, "silent-1")
+
+
+async def test_device_that_never_registered_goes_at_once(fleet: Fleet) -> None:
+    await fleet.request("early-1")
+    await fleet.seen(SIGNED_REQUEST, "early-1", phase("approved"))
+    await fleet.client.delete(EDGE_DEVICE, "early-1", "default")
+
+    async def gone() -> bool:
+        return await fleet.find(EDGE_DEVICE, "early-1") is None
+
+    await until(gone, seconds=2)
+    await fleet.gone(SIGNED_REQUEST, "early-1")
+
+
+async def test_device_stripped_of_its_finalizer_takes_its_request_along_and_stays_away(
+    fleet: Fleet,
+) -> None:
+    await fleet.request("stripped-1")
+    await fleet.seen(SIGNED_REQUEST, "stripped-1", phase("approved"))
+    await fleet.register("stripped-1")
+    await fleet.client.delete(EDGE_DEVICE, "stripped-1", "default")
+    bare = {"metadata": {"finalizers": None}}
+    await fleet.client.merge_patch(EDGE_DEVICE, "stripped-1", "default", bare)
+    await fleet.gone(SIGNED_REQUEST, "stripped-1")
+    await asyncio.sleep(1)
+    assert await fleet.find(EDGE_DEVICE, "stripped-1") is None
+
+
+async def test_membership_follows_labels_and_keeps_what_others_wrote(fleet: Fleet) -> None:
+    await fleet.device("move-1", role="till")
+    await fleet.workload("tills", deviceSelector={"matchLabels": {"role": "till"}})
+    await fleet.workload("cameras", deviceSelector={"matchLabels": {"role": "camera"}})
+    device = await fleet.seen(EDGE_DEVICE, "move-1", runs("tills"))
+    assert device["status"]["workloads"] == [{"name": "tills", "phase": "Deploying"}]
+    relabel = {
+        "metadata": {
+            "labels": {"role": "camera", "shop": "7"},
+            "finalizers": ["a/b", "device-finalizer"],
+        }
+    }
+    await fleet.client.merge_patch(EDGE_DEVICE, "move-1", "default", relabel)
+    device = await fleet.seen(EDGE_DEVICE, "move-1", runs("cameras"))
+    assert device["metadata"]["labels"]["shop"] == "7"
+    assert "a/b" in device["metadata"]["finalizers"]
+    bare = {"metadata": {"finalizers": ["device-finalizer"]}}
+    await fleet.client.merge_patch(EDGE_DEVICE, "move-1", "default", bare)
+
+
+async def test_reported_phase_survives_a_change_of_membership_and_is_counted(fleet: Fleet) -> None:
+    await fleet.device("phase-1", role="phase")
+    await fleet.workload("stays", deviceSelector={"matchLabels": {"role": "phase"}})
+    await fleet.seen(EDGE_DEVICE, "phase-1", runs("stays"))
+    report = {"status": {"workloads": [{"name": "stays", "phase": "Running"}]}}
+    await fleet.client.merge_patch(EDGE_DEVICE, "phase-1", "default", report, "status")
+    await fleet.workload("joins", device="phase-1")
+    device = await fleet.seen(EDGE_DEVICE, "phase-1", runs("stays", "joins"))
+    assert {"name": "stays", "phase": "Running"} in device["status"]["workloads"]
+    workload = await fleet.seen(EDGE_WORKLOAD, "stays", lambda w: w["status"].get("running") == 1)
+    assert (workload["status"]["matched"], workload["status"]["failed"]) == (1, 0)
+    ready = next(c for c in workload["status"]["conditions"] if c["type"] == "Ready")
+    assert ready["status"] == "True"
+    assert workload["status"]["observedGeneration"] == workload["metadata"]["generation"]
+
+
+async def test_changed_selector_and_deletion_take_a_workload_away(fleet: Fleet) -> None:
+    await fleet.device("aim-1", zone="a")
+    await fleet.device("aim-2", zone="b")
+    await fleet.workload("aimed", deviceSelector={"matchLabels": {"zone": "a"}})
+    await fleet.seen(EDGE_DEVICE, "aim-1", runs("aimed"))
+    aim = {"spec": {"deviceSelector": {"matchLabels": {"zone": "b"}}}}
+    await fleet.client.merge_patch(EDGE_WORKLOAD, "aimed", "default", aim)
+    await fleet.seen(EDGE_DEVICE, "aim-2", runs("aimed"))
+    await fleet.seen(EDGE_DEVICE, "aim-1", runs())
+    await fleet.client.delete(EDGE_WORKLOAD, "aimed", "default")
+    await fleet.seen(EDGE_DEVICE, "aim-2", runs())
+
+
+async def test_legacy_finalizer_does_not_hold_a_workload(fleet: Fleet) -> None:
+    await fleet.workload("old", device="nobody")
+    old = {"metadata": {"finalizers": ["yggdrasil-device-reference-finalizer"]}}
+    await fleet.client.merge_patch(EDGE_WORKLOAD, "old", "default", old)
+    await fleet.client.delete(EDGE_WORKLOAD, "old", "default")
+    await fleet.gone(EDGE_WORKLOAD, "old")
+
+
+async def test_set_counts_its_members(fleet: Fleet) -> None:
+    await fleet.device_set("north")
+    for number in range(3):
+        await fleet.device(f"north-{number}", **{"flotta/member-of": "north"})
+    await fleet.seen(EDGE_DEVICE_SET, "north", lambda s: s.get("status", {}).get("members") == 3)
+
+
+async def test_external_storage_gets_no_claim(fleet: Fleet) -> None:
+    metadata = {"name": "external-1", "namespace": "default"}
+    s3 = {"s3": {"secretName": "s", "configMapName": "c"}}
+    await fleet.client.create(EDGE_DEVICE, {"metadata": metadata, "spec": {"storage": s3}})
+    await fleet.seen(EDGE_DEVICE, "external-1", lambda d: d["metadata"].get("finalizers"))
+    await asyncio.sleep(0.5)
+    assert await fleet.find(BUCKET_CLAIM, "external-1") is None
+
+
+async def test_manual_approval_waits_without_growing_and_restart_writes_nothing(
+    tmp_path: Path,
+) -> None:
+    with operator_site(tmp_path, AUTO_APPROVAL_PROCESS="false", OBC_AUTO_CREATE="false") as site:
+        async with await Client.connect(site.kubeconfig()) as client:
+            fleet = Fleet(client)
+            await fleet.request("manual-1")
+            request = await fleet.seen(SIGNED_REQUEST, "manual-1", phase("pending"))
+            assert truths(request)["pending"] == "True"
+            assert await fleet.find(EDGE_DEVICE, "manual-1") is None
+            approval = {"spec": {"approved": True}}
+            await client.merge_patch(SIGNED_REQUEST, "manual-1", "default", approval)
+            request = await fleet.seen(SIGNED_REQUEST, "manual-1", phase("approved"))
+            device = await fleet.seen(EDGE_DEVICE, "manual-1", lambda _: True)
+            await asyncio.sleep(1.5)
+            with running_operator(site, AUTO_APPROVAL_PROCESS="false", OBC_AUTO_CREATE="false"):
+                await asyncio.sleep(1)
+            assert await client.get(SIGNED_REQUEST, "manual-1", "default") == request
+            assert await client.get(EDGE_DEVICE, "manual-1", "default") == device
+
+
+async def test_each_of_300_devices_gets_one_status_write(tmp_path: Path) -> None:
+    with operator_site(tmp_path, OBC_AUTO_CREATE="false") as site:
+        async with await Client.connect(site.kubeconfig()) as client:
+            fleet = Fleet(client)
+            for number in range(300):
+                await fleet.device(f"d-{number}", role="mass")
+
+            async def all_taken() -> bool:
+                devices = await client.list(EDGE_DEVICE)
+                return all(d["metadata"].get("finalizers") for d in devices)
+
+            await until(all_taken, 60)
+            _, version = await client.list_with_version(EDGE_DEVICE)
+            await fleet.workload("everywhere", deviceSelector={})
+
+            async def all_run() -> bool:
+                return all(map(runs("everywhere"), await client.list(EDGE_DEVICE)))
+
+            await until(all_run, 60)
+            writes = await status_writes(client, version)
+            assert len(writes) == 300
+            assert set(writes.values()) == {1}
+            await fleet.seen(
+                EDGE_WORKLOAD, "everywhere", lambda w: w["status"].get("matched") == 300
+            )
+
+
+async def status_writes(client: Client, version: str) -> dict[str, int]:
+    """Count for each device how often its status became another one since then."""
+    counts: dict[str, int] = {}
+    last: dict[str, str] = {}
+    async for type_, device in client.watch(
+        EDGE_DEVICE, resource_version=version, timeout_seconds=2
+    ):
+        if type_ != "MODIFIED":
+            continue
+        name, status = device["metadata"]["name"], json.dumps(device.get("status", {}))
+        if last.get(name, "{}") != status:
+            counts[name] = counts.get(name, 0) + 1
+        last[name] = status
+    return counts
+
+
+async def test_second_operator_takes_over_when_the_leader_is_gone(tmp_path: Path) -> None:
+    settings = {"LEADER_ELECT": "true", "OBC_AUTO_CREATE": "false"}
+    with operator_site(tmp_path, **settings) as site:
+        async with await Client.connect(site.kubeconfig()) as client:
+            fleet = Fleet(client)
+            lease = await fleet.seen(
+                LEASE, "flotta-operator", lambda o: o["spec"]["holderIdentity"], "flotta"
+            )
+            first = lease["spec"]["holderIdentity"]
+            with running_operator(site, **settings):
+                await asyncio.sleep(1)
+                lease = await client.get(LEASE, "flotta-operator", "flotta")
+                assert lease["spec"]["holderIdentity"] == first
+                os.kill(int(first.rsplit("_", 1)[1]), signal.SIGTERM)
+                await fleet.seen(
+                    LEASE,
+                    "flotta-operator",
+                    lambda o: o["spec"]["holderIdentity"] not in ("", first),
+                    "flotta",
+                )
+                await fleet.device("led-1", role="x")
+                await fleet.seen(EDGE_DEVICE, "led-1", lambda d: d["metadata"].get("finalizers"))
