@@ -52,6 +52,7 @@ class Agent:
         self._incoming: asyncio.Queue[bytes] = asyncio.Queue(maxsize=1)
         self._reported: dict[str, tuple[str, str]] = {}
         self._wiping = asyncio.Lock()
+        self._tasks: asyncio.TaskGroup
         self._registering: asyncio.Task[None] | None = None
         self._beating: asyncio.Task[None] | None = None
         self._parked = False
@@ -78,18 +79,18 @@ class Agent:
     async def run(self) -> None:
         """Work offline from what is on disk, then with the control plane; ends only by cancellation or a bug."""
         message = await asyncio.to_thread(self._store.load)
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._dispatcher.run())
-            tasks.create_task(self._data.engine.run())
-            tasks.create_task(self._take_configurations())
+        async with asyncio.TaskGroup() as self._tasks:
             self._observer.watch_units(
                 {name: self._files.unit(name) for name in self._files.installed()}
             )
             await self._observer.refresh()
-            tasks.create_task(self._observer.run())
-            tasks.create_task(self._reconciler.run())
             if message is not None:
                 self._apply(message)
+            self._tasks.create_task(self._observer.run())
+            self._tasks.create_task(self._reconciler.run())
+            self._tasks.create_task(self._data.engine.run())
+            self._tasks.create_task(self._take_configurations())
+            self._tasks.create_task(self._dispatcher.run())
             self._start_registration()
             notify("READY=1")
 
@@ -163,7 +164,7 @@ class Agent:
         if wrong:
             self._events.add("InvalidStorage", wrong)
         if self._beating is None or self._beating.done():
-            self._beating = asyncio.create_task(self._heartbeats.run())
+            self._beating = self._tasks.create_task(self._heartbeats.run())
         self._announce(message.version)
         self._state_changed()
 
@@ -200,14 +201,14 @@ class Agent:
                 self._device.applied_version = version
                 self._heartbeats.beat()
 
-        self._announcing = asyncio.create_task(announce())
+        self._tasks.create_task(announce())
 
     # --- registration ----------------------------------------------------------------------------------------
 
     def _start_registration(self) -> None:
         running = self._registering is not None and not self._registering.done()
         if self._device.message is None and not running and not self._parked:
-            self._registering = asyncio.create_task(self._registration.run())
+            self._registering = self._tasks.create_task(self._registration.run())
 
     def _stop_registration(self) -> None:
         if self._registering is not None:

@@ -27,6 +27,11 @@ class UnitState:
     def waits_for_restart(self) -> bool:
         return self.sub == "auto-restart"
 
+    @property
+    def changing(self) -> bool:
+        """Whether the unit starts or stops at this moment."""
+        return self.active in ("activating", "deactivating") and not self.waits_for_restart
+
 
 NO_UNIT = UnitState()
 

@@ -99,6 +99,11 @@ class Observer:
         """Return why the unit failed last, in podman's words."""
         return self._explanations.get(self._units.get(workload, ""), ("", ""))[1]
 
+    def forget(self, workload: str) -> None:
+        """Forget why a workload failed and how often it crashed: it becomes another one."""
+        self._explanations.pop(self._units.get(workload, ""), None)
+        self.crashes.forget(workload)
+
     def current(self, workload: str) -> Current:
         """Return unit and pod of a workload as last seen; the record on disk is the caller's to add."""
         return Current(None, self.unit_state(workload), self.digest_of(workload))
@@ -117,10 +122,7 @@ class Observer:
 
     async def _wait_for_hint(self) -> None:
         """Return when it is time to look: soon after a hint, a second time later, every second while a unit starts."""
-        starting = any(
-            unit.active in ("activating", "deactivating") and not unit.waits_for_restart
-            for unit in self.snapshot.units.values()
-        )
+        starting = any(unit.changing for unit in self.snapshot.units.values())
         try:
             await asyncio.wait_for(self._hint.wait(), 1.0 if starting else self._next_look())
         except TimeoutError:
@@ -134,9 +136,16 @@ class Observer:
         return SECOND_LOOK if self._looks else FULL_CHECK
 
     async def _explain(self, units: dict[str, UnitState]) -> None:
+        """Find out why units failed; that stays known until they run, so that a retry does not hide it."""
+        for name in self._explanations.keys() - units.keys():
+            del self._explanations[name]
         for name, unit in units.items():
-            if unit.active != "failed" and not unit.waits_for_restart:
+            if unit.active == "active":
                 self._explanations.pop(name, None)
-            elif self._explanations.get(name, ("", ""))[0] != unit.invocation:
+            elif self._unexplained(name, unit):
                 lines = await systemd.last_lines(name)
                 self._explanations[name] = (unit.invocation, podman.said(lines))
+
+    def _unexplained(self, name: str, unit: UnitState) -> bool:
+        failed = unit.active == "failed" or unit.waits_for_restart
+        return failed and self._explanations.get(name, ("", ""))[0] != unit.invocation

@@ -60,7 +60,7 @@ def state_of(view: View) -> State:
     if worst is not None and worst.count >= CRASH_LOOP:
         others = any(c.state == "running" for c in view.containers if c.name != worst.container)
         return State("Degraded" if others else "Error", "CrashLoopBackOff", _ended(worst))
-    if view.unit.waits_for_restart or view.unit.active == "failed":
+    if view.explanation and view.unit.active != "active":
         return State("Error", start_reason(view.explanation), view.explanation)
     if view.activity or not view.containers:
         return State("Deploying", view.activity)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -19,7 +20,6 @@ from .manifest import Pod
 from .observer import Observer
 from .phases import start_reason
 from .steps import (
-    Current,
     FetchImages,
     FlushData,
     RemoveFiles,
@@ -70,6 +70,7 @@ class Reconciler:
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._reloading = asyncio.Lock()
         self._attempted: set[str] = set()
+        self._pauses: dict[str, Pause] = {}
         self.rests = Rests(observer.crashes, self._rest, self.wake)
         self.failures: dict[str, WorkloadError] = {}
         self.activities: dict[str, str] = {}
@@ -82,8 +83,9 @@ class Reconciler:
         for name in {*before.names, *desired.names}:
             if before.pods.get(name) != desired.pods.get(name):
                 self.failures.pop(name, None)
-                self._observer.crashes.forget(name)
+                self._observer.forget(name)
                 self.rests.end(name)
+                self._pauses.pop(name, None)
                 self._event(name).set()
         self.failures.update(desired.broken)
         self._attempted = set(desired.broken)
@@ -152,38 +154,47 @@ class Reconciler:
             self.activities.pop(name, None)
 
     async def _converge(self, name: str) -> None:
-        backoff = Backoff(2.0, 120.0)
-        failed_starts = 0
         while self._desired is not None:
             changed = self._event(name)
             changed.clear()
             pod = self._desired.pods.get(name)
-            eager, resting = 0 < failed_starts < QUICK_STARTS, name in self.rests.names
-            steps = plan(name, pod, self._current(name), eager=eager, resting=resting)
+            pause = self._pauses.setdefault(name, Pause())
+            steps = self._plan(name, pod, pause)
             if not steps:
+                self._note_health(name)
                 break
-            try:
-                await self._execute(name, steps, changed)
-                self.failures.pop(name, None)
-                self._note_attempts(name)
+            if pause.seconds > 0:
+                await _sleep_unless(changed, pause.seconds)
                 await self._observer.refresh()
+                continue
+            try:
+                await self._execute(steps, changed)
+                self.failures.pop(name, None)
                 if pod is None:
                     break
             except WorkloadError as error:
-                failed_starts += isinstance(error, StartError)
                 self._fail(name, error)
-                if error.permanent or failed_starts >= QUICK_STARTS:
+                if error.permanent:
                     break
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(changed.wait(), backoff.next())
-                await self._observer.refresh()
+                pause.prolong(isinstance(error, StartError))
+            await self._observer.refresh()
         self._note_attempts(name)
 
-    def _current(self, name: str) -> Current:
+    def _plan(self, name: str, pod: Pod | None, pause: Pause) -> tuple[Step, ...]:
         record = self._files.installed().get(name)
-        return replace(self._observer.current(name), record=record)
+        current = replace(self._observer.current(name), record=record)
+        eager, resting = 0 < pause.starts < QUICK_STARTS, name in self.rests.names
+        return plan(name, pod, current, eager=eager, resting=resting)
 
-    async def _execute(self, name: str, steps: tuple[Step, ...], changed: asyncio.Event) -> None:
+    def _note_health(self, name: str) -> None:
+        """A pod that runs after all, by systemd's own restart, has no failed start any more."""
+        if self._observer.unit_state(name).active == "active":
+            self._pauses.pop(name, None)
+            if isinstance(self.failures.get(name), StartError):
+                del self.failures[name]
+                self._on_change()
+
+    async def _execute(self, steps: tuple[Step, ...], changed: asyncio.Event) -> None:
         for step in steps:
             if changed.is_set():
                 return
@@ -291,6 +302,29 @@ class Reconciler:
 
 class StartError(WorkloadError):
     """The unit of a pod did not start."""
+
+
+@dataclass
+class Pause:
+    """How long to wait before a workload is tried again, and how often its start failed."""
+
+    starts: int = 0
+    until: float = 0.0
+    backoff: Backoff = field(default_factory=lambda: Backoff(2.0, 120.0))
+
+    @property
+    def seconds(self) -> float:
+        return self.until - time.monotonic()
+
+    def prolong(self, failed_start: bool) -> None:
+        """Wait longer than the last time."""
+        self.starts += failed_start
+        self.until = time.monotonic() + self.backoff.next()
+
+
+async def _sleep_unless(changed: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(changed.wait(), seconds)
 
 
 async def _unless(changed: asyncio.Event, work: asyncio.Task[None]) -> None:

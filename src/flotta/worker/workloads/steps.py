@@ -83,7 +83,7 @@ def plan(
         return FetchImages(pod, refresh=True), WriteFiles(pod), StartPod(name)
     if (current.record.data, current.record.format) != (pod.data, FORMAT):
         return (WriteFiles(pod),)
-    if _starting(current) or _finished(pod, current):
+    if current.unit.changing or _finished(pod, current):
         return ()
     stale = current.unit.active == "active" and current.pod_digest not in ("", pod.digest)
     waiting = eager and current.unit.waits_for_restart
@@ -96,10 +96,6 @@ def _removal(name: str, current: Current) -> tuple[Step, ...]:
     if current.record is None:
         return ()
     return StopPod(name), FlushData(name), RemoveFiles(name)
-
-
-def _starting(current: Current) -> bool:
-    return current.unit.active == "activating" and not current.unit.waits_for_restart
 
 
 def _finished(pod: Pod, current: Current) -> bool:
