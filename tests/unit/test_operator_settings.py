@@ -1,0 +1,71 @@
+"""Settings: names and defaults, and a sentence for each bad value."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from flotta.operator.settings import Settings
+
+STORAGE = {
+    "S3_DEVICE_ENDPOINT": "https://10.0.0.1:9000",
+    "S3_ADMIN_FILE": "/a",
+    "S3_KEYS_DIR": "/k",
+}
+
+
+def test_defaults() -> None:
+    settings = Settings.from_environment({})
+    assert settings == Settings()
+    assert settings.auto_approval
+    assert settings.bucket_auto_create
+    assert settings.decommission_timeout == 300
+    assert settings.probe_address == ("127.0.0.1", 8081)
+
+
+def test_given_values() -> None:
+    given = {
+        "AUTO_APPROVAL_PROCESS": "false",
+        "OBC_AUTO_CREATE": "0",
+        "DECOMMISSION_TIMEOUT": "5",
+        "MAX_CONCURRENT_RECONCILES": "7",
+        "LEADER_ELECT": "TRUE",
+        "PROBE_ADDR": "0.0.0.0:9",
+        "METRICS_ADDR": ":8",
+        **STORAGE,
+        "S3_CA_FILE": "/ca",
+    }
+    settings = Settings.from_environment(given)
+    assert not settings.auto_approval
+    assert not settings.bucket_auto_create
+    assert (settings.decommission_timeout, settings.workers) == (5, 7)
+    assert settings.leader_elect
+    assert settings.probe_address == ("0.0.0.0", 9)  # noqa: S104
+    assert settings.metrics_address == ("127.0.0.1", 8)
+    assert settings.storage
+    assert settings.storage.ca_file == Path("/ca")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("AUTO_APPROVAL_PROCESS", "maybe"),
+        ("DECOMMISSION_TIMEOUT", "-1"),
+        ("DECOMMISSION_TIMEOUT", "5m"),
+        ("MAX_CONCURRENT_RECONCILES", "0"),
+        ("EDGEWORKLOAD_CONCURRENCY", "0"),
+        ("PROBE_ADDR", "nowhere"),
+        ("METRICS_ADDR", ":99999"),
+    ],
+)
+def test_bad_value_is_refused_with_its_name(name: str, value: str) -> None:
+    with pytest.raises(ValueError, match=name):
+        Settings.from_environment({name: value})
+
+
+def test_storage_is_whole_or_absent() -> None:
+    with pytest.raises(ValueError, match="S3_ADMIN_FILE and S3_KEYS_DIR"):
+        Settings.from_environment({"S3_DEVICE_ENDPOINT": "https://h:9000"})
+    with pytest.raises(ValueError, match="https://HOST:PORT"):
+        Settings.from_environment({**STORAGE, "S3_DEVICE_ENDPOINT": "http://h:9000"})

@@ -1,0 +1,123 @@
+"""Names, keys, the proxy's answers and the readable log of the embedded S3 server."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from flotta.storage.access_log import readable
+from flotta.storage.administrator import ensure_administrator, read_administrator
+from flotta.storage.auth_proxy import answer, backend
+from flotta.storage.embedded import Server, command
+from flotta.storage.keys import Key, drop_keys, read_key, write_key
+from flotta.storage.names import bucket_name, is_access_key, new_access_key
+
+DEVICE = Key("AAAABBBBCCCCDDDDEEEE", "its secret", "till-1-0")
+
+
+@pytest.mark.parametrize("wanted", ["till-1", "Till_1.Shop", "-.-", "x" * 200, "ü", ""])
+def test_bucket_names_are_valid_for_s3(wanted: str) -> None:
+    name = bucket_name(wanted, "uid")
+    assert re.fullmatch(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", name)
+
+
+def test_bucket_names_are_stable_readable_and_unique() -> None:
+    assert bucket_name("till-1", "a") == bucket_name("till-1", "a")
+    assert bucket_name("till-1", "a") != bucket_name("till-1", "b")
+    assert bucket_name("till-1", "a").startswith("till-1-")
+
+
+def test_key_is_found_until_dropped_and_not_world_readable(tmp_path: Path) -> None:
+    assert write_key(tmp_path, DEVICE)
+    assert not write_key(tmp_path, DEVICE)
+    assert read_key(tmp_path, DEVICE.access_key) == DEVICE
+    assert next(tmp_path.iterdir()).stat().st_mode & 0o777 == 0o640
+    other = Key(new_access_key(), "s", "other-0")
+    write_key(tmp_path, other)
+    assert drop_keys(tmp_path, "till-1-0", keep=DEVICE.access_key) == []
+    assert drop_keys(tmp_path, "till-1-0") == [DEVICE.access_key]
+    assert read_key(tmp_path, DEVICE.access_key) is None
+    assert read_key(tmp_path, other.access_key) == other
+    assert DEVICE.secret_key not in repr(DEVICE)
+
+
+def test_access_key_cannot_name_another_file(tmp_path: Path) -> None:
+    keys = tmp_path / "keys"
+    keys.mkdir()
+    (tmp_path / "x.json").write_text('{"access_key": "x", "secret_key": "s", "bucket": null}')
+    assert read_key(keys, "../x") is None
+    assert is_access_key(new_access_key())
+    assert not is_access_key("../x")
+
+
+def test_device_gets_its_bucket_and_the_administrator_everything(tmp_path: Path) -> None:
+    write_key(tmp_path, DEVICE)
+    admin = Key(new_access_key(), "master", None)
+    write_key(tmp_path, admin)
+    device = backend(DEVICE.access_key, tmp_path, Path("/data"))
+    assert device
+    assert device["type"] == "combine"
+    assert device["upstreams"].startswith('"till-1-0=')
+    assert device["_secret_access_key"] == "its secret"
+    everything = backend(admin.access_key, tmp_path, Path("/data"))
+    assert everything
+    assert (everything["type"], everything["remote"]) == ("hasher", "/data")
+
+
+def test_proxy_refuses_unknown_keys_by_its_status(tmp_path: Path) -> None:
+    reply = io.StringIO()
+    question = json.dumps({"user": new_access_key()})
+    assert answer(io.StringIO(question), reply, tmp_path, tmp_path) == 1
+    assert reply.getvalue() == ""
+
+
+def test_administrator_is_kept_and_known_to_the_server(tmp_path: Path) -> None:
+    keys, file = tmp_path / "keys", tmp_path / "admin.env"
+    keys.mkdir()
+    assert ensure_administrator(file, keys)
+    admin = read_administrator(file)
+    assert read_key(keys, admin.access_key) == admin
+    assert not ensure_administrator(file, keys)
+    (keys / f"{admin.access_key}.json").unlink()
+    assert ensure_administrator(file, keys)
+    assert read_administrator(file) == admin
+    file.write_text("AWS_ACCESS_KEY_ID=x\n")
+    with pytest.raises(ValueError, match="AWS_SECRET_ACCESS_KEY"):
+        read_administrator(file)
+
+
+def test_command_line_serves_tls_and_asks_the_proxy() -> None:
+    path = Path("/p")
+    server = Server(path, path, "0.0.0.0:9000", Path("/c"), Path("/k"), Path("/cache"))
+    line = command(server, Path("/rclone"))
+    assert line[:5] == ["/rclone", "serve", "s3", "--addr", "0.0.0.0:9000"]
+    for option, value in (("--cert", "/c"), ("--key", "/k"), ("--dir-cache-time", "1s")):
+        assert line[line.index(option) + 1] == value
+    assert line[line.index("--auth-proxy") + 1].endswith("-m flotta.cli.s3 auth-proxy")
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("DEBUG : serve s3: CREATE OBJECT: b a/x y.txt", "access: PUT b/a/x y.txt"),
+        ("DEBUG : serve s3: GET OBJECT Bucket: b Object: a/x", "access: GET b/a/x"),
+        ("DEBUG : serve s3: HEAD OBJECT b m", "access: HEAD b/m"),
+        ("DEBUG : serve s3: DELETE: b m", "access: DELETE b/m"),
+        ("DEBUG : serve s3: put multipart upload b big f-1", "access: PART b/big"),
+        ("DEBUG : serve s3: complete multipart upload b a b f-1", "access: COMPLETE b/a b"),
+        (
+            'DEBUG : serve s3: bucketname: b prefix: prefix:"mp/", delim:"/" page: {}',
+            "access: LIST b/mp/",
+        ),
+        ("DEBUG : Re-reading directory (1µs old)", None),
+        ("INFO  : b/x: Deleted", None),
+        ("NOTICE: Starting s3 server on [x]", "NOTICE: Starting s3 server on [x]"),
+        ("INFO  : /b/y: 1.2.3.4:5: Auth failed: no", "INFO  : /b/y: 1.2.3.4:5: Auth failed: no"),
+    ],
+)
+def test_log_names_each_request_and_hides_the_chatter(line: str, expected: str | None) -> None:
+    assert readable(f"2026/11/21 10:03:53 {line}\n") == expected
