@@ -1,0 +1,342 @@
+"""Who is refused by the Edge API, and how."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from base64 import b64encode
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import aiohttp
+import pytest
+import pytest_asyncio
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from edge_site import Device, Fleet, Site, data_message, edge_site, eventually, fleet_of
+
+from flotta.identity.authority import Authority, Pair
+from flotta.identity.contexts import client_context
+from flotta.identity.keys import key_to_pem, load_key, new_key
+from flotta.identity.requests import certificate_request, load_request
+from flotta.resources.kinds import EDGE_DEVICE, SECRET
+
+MESSAGES = Path(__file__).parents[1] / "data" / "messages"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with edge_site(tmp_path_factory.mktemp("edge")) as started:
+        yield started
+
+
+@pytest_asyncio.fixture
+async def fleet(site: Site) -> AsyncIterator[Fleet]:
+    async with fleet_of(site) as opened:
+        yield opened
+
+
+def pair_of(
+    authority: Authority,
+    device_id: str,
+    uid: str,
+    *,
+    end: timedelta = timedelta(days=1),
+    namespace: str = "default",
+) -> Pair:
+    """Return a device pair that ends at now + `end`."""
+    key = new_key()
+    csr = load_request(certificate_request(key, device_id))
+    pem = authority.sign_device(csr, device_id, namespace, uid, 1)
+    certificate = x509.load_pem_x509_certificate(pem)
+    signer = load_key(authority.key_pem)
+    builder = x509.CertificateBuilder(
+        issuer_name=certificate.issuer,
+        subject_name=certificate.subject,
+        public_key=certificate.public_key(),
+        serial_number=certificate.serial_number,
+        not_valid_before=datetime.now(UTC) - timedelta(days=2),
+        not_valid_after=datetime.now(UTC) + end,
+        extensions=list(certificate.extensions),
+    )
+    signed = builder.sign(signer, hashes.SHA256())  # type: ignore[arg-type]
+    return Pair(signed.public_bytes(serialization.Encoding.PEM), key_to_pem(key))
+
+
+async def refused(device: Device) -> bool:
+    """Tell whether the connection is closed without an answer."""
+    try:
+        await device.get("control")
+    except aiohttp.ClientError:
+        return True
+    finally:
+        await device.close()
+    return False
+
+
+async def logged(site: Site, text: str) -> bool:
+    return text in (site.directory / "edge-api.log").read_text()
+
+
+async def test_certificates_from_elsewhere_do_not_get_past_tls(fleet: Fleet) -> None:
+    device = await fleet.joined()
+    own = await fleet.get(device)
+    uid, name = own["metadata"]["uid"], device.device_id
+    other = pair_of(Authority.create("flotta-ca"), name, uid)
+    self_made = Authority.create(name)
+    genuine = device._pair
+    assert genuine is not None
+    as_issuer = x509.load_pem_x509_certificate(genuine.certificate)
+    child_key = new_key()
+    child = (
+        x509.CertificateBuilder()
+        .issuer_name(as_issuer.subject)
+        .subject_name(as_issuer.subject)
+        .public_key(child_key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(datetime.now(UTC) - timedelta(hours=1))
+        .not_valid_after(datetime.now(UTC) + timedelta(hours=1))
+        .sign(device.key, hashes.SHA256())
+    )
+    chain = child.public_bytes(serialization.Encoding.PEM) + genuine.certificate
+
+    assert await refused(fleet.stranger(name, other))
+    assert await refused(fleet.stranger(name, Pair(self_made.certificate_pem, self_made.key_pem)))
+    assert await refused(fleet.stranger(name, Pair(chain, key_to_pem(child_key))))
+    assert await refused(fleet.stranger(name, None))
+    assert not await refused(fleet.stranger(name, genuine))
+    await eventually(lambda: logged(fleet.site, "TLS handshake with 127.0.0.1 port"))
+    await eventually(lambda: logged(fleet.site, "peer did not return a certificate"))
+    await device.close()
+
+
+async def test_a_server_certificate_is_no_device(fleet: Fleet) -> None:
+    pair = fleet.authority.issue_server(["127.0.0.1"])
+    stranger = fleet.stranger("d-1", pair)
+    with pytest.raises(aiohttp.ClientError):  # TLS itself asks for clientAuth
+        await stranger.get("control")
+    await stranger.close()
+
+
+async def test_an_expired_device_may_register_again_and_nothing_else(fleet: Fleet) -> None:
+    device = await fleet.joined()
+    uid = (await fleet.get(device))["metadata"]["uid"]
+    await device.use(pair_of(fleet.authority, device.device_id, uid, end=-timedelta(hours=1)))
+
+    assert (await device.get("control")).status == 401
+    assert (await device.get("data")).status == 401
+    assert (await device.post("control", data_message("", None))).status == 401
+    assert (await device.beat()).status == 401
+    assert (await device.enrol()).status == 401
+    assert (await device.send("ansible", None)).status == 401
+
+    assert (await device.register()).status == 200
+    assert (await device.get("data")).status == 200
+    await device.close()
+
+
+async def test_a_certificate_expires_during_a_kept_connection(fleet: Fleet) -> None:
+    device = await fleet.joined()
+    uid = (await fleet.get(device))["metadata"]["uid"]
+    await device.use(pair_of(fleet.authority, device.device_id, uid, end=timedelta(seconds=3)))
+    etag = (await device.get("data")).headers["ETag"]
+
+    held = asyncio.create_task(device.get("data", If_None_Match=etag, Prefer="wait=4"))
+    await asyncio.sleep(3.2)
+
+    assert (await device.beat()).status == 401
+    assert (await held).status == 401
+    await device.close()
+
+
+async def test_the_registration_certificate_enrols_and_registers_only(fleet: Fleet) -> None:
+    device = fleet.device()
+
+    assert (await device.get("control")).status == 401
+    assert (await device.get("data")).status == 401
+    assert (await device.post("control", data_message("", None))).status == 401
+    assert (await device.beat()).status == 403
+    assert (await device.send("heartbeat", {}, "register")).status == 400
+    assert (await device.send("enrolment", {}, "Not_A_Name")).status == 400
+    await device.close()
+
+
+async def test_a_registered_device_is_not_taken_over(fleet: Fleet) -> None:
+    device = await fleet.joined()
+    thief = fleet.device(device.device_id)
+    other = await fleet.joined()
+    csr = certificate_request(thief.key, device.device_id).decode()
+
+    refusal = await thief.register()
+    foreign = await other.send("registration", {"certificate_request": csr}, device.device_id)
+
+    assert refusal.status == 403
+    assert refusal.json()["message"].startswith("the device is registered")
+    assert foreign.status == 403
+    for one in (device, thief, other):
+        await one.close()
+
+
+async def test_the_same_key_may_repeat_a_registration_whose_answer_was_lost(fleet: Fleet) -> None:
+    device = await fleet.joined()
+    await device.use(fleet.registration)
+
+    assert (await device.register()).status == 200
+    await device.close()
+
+
+async def test_only_the_key_that_enrolled_can_register(fleet: Fleet) -> None:
+    device = fleet.device()
+    await device.enrol()
+    await fleet.approve(device.device_id)
+    await _assert_key_was_noted(fleet, device)
+    device.key = new_key()
+
+    assert (await device.register()).status == 403
+    await device.close()
+
+
+async def _assert_key_was_noted(fleet: Fleet, device: Device) -> None:
+    request = await fleet.request(device)
+    assert request is not None
+    assert "management.project-flotta.io/key-fingerprint" in request["metadata"]["annotations"]
+
+
+async def test_other_devices_are_not_a_devices_business(fleet: Fleet) -> None:
+    device, other = await fleet.joined(), await fleet.joined()
+
+    assert (await device.get("control", other.device_id)).status == 403
+    assert (await device.get("data", other.device_id)).status == 403
+    assert (await device.send("heartbeat", {}, other.device_id)).status == 403
+    assert (await device.send("enrolment", {}, other.device_id)).status == 403
+    event = {"type": "event", "content": "disconnect"}
+    assert (await device.post("control", event, other.device_id)).status == 403
+    for one in (device, other):
+        await one.close()
+
+
+async def test_a_deleted_device_stays_revoked_when_another_takes_its_name(fleet: Fleet) -> None:
+    device = await fleet.joined()
+    await fleet.client.delete(EDGE_DEVICE, device.device_id, "default")
+    await fleet.approve(device.device_id)
+
+    async def is_revoked() -> bool:
+        return (await device.get("data")).status == 403
+
+    await eventually(is_revoked)
+    assert (await device.beat()).status == 403
+    assert (await device.enrol()).status == 403
+    assert (await device.register()).status == 403
+    assert (await device.get("control")).json()["content"]["command"] == "disconnect"
+    await device.close()
+
+
+async def test_the_device_does_not_choose_a_namespace_its_certificate_does_not_name(
+    fleet: Fleet,
+) -> None:
+    refusal = await fleet.device().enrol(target_namespace="kube-system")
+
+    assert refusal.status == 403
+    assert "kube-system" in refusal.json()["message"]
+
+
+async def test_malformed_requests_get_the_framework_errors(fleet: Fleet) -> None:
+    device = await fleet.joined()
+    bad_csr = {"certificate_request": "-----BEGIN CERTIFICATE REQUEST-----\nx\n"}
+
+    assert _error(await device.post("data", b"")) == (422, 602)
+    assert _error(await device.post("data", {"type": "chatter"})) == (422, 606)
+    assert _error(await device.post("data", b"no json")) == (400, 400)
+    assert _error(await device.post("data", {"type": "data", "sent": "yesterday"})) == (400, 400)
+    assert _error(await device.send("dance", {})) == (400, 400)
+    assert _error(await device.send("heartbeat", [])) == (400, 400)
+    assert _error(await device.send("registration", bad_csr)) == (400, 400)
+    assert _error(await device.post("data", b"x" * (3 * 1024 * 1024))) == (413, 413)
+    assert _error(await device.get("elsewhere")) == (404, 404)
+    assert _error(await device.get("control", Accept="text/html")) == (406, 406)
+    assert (await device.send("heartbeat", None)).status == 200
+    await device.close()
+
+
+def _error(reply: object) -> tuple[int, int]:
+    return reply.status, reply.json()["code"]  # type: ignore[attr-defined]
+
+
+async def test_recorded_messages_of_the_existing_agent_are_accepted(fleet: Fleet) -> None:
+    def recorded(name: str) -> dict[str, object]:
+        message: dict[str, object] = json.loads((MESSAGES / f"from-agent-{name}.json").read_text())
+        return message
+
+    device = fleet.device()
+    assert (await device.post("data", recorded("enrolment"))).status == 200
+    await fleet.approve(device.device_id)
+    assert (await device.post("data", recorded("enrolment"))).status == 208
+    registration = await device.post("data", recorded("registration"))
+    assert registration.status == 200
+    # Its private key was not recorded, so another pair carries on.
+    uid = (await fleet.get(device))["metadata"]["uid"]
+    await device.use(pair_of(fleet.authority, device.device_id, uid))
+
+    connected = await device.post("control", recorded("connection-status"))
+    assert (connected.status, connected.body) == (200, b"")
+    for name in ("heartbeat-plain", "heartbeat-hardware", "heartbeat-workload"):
+        assert (await device.post("data", recorded(name))).status == 200
+    playbooks = await device.post("data", recorded("ansible"))
+    assert playbooks.json()["content"] == "[]"
+    hardware = (await fleet.get(device))["status"]["hardware"]
+    assert hardware["hostname"] == "edge1"
+    assert hardware["cpu"]["architecture"] == "x86_64"
+    assert hardware["hostDevices"][0]["deviceType"] == "c"
+    await device.close()
+
+
+async def test_a_changed_server_certificate_is_used_at_once(fleet: Fleet) -> None:
+    names = ["localhost", "127.0.0.1", "::1", "project-flotta.io", "new.example"]
+    pair = fleet.authority.issue_server(names)
+    data = {
+        "server.crt": b64encode(pair.certificate).decode(),
+        "server.key": b64encode(pair.key).decode(),
+    }
+    await fleet.client.merge_patch(SECRET, "flotta-host-certificate", "flotta", {"data": data})
+
+    async def served() -> bool:
+        context = client_context(fleet.authority.certificate_pem)
+        context.load_cert_chain(*_files(fleet.site.directory, fleet.registration))
+        _, writer = await asyncio.open_connection("127.0.0.1", fleet.site.port, ssl=context)
+        found = writer.get_extra_info("ssl_object").getpeercert()["subjectAltName"]
+        writer.close()
+        return ("DNS", "new.example") in found
+
+    await eventually(served)
+
+
+def _files(directory: Path, pair: Pair) -> tuple[Path, Path]:
+    certificate, key = directory / "reg.crt", directory / "reg.key"
+    certificate.write_bytes(pair.certificate)
+    key.write_bytes(pair.key)
+    return certificate, key
+
+
+async def test_metrics_count_what_happened(fleet: Fleet) -> None:
+    device = await fleet.joined()
+    await device.beat()
+    url = f"http://127.0.0.1:{fleet.site.monitoring_port}"
+    async with aiohttp.ClientSession() as session:
+
+        async def metrics() -> str:
+            async with session.get(url + "/metrics") as response:
+                return await response.text()
+
+        labels = f'deviceID="{device.device_id}",deviceNamespace="default"'
+        series = f"flotta_api_edge_devices_heartbeat{{{labels}}}"
+        assert f"{series} 1.0" in await metrics()
+        assert "flotta_api_edge_devices_successful_registration " in await metrics()
+
+        await fleet.client.delete(EDGE_DEVICE, device.device_id, "default")
+        await eventually(lambda: _absent(metrics(), series))
+    await device.close()
+
+
+async def _absent(text: object, part: str) -> bool:
+    return part not in await text  # type: ignore[misc]

@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from fleet_objects import device
+
+from flotta.fleet.heartbeat import device_status, transitions
+from flotta.fleet.problems import unannounced, with_problems
+from flotta.fleet.rendering import Problem
+from flotta.protocol.envelope import decode, decode_message
+from flotta.protocol.models import Heartbeat
+
+MESSAGES = Path(__file__).parent.parent / "data" / "messages"
+NOW = datetime(2026, 1, 10, 9, 0, tzinfo=UTC)
+LATER = datetime(2026, 1, 10, 9, 5, tzinfo=UTC)
+
+
+def heartbeat(**content: Any) -> Heartbeat:
+    return decode(json.dumps({"status": "up", "version": "v1", **content}).encode(), Heartbeat)
+
+
+def after(status: dict[str, Any], **content: Any) -> dict[str, Any]:
+    return device_status(device(status=status), heartbeat(**content), NOW)
+
+
+def listed(**entry: Any) -> dict[str, Any]:
+    known = {"name": "web", "phase": "Running", "lastTransitionTime": "2026-01-01T00:00:00Z"}
+    return {"phase": "up", "lastSyncedResourceVersion": "v1", "workloads": [{**known, **entry}]}
+
+
+def reported(**status: Any) -> list[dict[str, Any]]:
+    return [{"name": "web", "status": "Running", **status}]
+
+
+def test_a_repeated_heartbeat_changes_nothing() -> None:
+    report = reported(last_data_upload="2026-01-01T00:00:00.000Z", files_up=3)
+    once = after(listed(), workloads=report)
+
+    assert after(once, workloads=report) == once
+
+
+def test_only_a_changed_phase_moves_the_transition_time() -> None:
+    same = after(listed(), workloads=reported())["workloads"][0]
+    changed = after(listed(), workloads=reported(status="Exited"))["workloads"][0]
+
+    assert same["lastTransitionTime"] == "2026-01-01T00:00:00Z"
+    assert (changed["phase"], changed["lastTransitionTime"]) == ("Exited", "2026-01-10T09:00:00Z")
+
+
+def test_membership_is_not_the_devices_business() -> None:
+    unknown = [{"name": "other", "status": "Running"}, None, *reported()]
+
+    assert [one["name"] for one in after(listed(), workloads=unknown)["workloads"]] == ["web"]
+    assert [one["name"] for one in after(listed(), workloads=None)["workloads"]] == ["web"]
+    assert "workloads" not in after({}, workloads=unknown)
+
+
+def test_a_workload_the_device_stopped_reporting_is_deploying_again() -> None:
+    entry = after(listed(reason="X", message="y"), workloads=[])["workloads"][0]
+
+    assert entry["phase"] == "Deploying"
+    assert "reason" not in entry
+
+
+def test_reason_message_and_files_are_kept_current() -> None:
+    failed = reported(status="Error", reason="ImagePull", message="no image", files_up=2)
+    entry = after(listed(), workloads=failed)["workloads"][0]
+    assert (entry["reason"], entry["message"], entry["filesUp"]) == ("ImagePull", "no image", 2)
+
+    entry = after({**listed(), "workloads": [entry]}, workloads=reported())["workloads"][0]
+    assert "reason" not in entry
+    assert "message" not in entry
+    assert entry["filesUp"] == 0
+
+
+def test_an_upload_that_never_happened_leaves_the_last_one() -> None:
+    known = listed(lastDataUpload="2026-01-01T00:00:00Z")
+    never = reported(last_data_upload="0001-01-01T00:00:00.000Z")
+    broken = reported(last_data_upload="soon")
+
+    for report in (never, broken):
+        entry = after(known, workloads=report)["workloads"][0]
+        assert entry["lastDataUpload"] == "2026-01-01T00:00:00Z"
+
+
+def test_a_heartbeat_without_upgrade_or_hardware_keeps_what_is_known() -> None:
+    known = {"upgradeInformation": {"currentCommitID": "abc"}, "hardware": {"hostname": "h"}}
+
+    result = after(known)
+
+    assert result["upgradeInformation"] == {"currentCommitID": "abc"}
+    assert result["hardware"] == {"hostname": "h"}
+
+
+def test_playbooks_without_conditions_are_taken() -> None:
+    known = {"PlaybookExec": [{"name": "tune"}, {"name": "other"}]}
+    report = [{"name": "tune", "status": "Running"}, None]
+
+    first = after(known, **{"playbook-executions": report})
+    again = after(first, **{"playbook-executions": report})
+    done = after(
+        first, **{"playbook-executions": [{"name": "tune", "status": "SuccessfullyCompleted"}]}
+    )
+
+    assert again == first
+    conditions = done["PlaybookExec"][0]["PlaybookExecutionStatus"]["conditions"]
+    assert [(one["type"], one["status"]) for one in conditions] == [
+        ("Running", "False"),
+        ("SuccessfullyCompleted", "True"),
+    ]
+    assert done["PlaybookExec"][1] == {"name": "other"}
+
+
+def test_recorded_heartbeats_merge() -> None:
+    status: dict[str, Any] = {"workloads": [{"name": "rich", "phase": "Deploying"}]}
+    for name in ("plain", "hardware", "workload"):
+        message = decode_message((MESSAGES / f"from-agent-heartbeat-{name}.json").read_bytes())
+        beat = decode(message.content, Heartbeat)
+        status = device_status(device(status=status), beat, NOW)
+
+    assert status["workloads"][0]["phase"] == "Created"
+    assert status["lastSyncedResourceVersion"] == "553"
+    assert status["hardware"]["cpu"]["modelName"] == "Intel(R) Xeon(R) Processor"
+    assert len(status["hardware"]["hostDevices"]) == 8
+    assert status["hardware"]["interfaces"] == []
+
+
+def test_failures_and_recoveries_are_transitions_once() -> None:
+    failing = after(listed(), workloads=reported(status="Error", reason="R", message="m"))
+    same = after(failing, workloads=reported(status="Error", reason="R", message="m"))
+    other = after(failing, workloads=reported(status="Error", reason="R", message="n"))
+    well = after(failing, workloads=reported())
+
+    assert [one.message for one in transitions(listed(), failing)] == ["m"]
+    assert transitions(failing, same) == []
+    assert [one.message for one in transitions(failing, other)] == ["n"]
+    assert [one.failing for one in transitions(failing, well)] == [False]
+    assert transitions(well, after(well, workloads=reported(status="Exited"))) == []
+
+
+def test_problems_are_shown_and_cleared_and_announced_once() -> None:
+    problem = Problem("web", "EdgeWorkload", "Misconfiguration", "Secret 'x' does not exist")
+    own = Problem("", "storage", "Misconfiguration", "storage: ConfigMap 'y' does not exist")
+
+    shown = with_problems(listed(), [problem, own], NOW)
+    solved = with_problems(shown, [], LATER)
+
+    assert shown["workloads"][0]["message"] == "Secret 'x' does not exist"
+    assert shown["conditions"][0]["status"] == "False"
+    assert with_problems(shown, [own, problem], LATER) == shown
+    assert unannounced(listed(), [problem, own]) == [problem, own]
+    assert unannounced(shown, [problem, own]) == []
+    assert after(shown, workloads=[])["workloads"] == shown["workloads"]
+    assert (solved["workloads"][0]["phase"], solved["conditions"][0]["status"]) == (
+        "Deploying",
+        "True",
+    )
+    assert with_problems({}, [], NOW) == {}
