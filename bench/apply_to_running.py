@@ -1,8 +1,10 @@
 """How long from `kubectl apply` accepted to the container running, and what it is made of.
 
-Method: on the running local site (`make site`), a workload with an image that is present is applied and deleted N times. All hosts share this
-machine's clock, so times are compared directly: the moment kubectl returned, the moments when podman made and started the container (from
-`podman inspect`), and the moment when the status said Running (from a watch). Prints each run and the medians, in milliseconds.
+Method: on the running local site (`make site`), a workload with an image that is present is applied
+and deleted N times. All hosts share this machine's clock, so times are compared directly: the
+moment kubectl returned, the moments when podman made and started the container (from `podman
+inspect`), and the moment when the status said Running (from a watch). Prints each run and the
+medians, in milliseconds.
 """
 
 from __future__ import annotations
