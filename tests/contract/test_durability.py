@@ -11,7 +11,7 @@ import threading
 import time
 
 from .api import Api, config_map, core
-from .engine import Engine
+from .engine import Engine, eventually
 
 
 def test_kill_keeps_every_acknowledged_write(own_engine: Engine) -> None:
@@ -101,4 +101,54 @@ def test_server_stops_cleanly_with_open_watches(own_engine: Engine) -> None:
         begin = time.monotonic()
         assert own_engine.stop() == 0
     assert time.monotonic() - begin < 5
+    assert "Traceback" not in own_engine.log
+
+
+def test_renewed_certificate_is_taken_over_on_reload(own_engine: Engine) -> None:
+    own_engine.start()
+    arguments = ["--kubeconfig-dir", str(own_engine.folder / "kubeconfig")]
+    arguments += ["--server", own_engine.server, "--san", "edge.example.com"]
+    assert own_engine.command("init", *arguments).returncode == 0
+    api = Api(own_engine.kubeconfig("admin"))
+
+    def names() -> set[str]:
+        connection = api.connect()
+        connection.connect()
+        certificate = connection.sock.getpeercert()
+        connection.close()
+        return {name for _, name in certificate["subjectAltName"]}
+
+    assert "edge.example.com" not in names()
+    assert own_engine.process is not None
+    own_engine.process.send_signal(signal.SIGHUP)
+    eventually(lambda: "edge.example.com" in names())
+    assert api.get("/readyz").status == 200
+
+
+def test_old_events_expire_at_start(own_engine: Engine) -> None:
+    own_engine.start()
+    api = Api(own_engine.kubeconfig("admin"))
+    event = {"metadata": {"generateName": "e-"}, "involvedObject": {"namespace": "default"}}
+    kept = api.create(core("default", "events"), event)["metadata"]["name"]
+    old = api.create(core("default", "events"), event)["metadata"]["name"]
+    own_engine.stop()
+    with sqlite3.connect(own_engine.database) as connection:
+        connection.execute(
+            "UPDATE objects SET body = CAST(replace(CAST(body AS TEXT), "
+            '\'"creationTimestamp":"2\', \'"creationTimestamp":"1\') AS BLOB) WHERE name = ?',
+            (old,),
+        )
+    own_engine.start()
+    eventually(lambda: api.get(core("default", "events", old)).status == 404)
+    assert api.get(core("default", "events", kept)).status == 200
+
+
+def test_odd_json_is_refused_without_a_trace(own_engine: Engine) -> None:
+    own_engine.start()
+    api = Api(own_engine.kubeconfig("admin"))
+    path = core("default", "configmaps")
+    assert api.post(path, b'{"metadata":{"name":"c"},"data":{"a":"\\ud800"}}').status == 400
+    assert api.post(path, b'{"a":' * 100_000 + b"1" + b"}" * 100_000).status == 400
+    assert api.post(path, b'{"metadata":{"name":"c"},"x":NaN}').status == 400
+    assert api.post(path, b"\xff\xfe").status == 400
     assert "Traceback" not in own_engine.log

@@ -117,7 +117,10 @@ def parse_json(body: bytes) -> tuple[Any, list[str]]:
             keep.append(found)
         return found
 
-    value = json.loads(body, object_pairs_hook=collect, parse_constant=_no_constant)
+    try:
+        value = json.loads(body, object_pairs_hook=collect, parse_constant=_no_constant)
+    except RecursionError as error:
+        raise ValueError("exceeded max depth") from error
     return value, _paths(value, repeated, "") if repeated else []
 
 

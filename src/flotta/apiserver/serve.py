@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from flotta.apiserver.core.namespace import INITIAL
 from flotta.apiserver.database import Database
 from flotta.apiserver.discovery import Discovery
 from flotta.apiserver.documents import Documents
+from flotta.apiserver.expiry import EventExpiry
 from flotta.apiserver.garbage import GarbageCollector
 from flotta.apiserver.journal import KEPT_EVENTS, KEPT_SECONDS, Journal, Key
 from flotta.apiserver.metadata import prepare_new
@@ -71,6 +73,7 @@ async def serve(settings: Settings) -> None:
     controllers = [
         asyncio.create_task(GarbageCollector(objects).run(), name="garbage"),
         asyncio.create_task(NamespaceController(objects).run(), name="namespaces"),
+        asyncio.create_task(EventExpiry(objects).run(), name="event expiry"),
     ]
     runner = await _listen(Server(services), settings)
     daemon.notify("READY=1")
@@ -94,8 +97,11 @@ async def _until(stop: asyncio.Event, controllers: list[asyncio.Task[None]]) -> 
 
 
 async def _listen(server: Server, settings: Settings) -> web.AppRunner:
-    context = engine_context(
-        settings.pki / "server.crt", settings.pki / "server.key", settings.pki / "ca.crt"
+    certificate, key = settings.pki / "server.crt", settings.pki / "server.key"
+    context = engine_context(certificate, key, settings.pki / "ca.crt")
+    # A renewed certificate serves new connections after `systemctl reload`.
+    asyncio.get_running_loop().add_signal_handler(
+        signal.SIGHUP, context.load_cert_chain, certificate, key
     )
     runner = web.AppRunner(
         server.application(),

@@ -12,7 +12,7 @@ from flotta.apiserver import answers
 from flotta.apiserver.authn import caller
 from flotta.apiserver.authorization import REVIEW_GROUPS
 from flotta.apiserver.discovery import AGGREGATED, wants_aggregated
-from flotta.apiserver.errors import PlainRefusal, Refusal, unknown_resource
+from flotta.apiserver.errors import PlainRefusal, Refusal, bad_request, unknown_resource
 from flotta.apiserver.handlers import HANDLERS, Call, check_shape
 from flotta.apiserver.negotiation import negotiate
 from flotta.apiserver.reviews import review
@@ -63,6 +63,9 @@ class Server:
             return answers.refusal_answer(refusal)
         except PlainRefusal as refusal:
             return answers.plain_answer(refusal)
+        except UnicodeEncodeError:
+            text = "the body has a character that is not Unicode (half of a surrogate pair)"
+            return answers.refusal_answer(bad_request(text))
         except (ConnectionError, web.HTTPException):
             raise
         except Exception:

@@ -268,6 +268,9 @@ async def _store(
 
 def same_state(obj: JsonObject, old: JsonObject) -> bool:
     """Whether nothing changed. Times in managedFields follow changes, so they never differ alone."""
+    if obj != old:
+        return False
+    # Python takes 1, 1.0 and True for equal, JSON does not.
     return msgspec.json.encode(obj, order="deterministic") == msgspec.json.encode(
         old, order="deterministic"
     )

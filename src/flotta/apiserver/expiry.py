@@ -1,0 +1,54 @@
+"""Events live for an hour, as in Kubernetes; else every heartbeat problem would stay for ever."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from flotta.apiserver.columns import at
+from flotta.apiserver.controllers import remove
+from flotta.apiserver.errors import Refusal
+from flotta.apiserver.store import StorageFailure
+
+if TYPE_CHECKING:
+    from flotta.apiserver.writes import Objects
+
+log = logging.getLogger(__name__)
+
+JsonObject = dict[str, Any]
+
+LIFE = timedelta(hours=1)
+PERIOD_SECONDS = 60.0
+
+
+class EventExpiry:
+    """Removes core Events that were not seen again for an hour."""
+
+    def __init__(self, objects: Objects) -> None:
+        self._objects = objects
+
+    async def run(self) -> None:
+        while True:
+            try:
+                await self._remove_old(datetime.now(UTC) - LIFE)
+            except (StorageFailure, Refusal):
+                log.exception("Old events could not be removed")
+            await asyncio.sleep(PERIOD_SECONDS)
+
+    async def _remove_old(self, limit: datetime) -> None:
+        for record in self._objects.store.collection("events", None):
+            if last_seen(record.load()) < limit:
+                await remove(self._objects, record.key)
+
+
+def last_seen(event: JsonObject) -> datetime:
+    """When an Event happened last: the newest of its times."""
+    times = (
+        event["metadata"]["creationTimestamp"],
+        event.get("lastTimestamp"),
+        event.get("eventTime"),
+        at(event, "series", "lastObservedTime"),
+    )
+    return max(datetime.fromisoformat(time) for time in times if time)
