@@ -35,6 +35,7 @@ class Crashes:
     _exits: dict[Key, list[tuple[float, int]]] = field(default_factory=dict)
     _names: dict[str, Key] = field(default_factory=dict)
     _forgiven: dict[str, float] = field(default_factory=dict)
+    _muted: set[str] = field(default_factory=set)
 
     def note(self, container_id: str, exit_code: int) -> None:
         """Remember that a container ended."""
@@ -52,7 +53,7 @@ class Crashes:
         """Start over: the ends of containers that are stopped on purpose are no crashes."""
         self._exits = {key: ends for key, ends in self._exits.items() if key[0] != workload}
         self._forgiven.pop(workload, None)
-        self.mute(workload)
+        self._names = {one: key for one, key in self._names.items() if key[0] != workload}
 
     def of(self, workload: str) -> list[Crash]:
         """Return what crashed in a workload lately."""
@@ -63,8 +64,13 @@ class Crashes:
         ]
 
     def mute(self, workload: str) -> None:
-        """Do not count the ends that follow, because the pod is stopped on purpose."""
+        """Do not count ends from now on, because the pod is stopped on purpose."""
+        self._muted.add(workload)
+
+    def unmute(self, workload: str) -> None:
+        """Count again: what ends now is another pod."""
         self._names = {one: key for one, key in self._names.items() if key[0] != workload}
+        self._muted.discard(workload)
 
     def lately_forgiven(self, workload: str) -> None:
         """Count anew what is too often, but keep what is known for reports."""
@@ -93,8 +99,9 @@ class Crashes:
 
     def _settle(self) -> None:
         for moment, container_id, code in self._unnamed:
-            if container_id in self._names:
-                ends = self._exits.setdefault(self._names[container_id], [])
+            key = self._names.get(container_id)
+            if key is not None and key[0] not in self._muted:
+                ends = self._exits.setdefault(key, [])
                 ends.append((moment, code))
                 del ends[:-200]
         self._unnamed = [one for one in self._unnamed if one[1] not in self._names]
@@ -134,7 +141,6 @@ class Rests:
     async def _rest(self, name: str, times: int) -> None:
         seconds = min(LONGEST_REST, FIRST_REST * 2.0 ** (times - 1))
         log.warning("Workload %s crashes again and again; it rests for %.0f s", name, seconds)
-        self._crashes.mute(name)
         await self._stop(name)
         await asyncio.sleep(seconds)
         self._crashes.lately_forgiven(name)

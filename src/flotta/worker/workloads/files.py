@@ -22,7 +22,7 @@ from ..errors import WorkloadError
 from .manifest import Places, Pod, check_name
 from .units import DROP_IN, TEMPLATE, drop_in, unit_name
 
-FORMAT = 1  # of the unit settings; another number writes them anew without restarting the pod
+FORMAT = 2  # of the unit settings; another number writes them anew without restarting the pod
 _TEMPLATE_DIRS = ("/usr/lib/systemd/system", "/lib/systemd/system")
 
 
@@ -106,7 +106,7 @@ class WorkloadFiles:
         settings = self.units_dir / f"{unit}.d"
         settings.mkdir(mode=0o755, parents=True, exist_ok=True)
         auth_file = places.auth_file if pod.auth is not None else None
-        content = drop_in(pod.name, pod.restart_policy, auth_file)
+        content = drop_in(pod.name, pod.restart_policy, pod.grace, auth_file)
         changed = _write_if_changed(settings / DROP_IN, content, 0o644)
         link = self._link(unit)
         if not link.is_symlink():

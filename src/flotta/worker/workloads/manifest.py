@@ -47,6 +47,7 @@ class Pod:
     always_pull: tuple[str, ...]
     never_pull: tuple[str, ...]
     restart_policy: str
+    grace: int
     auth: bytes | None = None
     data: DataConfiguration | None = None
     files: dict[PurePosixPath, bytes] = field(default_factory=dict)
@@ -202,10 +203,17 @@ def _seal(
         always_pull=tuple(image for image, policy in policies.items() if policy == "Always"),
         never_pull=tuple(image for image, policy in policies.items() if policy == "Never"),
         restart_policy=str(spec.get("restartPolicy") or "Always"),
+        grace=_grace(spec),
         auth=auth,
         data=workload.data,
         files=files,
     )
+
+
+def _grace(spec: dict[str, Any]) -> int:
+    """Seconds between SIGTERM and SIGKILL: podman's own ten unless the specification says otherwise."""
+    seconds = spec.get("terminationGracePeriodSeconds")
+    return seconds if isinstance(seconds, int) and 0 <= seconds <= 3600 else 10
 
 
 def _digest(data: bytes) -> str:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from flotta.protocol.models import DataConfiguration
@@ -252,9 +252,8 @@ class Reconciler:
 
     async def _start(self, name: str) -> None:
         self._act(name, "Starting")
-        self._observer.crashes.mute(name)
         unit = self._files.unit(name)
-        async with self._slots:
+        async with self._slots, self._muted(name):
             started = await systemd.restart(unit)
         if not started:
             message = podman.said(await systemd.last_lines(unit))
@@ -263,12 +262,22 @@ class Reconciler:
 
     async def _stop(self, name: str) -> None:
         self._act(name, "Stopping")
-        self._observer.crashes.forget(name)
-        await systemd.stop(self._files.unit(name))
-        await podman.remove_pod(name)
+        async with self._muted(name):
+            await systemd.stop(self._files.unit(name))
+            await podman.remove_pod(name)
 
     async def _rest(self, name: str) -> None:
-        await systemd.stop(self._files.unit(name))
+        async with self._muted(name):
+            await systemd.stop(self._files.unit(name))
+
+    @contextlib.asynccontextmanager
+    async def _muted(self, name: str) -> AsyncIterator[None]:
+        """Containers that we end ourselves do not crash."""
+        self._observer.crashes.mute(name)
+        try:
+            yield
+        finally:
+            self._observer.crashes.unmute(name)
 
     def _act(self, name: str, activity: str) -> None:
         if self.activities.get(name) != activity:

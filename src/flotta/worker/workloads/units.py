@@ -10,12 +10,14 @@ TEMPLATE = "podman-kube@.service"
 _PLAIN = frozenset(string.ascii_letters + string.digits + ":_.")
 
 
-# A pod that came to its end stays, so that its exit codes can be read: ExecStop only stops what still runs.
-_STAYS = (
-    "SuccessExitStatus=137 143",
-    "ExecStop=",
-    """ExecStop=/bin/sh -c 'test -z "$$MAINPID" || exec podman play kube --down "$$1"' sh %I""",
+# ``play kube --down`` of podman 4.3.1 kills without grace, so the pod is stopped first. A pod that came to its end by
+# itself ($MAINPID is empty) stays, so that its exit codes can be read.
+_STOP = (
+    "ExecStop=/bin/sh -c '{condition}podman pod stop -t {grace} {pod}; "
+    """exec podman play kube --down "$$1"' sh %I"""
 )
+_IF_IT_RUNS = 'test -n "$$MAINPID" || exit 0; '
+_MARGIN = 60
 
 
 def unit_name(manifest: Path) -> str:
@@ -34,8 +36,8 @@ def _escape(path: str) -> str:
     )
 
 
-def drop_in(pod: str, restart_policy: str, auth_file: Path | None) -> bytes:
-    """Return our settings for the unit of one pod.
+def drop_in(pod: str, restart_policy: str, grace: int, auth_file: Path | None) -> bytes:
+    """Return our settings for the unit of one pod, whose containers have ``grace`` seconds to end after SIGTERM.
 
     What podman 4.3.1's unit lacks: it does not restart; a container that could not start (port taken) leaves it active
     with a dead pod, so the pod is looked at after each start; a failed start leaves its parts behind. A pod whose
@@ -50,9 +52,12 @@ def drop_in(pod: str, restart_policy: str, auth_file: Path | None) -> bytes:
         "Before=podman-restart.service",
         "[Service]",
         "TimeoutStartSec=15min",
+        f"TimeoutStopSec={grace + _MARGIN}",
         "Restart=on-failure" if ends else "Restart=always",
         "RestartSec=30",
-        *([*_STAYS] if ends else []),
+        *(["SuccessExitStatus=137 143"] if ends else []),
+        "ExecStop=",
+        _STOP.format(condition=_IF_IT_RUNS if ends else "", grace=grace, pod=pod),
         *([f"Environment=REGISTRY_AUTH_FILE={auth_file}"] if auth_file else []),
         f"ExecStartPost=/bin/sh -c '! podman ps -aq --filter pod={pod} --filter status=created | grep -q .'",
         """ExecStopPost=-/bin/sh -c 'test "$$SERVICE_RESULT" = success || exec podman play kube --down "$$1"' sh %I""",
