@@ -13,6 +13,7 @@ from cryptography import x509
 
 from flotta.gateway.clock import Clock
 from flotta.gateway.errors import ProbablyRefused, Unreachable, UntrustedServer
+from flotta.gateway.proxy import open_tunnel, proxy_for
 from flotta.gateway.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -55,7 +56,7 @@ async def connect(settings: Settings, context: ssl.SSLContext, clock: Clock) -> 
         raise ProbablyRefused(
             f"the server refused the TLS handshake ({error.reason or error})"
         ) from error
-    except (OSError, TimeoutError) as error:
+    except (OSError, ValueError, TimeoutError) as error:
         reason = str(error) or f"no answer within {settings.pace.connect:.0f} s"
         raise Unreachable(f"{settings.server} cannot be reached: {reason}") from error
     connection = Connection(reader, writer)
@@ -68,7 +69,14 @@ async def _open(
     settings: Settings, context: ssl.SSLContext
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     limit = settings.pace.connect
+    proxy = proxy_for(settings.host)
     async with asyncio.timeout(2 * limit):
+        if proxy is not None:
+            reader, writer = await open_tunnel(proxy, settings.server)
+            await writer.start_tls(
+                context, server_hostname=settings.host, ssl_handshake_timeout=limit
+            )
+            return reader, writer
         return await asyncio.open_connection(
             settings.host,
             settings.port,

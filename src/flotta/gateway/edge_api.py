@@ -90,8 +90,13 @@ class EdgeApi:
         return f"/{settings.path_prefix}/{channel}/{settings.device_id}/{direction}"
 
     async def _connect(self) -> Connection:
-        identity = self._store.current()
-        return await connect(self._settings, self._context(identity), self._clock)
+        """Return a connection with the present identity, also when that changed meanwhile."""
+        while True:
+            epoch, identity = self._epoch, self._store.current()
+            connection = await connect(self._settings, self._context(identity), self._clock)
+            if epoch == self._epoch:
+                return connection
+            connection.abort()
 
     def _context(self, identity: Identity) -> ssl.SSLContext:
         self._clock.not_before(identity.peer.not_before)

@@ -174,7 +174,7 @@ class Gateway:
 
     async def _farewell(self) -> None:
         """Say that this device goes offline, if that is quickly done."""
-        if self._gate.is_set():
+        if self._gate.is_set() and not self._outbox.closed:
             status = connection_status("offline", {}, self.settings.tags)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(FAREWELL):
@@ -186,7 +186,11 @@ class Gateway:
     async def _reconnect(self, _: Message, arguments: dict[str, str]) -> None:
         """Close the connections, and open them again after the delay that was asked for."""
         self._gate.clear()
-        asyncio.get_running_loop().call_later(delay(arguments), self._gate.set)
+        asyncio.get_running_loop().call_later(delay(arguments), self._resume)
+
+    def _resume(self) -> None:
+        self._edge_api.reconnect()
+        self._gate.set()
 
     async def _leave(self, command: Message, _: dict[str, str]) -> None:
         if not self._disconnect.done():

@@ -105,7 +105,7 @@ def _server(path: Path, table: dict[str, Any]) -> tuple[str, int]:
     if not isinstance(text, str) or not text or "/" in text:
         raise ValueError(f"{path}: server has to be host:port without scheme, not {text!r}")
     host, colon, port = text.rpartition(":")
-    if not colon or (host.count(":") and not host.startswith("[")):
+    if not colon or text.endswith("]") or (":" in host and not host.startswith("[")):
         host, port = text, str(DEFAULT_PORT)
     if not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
         raise ValueError(f"{path}: the port of server {text!r} is not a number from 1 to 65535")

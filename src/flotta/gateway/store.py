@@ -94,14 +94,17 @@ class IdentityStore:
         return identity
 
     def mark_used(self, identity: Identity) -> None:
-        """Take note that the Edge API accepted this device pair: earlier ones are not needed."""
+        """Take note that the Edge API accepted this device pair: earlier ones are not needed.
+
+        Nothing happens unless it is the current one: an answer to a former pair may come late.
+        """
         folder = identity.cert_path.parent
-        if not identity.is_device or (folder / USED).exists():
+        if not self._is_current(folder) or (folder / USED).exists():
             return
         write_atomically(folder / USED, b"")
         self._forget_pending_of(identity)
         for name in self._numbers():
-            if name != folder.name:
+            if int(name) < int(folder.name):
                 shutil.rmtree(self._folder / name, ignore_errors=True)
 
     def wipe(self) -> None:
@@ -109,10 +112,18 @@ class IdentityStore:
         if not self._folder.exists():
             return
         (self._folder / CURRENT).unlink(missing_ok=True)
-        (self._folder / PENDING).unlink(missing_ok=True)
-        for name in self._numbers():
-            shutil.rmtree(self._folder / name)
+        for entry in self._folder.iterdir():
+            if entry.is_dir():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
         sync_directory(self._folder)
+
+    def _is_current(self, folder: Path) -> bool:
+        try:
+            return folder == self._folder / os.readlink(self._folder / CURRENT)
+        except OSError:
+            return False
 
     def _check(self, pem: bytes, key: PrivateKey) -> None:
         try:
