@@ -55,33 +55,37 @@ class Reply:
 
 
 @contextmanager
-def edge_site(directory: Path, **environment: str) -> Iterator[Site]:
-    """Start both processes; they are ended when the block is left."""
-    api_port, port, monitoring_port = free_port(), free_port(), free_port()
+def resource_api(directory: Path) -> Iterator[Path]:
+    """Start the embedded engine; yields the directory of the kubeconfigs."""
+    port = free_port()
     pki, kubeconfigs = directory / "pki", directory / "kubeconfig"
-    server = f"https://127.0.0.1:{api_port}"
     folders = ["--pki-dir", str(pki)]
     _python(
         *("flotta.cli.apiserver", "init", *folders, "--kubeconfig-dir", str(kubeconfigs)),
-        *("--server", server, "--san", "127.0.0.1"),
+        *("--server", f"https://127.0.0.1:{port}", "--san", "127.0.0.1"),
     )
-    env = {
-        "KUBECONFIG": str(kubeconfigs / "edge-api.kubeconfig"),
-        "BIND_ADDRESS": "127.0.0.1",
-        "HTTPS_PORT": str(port),
-        "METRICS_ADDR": f"127.0.0.1:{monitoring_port}",
-        **environment,
-    }
-    listen = ["--listen", f"127.0.0.1:{api_port}", "--database", str(directory / "state.db")]
-    site = Site(directory, kubeconfigs / "admin.kubeconfig", port, monitoring_port, env)
-    with (
-        process(
-            directory / "apiserver.log", {}, "flotta.cli.apiserver", "serve", *listen, *folders
-        ),
-        process(directory / "edge-api.log", env, "flotta.cli.edge_api"),
-    ):
-        _wait_for_ready(site)
-        yield site
+    listen = ["--listen", f"127.0.0.1:{port}", "--database", str(directory / "state.db")]
+    log = directory / "apiserver.log"
+    with process(log, {}, "flotta.cli.apiserver", "serve", *listen, *folders):
+        yield kubeconfigs
+
+
+@contextmanager
+def edge_site(directory: Path, **environment: str) -> Iterator[Site]:
+    """Start resource API and Edge API; they are ended when the block is left."""
+    port, monitoring_port = free_port(), free_port()
+    with resource_api(directory) as kubeconfigs:
+        env = {
+            "KUBECONFIG": str(kubeconfigs / "edge-api.kubeconfig"),
+            "BIND_ADDRESS": "127.0.0.1",
+            "HTTPS_PORT": str(port),
+            "METRICS_ADDR": f"127.0.0.1:{monitoring_port}",
+            **environment,
+        }
+        site = Site(directory, kubeconfigs / "admin.kubeconfig", port, monitoring_port, env)
+        with process(directory / "edge-api.log", env, "flotta.cli.edge_api"):
+            _wait_for_ready(site)
+            yield site
 
 
 @contextmanager

@@ -154,6 +154,7 @@ def test_problems_are_shown_and_cleared_and_announced_once() -> None:
     assert unannounced(listed(), [problem, own]) == [problem, own]
     assert unannounced(shown, [problem, own]) == []
     assert after(shown, workloads=[])["workloads"] == shown["workloads"]
+    assert after(shown, workloads=reported())["workloads"] == shown["workloads"]
     assert (solved["workloads"][0]["phase"], solved["conditions"][0]["status"]) == (
         "Deploying",
         "True",

@@ -20,8 +20,9 @@ from typing import Any
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
+from cryptography.x509.oid import NameOID
 
-from flotta.identity.authority import Authority, Pair
+from flotta.identity.authority import ORGANIZATION, Authority, Pair
 from flotta.identity.contexts import server_context
 from flotta.identity.errors import IdentityError
 from flotta.identity.lifetime import covers, load_certificate, renewal_due, valid_at
@@ -138,6 +139,8 @@ class Certificates:
 def _reason_to_renew(pair: Pair, authority: Authority, names: list[str]) -> str | None:
     now = datetime.now(UTC)
     if not _issued_by(pair.certificate, authority):
+        if _of_a_fleet(pair.certificate):
+            return "the fleet has another CA now"
         if not valid_at(load_certificate(pair.certificate), now):
             log.error("the server certificate in Secret %s is not valid now", HOST_SECRET)
         return None  # the user's own certificate is the user's to renew
@@ -146,6 +149,13 @@ def _reason_to_renew(pair: Pair, authority: Authority, names: list[str]) -> str 
     if not covers(pair.certificate, names):
         return "the server has other names now"
     return None
+
+
+def _of_a_fleet(pem: bytes) -> bool:
+    """Tell whether a Flotta CA issued the certificate: ours, a former one, or one of v0.2."""
+    issuer = load_certificate(pem).issuer
+    names = issuer.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
+    return any(name.value == ORGANIZATION for name in names)
 
 
 def _issued_by(pem: bytes, authority: Authority) -> bool:

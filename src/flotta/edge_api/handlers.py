@@ -124,6 +124,7 @@ class Handlers:
 
     async def data_out(self, request: web.Request) -> web.Response:
         """Take a message of the device; the certificate class depends on its directive."""
+        messages.require_json_accepted(request)
         peer = peer_of(request)
         device_id = checked_device_id(request.match_info["device_id"])
         message = await messages.read_message(request)

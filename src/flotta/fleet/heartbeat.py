@@ -107,6 +107,8 @@ def _workloads(entries: list[Object], heartbeat: Heartbeat, now: datetime) -> li
 
 
 def _reported(entry: Object, report: WorkloadStatus, now: datetime) -> Object:
+    if entry.get("reason") == MISCONFIGURATION:
+        return entry  # it is about to be removed there; what is wrong is shown until it is solved
     new = moved(entry, report.status, now) if report.status else dict(entry)
     for key, text in (("reason", report.reason), ("message", report.message)):
         if text:

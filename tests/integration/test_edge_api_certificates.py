@@ -1,0 +1,98 @@
+"""The Edge API's Secrets: created once by many replicas, renewed when due."""
+
+from __future__ import annotations
+
+import asyncio
+from base64 import b64decode, b64encode
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from edge_site import eventually, resource_api
+
+from flotta.edge_api.certificates import Certificates
+from flotta.edge_api.settings import Settings
+from flotta.identity.authority import Authority
+from flotta.identity.lifetime import covered_names
+from flotta.resources.client import Client
+from flotta.resources.kinds import SECRET
+
+
+@pytest.fixture(scope="module")
+def kubeconfigs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with resource_api(tmp_path_factory.mktemp("certificates")) as started:
+        yield started
+
+
+@pytest_asyncio.fixture
+async def client(kubeconfigs: Path) -> AsyncIterator[Client]:
+    async with await Client.connect(str(kubeconfigs / "edge-api.kubeconfig")) as opened:
+        await eventually(lambda: _answers(opened), 20)
+        for secret in await opened.list(SECRET, "flotta"):
+            await opened.delete(SECRET, secret["metadata"]["name"], "flotta")
+        yield opened
+
+
+async def _answers(client: Client) -> bool:
+    await client.list(SECRET, "flotta")
+    return True
+
+
+async def test_replicas_that_start_together_agree(client: Client) -> None:
+    replicas = [Certificates(client, Settings()) for _ in range(6)]
+
+    found = await asyncio.gather(*(one.ensure() for one in replicas))
+
+    assert len({one.authority.certificate_pem for one in found}) == 1
+    assert len({one.server for one in found}) == 1
+    assert len(await client.list(SECRET, "flotta", label_selector="reg-client-ca=true")) == 1
+
+
+async def test_a_second_start_changes_nothing(client: Client) -> None:
+    await Certificates(client, Settings()).ensure()
+    before = await client.list(SECRET, "flotta")
+
+    await Certificates(client, Settings()).ensure()
+
+    assert await client.list(SECRET, "flotta") == before
+
+
+async def test_new_names_and_a_lost_ca_give_a_new_server_certificate(client: Client) -> None:
+    first = await Certificates(client, Settings()).ensure()
+    named = Settings(server_names=("control.example", "10.0.0.5"))
+
+    second = await Certificates(client, named).ensure()
+    await client.delete(SECRET, "flotta-ca", "flotta")
+    third = await Certificates(client, named).ensure()
+
+    assert second.server != first.server
+    assert covered_names(second.server.certificate) == {"control.example", "10.0.0.5"}
+    assert third.server != second.server
+    third.context()  # certificate and key belong together
+
+
+async def test_a_certificate_of_the_users_own_pki_is_left_alone(client: Client) -> None:
+    pair = Authority.create("Example CA", "Example").issue_server(["edge.example"])
+    data = {"server.crt": pair.certificate, "server.key": pair.key}
+    await client.create(
+        SECRET,
+        {
+            "metadata": {"name": "flotta-host-certificate", "namespace": "flotta"},
+            "data": {key: b64encode(value).decode() for key, value in data.items()},
+        },
+    )
+
+    assert (await Certificates(client, Settings()).ensure()).server == pair
+
+
+async def test_registration_certificates_name_their_namespaces(client: Client) -> None:
+    await Certificates(client, Settings()).ensure()
+    settings = Settings(registration_namespaces=("plant-7", "default"))
+
+    await Certificates(client, settings).ensure()
+    await Certificates(client, settings).ensure()
+
+    secrets = await client.list(SECRET, "flotta", label_selector="reg-client-ca=true")
+    assert len(secrets) == 2
+    assert all(b64decode(one["data"]["client.crt"]).startswith(b"-----BEGIN") for one in secrets)
