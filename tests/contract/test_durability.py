@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import resource
 import signal
 import sqlite3
 import stat
@@ -152,3 +153,28 @@ def test_odd_json_is_refused_without_a_trace(own_engine: Engine) -> None:
     assert api.post(path, b'{"metadata":{"name":"c"},"x":NaN}').status == 400
     assert api.post(path, b"\xff\xfe").status == 400
     assert "Traceback" not in own_engine.log
+
+
+def test_full_disk_refuses_writes_and_recovers(own_engine: Engine) -> None:
+    own_engine.start()
+    api = Api(own_engine.kubeconfig("admin"))
+    path = core("default", "configmaps")
+    before = api.create(path, config_map("before"))
+    assert own_engine.process is not None
+    pid = own_engine.process.pid
+    unlimited = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    with api.watch(path, f"resourceVersion={before['metadata']['resourceVersion']}") as watch:
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (4096, unlimited[1]))
+        answer = api.post(path, config_map("lost"))
+        assert (answer.status, answer.body["reason"]) == (500, "InternalError")
+        assert "could not be stored" in answer.body["message"]
+        assert api.get(f"{path}/lost").status == 404
+        assert api.get(f"{path}/before").body == before
+        assert api.merge(f"{path}/before", {"data": {"a": "lost"}}).status == 500
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, unlimited)
+        assert api.merge(f"{path}/before", {"data": {"a": "b"}}).status == 200
+        assert watch.next()["object"]["data"] == {"a": "b"}
+    own_engine.stop(signal.SIGKILL)
+    own_engine.start()
+    assert api.get(f"{path}/before").body["data"] == {"a": "b"}
+    assert api.get(f"{path}/lost").status == 404

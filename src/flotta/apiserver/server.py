@@ -16,6 +16,7 @@ from flotta.apiserver.errors import PlainRefusal, Refusal, bad_request, unknown_
 from flotta.apiserver.handlers import HANDLERS, Call, check_shape
 from flotta.apiserver.negotiation import negotiate
 from flotta.apiserver.reviews import review
+from flotta.apiserver.store import StorageFailure
 from flotta.apiserver.streams import Streams
 from flotta.apiserver.targets import parse_target
 
@@ -63,6 +64,9 @@ class Server:
             return answers.refusal_answer(refusal)
         except PlainRefusal as refusal:
             return answers.plain_answer(refusal)
+        except StorageFailure as failure:
+            text = f"Internal error occurred: the change could not be stored: {failure}"
+            return answers.refusal_answer(Refusal(500, text, "InternalError", {}))
         except UnicodeEncodeError:
             text = "the body has a character that is not Unicode (half of a surrogate pair)"
             return answers.refusal_answer(bad_request(text))
