@@ -22,6 +22,7 @@ from flotta.protocol.grpc import RECEIVED_DISCONNECT, Data, EventNotification, W
 log = logging.getLogger(__name__)
 
 HANDLER = re.compile(r"[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?")
+TO_LISTEN = 0.2  # seconds; a worker begins to listen after it was told where
 CALL_FAILED = (GRPCError, ProtocolError, StreamTerminatedError, OSError, TimeoutError)
 
 
@@ -161,6 +162,7 @@ class Workers:
     async def _feed(self, worker: Worker) -> None:
         """Send the latest message until the worker took it, then wait for the next."""
         backoff = Backoff(self._pace.retry_first / 4, self._pace.retry_most / 2)
+        await asyncio.sleep(TO_LISTEN)
         taken = b""
         while True:
             worker.wake.clear()
