@@ -103,25 +103,29 @@ class Agent:
         self._incoming.put_nowait(content)
 
     async def _disconnected(self) -> None:
-        """Remove everything that came from the control plane; returns when it is gone."""
+        """Remove everything that came from the control plane; goes on even if the gateway stops waiting for it."""
+        self._parked = True
+        await asyncio.shield(self._tasks.create_task(self._wipe()))
+
+    async def _wipe(self) -> None:
         async with self._wiping:
             log.warning("The control plane sent this device away: everything of it is removed")
-            self._parked = True
             await self._stop_talking()
             with contextlib.suppress(asyncio.QueueEmpty):
                 self._incoming.get_nowait()
             self._device = _Device()
+            self._reported.clear()
+            self._store.wipe()
+            self._events.wipe()
             await self._reconciler.wipe()
             self._data.wipe()
-            self._events.wipe()
-            self._store.wipe()
-            self._reported.clear()
             log.info("Everything is removed; the device waits to be registered anew")
 
     def _connected(self) -> None:
         """A gateway that starts anew ends the parking of a device that was sent away."""
-        self._parked = False
-        self._start_registration()
+        if not self._wiping.locked():
+            self._parked = False
+            self._start_registration()
 
     # --- configuration ---------------------------------------------------------------------------------------
 

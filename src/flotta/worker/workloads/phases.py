@@ -62,8 +62,8 @@ def state_of(view: View) -> State:
         return State("Degraded" if others else "Error", "CrashLoopBackOff", _ended(worst))
     if view.explanation and view.unit.active != "active":
         return State("Error", start_reason(view.explanation), view.explanation)
-    if view.activity or not view.containers:
-        return State("Deploying", view.activity)
+    if view.activity or view.unit.changing or not view.containers:
+        return State("Deploying", view.activity or ("Starting" if view.unit.changing else ""))
     return _running_state(phase, view, worst)
 
 

@@ -119,13 +119,15 @@ class Reconciler:
         self.rests.end()
         await self._cancel_all()
         self.failures.clear()
-        self.activities.clear()
-        for name in await asyncio.to_thread(self._files.installed):
-            await self._stop(name)
+        self._pauses.clear()
+        installed = await asyncio.to_thread(self._files.installed)
+        await asyncio.gather(*(self._stop(name) for name in installed))
+        for name in installed:
             await asyncio.to_thread(self._files.remove, name)
         for name in {c.workload for c in await podman.containers() or []}:
             await podman.remove_pod(name)
         await systemd.reload()
+        self.activities.clear()
         self._observer.watch_units({})
 
     def _look(self) -> None:
