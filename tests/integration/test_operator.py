@@ -122,6 +122,36 @@ async def bucket_key(fleet: Fleet, name: str) -> Key:
     return Key(pair[0], pair[1], config["BUCKET_NAME"])
 
 
+async def test_lost_secret_is_replaced_and_its_key_closed(fleet: Fleet, site: Site) -> None:
+    await fleet.device("heal-1")
+    await fleet.seen(EDGE_DEVICE, "heal-1", lambda d: d.get("status", {}).get("dataObc"))
+    old = await bucket_key(fleet, "heal-1")
+    await fleet.client.delete(SECRET, "heal-1", "default")
+    touched = {"metadata": {"annotations": {"touched": "yes"}}}
+    await fleet.client.merge_patch(BUCKET_CLAIM, "heal-1", "default", touched)
+    await fleet.seen(SECRET, "heal-1", lambda _: True)
+    new = await bucket_key(fleet, "heal-1")
+    assert new.bucket == old.bucket
+    assert new.access_key != old.access_key
+    assert site.s3
+    keys = site.s3.keys
+    await until(lambda: asyncio.to_thread((keys / f"{new.access_key}.json").exists))
+    assert not (keys / f"{old.access_key}.json").exists()
+
+
+async def test_secret_of_somebody_else_is_left_alone(fleet: Fleet) -> None:
+    foreign = {"metadata": {"name": "squat-1", "namespace": "default"}}
+    foreign["stringData"] = {"AWS_ACCESS_KEY_ID": "../../x", "AWS_SECRET_ACCESS_KEY": "y"}
+    await fleet.client.create(SECRET, foreign)
+    await fleet.device("squat-1")
+    await fleet.seen(BUCKET_CLAIM, "squat-1", lambda c: c["spec"].get("bucketName"))
+    await asyncio.sleep(0.5)
+    claim = await fleet.client.get(BUCKET_CLAIM, "squat-1", "default")
+    assert claim.get("status", {}).get("phase") != "Bound"
+    secret = await fleet.client.get(SECRET, "squat-1", "default")
+    assert "tls.crt" not in secret["data"]
+
+
 async def test_decommission_waits_for_the_device_and_removes_bucket_keys_and_request(
     fleet: Fleet, site: Site
 ) -> None:

@@ -116,22 +116,20 @@ class Operator:
         if claim is None or self._provisioner is None:
             return None
         try:
-            await self._provisioner.reconcile(claim)
+            return await self._provisioner.reconcile(claim)
         except Conflict:
             return await self._claim_afresh(key)
-        return None
 
     async def _claim_afresh(self, key: Key) -> float | None:
         """Reconcile a claim that the cache does not have in its newest state."""
         assert self._provisioner is not None  # noqa: S101 - the caller looked
         try:
             claim = await self._client.get(BUCKET_CLAIM, key[1], key[0])
-            await self._provisioner.reconcile(claim)
+            return await self._provisioner.reconcile(claim)
         except NotFound:
             return None
         except Conflict:
             return 0.5
-        return None
 
     async def _resync(self) -> None:
         sources: tuple[tuple[Callable[[], list[Object]], Controller], ...] = (

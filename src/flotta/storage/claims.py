@@ -16,8 +16,9 @@ from urllib.parse import urlsplit
 
 from ..resources.client import AlreadyExists, NotFound
 from ..resources.kinds import BUCKET_CLAIM, CONFIG_MAP, SECRET
+from .errors import StorageRefused
 from .keys import Key, drop_keys, write_key
-from .names import bucket_name, new_access_key, new_secret_key
+from .names import bucket_name, is_access_key, new_access_key, new_secret_key
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 Object = dict[str, Any]
 FINALIZER = "flotta.project-flotta.io/bucket"
 REGION = "us-east-1"
+KEY_LINGERS = 2.0  # seconds until the S3 server has certainly noticed a dropped key
 log = logging.getLogger(__name__)
 
 
@@ -66,17 +68,18 @@ class Provisioner:
         """Say whether the claim is for our storage class."""
         return bool((claim.get("spec") or {}).get("storageClassName") == self._class)
 
-    async def reconcile(self, claim: Object) -> None:
+    async def reconcile(self, claim: Object) -> float | None:
         """Provide for the claim, or clean up after one that is being deleted.
 
+        Returns the seconds after which to come back for the rest, None when all is done.
         Raises ApiError (Conflict when the claim is not the newest) and StorageError.
         """
         if not self.is_ours(claim):
-            return
+            return None
         if claim["metadata"].get("deletionTimestamp"):
-            await self._release(claim)
-        else:
-            await self._provide(claim)
+            return await self._release(claim)
+        await self._provide(claim)
+        return None
 
     async def _provide(self, claim: Object) -> None:
         claim = await self._adopt(claim)
@@ -86,7 +89,7 @@ class Provisioner:
         await asyncio.to_thread(write_key, self._keys, key)
         await asyncio.to_thread(drop_keys, self._keys, bucket, keep=key.access_key)
         data = self._location.config_map_data(bucket)
-        await self._ensure(CONFIG_MAP, named_like(claim) | {"data": data})
+        await self._ensure(CONFIG_MAP, claim, {"data": data})
         if (claim.get("status") or {}).get("phase") != "Bound":
             await self._patch(claim, {"status": {"phase": "Bound"}}, "status")
             log.info("Claim %s/%s is bound to %s", *_name(claim), bucket)
@@ -106,6 +109,7 @@ class Provisioner:
         namespace, name = _name(claim)
         try:
             secret = await self._client.get(SECRET, name, namespace)
+            refuse_foreign(secret, claim)
         except NotFound:
             secret = {}
         key = _key_of(secret, bucket) or Key(new_access_key(), new_secret_key(), bucket)
@@ -115,23 +119,25 @@ class Provisioner:
             "tls.crt": self._location.ca_pem,
         }
         data = {name: base64.b64encode(value).decode() for name, value in wanted.items()}
-        await self._ensure(SECRET, named_like(claim) | {"data": data, "type": "Opaque"}, secret)
+        await self._ensure(SECRET, claim, {"data": data, "type": "Opaque"})
         return key
 
-    async def _release(self, claim: Object) -> None:
+    async def _release(self, claim: Object) -> float | None:
         metadata = claim["metadata"]
         if FINALIZER not in (metadata.get("finalizers") or []):
-            return
+            return None
         bucket = claim["spec"].get("bucketName")
         if bucket:
             # Keys first: nobody may write into a bucket that is being emptied.
-            await asyncio.to_thread(drop_keys, self._keys, bucket)
+            if await asyncio.to_thread(drop_keys, self._keys, bucket):
+                return KEY_LINGERS
             await self._buckets.remove(bucket)
         for kind in (SECRET, CONFIG_MAP):
             await self._remove(kind, claim)
         kept = [item for item in metadata["finalizers"] if item != FINALIZER]
         await self._patch(claim, {"metadata": {"finalizers": kept}})
         log.info("Bucket %s of claim %s/%s is removed", bucket, *_name(claim))
+        return None
 
     async def _patch(self, claim: Object, change: Object, subresource: str | None = None) -> Object:
         metadata = claim["metadata"]
@@ -141,29 +147,27 @@ class Provisioner:
             BUCKET_CLAIM, metadata["name"], metadata["namespace"], patch, subresource
         )
 
-    async def _ensure(self, kind: Kind, wanted: Object, current: Object | None = None) -> None:
-        """Create the object, or bring the data of the one that is there in line."""
-        metadata = wanted["metadata"]
-        if not current:
-            try:
-                await self._client.create(kind, wanted)
-            except AlreadyExists:
-                current = await self._client.get(kind, metadata["name"], metadata["namespace"])
-            else:
-                return
+    async def _ensure(self, kind: Kind, claim: Object, content: Object) -> None:
+        """Create the object of the claim's name, or bring the data of the one that is there in line."""
+        namespace, name = _name(claim)
+        try:
+            await self._client.create(kind, named_like(claim) | content)
+        except AlreadyExists:
+            current = await self._client.get(kind, name, namespace)
+        else:
+            return
+        refuse_foreign(current, claim)
         have = current.get("data") or {}
-        change = {key: value for key, value in wanted["data"].items() if have.get(key) != value}
+        change = {key: value for key, value in content["data"].items() if have.get(key) != value}
         if change:
-            patch = {"data": change}
-            await self._client.merge_patch(kind, metadata["name"], metadata["namespace"], patch)
+            await self._client.merge_patch(kind, name, namespace, {"data": change})
 
     async def _remove(self, kind: Kind, claim: Object) -> None:
         """Delete the object of the claim's name if it is the claim's."""
         namespace, name = _name(claim)
         try:
             found = await self._client.get(kind, name, namespace)
-            owners = found["metadata"].get("ownerReferences") or []
-            if any(owner.get("uid") == claim["metadata"]["uid"] for owner in owners):
+            if is_owned(found, claim):
                 await self._client.delete(kind, name, namespace, uid=found["metadata"]["uid"])
         except NotFound:
             return
@@ -187,13 +191,28 @@ def named_like(claim: Object) -> Object:
     }
 
 
+def is_owned(resource: Object, claim: Object) -> bool:
+    """Say whether the object was made for this claim."""
+    owners = resource["metadata"].get("ownerReferences") or []
+    return any(owner.get("uid") == claim["metadata"]["uid"] for owner in owners)
+
+
+def refuse_foreign(resource: Object, claim: Object) -> None:
+    """Raise StorageRefused for an object of the claim's name that is somebody else's."""
+    if not is_owned(resource, claim):
+        raise StorageRefused(
+            f"the {resource.get('kind', 'object')} {'/'.join(_name(claim))} is not the claim's; "
+            "it is left alone, and the claim stays unbound until it is gone"
+        )
+
+
 def _key_of(secret: Object, bucket: str) -> Key | None:
     data = secret.get("data") or {}
     try:
         pair = [base64.b64decode(data[name]).decode() for name in _PAIR]
     except (KeyError, ValueError):
         return None
-    return Key(pair[0], pair[1], bucket) if all(pair) else None
+    return Key(pair[0], pair[1], bucket) if is_access_key(pair[0]) and pair[1] else None
 
 
 _PAIR = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
