@@ -84,7 +84,7 @@ def edge_site(directory: Path, **environment: str) -> Iterator[Site]:
         }
         site = Site(directory, kubeconfigs / "admin.kubeconfig", port, monitoring_port, env)
         with process(directory / "edge-api.log", env, "flotta.cli.edge_api"):
-            _wait_for_ready(site)
+            wait_for_ready(site)
             yield site
 
 
@@ -285,7 +285,7 @@ def _python(module: str, *arguments: str) -> None:
     )
 
 
-def _wait_for_ready(site: Site) -> None:
+def wait_for_ready(site: Site) -> None:
     import urllib.error
     import urllib.request
 

@@ -136,6 +136,19 @@ async def test_a_missing_secret_withholds_one_workload_and_is_told_once(fleet: F
     await device.close()
 
 
+async def test_a_problem_is_shown_on_an_entry_that_comes_later(fleet: Fleet) -> None:
+    device = await fleet.joined(test="later")
+    volume = {"name": "v", "secret": {"secretName": "never"}}
+    bad = {**pod(), "volumes": [volume]}
+    await fleet.client.create(EDGE_WORKLOAD, workload("later", "later", bad))
+    assert "workloads" not in (await device.get("data")).json()["content"]
+    listed = {"status": {"workloads": [{"name": "later", "phase": "Deploying"}]}}
+    await fleet.client.merge_patch(EDGE_DEVICE, device.device_id, "default", listed, "status")
+
+    await eventually(lambda: _phase(fleet, device.device_id, "Error"))
+    await device.close()
+
+
 async def _equals(value: object, wanted: object) -> bool:
     return await value == wanted  # type: ignore[misc]
 

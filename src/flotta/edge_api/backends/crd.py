@@ -180,10 +180,16 @@ class CrdBackend:
         key = key_of(new or old or {})
         if new is None:
             self._forget(key)
-        elif _entries(old) != _entries(new):
-            rendered = self._configurations.rendered(key)
-            if rendered is not None:
-                self._rerendered(new, rendered)
+        elif old is not None and self.fleet.synced and _entries(old) != _entries(new):
+            self._show_on_new_entries(key, new)
+
+    def _show_on_new_entries(self, key: Key, device: Object) -> None:
+        """Show known problems on entries that the operator has just added."""
+        rendered = self._configurations.rendered(key)
+        if rendered is None:
+            self._configurations.current(device)
+        else:
+            self._rerendered(device, rendered)
 
     def _forget(self, key: Key) -> None:
         self._presence.forget(key)
