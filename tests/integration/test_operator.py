@@ -20,6 +20,7 @@ from flotta.resources.kinds import (
     EDGE_DEVICE,
     EDGE_DEVICE_SET,
     EDGE_WORKLOAD,
+    EVENT,
     LEASE,
     SECRET,
     SIGNED_REQUEST,
@@ -150,6 +151,10 @@ async def test_secret_of_somebody_else_is_left_alone(fleet: Fleet) -> None:
     assert claim.get("status", {}).get("phase") != "Bound"
     secret = await fleet.client.get(SECRET, "squat-1", "default")
     assert "tls.crt" not in secret["data"]
+    events = await fleet.client.list(EVENT, "default")
+    about = [e for e in events if e["involvedObject"]["name"] == "squat-1"]
+    assert [e["reason"] for e in about] == ["ProvisioningFailed"]
+    assert "Secret default/squat-1" in about[0]["message"]
 
 
 async def test_decommission_waits_for_the_device_and_removes_bucket_keys_and_request(

@@ -10,7 +10,6 @@ UNREGISTERED_LABEL = "edgedeviceSignedRequest"
 SET_LABEL = "flotta/member-of"
 WORKLOAD_LABEL = "workload/"
 DEVICE_FINALIZER = "device-finalizer"
-CLAIM_FINALIZER = "flotta.project-flotta.io/bucket"
 REQUEST_NAMESPACE = "default"
 DECLINED_ANNOTATION = f"{GROUP}/declined"
 

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from ..resources.client import Conflict, NotFound
 from ..resources.kinds import BUCKET_CLAIM
+from ..storage.errors import StorageRefused
 from .controller import Controller
 from .devices import set_name
 from .fleet import Fleet, device_concern, key_of
 from .names import REQUEST_NAMESPACE
 from .reconcilers import Reconcilers
+from .steps import Report, execute
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -118,14 +120,16 @@ class Operator:
         try:
             return await self._provisioner.reconcile(claim)
         except Conflict:
-            return await self._claim_afresh(key)
+            return await self._claim_afresh(self._provisioner, key)
+        except StorageRefused as error:
+            await execute(self._client, [_refusal(claim, error)])
+            raise
 
-    async def _claim_afresh(self, key: Key) -> float | None:
+    async def _claim_afresh(self, provisioner: Provisioner, key: Key) -> float | None:
         """Reconcile a claim that the cache does not have in its newest state."""
-        assert self._provisioner is not None  # noqa: S101 - the caller looked
         try:
             claim = await self._client.get(BUCKET_CLAIM, key[1], key[0])
-            return await self._provisioner.reconcile(claim)
+            return await provisioner.reconcile(claim)
         except NotFound:
             return None
         except Conflict:
@@ -144,6 +148,10 @@ class Operator:
             for objects, controller in sources:
                 for resource in objects():
                     controller.queue.add(key_of(resource))
+
+
+def _refusal(claim: Object, error: StorageRefused) -> Report:
+    return Report(BUCKET_CLAIM, claim, "Warning", "ProvisioningFailed", str(error))
 
 
 def _spec_of(resource: Object | None) -> object:
