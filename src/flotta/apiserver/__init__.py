@@ -1,1 +1,10 @@
-"""The embedded resource API: Kubernetes' REST semantics for the few kinds Flotta needs."""
+"""The embedded resource API: Kubernetes' REST semantics for the few kinds Flotta needs.
+
+A request goes through `server` (who, may they, what) to `handlers`; objects are decoded and admitted
+(`bodies`, `admission`), decided on (`writes`, `apply`, `deletion`) and kept (`store`, `writer`,
+`database`); `journal` feeds `watch` and the built-in controllers.
+
+Deliberate differences from a real API server: a client certificate of an unknown authority ends the
+TLS handshake (there: 401); an unknown field in server-side apply is a 400 (there: 500); answers are
+JSON or YAML, never protobuf; `/openapi/v2` is valid but empty; an object may have up to 3 MiB.
+"""

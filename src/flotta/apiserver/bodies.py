@@ -20,7 +20,6 @@ JsonObject = dict[str, Any]
 
 LARGEST_BODY = 3 * 1024 * 1024
 PROTOBUF = "application/vnd.kubernetes.protobuf"
-YAML_TYPES = {"application/yaml", "application/apply-patch+yaml"}
 
 
 @dataclass(frozen=True)

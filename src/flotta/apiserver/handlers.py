@@ -13,7 +13,6 @@ from flotta.apiserver.errors import (
     Refusal,
     bad_request,
     details,
-    not_found,
 )
 from flotta.apiserver.lists import list_page, parse_selection
 from flotta.apiserver.negotiation import negotiate
@@ -206,7 +205,6 @@ async def delete_collection(call: Call) -> web.StreamResponse:
     return answers.list_answer(page, call.resource, call.media())
 
 
-Handler = "Callable[[Call], Awaitable[web.StreamResponse]]"
 HANDLERS: dict[str, Callable[[Call], Awaitable[web.StreamResponse]]] = {
     "get": get,
     "list": list_objects,
@@ -263,7 +261,3 @@ def method_not_allowed(call: Call) -> Refusal:
     message = f'{verb} is not supported on resources of kind "{resource.qualified}"'
     named = details(resource.plural, resource.group, "")
     return Refusal(405, message, "MethodNotAllowed", named)
-
-
-def missing_namespace(name: str) -> Refusal:
-    return not_found("namespaces", "", name)

@@ -14,7 +14,6 @@ import msgspec
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Iterator
 
 KEPT_EVENTS = 10_000
 KEPT_SECONDS = 300.0
@@ -86,9 +85,6 @@ class Journal:
         self._waiting: dict[str, set[asyncio.Event]] = {}
         self.forgotten = 0
         """The newest version that is no longer in the log."""
-
-    def __iter__(self) -> Iterator[Change]:
-        return iter(self._all)
 
     def append(self, change: Change) -> None:
         resource = change.record.key.resource

@@ -191,8 +191,8 @@ class Store:
         for row in self._database.events():
             first = row.version if first is None else first
             self._replay(row)
-        if first is not None:
-            self.journal.forgotten = first - 1
+        # Without any log nobody may resume from before now.
+        self.journal.forgotten = self.version if first is None else first - 1
         self._next = self.version + 1
 
     def _replay(self, row: EventRow) -> None:
