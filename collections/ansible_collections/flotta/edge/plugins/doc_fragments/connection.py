@@ -19,7 +19,7 @@ options:
 requirements:
   - C(flotta-edge[control-plane]), which the role P(flotta.edge.operator#role) installs in C(/opt/flotta/current)
 notes:
-  - Run it on the control plane with C(ansible_python_interpreter=/opt/flotta/current/bin/python).
+  - Run it on the control plane. It changes to the Python in C(/opt/flotta/current) by itself where that exists.
 """
 
     WAITING = r"""

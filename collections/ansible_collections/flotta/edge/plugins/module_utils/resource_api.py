@@ -6,8 +6,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 import traceback
+
+from ansible.module_utils.common.respawn import has_respawned, respawn_module
 
 try:
     from flotta.resources.client import ApiError, Client, NotFound
@@ -23,15 +26,18 @@ WAIT_SPEC = {
     "wait_timeout": {"type": "int", "default": 120},
     "wait_sleep": {"type": "int", "default": 1},
 }
+INSTALLED = "/opt/flotta/current/bin/python"
 MISSING = (
-    "The Python that runs this module lacks flotta-edge. Set ansible_python_interpreter to "
-    "/opt/flotta/current/bin/python on the control plane, or install it: "
-    'pip install "flotta-edge[control-plane]"'
+    "flotta-edge is not installed on this machine. Run the module on the control plane, where the role "
+    'flotta.edge.operator installs it, or install it here: pip install "flotta-edge[control-plane]"'
 )
 
 
 def run(module, work):
     """Call `work(client)`, a coroutine function, and exit with the result it returns."""
+    if IMPORT_ERROR is not None and not has_respawned() and os.path.exists(INSTALLED):
+        # Delegated tasks cannot choose an interpreter, so the module changes to the right one itself.
+        respawn_module(INSTALLED)
     if IMPORT_ERROR is not None:
         module.fail_json(msg=MISSING, exception=IMPORT_ERROR)
     try:
