@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,21 @@ from flotta.protocol.grpc import (
     Response,
     WorkerStub,
 )
+
+
+class _Listener(socket.socket):
+    """Keeps a second handle on each connection, to break it."""
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        connection, address = super().accept()
+        self.__dict__.setdefault("accepted", []).append(connection.dup())
+        return connection, address
+
+    def break_all(self) -> None:
+        for connection in self.__dict__.pop("accepted", []):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+            connection.close()
 
 
 @dataclass
@@ -44,6 +61,7 @@ class PlainGateway(DispatcherBase):
     registrations: int = 0
     news: asyncio.Event = field(default_factory=asyncio.Event)
     _server: Server | None = None
+    _listener: Any = None
 
     @property
     def address(self) -> str:
@@ -51,13 +69,17 @@ class PlainGateway(DispatcherBase):
 
     async def start(self) -> None:
         (self.folder / "gateway.sock").unlink(missing_ok=True)
+        self._listener = _Listener(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._listener.bind(str(self.folder / "gateway.sock"))
         self._server = Server([self])
-        await self._server.start(path=str(self.folder / "gateway.sock"))
+        await self._server.start(sock=self._listener)
 
     async def stop(self) -> None:
+        """End as a process does that is killed: all connections break."""
         assert self._server is not None
         self._server.close()
-        await self._server.wait_closed()
+        self._listener.break_all()
+        await asyncio.sleep(0.05)
 
     async def Register(self, stream: Any) -> None:  # noqa: N802 (gRPC name)
         await stream.recv_message()

@@ -225,6 +225,28 @@ async def test_a_failing_workload_is_an_event_on_device_and_workload_once(fleet:
     await device.close()
 
 
+async def test_what_the_device_says_of_a_failure_is_not_doubled(fleet: Fleet) -> None:
+    device = await fleet.joined(test="said")
+    await fleet.client.create(EDGE_WORKLOAD, workload("said", "said", pod()))
+    listed = {"status": {"workloads": [{"name": "said", "phase": "Deploying"}]}}
+    await fleet.client.merge_patch(EDGE_DEVICE, device.device_id, "default", listed, "status")
+    report = {"name": "said", "status": "Error", "reason": "Broken", "message": "as told"}
+    event = {"type": "warn", "reason": "Broken", "message": "as told", "workload": "said"}
+
+    await device.beat(workloads=[report], events=[event])
+
+    events = [
+        (one["involvedObject"]["kind"], one["message"])
+        for one in await fleet.client.list(EVENT, "default")
+        if one["reason"] == "Broken"
+    ]
+    assert sorted(events) == [
+        ("EdgeDevice", "said: as told"),
+        ("EdgeWorkload", f"{device.device_id}: as told"),
+    ]
+    await device.close()
+
+
 async def test_a_deleted_device_is_told_to_disconnect_and_its_answer_is_recorded(
     fleet: Fleet,
 ) -> None:

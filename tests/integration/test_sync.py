@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import socket
 import time
 from collections import Counter
@@ -14,6 +15,7 @@ from sync_site import BUCKET, WORKLOAD, Site, eventually, make_site, running
 
 from flotta.identity.authority import Authority
 from flotta.sync.loop import Pair, SyncWorkload
+from flotta.sync.watch import TreeWatch
 
 
 @pytest.fixture(scope="module")
@@ -270,3 +272,34 @@ async def test_flush_gives_up_in_time(site):
             begun = time.monotonic()
             assert not await loop.flush("shop", 2)
             assert time.monotonic() - begun < 8
+
+
+async def test_forgetting_a_workload_stops_writing_into_its_directory(site):
+    site.put("configuration/big", os.urandom(64 << 20))
+    async with running(site) as loop:
+        spool = site.volumes.parent / "spool"
+        await eventually(lambda: list(spool.glob("*.part")))
+        loop.forget("shop")
+        shutil.rmtree(site.export)
+        await asyncio.sleep(2)
+        assert not site.export.exists()
+    assert loop.status("shop").files_down == 0
+
+
+async def test_a_removed_and_remade_volume_is_filled_again(site):
+    site.put("configuration/a", b"1")
+    async with running(site) as loop:
+        await eventually(lambda: loop.status("shop").files_down == 1)
+        shutil.rmtree(site.export)
+        await eventually(lambda: (site.export / "config" / "a").exists())
+
+
+async def test_a_full_comparison_finds_what_inotify_did_not_tell(site, monkeypatch):
+    monkeypatch.setattr(TreeWatch, "changed", lambda _: set())
+    monkeypatch.setattr("flotta.sync.survey._QUIET_USES", 3)
+    site.write("stats/a", b"1")
+    async with running(site) as loop:
+        await eventually(lambda: loop.status("shop").files_up == 1)
+        await asyncio.sleep(0.7)
+        site.write("stats/b", b"2")
+        await eventually(lambda: loop.status("shop").files_up == 2)

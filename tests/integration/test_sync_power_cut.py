@@ -77,7 +77,7 @@ class Watcher(threading.Thread):
 
 
 async def test_uploads_survive_power_cuts_and_nothing_complete_is_sent_twice(site):
-    big = os.urandom(96 * MEBIBYTE + 12345)
+    big = os.urandom(200 * MEBIBYTE + 12345)
     small = {f"small-{n}": os.urandom(1000 + n) for n in range(40)}
     site.write("stats/big", big)
     for name, data in small.items():
@@ -88,14 +88,14 @@ async def test_uploads_survive_power_cuts_and_nothing_complete_is_sent_twice(sit
     for _ in range(6):
         parts = len(site.server.requests("PART"))
         with device(site):
-            wanted = parts + random.randint(1, 3)
+            wanted = parts + random.randint(1, 2)
             await eventually(lambda n=wanted: len(site.server.requests("PART")) >= n, 30)
             await asyncio.sleep(random.random() * 0.1)
         kills += 1
         await asyncio.sleep(0.3)
         complete = set(site.bucket_keys())
         puts_at.append((complete, len(site.server.requests(""))))
-        assert "statistics/big" not in complete or kills == 6
+        assert "statistics/big" not in complete  # or the cuts did not hit the upload
     with device(site):
         await eventually(lambda: site.get("statistics/big") == big, 60)
         await eventually(lambda: len(site.bucket_keys()) == 41)
@@ -105,7 +105,7 @@ async def test_uploads_survive_power_cuts_and_nothing_complete_is_sent_twice(sit
     for completed, length in puts_at:
         later = Counter(line for line in lines[length:] if line.startswith("PUT "))
         assert not [key for key in completed if f"PUT {BUCKET}/{key}" in later]
-    assert len(site.server.requests("PART")) <= 13 + kills
+    assert len(site.server.requests("PART")) <= 26 + kills
 
 
 async def test_downloads_survive_power_cuts_and_no_partial_file_is_ever_visible(site):

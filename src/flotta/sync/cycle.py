@@ -71,7 +71,13 @@ class Cycle:
         self._transfer = transfer
         self._failures = failures
         self._changing: dict[tuple[str, str], int] = {}
+        self._interrupted = False
         self.forgotten: set[str] = set()
+
+    def interrupt(self) -> None:
+        """End a running cycle soon; what is left is done by the next."""
+        self._interrupted = True
+        self._transfer.interrupt()
 
     async def run(
         self,
@@ -85,21 +91,23 @@ class Cycle:
         `settle` is the time in seconds in which a file must not have changed to be sent.
         """
         self.forgotten.clear()
+        self._interrupted = False
         report = Report()
         report.surveys = await asyncio.to_thread(self._survey, workloads, listing)
         report.stopped = next((s.problem for s in report.surveys if s.unreachable), None)
         if any(survey.bucket_gone for survey in report.surveys):
-            self._memory.bucket_is_gone()
+            self._bucket_is_gone()
         if report.stopped:
             return report
         self._only_due(report.surveys)
         if settle:
             report.unsettled = await self._settle(report.surveys, settle)
-        items = _items(report.surveys)
-        for start in range(0, len(items), _BATCH):
-            if report.stopped is None:
-                await self._transfer_all(storage, items[start : start + _BATCH], report)
+        await self._transfer_all(storage, _items(report.surveys), report)
         return report
+
+    def _bucket_is_gone(self) -> None:
+        self._memory.bucket_is_gone()
+        self._surveyor.forget()
 
     def _survey(self, workloads: Sequence[SyncWorkload], listing: Listing | None) -> list[Survey]:
         surveys = []
@@ -152,6 +160,13 @@ class Cycle:
         return count
 
     async def _transfer_all(self, storage: S3Storage, items: list[_Item], report: Report) -> None:
+        for start in range(0, len(items), _BATCH):
+            batch = items[start : start + _BATCH]
+            wanted = [item for item in batch if item.task.workload not in self.forgotten]
+            if wanted and report.stopped is None and not self._interrupted:
+                await self._transfer_batch(storage, wanted, report)
+
+    async def _transfer_batch(self, storage: S3Storage, items: list[_Item], report: Report) -> None:
         by_number = {item.task.number: item for item in items}
         await asyncio.to_thread(self._begin, items)
         tasks = [item.task for item in items]
@@ -174,7 +189,7 @@ class Cycle:
             if isinstance(answer, Fatal):
                 report.stopped = answer.message
                 if answer.kind == "bucket":
-                    self._memory.bucket_is_gone()
+                    self._bucket_is_gone()
                 continue
             item = items[answer.number]
             if item.task.workload in self.forgotten:

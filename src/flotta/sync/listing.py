@@ -7,7 +7,9 @@ Source: Amazon S3 API reference, ListObjectsV2 (path-style addressing, encoding-
 from __future__ import annotations
 
 import base64
+import html
 import http.client
+import re
 import ssl
 import urllib.request
 from dataclasses import dataclass
@@ -20,10 +22,13 @@ from flotta.sync.model import S3Storage, SyncError
 from flotta.sync.signature import EMPTY_SHA256, authorization, canonical_path, canonical_query
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 _TIMEOUT = 60.0
 _ANSWER_LIMIT = 16 << 20
+# Read without parsing: a page like the last one never needs to be parsed at all.
+_TOKEN = re.compile(rb"<NextContinuationToken>([^<]+)</NextContinuationToken>")
+_TRUNCATED = re.compile(rb"<IsTruncated>\s*true\s*<")
 
 
 class ConnectionFailedError(SyncError):
@@ -58,17 +63,16 @@ class Listing:
         self._context = ssl.create_default_context(cadata=storage.ca_pem or None)
         self._connection: http.client.HTTPConnection | None = None
 
-    def objects(self, prefix: str) -> Iterator[RemoteObject]:
-        """Yield every object whose key begins with `prefix`, page by page."""
-        token: str | None = None
-        while True:
+    def pages(self, prefix: str) -> Iterator[bytes]:
+        """Yield the answers that list every object whose key begins with `prefix`."""
+        token: str | None = ""
+        while token is not None:
             query = {"list-type": "2", "prefix": prefix, "encoding-type": "url"}
             if token:
                 query["continuation-token"] = token
-            found, token = _read_page(self._get(query))
-            yield from found
-            if not token:
-                return
+            page = self._get(query)
+            yield page
+            token = _next(page)
 
     def close(self) -> None:
         """Close the kept connection."""
@@ -174,34 +178,44 @@ def error_of(body: bytes, status: int) -> tuple[str, str]:
         root = _parse(body)
     except ElementTree.ParseError:
         return str(status), ""
-    return root.findtext("Code") or str(status), root.findtext("Message") or ""
+    return root.findtext("{*}Code") or str(status), root.findtext("{*}Message") or ""
 
 
-def _read_page(body: bytes) -> tuple[list[RemoteObject], str | None]:
+def objects_of(pages: Iterable[bytes]) -> Iterator[RemoteObject]:
+    """Yield the objects of listing answers."""
+    for page in pages:
+        root = _listing(page)
+        space = root.tag[: root.tag.rfind("}") + 1]
+        decode = unquote_plus if root.findtext(f"{space}EncodingType") == "url" else str
+        for item in root.iter(f"{space}Contents"):
+            yield RemoteObject(
+                key=decode(item.findtext(f"{space}Key") or ""),
+                size=int(item.findtext(f"{space}Size") or 0),
+                etag=(item.findtext(f"{space}ETag") or "").strip('"'),
+                modified=item.findtext(f"{space}LastModified") or "",
+            )
+
+
+def _next(page: bytes) -> str | None:
+    if b"NextContinuationToken" not in page:
+        if b"ListBucketResult" not in page:
+            raise ConnectionFailedError("The S3 server sent something that is not a listing.")
+        return None
+    found = _TOKEN.search(page)
+    truncated = _TRUNCATED.search(page) is not None
+    return html.unescape(found[1].decode()) if found and truncated else None
+
+
+def _listing(page: bytes) -> ElementTree.Element:
     try:
-        root = _parse(body)
+        return _parse(page)
     except ElementTree.ParseError as error:
         raise ConnectionFailedError("The S3 server sent a listing that is not XML.") from error
-    decode = unquote_plus if root.findtext("EncodingType") == "url" else str
-    found = [
-        RemoteObject(
-            key=decode(item.findtext("Key") or ""),
-            size=int(item.findtext("Size") or 0),
-            etag=(item.findtext("ETag") or "").strip('"'),
-            modified=item.findtext("LastModified") or "",
-        )
-        for item in root.iter("Contents")
-    ]
-    truncated = root.findtext("IsTruncated") == "true"
-    return found, root.findtext("NextContinuationToken") if truncated else None
 
 
 def _parse(body: bytes) -> ElementTree.Element:
     # expat has no network access and refuses entity bombs; the server is authenticated by TLS.
-    root = ElementTree.fromstring(body)  # noqa: S314
-    for element in root.iter():
-        element.tag = element.tag.rpartition("}")[2]
-    return root
+    return ElementTree.fromstring(body)  # noqa: S314
 
 
 def _proxy(url: SplitResult) -> SplitResult | None:

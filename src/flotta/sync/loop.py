@@ -49,8 +49,8 @@ class SyncLoop:
         self._memory = Memory(state_dir / "sync.db")
         self._transfer = Transfer(volumes_dir, self._spool)
         self._failures = Failures(interval)
-        surveyor = Surveyor(volumes_dir, self._memory)
-        self._cycle = Cycle(surveyor, self._memory, self._transfer, self._failures)
+        self._surveyor = Surveyor(volumes_dir, self._memory)
+        self._cycle = Cycle(self._surveyor, self._memory, self._transfer, self._failures)
         self._backoff = Backoff()
         self._busy = asyncio.Lock()
         self._wake = asyncio.Event()
@@ -81,6 +81,7 @@ class SyncLoop:
         if storage is not None and storage != self._storage:
             self._memory.use_bucket(_identity(storage))
             self._failures.forget()
+            self._surveyor.forget()
         self._storage, self._workloads = storage, wanted
         self._errors = {w.name: e for w in wanted if (e := self._errors.get(w.name))}
         self._backoff.succeeded()
@@ -97,7 +98,7 @@ class SyncLoop:
             return True
         try:
             async with asyncio.timeout(timeout):
-                self._transfer.interrupt()
+                self._cycle.interrupt()
                 async with self._busy:
                     return await self._final_upload(storage, chosen)
         except TimeoutError:
@@ -106,6 +107,7 @@ class SyncLoop:
 
     async def _final_upload(self, storage: S3Storage, workloads: list[SyncWorkload]) -> bool:
         self._failures.forget(workloads[0].name)
+        self._surveyor.forget(workloads[0].name)
         report = await self._cycle.run(storage, workloads, None, 0.0)
         self._take(report)
         return report.stopped is None and not self._failures.messages(workloads[0].name)
@@ -118,9 +120,11 @@ class SyncLoop:
     def forget(self, workload: str) -> None:
         """Forget a workload that was removed; its transfers that still run are not recorded."""
         self._cycle.forgotten.add(workload)
+        self._cycle.interrupt()  # a child must not write into a directory that is being removed
         self._workloads = tuple(one for one in self._workloads if one.name != workload)
         self._failures.forget(workload)
         self._memory.forget(workload)
+        self._surveyor.forget(workload)
         self._counters.pop(workload, None)
         self._errors.pop(workload, None)
 
@@ -129,7 +133,8 @@ class SyncLoop:
         for name in {*self._counters, *(one.name for one in self._workloads)}:
             self.forget(name)
         self._storage = None
-        self._transfer.interrupt()
+        self._cycle.interrupt()
+        self._surveyor.forget()
         self._memory.wipe()
 
     async def _guarded_cycle(self) -> float:
@@ -217,6 +222,6 @@ def _identity(storage: S3Storage) -> str:
 
 
 def _clear(spool: Path) -> None:
-    """Remove partial downloads that nothing asks for any more."""
-    for partial in spool.glob("*.part"):
-        partial.unlink(missing_ok=True)
+    """Remove partial downloads that nothing asks for any more and what a killed child left."""
+    for left_over in (*spool.glob("*.part"), *spool.glob("*.pem")):
+        left_over.unlink(missing_ok=True)

@@ -29,11 +29,13 @@ class Transfer:
         self._volumes = volumes
         self._spool = spool
         self._process: asyncio.subprocess.Process | None = None
+        self._interrupted = False
 
     async def run(
         self, storage: S3Storage, tasks: list[Task]
     ) -> AsyncGenerator[list[Answer], None]:
         """Do the tasks; yields answers in batches as they arrive. The child ends with the iteration."""
+        self._interrupted = False
         process = await self._start()
         self._process = process
         errors = asyncio.create_task(_log_errors(process))
@@ -41,7 +43,7 @@ class Transfer:
             await _feed(process, encode(self._job(storage, tasks)))
             async for batch in _batches(process):
                 yield batch
-            if await process.wait() != 0:
+            if await process.wait() != 0 and not self._interrupted:
                 yield [Fatal(_ended(process.returncode), "network")]
         finally:
             await stop(process)
@@ -50,6 +52,7 @@ class Transfer:
 
     def interrupt(self) -> None:
         """End the running child; what it was sending is taken up again later."""
+        self._interrupted = True
         if self._process is not None and self._process.returncode is None:
             self._process.kill()
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flotta.sync.model import FileStat, Skipped
@@ -67,7 +68,8 @@ def _enter(parent: int, name: str, *, create: bool) -> int:
     except FileNotFoundError:
         if not create:
             raise
-    os.mkdir(name, 0o755, dir_fd=parent)
+    with suppress(FileExistsError):  # another transfer made it meanwhile
+        os.mkdir(name, 0o755, dir_fd=parent)
     made = os.open(name, _DIRECTORY, dir_fd=parent)
     os.fchmod(made, 0o755)  # whatever the umask of the process
     os.fsync(parent)
@@ -103,16 +105,20 @@ def look(root: Path, path: str) -> os.stat_result | None:
 
 
 def walk(
-    root: Path, source: str, skipped: Callable[[Skipped], None]
+    root: Path,
+    source: str,
+    skipped: Callable[[Skipped], None],
+    entered: Callable[[int], None] = lambda _: None,
 ) -> Iterator[tuple[str, FileStat]]:
     """Yield path relative to `source` and stat of every regular file below it.
 
-    A missing source yields nothing. What is neither file nor directory, and names that are not
-    UTF-8, go to `skipped` with their path relative to `root`.
+    `entered` gets the descriptor of each directory before it is read. A missing source yields
+    nothing. What is neither file nor directory, and names that are not UTF-8, go to `skipped` with
+    their path relative to `root`.
     """
     try:
         with open_directory(root, source) as descriptor:
-            yield from _walk(descriptor, source, "", skipped, 0)
+            yield from _Walk(source, skipped, entered).below(descriptor, "", 0)
     except FileNotFoundError:
         return
     except OSError as error:
@@ -123,46 +129,53 @@ def walk(
         )
 
 
-def _walk(
-    descriptor: int, source: str, below: str, skipped: Callable[[Skipped], None], depth: int
-) -> Iterator[tuple[str, FileStat]]:
-    if depth > _MAX_DEPTH:
-        skipped(Skipped(_join(source, below), f"is deeper than {_MAX_DEPTH} directories"))
-        return
-    with os.scandir(descriptor) as entries:
-        for entry in entries:
-            path = _join(below, entry.name)
-            if not _is_utf8(entry.name):
-                shown = os.fsencode(_join(source, path)).decode("utf-8", "backslashreplace")
-                skipped(Skipped(shown, "the name is not UTF-8"))
-                continue
-            try:
-                yield from _visit(descriptor, entry, source, path, skipped, depth)
-            except FileNotFoundError:
-                continue
-            except OSError as error:
-                skipped(Skipped(_join(source, path), error.strerror or str(error)))
+@dataclass
+class _Walk:
+    source: str
+    skipped: Callable[[Skipped], None]
+    entered: Callable[[int], None]
 
+    def below(self, directory: int, path: str, depth: int) -> Iterator[tuple[str, FileStat]]:
+        if depth > _MAX_DEPTH:
+            self._skip(path, f"is deeper than {_MAX_DEPTH} directories")
+            return
+        self.entered(directory)
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                yield from self._guarded(directory, entry, _join(path, entry.name), depth)
 
-def _visit(
-    parent: int,
-    entry: os.DirEntry[str],
-    source: str,
-    path: str,
-    skipped: Callable[[Skipped], None],
-    depth: int,
-) -> Iterator[tuple[str, FileStat]]:
-    found = entry.stat(follow_symlinks=False)
-    if stat.S_ISREG(found.st_mode):
-        yield path, file_stat(found)
-    elif stat.S_ISDIR(found.st_mode):
-        child = os.open(entry.name, _DIRECTORY, dir_fd=parent)
+    def _guarded(
+        self, parent: int, entry: os.DirEntry[str], path: str, depth: int
+    ) -> Iterator[tuple[str, FileStat]]:
+        if not _is_utf8(entry.name):
+            self._skip(
+                os.fsencode(path).decode("utf-8", "backslashreplace"), "the name is not UTF-8"
+            )
+            return
         try:
-            yield from _walk(child, source, path, skipped, depth + 1)
-        finally:
-            os.close(child)
-    else:
-        skipped(Skipped(_join(source, path), f"is {kind(found.st_mode)}"))
+            yield from self._visit(parent, entry, path, depth)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            self._skip(path, error.strerror or str(error))
+
+    def _visit(
+        self, parent: int, entry: os.DirEntry[str], path: str, depth: int
+    ) -> Iterator[tuple[str, FileStat]]:
+        found = entry.stat(follow_symlinks=False)
+        if stat.S_ISREG(found.st_mode):
+            yield path, file_stat(found)
+        elif stat.S_ISDIR(found.st_mode):
+            child = os.open(entry.name, _DIRECTORY, dir_fd=parent)
+            try:
+                yield from self.below(child, path, depth + 1)
+            finally:
+                os.close(child)
+        else:
+            self._skip(path, f"is {kind(found.st_mode)}")
+
+    def _skip(self, path: str, reason: str) -> None:
+        self.skipped(Skipped(_join(self.source, path), reason))
 
 
 def _is_utf8(name: str) -> bool:

@@ -1,0 +1,119 @@
+"""A gateway's life with the real Edge API: join, configuration, renewal, removal, return."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from device_site import DeviceFiles, TestWorker, running, until, with_pace, worker_of
+from edge_site import Fleet, Site, edge_site, eventually, fleet_of
+
+from flotta.gateway.settings import Settings
+from flotta.resources.client import NotFound
+from flotta.resources.kinds import EDGE_DEVICE, EDGE_WORKLOAD, SIGNED_REQUEST
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with edge_site(tmp_path_factory.mktemp("edge"), PRESENCE_WRITE_SECONDS="1") as started:
+        yield started
+
+
+@pytest_asyncio.fixture
+async def fleet(site: Site) -> AsyncIterator[Fleet]:
+    async with fleet_of(site) as opened:
+        yield opened
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> DeviceFiles:
+    return DeviceFiles(tmp_path, f"till-{uuid.uuid4().hex[:8]}")
+
+
+@pytest.fixture
+def settings(files: DeviceFiles, fleet: Fleet) -> Settings:
+    server = f"localhost:{fleet.site.port}"
+    ca = fleet.authority.certificate_pem
+    return with_pace(files.configure(server, ca, fleet.registration), hold=20)
+
+
+async def join(fleet: Fleet, worker: TestWorker, device_id: str, **labels: str) -> None:
+    """Enrol, be approved, register."""
+    await worker.register()
+    assert (await worker.send("enrolment", {"features": {}}))["StatusCode"] == 200
+    await fleet.approve(device_id, **labels)
+    await worker.join()
+    await until(lambda: worker.configurations)
+
+
+async def test_device_joins_and_follows_changes(
+    settings: Settings, files: DeviceFiles, fleet: Fleet
+) -> None:
+    device_id = files.device_id
+    async with running(settings), worker_of(settings) as worker:
+        await join(fleet, worker, device_id, room=device_id)
+        assert (await worker.send("heartbeat", {"status": "up", "version": "1"}))[
+            "StatusCode"
+        ] == 200
+        pod = {"spec": {"containers": [{"name": "web", "image": "localhost/web:1"}]}}
+        spec = {
+            "type": "pod",
+            "deviceSelector": {"matchLabels": {"room": device_id}},
+            "pod": pod,
+        }
+        metadata = {"name": device_id, "namespace": "default"}
+        await fleet.client.create(EDGE_WORKLOAD, {"metadata": metadata, "spec": spec})
+        await until(lambda: worker.configurations[-1].get("workloads"), 3)
+        assert worker.configurations[-1]["workloads"][0]["name"] == device_id
+
+
+async def test_renewal_changes_key_and_certificate(
+    settings: Settings, files: DeviceFiles, fleet: Fleet
+) -> None:
+    async with running(settings) as gateway, worker_of(settings) as worker:
+        await join(fleet, worker, files.device_id)
+        first = files.serial
+        gateway._renewal.demand()
+        await until(lambda: files.serial != first)
+        assert (await worker.send("heartbeat", {"status": "up"}))["StatusCode"] == 200
+        await until(lambda: not (files.pki / "device/1").exists(), 25)
+
+
+async def test_deleted_device_cleans_up_confirms_and_can_return(
+    settings: Settings, files: DeviceFiles, fleet: Fleet
+) -> None:
+    device_id = files.device_id
+    async with running(settings), worker_of(settings) as worker:
+        await join(fleet, worker, device_id)
+        held = {"metadata": {"finalizers": ["device-finalizer"]}}
+        await fleet.client.merge_patch(EDGE_DEVICE, device_id, "default", held)
+        await fleet.client.delete(EDGE_DEVICE, device_id, "default")
+        await until(lambda: worker.disconnects == 1)
+        await until((files.state / "decommissioned").exists)
+        assert not files.serial
+
+    async def disconnected() -> bool:
+        device = await fleet.client.get(EDGE_DEVICE, device_id, "default")
+        conditions = device["status"].get("conditions", [])
+        return any(one["type"] == "Disconnected" and one["status"] == "True" for one in conditions)
+
+    await eventually(disconnected)
+    released = {"metadata": {"finalizers": None}}
+    await fleet.client.merge_patch(EDGE_DEVICE, device_id, "default", released)
+    await fleet.client.delete(SIGNED_REQUEST, device_id, "default")
+    await eventually(lambda: absent(fleet, device_id))
+    (files.state / "decommissioned").unlink()
+    async with running(settings), worker_of(settings) as worker:
+        await join(fleet, worker, device_id)
+        assert files.serial
+
+
+async def absent(fleet: Fleet, device_id: str) -> bool:
+    try:
+        await fleet.client.get(EDGE_DEVICE, device_id, "default")
+    except NotFound:
+        return True
+    return False
