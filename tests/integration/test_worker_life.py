@@ -1,0 +1,194 @@
+"""The device worker with a gateway on real sockets: registration, configuration, heartbeats, being sent away.
+
+Workloads that need podman and systemd are shown on whole hosts; here they are refused before they get that far.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from plain_gateway import PlainGateway
+
+from flotta.worker.agent import Agent
+from flotta.worker.peers import listen
+from flotta.worker.settings import Settings
+
+BROKEN = {"name": "broken", "specification": "containers: []"}
+
+
+def configuration(version: str, *workloads: dict[str, Any], period: int = 60) -> bytes:
+    return json.dumps(
+        {
+            "device_id": "device-1",
+            "version": version,
+            "configuration": {"heartbeat": {"period_seconds": period, "hardware_profile": {}}},
+            "workloads": list(workloads),
+        }
+    ).encode()
+
+
+@pytest.fixture
+async def gateway(tmp_path: Path) -> AsyncIterator[PlainGateway]:
+    one = PlainGateway(tmp_path)
+    await one.start()
+    yield one
+    await one.stop()
+
+
+def settings(gateway: PlainGateway, tmp_path: Path) -> Settings:
+    return Settings(
+        gateway_address=gateway.address,
+        state_dir=tmp_path / "state",
+        volumes_dir=tmp_path / "device/volumes",
+        units_dir=tmp_path / "units",
+        exits_dir=tmp_path / "exits",
+        unit_changes_dir=tmp_path / "changes",
+        tags_file=tmp_path / "tags.toml",
+    )
+
+
+@contextlib.asynccontextmanager
+async def running(gateway: PlainGateway, tmp_path: Path) -> AsyncIterator[None]:
+    task = asyncio.create_task(Agent(settings(gateway, tmp_path)).run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+def directives(gateway: PlainGateway) -> list[str]:
+    return [one.directive for one in gateway.sent]
+
+
+async def test_the_device_registers_only_when_it_is_approved(
+    gateway: PlainGateway, tmp_path: Path
+) -> None:
+    gateway.statuses["enrolment"] = [None, 200, 208]
+    (tmp_path / "tags.toml").write_text('namespace = "plant-7"\n')
+
+    async with running(gateway, tmp_path):
+        await gateway.wait_for(lambda: "registration" in directives(gateway), 15)
+
+    assert directives(gateway) == ["enrolment", "enrolment", "enrolment", "registration"]
+    enrolment = gateway.sent[0].content
+    assert enrolment["target_namespace"] == "plant-7"
+    assert enrolment["features"]["hardware"]["hostname"] == socket.gethostname()
+    assert "certificate_request" not in gateway.sent[-1].content
+
+
+async def test_a_configuration_is_answered_by_a_heartbeat_with_every_workload(
+    gateway: PlainGateway, tmp_path: Path
+) -> None:
+    async with running(gateway, tmp_path):
+        await gateway.wait_for(lambda: "registration" in directives(gateway))
+        await gateway.configure(configuration("v1", BROKEN))
+        await gateway.wait_for(lambda: any(h.get("version") == "v1" for h in gateway.heartbeats()))
+
+    beats = gateway.heartbeats()
+    [workload] = beats[-1]["workloads"]
+    assert (workload["status"], workload["reason"]) == ("Error", "InvalidSpecification")
+    assert workload["message"] == "the pod specification has no containers"
+    events = [event for beat in beats for event in beat["events"]]
+    assert [(e["reason"], e["workload"]) for e in events] == [("InvalidSpecification", "broken")]
+    assert beats[-1]["agent_version"]
+
+
+async def test_events_are_sent_until_the_control_plane_has_them(
+    gateway: PlainGateway, tmp_path: Path
+) -> None:
+    gateway.statuses["heartbeat"] = [500, None, 200]
+
+    async with running(gateway, tmp_path):
+        await gateway.wait_for(lambda: "registration" in directives(gateway))
+        await gateway.configure(configuration("v1", BROKEN, period=1))
+        await gateway.wait_for(lambda: len(gateway.heartbeats()) >= 4, 20)
+
+    carried = [len(beat["events"]) for beat in gateway.heartbeats()[:4]]
+    assert carried == [1, 1, 1, 0]
+
+
+async def test_a_bad_configuration_is_reported_and_the_last_good_one_stays(
+    gateway: PlainGateway, tmp_path: Path
+) -> None:
+    def reported() -> bool:
+        events = [event for beat in gateway.heartbeats() for event in beat["events"]]
+        return any(event["reason"] == "ConfigurationRefused" for event in events)
+
+    async with running(gateway, tmp_path):
+        await gateway.wait_for(lambda: "registration" in directives(gateway))
+        await gateway.configure(configuration("v1", BROKEN))
+        await gateway.wait_for(gateway.heartbeats)
+        await gateway.configure(b'{"version": "v2", "workloads": []}')
+        await gateway.wait_for(reported)
+
+    assert [w["name"] for w in gateway.heartbeats()[-1]["workloads"]] == ["broken"]
+
+
+async def test_a_restarted_worker_goes_on_without_registering(
+    gateway: PlainGateway, tmp_path: Path
+) -> None:
+    async with running(gateway, tmp_path):
+        await gateway.wait_for(lambda: "registration" in directives(gateway))
+        await gateway.configure(configuration("v1", BROKEN))
+        await gateway.wait_for(gateway.heartbeats)
+    gateway.sent.clear()
+
+    async with running(gateway, tmp_path):
+        await gateway.wait_for(lambda: any(h.get("version") == "v1" for h in gateway.heartbeats()))
+
+    assert set(directives(gateway)) == {"heartbeat"}
+
+
+async def test_a_gateway_that_comes_back_finds_the_worker_again(
+    gateway: PlainGateway, tmp_path: Path
+) -> None:
+    async with running(gateway, tmp_path):
+        await gateway.wait_for(lambda: "registration" in directives(gateway))
+        await gateway.stop()
+        await gateway.start()
+        await gateway.wait_for(lambda: gateway.registrations >= 2)
+        await gateway.configure(configuration("v1"))
+        await gateway.wait_for(gateway.heartbeats)
+
+
+async def test_a_device_that_is_sent_away_forgets_everything_until_the_gateway_starts_anew(
+    gateway: PlainGateway, tmp_path: Path
+) -> None:
+    async with running(gateway, tmp_path):
+        await gateway.wait_for(lambda: "registration" in directives(gateway))
+        await gateway.configure(configuration("v1", BROKEN))
+        await gateway.wait_for(gateway.heartbeats)
+
+        await gateway.disconnect()
+
+        left = {path.name for path in (tmp_path / "state").iterdir()}
+        assert left <= {"sync.db", "sync.db-wal", "sync.db-shm", "workloads"}
+        gateway.sent.clear()
+        await gateway.configure(configuration("v2", BROKEN))
+        await asyncio.sleep(0.5)
+        assert gateway.sent == []
+
+        await gateway.stop()
+        await gateway.start()
+        await gateway.wait_for(lambda: "registration" in directives(gateway))
+
+
+async def test_a_stranger_on_the_local_socket_is_refused(tmp_path: Path) -> None:
+    guarded = listen(str(tmp_path / "x.sock"), "no-such-group", frozenset({4242}))
+    server = await asyncio.start_server(lambda _, writer: writer.close(), sock=guarded)
+    async with server:
+        reader, writer = await asyncio.open_unix_connection(tmp_path / "x.sock")
+        with contextlib.suppress(ConnectionResetError):
+            assert await reader.read() == b""
+        writer.close()
+
+    assert (tmp_path / "x.sock").stat().st_mode & 0o777 == 0o660

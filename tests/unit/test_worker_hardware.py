@@ -1,0 +1,96 @@
+"""The inventory, on this machine and on one made of files."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+from flotta.worker.hardware import Inventory
+from flotta.worker.hardware.network import interface_addresses
+from flotta.worker.hardware.storage import disks, mounts
+
+
+def put(root: Path, path: str, text: str) -> None:
+    target = root / path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(text)
+
+
+def test_this_machine_is_described() -> None:
+    hardware = Inventory().read()
+
+    assert hardware.hostname == socket.gethostname()
+    assert hardware.cpu is not None
+    assert (hardware.cpu.architecture, hardware.cpu.count) == (os.uname().machine, os.cpu_count())
+    assert hardware.memory is not None
+    assert (hardware.memory.usable_bytes or 0) > 2**26
+    assert any(m and m.directory == "/" for m in hardware.mounts or [])
+    assert any(
+        d and d.path == "/dev/null" and (d.major, d.minor) == (1, 3)
+        for d in hardware.host_devices or []
+    )
+
+
+def test_the_kernel_tells_addresses_with_their_prefix() -> None:
+    loopback = interface_addresses()[socket.if_nametoindex("lo")]
+
+    assert "127.0.0.1/8" in [str(address) for address in loopback]
+
+
+def test_a_board_without_dmi_is_described_by_its_device_tree(tmp_path: Path) -> None:
+    put(
+        tmp_path,
+        "proc/cpuinfo",
+        "processor\t: 0\nFeatures\t: fp asimd\nModel\t\t: Raspberry Pi Zero 2 W Rev 1.0\n",
+    )
+    put(tmp_path, "proc/meminfo", "MemTotal:  437188 kB\n")
+    put(tmp_path, "proc/device-tree/model", "Raspberry Pi Zero 2 W Rev 1.0\0")
+    put(tmp_path, "proc/device-tree/compatible", "raspberrypi,model-zero-2-w\0brcm,bcm2837\0")
+    put(tmp_path, "sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq", "1000000\n")
+
+    hardware = Inventory(tmp_path).read()
+
+    assert hardware.cpu is not None
+    assert hardware.cpu.model_name == "Raspberry Pi Zero 2 W Rev 1.0"
+    assert (hardware.cpu.frequency, hardware.cpu.flags) == (1000.0, ["fp", "asimd"])
+    assert hardware.memory is not None
+    assert hardware.memory.physical_bytes == hardware.memory.usable_bytes == 437188 * 1024
+    assert hardware.system_vendor is not None
+    assert hardware.system_vendor.manufacturer == "raspberrypi"
+    assert hardware.system_vendor.virtual is False
+
+
+def test_disks_have_sizes_in_bytes_and_loops_are_none(tmp_path: Path) -> None:
+    put(tmp_path, "sys/block/sda/size", "2048\n")
+    put(tmp_path, "sys/block/sda/queue/rotational", "1\n")
+    put(tmp_path, "sys/block/sda/device/model", "EdgeDisk  \n")
+    put(tmp_path, "sys/block/loop0/size", "8\n")
+
+    [disk] = disks(tmp_path)
+
+    assert disk is not None
+    assert (disk.name, disk.size_bytes, disk.drive_type, disk.model) == (
+        "sda",
+        2**20,
+        "HDD",
+        "EdgeDisk",
+    )
+
+
+def test_mounts_keep_spaces_and_leave_out_what_containers_made(tmp_path: Path) -> None:
+    lines = [
+        r"36 35 8:1 / /run/media/USB\040stick rw - vfat /dev/sdb1 rw",
+        r"37 35 8:1 / /data/My\040Disk rw,relatime shared:1 - ext4 /dev/sda1 rw",
+        "38 35 0:5 / /proc rw - proc proc rw",
+        "39 35 0:9 / /var/lib/containers/storage/overlay/x/merged rw - overlay overlay rw",
+        "40 35 0:10 / /mnt/share ro - nfs4 server:/share rw",
+    ]
+    put(tmp_path, "proc/self/mountinfo", "\n".join(lines))
+
+    found = [(m.device, m.directory, m.type, m.options) for m in mounts(tmp_path) if m]
+
+    assert found == [
+        ("/dev/sda1", "/data/My Disk", "ext4", "(rw,relatime)"),
+        ("server:/share", "/mnt/share", "nfs4", "(ro)"),
+    ]

@@ -1,0 +1,215 @@
+"""The manifest that the device worker makes of a workload."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flotta.protocol.models import ImageRegistries, Secret, Workload
+from flotta.worker.errors import WorkloadError
+from flotta.worker.workloads.manifest import Places, Pod, build
+
+PLACES = Places(Path("/state/web"), Path("/volumes/web"))
+
+
+def spec(**container: Any) -> str:
+    return json.dumps({"containers": [{"name": "c", "image": "localhost/x:1", **container}]})
+
+
+def pod_of(specification: str, secrets: tuple[Secret, ...] = (), **fields: Any) -> Pod:
+    workload = Workload(name="web", specification=specification, **fields)
+    return build(workload, list(secrets), "device-1", PLACES)
+
+
+def document(pod: Pod) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(pod.manifest)
+    return found
+
+
+def container(pod: Pod) -> dict[str, Any]:
+    found: dict[str, Any] = document(pod)["spec"]["containers"][0]
+    return found
+
+
+def secret(name: str, **values: str) -> Secret:
+    encoded = {key: base64.b64encode(value.encode()).decode() for key, value in values.items()}
+    return Secret(name=name, data=json.dumps(encoded))
+
+
+CONFIG_MAP = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\ndata: {MODE: fast, DAY: 2024-01-01}\n"
+
+
+def test_every_regular_container_gets_the_export_directory_and_the_device_id() -> None:
+    text = json.dumps(
+        {
+            "initContainers": [{"name": "i", "image": "x"}],
+            "containers": [{"name": "a", "image": "x"}, {"name": "b", "image": "x"}],
+        }
+    )
+
+    made = document(pod_of(text))["spec"]
+
+    mount = {"name": "export-web", "mountPath": "/export"}
+    assert [c["volumeMounts"] for c in made["containers"]] == [[mount], [mount]]
+    assert "volumeMounts" not in made["initContainers"][0]
+    assert made["volumes"] == [
+        {"name": "export-web", "hostPath": {"path": "/volumes/web", "type": "DirectoryOrCreate"}}
+    ]
+    assert made["containers"][0]["env"] == [{"name": "DEVICE_ID", "value": "device-1"}]
+
+
+def test_only_ports_asked_for_on_the_host_are_kept_with_their_protocol() -> None:
+    ports = [
+        {"containerPort": 80},
+        {"containerPort": 53, "hostPort": 5353, "protocol": "UDP"},
+        {"hostPort": 8080},
+    ]
+
+    assert container(pod_of(spec(ports=ports)))["ports"] == [
+        {"containerPort": 53, "hostPort": 5353, "protocol": "UDP"},
+        {"hostPort": 8080, "containerPort": 8080},
+    ]
+
+
+def test_references_become_values_in_kubernetes_order() -> None:
+    text = spec(
+        envFrom=[
+            {"secretRef": {"name": "s"}, "prefix": "S_"},
+            {"configMapRef": {"name": "settings"}},
+            {"secretRef": {"name": "absent", "optional": True}},
+        ],
+        env=[
+            {"name": "PW", "valueFrom": {"secretKeyRef": {"name": "s", "key": "pw"}}},
+            {"name": "MODE", "value": "slow"},
+            {
+                "name": "X",
+                "valueFrom": {"secretKeyRef": {"name": "s", "key": "x", "optional": True}},
+            },
+        ],
+    )
+
+    made = container(pod_of(text, (secret("s", pw="hunter2"),), configmaps=[CONFIG_MAP]))
+
+    assert {entry["name"]: entry["value"] for entry in made["env"]} == {
+        "S_pw": "hunter2",
+        "MODE": "slow",
+        "DAY": "2024-01-01",
+        "PW": "hunter2",
+        "DEVICE_ID": "device-1",
+    }
+    assert "envFrom" not in made
+
+
+def test_secret_volumes_become_files_mounted_read_only() -> None:
+    text = json.dumps(
+        {
+            "containers": [
+                {"name": "c", "image": "x", "volumeMounts": [{"name": "v", "mountPath": "/v"}]}
+            ],
+            "volumes": [
+                {
+                    "name": "v",
+                    "secret": {"secretName": "s", "items": [{"key": "pw", "path": "a/b"}]},
+                }
+            ],
+        }
+    )
+
+    pod = pod_of(text, (secret("s", pw="hunter2", other="no"),))
+
+    [(path, content)] = pod.files.items()
+    assert (path.parts[0], *path.parts[2:]) == ("files", "v", "a", "b")
+    assert content == b"hunter2"
+    assert container(pod)["volumeMounts"][0]["readOnly"] is True
+    volume = document(pod)["spec"]["volumes"][0]
+    assert volume["hostPath"]["path"] == str(PLACES.directory / path.parent.parent)
+
+
+def test_a_changed_secret_changes_the_digest_and_nothing_else_does() -> None:
+    text = spec(env=[{"name": "PW", "valueFrom": {"secretKeyRef": {"name": "s", "key": "pw"}}}])
+
+    first, again, changed = (
+        pod_of(text, (secret("s", pw=value), secret("unused", x=other)))
+        for value, other in (("1", "a"), ("1", "b"), ("2", "a"))
+    )
+
+    assert first.digest == again.digest
+    assert first.digest != changed.digest
+
+
+def test_a_reboot_never_needs_the_registry() -> None:
+    policies = {"Always": "IfNotPresent", "IfNotPresent": "IfNotPresent", "Never": "Never"}
+
+    made = {p: pod_of(spec(imagePullPolicy=p)) for p in policies}
+
+    assert {p: container(pod)["imagePullPolicy"] for p, pod in made.items()} == policies
+    assert made["Always"].always_pull == ("localhost/x:1",)
+    assert made["Never"].never_pull == ("localhost/x:1",)
+    assert container(pod_of(spec()))["imagePullPolicy"] == "IfNotPresent"
+
+
+def test_registry_credentials_are_not_in_the_manifest() -> None:
+    pod = pod_of(spec(), image_registries=ImageRegistries(auth_file='{"auths":{}}'))
+
+    assert pod.auth == b'{"auths":{}}'
+    assert b"auths" not in pod.manifest
+
+
+@pytest.mark.parametrize(
+    ("text", "reason", "words"),
+    [
+        ("containers: [{", "InvalidSpecification", "not YAML"),
+        ("just text", "InvalidSpecification", "not a mapping"),
+        ("containers: []", "InvalidSpecification", "no containers"),
+        ("containers: [{image: x}]", "InvalidSpecification", "no name"),
+        ("containers: [{name: c}]", "InvalidSpecification", "no image"),
+        (spec(envFrom=[{"secretRef": {"name": "nope"}}]), "SecretNotFound", "nope"),
+        (
+            spec(
+                env=[
+                    {
+                        "name": "A",
+                        "valueFrom": {"configMapKeyRef": {"name": "settings", "key": "k"}},
+                    }
+                ]
+            ),
+            "ConfigMapNotFound",
+            'no key "k"',
+        ),
+    ],
+)
+def test_what_cannot_work_is_refused_with_a_reason(text: str, reason: str, words: str) -> None:
+    with pytest.raises(WorkloadError, match=words) as caught:
+        pod_of(text, configmaps=[CONFIG_MAP])
+
+    assert caught.value.reason == reason
+    assert caught.value.permanent
+
+
+@pytest.mark.parametrize("name", ["../evil", "a/b", "Web", "-a", "a b", "", "a" * 101, "a\n"])
+def test_a_name_that_must_not_be_in_a_path_is_refused(name: str) -> None:
+    with pytest.raises(WorkloadError) as caught:
+        build(Workload(name=name, specification=spec()), [], "device-1", PLACES)
+
+    assert caught.value.reason == "InvalidName"
+
+
+def test_a_volume_path_cannot_leave_the_volume() -> None:
+    text = json.dumps(
+        {
+            "containers": [{"name": "c", "image": "x"}],
+            "volumes": [
+                {
+                    "name": "v",
+                    "configMap": {"name": "settings", "items": [{"key": "MODE", "path": "../x"}]},
+                }
+            ],
+        }
+    )
+
+    with pytest.raises(WorkloadError, match="inside the volume"):
+        pod_of(text, configmaps=[CONFIG_MAP])

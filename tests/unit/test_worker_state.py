@@ -1,0 +1,224 @@
+"""What the worker keeps on disk, and what it takes from a configuration message."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flotta.protocol.models import DeviceConfigurationMessage, S3StorageConfiguration, Workload
+from flotta.worker.backoff import Backoff
+from flotta.worker.configuration import heartbeat_period, parse
+from flotta.worker.data import storage_from
+from flotta.worker.errors import ConfigurationError
+from flotta.worker.events import LIMIT, EventQueue
+from flotta.worker.settings import Settings, socket_path
+from flotta.worker.store import ConfigurationStore
+from flotta.worker.workloads.files import WorkloadFiles
+from flotta.worker.workloads.manifest import build
+
+SAMPLES = Path(__file__).parents[1] / "data" / "messages"
+
+
+def content(version: str, **more: Any) -> bytes:
+    return json.dumps({"device_id": "d", "version": version, "configuration": {}, **more}).encode()
+
+
+def version(message: DeviceConfigurationMessage | None) -> str | None:
+    return message.version if message else None
+
+
+def test_the_recorded_configuration_is_accepted() -> None:
+    recorded = json.loads((SAMPLES / "to-agent-device-configuration.json").read_text())
+
+    message = parse(json.dumps(recorded["content"]).encode())
+
+    assert [w.name for w in message.workloads or []] == ["rich"]
+    assert heartbeat_period(message) == 7
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"", "empty"),
+        (b"null", "empty"),
+        (b"{", "malformed"),
+        (b'{"version": "1"}', "no configuration section"),
+        (content("1", workloads=[{"name": 5}]), "workloads"),
+        (content("1", workloads=[{"name": "a"}, {"name": "a"}]), "twice"),
+        (content("1", workloads=[{"specification": "x"}]), "without a name"),
+    ],
+)
+def test_a_malformed_or_partial_message_is_refused(data: bytes, words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        parse(data)
+
+
+def test_a_message_for_another_device_is_refused() -> None:
+    assert parse(content("1"), "D").version == "1"
+    with pytest.raises(ConfigurationError, match="this is other"):
+        parse(content("1"), "other")
+
+
+def _truncate(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def _flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[-3] ^= 1
+    path.write_bytes(data)
+
+
+def _empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+@pytest.mark.parametrize("damage", [_truncate, _flip, _empty, Path.unlink])
+def test_a_damaged_configuration_gives_way_to_the_one_before(
+    tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
+    store = ConfigurationStore(tmp_path)
+    store.save(content("1"))
+    store.save(content("2"))
+    assert version(store.load()) == "2"
+
+    damage(store.current)
+
+    assert version(store.load()) == "1"
+
+
+def test_a_damaged_current_generation_does_not_replace_the_good_previous_one(
+    tmp_path: Path,
+) -> None:
+    store = ConfigurationStore(tmp_path)
+    store.save(content("1"))
+    store.save(content("2"))
+    _truncate(store.current)
+
+    store.save(content("3"))
+    _truncate(store.current)
+
+    assert version(store.load()) == "1"
+
+
+def test_without_a_readable_generation_nothing_is_known(tmp_path: Path) -> None:
+    store = ConfigurationStore(tmp_path)
+    assert store.load() is None
+    store.save(content("1"))
+    _empty(store.current)
+    assert store.load() is None
+
+
+def test_the_configuration_is_readable_by_its_owner_only(tmp_path: Path) -> None:
+    store = ConfigurationStore(tmp_path)
+    store.save(content("1"))
+    store.save(content("2"))
+
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
+
+
+def test_events_wait_for_their_acknowledgement_across_a_restart(tmp_path: Path) -> None:
+    queue = EventQueue(tmp_path / "events.json")
+    queue.add("A", "one")
+    queue.add("A", "one")
+    queue.add("B", "two", warn=False, workload="web")
+
+    again = EventQueue(tmp_path / "events.json")
+    sent = again.oldest()
+    assert [(e.reason, e.type, e.workload) for e in sent] == [
+        ("A", "warn", ""),
+        ("B", "info", "web"),
+    ]
+    again.add("C", "three")
+    again.acknowledge(sent)
+
+    assert [e.reason for e in EventQueue(tmp_path / "events.json").oldest()] == ["C"]
+
+
+def test_the_event_queue_is_bounded_and_survives_damage(tmp_path: Path) -> None:
+    path = tmp_path / "events.json"
+    queue = EventQueue(path)
+    for number in range(LIMIT + 5):
+        queue.add("R", str(number))
+    assert queue.oldest()[0].message == "5"
+    assert len(json.loads(path.read_text())) == LIMIT
+
+    path.write_bytes(b"[{")
+
+    assert EventQueue(path).oldest() == []
+
+
+def test_files_of_a_workload_come_and_go_whole(tmp_path: Path) -> None:
+    files = WorkloadFiles(tmp_path / "workloads", tmp_path / "volumes", tmp_path / "units")
+    workload = Workload(name="web", specification="containers: [{name: c, image: x}]")
+    pod = build(workload, [], "d", files.places("web"))
+
+    assert files.write(pod)
+    assert not files.write(pod)
+    assert files.installed()["web"].digest == pod.digest
+    manifest = files.places("web").manifest
+    assert manifest.stat().st_mode & 0o777 == 0o600
+    assert manifest.parent.stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "volumes/web").is_dir()
+    assert (tmp_path / "units/multi-user.target.wants" / files.unit("web")).is_symlink()
+
+    (manifest.parent / "workload.json").write_bytes(b"{")
+    assert files.installed()["web"].digest == ""
+
+    files.remove("web")
+    files.remove("web")
+    left = [path for path in tmp_path.rglob("*") if "web" in path.name]
+    assert (files.installed(), left) == ({}, [])
+
+
+def test_storage_values_are_decoded_and_the_port_has_a_default() -> None:
+    section = S3StorageConfiguration(
+        aws_access_key_id="QUs=", aws_secret_access_key="U0s=", bucket_host="s3", bucket_name="b"
+    )
+
+    storage = storage_from(section)
+
+    assert (storage.endpoint, storage.access_key, storage.secret_key) == (
+        "https://s3:443",
+        "AK",
+        "SK",
+    )
+    section.aws_access_key_id = "%"
+    with pytest.raises(ConfigurationError, match="base64"):
+        storage_from(section)
+
+
+def test_back_off_grows_to_its_cap_and_honours_the_server() -> None:
+    backoff = Backoff(1.0, 60.0, jitter=0.0)
+
+    assert [backoff.next() for _ in range(8)] == [1, 2, 4, 8, 16, 32, 60, 60]
+    assert backoff.next(at_least=90) == 90
+    backoff.reset()
+    assert backoff.next() == 1
+
+
+@pytest.mark.parametrize(
+    ("address", "path"),
+    [
+        ("unix:/run/x.sock", "/run/x.sock"),
+        ("/run/x.sock", "/run/x.sock"),
+        ("unix:@name", "\0name"),
+        ("@name", "\0name"),
+    ],
+)
+def test_socket_addresses_of_every_gateway_are_understood(address: str, path: str) -> None:
+    assert socket_path(address) == path
+
+
+def test_the_namespace_comes_from_the_tags(tmp_path: Path) -> None:
+    settings = Settings.from_environment({"YGG_CONFIG_DIR": str(tmp_path)})
+    assert settings.target_namespace() == "default"
+    (tmp_path / "tags.toml").write_text('namespace = "plant-7"\n')
+    assert settings.target_namespace() == "plant-7"
+    (tmp_path / "tags.toml").write_text("broken")
+    assert settings.target_namespace() == "default"

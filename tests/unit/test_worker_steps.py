@@ -1,0 +1,234 @@
+"""Desired minus current, and what is reported of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from flotta.protocol.models import DataConfiguration, DataPath, Workload
+from flotta.worker import podman
+from flotta.worker.errors import WorkloadError
+from flotta.worker.podman import Container
+from flotta.worker.systemd import UnitState, parse_states
+from flotta.worker.workloads.crashes import Crashes
+from flotta.worker.workloads.files import FORMAT, Record
+from flotta.worker.workloads.manifest import Places, Pod, build
+from flotta.worker.workloads.phases import Crash, State, View, state_of
+from flotta.worker.workloads.steps import (
+    Current,
+    FetchImages,
+    FlushData,
+    RemoveFiles,
+    StartPod,
+    StopPod,
+    WriteFiles,
+    plan,
+)
+from flotta.worker.workloads.units import drop_in, unit_name
+
+RUNNING = UnitState("active", "running", "success", 0, "i1")
+RESTARTING = UnitState("activating", "auto-restart", "exit-code", 3, "i2")
+STARTING = UnitState("activating", "start")
+ENDED = UnitState("inactive", "dead", "success", 0, "i3")
+
+
+def pod(policy: str = "Always", image: str = "localhost/x:1") -> Pod:
+    spec = {"restartPolicy": policy, "containers": [{"name": "c", "image": image}]}
+    workload = Workload(name="web", specification=json.dumps(spec))
+    return build(workload, [], "device-1", Places(Path("/s/web"), Path("/v/web")))
+
+
+def current(of: Pod, unit: UnitState = RUNNING, *, runs: str | None = None) -> Current:
+    return Current(Record(of.digest, of.data, FORMAT), unit, of.digest if runs is None else runs)
+
+
+def container(state: str, code: int = 0, name: str = "c") -> Container:
+    return Container("0" * 64, name, "web", "digest", state, code, 1)
+
+
+def test_a_new_workload_is_fetched_written_and_started() -> None:
+    new = pod()
+
+    assert plan("web", new, Current()) == (FetchImages(new, True), WriteFiles(new), StartPod("web"))
+
+
+def test_a_running_workload_needs_nothing() -> None:
+    assert plan("web", pod(), current(pod())) == ()
+
+
+def test_a_pod_made_of_older_files_is_replaced() -> None:
+    new = pod()
+
+    assert plan("web", new, current(new, runs="older")) == (
+        FetchImages(new, False),
+        StartPod("web"),
+    )
+
+
+def test_a_unit_that_stands_still_is_started_again() -> None:
+    assert plan("web", pod(), current(pod(), ENDED, runs=""))[-1] == StartPod("web")
+
+
+@pytest.mark.parametrize("unit", [STARTING, UnitState("deactivating", "stop"), RESTARTING])
+def test_systemd_is_left_to_finish_what_it_does(unit: UnitState) -> None:
+    assert plan("web", pod(), current(pod(), unit, runs="")) == ()
+
+
+def test_a_first_failure_is_not_left_to_the_long_pause_of_the_unit() -> None:
+    steps = plan("web", pod(), current(pod(), RESTARTING, runs=""), eager=True)
+
+    assert steps[-1] == StartPod("web")
+
+
+def test_a_pod_that_rests_is_not_started() -> None:
+    assert plan("web", pod(), current(pod(), ENDED, runs=""), resting=True) == ()
+
+
+@pytest.mark.parametrize("policy", ["Never", "OnFailure"])
+def test_a_pod_that_may_end_is_not_started_again(policy: str) -> None:
+    ending = pod(policy)
+
+    assert plan("web", ending, current(ending, ENDED)) == ()
+
+
+def test_changed_data_paths_do_not_restart_the_pod() -> None:
+    known = pod()
+    data = DataConfiguration(egress=[DataPath("a", "b")])
+    there = Current(Record(known.digest, data, FORMAT), RUNNING, known.digest)
+
+    assert plan("web", known, there) == (WriteFiles(known),)
+
+
+def test_removal_stops_then_uploads_then_deletes() -> None:
+    steps = plan("web", None, current(pod()))
+
+    assert steps == (StopPod("web"), FlushData("web"), RemoveFiles("web"))
+    assert plan("web", None, Current()) == ()
+
+
+def test_unit_names_are_escaped_as_systemd_does() -> None:
+    manifest = Path("/var/lib/flotta/worker/workloads/os-stats/pod.yaml")
+
+    expected = r"podman-kube@-var-lib-flotta-worker-workloads-os\x2dstats-pod.yaml.service"
+    assert unit_name(manifest) == expected
+
+
+def test_a_pod_that_may_end_counts_as_ended_well_and_the_other_always_comes_back() -> None:
+    always = drop_in("web", "Always", 10, None).decode()
+    never = drop_in("web", "Never", 10, Path("/a/auth.json")).decode()
+
+    assert "Restart=always\n" in always
+    assert "SuccessExitStatus" not in always
+    assert "Restart=on-failure\nRestartSec=30\nSuccessExitStatus=137 143\n" in never
+    assert "REGISTRY_AUTH_FILE=/a/auth.json" in never
+
+
+@pytest.mark.parametrize(
+    ("view", "expected"),
+    [
+        (View(), State("Deploying")),
+        (View(activity="Pulling"), State("Deploying", "Pulling")),
+        (View(STARTING, [container("created")]), State("Deploying", "Starting")),
+        (View(RUNNING, [container("running")]), State("Running")),
+        (
+            View(RUNNING, [container("running"), container("exited", 3, "b")]),
+            State("Degraded", "ContainerFailed", 'container "b" exited with code 3'),
+        ),
+        (View(ENDED, [container("exited")]), State("Exited", "Completed")),
+        (
+            View(ENDED, [container("exited", 4)]),
+            State("Exited", "ContainerFailed", 'container "c" exited with code 4'),
+        ),
+        (
+            View(RUNNING, [container("running")], crashes=[Crash("c", 7, 1)]),
+            State(
+                "Running", "ContainerRestarted", 'container "c" exited with code 7, restarted once'
+            ),
+        ),
+        (
+            View(RUNNING, [container("running")], crashes=[Crash("c", 7, 9)]),
+            State(
+                "Error", "CrashLoopBackOff", 'container "c" exited with code 7, restarted 9 times'
+            ),
+        ),
+        (
+            View(RESTARTING, explanation="bind: address already in use"),
+            State("Error", "HostPortInUse", "bind: address already in use"),
+        ),
+        (
+            View(failure=WorkloadError("ImagePullFailed", "no")),
+            State("Error", "ImagePullFailed", "no"),
+        ),
+        (
+            View(RUNNING, [container("running")], WorkloadError("ImagePullFailed", "no")),
+            State("Running", "ImagePullFailed", "no"),
+        ),
+    ],
+)
+def test_the_state_says_what_the_user_needs(view: View, expected: State) -> None:
+    assert state_of(view) == expected
+
+
+def test_crashes_are_counted_by_name_across_pods_but_not_when_the_worker_stops_them() -> None:
+    now = [1000.0]
+    crashes = Crashes(clock=lambda: now[0])
+    first, second = "a" * 64, "b" * 64
+    crashes.note(first, 3)
+    crashes.name([Container(first, "c", "web", "", "running", 0, 1)])
+    crashes.mute("web")
+    crashes.note(first, 137)
+    crashes.unmute("web")
+    crashes.name([Container(second, "c", "web", "", "running", 0, 1)])
+    crashes.note(second, 5)
+
+    assert crashes.of("web") == [Crash("c", 5, 2)]
+    assert crashes.too_often() == []
+    for _ in range(3):
+        crashes.note(second, 5)
+    assert crashes.too_often() == [("web", "c")]
+    crashes.lately_forgiven("web")
+    assert crashes.too_often() == []
+    now[0] += 601
+    assert crashes.of("web") == []
+
+
+def test_unit_states_are_read_from_systemctl() -> None:
+    text = "Id=a.service\nActiveState=active\nSubState=running\nNRestarts=2\n\nId=b.service\nResult=exit-code\n"
+
+    assert parse_states(text) == {
+        "a.service": UnitState("active", "running", "success", 2, ""),
+        "b.service": UnitState("inactive", "dead", "exit-code", 0, ""),
+    }
+
+
+@pytest.mark.parametrize(
+    ("lines", "cause"),
+    [
+        (
+            [
+                "Starting podman-kube@x.service - A template",
+                "2026-11-21 10:09:03.2 +0000 UTC m=+0.2 pod create e75c (image=, name=port)",
+                "starting container "
+                + "7" * 64
+                + ": cannot listen on the TCP port: address already in use",
+                "starting container "
+                + "2" * 64
+                + ": a dependency of container "
+                + "2" * 64
+                + " failed to start",
+                "Error: failed to start 2 containers",
+                "podman-kube@x.service: Failed with result 'exit-code'.",
+            ],
+            "cannot listen on the TCP port: address already in use",
+        ),
+        (
+            ["Trying to pull x...", "Error: initializing source docker://x: refused"],
+            "initializing source docker://x: refused",
+        ),
+        ([], "podman gave no reason"),
+    ],
+)
+def test_the_cause_is_found_in_what_podman_says(lines: list[str], cause: str) -> None:
+    assert podman.said(lines) == cause
