@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 from edge_site import Fleet, Site, edge_site, eventually, fleet_of
 
+from flotta.resources.client import retry_on_conflict
 from flotta.resources.kinds import EDGE_DEVICE, EDGE_WORKLOAD, EVENT, SECRET
 
 
@@ -244,6 +245,42 @@ async def test_what_the_device_says_of_a_failure_is_not_doubled(fleet: Fleet) ->
         ("EdgeDevice", "said: as told"),
         ("EdgeWorkload", f"{device.device_id}: as told"),
     ]
+    await device.close()
+
+
+async def test_heartbeats_and_the_operator_do_not_overwrite_each_other(fleet: Fleet) -> None:
+    device = await fleet.joined()
+    await device.beat()
+
+    async def assign(name: str) -> None:
+        async def attempt() -> None:
+            known = await fleet.get(device)
+            entries = [*(known["status"].get("workloads") or []), {"name": name}]
+            patch = {
+                "metadata": {"resourceVersion": known["metadata"]["resourceVersion"]},
+                "status": {"workloads": entries},
+            }
+            await fleet.client.merge_patch(
+                EDGE_DEVICE, device.device_id, "default", patch, "status"
+            )
+
+        await retry_on_conflict(attempt, 50)
+
+    async def beats() -> None:
+        for number in range(30):
+            reply = await device.beat(version=f"v{number}", workloads=None)
+            assert reply.status == 200
+            await asyncio.sleep(0.02)
+
+    async def assignments() -> None:
+        for number in range(30):
+            await assign(f"w{number}")
+
+    await asyncio.gather(beats(), assignments())
+
+    status = (await fleet.get(device))["status"]
+    assert [one["name"] for one in status["workloads"]] == [f"w{n}" for n in range(30)]
+    assert status["lastSyncedResourceVersion"] == "v29"
     await device.close()
 
 

@@ -40,7 +40,10 @@ class Events:
         for event in events:
             await self._device_event(device, event)
         told = {event.message for event in events}
+        explained = {event.workload for event in events if event.type == "warn"}
         for transition in transitions(old, new):
+            if transition.failing and transition.workload in explained:
+                continue  # the device says it better
             await self._transition(device, transition, on_device=transition.message not in told)
 
     async def of_problems(self, device: Object, problems: Iterable[Problem]) -> None:
@@ -65,7 +68,8 @@ class Events:
     async def _device_event(self, device: Object, event: EventInfo) -> None:
         type_ = "Warning" if event.type == "warn" else "Normal"
         reason = event.reason or "Device"
-        await self._write(device, EDGE_DEVICE, type_, reason, event.message)
+        text = f"{event.workload}: {event.message}" if event.workload else event.message
+        await self._write(device, EDGE_DEVICE, type_, reason, text)
         if event.workload:
             await self._about_workload(device, event.workload, type_, reason, event.message)
 
