@@ -104,8 +104,6 @@ class Dispatcher:
         self._address = ""
         self.connected = asyncio.Event()
         self.device_id = ""
-        self.gateway_owns_key = True
-        self.key_files = ("", "")
         self.on_connect: Callable[[], None] = lambda: None
 
     async def run(self) -> None:
@@ -166,8 +164,10 @@ class Dispatcher:
         await self._serve(reply.address)
         config = await stub.GetConfig(Empty(), timeout=REGISTER_LIMIT)
         self.device_id = config.client_id or os.environ.get("YGG_CLIENT_ID", "")
-        self.gateway_owns_key = not config.key_file
-        self.key_files = (config.cert_file, config.key_file)
+        if config.key_file:
+            log.warning(
+                "This gateway leaves key and certificate to its workers; we cannot renew them"
+            )
         log.info("Registered with the gateway as device %s", self.device_id)
 
     async def _serve(self, address: str) -> None:

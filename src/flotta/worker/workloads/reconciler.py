@@ -5,19 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from flotta.protocol.models import DataConfiguration
 
 from .. import podman, systemd
-from ..backoff import Backoff
 from ..errors import WorkloadError
 from .crashes import Rests
 from .files import WorkloadFiles
 from .manifest import Pod
 from .observer import Observer
+from .pauses import Pause, sleep_unless, unless
 from .phases import start_reason
 from .steps import (
     FetchImages,
@@ -150,10 +149,16 @@ class Reconciler:
         except OSError as error:
             log.warning("Workload %s: %s", name, error)
             self._fail(name, WorkloadError("DiskFailure", str(error)))
-            await asyncio.sleep(10)
-            self.wake()
+            self._wake_later(10)
+        except Exception as error:  # the workload's outermost loop: others must go on
+            log.exception("Workload %s", name)
+            self._fail(name, WorkloadError("InternalError", f"{type(error).__name__}: {error}"))
+            self._wake_later(30)
         finally:
             self.activities.pop(name, None)
+
+    def _wake_later(self, seconds: float) -> None:
+        asyncio.get_running_loop().call_later(seconds, self.wake)
 
     async def _converge(self, name: str) -> None:
         while self._desired is not None:
@@ -166,7 +171,7 @@ class Reconciler:
                 self._note_health(name)
                 break
             if pause.seconds > 0:
-                await _sleep_unless(changed, pause.seconds)
+                await sleep_unless(changed, pause.seconds)
                 await self._observer.refresh()
                 continue
             try:
@@ -202,7 +207,7 @@ class Reconciler:
                 return
             work = asyncio.create_task(self._step(step))
             if isinstance(step, FetchImages):
-                await _unless(changed, work)
+                await unless(changed, work)
             else:
                 await work
 
@@ -313,39 +318,3 @@ class Reconciler:
 
 class StartError(WorkloadError):
     """The unit of a pod did not start."""
-
-
-@dataclass
-class Pause:
-    """How long to wait before a workload is tried again, and how often its start failed."""
-
-    starts: int = 0
-    until: float = 0.0
-    backoff: Backoff = field(default_factory=lambda: Backoff(2.0, 120.0))
-
-    @property
-    def seconds(self) -> float:
-        return self.until - time.monotonic()
-
-    def prolong(self, failed_start: bool) -> None:
-        """Wait longer than the last time."""
-        self.starts += failed_start
-        self.until = time.monotonic() + self.backoff.next()
-
-
-async def _sleep_unless(changed: asyncio.Event, seconds: float) -> None:
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(changed.wait(), seconds)
-
-
-async def _unless(changed: asyncio.Event, work: asyncio.Task[None]) -> None:
-    """Wait for work, but give it up as soon as something else is wanted."""
-    change = asyncio.create_task(changed.wait())
-    try:
-        await asyncio.wait((work, change), return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        change.cancel()
-        if not work.done():
-            work.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await work
