@@ -178,3 +178,18 @@ def test_full_disk_refuses_writes_and_recovers(own_engine: Engine) -> None:
     own_engine.start()
     assert api.get(f"{path}/before").body["data"] == {"a": "b"}
     assert api.get(f"{path}/lost").status == 404
+
+
+def test_missing_certificates_are_told_with_the_remedy(own_engine: Engine) -> None:
+    (own_engine.folder / "pki" / "server.key").unlink()
+    answer = own_engine.command(
+        "serve",
+        "--database",
+        str(own_engine.folder / "new" / "state.db"),
+        "--listen",
+        "127.0.0.1:0",
+    )
+    assert answer.returncode != 0
+    assert "server.key missing" in answer.stderr
+    assert "run `flotta-apiserver init` first" in answer.stderr
+    assert "Traceback" not in answer.stderr

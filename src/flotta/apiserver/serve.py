@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 JsonObject = dict[str, Any]
 
 SHUTDOWN_SECONDS = 5.0
+PKI_FILES = ("ca.crt", "server.crt", "server.key")
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class Settings:
 
 async def serve(settings: Settings) -> None:
     """Run the resource API until SIGTERM or SIGINT."""
+    _check_pki(settings.pki)
     stop = daemon.stop_event()
     journal = Journal(settings.kept_events, settings.kept_seconds)
     store = Store(Database(settings.database), journal)
@@ -87,6 +89,13 @@ async def serve(settings: Settings) -> None:
     await store.stop()
 
 
+def _check_pki(pki: Path) -> None:
+    missing = [name for name in PKI_FILES if not (pki / name).exists()]
+    if missing:
+        names = ", ".join(missing)
+        raise ValueError(f"{names} missing in {pki}: run `flotta-apiserver init` first")
+
+
 async def _until(stop: asyncio.Event, controllers: list[asyncio.Task[None]]) -> None:
     """Wait for the order to stop; a controller that ends by itself ends the server."""
     waiting = asyncio.create_task(stop.wait())
@@ -97,8 +106,8 @@ async def _until(stop: asyncio.Event, controllers: list[asyncio.Task[None]]) -> 
 
 
 async def _listen(server: Server, settings: Settings) -> web.AppRunner:
-    certificate, key = settings.pki / "server.crt", settings.pki / "server.key"
-    context = engine_context(certificate, key, settings.pki / "ca.crt")
+    authority, certificate, key = (settings.pki / name for name in PKI_FILES)
+    context = engine_context(certificate, key, authority)
     # A renewed certificate serves new connections after `systemctl reload`.
     asyncio.get_running_loop().add_signal_handler(
         signal.SIGHUP, context.load_cert_chain, certificate, key
