@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from pathlib import Path
+
+import pytest
+
+from flotta.gateway.backoff import Backoff
+from flotta.gateway.clock import Clock
+from flotta.gateway.diagnosis import explain, retry_after
+from flotta.gateway.journal import Journal
+from flotta.gateway.lane import Answer
+from flotta.gateway.settings import Settings, load_settings, load_tags
+
+CONFIG = """
+log-level = "debug"
+cert-file = "/etc/pki/consumer/cert.pem"
+key-file = "/etc/pki/consumer/key.pem"
+ca-root = ["/etc/pki/consumer/ca.pem"]
+path-prefix = "/api/flotta-management/v1/"
+protocol = "http"
+client-id = "Press-03"
+server = "project-flotta.io:8043"
+"""
+
+
+def read(tmp_path: Path, text: str) -> Settings:
+    (tmp_path / "config.toml").write_text(text)
+    return load_settings(tmp_path / "config.toml", tmp_path / "tags.toml")
+
+
+def test_configuration_as_the_reference_installs_it_is_understood(tmp_path: Path) -> None:
+    settings = read(tmp_path, CONFIG)
+    assert (settings.host, settings.port) == ("project-flotta.io", 8043)
+    assert settings.device_id == "press-03"
+    assert settings.path_prefix == "api/flotta-management/v1"
+    assert settings.device_folder == Path("/etc/pki/consumer/device")
+    assert settings.tags == {}
+
+
+@pytest.mark.parametrize(
+    ("server", "host", "port"),
+    [
+        ("edge.example", "edge.example", 8043),
+        ("edge.example:443", "edge.example", 443),
+        ("192.0.2.7:1", "192.0.2.7", 1),
+        ("[2001:db8::1]:8043", "2001:db8::1", 8043),
+        ("[2001:db8::1]", "2001:db8::1", 8043),
+        ("2001:db8::1", "2001:db8::1", 8043),
+    ],
+)
+def test_server_forms(tmp_path: Path, server: str, host: str, port: int) -> None:
+    settings = read(tmp_path, CONFIG.replace("project-flotta.io:8043", server))
+    assert (settings.host, settings.port) == (host, port)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ("project-flotta.io:8043", "https://x:1", "host:port without scheme"),
+        ("project-flotta.io:8043", "x:port", "port of server"),
+        ("project-flotta.io:8043", "x:70000", "port of server"),
+        ("Press-03", "press 3", "cannot be a device id"),
+        ("Press-03", "register", "cannot be a device id"),
+        ('["/etc/pki/consumer/ca.pem"]', "[]", "ca-root"),
+        ("cert-file", "certificate", "cert-file is missing"),
+        ("log-level", "=", "cannot be read"),
+    ],
+)
+def test_mistakes_are_named(tmp_path: Path, old: str, new: str, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        read(tmp_path, CONFIG.replace(old, new, 1))
+
+
+def test_missing_configuration_says_who_writes_it(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="role"):
+        load_settings(tmp_path / "none.toml", tmp_path / "tags.toml")
+
+
+def test_tags_become_strings(tmp_path: Path) -> None:
+    path = tmp_path / "tags.toml"
+    path.write_text('namespace = "shops"\nfloor = 3\nopen = true\nsince = 2026-01-10\n')
+    assert load_tags(path) == {
+        "namespace": "shops",
+        "floor": "3",
+        "open": "true",
+        "since": "2026-01-10",
+    }
+    path.write_text("list = [1]\n")
+    with pytest.raises(ValueError, match="plain value"):
+        load_tags(path)
+
+
+def test_backoff_grows_with_jitter_to_its_limit() -> None:
+    backoff = Backoff(1, 60)
+    waits = [backoff.next() for _ in range(200)]
+    assert waits[0] <= 2
+    assert max(waits) <= 60
+    assert min(waits) >= 1
+    assert max(waits[10:]) > 40
+    assert min(waits[10:]) < 20
+    backoff.reset()
+    assert backoff.next() <= 2
+
+
+def test_clock_prefers_the_servers_time_and_never_falls_behind(tmp_path: Path) -> None:
+    file = tmp_path / "clock"
+    clock = Clock(file)
+    future = dt.datetime.now(dt.UTC) + dt.timedelta(days=400)
+    clock.not_before(future)
+    assert clock.now() == future
+    clock.learn("Wed, 11 Nov 2026 10:00:00 GMT")
+    learned = dt.datetime(2026, 11, 11, 10, tzinfo=dt.UTC)
+    assert learned <= clock.now() < learned + dt.timedelta(seconds=5)
+    assert Clock(file).now() >= learned
+    clock.learn("yesterday")
+    assert clock.now() < learned + dt.timedelta(seconds=5)
+
+
+def test_journal_says_a_trouble_once(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    journal = Journal(logging.getLogger("test"))
+    for _ in range(3):
+        journal.trouble("poll", "no network")
+    journal.trouble("poll", "refused")
+    journal.fine("poll")
+    journal.fine("poll")
+    assert [one.message for one in caplog.records] == [
+        "poll: no network",
+        "poll: refused",
+        "poll: works again",
+    ]
+
+
+def test_every_status_is_explained_with_the_device() -> None:
+    assert "device till-7" in explain(403, "till-7")
+    assert "till-7" in explain(404, "till-7")
+    assert "problem of its own (503)" in explain(503, "till-7")
+    assert explain(418, "till-7").endswith("418")
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("7", 7), ("x", 0), ("", 0), ("99999999", 3600)])
+def test_retry_after(text: str, seconds: float) -> None:
+    assert retry_after(Answer(503, {"retry-after": text})) == seconds
