@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Iterator
 
@@ -10,7 +11,7 @@ import pytest
 import pytest_asyncio
 from edge_site import Fleet, Site, edge_site, eventually, fleet_of
 
-from flotta.resources.client import retry_on_conflict
+from flotta.resources.client import Conflict
 from flotta.resources.kinds import EDGE_DEVICE, EDGE_WORKLOAD, EVENT, SECRET
 
 
@@ -253,18 +254,18 @@ async def test_heartbeats_and_the_operator_do_not_overwrite_each_other(fleet: Fl
     await device.beat()
 
     async def assign(name: str) -> None:
-        async def attempt() -> None:
+        while True:
             known = await fleet.get(device)
             entries = [*(known["status"].get("workloads") or []), {"name": name}]
             patch = {
                 "metadata": {"resourceVersion": known["metadata"]["resourceVersion"]},
                 "status": {"workloads": entries},
             }
-            await fleet.client.merge_patch(
-                EDGE_DEVICE, device.device_id, "default", patch, "status"
-            )
-
-        await retry_on_conflict(attempt, 50)
+            with contextlib.suppress(Conflict):
+                await fleet.client.merge_patch(
+                    EDGE_DEVICE, device.device_id, "default", patch, "status"
+                )
+                return
 
     async def beats() -> None:
         for number in range(30):
