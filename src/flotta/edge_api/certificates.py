@@ -6,6 +6,7 @@ others take what is there.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import logging
@@ -37,6 +38,7 @@ CA_SECRET = "flotta-ca"  # noqa: S105 - a name
 HOST_SECRET = "flotta-host-certificate"  # noqa: S105 - a name
 REGISTRATION_PREFIX = "reg-client-ca-"
 REGISTRATION_LABEL = "reg-client-ca"
+CREATE_ATTEMPTS = 5
 OWN_SECRETS = (CA_SECRET, HOST_SECRET)
 log = logging.getLogger(__name__)
 
@@ -128,12 +130,18 @@ class Certificates:
     ) -> Object:
         metadata: Object = {"name": name, "namespace": FLOTTA_NAMESPACE, "labels": labels or {}}
         secret = {"metadata": metadata, "type": "Opaque", "data": _data(stem, pair)}
-        try:
-            created = await self._client.create(SECRET, secret)
-        except AlreadyExists:
-            return await self._client.get(SECRET, name, FLOTTA_NAMESPACE)
-        log.info("created Secret %s/%s", FLOTTA_NAMESPACE, name)
-        return created
+        for attempt in range(CREATE_ATTEMPTS):
+            try:
+                created = await self._client.create(SECRET, secret)
+            except AlreadyExists:
+                found = await self._find(name)
+                if found is not None:
+                    return found
+                await asyncio.sleep(0.05 * 2**attempt)  # it is just being written or deleted
+            else:
+                log.info("created Secret %s/%s", FLOTTA_NAMESPACE, name)
+                return created
+        return await self._client.get(SECRET, name, FLOTTA_NAMESPACE)
 
 
 def _reason_to_renew(pair: Pair, authority: Authority, names: list[str]) -> str | None:

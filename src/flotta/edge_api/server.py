@@ -133,7 +133,8 @@ class EdgeApi:
     async def _keep_certificates(self) -> None:
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._secret_changed.wait(), RENEWAL_CHECK)
+                async with asyncio.timeout(RENEWAL_CHECK):
+                    await self._secret_changed.wait()
             self._secret_changed.clear()
             try:
                 material = await self._certificates.ensure()
