@@ -129,7 +129,8 @@ class Watch:
         self._at = max(self._at, self._store.version)
         left = self._end - time.monotonic()
         try:
-            await asyncio.wait_for(self._alarm.wait(), max(0.0, min(left, BOOKMARK_SECONDS)))
+            async with asyncio.timeout(max(0.0, min(left, BOOKMARK_SECONDS))):
+                await self._alarm.wait()
         except TimeoutError:
             return [self._bookmark()] if self._options.bookmarks and left > BOOKMARK_SECONDS else []
         return []

@@ -61,7 +61,8 @@ class Leadership:
 
     async def _try(self) -> bool:
         try:
-            return await asyncio.wait_for(self._take(), RENEW)
+            async with asyncio.timeout(RENEW):
+                return await self._take()
         except (ApiError, TimeoutError) as error:
             log.warning("Leader election: %s", error or "no answer")
             return False

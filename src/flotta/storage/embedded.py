@@ -166,7 +166,8 @@ def _sweep(root: Path, before: float) -> None:
 
 async def _wait(stop: asyncio.Event, seconds: float) -> None:
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(stop.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await stop.wait()
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
@@ -174,7 +175,8 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         return
     process.terminate()
     try:
-        await asyncio.wait_for(process.wait(), STOP_TIMEOUT)
+        async with asyncio.timeout(STOP_TIMEOUT):
+            await process.wait()
     except TimeoutError:
         process.kill()
         await process.wait()

@@ -68,7 +68,8 @@ class SyncLoop:
                 self._wake.clear()
                 delay = await self._guarded_cycle()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), delay)
+                    async with asyncio.timeout(delay):
+                        await self._wake.wait()
         finally:
             self._transfer.interrupt()
             self._close_listing()

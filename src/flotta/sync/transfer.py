@@ -84,7 +84,8 @@ async def stop(process: asyncio.subprocess.Process) -> None:
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
-        await asyncio.wait_for(process.wait(), _STOP_TIMEOUT)
+        async with asyncio.timeout(_STOP_TIMEOUT):
+            await process.wait()
 
 
 async def _feed(process: asyncio.subprocess.Process, data: bytes) -> None:

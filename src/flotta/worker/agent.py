@@ -200,7 +200,8 @@ class Agent:
 
         async def announce() -> None:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._reconciler.first_pass.wait(), FIRST_PASS_LIMIT)
+                async with asyncio.timeout(FIRST_PASS_LIMIT):
+                    await self._reconciler.first_pass.wait()
             if self._device.message is not None and self._device.message.version == version:
                 self._device.applied_version = version
                 self._heartbeats.beat()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 
@@ -26,3 +28,21 @@ class Backoff:
     def reset(self) -> None:
         """Start over after a success."""
         self._failures = 0
+
+
+@dataclass
+class Budget:
+    """Lets ``burst`` things happen at once and afterwards one every ``interval`` seconds."""
+
+    burst: float
+    interval: float
+    clock: Callable[[], float] = time.monotonic
+    _left: float | None = None
+    _at: float = 0.0
+
+    def spend(self) -> float:
+        """Use up one; return the seconds to wait before the next."""
+        now = self.clock()
+        left = self.burst if self._left is None else self._left + (now - self._at) / self.interval
+        self._left, self._at = min(self.burst, left) - 1, now
+        return 0.0 if self._left >= 1 else (1 - self._left) * self.interval

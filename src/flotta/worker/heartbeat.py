@@ -20,7 +20,7 @@ from flotta.protocol.models import (
     WorkloadStatus,
 )
 
-from .backoff import Backoff
+from .backoff import Backoff, Budget
 from .configuration import heartbeat_period
 from .dispatcher import Dispatcher
 from .errors import GatewayError
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 COALESCE = 0.25
 LEAST_GAP = 1.0
-BUSY_GAP = 10.0
+BURST, BUSY_GAP = 20, 5.0
 JITTER = 0.1
 _SENTENCES = {
     401: "the certificate is not accepted; the gateway renews it",
@@ -68,7 +68,7 @@ class Heartbeats:
         self._period = 60.0
         self._profile = HardwareProfileConfiguration()
         self._hardware_sent = ""
-        self._quick = 0
+        self._budget = Budget(BURST, BUSY_GAP)
 
     def configure(self, message: DeviceConfigurationMessage) -> None:
         """Take period and hardware profile from a configuration."""
@@ -85,27 +85,26 @@ class Heartbeats:
         backoff = Backoff(2.0, 60.0)
         self._wanted.set()
         while True:
-            changed = await self._wait(self._period)
+            await self._wait(self._period)
             self._wanted.clear()
-            self._quick = self._quick + 1 if changed else 0
             try:
                 await self._send()
                 backoff.reset()
-                await asyncio.sleep(BUSY_GAP if self._quick > BURST else LEAST_GAP - COALESCE)
+                await asyncio.sleep(max(LEAST_GAP - COALESCE, self._budget.spend()))
             except GatewayError as error:
                 log.warning("Heartbeat not delivered: %s", error)
                 await asyncio.sleep(min(backoff.next(error.retry_after), self._period))
                 self._wanted.set()
 
-    async def _wait(self, period: float) -> bool:
-        """Return True when a heartbeat was asked for, False when the period is over."""
+    async def _wait(self, period: float) -> None:
+        """Return when a heartbeat was asked for, and what comes with it had a moment to come too, or the period is over."""
         varied = period * (1 + random.uniform(-JITTER, JITTER))  # noqa: S311 (no secret)
         try:
-            await asyncio.wait_for(self._wanted.wait(), varied)
+            async with asyncio.timeout(varied):
+                await self._wanted.wait()
         except TimeoutError:
-            return False
+            return
         await asyncio.sleep(COALESCE)
-        return True
 
     async def _send(self) -> None:
         events = self._events.oldest()
@@ -139,6 +138,3 @@ class Heartbeats:
         if self._profile.scope == "delta" and digest == self._hardware_sent:
             return None, ""
         return hardware, digest
-
-
-BURST = 10

@@ -38,7 +38,8 @@ async def run(*argv: str, timeout: float) -> Finished:  # noqa: ASYNC109 (it end
         return Finished(127, b"", f"{argv[0]}: {error.strerror}")
     log.debug("Started %s", " ".join(argv[:4]))
     try:
-        out, err = await asyncio.wait_for(process.communicate(), timeout)
+        async with asyncio.timeout(timeout):
+            out, err = await process.communicate()
     except TimeoutError:
         return Finished(124, b"", f"{argv[0]} did not finish within {timeout:.0f} seconds")
     finally:

@@ -119,12 +119,15 @@ class Observer:
         if not gone and len(path.name) == 64:
             with contextlib.suppress(OSError, ValueError):
                 self.crashes.note(path.name, int(path.read_text()))
+            if self.crashes.too_often():
+                self._on_change()
 
     async def _wait_for_hint(self) -> None:
         """Return when it is time to look: soon after a hint, a second time later, every second while a unit starts."""
         starting = any(unit.changing for unit in self.snapshot.units.values())
         try:
-            await asyncio.wait_for(self._hint.wait(), 1.0 if starting else self._next_look())
+            async with asyncio.timeout(1.0 if starting else self._next_look()):
+                await self._hint.wait()
         except TimeoutError:
             self._looks = 0
             return

@@ -31,7 +31,8 @@ class Pause:
 async def sleep_unless(changed: asyncio.Event, seconds: float) -> None:
     """Sleep until the time is over or the event is set."""
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(changed.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await changed.wait()
 
 
 async def unless(changed: asyncio.Event, work: asyncio.Task[None]) -> None:
