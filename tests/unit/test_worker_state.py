@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from flotta.protocol.models import DeviceConfigurationMessage, S3StorageConfiguration, Workload
-from flotta.worker.backoff import Backoff
+from flotta.worker.backoff import Backoff, Budget
 from flotta.worker.configuration import heartbeat_period, parse
 from flotta.worker.data import storage_from
 from flotta.worker.errors import ConfigurationError
@@ -200,6 +200,17 @@ def test_back_off_grows_to_its_cap_and_honours_the_server() -> None:
     assert backoff.next(at_least=90) == 90
     backoff.reset()
     assert backoff.next() == 1
+
+
+def test_a_budget_allows_a_burst_then_one_an_interval() -> None:
+    now = [0.0]
+    budget = Budget(3, 5.0, clock=lambda: now[0])
+
+    assert [budget.spend() for _ in range(3)] == [0, 0, 5]
+    now[0] += 5
+    assert budget.spend() == 5
+    now[0] += 60
+    assert budget.spend() == 0
 
 
 @pytest.mark.parametrize(

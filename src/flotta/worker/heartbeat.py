@@ -97,7 +97,7 @@ class Heartbeats:
                 self._wanted.set()
 
     async def _wait(self, period: float) -> None:
-        """Return when a heartbeat was asked for, and what comes with it had a moment to come too, or the period is over."""
+        """Return when the period is over, or soon after a heartbeat was asked for, so that requests become one."""
         varied = period * (1 + random.uniform(-JITTER, JITTER))  # noqa: S311 (no secret)
         try:
             async with asyncio.timeout(varied):
