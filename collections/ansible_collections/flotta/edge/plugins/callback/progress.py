@@ -167,19 +167,8 @@ class CallbackModule(Default):
 
     def v2_playbook_on_stats(self, stats):
         self._finish_task()
-        if not self._quiet():
-            super().v2_playbook_on_stats(stats)
-        hosts = sorted(stats.processed)
-        total = dict.fromkeys(("ok", "changed", "unreachable", "failed"), 0)
-        for host in hosts:
-            summary = stats.summarize(host)
-            total["ok"] += summary["ok"]
-            total["changed"] += summary["changed"]
-            total["unreachable"] += summary["unreachable"]
-            total["failed"] += summary["failures"]
-        counts = " ".join(f"{key}={value}" for key, value in total.items())
-        seconds = time.monotonic() - self._run_started
-        self._display.display(f"\n{len(hosts)} hosts: {counts} in {seconds:.0f} s")
+        super().v2_playbook_on_stats(stats)
+        self._display.display(f"{time.monotonic() - self._run_started:.0f} seconds")
 
 
 def _indented(text):

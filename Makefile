@@ -1,0 +1,56 @@
+# make site        a control plane and two devices on this machine, with a sample workload
+# make clean-site  takes them away
+# make shell HOST=till-1
+# make status      the table of the fleet
+# make check       format, lint, types, unit tests
+# make test        everything, on a fresh machine
+# make bench       benchmarks
+# make collection  the collection's artifact, from the commit
+# make lock        new versions of everything that is locked
+
+PYTHON ?= python3
+SHELL := /bin/sh
+export LC_ALL := C.UTF-8
+
+PLAYBOOK := .venv-site/bin/ansible-playbook -i inventories/local
+
+.PHONY: site clean-site shell status check test bench collection lock packages venv-site venv-dev wheel
+
+site: packages wheel
+	@$(PLAYBOOK) playbooks/site.yml
+
+clean-site: packages venv-site
+	@scripts/clean_site.sh
+
+shell:
+	@scripts/shell.sh "$(HOST)"
+
+status:
+	@scripts/shell.sh control-plane KUBECONFIG=/etc/flotta/kubeconfig/admin.kubeconfig /opt/flotta/current/bin/flotta status
+
+check: venv-dev
+	@scripts/check.sh
+
+test:
+	@scripts/test.sh
+
+bench: venv-dev
+	@scripts/bench.sh
+
+collection: venv-site
+	@scripts/collection.sh
+
+lock: venv-dev
+	@scripts/lock.sh .venv-dev/bin/uv
+
+packages:
+	@scripts/packages.sh
+
+venv-site:
+	@scripts/venv.sh $(PYTHON) .venv-site requirements/site.txt
+
+venv-dev:
+	@scripts/venv.sh $(PYTHON) .venv-dev requirements/dev.txt
+
+wheel: venv-site
+	@scripts/wheel.sh .venv-site/bin/python

@@ -1,0 +1,15 @@
+#!/bin/sh
+# Open a shell on a local host, or run a command there.
+#
+#   shell.sh HOST [COMMAND...]
+set -eu
+site=$(cd "$(dirname "$0")/.." && pwd)/.site
+host=${1:?"name a host: make shell HOST=till-1"}
+shift
+[ -f "$site/hosts/$host.address" ] || {
+  echo "There is no local host $host. Run make site; hosts: $(cd "$site/hosts" 2>/dev/null && ls ./*.address | xargs -n1 basename -s .address | paste -sd' ')" >&2
+  exit 1
+}
+address=$(cat "$site/hosts/$host.address")
+exec ssh -i "$site/id_ed25519" -o IdentitiesOnly=yes -o LogLevel=ERROR \
+  -o UserKnownHostsFile="$site/hosts/$address.known_hosts" "root@$address" "$@"
