@@ -15,6 +15,7 @@ Errors:
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 from collections.abc import AsyncIterator, Mapping
@@ -263,11 +264,13 @@ class Client:
         try:
             await self.create(EVENT, event)
         except AlreadyExists:
-            metadata = event["metadata"]
-            old = await self.get(EVENT, metadata["name"], metadata["namespace"])
-            await self.merge_patch(
-                EVENT, metadata["name"], metadata["namespace"], series_patch(old)
-            )
+            with contextlib.suppress(NotFound):  # it expired just now, or is not readable yet
+                await self._count(event["metadata"])
+
+    async def _count(self, metadata: Object) -> None:
+        name, namespace = metadata["name"], metadata["namespace"]
+        old = await self.get(EVENT, name, namespace)
+        await self.merge_patch(EVENT, name, namespace, series_patch(old))
 
     async def _json(
         self,
