@@ -1,0 +1,45 @@
+"""Compare the roles' defaults/main.yml with their meta/argument_specs.yml.
+
+Usage: role_arguments.py ROLES. Prints every difference in names or default values.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+
+def differences(role: Path) -> Iterator[str]:
+    """Say where the inputs that `role` documents are not those that it has."""
+    specs = role / "meta/argument_specs.yml"
+    if not specs.exists():
+        yield "has no meta/argument_specs.yml"
+        return
+    options = yaml.safe_load(specs.read_text())["argument_specs"]["main"].get("options", {})
+    defaults: dict[str, Any] = yaml.safe_load((role / "defaults/main.yml").read_text()) or {}
+    for name in defaults.keys() - options.keys():
+        yield f"{name} is not in meta/argument_specs.yml"
+    for name, option in options.items():
+        if name not in defaults and not option.get("required") and "default" in option:
+            yield f"{name} has a default that defaults/main.yml does not know"
+        if name in defaults and option.get("default") != defaults[name]:
+            yield f"{name} defaults to {defaults[name]!r}, documented is {option.get('default')!r}"
+
+
+def main() -> int:
+    """Print the differences of all roles."""
+    found = [
+        f"{role.name}: {text}"
+        for role in sorted(Path(sys.argv[1]).iterdir())
+        for text in differences(role)
+    ]
+    print(*found, sep="\n", end="\n" if found else "")
+    return bool(found)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
