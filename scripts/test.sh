@@ -34,7 +34,7 @@ export PATH
 JUNIT=$results/unit.xml stage check scripts/check.sh
 stage contract tests tests/contract
 stage integration tests tests/integration
-stage collection scripts/collection_tests.sh
+stage collection scripts/check_collection.sh
 if stage site make --no-print-directory site; then
   stage re-run make --no-print-directory site
   [ ! -d tests/collection ] || stage artifact tests tests/collection --timeout=900
