@@ -73,7 +73,7 @@ EXAMPLES = r"""
 RETURN = r"""
 archive:
   description: The archive, an uncompressed tar file of wheels.
-  type: path
+  type: str
   returned: success
   sample: /home/me/.cache/flotta-edge/wheelhouse-5f0c3e0b9d1a.tar
 """

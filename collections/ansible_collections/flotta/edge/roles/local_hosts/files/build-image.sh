@@ -22,6 +22,7 @@ mask='for unit in getty.target getty@tty1.service systemd-modules-load.service \
   podman-auto-update.timer podman-auto-update.service podman-restart.service podman.socket; do
   ln -sf /dev/null "$1/etc/systemd/system/$unit"; done'
 
+# shellcheck disable=SC2016  # so do the variables of the other hooks
 mmdebstrap --quiet --variant=minbase --include="$packages" \
   --dpkgopt='path-exclude=/usr/share/man/*' \
   --dpkgopt='path-exclude=/usr/share/doc/*' \
