@@ -1,7 +1,7 @@
 #!/bin/sh
 # Let the devices leave, then remove the local hosts, whatever the first step said.
 set -u
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 playbook=".venv-site/bin/ansible-playbook -i inventories/local"
 [ -d .site/hosts ] || {
   echo "There is no local site here."

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by the scripts that check things in several parts. A part that fails does not stop the
 # next one; `failed` counts them. RESULTS may name a file that gets a line for each part.
 failed=0

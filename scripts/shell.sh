@@ -7,7 +7,8 @@ site=$(cd "$(dirname "$0")/.." && pwd)/.site
 host=${1:?"name a host: make shell HOST=till-1"}
 shift
 [ -f "$site/hosts/$host.address" ] || {
-  echo "There is no local host $host. Run make site; hosts: $(cd "$site/hosts" 2>/dev/null && ls ./*.address | xargs -n1 basename -s .address | paste -sd' ')" >&2
+  echo "There is no local host $host. Run make site, or name one of its hosts:" >&2
+  (cd "$site/hosts" 2>/dev/null && for file in *.address; do echo "  ${file%.address}"; done) >&2
   exit 1
 }
 address=$(cat "$site/hosts/$host.address")

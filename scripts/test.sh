@@ -3,7 +3,7 @@
 #
 # A stage that fails does not stop the others. The exit code is 0 when none did.
 set -u
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 top=$(pwd)
 results=$top/.cache/results
 rm -rf "$results" && mkdir -p "$results"
