@@ -63,5 +63,5 @@ part "collection's documentation" documentation
 part "changelog" changelog
 part "collection's artifact" artifact
 part "ansible-test sanity" sanity
-if command -v shellcheck >/dev/null; then part "shell scripts" scripts; fi
+part "shell scripts" scripts
 [ $failed = 0 ]

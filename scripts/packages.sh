@@ -1,11 +1,11 @@
 #!/bin/sh
-# Install the Debian packages that the local site needs; prints what it installs.
+# Install the Debian packages that the local site needs, and those that are named; print which.
 set -eu
 needed="aardvark-dns catatonit crun iproute2 iptables mmdebstrap netavark openssh-client podman
 python3-venv runc uidmap"
 
 missing=
-for package in $needed; do
+for package in $needed "$@"; do
   dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null | grep -q '^.i' || missing="$missing $package"
 done
 # The sample image takes a static busybox out of its package.

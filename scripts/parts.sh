@@ -1,18 +1,44 @@
 # shellcheck shell=bash
 # Sourced by the scripts that check things in several parts. A part that fails does not stop the
-# next one; `failed` counts them. RESULTS may name a file that gets a line for each part.
+# next one; `failed` counts them. RESULTS may name a folder that collects how the parts went.
 failed=0
 bin=$PWD/.venv-dev/bin
 export PYTHONPATH=$PWD/src PATH=$bin:$PATH
 
-# part NAME COMMAND…: run the command, then say how it went and how long it took.
-part() {
+record() {
+  [ "$1" = passed ] || failed=$((failed + 1))
+  [ -z "${RESULTS:-}" ] || printf '%s\t%s\n' "$1" "$2" >>"$RESULTS/parts"
+}
+
+# timed NAME COMMAND…: run the command, then say how it went and how long it took.
+timed() {
   local name=$1 began=$SECONDS verdict=passed
   shift
   "$@" </dev/null || verdict=FAILED
   printf '%-6s  %s (%d s)\n' "$verdict" "$name" $((SECONDS - began))
-  [ $verdict = passed ] || failed=$((failed + 1))
-  [ -z "${RESULTS:-}" ] || printf '%s\t%s\n' "$verdict" "$name" >>"$RESULTS"
+  [ $verdict = passed ]
+}
+
+# part NAME COMMAND…: the same, and count it.
+part() {
+  if timed "$@"; then record passed "$1"; else record FAILED "$1" && false; fi
+}
+
+# tests NAME FOLDER [OPTION…]: run pytest. Where results are collected, its tests count one by one.
+tests() {
+  local name=$1 folder=$2 file
+  shift 2
+  if [ -z "${RESULTS:-}" ]; then
+    part "$name" python -m pytest -q "$folder" "$@"
+    return
+  fi
+  file=$RESULTS/$(basename "$folder").xml
+  rm -f "$file"
+  timed "$name" python -m pytest -q "$folder" "--junitxml=$file" "$@" && return
+  failed=$((failed + 1))
+  # A run that broke off has no failed test to show for it.
+  grep -Eqs '(failures|errors)="[1-9]' "$file" || record FAILED "$name"
+  return 1
 }
 
 # quiet COMMAND…: show what the command says only when it fails.
