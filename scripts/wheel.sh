@@ -16,7 +16,10 @@ trap 'rm -rf "$work"' EXIT
 
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct -- src pyproject.toml README.md)
 export SOURCE_DATE_EPOCH
-"$python" -m hatchling build -t wheel -d "$work" >/dev/null
+"$python" -m hatchling build -t wheel -d "$work" >"$work/log" 2>&1 || {
+  cat "$work/log" >&2
+  exit 1
+}
 mkdir -p "$files/requirements"
 wheel=$(basename "$work"/*.whl)
 if ! cmp -s "$work/$wheel" "$files/$wheel"; then
