@@ -71,12 +71,14 @@ def namespace(api: Api) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session", params=["current", "debian"])
-def kubectl(request: pytest.FixtureRequest, kubeconfig: Path) -> Kubectl:
+def kubectl(
+    request: pytest.FixtureRequest, kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Kubectl:
     """kubectl as installed, and the 1.20 of Debian 12."""
     find = current_kubectl if request.param == "current" else debian_kubectl
-    return Kubectl(find(), kubeconfig)
+    return Kubectl(find(), kubeconfig, tmp_path_factory.mktemp("kubectl"))
 
 
 @pytest.fixture(scope="session")
-def new_kubectl(kubeconfig: Path) -> Kubectl:
-    return Kubectl(current_kubectl(), kubeconfig)
+def new_kubectl(kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Kubectl:
+    return Kubectl(current_kubectl(), kubeconfig, tmp_path_factory.mktemp("kubectl"))

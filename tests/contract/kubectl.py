@@ -49,10 +49,10 @@ def _unpack(cache: Path) -> None:
 class Kubectl:
     """Runs kubectl with one kubeconfig; its discovery cache is its own."""
 
-    def __init__(self, program: Path, kubeconfig: Path) -> None:
+    def __init__(self, program: Path, kubeconfig: Path, cache: Path) -> None:
         self.program = program
         self._kubeconfig = kubeconfig
-        self._cache = tempfile.mkdtemp(prefix="kubectl-cache-")
+        self._cache = cache
         self.is_old = "v1.20" in self("version", "--client")
 
     def command(self, *arguments: str) -> list[str]:

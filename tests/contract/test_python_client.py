@@ -68,8 +68,8 @@ def test_watch(custom: Any, namespace: str) -> None:
     assert seen == [("ADDED", "a"), ("ADDED", "b")]
 
 
-def test_dynamic_client(connection: Any, namespace: str) -> None:
-    dynamic = DynamicClient(connection)
+def test_dynamic_client(connection: Any, namespace: str, tmp_path: Path) -> None:
+    dynamic = DynamicClient(connection, cache_file=str(tmp_path / "discovery"))
     resource = dynamic.resources.get(api_version="/".join(PLACE), kind="EdgeDevice")
     dynamic.create(resource, device("d"), namespace)
     applied = dynamic.server_side_apply(
