@@ -88,7 +88,7 @@ fi
 if wanted site; then
   heading "site again"
   part "a second run changes nothing" changes_nothing make site
-  part "the artifact alone runs the site" scripts/test_artifact.sh
+  tests "tests of the artifact" tests/collection --timeout=900
   heading "end to end"
   tests "end-to-end tests" tests/e2e --timeout=900
   if [ -z "${KEEP_SITE:-}" ]; then

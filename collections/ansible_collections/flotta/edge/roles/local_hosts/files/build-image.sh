@@ -5,6 +5,7 @@
 #
 # Prints nothing but what mmdebstrap and podman say. The image holds no SSH host key and no
 # machine id: each host makes its own at its first start.
+# shellcheck disable=SC2016  # $1 belongs to mmdebstrap's hooks, not to this script
 set -eu
 
 tag=$1
@@ -16,12 +17,12 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 # systemd would fight over the machine's tty1 and load kernel modules that are not ours.
-# shellcheck disable=SC2016  # $1 belongs to the hook, not to this script
 mask='for unit in getty.target getty@tty1.service systemd-modules-load.service \
   apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer fstrim.timer \
   podman-auto-update.timer podman-auto-update.service podman-restart.service podman.socket; do
   ln -sf /dev/null "$1/etc/systemd/system/$unit"; done'
 
+# shellcheck disable=SC2016  # so do the variables of the other hooks
 mmdebstrap --quiet --variant=minbase --include="$packages" \
   --dpkgopt='path-exclude=/usr/share/man/*' \
   --dpkgopt='path-exclude=/usr/share/doc/*' \
