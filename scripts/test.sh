@@ -11,9 +11,11 @@ cd "$(dirname "$0")/.." || exit 1
 export LC_ALL=C.UTF-8 RESULTS=$PWD/.cache/results PIP_NO_INPUT=1
 rm -rf "$RESULTS"
 mkdir -p "$RESULTS"
+plain_path=$PATH
 . scripts/parts.sh
 groups=" ${*:-check collection integration site} "
-make() { command make --no-print-directory "$@"; }
+# What make runs has its own environments.
+make() { PATH=$plain_path PYTHONPATH='' command make --no-print-directory "$@"; }
 background=
 
 wanted() { [[ $groups == *" $1 "* ]]; }
