@@ -29,7 +29,7 @@ summary() {
 
 interrupted() {
   trap '' INT TERM HUP
-  [ -z "$background" ] || kill "$background" 2>/dev/null
+  [ -z "$background" ] || { pkill --parent "$background" && wait "$background"; }
   record FAILED interrupted
   ! wanted site || [ -n "${KEEP_SITE:-}" ] || make clean-site
   summary
@@ -52,16 +52,13 @@ nothing_is_left() {
 }
 
 heading "set-up"
-if ! part "packages" scripts/packages.sh git shellcheck || ! part "environments" make venv-dev venv-site; then
-  summary
-  exit 1
-fi
-
+part "packages" scripts/packages.sh git shellcheck
 if wanted site; then
-  heading "site, in the background"
   (part "site" make site) >"$RESULTS/site.log" 2>&1 &
   background=$!
+  echo "The site is made in the background."
 fi
+part "environment" make venv-dev
 
 if wanted check; then
   heading "check"
