@@ -23,9 +23,15 @@ def authority(organization: str) -> Pair:
 
 
 def issue(signer: Pair, common_name: str, *, self_signed: bool = False) -> Pair:
-    """Return a client certificate for ``common_name``, signed by the signer or by itself."""
+    """Return a certificate that looks like one of the fleet, signed by the signer or by itself."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+    name = x509.Name(
+        [
+            x509.NameAttribute(NameOID.COMMON_NAME, common_name),
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "flotta-operator"),
+            x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, "default"),
+        ]
+    )
     issuer = x509.load_pem_x509_certificate(signer[0]).subject
     signing = serialization.load_pem_private_key(signer[1], None)
     assert isinstance(signing, ec.EllipticCurvePrivateKey)

@@ -28,7 +28,7 @@ def install(site: Site, certificate: bytes, key: bytes) -> None:
     """Make this the camera's only identity and start its gateway."""
     for name, content in (("cert.pem", certificate), ("key.pem", key)):
         site.camera.run(f"cat > {CONSUMER}/{name} <<'END'\n{content.decode()}END")
-    site.camera.run(f"rm -rf {CONSUMER}/device && systemctl restart flotta-gateway")
+    site.camera.run(f"rm -rf {CONSUMER}/device/* && systemctl restart flotta-gateway flotta-device-worker")
 
 
 @pytest.mark.parametrize("kind", ["self-made", "of another CA", "issued by a device"])
@@ -40,7 +40,7 @@ def test_a_foreign_certificate_is_refused_and_the_journal_says_why(
         signer = tuple(site.camera.run(f"cat {pair}/{n}.pem").encode() for n in ("cert", "key"))
     else:
         signer = authority("flotta-operator")
-    certificate, key = issue(signer, "camera-1", self_signed=kind == "self-made")
+    certificate, key = issue(signer, "register", self_signed=kind == "self-made")
     if kind == "issued by a device":
         certificate += signer[0]
     before = site.control_plane.journal("flotta-edge-api", since="-1min").count("handshake")
