@@ -16,6 +16,7 @@ import sys
 import time
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
@@ -30,18 +31,21 @@ def moment(text: str) -> float:
     return datetime.fromisoformat(f"{head}.{digits[:6]}{zone}").timestamp()
 
 
+def running(site: Site, container: str) -> dict[str, Any] | None:
+    """What podman says of a container, once it runs."""
+    shown: list[dict[str, Any]] = json.loads(
+        site.till.run(f"podman inspect {container}", check=False) or "[]"
+    )
+    return shown[0] if shown and shown[0]["State"]["Status"] == "running" else None
+
+
 def once(site: Site, number: int) -> dict[str, float]:
     """Apply one workload and take the times, relative to kubectl's return."""
     name = f"bench-{number}"
     site.apply(workload(name, {"role": "till"}))
     accepted = time.time()
     container = f"{name}-main"
-    shown = eventually(
-        "the container runs",
-        lambda: json.loads(site.till.run(f"podman inspect {container}", check=False) or "[]"),
-        30,
-        0.2,
-    )[0]
+    shown = eventually("the container runs", lambda: running(site, container), 30, 0.2)
     eventually("the status says so", lambda: site.phase("till-1", name) == "Running", 30, 0.1)
     reported = time.time()
     site.kubectl("delete", "edgeworkload", name)
