@@ -28,7 +28,9 @@ def install(site: Site, certificate: bytes, key: bytes) -> None:
     """Make this the camera's only identity and start its gateway."""
     for name, content in (("cert.pem", certificate), ("key.pem", key)):
         site.camera.run(f"cat > {CONSUMER}/{name} <<'END'\n{content.decode()}END")
-    site.camera.run(f"rm -rf {CONSUMER}/device/* && systemctl restart flotta-gateway flotta-device-worker")
+    site.camera.run(
+        f"rm -rf {CONSUMER}/device/* && systemctl restart flotta-gateway flotta-device-worker"
+    )
 
 
 @pytest.mark.parametrize("kind", ["self-made", "of another CA", "issued by a device"])
