@@ -29,7 +29,7 @@ def install(site: Site, certificate: bytes, key: bytes) -> None:
     for name, content in (("cert.pem", certificate), ("key.pem", key)):
         site.camera.run(f"cat > {CONSUMER}/{name} <<'END'\n{content.decode()}END")
     site.camera.run(
-        f"rm -rf {CONSUMER}/device/* && systemctl restart flotta-gateway flotta-device-worker"
+        f"rm -rf {CONSUMER}/device && systemctl restart flotta-gateway flotta-device-worker"
     )
 
 

@@ -29,7 +29,9 @@ _read_peer = lru_cache(maxsize=8192)(read_peer)
 
 def peer_of(request: web.Request) -> Peer:
     """Return the verified owner of the request's connection; Refusal 401 when it has no class of ours."""
-    tls = request.transport.get_extra_info("ssl_object") if request.transport else None
+    if request.transport is None:
+        raise Refusal(401, "the device closed the connection before it was answered")
+    tls = request.transport.get_extra_info("ssl_object")
     der = tls.getpeercert(True) if tls else None
     if not der:
         raise Refusal(401, "no client certificate")
