@@ -2,44 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from flotta.apiserver.authn import MASTERS
 from flotta.apiserver.errors import Refusal, details, qualified
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from flotta.apiserver.authn import User
     from flotta.apiserver.targets import Target
+    from flotta.resources.roles import Authorizer
 
 PUBLIC_PATHS = ("/version", "/healthz", "/livez", "/readyz")
 DISCOVERY_PATHS = (*PUBLIC_PATHS, "/api", "/apis", "/openapi")
 REVIEW_GROUPS = {"authorization.k8s.io", "authentication.k8s.io"}
 
 
-class Roles(Protocol):
-    """The rule book, see resources.roles."""
-
-    def allowed(
-        self,
-        user: str,
-        groups: Sequence[str],
-        verb: str,
-        group: str,
-        resource: str,
-        namespace: str,
-        name: str,
-        subresource: str,
-    ) -> bool: ...
-
-    def rules(self, user: str, groups: Sequence[str], namespace: str) -> list[dict[str, Any]]: ...
-
-
 class Authorization:
     """Decisions about requests."""
 
-    def __init__(self, roles: Roles) -> None:
+    def __init__(self, roles: Authorizer) -> None:
         self._roles = roles
 
     def allows(self, user: User, target: Target) -> bool:

@@ -33,10 +33,11 @@ from flotta.protocol.grpc import (
     Response,
     WorkerBase,
 )
+from flotta.protocol.local_sockets import peer_user
 
 from .backoff import Backoff
 from .errors import GatewayError
-from .peers import listen, peer_uid, trusted_uids
+from .peers import listen, trusted_uids
 from .settings import Settings, socket_path
 
 log = logging.getLogger(__name__)
@@ -151,7 +152,7 @@ class Dispatcher:
             writer.close()
 
     def _check_gateway(self, connection: socket.socket) -> None:
-        uid = peer_uid(connection)
+        uid = peer_user(connection)
         if uid not in trusted_uids(self._settings.gateway_user):
             raise GatewayError(f"it runs as user id {uid}, which is not the gateway's")
 

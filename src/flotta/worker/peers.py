@@ -8,18 +8,12 @@ import os
 import pwd
 import shutil
 import socket
-import struct
 from pathlib import Path
 from typing import Any
 
+from flotta.protocol.local_sockets import peer_user
+
 log = logging.getLogger(__name__)
-_CREDENTIALS = struct.Struct("3i")
-
-
-def peer_uid(connection: socket.socket) -> int:
-    """Return the user id of the process that made the other end."""
-    data = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    return int(_CREDENTIALS.unpack(data)[1])
 
 
 def trusted_uids(user: str) -> frozenset[int]:
@@ -38,7 +32,7 @@ class GuardedSocket(socket.socket):
     def accept(self) -> tuple[socket.socket, Any]:
         """Accept a connection; raises ConnectionAbortedError, which asyncio skips, for a stranger."""
         connection, address = super().accept()
-        uid = peer_uid(connection)
+        uid = peer_user(connection)
         if uid not in self.trusted:
             connection.close()
             log.warning("Refused a local connection of user id %d", uid)
