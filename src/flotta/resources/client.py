@@ -94,9 +94,10 @@ class Client:
         self._host: str = api.configuration.host.rstrip("/")
 
     @classmethod
-    async def connect(cls, kubeconfig: str | None = None) -> Self:
+    async def connect(cls, kubeconfig: str | None = None, context: str | None = None) -> Self:
         """Make a client from a kubeconfig file (default ``$KUBECONFIG``), else from the pod's service account.
 
+        ``context`` is one of the file's contexts (default: its current one).
         Raises ValueError with a sentence when neither gives a configuration.
         """
         configuration = kubernetes_client.Configuration()
@@ -104,7 +105,7 @@ class Client:
         try:
             if path:
                 await kubernetes_config.load_kube_config(  # type: ignore[no-untyped-call]
-                    path, client_configuration=configuration
+                    path, context=context, client_configuration=configuration
                 )
             else:
                 kubernetes_config.load_incluster_config(  # type: ignore[no-untyped-call]
@@ -198,12 +199,20 @@ class Client:
         return await self._json("PATCH", path, body=operations, content_type=JSON_PATCH)
 
     async def apply(
-        self, kind: Kind, obj: Object, field_manager: str, *, force: bool = True
+        self,
+        kind: Kind,
+        obj: Object,
+        field_manager: str,
+        *,
+        force: bool = True,
+        dry_run: bool = False,
     ) -> Object:
-        """Server-side apply: create or update the fields named in ``obj``."""
+        """Server-side apply: create or update the fields named in ``obj``; a dry run writes nothing."""
         path = kind.path(_namespace(obj), obj["metadata"]["name"])
         body = {"apiVersion": kind.api_version, "kind": kind.kind, **obj}
         query = {"fieldManager": field_manager, "force": "true" if force else "false"}
+        if dry_run:
+            query["dryRun"] = "All"
         return await self._json("PATCH", path, query, body=body, content_type=APPLY_PATCH)
 
     async def delete(
@@ -266,6 +275,21 @@ class Client:
         except AlreadyExists:
             with contextlib.suppress(NotFound):  # it expired just now, or is not readable yet
                 await self._count(event["metadata"])
+
+    async def read(self, path: str, query: Mapping[str, Any] | None = None) -> Object:
+        """Return the JSON of a path that is no object of a kind, as ``/version``."""
+        return await self._json("GET", path, query)
+
+    async def read_text(self, path: str, query: Mapping[str, Any] | None = None) -> str:
+        """Return the text of a path, as the log of a pod."""
+        response = await self._send("GET", path, query)
+        try:
+            await _raise_for_status(response)
+            return (await response.read()).decode(errors="replace")
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise Unreachable(0, "Unreachable", f"{self._host} broke off: {error}") from error
+        finally:
+            response.release()
 
     async def _count(self, metadata: Object) -> None:
         name, namespace = metadata["name"], metadata["namespace"]
