@@ -14,12 +14,17 @@ options:
   kubeconfig:
     description:
       - File with the address of the resource API and the identity to use there.
-      - When omitted, E(KUBECONFIG) of the machine where the module runs, else the service account of its pod.
+      - When omitted, E(KUBECONFIG) of the machine where the module runs, else C(~/.kube/config), else the service account of its pod.
     type: path
+  context:
+    description:
+      - Context of the kubeconfig to use. When omitted, its current one.
+    type: str
 requirements:
-  - C(flotta-edge[control-plane]), which the role P(flotta.edge.operator#role) installs in C(/opt/flotta/current)
+  - C(flotta-edge[control-plane]), which the role P(flotta.edge.operator#role) installs
 notes:
-  - Run it on the control plane. It changes to the Python in C(/opt/flotta/current) by itself where that exists.
+  - Run it on the control plane host. It changes to the Python that has the programs by itself, in C(~/.local/share/flotta) or C(/opt/flotta),
+    or in the folder that the environment variable E(FLOTTA_PROGRAMS) names.
 """
 
     WAITING = r"""

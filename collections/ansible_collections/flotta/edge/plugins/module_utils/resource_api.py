@@ -13,20 +13,21 @@ import traceback
 from ansible.module_utils.common.respawn import has_respawned, respawn_module
 
 try:
-    from flotta.resources.client import ApiError, Client, NotFound
+    from flotta.resources.client import ApiError, Client, Forbidden, NotFound, Unreachable
 
     IMPORT_ERROR = None
 except ImportError:
-    ApiError = Client = NotFound = None
+    ApiError = Client = Forbidden = NotFound = Unreachable = None
     IMPORT_ERROR = traceback.format_exc()
 
-CONNECTION_SPEC = {"kubeconfig": {"type": "path"}}
+CONNECTION_SPEC = {"kubeconfig": {"type": "path"}, "context": {"type": "str"}}
 WAIT_SPEC = {
     "wait": {"type": "bool", "default": False},
     "wait_timeout": {"type": "int", "default": 120},
     "wait_sleep": {"type": "int", "default": 1},
 }
-INSTALLED = "/opt/flotta/current/bin/python"
+# Where the role flotta.edge.programs puts them: for one user, or for the whole machine.
+PROGRAMS = ("~/.local/share/flotta", "/opt/flotta")
 MISSING = (
     "flotta-edge is not installed on this machine. Run the module on the control plane, where the role "
     'flotta.edge.operator installs it, or install it here: pip install "flotta-edge[control-plane]"'
@@ -35,22 +36,68 @@ MISSING = (
 
 def run(module, work):
     """Call `work(client)`, a coroutine function, and exit with the result it returns."""
-    if IMPORT_ERROR is not None and not has_respawned() and os.path.exists(INSTALLED):
+    if IMPORT_ERROR is not None and not has_respawned() and installed():
         # Delegated tasks cannot choose an interpreter, so the module changes to the right one itself.
-        respawn_module(INSTALLED)
+        respawn_module(installed())
     if IMPORT_ERROR is not None:
         module.fail_json(msg=MISSING, exception=IMPORT_ERROR)
     try:
-        result = asyncio.run(_connected(module.params["kubeconfig"], work))
+        result = asyncio.run(_connected(module.params, work))
     except ApiError as error:
-        module.fail_json(msg=f"The resource API refused: {error.message}", reason=error.reason)
+        module.fail_json(msg=sentence(error, module.params), reason=error.reason)
     except (ValueError, TimeoutError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(**result)
 
 
-async def _connected(kubeconfig, work):
-    client = await Client.connect(kubeconfig)
+def installed():
+    """The Python that has the control plane's programs, or None."""
+    folders = (os.environ.get("FLOTTA_PROGRAMS"), *PROGRAMS)
+    found = (os.path.join(os.path.expanduser(folder), "current/bin/python") for folder in folders if folder)
+    return next((python for python in found if os.path.exists(python)), None)
+
+
+def kubeconfig(params):
+    """The kubeconfig that the parameters mean; None is the service account of a pod."""
+    path = params["kubeconfig"] or os.environ.get("KUBECONFIG")
+    if path:
+        if not any(map(os.path.exists, path.split(os.pathsep))):
+            raise ValueError(f"There is no kubeconfig {path} on this machine; name the file that kubectl uses.")
+        return path
+    usual = os.path.expanduser("~/.kube/config")
+    if os.path.exists(usual):
+        return usual
+    if "KUBERNETES_SERVICE_HOST" not in os.environ:
+        raise ValueError(
+            "There is no kubeconfig: name one with the option kubeconfig, by KUBECONFIG, or put it at ~/.kube/config."
+        )
+    return None
+
+
+def sentence(error, params):
+    """What went wrong at the resource API, and the remedy."""
+    if isinstance(error, Unreachable):
+        return (
+            f"The resource API does not answer: {error.message}. Check that it runs, and that "
+            f"{_source(params)} has an address of it that this machine reaches."
+        )
+    if error.status == 401:
+        return f"The resource API does not know the user of {_source(params)}; name a kubeconfig that is still valid."
+    if isinstance(error, Forbidden):
+        return (
+            f"The user of {_source(params)} lacks a right: {error.message}. "
+            "Name the kubeconfig of an administrator, or let one grant the right."
+        )
+    return f"The resource API refused: {error.message}"
+
+
+def _source(params):
+    name = params["kubeconfig"] or os.environ.get("KUBECONFIG") or "the kubeconfig"
+    return f"{name} (context {params['context']})" if params["context"] else name
+
+
+async def _connected(params, work):
+    client = await Client.connect(kubeconfig(params), params["context"])
     try:
         return await work(client)
     finally:
