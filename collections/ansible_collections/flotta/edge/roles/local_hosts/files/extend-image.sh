@@ -1,0 +1,14 @@
+#!/bin/sh
+# Make an image of another one and more Debian packages, unless it is there.
+#
+#   extend-image.sh BASE TAG "PACKAGE..."
+set -eu
+base=$1 tag=$2 packages=$3
+! podman image exists "$tag" || exit 0
+podman build --quiet --network host --tag "$tag" --file - . >/dev/null <<EOF
+FROM $base
+RUN apt-get -qq update \
+ && DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends $packages >/dev/null \
+ && apt-get clean && rm -rf /var/lib/apt/lists/*
+EOF
+echo "built $tag"
