@@ -38,8 +38,10 @@ def main(arguments: list[str] | None = None) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="flotta", description=__doc__)
     parser.add_argument(
-        "--kubeconfig", help=f"default: $KUBECONFIG, else {LOCAL_KUBECONFIG} if it is there"
+        "--kubeconfig",
+        help=f"default: $KUBECONFIG, else {LOCAL_KUBECONFIG} or ~/.kube/config if it is there",
     )
+    parser.add_argument("--context", help="context of the kubeconfig; default: its current one")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     status = commands.add_parser("status", help="show every device, its workloads and files")
     status.add_argument("-n", "--namespace", help="only this namespace")
@@ -69,7 +71,7 @@ async def _run(options: argparse.Namespace) -> str:
 
     command: Command = options.run
     try:
-        async with await Client.connect(_kubeconfig(options.kubeconfig)) as client:
+        async with await Client.connect(_kubeconfig(options.kubeconfig), options.context) as client:
             return await command(client, options)
     except ApiError as error:
         raise ValueError(_sentence(error)) from error
@@ -81,9 +83,8 @@ def _kubeconfig(given: str | None) -> str | None:
     path = given or os.environ.get("KUBECONFIG")
     if path and not Path(path).exists():
         raise ValueError(f"there is no kubeconfig {path}")
-    if path is None and os.access(LOCAL_KUBECONFIG, os.R_OK):
-        return str(LOCAL_KUBECONFIG)
-    return path
+    usual = (LOCAL_KUBECONFIG, Path.home() / ".kube/config")
+    return path or next((str(file) for file in usual if os.access(file, os.R_OK)), None)
 
 
 def _sentence(error: Exception) -> str:
