@@ -1,0 +1,81 @@
+#!/bin/bash
+# Have the real servers that the tests run against, and print the folder they are in.
+#
+#   test_servers.sh api       etcd kube-apiserver kube-controller-manager kubectl
+#   test_servers.sh node      the same, with kubelet kube-proxy kube-scheduler and containerd
+#
+# They come from $KUBEBUILDER_ASSETS if it has them all, else from the official release if that can
+# be reached (the checksum is verified), else from the Go module proxy: tests/servers pins the versions.
+# What was made once is kept in the user's cache by version.
+set -euo pipefail
+cd "$(dirname "$0")/../tests/servers"
+wanted=${1:?api or node}
+api="etcd kube-apiserver kube-controller-manager kubectl"
+kubernetes_node="kubelet kube-proxy kube-scheduler"
+containerd="containerd containerd-shim-runc-v2 ctr"
+version=$(sed -n 's/^\tk8s.io\/kubernetes //p' kubernetes/go.mod)
+runtime=$(sed -n 's/^require github.com\/containerd\/containerd\/v2 //p' containerd/go.mod)
+release=${KUBERNETES_RELEASE_URL:-https://dl.k8s.io}
+folder=${XDG_CACHE_HOME:-$HOME/.cache}/flotta-edge/servers/$version-containerd-$runtime
+programs=$api
+[ "$wanted" = api ] || programs="$api $kubernetes_node $containerd"
+
+say() { echo "$@" >&2; }
+complete() {
+  local directory=$1 program
+  shift
+  for program; do [ -x "$directory/$program" ] || return 1; done
+}
+
+# shellcheck disable=SC2086  # lists of words, here and below
+if [ -n "${KUBEBUILDER_ASSETS:-}" ] && complete "$KUBEBUILDER_ASSETS" $programs; then
+  echo "$KUBEBUILDER_ASSETS"
+  exit 0
+fi
+
+mkdir -p "$folder"
+exec 9>"$folder/.lock"
+flock 9
+
+# fetch PROGRAM…: the official build of each, verified, or nothing.
+fetch() {
+  local program url
+  for program; do
+    complete "$folder" "$program" && continue
+    url=$release/$version/bin/linux/$(dpkg --print-architecture)/$program
+    curl -fsSL --connect-timeout 5 --retry 0 -o "$folder/.$program" "$url" 2>/dev/null || return 1
+    curl -fsSL --connect-timeout 5 -o "$folder/.sum" "$url.sha256" 2>/dev/null || return 1
+    echo "$(cat "$folder/.sum")  $folder/.$program" | sha256sum --quiet --check - >&2 || return 1
+    chmod +x "$folder/.$program"
+    mv "$folder/.$program" "$folder/$program"
+  done
+}
+
+# build MODULE FLAGS… -- PACKAGE…: compile what is missing of a module's packages.
+build() {
+  local module=$1 flags=() package missing=()
+  shift
+  while [ "$1" != -- ]; do flags+=("$1") && shift; done
+  shift
+  for package; do
+    complete "$folder" "$(basename "$package")" || missing+=("$package")
+  done
+  [ ${#missing[@]} != 0 ] || return 0
+  command -v go >/dev/null || { say "Go is needed to build Kubernetes $version for the tests: install it, or name a folder with its programs in KUBEBUILDER_ASSETS."; exit 1; }
+  say "Building $(basename -a "${missing[@]}" | paste -sd ' ' -) from source; it takes minutes, once."
+  mkdir -p "$folder/.new"
+  (cd "$module" && CGO_ENABLED=0 go build -trimpath -o "$folder/.new/" "${flags[@]}" "${missing[@]}") >&2
+  mv "$folder/.new"/* "$folder/"
+}
+
+stamp=k8s.io/component-base/version
+link="-s -w -X $stamp.gitVersion=$version -X $stamp.gitMajor=$(echo "$version" | cut -c2- | cut -d. -f1) -X $stamp.gitMinor=$(echo "$version" | cut -d. -f2)"
+kubernetes=${programs//etcd/}
+kubernetes=${kubernetes//containerd-shim-runc-v2/}
+kubernetes=${kubernetes//containerd/}
+kubernetes=${kubernetes//ctr/}
+fetch $kubernetes || true
+build kubernetes "-ldflags=$link" -- ./etcd $(printf 'k8s.io/kubernetes/cmd/%s ' $kubernetes)
+[ "$wanted" = api ] ||
+  build containerd "-ldflags=-s -w" -tags=no_btrfs,no_devmapper,no_zfs -- $(printf 'github.com/containerd/containerd/v2/cmd/%s ' $containerd)
+echo "$folder"

@@ -1,0 +1,207 @@
+"""A real Kubernetes API: etcd, kube-apiserver and kube-controller-manager on the loopback, RBAC on.
+
+    api = KubernetesApi(folder)
+    api.start()
+    api.kubeconfig("admin", ["system:masters"])     # a file, with a client certificate
+    api.stop()
+
+The programs come from scripts/test_servers.sh.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import signal
+import socket
+import ssl
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
+
+from flotta.identity.authority import Authority
+from flotta.identity.keys import new_key
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+SERVICES = "10.0.0.0/24"  # the first address is that of the service `kubernetes`
+START_SECONDS = 60.0
+MASTERS = "system:masters"
+
+
+def programs() -> Path:
+    """Return the folder with the servers, which are built when they are not there yet (minutes)."""
+    script = SCRIPTS / "test_servers.sh"
+    answer = subprocess.run([str(script), "api"], stdout=subprocess.PIPE, text=True, check=True)
+    return Path(answer.stdout.strip())
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+class KubernetesApi:
+    """One API server with an etcd of its own; its files are below ``folder``."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.server = f"https://127.0.0.1:{self.port}"
+        self._etcd_port = free_port()
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._authority = Authority.create("kubernetes-ca")
+        folder.mkdir(parents=True, exist_ok=True)
+        self._write_keys()
+
+    def start(self) -> None:
+        """Start all three; returns when the API server says that it is ready."""
+        self._binaries = programs()
+        self._start("etcd", self._etcd())
+        self._start("kube-apiserver", self._api_server())
+        self._wait()
+        self._start("kube-controller-manager", self._controller_manager())
+
+    def stop(self) -> None:
+        """End all three, the API server before what it depends on."""
+        for name in reversed(list(self._processes)):
+            self.kill(name, signal.SIGTERM)
+
+    def kill(self, name: str, number: int = signal.SIGKILL) -> None:
+        """End one of the programs by a signal."""
+        process = self._processes.pop(name)
+        process.send_signal(number)
+        try:
+            process.wait(timeout=15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def restart_api_server(self) -> None:
+        """Kill the API server and start it again on the same data."""
+        self.kill("kube-apiserver")
+        self._start("kube-apiserver", self._api_server())
+        self._wait()
+
+    def log(self, name: str = "kube-apiserver") -> str:
+        return (self.folder / f"{name}.log").read_text(errors="replace")
+
+    def kubeconfig(self, user: str = "admin", groups: Sequence[str] | None = None) -> Path:
+        """Return a kubeconfig for a user name; without groups, admin is one of system:masters."""
+        if groups is None:
+            groups = [MASTERS] if user == "admin" else []
+        pair = self._authority.issue_client(user, groups)
+        path = self.folder / f"{user.replace(':', '_')}.kubeconfig"
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(self._access(user, pair.certificate, pair.key)))
+        return path
+
+    def _access(self, user: str, certificate: bytes, key: bytes) -> object:
+        def text(pem: bytes) -> str:
+            return base64.b64encode(pem).decode()
+
+        cluster = {
+            "server": self.server,
+            "certificate-authority-data": text(self._authority.certificate_pem),
+        }
+        secrets = {"client-certificate-data": text(certificate), "client-key-data": text(key)}
+        return {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "test",
+            "contexts": [{"name": "test", "context": {"cluster": "test", "user": user}}],
+            "clusters": [{"name": "test", "cluster": cluster}],
+            "users": [{"name": user, "user": secrets}],
+        }
+
+    def _write_keys(self) -> None:
+        server = self._authority.issue_server(["localhost", "127.0.0.1", "10.0.0.1"])
+        files = {
+            "ca.crt": self._authority.certificate_pem,
+            "server.crt": server.certificate,
+            "server.key": server.key,
+            "accounts.key": _account_key(),
+        }
+        for name, content in files.items():
+            path = self.folder / name
+            path.touch(mode=0o600)
+            path.write_bytes(content)
+
+    def _start(self, program: str, arguments: list[str]) -> None:
+        with (self.folder / f"{program}.log").open("ab") as log:
+            self._processes[program] = subprocess.Popen(
+                [str(self._binaries / program), *arguments], stdout=log, stderr=log
+            )
+
+    def _etcd(self) -> list[str]:
+        client = f"http://127.0.0.1:{self._etcd_port}"
+        return [
+            f"--data-dir={self.folder / 'etcd'}",
+            "--unsafe-no-fsync",
+            f"--listen-client-urls={client}",
+            f"--advertise-client-urls={client}",
+            "--listen-peer-urls=http://127.0.0.1:0",
+            "--log-level=warn",
+        ]
+
+    def _api_server(self) -> list[str]:
+        return [
+            f"--etcd-servers=http://127.0.0.1:{self._etcd_port}",
+            "--bind-address=127.0.0.1",
+            "--advertise-address=127.0.0.1",
+            f"--secure-port={self.port}",
+            f"--tls-cert-file={self.folder / 'server.crt'}",
+            f"--tls-private-key-file={self.folder / 'server.key'}",
+            f"--client-ca-file={self.folder / 'ca.crt'}",
+            f"--service-account-key-file={self.folder / 'accounts.key'}",
+            f"--service-account-signing-key-file={self.folder / 'accounts.key'}",
+            "--service-account-issuer=https://kubernetes.default.svc",
+            f"--service-cluster-ip-range={SERVICES}",
+            "--authorization-mode=RBAC",
+            # Nothing of ours may need less than what a careful administrator turns on.
+            "--enable-admission-plugins=OwnerReferencesPermissionEnforcement",
+            "--endpoint-reconciler-type=none",
+            f"--cert-dir={self.folder}",
+        ]
+
+    def _controller_manager(self) -> list[str]:
+        return [
+            f"--kubeconfig={self.kubeconfig('controller-manager', [MASTERS])}",
+            f"--service-account-private-key-file={self.folder / 'accounts.key'}",
+            f"--root-ca-file={self.folder / 'ca.crt'}",
+            "--leader-elect=false",
+            "--bind-address=127.0.0.1",
+            "--secure-port=0",
+        ]
+
+    def _wait(self) -> None:
+        context = ssl.create_default_context(cafile=str(self.folder / "ca.crt"))
+        end = time.monotonic() + START_SECONDS
+        while not self._ready(context):
+            dead = [name for name, one in self._processes.items() if one.poll() is not None]
+            assert not dead, f"{dead[0]} ended: {self.log(dead[0])[-2000:]}"
+            assert time.monotonic() < end, f"not ready in time: {self.log()[-2000:]}"
+            time.sleep(0.1)
+
+    def _ready(self, context: ssl.SSLContext) -> bool:
+        try:
+            with urllib.request.urlopen(  # noqa: S310 - our own address
+                f"{self.server}/readyz", context=context, timeout=5
+            ) as answer:
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, OSError):
+            return False
+
+
+def _account_key() -> bytes:
+    """Return a new key for service account tokens; Kubernetes reads the form of SEC 1 alone."""
+    return new_key().private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.TraditionalOpenSSL,
+        serialization.NoEncryption(),
+    )
