@@ -19,6 +19,7 @@ from botocore.config import Config
 from flotta.identity.authority import Authority
 from flotta.storage.administrator import ensure_administrator, read_administrator
 from flotta.storage.keys import Key
+from flotta.storage.settings import StorageSettings
 
 SOURCE = str(Path(__file__).parents[2] / "src")
 
@@ -35,6 +36,16 @@ class S3Server:
     @property
     def administrator(self) -> Key:
         return read_administrator(self.admin_file)
+
+    def settings(self, **other: Any) -> StorageSettings:
+        """Return what an operator is told about this server, with some values changed."""
+        same: dict[str, Any] = {
+            "device_endpoint": self.endpoint,
+            "endpoint": self.endpoint,
+            "admin_file": self.admin_file,
+            "ca_file": self.ca_file,
+        }
+        return StorageSettings(**{**same, **other})
 
     def client(self, key: Key) -> Any:
         return boto3.client(

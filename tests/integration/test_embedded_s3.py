@@ -22,6 +22,7 @@ from flotta.storage.buckets import Buckets
 from flotta.storage.errors import StorageRefused, StorageUnavailable
 from flotta.storage.keys import Key, drop_keys, write_key
 from flotta.storage.names import new_access_key, new_secret_key
+from flotta.storage.site import Site
 
 MIB = 1 << 20
 
@@ -33,7 +34,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 
 
 def buckets_of(server: S3Server) -> Buckets:
-    return Buckets(server.endpoint, "us-east-1", server.administrator, str(server.ca_file))
+    return Buckets(Site(server.settings(keys=server.keys)))
 
 
 async def device(server: S3Server, bucket: str) -> Key:
@@ -159,14 +160,20 @@ async def test_removing_a_bucket_takes_its_content(server: S3Server) -> None:
 
 
 async def test_wrong_administrator_key_is_a_refusal_and_no_server_is_temporary(
-    server: S3Server,
+    server: S3Server, tmp_path: Path
 ) -> None:
-    wrong = Key(server.administrator.access_key, "wrong", None)
-    with pytest.raises(StorageRefused):
-        await Buckets(server.endpoint, "us-east-1", wrong, str(server.ca_file)).ensure("never-a")
-    silent = Buckets("https://127.0.0.1:1", "us-east-1", wrong, str(server.ca_file))
-    with pytest.raises(StorageUnavailable):
-        await silent.ensure("never-a")
+    admin_file = tmp_path / "wrong.env"
+    access_key = server.administrator.access_key
+    admin_file.write_text(f"AWS_ACCESS_KEY_ID={access_key}\nAWS_SECRET_ACCESS_KEY=wrong\n")
+    wrong = server.settings(admin_file=admin_file)
+    with pytest.raises(StorageRefused, match="S3_ADMIN_FILE"):
+        await Buckets(Site(wrong)).ensure("never-a")
+    silent = server.settings(endpoint="https://127.0.0.1:1")
+    with pytest.raises(StorageUnavailable, match="S3_ENDPOINT"):
+        await Buckets(Site(silent)).ensure("never-a")
+    strange = server.settings(ca_file=None)
+    with pytest.raises(StorageUnavailable, match="S3_CA_FILE"):
+        await Buckets(Site(strange)).ensure("never-a")
 
 
 async def test_dropped_key_is_refused_within_seconds_and_others_go_on(tmp_path: Path) -> None:

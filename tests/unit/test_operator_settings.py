@@ -62,10 +62,3 @@ def test_given_values() -> None:
 def test_bad_value_is_refused_with_its_name(name: str, value: str) -> None:
     with pytest.raises(ValueError, match=name):
         Settings.from_environment({name: value})
-
-
-def test_storage_is_whole_or_absent() -> None:
-    with pytest.raises(ValueError, match="S3_ADMIN_FILE and S3_KEYS_DIR"):
-        Settings.from_environment({"S3_DEVICE_ENDPOINT": "https://h:9000"})
-    with pytest.raises(ValueError, match="https://HOST:PORT"):
-        Settings.from_environment({**STORAGE, "S3_DEVICE_ENDPOINT": "http://h:9000"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import logging
 import os
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
@@ -19,15 +20,25 @@ from ..resources.client import Client
 if TYPE_CHECKING:
     from ..storage.claims import Provisioner
 
+log = logging.getLogger(__name__)
 EPILOG = """environment:
   KUBECONFIG                 resource API and identity (default: the pod's service account)
   AUTO_APPROVAL_PROCESS      approve every device that asks to join (true)
   OBC_AUTO_CREATE            a bucket claim for every registered device (true)
-  BUCKET_STORAGE_CLASS       storage class of the claims (flotta.project-flotta.io/embedded)
+  BUCKET_STORAGE_CLASS       storage class of the claims (flotta.project-flotta.io/embedded);
+                             answered by this operator if the S3_ settings are there
   DECOMMISSION_TIMEOUT       seconds a deleted device has to acknowledge (300)
-  S3_DEVICE_ENDPOINT         https://HOST:PORT of the embedded S3 server, as devices reach it
-  S3_CA_FILE                 CA of its certificate, PEM
-  S3_ADMIN_FILE, S3_KEYS_DIR administrator's key pair, directory of the key files
+  REQUEST_EXPIRY             seconds a request waits for approval (2592000; 0: for ever)
+  S3_DEVICE_ENDPOINT         https://HOST:PORT of the S3 server, as devices reach it
+  S3_ENDPOINT                the same as the operator reaches it (S3_DEVICE_ENDPOINT)
+  S3_REGION                  region of the buckets (us-east-1)
+  S3_CA_FILE                 CA of its certificate, PEM (ca.crt beside the pair, else the system's)
+  S3_ADMIN_FILE              administrator's key pair: a file of NAME=value lines, or a mounted
+                             Secret, with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY
+                             one of these issues the keys of the buckets:
+  S3_IAM_ENDPOINT            https://HOST:PORT of an AWS IAM query API; a user for each bucket
+  S3_KEYS_DIR                directory of the embedded server's key files
+  S3_SHARED_KEYS             give the administrator's pair to every device (false)
   MAX_CONCURRENT_RECONCILES  objects a controller handles at a time (3)
   EDGEWORKLOAD_CONCURRENCY   devices handled at a time (5)
   LEADER_ELECT               several operators, one works (false)
@@ -91,22 +102,19 @@ async def _until(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
 def _provisioner(client: Client, settings: Settings) -> Provisioner | None:
     if settings.storage is None:
         return None
-    from ..storage.administrator import read_administrator
-    from ..storage.buckets import Buckets
-    from ..storage.claims import REGION, Location, Provisioner
+    from ..storage.claims import Provisioner, issuer_for
+    from ..storage.site import Site
 
     storage = settings.storage
-    if not os.access(storage.keys, os.W_OK | os.X_OK):
+    if storage.keys is not None and not os.access(storage.keys, os.W_OK | os.X_OK):
         raise ValueError(f"S3_KEYS_DIR {storage.keys} is missing or not writable")
-    try:
-        authority = storage.ca_file.read_bytes() if storage.ca_file else b""
-    except OSError as error:
-        raise ValueError(f"S3_CA_FILE cannot be read: {error}") from error
-    ca_file = str(storage.ca_file) if storage.ca_file else None
-    key = read_administrator(storage.admin_file)
-    buckets = Buckets(storage.endpoint, REGION, key, ca_file)
-    location = Location(storage.endpoint, authority)
-    return Provisioner(client, buckets, storage.keys, location, settings.bucket_storage_class)
+    site = Site(storage)
+    site.administrator()
+    site.authority()
+    issuer = issuer_for(storage, site)
+    if issuer.warning:
+        log.warning("S3_SHARED_KEYS: %s", issuer.warning)
+    return Provisioner(client, site, issuer, storage.device_endpoint, settings.bucket_storage_class)
 
 
 if __name__ == "__main__":

@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+
+from ..storage.settings import StorageSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 EMBEDDED_CLASS = "flotta.project-flotta.io/embedded"
+NOOBAA_CLASS = "openshift-storage.noobaa.io"
 _TRUE = frozenset({"true", "1", "t", "yes", "on"})
 _FALSE = frozenset({"false", "0", "f", "no", "off"})
-
-
-@dataclass(frozen=True)
-class StorageSettings:
-    """Where the embedded S3 server is: its address for devices, its CA, our key, its key store."""
-
-    endpoint: str
-    ca_file: Path | None
-    admin_file: Path
-    keys: Path
 
 
 @dataclass(frozen=True)
@@ -33,6 +24,7 @@ class Settings:
     bucket_auto_create: bool = True
     bucket_storage_class: str = EMBEDDED_CLASS
     decommission_timeout: float = 300.0
+    request_expiry: float = 30 * 86400.0  # 0: a request waits for ever
     workers: int = 3
     device_workers: int = 5
     leader_elect: bool = False
@@ -43,11 +35,13 @@ class Settings:
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
         """Read all settings; raises ValueError with a sentence for the first bad one."""
+        storage_class = environment.get("BUCKET_STORAGE_CLASS", "").strip() or EMBEDDED_CLASS
         return cls(
             auto_approval=_flag(environment, "AUTO_APPROVAL_PROCESS", default=True),
             bucket_auto_create=_flag(environment, "OBC_AUTO_CREATE", default=True),
-            bucket_storage_class=environment.get("BUCKET_STORAGE_CLASS") or EMBEDDED_CLASS,
+            bucket_storage_class=storage_class,
             decommission_timeout=_number(environment, "DECOMMISSION_TIMEOUT", 300, lowest=0),
+            request_expiry=_number(environment, "REQUEST_EXPIRY", 30 * 86400, lowest=0),
             workers=_number(environment, "MAX_CONCURRENT_RECONCILES", 3, lowest=1),
             device_workers=_number(environment, "EDGEWORKLOAD_CONCURRENCY", 5, lowest=1),
             leader_elect=_flag(environment, "LEADER_ELECT", default=False),
@@ -57,7 +51,7 @@ class Settings:
                 if environment.get("METRICS_ADDR", "").strip()
                 else None
             ),
-            storage=_storage(environment),
+            storage=_storage(environment, storage_class),
         )
 
 
@@ -87,21 +81,12 @@ def _address(environment: Mapping[str, str], name: str, default: int) -> tuple[s
     return host.strip("[]") or "127.0.0.1", int(port)
 
 
-def _storage(environment: Mapping[str, str]) -> StorageSettings | None:
-    names = ("S3_DEVICE_ENDPOINT", "S3_ADMIN_FILE", "S3_KEYS_DIR")
-    given = {name: environment.get(name, "").strip() for name in names}
-    if not any(given.values()):
-        return None
-    missing = [name for name, value in given.items() if not value]
-    if missing:
-        raise ValueError(f"{' and '.join(missing)} must be set too for embedded object storage")
-    url = urlsplit(given["S3_DEVICE_ENDPOINT"])
-    if url.scheme != "https" or not url.hostname or url.path.strip("/"):
-        raise ValueError(f"S3_DEVICE_ENDPOINT is {url.geturl()!r}; use https://HOST:PORT")
-    ca_file = environment.get("S3_CA_FILE", "").strip()
-    return StorageSettings(
-        endpoint=url.geturl().rstrip("/"),
-        ca_file=Path(ca_file) if ca_file else None,
-        admin_file=Path(given["S3_ADMIN_FILE"]),
-        keys=Path(given["S3_KEYS_DIR"]),
-    )
+def _storage(environment: Mapping[str, str], storage_class: str) -> StorageSettings | None:
+    """Read where the buckets are; a class that OpenShift answers must not be answered twice."""
+    storage = StorageSettings.from_environment(environment)
+    if storage is not None and storage_class == NOOBAA_CLASS:
+        raise ValueError(
+            f"BUCKET_STORAGE_CLASS {NOOBAA_CLASS} is answered by OpenShift Data Foundation; "
+            "choose another name, or remove the S3_ settings"
+        )
+    return storage

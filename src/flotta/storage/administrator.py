@@ -1,4 +1,7 @@
-"""The administrator's key pair of the embedded S3 server, in a file of `NAME=value` lines."""
+"""The administrator's key pair: a file of `NAME=value` lines, or a folder with a file for each name.
+
+The folder is how Kubernetes mounts a Secret; a `ca.crt` in it is the CA of the S3 site.
+"""
 
 from __future__ import annotations
 
@@ -13,18 +16,28 @@ if TYPE_CHECKING:
 
 ACCESS = "AWS_ACCESS_KEY_ID"
 SECRET = "AWS_SECRET_ACCESS_KEY"  # noqa: S105 - a name, not a secret
+AUTHORITY = "ca.crt"
 
 
 def read_administrator(path: Path) -> Key:
-    """Read the pair; raises ValueError with a sentence when the file does not hold one."""
+    """Read the pair; raises ValueError with a sentence when it is not there."""
     try:
-        lines = path.read_text().splitlines()
-    except OSError as error:
+        values = _folder(path) if path.is_dir() else _lines(path)
+    except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"the S3 administrator's key cannot be read: {error}") from error
-    values = dict(line.split("=", 1) for line in lines if "=" in line)
     if not values.get(ACCESS) or not values.get(SECRET):
-        raise ValueError(f"{path} lacks {ACCESS} or {SECRET}; run flotta-s3 init")
-    return Key(values[ACCESS].strip(), values[SECRET].strip(), bucket=None)
+        raise ValueError(
+            f"{path} lacks {ACCESS} or {SECRET}; put both there (flotta-s3 init does for its own server)"
+        )
+    return Key(values[ACCESS], values[SECRET], bucket=None)
+
+
+def authority_file(admin_file: Path, ca_file: Path | None) -> Path | None:
+    """Return the CA that was named, else the one beside the pair, None for the system's own."""
+    if ca_file is not None:
+        return ca_file
+    beside = admin_file / AUTHORITY
+    return beside if beside.is_file() and beside.stat().st_size else None
 
 
 def ensure_administrator(path: Path, keys: Path) -> bool:
@@ -35,3 +48,13 @@ def ensure_administrator(path: Path, keys: Path) -> bool:
         text = f"{ACCESS}={key.access_key}\n{SECRET}={key.secret_key}\n"
         write_atomically(path, text.encode(), 0o600)
     return write_key(keys, read_administrator(path)) or created
+
+
+def _lines(path: Path) -> dict[str, str]:
+    pairs = (line.split("=", 1) for line in path.read_text().splitlines() if "=" in line)
+    return {name.strip(): value.strip() for name, value in pairs}
+
+
+def _folder(path: Path) -> dict[str, str]:
+    files = [path / name for name in (ACCESS, SECRET)]
+    return {file.name: file.read_text().strip() for file in files if file.is_file()}

@@ -62,10 +62,16 @@ def drop_keys(directory: Path, bucket: str, *, keep: str | None = None) -> list[
         if key.bucket == bucket and key.access_key != keep
     ]
     for access_key in dropped:
-        (directory / f"{access_key}.json").unlink(missing_ok=True)
-    if dropped:
-        write_atomically(directory / DROPPED, dropped[-1].encode(), KEY_MODE)
+        drop_key(directory, access_key)
     return dropped
+
+
+def drop_key(directory: Path, access_key: str) -> None:
+    """Remove one key pair; an absent one is fine. ValueError for an id that is none."""
+    if not is_access_key(access_key):
+        raise ValueError("no access key has such an id")
+    (directory / f"{access_key}.json").unlink(missing_ok=True)
+    write_atomically(directory / DROPPED, access_key.encode(), KEY_MODE)
 
 
 def all_keys(directory: Path) -> Iterator[Key]:

@@ -7,6 +7,7 @@ import re
 import secrets
 import string
 
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 _ACCESS_KEY = re.compile(r"[A-Z0-9]{16,32}")
 _ALPHABET = string.ascii_uppercase + string.digits
 _NAME_LENGTH = 50
@@ -15,9 +16,18 @@ _DIGEST_LENGTH = 8
 
 def bucket_name(wanted: str, uid: str) -> str:
     """Derive a valid bucket name from a wished one; the claim's UID keeps it unique and stable."""
-    digest = hashlib.sha256(uid.encode()).hexdigest()[:_DIGEST_LENGTH]
     readable = re.sub(r"[^a-z0-9]+", "-", wanted.lower())[:_NAME_LENGTH].strip("-")
-    return f"{readable}-{digest}" if readable else f"bucket-{digest}"
+    return f"{readable or 'bucket'}-{_digest(uid)}"
+
+
+def is_bucket_of(name: str, uid: str) -> bool:
+    """Say whether `bucket_name` can have made this name for the claim with this UID."""
+    return is_bucket_name(name) and name.endswith(f"-{_digest(uid)}")
+
+
+def is_bucket_name(name: str) -> bool:
+    """Say whether the name is valid for a bucket; such a name is safe as a file name, too."""
+    return _BUCKET.fullmatch(name) is not None
 
 
 def new_access_key() -> str:
@@ -33,3 +43,7 @@ def new_secret_key() -> str:
 def is_access_key(text: str) -> bool:
     """Say whether the text has the shape of our access keys, so that it is safe as a file name."""
     return _ACCESS_KEY.fullmatch(text) is not None
+
+
+def _digest(uid: str) -> str:
+    return hashlib.sha256(uid.encode()).hexdigest()[:_DIGEST_LENGTH]

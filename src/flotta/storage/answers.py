@@ -1,0 +1,119 @@
+"""The answer to a bucket claim: a ConfigMap and a Secret of its name that go with it."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from ..resources.client import AlreadyExists, NotFound
+from ..resources.kinds import BUCKET_CLAIM, CONFIG_MAP, SECRET
+from .errors import StorageRefused
+from .keys import Key
+
+if TYPE_CHECKING:
+    from ..resources.client import Client
+    from ..resources.kinds import Kind
+
+Object = dict[str, Any]
+AUTHORITY = "tls.crt"
+_PAIR = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+
+
+class Answer:
+    """Reads and writes the two objects of one claim; those of somebody else are refused."""
+
+    def __init__(self, client: Client, claim: Object):
+        self._client = client
+        self._claim = claim
+        self._namespace, self._name = claim["metadata"]["namespace"], claim["metadata"]["name"]
+
+    async def key(self, bucket: str) -> Key | None:
+        """Return the pair of the Secret, None when there is none; StorageRefused for a foreign Secret."""
+        try:
+            secret = await self._client.get(SECRET, self._name, self._namespace)
+        except NotFound:
+            return None
+        self._refuse_foreign(secret)
+        data = secret.get("data") or {}
+        try:
+            pair = [base64.b64decode(data[name]).decode() for name in _PAIR]
+        except (KeyError, ValueError):
+            return None
+        return Key(pair[0], pair[1], bucket) if all(pair) else None
+
+    async def write_secret(self, key: Key, authority: bytes) -> None:
+        """Write the pair and the CA of the S3 site, if that has one of its own."""
+        values = {
+            _PAIR[0]: key.access_key.encode(),
+            _PAIR[1]: key.secret_key.encode(),
+            AUTHORITY: authority,
+        }
+        data = {
+            name: base64.b64encode(value).decode() if value else None
+            for name, value in values.items()
+        }
+        await self._ensure(SECRET, data, {"type": "Opaque"})
+
+    async def write_config_map(self, bucket: str, endpoint: str, region: str) -> None:
+        """Write where devices find the bucket; the endpoint is `https://host[:port]`."""
+        url = urlsplit(endpoint)
+        data: dict[str, str | None] = {
+            "BUCKET_NAME": bucket,
+            "BUCKET_HOST": url.hostname or "",
+            "BUCKET_PORT": str(url.port or 443),
+            "BUCKET_REGION": region,
+        }
+        await self._ensure(CONFIG_MAP, data)
+
+    async def remove(self) -> None:
+        """Delete both objects if they are the claim's."""
+        for kind in (SECRET, CONFIG_MAP):
+            await self._remove(kind)
+
+    async def _ensure(
+        self, kind: Kind, data: dict[str, str | None], more: Object | None = None
+    ) -> None:
+        """Create the object, or bring the data of the one that is there in line; None removes a key."""
+        present = {key: value for key, value in data.items() if value is not None}
+        try:
+            await self._client.create(kind, self._head() | {"data": present} | (more or {}))
+        except AlreadyExists:
+            current = await self._client.get(kind, self._name, self._namespace)
+        else:
+            return
+        self._refuse_foreign(current)
+        have = current.get("data") or {}
+        change = {key: value for key, value in data.items() if have.get(key) != value}
+        if change:
+            await self._client.merge_patch(kind, self._name, self._namespace, {"data": change})
+
+    async def _remove(self, kind: Kind) -> None:
+        try:
+            found = await self._client.get(kind, self._name, self._namespace)
+            if self._owns(found):
+                uid = found["metadata"]["uid"]
+                await self._client.delete(kind, self._name, self._namespace, uid=uid)
+        except NotFound:
+            return
+
+    def _head(self) -> Object:
+        owner = {
+            "apiVersion": BUCKET_CLAIM.api_version,
+            "kind": BUCKET_CLAIM.kind,
+            "name": self._name,
+            "uid": self._claim["metadata"]["uid"],
+        }
+        names = {"name": self._name, "namespace": self._namespace}
+        return {"metadata": {**names, "ownerReferences": [owner]}}
+
+    def _owns(self, resource: Object) -> bool:
+        owners = resource["metadata"].get("ownerReferences") or []
+        return any(owner.get("uid") == self._claim["metadata"]["uid"] for owner in owners)
+
+    def _refuse_foreign(self, resource: Object) -> None:
+        if not self._owns(resource):
+            raise StorageRefused(
+                f"the {resource.get('kind', 'object')} {self._namespace}/{self._name} is not the claim's; "
+                "it is left alone, and the claim stays unbound until it is gone"
+            )

@@ -1,0 +1,98 @@
+"""Where the buckets are and who issues their keys: the operator's `S3_*` environment.
+
+An administrator names one S3 site and exactly one issuer of key pairs (ARCHITECTURE "Bucket claims").
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DEFAULT_REGION = "us-east-1"
+ISSUERS = ("S3_KEYS_DIR", "S3_IAM_ENDPOINT", "S3_SHARED_KEYS")
+NAMES = (
+    *("S3_DEVICE_ENDPOINT", "S3_ENDPOINT", "S3_CA_FILE", "S3_ADMIN_FILE", "S3_REGION"),
+    *ISSUERS,
+)
+
+
+@dataclass(frozen=True)
+class StorageSettings:
+    """One S3 site: addresses, CA, the administrator's pair, and one of the three issuers."""
+
+    device_endpoint: str  # https://host:port, as devices reach it
+    endpoint: str  # as the operator reaches it
+    admin_file: Path  # a file of NAME=value lines, or a folder with one file for each name
+    region: str = DEFAULT_REGION
+    ca_file: Path | None = None
+    keys: Path | None = None  # key directory of the embedded server
+    iam_endpoint: str | None = None
+    shared_keys: bool = False
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> StorageSettings | None:
+        """Read the settings, None when there are none; ValueError with a sentence for a bad one."""
+        given = {name: environment.get(name, "").strip() for name in NAMES}
+        shared = _shared(given)
+        if not shared:
+            given["S3_SHARED_KEYS"] = ""
+        if not any(given.values()):
+            return None
+        _require_whole(given)
+        device_endpoint = _endpoint("S3_DEVICE_ENDPOINT", given, ("https",))
+        return cls(
+            device_endpoint=device_endpoint,
+            endpoint=_endpoint("S3_ENDPOINT", given, ("https", "http")) or device_endpoint,
+            admin_file=Path(given["S3_ADMIN_FILE"]),
+            region=given["S3_REGION"] or DEFAULT_REGION,
+            ca_file=_path(given["S3_CA_FILE"]),
+            keys=_path(given["S3_KEYS_DIR"]),
+            iam_endpoint=_endpoint("S3_IAM_ENDPOINT", given, ("https",)) or None,
+            shared_keys=shared,
+        )
+
+
+def _shared(given: Mapping[str, str]) -> bool:
+    text = given["S3_SHARED_KEYS"].lower()
+    if text not in ("", "true", "1", "yes", "on", "false", "0", "no", "off"):
+        raise ValueError(f"S3_SHARED_KEYS is {text!r}; use true or false")
+    return text in ("true", "1", "yes", "on")
+
+
+def _require_whole(given: Mapping[str, str]) -> None:
+    missing = [name for name in ("S3_DEVICE_ENDPOINT", "S3_ADMIN_FILE") if not given[name]]
+    if missing:
+        raise ValueError(
+            f"{' and '.join(missing)} must be set too, for bucket claims to be answered"
+        )
+    chosen = [name for name in ISSUERS if given[name]]
+    if not chosen:
+        raise ValueError(
+            "nothing issues keys for the buckets; set S3_IAM_ENDPOINT (a user of its own for each "
+            "bucket), S3_KEYS_DIR (embedded server) or S3_SHARED_KEYS=true (no isolation of devices)"
+        )
+    if len(chosen) > 1:
+        raise ValueError(f"{' and '.join(chosen)} exclude each other; keep one of them")
+
+
+def _endpoint(name: str, given: Mapping[str, str], schemes: tuple[str, ...]) -> str:
+    text = given[name].rstrip("/")
+    if not text:
+        return ""
+    try:
+        url = urlsplit(text)
+        usable = url.scheme in schemes and url.hostname and (url.port is None or url.port > 0)
+    except ValueError:
+        usable = False
+    if not usable or "@" in text or url.path or url.query or url.fragment:
+        raise ValueError(f"{name} is {text!r}; use {schemes[0]}://HOST:PORT")
+    return text
+
+
+def _path(text: str) -> Path | None:
+    return Path(text) if text else None

@@ -1,0 +1,132 @@
+"""One S3 site as its administrator sees it; the only module of the control plane that calls AWS APIs.
+
+Key pair and CA are read again for each use, so that a rotated Secret needs no restart.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, SSLError
+
+from .administrator import authority_file, read_administrator
+from .errors import StorageError, StorageRefused, StorageUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .keys import Key
+    from .settings import StorageSettings
+
+IAM_REGION = "us-east-1"  # AWS signs its one global IAM with this region; others do not mind
+KEY_TROUBLE = (
+    *("AccessDenied", "SignatureDoesNotMatch", "InvalidAccessKeyId", "InvalidClientTokenId"),
+    *("403", "AuthFailure"),
+)
+REFUSED = (
+    *KEY_TROUBLE,
+    *("InvalidBucketName", "MalformedPolicyDocument", "LimitExceeded", "NotImplemented"),
+    *("InvalidAction", "MethodNotAllowed", "IllegalLocationConstraintException"),
+)
+T = TypeVar("T")
+
+
+class Site:
+    """Makes boto3 clients for the services of the site and turns their errors into sentences."""
+
+    def __init__(self, settings: StorageSettings):
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._clients: dict[str, tuple[tuple[Key, bytes], Any]] = {}
+
+    @property
+    def region(self) -> str:
+        """The region in which buckets are made."""
+        return self._settings.region
+
+    def administrator(self) -> Key:
+        """Return the administrator's pair; ValueError with a sentence when it cannot be read."""
+        return read_administrator(self._settings.admin_file)
+
+    def authority(self) -> bytes:
+        """Return the CA as PEM, empty for the system's own; ValueError when it cannot be read."""
+        path = authority_file(self._settings.admin_file, self._settings.ca_file)
+        try:
+            return path.read_bytes() if path else b""
+        except OSError as error:
+            raise ValueError(f"S3_CA_FILE cannot be read: {error}") from error
+
+    async def s3(self, action: Callable[[Any], T]) -> T:
+        """Run an action on an S3 client in a thread; raises StorageError."""
+        return await asyncio.to_thread(self._act, "s3", action)
+
+    async def iam(self, action: Callable[[Any], T]) -> T:
+        """Run an action on an IAM client in a thread; raises StorageError."""
+        return await asyncio.to_thread(self._act, "iam", action)
+
+    def _act(self, service: str, action: Callable[[Any], T]) -> T:
+        name, endpoint = self._address(service)
+        try:
+            return action(self._client(service, endpoint))
+        except ClientError as error:
+            raise _refusal(error, endpoint) from error
+        except SSLError as error:
+            raise StorageUnavailable(
+                f"{endpoint} shows a certificate that is not trusted; set S3_CA_FILE to its CA"
+            ) from error
+        except BotoCoreError as error:
+            raise StorageUnavailable(f"no answer from {name} {endpoint}: {error}") from error
+        except (OSError, ValueError) as error:
+            raise StorageUnavailable(str(error)) from error
+
+    def _address(self, service: str) -> tuple[str, str]:
+        if service == "iam":
+            return "S3_IAM_ENDPOINT", self._settings.iam_endpoint or ""
+        return "S3_ENDPOINT", self._settings.endpoint
+
+    def _client(self, service: str, endpoint: str) -> Any:
+        with self._lock:
+            now = self.administrator(), self.authority()
+            made, client = self._clients.get(service, (None, None))
+            if made != now:
+                client = self._new_client(service, endpoint, now[0])
+                self._clients[service] = now, client
+            return client
+
+    def _new_client(self, service: str, endpoint: str, key: Key) -> Any:
+        path = authority_file(self._settings.admin_file, self._settings.ca_file)
+        # boto3's default session is not for several threads.
+        return boto3.session.Session().client(
+            service,
+            endpoint_url=endpoint,
+            region_name=IAM_REGION if service == "iam" else self.region,
+            aws_access_key_id=key.access_key,
+            aws_secret_access_key=key.secret_key,
+            verify=str(path) if path else True,
+            config=Config(
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+                s3={"addressing_style": "path"},
+                connect_timeout=5,
+                read_timeout=30,
+                retries={"mode": "standard", "total_max_attempts": 3},
+            ),
+        )
+
+
+def code_of(error: ClientError) -> str:
+    """Return the error code of an answer, such as NoSuchBucket."""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def _refusal(error: ClientError, endpoint: str) -> StorageError:
+    code = code_of(error)
+    message = error.response.get("Error", {}).get("Message", "")
+    text = f"{endpoint} refused {error.operation_name}: {code} {message}".strip()
+    if code in KEY_TROUBLE:
+        text += "; check the key pair in S3_ADMIN_FILE and what it may do"
+    return (StorageRefused if code in REFUSED else StorageUnavailable)(text)
