@@ -15,7 +15,7 @@ export FLOTTA_SITE_NAME=${FLOTTA_SITE_NAME:-flotta-kubernetes}
 folder=$PWD/$FLOTTA_SITE
 container=$FLOTTA_SITE_NAME-node
 inventory=tests/cluster/inventory
-parts="etcd kube-apiserver kube-controller-manager kube-scheduler containerd kubelet kube-proxy"
+parts="etcd kube-apiserver kube-controller-manager kube-scheduler containerd kubernetes-pods kubelet kube-proxy"
 pause=localhost/flotta-edge-pause:1
 export CONTAINERS_CONF=$folder/containers.conf
 
@@ -64,25 +64,33 @@ make_host() {
   playbook --limit=localhost,node flotta.edge.local_hosts
 }
 
+archive() { tar --create --sort=name --owner=0 --group=0 --mtime=@0 --directory=tests/cluster/node .; }
+
 install_parts() {
-  inside test -e /etc/kubernetes/admin.kubeconfig && return
+  local digest
+  digest=$(archive | sha256sum)
+  [ "$(inside cat /etc/kubernetes/digest 2>/dev/null)" != "$digest" ] || return 0
   say "Kubernetes on $container"
-  tar --create --owner=0 --group=0 --directory=tests/cluster/node . | inside tar --extract --directory=/ --no-overwrite-dir
-  # shellcheck disable=SC2086  # a list of words
-  inside systemctl --quiet enable --now $parts
+  archive | inside tar --extract --directory=/ --no-overwrite-dir
+  inside systemctl daemon-reload
+  # shellcheck disable=SC2086  # a list of words, here and below
+  inside systemctl --quiet enable $parts
+  # shellcheck disable=SC2086
+  inside systemctl restart $parts
+  inside sh -c 'cat >/etc/kubernetes/digest' <<<"$digest"
 }
 
 load_pause() {
   podman image exists localhost/flotta-edge-os-stats:1 || examples/os-stats/build.sh >/dev/null
   podman image exists "$pause" || podman build --quiet --timestamp=0 --tag="$pause" --file=- . >/dev/null <<'CONTAINERFILE'
 FROM localhost/flotta-edge-os-stats:1
-ENTRYPOINT ["/bin/sleep", "2000000000"]
+ENTRYPOINT ["/bin/sh", "-c", "trap exit TERM; sleep 2000000000 & wait"]
 CONTAINERFILE
   inside /opt/kubernetes/ctr --namespace=k8s.io images list --quiet | grep -qxF "$pause" && return
   podman save --quiet "$pause" | load_archive
 }
 
-load_archive() { inside /opt/kubernetes/ctr --namespace=k8s.io images import - >/dev/null; }
+load_archive() { inside /opt/kubernetes/ctr --namespace=k8s.io images import - >/dev/null 2>&1; }
 
 hand_out_access() {
   (umask 077 && inside cat /etc/kubernetes/admin.kubeconfig >"$folder/kubeconfig.new")
