@@ -21,6 +21,14 @@ Object = dict[str, Any]
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
 SETTINGS = Settings(bucket_auto_create=False)
+VALID = {
+    "type": "Accepted",
+    "status": "True",
+    "reason": "Valid",
+    "message": "The device's own settings are in force",
+    "lastTransitionTime": "2026-05-01T12:00:00Z",
+    "observedGeneration": 0,
+}
 
 
 def device(name: str = "till-1", **fields: Any) -> Object:
@@ -32,6 +40,7 @@ def device(name: str = "till-1", **fields: Any) -> Object:
         "labels": fields.pop("labels", {}),
         "finalizers": fields.pop("finalizers", ["device-finalizer"]),
     }
+    fields.setdefault("conditions", [VALID])
     if "deleted" in fields:
         metadata["deletionTimestamp"] = fields.pop("deleted")
     return {"metadata": metadata, "spec": fields.pop("spec", {}), "status": fields}
@@ -112,6 +121,21 @@ def test_conditions_do_not_grow_and_keep_their_times() -> None:
     assert plan_request(approved, device(), LATER + timedelta(1), auto=False) == Plan()
 
 
+def test_waiting_request_expires_and_a_declined_one_stays() -> None:
+    waiting = request()
+    waiting["metadata"]["creationTimestamp"] = "2026-05-01T11:30:00Z"
+    first = plan_request(waiting, None, NOW, auto=False, expiry=3600)
+    assert first.again == 1800
+    waiting = applied(waiting, Plan(first.steps))
+    assert plan_request(waiting, None, NOW, auto=False, expiry=3600) == Plan(again=3600)
+    report, deletion = plan_request(waiting, None, LATER, auto=False, expiry=3600).steps
+    assert isinstance(report, Report)
+    assert isinstance(deletion, Delete)
+    waiting["metadata"]["annotations"] = {"management.project-flotta.io/declined": "true"}
+    plan = plan_request(waiting, None, LATER, auto=False, expiry=3600)
+    assert not any(isinstance(step, Delete) for step in plan.steps)
+
+
 @pytest.mark.parametrize("word", ["True", "true"])
 def test_request_whose_device_is_gone_goes_instead_of_bringing_it_back(word: str) -> None:
     used = request(approved=True)
@@ -154,7 +178,7 @@ def test_labels_follow_membership_and_only_those() -> None:
 
 def test_name_that_is_no_label_gets_an_entry_but_no_label() -> None:
     long = "w" * 64
-    plan = plan_device(device(), [workload(long, deviceSelector={})], None, None, SETTINGS)
+    plan = plan_device(device(), [workload(long, deviceSelector={})], None, None, SETTINGS, NOW)
     (step,) = plan.steps
     assert isinstance(step, Patch)
     assert step.patch == {"status": {"workloads": [{"name": long, "phase": "Deploying"}]}}
@@ -164,14 +188,30 @@ def test_device_in_line_needs_no_step() -> None:
     settled = device(
         labels={"workload/printer": "true"}, workloads=[{"name": "printer", "phase": "Running"}]
     )
-    assert plan_device(settled, [workload(deviceSelector={})], None, None, SETTINGS) == Plan()
+    assert plan_device(settled, [workload(deviceSelector={})], None, None, SETTINGS, NOW) == Plan()
 
 
 def test_missing_finalizer_is_added_and_legacy_ones_dropped() -> None:
     old = device(finalizers=["yggdrasil-connection-finalizer", "a/b"])
-    (step,) = plan_device(old, [], None, None, SETTINGS).steps
+    (step,) = plan_device(old, [], None, None, SETTINGS, NOW).steps
     assert isinstance(step, Patch)
     assert step.patch == {"metadata": {"finalizers": ["a/b", "device-finalizer"]}}
+
+
+def test_device_says_whose_settings_are_in_force() -> None:
+    lost = device(labels={"flotta/member-of": "north"}, conditions=[{"type": "Ready"}])
+    (step,) = plan_device(lost, [], None, None, SETTINGS, LATER).steps
+    assert isinstance(step, Patch)
+    ready, accepted = step.patch["status"]["conditions"]
+    assert ready == {"type": "Ready"}
+    assert (accepted["status"], accepted["reason"]) == ("False", "SetMissing")
+    found = device(labels={"flotta/member-of": "north"}, conditions=[accepted])
+    (step,) = plan_device(found, [], {"spec": {}}, None, SETTINGS, LATER).steps
+    assert isinstance(step, Patch)
+    (accepted,) = step.patch["status"]["conditions"]
+    assert (accepted["status"], accepted["reason"]) == ("True", "InSet")
+    found["status"]["conditions"] = [accepted]
+    assert plan_device(found, [], {"spec": {}}, None, SETTINGS, LATER) == Plan()
 
 
 # Bucket claims
@@ -208,12 +248,12 @@ def test_no_claim_before_registration() -> None:
 
 def test_claim_is_created_once_and_recorded_when_bound() -> None:
     settings = Settings(bucket_auto_create=True, bucket_storage_class="fast")
-    (step,) = plan_device(device(), [], None, None, settings).steps
+    (step,) = plan_device(device(), [], None, None, settings, NOW).steps
     assert isinstance(step, Create)
     assert step.obj["spec"] == {"generateBucketName": "till-1", "storageClassName": "fast"}
     assert step.obj["metadata"]["ownerReferences"][0]["uid"] == "uid-till-1"
-    assert plan_device(device(), [], None, claim("Pending"), settings) == Plan()
-    (step,) = plan_device(device(), [], None, claim("Bound"), settings).steps
+    assert plan_device(device(), [], None, claim("Pending"), settings, NOW) == Plan()
+    (step,) = plan_device(device(), [], None, claim("Bound"), settings, NOW).steps
     assert isinstance(step, Patch)
     assert step.patch == {"status": {"dataObc": "till-1"}}
 
@@ -325,7 +365,8 @@ def test_deleted_workload_only_loses_legacy_finalizers() -> None:
 
 def test_set_tells_members_and_contradictions() -> None:
     north = workload("north") | {"spec": s3(createOBC=True, secretName="s")}
-    told = applied(north, plan_set(north, 3, NOW))
-    assert told["status"]["members"] == 3
+    members = [device("a", conditions=[{"type": "Ready", "status": "True"}]), device("b")]
+    told = applied(north, plan_set(north, members, NOW))
+    assert (told["status"]["members"], told["status"]["ready"]) == (2, 1)
     assert truths(told) == {"Accepted": "False"}
-    assert plan_set(told, 3, LATER) == Plan()
+    assert plan_set(told, members, LATER) == Plan()

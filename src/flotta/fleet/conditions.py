@@ -27,8 +27,12 @@ def with_condition(
     reason: str,
     message: str,
     now: datetime,
+    generation: int | None = None,
 ) -> list[Condition]:
-    """Return the list with one condition set; its lastTransitionTime moves only with its status."""
+    """Return the list with one condition set; its lastTransitionTime moves only with its status.
+
+    `generation` is the one of the object that was judged; None keeps what the condition says.
+    """
     items = list(conditions or ())
     old = find(items, type_)
     moved = old is None or old.get("status") != status
@@ -40,8 +44,9 @@ def with_condition(
         "message": message,
         "lastTransitionTime": since or timestamp(now),
     }
+    observed = (old or {}).get("observedGeneration") if generation is None else generation
+    if observed is not None:
+        new["observedGeneration"] = observed
     if old is None:
         return [*items, new]
-    if "observedGeneration" in old:
-        new["observedGeneration"] = old["observedGeneration"]
     return [new if one is old else one for one in items]

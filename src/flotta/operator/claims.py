@@ -26,10 +26,12 @@ def claim_wanted(device: Object, device_set: Object | None, *, auto_create: bool
     """
     if not is_registered(device):
         return False
-    in_force = _s3(device if device_set is None else device_set)
+    in_force = storage_section(device if device_set is None else device_set)
     if in_force.get("configMapName") or in_force.get("secretName"):
         return False
-    asked = _s3(device).get("createOBC") or (device_set and _s3(device_set).get("createOBC"))
+    asked = storage_section(device).get("createOBC") or (
+        device_set and storage_section(device_set).get("createOBC")
+    )
     return bool(auto_create or asked)
 
 
@@ -78,7 +80,8 @@ def _owner(metadata: Object) -> Object:
     }
 
 
-def _s3(resource: Object) -> Object:
+def storage_section(resource: Object) -> Object:
+    """Return `spec.storage.s3` of a device or set, empty when there is none."""
     storage = (resource.get("spec") or {}).get("storage") or {}
     section: Object = storage.get("s3") or {}
     return section

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..fleet.conditions import with_condition
 from ..resources.kinds import BUCKET_CLAIM, EDGE_DEVICE
 from . import membership
 from .claims import bound_claim, bucket_claim, claim_wanted
 from .names import DEVICE_FINALIZER, LEGACY_DEVICE_FINALIZERS, SET_LABEL
 from .steps import Create, Patch, Plan, Step
+from .verdicts import ACCEPTED, Verdict, device_verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
 
     from .settings import Settings
 
@@ -24,6 +27,7 @@ def plan_device(
     device_set: Object | None,
     claim: Object | None,
     settings: Settings,
+    now: datetime,
 ) -> Plan:
     """Plan for a device with the workloads of its namespace, its set and its bucket claim.
 
@@ -34,7 +38,8 @@ def plan_device(
     metadata = _metadata_change(device, names)
     if metadata:
         steps.append(Patch(EDGE_DEVICE, device, {"metadata": metadata}))
-    status = _status_change(device, names, claim)
+    verdict = device_verdict(device, set_name(device), device_set)
+    status = _status_change(device, names, claim) | _conditions_change(device, verdict, now)
     if status:
         steps.append(Patch(EDGE_DEVICE, device, {"status": status}, "status"))
     auto_create = settings.bucket_auto_create
@@ -62,6 +67,13 @@ def _metadata_change(device: Object, names: list[str]) -> Object:
     if finalizers != current:
         change["finalizers"] = finalizers
     return change
+
+
+def _conditions_change(device: Object, verdict: Verdict, now: datetime) -> Object:
+    old = (device.get("status") or {}).get("conditions") or []
+    generation = device["metadata"].get("generation", 0)
+    new = with_condition(old, ACCEPTED, *verdict, now, generation)
+    return {} if new == old else {"conditions": new}
 
 
 def _status_change(device: Object, names: list[str], claim: Object | None) -> Object:

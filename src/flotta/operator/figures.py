@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from ..fleet.conditions import Condition, Truth, find, with_condition
-from ..fleet.selection import devices_for, selector_problem
+from ..fleet.conditions import find, with_condition
+from ..fleet.selection import devices_for
 from ..resources.kinds import EDGE_DEVICE_SET, EDGE_WORKLOAD, Kind
 from .membership import listed
-from .names import LEGACY_WORKLOAD_FINALIZERS, workload_label
+from .names import LEGACY_WORKLOAD_FINALIZERS
 from .steps import Patch, Plan
+from .verdicts import ACCEPTED, Verdict, set_verdict, workload_verdict
 
 Object = dict[str, Any]
-Verdict = tuple[Truth, str, str]  # status, reason, message
 _FAILED_PHASES = frozenset({"failed", "error", "crashed", "exited", "stopped", "degraded", "dead"})
 _WAITING_PHASES = frozenset({"deploying", "created", ""})
 
@@ -30,16 +30,23 @@ def plan_workload(workload: Object, devices: Iterable[Object], now: datetime) ->
         "running": sum(_phase(report) == "running" for report in reports),
         "failed": sum(is_failed(report) for report in reports),
     }
-    verdicts = {"Accepted": _accepted(workload), "Ready": _ready(**counts)}
+    verdicts = {ACCEPTED: workload_verdict(workload), "Ready": _ready(**counts)}
     return _status_plan(EDGE_WORKLOAD, workload, counts, verdicts, now)
 
 
-def plan_set(device_set: Object, members: int, now: datetime) -> Plan:
-    """Plan for a set with this many members."""
+def plan_set(device_set: Object, members: Sequence[Object], now: datetime) -> Plan:
+    """Plan for a set with these devices."""
     if device_set["metadata"].get("deletionTimestamp"):
         return Plan()
-    verdicts = {"Accepted": _storage_verdict(device_set)}
-    return _status_plan(EDGE_DEVICE_SET, device_set, {"members": members}, verdicts, now)
+    verdicts = {ACCEPTED: set_verdict(device_set)}
+    counts = {"members": len(members), "ready": sum(map(is_ready, members))}
+    return _status_plan(EDGE_DEVICE_SET, device_set, counts, verdicts, now)
+
+
+def is_ready(device: Object) -> bool:
+    """Say whether the device was heard of in time and is well."""
+    condition = find((device.get("status") or {}).get("conditions"), "Ready")
+    return condition is not None and condition.get("status") == "True"
 
 
 def is_failed(entry: Object) -> bool:
@@ -67,28 +74,10 @@ def _status_plan(
     generation = resource["metadata"].get("generation", 0)
     conditions = old.get("conditions") or []
     for type_, verdict in verdicts.items():
-        conditions = _judged(conditions, type_, verdict, generation, now)
+        conditions = with_condition(conditions, type_, *verdict, now, generation)
     new = {**counts, "observedGeneration": generation, "conditions": conditions}
     change = {key: value for key, value in new.items() if old.get(key) != value}
     return Plan((Patch(kind, resource, {"status": change}, "status"),) if change else ())
-
-
-def _judged(
-    conditions: list[Condition], type_: str, verdict: Verdict, generation: int, now: datetime
-) -> list[Condition]:
-    changed = with_condition(conditions, type_, *verdict, now)
-    ours = find(changed, type_)
-    return [{**one, "observedGeneration": generation} if one is ours else one for one in changed]
-
-
-def _accepted(workload: Object) -> Verdict:
-    problem = selector_problem(workload)
-    if problem:
-        return "False", "SelectorUnusable", problem
-    if workload_label(workload["metadata"]["name"]) is None:
-        text = "The name is no label value (over 63 characters): devices get no workload/ label"
-        return "True", "NoLabel", text
-    return "True", "Valid", "The selector is usable"
 
 
 def _ready(matched: int, running: int, failed: int) -> Verdict:
@@ -99,14 +88,6 @@ def _ready(matched: int, running: int, failed: int) -> Verdict:
     if failed:
         return "False", "Failed", f"Failed on {failed} of {_devices(matched)}"
     return "False", "Progressing", f"Running on {running} of {_devices(matched)}"
-
-
-def _storage_verdict(device_set: Object) -> Verdict:
-    s3 = ((device_set.get("spec") or {}).get("storage") or {}).get("s3") or {}
-    if s3.get("createOBC") and (s3.get("secretName") or s3.get("configMapName")):
-        text = "storage.s3.createOBC excludes secretName and configMapName; the names win"
-        return "False", "StorageContradiction", text
-    return "True", "Valid", "The settings are in force on all members"
 
 
 def _entry(device: Object, workload: str) -> Object:

@@ -15,6 +15,7 @@ from ..resources.kinds import (
     SIGNED_REQUEST,
 )
 from .devices import set_name
+from .figures import is_ready
 from .membership import is_listed, listed
 
 if TYPE_CHECKING:
@@ -86,6 +87,13 @@ class Fleet:
                 keys.add(key_of(workload))
         return keys
 
+    def affected_sets(self, old: Object | None, new: Object | None) -> set[Key]:
+        """Return the sets whose figures a change of a device may move."""
+        if _membership(old) == _membership(new):
+            return set()
+        sides = (side for side in (old, new) if side)
+        return {(key_of(side)[0], name) for side in sides if (name := set_name(side))}
+
 
 def key_of(resource: Object) -> Key:
     """Return namespace and name."""
@@ -125,6 +133,14 @@ def _place(device: Object | None) -> object:
         return None
     metadata = device["metadata"]
     return metadata["uid"], metadata.get("labels"), metadata.get("deletionTimestamp")
+
+
+def _membership(device: Object | None) -> object:
+    """Return what of a device the figures of its set depend on."""
+    if device is None:
+        return None
+    deleted = device["metadata"].get("deletionTimestamp")
+    return device["metadata"]["uid"], set_name(device), is_ready(device), deleted
 
 
 def _reports(device: Object | None) -> dict[str, tuple[Any, Any]]:

@@ -60,7 +60,7 @@ class Reconcilers:
         """Bring the figures of an EdgeDeviceSet up to date."""
 
         async def plan(device_set: Object) -> Plan:
-            return plan_set(device_set, len(self._fleet.members(*key)), _now())
+            return plan_set(device_set, self._fleet.members(*key), _now())
 
         return await self._settle(EDGE_DEVICE_SET, key, self._fleet.sets.get(*key), plan)
 
@@ -93,6 +93,7 @@ class Reconcilers:
             self._fleet.set_of(device),
             claims.get(namespace, recorded) or claims.get(namespace, name),
             self._settings,
+            _now(),
         )
 
     async def _request_plan(self, request: Object) -> Plan:
@@ -101,7 +102,8 @@ class Reconcilers:
         if request["spec"].get("approved") and device is None:
             # A cache that is behind must not make a new request look like one whose device is gone.
             device = await self._read(EDGE_DEVICE, namespace, name)
-        plan = plan_request(request, device, _now(), auto=self._settings.auto_approval)
+        auto, expiry = self._settings.auto_approval, self._settings.request_expiry
+        plan = plan_request(request, device, _now(), auto=auto, expiry=expiry)
         if any(isinstance(step, Create) for step in plan.steps):
             await self._create(plan)
             return Plan(again=plan.again)

@@ -1,20 +1,20 @@
 """EdgeDeviceSignedRequest: approval, and the EdgeDevice that follows from it.
 
 An approved request makes one EdgeDevice, once. When that device is gone later, the request goes
-too; were it kept, it would bring the device back, or keep it from enrolling again.
+too; were it kept, it would bring the device back, or keep it from enrolling again. A request that
+waited too long for its approval goes as well: a device that still wants to join asks again. A
+declined request stays, because it is what keeps the device out.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from datetime import datetime, timedelta
+from typing import Any
 
 from ..fleet.conditions import find, timestamp
 from ..resources.kinds import EDGE_DEVICE, SIGNED_REQUEST
 from .names import DECLINED_ANNOTATION, DEVICE_FINALIZER, SET_LABEL, UNREGISTERED_LABEL
-from .steps import Create, Delete, Patch, Plan
-
-if TYPE_CHECKING:
-    from datetime import datetime
+from .steps import Create, Delete, Patch, Plan, Report
 
 Object = dict[str, Any]
 PENDING, APPROVED, DECLINED = "pending", "approved", "declined"
@@ -22,8 +22,13 @@ WAITING = "Waiting for an administrator's approval"
 RETRY = 5.0  # seconds until a refused creation is tried again
 
 
-def plan_request(request: Object, device: Object | None, now: datetime, *, auto: bool) -> Plan:
-    """Plan for a request and the EdgeDevice of its name in its target namespace, if there is one."""
+def plan_request(
+    request: Object, device: Object | None, now: datetime, *, auto: bool, expiry: float = 0.0
+) -> Plan:
+    """Plan for a request and the EdgeDevice of its name in its target namespace, if there is one.
+
+    `expiry` is in seconds from when the request began to wait; 0 lets it wait for ever.
+    """
     metadata = request["metadata"]
     if metadata.get("deletionTimestamp"):
         return Plan()
@@ -33,13 +38,19 @@ def plan_request(request: Object, device: Object | None, now: datetime, *, auto:
         return status_plan(request, DECLINED, "An administrator declined the device", now)
     if auto:
         return Plan((Patch(SIGNED_REQUEST, request, {"spec": {"approved": True}}),))
-    return status_plan(request, PENDING, WAITING, now)
+    return _plan_waiting(request, now, expiry)
 
 
 def status_plan(request: Object, phase: str, message: str, now: datetime) -> Plan:
     """Plan to record where the request stands; no step when it says so already."""
     old = request.get("status") or {}
-    new = {"phase": phase, "conditions": _conditions(old.get("conditions"), phase, message, now)}
+    generation = request["metadata"].get("generation", 0)
+    conditions = _conditions(old.get("conditions"), phase, message, now)
+    new = {
+        "phase": phase,
+        "observedGeneration": generation,
+        "conditions": [{**one, "observedGeneration": generation} for one in conditions],
+    }
     if old == new:
         return Plan()
     return Plan((Patch(SIGNED_REQUEST, request, {"status": new}, "status"),))
@@ -73,6 +84,30 @@ def was_carried_out(request: Object) -> bool:
     """Say whether the EdgeDevice was made already (by us, or by v0.2 with its lower-case "true")."""
     approved = find((request.get("status") or {}).get("conditions"), APPROVED)
     return approved is not None and str(approved.get("status")).lower() == "true"
+
+
+def _plan_waiting(request: Object, now: datetime, expiry: float) -> Plan:
+    plan = status_plan(request, PENDING, WAITING, now)
+    if not expiry:
+        return plan
+    left = (_waiting_since(request, now) + timedelta(seconds=expiry) - now).total_seconds()
+    if left > 0:
+        return Plan(plan.steps, again=left)
+    message = f"Nobody approved the device within {expiry:.0f} seconds; it may ask again"
+    report = Report(SIGNED_REQUEST, request, "Normal", "Expired", message)
+    return Plan((report, Delete(SIGNED_REQUEST, request)))
+
+
+def _waiting_since(request: Object, now: datetime) -> datetime:
+    """Return when the request was made, or taken back from another state."""
+    pending = find((request.get("status") or {}).get("conditions"), PENDING)
+    if pending is None:
+        since = request["metadata"].get("creationTimestamp")
+    elif str(pending.get("status")).lower() == "true":
+        since = pending.get("lastTransitionTime")
+    else:
+        since = None
+    return datetime.fromisoformat(since) if since else now
 
 
 def _plan_approved(request: Object, device: Object | None, now: datetime) -> Plan:

@@ -10,7 +10,6 @@ from ..resources.client import Conflict, NotFound
 from ..resources.kinds import BUCKET_CLAIM
 from ..storage.errors import StorageRefused
 from .controller import Controller
-from .devices import set_name
 from .fleet import Fleet, device_concern, key_of
 from .names import REQUEST_NAMESPACE
 from .reconcilers import Reconcilers
@@ -81,10 +80,9 @@ class Operator:
             self._devices.queue.add(key_of(new))
         for key in self.fleet.affected_workloads(old, new):
             self._workloads.queue.add_after(key, FIGURES_DELAY)
-        names = {set_name(side) for side in (old, new) if side}
-        if old is None or new is None or len(names) > 1:
-            for name in names - {None}:
-                self._sets.queue.add_after((key_of(device)[0], name), FIGURES_DELAY)
+        for key in self.fleet.affected_sets(old, new):
+            self._sets.queue.add_after(key, FIGURES_DELAY)
+        if old is None or new is None:
             self._requests.queue.add((REQUEST_NAMESPACE, key_of(device)[1]))
 
     def _workload_changed(self, old: Object | None, new: Object | None) -> None:

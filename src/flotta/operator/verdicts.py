@@ -1,0 +1,52 @@
+"""Condition Accepted: whether what a user wrote into an object can be carried out as it stands."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..fleet.conditions import Truth
+from ..fleet.selection import selector_problem
+from .claims import storage_section
+from .names import workload_label
+
+Object = dict[str, Any]
+Verdict = tuple[Truth, str, str]  # status, reason, message
+ACCEPTED = "Accepted"
+
+
+def workload_verdict(workload: Object) -> Verdict:
+    """Judge an EdgeWorkload."""
+    problem = selector_problem(workload)
+    if problem:
+        return "False", "SelectorUnusable", problem
+    if workload_label(workload["metadata"]["name"]) is None:
+        text = "The name is no label value (over 63 characters): devices get no workload/ label"
+        return "True", "NoLabel", text
+    return "True", "Valid", "The selector is usable"
+
+
+def set_verdict(device_set: Object) -> Verdict:
+    """Judge an EdgeDeviceSet."""
+    return _contradiction(device_set) or (
+        "True",
+        "Valid",
+        "Its settings are in force on all members",
+    )
+
+
+def device_verdict(device: Object, set_name: str | None, device_set: Object | None) -> Verdict:
+    """Judge an EdgeDevice with the name of its set, and the set if there is one of that name."""
+    if set_name and device_set is None:
+        text = f"EdgeDeviceSet {set_name} does not exist; the device's own settings are in force"
+        return "False", "SetMissing", text
+    if device_set is not None:
+        return "True", "InSet", f"The settings of EdgeDeviceSet {set_name} are in force"
+    return _contradiction(device) or ("True", "Valid", "The device's own settings are in force")
+
+
+def _contradiction(resource: Object) -> Verdict | None:
+    s3 = storage_section(resource)
+    if s3.get("createOBC") and (s3.get("secretName") or s3.get("configMapName")):
+        text = "storage.s3.createOBC excludes secretName and configMapName; the names win"
+        return "False", "StorageContradiction", text
+    return None
