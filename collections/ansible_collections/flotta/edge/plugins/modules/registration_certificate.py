@@ -129,7 +129,7 @@ async def result(module, client):
         {**module.params, "wait_timeout": module.params["wait_timeout"] if module.params["wait"] else 0},
         lambda: api.find(client, SECRET, "flotta-ca", FLOTTA_NAMESPACE),
         lambda: "The Flotta CA does not exist: the Edge API makes it at its first start. "
-        "On the control plane: journalctl -u flotta-edge-api",
+        "Its log says why it did not: journalctl -u flotta-edge-api there, or kubectl -n flotta logs deploy/flotta-edge-api",
     )
     secret = await find(client, namespace)
     if secret is None and not module.check_mode:
