@@ -32,6 +32,7 @@ class S3Server:
     admin_file: Path
     log: Path
     endpoint: str
+    iam_endpoint: str = ""
 
     @property
     def administrator(self) -> Key:
@@ -63,6 +64,17 @@ class S3Server:
             ),
         )
 
+    def iam(self, key: Key) -> Any:
+        return boto3.client(
+            "iam",
+            endpoint_url=self.iam_endpoint,
+            region_name="us-east-1",
+            aws_access_key_id=key.access_key,
+            aws_secret_access_key=key.secret_key,
+            verify=str(self.ca_file),
+            config=Config(read_timeout=20, retries={"total_max_attempts": 1}),
+        )
+
     def requests(self, start: str) -> list[str]:
         """Return the access lines that start so, without their mark."""
         lines = self.log.read_text().splitlines()
@@ -76,7 +88,7 @@ class S3Server:
 
 
 @contextlib.contextmanager
-def running_s3(directory: Path) -> Iterator[S3Server]:
+def running_s3(directory: Path, *, iam: bool = False) -> Iterator[S3Server]:
     paths = {name: directory / name for name in ("buckets", "keys")}
     for path in paths.values():
         path.mkdir()
@@ -91,6 +103,8 @@ def running_s3(directory: Path) -> Iterator[S3Server]:
         *("--root", str(paths["buckets"]), "--keys", str(paths["keys"])),
         *("--cert", str(directory / "s3.cert"), "--key", str(directory / "s3.key")),
     ]
+    iam_address = f"127.0.0.1:{free_port()}"
+    command += ["--iam-listen", iam_address] if iam else []
     log = directory / "s3.log"
     with log.open("wb") as stderr:
         environment = {**os.environ, "PYTHONPATH": SOURCE}
@@ -103,6 +117,7 @@ def running_s3(directory: Path) -> Iterator[S3Server]:
             admin_file=directory / "admin.env",
             log=log,
             endpoint=_address(process, log),
+            iam_endpoint=f"https://{iam_address}" if iam else "",
         )
     finally:
         process.terminate()

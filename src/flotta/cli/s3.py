@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..storage.embedded import Server
 
 
 def main() -> None:
@@ -29,6 +35,11 @@ def _parser() -> argparse.ArgumentParser:
     serve = commands.add_parser("serve", help="serve S3 over TLS until stopped")
     serve.add_argument("--root", type=Path, required=True, help="directory of the buckets")
     serve.add_argument("--listen", default="127.0.0.1:9000", help="address and port")
+    serve.add_argument(
+        "--iam-listen",
+        metavar="HOST:PORT",
+        help="also serve the IAM query API by which operators elsewhere issue keys",
+    )
     serve.add_argument("--cert", type=Path, required=True, help="server certificate chain, PEM")
     serve.add_argument("--key", type=Path, required=True, help="its private key, PEM")
     serve.add_argument("--cache", type=Path, help="rclone's cache, default: cache beside the root")
@@ -66,10 +77,32 @@ def _serve(options: argparse.Namespace) -> int:
     os.umask(0o027)
 
     async def serve() -> None:
-        await Supervisor(server).run(stop_event())
+        stop = stop_event()
+        async with _iam(server, options.iam_listen):
+            await Supervisor(server).run(stop)
 
     run(serve)
     return 0
+
+
+@contextlib.asynccontextmanager
+async def _iam(server: Server, listen: str | None) -> AsyncIterator[None]:
+    if not listen:
+        yield
+        return
+    from ..storage.iam_server import IamServer
+
+    if not listen.rpartition(":")[2].isdecimal():
+        raise ValueError(f"--iam-listen is {listen!r}; use HOST:PORT")
+    iam = IamServer(server, listen)
+    try:
+        await iam.start()
+    except OSError as error:
+        raise ValueError(f"--iam-listen {listen} cannot be had: {error}") from error
+    try:
+        yield
+    finally:
+        await iam.stop()
 
 
 def _auth_proxy(_: argparse.Namespace) -> int:

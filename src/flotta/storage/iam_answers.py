@@ -1,0 +1,89 @@
+"""XML of the IAM query API (IAM API reference, version 2010-05-08)."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+from xml.etree.ElementTree import Element, SubElement, tostring
+
+if TYPE_CHECKING:
+    from .keys import Key
+    from .users import User
+
+NAMESPACE = "https://iam.amazonaws.com/doc/2010-05-08/"
+ACCOUNT = "000000000000"
+Fields = Mapping[str, "str | Fields | Sequence[str | Fields]"]
+
+
+def answer(action: str, result: Fields | None = None) -> bytes:
+    """Return the answer to an action; lists become `member` elements."""
+    root = Element(f"{action}Response", xmlns=NAMESPACE)
+    if result is not None:
+        _fill(SubElement(root, f"{action}Result"), result)
+    _fill(root, {"ResponseMetadata": {"RequestId": str(uuid.uuid4())}})
+    return _document(root)
+
+
+def refusal(code: str, message: str) -> bytes:
+    """Return the answer that says why nothing was done."""
+    root = Element("ErrorResponse", xmlns=NAMESPACE)
+    error = {"Type": "Sender", "Code": code, "Message": message}
+    _fill(root, {"Error": error, "RequestId": str(uuid.uuid4())})
+    return _document(root)
+
+
+def user(found: User) -> Fields:
+    """Return a user as CreateUser tells it."""
+    return {
+        "Path": "/",
+        "UserName": found.name,
+        "UserId": found.name,
+        "Arn": f"arn:aws:iam::{ACCOUNT}:user/{found.name}",
+        "CreateDate": found.created,
+    }
+
+
+def access_key(name: str, key: Key, created: str) -> Fields:
+    """Return a pair as CreateAccessKey tells it, with its secret."""
+    return {**listed_key(name, key.access_key, created), "SecretAccessKey": key.secret_key}
+
+
+def listed_key(name: str, key_id: str, created: str) -> Fields:
+    """Return a pair as ListAccessKeys tells it."""
+    return {"UserName": name, "AccessKeyId": key_id, "Status": "Active", "CreateDate": created}
+
+
+def policy(name: str, policy_name: str, document: str) -> Fields:
+    """Return a policy as GetUserPolicy tells it; the document is URL encoded (RFC 3986)."""
+    return {
+        "UserName": name,
+        "PolicyName": policy_name,
+        "PolicyDocument": quote(document, safe=""),
+    }
+
+
+def _fill(parent: Element, fields: Fields) -> None:
+    for name, value in fields.items():
+        element = SubElement(parent, name)
+        if isinstance(value, str):
+            element.text = value
+        elif isinstance(value, Mapping):
+            _fill(element, value)
+        else:
+            for item in value:
+                _add_member(element, item)
+
+
+def _add_member(parent: Element, item: str | Fields) -> None:
+    member = SubElement(parent, "member")
+    if isinstance(item, str):
+        member.text = item
+    else:
+        _fill(member, item)
+
+
+def _document(root: Element) -> bytes:
+    data: bytes = tostring(root, encoding="utf-8", xml_declaration=True)
+    return data

@@ -1,0 +1,163 @@
+"""The part of the AWS IAM query API that gives operators elsewhere keys of the embedded S3 server.
+
+Only the administrator's signature opens it. What it does is kept in the server's key directory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from ..identity.contexts import open_server_context
+from . import iam_answers as answers
+from .keys import read_key
+from .policies import BadPolicy
+from .signatures import SignedRequest, Unsigned, signer
+from .users import UserError, Users
+
+if TYPE_CHECKING:
+    from .embedded import Server
+
+LARGEST_BODY = 64 * 1024
+RENEWAL_CHECK = 5.0  # seconds
+log = logging.getLogger(__name__)
+Form = Mapping[str, str]
+
+
+class IamServer:
+    """Serves one key directory; `address` is known after `start`."""
+
+    def __init__(self, server: Server, listen: str):
+        self._server = server
+        self._listen = listen
+        self._users = Users(server.keys)
+        self._turn = asyncio.Lock()
+        self._context = open_server_context(server.certificate, server.private_key)
+        application = web.Application(client_max_size=LARGEST_BODY)
+        application.router.add_post("/", self._handle)
+        self._runner = web.AppRunner(application, access_log=None)
+        self._renewal: asyncio.Task[None] | None = None
+        self.address = ""
+
+    async def start(self) -> None:
+        """Listen on `host:port`; OSError when that cannot be had."""
+        host, _, port = self._listen.rpartition(":")
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, host.strip("[]"), int(port), ssl_context=self._context)
+        await site.start()
+        self._renewal = asyncio.create_task(self._follow_certificate())
+        bound = self._runner.addresses[0]
+        self.address = f"https://{bound[0]}:{bound[1]}"
+        log.info("Starting IAM server on [%s]", self.address)
+
+    async def stop(self) -> None:
+        """Answer what is being answered and close."""
+        if self._renewal is not None:
+            self._renewal.cancel()
+        await self._runner.cleanup()
+
+    async def _handle(self, request: web.Request) -> web.Response:
+        body = await request.read()
+        try:
+            self._require_administrator(request, body)
+            form = {name: str(value) for name, value in (await request.post()).items()}
+            async with self._turn:
+                data = await asyncio.to_thread(self._act, form)
+        except Unsigned as error:
+            return self._refused(request, 403, error.code, str(error))
+        except UserError as error:
+            return self._refused(request, error.status, error.code, str(error))
+        except BadPolicy as error:
+            return self._refused(request, 400, "MalformedPolicyDocument", str(error))
+        return web.Response(body=data, content_type="text/xml")
+
+    def _refused(self, request: web.Request, status: int, code: str, message: str) -> web.Response:
+        log.info("%s: %d %s: %s", request.remote, status, code, message)
+        body = answers.refusal(code, message)
+        return web.Response(status=status, body=body, content_type="text/xml")
+
+    def _require_administrator(self, request: web.Request, body: bytes) -> None:
+        headers = tuple((name.lower(), value) for name, value in request.headers.items())
+        url = f"https://{request.host}{request.raw_path}"
+        signed = SignedRequest(request.method, url, headers, body)
+        access_key = signer(signed, "iam", self._secret_of, datetime.now(UTC))
+        key = read_key(self._server.keys, access_key)
+        if key is None or key.bucket is not None:
+            raise Unsigned("AccessDenied", "only the administrator of the server manages users")
+
+    def _secret_of(self, access_key: str) -> str | None:
+        key = read_key(self._server.keys, access_key)
+        return key.secret_key if key else None
+
+    def _act(self, form: Form) -> bytes:
+        action, name = form.get("Action", ""), form.get("UserName", "")
+        act = self._actions.get(action)
+        if act is None:
+            raise UserError(400, "InvalidAction", f"this server does not know {action!r}")
+        result = act(self, name, form)
+        log.info("%s %s", action, name)
+        return answers.answer(action, result)
+
+    def _create_user(self, name: str, _: Form) -> answers.Fields:
+        return {"User": answers.user(self._users.create(name))}
+
+    def _delete_user(self, name: str, _: Form) -> None:
+        self._users.delete(name)
+
+    def _put_policy(self, name: str, form: Form) -> None:
+        policy, document = form.get("PolicyName", ""), form.get("PolicyDocument", "")
+        self._users.put_policy(name, policy, document)
+
+    def _get_policy(self, name: str, form: Form) -> answers.Fields:
+        policy = form.get("PolicyName", "")
+        return answers.policy(name, policy, self._users.policy(name, policy))
+
+    def _list_policies(self, name: str, _: Form) -> answers.Fields:
+        return {"PolicyNames": sorted(self._users.get(name).policies), "IsTruncated": "false"}
+
+    def _delete_policy(self, name: str, form: Form) -> None:
+        self._users.delete_policy(name, form.get("PolicyName", ""))
+
+    def _create_key(self, name: str, _: Form) -> answers.Fields:
+        key = self._users.create_key(name)
+        created = self._users.get(name).keys[key.access_key]
+        return {"AccessKey": answers.access_key(name, key, created)}
+
+    def _list_keys(self, name: str, _: Form) -> answers.Fields:
+        keys = self._users.get(name).keys
+        listed = [answers.listed_key(name, key_id, keys[key_id]) for key_id in sorted(keys)]
+        return {"AccessKeyMetadata": listed, "IsTruncated": "false"}
+
+    def _delete_key(self, name: str, form: Form) -> None:
+        self._users.delete_key(name, form.get("AccessKeyId", ""))
+
+    _actions: Mapping[str, Callable[[IamServer, str, Form], answers.Fields | None]] = {
+        "CreateUser": _create_user,
+        "DeleteUser": _delete_user,
+        "PutUserPolicy": _put_policy,
+        "GetUserPolicy": _get_policy,
+        "ListUserPolicies": _list_policies,
+        "DeleteUserPolicy": _delete_policy,
+        "CreateAccessKey": _create_key,
+        "ListAccessKeys": _list_keys,
+        "DeleteAccessKey": _delete_key,
+    }
+
+    async def _follow_certificate(self) -> None:
+        """Load the certificate again when it was renewed; connections that are open go on."""
+        files = (self._server.certificate, self._server.private_key)
+        seen = [path.stat().st_mtime_ns for path in files]
+        while True:
+            await asyncio.sleep(RENEWAL_CHECK)
+            try:
+                now = [path.stat().st_mtime_ns for path in files]
+                if now != seen:
+                    self._context.load_cert_chain(*files)
+                    seen = now
+            except (OSError, ValueError) as error:
+                log.warning("the renewed certificate is not usable yet: %s", error)

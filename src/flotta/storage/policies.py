@@ -1,0 +1,59 @@
+"""Which bucket a policy document opens.
+
+The embedded server knows one right: everything in one bucket. So a policy has to say that in the
+words of AWS, and every other one is refused rather than understood half.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from .names import is_bucket_name
+
+FIELDS = frozenset({"Sid", "Effect", "Action", "Resource"})
+NEEDED = frozenset({"s3:ListBucket", "s3:GetObject", "s3:PutObject", "s3:DeleteObject"})
+EVERYTHING = "s3:*"
+PREFIX = "arn:aws:s3:::"
+
+
+class BadPolicy(ValueError):
+    """The document does not mean one whole bucket; the text is a sentence."""
+
+
+def bucket_of(document: str) -> str:
+    """Return the only bucket that the policy allows work in; raises BadPolicy."""
+    try:
+        statements = _list(json.loads(document)["Statement"])
+        actions = {one for statement in statements for one in _actions(statement)}
+        buckets = {one for statement in statements for one in _buckets(statement)}
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        if isinstance(error, BadPolicy):
+            raise
+        raise BadPolicy("the policy document is not a policy") from error
+    if len(buckets) != 1:
+        raise BadPolicy("a policy of this server has to name exactly one bucket")
+    if EVERYTHING not in actions and not actions >= NEEDED:
+        raise BadPolicy(f"a policy of this server has to allow {', '.join(sorted(NEEDED))}")
+    return buckets.pop()
+
+
+def _actions(statement: dict[str, Any]) -> list[str]:
+    if statement["Effect"] != "Allow" or not set(statement) <= FIELDS:
+        raise BadPolicy("a policy of this server has only Allow, Action and Resource")
+    return _list(statement["Action"])
+
+
+def _buckets(statement: dict[str, Any]) -> list[str]:
+    return [_bucket(resource) for resource in _list(statement["Resource"])]
+
+
+def _bucket(resource: str) -> str:
+    name = resource.removeprefix(PREFIX).removesuffix("/*")
+    if not resource.startswith(PREFIX) or not is_bucket_name(name):
+        raise BadPolicy(f"{resource!r} is not a bucket: use {PREFIX}NAME or {PREFIX}NAME/*")
+    return name
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]

@@ -1,0 +1,107 @@
+"""Verify that a request was signed by the holder of a key pair (AWS Signature Version 4).
+
+The signature is computed again by botocore's own signer and compared in constant time. The body
+always counts: an unsigned payload is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+MAXIMAL_SKEW = timedelta(minutes=15)
+NEEDED = frozenset({"host", "x-amz-date"})
+BODY_HASH = "x-amz-content-sha256"
+_AUTHORIZATION = re.compile(
+    r"AWS4-HMAC-SHA256 Credential=(?P<key>[^/\s,]+)/(?P<date>\d{8})/(?P<region>[\w-]+)"
+    r"/(?P<service>\w+)/aws4_request, ?SignedHeaders=(?P<headers>[a-z0-9;-]+)"
+    r", ?Signature=(?P<signature>[0-9a-f]{64})"
+)
+
+
+class Unsigned(Exception):
+    """The request is not accepted; `code` as AWS names it."""
+
+    def __init__(self, code: str, message: str):
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True)
+class SignedRequest:
+    """What of an HTTP request a signature covers; header names in small letters."""
+
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+    def values(self, name: str) -> list[str]:
+        """Return every value of a header."""
+        return [value for header, value in self.headers if header == name]
+
+    def value(self, name: str) -> str:
+        """Return the one value of a header, "" when there is none or several."""
+        found = self.values(name)
+        return found[0] if len(found) == 1 else ""
+
+
+def signer(
+    request: SignedRequest, service: str, secret_of: Callable[[str], str | None], now: datetime
+) -> str:
+    """Return the id of the access key that signed the request; raises Unsigned."""
+    claimed = _AUTHORIZATION.fullmatch(request.value("authorization"))
+    if claimed is None:
+        raise Unsigned("MissingAuthenticationToken", "the request is not signed (Signature V4)")
+    if claimed["service"] != service:
+        raise Unsigned("SignatureDoesNotMatch", f"the request is not signed for {service}")
+    names = claimed["headers"].split(";")
+    if not set(names) >= NEEDED:
+        raise Unsigned("IncompleteSignature", "host and x-amz-date have to be signed")
+    _require_recent(request.value("x-amz-date"), claimed["date"], now)
+    _require_own_body(request)
+    secret = secret_of(claimed["key"])
+    if secret is None:
+        raise Unsigned("InvalidClientTokenId", "the access key is not known")
+    credentials = Credentials(claimed["key"], secret)
+    expected = _signature(request, names, SigV4Auth(credentials, service, claimed["region"]))
+    if not hmac.compare_digest(expected, claimed["signature"]):
+        raise Unsigned("SignatureDoesNotMatch", "the signature does not fit request and secret key")
+    return claimed["key"]
+
+
+def _require_recent(stamp: str, date: str, now: datetime) -> None:
+    try:
+        signed = datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    except ValueError as error:
+        raise Unsigned("IncompleteSignature", "x-amz-date is no time") from error
+    if not stamp.startswith(date) or abs(now - signed) > MAXIMAL_SKEW:
+        raise Unsigned(
+            "RequestExpired", "the request is not of this quarter of an hour; compare the clocks"
+        )
+
+
+def _require_own_body(request: SignedRequest) -> None:
+    told = request.values(BODY_HASH)
+    if told and told != [hashlib.sha256(request.body).hexdigest()]:
+        raise Unsigned("SignatureDoesNotMatch", "the body is not the one that was signed")
+
+
+def _signature(request: SignedRequest, names: Iterable[str], auth: SigV4Auth) -> str:
+    again = AWSRequest(request.method, request.url, data=request.body)
+    for name in names:
+        for value in request.values(name):
+            again.headers[name] = value  # adds, as in e-mail headers
+    again.context["timestamp"] = request.value("x-amz-date")
+    signature: str = auth.signature(
+        auth.string_to_sign(again, auth.canonical_request(again)), again
+    )
+    return signature
