@@ -1,0 +1,492 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, flotta.edge contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: operator
+short_description: Install the control plane on Kubernetes
+version_added: 0.1.0
+description:
+  - Installs operator and Edge API on a Kubernetes cluster with their rights, settings and entrance, changes and
+    upgrades them, or removes them.
+  - The module M(flotta.edge.crds) has to run before.
+  - What the module made and does not need any more is removed. What the Edge API made itself, above all its
+    certificate authority, is never touched.
+author:
+  - flotta.edge contributors (@project-flotta)
+options:
+  state:
+    description:
+      - Whether the control plane is installed.
+      - With V(absent), everything that V(present) made is removed. Devices, workloads and the certificate authority
+        stay, with the namespace that holds it, unless O(delete_data=true).
+    type: str
+    choices: [present, absent]
+    default: present
+  context:
+    description:
+      - Context of the kubeconfig to use.
+      - When omitted, its current context.
+    type: str
+  namespace:
+    description:
+      - Namespace of the control plane. It is created when it does not exist.
+    type: str
+    default: flotta
+  image:
+    description:
+      - Container image of the control plane.
+      - When omitted, C(localhost/flotta-edge-control-plane) of this release, which has to be loaded on the nodes.
+    type: str
+  image_pull_policy:
+    description:
+      - When the nodes pull the image.
+    type: str
+    choices: [Always, IfNotPresent, Never]
+    default: IfNotPresent
+  image_pull_secrets:
+    description:
+      - Names of Secrets in O(namespace) with access to the registry.
+    type: list
+    elements: str
+    default: []
+  edge_api_replicas:
+    description:
+      - How many Edge APIs answer devices.
+    type: int
+    default: 2
+  operator_replicas:
+    description:
+      - How many operators run. One of them works, the others wait to take over.
+    type: int
+    default: 2
+  edge_api_resources:
+    description:
+      - What an Edge API asks for and may take.
+    type: dict
+    suboptions: &resources
+      cpu_request:
+        description: Processor time that is kept free.
+        type: str
+        default: 100m
+      memory_request:
+        description: Memory that is kept free.
+        type: str
+        default: 128Mi
+      cpu_limit:
+        description: Processor time at most.
+        type: str
+        default: "1"
+      memory_limit:
+        description: Memory at most.
+        type: str
+        default: 512Mi
+  operator_resources:
+    description:
+      - What an operator asks for and may take.
+    type: dict
+    suboptions: *resources
+  service_type:
+    description:
+      - How devices reach the Edge API from outside.
+      - With V(LoadBalancer), the module waits for the address and puts it into the server certificate.
+    type: str
+    choices: [NodePort, LoadBalancer, ClusterIP]
+    default: NodePort
+  node_port:
+    description:
+      - Port on every node with O(service_type=NodePort).
+    type: int
+    default: 30043
+  server_names:
+    description:
+      - Names and addresses under which devices reach the Edge API, the one to tell them first. The server certificate
+        covers them.
+      - When omitted, the addresses of the nodes with O(service_type=NodePort).
+    type: list
+    elements: str
+    default: []
+  registration_namespaces:
+    description:
+      - Namespaces that new devices may join.
+    type: list
+    elements: str
+    default: [default]
+  device_certificate_days:
+    description:
+      - Days for which the certificate of a device is valid. Devices renew it in time.
+    type: int
+    default: 30
+  auto_approval:
+    description:
+      - Whether every device with a registration certificate may join.
+    type: bool
+    default: true
+  bucket_for_every_device:
+    description:
+      - Whether every device gets a bucket.
+      - When omitted, yes if O(s3) or O(bucket_storage_class) is set.
+    type: bool
+  bucket_storage_class:
+    description:
+      - Storage class of the bucket claims. Claims of a class that is not ours are left to its provisioner.
+      - When omitted, the class that the operator provides from O(s3).
+    type: str
+  decommission_timeout:
+    description:
+      - Seconds that a deleted device has to acknowledge.
+    type: int
+    default: 300
+  s3:
+    description:
+      - S3 server in which the operator makes buckets.
+      - When omitted, the operator makes none.
+    type: dict
+    suboptions:
+      device_endpoint:
+        description:
+          - Address at which devices reach the server, C(https://HOST:PORT).
+          - When omitted, O(s3.endpoint).
+        type: str
+      endpoint:
+        description:
+          - Address at which the operator reaches the server.
+          - When omitted, O(s3.device_endpoint).
+        type: str
+      iam_endpoint:
+        description:
+          - Address of the server's IAM API, where the operator makes a user and a key for every device.
+        type: str
+      shared_keys:
+        description:
+          - Whether every device gets the administrator's key, for servers without an IAM API. Every device can then
+            read the files of all others.
+        type: bool
+        default: false
+      access_key:
+        description:
+          - Access key of the administrator of the server.
+          - When omitted, you make the Secret C(flotta-s3-admin) with the keys C(AWS_ACCESS_KEY_ID),
+            C(AWS_SECRET_ACCESS_KEY) and, if needed, C(ca.crt) yourself.
+        type: str
+      secret_key:
+        description:
+          - Secret key that belongs to O(s3.access_key).
+        type: str
+      ca_pem:
+        description:
+          - Certificate of the CA that signed the server's certificate, PEM.
+          - When omitted, a CA that the image knows.
+        type: str
+  ingress:
+    description:
+      - An Ingress that passes TLS through to the Edge API, as C(ingress-nginx) does with passthrough enabled.
+      - When omitted, none.
+    type: dict
+    suboptions:
+      host:
+        description: Name under which devices connect.
+        type: str
+        required: true
+      class_name:
+        description: Class of the Ingress. When omitted, the cluster's default.
+        type: str
+      annotations:
+        description: Further annotations, for controllers that want others.
+        type: dict
+  route:
+    description:
+      - A Route of OpenShift that passes TLS through to the Edge API.
+      - When omitted, none.
+    type: dict
+    suboptions:
+      host:
+        description: Name under which devices connect.
+        type: str
+        required: true
+      labels:
+        description: Further labels, for routers that choose by them.
+        type: dict
+  network_policy:
+    description:
+      - NetworkPolicies that let only devices and monitoring connect to the pods. An empty dictionary takes the defaults.
+      - When omitted, none.
+    type: dict
+    suboptions:
+      device_networks:
+        description: Networks from which devices connect, as the pods see them. When omitted, all.
+        type: list
+        elements: str
+      monitoring_namespace:
+        description: Namespace from which figures are read. When omitted, nobody may read them.
+        type: str
+  service_monitor:
+    description:
+      - A ServiceMonitor for the Prometheus operator. An empty dictionary takes the defaults.
+      - When omitted, none.
+    type: dict
+    suboptions:
+      interval:
+        description: Time between two readings.
+        type: str
+        default: 30s
+      labels:
+        description: Labels by which the Prometheus finds it.
+        type: dict
+  log_level:
+    description:
+      - How much is logged.
+    type: str
+    choices: [debug, info, warn, error]
+    default: info
+  wait:
+    description:
+      - Whether to wait until everything runs, or is gone.
+    type: bool
+    default: true
+  wait_timeout:
+    description:
+      - Seconds to wait at most.
+      - With O(delete_data=true), devices that are off have O(decommission_timeout) to acknowledge, so give it more
+        than that.
+    type: int
+    default: 300
+  delete_data:
+    description:
+      - With O(state=absent), removes all devices, workloads, buckets and the certificate authority as well. The
+        devices are told to leave while the operator still runs.
+    type: bool
+    default: false
+extends_documentation_fragment:
+  - flotta.edge.connection
+attributes:
+  check_mode:
+    description: Reports what would change, as the API server computes it.
+    support: full
+  diff_mode:
+    description: Shows every object before and after. Values of Secrets are not shown.
+    support: full
+  idempotent:
+    description: Objects that are as wanted are left alone.
+    support: full
+seealso:
+  - module: flotta.edge.crds
+"""
+
+EXAMPLES = r"""
+- name: Have the control plane on the nodes' port 30043
+  flotta.edge.operator:
+    kubeconfig: ~/.kube/config
+    image: registry.example.com/flotta-edge-control-plane:0.1.0
+    server_names: [edge.example.com]
+  register: control_plane
+
+- name: Say where devices connect
+  ansible.builtin.debug:
+    var: control_plane.endpoint
+
+- name: Give every device a bucket
+  flotta.edge.operator:
+    server_names: [edge.example.com]
+    s3:
+      device_endpoint: https://s3.example.com:9000
+      iam_endpoint: https://s3.example.com:9001
+      access_key: "{{ s3_access_key }}"
+      secret_key: "{{ s3_secret_key }}"
+
+- name: Remove the control plane and keep the fleet's data for another time
+  flotta.edge.operator:
+    state: absent
+
+- name: Dissolve the fleet
+  flotta.edge.operator:
+    state: absent
+    delete_data: true
+    wait_timeout: 600
+"""
+
+RETURN = r"""
+endpoint:
+  description: Host and port at which devices reach the Edge API.
+  type: str
+  returned: with O(state=present)
+  sample: edge.example.com:30043
+server_names:
+  description: Names and addresses that the server certificate covers.
+  type: list
+  elements: str
+  returned: with O(state=present)
+versions:
+  description: Releases, and what was there before. Empty strings where nothing was.
+  type: dict
+  returned: success
+  contains:
+    cluster:
+      description: Version of Kubernetes, only with O(state=present).
+      type: str
+    installed:
+      description: Release of the control plane, empty with O(state=absent).
+      type: str
+    image:
+      description: Image of the control plane, empty with O(state=absent).
+      type: str
+    previous:
+      description: Release before.
+      type: str
+    previous_image:
+      description: Image before, only with O(state=present).
+      type: str
+kept:
+  description: What was not removed because it is data.
+  type: list
+  elements: str
+  returned: with O(state=absent)
+  sample: [Namespace flotta with Secret flotta/flotta-ca, 2 EdgeDevice]
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.flotta.edge.plugins.module_utils import resource_api as api
+
+try:
+    from flotta.installation import presence, removal
+    from flotta.installation.settings import Installation
+except ImportError:
+    presence = removal = Installation = None  # api.run() says so
+
+PROCEDURE = ("kubeconfig", "context", "state", "wait", "wait_timeout", "delete_data")
+RESOURCES = {
+    "cpu_request": {"type": "str", "default": "100m"},
+    "memory_request": {"type": "str", "default": "128Mi"},
+    "cpu_limit": {"type": "str", "default": "1"},
+    "memory_limit": {"type": "str", "default": "512Mi"},
+}
+S3 = {
+    "device_endpoint": {"type": "str"},
+    "endpoint": {"type": "str"},
+    "iam_endpoint": {"type": "str"},
+    "shared_keys": {"type": "bool", "default": False, "no_log": False},
+    "access_key": {"type": "str", "no_log": False},
+    "secret_key": {"type": "str", "no_log": True},
+    "ca_pem": {"type": "str"},
+}
+INGRESS = {
+    "host": {"type": "str", "required": True},
+    "class_name": {"type": "str"},
+    "annotations": {"type": "dict"},
+}
+ROUTE = {"host": {"type": "str", "required": True}, "labels": {"type": "dict"}}
+NETWORK_POLICY = {
+    "device_networks": {"type": "list", "elements": "str"},
+    "monitoring_namespace": {"type": "str"},
+}
+SERVICE_MONITOR = {"interval": {"type": "str", "default": "30s"}, "labels": {"type": "dict"}}
+SETTINGS = {
+    "namespace": {"type": "str", "default": "flotta"},
+    "image": {"type": "str"},
+    "image_pull_policy": {
+        "type": "str",
+        "choices": ["Always", "IfNotPresent", "Never"],
+        "default": "IfNotPresent",
+    },
+    "image_pull_secrets": {"type": "list", "elements": "str", "default": [], "no_log": False},
+    "edge_api_replicas": {"type": "int", "default": 2},
+    "operator_replicas": {"type": "int", "default": 2},
+    "edge_api_resources": {"type": "dict", "options": RESOURCES},
+    "operator_resources": {"type": "dict", "options": RESOURCES},
+    "service_type": {
+        "type": "str",
+        "choices": ["NodePort", "LoadBalancer", "ClusterIP"],
+        "default": "NodePort",
+    },
+    "node_port": {"type": "int", "default": 30043},
+    "server_names": {"type": "list", "elements": "str", "default": []},
+    "registration_namespaces": {"type": "list", "elements": "str", "default": ["default"]},
+    "device_certificate_days": {"type": "int", "default": 30},
+    "auto_approval": {"type": "bool", "default": True},
+    "bucket_for_every_device": {"type": "bool"},
+    "bucket_storage_class": {"type": "str"},
+    "decommission_timeout": {"type": "int", "default": 300},
+    "s3": {"type": "dict", "options": S3},
+    "ingress": {"type": "dict", "options": INGRESS},
+    "route": {"type": "dict", "options": ROUTE},
+    "network_policy": {"type": "dict", "options": NETWORK_POLICY},
+    "service_monitor": {"type": "dict", "options": SERVICE_MONITOR},
+    "log_level": {"type": "str", "choices": ["debug", "info", "warn", "error"], "default": "info"},
+}
+
+
+def patience(params):
+    return params["wait_timeout"] if params["wait"] else 0
+
+
+async def present(module, client):
+    settings = {name: value for name, value in module.params.items() if name not in PROCEDURE}
+    found = await presence.install(
+        client,
+        Installation.from_parameters(settings),
+        check_mode=module.check_mode,
+        patience=patience(module.params),
+    )
+    versions = {
+        "cluster": found.cluster_version,
+        "installed": found.version,
+        "image": found.image,
+        "previous": found.previous_version,
+        "previous_image": found.previous_image,
+    }
+    return {
+        **changes(found),
+        "endpoint": found.endpoint,
+        "server_names": list(found.server_names),
+        "versions": versions,
+    }
+
+
+async def absent(module, client):
+    found = await removal.remove(
+        client,
+        module.params["namespace"],
+        delete_data=module.params["delete_data"],
+        check_mode=module.check_mode,
+        patience=patience(module.params),
+    )
+    for warning in found.warnings:
+        module.warn(warning)
+    versions = {"installed": "", "image": "", "previous": found.previous_version}
+    return {**changes(found), "kept": found.kept, "versions": versions}
+
+
+def changes(found):
+    return {
+        "changed": bool(found.changes),
+        "diff": [change.in_ansible() for change in found.changes],
+    }
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            **api.CONNECTION_SPEC,
+            **SETTINGS,
+            "context": {"type": "str"},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "wait": {"type": "bool", "default": True},
+            "wait_timeout": {"type": "int", "default": 300},
+            "delete_data": {"type": "bool", "default": False},
+        },
+        supports_check_mode=True,
+    )
+
+    async def work(client):
+        step = present if module.params["state"] == "present" else absent
+        return await step(module, client)
+
+    api.run(module, work)
+
+
+if __name__ == "__main__":
+    main()

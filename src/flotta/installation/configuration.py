@@ -1,0 +1,112 @@
+"""ConfigMaps and the Secret from which the programs read their settings (environment variables)."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from typing import Any
+
+from . import names
+from .labelled import labelled
+from .settings import Installation
+
+Object = dict[str, Any]
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - the kubelet and Prometheus come from outside of the pod
+S3_FOLDER = "/etc/flotta/s3"
+
+
+def edge_api_environment(installation: Installation) -> dict[str, str]:
+    """Return the settings of the Edge API."""
+    return {
+        "BIND_ADDRESS": EVERYWHERE,
+        "HTTPS_PORT": str(names.DEVICE_PORT),
+        "METRICS_ADDR": f"{EVERYWHERE}:{names.METRICS_PORT}",
+        "LOG_LEVEL": installation.log_level,
+        "SERVER_NAMES": ",".join(installation.certificate_names),
+        "TLS_LOCALHOST_ENABLED": "true",
+        "CLIENT_CERT_EXPIRATION_DAYS": str(installation.device_certificate_days),
+        "REGISTRATION_NAMESPACES": ",".join(installation.registration_namespaces),
+        "BACKEND": "crd",
+    }
+
+
+def operator_environment(installation: Installation) -> dict[str, str]:
+    """Return the settings of the operator."""
+    chosen = {"BUCKET_STORAGE_CLASS": installation.bucket_storage_class}
+    return {
+        "PROBE_ADDR": f"{EVERYWHERE}:{names.PROBE_PORT}",
+        "METRICS_ADDR": f"{EVERYWHERE}:{names.METRICS_PORT}",
+        "LEADER_ELECT": "true",
+        "LOG_LEVEL": installation.log_level,
+        "AUTO_APPROVAL_PROCESS": _flag(installation.auto_approval),
+        "OBC_AUTO_CREATE": _flag(installation.makes_buckets),
+        "DECOMMISSION_TIMEOUT": str(installation.decommission_timeout),
+        **{name: value for name, value in chosen.items() if value},
+        **_storage_environment(installation),
+    }
+
+
+def _storage_environment(installation: Installation) -> dict[str, str]:
+    storage = installation.s3
+    if storage is None:
+        return {}
+    device = storage.device_endpoint or storage.endpoint
+    given = {
+        "S3_DEVICE_ENDPOINT": device,
+        "S3_ENDPOINT": storage.endpoint,
+        "S3_IAM_ENDPOINT": storage.iam_endpoint,
+        "S3_SHARED_KEYS": "true" if storage.shared_keys else "",
+        "S3_ADMIN_FILE": S3_FOLDER,
+        "S3_CA_FILE": f"{S3_FOLDER}/ca.crt" if storage.ca_pem else "",
+    }
+    return {name: value for name, value in given.items() if value}
+
+
+def config_maps(installation: Installation) -> list[Object]:
+    """Return both ConfigMaps under their documented names."""
+    return [
+        _config_map(installation, names.EDGE_API_CONFIG, names.EDGE_API),
+        _config_map(installation, names.OPERATOR_CONFIG, names.OPERATOR),
+    ]
+
+
+def _config_map(installation: Installation, name: str, component: str) -> Object:
+    settings = edge_api_environment if component == names.EDGE_API else operator_environment
+    return {
+        **labelled(installation, "v1", "ConfigMap", name, component),
+        "data": settings(installation),
+    }
+
+
+def secrets(installation: Installation) -> list[Object]:
+    """Return the Secret with the S3 administrator's pair, if it was given."""
+    storage = installation.s3
+    if storage is None or not storage.access_key:
+        return []
+    data = {
+        "AWS_ACCESS_KEY_ID": storage.access_key,
+        "AWS_SECRET_ACCESS_KEY": storage.secret_key,
+        "ca.crt": storage.ca_pem,
+    }
+    encoded = {
+        key: base64.b64encode(value.encode()).decode() for key, value in data.items() if value
+    }
+    secret = labelled(installation, "v1", "Secret", names.S3_SECRET, names.OPERATOR)
+    return [{**secret, "type": "Opaque", "data": encoded}]
+
+
+def checksum(installation: Installation, component: str) -> str:
+    """Return a digest of what a program reads only at its start."""
+    if component == names.EDGE_API:
+        read: Any = edge_api_environment(installation)
+    else:
+        read = [
+            operator_environment(installation),
+            *(item["data"] for item in secrets(installation)),
+        ]
+    return hashlib.sha256(json.dumps(read, sort_keys=True).encode()).hexdigest()
+
+
+def _flag(value: bool) -> str:
+    return "true" if value else "false"

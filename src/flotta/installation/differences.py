@@ -1,0 +1,71 @@
+"""What an application changes, shown without secrets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+Object = dict[str, Any]
+# Written by the server or by controllers, and never by us.
+NOISE = (
+    "managedFields",
+    "resourceVersion",
+    "uid",
+    "creationTimestamp",
+    "generation",
+    "selfLink",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+)
+HIDDEN = "(not shown)"
+HIDDEN_NEW = "(not shown; new)"
+
+
+@dataclass(frozen=True)
+class Change:
+    """One object before and after; None where it does not exist."""
+
+    title: str
+    before: Object | None
+    after: Object | None
+
+    def in_ansible(self) -> dict[str, Any]:
+        """Return the change as an entry of Ansible's `diff`."""
+        return {
+            "before_header": self.title,
+            "after_header": self.title,
+            "before": self.before or {},
+            "after": self.after or {},
+        }
+
+
+def meaning(obj: Object | None) -> Object | None:
+    """Return an object without its status and what the server notes about it."""
+    if obj is None:
+        return None
+    metadata = {key: value for key, value in obj["metadata"].items() if key not in NOISE}
+    kept = {key: value for key, value in obj.items() if key not in ("status", "metadata")}
+    return {**kept, "metadata": metadata}
+
+
+def change(title: str, before: Object | None, after: Object | None) -> Change | None:
+    """Return what is different, None when nothing is."""
+    old, new = meaning(before), meaning(after)
+    if old == new:
+        return None
+    secret = "Secret" in ((before or after or {}).get("kind"), (after or {}).get("kind"))
+    if not secret:
+        return Change(title, old, new)
+    return Change(title, _hidden(old, None), _hidden(new, old))
+
+
+def _hidden(secret: Object | None, older: Object | None) -> Object | None:
+    """Return a Secret whose values are replaced by words that say only whether they are new."""
+    if secret is None:
+        return None
+    known = (older or {}).get("data") or {}
+    values = {
+        key: HIDDEN if older is None or known.get(key) == value else HIDDEN_NEW
+        for key, value in (secret.get("data") or {}).items()
+    }
+    return {**secret, "data": values}

@@ -1,0 +1,84 @@
+"""What goes wrong at the API server, as one sentence with the remedy."""
+
+from __future__ import annotations
+
+import re
+
+from ..resources.client import ApiError, Conflict, Forbidden, Invalid, Unreachable
+from . import names
+
+ASK = (
+    f"ask an administrator of the cluster for the ClusterRole {names.INSTALLER} "
+    "(flotta manifests --installer prints it), or use an administrator's kubeconfig"
+)
+_DENIED = re.compile(
+    r'User "(?P<user>[^"]*)" cannot (?P<verb>\S+) resource "(?P<resource>[^"]+)" '
+    r'in API group "(?P<group>[^"]*)"(?P<place>.*)$'
+)
+_GRANTS = "is attempting to grant RBAC permissions not currently held"
+
+
+class InstallationError(ValueError):
+    """Something is in the way; the text is one sentence for the user."""
+
+
+def explained(error: ApiError, doing: str = "") -> InstallationError:
+    """Return the sentence for an answer of the API server; ``doing`` names the object at work."""
+    if isinstance(error, Unreachable):
+        text = (
+            f"The Kubernetes API does not answer ({error.message}); check the server's address in the kubeconfig "
+            "and the network"
+        )
+    elif error.status == 401:
+        text = "The Kubernetes API does not know the kubeconfig's identity; get a fresh kubeconfig"
+    elif isinstance(error, Forbidden):
+        text = _forbidden(error)
+    elif isinstance(error, Conflict):
+        text = f"{doing or 'An object'} is in other hands: {_managers(error)}"
+    elif isinstance(error, Invalid):
+        text = f"The Kubernetes API refuses {doing or 'an object'}: {error.message}{_remedy(error)}"
+    else:
+        text = f"The Kubernetes API answered{f' about {doing}' if doing else ''}: {error.message}"
+    return InstallationError(text)
+
+
+def _forbidden(error: Forbidden) -> str:
+    causes = error.details.get("causes") or []
+    if any(cause.get("reason") == "NamespaceTerminating" for cause in causes):
+        return TERMINATING.format(namespace=error.details.get("namespace") or causes[0]["message"])
+    if _GRANTS in error.message:
+        user = re.search(r'user "([^"]*)"', error.message)
+        who = user.group(1) if user else "The kubeconfig's identity"
+        return f"{who} may not hand out the rights that operator and Edge API need; {ASK}"
+    denied = _DENIED.search(error.message)
+    if denied is None:
+        return f"The Kubernetes API does not allow it ({error.message}); {ASK}"
+    group = denied["group"]
+    resource = f"{denied['resource']}.{group}" if group else denied["resource"]
+    place = denied["place"].strip().replace('"', "").replace("in the namespace", "in namespace")
+    return f"{denied['user']} may not {denied['verb']} {resource} {place}; {ASK}"
+
+
+TERMINATING = (
+    "Namespace {namespace} is being deleted; wait until it is gone and run this again "
+    "(kubectl get namespace {namespace} -o yaml says what holds it)"
+)
+
+
+def _managers(error: Conflict) -> str:
+    causes = error.details.get("causes") or []
+    if not causes:
+        return error.message
+    held = sorted(
+        {str(cause.get("message", "")).removeprefix("conflict with ") for cause in causes}
+    )
+    found = ", ".join(cause.get("field", "") for cause in causes[:3])
+    return f"{' and '.join(held)} set {found}{' and more' if len(causes) > 3 else ''}"
+
+
+def _remedy(error: Invalid) -> str:
+    if "provided port is already allocated" in error.message:
+        return "; another Service has this port: choose another node_port"
+    if "not in the valid range" in error.message:
+        return "; choose a node_port of that range"
+    return ""

@@ -1,0 +1,52 @@
+"""The beginning of every rendered object."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from . import names
+from .settings import Installation
+
+Object = dict[str, Any]
+
+
+def labelled(
+    installation: Installation,
+    api_version: str,
+    kind: str,
+    name: str,
+    component: str,
+    *,
+    namespace: str | None = "",
+    labels: Mapping[str, str] | None = None,
+    annotations: Mapping[str, str] | None = None,
+) -> Object:
+    """Return head and labels of an object; an empty namespace is the installation's, None is none."""
+    metadata: Object = {
+        "name": name,
+        "labels": {**(labels or {}), **selector(component), **_ours(installation, component)},
+    }
+    if namespace is not None:
+        metadata["namespace"] = namespace or installation.namespace
+    if annotations:
+        metadata["annotations"] = dict(annotations)
+    return {"apiVersion": api_version, "kind": kind, "metadata": metadata}
+
+
+def selector(component: str) -> dict[str, str]:
+    """Return the labels that a component's pods have and keep for ever."""
+    return {names.NAME: component, names.PART_OF: "flotta"}
+
+
+def _ours(installation: Installation, component: str) -> dict[str, str]:
+    return {
+        names.COMPONENT: component.removeprefix("flotta-"),
+        names.MANAGED_BY: names.FIELD_MANAGER,
+        names.VERSION: label_value(installation.version),
+    }
+
+
+def label_value(text: str) -> str:
+    """Return a version as a label may hold it."""
+    return "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in text)[:63]

@@ -1,0 +1,99 @@
+"""Where devices reach the Edge API: addresses of nodes or load balancer, and the endpoint that follows."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from ..resources.client import ApiError, Forbidden
+from ..resources.kinds import NAMESPACE
+from . import names
+from .apply import Applier
+from .clock import Deadline
+from .errors import InstallationError, explained
+from .settings import Installation
+
+Object = dict[str, Any]
+HTTPS = 443
+
+
+async def located(
+    applier: Applier, installation: Installation, service: Object, *, patience: float
+) -> Installation:
+    """Return the installation with the names that the cluster gives it, which its certificate has to cover."""
+    if installation.service_type == "LoadBalancer":
+        found = await _balancer_names(applier, installation, service, patience=patience)
+    elif installation.service_type == "NodePort" and not installation.server_names:
+        found = await _node_names(applier)
+    else:
+        found = ()
+    return dataclasses.replace(installation, found_names=found)
+
+
+async def with_openshift(applier: Applier, installation: Installation) -> Installation:
+    """Return the installation with rights in OpenShift's storage namespace where there is one."""
+    if installation.openshift:
+        return installation
+    try:
+        there = await applier.exists(NAMESPACE, names.STORAGE_NAMESPACE)
+    except InstallationError:
+        there = False
+    return dataclasses.replace(installation, openshift=there)
+
+
+async def _balancer_names(
+    applier: Applier, installation: Installation, service: Object, *, patience: float
+) -> tuple[str, ...]:
+    if applier.check_mode or not patience:
+        return balancer_names(service)
+
+    async def look() -> tuple[str, ...]:
+        live = await applier.named(names.SERVICE, names.EDGE_API, installation.namespace)
+        return balancer_names(live or {})
+
+    found = await Deadline(patience).until(look)
+    if not found:
+        raise InstallationError(
+            f"Service {installation.namespace}/{names.EDGE_API} has no address after {patience:.0f} s; this cluster "
+            "seems to have no load balancer: use service_type=NodePort, or install one"
+        )
+    return found
+
+
+def balancer_names(service: Object) -> tuple[str, ...]:
+    """Return what a load balancer was given: host names and addresses."""
+    entries = ((service.get("status") or {}).get("loadBalancer") or {}).get("ingress") or []
+    found = [entry.get(key) for entry in entries for key in ("hostname", "ip")]
+    return tuple(item for item in found if item)
+
+
+async def _node_names(applier: Applier) -> tuple[str, ...]:
+    """Addresses of the nodes in order of their names; none when they may not be read."""
+    try:
+        nodes = await applier.client.list(names.NODE)
+    except Forbidden:
+        return ()
+    except ApiError as error:
+        raise explained(error, "nodes") from error
+    return node_names(nodes)
+
+
+def node_names(nodes: list[Object]) -> tuple[str, ...]:
+    """Return external addresses before internal ones."""
+    found: list[str] = []
+    for wanted in ("ExternalIP", "InternalIP"):
+        for node in sorted(nodes, key=lambda item: str(item["metadata"]["name"])):
+            addresses = (node.get("status") or {}).get("addresses") or []
+            found += [item["address"] for item in addresses if item["type"] == wanted]
+    return tuple(dict.fromkeys(found))
+
+
+def endpoint(installation: Installation) -> str:
+    """Return `host:port` for devices."""
+    entrances = [part.host for part in (installation.ingress, installation.route) if part]
+    if entrances:
+        return f"{entrances[0]}:{HTTPS}"
+    name = installation.certificate_names[0]
+    host = f"[{name}]" if ":" in name else name
+    node_port = installation.service_type == "NodePort"
+    return f"{host}:{installation.node_port if node_port else names.DEVICE_PORT}"

@@ -1,0 +1,137 @@
+"""Parts of an installation that have settings of their own: storage, resources, and what is off by default."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+
+@dataclass(frozen=True)
+class Part:
+    """A group of settings; ``from_parameters`` refuses what it does not know."""
+
+    @classmethod
+    def from_parameters(cls, name: str, parameters: Any) -> Self:
+        """Return the part that a mapping describes; ``name`` is for the sentence of a refusal."""
+        if not isinstance(parameters, Mapping):
+            raise ValueError(f"{name} is {parameters!r}; use a mapping")
+        known = {item.name: item for item in fields(cls)}
+        unknown = sorted(set(parameters) - set(known))
+        if unknown:
+            raise ValueError(f"{name}.{unknown[0]} is no setting; there are {', '.join(known)}")
+        given = {key: value for key, value in parameters.items() if value is not None}
+        missing = [
+            key
+            for key, item in known.items()
+            if item.default is MISSING and item.default_factory is MISSING and key not in given
+        ]
+        if missing:
+            raise ValueError(f"{name}.{missing[0]} is missing")
+        return cls(**{key: _frozen(value) for key, value in given.items()})
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+@dataclass(frozen=True)
+class Resources(Part):
+    """What a pod asks for and may take, in Kubernetes' units."""
+
+    cpu_request: str = "100m"
+    memory_request: str = "128Mi"
+    cpu_limit: str = "1"
+    memory_limit: str = "512Mi"
+
+
+@dataclass(frozen=True)
+class Storage(Part):
+    """The S3 server in which the operator makes buckets, and how devices get keys for them.
+
+    Without ``access_key`` the Secret flotta-s3-admin is made by somebody else.
+    """
+
+    device_endpoint: str = ""
+    endpoint: str = ""
+    iam_endpoint: str = ""
+    shared_keys: bool = False
+    access_key: str = ""
+    secret_key: str = field(default="", repr=False)
+    ca_pem: str = ""
+
+    def __post_init__(self) -> None:
+        if not (self.device_endpoint or self.endpoint):
+            raise ValueError("s3.device_endpoint is missing: the address at which devices reach S3")
+        for name in ("device_endpoint", "endpoint", "iam_endpoint"):
+            _check_endpoint(f"s3.{name}", getattr(self, name))
+        if bool(self.access_key) != bool(self.secret_key):
+            raise ValueError("s3.access_key and s3.secret_key belong together; set both or neither")
+        if not (self.iam_endpoint or self.shared_keys):
+            raise ValueError(
+                "s3 does not say where devices get keys from: set s3.iam_endpoint, "
+                "or s3.shared_keys=true to give every device the administrator's pair"
+            )
+        if self.ca_pem and "-----BEGIN CERTIFICATE-----" not in self.ca_pem:
+            raise ValueError("s3.ca_pem holds no certificate in PEM form")
+        if self.ca_pem and not self.access_key:
+            raise ValueError(
+                "s3.ca_pem needs s3.access_key: both are kept in the Secret flotta-s3-admin, "
+                "so put the CA there as ca.crt if you make that Secret yourself"
+            )
+
+
+@dataclass(frozen=True)
+class Ingress(Part):
+    """An Ingress that passes TLS through to the Edge API, as ingress-nginx understands it."""
+
+    host: str
+    class_name: str = ""
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Route(Part):
+    """A Route of OpenShift that passes TLS through to the Edge API."""
+
+    host: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class NetworkPolicy(Part):
+    """Who may connect to the pods: devices from these networks, monitoring from this namespace."""
+
+    device_networks: tuple[str, ...] = ("0.0.0.0/0", "::/0")
+    monitoring_namespace: str = ""
+
+    def __post_init__(self) -> None:
+        for network in self.device_networks:
+            try:
+                ipaddress.ip_network(network)
+            except ValueError as error:
+                raise ValueError(
+                    f"network_policy.device_networks has {network!r}; use networks as 192.0.2.0/24"
+                ) from error
+
+
+@dataclass(frozen=True)
+class ServiceMonitor(Part):
+    """Figures for a Prometheus that its operator runs."""
+
+    interval: str = "30s"
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+def _check_endpoint(name: str, endpoint: str) -> None:
+    if not endpoint:
+        return
+    url = urlsplit(endpoint)
+    try:
+        usable = url.scheme == "https" and url.hostname and url.port != 0 and url.path in ("", "/")
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ValueError(f"{name} is {endpoint!r}; use https://HOST:PORT")

@@ -1,0 +1,111 @@
+"""Install the control plane, or change it to what is wanted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ..resources.client import ApiError, Client
+from ..resources.kinds import GROUP, NAMESPACE
+from . import names
+from .apply import Applier, is_ours, refuse_terminating
+from .differences import Change
+from .errors import InstallationError, explained
+from .location import endpoint, located, with_openshift
+from .manifests import render
+from .rollout import Rollout
+from .settings import Installation
+
+Object = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Installed:
+    """The outcome. Versions and images are empty where nothing was there before."""
+
+    changes: list[Change]
+    endpoint: str
+    server_names: tuple[str, ...]
+    cluster_version: str
+    version: str
+    image: str
+    previous_version: str
+    previous_image: str
+
+
+async def install(
+    client: Client, installation: Installation, *, check_mode: bool, patience: float
+) -> Installed:
+    """Bring the cluster in line; raises InstallationError with a sentence."""
+    applier = Applier(client, check_mode=check_mode)
+    cluster_version = await _cluster_version(client)
+    await _refuse_obstacles(applier, installation)
+    before = await applier.named(names.DEPLOYMENT, names.OPERATOR, installation.namespace)
+    installation = await _apply_all(applier, installation, patience=patience)
+    if patience and not check_mode:
+        await Rollout(applier, installation.namespace, installation.image).wait(patience)
+    return Installed(
+        changes=applier.changes,
+        endpoint=endpoint(installation),
+        server_names=installation.certificate_names,
+        cluster_version=cluster_version,
+        version=installation.version,
+        image=installation.image,
+        previous_version=_label(before),
+        previous_image=_image(before),
+    )
+
+
+async def _apply_all(
+    applier: Applier, installation: Installation, *, patience: float
+) -> Installation:
+    """Apply in order. The Service comes before the settings that hold its address."""
+    installation = await with_openshift(applier, installation)
+    objects = await _without_foreign_namespace(applier, render(installation))
+    first = next(place for place, obj in enumerate(objects) if obj["kind"] == "Service") + 1
+    applied = [await applier.apply(obj) for obj in objects[:first]]
+    installation = await located(applier, installation, applied[-1], patience=patience)
+    objects = await _without_foreign_namespace(applier, render(installation))
+    for obj in objects[first:]:
+        await applier.apply(obj)
+    await applier.prune(objects, (installation.namespace, names.STORAGE_NAMESPACE))
+    return installation
+
+
+async def _without_foreign_namespace(applier: Applier, objects: list[Object]) -> list[Object]:
+    """Leave a namespace alone that somebody else made, and keep it at removal."""
+    live = await applier.find(NAMESPACE, objects[0])
+    refuse_terminating(live)
+    return objects if live is None or is_ours(live) else objects[1:]
+
+
+async def _refuse_obstacles(applier: Applier, installation: Installation) -> None:
+    if not applier.check_mode and not await applier.exists(names.CRD, f"edgedevices.{GROUP}"):
+        raise InstallationError(
+            "The cluster does not know the fleet's kinds yet; run the module flotta.edge.crds first"
+        )
+    binding = await applier.named(names.CLUSTER_ROLE_BINDING, names.OPERATOR)
+    for subject in (binding or {}).get("subjects") or []:
+        if subject.get("namespace") != installation.namespace and binding and is_ours(binding):
+            raise InstallationError(
+                f"The control plane is installed in namespace {subject.get('namespace')} already, and a cluster can "
+                "have one only; use that namespace, or remove it there first"
+            )
+
+
+async def _cluster_version(client: Client) -> str:
+    try:
+        return str((await client.read("/version")).get("gitVersion", ""))
+    except ApiError as error:
+        raise explained(error) from error
+
+
+def _label(deployment: Object | None) -> str:
+    labels = ((deployment or {}).get("metadata") or {}).get("labels") or {}
+    return str(labels.get(names.VERSION, ""))
+
+
+def _image(deployment: Object | None) -> str:
+    if deployment is None:
+        return ""
+    return str(deployment["spec"]["template"]["spec"]["containers"][0]["image"])

@@ -1,0 +1,166 @@
+"""The Deployments of operator and Edge API, and what protects their pods."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import names
+from .configuration import S3_FOLDER, checksum
+from .labelled import labelled, selector
+from .options import Resources
+from .settings import Installation
+
+Object = dict[str, Any]
+USER = 65532
+CHECKSUM = "flotta.project-flotta.io/configuration"
+# A stopping Edge API answers what it holds and writes the devices' presence; see its SHUTDOWN_TIMEOUT.
+GRACE_SECONDS = 30
+
+
+def programs(installation: Installation) -> list[Object]:
+    """Return both Deployments and the budget that keeps one Edge API at work during maintenance."""
+    return [_operator(installation), _edge_api(installation), *_budgets(installation)]
+
+
+def _operator(installation: Installation) -> Object:
+    container = _container(
+        installation,
+        names.OPERATOR,
+        names.OPERATOR_CONFIG,
+        installation.operator_resources,
+        {"metrics": names.METRICS_PORT, "probes": names.PROBE_PORT},
+        "probes",
+    )
+    volumes: list[Object] = []
+    if installation.s3 is not None:
+        container["volumeMounts"].append({"name": "s3", "mountPath": S3_FOLDER, "readOnly": True})
+        secret = {"secretName": names.S3_SECRET, "defaultMode": 0o440}
+        volumes.append({"name": "s3", "secret": secret})
+    return _deployment(
+        installation, names.OPERATOR, installation.operator_replicas, container, volumes
+    )
+
+
+def _edge_api(installation: Installation) -> Object:
+    container = _container(
+        installation,
+        names.EDGE_API,
+        names.EDGE_API_CONFIG,
+        installation.edge_api_resources,
+        {"devices": names.DEVICE_PORT, "metrics": names.METRICS_PORT},
+        "metrics",
+    )
+    return _deployment(installation, names.EDGE_API, installation.edge_api_replicas, container, [])
+
+
+def _deployment(
+    installation: Installation, name: str, replicas: int, container: Object, volumes: list[Object]
+) -> Object:
+    pod: Object = {
+        "serviceAccountName": name,
+        "automountServiceAccountToken": True,
+        "terminationGracePeriodSeconds": GRACE_SECONDS,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": USER,
+            "runAsGroup": USER,
+            "fsGroup": USER,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "affinity": _apart(name),
+        "topologySpreadConstraints": [_spread(name)],
+        "containers": [container],
+        "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}}, *volumes],
+    }
+    if installation.image_pull_secrets:
+        pod["imagePullSecrets"] = [{"name": item} for item in installation.image_pull_secrets]
+    annotations = {CHECKSUM: checksum(installation, name)}
+    template = {"metadata": {"labels": selector(name), "annotations": annotations}, "spec": pod}
+    return {
+        **labelled(installation, "apps/v1", "Deployment", name, name),
+        "spec": {
+            "replicas": replicas,
+            "revisionHistoryLimit": 3,
+            "progressDeadlineSeconds": 600,
+            "selector": {"matchLabels": selector(name)},
+            "strategy": {
+                "type": "RollingUpdate",
+                "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1},
+            },
+            "template": template,
+        },
+    }
+
+
+def _container(
+    installation: Installation,
+    name: str,
+    config: str,
+    resources: Resources,
+    ports: dict[str, int],
+    probed: str,
+) -> Object:
+    return {
+        "name": name.removeprefix("flotta-"),
+        "image": installation.image,
+        "imagePullPolicy": installation.image_pull_policy,
+        "command": [name],
+        "envFrom": [{"configMapRef": {"name": config}}],
+        "env": [{"name": "FLOTTA_NAMESPACE", "value": installation.namespace}],
+        "ports": [
+            {"name": key, "containerPort": port, "protocol": "TCP"} for key, port in ports.items()
+        ],
+        "startupProbe": {**_probe("/readyz", probed), "periodSeconds": 2, "failureThreshold": 60},
+        "readinessProbe": {**_probe("/readyz", probed), "periodSeconds": 5, "failureThreshold": 2},
+        "livenessProbe": {**_probe("/healthz", probed), "periodSeconds": 20, "failureThreshold": 3},
+        "resources": _resources(resources),
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108 - of the container
+    }
+
+
+def _probe(path: str, port: str) -> Object:
+    return {"httpGet": {"path": path, "port": port, "scheme": "HTTP"}, "timeoutSeconds": 5}
+
+
+def _resources(resources: Resources) -> Object:
+    return {
+        "requests": {"cpu": resources.cpu_request, "memory": resources.memory_request},
+        "limits": {"cpu": resources.cpu_limit, "memory": resources.memory_limit},
+    }
+
+
+def _apart(name: str) -> Object:
+    """Prefer nodes that run no other pod of this program."""
+    term = {
+        "labelSelector": {"matchLabels": selector(name)},
+        "topologyKey": "kubernetes.io/hostname",
+    }
+    preference = {"weight": 100, "podAffinityTerm": term}
+    return {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [preference]}}
+
+
+def _spread(name: str) -> Object:
+    """Prefer to have the pods in different zones."""
+    return {
+        "maxSkew": 1,
+        "topologyKey": "topology.kubernetes.io/zone",
+        "whenUnsatisfiable": "ScheduleAnyway",
+        "labelSelector": {"matchLabels": selector(name)},
+    }
+
+
+def _budgets(installation: Installation) -> list[Object]:
+    """A budget for one replica would forbid every maintenance, so it is for two and more."""
+    if installation.edge_api_replicas < 2:
+        return []
+    budget = labelled(
+        installation, "policy/v1", "PodDisruptionBudget", names.EDGE_API, names.EDGE_API
+    )
+    spec = {"maxUnavailable": 1, "selector": {"matchLabels": selector(names.EDGE_API)}}
+    return [{**budget, "spec": spec}]

@@ -1,0 +1,123 @@
+"""RBAC: the roles of `resources/roles.yaml` as Kubernetes wants them, and what an installer has to be given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from typing import Any
+
+from ..resources.kinds import ALL, FLOTTA_NAMESPACE, GROUP, LEASE, NAMESPACE
+from ..resources.roles import Role, Rule, load
+from . import names
+from .labelled import labelled
+from .settings import Installation
+
+Object = dict[str, Any]
+_RBAC = "rbac.authorization.k8s.io"
+_VERSION = f"{_RBAC}/v1"
+
+
+def rights(installation: Installation) -> list[Object]:
+    """Return ServiceAccounts and, for each role, a ClusterRole and a Role in each namespace it names."""
+    objects: list[Object] = []
+    for role in load().roles:
+        objects.append(_account(installation, role))
+        everywhere = [rule for rule in role.rules if not rule.namespaces]
+        objects += _pair(installation, role.name, None, everywhere)
+        for namespace in _namespaces(installation, role):
+            rules = [rule for rule in role.rules if namespace in rule.namespaces]
+            objects += _pair(installation, role.name, _real(installation, namespace), rules)
+    return objects
+
+
+def _namespaces(installation: Installation, role: Role) -> list[str]:
+    """The namespaces of a role's rules that are there: ours, and those of OpenShift if this is one."""
+    named = sorted({namespace for rule in role.rules for namespace in rule.namespaces})
+    return [item for item in named if item == FLOTTA_NAMESPACE or installation.openshift]
+
+
+def _real(installation: Installation, namespace: str) -> str:
+    return installation.namespace if namespace == FLOTTA_NAMESPACE else namespace
+
+
+def _account(installation: Installation, role: Role) -> Object:
+    account = labelled(installation, "v1", "ServiceAccount", role.name, role.name)
+    return {**account, "automountServiceAccountToken": False}
+
+
+def _pair(
+    installation: Installation, name: str, namespace: str | None, rules: Sequence[Rule]
+) -> list[Object]:
+    """Return a (Cluster)Role and its binding to the ServiceAccount of the same name."""
+    if not rules:
+        return []
+    prefix = "" if namespace else "Cluster"
+    role = labelled(installation, _VERSION, f"{prefix}Role", name, name, namespace=namespace)
+    binding = labelled(
+        installation, _VERSION, f"{prefix}RoleBinding", name, name, namespace=namespace
+    )
+    subject = {"kind": "ServiceAccount", "name": name, "namespace": installation.namespace}
+    return [
+        {**role, "rules": [rule.in_rbac() for rule in rules]},
+        {
+            **binding,
+            "roleRef": {"apiGroup": _RBAC, "kind": f"{prefix}Role", "name": name},
+            "subjects": [subject],
+        },
+    ]
+
+
+def installer_role() -> Object:
+    """Return the ClusterRole that lets its holder install, change and remove the control plane, no more.
+
+    Kubernetes lets nobody hand out rights that he does not have, so the programs' rights are in it.
+    """
+    managed = (*names.RENDERED, NAMESPACE, names.CRD)
+    rules = [
+        _rule(group, kinds, ("get", "list", "create", "patch", "delete"))
+        for group, kinds in groupby(sorted(managed, key=_group), key=_group)
+    ]
+    rules += [
+        _rule("", (names.POD, names.NODE), ("get", "list")),
+        {"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]},
+        _rule("apps", (names.REPLICA_SET,), ("get", "list")),
+        _rule(LEASE.group, (LEASE,), ("get", "delete")),
+        {
+            "apiGroups": [GROUP, "objectbucket.io"],
+            "resources": [*_fleet_plurals(), "objectbucketclaims"],
+            "verbs": ["get", "list", "patch", "delete"],
+        },
+    ]
+    granted = [rule.in_rbac() for role in load().roles for rule in role.rules]
+    metadata = {"name": names.INSTALLER}
+    return {
+        "apiVersion": _VERSION,
+        "kind": "ClusterRole",
+        "metadata": metadata,
+        "rules": [*rules, *_distinct(granted)],
+    }
+
+
+def _fleet_plurals() -> list[str]:
+    return sorted(kind.plural for kind in ALL if kind.group == GROUP)
+
+
+def _group(kind: Any) -> str:
+    group: str = kind.group
+    return group
+
+
+def _rule(group: str, kinds: Iterable[Any], verbs: Sequence[str]) -> Object:
+    return {
+        "apiGroups": [group],
+        "resources": sorted({kind.plural for kind in kinds}),
+        "verbs": list(verbs),
+    }
+
+
+def _distinct(rules: Iterable[Object]) -> list[Object]:
+    seen: list[Object] = []
+    for rule in rules:
+        if rule not in seen:
+            seen.append(rule)
+    return seen

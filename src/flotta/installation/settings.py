@@ -1,0 +1,146 @@
+"""What an administrator may choose about an installation; read and checked once, here."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from importlib.metadata import version as distribution_version
+from typing import Any
+from urllib.parse import urlsplit
+
+from .options import Ingress, NetworkPolicy, Resources, Route, ServiceMonitor, Storage
+
+VERSION = distribution_version("flotta-edge")
+IMAGE = f"localhost/flotta-edge-control-plane:{VERSION}"
+PULL_POLICIES = ("Always", "IfNotPresent", "Never")
+SERVICE_TYPES = ("NodePort", "LoadBalancer", "ClusterIP")
+LOG_LEVELS = ("debug", "info", "warn", "error")
+_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_NAME = re.compile(r"[a-z0-9*]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
+_PARTS: Mapping[str, Any] = {
+    "s3": Storage,
+    "ingress": Ingress,
+    "route": Route,
+    "network_policy": NetworkPolicy,
+    "service_monitor": ServiceMonitor,
+    "edge_api_resources": Resources,
+    "operator_resources": Resources,
+}
+EDGE_API_RESOURCES = Resources("100m", "128Mi", "1", "512Mi")
+OPERATOR_RESOURCES = Resources("100m", "128Mi", "1", "512Mi")
+
+
+@dataclass(frozen=True)
+class Installation:
+    """One control plane on one cluster. Times are seconds; ValueError with a sentence for a bad value."""
+
+    namespace: str = "flotta"
+    image: str = IMAGE
+    image_pull_policy: str = "IfNotPresent"
+    image_pull_secrets: tuple[str, ...] = ()
+    version: str = VERSION
+    edge_api_replicas: int = 2
+    operator_replicas: int = 2
+    edge_api_resources: Resources = EDGE_API_RESOURCES
+    operator_resources: Resources = OPERATOR_RESOURCES
+    service_type: str = "NodePort"
+    node_port: int = 30043
+    server_names: tuple[str, ...] = ()
+    registration_namespaces: tuple[str, ...] = ("default",)
+    device_certificate_days: int = 30
+    auto_approval: bool = True
+    bucket_for_every_device: bool | None = None  # None: where somebody provides
+    bucket_storage_class: str = ""  # empty: the operator's own
+    decommission_timeout: int = 300
+    log_level: str = "info"
+    s3: Storage | None = None
+    ingress: Ingress | None = None
+    route: Route | None = None
+    network_policy: NetworkPolicy | None = None
+    service_monitor: ServiceMonitor | None = None
+    openshift: bool = False  # the namespaces of OpenShift's storage are there
+    found_names: tuple[str, ...] = field(default=(), compare=False)  # of nodes or load balancer
+
+    def __post_init__(self) -> None:
+        _check_label("namespace", self.namespace)
+        _check_choice("image_pull_policy", self.image_pull_policy, PULL_POLICIES)
+        _check_choice("service_type", self.service_type, SERVICE_TYPES)
+        _check_choice("log_level", self.log_level, LOG_LEVELS)
+        _check_number("edge_api_replicas", self.edge_api_replicas, 1, 100)
+        _check_number("operator_replicas", self.operator_replicas, 1, 10)
+        _check_number("node_port", self.node_port, 1, 65535)
+        _check_number("device_certificate_days", self.device_certificate_days, 1, 3650)
+        _check_number("decommission_timeout", self.decommission_timeout, 0, 10**7)
+        if not self.image or any(letter.isspace() for letter in self.image):
+            raise ValueError(f"image is {self.image!r}; use the name of a container image")
+        for name in self.server_names:
+            _check_server_name(name)
+        if not self.registration_namespaces:
+            raise ValueError("registration_namespaces is empty; name at least one namespace")
+        for name in self.registration_namespaces:
+            _check_label("registration_namespaces", name)
+        if self.bucket_for_every_device and self.s3 is None and not self.bucket_storage_class:
+            raise ValueError(
+                "bucket_for_every_device needs an S3 server: set s3, or bucket_storage_class of another provisioner"
+            )
+
+    @property
+    def certificate_names(self) -> tuple[str, ...]:
+        """Return every name and address under which devices or pods reach the Edge API, the best first."""
+        entrances = [part.host for part in (self.ingress, self.route) if part is not None]
+        service = f"flotta-edge-api.{self.namespace}.svc"
+        inside = (service, f"{service}.cluster.local")
+        return tuple(dict.fromkeys((*self.server_names, *entrances, *self.found_names, *inside)))
+
+    @property
+    def makes_buckets(self) -> bool:
+        """Tell whether every device gets a bucket."""
+        if self.bucket_for_every_device is None:
+            return self.s3 is not None or bool(self.bucket_storage_class)
+        return self.bucket_for_every_device
+
+    @classmethod
+    def from_parameters(cls, parameters: Mapping[str, Any]) -> Installation:
+        """Return the installation that mappings and lists of these names describe; None means the default."""
+        known = {item.name for item in fields(cls)} - {"found_names"}
+        unknown = sorted(set(parameters) - known)
+        if unknown:
+            raise ValueError(f"{unknown[0]} is no setting; there are {', '.join(sorted(known))}")
+        given = {name: value for name, value in parameters.items() if value is not None}
+        return cls(**{name: _typed(name, value) for name, value in given.items()})
+
+
+def _typed(name: str, value: Any) -> Any:
+    part = _PARTS.get(name)
+    if part is not None:
+        return part.from_parameters(name, value)
+    if isinstance(value, list):
+        return tuple(dict.fromkeys(str(item) for item in value))
+    return value
+
+
+def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ValueError(f"{name} is {value!r}; use {', '.join(choices[:-1])} or {choices[-1]}")
+
+
+def _check_number(name: str, value: int, least: int, most: int) -> None:
+    if not isinstance(value, int) or not least <= value <= most:
+        raise ValueError(f"{name} is {value!r}; use a whole number from {least} to {most}")
+
+
+def _check_label(name: str, value: str) -> None:
+    if not _LABEL.fullmatch(value):
+        raise ValueError(f"{name} is {value!r}; use a name of lower-case letters, digits and '-'")
+
+
+def _check_server_name(name: str) -> None:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        if not _NAME.fullmatch(name) or urlsplit(f"//{name}").port is not None:
+            raise ValueError(
+                f"server_names has {name!r}; use host names and addresses, without scheme or port"
+            ) from None

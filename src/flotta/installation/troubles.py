@@ -1,0 +1,58 @@
+"""Why a Deployment does not get ready, read from its pods as the cluster reports them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Object = dict[str, Any]
+IMAGE_REASONS = frozenset(
+    {"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName"}
+)
+CRASHING = "CrashLoopBackOff"
+
+
+def trouble(pod: Object) -> tuple[str, str]:
+    """Return reason and message of what keeps a pod from being ready; empty when nothing is known."""
+    status = pod.get("status") or {}
+    for container in status.get("containerStatuses") or []:
+        reason, message = _of_container(container)
+        if reason:
+            return reason, message
+    for condition in status.get("conditions") or []:
+        if condition["type"] == "PodScheduled" and condition["status"] == "False":
+            return condition.get("reason", "Unschedulable"), condition.get("message", "")
+    if not (pod.get("spec") or {}).get("nodeName"):
+        return "Pending", "no node has taken the pod yet"
+    return "", ""
+
+
+def _of_container(container: Object) -> tuple[str, str]:
+    state = container.get("state") or {}
+    waiting = state.get("waiting") or {}
+    if waiting.get("reason") in IMAGE_REASONS:
+        return "ImagePullBackOff", waiting.get("message", "")
+    if waiting.get("reason") not in (None, "ContainerCreating", "PodInitializing"):
+        return waiting["reason"], waiting.get("message", "")
+    ended = state.get("terminated")
+    if ended:
+        return ended.get("reason", "Terminated"), ended.get("message", "")
+    if "running" in state and not container.get("ready"):
+        return "NotReady", "the readiness probe fails"
+    return "", ""
+
+
+def failure(deployment: Object) -> tuple[str, str]:
+    """Return reason and message when pods cannot even be made (quota, admission); else empty."""
+    for condition in (deployment.get("status") or {}).get("conditions") or []:
+        if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
+            return condition.get("reason", "ReplicaFailure"), condition.get("message", "")
+    return "", ""
+
+
+def rolled_out(deployment: Object) -> bool:
+    """Tell whether every replica is of the newest kind and available, and no older one is left."""
+    status, metadata = deployment.get("status") or {}, deployment["metadata"]
+    wanted = deployment["spec"].get("replicas", 1)
+    counts = (status.get(name, 0) for name in ("replicas", "updatedReplicas", "availableReplicas"))
+    observed = status.get("observedGeneration", 0) >= metadata["generation"]
+    return observed and all(count == wanted for count in counts)
