@@ -53,16 +53,25 @@ async def test_a_second_start_changes_nothing(client: Client) -> None:
     await Certificates(client, Settings()).ensure()
     before = await client.list(SECRET, "flotta")
 
-    await Certificates(client, Settings()).ensure()
+    await Certificates(client, Settings()).ensure(starting=True)
 
     assert await client.list(SECRET, "flotta") == before
+
+
+async def test_a_replica_with_older_settings_follows_the_newest(client: Client) -> None:
+    old = Certificates(client, Settings(server_names=("old.example",)))
+    await old.ensure(starting=True)
+    newest = Certificates(client, Settings(server_names=("new.example",)))
+    new = await newest.ensure(starting=True)
+
+    assert (await old.ensure()).server == new.server
 
 
 async def test_new_names_and_a_lost_ca_give_a_new_server_certificate(client: Client) -> None:
     first = await Certificates(client, Settings()).ensure()
     named = Settings(server_names=("control.example", "10.0.0.5"))
 
-    second = await Certificates(client, named).ensure()
+    second = await Certificates(client, named).ensure(starting=True)
     await client.delete(SECRET, "flotta-ca", "flotta")
     third = await Certificates(client, named).ensure()
 

@@ -72,13 +72,16 @@ class Certificates:
         self._client = client
         self._settings = settings
 
-    async def ensure(self) -> Material:
+    async def ensure(self, *, starting: bool = False) -> Material:
         """Return the current material, after creating or renewing what lacks or is due.
 
+        Only a server that starts looks at the names: while replicas with old and new settings run
+        side by side, the newest decides and the others follow.
         Raises IdentityError when a Secret of the user's holds something unusable.
         """
         authority = await self._authority()
-        server = await retry_on_conflict(lambda: self._server(authority))
+        names = list(self._settings.server_names) if starting else []
+        server = await retry_on_conflict(lambda: self._server(authority, names))
         await self._registration(authority)
         return Material(authority, server)
 
@@ -90,14 +93,14 @@ class Certificates:
         pair = _pair(secret, "ca")
         return Authority.from_pem(pair.certificate, pair.key)
 
-    async def _server(self, authority: Authority) -> Pair:
+    async def _server(self, authority: Authority, required: list[str]) -> Pair:
         names = list(self._settings.server_names)
         secret = await self._find(HOST_SECRET)
         if secret is None:
             secret = await self._create(HOST_SECRET, "server", authority.issue_server(names))
             return _pair(secret, "server")
         pair = _pair(secret, "server")
-        reason = _reason_to_renew(pair, authority, names)
+        reason = _reason_to_renew(pair, authority, required)
         if reason is None:
             return pair
         log.info("issuing a new server certificate: %s", reason)

@@ -119,7 +119,7 @@ class EdgeApi:
         delay = 0.5
         while True:
             try:
-                return await self._certificates.ensure()
+                return await self._certificates.ensure(starting=True)
             except ApiError as error:
                 log.warning("certificates: %s; trying again in %.1f s", error, delay)
                 await asyncio.sleep(delay)

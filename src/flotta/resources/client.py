@@ -1,16 +1,4 @@
-"""The one client of the resource API; the only module that touches Kubernetes.
-
-Errors:
-
-    ApiError
-     ├── Unreachable       no answer at all
-     ├── Forbidden         403
-     ├── NotFound          404
-     ├── AlreadyExists     409, on create
-     ├── Conflict          409, stale resourceVersion
-     ├── Expired           410, list again
-     └── Invalid           422
-"""
+"""The one client of the resource API; the only module that touches Kubernetes. Its errors are in `errors`."""
 
 from __future__ import annotations
 
@@ -19,16 +7,41 @@ import contextlib
 import json
 import os
 from collections.abc import AsyncIterator, Mapping
-from typing import Any, NoReturn, Self
+from typing import Any, Self
 from urllib.parse import urlencode
 
 import aiohttp
 from kubernetes.aio import client as kubernetes_client
 from kubernetes.aio import config as kubernetes_config
 
+from .errors import (
+    AlreadyExists,
+    ApiError,
+    Conflict,
+    Expired,
+    Forbidden,
+    Invalid,
+    NotFound,
+    Unreachable,
+    raise_status,
+)
 from .events import event_for, series_patch
 from .kinds import EVENT, Kind
 
+__all__ = [
+    "AlreadyExists",
+    "ApiError",
+    "Client",
+    "Conflict",
+    "Expired",
+    "Forbidden",
+    "Invalid",
+    "NotFound",
+    "Object",
+    "Objects",
+    "Unreachable",
+    "retry_on_conflict",
+]
 Object = dict[str, Any]
 Objects = list[Object]
 PAGE = 500
@@ -36,54 +49,9 @@ MERGE_PATCH = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
 REQUEST_TIMEOUT = 30.0  # seconds
-
-
-class ApiError(Exception):
-    """An answer that is no success: ``status`` is the HTTP code (0: none), ``details`` as in the Status object."""
-
-    def __init__(self, status: int, reason: str, message: str, details: Object | None = None):
-        super().__init__(message)
-        self.status = status
-        self.reason = reason
-        self.message = message
-        self.details = details or {}
-
-
-class Unreachable(ApiError):
-    """The server did not answer."""
-
-
-class Forbidden(ApiError):
-    """The client's identity lacks the right."""
-
-
-class NotFound(ApiError):
-    """The object or its namespace does not exist."""
-
-
-class AlreadyExists(ApiError):
-    """Create met an object of that name."""
-
-
-class Conflict(ApiError):
-    """The object changed since it was read."""
-
-
-class Expired(ApiError):
-    """The resourceVersion is too old; list again."""
-
-
-class Invalid(ApiError):
-    """The object was refused by validation."""
-
-
-_BY_STATUS: Mapping[int, type[ApiError]] = {
-    403: Forbidden,
-    404: NotFound,
-    409: Conflict,
-    410: Expired,
-    422: Invalid,
-}
+SILENCE = 150.0  # seconds; both engines send a bookmark every minute
+BUSY = 429  # Too Many Requests (RFC 6585): API Priority and Fairness asks to come again
+PATIENCE = 5  # requests in all while the server is busy
 
 
 class Client:
@@ -248,7 +216,7 @@ class Client:
             async for line in _lines(response.content):
                 event = json.loads(line)
                 if event["type"] == "ERROR":
-                    _raise(event["object"].get("code", 500), event["object"])
+                    raise_status(event["object"].get("code", 500), event["object"])
                 yield event["type"], event["object"]
         except (aiohttp.ClientError, TimeoutError) as error:
             raise Unreachable(0, "Unreachable", f"the watch broke: {error}") from error
@@ -326,9 +294,21 @@ class Client:
         url = self._host + path + ("?" + urlencode(given) if given else "")
         headers = {"Accept": "application/json", "Content-Type": content_type}
         await self._api.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
+        limits = aiohttp.ClientTimeout(total=timeout, sock_read=min(timeout, SILENCE))
+        for busy in range(PATIENCE):
+            response = await self._request(method, url, headers, body, limits)
+            if response.status != BUSY or busy == PATIENCE - 1:
+                break
+            response.release()
+            await asyncio.sleep(_pause(response.headers.get("Retry-After", ""), busy))
+        return response
+
+    async def _request(
+        self, method: str, url: str, headers: Mapping[str, str], body: Any, limits: Any
+    ) -> aiohttp.ClientResponse:
         try:
             answer = await self._api.rest_client.request(  # type: ignore[no-untyped-call]
-                method, url, headers, body, _request_timeout=aiohttp.ClientTimeout(total=timeout)
+                method, url, headers, body, _request_timeout=limits
             )
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Unreachable(
@@ -336,6 +316,11 @@ class Client:
             ) from error
         response: aiohttp.ClientResponse = answer.response
         return response
+
+
+def _pause(retry_after: str, busy: int) -> float:
+    """Return the seconds until the next attempt at a busy server, which names them or not."""
+    return min(float(retry_after), 10.0) if retry_after.isdecimal() else float(2**busy) / 2
 
 
 def _namespace(obj: Object) -> str | None:
@@ -366,14 +351,7 @@ async def _raise_for_status(response: aiohttp.ClientResponse) -> None:
         status = json.loads(data)
     except ValueError:
         status = {"message": data.decode(errors="replace")[:256]}
-    _raise(response.status, status)
-
-
-def _raise(code: int, status: Object) -> NoReturn:
-    reason = status.get("reason", "")
-    error = AlreadyExists if reason == "AlreadyExists" else _BY_STATUS.get(code, ApiError)
-    message = status.get("message") or f"HTTP status {code}"
-    raise error(code, reason, message, status.get("details"))
+    raise_status(response.status, status)
 
 
 async def retry_on_conflict(attempt: Any, tries: int = 5) -> Any:

@@ -1,0 +1,74 @@
+"""What an answer of the resource API that is no success raises.
+
+ApiError
+ ├── Unreachable       no answer at all
+ ├── Forbidden         403
+ ├── NotFound          404
+ ├── AlreadyExists     409, on create
+ ├── Conflict          409, stale resourceVersion
+ ├── Expired           410, list again
+ └── Invalid           422
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+Object = dict[str, Any]
+
+
+class ApiError(Exception):
+    """An answer that is no success: ``status`` is the HTTP code (0: none), ``details`` as in the Status object."""
+
+    def __init__(self, status: int, reason: str, message: str, details: Object | None = None):
+        super().__init__(message)
+        self.status = status
+        self.reason = reason
+        self.message = message
+        self.details = details or {}
+
+
+class Unreachable(ApiError):
+    """The server did not answer."""
+
+
+class Forbidden(ApiError):
+    """The client's identity lacks the right."""
+
+
+class NotFound(ApiError):
+    """The object or its namespace does not exist."""
+
+
+class AlreadyExists(ApiError):
+    """Create met an object of that name."""
+
+
+class Conflict(ApiError):
+    """The object changed since it was read."""
+
+
+class Expired(ApiError):
+    """The resourceVersion is too old; list again."""
+
+
+class Invalid(ApiError):
+    """The object was refused by validation."""
+
+
+_BY_STATUS: Mapping[int, type[ApiError]] = {
+    403: Forbidden,
+    404: NotFound,
+    409: Conflict,
+    410: Expired,
+    422: Invalid,
+}
+
+
+def raise_status(code: int, status: Object) -> NoReturn:
+    """Raise the error of an HTTP code and a Status object."""
+    reason = status.get("reason", "")
+    error = AlreadyExists if reason == "AlreadyExists" else _BY_STATUS.get(code, ApiError)
+    message = status.get("message") or f"HTTP status {code}"
+    raise error(code, reason, message, status.get("details"))
