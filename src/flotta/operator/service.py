@@ -6,21 +6,17 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
-from ..resources.client import Conflict, NotFound
-from ..resources.kinds import BUCKET_CLAIM
-from ..storage.errors import StorageRefused
 from .controller import Controller
 from .fleet import Fleet, device_concern, key_of
 from .names import REQUEST_NAMESPACE
+from .provisioning import Provisioning
 from .reconcilers import Reconcilers
-from .steps import Report, execute
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..resources.client import Client
     from ..storage.claims import Provisioner
-    from .controller import Key
     from .settings import Settings
 
 Object = dict[str, Any]
@@ -34,15 +30,14 @@ class Operator:
 
     def __init__(self, client: Client, settings: Settings, provisioner: Provisioner | None = None):
         self.fleet = Fleet(client)
-        self._client = client
-        self._provisioner = provisioner
         reconcilers = Reconcilers(client, self.fleet, settings)
         workers = settings.workers
         self._requests = Controller("EdgeDeviceSignedRequest", reconcilers.request, workers)
         self._devices = Controller("EdgeDevice", reconcilers.device, settings.device_workers)
         self._workloads = Controller("EdgeWorkload", reconcilers.workload, workers)
         self._sets = Controller("EdgeDeviceSet", reconcilers.device_set, workers)
-        self._claims = Controller("ObjectBucketClaim", self._claim, workers)
+        provisioning = Provisioning(client, self.fleet.claims, provisioner)
+        self._claims = Controller("ObjectBucketClaim", provisioning.claim, workers)
         self.controllers = (
             self._requests,
             self._devices,
@@ -111,28 +106,6 @@ class Operator:
         if new is not None:
             self._claims.queue.add(key_of(new))
 
-    async def _claim(self, key: Key) -> float | None:
-        claim = self.fleet.claims.get(*key)
-        if claim is None or self._provisioner is None:
-            return None
-        try:
-            return await self._provisioner.reconcile(claim)
-        except Conflict:
-            return await self._claim_afresh(self._provisioner, key)
-        except StorageRefused as error:
-            await execute(self._client, [_refusal(claim, error)])
-            raise
-
-    async def _claim_afresh(self, provisioner: Provisioner, key: Key) -> float | None:
-        """Reconcile a claim that the cache does not have in its newest state."""
-        try:
-            claim = await self._client.get(BUCKET_CLAIM, key[1], key[0])
-            return await provisioner.reconcile(claim)
-        except NotFound:
-            return None
-        except Conflict:
-            return 0.5
-
     async def _resync(self) -> None:
         sources: tuple[tuple[Callable[[], list[Object]], Controller], ...] = (
             (self.fleet.requests.list, self._requests),
@@ -146,10 +119,6 @@ class Operator:
             for objects, controller in sources:
                 for resource in objects():
                     controller.queue.add(key_of(resource))
-
-
-def _refusal(claim: Object, error: StorageRefused) -> Report:
-    return Report(BUCKET_CLAIM, claim, "Warning", "ProvisioningFailed", str(error))
 
 
 def _spec_of(resource: Object | None) -> object:

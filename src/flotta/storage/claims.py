@@ -120,7 +120,7 @@ class Provisioner:
 
     async def _release(self, claim: Object) -> float | None:
         metadata = claim["metadata"]
-        bucket = claim["spec"].get("bucketName") or ""
+        bucket = (claim.get("spec") or {}).get("bucketName") or ""
         if is_bucket_of(bucket, metadata["uid"]):
             # Keys first: nobody may write into a bucket that is being emptied.
             if await self.issuer.withdraw(bucket):

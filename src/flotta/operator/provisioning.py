@@ -1,0 +1,72 @@
+"""The controller of bucket claims: has our provisioner answer them, and says why one stays unanswered."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..resources.client import Conflict, NotFound
+from ..resources.kinds import BUCKET_CLAIM
+from ..storage.claims import is_answered
+from ..storage.errors import StorageError
+from .settings import EMBEDDED_CLASS
+from .steps import Report, execute
+
+if TYPE_CHECKING:
+    from ..resources.cache import Cache
+    from ..resources.client import Client
+    from ..storage.claims import Provisioner
+    from .controller import Key
+
+Object = dict[str, Any]
+NOT_CONFIGURED = (
+    "no S3 server is configured for bucket claims; set S3_DEVICE_ENDPOINT and the settings that "
+    "belong to it, or BUCKET_STORAGE_CLASS of another provisioner"
+)
+
+
+class Provisioning:
+    """Reconciles claims of our storage class; all others are left to whoever answers them."""
+
+    def __init__(self, client: Client, claims: Cache, provisioner: Provisioner | None):
+        self._client = client
+        self._claims = claims
+        self._provisioner = provisioner
+
+    async def claim(self, key: Key) -> float | None:
+        """Answer a claim, or clean up after it; returns the seconds after which to come back."""
+        claim = self._claims.get(*key)
+        if claim is None:
+            return None
+        try:
+            return await self._reconcile(claim)
+        except Conflict:
+            return await self._afresh(key)
+
+    async def _afresh(self, key: Key) -> float | None:
+        """Reconcile a claim that the cache does not have in its newest state."""
+        try:
+            return await self._reconcile(await self._client.get(BUCKET_CLAIM, key[1], key[0]))
+        except NotFound:
+            return None
+        except Conflict:
+            return 0.5
+
+    async def _reconcile(self, claim: Object) -> float | None:
+        if self._provisioner is None:
+            if is_answered(claim) or _storage_class(claim) == EMBEDDED_CLASS:
+                await self._report(claim, NOT_CONFIGURED)
+            return None
+        try:
+            return await self._provisioner.reconcile(claim)
+        except StorageError as error:
+            await self._report(claim, str(error))
+            raise
+
+    async def _report(self, claim: Object, message: str) -> None:
+        doomed = claim["metadata"].get("deletionTimestamp")
+        reason = "ReleaseFailed" if doomed else "ProvisioningFailed"
+        await execute(self._client, [Report(BUCKET_CLAIM, claim, "Warning", reason, message)])
+
+
+def _storage_class(claim: Object) -> str:
+    return str((claim.get("spec") or {}).get("storageClassName") or "")
