@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flotta.cli.manifests import add_command as add_manifests
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
@@ -28,7 +30,8 @@ def main(arguments: list[str] | None = None) -> None:
     """Entry point; ends with one sentence and status 1 when something is in the way."""
     options = _parser().parse_args(arguments)
     try:
-        text = asyncio.run(_run(options))
+        offline = getattr(options, "offline", None)
+        text = offline(options) if offline else asyncio.run(_run(options))
     except ValueError as error:
         sys.exit(f"flotta: {error}")
     if text:
@@ -60,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument("name")
     explain.add_argument("-n", "--namespace", default="default")
     explain.set_defaults(run=_explain)
+    add_manifests(commands)
     return parser
 
 

@@ -57,6 +57,7 @@ def _storage_environment(installation: Installation) -> dict[str, str]:
         "S3_ENDPOINT": storage.endpoint,
         "S3_IAM_ENDPOINT": storage.iam_endpoint,
         "S3_SHARED_KEYS": "true" if storage.shared_keys else "",
+        "S3_REGION": storage.region,
         "S3_ADMIN_FILE": S3_FOLDER,
         "S3_CA_FILE": f"{S3_FOLDER}/ca.crt" if storage.ca_pem else "",
     }

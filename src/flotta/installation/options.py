@@ -58,6 +58,7 @@ class Storage(Part):
     endpoint: str = ""
     iam_endpoint: str = ""
     shared_keys: bool = False
+    region: str = ""
     access_key: str = ""
     secret_key: str = field(default="", repr=False)
     ca_pem: str = ""
@@ -65,21 +66,26 @@ class Storage(Part):
     def __post_init__(self) -> None:
         if not (self.device_endpoint or self.endpoint):
             raise ValueError("s3.device_endpoint is missing: the address at which devices reach S3")
-        for name in ("device_endpoint", "endpoint", "iam_endpoint"):
-            _check_endpoint(f"s3.{name}", getattr(self, name))
-        if bool(self.access_key) != bool(self.secret_key):
-            raise ValueError("s3.access_key and s3.secret_key belong together; set both or neither")
-        if not (self.iam_endpoint or self.shared_keys):
-            raise ValueError(
-                "s3 does not say where devices get keys from: set s3.iam_endpoint, "
-                "or s3.shared_keys=true to give every device the administrator's pair"
-            )
+        inside = ("https", "http") if self.device_endpoint else ("https",)
+        _check_endpoint("s3.device_endpoint", self.device_endpoint, ("https",))
+        _check_endpoint("s3.endpoint", self.endpoint, inside)
+        _check_endpoint("s3.iam_endpoint", self.iam_endpoint, ("https",))
+        self._check_keys()
         if self.ca_pem and "-----BEGIN CERTIFICATE-----" not in self.ca_pem:
             raise ValueError("s3.ca_pem holds no certificate in PEM form")
         if self.ca_pem and not self.access_key:
             raise ValueError(
                 "s3.ca_pem needs s3.access_key: both are kept in the Secret flotta-s3-admin, "
                 "so put the CA there as ca.crt if you make that Secret yourself"
+            )
+
+    def _check_keys(self) -> None:
+        if bool(self.access_key) != bool(self.secret_key):
+            raise ValueError("s3.access_key and s3.secret_key belong together; set both or neither")
+        if bool(self.iam_endpoint) == self.shared_keys:
+            raise ValueError(
+                "s3 has to say where devices get keys from: set s3.iam_endpoint, or else "
+                "s3.shared_keys=true to give every device the administrator's pair"
             )
 
 
@@ -125,13 +131,13 @@ class ServiceMonitor(Part):
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
-def _check_endpoint(name: str, endpoint: str) -> None:
+def _check_endpoint(name: str, endpoint: str, schemes: tuple[str, ...]) -> None:
     if not endpoint:
         return
     url = urlsplit(endpoint)
     try:
-        usable = url.scheme == "https" and url.hostname and url.port != 0 and url.path in ("", "/")
+        usable = url.scheme in schemes and url.hostname and url.port != 0
     except ValueError:
         usable = False
-    if not usable:
-        raise ValueError(f"{name} is {endpoint!r}; use https://HOST:PORT")
+    if not usable or url.path not in ("", "/") or url.query or url.username:
+        raise ValueError(f"{name} is {endpoint!r}; use {schemes[0]}://HOST:PORT")

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..resources.client import ApiError, Client
-from ..resources.kinds import GROUP, NAMESPACE
+from ..resources.kinds import GROUP, NAMESPACE, SECRET
 from . import names
 from .apply import Applier, is_ours, refuse_terminating
 from .differences import Change
 from .errors import InstallationError, explained
+from .labelled import labelled
 from .location import endpoint, located, with_openshift
 from .manifests import render
 from .rollout import Rollout
@@ -64,12 +65,21 @@ async def _apply_all(
     objects = await _without_foreign_namespace(applier, render(installation))
     first = next(place for place, obj in enumerate(objects) if obj["kind"] == "Service") + 1
     applied = [await applier.apply(obj) for obj in objects[:first]]
+    await _refuse_missing_secret(applier, installation)
     installation = await located(applier, installation, applied[-1], patience=patience)
     objects = await _without_foreign_namespace(applier, render(installation))
     for obj in objects[first:]:
         await applier.apply(obj)
-    await applier.prune(objects, (installation.namespace, names.STORAGE_NAMESPACE))
+    places = (installation.namespace, names.STORAGE_NAMESPACE)
+    await applier.prune([*objects, *_kept(installation)], places)
     return installation
+
+
+def _kept(installation: Installation) -> list[Object]:
+    """A Secret that we made once and that the user keeps from now on is still mounted."""
+    if installation.s3 is None:
+        return []
+    return [labelled(installation, "v1", "Secret", names.S3_SECRET, names.OPERATOR)]
 
 
 async def _without_foreign_namespace(applier: Applier, objects: list[Object]) -> list[Object]:
@@ -91,6 +101,18 @@ async def _refuse_obstacles(applier: Applier, installation: Installation) -> Non
                 f"The control plane is installed in namespace {subject.get('namespace')} already, and a cluster can "
                 "have one only; use that namespace, or remove it there first"
             )
+
+
+async def _refuse_missing_secret(applier: Applier, installation: Installation) -> None:
+    storage, namespace = installation.s3, installation.namespace
+    if applier.check_mode or storage is None or storage.access_key:
+        return
+    if not await applier.exists(SECRET, names.S3_SECRET, namespace):
+        raise InstallationError(
+            f"The Secret {namespace}/{names.S3_SECRET} with the S3 administrator's key is missing; set s3.access_key "
+            f"and s3.secret_key, or make it: kubectl --namespace {namespace} create secret generic "
+            f"{names.S3_SECRET} --from-env-file=FILE"
+        )
 
 
 async def _cluster_version(client: Client) -> str:

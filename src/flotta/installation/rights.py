@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any
 
-from ..resources.kinds import ALL, FLOTTA_NAMESPACE, GROUP, LEASE, NAMESPACE
+from ..resources.kinds import ALL, GROUP, LEASE, NAMESPACE
 from ..resources.roles import Role, Rule, load
 from . import names
 from .labelled import labelled
@@ -15,6 +15,7 @@ from .settings import Installation
 Object = dict[str, Any]
 _RBAC = "rbac.authorization.k8s.io"
 _VERSION = f"{_RBAC}/v1"
+_OURS = "flotta"  # how roles.yaml calls the namespace of the installation
 
 
 def rights(installation: Installation) -> list[Object]:
@@ -33,11 +34,11 @@ def rights(installation: Installation) -> list[Object]:
 def _namespaces(installation: Installation, role: Role) -> list[str]:
     """The namespaces of a role's rules that are there: ours, and those of OpenShift if this is one."""
     named = sorted({namespace for rule in role.rules for namespace in rule.namespaces})
-    return [item for item in named if item == FLOTTA_NAMESPACE or installation.openshift]
+    return [item for item in named if item == _OURS or installation.openshift]
 
 
 def _real(installation: Installation, namespace: str) -> str:
-    return installation.namespace if namespace == FLOTTA_NAMESPACE else namespace
+    return installation.namespace if namespace == _OURS else namespace
 
 
 def _account(installation: Installation, role: Role) -> Object:

@@ -81,6 +81,11 @@ class Installation:
             raise ValueError("registration_namespaces is empty; name at least one namespace")
         for name in self.registration_namespaces:
             _check_label("registration_namespaces", name)
+        if self.s3 is not None and self.bucket_storage_class == NOOBAA_CLASS:
+            raise ValueError(
+                f"bucket_storage_class {NOOBAA_CLASS} is answered by OpenShift Data Foundation; "
+                "leave out s3, or choose another class"
+            )
         if self.bucket_for_every_device and self.s3 is None and not self.bucket_storage_class:
             raise ValueError(
                 "bucket_for_every_device needs an S3 server: set s3, or bucket_storage_class of another provisioner"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 GROUP = "management.project-flotta.io"
-FLOTTA_NAMESPACE = "flotta"
+# Of the certificates and the Lease; an installation on Kubernetes may choose another one.
+FLOTTA_NAMESPACE = os.environ.get("FLOTTA_NAMESPACE") or "flotta"
 
 
 @dataclass(frozen=True)

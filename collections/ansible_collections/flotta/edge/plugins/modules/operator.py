@@ -164,8 +164,14 @@ options:
         description:
           - Whether every device gets the administrator's key, for servers without an IAM API. Every device can then
             read the files of all others.
+          - Either this or O(s3.iam_endpoint) is needed.
         type: bool
         default: false
+      region:
+        description:
+          - Region of the server.
+          - When omitted, V(us-east-1).
+        type: str
       access_key:
         description:
           - Access key of the administrator of the server.
@@ -369,6 +375,7 @@ S3 = {
     "endpoint": {"type": "str"},
     "iam_endpoint": {"type": "str"},
     "shared_keys": {"type": "bool", "default": False, "no_log": False},
+    "region": {"type": "str"},
     "access_key": {"type": "str", "no_log": False},
     "secret_key": {"type": "str", "no_log": True},
     "ca_pem": {"type": "str"},
