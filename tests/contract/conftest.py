@@ -1,29 +1,36 @@
-"""A resource API to test against: the real server as a process, or any other engine by a kubeconfig.
+"""The two engines to test against, each started once: the embedded one and a real Kubernetes API.
 
-`FLOTTA_CONTRACT_KUBECONFIG` names the kubeconfig of a running Kubernetes with our CRDs; without it the
-embedded engine is started. Tests of things that only we have (files, crashes, roles) take the fixture
-`embedded` and are skipped elsewhere.
+Whoever takes `api`, `kubeconfig`, `kubectl` or `namespace` is tested on both. Tests of what only the
+embedded engine has (files, crashes) take `embedded` or, when they stop or kill it, `own_engine`.
 """
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
 from .api import Api
+from .cluster import Cluster
 from .engine import Engine
 from .kubectl import Kubectl, current_kubectl, debian_kubectl
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+
+
+class Server(Protocol):
+    """What both engines offer to a test."""
+
+    def kubeconfig(self, user: str, groups: Sequence[str] | None = None) -> Path:
+        """A kubeconfig of a user; `admin`, `operator` and `edge-api` need no groups."""
 
 
 @pytest.fixture(scope="session")
-def embedded_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """The embedded engine."""
     engine = Engine(tmp_path_factory.mktemp("engine"))
     engine.start()
     yield engine
@@ -31,25 +38,33 @@ def embedded_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine
 
 
 @pytest.fixture(scope="session")
-def kubeconfig(request: pytest.FixtureRequest) -> Path:
-    """An administrator's kubeconfig of the engine under test."""
-    given = os.environ.get("FLOTTA_CONTRACT_KUBECONFIG")
-    if given:
-        return Path(given)
-    engine: Engine = request.getfixturevalue("embedded_engine")
-    return engine.kubeconfig("admin")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A real Kubernetes API."""
+    cluster = Cluster(tmp_path_factory.mktemp("kubernetes"))
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.stop()
+
+
+@pytest.fixture(scope="session", params=["embedded", "kubernetes"])
+def engine(request: pytest.FixtureRequest) -> Server:
+    """The engine under test."""
+    name = {"embedded": "embedded", "kubernetes": "cluster"}[request.param]
+    server: Server = request.getfixturevalue(name)
+    return server
 
 
 @pytest.fixture(scope="session")
-def embedded(embedded_engine: Engine) -> Engine:
-    if os.environ.get("FLOTTA_CONTRACT_KUBECONFIG"):
-        pytest.skip("this is about the embedded engine alone")
-    return embedded_engine
+def kubeconfig(engine: Server) -> Path:
+    """An administrator's kubeconfig."""
+    return engine.kubeconfig("admin")
 
 
 @pytest.fixture
 def own_engine(tmp_path: Path) -> Iterator[Engine]:
-    """An engine that the test may stop, kill and reconfigure."""
+    """An embedded engine that the test may stop, kill and reconfigure."""
     engine = Engine(tmp_path)
     yield engine
     engine.stop()

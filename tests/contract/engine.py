@@ -11,7 +11,11 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from flotta.apiserver.pki import kubeconfig
+from flotta.identity.authority import Authority
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 START_SECONDS = 20.0
@@ -79,8 +83,17 @@ class Engine:
         process.send_signal(number)
         return process.wait(timeout=20)
 
-    def kubeconfig(self, name: str) -> Path:
-        return self.folder / "kubeconfig" / f"{name}.kubeconfig"
+    def kubeconfig(self, user: str, groups: Sequence[str] | None = None) -> Path:
+        """The kubeconfig of a component or, with groups, of a user made for the test."""
+        path = self.folder / "kubeconfig" / f"{user}.kubeconfig"
+        if groups is not None:
+            pair = self.authority().issue_client(user, groups)
+            path.write_bytes(kubeconfig(self.server, self.authority().certificate_pem, user, pair))
+        return path
+
+    def authority(self) -> Authority:
+        pki = self.folder / "pki"
+        return Authority.from_pem((pki / "ca.crt").read_bytes(), (pki / "ca.key").read_bytes())
 
 
 def eventually(condition: object, seconds: float = 5.0) -> None:

@@ -85,7 +85,7 @@ def test_status_is_applied_at_its_own_endpoint(api: Api, namespace: str) -> None
 def test_finalizers_merge_as_a_set(api: Api, namespace: str) -> None:
     path = core(namespace, "configmaps", "c")
     for manager in ("one", "two"):
-        obj = config_map("c", finalizers=[f"a.b/{manager}"])
+        obj = config_map("c", {"k": "v"}, finalizers=[f"a.b/{manager}"])
         answer = api.apply(path, obj, f"fieldManager={manager}")
     assert answer.body["metadata"]["finalizers"] == ["a.b/one", "a.b/two"]
     answer = api.apply(path, config_map("c"), "fieldManager=one")

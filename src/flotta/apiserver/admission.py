@@ -89,9 +89,10 @@ def admit(
     At a subresource only errors in its own part count.
     Returns it with the paths of the fields that were pruned; raises a 422 Refusal with every cause.
     """
-    admitted = resource.schema.admit(obj, subresource)
+    found: list[CauseLike] = [*causes, *metadata_causes(obj, resource, old)]
+    admitted = resource.schema.admit(obj, subresource, found)
     clean = ordered(admitted.obj)
-    found: list[CauseLike] = [*causes, *metadata_causes(clean, resource, old), *admitted.causes]
+    found += admitted.causes
     if not admitted.causes:
         resource.finish(clean, old)
         found += resource.check(clean, old)

@@ -220,7 +220,7 @@ def check_shape(call: Call) -> None:
     """Refuse what a resource does not offer at this place."""
     resource, target = call.resource, call.target
     if target.subresource and target.subresource not in resource.subresources:
-        raise PlainRefusal() if resource.custom else _unknown_path()
+        raise call.place.missing() if resource.custom else _unknown_path()
     if resource.namespaced and not target.namespace and target.name:
         raise PlainRefusal()
     if not resource.namespaced and target.namespace and target.namespace != target.name:
@@ -231,7 +231,7 @@ def check_shape(call: Call) -> None:
         and target.verb in ("create", "deletecollection")
     ):
         raise PlainRefusal() if resource.custom else method_not_allowed(call)
-    if target.verb == "patch" and not target.name:
+    if resource.custom and target.verb in ("patch", "update") and not target.name:
         raise bad_request("name must be provided")
     if not _offers(call):
         raise method_not_allowed(call)
@@ -243,7 +243,7 @@ def _offers(call: Call) -> bool:
         return verb in ("get", "patch", "update") and not (
             call.target.subresource == "finalize" and verb != "update"
         )
-    if verb == "update" and not call.target.name:
+    if verb in ("update", "patch") and not call.target.name:
         return False
     return verb in resource.verbs
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +42,11 @@ TEXT_FIELDS = {
     "creationTimestamp",
     "deletionTimestamp",
 }
-OWNER_FIELDS = {"apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion"}
+OWNER_TYPES = {
+    **dict.fromkeys(("apiVersion", "kind", "name", "uid"), str),
+    **dict.fromkeys(("controller", "blockOwnerDeletion"), bool),
+}
+UNQUALIFIED = "name is neither a standard finalizer name nor is it fully qualified"
 DOMAINLESS_FINALIZERS = {"orphan", "foregroundDeletion", "kubernetes"}
 
 
@@ -72,7 +77,7 @@ def decode_metadata(obj: JsonObject) -> list[str]:
 def _unknown_owner_fields(meta: JsonObject) -> list[str]:
     unknown = []
     for index, owner in enumerate(meta.get("ownerReferences", ())):
-        for key in set(owner) - OWNER_FIELDS:
+        for key in set(owner) - set(OWNER_TYPES):
             unknown.append(f"metadata.ownerReferences[{index}].{key}")
             del owner[key]
     return unknown
@@ -130,6 +135,17 @@ def _read_objects(key: str, value: Any) -> list[JsonObject]:
     return [dict(item) for item in value]
 
 
+def _read_owners(key: str, value: Any) -> list[JsonObject]:
+    owners = _read_objects(key, value)
+    for owner in owners:
+        for name, item in owner.items():
+            wanted = OWNER_TYPES.get(name, object)
+            if item is not None and not isinstance(item, wanted):
+                field, shown = f"{key}.{name}", "bool" if wanted is bool else "string"
+                raise _not_decodable(item, "OwnerReference", field, shown)
+    return [{name: item for name, item in one.items() if item is not None} for one in owners]
+
+
 _READERS: dict[str, Any] = {
     **dict.fromkeys(TEXT_FIELDS, _read_text),
     "creationTimestamp": _read_time,
@@ -139,7 +155,7 @@ _READERS: dict[str, Any] = {
     "labels": _read_map,
     "annotations": _read_map,
     "finalizers": _read_texts,
-    "ownerReferences": _read_objects,
+    "ownerReferences": _read_owners,
     "managedFields": _read_objects,
 }
 
@@ -187,7 +203,7 @@ def metadata_causes(obj: JsonObject, resource: Resource, old: JsonObject | None)
         *_label_causes(meta),
         *_annotation_causes(meta),
         *_owner_causes(meta),
-        *_finalizer_causes(meta, old),
+        *_finalizer_causes(meta, old, custom=resource.custom),
     ]
 
 
@@ -203,9 +219,10 @@ def _name_causes(meta: JsonObject, resource: Resource) -> list[Cause]:
 def _label_causes(meta: JsonObject) -> list[Cause]:
     causes = []
     for key, value in meta.get("labels", {}).items():
-        problem = names.qualified_problem(key)
-        if problem:
-            causes.append(invalid_value("metadata.labels", key, problem))
+        causes += [
+            invalid_value("metadata.labels", key, problem)
+            for problem in names.qualified_problems(key)
+        ]
         problem = names.label_value_problem(value)
         if problem:
             causes.append(invalid_value("metadata.labels", value, problem))
@@ -215,9 +232,9 @@ def _label_causes(meta: JsonObject) -> list[Cause]:
 def _annotation_causes(meta: JsonObject) -> list[Cause]:
     annotations = meta.get("annotations", {})
     causes = [
-        invalid_value("metadata.annotations", key, names.qualified_problem(key.lower()))
+        invalid_value("metadata.annotations", key, problem)
         for key in annotations
-        if names.qualified_problem(key.lower())
+        for problem in names.qualified_problems(key.lower())
     ]
     size = sum(len(key.encode()) + len(value.encode()) for key, value in annotations.items())
     if size > LARGEST_ANNOTATIONS:
@@ -230,30 +247,52 @@ def _owner_causes(meta: JsonObject) -> list[Cause]:
     causes: list[Cause] = []
     owners = meta.get("ownerReferences", [])
     for owner in owners:
+        if not _is_api_version(owner.get("apiVersion", "")):
+            version = owner.get("apiVersion", "")
+            causes.append(invalid_value(f"{path}.apiVersion", version, "version must not be empty"))
         causes += [
             invalid_value(f"{path}.{key}", "", "must not be empty")
-            for key in ("apiVersion", "kind", "name", "uid")
+            for key in ("kind", "name", "uid")
             if not owner.get(key)
         ]
         if (owner.get("apiVersion"), owner.get("kind")) == ("v1", "Event"):
-            causes.append(
-                invalid_value(path, "/v1, Kind=Event", "is disallowed from being an owner")
-            )
-    controllers = [owner for owner in owners if owner.get("controller") is True]
+            causes.append(_shown(path, owner, "/v1, Kind=Event is disallowed from being an owner"))
+    controllers = [
+        f"{owner.get('kind')}/{owner.get('name')}" for owner in owners if owner.get("controller")
+    ]
     if len(controllers) > 1:
-        text = "Only one reference can have Controller set to true. Found several"
-        causes.append(Cause("FieldValueInvalid", f"Invalid value: {text}", path))
+        text = (
+            "Only one reference can have Controller set to true. "
+            f'Found "true" in references for {" and ".join(controllers[:2])}'
+        )
+        causes.append(_shown(path, owners, text))
     return causes
 
 
-def _finalizer_causes(meta: JsonObject, old: JsonObject | None) -> list[Cause]:
+def _is_api_version(text: str) -> bool:
+    group, _, version = text.rpartition("/")
+    return bool(version) and "/" not in group
+
+
+def _shown(path: str, value: Any, text: str) -> Cause:
+    shown = json.dumps(value, separators=(",", ":"))
+    return Cause("FieldValueInvalid", f"Invalid value: {shown}: {text}", path)
+
+
+def _finalizer_causes(meta: JsonObject, old: JsonObject | None, *, custom: bool) -> list[Cause]:
     path = "metadata.finalizers"
     finalizers = meta.get("finalizers", [])
     causes = [
-        invalid_value(path, one, names.qualified_problem(one))
+        invalid_value(path, one, problem)
         for one in finalizers
-        if names.qualified_problem(one)
+        for problem in names.qualified_problems(one)
     ]
+    if not custom and not causes:
+        causes += [
+            invalid_value(f"{path}[{index}]", one, UNQUALIFIED)
+            for index, one in enumerate(finalizers)
+            if "/" not in one and one not in DOMAINLESS_FINALIZERS
+        ]
     if old is None or "deletionTimestamp" not in old["metadata"]:
         return causes
     added = [one for one in finalizers if one not in old["metadata"].get("finalizers", [])]

@@ -25,9 +25,13 @@ LABEL_TEXT = (
     f"for validation is '{LABEL_PART}')"
 )
 QUALIFIED_TEXT = (
-    "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end "
+    "must consist of alphanumeric characters, '-', '_' or '.', and must start and end "
     "with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for "
     f"validation is '{QUALIFIED}')"
+)
+LABEL_KEY_TEXT = (
+    f"a valid label key {QUALIFIED_TEXT} with an optional DNS subdomain prefix and '/' "
+    "(e.g. 'example.com/MyName')"
 )
 LABEL_VALUE_TEXT = (
     "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or "
@@ -45,7 +49,7 @@ LONGEST_PREFIX = 58
 def subdomain_problem(name: str) -> str:
     """Why a name is no DNS subdomain; empty when it is one."""
     if len(name) > 253:
-        return "must be no more than 253 bytes"
+        return "must be no more than 253 characters"
     return "" if _subdomain.fullmatch(name) else SUBDOMAIN_TEXT
 
 
@@ -54,24 +58,25 @@ def dns_label_problem(name: str) -> str:
     if "." in name:
         return "must not contain dots"
     if len(name) > 63:
-        return "must be no more than 63 bytes"
+        return "must be no more than 63 characters"
     return "" if _label.fullmatch(name) else LABEL_TEXT
 
 
-def qualified_problem(name: str) -> str:
+def qualified_problems(name: str) -> list[str]:
     """Why a label or annotation key (``prefix/name``) is refused; empty when it is fine."""
     prefix, slash, last = name.rpartition("/")
-    if slash and "/" in prefix:
-        return f"a valid label key must have at most one '/': {QUALIFIED_TEXT}"
+    if "/" in prefix:
+        return [LABEL_KEY_TEXT]
+    problems = []
     if slash and not prefix:
-        return "prefix part must be non-empty"
-    if prefix and subdomain_problem(prefix):
-        return f"prefix part {subdomain_problem(prefix)}"
+        problems.append("prefix part must be non-empty")
+    elif prefix and subdomain_problem(prefix):
+        problems.append(f"prefix part {subdomain_problem(prefix)}")
     if not last:
-        return "name part must be non-empty"
-    if len(last) > 63:
-        return "name part must be no more than 63 bytes"
-    return "" if _qualified.fullmatch(last) else QUALIFIED_TEXT
+        problems.append("name part must be non-empty")
+    elif len(last) > 63:
+        problems.append("name part must be no more than 63 bytes")
+    return problems if _qualified.fullmatch(last) else [*problems, f"name part {QUALIFIED_TEXT}"]
 
 
 def label_value_problem(value: str) -> str:
@@ -83,7 +88,7 @@ def label_value_problem(value: str) -> str:
 def data_key_problem(key: str) -> str:
     """Why a key of a Secret or ConfigMap is refused; empty when it is fine."""
     if len(key) > 253:
-        return "must be no more than 253 bytes"
+        return "must be no more than 253 characters"
     if key in (".", "..") or key.startswith(".."):
         return f"must not {'be' if key in ('.', '..') else 'start with'} '{key[:2]}'"
     return "" if _data_key.fullmatch(key) else DATA_KEY_TEXT

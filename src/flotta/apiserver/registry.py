@@ -31,7 +31,9 @@ class Admitted(Protocol):
 
 
 class Schema(Protocol):
-    def admit(self, obj: JsonObject, subresource: str = "") -> Admitted: ...
+    def admit(
+        self, obj: JsonObject, subresource: str = "", earlier: Iterable[CauseLike] = ()
+    ) -> Admitted: ...
 
 
 @dataclass(frozen=True)

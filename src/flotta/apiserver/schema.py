@@ -18,7 +18,9 @@ from flotta.apiserver.schema_nodes import Node, compiled_root
 from flotta.apiserver.schema_shape import shaped
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
+
+    from flotta.apiserver.errors import CauseLike
 
 _BLOCKING = {
     "FieldValueNotSupported",
@@ -49,11 +51,14 @@ class StructuralSchema:
     def __init__(self, openapi_v3_schema: Mapping[str, Any]) -> None:
         self._root = compiled_root(openapi_v3_schema)
 
-    def admit(self, obj: dict[str, Any], subresource: str = "") -> Admission:
+    def admit(
+        self, obj: dict[str, Any], subresource: str = "", earlier: Iterable[CauseLike] = ()
+    ) -> Admission:
         """Prune, default and validate ``obj`` (unchanged; the result shares its metadata).
 
         With subresource "status" only errors of the status count, worded as Kubernetes words them
-        there: the field has the prefix `status.`, the text has not.
+        there: the field has the prefix `status.`, the text has not. Validation rules are left out
+        when there are errors, ``earlier`` ones in the metadata too.
         """
         unknown: list[str] = []
         causes: list[Cause] = []
@@ -62,7 +67,7 @@ class StructuralSchema:
         if subresource:
             causes = _within(subresource, causes)
         if self._root.has_rules:
-            causes += _broken_rules(self._root, stored, causes)
+            causes += _broken_rules(self._root, stored, [*earlier, *causes])
         return Admission(stored, sorted(unknown), causes)
 
 
@@ -78,7 +83,7 @@ def _within(part: str, causes: list[Cause]) -> list[Cause]:
     ]
 
 
-def _broken_rules(root: Node, stored: dict[str, Any], causes: list[Cause]) -> list[Cause]:
+def _broken_rules(root: Node, stored: dict[str, Any], causes: Iterable[CauseLike]) -> list[Cause]:
     if any(cause.reason in _BLOCKING for cause in causes):
         return [_RULES_NOT_CHECKED]
     found: list[Cause] = []

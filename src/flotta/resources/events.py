@@ -8,7 +8,7 @@ from typing import Any
 
 from .kinds import EVENT, Kind
 
-MESSAGE_LIMIT = 1024  # characters, as the API server enforces when eventTime is set
+MESSAGE_LIMIT = 1024  # bytes, as the API server enforces when eventTime is set
 
 
 def event_for(
@@ -17,7 +17,7 @@ def event_for(
     """Return the Event object; its name is derived from its content, so that a repetition meets the same object."""
     metadata = involved["metadata"]
     now = datetime.now(UTC)
-    text = message if len(message) <= MESSAGE_LIMIT else message[: MESSAGE_LIMIT - 1] + "…"
+    text = _shortened(message)
     digest = hashlib.sha256(
         "\0".join([kind.kind, metadata.get("uid", ""), type_, reason, text, component]).encode()
     ).hexdigest()[:16]
@@ -45,6 +45,13 @@ def event_for(
         "reportingInstance": component,
         "source": {"component": component},
     }
+
+
+def _shortened(message: str) -> str:
+    data = message.encode()
+    if len(data) <= MESSAGE_LIMIT:
+        return message
+    return data[: MESSAGE_LIMIT - len("…".encode())].decode(errors="ignore") + "…"
 
 
 def series_patch(old: dict[str, Any]) -> dict[str, Any]:

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from flotta.apiserver.core import shape
 from flotta.apiserver.errors import Cause, invalid_value, required
+from flotta.apiserver.names import qualified_problems
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 JsonObject = dict[str, Any]
 
-LONGEST_MESSAGE = 1024
+LIMITS = {"reportingInstance": 128, "action": 128, "reason": 128, "message": 1024}
 _REFERENCE = shape.struct(
     dict.fromkeys(
         ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath"),
@@ -67,19 +68,23 @@ def finish(event: JsonObject, _old: JsonObject | None) -> None:
         event.setdefault(field, "")
 
 
-def causes(new: JsonObject, old: JsonObject | None) -> Iterable[Cause]:
+def causes(new: JsonObject, _old: JsonObject | None) -> Iterable[Cause]:
     involved = new["involvedObject"].get("namespace", "")
     namespace = new["metadata"]["namespace"]
     if involved != namespace and not (not involved and namespace == "default"):
         yield invalid_value("involvedObject.namespace", involved, "does not match event.namespace")
-    if old is None and new["eventTime"]:
+    if new["eventTime"]:
         yield from _strict_causes(new)
 
 
 def _strict_causes(event: JsonObject) -> Iterable[Cause]:
+    """What is refused in an Event with eventTime; lengths are in bytes, whatever the text says."""
+    component = event["reportingComponent"]
+    for problem in qualified_problems(component):
+        yield invalid_value("reportingComponent", component, problem)
     for field in ("reportingComponent", "reportingInstance", "action", "reason"):
         if not event.get(field):
-            shown = "reportingController" if field == "reportingComponent" else field
-            yield required(shown)
-    if len(event.get("message", "")) > LONGEST_MESSAGE:
-        yield invalid_value("message", "", f"can have at most {LONGEST_MESSAGE} characters")
+            yield required(field)
+    for field, limit in LIMITS.items():
+        if len(event.get(field, "").encode()) > limit:
+            yield invalid_value(field, "", f"can have at most {limit} characters")

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 JsonObject = dict[str, Any]
 
 LARGEST = 1024 * 1024
+ACCOUNT_TOKEN = "kubernetes.io/service-account-token"  # noqa: S105 - a type of Secret
+ACCOUNT = "kubernetes.io/service-account.name"
 REQUIRED_KEYS = {
     "kubernetes.io/tls": ("tls.crt", "tls.key"),
     "kubernetes.io/ssh-auth": ("ssh-privatekey",),
@@ -61,6 +63,8 @@ def causes(new: JsonObject, old: JsonObject | None) -> Iterable[Cause]:
     if size(data) > LARGEST:
         yield too_long("data", LARGEST)
     yield from _type_causes(new["type"], data)
+    if new["type"] == ACCOUNT_TOKEN and not new["metadata"].get("annotations", {}).get(ACCOUNT):
+        yield required(f"metadata.annotations[{ACCOUNT}]")
     if old is None:
         return
     if new["type"] != old["type"]:

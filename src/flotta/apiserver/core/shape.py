@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from flotta.apiserver import clock
-from flotta.apiserver.errors import Cause, bad_request
+from flotta.apiserver.errors import Cause, CauseLike, bad_request
 from flotta.apiserver.metadata import json_type
 
 JsonObject = dict[str, Any]
@@ -147,7 +147,9 @@ class CoreSchema:
         self._version = version
         self._read = struct(fields)
 
-    def admit(self, obj: JsonObject, subresource: str = "") -> Admission:
+    def admit(
+        self, obj: JsonObject, subresource: str = "", earlier: Iterable[CauseLike] = ()
+    ) -> Admission:
         """Decode an object; a wrong type is refused with 400 as Kubernetes' decoder does."""
         head = {key: obj[key] for key in ("apiVersion", "kind", "metadata")}
         reading = Reading(self._kind, [])
