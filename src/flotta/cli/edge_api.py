@@ -19,6 +19,7 @@ EPILOG = """environment:
   METRICS_ADDR                 /metrics, /healthz, /readyz (127.0.0.1:8080; off)
   CLIENT_CERT_EXPIRATION_DAYS  life of device certificates (30)
   REGISTRATION_NAMESPACES      namespaces new devices may join (default)
+  FLOTTA_NAMESPACE             where the CA and the certificates are kept (flotta)
   LOG_LEVEL                    debug, info, warn, error (info)
 """
 

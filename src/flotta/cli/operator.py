@@ -43,6 +43,7 @@ EPILOG = """environment:
   EDGEWORKLOAD_CONCURRENCY   devices handled at a time (5)
   LEADER_ELECT               several operators, one works (false)
   PROBE_ADDR, METRICS_ADDR   /healthz, /readyz, /metrics (127.0.0.1:8081; the same)
+  FLOTTA_NAMESPACE           where the Lease is (flotta)
   LOG_LEVEL                  debug, info, warn, error (info)
 """
 
@@ -77,7 +78,7 @@ async def _work(client: Client, operator: Operator, settings: Settings) -> None:
         if not settings.leader_elect:
             await operator.work()
             return
-        leadership = Leadership(client)
+        leadership = Leadership(client, namespace=settings.namespace)
         await leadership.acquire()
         group.create_task(operator.work())
         try:

@@ -29,7 +29,7 @@ from flotta.identity.errors import IdentityError
 from flotta.identity.lifetime import covers, load_certificate, renewal_due, valid_at
 from flotta.identity.peers import read_peer
 from flotta.resources.client import AlreadyExists, Client, NotFound, retry_on_conflict
-from flotta.resources.kinds import FLOTTA_NAMESPACE, SECRET
+from flotta.resources.kinds import SECRET
 
 from .settings import Settings
 
@@ -112,7 +112,7 @@ class Certificates:
         """Keep one usable registration certificate; others, made by people, are left alone."""
         wanted = self._settings.registration_namespaces
         selector = f"{REGISTRATION_LABEL}=true"
-        secrets = await self._client.list(SECRET, FLOTTA_NAMESPACE, label_selector=selector)
+        secrets = await self._client.list(SECRET, self._settings.namespace, label_selector=selector)
         if any(_serves(secret, authority, wanted) for secret in secrets):
             return
         # The name follows from what is there, so that replicas that start together make one.
@@ -124,14 +124,18 @@ class Certificates:
 
     async def _find(self, name: str) -> Object | None:
         try:
-            return await self._client.get(SECRET, name, FLOTTA_NAMESPACE)
+            return await self._client.get(SECRET, name, self._settings.namespace)
         except NotFound:
             return None
 
     async def _create(
         self, name: str, stem: str, pair: Pair, labels: dict[str, str] | None = None
     ) -> Object:
-        metadata: Object = {"name": name, "namespace": FLOTTA_NAMESPACE, "labels": labels or {}}
+        metadata: Object = {
+            "name": name,
+            "namespace": self._settings.namespace,
+            "labels": labels or {},
+        }
         secret = {"metadata": metadata, "type": "Opaque", "data": _data(stem, pair)}
         for attempt in range(CREATE_ATTEMPTS):
             try:
@@ -142,9 +146,9 @@ class Certificates:
                     return found
                 await asyncio.sleep(0.05 * 2**attempt)  # it is just being written or deleted
             else:
-                log.info("created Secret %s/%s", FLOTTA_NAMESPACE, name)
+                log.info("created Secret %s/%s", self._settings.namespace, name)
                 return created
-        return await self._client.get(SECRET, name, FLOTTA_NAMESPACE)
+        return await self._client.get(SECRET, name, self._settings.namespace)
 
 
 def _reason_to_renew(pair: Pair, authority: Authority, names: list[str]) -> str | None:

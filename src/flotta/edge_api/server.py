@@ -14,7 +14,7 @@ from aiohttp import web
 
 from flotta.identity.errors import IdentityError
 from flotta.resources.client import ApiError, Client
-from flotta.resources.kinds import FLOTTA_NAMESPACE, SECRET
+from flotta.resources.kinds import SECRET
 
 from .backends.crd import CrdBackend
 from .certificates import OWN_SECRETS, Certificates, Material
@@ -127,7 +127,10 @@ class EdgeApi:
 
     def _watch_secret(self, old: Any, new: Any) -> None:
         metadata = (new or old)["metadata"]
-        if metadata.get("namespace") == FLOTTA_NAMESPACE and metadata["name"] in OWN_SECRETS:
+        if (
+            metadata.get("namespace") == self._settings.namespace
+            and metadata["name"] in OWN_SECRETS
+        ):
             self._secret_changed.set()
 
     async def _keep_certificates(self) -> None:

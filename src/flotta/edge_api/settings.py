@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from flotta.resources.kinds import FLOTTA_NAMESPACE
+
 DEFAULT_PORT = 8043
 DEFAULT_DOMAIN = "project-flotta.io"
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -25,6 +27,7 @@ class Settings:
     registration_namespaces: tuple[str, ...] = ("default",)
     presence_write_seconds: float = 30.0  # the least time between two writes of lastSeenTime
     enrolments_per_second: float = 50.0
+    namespace: str = FLOTTA_NAMESPACE  # where the CA and the certificates are kept
 
     @classmethod
     def from_environment(cls, env: Mapping[str, str]) -> Settings:
@@ -41,6 +44,7 @@ class Settings:
             registration_namespaces=_words(env.get("REGISTRATION_NAMESPACES")) or ("default",),
             presence_write_seconds=_integer(env, "PRESENCE_WRITE_SECONDS", 30, 1, 3600),
             enrolments_per_second=_integer(env, "ENROLMENTS_PER_SECOND", 50, 1, 10000),
+            namespace=env.get("FLOTTA_NAMESPACE") or FLOTTA_NAMESPACE,
         )
 
 

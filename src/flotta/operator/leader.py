@@ -29,8 +29,11 @@ log = logging.getLogger(__name__)
 class Leadership:
     """A claim to the Lease under this process's name."""
 
-    def __init__(self, client: Client, identity: str | None = None):
+    def __init__(
+        self, client: Client, identity: str | None = None, namespace: str = FLOTTA_NAMESPACE
+    ):
         self._client = client
+        self._namespace = namespace
         self._identity = identity or f"{socket.gethostname()}_{os.getpid()}"
         self._seen: tuple[str, float] = ("", 0.0)
 
@@ -53,7 +56,7 @@ class Leadership:
     async def release(self) -> None:
         """Let a successor start at once."""
         try:
-            lease = await self._client.get(LEASE, NAME, FLOTTA_NAMESPACE)
+            lease = await self._client.get(LEASE, NAME, self._namespace)
             if lease["spec"].get("holderIdentity") == self._identity:
                 await self._client.replace(LEASE, _held(lease, ""))
         except ApiError as error:
@@ -69,7 +72,7 @@ class Leadership:
 
     async def _take(self) -> bool:
         try:
-            lease = await self._client.get(LEASE, NAME, FLOTTA_NAMESPACE)
+            lease = await self._client.get(LEASE, NAME, self._namespace)
         except NotFound:
             return await self._create()
         if not self._may_take(lease):
@@ -81,7 +84,7 @@ class Leadership:
         return True
 
     async def _create(self) -> bool:
-        empty = {"metadata": {"name": NAME, "namespace": FLOTTA_NAMESPACE}}
+        empty = {"metadata": {"name": NAME, "namespace": self._namespace}}
         try:
             await self._client.create(LEASE, _held(empty, self._identity))
         except AlreadyExists:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..resources.kinds import FLOTTA_NAMESPACE
 from ..storage.settings import StorageSettings
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class Settings:
     workers: int = 3
     device_workers: int = 5
     leader_elect: bool = False
+    namespace: str = FLOTTA_NAMESPACE  # of the leader's Lease
     probe_address: tuple[str, int] = ("127.0.0.1", 8081)
     metrics_address: tuple[str, int] | None = None  # None: only under the probe address
     storage: StorageSettings | None = None
@@ -45,6 +47,7 @@ class Settings:
             workers=_number(environment, "MAX_CONCURRENT_RECONCILES", 3, lowest=1),
             device_workers=_number(environment, "EDGEWORKLOAD_CONCURRENCY", 5, lowest=1),
             leader_elect=_flag(environment, "LEADER_ELECT", default=False),
+            namespace=environment.get("FLOTTA_NAMESPACE", "").strip() or FLOTTA_NAMESPACE,
             probe_address=_address(environment, "PROBE_ADDR", 8081),
             metrics_address=(
                 _address(environment, "METRICS_ADDR", 8080)
