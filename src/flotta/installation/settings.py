@@ -16,6 +16,7 @@ VERSION = distribution_version("flotta-edge")
 IMAGE = f"localhost/flotta-edge-control-plane:{VERSION}"
 PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 SERVICE_TYPES = ("NodePort", "LoadBalancer", "ClusterIP")
+NOOBAA_CLASS = "openshift-storage.noobaa.io"
 LOG_LEVELS = ("debug", "info", "warn", "error")
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _NAME = re.compile(r"[a-z0-9*]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
