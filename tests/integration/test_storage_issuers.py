@@ -1,0 +1,214 @@
+"""Who issues keys: the same expectations of every issuer, on our server and on a foreign one."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import BotoCoreError, ClientError
+from foreign_s3 import foreign_s3
+from s3_server import S3Server, running_s3
+
+from flotta.storage.buckets import Buckets
+from flotta.storage.claims import issuer_for
+from flotta.storage.errors import StorageRefused, StorageUnavailable
+from flotta.storage.issuers import KeyIssuer
+from flotta.storage.keys import Key
+from flotta.storage.settings import StorageSettings
+from flotta.storage.site import Site
+
+KINDS = ("embedded directory", "embedded IAM", "foreign IAM")
+
+
+@dataclass
+class Storage:
+    server: S3Server
+    settings: StorageSettings
+
+    @property
+    def site(self) -> Site:
+        return Site(self.settings)
+
+    @property
+    def issuer(self) -> KeyIssuer:
+        """An issuer that remembers nothing of what another one did, as after a restart."""
+        return issuer_for(self.settings, self.site)
+
+    async def handed_out(self, bucket: str) -> Key:
+        await Buckets(self.site).ensure(bucket)
+        key = await self.issuer.issue(bucket)
+        assert await self.issuer.settle(key)
+        return key
+
+    def opens(self, key: Key, bucket: str) -> bool:
+        """Say whether the pair reads, writes and lists in the bucket; it has to be all or nothing."""
+        client = self.server.client(key)
+        calls: tuple[tuple[Callable[..., Any], dict[str, Any]], ...] = (
+            (client.put_object, {"Key": "probe", "Body": b"1"}),
+            (client.get_object, {"Key": "probe"}),
+            (client.list_objects_v2, {}),
+            (client.delete_object, {"Key": "probe"}),
+        )
+        granted = {_granted(call, Bucket=bucket, **arguments) for call, arguments in calls}
+        assert len(granted) == 1
+        return granted.pop()
+
+
+def _granted(call: Callable[..., Any], **arguments: Any) -> bool:
+    """Try a call, again while the server restarts because a pair was dropped."""
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            call(**arguments)
+        except ClientError:
+            return False
+        except BotoCoreError:
+            assert time.monotonic() < deadline, "the server does not come back"
+            time.sleep(0.2)
+        else:
+            return True
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, S3Server]]:
+    ours, foreign = tmp_path_factory.mktemp("ours"), tmp_path_factory.mktemp("foreign")
+    with running_s3(ours, iam=True) as embedded, foreign_s3(foreign) as other:
+        yield {"embedded": embedded, "foreign": other}
+
+
+@pytest.fixture(params=KINDS)
+def storage(request: pytest.FixtureRequest, servers: dict[str, S3Server]) -> Storage:
+    where, how = request.param.split()
+    server = servers[where]
+    issuing = {"keys": server.keys} if how == "directory" else {"iam_endpoint": server.iam_endpoint}
+    return Storage(server, server.settings(**issuing))
+
+
+def unique(storage: Storage, name: str) -> str:
+    """Return a bucket name that no other parameter of the test uses."""
+    return f"{name}-{'d' if storage.settings.keys else 'i'}"
+
+
+async def test_pair_opens_its_bucket_and_no_other(storage: Storage) -> None:
+    first, second = unique(storage, "first"), unique(storage, "second")
+    key = await storage.handed_out(first)
+    await storage.handed_out(second)
+    assert storage.opens(key, first)
+    assert not storage.opens(key, second)
+
+
+async def test_pair_cannot_remove_or_make_buckets_or_manage_users(storage: Storage) -> None:
+    name = unique(storage, "modest")
+    key = await storage.handed_out(name)
+    client = storage.server.client(key)
+    assert not _granted(client.create_bucket, Bucket=unique(storage, "greedy"))
+    if storage.settings.iam_endpoint:
+        iam = storage.server.iam(key)
+        assert not _granted(iam.create_access_key, UserName=name)
+        assert not _granted(iam.create_user, UserName="accomplice")
+
+
+async def test_pair_that_never_reached_its_secret_is_replaced_and_closed(storage: Storage) -> None:
+    bucket = unique(storage, "crash")
+    await Buckets(storage.site).ensure(bucket)
+    lost = [await storage.issuer.issue(bucket) for _ in range(3)]
+    key = await storage.issuer.issue(bucket)
+    assert await storage.issuer.settle(key)
+    assert storage.opens(key, bucket)
+    assert not any(storage.opens(one, bucket) for one in lost)
+
+
+async def test_settling_again_changes_nothing(storage: Storage) -> None:
+    bucket = unique(storage, "twice")
+    key = await storage.handed_out(bucket)
+    assert await storage.issuer.settle(key)
+    assert storage.opens(key, bucket)
+
+
+async def test_pair_of_somebody_else_does_not_count(storage: Storage) -> None:
+    mine, other = unique(storage, "mine"), unique(storage, "other")
+    await storage.handed_out(mine)
+    theirs = await storage.handed_out(other)
+    assert not await storage.issuer.settle(Key(theirs.access_key, "a secret", mine))
+    admin = storage.server.administrator
+    assert not await storage.issuer.settle(Key(admin.access_key, "a secret", mine))
+    assert storage.opens(theirs, other)
+    storage.server.client(storage.server.administrator).list_buckets()
+
+
+async def test_withdrawing_closes_the_bucket_and_leaves_nobody(storage: Storage) -> None:
+    bucket = unique(storage, "withdrawn")
+    key = await storage.handed_out(bucket)
+    storage.server.client(key).put_object(Bucket=bucket, Key="left", Body=b"1")
+    assert await storage.issuer.withdraw(bucket)
+    assert not await storage.issuer.withdraw(bucket)
+    if storage.settings.iam_endpoint:
+        iam = storage.server.iam(storage.server.administrator)
+        with pytest.raises(ClientError, match="NoSuchEntity"):
+            iam.list_access_keys(UserName=bucket)
+        assert not await storage.issuer.settle(key)
+    await Buckets(Site(storage.settings)).remove(bucket)
+    await Buckets(Site(storage.settings)).remove(bucket)
+
+
+async def test_policy_that_somebody_changed_is_put_right(servers: dict[str, S3Server]) -> None:
+    server = servers["foreign"]
+    storage = Storage(server, server.settings(iam_endpoint=server.iam_endpoint))
+    key = await storage.handed_out("drift-a")
+    await storage.handed_out("drift-b")
+    allow = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
+    wide = json.dumps({"Version": "2012-10-17", "Statement": allow})
+    iam = server.iam(server.administrator)
+    iam.put_user_policy(UserName="drift-a", PolicyName="bucket", PolicyDocument=wide)
+    assert storage.opens(key, "drift-b")
+    assert await storage.issuer.settle(key)
+    assert not storage.opens(key, "drift-b")
+
+
+async def test_shared_pair_is_the_administrators_and_follows_it(
+    servers: dict[str, S3Server], tmp_path: Path
+) -> None:
+    server = servers["embedded"]
+    admin_file = tmp_path / "admin.env"
+    admin_file.write_text(server.admin_file.read_text())
+    storage = Storage(server, server.settings(admin_file=admin_file, shared_keys=True))
+    key = await storage.handed_out("shared-a")
+    assert storage.opens(key, "shared-a")
+    assert "every other bucket" in storage.issuer.warning
+    admin_file.write_text("AWS_ACCESS_KEY_ID=new\nAWS_SECRET_ACCESS_KEY=newer\n")
+    assert not await storage.issuer.settle(key)
+    assert (await storage.issuer.issue("shared-a")).access_key == "new"
+    assert not await storage.issuer.withdraw("shared-a")
+
+
+async def test_iam_that_refuses_or_is_not_there_is_told_apart(
+    servers: dict[str, S3Server], tmp_path: Path
+) -> None:
+    server = servers["embedded"]
+    admin_file = tmp_path / "admin.env"
+    admin_file.write_text("AWS_ACCESS_KEY_ID=AAAABBBBCCCCDDDDEEEE\nAWS_SECRET_ACCESS_KEY=no\n")
+    wrong = server.settings(iam_endpoint=server.iam_endpoint, admin_file=admin_file)
+    with pytest.raises(StorageRefused, match="check the key pair in S3_ADMIN_FILE"):
+        await issuer_for(wrong, Site(wrong)).issue("never-a")
+    silent = server.settings(iam_endpoint="https://127.0.0.1:1")
+    with pytest.raises(StorageUnavailable, match="no answer from S3_IAM_ENDPOINT"):
+        await issuer_for(silent, Site(silent)).issue("never-a")
+
+
+async def test_rotated_administrator_needs_no_restart(
+    servers: dict[str, S3Server], tmp_path: Path
+) -> None:
+    server = servers["embedded"]
+    admin_file = tmp_path / "admin.env"
+    admin_file.write_text("AWS_ACCESS_KEY_ID=AAAABBBBCCCCDDDDEEEE\nAWS_SECRET_ACCESS_KEY=no\n")
+    site = Site(server.settings(admin_file=admin_file))
+    with pytest.raises(StorageRefused):
+        await Buckets(site).ensure("rotated-a")
+    admin_file.write_text(server.admin_file.read_text())
+    await Buckets(site).ensure("rotated-a")
+    assert (server.root / "rotated-a").is_dir()
