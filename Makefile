@@ -1,5 +1,7 @@
 # make site        a control plane and two devices on this machine, with a sample workload
 # make clean-site  takes them away
+# make site-kubernetes, make clean-site-kubernetes   the same with the control plane on a Kubernetes of its own
+# make image       the container image of the control plane
 # make shell HOST=till-1
 # make status      the table of the fleet
 # make check       format, lint, types, unit tests
@@ -14,13 +16,22 @@ export LC_ALL := C.UTF-8
 
 PLAYBOOK := .venv-site/bin/ansible-playbook -i inventories/local
 
-.PHONY: site clean-site shell status check test bench collection lock packages venv-site venv-dev wheel
+.PHONY: site clean-site site-kubernetes clean-site-kubernetes image shell status check test bench collection lock packages venv-site venv-dev wheel
 
 site: packages wheel
 	@$(PLAYBOOK) playbooks/site.yml
 
 clean-site: packages venv-site
 	@scripts/clean_site.sh
+
+site-kubernetes: packages wheel
+	@scripts/kubernetes_site.sh up
+
+clean-site-kubernetes: packages venv-site
+	@scripts/kubernetes_site.sh down
+
+image: packages wheel
+	@scripts/image.sh
 
 shell:
 	@scripts/shell.sh "$(HOST)"

@@ -32,7 +32,7 @@ tests() {
     part "$name" python -m pytest -q "$folder" "$@"
     return
   fi
-  file=$RESULTS/$(basename "$folder").xml
+  file=$RESULTS/${name// /-}.xml
   rm -f "$file"
   timed "$name" python -m pytest -q "$folder" "--junitxml=$file" "$@" && return
   failed=$((failed + 1))

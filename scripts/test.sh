@@ -1,10 +1,10 @@
 #!/bin/bash
 # Set up and test everything on this machine: Debian, root, podman.
 #
-#   test.sh [check] [collection] [integration] [site]        everything unless some are named
+#   test.sh [check] [collection] [integration] [site] [kubernetes]        everything unless some are named
 #
 # The last line is the sum: N passed, N failed, N skipped. Everything runs, whatever fails before
-# it, and the exit code is 0 when nothing failed. A local site that runs in this checkout is used,
+# it, and the exit code is 0 when nothing failed. Local sites that run in this checkout are used,
 # and taken away at the end unless KEEP_SITE=1. Reports are in .cache/results.
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -13,10 +13,10 @@ rm -rf "$RESULTS"
 mkdir -p "$RESULTS"
 plain_path=$PATH
 . scripts/parts.sh
-groups=" ${*:-check collection integration site} "
+groups=" ${*:-check collection integration site kubernetes} "
 # What make runs has its own environments.
 make() { PATH=$plain_path PYTHONPATH='' command make --no-print-directory "$@"; }
-background=
+declare -A background=()
 
 wanted() { [[ $groups == *" $1 "* ]]; }
 heading() { printf '\n== %s (%d:%02d)\n' "$1" $((SECONDS / 60)) $((SECONDS % 60)); }
@@ -28,14 +28,34 @@ summary() {
 }
 
 interrupted() {
+  local name
   trap '' INT TERM HUP
-  [ -z "$background" ] || { pkill --parent "$background" && wait "$background"; }
+  for name in "${!background[@]}"; do
+    pkill --parent "${background[$name]}"
+    wait "${background[$name]}"
+  done
   record FAILED interrupted
-  ! wanted site || [ -n "${KEEP_SITE:-}" ] || make clean-site
+  [ -n "${KEEP_SITE:-}" ] || { ! wanted site || make clean-site; ! wanted kubernetes || make clean-site-kubernetes; }
   summary
   exit 1
 }
 trap interrupted INT TERM HUP
+
+# beside NAME COMMAND…: a part that runs in the background until `joined NAME`.
+beside() {
+  (part "$@") >"$RESULTS/$1.log" 2>&1 &
+  background[$1]=$!
+  echo "In the background: $1."
+}
+
+joined() {
+  local name=$1
+  [ -n "${background[$name]:-}" ] || return 0
+  heading "$name"
+  wait "${background[$name]}"
+  unset "background[$name]"
+  cat "$RESULTS/$name.log"
+}
 
 changes_nothing() {
   local report=$RESULTS/re-run.log
@@ -43,21 +63,19 @@ changes_nothing() {
   [ "${PIPESTATUS[0]}" = 0 ] && grep -q 'changed=' "$report" && ! grep -q 'changed=[1-9]' "$report"
 }
 
+# nothing_is_left FOLDER NETWORK: neither of them, nor a container of the site in the folder.
 nothing_is_left() {
   local left
-  left=$(podman ps --all --format '{{.Names}}' | grep -E '^flotta-(control-plane|till-1|camera-1)$'
-    podman network ls --format '{{.Name}}' | grep -x flotta-site
-    ls -d .site 2>/dev/null)
+  left=$(podman ps --all --filter "label=flotta.edge.site=$PWD/$1" --format '{{.Names}}'
+    podman network ls --format '{{.Name}}' | grep -x "$2"
+    ls -d "$1" 2>/dev/null)
   [ -z "$left" ] || { echo "Still there: $left"; return 1; }
 }
 
 heading "set-up"
 part "packages" scripts/packages.sh git shellcheck
-if wanted site; then
-  (part "site" make site) >"$RESULTS/site.log" 2>&1 &
-  background=$!
-  echo "The site is made in the background."
-fi
+if wanted site; then beside "site" make site; fi
+if wanted integration || wanted kubernetes; then beside "servers" scripts/test_servers.sh node; fi
 part "environment" make venv-dev
 
 if wanted check; then
@@ -71,12 +89,8 @@ if wanted collection; then
 fi
 
 # What follows measures times: nothing else runs beside it.
-if [ -n "$background" ]; then
-  heading "site"
-  wait "$background"
-  background=
-  cat "$RESULTS/site.log"
-fi
+joined "site"
+joined "servers"
 
 if wanted integration; then
   heading "contract and integration"
@@ -93,7 +107,20 @@ if wanted site; then
   if [ -z "${KEEP_SITE:-}" ]; then
     heading "clean-site"
     part "clean-site" make clean-site
-    part "nothing is left" nothing_is_left
+    part "nothing is left" nothing_is_left .site flotta-site
+  fi
+fi
+
+if wanted kubernetes; then
+  heading "site on Kubernetes"
+  part "site-kubernetes" make site-kubernetes
+  part "a second run on Kubernetes changes nothing" changes_nothing make site-kubernetes
+  heading "end to end on Kubernetes"
+  FLOTTA_SITE=.site-kubernetes tests "end-to-end tests on Kubernetes" tests/e2e --timeout=900
+  if [ -z "${KEEP_SITE:-}" ]; then
+    heading "clean-site-kubernetes"
+    part "clean-site-kubernetes" make clean-site-kubernetes
+    part "nothing is left of Kubernetes" nothing_is_left .site-kubernetes flotta-kubernetes
   fi
 fi
 
