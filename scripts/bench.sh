@@ -4,5 +4,5 @@ set -eu
 cd "$(dirname "$0")/.."
 for file in bench/*.py; do
   echo "== $file"
-  PYTHONPATH=src:tests/integration .venv-dev/bin/python "$file"
+  PYTHONPATH=src:tests:tests/integration .venv-dev/bin/python "$file"
 done

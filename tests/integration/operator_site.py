@@ -1,4 +1,4 @@
-"""A resource API, an operator and, when asked for, the embedded S3 server, all as real processes."""
+"""A resource API of either engine, an operator and, when asked for, the embedded S3 server, as real processes."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from s3_server import S3Server, running_s3
 
+from contract.cluster import Cluster
 from flotta.resources.client import Client, NotFound
 from flotta.resources.kinds import (
     EDGE_DEVICE,
@@ -26,6 +27,7 @@ from flotta.resources.kinds import (
 )
 
 Object = dict[str, Any]
+ENGINES = ("embedded", "kubernetes")
 SOURCE = str(Path(__file__).parents[2] / "src")
 READY_SECONDS = 30.0
 T = TypeVar("T")
@@ -36,36 +38,58 @@ class Site:
     directory: Path
     operator_log: Path
     s3: S3Server | None
+    access: Callable[[str], Path]
 
     def kubeconfig(self, name: str = "admin") -> str:
-        return str(self.directory / "kubeconfig" / f"{name}.kubeconfig")
+        return str(self.access(name))
 
 
 @contextmanager
-def operator_site(directory: Path, *, storage: bool = False, **settings: str) -> Iterator[Site]:
+def operator_site(
+    directory: Path, engine: str = "embedded", *, storage: bool = False, **settings: str
+) -> Iterator[Site]:
     """Start the parts and wait until each says that it is ready."""
-    address = f"127.0.0.1:{free_port()}"
-    pki = ["--pki-dir", str(directory / "pki")]
-    init = ["init", "--kubeconfig-dir", str(directory / "kubeconfig")]
-    subprocess.run(
-        [
-            *(sys.executable, "-m", "flotta.cli.apiserver", *init, *pki),
-            *("--server", f"https://{address}"),
-        ],
-        check=True,
-        env={**os.environ, "PYTHONPATH": SOURCE},
-    )
-    serve = ["serve", "--listen", address, "--database", str(directory / "state.db"), *pki]
-    with ExitStack() as stack:
-        stack.enter_context(daemon(directory, "apiserver", serve))
+    with resource_api(directory, engine) as access, ExitStack() as stack:
         s3 = None
         if storage:
             (directory / "s3").mkdir()
             s3 = stack.enter_context(running_s3(directory / "s3"))
             settings = {**s3_settings(s3), **settings}
-        site = Site(directory, directory / "operator.log", s3)
+        site = Site(directory, directory / "operator.log", s3, access)
         stack.enter_context(running_operator(site, **settings))
         yield site
+
+
+@contextmanager
+def resource_api(directory: Path, engine: str) -> Iterator[Callable[[str], Path]]:
+    """Start an engine; yields what gives the kubeconfig of a component."""
+    if engine == "embedded":
+        address = f"127.0.0.1:{free_port()}"
+        folder = initialised(directory, address)
+        pki = ["--pki-dir", str(directory / "pki")]
+        serve = ["serve", "--listen", address, "--database", str(directory / "state.db"), *pki]
+        with daemon(directory, "apiserver", serve):
+            yield lambda name: folder / f"{name}.kubeconfig"
+        return
+    cluster = Cluster(directory / "kubernetes")
+    try:
+        cluster.start()
+        yield cluster.kubeconfig
+    finally:
+        cluster.stop()
+
+
+def initialised(directory: Path, address: str) -> Path:
+    """Make the keys of an embedded engine; returns the folder of its kubeconfigs."""
+    folder = directory / "kubeconfig"
+    program = [sys.executable, "-m", "flotta.cli.apiserver", "init"]
+    places = ["--pki-dir", str(directory / "pki"), "--kubeconfig-dir", str(folder)]
+    subprocess.run(
+        [*program, *places, "--server", f"https://{address}"],
+        check=True,
+        env={**os.environ, "PYTHONPATH": SOURCE},
+    )
+    return folder
 
 
 @contextmanager

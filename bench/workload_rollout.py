@@ -1,0 +1,205 @@
+"""How fast a new workload is in the status of every device that it selects, on both engines.
+
+Method: N EdgeDevices, an operator as a process with its own rights, and an API server: the embedded
+one, then kube-apiserver with an etcd that does sync to disk. Timed by a watch: from the moment an
+EdgeWorkload with an empty selector was created until it is in `status.workloads` of the last device
+and the labels are there. Then what must not write is counted by the same watch: a workload for a
+tenth of the devices may touch that tenth alone, and a new image touches none. Processor time is
+that of each server while the first workload spreads, as a share of one core.
+Usage: PYTHONPATH=src:tests:tests/integration python bench/workload_rollout.py [devices] [runs]
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from operator_site import ENGINES, Fleet, Site, resource_api, running_operator
+
+from contract.api import Api
+from contract.cluster import install_kinds, install_roles
+from flotta.apiserver.pki import USERS
+from flotta.resources.client import Client
+from flotta.resources.kinds import EDGE_DEVICE, EDGE_WORKLOAD
+from servers.api_server import KubernetesApi
+
+Object = dict[str, Any]
+TICKS = os.sysconf("SC_CLK_TCK")
+CREATORS = 16
+QUIET = 3.0  # seconds without a write after which nothing more is expected
+PROGRAMS = ("flotta.cli.operator", "flotta.cli.apiserver", "kube-apiserver", "etcd")
+
+
+class DurableApi(KubernetesApi):
+    """The API server of the tests, on an etcd that does not skip fsync."""
+
+    def _etcd(self) -> list[str]:
+        return [option for option in super()._etcd() if option != "--unsafe-no-fsync"]
+
+
+@contextmanager
+def engine_access(directory: Path, engine: str) -> Iterator[Callable[[str], Path]]:
+    """Start an engine; yields what gives the kubeconfig of a component."""
+    if engine == "embedded":
+        with resource_api(directory, engine) as access:
+            yield access
+        return
+    server = DurableApi(directory / "kubernetes")
+    try:
+        server.start()
+        admin = Api(server.kubeconfig("admin"))
+        install_kinds(admin)
+        install_roles(admin)
+        yield lambda name: server.kubeconfig(*USERS[name])
+    finally:
+        server.stop()
+
+
+class Writes:
+    """A watch of all devices: how often each was written, and which list a workload."""
+
+    def __init__(self, client: Client):
+        self.client = client
+        self.counts: Counter[str] = Counter()
+        self.devices: dict[str, Object] = {}
+        self.last = time.monotonic()
+
+    async def run(self) -> None:
+        items, version = await self.client.list_with_version(EDGE_DEVICE)
+        self.devices = {item["metadata"]["name"]: item for item in items}
+        async for type_, device in self.client.watch(
+            EDGE_DEVICE, resource_version=version, timeout_seconds=3600
+        ):
+            if type_ != "BOOKMARK":
+                name = device["metadata"]["name"]
+                self.counts[name] += 1
+                self.devices[name] = device
+                self.last = time.monotonic()
+
+    def holders(self, workload: str) -> int:
+        return sum(holds(device, workload) for device in self.devices.values())
+
+    async def until(self, done: Callable[[], bool]) -> float:
+        """Wait until it is so; returns the time of the last write."""
+        while not done():  # noqa: ASYNC110 - what is awaited is many
+            await asyncio.sleep(0.02)
+        return self.last
+
+    async def quiet(self) -> None:
+        while time.monotonic() - self.last < QUIET:  # noqa: ASYNC110 - nothing happens then
+            await asyncio.sleep(0.1)
+
+
+def holds(device: Object, workload: str) -> bool:
+    """Tell whether entry and label of a workload are there."""
+    listed = any(
+        entry["name"] == workload for entry in device.get("status", {}).get("workloads", [])
+    )
+    return listed and f"workload/{workload}" in device["metadata"].get("labels", {})
+
+
+def processor_seconds() -> dict[str, float]:
+    """Return the processor time of the programs that this process started."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (folder / "cmdline").read_text().replace("\0", " ")
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue  # it ended just now
+        if int(fields[1]) == os.getpid():
+            name = next((program for program in PROGRAMS if program in command), "")
+            found[name] = (int(fields[11]) + int(fields[12])) / TICKS
+    found.pop("", None)
+    return found
+
+
+async def created(client: Client, count: int) -> None:
+    """Create the devices, several at a time."""
+    fleet, numbers = Fleet(client), iter(range(count))
+
+    async def some() -> None:
+        for number in numbers:
+            role = "tenth" if number % 10 == 0 else "other"
+            await fleet.device(f"device-{number}", role=role)
+
+    await asyncio.gather(*(some() for _ in range(CREATORS)))
+
+
+async def rollout(writes: Writes, fleet: Fleet, name: str) -> float:
+    """Return the seconds until a new workload is everywhere."""
+    before, begun = processor_seconds(), time.monotonic()
+    writes.counts.clear()
+    await fleet.workload(name, deviceSelector={})
+    total = len(writes.devices)
+    seconds = await writes.until(lambda: writes.holders(name) == total) - begun
+    after = processor_seconds()
+    await writes.quiet()
+    shares = {key: f"{100 * (after[key] - before[key]) / seconds:.0f} %" for key in after}
+    print(
+        f"  {name}: {seconds:.1f} s, {total / seconds:.0f} devices/s, "
+        f"{sum(writes.counts.values()) / total:.2f} writes each, processor {shares}",
+        flush=True,
+    )
+    return seconds
+
+
+async def needless(writes: Writes, fleet: Fleet) -> None:
+    """Say how many writes reached devices that nothing concerned."""
+    writes.counts.clear()
+    await fleet.workload("tenth", deviceSelector={"matchLabels": {"role": "tenth"}})
+    tenth = (len(writes.devices) + 9) // 10
+    await writes.until(lambda: writes.holders("tenth") == tenth)
+    await writes.quiet()
+    others = sum(
+        count
+        for name, count in writes.counts.items()
+        if writes.devices[name]["metadata"]["labels"]["role"] == "other"
+    )
+    print(f"  a workload for {tenth} devices: {others} writes of the other devices")
+    writes.counts.clear()
+    pod = {"spec": {"containers": [{"name": "main", "image": "localhost/other"}]}}
+    await fleet.client.merge_patch(EDGE_WORKLOAD, "tenth", "default", {"spec": {"pod": pod}})
+    await asyncio.sleep(QUIET)
+    print(f"  a new image: {sum(writes.counts.values())} writes of devices", flush=True)
+
+
+async def measure(site: Site, count: int, runs: int) -> None:
+    async with await Client.connect(site.kubeconfig()) as client:
+        begun = time.monotonic()
+        await created(client, count)
+        writes = Writes(client)
+        watching = asyncio.create_task(writes.run())
+        await writes.until(lambda: len(writes.devices) == count)
+        await writes.quiet()
+        print(f"  {count} devices made and taken in {time.monotonic() - begun:.0f} s", flush=True)
+        seconds = [await rollout(writes, Fleet(client), f"everywhere-{run}") for run in range(runs)]
+        print(f"  median: {statistics.median(seconds):.1f} s for {count} devices")
+        await needless(writes, Fleet(client))
+        watching.cancel()
+
+
+def main() -> None:
+    count, runs = (int(text) for text in [*sys.argv[1:], *["2000", "3"][len(sys.argv) - 1 :]])
+    for engine in ENGINES:
+        print(f"{engine}:", flush=True)
+        with tempfile.TemporaryDirectory() as folder:
+            directory = Path(folder)
+            with engine_access(directory, engine) as access:
+                site = Site(directory, directory / "operator.log", None, access)
+                settings = {"OBC_AUTO_CREATE": "false"}
+                with running_operator(site, **settings):
+                    asyncio.run(measure(site, count, runs))
+
+
+if __name__ == "__main__":
+    main()
