@@ -59,6 +59,8 @@ class Applier:
         """What applying would give; an object whose namespace is yet to come is taken as rendered."""
         namespace = obj["metadata"].get("namespace")
         if live is None and namespace and not await self.exists(NAMESPACE, namespace):
+            if kind in names.OPTIONAL:
+                await self.client.list(kind)  # NotFound where the cluster does not know the kind
             return obj
         return await self.client.apply(kind, obj, names.FIELD_MANAGER, force=force, dry_run=True)
 

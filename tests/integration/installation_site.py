@@ -1,0 +1,125 @@
+"""An installation on a real Kubernetes API; a test plays the kubelet, which is not there."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from flotta.installation import presence, removal
+from flotta.installation.names import DEPLOYMENT, OURS, POD, RENDERED, SERVICE
+from flotta.installation.settings import Installation
+from flotta.resources.client import ApiError, Client, NotFound
+from flotta.resources.kinds import Kind
+from servers.api_server import KubernetesApi
+
+Object = dict[str, Any]
+READY = {
+    "phase": "Running",
+    "conditions": [
+        {"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}
+    ],
+}
+
+
+@dataclass
+class Place:
+    """One namespace for one test."""
+
+    api: KubernetesApi
+    client: Client
+    namespace: str
+
+    async def present(
+        self,
+        client: Client | None = None,
+        *,
+        check_mode: bool = False,
+        patience: float = 0,
+        **given: Any,
+    ) -> presence.Installed:
+        return await presence.install(
+            client or self.client,
+            Installation.from_parameters({"namespace": self.namespace, **given}),
+            check_mode=check_mode,
+            patience=patience,
+        )
+
+    async def absent(
+        self,
+        client: Client | None = None,
+        *,
+        check_mode: bool = False,
+        patience: float = 0,
+        delete_data: bool = False,
+    ) -> removal.Removed:
+        return await removal.remove(
+            client or self.client,
+            self.namespace,
+            delete_data=delete_data,
+            check_mode=check_mode,
+            patience=patience,
+        )
+
+    async def get(self, kind: Kind, name: str) -> Object:
+        return await self.client.get(kind, name, self.namespace)
+
+    async def find(self, kind: Kind, name: str) -> Object | None:
+        try:
+            return await self.get(kind, name)
+        except NotFound:
+            return None
+
+    async def ours(self) -> list[str]:
+        """Return what is labelled as ours, anywhere."""
+        found = []
+        for kind in RENDERED:
+            with contextlib.suppress(NotFound):
+                objects = await self.client.list(kind, label_selector=OURS)
+                found += [f"{kind.kind} {obj['metadata']['name']}" for obj in objects]
+        return found
+
+    async def report_pods(self, status: Object) -> None:
+        """Do what a kubelet does: say how the pods are."""
+        for pod in await self.client.list(POD, self.namespace):
+            with contextlib.suppress(ApiError):
+                name = pod["metadata"]["name"]
+                await self.client.merge_patch(
+                    POD, name, self.namespace, {"status": status}, "status"
+                )
+
+    async def report_balancer(self, *entries: Object) -> None:
+        patch = {"status": {"loadBalancer": {"ingress": list(entries)}}}
+        await self.client.merge_patch(SERVICE, "flotta-edge-api", self.namespace, patch, "status")
+
+    async def pods_are_made(self) -> None:
+        for _ in range(100):
+            if len(await self.client.list(POD, self.namespace)) >= 2:
+                return
+            await asyncio.sleep(0.1)
+        deployments = await self.client.list(DEPLOYMENT, self.namespace)
+        raise AssertionError([item.get("status") for item in deployments])
+
+    @asynccontextmanager
+    async def kubelet(self) -> AsyncIterator[None]:
+        """Let every pod become ready as soon as it is there."""
+
+        async def work() -> None:
+            while True:
+                await self.report_pods(READY)
+                await asyncio.sleep(0.2)
+
+        task = asyncio.create_task(work())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+
+def titles(outcome: presence.Installed | removal.Removed) -> list[str]:
+    return [change.title for change in outcome.changes]

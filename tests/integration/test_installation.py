@@ -1,0 +1,355 @@
+"""Installing, changing and removing the control plane on a real Kubernetes API."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import itertools
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from installation_site import Place, titles
+
+from flotta.installation import definitions
+from flotta.installation.errors import InstallationError
+from flotta.installation.names import (
+    BUDGET,
+    CLUSTER_ROLE,
+    CRD,
+    DEPLOYMENT,
+    INGRESS,
+    NODE,
+    ROUTE,
+    SERVICE,
+    SERVICE_MONITOR,
+)
+from flotta.resources.client import Client
+from flotta.resources.kinds import CONFIG_MAP, EDGE_DEVICE, NAMESPACE, SECRET
+from servers.api_server import KubernetesApi
+
+Object = dict[str, Any]
+NAMES = (f"install-{number}" for number in itertools.count())
+S3 = {
+    "device_endpoint": "https://s3.example:9000",
+    "shared_keys": True,
+    "access_key": "ADMIN",
+    "secret_key": "top-secret",
+}
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubernetesApi]:
+    server = KubernetesApi(Path(tmp_path_factory.mktemp("api")))
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+async def place(api: KubernetesApi) -> AsyncIterator[Place]:
+    async with await Client.connect(str(api.kubeconfig())) as client:
+        await definitions.install(client, check_mode=False, force=True, patience=60)
+        place = Place(api, client, next(NAMES))
+        yield place
+        with contextlib.suppress(InstallationError):
+            await place.absent(delete_data=True)
+
+
+async def test_installing_twice_changes_nothing_the_second_time(place: Place) -> None:
+    given = {"s3": S3, "network_policy": {}, "ingress": {"host": "edge.example"}}
+    async with place.kubelet():
+        first = await place.present(patience=60, **given)
+        second = await place.present(patience=60, **given)
+    assert f"Deployment {place.namespace}/flotta-operator" in titles(first)
+    assert titles(second) == []
+    assert first.cluster_version.startswith("v1.")
+    assert (first.previous_image, second.previous_image) == ("", first.image)
+
+
+async def test_check_mode_says_what_will_change_and_changes_nothing(place: Place) -> None:
+    tried = await place.present(check_mode=True, s3=S3)
+    assert await place.ours() == []
+    done = await place.present(s3=S3)
+    assert titles(tried) == titles(done)
+    assert titles(await place.present(check_mode=True, s3=S3)) == []
+    gone = await place.absent(check_mode=True)
+    assert titles(await place.present(check_mode=True, s3=S3)) == []
+    assert titles(gone) == titles(await place.absent())
+
+
+async def test_an_upgrade_changes_the_programs_and_shows_the_image(place: Place) -> None:
+    old = await place.present(image="registry.example/flotta:1")
+    new = await place.present(image="registry.example/flotta:2")
+    assert new.previous_image == old.image == "registry.example/flotta:1"
+    assert titles(new) == [
+        f"Deployment {place.namespace}/flotta-operator",
+        f"Deployment {place.namespace}/flotta-edge-api",
+    ]
+    assert "flotta:2" in str(new.changes[0].in_ansible()["after"])
+
+
+async def test_the_difference_hides_the_values_of_secrets(place: Place) -> None:
+    await place.present(s3=S3)
+    outcome = await place.present(check_mode=True, s3={**S3, "secret_key": "changed-secret"})
+    shown = str([change.in_ansible() for change in outcome.changes])
+    assert f"Secret {place.namespace}/flotta-s3-admin" in shown
+    for secret in ("top-secret", "changed-secret"):
+        assert secret not in shown
+        assert base64.b64encode(secret.encode()).decode() not in shown
+
+
+async def test_what_is_not_wanted_any_more_is_removed(place: Place) -> None:
+    await place.present(ingress={"host": "edge.example"})
+    assert await place.find(INGRESS, "flotta-edge-api")
+    outcome = await place.present(edge_api_replicas=1)
+    assert await place.find(INGRESS, "flotta-edge-api") is None
+    assert await place.find(BUDGET, "flotta-edge-api") is None
+    assert f"Ingress {place.namespace}/flotta-edge-api" in titles(outcome)
+
+
+async def test_what_somebody_changed_by_hand_is_put_right(place: Place) -> None:
+    await place.present()
+    patch = {"spec": {"replicas": 7}}
+    await place.client.merge_patch(DEPLOYMENT, "flotta-edge-api", place.namespace, patch)
+    assert titles(await place.present()) == [f"Deployment {place.namespace}/flotta-edge-api"]
+    assert (await place.get(DEPLOYMENT, "flotta-edge-api"))["spec"]["replicas"] == 2
+
+
+async def test_settings_that_somebody_added_stay(place: Place) -> None:
+    await place.present()
+    patch = {"data": {"REQUEST_EXPIRY": "3600"}}
+    await place.client.merge_patch(CONFIG_MAP, "flotta-manager-config", place.namespace, patch)
+    assert titles(await place.present()) == []
+    config = await place.get(CONFIG_MAP, "flotta-manager-config")
+    assert config["data"]["REQUEST_EXPIRY"] == "3600"
+
+
+async def test_an_object_of_somebody_else_is_refused(place: Place) -> None:
+    await place.client.create(NAMESPACE, {"metadata": {"name": place.namespace}})
+    metadata = {"name": "flotta-edge-api", "namespace": place.namespace}
+    spec = {"ports": [{"port": 80}]}
+    await place.client.create(SERVICE, {"metadata": metadata, "spec": spec})
+    with pytest.raises(InstallationError, match="belongs to something else; remove it"):
+        await place.present()
+
+
+async def test_a_namespace_that_was_there_is_used_and_left(place: Place) -> None:
+    await place.client.create(NAMESPACE, {"metadata": {"name": place.namespace}})
+    await place.present()
+    assert titles(await place.present()) == []
+    await place.absent(delete_data=True)
+    namespace = await place.client.get(NAMESPACE, place.namespace)
+    assert namespace["status"]["phase"] == "Active"
+
+
+async def test_a_second_control_plane_is_refused(place: Place) -> None:
+    await place.present()
+    with pytest.raises(
+        InstallationError, match=f"installed in namespace {place.namespace} already"
+    ):
+        await Place(place.api, place.client, "elsewhere").present()
+
+
+async def test_a_namespace_on_its_way_out_is_waited_for_by_the_user(place: Place) -> None:
+    await place.client.create(NAMESPACE, {"metadata": {"name": place.namespace}})
+    held = {"name": "held", "namespace": place.namespace, "finalizers": ["example.com/held"]}
+    await place.client.create(CONFIG_MAP, {"metadata": held})
+    await place.client.delete(NAMESPACE, place.namespace)
+    with pytest.raises(InstallationError, match="is being deleted; wait until it is gone"):
+        await place.present()
+    await place.client.merge_patch(
+        CONFIG_MAP, "held", place.namespace, {"metadata": {"finalizers": None}}
+    )
+
+
+async def test_a_port_that_is_taken_is_explained(place: Place) -> None:
+    spec = {"type": "NodePort", "ports": [{"port": 80, "nodePort": 30999}]}
+    taken = {"metadata": {"name": "taken", "namespace": "default"}, "spec": spec}
+    await place.client.create(SERVICE, taken)
+    with pytest.raises(InstallationError, match="choose another node_port"):
+        await place.present(node_port=30999)
+    await place.client.delete(SERVICE, "taken", "default")
+
+
+async def test_the_kind_of_service_may_change(place: Place) -> None:
+    for wanted in ("NodePort", "LoadBalancer", "ClusterIP", "NodePort"):
+        await place.present(service_type=wanted)
+        assert (await place.get(SERVICE, "flotta-edge-api"))["spec"]["type"] == wanted
+        assert titles(await place.present(service_type=wanted)) == []
+
+
+async def test_the_address_of_a_load_balancer_gets_into_the_certificate(place: Place) -> None:
+    await place.present(service_type="LoadBalancer")
+    await place.report_balancer({"ip": "192.0.2.50"}, {"hostname": "lb.example"})
+    async with place.kubelet():
+        outcome = await place.present(service_type="LoadBalancer", patience=60)
+    assert outcome.endpoint == "192.0.2.50:8043"
+    settings = (await place.get(CONFIG_MAP, "flotta-edge-api-config"))["data"]
+    assert settings["SERVER_NAMES"].startswith("192.0.2.50,lb.example,flotta-edge-api.")
+
+
+async def test_a_cluster_without_load_balancer_is_told(place: Place) -> None:
+    with pytest.raises(InstallationError, match=r"has no address after 1 s.*service_type=NodePort"):
+        await place.present(service_type="LoadBalancer", patience=1)
+
+
+async def test_without_names_devices_use_the_nodes_addresses(place: Place) -> None:
+    await place.client.create(NODE, {"metadata": {"name": "node-1"}})
+    status = {"addresses": [{"type": "InternalIP", "address": "10.9.8.7"}]}
+    await place.client.merge_patch(NODE, "node-1", None, {"status": status}, "status")
+    outcome = await place.present()
+    await place.client.delete(NODE, "node-1")
+    assert outcome.endpoint == "10.9.8.7:30043"
+    assert "10.9.8.7" in outcome.server_names
+
+
+@pytest.mark.parametrize(
+    ("waiting", "sentence"),
+    [
+        ({"reason": "ErrImagePull", "message": "no such image"}, "cannot get the image registry"),
+        ({"reason": "CrashLoopBackOff", "message": "back-off"}, "it ends again and again"),
+        ({"reason": "CreateContainerConfigError", "message": "no ConfigMap"}, "no ConfigMap"),
+    ],
+)
+async def test_pods_that_do_not_start_are_explained(
+    place: Place, waiting: Object, sentence: str
+) -> None:
+    await place.present(image="registry.example/flotta:1")
+    await place.pods_are_made()
+    container = {"name": "operator", "image": "x", "imageID": "", "ready": False, "restartCount": 3}
+    await place.report_pods({"containerStatuses": [{**container, "state": {"waiting": waiting}}]})
+    with pytest.raises(InstallationError, match=sentence) as error:
+        await place.present(image="registry.example/flotta:1", patience=2)
+    assert "\n" not in str(error.value)
+
+
+async def test_pods_that_are_refused_are_explained(place: Place) -> None:
+    quota = {"metadata": {"name": "none", "namespace": place.namespace}}
+    kind = SERVICE.__class__("", "v1", "ResourceQuota", "resourcequotas")
+    await place.client.create(NAMESPACE, {"metadata": {"name": place.namespace}})
+    await place.client.create(kind, {**quota, "spec": {"hard": {"pods": "0"}}})
+    await asyncio.sleep(1)
+    with pytest.raises(InstallationError, match=r"pods are refused.*exceeded quota"):
+        await place.present(patience=6)
+
+
+async def test_a_secret_that_the_user_makes_is_asked_for_and_kept(place: Place) -> None:
+    own = {"device_endpoint": "https://s3.example:9000", "shared_keys": True}
+    with pytest.raises(InstallationError, match="create secret generic flotta-s3-admin"):
+        await place.present(s3=own)
+    await place.present(s3=S3)
+    await place.present(s3=own)
+    assert await place.find(SECRET, "flotta-s3-admin")
+
+
+async def test_kinds_that_the_cluster_does_not_know_are_explained(place: Place) -> None:
+    with pytest.raises(InstallationError, match=r"does not know the kind Route.*leave out route"):
+        await place.present(check_mode=True, route={"host": "edge.example"})
+    with pytest.raises(InstallationError, match="leave out service_monitor"):
+        await place.present(service_monitor={})
+
+
+async def test_optional_parts_of_other_systems_are_accepted_and_removed(place: Place) -> None:
+    for kind in (ROUTE, SERVICE_MONITOR):
+        await place.client.apply(CRD, _minimal_crd(kind), "test")
+    await _until_served(place, ROUTE, SERVICE_MONITOR)
+    given = {"route": {"host": "edge.example"}, "service_monitor": {"labels": {"a": "b"}}}
+    outcome = await place.present(**given)
+    assert outcome.endpoint == "edge.example:443"
+    assert titles(await place.present(**given)) == []
+    assert await place.find(ROUTE, "flotta-edge-api")
+    await place.present()
+    assert await place.find(ROUTE, "flotta-edge-api") is None
+    assert await place.find(SERVICE_MONITOR, "flotta-metrics") is None
+    for kind in (ROUTE, SERVICE_MONITOR):
+        await place.client.delete(CRD, f"{kind.plural}.{kind.group}")
+
+
+async def test_removal_leaves_no_object_of_ours(place: Place) -> None:
+    async with place.kubelet():
+        await place.present(patience=60, s3=S3, network_policy={}, ingress={"host": "edge.example"})
+    outcome = await place.absent(patience=60)
+    assert await place.ours() == []
+    assert outcome.kept == []
+    assert place.namespace not in [
+        item["metadata"]["name"] for item in await place.client.list(NAMESPACE)
+    ]
+    assert titles(await place.absent()) == []
+
+
+async def test_removal_keeps_the_fleet_and_its_certificates(place: Place) -> None:
+    await place.present()
+    await _add_data(place)
+    outcome = await place.absent(patience=60)
+    assert await place.ours() == []
+    assert await place.find(SECRET, "flotta-ca")
+    assert await place.client.get(EDGE_DEVICE, "till-1", "default")
+    assert "1 EdgeDevice" in outcome.kept
+    assert f"Namespace {place.namespace} with Secret {place.namespace}/flotta-ca" in outcome.kept
+    assert titles(await place.absent()) == []
+    with pytest.raises(InstallationError, match=r"still there \(1 EdgeDevice\)"):
+        await definitions.remove(place.client, check_mode=False, force=False, patience=20)
+
+
+async def test_removal_with_data_works_without_an_operator_and_says_what_stays_behind(
+    place: Place,
+) -> None:
+    await place.present()
+    await _add_data(place)
+    outcome = await place.absent(patience=60, delete_data=True)
+    assert "1 devices were not told to leave" in outcome.warnings[0]
+    assert await place.client.list(EDGE_DEVICE) == []
+    assert outcome.kept == []
+    assert await place.find(SECRET, "flotta-ca") is None
+    assert await place.ours() == []
+
+
+async def _add_data(place: Place) -> None:
+    secret = {"metadata": {"name": "flotta-ca", "namespace": place.namespace}}
+    await place.client.create(SECRET, secret)
+    metadata = {"name": "till-1", "namespace": "default", "finalizers": ["device-finalizer"]}
+    await place.client.create(EDGE_DEVICE, {"metadata": metadata, "spec": {}})
+
+
+def _minimal_crd(kind: Any) -> Object:
+    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    version = {
+        "name": kind.version,
+        "served": True,
+        "storage": True,
+        "schema": {"openAPIV3Schema": schema},
+    }
+    names = {"kind": kind.kind, "plural": kind.plural, "singular": kind.kind.lower()}
+    return {
+        "metadata": {"name": f"{kind.plural}.{kind.group}"},
+        "spec": {
+            "group": kind.group,
+            "names": names,
+            "scope": "Namespaced",
+            "versions": [version],
+        },
+    }
+
+
+async def _until_served(place: Place, *kinds: Any) -> None:
+    for kind in kinds:
+        for _ in range(100):
+            with contextlib.suppress(Exception):
+                await place.client.list(kind)
+                break
+            await asyncio.sleep(0.1)
+
+
+async def test_the_kinds_are_needed_first(api: KubernetesApi, place: Place) -> None:
+    await definitions.remove(place.client, check_mode=False, force=True, patience=60)
+    with pytest.raises(InstallationError, match=r"run the module flotta\.edge\.crds first"):
+        await place.present()
+    assert (
+        await place.client.list(CLUSTER_ROLE, label_selector="app.kubernetes.io/part-of=flotta")
+        == []
+    )
