@@ -16,7 +16,14 @@ import boto3
 from botocore.config import Config
 
 VOLUMES = "/var/local/yggdrasil/device/volumes"
-HOSTS = ("control-plane", "till-1", "camera-1")
+CONTROL_PLANES: dict[str, Callable[[Site], ControlPlane]] = {
+    "embedded": Embedded,
+    "kubernetes": Cluster,
+}
+INVENTORIES = {
+    "embedded": ("inventories/local",),
+    "kubernetes": ("inventories/kubernetes", "tests/cluster/inventory"),
+}
 
 
 def eventually(what: str, probe: Callable[[], Any], seconds: float = 60, pause: float = 0.3) -> Any:
@@ -35,18 +42,19 @@ def eventually(what: str, probe: Callable[[], Any], seconds: float = 60, pause: 
     raise AssertionError(f"not within {seconds} s: {what}; last seen: {last!r}")
 
 
+def folder(root: Path) -> Path:
+    """The site's folder: ``FLOTTA_SITE`` names it, below the checkout."""
+    return root / os.environ.get("FLOTTA_SITE", ".site")
+
+
 class Host:
     """One of the site's machines, reached by SSH."""
 
     def __init__(self, site: Site, name: str):
         self.site = site
         self.name = name
-        self.container = f"flotta-{name}"
-
-    @property
-    def address(self) -> str:
-        text = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
-        return self.site.podman("inspect", "--format", text, self.container).strip()
+        self.container = f"{site.prefix}-{name}"
+        self.address = (site.folder / f"hosts/{name}.address").read_text()
 
     def run(self, command: str, *, check: bool = True, timeout: float = 60) -> str:
         """Run a shell command as root over SSH and return its output."""
@@ -100,14 +108,25 @@ class Host:
 
 
 class Site:
-    """The control plane and the devices."""
+    """The control plane, the storage and the devices, whatever the engine is."""
 
     def __init__(self, root: Path):
         self.root = root
-        self.folder = root / ".site"
-        self.control_plane, self.till, self.camera = (Host(self, name) for name in HOSTS)
+        self.folder = folder(root)
+        self.prefix = self._prefix()
+        cluster = (self.folder / "hosts/node.address").exists()
+        self.engine = "kubernetes" if cluster else "embedded"
+        self.till, self.camera = (Host(self, name) for name in ("till-1", "camera-1"))
+        self.storage = Host(self, "storage" if cluster else "control-plane")
         beside = Path(sys.executable).with_name("kubectl")
         self._kubectl = str(beside) if beside.exists() else (shutil.which("kubectl") or "kubectl")
+        self.control_plane = CONTROL_PLANES[self.engine](self)
+
+    def _prefix(self) -> str:
+        """How the names of the site's containers begin."""
+        label = f"label=flotta.edge.site={self.folder}"
+        names = self.podman("ps", "--all", "--filter", label, "--format", "{{.Names}}").split()
+        return next(name.removesuffix("-till-1") for name in names if name.endswith("-till-1"))
 
     def podman(self, *arguments: str) -> str:
         environment = {**os.environ, "CONTAINERS_CONF": str(self.folder / "containers.conf")}
@@ -162,7 +181,7 @@ class Site:
         return name
 
     def s3(self) -> Any:
-        """A client with the administrator's rights, from ``.site/s3.env``."""
+        """A client with the administrator's rights, from the site's ``s3.env``."""
         settings = dict(
             line.split("=", 1)
             for line in (self.folder / "s3.env").read_text().splitlines()
@@ -191,10 +210,11 @@ class Site:
         return {item["Key"]: item["Size"] for page in pages for item in page.get("Contents", [])}
 
     def playbook(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run one of the checkout's playbooks on the local inventory."""
+        """Run one of the checkout's playbooks on the site's inventory."""
         program = Path(sys.executable).with_name("ansible-playbook")
+        sources = [word for source in INVENTORIES[self.engine] for word in ("-i", source)]
         return subprocess.run(
-            [str(program), f"playbooks/{name}.yml", "-i", "inventories/local", *arguments],
+            [str(program), f"playbooks/{name}.yml", *sources, *arguments],
             cwd=self.root,
             capture_output=True,
             text=True,
@@ -202,8 +222,8 @@ class Site:
         )
 
     def journals(self) -> str:
-        texts = []
-        for host in (self.control_plane, self.till, self.camera):
+        texts = [f"==== Edge API\n{self.control_plane.edge_api_log('10m')}"]
+        for host in (self.storage, self.till, self.camera):
             try:
                 text = host.run(
                     "journalctl --no-pager -n 120 -o short-precise -u 'flotta-*'", check=False
