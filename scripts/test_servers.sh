@@ -10,15 +10,16 @@
 set -euo pipefail
 cd "$(dirname "$0")/../tests/servers"
 wanted=${1:?api or node}
-api="etcd kube-apiserver kube-controller-manager kubectl"
-kubernetes_node="kubelet kube-proxy kube-scheduler"
-containerd="containerd containerd-shim-runc-v2 ctr"
+kubernetes=(kube-apiserver kube-controller-manager kubectl)
+containerd=()
+if [ "$wanted" = node ]; then
+  kubernetes+=(kubelet kube-proxy kube-scheduler)
+  containerd=(containerd containerd-shim-runc-v2 ctr)
+fi
 version=$(sed -n 's/^\tk8s.io\/kubernetes //p' kubernetes/go.mod)
 runtime=$(sed -n 's/^require github.com\/containerd\/containerd\/v2 //p' containerd/go.mod)
 release=${KUBERNETES_RELEASE_URL:-https://dl.k8s.io}
 folder=${XDG_CACHE_HOME:-$HOME/.cache}/flotta-edge/servers/$version-containerd-$runtime
-programs=$api
-[ "$wanted" = api ] || programs="$api $kubernetes_node $containerd"
 
 say() { echo "$@" >&2; }
 complete() {
@@ -27,8 +28,7 @@ complete() {
   for program; do [ -x "$directory/$program" ] || return 1; done
 }
 
-# shellcheck disable=SC2086  # lists of words, here and below
-if [ -n "${KUBEBUILDER_ASSETS:-}" ] && complete "$KUBEBUILDER_ASSETS" $programs; then
+if [ -n "${KUBEBUILDER_ASSETS:-}" ] && complete "$KUBEBUILDER_ASSETS" etcd "${kubernetes[@]}" "${containerd[@]}"; then
   echo "$KUBEBUILDER_ASSETS"
   exit 0
 fi
@@ -70,12 +70,8 @@ build() {
 
 stamp=k8s.io/component-base/version
 link="-s -w -X $stamp.gitVersion=$version -X $stamp.gitMajor=$(echo "$version" | cut -c2- | cut -d. -f1) -X $stamp.gitMinor=$(echo "$version" | cut -d. -f2)"
-kubernetes=${programs//etcd/}
-kubernetes=${kubernetes//containerd-shim-runc-v2/}
-kubernetes=${kubernetes//containerd/}
-kubernetes=${kubernetes//ctr/}
-fetch $kubernetes || true
-build kubernetes "-ldflags=$link" -- ./etcd $(printf 'k8s.io/kubernetes/cmd/%s ' $kubernetes)
-[ "$wanted" = api ] ||
-  build containerd "-ldflags=-s -w" -tags=no_btrfs,no_devmapper,no_zfs -- $(printf 'github.com/containerd/containerd/v2/cmd/%s ' $containerd)
+fetch "${kubernetes[@]}" || true
+build kubernetes "-ldflags=$link" -- ./etcd "${kubernetes[@]/#/k8s.io/kubernetes/cmd/}"
+build containerd "-ldflags=-s -w" -tags=no_btrfs,no_devmapper,no_zfs -- \
+  "${containerd[@]/#/github.com/containerd/containerd/v2/cmd/}"
 echo "$folder"
