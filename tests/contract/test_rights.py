@@ -1,4 +1,4 @@
-"""Who may do what, and how refusals are worded. Only the embedded engine has these users."""
+"""Who may do what, and how refusals are worded."""
 
 from __future__ import annotations
 
@@ -7,30 +7,39 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flotta.apiserver.pki import kubeconfig
+from flotta.apiserver.pki import kubeconfig as kubeconfig_of
 from flotta.identity.authority import Authority
 
-from .api import GROUP, Api, core, device, devices
-from .engine import Engine
+from .api import GROUP, Api, config_map, core, device, devices
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+    from .conftest import Server
+    from .engine import Engine
+
+REVIEWS = "/apis/authorization.k8s.io/v1"
+SELF = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+LEASES = "/apis/coordination.k8s.io/v1/namespaces"
 
 
 @pytest.fixture
-def bob(embedded: Engine, tmp_path: Path) -> Api:
-    """A user with a certificate of the engine and no rights."""
-    pki = embedded.folder / "pki"
-    authority = Authority.from_pem((pki / "ca.crt").read_bytes(), (pki / "ca.key").read_bytes())
-    pair = authority.issue_client("bob", ("group-a", "group-b"))
-    path = tmp_path / "bob.kubeconfig"
-    path.write_bytes(kubeconfig(embedded.server, authority.certificate_pem, "bob", pair))
-    return Api(path)
+def bob(engine: Server) -> Api:
+    """A user with a certificate and no rights."""
+    return Api(engine.kubeconfig("bob", ("group-a", "group-b")))
 
 
-def test_refusals_are_worded_like_kubernetes(bob: Api) -> None:
+@pytest.fixture
+def operator(engine: Server) -> Api:
+    return Api(engine.kubeconfig("operator"))
+
+
+@pytest.fixture
+def edge_api(engine: Server) -> Api:
+    return Api(engine.kubeconfig("edge-api"))
+
+
+def test_refusals_of_requests_for_objects(bob: Api) -> None:
     group = 'in API group "management.project-flotta.io"'
     answer = bob.merge(devices("default", "x") + "/status", {})
     assert (answer.status, answer.body["reason"]) == (403, "Forbidden")
@@ -50,8 +59,28 @@ def test_refusals_are_worded_like_kubernetes(bob: Api) -> None:
     assert 'API group ""' in bob.get(core("default", "secrets")).body["message"]
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "verb"),
+    [
+        ("GET", devices("default"), "list"),
+        ("GET", devices("default") + "?watch=1", "watch"),
+        ("GET", devices("default") + "?fieldSelector=metadata.name%3Dx", "list"),
+        ("POST", devices("default"), "create"),
+        ("PUT", devices("default", "x"), "update"),
+        ("PATCH", devices("default", "x"), "patch"),
+        ("DELETE", devices("default", "x"), "delete"),
+        ("DELETE", devices("default"), "deletecollection"),
+    ],
+)
+def test_every_verb_is_refused_by_its_name(bob: Api, method: str, path: str, verb: str) -> None:
+    answer = bob.request(method, path)
+    assert answer.status == 403
+    assert f'User "bob" cannot {verb} resource "edgedevices"' in answer.body["message"]
+
+
 def test_refusal_comes_before_existence(bob: Api) -> None:
     assert bob.get("/apis/unknown/v1/things").status == 403
+    assert bob.post(devices("nons"), device("x")).status == 403
     answer = bob.get("/nosuch")
     assert (answer.status, answer.body["details"]) == (403, {})
     assert answer.body["message"] == 'forbidden: User "bob" cannot get path "/nosuch"'
@@ -59,21 +88,111 @@ def test_refusal_comes_before_existence(bob: Api) -> None:
     assert bob.get("/openapi/v3").status == 200
 
 
-def test_anonymous_callers_see_only_version_and_health(embedded: Engine) -> None:
-    nobody = Api(embedded.kubeconfig("admin"), anonymous=True)
+def test_anonymous_callers_see_only_version_and_health(engine: Server) -> None:
+    nobody = Api(engine.kubeconfig("admin"), anonymous=True)
     for path in ("/version", "/healthz", "/livez", "/readyz"):
         assert nobody.get(path).status == 200
     for path in ("/apis", "/openapi/v3", devices("default")):
         assert nobody.get(path).status == 403
-    assert nobody.get("/version", Authorization="Bearer wrong").status == 401
-    assert Api(embedded.kubeconfig("admin")).get("/apis", Authorization="Bearer x").status == 200
+    assert 'User "system:anonymous"' in nobody.get("/apis").body["message"]
+
+
+def test_bad_token_counts_only_without_a_certificate(engine: Server) -> None:
+    nobody = Api(engine.kubeconfig("admin"), anonymous=True)
+    refused = nobody.get("/version", Authorization="Bearer wrong")
+    assert (refused.status, refused.body["reason"]) == (401, "Unauthorized")
+    assert Api(engine.kubeconfig("admin")).get("/apis", Authorization="Bearer x").status == 200
+
+
+def test_who_am_i(bob: Api) -> None:
+    answer = bob.post(SELF, {"kind": "SelfSubjectReview"})
+    user = answer.body["status"]["userInfo"]
+    assert (answer.status, user["username"]) == (201, "bob")
+    assert user["groups"] == ["group-a", "group-b", "system:authenticated"]
+    assert user["extra"]["authentication.kubernetes.io/credential-id"][0].startswith("X509SHA256=")
+
+
+@pytest.mark.parametrize("name", ["operator", "edge-api", "admin"])
+@pytest.mark.parametrize(
+    ("group", "plural"),
+    [
+        ("management.project-flotta.io", "edgedevices"),
+        ("management.project-flotta.io", "edgeworkloads"),
+        ("management.project-flotta.io", "edgedevicesignedrequest"),
+        ("", "secrets"),
+        ("objectbucket.io", "objectbucketclaims"),
+        ("coordination.k8s.io", "leases"),
+    ],
+)
+def test_can_i_agrees_with_what_happens(engine: Server, name: str, group: str, plural: str) -> None:
+    user = Api(engine.kubeconfig(name))
+    asked = {"verb": "list", "group": group, "resource": plural, "namespace": "default"}
+    spec = {"spec": {"resourceAttributes": asked}}
+    review = user.post(f"{REVIEWS}/selfsubjectaccessreviews", spec)
+    versions = {"": "/api/v1", "coordination.k8s.io": f"/apis/{group}/v1"}
+    path = f"{versions.get(group, f'/apis/{group}/v1alpha1')}/namespaces/default/{plural}"
+    assert review.status == 201
+    assert review.body["status"]["allowed"] == (user.get(path).status == 200)
+
+
+def test_reviews_want_attributes_and_cannot_be_read(bob: Api) -> None:
+    path = f"{REVIEWS}/selfsubjectaccessreviews"
+    assert bob.post(path, {"spec": {}}).status == 422
+    asked = {"nonResourceAttributes": {"path": "/apis", "verb": "get"}}
+    assert bob.post(path, {"spec": asked}).body["status"]["allowed"]
+    rules = bob.post(f"{REVIEWS}/selfsubjectrulesreviews", {"spec": {"namespace": "default"}})
+    assert rules.status == 201
+    listed = [one["resources"] for one in rules.body["status"]["resourceRules"]]
+    assert "edgedevices" not in [name for names in listed for name in names]
+
+
+def test_components_may_do_their_work_and_no_more(
+    api: Api, operator: Api, edge_api: Api, namespace: str
+) -> None:
+    api.create(devices(namespace), device("d"))
+    for component in (operator, edge_api):
+        assert component.get(f"{GROUP}/edgedevices").status == 200
+        patched = component.merge(devices(namespace, "d") + "/status", {"status": {"phase": "up"}})
+        assert patched.status == 200
+        assert component.delete("/api/v1/namespaces/flotta").status == 403
+        assert component.get("/api/v1/namespaces").status == 403
+    workload = device("w") | {"kind": "EdgeWorkload", "spec": {}}
+    assert edge_api.post(f"{GROUP}/namespaces/{namespace}/edgeworkloads", workload).status == 403
+    assert edge_api.delete(devices(namespace, "d")).status == 403
+    assert operator.delete(devices(namespace, "d")).status == 200
+
+
+def test_secrets_are_read_everywhere_and_written_at_home_by_the_edge_api(
+    api: Api, operator: Api, edge_api: Api, namespace: str
+) -> None:
+    body = {"metadata": {"name": f"s-{namespace}"}, "data": {"a": "eA=="}}
+    api.create(core(namespace, "secrets"), body)
+    assert edge_api.get(core(namespace, "secrets", f"s-{namespace}")).status == 200
+    assert edge_api.get("/api/v1/secrets").status == 200
+    assert edge_api.post(core(namespace, "secrets"), body).status == 403
+    assert edge_api.post(core("flotta", "secrets"), body).status == 201
+    assert edge_api.delete(core("flotta", "secrets", f"s-{namespace}")).status == 200
+    assert operator.get("/api/v1/secrets").status == 403
+    assert operator.post(core(namespace, "configmaps"), config_map("c")).status == 201
+
+
+def test_leases_are_taken_in_the_own_namespace_only(
+    operator: Api, edge_api: Api, namespace: str
+) -> None:
+    for number, component in enumerate((operator, edge_api)):
+        lease = {"metadata": {"name": f"l{number}-{namespace}"}, "spec": {"holderIdentity": "me"}}
+        assert component.post(f"{LEASES}/{namespace}/leases", lease).status == 403
+        assert component.post(f"{LEASES}/flotta/leases", lease).status == 201
+
+
+# What only the embedded engine has: a certificate that is none of its own ends the handshake.
 
 
 def test_certificate_of_a_foreign_authority_is_refused(embedded: Engine, tmp_path: Path) -> None:
     pair = Authority.create("foreign").issue_client("flotta-admin", ("system:masters",))
-    trusted = (embedded.folder / "pki" / "ca.crt").read_bytes()
+    trusted = embedded.authority().certificate_pem
     path = tmp_path / "foreign.kubeconfig"
-    path.write_bytes(kubeconfig(embedded.server, trusted, "flotta-admin", pair))
+    path.write_bytes(kubeconfig_of(embedded.server, trusted, "flotta-admin", pair))
     with pytest.raises((ssl.SSLError, ConnectionError)):
         Api(path).get("/apis")
 
@@ -84,37 +203,3 @@ def test_server_certificate_is_no_credential(embedded: Engine) -> None:
     api.context.load_cert_chain(pki / "server.crt", pki / "server.key")
     with pytest.raises((ssl.SSLError, ConnectionError)):
         api.get("/version")
-
-
-def test_who_am_i(bob: Api) -> None:
-    path = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
-    answer = bob.post(path, {"kind": "SelfSubjectReview"})
-    user = answer.body["status"]["userInfo"]
-    assert (answer.status, user["username"]) == (201, "bob")
-    assert user["groups"] == ["group-a", "group-b", "system:authenticated"]
-
-
-@pytest.mark.parametrize("name", ["operator", "edge-api", "admin"])
-def test_can_i_agrees_with_what_happens(embedded: Engine, name: str) -> None:
-    user = Api(embedded.kubeconfig(name))
-    for plural in ("edgedevices", "edgeworkloads", "edgedevicesignedrequest"):
-        asked = {
-            "verb": "list",
-            "group": "management.project-flotta.io",
-            "resource": plural,
-            "namespace": "default",
-        }
-        allowed = user.post(REVIEW, {"spec": {"resourceAttributes": asked}}).body["status"]
-        listed = user.get(f"{GROUP}/namespaces/default/{plural}").status
-        assert allowed["allowed"] == (listed == 200)
-
-
-def test_components_have_their_roles(embedded: Engine) -> None:
-    operator = Api(embedded.kubeconfig("operator"))
-    assert operator.get(f"{GROUP}/edgedevices").status == 200
-    assert operator.delete("/api/v1/namespaces/flotta").status == 403
-    edge_api = Api(embedded.kubeconfig("edge-api"))
-    assert edge_api.delete("/api/v1/namespaces/flotta").status == 403
-    assert edge_api.get(f"{GROUP}/edgedevices").status == 200
-    answer = edge_api.post(f"{GROUP}/namespaces/default/edgeworkloads", device("w"))
-    assert answer.status == 403
