@@ -94,7 +94,7 @@ joined "servers"
 
 if wanted integration; then
   heading "contract and integration"
-  XDG_CACHE_HOME=$PWD/.cache tests "contract tests" tests/contract
+  tests "contract tests" tests/contract
   tests "integration tests" tests/integration
 fi
 
