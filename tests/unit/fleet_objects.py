@@ -33,6 +33,10 @@ class Objects:
     def with_set(self, name: str, spec: Object) -> Objects:
         return self._with(EDGE_DEVICE_SET, {"metadata": _metadata(name), "spec": spec})
 
+    def with_object(self, kind: Kind, namespace: str, name: str, resource: Object) -> Objects:
+        self._others[kind.plural, namespace, name] = resource
+        return self
+
     def _with(self, kind: Kind, resource: Object) -> Objects:
         metadata = resource["metadata"]
         self._others[kind.plural, metadata["namespace"], metadata["name"]] = resource

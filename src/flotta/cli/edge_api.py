@@ -20,6 +20,8 @@ EPILOG = """environment:
   CLIENT_CERT_EXPIRATION_DAYS  life of device certificates (30)
   REGISTRATION_NAMESPACES      namespaces new devices may join (default)
   FLOTTA_NAMESPACE             where the CA and the certificates are kept (flotta)
+  S3_DEVICE_ENDPOINT           https://HOST:PORT by which devices reach the buckets of claims, if
+                               not the address in the claims' ConfigMaps
   LOG_LEVEL                    debug, info, warn, error (info)
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -27,6 +28,9 @@ class Settings:
     registration_namespaces: tuple[str, ...] = ("default",)
     presence_write_seconds: float = 30.0  # the least time between two writes of lastSeenTime
     enrolments_per_second: float = 50.0
+    s3_device_endpoint: str = (
+        ""  # where devices reach the buckets of claims, else as the claims say
+    )
     namespace: str = FLOTTA_NAMESPACE  # where the CA and the certificates are kept
 
     @classmethod
@@ -44,6 +48,7 @@ class Settings:
             registration_namespaces=_words(env.get("REGISTRATION_NAMESPACES")) or ("default",),
             presence_write_seconds=_integer(env, "PRESENCE_WRITE_SECONDS", 30, 1, 3600),
             enrolments_per_second=_integer(env, "ENROLMENTS_PER_SECOND", 50, 1, 10000),
+            s3_device_endpoint=_https(env, "S3_DEVICE_ENDPOINT"),
             namespace=env.get("FLOTTA_NAMESPACE") or FLOTTA_NAMESPACE,
         )
 
@@ -54,6 +59,13 @@ def _server_names(env: Mapping[str, str]) -> tuple[str, ...]:
     if _boolean(env, "TLS_LOCALHOST_ENABLED", default=True):
         names += LOOPBACK
     return tuple(dict.fromkeys(names))
+
+
+def _https(env: Mapping[str, str], name: str) -> str:
+    text = (env.get(name) or "").strip().rstrip("/")
+    if text and re.fullmatch(r"https://([\w.-]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?", text) is None:
+        raise ValueError(f"{name} is {text!r}; use https://HOST:PORT")
+    return text
 
 
 def _words(text: str | None) -> tuple[str, ...]:

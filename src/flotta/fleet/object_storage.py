@@ -1,7 +1,9 @@
 """Which bucket a device synchronises with, and with what credentials.
 
-A bound bucket claim (`status.dataObc`) wins over external storage named in the spec. The values
-come from a ConfigMap and a Secret; the claim's have the claim's name (control-plane specification 4.6).
+A bound bucket claim (`status.dataObc`) wins over external storage named in the spec that is in
+force (control-plane specification 4.2, 4.6). The values come from a ConfigMap and a Secret; those
+of a claim have the claim's name. The address in a claim's ConfigMap is often for the cluster's
+inside, so OpenShift's Route, or the operator's endpoint for devices, takes its place.
 """
 
 from __future__ import annotations
@@ -9,82 +11,95 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from flotta.protocol.models import S3StorageConfiguration
-from flotta.resources.kinds import CONFIG_MAP, SECRET
+from flotta.resources.kinds import BUCKET_CLAIM, ROUTE, SECRET
 
-from .references import BrokenReference, Source, required_value
+from .pieces import Pieces
+from .references import BrokenReference, Source
 
+NOOBAA_CLASS = "openshift-storage.noobaa.io"
+NOOBAA_ROUTE = ("openshift-storage", "s3")
+ROUTER_CA = ("openshift-ingress-operator", "router-ca")
 DEFAULT_REGION = "us-east-1"
-DEFAULT_PORT = 443
+HTTPS = "443"
 
 
 @dataclass(frozen=True)
-class _Origin:
-    """Names of the two objects, and whether port and region may be left out in them."""
+class _Address:
+    """Where a bucket is, in place of what the ConfigMap says, and the CA of its certificate."""
 
-    config_map: str
-    secret: str
-    complete: bool
+    host: str
+    port: str = HTTPS
+    authority: str | None = None  # base64; None: as in the Secret
 
 
 def storage(
-    device: Mapping[str, Any], spec: Mapping[str, Any], source: Source
+    device: Mapping[str, Any], spec: Mapping[str, Any], source: Source, endpoint: str = ""
 ) -> S3StorageConfiguration | None:
-    """Return the device's storage, None when none is wanted; BrokenReference when it cannot be resolved."""
-    origin = _origin(device, spec)
-    if origin is None:
-        return None
+    """Return the device's storage, None when none is wanted; BrokenReference names all that lacks.
+
+    `endpoint` is the `https://host:port` by which devices reach the buckets of claims, if set.
+    """
     namespace = device["metadata"]["namespace"]
-
-    def value(key: str, default: str | None = None) -> str:
-        return _value(source, namespace, origin.config_map, key, default)
-
-    def secret(key: str) -> str:
-        return required_value(source, SECRET, namespace, origin.secret, key).strip()
-
-    return S3StorageConfiguration(
-        bucket_name=value("BUCKET_NAME"),
-        bucket_host=value("BUCKET_HOST"),
-        bucket_port=_port(value("BUCKET_PORT", None if origin.complete else str(DEFAULT_PORT))),
-        bucket_region=value("BUCKET_REGION", None if origin.complete else DEFAULT_REGION),
-        aws_access_key_id=secret("AWS_ACCESS_KEY_ID"),
-        aws_secret_access_key=secret("AWS_SECRET_ACCESS_KEY"),
-        aws_ca_bundle=_optional_secret(source, namespace, origin.secret, "tls.crt"),
-    )
-
-
-def _origin(device: Mapping[str, Any], spec: Mapping[str, Any]) -> _Origin | None:
     claim = (device.get("status") or {}).get("dataObc")
     if claim:
-        return _Origin(claim, claim, complete=False)
-    s3 = (spec.get("storage") or {}).get("s3") or {}
-    if not s3.get("configMapName") and not s3.get("secretName"):
+        pieces = Pieces(source, namespace, config_map=claim, secret=claim)
+        address = _address_of_claim(source, namespace, claim, endpoint, pieces)
+        return _configuration(pieces, address, port=HTTPS, region=DEFAULT_REGION)
+    names = _external(spec)
+    if names is None:
         return None
-    if not s3.get("configMapName") or not s3.get("secretName"):
+    return _configuration(Pieces(source, namespace, *names), None)
+
+
+def _configuration(
+    pieces: Pieces, address: _Address | None, port: str | None = None, region: str | None = None
+) -> S3StorageConfiguration:
+    """Put the pieces together; `port` and `region` are what to use when the ConfigMap lacks them."""
+    found = S3StorageConfiguration(
+        bucket_name=pieces.value("BUCKET_NAME"),
+        bucket_host=address.host if address else pieces.host("BUCKET_HOST"),
+        bucket_port=pieces.port("BUCKET_PORT", port, given=address.port if address else None),
+        bucket_region=pieces.value("BUCKET_REGION", region),
+        aws_access_key_id=pieces.credential("AWS_ACCESS_KEY_ID"),
+        aws_secret_access_key=pieces.credential("AWS_SECRET_ACCESS_KEY"),
+        aws_ca_bundle=pieces.optional_secret("tls.crt"),
+    )
+    if address and address.authority is not None:
+        found.aws_ca_bundle = address.authority
+    pieces.require_whole()
+    return found
+
+
+def _address_of_claim(
+    source: Source, namespace: str, claim: str, endpoint: str, pieces: Pieces
+) -> _Address | None:
+    found = source.lookup(BUCKET_CLAIM, namespace, claim) or {}
+    if (found.get("spec") or {}).get("storageClassName") == NOOBAA_CLASS:
+        return _route(source, pieces)
+    if endpoint:
+        url = urlsplit(endpoint)
+        return _Address(url.hostname or "", str(url.port or HTTPS))
+    return None
+
+
+def _route(source: Source, pieces: Pieces) -> _Address:
+    route = source.lookup(ROUTE, *NOOBAA_ROUTE) or {}
+    host = (route.get("spec") or {}).get("host") or ""
+    if not host:
+        pieces.lack(f"Route {'/'.join(NOOBAA_ROUTE)} does not exist, cannot be read or has no host")
+    authority = (source.lookup(SECRET, *ROUTER_CA) or {}).get("data") or {}
+    return _Address(host, authority=authority.get("tls.crt", "").strip())
+
+
+def _external(spec: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Return the names of ConfigMap and Secret."""
+    s3 = (spec.get("storage") or {}).get("s3") or {}
+    names = s3.get("configMapName") or "", s3.get("secretName") or ""
+    if not any(names):
+        return None
+    if not all(names):
         raise BrokenReference("storage.s3 needs both configMapName and secretName")
-    return _Origin(s3["configMapName"], s3["secretName"], complete=True)
-
-
-def _value(source: Source, namespace: str, name: str, key: str, default: str | None) -> str:
-    try:
-        found = required_value(source, CONFIG_MAP, namespace, name, key)
-    except BrokenReference:
-        if default is None or source.lookup(CONFIG_MAP, namespace, name) is None:
-            raise
-        return default
-    if not found and default is None:
-        raise BrokenReference(f"ConfigMap {name!r}: {key} is empty")
-    return found or (default or "")
-
-
-def _port(text: str) -> int:
-    if not text.isdecimal() or not 0 < int(text) < 65536:
-        raise BrokenReference(f"BUCKET_PORT is {text!r}, not a port number")
-    return int(text)
-
-
-def _optional_secret(source: Source, namespace: str, name: str, key: str) -> str:
-    found = source.lookup(SECRET, namespace, name) or {}
-    value: str = (found.get("data") or {}).get(key, "")
-    return value.strip()
+    return names

@@ -63,12 +63,16 @@ class Rendered:
 
 
 def render(
-    device: Mapping[str, Any], source: Source, last_s3: S3StorageConfiguration | None = None
+    device: Mapping[str, Any],
+    source: Source,
+    last_s3: S3StorageConfiguration | None = None,
+    s3_endpoint: str = "",
 ) -> Rendered:
     """Return the configuration of an EdgeDevice.
 
     `last_s3` is what was delivered before: it stays while the references to the wanted storage
     cannot be resolved, because a device that hears "no storage" stops synchronising.
+    `s3_endpoint` is where devices reach the buckets of claims, if not where ConfigMaps say.
     """
     problems: list[Problem] = []
 
@@ -76,7 +80,8 @@ def render(
         problems.append(Problem("", section, MISCONFIGURATION, f"{section}: {error}"))
 
     spec = _effective_spec(device, source, report)
-    configuration = _configuration(device, spec, source, last_s3, report)
+    s3 = _storage(device, spec, source, last_s3, s3_endpoint, report)
+    configuration = _configuration(device, spec, source, s3, report)
     workloads, secrets = _workloads(device, source, problems)
     content = DeviceConfigurationMessage(
         device_id=device["metadata"]["name"],
@@ -92,15 +97,10 @@ def _configuration(
     device: Mapping[str, Any],
     spec: Mapping[str, Any],
     source: Source,
-    last_s3: S3StorageConfiguration | None,
+    s3: S3StorageConfiguration | None,
     report: device_settings.Report,
 ) -> DeviceConfiguration:
     namespace = device["metadata"]["namespace"]
-    try:
-        s3 = storage(device, spec, source)
-    except BrokenReference as error:
-        report("storage", error)
-        s3 = last_s3
     return DeviceConfiguration(
         heartbeat=device_settings.heartbeat(spec),
         os=device_settings.operating_system(spec),
@@ -109,6 +109,21 @@ def _configuration(
         log_collection=device_settings.log_collection(spec, source, namespace, report),
         metrics=device_settings.metrics(spec, source, namespace, report),
     )
+
+
+def _storage(
+    device: Mapping[str, Any],
+    spec: Mapping[str, Any],
+    source: Source,
+    last: S3StorageConfiguration | None,
+    endpoint: str,
+    report: device_settings.Report,
+) -> S3StorageConfiguration | None:
+    try:
+        return storage(device, spec, source, endpoint)
+    except BrokenReference as error:
+        report("storage", error)
+        return last
 
 
 def _workloads(

@@ -59,6 +59,9 @@ EVENT = Kind("", "v1", "Event", "events")
 NAMESPACE = Kind("", "v1", "Namespace", "namespaces", namespaced=False, status=True)
 LEASE = Kind("coordination.k8s.io", "v1", "Lease", "leases")
 
+# OpenShift's, never served or made by us: read where it is there.
+ROUTE = Kind("route.openshift.io", "v1", "Route", "routes", status=True)
+
 ALL = (
     EDGE_DEVICE,
     EDGE_DEVICE_SET,

@@ -11,7 +11,15 @@ from flotta.fleet.rendering import Rendered, render
 from flotta.fleet.selection import matches
 from flotta.protocol.envelope import encode
 from flotta.protocol.models import S3StorageConfiguration
-from flotta.resources.kinds import CONFIG_MAP, EDGE_DEVICE_SET, EDGE_WORKLOAD, SECRET, Kind
+from flotta.resources.kinds import (
+    BUCKET_CLAIM,
+    CONFIG_MAP,
+    EDGE_DEVICE_SET,
+    EDGE_WORKLOAD,
+    ROUTE,
+    SECRET,
+    Kind,
+)
 
 from . import Configuration
 from .fleet_cache import FleetCache
@@ -47,8 +55,11 @@ class _Recorder:
 class Configurations:
     """Configuration by device; `rerendered` is told of every rendering."""
 
-    def __init__(self, fleet: FleetCache, wakeups: Wakeups, rerendered: Rerendered) -> None:
+    def __init__(
+        self, fleet: FleetCache, wakeups: Wakeups, rerendered: Rerendered, s3_endpoint: str = ""
+    ) -> None:
         self._fleet = fleet
+        self._s3_endpoint = s3_endpoint
         self._wakeups = wakeups
         self._rerendered = rerendered
         self._entries: dict[Key, _Entry] = {}
@@ -56,7 +67,7 @@ class Configurations:
         self._last_s3: dict[Key, S3StorageConfiguration] = {}
         fleet.devices.subscribe(self._device_changed)
         fleet[EDGE_WORKLOAD].subscribe(self._workload_changed)
-        for kind in (SECRET, CONFIG_MAP, EDGE_DEVICE_SET):
+        for kind in (SECRET, CONFIG_MAP, EDGE_DEVICE_SET, BUCKET_CLAIM, ROUTE):
             fleet[kind].subscribe(self._reference_changed(kind))
 
     def current(self, device: Object) -> Configuration:
@@ -74,7 +85,7 @@ class Configurations:
 
     def _render(self, key: Key, device: Object) -> _Entry:
         recorder = _Recorder(self._fleet)
-        rendered = render(device, recorder, self._last_s3.get(key))
+        rendered = render(device, recorder, self._last_s3.get(key), self._s3_endpoint)
         if rendered.s3 is not None:
             self._last_s3[key] = rendered.s3
         for lookup in recorder.lookups:

@@ -48,7 +48,9 @@ class CrdBackend:
         self._statuses = Statuses(client, self.fleet.devices)
         self._events = Events(client, self.fleet)
         self._joining = Joining(client)
-        self._configurations = Configurations(self.fleet, self._wakeups, self._rerendered)
+        self._configurations = Configurations(
+            self.fleet, self._wakeups, self._rerendered, settings.s3_device_endpoint
+        )
         self._presence = PresenceKeeper(
             self.fleet, self._statuses, settings.presence_write_seconds, self._events.fell_silent
         )

@@ -5,20 +5,28 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from flotta.fleet.object_storage import NOOBAA_ROUTE
 from flotta.resources.cache import Cache
 from flotta.resources.client import Client
 from flotta.resources.kinds import (
+    BUCKET_CLAIM,
     CONFIG_MAP,
     EDGE_DEVICE,
     EDGE_DEVICE_SET,
     EDGE_WORKLOAD,
+    ROUTE,
     SECRET,
     SIGNED_REQUEST,
     Kind,
 )
 
+from .optional_cache import OptionalCache
+
 Object = dict[str, Any]
-KINDS = (EDGE_DEVICE, EDGE_WORKLOAD, EDGE_DEVICE_SET, SIGNED_REQUEST, SECRET, CONFIG_MAP)
+KINDS = (
+    *(EDGE_DEVICE, EDGE_WORKLOAD, EDGE_DEVICE_SET, SIGNED_REQUEST),
+    *(BUCKET_CLAIM, SECRET, CONFIG_MAP),
+)
 
 
 class FleetCache:
@@ -26,23 +34,26 @@ class FleetCache:
 
     def __init__(self, client: Client) -> None:
         self._caches = {kind: Cache(client, kind) for kind in KINDS}
+        self._routes = OptionalCache(client, ROUTE, NOOBAA_ROUTE[0])
         self.devices = self._caches[EDGE_DEVICE]
         self.requests = self._caches[SIGNED_REQUEST]
 
     def __getitem__(self, kind: Kind) -> Cache:
-        return self._caches[kind]
+        return self._routes.cache if kind == ROUTE else self._caches[kind]
 
     @property
     def synced(self) -> bool:
         """True when every cache holds its first list."""
-        return all(cache.synced for cache in self._caches.values())
+        return self._routes.settled and all(cache.synced for cache in self._caches.values())
 
     async def wait_synced(self) -> None:
-        await asyncio.gather(*(cache.wait_synced() for cache in self._caches.values()))
+        waits = (cache.wait_synced() for cache in self._caches.values())
+        await asyncio.gather(self._routes.wait_settled(), *waits)
 
     async def run(self) -> None:
         """Keep all caches current until cancelled."""
         async with asyncio.TaskGroup() as group:
+            group.create_task(self._routes.run())
             for cache in self._caches.values():
                 group.create_task(cache.run())
 
@@ -50,4 +61,4 @@ class FleetCache:
         return self._caches[EDGE_WORKLOAD].list(namespace)
 
     def lookup(self, kind: Kind, namespace: str, name: str) -> Object | None:
-        return self._caches[kind].get(namespace, name)
+        return self[kind].get(namespace, name)

@@ -1,0 +1,59 @@
+"""A cache of a kind that not every cluster has, or lets us read."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from flotta.resources.cache import Cache
+from flotta.resources.client import ApiError, Client, Forbidden, NotFound
+from flotta.resources.kinds import Kind
+
+LOOK_AGAIN = 300.0  # seconds until an absent kind is looked for again
+PATIENCE = 30.0  # seconds in which the start waits for an API that gives no clear answer
+RETRY = 2.0
+log = logging.getLogger(__name__)
+
+
+class OptionalCache:
+    """Runs `cache` once its kind can be read; until then it is empty."""
+
+    def __init__(self, client: Client, kind: Kind, namespace: str) -> None:
+        self.cache = Cache(client, kind, namespace)
+        self._client = client
+        self._namespace = namespace
+        self._settled = asyncio.Event()
+
+    @property
+    def settled(self) -> bool:
+        """True when the cache is filled, or it is known that there is nothing to fill it with."""
+        return self._settled.is_set() or self.cache.synced
+
+    async def wait_settled(self) -> None:
+        """Wait for `settled`, but not for ever: other APIs than Kubernetes' own may be down for long."""
+        waits = [
+            asyncio.create_task(one) for one in (self._settled.wait(), self.cache.wait_synced())
+        ]
+        await asyncio.wait(waits, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+        self._settled.set()
+
+    async def run(self) -> None:
+        """Keep the cache current until cancelled."""
+        while not await self._readable():
+            self._settled.set()
+            await asyncio.sleep(LOOK_AGAIN)
+        await self.cache.run()
+
+    async def _readable(self) -> bool:
+        while True:
+            try:
+                await self._client.list(self.cache.kind, self._namespace)
+            except (NotFound, Forbidden):
+                return False
+            except ApiError as error:
+                log.debug("%s: %s", self.cache.kind.plural, error)
+                await asyncio.sleep(RETRY)
+            else:
+                return True
