@@ -1,0 +1,236 @@
+"""Who needs which rights: the programs work with the rendered ones, an installer with the printed ones."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from edge_site import Device, Site, eventually, fleet_of, free_port, process, wait_for_ready
+from installation_site import Place
+from s3_server import S3Server, running_s3
+
+from flotta.installation import definitions
+from flotta.installation.errors import InstallationError
+from flotta.installation.names import CLUSTER_ROLE, CLUSTER_ROLE_BINDING
+from flotta.installation.rights import installer_role
+from flotta.resources.client import Client
+from flotta.resources.kinds import (
+    BUCKET_CLAIM,
+    CONFIG_MAP,
+    EDGE_DEVICE,
+    EDGE_WORKLOAD,
+    NAMESPACE,
+    SECRET,
+)
+from servers.api_server import KubernetesApi
+
+Object = dict[str, Any]
+ACCOUNT = "system:serviceaccount:flotta:"
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubernetesApi]:
+    server = KubernetesApi(Path(tmp_path_factory.mktemp("api")))
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+async def place(api: KubernetesApi) -> AsyncIterator[Place]:
+    async with await Client.connect(str(api.kubeconfig())) as client:
+        await definitions.install(client, check_mode=False, force=False, patience=60)
+        yield Place(api, client, "flotta")
+
+
+@asynccontextmanager
+async def user(place: Place, name: str, rules: list[Object] | None) -> AsyncIterator[Client]:
+    """Open a client of a user who has these rules and no others."""
+    if rules is not None:
+        role = {"metadata": {"name": name}, "rules": rules}
+        reference = {
+            "apiGroup": "rbac.authorization.k8s.io",
+            "kind": "ClusterRole",
+            "name": name,
+        }
+        subject = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": name}
+        binding = {"metadata": {"name": name}, "roleRef": reference, "subjects": [subject]}
+        await place.client.create(CLUSTER_ROLE, role)
+        await place.client.create(CLUSTER_ROLE_BINDING, binding)
+    async with await Client.connect(str(place.api.kubeconfig(name))) as client:
+        yield client
+
+
+async def test_somebody_without_rights_is_told_which_one_is_missing(place: Place) -> None:
+    async with user(place, "jane", None) as client:
+        with pytest.raises(InstallationError) as refusal:
+            await place.present(client)
+        with pytest.raises(InstallationError) as crds:
+            await definitions.install(client, check_mode=False, force=False, patience=9)
+    assert str(refusal.value).startswith("jane may not get customresourcedefinitions.")
+    assert "ClusterRole flotta-installer" in str(refusal.value)
+    assert str(crds.value).startswith("jane may not get customresourcedefinitions.")
+
+
+async def test_somebody_who_may_not_hand_out_rights_is_told_so(place: Place) -> None:
+    rules = [rule for rule in installer_role()["rules"] if "watch" not in rule["verbs"]]
+    async with user(place, "june", rules) as client:
+        with pytest.raises(InstallationError, match="june may not hand out the rights"):
+            await place.present(client)
+    await place.absent(patience=60)
+
+
+async def test_the_printed_role_is_enough_to_install_and_to_remove_everything(place: Place) -> None:
+    given: Object = {
+        "s3": {
+            "device_endpoint": "https://s3.example:9000",
+            "shared_keys": True,
+            "access_key": "A",
+            "secret_key": "B",
+        },
+        "ingress": {"host": "edge.example"},
+        "network_policy": {},
+    }
+    async with user(place, "ivan", installer_role()["rules"]) as client, place.kubelet():
+        await definitions.remove(client, check_mode=False, force=False, patience=60)
+        await definitions.install(client, check_mode=False, force=True, patience=60)
+        await place.present(client, patience=60, **given)
+        await place.present(client, patience=60)
+        await place.absent(client, patience=60, delete_data=True)
+        await definitions.remove(client, check_mode=False, force=True, patience=60)
+    assert await place.ours() == []
+    names = [item["metadata"]["name"] for item in await place.client.list(NAMESPACE)]
+    assert "flotta" not in names
+
+
+async def test_the_programs_work_with_their_rights_and_clean_up_before_they_go(
+    place: Place, tmp_path: Path
+) -> None:
+    with running_s3(_folder(tmp_path, "s3"), iam=True) as s3:
+        await place.present(server_names=["127.0.0.1"], decommission_timeout=2, s3=_storage(s3))
+        with ExitStack() as programs:
+            site = await _programs(place, tmp_path, programs)
+            await _live(site, place)
+            _assert_nothing_was_refused(tmp_path)
+            async with place.kubelet():
+                await asyncio.sleep(2)  # until the operator counts as available
+                outcome = await place.absent(patience=60, delete_data=True)
+        assert outcome.warnings == []
+        assert list(s3.root.iterdir()) == []
+    assert await place.client.list(EDGE_DEVICE) == []
+    await definitions.remove(place.client, check_mode=False, force=False, patience=60)
+
+
+def _assert_nothing_was_refused(folder: Path) -> None:
+    logs = list(folder.glob("*.log"))
+    assert len(logs) == 2
+    for log in logs:
+        text = log.read_text()
+        assert "forbidden" not in text, text[-3000:]
+        assert "cannot" not in text, text[-3000:]
+
+
+async def _live(site: Site, place: Place) -> None:
+    """Let a device join, get a bucket and a workload, report and be known."""
+    client = place.client
+    await client.create(EDGE_WORKLOAD, _workload())
+    async with fleet_of(site) as fleet:
+        device: Device = fleet.device("till-1")
+        assert (await device.enrol()).status == 200
+
+        async def registered() -> bool:
+            return (await device.register(hostname="till-1")).status == 200
+
+        await eventually(registered, 20)
+        await client.merge_patch(
+            EDGE_DEVICE, "till-1", "default", {"metadata": {"labels": {"app": "till"}}}
+        )
+
+        async def assigned() -> bool:
+            status = (await fleet.get(device)).get("status") or {}
+            names = [item["name"] for item in status.get("workloads") or []]
+            return names == ["till"] and bool(status.get("dataObc"))
+
+        await eventually(assigned, 30)
+        claim = await client.get(BUCKET_CLAIM, "till-1", "default")
+        assert claim["status"]["phase"] == "Bound"
+
+        async def configured() -> Any:
+            content = (await device.get("data")).json()["content"]
+            s3 = (content["configuration"].get("storage") or {}).get("s3")
+            return content if content["workloads"] and s3 else None
+
+        content = await eventually(configured, 20)
+        beat = {"workloads": [{"name": "till", "status": "Running"}]}
+        assert (await device.beat(version=content["version"], **beat)).status == 200
+
+        async def running() -> bool:
+            status = (await fleet.get(device))["status"]
+            return bool(status["workloads"][0]["phase"] == "Running")
+
+        await eventually(running, 20)
+        await device.close()
+
+
+def _workload() -> Object:
+    pod = {"spec": {"containers": [{"name": "main", "image": "localhost/none"}]}}
+    selector = {"matchLabels": {"app": "till"}}
+    spec = {"type": "pod", "deviceSelector": selector, "pod": pod}
+    return {"metadata": {"name": "till", "namespace": "default"}, "spec": spec}
+
+
+async def _programs(place: Place, folder: Path, stack: ExitStack) -> Site:
+    """Start both programs with the accounts and settings that they have in their pods."""
+    port, monitoring = free_port(), free_port()
+    environment = {
+        **(await place.get(CONFIG_MAP, "flotta-edge-api-config"))["data"],
+        "KUBECONFIG": str(place.api.kubeconfig(f"{ACCOUNT}flotta-edge-api")),
+        "BIND_ADDRESS": "127.0.0.1",
+        "HTTPS_PORT": str(port),
+        "METRICS_ADDR": f"127.0.0.1:{monitoring}",
+        "PRESENCE_WRITE_SECONDS": "1",
+    }
+    stack.enter_context(process(folder / "edge-api.log", environment, "flotta.cli.edge_api"))
+    settings = (await place.get(CONFIG_MAP, "flotta-manager-config"))["data"]
+    mounted = await _mounted(place, folder / "s3-admin")
+    operator = {
+        **{name: value.replace("/etc/flotta/s3", mounted) for name, value in settings.items()},
+        "KUBECONFIG": str(place.api.kubeconfig(f"{ACCOUNT}flotta-operator")),
+        "PROBE_ADDR": f"127.0.0.1:{free_port()}",
+        "METRICS_ADDR": f"127.0.0.1:{free_port()}",
+    }
+    stack.enter_context(process(folder / "operator.log", operator, "flotta.cli.operator"))
+    site = Site(folder, place.api.kubeconfig(), port, monitoring, environment)
+    await asyncio.to_thread(wait_for_ready, site)
+    return site
+
+
+async def _mounted(place: Place, folder: Path) -> str:
+    """Lay the Secret out as the kubelet does."""
+    folder.mkdir()
+    for name, value in (await place.get(SECRET, "flotta-s3-admin"))["data"].items():
+        (folder / name).write_bytes(base64.b64decode(value))
+    return str(folder)
+
+
+def _storage(s3: S3Server) -> Object:
+    return {
+        "device_endpoint": s3.endpoint,
+        "iam_endpoint": s3.iam_endpoint,
+        "access_key": s3.administrator.access_key,
+        "secret_key": s3.administrator.secret_key,
+        "ca_pem": s3.ca_file.read_text(),
+    }
+
+
+def _folder(parent: Path, name: str) -> Path:
+    folder = parent / name
+    folder.mkdir()
+    return folder
