@@ -64,6 +64,11 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument("-n", "--namespace", default="default")
     explain.set_defaults(run=_explain)
     add_manifests(commands)
+    convert = commands.add_parser("convert", help="rewrite manifests of earlier releases")
+    convert.add_argument(
+        "file", nargs="?", default="-", help="YAML or JSON; default: standard input"
+    )
+    convert.set_defaults(offline=_convert)
     return parser
 
 
@@ -99,6 +104,15 @@ def _sentence(error: Exception) -> str:
     if isinstance(error, Forbidden):
         return f"the kubeconfig's identity may not do that: {error}"
     return str(error)
+
+
+def _convert(options: argparse.Namespace) -> str:
+    from flotta.cli.manifest_conversion import convert_file
+
+    conversion = convert_file(options.file)
+    for warning in conversion.warnings:
+        print(f"flotta: {warning}", file=sys.stderr)
+    return conversion.text.rstrip("\n")
 
 
 async def _status(client: Client, options: argparse.Namespace) -> str:

@@ -1,0 +1,61 @@
+"""`flotta convert`: old manifests in, manifests of today out, document by document."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import yaml
+
+from flotta.fleet.conversion import ConversionError, converted
+from flotta.fleet.manifests import from_yaml, to_yaml
+
+_SEPARATOR = re.compile(r"^---(?:[ \t].*)?\n?", re.MULTILINE)
+
+
+class Conversion(NamedTuple):
+    """The text of all documents, and the sentences about what changed."""
+
+    text: str
+    warnings: list[str]
+
+
+def convert_file(name: str) -> Conversion:
+    """Convert a file, standard input for `-`; raises ValueError with a sentence."""
+    try:
+        text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{name} cannot be read: {error}") from error
+    return convert_text(text)
+
+
+def convert_text(text: str) -> Conversion:
+    """Convert each YAML document; one that is in order keeps its text and comments."""
+    warnings: list[str] = []
+    documents = [
+        _document(part, number, warnings)
+        for number, part in enumerate(filter(str.strip, _SEPARATOR.split(text)), 1)
+    ]
+    return Conversion("---\n".join(documents), warnings)
+
+
+def _document(text: str, number: int, warnings: list[str]) -> str:
+    try:
+        document = from_yaml(text)
+    except yaml.YAMLError as error:
+        raise ValueError(f"document {number} is not readable as YAML: {error}") from error
+    if not isinstance(document, dict):
+        return _ended(text)
+    try:
+        new, sentences = converted(document)
+    except ConversionError as error:
+        raise ValueError(f"document {number}: {error}") from error
+    title = f"{document.get('kind')} {(document.get('metadata') or {}).get('name', '')}".strip()
+    warnings += [f"{title}: {sentence}" for sentence in sentences]
+    return to_yaml(new, sort_keys=False) if new != document else _ended(text)
+
+
+def _ended(text: str) -> str:
+    return text if text.endswith("\n") else f"{text}\n"

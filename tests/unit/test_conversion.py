@@ -1,0 +1,130 @@
+"""Manifests of earlier releases become manifests that today's CRDs take whole."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from flotta.apiserver.schema import StructuralSchema
+from flotta.cli.manifest_conversion import convert_text
+from flotta.fleet.conversion import ConversionError, converted
+from flotta.resources import crds
+
+Object = dict[str, Any]
+GROUP = "management.project-flotta.io/v1alpha1"
+OLD = Path(__file__).parent / "data/old_manifests.yaml"
+
+
+def manifest(kind: str, spec: Object, **metadata: Any) -> Object:
+    return {
+        "apiVersion": GROUP,
+        "kind": kind,
+        "metadata": {"name": "a", **metadata},
+        "spec": spec,
+    }
+
+
+def documents(text: str) -> dict[str, Object]:
+    return {item["kind"]: item for item in yaml.safe_load_all(text)}
+
+
+def test_edge_deployment_becomes_a_workload_that_uploads_its_paths() -> None:
+    pair = {"source": "stats", "target": "statistics"}
+    old = manifest("EdgeDeployment", {"type": "pod", "data": {"paths": [pair]}})
+    new, warnings = converted(old)
+    assert new["kind"] == "EdgeWorkload"
+    assert new["spec"]["data"] == {"egress": [pair]}
+    assert len(warnings) == 2
+    assert old["kind"] == "EdgeDeployment", "the given manifest was changed"
+    assert converted(new) == (new, [])
+
+
+def test_paths_join_what_is_uploaded_already() -> None:
+    one, two = {"source": "a", "target": "a"}, {"source": "b", "target": "b"}
+    data = {"paths": [one, two], "egress": [one], "ingress": [two]}
+    new, _ = converted(manifest("EdgeWorkload", {"type": "pod", "data": data}))
+    assert new["spec"]["data"] == {"egress": [one, two], "ingress": [two]}
+
+
+def test_group_becomes_a_set_and_its_label_follows_in_devices_and_selectors() -> None:
+    group, _ = converted(manifest("EdgeDeviceGroup", {"heartbeat": {"period_seconds": 5}}))
+    assert (group["kind"], group["spec"]) == ("EdgeDeviceSet", {"heartbeat": {"periodSeconds": 5}})
+    device, _ = converted(manifest("EdgeDevice", {}, labels={"flotta/configured-by": "north"}))
+    assert device["metadata"]["labels"] == {"flotta/member-of": "north"}
+    expression = {"key": "flotta/configured-by", "operator": "In", "values": ["north"]}
+    aim = {"deviceSelector": {"matchExpressions": [expression]}}
+    workload, _ = converted(manifest("EdgeWorkload", {"type": "pod", **aim}))
+    found = workload["spec"]["deviceSelector"]["matchExpressions"]
+    assert found == [{**expression, "key": "flotta/member-of"}]
+
+
+def test_lists_are_converted_item_by_item() -> None:
+    listed = {
+        "apiVersion": GROUP,
+        "kind": "EdgeDeploymentList",
+        "items": [manifest("EdgeDeployment", {"type": "pod"})],
+    }
+    new, _ = converted(listed)
+    assert (new["kind"], new["items"][0]["kind"]) == ("EdgeWorkloadList", "EdgeWorkload")
+
+
+def test_pods_and_other_groups_stay_as_they_are() -> None:
+    pod = {"spec": {"containers": [{"name": "a", "host_port": 1}]}}
+    new, warnings = converted(manifest("EdgeWorkload", {"type": "pod", "pod": pod}))
+    assert (new["spec"]["pod"], warnings) == (pod, [])
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"uid": "x"}}
+    assert converted(secret) == (secret, [])
+
+
+def test_first_group_is_refused_with_the_remedy() -> None:
+    with pytest.raises(ConversionError, match=r"write it anew for management\.project-flotta\.io"):
+        converted({"apiVersion": "management.k4e.io/v1alpha1", "kind": "EdgeDevice"})
+
+
+def test_no_field_of_the_old_manifests_is_dropped_by_the_api_in_silence() -> None:
+    schemas = {
+        crd["spec"]["names"]["kind"]: crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+        for crd in crds.load()
+    }
+    found = documents(convert_text(OLD.read_text()).text)
+    del found["ConfigMap"]
+    assert set(found) == {"EdgeWorkload", "EdgeDevice", "EdgeDeviceSignedRequest", "EdgeConfig"}
+    for kind, new in found.items():
+        admission = StructuralSchema(schemas[kind]).admit(new)
+        assert (admission.unknown, admission.causes) == ([], []), kind
+    hardware = found["EdgeDeviceSignedRequest"]["spec"]["features"]["hardware"]
+    assert hardware["cpu"]["frequency"] == "3400.00"
+    assert hardware["hostDevices"] == [
+        {"path": "/dev/x", "owner": 1, "group": 2, "deviceType": "char"}
+    ]
+    assert found["EdgeConfig"]["spec"]["edgePlaybook"]["playbooks"][0]["timeoutSeconds"] == 60
+
+
+def test_document_in_order_keeps_text_and_comments() -> None:
+    text = "# ours\nkind: ConfigMap  # kept\napiVersion: v1\n"
+    assert convert_text(f"{text}---\n{text}") == (f"{text}---\n{text}", [])
+
+
+def test_command_reads_standard_input_and_warns_on_standard_error() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "flotta.cli.flotta", "convert"],
+        input=OLD.read_text(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert documents(done.stdout)["EdgeWorkload"]["metadata"]["name"] == "receipts"
+    assert "EdgeDeployment receipts: spec.data.paths is called spec.data.egress now" in done.stderr
+    broken = subprocess.run(
+        [sys.executable, "-m", "flotta.cli.flotta", "convert"],
+        input="a: [",
+        capture_output=True,
+        text=True,
+    )
+    assert broken.returncode == 1
+    assert broken.stderr.startswith("flotta: document 1 is not readable as YAML")
