@@ -84,25 +84,22 @@ build() {
     --build-arg=BASE="$base" --build-arg=VERSION="$version" --build-arg=RECIPE="$1" "$work/context" >"$work/id"
 }
 
+# save FILE: the image, and in FILE.name a name that changes with its content.
 save() {
-  local id
-  id=$(podman image inspect --format '{{.Id}}' "$image")
-  [ ! -e "$1" ] || [ "$(cat "$1.id" 2>/dev/null)" != "$id" ] || return 0
+  local name=$image-${wanted:0:12}
+  podman tag "$image" "$name"
+  [ ! -e "$1" ] || [ "$(cat "$1.name" 2>/dev/null)" != "$name" ] || return 0
   mkdir -p "$(dirname "$1")"
-  podman save --quiet --output="$work/image.tar" "$image"
+  podman save --quiet --multi-image-archive --output="$work/image.tar" "$image" "$name"
   cp "$work/image.tar" "$1.new"
   mv "$1.new" "$1"
-  echo "$id" >"$1.id"
+  echo "$name" >"$1.name"
 }
 
-main() {
-  local wanted
-  scripts/wheel.sh "$python"
-  own_podman_settings
-  make_base
-  wanted=$(recipe)
-  [ "$(built_from)" = "$wanted" ] || build "$wanted"
-  [ "${1:-}" != --save ] || save "${2:?--save needs a file}"
-  echo "$image"
-}
-main "$@"
+scripts/wheel.sh "$python"
+own_podman_settings
+make_base
+wanted=$(recipe)
+[ "$(built_from)" = "$wanted" ] || build "$wanted"
+[ "${1:-}" != --save ] || save "${2:?--save needs a file}"
+echo "$image"

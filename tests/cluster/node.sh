@@ -2,7 +2,7 @@
 # A whole Kubernetes node as a systemd host in podman, for tests and for trying.
 #
 #   node.sh up               make it, wait until it is ready, write kubeconfig into the site's folder
-#   node.sh load IMAGE.tar…  load images that podman saved
+#   node.sh load IMAGE.tar…  load images that podman saved, unless IMAGE.tar.name names one that is there
 #   node.sh reboot           stop and start the host, wait until it is ready
 #   node.sh down             remove the host and all other hosts of its site
 #
@@ -80,13 +80,15 @@ install_parts() {
   inside sh -c 'cat >/etc/kubernetes/digest' <<<"$digest"
 }
 
+has() { inside /opt/kubernetes/ctr --namespace=k8s.io images list --quiet 2>/dev/null | grep -qxF -- "$1"; }
+
 load_pause() {
   podman image exists localhost/flotta-edge-os-stats:1 || examples/os-stats/build.sh >/dev/null
   podman image exists "$pause" || podman build --quiet --timestamp=0 --tag="$pause" --file=- . >/dev/null <<'CONTAINERFILE'
 FROM localhost/flotta-edge-os-stats:1
 ENTRYPOINT ["/bin/sh", "-c", "trap exit TERM; sleep 2000000000 & wait"]
 CONTAINERFILE
-  inside /opt/kubernetes/ctr --namespace=k8s.io images list --quiet | grep -qxF "$pause" && return
+  has "$pause" && return
   podman save --quiet "$pause" | load_archive
 }
 
@@ -111,6 +113,7 @@ up() {
 load() {
   local archive
   for archive; do
+    has "$(cat "$archive.name" 2>/dev/null)" && continue
     say "Image $(basename "$archive") to $container"
     load_archive <"$archive"
   done

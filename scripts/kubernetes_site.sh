@@ -1,0 +1,48 @@
+#!/bin/bash
+# A site whose control plane runs on Kubernetes, all on this machine: a node, an S3 server and two
+# devices as hosts in podman, and on them what inventories/kubernetes describes.
+#
+#   kubernetes_site.sh up | down
+#
+# Environment: FLOTTA_SITE and FLOTTA_SITE_NAME as tests/cluster/node.sh has them.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export FLOTTA_SITE=${FLOTTA_SITE:-.site-kubernetes}
+export FLOTTA_SITE_NAME=${FLOTTA_SITE_NAME:-flotta-kubernetes}
+archive=.cache/flotta/control-plane.tar
+began=$SECONDS
+
+heading() { printf '\n== %s (%d:%02d)\n' "$1" $(((SECONDS - began) / 60)) $(((SECONDS - began) % 60)); }
+hosts() { .venv-site/bin/ansible-playbook -i tests/cluster/inventory "$@"; }
+site() { .venv-site/bin/ansible-playbook -i inventories/kubernetes -i tests/cluster/inventory "$@"; }
+
+up() {
+  heading "Machines; Kubernetes (from source it takes minutes, once) and the control plane's image are built beside them"
+  scripts/test_servers.sh node >/dev/null &
+  local servers=$!
+  scripts/image.sh --save "$archive" &
+  local image=$!
+  hosts flotta.edge.local_hosts
+  wait "$servers"
+  heading "Kubernetes and object storage"
+  tests/cluster/node.sh up &
+  local node=$!
+  hosts tests/cluster/storage.yml
+  wait "$node"
+  wait "$image"
+  tests/cluster/node.sh load "$archive"
+  heading "Control plane and devices"
+  site playbooks/site.yml
+}
+
+down() {
+  [ -d "$FLOTTA_SITE" ] || { echo "There is no Kubernetes site here."; return; }
+  [ ! -e "$FLOTTA_SITE/kubeconfig" ] || site playbooks/decommission.yml ||
+    echo "Not every device could say goodbye; the hosts go all the same."
+  hosts flotta.edge.local_hosts_absent
+}
+
+case ${1:-} in
+  up | down) "$1" ;;
+  *) sed -n '2,/^set/s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
+esac
