@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import time
 
-import pytest
-
 from .api import GROUP, Api, device, devices
 from .engine import Engine
 
@@ -90,37 +88,6 @@ def test_table_watch_defines_columns_once(api: Api, namespace: str) -> None:
     assert first["object"]["columnDefinitions"][0]["name"] == "Name"
     assert second["object"]["columnDefinitions"] is None
     assert second["object"]["rows"][0]["cells"][0] == "b"
-
-
-@pytest.fixture
-def forgetful(own_engine: Engine) -> Api:
-    """An engine that keeps only ten events, after thirty writes."""
-    own_engine.start("--kept-events", "10", "--kept-seconds", "0")
-    api = Api(own_engine.kubeconfig("admin"))
-    for index in range(30):
-        api.create(devices("default"), device(f"d{index}"))
-    return api
-
-
-def test_too_old_watch_gets_an_error_event(forgetful: Api) -> None:
-    with forgetful.watch(devices("default"), "resourceVersion=1") as watch:
-        assert watch.response.status == 200
-        events = list(watch.rest())
-    assert [event["type"] for event in events] == ["ERROR"]
-    assert (events[0]["object"]["code"], events[0]["object"]["reason"]) == (410, "Expired")
-
-
-def test_too_old_page_offers_a_new_token(forgetful: Api) -> None:
-    path = devices("default")
-    page = forgetful.get(f"{path}?limit=5").body
-    for index in range(30):
-        forgetful.create(path, device(f"e{index}"))
-    answer = forgetful.get(f"{path}?limit=5&continue={page['metadata']['continue']}")
-    assert (answer.status, answer.body["reason"]) == (410, "Expired")
-    rest = forgetful.get(f"{path}?continue={answer.body['metadata']['continue']}").body
-    assert len(rest["items"]) == 55
-    exact = forgetful.get(f"{path}?resourceVersion=1&resourceVersionMatch=Exact")
-    assert exact.status == 410
 
 
 def test_watch_resumes_after_a_restart(own_engine: Engine) -> None:

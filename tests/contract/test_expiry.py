@@ -1,0 +1,114 @@
+"""410 Gone: what is older than the server remembers, and how a client goes on from there."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from flotta.resources.cache import Cache
+from flotta.resources.client import Client, Expired
+from flotta.resources.kinds import EDGE_DEVICE
+
+from .api import GROUP, Api, device, devices
+from .cluster import Cluster
+from .engine import Engine, eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+DEVICES = devices("default")
+
+
+@pytest.fixture(scope="module", params=["embedded", "kubernetes"])
+def access(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Path]:
+    """The kubeconfig of an engine that soon forgets what was."""
+    folder = tmp_path_factory.mktemp("forgetful")
+    server: Engine | Cluster
+    if request.param == "embedded":
+        server = Engine(folder)
+        server.start("--kept-events", "10", "--kept-seconds", "0")
+    else:
+        server = Cluster(folder, ["--etcd-compaction-interval=1s"])
+        server.start()
+    yield server.kubeconfig("admin")
+    server.stop()
+
+
+@pytest.fixture
+def forgetful(access: Path) -> Api:
+    """That engine, with thirty devices d0 to d29."""
+    api = Api(access)
+    api.delete(DEVICES)
+    for index in range(30):
+        api.create(DEVICES, device(f"d{index:02}"))
+    return api
+
+
+def write_much(api: Api) -> None:
+    for index in range(30):
+        api.merge(f"{DEVICES}/d00", {"metadata": {"labels": {"n": str(index)}}})
+
+
+def test_too_old_watch_gets_an_error_event(forgetful: Api) -> None:
+    with forgetful.watch(DEVICES, "resourceVersion=1") as watch:
+        assert watch.response.status == 200
+        events = list(watch.rest())
+    assert [event["type"] for event in events] == ["ERROR"]
+    status = events[0]["object"]
+    assert (status["kind"], status["code"], status["reason"]) == ("Status", 410, "Expired")
+    assert status["message"].startswith("too old resource version: 1 (")
+
+
+def test_too_old_lists_are_gone_and_a_page_offers_a_token_to_go_on(forgetful: Api) -> None:
+    page = forgetful.get(f"{DEVICES}?limit=5").body
+    old = page["metadata"]["resourceVersion"]
+    following = f"{DEVICES}?limit=5&continue={page['metadata']['continue']}"
+    exact = f"{DEVICES}?resourceVersionMatch=Exact&resourceVersion={old}"
+    write_much(forgetful)
+    forgetful.create(DEVICES, device("z"))
+    eventually(lambda: forgetful.get(following).status == 410, 20)
+    answer = forgetful.get(following)
+    assert answer.body["reason"] == "Expired"
+    assert answer.body["message"].startswith("The provided continue parameter is too old")
+    rest = forgetful.get(f"{DEVICES}?continue={answer.body['metadata']['continue']}").body
+    names = [one["metadata"]["name"] for one in rest["items"]]
+    assert names == [f"d{index:02}" for index in range(5, 30)] + ["z"]
+    assert int(rest["metadata"]["resourceVersion"]) > int(old)
+    eventually(lambda: forgetful.get(exact).status == 410, 20)
+    assert forgetful.get(exact).body["reason"] == "Expired"
+    assert forgetful.get(f"{DEVICES}?resourceVersion={old}").status == 200
+
+
+def test_streaming_list_from_an_old_version_begins_anew(forgetful: Api) -> None:
+    query = "resourceVersion=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan"
+    with forgetful.watch(DEVICES, query) as watch:
+        assert {event["type"] for event in watch.take(30)} == {"ADDED"}
+
+
+async def test_the_client_is_told_and_its_cache_lists_again(forgetful: Api, access: Path) -> None:
+    async with await Client.connect(str(access)) as client:
+        with pytest.raises(Expired):
+            async for _ in client.watch(EDGE_DEVICE, "default", resource_version="1"):
+                pass
+        cache = Cache(client, EDGE_DEVICE)
+        task = asyncio.create_task(cache.run())
+        await cache.wait_synced()
+        assert len(cache.list("default")) == 30
+        task.cancel()
+
+
+def test_watch_goes_on_from_a_remembered_version(forgetful: Api) -> None:
+    seen = forgetful.get(f"{GROUP}/edgedevices").version
+    forgetful.merge(f"{DEVICES}/d01", {"metadata": {"labels": {"a": "b"}}})
+    forgetful.delete(f"{DEVICES}/d02")
+    with forgetful.watch(f"{GROUP}/edgedevices", f"resourceVersion={seen}") as watch:
+        events = watch.take(2)
+    assert [(one["type"], one["object"]["metadata"]["name"]) for one in events] == [
+        ("MODIFIED", "d01"),
+        ("DELETED", "d02"),
+    ]
