@@ -1,0 +1,407 @@
+"""Storage of devices from end to end: operator, Edge API, S3 server and IAM as processes, on both engines.
+
+The test is the device, the administrator, and the provisioner of a foreign storage class.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from base64 import b64decode, b64encode
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import BotoCoreError, ClientError
+from edge_site import Device, eventually, fleet_of, free_port, process, wait_for_ready
+from edge_site import Fleet as Devices
+from edge_site import Site as EdgeSite
+from operator_site import ENGINES, Fleet, Site, resource_api, running_operator, until
+from s3_server import S3Server, running_s3
+
+from flotta.resources.kinds import (
+    BUCKET_CLAIM,
+    CONFIG_MAP,
+    EDGE_DEVICE,
+    EDGE_DEVICE_SET,
+    EVENT,
+    SECRET,
+    SIGNED_REQUEST,
+    Kind,
+)
+from flotta.storage.claims import FINALIZER
+from flotta.storage.keys import Key
+
+Object = dict[str, Any]
+SETTINGS = {"OBC_AUTO_CREATE": "false", "DECOMMISSION_TIMEOUT": "2"}
+ASKED = {"storage": {"s3": {"createOBC": True}}}
+
+
+@dataclass
+class Place:
+    """Everything that runs, and where."""
+
+    operator: Site
+    edge: EdgeSite
+    s3: S3Server
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def place(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Place]:
+    directory = tmp_path_factory.mktemp("storage")
+    (directory / "s3").mkdir()
+    with ExitStack() as stack:
+        s3 = stack.enter_context(running_s3(directory / "s3", iam=True))
+        access = stack.enter_context(resource_api(directory, request.param))
+        operator = Site(directory, directory / "operator.log", s3, access)
+        stack.enter_context(running_operator(operator, **SETTINGS, **iam_settings(directory, s3)))
+        yield Place(operator, stack.enter_context(edge_api(directory, access)), s3)
+
+
+def iam_settings(directory: Path, s3: S3Server) -> dict[str, str]:
+    """Return what an operator on Kubernetes is told, with the administrator's Secret as a folder."""
+    folder = directory / "s3-admin"
+    folder.mkdir()
+    key = s3.administrator
+    (folder / "AWS_ACCESS_KEY_ID").write_text(key.access_key)
+    (folder / "AWS_SECRET_ACCESS_KEY").write_text(key.secret_key)
+    (folder / "ca.crt").write_bytes(s3.ca_file.read_bytes())
+    return {
+        "S3_DEVICE_ENDPOINT": s3.endpoint,
+        "S3_IAM_ENDPOINT": s3.iam_endpoint,
+        "S3_ADMIN_FILE": str(folder),
+        "BUCKET_STORAGE_CLASS": "shop-buckets",
+    }
+
+
+@contextmanager
+def edge_api(directory: Path, access: Callable[[str], Path]) -> Iterator[EdgeSite]:
+    port, monitoring_port = free_port(), free_port()
+    environment = {
+        "KUBECONFIG": str(access("edge-api")),
+        "BIND_ADDRESS": "127.0.0.1",
+        "HTTPS_PORT": str(port),
+        "METRICS_ADDR": f"127.0.0.1:{monitoring_port}",
+    }
+    site = EdgeSite(directory, access("admin"), port, monitoring_port, environment)
+    with process(directory / "edge-api.log", environment, "flotta.cli.edge_api"):
+        wait_for_ready(site)
+        yield site
+
+
+@pytest.fixture
+async def devices(place: Place) -> AsyncIterator[Devices]:
+    async with fleet_of(place.edge) as devices:
+        yield devices
+
+
+@pytest.fixture
+def fleet(devices: Devices) -> Fleet:
+    return Fleet(devices.client)
+
+
+async def joined(devices: Devices, fleet: Fleet, name: str, spec: Object | None = None) -> Device:
+    """Have a device enrol and register, and then want this storage."""
+    device = devices.device(name)
+    assert (await device.enrol()).status == 200
+    await fleet.seen(EDGE_DEVICE, name, lambda _: True)
+    assert (await device.register(hostname=name)).status == 200
+    if spec:
+        await fleet.client.merge_patch(EDGE_DEVICE, name, "default", {"spec": spec})
+    return device
+
+
+async def delivered(device: Device, *, version: str = "", wait: int = 0) -> tuple[str, Object]:
+    """Return version and storage section of the device's configuration."""
+    headers = {"If_None_Match": version, "Prefer": f"wait={wait}"} if version else {}
+    reply = await device.get("data", **headers)
+    assert reply.status == 200, reply.body
+    section = reply.json()["content"]["configuration"].get("storage") or {}
+    return reply.headers["ETag"], section.get("s3") or {}
+
+
+async def storage_of(device: Device, holds: Callable[[Object], object] = bool) -> Object:
+    async def look() -> Object | None:
+        _, section = await delivered(device)
+        return section if section and holds(section) else None
+
+    found: Object = await eventually(look, 15)
+    return found
+
+
+def key_of(section: Object) -> Key:
+    pair = [
+        b64decode(section[f"aws_{part}"]).decode()
+        for part in ("access_key_id", "secret_access_key")
+    ]
+    return Key(pair[0], pair[1], section["bucket_name"])
+
+
+async def refused(call: Callable[..., Any], **arguments: Any) -> str:
+    """Return why the server refuses; a restart of the server after a dropped pair is waited for."""
+    while True:
+        try:
+            await asyncio.to_thread(call, **arguments)
+        except ClientError as error:
+            return str(error.response["Error"]["Code"])
+        except BotoCoreError:
+            await asyncio.sleep(0.2)
+        else:
+            return ""
+
+
+def condition(device: Object) -> Object:
+    conditions = device.get("status", {}).get("conditions") or []
+    return next((one for one in conditions if one["type"] == "Configured"), {})
+
+
+async def reasons(fleet: Fleet, name: str) -> dict[str, str]:
+    """Return the Events about an object: message by reason."""
+    events = await fleet.client.list(EVENT, "default")
+    return {e["reason"]: e["message"] for e in events if e["involvedObject"]["name"] == name}
+
+
+async def test_devices_get_buckets_of_their_own_that_go_with_them(
+    place: Place, devices: Devices, fleet: Fleet
+) -> None:
+    one = await joined(devices, fleet, "own-1", ASKED)
+    two = await joined(devices, fleet, "own-2", ASKED)
+    first, second = await storage_of(one), await storage_of(two)
+    assert f"https://{first['bucket_host']}:{first['bucket_port']}" == place.s3.endpoint
+    assert b64decode(first["aws_ca_bundle"]) == place.s3.ca_file.read_bytes()
+    client = place.s3.client(key_of(first))
+    assert not await refused(client.put_object, Bucket=first["bucket_name"], Key="x", Body=b"1")
+    put = {"Bucket": second["bucket_name"], "Key": "x", "Body": b"1"}
+    assert await refused(client.put_object, **put) in ("NoSuchBucket", "AccessDenied")
+    claim = await fleet.client.get(BUCKET_CLAIM, "own-1", "default")
+    assert (claim["spec"]["storageClassName"], claim["status"]["phase"]) == (
+        "shop-buckets",
+        "Bound",
+    )
+
+    await fleet.client.delete(EDGE_DEVICE, "own-1", "default")
+    for kind in (EDGE_DEVICE, BUCKET_CLAIM, SECRET, CONFIG_MAP, SIGNED_REQUEST):
+        await vanished(fleet, kind, "own-1")
+    assert not (place.s3.root / first["bucket_name"]).exists()
+    left = [path.name for path in place.s3.keys.rglob("*") if path.suffix == ".json"]
+    assert not [name for name in left if name.startswith("own-1")]
+    assert f"{key_of(first).access_key}.json" not in left
+    mine = {"Bucket": first["bucket_name"], "Key": "x"}
+    assert await refused(client.get_object, **mine) in ("AccessDenied", "NoSuchBucket")
+    other = place.s3.client(key_of(second))
+    assert not await refused(other.put_object, **put)
+    assert (place.s3.root / second["bucket_name"] / "x").read_bytes() == b"1"
+
+
+async def vanished(fleet: Fleet, kind: Kind, name: str) -> None:
+    async def look() -> bool:
+        return await fleet.find(kind, name) is None
+
+    await until(look, 30)
+
+
+async def test_claim_is_made_after_registration_when_asked_for(
+    devices: Devices, fleet: Fleet
+) -> None:
+    device = devices.device("later-1")
+    assert (await device.enrol()).status == 200
+    await fleet.seen(EDGE_DEVICE, "later-1", lambda _: True)
+    await fleet.client.merge_patch(EDGE_DEVICE, "later-1", "default", {"spec": ASKED})
+    await asyncio.sleep(1)
+    assert await fleet.find(BUCKET_CLAIM, "later-1") is None
+    assert (await device.register(hostname="later-1")).status == 200
+    await storage_of(device)
+    assert (await devices.get(device))["status"]["dataObc"] == "later-1"
+
+
+async def test_set_asks_for_the_buckets_of_its_members(devices: Devices, fleet: Fleet) -> None:
+    await fleet.device_set("shop-tills", **ASKED)
+    member = await joined(devices, fleet, "member-1")
+    loner = await joined(devices, fleet, "loner-1")
+    label = {"metadata": {"labels": {"flotta/member-of": "shop-tills"}}}
+    await fleet.client.merge_patch(EDGE_DEVICE, "member-1", "default", label)
+    await storage_of(member)
+    assert await fleet.find(BUCKET_CLAIM, "loner-1") is None
+    assert (await delivered(loner))[1] == {}
+
+
+async def test_lost_secret_is_replaced_and_its_pair_closed(
+    place: Place, devices: Devices, fleet: Fleet
+) -> None:
+    device = await joined(devices, fleet, "heal-1", ASKED)
+    old = key_of(await storage_of(device))
+    await asyncio.sleep(1)  # a look at the claim that began before its Secret went would restore it
+    await fleet.client.delete(SECRET, "heal-1", "default")
+    touched = {"metadata": {"annotations": {"touched": "yes"}}}
+    await fleet.client.merge_patch(BUCKET_CLAIM, "heal-1", "default", touched)
+    new = key_of(await storage_of(device, lambda s: key_of(s).access_key != old.access_key))
+    assert new.bucket == old.bucket
+    assert not await refused(place.s3.client(new).list_objects_v2, Bucket=new.bucket)
+    assert await refused(place.s3.client(old).list_objects_v2, Bucket=old.bucket) == "AccessDenied"
+
+
+async def test_bucket_that_is_not_the_claims_cannot_be_claimed(
+    place: Place, devices: Devices, fleet: Fleet
+) -> None:
+    victim = await storage_of(await joined(devices, fleet, "victim-1", ASKED))
+    spec = {"storageClassName": "shop-buckets", "bucketName": victim["bucket_name"]}
+    metadata = {"name": "thief", "namespace": "default"}
+    await fleet.client.create(BUCKET_CLAIM, {"metadata": metadata, "spec": spec})
+
+    async def told() -> object:
+        return (await reasons(fleet, "thief")).get("ProvisioningFailed")
+
+    assert "use generateBucketName" in str(await until(told))
+    assert await fleet.find(SECRET, "thief") is None
+    await fleet.client.delete(BUCKET_CLAIM, "thief", "default")
+    await fleet.gone(BUCKET_CLAIM, "thief")
+    assert (place.s3.root / victim["bucket_name"]).is_dir()
+
+
+async def test_claim_of_another_class_is_left_to_its_provisioner_and_noticed_when_bound(
+    place: Place, devices: Devices, fleet: Fleet
+) -> None:
+    metadata = {"name": "foreign-1", "namespace": "default"}
+    spec = {"storageClassName": "rook-ceph-bucket", "generateBucketName": "foreign-1"}
+    claim = await fleet.client.create(BUCKET_CLAIM, {"metadata": metadata, "spec": spec})
+    device = await joined(devices, fleet, "foreign-1", ASKED)
+    version, section = await delivered(device)
+    assert section == {}
+    await asyncio.sleep(1)
+    assert await fleet.client.get(BUCKET_CLAIM, "foreign-1", "default") == claim
+
+    held = asyncio.create_task(delivered(device, version=version, wait=20))
+    data = {"BUCKET_NAME": "b-1", "BUCKET_HOST": "ceph.shop.example", "BUCKET_PORT": "8443"}
+    await fleet.client.create(CONFIG_MAP, {"metadata": metadata, "data": data})
+    pair = {"AWS_ACCESS_KEY_ID": "ceph", "AWS_SECRET_ACCESS_KEY": "hidden"}
+    await fleet.client.create(SECRET, {"metadata": metadata, "stringData": pair})
+    bound = {"status": {"phase": "Bound"}}
+    await fleet.client.merge_patch(BUCKET_CLAIM, "foreign-1", "default", bound, "status")
+    await held
+    section = await storage_of(device)
+    assert (section["bucket_host"], section["bucket_port"]) == ("ceph.shop.example", 8443)
+    assert key_of(section) == Key("ceph", "hidden", "b-1")
+    found = await fleet.client.get(BUCKET_CLAIM, "foreign-1", "default")
+    assert FINALIZER not in (found["metadata"].get("finalizers") or [])
+
+    await fleet.client.delete(EDGE_DEVICE, "foreign-1", "default")
+    await vanished(fleet, EDGE_DEVICE, "foreign-1")
+    assert await fleet.find(BUCKET_CLAIM, "foreign-1") is None
+
+
+async def complained(devices: Devices, device: Device, text: str) -> Object:
+    """Wait until the EdgeDevice shows that something about its configuration is wrong."""
+
+    async def look() -> Object | None:
+        await delivered(device)
+        found = await devices.get(device)
+        shown = condition(found)
+        return found if shown.get("status") == "False" and text in shown["message"] else None
+
+    found: Object = await eventually(look, 15)
+    return found
+
+
+async def external(fleet: Fleet, name: str, **data: str) -> None:
+    """Make the ConfigMap and the Secret of an external bucket."""
+    metadata = {"name": name, "namespace": "default"}
+    whole = {"BUCKET_NAME": name, "BUCKET_HOST": f"{name}.example", "BUCKET_REGION": "r", **data}
+    await fleet.client.create(CONFIG_MAP, {"metadata": metadata, "data": whole})
+    pair = {"AWS_ACCESS_KEY_ID": name, "AWS_SECRET_ACCESS_KEY": "hidden"}
+    await fleet.client.create(SECRET, {"metadata": metadata, "stringData": pair})
+
+
+def wanting(name: str) -> Object:
+    return {"storage": {"s3": {"configMapName": name, "secretName": name}}}
+
+
+async def test_what_external_storage_lacks_is_said_and_noticed_when_it_comes(
+    devices: Devices, fleet: Fleet
+) -> None:
+    device = await joined(devices, fleet, "lacking-1", wanting("shop-s3"))
+    shown = condition(await complained(devices, device, "ConfigMap 'shop-s3' does not exist"))
+    assert "Secret 'shop-s3' does not exist" in shown["message"]
+    assert "Secret 'shop-s3' does not exist" in await until(lambda: about(fleet, "lacking-1"))
+    assert await fleet.find(BUCKET_CLAIM, "lacking-1") is None
+
+    await external(fleet, "shop-s3")
+    await complained(devices, device, "ConfigMap 'shop-s3' lacks BUCKET_PORT")
+    version, section = await delivered(device)
+    assert section == {}
+    held = asyncio.create_task(delivered(device, version=version, wait=20))
+    port = {"data": {"BUCKET_PORT": "9000"}}
+    await fleet.client.merge_patch(CONFIG_MAP, "shop-s3", "default", port)
+    _, section = await held
+    assert (section["bucket_host"], section["bucket_port"]) == ("shop-s3.example", 9000)
+    assert key_of(section) == Key("shop-s3", "hidden", "shop-s3")
+    await fleet.seen(EDGE_DEVICE, "lacking-1", lambda d: condition(d).get("status") == "True")
+
+
+async def about(fleet: Fleet, name: str) -> str:
+    return (await reasons(fleet, name)).get("Misconfiguration", "")
+
+
+async def test_edited_external_storage_is_delivered_and_a_lost_part_takes_nothing_away(
+    devices: Devices, fleet: Fleet
+) -> None:
+    await external(fleet, "edited-s3", BUCKET_PORT="9000")
+    device = await joined(devices, fleet, "edited-1", wanting("edited-s3"))
+    await storage_of(device)
+    version, _ = await delivered(device)
+    held = asyncio.create_task(delivered(device, version=version, wait=20))
+    host = {"data": {"BUCKET_HOST": "new.example"}}
+    await fleet.client.merge_patch(CONFIG_MAP, "edited-s3", "default", host)
+    assert (await held)[1]["bucket_host"] == "new.example"
+
+    await fleet.client.delete(SECRET, "edited-s3", "default")
+    await complained(devices, device, "Secret 'edited-s3' does not exist")
+    assert key_of((await delivered(device))[1]) == Key("edited-s3", "hidden", "edited-s3")
+
+
+async def test_external_storage_is_left_alone_when_its_device_goes(
+    place: Place, devices: Devices, fleet: Fleet
+) -> None:
+    admin = place.s3.client(place.s3.administrator)
+    admin.create_bucket(Bucket="users-own")
+    admin.put_object(Bucket="users-own", Key="x", Body=b"1")
+    await external(fleet, "users-own", BUCKET_PORT="9000")
+    device = await joined(devices, fleet, "leaving-1", wanting("users-own"))
+    await storage_of(device)
+    await fleet.client.delete(EDGE_DEVICE, "leaving-1", "default")
+    await vanished(fleet, EDGE_DEVICE, "leaving-1")
+    assert await fleet.find(CONFIG_MAP, "users-own")
+    assert await fleet.find(SECRET, "users-own")
+    assert (place.s3.root / "users-own" / "x").read_bytes() == b"1"
+
+
+async def test_sets_storage_takes_the_place_of_the_devices_and_a_claim_goes_before_both(
+    devices: Devices, fleet: Fleet
+) -> None:
+    await external(fleet, "of-the-set", BUCKET_PORT="1")
+    await external(fleet, "of-the-device", BUCKET_PORT="1")
+    await fleet.device_set("shop-external", **wanting("of-the-set"))
+    device = await joined(devices, fleet, "ranked-1", wanting("of-the-device"))
+    await storage_of(device, lambda s: s["bucket_name"] == "of-the-device")
+    label = {"metadata": {"labels": {"flotta/member-of": "shop-external"}}}
+    await fleet.client.merge_patch(EDGE_DEVICE, "ranked-1", "default", label)
+    await storage_of(device, lambda s: s["bucket_name"] == "of-the-set")
+
+    metadata = {"name": "ranked-1", "namespace": "default"}
+    spec = {"storageClassName": "shop-buckets", "generateBucketName": "ranked-1"}
+    await fleet.client.create(BUCKET_CLAIM, {"metadata": metadata, "spec": spec})
+    await storage_of(device, lambda s: s["bucket_name"].startswith("ranked-1-"))
+    await fleet.client.delete(BUCKET_CLAIM, "ranked-1", "default")
+    await vanished(fleet, BUCKET_CLAIM, "ranked-1")
+    await storage_of(device, lambda s: s["bucket_name"] == "of-the-set")
+    await fleet.client.delete(EDGE_DEVICE_SET, "shop-external", "default")
+
+
+def test_secrets_are_in_no_log(place: Place) -> None:
+    secret = place.s3.administrator.secret_key
+    for name in ("operator.log", "edge-api.log"):
+        assert secret not in (place.operator.directory / name).read_text()
+    assert b64encode(secret.encode()).decode() not in place.operator.operator_log.read_text()
