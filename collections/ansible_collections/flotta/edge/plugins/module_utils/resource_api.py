@@ -13,11 +13,12 @@ import traceback
 from ansible.module_utils.common.respawn import has_respawned, respawn_module
 
 try:
+    from flotta.fleet.conversion import converted
     from flotta.resources.client import ApiError, Client, Forbidden, NotFound, Unreachable
 
     IMPORT_ERROR = None
 except ImportError:
-    ApiError = Client = Forbidden = NotFound = Unreachable = None
+    converted = ApiError = Client = Forbidden = NotFound = Unreachable = None
     IMPORT_ERROR = traceback.format_exc()
 
 CONNECTION_SPEC = {"kubeconfig": {"type": "path"}, "context": {"type": "str"}}
@@ -102,6 +103,16 @@ async def _connected(params, work):
         return await work(client)
     finally:
         await client.close()
+
+
+def modern(module, kind, spec, labels=None):
+    """Spec and labels with the names that earlier releases used replaced; the module warns of each."""
+    metadata = {"labels": labels} if labels else {}
+    manifest = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": metadata, "spec": spec}
+    new, sentences = converted(manifest)
+    for sentence in sentences:
+        module.warn(f"{kind.kind}: {sentence}")
+    return new["spec"], new["metadata"].get("labels") or {}
 
 
 async def find(client, kind, name, namespace):

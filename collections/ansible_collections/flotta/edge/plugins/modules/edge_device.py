@@ -126,14 +126,15 @@ class EdgeDevice:
         if device is None:  # check mode only
             return {"changed": True}
         before = settings(device)
-        labels = {key: str(value) for key, value in self.params["labels"].items()}
+        given = {key: str(value) for key, value in self.params["labels"].items()}
+        spec, labels = api.modern(self.module, EDGE_DEVICE, self.params["spec"], given)
         after = {
             "labels": {**before["labels"], **labels},
-            "spec": merged(before["spec"], self.params["spec"]),
+            "spec": merged(before["spec"], spec),
         }
         changed = before != after
         if changed and not self.module.check_mode:
-            patch = {"metadata": {"labels": labels}, "spec": self.params["spec"]}
+            patch = {"metadata": {"labels": labels}, "spec": spec}
             device = await self.client.merge_patch(EDGE_DEVICE, self.name, self.namespace, patch)
         if self.params["wait"] and not self.module.check_mode:
             device = await self.up()

@@ -27,6 +27,7 @@ options:
   spec:
     description:
       - The whole specification. What it does not name is removed.
+      - Names of fields that earlier releases used (as C(data.paths)) are replaced, with a warning.
       - Required with O(state=present).
     type: dict
   state:
@@ -118,7 +119,8 @@ class EdgeWorkload:
         self.name, self.namespace = module.params["name"], module.params["namespace"]
 
     async def present(self):
-        workload, spec = await self.find(), self.params["spec"]
+        workload = await self.find()
+        spec, _ = api.modern(self.module, EDGE_WORKLOAD, self.params["spec"])
         changed = not (workload and self.noted(workload) == digest(spec) and contains(workload["spec"], spec))
         before = workload and workload["spec"]
         if changed and not self.module.check_mode:

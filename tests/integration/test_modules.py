@@ -1,0 +1,81 @@
+"""The modules for workloads and devices against the embedded engine."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from operator_site import Fleet, resource_api
+
+from flotta.resources.client import Client
+from flotta.resources.kinds import EDGE_DEVICE, EDGE_WORKLOAD
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with resource_api(tmp_path_factory.mktemp("modules"), "embedded") as access:
+        yield access("admin")
+
+
+def run(module: str, kubeconfig: Path, **parameters: Any) -> dict[str, Any]:
+    """Run a module on this machine; returns what it answers."""
+    arguments = json.dumps({"kubeconfig": str(kubeconfig), **parameters})
+    program = [
+        sys.executable,
+        "-m",
+        "ansible.cli.adhoc",
+        "localhost",
+        "-m",
+        f"flotta.edge.{module}",
+    ]
+    environment = {
+        **os.environ,
+        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections"),
+        "ANSIBLE_LOAD_CALLBACK_PLUGINS": "true",
+        "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.minimal",
+        "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
+        "PYTHONPATH": str(ROOT / "src"),
+    }
+    done = subprocess.run(
+        [*program, "-a", arguments], capture_output=True, text=True, env=environment, cwd=ROOT
+    )
+    assert "=>" in done.stdout, done.stdout + done.stderr
+    answer: dict[str, Any] = json.loads(done.stdout.partition("=> ")[2])
+    return answer | {"told": done.stderr}
+
+
+async def test_workload_of_an_earlier_release_keeps_its_uploads_and_is_warned_about(
+    kubeconfig: Path,
+) -> None:
+    pair = {"source": "stats", "target": "statistics"}
+    pod = {"spec": {"containers": [{"name": "main", "image": "localhost/none"}]}}
+    spec = {"type": "pod", "pod": pod, "data": {"paths": [pair]}}
+    first = run("edge_workload", kubeconfig, name="old", spec=spec)
+    assert first["changed"]
+    assert "spec.data.paths is called spec.data.egress now" in " ".join(first["told"].split())
+    async with await Client.connect(str(kubeconfig)) as client:
+        workload = await client.get(EDGE_WORKLOAD, "old", "default")
+    assert workload["spec"]["data"] == {"egress": [pair]}
+    assert not run("edge_workload", kubeconfig, name="old", spec=spec)["changed"]
+
+
+async def test_device_takes_settings_and_set_by_their_old_names(kubeconfig: Path) -> None:
+    async with await Client.connect(str(kubeconfig)) as client:
+        await Fleet(client).device("till-1")
+        wanted = {
+            "labels": {"flotta/configured-by": "north"},
+            "spec": {"heartbeat": {"period_seconds": 5}},
+        }
+        assert run("edge_device", kubeconfig, name="till-1", **wanted)["changed"]
+        device = await client.get(EDGE_DEVICE, "till-1", "default")
+    assert device["spec"]["heartbeat"] == {"periodSeconds": 5}
+    assert device["metadata"]["labels"] == {"flotta/member-of": "north"}
+    assert not run("edge_device", kubeconfig, name="till-1", **wanted)["changed"]
