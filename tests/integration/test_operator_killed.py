@@ -1,0 +1,183 @@
+"""An operator that is killed at any moment: another start, or another operator, finishes its work."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from operator_site import (
+    ENGINES,
+    Fleet,
+    Site,
+    resource_api,
+    running_operator,
+    s3_settings,
+    until,
+)
+from s3_server import running_s3
+
+from flotta.resources.client import Client
+from flotta.resources.kinds import (
+    BUCKET_CLAIM,
+    CONFIG_MAP,
+    EDGE_DEVICE,
+    EDGE_WORKLOAD,
+    LEASE,
+    SECRET,
+    SIGNED_REQUEST,
+)
+
+Object = dict[str, Any]
+DEVICES = 24
+LEAVING = 6
+KILLS = 8
+TAKEOVER_SECONDS = 25.0  # 15 without a renewal, 2.5 between two looks, and a loaded machine
+
+
+@pytest.fixture(params=ENGINES)
+def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
+    """A resource API and S3, no operator yet."""
+    with resource_api(tmp_path, request.param) as access, ExitStack() as stack:
+        (tmp_path / "s3").mkdir()
+        s3 = stack.enter_context(running_s3(tmp_path / "s3"))
+        yield Site(tmp_path, tmp_path / "operator.log", s3, access)
+
+
+def is_settled(device: Object) -> bool:
+    """Tell whether a device that stays has all that the operator gives it, once."""
+    status, labels = device.get("status", {}), device["metadata"]["labels"]
+    names = [entry["name"] for entry in status.get("workloads", [])]
+    return (
+        names == ["everywhere"]
+        and {key for key in labels if key.startswith("workload/")} == {"workload/everywhere"}
+        and status.get("dataObc") == device["metadata"]["name"]
+        and device["metadata"]["finalizers"] == ["device-finalizer"]
+    )
+
+
+async def settled(fleet: Fleet) -> bool:
+    devices = await fleet.client.list(EDGE_DEVICE)
+    return len(devices) == DEVICES - LEAVING and all(map(is_settled, devices))
+
+
+async def disturb(fleet: Fleet) -> None:
+    """Give the operator work of every sort while it is being killed."""
+    for number in range(DEVICES):
+        await fleet.request(f"d-{number}")
+    await fleet.workload("everywhere", deviceSelector={})
+    await fleet.workload("short-lived", deviceSelector={})
+    for number in range(DEVICES):
+        await fleet.seen(EDGE_DEVICE, f"d-{number}", lambda _: True, seconds=90)
+        await fleet.register(f"d-{number}")
+    await fleet.client.delete(EDGE_WORKLOAD, "short-lived", "default")
+    for number in range(LEAVING):
+        await fleet.client.delete(EDGE_DEVICE, f"d-{number}", "default")
+
+
+@pytest.mark.timeout(300)
+async def test_operator_killed_at_random_moments_brings_everything_in_line(site: Site) -> None:
+    assert site.s3
+    settings = {**s3_settings(site.s3), "DECOMMISSION_TIMEOUT": "1"}
+    moments = random.Random(4)
+    async with await Client.connect(site.kubeconfig()) as client:
+        fleet = Fleet(client)
+        disturbing = asyncio.create_task(disturb(fleet))
+        kills = 0
+        while kills < KILLS or not disturbing.done():
+            with running_operator(site, **settings) as pid:
+                await asyncio.sleep(moments.uniform(0.05, 1.5))
+                os.kill(pid, signal.SIGKILL)
+            kills += 1
+        await disturbing
+        with running_operator(site, **settings):
+            await until(lambda: settled(fleet), 90)
+            await fleet.seen(
+                EDGE_WORKLOAD,
+                "everywhere",
+                lambda w: w["status"]["matched"] == DEVICES - LEAVING,
+            )
+        await nothing_is_left_behind(fleet, site)
+
+
+async def nothing_is_left_behind(fleet: Fleet, site: Site) -> None:
+    """Claims, answers, keys and buckets are those of the devices that stay, and no others."""
+    assert site.s3
+    stays = {f"d-{number}" for number in range(LEAVING, DEVICES)}
+    for kind in (BUCKET_CLAIM, SIGNED_REQUEST):
+        assert {item["metadata"]["name"] for item in await fleet.client.list(kind)} == stays
+    for number in range(LEAVING):
+        assert await fleet.find(SECRET, f"d-{number}") is None
+        assert await fleet.find(CONFIG_MAP, f"d-{number}") is None
+    keys = [json.loads(path.read_text()) for path in site.s3.keys.glob("*.json")]
+    claims = await fleet.client.list(BUCKET_CLAIM)
+    buckets = {claim["spec"]["bucketName"] for claim in claims}
+    assert {path.name for path in site.s3.root.iterdir() if path.is_dir()} == buckets
+    assert sorted(key["bucket"] for key in keys if key.get("bucket")) == sorted(buckets)
+
+
+async def holder(client: Client) -> str:
+    lease = await client.get(LEASE, "flotta-operator", "flotta")
+    return str(lease["spec"]["holderIdentity"])
+
+
+async def test_other_operator_takes_over_from_a_killed_leader_without_doing_work_twice(
+    site: Site,
+) -> None:
+    settings = {"LEADER_ELECT": "true", "OBC_AUTO_CREATE": "false"}
+    async with await Client.connect(site.kubeconfig()) as client:
+        fleet = Fleet(client)
+        with running_operator(site, **settings) as first, running_operator(site, **settings):
+            leader = await until(lambda: holder(client))
+            assert leader.endswith(f"_{first}")
+            for number in range(30):
+                await fleet.device(f"d-{number}")
+            await until(lambda: taken(client))
+            _, version = await client.list_with_version(EDGE_DEVICE)
+            await fleet.workload("everywhere", deviceSelector={})
+            await fleet.seen(EDGE_DEVICE, "d-9", lambda d: d["status"].get("workloads"))
+            os.kill(first, signal.SIGKILL)
+            begun = asyncio.get_running_loop().time()
+
+            async def changed() -> bool:
+                return await holder(client) != leader
+
+            await until(changed, TAKEOVER_SECONDS)
+            assert asyncio.get_running_loop().time() - begun > 5, "it did not wait for the leader"
+            await fleet.workload("later", device="d-3")
+            await fleet.seen(EDGE_DEVICE, "d-3", lambda d: len(d["status"]["workloads"]) == 2)
+            await until(lambda: listed(client, "everywhere"))
+            writes = await writes_since(client, version)
+            assert {name: count for name, count in writes.items() if count != 2} == {"d-3": 4}
+
+
+async def taken(client: Client) -> bool:
+    devices = await client.list(EDGE_DEVICE)
+    return all(device.get("status", {}).get("conditions") for device in devices)
+
+
+async def listed(client: Client, workload: str) -> bool:
+    devices = await client.list(EDGE_DEVICE)
+    return all(
+        workload in [entry["name"] for entry in device["status"].get("workloads", [])]
+        for device in devices
+    )
+
+
+async def writes_since(client: Client, version: str) -> dict[str, int]:
+    """Count the writes of each device: one of its labels and one of its status for a workload."""
+    counts: dict[str, int] = {}
+    async for type_, device in client.watch(
+        EDGE_DEVICE, resource_version=version, timeout_seconds=3
+    ):
+        if type_ == "MODIFIED":
+            name = device["metadata"]["name"]
+            counts[name] = counts.get(name, 0) + 1
+    return counts
