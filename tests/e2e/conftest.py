@@ -1,4 +1,4 @@
-"""The local site as a user meets it: kubectl, S3, SSH and podman. Nothing here imports the product."""
+"""A site as a user meets it: kubectl, S3, SSH and podman. Nothing here imports the product."""
 
 from __future__ import annotations
 
@@ -8,17 +8,27 @@ from pathlib import Path
 
 import pytest
 
-from .site import Site
+from .control_plane import Cluster
+from .site import Site, folder
 
 ROOT = Path(__file__).resolve().parents[2]
+KUBERNETES = (folder(ROOT) / "hosts/node.address").exists()
+collect_ignore_glob = [] if KUBERNETES else ["test_kubernetes_*", "test_zz_kubernetes_*"]
 
 
 @pytest.fixture(scope="session")
 def site() -> Site:
-    """The site that ``make site`` left running in this checkout."""
-    if not (ROOT / ".site" / "kubeconfig").exists():
-        pytest.fail("no local site is running here; run `make site` first")
+    """The site that ``make site`` left running in this checkout, or another that FLOTTA_SITE names."""
+    if not (folder(ROOT) / "kubeconfig").exists():
+        pytest.fail(f"no site runs in {folder(ROOT).name}; run `make site` first")
     return Site(ROOT)
+
+
+@pytest.fixture(scope="session")
+def cluster(site: Site) -> Cluster:
+    """The control plane of a site on Kubernetes."""
+    assert isinstance(site.control_plane, Cluster)
+    return site.control_plane
 
 
 @pytest.fixture(autouse=True)

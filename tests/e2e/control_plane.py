@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .site import Site
 
-PODS = "app.kubernetes.io/component=edge-api"
+NAMESPACE = "flotta"
+EDGE_API, OPERATOR = "flotta-edge-api", "flotta-operator"
 
 
 class ControlPlane(ABC):
@@ -73,11 +75,50 @@ class Cluster(ControlPlane):
         return self.node.address
 
     def edge_api_log(self, since: str) -> str:
-        arguments = ("logs", "-n", "flotta", "-l", PODS, "--tail=400", f"--since={since}")
+        arguments = (
+            "logs",
+            "-n",
+            NAMESPACE,
+            "-l",
+            _label(EDGE_API),
+            "--tail=400",
+            f"--since={since}",
+        )
         try:
             return self.site.kubectl(*arguments, check=False)
         except subprocess.SubprocessError as error:
             return str(error)
+
+    def pods(self, program: str) -> list[str]:
+        """Names of the pods of a program that have not been told to end."""
+        listed = self.site.kubectl(
+            "get", "pods", "-n", NAMESPACE, "-l", _label(program), "-o", "json"
+        )
+        metadata = [pod["metadata"] for pod in json.loads(listed)["items"]]
+        return [item["name"] for item in metadata if "deletionTimestamp" not in item]
+
+    def kill(self, *pods: str) -> None:
+        """End pods at once, as when their processes die."""
+        self.site.kubectl(
+            "delete",
+            "pod",
+            *pods,
+            "-n",
+            NAMESPACE,
+            "--grace-period=0",
+            "--force",
+            "--ignore-not-found",
+        )
+
+    def available(self, program: str) -> bool:
+        """Tell whether as many pods of a program answer as there should be."""
+        deployment = self.site.get("deployment", program, NAMESPACE)
+        status = deployment["status"]
+        return (
+            status.get("observedGeneration") == deployment["metadata"]["generation"]
+            and status.get("availableReplicas") == deployment["spec"]["replicas"]
+            and status.get("replicas") == deployment["spec"]["replicas"]
+        )
 
     def stop(self) -> None:
         self.node.stop()
@@ -86,3 +127,7 @@ class Cluster(ControlPlane):
     def start(self) -> None:
         self.site.storage.start()
         self.node.start()
+
+
+def _label(program: str) -> str:
+    return f"app.kubernetes.io/name={program}"

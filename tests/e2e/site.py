@@ -1,4 +1,4 @@
-"""Access to the local site by the tools that its users have."""
+"""Access to a site by the tools that its users have."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+from .control_plane import Cluster, ControlPlane, Embedded
+
 VOLUMES = "/var/local/yggdrasil/device/volumes"
-CONTROL_PLANES: dict[str, Callable[[Site], ControlPlane]] = {
+CONTROL_PLANES: dict[str, type[ControlPlane]] = {
     "embedded": Embedded,
     "kubernetes": Cluster,
 }
@@ -214,7 +216,7 @@ class Site:
         program = Path(sys.executable).with_name("ansible-playbook")
         sources = [word for source in INVENTORIES[self.engine] for word in ("-i", source)]
         return subprocess.run(
-            [str(program), f"playbooks/{name}.yml", *sources, *arguments],
+            [str(program), f"flotta.edge.{name}", *sources, *arguments],
             cwd=self.root,
             capture_output=True,
             text=True,

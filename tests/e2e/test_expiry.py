@@ -22,7 +22,7 @@ for method, path, body in (
     ("GET", "control/camera-1/in", None),
     ("POST", "data/camera-1/out", '{{"type":"data","directive":"heartbeat","content":{{"status":"up"}}}}'),
 ):
-    connection = http.client.HTTPSConnection("{address}", 8043, context=context, timeout=10)
+    connection = http.client.HTTPSConnection("{address}", {port}, context=context, timeout=10)
     connection.request(method, "/api/flotta-management/v1/" + path, body, {{"Content-Type": "application/json"}})
     print(connection.getresponse().status)
 """
@@ -58,7 +58,7 @@ def test_an_expired_device_gets_401_and_renews_its_certificate_by_itself(site: S
     old = expired(site, site.camera.run(f"cat {PAIR}/cert.pem").encode())
     site.camera.run(f"cat > $(readlink -f {PAIR})/cert.pem <<'END'\n{old.decode()}END")
     assert validity(site) < datetime.now(UTC)
-    ask = ASK.format(pair=PAIR, address=site.control_plane.address)
+    ask = ASK.format(pair=PAIR, address=site.control_plane.address, port=site.control_plane.port)
     answers = site.camera.run(f"python3 - <<'END'\n{ask}END").split()
     assert answers == ["401", "401", "401"]
     site.camera.run("systemctl start flotta-gateway")

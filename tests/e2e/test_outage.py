@@ -14,7 +14,7 @@ OUTAGE = float(os.environ.get("FLOTTA_E2E_OUTAGE", "120"))  # seconds
 
 def uploads(site: Site, bucket: str, prefix: str) -> Counter[str]:
     """Count the PUTs of each key below a prefix, from the S3 server's own log."""
-    log = site.control_plane.journal("flotta-s3", since="-30min")
+    log = site.storage.journal("flotta-s3", since="-30min")
     return Counter(re.findall(rf"access: PUT {re.escape(bucket)}/({re.escape(prefix)}\S+)", log))
 
 

@@ -60,7 +60,7 @@ def test_twenty_power_cuts_lose_nothing_and_show_nothing_partial(site: Site) -> 
         if what == "download":
             under_way(site.till, f"find {SPOOL} -type f")
         elif what == "upload":
-            under_way(site.control_plane, f"find {BUCKETS}/{bucket} -name '.rclone_temp_*'")
+            under_way(site.storage, f"find {BUCKETS}/{bucket} -name '.rclone_temp_*'")
         time.sleep(rng.uniform(0, 3 if what == "state" else 0.3))
         site.till.kill()
         site.till.start()

@@ -45,7 +45,7 @@ def test_a_foreign_certificate_is_refused_and_the_journal_says_why(
     certificate, key = issue(signer, "register", self_signed=kind == "self-made")
     if kind == "issued by a device":
         certificate += signer[0]
-    before = site.control_plane.journal("flotta-edge-api", since="-1min").count("handshake")
+    before = site.control_plane.edge_api_log("1m").count("handshake")
     install(site, certificate, key)
     eventually(
         "the device's journal says why",
@@ -54,18 +54,17 @@ def test_a_foreign_certificate_is_refused_and_the_journal_says_why(
     )
     eventually(
         "the server logged the failed handshake",
-        lambda: (
-            site.control_plane.journal("flotta-edge-api", since="-1min").count("handshake") > before
-        ),
+        lambda: site.control_plane.edge_api_log("1m").count("handshake") > before,
         30,
     )
 
 
 def test_no_certificate_at_all_is_refused(site: Site) -> None:
+    plane = site.control_plane
     program = (
         "import http.client, ssl; "
         "c = ssl.create_default_context(); c.check_hostname = False; c.verify_mode = ssl.CERT_NONE; "
-        f"h = http.client.HTTPSConnection('{site.control_plane.address}', 8043, context=c, timeout=5); "
+        f"h = http.client.HTTPSConnection('{plane.address}', {plane.port}, context=c, timeout=5); "
         "h.request('GET', '/api/flotta-management/v1/data/till-1/in'); print(h.getresponse().status)"
     )
     output = site.till.run(f'python3 -c "{program}" 2>&1', check=False)
@@ -77,5 +76,6 @@ def test_an_unreachable_control_plane_fails_the_device_role_with_a_sentence(site
     result = site.playbook("site", "-e", "device_control_plane_address=192.0.2.1")
     assert result.returncode != 0
     output = " ".join((result.stdout + result.stderr).split())
-    assert "till-1 does not reach the control plane at 192.0.2.1:8043" in output
-    assert "TCP port 8043" in output
+    port = site.control_plane.port
+    assert f"till-1 does not reach the control plane at 192.0.2.1:{port}" in output
+    assert f"TCP port {port}" in output
