@@ -330,10 +330,24 @@ def test_unresolvable_storage_is_reported_and_what_was_delivered_stays() -> None
     unwanted = render(device(), Objects(), before.s3)
 
     assert "storage" not in configuration(first)
+    assert configuration(first)["storage_unresolved"] is True
     assert "ConfigMap 'd-17' does not exist" in first.problems[0].message
     assert configuration(later)["storage"] == configuration(before)["storage"]
+    assert "storage_unresolved" not in configuration(later)
     assert "storage" not in configuration(unwanted)
+    assert "storage_unresolved" not in configuration(unwanted)
     assert unwanted.problems == ()
+
+
+def test_a_set_that_is_not_there_takes_no_storage_away() -> None:
+    before = render(device({}, {"dataObc": "d-17"}), claimed())
+    member = device({}, **{"flotta/member-of": "tills"})
+
+    known, unknown = render(member, Objects(), before.s3), render(member, Objects())
+
+    assert configuration(known)["storage"] == configuration(before)["storage"]
+    assert configuration(unknown)["storage_unresolved"] is True
+    assert "EdgeDeviceSet 'tills' does not exist" in unknown.problems[0].message
 
 
 def test_broken_device_settings_are_left_out_one_by_one() -> None:

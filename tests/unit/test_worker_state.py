@@ -9,10 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from flotta.protocol.models import DeviceConfigurationMessage, S3StorageConfiguration, Workload
+from flotta.protocol.models import (
+    DeviceConfiguration,
+    DeviceConfigurationMessage,
+    S3StorageConfiguration,
+    StorageConfiguration,
+    Workload,
+)
 from flotta.worker.backoff import Backoff, Budget
-from flotta.worker.configuration import heartbeat_period, parse
+from flotta.worker.configuration import heartbeat_period, keeping_storage, parse, s3_storage
 from flotta.worker.data import storage_from
 from flotta.worker.errors import ConfigurationError
 from flotta.worker.events import LIMIT, EventQueue
@@ -191,6 +198,22 @@ def test_storage_values_are_decoded_and_the_port_has_a_default() -> None:
     section.aws_access_key_id = "%"
     with pytest.raises(ConfigurationError, match="base64"):
         storage_from(section)
+
+
+def test_storage_that_the_control_plane_cannot_tell_stays() -> None:
+    s3 = S3StorageConfiguration(bucket_name="b", bucket_host="h")
+    had = _configured(storage=StorageConfiguration(s3=s3))
+    unresolved = keeping_storage(_configured(storage_unresolved=True), had)
+    assert s3_storage(unresolved) == s3
+    assert s3_storage(keeping_storage(unresolved, unresolved)) == s3
+    assert s3_storage(keeping_storage(_configured(), had)) is None
+    assert s3_storage(keeping_storage(_configured(storage_unresolved=True), None)) is None
+    moved = _configured(storage=StorageConfiguration(s3=replace(s3, bucket_host="new")))
+    assert keeping_storage(moved, had) is moved
+
+
+def _configured(**fields: Any) -> DeviceConfigurationMessage:
+    return DeviceConfigurationMessage(configuration=DeviceConfiguration(**fields))
 
 
 def test_back_off_grows_to_its_cap_and_honours_the_server() -> None:

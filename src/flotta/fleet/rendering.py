@@ -71,7 +71,8 @@ def render(
     """Return the configuration of an EdgeDevice.
 
     `last_s3` is what was delivered before: it stays while the references to the wanted storage
-    cannot be resolved, because a device that hears "no storage" stops synchronising.
+    cannot be resolved, because a device that hears "no storage" stops synchronising. When it is
+    not known (a control plane that was just started), the device is told to keep what it has.
     `s3_endpoint` is where devices reach the buckets of claims, if not where ConfigMaps say.
     """
     problems: list[Problem] = []
@@ -80,8 +81,16 @@ def render(
         problems.append(Problem("", section, MISCONFIGURATION, f"{section}: {error}"))
 
     spec = _effective_spec(device, source, report)
-    s3 = _storage(device, spec, source, last_s3, s3_endpoint, report)
-    configuration = _configuration(device, spec, source, s3, report)
+    # A set that is not there may have named a storage.
+    s3, lost = None, bool(problems)
+    try:
+        s3 = storage(device, spec, source, s3_endpoint)
+    except BrokenReference as error:
+        report("storage", error)
+        lost = True
+    configuration = _configuration(device, spec, source, report)
+    configuration.storage = _section(s3 or (last_s3 if lost else None))
+    configuration.storage_unresolved = lost and configuration.storage is None
     workloads, secrets = _workloads(device, source, problems)
     content = DeviceConfigurationMessage(
         device_id=device["metadata"]["name"],
@@ -97,7 +106,6 @@ def _configuration(
     device: Mapping[str, Any],
     spec: Mapping[str, Any],
     source: Source,
-    s3: S3StorageConfiguration | None,
     report: device_settings.Report,
 ) -> DeviceConfiguration:
     namespace = device["metadata"]["namespace"]
@@ -105,25 +113,13 @@ def _configuration(
         heartbeat=device_settings.heartbeat(spec),
         os=device_settings.operating_system(spec),
         mounts=device_settings.mounts(spec),
-        storage=StorageConfiguration(s3=s3) if s3 else None,
         log_collection=device_settings.log_collection(spec, source, namespace, report),
         metrics=device_settings.metrics(spec, source, namespace, report),
     )
 
 
-def _storage(
-    device: Mapping[str, Any],
-    spec: Mapping[str, Any],
-    source: Source,
-    last: S3StorageConfiguration | None,
-    endpoint: str,
-    report: device_settings.Report,
-) -> S3StorageConfiguration | None:
-    try:
-        return storage(device, spec, source, endpoint)
-    except BrokenReference as error:
-        report("storage", error)
-        return last
+def _section(s3: S3StorageConfiguration | None) -> StorageConfiguration | None:
+    return StorageConfiguration(s3=s3) if s3 else None
 
 
 def _workloads(

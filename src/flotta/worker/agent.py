@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 from flotta import __version__
 from flotta.daemon import notify
+from flotta.protocol.envelope import encode
 from flotta.protocol.models import DeviceConfigurationMessage, Workload, WorkloadStatus
 from flotta.sync.loop import SyncLoop
 
-from .configuration import parse
+from .configuration import keeping_storage, parse
 from .data import DataSync
 from .dispatcher import Dispatcher, Endpoint
 from .errors import ConfigurationError, WorkloadError
@@ -138,14 +139,17 @@ class Agent:
 
     async def _take(self, content: bytes) -> None:
         try:
-            message = parse(content, self._dispatcher.device_id)
+            told = parse(content, self._dispatcher.device_id)
         except ConfigurationError as error:
             log.error("Configuration refused, the last good one stays: %s", error)
             self._events.add("ConfigurationRefused", str(error))
             self._heartbeats.beat()
             return
+        message = keeping_storage(told, self._device.message)
         if message == self._device.message:
             return
+        if message is not told:
+            content = encode(message)
         try:
             await asyncio.to_thread(self._store.save, content)
             self._device.degraded = ""

@@ -9,6 +9,8 @@ import base64
 import binascii
 import json
 
+from msgspec.structs import replace
+
 from flotta.protocol.envelope import decode
 from flotta.protocol.models import DeviceConfigurationMessage, S3StorageConfiguration, Secret
 
@@ -55,6 +57,19 @@ def s3_storage(message: DeviceConfigurationMessage) -> S3StorageConfiguration | 
     """Return the storage section if it names a bucket."""
     storage = message.configuration.storage if message.configuration else None
     return storage.s3 if storage and storage.s3 and storage.s3.bucket_name else None
+
+
+def keeping_storage(
+    message: DeviceConfigurationMessage, before: DeviceConfigurationMessage | None
+) -> DeviceConfigurationMessage:
+    """Return the message with the storage of the one before where the control plane cannot tell it now."""
+    new = message.configuration
+    if new is None or not new.storage_unresolved or s3_storage(message) is not None:
+        return message
+    if before is None or before.configuration is None or s3_storage(before) is None:
+        return message
+    kept = replace(new, storage=before.configuration.storage)
+    return replace(message, configuration=kept)
 
 
 def secret_values(secret: Secret) -> dict[str, bytes]:
