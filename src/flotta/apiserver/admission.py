@@ -22,10 +22,12 @@ if TYPE_CHECKING:
 JsonObject = dict[str, Any]
 
 
-def check_head(obj: JsonObject, resource: Resource, registry: Registry) -> None:
+def check_head(
+    obj: JsonObject, resource: Resource, registry: Registry, *, patch: bool = False
+) -> None:
     """Check apiVersion and kind of a body, and complete them for core kinds."""
     if resource.custom:
-        _check_custom_head(obj, resource)
+        _check_custom_head(obj, resource, patch=patch)
         return
     kind = obj.setdefault("kind", resource.kind) or resource.kind
     version = obj.setdefault("apiVersion", resource.api_version) or resource.api_version
@@ -39,19 +41,24 @@ def check_head(obj: JsonObject, resource: Resource, registry: Registry) -> None:
     obj["apiVersion"], obj["kind"] = resource.api_version, resource.kind
 
 
-def _check_custom_head(obj: JsonObject, resource: Resource) -> None:
+def _check_custom_head(obj: JsonObject, resource: Resource, *, patch: bool) -> None:
     kind = obj.get("kind")
     if not kind or not isinstance(kind, str):
         raise bad_request(f"Object 'Kind' is missing in '{json.dumps(obj)}'")
     version = obj.get("apiVersion") or ""
-    if version != resource.api_version:
+    if version != resource.api_version and not patch:
         raise bad_request(
             f"the API version in the data ({version}) does not match the expected API version "
             f"({resource.api_version})"
         )
-    if kind != resource.kind:
-        cause = invalid_value("kind", kind, f"must be {resource.kind}")
-        raise invalid(resource.kind, resource.group, _name(obj), [cause])
+    wanted = {"apiVersion": resource.api_version, "kind": resource.kind}
+    causes = [
+        invalid_value(field, obj.get(field), f"must be {value}")
+        for field, value in wanted.items()
+        if obj.get(field) != value
+    ]
+    if causes:
+        raise invalid(kind, resource.group, _name(obj), causes)
 
 
 def _name(obj: JsonObject) -> str:
@@ -71,7 +78,12 @@ def check_place(obj: JsonObject, namespace: str, name: str) -> None:
         )
     if namespace:
         meta["namespace"] = namespace
-    if name and meta.setdefault("name", name) != name:
+    if name and not meta.get("name"):
+        raise bad_request(
+            f"the name of the object ({name} based on URL) was undeterminable: "
+            "name must be provided"
+        )
+    if name and meta["name"] != name:
         raise bad_request(
             f"the name of the object ({meta['name']}) does not match the name on the URL ({name})"
         )

@@ -73,7 +73,7 @@ def warning(text: str) -> str:
 
 def list_answer(page: Page, resource: Resource, media: Media, include: str = "") -> web.Response:
     """A list in the form that was negotiated."""
-    meta = page.metadata(custom=resource.custom)
+    meta = page.metadata(custom=resource.custom and not media.transform)
     if media.transform == "PartialObjectMetadata":
         raise table.refuse_partial_list(resource)
     if media.transform:

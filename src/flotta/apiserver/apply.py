@@ -29,6 +29,7 @@ async def apply(objects: Objects, place: Place, body: bytes, options: WriteOptio
     if place.subresource:
         raise place.missing()
     wanted["metadata"].setdefault("name", place.name)
+    wanted["metadata"].pop("resourceVersion", None)
     return await create(objects, place, Decoded(wanted), options, operation="Apply")
 
 
@@ -39,7 +40,7 @@ def _configuration(wanted: Any, place: Place) -> JsonObject:
         raise bad_request("error decoding YAML: the configuration is not an object")
     kind, version = wanted.get("kind"), wanted.get("apiVersion")
     if (kind, version) != (resource.kind, resource.api_version):
-        raise bad_request(f"invalid object type: {version}, Kind={kind}")
+        raise bad_request(f"invalid object type: {version or '/'}, Kind={kind or ''}")
     if not isinstance(wanted.setdefault("metadata", {}), dict):
         raise bad_request("error decoding YAML: metadata is not an object")
     if wanted["metadata"].get("managedFields"):

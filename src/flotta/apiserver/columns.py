@@ -86,6 +86,9 @@ EVENT = (
 )
 
 
+UNDESCRIBED = "Custom resource definition column (in JSONPath format)"
+
+
 def custom_columns(declared: list[JsonObject]) -> tuple[Column, ...]:
     """Columns of a CRD's additionalPrinterColumns; Name and Age when there are none."""
     if not declared:
@@ -105,7 +108,7 @@ def _declared(column: JsonObject) -> Column:
         kind,
         cell,
         column.get("format", ""),
-        column.get("description", ""),
+        column.get("description") or f"{UNDESCRIBED}: {column['jsonPath']}",
         column.get("priority", 0),
     )
 

@@ -14,7 +14,7 @@ from flotta.apiserver.errors import (
     bad_request,
     details,
 )
-from flotta.apiserver.lists import list_page, parse_selection
+from flotta.apiserver.lists import list_page, parse_selection, wait_for
 from flotta.apiserver.negotiation import negotiate
 from flotta.apiserver.options import delete_options, write_options
 from flotta.apiserver.patch import (
@@ -24,6 +24,7 @@ from flotta.apiserver.patch import (
     STRATEGIC_PATCH,
     apply_patch,
 )
+from flotta.apiserver.watch import watch_version
 from flotta.apiserver.writes import Change, Objects, Place
 
 if TYPE_CHECKING:
@@ -58,10 +59,11 @@ class Call:
         namespace = target.namespace if self.resource.namespaced else ""
         return Place(self.resource, namespace, target.name, target.subresource)
 
-    @property
-    def include(self) -> str:
+    def include(self, media: Media) -> str:
+        """What the rows of a Table are to carry; other forms take no notice of it."""
         include = self.request.query.get("includeObject", "")
-        table.check_include(include)
+        if media.transform == "Table":
+            table.check_include(include)
         return include
 
     def media(self) -> Media:
@@ -79,11 +81,14 @@ class Call:
 async def get(call: Call) -> web.StreamResponse:
     media = call.media()
     place = call.place
+    await wait_for(call.objects.store, watch_version(call.request.query))
     record = call.objects.store.get(place.key)
     if record is None:
         raise place.missing()
     if media.transform or media.type != "application/json":
-        return answers.object_answer(record.load(), place.resource, media, include=call.include)
+        return answers.object_answer(
+            record.load(), place.resource, media, include=call.include(media)
+        )
     return answers.json_answer(record.raw)
 
 
@@ -91,7 +96,7 @@ async def list_objects(call: Call) -> web.StreamResponse:
     media = call.media()
     selection = parse_selection(call.resource, call.target.namespace or None, call.request.query)
     page = await list_page(call.objects.store, selection, call.request.query)
-    return answers.list_answer(page, call.resource, media, call.include)
+    return answers.list_answer(page, call.resource, media, call.include(media))
 
 
 async def create(call: Call) -> web.StreamResponse:
@@ -109,6 +114,7 @@ async def replace(call: Call) -> web.StreamResponse:
     if place.resource.put_creates and call.objects.store.newest(place.key) is None:
         outcome = await _create_named(call, body, options)
     else:
+        writes.check_name(body.value, place)
         outcome = await writes.update(
             call.objects, place, lambda _old: Change(body.value, body.duplicates), options
         )
@@ -168,7 +174,7 @@ def _answer(call: Call, outcome: writes.Outcome, media: Media) -> web.StreamResp
         media,
         code=201 if outcome.created else 200,
         warnings=outcome.warnings,
-        include=call.include,
+        include=call.include(media),
     )
 
 
@@ -222,7 +228,7 @@ def check_shape(call: Call) -> None:
     if target.subresource and target.subresource not in resource.subresources:
         raise call.place.missing() if resource.custom else _unknown_path()
     if resource.namespaced and not target.namespace and target.name:
-        raise PlainRefusal()
+        raise PlainRefusal() if resource.custom else _unknown_path()
     if not resource.namespaced and target.namespace and target.namespace != target.name:
         raise PlainRefusal()
     if (

@@ -107,6 +107,7 @@ async def list_page(store: Store, selection: Selection, query: Mapping[str, str]
     """Answer a list request."""
     _check_options(query)
     limit = whole_number(query, "limit") or 0
+    whole_number(query, "timeoutSeconds")
     version = list_version(query)
     if query.get("continue"):
         start = _decode_token(query["continue"])
@@ -227,5 +228,5 @@ def _decode_token(token: str) -> _Start:
         return _Start(int(content["rv"]), (namespace, name))
     except (binascii.Error, ValueError, KeyError, TypeError, AttributeError) as error:
         raise bad_request(
-            "continue key is not valid: illegal base64 data at input byte 4"
+            "invalid continue token: continue key is not valid: illegal base64 data at input byte 0"
         ) from error

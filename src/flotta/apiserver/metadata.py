@@ -208,12 +208,18 @@ def metadata_causes(obj: JsonObject, resource: Resource, old: JsonObject | None)
 
 
 def _name_causes(meta: JsonObject, resource: Resource) -> list[Cause]:
-    name = meta.get("name", "")
+    name, prefix = meta.get("name", ""), meta.get("generateName", "")
     if not name:
         return [required("metadata.name", "name or generateName is required")]
     is_namespace = resource.plural == "namespaces" and not resource.custom
-    problem = names.dns_label_problem(name) if is_namespace else names.subdomain_problem(name)
-    return [invalid_value("metadata.name", name, problem)] if problem else []
+    problem_of = names.dns_label_problem if is_namespace else names.subdomain_problem
+    # A prefix may end in what a name must not end in.
+    given = {"generateName": prefix.rstrip("-."), "name": name} if prefix else {"name": name}
+    return [
+        invalid_value(f"metadata.{key}", meta[key], problem)
+        for key, value in given.items()
+        if value and (problem := problem_of(value))
+    ]
 
 
 def _label_causes(meta: JsonObject) -> list[Cause]:

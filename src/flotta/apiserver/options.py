@@ -14,6 +14,7 @@ from flotta.apiserver.errors import (
     required,
     unsupported,
 )
+from flotta.apiserver.metadata import json_type
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -97,6 +98,12 @@ ACCEPTED_VERSIONS = {"", "v1", "meta.k8s.io/v1"}
 def delete_options(query: Mapping[str, str], body: JsonObject, api_version: str) -> DeleteOptions:
     """Read DeleteOptions from body and query, as Kubernetes merges them."""
     _check_delete_kind(body, api_version)
+    grace = body.get("gracePeriodSeconds")
+    if grace is not None and (isinstance(grace, bool) or not isinstance(grace, int)):
+        raise bad_request(
+            f"json: cannot unmarshal {json_type(grace)} into Go struct field "
+            "DeleteOptions.gracePeriodSeconds of type int64"
+        )
     policy = body.get("propagationPolicy") or query.get("propagationPolicy")
     orphan = body.get("orphanDependents")
     if orphan is None and "orphanDependents" in query:
@@ -130,7 +137,8 @@ def _check_delete_kind(body: JsonObject, api_version: str) -> None:
 
 def _check_policy(policy: Any, orphan: Any) -> None:
     if policy is not None and orphan is not None:
-        text = "Invalid value: orphanDependents and deletionPropagation cannot be both set"
+        why = "orphanDependents and deletionPropagation cannot be both set"
+        text = f'Invalid value: "{policy}": {why}'
         raise invalid_options(
             "DeleteOptions", Cause("FieldValueInvalid", text, "propagationPolicy")
         )

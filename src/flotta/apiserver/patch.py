@@ -49,12 +49,13 @@ def _json_patch(operations: Any, obj: JsonObject) -> JsonObject:
     if len(operations) > MOST_OPERATIONS:
         raise Refusal(
             413,
-            f"The allowed maximum operations in a JSON patch is {MOST_OPERATIONS}, "
+            f"Request entity too large: The allowed maximum operations in a JSON patch is {MOST_OPERATIONS}, "
             f"got {len(operations)}",
             "RequestEntityTooLarge",
         )
     try:
-        patched = jsonpatch.JsonPatch(_without_absent_tests(operations, obj)).apply(obj)
+        wanted = [_completed(one) for one in _without_absent_tests(operations, obj)]
+        patched = jsonpatch.JsonPatch(wanted).apply(obj)
     except (
         jsonpatch.JsonPatchException,
         jsonpointer.JsonPointerException,
@@ -73,10 +74,20 @@ def _without_absent_tests(operations: list[Any], obj: JsonObject) -> list[Any]:
     return [one for one in operations if not _tests_absence(one, obj)]
 
 
+def _completed(operation: Any) -> Any:
+    """The operation; without a value, ``add`` and ``replace`` mean null."""
+    if isinstance(operation, dict) and operation.get("op") in ("add", "replace"):
+        return {"value": None, **operation}
+    return operation
+
+
 def _tests_absence(operation: Any, obj: JsonObject) -> bool:
     if not isinstance(operation, dict) or operation.get("op") != "test":
         return False
     if operation.get("value", 0) is not None or not isinstance(operation.get("path"), str):
+        return False
+    parent = jsonpointer.resolve_pointer(obj, operation["path"].rpartition("/")[0], None)
+    if not isinstance(parent, dict):
         return False
     return jsonpointer.resolve_pointer(obj, operation["path"], None) is None
 

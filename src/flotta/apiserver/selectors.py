@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flotta.apiserver.errors import bad_request
-from flotta.apiserver.names import label_value_problem
+from flotta.apiserver.names import label_value_problem, qualified_problems
 
 Labels = Mapping[str, str]
 _TOKEN = re.compile(r"\s*(!=|==|=|!|<|>|\(|\)|,|[^\s!=<>(),]+)")
@@ -97,6 +97,9 @@ class _Parser:
     def key(self, word: str) -> str:
         if word in _SYMBOLS or word == _END:
             raise _unparsable(f"found '{word}', expected: !, identifier, or 'end of string'")
+        problems = qualified_problems(word)
+        if problems:
+            raise _unparsable(f'<nil>: Invalid value: "{word}": {problems[0]}')
         return word
 
     def comparison(self, key: str, operator: str) -> Requirement:
@@ -104,7 +107,8 @@ class _Parser:
         if value in _SYMBOLS:
             raise _unparsable(f"found '{value}', expected: identifier")
         if operator in (">", "<") and not re.fullmatch(r"-?\d+", value):
-            raise _unparsable(f"for 'Gt', 'Lt' operators, the value must be an integer: {value}")
+            why = "for 'Gt', 'Lt' operators, the value must be an integer"
+            raise _unparsable(f'values[0]: Invalid value: "{value}": {why}')
         return Requirement(key, operator, (_checked(key, 0, value),))
 
     def value_set(self, key: str) -> tuple[str, ...]:

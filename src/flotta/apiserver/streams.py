@@ -67,7 +67,7 @@ class Streams:
         media = negotiate(request.headers.get("Accept"), watch=True)
         selection = parse_selection(call.resource, call.target.namespace or None, request.query)
         watch = Watch(call.objects.store, selection, parse_watch(request.query))
-        encoder = Encoder(call.resource, media, call.include)
+        encoder = Encoder(call.resource, media, call.include(media))
         response = web.StreamResponse(headers={"Content-Type": JSON})
         response.enable_chunked_encoding()
         await response.prepare(request)

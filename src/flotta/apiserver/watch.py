@@ -44,13 +44,21 @@ class WatchEvent:
     obj: JsonObject | None = None
 
 
-def parse_watch(query: Mapping[str, str]) -> WatchOptions:
-    """Read the parameters of a watch."""
+def watch_version(query: Mapping[str, str]) -> int | None:
+    """The resourceVersion of a watch or of a request for one object; None when absent."""
     text = query.get("resourceVersion", "")
     if text and not text.isdigit():
-        raise internal(f'strconv.ParseUint: parsing "{text}": invalid syntax')
+        raise internal(
+            f'resourceVersion: Invalid value: "{text}": '
+            f'strconv.ParseUint: parsing "{text}": invalid syntax'
+        )
+    return int(text) if text else None
+
+
+def parse_watch(query: Mapping[str, str]) -> WatchOptions:
+    """Read the parameters of a watch."""
     streaming = _wants_initial_events(query)
-    version = int(text) if text and not streaming else None
+    version = None if streaming else watch_version(query)
     seconds = whole_number(query, "timeoutSeconds") or random.uniform(LEAST_LIFE, MOST_LIFE)  # noqa: S311
     bookmarks = query.get("allowWatchBookmarks", "") not in ("", "0", "false", "False")
     initial = streaming or not version

@@ -18,6 +18,7 @@ from flotta.apiserver.admission import (
 )
 from flotta.apiserver.errors import (
     already_exists,
+    bad_request,
     conflict,
     forbidden,
     internal,
@@ -83,6 +84,16 @@ def require(objects: Objects, place: Place) -> Record:
     if record is None:
         raise place.missing()
     return record
+
+
+def check_name(body: JsonObject, place: Place) -> None:
+    """Refuse a body with another name than the URL, before anything is looked up."""
+    meta = body.get("metadata")
+    name = meta.get("name") if isinstance(meta, dict) else None
+    if isinstance(name, str) and name not in ("", place.name):
+        raise bad_request(
+            f"the name of the object ({name}) does not match the name on the URL ({place.name})"
+        )
 
 
 # Create
@@ -186,7 +197,7 @@ async def update(
     change = make(record.load())
     resource = place.resource
     obj = change.obj
-    check_head(obj, resource, objects.registry)
+    check_head(obj, resource, objects.registry, patch=change.patch)
     unknown = decode_metadata(obj)
     check_place(obj, place.namespace, place.name)
     _check_version(obj, old, place, change)
@@ -220,9 +231,9 @@ def _check_version(obj: JsonObject, old: JsonObject, place: Place, change: Chang
     if given and not given.isdigit():
         raise internal(f'strconv.ParseUint: parsing "{given}": invalid syntax')
     if given in ("", "0"):
-        if resource.custom and not change.patch:
+        if resource.custom and not (change.patch and given == ""):
             cause = invalid_value("metadata.resourceVersion", 0, "must be specified for an update")
-            raise invalid(resource.kind, resource.group, place.name, [cause])
+            raise invalid(resource.plural, resource.group, place.name, [cause])
         given = old["metadata"]["resourceVersion"]
     if given != old["metadata"]["resourceVersion"]:
         raise conflict(resource.plural, resource.group, place.name)
