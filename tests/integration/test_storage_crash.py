@@ -1,0 +1,97 @@
+"""An operator that is killed again and again leaves no key, user or bucket behind, and none out."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import signal
+from base64 import b64decode
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from operator_site import Fleet, Site, resource_api, running_operator, until
+from s3_server import S3Server, running_s3
+from test_storage import iam_settings
+
+from flotta.resources.client import Client
+from flotta.resources.kinds import BUCKET_CLAIM, EDGE_DEVICE, SECRET
+
+CLAIMS = 8
+KILLS = 6
+SETTINGS = {
+    "OBC_AUTO_CREATE": "true",
+    "DECOMMISSION_TIMEOUT": "1",
+    "MAX_CONCURRENT_RECONCILES": "8",
+}
+
+
+async def test_operator_killed_at_any_point_converges_after_restart(tmp_path: Path) -> None:
+    (tmp_path / "s3").mkdir()
+    with (
+        running_s3(tmp_path / "s3", iam=True) as s3,
+        resource_api(tmp_path, "kubernetes") as access,
+    ):
+        site = Site(tmp_path, tmp_path / "operator.log", s3, access)
+        settings = SETTINGS | iam_settings(tmp_path, s3)
+        async with await Client.connect(site.kubeconfig()) as client:
+            fleet = Fleet(client)
+            for number in range(CLAIMS):
+                await fleet.device(f"till-{number}")
+            await killed_often(site, settings)
+            with running_operator(site, **settings):
+                await until(lambda: all_bound(client), 60)
+                await asyncio.sleep(1)
+            assert await secrets(client) == keys_by_bucket(s3)
+            assert len(keys_by_bucket(s3)) == CLAIMS
+            assert {path.name for path in s3.root.iterdir()} == set(keys_by_bucket(s3))
+
+            for number in range(CLAIMS):
+                await client.delete(EDGE_DEVICE, f"till-{number}", "default")
+            await killed_often(site, settings)
+            with running_operator(site, **settings):
+                await until(lambda: none_left(client), 60)
+            assert keys_by_bucket(s3) == {}
+            assert not list(s3.root.iterdir())
+            assert not list((s3.keys / "users").iterdir())
+
+
+async def killed_often(site: Site, settings: dict[str, str]) -> None:
+    chance = random.Random(4)
+    for _ in range(KILLS):
+        with running_operator(site, **settings) as pid:
+            await asyncio.sleep(chance.uniform(0, 0.6))
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+async def all_bound(client: Client) -> bool:
+    claims = await client.list(BUCKET_CLAIM, "default")
+    bound = [one for one in claims if one.get("status", {}).get("phase") == "Bound"]
+    return len(bound) == CLAIMS
+
+
+async def none_left(client: Client) -> bool:
+    return not await client.list(BUCKET_CLAIM) and not await client.list(EDGE_DEVICE)
+
+
+async def secrets(client: Client) -> dict[str, set[str]]:
+    """Return what the claims' Secrets say: the id of the pair by bucket."""
+    found: dict[str, set[str]] = {}
+    for claim in await client.list(BUCKET_CLAIM, "default"):
+        secret: Any = await client.get(SECRET, claim["metadata"]["name"], "default")
+        access_key = b64decode(secret["data"]["AWS_ACCESS_KEY_ID"]).decode()
+        found[claim["spec"]["bucketName"]] = {access_key}
+    return found
+
+
+def keys_by_bucket(s3: S3Server) -> dict[str, set[str]]:
+    """Return what the server accepts: ids of pairs by bucket, without the administrator's."""
+    found: dict[str, set[str]] = {}
+    for path in s3.keys.glob("*.json"):
+        key = json.loads(path.read_text())
+        if key["bucket"] is not None:
+            found.setdefault(key["bucket"], set()).add(key["access_key"])
+    return found
