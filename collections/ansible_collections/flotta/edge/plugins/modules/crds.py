@@ -24,11 +24,6 @@ options:
     type: str
     choices: [present, absent]
     default: present
-  context:
-    description:
-      - Context of the kubeconfig to use.
-      - When omitted, its current context.
-    type: str
   force:
     description:
       - With O(state=present), takes over definitions that somebody else manages.
@@ -118,7 +113,6 @@ def main():
     module = AnsibleModule(
         argument_spec={
             **api.CONNECTION_SPEC,
-            "context": {"type": "str"},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "force": {"type": "bool", "default": False},
             "wait": {"type": "bool", "default": True},

@@ -26,11 +26,6 @@ options:
     type: str
     choices: [present, absent]
     default: present
-  context:
-    description:
-      - Context of the kubeconfig to use.
-      - When omitted, its current context.
-    type: str
   namespace:
     description:
       - Namespace of the control plane. It is created when it does not exist.
@@ -479,7 +474,6 @@ def main():
         argument_spec={
             **api.CONNECTION_SPEC,
             **SETTINGS,
-            "context": {"type": "str"},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "wait": {"type": "bool", "default": True},
             "wait_timeout": {"type": "int", "default": 300},

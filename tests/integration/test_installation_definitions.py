@@ -1,0 +1,178 @@
+"""The CRDs on a real Kubernetes API: installed, in other hands, taken over, removed."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flotta.installation import definitions
+from flotta.installation.definitions import Definitions
+from flotta.installation.errors import InstallationError
+from flotta.installation.names import CRD
+from flotta.resources.client import Client
+from flotta.resources.kinds import BUCKET_CLAIM, EDGE_DEVICE
+from servers.api_server import KubernetesApi
+
+Object = dict[str, Any]
+DEVICES = "edgedevices.management.project-flotta.io"
+CLAIMS = "objectbucketclaims.objectbucket.io"
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubernetesApi]:
+    server = KubernetesApi(Path(tmp_path_factory.mktemp("api")))
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+async def client(api: KubernetesApi) -> AsyncIterator[Client]:
+    async with await Client.connect(str(api.kubeconfig())) as opened:
+        yield opened
+
+
+async def install(client: Client, *, force: bool = False, check_mode: bool = False) -> Definitions:
+    return await definitions.install(client, check_mode=check_mode, force=force, patience=60)
+
+
+async def remove(client: Client, *, force: bool = False, check_mode: bool = False) -> Definitions:
+    return await definitions.remove(client, check_mode=check_mode, force=force, patience=60)
+
+
+def rendered(name: str) -> Object:
+    found = next(crd for crd in definitions.render() if crd["metadata"]["name"] == name)
+    return copy.deepcopy(found)
+
+
+def of_somebody_else(name: str) -> Object:
+    """Return a CRD as another system would bring it: without our labels, with other columns."""
+    crd = rendered(name)
+    crd["metadata"].pop("labels")
+    crd["spec"]["versions"][0]["additionalPrinterColumns"] = [
+        {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}
+    ]
+    return crd
+
+
+async def bring(client: Client, crd: Object) -> None:
+    """Let another system have this CRD, in the place of ours if it is there."""
+    name = crd["metadata"]["name"]
+    if any(item["metadata"]["name"] == name for item in await client.list(CRD)):
+        await drop(client, name)
+    await client.apply(CRD, crd, "other-operator")
+    await asyncio.sleep(0.5)
+
+
+async def drop(client: Client, name: str) -> None:
+    await client.delete(CRD, name)
+    while any(item["metadata"]["name"] == name for item in await client.list(CRD)):
+        await asyncio.sleep(0.1)
+
+
+async def test_check_mode_agrees_with_what_is_done_then(client: Client) -> None:
+    tried = await install(client, check_mode=True)
+    assert await client.list(CRD) == []
+    done = await install(client)
+    assert [change.title for change in tried.changes] == [change.title for change in done.changes]
+    again = await install(client)
+    assert (len(done.changes), again.changes) == (7, [])
+    assert (done.previous, again.previous) == ("", again.version)
+
+
+async def test_a_definition_in_other_hands_is_refused_unless_taken_over(client: Client) -> None:
+    await bring(client, of_somebody_else(DEVICES))
+    with pytest.raises(InstallationError, match=r'"other-operator" set .*with force=true') as error:
+        await install(client)
+    assert "\n" not in str(error.value)
+    await install(client, force=True)
+    assert (await install(client)).changes == []
+
+
+async def test_a_webhook_of_an_earlier_system_goes_when_it_is_taken_over(client: Client) -> None:
+    crd = of_somebody_else(DEVICES)
+    hook = {
+        "clientConfig": {"url": "https://nobody.example/convert"},
+        "conversionReviewVersions": ["v1"],
+    }
+    crd["spec"]["conversion"] = {"strategy": "Webhook", "webhook": hook}
+    await bring(client, crd)
+    await install(client, force=True)
+    live = await client.get(CRD, DEVICES)
+    assert live["spec"]["conversion"] == {"strategy": "None"}
+
+
+async def test_objects_in_a_version_that_we_do_not_know_are_not_given_up(client: Client) -> None:
+    crd = of_somebody_else(DEVICES)
+    crd["spec"]["versions"][0]["name"] = "v2"
+    await bring(client, crd)
+    for force in (False, True):
+        with pytest.raises(InstallationError, match="keeps objects in version v2"):
+            await install(client, force=force)
+    await drop(client, DEVICES)
+
+
+async def test_bucket_claims_of_another_storage_system_are_left_to_it(client: Client) -> None:
+    await bring(client, of_somebody_else(CLAIMS))
+    before = (await client.get(CRD, CLAIMS))["metadata"]["resourceVersion"]
+    outcome = await install(client, force=True)
+    assert CLAIMS not in outcome.names
+    assert CLAIMS not in (await remove(client, check_mode=True)).names
+    assert (await client.get(CRD, CLAIMS))["metadata"]["resourceVersion"] == before
+    await drop(client, CLAIMS)
+
+
+async def test_names_that_another_definition_has_are_explained(client: Client) -> None:
+    crd = of_somebody_else(DEVICES)
+    crd["metadata"]["name"] = "gadgets.management.project-flotta.io"
+    crd["spec"]["names"] = {
+        "plural": "gadgets",
+        "singular": "gadget",
+        "kind": "EdgeDevice",
+        "listKind": "EdgeDeviceList",
+    }
+    if DEVICES in [item["metadata"]["name"] for item in await client.list(CRD)]:
+        await drop(client, DEVICES)
+    await bring(client, crd)
+    with pytest.raises(InstallationError, match=r"another CRD has its names.*remove the other one"):
+        await install(client)
+    await drop(client, crd["metadata"]["name"])
+
+
+async def test_data_keep_the_definitions_unless_forced(client: Client) -> None:
+    await install(client)
+    for name, finalizer in (("till-1", "device-finalizer"), ("till-2", None)):
+        metadata: Object = {"name": name, "namespace": "default"}
+        if finalizer:
+            metadata["finalizers"] = [finalizer]
+        await client.create(EDGE_DEVICE, {"metadata": metadata, "spec": {}})
+    claim = {
+        "metadata": {
+            "name": "till-1",
+            "namespace": "default",
+            "finalizers": ["flotta.project-flotta.io/bucket"],
+        },
+        "spec": {"bucketName": "till-1", "storageClassName": "x"},
+    }
+    await client.create(BUCKET_CLAIM, claim)
+    with pytest.raises(InstallationError, match=r"2 EdgeDevice, 1 ObjectBucketClaim"):
+        await remove(client)
+    assert len(await client.list(EDGE_DEVICE)) == 2
+    await remove(client, force=True)
+    assert await client.list(CRD) == []
+
+
+async def test_removing_is_idempotent(client: Client) -> None:
+    await install(client)
+    tried = await remove(client, check_mode=True)
+    done = await remove(client)
+    assert len(tried.changes) == len(done.changes) == 7
+    assert await client.list(CRD) == []
+    assert (await remove(client)).changes == []
