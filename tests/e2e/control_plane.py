@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .site import Site
@@ -80,7 +80,7 @@ class Cluster(ControlPlane):
             "-n",
             NAMESPACE,
             "-l",
-            _label(EDGE_API),
+            f"app.kubernetes.io/name={EDGE_API}",
             "--tail=400",
             f"--since={since}",
         )
@@ -91,11 +91,13 @@ class Cluster(ControlPlane):
 
     def pods(self, program: str) -> list[str]:
         """Names of the pods of a program that have not been told to end."""
-        listed = self.site.kubectl(
-            "get", "pods", "-n", NAMESPACE, "-l", _label(program), "-o", "json"
-        )
-        metadata = [pod["metadata"] for pod in json.loads(listed)["items"]]
-        return [item["name"] for item in metadata if "deletionTimestamp" not in item]
+        return [pod["metadata"]["name"] for pod in self._pods(program)]
+
+    def _pods(self, program: str) -> list[dict[str, Any]]:
+        label = f"app.kubernetes.io/name={program}"
+        listed = self.site.kubectl("get", "pods", "-n", NAMESPACE, "-l", label, "-o", "json")
+        pods = json.loads(listed)["items"]
+        return [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
 
     def kill(self, *pods: str) -> None:
         """End pods at once, as when their processes die."""
@@ -111,14 +113,18 @@ class Cluster(ControlPlane):
         )
 
     def available(self, program: str) -> bool:
-        """Tell whether as many pods of a program answer as there should be."""
-        deployment = self.site.get("deployment", program, NAMESPACE)
-        status = deployment["status"]
-        return (
-            status.get("observedGeneration") == deployment["metadata"]["generation"]
-            and status.get("availableReplicas") == deployment["spec"]["replicas"]
-            and status.get("replicas") == deployment["spec"]["replicas"]
-        )
+        """Tell whether as many pods of a program answer as there should be.
+
+        The Deployment's own count lags behind a pod that was just killed.
+        """
+        wanted = self.site.get("deployment", program, NAMESPACE)["spec"]["replicas"]
+        ready = [
+            condition["status"] == "True"
+            for pod in self._pods(program)
+            for condition in pod.get("status", {}).get("conditions", [])
+            if condition["type"] == "Ready"
+        ]
+        return ready == [True] * wanted
 
     def stop(self) -> None:
         self.node.stop()
@@ -127,7 +133,3 @@ class Cluster(ControlPlane):
     def start(self) -> None:
         self.site.storage.start()
         self.node.start()
-
-
-def _label(program: str) -> str:
-    return f"app.kubernetes.io/name={program}"
