@@ -42,6 +42,14 @@ down() {
   hosts flotta.edge.local_hosts_absent
 }
 
+stop_builds() {
+  local builds
+  builds=$(jobs -p)
+  # shellcheck disable=SC2086  # a list of numbers
+  [ -z "$builds" ] || kill $builds 2>/dev/null || true
+}
+trap stop_builds EXIT
+
 case ${1:-} in
   up | down) "$1" ;;
   *) sed -n '2,/^set/s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;

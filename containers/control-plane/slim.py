@@ -64,21 +64,19 @@ def source_of(module: ModuleType) -> Path | None:
 
 
 def remove_unused(loaded: set[Path]) -> None:
-    for folder in GENERATED:
-        for path in (PACKAGES / folder).glob("*.py"):
-            if path not in loaded:
-                path.unlink()
-    for service in (PACKAGES / "botocore/data").iterdir():
-        if service.is_dir() and service.name not in AWS_SERVICES:
-            shutil.rmtree(service)
-    for pattern in SOURCES:
-        for path in PACKAGES.rglob(pattern):
-            path.unlink()
-    for tests in [path for path in PACKAGES.rglob("tests") if path.is_dir()]:
-        shutil.rmtree(tests)
-    for script in Path(sys.prefix, "bin").iterdir():
-        if script.name not in SCRIPTS and not script.name.startswith("python"):
-            script.unlink()
+    generated = (path for folder in GENERATED for path in (PACKAGES / folder).glob("*.py"))
+    sources = (path for pattern in SOURCES for path in PACKAGES.rglob(pattern))
+    scripts = (path for path in Path(sys.prefix, "bin").iterdir() if not wanted_script(path.name))
+    for path in [*(path for path in generated if path not in loaded), *sources, *scripts]:
+        path.unlink()
+    services = (path for path in (PACKAGES / "botocore/data").iterdir() if path.is_dir())
+    tests = (path for path in PACKAGES.rglob("tests") if path.is_dir())
+    for folder in [*(path for path in services if path.name not in AWS_SERVICES), *tests]:
+        shutil.rmtree(folder)
+
+
+def wanted_script(name: str) -> bool:
+    return name in SCRIPTS or name.startswith("python")
 
 
 def compile_to_byte_code(paths: set[Path]) -> None:

@@ -84,7 +84,7 @@ has() { inside /opt/kubernetes/ctr --namespace=k8s.io images list --quiet 2>/dev
 
 load_pause() {
   podman image exists localhost/flotta-edge-os-stats:1 || examples/os-stats/build.sh >/dev/null
-  podman image exists "$pause" || podman build --quiet --timestamp=0 --tag="$pause" --file=- . >/dev/null <<'CONTAINERFILE'
+  podman image exists "$pause" || podman build --quiet --timestamp=0 --tag="$pause" --file=- tests/cluster/node >/dev/null <<'CONTAINERFILE'
 FROM localhost/flotta-edge-os-stats:1
 ENTRYPOINT ["/bin/sh", "-c", "trap exit TERM; sleep 2000000000 & wait"]
 CONTAINERFILE

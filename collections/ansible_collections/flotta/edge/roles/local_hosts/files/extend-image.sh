@@ -5,7 +5,7 @@
 set -eu
 base=$1 tag=$2 packages=$3
 ! podman image exists "$tag" || exit 0
-podman build --quiet --network host --tag "$tag" --file - . >/dev/null <<EOF
+podman build --quiet --network host --tag "$tag" --file - "$(dirname "$0")" >/dev/null <<EOF
 FROM $base
 RUN apt-get -qq update \
  && DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends $packages >/dev/null \
