@@ -11,6 +11,7 @@ from typing import Any, Self
 from urllib.parse import urlencode
 
 import aiohttp
+import yaml
 from kubernetes.aio import client as kubernetes_client
 from kubernetes.aio import config as kubernetes_config
 
@@ -54,6 +55,13 @@ BUSY = 429  # Too Many Requests (RFC 6585): API Priority and Fairness asks to co
 PATIENCE = 5  # requests in all while the server is busy
 
 
+# The loader looks into the file without checking its shape first.
+_UNUSABLE = (
+    *(kubernetes_config.ConfigException, yaml.YAMLError, OSError),
+    *(TypeError, KeyError, AttributeError, ValueError),
+)
+
+
 class Client:
     """One connection pool to one API server. Objects are plain dictionaries."""
 
@@ -79,11 +87,12 @@ class Client:
                 kubernetes_config.load_incluster_config(  # type: ignore[no-untyped-call]
                     client_configuration=configuration
                 )
-        except (kubernetes_config.ConfigException, OSError) as error:
+            return cls(kubernetes_client.ApiClient(configuration))
+        except _UNUSABLE as error:
+            reason = " ".join(str(error).split())
             raise ValueError(
-                f"no usable kubeconfig ({error}); set KUBECONFIG to the path of one"
+                f"no usable kubeconfig ({reason}); set KUBECONFIG to the path of one"
             ) from error
-        return cls(kubernetes_client.ApiClient(configuration))
 
     async def close(self) -> None:
         await self._api.close()  # type: ignore[no-untyped-call]
