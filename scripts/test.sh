@@ -115,6 +115,7 @@ if wanted kubernetes; then
   heading "site on Kubernetes"
   part "site-kubernetes" make site-kubernetes
   part "a second run on Kubernetes changes nothing" changes_nothing make site-kubernetes
+  tests "tests of the image" tests/cluster
   heading "end to end on Kubernetes"
   FLOTTA_SITE=.site-kubernetes tests "end-to-end tests on Kubernetes" tests/e2e --timeout=900
   if [ -z "${KEEP_SITE:-}" ]; then
