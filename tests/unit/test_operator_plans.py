@@ -184,6 +184,26 @@ def test_name_that_is_no_label_gets_an_entry_but_no_label() -> None:
     assert step.patch == {"status": {"workloads": [{"name": long, "phase": "Deploying"}]}}
 
 
+def test_status_comes_before_labels_and_the_finalizer_before_both() -> None:
+    everywhere = workload(deviceSelector={})
+    plan = plan_device(device(), [everywhere], None, None, SETTINGS, NOW)
+    (step,) = plan.steps
+    assert isinstance(step, Patch)
+    assert step.patch == {"status": {"workloads": [{"name": "printer", "phase": "Deploying"}]}}
+    assert plan.again
+    told = device(workloads=step.patch["status"]["workloads"])
+    (step,) = plan_device(told, [everywhere], None, None, SETTINGS, NOW).steps
+    assert isinstance(step, Patch)
+    assert step.patch == {"metadata": {"labels": {"workload/printer": "true"}}}
+    first, second = plan_device(
+        device(finalizers=[]), [everywhere], None, None, SETTINGS, NOW
+    ).steps
+    assert isinstance(first, Patch)
+    assert isinstance(second, Patch)
+    assert first.patch["metadata"]["finalizers"] == ["device-finalizer"]
+    assert second.subresource == "status"
+
+
 def test_device_in_line_needs_no_step() -> None:
     settled = device(
         labels={"workload/printer": "true"}, workloads=[{"name": "printer", "phase": "Running"}]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .settings import Settings
 
 Object = dict[str, Any]
+LABELS_DELAY = 2.0  # seconds until the labels are looked at, should no event of the status come
 
 
 def plan_device(
@@ -31,21 +32,24 @@ def plan_device(
 ) -> Plan:
     """Plan for a device with the workloads of its namespace, its set and its bucket claim.
 
-    At most one write of the object, one of its status and one new claim come out.
+    At most one write of the object, one of its status and one new claim come out. Labels wait for
+    the next look when the status changes too: a workload for many devices is then in the status of
+    all of them before the first label is written.
     """
     names = membership.wanted(device, workloads)
     steps: list[Step] = []
     metadata = _metadata_change(device, names)
-    if metadata:
-        steps.append(Patch(EDGE_DEVICE, device, {"metadata": metadata}))
     verdict = device_verdict(device, set_name(device), device_set)
     status = _status_change(device, names, claim) | _conditions_change(device, verdict, now)
+    later = bool(status) and "finalizers" not in metadata
+    if metadata and not later:
+        steps.append(Patch(EDGE_DEVICE, device, {"metadata": metadata}))
     if status:
         steps.append(Patch(EDGE_DEVICE, device, {"status": status}, "status"))
     auto_create = settings.bucket_auto_create
     if claim is None and claim_wanted(device, device_set, auto_create=auto_create):
         steps.append(Create(BUCKET_CLAIM, bucket_claim(device, settings)))
-    return Plan(tuple(steps))
+    return Plan(tuple(steps), again=LABELS_DELAY if metadata and later else None)
 
 
 def set_name(device: Object) -> str | None:
