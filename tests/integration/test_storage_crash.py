@@ -7,11 +7,13 @@ import json
 import os
 import random
 import signal
+import time
 from base64 import b64decode
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import pytest
 from operator_site import Fleet, Site, resource_api, running_operator, until
 from s3_server import S3Server, running_s3
 from test_storage import iam_settings
@@ -20,7 +22,8 @@ from flotta.resources.client import Client
 from flotta.resources.kinds import BUCKET_CLAIM, EDGE_DEVICE, SECRET
 
 CLAIMS = 8
-KILLS = 6
+KILLS = 4
+PATIENCE = 3.0  # seconds without anything happening
 SETTINGS = {
     "OBC_AUTO_CREATE": "true",
     "DECOMMISSION_TIMEOUT": "1",
@@ -28,6 +31,7 @@ SETTINGS = {
 }
 
 
+@pytest.mark.timeout(300)
 async def test_operator_killed_at_any_point_converges_after_restart(tmp_path: Path) -> None:
     (tmp_path / "s3").mkdir()
     with (
@@ -59,12 +63,23 @@ async def test_operator_killed_at_any_point_converges_after_restart(tmp_path: Pa
 
 
 async def killed_often(site: Site, settings: dict[str, str]) -> None:
+    """Kill operators at the instant when the S3 server has done something for them, or at random."""
+    assert site.s3 is not None
     chance = random.Random(4)
-    for _ in range(KILLS):
+    for number in range(KILLS):
+        before = changes(site.s3)
         with running_operator(site, **settings) as pid:
-            await asyncio.sleep(chance.uniform(0, 0.6))
+            wait = chance.uniform(0, 0.6) if number % 3 == 2 else PATIENCE
+            end = time.monotonic() + wait
+            while time.monotonic() < end and (wait < PATIENCE or changes(site.s3) == before):
+                time.sleep(0.0005)
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+
+
+def changes(s3: S3Server) -> set[str]:
+    """Return the names of what an operator had made: pairs and buckets."""
+    return {*os.listdir(s3.keys), *os.listdir(s3.root)} - {"dropped"}
 
 
 async def all_bound(client: Client) -> bool:
