@@ -41,6 +41,10 @@ class Cluster:
         install_roles(admin)
         self._server.restart_controllers()
 
+    def restart_api_server(self) -> None:
+        """Kill the API server and start it again on the same data."""
+        self._server.restart_api_server()
+
     def stop(self) -> None:
         self._server.stop()
 

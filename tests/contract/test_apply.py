@@ -60,6 +60,39 @@ def test_several_conflicts_are_listed(api: Api, namespace: str) -> None:
     )
 
 
+def test_status_is_applied_at_its_own_endpoint(api: Api, namespace: str) -> None:
+    path = devices(namespace, "s")
+    assert api.apply(f"{path}/status", device("s"), "fieldManager=m").status == 404
+    apply(api, namespace, FIVE, "m1")
+    up = device("s") | {"status": {"phase": "up"}}
+    assert "status" not in api.apply(path, up, "fieldManager=m2").body
+    body = api.apply(f"{path}/status", up, "fieldManager=m2").body
+    assert (body["spec"], body["status"]) == (FIVE, {"phase": "up"})
+    entries = body["metadata"]["managedFields"]
+    (entry,) = [one for one in entries if one.get("subresource") == "status"]
+    assert (entry["manager"], entry["operation"]) == ("m2", "Apply")
+    assert entry["fieldsV1"] == {"f:status": {"f:phase": {}}}
+
+
+def test_dry_run_and_old_versions(api: Api, namespace: str) -> None:
+    path = devices(namespace, "s")
+    dry = api.apply(path, device("s", FIVE), "fieldManager=m&dryRun=All")
+    assert (dry.status, api.get(path).status) == (201, 404)
+    apply(api, namespace, FIVE, "m1")
+    stale = api.apply(path, device("s", SIX, resourceVersion="1"), "fieldManager=m1")
+    assert (stale.status, stale.body["reason"]) == (409, "Conflict")
+    assert api.get(path).body["spec"] == FIVE
+
+
+def test_defaults_belong_to_nobody(api: Api, namespace: str) -> None:
+    body = apply(api, namespace, {"metrics": {"system": {}}}, "m1").body
+    assert body["spec"]["metrics"]["system"] == {"interval": 60}
+    (entry,) = body["metadata"]["managedFields"]
+    assert entry["fieldsV1"] == {"f:spec": {"f:metrics": {"f:system": {}}}}
+    taken = apply(api, namespace, {"metrics": {"system": {"interval": 5}}}, "m2")
+    assert taken.status == 200
+
+
 def test_bad_applications(api: Api, namespace: str) -> None:
     path = devices(namespace, "s")
     assert api.apply(path, device("s"), "").status == 422
@@ -70,16 +103,6 @@ def test_bad_applications(api: Api, namespace: str) -> None:
     assert api.apply(path, b"{a: [", "fieldManager=m").status == 400
     assert api.apply(path + "/status", device("s"), "fieldManager=m").status == 404
     assert api.get(path).status == 404
-
-
-def test_status_is_applied_at_its_own_endpoint(api: Api, namespace: str) -> None:
-    api.create(devices(namespace), device("s", FIVE))
-    body = device("s") | {"status": {"phase": "up"}}
-    del body["spec"]
-    answer = api.apply(devices(namespace, "s") + "/status", body, "fieldManager=m")
-    assert (answer.body["status"], answer.body["spec"]) == ({"phase": "up"}, FIVE)
-    entries = answer.body["metadata"]["managedFields"]
-    assert {(one["manager"], one.get("subresource")) for one in entries} >= {("m", "status")}
 
 
 def test_finalizers_merge_as_a_set(api: Api, namespace: str) -> None:

@@ -67,6 +67,11 @@ def test_version_zero_lists_everything(api: Api, five: str) -> None:
         ("labelSelector=i%20in%20(1", 400),
         ("labelSelector=%3D1", 400),
         ("labelSelector=i%3Dbad%20value", 400),
+        ("labelSelector=-x%3D1", 400),
+        ("labelSelector=i%3Ex", 400),
+        ("labelSelector=i%3D1%2C", 400),
+        ("timeoutSeconds=abc", 400),
+        ("continue=abc&resourceVersion=5", 400),
         ("fieldSelector=status.phase%3Dup", 400),
         ("fieldSelector=metadata.name%20in%20(a)", 400),
     ],
@@ -138,6 +143,64 @@ def test_unacceptable_representations(api: Api, five: str) -> None:
     assert b"kind: EdgeDeviceList" in api.get(five, Accept="application/yaml").content
 
 
+def test_collections_are_ordered_by_namespace_and_name(api: Api, namespace: str) -> None:
+    other = f"{namespace}-a"
+    api.create("/api/v1/namespaces", {"metadata": {"name": other}})
+    for place, name in ((other, "a"), (namespace, "z"), (namespace, "b")):
+        api.create(devices(place), device(name, labels={"order": namespace}))
+    body = api.get(f"{GROUP}/edgedevices?labelSelector=order%3D{namespace}").body
+    places = [(one["metadata"]["namespace"], one["metadata"]["name"]) for one in body["items"]]
+    assert places == [(other, "a"), (namespace, "b"), (namespace, "z")]  # "-" is less than "/"
+    first = api.get(f"{GROUP}/edgedevices?limit=1&labelSelector=order%3D{namespace}").body
+    token = first["metadata"]["continue"]
+    rest = api.get(f"{GROUP}/edgedevices?continue={token}&labelSelector=order%3D{namespace}").body
+    assert names(first) + names(rest) == ["a", "b", "z"]
+    api.delete(f"/api/v1/namespaces/{other}")
+
+
+def test_empty_list_is_a_list(api: Api, namespace: str) -> None:
+    body = api.get(devices(namespace)).body
+    assert (body["items"], body["kind"]) == ([], "EdgeDeviceList")
+    assert body["metadata"]["continue"] == ""
+    assert int(body["metadata"]["resourceVersion"]) > 0
+
+
+def test_resources_are_described_alike_in_both_forms_of_discovery(api: Api) -> None:
+    for root, group, version in (
+        ("/apis", "management.project-flotta.io", "v1alpha1"),
+        ("/apis", "objectbucket.io", "v1alpha1"),
+        ("/apis", "coordination.k8s.io", "v1"),
+    ):
+        plain = {one["name"]: one for one in api.get(f"{root}/{group}/{version}").body["resources"]}
+        items = api.get(root, Accept=AGGREGATED).body["items"]
+        (item,) = [one for one in items if one["metadata"]["name"] == group]
+        (found,) = [one for one in item["versions"] if one["version"] == version]
+        for resource in found["resources"]:
+            entry = plain[resource["resource"]]
+            assert resource["verbs"] == entry["verbs"]
+            assert resource["responseKind"]["kind"] == entry["kind"]
+            assert resource.get("shortNames") == entry.get("shortNames")
+            assert resource["scope"] == "Namespaced"
+            below = {
+                f"{resource['resource']}/{one['subresource']}"
+                for one in resource.get("subresources", [])
+            }
+            assert below <= set(plain)
+
+
+def test_core_kinds_are_listed_with_their_verbs_and_short_names(api: Api) -> None:
+    found = {one["name"]: one for one in api.get("/api/v1").body["resources"]}
+    names = {
+        name: found[name].get("shortNames")
+        for name in ("configmaps", "events", "namespaces", "secrets")
+    }
+    assert names == {"configmaps": ["cm"], "events": ["ev"], "namespaces": ["ns"], "secrets": None}
+    verbs = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
+    assert found["secrets"]["verbs"] == verbs
+    assert "deletecollection" not in found["namespaces"]["verbs"]
+    assert found["namespaces/finalize"]["verbs"] == ["update"]
+
+
 def test_every_listed_resource_answers_a_list(api: Api) -> None:
     groups = api.get("/apis/").body["groups"]
     paths = ["/api/v1", *(f"/apis/{group['preferredVersion']['groupVersion']}" for group in groups)]
@@ -168,6 +231,14 @@ def test_openapi_documents(api: Api) -> None:
     url = paths["api/v1"]["serverRelativeURL"]
     assert api.get(url).body["openapi"].startswith("3.")
     assert api.get("/openapi/v3/api/v1?hash=wrong").headers["Location"] == url
+    ours = api.get("/openapi/v3/apis/management.project-flotta.io/v1alpha1").body
+    path = f"{GROUP}/namespaces/{{namespace}}/edgedevices/{{name}}"
+    operation = ours["paths"][path]["patch"]
+    assert operation["x-kubernetes-group-version-kind"]["kind"] == "EdgeDevice"
+    parameters = {one["name"] for one in operation["parameters"]}
+    assert {"dryRun", "fieldManager", "fieldValidation", "force"} <= parameters
+    schema = ours["components"]["schemas"]["io.project-flotta.management.v1alpha1.EdgeDevice"]
+    assert schema["x-kubernetes-group-version-kind"][0]["kind"] == "EdgeDevice"
     document = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
     old = api.get("/openapi/v2", Accept=document)
     assert (old.status, old.headers["Content-Type"]) == (200, document)

@@ -103,6 +103,109 @@ def test_all_errors_are_told_at_once(api: Api, namespace: str) -> None:
     assert fields == {"spec.requestTime", "spec.mounts[0].device", "spec.metrics.system.interval"}
 
 
+WORKLOADS = "{}/namespaces/{}/edgeworkloads"
+
+
+def workload(**spec: Any) -> dict[str, Any]:
+    pod = {"spec": {"containers": [{"name": "a", "image": "x"}]}}
+    return {
+        "apiVersion": "management.project-flotta.io/v1alpha1",
+        "kind": "EdgeWorkload",
+        "metadata": {"name": "w"},
+        "spec": {"type": "pod", "pod": pod, **spec},
+    }
+
+
+def requirement(**parts: Any) -> dict[str, Any]:
+    return {"deviceSelector": {"matchExpressions": [{"key": "a", **parts}]}}
+
+
+@pytest.mark.parametrize(
+    ("spec", "cause"),
+    [
+        (
+            requirement(operator="In"),
+            ("FieldValueInvalid", "spec.deviceSelector.matchExpressions[0]"),
+        ),
+        (
+            requirement(operator="Exists", values=["x"]),
+            ("FieldValueInvalid", "spec.deviceSelector.matchExpressions[0]"),
+        ),
+        (
+            {
+                "pod": {
+                    "spec": {
+                        "containers": [{"name": "a", "image": "x"}],
+                        "initContainers": [{"name": "a", "image": "x"}],
+                    }
+                }
+            },
+            ("FieldValueInvalid", "spec.pod.spec"),
+        ),
+    ],
+)
+def test_rules_of_the_schema_name_the_object_that_breaks_them(
+    api: Api, namespace: str, spec: dict[str, Any], cause: tuple[str, str]
+) -> None:
+    answer = api.post(WORKLOADS.format(GROUP, namespace), workload(**spec))
+    assert (answer.status, answer.causes) == (422, {cause})
+
+
+def test_a_rule_may_have_its_own_reason(api: Api, namespace: str) -> None:
+    spec = {"storage": {"s3": {"createOBC": True, "secretName": "x"}}}
+    answer = api.post(devices(namespace), device("d", spec))
+    assert answer.causes == {("FieldValueForbidden", "spec.storage.s3")}
+    spec["storage"]["s3"]["createOBC"] = False
+    assert api.post(devices(namespace), device("d", spec)).status == 201
+
+
+def test_rules_wait_for_a_sound_object(api: Api, namespace: str) -> None:
+    """An error of the metadata counts as much as one of the schema."""
+    spec = requirement(operator="In")
+    body = workload(**spec) | {"metadata": {}}
+    answer = api.post(WORKLOADS.format(GROUP, namespace), body)
+    assert answer.causes == {
+        ("FieldValueRequired", "metadata.name"),
+        ("FieldValueInvalid", "<nil>"),
+    }
+    assert "some validation rules were not checked" in answer.body["message"]
+
+
+def test_ports_are_unique(api: Api, namespace: str) -> None:
+    ports = [{"containerPort": 80}, {"containerPort": 80, "protocol": "TCP"}]
+    pod = {"spec": {"containers": [{"name": "a", "image": "x", "ports": ports}]}}
+    answer = api.post(WORKLOADS.format(GROUP, namespace), workload(pod=pod))
+    field = "spec.pod.spec.containers[0].ports[1]"
+    assert ("FieldValueDuplicate", field) in answer.causes
+
+
+def test_unknown_fields_are_told_before_other_errors(api: Api, namespace: str) -> None:
+    spec = {"bogus": 1, "heartbeat": {"periodSeconds": "often"}}
+    strict = api.post(f"{devices(namespace)}?fieldValidation=Strict", device("d", spec))
+    assert (strict.status, strict.body["reason"]) == (400, "BadRequest")
+    refused = api.post(devices(namespace), device("d", spec))
+    assert refused.status == 422
+    assert refused.warnings == [r'299 - "unknown field \"spec.bogus\""']
+
+
+def test_fields_are_found_in_lists_and_by_case(api: Api, namespace: str) -> None:
+    body = workload()
+    body["spec"]["pod"]["spec"]["containers"][0]["bogus"] = 1
+    body["Spec"] = {}
+    answer = api.post(WORKLOADS.format(GROUP, namespace), body)
+    assert sorted(answer.warnings) == [
+        r'299 - "unknown field \"Spec\""',
+        r'299 - "unknown field \"spec.pod.spec.containers[0].bogus\""',
+    ]
+
+
+def test_nothing_is_added_to_a_parent_that_is_absent(api: Api, namespace: str) -> None:
+    assert api.create(devices(namespace), device("a", {"metrics": {}}))["spec"] == {"metrics": {}}
+    bare = device("b")
+    del bare["spec"]
+    assert "spec" not in api.create(devices(namespace), bare)
+
+
 def test_pod_errors_name_the_port(api: Api, namespace: str) -> None:
     containers = [
         {"name": "a", "image": "x"},

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 
-from .api import GROUP, Api, device, devices
+import pytest
+
+from .api import GROUP, Api, core, device, devices
 from .engine import Engine
 
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
@@ -74,6 +76,72 @@ def test_streaming_list_ends_with_its_bookmark(api: Api, namespace: str) -> None
     assert bookmark["object"]["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
     refused = api.get(f"{devices(namespace)}?watch=true&sendInitialEvents=true")
     assert refused.status == 422
+
+
+def test_streaming_list_without_bookmarks_has_none(api: Api, namespace: str) -> None:
+    api.create(devices(namespace), device("d"))
+    query = "sendInitialEvents=true&resourceVersionMatch=NotOlderThan&timeoutSeconds=1"
+    with api.watch(devices(namespace), query) as watch:
+        assert [event["type"] for event in watch.rest()] == ["ADDED"]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "sendInitialEvents=true&resourceVersionMatch=Exact",
+        "resourceVersionMatch=NotOlderThan",
+    ],
+)
+def test_bad_combinations_are_refused(api: Api, namespace: str, query: str) -> None:
+    answer = api.get(f"{devices(namespace)}?watch=true&{query}")
+    assert (answer.status, answer.body["details"]["kind"]) == (422, "ListOptions")
+    assert "resourceVersionMatch" in {field for _, field in answer.causes}
+
+
+def test_first_events_end_with_a_bookmark_when_these_are_asked_for(
+    api: Api, namespace: str
+) -> None:
+    api.create(devices(namespace), device("d"))
+    with api.watch(devices(namespace), "allowWatchBookmarks=true") as watch:
+        assert [event["type"] for event in watch.take(2)] == ["ADDED", "BOOKMARK"]
+
+
+def test_watch_of_one_name_sees_only_it(api: Api, namespace: str) -> None:
+    start = api.get(devices(namespace)).version
+    query = f"resourceVersion={start}&fieldSelector=metadata.name%3Dd"
+    with api.watch(devices(namespace), query) as watch:
+        for name in ("c", "d", "e"):
+            api.create(devices(namespace), device(name))
+        api.delete(devices(namespace, "c"))
+        api.delete(devices(namespace, "d"))
+        events = watch.take(2)
+    assert [(one["type"], one["object"]["metadata"]["name"]) for one in events] == [
+        ("ADDED", "d"),
+        ("DELETED", "d"),
+    ]
+
+
+def test_watch_from_the_future_waits(api: Api, namespace: str) -> None:
+    future = int(api.get(devices(namespace)).version) + 1000
+    query = f"resourceVersion={future}&timeoutSeconds=1"
+    with api.watch(devices(namespace), query) as watch:
+        api.create(devices(namespace), device("d"))
+        assert watch.response.status == 200
+        assert list(watch.rest()) == []
+
+
+def test_core_objects_in_a_watch_have_their_head(api: Api, namespace: str) -> None:
+    api.create(core(namespace, "secrets"), {"metadata": {"name": "s"}})
+    with api.watch(core(namespace, "secrets"), "fieldSelector=metadata.name%3Ds") as watch:
+        obj = watch.next()["object"]
+    assert (obj["apiVersion"], obj["kind"]) == ("v1", "Secret")
+
+
+def test_watch_over_all_namespaces_tells_them_apart(api: Api, namespace: str) -> None:
+    start = api.get(f"{GROUP}/edgedevices").version
+    with api.watch(f"{GROUP}/edgedevices", f"resourceVersion={start}") as watch:
+        api.create(devices(namespace), device("d"))
+        assert watch.next()["object"]["metadata"]["namespace"] == namespace
 
 
 def test_bad_version_of_a_watch(api: Api, namespace: str) -> None:

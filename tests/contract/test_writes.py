@@ -219,6 +219,94 @@ def test_bad_json_and_bad_patches(api: Api, namespace: str) -> None:
     assert api.request("PATCH", devices(namespace, "d"), {}, APPLY).status == 422
 
 
+@pytest.mark.parametrize(
+    ("patch", "status"),
+    [
+        ({"kind": "Wrong"}, 422),
+        ({"apiVersion": "v1"}, 422),
+        ({"metadata": None}, 400),
+        ({"metadata": {"name": "other"}}, 400),
+        ({"metadata": {"namespace": "other"}}, 400),
+        ({"spec": "text"}, 422),
+        ({"metadata": {"creationTimestamp": None, "generation": 99, "uid": None}}, 200),
+    ],
+)
+def test_a_patch_keeps_the_head_of_an_object(
+    api: Api, namespace: str, patch: object, status: int
+) -> None:
+    obj = api.create(devices(namespace), device("d"))
+    assert api.merge(devices(namespace, "d"), patch).status == status
+    assert api.get(devices(namespace, "d")).body == obj
+
+
+def test_operations_of_json_patches(api: Api, namespace: str) -> None:
+    path = devices(namespace, "d")
+    api.create(devices(namespace), device("d", labels={"a": "b"}))
+    body = api.json_patch(
+        path,
+        {"op": "test", "path": "/metadata/annotations", "value": None},
+        {"op": "copy", "from": "/metadata/labels", "path": "/metadata/annotations"},
+        {"op": "add", "path": "/metadata/annotations/x~1y", "value": "z"},
+        {"op": "move", "from": "/metadata/labels/a", "path": "/metadata/labels/c"},
+        {"op": "add", "path": "/metadata/finalizers", "value": ["a.b/one"]},
+        {"op": "add", "path": "/metadata/finalizers/-", "value": "a.b/two"},
+        {"op": "remove", "path": "/metadata/finalizers/0"},
+    ).body
+    assert body["metadata"]["annotations"] == {"a": "b", "x/y": "z"}
+    assert body["metadata"]["labels"] == {"c": "b"}
+    assert body["metadata"]["finalizers"] == ["a.b/two"]
+    for operation in (
+        {"op": "remove", "path": "/spec/nothing"},
+        {"op": "replace", "path": "/spec/nothing/deeper", "value": 1},
+        {"op": "test", "path": "/spec/nothing/deeper", "value": None},
+        {"op": "unknown", "path": "/spec"},
+        {"op": "remove", "path": "/metadata/finalizers/7"},
+    ):
+        assert api.json_patch(path, operation).status == 422
+    added = {"op": "replace", "path": "/metadata/labels/new", "value": "x"}
+    assert api.json_patch(path, added).body["metadata"]["labels"] == {"c": "b", "new": "x"}
+    many = [{"op": "test", "path": "/kind", "value": "EdgeDevice"}] * 10_001
+    assert api.json_patch(path, *many).status == 413
+    api.json_patch(path, {"op": "remove", "path": "/metadata/finalizers"})
+
+
+def test_versions_in_reads_of_one_object(api: Api, namespace: str) -> None:
+    obj = api.create(devices(namespace), device("d"))
+    path = devices(namespace, "d")
+    for version in ("0", "1", obj["metadata"]["resourceVersion"]):
+        assert api.get(f"{path}?resourceVersion={version}").body == obj
+    assert api.get(f"{path}?resourceVersion=abc").status == 500
+    future = api.get(f"{path}?resourceVersion=99999999")
+    assert (future.status, future.body["reason"]) == (504, "Timeout")
+
+
+def test_name_in_a_put_is_compared_first(api: Api, namespace: str) -> None:
+    answer = api.put(devices(namespace, "absent"), device("other"))
+    assert (answer.status, answer.body["reason"]) == (400, "BadRequest")
+
+
+def test_options_are_checked(api: Api, namespace: str) -> None:
+    api.create(devices(namespace), device("d"))
+    path = devices(namespace, "d")
+    for query in (
+        "dryRun=Bogus",
+        "fieldValidation=Bogus",
+        f"fieldManager={'x' * 129}",
+        "force=true",
+    ):
+        answer = api.merge(f"{path}?{query}", {})
+        assert (answer.status, answer.body["details"]["kind"]) == (422, "PatchOptions")
+        assert {field for _, field in answer.causes} == {query.partition("=")[0]}
+
+
+def test_two_writers_of_one_version(api: Api, namespace: str) -> None:
+    seen = api.create(devices(namespace), device("d"))
+    path = devices(namespace, "d")
+    first = api.put(path, seen | {"spec": {"heartbeat": {"periodSeconds": 1}}})
+    second = api.put(path, seen | {"spec": {"heartbeat": {"periodSeconds": 2}}})
+    assert (first.status, second.status) == (200, 409)
+
+
 def test_existing_and_missing_objects(api: Api, namespace: str) -> None:
     api.create(devices(namespace), device("d"))
     again = api.post(devices(namespace), device("d"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from flotta.apiserver.errors import Cause, bad_request, invalid, invalid_value
@@ -13,13 +14,14 @@ from flotta.apiserver.metadata import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from flotta.apiserver.errors import CauseLike
     from flotta.apiserver.options import WriteOptions
     from flotta.apiserver.registry import Registry, Resource
 
 JsonObject = dict[str, Any]
+Judge = Callable[[list[str]], list[str]]
 
 
 def check_head(
@@ -89,28 +91,50 @@ def check_place(obj: JsonObject, namespace: str, name: str) -> None:
         )
 
 
+def _indulgent(_unknown: list[str]) -> list[str]:
+    return []
+
+
 def admit(
     obj: JsonObject,
     resource: Resource,
     old: JsonObject | None,
     causes: Iterable[CauseLike] = (),
     subresource: str = "",
+    judge: Judge = _indulgent,
 ) -> tuple[JsonObject, list[str]]:
     """Prune, default and validate an object with decoded metadata.
 
-    At a subresource only errors in its own part count.
-    Returns it with the paths of the fields that were pruned; raises a 422 Refusal with every cause.
+    At a subresource only errors in its own part count. ``judge`` gets the paths of the fields that
+    were pruned, and refuses them or makes warnings of them.
+    Returns the object and the warnings; raises a 422 Refusal with every cause.
     """
     found: list[CauseLike] = [*causes, *metadata_causes(obj, resource, old)]
     admitted = resource.schema.admit(obj, subresource, found)
+    warnings = judge(list(admitted.unknown))
     clean = ordered(admitted.obj)
-    found += admitted.causes
-    if not admitted.causes:
+    wrong = _new_causes(admitted.causes, resource, old, subresource)
+    found += wrong
+    if not wrong:
         resource.finish(clean, old)
         found += resource.check(clean, old)
     if found:
-        raise invalid(resource.kind, resource.group, _name(clean), found)
-    return clean, list(admitted.unknown)
+        refusal = invalid(resource.kind, resource.group, _name(clean), found)
+        refusal.warnings = warnings
+        raise refusal
+    return clean, warnings
+
+
+def _new_causes(
+    causes: Sequence[CauseLike], resource: Resource, old: JsonObject | None, subresource: str
+) -> list[CauseLike]:
+    """Leave out what is wrong with the stored object already: its schema became stricter since."""
+    if not causes or old is None or not resource.custom:
+        return list(causes)
+    known = {
+        (cause.message, cause.field) for cause in resource.schema.admit(old, subresource).causes
+    }
+    return [cause for cause in causes if (cause.message, cause.field) not in known]
 
 
 def field_problems(unknown: Iterable[str], duplicates: Iterable[str]) -> list[str]:

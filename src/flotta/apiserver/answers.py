@@ -106,7 +106,8 @@ def head_of(resource: Resource) -> bytes:
 
 
 def refusal_answer(refusal: Refusal) -> web.Response:
-    return json_answer(refusal.status(), refusal.code, refusal.headers.items())
+    warnings = [("Warning", warning(text)) for text in refusal.warnings]
+    return json_answer(refusal.status(), refusal.code, [*refusal.headers.items(), *warnings])
 
 
 def plain_answer(refusal: PlainRefusal) -> web.Response:

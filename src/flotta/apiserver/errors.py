@@ -55,6 +55,7 @@ class Refusal(Exception):
         self.details = details
         self.headers = headers or {}
         self.metadata = metadata or {}
+        self.warnings: list[str] = []
 
     def status(self) -> JsonObject:
         """The Status object of this refusal."""

@@ -26,6 +26,11 @@ class Key(NamedTuple):
     namespace: str
     name: str
 
+    @property
+    def place(self) -> tuple[str, str]:
+        """The order in a list: that of the bytes of ``namespace/name``."""
+        return f"{self.namespace}/", self.name
+
 
 @dataclass(frozen=True, slots=True)
 class Record:

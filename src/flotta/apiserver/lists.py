@@ -183,7 +183,8 @@ def _page(store: Store, selection: Selection, start: _Start, limit: int) -> Page
     if records is None:
         raise _too_old(start)
     if start.after is not None:
-        records = [record for record in records if record.key[1:] > start.after]
+        after = Key("", *start.after).place
+        records = [record for record in records if record.key.place > after]
     found = [record for record in records if selection.matches(record)]
     if limit <= 0 or len(found) <= limit:
         return Page(found, version)

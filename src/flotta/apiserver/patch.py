@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from types import MappingProxyType
 from typing import Any
 
 import jsonpatch
@@ -54,8 +55,7 @@ def _json_patch(operations: Any, obj: JsonObject) -> JsonObject:
             "RequestEntityTooLarge",
         )
     try:
-        wanted = [_completed(one) for one in _without_absent_tests(operations, obj)]
-        patched = jsonpatch.JsonPatch(wanted).apply(obj)
+        patched = _Operations([_completed(one) for one in operations]).apply(obj)
     except (
         jsonpatch.JsonPatchException,
         jsonpointer.JsonPointerException,
@@ -69,11 +69,6 @@ def _json_patch(operations: Any, obj: JsonObject) -> JsonObject:
     return patched
 
 
-def _without_absent_tests(operations: list[Any], obj: JsonObject) -> list[Any]:
-    """Drop leading tests of an absent path for null: Kubernetes lets them pass, RFC 6902 does not."""
-    return [one for one in operations if not _tests_absence(one, obj)]
-
-
 def _completed(operation: Any) -> Any:
     """The operation; without a value, ``add`` and ``replace`` mean null."""
     if isinstance(operation, dict) and operation.get("op") in ("add", "replace"):
@@ -81,15 +76,32 @@ def _completed(operation: Any) -> Any:
     return operation
 
 
-def _tests_absence(operation: Any, obj: JsonObject) -> bool:
-    if not isinstance(operation, dict) or operation.get("op") != "test":
-        return False
-    if operation.get("value", 0) is not None or not isinstance(operation.get("path"), str):
-        return False
-    parent = jsonpointer.resolve_pointer(obj, operation["path"].rpartition("/")[0], None)
-    if not isinstance(parent, dict):
-        return False
-    return jsonpointer.resolve_pointer(obj, operation["path"], None) is None
+class _Replace(jsonpatch.ReplaceOperation):
+    """Kubernetes lets ``replace`` add a field to an object."""
+
+    def apply(self, obj: Any) -> Any:
+        parent, field = self.pointer.to_last(obj)
+        if field is None or not isinstance(parent, dict):
+            return super().apply(obj)
+        parent[field] = self.operation["value"]
+        return obj
+
+
+class _Test(jsonpatch.TestOperation):
+    """For Kubernetes, an absent field of an object is null."""
+
+    def apply(self, obj: Any) -> Any:
+        parent, field = self.pointer.to_last(obj)
+        absent = isinstance(parent, dict) and field is not None and field not in parent
+        if absent and self.operation.get("value") is None:
+            return obj
+        return super().apply(obj)
+
+
+class _Operations(jsonpatch.JsonPatch):
+    operations = MappingProxyType(
+        {**jsonpatch.JsonPatch.operations, "replace": _Replace, "test": _Test}
+    )
 
 
 def merge_patch(target: Any, patch: Any) -> Any:

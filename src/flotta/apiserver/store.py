@@ -65,7 +65,7 @@ class Store:
         """Durable objects by namespace, then name; ``namespace`` None means all."""
         objects = self._objects.get(resource, {})
         if resource not in self._order:
-            self._order[resource] = sorted(objects)
+            self._order[resource] = sorted(objects, key=lambda place: (f"{place[0]}/", place[1]))
         order = self._order[resource]
         if namespace is not None:
             order = [place for place in order if place[0] == namespace]
@@ -82,7 +82,7 @@ class Store:
             previous = change.previous
             if previous is not None and namespace in (None, previous.key.namespace):
                 state[previous.key] = previous
-        return [state[key] for key in sorted(state)]
+        return [state[key] for key in sorted(state, key=lambda key: key.place)]
 
     def newest(self, key: Key) -> Record | None:
         """The state that the next change must build on."""

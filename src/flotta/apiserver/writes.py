@@ -118,9 +118,8 @@ async def create(
     obj["metadata"].pop("managedFields", None)
     generated = not obj["metadata"].get("name")
     prepare_new(obj, resource)
-    obj, pruned = admit(obj, resource, None)
-    problems = field_problems([*unknown, *pruned], body.duplicates)
-    warnings = judge_fields(problems, obj, resource, options, patch=False)
+    judge = _judge(obj, resource, options, unknown, body.duplicates, patch=False)
+    obj, warnings = admit(obj, resource, None, judge=judge)
     key = _free_key(objects, place, obj, generated=generated)
     sent = body.value if operation == "Apply" else obj
     managed_fields.track_create(obj, sent, resource, options.manager, operation)
@@ -128,6 +127,24 @@ async def create(
     if not options.dry_run:
         await objects.store.put(key, obj)
     return Outcome(obj, created=True, warnings=warnings)
+
+
+def _judge(
+    obj: JsonObject,
+    resource: Resource,
+    options: WriteOptions,
+    unknown: list[str],
+    duplicates: list[str],
+    *,
+    patch: bool,
+) -> Callable[[list[str]], list[str]]:
+    """What is to happen with unknown fields, of the metadata too, and with duplicate ones."""
+
+    def judge(pruned: list[str]) -> list[str]:
+        problems = field_problems([*unknown, *pruned], duplicates)
+        return judge_fields(problems, obj, resource, options, patch=patch)
+
+    return judge
 
 
 def _free_key(objects: Objects, place: Place, obj: JsonObject, *, generated: bool) -> Key:
@@ -204,9 +221,8 @@ async def update(
     entries = _entries(obj, old, change)
     obj = isolate(obj, old, place)
     causes = prepare_update(obj, old, resource, patch=change.patch)
-    obj, pruned = admit(obj, resource, old, causes, place.subresource)
-    problems = field_problems([*unknown, *pruned], change.duplicates)
-    warnings = judge_fields(problems, obj, resource, options, patch=change.patch)
+    judge = _judge(obj, resource, options, unknown, change.duplicates, patch=change.patch)
+    obj, warnings = admit(obj, resource, old, causes, place.subresource, judge)
     if change.track is not None:
         change.track(obj, old)
     else:

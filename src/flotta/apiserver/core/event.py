@@ -71,7 +71,10 @@ def finish(event: JsonObject, _old: JsonObject | None) -> None:
 def causes(new: JsonObject, _old: JsonObject | None) -> Iterable[Cause]:
     involved = new["involvedObject"].get("namespace", "")
     namespace = new["metadata"]["namespace"]
-    if involved != namespace and not (not involved and namespace == "default"):
+    shared = {"default", "kube-system"} if new["eventTime"] else {"default"}
+    # An Event with eventTime may be about an object of another namespace.
+    fits = namespace in shared if not involved else new["eventTime"] or involved == namespace
+    if not fits:
         yield invalid_value("involvedObject.namespace", involved, "does not match event.namespace")
     if new["eventTime"]:
         yield from _strict_causes(new)
