@@ -11,7 +11,7 @@ import stat
 import threading
 import time
 
-from .api import Api, config_map, core
+from .api import Api, config_map, core, device, devices
 from .engine import Engine, eventually
 
 
@@ -193,3 +193,24 @@ def test_missing_certificates_are_told_with_the_remedy(own_engine: Engine) -> No
     assert "server.key missing" in answer.stderr
     assert "run `flotta-apiserver init` first" in answer.stderr
     assert "Traceback" not in answer.stderr
+
+
+def test_what_a_stricter_schema_would_refuse_can_still_be_changed(own_engine: Engine) -> None:
+    """As on Kubernetes, only what a change makes wrong is refused."""
+    own_engine.start()
+    api = Api(own_engine.kubeconfig("admin"))
+    api.create(devices("default"), device("d", {"requestTime": "2026-01-01T00:00:00Z"}))
+    own_engine.stop()
+    with sqlite3.connect(own_engine.database) as connection:
+        connection.execute(
+            "UPDATE objects SET body = CAST(replace(CAST(body AS TEXT), "
+            "'2026-01-01T00:00:00Z', 'once') AS BLOB) WHERE name = 'd'"
+        )
+    own_engine.start()
+    path = devices("default", "d")
+    assert api.merge(path, {"metadata": {"labels": {"a": "b"}}}).status == 200
+    assert api.merge(f"{path}/status", {"status": {"phase": "up"}}).status == 200
+    refused = api.merge(path, {"spec": {"heartbeat": {"periodSeconds": "often"}}})
+    assert {field for _, field in refused.causes} - {"<nil>"} == {"spec.heartbeat.periodSeconds"}
+    assert api.merge(path, {"spec": {"requestTime": "never"}}).status == 422
+    assert api.merge(path, {"spec": {"requestTime": "2026-01-01T00:00:00Z"}}).status == 200
