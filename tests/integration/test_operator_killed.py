@@ -24,6 +24,7 @@ from operator_site import (
 )
 from s3_server import running_s3
 
+from contract.cluster import Cluster
 from flotta.resources.client import Client
 from flotta.resources.kinds import (
     BUCKET_CLAIM,
@@ -166,7 +167,7 @@ async def taken(client: Client) -> bool:
 async def listed(client: Client, workload: str) -> bool:
     devices = await client.list(EDGE_DEVICE)
     return all(
-        workload in [entry["name"] for entry in device["status"].get("workloads", [])]
+        workload in [entry["name"] for entry in device.get("status", {}).get("workloads", [])]
         for device in devices
     )
 
@@ -181,3 +182,21 @@ async def writes_since(client: Client, version: str) -> dict[str, int]:
             name = device["metadata"]["name"]
             counts[name] = counts.get(name, 0) + 1
     return counts
+
+
+async def test_operator_goes_on_when_the_api_server_comes_back(tmp_path: Path) -> None:
+    cluster = Cluster(tmp_path / "kubernetes")
+    try:
+        cluster.start()
+        site = Site(tmp_path, tmp_path / "operator.log", None, cluster.kubeconfig)
+        with running_operator(site, OBC_AUTO_CREATE="false"):
+            async with await Client.connect(site.kubeconfig()) as client:
+                fleet = Fleet(client)
+                await fleet.device("before")
+                await fleet.seen(EDGE_DEVICE, "before", lambda d: d.get("status"))
+                await asyncio.to_thread(cluster.restart_api_server)
+                await fleet.device("after")
+                await fleet.workload("everywhere", deviceSelector={})
+                await until(lambda: listed(client, "everywhere"), 30)
+    finally:
+        cluster.stop()
