@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from operator_site import Fleet, Site, resource_api, running_operator, until
 from s3_server import S3Server, running_s3
-from test_storage import iam_settings
+from storage_site import iam_settings
 
 from flotta.resources.client import Client
 from flotta.resources.kinds import BUCKET_CLAIM, EDGE_DEVICE, SECRET

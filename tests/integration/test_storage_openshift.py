@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from edge_site import Device, Fleet, Site, eventually, fleet_of
 from operator_site import resource_api
-from test_storage import delivered, edge_api
+from storage_site import delivered, edge_api
 
 from flotta.installation.names import CRD
 from flotta.installation.rights import rights

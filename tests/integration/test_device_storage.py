@@ -8,18 +8,18 @@ from __future__ import annotations
 import asyncio
 from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
-from edge_site import Device, eventually, fleet_of, free_port, process, wait_for_ready
+from edge_site import Device, eventually, fleet_of
 from edge_site import Fleet as Devices
 from edge_site import Site as EdgeSite
 from operator_site import ENGINES, Fleet, Site, resource_api, running_operator, until
 from s3_server import S3Server, running_s3
+from storage_site import delivered, edge_api, iam_settings
 
 from flotta.resources.kinds import (
     BUCKET_CLAIM,
@@ -62,37 +62,6 @@ def place(
         yield Place(operator, stack.enter_context(edge_api(directory, access)), s3)
 
 
-def iam_settings(directory: Path, s3: S3Server) -> dict[str, str]:
-    """Return what an operator on Kubernetes is told, with the administrator's Secret as a folder."""
-    folder = directory / "s3-admin"
-    folder.mkdir()
-    key = s3.administrator
-    (folder / "AWS_ACCESS_KEY_ID").write_text(key.access_key)
-    (folder / "AWS_SECRET_ACCESS_KEY").write_text(key.secret_key)
-    (folder / "ca.crt").write_bytes(s3.ca_file.read_bytes())
-    return {
-        "S3_DEVICE_ENDPOINT": s3.endpoint,
-        "S3_IAM_ENDPOINT": s3.iam_endpoint,
-        "S3_ADMIN_FILE": str(folder),
-        "BUCKET_STORAGE_CLASS": "shop-buckets",
-    }
-
-
-@contextmanager
-def edge_api(directory: Path, access: Callable[[str], Path]) -> Iterator[EdgeSite]:
-    port, monitoring_port = free_port(), free_port()
-    environment = {
-        "KUBECONFIG": str(access("edge-api")),
-        "BIND_ADDRESS": "127.0.0.1",
-        "HTTPS_PORT": str(port),
-        "METRICS_ADDR": f"127.0.0.1:{monitoring_port}",
-    }
-    site = EdgeSite(directory, access("admin"), port, monitoring_port, environment)
-    with process(directory / "edge-api.log", environment, "flotta.cli.edge_api"):
-        wait_for_ready(site)
-        yield site
-
-
 @pytest.fixture
 async def devices(place: Place) -> AsyncIterator[Devices]:
     async with fleet_of(place.edge) as devices:
@@ -113,15 +82,6 @@ async def joined(devices: Devices, fleet: Fleet, name: str, spec: Object | None 
     if spec:
         await fleet.client.merge_patch(EDGE_DEVICE, name, "default", {"spec": spec})
     return device
-
-
-async def delivered(device: Device, *, version: str = "", wait: int = 0) -> tuple[str, Object]:
-    """Return version and storage section of the device's configuration."""
-    headers = {"If_None_Match": version, "Prefer": f"wait={wait}"} if version else {}
-    reply = await device.get("data", **headers)
-    assert reply.status == 200, reply.body
-    section = reply.json()["content"]["configuration"].get("storage") or {}
-    return reply.headers["ETag"], section.get("s3") or {}
 
 
 async def storage_of(device: Device, holds: Callable[[Object], object] = bool) -> Object:
