@@ -84,6 +84,15 @@ build() {
     --build-arg=BASE="$base" --build-arg=VERSION="$version" --build-arg=RECIPE="$1" "$work/context" >"$work/id"
 }
 
+# What this script built before under the same name is of no use any more.
+forget_older() {
+  local id name
+  podman images --no-trunc --filter=label=io.project-flotta.edge.recipe --format '{{.ID}} {{.Repository}}' | while read -r id name; do
+    [ "$id" = "sha256:$(podman image inspect --format '{{.Id}}' "$image")" ] && continue
+    case $name in "${image%:*}" | "<none>") podman rmi --force "$id" >/dev/null 2>&1 || true ;; esac
+  done
+}
+
 # save FILE: the image, and in FILE.name a name that changes with its content.
 save() {
   local name=$image-${wanted:0:12}
@@ -100,6 +109,6 @@ scripts/wheel.sh "$python"
 own_podman_settings
 make_base
 wanted=$(recipe)
-[ "$(built_from)" = "$wanted" ] || build "$wanted"
+[ "$(built_from)" = "$wanted" ] || { build "$wanted" && forget_older; }
 [ "${1:-}" != --save ] || save "${2:?--save needs a file}"
 echo "$image"
