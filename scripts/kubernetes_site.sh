@@ -31,6 +31,7 @@ up() {
   wait "$node"
   wait "$image"
   tests/cluster/node.sh load "$archive"
+  cp "$archive.name" "$FLOTTA_SITE/control-plane-image"
   heading "Control plane and devices"
   site playbooks/site.yml
 }
