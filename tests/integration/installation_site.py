@@ -13,7 +13,7 @@ from flotta.installation import presence, removal
 from flotta.installation.names import DEPLOYMENT, OURS, POD, RENDERED, SERVICE
 from flotta.installation.settings import Installation
 from flotta.resources.client import ApiError, Client, NotFound
-from flotta.resources.kinds import Kind
+from flotta.resources.kinds import EDGE_DEVICE, SECRET, Kind
 from servers.api_server import KubernetesApi
 
 Object = dict[str, Any]
@@ -123,3 +123,41 @@ class Place:
 
 def titles(outcome: presence.Installed | removal.Removed) -> list[str]:
     return [change.title for change in outcome.changes]
+
+
+async def add_data(place: Place) -> None:
+    """Let the namespace hold a CA, and the cluster a device that only an operator lets go."""
+    secret = {"metadata": {"name": "flotta-ca", "namespace": place.namespace}}
+    await place.client.create(SECRET, secret)
+    metadata = {"name": "till-1", "namespace": "default", "finalizers": ["device-finalizer"]}
+    await place.client.create(EDGE_DEVICE, {"metadata": metadata, "spec": {}})
+
+
+def minimal_crd(kind: Kind) -> Object:
+    """Return the least CRD of a kind that another system brings."""
+    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    version = {
+        "name": kind.version,
+        "served": True,
+        "storage": True,
+        "schema": {"openAPIV3Schema": schema},
+    }
+    names = {"kind": kind.kind, "plural": kind.plural, "singular": kind.kind.lower()}
+    return {
+        "metadata": {"name": f"{kind.plural}.{kind.group}"},
+        "spec": {
+            "group": kind.group,
+            "names": names,
+            "scope": "Namespaced",
+            "versions": [version],
+        },
+    }
+
+
+async def until_served(place: Place, *kinds: Kind) -> None:
+    for kind in kinds:
+        for _ in range(100):
+            with contextlib.suppress(ApiError):
+                await place.client.list(kind)
+                break
+            await asyncio.sleep(0.1)

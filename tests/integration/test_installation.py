@@ -6,12 +6,14 @@ import asyncio
 import base64
 import contextlib
 import itertools
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from installation_site import Place, titles
+from installation_site import Place, add_data, minimal_crd, titles, until_served
 
 from flotta.installation import definitions
 from flotta.installation.errors import InstallationError
@@ -22,13 +24,14 @@ from flotta.installation.names import (
     DEPLOYMENT,
     INGRESS,
     NODE,
+    ROLE,
     ROUTE,
     SERVICE,
     SERVICE_MONITOR,
 )
 from flotta.resources.client import Client
 from flotta.resources.kinds import CONFIG_MAP, EDGE_DEVICE, NAMESPACE, SECRET
-from servers.api_server import KubernetesApi
+from servers.api_server import KubernetesApi, programs
 
 Object = dict[str, Any]
 NAMES = (f"install-{number}" for number in itertools.count())
@@ -256,8 +259,8 @@ async def test_kinds_that_the_cluster_does_not_know_are_explained(place: Place) 
 
 async def test_optional_parts_of_other_systems_are_accepted_and_removed(place: Place) -> None:
     for kind in (ROUTE, SERVICE_MONITOR):
-        await place.client.apply(CRD, _minimal_crd(kind), "test")
-    await _until_served(place, ROUTE, SERVICE_MONITOR)
+        await place.client.apply(CRD, minimal_crd(kind), "test")
+    await until_served(place, ROUTE, SERVICE_MONITOR)
     given = {"route": {"host": "edge.example"}, "service_monitor": {"labels": {"a": "b"}}}
     outcome = await place.present(**given)
     assert outcome.endpoint == "edge.example:443"
@@ -268,6 +271,28 @@ async def test_optional_parts_of_other_systems_are_accepted_and_removed(place: P
     assert await place.find(SERVICE_MONITOR, "flotta-metrics") is None
     for kind in (ROUTE, SERVICE_MONITOR):
         await place.client.delete(CRD, f"{kind.plural}.{kind.group}")
+
+
+async def test_rights_in_the_storage_of_openshift_come_and_go_with_it(place: Place) -> None:
+    storage = {"metadata": {"name": "openshift-storage"}}
+    await place.client.create(NAMESPACE, storage)
+    await place.present()
+    assert titles(await place.present()) == []
+    assert await place.client.get(ROLE, "flotta-edge-api", "openshift-storage")
+    await place.absent()
+    assert await place.ours() == []
+    await place.client.delete(NAMESPACE, "openshift-storage")
+
+
+async def test_printed_manifests_may_be_applied_by_kubectl(place: Place, tmp_path: Path) -> None:
+    settings = tmp_path / "settings.yaml"
+    settings.write_text(f"namespace: {place.namespace}\nserver_names: [edge.example]\n")
+    command = [sys.executable, "-m", "flotta.cli.flotta", "manifests", "--settings", str(settings)]
+    printed = await asyncio.to_thread(subprocess.check_output, command)
+    kubectl = [str(programs() / "kubectl"), "--kubeconfig", str(place.api.kubeconfig())]
+    apply = [*kubectl, "apply", "--server-side", "--force-conflicts", "--filename", "-"]
+    await asyncio.to_thread(subprocess.run, apply, input=printed, check=True)
+    assert titles(await place.present(server_names=["edge.example"])) == []
 
 
 async def test_removal_leaves_no_object_of_ours(place: Place) -> None:
@@ -284,7 +309,7 @@ async def test_removal_leaves_no_object_of_ours(place: Place) -> None:
 
 async def test_removal_keeps_the_fleet_and_its_certificates(place: Place) -> None:
     await place.present()
-    await _add_data(place)
+    await add_data(place)
     outcome = await place.absent(patience=60)
     assert await place.ours() == []
     assert await place.find(SECRET, "flotta-ca")
@@ -300,49 +325,13 @@ async def test_removal_with_data_works_without_an_operator_and_says_what_stays_b
     place: Place,
 ) -> None:
     await place.present()
-    await _add_data(place)
+    await add_data(place)
     outcome = await place.absent(patience=60, delete_data=True)
     assert "1 devices were not told to leave" in outcome.warnings[0]
     assert await place.client.list(EDGE_DEVICE) == []
     assert outcome.kept == []
     assert await place.find(SECRET, "flotta-ca") is None
     assert await place.ours() == []
-
-
-async def _add_data(place: Place) -> None:
-    secret = {"metadata": {"name": "flotta-ca", "namespace": place.namespace}}
-    await place.client.create(SECRET, secret)
-    metadata = {"name": "till-1", "namespace": "default", "finalizers": ["device-finalizer"]}
-    await place.client.create(EDGE_DEVICE, {"metadata": metadata, "spec": {}})
-
-
-def _minimal_crd(kind: Any) -> Object:
-    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    version = {
-        "name": kind.version,
-        "served": True,
-        "storage": True,
-        "schema": {"openAPIV3Schema": schema},
-    }
-    names = {"kind": kind.kind, "plural": kind.plural, "singular": kind.kind.lower()}
-    return {
-        "metadata": {"name": f"{kind.plural}.{kind.group}"},
-        "spec": {
-            "group": kind.group,
-            "names": names,
-            "scope": "Namespaced",
-            "versions": [version],
-        },
-    }
-
-
-async def _until_served(place: Place, *kinds: Any) -> None:
-    for kind in kinds:
-        for _ in range(100):
-            with contextlib.suppress(Exception):
-                await place.client.list(kind)
-                break
-            await asyncio.sleep(0.1)
 
 
 async def test_the_kinds_are_needed_first(api: KubernetesApi, place: Place) -> None:

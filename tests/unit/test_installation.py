@@ -190,6 +190,14 @@ def test_pods_have_no_special_rights(name: str) -> None:
     assert "startupProbe" in container
 
 
+def test_where_the_cluster_assigns_users_pods_choose_none() -> None:
+    pod = pod_of(rendered(assigned_users=True), OPERATOR)
+    assert pod["securityContext"] == {
+        "runAsNonRoot": True,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+
+
 def rollout_mark(objects: list[Object], name: str) -> str:
     template = only(objects, "Deployment", name)["spec"]["template"]
     return str(template["metadata"]["annotations"])

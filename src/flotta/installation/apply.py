@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ..resources.client import ApiError, Client, NotFound
+from ..resources.client import ApiError, Client, NotFound, retry_on_conflict
 from ..resources.kinds import NAMESPACE, Kind
 from . import names
 from .differences import Change, change
@@ -31,14 +31,19 @@ class Applier:
         """Make the object as rendered; returns it as it is then. An object that is not ours is refused."""
         title = names.title(obj)
         try:
-            live = await self.find(names.kind_of(obj), obj)
-            if live is not None:
-                refuse_foreign(live)
-            return await self._apply(obj, live, force=True)
+            # Controllers write the same objects; a forced application conflicts with their writes only.
+            applied: Object = await retry_on_conflict(lambda: self._applied(obj))
+            return applied
         except NotFound as error:
             raise _unknown(obj, error) from error
         except ApiError as error:
             raise explained(error, title) from error
+
+    async def _applied(self, obj: Object) -> Object:
+        live = await self.find(names.kind_of(obj), obj)
+        if live is not None:
+            refuse_foreign(live)
+        return await self._apply(obj, live, force=True)
 
     async def apply_definition(self, crd: Object, live: Object | None, *, force: bool) -> None:
         """Make a CRD as rendered; raises the server's own errors, Conflict for fields in other hands."""
@@ -50,10 +55,10 @@ class Applier:
         found = change(names.title(obj), live, wanted)
         if found is None:
             return live or wanted
+        if not self.check_mode:
+            wanted = await self.client.apply(kind, obj, names.FIELD_MANAGER, force=force)
         self.changes.append(found)
-        if self.check_mode:
-            return wanted
-        return await self.client.apply(kind, obj, names.FIELD_MANAGER, force=force)
+        return wanted
 
     async def _tried(self, kind: Kind, obj: Object, live: Object | None, *, force: bool) -> Object:
         """What applying would give; an object whose namespace is yet to come is taken as rendered."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from ..resources.client import ApiError, Forbidden
+from ..resources.client import ApiError, Forbidden, NotFound
 from ..resources.kinds import NAMESPACE
 from . import names
 from .apply import Applier
@@ -31,14 +31,30 @@ async def located(
 
 
 async def with_openshift(applier: Applier, installation: Installation) -> Installation:
-    """Return the installation with rights in OpenShift's storage namespace where there is one."""
-    if installation.openshift:
-        return installation
+    """Return the installation fitted to OpenShift, where the cluster is one."""
+    return dataclasses.replace(
+        installation,
+        openshift=installation.openshift or await _has_openshift_storage(applier),
+        assigned_users=installation.assigned_users or await _assigns_users(applier),
+    )
+
+
+async def _has_openshift_storage(applier: Applier) -> bool:
     try:
-        there = await applier.exists(NAMESPACE, names.STORAGE_NAMESPACE)
+        return await applier.exists(NAMESPACE, names.STORAGE_NAMESPACE)
     except InstallationError:
-        there = False
-    return dataclasses.replace(installation, openshift=there)
+        return False
+
+
+async def _assigns_users(applier: Applier) -> bool:
+    """Security context constraints of OpenShift refuse pods that choose their own user id."""
+    try:
+        await applier.client.read("/apis/security.openshift.io")
+    except NotFound:
+        return False
+    except ApiError as error:
+        raise explained(error) from error
+    return True
 
 
 async def _balancer_names(

@@ -62,10 +62,8 @@ def _deployment(
         "terminationGracePeriodSeconds": GRACE_SECONDS,
         "securityContext": {
             "runAsNonRoot": True,
-            "runAsUser": USER,
-            "runAsGroup": USER,
-            "fsGroup": USER,
             "seccompProfile": {"type": "RuntimeDefault"},
+            **_user(installation),
         },
         "affinity": _apart(name),
         "topologySpreadConstraints": [_spread(name)],
@@ -90,6 +88,12 @@ def _deployment(
             "template": template,
         },
     }
+
+
+def _user(installation: Installation) -> Object:
+    if installation.assigned_users:
+        return {}
+    return {"runAsUser": USER, "runAsGroup": USER, "fsGroup": USER}
 
 
 def _container(

@@ -61,7 +61,8 @@ class Installation:
     route: Route | None = None
     network_policy: NetworkPolicy | None = None
     service_monitor: ServiceMonitor | None = None
-    openshift: bool = False  # the namespaces of OpenShift's storage are there
+    openshift: bool = False  # the namespace of OpenShift's storage is there
+    assigned_users: bool = False  # the cluster itself says who pods run as (OpenShift)
     found_names: tuple[str, ...] = field(default=(), compare=False)  # of nodes or load balancer
 
     def __post_init__(self) -> None:
