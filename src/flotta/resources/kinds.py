@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass
 
 GROUP = "management.project-flotta.io"
 # Of the certificates and the Lease; an installation on Kubernetes may choose another one.
-FLOTTA_NAMESPACE = os.environ.get("FLOTTA_NAMESPACE") or "flotta"
+FLOTTA_NAMESPACE = "flotta"
 
 
 @dataclass(frozen=True)
