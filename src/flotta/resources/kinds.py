@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 
 GROUP = "management.project-flotta.io"
 # Of the certificates and the Lease; an installation on Kubernetes may choose another one.
