@@ -5,6 +5,9 @@ A request goes through `server` (who, may they, what) to `handlers`; objects are
 `database`); `journal` feeds `watch` and the built-in controllers.
 
 Deliberate differences from a real API server: a client certificate of an unknown authority ends the
-TLS handshake (there: 401); an unknown field in server-side apply is a 400 (there: 500); answers are
-JSON or YAML, never protobuf; `/openapi/v2` is valid but empty; an object may have up to 3 MiB.
+TLS handshake (there: 401); an unknown field in server-side apply is a 400 (there: 500) and a wrong
+type a 422; answers are JSON or YAML, never protobuf; `/openapi/v2` is valid but empty; an object may
+have up to 3 MiB; a JSON patch does not count from the end of a list; what a decoder says about text
+that it cannot read is worded otherwise. Everything else that clients see is the same, and
+`tests/contract` runs on both.
 """
