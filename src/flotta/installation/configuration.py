@@ -42,6 +42,7 @@ def operator_environment(installation: Installation) -> dict[str, str]:
         "AUTO_APPROVAL_PROCESS": _flag(installation.auto_approval),
         "OBC_AUTO_CREATE": _flag(installation.makes_buckets),
         "DECOMMISSION_TIMEOUT": str(installation.decommission_timeout),
+        "REQUEST_EXPIRY": str(installation.request_expiry),
         **{name: value for name, value in chosen.items() if value},
         **_storage_environment(installation),
     }

@@ -55,6 +55,7 @@ class Installation:
     bucket_for_every_device: bool | None = None  # None: where somebody provides
     bucket_storage_class: str = ""  # empty: the operator's own
     decommission_timeout: int = 300
+    request_expiry: int = 30 * 86400
     log_level: str = "info"
     s3: Storage | None = None
     ingress: Ingress | None = None
@@ -75,6 +76,7 @@ class Installation:
         _check_number("node_port", self.node_port, 1, 65535)
         _check_number("device_certificate_days", self.device_certificate_days, 1, 3650)
         _check_number("decommission_timeout", self.decommission_timeout, 0, 10**7)
+        _check_number("request_expiry", self.request_expiry, 0, 10**9)
         if not self.image or any(letter.isspace() for letter in self.image):
             raise ValueError(f"image is {self.image!r}; use the name of a container image")
         for name in self.server_names:

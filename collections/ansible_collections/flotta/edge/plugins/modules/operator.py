@@ -130,6 +130,11 @@ options:
       - Storage class of the bucket claims. Claims of a class that is not ours are left to its provisioner.
       - When omitted, the class that the operator provides from O(s3).
     type: str
+  request_expiry:
+    description:
+      - Seconds after which a request to join that nobody answered is removed; V(0) keeps it for ever.
+    type: int
+    default: 2592000
   decommission_timeout:
     description:
       - Seconds that a deleted device has to acknowledge.
@@ -412,6 +417,7 @@ SETTINGS = {
     "bucket_for_every_device": {"type": "bool"},
     "bucket_storage_class": {"type": "str"},
     "decommission_timeout": {"type": "int", "default": 300},
+    "request_expiry": {"type": "int", "default": 2592000},
     "s3": {"type": "dict", "options": S3},
     "ingress": {"type": "dict", "options": INGRESS},
     "route": {"type": "dict", "options": ROUTE},
