@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from .control_plane import EDGE_API, NAMESPACE, OPERATOR, Cluster
 from .site import Site, eventually
@@ -24,7 +25,9 @@ def left_behind(site: Site) -> list[str]:
     ]
 
 
-def ours(item: dict[str, object]) -> bool:
+def ours(item: dict[str, Any]) -> bool:
+    if item["kind"] == "Node":  # its status lists the images that it has
+        return False
     text = json.dumps(item)
     return (
         "flotta" in text
