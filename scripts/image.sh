@@ -14,7 +14,7 @@ ansible=$PWD/.venv-site/bin/ansible
 source=containers/control-plane
 files=collections/ansible_collections/flotta/edge/roles/programs/files
 cache=$PWD/.cache/flotta
-version=$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+version=$(sed -n 's/^__version__ = "\(.*\)"/\1/p' src/flotta/__init__.py)
 image=${IMAGE:-localhost/flotta-edge-control-plane}:$version
 own_base=localhost/flotta-edge-python:$(cat "$source/base.sh" - <<<"${MIRROR:-}" | sha256sum | cut -c1-12)
 base=${BASE:-$own_base}

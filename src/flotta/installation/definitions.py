@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from .. import __version__
 from ..resources import crds
 from ..resources.client import ApiError, Client, Conflict
 from ..resources.kinds import BUCKET_CLAIM, Kind
@@ -15,7 +16,6 @@ from .differences import Change
 from .errors import InstallationError, explained
 from .finalizers import release
 from .labelled import label_value
-from .settings import VERSION
 
 Object = dict[str, Any]
 SHARED = f"{BUCKET_CLAIM.plural}.{BUCKET_CLAIM.group}"  # other storage systems bring this one
@@ -27,7 +27,7 @@ class Definitions:
 
     changes: list[Change] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
-    version: str = VERSION
+    version: str = __version__
     previous: str = ""  # version of what was there before
 
 
@@ -37,7 +37,7 @@ def render() -> list[Object]:
         names.NAME: "flotta-crds",
         names.PART_OF: "flotta",
         names.MANAGED_BY: names.FIELD_MANAGER,
-        names.VERSION: label_value(VERSION),
+        names.VERSION: label_value(__version__),
     }
     return [{**crd, "metadata": {**crd["metadata"], "labels": labels}} for crd in crds.load()]
 

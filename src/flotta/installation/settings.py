@@ -6,14 +6,13 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from importlib.metadata import version as distribution_version
 from typing import Any
 from urllib.parse import urlsplit
 
+from .. import __version__
 from .options import Ingress, NetworkPolicy, Resources, Route, ServiceMonitor, Storage
 
-VERSION = distribution_version("flotta-edge")
-IMAGE = f"localhost/flotta-edge-control-plane:{VERSION}"
+IMAGE = f"localhost/flotta-edge-control-plane:{__version__}"
 PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 SERVICE_TYPES = ("NodePort", "LoadBalancer", "ClusterIP")
 NOOBAA_CLASS = "openshift-storage.noobaa.io"
@@ -41,7 +40,7 @@ class Installation:
     image: str = IMAGE
     image_pull_policy: str = "IfNotPresent"
     image_pull_secrets: tuple[str, ...] = ()
-    version: str = VERSION
+    version: str = __version__
     edge_api_replicas: int = 2
     operator_replicas: int = 2
     edge_api_resources: Resources = EDGE_API_RESOURCES

@@ -120,7 +120,7 @@ class EdgeWorkload:
 
     async def present(self):
         workload = await self.find()
-        spec, _ = api.modern(self.module, EDGE_WORKLOAD, self.params["spec"])
+        spec = api.modern(self.module, EDGE_WORKLOAD, self.params["spec"])[0]
         changed = not (workload and self.noted(workload) == digest(spec) and contains(workload["spec"], spec))
         before = workload and workload["spec"]
         if changed and not self.module.check_mode:
