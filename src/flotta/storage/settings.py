@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+
+from .endpoints import checked_endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,15 +45,16 @@ class StorageSettings:
         if not any(given.values()):
             return None
         _require_whole(given)
-        device_endpoint = _endpoint("S3_DEVICE_ENDPOINT", given, ("https",))
+        device_endpoint = checked_endpoint(given["S3_DEVICE_ENDPOINT"], "S3_DEVICE_ENDPOINT")
+        endpoint = checked_endpoint(given["S3_ENDPOINT"], "S3_ENDPOINT", ("https", "http"))
         return cls(
             device_endpoint=device_endpoint,
-            endpoint=_endpoint("S3_ENDPOINT", given, ("https", "http")) or device_endpoint,
+            endpoint=endpoint or device_endpoint,
             admin_file=Path(given["S3_ADMIN_FILE"]),
             region=given["S3_REGION"] or DEFAULT_REGION,
             ca_file=_path(given["S3_CA_FILE"]),
             keys=_path(given["S3_KEYS_DIR"]),
-            iam_endpoint=_endpoint("S3_IAM_ENDPOINT", given, ("https",)) or None,
+            iam_endpoint=checked_endpoint(given["S3_IAM_ENDPOINT"], "S3_IAM_ENDPOINT") or None,
             shared_keys=shared,
         )
 
@@ -78,20 +80,6 @@ def _require_whole(given: Mapping[str, str]) -> None:
         )
     if len(chosen) > 1:
         raise ValueError(f"{' and '.join(chosen)} exclude each other; keep one of them")
-
-
-def _endpoint(name: str, given: Mapping[str, str], schemes: tuple[str, ...]) -> str:
-    text = given[name].rstrip("/")
-    if not text:
-        return ""
-    try:
-        url = urlsplit(text)
-        usable = url.scheme in schemes and url.hostname and (url.port is None or url.port > 0)
-    except ValueError:
-        usable = False
-    if not usable or "@" in text or url.path or url.query or url.fragment:
-        raise ValueError(f"{name} is {text!r}; use {schemes[0]}://HOST:PORT")
-    return text
 
 
 def _path(text: str) -> Path | None:

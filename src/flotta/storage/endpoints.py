@@ -1,0 +1,28 @@
+"""What counts as the address of an S3 server or of its IAM API."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+_FORM = re.compile(r"(https?)://([\w.-]+|\[[0-9a-fA-F:.]+\])(:\d+)?", re.ASCII)
+
+
+def checked_endpoint(
+    url: str, name: str = "the endpoint", schemes: tuple[str, ...] = ("https",)
+) -> str:
+    """Return `url` without blanks and slashes around it, empty for an empty one.
+
+    Raises ValueError with a sentence that begins with `name` when it is not `SCHEME://HOST[:PORT]`.
+    """
+    text = url.strip().rstrip("/")
+    if text and not (_usable(text) and urlsplit(text).scheme in schemes):
+        raise ValueError(f"{name} is {text!r}; use {schemes[0]}://HOST:PORT")
+    return text
+
+
+def _usable(text: str) -> bool:
+    try:
+        return _FORM.fullmatch(text) is not None and urlsplit(text).port != 0
+    except ValueError:
+        return False
