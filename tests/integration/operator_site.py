@@ -205,11 +205,13 @@ class Fleet:
         except NotFound:
             return None
 
-    async def gone(self, kind: Kind, name: str, namespace: str = "default") -> None:
+    async def gone(
+        self, kind: Kind, name: str, namespace: str = "default", seconds: float = 10.0
+    ) -> None:
         async def look() -> bool:
             return await self.find(kind, name, namespace) is None
 
-        await until(look)
+        await until(look, seconds)
 
     async def seen(
         self,

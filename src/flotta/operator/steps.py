@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..resources.client import AlreadyExists, NotFound
+from ..resources.client import AlreadyExists, ApiError, NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from ..resources.kinds import Kind
 
 COMPONENT = "flotta-operator"
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Delete:
 
 @dataclass(frozen=True)
 class Report:
-    """Record an Event about an object."""
+    """Record an Event about an object; what it tells of goes on when the API refuses the Event."""
 
     kind: Kind
     target: dict[str, Any]
@@ -111,11 +113,14 @@ async def _delete(client: Client, step: Delete) -> None:
 
 
 async def _report(client: Client, step: Report) -> None:
-    await client.record_event(
-        step.target,
-        kind=step.kind,
-        type_=step.type_,
-        reason=step.reason,
-        message=step.message,
-        component=COMPONENT,
-    )
+    try:
+        await client.record_event(
+            step.target,
+            kind=step.kind,
+            type_=step.type_,
+            reason=step.reason,
+            message=step.message,
+            component=COMPONENT,
+        )
+    except ApiError as error:  # as in a namespace that is being deleted
+        log.warning("%s: %s (not recorded: %s)", step.reason, step.message, error)
