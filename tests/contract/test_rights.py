@@ -158,6 +158,8 @@ def test_components_may_do_their_work_and_no_more(
         assert component.get("/api/v1/namespaces").status == 403
     workload = device("w") | {"kind": "EdgeWorkload", "spec": {}}
     assert edge_api.post(f"{GROUP}/namespaces/{namespace}/edgeworkloads", workload).status == 403
+    applied = edge_api.apply(devices(namespace, "new"), device("new"), "fieldManager=m")
+    assert (applied.status, api.get(devices(namespace, "new")).status) == (403, 404)
     assert edge_api.delete(devices(namespace, "d")).status == 403
     assert operator.delete(devices(namespace, "d")).status == 200
 

@@ -13,6 +13,8 @@ from flotta.apiserver.managed_fields import Entry, Owner
 from flotta.apiserver.writes import Change, Outcome, create, update
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from flotta.apiserver.options import WriteOptions
     from flotta.apiserver.registry import Resource
     from flotta.apiserver.writes import Objects, Place
@@ -20,14 +22,24 @@ if TYPE_CHECKING:
 JsonObject = dict[str, Any]
 
 
-async def apply(objects: Objects, place: Place, body: bytes, options: WriteOptions) -> Outcome:
-    """Create or change an object so that it agrees with the applied configuration."""
+async def apply(
+    objects: Objects,
+    place: Place,
+    body: bytes,
+    options: WriteOptions,
+    check_create: Callable[[], None],
+) -> Outcome:
+    """Create or change an object so that it agrees with the applied configuration.
+
+    ``check_create`` raises a 403 Refusal for who may only change objects.
+    """
     wanted = _configuration(decode_yaml(body), place)
     if objects.store.newest(place.key) is not None:
         application = _Application(place, wanted, options)
         return await update(objects, place, application.change, options)
     if place.subresource:
         raise place.missing()
+    check_create()
     wanted["metadata"].setdefault("name", place.name)
     wanted["metadata"].pop("resourceVersion", None)
     return await create(objects, place, Decoded(wanted), options, operation="Apply")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from flotta.apiserver import answers, deletion, table, writes
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
     from aiohttp import web
 
+    from flotta.apiserver.authn import User
+    from flotta.apiserver.authorization import Authorization
     from flotta.apiserver.bodies import Decoded
     from flotta.apiserver.negotiation import Media
     from flotta.apiserver.options import WriteOptions
@@ -52,6 +54,8 @@ class Call:
     objects: Objects
     resource: Resource
     target: Target
+    user: User
+    authorization: Authorization
 
     @property
     def place(self) -> Place:
@@ -68,6 +72,10 @@ class Call:
 
     def media(self) -> Media:
         return negotiate(self.request.headers.get("Accept"))
+
+    def check_create(self) -> None:
+        """Refuse a creation by another method than POST unless the caller may create as well."""
+        self.authorization.check(self.user, replace(self.target, verb="create"))
 
     def options(self, kind: str, *, apply: bool = False) -> WriteOptions:
         agent = self.request.headers.get("User-Agent", "")
@@ -106,12 +114,13 @@ async def create(call: Call) -> web.StreamResponse:
     return _answer(call, outcome, media)
 
 
-async def replace(call: Call) -> web.StreamResponse:
+async def update(call: Call) -> web.StreamResponse:
     media = call.media()
     options = call.options("UpdateOptions")
     body = await call.body()
     place = call.place
     if place.resource.put_creates and call.objects.store.newest(place.key) is None:
+        call.check_create()
         outcome = await _create_named(call, body, options)
     else:
         writes.check_name(body.value, place)
@@ -141,7 +150,7 @@ async def patch(call: Call) -> web.StreamResponse:
     options = call.options("PatchOptions", apply=kind == APPLY_PATCH)
     body = await read_body(call.request)
     if kind == APPLY_PATCH:
-        outcome = await apply(call.objects, call.place, body, options)
+        outcome = await apply(call.objects, call.place, body, options, call.check_create)
     else:
         outcome = await writes.update(call.objects, call.place, _patching(kind, body), options)
     return _answer(call, outcome, media)
@@ -215,7 +224,7 @@ HANDLERS: dict[str, Callable[[Call], Awaitable[web.StreamResponse]]] = {
     "get": get,
     "list": list_objects,
     "create": create,
-    "update": replace,
+    "update": update,
     "patch": patch,
     "delete": delete,
     "deletecollection": delete_collection,

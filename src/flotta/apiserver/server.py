@@ -85,10 +85,14 @@ class Server:
         self._services.authorization.check(user, target)
         if target.group in REVIEW_GROUPS:
             return await review(request, user, target, self._services.authorization)
-        return await self._resource(request, target)
+        return await self._resource(request, user, target)
 
-    async def _resource(self, request: web.Request, target: Target) -> web.StreamResponse:
-        call = Call(request, self._services.objects, self._find(target), target)
+    async def _resource(
+        self, request: web.Request, user: User, target: Target
+    ) -> web.StreamResponse:
+        services = self._services
+        resource = self._find(target)
+        call = Call(request, services.objects, resource, target, user, services.authorization)
         check_shape(call)
         if target.verb == "watch":
             return await self._services.streams.serve(call)

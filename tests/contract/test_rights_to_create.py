@@ -1,0 +1,127 @@
+"""Apply and PUT may create; who may only change objects must not create one by them."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from .api import Api, core, device, devices
+from .cluster import RBAC
+from .engine import Engine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from .cluster import Cluster
+
+CHANGER = "changer"
+RULE = {
+    "apiGroups": ["", "coordination.k8s.io", "management.project-flotta.io"],
+    "resources": ["configmaps", "events", "leases", "edgedevices", "edgedevices/status"],
+    "verbs": ["get", "update", "patch"],
+}
+ENGINE_WITH_RULE = f"""
+import sys
+from flotta.cli.apiserver import main
+from flotta.resources import roles
+own = roles.load().roles
+added = roles.Role("{CHANGER}", frozenset(["{CHANGER}"]), (roles.Rule.of({RULE!r}),))
+roles.load = lambda: roles.Authorizer([*own, added])
+sys.exit(main())
+"""
+
+
+class EngineWithRule(Engine):
+    """The embedded engine with one more role."""
+
+    def _program(self, name: str) -> list[str]:
+        return [sys.executable, "-c", ENGINE_WITH_RULE, *super()._program(name)[3:]]
+
+
+def bind(cluster: Cluster) -> None:
+    """Give the changer the same rights at a real API server."""
+    admin = Api(cluster.kubeconfig("admin"))
+    head = {"apiVersion": "rbac.authorization.k8s.io/v1", "metadata": {"name": CHANGER}}
+    admin.create(f"{RBAC}/clusterroles", head | {"kind": "ClusterRole", "rules": [RULE]})
+    group = {"apiGroup": "rbac.authorization.k8s.io"}
+    binding = {
+        "roleRef": group | {"kind": "ClusterRole", "name": CHANGER},
+        "subjects": [group | {"kind": "User", "name": CHANGER}],
+    }
+    path = f"{RBAC}/clusterrolebindings"
+    admin.create(path, head | binding | {"kind": "ClusterRoleBinding"})
+
+
+@pytest.fixture(scope="module", params=["embedded", "kubernetes"])
+def users(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Api, Api]]:
+    """The administrator, and a user who may read and change, but create nothing."""
+    if request.param == "embedded":
+        engine = EngineWithRule(tmp_path_factory.mktemp("rule"))
+        engine.start()
+        yield Api(engine.kubeconfig("admin")), Api(engine.kubeconfig(CHANGER, ()))
+        engine.stop()
+    else:
+        cluster = request.getfixturevalue("cluster")
+        bind(cluster)
+        yield Api(cluster.kubeconfig("admin")), Api(cluster.kubeconfig(CHANGER, ()))
+
+
+def lease(name: str) -> dict[str, Any]:
+    head = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease"}
+    return head | {"metadata": {"name": name}, "spec": {"leaseDurationSeconds": 5}}
+
+
+def event(name: str) -> dict[str, Any]:
+    involved = {"kind": "EdgeDevice", "name": "d", "namespace": "default"}
+    return {"metadata": {"name": name}, "involvedObject": involved, "reason": "Tested"}
+
+
+LEASE = "/apis/coordination.k8s.io/v1/namespaces/default/leases/absent"
+EVENT = core("default", "events", "absent")
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (devices("default", "absent"), device("absent")),
+        (LEASE, lease("absent")),
+    ],
+)
+def test_apply_creates_for_those_who_may_create(
+    users: tuple[Api, Api], path: str, body: dict[str, Any]
+) -> None:
+    admin, changer = users
+    for query in ("fieldManager=m", "fieldManager=m&force=true", "fieldManager=m&dryRun=All"):
+        refused = changer.apply(path, body, query)
+        assert (refused.status, refused.body["reason"]) == (403, "Forbidden")
+        assert refused.body["details"]["name"] == "absent"
+    assert admin.get(path).status == 404
+    assert admin.apply(path, body, "fieldManager=m").status == 201
+    assert changer.apply(path, body, "fieldManager=m").status == 200
+    admin.delete(path)
+
+
+def test_apply_to_the_status_of_nothing_finds_nothing(users: tuple[Api, Api]) -> None:
+    _, changer = users
+    path = devices("default", "absent")
+    assert changer.apply(f"{path}/status", device("absent"), "fieldManager=m").status == 404
+    assert changer.merge(path, {}).status == 404
+
+
+@pytest.mark.parametrize(("path", "body"), [(LEASE, lease("absent")), (EVENT, event("absent"))])
+def test_put_creates_for_those_who_may_create(
+    users: tuple[Api, Api], path: str, body: dict[str, Any]
+) -> None:
+    admin, changer = users
+    refused = changer.put(path, body)
+    assert (refused.status, refused.body["reason"]) == (403, "Forbidden")
+    assert admin.get(path).status == 404
+    created = admin.put(path, body)
+    assert created.status == 201
+    assert changer.put(path, created.body).status == 200
+    admin.delete(path)
