@@ -13,7 +13,7 @@ from flotta.installation import presence, removal
 from flotta.installation.names import DEPLOYMENT, OURS, POD, RENDERED, SERVICE
 from flotta.installation.settings import Installation
 from flotta.resources.client import ApiError, Client, NotFound
-from flotta.resources.kinds import EDGE_DEVICE, SECRET, Kind
+from flotta.resources.kinds import CONFIG_MAP, EDGE_DEVICE, NAMESPACE, SECRET, Kind
 from servers.api_server import KubernetesApi
 
 Object = dict[str, Any]
@@ -131,6 +131,26 @@ async def add_data(place: Place) -> None:
     await place.client.create(SECRET, secret)
     metadata = {"name": "till-1", "namespace": "default", "finalizers": ["device-finalizer"]}
     await place.client.create(EDGE_DEVICE, {"metadata": metadata, "spec": {}})
+
+
+async def on_its_way_out(place: Place, namespace: str) -> None:
+    """Delete a namespace that something of another program holds."""
+    held = {"name": "held", "namespace": namespace, "finalizers": ["example.com/held"]}
+    await place.client.create(CONFIG_MAP, {"metadata": held})
+    await place.client.delete(NAMESPACE, namespace)
+
+
+async def gone(place: Place, namespace: str) -> None:
+    """Let a namespace go that is on its way out, and wait until it is gone."""
+    patch = {"metadata": {"finalizers": None}}
+    await place.client.merge_patch(CONFIG_MAP, "held", namespace, patch)
+    for _ in range(200):
+        try:
+            await place.client.get(NAMESPACE, namespace)
+        except NotFound:
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError(f"namespace {namespace} is still there")
 
 
 def minimal_crd(kind: Kind) -> Object:

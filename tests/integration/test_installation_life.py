@@ -13,7 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from installation_site import Place, add_data, minimal_crd, titles, until_served
+from installation_site import (
+    Place,
+    add_data,
+    gone,
+    minimal_crd,
+    on_its_way_out,
+    titles,
+    until_served,
+)
 
 from flotta.installation import definitions
 from flotta.installation.errors import InstallationError
@@ -125,11 +133,11 @@ async def test_what_somebody_changed_by_hand_is_put_right(place: Place) -> None:
 
 async def test_settings_that_somebody_added_stay(place: Place) -> None:
     await place.present()
-    patch = {"data": {"REQUEST_EXPIRY": "3600"}}
+    patch = {"data": {"HTTPS_PROXY": "http://proxy.example:3128"}}
     await place.client.merge_patch(CONFIG_MAP, "flotta-manager-config", place.namespace, patch)
     assert titles(await place.present()) == []
     config = await place.get(CONFIG_MAP, "flotta-manager-config")
-    assert config["data"]["REQUEST_EXPIRY"] == "3600"
+    assert config["data"]["HTTPS_PROXY"] == "http://proxy.example:3128"
 
 
 async def test_an_object_of_somebody_else_is_refused(place: Place) -> None:
@@ -160,14 +168,10 @@ async def test_a_second_control_plane_is_refused(place: Place) -> None:
 
 async def test_a_namespace_on_its_way_out_is_waited_for_by_the_user(place: Place) -> None:
     await place.client.create(NAMESPACE, {"metadata": {"name": place.namespace}})
-    held = {"name": "held", "namespace": place.namespace, "finalizers": ["example.com/held"]}
-    await place.client.create(CONFIG_MAP, {"metadata": held})
-    await place.client.delete(NAMESPACE, place.namespace)
+    await on_its_way_out(place, place.namespace)
     with pytest.raises(InstallationError, match="is being deleted; wait until it is gone"):
         await place.present()
-    await place.client.merge_patch(
-        CONFIG_MAP, "held", place.namespace, {"metadata": {"finalizers": None}}
-    )
+    await gone(place, place.namespace)
 
 
 async def test_a_port_that_is_taken_is_explained(place: Place) -> None:
@@ -279,9 +283,11 @@ async def test_rights_in_the_storage_of_openshift_come_and_go_with_it(place: Pla
     await place.present()
     assert titles(await place.present()) == []
     assert await place.client.get(ROLE, "flotta-edge-api", "openshift-storage")
+    await on_its_way_out(place, "openshift-storage")
+    await place.present()
     await place.absent()
     assert await place.ours() == []
-    await place.client.delete(NAMESPACE, "openshift-storage")
+    await gone(place, "openshift-storage")
 
 
 async def test_printed_manifests_may_be_applied_by_kubectl(place: Place, tmp_path: Path) -> None:

@@ -130,6 +130,7 @@ def test_the_programs_understand_their_settings() -> None:
         **{**EVERYTHING, "registration_namespaces": ["default", "shops"]},
         auto_approval=False,
         decommission_timeout=60,
+        request_expiry=3600,
         device_certificate_days=7,
     )
     edge = EdgeApiSettings.from_environment(
@@ -147,6 +148,7 @@ def test_the_programs_understand_their_settings() -> None:
     assert not operator.auto_approval
     assert operator.bucket_auto_create
     assert operator.decommission_timeout == 60
+    assert operator.request_expiry == 3600
     assert operator.storage is not None
     assert operator.storage.device_endpoint == "https://s3.example:9000"
     assert operator.storage.endpoint == "http://minio.storage.svc:9000"
@@ -331,6 +333,17 @@ def test_an_installer_without_the_rights_to_hand_out_is_told_so() -> None:
     )
     assert text.startswith("jane may not hand out the rights")
     assert "\n" not in text
+
+
+def test_a_namespace_on_its_way_out_is_named() -> None:
+    text = forbidden(
+        'roles.rbac.authorization.k8s.io "x" is forbidden: unable to create new content in namespace '
+        "storage because it is being terminated",
+        causes=[
+            {"reason": "NamespaceTerminating", "message": "namespace storage is being terminated"}
+        ],
+    )
+    assert text.startswith("Namespace storage is being deleted; wait until it is gone")
 
 
 @pytest.mark.parametrize(

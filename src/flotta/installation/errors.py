@@ -15,6 +15,7 @@ _DENIED = re.compile(
     r'User "(?P<user>[^"]*)" cannot (?P<verb>\S+) resource "(?P<resource>[^"]+)" '
     r'in API group "(?P<group>[^"]*)"(?P<place>.*)$'
 )
+_TERMINATED = re.compile(r"namespace (\S+) (?:because it )?is being terminated")
 _GRANTS = "is attempting to grant RBAC permissions not currently held"
 
 
@@ -45,7 +46,8 @@ def explained(error: ApiError, doing: str = "") -> InstallationError:
 def _forbidden(error: Forbidden) -> str:
     causes = error.details.get("causes") or []
     if any(cause.get("reason") == "NamespaceTerminating" for cause in causes):
-        return TERMINATING.format(namespace=error.details.get("namespace") or causes[0]["message"])
+        found = _TERMINATED.search(error.message)
+        return TERMINATING.format(namespace=found.group(1) if found else "of the object")
     if _GRANTS in error.message:
         user = re.search(r'user "([^"]*)"', error.message)
         who = user.group(1) if user else "The kubeconfig's identity"

@@ -40,10 +40,9 @@ async def with_openshift(applier: Applier, installation: Installation) -> Instal
 
 
 async def _has_openshift_storage(applier: Applier) -> bool:
-    try:
-        return await applier.exists(NAMESPACE, names.STORAGE_NAMESPACE)
-    except InstallationError:
-        return False
+    """Rights in a namespace that is not there, or is on its way out, cannot be given."""
+    found = await applier.named(NAMESPACE, names.STORAGE_NAMESPACE)
+    return found is not None and not found["metadata"].get("deletionTimestamp")
 
 
 async def _assigns_users(applier: Applier) -> bool:
