@@ -13,7 +13,6 @@ from .engine import Engine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from .cluster import Cluster
 
