@@ -301,16 +301,36 @@ def test_external_addresses_of_nodes_come_first() -> None:
 def test_a_difference_shows_no_values_of_secrets() -> None:
     def secret(value: str) -> Object:
         data = {"a": base64.b64encode(value.encode()).decode(), "b": "c2FtZQ=="}
-        metadata = {"name": "x", "resourceVersion": value}
-        return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data}
+        copies = {
+            "kubectl.kubernetes.io/last-applied-configuration": f'{{"stringData": {{"a": "{value}"}}}}',
+            "example.com/copy": data["a"],
+        }
+        metadata = {"name": "x", "resourceVersion": value, "annotations": copies}
+        head = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata}
+        return {**head, "data": data, "stringData": {"a": value}}
 
     found = change("Secret x", secret("old"), secret("new"))
     assert found is not None
     assert found.after is not None
     assert found.after["data"] == {"a": "(not shown; new)", "b": "(not shown)"}
-    assert "b2xk" not in str(found)
-    assert "bmV3" not in str(found)
+    shown = (found.before, found.after)
+    for value in ("b2xk", "bmV3", "'old'", "'new'", '"old"', '"new"'):
+        assert value not in str(shown)
     assert change("Secret x", secret("old"), secret("old")) is None
+
+
+def test_a_difference_leaves_out_the_copy_that_kubectl_keeps() -> None:
+    def config(value: str) -> Object:
+        copies = {"kubectl.kubernetes.io/last-applied-configuration": value, "a": "b"}
+        return {"kind": "ConfigMap", "metadata": {"name": "x", "annotations": copies}}
+
+    assert change("ConfigMap x", config("old"), config("new")) is None
+    found = change("ConfigMap x", config("old"), None)
+    assert found is not None
+    assert found.before == {
+        "kind": "ConfigMap",
+        "metadata": {"name": "x", "annotations": {"a": "b"}},
+    }
 
 
 def forbidden(message: str, **details: Any) -> str:

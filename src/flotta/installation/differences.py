@@ -17,6 +17,8 @@ NOISE = (
     "deletionTimestamp",
     "deletionGracePeriodSeconds",
 )
+# kubectl's copy of the whole object, with the values of a Secret.
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 HIDDEN = "(not shown)"
 HIDDEN_NEW = "(not shown; new)"
 
@@ -44,6 +46,9 @@ def meaning(obj: Object | None) -> Object | None:
     if obj is None:
         return None
     metadata = {key: value for key, value in obj["metadata"].items() if key not in NOISE}
+    if annotations := metadata.pop("annotations", None):
+        others = {key: value for key, value in annotations.items() if key != LAST_APPLIED}
+        metadata |= {"annotations": others} if others else {}
     kept = {key: value for key, value in obj.items() if key not in ("status", "metadata")}
     return {**kept, "metadata": metadata}
 
@@ -60,7 +65,10 @@ def change(title: str, before: Object | None, after: Object | None) -> Change | 
 
 
 def _hidden(secret: Object | None, older: Object | None) -> Object | None:
-    """Return a Secret whose values are replaced by words that say only whether they are new."""
+    """Return a Secret whose values are replaced by words that say only whether they are new.
+
+    Annotations are left out: other tools keep copies of values there.
+    """
     if secret is None:
         return None
     known = (older or {}).get("data") or {}
@@ -68,4 +76,6 @@ def _hidden(secret: Object | None, older: Object | None) -> Object | None:
         key: HIDDEN if older is None or known.get(key) == value else HIDDEN_NEW
         for key, value in (secret.get("data") or {}).items()
     }
-    return {**secret, "data": values}
+    metadata = {key: value for key, value in secret["metadata"].items() if key != "annotations"}
+    kept = {key: value for key, value in secret.items() if key != "stringData"}
+    return {**kept, "metadata": metadata, "data": values}
