@@ -18,17 +18,18 @@ from typing import Any
 def configure_logging(level: str | None = None) -> None:
     """Log to stderr; ``level`` is debug, info, warn, warning or error (default ``$LOG_LEVEL``, else info).
 
-    Raises ValueError with a sentence for another word. Under systemd the journal adds the time.
+    Raises ValueError with a sentence for another word. Under systemd the journal adds the time. What
+    libraries say at debug is left out: botocore for one logs answers with the secrets in them.
     """
     word = (level or os.environ.get("LOG_LEVEL") or "info").strip().lower()
     names = {"warn": "WARNING", "dpanic": "ERROR", "panic": "CRITICAL", "fatal": "CRITICAL"}
     number = logging.getLevelNamesMapping().get(names.get(word, word.upper()))
     if number is None:
-        raise ValueError(f"LOG_LEVEL is {word!r}; use debug, info, warn or error")
+        raise ValueError(f"the log level is {word!r}; use debug, info, warn or error")
     stamp = "" if "JOURNAL_STREAM" in os.environ else "%(asctime)s "
-    logging.basicConfig(
-        level=number, stream=sys.stderr, format=stamp + "%(levelname)s %(name)s: %(message)s"
-    )
+    logging.basicConfig(stream=sys.stderr, format=stamp + "%(levelname)s %(name)s: %(message)s")
+    logging.getLogger().setLevel(max(number, logging.INFO))
+    logging.getLogger("flotta").setLevel(number)
 
 
 def notify(state: str) -> None:

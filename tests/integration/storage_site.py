@@ -37,6 +37,7 @@ def edge_api(directory: Path, access: Callable[[str], Path]) -> Iterator[Site]:
         "BIND_ADDRESS": "127.0.0.1",
         "HTTPS_PORT": str(port),
         "METRICS_ADDR": f"127.0.0.1:{monitoring_port}",
+        "LOG_LEVEL": "debug",
     }
     site = Site(directory, access("admin"), port, monitoring_port, environment)
     with process(directory / "edge-api.log", environment, "flotta.cli.edge_api"):

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import pwd
 from pathlib import Path
 
-from flotta.daemon import run, stop_event
+from flotta.daemon import configure_logging, run, stop_event
 from flotta.gateway.gateway import Gateway
 from flotta.gateway.settings import Settings, load_settings
 
@@ -19,17 +18,10 @@ def main() -> None:
 
     async def serve() -> None:
         settings = _settings(arguments)
-        _set_level(arguments.log_level or os.environ.get("LOG_LEVEL") or settings.log_level)
+        configure_logging(arguments.log_level or os.environ.get("LOG_LEVEL") or settings.log_level)
         await Gateway(settings).run(stop_event())
 
     run(serve)
-
-
-def _set_level(level: str) -> None:
-    try:
-        logging.getLogger().setLevel(level.strip().upper())
-    except ValueError:
-        raise ValueError(f"log-level is {level!r}; use debug, info, warn or error") from None
 
 
 def _settings(arguments: argparse.Namespace) -> Settings:
