@@ -38,7 +38,7 @@ class Statuses:
     def __init__(self, client: Client, devices: Cache) -> None:
         self._client = client
         self._devices = devices
-        self._ahead: dict[Key, Object] = {}  # own writes that the watch did not bring back yet
+        self._ahead: dict[Key, Object] = {}  # own writes newer than what the watch brought
         devices.subscribe(self._seen)
 
     def device(self, key: Key) -> Object | None:
@@ -74,13 +74,13 @@ class Statuses:
         body = {"metadata": version, "status": patch}
         result = await self._client.merge_patch(EDGE_DEVICE, key[1], key[0], body, "status")
         cached = self._devices.get(*key)
-        if cached is None or _version(cached) != _version(result):
+        if cached is not None and _version(cached) < _version(result):
             self._ahead[key] = result
 
     def _seen(self, old: Object | None, new: Object | None) -> None:
         key = key_of(new or old or {})
         ahead = self._ahead.get(key)
-        if ahead is not None and (new is None or _version(new) == _version(ahead)):
+        if ahead is not None and (new is None or _version(new) >= _version(ahead)):
             del self._ahead[key]
 
 
@@ -97,6 +97,5 @@ def merge_difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> Object:
     return patch
 
 
-def _version(obj: Object) -> str:
-    version: str = obj["metadata"]["resourceVersion"]
-    return version
+def _version(obj: Object) -> int:
+    return int(obj["metadata"]["resourceVersion"])
