@@ -1,5 +1,5 @@
 #!/bin/sh
-# Write the locked requirements: requirements/{control-plane,device,sync,site,dev}.txt.
+# Write the locked requirements: requirements/{control-plane,device,sync,site,dev,go}.txt.
 #
 #   lock.sh UV
 #
@@ -26,4 +26,5 @@ for extra in control-plane device sync; do
 done
 config=
 compile requirements/site.txt --constraint "$all" requirements/site.in
+compile requirements/go.txt requirements/go.in
 compile requirements/dev.txt --constraint "$all" --all-extras --group dev pyproject.toml requirements/site.in

