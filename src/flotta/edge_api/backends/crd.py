@@ -147,12 +147,12 @@ class CrdBackend:
         device = written.device if written else self._statuses.device(key)
         if device is None:
             raise Refusal(404, "there is no such device")
-        if beat.hardware is not None:
-            await self._label(key, device, written.new if written else device.get("status") or {})
         status: Object = device.get("status") or {}
         old, new = (written.old, written.new) if written else (status, status)
         await self._events.of_heartbeat(device, () if repeated else beat.events or (), old, new)
         self._last_message[key] = message_id
+        if beat.hardware is not None:
+            await self._label(key, device, new)
 
     async def _label(self, key: Key, device: Object, status: Object) -> None:
         wanted = hardware.labels(status.get("hardware"))

@@ -89,8 +89,14 @@ class PresenceKeeper:
         return lambda newest: _not_older(newest, presence.heard(newest.get("status") or {}, moment))
 
     def _is_silent(self, device: Object, now: datetime) -> Callable[[Object], Object]:
-        seen = presence.last_seen(device["status"]) or now
-        return lambda newest: presence.silent(newest.get("status") or {}, seen, now)
+        key, seen = key_of(device), presence.last_seen(device["status"]) or now
+
+        def change(newest: Object) -> Object:
+            status: Object = newest.get("status") or {}
+            latest = max(self._heard.get(key, seen), presence.last_seen(status) or seen)
+            return status if latest > seen else presence.silent(status, seen, now)
+
+        return change
 
     async def _write(self, due: list[tuple[Object, Callable[[Object], Object]]]) -> None:
         turns = asyncio.Semaphore(CONCURRENT_WRITES)
