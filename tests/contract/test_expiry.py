@@ -11,32 +11,47 @@ from flotta.resources.cache import Cache
 from flotta.resources.client import Client, Expired
 from flotta.resources.kinds import EDGE_DEVICE
 
-from .api import GROUP, Api, device, devices
+from .api import GROUP, Api, core, device, devices
 from .cluster import Cluster
 from .engine import Engine, eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 DEVICES = devices("default")
+LITTLE_MEMORY = ("--kept-events", "10", "--kept-seconds", "0")
 
 
 @pytest.fixture(scope="module", params=["embedded", "kubernetes"])
-def access(
+def server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Path]:
-    """The kubeconfig of an engine that soon forgets what was."""
+) -> Iterator[Engine | Cluster]:
+    """An engine that soon forgets what was."""
     folder = tmp_path_factory.mktemp("forgetful")
     server: Engine | Cluster
     if request.param == "embedded":
         server = Engine(folder)
-        server.start("--kept-events", "10", "--kept-seconds", "0")
+        server.start(*LITTLE_MEMORY)
     else:
         server = Cluster(folder, ["--etcd-compaction-interval=1s"])
         server.start()
-    yield server.kubeconfig("admin")
+    yield server
     server.stop()
+
+
+def restart(server: Engine | Cluster) -> None:
+    if isinstance(server, Engine):
+        server.stop()
+        server.start(*LITTLE_MEMORY)
+    else:
+        server.restart_api_server()
+
+
+@pytest.fixture(scope="module")
+def access(server: Engine | Cluster) -> Path:
+    """The kubeconfig of its administrator."""
+    return server.kubeconfig("admin")
 
 
 @pytest.fixture
@@ -90,16 +105,47 @@ def test_streaming_list_from_an_old_version_begins_anew(forgetful: Api) -> None:
         assert {event["type"] for event in watch.take(30)} == {"ADDED"}
 
 
-async def test_the_client_is_told_and_its_cache_lists_again(forgetful: Api, access: Path) -> None:
+async def test_the_client_is_told(forgetful: Api, access: Path) -> None:
     async with await Client.connect(str(access)) as client:
         with pytest.raises(Expired):
             async for _ in client.watch(EDGE_DEVICE, "default", resource_version="1"):
                 pass
+
+
+async def test_a_cache_whose_watch_expired_lists_again(
+    server: Engine | Cluster,
+    forgetful: Api,
+    access: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO", "flotta.resources.cache")
+    async with await Client.connect(str(access)) as client:
         cache = Cache(client, EDGE_DEVICE)
+        seen: list[tuple[str, bool]] = []
         task = asyncio.create_task(cache.run())
         await cache.wait_synced()
-        assert len(cache.list("default")) == 30
+        forgetful.merge(f"{DEVICES}/d01", {"metadata": {"labels": {"a": "b"}}})
+        await happens(lambda: "labels" in (cache.get("default", "d01") or {})["metadata"])
+        cache.subscribe(lambda old, new: seen.append(((new or old)["metadata"]["name"], bool(new))))
+        # Nothing of this returns to the loop, so the cache learns of it when all has happened.
+        forgetful.create(core("default", "configmaps"), {"metadata": {"generateName": "later-"}})
+        restart(server)
+        forgetful.delete(f"{DEVICES}/d02")
+        forgetful.create(DEVICES, device("z"))
+        write_much(forgetful)
+        await happens(lambda: len(seen) == 3)
         task.cancel()
+    assert sorted(seen) == [("d00", True), ("d02", False), ("z", True)]
+    assert "edgedevices: the watch expired, listing again" in caplog.messages
+    names = {obj["metadata"]["name"] for obj in cache.list("default")}
+    assert names == {f"d{index:02}" for index in range(30)} - {"d02"} | {"z"}
+
+
+async def happens(condition: Callable[[], bool]) -> None:
+    """Wait until a condition holds, with the loop free."""
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0.02)
 
 
 def test_watch_goes_on_from_a_remembered_version(forgetful: Api) -> None:
