@@ -1,0 +1,82 @@
+"""What earlier sites left on the machine: remains are cleared away, a living site is respected."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+NAME = "flotta-test-remains"
+CONTAINER = f"{NAME}-edge-1"
+INVENTORY = """
+all:
+  vars:
+    local_hosts_directory: {folder}/site
+    local_hosts_cache: {cache}
+    local_hosts_name: {name}
+    local_hosts_network: {name}
+flotta_local_hosts:
+  hosts:
+    edge-1:
+      ansible_host: "{{{{ lookup('ansible.builtin.file', local_hosts_directory ~ '/hosts/edge-1.address') }}}}"
+"""
+
+
+def playbook(name: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    program = ROOT / ".venv-site/bin/ansible-playbook"
+    return subprocess.run(
+        [program, "-i", folder / "hosts.yml", f"flotta.edge.{name}"],
+        cwd=ROOT,
+        env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def podman(*words: str) -> str:
+    result = subprocess.run(["podman", *words], capture_output=True, text=True, timeout=60)
+    return result.stdout.strip()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    inventory = INVENTORY.format(folder=tmp_path, cache=ROOT / ".cache/flotta", name=NAME)
+    (tmp_path / "hosts.yml").write_text(inventory)
+    yield tmp_path
+    podman("rm", "--force", "--volumes", "--time=0", CONTAINER)
+    podman("network", "rm", NAME)
+
+
+def other_site(directory: Path) -> str:
+    """Make a container, not started, that says it belongs to the site in that folder."""
+    image = podman("images", "--noheading", "--quiet", "localhost/flotta-edge-host").split()[0]
+    label = f"flotta.edge.site={directory}"
+    return podman("create", "--name", CONTAINER, "--label", label, image, "true")
+
+
+def test_containers_of_a_site_that_is_gone_make_room(folder: Path) -> None:
+    old = other_site(folder / "deleted")
+    result = playbook("local_hosts", folder)
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-1000:]
+    assert podman("container", "inspect", "--format={{.State.Running}}", CONTAINER) == "true"
+    assert podman("container", "inspect", "--format={{.Id}}", CONTAINER) != old
+    result = playbook("local_hosts_absent", folder)
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-1000:]
+    assert not podman("ps", "--all", "--quiet", f"--filter=name={CONTAINER}")
+
+
+def test_containers_of_another_site_are_left_alone(folder: Path) -> None:
+    other = folder / "other"
+    other.mkdir()
+    old = other_site(other)
+    result = playbook("local_hosts", folder)
+    assert result.returncode != 0
+    assert f"belongs to the site in {other}. Run make clean-site there first" in " ".join(
+        (result.stdout + result.stderr).split()
+    )
+    assert podman("container", "inspect", "--format={{.Id}}", CONTAINER) == old
