@@ -41,11 +41,19 @@ interrupted() {
 }
 trap interrupted INT TERM HUP
 
-# beside NAME COMMAND…: a part that runs in the background until `joined NAME`.
-beside() {
-  (part "$@") >"$RESULTS/$1.log" 2>&1 &
+# lane NAME COMMAND…: what runs in the background until `joined NAME`.
+lane() {
+  ("${@:2}") >"$RESULTS/$1.log" 2>&1 &
   background[$1]=$!
   echo "In the background: $1."
+}
+
+# beside NAME COMMAND…: a part that runs in the background.
+beside() { lane "$1" part "$@"; }
+
+contract_and_integration() {
+  tests "contract tests" tests/contract
+  tests "integration tests" tests/integration
 }
 
 joined() {
@@ -75,7 +83,7 @@ nothing_is_left() {
 heading "set-up"
 part "packages" scripts/packages.sh git shellcheck
 if wanted site; then beside "site" make site; fi
-if wanted integration || wanted kubernetes; then beside "servers" scripts/test_servers.sh node; fi
+if wanted integration || wanted kubernetes; then beside "servers" nice -n 19 scripts/test_servers.sh node; fi
 part "environment" make venv-dev
 
 if wanted check; then
@@ -88,16 +96,8 @@ if wanted collection; then
   scripts/check_collection.sh
 fi
 
-# What follows measures times: nothing else runs beside it.
+# The servers are built with what processor time the local site leaves.
 joined "site"
-joined "servers"
-
-if wanted integration; then
-  heading "contract and integration"
-  tests "contract tests" tests/contract
-  tests "integration tests" tests/integration
-fi
-
 if wanted site; then
   heading "site again"
   part "a second run changes nothing" changes_nothing make site
@@ -110,6 +110,9 @@ if wanted site; then
     part "nothing is left" nothing_is_left .site flotta-site
   fi
 fi
+
+joined "servers"
+if wanted integration; then lane "contract and integration" contract_and_integration; fi
 
 if wanted kubernetes; then
   heading "site on Kubernetes"
@@ -124,6 +127,7 @@ if wanted kubernetes; then
     part "nothing is left of Kubernetes" nothing_is_left .site-kubernetes flotta-kubernetes
   fi
 fi
+joined "contract and integration"
 
 printf '\nAll of it took %d minutes.\n' $(((SECONDS + 30) / 60))
 summary
