@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from operator_site import ENGINES, Fleet, Site, operator_site
+from operator_site import ENGINES, SOURCE, Fleet, Site, operator_site
 
 from flotta.resources.client import Client
-from flotta.resources.kinds import EDGE_DEVICE, NAMESPACE
+from flotta.resources.kinds import EDGE_DEVICE, NAMESPACE, SIGNED_REQUEST
 
 
 @pytest.fixture(scope="module", params=ENGINES)
@@ -35,3 +39,32 @@ async def test_namespace_of_a_device_that_is_off_can_be_deleted(fleet: Fleet) ->
     await fleet.client.delete(NAMESPACE, "closed")
     await fleet.gone(EDGE_DEVICE, "off-1", "closed")
     await fleet.gone(NAMESPACE, "closed", seconds=30)
+
+
+async def test_declined_member_stays_out_after_its_removal(fleet: Fleet, site: Site) -> None:
+    await fleet.request("unwanted-1")
+    await fleet.seen(EDGE_DEVICE, "unwanted-1", lambda _: True)
+    await fleet.register("unwanted-1")
+    answer = await asyncio.to_thread(flotta, site, "decline", "unwanted-1")
+    assert "kubectl delete edgedevice unwanted-1 -n default" in answer
+    await fleet.client.delete(EDGE_DEVICE, "unwanted-1", "default")
+    await fleet.acknowledge("unwanted-1")
+    await fleet.gone(EDGE_DEVICE, "unwanted-1")
+    await asyncio.sleep(1)
+    request = await fleet.client.get(SIGNED_REQUEST, "unwanted-1", "default")
+    assert request["status"]["phase"] == "declined"
+    assert await fleet.find(EDGE_DEVICE, "unwanted-1") is None
+    await asyncio.to_thread(flotta, site, "approve", "unwanted-1")
+    await fleet.seen(EDGE_DEVICE, "unwanted-1", lambda _: True)
+
+
+def flotta(site: Site, *arguments: str) -> str:
+    """Run a command of the administrator; returns what it says."""
+    return subprocess.run(
+        [sys.executable, "-m", "flotta.cli.flotta", *arguments],
+        env={**os.environ, "PYTHONPATH": SOURCE, "KUBECONFIG": site.kubeconfig()},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    ).stdout

@@ -9,6 +9,9 @@ import pytest
 
 from flotta.cli import fleet_status
 from flotta.cli.explanation import explain_device, explain_request, explain_workload
+from flotta.fleet.joining import DECLINED_ANNOTATION
+from flotta.operator.requests import refused_plan
+from flotta.operator.steps import Patch
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
 
@@ -84,9 +87,29 @@ def test_a_request_has_a_row_until_its_device_exists() -> None:
 
 
 def test_a_request_is_explained_by_what_to_do_next() -> None:
-    declined = {"annotations": {fleet_status.DECLINED_ANNOTATION: "true"}}
+    declined = {"annotations": {DECLINED_ANNOTATION: "true"}}
     assert "flotta approve till-9" in explain_request(request())[0]
     assert "was declined" in explain_request(request(metadata=declined))[0]
+
+
+def test_an_approval_wins_over_a_decline_and_other_values_decline_nothing() -> None:
+    both = request(metadata={"annotations": {DECLINED_ANNOTATION: "true"}})
+    both["spec"]["approved"] = True
+    assert fleet_status.request_state(both) == "approved"
+    undone = request(metadata={"annotations": {DECLINED_ANNOTATION: "false"}})
+    assert fleet_status.request_state(undone) == "waiting for approval"
+
+
+def test_an_approved_request_without_device_is_explained_by_what_the_operator_says() -> None:
+    approved = request(metadata={"generation": 2})
+    approved["spec"]["approved"] = True
+    assert "flotta-operator" in explain_request(approved)[1]
+    told = refused_plan(approved, 'namespaces "shops" not found', NOW).steps[0]
+    assert isinstance(told, Patch)
+    approved["status"] = told.patch["status"]
+    assert 'namespaces "shops" not found.' in explain_request(approved)[1]
+    approved["metadata"]["generation"] = 3
+    assert "shops" not in explain_request(approved)[1]
 
 
 def test_a_failing_workload_is_explained_by_reason_and_message() -> None:

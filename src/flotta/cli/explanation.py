@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flotta.cli.fleet_status import SET_LABEL, ago, condition, request_state, state
+from flotta.cli.fleet_status import SET_LABEL, ago, request_state, state
 from flotta.fleet.selection import devices_for, selector_problem, selects, workloads_for
 
 if TYPE_CHECKING:
@@ -32,8 +32,7 @@ def explain_request(request: Mapping[str, Any]) -> list[str]:
         return [f"{name} asks to join. Let it in with: flotta approve {name}"]
     if verdict == "declined":
         return [f"{name} asked to join and was declined. Undo that with: flotta approve {name}"]
-    reason = _latest(request)
-    return [f"{name} is approved, but its EdgeDevice does not exist yet{reason}."]
+    return [f"{name} is approved, but its EdgeDevice does not exist yet.", _cause(request)]
 
 
 def explain_device(
@@ -146,9 +145,16 @@ def _label_mismatch(labels: Mapping[str, str], key: str, wanted: str) -> str:
     return f"{have}, and {wanted} is asked for"
 
 
-def _latest(request: Mapping[str, Any]) -> str:
-    message = condition(request.get("status") or {}, "approved").get("message")
-    return f" ({message.rstrip('.')})" if message else ""
+def _cause(request: Mapping[str, Any]) -> str:
+    """Return what the operator says of the request as it is now."""
+    status = request.get("status") or {}
+    seen = status.get("observedGeneration") == request["metadata"].get("generation")
+    messages = [
+        str(one.get("message") or "").rstrip(".")
+        for one in status.get("conditions") or ()
+        if one["status"] == "True" and seen
+    ]
+    return f"{messages[0]}." if any(messages) else "Is flotta-operator running?"
 
 
 def _happened(events: Iterable[Object]) -> list[str]:

@@ -10,16 +10,16 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from flotta.fleet.joining import UNREGISTERED_LABEL, is_approved, is_declined, is_registered
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 Object = dict[str, Any]
 
 SET_LABEL = "flotta/member-of"
-JOINING_LABEL = "edgedeviceSignedRequest"
-DECLINED_ANNOTATION = "management.project-flotta.io/declined"
 # Labels that the control plane writes; people look for their own.
-_WRITTEN = ("device.", "workload/", SET_LABEL, JOINING_LABEL)
+_WRITTEN = ("device.", "workload/", SET_LABEL, UNREGISTERED_LABEL)
 _COLOURS = {"ready": "green", "joining": "yellow", "waiting for approval": "yellow"}
 _HEADINGS = ("Device", "State", "Labels", "Workloads", "Last seen", "Up", "Down")
 
@@ -66,7 +66,7 @@ def state(device: Mapping[str, Any]) -> str:
     metadata, status = device["metadata"], device.get("status") or {}
     if metadata.get("deletionTimestamp"):
         return "leaving"
-    if JOINING_LABEL in (metadata.get("labels") or {}):
+    if not is_registered(device):
         return "joining"
     ready = condition(status, "Ready").get("status")
     if ready == "True":
@@ -82,9 +82,9 @@ def condition(status: Mapping[str, Any], type_: str) -> Object:
 
 def request_state(request: Mapping[str, Any]) -> str:
     """Return in a few words what became of a request to join."""
-    if DECLINED_ANNOTATION in (request["metadata"].get("annotations") or {}):
+    if is_declined(request):
         return "declined"
-    return "approved" if (request.get("spec") or {}).get("approved") else "waiting for approval"
+    return "approved" if is_approved(request) else "waiting for approval"
 
 
 def ago(time: str, now: datetime | None = None) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flotta.cli.manifests import add_command as add_manifests
+from flotta.fleet.joining import DECLINED_ANNOTATION, REQUEST_NAMESPACE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -23,7 +24,6 @@ Object = dict[str, Any]
 
 # Where role operator puts the administrator's access on the control plane.
 LOCAL_KUBECONFIG = Path("/etc/flotta/kubeconfig/admin.kubeconfig")
-REQUEST_NAMESPACE = "default"
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -142,8 +142,6 @@ def _printed(table: Any) -> str:
 
 
 async def _approve(client: Client, options: argparse.Namespace) -> str:
-    from flotta.cli.fleet_status import DECLINED_ANNOTATION
-
     spec: Object = {"approved": True}
     if options.namespace:
         spec["targetNamespace"] = options.namespace
@@ -155,16 +153,15 @@ async def _approve(client: Client, options: argparse.Namespace) -> str:
 
 
 async def _decline(client: Client, options: argparse.Namespace) -> str:
-    from flotta.cli.fleet_status import DECLINED_ANNOTATION
-    from flotta.resources.kinds import EDGE_DEVICE, SIGNED_REQUEST
+    from flotta.resources.kinds import EDGE_DEVICE
 
-    request = await _find(client, SIGNED_REQUEST, options.name, REQUEST_NAMESPACE) or {}
-    namespace = (request.get("spec") or {}).get("targetNamespace", "default")
+    note = {"annotations": {DECLINED_ANNOTATION: "true"}}
+    patch = {"spec": {"approved": False}, "metadata": note}
+    request = await _patch_request(client, options.name, patch)
+    namespace = request["spec"]["targetNamespace"]
     if await _find(client, EDGE_DEVICE, options.name, namespace):
         remedy = f"kubectl delete edgedevice {options.name} -n {namespace}"
-        raise ValueError(f"{options.name} is in the fleet already; remove it with: {remedy}")
-    note = {"annotations": {DECLINED_ANNOTATION: "true"}}
-    await _patch_request(client, options.name, {"spec": {"approved": False}, "metadata": note})
+        return f"{options.name} is declined, but still in the fleet; remove it with: {remedy}"
     return f"{options.name} is declined."
 
 

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..fleet.joining import is_registered
 from ..resources.kinds import BUCKET_CLAIM, EDGE_DEVICE
-from .names import UNREGISTERED_LABEL
 
 if TYPE_CHECKING:
     from .settings import Settings
 
 Object = dict[str, Any]
-
-
-def is_registered(device: Object) -> bool:
-    """Say whether the device has finished its first registration."""
-    return UNREGISTERED_LABEL not in (device["metadata"].get("labels") or {})
 
 
 def claim_wanted(device: Object, device_set: Object | None, *, auto_create: bool) -> bool:

@@ -1,22 +1,26 @@
 """EdgeDevice that is being deleted: wait for the device, clean up after it, let the object go.
 
 Order: the device says that it disconnected (or the time is over, or it never registered), then its
-bucket claim goes (and with it bucket and keys), then its signed request, then our finalizer.
+bucket claim goes (and with it bucket and keys), then its signed request, then our finalizer. A
+declined request stays, because it keeps the device from joining again.
 """
 
 from __future__ import annotations
 
+import random
 from datetime import datetime, timedelta
 from typing import Any
 
 from ..fleet.conditions import find
+from ..fleet.joining import is_declined, is_registered
 from ..resources.kinds import BUCKET_CLAIM, EDGE_DEVICE, SIGNED_REQUEST
-from .claims import belongs, is_registered
+from .claims import belongs
 from .names import DEVICE_FINALIZER, LEGACY_DEVICE_FINALIZERS
 from .steps import Delete, Patch, Plan, Report, Step
 
 Object = dict[str, Any]
-CLAIM_PATIENCE = 5.0  # seconds until a vanishing claim is looked at again
+CLAIM_LOOK = (45.0, 60.0)  # seconds until a vanishing claim is looked at again; its end wakes us
+CLAIM_PATIENCE = (180.0, 240.0)  # age of its removal, in seconds, at which it is told
 OURS = LEGACY_DEVICE_FINALIZERS | {DEVICE_FINALIZER}
 
 
@@ -33,15 +37,33 @@ def plan_decommission(
     if patience > 0:
         return Plan(again=patience)
     if claim is not None and belongs(claim, device):
-        doomed = claim["metadata"].get("deletionTimestamp")
-        return Plan(() if doomed else (Delete(BUCKET_CLAIM, claim),), again=CLAIM_PATIENCE)
+        return _without_claim(device, claim, now)
     steps: list[Step] = []
     if is_registered(device) and not is_disconnected(device):
         steps.append(_unheard(device, timeout))
-    if request is not None and request["spec"].get("targetNamespace") == metadata["namespace"]:
+    if request is not None and _goes(request, device):
         steps.append(Delete(SIGNED_REQUEST, request))
     steps.append(Patch(EDGE_DEVICE, device, {"metadata": {"finalizers": remaining}}))
     return Plan(tuple(steps))
+
+
+def _without_claim(device: Object, claim: Object, now: datetime) -> Plan:
+    again = random.uniform(*CLAIM_LOOK)  # noqa: S311 - spreads load, guards nothing
+    asked = claim["metadata"].get("deletionTimestamp")
+    if not asked:
+        return Plan((Delete(BUCKET_CLAIM, claim),), again=again)
+    age = (now - datetime.fromisoformat(asked)).total_seconds()
+    if not CLAIM_PATIENCE[0] <= age < CLAIM_PATIENCE[1]:
+        return Plan(again=again)
+    name = claim["metadata"]["name"]
+    message = f"Its ObjectBucketClaim {name} does not go; the Events of the claim say why"
+    return Plan((Report(EDGE_DEVICE, device, "Warning", "ClaimRemains", message),), again=again)
+
+
+def _goes(request: Object, device: Object) -> bool:
+    """Say whether the request brought this device and is not to keep it out."""
+    brought = request["spec"].get("targetNamespace") == device["metadata"]["namespace"]
+    return bool(brought) and not is_declined(request)
 
 
 def is_disconnected(device: Object) -> bool:

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import re
 
-from ..resources.kinds import GROUP
-
-UNREGISTERED_LABEL = "edgedeviceSignedRequest"
 SET_LABEL = "flotta/member-of"
 WORKLOAD_LABEL = "workload/"
 DEVICE_FINALIZER = "device-finalizer"
-REQUEST_NAMESPACE = "default"
-DECLINED_ANNOTATION = f"{GROUP}/declined"
 
 # Finalizers that earlier systems wrote and nobody removes any more.
 LEGACY_DEVICE_FINALIZERS = frozenset(

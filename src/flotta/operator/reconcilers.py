@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from ..fleet.joining import REQUEST_NAMESPACE
 from ..resources.client import ApiError, Conflict, NotFound, Unreachable
 from ..resources.kinds import (
     BUCKET_CLAIM,
@@ -16,7 +17,6 @@ from ..resources.kinds import (
 from .decommission import plan_decommission
 from .devices import plan_device
 from .figures import plan_set, plan_workload
-from .names import REQUEST_NAMESPACE
 from .requests import plan_request, refused_plan
 from .steps import Create, Plan, execute
 
@@ -70,12 +70,13 @@ class Reconcilers:
         try:
             return await self._settle(SIGNED_REQUEST, key, known, self._request_plan)
         except _CreationRefusedError as refused:
-            message = refused.message
+            error = refused.error
 
         async def plan(request: Object) -> Plan:
-            return refused_plan(request, message, _now())
+            return refused_plan(request, _sentence(error), _now())
 
-        return await self._settle(SIGNED_REQUEST, key, known, plan)
+        await self._settle(SIGNED_REQUEST, key, known, plan)
+        raise error  # so that it is tried again later and later
 
     async def _device_plan(self, device: Object) -> Plan:
         namespace, name = device["metadata"]["namespace"], device["metadata"]["name"]
@@ -115,7 +116,7 @@ class Reconcilers:
         except Unreachable:
             raise
         except ApiError as error:
-            raise _CreationRefusedError(error.message) from error
+            raise _CreationRefusedError(error) from error
 
     async def _settle(
         self,
@@ -150,9 +151,15 @@ class Reconcilers:
 class _CreationRefusedError(Exception):
     """The API does not take the EdgeDevice of an approved request."""
 
-    def __init__(self, message: str):
-        super().__init__(message)
-        self.message = message
+    def __init__(self, error: ApiError):
+        super().__init__(error.message)
+        self.error = error
+
+
+def _sentence(error: ApiError) -> str:
+    if isinstance(error, NotFound):
+        return f"{error.message}; create the namespace or change spec.targetNamespace"
+    return error.message
 
 
 def _now() -> datetime:

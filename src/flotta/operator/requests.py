@@ -12,14 +12,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ..fleet.conditions import find, timestamp
+from ..fleet.joining import UNREGISTERED_LABEL, is_approved, is_declined
 from ..resources.kinds import EDGE_DEVICE, SIGNED_REQUEST
-from .names import DECLINED_ANNOTATION, DEVICE_FINALIZER, SET_LABEL, UNREGISTERED_LABEL
+from .names import DEVICE_FINALIZER, SET_LABEL
 from .steps import Create, Delete, Patch, Plan, Report
 
 Object = dict[str, Any]
 PENDING, APPROVED, DECLINED = "pending", "approved", "declined"
 WAITING = "Waiting for an administrator's approval"
-RETRY = 5.0  # seconds until a refused creation is tried again
 
 
 def plan_request(
@@ -32,9 +32,9 @@ def plan_request(
     metadata = request["metadata"]
     if metadata.get("deletionTimestamp"):
         return Plan()
-    if request["spec"].get("approved"):
+    if is_approved(request):
         return _plan_approved(request, device, now)
-    if (metadata.get("annotations") or {}).get(DECLINED_ANNOTATION) == "true":
+    if is_declined(request):
         return status_plan(request, DECLINED, "An administrator declined the device", now)
     if auto:
         return Plan((Patch(SIGNED_REQUEST, request, {"spec": {"approved": True}}),))
@@ -57,9 +57,8 @@ def status_plan(request: Object, phase: str, message: str, now: datetime) -> Pla
 
 
 def refused_plan(request: Object, message: str, now: datetime) -> Plan:
-    """Plan after the API refused to create the EdgeDevice: say so, try again later."""
-    text = f"Approved, but the EdgeDevice cannot be created: {message}"
-    return Plan(status_plan(request, PENDING, text, now).steps, again=RETRY)
+    """Plan after the API refused to create the EdgeDevice: say so."""
+    return status_plan(request, PENDING, f"The EdgeDevice cannot be created: {message}", now)
 
 
 def edge_device(request: Object, now: datetime) -> Object:

@@ -6,9 +6,9 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
+from ..fleet.joining import REQUEST_NAMESPACE
 from .controller import Controller
 from .fleet import Fleet, device_concern, key_of
-from .names import REQUEST_NAMESPACE
 from .provisioning import Provisioning
 from .reconcilers import Reconcilers
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from flotta.edge_api.refusals import Refusal
 from flotta.fleet import hardware
+from flotta.fleet.joining import REQUEST_NAMESPACE, UNREGISTERED_LABEL
 from flotta.identity.peers import Peer
 from flotta.protocol.models import EnrolmentInfo, RegistrationInfo
 from flotta.resources.client import AlreadyExists, Client, NotFound, retry_on_conflict
@@ -21,8 +22,6 @@ from . import Registration
 from .statuses import merge_difference
 
 Object = dict[str, Any]
-INITIAL_NAMESPACE = "default"  # of every EdgeDeviceSignedRequest
-PENDING_LABEL = "edgedeviceSignedRequest"
 KEY_ANNOTATION = "management.project-flotta.io/key-fingerprint"
 
 
@@ -38,11 +37,11 @@ class Joining:
         device = await self._find(EDGE_DEVICE, device_id, namespace)
         if device is not None:
             return not _leaving(device)
-        request = await self._find(SIGNED_REQUEST, device_id, INITIAL_NAMESPACE)
+        request = await self._find(SIGNED_REQUEST, device_id, REQUEST_NAMESPACE)
         if request is None:
             await self._create_request(device_id, namespace, info)
             return False
-        approved = (request.get("spec") or {}).get("targetNamespace") or INITIAL_NAMESPACE
+        approved = (request.get("spec") or {}).get("targetNamespace") or REQUEST_NAMESPACE
         if approved == namespace:
             return False
         device = await self._find(EDGE_DEVICE, device_id, approved)
@@ -55,10 +54,10 @@ class Joining:
         request: Object | None = None
         namespace = peer.namespace
         if peer.kind == "registration":
-            request = await self._find(SIGNED_REQUEST, device_id, INITIAL_NAMESPACE)
+            request = await self._find(SIGNED_REQUEST, device_id, REQUEST_NAMESPACE)
             if request is None:
                 raise Refusal(404, "the device has not enrolled")
-            namespace = request["spec"].get("targetNamespace") or INITIAL_NAMESPACE
+            namespace = request["spec"].get("targetNamespace") or REQUEST_NAMESPACE
             _require_namespace(peer, namespace)
 
         async def attempt() -> Registration:
@@ -73,7 +72,7 @@ class Joining:
         return registration
 
     async def _create_request(self, device_id: str, namespace: str, info: EnrolmentInfo) -> None:
-        metadata: Object = {"name": device_id, "namespace": INITIAL_NAMESPACE}
+        metadata: Object = {"name": device_id, "namespace": REQUEST_NAMESPACE}
         if info.public_key_fingerprint:
             metadata["annotations"] = {KEY_ANNOTATION: info.public_key_fingerprint}
         spec: Object = {"targetNamespace": namespace, "approved": False}
@@ -96,7 +95,7 @@ class Joining:
         if info.hardware is not None:
             device = await self._record_hardware(device, info)
         known = (device.get("status") or {}).get("hardware")
-        labels: Object = {**hardware.labels(known), PENDING_LABEL: None}
+        labels: Object = {**hardware.labels(known), UNREGISTERED_LABEL: None}
         present = metadata.get("labels") or {}
         annotations = metadata.get("annotations") or {}
         patch: Object = {
@@ -133,7 +132,7 @@ class Joining:
 
 
 def _target_namespace(peer: Peer, info: EnrolmentInfo) -> str:
-    default = INITIAL_NAMESPACE if INITIAL_NAMESPACE in peer.namespaces else peer.namespaces[0]
+    default = REQUEST_NAMESPACE if REQUEST_NAMESPACE in peer.namespaces else peer.namespaces[0]
     namespace = info.target_namespace or default
     _require_namespace(peer, namespace)
     return namespace
@@ -156,7 +155,7 @@ def _require_may_register(
     if peer.kind == "device":
         return  # its standing was checked
     metadata = device["metadata"]
-    if (metadata.get("labels") or {}).get(PENDING_LABEL) != "true":
+    if (metadata.get("labels") or {}).get(UNREGISTERED_LABEL) != "true":
         if (metadata.get("annotations") or {}).get(KEY_ANNOTATION) != key_fingerprint:
             raise Refusal(
                 403, "the device is registered; only its own certificate can register it again"

@@ -1,0 +1,81 @@
+"""What the operator plans for a device that leaves."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from operator_objects import LATER, NOW, Object, claim, device, request
+
+from flotta.operator.decommission import plan_decommission
+from flotta.operator.steps import Delete, Patch, Plan, Report
+from flotta.resources.kinds import BUCKET_CLAIM, EDGE_DEVICE, SIGNED_REQUEST
+
+
+def leaving(**fields: Any) -> Object:
+    return device(deleted="2026-05-01T12:00:00Z", **fields)
+
+
+DISCONNECTED = [{"type": "Disconnected", "status": "True"}]
+
+
+def test_device_has_the_timeout_to_acknowledge() -> None:
+    assert plan_decommission(leaving(), None, None, NOW + timedelta(seconds=60), 300) == Plan(
+        again=240.0
+    )
+
+
+def test_claim_goes_before_request_and_finalizer() -> None:
+    gone = leaving(conditions=DISCONNECTED)
+    plan = plan_decommission(gone, claim("Bound"), request(), NOW, 300)
+    (step,) = plan.steps
+    assert isinstance(step, Delete)
+    assert step.kind is BUCKET_CLAIM
+    assert plan.again
+    doomed = claim("Bound", deletionTimestamp="2026-05-01T12:00:00Z")
+    assert plan_decommission(gone, doomed, request(), NOW, 300).steps == ()
+    first, second = plan_decommission(gone, None, request(), NOW, 300).steps
+    assert isinstance(first, Delete)
+    assert first.kind is SIGNED_REQUEST
+    assert isinstance(second, Patch)
+    assert (second.kind, second.patch) == (EDGE_DEVICE, {"metadata": {"finalizers": []}})
+
+
+def test_timeout_is_told_in_an_event() -> None:
+    steps = plan_decommission(leaving(), None, None, LATER, 300).steps
+    assert isinstance(steps[0], Report)
+    assert steps[0].reason == "DecommissionTimeout"
+    assert isinstance(steps[-1], Patch)
+
+
+def test_device_that_never_registered_is_not_waited_for() -> None:
+    new = leaving(labels={"edgedeviceSignedRequest": "true"})
+    (step,) = plan_decommission(new, None, None, NOW, 300).steps
+    assert isinstance(step, Patch)
+
+
+def test_foreign_claim_request_and_finalizer_stay() -> None:
+    gone = leaving(conditions=DISCONNECTED, finalizers=["a/b", "device-finalizer"])
+    foreign = claim("Bound", ownerReferences=[{"uid": "somebody"}])
+    elsewhere = request(targetNamespace="shops")
+    (step,) = plan_decommission(gone, foreign, elsewhere, NOW, 300).steps
+    assert isinstance(step, Patch)
+    assert step.patch == {"metadata": {"finalizers": ["a/b"]}}
+    assert plan_decommission(leaving(finalizers=["a/b"]), None, None, LATER, 0) == Plan()
+
+
+def test_declined_request_stays_when_its_device_goes() -> None:
+    gone, declined = leaving(conditions=DISCONNECTED), request(approved=False)
+    declined["metadata"]["annotations"] = {"management.project-flotta.io/declined": "true"}
+    (step,) = plan_decommission(gone, None, declined, NOW, 300).steps
+    assert isinstance(step, Patch)
+
+
+def test_claim_that_does_not_go_is_looked_at_seldom_and_told_after_minutes() -> None:
+    gone = leaving(conditions=DISCONNECTED)
+    doomed = claim("Bound", deletionTimestamp="2026-05-01T12:00:00Z")
+    for seconds, told in ((10, False), (200, True), (300, False)):
+        plan = plan_decommission(gone, doomed, None, NOW + timedelta(seconds=seconds), 300)
+        assert [isinstance(step, Report) for step in plan.steps] == [True] * told
+        assert plan.again
+        assert 45 <= plan.again <= 60

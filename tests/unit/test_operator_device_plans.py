@@ -1,0 +1,132 @@
+"""What the operator plans for a device that stays: membership, finalizer and bucket claim."""
+
+from __future__ import annotations
+
+import pytest
+from operator_objects import LATER, NOW, SETTINGS, Object, claim, device, s3, workload
+
+from flotta.operator import membership
+from flotta.operator.claims import bound_claim, claim_wanted
+from flotta.operator.devices import plan_device
+from flotta.operator.settings import Settings
+from flotta.operator.steps import Create, Patch, Plan
+
+
+def test_new_workloads_are_added_and_existing_entries_left_alone() -> None:
+    current = [{"name": "b", "phase": "Running", "lastDataUpload": "x"}, {"name": "stale"}]
+    assert membership.entries(current, ["a", "b"]) == [
+        {"name": "b", "phase": "Running", "lastDataUpload": "x"},
+        {"name": "a", "phase": "Deploying"},
+    ]
+    assert membership.entries([{"name": "b"}, {"name": "a"}], ["a", "b"]) is None
+
+
+def test_labels_follow_membership_and_only_those() -> None:
+    current = {"role": "till", "workload/stale": "true", "workload/kept": "true"}
+    assert membership.labels(current, ["kept", "new"]) == {
+        "workload/new": "true",
+        "workload/stale": None,
+    }
+    assert membership.labels({"workload/kept": "true"}, ["kept"]) == {}
+
+
+def test_name_that_is_no_label_gets_an_entry_but_no_label() -> None:
+    long = "w" * 64
+    plan = plan_device(device(), [workload(long, deviceSelector={})], None, None, SETTINGS, NOW)
+    (step,) = plan.steps
+    assert isinstance(step, Patch)
+    assert step.patch == {"status": {"workloads": [{"name": long, "phase": "Deploying"}]}}
+
+
+def test_status_comes_before_labels_and_the_finalizer_before_both() -> None:
+    everywhere = workload(deviceSelector={})
+    plan = plan_device(device(), [everywhere], None, None, SETTINGS, NOW)
+    (step,) = plan.steps
+    assert isinstance(step, Patch)
+    assert step.patch == {"status": {"workloads": [{"name": "printer", "phase": "Deploying"}]}}
+    assert plan.again
+    told = device(workloads=step.patch["status"]["workloads"])
+    (step,) = plan_device(told, [everywhere], None, None, SETTINGS, NOW).steps
+    assert isinstance(step, Patch)
+    assert step.patch == {"metadata": {"labels": {"workload/printer": "true"}}}
+    first, second = plan_device(
+        device(finalizers=[]), [everywhere], None, None, SETTINGS, NOW
+    ).steps
+    assert isinstance(first, Patch)
+    assert isinstance(second, Patch)
+    assert first.patch["metadata"]["finalizers"] == ["device-finalizer"]
+    assert second.subresource == "status"
+
+
+def test_device_in_line_needs_no_step() -> None:
+    settled = device(
+        labels={"workload/printer": "true"}, workloads=[{"name": "printer", "phase": "Running"}]
+    )
+    assert plan_device(settled, [workload(deviceSelector={})], None, None, SETTINGS, NOW) == Plan()
+
+
+def test_missing_finalizer_is_added_and_legacy_ones_dropped() -> None:
+    old = device(finalizers=["yggdrasil-connection-finalizer", "a/b"])
+    (step,) = plan_device(old, [], None, None, SETTINGS, NOW).steps
+    assert isinstance(step, Patch)
+    assert step.patch == {"metadata": {"finalizers": ["a/b", "device-finalizer"]}}
+
+
+def test_device_says_whose_settings_are_in_force() -> None:
+    lost = device(labels={"flotta/member-of": "north"}, conditions=[{"type": "Ready"}])
+    (step,) = plan_device(lost, [], None, None, SETTINGS, LATER).steps
+    assert isinstance(step, Patch)
+    ready, accepted = step.patch["status"]["conditions"]
+    assert ready == {"type": "Ready"}
+    assert (accepted["status"], accepted["reason"]) == ("False", "SetMissing")
+    found = device(labels={"flotta/member-of": "north"}, conditions=[accepted])
+    (step,) = plan_device(found, [], {"spec": {}}, None, SETTINGS, LATER).steps
+    assert isinstance(step, Patch)
+    (accepted,) = step.patch["status"]["conditions"]
+    assert (accepted["status"], accepted["reason"]) == ("True", "InSet")
+    found["status"]["conditions"] = [accepted]
+    assert plan_device(found, [], {"spec": {}}, None, SETTINGS, LATER) == Plan()
+
+
+@pytest.mark.parametrize(
+    ("own", "of_set", "auto", "expected"),
+    [
+        ({}, None, False, False),
+        ({}, None, True, True),
+        (s3(createOBC=True), None, False, True),
+        (s3(secretName="s"), None, True, False),
+        (s3(configMapName="c", createOBC=True), None, True, False),
+        ({}, s3(createOBC=True), False, True),
+        ({}, s3(secretName="s"), True, False),
+        (s3(secretName="s"), {}, True, True),
+    ],
+)
+def test_claim_is_wanted_unless_external_storage_is_in_force(
+    own: Object, of_set: Object | None, auto: bool, expected: bool
+) -> None:
+    device_set = None if of_set is None else {"spec": of_set}
+    assert claim_wanted(device(spec=own), device_set, auto_create=auto) is expected
+
+
+def test_no_claim_before_registration() -> None:
+    new = device(labels={"edgedeviceSignedRequest": "true"}, spec=s3(createOBC=True))
+    assert not claim_wanted(new, None, auto_create=True)
+
+
+def test_claim_is_created_once_and_recorded_when_bound() -> None:
+    settings = Settings(bucket_auto_create=True, bucket_storage_class="fast")
+    (step,) = plan_device(device(), [], None, None, settings, NOW).steps
+    assert isinstance(step, Create)
+    assert step.obj["spec"] == {"generateBucketName": "till-1", "storageClassName": "fast"}
+    assert step.obj["metadata"]["ownerReferences"][0]["uid"] == "uid-till-1"
+    assert plan_device(device(), [], None, claim("Pending"), settings, NOW) == Plan()
+    (step,) = plan_device(device(), [], None, claim("Bound"), settings, NOW).steps
+    assert isinstance(step, Patch)
+    assert step.patch == {"status": {"dataObc": "till-1"}}
+
+
+def test_record_of_the_claim_lasts_until_the_claim_goes() -> None:
+    recorded = device(dataObc="till-1")
+    assert bound_claim(recorded, claim("Pending")) == "till-1"
+    assert bound_claim(recorded, None) is None
+    assert bound_claim(recorded, claim("Bound", deletionTimestamp="x")) is None
