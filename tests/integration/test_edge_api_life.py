@@ -54,10 +54,13 @@ async def test_a_device_enrols_registers_and_works(fleet: Fleet) -> None:
     assert content["configuration"]["heartbeat"] == {"hardware_profile": {}, "period_seconds": 60}
 
     assert (await device.beat(version=content["version"])).status == 200
-    status = (await fleet.get(device))["status"]
+    known = await fleet.get(device)
+    status = known["status"]
     assert status["phase"] == "up"
     assert status["lastSyncedResourceVersion"] == content["version"]
-    assert {one["type"]: one["status"] for one in status["conditions"]} == {"Ready": "True"}
+    (ready,) = status["conditions"]
+    assert (ready["type"], ready["status"]) == ("Ready", "True")
+    assert ready["observedGeneration"] == known["metadata"]["generation"]
     await device.close()
 
 
@@ -129,6 +132,10 @@ async def test_a_missing_secret_withholds_one_workload_and_is_told_once(fleet: F
     )
     await eventually(lambda: _equals(names(), ["broken", "sound"]))
     await eventually(lambda: _phase(fleet, device.device_id, "Deploying"))
+    known = await fleet.get(device)
+    (condition,) = known["status"]["conditions"]
+    assert (condition["type"], condition["status"]) == ("Configured", "True")
+    assert condition["observedGeneration"] == known["metadata"]["generation"]
     warnings = [
         one["involvedObject"]["kind"]
         for one in await fleet.client.list(EVENT, "default")
@@ -302,8 +309,10 @@ async def test_a_deleted_device_is_told_to_disconnect_and_its_answer_is_recorded
 
     event = {"type": "event", "message_id": "m", "version": 1, "content": "disconnect"}
     assert (await device.post("control", event)).status == 200
-    conditions = (await fleet.get(device))["status"]["conditions"]
-    assert [(one["type"], one["status"]) for one in conditions] == [("Disconnected", "True")]
+    known = await fleet.get(device)
+    (condition,) = known["status"]["conditions"]
+    assert (condition["type"], condition["status"]) == ("Disconnected", "True")
+    assert condition["observedGeneration"] == known["metadata"]["generation"]
 
     released = {"metadata": {"finalizers": None}}
     await fleet.client.merge_patch(EDGE_DEVICE, name, "default", released)

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 import pytest
 from edge_api_store import Object, Store
-from fleet_objects import device
+from fleet_objects import container, device, workload
 
+from flotta.edge_api.backends import problem_keeper
 from flotta.edge_api.backends.crd import CrdBackend
 from flotta.edge_api.metrics import Metrics
 from flotta.edge_api.settings import Settings
+from flotta.fleet.conditions import find
+from flotta.fleet.problems import with_problems
+from flotta.fleet.rendering import Problem
 from flotta.identity.peers import Peer
 from flotta.protocol.models import HardwareInfo, Heartbeat, WorkloadStatus
 from flotta.resources.errors import ApiError
-from flotta.resources.kinds import EDGE_DEVICE
+from flotta.resources.kinds import EDGE_DEVICE, EDGE_WORKLOAD, SECRET
 
 NOW = datetime(2026, 1, 10, 9, 0, tzinfo=UTC)
 PEER = Peer("device", "d-17", "default", ("default",), "u-1", "", "", NOW, NOW)
@@ -30,14 +36,20 @@ def store() -> Store:
     return store
 
 
-@pytest.fixture
-async def backend(store: Store) -> AsyncIterator[CrdBackend]:
+@asynccontextmanager
+async def running(store: Store) -> AsyncIterator[CrdBackend]:
     backend = CrdBackend(store, Settings(), Metrics())  # type: ignore[arg-type]
-    running = asyncio.create_task(backend.run())
+    task = asyncio.create_task(backend.run())
     await backend.fleet.wait_synced()
     yield backend
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.fixture
+async def backend(store: Store) -> AsyncIterator[CrdBackend]:
+    async with running(store) as backend:
+        yield backend
 
 
 async def test_a_failure_is_an_event_although_the_labels_could_not_be_written(
@@ -57,3 +69,105 @@ async def test_a_failure_is_an_event_although_the_labels_could_not_be_written(
 
     assert store.device()["metadata"]["labels"]["device.hostname"] == "press"
     assert store.events == ["EdgeDevice ImagePull"]
+
+
+NEEDY = container(envFrom=[{"secretRef": {"name": "late"}}])
+LATE = {"metadata": {"name": "late", "namespace": "default"}, "data": {"a": "MQ=="}}
+
+
+async def configured(store: Store, state: str | None, generation: int | None = None) -> None:
+    """Wait until condition Configured says this."""
+
+    def shown() -> tuple[str | None, int | None]:
+        found = find(store.device()["status"].get("conditions"), "Configured") or {}
+        return found.get("status"), found.get("observedGeneration")
+
+    async with asyncio.timeout(3):
+        while shown() != (state, generation):
+            await asyncio.sleep(0.02)
+
+
+async def test_a_problem_comes_and_goes_on_a_device_that_asks_for_nothing(
+    store: Store, backend: CrdBackend
+) -> None:
+    store.put(EDGE_WORKLOAD, workload("web", NEEDY))
+    await configured(store, "False")
+    assert store.device()["status"]["workloads"][0]["phase"] == "Error"
+
+    store.put(SECRET, LATE)
+
+    await configured(store, "True")
+    assert store.device()["status"]["workloads"][0]["phase"] == "Deploying"
+    assert store.events == ["EdgeDevice Misconfiguration", "EdgeWorkload Misconfiguration"]
+
+
+async def test_a_problem_solved_while_it_is_being_written_does_not_stay(
+    store: Store, backend: CrdBackend
+) -> None:
+    async def solve(_: Object, __: str) -> None:
+        store.stored = None
+        store.put(SECRET, LATE)
+        await asyncio.sleep(2 * problem_keeper.SETTLE)
+
+    store.hold(EDGE_DEVICE)  # the watch does not tell what was written
+    store.stored = solve
+    store.put(EDGE_WORKLOAD, workload("web", NEEDY))
+
+    await configured(store, "True")
+
+
+async def test_a_problem_solved_while_no_edge_api_ran_does_not_stay() -> None:
+    store = Store()
+    problem = Problem("web", "workload", "Misconfiguration", "Secret 'late' does not exist")
+    store.put(EDGE_DEVICE, device({}, with_problems({}, [problem], NOW)))
+
+    async with running(store):
+        await configured(store, "True")
+
+
+async def test_a_problem_that_a_replica_wrote_too_late_does_not_stay(
+    store: Store, backend: CrdBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(problem_keeper, "SWEEP", 0.2)
+    store.put(EDGE_WORKLOAD, workload("web"))
+    await asyncio.sleep(2 * problem_keeper.SETTLE)
+    problem = Problem("web", "workload", "Misconfiguration", "Secret 'late' does not exist")
+    late = with_problems(store.device()["status"], [problem], NOW)
+
+    store.put(EDGE_DEVICE, {**store.device(), "status": late})
+
+    await configured(store, "True")
+
+
+async def test_a_device_that_has_not_registered_shows_no_problems(
+    store: Store, backend: CrdBackend
+) -> None:
+    store.put(EDGE_DEVICE, device({}, {}, edgedeviceSignedRequest="true"))
+    store.put(EDGE_WORKLOAD, workload("web", NEEDY))
+
+    await asyncio.sleep(2 * problem_keeper.SETTLE)
+
+    assert store.patches == 0
+
+
+async def test_conditions_say_for_which_generation_they_hold(
+    store: Store, backend: CrdBackend
+) -> None:
+    moved = store.device()
+    moved["metadata"]["generation"] = 1
+    store.put(EDGE_DEVICE, moved)
+    store.put(EDGE_WORKLOAD, workload("web", NEEDY))
+    await configured(store, "False", 1)
+    await backend.heartbeat(PEER, "m-1", Heartbeat(status="up"))
+
+    moved = copy.deepcopy(store.device())
+    moved["metadata"]["generation"] = 2
+    store.put(EDGE_DEVICE, {**moved, "spec": {"heartbeat": {"periodSeconds": 7}}})
+    await configured(store, "False", 2)
+    patches = store.patches
+    await backend.heartbeat(PEER, "m-2", Heartbeat(status="up"))
+
+    assert store.patches == patches  # a condition that says the same is no reason to write
+    ready = find(store.device()["status"]["conditions"], "Ready")
+    assert ready is not None
+    assert (ready["status"], ready["observedGeneration"]) == ("True", 1)

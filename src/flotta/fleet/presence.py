@@ -17,7 +17,7 @@ MISSED_PERIODS = 3  # heartbeats that may fail to come before a device counts as
 WRITE_PERIODS = 2  # lastSeenTime is written at most every that many periods
 
 
-def heard(status: Mapping[str, Any], now: datetime) -> Object:
+def heard(status: Mapping[str, Any], now: datetime, generation: int | None = None) -> Object:
     """Return the status of a device that was heard at `now`, lastSeenTime included."""
     phase = status.get("phase") or "up"
     well = phase != "degraded"
@@ -28,15 +28,18 @@ def heard(status: Mapping[str, Any], now: datetime) -> Object:
         "HeartbeatReceived" if well else "Degraded",
         "The device sends heartbeats." if well else "The device reports that it is degraded.",
         now,
+        generation,
     )
     return {**status, "conditions": conditions, "lastSeenTime": timestamp(now)}
 
 
-def silent(status: Mapping[str, Any], seen: datetime, now: datetime) -> Object:
+def silent(
+    status: Mapping[str, Any], seen: datetime, now: datetime, generation: int | None = None
+) -> Object:
     """Return the status of a device that stopped sending heartbeats after `seen`."""
     message = f"No heartbeat since {timestamp(seen)}."
     conditions = with_condition(
-        status.get("conditions"), READY, "Unknown", "HeartbeatMissed", message, now
+        status.get("conditions"), READY, "Unknown", "HeartbeatMissed", message, now, generation
     )
     return {**status, "conditions": conditions}
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from .conditions import find, with_condition
+from .conditions import Truth, find, with_condition
 from .heartbeat import DEPLOYING, FAILED, MISCONFIGURATION, moved
 from .rendering import Problem
 
@@ -19,15 +19,23 @@ def sentence(problem: Problem) -> str:
     return f"{problem.workload}: {problem.message}" if problem.workload else problem.message
 
 
-def with_problems(status: Mapping[str, Any], problems: Iterable[Problem], now: datetime) -> Object:
-    """Return the status with these problems shown and solved ones cleared; equal when nothing changed."""
+def with_problems(
+    status: Mapping[str, Any],
+    problems: Iterable[Problem],
+    now: datetime,
+    generation: int | None = None,
+) -> Object:
+    """Return the status with these problems shown and solved ones cleared; equal when nothing changed.
+
+    `generation` is that of the EdgeDevice whose configuration has the problems.
+    """
     found = sorted(problems, key=sentence)
     new = dict(status)
     messages = {one.workload: one.message for one in found if one.workload}
     if status.get("workloads"):
         new["workloads"] = [_entry(entry, messages, now) for entry in status["workloads"]]
     if found or find(status.get("conditions"), CONFIGURED):
-        new["conditions"] = _conditions(status, found, now)
+        new["conditions"] = _conditions(status, found, now, generation)
     return new
 
 
@@ -37,15 +45,16 @@ def unannounced(status: Mapping[str, Any], problems: Iterable[Problem]) -> list[
     return [one for one in problems if sentence(one) not in shown]
 
 
-def _conditions(status: Mapping[str, Any], problems: list[Problem], now: datetime) -> list[Object]:
-    if problems:
-        message = "\n".join(sentence(one) for one in problems)
-        return with_condition(
-            status.get("conditions"), CONFIGURED, "False", MISCONFIGURATION, message, now
-        )
-    return with_condition(
-        status.get("conditions"), CONFIGURED, "True", "Complete", "Nothing is missing.", now
+def _conditions(
+    status: Mapping[str, Any], problems: list[Problem], now: datetime, generation: int | None
+) -> list[Object]:
+    message = "\n".join(sentence(one) for one in problems)
+    verdict: tuple[Truth, str, str] = (
+        ("False", MISCONFIGURATION, message)
+        if problems
+        else ("True", "Complete", "Nothing is missing.")
     )
+    return with_condition(status.get("conditions"), CONFIGURED, *verdict, now, generation)
 
 
 def _entry(entry: Object, messages: Mapping[str, str], now: datetime) -> Object:

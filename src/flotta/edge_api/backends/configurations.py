@@ -27,12 +27,14 @@ from .wakeups import Key, Wakeups
 
 Object = dict[str, Any]
 Lookup = tuple[str, str, str]  # plural, namespace, name
-Rerendered = Callable[[Object, Rendered], None]
 
 
-@dataclass
-class _Entry:
+@dataclass(frozen=True)
+class Entry:
+    """What was rendered for a device; `generation` is that of the EdgeDevice it was made of."""
+
     rendered: Rendered
+    generation: int | None
     configuration: Configuration
     lookups: frozenset[Lookup]
 
@@ -53,16 +55,13 @@ class _Recorder:
 
 
 class Configurations:
-    """Configuration by device; `rerendered` is told of every rendering."""
+    """Configuration by device, rendered when it is asked for."""
 
-    def __init__(
-        self, fleet: FleetCache, wakeups: Wakeups, rerendered: Rerendered, s3_endpoint: str = ""
-    ) -> None:
+    def __init__(self, fleet: FleetCache, wakeups: Wakeups, s3_endpoint: str = "") -> None:
         self._fleet = fleet
         self._s3_endpoint = s3_endpoint
-        self._wakeups = wakeups
-        self._rerendered = rerendered
-        self._entries: dict[Key, _Entry] = {}
+        self._outdated: list[Callable[[Key], None]] = [wakeups.wake]
+        self._entries: dict[Key, Entry] = {}
         self._dependents: dict[Lookup, set[Key]] = defaultdict(set)
         self._last_s3: dict[Key, S3StorageConfiguration] = {}
         fleet.devices.subscribe(self._device_changed)
@@ -70,29 +69,28 @@ class Configurations:
         for kind in (SECRET, CONFIG_MAP, EDGE_DEVICE_SET, BUCKET_CLAIM, ROUTE):
             fleet[kind].subscribe(self._reference_changed(kind))
 
-    def current(self, device: Object) -> Configuration:
-        """Return the configuration of an EdgeDevice, rendered afresh if an input changed."""
+    def subscribe(self, outdated: Callable[[Key], None]) -> None:
+        """Call `outdated(key)` when what was rendered for a device no longer holds."""
+        self._outdated.append(outdated)
+
+    def entry(self, device: Object) -> Entry:
+        """Return the newest rendering for an EdgeDevice, made now if an input changed."""
         key = key_of(device)
         entry = self._entries.get(key)
         if entry is None:
             entry = self._entries[key] = self._render(key, device)
-        return entry.configuration
+        return entry
 
-    def rendered(self, key: Key) -> Rendered | None:
-        """Return the last rendering unless it is outdated."""
-        entry = self._entries.get(key)
-        return entry.rendered if entry else None
-
-    def _render(self, key: Key, device: Object) -> _Entry:
+    def _render(self, key: Key, device: Object) -> Entry:
         recorder = _Recorder(self._fleet)
         rendered = render(device, recorder, self._last_s3.get(key), self._s3_endpoint)
         if rendered.s3 is not None:
             self._last_s3[key] = rendered.s3
         for lookup in recorder.lookups:
             self._dependents[lookup].add(key)
-        self._rerendered(device, rendered)
+        generation = device["metadata"].get("generation")
         configuration = Configuration(rendered.version, encode(rendered.content))
-        return _Entry(rendered, configuration, frozenset(recorder.lookups))
+        return Entry(rendered, generation, configuration, frozenset(recorder.lookups))
 
     def _invalidate(self, key: Key) -> None:
         entry = self._entries.pop(key, None)
@@ -100,7 +98,8 @@ class Configurations:
             self._dependents[lookup].discard(key)
             if not self._dependents[lookup]:
                 del self._dependents[lookup]
-        self._wakeups.wake(key)
+        for outdated in self._outdated:
+            outdated(key)
 
     def _device_changed(self, old: Object | None, new: Object | None) -> None:
         if old is not None and new is not None and _inputs(old) == _inputs(new):

@@ -12,13 +12,11 @@ from flotta.edge_api.metrics import Metrics
 from flotta.edge_api.refusals import Refusal
 from flotta.edge_api.settings import Settings
 from flotta.fleet import hardware, heartbeat, presence
-from flotta.fleet.conditions import find, with_condition
-from flotta.fleet.problems import CONFIGURED, unannounced, with_problems
-from flotta.fleet.rendering import Rendered
+from flotta.fleet.conditions import with_condition
 from flotta.identity.peers import Peer
 from flotta.protocol.models import EnrolmentInfo, Heartbeat, RegistrationInfo
 from flotta.protocol.times import parse_time
-from flotta.resources.client import ApiError, Client, NotFound, retry_on_conflict
+from flotta.resources.client import Client, NotFound, retry_on_conflict
 from flotta.resources.kinds import EDGE_DEVICE
 
 from . import Configuration, Registration, Standing
@@ -27,6 +25,7 @@ from .events import Events
 from .fleet_cache import FleetCache
 from .joining import Joining
 from .presence_keeper import PresenceKeeper
+from .problem_keeper import ProblemKeeper
 from .statuses import Statuses
 from .wakeups import Key, Wakeups
 
@@ -49,24 +48,24 @@ class CrdBackend:
         self._events = Events(client, self.fleet)
         self._joining = Joining(client)
         self._configurations = Configurations(
-            self.fleet, self._wakeups, self._rerendered, settings.s3_device_endpoint
+            self.fleet, self._wakeups, settings.s3_device_endpoint
+        )
+        self._problems = ProblemKeeper(
+            self.fleet, self._configurations, self._statuses, self._events
         )
         self._presence = PresenceKeeper(
             self.fleet, self._statuses, settings.presence_write_seconds, self._events.fell_silent
         )
         self._turns: dict[Key, asyncio.Lock] = {}
         self._last_message: dict[Key, str] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
         self.fleet.devices.subscribe(self._device_changed)
 
     async def run(self) -> None:
         """Keep caches and presence current until cancelled; pending writes are finished then."""
-        try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self.fleet.run())
-                group.create_task(self._presence.run())
-        finally:
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.fleet.run())
+            group.create_task(self._presence.run())
+            group.create_task(self._problems.run())
 
     async def close(self) -> None:
         """Write what is only in memory."""
@@ -103,7 +102,7 @@ class CrdBackend:
         device = self.fleet.devices.get(*key) or await self._read(key)
         if device is None:
             raise Refusal(404, "there is no such device")
-        return self._configurations.current(device)
+        return self._configurations.entry(device).configuration
 
     async def changed(self, peer: Peer, seconds: float) -> None:
         await self._wakeups.wait(key_of_peer(peer), seconds)
@@ -131,6 +130,7 @@ class CrdBackend:
                 "Acknowledged",
                 "The device has disconnected and removed its workloads.",
                 datetime.now(UTC),
+                device["metadata"].get("generation"),
             )
             return {**status, "conditions": conditions}
 
@@ -179,49 +179,14 @@ class CrdBackend:
             return None
 
     def _device_changed(self, old: Object | None, new: Object | None) -> None:
-        key = key_of(new or old or {})
         if new is None:
-            self._forget(key)
-        elif old is not None and self.fleet.synced and _entries(old) != _entries(new):
-            self._show_on_new_entries(key, new)
-
-    def _show_on_new_entries(self, key: Key, device: Object) -> None:
-        """Show known problems on entries that the operator has just added."""
-        rendered = self._configurations.rendered(key)
-        if rendered is None:
-            self._configurations.current(device)
-        else:
-            self._rerendered(device, rendered)
+            self._forget(key_of(old or {}))
 
     def _forget(self, key: Key) -> None:
         self._presence.forget(key)
         self._metrics.forget(*key)
         self._last_message.pop(key, None)
         self._turns.pop(key, None)
-
-    def _rerendered(self, device: Object, rendered: Rendered) -> None:
-        """Show the problems of a rendering on the EdgeDevice, if there is anything to change."""
-        status = device.get("status") or {}
-        if with_problems(status, rendered.problems, datetime.now(UTC)) == status:
-            return
-        if not rendered.problems and not _shows_problems(status):
-            return
-        task = asyncio.get_running_loop().create_task(self._show_problems(device, rendered))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _show_problems(self, device: Object, rendered: Rendered) -> None:
-        now, problems = datetime.now(UTC), rendered.problems
-        try:
-            written = await self._statuses.update(
-                key_of(device),
-                lambda newest: with_problems(newest.get("status") or {}, problems, now),
-            )
-        except ApiError as error:
-            log.warning("problems of %s: %s", device["metadata"]["name"], error)
-            return
-        if written is not None:
-            await self._events.of_problems(device, unannounced(written.old, problems))
 
 
 def key_of_peer(peer: Peer) -> Key:
@@ -249,19 +214,8 @@ def _status_change(beat: Heartbeat, now: datetime) -> Callable[[Object], Object]
     def change(device: Object) -> Object:
         old: Object = device.get("status") or {}
         new = heartbeat.device_status(device, beat, now)
-        heard = presence.heard(new, now)
-        silent_before = old.get("conditions") != heard["conditions"]
-        return heard if new != old or silent_before else old
+        if new == old and presence.heard(new, now)["conditions"] == old.get("conditions"):
+            return old
+        return presence.heard(new, now, device["metadata"].get("generation"))
 
     return change
-
-
-def _entries(device: Object | None) -> set[str]:
-    """Return the names in `status.workloads`."""
-    workloads = ((device or {}).get("status") or {}).get("workloads") or ()
-    return {entry["name"] for entry in workloads}
-
-
-def _shows_problems(status: Object) -> bool:
-    condition = find(status.get("conditions"), CONFIGURED)
-    return condition is not None and condition["status"] != "True"

@@ -86,7 +86,7 @@ class PresenceKeeper:
 
     def _is_heard(self, device: Object) -> Callable[[Object], Object]:
         moment = self._heard[key_of(device)]
-        return lambda newest: _not_older(newest, presence.heard(newest.get("status") or {}, moment))
+        return lambda newest: _heard_at(newest, moment)
 
     def _is_silent(self, device: Object, now: datetime) -> Callable[[Object], Object]:
         key, seen = key_of(device), presence.last_seen(device["status"]) or now
@@ -94,7 +94,9 @@ class PresenceKeeper:
         def change(newest: Object) -> Object:
             status: Object = newest.get("status") or {}
             latest = max(self._heard.get(key, seen), presence.last_seen(status) or seen)
-            return status if latest > seen else presence.silent(status, seen, now)
+            if latest > seen:
+                return status
+            return presence.silent(status, seen, now, newest["metadata"].get("generation"))
 
         return change
 
@@ -123,7 +125,8 @@ class PresenceKeeper:
         return presence.period_of(device, (found.get("spec") or {}) if found else None)
 
 
-def _not_older(device: Object, status: Object) -> Object:
-    """Keep a status that another replica wrote with a later time."""
+def _heard_at(device: Object, moment: datetime) -> Object:
+    """Return the status of a device heard at `moment`, unless another replica wrote a later time."""
     old: Object = device.get("status") or {}
-    return old if old.get("lastSeenTime", "") > status["lastSeenTime"] else status
+    new = presence.heard(old, moment, device["metadata"].get("generation"))
+    return old if old.get("lastSeenTime", "") > new["lastSeenTime"] else new

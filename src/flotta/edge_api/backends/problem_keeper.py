@@ -1,0 +1,116 @@
+"""What is wrong with a device's configuration, kept equal on its EdgeDevice to the newest rendering."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import UTC, datetime
+from typing import Any
+
+from flotta.fleet.joining import is_registered
+from flotta.fleet.problems import unannounced, with_problems
+from flotta.fleet.rendering import Problem
+from flotta.resources.client import ApiError
+
+from .configurations import Configurations, Entry, key_of
+from .events import Events
+from .fleet_cache import FleetCache
+from .statuses import Statuses
+from .wakeups import Key
+
+Object = dict[str, Any]
+SETTLE = 0.3  # seconds; a workload and its Secret come one after the other
+SWEEP = 30.0  # seconds between two looks at all devices, for failed writes and other replicas'
+CONCURRENT_WRITES = 8
+log = logging.getLogger(__name__)
+
+
+class ProblemKeeper:
+    """Looks at a device when its configuration is outdated, whether or not the device asks for it."""
+
+    def __init__(
+        self, fleet: FleetCache, configurations: Configurations, statuses: Statuses, events: Events
+    ) -> None:
+        self._fleet = fleet
+        self._configurations = configurations
+        self._statuses = statuses
+        self._events = events
+        self._due: set[Key] = set()
+        self._changed = asyncio.Event()
+        self._writing: dict[Key, asyncio.Task[None]] = {}
+        self._turns = asyncio.Semaphore(CONCURRENT_WRITES)
+        configurations.subscribe(self._look_at)
+        fleet.devices.subscribe(self._device_changed)
+
+    async def run(self) -> None:
+        """Write what differs until cancelled; running writes are finished then."""
+        await self._fleet.wait_synced()
+        try:
+            while True:
+                await self._wait()
+                await self._look()
+        finally:
+            await asyncio.gather(*self._writing.values(), return_exceptions=True)
+
+    def _look_at(self, key: Key) -> None:
+        self._due.add(key)
+        self._changed.set()
+
+    def _device_changed(self, old: Object | None, new: Object | None) -> None:
+        if old and new and _entries(old) != _entries(new):
+            self._look_at(key_of(new))  # known problems are shown on entries just added
+
+    async def _wait(self) -> None:
+        try:
+            async with asyncio.timeout(SWEEP):
+                await self._changed.wait()
+        except TimeoutError:
+            self._due.update(key_of(device) for device in self._fleet.devices.list())
+        else:
+            await asyncio.sleep(SETTLE)
+        self._changed.clear()
+
+    async def _look(self) -> None:
+        due, self._due = self._due, set()
+        for key in due:
+            if key in self._writing:
+                self._look_at(key)  # after that write, which may show what is outdated by now
+            elif self._differs(key):
+                task = self._writing[key] = asyncio.create_task(self._write(key))
+                task.add_done_callback(lambda _, key=key: self._writing.pop(key))  # type: ignore[misc]
+            await asyncio.sleep(0)  # devices are served between two renderings
+
+    def _differs(self, key: Key) -> bool:
+        device = self._statuses.device(key)
+        if device is None or not is_registered(device):
+            return False  # a device that has not registered gets no configuration
+        return _shown(device, self._configurations.entry(device)) != (device.get("status") or {})
+
+    async def _write(self, key: Key) -> None:
+        problems: tuple[Problem, ...] = ()
+
+        def change(device: Object) -> Object:
+            nonlocal problems
+            entry = self._configurations.entry(device)
+            problems = entry.rendered.problems
+            return _shown(device, entry)
+
+        try:
+            async with self._turns:
+                written = await self._statuses.update(key, change)
+        except ApiError as error:
+            log.warning("problems of %s: %s", key[1], error)
+            return
+        if written is not None:
+            await self._events.of_problems(written.device, unannounced(written.old, problems))
+
+
+def _shown(device: Object, entry: Entry) -> Object:
+    """Return the status of a device with the problems of a rendering."""
+    status: Object = device.get("status") or {}
+    return with_problems(status, entry.rendered.problems, datetime.now(UTC), entry.generation)
+
+
+def _entries(device: Object) -> set[str]:
+    """Return the names in `status.workloads`."""
+    return {entry["name"] for entry in (device.get("status") or {}).get("workloads") or ()}
