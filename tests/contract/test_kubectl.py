@@ -143,6 +143,17 @@ def test_wait_and_delete_with_finalizer(kubectl: Kubectl, api: Api, namespace: s
     assert api.get(path).status == 404
 
 
+def test_wait_for_a_value(new_kubectl: Kubectl, api: Api, namespace: str) -> None:
+    api.create(devices(namespace), device("d"))
+    path = devices(namespace, "d") + "/status"
+    threading.Timer(1.0, lambda: api.merge(path, {"status": {"phase": "up"}})).start()
+    for _ in ("comes", "is there"):
+        new_kubectl(
+            *("wait", "-n", namespace, "edgedevice/d", "--timeout=20s"),
+            "--for=jsonpath={.status.phase}=up",
+        )
+
+
 def test_server_side_apply(kubectl: Kubectl, namespace: str) -> None:
     apply = ("apply", "--server-side", "-n", namespace, "-f", "-")
     assert "serverside-applied" in kubectl(*apply, stdin=MANIFEST)

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from kubernetes import client, config, watch
 from kubernetes.dynamic import DynamicClient
+from kubernetes.informer import SharedInformer
 
 from .api import device
+from .engine import eventually
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,6 +68,30 @@ def test_watch(custom: Any, namespace: str) -> None:
     stream = watch.Watch().stream(custom.list_namespaced_custom_object, *place, timeout_seconds=2)
     seen = [(event["type"], event["object"]["metadata"]["name"]) for event in stream]
     assert seen == [("ADDED", "a"), ("ADDED", "b")]
+
+
+def test_informer(connection: Any, namespace: str) -> None:
+    api = client.CoreV1Api(connection)
+
+    def config_map(name: str, **data: str) -> Any:
+        return client.V1ConfigMap(metadata=client.V1ObjectMeta(name=name), data=data)
+
+    for name in ("changed", "gone"):
+        api.create_namespaced_config_map(namespace, config_map(name))
+    seen: set[tuple[str, str]] = set()
+    informer = SharedInformer(api.list_namespaced_config_map, namespace=namespace)
+    for kind in ("ADDED", "MODIFIED", "DELETED"):
+        informer.add_event_handler(kind, lambda obj, kind=kind: seen.add((kind, obj.metadata.name)))
+    informer.start()
+    eventually(lambda: {("ADDED", "changed"), ("ADDED", "gone")} <= seen)
+    api.create_namespaced_config_map(namespace, config_map("new"))
+    api.patch_namespaced_config_map("changed", namespace, {"data": {"a": "b"}})
+    api.delete_namespaced_config_map("gone", namespace)
+    eventually(lambda: {("ADDED", "new"), ("MODIFIED", "changed"), ("DELETED", "gone")} <= seen)
+    cached = {obj.metadata.name: obj.data for obj in informer.cache.list()}
+    informer.stop()
+    assert cached["changed"] == {"a": "b"}
+    assert {"new", "gone"} & cached.keys() == {"new"}
 
 
 def test_dynamic_client(connection: Any, namespace: str, tmp_path: Path) -> None:

@@ -32,6 +32,10 @@ def test_field_validation(api: Api, namespace: str) -> None:
     patch = api.merge(f"{devices(namespace, 'ignored')}?fieldValidation=Strict", {"spec": UNKNOWN})
     assert patch.status == 422
     assert 'strict decoding error: unknown field "spec.bogus"' in patch.body["message"]
+    warned = api.post(f"{path}?fieldValidation=Warn", device("warned", UNKNOWN))
+    assert (warned.status, len(warned.warnings)) == (201, 2)
+    patch = api.merge(f"{devices(namespace, 'ignored')}?fieldValidation=Warn", {"spec": UNKNOWN})
+    assert (patch.status, len(patch.warnings)) == (200, 2)
     assert api.post(f"{path}?fieldValidation=Bogus", device("x")).status == 422
     assert api.get(devices(namespace, "strict")).status == 404
 
@@ -94,6 +98,18 @@ def test_every_error_names_its_field(
     assert answer.body["message"].startswith(
         'EdgeDevice.management.project-flotta.io "d" is invalid: '
     )
+
+
+@pytest.mark.parametrize("interval", [2**31, 2**40])
+def test_a_number_too_large_for_its_format_is_refused(
+    api: Api, namespace: str, interval: int
+) -> None:
+    spec = {"metrics": {"system": {"interval": interval}}}
+    answer = api.post(devices(namespace), device("d", spec))
+    assert (answer.status, answer.causes) == (422, {("FieldValueInvalid", "<nil>")})
+    assert "format int32 in spec.metrics.system.interval" in answer.body["message"]
+    spec = {"metrics": {"system": {"interval": 2**31 - 1}}}
+    assert api.create(devices(namespace), device("d", spec))["spec"] == spec
 
 
 def test_all_errors_are_told_at_once(api: Api, namespace: str) -> None:
@@ -289,12 +305,17 @@ def test_micro_times_have_six_digits(
     api: Api, namespace: str, time: str, stored: str | None
 ) -> None:
     lease = {"metadata": {"name": "l"}, "spec": {"renewTime": time}}
-    answer = api.post(f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases", lease)
+    leases = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
+    reporter = {"reportingComponent": "a.b/c", "reportingInstance": "i", "action": "A"}
+    happened = event(namespace, eventTime=time, reason="R", **reporter)
+    answers = [api.post(leases, lease), api.post(core(namespace, "events"), happened)]
     if stored is None:
-        assert answer.status == 400
-        assert "2006-01-02T15:04:05.000000Z07:00" in answer.body["message"]
+        assert [answer.status for answer in answers] == [400, 400]
+        for answer in answers:
+            assert "2006-01-02T15:04:05.000000Z07:00" in answer.body["message"]
     else:
-        assert answer.body["spec"]["renewTime"] == stored
+        assert answers[0].body["spec"]["renewTime"] == stored
+        assert answers[1].body["eventTime"] == stored
 
 
 def event(namespace: str, **fields: Any) -> dict[str, Any]:

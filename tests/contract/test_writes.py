@@ -22,11 +22,19 @@ def test_unchanged_put_changes_nothing(api: Api, namespace: str) -> None:
         assert w.next()["object"]["metadata"]["name"] == "later"
 
 
-@pytest.mark.parametrize("patch", [{}, {"spec": {"heartbeat": {"periodSeconds": 5}}}])
+@pytest.mark.parametrize(
+    "patch",
+    [{}, {"spec": {"heartbeat": {"periodSeconds": 5}}}, {"spec": {"pruned": 1}}],
+)
 def test_patch_with_equal_values_changes_nothing(api: Api, namespace: str, patch: object) -> None:
     obj = api.create(devices(namespace), device("d", {"heartbeat": {"periodSeconds": 5}}))
-    answer = api.merge(devices(namespace, "d") + "?fieldManager=other", patch)
-    assert answer.body == obj
+    with api.watch(
+        devices(namespace), f"resourceVersion={obj['metadata']['resourceVersion']}"
+    ) as w:
+        for path in (devices(namespace, "d"), devices(namespace, "d") + "/status"):
+            assert api.merge(f"{path}?fieldManager=other", patch).body == obj
+        api.create(devices(namespace), device("later"))
+        assert w.next()["object"]["metadata"]["name"] == "later"
 
 
 def test_generation_follows_spec_only(api: Api, namespace: str) -> None:
