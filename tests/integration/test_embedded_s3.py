@@ -166,13 +166,13 @@ async def test_wrong_administrator_key_is_a_refusal_and_no_server_is_temporary(
     access_key = server.administrator.access_key
     admin_file.write_text(f"AWS_ACCESS_KEY_ID={access_key}\nAWS_SECRET_ACCESS_KEY=wrong\n")
     wrong = server.settings(admin_file=admin_file)
-    with pytest.raises(StorageRefused, match="S3_ADMIN_FILE"):
+    with pytest.raises(StorageRefused, match="Secret flotta-s3-admin, or S3_ADMIN_FILE"):
         await Buckets(Site(wrong)).ensure("never-a")
     silent = server.settings(endpoint="https://127.0.0.1:1")
     with pytest.raises(StorageUnavailable, match="S3_ENDPOINT"):
         await Buckets(Site(silent)).ensure("never-a")
     strange = server.settings(ca_file=None)
-    with pytest.raises(StorageUnavailable, match="S3_CA_FILE"):
+    with pytest.raises(StorageUnavailable, match="s3.ca_pem .* or S3_CA_FILE"):
         await Buckets(Site(strange)).ensure("never-a")
 
 
@@ -206,20 +206,36 @@ def second_start(server: S3Server) -> str:
 
 
 def test_init_makes_the_administrator_once(tmp_path: Path) -> None:
-    (tmp_path / "keys").mkdir()
     admin = tmp_path / "admin.env"
-    command = [sys.executable, "-m", "flotta.cli.s3", "init"]
-    command += ["--admin-file", str(admin), "--keys", str(tmp_path / "keys")]
-
-    def init() -> bool:
-        environment = {**os.environ, "PYTHONPATH": SOURCE}
-        done = subprocess.run(command, env=environment, check=True, capture_output=True)
-        return bool(json.loads(done.stdout)["changed"])
-
-    assert init()
+    assert json.loads(init(tmp_path).stdout) == {"changed": True}
     before = admin.read_text()
-    assert not init()
+    assert json.loads(init(tmp_path).stdout) == {"changed": False}
     assert admin.read_text() == before
     assert admin.stat().st_mode & 0o777 == 0o600
     modes = {path.stat().st_mode & 0o777 for path in (tmp_path / "keys").iterdir()}
     assert modes == {0o640}
+
+
+def test_init_makes_the_folder_of_the_keys_for_its_group(tmp_path: Path) -> None:
+    assert init(tmp_path).returncode == 0
+    assert oct((tmp_path / "keys").stat().st_mode) == "0o42770"
+
+
+def test_init_that_cannot_write_says_so_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "keys").write_text("a file")
+    result = init(tmp_path)
+    assert result.returncode == 1
+    assert result.stderr.startswith("flotta-s3: the key pair cannot be written: ")
+    assert len(result.stderr.splitlines()) == 1
+    assert not (tmp_path / "admin.env").exists()
+
+
+def init(folder: Path) -> subprocess.CompletedProcess[str]:
+    program = [sys.executable, "-m", "flotta.cli.s3", "init"]
+    return subprocess.run(
+        [*program, "--admin-file", "admin.env", "--keys", "keys"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": SOURCE},
+        capture_output=True,
+        text=True,
+    )

@@ -193,7 +193,9 @@ async def test_iam_that_refuses_or_is_not_there_is_told_apart(
     admin_file = tmp_path / "admin.env"
     admin_file.write_text("AWS_ACCESS_KEY_ID=AAAABBBBCCCCDDDDEEEE\nAWS_SECRET_ACCESS_KEY=no\n")
     wrong = server.settings(iam_endpoint=server.iam_endpoint, admin_file=admin_file)
-    with pytest.raises(StorageRefused, match="check the key pair in S3_ADMIN_FILE"):
+    with pytest.raises(
+        StorageRefused, match="check the key pair in Secret flotta-s3-admin, or S3_ADMIN_FILE"
+    ):
         await issuer_for(wrong, Site(wrong)).issue("never-a")
     silent = server.settings(iam_endpoint="https://127.0.0.1:1")
     with pytest.raises(StorageUnavailable, match="no answer from S3_IAM_ENDPOINT"):

@@ -54,7 +54,11 @@ def _parser() -> argparse.ArgumentParser:
 def _init(options: argparse.Namespace) -> int:
     from ..storage.administrator import ensure_administrator
 
-    print(json.dumps({"changed": ensure_administrator(options.admin_file, options.keys)}))
+    try:
+        changed = ensure_administrator(options.admin_file, options.keys)
+    except OSError as error:
+        raise ValueError(f"the key pair cannot be written: {error}") from error
+    print(json.dumps({"changed": changed}))
     return 0
 
 

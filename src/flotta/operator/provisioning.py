@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 Object = dict[str, Any]
 NOT_CONFIGURED = (
-    "no S3 server is configured for bucket claims; set S3_DEVICE_ENDPOINT and the settings that "
-    "belong to it, or BUCKET_STORAGE_CLASS of another provisioner"
+    "no S3 server is configured for bucket claims; set s3 (S3_DEVICE_ENDPOINT and what belongs to it), "
+    "or bucket_storage_class (BUCKET_STORAGE_CLASS) of another provisioner"
 )
 
 

@@ -27,7 +27,8 @@ def read_administrator(path: Path) -> Key:
         raise ValueError(f"the S3 administrator's key cannot be read: {error}") from error
     if not values.get(ACCESS) or not values.get(SECRET):
         raise ValueError(
-            f"{path} lacks {ACCESS} or {SECRET}; put both there (flotta-s3 init does for its own server)"
+            f"{path} lacks {ACCESS} or {SECRET}; put both there, on Kubernetes by the Secret "
+            "flotta-s3-admin (flotta-s3 init does for its own server)"
         )
     return Key(values[ACCESS], values[SECRET], bucket=None)
 
@@ -41,7 +42,13 @@ def authority_file(admin_file: Path, ca_file: Path | None) -> Path | None:
 
 
 def ensure_administrator(path: Path, keys: Path) -> bool:
-    """Make the pair once and see that the server knows it; returns whether anything changed."""
+    """Make the pair once and see that the server knows it; returns whether anything changed.
+
+    The directory of the keys is made for the group that owns it. OSError when something cannot be written.
+    """
+    if not keys.is_dir():
+        keys.mkdir()
+        keys.chmod(0o2770)
     created = not path.exists()
     if created:
         key = Key(new_access_key(), new_secret_key(), bucket=None)

@@ -32,6 +32,9 @@ REFUSED = (
     *("InvalidBucketName", "MalformedPolicyDocument", "LimitExceeded", "NotImplemented"),
     *("InvalidAction", "MethodNotAllowed", "IllegalLocationConstraintException"),
 )
+# Where an administrator set them: on Kubernetes, and for an operator outside.
+AUTHORITY_PLACES = "s3.ca_pem or ca.crt of Secret flotta-s3-admin, or S3_CA_FILE"
+PAIR_PLACES = "Secret flotta-s3-admin, or S3_ADMIN_FILE,"
 T = TypeVar("T")
 
 
@@ -58,7 +61,9 @@ class Site:
         try:
             return path.read_bytes() if path else b""
         except OSError as error:
-            raise ValueError(f"S3_CA_FILE cannot be read: {error}") from error
+            raise ValueError(
+                f"the CA of S3 ({AUTHORITY_PLACES}) cannot be read: {error}"
+            ) from error
 
     async def s3(self, action: Callable[[Any], T]) -> T:
         """Run an action on an S3 client in a thread; raises StorageError."""
@@ -76,7 +81,7 @@ class Site:
             raise _refusal(error, endpoint) from error
         except SSLError as error:
             raise StorageUnavailable(
-                f"{endpoint} shows a certificate that is not trusted; set S3_CA_FILE to its CA"
+                f"{endpoint} shows a certificate that is not trusted; put its CA into {AUTHORITY_PLACES}"
             ) from error
         except BotoCoreError as error:
             raise StorageUnavailable(f"no answer from {name} {endpoint}: {error}") from error
@@ -128,5 +133,5 @@ def _refusal(error: ClientError, endpoint: str) -> StorageError:
     message = error.response.get("Error", {}).get("Message", "")
     text = f"{endpoint} refused {error.operation_name}: {code} {message}".strip()
     if code in KEY_TROUBLE:
-        text += "; check the key pair in S3_ADMIN_FILE and what it may do"
+        text += f"; check the key pair in {PAIR_PLACES} and what it may do"
     return (StorageRefused if code in REFUSED else StorageUnavailable)(text)
