@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from flotta.apiserver.pki import USERS
+from flotta.installation.options import Storage
 from flotta.installation.rights import rights
 from flotta.installation.settings import Installation
 from flotta.resources import crds
@@ -68,12 +69,13 @@ def install_kinds(admin: Api) -> None:
 
 
 def install_roles(admin: Api) -> None:
-    """Create the roles that an installation creates, bound to users of the roles' names as well."""
+    """Create the roles that an installation creates, bound to users of the accounts' names as well."""
     admin.create("/api/v1/namespaces", {"metadata": {"name": "flotta"}})
-    for obj in rights(Installation()):
+    storage = Storage("https://s3.example:9000", shared_keys=True)
+    for obj in rights(Installation(s3=storage)):
         if "subjects" in obj:
             user = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User"}
-            obj["subjects"].append(user | {"name": obj["metadata"]["name"]})
+            obj["subjects"] += [user | {"name": item["name"]} for item in obj["subjects"]]
         admin.create(PATHS[obj["kind"]], obj)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
@@ -27,15 +28,49 @@ from flotta.resources.kinds import (
     NAMESPACE,
     SECRET,
 )
+from flotta.resources.roles import load
 from servers.api_server import KubernetesApi
 
 Object = dict[str, Any]
 ACCOUNT = "system:serviceaccount:flotta:"
 
 
+GROUP = "management.project-flotta.io"
+# Rights for what does not happen in a short life: program, resource, verbs.
+RARE = {
+    # Something changed between a look and a write.
+    ("flotta-operator", f"edgeworkloads.{GROUP}", "get"),
+    ("flotta-operator", f"edgedevicesets.{GROUP}", "get"),
+    ("flotta-operator", f"edgedevices.{GROUP}", "get"),
+    # An earlier system left finalizers; a set has members; a request was refused.
+    ("flotta-operator", f"edgeworkloads.{GROUP}", "patch"),
+    ("flotta-operator", f"edgedevicesets/status.{GROUP}", "patch"),
+    # An Event is repeated.
+    ("flotta-operator", "events", "get"),
+    ("flotta-operator", "events", "patch"),
+    ("flotta-edge-api", "events", "create"),
+    ("flotta-edge-api", "events", "get"),
+    ("flotta-edge-api", "events", "patch"),
+    # Somebody changed the answer to a claim.
+    ("flotta-operator", "secrets", "patch"),
+    ("flotta-operator", "configmaps", "get"),
+    ("flotta-operator", "configmaps", "patch"),
+    # The names in the server certificate change.
+    ("flotta-edge-api", "secrets", "update"),
+    # OpenShift stores the files.
+    ("flotta-edge-api", "routes.route.openshift.io", "list"),
+    ("flotta-edge-api", "routes.route.openshift.io", "watch"),
+}
+
+
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubernetesApi]:
-    server = KubernetesApi(Path(tmp_path_factory.mktemp("api")))
+    """An API server that notes who asked for what."""
+    folder = Path(tmp_path_factory.mktemp("api"))
+    policy = {"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "rules": [{"level": "Metadata"}]}
+    (folder / "policy.json").write_text(json.dumps(policy))
+    files = (f"--audit-policy-file={folder}/policy.json", f"--audit-log-path={folder}/audit.log")
+    server = KubernetesApi(folder, files)
     try:
         server.start()
         yield server
@@ -118,6 +153,7 @@ async def test_the_programs_work_with_their_rights_and_clean_up_before_they_go(
         with ExitStack() as programs:
             site = await _programs(place, tmp_path, programs)
             await _live(site, place)
+            await _leave(site, place)
             _assert_nothing_was_refused(tmp_path)
             async with place.kubelet():
                 await asyncio.sleep(2)  # until the operator counts as available
@@ -125,7 +161,33 @@ async def test_the_programs_work_with_their_rights_and_clean_up_before_they_go(
         assert outcome.warnings == []
         assert list(s3.root.iterdir()) == []
     assert await place.client.list(EDGE_DEVICE) == []
+    assert _granted() - _used(place.api.folder / "audit.log") <= RARE <= _granted()
     await definitions.remove(place.client, check_mode=False, force=False, patience=60)
+
+
+def _granted() -> set[tuple[str, str, str]]:
+    """Return program, resource and verb of every rule."""
+    return {
+        (user, f"{resource}.{group}".rstrip("."), verb)
+        for role in load().roles
+        for user in role.users
+        for rule in role.rules
+        for group in rule.groups
+        for resource in rule.resources
+        for verb in rule.verbs
+    }
+
+
+def _used(log: Path) -> set[tuple[str, str, str]]:
+    """Return program, resource and verb of every request that the API server noted."""
+    used = set()
+    for event in map(json.loads, log.read_text().splitlines()):
+        asked, user = event.get("objectRef") or {}, event["user"]["username"]
+        if user.startswith(ACCOUNT):
+            resource = "/".join(filter(None, (asked.get("resource"), asked.get("subresource"))))
+            name = f"{resource}.{asked.get('apiGroup', '')}".rstrip(".")
+            used.add((user.removeprefix(ACCOUNT), name, event["verb"]))
+    return used
 
 
 def _assert_nothing_was_refused(folder: Path) -> None:
@@ -176,6 +238,30 @@ async def _live(site: Site, place: Place) -> None:
             return bool(status["workloads"][0]["phase"] == "Running")
 
         await eventually(running, 20)
+        await device.close()
+
+
+async def _leave(site: Site, place: Place) -> None:
+    """Let another device join, and its administrator delete it."""
+    async with fleet_of(site) as fleet:
+        device = fleet.device("till-2")
+        assert (await device.enrol()).status == 200
+
+        async def registered() -> bool:
+            return (await device.register(hostname="till-2")).status == 200
+
+        async def claimed() -> bool:
+            names = [item["metadata"]["name"] for item in await place.client.list(BUCKET_CLAIM)]
+            return "till-2" in names
+
+        async def gone() -> bool:
+            names = [item["metadata"]["name"] for item in await place.client.list(EDGE_DEVICE)]
+            return "till-2" not in names
+
+        await eventually(registered, 20)
+        await eventually(claimed, 20)
+        await place.client.delete(EDGE_DEVICE, "till-2", "default")
+        await eventually(gone, 40)
         await device.close()
 
 

@@ -84,7 +84,7 @@ def test_the_certificates_that_the_edge_api_makes_are_not_rendered() -> None:
 
 @pytest.mark.parametrize("openshift", [False, True])
 def test_every_rule_of_the_roles_file_is_granted_once_and_nothing_else(openshift: bool) -> None:
-    objects = rendered(openshift=openshift)
+    objects = rendered(openshift=openshift, s3=S3)
     granted = [
         (obj["metadata"]["name"], obj["metadata"].get("namespace"), rule)
         for obj in objects
@@ -107,15 +107,23 @@ def test_no_right_is_a_wildcard() -> None:
             assert "*" not in [*rule["verbs"], *rule["resources"], *rule["apiGroups"]]
 
 
-def test_every_role_is_bound_to_the_account_of_its_name_only() -> None:
-    for obj in rendered(namespace="edge", openshift=True):
+def test_every_role_is_bound_to_the_account_of_its_program_only() -> None:
+    programs = {"flotta-provisioner": OPERATOR}
+    for obj in rendered(namespace="edge", openshift=True, s3=S3):
         if obj["kind"].endswith("Binding"):
             name = obj["metadata"]["name"]
             assert obj["roleRef"]["name"] == name
             assert obj["roleRef"]["kind"] == obj["kind"].removesuffix("Binding")
-            assert obj["subjects"] == [
-                {"kind": "ServiceAccount", "name": name, "namespace": "edge"}
-            ]
+            account = {"kind": "ServiceAccount", "name": programs.get(name, name)}
+            assert obj["subjects"] == [{**account, "namespace": "edge"}]
+
+
+def test_without_an_s3_server_no_program_writes_secrets_outside_of_its_namespace() -> None:
+    written = {"create", "update", "patch", "delete"}
+    for role in rendered(bucket_storage_class="example.com/other"):
+        if role["kind"] == "ClusterRole":
+            for rule in role["rules"]:
+                assert "secrets" not in rule["resources"] or written.isdisjoint(rule["verbs"])
 
 
 def test_the_namespace_may_have_another_name() -> None:

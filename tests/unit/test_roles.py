@@ -26,10 +26,8 @@ def may(
         ("patch", OURS, "edgedevices/status", "default"),
         ("patch", OURS, "edgedevices", "shop"),
         ("create", OURS, "edgedevicesignedrequest", "default"),
-        ("patch", OURS, "playbookexecutions/status", "default"),
         ("list", OURS, "edgeworkloads", ""),
         ("create", "", "events", "default"),
-        ("update", "coordination.k8s.io", "leases", "flotta"),
     ],
 )
 def test_the_edge_api_may(verb: str, group: str, resource: str, namespace: str) -> None:
@@ -47,7 +45,9 @@ def test_the_edge_api_may(verb: str, group: str, resource: str, namespace: str) 
         ("delete", OURS, "edgedevices", "default"),
         ("patch", OURS, "edgedevicesignedrequest", "default"),
         ("deletecollection", "", "secrets", "flotta"),
-        ("update", "coordination.k8s.io", "leases", "default"),
+        ("get", "", "secrets", "default"),
+        ("delete", "", "secrets", "flotta"),
+        ("update", "coordination.k8s.io", "leases", "flotta"),
         ("list", "", "leases", "flotta"),
         ("create", "", "namespaces", ""),
     ],
@@ -61,6 +61,7 @@ def test_the_operator_neither_lists_secrets_nor_creates_workloads() -> None:
     assert not may("flotta-operator", "list", "", "secrets", "default")
     assert not may("flotta-operator", "watch", "", "secrets")
     assert not may("flotta-operator", "create", OURS, "edgeworkloads", "default")
+    assert not may("flotta-operator", "delete", OURS, "edgedevices", "default")
     assert may("flotta-operator", "patch", OURS, "edgeworkloads/status", "default")
 
 
@@ -86,8 +87,8 @@ def test_rules_name_only_resources_that_exist() -> None:
 def test_the_rules_of_a_namespace_leave_out_those_of_others() -> None:
     rules = AUTHORIZER.rules("flotta-edge-api", (), "default")
     assert {
-        "verbs": ["get", "list", "watch"],
+        "verbs": ["list", "watch"],
         "apiGroups": [""],
         "resources": ["configmaps", "secrets"],
     } in rules
-    assert not any("leases" in rule["resources"] for rule in rules)
+    assert not any("create" in rule["verbs"] for rule in rules if "secrets" in rule["resources"])

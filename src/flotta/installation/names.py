@@ -18,6 +18,7 @@ OURS = f"{MANAGED_BY}={FIELD_MANAGER},{PART_OF}=flotta"
 OPERATOR = "flotta-operator"
 EDGE_API = "flotta-edge-api"
 PROGRAMS = (OPERATOR, EDGE_API)
+PROVISIONER = "flotta-provisioner"  # the role of an operator that has an S3 server
 OPERATOR_CONFIG = "flotta-manager-config"
 EDGE_API_CONFIG = "flotta-edge-api-config"
 S3_SECRET = "flotta-s3-admin"  # noqa: S105 - the name of an object

@@ -20,15 +20,21 @@ _OURS = "flotta"  # how roles.yaml calls the namespace of the installation
 
 def rights(installation: Installation) -> list[Object]:
     """Return ServiceAccounts and, for each role, a ClusterRole and a Role in each namespace it names."""
-    objects: list[Object] = []
-    for role in load().roles:
-        objects.append(_account(installation, role))
+    roles = [role for role in load().roles if _is_needed(installation, role)]
+    users = dict.fromkeys(user for role in roles for user in sorted(role.users))
+    objects: list[Object] = [_account(installation, user) for user in users]
+    for role in roles:
         everywhere = [rule for rule in role.rules if not rule.namespaces]
-        objects += _pair(installation, role.name, None, everywhere)
+        objects += _pair(installation, role, None, everywhere)
         for namespace in _namespaces(installation, role):
             rules = [rule for rule in role.rules if namespace in rule.namespaces]
-            objects += _pair(installation, role.name, _real(installation, namespace), rules)
+            objects += _pair(installation, role, _real(installation, namespace), rules)
     return objects
+
+
+def _is_needed(installation: Installation, role: Role) -> bool:
+    """Only who makes buckets has to write Secrets."""
+    return role.name != names.PROVISIONER or installation.s3 is not None
 
 
 def _namespaces(installation: Installation, role: Role) -> list[str]:
@@ -41,29 +47,30 @@ def _real(installation: Installation, namespace: str) -> str:
     return installation.namespace if namespace == _OURS else namespace
 
 
-def _account(installation: Installation, role: Role) -> Object:
-    account = labelled(installation, "v1", "ServiceAccount", role.name, role.name)
+def _account(installation: Installation, user: str) -> Object:
+    account = labelled(installation, "v1", "ServiceAccount", user, user)
     return {**account, "automountServiceAccountToken": False}
 
 
 def _pair(
-    installation: Installation, name: str, namespace: str | None, rules: Sequence[Rule]
+    installation: Installation, role: Role, namespace: str | None, rules: Sequence[Rule]
 ) -> list[Object]:
-    """Return a (Cluster)Role and its binding to the ServiceAccount of the same name."""
+    """Return a (Cluster)Role and its binding to the ServiceAccounts of the role's users."""
     if not rules:
         return []
-    prefix = "" if namespace else "Cluster"
-    role = labelled(installation, _VERSION, f"{prefix}Role", name, name, namespace=namespace)
-    binding = labelled(
-        installation, _VERSION, f"{prefix}RoleBinding", name, name, namespace=namespace
-    )
-    subject = {"kind": "ServiceAccount", "name": name, "namespace": installation.namespace}
+    kind = "Role" if namespace else "ClusterRole"
+    component = min(role.users)
+
+    def head(kind: str) -> Object:
+        return labelled(installation, _VERSION, kind, role.name, component, namespace=namespace)
+
+    account = {"kind": "ServiceAccount", "namespace": installation.namespace}
     return [
-        {**role, "rules": [rule.in_rbac() for rule in rules]},
+        {**head(kind), "rules": [rule.in_rbac() for rule in rules]},
         {
-            **binding,
-            "roleRef": {"apiGroup": _RBAC, "kind": f"{prefix}Role", "name": name},
-            "subjects": [subject],
+            **head(f"{kind}Binding"),
+            "roleRef": {"apiGroup": _RBAC, "kind": kind, "name": role.name},
+            "subjects": [{**account, "name": user} for user in sorted(role.users)],
         },
     ]
 
