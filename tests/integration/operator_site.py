@@ -64,12 +64,8 @@ def operator_site(
 def resource_api(directory: Path, engine: str) -> Iterator[Callable[[str], Path]]:
     """Start an engine; yields what gives the kubeconfig of a component."""
     if engine == "embedded":
-        address = f"127.0.0.1:{free_port()}"
-        folder = initialised(directory, address)
-        pki = ["--pki-dir", str(directory / "pki")]
-        serve = ["serve", "--listen", address, "--database", str(directory / "state.db"), *pki]
-        with daemon(directory, "apiserver", serve):
-            yield lambda name: folder / f"{name}.kubeconfig"
+        with embedded_api(directory):
+            yield lambda name: directory / "kubeconfig" / f"{name}.kubeconfig"
         return
     cluster = Cluster(directory / "kubernetes")
     try:
@@ -77,6 +73,17 @@ def resource_api(directory: Path, engine: str) -> Iterator[Callable[[str], Path]
         yield cluster.kubeconfig
     finally:
         cluster.stop()
+
+
+@contextmanager
+def embedded_api(directory: Path) -> Iterator[int]:
+    """Start the embedded engine; yields its process id."""
+    address = f"127.0.0.1:{free_port()}"
+    initialised(directory, address)
+    pki = ["--pki-dir", str(directory / "pki")]
+    serve = ["serve", "--listen", address, "--database", str(directory / "state.db"), *pki]
+    with daemon(directory, "apiserver", serve) as pid:
+        yield pid
 
 
 def initialised(directory: Path, address: str) -> Path:

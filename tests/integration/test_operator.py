@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,6 @@ from flotta.resources.kinds import (
     EDGE_DEVICE_SET,
     EDGE_WORKLOAD,
     EVENT,
-    LEASE,
     SECRET,
     SIGNED_REQUEST,
 )
@@ -362,29 +359,3 @@ async def status_writes(client: Client, before: list[Object], version: str) -> d
             counts[name] = counts.get(name, 0) + 1
         last[name] = status
     return counts
-
-
-async def test_second_operator_takes_over_when_the_leader_is_gone(
-    tmp_path: Path, engine: str
-) -> None:
-    settings = {"LEADER_ELECT": "true", "OBC_AUTO_CREATE": "false"}
-    with operator_site(tmp_path, engine, **settings) as site:
-        async with await Client.connect(site.kubeconfig()) as client:
-            fleet = Fleet(client)
-            lease = await fleet.seen(
-                LEASE, "flotta-operator", lambda o: o["spec"]["holderIdentity"], "flotta"
-            )
-            first = lease["spec"]["holderIdentity"]
-            with running_operator(site, **settings):
-                await asyncio.sleep(1)
-                lease = await client.get(LEASE, "flotta-operator", "flotta")
-                assert lease["spec"]["holderIdentity"] == first
-                os.kill(int(first.rsplit("_", 1)[1]), signal.SIGTERM)
-                await fleet.seen(
-                    LEASE,
-                    "flotta-operator",
-                    lambda o: o["spec"]["holderIdentity"] not in ("", first),
-                    "flotta",
-                )
-                await fleet.device("led-1", role="x")
-                await fleet.seen(EDGE_DEVICE, "led-1", lambda d: d["metadata"].get("finalizers"))

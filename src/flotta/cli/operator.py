@@ -15,6 +15,7 @@ from ..operator.leader import Leadership
 from ..operator.probes import serving
 from ..operator.service import Operator
 from ..operator.settings import Settings
+from ..operator.term import lead
 from ..resources.client import Client
 
 if TYPE_CHECKING:
@@ -78,14 +79,8 @@ async def _work(client: Client, operator: Operator, settings: Settings) -> None:
         if not settings.leader_elect:
             await operator.work()
             return
-        leadership = Leadership(client, namespace=settings.namespace)
-        await leadership.acquire()
-        group.create_task(operator.work())
-        try:
-            await leadership.hold()
-            raise SystemExit("flotta-operator: another operator may lead now; ending")
-        finally:
-            await leadership.release()
+        await lead(Leadership(client, namespace=settings.namespace), operator.work)
+        raise SystemExit("flotta-operator: another operator may lead now; ending")
 
 
 async def _until(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:

@@ -7,6 +7,7 @@ clients do, so that clocks of different machines need not agree.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import socket
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
 NAME = "flotta-operator"
 DURATION = 15  # seconds a holder may be silent
-RENEW = 5.0  # seconds between renewals
+RENEW = 5.0  # seconds between renewals, and the longest that one may take
+RETRY = 1.0  # seconds until a failed renewal is tried again
 GIVE_UP = 10.0  # seconds without a renewal after which the holder stops working
 log = logging.getLogger(__name__)
 
@@ -36,6 +38,8 @@ class Leadership:
         self._namespace = namespace
         self._identity = identity or f"{socket.gethostname()}_{os.getpid()}"
         self._seen: tuple[str, float] = ("", 0.0)
+        self._holder = ""
+        self._renewed = 0.0
 
     async def acquire(self) -> None:
         """Wait until the Lease is ours."""
@@ -44,31 +48,40 @@ class Leadership:
         log.info("%s leads", self._identity)
 
     async def hold(self) -> None:
-        """Renew the Lease; returns when it is lost."""
-        last = _clock()
-        while _clock() - last < GIVE_UP:
-            await asyncio.sleep(RENEW)
-            started = _clock()
-            if await self._try():
-                last = started
+        """Renew the Lease; returns when it is lost, at the latest GIVE_UP seconds after a renewal."""
+        with contextlib.suppress(TimeoutError):
+            while self._holder == self._identity:
+                async with asyncio.timeout_at(self._renewed + GIVE_UP):
+                    await self._renew()
         log.error("The leader's lease is lost")
 
     async def release(self) -> None:
         """Let a successor start at once."""
         try:
-            lease = await self._client.get(LEASE, NAME, self._namespace)
-            if lease["spec"].get("holderIdentity") == self._identity:
-                await self._client.replace(LEASE, _held(lease, ""))
-        except ApiError as error:
+            async with asyncio.timeout(RENEW):
+                lease = await self._client.get(LEASE, NAME, self._namespace)
+                if lease["spec"].get("holderIdentity") == self._identity:
+                    await self._client.replace(LEASE, _held(lease, ""))
+        except (ApiError, TimeoutError) as error:
             log.debug("The lease was not released: %s", error)
 
+    async def _renew(self) -> None:
+        """Return after a renewal, or when somebody else holds the Lease."""
+        await asyncio.sleep(RENEW)
+        while not await self._try() and self._holder == self._identity:  # noqa: ASYNC110
+            await asyncio.sleep(RETRY)
+
     async def _try(self) -> bool:
+        started = _clock()
         try:
             async with asyncio.timeout(RENEW):
-                return await self._take()
+                taken = await self._take()
         except (ApiError, TimeoutError) as error:
             log.warning("Leader election: %s", error or "no answer")
             return False
+        if taken:
+            self._renewed, self._holder = started, self._identity
+        return taken
 
     async def _take(self) -> bool:
         try:
@@ -96,8 +109,10 @@ class Leadership:
         if version != self._seen[0]:
             self._seen = (version, _clock())
         spec = lease.get("spec") or {}
-        if spec.get("holderIdentity") in (self._identity, "", None):
+        holder = spec.get("holderIdentity") or self._identity
+        if holder == self._identity:
             return True
+        self._holder = holder
         return _clock() - self._seen[1] > (spec.get("leaseDurationSeconds") or DURATION)
 
 

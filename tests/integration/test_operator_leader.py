@@ -1,0 +1,147 @@
+"""One operator works at a time: who has the Lease, and nobody who lost it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from operator_site import (
+    ENGINES,
+    Fleet,
+    embedded_api,
+    operator_site,
+    running_operator,
+    until,
+)
+
+from flotta.operator import leader
+from flotta.operator.leader import Leadership
+from flotta.operator.term import lead
+from flotta.resources.client import Client, NotFound
+from flotta.resources.kinds import EDGE_DEVICE, LEASE
+
+Object = dict[str, Any]
+SETTINGS = {"LEADER_ELECT": "true", "OBC_AUTO_CREATE": "false"}
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def api(tmp_path: Path) -> Iterator[int]:
+    with embedded_api(tmp_path) as pid:
+        yield pid
+
+
+async def holder(client: Client) -> str:
+    lease = await client.get(LEASE, leader.NAME, "flotta")
+    return str(lease["spec"]["holderIdentity"])
+
+
+async def test_second_operator_takes_over_when_the_leader_is_gone(
+    tmp_path: Path, engine: str
+) -> None:
+    with operator_site(tmp_path, engine, **SETTINGS) as site:
+        async with await Client.connect(site.kubeconfig()) as client:
+            fleet = Fleet(client)
+            lease = await fleet.seen(
+                LEASE, leader.NAME, lambda o: o["spec"]["holderIdentity"], "flotta"
+            )
+            first = lease["spec"]["holderIdentity"]
+            with running_operator(site, **SETTINGS):
+                await asyncio.sleep(1)
+                lease = await client.get(LEASE, leader.NAME, "flotta")
+                assert lease["spec"]["holderIdentity"] == first
+                os.kill(int(first.rsplit("_", 1)[1]), signal.SIGTERM)
+                await fleet.seen(
+                    LEASE,
+                    leader.NAME,
+                    lambda o: o["spec"]["holderIdentity"] not in ("", first),
+                    "flotta",
+                )
+                await fleet.device("led-1", role="x")
+                await fleet.seen(EDGE_DEVICE, "led-1", lambda d: d["metadata"].get("finalizers"))
+
+
+async def test_operator_whose_lease_is_taken_away_stops_working(tmp_path: Path) -> None:
+    with operator_site(tmp_path, **SETTINGS) as site:
+        async with await Client.connect(site.kubeconfig()) as client:
+            fleet = Fleet(client)
+            await until(lambda: holder(client))
+            taken = {"spec": {"holderIdentity": "another"}}
+            await client.merge_patch(LEASE, leader.NAME, "flotta", taken)
+
+            async def ended() -> bool:
+                return "another operator may lead now" in site.operator_log.read_text()
+
+            await until(ended, leader.RENEW + 3)
+            await fleet.device("late-1")
+            await asyncio.sleep(1)
+            device = await client.get(EDGE_DEVICE, "late-1", "default")
+            assert "finalizers" not in device["metadata"]
+            assert await holder(client) == "another"
+
+
+async def test_lease_is_held_until_calls_in_threads_are_over(tmp_path: Path, api: int) -> None:
+    assert api
+    over = threading.Event()
+
+    async def work() -> None:
+        await asyncio.to_thread(lambda: (time.sleep(1.5), over.set()))
+
+    async with await operator_client(tmp_path) as client:
+        leading = asyncio.create_task(lead(Leadership(client, "us"), work))
+        await until(lambda: taken_by(client, "us"))
+        leading.cancel()
+        await asyncio.sleep(0.5)
+        assert not over.is_set()
+        assert await holder(client) == "us"
+        with pytest.raises(asyncio.CancelledError):
+            await leading
+        assert over.is_set()
+        assert await holder(client) == ""
+
+
+async def test_work_ends_in_time_when_the_api_hangs(
+    tmp_path: Path, api: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leader, "RENEW", 1.0)
+    monkeypatch.setattr(leader, "GIVE_UP", 2.0)
+    ended: list[float] = []
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(time.monotonic())
+
+    async with await operator_client(tmp_path) as client:
+        leading = asyncio.create_task(lead(Leadership(client, "us"), work))
+        await until(lambda: taken_by(client, "us"))
+        begun = time.monotonic()
+        os.kill(api, signal.SIGSTOP)
+        try:
+            await asyncio.wait_for(leading, 5)
+        finally:
+            os.kill(api, signal.SIGCONT)
+        assert ended[0] - begun <= leader.GIVE_UP + 0.3
+
+
+async def operator_client(directory: Path) -> Client:
+    return await Client.connect(str(directory / "kubeconfig" / "operator.kubeconfig"))
+
+
+async def taken_by(client: Client, identity: str) -> bool:
+    try:
+        return await holder(client) == identity
+    except NotFound:
+        return False
