@@ -83,11 +83,11 @@ def test_informer(connection: Any, namespace: str) -> None:
     for kind in ("ADDED", "MODIFIED", "DELETED"):
         informer.add_event_handler(kind, lambda obj, kind=kind: seen.add((kind, obj.metadata.name)))
     informer.start()
-    eventually(lambda: {("ADDED", "changed"), ("ADDED", "gone")} <= seen)
+    eventually(lambda: {("ADDED", "changed"), ("ADDED", "gone")} <= seen, 20)
     api.create_namespaced_config_map(namespace, config_map("new"))
     api.patch_namespaced_config_map("changed", namespace, {"data": {"a": "b"}})
     api.delete_namespaced_config_map("gone", namespace)
-    eventually(lambda: {("ADDED", "new"), ("MODIFIED", "changed"), ("DELETED", "gone")} <= seen)
+    eventually(lambda: {("ADDED", "new"), ("MODIFIED", "changed"), ("DELETED", "gone")} <= seen, 20)
     cached = {obj.metadata.name: obj.data for obj in informer.cache.list()}
     informer.stop()
     assert cached["changed"] == {"a": "b"}
