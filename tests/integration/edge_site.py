@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
 import uuid
 from base64 import b64decode
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any
 
 import aiohttp
 from multidict import CIMultiDictProxy
+from operator_site import free_port, resource_api
 
 from flotta.identity.authority import Authority, Pair
 from flotta.identity.contexts import client_context
@@ -42,6 +42,7 @@ class Site:
     port: int
     monitoring_port: int
     environment: dict[str, str]
+    pid: int = 0  # of the Edge API
 
 
 @dataclass
@@ -55,37 +56,30 @@ class Reply:
 
 
 @contextmanager
-def resource_api(directory: Path) -> Iterator[Path]:
-    """Start the embedded engine; yields the directory of the kubeconfigs."""
-    port = free_port()
-    pki, kubeconfigs = directory / "pki", directory / "kubeconfig"
-    folders = ["--pki-dir", str(pki)]
-    _python(
-        *("flotta.cli.apiserver", "init", *folders, "--kubeconfig-dir", str(kubeconfigs)),
-        *("--server", f"https://127.0.0.1:{port}", "--san", "127.0.0.1"),
-    )
-    listen = ["--listen", f"127.0.0.1:{port}", "--database", str(directory / "state.db")]
-    log = directory / "apiserver.log"
-    with process(log, {}, "flotta.cli.apiserver", "serve", *listen, *folders):
-        yield kubeconfigs
+def edge_site(directory: Path, engine: str = "embedded", **environment: str) -> Iterator[Site]:
+    """Start resource API and Edge API; they are ended when the block is left."""
+    with (
+        resource_api(directory, engine) as access,
+        edge_api(directory, access, **environment) as started,
+    ):
+        yield started
 
 
 @contextmanager
-def edge_site(directory: Path, **environment: str) -> Iterator[Site]:
-    """Start resource API and Edge API; they are ended when the block is left."""
+def edge_api(directory: Path, access: Callable[[str], Path], **environment: str) -> Iterator[Site]:
+    """Start an Edge API on an engine that runs, and wait until it is ready."""
     port, monitoring_port = free_port(), free_port()
-    with resource_api(directory) as kubeconfigs:
-        env = {
-            "KUBECONFIG": str(kubeconfigs / "edge-api.kubeconfig"),
-            "BIND_ADDRESS": "127.0.0.1",
-            "HTTPS_PORT": str(port),
-            "METRICS_ADDR": f"127.0.0.1:{monitoring_port}",
-            **environment,
-        }
-        site = Site(directory, kubeconfigs / "admin.kubeconfig", port, monitoring_port, env)
-        with process(directory / "edge-api.log", env, "flotta.cli.edge_api"):
-            wait_for_ready(site)
-            yield site
+    env = {
+        "KUBECONFIG": str(access("edge-api")),
+        "BIND_ADDRESS": "127.0.0.1",
+        "HTTPS_PORT": str(port),
+        "METRICS_ADDR": f"127.0.0.1:{monitoring_port}",
+        **environment,
+    }
+    with process(directory / "edge-api.log", env, "flotta.cli.edge_api") as pid:
+        site = Site(directory, access("admin"), port, monitoring_port, env, pid)
+        wait_for_ready(site)
+        yield site
 
 
 @contextmanager
@@ -268,21 +262,6 @@ def data_message(directive: str, content: Any) -> Object:
         "metadata": None,
         "content": content,
     }
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
-
-
-def _python(module: str, *arguments: str) -> None:
-    subprocess.run(
-        [sys.executable, "-m", module, *arguments],
-        env={**os.environ, "PYTHONPATH": str(SOURCE)},
-        check=True,
-        capture_output=True,
-    )
 
 
 def wait_for_ready(site: Site) -> None:

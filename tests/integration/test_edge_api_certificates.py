@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from base64 import b64decode, b64encode
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from edge_site import eventually, resource_api
+from operator_site import resource_api
 
 from flotta.edge_api.certificates import Certificates
 from flotta.edge_api.settings import Settings
@@ -20,23 +20,23 @@ from flotta.resources.kinds import SECRET
 
 
 @pytest.fixture(scope="module")
-def kubeconfigs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    with resource_api(tmp_path_factory.mktemp("certificates")) as started:
-        yield started
+def access(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Path]]:
+    with resource_api(tmp_path_factory.mktemp("certificates"), "embedded") as access:
+        yield access
 
 
 @pytest_asyncio.fixture
-async def client(kubeconfigs: Path) -> AsyncIterator[Client]:
-    async with await Client.connect(str(kubeconfigs / "edge-api.kubeconfig")) as opened:
-        await eventually(lambda: _answers(opened), 20)
+async def admin(access: Callable[[str], Path]) -> AsyncIterator[Client]:
+    async with await Client.connect(str(access("admin"))) as opened:
         for secret in await opened.list(SECRET, "flotta"):
             await opened.delete(SECRET, secret["metadata"]["name"], "flotta")
         yield opened
 
 
-async def _answers(client: Client) -> bool:
-    await client.list(SECRET, "flotta")
-    return True
+@pytest_asyncio.fixture
+async def client(access: Callable[[str], Path], admin: Client) -> AsyncIterator[Client]:
+    async with await Client.connect(str(access("edge-api"))) as opened:
+        yield opened
 
 
 async def test_replicas_that_start_together_agree(client: Client) -> None:
@@ -67,12 +67,14 @@ async def test_a_replica_with_older_settings_follows_the_newest(client: Client) 
     assert (await old.ensure()).server == new.server
 
 
-async def test_new_names_and_a_lost_ca_give_a_new_server_certificate(client: Client) -> None:
+async def test_new_names_and_a_lost_ca_give_a_new_server_certificate(
+    client: Client, admin: Client
+) -> None:
     first = await Certificates(client, Settings()).ensure()
     named = Settings(server_names=("control.example", "10.0.0.5"))
 
     second = await Certificates(client, named).ensure(starting=True)
-    await client.delete(SECRET, "flotta-ca", "flotta")
+    await admin.delete(SECRET, "flotta-ca", "flotta")
     third = await Certificates(client, named).ensure()
 
     assert second.server != first.server
@@ -81,10 +83,12 @@ async def test_new_names_and_a_lost_ca_give_a_new_server_certificate(client: Cli
     third.context()  # certificate and key belong together
 
 
-async def test_a_certificate_of_the_users_own_pki_is_left_alone(client: Client) -> None:
+async def test_a_certificate_of_the_users_own_pki_is_left_alone(
+    client: Client, admin: Client
+) -> None:
     pair = Authority.create("Example CA", "Example").issue_server(["edge.example"])
     data = {"server.crt": pair.certificate, "server.key": pair.key}
-    await client.create(
+    await admin.create(
         SECRET,
         {
             "metadata": {"name": "flotta-host-certificate", "namespace": "flotta"},

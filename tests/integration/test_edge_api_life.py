@@ -10,14 +10,19 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 import pytest_asyncio
 from edge_site import Fleet, Site, edge_site, eventually, fleet_of
+from operator_site import ENGINES
 
+from flotta.fleet.rendering import MEMBER_LABEL
 from flotta.resources.client import Conflict
-from flotta.resources.kinds import EDGE_DEVICE, EDGE_WORKLOAD, EVENT, SECRET
+from flotta.resources.kinds import EDGE_DEVICE, EDGE_DEVICE_SET, EDGE_WORKLOAD, EVENT, SECRET
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with edge_site(tmp_path_factory.mktemp("edge"), PRESENCE_WRITE_SECONDS="1") as started:
+@pytest.fixture(scope="module", params=ENGINES)
+def site(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
+    directory = tmp_path_factory.mktemp("edge")
+    with edge_site(directory, request.param, PRESENCE_WRITE_SECONDS="1") as started:
         yield started
 
 
@@ -92,6 +97,39 @@ async def test_a_held_request_is_answered_when_the_configuration_changes(fleet: 
 
     assert time.monotonic() - created < 0.5
     assert [one["name"] for one in reply.json()["content"]["workloads"]] == ["held"]
+    await device.close()
+
+
+async def test_a_member_hears_of_changes_of_its_set_while_it_waits(fleet: Fleet) -> None:
+    tills = {"metadata": {"name": "tills", "namespace": "default"}}
+    await fleet.client.create(
+        EDGE_DEVICE_SET, {**tills, "spec": {"heartbeat": {"periodSeconds": 30}}}
+    )
+    device = await fleet.joined(**{MEMBER_LABEL: "tills"})
+    own = {"spec": {"heartbeat": {"periodSeconds": 50}}}
+    await fleet.client.merge_patch(EDGE_DEVICE, device.device_id, "default", own)
+
+    async def heard(period: int, etag: str = "", seconds: float = 5) -> str:
+        """Return the ETag of the configuration in which the period is this one."""
+        async with asyncio.timeout(seconds):
+            while True:
+                reply = await device.get("data", If_None_Match=etag, Prefer="wait=20")
+                etag = reply.headers["ETag"]
+                found = reply.json()["content"]["configuration"]["heartbeat"]["period_seconds"]
+                if found == period:
+                    return etag
+
+    etag = await heard(30)
+    held = asyncio.create_task(heard(40, etag, 1.5))
+    await asyncio.sleep(0.5)
+    changed = {"spec": {"heartbeat": {"periodSeconds": 40}}}
+    await fleet.client.merge_patch(EDGE_DEVICE_SET, "tills", "default", changed)
+    etag = await held
+
+    held = asyncio.create_task(heard(50, etag, 1.5))
+    await asyncio.sleep(0.5)
+    await fleet.client.delete(EDGE_DEVICE_SET, "tills", "default")
+    await held
     await device.close()
 
 
