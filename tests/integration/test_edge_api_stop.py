@@ -8,18 +8,11 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 
-from edge_site import (
-    SOURCE,
-    Site,
-    eventually,
-    fleet_of,
-    free_port,
-    process,
-    resource_api,
-    wait_for_ready,
-)
+from edge_site import SOURCE, Site, edge_site, eventually, fleet_of
 
 from flotta.resources.kinds import EDGE_DEVICE
 
@@ -27,38 +20,56 @@ from flotta.resources.kinds import EDGE_DEVICE
 async def test_a_stopping_server_answers_what_it_holds_and_writes_what_it_knows(
     tmp_path: Path,
 ) -> None:
-    with resource_api(tmp_path) as kubeconfigs:
-        port, monitoring = free_port(), free_port()
-        env = {
-            "KUBECONFIG": str(kubeconfigs / "edge-api.kubeconfig"),
-            "BIND_ADDRESS": "127.0.0.1",
-            "HTTPS_PORT": str(port),
-            "METRICS_ADDR": f"127.0.0.1:{monitoring}",
-        }
-        site = Site(tmp_path, kubeconfigs / "admin.kubeconfig", port, monitoring, env)
-        with process(tmp_path / "edge-api.log", env, "flotta.cli.edge_api") as pid:
-            await asyncio.to_thread(wait_for_ready, site)
-            async with fleet_of(site) as fleet:
-                device = await fleet.joined()
-                await device.beat()
-                first = (await fleet.get(device))["status"]["lastSeenTime"]
-                etag = (await device.get("data")).headers["ETag"]
-                await asyncio.sleep(1.1)
-                await device.beat()
-                held = asyncio.create_task(device.get("data", If_None_Match=etag, Prefer="wait=20"))
-                commanded = asyncio.create_task(device.get("control", Prefer="wait=20"))
-                await asyncio.sleep(0.3)
+    with edge_site(tmp_path) as site:
+        async with fleet_of(site) as fleet:
+            device = await fleet.joined()
+            await device.beat()
+            first = (await fleet.get(device))["status"]["lastSeenTime"]
+            etag = (await device.get("data")).headers["ETag"]
+            await asyncio.sleep(1.1)
+            await device.beat()
+            held = asyncio.create_task(device.get("data", If_None_Match=etag, Prefer="wait=20"))
+            commanded = asyncio.create_task(device.get("control", Prefer="wait=20"))
+            await asyncio.sleep(0.3)
 
-                os.kill(pid, signal.SIGTERM)
-                started = time.monotonic()
+            os.kill(site.pid, signal.SIGTERM)
+            started = time.monotonic()
 
-                assert (await held).status == 304
-                assert ((await commanded).status, (await commanded).body) == (200, b"")
-                await eventually(lambda: _gone(pid))
-                assert time.monotonic() - started < 4
-                seen = await fleet.client.get(EDGE_DEVICE, device.device_id, "default")
-                assert seen["status"]["lastSeenTime"] > first
-                await device.close()
+            assert (await held).status == 304
+            assert ((await commanded).status, (await commanded).body) == (200, b"")
+            await eventually(lambda: _gone(site.pid))
+            assert time.monotonic() - started < 4
+            seen = await fleet.client.get(EDGE_DEVICE, device.device_id, "default")
+            assert seen["status"]["lastSeenTime"] > first
+            await device.close()
+
+
+async def test_a_draining_server_is_not_ready_but_serves_until_it_stops(tmp_path: Path) -> None:
+    with edge_site(tmp_path, EDGE_API_DRAIN_SECONDS="2") as site:
+        async with fleet_of(site) as fleet:
+            device = await fleet.joined()
+            etag = (await device.get("data")).headers["ETag"]
+            held = asyncio.create_task(device.get("data", If_None_Match=etag, Prefer="wait=20"))
+            await asyncio.sleep(0.3)
+
+            os.kill(site.pid, signal.SIGTERM)
+
+            assert await eventually(lambda: asyncio.to_thread(unready, site), 1)
+            late = fleet.device(device.device_id)
+            assert (await late.enrol()).status == 208  # on a connection of its own
+            assert not held.done()
+            assert (await held).status == 304
+            await eventually(lambda: _gone(site.pid))
+            await late.close()
+            await device.close()
+
+
+def unready(site: Site) -> bool:
+    try:
+        urllib.request.urlopen(f"http://127.0.0.1:{site.monitoring_port}/readyz", timeout=2)
+    except urllib.error.HTTPError as error:
+        return error.code == 503
+    return False
 
 
 async def _gone(pid: int) -> bool:

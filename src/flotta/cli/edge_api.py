@@ -22,6 +22,8 @@ EPILOG = """environment:
   FLOTTA_NAMESPACE             where the CA and the certificates are kept (flotta)
   S3_DEVICE_ENDPOINT           https://HOST:PORT by which devices reach the buckets of claims, if
                                not the address in the claims' ConfigMaps
+  EDGE_API_DRAIN_SECONDS       how long a server that was told to stop serves on while it says at
+                               /readyz that it is not ready (0)
   LOG_LEVEL                    debug, info, warn, error (info)
 """
 
@@ -54,6 +56,8 @@ async def _serve() -> None:
                 await asyncio.wait([failing, stopping], return_when=asyncio.FIRST_COMPLETED)
                 if failing.done():
                     failing.result()
+                notify("STOPPING=1")
+                await server.drain()
         finally:
             notify("STOPPING=1")
             starting.cancel()

@@ -59,6 +59,7 @@ class EdgeApi:
             shutdown_timeout=SHUTDOWN_TIMEOUT,
         )
         self._secret_changed = asyncio.Event()
+        self._draining = False
         self._tasks: list[asyncio.Task[None]] = []
         self.port = 0
         self.monitoring_port = 0
@@ -78,6 +79,11 @@ class EdgeApi:
         self.port = await self._listener.start(self._settings.bind_address, self._settings.port)
         self._tasks.append(asyncio.create_task(self._keep_certificates()))
         log.info("serving devices on %s port %d", self._settings.bind_address, self.port)
+
+    async def drain(self) -> None:
+        """Say that new devices should go elsewhere, and serve those that do not know yet."""
+        self._draining = True
+        await asyncio.sleep(self._settings.drain_seconds)
 
     async def stop(self) -> None:
         """Answer what is held, finish what is running, write what is only in memory."""
@@ -106,6 +112,8 @@ class EdgeApi:
         return self._material
 
     def _unready(self) -> str | None:
+        if self._draining:
+            return "the server is stopping"
         if not self._backend.fleet.synced:
             return "the caches are not filled yet"
         if self._listener is None or self._material is None:

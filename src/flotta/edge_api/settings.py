@@ -28,6 +28,7 @@ class Settings:
     registration_namespaces: tuple[str, ...] = ("default",)
     presence_write_seconds: float = 30.0  # the least time between two writes of lastSeenTime
     enrolments_per_second: float = 50.0
+    drain_seconds: float = 0.0  # between "not ready" and the end, for balancers to look elsewhere
     s3_device_endpoint: str = (
         ""  # where devices reach the buckets of claims, else as the claims say
     )
@@ -48,6 +49,7 @@ class Settings:
             registration_namespaces=_words(env.get("REGISTRATION_NAMESPACES")) or ("default",),
             presence_write_seconds=_integer(env, "PRESENCE_WRITE_SECONDS", 30, 1, 3600),
             enrolments_per_second=_integer(env, "ENROLMENTS_PER_SECOND", 50, 1, 10000),
+            drain_seconds=_integer(env, "EDGE_API_DRAIN_SECONDS", 0, 0, 300),
             s3_device_endpoint=_https(env, "S3_DEVICE_ENDPOINT"),
             namespace=env.get("FLOTTA_NAMESPACE") or FLOTTA_NAMESPACE,
         )
