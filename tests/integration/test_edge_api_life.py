@@ -12,9 +12,15 @@ import pytest_asyncio
 from edge_site import Fleet, Site, edge_site, eventually, fleet_of
 from operator_site import ENGINES
 
-from flotta.fleet.rendering import MEMBER_LABEL
 from flotta.resources.client import Conflict
-from flotta.resources.kinds import EDGE_DEVICE, EDGE_DEVICE_SET, EDGE_WORKLOAD, EVENT, SECRET
+from flotta.resources.kinds import (
+    EDGE_DEVICE,
+    EDGE_DEVICE_SET,
+    EDGE_WORKLOAD,
+    EVENT,
+    MEMBER_LABEL,
+    SECRET,
+)
 
 
 @pytest.fixture(scope="module", params=ENGINES)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flotta.cli.fleet_status import SET_LABEL, ago, request_state, state
+from flotta.cli.fleet_status import ago, request_state, state
 from flotta.fleet.selection import devices_for, selector_problem, selects, workloads_for
+from flotta.resources.kinds import MEMBER_LABEL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -44,7 +45,7 @@ def explain_device(
     seen = ago(status.get("lastSeenTime") or "")
     lines = [f"{metadata['name']} is {word}. {_STATES[word]} Last seen: {seen}."]
     lines += _conditions(status)
-    member = (metadata.get("labels") or {}).get(SET_LABEL)
+    member = (metadata.get("labels") or {}).get(MEMBER_LABEL)
     if member:
         lines.append(f"It is a member of the set {member}, whose configuration wins.")
     entries = {entry["name"]: entry for entry in status.get("workloads") or ()}

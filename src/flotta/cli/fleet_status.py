@@ -11,15 +11,15 @@ from rich.table import Table
 from rich.text import Text
 
 from flotta.fleet.joining import UNREGISTERED_LABEL, is_approved, is_declined, is_registered
+from flotta.resources.kinds import MEMBER_LABEL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 Object = dict[str, Any]
 
-SET_LABEL = "flotta/member-of"
 # Labels that the control plane writes; people look for their own.
-_WRITTEN = ("device.", "workload/", SET_LABEL, UNREGISTERED_LABEL)
+_WRITTEN = ("device.", "workload/", MEMBER_LABEL, UNREGISTERED_LABEL)
 _COLOURS = {"ready": "green", "joining": "yellow", "waiting for approval": "yellow"}
 _HEADINGS = ("Device", "State", "Labels", "Workloads", "Last seen", "Up", "Down")
 
@@ -137,7 +137,7 @@ def _device_row(device: Object) -> DeviceRow:
         namespace=metadata["namespace"],
         name=metadata["name"],
         state=state(device),
-        set=labels.get(SET_LABEL, ""),
+        set=labels.get(MEMBER_LABEL, ""),
         labels={key: labels[key] for key in sorted(labels) if not key.startswith(_WRITTEN)},
         workloads=workloads,
         last_seen=status.get("lastSeenTime") or "",

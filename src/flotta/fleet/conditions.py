@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Literal
+
+from flotta.resources.events import timestamp
 
 Condition = dict[str, Any]
 Truth = Literal["True", "False", "Unknown"]
-
-
-def timestamp(moment: datetime) -> str:
-    """Format as metav1.Time: RFC 3339, UTC, whole seconds."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def find(conditions: Iterable[Condition] | None, type_: str) -> Condition | None:

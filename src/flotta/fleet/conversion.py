@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any
 
 from flotta.resources import crds
-from flotta.resources.kinds import GROUP
+from flotta.resources.kinds import GROUP, MEMBER_LABEL
 
 Object = dict[str, Any]
 
@@ -23,7 +23,7 @@ KINDS = {
     "WorkloadDeployment": "EdgeWorkload",
     "EdgeDeviceGroup": "EdgeDeviceSet",
 }
-LABELS = {"flotta/configured-by": "flotta/member-of"}
+LABELS = {"flotta/configured-by": MEMBER_LABEL}
 FINALIZERS = frozenset(
     {
         "yggdrasil-connection-finalizer",

@@ -19,9 +19,9 @@ from flotta.protocol.models import (
     WorkloadStatus,
 )
 from flotta.protocol.times import parse_time
+from flotta.resources.events import timestamp
 
 from . import hardware
-from .conditions import timestamp
 
 Object = dict[str, Any]
 

@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from flotta.protocol.times import parse_time
+from flotta.resources.events import timestamp
 
-from .conditions import find, timestamp, with_condition
+from .conditions import find, with_condition
 from .device_settings import DEFAULT_PERIOD
 
 Object = dict[str, Any]

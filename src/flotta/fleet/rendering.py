@@ -22,7 +22,7 @@ from flotta.protocol.models import (
     StorageConfiguration,
     Workload,
 )
-from flotta.resources.kinds import EDGE_DEVICE_SET
+from flotta.resources.kinds import EDGE_DEVICE_SET, MEMBER_LABEL
 
 from . import device_settings
 from .heartbeat import MISCONFIGURATION
@@ -31,10 +31,9 @@ from .references import BrokenReference, Source
 from .selection import workloads_for
 from .workload_rendering import render_workload
 
-MEMBER_LABEL = "flotta/member-of"
 VERSION_LENGTH = 32  # hex digits
 
-__all__ = ["MEMBER_LABEL", "Problem", "Rendered", "Source", "render"]
+__all__ = ["Problem", "Rendered", "Source", "render"]
 
 
 @dataclass(frozen=True)

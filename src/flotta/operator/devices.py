@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..fleet.conditions import with_condition
-from ..resources.kinds import BUCKET_CLAIM, EDGE_DEVICE
+from ..resources.kinds import BUCKET_CLAIM, EDGE_DEVICE, MEMBER_LABEL
 from . import membership
 from .claims import bound_claim, bucket_claim, claim_wanted
-from .names import DEVICE_FINALIZER, LEGACY_DEVICE_FINALIZERS, SET_LABEL
+from .names import DEVICE_FINALIZER, LEGACY_DEVICE_FINALIZERS
 from .steps import Create, Patch, Plan, Step
 from .verdicts import ACCEPTED, Verdict, device_verdict
 
@@ -54,7 +54,7 @@ def plan_device(
 
 def set_name(device: Object) -> str | None:
     """Return the name of the EdgeDeviceSet that the device is labelled with."""
-    name: str | None = (device["metadata"].get("labels") or {}).get(SET_LABEL)
+    name: str | None = (device["metadata"].get("labels") or {}).get(MEMBER_LABEL)
     return name or None
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-SET_LABEL = "flotta/member-of"
 WORKLOAD_LABEL = "workload/"
 DEVICE_FINALIZER = "device-finalizer"
 

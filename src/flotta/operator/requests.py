@@ -11,10 +11,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from ..fleet.conditions import find, timestamp
+from ..fleet.conditions import find
 from ..fleet.joining import UNREGISTERED_LABEL, is_approved, is_declined
-from ..resources.kinds import EDGE_DEVICE, SIGNED_REQUEST
-from .names import DEVICE_FINALIZER, SET_LABEL
+from ..resources.events import timestamp
+from ..resources.kinds import EDGE_DEVICE, MEMBER_LABEL, SIGNED_REQUEST
+from .names import DEVICE_FINALIZER
 from .steps import Create, Delete, Patch, Plan, Report
 
 Object = dict[str, Any]
@@ -65,7 +66,7 @@ def edge_device(request: Object, now: datetime) -> Object:
     """Return the EdgeDevice of an approved request, not registered yet."""
     labels = {UNREGISTERED_LABEL: "true"}
     if request["spec"].get("targetSet"):
-        labels[SET_LABEL] = request["spec"]["targetSet"]
+        labels[MEMBER_LABEL] = request["spec"]["targetSet"]
     return {
         "apiVersion": EDGE_DEVICE.api_version,
         "kind": EDGE_DEVICE.kind,

@@ -9,9 +9,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flotta.fleet import presence
-from flotta.fleet.rendering import MEMBER_LABEL
 from flotta.resources.client import ApiError, NotFound
-from flotta.resources.kinds import EDGE_DEVICE_SET
+from flotta.resources.kinds import EDGE_DEVICE_SET, MEMBER_LABEL
 
 from .configurations import key_of
 from .fleet_cache import FleetCache
