@@ -53,9 +53,11 @@ class Place:
         client: Client | None = None,
         *,
         check_mode: bool = False,
-        patience: float = 0,
+        patience: float | None = None,
         delete_data: bool = False,
     ) -> removal.Removed:
+        if patience is None:
+            patience = 60 if delete_data else 0
         return await removal.remove(
             client or self.client,
             self.namespace,
@@ -119,6 +121,28 @@ class Place:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+
+
+class InterruptedClient(Client):
+    """A client with somebody else who changes each device just before its first patch."""
+
+    def __init__(self, api: Any) -> None:
+        super().__init__(api)
+        self.interrupted: list[str] = []
+
+    async def merge_patch(
+        self,
+        kind: Kind,
+        name: str,
+        namespace: str | None,
+        patch: Object,
+        subresource: str | None = None,
+    ) -> Object:
+        if kind == EDGE_DEVICE and name not in self.interrupted:
+            self.interrupted.append(name)
+            note = {"metadata": {"annotations": {"example.com/note": "changed"}}}
+            await super().merge_patch(kind, name, namespace, note)
+        return await super().merge_patch(kind, name, namespace, patch, subresource)
 
 
 def titles(outcome: presence.Installed | removal.Removed) -> list[str]:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from installation_site import (
+    InterruptedClient,
     Place,
     add_data,
     gone,
@@ -38,10 +39,11 @@ from flotta.installation.names import (
     SERVICE_MONITOR,
 )
 from flotta.resources.client import Client
-from flotta.resources.kinds import CONFIG_MAP, EDGE_DEVICE, NAMESPACE, SECRET
+from flotta.resources.kinds import CONFIG_MAP, EDGE_DEVICE, NAMESPACE, SECRET, Kind
 from servers.api_server import KubernetesApi, programs
 
 Object = dict[str, Any]
+VOLUME_CLAIM = Kind("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims")
 NAMES = (f"install-{number}" for number in itertools.count())
 S3 = {
     "device_endpoint": "https://s3.example:9000",
@@ -237,7 +239,7 @@ async def test_pods_that_do_not_start_are_explained(
 
 async def test_pods_that_are_refused_are_explained(place: Place) -> None:
     quota = {"metadata": {"name": "none", "namespace": place.namespace}}
-    kind = SERVICE.__class__("", "v1", "ResourceQuota", "resourcequotas")
+    kind = Kind("", "v1", "ResourceQuota", "resourcequotas")
     await place.client.create(NAMESPACE, {"metadata": {"name": place.namespace}})
     await place.client.create(kind, {**quota, "spec": {"hard": {"pods": "0"}}})
     await asyncio.sleep(1)
@@ -338,6 +340,34 @@ async def test_removal_with_data_works_without_an_operator_and_says_what_stays_b
     assert outcome.kept == []
     assert await place.find(SECRET, "flotta-ca") is None
     assert await place.ours() == []
+
+
+async def test_the_namespace_stays_while_it_holds_what_is_not_ours(place: Place) -> None:
+    await place.present()
+    head = {"metadata": {"name": "files", "namespace": place.namespace}}
+    storage = {"resources": {"requests": {"storage": "1Gi"}}, "accessModes": ["ReadWriteOnce"]}
+    await place.client.create(VOLUME_CLAIM, {**head, "spec": storage})
+    outcome = await place.absent(delete_data=True)
+    volume = f"PersistentVolumeClaim {place.namespace}/files"
+    assert outcome.kept == [f"Namespace {place.namespace} with {volume}"]
+    assert (await place.client.get(NAMESPACE, place.namespace))["status"]["phase"] == "Active"
+    await place.client.delete(NAMESPACE, place.namespace)
+
+
+async def test_removal_with_data_goes_on_when_something_changed_in_between(place: Place) -> None:
+    await place.present()
+    await add_data(place)
+    async with await InterruptedClient.connect(str(place.api.kubeconfig())) as client:
+        await place.absent(client, delete_data=True, patience=20)
+        assert client.interrupted == ["till-1"]
+    assert await place.client.list(EDGE_DEVICE) == []
+
+
+async def test_removal_with_data_has_to_wait(place: Place) -> None:
+    await place.present()
+    with pytest.raises(InstallationError, match="delete_data needs wait=true"):
+        await place.absent(delete_data=True, patience=0)
+    assert await place.find(DEPLOYMENT, "flotta-operator")
 
 
 async def test_the_kinds_are_needed_first(api: KubernetesApi, place: Place) -> None:

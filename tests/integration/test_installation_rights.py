@@ -138,7 +138,8 @@ async def test_the_printed_role_is_enough_to_install_and_to_remove_everything(pl
         await definitions.install(client, check_mode=False, force=True, patience=60)
         await place.present(client, patience=60, **given)
         await place.present(client, patience=60)
-        await place.absent(client, patience=60, delete_data=True)
+        outcome = await place.absent(client, patience=60, delete_data=True)
+        assert outcome.kept == []
         await definitions.remove(client, check_mode=False, force=True, patience=60)
     assert await place.ours() == []
     names = [item["metadata"]["name"] for item in await place.client.list(NAMESPACE)]

@@ -14,17 +14,16 @@ from ..resources.client import Client
 from ..resources.kinds import (
     ALL,
     BUCKET_CLAIM,
-    CONFIG_MAP,
     EDGE_DEVICE,
     GROUP,
     LEASE,
     NAMESPACE,
     SECRET,
-    Kind,
 )
 from . import names
 from .apply import Applier, is_ours
 from .clock import Deadline
+from .contents import contents
 from .differences import Change
 from .errors import InstallationError
 from .finalizers import OURS, release
@@ -32,8 +31,6 @@ from .finalizers import OURS, release
 Object = dict[str, Any]
 CERTIFICATES = ("flotta-ca", "flotta-host-certificate")
 REGISTRATION = "reg-client-ca=true"
-# Kubernetes and OpenShift put these into every namespace.
-EVERYWHERE = ("kube-root-ca.crt", "openshift-service-ca.crt")
 FLEET = tuple(kind for kind in ALL if kind.group == GROUP)
 
 
@@ -56,6 +53,10 @@ async def remove(
     patience: float,
 ) -> Removed:
     """Remove everything that was installed; raises InstallationError with a sentence."""
+    if delete_data and not patience:
+        raise InstallationError(
+            "delete_data needs wait=true: the operator cleans up after devices and buckets before it is removed itself"
+        )
     applier = Applier(client, check_mode=check_mode)
     removal = Removal(applier, namespace, Deadline(patience), patience)
     operator = await applier.named(names.DEPLOYMENT, names.OPERATOR, namespace)
@@ -93,8 +94,14 @@ class Removal:
             return
         alive = bool(((operator or {}).get("status") or {}).get("availableReplicas"))
         if not alive:
-            await self._let_go()
-        if not await self._deadline.until(self._fleet_is_gone):
+            await self._warn()
+
+        async def look() -> bool:
+            if not alive:
+                await self._let_go()
+            return await self._fleet_is_gone()
+
+        if not await self._deadline.until(look):
             raise InstallationError(await self._still_there(alive=alive))
 
     async def _claims(self) -> list[Object]:
@@ -103,11 +110,13 @@ class Removal:
         return [item for item in claims if OURS & set(item["metadata"].get("finalizers") or [])]
 
     async def _let_go(self) -> None:
-        """No operator is there that could clean up: drop our finalizers, and say what is left behind."""
-        claims = await self._claims()
-        devices = await self._applier.listed(EDGE_DEVICE)
         for kind in (*FLEET, BUCKET_CLAIM):
             await release(self._applier, kind)
+
+    async def _warn(self) -> None:
+        """No operator is there that could clean up: say what is left behind."""
+        claims = await self._claims()
+        devices = await self._applier.listed(EDGE_DEVICE)
         if devices:
             self.outcome.warnings.append(
                 f"No operator was running: {len(devices)} devices were not told to leave; they wipe themselves only "
@@ -153,10 +162,9 @@ class Removal:
                 f"Pods of the control plane are still there after {self._patience:.0f} s; "
                 f"look at: kubectl --namespace {self._namespace} get pods"
             )
-        for name in names.PROGRAMS:
-            lease = await self._applier.named(LEASE, name, self._namespace)
-            if lease is not None:
-                await self._applier.remove(lease, LEASE)
+        lease = await self._applier.named(LEASE, names.OPERATOR, self._namespace)
+        if lease is not None:
+            await self._applier.remove(lease, LEASE)
 
     async def _ended(self) -> bool:
         selector = f"{names.PART_OF}=flotta"
@@ -205,23 +213,7 @@ class Removal:
     async def _contents(self) -> list[str]:
         """Name what would be lost with the namespace; what we remove does not count."""
         gone = {change.title for change in self._applier.changes if change.after is None}
-        found = []
-        for kind in (SECRET, CONFIG_MAP, names.POD, *FLEET, BUCKET_CLAIM):
-            for obj in await self._applier.listed(kind, self._namespace):
-                title = names.title({"kind": kind.kind, **obj})
-                if self._is_theirs(kind, obj) and title not in gone:
-                    found.append(title)
-        return found
-
-    def _is_theirs(self, kind: Kind, obj: Object) -> bool:
-        metadata = obj["metadata"]
-        if kind is CONFIG_MAP and metadata["name"] in EVERYWHERE:
-            return False
-        if kind is SECRET and obj.get("type") == "kubernetes.io/service-account-token":
-            return False
-        if kind is names.POD and (metadata.get("labels") or {}).get(names.PART_OF) == "flotta":
-            return False
-        return not metadata.get("deletionTimestamp")
+        return [item for item in await contents(self._applier, self._namespace) if item not in gone]
 
     async def _is_gone(self) -> bool:
         return not await self._applier.exists(NAMESPACE, self._namespace)

@@ -9,6 +9,7 @@ from typing import Any
 from ..resources.kinds import ALL, GROUP, LEASE, NAMESPACE
 from ..resources.roles import Role, Rule, load
 from . import names
+from .contents import BUILT_IN
 from .labelled import labelled
 from .settings import Installation
 
@@ -89,6 +90,10 @@ def installer_role() -> Object:
         _rule("", (names.POD, names.NODE), ("get", "list")),
         {"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]},
         _rule("apps", (names.REPLICA_SET,), ("get", "list")),
+        *(
+            {"apiGroups": [group], "resources": sorted(plurals), "verbs": ["list"]}
+            for group, plurals in BUILT_IN.items()
+        ),
         _rule(LEASE.group, (LEASE,), ("get", "delete")),
         {
             "apiGroups": [GROUP, "objectbucket.io"],

@@ -263,7 +263,7 @@ options:
   delete_data:
     description:
       - With O(state=absent), removes all devices, workloads, buckets and the certificate authority as well. The
-        devices are told to leave while the operator still runs.
+        devices are told to leave while the operator still runs, so it needs O(wait=true).
     type: bool
     default: false
 extends_documentation_fragment:

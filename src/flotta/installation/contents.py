@@ -1,0 +1,92 @@
+"""What a namespace holds that somebody would miss if it went."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from ..resources.client import ApiError, Client, Forbidden, NotFound
+from ..resources.kinds import Kind
+from . import names
+from .apply import Applier
+from .errors import explained
+
+Object = dict[str, Any]
+# Kubernetes makes these by itself, for what is counted anyway.
+GENERATED = frozenset(
+    {"events", "endpoints", "endpointslices", "leases", "controllerrevisions", "podmetrics"}
+)
+# Kubernetes and OpenShift put these into every namespace.
+EVERYWHERE = {
+    "ConfigMap": ("kube-root-ca.crt", "openshift-service-ca.crt"),
+    "ServiceAccount": ("default", "builder", "deployer"),
+}
+# Kinds of Kubernetes itself that we make none of, so an installer needs the right to list them.
+BUILT_IN = {
+    "": (
+        *("persistentvolumeclaims", "podtemplates", "replicationcontrollers"),
+        *("resourcequotas", "limitranges"),
+    ),
+    "apps": ("daemonsets", "statefulsets"),
+    "autoscaling": ("horizontalpodautoscalers",),
+    "batch": ("cronjobs", "jobs"),
+    "resource.k8s.io": ("resourceclaims", "resourceclaimtemplates"),
+    "storage.k8s.io": ("csistoragecapacities",),
+}
+
+
+async def contents(applier: Applier, namespace: str) -> list[str]:
+    """Name what is in the namespace; of what cannot be looked at, say so. Objects on their way out do not count."""
+    kinds, found = await _kinds(applier.client)
+    for kind in kinds:
+        found += await _objects(applier, kind, namespace)
+    return found
+
+
+async def _objects(applier: Applier, kind: Kind, namespace: str) -> list[str]:
+    try:
+        objects = await applier.client.list(kind, namespace)
+    except NotFound:
+        return []
+    except Forbidden:
+        return [f"{kind.plural} of {kind.group or 'Kubernetes'}, if any: they may not be listed"]
+    except ApiError as error:
+        raise explained(error, kind.plural) from error
+    return [names.title(obj) for obj in objects if _is_somebodys(obj)]
+
+
+def _is_somebodys(obj: Object) -> bool:
+    metadata = obj["metadata"]
+    if metadata.get("deletionTimestamp") or metadata["name"].startswith("system:"):
+        return False
+    if any(owner.get("controller") for owner in metadata.get("ownerReferences") or []):
+        return False  # counted by its owner
+    if obj.get("type") == "kubernetes.io/service-account-token":
+        return False
+    return metadata["name"] not in EVERYWHERE.get(obj["kind"], ())
+
+
+async def _kinds(client: Client) -> tuple[list[Kind], list[str]]:
+    """Return the kinds that a namespace may hold, and in words what does not answer."""
+    try:
+        groups = (await client.read("/apis"))["groups"]
+    except ApiError as error:
+        raise explained(error) from error
+    kinds, silent = [], []
+    for version in ("v1", *(group["preferredVersion"]["groupVersion"] for group in groups)):
+        path = f"/apis/{version}" if "/" in version else f"/api/{version}"
+        try:
+            served = (await client.read(path))["resources"]
+        except ApiError as error:
+            silent.append(f"what {version} serves, if anything: {error.message}")
+            continue
+        kinds += list(_namespaced(version, served))
+    return kinds, silent
+
+
+def _namespaced(group_version: str, resources: Iterable[Object]) -> Iterable[Kind]:
+    group, _, version = group_version.rpartition("/")
+    for entry in resources:
+        usable = entry["namespaced"] and {"list", "delete"} <= set(entry["verbs"])
+        if usable and "/" not in entry["name"] and entry["name"] not in GENERATED:
+            yield Kind(group, version, entry["kind"], entry["name"])
