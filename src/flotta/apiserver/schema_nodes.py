@@ -14,30 +14,33 @@ if TYPE_CHECKING:
 Json = Any
 JsonObject = dict[str, Any]
 
+# Keywords that a Node keeps as they are, and what it calls them.
+_OWN = {
+    "type": "type",
+    "nullable": "nullable",
+    "format": "format",
+    "minimum": "minimum",
+    "maximum": "maximum",
+    "minLength": "min_length",
+    "maxLength": "max_length",
+    "minItems": "min_items",
+    "maxItems": "max_items",
+    "x-kubernetes-list-type": "list_type",
+    "x-kubernetes-preserve-unknown-fields": "preserve",
+}
+_LISTS = {"required": "required", "enum": "enum", "x-kubernetes-list-map-keys": "list_keys"}
 _UNDERSTOOD = {
+    *_OWN,
+    *_LISTS,
     "additionalProperties",
     "anyOf",
     "default",
     "description",
-    "enum",
-    "format",
     "items",
-    "maxItems",
-    "maxLength",
-    "maximum",
-    "minItems",
-    "minLength",
-    "minimum",
-    "nullable",
     "pattern",
     "properties",
-    "required",
-    "type",
     "x-kubernetes-int-or-string",
-    "x-kubernetes-list-map-keys",
-    "x-kubernetes-list-type",
     "x-kubernetes-map-type",
-    "x-kubernetes-preserve-unknown-fields",
     "x-kubernetes-validations",
 }
 _NUMBER_TYPES = {"int-or-string": "integer,string"}
@@ -96,30 +99,25 @@ def compiled(schema: Mapping[str, Json], path: str = "") -> Node:
     rules = tuple(rule(entry) for entry in schema.get("x-kubernetes-validations", ()))
     children = [*properties.values(), additional or NOTHING, items or NOTHING]
     return Node(
-        type="int-or-string"
-        if schema.get("x-kubernetes-int-or-string")
-        else schema.get("type", ""),
+        **_own(schema),
         properties=properties,
         additional=additional,
         items=items,
-        required=tuple(schema.get("required", ())),
         defaults=_defaults(schema),
-        nullable=schema.get("nullable", False),
-        preserve=schema.get("x-kubernetes-preserve-unknown-fields", False),
-        enum=tuple(schema.get("enum", ())),
-        format=schema.get("format", ""),
-        minimum=schema.get("minimum"),
-        maximum=schema.get("maximum"),
-        min_length=schema.get("minLength"),
-        max_length=schema.get("maxLength"),
-        pattern=re.compile(schema["pattern"]) if "pattern" in schema else None,
-        min_items=schema.get("minItems"),
-        max_items=schema.get("maxItems"),
-        list_type=schema.get("x-kubernetes-list-type", "atomic"),
-        list_keys=tuple(schema.get("x-kubernetes-list-map-keys", ())),
         rules=rules,
         has_rules=bool(rules) or any(child.has_rules for child in children),
     )
+
+
+def _own(schema: Mapping[str, Json]) -> JsonObject:
+    """What the keywords of one schema say about its own place."""
+    own = {name: schema[keyword] for keyword, name in _OWN.items() if keyword in schema}
+    own |= {name: tuple(schema[keyword]) for keyword, name in _LISTS.items() if keyword in schema}
+    if "pattern" in schema:
+        own["pattern"] = re.compile(schema["pattern"])
+    if schema.get("x-kubernetes-int-or-string"):
+        own["type"] = "int-or-string"
+    return own
 
 
 def compiled_root(schema: Mapping[str, Json]) -> Node:

@@ -61,27 +61,14 @@ async def serve(settings: Settings) -> None:
     journal = Journal(settings.kept_events, settings.kept_seconds)
     store = Store(Database(settings.database), journal)
     store.start()
-    definitions = crds.load()
-    objects = Objects(store, build_registry(definitions))
-    await _create_namespaces(objects)
-    streams = Streams()
-    services = Services(
-        objects,
-        Authorization(roles.load()),
-        Discovery(objects.registry),
-        Documents(documents(definitions)),
-        streams,
-    )
-    controllers = [
-        asyncio.create_task(GarbageCollector(objects).run(), name="garbage"),
-        asyncio.create_task(NamespaceController(objects).run(), name="namespaces"),
-        asyncio.create_task(EventExpiry(objects).run(), name="event expiry"),
-    ]
+    services = _services(store)
+    await _create_namespaces(services.objects)
+    controllers = _controllers(services.objects)
     runner = await _listen(Server(services), settings)
     daemon.notify("READY=1")
     await _until(stop, controllers)
     daemon.notify("STOPPING=1")
-    streams.stop()
+    services.streams.stop()
     await runner.cleanup()
     for task in controllers:
         task.cancel()
@@ -94,6 +81,26 @@ def _check_pki(pki: Path) -> None:
     if missing:
         names = ", ".join(missing)
         raise ValueError(f"{names} missing in {pki}: run `flotta-apiserver init` first")
+
+
+def _services(store: Store) -> Services:
+    definitions = crds.load()
+    registry = build_registry(definitions)
+    return Services(
+        Objects(store, registry),
+        Authorization(roles.load()),
+        Discovery(registry),
+        Documents(documents(definitions)),
+        Streams(),
+    )
+
+
+def _controllers(objects: Objects) -> list[asyncio.Task[None]]:
+    return [
+        asyncio.create_task(GarbageCollector(objects).run(), name="garbage"),
+        asyncio.create_task(NamespaceController(objects).run(), name="namespaces"),
+        asyncio.create_task(EventExpiry(objects).run(), name="event expiry"),
+    ]
 
 
 async def _until(stop: asyncio.Event, controllers: list[asyncio.Task[None]]) -> None:

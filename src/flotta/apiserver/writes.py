@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -31,8 +32,6 @@ from flotta.apiserver.metadata import decode_metadata, prepare_new, prepare_upda
 from flotta.apiserver.names import generate_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from flotta.apiserver.bodies import Decoded
     from flotta.apiserver.journal import Record
     from flotta.apiserver.options import WriteOptions
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
     from flotta.apiserver.store import Store
 
 JsonObject = dict[str, Any]
+Track = Callable[[JsonObject, JsonObject], None]
 
 NAME_ATTEMPTS = 5
 
@@ -109,13 +109,7 @@ async def create(
 ) -> Outcome:
     """Create an object from a decoded body."""
     obj, resource = body.value, place.resource
-    check_head(obj, resource, objects.registry)
-    unknown = decode_metadata(obj)
-    check_place(obj, place.namespace, "")
-    _check_namespace(objects, place, obj["metadata"].get("name", ""))
-    if resource.status and resource.custom:
-        obj.pop("status", None)
-    obj["metadata"].pop("managedFields", None)
+    unknown = _check_new(objects, place, obj)
     generated = not obj["metadata"].get("name")
     prepare_new(obj, resource)
     judge = _judge(obj, resource, options, unknown, body.duplicates, patch=False)
@@ -127,6 +121,19 @@ async def create(
     if not options.dry_run:
         await objects.store.put(key, obj)
     return Outcome(obj, created=True, warnings=warnings)
+
+
+def _check_new(objects: Objects, place: Place, obj: JsonObject) -> list[str]:
+    """Check where a body may go and drop what it may not set; returns unknown metadata fields."""
+    resource = place.resource
+    check_head(obj, resource, objects.registry)
+    unknown = decode_metadata(obj)
+    check_place(obj, place.namespace, "")
+    _check_namespace(objects, place, obj["metadata"].get("name", ""))
+    if resource.status and resource.custom:
+        obj.pop("status", None)
+    obj["metadata"].pop("managedFields", None)
+    return unknown
 
 
 def _judge(
@@ -199,7 +206,7 @@ class Change:
     obj: JsonObject
     duplicates: list[str] = field(default_factory=list)
     patch: bool = False
-    track: Callable[[JsonObject, JsonObject], None] | None = None
+    track: Track | None = None
 
 
 async def update(
@@ -213,31 +220,38 @@ async def update(
     old = record.load()
     change = make(record.load())
     resource = place.resource
-    obj = change.obj
-    check_head(obj, resource, objects.registry, patch=change.patch)
-    unknown = decode_metadata(obj)
-    check_place(obj, place.namespace, place.name)
-    _check_version(obj, old, place, change)
-    entries = _entries(obj, old, change)
-    obj = isolate(obj, old, place)
+    unknown = _check_change(objects, place, change, old)
+    track = change.track or _tracking(change, old, place, options)
+    obj = isolate(change.obj, old, place)
     causes = prepare_update(obj, old, resource, patch=change.patch)
     judge = _judge(obj, resource, options, unknown, change.duplicates, patch=change.patch)
     obj, warnings = admit(obj, resource, old, causes, place.subresource, judge)
-    if change.track is not None:
-        change.track(obj, old)
-    else:
-        writer = managed_fields.Owner(options.manager, "Update", place.subresource)
-        managed_fields.track_update(obj, old, entries, writer, resource)
+    track(obj, old)
     warnings += object_warnings(obj, resource)
     stored = await _store(objects, place, obj, old, dry_run=options.dry_run)
     return Outcome(stored, warnings=warnings)
 
 
-def _entries(obj: JsonObject, old: JsonObject, change: Change) -> list[managed_fields.Entry]:
-    """The owners to go on from: a PUT without any keeps them, a patch may clear or replace them."""
-    given = obj["metadata"].get("managedFields")
-    source = old if given is None and not change.patch else obj
-    return managed_fields.entries_of(source["metadata"])
+def _check_change(objects: Objects, place: Place, change: Change, old: JsonObject) -> list[str]:
+    """Check that a change is one of this object in this version; returns unknown metadata fields."""
+    check_head(change.obj, place.resource, objects.registry, patch=change.patch)
+    unknown = decode_metadata(change.obj)
+    check_place(change.obj, place.namespace, place.name)
+    _check_version(change.obj, old, place, change)
+    return unknown
+
+
+def _tracking(change: Change, old: JsonObject, place: Place, options: WriteOptions) -> Track:
+    """Note the owners: a PUT without any keeps them, a patch may clear or replace them."""
+    given = change.obj["metadata"].get("managedFields")
+    source = old if given is None and not change.patch else change.obj
+    entries = managed_fields.entries_of(source["metadata"])
+    writer = managed_fields.Owner(options.manager, "Update", place.subresource)
+
+    def track(obj: JsonObject, old: JsonObject) -> None:
+        managed_fields.track_update(obj, old, entries, writer, place.resource)
+
+    return track
 
 
 def _check_version(obj: JsonObject, old: JsonObject, place: Place, change: Change) -> None:
