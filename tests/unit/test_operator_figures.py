@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from operator_objects import LATER, NOW, applied, device, s3, truths, workload
+from operator_objects import LATER, NOW, Object, applied, device, s3, truths, workload
 
 from flotta.operator.figures import plan_set, plan_workload
+from flotta.operator.fleet import Fleet
 from flotta.operator.steps import Patch, Plan
+from flotta.resources.client import Client
 
 
 def test_workload_counts_what_its_devices_report() -> None:
     fleet = [
         device("a", workloads=[{"name": "printer", "phase": "Running"}]),
-        device("b", workloads=[{"name": "printer", "phase": "Exited"}]),
+        device("b", workloads=[{"name": "printer", "phase": "Error"}]),
         device("c", workloads=[{"name": "printer", "phase": "Created", "reason": "ImagePull"}]),
         device("d", workloads=[{"name": "printer", "phase": "Deploying"}]),
         device("e", deleted="2026-05-01T12:00:00Z"),
@@ -55,3 +57,38 @@ def test_set_tells_members_and_contradictions() -> None:
     assert (told["status"]["members"], told["status"]["ready"]) == (2, 1)
     assert truths(told) == {"Accepted": "False"}
     assert plan_set(told, members, LATER) == Plan()
+
+
+def printing(name: str, ready: str = "True", **entry: str) -> Object:
+    report = {"name": "printer", "phase": "Running", **entry}
+    return device(name, workloads=[report], conditions=[{"type": "Ready", "status": ready}])
+
+
+def ready_of(fleet: list[Object]) -> Object:
+    everywhere = workload(deviceSelector={})
+    told = applied(everywhere, plan_workload(everywhere, fleet, NOW))
+    ready = next(one for one in told["status"]["conditions"] if one["type"] == "Ready")
+    return {**ready, "running": told["status"]["running"]}
+
+
+def test_device_that_is_not_heard_of_runs_nothing() -> None:
+    ready = ready_of([printing("a"), printing("b", "Unknown"), printing("c", "False")])
+    assert (ready["status"], ready["reason"], ready["running"]) == ("Unknown", "DevicesSilent", 2)
+    assert ready["message"] == "Running on 2 of 3 devices; not heard of 1"
+    assert ready_of([printing("a", "Unknown")])["status"] == "Unknown"
+
+
+def test_first_failing_device_is_named_with_reason_and_message() -> None:
+    why = {"phase": "Error", "reason": "ImagePullFailed", "message": "no such image."}
+    fleet = [printing("c", **why), printing("b", **why), printing("a"), printing("d", "Unknown")]
+    assert ready_of(fleet)["message"] == (
+        "Failed on 2 of 4 devices; not heard of 1; b: ImagePullFailed: no such image"
+    )
+
+
+def test_change_of_what_is_heard_concerns_the_workloads_of_the_device() -> None:
+    fleet = Fleet(Client.__new__(Client))
+    well, silent = printing("a"), printing("a", "Unknown")
+    assert fleet.affected_workloads(well, silent) == {("default", "printer")}
+    assert fleet.affected_workloads(well, printing("a")) == set()
+    assert fleet.affected_workloads(well, printing("a", message="x")) == {("default", "printer")}

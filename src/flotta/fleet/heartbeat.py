@@ -22,13 +22,13 @@ from flotta.protocol.times import parse_time
 from flotta.resources.events import timestamp
 
 from . import hardware
+from .entries import is_failing, is_running
 
 Object = dict[str, Any]
 
 DEPLOYING = "Deploying"
 FAILED = "Error"
 MISCONFIGURATION = "Misconfiguration"  # reason of entries whose workload is not delivered
-_FAILING_PHASES = frozenset({"error", "degraded", "failed", "crashed"})
 
 
 @dataclass(frozen=True)
@@ -76,17 +76,6 @@ def transitions(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Transiti
         elif is_running(entry) and is_failing(was):
             found.append(_transition(entry, failing=False))
     return found
-
-
-def is_failing(entry: Mapping[str, Any]) -> bool:
-    """Tell whether an entry of `status.workloads` reports a failure."""
-    phase = entry.get("phase", "").lower()
-    return phase in _FAILING_PHASES or (bool(entry.get("reason")) and not is_running(entry))
-
-
-def is_running(entry: Mapping[str, Any]) -> bool:
-    """Tell whether an entry of `status.workloads` reports a running pod, in any agent's spelling."""
-    return bool(entry.get("phase", "").lower() == "running")
 
 
 def moved(entry: Object, phase: str, now: datetime) -> Object:

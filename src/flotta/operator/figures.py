@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from ..fleet.conditions import find, with_condition
+from ..fleet.entries import explanation, is_failing, is_running
 from ..fleet.selection import devices_for
 from ..resources.kinds import EDGE_DEVICE_SET, EDGE_WORKLOAD, Kind
 from .membership import listed
@@ -15,23 +17,66 @@ from .steps import Patch, Plan
 from .verdicts import ACCEPTED, Verdict, set_verdict, workload_verdict
 
 Object = dict[str, Any]
-_FAILED_PHASES = frozenset({"failed", "error", "crashed", "exited", "stopped", "degraded", "dead"})
-_WAITING_PHASES = frozenset({"deploying", "created", ""})
+LONGEST_CAUSE = 300  # characters of what the first failing device says
 
 
 def plan_workload(workload: Object, devices: Iterable[Object], now: datetime) -> Plan:
     """Plan for a workload and the devices of its namespace."""
     if workload["metadata"].get("deletionTimestamp"):
         return _let_go(workload)
-    chosen = devices_for(workload, devices)
-    reports = [_entry(device, workload["metadata"]["name"]) for device in chosen]
-    counts = {
-        "matched": len(chosen),
-        "running": sum(_phase(report) == "running" for report in reports),
-        "failed": sum(is_failed(report) for report in reports),
-    }
-    verdicts = {ACCEPTED: workload_verdict(workload), "Ready": _ready(**counts)}
-    return _status_plan(EDGE_WORKLOAD, workload, counts, verdicts, now)
+    figures = Figures()
+    for device in devices_for(workload, devices):
+        figures.add(device, workload["metadata"]["name"])
+    verdicts = {ACCEPTED: workload_verdict(workload), "Ready": figures.verdict()}
+    return _status_plan(EDGE_WORKLOAD, workload, figures.counts(), verdicts, now)
+
+
+@dataclass
+class Figures:
+    """How a workload does on the devices that are to run it.
+
+    What a device said last counts while it is heard; one that is not heard is neither running nor
+    failed.
+    """
+
+    matched: int = 0
+    running: int = 0
+    failed: int = 0
+    silent: int = 0
+    first_failure: str = ""
+
+    def add(self, device: Object, workload: str) -> None:
+        """Count a device."""
+        entry = next((one for one in listed(device) if one["name"] == workload), {})
+        self.matched += 1
+        if is_silent(device):
+            self.silent += 1
+        elif is_running(entry):
+            self.running += 1
+        elif is_failing(entry):
+            self.failed += 1
+            cause = f"{device['metadata']['name']}: {explanation(entry)}"
+            self.first_failure = self.first_failure or cause[:LONGEST_CAUSE]
+
+    def counts(self) -> dict[str, int]:
+        """Return the fields of the status."""
+        return {"matched": self.matched, "running": self.running, "failed": self.failed}
+
+    def verdict(self) -> Verdict:
+        """Return condition Ready."""
+        if not self.matched:
+            return "False", "NoDevice", "No device is selected"
+        of_all = f"of {_devices(self.matched)}"
+        rest = f"; not heard of {self.silent}" if self.silent else ""
+        if self.failed:
+            text = f"Failed on {self.failed} {of_all}{rest}; {self.first_failure}"
+            return "False", "Failed", text
+        if self.running == self.matched:
+            return "True", "Running", f"Running on {_devices(self.matched)}"
+        text = f"Running on {self.running} {of_all}{rest}"
+        if self.running + self.silent == self.matched:
+            return "Unknown", "DevicesSilent", text
+        return "False", "Progressing", text
 
 
 def plan_set(device_set: Object, members: Sequence[Object], now: datetime) -> Plan:
@@ -49,10 +94,10 @@ def is_ready(device: Object) -> bool:
     return condition is not None and condition.get("status") == "True"
 
 
-def is_failed(entry: Object) -> bool:
-    """Say whether a device's entry tells of a failure (phase, or a reason while it still waits)."""
-    phase = _phase(entry)
-    return phase in _FAILED_PHASES or (phase in _WAITING_PHASES and bool(entry.get("reason")))
+def is_silent(device: Object) -> bool:
+    """Say whether heartbeats of the device no longer come."""
+    condition = find((device.get("status") or {}).get("conditions"), "Ready")
+    return condition is not None and condition.get("status") == "Unknown"
 
 
 def _let_go(workload: Object) -> Plan:
@@ -78,24 +123,6 @@ def _status_plan(
     new = {**counts, "observedGeneration": generation, "conditions": conditions}
     change = {key: value for key, value in new.items() if old.get(key) != value}
     return Plan((Patch(kind, resource, {"status": change}, "status"),) if change else ())
-
-
-def _ready(matched: int, running: int, failed: int) -> Verdict:
-    if not matched:
-        return "False", "NoDevice", "No device is selected"
-    if running == matched:
-        return "True", "Running", f"Running on {_devices(matched)}"
-    if failed:
-        return "False", "Failed", f"Failed on {failed} of {_devices(matched)}"
-    return "False", "Progressing", f"Running on {running} of {_devices(matched)}"
-
-
-def _entry(device: Object, workload: str) -> Object:
-    return next((entry for entry in listed(device) if entry["name"] == workload), {})
-
-
-def _phase(entry: Object) -> str:
-    return str(entry.get("phase") or "").lower()
 
 
 def _devices(count: int) -> str:

@@ -15,7 +15,7 @@ from ..resources.kinds import (
     SIGNED_REQUEST,
 )
 from .devices import set_name
-from .figures import is_ready
+from .figures import is_ready, is_silent
 from .membership import is_listed, listed
 
 if TYPE_CHECKING:
@@ -143,7 +143,9 @@ def _membership(device: Object | None) -> object:
     return device["metadata"]["uid"], set_name(device), is_ready(device), deleted
 
 
-def _reports(device: Object | None) -> dict[str, tuple[Any, Any]]:
+def _reports(device: Object | None) -> dict[str, tuple[Any, ...]]:
+    """Return what of a device the figures of each of its workloads depend on."""
     if device is None:
         return {}
-    return {entry["name"]: (entry.get("phase"), entry.get("reason")) for entry in listed(device)}
+    silent, said = is_silent(device), ("phase", "reason", "message")
+    return {entry["name"]: (silent, *map(entry.get, said)) for entry in listed(device)}

@@ -38,8 +38,8 @@ options:
     default: present
   wait:
     description:
-      - Wait until the workload runs on every device that it selects, and on one at least. With
-        O(state=absent), until it is gone.
+      - Wait until the workload runs on every device that it selects, and that still reports; it must
+        select one at least. With O(state=absent), until it is gone.
     type: bool
     default: false
 extends_documentation_fragment:
@@ -161,7 +161,11 @@ class EdgeWorkload:
         status = (self.seen or {}).get("status") or {}
         observed = status.get("observedGeneration", 0) >= (self.seen or {})["metadata"].get("generation", 0)
         matched = status.get("matched", 0)
-        return self.seen if observed and matched and status.get("running", 0) >= matched else None
+        everywhere = status.get("running", 0) >= matched or self.reason(status) == "DevicesSilent"
+        return self.seen if observed and matched and everywhere else None
+
+    def reason(self, status):
+        return next((one["reason"] for one in status.get("conditions", []) if one["type"] == "Ready"), "")
 
     def not_running(self):
         status = (self.seen or {}).get("status") or {}
