@@ -112,6 +112,10 @@ class Cluster(ControlPlane):
             "--ignore-not-found",
         )
 
+    def processes(self, program: str) -> list[str]:
+        """Ids that the program's processes have on the node, one of each pod."""
+        return self.node.run(f"pgrep --full bin/{program}", check=False).split()
+
     def available(self, program: str) -> bool:
         """Tell whether as many pods of a program answer as there should be.
 

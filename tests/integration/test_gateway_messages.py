@@ -148,12 +148,27 @@ async def test_outage_is_told_once_and_ends_by_itself(
         settings = files.configure(api.server, api.authority.certificate_pem, registration)
     async with running(settings), worker_of(settings) as worker:
         await worker.register()
-        await asyncio.sleep(1.5)
         assert await worker.send("heartbeat", {}) == {}
         async with serving(api, tmp_path):
             await until(lambda: worker.configurations)
             await until(lambda: "poll for data: works again" in caplog.text)
     assert caplog.text.count("poll for data: localhost") == 1
+
+
+async def test_server_that_comes_back_soon_was_never_away(
+    files: DeviceFiles, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    api = SmallEdgeApi(Authority.create("Flotta CA"))
+    files.give_device_pair(api.authority)
+    registration = api.authority.issue_registration()
+    async with serving(api, tmp_path):
+        settings = files.configure(api.server, api.authority.certificate_pem, registration)
+    async with running(settings), worker_of(settings) as worker:
+        message = asyncio.create_task(worker.send("heartbeat", {}))
+        await asyncio.sleep(0.5)
+        async with serving(api, tmp_path):
+            assert (await message)["StatusCode"] == 200
+    assert "cannot be reached" not in caplog.text
 
 
 async def test_ping_is_answered_with_reference_to_it(settings: Settings, api: SmallEdgeApi) -> None:

@@ -18,6 +18,8 @@ from flotta.gateway.settings import Settings
 
 log = logging.getLogger(__name__)
 
+PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6)  # seconds between the attempts at one connection
+
 REFUSED = (
     "the server closed the connection without an answer: probably refused, certificate not from "
     "this fleet's CA. Compare {cert} with the CA of the Edge API (Secret flotta-ca); after the "
@@ -49,7 +51,7 @@ class Connection:
 async def connect(settings: Settings, context: ssl.SSLContext, clock: Clock) -> Connection:
     """Return a new connection, or raise Unreachable, UntrustedServer or ProbablyRefused."""
     try:
-        reader, writer = await _open(settings, context)
+        reader, writer = await _open_patiently(settings, context)
     except ssl.SSLCertVerificationError as error:
         raise UntrustedServer(UNTRUSTED.format(reason=error.verify_message)) from error
     except ssl.SSLError as error:
@@ -63,6 +65,17 @@ async def connect(settings: Settings, context: ssl.SSLContext, clock: Clock) -> 
     _set_socket_options(writer, settings)
     _check_validity(writer, clock)
     return connection
+
+
+async def _open_patiently(
+    settings: Settings, context: ssl.SSLContext
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Try again soon where nobody listens: a server is starting, or one of several has just ended."""
+    for pause in PAUSES:
+        with contextlib.suppress(ConnectionRefusedError, ConnectionResetError):
+            return await _open(settings, context)
+        await asyncio.sleep(pause)
+    return await _open(settings, context)
 
 
 async def _open(
