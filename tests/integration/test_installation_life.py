@@ -25,6 +25,7 @@ from installation_site import (
 )
 
 from flotta.installation import definitions
+from flotta.installation.apply import Applier
 from flotta.installation.errors import InstallationError
 from flotta.installation.names import (
     BUDGET,
@@ -176,6 +177,15 @@ async def test_a_namespace_on_its_way_out_is_waited_for_by_the_user(place: Place
     await gone(place, place.namespace)
 
 
+async def test_an_object_that_was_made_anew_is_not_removed(place: Place) -> None:
+    await place.present()
+    read = await place.get(CONFIG_MAP, "flotta-manager-config")
+    read["metadata"]["uid"] = "00000000-0000-0000-0000-000000000000"
+    with pytest.raises(InstallationError, match="was made anew while this ran; run this again"):
+        await Applier(place.client).remove(read, CONFIG_MAP)
+    assert await place.find(CONFIG_MAP, "flotta-manager-config")
+
+
 async def test_a_port_that_is_taken_is_explained(place: Place) -> None:
     spec = {"type": "NodePort", "ports": [{"port": 80, "nodePort": 30999}]}
     taken = {"metadata": {"name": "taken", "namespace": "default"}, "spec": spec}
@@ -193,11 +203,13 @@ async def test_the_kind_of_service_may_change(place: Place) -> None:
 
 
 async def test_the_address_of_a_load_balancer_gets_into_the_certificate(place: Place) -> None:
-    await place.present(service_type="LoadBalancer")
+    early = await place.present(service_type="LoadBalancer")
+    assert early.endpoint == ""
+    assert "set server_names" in early.warnings[0]
     await place.report_balancer({"ip": "192.0.2.50"}, {"hostname": "lb.example"})
     async with place.kubelet():
         outcome = await place.present(service_type="LoadBalancer", patience=60)
-    assert outcome.endpoint == "192.0.2.50:8043"
+    assert (outcome.endpoint, outcome.warnings) == ("192.0.2.50:8043", [])
     settings = (await place.get(CONFIG_MAP, "flotta-edge-api-config"))["data"]
     assert settings["SERVER_NAMES"].startswith("192.0.2.50,lb.example,flotta-edge-api.")
 
@@ -221,7 +233,7 @@ async def test_without_names_devices_use_the_nodes_addresses(place: Place) -> No
     ("waiting", "sentence"),
     [
         ({"reason": "ErrImagePull", "message": "no such image"}, "cannot get the image registry"),
-        ({"reason": "CrashLoopBackOff", "message": "back-off"}, "it ends again and again"),
+        ({"reason": "CrashLoopBackOff", "message": "back-off"}, r"again and again.*logs --prev"),
         ({"reason": "CreateContainerConfigError", "message": "no ConfigMap"}, "no ConfigMap"),
     ],
 )

@@ -122,6 +122,19 @@ async def test_somebody_who_may_not_hand_out_rights_is_told_so(place: Place) -> 
     await place.absent(patience=60)
 
 
+async def test_somebody_who_may_not_read_nodes_is_asked_for_names(place: Place) -> None:
+    rules = [rule for rule in installer_role()["rules"] if "nodes" not in rule["resources"]]
+    rules.append({"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"]})
+    async with user(place, "nina", rules) as client:
+        with pytest.raises(InstallationError, match="may not be read; set server_names"):
+            await place.present(client)
+        named = await place.present(client, server_names=["edge.example"])
+        assert named.endpoint == "edge.example:30043"
+        inside = await place.present(client, ingress={"host": "edge.example"})
+        assert inside.endpoint == "edge.example:443"
+        await place.absent(client, patience=60)
+
+
 async def test_the_printed_role_is_enough_to_install_and_to_remove_everything(place: Place) -> None:
     given: Object = {
         "s3": {

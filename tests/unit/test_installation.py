@@ -249,6 +249,7 @@ def test_only_the_device_port_is_reachable_from_outside() -> None:
         ({"server_names": ["192.0.2.7"]}, "192.0.2.7:30043"),
         ({"server_names": ["2001:db8::1"], "node_port": 31000}, "[2001:db8::1]:31000"),
         ({"server_names": ["edge.example"], "service_type": "LoadBalancer"}, "edge.example:8043"),
+        ({"service_type": "LoadBalancer"}, ""),
         ({"service_type": "ClusterIP"}, "flotta-edge-api.flotta.svc:8043"),
         ({"ingress": {"host": "edge.example"}, "server_names": ["a.example"]}, "edge.example:443"),
     ],
@@ -363,6 +364,16 @@ def test_an_installer_without_the_rights_to_hand_out_is_told_so() -> None:
     assert "\n" not in text
 
 
+def test_a_quota_and_a_policy_are_not_taken_for_missing_rights() -> None:
+    quota = forbidden('services "x" is forbidden: exceeded quota: few, requested: services=1')
+    assert "exceeded quota: few" in quota
+    assert "ask for a larger ResourceQuota" in quota
+    policy = forbidden('admission webhook "check.example" denied the request: no NodePorts here')
+    assert policy.startswith("A policy of the cluster refuses an object (admission webhook")
+    for text in (quota, policy):
+        assert "ClusterRole" not in text
+
+
 def test_a_namespace_on_its_way_out_is_named() -> None:
     text = forbidden(
         'roles.rbac.authorization.k8s.io "x" is forbidden: unable to create new content in namespace '
@@ -380,6 +391,14 @@ def test_a_namespace_on_its_way_out_is_named() -> None:
         ({"containerStatuses": [{"state": {"waiting": {"reason": "ErrImagePull"}}}]}, "ImagePullBackOff"),
         ({"containerStatuses": [{"state": {"waiting": {"reason": "CrashLoopBackOff"}}}]}, "CrashLoopBackOff"),
         ({"containerStatuses": [{"state": {"terminated": {"reason": "Error"}}}]}, "Error"),
+        ({"containerStatuses": [{"state": {"terminated": {"reason": "OOMKilled"}}}]}, "OOMKilled"),
+        (
+            {"containerStatuses": [{
+                "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+                "lastState": {"terminated": {"reason": "OOMKilled"}},
+            }]},
+            "OOMKilled",
+        ),
         ({"containerStatuses": [{"state": {"running": {}}, "ready": False}]}, "NotReady"),
         ({"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}]}, "Unschedulable"),
         ({}, "Pending"),

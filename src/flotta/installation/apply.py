@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ..resources.client import ApiError, Client, NotFound, retry_on_conflict
+from ..resources.client import ApiError, Client, Conflict, NotFound, retry_on_conflict
 from ..resources.kinds import NAMESPACE, Kind
 from . import names
 from .differences import Change, change
@@ -86,6 +86,10 @@ class Applier:
             )
         except NotFound:
             return
+        except Conflict as error:  # of another UID
+            raise InstallationError(
+                f"{title} was made anew while this ran; run this again"
+            ) from error
         except ApiError as error:
             raise explained(error, title) from error
 

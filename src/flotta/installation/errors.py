@@ -15,6 +15,8 @@ _DENIED = re.compile(
     r'User "(?P<user>[^"]*)" cannot (?P<verb>\S+) resource "(?P<resource>[^"]+)" '
     r'in API group "(?P<group>[^"]*)"(?P<place>.*)$'
 )
+_DENIED_BY_POLICY = re.compile(r"denied (the )?request")  # by a webhook, or by rules of the server
+_QUOTA = "exceeded quota"
 _TERMINATED = re.compile(r"namespace (\S+) (?:because it )?is being terminated")
 _GRANTS = "is attempting to grant RBAC permissions not currently held"
 
@@ -32,8 +34,11 @@ def explained(error: ApiError, doing: str = "") -> InstallationError:
         )
     elif error.status == 401:
         text = "The Kubernetes API does not know the kubeconfig's identity; get a fresh kubeconfig"
+    elif _DENIED_BY_POLICY.search(error.message):
+        what = doing or "an object"
+        text = f"A policy of the cluster refuses {what} ({error.message}); ask whoever set it"
     elif isinstance(error, Forbidden):
-        text = _forbidden(error)
+        text = _forbidden(error, doing)
     elif isinstance(error, Conflict):
         text = f"{doing or 'An object'} is in other hands: {_managers(error)}"
     elif isinstance(error, Invalid):
@@ -43,11 +48,16 @@ def explained(error: ApiError, doing: str = "") -> InstallationError:
     return InstallationError(text)
 
 
-def _forbidden(error: Forbidden) -> str:
+def _forbidden(error: Forbidden, doing: str) -> str:
     causes = error.details.get("causes") or []
     if any(cause.get("reason") == "NamespaceTerminating" for cause in causes):
         found = _TERMINATED.search(error.message)
         return TERMINATING.format(namespace=found.group(1) if found else "of the object")
+    if _QUOTA in error.message:
+        return (
+            f"{doing or 'An object'} is more than the namespace may hold ({error.message}); "
+            "ask for a larger ResourceQuota, or remove what is not needed there"
+        )
     if _GRANTS in error.message:
         user = re.search(r'user "([^"]*)"', error.message)
         who = user.group(1) if user else "The kubeconfig's identity"

@@ -10,7 +10,7 @@ from ..resources.kinds import NAMESPACE
 from . import names
 from .apply import Applier
 from .clock import Deadline
-from .errors import InstallationError, explained
+from .errors import ASK, InstallationError, explained
 from .settings import Installation
 
 Object = dict[str, Any]
@@ -24,7 +24,7 @@ async def located(
     if installation.service_type == "LoadBalancer":
         found = await _balancer_names(applier, installation, service, patience=patience)
     elif installation.service_type == "NodePort" and not installation.server_names:
-        found = await _node_names(applier)
+        found = await _node_names(applier, needed=not installation.entrances)
     else:
         found = ()
     return dataclasses.replace(installation, found_names=found)
@@ -82,12 +82,17 @@ def balancer_names(service: Object) -> tuple[str, ...]:
     return tuple(item for item in found if item)
 
 
-async def _node_names(applier: Applier) -> tuple[str, ...]:
-    """Addresses of the nodes in order of their names; none when they may not be read."""
+async def _node_names(applier: Applier, *, needed: bool) -> tuple[str, ...]:
+    """Addresses of the nodes; none when they may not be read and devices have another way in."""
     try:
         nodes = await applier.client.list(names.NODE)
-    except Forbidden:
-        return ()
+    except Forbidden as error:
+        if not needed:
+            return ()
+        raise InstallationError(
+            "The addresses of the nodes, at which devices connect, may not be read; set server_names, or "
+            f"{ASK}"
+        ) from error
     except ApiError as error:
         raise explained(error, "nodes") from error
     return node_names(nodes)
@@ -104,11 +109,18 @@ def node_names(nodes: list[Object]) -> tuple[str, ...]:
 
 
 def endpoint(installation: Installation) -> str:
-    """Return `host:port` for devices."""
-    entrances = [part.host for part in (installation.ingress, installation.route) if part]
-    if entrances:
-        return f"{entrances[0]}:{HTTPS}"
+    """Return `host:port` for devices; empty while a load balancer has no address."""
+    if installation.entrances:
+        return f"{installation.entrances[0]}:{HTTPS}"
+    if lacks_address(installation):
+        return ""
     name = installation.certificate_names[0]
     host = f"[{name}]" if ":" in name else name
     node_port = installation.service_type == "NodePort"
     return f"{host}:{installation.node_port if node_port else names.DEVICE_PORT}"
+
+
+def lacks_address(installation: Installation) -> bool:
+    """Tell whether devices have no way in yet, because the cluster gave the load balancer no address."""
+    known = (*installation.server_names, *installation.entrances, *installation.found_names)
+    return installation.service_type == "LoadBalancer" and not known

@@ -12,7 +12,7 @@ from .apply import Applier, is_ours, refuse_terminating
 from .differences import Change
 from .errors import InstallationError, explained
 from .labelled import labelled
-from .location import endpoint, located, with_openshift
+from .location import endpoint, lacks_address, located, with_openshift
 from .manifests import render
 from .rollout import Rollout
 from .settings import Installation
@@ -32,6 +32,7 @@ class Installed:
     image: str
     previous_version: str
     previous_image: str
+    warnings: list[str]
 
 
 async def install(
@@ -54,7 +55,17 @@ async def install(
         image=installation.image,
         previous_version=_label(before),
         previous_image=_image(before),
+        warnings=_warnings(installation, check_mode=check_mode),
     )
+
+
+def _warnings(installation: Installation, *, check_mode: bool) -> list[str]:
+    if check_mode or not lacks_address(installation):
+        return []
+    return [
+        "The load balancer has no address yet, so the server certificate covers none that devices can reach; "
+        "run this again when it has one, or set server_names"
+    ]
 
 
 async def _apply_all(

@@ -11,7 +11,7 @@ from .apply import Applier
 from .clock import Deadline
 from .errors import InstallationError
 from .labelled import selector
-from .troubles import CRASHING, failure, rolled_out, trouble
+from .troubles import CRASHING, TOO_LARGE, failure, rolled_out, trouble
 
 Object = dict[str, Any]
 # Seconds after which a reason will not go away by itself. Others are waited for to the end.
@@ -19,6 +19,7 @@ PATIENCE = {
     "ImagePullBackOff": 30.0,
     "CreateContainerConfigError": 30.0,
     CRASHING: 60.0,
+    TOO_LARGE: 60.0,
     "FailedCreate": 30.0,
 }
 
@@ -84,11 +85,17 @@ class Rollout:
                 f"{name} is not ready {when}: the nodes cannot get the image {self._image} ({said or reason}); "
                 "load it on every node, or push it to a registry and set image and image_pull_secrets"
             )
+        if reason == TOO_LARGE:
+            option = f"{name.removeprefix('flotta-').replace('-', '_')}_resources.memory_limit"
+            return InstallationError(
+                f"{name} is not ready {when}: it is ended because it needs more memory than it may take; raise {option}"
+            )
         if reason in (CRASHING, "Error", "Completed"):
             line = await self._last_words(name)
             return InstallationError(
                 f"{name} is not ready {when}: it ends again and again"
-                f"{f'; its last words are: {line}' if line else ''}"
+                f"{f'; its last words are: {line}' if line else ''}; change the setting that they name, or look at: "
+                f"kubectl --namespace {self._namespace} logs --previous --selector {names.NAME}={name}"
             )
         if reason == "FailedCreate":
             return InstallationError(

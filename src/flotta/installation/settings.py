@@ -97,10 +97,16 @@ class Installation:
     @property
     def certificate_names(self) -> tuple[str, ...]:
         """Return every name and address under which devices or pods reach the Edge API, the best first."""
-        entrances = [part.host for part in (self.ingress, self.route) if part is not None]
         service = f"flotta-edge-api.{self.namespace}.svc"
         inside = (service, f"{service}.cluster.local")
-        return tuple(dict.fromkeys((*self.server_names, *entrances, *self.found_names, *inside)))
+        return tuple(
+            dict.fromkeys((*self.server_names, *self.entrances, *self.found_names, *inside))
+        )
+
+    @property
+    def entrances(self) -> tuple[str, ...]:
+        """Return the names of Ingress and Route, if there are any."""
+        return tuple(part.host for part in (self.ingress, self.route) if part is not None)
 
     @property
     def makes_buckets(self) -> bool:

@@ -9,6 +9,7 @@ IMAGE_REASONS = frozenset(
     {"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName"}
 )
 CRASHING = "CrashLoopBackOff"
+TOO_LARGE = "OOMKilled"
 
 
 def trouble(pod: Object) -> tuple[str, str]:
@@ -28,11 +29,13 @@ def trouble(pod: Object) -> tuple[str, str]:
 
 def _of_container(container: Object) -> tuple[str, str]:
     state = container.get("state") or {}
+    before = (container.get("lastState") or {}).get("terminated") or {}
     waiting = state.get("waiting") or {}
     if waiting.get("reason") in IMAGE_REASONS:
         return "ImagePullBackOff", waiting.get("message", "")
     if waiting.get("reason") not in (None, "ContainerCreating", "PodInitializing"):
-        return waiting["reason"], waiting.get("message", "")
+        reason = TOO_LARGE if before.get("reason") == TOO_LARGE else waiting["reason"]
+        return reason, waiting.get("message", "")
     ended = state.get("terminated")
     if ended:
         return ended.get("reason", "Terminated"), ended.get("message", "")

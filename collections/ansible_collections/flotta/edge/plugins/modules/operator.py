@@ -316,7 +316,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 endpoint:
-  description: Host and port at which devices reach the Edge API.
+  description: Host and port at which devices reach the Edge API, empty while a load balancer has no address.
   type: str
   returned: with O(state=present)
   sample: edge.example.com:30043
@@ -439,6 +439,8 @@ async def present(module, client):
         check_mode=module.check_mode,
         patience=patience(module.params),
     )
+    for warning in found.warnings:
+        module.warn(warning)
     versions = {
         "cluster": found.cluster_version,
         "installed": found.version,
