@@ -162,6 +162,44 @@ def test_the_programs_understand_their_settings() -> None:
     assert operator.storage.endpoint == "http://minio.storage.svc:9000"
 
 
+# Settings that v0.2 shipped, but for those of its webhooks, which there are none of.
+DOCUMENTED = {
+    "flotta-manager-config": {
+        *("METRICS_ADDR", "PROBE_ADDR", "LEADER_ELECT", "OBC_AUTO_CREATE", "LOG_LEVEL"),
+        *("EDGEWORKLOAD_CONCURRENCY", "MAX_CONCURRENT_RECONCILES", "AUTO_APPROVAL_PROCESS"),
+    },
+    "flotta-edge-api-config": {
+        *("HTTPS_PORT", "TLS_LOCALHOST_ENABLED", "METRICS_ADDR", "LOG_LEVEL"),
+        *("CLIENT_CERT_EXPIRATION_DAYS", "BACKEND"),
+    },
+}
+ADDED = {
+    "flotta-manager-config": {"DECOMMISSION_TIMEOUT", "REQUEST_EXPIRY"},
+    "flotta-edge-api-config": {
+        *("BIND_ADDRESS", "SERVER_NAMES", "REGISTRATION_NAMESPACES", "EDGE_API_DRAIN_SECONDS"),
+    },
+}
+
+
+@pytest.mark.parametrize("name", sorted(DOCUMENTED))
+def test_settings_have_their_documented_names(name: str) -> None:
+    settings = only(rendered(), "ConfigMap", name)["data"]
+    assert set(settings) == DOCUMENTED[name] | ADDED[name]
+
+
+def test_the_buckets_of_another_provisioner_are_reached_where_the_user_says() -> None:
+    where = {"device_endpoint": "https://s3.example:9000"}
+    objects = rendered(s3=where, bucket_storage_class="openshift-storage.noobaa.io")
+    edge_api = only(objects, "ConfigMap", "flotta-edge-api-config")["data"]
+    operator = only(objects, "ConfigMap", "flotta-manager-config")["data"]
+    assert edge_api["S3_DEVICE_ENDPOINT"] == "https://s3.example:9000"
+    assert operator["OBC_AUTO_CREATE"] == "true"
+    assert not [name for name in operator if name.startswith("S3_")]
+    assert "flotta-s3-admin" not in str(objects)
+    own = only(rendered(s3=S3), "ConfigMap", "flotta-edge-api-config")["data"]
+    assert "S3_DEVICE_ENDPOINT" not in own
+
+
 def test_without_an_s3_server_no_device_gets_a_bucket() -> None:
     settings = only(rendered(), "ConfigMap", "flotta-manager-config")["data"]
     assert settings["OBC_AUTO_CREATE"] == "false"
@@ -273,7 +311,13 @@ def test_the_endpoint_is_what_devices_use(parameters: Object, expected: str) -> 
         ({"s3": {}}, "device_endpoint"),
         ({"s3": {"device_endpoint": "http://x"}}, "https://HOST:PORT"),
         ({"s3": {"device_endpoint": "https://x:1"}}, "iam_endpoint"),
+        ({"s3": {"device_endpoint": "https://x:1#a"}}, "https://HOST:PORT"),
+        (
+            {"s3": {"device_endpoint": "https://x:1", "region": "a"}, "bucket_storage_class": "b"},
+            "iam_endpoint",
+        ),
         ({"s3": {**S3, "shared_keys": True}}, "shared_keys"),
+        ({"max_concurrent_reconciles": 0}, "max_concurrent_reconciles"),
         ({"s3": {**S3, "secret_key": ""}}, "secret_key"),
         ({"s3": {**S3, "ca_pem": "x"}}, "ca_pem"),
         ({"s3": {**S3, "bucket": "x"}}, "s3.bucket"),

@@ -13,11 +13,13 @@ from .settings import Installation
 
 Object = dict[str, Any]
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - the kubelet and Prometheus come from outside of the pod
+DRAIN_SECONDS = 5  # until every node knows that a stopping pod gets no new connections
 S3_FOLDER = "/etc/flotta/s3"
 
 
 def edge_api_environment(installation: Installation) -> dict[str, str]:
     """Return the settings of the Edge API."""
+    foreign = installation.s3 if installation.provisioner is None else None
     return {
         "BIND_ADDRESS": EVERYWHERE,
         "HTTPS_PORT": str(names.DEVICE_PORT),
@@ -28,6 +30,9 @@ def edge_api_environment(installation: Installation) -> dict[str, str]:
         "CLIENT_CERT_EXPIRATION_DAYS": str(installation.device_certificate_days),
         "REGISTRATION_NAMESPACES": ",".join(installation.registration_namespaces),
         "BACKEND": "crd",
+        "EDGE_API_DRAIN_SECONDS": str(DRAIN_SECONDS),
+        # What our own operator makes says by itself where it is.
+        **({"S3_DEVICE_ENDPOINT": foreign.device_endpoint} if foreign else {}),
     }
 
 
@@ -43,13 +48,15 @@ def operator_environment(installation: Installation) -> dict[str, str]:
         "OBC_AUTO_CREATE": _flag(installation.makes_buckets),
         "DECOMMISSION_TIMEOUT": str(installation.decommission_timeout),
         "REQUEST_EXPIRY": str(installation.request_expiry),
+        "EDGEWORKLOAD_CONCURRENCY": str(installation.edgeworkload_concurrency),
+        "MAX_CONCURRENT_RECONCILES": str(installation.max_concurrent_reconciles),
         **{name: value for name, value in chosen.items() if value},
         **_storage_environment(installation),
     }
 
 
 def _storage_environment(installation: Installation) -> dict[str, str]:
-    storage = installation.s3
+    storage = installation.provisioner
     if storage is None:
         return {}
     device = storage.device_endpoint or storage.endpoint
@@ -83,7 +90,7 @@ def _config_map(installation: Installation, name: str, component: str) -> Object
 
 def secrets(installation: Installation) -> list[Object]:
     """Return the Secret with the S3 administrator's pair, if it was given."""
-    storage = installation.s3
+    storage = installation.provisioner
     if storage is None or not storage.access_key:
         return []
     data = {

@@ -6,7 +6,8 @@ import ipaddress
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Self
-from urllib.parse import urlsplit
+
+from ..storage.endpoints import checked_endpoint
 
 
 @dataclass(frozen=True)
@@ -47,11 +48,18 @@ class Resources(Part):
     memory_limit: str = "512Mi"
 
 
+NO_KEYS = (
+    "s3 has to say where devices get keys from: set s3.iam_endpoint, or else "
+    "s3.shared_keys=true to give every device the administrator's pair"
+)
+
+
 @dataclass(frozen=True)
 class Storage(Part):
     """The S3 server in which the operator makes buckets, and how devices get keys for them.
 
-    Without ``access_key`` the Secret flotta-s3-admin is made by somebody else.
+    Without ``access_key`` the Secret flotta-s3-admin is made by somebody else. With nothing but
+    ``device_endpoint`` another provisioner makes the buckets, and devices reach them there.
     """
 
     device_endpoint: str = ""
@@ -67,9 +75,9 @@ class Storage(Part):
         if not (self.device_endpoint or self.endpoint):
             raise ValueError("s3.device_endpoint is missing: the address at which devices reach S3")
         inside = ("https", "http") if self.device_endpoint else ("https",)
-        _check_endpoint("s3.device_endpoint", self.device_endpoint, ("https",))
-        _check_endpoint("s3.endpoint", self.endpoint, inside)
-        _check_endpoint("s3.iam_endpoint", self.iam_endpoint, ("https",))
+        checked_endpoint(self.device_endpoint, "s3.device_endpoint")
+        checked_endpoint(self.endpoint, "s3.endpoint", inside)
+        checked_endpoint(self.iam_endpoint, "s3.iam_endpoint")
         self._check_keys()
         if self.ca_pem and "-----BEGIN CERTIFICATE-----" not in self.ca_pem:
             raise ValueError("s3.ca_pem holds no certificate in PEM form")
@@ -79,14 +87,17 @@ class Storage(Part):
                 "so put the CA there as ca.crt if you make that Secret yourself"
             )
 
+    @property
+    def makes_buckets(self) -> bool:
+        """Tell whether our operator makes the buckets."""
+        return bool(self.iam_endpoint) or self.shared_keys
+
     def _check_keys(self) -> None:
         if bool(self.access_key) != bool(self.secret_key):
             raise ValueError("s3.access_key and s3.secret_key belong together; set both or neither")
-        if bool(self.iam_endpoint) == self.shared_keys:
-            raise ValueError(
-                "s3 has to say where devices get keys from: set s3.iam_endpoint, or else "
-                "s3.shared_keys=true to give every device the administrator's pair"
-            )
+        others = self.endpoint or self.region or self.access_key or self.ca_pem
+        if (self.iam_endpoint and self.shared_keys) or (others and not self.makes_buckets):
+            raise ValueError(NO_KEYS)
 
 
 @dataclass(frozen=True)
@@ -129,15 +140,3 @@ class ServiceMonitor(Part):
 
     interval: str = "30s"
     labels: Mapping[str, str] = field(default_factory=dict)
-
-
-def _check_endpoint(name: str, endpoint: str, schemes: tuple[str, ...]) -> None:
-    if not endpoint:
-        return
-    url = urlsplit(endpoint)
-    try:
-        usable = url.scheme in schemes and url.hostname and url.port != 0
-    except ValueError:
-        usable = False
-    if not usable or url.path not in ("", "/") or url.query or url.username:
-        raise ValueError(f"{name} is {endpoint!r}; use {schemes[0]}://HOST:PORT")

@@ -88,7 +88,7 @@ async def _apply_all(
 
 def _kept(installation: Installation) -> list[Object]:
     """A Secret that we made once and that the user keeps from now on is still mounted."""
-    if installation.s3 is None:
+    if installation.provisioner is None:
         return []
     return [labelled(installation, "v1", "Secret", names.S3_SECRET, names.OPERATOR)]
 
@@ -115,7 +115,7 @@ async def _refuse_obstacles(applier: Applier, installation: Installation) -> Non
 
 
 async def _refuse_missing_secret(applier: Applier, installation: Installation) -> None:
-    storage, namespace = installation.s3, installation.namespace
+    storage, namespace = installation.provisioner, installation.namespace
     if applier.check_mode or storage is None or storage.access_key:
         return
     if not await applier.exists(SECRET, names.S3_SECRET, namespace):

@@ -13,7 +13,8 @@ from .settings import Installation
 Object = dict[str, Any]
 USER = 65532
 CHECKSUM = "flotta.project-flotta.io/configuration"
-# A stopping Edge API answers what it holds and writes the devices' presence; see its SHUTDOWN_TIMEOUT.
+# A stopping Edge API serves on (DRAIN_SECONDS), answers what it holds (its SHUTDOWN_TIMEOUT) and writes
+# the devices' presence.
 GRACE_SECONDS = 30
 
 
@@ -32,7 +33,7 @@ def _operator(installation: Installation) -> Object:
         "probes",
     )
     volumes: list[Object] = []
-    if installation.s3 is not None:
+    if installation.provisioner is not None:
         container["volumeMounts"].append({"name": "s3", "mountPath": S3_FOLDER, "readOnly": True})
         secret = {"secretName": names.S3_SECRET, "defaultMode": 0o440}
         volumes.append({"name": "s3", "secret": secret})

@@ -35,7 +35,7 @@ def rights(installation: Installation) -> list[Object]:
 
 def _is_needed(installation: Installation, role: Role) -> bool:
     """Only who makes buckets has to write Secrets."""
-    return role.name != names.PROVISIONER or installation.s3 is not None
+    return role.name != names.PROVISIONER or installation.provisioner is not None
 
 
 def _namespaces(installation: Installation, role: Role) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from .. import __version__
-from .options import Ingress, NetworkPolicy, Resources, Route, ServiceMonitor, Storage
+from .options import NO_KEYS, Ingress, NetworkPolicy, Resources, Route, ServiceMonitor, Storage
 
 IMAGE = f"localhost/flotta-edge-control-plane:{__version__}"
 PULL_POLICIES = ("Always", "IfNotPresent", "Never")
@@ -28,8 +28,6 @@ _PARTS: Mapping[str, Any] = {
     "edge_api_resources": Resources,
     "operator_resources": Resources,
 }
-EDGE_API_RESOURCES = Resources("100m", "128Mi", "1", "512Mi")
-OPERATOR_RESOURCES = Resources("100m", "128Mi", "1", "512Mi")
 
 
 @dataclass(frozen=True)
@@ -43,8 +41,8 @@ class Installation:
     version: str = __version__
     edge_api_replicas: int = 2
     operator_replicas: int = 2
-    edge_api_resources: Resources = EDGE_API_RESOURCES
-    operator_resources: Resources = OPERATOR_RESOURCES
+    edge_api_resources: Resources = field(default_factory=Resources)
+    operator_resources: Resources = field(default_factory=Resources)
     service_type: str = "NodePort"
     node_port: int = 30043
     server_names: tuple[str, ...] = ()
@@ -55,6 +53,8 @@ class Installation:
     bucket_storage_class: str = ""  # empty: the operator's own
     decommission_timeout: int = 300
     request_expiry: int = 30 * 86400
+    edgeworkload_concurrency: int = 5  # devices that the operator handles at a time
+    max_concurrent_reconciles: int = 3  # other objects of a kind
     log_level: str = "info"
     s3: Storage | None = None
     ingress: Ingress | None = None
@@ -76,6 +76,8 @@ class Installation:
         _check_number("device_certificate_days", self.device_certificate_days, 1, 3650)
         _check_number("decommission_timeout", self.decommission_timeout, 0, 10**7)
         _check_number("request_expiry", self.request_expiry, 0, 10**9)
+        _check_number("edgeworkload_concurrency", self.edgeworkload_concurrency, 1, 100)
+        _check_number("max_concurrent_reconciles", self.max_concurrent_reconciles, 1, 100)
         if not self.image or any(letter.isspace() for letter in self.image):
             raise ValueError(f"image is {self.image!r}; use the name of a container image")
         for name in self.server_names:
@@ -84,11 +86,16 @@ class Installation:
             raise ValueError("registration_namespaces is empty; name at least one namespace")
         for name in self.registration_namespaces:
             _check_label("registration_namespaces", name)
-        if self.s3 is not None and self.bucket_storage_class == NOOBAA_CLASS:
+        self._check_storage()
+
+    def _check_storage(self) -> None:
+        if self.provisioner is not None and self.bucket_storage_class == NOOBAA_CLASS:
             raise ValueError(
                 f"bucket_storage_class {NOOBAA_CLASS} is answered by OpenShift Data Foundation; "
                 "leave out s3, or choose another class"
             )
+        if self.s3 is not None and not self.s3.makes_buckets and not self.bucket_storage_class:
+            raise ValueError(NO_KEYS)
         if self.bucket_for_every_device and self.s3 is None and not self.bucket_storage_class:
             raise ValueError(
                 "bucket_for_every_device needs an S3 server: set s3, or bucket_storage_class of another provisioner"
@@ -107,6 +114,11 @@ class Installation:
     def entrances(self) -> tuple[str, ...]:
         """Return the names of Ingress and Route, if there are any."""
         return tuple(part.host for part in (self.ingress, self.route) if part is not None)
+
+    @property
+    def provisioner(self) -> Storage | None:
+        """Return the S3 server in which our operator makes buckets."""
+        return self.s3 if self.s3 is not None and self.s3.makes_buckets else None
 
     @property
     def makes_buckets(self) -> bool:

@@ -135,6 +135,16 @@ options:
       - Seconds after which a request to join that nobody answered is removed; V(0) keeps it for ever.
     type: int
     default: 2592000
+  edgeworkload_concurrency:
+    description:
+      - How many devices the operator handles at a time.
+    type: int
+    default: 5
+  max_concurrent_reconciles:
+    description:
+      - How many other objects of a kind the operator handles at a time.
+    type: int
+    default: 3
   decommission_timeout:
     description:
       - Seconds that a deleted device has to acknowledge.
@@ -143,6 +153,8 @@ options:
   s3:
     description:
       - S3 server in which the operator makes buckets.
+      - With O(bucket_storage_class) of another provisioner, O(s3.device_endpoint) alone says where devices reach the
+        buckets that it makes.
       - When omitted, the operator makes none.
     type: dict
     suboptions:
@@ -164,7 +176,7 @@ options:
         description:
           - Whether every device gets the administrator's key, for servers without an IAM API. Every device can then
             read the files of all others.
-          - Either this or O(s3.iam_endpoint) is needed.
+          - Either this or O(s3.iam_endpoint) is needed for the operator to make buckets.
         type: bool
         default: false
       region:
@@ -417,6 +429,8 @@ SETTINGS = {
     "bucket_for_every_device": {"type": "bool"},
     "bucket_storage_class": {"type": "str"},
     "decommission_timeout": {"type": "int", "default": 300},
+    "edgeworkload_concurrency": {"type": "int", "default": 5},
+    "max_concurrent_reconciles": {"type": "int", "default": 3},
     "request_expiry": {"type": "int", "default": 2592000},
     "s3": {"type": "dict", "options": S3},
     "ingress": {"type": "dict", "options": INGRESS},
