@@ -4,8 +4,8 @@ Method: N EdgeDevices, an operator as a process with its own rights, and an API 
 one, then kube-apiserver with an etcd that does sync to disk. Timed by a watch: from the moment an
 EdgeWorkload with an empty selector was created until it is in `status.workloads` of the last device,
 and until the last label is there. Then what must not write is counted by the same watch: a workload for a
-tenth of the devices may touch that tenth alone, and a new image touches none. Processor time is
-that of each program while a workload spreads, as a share of one core.
+tenth of the devices may touch that tenth alone, and a new image touches none. What bounds the rate
+of writes is told from the processor time of each program while a workload spreads.
 Usage: PYTHONPATH=src:tests:tests/integration python bench/workload_rollout.py [devices] [runs]
 """
 
@@ -28,6 +28,7 @@ from operator_site import ENGINES, Fleet, Site, resource_api, running_operator
 from contract.api import Api
 from contract.cluster import install_kinds, install_roles
 from flotta.apiserver.pki import USERS
+from flotta.operator.settings import Settings
 from flotta.resources.client import Client
 from flotta.resources.kinds import EDGE_DEVICE, EDGE_WORKLOAD
 from servers.api_server import KubernetesApi
@@ -36,6 +37,8 @@ Object = dict[str, Any]
 TICKS = os.sysconf("SC_CLK_TCK")
 CREATORS = 16
 QUIET = 3.0  # seconds without a write after which nothing more is expected
+FULL = 85.0  # percent of a core from which a program counts as bound by it
+WORKERS = Settings().device_workers
 PROGRAMS = ("flotta.cli.operator", "flotta.cli.apiserver", "kube-apiserver", "etcd")
 
 
@@ -147,13 +150,26 @@ async def rollout(writes: Writes, fleet: Fleet, name: str) -> float:
     labels = await writes.until(lambda: writes.labelled(name) == total) - begun
     after = processor_seconds()
     await writes.quiet()
-    shares = {key: f"{100 * (after[key] - before[key]) / labels:.0f} %" for key in after}
+    shares = {key: 100 * (after[key] - before[key]) / labels for key in after}
+    written, rate = sum(writes.counts.values()), total / seconds
     print(
-        f"  {name}: {seconds:.1f} s, {total / seconds:.0f} devices/s, labels {labels:.1f} s, "
-        f"{sum(writes.counts.values()) / total:.2f} writes each, processor {shares}",
+        f"  {name}: {seconds:.1f} s, {rate:.0f} status writes/s, {1000 * WORKERS / rate:.0f} ms "
+        f"each with {WORKERS} workers; labels {labels:.1f} s, {written / labels:.0f} writes/s in "
+        f"all, {written / total:.2f} a device; {bound(shares)}",
         flush=True,
     )
     return seconds
+
+
+def bound(shares: dict[str, float]) -> str:
+    """Say what keeps the writes from being faster; shares are percents of one core."""
+    busiest = max(shares, key=lambda program: shares[program])
+    figures = ", ".join(f"{program} {share:.0f} %" for program, share in shares.items())
+    if shares[busiest] > FULL:
+        return f"bound by the one core of {busiest} ({figures})"
+    if sum(shares.values()) > FULL * (os.cpu_count() or 1):
+        return f"bound by the processors of the machine ({figures})"
+    return f"bound by the answers of the API server to EDGEWORKLOAD_CONCURRENCY workers ({figures})"
 
 
 async def needless(writes: Writes, fleet: Fleet) -> None:

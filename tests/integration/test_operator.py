@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -316,46 +315,3 @@ async def test_manual_approval_waits_without_growing_and_restart_writes_nothing(
                 await asyncio.sleep(1)
             assert await client.get(SIGNED_REQUEST, "manual-1", "default") == request
             assert await client.get(EDGE_DEVICE, "manual-1", "default") == device
-
-
-async def test_each_of_300_devices_gets_one_status_write(tmp_path: Path, engine: str) -> None:
-    with operator_site(tmp_path, engine, OBC_AUTO_CREATE="false") as site:
-        async with await Client.connect(site.kubeconfig()) as client:
-            fleet = Fleet(client)
-            for number in range(300):
-                await fleet.device(f"d-{number}", role="mass")
-
-            async def all_taken() -> bool:
-                devices = await client.list(EDGE_DEVICE)
-                return all(d.get("status", {}).get("conditions") for d in devices)
-
-            await until(all_taken, 60)
-            before, version = await client.list_with_version(EDGE_DEVICE)
-            await fleet.workload("everywhere", deviceSelector={})
-
-            async def all_run() -> bool:
-                return all(map(runs("everywhere"), await client.list(EDGE_DEVICE)))
-
-            await until(all_run, 60)
-            writes = await status_writes(client, before, version)
-            assert len(writes) == 300
-            assert set(writes.values()) == {1}
-            await fleet.seen(
-                EDGE_WORKLOAD, "everywhere", lambda w: w["status"].get("matched") == 300
-            )
-
-
-async def status_writes(client: Client, before: list[Object], version: str) -> dict[str, int]:
-    """Count for each device how often its status became another one since then."""
-    counts: dict[str, int] = {}
-    last = {device["metadata"]["name"]: json.dumps(device["status"]) for device in before}
-    async for type_, device in client.watch(
-        EDGE_DEVICE, resource_version=version, timeout_seconds=2
-    ):
-        if type_ != "MODIFIED":
-            continue
-        name, status = device["metadata"]["name"], json.dumps(device.get("status", {}))
-        if last[name] != status:
-            counts[name] = counts.get(name, 0) + 1
-        last[name] = status
-    return counts
