@@ -42,9 +42,20 @@ def test_given_values() -> None:
     assert (settings.decommission_timeout, settings.workers) == (5, 7)
     assert settings.leader_elect
     assert settings.probe_address == ("0.0.0.0", 9)  # noqa: S104
-    assert settings.metrics_address == ("127.0.0.1", 8)
+    assert settings.metrics_address == ("0.0.0.0", 8)  # noqa: S104
     assert settings.storage
     assert settings.storage.ca_file == Path("/ca")
+
+
+def test_metrics_are_beside_the_probes_unless_told_otherwise() -> None:
+    def listening(**given: str) -> tuple[object, object]:
+        settings = Settings.from_environment(given)
+        return settings.probe_address, settings.metrics_address
+
+    assert listening(PROBE_ADDR=":9") == (("0.0.0.0", 9), ("0.0.0.0", 9))  # noqa: S104
+    assert listening(PROBE_ADDR="off") == (None, None)
+    assert listening(METRICS_ADDR="off") == (("127.0.0.1", 8081), None)
+    assert listening(METRICS_ADDR="[::1]:8") == (("127.0.0.1", 8081), ("::1", 8))
 
 
 @pytest.mark.parametrize(

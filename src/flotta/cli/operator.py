@@ -43,7 +43,8 @@ EPILOG = """environment:
   MAX_CONCURRENT_RECONCILES  objects a controller handles at a time (3)
   EDGEWORKLOAD_CONCURRENCY   devices handled at a time (5)
   LEADER_ELECT               several operators, one works (false)
-  PROBE_ADDR, METRICS_ADDR   /healthz, /readyz, /metrics (127.0.0.1:8081; the same)
+  PROBE_ADDR                 /healthz, /readyz: HOST:PORT, :PORT, off (127.0.0.1:8081)
+  METRICS_ADDR               /metrics, the same forms (as PROBE_ADDR)
   FLOTTA_NAMESPACE           where the Lease is (flotta)
   LOG_LEVEL                  debug, info, warn, error (info)
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import cast
@@ -26,6 +27,14 @@ class Controller:
         self.results: Counter[str] = Counter()
         self._reconcile = reconcile
         self._workers = workers
+        self._begun: dict[Key, float] = {}
+
+    @property
+    def busy(self) -> float:
+        """Seconds for which every worker has been at the object it has now, 0 while one is free."""
+        if len(self._begun) < self._workers:
+            return 0.0
+        return time.monotonic() - max(self._begun.values())
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -36,7 +45,9 @@ class Controller:
     async def _work(self) -> None:
         while True:
             key = cast("Key", await self.queue.get())
+            self._begun[key] = time.monotonic()
             await self._handle(key)
+            del self._begun[key]
 
     async def _handle(self, key: Key) -> None:
         subject = f"{self.name} {key[0]}/{key[1]}"

@@ -10,6 +10,9 @@ from aiohttp import web
 from .service import Operator
 from .settings import Settings
 
+STUCK = 600.0  # seconds; longer than any call to API server or S3 with all its retries
+DEAF = 240.0  # seconds; a watch hears a bookmark each minute, or is opened anew after 150 s
+
 
 def metrics_text(operator: Operator) -> str:
     """Return the figures of the controllers in the Prometheus text format 0.0.4."""
@@ -29,14 +32,13 @@ def metrics_text(operator: Operator) -> str:
 @asynccontextmanager
 async def serving(operator: Operator, settings: Settings) -> AsyncIterator[None]:
     """Serve while the block runs; raises ValueError with a sentence for an address in use."""
-    runner = web.AppRunner(_application(operator), access_log=None)
+    application = _application(operator, metrics=settings.metrics_address is not None)
+    runner = web.AppRunner(application, access_log=None)
     await runner.setup()
     try:
-        for host, port in {
-            settings.probe_address,
-            settings.metrics_address or settings.probe_address,
-        }:
-            await _listen(runner, host, port)
+        for address in {settings.probe_address, settings.metrics_address}:
+            if address is not None:
+                await _listen(runner, *address)
         yield
     finally:
         await runner.cleanup()
@@ -49,22 +51,46 @@ async def _listen(runner: web.AppRunner, host: str, port: int) -> None:
         raise ValueError(f"cannot listen on {host}:{port}: {error.strerror}") from error
 
 
-def _application(operator: Operator) -> web.Application:
+def _application(operator: Operator, *, metrics: bool) -> web.Application:
     async def healthz(_: web.Request) -> web.Response:
-        return web.Response(text="ok\n")
+        return _verdict(stuck(operator))
 
     async def readyz(_: web.Request) -> web.Response:
-        if operator.fleet.synced:
-            return web.Response(text="ok\n")
-        return web.Response(status=503, text="the caches are not filled yet\n")
+        return _verdict(deaf(operator))
 
-    async def metrics(_: web.Request) -> web.Response:
+    async def figures(_: web.Request) -> web.Response:
         return web.Response(text=metrics_text(operator), headers={"Content-Type": _PROMETHEUS})
 
     application = web.Application()
-    for path, handler in (("/healthz", healthz), ("/readyz", readyz), ("/metrics", metrics)):
-        application.router.add_get(path, handler)
+    application.router.add_get("/healthz", healthz)
+    application.router.add_get("/readyz", readyz)
+    if metrics:
+        application.router.add_get("/metrics", figures)
     return application
+
+
+def stuck(operator: Operator) -> list[str]:
+    """Return a sentence for each controller whose workers all stay at one object."""
+    return [
+        f"{controller.name}: no worker came to an end for {controller.busy:.0f} s"
+        for controller in operator.controllers
+        if controller.busy > STUCK
+    ]
+
+
+def deaf(operator: Operator) -> list[str]:
+    """Return a sentence for each kind that is not filled, or of which nothing is heard any more."""
+    return [
+        f"{cache.kind.plural}: nothing heard of the API for {cache.silence:.0f} s"
+        if cache.synced
+        else f"{cache.kind.plural}: not listed yet"
+        for cache in operator.fleet.caches
+        if cache.silence > DEAF
+    ]
+
+
+def _verdict(troubles: list[str]) -> web.Response:
+    return web.Response(status=503 if troubles else 200, text="\n".join(troubles or ["ok"]) + "\n")
 
 
 _PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +15,7 @@ from .kinds import Kind
 
 Object = dict[str, Any]
 Callback = Callable[[Object | None, Object | None], None]
+QUIET = 120.0  # seconds; servers that send bookmarks do so each minute
 log = logging.getLogger(__name__)
 
 
@@ -27,11 +30,17 @@ class Cache:
         self._by_namespace: dict[str, dict[str, Object]] = {}
         self._callbacks: list[Callback] = []
         self._synced = asyncio.Event()
+        self._heard = -math.inf
 
     @property
     def synced(self) -> bool:
         """True once the first list is in."""
         return self._synced.is_set()
+
+    @property
+    def silence(self) -> float:
+        """Seconds since the server was heard: a list, a change or a bookmark; infinite before the first."""
+        return time.monotonic() - self._heard
 
     async def wait_synced(self) -> None:
         await self._synced.wait()
@@ -72,11 +81,16 @@ class Cache:
             self._put(item)
         for key in gone:
             self._remove(self._objects[key])
+        self._heard = time.monotonic()
         self._synced.set()
         return version
 
     async def _watch(self, version: str) -> None:
-        """Follow changes, resuming after clean ends and broken connections, until the version expires."""
+        """Follow changes, resuming after clean ends and broken connections.
+
+        Raises Expired for a version that is too old; returns when nothing was heard for long, which
+        a list tells from a kind without changes (not every server sends bookmarks then).
+        """
         failures = 0
         while True:
             try:
@@ -85,11 +99,15 @@ class Cache:
                 ):
                     version = obj["metadata"]["resourceVersion"]
                     failures = 0
+                    self._heard = time.monotonic()
                     self._take(type_, obj)
             except Expired:
                 raise
             except ApiError as error:
                 failures += 1
+                if self.silence > QUIET:
+                    log.info("%s: %s; listing again", self.kind.plural, error)
+                    return
                 log.warning("%s: %s; resuming", self.kind.plural, error)
                 await asyncio.sleep(min(10.0, 0.2 * 2**failures) * random.uniform(0.5, 1))  # noqa: S311
 

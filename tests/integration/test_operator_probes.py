@@ -1,0 +1,115 @@
+"""The probes of the operator: 200 while it hears and works, 503 with a sentence when it does not."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+from operator_site import embedded_api, free_port, until
+
+from flotta.operator import probes
+from flotta.operator.controller import Controller, Key
+from flotta.operator.probes import serving
+from flotta.operator.service import Operator
+from flotta.operator.settings import Settings
+from flotta.resources import cache
+from flotta.resources.client import Client
+from flotta.resources.kinds import EDGE_DEVICE
+
+
+@pytest.fixture
+def api(tmp_path: Path) -> Iterator[int]:
+    with embedded_api(tmp_path) as pid:
+        yield pid
+
+
+@pytest.fixture
+async def client(tmp_path: Path, api: int) -> AsyncIterator[Client]:
+    kubeconfig = tmp_path / "kubeconfig" / "operator.kubeconfig"
+    async with await Client.connect(str(kubeconfig)) as connected:
+        yield connected
+
+
+async def answer(address: tuple[str, int], path: str) -> tuple[int, str]:
+    url = f"http://{address[0]}:{address[1]}{path}"
+    async with aiohttp.ClientSession() as session, session.get(url) as response:
+        return response.status, await response.text()
+
+
+async def test_operator_is_ready_while_it_hears_of_every_kind(
+    client: Client, api: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(probes, "DEAF", 1.0)
+    address = ("127.0.0.1", free_port())
+    operator = Operator(client, Settings())
+    async with serving(operator, Settings(probe_address=address, metrics_address=address)):
+        status, text = await answer(address, "/readyz")
+        assert (status, text.splitlines()[0]) == (503, "edgedevices: not listed yet")
+        following = asyncio.create_task(operator.follow())
+        await operator.fleet.wait_synced()
+        assert await answer(address, "/readyz") == (200, "ok\n")
+        os.kill(api, signal.SIGSTOP)
+        try:
+            await asyncio.sleep(1.2)
+            status, text = await answer(address, "/readyz")
+        finally:
+            os.kill(api, signal.SIGCONT)
+        assert status == 503
+        assert "edgedevices: nothing heard of the API for 1 s" in text
+        assert (await answer(address, "/healthz"))[0] == 200
+        following.cancel()
+
+
+async def test_operator_with_a_stuck_controller_is_not_alive(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(probes, "STUCK", 0.2)
+    address = ("127.0.0.1", free_port())
+    operator = Operator(client, Settings())
+    free = asyncio.Event()
+
+    async def reconcile(_: Key) -> None:
+        await free.wait()
+
+    controller = Controller("EdgeDevice", reconcile, 2)
+    operator.controllers = (controller, *operator.controllers[:1])
+    working = asyncio.create_task(controller.run())
+    async with serving(operator, Settings(probe_address=address, metrics_address=None)):
+        controller.queue.add(("default", "a"))
+        await asyncio.sleep(0.3)
+        assert await answer(address, "/healthz") == (200, "ok\n")
+        controller.queue.add(("default", "b"))
+        await asyncio.sleep(0.3)
+        status, text = await answer(address, "/healthz")
+        assert (status, text.partition(":")[0]) == (503, "EdgeDevice")
+        free.set()
+        await asyncio.sleep(0)
+        await until(lambda: healthy(address))
+        assert (await answer(address, "/metrics"))[0] == 404
+    working.cancel()
+
+
+async def healthy(address: tuple[str, int]) -> bool:
+    return (await answer(address, "/healthz"))[0] == 200
+
+
+async def test_kind_without_changes_is_listed_again(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache, "QUIET", 0.5)
+    monkeypatch.setattr("flotta.resources.client.SILENCE", 1.0)
+    devices = cache.Cache(client, EDGE_DEVICE)
+    running = asyncio.create_task(devices.run())
+    await devices.wait_synced()
+    heard = [devices.silence]
+    for _ in range(30):
+        await asyncio.sleep(0.1)
+        heard.append(devices.silence)
+    assert max(heard) > 0.8
+    assert heard[-1] < max(heard)
+    running.cancel()
