@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ from typing import Any
 import pytest
 from operator_site import Fleet, resource_api
 
+from flotta.identity.authority import Authority
 from flotta.resources.client import Client
-from flotta.resources.kinds import EDGE_DEVICE, EDGE_WORKLOAD
+from flotta.resources.kinds import EDGE_DEVICE, EDGE_WORKLOAD, NAMESPACE, SECRET
 
 ROOT = Path(__file__).parents[2]
 
@@ -79,3 +81,22 @@ async def test_device_takes_settings_and_set_by_their_old_names(kubeconfig: Path
     assert device["spec"]["heartbeat"] == {"periodSeconds": 5}
     assert device["metadata"]["labels"] == {"flotta/member-of": "north"}
     assert not run("edge_device", kubeconfig, name="till-1", **wanted)["changed"]
+
+
+async def test_registration_certificate_is_that_of_a_control_plane_in_another_namespace(
+    kubeconfig: Path,
+) -> None:
+    authority = Authority.create("Flotta CA", "flotta")
+    pair = {"ca.crt": authority.certificate_pem, "ca.key": authority.key_pem}
+    data = {name: b64encode(value).decode() for name, value in pair.items()}
+    async with await Client.connect(str(kubeconfig)) as client:
+        await client.create(NAMESPACE, {"metadata": {"name": "edge"}})
+        await client.create(
+            SECRET, {"metadata": {"name": "flotta-ca", "namespace": "edge"}, "data": data}
+        )
+    there = {"control_plane_namespace": "edge", "namespace": "shops"}
+    issued = run("registration_certificate", kubeconfig, **there)
+    assert (issued["changed"], issued["ca"]) == (True, authority.certificate_pem.decode())
+    again = run("registration_certificate", kubeconfig, **there)
+    assert (again["changed"], again["certificate"]) == (False, issued["certificate"])
+    assert "no Flotta CA in namespace flotta" in run("registration_certificate", kubeconfig)["msg"]

@@ -22,6 +22,11 @@ options:
       - Namespace that a device with this certificate may join.
     type: str
     default: default
+  control_plane_namespace:
+    description:
+      - Namespace of the control plane, as M(flotta.edge.operator) was told.
+    type: str
+    default: flotta
 extends_documentation_fragment:
   - flotta.edge.connection
   - flotta.edge.connection.waiting
@@ -73,7 +78,7 @@ try:
     from cryptography.hazmat.primitives.serialization import Encoding
     from flotta.identity.authority import Authority
     from flotta.identity.peers import read_peer
-    from flotta.resources.kinds import FLOTTA_NAMESPACE, SECRET
+    from flotta.resources.kinds import SECRET
 except ImportError:
     Authority = None  # api.run() says so
 
@@ -100,7 +105,7 @@ def usable(secrets_found, namespace, now):
     return max(fitting)[2] if fitting else None
 
 
-async def issue(client, ca, namespace):
+async def issue(client, ca, namespace, place):
     authority = Authority.from_pem(text(ca, "ca.crt"), text(ca, "ca.key"))
     pair = authority.issue_registration([namespace])
     data = {"client.crt": pair.certificate, "client.key": pair.key}
@@ -109,7 +114,7 @@ async def issue(client, ca, namespace):
         {
             "metadata": {
                 "name": f"{LABEL}-{secrets.token_hex(5)}",
-                "namespace": FLOTTA_NAMESPACE,
+                "namespace": place,
                 "labels": {LABEL: "true"},
             },
             "type": "Opaque",
@@ -118,22 +123,22 @@ async def issue(client, ca, namespace):
     )
 
 
-async def find(client, namespace):
-    found = await client.list(SECRET, FLOTTA_NAMESPACE, label_selector=f"{LABEL}=true")
+async def find(client, namespace, place):
+    found = await client.list(SECRET, place, label_selector=f"{LABEL}=true")
     return usable(found, namespace, datetime.datetime.now(tz=datetime.timezone.utc))
 
 
 async def result(module, client):
-    namespace = module.params["namespace"]
+    namespace, place = module.params["namespace"], module.params["control_plane_namespace"]
     ca = await api.wait_until(
         {**module.params, "wait_timeout": module.params["wait_timeout"] if module.params["wait"] else 0},
-        lambda: api.find(client, SECRET, "flotta-ca", FLOTTA_NAMESPACE),
-        lambda: "The Flotta CA does not exist: the Edge API makes it at its first start. "
-        "Its log says why it did not: journalctl -u flotta-edge-api there, or kubectl -n flotta logs deploy/flotta-edge-api",
+        lambda: api.find(client, SECRET, "flotta-ca", place),
+        lambda: f"There is no Flotta CA in namespace {place}: the Edge API makes it at its first start. "
+        f"Its log says why it did not: journalctl -u flotta-edge-api there, or kubectl -n {place} logs deploy/flotta-edge-api",
     )
-    secret = await find(client, namespace)
+    secret = await find(client, namespace, place)
     if secret is None and not module.check_mode:
-        return {"changed": True, **answer(await issue(client, ca, namespace), ca)}
+        return {"changed": True, **answer(await issue(client, ca, namespace, place), ca)}
     if secret is None:
         return {"changed": True, "certificate": "", "key": "", "ca": text(ca, "ca.crt")}
     return {"changed": False, **answer(secret, ca)}
@@ -153,6 +158,7 @@ def main():
             **api.CONNECTION_SPEC,
             **api.WAIT_SPEC,
             "namespace": {"type": "str", "default": "default"},
+            "control_plane_namespace": {"type": "str", "default": "flotta"},
         },
         supports_check_mode=True,
     )

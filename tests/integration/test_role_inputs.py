@@ -1,0 +1,124 @@
+"""What devices are told about the control plane, by the inputs of its host."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from servers.api_server import KubernetesApi
+
+ROOT = Path(__file__).parents[2]
+ROLES = ROOT / "collections/ansible_collections/flotta/edge/roles"
+CLUSTER = {"operator_engine": "kubernetes", "ansible_host": "192.0.2.9"}
+BALANCER = {**CLUSTER, "operator_service_type": "LoadBalancer"}
+SERVERS: dict[str, tuple[dict[str, Any], str]] = {
+    "embedded": ({"ansible_host": "192.0.2.1"}, "192.0.2.1:8043"),
+    "embedded-by-name": ({}, "embedded-by-name:8043"),
+    "nodes": ({**CLUSTER, "operator_address": "node.example"}, "node.example:30043"),
+    "port": (
+        {**CLUSTER, "operator_address": "a.example", "operator_node_port": 31000},
+        "a.example:31000",
+    ),
+    "ingress": ({**CLUSTER, "operator_ingress": {"host": "edge.example"}}, "edge.example:443"),
+    "route": ({**CLUSTER, "operator_route": {"host": "edge.example"}}, "edge.example:443"),
+    "front": (
+        {**CLUSTER, "operator_address": "front.example", "operator_edge_api_port": 8443},
+        "front.example:8443",
+    ),
+    "balancer": ({**BALANCER, "operator_endpoint": "198.51.100.7:8043"}, "198.51.100.7:8043"),
+    "balancer-6": ({**BALANCER, "operator_endpoint": "[2001:db8::7]:8043"}, "[2001:db8::7]:8043"),
+    "balancer-named": ({**BALANCER, "operator_address": "edge.example"}, "edge.example:8043"),
+}
+
+
+def playbook(folder: Path, play: dict[str, Any], hosts: dict[str, Any], *options: str) -> str:
+    """Run a play on hosts that are all this machine; returns what it says."""
+    (folder / "hosts.json").write_text(json.dumps({"all": {"hosts": hosts}}))
+    (folder / "play.json").write_text(json.dumps([{"gather_facts": False, **play}]))
+    command = [
+        sys.executable,
+        "-m",
+        "ansible.cli.playbook",
+        "play.json",
+        "-i",
+        "hosts.json",
+        *options,
+    ]
+    environment = {
+        **os.environ,
+        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections"),
+        "ANSIBLE_NOCOLOR": "1",
+        "NO_COLOR": "1",
+        "PYTHONPATH": str(ROOT / "src"),
+    }
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    return " ".join((done.stdout + done.stderr).split())
+
+
+def test_devices_are_told_where_the_control_plane_lets_them_in(tmp_path: Path) -> None:
+    files = [str(ROLES / "device" / name) for name in ("defaults/main.yml", "vars/main.yml")]
+    show = {
+        "ansible.builtin.debug": {"msg": "{{ inventory_hostname }} is told {{ __device_server }}."},
+        "vars": {"device_control_plane_host": "{{ inventory_hostname }}"},
+    }
+    play = {"hosts": "all", "vars_files": files, "tasks": [show]}
+    said = playbook(tmp_path, play, {name: inputs for name, (inputs, _) in SERVERS.items()})
+    for name, (_, server) in SERVERS.items():
+        assert f"{name} is told {server}." in said
+
+
+def test_address_is_asked_for_where_nothing_else_says_it(tmp_path: Path) -> None:
+    common = {
+        "operator_engine": "kubernetes",
+        "operator_image": "image",
+        "operator_bucket_for_every_device": False,
+    }
+    hosts: dict[str, dict[str, Any]] = {
+        "silent": {},
+        "loopback": {"operator_address": "localhost"},
+        "cluster.example": {"operator_address": "cluster.example"},
+        "balancer": {"operator_service_type": "LoadBalancer"},
+        "ingress": {"operator_ingress": {"host": "edge.example"}},
+    }
+    role = {"name": "flotta.edge.operator", "tasks_from": "kubernetes/inputs"}
+    play = {"hosts": "all", "vars": common, "tasks": [{"ansible.builtin.include_role": role}]}
+    said = playbook(tmp_path, play, hosts)
+    remedy = "set it to a name or an address of the cluster that devices reach, such as that of a node, or leave it out"
+    assert f"operator_address is not set; {remedy}" in said
+    assert f"operator_address is localhost; {remedy}" in said
+    recap = said.split("PLAY RECAP")[1]
+    assert recap.count("failed=1") == 2
+    assert recap.count("failed=0") == 3
+
+
+def test_inputs_reach_the_objects_and_the_address_reaches_devices(tmp_path: Path) -> None:
+    inputs = {
+        "operator_engine": "kubernetes",
+        "operator_namespace": "edge",
+        "operator_image": "image",
+        "operator_bucket_for_every_device": False,
+        "operator_edge_api_resources": {"cpu_limit": "1234m"},
+        "operator_resources": {"memory_limit": "456Mi"},
+        "operator_ingress": {"host": "edge.example"},
+        "__operator_rehearsal": False,
+        "ansible_connection": "local",
+        "ansible_python_interpreter": sys.executable,
+    }
+    role = {"name": "flotta.edge.operator", "tasks_from": "kubernetes/install"}
+    show = {"msg": "The endpoint is {{ __operator_installed.endpoint }}."}
+    tasks = [{"ansible.builtin.include_role": role}, {"ansible.builtin.debug": show}]
+    api = KubernetesApi(tmp_path / "api")
+    try:
+        api.start()
+        inputs["operator_kubernetes_kubeconfig"] = str(api.kubeconfig())
+        play = {"hosts": "all", "tasks": tasks}
+        said = playbook(tmp_path, play, {"cluster": inputs}, "--check", "--diff")
+    finally:
+        api.stop()
+    for part in ('"namespace": "edge"', '"cpu": "1234m"', '"memory": "456Mi"'):
+        assert part in said
+    assert "The endpoint is edge.example:443." in said
