@@ -72,9 +72,10 @@ class KubernetesApi:
         self._start("kube-controller-manager", self._controller_manager())
 
     def stop(self) -> None:
-        """End all three, the API server before what it depends on."""
-        for name in reversed(list(self._processes)):
-            self.kill(name, signal.SIGTERM)
+        """End all three, each before what it depends on: a watch holds up the end of its server."""
+        for name in ("kube-controller-manager", "kube-apiserver", "etcd"):
+            if name in self._processes:
+                self.kill(name, signal.SIGTERM)
 
     def kill(self, name: str, number: int = signal.SIGKILL) -> None:
         """End one of the programs by a signal."""
