@@ -184,43 +184,6 @@ async def test_decommission_waits_for_the_device_and_removes_bucket_keys_and_req
     assert not (site.s3.keys / f"{key.access_key}.json").exists()
 
 
-async def test_decommission_ends_after_the_timeout_without_the_device(fleet: Fleet) -> None:
-    await fleet.request("silent-1")
-    await fleet.seen(SIGNED_REQUEST, "silent-1", phase("approved"))
-    await fleet.register("silent-1")
-    await fleet.client.delete(EDGE_DEVICE, "silent-1", "default")
-    await asyncio.sleep(1)
-    assert await fleet.find(EDGE_DEVICE, "silent-1")
-    await fleet.gone(EDGE_DEVICE, "silent-1")
-    await fleet.gone(SIGNED_REQUEST, "silent-1")
-
-
-async def test_device_that_never_registered_goes_at_once(fleet: Fleet) -> None:
-    await fleet.request("early-1")
-    await fleet.seen(SIGNED_REQUEST, "early-1", phase("approved"))
-    await fleet.client.delete(EDGE_DEVICE, "early-1", "default")
-
-    async def gone() -> bool:
-        return await fleet.find(EDGE_DEVICE, "early-1") is None
-
-    await until(gone, seconds=2)
-    await fleet.gone(SIGNED_REQUEST, "early-1")
-
-
-async def test_device_stripped_of_its_finalizer_takes_its_request_along_and_stays_away(
-    fleet: Fleet,
-) -> None:
-    await fleet.request("stripped-1")
-    await fleet.seen(SIGNED_REQUEST, "stripped-1", phase("approved"))
-    await fleet.register("stripped-1")
-    await fleet.client.delete(EDGE_DEVICE, "stripped-1", "default")
-    bare = {"metadata": {"finalizers": None}}
-    await fleet.client.merge_patch(EDGE_DEVICE, "stripped-1", "default", bare)
-    await fleet.gone(SIGNED_REQUEST, "stripped-1")
-    await asyncio.sleep(1)
-    assert await fleet.find(EDGE_DEVICE, "stripped-1") is None
-
-
 async def test_membership_follows_labels_and_keeps_what_others_wrote(fleet: Fleet) -> None:
     await fleet.device("move-1", role="till")
     await fleet.workload("tills", deviceSelector={"matchLabels": {"role": "till"}})

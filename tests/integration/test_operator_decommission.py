@@ -9,7 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from operator_site import ENGINES, SOURCE, Fleet, Site, operator_site
+from operator_site import ENGINES, SOURCE, Fleet, Object, Site, operator_site, until
 
 from flotta.resources.client import Client
 from flotta.resources.kinds import EDGE_DEVICE, NAMESPACE, SIGNED_REQUEST
@@ -56,6 +56,47 @@ async def test_declined_member_stays_out_after_its_removal(fleet: Fleet, site: S
     assert await fleet.find(EDGE_DEVICE, "unwanted-1") is None
     await asyncio.to_thread(flotta, site, "approve", "unwanted-1")
     await fleet.seen(EDGE_DEVICE, "unwanted-1", lambda _: True)
+
+
+async def test_decommission_ends_after_the_timeout_without_the_device(fleet: Fleet) -> None:
+    await fleet.request("silent-1")
+    await fleet.seen(SIGNED_REQUEST, "silent-1", is_approved)
+    await fleet.register("silent-1")
+    await fleet.client.delete(EDGE_DEVICE, "silent-1", "default")
+    await asyncio.sleep(0.3)
+    assert await fleet.find(EDGE_DEVICE, "silent-1")
+    await fleet.gone(EDGE_DEVICE, "silent-1")
+    await fleet.gone(SIGNED_REQUEST, "silent-1")
+
+
+async def test_device_that_never_registered_goes_at_once(fleet: Fleet) -> None:
+    await fleet.request("early-1")
+    await fleet.seen(SIGNED_REQUEST, "early-1", is_approved)
+    await fleet.client.delete(EDGE_DEVICE, "early-1", "default")
+
+    async def gone() -> bool:
+        return await fleet.find(EDGE_DEVICE, "early-1") is None
+
+    await until(gone, seconds=2)
+    await fleet.gone(SIGNED_REQUEST, "early-1")
+
+
+async def test_device_stripped_of_its_finalizer_takes_its_request_along_and_stays_away(
+    fleet: Fleet,
+) -> None:
+    await fleet.request("stripped-1")
+    await fleet.seen(SIGNED_REQUEST, "stripped-1", is_approved)
+    await fleet.register("stripped-1")
+    await fleet.client.delete(EDGE_DEVICE, "stripped-1", "default")
+    bare = {"metadata": {"finalizers": None}}
+    await fleet.client.merge_patch(EDGE_DEVICE, "stripped-1", "default", bare)
+    await fleet.gone(SIGNED_REQUEST, "stripped-1")
+    await asyncio.sleep(1)
+    assert await fleet.find(EDGE_DEVICE, "stripped-1") is None
+
+
+def is_approved(request: Object) -> bool:
+    return request.get("status", {}).get("phase") == "approved"
 
 
 def flotta(site: Site, *arguments: str) -> str:
