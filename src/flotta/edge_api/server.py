@@ -114,8 +114,8 @@ class EdgeApi:
     def _unready(self) -> str | None:
         if self._draining:
             return "the server is stopping"
-        if not self._backend.fleet.synced:
-            return "the caches are not filled yet"
+        if trouble := self._backend.fleet.trouble:
+            return trouble
         if self._listener is None or self._material is None:
             return "the server is starting"
         if not self._material.valid(datetime.now(UTC)):
