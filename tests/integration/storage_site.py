@@ -1,13 +1,11 @@
-"""An operator's storage settings, an Edge API of its own, and what it delivers, for tests."""
+"""An operator's storage settings, and what an Edge API delivers of storage, for tests."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from edge_site import Device, Site, free_port, process, wait_for_ready
+from edge_site import Device
 from s3_server import S3Server
 
 Object = dict[str, Any]
@@ -27,22 +25,6 @@ def iam_settings(directory: Path, s3: S3Server) -> dict[str, str]:
         "S3_ADMIN_FILE": str(folder),
         "BUCKET_STORAGE_CLASS": "shop-buckets",
     }
-
-
-@contextmanager
-def edge_api(directory: Path, access: Callable[[str], Path]) -> Iterator[Site]:
-    port, monitoring_port = free_port(), free_port()
-    environment = {
-        "KUBECONFIG": str(access("edge-api")),
-        "BIND_ADDRESS": "127.0.0.1",
-        "HTTPS_PORT": str(port),
-        "METRICS_ADDR": f"127.0.0.1:{monitoring_port}",
-        "LOG_LEVEL": "debug",
-    }
-    site = Site(directory, access("admin"), port, monitoring_port, environment)
-    with process(directory / "edge-api.log", environment, "flotta.cli.edge_api"):
-        wait_for_ready(site)
-        yield site
 
 
 async def delivered(device: Device, *, version: str = "", wait: int = 0) -> tuple[str, Object]:

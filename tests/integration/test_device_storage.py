@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
-from edge_site import Device, eventually, fleet_of
+from edge_site import Device, edge_api, eventually, fleet_of
 from edge_site import Fleet as Devices
 from edge_site import Site as EdgeSite
 from operator_site import ENGINES, Fleet, Site, resource_api, running_operator, until
 from s3_server import S3Server, running_s3
-from storage_site import delivered, edge_api, iam_settings
+from storage_site import delivered, iam_settings
 
 from flotta.resources.kinds import (
     BUCKET_CLAIM,
@@ -59,7 +59,8 @@ def place(
         access = stack.enter_context(resource_api(directory, request.param))
         operator = Site(directory, directory / "operator.log", s3, access)
         stack.enter_context(running_operator(operator, **SETTINGS, **iam_settings(directory, s3)))
-        yield Place(operator, stack.enter_context(edge_api(directory, access)), s3)
+        edge = stack.enter_context(edge_api(directory, access, LOG_LEVEL="debug"))
+        yield Place(operator, edge, s3)
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from edge_site import Device, Fleet, Site, eventually, fleet_of
+from edge_site import Device, Fleet, Site, edge_api, eventually, fleet_of
 from operator_site import resource_api
-from storage_site import delivered, edge_api
+from storage_site import delivered
 
 from flotta.installation.names import CRD
 from flotta.installation.rights import rights
