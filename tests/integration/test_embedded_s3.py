@@ -172,7 +172,7 @@ async def test_wrong_administrator_key_is_a_refusal_and_no_server_is_temporary(
     with pytest.raises(StorageUnavailable, match="S3_ENDPOINT"):
         await Buckets(Site(silent)).ensure("never-a")
     strange = server.settings(ca_file=None)
-    with pytest.raises(StorageUnavailable, match="s3.ca_pem .* or S3_CA_FILE"):
+    with pytest.raises(StorageUnavailable, match=r"s3\.ca_pem .* or S3_CA_FILE"):
         await Buckets(Site(strange)).ensure("never-a")
 
 
