@@ -43,9 +43,8 @@ class Store:
         self._tell(kind, "DELETED", self.objects[kind].pop(name))
 
     def device(self) -> Object:
-        """Return the only EdgeDevice."""
-        (found,) = self.objects[EDGE_DEVICE].values()
-        return found
+        """Return EdgeDevice `d-17`."""
+        return self.objects[EDGE_DEVICE]["d-17"]
 
     def hold(self, kind: Kind) -> None:
         """Let the watch of a kind tell nothing until `release`."""

@@ -101,6 +101,18 @@ async def test_a_problem_comes_and_goes_on_a_device_that_asks_for_nothing(
     assert store.events == ["EdgeDevice Misconfiguration", "EdgeWorkload Misconfiguration"]
 
 
+async def test_a_device_that_cannot_be_rendered_stands_in_nobodys_way(
+    store: Store, backend: CrdBackend
+) -> None:
+    broken = device({"heartbeat": "no section"})
+    broken["metadata"]["name"] = "d-0"
+    store.put(EDGE_DEVICE, broken)
+    await asyncio.sleep(2 * problem_keeper.SETTLE)
+    store.put(EDGE_WORKLOAD, workload("web", NEEDY))
+
+    await configured(store, "False")
+
+
 async def test_a_problem_solved_while_it_is_being_written_does_not_stay(
     store: Store, backend: CrdBackend
 ) -> None:

@@ -73,12 +73,18 @@ class ProblemKeeper:
     async def _look(self) -> None:
         due, self._due = self._due, set()
         for key in due:
-            if key in self._writing:
-                self._look_at(key)  # after that write, which may show what is outdated by now
-            elif self._differs(key):
-                task = self._writing[key] = asyncio.create_task(self._write(key))
-                task.add_done_callback(lambda _, key=key: self._writing.pop(key))  # type: ignore[misc]
+            try:
+                self._show(key)
+            except Exception:
+                log.exception("the configuration of %s cannot be made", key[1])
             await asyncio.sleep(0)  # devices are served between two renderings
+
+    def _show(self, key: Key) -> None:
+        if key in self._writing:
+            self._look_at(key)  # after that write, which may show what is outdated by now
+        elif self._differs(key):
+            task = self._writing[key] = asyncio.create_task(self._write(key))
+            task.add_done_callback(lambda _: self._writing.pop(key))
 
     def _differs(self, key: Key) -> bool:
         device = self._statuses.device(key)
