@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from flotta.environment import Address, address, flag, number, text, words
 from flotta.resources.kinds import FLOTTA_NAMESPACE
+from flotta.storage.endpoints import checked_endpoint
 
 DEFAULT_PORT = 8043
 DEFAULT_DOMAIN = "project-flotta.io"
@@ -50,7 +50,9 @@ class Settings:
             presence_write_seconds=number(env, "PRESENCE_WRITE_SECONDS", 30, 1, 3600),
             enrolments_per_second=number(env, "ENROLMENTS_PER_SECOND", 50, 1, 10000),
             drain_seconds=number(env, "EDGE_API_DRAIN_SECONDS", 0, 0, 300),
-            s3_device_endpoint=_https(env, "S3_DEVICE_ENDPOINT"),
+            s3_device_endpoint=checked_endpoint(
+                text(env, "S3_DEVICE_ENDPOINT"), "S3_DEVICE_ENDPOINT"
+            ),
             namespace=text(env, "FLOTTA_NAMESPACE", FLOTTA_NAMESPACE),
         )
 
@@ -61,10 +63,3 @@ def _server_names(env: Mapping[str, str]) -> tuple[str, ...]:
     if flag(env, "TLS_LOCALHOST_ENABLED", default=True):
         names += LOOPBACK
     return tuple(dict.fromkeys(names))
-
-
-def _https(env: Mapping[str, str], name: str) -> str:
-    url = text(env, name).rstrip("/")
-    if url and re.fullmatch(r"https://([\w.-]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?", url) is None:
-        raise ValueError(f"{name} is {url!r}; use https://HOST:PORT")
-    return url
