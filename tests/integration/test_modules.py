@@ -19,6 +19,7 @@ from flotta.resources.client import Client
 from flotta.resources.kinds import EDGE_DEVICE, EDGE_WORKLOAD, NAMESPACE, SECRET
 
 ROOT = Path(__file__).parents[2]
+NOW = "2026-05-01T12:00:00Z"
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +68,24 @@ async def test_workload_of_an_earlier_release_keeps_its_uploads_and_is_warned_ab
         workload = await client.get(EDGE_WORKLOAD, "old", "default")
     assert workload["spec"]["data"] == {"egress": [pair]}
     assert not run("edge_workload", kubeconfig, name="old", spec=spec)["changed"]
+
+
+async def test_workload_is_waited_for_on_the_devices_that_are_heard_of(kubeconfig: Path) -> None:
+    pod = {"spec": {"containers": [{"name": "main", "image": "localhost/none"}]}}
+    wanted = {"name": "patient", "spec": {"type": "pod", "pod": pod, "deviceSelector": {}}}
+    workload = run("edge_workload", kubeconfig, **wanted)["workload"]
+    ready = {"type": "Ready", "status": "Unknown", "message": "", "lastTransitionTime": NOW}
+    generation = workload["metadata"]["generation"]
+    figures = {"observedGeneration": generation, "matched": 2, "running": 1}
+    async with await Client.connect(str(kubeconfig)) as client:
+
+        async def wait(reason: str) -> dict[str, Any]:
+            patch = {"status": {**figures, "conditions": [{**ready, "reason": reason}]}}
+            await client.merge_patch(EDGE_WORKLOAD, "patient", "default", patch, "status")
+            return run("edge_workload", kubeconfig, wait=True, wait_timeout=1, **wanted)
+
+        assert "runs on 1 of 2 devices" in (await wait("Progressing"))["msg"]
+        assert "workload" in await wait("DevicesSilent")
 
 
 async def test_device_takes_settings_and_set_by_their_old_names(kubeconfig: Path) -> None:
