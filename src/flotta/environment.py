@@ -45,9 +45,7 @@ def number(
     return int(digits)
 
 
-def address(
-    environment: Mapping[str, str], name: str, default: Address | None
-) -> Address | None:
+def address(environment: Mapping[str, str], name: str, default: Address | None) -> Address | None:
     """Return where to listen: ``HOST:PORT``, ``:PORT`` for every address, ``off`` (None) for nowhere."""
     given = text(environment, name)
     if not given:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..environment import flag
 from .endpoints import checked_endpoint
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class StorageSettings:
     def from_environment(cls, environment: Mapping[str, str]) -> StorageSettings | None:
         """Read the settings, None when there are none; ValueError with a sentence for a bad one."""
         given = {name: environment.get(name, "").strip() for name in NAMES}
-        shared = _shared(given)
+        shared = flag(environment, "S3_SHARED_KEYS", default=False)
         if not shared:
             given["S3_SHARED_KEYS"] = ""
         if not any(given.values()):
@@ -57,13 +58,6 @@ class StorageSettings:
             iam_endpoint=checked_endpoint(given["S3_IAM_ENDPOINT"], "S3_IAM_ENDPOINT") or None,
             shared_keys=shared,
         )
-
-
-def _shared(given: Mapping[str, str]) -> bool:
-    text = given["S3_SHARED_KEYS"].lower()
-    if text not in ("", "true", "1", "yes", "on", "false", "0", "no", "off"):
-        raise ValueError(f"S3_SHARED_KEYS is {text!r}; use true or false")
-    return text in ("true", "1", "yes", "on")
 
 
 def _require_whole(given: Mapping[str, str]) -> None:
