@@ -17,6 +17,12 @@ from flotta.resources.kinds import CONFIG_MAP, EDGE_DEVICE, NAMESPACE, SECRET, K
 from servers.api_server import KubernetesApi
 
 Object = dict[str, Any]
+S3 = {
+    "device_endpoint": "https://s3.example:9000",
+    "shared_keys": True,
+    "access_key": "ADMIN",
+    "secret_key": "top-secret",
+}
 READY = {
     "phase": "Running",
     "conditions": [
@@ -175,27 +181,6 @@ async def gone(place: Place, namespace: str) -> None:
             return
         await asyncio.sleep(0.1)
     raise AssertionError(f"namespace {namespace} is still there")
-
-
-def minimal_crd(kind: Kind) -> Object:
-    """Return the least CRD of a kind that another system brings."""
-    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    version = {
-        "name": kind.version,
-        "served": True,
-        "storage": True,
-        "schema": {"openAPIV3Schema": schema},
-    }
-    names = {"kind": kind.kind, "plural": kind.plural, "singular": kind.kind.lower()}
-    return {
-        "metadata": {"name": f"{kind.plural}.{kind.group}"},
-        "spec": {
-            "group": kind.group,
-            "names": names,
-            "scope": "Namespaced",
-            "versions": [version],
-        },
-    }
 
 
 async def until_served(place: Place, *kinds: Kind) -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -23,19 +22,9 @@ DEVICES = "edgedevices.management.project-flotta.io"
 CLAIMS = "objectbucketclaims.objectbucket.io"
 
 
-@pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubernetesApi]:
-    server = KubernetesApi(Path(tmp_path_factory.mktemp("api")))
-    try:
-        server.start()
-        yield server
-    finally:
-        server.stop()
-
-
 @pytest.fixture
-async def client(api: KubernetesApi) -> AsyncIterator[Client]:
-    async with await Client.connect(str(api.kubeconfig())) as opened:
+async def client(kubernetes: KubernetesApi) -> AsyncIterator[Client]:
+    async with await Client.connect(str(kubernetes.kubeconfig())) as opened:
         yield opened
 
 

@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
-import itertools
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from foreign_kinds import CRDS
 from installation_site import (
-    InterruptedClient,
+    READY,
+    S3,
     Place,
-    add_data,
     gone,
-    minimal_crd,
     on_its_way_out,
     titles,
     until_served,
 )
 
+from contract.api import Api
 from flotta.installation import definitions
 from flotta.installation.apply import Applier
+from flotta.installation.clock import Deadline
 from flotta.installation.errors import InstallationError
 from flotta.installation.names import (
     BUDGET,
@@ -34,44 +35,16 @@ from flotta.installation.names import (
     DEPLOYMENT,
     INGRESS,
     NODE,
+    POD,
     ROLE,
     ROUTE,
     SERVICE,
     SERVICE_MONITOR,
 )
-from flotta.resources.client import Client
-from flotta.resources.kinds import CONFIG_MAP, EDGE_DEVICE, NAMESPACE, SECRET, Kind
+from flotta.resources.kinds import CONFIG_MAP, NAMESPACE, SECRET, Kind
 from servers.api_server import KubernetesApi, programs
 
 Object = dict[str, Any]
-VOLUME_CLAIM = Kind("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims")
-NAMES = (f"install-{number}" for number in itertools.count())
-S3 = {
-    "device_endpoint": "https://s3.example:9000",
-    "shared_keys": True,
-    "access_key": "ADMIN",
-    "secret_key": "top-secret",
-}
-
-
-@pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubernetesApi]:
-    server = KubernetesApi(Path(tmp_path_factory.mktemp("api")))
-    try:
-        server.start()
-        yield server
-    finally:
-        server.stop()
-
-
-@pytest.fixture
-async def place(api: KubernetesApi) -> AsyncIterator[Place]:
-    async with await Client.connect(str(api.kubeconfig())) as client:
-        await definitions.install(client, check_mode=False, force=True, patience=60)
-        place = Place(api, client, next(NAMES))
-        yield place
-        with contextlib.suppress(InstallationError):
-            await place.absent(delete_data=True)
 
 
 async def test_installing_twice_changes_nothing_the_second_time(place: Place) -> None:
@@ -275,20 +248,78 @@ async def test_kinds_that_the_cluster_does_not_know_are_explained(place: Place) 
         await place.present(service_monitor={})
 
 
-async def test_optional_parts_of_other_systems_are_accepted_and_removed(place: Place) -> None:
-    for kind in (ROUTE, SERVICE_MONITOR):
-        await place.client.apply(CRD, minimal_crd(kind), "test")
+@asynccontextmanager
+async def kinds_of_other_systems(place: Place) -> AsyncIterator[None]:
+    for crd in CRDS:
+        await place.client.apply(CRD, crd, "test")
     await until_served(place, ROUTE, SERVICE_MONITOR)
+    try:
+        yield
+    finally:
+        for crd in CRDS:
+            await place.client.delete(CRD, crd["metadata"]["name"])
+
+
+async def test_optional_parts_of_other_systems_are_accepted_and_removed(place: Place) -> None:
     given = {"route": {"host": "edge.example"}, "service_monitor": {"labels": {"a": "b"}}}
-    outcome = await place.present(**given)
-    assert outcome.endpoint == "edge.example:443"
-    assert titles(await place.present(**given)) == []
-    assert await place.find(ROUTE, "flotta-edge-api")
+    async with kinds_of_other_systems(place):
+        outcome = await place.present(**given)
+        assert outcome.endpoint == "edge.example:443"
+        assert titles(await place.present(**given)) == []
+        assert await place.find(ROUTE, "flotta-edge-api")
+        with pytest.raises(InstallationError, match=r"spec\.endpoints\[0\]\.interval"):
+            await place.present(service_monitor={"interval": "often"})
+        await place.present()
+        assert await place.find(ROUTE, "flotta-edge-api") is None
+        assert await place.find(SERVICE_MONITOR, "flotta-metrics") is None
+
+
+async def test_optional_parts_of_kubernetes_are_accepted_with_all_their_settings(
+    place: Place,
+) -> None:
+    policy = {
+        "device_networks": ["192.0.2.0/24", "2001:db8::/32"],
+        "monitoring_namespace": "monitoring",
+    }
+    ingress = {"host": "edge.example", "class_name": "nginx", "annotations": {"a/b": "c"}}
     await place.present()
-    assert await place.find(ROUTE, "flotta-edge-api") is None
-    assert await place.find(SERVICE_MONITOR, "flotta-metrics") is None
-    for kind in (ROUTE, SERVICE_MONITOR):
-        await place.client.delete(CRD, f"{kind.plural}.{kind.group}")
+    tried = await place.present(check_mode=True, network_policy=policy, ingress=ingress)
+    shown = {change.title.split("/")[1]: change.after for change in tried.changes if change.after}
+    allowed = shown["flotta-operator"]["spec"]["ingress"]
+    assert [peer["ports"][0]["port"] for peer in allowed] == ["metrics"]
+    done = await place.present(network_policy=policy, ingress=ingress)
+    assert titles(done) == titles(tried)
+    assert titles(done) == [
+        f"ConfigMap {place.namespace}/flotta-edge-api-config",
+        f"Deployment {place.namespace}/flotta-edge-api",
+        f"Ingress {place.namespace}/flotta-edge-api",
+        f"NetworkPolicy {place.namespace}/flotta-edge-api",
+        f"NetworkPolicy {place.namespace}/flotta-operator",
+    ]
+
+
+async def test_maintenance_does_not_take_both_edge_apis_at_a_time(place: Place) -> None:
+    await place.present()
+    labels = "app.kubernetes.io/name=flotta-edge-api"
+
+    async def ready() -> list[Object]:
+        await place.report_pods(READY)
+        budget = await place.get(BUDGET, "flotta-edge-api")
+        allowed = (budget.get("status") or {}).get("disruptionsAllowed")
+        found: list[Object] = await place.client.list(POD, place.namespace, label_selector=labels)
+        return found if allowed else []
+
+    admin = Api(place.api.kubeconfig())
+
+    async def evict(pod: Object) -> int:
+        name = {"name": pod["metadata"]["name"], "namespace": place.namespace}
+        body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": name}
+        path = POD.path(place.namespace, name["name"], "eviction")
+        return int((await asyncio.to_thread(admin.post, path, body)).status)
+
+    first, second = await Deadline(30).until(ready, 0.2)
+    assert await evict(first) == 201
+    assert await evict(second) == 429
 
 
 async def test_rights_in_the_storage_of_openshift_come_and_go_with_it(place: Place) -> None:
@@ -315,74 +346,7 @@ async def test_printed_manifests_may_be_applied_by_kubectl(place: Place, tmp_pat
     assert titles(await place.present(server_names=["edge.example"])) == []
 
 
-async def test_removal_leaves_no_object_of_ours(place: Place) -> None:
-    async with place.kubelet():
-        await place.present(patience=60, s3=S3, network_policy={}, ingress={"host": "edge.example"})
-    outcome = await place.absent(patience=60)
-    assert await place.ours() == []
-    assert outcome.kept == []
-    assert place.namespace not in [
-        item["metadata"]["name"] for item in await place.client.list(NAMESPACE)
-    ]
-    assert titles(await place.absent()) == []
-
-
-async def test_removal_keeps_the_fleet_and_its_certificates(place: Place) -> None:
-    await place.present()
-    await add_data(place)
-    outcome = await place.absent(patience=60)
-    assert await place.ours() == []
-    assert await place.find(SECRET, "flotta-ca")
-    assert await place.client.get(EDGE_DEVICE, "till-1", "default")
-    assert "1 EdgeDevice" in outcome.kept
-    assert f"Namespace {place.namespace} with Secret {place.namespace}/flotta-ca" in outcome.kept
-    assert titles(await place.absent()) == []
-    with pytest.raises(InstallationError, match=r"still there \(1 EdgeDevice\)"):
-        await definitions.remove(place.client, check_mode=False, force=False, patience=20)
-
-
-async def test_removal_with_data_works_without_an_operator_and_says_what_stays_behind(
-    place: Place,
-) -> None:
-    await place.present()
-    await add_data(place)
-    outcome = await place.absent(patience=60, delete_data=True)
-    assert "1 devices were not told to leave" in outcome.warnings[0]
-    assert await place.client.list(EDGE_DEVICE) == []
-    assert outcome.kept == []
-    assert await place.find(SECRET, "flotta-ca") is None
-    assert await place.ours() == []
-
-
-async def test_the_namespace_stays_while_it_holds_what_is_not_ours(place: Place) -> None:
-    await place.present()
-    head = {"metadata": {"name": "files", "namespace": place.namespace}}
-    storage = {"resources": {"requests": {"storage": "1Gi"}}, "accessModes": ["ReadWriteOnce"]}
-    await place.client.create(VOLUME_CLAIM, {**head, "spec": storage})
-    outcome = await place.absent(delete_data=True)
-    volume = f"PersistentVolumeClaim {place.namespace}/files"
-    assert outcome.kept == [f"Namespace {place.namespace} with {volume}"]
-    assert (await place.client.get(NAMESPACE, place.namespace))["status"]["phase"] == "Active"
-    await place.client.delete(NAMESPACE, place.namespace)
-
-
-async def test_removal_with_data_goes_on_when_something_changed_in_between(place: Place) -> None:
-    await place.present()
-    await add_data(place)
-    async with await InterruptedClient.connect(str(place.api.kubeconfig())) as client:
-        await place.absent(client, delete_data=True, patience=20)
-        assert client.interrupted == ["till-1"]
-    assert await place.client.list(EDGE_DEVICE) == []
-
-
-async def test_removal_with_data_has_to_wait(place: Place) -> None:
-    await place.present()
-    with pytest.raises(InstallationError, match="delete_data needs wait=true"):
-        await place.absent(delete_data=True, patience=0)
-    assert await place.find(DEPLOYMENT, "flotta-operator")
-
-
-async def test_the_kinds_are_needed_first(api: KubernetesApi, place: Place) -> None:
+async def test_the_kinds_are_needed_first(kubernetes: KubernetesApi, place: Place) -> None:
     await definitions.remove(place.client, check_mode=False, force=True, patience=60)
     with pytest.raises(InstallationError, match=r"run the module flotta\.edge\.crds first"):
         await place.present()

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +21,6 @@ S3 = {
     "access_key": "ADMIN",
     "secret_key": "top-secret-key",
 }
-
-
-@pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubernetesApi]:
-    server = KubernetesApi(Path(tmp_path_factory.mktemp("api")))
-    try:
-        server.start()
-        yield server
-    finally:
-        server.stop()
 
 
 def run(module: str, *options: str, **arguments: Any) -> tuple[Object, str]:
@@ -59,8 +48,8 @@ def run(module: str, *options: str, **arguments: Any) -> tuple[Object, str]:
     return found, text + done.stderr
 
 
-def test_modules_install_show_and_remove(api: KubernetesApi) -> None:
-    access = {"kubeconfig": str(api.kubeconfig()), "context": "test"}
+def test_modules_install_show_and_remove(kubernetes: KubernetesApi) -> None:
+    access = {"kubeconfig": str(kubernetes.kubeconfig()), "context": "test"}
     first, _ = run("crds", **access)
     again, _ = run("crds", **access)
     assert (first["changed"], again["changed"]) == (True, False)
@@ -95,20 +84,22 @@ def test_a_bad_kubeconfig_is_explained(tmp_path: Path, content: str) -> None:
     assert "no usable kubeconfig" in result["msg"]
 
 
-def test_a_context_that_is_not_there_is_explained(api: KubernetesApi) -> None:
-    result, _ = run("crds", kubeconfig=str(api.kubeconfig()), context="production")
+def test_a_context_that_is_not_there_is_explained(kubernetes: KubernetesApi) -> None:
+    result, _ = run("crds", kubeconfig=str(kubernetes.kubeconfig()), context="production")
     assert "no usable kubeconfig" in result["msg"]
 
 
-def test_a_server_that_does_not_answer_is_explained(api: KubernetesApi, tmp_path: Path) -> None:
+def test_a_server_that_does_not_answer_is_explained(
+    kubernetes: KubernetesApi, tmp_path: Path
+) -> None:
     path = tmp_path / "kubeconfig"
-    path.write_text(api.kubeconfig().read_text().replace(str(api.port), "1"))
+    path.write_text(kubernetes.kubeconfig().read_text().replace(str(kubernetes.port), "1"))
     result, _ = run("operator", kubeconfig=str(path))
     assert result["msg"].startswith("The Kubernetes API does not answer")
     assert "check the server's address in the kubeconfig" in result["msg"]
 
 
-def test_a_bad_option_is_explained(api: KubernetesApi) -> None:
-    access = str(api.kubeconfig())
+def test_a_bad_option_is_explained(kubernetes: KubernetesApi) -> None:
+    access = str(kubernetes.kubeconfig())
     result, _ = run("operator", kubeconfig=access, server_names=["https://edge.example"])
     assert "use host names and addresses, without scheme or port" in result["msg"]

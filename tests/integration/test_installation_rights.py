@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -63,26 +63,11 @@ RARE = {
 }
 
 
-@pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubernetesApi]:
-    """An API server that notes who asked for what."""
-    folder = Path(tmp_path_factory.mktemp("api"))
-    policy = {"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "rules": [{"level": "Metadata"}]}
-    (folder / "policy.json").write_text(json.dumps(policy))
-    files = (f"--audit-policy-file={folder}/policy.json", f"--audit-log-path={folder}/audit.log")
-    server = KubernetesApi(folder, files)
-    try:
-        server.start()
-        yield server
-    finally:
-        server.stop()
-
-
 @pytest.fixture
-async def place(api: KubernetesApi) -> AsyncIterator[Place]:
-    async with await Client.connect(str(api.kubeconfig())) as client:
+async def place(kubernetes: KubernetesApi) -> AsyncIterator[Place]:
+    async with await Client.connect(str(kubernetes.kubeconfig())) as client:
         await definitions.install(client, check_mode=False, force=False, patience=60)
-        yield Place(api, client, "flotta")
+        yield Place(kubernetes, client, "flotta")
 
 
 @asynccontextmanager

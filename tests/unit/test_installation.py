@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import fields
 from typing import Any
 
 import pytest
 
 from flotta.edge_api.settings import Settings as EdgeApiSettings
 from flotta.installation import definitions
-from flotta.installation.differences import change
-from flotta.installation.errors import explained
-from flotta.installation.location import endpoint, node_names
 from flotta.installation.manifests import render
 from flotta.installation.names import KINDS, OPERATOR, identity
 from flotta.installation.rights import installer_role
 from flotta.installation.settings import Installation
-from flotta.installation.troubles import rolled_out, trouble
 from flotta.operator.settings import Settings as OperatorSettings
 from flotta.resources import roles
-from flotta.resources.client import Forbidden
 
 Object = dict[str, Any]
 CA = "-----BEGIN CERTIFICATE-----\nabc\n-----END CERTIFICATE-----\n"
@@ -279,194 +273,6 @@ def test_only_the_device_port_is_reachable_from_outside() -> None:
         }
     ]
     assert only(objects, "Service", "flotta-metrics")["spec"]["clusterIP"] == "None"
-
-
-@pytest.mark.parametrize(
-    ("parameters", "expected"),
-    [
-        ({"server_names": ["192.0.2.7"]}, "192.0.2.7:30043"),
-        ({"server_names": ["2001:db8::1"], "node_port": 31000}, "[2001:db8::1]:31000"),
-        ({"server_names": ["edge.example"], "service_type": "LoadBalancer"}, "edge.example:8043"),
-        ({"service_type": "LoadBalancer"}, ""),
-        ({"service_type": "ClusterIP"}, "flotta-edge-api.flotta.svc:8043"),
-        ({"ingress": {"host": "edge.example"}, "server_names": ["a.example"]}, "edge.example:443"),
-    ],
-)
-def test_the_endpoint_is_what_devices_use(parameters: Object, expected: str) -> None:
-    assert endpoint(Installation.from_parameters(parameters)) == expected
-
-
-@pytest.mark.parametrize(
-    ("parameters", "word"),
-    [
-        ({"namespace": "Flotta"}, "namespace"),
-        ({"image": ""}, "image"),
-        ({"service_type": "Magic"}, "NodePort"),
-        ({"node_port": 70000}, "node_port"),
-        ({"edge_api_replicas": 0}, "edge_api_replicas"),
-        ({"server_names": ["https://edge.example"]}, "server_names"),
-        ({"server_names": ["edge.example:8043"]}, "server_names"),
-        ({"registration_namespaces": []}, "registration_namespaces"),
-        ({"bucket_for_every_device": True}, "s3"),
-        ({"s3": {}}, "device_endpoint"),
-        ({"s3": {"device_endpoint": "http://x"}}, "https://HOST:PORT"),
-        ({"s3": {"device_endpoint": "https://x:1"}}, "iam_endpoint"),
-        ({"s3": {"device_endpoint": "https://x:1#a"}}, "https://HOST:PORT"),
-        (
-            {"s3": {"device_endpoint": "https://x:1", "region": "a"}, "bucket_storage_class": "b"},
-            "iam_endpoint",
-        ),
-        ({"s3": {**S3, "shared_keys": True}}, "shared_keys"),
-        ({"max_concurrent_reconciles": 0}, "max_concurrent_reconciles"),
-        ({"s3": {**S3, "secret_key": ""}}, "secret_key"),
-        ({"s3": {**S3, "ca_pem": "x"}}, "ca_pem"),
-        ({"s3": {**S3, "bucket": "x"}}, "s3.bucket"),
-        ({"s3": S3, "bucket_storage_class": "openshift-storage.noobaa.io"}, "leave out s3"),
-        ({"ingress": {}}, "ingress.host"),
-        ({"network_policy": {"device_networks": ["10.0.0.300/8"]}}, "device_networks"),
-        ({"replicas": 3}, "replicas"),
-        ({"s3": "https://x"}, "mapping"),
-    ],
-)
-def test_a_bad_setting_is_refused_in_one_sentence(parameters: Object, word: str) -> None:
-    with pytest.raises(ValueError, match=word) as refusal:
-        Installation.from_parameters(parameters)
-    assert "\n" not in str(refusal.value)
-
-
-def test_unset_parameters_mean_the_default() -> None:
-    names = [item.name for item in fields(Installation) if item.name != "found_names"]
-    assert Installation.from_parameters(dict.fromkeys(names)) == Installation()
-
-
-def test_external_addresses_of_nodes_come_first() -> None:
-    def node(name: str, **addresses: str) -> Object:
-        entries = [{"type": kind, "address": address} for kind, address in addresses.items()]
-        return {"metadata": {"name": name}, "status": {"addresses": entries}}
-
-    nodes = [
-        node("b", InternalIP="10.0.0.2", Hostname="b"),
-        node("a", InternalIP="10.0.0.1", ExternalIP="192.0.2.1"),
-    ]
-    assert node_names(nodes) == ("192.0.2.1", "10.0.0.1", "10.0.0.2")
-
-
-def test_a_difference_shows_no_values_of_secrets() -> None:
-    def secret(value: str) -> Object:
-        data = {"a": base64.b64encode(value.encode()).decode(), "b": "c2FtZQ=="}
-        copies = {
-            "kubectl.kubernetes.io/last-applied-configuration": f'{{"stringData": {{"a": "{value}"}}}}',
-            "example.com/copy": data["a"],
-        }
-        metadata = {"name": "x", "resourceVersion": value, "annotations": copies}
-        head = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata}
-        return {**head, "data": data, "stringData": {"a": value}}
-
-    found = change("Secret x", secret("old"), secret("new"))
-    assert found is not None
-    assert found.after is not None
-    assert found.after["data"] == {"a": "(not shown; new)", "b": "(not shown)"}
-    shown = (found.before, found.after)
-    for value in ("b2xk", "bmV3", "'old'", "'new'", '"old"', '"new"'):
-        assert value not in str(shown)
-    assert change("Secret x", secret("old"), secret("old")) is None
-
-
-def test_a_difference_leaves_out_the_copy_that_kubectl_keeps() -> None:
-    def config(value: str) -> Object:
-        copies = {"kubectl.kubernetes.io/last-applied-configuration": value, "a": "b"}
-        return {"kind": "ConfigMap", "metadata": {"name": "x", "annotations": copies}}
-
-    assert change("ConfigMap x", config("old"), config("new")) is None
-    found = change("ConfigMap x", config("old"), None)
-    assert found is not None
-    assert found.before == {
-        "kind": "ConfigMap",
-        "metadata": {"name": "x", "annotations": {"a": "b"}},
-    }
-
-
-def forbidden(message: str, **details: Any) -> str:
-    return str(explained(Forbidden(403, "Forbidden", message, details)))
-
-
-def test_a_missing_permission_names_verb_resource_and_remedy() -> None:
-    text = forbidden(
-        'deployments.apps "flotta-operator" is forbidden: User "jane" cannot patch resource "deployments" '
-        'in API group "apps" in the namespace "flotta"'
-    )
-    assert text.startswith("jane may not patch deployments.apps in namespace flotta; ")
-    assert "ClusterRole flotta-installer" in text
-
-
-def test_an_installer_without_the_rights_to_hand_out_is_told_so() -> None:
-    text = forbidden(
-        'clusterroles.rbac.authorization.k8s.io "flotta-operator" is forbidden: user "jane" '
-        '(groups=["system:authenticated"]) is attempting to grant RBAC permissions not currently held:\n{APIGroups'
-    )
-    assert text.startswith("jane may not hand out the rights")
-    assert "\n" not in text
-
-
-def test_a_quota_and_a_policy_are_not_taken_for_missing_rights() -> None:
-    quota = forbidden('services "x" is forbidden: exceeded quota: few, requested: services=1')
-    assert "exceeded quota: few" in quota
-    assert "ask for a larger ResourceQuota" in quota
-    policy = forbidden('admission webhook "check.example" denied the request: no NodePorts here')
-    assert policy.startswith("A policy of the cluster refuses an object (admission webhook")
-    for text in (quota, policy):
-        assert "ClusterRole" not in text
-
-
-def test_a_namespace_on_its_way_out_is_named() -> None:
-    text = forbidden(
-        'roles.rbac.authorization.k8s.io "x" is forbidden: unable to create new content in namespace '
-        "storage because it is being terminated",
-        causes=[
-            {"reason": "NamespaceTerminating", "message": "namespace storage is being terminated"}
-        ],
-    )
-    assert text.startswith("Namespace storage is being deleted; wait until it is gone")
-
-
-@pytest.mark.parametrize(
-    ("status", "reason"),
-    [
-        ({"containerStatuses": [{"state": {"waiting": {"reason": "ErrImagePull"}}}]}, "ImagePullBackOff"),
-        ({"containerStatuses": [{"state": {"waiting": {"reason": "CrashLoopBackOff"}}}]}, "CrashLoopBackOff"),
-        ({"containerStatuses": [{"state": {"terminated": {"reason": "Error"}}}]}, "Error"),
-        ({"containerStatuses": [{"state": {"terminated": {"reason": "OOMKilled"}}}]}, "OOMKilled"),
-        (
-            {"containerStatuses": [{
-                "state": {"waiting": {"reason": "CrashLoopBackOff"}},
-                "lastState": {"terminated": {"reason": "OOMKilled"}},
-            }]},
-            "OOMKilled",
-        ),
-        ({"containerStatuses": [{"state": {"running": {}}, "ready": False}]}, "NotReady"),
-        ({"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}]}, "Unschedulable"),
-        ({}, "Pending"),
-    ],
-)  # fmt: skip
-def test_the_reason_of_a_pod_is_found(status: Object, reason: str) -> None:
-    assert trouble({"spec": {}, "status": status})[0] == reason
-
-
-@pytest.mark.parametrize(
-    ("status", "done"),
-    [
-        ({"replicas": 2, "updatedReplicas": 2, "availableReplicas": 2, "observedGeneration": 3}, True),
-        ({"replicas": 2, "updatedReplicas": 2, "availableReplicas": 2, "observedGeneration": 2}, False),
-        ({"replicas": 3, "updatedReplicas": 2, "availableReplicas": 2, "observedGeneration": 3}, False),
-        ({"replicas": 2, "updatedReplicas": 2, "availableReplicas": 1, "observedGeneration": 3}, False),
-        ({}, False),
-    ],
-)  # fmt: skip
-def test_a_rollout_is_done_when_only_new_pods_are_left_and_available(
-    status: Object, done: bool
-) -> None:
-    deployment = {"metadata": {"generation": 3}, "spec": {"replicas": 2}, "status": status}
-    assert rolled_out(deployment) is done
 
 
 def test_the_crds_are_labelled_as_ours() -> None:

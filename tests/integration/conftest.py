@@ -1,0 +1,44 @@
+"""A real Kubernetes API for each file of tests that asks for it, and a namespace for each test."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from installation_site import Place
+
+from flotta.installation import definitions
+from flotta.installation.errors import InstallationError
+from flotta.resources.client import Client
+from servers.api_server import KubernetesApi
+
+AUDIT = {"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "rules": [{"level": "Metadata"}]}
+NAMES = (f"install-{number}" for number in itertools.count())
+
+
+@pytest.fixture(scope="module")
+def kubernetes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubernetesApi]:
+    """An API server that notes who asked for what, in audit.log of its folder."""
+    folder = Path(tmp_path_factory.mktemp("kubernetes"))
+    (folder / "audit.json").write_text(json.dumps(AUDIT))
+    files = (f"--audit-policy-file={folder}/audit.json", f"--audit-log-path={folder}/audit.log")
+    server = KubernetesApi(folder, files)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+async def place(kubernetes: KubernetesApi) -> AsyncIterator[Place]:
+    async with await Client.connect(str(kubernetes.kubeconfig())) as client:
+        await definitions.install(client, check_mode=False, force=True, patience=60)
+        place = Place(kubernetes, client, next(NAMES))
+        yield place
+        with contextlib.suppress(InstallationError):
+            await place.absent(delete_data=True)
