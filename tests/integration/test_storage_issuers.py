@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 from foreign_s3 import foreign_s3
+from operator_site import until
 from s3_server import S3Server, running_s3
 
 from flotta.storage.buckets import Buckets
@@ -141,10 +142,19 @@ async def test_pair_of_somebody_else_does_not_count(storage: Storage) -> None:
     storage.server.client(storage.server.administrator).list_buckets()
 
 
+async def removed(storage: Storage, bucket: str) -> bool:
+    """Remove the bucket, unless the embedded server restarts just now because it forgot a key."""
+    try:
+        await Buckets(Site(storage.settings)).remove(bucket)
+    except StorageUnavailable:
+        return False
+    return True
+
+
 async def test_withdrawing_closes_the_bucket_and_leaves_nobody(storage: Storage) -> None:
     bucket = unique(storage, "withdrawn")
     key = await storage.handed_out(bucket)
-    storage.server.client(key).put_object(Bucket=bucket, Key="left", Body=b"1")
+    assert _granted(storage.server.client(key).put_object, Bucket=bucket, Key="left", Body=b"1")
     assert await storage.issuer.withdraw(bucket)
     assert not await storage.issuer.withdraw(bucket)
     if storage.settings.iam_endpoint:
@@ -152,8 +162,8 @@ async def test_withdrawing_closes_the_bucket_and_leaves_nobody(storage: Storage)
         with pytest.raises(ClientError, match="NoSuchEntity"):
             iam.list_access_keys(UserName=bucket)
         assert not await storage.issuer.settle(key)
-    await Buckets(Site(storage.settings)).remove(bucket)
-    await Buckets(Site(storage.settings)).remove(bucket)
+    for _ in range(2):
+        await until(lambda: removed(storage, bucket))
 
 
 async def test_policy_that_somebody_changed_is_put_right(servers: dict[str, S3Server]) -> None:
