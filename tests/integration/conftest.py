@@ -13,7 +13,8 @@ from installation_site import Place
 
 from flotta.installation import definitions
 from flotta.installation.errors import InstallationError
-from flotta.resources.client import Client
+from flotta.resources.client import Client, NotFound
+from flotta.resources.kinds import EDGE_DEVICE
 from servers.api_server import KubernetesApi
 
 AUDIT = {"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "rules": [{"level": "Metadata"}]}
@@ -40,5 +41,5 @@ async def place(kubernetes: KubernetesApi) -> AsyncIterator[Place]:
         await definitions.install(client, check_mode=False, force=True, patience=60)
         place = Place(kubernetes, client, next(NAMES))
         yield place
-        with contextlib.suppress(InstallationError):
-            await place.absent(delete_data=True)
+        with contextlib.suppress(InstallationError, NotFound):
+            await place.absent(delete_data=bool(await client.list(EDGE_DEVICE)))
