@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import socket
+import stat
 from pathlib import Path
+
+import pytest
 
 from flotta.worker.hardware import Inventory
 from flotta.worker.hardware.network import interface_addresses
-from flotta.worker.hardware.storage import disks, mounts
+from flotta.worker.hardware.storage import disks, host_devices, mounts
 
 
 def put(root: Path, path: str, text: str) -> None:
@@ -30,6 +33,18 @@ def test_this_machine_is_described() -> None:
         d and d.path == "/dev/null" and (d.major, d.minor) == (1, 3)
         for d in hardware.host_devices or []
     )
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root makes device nodes")
+def test_serial_ports_are_listed_and_consoles_loop_and_ram_disks_are_not(tmp_path: Path) -> None:
+    listed = ["gpiochip0", "i2c-1", "mmcblk0", "spidev0.0", "ttyACM0", "ttyS0", "ttyUSB0", "video0"]
+    left_out = ["loop-control", "loop0", "ram15", "tty", "tty63", "vcs", "vcs1", "vcsa1", "vcsu12"]
+    (tmp_path / "dev").mkdir()
+    for name in listed + left_out:
+        os.mknod(tmp_path / "dev" / name, stat.S_IFCHR, os.makedev(1, 3))
+    assert sorted(d.path or "" for d in host_devices(tmp_path) if d) == [
+        f"/dev/{name}" for name in listed
+    ]
 
 
 def test_the_kernel_tells_addresses_with_their_prefix() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,9 @@ from .sysfs import entries, number, read
 
 _NO_DISKS = ("loop", "ram", "zram", "dm-", "md", "sr", "fd", "nbd")
 _SKIPPED_IN_DEV = {"pts", "shm", "fd", "mqueue", ".lxc", ".lxd-mounts", ".udev", "console"}
+_OF_EVERY_KERNEL = re.compile(
+    r"(tty|vcs[au]?|loop|ram)\d*|loop-control"
+)  # hundreds that tell nothing
 _NETWORK_TYPES = {"nfs", "nfs4", "cifs", "smb3", "9p", "virtiofs", "ceph", "fuse.sshfs"}
 _CONTAINER_ROOTS = ("/var/lib/containers/", "/run/", "/var/lib/docker/")
 
@@ -52,7 +56,7 @@ def _disk_links(root: Path) -> dict[str, dict[str, str]]:
 
 
 def host_devices(root: Path) -> list[HostDevice | None]:
-    """Return the block and character devices below /dev."""
+    """Return the block and character devices below /dev, without consoles, loop and RAM disks."""
     return [_host_device(path, root) for path in _nodes(root / "dev")]
 
 
@@ -62,6 +66,8 @@ def _nodes(folder: Path) -> Iterator[Path]:
             continue
         if entry.is_dir():
             yield from _nodes(entry)
+        elif _OF_EVERY_KERNEL.fullmatch(entry.name):
+            continue
         elif entry.is_block_device() or entry.is_char_device():
             yield entry
 
