@@ -118,6 +118,19 @@ def test_a_failing_workload_is_explained_by_reason_and_message() -> None:
     assert "w1 is Failed, because of ImageMissing: no image x." in lines
 
 
+def test_all_is_well_only_without_failing_workload_and_broken_condition() -> None:
+    broken = {"type": "Configured", "status": "False"}
+    error = {"name": "w1", "phase": "Error", "reason": "ImageMissing"}
+    (well, *_) = explain_device(device(conditions=ready("True")), [], [])
+    assert "all is well" in well
+    for status in (
+        {"conditions": [*ready("True"), broken]},
+        {"conditions": ready("True"), "workloads": [error]},
+    ):
+        (first, *_) = explain_device(device(**status), [], [])
+        assert "but not all is well." in first
+
+
 def test_a_device_is_explained_by_its_broken_condition_and_events() -> None:
     event = {
         "reason": "Late",

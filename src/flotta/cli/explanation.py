@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from flotta.cli.fleet_status import ago, request_state, state
+from flotta.fleet.entries import is_failing
 from flotta.fleet.selection import devices_for, selector_problem, selects, workloads_for
 from flotta.resources.kinds import MEMBER_LABEL
 
@@ -16,7 +17,7 @@ Object = dict[str, Any]
 _SHOWN_EVENTS = 5
 _WAITING = ("deploying", "created", "unknown")
 _STATES = {
-    "ready": "It reports in time and all is well.",
+    "ready": "It reports in time",
     "degraded": "It reports in time, but says that not everything works.",
     "not ready": "It reports, but is not ready.",
     "offline": "It has not reported in time: it is switched off, or cannot reach the Edge API.",
@@ -41,10 +42,13 @@ def explain_device(
 ) -> list[str]:
     """Explain a device: how it is, what runs on it and what does not, what happened lately."""
     metadata, status = device["metadata"], device.get("status") or {}
-    word = state(device)
-    seen = ago(status.get("lastSeenTime") or "")
-    lines = [f"{metadata['name']} is {word}. {_STATES[word]} Last seen: {seen}."]
-    lines += _conditions(status)
+    seen = status.get("lastSeenTime") or ""
+    word, troubles = state(device), _conditions(status)
+    meaning = _STATES[word]
+    if word == "ready":
+        meaning += ", but not all is well." if troubles or _failing(status) else " and all is well."
+    lines = [f"{metadata['name']} is {word}. {meaning} Last seen: {ago(seen)}."]
+    lines += troubles
     member = (metadata.get("labels") or {}).get(MEMBER_LABEL)
     if member:
         lines.append(f"It is a member of the set {member}, whose configuration wins.")
@@ -107,6 +111,10 @@ def _entry_sentence(name: str, entry: Mapping[str, Any] | None) -> str:
     if phase.lower() in _WAITING:
         return f"{name} is {phase}; the device has not said more yet."
     return f"{name} is {phase}."
+
+
+def _failing(status: Mapping[str, Any]) -> bool:
+    return any(is_failing(entry) for entry in status.get("workloads") or ())
 
 
 def _conditions(status: Mapping[str, Any]) -> list[str]:
