@@ -22,6 +22,9 @@ EPILOG = """environment:
   FLOTTA_NAMESPACE             where the CA and the certificates are kept (flotta)
   S3_DEVICE_ENDPOINT           https://HOST:PORT by which devices reach the buckets of claims, if
                                not the address in the claims' ConfigMaps
+  ENROLMENTS_PER_SECOND        how many devices may ask to join in a second (50)
+  PRESENCE_WRITE_SECONDS       least time between two writes of a device's lastSeenTime (30)
+  BACKEND                      where devices are kept: crd, the resource API (crd)
   EDGE_API_DRAIN_SECONDS       how long a server that was told to stop serves on while it says at
                                /readyz that it is not ready (0)
   LOG_LEVEL                    debug, info, warn, error (info)
