@@ -37,9 +37,8 @@ SHOWN: list[tuple[Kind, dict[str, str], Any, Any, str]] = [
             "phase": "up",
             "lastSeenTime": SEEN,
             "conditions": [{"type": "Other", "status": "False"}, READY],
-            "workloads": [{"name": "a"}, {"name": "b"}],
         },
-        "shown True up north a 6y...d",
+        "shown True up north 6y...d",
     ),
     (
         EDGE_WORKLOAD,
