@@ -13,6 +13,7 @@ from servers.api_server import KubernetesApi
 
 ROOT = Path(__file__).parents[2]
 ROLES = ROOT / "collections/ansible_collections/flotta/edge/roles"
+HERE = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
 CLUSTER = {"operator_engine": "kubernetes", "ansible_host": "192.0.2.9"}
 BALANCER = {**CLUSTER, "operator_service_type": "LoadBalancer"}
 SERVERS: dict[str, tuple[dict[str, Any], str]] = {
@@ -59,6 +60,11 @@ def playbook(folder: Path, play: dict[str, Any], hosts: dict[str, Any], *options
     return " ".join((done.stdout + done.stderr).split())
 
 
+def given(**inputs: str) -> list[str]:
+    """Options of ansible-playbook by which inputs arrive as text."""
+    return [part for name, value in inputs.items() for part in ("-e", f"{name}={value}")]
+
+
 def test_devices_are_told_where_the_control_plane_lets_them_in(tmp_path: Path) -> None:
     files = [str(ROLES / "device" / name) for name in ("defaults/main.yml", "vars/main.yml")]
     show = {
@@ -95,7 +101,9 @@ def test_address_is_asked_for_where_nothing_else_says_it(tmp_path: Path) -> None
     assert recap.count("failed=0") == 3
 
 
-def test_inputs_reach_the_objects_and_the_address_reaches_devices(tmp_path: Path) -> None:
+def test_inputs_reach_the_objects_and_the_address_reaches_devices(
+    kubernetes: KubernetesApi, tmp_path: Path
+) -> None:
     inputs = {
         "operator_engine": "kubernetes",
         "operator_namespace": "edge",
@@ -105,20 +113,42 @@ def test_inputs_reach_the_objects_and_the_address_reaches_devices(tmp_path: Path
         "operator_resources": {"memory_limit": "456Mi"},
         "operator_ingress": {"host": "edge.example"},
         "__operator_rehearsal": False,
-        "ansible_connection": "local",
-        "ansible_python_interpreter": sys.executable,
+        "operator_kubernetes_kubeconfig": str(kubernetes.kubeconfig()),
+        **HERE,
     }
     role = {"name": "flotta.edge.operator", "tasks_from": "kubernetes/install"}
     show = {"msg": "The endpoint is {{ __operator_installed.endpoint }}."}
     tasks = [{"ansible.builtin.include_role": role}, {"ansible.builtin.debug": show}]
-    api = KubernetesApi(tmp_path / "api")
-    try:
-        api.start()
-        inputs["operator_kubernetes_kubeconfig"] = str(api.kubeconfig())
-        play = {"hosts": "all", "tasks": tasks}
-        said = playbook(tmp_path, play, {"cluster": inputs}, "--check", "--diff")
-    finally:
-        api.stop()
+    play = {"hosts": "all", "tasks": tasks}
+    said = playbook(tmp_path, play, {"cluster": inputs}, "--check", "--diff")
     for part in ('"namespace": "edge"', '"cpu": "1234m"', '"memory": "456Mi"'):
         assert part in said
     assert "The endpoint is edge.example:443." in said
+
+
+def test_inputs_may_be_text(tmp_path: Path) -> None:
+    inputs = {"operator_engine": "kubernetes", "operator_image": "image", "operator_address": "a"}
+    role = {"name": "flotta.edge.operator", "tasks_from": "kubernetes/inputs"}
+    play = {"hosts": "all", "tasks": [{"ansible.builtin.include_role": role}]}
+    text = given(operator_bucket_for_every_device="false")
+    assert "failed=0" in playbook(tmp_path, play, {"cluster": inputs}, *text)
+
+
+def test_inputs_of_the_removal_may_be_text(kubernetes: KubernetesApi, tmp_path: Path) -> None:
+    inputs = {
+        "operator_engine": "kubernetes",
+        "operator_kubernetes_kubeconfig": str(kubernetes.kubeconfig()),
+        **HERE,
+    }
+    text = given(
+        operator_state="absent",
+        operator_delete_data="true",
+        operator_wait_timeout="60",
+        operator_decommission_timeout="30",
+        programs_state="absent",  # the modules find flotta in this Python
+        programs_directory=str(tmp_path / "programs"),
+    )
+    play = {"hosts": "all", "roles": ["flotta.edge.operator"]}
+    said = playbook(tmp_path, play, {"cluster": inputs}, *text)
+    assert "failed=0" in said, said
+    assert "Kinds of the fleet go" in said
