@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -20,6 +22,7 @@ from servers.api_server import KubernetesApi
 Object = dict[str, Any]
 DEVICES = "edgedevices.management.project-flotta.io"
 CLAIMS = "objectbucketclaims.objectbucket.io"
+FLOTTA = (sys.executable, "-m", "flotta.cli.flotta")
 
 
 @pytest.fixture
@@ -165,3 +168,19 @@ async def test_removing_is_idempotent(client: Client) -> None:
     assert len(tried.changes) == len(done.changes) == 7
     assert await client.list(CRD) == []
     assert (await remove(client)).changes == []
+
+
+async def test_the_command_says_where_flotta_is_not_installed(
+    client: Client, kubernetes: KubernetesApi
+) -> None:
+    await remove(client, force=True)
+    for command in ("status", "explain device x", "explain workload x", "approve x"):
+        done = await asyncio.to_thread(
+            subprocess.run,
+            [*FLOTTA, "--kubeconfig", str(kubernetes.kubeconfig()), *command.split()],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 1
+        assert done.stderr.startswith("flotta: flotta is not installed on this cluster")

@@ -24,6 +24,11 @@ Object = dict[str, Any]
 
 # Where role operator puts the administrator's access on the control plane.
 LOCAL_KUBECONFIG = Path("/etc/flotta/kubeconfig/admin.kubeconfig")
+# A path that Kubernetes does not serve is answered without a reason; a missing object has one.
+_NOT_INSTALLED = (
+    "flotta is not installed on this cluster (it has no kind EdgeDevice or its like); install it with "
+    "the role flotta.edge.operator, or choose another cluster with --kubeconfig or --context"
+)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -97,12 +102,14 @@ def _kubeconfig(given: str | None) -> str | None:
 
 
 def _sentence(error: Exception) -> str:
-    from flotta.resources.client import Forbidden, Unreachable
+    from flotta.resources.client import Forbidden, NotFound, Unreachable
 
     if isinstance(error, Unreachable):
         return f"the resource API does not answer: {error}"
     if isinstance(error, Forbidden):
         return f"the kubeconfig's identity may not do that: {error}"
+    if isinstance(error, NotFound) and not error.reason:
+        return _NOT_INSTALLED
     return str(error)
 
 
@@ -172,6 +179,8 @@ async def _patch_request(client: Client, name: str, patch: Object) -> Object:
     try:
         return await client.merge_patch(SIGNED_REQUEST, name, REQUEST_NAMESPACE, patch)
     except NotFound as error:
+        if not error.reason:
+            raise
         raise ValueError(f"no device {name} asks to join; see: flotta status") from error
 
 
@@ -212,7 +221,9 @@ async def _find(client: Client, kind: Any, name: str, namespace: str) -> Object 
 
     try:
         return await client.get(kind, name, namespace)
-    except NotFound:
+    except NotFound as error:
+        if not error.reason:
+            raise
         return None
 
 

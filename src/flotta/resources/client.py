@@ -15,6 +15,7 @@ import yaml
 from kubernetes.aio import client as kubernetes_client
 from kubernetes.aio import config as kubernetes_config
 
+from .contexts import missing_context
 from .errors import (
     AlreadyExists,
     ApiError,
@@ -90,8 +91,9 @@ class Client:
             return cls(kubernetes_client.ApiClient(configuration))
         except _UNUSABLE as error:
             reason = " ".join(str(error).split())
+            missing = missing_context(path, context) if path else ""
             raise ValueError(
-                f"no usable kubeconfig ({reason}); set KUBECONFIG to the path of one"
+                missing or f"no usable kubeconfig ({reason}); set KUBECONFIG to the path of one"
             ) from error
 
     async def close(self) -> None:
