@@ -152,3 +152,34 @@ def test_inputs_of_the_removal_may_be_text(kubernetes: KubernetesApi, tmp_path: 
     said = playbook(tmp_path, play, {"cluster": inputs}, *text)
     assert "failed=0" in said, said
     assert "Kinds of the fleet go" in said
+
+
+def test_kubeconfig_is_looked_for_before_anything_is_installed(tmp_path: Path) -> None:
+    (tmp_path / "there").touch()
+    there, missing = str(tmp_path / "there"), str(tmp_path / "missing")
+    common = {"operator_engine": "kubernetes", **HERE}
+    hosts: dict[str, dict[str, Any]] = {
+        "unnamed": {},
+        "missing": {"operator_kubernetes_kubeconfig": "~/missing"},
+        "listed": {"listed": f"{missing}:{there}"},
+        "named": {"operator_kubernetes_kubeconfig": there, "listed": missing},
+    }
+    role = {"name": "flotta.edge.operator", "tasks_from": "kubernetes/programs"}
+    environment = {
+        "HOME": str(tmp_path),
+        "KUBECONFIG": "{{ listed | default('') }}",
+    }
+    play = {
+        "hosts": "all",
+        "vars": common,
+        "tasks": [{"ansible.builtin.include_role": role}],
+        "environment": environment,
+    }
+    text = given(programs_state="absent", programs_directory=str(tmp_path / "programs"))
+    said = playbook(tmp_path, play, hosts, *text)
+    assert f"There is no kubeconfig {tmp_path}/.kube/config on unnamed; set operator_kub" in said
+    assert (
+        f"There is no kubeconfig {missing} on missing; set operator_kubernetes_kubeconfig" in said
+    )
+    recap = said.split("PLAY RECAP")[1]
+    assert (recap.count("failed=1"), recap.count("failed=0")) == (2, 2)
