@@ -94,12 +94,24 @@ class CallbackModule(Default):
             super().v2_runner_on_ok(result)
             return
         self._note(result, "changed" if result._result.get("changed") else "ok")
-        if result._task.action in ("ansible.builtin.debug", "debug") and "msg" in result._result:
-            self._display.display(str(result._result["msg"]))
+        if "results" not in result._result:
+            self._show(result)
 
     def v2_runner_item_on_ok(self, result):
         if not self._quiet():
             super().v2_runner_item_on_ok(result)
+            return
+        self._show(result)
+
+    def _show(self, result):
+        """Print what a debug task prints: its message, or a variable by its name."""
+        if result._task.action not in C._ACTION_DEBUG:
+            return
+        self._clean_results(result._result, result._task.action)
+        if "msg" in result._result:
+            self._display.display(str(result._result["msg"]))
+        else:
+            self._display.display(self._dump_results(result._result, indent=4))
 
     def v2_runner_on_skipped(self, result):
         if not self._quiet():
