@@ -21,7 +21,7 @@ options:
       - Context of the kubeconfig to use. When omitted, its current one.
     type: str
 requirements:
-  - C(flotta-edge[control-plane]), which the role P(flotta.edge.operator#role) installs
+  - flotta-edge with its extra C(control-plane), which the role P(flotta.edge.operator#role) installs, and P(flotta.edge.programs#role) alone
 notes:
   - Run it on the control plane host. It changes to the Python that has the programs by itself, in C(~/.local/share/flotta) or C(/opt/flotta),
     or in the folder that the environment variable E(FLOTTA_PROGRAMS) names.

@@ -31,7 +31,8 @@ WAIT_SPEC = {
 PROGRAMS = ("~/.local/share/flotta", "/opt/flotta")
 MISSING = (
     "flotta-edge is not installed on this machine. Run the module on the control plane, where the role "
-    'flotta.edge.operator installs it, or install it here: pip install "flotta-edge[control-plane]"'
+    "flotta.edge.operator installs it, or install it here with the role flotta.edge.programs: "
+    "programs_extras: [control-plane], programs_directory: ~/.local/share/flotta."
 )
 
 
