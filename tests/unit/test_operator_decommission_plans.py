@@ -13,9 +13,10 @@ from flotta.resources.kinds import BUCKET_CLAIM, EDGE_DEVICE, SIGNED_REQUEST
 
 
 def leaving(**fields: Any) -> Object:
-    return device(deleted="2026-05-01T12:00:00Z", **fields)
+    return device(deleted="2026-05-01T12:00:00Z", **HEARD | fields)
 
 
+HEARD = {"lastSeenTime": "2026-04-01T12:00:00Z"}
 DISCONNECTED = [{"type": "Disconnected", "status": "True"}]
 
 
@@ -52,6 +53,21 @@ def test_device_that_never_registered_is_not_waited_for() -> None:
     new = leaving(labels={"edgedeviceSignedRequest": "true"})
     (step,) = plan_decommission(new, None, None, NOW, 300).steps
     assert isinstance(step, Patch)
+
+
+def test_device_that_only_was_written_by_hand_is_not_waited_for() -> None:
+    by_hand = leaving(lastSeenTime=None, workloads=[{"name": "printer"}])
+    (step,) = plan_decommission(by_hand, None, None, NOW, 300).steps
+    assert isinstance(step, Patch)
+
+
+def test_device_that_was_ever_there_is_waited_for_though_it_is_off() -> None:
+    silent = leaving(lastSeenTime=None)
+    assert plan_decommission(silent, None, request(approved=True), NOW, 300).again == 300
+    described = leaving(lastSeenTime=None, hardware={"hostname": "till-1"})
+    assert plan_decommission(described, None, None, NOW, 300).again == 300
+    silent["metadata"]["annotations"] = {"management.project-flotta.io/key-fingerprint": "ab"}
+    assert plan_decommission(silent, None, None, NOW, 300).again == 300
 
 
 def test_foreign_claim_request_and_finalizer_stay() -> None:

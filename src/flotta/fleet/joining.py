@@ -10,11 +10,21 @@ from ..resources.kinds import GROUP
 REQUEST_NAMESPACE = "default"  # of every EdgeDeviceSignedRequest
 UNREGISTERED_LABEL = "edgedeviceSignedRequest"  # of an EdgeDevice until its first registration
 DECLINED_ANNOTATION = f"{GROUP}/declined"
+KEY_ANNOTATION = (
+    f"{GROUP}/key-fingerprint"  # of the key that enrolled (request) or registered (device)
+)
 
 
 def is_registered(device: Mapping[str, Any]) -> bool:
     """Say whether the device has finished its first registration."""
     return UNREGISTERED_LABEL not in (device["metadata"].get("labels") or {})
+
+
+def was_heard(device: Mapping[str, Any]) -> bool:
+    """Say whether a device ever registered or reported under this name; a hand-made object has no trace of it."""
+    status = device.get("status") or {}
+    registered = KEY_ANNOTATION in (device["metadata"].get("annotations") or {})
+    return registered or any(status.get(key) for key in ("lastSeenTime", "hardware", "phase"))
 
 
 def is_approved(request: Mapping[str, Any]) -> bool:

@@ -1,6 +1,6 @@
 """EdgeDevice that is being deleted: wait for the device, clean up after it, let the object go.
 
-Order: the device says that it disconnected (or the time is over, or it never registered), then its
+Order: the device says that it disconnected (or the time is over, or nobody can say it), then its
 bucket claim goes (and with it bucket and keys), then its signed request, then our finalizer. A
 declined request stays, because it keeps the device from joining again.
 """
@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ..fleet.conditions import find
-from ..fleet.joining import is_declined, is_registered
+from ..fleet.joining import is_declined, is_registered, was_heard
 from ..resources.kinds import BUCKET_CLAIM, EDGE_DEVICE, SIGNED_REQUEST
 from .claims import belongs
 from .names import DEVICE_FINALIZER, LEGACY_DEVICE_FINALIZERS
@@ -33,13 +33,14 @@ def plan_decommission(
     remaining = [item for item in finalizers if item not in OURS]
     if remaining == finalizers:
         return Plan()
-    patience = _patience(device, now, timeout)
+    awaited = _is_awaited(device, request)
+    patience = _patience(device, now, timeout) if awaited else 0.0
     if patience > 0:
         return Plan(again=patience)
     if claim is not None and belongs(claim, device):
         return _without_claim(device, claim, now)
     steps: list[Step] = []
-    if is_registered(device) and not is_disconnected(device):
+    if awaited:
         steps.append(_unheard(device, timeout))
     if request is not None and _goes(request, device):
         steps.append(Delete(SIGNED_REQUEST, request))
@@ -72,10 +73,15 @@ def is_disconnected(device: Object) -> bool:
     return condition is not None and condition.get("status") == "True"
 
 
+def _is_awaited(device: Object, request: Object | None) -> bool:
+    """Say whether there may be a device that has yet to acknowledge its removal."""
+    if is_disconnected(device) or not is_registered(device):
+        return False
+    return request is not None or was_heard(device)
+
+
 def _patience(device: Object, now: datetime, timeout: float) -> float:
     """Return the seconds that are left to the device to acknowledge."""
-    if is_disconnected(device) or not is_registered(device):
-        return 0.0
     asked = datetime.fromisoformat(device["metadata"]["deletionTimestamp"])
     return max(0.0, (asked + timedelta(seconds=timeout) - now).total_seconds())
 

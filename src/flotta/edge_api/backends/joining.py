@@ -12,7 +12,7 @@ from typing import Any
 
 from flotta.edge_api.refusals import Refusal
 from flotta.fleet import hardware
-from flotta.fleet.joining import REQUEST_NAMESPACE, UNREGISTERED_LABEL
+from flotta.fleet.joining import KEY_ANNOTATION, REQUEST_NAMESPACE, UNREGISTERED_LABEL
 from flotta.identity.peers import Peer
 from flotta.protocol.models import EnrolmentInfo, RegistrationInfo
 from flotta.resources.client import AlreadyExists, Client, NotFound, retry_on_conflict
@@ -22,7 +22,6 @@ from . import Registration
 from .statuses import merge_difference
 
 Object = dict[str, Any]
-KEY_ANNOTATION = "management.project-flotta.io/key-fingerprint"
 
 
 class Joining:
