@@ -67,6 +67,12 @@ def test_the_endpoint_is_what_devices_use(parameters: Object, expected: str) -> 
         ({"network_policy": {"device_networks": ["10.0.0.300/8"]}}, "device_networks"),
         ({"replicas": 3}, "replicas"),
         ({"s3": "https://x"}, "mapping"),
+        ({"image": 5}, "text"),
+        ({"namespace": 5}, "text"),
+        ({"server_names": "edge.example"}, "use a list"),
+        ({"registration_namespaces": "default"}, "use a list"),
+        ({"auto_approval": "yes"}, "true or false"),
+        ({"node_port": True}, "whole number"),
     ],
 )
 def test_a_bad_setting_is_refused_in_one_sentence(parameters: Object, word: str) -> None:

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
+
+_NO_IMAGE = (
+    "no image is set, so the pods use {}, which only this machine may have; "
+    "set image to one that the cluster can pull"
+)
 
 
 def add_command(commands: Any) -> None:
@@ -14,8 +20,7 @@ def add_command(commands: Any) -> None:
     )
     command.add_argument(
         "--settings",
-        type=Path,
-        help="YAML file with settings, named like the options of the module flotta.edge.operator",
+        help="YAML file with settings, named like the options of the module flotta.edge.operator; - is standard input",
     )
     command.add_argument(
         "--installer", action="store_true", help="only the ClusterRole that an installer needs"
@@ -35,19 +40,23 @@ def printed(options: argparse.Namespace) -> str:
     if options.installer:
         objects = [installer_role()]
     else:
-        installation = Installation.from_parameters(_settings(options.settings))
+        settings = _settings(options.settings)
+        installation = Installation.from_parameters(settings)
+        if not settings.get("image"):
+            print(f"flotta: {_NO_IMAGE.format(installation.image)}", file=sys.stderr)
         objects = [*definitions.render(), *render(installation)]
     return "---\n" + yaml.safe_dump_all(objects, sort_keys=False, allow_unicode=True).rstrip()
 
 
-def _settings(path: Path | None) -> dict[str, Any]:
+def _settings(path: str | None) -> dict[str, Any]:
     import yaml
 
     if path is None:
         return {}
     try:
-        found = yaml.safe_load(path.read_text()) or {}
-    except (OSError, yaml.YAMLError) as error:
+        text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
+        found = yaml.safe_load(text) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ValueError(f"{path} cannot be read: {error}") from error
     if not isinstance(found, dict):
         raise ValueError(f"{path} holds no mapping of settings")

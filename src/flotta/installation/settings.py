@@ -19,6 +19,12 @@ NOOBAA_CLASS = "openshift-storage.noobaa.io"
 LOG_LEVELS = ("debug", "info", "warn", "error")
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _NAME = re.compile(r"[a-z0-9*]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
+_TYPES: Mapping[str, tuple[Any, str]] = {
+    "str": (str, "use text, in quotes where it is made of digits"),
+    "bool": (bool, "use true or false"),
+    "bool | None": (bool, "use true or false"),
+    "tuple[str, ...]": ((list, tuple), "use a list"),
+}
 _PARTS: Mapping[str, Any] = {
     "s3": Storage,
     "ingress": Ingress,
@@ -135,6 +141,9 @@ class Installation:
         if unknown:
             raise ValueError(f"{unknown[0]} is no setting; there are {', '.join(sorted(known))}")
         given = {name: value for name, value in parameters.items() if value is not None}
+        for item in fields(cls):
+            if item.name in given:
+                _check_type(item.name, str(item.type), given[item.name])
         return cls(**{name: _typed(name, value) for name, value in given.items()})
 
 
@@ -147,13 +156,19 @@ def _typed(name: str, value: Any) -> Any:
     return value
 
 
+def _check_type(name: str, annotation: str, value: Any) -> None:
+    wanted, remedy = _TYPES.get(annotation, (object, ""))
+    if not isinstance(value, wanted):
+        raise ValueError(f"{name} is {value!r}; {remedy}")
+
+
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
         raise ValueError(f"{name} is {value!r}; use {', '.join(choices[:-1])} or {choices[-1]}")
 
 
 def _check_number(name: str, value: int, least: int, most: int) -> None:
-    if not isinstance(value, int) or not least <= value <= most:
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
         raise ValueError(f"{name} is {value!r}; use a whole number from {least} to {most}")
 
 
