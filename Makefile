@@ -21,13 +21,13 @@ PLAYBOOK := .venv-site/bin/ansible-playbook -i inventories/local
 site: packages wheel
 	@$(PLAYBOOK) playbooks/site.yml
 
-clean-site: packages venv-site
+clean-site: $(if $(wildcard .site/hosts),packages venv-site)
 	@scripts/clean_site.sh
 
 site-kubernetes: packages wheel
 	@scripts/kubernetes_site.sh up
 
-clean-site-kubernetes: packages venv-site
+clean-site-kubernetes: $(if $(wildcard $(or $(FLOTTA_SITE),.site-kubernetes)),packages venv-site)
 	@scripts/kubernetes_site.sh down
 
 image: packages wheel

@@ -4,11 +4,19 @@
 #   shell.sh HOST [COMMAND...]
 set -eu
 site=$(cd "$(dirname "$0")/.." && pwd)/.site
-host=${1:?"name a host: make shell HOST=till-1"}
+[ -n "${1:-}" ] || {
+  echo "Name a host: make shell HOST=till-1" >&2
+  exit 1
+}
+host=$1
 shift
+ls "$site"/hosts/*.address >/dev/null 2>&1 || {
+  echo "There is no local site here; make one with: make site" >&2
+  exit 1
+}
 [ -f "$site/hosts/$host.address" ] || {
-  echo "There is no local host $host. Run make site, or name one of its hosts:" >&2
-  (cd "$site/hosts" 2>/dev/null && for file in *.address; do echo "  ${file%.address}"; done) >&2
+  echo "There is no local host $host; name one of these:" >&2
+  (cd "$site/hosts" && for file in *.address; do echo "  ${file%.address}"; done) >&2
   exit 1
 }
 address=$(cat "$site/hosts/$host.address")
