@@ -110,6 +110,8 @@ def test_inputs_reach_the_objects_and_the_address_reaches_devices(
         "operator_image": "image",
         "operator_bucket_for_every_device": False,
         "operator_edge_api_resources": {"cpu_limit": "1234m"},
+        "operator_edgeworkload_concurrency": "17",
+        "operator_max_concurrent_reconciles": "18",
         "operator_resources": {"memory_limit": "456Mi"},
         "operator_ingress": {"host": "edge.example"},
         "__operator_rehearsal": False,
@@ -121,7 +123,9 @@ def test_inputs_reach_the_objects_and_the_address_reaches_devices(
     tasks = [{"ansible.builtin.include_role": role}, {"ansible.builtin.debug": show}]
     play = {"hosts": "all", "tasks": tasks}
     said = playbook(tmp_path, play, {"cluster": inputs}, "--check", "--diff")
-    for part in ('"namespace": "edge"', '"cpu": "1234m"', '"memory": "456Mi"'):
+    pods = ('"cpu": "1234m"', '"memory": "456Mi"')
+    settings = ('"EDGEWORKLOAD_CONCURRENCY": "17"', '"MAX_CONCURRENT_RECONCILES": "18"')
+    for part in ('"namespace": "edge"', *pods, *settings):
         assert part in said
     assert "The endpoint is edge.example:443." in said
 
