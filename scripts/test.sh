@@ -120,7 +120,8 @@ if wanted kubernetes; then
   part "a second run on Kubernetes changes nothing" changes_nothing make site-kubernetes
   tests "tests of the image" tests/cluster
   heading "end to end on Kubernetes"
-  FLOTTA_SITE=.site-kubernetes tests "end-to-end tests on Kubernetes" tests/e2e --timeout=900
+  # What power cuts test is the device, which had its twenty on the other site.
+  FLOTTA_E2E_POWER_CUTS=6 FLOTTA_SITE=.site-kubernetes tests "end-to-end tests on Kubernetes" tests/e2e --timeout=900
   if [ -z "${KEEP_SITE:-}" ]; then
     heading "clean-site-kubernetes"
     part "clean-site-kubernetes" make clean-site-kubernetes

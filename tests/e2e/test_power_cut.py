@@ -1,4 +1,4 @@
-"""The power of a device is cut twenty times: during downloads, uploads and writes of state."""
+"""The power of a device is cut again and again, twenty times unless told otherwise: during downloads, uploads and writes of state."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def under_way(host: Host, find: str) -> None:
     host.run(loop, timeout=90)
 
 
-def test_twenty_power_cuts_lose_nothing_and_show_nothing_partial(site: Site) -> None:
+def test_power_cuts_lose_nothing_and_show_nothing_partial(site: Site) -> None:
     bucket, s3 = site.bucket("till-1"), site.s3()
     down: dict[str, str] = {}
     up: dict[str, str] = {}
