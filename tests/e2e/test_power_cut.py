@@ -1,4 +1,4 @@
-"""The power of a device is cut again and again, twenty times unless told otherwise: during downloads, uploads and writes of state."""
+"""The power of a device is cut twenty times, or as often as told: during downloads, uploads, writes of state."""
 
 from __future__ import annotations
 
