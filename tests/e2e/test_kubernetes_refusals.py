@@ -35,7 +35,7 @@ def versions(site: Site) -> str:
         ({"operator_address": "localhost"}, "set it to a name or an address of the cluster"),
         (
             {"operator_kubernetes_kubeconfig": "/nowhere"},
-            "There is no kubeconfig /nowhere on this machine; name the file that kubectl uses.",
+            "There is no kubeconfig /nowhere on cluster; set operator_kubernetes_kubeconfig",
         ),
         ({"operator_kubernetes_context": "other"}, "other"),
     ],
