@@ -9,9 +9,9 @@ import pytest
 from edge_site import eventually
 from operator_site import resource_api
 
-from flotta.edge_api.backends import fleet_cache
 from flotta.edge_api.server import EdgeApi
 from flotta.edge_api.settings import Settings
+from flotta.resources import cache
 from flotta.resources.client import Client
 
 
@@ -33,7 +33,7 @@ async def test_a_server_whose_watches_are_silent_is_not_ready(
                     return answer.status, await answer.text()
 
             assert await readiness() == (200, "")
-            monkeypatch.setattr(fleet_cache, "DEAF", 0.5)
+            monkeypatch.setattr(cache, "DEAF", 0.5)
 
             async def unready() -> str:
                 status, text = await readiness()

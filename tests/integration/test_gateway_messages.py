@@ -36,6 +36,11 @@ def files(tmp_path: Path) -> DeviceFiles:
 
 @pytest.fixture
 def settings(files: DeviceFiles, api: SmallEdgeApi) -> Settings:
+    return joined(files, api)
+
+
+def joined(files: DeviceFiles, api: SmallEdgeApi) -> Settings:
+    """Give the device what it has after it joined this Edge API, under the address that it has now."""
     files.give_device_pair(api.authority)
     registration = api.authority.issue_registration()
     return files.configure(api.server, api.authority.certificate_pem, registration)
@@ -142,10 +147,8 @@ async def test_outage_is_told_once_and_ends_by_itself(
     files: DeviceFiles, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     api = SmallEdgeApi(Authority.create("Flotta CA"))
-    files.give_device_pair(api.authority)
-    registration = api.authority.issue_registration()
     async with serving(api, tmp_path):
-        settings = files.configure(api.server, api.authority.certificate_pem, registration)
+        settings = joined(files, api)
     async with running(settings), worker_of(settings) as worker:
         await worker.register()
         assert await worker.send("heartbeat", {}) == {}
@@ -159,10 +162,8 @@ async def test_server_that_comes_back_soon_was_never_away(
     files: DeviceFiles, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     api = SmallEdgeApi(Authority.create("Flotta CA"))
-    files.give_device_pair(api.authority)
-    registration = api.authority.issue_registration()
     async with serving(api, tmp_path):
-        settings = files.configure(api.server, api.authority.certificate_pem, registration)
+        settings = joined(files, api)
     async with running(settings), worker_of(settings) as worker:
         message = asyncio.create_task(worker.send("heartbeat", {}))
         await asyncio.sleep(0.5)

@@ -44,7 +44,7 @@ async def answer(address: tuple[str, int], path: str) -> tuple[int, str]:
 async def test_operator_is_ready_while_it_hears_of_every_kind(
     client: Client, api: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(probes, "DEAF", 1.0)
+    monkeypatch.setattr(cache, "DEAF", 1.0)
     address = ("127.0.0.1", free_port())
     operator = Operator(client, Settings())
     async with serving(operator, Settings(probe_address=address, metrics_address=address)):

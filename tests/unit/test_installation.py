@@ -6,6 +6,7 @@ import base64
 from typing import Any
 
 import pytest
+from installation_inputs import CA, S3
 
 from flotta.edge_api.settings import Settings as EdgeApiSettings
 from flotta.installation import definitions
@@ -17,15 +18,6 @@ from flotta.operator.settings import Settings as OperatorSettings
 from flotta.resources import roles
 
 Object = dict[str, Any]
-CA = "-----BEGIN CERTIFICATE-----\nabc\n-----END CERTIFICATE-----\n"
-S3 = {
-    "device_endpoint": "https://s3.example:9000",
-    "endpoint": "http://minio.storage.svc:9000",
-    "iam_endpoint": "https://s3.example:9001",
-    "access_key": "ADMIN",
-    "secret_key": "top-secret",
-    "ca_pem": CA,
-}
 EVERYTHING = {
     "s3": S3,
     "ingress": {"host": "edge.example"},

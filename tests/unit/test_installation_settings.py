@@ -6,20 +6,12 @@ from dataclasses import fields
 from typing import Any
 
 import pytest
+from installation_inputs import S3
 
 from flotta.installation.location import endpoint, node_names
 from flotta.installation.settings import Installation
 
 Object = dict[str, Any]
-CA = "-----BEGIN CERTIFICATE-----\nabc\n-----END CERTIFICATE-----\n"
-S3 = {
-    "device_endpoint": "https://s3.example:9000",
-    "endpoint": "http://minio.storage.svc:9000",
-    "iam_endpoint": "https://s3.example:9001",
-    "access_key": "ADMIN",
-    "secret_key": "top-secret",
-    "ca_pem": CA,
-}
 
 
 @pytest.mark.parametrize(

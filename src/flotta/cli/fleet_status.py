@@ -10,6 +10,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from flotta.fleet.conditions import find
 from flotta.fleet.joining import UNREGISTERED_LABEL, is_approved, is_declined, is_registered
 from flotta.resources.kinds import MEMBER_LABEL
 
@@ -76,8 +77,7 @@ def state(device: Mapping[str, Any]) -> str:
 
 def condition(status: Mapping[str, Any], type_: str) -> Object:
     """Return the condition of a type, empty when there is none."""
-    found = (one for one in status.get("conditions") or () if one["type"] == type_)
-    return next(found, {})
+    return find(status.get("conditions"), type_) or {}
 
 
 def request_state(request: Mapping[str, Any]) -> str:

@@ -73,8 +73,8 @@ class Applier:
         """Delete an object that was read from the server; one that is on its way out is left to go."""
         if obj["metadata"].get("deletionTimestamp"):
             return
-        title = names.title({"kind": kind.kind, **obj})
-        found = change(title, {"kind": kind.kind, **obj}, None)
+        title = names.title(obj)
+        found = change(title, obj, None)
         if found is not None:
             self.changes.append(found)
         if self.check_mode:
@@ -97,7 +97,7 @@ class Applier:
         """Remove what we made and do not render any more."""
         wanted = {names.identity(obj) for obj in rendered}
         for kind, obj in await self.ours(namespaces):
-            if names.identity({"kind": kind.kind, **obj}) not in wanted:
+            if names.identity(obj) not in wanted:
                 await self.remove(obj, kind)
 
     async def ours(self, namespaces: Iterable[str]) -> list[tuple[Kind, Object]]:

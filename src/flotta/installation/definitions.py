@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .. import __version__
+from ..fleet.conditions import find
 from ..resources import crds
 from ..resources.client import ApiError, Client, Conflict
 from ..resources.kinds import BUCKET_CLAIM, Kind
@@ -15,7 +16,7 @@ from .clock import Deadline
 from .differences import Change
 from .errors import InstallationError, explained
 from .finalizers import release
-from .labelled import label_value
+from .labelled import label_value, version_of
 
 Object = dict[str, Any]
 SHARED = f"{BUCKET_CLAIM.plural}.{BUCKET_CLAIM.group}"  # other storage systems bring this one
@@ -50,7 +51,7 @@ async def install(client: Client, *, check_mode: bool, force: bool, patience: fl
         live = await applier.find(names.CRD, crd)
         if crd["metadata"]["name"] == SHARED and live is not None and not is_ours(live):
             continue
-        outcome.previous = outcome.previous or _version(live)
+        outcome.previous = outcome.previous or version_of(live)
         await _install(applier, crd, live, force=force)
         outcome.names.append(crd["metadata"]["name"])
     if patience and not check_mode:
@@ -132,7 +133,7 @@ async def remove(client: Client, *, check_mode: bool, force: bool, patience: flo
         live = await applier.find(names.CRD, crd)
         if live is not None and is_ours(live):
             doomed.append(live)
-    outcome.previous = next((_version(live) for live in doomed), "")
+    outcome.previous = next((version_of(live) for live in doomed), "")
     if not force:
         await _refuse_objects(applier, doomed)
     for live in doomed:
@@ -184,11 +185,4 @@ def kind_defined(crd: Object) -> Kind:
 
 
 def _condition(obj: Object | None, type_: str) -> Object:
-    conditions = ((obj or {}).get("status") or {}).get("conditions") or []
-    found: Object = next((item for item in conditions if item["type"] == type_), {})
-    return found
-
-
-def _version(obj: Object | None) -> str:
-    labels = ((obj or {}).get("metadata") or {}).get("labels") or {}
-    return str(labels.get(names.VERSION, ""))
+    return find(((obj or {}).get("status") or {}).get("conditions"), type_) or {}

@@ -47,6 +47,12 @@ def _ours(installation: Installation, component: str) -> dict[str, str]:
     }
 
 
+def version_of(obj: Object | None) -> str:
+    """Return the version that an object was made by, "" without an object or a label."""
+    labels = ((obj or {}).get("metadata") or {}).get("labels") or {}
+    return str(labels.get(names.VERSION, ""))
+
+
 def label_value(text: str) -> str:
     """Return a version as a label may hold it."""
     return "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in text)[:63]

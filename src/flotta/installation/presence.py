@@ -11,7 +11,7 @@ from . import names
 from .apply import Applier, is_ours, refuse_terminating
 from .differences import Change
 from .errors import InstallationError, explained
-from .labelled import labelled
+from .labelled import labelled, version_of
 from .location import endpoint, lacks_address, located, with_openshift
 from .manifests import render
 from .rollout import Rollout
@@ -53,7 +53,7 @@ async def install(
         cluster_version=cluster_version,
         version=installation.version,
         image=installation.image,
-        previous_version=_label(before),
+        previous_version=version_of(before),
         previous_image=_image(before),
         warnings=_warnings(installation, check_mode=check_mode),
     )
@@ -131,11 +131,6 @@ async def _cluster_version(client: Client) -> str:
         return str((await client.read("/version")).get("gitVersion", ""))
     except ApiError as error:
         raise explained(error) from error
-
-
-def _label(deployment: Object | None) -> str:
-    labels = ((deployment or {}).get("metadata") or {}).get("labels") or {}
-    return str(labels.get(names.VERSION, ""))
 
 
 def _image(deployment: Object | None) -> str:

@@ -7,6 +7,7 @@ tells the devices and empties the buckets.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +28,7 @@ from .contents import contents
 from .differences import Change
 from .errors import InstallationError
 from .finalizers import OURS, release
+from .labelled import version_of
 
 Object = dict[str, Any]
 CERTIFICATES = ("flotta-ca", "flotta-host-certificate")
@@ -60,8 +62,7 @@ async def remove(
     applier = Applier(client, check_mode=check_mode)
     removal = Removal(applier, namespace, Deadline(patience), patience)
     operator = await applier.named(names.DEPLOYMENT, names.OPERATOR, namespace)
-    labels = ((operator or {}).get("metadata") or {}).get("labels") or {}
-    removal.outcome.previous_version = str(labels.get(names.VERSION, ""))
+    removal.outcome.previous_version = version_of(operator)
     if delete_data:
         await removal.fleet(operator)
     await removal.programs()
@@ -131,11 +132,9 @@ class Removal:
         return not await self._remaining() and not await self._claims()
 
     async def _remaining(self) -> list[str]:
-        found = []
+        found: list[str] = []
         for kind in FLEET:
-            found += [
-                names.title({"kind": kind.kind, **obj}) for obj in await self._applier.listed(kind)
-            ]
+            found += map(names.title, await self._applier.listed(kind))
         return found
 
     async def _still_there(self, *, alive: bool) -> str:
@@ -153,15 +152,11 @@ class Removal:
         places = (self._namespace, names.STORAGE_NAMESPACE)
         for kind, obj in await self._applier.ours(places):
             await self._applier.remove(obj, kind)
-        if (
-            self._patience
-            and not self._applier.check_mode
-            and not await self._deadline.until(self._ended)
-        ):
-            raise InstallationError(
-                f"Pods of the control plane are still there after {self._patience:.0f} s; "
-                f"look at: kubectl --namespace {self._namespace} get pods"
-            )
+        await self._wait(
+            self._ended,
+            f"Pods of the control plane are still there after {self._patience:.0f} s; "
+            f"look at: kubectl --namespace {self._namespace} get pods",
+        )
         lease = await self._applier.named(LEASE, names.OPERATOR, self._namespace)
         if lease is not None:
             await self._applier.remove(lease, LEASE)
@@ -195,15 +190,18 @@ class Removal:
             self.outcome.kept.append(f"Namespace {self._namespace} with {shown}")
             return
         await self._applier.remove(live, NAMESPACE)
-        if (
-            self._patience
-            and not self._applier.check_mode
-            and not await self._deadline.until(self._is_gone)
-        ):
-            raise InstallationError(
-                f"Namespace {self._namespace} is still there after {self._patience:.0f} s; "
-                f"kubectl get namespace {self._namespace} -o yaml says what holds it"
-            )
+        await self._wait(
+            self._is_gone,
+            f"Namespace {self._namespace} is still there after {self._patience:.0f} s; "
+            f"kubectl get namespace {self._namespace} -o yaml says what holds it",
+        )
+
+    async def _wait(self, look: Callable[[], Awaitable[bool]], sentence: str) -> None:
+        """Wait for what was asked for, if the user waits; raises InstallationError with the sentence."""
+        if not self._patience or self._applier.check_mode:
+            return
+        if not await self._deadline.until(look):
+            raise InstallationError(sentence)
 
     async def _note_fleet(self) -> None:
         for kind in FLEET:

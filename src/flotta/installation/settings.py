@@ -10,12 +10,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from .. import __version__
+from ..fleet.object_storage import NOOBAA_CLASS
 from .options import NO_KEYS, Ingress, NetworkPolicy, Resources, Route, ServiceMonitor, Storage
 
 IMAGE = f"localhost/flotta-edge-control-plane:{__version__}"
 PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 SERVICE_TYPES = ("NodePort", "LoadBalancer", "ClusterIP")
-NOOBAA_CLASS = "openshift-storage.noobaa.io"
 LOG_LEVELS = ("debug", "info", "warn", "error")
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _NAME = re.compile(r"[a-z0-9*]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ..fleet.conditions import find, with_condition
+from ..fleet.conditions import with_condition
 from ..fleet.entries import explanation, is_failing, is_running
+from ..fleet.presence import ready
 from ..fleet.selection import devices_for
 from ..resources.kinds import EDGE_DEVICE_SET, EDGE_WORKLOAD, Kind
 from .membership import listed
@@ -90,14 +91,12 @@ def plan_set(device_set: Object, members: Sequence[Object], now: datetime) -> Pl
 
 def is_ready(device: Object) -> bool:
     """Say whether the device was heard of in time and is well."""
-    condition = find((device.get("status") or {}).get("conditions"), "Ready")
-    return condition is not None and condition.get("status") == "True"
+    return ready(device.get("status") or {}) == "True"
 
 
 def is_silent(device: Object) -> bool:
     """Say whether heartbeats of the device no longer come."""
-    condition = find((device.get("status") or {}).get("conditions"), "Ready")
-    return condition is not None and condition.get("status") == "Unknown"
+    return ready(device.get("status") or {}) == "Unknown"
 
 
 def _let_go(workload: Object) -> Plan:

@@ -11,7 +11,6 @@ from .service import Operator
 from .settings import Settings
 
 STUCK = 600.0  # seconds; longer than any call to API server or S3 with all its retries
-DEAF = 240.0  # seconds; a watch hears a bookmark each minute, or is opened anew after 150 s
 
 
 def metrics_text(operator: Operator) -> str:
@@ -80,13 +79,7 @@ def stuck(operator: Operator) -> list[str]:
 
 def deaf(operator: Operator) -> list[str]:
     """Return a sentence for each kind that is not filled, or of which nothing is heard any more."""
-    return [
-        f"{cache.kind.plural}: nothing heard of the API for {cache.silence:.0f} s"
-        if cache.synced
-        else f"{cache.kind.plural}: not listed yet"
-        for cache in operator.fleet.caches
-        if cache.silence > DEAF
-    ]
+    return [cache.trouble for cache in operator.fleet.caches if cache.trouble]
 
 
 def _verdict(troubles: list[str]) -> web.Response:

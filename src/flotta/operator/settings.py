@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..environment import Address, address, flag, number, text
+from ..fleet.object_storage import NOOBAA_CLASS
 from ..resources.kinds import FLOTTA_NAMESPACE
 from ..storage.settings import StorageSettings
 
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 EMBEDDED_CLASS = "flotta.project-flotta.io/embedded"
-NOOBAA_CLASS = "openshift-storage.noobaa.io"
 PROBE_ADDRESS = ("127.0.0.1", 8081)
 
 

@@ -16,6 +16,7 @@ from .kinds import Kind
 Object = dict[str, Any]
 Callback = Callable[[Object | None, Object | None], None]
 QUIET = 120.0  # seconds; servers that send bookmarks do so each minute
+DEAF = 240.0  # seconds; a kind of which nothing is heard is listed anew after 150 s
 log = logging.getLogger(__name__)
 
 
@@ -41,6 +42,15 @@ class Cache:
     def silence(self) -> float:
         """Seconds since the server was heard: a list, a change or a bookmark; infinite before the first."""
         return time.monotonic() - self._heard
+
+    @property
+    def trouble(self) -> str | None:
+        """Return in words why the cache cannot be relied on, None when it can."""
+        if not self.synced:
+            return f"{self.kind.plural}: not listed yet"
+        if self.silence > DEAF:
+            return f"{self.kind.plural}: nothing heard of the API for {self.silence:.0f} s"
+        return None
 
     async def wait_synced(self) -> None:
         await self._synced.wait()

@@ -23,7 +23,6 @@ from flotta.resources.kinds import (
 from .optional_cache import OptionalCache
 
 Object = dict[str, Any]
-DEAF = 240.0  # seconds; a kind of which nothing is heard is listed anew after 150 s
 KINDS = (
     *(EDGE_DEVICE, EDGE_WORKLOAD, EDGE_DEVICE_SET, SIGNED_REQUEST),
     *(BUCKET_CLAIM, SECRET, CONFIG_MAP),
@@ -51,8 +50,8 @@ class FleetCache:
     def trouble(self) -> str | None:
         """Return why the caches cannot be relied on: a kind was not listed, or nothing more is heard of it."""
         for cache in self._caches.values():
-            if cache.synced and cache.silence > DEAF:
-                return f"{cache.kind.plural}: nothing heard of the API for {cache.silence:.0f} s"
+            if cache.synced and cache.trouble:
+                return cache.trouble
         return None if self.synced else "the caches are not filled yet"
 
     async def wait_synced(self) -> None:
