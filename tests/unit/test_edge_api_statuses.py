@@ -98,3 +98,22 @@ async def test_a_device_deleted_before_the_answer_to_a_write_is_gone(
     await statuses.update(KEY, phase("up"))
 
     assert statuses.device(KEY) is None
+
+
+async def test_a_write_gets_through_although_others_write_all_the_time(
+    store: Store, cache: Cache
+) -> None:
+    statuses = Statuses(store, cache)
+    collisions = 6
+
+    def after_others(newest: Object) -> Object:
+        nonlocal collisions
+        if collisions:
+            collisions -= 1
+            store.put(EDGE_DEVICE, assigned(store))
+        return {**newest["status"], "phase": "up"}
+
+    written = await statuses.update(KEY, after_others)
+
+    assert written is not None
+    assert store.device()["status"] == {"phase": "up", "workloads": [{"name": "w"}]}

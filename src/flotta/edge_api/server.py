@@ -13,7 +13,7 @@ from typing import Any
 from aiohttp import web
 
 from flotta.identity.errors import IdentityError
-from flotta.resources.client import ApiError, Client
+from flotta.resources.client import ApiError, Client, Conflict
 from flotta.resources.kinds import SECRET
 
 from .backends.crd import CrdBackend
@@ -233,4 +233,6 @@ def _framework_error(error: web.HTTPException) -> web.Response:
 def _of_api_error(error: ApiError) -> Refusal:
     if error.status == 0:
         return Refusal(503, "the resource API does not answer", retry_after=5)
+    if isinstance(error, Conflict):
+        return Refusal(503, "others write to the same object all the time", retry_after=2)
     return Refusal(500, f"the resource API refused: {error.reason or error.status}")

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import random
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Self
 from urllib.parse import urlencode
@@ -365,11 +366,16 @@ async def _raise_for_status(response: aiohttp.ClientResponse) -> None:
     raise_status(response.status, status)
 
 
-async def retry_on_conflict(attempt: Any, tries: int = 5) -> Any:
-    """Await ``attempt()`` again, after a short pause, while it raises Conflict; ``attempt`` reads afresh each time."""
+async def retry_on_conflict(attempt: Any, tries: int = 12) -> Any:
+    """Await ``attempt()`` again, after a pause, while it raises Conflict; ``attempt`` reads afresh each time.
+
+    The pauses grow to half a second, about three seconds in all: who meets a busy writer loses
+    every second try, and twelve in a row hardly ever.
+    """
     for number in range(tries - 1):
         try:
             return await attempt()
         except Conflict:
-            await asyncio.sleep(0.02 * 2**number)
+            pause = min(0.01 * 2**number, 0.5)
+            await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
     return await attempt()

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from flotta.resources.cache import Cache
-from flotta.resources.client import Client, Conflict
+from flotta.resources.client import Client, Conflict, retry_on_conflict
 from flotta.resources.kinds import EDGE_DEVICE
 
 from .configurations import key_of
 from .wakeups import Key
 
 Object = dict[str, Any]
-ATTEMPTS = 6
 
 
 @dataclass(frozen=True)
@@ -50,29 +47,30 @@ class Statuses:
 
         Raises NotFound when the device is gone, Conflict after too many collisions.
         """
-        device = self.device(key)
-        for attempt in range(ATTEMPTS):
-            if device is None or attempt:
-                device = await self._client.get(EDGE_DEVICE, key[1], key[0])
+        known = self.device(key)
+
+        async def attempt() -> Written | None:
+            nonlocal known
+            device = known or await self._client.get(EDGE_DEVICE, key[1], key[0])
+            known = None  # what was refused once is read afresh
             old: Object = device.get("status") or {}
             new = change(device)
             if new == old:
                 return None
-            try:
-                await self._write(key, device, merge_difference(old, new))
-            except Conflict:
-                self._ahead.pop(key, None)
-                if attempt == ATTEMPTS - 1:
-                    raise
-                await asyncio.sleep(0.01 * 2**attempt * random.uniform(0.5, 1.5))  # noqa: S311
-            else:
-                return Written(device, old, new)
-        return None
+            await self._write(key, device, merge_difference(old, new))
+            return Written(device, old, new)
+
+        written: Written | None = await retry_on_conflict(attempt)
+        return written
 
     async def _write(self, key: Key, device: Object, patch: Object) -> None:
         version = {"resourceVersion": device["metadata"]["resourceVersion"]}
         body = {"metadata": version, "status": patch}
-        result = await self._client.merge_patch(EDGE_DEVICE, key[1], key[0], body, "status")
+        try:
+            result = await self._client.merge_patch(EDGE_DEVICE, key[1], key[0], body, "status")
+        except Conflict:
+            self._ahead.pop(key, None)
+            raise
         cached = self._devices.get(*key)
         if cached is not None and _version(cached) < _version(result):
             self._ahead[key] = result
