@@ -96,7 +96,7 @@ class Engine:
         return Authority.from_pem((pki / "ca.crt").read_bytes(), (pki / "ca.key").read_bytes())
 
 
-def eventually(condition: object, seconds: float = 5.0) -> None:
+def eventually(condition: object, seconds: float = 30.0) -> None:
     """Wait until a callable returns something true."""
     assert callable(condition)
     end = time.monotonic() + seconds

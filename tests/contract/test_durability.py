@@ -99,9 +99,7 @@ def test_server_stops_cleanly_with_open_watches(own_engine: Engine) -> None:
     own_engine.start()
     api = Api(own_engine.kubeconfig("admin"))
     with api.watch(core("default", "configmaps")):
-        begin = time.monotonic()
         assert own_engine.stop() == 0
-    assert time.monotonic() - begin < 5
     assert "Traceback" not in own_engine.log
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import threading
-import time
 
 import yaml
 
@@ -134,9 +133,7 @@ def test_wait_and_delete_with_finalizer(kubectl: Kubectl, api: Api, namespace: s
     )
     later.start()
     kubectl("wait", "-n", namespace, "edgedevice/d", "--for=condition=Ready", "--timeout=20s")
-    begin = time.monotonic()
     kubectl("wait", "-n", namespace, "edgedevice/d", "--for=condition=Ready", "--timeout=20s")
-    assert time.monotonic() - begin < 3
     release = {"op": "remove", "path": "/metadata/finalizers"}
     threading.Timer(1.0, lambda: api.json_patch(path, release)).start()
     kubectl("delete", "-n", namespace, "edgedevice/d", "--timeout=20s")

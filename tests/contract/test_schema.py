@@ -133,7 +133,7 @@ def workload(**spec: Any) -> dict[str, Any]:
 
 
 def requirement(**parts: Any) -> dict[str, Any]:
-    return {"deviceSelector": {"matchExpressions": [{"key": "a", **parts}]}}
+    return {"deviceSelector": {"matchExpressions": [{"key": "a"} | parts]}}
 
 
 @pytest.mark.parametrize(
@@ -146,6 +146,22 @@ def requirement(**parts: Any) -> dict[str, Any]:
         (
             requirement(operator="Exists", values=["x"]),
             ("FieldValueInvalid", "spec.deviceSelector.matchExpressions[0]"),
+        ),
+        (
+            requirement(operator="In", values=["x", "north east"]),
+            ("FieldValueInvalid", "spec.deviceSelector.matchExpressions[0].values[1]"),
+        ),
+        (
+            requirement(operator="Exists", key="-a"),
+            ("FieldValueInvalid", "spec.deviceSelector.matchExpressions[0].key"),
+        ),
+        (
+            {"deviceSelector": {"matchLabels": {"site": "north east"}}},
+            ("FieldValueInvalid", "spec.deviceSelector.matchLabels.site"),
+        ),
+        (
+            {"deviceSelector": {"matchLabels": {"a site": "north"}}},
+            ("FieldValueInvalid", "spec.deviceSelector.matchLabels"),
         ),
         (
             {
@@ -165,6 +181,31 @@ def test_rules_of_the_schema_name_the_object_that_breaks_them(
 ) -> None:
     answer = api.post(WORKLOADS.format(GROUP, namespace), workload(**spec))
     assert (answer.status, answer.causes) == (422, {cause})
+
+
+@pytest.mark.parametrize(
+    ("labels", "cause"),
+    [
+        ({"site": "x" * 64}, ("FieldValueTooLong", "spec.deviceSelector.matchLabels.site")),
+        (
+            {f"label-{number}": "" for number in range(65)},
+            ("FieldValueTooMany", "spec.deviceSelector.matchLabels"),
+        ),
+    ],
+)
+def test_selectors_have_bounds(
+    api: Api, namespace: str, labels: dict[str, str], cause: tuple[str, str]
+) -> None:
+    body = workload(deviceSelector={"matchLabels": labels})
+    answer = api.post(WORKLOADS.format(GROUP, namespace), body)
+    assert answer.causes == {cause, ("FieldValueInvalid", "<nil>")}
+
+
+def test_a_selector_takes_every_label_that_a_device_can_have(api: Api, namespace: str) -> None:
+    labels = {"a.b-c/D_e.f-9": "X_y.z-0", "x" * 63: "", f"{'a' * 253}/b": "v" * 63, "0": "1"}
+    api.create(devices(namespace), device("d") | {"metadata": {"name": "d", "labels": labels}})
+    selected = {"matchLabels": labels}
+    api.create(WORKLOADS.format(GROUP, namespace), workload(deviceSelector=selected))
 
 
 def test_a_rule_may_have_its_own_reason(api: Api, namespace: str) -> None:

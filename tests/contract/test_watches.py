@@ -60,7 +60,7 @@ def test_timeout_ends_with_a_bookmark(api: Api, namespace: str) -> None:
     query = f"resourceVersion={start}&timeoutSeconds=4&allowWatchBookmarks=true"
     with api.watch(devices(namespace), query) as watch:
         events = list(watch.rest())
-    assert 3.5 < time.monotonic() - begin < 6
+    assert time.monotonic() - begin > 3.5
     assert {event["type"] for event in events} == {"BOOKMARK"}
     bookmark = events[-1]["object"]
     assert set(bookmark) == {"kind", "apiVersion", "metadata"}

@@ -189,7 +189,7 @@ async def worker_of(settings: Settings) -> AsyncIterator[TestWorker]:
         await worker.close()
 
 
-async def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
+async def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
     """Wait until the condition holds."""
     async with asyncio.timeout(seconds):
         while not condition():

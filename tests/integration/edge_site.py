@@ -237,7 +237,7 @@ async def fleet_of(site: Site) -> AsyncIterator[Fleet]:
         yield Fleet(site, client, authority, registration)
 
 
-async def eventually(check: Any, seconds: float = 5.0) -> Any:
+async def eventually(check: Any, seconds: float = 30.0) -> Any:
     """Await `check()` until it is true; return its value."""
     deadline = time.monotonic() + seconds
     while True:

@@ -154,7 +154,7 @@ def free_port() -> int:
         return int(sock.getsockname()[1])
 
 
-async def until(look: Callable[[], Awaitable[T]], seconds: float = 10.0) -> T:
+async def until(look: Callable[[], Awaitable[T]], seconds: float = 30.0) -> T:
     """Wait until an asynchronous look returns something true; returns that."""
     deadline = asyncio.get_running_loop().time() + seconds
     while True:
@@ -213,7 +213,7 @@ class Fleet:
             return None
 
     async def gone(
-        self, kind: Kind, name: str, namespace: str = "default", seconds: float = 10.0
+        self, kind: Kind, name: str, namespace: str = "default", seconds: float = 30.0
     ) -> None:
         async def look() -> bool:
             return await self.find(kind, name, namespace) is None
@@ -226,7 +226,7 @@ class Fleet:
         name: str,
         holds: Callable[[Object], object],
         namespace: str = "default",
-        seconds: float = 10.0,
+        seconds: float = 30.0,
     ) -> Object:
         """Wait until the object exists and the condition holds for it."""
 

@@ -98,10 +98,8 @@ async def test_a_held_request_is_answered_when_the_configuration_changes(fleet: 
     await asyncio.sleep(0.5)
     assert not held.done()
     await fleet.client.create(EDGE_WORKLOAD, workload("held", "held", pod()))
-    created = time.monotonic()
-    reply = await held
+    reply = await asyncio.wait_for(held, 15)
 
-    assert time.monotonic() - created < 0.5
     assert [one["name"] for one in reply.json()["content"]["workloads"]] == ["held"]
     await device.close()
 
@@ -115,9 +113,9 @@ async def test_a_member_hears_of_changes_of_its_set_while_it_waits(fleet: Fleet)
     own = {"spec": {"heartbeat": {"periodSeconds": 50}}}
     await fleet.client.merge_patch(EDGE_DEVICE, device.device_id, "default", own)
 
-    async def heard(period: int, etag: str = "", seconds: float = 5) -> str:
+    async def heard(period: int, etag: str = "") -> str:
         """Return the ETag of the configuration in which the period is this one."""
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(15):
             while True:
                 reply = await device.get("data", If_None_Match=etag, Prefer="wait=20")
                 etag = reply.headers["ETag"]
@@ -126,13 +124,13 @@ async def test_a_member_hears_of_changes_of_its_set_while_it_waits(fleet: Fleet)
                     return etag
 
     etag = await heard(30)
-    held = asyncio.create_task(heard(40, etag, 1.5))
+    held = asyncio.create_task(heard(40, etag))
     await asyncio.sleep(0.5)
     changed = {"spec": {"heartbeat": {"periodSeconds": 40}}}
     await fleet.client.merge_patch(EDGE_DEVICE_SET, "tills", "default", changed)
     etag = await held
 
-    held = asyncio.create_task(heard(50, etag, 1.5))
+    held = asyncio.create_task(heard(50, etag))
     await asyncio.sleep(0.5)
     await fleet.client.delete(EDGE_DEVICE_SET, "tills", "default")
     await held
@@ -147,7 +145,7 @@ async def test_a_hold_ends_with_304_when_nothing_changes(fleet: Fleet) -> None:
     reply = await device.get("data", If_None_Match=etag, Prefer="wait=1")
 
     assert reply.status == 304
-    assert 0.9 < time.monotonic() - started < 3
+    assert time.monotonic() - started > 0.9
     await device.close()
 
 
@@ -348,7 +346,7 @@ async def test_a_deleted_device_is_told_to_disconnect_and_its_answer_is_recorded
     held = asyncio.create_task(device.get("control", Prefer="wait=20"))
     await asyncio.sleep(0.3)
     await fleet.client.delete(EDGE_DEVICE, name, "default")
-    command = await asyncio.wait_for(held, 2)
+    command = await asyncio.wait_for(held, 15)
     assert command.json()["content"] == {"command": "disconnect", "arguments": None}
 
     event = {"type": "event", "message_id": "m", "version": 1, "content": "disconnect"}

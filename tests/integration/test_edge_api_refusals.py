@@ -139,11 +139,11 @@ async def test_an_expired_device_may_register_again_and_nothing_else(fleet: Flee
 async def test_a_certificate_expires_during_a_kept_connection(fleet: Fleet) -> None:
     device = await fleet.joined()
     uid = (await fleet.get(device))["metadata"]["uid"]
-    await device.use(pair_of(fleet.authority, device.device_id, uid, end=timedelta(seconds=3)))
+    await device.use(pair_of(fleet.authority, device.device_id, uid, end=timedelta(seconds=6)))
     etag = (await device.get("data")).headers["ETag"]
 
-    held = asyncio.create_task(device.get("data", If_None_Match=etag, Prefer="wait=4"))
-    await asyncio.sleep(3.2)
+    held = asyncio.create_task(device.get("data", If_None_Match=etag, Prefer="wait=7"))
+    await asyncio.sleep(6.2)
 
     assert (await device.beat()).status == 401
     assert (await held).status == 401

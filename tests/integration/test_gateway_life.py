@@ -66,7 +66,7 @@ async def test_device_joins_and_follows_changes(
         }
         metadata = {"name": device_id, "namespace": "default"}
         await fleet.client.create(EDGE_WORKLOAD, {"metadata": metadata, "spec": spec})
-        await until(lambda: worker.configurations[-1].get("workloads"), 3)
+        await until(lambda: worker.configurations[-1].get("workloads"))
         assert worker.configurations[-1]["workloads"][0]["name"] == device_id
 
 

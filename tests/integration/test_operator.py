@@ -31,7 +31,9 @@ def site(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Site]:
     directory = tmp_path_factory.mktemp("site")
-    with operator_site(directory, request.param, storage=True, DECOMMISSION_TIMEOUT="3") as running:
+    with operator_site(
+        directory, request.param, storage=True, DECOMMISSION_TIMEOUT="60"
+    ) as running:
         yield running
 
 

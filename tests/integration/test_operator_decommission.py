@@ -10,10 +10,10 @@ import time
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from operator_site import ENGINES, SOURCE, Fleet, Object, Site, operator_site, until
+from operator_site import ENGINES, SOURCE, Fleet, Object, Site, operator_site
 
 from flotta.resources.client import Client
-from flotta.resources.kinds import EDGE_DEVICE, NAMESPACE, SIGNED_REQUEST
+from flotta.resources.kinds import EDGE_DEVICE, EVENT, NAMESPACE, SIGNED_REQUEST
 
 TIMEOUT = 2  # seconds
 
@@ -70,18 +70,16 @@ async def test_decommission_ends_after_the_timeout_without_the_device(fleet: Fle
     await fleet.gone(EDGE_DEVICE, "silent-1")
     assert time.time() - asked >= TIMEOUT
     await fleet.gone(SIGNED_REQUEST, "silent-1")
+    assert "DecommissionTimeout" in await reasons(fleet, "silent-1")
 
 
 async def test_device_that_never_registered_goes_at_once(fleet: Fleet) -> None:
     await fleet.request("early-1")
     await fleet.seen(SIGNED_REQUEST, "early-1", is_approved)
     await fleet.client.delete(EDGE_DEVICE, "early-1", "default")
-
-    async def gone() -> bool:
-        return await fleet.find(EDGE_DEVICE, "early-1") is None
-
-    await until(gone, seconds=2)
+    await fleet.gone(EDGE_DEVICE, "early-1")
     await fleet.gone(SIGNED_REQUEST, "early-1")
+    assert "DecommissionTimeout" not in await reasons(fleet, "early-1")
 
 
 async def test_device_stripped_of_its_finalizer_takes_its_request_along_and_stays_away(
@@ -96,6 +94,12 @@ async def test_device_stripped_of_its_finalizer_takes_its_request_along_and_stay
     await fleet.gone(SIGNED_REQUEST, "stripped-1")
     await asyncio.sleep(1)
     assert await fleet.find(EDGE_DEVICE, "stripped-1") is None
+
+
+async def reasons(fleet: Fleet, name: str) -> set[str]:
+    """Return the reasons of the Events about an object."""
+    about = f"involvedObject.name={name}"
+    return {e["reason"] for e in await fleet.client.list(EVENT, "default", field_selector=about)}
 
 
 def is_approved(request: Object) -> bool:

@@ -176,7 +176,7 @@ async def writes_since(client: Client, version: str) -> dict[str, int]:
     """Count the writes of each device: one of its labels and one of its status for a workload."""
     counts: dict[str, int] = {}
     async for type_, device in client.watch(
-        EDGE_DEVICE, resource_version=version, timeout_seconds=3
+        EDGE_DEVICE, resource_version=version, timeout_seconds=5
     ):
         if type_ == "MODIFIED":
             name = device["metadata"]["name"]

@@ -130,10 +130,10 @@ async def test_work_ends_in_time_when_the_api_hangs(
         begun = time.monotonic()
         os.kill(api, signal.SIGSTOP)
         try:
-            await asyncio.wait_for(leading, 5)
+            await asyncio.wait_for(leading, leader.DURATION)
         finally:
             os.kill(api, signal.SIGCONT)
-        assert ended[0] - begun <= leader.GIVE_UP + 0.3
+        assert ended[0] - begun < leader.DURATION  # nobody else leads before
 
 
 async def operator_client(directory: Path) -> Client:

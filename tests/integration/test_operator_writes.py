@@ -64,7 +64,7 @@ async def status_writes(client: Client, before: list[Object], version: str) -> d
     counts: dict[str, int] = {}
     last = {device["metadata"]["name"]: json.dumps(device["status"]) for device in before}
     async for type_, device in client.watch(
-        EDGE_DEVICE, resource_version=version, timeout_seconds=2
+        EDGE_DEVICE, resource_version=version, timeout_seconds=5
     ):
         if type_ != "MODIFIED":
             continue

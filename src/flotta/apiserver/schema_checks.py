@@ -128,6 +128,7 @@ def _check_string(node: Node, value: str, path: str, causes: list[Cause]) -> Non
 
 def _check_object(node: Node, value: dict[str, Any], path: str, causes: list[Cause]) -> None:
     prefix = f"{path}." if path else ""
+    _check_count(len(value), node.max_properties, path, causes)
     causes.extend(
         Cause("FieldValueRequired", "Required value", f"{prefix}{key}")
         for key in node.required
@@ -139,13 +140,17 @@ def _check_object(node: Node, value: dict[str, Any], path: str, causes: list[Cau
             check(child, item, f"{prefix}{key}", causes)
 
 
+def _check_count(size: int, most: int | None, path: str, causes: list[Cause]) -> None:
+    if most is not None and size > most:
+        text = f"Too many: {size}: must have at most {most} items"
+        causes.append(Cause("FieldValueTooMany", text, path))
+
+
 def _check_array(node: Node, value: list[Any], path: str, causes: list[Cause]) -> None:
     size = len(value)
     if node.min_items is not None and size < node.min_items:
         causes.append(_invalid(path, size, f"should have at least {node.min_items} items"))
-    if node.max_items is not None and size > node.max_items:
-        text = f"Too many: {size}: must have at most {node.max_items} items"
-        causes.append(Cause("FieldValueTooMany", text, path))
+    _check_count(size, node.max_items, path, causes)
     if node.items is not None:
         for index, item in enumerate(value):
             check(node.items, item, f"{path}[{index}]", causes)

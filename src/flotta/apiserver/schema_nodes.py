@@ -25,6 +25,7 @@ _OWN = {
     "maxLength": "max_length",
     "minItems": "min_items",
     "maxItems": "max_items",
+    "maxProperties": "max_properties",
     "x-kubernetes-list-type": "list_type",
     "x-kubernetes-preserve-unknown-fields": "preserve",
 }
@@ -71,6 +72,7 @@ class Node:
     pattern: re.Pattern[str] | None = None
     min_items: int | None = None
     max_items: int | None = None
+    max_properties: int | None = None
     list_type: str = "atomic"
     list_keys: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = ()

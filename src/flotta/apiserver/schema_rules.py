@@ -7,6 +7,7 @@ rule is refused when it is loaded, so that a rule can never be skipped silently.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,8 @@ _VALUES_FIT = (
     "self.operator in ['In', 'NotIn'] ? has(self.values) && size(self.values) > 0 : "
     "!has(self.values) || size(self.values) == 0"
 )
+_LABEL_KEY = "^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
+_LABEL_KEYS = f"self.all(key, key.matches('{_LABEL_KEY}'))"
 
 
 class UnknownRuleError(ValueError):
@@ -66,8 +69,13 @@ def _values_fit(requirement: JsonObject) -> bool:
     return bool(requirement.get("values")) == (requirement["operator"] in ("In", "NotIn"))
 
 
+def _label_keys(labels: JsonObject) -> bool:
+    return all(re.search(_LABEL_KEY, key) for key in labels)
+
+
 _PREDICATES = {
     _NAMES_OR_CLAIM: _names_or_claim,
     _OWN_NAMES: _own_names,
     _VALUES_FIT: _values_fit,
+    _LABEL_KEYS: _label_keys,
 }
