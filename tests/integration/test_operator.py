@@ -67,8 +67,19 @@ def phase(value: str) -> Any:
     return lambda obj: obj.get("status", {}).get("phase") == value
 
 
+def storage(value: str) -> Any:
+    return lambda device: truths(device).get("StorageReady") == value
+
+
+async def touch(fleet: Fleet, claim: str) -> None:
+    """Have the operator look at a claim now."""
+    touched = {"metadata": {"annotations": {"touched": "yes"}}}
+    await fleet.client.merge_patch(BUCKET_CLAIM, claim, "default", touched)
+
+
 def truths(request: Object) -> dict[str, str]:
-    return {item["type"]: item["status"] for item in request["status"]["conditions"]}
+    conditions = request.get("status", {}).get("conditions", ())
+    return {item["type"]: item["status"] for item in conditions}
 
 
 async def test_request_is_approved_and_becomes_a_device(fleet: Fleet) -> None:
@@ -134,8 +145,7 @@ async def test_lost_secret_is_replaced_and_its_key_closed(fleet: Fleet, site: Si
     old = await bucket_key(fleet, "heal-1")
     await asyncio.sleep(1)  # a look at the claim that began before its Secret went would restore it
     await fleet.client.delete(SECRET, "heal-1", "default")
-    touched = {"metadata": {"annotations": {"touched": "yes"}}}
-    await fleet.client.merge_patch(BUCKET_CLAIM, "heal-1", "default", touched)
+    await touch(fleet, "heal-1")
     await fleet.seen(SECRET, "heal-1", lambda _: True)
     new = await bucket_key(fleet, "heal-1")
     assert new.bucket == old.bucket
@@ -161,6 +171,15 @@ async def test_secret_of_somebody_else_is_left_alone(fleet: Fleet) -> None:
     about = [e for e in events if e["involvedObject"]["name"] == "squat-1"]
     assert [e["reason"] for e in about] == ["ProvisioningFailed"]
     assert "Secret default/squat-1" in about[0]["message"]
+    device = await fleet.seen(EDGE_DEVICE, "squat-1", storage("False"))
+    (told,) = [c for c in device["status"]["conditions"] if c["type"] == "StorageReady"]
+    assert told["reason"] == "ProvisioningFailed"
+    assert about[0]["message"] in told["message"]
+    await fleet.client.delete(SECRET, "squat-1", "default")
+    await touch(fleet, "squat-1")
+    await fleet.seen(EDGE_DEVICE, "squat-1", storage("True"))
+    claim = await fleet.client.get(BUCKET_CLAIM, "squat-1", "default")
+    assert claim["status"] == {"phase": "Bound"}
 
 
 async def test_decommission_waits_for_the_device_and_removes_bucket_keys_and_request(

@@ -38,11 +38,21 @@ def request(**more: Any) -> dict[str, Any]:
     return {"metadata": metadata, "spec": {"targetNamespace": "default"}, **more}
 
 
+NO_STORAGE = {
+    "type": "StorageReady",
+    "status": "False",
+    "reason": "R",
+    "message": "the key is refused",
+}
+
+
 @pytest.mark.parametrize(
     ("given", "word"),
     [
         (device(conditions=ready("True"), phase="up"), "ready"),
         (device(conditions=ready("True"), phase="degraded"), "degraded"),
+        (device(conditions=[*ready("True"), NO_STORAGE]), "without storage"),
+        (device(conditions=[*ready("Unknown"), NO_STORAGE]), "offline"),
         (device(conditions=ready("False")), "not ready"),
         (device(conditions=ready("Unknown")), "offline"),
         (device(), "unknown"),

@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 import pytest
-from operator_objects import LATER, NOW, SETTINGS, Object, claim, device, s3, workload
+from operator_objects import (
+    LATER,
+    NOW,
+    SETTINGS,
+    Object,
+    applied,
+    claim,
+    device,
+    s3,
+    truths,
+    workload,
+)
 
+from flotta.fleet.conditions import find
 from flotta.operator import membership
-from flotta.operator.claims import bound_claim, claim_wanted
+from flotta.operator.claims import PATIENCE, bound_claim, claim_wanted
 from flotta.operator.devices import plan_device
 from flotta.operator.settings import Settings
 from flotta.operator.steps import Create, Patch, Plan
@@ -119,10 +131,48 @@ def test_claim_is_created_once_and_recorded_when_bound() -> None:
     assert isinstance(step, Create)
     assert step.obj["spec"] == {"generateBucketName": "till-1", "storageClassName": "fast"}
     assert step.obj["metadata"]["ownerReferences"][0]["uid"] == "uid-till-1"
-    assert plan_device(device(), [], None, claim("Pending"), settings, NOW) == Plan()
     (step,) = plan_device(device(), [], None, claim("Bound"), settings, NOW).steps
     assert isinstance(step, Patch)
-    assert step.patch == {"status": {"dataObc": "till-1"}}
+    assert step.patch["status"]["dataObc"] == "till-1"
+
+
+CLAIMS = Settings(bucket_auto_create=True, bucket_storage_class="fast")
+
+
+def test_bucket_that_comes_in_time_takes_one_write() -> None:
+    plan = plan_device(device(), [], None, claim("Pending"), CLAIMS, NOW)
+    assert plan == Plan(again=PATIENCE)
+    plan = plan_device(device(), [], None, claim("Bound"), CLAIMS, NOW)
+    ready = applied(device(), plan)
+    assert truths(ready) == {"Accepted": "True", "StorageReady": "True"}
+    assert plan_device(ready, [], None, claim("Bound"), CLAIMS, LATER) == Plan()
+
+
+def test_claim_that_nobody_answers_is_told() -> None:
+    plan = plan_device(device(), [], None, claim(), CLAIMS, LATER)
+    told = applied(device(), plan)
+    condition = find(told["status"]["conditions"], "StorageReady") or {}
+    assert (condition["status"], condition["reason"]) == ("False", "ClaimPending")
+    assert condition["message"].endswith("its storage class is flotta.project-flotta.io/embedded")
+    assert plan.again is None
+
+
+def test_trouble_of_the_provisioner_is_told_at_once() -> None:
+    trouble = {"type": "Ready", "status": "False", "reason": "ProvisioningFailed", "message": "no"}
+    failing = claim() | {"status": {"conditions": [trouble]}}
+    told = applied(device(), plan_device(device(), [], None, failing, CLAIMS, NOW))
+    condition = find(told["status"]["conditions"], "StorageReady") or {}
+    assert (condition["reason"], condition["message"]) == (
+        "ProvisioningFailed",
+        "ObjectBucketClaim till-1: no",
+    )
+
+
+def test_device_that_changes_to_external_storage_no_longer_tells_of_its_claim() -> None:
+    told = applied(device(), plan_device(device(), [], None, claim(), CLAIMS, LATER))
+    told["spec"] = s3(configMapName="c", secretName="s")
+    after = applied(told, plan_device(told, [], None, claim(), CLAIMS, LATER))
+    assert truths(after) == {"Accepted": "True"}
 
 
 def test_record_of_the_claim_lasts_until_the_claim_goes() -> None:

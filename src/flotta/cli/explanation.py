@@ -16,9 +16,11 @@ Object = dict[str, Any]
 
 _SHOWN_EVENTS = 5
 _WAITING = ("deploying", "created", "unknown")
+_HEARD = ("ready", "degraded", "without storage")
 _STATES = {
     "ready": "It reports in time",
     "degraded": "It reports in time, but says that not everything works.",
+    "without storage": "It reports in time, but has no bucket for its files.",
     "not ready": "It reports, but is not ready.",
     "offline": "It has not reported in time: it is switched off, or cannot reach the Edge API.",
     "joining": "It was approved and has not registered yet. Its gateway does that by itself.",
@@ -97,7 +99,7 @@ def _on_device(device: Object, workload: str) -> str:
     entries = (device.get("status") or {}).get("workloads") or ()
     entry = next((one for one in entries if one["name"] == workload), None)
     name, word = device["metadata"]["name"], state(device)
-    asleep = "" if word in ("ready", "degraded") else f" The device is {word}."
+    asleep = "" if word in _HEARD else f" The device is {word}."
     return f"On {name}: {_entry_sentence(workload, entry)}{asleep}"
 
 

@@ -21,7 +21,12 @@ Object = dict[str, Any]
 
 # Labels that the control plane writes; people look for their own.
 _WRITTEN = ("device.", "workload/", MEMBER_LABEL, UNREGISTERED_LABEL)
-_COLOURS = {"ready": "green", "joining": "yellow", "waiting for approval": "yellow"}
+_COLOURS = {
+    "ready": "green",
+    "joining": "yellow",
+    "without storage": "yellow",
+    "waiting for approval": "yellow",
+}
 _HEADINGS = ("Device", "State", "Labels", "Workloads", "Last seen", "Up", "Down")
 
 
@@ -71,6 +76,8 @@ def state(device: Mapping[str, Any]) -> str:
         return "joining"
     ready = condition(status, "Ready").get("status")
     if ready == "True":
+        if condition(status, "StorageReady").get("status") == "False":
+            return "without storage"
         return "degraded" if status.get("phase") == "degraded" else "ready"
     return {"False": "not ready", "Unknown": "offline"}.get(str(ready), "unknown")
 

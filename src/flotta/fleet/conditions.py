@@ -10,6 +10,7 @@ from flotta.resources.events import timestamp
 
 Condition = dict[str, Any]
 Truth = Literal["True", "False", "Unknown"]
+Verdict = tuple[Truth, str, str]  # status, reason, message
 
 
 def find(conditions: Iterable[Condition] | None, type_: str) -> Condition | None:

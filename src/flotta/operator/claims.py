@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from ..fleet.conditions import Condition, Verdict, find
 from ..fleet.joining import is_registered
 from ..resources.kinds import BUCKET_CLAIM, EDGE_DEVICE
 
@@ -11,6 +13,9 @@ if TYPE_CHECKING:
     from .settings import Settings
 
 Object = dict[str, Any]
+STORAGE_READY = "StorageReady"  # of an EdgeDevice
+CLAIM_READY = "Ready"  # of a claim, while our provisioner cannot answer it
+PATIENCE = 10.0  # seconds in which a provisioner normally answers
 
 
 def claim_wanted(device: Object, device_set: Object | None, *, auto_create: bool) -> bool:
@@ -53,9 +58,44 @@ def bound_claim(device: Object, claim: Object | None) -> str | None:
     if claim is None or claim["metadata"].get("deletionTimestamp"):
         return None
     current: str | None = (device.get("status") or {}).get("dataObc")
-    if (claim.get("status") or {}).get("phase") == "Bound":
+    if is_bound(claim):
         return str(claim["metadata"]["name"])
     return current or None
+
+
+def storage_verdict(device: Object, claim: Object | None, *, wanted: bool) -> Verdict | None:
+    """Judge the bucket that a device has by its claim; None when it has, and gets, none by a claim."""
+    if claim is None or claim["metadata"].get("deletionTimestamp"):
+        return None
+    name = claim["metadata"]["name"]
+    if bound_claim(device, claim):
+        return "True", "ClaimBound", f"ObjectBucketClaim {name} is answered"
+    if not wanted:
+        return None
+    trouble = find(conditions_of(claim), CLAIM_READY)
+    if trouble:
+        return "False", trouble["reason"], f"ObjectBucketClaim {name}: {trouble['message']}"
+    storage_class = claim.get("spec", {}).get("storageClassName") or "none"
+    text = f"No provisioner has answered ObjectBucketClaim {name} yet; its storage class is {storage_class}"
+    return "False", "ClaimPending", text
+
+
+def patience(claim: Object | None, now: datetime) -> float:
+    """Return the seconds left to a provisioner before a claim that says nothing is worth telling."""
+    if claim is None or is_bound(claim) or find(conditions_of(claim), CLAIM_READY):
+        return 0.0
+    asked = datetime.fromisoformat(claim["metadata"]["creationTimestamp"])
+    return max(0.0, PATIENCE - (now - asked).total_seconds())
+
+
+def is_bound(claim: Object) -> bool:
+    """Say whether the claim was answered."""
+    return bool((claim.get("status") or {}).get("phase") == "Bound")
+
+
+def conditions_of(claim: Object) -> list[Condition]:
+    """Return what is said of the claim so far."""
+    return (claim.get("status") or {}).get("conditions") or []
 
 
 def belongs(claim: Object, device: Object) -> bool:

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..fleet.conditions import with_condition
+from ..fleet.conditions import Verdict, with_condition
 from ..resources.kinds import BUCKET_CLAIM, EDGE_DEVICE, MEMBER_LABEL
 from . import membership
-from .claims import bound_claim, bucket_claim, claim_wanted
+from .claims import (
+    STORAGE_READY,
+    bound_claim,
+    bucket_claim,
+    claim_wanted,
+    patience,
+    storage_verdict,
+)
 from .names import DEVICE_FINALIZER, LEGACY_DEVICE_FINALIZERS
 from .steps import Create, Patch, Plan, Step
-from .verdicts import ACCEPTED, Verdict, device_verdict
+from .verdicts import ACCEPTED, device_verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,19 +44,24 @@ def plan_device(
     all of them before the first label is written.
     """
     names = membership.wanted(device, workloads)
+    wanted = claim_wanted(device, device_set, auto_create=settings.bucket_auto_create)
+    judged: dict[str, Verdict | None] = {
+        ACCEPTED: device_verdict(device, set_name(device), device_set)
+    }
+    wait = patience(claim, now) if wanted else 0.0
+    if not wait:
+        judged[STORAGE_READY] = storage_verdict(device, claim, wanted=wanted)
     steps: list[Step] = []
     metadata = _metadata_change(device, names)
-    verdict = device_verdict(device, set_name(device), device_set)
-    status = _status_change(device, names, claim) | _conditions_change(device, verdict, now)
+    status = _status_change(device, names, claim) | _conditions_change(device, judged, now)
     later = bool(status) and "finalizers" not in metadata
     if metadata and not later:
         steps.append(Patch(EDGE_DEVICE, device, {"metadata": metadata}))
     if status:
         steps.append(Patch(EDGE_DEVICE, device, {"status": status}, "status"))
-    auto_create = settings.bucket_auto_create
-    if claim is None and claim_wanted(device, device_set, auto_create=auto_create):
+    if claim is None and wanted:
         steps.append(Create(BUCKET_CLAIM, bucket_claim(device, settings)))
-    return Plan(tuple(steps), again=LABELS_DELAY if metadata and later else None)
+    return Plan(tuple(steps), again=LABELS_DELAY if metadata and later else wait or None)
 
 
 def set_name(device: Object) -> str | None:
@@ -73,10 +85,13 @@ def _metadata_change(device: Object, names: list[str]) -> Object:
     return change
 
 
-def _conditions_change(device: Object, verdict: Verdict, now: datetime) -> Object:
+def _conditions_change(device: Object, judged: dict[str, Verdict | None], now: datetime) -> Object:
     old = (device.get("status") or {}).get("conditions") or []
     generation = device["metadata"].get("generation", 0)
-    new = with_condition(old, ACCEPTED, *verdict, now, generation)
+    new = [one for one in old if judged.get(one["type"], one)]
+    for type_, verdict in judged.items():
+        if verdict:
+            new = with_condition(new, type_, *verdict, now, generation)
     return {} if new == old else {"conditions": new}
 
 

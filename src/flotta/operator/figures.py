@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ..fleet.conditions import with_condition
+from ..fleet.conditions import Verdict, with_condition
 from ..fleet.entries import explanation, is_failing, is_running
 from ..fleet.presence import ready
 from ..fleet.selection import devices_for
@@ -15,7 +15,7 @@ from ..resources.kinds import EDGE_DEVICE_SET, EDGE_WORKLOAD, Kind
 from .membership import listed
 from .names import LEGACY_WORKLOAD_FINALIZERS
 from .steps import Patch, Plan
-from .verdicts import ACCEPTED, Verdict, set_verdict, workload_verdict
+from .verdicts import ACCEPTED, set_verdict, workload_verdict
 
 Object = dict[str, Any]
 LONGEST_CAUSE = 300  # characters of what the first failing device says

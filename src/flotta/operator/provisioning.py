@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from ..fleet.conditions import Verdict, with_condition
 from ..resources.client import Conflict, NotFound
 from ..resources.kinds import BUCKET_CLAIM
 from ..storage.claims import is_answered
 from ..storage.errors import StorageError
+from .claims import CLAIM_READY, conditions_of
 from .settings import EMBEDDED_CLASS
-from .steps import Report, execute
+from .steps import Patch, Report, Step, execute
 
 if TYPE_CHECKING:
     from ..resources.cache import Cache
@@ -63,9 +67,20 @@ class Provisioning:
             raise
 
     async def _report(self, claim: Object, message: str) -> None:
-        doomed = claim["metadata"].get("deletionTimestamp")
-        reason = "ReleaseFailed" if doomed else "ProvisioningFailed"
-        await execute(self._client, [Report(BUCKET_CLAIM, claim, "Warning", reason, message)])
+        steps: list[Step] = [Report(BUCKET_CLAIM, claim, "Warning", _reason(claim), message)]
+        old, generation = conditions_of(claim), claim["metadata"].get("generation")
+        verdict: Verdict = ("False", _reason(claim), message)
+        conditions = with_condition(old, CLAIM_READY, *verdict, datetime.now(UTC), generation)
+        if conditions != old:
+            patch = {"status": {"conditions": conditions}}
+            steps.append(Patch(BUCKET_CLAIM, claim, patch, "status"))
+        with contextlib.suppress(Conflict, NotFound):  # a changed claim is looked at again anyway
+            await execute(self._client, steps)
+
+
+def _reason(claim: Object) -> str:
+    doomed = claim["metadata"].get("deletionTimestamp")
+    return "ReleaseFailed" if doomed else "ProvisioningFailed"
 
 
 def _storage_class(claim: Object) -> str:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..fleet.conditions import Truth
+from ..fleet.conditions import Verdict
 from ..fleet.selection import selector_problem
 from .claims import storage_section
 from .names import workload_label
 
 Object = dict[str, Any]
-Verdict = tuple[Truth, str, str]  # status, reason, message
 ACCEPTED = "Accepted"
 
 

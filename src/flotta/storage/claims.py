@@ -74,7 +74,8 @@ class Provisioner:
         await Buckets(self.site).ensure(bucket)
         await self._hand_out(answer, known, bucket)
         await answer.write_config_map(bucket, self.device_endpoint, self.site.region)
-        if (claim.get("status") or {}).get("phase") != "Bound":
+        status = claim.get("status") or {}
+        if status.get("phase") != "Bound" or status.get("conditions"):
             await self._bind(claim, bucket)
 
     async def _adopt(self, claim: Object) -> Object:
@@ -106,7 +107,8 @@ class Provisioner:
         await self.issuer.settle(key)
 
     async def _bind(self, claim: Object, bucket: str) -> None:
-        await self._patch(claim, {"status": {"phase": "Bound"}}, "status")
+        # Conditions only say why a claim is not answered.
+        await self._patch(claim, {"status": {"phase": "Bound", "conditions": None}}, "status")
         log.info("Claim %s/%s is bound to %s", *_name(claim), bucket)
         if self.issuer.warning:
             await self.client.record_event(
