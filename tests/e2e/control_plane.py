@@ -32,6 +32,10 @@ class ControlPlane(ABC):
         """What the Edge API logged in this time, as ``1m``."""
 
     @abstractmethod
+    def remains(self) -> list[str]:
+        """What is installed of it, whatever it stored."""
+
+    @abstractmethod
     def stop(self) -> None:
         """Switch everything off."""
 
@@ -51,6 +55,12 @@ class Embedded(ControlPlane):
 
     def edge_api_log(self, since: str) -> str:
         return self.site.storage.journal("flotta-edge-api", since=f"-{since}in")
+
+    def remains(self) -> list[str]:
+        units = "systemctl list-unit-files --no-legend 'flotta-*'; pgrep --list-full flotta-"
+        places = "/opt/flotta /usr/local/bin/flotta /etc/*.d/flotta-* /etc/flotta/*.env"
+        found = self.site.storage.run(f"{units}; ls -d {places} 2>/dev/null", check=False)
+        return [line for line in found.splitlines() if line != "/etc/flotta/s3-admin.env"]
 
     def stop(self) -> None:
         self.site.storage.stop()
@@ -88,6 +98,13 @@ class Cluster(ControlPlane):
             return self.site.kubectl(*arguments, check=False)
         except subprocess.SubprocessError as error:
             return str(error)
+
+    def remains(self) -> list[str]:
+        own = "deployment,service,poddisruptionbudget,serviceaccount,role,rolebinding"
+        shared = "clusterrole,clusterrolebinding"
+        found = self.site.kubectl("get", own, "-n", NAMESPACE, "-o", "name")
+        found += self.site.kubectl("get", shared, "-o", "name")
+        return [name for name in found.split() if "/flotta-" in name]
 
     def pods(self, program: str) -> list[str]:
         """Names of the pods of a program that have not been told to end."""

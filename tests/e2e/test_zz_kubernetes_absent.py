@@ -1,11 +1,11 @@
-"""The control plane goes from the cluster: without its data and back, then for good. Runs last."""
+"""The control plane goes from the cluster for good, with its data. Runs last."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-from .control_plane import EDGE_API, NAMESPACE, OPERATOR, Cluster
+from .control_plane import OPERATOR, Cluster
 from .site import Site, eventually
 from .traffic import DEVICES
 
@@ -34,28 +34,6 @@ def ours(item: dict[str, Any]) -> bool:
         or "objectbucket" in text
         or any(f'"{name}"' in text for name in (*DEVICES, "reg-client-ca"))
     )
-
-
-def test_absent_keeps_the_fleet_for_a_later_present(site: Site, cluster: Cluster) -> None:
-    uids = {name: site.get("edgedevice", name)["metadata"]["uid"] for name in DEVICES}
-    began = site.till.run("systemctl show -P ActiveEnterTimestampMonotonic flotta-gateway")
-    gone = site.playbook("control_plane", "-e", "operator_state=absent")
-    assert gone.returncode == 0, gone.stdout[-3000:]
-    for kind in ("deployment", "service", "poddisruptionbudget", "serviceaccount"):
-        assert "flotta-" not in site.kubectl("get", kind, "-n", NAMESPACE, "-o", "name")
-    assert "flotta-" not in site.kubectl("get", "clusterrole,clusterrolebinding", "-o", "name")
-    site.get("secret", "flotta-ca", NAMESPACE)
-    assert "os-stats-os-stats" in site.till.containers()
-    again = site.playbook("control_plane", "-e", "operator_state=absent")
-    assert "changed=0" in again.stdout.split("PLAY RECAP")[1], again.stdout[-1500:]
-
-    back = site.playbook("control_plane")
-    assert back.returncode == 0, back.stdout[-3000:]
-    eventually("the Edge API answers", lambda: cluster.available(EDGE_API), 60)
-    for name in DEVICES:
-        eventually(f"{name} is ready", lambda n=name: site.ready(n) == "True", 150)
-    assert {name: site.get("edgedevice", name)["metadata"]["uid"] for name in DEVICES} == uids
-    assert site.till.run("systemctl show -P ActiveEnterTimestampMonotonic flotta-gateway") == began
 
 
 def test_decommission_leaves_no_object_behind_and_the_site_can_be_made_anew(

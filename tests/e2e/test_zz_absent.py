@@ -1,0 +1,29 @@
+"""The control plane goes, the fleet's data stay, and it comes back to them."""
+
+from __future__ import annotations
+
+from .site import Site, eventually
+from .traffic import DEVICES
+
+
+def test_absent_keeps_the_fleet_for_a_later_present(site: Site) -> None:
+    uids = {name: site.get("edgedevice", name)["metadata"]["uid"] for name in DEVICES}
+    began = site.till.run("systemctl show -P ActiveEnterTimestampMonotonic flotta-gateway")
+    bucket = site.bucket("till-1")
+    kept = site.keys(bucket, "statistics/")
+    assert site.control_plane.remains(), "this test sees nothing of what there is"
+    gone = site.playbook("control_plane", "-e", "operator_state=absent")
+    assert gone.returncode == 0, gone.stdout[-3000:]
+    assert site.control_plane.remains() == []
+    assert "os-stats-os-stats" in site.till.containers()
+    again = site.playbook("control_plane", "-e", "operator_state=absent")
+    assert "changed=0" in again.stdout.split("PLAY RECAP")[1], again.stdout[-1500:]
+
+    back = site.playbook("control_plane")
+    assert back.returncode == 0, back.stdout[-3000:]
+    for name in DEVICES:
+        eventually(f"{name} is ready", lambda n=name: site.ready(n) == "True", 150)
+    assert {name: site.get("edgedevice", name)["metadata"]["uid"] for name in DEVICES} == uids
+    assert site.till.run("systemctl show -P ActiveEnterTimestampMonotonic flotta-gateway") == began
+    assert kept
+    assert kept.keys() <= site.keys(bucket, "statistics/").keys()
