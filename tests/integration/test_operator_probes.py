@@ -106,7 +106,7 @@ async def test_kind_without_changes_is_listed_again(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cache, "QUIET", 0.5)
-    monkeypatch.setattr("flotta.resources.client.SILENCE", 1.0)
+    monkeypatch.setattr("flotta.resources.transport.SILENCE", 1.0)
     devices = cache.Cache(client, EDGE_DEVICE)
     running = asyncio.create_task(devices.run())
     await devices.wait_synced()

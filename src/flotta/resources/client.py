@@ -1,4 +1,4 @@
-"""The one client of the resource API; the only module that touches Kubernetes. Its errors are in `errors`."""
+"""The one client of the resource API, by kinds and objects. Its errors are in `errors`, its HTTP in `transport`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ import os
 import random
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Self
-from urllib.parse import urlencode
 
-import aiohttp
 import yaml
 from kubernetes.aio import client as kubernetes_client
 from kubernetes.aio import config as kubernetes_config
@@ -30,6 +28,7 @@ from .errors import (
 )
 from .events import event_for, series_patch
 from .kinds import EVENT, Kind
+from .transport import JSON, Transport
 
 __all__ = [
     "AlreadyExists",
@@ -51,11 +50,6 @@ PAGE = 500
 MERGE_PATCH = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
-REQUEST_TIMEOUT = 30.0  # seconds
-SILENCE = 150.0  # seconds; both engines send a bookmark every minute
-BUSY = 429  # Too Many Requests (RFC 6585): API Priority and Fairness asks to come again
-PATIENCE = 5  # requests in all while the server is busy
-
 
 # The loader looks into the file without checking its shape first.
 _UNUSABLE = (
@@ -68,8 +62,7 @@ class Client:
     """One connection pool to one API server. Objects are plain dictionaries."""
 
     def __init__(self, api: kubernetes_client.ApiClient):
-        self._api = api
-        self._host: str = api.configuration.host.rstrip("/")
+        self._transport = Transport(api)
 
     @classmethod
     async def connect(cls, kubeconfig: str | None = None, context: str | None = None) -> Self:
@@ -98,7 +91,7 @@ class Client:
             ) from error
 
     async def close(self) -> None:
-        await self._api.close()  # type: ignore[no-untyped-call]
+        await self._transport.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -220,20 +213,13 @@ class Client:
             "resourceVersion": resource_version,
             "timeoutSeconds": timeout_seconds,
         }
-        response = await self._send(
-            "GET", kind.path(namespace), query, timeout=timeout_seconds + REQUEST_TIMEOUT
-        )
-        try:
-            await _raise_for_status(response)
-            async for line in _lines(response.content):
+        lines = self._transport.lines(kind.path(namespace), query, timeout_seconds)
+        async with contextlib.aclosing(lines):
+            async for line in lines:
                 event = json.loads(line)
                 if event["type"] == "ERROR":
                     raise_status(event["object"].get("code", 500), event["object"])
                 yield event["type"], event["object"]
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise Unreachable(0, "Unreachable", f"the watch broke: {error}") from error
-        finally:
-            response.close()
 
     async def record_event(
         self,
@@ -262,14 +248,8 @@ class Client:
 
     async def read_text(self, path: str, query: Mapping[str, Any] | None = None) -> str:
         """Return the text of a path, as the log of a pod."""
-        response = await self._send("GET", path, query)
-        try:
-            await _raise_for_status(response)
-            return (await response.read()).decode(errors="replace")
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise Unreachable(0, "Unreachable", f"{self._host} broke off: {error}") from error
-        finally:
-            response.release()
+        data = await self._transport.content("GET", path, query)
+        return data.decode(errors="replace")
 
     async def _count(self, metadata: Object) -> None:
         name, namespace = metadata["name"], metadata["namespace"]
@@ -282,88 +262,16 @@ class Client:
         path: str,
         query: Mapping[str, Any] | None = None,
         body: Any = None,
-        content_type: str = "application/json",
+        content_type: str = JSON,
     ) -> Object:
-        response = await self._send(method, path, query, body, content_type)
-        try:
-            await _raise_for_status(response)
-            return _object(await response.read())
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise Unreachable(0, "Unreachable", f"{self._host} broke off: {error}") from error
-        finally:
-            response.release()
-
-    async def _send(
-        self,
-        method: str,
-        path: str,
-        query: Mapping[str, Any] | None = None,
-        body: Any = None,
-        content_type: str = "application/json",
-        timeout: float = REQUEST_TIMEOUT,  # noqa: ASYNC109 - handed to the HTTP client
-    ) -> aiohttp.ClientResponse:
-        given = {key: value for key, value in (query or {}).items() if value is not None}
-        url = self._host + path + ("?" + urlencode(given) if given else "")
-        headers = {"Accept": "application/json", "Content-Type": content_type}
-        await self._api.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
-        limits = aiohttp.ClientTimeout(total=timeout, sock_read=min(timeout, SILENCE))
-        for busy in range(PATIENCE):
-            response = await self._request(method, url, headers, body, limits)
-            if response.status != BUSY or busy == PATIENCE - 1:
-                break
-            response.release()
-            await asyncio.sleep(_pause(response.headers.get("Retry-After", ""), busy))
-        return response
-
-    async def _request(
-        self, method: str, url: str, headers: Mapping[str, str], body: Any, limits: Any
-    ) -> aiohttp.ClientResponse:
-        try:
-            answer = await self._api.rest_client.request(  # type: ignore[no-untyped-call]
-                method, url, headers, body, _request_timeout=limits
-            )
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise Unreachable(
-                0, "Unreachable", f"no answer from {self._host}: {error or type(error).__name__}"
-            ) from error
-        response: aiohttp.ClientResponse = answer.response
-        return response
-
-
-def _pause(retry_after: str, busy: int) -> float:
-    """Return the seconds until the next attempt at a busy server, which names them or not."""
-    return min(float(retry_after), 10.0) if retry_after.isdecimal() else float(2**busy) / 2
+        data = await self._transport.content(method, path, query, body, content_type)
+        decoded: Object = json.loads(data)
+        return decoded
 
 
 def _namespace(obj: Object) -> str | None:
     namespace: str | None = obj["metadata"].get("namespace")
     return namespace
-
-
-def _object(data: bytes) -> Object:
-    decoded: Object = json.loads(data)
-    return decoded
-
-
-async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
-    """Split a stream at newlines without a limit on a line's length (an object may be megabytes)."""
-    rest = b""
-    async for chunk in content.iter_any():
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            if line:
-                yield line
-
-
-async def _raise_for_status(response: aiohttp.ClientResponse) -> None:
-    if response.status < 400:
-        return
-    data = await response.read()
-    try:
-        status = json.loads(data)
-    except ValueError:
-        status = {"message": data.decode(errors="replace")[:256]}
-    raise_status(response.status, status)
 
 
 async def retry_on_conflict(attempt: Any, tries: int = 12) -> Any:

@@ -1,0 +1,124 @@
+"""HTTP to one API server: one request, its answer or an error of `errors`, and patience with a busy server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+import aiohttp
+from kubernetes.aio import client as kubernetes_client
+
+from .errors import Unreachable, raise_status
+
+Query = Mapping[str, Any]
+JSON = "application/json"
+REQUEST_TIMEOUT = 30.0  # seconds
+SILENCE = 150.0  # seconds; both engines send a bookmark every minute
+BUSY = 429  # Too Many Requests (RFC 6585): API Priority and Fairness asks to come again
+PATIENCE = 5  # requests in all while the server is busy
+
+
+class Transport:
+    """A connection pool. Every method raises ApiError: Unreachable, or what the server's Status says."""
+
+    def __init__(self, api: kubernetes_client.ApiClient):
+        self._api = api
+        self._host: str = api.configuration.host.rstrip("/")
+
+    async def close(self) -> None:
+        await self._api.close()  # type: ignore[no-untyped-call]
+
+    async def content(
+        self,
+        method: str,
+        path: str,
+        query: Query | None = None,
+        body: Any = None,
+        content_type: str = JSON,
+    ) -> bytes:
+        """Return the whole answer. Parameters of the query that are None are left out."""
+        response = await self._send(method, path, query, body, content_type)
+        try:
+            await _raise_for_status(response)
+            return await response.read()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise Unreachable(0, "Unreachable", f"{self._host} broke off: {error}") from error
+        finally:
+            response.release()
+
+    async def lines(self, path: str, query: Query, seconds: float) -> AsyncGenerator[bytes]:
+        """Yield the lines of an answer that the server ends after so many seconds."""
+        response = await self._send("GET", path, query, timeout=seconds + REQUEST_TIMEOUT)
+        try:
+            await _raise_for_status(response)
+            async for line in _lines(response.content):
+                yield line
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise Unreachable(0, "Unreachable", f"the watch broke: {error}") from error
+        finally:
+            response.close()
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        query: Query | None = None,
+        body: Any = None,
+        content_type: str = JSON,
+        timeout: float = REQUEST_TIMEOUT,  # noqa: ASYNC109 - handed to the HTTP client
+    ) -> aiohttp.ClientResponse:
+        given = {key: value for key, value in (query or {}).items() if value is not None}
+        url = self._host + path + ("?" + urlencode(given) if given else "")
+        headers = {"Accept": JSON, "Content-Type": content_type}
+        await self._api.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
+        limits = aiohttp.ClientTimeout(total=timeout, sock_read=min(timeout, SILENCE))
+        for busy in range(PATIENCE):
+            response = await self._request(method, url, headers, body, limits)
+            if response.status != BUSY or busy == PATIENCE - 1:
+                break
+            response.release()
+            await asyncio.sleep(_pause(response.headers.get("Retry-After", ""), busy))
+        return response
+
+    async def _request(
+        self, method: str, url: str, headers: Mapping[str, str], body: Any, limits: Any
+    ) -> aiohttp.ClientResponse:
+        try:
+            answer = await self._api.rest_client.request(  # type: ignore[no-untyped-call]
+                method, url, headers, body, _request_timeout=limits
+            )
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise Unreachable(
+                0, "Unreachable", f"no answer from {self._host}: {error or type(error).__name__}"
+            ) from error
+        response: aiohttp.ClientResponse = answer.response
+        return response
+
+
+def _pause(retry_after: str, busy: int) -> float:
+    """Return the seconds until the next attempt at a busy server, which names them or not."""
+    return min(float(retry_after), 10.0) if retry_after.isdecimal() else float(2**busy) / 2
+
+
+async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+    """Split a stream at newlines without a limit on a line's length (an object may be megabytes)."""
+    rest = b""
+    async for chunk in content.iter_any():
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            if line:
+                yield line
+
+
+async def _raise_for_status(response: aiohttp.ClientResponse) -> None:
+    if response.status < 400:
+        return
+    data = await response.read()
+    try:
+        status = json.loads(data)
+    except ValueError:
+        status = {"message": data.decode(errors="replace")[:256]}
+    raise_status(response.status, status)
