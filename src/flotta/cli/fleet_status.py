@@ -12,6 +12,8 @@ from rich.text import Text
 
 from flotta.fleet.conditions import find
 from flotta.fleet.joining import UNREGISTERED_LABEL, is_approved, is_declined, is_registered
+from flotta.fleet.object_storage import STORAGE_READY
+from flotta.fleet.presence import ready
 from flotta.resources.kinds import MEMBER_LABEL
 
 if TYPE_CHECKING:
@@ -74,17 +76,13 @@ def state(device: Mapping[str, Any]) -> str:
         return "leaving"
     if not is_registered(device):
         return "joining"
-    ready = condition(status, "Ready").get("status")
-    if ready == "True":
-        if condition(status, "StorageReady").get("status") == "False":
+    heard = ready(status)
+    if heard == "True":
+        storage = find(status.get("conditions"), STORAGE_READY)
+        if storage and storage["status"] == "False":
             return "without storage"
         return "degraded" if status.get("phase") == "degraded" else "ready"
-    return {"False": "not ready", "Unknown": "offline"}.get(str(ready), "unknown")
-
-
-def condition(status: Mapping[str, Any], type_: str) -> Object:
-    """Return the condition of a type, empty when there is none."""
-    return find(status.get("conditions"), type_) or {}
+    return {"False": "not ready", "Unknown": "offline"}.get(str(heard), "unknown")
 
 
 def request_state(request: Mapping[str, Any]) -> str:

@@ -70,7 +70,7 @@ def render(
     """Return the configuration of an EdgeDevice.
 
     `last_s3` is what was delivered before: it stays while the references to the wanted storage
-    cannot be resolved, because a device that hears "without storage" stops synchronising. When it is
+    cannot be resolved, because a device that hears "no storage" stops synchronising. When it is
     not known (a control plane that was just started), the device is told to keep what it has.
     `s3_endpoint` is where devices reach the buckets of claims, if not where ConfigMaps say.
     """

@@ -32,8 +32,7 @@ class Applier:
         title = names.title(obj)
         try:
             # Controllers write the same objects; a forced application conflicts with their writes only.
-            applied: Object = await retry_on_conflict(lambda: self._applied(obj))
-            return applied
+            return await retry_on_conflict(lambda: self._applied(obj))
         except NotFound as error:
             raise _unknown(obj, error) from error
         except ApiError as error:

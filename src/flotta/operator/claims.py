@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from ..fleet.conditions import Condition, Verdict, find
 from ..fleet.joining import is_registered
 from ..resources.kinds import BUCKET_CLAIM, EDGE_DEVICE
+from ..storage.claims import is_bound
 
 if TYPE_CHECKING:
     from .settings import Settings
 
 Object = dict[str, Any]
-STORAGE_READY = "StorageReady"  # of an EdgeDevice
 CLAIM_READY = "Ready"  # of a claim, while our provisioner cannot answer it
 PATIENCE = 10.0  # seconds in which a provisioner normally answers
 
@@ -86,11 +86,6 @@ def patience(claim: Object | None, now: datetime) -> float:
         return 0.0
     asked = datetime.fromisoformat(claim["metadata"]["creationTimestamp"])
     return max(0.0, PATIENCE - (now - asked).total_seconds())
-
-
-def is_bound(claim: Object) -> bool:
-    """Say whether the claim was answered."""
-    return bool((claim.get("status") or {}).get("phase") == "Bound")
 
 
 def conditions_of(claim: Object) -> list[Condition]:

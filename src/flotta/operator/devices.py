@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..fleet.conditions import Verdict, with_condition
+from ..fleet.object_storage import STORAGE_READY
 from ..resources.kinds import BUCKET_CLAIM, EDGE_DEVICE, MEMBER_LABEL
 from . import membership
 from .claims import (
-    STORAGE_READY,
     bound_claim,
     bucket_claim,
     claim_wanted,

@@ -1,20 +1,14 @@
-"""The one client of the resource API, by kinds and objects. Its errors are in `errors`, its HTTP in `transport`."""
+"""The one client of the resource API, by kinds and objects; `errors` has its errors, `transport` its connection."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import json
-import os
 import random
-from collections.abc import AsyncIterator, Mapping
-from typing import Any, Self
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Any, Self, TypeVar
 
-import yaml
-from kubernetes.aio import client as kubernetes_client
-from kubernetes.aio import config as kubernetes_config
-
-from .contexts import missing_context
 from .errors import (
     AlreadyExists,
     ApiError,
@@ -46,23 +40,18 @@ __all__ = [
 ]
 Object = dict[str, Any]
 Objects = list[Object]
+T = TypeVar("T")
 PAGE = 500
 MERGE_PATCH = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
 
-# The loader looks into the file without checking its shape first.
-_UNUSABLE = (
-    *(kubernetes_config.ConfigException, yaml.YAMLError, OSError),
-    *(TypeError, KeyError, AttributeError, ValueError),
-)
-
 
 class Client:
     """One connection pool to one API server. Objects are plain dictionaries."""
 
-    def __init__(self, api: kubernetes_client.ApiClient):
-        self._transport = Transport(api)
+    def __init__(self, transport: Transport):
+        self._transport = transport
 
     @classmethod
     async def connect(cls, kubeconfig: str | None = None, context: str | None = None) -> Self:
@@ -71,24 +60,7 @@ class Client:
         ``context`` is one of the file's contexts (default: its current one).
         Raises ValueError with a sentence when neither gives a configuration.
         """
-        configuration = kubernetes_client.Configuration()
-        path = kubeconfig or os.environ.get("KUBECONFIG")
-        try:
-            if path:
-                await kubernetes_config.load_kube_config(  # type: ignore[no-untyped-call]
-                    path, context=context, client_configuration=configuration
-                )
-            else:
-                kubernetes_config.load_incluster_config(  # type: ignore[no-untyped-call]
-                    client_configuration=configuration
-                )
-            return cls(kubernetes_client.ApiClient(configuration))
-        except _UNUSABLE as error:
-            reason = " ".join(str(error).split())
-            missing = missing_context(path, context) if path else ""
-            raise ValueError(
-                missing or f"no usable kubeconfig ({reason}); set KUBECONFIG to the path of one"
-            ) from error
+        return cls(await Transport.connect(kubeconfig, context))
 
     async def close(self) -> None:
         await self._transport.close()
@@ -274,7 +246,7 @@ def _namespace(obj: Object) -> str | None:
     return namespace
 
 
-async def retry_on_conflict(attempt: Any, tries: int = 12) -> Any:
+async def retry_on_conflict(attempt: Callable[[], Awaitable[T]], tries: int = 12) -> T:
     """Await ``attempt()`` again, after a pause, while it raises Conflict; ``attempt`` reads afresh each time.
 
     The pauses grow to half a second, about three seconds in all: who meets a busy writer loses

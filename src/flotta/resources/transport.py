@@ -1,16 +1,21 @@
-"""HTTP to one API server: one request, its answer or an error of `errors`, and patience with a busy server."""
+"""HTTP to one API server: the only module that touches Kubernetes' library. Errors are those of `errors`."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from typing import Any
+import os
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping
+from typing import Any, Self
 from urllib.parse import urlencode
 
 import aiohttp
+import yaml
 from kubernetes.aio import client as kubernetes_client
+from kubernetes.aio import config as kubernetes_config
 
+from .contexts import missing_context
 from .errors import Unreachable, raise_status
 
 Query = Mapping[str, Any]
@@ -20,6 +25,12 @@ SILENCE = 150.0  # seconds; both engines send a bookmark every minute
 BUSY = 429  # Too Many Requests (RFC 6585): API Priority and Fairness asks to come again
 PATIENCE = 5  # requests in all while the server is busy
 
+# The loader looks into the file without checking its shape first.
+_UNUSABLE = (
+    *(kubernetes_config.ConfigException, yaml.YAMLError, OSError),
+    *(TypeError, KeyError, AttributeError, ValueError),
+)
+
 
 class Transport:
     """A connection pool. Every method raises ApiError: Unreachable, or what the server's Status says."""
@@ -27,6 +38,28 @@ class Transport:
     def __init__(self, api: kubernetes_client.ApiClient):
         self._api = api
         self._host: str = api.configuration.host.rstrip("/")
+
+    @classmethod
+    async def connect(cls, kubeconfig: str | None, context: str | None) -> Self:
+        """Make one as `Client.connect` says."""
+        configuration = kubernetes_client.Configuration()
+        path = kubeconfig or os.environ.get("KUBECONFIG")
+        try:
+            if path:
+                await kubernetes_config.load_kube_config(  # type: ignore[no-untyped-call]
+                    path, context=context, client_configuration=configuration
+                )
+            else:
+                kubernetes_config.load_incluster_config(  # type: ignore[no-untyped-call]
+                    client_configuration=configuration
+                )
+            return cls(kubernetes_client.ApiClient(configuration))
+        except _UNUSABLE as error:
+            reason = " ".join(str(error).split())
+            missing = missing_context(path, context) if path else ""
+            raise ValueError(
+                missing or f"no usable kubeconfig ({reason}); set KUBECONFIG to the path of one"
+            ) from error
 
     async def close(self) -> None:
         await self._api.close()  # type: ignore[no-untyped-call]
@@ -40,26 +73,16 @@ class Transport:
         content_type: str = JSON,
     ) -> bytes:
         """Return the whole answer. Parameters of the query that are None are left out."""
-        response = await self._send(method, path, query, body, content_type)
-        try:
-            await _raise_for_status(response)
+        sent = self._send(method, path, query, body, content_type)
+        async with _answer(sent, f"{self._host} broke off") as response:
             return await response.read()
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise Unreachable(0, "Unreachable", f"{self._host} broke off: {error}") from error
-        finally:
-            response.release()
 
     async def lines(self, path: str, query: Query, seconds: float) -> AsyncGenerator[bytes]:
         """Yield the lines of an answer that the server ends after so many seconds."""
-        response = await self._send("GET", path, query, timeout=seconds + REQUEST_TIMEOUT)
-        try:
-            await _raise_for_status(response)
+        sent = self._send("GET", path, query, timeout=seconds + REQUEST_TIMEOUT)
+        async with _answer(sent, "the watch broke") as response:
             async for line in _lines(response.content):
                 yield line
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise Unreachable(0, "Unreachable", f"the watch broke: {error}") from error
-        finally:
-            response.close()
 
     async def _send(
         self,
@@ -96,6 +119,21 @@ class Transport:
             ) from error
         response: aiohttp.ClientResponse = answer.response
         return response
+
+
+@contextlib.asynccontextmanager
+async def _answer(
+    sent: Awaitable[aiohttp.ClientResponse], trouble: str
+) -> AsyncIterator[aiohttp.ClientResponse]:
+    """Hand out the answer to what was sent, unless it is an error; `trouble` names a connection that ends in it."""
+    response = await sent
+    try:
+        await _raise_for_status(response)
+        yield response
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise Unreachable(0, "Unreachable", f"{trouble}: {error}") from error
+    finally:
+        response.close()
 
 
 def _pause(retry_after: str, busy: int) -> float:

@@ -74,8 +74,7 @@ class Provisioner:
         await Buckets(self.site).ensure(bucket)
         await self._hand_out(answer, known, bucket)
         await answer.write_config_map(bucket, self.device_endpoint, self.site.region)
-        status = claim.get("status") or {}
-        if status.get("phase") != "Bound" or status.get("conditions"):
+        if not is_bound(claim) or claim["status"].get("conditions"):
             await self._bind(claim, bucket)
 
     async def _adopt(self, claim: Object) -> Object:
@@ -146,6 +145,11 @@ class Provisioner:
 def is_answered(claim: Object) -> bool:
     """Say whether a bucket may exist for the claim, so that it has to be removed with it."""
     return FINALIZER in (claim["metadata"].get("finalizers") or [])
+
+
+def is_bound(claim: Object) -> bool:
+    """Say whether the claim has its bucket."""
+    return bool((claim.get("status") or {}).get("phase") == "Bound")
 
 
 def _name(claim: Object) -> tuple[str, str]:

@@ -67,8 +67,7 @@ class Joining:
             await self._record(device, info, key_fingerprint)
             return Registration(namespace, device["metadata"]["uid"])
 
-        registration: Registration = await retry_on_conflict(attempt)
-        return registration
+        return await retry_on_conflict(attempt)
 
     async def _create_request(self, device_id: str, namespace: str, info: EnrolmentInfo) -> None:
         metadata: Object = {"name": device_id, "namespace": REQUEST_NAMESPACE}

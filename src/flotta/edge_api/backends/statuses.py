@@ -60,8 +60,7 @@ class Statuses:
             await self._write(key, device, merge_difference(old, new))
             return Written(device, old, new)
 
-        written: Written | None = await retry_on_conflict(attempt)
-        return written
+        return await retry_on_conflict(attempt)
 
     async def _write(self, key: Key, device: Object, patch: Object) -> None:
         version = {"resourceVersion": device["metadata"]["resourceVersion"]}
