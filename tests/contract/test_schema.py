@@ -164,6 +164,14 @@ def requirement(**parts: Any) -> dict[str, Any]:
             ("FieldValueInvalid", "spec.deviceSelector.matchLabels"),
         ),
         (
+            {"deviceSelector": {"matchLabels": {"site\n": "north"}}},
+            ("FieldValueInvalid", "spec.deviceSelector.matchLabels"),
+        ),
+        (
+            {"deviceSelector": {"matchLabels": {"site": "north\n"}}},
+            ("FieldValueInvalid", "spec.deviceSelector.matchLabels.site"),
+        ),
+        (
             {
                 "pod": {
                     "spec": {

@@ -122,8 +122,8 @@ def _check_string(node: Node, value: str, path: str, causes: list[Cause]) -> Non
     if node.max_length is not None and len(value) > node.max_length:
         text = f"Too long: may not be more than {node.max_length} bytes"
         causes.append(Cause("FieldValueTooLong", text, path))
-    if node.pattern is not None and not node.pattern.search(value):
-        causes.append(_invalid(path, value, f"should match '{node.pattern.pattern}'"))
+    if node.pattern is not None and not node.pattern.matches(value):
+        causes.append(_invalid(path, value, f"should match '{node.pattern.text}'"))
 
 
 def _check_object(node: Node, value: dict[str, Any], path: str, causes: list[Cause]) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from flotta.apiserver.schema_patterns import Pattern
 from flotta.apiserver.schema_rules import Rule, rule
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class Node:
     maximum: float | None = None
     min_length: int | None = None
     max_length: int | None = None
-    pattern: re.Pattern[str] | None = None
+    pattern: Pattern | None = None
     min_items: int | None = None
     max_items: int | None = None
     max_properties: int | None = None
@@ -116,7 +116,7 @@ def _own(schema: Mapping[str, Json]) -> JsonObject:
     own = {name: schema[keyword] for keyword, name in _OWN.items() if keyword in schema}
     own |= {name: tuple(schema[keyword]) for keyword, name in _LISTS.items() if keyword in schema}
     if "pattern" in schema:
-        own["pattern"] = re.compile(schema["pattern"])
+        own["pattern"] = Pattern(schema["pattern"])
     if schema.get("x-kubernetes-int-or-string"):
         own["type"] = "int-or-string"
     return own

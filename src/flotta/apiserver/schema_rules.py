@@ -7,9 +7,10 @@ rule is refused when it is loaded, so that a rule can never be skipped silently.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from flotta.apiserver.schema_patterns import Pattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -29,8 +30,10 @@ _VALUES_FIT = (
     "self.operator in ['In', 'NotIn'] ? has(self.values) && size(self.values) > 0 : "
     "!has(self.values) || size(self.values) == 0"
 )
-_LABEL_KEY = "^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
-_LABEL_KEYS = f"self.all(key, key.matches('{_LABEL_KEY}'))"
+_LABEL_KEY = Pattern(
+    "^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
+)
+_LABEL_KEYS = f"self.all(key, key.matches('{_LABEL_KEY.text}'))"
 
 
 class UnknownRuleError(ValueError):
@@ -70,7 +73,7 @@ def _values_fit(requirement: JsonObject) -> bool:
 
 
 def _label_keys(labels: JsonObject) -> bool:
-    return all(re.search(_LABEL_KEY, key) for key in labels)
+    return all(_LABEL_KEY.matches(key) for key in labels)
 
 
 _PREDICATES = {
