@@ -13,7 +13,9 @@ from .site import Site, folder
 
 ROOT = Path(__file__).resolve().parents[2]
 KUBERNETES = (folder(ROOT) / "hosts/node.address").exists()
-collect_ignore_glob = [] if KUBERNETES else ["test_kubernetes_*", "test_zz_kubernetes_*"]
+collect_ignore_glob = (
+    ["test_embedded_*"] if KUBERNETES else ["test_kubernetes_*", "test_zz_kubernetes_*"]
+)
 
 
 @pytest.fixture(scope="session")

@@ -32,6 +32,10 @@ class ControlPlane(ABC):
         """What the Edge API logged in this time, as ``1m``."""
 
     @abstractmethod
+    def serves(self) -> bool:
+        """Tell whether the Edge API is there as it was ordered."""
+
+    @abstractmethod
     def remains(self) -> list[str]:
         """What is installed of it, whatever it stored."""
 
@@ -55,6 +59,10 @@ class Embedded(ControlPlane):
 
     def edge_api_log(self, since: str) -> str:
         return self.site.storage.journal("flotta-edge-api", since=f"-{since}in")
+
+    def serves(self) -> bool:
+        active = self.site.storage.run(f"systemctl is-active {EDGE_API}", check=False)
+        return active == "active\n"
 
     def remains(self) -> list[str]:
         units = "systemctl list-unit-files --no-legend 'flotta-*'; pgrep --list-full flotta-"
@@ -98,6 +106,9 @@ class Cluster(ControlPlane):
             return self.site.kubectl(*arguments, check=False)
         except subprocess.SubprocessError as error:
             return str(error)
+
+    def serves(self) -> bool:
+        return self.available(EDGE_API)
 
     def remains(self) -> list[str]:
         own = "deployment,service,poddisruptionbudget,serviceaccount,role,rolebinding"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .control_plane import NAMESPACE
 from .site import Site, eventually
 from .traffic import DEVICES
 
@@ -9,6 +10,7 @@ from .traffic import DEVICES
 def test_absent_keeps_the_fleet_for_a_later_present(site: Site) -> None:
     uids = {name: site.get("edgedevice", name)["metadata"]["uid"] for name in DEVICES}
     began = site.till.run("systemctl show -P ActiveEnterTimestampMonotonic flotta-gateway")
+    authority = site.get("secret", "flotta-ca", NAMESPACE)["metadata"]["uid"]
     bucket = site.bucket("till-1")
     kept = eventually("a file is in the bucket", lambda: site.keys(bucket, "statistics/"))
     assert site.control_plane.remains(), "this test sees nothing of what there is"
@@ -21,6 +23,8 @@ def test_absent_keeps_the_fleet_for_a_later_present(site: Site) -> None:
 
     back = site.playbook("control_plane")
     assert back.returncode == 0, back.stdout[-3000:]
+    eventually("the Edge API answers", site.control_plane.serves, 60)
+    assert site.get("secret", "flotta-ca", NAMESPACE)["metadata"]["uid"] == authority
     for name in DEVICES:
         eventually(f"{name} is ready", lambda n=name: site.ready(n) == "True", 150)
     assert {name: site.get("edgedevice", name)["metadata"]["uid"] for name in DEVICES} == uids

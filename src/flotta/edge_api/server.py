@@ -234,5 +234,5 @@ def _of_api_error(error: ApiError) -> Refusal:
     if error.status == 0:
         return Refusal(503, "the resource API does not answer", retry_after=5)
     if isinstance(error, Conflict):
-        return Refusal(503, "others write to the same object all the time", retry_after=2)
+        return Refusal(503, "others keep writing to the same object; send it again", retry_after=2)
     return Refusal(500, f"the resource API refused: {error.reason or error.status}")

@@ -1,0 +1,35 @@
+"""What a device hears when the resource API does not take what it sent."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
+
+from flotta.edge_api.metrics import Metrics
+from flotta.edge_api.server import _middleware
+from flotta.resources.errors import ApiError, Conflict, Invalid, Unreachable
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "retry_after", "words"),
+    [
+        (Conflict(409, "Conflict", "changed"), 503, "2", "send it again"),
+        (Unreachable(0, "Unreachable", "refused"), 503, "5", "does not answer"),
+        (Invalid(422, "Invalid", "secret detail"), 500, None, "refused: Invalid"),
+    ],
+)
+async def test_what_will_pass_is_told_apart_from_what_will_not(
+    error: ApiError, status: int, retry_after: str | None, words: str
+) -> None:
+    async def refuse(_: web.Request) -> web.Response:
+        raise error
+
+    answer = await _middleware(Metrics())(make_mocked_request("POST", "/data/d-17/out"), refuse)
+
+    assert (answer.status, answer.headers.get("Retry-After")) == (status, retry_after)
+    message = json.loads(answer.body)["message"]
+    assert words in message
+    assert error.message not in message
