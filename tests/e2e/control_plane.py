@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
 NAMESPACE = "flotta"
 EDGE_API, OPERATOR = "flotta-edge-api", "flotta-operator"
+DEVICES_PORT = 8043
 
 
 class ControlPlane(ABC):
@@ -51,7 +53,7 @@ class ControlPlane(ABC):
 class Embedded(ControlPlane):
     """One machine with everything on it."""
 
-    port = 8043
+    port = DEVICES_PORT
 
     @property
     def address(self) -> str:
@@ -129,6 +131,8 @@ class Cluster(ControlPlane):
 
     def kill(self, *pods: str) -> None:
         """End pods at once, as when their processes die."""
+        if not pods:
+            return
         self.site.kubectl(
             "delete",
             "pod",
@@ -147,16 +151,28 @@ class Cluster(ControlPlane):
     def available(self, program: str) -> bool:
         """Tell whether as many pods of a program answer as there should be.
 
-        The Deployment's own count lags behind a pod that was just killed.
+        The Deployment's own count lags behind a pod that was just removed, and the kubelet's look
+        at a pod behind the death of its process: see `restarts`.
         """
         wanted = self.site.get("deployment", program, NAMESPACE)["spec"]["replicas"]
-        ready = [
-            condition["status"] == "True"
-            for pod in self._pods(program)
-            for condition in pod.get("status", {}).get("conditions", [])
-            if condition["type"] == "Ready"
-        ]
-        return ready == [True] * wanted
+        pods = self._pods(program)
+        return len(pods) == wanted and all(_ready(pod) for pod in pods)
+
+    def restarts(self, program: str) -> int:
+        """How often the containers of a program were started again."""
+        statuses = [pod["status"].get("containerStatuses", []) for pod in self._pods(program)]
+        return sum(container["restartCount"] for pod in statuses for container in pod)
+
+    def receives_devices(self) -> bool:
+        """Tell whether all Edge APIs answer, and the node sends devices to them and to nobody else.
+
+        The node learns of a pod's end and of its readiness later than the API.
+        """
+        if not self.available(EDGE_API):
+            return False
+        there = {pod["status"]["podIP"] for pod in self._pods(EDGE_API)}
+        rules = self.node.run("iptables-save -t nat")
+        return there == set(re.findall(rf"--to-destination ([0-9.]+):{DEVICES_PORT}\b", rules))
 
     def stop(self) -> None:
         self.node.stop()
@@ -165,3 +181,8 @@ class Cluster(ControlPlane):
     def start(self) -> None:
         self.site.storage.start()
         self.node.start()
+
+
+def _ready(pod: dict[str, Any]) -> bool:
+    conditions = pod.get("status", {}).get("conditions", [])
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)

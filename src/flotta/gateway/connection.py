@@ -18,7 +18,7 @@ from flotta.gateway.settings import Settings
 
 log = logging.getLogger(__name__)
 
-PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6)  # seconds between the attempts at one connection
+PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6, 1.6, 1.6)  # seconds between the attempts at one connection
 
 REFUSED = (
     "the server closed the connection without an answer: probably refused, certificate not from "
