@@ -44,6 +44,12 @@ NO_STORAGE = {
     "reason": "R",
     "message": "the key is refused",
 }
+MISCONFIGURED = {
+    "type": "Configured",
+    "status": "False",
+    "reason": "Misconfiguration",
+    "message": "Secret bucket does not exist",
+}
 
 
 @pytest.mark.parametrize(
@@ -53,6 +59,9 @@ NO_STORAGE = {
         (device(conditions=ready("True"), phase="degraded"), "degraded"),
         (device(conditions=[*ready("True"), NO_STORAGE]), "without storage"),
         (device(conditions=[*ready("Unknown"), NO_STORAGE]), "offline"),
+        (device(conditions=[*ready("True"), MISCONFIGURED]), "misconfigured"),
+        (device(conditions=[*ready("True"), MISCONFIGURED, NO_STORAGE]), "without storage"),
+        (device(conditions=[*ready("True"), {**MISCONFIGURED, "status": "True"}]), "ready"),
         (device(conditions=ready("False")), "not ready"),
         (device(conditions=ready("Unknown")), "offline"),
         (device(), "unknown"),
@@ -129,7 +138,7 @@ def test_a_failing_workload_is_explained_by_reason_and_message() -> None:
 
 
 def test_all_is_well_only_without_failing_workload_and_broken_condition() -> None:
-    broken = {"type": "Configured", "status": "False"}
+    broken = {"type": "Accepted", "status": "False"}
     error = {"name": "w1", "phase": "Error", "reason": "ImageMissing"}
     (well, *_) = explain_device(device(conditions=ready("True")), [], [])
     assert "all is well" in well

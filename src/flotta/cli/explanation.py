@@ -16,11 +16,12 @@ Object = dict[str, Any]
 
 _SHOWN_EVENTS = 5
 _WAITING = ("deploying", "created", "unknown")
-_HEARD = ("ready", "degraded", "without storage")
+_HEARD = ("ready", "degraded", "without storage", "misconfigured")
 _STATES = {
     "ready": "It reports in time",
     "degraded": "It reports in time, but says that not everything works.",
     "without storage": "It reports in time, but has no bucket for its files.",
+    "misconfigured": "It reports in time, but not everything in its configuration can be carried out.",
     "not ready": "It reports, but is not ready.",
     "offline": "It has not reported in time: it is switched off, or cannot reach the Edge API.",
     "joining": "It was approved and has not registered yet. Its gateway does that by itself.",

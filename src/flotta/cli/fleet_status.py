@@ -14,6 +14,7 @@ from flotta.fleet.conditions import find
 from flotta.fleet.joining import UNREGISTERED_LABEL, is_approved, is_declined, is_registered
 from flotta.fleet.object_storage import STORAGE_READY
 from flotta.fleet.presence import ready
+from flotta.fleet.problems import CONFIGURED
 from flotta.resources.kinds import MEMBER_LABEL
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ _COLOURS = {
     "ready": "green",
     "joining": "yellow",
     "without storage": "yellow",
+    "misconfigured": "yellow",
     "waiting for approval": "yellow",
 }
 _HEADINGS = ("Device", "State", "Labels", "Workloads", "Last seen", "Up", "Down")
@@ -77,12 +79,13 @@ def state(device: Mapping[str, Any]) -> str:
     if not is_registered(device):
         return "joining"
     heard = ready(status)
-    if heard == "True":
-        storage = find(status.get("conditions"), STORAGE_READY)
-        if storage and storage["status"] == "False":
-            return "without storage"
-        return "degraded" if status.get("phase") == "degraded" else "ready"
-    return {"False": "not ready", "Unknown": "offline"}.get(str(heard), "unknown")
+    if heard != "True":
+        return {"False": "not ready", "Unknown": "offline"}.get(str(heard), "unknown")
+    conditions = status.get("conditions")
+    for type_, word in ((STORAGE_READY, "without storage"), (CONFIGURED, "misconfigured")):
+        if (find(conditions, type_) or {}).get("status") == "False":
+            return word
+    return "degraded" if status.get("phase") == "degraded" else "ready"
 
 
 def request_state(request: Mapping[str, Any]) -> str:
