@@ -1,7 +1,10 @@
-"""The Edge API says at `/readyz` when it hears nothing of the resource API any more."""
+"""The Edge API says at `/readyz` when it does not listen yet, and when it hears nothing of the resource API any more."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
@@ -9,35 +12,61 @@ import pytest
 from edge_site import eventually
 from operator_site import resource_api
 
+from flotta.edge_api.listener import Listener
 from flotta.edge_api.server import EdgeApi
 from flotta.edge_api.settings import Settings
 from flotta.resources import cache
 from flotta.resources.client import Client
 
 
+@asynccontextmanager
+async def edge_api(directory: Path) -> AsyncIterator[EdgeApi]:
+    """An Edge API in this process that was not started yet; it is stopped in the end."""
+    settings = Settings("127.0.0.1", 0, metrics_address=("127.0.0.1", 0))
+    with resource_api(directory, "embedded") as access:
+        async with await Client.connect(str(access("edge-api"))) as client:
+            server = EdgeApi(client, settings)
+            yield server
+            await server.stop()
+
+
+async def readiness(server: EdgeApi) -> tuple[int, str]:
+    url = f"http://127.0.0.1:{server.monitoring_port}/readyz"
+    async with aiohttp.ClientSession() as session, session.get(url) as answer:
+        return answer.status, (await answer.text()).strip()
+
+
 async def test_a_server_whose_watches_are_silent_is_not_ready(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = Settings("127.0.0.1", 0, metrics_address=("127.0.0.1", 0))
-    with resource_api(tmp_path, "embedded") as access:
-        async with (
-            await Client.connect(str(access("edge-api"))) as client,
-            aiohttp.ClientSession() as session,
-        ):
-            server = EdgeApi(client, settings)
-            await server.start()
+    async with edge_api(tmp_path) as server:
+        await server.start()
+        assert await readiness(server) == (200, "")
+        monkeypatch.setattr(cache, "DEAF", 0.5)
 
-            async def readiness() -> tuple[int, str]:
-                url = f"http://127.0.0.1:{server.monitoring_port}/readyz"
-                async with session.get(url) as answer:
-                    return answer.status, await answer.text()
+        async def unready() -> str:
+            status, text = await readiness(server)
+            return text if status == 503 else ""
 
-            assert await readiness() == (200, "")
-            monkeypatch.setattr(cache, "DEAF", 0.5)
+        assert "nothing heard of the API" in await eventually(unready)
 
-            async def unready() -> str:
-                status, text = await readiness()
-                return text if status == 503 else ""
 
-            assert "nothing heard of the API" in await eventually(unready)
-            await server.stop()
+async def test_a_server_that_does_not_listen_yet_is_not_ready(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reached, released = asyncio.Event(), asyncio.Event()
+    start = Listener.start
+
+    async def late(listener: Listener, host: str, port: int) -> int:
+        reached.set()
+        await released.wait()
+        return await start(listener, host, port)
+
+    monkeypatch.setattr(Listener, "start", late)
+    async with edge_api(tmp_path) as server:
+        starting = asyncio.create_task(server.start())
+        await reached.wait()
+        assert await readiness(server) == (503, "the server is starting")
+        released.set()
+        await starting
+        assert await readiness(server) == (200, "")

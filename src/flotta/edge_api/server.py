@@ -116,7 +116,7 @@ class EdgeApi:
             return "the server is stopping"
         if trouble := self._backend.fleet.trouble:
             return trouble
-        if self._listener is None or self._material is None:
+        if self.port == 0 or self._material is None:  # it does not listen before it has a port
             return "the server is starting"
         if not self._material.valid(datetime.now(UTC)):
             return "the server certificate is not valid now"
