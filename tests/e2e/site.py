@@ -14,6 +14,7 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 
 from .control_plane import Cluster, ControlPlane, Embedded
 
@@ -26,22 +27,37 @@ INVENTORIES = {
     "embedded": ("inventories/local",),
     "kubernetes": ("inventories/kubernetes", "tests/cluster/inventory"),
 }
+# What a look at a site raises while something of it is not there or stands still.
+NOT_YET = (
+    AssertionError,
+    KeyError,
+    IndexError,
+    subprocess.SubprocessError,
+    BotoCoreError,
+    ClientError,
+)
 
 
-def eventually(what: str, probe: Callable[[], Any], seconds: float = 60, pause: float = 0.3) -> Any:
-    """Return the first true answer of ``probe``; fail with ``what`` and the last answer after ``seconds``."""
+def eventually(
+    what: str, probe: Callable[[], Any], seconds: float = 120, pause: float = 0.3
+) -> Any:
+    """Return the first true answer of ``probe``; fail with ``what`` and the last answer after ``seconds``.
+
+    The last look begins when the time is over, however slow the ones before it were.
+    """
     end = time.monotonic() + seconds
-    last: Any = None
-    while time.monotonic() < end:
+    while True:
+        over = time.monotonic() >= end
         try:
             last = probe()
-        except (AssertionError, KeyError, IndexError, subprocess.SubprocessError) as error:
+        except NOT_YET as error:
             last = error
         else:
             if last:
                 return last
+        if over:
+            raise AssertionError(f"not within {seconds} s: {what}; last seen: {last!r}")
         time.sleep(pause)
-    raise AssertionError(f"not within {seconds} s: {what}; last seen: {last!r}")
 
 
 def folder(root: Path) -> Path:
@@ -58,7 +74,7 @@ class Host:
         self.container = f"{site.prefix}-{name}"
         self.address = (site.folder / f"hosts/{name}.address").read_text()
 
-    def run(self, command: str, *, check: bool = True, timeout: float = 60) -> str:
+    def run(self, command: str, *, check: bool = True, timeout: float = 180) -> str:
         """Run a shell command as root over SSH and return its output."""
         keys = self.site.folder
         result = subprocess.run(
@@ -75,7 +91,7 @@ class Host:
                 "-o",
                 "LogLevel=ERROR",
                 "-o",
-                "ConnectTimeout=5",
+                "ConnectTimeout=30",
                 f"root@{self.address}",
                 command,
             ],
@@ -106,7 +122,7 @@ class Host:
     def start(self) -> None:
         """Switch it on and wait for SSH."""
         self.site.podman("start", self.container)
-        eventually(f"{self.name} answers SSH", lambda: self.run("true") == "", 60)
+        eventually(f"{self.name} answers SSH", lambda: self.run("true") == "")
 
 
 class Site:
@@ -138,21 +154,34 @@ class Site:
             capture_output=True,
             text=True,
             check=True,
-            timeout=120,
+            timeout=300,
         ).stdout
 
     def kubectl(self, *arguments: str, manifest: Any = None, check: bool = True) -> str:
         """Run kubectl; ``manifest`` goes to its standard input as JSON. Standard error is appended to the output."""
-        result = subprocess.run(
-            [self._kubectl, f"--kubeconfig={self.folder / 'kubeconfig'}", *arguments],
-            input=json.dumps(manifest) if manifest is not None else None,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
+        result = self._connected(arguments, manifest)
         if check and result.returncode:
             raise AssertionError(f"kubectl {' '.join(arguments)}: {result.stdout}{result.stderr}")
         return result.stdout + ("" if check else result.stderr)
+
+    def _connected(
+        self, arguments: tuple[str, ...], manifest: Any
+    ) -> subprocess.CompletedProcess[str]:
+        """Run kubectl; again when the API server stood still before anything could be asked of it.
+
+        kubectl waits ten seconds for it, whatever it is told.
+        """
+        for _ in range(6):
+            result = subprocess.run(
+                [self._kubectl, f"--kubeconfig={self.folder / 'kubeconfig'}", *arguments],
+                input=json.dumps(manifest) if manifest is not None else None,
+                capture_output=True,
+                text=True,
+                timeout=400,
+            )
+            if "TLS handshake timeout" not in result.stderr:
+                break
+        return result
 
     def get(self, kind: str, name: str, namespace: str = "default") -> dict[str, Any]:
         obj: dict[str, Any] = json.loads(
@@ -220,7 +249,7 @@ class Site:
             cwd=self.root,
             capture_output=True,
             text=True,
-            timeout=600,
+            timeout=900,
         )
 
     def journals(self) -> str:

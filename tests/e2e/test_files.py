@@ -19,7 +19,7 @@ def test_both_devices_are_up_and_run_the_sample(site: Site) -> None:
 
 def test_a_telemetry_file_is_in_the_bucket_with_equal_bytes(site: Site) -> None:
     bucket = site.bucket("till-1")
-    keys = eventually("telemetry in the bucket", lambda: site.keys(bucket, "statistics/"), 90)
+    keys = eventually("telemetry in the bucket", lambda: site.keys(bucket, "statistics/"))
     key = sorted(keys)[0]
     path = f"{VOLUMES}/os-stats/stats/{key.removeprefix('statistics/')}"
 
@@ -27,7 +27,7 @@ def test_a_telemetry_file_is_in_the_bucket_with_equal_bytes(site: Site) -> None:
         stored = site.s3().get_object(Bucket=bucket, Key=key)["Body"].read()
         return site.till.run(f"sha256sum {path}").split()[0] == hashlib.sha256(stored).hexdigest()
 
-    eventually("equal bytes on both sides", equal, 60)
+    eventually("equal bytes on both sides", equal)
 
 
 def test_a_file_put_into_the_bucket_arrives_in_the_container(site: Site) -> None:
@@ -40,7 +40,6 @@ def test_a_file_put_into_the_bucket_arrives_in_the_container(site: Site) -> None
     eventually(
         "the file is under /export/config in the container",
         lambda: site.camera.run(command).startswith(wanted),
-        60,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -52,5 +53,8 @@ def _watch(site: Site, seen: Traffic, over: threading.Event) -> None:
         for device in DEVICES:
             try:
                 seen.states.append((device, site.ready(device)))
-            except AssertionError:  # the API itself may be away: then nobody knows
+            except (
+                AssertionError,
+                subprocess.SubprocessError,
+            ):  # the API is away: then nobody knows
                 time.sleep(0.5)
