@@ -24,32 +24,55 @@ def visible(site: Site, run: str) -> dict[str, str]:
     return {line.split()[1].removeprefix("./"): line.split()[0] for line in listing.splitlines()}
 
 
-def under_way(host: Host, find: str) -> None:
-    """Return as soon as a file of a running transfer exists on a host."""
-    loop = f"for i in $(seq 2000); do {find} | grep -q . && exit 0; sleep 0.02; done; exit 1"
-    host.run(loop, timeout=90)
+def caught(host: Host, transfer: str, whole: str) -> bool:
+    """Wait for a transfer on a host: True as soon as a file of it exists, False when it was not seen before its end."""
+    loop = (
+        f"for i in $(seq 6000); do {transfer} | grep -q . && echo caught && exit; "
+        f"test -e {whole} && echo over && exit; sleep 0.02; done; exit 1"
+    )
+    return host.run(loop, timeout=600) == "caught\n"
+
+
+class Transfers:
+    """Files on their way to and from the till, by their SHA-256."""
+
+    def __init__(self, site: Site, run: str):
+        self.site = site
+        self.run = run
+        self.bucket = site.bucket("till-1")
+        self.down: dict[str, str] = {}
+        self.up: dict[str, str] = {}
+        self._rng = random.Random(20)
+
+    def begin(self, what: str, number: int) -> None:
+        """Return in the middle of a download or an upload; one that was over at once is followed by another."""
+        start = {"download": self._download, "upload": self._upload}[what]
+        tries = (f"cut-{self.run}-{number}-{attempt}.bin" for attempt in range(5))
+        assert any(start(name) for name in tries), f"no {what} was seen before its end"
+
+    def _download(self, name: str) -> bool:
+        content = self._rng.randbytes(SIZE)
+        self.down[name] = hashlib.sha256(content).hexdigest()
+        self.site.s3().put_object(Bucket=self.bucket, Key=f"configuration/{name}", Body=content)
+        whole = f"{VOLUMES}/os-stats/config/{name}"
+        return caught(self.site.till, f"find {SPOOL} -type f", whole)
+
+    def _upload(self, name: str) -> bool:
+        made = f"/var/tmp/{name}"
+        digest = self.site.till.run(f"head -c {SIZE} /dev/urandom > {made} && sha256sum {made}")
+        self.up[name] = digest.split()[0]
+        self.site.till.run(f"mv {made} {VOLUMES}/os-stats/stats/")
+        folder = f"{BUCKETS}/{self.bucket}"
+        find = f"find {folder} -name '.rclone_temp_*'"
+        return caught(self.site.storage, find, f"{folder}/statistics/{name}")
 
 
 def test_power_cuts_lose_nothing_and_show_nothing_partial(site: Site) -> None:
-    bucket, s3 = site.bucket("till-1"), site.s3()
-    down: dict[str, str] = {}
-    up: dict[str, str] = {}
-    rng = random.Random(20)
     run = f"{time.time_ns():x}"  # a repeated run must not meet the files of an earlier one
+    transfers, rng = Transfers(site, run), random.Random(20)
     for number in range(CUTS):
-        name = f"cut-{run}-{number}.bin"
         what = ("download", "upload", "state")[number % 3]
-        if what == "download":
-            content = rng.randbytes(SIZE)
-            down[name] = hashlib.sha256(content).hexdigest()
-            s3.put_object(Bucket=bucket, Key=f"configuration/{name}", Body=content)
-        elif what == "upload":
-            path = f"{VOLUMES}/os-stats/stats/{name}"
-            site.till.run(
-                f"head -c {SIZE} /dev/urandom > /var/tmp/{name} && mv /var/tmp/{name} {path} && sync"
-            )
-            up[name] = site.till.run(f"sha256sum {path}").split()[0]
-        else:
+        if what == "state":
             site.apply(
                 workload(
                     "cutter",
@@ -57,27 +80,28 @@ def test_power_cuts_lose_nothing_and_show_nothing_partial(site: Site) -> None:
                     container={"env": [{"name": "N", "value": str(number)}]},
                 )
             )
-        if what == "download":
-            under_way(site.till, f"find {SPOOL} -type f")
-        elif what == "upload":
-            under_way(site.storage, f"find {BUCKETS}/{bucket} -name '.rclone_temp_*'")
+        else:
+            transfers.begin(what, number)
         time.sleep(rng.uniform(0, 3 if what == "state" else 0.3))
         site.till.kill()
         site.till.start()
         for shown, digest in visible(site, run).items():
-            assert digest == down[shown], f"cut {number} ({what}): {shown} is visible but not whole"
-    eventually("all downloads are there", lambda: visible(site, run) == down, 240, 2)
-    wanted = {f"statistics/{name}": SIZE for name in up}
+            assert digest == transfers.down[shown], (
+                f"cut {number} ({what}): {shown} is visible but not whole"
+            )
+    eventually("all downloads are there", lambda: visible(site, run) == transfers.down, 240, 2)
+    bucket = transfers.bucket
+    wanted = {f"statistics/{name}": SIZE for name in transfers.up}
     eventually(
         "all uploads are there",
         lambda: wanted.items() <= site.keys(bucket, f"statistics/cut-{run}-").items(),
         240,
         2,
     )
-    for name, digest in up.items():
-        stored = s3.get_object(Bucket=bucket, Key=f"statistics/{name}")["Body"].read()
+    for name, digest in transfers.up.items():
+        stored = site.s3().get_object(Bucket=bucket, Key=f"statistics/{name}")["Body"].read()
         assert hashlib.sha256(stored).hexdigest() == digest, name
-    eventually("the sample runs", lambda: "os-stats-os-stats" in site.till.containers(), 90)
-    eventually("the changed pod runs", lambda: "cutter-main" in site.till.containers(), 90)
-    eventually("the till is ready", lambda: site.ready("till-1") == "True", 90)
+    eventually("the sample runs", lambda: "os-stats-os-stats" in site.till.containers())
+    eventually("the changed pod runs", lambda: "cutter-main" in site.till.containers())
+    eventually("the till is ready", lambda: site.ready("till-1") == "True")
     site.kubectl("delete", "edgeworkload", "cutter")
