@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -21,7 +22,7 @@ def stranger(site: Site) -> Iterator[None]:
         f"systemctl stop flotta-gateway; rm -rf {CONSUMER}; mv /root/consumer.kept {CONSUMER}; "
         "systemctl restart flotta-gateway"
     )
-    eventually("the camera is back", lambda: site.ready("camera-1") == "True", 150)
+    eventually("the camera is back", lambda: site.ready("camera-1") == "True", 240)
 
 
 def install(site: Site, certificate: bytes, key: bytes) -> None:
@@ -31,6 +32,12 @@ def install(site: Site, certificate: bytes, key: bytes) -> None:
     site.camera.run(
         f"rm -rf {CONSUMER}/device && systemctl restart flotta-gateway flotta-device-worker"
     )
+
+
+def failed_handshakes(site: Site) -> set[str]:
+    """What the Edge API says of them; every line has the client's port or a time."""
+    lines = site.control_plane.edge_api_log("10m").splitlines()
+    return {line for line in lines if "TLS handshake with" in line}
 
 
 @pytest.mark.parametrize("kind", ["self-made", "of another CA", "issued by a device"])
@@ -45,18 +52,13 @@ def test_a_foreign_certificate_is_refused_and_the_journal_says_why(
     certificate, key = issue(signer, "register", self_signed=kind == "self-made")
     if kind == "issued by a device":
         certificate += signer[0]
-    before = site.control_plane.edge_api_log("1m").count("handshake")
+    before, began = failed_handshakes(site), f"@{int(time.time())}"
     install(site, certificate, key)
     eventually(
         "the device's journal says why",
-        lambda: "probably refused" in site.camera.journal("flotta-gateway", since="-30s"),
-        60,
+        lambda: "probably refused" in site.camera.journal("flotta-gateway", since=began),
     )
-    eventually(
-        "the server logged the failed handshake",
-        lambda: site.control_plane.edge_api_log("1m").count("handshake") > before,
-        30,
-    )
+    eventually("the server logged the failed handshake", lambda: failed_handshakes(site) - before)
 
 
 def test_no_certificate_at_all_is_refused(site: Site) -> None:
@@ -64,12 +66,14 @@ def test_no_certificate_at_all_is_refused(site: Site) -> None:
     program = (
         "import http.client, ssl; "
         "c = ssl.create_default_context(); c.check_hostname = False; c.verify_mode = ssl.CERT_NONE; "
-        f"h = http.client.HTTPSConnection('{plane.address}', {plane.port}, context=c, timeout=5); "
+        f"h = http.client.HTTPSConnection('{plane.address}', {plane.port}, context=c, timeout=60); "
         "h.request('GET', '/api/flotta-management/v1/data/till-1/in'); print(h.getresponse().status)"
     )
     output = site.till.run(f'python3 -c "{program}" 2>&1', check=False)
-    assert "200" not in output
-    assert "closed" in output or "alert" in output, output
+    assert not any(line.isdecimal() for line in output.splitlines()), output
+    # The answer is an alert; a server that hangs up right after it may take it back.
+    ends = ("closed", "alert", "reset by peer", "Broken pipe")
+    assert any(word in output for word in ends), output
 
 
 def test_an_unreachable_control_plane_fails_the_device_role_with_a_sentence(site: Site) -> None:

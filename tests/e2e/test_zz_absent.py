@@ -23,10 +23,10 @@ def test_absent_keeps_the_fleet_for_a_later_present(site: Site) -> None:
 
     back = site.playbook("control_plane")
     assert back.returncode == 0, back.stdout[-3000:]
-    eventually("the Edge API answers", site.control_plane.serves, 60)
+    eventually("the Edge API answers", site.control_plane.serves)
     assert site.get("secret", "flotta-ca", NAMESPACE)["metadata"]["uid"] == authority
     for name in DEVICES:
-        eventually(f"{name} is ready", lambda n=name: site.ready(n) == "True", 150)
+        eventually(f"{name} is ready", lambda n=name: site.ready(n) == "True", 240)
     assert {name: site.get("edgedevice", name)["metadata"]["uid"] for name in DEVICES} == uids
     assert site.till.run("systemctl show -P ActiveEnterTimestampMonotonic flotta-gateway") == began
     assert kept.keys() <= site.keys(bucket, "statistics/").keys()
