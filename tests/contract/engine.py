@@ -13,18 +13,13 @@ from typing import TYPE_CHECKING
 
 from flotta.apiserver.pki import kubeconfig
 from flotta.identity.authority import Authority
+from servers.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
 START_SECONDS = 20.0
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 class Engine:

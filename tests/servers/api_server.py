@@ -13,7 +13,6 @@ from __future__ import annotations
 import base64
 import json
 import signal
-import socket
 import ssl
 import subprocess
 import time
@@ -27,6 +26,8 @@ from cryptography.hazmat.primitives import serialization
 from flotta.identity.authority import Authority
 from flotta.identity.keys import new_key
 
+from .ports import free_port
+
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 SERVICES = "10.0.0.0/24"  # the first address is that of the service `kubernetes`
 START_SECONDS = 60.0
@@ -38,12 +39,6 @@ def programs() -> Path:
     script = SCRIPTS / "test_servers.sh"
     answer = subprocess.run([str(script), "api"], stdout=subprocess.PIPE, text=True, check=True)
     return Path(answer.stdout.strip())
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 class KubernetesApi:
