@@ -36,15 +36,15 @@ from flotta.protocol.grpc import (
 
 UID = "0b6f0f5c-2f10-4a55-8d3e-5f0c2c3e9e0f"
 QUICK = Pace(
-    connect=2,
-    answer=2,
+    connect=30,
+    answer=30,
     hold=2,
     retry_first=0.05,
     retry_most=0.3,
     quick_answer=0.5,
     quick_pause=0.6,
-    worker_call=2,
-    receipt=5,
+    worker_call=30,
+    receipt=30,
     renewal_retry=0.5,
 )
 
@@ -142,7 +142,7 @@ class TestWorker(WorkerBase):
     async def register(self, pid: int = 0) -> RegistrationResponse:
         """Register and listen where the gateway says."""
         request = RegistrationRequest(handler="device", pid=pid or os.getpid())
-        answer = await self.dispatcher.Register(request, timeout=5)
+        answer = await self.dispatcher.Register(request, timeout=30)
         if answer.registered:
             path = Path(answer.address.removeprefix("unix:"))
             path.parent.mkdir(exist_ok=True)
@@ -151,7 +151,7 @@ class TestWorker(WorkerBase):
         return answer
 
     async def config(self) -> Config:
-        return await self.dispatcher.GetConfig(Empty(), timeout=5)
+        return await self.dispatcher.GetConfig(Empty(), timeout=30)
 
     async def send(self, directive: str, content: Any) -> dict[str, Any]:
         """Send a message; {} when the gateway has no answer."""
@@ -160,13 +160,13 @@ class TestWorker(WorkerBase):
             directive=directive,
             content=json.dumps(content).encode(),
         )
-        answer = await self.dispatcher.Send(data, timeout=40)
+        answer = await self.dispatcher.Send(data, timeout=90)
         decoded: dict[str, Any] = json.loads(answer.response) if answer.response else {}
         return decoded
 
     async def join(self) -> None:
         """Enrol until approved, then register."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while (await self.send("enrolment", {"features": {}})).get("StatusCode") != 208:
                 await asyncio.sleep(0.1)
         answer = await self.send("registration", {"hardware": {"hostname": "till"}})

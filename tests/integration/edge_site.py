@@ -18,7 +18,7 @@ from typing import Any
 
 import aiohttp
 from multidict import CIMultiDictProxy
-from operator_site import free_port, resource_api
+from operator_site import resource_api
 
 from flotta.identity.authority import Authority, Pair
 from flotta.identity.contexts import client_context
@@ -26,10 +26,12 @@ from flotta.identity.keys import key_to_pem, new_key, public_key_fingerprint
 from flotta.identity.requests import certificate_request
 from flotta.resources.client import ApiError, Client, NotFound
 from flotta.resources.kinds import EDGE_DEVICE, SECRET, SIGNED_REQUEST
+from servers.ports import free_port
 
 Object = dict[str, Any]
 BASE = "/api/flotta-management/v1"
-START_SECONDS = 30
+START_SECONDS = 60
+END_SECONDS = 60
 SOURCE = Path(__file__).parents[2] / "src"
 
 
@@ -96,7 +98,7 @@ def process(log: Path, env: dict[str, str], module: str, *arguments: str) -> Ite
         yield started.pid
     finally:
         started.terminate()
-        started.wait(15)
+        started.wait(END_SECONDS)
 
 
 class Device:
@@ -161,7 +163,7 @@ class Device:
         if self._session is None:
             connector = aiohttp.TCPConnector(ssl=self._context(), limit=10)
             self._session = aiohttp.ClientSession(
-                connector=connector, timeout=aiohttp.ClientTimeout(total=30)
+                connector=connector, timeout=aiohttp.ClientTimeout(total=60)
             )
         return self._session
 
@@ -272,7 +274,7 @@ def wait_for_ready(site: Site) -> None:
     while True:
         try:
             url = f"http://127.0.0.1:{site.monitoring_port}/readyz"
-            with urllib.request.urlopen(url, timeout=2):
+            with urllib.request.urlopen(url, timeout=10):
                 return
         except OSError:
             logs = (site.directory / "edge-api.log").read_text()

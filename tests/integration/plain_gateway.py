@@ -104,7 +104,7 @@ class PlainGateway(DispatcherBase):
     async def configure(self, content: bytes) -> None:
         """Give the worker a configuration message."""
         async with Channel(path=str(self.folder / "device.sock")) as channel:
-            await WorkerStub(channel).Send(Data(directive="device", content=content), timeout=10)
+            await WorkerStub(channel).Send(Data(directive="device", content=content), timeout=30)
 
     async def disconnect(self) -> None:
         """Send the device away; returns when the worker has confirmed."""
@@ -115,7 +115,7 @@ class PlainGateway(DispatcherBase):
     def heartbeats(self) -> list[dict[str, Any]]:
         return [one.content for one in self.sent if one.directive == "heartbeat"]
 
-    async def wait_for(self, condition: Any, seconds: float = 10.0) -> None:
+    async def wait_for(self, condition: Any, seconds: float = 30.0) -> None:
         """Wait until ``condition()`` holds; the failure shows all that was sent."""
         try:
             async with asyncio.timeout(seconds):

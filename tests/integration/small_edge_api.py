@@ -20,6 +20,7 @@ from flotta.identity.lifetime import load_certificate
 from flotta.identity.peers import read_peer
 from flotta.identity.requests import load_request
 from flotta.protocol.envelope import command_message, data_message, encode
+from servers.ports import free_port
 
 BASE = "/api/flotta-management/v1"
 UID = "0b6f0f5c-2f10-4a55-8d3e-5f0c2c3e9e0f"
@@ -30,9 +31,10 @@ class SmallEdgeApi:
 
     def __init__(self, authority: Authority) -> None:
         self.authority = authority
-        self.port = 0
+        self.port = free_port()  # stays its own while it does not listen
         self.requests: list[tuple[str, str]] = []  # (peer's serial or kind, what)
         self.posted: list[tuple[str, dict[str, Any]]] = []
+        self.known: list[str] = []  # versions that the device said it has
         self.content: dict[str, Any] = {"device_id": "till-7", "version": "1", "configuration": {}}
         self.command: str | None = None
         self.holds = True  # knows ETag and Prefer; servers of v0.2 do not
@@ -68,6 +70,7 @@ class SmallEdgeApi:
     async def data_in(self, request: web.Request) -> web.Response:
         self._accepted(request, "data")
         known = request.headers.get("If-None-Match")
+        self.known.append((known or "").strip('"'))
         if self.holds and known == self._etag:
             await self._hold(request)
         if self.holds and known == self._etag:
@@ -129,7 +132,7 @@ class SmallEdgeApi:
 async def serving(
     api: SmallEdgeApi, folder: Path, *, names: tuple[str, ...] = ("localhost",), days: int = 365
 ) -> AsyncIterator[SmallEdgeApi]:
-    """Serve on a free port with a certificate of the API's authority."""
+    """Serve on the API's port with a certificate of its authority."""
     pair = api.authority.issue_server(list(names), days=days)
     (folder / "server.crt").write_bytes(pair.certificate)
     (folder / "server.key").write_bytes(pair.key)
@@ -148,7 +151,6 @@ async def serving(
     context = server_context(folder / "server.crt", folder / "server.key", folder / "clients.crt")
     site = web.TCPSite(runner, "127.0.0.1", api.port, ssl_context=context)
     await site.start()
-    api.port = runner.addresses[0][1]
     try:
         yield api
     finally:

@@ -73,13 +73,14 @@ async def test_device_joins_and_follows_changes(
 async def test_renewal_changes_key_and_certificate(
     settings: Settings, files: DeviceFiles, fleet: Fleet
 ) -> None:
+    settings = with_pace(settings, hold=2)  # a poll that was held with the first pair ends soon
     async with running(settings) as gateway, worker_of(settings) as worker:
         await join(fleet, worker, files.device_id)
         first = files.serial
         gateway._renewal.demand()
         await until(lambda: files.serial != first)
         assert (await worker.send("heartbeat", {"status": "up"}))["StatusCode"] == 200
-        await until(lambda: not (files.pki / "device/1").exists(), 25)
+        await until(lambda: not (files.pki / "device/1").exists())
 
 
 async def test_deleted_device_cleans_up_confirms_and_can_return(
