@@ -48,8 +48,8 @@ sys.exit(not text.startswith("True") or datetime.datetime.fromisoformat(text[4:]
 }
 
 wait_until_ready() {
-  eventually 90 answers || fail "The API server of $container does not answer" kube-apiserver
-  eventually 90 ready || fail "$container is not ready" kubelet
+  eventually 240 answers || fail "The API server of $container does not answer" kube-apiserver
+  eventually 240 ready || fail "$container is not ready" kubelet
 }
 
 fail() {
@@ -104,7 +104,7 @@ hand_out_access() {
 up() {
   make_host
   install_parts
-  eventually 30 inside /opt/kubernetes/ctr version || fail "containerd of $container does not answer" containerd
+  eventually 120 inside /opt/kubernetes/ctr version || fail "containerd of $container does not answer" containerd
   load_pause
   wait_until_ready
   hand_out_access
