@@ -105,9 +105,9 @@ joined "site"
 if wanted site; then
   heading "site again"
   part "a second run changes nothing" changes_nothing make site
-  tests "tests of the artifact" tests/collection --timeout=900
+  tests "tests of the artifact" tests/collection --timeout=1800
   heading "end to end"
-  tests "end-to-end tests" tests/e2e --timeout=900
+  tests "end-to-end tests" tests/e2e --timeout=1800
   if [ -z "${KEEP_SITE:-}" ]; then
     heading "clean-site"
     part "clean-site" make clean-site
@@ -122,10 +122,10 @@ if wanted kubernetes; then
   heading "site on Kubernetes"
   part "site-kubernetes" make site-kubernetes
   part "a second run on Kubernetes changes nothing" changes_nothing make site-kubernetes
-  tests "tests of the image" tests/cluster
+  tests "tests of the image" tests/cluster --timeout=900
   heading "end to end on Kubernetes"
   # What outage and power cuts test is the device, which had the longer ones on the other site.
-  FLOTTA_E2E_OUTAGE=60 FLOTTA_E2E_POWER_CUTS=6 FLOTTA_SITE=.site-kubernetes tests "end-to-end tests on Kubernetes" tests/e2e --timeout=900
+  FLOTTA_E2E_OUTAGE=60 FLOTTA_E2E_POWER_CUTS=6 FLOTTA_SITE=.site-kubernetes tests "end-to-end tests on Kubernetes" tests/e2e --timeout=1800
   if [ -z "${KEEP_SITE:-}" ]; then
     heading "clean-site-kubernetes"
     part "clean-site-kubernetes" make clean-site-kubernetes

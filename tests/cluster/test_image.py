@@ -43,7 +43,7 @@ def build() -> str:
 
 
 def podman(*arguments: str) -> str:
-    result = subprocess.run(["podman", *arguments], capture_output=True, text=True, timeout=120)
+    result = subprocess.run(["podman", *arguments], capture_output=True, text=True, timeout=300)
     assert result.returncode == 0, result.stderr
     return result.stdout
 

@@ -34,12 +34,12 @@ def playbook(name: str, folder: Path) -> subprocess.CompletedProcess[str]:
         env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
     )
 
 
 def podman(*words: str) -> str:
-    result = subprocess.run(["podman", *words], capture_output=True, text=True, timeout=60)
+    result = subprocess.run(["podman", *words], capture_output=True, text=True, timeout=300)
     return result.stdout.strip()
 
 

@@ -35,7 +35,7 @@ def install(folder: Path) -> str:
         env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"},
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=900,
     )
     assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-1000:]
     return result.stdout.split("PLAY RECAP")[1]
