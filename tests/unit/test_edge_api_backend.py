@@ -162,6 +162,21 @@ async def test_a_device_that_has_not_registered_shows_no_problems(
     assert store.patches == 0
 
 
+async def test_a_disconnect_is_recorded_although_the_deletion_was_not_heard_of(
+    store: Store, backend: CrdBackend
+) -> None:
+    store.hold(EDGE_DEVICE)
+    leaving = copy.deepcopy(store.device())
+    leaving["metadata"]["deletionTimestamp"] = "2026-01-10T09:00:00Z"
+    store.put(EDGE_DEVICE, leaving)
+
+    await backend.disconnected(PEER)
+
+    disconnected = find(store.device()["status"].get("conditions"), "Disconnected")
+    assert disconnected is not None
+    assert disconnected["status"] == "True"
+
+
 async def test_conditions_say_for_which_generation_they_hold(
     store: Store, backend: CrdBackend
 ) -> None:

@@ -135,7 +135,8 @@ class CrdBackend:
             return {**status, "conditions": conditions}
 
         try:
-            await self._statuses.update(key_of_peer(peer), change)
+            # Said once: another server may have told the device of a deletion not heard of here.
+            await self._statuses.update(key_of_peer(peer), change, afresh=True)
         except NotFound:
             return
 

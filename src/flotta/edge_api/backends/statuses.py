@@ -42,12 +42,15 @@ class Statuses:
         """Return the newest known EdgeDevice."""
         return self._ahead.get(key) or self._devices.get(*key)
 
-    async def update(self, key: Key, change: Callable[[Object], Object]) -> Written | None:
+    async def update(
+        self, key: Key, change: Callable[[Object], Object], *, afresh: bool = False
+    ) -> Written | None:
         """Set the status that `change(device)` returns; None when it is what is there.
 
+        What the watch told decides that, unless the device is to be read `afresh`.
         Raises NotFound when the device is gone, Conflict after too many collisions.
         """
-        known = self.device(key)
+        known = None if afresh else self.device(key)
 
         async def attempt() -> Written | None:
             nonlocal known
