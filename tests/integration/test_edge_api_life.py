@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import pytest_asyncio
-from edge_site import Fleet, Site, edge_site, eventually, fleet_of
+from edge_site import Device, Fleet, Site, edge_site, eventually, fleet_of
 from operator_site import ENGINES
 
 from flotta.resources.client import Conflict
@@ -94,11 +94,11 @@ async def test_a_held_request_is_answered_when_the_configuration_changes(fleet: 
     unchanged = await device.get("data", If_None_Match=etag)
     assert (unchanged.status, unchanged.body) == (304, b"")
 
-    held = asyncio.create_task(device.get("data", If_None_Match=etag, Prefer="wait=20"))
+    held = asyncio.create_task(device.get("data", If_None_Match=etag, Prefer="wait=50"))
     await asyncio.sleep(0.5)
     assert not held.done()
     await fleet.client.create(EDGE_WORKLOAD, workload("held", "held", pod()))
-    reply = await asyncio.wait_for(held, 15)
+    reply = await asyncio.wait_for(held, 30)
 
     assert [one["name"] for one in reply.json()["content"]["workloads"]] == ["held"]
     await device.close()
@@ -115,9 +115,9 @@ async def test_a_member_hears_of_changes_of_its_set_while_it_waits(fleet: Fleet)
 
     async def heard(period: int, etag: str = "") -> str:
         """Return the ETag of the configuration in which the period is this one."""
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             while True:
-                reply = await device.get("data", If_None_Match=etag, Prefer="wait=20")
+                reply = await device.get("data", If_None_Match=etag, Prefer="wait=50")
                 etag = reply.headers["ETag"]
                 found = reply.json()["content"]["configuration"]["heartbeat"]["period_seconds"]
                 if found == period:
@@ -158,21 +158,17 @@ async def test_a_missing_secret_withholds_one_workload_and_is_told_once(fleet: F
     listed = {"status": {"workloads": [{"name": "broken", "phase": "Deploying"}]}}
     await fleet.client.merge_patch(EDGE_DEVICE, device.device_id, "default", listed, "status")
 
-    async def names() -> list[str]:
-        content = (await device.get("data")).json()["content"]
-        return [one["name"] for one in content.get("workloads", ())]
-
     async def entry() -> dict[str, str]:
         found: dict[str, str] = (await fleet.get(device))["status"]["workloads"][0]
         return found if found.get("reason") == "Misconfiguration" else {}
 
-    await eventually(lambda: _equals(names(), ["sound"]))
+    await eventually(lambda: _equals(names(device), ["sound"]))
     assert (await eventually(entry))["message"] == "Secret 'late' does not exist"
 
     await fleet.client.create(
         SECRET, {"metadata": {"name": "late", "namespace": "default"}, "data": {"a": "MQ=="}}
     )
-    await eventually(lambda: _equals(names(), ["broken", "sound"]))
+    await eventually(lambda: _equals(names(device), ["broken", "sound"]))
     await eventually(lambda: _phase(fleet, device.device_id, "Deploying"))
     known = await fleet.get(device)
     (condition,) = known["status"]["conditions"]
@@ -198,6 +194,12 @@ async def test_a_problem_is_shown_on_an_entry_that_comes_later(fleet: Fleet) -> 
 
     await eventually(lambda: _phase(fleet, device.device_id, "Error"))
     await device.close()
+
+
+async def names(device: Device) -> list[str]:
+    """Return the workloads in the device's configuration."""
+    content = (await device.get("data")).json()["content"]
+    return [one["name"] for one in content.get("workloads", ())]
 
 
 async def _equals(value: object, wanted: object) -> bool:
@@ -238,16 +240,20 @@ async def test_last_seen_follows_and_a_silent_device_becomes_unknown(fleet: Flee
     async def ready(state: str) -> bool:
         return (await fleet.get(device))["status"]["conditions"][0]["status"] == state
 
+    async def back() -> bool:
+        await device.beat()
+        return await ready("True")
+
     await eventually(moved)
-    await eventually(lambda: ready("Unknown"), 15)
-    await device.beat()
-    assert await ready("True")
+    await eventually(lambda: ready("Unknown"))
+    await eventually(back)
     await device.close()
 
 
 async def test_a_failing_workload_is_an_event_on_device_and_workload_once(fleet: Fleet) -> None:
     device = await fleet.joined(test="failing")
     await fleet.client.create(EDGE_WORKLOAD, workload("failing", "failing", pod()))
+    await eventually(lambda: _equals(names(device), ["failing"]))
     listed = {"status": {"workloads": [{"name": "failing", "phase": "Deploying"}]}}
     await fleet.client.merge_patch(EDGE_DEVICE, device.device_id, "default", listed, "status")
     failed = {
@@ -279,6 +285,7 @@ async def test_a_failing_workload_is_an_event_on_device_and_workload_once(fleet:
 async def test_what_the_device_says_of_a_failure_is_not_doubled(fleet: Fleet) -> None:
     device = await fleet.joined(test="said")
     await fleet.client.create(EDGE_WORKLOAD, workload("said", "said", pod()))
+    await eventually(lambda: _equals(names(device), ["said"]))
     listed = {"status": {"workloads": [{"name": "said", "phase": "Deploying"}]}}
     await fleet.client.merge_patch(EDGE_DEVICE, device.device_id, "default", listed, "status")
     report = {"name": "said", "status": "Error", "reason": "Broken", "message": "as told"}
@@ -343,10 +350,10 @@ async def test_a_deleted_device_is_told_to_disconnect_and_its_answer_is_recorded
     finalizer = {"metadata": {"finalizers": ["device-finalizer"]}}
     await fleet.client.merge_patch(EDGE_DEVICE, name, "default", finalizer)
 
-    held = asyncio.create_task(device.get("control", Prefer="wait=20"))
+    held = asyncio.create_task(device.get("control", Prefer="wait=50"))
     await asyncio.sleep(0.3)
     await fleet.client.delete(EDGE_DEVICE, name, "default")
-    command = await asyncio.wait_for(held, 15)
+    command = await asyncio.wait_for(held, 30)
     assert command.json()["content"] == {"command": "disconnect", "arguments": None}
 
     event = {"type": "event", "message_id": "m", "version": 1, "content": "disconnect"}
@@ -356,11 +363,14 @@ async def test_a_deleted_device_is_told_to_disconnect_and_its_answer_is_recorded
     assert (condition["type"], condition["status"]) == ("Disconnected", "True")
     assert condition["observedGeneration"] == known["metadata"]["generation"]
 
+    async def unknown() -> bool:
+        return (await device.get("data")).status == 404
+
     released = {"metadata": {"finalizers": None}}
     await fleet.client.merge_patch(EDGE_DEVICE, name, "default", released)
     again = await device.get("control")
     assert again.json()["content"]["command"] == "disconnect"
     assert (await device.post("control", event)).status == 200
-    assert (await device.get("data")).status == 404
+    await eventually(unknown)
     assert (await device.beat()).status == 404
     await device.close()
