@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 from collections.abc import Awaitable, Callable
@@ -69,7 +70,7 @@ class Poll:
             self._journal.trouble(self._name, str(error))
             return self._backoff.next()
         if not answer.good:
-            return self._refused(answer)
+            return self._refused(answer, identity)
         self.accepted(identity)
         return await self._taken(answer)
 
@@ -77,11 +78,17 @@ class Poll:
     def _name(self) -> str:
         return f"poll for {self._channel}"
 
-    def _refused(self, answer: Answer) -> float:
+    def _refused(self, answer: Answer, identity: Identity) -> float:
         self._journal.trouble(self._name, explain(answer.status, self._device_id))
-        if answer.status == 401:
+        if answer.status == 401 and self._is_current(identity):
             self.unauthorized()
         return max(self._backoff.next(), retry_after(answer))
+
+    def _is_current(self, identity: Identity) -> bool:
+        """Tell whether the identity was not renewed while its answer was on the way."""
+        with contextlib.suppress(IdentityUnusable):
+            return self._store.current().peer.fingerprint == identity.peer.fingerprint
+        return False
 
     async def _taken(self, answer: Answer) -> float:
         self._backoff.reset()

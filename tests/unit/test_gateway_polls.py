@@ -1,0 +1,49 @@
+"""What a poll makes of an answer that does not suit the device's present certificate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from flotta.gateway.lane import Answer
+from flotta.gateway.polls import Poll
+from flotta.gateway.settings import Settings
+
+SETTINGS = Settings("edge.example", 8043, "till-7", Path("cert.pem"), Path("key.pem"), ())
+
+
+class Device:
+    """Store and source in one: it has a certificate, and may renew it while a poll is answered 401."""
+
+    def __init__(self, *, renews: bool) -> None:
+        self.fingerprint = "first"
+        self._renews = renews
+
+    def current(self) -> Any:
+        return SimpleNamespace(is_device=True, peer=SimpleNamespace(fingerprint=self.fingerprint))
+
+    async def poll(self, channel: str, etag: str | None) -> Answer:
+        if self._renews:
+            self.fingerprint = "second"
+        return Answer(401, {})
+
+
+async def nothing_new(_: bytes) -> bool:
+    return False
+
+
+@pytest.mark.parametrize(("renews", "demands"), [(False, 1), (True, 0)])
+async def test_only_the_present_certificate_is_renewed_when_it_is_refused(
+    *, renews: bool, demands: int
+) -> None:
+    device = Device(renews=renews)
+    poll = Poll("data", SETTINGS, device, device, nothing_new)  # type: ignore[arg-type]
+    demanded: list[bool] = []
+    poll.unauthorized = lambda: demanded.append(True)
+
+    await poll.once()
+
+    assert len(demanded) == demands
