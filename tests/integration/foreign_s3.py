@@ -15,10 +15,11 @@ from typing import Any
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
-from s3_server import S3Server, free_port
+from s3_server import S3Server
 
 from flotta.identity.authority import Authority
 from flotta.storage.keys import Key
+from servers.ports import free_port
 
 SETTING_UP = 3  # requests that moto does not check: they make the administrator
 EVERYTHING = {
@@ -58,7 +59,7 @@ def foreign_s3(directory: Path) -> Iterator[S3Server]:
         yield server
     finally:
         process.terminate()
-        process.wait(15)
+        process.wait(60)
 
 
 def _make_administrator(server: S3Server) -> None:
@@ -71,7 +72,7 @@ def _make_administrator(server: S3Server) -> None:
         verify=str(server.ca_file),
         config=Config(retries={"total_max_attempts": 1}),
     )
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while True:
         try:
             iam.create_user(UserName="administrator")

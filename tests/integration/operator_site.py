@@ -25,11 +25,12 @@ from flotta.resources.kinds import (
     SIGNED_REQUEST,
     Kind,
 )
+from servers.ports import free_port
 
 Object = dict[str, Any]
 ENGINES = ("embedded", "kubernetes")
 SOURCE = str(Path(__file__).parents[2] / "src")
-READY_SECONDS = 30.0
+READY_SECONDS = 60.0
 T = TypeVar("T")
 
 
@@ -138,20 +139,16 @@ def daemon(
             yield process.pid
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(60)
 
 
 def _ready(notify: socket.socket) -> bool:
     try:
-        return notify.recv(100) == b"READY=1"
+        while notify.recv(100) != b"READY=1":
+            continue  # a predecessor says that it is stopping
     except TimeoutError:
         return False
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+    return True
 
 
 async def until(look: Callable[[], Awaitable[T]], seconds: float = 30.0) -> T:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -20,8 +19,11 @@ from flotta.identity.authority import Authority
 from flotta.storage.administrator import ensure_administrator, read_administrator
 from flotta.storage.keys import Key
 from flotta.storage.settings import StorageSettings
+from servers.ports import free_port
 
 SOURCE = str(Path(__file__).parents[2] / "src")
+# The server is away for a moment after a pair was dropped.
+PATIENT: Any = {"mode": "standard", "total_max_attempts": 8}
 
 
 @dataclass
@@ -59,8 +61,8 @@ class S3Server:
             config=Config(
                 request_checksum_calculation="when_required",
                 response_checksum_validation="when_required",
-                read_timeout=20,
-                retries={"total_max_attempts": 1},
+                read_timeout=60,
+                retries=PATIENT,
             ),
         )
 
@@ -72,7 +74,7 @@ class S3Server:
             aws_access_key_id=key.access_key,
             aws_secret_access_key=key.secret_key,
             verify=str(self.ca_file),
-            config=Config(read_timeout=20, retries={"total_max_attempts": 1}),
+            config=Config(read_timeout=60, retries=PATIENT),
         )
 
     def requests(self, start: str) -> list[str]:
@@ -121,17 +123,11 @@ def running_s3(directory: Path, *, iam: bool = False) -> Iterator[S3Server]:
         )
     finally:
         process.terminate()
-        process.wait(15)
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+        process.wait(60)
 
 
 def _address(process: subprocess.Popen[bytes], log: Path) -> str:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
         for line in log.read_text().splitlines():
             if "Starting s3 server on" in line:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -16,6 +17,7 @@ from s3_server import S3Server
 from flotta.sync.loop import Pair, S3Storage, SyncLoop, SyncWorkload
 
 BUCKET = "till-1"
+MARKS = itertools.count()
 WORKLOAD = SyncWorkload("shop", [Pair("stats", "statistics")], [Pair("configuration", "config")])
 
 
@@ -54,10 +56,25 @@ class Site:
         return [item["Key"] for item in listed.get("Contents", [])]
 
     def transfers(self) -> Counter[str]:
-        """Count the transfers since this site was made; the access log lags by milliseconds."""
-        time.sleep(0.3)
-        lines = self.server.requests("")[self.log_start :]
+        """Count the transfers since this site was made."""
+        lines = self.requests()
         return Counter(line for line in lines if line.startswith(("PUT ", "GET ", "PART ")))
+
+    def requests(self, start: str = "") -> list[str]:
+        """Return the access lines that start so, since this site was made and until now.
+
+        The log is written after the answers, in order: the line of one more request is waited for.
+        """
+        mark = f"mark-{next(MARKS)}/"
+        self.client.list_objects_v2(Bucket=BUCKET, Prefix=mark)
+        last = f"LIST {BUCKET}/{mark}"
+        deadline = time.monotonic() + 60
+        while last not in (lines := self.server.requests("")):
+            assert time.monotonic() < deadline, "the access log stands still"
+            time.sleep(0.01)
+        since = lines[self.log_start : lines.index(last)]
+        own = f"LIST {BUCKET}/mark-"
+        return [line for line in since if line.startswith(start) and not line.startswith(own)]
 
     def loop(self, **options: Any) -> SyncLoop:
         options = {"interval": 0.3, "settle": 0.1, **options}
@@ -77,7 +94,9 @@ def make_site(server: S3Server, base: Path) -> Site:
         secret_key=key.secret_key,
         ca_pem=server.ca_file.read_text(),
     )
-    site = Site(server, client, storage, base, len(server.requests("")))
+    site = Site(server, client, storage, base)
+    site.requests()
+    site.log_start = len(server.requests(""))
     site.export.mkdir(parents=True)
     return site
 
@@ -97,7 +116,7 @@ async def running(
             await task
 
 
-async def eventually(condition: Callable[[], Any], seconds: float = 20.0) -> Any:
+async def eventually(condition: Callable[[], Any], seconds: float = 30.0) -> Any:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if found := condition():

@@ -4,13 +4,13 @@ import asyncio
 import os
 import shutil
 import socket
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from s3_server import running_s3
-from sync_site import BUCKET, WORKLOAD, Site, eventually, make_site, running
+from sync_link import Link
+from sync_site import BUCKET, WORKLOAD, Site, eventually, make_site, running, with_endpoint
 
 from flotta.identity.authority import Authority
 from flotta.sync.loop import Pair, SyncWorkload
@@ -29,6 +29,14 @@ def site(server, tmp_path) -> Site:
     yield site
     for key in site.bucket_keys():
         site.client.delete_object(Bucket=BUCKET, Key=key)
+
+
+@pytest.fixture
+async def link(site):
+    link = Link(site.server.endpoint)
+    await link.up()
+    yield link
+    await link.down()
 
 
 async def test_new_files_go_up_with_equal_bytes(site):
@@ -68,11 +76,10 @@ async def test_idle_cycles_only_list_the_ingress(site):
     async with running(site) as loop:
         await eventually(lambda: loop.status("shop").files_up and loop.status("shop").files_down)
         await asyncio.sleep(0.5)
-        before = Counter(line.split()[0] for line in site.server.requests(""))
-        await asyncio.sleep(2)
-        after = Counter(line.split()[0] for line in site.server.requests(""))
-    assert set(after - before) == {"LIST"}
-    assert (after - before)["LIST"] >= 3
+        before = site.requests()
+        await eventually(lambda: len(site.requests()) >= len(before) + 3)
+        later = site.requests()[len(before) :]
+    assert {line.split()[0] for line in later} == {"LIST"}
 
 
 async def test_idle_egress_makes_no_request_at_all(site):
@@ -80,9 +87,9 @@ async def test_idle_egress_makes_no_request_at_all(site):
     async with running(site, replace(WORKLOAD, ingress=[])) as loop:
         await eventually(lambda: loop.status("shop").files_up)
         await asyncio.sleep(0.5)
-        before = site.server.requests("")
+        before = site.requests()
         await asyncio.sleep(1.5)
-        assert site.server.requests("") == before
+        assert site.requests() == before
 
 
 async def test_a_changed_file_is_sent_once_more(site):
@@ -111,10 +118,10 @@ async def test_a_touched_file_with_equal_content_is_not_sent_again(site):
     file = site.write("stats/touched", b"one")
     async with running(site) as loop:
         await eventually(lambda: loop.status("shop").files_up == 1)
-        puts = site.server.requests("PUT")
+        puts = site.requests("PUT ")
         os.utime(file)
         await asyncio.sleep(2)
-        assert site.server.requests("PUT") == puts
+        assert site.requests("PUT ") == puts
         assert loop.status("shop").files_up == 1
 
 
@@ -162,10 +169,9 @@ async def test_links_out_of_the_export_directory_are_neither_read_nor_written_th
     site.put("configuration/b", b"2")
     async with running(site) as loop:
         await eventually(lambda: loop.status("shop").files_up == 1)
-        error = await eventually(lambda: loop.status("shop").error)
+        await eventually(lambda: "config/b" in (loop.status("shop").error or ""))
     assert site.bucket_keys() == ["configuration/b", "statistics/good"]
     assert list(outside.iterdir()) == []
-    assert "config/b" in error
 
 
 async def test_a_source_that_is_a_link_is_not_followed(site):
@@ -255,7 +261,7 @@ async def test_flush_sends_what_is_left_and_forget_forgets(site):
     async with running(site, interval=60) as loop:
         await asyncio.sleep(0.5)
         site.write("stats/last", b"words")
-        assert await loop.flush("shop", 20)
+        assert await loop.flush("shop", 60)
         assert site.get("statistics/last") == b"words"
         assert loop.status("shop").files_up == 1
         loop.forget("shop")
@@ -271,9 +277,10 @@ async def test_flush_gives_up_in_time(site):
             assert not await loop.flush("shop", 2)
 
 
-async def test_forgetting_a_workload_stops_writing_into_its_directory(site):
-    site.put("configuration/big", os.urandom(64 << 20))
-    async with running(site) as loop:
+async def test_forgetting_a_workload_stops_writing_into_its_directory(site, link):
+    site.put("configuration/big", os.urandom(24 << 20))
+    link.delay = 0.004
+    async with running(site, storage=with_endpoint(site.storage, link.endpoint)) as loop:
         spool = site.volumes.parent / "spool"
         await eventually(lambda: list(spool.glob("*.part")))
         loop.forget("shop")
