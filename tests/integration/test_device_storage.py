@@ -90,7 +90,7 @@ async def storage_of(device: Device, holds: Callable[[Object], object] = bool) -
         _, section = await delivered(device)
         return section if section and holds(section) else None
 
-    found: Object = await eventually(look, 15)
+    found: Object = await eventually(look)
     return found
 
 
@@ -162,7 +162,7 @@ async def vanished(fleet: Fleet, kind: Kind, name: str) -> None:
     async def look() -> bool:
         return await fleet.find(kind, name) is None
 
-    await until(look, 30)
+    await until(look, 60)
 
 
 async def test_claim_is_made_after_registration_when_asked_for(
@@ -195,14 +195,30 @@ async def test_lost_secret_is_replaced_and_its_pair_closed(
 ) -> None:
     device = await joined(devices, fleet, "heal-1", ASKED)
     old = key_of(await storage_of(device))
-    await asyncio.sleep(1)  # a look at the claim that began before its Secret went would restore it
-    await fleet.client.delete(SECRET, "heal-1", "default")
-    touched = {"metadata": {"annotations": {"touched": "yes"}}}
-    await fleet.client.merge_patch(BUCKET_CLAIM, "heal-1", "default", touched)
+
+    async def replaced() -> bool:
+        """Lose the Secret; a look at the claim that began before restores it, then lose it again."""
+        secret = await fleet.find(SECRET, "heal-1")
+        if secret is None:
+            return False
+        if b64decode(secret["data"]["AWS_ACCESS_KEY_ID"]).decode() != old.access_key:
+            return True
+        uid = secret["metadata"]["uid"]
+        await fleet.client.delete(SECRET, "heal-1", "default", uid=uid)
+        touched = {"metadata": {"annotations": {"touched": uid}}}
+        await fleet.client.merge_patch(BUCKET_CLAIM, "heal-1", "default", touched)
+        return False
+
+    await eventually(replaced)
     new = key_of(await storage_of(device, lambda s: key_of(s).access_key != old.access_key))
     assert new.bucket == old.bucket
     assert not await refused(place.s3.client(new).list_objects_v2, Bucket=new.bucket)
-    assert await refused(place.s3.client(old).list_objects_v2, Bucket=old.bucket) == "AccessDenied"
+
+    async def closed() -> bool:
+        client = place.s3.client(old)
+        return await refused(client.list_objects_v2, Bucket=old.bucket) == "AccessDenied"
+
+    await eventually(closed)
 
 
 async def test_bucket_that_is_not_the_claims_cannot_be_claimed(
@@ -235,7 +251,7 @@ async def test_claim_of_another_class_is_left_to_its_provisioner_and_noticed_whe
     await asyncio.sleep(1)
     assert await fleet.client.get(BUCKET_CLAIM, "foreign-1", "default") == claim
 
-    held = asyncio.create_task(delivered(device, version=version, wait=20))
+    held = asyncio.create_task(delivered(device, version=version, wait=50))
     data = {"BUCKET_NAME": "b-1", "BUCKET_HOST": "ceph.shop.example", "BUCKET_PORT": "8443"}
     await fleet.client.create(CONFIG_MAP, {"metadata": metadata, "data": data})
     pair = {"AWS_ACCESS_KEY_ID": "ceph", "AWS_SECRET_ACCESS_KEY": "hidden"}
@@ -263,7 +279,7 @@ async def complained(devices: Devices, device: Device, text: str) -> Object:
         shown = condition(found)
         return found if shown.get("status") == "False" and text in shown["message"] else None
 
-    found: Object = await eventually(look, 15)
+    found: Object = await eventually(look)
     return found
 
 
@@ -293,7 +309,7 @@ async def test_what_external_storage_lacks_is_said_and_noticed_when_it_comes(
     await complained(devices, device, "ConfigMap 'shop-s3' lacks BUCKET_PORT")
     version, section = await delivered(device)
     assert section == {}
-    held = asyncio.create_task(delivered(device, version=version, wait=20))
+    held = asyncio.create_task(delivered(device, version=version, wait=50))
     port = {"data": {"BUCKET_PORT": "9000"}}
     await fleet.client.merge_patch(CONFIG_MAP, "shop-s3", "default", port)
     _, section = await held
@@ -313,7 +329,7 @@ async def test_edited_external_storage_is_delivered_and_a_lost_part_takes_nothin
     device = await joined(devices, fleet, "edited-1", wanting("edited-s3"))
     await storage_of(device)
     version, _ = await delivered(device)
-    held = asyncio.create_task(delivered(device, version=version, wait=20))
+    held = asyncio.create_task(delivered(device, version=version, wait=50))
     host = {"data": {"BUCKET_HOST": "new.example"}}
     await fleet.client.merge_patch(CONFIG_MAP, "edited-s3", "default", host)
     assert (await held)[1]["bucket_host"] == "new.example"
