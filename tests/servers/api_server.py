@@ -30,7 +30,7 @@ from .ports import free_port
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 SERVICES = "10.0.0.0/24"  # the first address is that of the service `kubernetes`
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 MASTERS = "system:masters"
 
 
@@ -52,7 +52,7 @@ class KubernetesApi:
         self._options = options
         self.port = free_port()
         self.server = f"https://127.0.0.1:{self.port}"
-        self._etcd_port = free_port()
+        self._etcd_address = f"http://127.0.0.1:{free_port()}"
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._authority = Authority.create("kubernetes-ca")
         folder.mkdir(parents=True, exist_ok=True)
@@ -62,8 +62,9 @@ class KubernetesApi:
         """Start all three; returns when the API server says that it is ready."""
         self._binaries = programs()
         self._start("etcd", self._etcd())
+        self._wait(f"{self._etcd_address}/health")  # the API server gives up on it after a while
         self._start("kube-apiserver", self._api_server())
-        self._wait()
+        self._wait(f"{self.server}/readyz")
         self._start("kube-controller-manager", self._controller_manager())
 
     def stop(self) -> None:
@@ -86,7 +87,7 @@ class KubernetesApi:
         """Kill the API server and start it again on the same data."""
         self.kill("kube-apiserver")
         self._start("kube-apiserver", self._api_server())
-        self._wait()
+        self._wait(f"{self.server}/readyz")
 
     def restart_controllers(self) -> None:
         """Start the controllers anew: the garbage collector looks for new kinds twice a minute only."""
@@ -144,19 +145,18 @@ class KubernetesApi:
             )
 
     def _etcd(self) -> list[str]:
-        client = f"http://127.0.0.1:{self._etcd_port}"
         return [
             f"--data-dir={self.folder / 'etcd'}",
             "--unsafe-no-fsync",
-            f"--listen-client-urls={client}",
-            f"--advertise-client-urls={client}",
+            f"--listen-client-urls={self._etcd_address}",
+            f"--advertise-client-urls={self._etcd_address}",
             "--listen-peer-urls=http://127.0.0.1:0",
             "--log-level=warn",
         ]
 
     def _api_server(self) -> list[str]:
         return [
-            f"--etcd-servers=http://127.0.0.1:{self._etcd_port}",
+            f"--etcd-servers={self._etcd_address}",
             "--bind-address=127.0.0.1",
             "--advertise-address=127.0.0.1",
             f"--secure-port={self.port}",
@@ -185,23 +185,28 @@ class KubernetesApi:
             "--secure-port=0",
         ]
 
-    def _wait(self) -> None:
+    def _wait(self, url: str) -> None:
+        """Wait until a program answers 200 at a URL; all of them must be running."""
         context = ssl.create_default_context(cafile=str(self.folder / "ca.crt"))
         end = time.monotonic() + START_SECONDS
-        while not self._ready(context):
+        while not _answers(url, context):
             dead = [name for name, one in self._processes.items() if one.poll() is not None]
             assert not dead, f"{dead[0]} ended: {self.log(dead[0])[-2000:]}"
-            assert time.monotonic() < end, f"not ready in time: {self.log()[-2000:]}"
+            assert time.monotonic() < end, f"{url} is not ready: {self._last_log()[-2000:]}"
             time.sleep(0.1)
 
-    def _ready(self, context: ssl.SSLContext) -> bool:
-        try:
-            with urllib.request.urlopen(  # noqa: S310 - our own address
-                f"{self.server}/readyz", context=context, timeout=5
-            ) as answer:
-                return bool(answer.status == 200)
-        except (urllib.error.URLError, OSError):
-            return False
+    def _last_log(self) -> str:
+        return self.log(list(self._processes)[-1])
+
+
+def _answers(url: str, context: ssl.SSLContext) -> bool:
+    try:
+        with urllib.request.urlopen(  # noqa: S310 - our own address
+            url, context=context, timeout=15
+        ) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
 
 
 def _account_key() -> bytes:
