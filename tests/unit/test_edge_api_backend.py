@@ -82,7 +82,7 @@ async def configured(store: Store, state: str | None, generation: int | None = N
         found = find(store.device()["status"].get("conditions"), "Configured") or {}
         return found.get("status"), found.get("observedGeneration")
 
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(30):
         while shown() != (state, generation):
             await asyncio.sleep(0.02)
 

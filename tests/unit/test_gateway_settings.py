@@ -112,10 +112,10 @@ def test_clock_prefers_the_servers_time_and_never_falls_behind(tmp_path: Path) -
     assert clock.now() == future
     clock.learn("Wed, 11 Nov 2026 10:00:00 GMT")
     learned = dt.datetime(2026, 11, 11, 10, tzinfo=dt.UTC)
-    assert learned <= clock.now() < learned + dt.timedelta(seconds=5)
+    assert learned <= clock.now() < learned + dt.timedelta(minutes=5)
     assert Clock(file).now() >= learned
     clock.learn("yesterday")
-    assert clock.now() < learned + dt.timedelta(seconds=5)
+    assert clock.now() < learned + dt.timedelta(minutes=5)
 
 
 def test_journal_says_a_trouble_once(caplog: pytest.LogCaptureFixture) -> None:

@@ -32,11 +32,11 @@ async def test_earlier_of_two_delays_wins_and_add_overtakes() -> None:
     queue.add_after("a", 60)
     queue.add_after("a", 0.01)
     queue.add_after("a", 60)
-    assert await asyncio.wait_for(queue.get(), 1) == "a"
+    assert await asyncio.wait_for(queue.get(), 30) == "a"
     queue.done("a")
     queue.add_after("a", 60)
     queue.add("a")
-    assert await asyncio.wait_for(queue.get(), 1) == "a"
+    assert await asyncio.wait_for(queue.get(), 30) == "a"
 
 
 async def test_failed_key_comes_back_and_success_forgets_the_failures() -> None:
@@ -45,9 +45,9 @@ async def test_failed_key_comes_back_and_success_forgets_the_failures() -> None:
     await queue.get()
     first = queue.failed("a")
     assert 0.1 <= first <= 0.2
-    assert await asyncio.wait_for(queue.get(), 1) == "a"
+    assert await asyncio.wait_for(queue.get(), 30) == "a"
     assert 0.2 <= queue.failed("a") <= 0.4
-    await asyncio.wait_for(queue.get(), 1)
+    await asyncio.wait_for(queue.get(), 30)
     queue.done("a")
     queue.add("a")
     await queue.get()
@@ -77,11 +77,11 @@ async def test_workers_are_bounded_and_no_key_is_handled_twice_at_a_time() -> No
         for number in range(10):
             controller.queue.add(("default", str(number)))
         await asyncio.sleep(0.005)
-    await asyncio.sleep(0.3)
+    while controller.results["success"] < 10:
+        await asyncio.sleep(0.02)
     task.cancel()
     assert most == 3
     assert controller.results["error"] == 0
-    assert controller.results["success"] >= 10
 
 
 async def test_any_failure_is_tried_again_and_the_worker_goes_on() -> None:
