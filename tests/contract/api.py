@@ -71,7 +71,7 @@ class Api:
             self.context.load_cert_chain(file.name)
 
     def connect(self) -> http.client.HTTPSConnection:
-        return http.client.HTTPSConnection(self.host, self.port, context=self.context, timeout=30)
+        return http.client.HTTPSConnection(self.host, self.port, context=self.context, timeout=60)
 
     def request(
         self,

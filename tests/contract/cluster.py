@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from itertools import product
+from typing import TYPE_CHECKING, Any
 
 from flotta.apiserver.pki import USERS
 from flotta.installation.options import Storage
@@ -13,13 +14,16 @@ from flotta.resources import crds
 from servers.api_server import KubernetesApi
 
 from .api import Api
+from .engine import PATIENCE, eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
+REVIEWS = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 PATHS = {
     "ServiceAccount": "/api/v1/namespaces/flotta/serviceaccounts",
     "ClusterRole": f"{RBAC}/clusterroles",
@@ -66,22 +70,52 @@ def install_kinds(admin: Api) -> None:
         path = f"/apis/{spec['group']}/{spec['versions'][0]['name']}"
         _wait_for(admin, f"{path}/{spec['names']['plural']}")
         _wait_for(admin, f"/openapi/v3{path}", f'"{spec["names"]["kind"]}"')
+        _wait_for(admin, "/apis", f'"{spec["names"]["singular"]}"', Accept=AGGREGATED)
 
 
 def install_roles(admin: Api) -> None:
     """Create the roles that an installation creates, bound to users of the accounts' names as well."""
     admin.create("/api/v1/namespaces", {"metadata": {"name": "flotta"}})
     storage = Storage("https://s3.example:9000", shared_keys=True)
-    for obj in rights(Installation(s3=storage)):
+    objects = rights(Installation(s3=storage))
+    for obj in objects:
         if "subjects" in obj:
             user = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User"}
             obj["subjects"] += [user | {"name": item["name"]} for item in obj["subjects"]]
         admin.create(PATHS[obj["kind"]], obj)
+    wait_for_rights(admin, objects)
 
 
-def _wait_for(admin: Api, path: str, text: str = "") -> None:
+def wait_for_rights(admin: Api, objects: Sequence[dict[str, Any]]) -> None:
+    """Wait until the API server, which hears of its roles by watches, grants what these give to users."""
+    roles = {(obj["kind"], obj["metadata"]["name"]): obj for obj in objects if "rules" in obj}
+    for binding in objects:
+        for user in [one for one in binding.get("subjects", []) if one["kind"] == "User"]:
+            role = roles[binding["roleRef"]["kind"], binding["roleRef"]["name"]]
+            for attributes in _attributes(role):
+                spec = {"user": user["name"], "resourceAttributes": attributes}
+                eventually(lambda spec=spec: _is_allowed(admin, spec))
+
+
+def _attributes(role: dict[str, Any]) -> Iterator[dict[str, str]]:
+    """Everything that a role allows, one by one."""
+    namespace = role["metadata"].get("namespace", "")
+    for rule in role["rules"]:
+        for group, whole, verb in product(rule["apiGroups"], rule["resources"], rule["verbs"]):
+            resource, _, part = whole.partition("/")
+            asked = {"group": group, "resource": resource, "subresource": part, "verb": verb}
+            yield asked | {"namespace": namespace}
+
+
+def _is_allowed(admin: Api, spec: dict[str, Any]) -> bool:
+    return bool(admin.create(REVIEWS, {"spec": spec})["status"]["allowed"])
+
+
+def _wait_for(admin: Api, path: str, text: str = "", **headers: str) -> None:
     """Wait until a path is served and its answer has a text in it."""
-    end = time.monotonic() + 30
-    while (answer := admin.get(path)).status != 200 or text.encode() not in answer.content:
+    end = time.monotonic() + PATIENCE
+    while (
+        answer := admin.get(path, **headers)
+    ).status != 200 or text.encode() not in answer.content:
         assert time.monotonic() < end, f"{path} is not served: {answer.status}"
         time.sleep(0.1)

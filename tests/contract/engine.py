@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-START_SECONDS = 20.0
+PATIENCE = 60.0  # seconds: on a busy machine any program may stand still for a while
 
 
 class Engine:
@@ -43,7 +43,7 @@ class Engine:
     def command(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a subcommand to its end."""
         return subprocess.run(
-            [*self._program(name), *arguments], capture_output=True, text=True, timeout=30
+            [*self._program(name), *arguments], capture_output=True, text=True, timeout=PATIENCE
         )
 
     def _program(self, name: str) -> list[str]:
@@ -56,7 +56,7 @@ class Engine:
         path.unlink(missing_ok=True)
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
             notify.bind(str(path))
-            notify.settimeout(START_SECONDS)
+            notify.settimeout(PATIENCE)
             listen = ["--listen", f"127.0.0.1:{self.port}", "--database", str(self.database)]
             with (self.folder / "log").open("ab") as log:
                 self.process = subprocess.Popen(
@@ -76,7 +76,7 @@ class Engine:
             return 0
         process, self.process = self.process, None
         process.send_signal(number)
-        return process.wait(timeout=20)
+        return process.wait(timeout=PATIENCE)
 
     def kubeconfig(self, user: str, groups: Sequence[str] | None = None) -> Path:
         """The kubeconfig of a component or, with groups, of a user made for the test."""
@@ -91,7 +91,7 @@ class Engine:
         return Authority.from_pem((pki / "ca.crt").read_bytes(), (pki / "ca.key").read_bytes())
 
 
-def eventually(condition: object, seconds: float = 30.0) -> None:
+def eventually(condition: object, seconds: float = PATIENCE) -> None:
     """Wait until a callable returns something true."""
     assert callable(condition)
     end = time.monotonic() + seconds

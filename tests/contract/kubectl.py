@@ -71,7 +71,7 @@ class Kubectl:
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=150,
             env={**os.environ, **environment},
         )
 

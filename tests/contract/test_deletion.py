@@ -180,10 +180,10 @@ def test_namespace_waits_for_its_content(api: Api) -> None:
     assert refused.status == 403
     cause = refused.body["details"]["causes"][0]
     assert (cause["reason"], cause["field"]) == ("NamespaceTerminating", "metadata.namespace")
-    eventually(lambda: is_gone(api, core("doomed", "configmaps", "c")), 20)
-    eventually(lambda: is_waiting(api, devices("doomed", "d")), 20)
+    eventually(lambda: is_gone(api, core("doomed", "configmaps", "c")))
+    eventually(lambda: is_waiting(api, devices("doomed", "d")))
     release(api, devices("doomed", "d"))
-    eventually(lambda: is_gone(api, path), 30)
+    eventually(lambda: is_gone(api, path), 120)
 
 
 @pytest.mark.parametrize("name", ["default", "kube-system"])

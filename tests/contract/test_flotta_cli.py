@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from .api import GROUP, Api
-from .engine import Engine, free_port
+from .engine import PATIENCE, Engine, free_port
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +23,7 @@ def flotta(kubeconfig: Path | str, *arguments: str) -> subprocess.CompletedProce
         env={**os.environ, "KUBECONFIG": str(kubeconfig), "COLUMNS": "120"},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=PATIENCE,
         check=False,
     )
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 OPERATOR = Path(__file__).with_name("kopf_operator.py")
 FINALIZER = "kopf.zalando.org/KopfFinalizerMarker"
-SECONDS = 30.0  # kopf takes some to start
+SECONDS = 60.0  # kopf takes some to start
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def log(api: Api, kubeconfig: Path, namespace: str, tmp_path: Path) -> Iterator[
         process = subprocess.Popen(command, stdout=file, stderr=file, env=environment)
     yield path
     process.terminate()
-    process.wait(20)
+    process.wait(60)
 
 
 def test_an_operator_follows_the_life_of_a_device(api: Api, namespace: str, log: Path) -> None:

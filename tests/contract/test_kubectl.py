@@ -132,11 +132,11 @@ def test_wait_and_delete_with_finalizer(kubectl: Kubectl, api: Api, namespace: s
         1.0, lambda: api.merge(path + "/status", {"status": {"conditions": [condition]}})
     )
     later.start()
-    kubectl("wait", "-n", namespace, "edgedevice/d", "--for=condition=Ready", "--timeout=20s")
-    kubectl("wait", "-n", namespace, "edgedevice/d", "--for=condition=Ready", "--timeout=20s")
+    kubectl("wait", "-n", namespace, "edgedevice/d", "--for=condition=Ready", "--timeout=60s")
+    kubectl("wait", "-n", namespace, "edgedevice/d", "--for=condition=Ready", "--timeout=60s")
     release = {"op": "remove", "path": "/metadata/finalizers"}
     threading.Timer(1.0, lambda: api.json_patch(path, release)).start()
-    kubectl("delete", "-n", namespace, "edgedevice/d", "--timeout=20s")
+    kubectl("delete", "-n", namespace, "edgedevice/d", "--timeout=60s")
     assert api.get(path).status == 404
 
 
@@ -146,7 +146,7 @@ def test_wait_for_a_value(new_kubectl: Kubectl, api: Api, namespace: str) -> Non
     threading.Timer(1.0, lambda: api.merge(path, {"status": {"phase": "up"}})).start()
     for _ in ("comes", "is there"):
         new_kubectl(
-            *("wait", "-n", namespace, "edgedevice/d", "--timeout=20s"),
+            *("wait", "-n", namespace, "edgedevice/d", "--timeout=60s"),
             "--for=jsonpath={.status.phase}=up",
         )
 

@@ -25,7 +25,7 @@ SCRIPT = HERE.parents[1] / "scripts" / "kubernetes_collection.sh"
 def collections() -> str:
     """The folder with the collection, which is fetched when it is not there yet."""
     answer = subprocess.run(
-        [str(SCRIPT), sys.executable], capture_output=True, text=True, timeout=110, check=False
+        [str(SCRIPT), sys.executable], capture_output=True, text=True, timeout=300, check=False
     )
     if answer.returncode != 0:
         pytest.skip(f"kubernetes.core could not be fetched: {answer.stderr.strip()[-200:]}")
@@ -56,7 +56,7 @@ def play(
             env=environment,
             capture_output=True,
             text=True,
-            timeout=200,
+            timeout=300,
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
@@ -67,7 +67,7 @@ def play(
     return run
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_a_playbook_converges_and_changes_nothing_more(
     play: Callable[[bool], int], api: Api, namespace: str
 ) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -61,12 +60,12 @@ def test_custom_objects(custom: Any, namespace: str) -> None:
 def test_watch(custom: Any, namespace: str) -> None:
     place = (*PLACE, namespace, "edgedevices")
     custom.create_namespaced_custom_object(*place, device("a"))
-    later = threading.Timer(
-        0.5, lambda: custom.create_namespaced_custom_object(*place, device("b"))
-    )
-    later.start()
-    stream = watch.Watch().stream(custom.list_namespaced_custom_object, *place, timeout_seconds=2)
-    seen = [(event["type"], event["object"]["metadata"]["name"]) for event in stream]
+    stream = watch.Watch().stream(custom.list_namespaced_custom_object, *place, timeout_seconds=60)
+    first = next(stream)
+    custom.create_namespaced_custom_object(*place, device("b"))
+    events = [first, next(stream)]
+    stream.close()
+    seen = [(event["type"], event["object"]["metadata"]["name"]) for event in events]
     assert seen == [("ADDED", "a"), ("ADDED", "b")]
 
 
@@ -83,11 +82,11 @@ def test_informer(connection: Any, namespace: str) -> None:
     for kind in ("ADDED", "MODIFIED", "DELETED"):
         informer.add_event_handler(kind, lambda obj, kind=kind: seen.add((kind, obj.metadata.name)))
     informer.start()
-    eventually(lambda: {("ADDED", "changed"), ("ADDED", "gone")} <= seen, 20)
+    eventually(lambda: {("ADDED", "changed"), ("ADDED", "gone")} <= seen)
     api.create_namespaced_config_map(namespace, config_map("new"))
     api.patch_namespaced_config_map("changed", namespace, {"data": {"a": "b"}})
     api.delete_namespaced_config_map("gone", namespace)
-    eventually(lambda: {("ADDED", "new"), ("MODIFIED", "changed"), ("DELETED", "gone")} <= seen, 20)
+    eventually(lambda: {("ADDED", "new"), ("MODIFIED", "changed"), ("DELETED", "gone")} <= seen)
     cached = {obj.metadata.name: obj.data for obj in informer.cache.list()}
     informer.stop()
     assert cached["changed"] == {"a": "b"}

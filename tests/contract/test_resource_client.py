@@ -23,7 +23,7 @@ from flotta.resources.client import (
 )
 from flotta.resources.kinds import CONFIG_MAP, EDGE_DEVICE, EVENT
 
-from .engine import Engine
+from .engine import PATIENCE, Engine
 
 
 @pytest_asyncio.fixture
@@ -33,11 +33,9 @@ async def client(kubeconfig: Path) -> AsyncIterator[Client]:
 
 
 async def eventually(probe: Callable[[], Any]) -> None:
-    for _ in range(500):
-        if probe():
-            return
-        await asyncio.sleep(0.02)
-    raise AssertionError("not within ten seconds")
+    async with asyncio.timeout(PATIENCE):
+        while not probe():
+            await asyncio.sleep(0.02)
 
 
 def device(namespace: str, name: str, **metadata: Any) -> dict[str, Any]:

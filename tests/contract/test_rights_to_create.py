@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from .api import Api, core, device, devices
-from .cluster import RBAC
+from .cluster import RBAC, wait_for_rights
 from .engine import Engine
 
 if TYPE_CHECKING:
@@ -44,14 +44,16 @@ def bind(cluster: Cluster) -> None:
     """Give the changer the same rights at a real API server."""
     admin = Api(cluster.kubeconfig("admin"))
     head = {"apiVersion": "rbac.authorization.k8s.io/v1", "metadata": {"name": CHANGER}}
-    admin.create(f"{RBAC}/clusterroles", head | {"kind": "ClusterRole", "rules": [RULE]})
+    role = head | {"kind": "ClusterRole", "rules": [RULE]}
+    admin.create(f"{RBAC}/clusterroles", role)
     group = {"apiGroup": "rbac.authorization.k8s.io"}
     binding = {
         "roleRef": group | {"kind": "ClusterRole", "name": CHANGER},
         "subjects": [group | {"kind": "User", "name": CHANGER}],
     }
-    path = f"{RBAC}/clusterrolebindings"
-    admin.create(path, head | binding | {"kind": "ClusterRoleBinding"})
+    bound = head | binding | {"kind": "ClusterRoleBinding"}
+    admin.create(f"{RBAC}/clusterrolebindings", bound)
+    wait_for_rights(admin, [role, bound])
 
 
 @pytest.fixture(scope="module", params=["embedded", "kubernetes"])
