@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
@@ -102,17 +103,37 @@ async def test_device_takes_settings_and_set_by_their_old_names(kubeconfig: Path
     assert not run("edge_device", kubeconfig, name="till-1", **wanted)["changed"]
 
 
-async def test_registration_certificate_is_that_of_a_control_plane_in_another_namespace(
-    kubeconfig: Path,
-) -> None:
+async def control_plane_in(namespace: str, kubeconfig: Path) -> Authority:
+    """Make the Secret of a control plane's CA in a namespace of its own."""
     authority = Authority.create("Flotta CA", "flotta")
     pair = {"ca.crt": authority.certificate_pem, "ca.key": authority.key_pem}
     data = {name: b64encode(value).decode() for name, value in pair.items()}
     async with await Client.connect(str(kubeconfig)) as client:
-        await client.create(NAMESPACE, {"metadata": {"name": "edge"}})
+        await client.create(NAMESPACE, {"metadata": {"name": namespace}})
         await client.create(
-            SECRET, {"metadata": {"name": "flotta-ca", "namespace": "edge"}, "data": data}
+            SECRET, {"metadata": {"name": "flotta-ca", "namespace": namespace}, "data": data}
         )
+    return authority
+
+
+async def test_devices_that_are_set_up_at_once_get_one_registration_certificate(
+    kubeconfig: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "collections"))
+    name = "ansible_collections.flotta.edge.plugins.modules.registration_certificate"
+    module = importlib.import_module(name)
+    await control_plane_in("crowd", kubeconfig)
+    async with await Client.connect(str(kubeconfig)) as client:
+        ca = await client.get(SECRET, "flotta-ca", "crowd")
+        # Both have looked, and nothing was there.
+        first, second = [await module.issue(client, ca, "shops", "crowd", []) for _ in "ab"]
+    assert first["data"] == second["data"]
+
+
+async def test_registration_certificate_is_that_of_a_control_plane_in_another_namespace(
+    kubeconfig: Path,
+) -> None:
+    authority = await control_plane_in("edge", kubeconfig)
     there = {"control_plane_namespace": "edge", "namespace": "shops"}
     issued = run("registration_certificate", kubeconfig, **there)
     assert (issued["changed"], issued["ca"]) == (True, authority.certificate_pem.decode())

@@ -67,7 +67,7 @@ ca:
 
 import base64
 import datetime
-import secrets
+import hashlib
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -78,6 +78,7 @@ try:
     from cryptography.hazmat.primitives.serialization import Encoding
     from flotta.identity.authority import Authority
     from flotta.identity.peers import read_peer
+    from flotta.resources.client import AlreadyExists
     from flotta.resources.kinds import SECRET
 except ImportError:
     Authority = None  # api.run() says so
@@ -105,27 +106,26 @@ def usable(secrets_found, namespace, now):
     return max(fitting)[2] if fitting else None
 
 
-async def issue(client, ca, namespace, place):
+async def issue(client, ca, namespace, place, others):
     authority = Authority.from_pem(text(ca, "ca.crt"), text(ca, "ca.key"))
     pair = authority.issue_registration([namespace])
     data = {"client.crt": pair.certificate, "client.key": pair.key}
-    return await client.create(
-        SECRET,
-        {
-            "metadata": {
-                "name": f"{LABEL}-{secrets.token_hex(5)}",
-                "namespace": place,
-                "labels": {LABEL: "true"},
-            },
-            "type": "Opaque",
-            "data": {key: base64.b64encode(value).decode() for key, value in data.items()},
-        },
-    )
+    name = name_of_a_new_one(ca, namespace, others)
+    secret = {
+        "metadata": {"name": name, "namespace": place, "labels": {LABEL: "true"}},
+        "type": "Opaque",
+        "data": {key: base64.b64encode(value).decode() for key, value in data.items()},
+    }
+    try:
+        return await client.create(SECRET, secret)
+    except AlreadyExists:
+        return await client.get(SECRET, name, place)
 
 
-async def find(client, namespace, place):
-    found = await client.list(SECRET, place, label_selector=f"{LABEL}=true")
-    return usable(found, namespace, datetime.datetime.now(tz=datetime.timezone.utc))
+def name_of_a_new_one(ca, namespace, others):
+    """The name follows from what is there, so that several devices that are set up at once get one certificate."""
+    seed = [text(ca, "ca.crt"), namespace, *sorted(secret["metadata"]["name"] for secret in others)]
+    return f"{LABEL}-{hashlib.sha256(chr(10).join(seed).encode()).hexdigest()[:10]}"
 
 
 async def result(module, client):
@@ -136,9 +136,10 @@ async def result(module, client):
         lambda: f"There is no Flotta CA in namespace {place}: the Edge API makes it at its first start. "
         f"Its log says why it did not: journalctl -u flotta-edge-api there, or kubectl -n {place} logs deploy/flotta-edge-api",
     )
-    secret = await find(client, namespace, place)
+    found = await client.list(SECRET, place, label_selector=f"{LABEL}=true")
+    secret = usable(found, namespace, datetime.datetime.now(tz=datetime.timezone.utc))
     if secret is None and not module.check_mode:
-        return {"changed": True, **answer(await issue(client, ca, namespace, place), ca)}
+        return {"changed": True, **answer(await issue(client, ca, namespace, place, found), ca)}
     if secret is None:
         return {"changed": True, "certificate": "", "key": "", "ca": text(ca, "ca.crt")}
     return {"changed": False, **answer(secret, ca)}
