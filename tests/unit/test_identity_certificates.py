@@ -235,7 +235,7 @@ def test_device_peer_is_read_from_the_leaf(authority: Authority) -> None:
         "shops",
         UID,
     )
-    assert peer.valid_at(NOW)
+    assert peer.valid_at(dt.datetime.now(dt.UTC))
     assert not peer.valid_at(NOW + dt.timedelta(days=31))
     assert not peer.valid_at(NOW - dt.timedelta(days=1))
 
