@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import json
 import os
+import time
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -190,10 +191,13 @@ async def worker_of(settings: Settings) -> AsyncIterator[TestWorker]:
 
 
 async def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
-    """Wait until the condition holds."""
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.02)
+    """Wait until the condition holds. The last look comes after that time."""
+    deadline = time.monotonic() + seconds
+    late = False
+    while not condition():
+        assert not late, f"not within {seconds} s"
+        late = time.monotonic() > deadline
+        await asyncio.sleep(0.02)
 
 
 def with_pace(settings: Settings, **changes: float) -> Settings:

@@ -123,4 +123,4 @@ class PlainGateway(DispatcherBase):
                     self.news.clear()
                     await self.news.wait()
         except TimeoutError:
-            raise AssertionError(f"it did not come: {self.sent[-5:]}") from None
+            assert condition(), f"it did not come: {self.sent[-5:]}"
