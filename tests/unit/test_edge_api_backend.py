@@ -12,7 +12,7 @@ import pytest
 from edge_api_store import Object, Store
 from fleet_objects import container, device, workload
 
-from flotta.edge_api.backends import problem_keeper
+from flotta.edge_api.backends import presence_keeper, problem_keeper
 from flotta.edge_api.backends.crd import CrdBackend
 from flotta.edge_api.metrics import Metrics
 from flotta.edge_api.settings import Settings
@@ -102,15 +102,17 @@ async def test_a_problem_comes_and_goes_on_a_device_that_asks_for_nothing(
 
 
 async def test_a_device_that_cannot_be_rendered_stands_in_nobodys_way(
-    store: Store, backend: CrdBackend
+    store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(presence_keeper, "TICK", 0.01)
     broken = device({"heartbeat": "no section"})
     broken["metadata"]["name"] = "d-0"
-    store.put(EDGE_DEVICE, broken)
-    await asyncio.sleep(2 * problem_keeper.SETTLE)
-    store.put(EDGE_WORKLOAD, workload("web", NEEDY))
+    async with running(store):
+        store.put(EDGE_DEVICE, broken)
+        await asyncio.sleep(2 * problem_keeper.SETTLE)
+        store.put(EDGE_WORKLOAD, workload("web", NEEDY))
 
-    await configured(store, "False")
+        await configured(store, "False")
 
 
 async def test_a_problem_solved_while_it_is_being_written_does_not_stay(

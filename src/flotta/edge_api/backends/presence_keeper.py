@@ -64,7 +64,11 @@ class PresenceKeeper:
     async def _write_due(self, now: datetime) -> None:
         due = []
         for device in self._fleet.devices.list():
-            change = self._due(device, now)
+            try:
+                change = self._due(device, now)
+            except Exception as error:  # a device of an odd shape stands in nobody's way
+                log.warning("presence of %s: %r", device["metadata"]["name"], error)
+                continue
             if change is not None:
                 due.append((device, change))
         await self._write(due)
