@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, aclosing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -160,6 +160,38 @@ async def until(look: Callable[[], Awaitable[T]], seconds: float = 30.0) -> T:
             assert found, "did not happen in time"
             return found
         await asyncio.sleep(0.05)
+
+
+async def settles(check: Callable[[], Awaitable[None]], seconds: float = 60.0) -> None:
+    """Wait until the assertions of a check hold; the last that does not is raised."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while True:
+        try:
+            return await check()
+        except AssertionError:
+            if asyncio.get_running_loop().time() > deadline:
+                raise
+        await asyncio.sleep(0.2)
+
+
+async def changes(client: Client, kind: Kind, version: str) -> list[Object]:
+    """Return each state that objects of a kind came to after the version, once they rest."""
+    await asyncio.sleep(5)  # a write too many may come late
+    end = max(number_of(one) for one in await client.list(kind))
+    reached, found = int(version), []
+    async with (
+        asyncio.timeout(60),
+        aclosing(client.watch(kind, resource_version=version)) as events,  # type: ignore[type-var]
+    ):
+        while reached < end:
+            type_, obj = await anext(events)
+            reached = number_of(obj)
+            found += [obj] if type_ == "MODIFIED" else []
+    return found
+
+
+def number_of(obj: Object) -> int:
+    return int(obj["metadata"]["resourceVersion"])
 
 
 class Fleet:

@@ -8,11 +8,12 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 
 import pytest
 from operator_site import ENGINES, SOURCE, Fleet, Object, Site, operator_site
 
-from flotta.resources.client import Client
+from flotta.resources.client import Client, NotFound
 from flotta.resources.kinds import EDGE_DEVICE, EVENT, NAMESPACE, SIGNED_REQUEST
 
 TIMEOUT = 2  # seconds
@@ -41,7 +42,7 @@ async def test_namespace_of_a_device_that_is_off_can_be_deleted(fleet: Fleet) ->
     await fleet.register("off-1", "closed")
     await fleet.client.delete(NAMESPACE, "closed")
     await fleet.gone(EDGE_DEVICE, "off-1", "closed")
-    await fleet.gone(NAMESPACE, "closed", seconds=30)
+    await fleet.gone(NAMESPACE, "closed", seconds=60)
 
 
 async def test_declined_member_stays_out_after_its_removal(fleet: Fleet, site: Site) -> None:
@@ -51,11 +52,12 @@ async def test_declined_member_stays_out_after_its_removal(fleet: Fleet, site: S
     answer = await asyncio.to_thread(flotta, site, "decline", "unwanted-1")
     assert "kubectl delete edgedevice unwanted-1 -n default" in answer
     await fleet.client.delete(EDGE_DEVICE, "unwanted-1", "default")
-    await fleet.acknowledge("unwanted-1")
+    with suppress(NotFound):  # the time is over
+        await fleet.acknowledge("unwanted-1")
     await fleet.gone(EDGE_DEVICE, "unwanted-1")
+    await fleet.seen(SIGNED_REQUEST, "unwanted-1", is_declined)
     await asyncio.sleep(1)
-    request = await fleet.client.get(SIGNED_REQUEST, "unwanted-1", "default")
-    assert request["status"]["phase"] == "declined"
+    await fleet.client.get(SIGNED_REQUEST, "unwanted-1", "default")
     assert await fleet.find(EDGE_DEVICE, "unwanted-1") is None
     await asyncio.to_thread(flotta, site, "approve", "unwanted-1")
     await fleet.seen(EDGE_DEVICE, "unwanted-1", lambda _: True)
@@ -90,7 +92,8 @@ async def test_device_stripped_of_its_finalizer_takes_its_request_along_and_stay
     await fleet.register("stripped-1")
     await fleet.client.delete(EDGE_DEVICE, "stripped-1", "default")
     bare = {"metadata": {"finalizers": None}}
-    await fleet.client.merge_patch(EDGE_DEVICE, "stripped-1", "default", bare)
+    with suppress(NotFound):  # the time is over
+        await fleet.client.merge_patch(EDGE_DEVICE, "stripped-1", "default", bare)
     await fleet.gone(SIGNED_REQUEST, "stripped-1")
     await asyncio.sleep(1)
     assert await fleet.find(EDGE_DEVICE, "stripped-1") is None
@@ -100,6 +103,10 @@ async def reasons(fleet: Fleet, name: str) -> set[str]:
     """Return the reasons of the Events about an object."""
     about = f"involvedObject.name={name}"
     return {e["reason"] for e in await fleet.client.list(EVENT, "default", field_selector=about)}
+
+
+def is_declined(request: Object) -> bool:
+    return request.get("status", {}).get("phase") == "declined"
 
 
 def is_approved(request: Object) -> bool:
@@ -113,6 +120,6 @@ def flotta(site: Site, *arguments: str) -> str:
         env={**os.environ, "PYTHONPATH": SOURCE, "KUBECONFIG": site.kubeconfig()},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=True,
     ).stdout

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from operator_site import ENGINES, Fleet, operator_site, until
+from operator_site import ENGINES, Fleet, changes, operator_site, until
 
 from flotta.resources.client import Client
 from flotta.resources.kinds import EDGE_DEVICE, EDGE_WORKLOAD
@@ -63,11 +63,7 @@ async def status_writes(client: Client, before: list[Object], version: str) -> d
     """Count for each device how often its status became another one since then."""
     counts: dict[str, int] = {}
     last = {device["metadata"]["name"]: json.dumps(device["status"]) for device in before}
-    async for type_, device in client.watch(
-        EDGE_DEVICE, resource_version=version, timeout_seconds=5
-    ):
-        if type_ != "MODIFIED":
-            continue
+    for device in await changes(client, EDGE_DEVICE, version):
         name, status = device["metadata"]["name"], json.dumps(device.get("status", {}))
         if last[name] != status:
             counts[name] = counts.get(name, 0) + 1
