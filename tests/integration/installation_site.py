@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from operator_site import until
+
 from flotta.installation import presence, removal
 from flotta.installation.names import DEPLOYMENT, OURS, POD, RENDERED, SERVICE
 from flotta.installation.settings import Installation
@@ -104,12 +106,14 @@ class Place:
         await self.client.merge_patch(SERVICE, "flotta-edge-api", self.namespace, patch, "status")
 
     async def pods_are_made(self) -> None:
-        for _ in range(100):
-            if len(await self.client.list(POD, self.namespace)) >= 2:
-                return
-            await asyncio.sleep(0.1)
-        deployments = await self.client.list(DEPLOYMENT, self.namespace)
-        raise AssertionError([item.get("status") for item in deployments])
+        """Wait until every Deployment has all its pods."""
+
+        async def made() -> bool:
+            deployments = await self.client.list(DEPLOYMENT, self.namespace)
+            wanted = sum(item["spec"]["replicas"] for item in deployments)
+            return len(await self.client.list(POD, self.namespace)) >= wanted
+
+        await until(made, 60)
 
     @asynccontextmanager
     async def kubelet(self) -> AsyncIterator[None]:
@@ -117,7 +121,8 @@ class Place:
 
         async def work() -> None:
             while True:
-                await self.report_pods(READY)
+                with contextlib.suppress(ApiError):
+                    await self.report_pods(READY)
                 await asyncio.sleep(0.2)
 
         task = asyncio.create_task(work())
@@ -174,19 +179,22 @@ async def gone(place: Place, namespace: str) -> None:
     """Let a namespace go that is on its way out, and wait until it is gone."""
     patch = {"metadata": {"finalizers": None}}
     await place.client.merge_patch(CONFIG_MAP, "held", namespace, patch)
-    for _ in range(200):
+
+    async def away() -> bool:
         try:
             await place.client.get(NAMESPACE, namespace)
         except NotFound:
-            return
-        await asyncio.sleep(0.1)
-    raise AssertionError(f"namespace {namespace} is still there")
+            return True
+        return False
+
+    await until(away, 90)
 
 
 async def until_served(place: Place, *kinds: Kind) -> None:
-    for kind in kinds:
-        for _ in range(100):
-            with contextlib.suppress(ApiError):
-                await place.client.list(kind)
-                break
-            await asyncio.sleep(0.1)
+    async def served() -> bool:
+        try:
+            return bool([await place.client.list(kind) for kind in kinds])
+        except ApiError:
+            return False
+
+    await until(served)

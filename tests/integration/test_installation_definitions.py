@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from operator_site import until
 
 from flotta.installation import definitions
 from flotta.installation.definitions import Definitions
@@ -60,7 +61,12 @@ async def bring(client: Client, crd: Object) -> None:
     if any(item["metadata"]["name"] == name for item in await client.list(CRD)):
         await drop(client, name)
     await client.apply(CRD, crd, "other-operator")
-    await asyncio.sleep(0.5)
+
+    async def established() -> bool:
+        conditions = (await client.get(CRD, name)).get("status", {}).get("conditions") or []
+        return ("Established", "True") in [(one["type"], one["status"]) for one in conditions]
+
+    await until(established)
 
 
 async def drop(client: Client, name: str) -> None:

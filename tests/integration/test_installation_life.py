@@ -22,11 +22,11 @@ from installation_site import (
     titles,
     until_served,
 )
+from operator_site import until
 
 from contract.api import Api
 from flotta.installation import definitions
 from flotta.installation.apply import Applier
-from flotta.installation.clock import Deadline
 from flotta.installation.errors import InstallationError
 from flotta.installation.names import (
     BUDGET,
@@ -222,14 +222,27 @@ async def test_pods_that_do_not_start_are_explained(
     assert "\n" not in str(error.value)
 
 
+async def in_force(place: Place, kind: Kind, name: str) -> bool:
+    """Tell whether a quota is enforced: Kubernetes admits all until it has counted what there is."""
+    return bool((await place.get(kind, name)).get("status", {}).get("hard"))
+
+
 async def test_pods_that_are_refused_are_explained(place: Place) -> None:
     quota = {"metadata": {"name": "none", "namespace": place.namespace}}
     kind = Kind("", "v1", "ResourceQuota", "resourcequotas")
     await place.client.create(NAMESPACE, {"metadata": {"name": place.namespace}})
     await place.client.create(kind, {**quota, "spec": {"hard": {"pods": "0"}}})
-    await asyncio.sleep(1)
+    await until(lambda: in_force(place, kind, "none"))
+    await place.present()
+
+    async def refused() -> bool:
+        deployment = await place.get(DEPLOYMENT, "flotta-operator")
+        conditions = (deployment.get("status") or {}).get("conditions") or []
+        return any(one["type"] == "ReplicaFailure" for one in conditions)
+
+    await until(refused, 60)
     with pytest.raises(InstallationError, match=r"pods are refused.*exceeded quota"):
-        await place.present(patience=6)
+        await place.present(patience=2)
 
 
 async def test_a_secret_that_the_user_makes_is_asked_for_and_kept(place: Place) -> None:
@@ -317,7 +330,7 @@ async def test_maintenance_does_not_take_both_edge_apis_at_a_time(place: Place) 
         path = POD.path(place.namespace, name["name"], "eviction")
         return int((await asyncio.to_thread(admin.post, path, body)).status)
 
-    first, second = await Deadline(30).until(ready, 0.2)
+    first, second = await until(ready, 60)
     assert await evict(first) == 201
     assert await evict(second) == 429
 

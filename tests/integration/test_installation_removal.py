@@ -68,7 +68,7 @@ async def test_removal_with_data_goes_on_when_something_changed_in_between(place
     await place.present()
     await add_data(place)
     async with await InterruptedClient.connect(str(place.api.kubeconfig())) as client:
-        await place.absent(client, delete_data=True, patience=20)
+        await place.absent(client, delete_data=True)
         assert client.interrupted == ["till-1"]
     assert await place.client.list(EDGE_DEVICE) == []
 

@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 from edge_site import Device, Site, eventually, fleet_of, free_port, process, wait_for_ready
 from installation_site import Place
+from operator_site import until
 from s3_server import S3Server, running_s3
 
 from flotta.installation import definitions
 from flotta.installation.errors import InstallationError
-from flotta.installation.names import CLUSTER_ROLE, CLUSTER_ROLE_BINDING
+from flotta.installation.names import CLUSTER_ROLE, CLUSTER_ROLE_BINDING, DEPLOYMENT
 from flotta.installation.rights import installer_role
 from flotta.resources.client import Client
 from flotta.resources.kinds import (
@@ -27,13 +28,14 @@ from flotta.resources.kinds import (
     EDGE_WORKLOAD,
     NAMESPACE,
     SECRET,
+    Kind,
 )
 from flotta.resources.roles import load
 from servers.api_server import KubernetesApi
 
 Object = dict[str, Any]
 ACCOUNT = "system:serviceaccount:flotta:"
-
+REVIEW = Kind("authorization.k8s.io", "v1", "SubjectAccessReview", "subjectaccessreviews")
 
 GROUP = "management.project-flotta.io"
 # Rights for what does not happen in a short life: program, resource, verbs.
@@ -84,8 +86,19 @@ async def user(place: Place, name: str, rules: list[Object] | None) -> AsyncIter
         binding = {"metadata": {"name": name}, "roleRef": reference, "subjects": [subject]}
         await place.client.create(CLUSTER_ROLE, role)
         await place.client.create(CLUSTER_ROLE_BINDING, binding)
+        await until(lambda: _may(place, name, rules[0]))
     async with await Client.connect(str(place.api.kubeconfig(name))) as client:
         yield client
+
+
+async def _may(place: Place, user: str, rule: Object) -> bool:
+    """Ask the API server whether it knows of a right yet."""
+    group, resource, verb = (rule[part][0] for part in ("apiGroups", "resources", "verbs"))
+    resource, _, subresource = resource.partition("/")
+    asked = {"group": group, "resource": resource, "subresource": subresource, "verb": verb}
+    spec = {"user": user, "resourceAttributes": asked}
+    answer = await place.client.create(REVIEW, {"metadata": {}, "spec": spec})
+    return bool(answer["status"]["allowed"])
 
 
 async def test_somebody_without_rights_is_told_which_one_is_missing(place: Place) -> None:
@@ -155,13 +168,18 @@ async def test_the_programs_work_with_their_rights_and_clean_up_before_they_go(
             await _leave(site, place)
             _assert_nothing_was_refused(tmp_path)
             async with place.kubelet():
-                await asyncio.sleep(2)  # until the operator counts as available
+                await until(lambda: _counts_as_available(place), 60)
                 outcome = await place.absent(patience=60, delete_data=True)
         assert outcome.warnings == []
         assert list(s3.root.iterdir()) == []
     assert await place.client.list(EDGE_DEVICE) == []
     assert _granted() - _used(place.api.folder / "audit.log") <= RARE <= _granted()
     await definitions.remove(place.client, check_mode=False, force=False, patience=60)
+
+
+async def _counts_as_available(place: Place) -> bool:
+    deployment = await place.get(DEPLOYMENT, "flotta-operator")
+    return bool((deployment.get("status") or {}).get("availableReplicas"))
 
 
 def _granted() -> set[tuple[str, str, str]]:
@@ -180,7 +198,8 @@ def _granted() -> set[tuple[str, str, str]]:
 def _used(log: Path) -> set[tuple[str, str, str]]:
     """Return program, resource and verb of every request that the API server noted."""
     used = set()
-    for event in map(json.loads, log.read_text().splitlines()):
+    whole_lines = log.read_text().rpartition("\n")[0].splitlines()
+    for event in map(json.loads, whole_lines):
         asked, user = event.get("objectRef") or {}, event["user"]["username"]
         if user.startswith(ACCOUNT):
             resource = "/".join(filter(None, (asked.get("resource"), asked.get("subresource"))))
@@ -209,7 +228,7 @@ async def _live(site: Site, place: Place) -> None:
         async def registered() -> bool:
             return (await device.register(hostname="till-1")).status == 200
 
-        await eventually(registered, 20)
+        await eventually(registered)
         await client.merge_patch(
             EDGE_DEVICE, "till-1", "default", {"metadata": {"labels": {"app": "till"}}}
         )
@@ -219,7 +238,7 @@ async def _live(site: Site, place: Place) -> None:
             names = [item["name"] for item in status.get("workloads") or []]
             return names == ["till"] and bool(status.get("dataObc"))
 
-        await eventually(assigned, 30)
+        await eventually(assigned)
         claim = await client.get(BUCKET_CLAIM, "till-1", "default")
         assert claim["status"]["phase"] == "Bound"
 
@@ -228,7 +247,7 @@ async def _live(site: Site, place: Place) -> None:
             s3 = (content["configuration"].get("storage") or {}).get("s3")
             return content if content["workloads"] and s3 else None
 
-        content = await eventually(configured, 20)
+        content = await eventually(configured)
         beat = {"workloads": [{"name": "till", "status": "Running"}]}
         assert (await device.beat(version=content["version"], **beat)).status == 200
 
@@ -236,7 +255,7 @@ async def _live(site: Site, place: Place) -> None:
             status = (await fleet.get(device))["status"]
             return bool(status["workloads"][0]["phase"] == "Running")
 
-        await eventually(running, 20)
+        await eventually(running)
         await device.close()
 
 
@@ -257,10 +276,10 @@ async def _leave(site: Site, place: Place) -> None:
             names = [item["metadata"]["name"] for item in await place.client.list(EDGE_DEVICE)]
             return "till-2" not in names
 
-        await eventually(registered, 20)
-        await eventually(claimed, 20)
+        await eventually(registered)
+        await eventually(claimed)
         await place.client.delete(EDGE_DEVICE, "till-2", "default")
-        await eventually(gone, 40)
+        await eventually(gone, 60)
         await device.close()
 
 
@@ -273,6 +292,9 @@ def _workload() -> Object:
 
 async def _programs(place: Place, folder: Path, stack: ExitStack) -> Site:
     """Start both programs with the accounts and settings that they have in their pods."""
+    watching = {"apiGroups": [GROUP], "resources": ["edgedevices"], "verbs": ["watch"]}
+    for program in ("flotta-edge-api", "flotta-operator"):
+        await until(lambda program=program: _may(place, f"{ACCOUNT}{program}", watching))
     port, monitoring = free_port(), free_port()
     environment = {
         **(await place.get(CONFIG_MAP, "flotta-edge-api-config"))["data"],

@@ -86,7 +86,7 @@ async def disturb(fleet: Fleet) -> None:
         await fleet.client.delete(EDGE_DEVICE, f"d-{number}", "default")
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 async def test_operator_killed_at_random_moments_brings_everything_in_line(site: Site) -> None:
     assert site.s3
     settings = {**s3_settings(site.s3), "DECOMMISSION_TIMEOUT": "1"}

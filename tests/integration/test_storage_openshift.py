@@ -56,7 +56,7 @@ async def become_openshift(kubeconfig: Path) -> None:
         for name in ("openshift-storage", "openshift-ingress-operator"):
             await client.create(NAMESPACE, {"metadata": {"name": name}})
         await client.create(CRD, definition_of_routes())
-        await eventually(lambda: served(client), 20)
+        await eventually(lambda: served(client))
         metadata = {"name": "s3", "namespace": "openshift-storage"}
         route = {"host": "s3-openshift-storage.apps.lab.example"}
         await client.create(ROUTE, {"metadata": metadata, "spec": route})
@@ -112,7 +112,7 @@ async def test_bucket_is_reached_by_the_route_that_outsiders_take(fleet: Fleet) 
     async def look() -> Object:
         return (await delivered(device))[1]
 
-    section = await eventually(look, 10)
+    section = await eventually(look)
     assert section["bucket_host"] == "s3-openshift-storage.apps.lab.example"
     assert (section["bucket_port"], section["bucket_region"]) == (443, "us-east-1")
     assert (section["bucket_name"], b64decode(section["aws_ca_bundle"])) == ("b-1", b"ROUTER")
@@ -132,7 +132,7 @@ async def test_lost_route_is_complained_of_and_takes_nothing_away(fleet: Fleet) 
     async def look() -> Object:
         return (await delivered(device))[1]
 
-    before = await eventually(look, 10)
+    before = await eventually(look)
     await fleet.client.delete(ROUTE, "s3", "openshift-storage")
 
     async def complained() -> bool:
@@ -140,4 +140,4 @@ async def test_lost_route_is_complained_of_and_takes_nothing_away(fleet: Fleet) 
         conditions = (await fleet.get(device))["status"].get("conditions") or []
         return any("Route openshift-storage/s3" in one.get("message", "") for one in conditions)
 
-    await eventually(complained, 10)
+    await eventually(complained)
