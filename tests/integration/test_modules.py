@@ -10,6 +10,7 @@ import sys
 from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from operator_site import Fleet, resource_api
 
 from flotta.identity.authority import Authority
 from flotta.resources.client import Client
-from flotta.resources.kinds import EDGE_DEVICE, EDGE_WORKLOAD, NAMESPACE, SECRET
+from flotta.resources.kinds import EDGE_DEVICE, EDGE_WORKLOAD, NAMESPACE, SECRET, Kind
 
 ROOT = Path(__file__).parents[2]
 NOW = "2026-05-01T12:00:00Z"
@@ -87,6 +88,38 @@ async def test_workload_is_waited_for_on_the_devices_that_are_heard_of(kubeconfi
 
         assert "runs on 1 of 2 devices" in (await wait("Progressing"))["msg"]
         assert "workload" in await wait("DevicesSilent")
+
+
+class InterruptedClient(Client):
+    """A client with an operator that writes figures just before the first change of an object."""
+
+    interrupted = False
+
+    async def replace(self, kind: Kind, obj: Any, subresource: str | None = None) -> Any:
+        if not self.interrupted:
+            self.interrupted = True
+            figures = {"status": {"matched": 3}}
+            name, namespace = obj["metadata"]["name"], obj["metadata"]["namespace"]
+            await self.merge_patch(kind, name, namespace, figures, "status")
+        return await super().replace(kind, obj, subresource)
+
+
+async def test_workload_changes_while_the_operator_writes_into_it(
+    kubeconfig: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "collections"))
+    name = "ansible_collections.flotta.edge.plugins.modules.edge_workload"
+    module = importlib.import_module(name)
+    pod = {"spec": {"containers": [{"name": "main", "image": "localhost/none"}]}}
+    async with await InterruptedClient.connect(str(kubeconfig)) as client:
+        await Fleet(client).workload("busy", device="till-1")
+        spec = {"type": "pod", "pod": pod, "device": "till-2"}
+        params = {"name": "busy", "namespace": "default", "spec": spec, "wait": False}
+        given = SimpleNamespace(params=params, check_mode=False)
+        assert (await module.EdgeWorkload(given, client).present())["changed"]
+        assert client.interrupted
+        workload = await client.get(EDGE_WORKLOAD, "busy", "default")
+    assert (workload["spec"]["device"], workload["status"]["matched"]) == ("till-2", 3)
 
 
 async def test_device_takes_settings_and_set_by_their_old_names(kubeconfig: Path) -> None:

@@ -89,6 +89,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.flotta.edge.plugins.module_utils import resource_api as api
 
 try:
+    from flotta.resources.client import retry_on_conflict
     from flotta.resources.kinds import EDGE_WORKLOAD
 except ImportError:
     EDGE_WORKLOAD = None  # api.run() says so
@@ -124,7 +125,8 @@ class EdgeWorkload:
         changed = not (workload and self.noted(workload) == digest(spec) and contains(workload["spec"], spec))
         before = workload and workload["spec"]
         if changed and not self.module.check_mode:
-            workload = await self.write(workload, spec)
+            # The operator writes figures into the object at any time.
+            workload = await retry_on_conflict(lambda: self.write(spec))
         if self.params["wait"] and not self.module.check_mode:
             workload = await api.wait_until(self.params, self.running, self.not_running)
         return {"changed": changed, "workload": workload, "diff": api.difference(before, spec if changed else before)}
@@ -145,7 +147,8 @@ class EdgeWorkload:
     def noted(self, workload):
         return (workload["metadata"].get("annotations") or {}).get(NOTE)
 
-    async def write(self, workload, spec):
+    async def write(self, spec):
+        workload = await self.find()
         metadata = dict(workload["metadata"]) if workload else {"name": self.name, "namespace": self.namespace}
         metadata["annotations"] = {**(metadata.get("annotations") or {}), NOTE: digest(spec)}
         wanted = {**(workload or {}), "metadata": metadata, "spec": spec}
