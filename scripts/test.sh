@@ -53,10 +53,11 @@ lane() {
 beside() { lane "$1" part "$@"; }
 
 # What waits for the servers, and leaves the processor to the sites.
-contract_tests() {
+tests_with_servers() {
   until grep -qs '	servers$' "$RESULTS/parts"; do sleep 1; done
   renice -n 10 --pid $BASHPID >/dev/null
   tests "contract tests" tests/contract
+  tests "integration tests" tests/integration
 }
 
 joined() {
@@ -88,7 +89,7 @@ part "packages" scripts/packages.sh git shellcheck
 if wanted site; then beside "site" make site; fi
 if wanted integration || wanted kubernetes; then beside "servers" nice -n 19 scripts/test_servers.sh node; fi
 part "environment" make venv-dev
-if wanted integration; then lane "contract tests" contract_tests; fi
+if wanted integration; then lane "contract and integration tests" tests_with_servers; fi
 
 if wanted check; then
   heading "check"
@@ -116,7 +117,6 @@ if wanted site; then
 fi
 
 joined "servers"
-if wanted integration; then lane "integration tests" tests "integration tests" tests/integration; fi
 
 if wanted kubernetes; then
   heading "site on Kubernetes"
@@ -132,8 +132,7 @@ if wanted kubernetes; then
     part "nothing is left of Kubernetes" nothing_is_left .site-kubernetes flotta-kubernetes
   fi
 fi
-joined "contract tests"
-joined "integration tests"
+joined "contract and integration tests"
 
 printf '\nAll of it took %d minutes.\n' $(((SECONDS + 30) / 60))
 summary
