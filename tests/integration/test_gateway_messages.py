@@ -89,17 +89,17 @@ async def test_only_the_latest_configuration_is_delivered_to_a_late_worker(
 
 
 async def test_restarted_worker_gets_the_last_configuration_even_offline(
-    settings: Settings, api: SmallEdgeApi, tmp_path: Path
+    files: DeviceFiles, tmp_path: Path
 ) -> None:
+    api = SmallEdgeApi(Authority.create("Flotta CA"))
+    settings = joined(files, api)
     async with running(settings):
-        async with worker_of(settings) as first:
+        async with serving(api, tmp_path), worker_of(settings) as first:
             await first.register()
             await until(lambda: first.configurations)
-        api.port, port = 1, api.port  # nothing listens for new connections any more
         async with worker_of(settings) as second:
             assert (await second.register()).registered
             await until(lambda: second.configurations == first.configurations)
-        api.port = port
 
 
 async def test_restarted_gateway_finds_the_worker_that_stayed(
