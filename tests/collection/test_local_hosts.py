@@ -70,6 +70,19 @@ def test_containers_of_a_site_that_is_gone_make_room(folder: Path) -> None:
     assert not podman("ps", "--all", "--quiet", f"--filter=name={CONTAINER}")
 
 
+def test_a_run_that_broke_off_before_the_key_was_in_is_finished_by_the_next(folder: Path) -> None:
+    assert playbook("local_hosts", folder).returncode == 0
+    (noted,) = (folder / "site/hosts").glob("*.known_hosts")
+    host_key = noted.read_text()
+    noted.unlink()
+    podman("exec", CONTAINER, "rm", "/root/.ssh/authorized_keys")
+    result = playbook("local_hosts", folder)
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-1000:]
+    assert noted.read_text() == host_key
+    let_in = podman("exec", CONTAINER, "cat", "/root/.ssh/authorized_keys")
+    assert let_in == (folder / "site/id_ed25519.pub").read_text().strip()
+
+
 def test_containers_of_another_site_are_left_alone(folder: Path) -> None:
     other = folder / "other"
     other.mkdir()
