@@ -20,22 +20,12 @@ from .kubectl import Kubectl, current_kubectl, debian_kubectl
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-HERE = Path(__file__).parent
-TIMEOUT = 300  # seconds: a real API server may have to start first, which takes its time
-
 
 class Server(Protocol):
     """What both engines offer to a test."""
 
     def kubeconfig(self, user: str, groups: Sequence[str] | None = None) -> Path:
         """A kubeconfig of a user; `admin`, `operator` and `edge-api` need no groups."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give each test here the time that its servers may take, unless it says how much it needs."""
-    for item in items:
-        if item.path.parent == HERE and item.get_closest_marker("timeout") is None:
-            item.add_marker(pytest.mark.timeout(TIMEOUT))
 
 
 @pytest.fixture(scope="session")
