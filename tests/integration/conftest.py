@@ -1,4 +1,4 @@
-"""A real Kubernetes API for each file of tests that asks for it, and a namespace for each test."""
+"""What tests of several files take: a Kubernetes API, a namespace there, a link to an S3 server."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 from installation_site import Place
+from sync_link import Link
+from sync_site import Site
 
 from flotta.installation import definitions
 from flotta.installation.errors import InstallationError
@@ -43,3 +45,12 @@ async def place(kubernetes: KubernetesApi) -> AsyncIterator[Place]:
         yield place
         with contextlib.suppress(InstallationError, NotFound):
             await place.absent(delete_data=bool(await client.list(EDGE_DEVICE)))
+
+
+@pytest.fixture
+async def link(site: Site) -> AsyncIterator[Link]:
+    """The way from the device of a test of synchronisation to its S3 server."""
+    link = Link(site.server.endpoint)
+    await link.up()
+    yield link
+    await link.down()

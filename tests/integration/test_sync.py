@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from s3_server import running_s3
-from sync_link import Link
 from sync_site import BUCKET, WORKLOAD, Site, eventually, make_site, running, with_endpoint
 
 from flotta.identity.authority import Authority
@@ -29,14 +28,6 @@ def site(server, tmp_path) -> Site:
     yield site
     for key in site.bucket_keys():
         site.client.delete_object(Bucket=BUCKET, Key=key)
-
-
-@pytest.fixture
-async def link(site):
-    link = Link(site.server.endpoint)
-    await link.up()
-    yield link
-    await link.down()
 
 
 async def test_new_files_go_up_with_equal_bytes(site):

@@ -78,14 +78,6 @@ class Watcher(threading.Thread):
         self.join()
 
 
-@pytest.fixture
-async def link(site):
-    link = Link(site.server.endpoint)
-    await link.up()
-    yield link
-    await link.down()
-
-
 async def test_uploads_survive_power_cuts_and_nothing_complete_is_sent_twice(site, link):
     big = os.urandom(200 * MEBIBYTE + 12345)
     small = {f"small-{n}": os.urandom(1000 + n) for n in range(40)}

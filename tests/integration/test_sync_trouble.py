@@ -7,7 +7,6 @@ import threading
 
 import pytest
 from s3_server import running_s3
-from sync_link import Link
 from sync_site import BUCKET, Site, eventually, make_site, running, with_endpoint
 
 MEBIBYTE = 1 << 20
@@ -25,14 +24,6 @@ def site(server, tmp_path) -> Site:
     yield site
     for key in site.bucket_keys():
         site.client.delete_object(Bucket=BUCKET, Key=key)
-
-
-@pytest.fixture
-async def link(site):
-    link = Link(site.server.endpoint)
-    await link.up()
-    yield link
-    await link.down()
 
 
 async def test_a_server_that_was_down_is_used_again_by_itself(site, link):
