@@ -53,8 +53,6 @@ def _watch(site: Site, seen: Traffic, over: threading.Event) -> None:
         for device in DEVICES:
             try:
                 seen.states.append((device, site.ready(device)))
-            except (
-                AssertionError,
-                subprocess.SubprocessError,
-            ):  # the API is away: then nobody knows
+            # The API itself may be away: then nobody knows.
+            except (AssertionError, subprocess.SubprocessError):
                 time.sleep(0.5)

@@ -80,7 +80,9 @@ async def test_renewal_changes_key_and_certificate(
 
         def renewed() -> bool:
             if files.serial == first:
-                gateway._renewal.demand()  # a poll that is accepted withdraws it
+                gateway._renewal.demand(
+                    gateway._store.current()
+                )  # a poll that is accepted withdraws it
             return files.serial != first
 
         await until(renewed)

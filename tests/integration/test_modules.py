@@ -10,7 +10,7 @@ import sys
 from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -55,6 +55,12 @@ def run(module: str, kubeconfig: Path, **parameters: Any) -> dict[str, Any]:
     assert "=>" in done.stdout, done.stdout + done.stderr
     answer: dict[str, Any] = json.loads(done.stdout.partition("=> ")[2])
     return answer | {"told": done.stderr}
+
+
+def loaded(module: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """Return a module for tests of what another program does in the middle of it."""
+    monkeypatch.syspath_prepend(str(ROOT / "collections"))
+    return importlib.import_module(f"ansible_collections.flotta.edge.plugins.modules.{module}")
 
 
 async def test_workload_of_an_earlier_release_keeps_its_uploads_and_is_warned_about(
@@ -107,9 +113,7 @@ class InterruptedClient(Client):
 async def test_workload_changes_while_the_operator_writes_into_it(
     kubeconfig: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.syspath_prepend(str(ROOT / "collections"))
-    name = "ansible_collections.flotta.edge.plugins.modules.edge_workload"
-    module = importlib.import_module(name)
+    module = loaded("edge_workload", monkeypatch)
     pod = {"spec": {"containers": [{"name": "main", "image": "localhost/none"}]}}
     async with await InterruptedClient.connect(str(kubeconfig)) as client:
         await Fleet(client).workload("busy", device="till-1")
@@ -152,9 +156,7 @@ async def control_plane_in(namespace: str, kubeconfig: Path) -> Authority:
 async def test_devices_that_are_set_up_at_once_get_one_registration_certificate(
     kubeconfig: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.syspath_prepend(str(ROOT / "collections"))
-    name = "ansible_collections.flotta.edge.plugins.modules.registration_certificate"
-    module = importlib.import_module(name)
+    module = loaded("registration_certificate", monkeypatch)
     await control_plane_in("crowd", kubeconfig)
     async with await Client.connect(str(kubeconfig)) as client:
         ca = await client.get(SECRET, "flotta-ca", "crowd")

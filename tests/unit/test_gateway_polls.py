@@ -10,6 +10,7 @@ import pytest
 
 from flotta.gateway.lane import Answer
 from flotta.gateway.polls import Poll
+from flotta.gateway.renewal import Renewal
 from flotta.gateway.settings import Settings
 
 SETTINGS = Settings("edge.example", 8043, "till-7", Path("cert.pem"), Path("key.pem"), ())
@@ -41,9 +42,11 @@ async def test_only_the_present_certificate_is_renewed_when_it_is_refused(
 ) -> None:
     device = Device(renews=renews)
     poll = Poll("data", SETTINGS, device, device, nothing_new)  # type: ignore[arg-type]
+    renewal = Renewal(device, None, None, SETTINGS.pace, "till-7")  # type: ignore[arg-type]
     demanded: list[bool] = []
-    poll.unauthorized = lambda: demanded.append(True)
+    poll.unauthorized = lambda refused: demanded.append(renewal.demand(refused))
 
     await poll.once()
 
-    assert len(demanded) == demands
+    assert demanded.count(True) == demands
+    assert renewal._demanded.is_set() == bool(demands)

@@ -10,7 +10,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from flotta.fleet.conditions import find
+from flotta.fleet.conditions import truth
 from flotta.fleet.joining import UNREGISTERED_LABEL, is_approved, is_declined, is_registered
 from flotta.fleet.object_storage import STORAGE_READY
 from flotta.fleet.presence import ready
@@ -83,7 +83,7 @@ def state(device: Mapping[str, Any]) -> str:
         return {"False": "not ready", "Unknown": "offline"}.get(str(heard), "unknown")
     conditions = status.get("conditions")
     for type_, word in ((STORAGE_READY, "without storage"), (CONFIGURED, "misconfigured")):
-        if (find(conditions, type_) or {}).get("status") == "False":
+        if truth(conditions, type_) == "False":
             return word
     return "degraded" if status.get("phase") == "degraded" else "ready"
 

@@ -18,6 +18,12 @@ def find(conditions: Iterable[Condition] | None, type_: str) -> Condition | None
     return next((one for one in conditions or () if one.get("type") == type_), None)
 
 
+def truth(conditions: Iterable[Condition] | None, type_: str) -> str | None:
+    """Return the status of the condition of a type, None when there is none."""
+    found = find(conditions, type_)
+    return found["status"] if found else None
+
+
 def with_condition(
     conditions: Iterable[Condition] | None,
     type_: str,

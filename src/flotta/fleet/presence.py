@@ -9,7 +9,7 @@ from typing import Any
 from flotta.protocol.times import parse_time
 from flotta.resources.events import timestamp
 
-from .conditions import find, with_condition
+from .conditions import truth, with_condition
 from .device_settings import DEFAULT_PERIOD
 
 Object = dict[str, Any]
@@ -47,8 +47,7 @@ def silent(
 
 def ready(status: Mapping[str, Any]) -> str | None:
     """Return the status of condition Ready, None when the device was never heard."""
-    found = find(status.get("conditions"), READY)
-    return found["status"] if found else None
+    return truth(status.get("conditions"), READY)
 
 
 def last_seen(status: Mapping[str, Any]) -> datetime | None:

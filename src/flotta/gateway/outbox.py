@@ -85,10 +85,8 @@ class Outbox:
         answer = await self._post(data, content)
         if answer.status != 401:
             return answer
-        if self._store.current().peer.fingerprint == used.peer.fingerprint:
-            self._renewal.demand()
-            if not await self._renewal.renewed(WAIT_FOR_RENEWAL):
-                return answer
+        if self._renewal.demand(used) and not await self._renewal.renewed(WAIT_FOR_RENEWAL):
+            return answer
         return await self._post(data, content)
 
     async def _post(self, data: Data, content: msgspec.Raw) -> Answer:

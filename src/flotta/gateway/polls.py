@@ -51,7 +51,7 @@ class Poll:
         self._backoff = Backoff(self._pace.retry_first, self._pace.retry_most)
         self._journal = Journal(log)
         self.accepted: Callable[[Identity], None] = lambda _: None
-        self.unauthorized: Callable[[], None] = lambda: None
+        self.unauthorized: Callable[[Identity], object] = lambda _: None
 
     async def run(self, gate: asyncio.Event) -> None:
         """Poll for ever while the gate is open."""
@@ -80,15 +80,10 @@ class Poll:
 
     def _refused(self, answer: Answer, identity: Identity) -> float:
         self._journal.trouble(self._name, explain(answer.status, self._device_id))
-        if answer.status == 401 and self._is_current(identity):
-            self.unauthorized()
+        if answer.status == 401:
+            with contextlib.suppress(IdentityUnusable):
+                self.unauthorized(identity)
         return max(self._backoff.next(), retry_after(answer))
-
-    def _is_current(self, identity: Identity) -> bool:
-        """Tell whether the identity was not renewed while its answer was on the way."""
-        with contextlib.suppress(IdentityUnusable):
-            return self._store.current().peer.fingerprint == identity.peer.fingerprint
-        return False
 
     async def _taken(self, answer: Answer) -> float:
         self._backoff.reset()

@@ -49,9 +49,15 @@ class Renewal:
         self._calm = Backoff(pace.retry_most, pace.renewal_retry)
         self._unproven = False
 
-    def demand(self) -> None:
-        """Renew now: the Edge API answered 401."""
+    def demand(self, refused: Identity) -> bool:
+        """Renew now: the Edge API answered 401 to this certificate; False when there is a newer one already.
+
+        Raises IdentityUnusable when there is none.
+        """
+        if self._store.current().peer.fingerprint != refused.peer.fingerprint:
+            return False
         self._demanded.set()
+        return True
 
     def identity_changed(self) -> None:
         """Look at the dates of the new certificate."""
