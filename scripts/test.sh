@@ -124,8 +124,7 @@ if wanted kubernetes; then
   part "a second run on Kubernetes changes nothing" changes_nothing make site-kubernetes
   tests "tests of the image" tests/cluster --timeout=900
   heading "end to end on Kubernetes"
-  # What outage and power cuts test is the device, which had the longer ones on the other site.
-  FLOTTA_E2E_OUTAGE=60 FLOTTA_E2E_POWER_CUTS=6 FLOTTA_SITE=.site-kubernetes tests "end-to-end tests on Kubernetes" tests/e2e --timeout=1800
+  FLOTTA_SITE=.site-kubernetes tests "end-to-end tests on Kubernetes" tests/e2e --timeout=1800
   if [ -z "${KEEP_SITE:-}" ]; then
     heading "clean-site-kubernetes"
     part "clean-site-kubernetes" make clean-site-kubernetes

@@ -7,9 +7,11 @@ import re
 import time
 from collections import Counter
 
+import pytest
+
 from .site import VOLUMES, Site, eventually
 
-OUTAGE = float(os.environ.get("FLOTTA_E2E_OUTAGE", "120"))  # seconds
+LONG = float(os.environ.get("FLOTTA_E2E_OUTAGE", "120"))  # seconds
 
 
 def uploads(site: Site, bucket: str, keys: set[str]) -> Counter[str]:
@@ -19,7 +21,11 @@ def uploads(site: Site, bucket: str, keys: set[str]) -> Counter[str]:
     return Counter(key for key in puts if key in keys)
 
 
-def test_a_pod_survives_a_reboot_without_the_control_plane_and_sync_catches_up(site: Site) -> None:
+# The short one is over when the pod is back, however long that takes.
+@pytest.mark.parametrize("seconds", [0.0, pytest.param(LONG, marks=pytest.mark.deep)])
+def test_a_pod_survives_a_reboot_without_the_control_plane_and_sync_catches_up(
+    site: Site, seconds: float
+) -> None:
     bucket = site.bucket("till-1")
     run = f"{time.time_ns():x}"  # a repeated run must not meet the files of an earlier one
     during, after = f"outage-{run}-during.bin", f"outage-{run}-after.bin"
@@ -31,7 +37,7 @@ def test_a_pod_survives_a_reboot_without_the_control_plane_and_sync_catches_up(s
         site.till.start()
         eventually("the pod is back", lambda: "os-stats-os-stats" in site.till.containers())
         site.till.run(f"head -c 200000 /dev/urandom > {VOLUMES}/os-stats/stats/{after}")
-        time.sleep(max(0.0, OUTAGE - (time.monotonic() - stopped)))
+        time.sleep(max(0.0, seconds - (time.monotonic() - stopped)))
     finally:
         site.control_plane.start()
     for device in ("till-1", "camera-1"):

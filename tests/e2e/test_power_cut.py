@@ -1,4 +1,4 @@
-"""The power of a device is cut twenty times, or as often as told: during downloads, uploads, writes of state."""
+"""The power of a device is cut again and again: during downloads, uploads, writes of state."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ import os
 import random
 import time
 
+import pytest
+
 from .site import VOLUMES, Host, Site, eventually, workload
 
-CUTS = int(os.environ.get("FLOTTA_E2E_POWER_CUTS", "20"))
+KINDS = ("download", "upload", "state")
+MANY = int(os.environ.get("FLOTTA_E2E_POWER_CUTS", "20"))
 SIZE = 64 * 1024 * 1024  # bytes
 SPOOL = "/var/local/yggdrasil/device/spool"
 BUCKETS = "/var/lib/flotta/s3/buckets"
@@ -67,11 +70,12 @@ class Transfers:
         return caught(self.site.storage, find, f"{folder}/statistics/{name}")
 
 
-def test_power_cuts_lose_nothing_and_show_nothing_partial(site: Site) -> None:
+@pytest.mark.parametrize("cuts", [len(KINDS), pytest.param(MANY, marks=pytest.mark.deep)])
+def test_power_cuts_lose_nothing_and_show_nothing_partial(site: Site, cuts: int) -> None:
     run = f"{time.time_ns():x}"  # a repeated run must not meet the files of an earlier one
     transfers, rng = Transfers(site, run), random.Random(20)
-    for number in range(CUTS):
-        what = ("download", "upload", "state")[number % 3]
+    for number in range(cuts):
+        what = KINDS[number % len(KINDS)]
         if what == "state":
             site.apply(
                 workload(
