@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 from plain_gateway import PlainGateway
 
+from flotta.protocol.unix_server import GuardedServer
 from flotta.worker.agent import Agent
-from flotta.worker.peers import listen
 from flotta.worker.settings import Settings
 
 BROKEN = {"name": "broken", "specification": "containers: []"}
@@ -191,12 +191,12 @@ async def test_a_device_that_is_sent_away_forgets_everything_until_the_gateway_s
 
 
 async def test_a_stranger_on_the_local_socket_is_refused(tmp_path: Path) -> None:
-    guarded = listen(str(tmp_path / "x.sock"), "no-such-group", frozenset({4242}))
-    server = await asyncio.start_server(lambda _, writer: writer.close(), sock=guarded)
-    async with server:
-        reader, writer = await asyncio.open_unix_connection(tmp_path / "x.sock")
-        with contextlib.suppress(ConnectionResetError):
-            assert await reader.read() == b""
-        writer.close()
+    server = GuardedServer([], frozenset({4242}))
+    await server.listen(str(tmp_path / "x.sock"), "no-such-group")
+    reader, writer = await asyncio.open_unix_connection(tmp_path / "x.sock")
+    with contextlib.suppress(ConnectionResetError):
+        assert await reader.read() == b""
+    writer.close()
+    server.close()
 
     assert (tmp_path / "x.sock").stat().st_mode & 0o777 == 0o660

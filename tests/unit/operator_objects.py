@@ -8,7 +8,7 @@ from typing import Any
 from flotta.operator.claims import bucket_claim
 from flotta.operator.settings import Settings
 from flotta.operator.steps import Patch, Plan
-from flotta.resources.events import timestamp
+from flotta.rfc3339 import format_time
 
 Object = dict[str, Any]
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
@@ -52,7 +52,7 @@ def request(**spec: Any) -> Object:
 def claim(phase: str | None = None, **metadata: Any) -> Object:
     made = bucket_claim(device(), SETTINGS)
     made["metadata"].update(
-        {"uid": "claim", "resourceVersion": "1", "creationTimestamp": timestamp(NOW)} | metadata
+        {"uid": "claim", "resourceVersion": "1", "creationTimestamp": format_time(NOW)} | metadata
     )
     return made | ({"status": {"phase": phase}} if phase else {})
 

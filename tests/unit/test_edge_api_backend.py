@@ -16,11 +16,11 @@ from flotta.edge_api.backends import presence_keeper, problem_keeper
 from flotta.edge_api.backends.crd import CrdBackend
 from flotta.edge_api.metrics import Metrics
 from flotta.edge_api.settings import Settings
-from flotta.fleet.conditions import find
 from flotta.fleet.problems import with_problems
 from flotta.fleet.rendering import Problem
 from flotta.identity.peers import Peer
 from flotta.protocol.models import HardwareInfo, Heartbeat, WorkloadStatus
+from flotta.resources.conditions import find
 from flotta.resources.errors import ApiError
 from flotta.resources.kinds import EDGE_DEVICE, EDGE_WORKLOAD, SECRET
 

@@ -16,12 +16,12 @@ from operator_objects import (
     workload,
 )
 
-from flotta.fleet.conditions import find
 from flotta.operator import membership
 from flotta.operator.claims import PATIENCE, bound_claim, claim_wanted
 from flotta.operator.devices import plan_device
 from flotta.operator.settings import Settings
 from flotta.operator.steps import Create, Patch, Plan
+from flotta.resources.conditions import find
 
 
 def test_new_workloads_are_added_and_existing_entries_left_alone() -> None:

@@ -9,7 +9,7 @@ import pytest
 from flotta.protocol import grpc
 from flotta.protocol.envelope import command_message, data_message, decode, decode_message, encode
 from flotta.protocol.models import DeviceConfiguration, Heartbeat, HeartbeatConfiguration
-from flotta.protocol.times import NEVER, format_time, parse_time
+from flotta.rfc3339 import NEVER, format_wire_time, parse_time
 
 
 def test_heartbeat_reads_null_as_absent_and_keeps_odd_names() -> None:
@@ -78,8 +78,10 @@ def test_text_that_is_no_date_time_is_refused() -> None:
 
 
 def test_time_is_written_with_milliseconds() -> None:
-    assert format_time(datetime(2026, 1, 2, 3, 4, 5, 678901, UTC)) == "2026-01-02T03:04:05.678Z"
-    assert format_time(None) == NEVER
+    assert (
+        format_wire_time(datetime(2026, 1, 2, 3, 4, 5, 678901, UTC)) == "2026-01-02T03:04:05.678Z"
+    )
+    assert format_wire_time(None) == NEVER
 
 
 def test_grpc_data_has_the_field_numbers_of_the_gateway() -> None:

@@ -10,11 +10,9 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from flotta.fleet.conditions import truth
 from flotta.fleet.joining import UNREGISTERED_LABEL, is_approved, is_declined, is_registered
-from flotta.fleet.object_storage import STORAGE_READY
 from flotta.fleet.presence import ready
-from flotta.fleet.problems import CONFIGURED
+from flotta.resources.conditions import CONFIGURED, STORAGE_READY, truth
 from flotta.resources.kinds import MEMBER_LABEL
 
 if TYPE_CHECKING:

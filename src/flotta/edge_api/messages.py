@@ -16,7 +16,7 @@ from flotta.protocol.envelope import (
     decode_message,
     encode,
 )
-from flotta.protocol.times import parse_time
+from flotta.rfc3339 import parse_time
 
 from .refusals import Refusal
 

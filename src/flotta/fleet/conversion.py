@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any
 
 from flotta.resources import crds
+from flotta.resources.finalizers import LEGACY_FINALIZERS
 from flotta.resources.kinds import GROUP, MEMBER_LABEL
 
 Object = dict[str, Any]
@@ -24,13 +25,6 @@ KINDS = {
     "EdgeDeviceGroup": "EdgeDeviceSet",
 }
 LABELS = {"flotta/configured-by": MEMBER_LABEL}
-FINALIZERS = frozenset(
-    {
-        "yggdrasil-connection-finalizer",
-        "yggdrasil-workload-finalizer",
-        "yggdrasil-device-reference-finalizer",
-    }
-)
 HELPER_LABELS = "selector/"  # what v0.2 wrote on workloads to find them again
 # What a server wrote into an object that was read from it; a new server would refuse it.
 SERVER_FIELDS = (
@@ -116,7 +110,7 @@ def _metadata(metadata: Object, notes: _Notes) -> Object:
         notes.dropped(f"metadata ({written})", "only the server writes it")
     if metadata.get("labels"):
         new["labels"] = _labels(metadata["labels"], notes)
-    kept = [item for item in metadata.get("finalizers") or () if item not in FINALIZERS]
+    kept = [item for item in metadata.get("finalizers") or () if item not in LEGACY_FINALIZERS]
     if len(kept) != len(metadata.get("finalizers") or ()):
         new["finalizers"] = kept
         notes.dropped("an old finalizer", "nobody would ever remove it")

@@ -18,16 +18,14 @@ from flotta.protocol.models import (
     UpgradeStatus,
     WorkloadStatus,
 )
-from flotta.protocol.times import parse_time
-from flotta.resources.events import timestamp
+from flotta.protocol.phases import DEPLOYING
+from flotta.rfc3339 import format_time, parse_time
 
 from . import hardware
 from .entries import is_failing, is_running
 
 Object = dict[str, Any]
 
-DEPLOYING = "Deploying"
-FAILED = "Error"
 MISCONFIGURATION = "Misconfiguration"  # reason of entries whose workload is not delivered
 
 
@@ -82,7 +80,7 @@ def moved(entry: Object, phase: str, now: datetime) -> Object:
     """Return the entry with this phase; lastTransitionTime follows a change."""
     if entry.get("phase") == phase:
         return dict(entry)
-    return {**entry, "phase": phase, "lastTransitionTime": timestamp(now)}
+    return {**entry, "phase": phase, "lastTransitionTime": format_time(now)}
 
 
 def _workloads(entries: list[Object], heartbeat: Heartbeat, now: datetime) -> list[Object]:
@@ -132,7 +130,7 @@ def _playbook(entry: Object, report: PlaybookExecutionStatus, now: datetime) -> 
     if not report.status or (conditions and conditions[-1].get("type") == report.status):
         return entry
     past = [*conditions[:-1], {**conditions[-1], "status": "False"}] if conditions else []
-    current = {"type": report.status, "status": "True", "lastTransitionTime": timestamp(now)}
+    current = {"type": report.status, "status": "True", "lastTransitionTime": format_time(now)}
     return {**entry, "PlaybookExecutionStatus": {"conditions": [*past, current]}}
 
 
@@ -160,4 +158,4 @@ def _time(text: str) -> str | None:
         moment = parse_time(text)
     except ValueError:
         return None
-    return timestamp(moment) if moment else None
+    return format_time(moment) if moment else None

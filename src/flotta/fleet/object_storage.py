@@ -20,7 +20,6 @@ from .pieces import Pieces
 from .references import BrokenReference, Source
 
 NOOBAA_CLASS = "openshift-storage.noobaa.io"
-STORAGE_READY = "StorageReady"  # condition of an EdgeDevice that gets its bucket by a claim
 NOOBAA_ROUTE = ("openshift-storage", "s3")
 ROUTER_CA = ("openshift-ingress-operator", "router-ca")
 DEFAULT_REGION = "us-east-1"

@@ -6,14 +6,12 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from flotta.protocol.times import parse_time
-from flotta.resources.events import timestamp
+from flotta.resources.conditions import READY, truth, with_condition
+from flotta.rfc3339 import format_time, parse_time
 
-from .conditions import truth, with_condition
 from .device_settings import DEFAULT_PERIOD
 
 Object = dict[str, Any]
-READY = "Ready"
 MISSED_PERIODS = 3  # heartbeats that may fail to come before a device counts as silent
 WRITE_PERIODS = 2  # lastSeenTime is written at most every that many periods
 
@@ -31,14 +29,14 @@ def heard(status: Mapping[str, Any], now: datetime, generation: int | None = Non
         now,
         generation,
     )
-    return {**status, "conditions": conditions, "lastSeenTime": timestamp(now)}
+    return {**status, "conditions": conditions, "lastSeenTime": format_time(now)}
 
 
 def silent(
     status: Mapping[str, Any], seen: datetime, now: datetime, generation: int | None = None
 ) -> Object:
     """Return the status of a device that stopped sending heartbeats after `seen`."""
-    message = f"No heartbeat since {timestamp(seen)}."
+    message = f"No heartbeat since {format_time(seen)}."
     conditions = with_condition(
         status.get("conditions"), READY, "Unknown", "HeartbeatMissed", message, now, generation
     )

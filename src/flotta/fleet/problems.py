@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from .conditions import Truth, find, with_condition
-from .heartbeat import DEPLOYING, FAILED, MISCONFIGURATION, moved
+from flotta.protocol.phases import DEPLOYING, ERROR
+from flotta.resources.conditions import CONFIGURED, Truth, find, with_condition
+
+from .heartbeat import MISCONFIGURATION, moved
 from .rendering import Problem
 
 Object = dict[str, Any]
-CONFIGURED = "Configured"
 
 
 def sentence(problem: Problem) -> str:
@@ -61,7 +62,7 @@ def _entry(entry: Object, messages: Mapping[str, str], now: datetime) -> Object:
     message = messages.get(entry["name"])
     if message is not None:
         shown = {**entry, "reason": MISCONFIGURATION, "message": message}
-        return moved(shown, FAILED, now)
+        return moved(shown, ERROR, now)
     if entry.get("reason") != MISCONFIGURATION:
         return entry
     kept = {key: value for key, value in entry.items() if key not in ("reason", "message")}

@@ -29,7 +29,7 @@ from flotta.gateway.settings import Settings
 from flotta.gateway.store import IdentityStore
 from flotta.gateway.workers import Workers
 from flotta.protocol.envelope import Message, data_message, encode, message
-from flotta.protocol.local_sockets import LocalServer
+from flotta.protocol.unix_server import GuardedServer
 
 log = logging.getLogger(__name__)
 
@@ -67,10 +67,10 @@ class Gateway:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve workers and follow the Edge API until `stop` is set."""
-        server = LocalServer(
+        server = GuardedServer(
             [Dispatcher(self.settings, self._workers, self._outbox)], self.settings.users
         )
-        await server.listen(self.settings.socket, self.settings.group)
+        await server.listen(str(self.settings.socket), self.settings.group)
         try:
             self._workers.find()
             async with asyncio.TaskGroup() as group:

@@ -20,7 +20,7 @@ from flotta.gateway.renewal import Renewal
 from flotta.gateway.store import IdentityStore
 from flotta.protocol.envelope import Message, encode
 from flotta.protocol.grpc import Data
-from flotta.protocol.times import format_time
+from flotta.rfc3339 import format_wire_time
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +95,7 @@ class Outbox:
             message_id=data.message_id or str(uuid.uuid4()),
             response_to=data.response_to,
             version=1,
-            sent=format_time(datetime.now(UTC)),
+            sent=format_wire_time(datetime.now(UTC)),
             directive=data.directive,
             metadata=dict(data.metadata) or None,
             content=content,

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .. import __version__
-from ..fleet.conditions import find
 from ..resources import crds
 from ..resources.client import ApiError, Client, Conflict
+from ..resources.conditions import find
 from ..resources.kinds import BUCKET_CLAIM, Kind
 from . import names
 from .apply import Applier, is_ours

@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 from ..resources.client import ApiError, NotFound
+from ..resources.finalizers import DEVICE_FINALIZER, LEGACY_FINALIZERS
 from ..resources.kinds import Kind
 from ..storage.claims import FINALIZER as BUCKET
 from .apply import Applier
 from .errors import explained
 
-# The device's own, then those that earlier systems wrote.
-OURS = frozenset(
-    {
-        "device-finalizer",
-        BUCKET,
-        "yggdrasil-connection-finalizer",
-        "yggdrasil-workload-finalizer",
-        "yggdrasil-device-reference-finalizer",
-    }
-)
+OURS = LEGACY_FINALIZERS | {DEVICE_FINALIZER, BUCKET}
 
 
 async def release(applier: Applier, kind: Kind) -> int:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from ..fleet.conditions import Condition, Verdict, find
 from ..fleet.joining import is_registered
+from ..resources.conditions import READY, Condition, ConditionState, find
 from ..resources.kinds import BUCKET_CLAIM, EDGE_DEVICE
 from ..storage.claims import is_bound
 
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from .settings import Settings
 
 Object = dict[str, Any]
-CLAIM_READY = "Ready"  # of a claim, while our provisioner cannot answer it
 PATIENCE = 10.0  # seconds in which a provisioner normally answers
 
 
@@ -63,7 +62,7 @@ def bound_claim(device: Object, claim: Object | None) -> str | None:
     return current or None
 
 
-def storage_verdict(device: Object, claim: Object | None, *, wanted: bool) -> Verdict | None:
+def storage_verdict(device: Object, claim: Object | None, *, wanted: bool) -> ConditionState | None:
     """Judge the bucket that a device has by its claim; None when it has, and gets, none by a claim."""
     if claim is None or claim["metadata"].get("deletionTimestamp"):
         return None
@@ -72,7 +71,7 @@ def storage_verdict(device: Object, claim: Object | None, *, wanted: bool) -> Ve
         return "True", "ClaimBound", f"ObjectBucketClaim {name} is answered"
     if not wanted:
         return None
-    trouble = find(conditions_of(claim), CLAIM_READY)
+    trouble = find(conditions_of(claim), READY)
     if trouble:
         return "False", trouble["reason"], f"ObjectBucketClaim {name}: {trouble['message']}"
     storage_class = claim.get("spec", {}).get("storageClassName") or "none"
@@ -82,7 +81,7 @@ def storage_verdict(device: Object, claim: Object | None, *, wanted: bool) -> Ve
 
 def patience(claim: Object | None, now: datetime) -> float:
     """Return the seconds left to a provisioner before a claim that says nothing is worth telling."""
-    if claim is None or is_bound(claim) or find(conditions_of(claim), CLAIM_READY):
+    if claim is None or is_bound(claim) or find(conditions_of(claim), READY):
         return 0.0
     asked = datetime.fromisoformat(claim["metadata"]["creationTimestamp"])
     return max(0.0, PATIENCE - (now - asked).total_seconds())

@@ -11,11 +11,11 @@ import random
 from datetime import datetime, timedelta
 from typing import Any
 
-from ..fleet.conditions import find
 from ..fleet.joining import is_declined, is_registered, was_heard
+from ..resources.conditions import DISCONNECTED, find
+from ..resources.finalizers import DEVICE_FINALIZER, LEGACY_DEVICE_FINALIZERS
 from ..resources.kinds import BUCKET_CLAIM, EDGE_DEVICE, SIGNED_REQUEST
 from .claims import belongs
-from .names import DEVICE_FINALIZER, LEGACY_DEVICE_FINALIZERS
 from .steps import Delete, Patch, Plan, Report, Step
 
 Object = dict[str, Any]
@@ -69,7 +69,7 @@ def _goes(request: Object, device: Object) -> bool:
 
 def is_disconnected(device: Object) -> bool:
     """Say whether the device acknowledged its removal."""
-    condition = find((device.get("status") or {}).get("conditions"), "Disconnected")
+    condition = find((device.get("status") or {}).get("conditions"), DISCONNECTED)
     return condition is not None and condition.get("status") == "True"
 
 

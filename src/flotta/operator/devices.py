@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..fleet.conditions import Verdict, with_condition
-from ..fleet.object_storage import STORAGE_READY
+from ..resources.conditions import ACCEPTED, STORAGE_READY, ConditionState, with_condition
+from ..resources.finalizers import DEVICE_FINALIZER, LEGACY_DEVICE_FINALIZERS
 from ..resources.kinds import BUCKET_CLAIM, EDGE_DEVICE, MEMBER_LABEL
 from . import membership
 from .claims import (
@@ -15,9 +15,8 @@ from .claims import (
     patience,
     storage_verdict,
 )
-from .names import DEVICE_FINALIZER, LEGACY_DEVICE_FINALIZERS
 from .steps import Create, Patch, Plan, Step
-from .verdicts import ACCEPTED, device_verdict
+from .verdicts import device_verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -45,7 +44,7 @@ def plan_device(
     """
     names = membership.wanted(device, workloads)
     wanted = claim_wanted(device, device_set, auto_create=settings.bucket_auto_create)
-    judged: dict[str, Verdict | None] = {
+    judged: dict[str, ConditionState | None] = {
         ACCEPTED: device_verdict(device, set_name(device), device_set)
     }
     wait = patience(claim, now) if wanted else 0.0
@@ -85,7 +84,9 @@ def _metadata_change(device: Object, names: list[str]) -> Object:
     return change
 
 
-def _conditions_change(device: Object, judged: dict[str, Verdict | None], now: datetime) -> Object:
+def _conditions_change(
+    device: Object, judged: dict[str, ConditionState | None], now: datetime
+) -> Object:
     old = (device.get("status") or {}).get("conditions") or []
     generation = device["metadata"].get("generation", 0)
     new = [one for one in old if judged.get(one["type"], one)]

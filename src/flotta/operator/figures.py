@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ..fleet.conditions import Verdict, with_condition
 from ..fleet.entries import explanation, is_failing, is_running
 from ..fleet.presence import ready
 from ..fleet.selection import devices_for
+from ..resources.conditions import ACCEPTED, READY, ConditionState, with_condition
+from ..resources.finalizers import LEGACY_WORKLOAD_FINALIZERS
 from ..resources.kinds import EDGE_DEVICE_SET, EDGE_WORKLOAD, Kind
 from .membership import listed
-from .names import LEGACY_WORKLOAD_FINALIZERS
 from .steps import Patch, Plan
-from .verdicts import ACCEPTED, set_verdict, workload_verdict
+from .verdicts import set_verdict, workload_verdict
 
 Object = dict[str, Any]
 LONGEST_CAUSE = 300  # characters of what the first failing device says
@@ -28,7 +28,7 @@ def plan_workload(workload: Object, devices: Iterable[Object], now: datetime) ->
     figures = Figures()
     for device in devices_for(workload, devices):
         figures.add(device, workload["metadata"]["name"])
-    verdicts = {ACCEPTED: workload_verdict(workload), "Ready": figures.verdict()}
+    verdicts = {ACCEPTED: workload_verdict(workload), READY: figures.verdict()}
     return _status_plan(EDGE_WORKLOAD, workload, figures.counts(), verdicts, now)
 
 
@@ -63,7 +63,7 @@ class Figures:
         """Return the fields of the status."""
         return {"matched": self.matched, "running": self.running, "failed": self.failed}
 
-    def verdict(self) -> Verdict:
+    def verdict(self) -> ConditionState:
         """Return condition Ready."""
         if not self.matched:
             return "False", "NoDevice", "No device is selected"
@@ -111,7 +111,7 @@ def _status_plan(
     kind: Kind,
     resource: Object,
     counts: dict[str, int],
-    verdicts: dict[str, Verdict],
+    verdicts: dict[str, ConditionState],
     now: datetime,
 ) -> Plan:
     old = resource.get("status") or {}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..fleet.selection import matches
 from ..resources.cache import Cache
+from ..resources.conditions import DISCONNECTED
 from ..resources.kinds import (
     BUCKET_CLAIM,
     EDGE_DEVICE,
@@ -114,7 +115,7 @@ def device_concern(device: Object | None) -> object:
         metadata.get("finalizers"),
         [entry["name"] for entry in status.get("workloads") or []],
         status.get("dataObc"),
-        [item["status"] for item in conditions if item["type"] == "Disconnected"],
+        [item["status"] for item in conditions if item["type"] == DISCONNECTED],
     )
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..resources.client import AlreadyExists, ApiError, Conflict, NotFound
 from ..resources.kinds import FLOTTA_NAMESPACE, LEASE
+from ..rfc3339 import format_micro_time
 
 if TYPE_CHECKING:
     from ..resources.client import Client
@@ -119,7 +120,7 @@ class Leadership:
 def _held(lease: dict[str, Any], identity: str) -> dict[str, Any]:
     """Return the Lease held by this identity from now on; an empty one frees it."""
     spec = lease.get("spec") or {}
-    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    now = format_micro_time(datetime.now(UTC))
     changed = spec.get("holderIdentity") != identity
     new = {
         "holderIdentity": identity,

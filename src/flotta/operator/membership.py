@@ -8,13 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..fleet.selection import workloads_for
+from ..protocol.phases import DEPLOYING
 from .names import WORKLOAD_LABEL, workload_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 Object = dict[str, Any]
-FIRST_PHASE = "Deploying"
 
 
 def listed(device: Object) -> list[Object]:
@@ -31,7 +31,7 @@ def entries(current: list[Object], names: list[str]) -> list[Object] | None:
     """Return the new list of entries, None when it is right already."""
     kept = [entry for entry in current if entry["name"] in set(names)]
     present = {entry["name"] for entry in kept}
-    added = [{"name": name, "phase": FIRST_PHASE} for name in names if name not in present]
+    added = [{"name": name, "phase": DEPLOYING} for name in names if name not in present]
     return [*kept, *added] if added or len(kept) != len(current) else None
 
 

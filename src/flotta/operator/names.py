@@ -5,13 +5,6 @@ from __future__ import annotations
 import re
 
 WORKLOAD_LABEL = "workload/"
-DEVICE_FINALIZER = "device-finalizer"
-
-# Finalizers that earlier systems wrote and nobody removes any more.
-LEGACY_DEVICE_FINALIZERS = frozenset(
-    {"yggdrasil-connection-finalizer", "yggdrasil-workload-finalizer"}
-)
-LEGACY_WORKLOAD_FINALIZERS = frozenset({"yggdrasil-device-reference-finalizer"})
 
 _LABEL_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 

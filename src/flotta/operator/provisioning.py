@@ -6,12 +6,12 @@ import contextlib
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from ..fleet.conditions import Verdict, with_condition
 from ..resources.client import Conflict, NotFound
+from ..resources.conditions import READY, ConditionState, with_condition
 from ..resources.kinds import BUCKET_CLAIM
 from ..storage.claims import is_answered
 from ..storage.errors import StorageError
-from .claims import CLAIM_READY, conditions_of
+from .claims import conditions_of
 from .settings import EMBEDDED_CLASS
 from .steps import Patch, Report, Step, execute
 
@@ -69,8 +69,8 @@ class Provisioning:
     async def _report(self, claim: Object, message: str) -> None:
         steps: list[Step] = [Report(BUCKET_CLAIM, claim, "Warning", _reason(claim), message)]
         old, generation = conditions_of(claim), claim["metadata"].get("generation")
-        verdict: Verdict = ("False", _reason(claim), message)
-        conditions = with_condition(old, CLAIM_READY, *verdict, datetime.now(UTC), generation)
+        verdict: ConditionState = ("False", _reason(claim), message)
+        conditions = with_condition(old, READY, *verdict, datetime.now(UTC), generation)
         if conditions != old:
             patch = {"status": {"conditions": conditions}}
             steps.append(Patch(BUCKET_CLAIM, claim, patch, "status"))

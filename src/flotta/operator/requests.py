@@ -11,11 +11,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from ..fleet.conditions import find
 from ..fleet.joining import UNREGISTERED_LABEL, is_approved, is_declined
-from ..resources.events import timestamp
+from ..resources.conditions import find
+from ..resources.finalizers import DEVICE_FINALIZER
 from ..resources.kinds import EDGE_DEVICE, MEMBER_LABEL, SIGNED_REQUEST
-from .names import DEVICE_FINALIZER
+from ..rfc3339 import format_time
 from .steps import Create, Delete, Patch, Plan, Report
 
 Object = dict[str, Any]
@@ -76,7 +76,7 @@ def edge_device(request: Object, now: datetime) -> Object:
             "labels": labels,
             "finalizers": [DEVICE_FINALIZER],
         },
-        "spec": {"requestTime": timestamp(now)},
+        "spec": {"requestTime": format_time(now)},
     }
 
 
@@ -130,6 +130,6 @@ def _conditions(old: list[Object] | None, phase: str, message: str, now: datetim
         if type_ == phase:
             condition["message"] = message
         since = None if moved else before.get("lastTransitionTime")
-        condition["lastTransitionTime"] = since or timestamp(now)
+        condition["lastTransitionTime"] = since or format_time(now)
         conditions.append(condition)
     return conditions

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..fleet.conditions import Verdict
 from ..fleet.selection import selector_problem
+from ..resources.conditions import ConditionState
 from .claims import storage_section
 from .names import workload_label
 
 Object = dict[str, Any]
-ACCEPTED = "Accepted"
 
 
-def workload_verdict(workload: Object) -> Verdict:
+def workload_verdict(workload: Object) -> ConditionState:
     """Judge an EdgeWorkload."""
     problem = selector_problem(workload)
     if problem:
@@ -24,7 +23,7 @@ def workload_verdict(workload: Object) -> Verdict:
     return "True", "Valid", "The selector is usable"
 
 
-def set_verdict(device_set: Object) -> Verdict:
+def set_verdict(device_set: Object) -> ConditionState:
     """Judge an EdgeDeviceSet."""
     return _contradiction(device_set) or (
         "True",
@@ -33,7 +32,9 @@ def set_verdict(device_set: Object) -> Verdict:
     )
 
 
-def device_verdict(device: Object, set_name: str | None, device_set: Object | None) -> Verdict:
+def device_verdict(
+    device: Object, set_name: str | None, device_set: Object | None
+) -> ConditionState:
     """Judge an EdgeDevice with the name of its set, and the set if there is one of that name."""
     if set_name and device_set is None:
         text = f"EdgeDeviceSet {set_name} does not exist; the device's own settings are in force"
@@ -43,7 +44,7 @@ def device_verdict(device: Object, set_name: str | None, device_set: Object | No
     return _contradiction(device) or ("True", "Valid", "The device's own settings are in force")
 
 
-def _contradiction(resource: Object) -> Verdict | None:
+def _contradiction(resource: Object) -> ConditionState | None:
     s3 = storage_section(resource)
     if s3.get("createOBC") and (s3.get("secretName") or s3.get("configMapName")):
         text = "storage.s3.createOBC excludes secretName and configMapName; the names win"

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from .times import format_time
+from flotta.rfc3339 import format_wire_time
 
 T = TypeVar("T")
 TYPES = ("connection-status", "command", "event", "data")
@@ -75,7 +75,7 @@ def message(
         message_id=str(uuid.uuid4()),
         response_to=response_to,
         version=1,
-        sent=format_time(datetime.now(UTC)),
+        sent=format_wire_time(datetime.now(UTC)),
         directive=directive,
         content=raw,
     )

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import msgspec
 
+from flotta.rfc3339 import NEVER
+
 from .hardware import HardwareInfo, Mount
-from .times import NEVER
 
 
 class _Content(msgspec.Struct, omit_defaults=True, kw_only=True):

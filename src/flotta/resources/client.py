@@ -74,6 +74,15 @@ class Client:
     async def get(self, kind: Kind, name: str, namespace: str | None = None) -> Object:
         return await self._json("GET", kind.path(namespace, name))
 
+    async def get_or_none(
+        self, kind: Kind, name: str, namespace: str | None = None
+    ) -> Object | None:
+        """Return the object, None when it does not exist."""
+        try:
+            return await self.get(kind, name, namespace)
+        except NotFound:
+            return None
+
     async def list(
         self,
         kind: Kind,

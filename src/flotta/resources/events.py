@@ -6,6 +6,7 @@ import hashlib
 from datetime import UTC, datetime
 from typing import Any
 
+from ..rfc3339 import format_micro_time, format_time
 from .kinds import EVENT, Kind
 
 MESSAGE_LIMIT = 1024  # bytes, as the API server enforces when eventTime is set
@@ -38,9 +39,9 @@ def event_for(
         "message": text,
         "action": reason,
         "count": 1,
-        "firstTimestamp": timestamp(now),
-        "lastTimestamp": timestamp(now),
-        "eventTime": now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        "firstTimestamp": format_time(now),
+        "lastTimestamp": format_time(now),
+        "eventTime": format_micro_time(now),
         "reportingComponent": component,
         "reportingInstance": component,
         "source": {"component": component},
@@ -56,9 +57,4 @@ def _shortened(message: str) -> str:
 
 def series_patch(old: dict[str, Any]) -> dict[str, Any]:
     """Return the merge patch that counts one more occurrence of ``old``."""
-    return {"count": (old.get("count") or 1) + 1, "lastTimestamp": timestamp(datetime.now(UTC))}
-
-
-def timestamp(moment: datetime) -> str:
-    """Format as metav1.Time: RFC 3339, UTC, whole seconds."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {"count": (old.get("count") or 1) + 1, "lastTimestamp": format_time(datetime.now(UTC))}

@@ -14,7 +14,7 @@ from flotta.protocol.models import (
     S3StorageConfiguration,
     WorkloadStatus,
 )
-from flotta.protocol.times import format_time
+from flotta.rfc3339 import format_wire_time
 from flotta.sync.loop import Pair, S3Storage, SyncLoop, SyncWorkload
 
 from .configuration import s3_storage
@@ -64,7 +64,7 @@ class DataSync:
     def fill(self, status: WorkloadStatus) -> str:
         """Add upload time and counters to a status; return what is wrong with the synchronisation."""
         seen = self.engine.status(status.name)
-        status.last_data_upload = format_time(seen.last_data_upload)
+        status.last_data_upload = format_wire_time(seen.last_data_upload)
         status.files_up, status.files_down = seen.files_up, seen.files_down
         return seen.error or ""
 

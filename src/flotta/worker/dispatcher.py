@@ -19,7 +19,7 @@ from typing import Any
 
 from grpclib.client import Channel
 from grpclib.exceptions import GRPCError, StreamTerminatedError
-from grpclib.server import Server, Stream
+from grpclib.server import Stream
 
 from flotta.protocol.envelope import encode
 from flotta.protocol.grpc import (
@@ -33,12 +33,12 @@ from flotta.protocol.grpc import (
     Response,
     WorkerBase,
 )
-from flotta.protocol.local_sockets import peer_user
+from flotta.protocol.unix_server import GuardedServer, peer_user
 
 from .backoff import Backoff
 from .errors import GatewayError
-from .peers import listen, trusted_uids
 from .settings import Settings, socket_path
+from .trusted_users import trusted_uids
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +101,7 @@ class Dispatcher:
         self._settings = settings
         self._endpoint = endpoint
         self._channel: Channel | None = None
-        self._server: Server | None = None
+        self._server: GuardedServer | None = None
         self._address = ""
         self.connected = asyncio.Event()
         self.device_id = ""
@@ -176,13 +176,8 @@ class Dispatcher:
             return
         if self._server is not None:
             self._server.close()
-        guarded = listen(
-            socket_path(address),
-            self._settings.ipc_group,
-            trusted_uids(self._settings.gateway_user),
-        )
-        self._server = Server([self._endpoint])
-        await self._server.start(sock=guarded)
+        self._server = GuardedServer([self._endpoint], trusted_uids(self._settings.gateway_user))
+        await self._server.listen(socket_path(address), self._settings.ipc_group)
         self._address = address
 
     def _drop(self) -> None:

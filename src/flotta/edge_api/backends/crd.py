@@ -12,12 +12,12 @@ from flotta.edge_api.metrics import Metrics
 from flotta.edge_api.refusals import Refusal
 from flotta.edge_api.settings import Settings
 from flotta.fleet import hardware, heartbeat, presence
-from flotta.fleet.conditions import with_condition
 from flotta.identity.peers import Peer
 from flotta.protocol.models import EnrolmentInfo, Heartbeat, RegistrationInfo
-from flotta.protocol.times import parse_time
 from flotta.resources.client import Client, NotFound, retry_on_conflict
+from flotta.resources.conditions import DISCONNECTED, with_condition
 from flotta.resources.kinds import EDGE_DEVICE
+from flotta.rfc3339 import parse_time
 
 from . import Configuration, Registration, Standing
 from .configurations import Configurations, key_of
@@ -30,7 +30,6 @@ from .statuses import Statuses
 from .wakeups import Key, Wakeups
 
 Object = dict[str, Any]
-DISCONNECTED = "Disconnected"
 # Certificates of v0.2 name no EdgeDevice UID, and begin a day before they were signed.
 BACKDATED = timedelta(days=1, minutes=5)
 log = logging.getLogger(__name__)

@@ -55,7 +55,11 @@ def run(module, work):
 def installed():
     """The Python that has the control plane's programs, or None."""
     folders = (os.environ.get("FLOTTA_PROGRAMS"), *PROGRAMS)
-    found = (os.path.join(os.path.expanduser(folder), "current/bin/python") for folder in folders if folder)
+    found = (
+        os.path.join(os.path.expanduser(folder), "current/bin/python")
+        for folder in folders
+        if folder
+    )
     return next((python for python in found if os.path.exists(python)), None)
 
 
@@ -64,7 +68,9 @@ def kubeconfig(params):
     path = params["kubeconfig"] or os.environ.get("KUBECONFIG")
     if path:
         if not any(map(os.path.exists, path.split(os.pathsep))):
-            raise ValueError(f"There is no kubeconfig {path} on this machine; name the file that kubectl uses.")
+            raise ValueError(
+                f"There is no kubeconfig {path} on this machine; name the file that kubectl uses."
+            )
         return path
     usual = os.path.expanduser("~/.kube/config")
     if os.path.exists(usual):
@@ -109,7 +115,12 @@ async def _connected(params, work):
 def modern(module, kind, spec, labels=None):
     """Spec and labels with the names that earlier releases used replaced; the module warns of each."""
     metadata = {"labels": labels} if labels else {}
-    manifest = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": metadata, "spec": spec}
+    manifest = {
+        "apiVersion": kind.api_version,
+        "kind": kind.kind,
+        "metadata": metadata,
+        "spec": spec,
+    }
     new, sentences = converted(manifest)
     for sentence in sentences:
         module.warn(f"{kind.kind}: {sentence}")

@@ -99,7 +99,10 @@ async def outcome(module, client):
     params = module.params
     if params["state"] == "absent":
         return await definitions.remove(
-            client, check_mode=module.check_mode, force=params["force"], patience=params["wait_timeout"]
+            client,
+            check_mode=module.check_mode,
+            force=params["force"],
+            patience=params["wait_timeout"],
         )
     return await definitions.install(
         client,

@@ -160,8 +160,10 @@ class EdgeDevice:
         return await api.wait_until(
             self.params,
             self.find,
-            lambda: f"Device {self.name} has not asked to join within {self.params['wait_timeout']} s. "
-            f"On the device: journalctl -u flotta-gateway -u flotta-device-worker",
+            lambda: (
+                f"Device {self.name} has not asked to join within {self.params['wait_timeout']} s. "
+                f"On the device: journalctl -u flotta-gateway -u flotta-device-worker"
+            ),
         )
 
     async def up(self):
@@ -172,8 +174,10 @@ class EdgeDevice:
         return await api.wait_until(
             self.params,
             look,
-            lambda: f"Device {self.name} joined but sent no heartbeat within {self.params['wait_timeout']} s. "
-            f"On the device: journalctl -u flotta-gateway -u flotta-device-worker",
+            lambda: (
+                f"Device {self.name} joined but sent no heartbeat within {self.params['wait_timeout']} s. "
+                f"On the device: journalctl -u flotta-gateway -u flotta-device-worker"
+            ),
         )
 
     async def gone(self):

@@ -67,9 +67,13 @@ except ImportError:
 
 async def read(client, params):
     if params["name"]:
-        found = await api.find(client, EDGE_DEVICE, params["name"], params["namespace"] or "default")
+        found = await api.find(
+            client, EDGE_DEVICE, params["name"], params["namespace"] or "default"
+        )
         return [found] if found else []
-    return await client.list(EDGE_DEVICE, params["namespace"], label_selector=params["label_selector"])
+    return await client.list(
+        EDGE_DEVICE, params["namespace"], label_selector=params["label_selector"]
+    )
 
 
 def main():

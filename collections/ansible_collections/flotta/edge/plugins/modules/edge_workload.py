@@ -122,14 +122,20 @@ class EdgeWorkload:
     async def present(self):
         workload = await self.find()
         spec = api.modern(self.module, EDGE_WORKLOAD, self.params["spec"])[0]
-        changed = not (workload and self.noted(workload) == digest(spec) and contains(workload["spec"], spec))
+        changed = not (
+            workload and self.noted(workload) == digest(spec) and contains(workload["spec"], spec)
+        )
         before = workload and workload["spec"]
         if changed and not self.module.check_mode:
             # The operator writes figures into the object at any time.
             workload = await retry_on_conflict(lambda: self.write(spec))
         if self.params["wait"] and not self.module.check_mode:
             workload = await api.wait_until(self.params, self.running, self.not_running)
-        return {"changed": changed, "workload": workload, "diff": api.difference(before, spec if changed else before)}
+        return {
+            "changed": changed,
+            "workload": workload,
+            "diff": api.difference(before, spec if changed else before),
+        }
 
     async def absent(self):
         workload = await self.find()
@@ -138,7 +144,9 @@ class EdgeWorkload:
         if not self.module.check_mode:
             await self.client.delete(EDGE_WORKLOAD, self.name, self.namespace)
             if self.params["wait"]:
-                await api.wait_until(self.params, self.gone, lambda: f"Workload {self.name} is still there.")
+                await api.wait_until(
+                    self.params, self.gone, lambda: f"Workload {self.name} is still there."
+                )
         return {"changed": True, "diff": api.difference(workload["spec"], None)}
 
     async def find(self):
@@ -149,7 +157,11 @@ class EdgeWorkload:
 
     async def write(self, spec):
         workload = await self.find()
-        metadata = dict(workload["metadata"]) if workload else {"name": self.name, "namespace": self.namespace}
+        metadata = (
+            dict(workload["metadata"])
+            if workload
+            else {"name": self.name, "namespace": self.namespace}
+        )
         metadata["annotations"] = {**(metadata.get("annotations") or {}), NOTE: digest(spec)}
         wanted = {**(workload or {}), "metadata": metadata, "spec": spec}
         if workload:
@@ -162,13 +174,17 @@ class EdgeWorkload:
     async def running(self):
         self.seen = await self.find()
         status = (self.seen or {}).get("status") or {}
-        observed = status.get("observedGeneration", 0) >= (self.seen or {})["metadata"].get("generation", 0)
+        observed = status.get("observedGeneration", 0) >= (self.seen or {})["metadata"].get(
+            "generation", 0
+        )
         matched = status.get("matched", 0)
         everywhere = status.get("running", 0) >= matched or self.reason(status) == "DevicesSilent"
         return self.seen if observed and matched and everywhere else None
 
     def reason(self, status):
-        return next((one["reason"] for one in status.get("conditions", []) if one["type"] == "Ready"), "")
+        return next(
+            (one["reason"] for one in status.get("conditions", []) if one["type"] == "Ready"), ""
+        )
 
     def not_running(self):
         status = (self.seen or {}).get("status") or {}
@@ -194,7 +210,9 @@ def main():
 
     async def work(client):
         workload = EdgeWorkload(module, client)
-        return await (workload.present() if module.params["state"] == "present" else workload.absent())
+        return await (
+            workload.present() if module.params["state"] == "present" else workload.absent()
+        )
 
     api.run(module, work)
 

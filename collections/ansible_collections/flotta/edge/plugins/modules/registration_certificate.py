@@ -92,7 +92,9 @@ def text(secret, key):
 
 
 def peer_of(secret):
-    der = x509.load_pem_x509_certificate(text(secret, "client.crt").encode()).public_bytes(Encoding.DER)
+    der = x509.load_pem_x509_certificate(text(secret, "client.crt").encode()).public_bytes(
+        Encoding.DER
+    )
     return read_peer(der)
 
 
@@ -131,10 +133,15 @@ def name_of_a_new_one(ca, namespace, others):
 async def result(module, client):
     namespace, place = module.params["namespace"], module.params["control_plane_namespace"]
     ca = await api.wait_until(
-        {**module.params, "wait_timeout": module.params["wait_timeout"] if module.params["wait"] else 0},
+        {
+            **module.params,
+            "wait_timeout": module.params["wait_timeout"] if module.params["wait"] else 0,
+        },
         lambda: api.find(client, SECRET, "flotta-ca", place),
-        lambda: f"There is no Flotta CA in namespace {place}: the Edge API makes it at its first start. "
-        f"Its log says why it did not: journalctl -u flotta-edge-api there, or kubectl -n {place} logs deploy/flotta-edge-api",
+        lambda: (
+            f"There is no Flotta CA in namespace {place}: the Edge API makes it at its first start. "
+            f"Its log says why it did not: journalctl -u flotta-edge-api there, or kubectl -n {place} logs deploy/flotta-edge-api"
+        ),
     )
     found = await client.list(SECRET, place, label_selector=f"{LABEL}=true")
     secret = usable(found, namespace, datetime.datetime.now(tz=datetime.timezone.utc))

@@ -94,14 +94,24 @@ OLDEST_LIBC_MINOR = 5
 def platforms(architecture, libc_version):
     """Every wheel platform tag that a host with this C library accepts, newest first."""
     newest = int(libc_version.split(".")[1])
-    tags = [f"manylinux_2_{minor}_{architecture}" for minor in range(newest, OLDEST_LIBC_MINOR - 1, -1)]
+    tags = [
+        f"manylinux_2_{minor}_{architecture}" for minor in range(newest, OLDEST_LIBC_MINOR - 1, -1)
+    ]
     legacy = [f"manylinux{year}_{architecture}" for year in ("2014", "2010", "1")]
     return [*tags, *legacy, f"linux_{architecture}"]
 
 
 def download_command(python, requirements, folder, python_version, tags):
     abi = "cp" + python_version.replace(".", "")
-    command = [python, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    command = [
+        python,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-deps",
+    ]
     command += ["--require-hashes", "--only-binary", ":all:", "--dest", folder]
     command += ["--python-version", python_version, "--implementation", "cp"]
     for name in (abi, "abi3", "none"):
@@ -135,12 +145,16 @@ def collect(module, archive):
     folder = tempfile.mkdtemp(dir=p["path"])
     try:
         tags = platforms(p["architecture"], p["libc_version"])
-        command = download_command(sys.executable, p["requirements"], folder, p["python_version"], tags)
+        command = download_command(
+            sys.executable, p["requirements"], folder, p["python_version"], tags
+        )
         code, dummy, errors = module.run_command(command)
         if code != 0:
             module.fail_json(
                 msg="pip could not collect the wheels for Python {0} on {1}. It used your own pip settings "
-                "(pip config list).\n{2}".format(p["python_version"], p["architecture"], errors.strip())
+                "(pip config list).\n{2}".format(
+                    p["python_version"], p["architecture"], errors.strip()
+                )
             )
         pack(folder, archive)
     finally:
@@ -159,7 +173,9 @@ def main():
         supports_check_mode=True,
     )
     p = module.params
-    name = content_name(p["requirements"], p["python_version"], p["architecture"], p["libc_version"])
+    name = content_name(
+        p["requirements"], p["python_version"], p["architecture"], p["libc_version"]
+    )
     archive = os.path.join(p["path"], name)
     missing = not os.path.exists(archive)
     if missing and not module.check_mode:

@@ -19,7 +19,11 @@ def assign(folder: Path, subnet: str, hosts: list[str]) -> list[str]:
     folder.mkdir(mode=0o700, exist_ok=True)
     network = ipaddress.ip_network(subnet)
     used = {file.read_text() for file in folder.glob("*.address")}
-    free = (str(a) for n, a in enumerate(network.hosts(), start=1) if n >= FIRST_HOST and str(a) not in used)
+    free = (
+        str(a)
+        for n, a in enumerate(network.hosts(), start=1)
+        if n >= FIRST_HOST and str(a) not in used
+    )
     missing = [host for host in hosts if not (folder / f"{host}.address").exists()]
     for host in missing:
         (folder / f"{host}.address").write_text(next(free))

@@ -27,7 +27,9 @@ def first_free(candidates: list[str], used: list[str]) -> str:
     networks = [ipaddress.ip_network(item, strict=False) for item in used]
     for candidate in candidates:
         wanted = ipaddress.ip_network(candidate)
-        if not any(wanted.version == other.version and wanted.overlaps(other) for other in networks):
+        if not any(
+            wanted.version == other.version and wanted.overlaps(other) for other in networks
+        ):
             return candidate
     return ""
 

@@ -1,11 +1,11 @@
-"""Date-times on the wire (edge-api.md §0, "JSON conventions")."""
+"""Date-times as RFC 3339 text, in the precisions that Kubernetes and the wire protocol use."""
 
 from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
 
-NEVER = "0001-01-01T00:00:00.000Z"
+NEVER = "0001-01-01T00:00:00.000Z"  # the zero time of the Go programs at the other end
 
 _PATTERN = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?)?"
@@ -13,8 +13,18 @@ _PATTERN = re.compile(
 )
 
 
-def format_time(moment: datetime | None) -> str:
-    """Return RFC 3339 with milliseconds in UTC; None gives the zero value that means "never"."""
+def format_time(moment: datetime) -> str:
+    """Return a moment in UTC and whole seconds (Kubernetes' metav1.Time)."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def format_micro_time(moment: datetime) -> str:
+    """Return a moment in UTC with six fraction digits (Kubernetes' metav1.MicroTime)."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def format_wire_time(moment: datetime | None) -> str:
+    """Return a moment in UTC with milliseconds, as messages carry it; `NEVER` for None."""
     if moment is None:
         return NEVER
     text = moment.astimezone(UTC).isoformat(timespec="milliseconds")

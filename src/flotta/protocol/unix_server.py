@@ -1,4 +1,4 @@
-"""gRPC servers on unix sockets that admit only processes of known users (SO_PEERCRED, unix(7))."""
+"""A gRPC server on a unix socket that serves only processes of trusted users (SO_PEERCRED, unix(7))."""
 
 from __future__ import annotations
 
@@ -23,22 +23,34 @@ log = logging.getLogger(__name__)
 _CREDENTIALS = struct.Struct("3i")  # struct ucred: pid, uid, gid
 
 
-def bind(path: Path, group: str | None = None) -> socket.socket:
-    """Return a bound, not yet listening socket at ``path``, mode 0660, owned by ``group`` if given.
+def bind(address: str, group: str | None = None) -> socket.socket:
+    """Return a bound, not yet listening socket at a path or, with a leading NUL, an abstract name.
 
-    A socket left over by an earlier process is replaced. Nobody can connect before the group is set.
+    A path gets mode 0660 and the group, if there is such a group and it may be set; a socket left
+    over by an earlier process is replaced.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    if address.startswith("\0"):
+        sock.bind(address)
+        return sock
+    path = Path(address)
+    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
     mask = os.umask(0o117)
     try:
-        sock.bind(str(path))
+        sock.bind(address)
     finally:
         os.umask(mask)
     if group is not None:
-        shutil.chown(path, group=group)
+        _give_to_group(path, group)
     return sock
+
+
+def _give_to_group(path: Path, group: str) -> None:
+    try:
+        shutil.chown(path, group=group)
+    except (LookupError, PermissionError) as error:
+        log.info("%s keeps the group of this process: %s", path, error)
 
 
 def peer_user(sock: socket.socket) -> int:
@@ -47,23 +59,23 @@ def peer_user(sock: socket.socket) -> int:
     return int(_CREDENTIALS.unpack(data)[1])
 
 
-class LocalServer(grpclib.server.Server):
-    """A gRPC server that hangs up on processes of users it does not know."""
+class GuardedServer(grpclib.server.Server):
+    """A gRPC server that hangs up on processes of users it does not trust."""
 
     def __init__(self, handlers: Collection[IServable], users: Collection[int]) -> None:
         super().__init__(handlers)
         self._users = frozenset(users)
 
-    async def listen(self, path: Path, group: str | None = None) -> None:
-        """Accept connections at ``path`` until closed."""
-        await self.start(sock=bind(path, group))
+    async def listen(self, address: str, group: str | None = None) -> None:
+        """Accept connections at an address (see `bind`) until closed."""
+        await self.start(sock=bind(address, group))
 
     def _protocol_factory(self) -> H2Protocol:
         # grpclib has no hook between accept and HTTP/2, so its factory is the place for a check.
-        return cast("H2Protocol", _Door(self))
+        return cast("H2Protocol", _Guard(self))
 
     def admit(self, transport: asyncio.BaseTransport) -> H2Protocol | None:
-        """Return the protocol for a new connection, or None when its user is unknown."""
+        """Return the protocol for a new connection, or None when its user is not trusted."""
         user = peer_user(transport.get_extra_info("socket"))
         if user not in self._users:
             log.warning("Refused a local connection of user id %d", user)
@@ -71,8 +83,8 @@ class LocalServer(grpclib.server.Server):
         return super()._protocol_factory()
 
 
-class _Door(asyncio.Protocol):
-    def __init__(self, server: LocalServer) -> None:
+class _Guard(asyncio.Protocol):
+    def __init__(self, server: GuardedServer) -> None:
         self._server = server
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

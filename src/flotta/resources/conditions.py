@@ -6,11 +6,17 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Literal
 
-from flotta.resources.events import timestamp
+from ..rfc3339 import format_time
 
 Condition = dict[str, Any]
+ACCEPTED = "Accepted"  # of an EdgeDevice or EdgeWorkload: what was asked for can be carried out
+CONFIGURED = "Configured"  # of an EdgeDevice: nothing in its configuration is broken
+DISCONNECTED = "Disconnected"  # of an EdgeDevice: it has acknowledged its removal
+READY = "Ready"  # of an EdgeDevice: heard in time; of a bucket claim: answered
+STORAGE_READY = "StorageReady"  # of an EdgeDevice that gets its bucket by a claim
+
 Truth = Literal["True", "False", "Unknown"]
-Verdict = tuple[Truth, str, str]  # status, reason, message
+ConditionState = tuple[Truth, str, str]  # status, reason, message
 
 
 def find(conditions: Iterable[Condition] | None, type_: str) -> Condition | None:
@@ -40,13 +46,13 @@ def with_condition(
     items = list(conditions or ())
     old = find(items, type_)
     moved = old is None or old.get("status") != status
-    since = timestamp(now) if moved or old is None else old.get("lastTransitionTime")
+    since = format_time(now) if moved or old is None else old.get("lastTransitionTime")
     new = {
         "type": type_,
         "status": status,
         "reason": reason,
         "message": message,
-        "lastTransitionTime": since or timestamp(now),
+        "lastTransitionTime": since or format_time(now),
     }
     observed = (old or {}).get("observedGeneration") if generation is None else generation
     if observed is not None:

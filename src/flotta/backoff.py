@@ -1,0 +1,37 @@
+"""How long to wait before a failed call is tried again: the one rule of all programs."""
+
+from __future__ import annotations
+
+import random
+
+JITTER = 0.5  # the part of a delay that is random: a fleet that failed together returns spread out
+MAX_RETRY_AFTER = 3600.0  # seconds; a server cannot silence a client for longer
+_MAX_DOUBLINGS = 30  # keeps the power of two finite
+
+
+class Backoff:
+    """Exponential back-off: delays of `first`, 2·`first`, 4·`first`, … up to `cap` seconds.
+
+    Up to `jitter` (0 to 1) of each delay is taken off at random. `failures` counts the delays
+    handed out since the last success.
+    """
+
+    def __init__(self, first: float, cap: float, jitter: float = JITTER) -> None:
+        self._first = first
+        self._cap = cap
+        self._jitter = jitter
+        self.failures = 0
+
+    def next(self, at_least: float | None = None) -> float:
+        """Count a failure and return the delay in seconds before the next attempt.
+
+        `at_least` is the server's Retry-After in seconds (RFC 9110, 10.2.3), obeyed up to an hour.
+        """
+        limit = min(self._cap, self._first * 2.0 ** min(self.failures, _MAX_DOUBLINGS))
+        self.failures += 1
+        delay = limit * random.uniform(1 - self._jitter, 1)  # noqa: S311 - spreads load
+        return max(delay, min(at_least or 0.0, MAX_RETRY_AFTER))
+
+    def reset(self) -> None:
+        """Start over after a success."""
+        self.failures = 0

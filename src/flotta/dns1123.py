@@ -1,0 +1,25 @@
+"""Names after RFC 1123 as Kubernetes defines them (apimachinery, util/validation).
+
+A subdomain's labels have no limit of their own there, only the whole name has one.
+"""
+
+from __future__ import annotations
+
+import re
+
+LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+SUBDOMAIN = rf"{LABEL}(\.{LABEL})*"
+MAX_LABEL = 63  # characters
+MAX_SUBDOMAIN = 253  # characters
+_label = re.compile(LABEL)
+_subdomain = re.compile(SUBDOMAIN)
+
+
+def is_label(text: str) -> bool:
+    """Whether the text can name a Namespace or a Service: one lower-case DNS label."""
+    return len(text) <= MAX_LABEL and _label.fullmatch(text) is not None
+
+
+def is_subdomain(text: str) -> bool:
+    """Whether the text can name most Kubernetes objects: lower-case DNS labels joined by dots."""
+    return len(text) <= MAX_SUBDOMAIN and _subdomain.fullmatch(text) is not None

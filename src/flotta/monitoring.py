@@ -1,0 +1,70 @@
+"""Plain HTTP for machines that watch a program: `/healthz`, `/readyz` and Prometheus' `/metrics`.
+
+Shared by the operator and the Edge API; devices do not load it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+
+Check = Callable[[], list[str]]  # what is wrong, a sentence each; empty when all is well
+
+
+class MonitoringServer:
+    """Answers 200, or 503 with the sentences of `unhealthy` or `unready`.
+
+    Without a registry there is no `/metrics` (404).
+    """
+
+    def __init__(
+        self, *, registry: CollectorRegistry | None, unhealthy: Check, unready: Check
+    ) -> None:
+        self._registry = registry
+        self._unhealthy = unhealthy
+        self._unready = unready
+        self._runner = web.AppRunner(self._application(), access_log=None)
+
+    async def listen(self, host: str, port: int) -> int:
+        """Serve at one more address and return its port.
+
+        Raises ValueError with a sentence for an address that cannot be used.
+        """
+        if self._runner.server is None:
+            await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, host, port).start()
+        except OSError as error:
+            raise ValueError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+        return int(self._runner.addresses[-1][1])
+
+    async def close(self) -> None:
+        """Stop serving."""
+        await self._runner.cleanup()
+
+    def _application(self) -> web.Application:
+        application = web.Application()
+        application.router.add_get("/healthz", self._healthz)
+        application.router.add_get("/readyz", self._readyz)
+        if self._registry is not None:
+            application.router.add_get("/metrics", self._metrics)
+        return application
+
+    async def _healthz(self, _: web.Request) -> web.Response:
+        return _response(self._unhealthy())
+
+    async def _readyz(self, _: web.Request) -> web.Response:
+        return _response(self._unready())
+
+    async def _metrics(self, _: web.Request) -> web.Response:
+        assert self._registry is not None  # noqa: S101 - else there is no route
+        body = generate_latest(self._registry)
+        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
+
+
+def _response(sentences: list[str]) -> web.Response:
+    status = 503 if sentences else 200
+    return web.Response(status=status, text="\n".join(sentences or ["ok"]) + "\n")

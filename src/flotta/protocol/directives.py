@@ -1,0 +1,10 @@
+"""Directives of the data channel (what a `data` message is about) and names of commands."""
+
+from __future__ import annotations
+
+ENROLMENT = "enrolment"
+REGISTRATION = "registration"
+HEARTBEAT = "heartbeat"
+ANSIBLE = "ansible"
+DEVICE = "device"  # the configuration; also the handler name of the worker that takes it
+DISCONNECT = "disconnect"  # a command, and the event that acknowledges it

@@ -1,0 +1,10 @@
+"""Phases of a workload on a device, as heartbeats report them and `status.workloads` keeps them."""
+
+from __future__ import annotations
+
+DEPLOYING = "Deploying"
+CREATED = "Created"
+RUNNING = "Running"
+DEGRADED = "Degraded"
+EXITED = "Exited"
+ERROR = "Error"

@@ -1,0 +1,12 @@
+"""Finalizers that keep our objects until what belongs to them is gone."""
+
+from __future__ import annotations
+
+DEVICE_FINALIZER = "device-finalizer"
+
+# Finalizers that earlier systems wrote and nobody removes any more.
+LEGACY_DEVICE_FINALIZERS = frozenset(
+    {"yggdrasil-connection-finalizer", "yggdrasil-workload-finalizer"}
+)
+LEGACY_WORKLOAD_FINALIZERS = frozenset({"yggdrasil-device-reference-finalizer"})
+LEGACY_FINALIZERS = LEGACY_DEVICE_FINALIZERS | LEGACY_WORKLOAD_FINALIZERS
