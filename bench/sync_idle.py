@@ -3,7 +3,7 @@
 Method: a real `rclone serve s3` over TLS (tests/integration/s3_server.py) holds 10,000 objects, the
 export directory has 10,000 files in 100 directories; after the first synchronisation N cycles are
 run back to back in this process and process time is divided by N. Requests come from the server's
-access log. Usage: PYTHONPATH=src:tests/integration python bench/sync_idle.py [files] [cycles]
+access log. Usage: PYTHONPATH=src:tests:tests/integration python bench/sync_idle.py [files] [cycles]
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +11,9 @@ from flotta.installation.rights import rights
 from flotta.installation.settings import Installation
 from flotta.resources import crds
 from servers.api_server import KubernetesApi
+from waiting import wait_until
 
 from .api import Api
-from .engine import PATIENCE, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -94,7 +93,7 @@ def wait_for_rights(admin: Api, objects: Sequence[dict[str, Any]]) -> None:
             role = roles[binding["roleRef"]["kind"], binding["roleRef"]["name"]]
             for attributes in _attributes(role):
                 spec = {"user": user["name"], "resourceAttributes": attributes}
-                eventually(lambda spec=spec: _is_allowed(admin, spec))
+                wait_until(lambda spec=spec: _is_allowed(admin, spec))
 
 
 def _attributes(role: dict[str, Any]) -> Iterator[dict[str, str]]:
@@ -113,9 +112,9 @@ def _is_allowed(admin: Api, spec: dict[str, Any]) -> bool:
 
 def _wait_for(admin: Api, path: str, text: str = "", **headers: str) -> None:
     """Wait until a path is served and its answer has a text in it."""
-    end = time.monotonic() + PATIENCE
-    while (
-        answer := admin.get(path, **headers)
-    ).status != 200 or text.encode() not in answer.content:
-        assert time.monotonic() < end, f"{path} is not served: {answer.status}"
-        time.sleep(0.1)
+
+    def is_served() -> bool:
+        answer = admin.get(path, **headers)
+        return answer.status == 200 and text.encode() in answer.content
+
+    wait_until(is_served)

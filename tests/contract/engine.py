@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from typing import TYPE_CHECKING
 
 from flotta.apiserver.pki import kubeconfig
@@ -89,12 +88,3 @@ class Engine:
     def authority(self) -> Authority:
         pki = self.folder / "pki"
         return Authority.from_pem((pki / "ca.crt").read_bytes(), (pki / "ca.key").read_bytes())
-
-
-def eventually(condition: object, seconds: float = PATIENCE) -> None:
-    """Wait until a callable returns something true."""
-    assert callable(condition)
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "did not happen in time"
-        time.sleep(0.05)

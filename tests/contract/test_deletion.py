@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from waiting import wait_until
+
 from .api import Api, config_map, core, device, devices
-from .engine import eventually
 
 FINALIZER = "test.flotta/hold"
 
@@ -121,7 +122,7 @@ def test_background_deletion(api: Api, namespace: str) -> None:
     owner = api.create(devices(namespace), device("d"))
     path = dependent(api, namespace, owner_of(owner))
     assert api.delete(devices(namespace, "d")).body["status"] == "Success"
-    eventually(lambda: is_gone(api, path))
+    wait_until(lambda: is_gone(api, path))
 
 
 def test_foreground_deletion_waits_for_blocking_dependents(api: Api, namespace: str) -> None:
@@ -136,18 +137,18 @@ def test_foreground_deletion_waits_for_blocking_dependents(api: Api, namespace: 
     answer = api.delete(devices(namespace, "d"), {"propagationPolicy": "Foreground"}).body
     assert answer["metadata"]["finalizers"] == ["foregroundDeletion"]
     path = core(namespace, "configmaps", "dep")
-    eventually(lambda: is_waiting(api, path))
-    eventually(lambda: is_gone(api, free))
+    wait_until(lambda: is_waiting(api, path))
+    wait_until(lambda: is_gone(api, free))
     assert api.get(devices(namespace, "d")).status == 200
     release(api, path)
-    eventually(lambda: is_gone(api, devices(namespace, "d")))
+    wait_until(lambda: is_gone(api, devices(namespace, "d")))
 
 
 def test_orphans_stay_without_their_owner(api: Api, namespace: str) -> None:
     owner = api.create(devices(namespace), device("d"))
     path = dependent(api, namespace, owner_of(owner))
     api.delete(devices(namespace, "d"), {"propagationPolicy": "Orphan"})
-    eventually(lambda: is_gone(api, devices(namespace, "d")))
+    wait_until(lambda: is_gone(api, devices(namespace, "d")))
     assert "ownerReferences" not in api.get(path).body["metadata"]
 
 
@@ -158,9 +159,9 @@ def test_dead_owners(api: Api, namespace: str) -> None:
     gone = dependent(api, namespace, dead, name="dead")
     foreign = dependent(api, namespace, owner_of(elsewhere), name="foreign")
     kept = dependent(api, namespace, dead, owner_of(owner), name="kept")
-    eventually(lambda: is_gone(api, gone))
-    eventually(lambda: is_gone(api, foreign))
-    eventually(lambda: len(api.get(kept).body["metadata"]["ownerReferences"]) == 1)
+    wait_until(lambda: is_gone(api, gone))
+    wait_until(lambda: is_gone(api, foreign))
+    wait_until(lambda: len(api.get(kept).body["metadata"]["ownerReferences"]) == 1)
     api.delete(devices("default", f"other-{namespace}"))
 
 
@@ -180,10 +181,10 @@ def test_namespace_waits_for_its_content(api: Api) -> None:
     assert refused.status == 403
     cause = refused.body["details"]["causes"][0]
     assert (cause["reason"], cause["field"]) == ("NamespaceTerminating", "metadata.namespace")
-    eventually(lambda: is_gone(api, core("doomed", "configmaps", "c")))
-    eventually(lambda: is_waiting(api, devices("doomed", "d")))
+    wait_until(lambda: is_gone(api, core("doomed", "configmaps", "c")))
+    wait_until(lambda: is_waiting(api, devices("doomed", "d")))
     release(api, devices("doomed", "d"))
-    eventually(lambda: is_gone(api, path), 120)
+    wait_until(lambda: is_gone(api, path), 120)
 
 
 @pytest.mark.parametrize("name", ["default", "kube-system"])

@@ -10,8 +10,10 @@ import sqlite3
 import stat
 import threading
 
+from waiting import wait_until
+
 from .api import Api, config_map, core, device, devices
-from .engine import Engine, eventually
+from .engine import Engine
 
 
 def test_kill_keeps_every_acknowledged_write(own_engine: Engine) -> None:
@@ -36,7 +38,7 @@ def test_kill_keeps_every_acknowledged_write(own_engine: Engine) -> None:
     threads = [threading.Thread(target=write, args=(number,)) for number in range(4)]
     for thread in threads:
         thread.start()
-    eventually(lambda: sum(map(len, acknowledged)) > 100)
+    wait_until(lambda: sum(map(len, acknowledged)) > 100)
     own_engine.stop(signal.SIGKILL)
     for thread in threads:
         thread.join()
@@ -118,7 +120,7 @@ def test_renewed_certificate_is_taken_over_on_reload(own_engine: Engine) -> None
     assert "edge.example.com" not in names()
     assert own_engine.process is not None
     own_engine.process.send_signal(signal.SIGHUP)
-    eventually(lambda: "edge.example.com" in names())
+    wait_until(lambda: "edge.example.com" in names())
     assert api.get("/readyz").status == 200
 
 
@@ -136,7 +138,7 @@ def test_old_events_expire_at_start(own_engine: Engine) -> None:
             (old,),
         )
     own_engine.start()
-    eventually(lambda: api.get(core("default", "events", old)).status == 404)
+    wait_until(lambda: api.get(core("default", "events", old)).status == 404)
     assert api.get(core("default", "events", kept)).status == 200
 
 

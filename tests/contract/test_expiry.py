@@ -10,13 +10,14 @@ import pytest
 from flotta.resources.cache import Cache
 from flotta.resources.client import Client, Expired
 from flotta.resources.kinds import EDGE_DEVICE
+from waiting import eventually, wait_until
 
 from .api import GROUP, Api, core, device, devices
 from .cluster import Cluster
-from .engine import Engine, eventually
+from .engine import Engine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
 DEVICES = devices("default")
@@ -86,7 +87,7 @@ def test_too_old_lists_are_gone_and_a_page_offers_a_token_to_go_on(forgetful: Ap
     exact = f"{DEVICES}?resourceVersionMatch=Exact&resourceVersion={old}"
     write_much(forgetful)
     forgetful.create(DEVICES, device("z"))
-    eventually(lambda: forgetful.get(following).status == 410)
+    wait_until(lambda: forgetful.get(following).status == 410)
     answer = forgetful.get(following)
     assert answer.body["reason"] == "Expired"
     assert answer.body["message"].startswith("The provided continue parameter is too old")
@@ -94,7 +95,7 @@ def test_too_old_lists_are_gone_and_a_page_offers_a_token_to_go_on(forgetful: Ap
     names = [one["metadata"]["name"] for one in rest["items"]]
     assert names == [f"d{index:02}" for index in range(5, 30)] + ["z"]
     assert int(rest["metadata"]["resourceVersion"]) > int(old)
-    eventually(lambda: forgetful.get(exact).status == 410)
+    wait_until(lambda: forgetful.get(exact).status == 410)
     assert forgetful.get(exact).body["reason"] == "Expired"
     assert forgetful.get(f"{DEVICES}?resourceVersion={old}").status == 200
 
@@ -125,7 +126,7 @@ async def test_a_cache_whose_watch_expired_lists_again(
         task = asyncio.create_task(cache.run())
         await cache.wait_synced()
         forgetful.merge(f"{DEVICES}/d01", {"metadata": {"labels": {"a": "b"}}})
-        await happens(lambda: "labels" in (cache.get("default", "d01") or {})["metadata"])
+        await eventually(lambda: "labels" in (cache.get("default", "d01") or {})["metadata"])
         cache.subscribe(lambda old, new: seen.append(((new or old)["metadata"]["name"], bool(new))))
         # Nothing of this returns to the loop, so the cache learns of it when all has happened.
         forgetful.create(core("default", "configmaps"), {"metadata": {"generateName": "later-"}})
@@ -133,19 +134,12 @@ async def test_a_cache_whose_watch_expired_lists_again(
         forgetful.delete(f"{DEVICES}/d02")
         forgetful.create(DEVICES, device("z"))
         write_much(forgetful)
-        await happens(lambda: len(seen) == 3)
+        await eventually(lambda: len(seen) == 3)
         task.cancel()
     assert sorted(seen) == [("d00", True), ("d02", False), ("z", True)]
     assert "edgedevices: the watch expired, listing again" in caplog.messages
     names = {obj["metadata"]["name"] for obj in cache.list("default")}
     assert names == {f"d{index:02}" for index in range(30)} - {"d02"} | {"z"}
-
-
-async def happens(condition: Callable[[], bool]) -> None:
-    """Wait until a condition holds, with the loop free."""
-    async with asyncio.timeout(60):
-        while not condition():
-            await asyncio.sleep(0.02)
 
 
 def test_watch_goes_on_from_a_remembered_version(forgetful: Api) -> None:

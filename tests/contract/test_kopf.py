@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from waiting import wait_until
+
 from .api import Api, core, device, devices
-from .engine import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,15 +50,15 @@ def test_an_operator_follows_the_life_of_a_device(api: Api, namespace: str, log:
     for name in ("listed", "watched"):
         if name == "watched":
             api.create(devices(namespace), device(name))
-        eventually(lambda name=name: phase(name, "created"), SECONDS)
+        wait_until(lambda name=name: phase(name, "created"), SECONDS)
         assert shown(name)["metadata"]["finalizers"] == [FINALIZER]
         assert shown(name)["metadata"]["annotations"]["example.com/by"] == "kopf"
     api.merge(devices(namespace, "watched"), {"spec": {"heartbeat": {"periodSeconds": 7}}})
-    eventually(lambda: phase("watched", "updated to 7"), SECONDS)
+    wait_until(lambda: phase("watched", "updated to 7"), SECONDS)
     for name in ("listed", "watched"):
         api.delete(devices(namespace, name))
-        eventually(lambda name=name: api.get(devices(namespace, name)).status == 404, SECONDS)
-        eventually(lambda name=name: {(name, "Created"), (name, "Deleted")} <= told(), SECONDS)
+        wait_until(lambda name=name: api.get(devices(namespace, name)).status == 404, SECONDS)
+        wait_until(lambda name=name: {(name, "Created"), (name, "Deleted")} <= told(), SECONDS)
     said = log.read_text()
     assert "Traceback" not in said
     assert "inconsistencies" not in said

@@ -9,8 +9,9 @@ from kubernetes import client, config, watch
 from kubernetes.dynamic import DynamicClient
 from kubernetes.informer import SharedInformer
 
+from waiting import wait_until
+
 from .api import device
-from .engine import eventually
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,11 +83,11 @@ def test_informer(connection: Any, namespace: str) -> None:
     for kind in ("ADDED", "MODIFIED", "DELETED"):
         informer.add_event_handler(kind, lambda obj, kind=kind: seen.add((kind, obj.metadata.name)))
     informer.start()
-    eventually(lambda: {("ADDED", "changed"), ("ADDED", "gone")} <= seen)
+    wait_until(lambda: {("ADDED", "changed"), ("ADDED", "gone")} <= seen)
     api.create_namespaced_config_map(namespace, config_map("new"))
     api.patch_namespaced_config_map("changed", namespace, {"data": {"a": "b"}})
     api.delete_namespaced_config_map("gone", namespace)
-    eventually(lambda: {("ADDED", "new"), ("MODIFIED", "changed"), ("DELETED", "gone")} <= seen)
+    wait_until(lambda: {("ADDED", "new"), ("MODIFIED", "changed"), ("DELETED", "gone")} <= seen)
     cached = {obj.metadata.name: obj.data for obj in informer.cache.list()}
     informer.stop()
     assert cached["changed"] == {"a": "b"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -22,20 +22,15 @@ from flotta.resources.client import (
     retry_on_conflict,
 )
 from flotta.resources.kinds import CONFIG_MAP, EDGE_DEVICE, EVENT
+from waiting import eventually
 
-from .engine import PATIENCE, Engine
+from .engine import Engine
 
 
 @pytest_asyncio.fixture
 async def client(kubeconfig: Path) -> AsyncIterator[Client]:
     async with await Client.connect(str(kubeconfig)) as connected:
         yield connected
-
-
-async def eventually(probe: Callable[[], Any]) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while not probe():
-            await asyncio.sleep(0.02)
 
 
 def device(namespace: str, name: str, **metadata: Any) -> dict[str, Any]:

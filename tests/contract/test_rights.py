@@ -9,9 +9,9 @@ import pytest
 
 from flotta.apiserver.pki import kubeconfig as kubeconfig_of
 from flotta.identity.authority import Authority
+from waiting import wait_until
 
 from .api import GROUP, Api, config_map, core, device, devices
-from .engine import eventually
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,7 +92,7 @@ def test_refusal_comes_before_existence(bob: Api) -> None:
 def test_anonymous_callers_see_only_version_and_health(engine: Server) -> None:
     nobody = Api(engine.kubeconfig("admin"), anonymous=True)
     for path in ("/version", "/healthz", "/livez", "/readyz"):
-        eventually(lambda path=path: nobody.get(path).status == 200)  # health has its moments
+        wait_until(lambda path=path: nobody.get(path).status == 200)  # health has its moments
     for path in ("/apis", "/openapi/v3", devices("default")):
         assert nobody.get(path).status == 403
     assert 'User "system:anonymous"' in nobody.get("/apis").body["message"]

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from waiting import wait_until
+
 from .api import GROUP, Api, core, device, devices
-from .engine import Engine, eventually
+from .engine import Engine
 
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 INITIAL = "sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true"
@@ -74,7 +76,7 @@ def test_timeout_ends_with_a_bookmark(api: Api, namespace: str) -> None:
         assert time.monotonic() - begin > 3.5
         return bool(events)
 
-    eventually(came)  # Kubernetes sends none when it comes too late to its last two seconds
+    wait_until(came)  # Kubernetes sends none when it comes too late to its last two seconds
     assert {event["type"] for event in events} == {"BOOKMARK"}
     bookmark = events[-1]["object"]
     assert set(bookmark) == {"kind", "apiVersion", "metadata"}

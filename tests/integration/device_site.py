@@ -6,9 +6,8 @@ import asyncio
 import dataclasses
 import json
 import os
-import time
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -34,6 +33,7 @@ from flotta.protocol.grpc import (
     Response,
     WorkerBase,
 )
+from waiting import eventually
 
 UID = "0b6f0f5c-2f10-4a55-8d3e-5f0c2c3e9e0f"
 QUICK = Pace(
@@ -107,7 +107,7 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
     gateway = Gateway(settings)
     stop = asyncio.Event()
     task = asyncio.create_task(gateway.run(stop))
-    await until(settings.socket.exists)
+    await eventually(settings.socket.exists)
     try:
         yield gateway
     finally:
@@ -167,9 +167,11 @@ class TestWorker(WorkerBase):
 
     async def join(self) -> None:
         """Enrol until approved, then register."""
-        async with asyncio.timeout(30):
-            while (await self.send("enrolment", {"features": {}})).get("StatusCode") != 208:
-                await asyncio.sleep(0.1)
+
+        async def is_approved() -> bool:
+            return (await self.send("enrolment", {"features": {}})).get("StatusCode") == 208
+
+        await eventually(is_approved)
         answer = await self.send("registration", {"hardware": {"hostname": "till"}})
         assert answer["StatusCode"] == 200, answer
 
@@ -188,16 +190,6 @@ async def worker_of(settings: Settings) -> AsyncIterator[TestWorker]:
         yield worker
     finally:
         await worker.close()
-
-
-async def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
-    """Wait until the condition holds. The last look comes after that time."""
-    deadline = time.monotonic() + seconds
-    late = False
-    while not condition():
-        assert not late, f"not within {seconds} s"
-        late = time.monotonic() > deadline
-        await asyncio.sleep(0.02)
 
 
 def with_pace(settings: Settings, **changes: float) -> Settings:

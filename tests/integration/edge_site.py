@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import subprocess
 import sys
-import time
+import urllib.request
 import uuid
 from base64 import b64decode
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -24,13 +23,13 @@ from flotta.identity.authority import Authority, Pair
 from flotta.identity.contexts import client_context
 from flotta.identity.keys import key_to_pem, new_key, public_key_fingerprint
 from flotta.identity.requests import certificate_request
-from flotta.resources.client import ApiError, Client, NotFound
+from flotta.resources.client import Client, NotFound
 from flotta.resources.kinds import EDGE_DEVICE, SECRET, SIGNED_REQUEST
 from servers.ports import free_port
+from waiting import NotInTimeError, wait_until
 
 Object = dict[str, Any]
 BASE = "/api/flotta-management/v1"
-START_SECONDS = 60
 END_SECONDS = 60
 SOURCE = Path(__file__).parents[2] / "src"
 
@@ -239,21 +238,6 @@ async def fleet_of(site: Site) -> AsyncIterator[Fleet]:
         yield Fleet(site, client, authority, registration)
 
 
-async def eventually(check: Any, seconds: float = 30.0) -> Any:
-    """Await `check()` until it is true; return its value. The last look comes after that time."""
-    deadline = time.monotonic() + seconds
-    while True:
-        late = time.monotonic() > deadline
-        try:
-            value = await check()
-        except ApiError:
-            value = None
-        if value:
-            return value
-        assert not late, f"not within {seconds} s"
-        await asyncio.sleep(0.05)
-
-
 def data_message(directive: str, content: Any) -> Object:
     return {
         "type": "data",
@@ -268,17 +252,13 @@ def data_message(directive: str, content: Any) -> Object:
 
 
 def wait_for_ready(site: Site) -> None:
-    import urllib.error
-    import urllib.request
+    url = f"http://127.0.0.1:{site.monitoring_port}/readyz"
 
-    deadline = time.monotonic() + START_SECONDS
-    while True:
-        late = time.monotonic() > deadline
-        try:
-            url = f"http://127.0.0.1:{site.monitoring_port}/readyz"
-            with urllib.request.urlopen(url, timeout=10):
-                return
-        except OSError:
-            logs = (site.directory / "edge-api.log").read_text()
-            assert not late, logs
-            time.sleep(0.1)
+    def is_ready() -> bool:
+        with urllib.request.urlopen(url, timeout=10):
+            return True
+
+    try:
+        wait_until(is_ready, tolerate=OSError)
+    except NotInTimeError as error:
+        raise AssertionError((site.directory / "edge-api.log").read_text()) from error

@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from s3_server import S3Server
 from flotta.identity.authority import Authority
 from flotta.storage.keys import Key
 from servers.ports import free_port
+from waiting import wait_until
 
 SETTING_UP = 3  # requests that moto does not check: they make the administrator
 EVERYTHING = {
@@ -72,14 +72,7 @@ def _make_administrator(server: S3Server) -> None:
         verify=str(server.ca_file),
         config=Config(retries={"total_max_attempts": 1}),
     )
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            iam.create_user(UserName="administrator")
-            break
-        except BotoCoreError:
-            assert time.monotonic() < deadline, server.log.read_text()
-            time.sleep(0.2)
+    wait_until(lambda: iam.create_user(UserName="administrator"), tolerate=BotoCoreError)
     iam.put_user_policy(
         UserName="administrator", PolicyName="all", PolicyDocument=json.dumps(EVERYTHING)
     )

@@ -9,14 +9,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from operator_site import until
-
 from flotta.installation import presence, removal
 from flotta.installation.names import DEPLOYMENT, OURS, POD, RENDERED, SERVICE
 from flotta.installation.settings import Installation
 from flotta.resources.client import ApiError, Client, NotFound
 from flotta.resources.kinds import CONFIG_MAP, EDGE_DEVICE, NAMESPACE, SECRET, Kind
 from servers.api_server import KubernetesApi
+from waiting import eventually
 
 Object = dict[str, Any]
 S3 = {
@@ -113,7 +112,7 @@ class Place:
             wanted = sum(item["spec"]["replicas"] for item in deployments)
             return len(await self.client.list(POD, self.namespace)) >= wanted
 
-        await until(made, 60)
+        await eventually(made, 60)
 
     @asynccontextmanager
     async def kubelet(self) -> AsyncIterator[None]:
@@ -187,7 +186,7 @@ async def gone(place: Place, namespace: str) -> None:
             return True
         return False
 
-    await until(away, 90)
+    await eventually(away, 90)
 
 
 async def until_served(place: Place, *kinds: Kind) -> None:
@@ -197,4 +196,4 @@ async def until_served(place: Place, *kinds: Kind) -> None:
         except ApiError:
             return False
 
-    await until(served)
+    await eventually(served)

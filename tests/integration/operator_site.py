@@ -7,11 +7,11 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, aclosing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from s3_server import S3Server, running_s3
 
@@ -26,12 +26,12 @@ from flotta.resources.kinds import (
     Kind,
 )
 from servers.ports import free_port
+from waiting import eventually
 
 Object = dict[str, Any]
 ENGINES = ("embedded", "kubernetes")
 SOURCE = str(Path(__file__).parents[2] / "src")
 READY_SECONDS = 60.0
-T = TypeVar("T")
 
 
 @dataclass
@@ -151,29 +151,6 @@ def _ready(notify: socket.socket) -> bool:
     return True
 
 
-async def until(look: Callable[[], Awaitable[T]], seconds: float = 30.0) -> T:
-    """Wait until an asynchronous look returns something true; returns that."""
-    deadline = asyncio.get_running_loop().time() + seconds
-    while True:
-        found = await look()
-        if found or asyncio.get_running_loop().time() > deadline:
-            assert found, "did not happen in time"
-            return found
-        await asyncio.sleep(0.05)
-
-
-async def settles(check: Callable[[], Awaitable[None]], seconds: float = 60.0) -> None:
-    """Wait until the assertions of a check hold; the last that does not is raised."""
-    deadline = asyncio.get_running_loop().time() + seconds
-    while True:
-        try:
-            return await check()
-        except AssertionError:
-            if asyncio.get_running_loop().time() > deadline:
-                raise
-        await asyncio.sleep(0.2)
-
-
 async def changes(client: Client, kind: Kind, version: str) -> list[Object]:
     """Return each state that objects of a kind came to after the version, once they rest."""
     await asyncio.sleep(5)  # a write too many may come late
@@ -247,7 +224,7 @@ class Fleet:
         async def look() -> bool:
             return await self.find(kind, name, namespace) is None
 
-        await until(look, seconds)
+        await eventually(look, seconds)
 
     async def seen(
         self,
@@ -263,6 +240,6 @@ class Fleet:
             found = await self.find(kind, name, namespace)
             return found if found and holds(found) else None
 
-        found = await until(look, seconds)
+        found = await eventually(look, seconds)
         assert found is not None
         return found

@@ -6,7 +6,6 @@ import contextlib
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from flotta.storage.administrator import ensure_administrator, read_administrato
 from flotta.storage.keys import Key
 from flotta.storage.settings import StorageSettings
 from servers.ports import free_port
+from waiting import wait_until
 
 SOURCE = str(Path(__file__).parents[2] / "src")
 # The server is away for a moment after a pair was dropped.
@@ -83,10 +83,9 @@ class S3Server:
         found = (line.removeprefix("access: ") for line in lines if line.startswith("access: "))
         return [line for line in found if line.startswith(start)]
 
-    def starts(self) -> list[str]:
-        """Return the address of each start of the server."""
-        marked = self.log.read_text().split("Starting s3 server on [")[1:]
-        return [rest.split("]", 1)[0].rstrip("/") for rest in marked]
+    def second_start(self) -> str:
+        """Wait until the server started again, as it does when a key is dropped; returns its address."""
+        return wait_until(lambda: starts(self.log)[1:])[0]
 
 
 @contextlib.contextmanager
@@ -127,10 +126,14 @@ def running_s3(directory: Path, *, iam: bool = False) -> Iterator[S3Server]:
 
 
 def _address(process: subprocess.Popen[bytes], log: Path) -> str:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and process.poll() is None:
-        for line in log.read_text().splitlines():
-            if "Starting s3 server on" in line:
-                return line.split("[", 1)[1].split("]", 1)[0].rstrip("/")
-        time.sleep(0.05)
-    raise AssertionError("the S3 server did not start:\n" + log.read_text())
+    def started() -> list[str] | None:
+        assert process.poll() is None, "the S3 server ended:\n" + log.read_text()
+        return starts(log)
+
+    return wait_until(started)[0]
+
+
+def starts(log: Path) -> list[str]:
+    """Return the address of each start of the server."""
+    marked = log.read_text().split("Starting s3 server on [")[1:]
+    return [rest.split("]", 1)[0].rstrip("/") for rest in marked if "]" in rest]

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 from s3_server import S3Server
 
 from flotta.sync.loop import Pair, S3Storage, SyncLoop, SyncWorkload
+from waiting import wait_until
 
 BUCKET = "till-1"
 MARKS = itertools.count()
@@ -68,10 +68,8 @@ class Site:
         mark = f"mark-{next(MARKS)}/"
         self.client.list_objects_v2(Bucket=BUCKET, Prefix=mark)
         last = f"LIST {BUCKET}/{mark}"
-        deadline = time.monotonic() + 60
-        while last not in (lines := self.server.requests("")):
-            assert time.monotonic() < deadline, "the access log stands still"
-            time.sleep(0.01)
+        wait_until(lambda: last in self.server.requests(""), pause=0.01)
+        lines = self.server.requests("")
         since = lines[self.log_start : lines.index(last)]
         own = f"LIST {BUCKET}/mark-"
         return [line for line in since if line.startswith(start) and not line.startswith(own)]
@@ -114,15 +112,6 @@ async def running(
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
-
-
-async def eventually(condition: Callable[[], Any], seconds: float = 30.0) -> Any:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if found := condition():
-            return found
-        await asyncio.sleep(0.1)
-    raise AssertionError("the condition did not come true in time")
 
 
 def with_endpoint(storage: S3Storage, endpoint: str) -> S3Storage:

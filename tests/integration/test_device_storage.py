@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
-from edge_site import Device, edge_api, eventually, fleet_of
+from edge_site import Device, edge_api, fleet_of
 from edge_site import Fleet as Devices
 from edge_site import Site as EdgeSite
-from operator_site import ENGINES, Fleet, Site, resource_api, running_operator, until
+from operator_site import ENGINES, Fleet, Site, resource_api, running_operator
 from s3_server import S3Server, running_s3
 from storage_site import delivered, iam_settings
 
@@ -33,6 +33,7 @@ from flotta.resources.kinds import (
 )
 from flotta.storage.claims import FINALIZER
 from flotta.storage.keys import Key
+from waiting import eventually
 
 Object = dict[str, Any]
 SETTINGS = {"OBC_AUTO_CREATE": "false", "DECOMMISSION_TIMEOUT": "2", "LOG_LEVEL": "debug"}
@@ -104,15 +105,15 @@ def key_of(section: Object) -> Key:
 
 async def refused(call: Callable[..., Any], **arguments: Any) -> str:
     """Return why the server refuses; a restart of the server after a dropped pair is waited for."""
-    while True:
+
+    async def answer() -> tuple[str]:
         try:
             await asyncio.to_thread(call, **arguments)
         except ClientError as error:
-            return str(error.response["Error"]["Code"])
-        except BotoCoreError:
-            await asyncio.sleep(0.2)
-        else:
-            return ""
+            return (str(error.response["Error"]["Code"]),)
+        return ("",)
+
+    return (await eventually(answer, tolerate=BotoCoreError, pause=0.2))[0]
 
 
 def condition(device: Object) -> Object:
@@ -162,7 +163,7 @@ async def vanished(fleet: Fleet, kind: Kind, name: str) -> None:
     async def look() -> bool:
         return await fleet.find(kind, name) is None
 
-    await until(look, 60)
+    await eventually(look, 60)
 
 
 async def test_claim_is_made_after_registration_when_asked_for(
@@ -232,7 +233,7 @@ async def test_bucket_that_is_not_the_claims_cannot_be_claimed(
     async def told() -> object:
         return (await reasons(fleet, "thief")).get("ProvisioningFailed")
 
-    assert "use generateBucketName" in str(await until(told))
+    assert "use generateBucketName" in str(await eventually(told))
     assert await fleet.find(SECRET, "thief") is None
     await fleet.client.delete(BUCKET_CLAIM, "thief", "default")
     await fleet.gone(BUCKET_CLAIM, "thief")
@@ -302,7 +303,7 @@ async def test_what_external_storage_lacks_is_said_and_noticed_when_it_comes(
     device = await joined(devices, fleet, "lacking-1", wanting("shop-s3"))
     shown = condition(await complained(devices, device, "ConfigMap 'shop-s3' does not exist"))
     assert "Secret 'shop-s3' does not exist" in shown["message"]
-    assert "Secret 'shop-s3' does not exist" in await until(lambda: about(fleet, "lacking-1"))
+    assert "Secret 'shop-s3' does not exist" in await eventually(lambda: about(fleet, "lacking-1"))
     assert await fleet.find(BUCKET_CLAIM, "lacking-1") is None
 
     await external(fleet, "shop-s3")

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import pytest_asyncio
-from edge_site import Device, Fleet, Site, edge_site, eventually, fleet_of
+from edge_site import Device, Fleet, Site, edge_site, fleet_of
 from operator_site import ENGINES
 
 from flotta.resources.client import Conflict
@@ -21,6 +21,7 @@ from flotta.resources.kinds import (
     MEMBER_LABEL,
     SECRET,
 )
+from waiting import eventually
 
 
 @pytest.fixture(scope="module", params=ENGINES)

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from edge_site import eventually
 from operator_site import resource_api
 
 from flotta.edge_api.listener import Listener
@@ -17,6 +16,7 @@ from flotta.edge_api.server import EdgeApi
 from flotta.edge_api.settings import Settings
 from flotta.resources import cache
 from flotta.resources.client import Client
+from waiting import eventually
 
 
 @asynccontextmanager

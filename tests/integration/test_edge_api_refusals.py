@@ -15,13 +15,14 @@ import pytest
 import pytest_asyncio
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from edge_site import Device, Fleet, Site, data_message, edge_site, eventually, fleet_of
+from edge_site import Device, Fleet, Site, data_message, edge_site, fleet_of
 
 from flotta.identity.authority import Authority, Pair
 from flotta.identity.contexts import client_context
 from flotta.identity.keys import key_to_pem, load_key, new_key
 from flotta.identity.requests import certificate_request, load_request
 from flotta.resources.kinds import EDGE_DEVICE, SECRET
+from waiting import eventually
 
 MESSAGES = Path(__file__).parents[1] / "data" / "messages"
 

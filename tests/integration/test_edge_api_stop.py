@@ -11,9 +11,10 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from edge_site import SOURCE, Site, edge_site, eventually, fleet_of
+from edge_site import SOURCE, Site, edge_site, fleet_of
 
 from flotta.resources.kinds import EDGE_DEVICE
+from waiting import eventually
 
 
 async def test_a_stopping_server_answers_what_it_holds_and_writes_what_it_knows(

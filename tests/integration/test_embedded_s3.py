@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +21,7 @@ from flotta.storage.errors import StorageRefused, StorageUnavailable
 from flotta.storage.keys import Key, drop_keys, write_key
 from flotta.storage.names import new_access_key, new_secret_key
 from flotta.storage.site import Site
+from waiting import eventually
 
 MIB = 1 << 20
 
@@ -133,7 +132,7 @@ async def test_etag_follows_the_content_whoever_writes(server: S3Server) -> None
     assert etag() == first
     admin.put_object(Bucket="etag-a", Key="x", Body=b"two")
     digest = hashlib.md5(b"two", usedforsecurity=False).hexdigest()
-    await becomes(lambda: etag() == digest)  # each key may see another's writes a second later
+    await eventually(lambda: etag() == digest)  # each key may see another's writes a second later
 
 
 async def test_each_request_is_one_line_of_the_log(server: S3Server) -> None:
@@ -182,34 +181,17 @@ async def test_dropped_key_is_refused_within_seconds_and_others_go_on(tmp_path: 
         own.client(gone).put_object(Bucket="gone-a", Key="x", Body=b"1")
         (own.root / "stays-a" / ".rclone_temp_put_left").write_bytes(b"half")
         drop_keys(own.keys, "gone-a")
-        own.endpoint = second_start(own)
+        own.endpoint = own.second_start()
         put = {"Bucket": "gone-a", "Key": "y", "Body": b"1"}
         assert refusal(own.client(gone).put_object, **put) == "AccessDenied"
         own.client(stays).put_object(Bucket="stays-a", Key="x", Body=b"1")
-        await becomes(lambda: [path.name for path in (own.root / "stays-a").iterdir()] == ["x"])
-
-
-async def becomes(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.1)
+        await eventually(lambda: [path.name for path in (own.root / "stays-a").iterdir()] == ["x"])
 
 
 async def seen(server: S3Server, start: str, *, times: int) -> None:
     """Wait for access lines: the log is written a moment after the answer."""
-    deadline = time.monotonic() + 30
-    while len(server.requests(start)) < times and time.monotonic() < deadline:
-        await asyncio.sleep(0.05)
+    await eventually(lambda: len(server.requests(start)) >= times)
     assert len(server.requests(start)) == times
-
-
-def second_start(server: S3Server) -> str:
-    deadline = time.monotonic() + 60
-    while len(server.starts()) < 2:
-        assert time.monotonic() < deadline, server.log.read_text()
-        time.sleep(0.1)
-    return server.starts()[1]
 
 
 def test_init_makes_the_administrator_once(tmp_path: Path) -> None:

@@ -12,12 +12,13 @@ from types import SimpleNamespace
 
 import pytest
 import pytest_asyncio
-from device_site import DeviceFiles, running, until, with_pace, worker_of
+from device_site import DeviceFiles, running, with_pace, worker_of
 from small_edge_api import SmallEdgeApi, serving
 
 from flotta.gateway import clock, gateway
 from flotta.gateway.settings import Settings
 from flotta.identity.authority import Authority
+from waiting import eventually
 
 
 @pytest.fixture
@@ -49,8 +50,8 @@ async def test_worker_joins_and_never_sees_key_or_certificate(
         answer = await worker.send("registration", {"hardware": {"hostname": "till"}})
         assert answer["StatusCode"] == 200
         assert answer["Body"] == {"directive": "registration", "content": {}}
-        await until(lambda: worker.configurations == [api.content])
-        await until(lambda: api.events("connection-status"))
+        await eventually(lambda: worker.configurations == [api.content])
+        await eventually(lambda: api.events("connection-status"))
         assert (await worker.send("heartbeat", {"status": "up"}))["StatusCode"] == 200
     enrolment, registration = api.sent("enrolment")[0], api.sent("registration")[0]
     assert enrolment["content"]["target_namespace"] == "default"
@@ -92,10 +93,10 @@ async def test_certificate_is_renewed_with_a_new_key_when_the_server_says_401(
     api.refuse_before = 1
     async with running(settings), worker_of(settings) as worker:
         await worker.register()
-        await until(lambda: worker.configurations)
+        await eventually(lambda: worker.configurations)
         assert files.serial == api.issued[0]
         assert (files.pki / "device/current/key.pem").read_bytes() != first_key
-        await until(lambda: not (files.pki / "device/1").exists())
+        await eventually(lambda: not (files.pki / "device/1").exists())
     assert len(api.issued) == 1
 
 
@@ -105,7 +106,7 @@ async def test_message_that_met_401_is_sent_again_after_the_renewal(
     settings = configure(files, api)
     files.give_device_pair(api.authority)
     async with running(settings), worker_of(settings) as worker:
-        await until(lambda: ("device", "data") in api.requests)
+        await eventually(lambda: ("device", "data") in api.requests)
         api.refuse_before = 1
         assert (await worker.send("heartbeat", {}))["StatusCode"] == 200
 
@@ -116,7 +117,7 @@ async def test_expired_certificate_is_renewed_at_the_start(
     settings = configure(files, api)
     files.give_device_pair(api.authority, days=0)
     async with running(settings):
-        await until(lambda: api.issued and files.serial == api.issued[0])
+        await eventually(lambda: api.issued and files.serial == api.issued[0])
 
 
 async def test_server_that_refuses_every_new_certificate_is_not_flooded(
@@ -126,7 +127,7 @@ async def test_server_that_refuses_every_new_certificate_is_not_flooded(
     files.give_device_pair(api.authority)
     api.refuse_before = 1000
     async with running(settings):
-        await until(lambda: api.issued)
+        await eventually(lambda: api.issued)
         begun = time.monotonic()
         await asyncio.sleep(2)
         most = 2 + (time.monotonic() - begun) / settings.pace.retry_first
@@ -179,7 +180,7 @@ async def test_device_whose_clock_stands_at_1970_joins(
     async with running(settings), worker_of(settings) as worker:
         await worker.register()
         await worker.join()
-        await until(lambda: worker.configurations)
+        await eventually(lambda: worker.configurations)
     assert len(api.issued) == 1
     assert (files.state / "clock").read_text().startswith("20")
 
@@ -192,8 +193,8 @@ async def test_new_control_plane_makes_the_device_join_again_by_itself(
     files.give_device_pair(Authority.create("The old control plane"))
     async with running(settings), worker_of(settings) as worker:
         assert (await worker.send("heartbeat", {}))["StatusCode"] == 401
-        await until(lambda: api.issued and files.serial == api.issued[0])
-        await until(lambda: ("device", "data") in api.requests)
+        await eventually(lambda: api.issued and files.serial == api.issued[0])
+        await eventually(lambda: ("device", "data") in api.requests)
         assert (await worker.send("heartbeat", {}))["StatusCode"] == 200
     assert "heartbeat" not in {what for kind, what in api.requests if kind == "registration"}
 

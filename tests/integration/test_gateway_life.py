@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from device_site import DeviceFiles, TestWorker, running, until, with_pace, worker_of
-from edge_site import Fleet, Site, edge_site, eventually, fleet_of
+from device_site import DeviceFiles, TestWorker, running, with_pace, worker_of
+from edge_site import Fleet, Site, edge_site, fleet_of
 
 from flotta.gateway.settings import Settings
 from flotta.resources.client import NotFound
 from flotta.resources.kinds import EDGE_DEVICE, EDGE_WORKLOAD, SIGNED_REQUEST
+from waiting import eventually
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +47,7 @@ async def join(fleet: Fleet, worker: TestWorker, device_id: str, **labels: str) 
     assert (await worker.send("enrolment", {"features": {}}))["StatusCode"] == 200
     await fleet.approve(device_id, **labels)
     await worker.join()
-    await until(lambda: worker.configurations)
+    await eventually(lambda: worker.configurations)
 
 
 async def test_device_joins_and_follows_changes(
@@ -66,7 +67,7 @@ async def test_device_joins_and_follows_changes(
         }
         metadata = {"name": device_id, "namespace": "default"}
         await fleet.client.create(EDGE_WORKLOAD, {"metadata": metadata, "spec": spec})
-        await until(lambda: worker.configurations[-1].get("workloads"))
+        await eventually(lambda: worker.configurations[-1].get("workloads"))
         assert worker.configurations[-1]["workloads"][0]["name"] == device_id
 
 
@@ -85,9 +86,9 @@ async def test_renewal_changes_key_and_certificate(
                 )  # a poll that is accepted withdraws it
             return files.serial != first
 
-        await until(renewed)
+        await eventually(renewed)
         assert (await worker.send("heartbeat", {"status": "up"}))["StatusCode"] == 200
-        await until(lambda: not (files.pki / "device/1").exists())
+        await eventually(lambda: not (files.pki / "device/1").exists())
 
 
 async def test_deleted_device_cleans_up_confirms_and_can_return(
@@ -99,8 +100,8 @@ async def test_deleted_device_cleans_up_confirms_and_can_return(
         held = {"metadata": {"finalizers": ["device-finalizer"]}}
         await fleet.client.merge_patch(EDGE_DEVICE, device_id, "default", held)
         await fleet.client.delete(EDGE_DEVICE, device_id, "default")
-        await until(lambda: worker.disconnects == 1)
-        await until((files.state / "decommissioned").exists)
+        await eventually(lambda: worker.disconnects == 1)
+        await eventually((files.state / "decommissioned").exists)
         assert not files.serial
 
     async def disconnected() -> bool:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from device_site import DeviceFiles, running, until, with_pace, worker_of
+from device_site import DeviceFiles, running, with_pace, worker_of
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 from small_edge_api import SmallEdgeApi, serving
@@ -24,6 +24,7 @@ from small_edge_api import SmallEdgeApi, serving
 from flotta.gateway import connection
 from flotta.gateway.settings import Settings
 from flotta.identity.authority import Authority
+from waiting import eventually
 
 
 @pytest_asyncio.fixture
@@ -65,10 +66,10 @@ async def test_change_reaches_the_worker_through_the_held_poll(
     settings = with_pace(settings, hold=20)
     async with running(settings), worker_of(settings) as worker:
         await worker.register()
-        await until(lambda: worker.configurations)
+        await eventually(lambda: worker.configurations)
         await asyncio.sleep(0.3)
         publish(api, "2")
-        await until(lambda: len(worker.configurations) == 2)
+        await eventually(lambda: len(worker.configurations) == 2)
         assert worker.configurations[-1]["version"] == "2"
         polls = [what for _, what in api.requests if what == "data"]
         assert len(polls) <= 3
@@ -81,9 +82,9 @@ async def test_only_the_latest_configuration_is_delivered_to_a_late_worker(
         for version in ("2", "3", "4"):
             publish(api, version)
             await asyncio.sleep(0.3)
-        await until(lambda: "4" in api.known)
+        await eventually(lambda: "4" in api.known)
         await worker.register()
-        await until(lambda: worker.configurations)
+        await eventually(lambda: worker.configurations)
         await asyncio.sleep(0.2)
     assert [one["version"] for one in worker.configurations] == ["4"]
 
@@ -96,10 +97,10 @@ async def test_restarted_worker_gets_the_last_configuration_even_offline(
     async with running(settings):
         async with serving(api, tmp_path), worker_of(settings) as first:
             await first.register()
-            await until(lambda: first.configurations)
+            await eventually(lambda: first.configurations)
         async with worker_of(settings) as second:
             assert (await second.register()).registered
-            await until(lambda: second.configurations == first.configurations)
+            await eventually(lambda: second.configurations == first.configurations)
 
 
 async def test_restarted_gateway_finds_the_worker_that_stayed(
@@ -108,9 +109,9 @@ async def test_restarted_gateway_finds_the_worker_that_stayed(
     async with worker_of(settings) as worker:
         async with running(settings):
             await worker.register()
-            await until(lambda: len(worker.configurations) == 1)
+            await eventually(lambda: len(worker.configurations) == 1)
         async with running(settings):
-            await until(lambda: len(worker.configurations) == 2)
+            await eventually(lambda: len(worker.configurations) == 2)
 
 
 async def test_old_server_is_polled_with_pauses_and_heard_once(
@@ -119,10 +120,10 @@ async def test_old_server_is_polled_with_pauses_and_heard_once(
     api.holds = False
     async with running(settings), worker_of(settings) as worker:
         await worker.register()
-        await until(lambda: api.requests.count(("device", "data")) >= 3)
-        await until(lambda: api.requests.count(("device", "control")) >= 3)
+        await eventually(lambda: api.requests.count(("device", "data")) >= 3)
+        await eventually(lambda: api.requests.count(("device", "control")) >= 3)
         publish(api, "2")
-        await until(lambda: len(worker.configurations) == 2)
+        await eventually(lambda: len(worker.configurations) == 2)
         begun = time.monotonic()
         before = polls(api)
         await asyncio.sleep(3)
@@ -138,7 +139,7 @@ async def test_stuck_message_blocks_no_other(settings: Settings, api: SmallEdgeA
     api.stuck.add("metrics")
     async with running(settings), worker_of(settings) as worker:
         stuck = asyncio.create_task(worker.send("metrics", {}))
-        await until(lambda: api.sent("metrics"))
+        await eventually(lambda: api.sent("metrics"))
         assert (await worker.send("heartbeat", {}))["StatusCode"] == 200
         assert not stuck.done()
         stuck.cancel()
@@ -156,7 +157,9 @@ async def test_message_that_is_never_answered_is_given_up(
 async def test_messages_share_one_kept_connection(settings: Settings, api: SmallEdgeApi) -> None:
     async with running(settings) as gateway, worker_of(settings) as worker:
         idle = gateway._edge_api._idle
-        await until(lambda: api.events("connection-status") and idle)  # nothing else is sent now
+        await eventually(
+            lambda: api.events("connection-status") and idle
+        )  # nothing else is sent now
         (kept,) = (lane._connection for lane in idle)
         for _ in range(3):
             assert (await worker.send("heartbeat", {}))["StatusCode"] == 200
@@ -173,8 +176,8 @@ async def test_outage_is_told_once_and_ends_by_itself(
         await worker.register()
         assert await worker.send("heartbeat", {}) == {}
         async with serving(api, tmp_path):
-            await until(lambda: worker.configurations)
-            await until(lambda: "poll for data: works again" in caplog.text)
+            await eventually(lambda: worker.configurations)
+            await eventually(lambda: "poll for data: works again" in caplog.text)
     assert caplog.text.count("poll for data: localhost") == 1
 
 
@@ -198,10 +201,10 @@ async def test_server_that_comes_back_soon_was_never_away(
 
 async def test_ping_is_answered_with_reference_to_it(settings: Settings, api: SmallEdgeApi) -> None:
     async with running(settings):
-        await until(lambda: ("device", "control") in api.requests)
+        await eventually(lambda: ("device", "control") in api.requests)
         api.command = "ping"
         api.change()
-        await until(lambda: "pong" in api.events("event"))
+        await eventually(lambda: "pong" in api.events("event"))
         api.command = None
     pong = next(one for _, one in api.posted if one["content"] == "pong")
     assert pong["response_to"]
@@ -213,7 +216,7 @@ async def test_unknown_commands_and_garbage_are_logged_only(
     api.command = "explode"
     api.content = {}
     async with running(settings), worker_of(settings) as worker:
-        await until(lambda: "unknown command 'explode'" in caplog.text)
+        await eventually(lambda: "unknown command 'explode'" in caplog.text)
         assert (await worker.send("heartbeat", {}))["StatusCode"] == 200
 
 
@@ -225,8 +228,8 @@ async def test_disconnect_is_confirmed_only_after_a_worker_cleaned_up(
         await asyncio.sleep(1)
         assert not api.events("event")  # nobody is there to clean up
         await worker.register()
-        await until(lambda: api.events("event") == ["disconnect"])
-        await until(lambda: not (files.pki / "device/current").exists())
+        await eventually(lambda: api.events("event") == ["disconnect"])
+        await eventually(lambda: not (files.pki / "device/current").exists())
         assert worker.disconnects == 1
         parked = json.loads((files.state / "decommissioned").read_text())
         assert parked["device_id"] == "till-7"
@@ -244,7 +247,7 @@ async def test_parked_device_stays_parked_over_restarts_until_the_marker_goes(
     (files.state / "decommissioned").write_text("{}")
     async with running(settings), worker_of(settings) as worker:
         await worker.register()
-        await until(lambda: worker.disconnects == 1)
+        await eventually(lambda: worker.disconnects == 1)
         assert await worker.send("enrolment", {"features": {}}) == {}
     assert not files.serial  # the pair that a power cut had left was removed
     assert not api.requests
@@ -252,7 +255,7 @@ async def test_parked_device_stays_parked_over_restarts_until_the_marker_goes(
     async with running(settings), worker_of(settings) as worker:
         await worker.register()
         await worker.join()
-        await until(lambda: worker.configurations)
+        await eventually(lambda: worker.configurations)
 
 
 async def test_second_living_worker_is_refused_and_a_dead_one_replaced(

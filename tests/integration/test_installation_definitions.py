@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from operator_site import until
 
 from flotta.installation import definitions
 from flotta.installation.definitions import Definitions
@@ -19,6 +18,7 @@ from flotta.installation.names import CRD
 from flotta.resources.client import Client
 from flotta.resources.kinds import BUCKET_CLAIM, EDGE_DEVICE
 from servers.api_server import KubernetesApi
+from waiting import eventually
 
 Object = dict[str, Any]
 DEVICES = "edgedevices.management.project-flotta.io"
@@ -66,13 +66,16 @@ async def bring(client: Client, crd: Object) -> None:
         conditions = (await client.get(CRD, name)).get("status", {}).get("conditions") or []
         return ("Established", "True") in [(one["type"], one["status"]) for one in conditions]
 
-    await until(established)
+    await eventually(established)
 
 
 async def drop(client: Client, name: str) -> None:
     await client.delete(CRD, name)
-    while any(item["metadata"]["name"] == name for item in await client.list(CRD)):
-        await asyncio.sleep(0.1)
+
+    async def is_gone() -> bool:
+        return all(item["metadata"]["name"] != name for item in await client.list(CRD))
+
+    await eventually(is_gone)
 
 
 async def test_check_mode_agrees_with_what_is_done_then(client: Client) -> None:

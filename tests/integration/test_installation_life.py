@@ -22,7 +22,6 @@ from installation_site import (
     titles,
     until_served,
 )
-from operator_site import until
 
 from contract.api import Api
 from flotta.installation import definitions
@@ -43,6 +42,7 @@ from flotta.installation.names import (
 )
 from flotta.resources.kinds import CONFIG_MAP, NAMESPACE, SECRET, Kind
 from servers.api_server import KubernetesApi, programs
+from waiting import eventually
 
 Object = dict[str, Any]
 
@@ -232,7 +232,7 @@ async def test_pods_that_are_refused_are_explained(place: Place) -> None:
     kind = Kind("", "v1", "ResourceQuota", "resourcequotas")
     await place.client.create(NAMESPACE, {"metadata": {"name": place.namespace}})
     await place.client.create(kind, {**quota, "spec": {"hard": {"pods": "0"}}})
-    await until(lambda: in_force(place, kind, "none"))
+    await eventually(lambda: in_force(place, kind, "none"))
     await place.present()
 
     async def refused() -> bool:
@@ -240,7 +240,7 @@ async def test_pods_that_are_refused_are_explained(place: Place) -> None:
         conditions = (deployment.get("status") or {}).get("conditions") or []
         return any(one["type"] == "ReplicaFailure" for one in conditions)
 
-    await until(refused, 60)
+    await eventually(refused, 60)
     with pytest.raises(InstallationError, match=r"pods are refused.*exceeded quota"):
         await place.present(patience=2)
 
@@ -330,7 +330,7 @@ async def test_maintenance_does_not_take_both_edge_apis_at_a_time(place: Place) 
         path = POD.path(place.namespace, name["name"], "eviction")
         return int((await asyncio.to_thread(admin.post, path, body)).status)
 
-    first, second = await until(ready, 60)
+    first, second = await eventually(ready, 60)
     assert await evict(first) == 201
     assert await evict(second) == 429
 

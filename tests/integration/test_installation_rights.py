@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from edge_site import Device, Site, eventually, fleet_of, free_port, process, wait_for_ready
+from edge_site import Device, Site, fleet_of, free_port, process, wait_for_ready
 from installation_site import Place
-from operator_site import until
 from s3_server import S3Server, running_s3
 
 from flotta.installation import definitions
@@ -32,6 +31,7 @@ from flotta.resources.kinds import (
 )
 from flotta.resources.roles import load
 from servers.api_server import KubernetesApi
+from waiting import eventually
 
 Object = dict[str, Any]
 ACCOUNT = "system:serviceaccount:flotta:"
@@ -86,7 +86,7 @@ async def user(place: Place, name: str, rules: list[Object] | None) -> AsyncIter
         binding = {"metadata": {"name": name}, "roleRef": reference, "subjects": [subject]}
         await place.client.create(CLUSTER_ROLE, role)
         await place.client.create(CLUSTER_ROLE_BINDING, binding)
-        await until(lambda: _may(place, name, rules[0]))
+        await eventually(lambda: _may(place, name, rules[0]))
     async with await Client.connect(str(place.api.kubeconfig(name))) as client:
         yield client
 
@@ -168,7 +168,7 @@ async def test_the_programs_work_with_their_rights_and_clean_up_before_they_go(
             await _leave(site, place)
             _assert_nothing_was_refused(tmp_path)
             async with place.kubelet():
-                await until(lambda: _counts_as_available(place), 60)
+                await eventually(lambda: _counts_as_available(place), 60)
                 outcome = await place.absent(patience=60, delete_data=True)
         assert outcome.warnings == []
         assert list(s3.root.iterdir()) == []
@@ -294,7 +294,7 @@ async def _programs(place: Place, folder: Path, stack: ExitStack) -> Site:
     """Start both programs with the accounts and settings that they have in their pods."""
     watching = {"apiGroups": [GROUP], "resources": ["edgedevices"], "verbs": ["watch"]}
     for program in ("flotta-edge-api", "flotta-operator"):
-        await until(lambda program=program: _may(place, f"{ACCOUNT}{program}", watching))
+        await eventually(lambda program=program: _may(place, f"{ACCOUNT}{program}", watching))
     port, monitoring = free_port(), free_port()
     environment = {
         **(await place.get(CONFIG_MAP, "flotta-edge-api-config"))["data"],

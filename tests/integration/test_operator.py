@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from operator_site import ENGINES, Fleet, Site, operator_site, running_operator, until
+from operator_site import ENGINES, Fleet, Site, operator_site, running_operator
 
 from flotta.resources.client import Client
 from flotta.resources.kinds import (
@@ -23,6 +23,7 @@ from flotta.resources.kinds import (
     SIGNED_REQUEST,
 )
 from flotta.storage.keys import Key
+from waiting import eventually
 
 Object = dict[str, Any]
 
@@ -158,13 +159,15 @@ async def test_lost_secret_is_replaced_and_its_key_closed(fleet: Fleet, site: Si
         # A look at the claim that began before its Secret went restores it.
         return new if new.access_key != old.access_key else None
 
-    new = await until(replaced)
+    new = await eventually(replaced)
     assert new
     assert new.bucket == old.bucket
     assert site.s3
     keys = site.s3.keys
-    await until(lambda: asyncio.to_thread((keys / f"{new.access_key}.json").exists))
-    await until(lambda: asyncio.to_thread(lambda: not (keys / f"{old.access_key}.json").exists()))
+    await eventually(lambda: asyncio.to_thread((keys / f"{new.access_key}.json").exists))
+    await eventually(
+        lambda: asyncio.to_thread(lambda: not (keys / f"{old.access_key}.json").exists())
+    )
 
 
 async def test_secret_of_somebody_else_is_left_alone(fleet: Fleet) -> None:

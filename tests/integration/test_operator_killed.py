@@ -22,8 +22,6 @@ from operator_site import (
     resource_api,
     running_operator,
     s3_settings,
-    settles,
-    until,
 )
 from s3_server import running_s3
 
@@ -38,6 +36,7 @@ from flotta.resources.kinds import (
     SECRET,
     SIGNED_REQUEST,
 )
+from waiting import eventually, settles
 
 Object = dict[str, Any]
 DEVICES = 24
@@ -102,7 +101,7 @@ async def test_operator_killed_at_random_moments_brings_everything_in_line(site:
             kills += 1
         await disturbing
         with running_operator(site, **settings):
-            await until(lambda: settled(fleet), 90)
+            await eventually(lambda: settled(fleet), 90)
             await fleet.seen(
                 EDGE_WORKLOAD,
                 "everywhere",
@@ -141,25 +140,25 @@ async def test_other_operator_takes_over_from_a_killed_leader_without_doing_work
         fleet = Fleet(client)
         with ExitStack() as operators:
             first = operators.enter_context(running_operator(site, **settings))
-            leader = (await until(lambda: lease_of(client)))["holderIdentity"]
+            leader = (await eventually(lambda: lease_of(client)))["holderIdentity"]
             operators.enter_context(running_operator(site, **settings))
             assert (await lease_of(client))["holderIdentity"] == leader
             for number in range(30):
                 await fleet.device(f"d-{number}")
-            await until(lambda: taken(client))
+            await eventually(lambda: taken(client))
             _, version = await client.list_with_version(EDGE_DEVICE)
             await fleet.workload("everywhere", deviceSelector={})
             await fleet.seen(EDGE_DEVICE, "d-9", lambda d: d["status"].get("workloads"))
             os.kill(first, signal.SIGKILL)
             renewed = (await lease_of(client))["renewTime"]
-            taken_over = await until(lambda: lease_of(client, leader), TAKEOVER_SECONDS)
+            taken_over = await eventually(lambda: lease_of(client, leader), TAKEOVER_SECONDS)
             waited = moment(taken_over["acquireTime"]) - moment(renewed)
             assert waited > timedelta(seconds=14), "it did not wait for the leader"
             await fleet.workload("later", device="d-3")
             await fleet.seen(
                 EDGE_DEVICE, "d-3", lambda d: len(d["status"].get("workloads", [])) == 2
             )
-            await until(lambda: listed(client, "everywhere"))
+            await eventually(lambda: listed(client, "everywhere"))
             writes = await writes_since(client, version)
             assert {name: count for name, count in writes.items() if count != 2} == {"d-3": 4}
 
@@ -203,6 +202,6 @@ async def test_operator_goes_on_when_the_api_server_comes_back(tmp_path: Path) -
                 await asyncio.to_thread(cluster.restart_api_server)
                 await fleet.device("after")
                 await fleet.workload("everywhere", deviceSelector={})
-                await until(lambda: listed(client, "everywhere"), 60)
+                await eventually(lambda: listed(client, "everywhere"), 60)
     finally:
         cluster.stop()

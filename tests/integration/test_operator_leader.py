@@ -18,7 +18,6 @@ from operator_site import (
     embedded_api,
     operator_site,
     running_operator,
-    until,
 )
 
 from flotta.operator import leader
@@ -26,6 +25,7 @@ from flotta.operator.leader import Leadership
 from flotta.operator.term import lead
 from flotta.resources.client import Client
 from flotta.resources.kinds import EDGE_DEVICE, LEASE
+from waiting import eventually
 
 Object = dict[str, Any]
 SETTINGS = {"LEADER_ELECT": "true", "OBC_AUTO_CREATE": "false"}
@@ -76,14 +76,14 @@ async def test_operator_whose_lease_is_taken_away_stops_working(tmp_path: Path) 
     with operator_site(tmp_path, **SETTINGS) as site:
         async with await Client.connect(site.kubeconfig()) as client:
             fleet = Fleet(client)
-            await until(lambda: holder(client))
+            await eventually(lambda: holder(client))
             taken = {"spec": {"holderIdentity": "another", "leaseDurationSeconds": 3600}}
             await client.merge_patch(LEASE, leader.NAME, "flotta", taken)
 
             async def ended() -> bool:
                 return "another operator may lead now" in site.operator_log.read_text()
 
-            await until(ended)
+            await eventually(ended)
             await fleet.device("late-1")
             await asyncio.sleep(1)
             device = await client.get(EDGE_DEVICE, "late-1", "default")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from operator_site import embedded_api, free_port, until
+from operator_site import embedded_api, free_port
 
 from flotta.operator import probes
 from flotta.operator.controller import Controller, Key
@@ -20,6 +20,7 @@ from flotta.operator.settings import Settings
 from flotta.resources import cache
 from flotta.resources.client import Client
 from flotta.resources.kinds import EDGE_DEVICE
+from waiting import eventually
 
 
 @pytest.fixture
@@ -55,7 +56,7 @@ async def test_operator_is_ready_while_it_hears_of_every_kind(
         monkeypatch.setattr(cache, "DEAF", 3.0)
         os.kill(api, signal.SIGSTOP)
         try:
-            await until(lambda: unready(address))
+            await eventually(lambda: unready(address))
             status, text = await answer(address, "/readyz")
         finally:
             os.kill(api, signal.SIGCONT)
@@ -84,12 +85,12 @@ async def test_operator_with_a_stuck_controller_is_not_alive(
         await asyncio.sleep(0.3)
         assert await answer(address, "/healthz") == (200, "ok\n")
         controller.queue.add(("default", "b"))
-        await until(lambda: unhealthy(address))
+        await eventually(lambda: unhealthy(address))
         _, text = await answer(address, "/healthz")
         assert text.partition(":")[0] == "EdgeDevice"
         free.set()
         await asyncio.sleep(0)
-        await until(lambda: healthy(address))
+        await eventually(lambda: healthy(address))
         assert (await answer(address, "/metrics"))[0] == 404
     working.cancel()
 
@@ -121,6 +122,6 @@ async def test_kind_without_changes_is_listed_again(
     async def heard() -> bool:
         return not await silent()
 
-    await until(silent)
-    await until(heard)
+    await eventually(silent)
+    await eventually(heard)
     running.cancel()

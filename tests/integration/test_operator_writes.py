@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from operator_site import ENGINES, Fleet, changes, operator_site, until
+from operator_site import ENGINES, Fleet, changes, operator_site
 
 from flotta.resources.client import Client
 from flotta.resources.kinds import EDGE_DEVICE, EDGE_WORKLOAD
+from waiting import eventually
 
 Object = dict[str, Any]
 TILLS = 200
@@ -28,7 +29,7 @@ async def test_each_selected_device_gets_one_status_write_and_the_others_none(
                 await fleet.device(f"till-{number}", role="till")
             for number in range(CAMERAS):
                 await fleet.device(f"camera-{number}", role="camera")
-            await until(lambda: taken(client), 60)
+            await eventually(lambda: taken(client), 60)
             before, version = await client.list_with_version(EDGE_DEVICE)
             await fleet.workload("printer", deviceSelector={"matchLabels": {"role": "till"}})
             await fleet.seen(
@@ -37,7 +38,7 @@ async def test_each_selected_device_gets_one_status_write_and_the_others_none(
                 lambda w: w.get("status", {}).get("matched") == TILLS,
                 seconds=60,
             )
-            await until(lambda: labelled(client), 60)
+            await eventually(lambda: labelled(client), 60)
             writes = await status_writes(client, before, version)
             assert writes == {f"till-{number}": 1 for number in range(TILLS)}
             after = versions(await client.list(EDGE_DEVICE))

@@ -6,7 +6,6 @@ import contextlib
 import http.client
 import json
 import ssl
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -78,18 +77,10 @@ def test_deleted_key_is_refused_within_seconds(tmp_path: Path) -> None:
         gone, stays = new_key(iam, "gone-a"), new_key(iam, "gone-a")
         own.client(gone).put_object(Bucket="gone-a", Key="x", Body=b"1")
         iam.delete_access_key(UserName="gone-a", AccessKeyId=gone.access_key)
-        own.endpoint = second_start(own)
+        own.endpoint = own.second_start()
         assert refusal(own.client(gone).list_objects_v2, Bucket="gone-a") == "AccessDenied"
         own.client(stays).list_objects_v2(Bucket="gone-a")
         assert not (own.keys / f"{gone.access_key}.json").exists()
-
-
-def second_start(server: S3Server) -> str:
-    deadline = time.monotonic() + 60
-    while len(server.starts()) < 2:
-        assert time.monotonic() < deadline, server.log.read_text()
-        time.sleep(0.1)
-    return server.starts()[1]
 
 
 def test_user_goes_last_and_leaves_nothing(tmp_path: Path) -> None:

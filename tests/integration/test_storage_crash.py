@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from operator_site import Fleet, Site, resource_api, running_operator, settles, until
+from operator_site import Fleet, Site, resource_api, running_operator
 from s3_server import S3Server, running_s3
 from storage_site import iam_settings
 
 from flotta.resources.client import Client
 from flotta.resources.kinds import BUCKET_CLAIM, EDGE_DEVICE, SECRET
+from waiting import eventually, settles
 
 CLAIMS = 8
 KILLS = 4
@@ -45,14 +46,14 @@ async def test_operator_killed_at_any_point_converges_after_restart(tmp_path: Pa
                 await fleet.device(f"till-{number}")
             await killed_often(site, settings)
             with running_operator(site, **settings):
-                await until(lambda: all_bound(client), 60)
+                await eventually(lambda: all_bound(client), 60)
                 await settles(lambda: keys_are_those_of_the_secrets(client, s3))
 
             for number in range(CLAIMS):
                 await client.delete(EDGE_DEVICE, f"till-{number}", "default")
             await killed_often(site, settings)
             with running_operator(site, **settings):
-                await until(lambda: none_left(client), 60)
+                await eventually(lambda: none_left(client), 60)
             assert keys_by_bucket(s3) == {}
             assert not list(s3.root.iterdir())
             assert not list((s3.keys / "users").iterdir())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,6 @@ from typing import Any
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 from foreign_s3 import foreign_s3
-from operator_site import until
 from s3_server import S3Server, running_s3
 
 from flotta.storage.buckets import Buckets
@@ -22,6 +20,7 @@ from flotta.storage.issuers import KeyIssuer
 from flotta.storage.keys import Key
 from flotta.storage.settings import StorageSettings
 from flotta.storage.site import Site
+from waiting import eventually, wait_until
 
 KINDS = ("embedded directory", "embedded IAM", "foreign IAM")
 
@@ -62,17 +61,15 @@ class Storage:
 
 def _granted(call: Callable[..., Any], **arguments: Any) -> bool:
     """Try a call, again while the server restarts because a pair was dropped."""
-    deadline = time.monotonic() + 60
-    while True:
+
+    def answer() -> tuple[bool]:
         try:
             call(**arguments)
         except ClientError:
-            return False
-        except BotoCoreError:
-            assert time.monotonic() < deadline, "the server does not come back"
-            time.sleep(0.2)
-        else:
-            return True
+            return (False,)
+        return (True,)
+
+    return wait_until(answer, tolerate=BotoCoreError, pause=0.2)[0]
 
 
 async def ensured(storage: Storage, bucket: str, site: Site | None = None) -> None:
@@ -85,7 +82,7 @@ async def ensured(storage: Storage, bucket: str, site: Site | None = None) -> No
             return False
         return True
 
-    await until(made)
+    await eventually(made)
 
 
 @pytest.fixture(scope="module")
@@ -176,7 +173,7 @@ async def test_withdrawing_closes_the_bucket_and_leaves_nobody(storage: Storage)
             iam.list_access_keys(UserName=bucket)
         assert not await storage.issuer.settle(key)
     for _ in range(2):
-        await until(lambda: removed(storage, bucket))
+        await eventually(lambda: removed(storage, bucket))
 
 
 async def test_policy_that_somebody_changed_is_put_right(servers: dict[str, S3Server]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from edge_site import Device, Fleet, Site, edge_api, eventually, fleet_of
+from edge_site import Device, Fleet, Site, edge_api, fleet_of
 from operator_site import resource_api
 from storage_site import delivered
 
@@ -26,6 +26,7 @@ from flotta.resources.kinds import (
     SECRET,
     Kind,
 )
+from waiting import eventually
 
 Object = dict[str, Any]
 RBAC = "rbac.authorization.k8s.io"

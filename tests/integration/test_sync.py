@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 from s3_server import running_s3
-from sync_site import BUCKET, WORKLOAD, Site, eventually, make_site, running, with_endpoint
+from sync_site import BUCKET, WORKLOAD, Site, make_site, running, with_endpoint
 
 from flotta.identity.authority import Authority
 from flotta.sync.loop import Pair, SyncWorkload
 from flotta.sync.watch import TreeWatch
+from waiting import eventually
 
 
 @pytest.fixture(scope="module")

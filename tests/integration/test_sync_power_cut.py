@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
@@ -19,7 +18,9 @@ from pathlib import Path
 import pytest
 from s3_server import SOURCE, running_s3
 from sync_link import Link
-from sync_site import BUCKET, Site, eventually, make_site, with_endpoint
+from sync_site import BUCKET, Site, make_site, with_endpoint
+
+from waiting import eventually, wait_until
 
 MEBIBYTE = 1 << 20
 
@@ -125,10 +126,7 @@ async def test_downloads_survive_power_cuts_and_no_partial_file_is_ever_visible(
             return any(part.stat().st_size >= goal for part in spool.glob("*.part"))
 
         with device(site):
-            deadline = time.monotonic() + 60
-            while not begun() and not (site.export / "config/big").exists():
-                assert time.monotonic() < deadline
-                time.sleep(0.002)
+            wait_until(lambda: begun() or (site.export / "config/big").exists(), pause=0.002)
     with device(site):
         await eventually((site.export / "config" / "big").exists, 60)
         await eventually((site.export / "config" / "small").exists)
@@ -144,10 +142,9 @@ async def test_a_power_cut_after_the_last_byte_does_not_send_it_again(site):
         data = os.urandom(50_000)
         site.write(f"stats/{name}", data)
         with device(site):
-            deadline = time.monotonic() + 60
-            while not site.server.requests(f"PUT {BUCKET}/statistics/{name}"):
-                assert time.monotonic() < deadline
-                time.sleep(0.001)
+            wait_until(
+                lambda n=name: site.server.requests(f"PUT {BUCKET}/statistics/{n}"), pause=0.001
+            )
         stored = f"statistics/{name}" in site.bucket_keys()
         with device(site):
             await eventually(lambda n=name, d=data: site.get(f"statistics/{n}") == d)

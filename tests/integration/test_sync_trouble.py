@@ -7,7 +7,9 @@ import threading
 
 import pytest
 from s3_server import running_s3
-from sync_site import BUCKET, Site, eventually, make_site, running, with_endpoint
+from sync_site import BUCKET, Site, make_site, running, with_endpoint
+
+from waiting import eventually
 
 MEBIBYTE = 1 << 20
 

@@ -15,7 +15,6 @@ import json
 import signal
 import ssl
 import subprocess
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
@@ -25,6 +24,7 @@ from cryptography.hazmat.primitives import serialization
 
 from flotta.identity.authority import Authority
 from flotta.identity.keys import new_key
+from waiting import NotInTimeError, wait_until
 
 from .ports import free_port
 
@@ -188,12 +188,16 @@ class KubernetesApi:
     def _wait(self, url: str) -> None:
         """Wait until a program answers 200 at a URL; all of them must be running."""
         context = ssl.create_default_context(cafile=str(self.folder / "ca.crt"))
-        end = time.monotonic() + START_SECONDS
-        while not _answers(url, context):
+
+        def answers() -> bool:
             dead = [name for name, one in self._processes.items() if one.poll() is not None]
             assert not dead, f"{dead[0]} ended: {self.log(dead[0])[-2000:]}"
-            assert time.monotonic() < end, f"{url} is not ready: {self._last_log()[-2000:]}"
-            time.sleep(0.1)
+            return _answers(url, context)
+
+        try:
+            wait_until(answers, START_SECONDS)
+        except NotInTimeError as error:
+            raise AssertionError(f"{url} is not ready: {self._last_log()[-2000:]}") from error
 
     def _last_log(self) -> str:
         return self.log(list(self._processes)[-1])

@@ -23,6 +23,7 @@ from flotta.protocol.models import HardwareInfo, Heartbeat, WorkloadStatus
 from flotta.resources.conditions import find
 from flotta.resources.errors import ApiError
 from flotta.resources.kinds import EDGE_DEVICE, EDGE_WORKLOAD, SECRET
+from waiting import eventually
 
 NOW = datetime(2026, 1, 10, 9, 0, tzinfo=UTC)
 PEER = Peer("device", "d-17", "default", ("default",), "u-1", "", "", NOW, NOW)
@@ -82,9 +83,7 @@ async def configured(store: Store, state: str | None, generation: int | None = N
         found = find(store.device()["status"].get("conditions"), "Configured") or {}
         return found.get("status"), found.get("observedGeneration")
 
-    async with asyncio.timeout(30):
-        while shown() != (state, generation):
-            await asyncio.sleep(0.02)
+    await eventually(lambda: shown() == (state, generation))
 
 
 async def test_a_problem_comes_and_goes_on_a_device_that_asks_for_nothing(

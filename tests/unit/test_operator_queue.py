@@ -7,6 +7,7 @@ import asyncio
 from flotta.operator.controller import Controller, Key
 from flotta.operator.queue import LONGEST_DELAY, WorkQueue, backoff
 from flotta.resources.client import ApiError
+from waiting import eventually
 
 
 async def test_key_added_twice_comes_once() -> None:
@@ -77,8 +78,7 @@ async def test_workers_are_bounded_and_no_key_is_handled_twice_at_a_time() -> No
         for number in range(10):
             controller.queue.add(("default", str(number)))
         await asyncio.sleep(0.005)
-    while controller.results["success"] < 10:
-        await asyncio.sleep(0.02)
+    await eventually(lambda: controller.results["success"] >= 10)
     task.cancel()
     assert most == 3
     assert controller.results["error"] == 0
@@ -97,7 +97,6 @@ async def test_any_failure_is_tried_again_and_the_worker_goes_on() -> None:
     controller = Controller("test", reconcile, 1)
     task = asyncio.create_task(controller.run())
     controller.queue.add(("default", "a"))
-    while controller.results["success"] < 1:
-        await asyncio.sleep(0.02)
+    await eventually(lambda: controller.results["success"])
     task.cancel()
     assert len(calls) == 3
