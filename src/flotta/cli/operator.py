@@ -11,11 +11,10 @@ from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 from ..daemon import notify, run, stop_event
-from ..operator.leader import Leadership
+from ..operator.leader_election import LeaderElection, run_as_leader
 from ..operator.probes import serving
 from ..operator.service import Operator
 from ..operator.settings import Settings
-from ..operator.term import lead
 from ..resources.client import Client
 
 if TYPE_CHECKING:
@@ -80,7 +79,7 @@ async def _work(client: Client, operator: Operator, settings: Settings) -> None:
         if not settings.leader_elect:
             await operator.work()
             return
-        await lead(Leadership(client, namespace=settings.namespace), operator.work)
+        await run_as_leader(LeaderElection(client, namespace=settings.namespace), operator.work)
         raise SystemExit("flotta-operator: another operator may lead now; ending")
 
 

@@ -20,9 +20,8 @@ from operator_site import (
     running_operator,
 )
 
-from flotta.operator import leader
-from flotta.operator.leader import Leadership
-from flotta.operator.term import lead
+from flotta.operator import leader_election
+from flotta.operator.leader_election import LeaderElection, run_as_leader
 from flotta.resources.client import Client
 from flotta.resources.kinds import EDGE_DEVICE, LEASE
 from waiting import eventually
@@ -43,7 +42,7 @@ def api(tmp_path: Path) -> Iterator[int]:
 
 
 async def holder(client: Client) -> str:
-    lease = await Fleet(client).find(LEASE, leader.NAME, "flotta")
+    lease = await Fleet(client).find(LEASE, leader_election.LEASE_NAME, "flotta")
     return str(lease["spec"]["holderIdentity"]) if lease else ""
 
 
@@ -54,17 +53,17 @@ async def test_second_operator_takes_over_when_the_leader_is_gone(
         async with await Client.connect(site.kubeconfig()) as client:
             fleet = Fleet(client)
             lease = await fleet.seen(
-                LEASE, leader.NAME, lambda o: o["spec"]["holderIdentity"], "flotta"
+                LEASE, leader_election.LEASE_NAME, lambda o: o["spec"]["holderIdentity"], "flotta"
             )
             first = lease["spec"]["holderIdentity"]
             with running_operator(site, **SETTINGS):
                 await asyncio.sleep(1)
-                lease = await client.get(LEASE, leader.NAME, "flotta")
+                lease = await client.get(LEASE, leader_election.LEASE_NAME, "flotta")
                 assert lease["spec"]["holderIdentity"] == first
                 os.kill(int(first.rsplit("_", 1)[1]), signal.SIGTERM)
                 await fleet.seen(
                     LEASE,
-                    leader.NAME,
+                    leader_election.LEASE_NAME,
                     lambda o: o["spec"]["holderIdentity"] not in ("", first),
                     "flotta",
                 )
@@ -78,7 +77,7 @@ async def test_operator_whose_lease_is_taken_away_stops_working(tmp_path: Path) 
             fleet = Fleet(client)
             await eventually(lambda: holder(client))
             taken = {"spec": {"holderIdentity": "another", "leaseDurationSeconds": 3600}}
-            await client.merge_patch(LEASE, leader.NAME, "flotta", taken)
+            await client.merge_patch(LEASE, leader_election.LEASE_NAME, "flotta", taken)
 
             async def ended() -> bool:
                 return "another operator may lead now" in site.operator_log.read_text()
@@ -99,7 +98,7 @@ async def test_lease_is_held_until_calls_in_threads_are_over(tmp_path: Path, api
         await asyncio.to_thread(lambda: (begun.set(), may_end.wait(60)))
 
     async with await operator_client(tmp_path) as client:
-        leading = asyncio.create_task(lead(Leadership(client, "us"), work))
+        leading = asyncio.create_task(run_as_leader(LeaderElection(client, "us"), work))
         await asyncio.to_thread(begun.wait, 60)
         leading.cancel()
         await asyncio.sleep(0.5)
@@ -114,8 +113,8 @@ async def test_lease_is_held_until_calls_in_threads_are_over(tmp_path: Path, api
 async def test_work_ends_in_time_when_the_api_hangs(
     tmp_path: Path, api: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(leader, "RENEW", 1.0)
-    monkeypatch.setattr(leader, "GIVE_UP", 2.0)
+    monkeypatch.setattr(leader_election, "RENEW_INTERVAL", 1.0)
+    monkeypatch.setattr(leader_election, "RENEW_DEADLINE", 2.0)
     begun, ended = asyncio.Event(), list[float]()
 
     async def work() -> None:
@@ -126,7 +125,7 @@ async def test_work_ends_in_time_when_the_api_hangs(
             ended.append(time.monotonic())
 
     async with await operator_client(tmp_path) as client:
-        leading = asyncio.create_task(lead(Leadership(client, "us"), work))
+        leading = asyncio.create_task(run_as_leader(LeaderElection(client, "us"), work))
         await begun.wait()
         stopped = time.monotonic()
         os.kill(api, signal.SIGSTOP)
@@ -134,7 +133,7 @@ async def test_work_ends_in_time_when_the_api_hangs(
             await asyncio.wait_for(leading, 60)
         finally:
             os.kill(api, signal.SIGCONT)
-        assert ended[0] - stopped < leader.DURATION  # nobody else leads before
+        assert ended[0] - stopped < leader_election.LEASE_DURATION  # nobody else leads before
 
 
 async def operator_client(directory: Path) -> Client:
