@@ -50,8 +50,8 @@ async def test_operator_is_ready_while_it_hears_of_every_kind(
     async with serving(operator, Settings(probe_address=address, metrics_address=address)):
         status, text = await answer(address, "/readyz")
         assert (status, text.splitlines()[0]) == (503, "edgedevices: not listed yet")
-        following = asyncio.create_task(operator.follow())
-        await operator.fleet.wait_synced()
+        following = asyncio.create_task(operator.run_caches())
+        await operator.caches.wait_synced()
         assert await answer(address, "/readyz") == (200, "ok\n")
         monkeypatch.setattr(cache, "DEAF", 3.0)
         os.kill(api, signal.SIGSTOP)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from flotta.operator.claims import bucket_claim
+from flotta.operator.claims import make_bucket_claim
 from flotta.operator.settings import Settings
 from flotta.operator.steps import Patch, Plan
 from flotta.rfc3339 import format_time
@@ -50,7 +50,7 @@ def request(**spec: Any) -> Object:
 
 
 def claim(phase: str | None = None, **metadata: Any) -> Object:
-    made = bucket_claim(device(), SETTINGS)
+    made = make_bucket_claim(device(), SETTINGS)
     made["metadata"].update(
         {"uid": "claim", "resourceVersion": "1", "creationTimestamp": format_time(NOW)} | metadata
     )

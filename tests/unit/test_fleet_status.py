@@ -10,7 +10,7 @@ import pytest
 from flotta.cli import fleet_status
 from flotta.cli.explanation import explain_device, explain_request, explain_workload
 from flotta.fleet.joining import DECLINED_ANNOTATION
-from flotta.operator.requests import refused_plan
+from flotta.operator.requests import plan_refusal
 from flotta.operator.steps import Patch
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
@@ -123,7 +123,7 @@ def test_an_approved_request_without_device_is_explained_by_what_the_operator_sa
     approved = request(metadata={"generation": 2})
     approved["spec"]["approved"] = True
     assert "flotta-operator" in explain_request(approved)[1]
-    told = refused_plan(approved, 'namespaces "shops" not found', NOW).steps[0]
+    told = plan_refusal(approved, 'namespaces "shops" not found', NOW).steps[0]
     assert isinstance(told, Patch)
     approved["status"] = told.patch["status"]
     assert 'namespaces "shops" not found.' in explain_request(approved)[1]

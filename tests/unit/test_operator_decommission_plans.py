@@ -8,7 +8,7 @@ from typing import Any
 from operator_objects import LATER, NOW, Object, claim, device, request
 
 from flotta.operator.decommission import plan_decommission
-from flotta.operator.steps import Delete, Patch, Plan, Report
+from flotta.operator.steps import Delete, Patch, Plan, RecordEvent
 from flotta.resources.kinds import BUCKET_CLAIM, EDGE_DEVICE, SIGNED_REQUEST
 
 
@@ -22,7 +22,7 @@ DISCONNECTED = [{"type": "Disconnected", "status": "True"}]
 
 def test_device_has_the_timeout_to_acknowledge() -> None:
     assert plan_decommission(leaving(), None, None, NOW + timedelta(seconds=60), 300) == Plan(
-        again=240.0
+        requeue_after=240.0
     )
 
 
@@ -32,7 +32,7 @@ def test_claim_goes_before_request_and_finalizer() -> None:
     (step,) = plan.steps
     assert isinstance(step, Delete)
     assert step.kind is BUCKET_CLAIM
-    assert plan.again
+    assert plan.requeue_after
     doomed = claim("Bound", deletionTimestamp="2026-05-01T12:00:00Z")
     assert plan_decommission(gone, doomed, request(), NOW, 300).steps == ()
     first, second = plan_decommission(gone, None, request(), NOW, 300).steps
@@ -44,7 +44,7 @@ def test_claim_goes_before_request_and_finalizer() -> None:
 
 def test_timeout_is_told_in_an_event() -> None:
     steps = plan_decommission(leaving(), None, None, LATER, 300).steps
-    assert isinstance(steps[0], Report)
+    assert isinstance(steps[0], RecordEvent)
     assert steps[0].reason == "DecommissionTimeout"
     assert isinstance(steps[-1], Patch)
 
@@ -63,11 +63,11 @@ def test_device_that_only_was_written_by_hand_is_not_waited_for() -> None:
 
 def test_device_that_was_ever_there_is_waited_for_though_it_is_off() -> None:
     silent = leaving(lastSeenTime=None)
-    assert plan_decommission(silent, None, request(approved=True), NOW, 300).again == 300
+    assert plan_decommission(silent, None, request(approved=True), NOW, 300).requeue_after == 300
     described = leaving(lastSeenTime=None, hardware={"hostname": "till-1"})
-    assert plan_decommission(described, None, None, NOW, 300).again == 300
+    assert plan_decommission(described, None, None, NOW, 300).requeue_after == 300
     silent["metadata"]["annotations"] = {"management.project-flotta.io/key-fingerprint": "ab"}
-    assert plan_decommission(silent, None, None, NOW, 300).again == 300
+    assert plan_decommission(silent, None, None, NOW, 300).requeue_after == 300
 
 
 def test_foreign_claim_request_and_finalizer_stay() -> None:
@@ -92,6 +92,6 @@ def test_claim_that_does_not_go_is_looked_at_seldom_and_told_after_minutes() -> 
     doomed = claim("Bound", deletionTimestamp="2026-05-01T12:00:00Z")
     for seconds, told in ((10, False), (200, True), (300, False)):
         plan = plan_decommission(gone, doomed, None, NOW + timedelta(seconds=seconds), 300)
-        assert [isinstance(step, Report) for step in plan.steps] == [True] * told
-        assert plan.again
-        assert 45 <= plan.again <= 60
+        assert [isinstance(step, RecordEvent) for step in plan.steps] == [True] * told
+        assert plan.requeue_after
+        assert 45 <= plan.requeue_after <= 60

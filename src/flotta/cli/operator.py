@@ -73,13 +73,15 @@ async def _operate() -> None:
 
 async def _work(client: Client, operator: Operator, settings: Settings) -> None:
     async with asyncio.TaskGroup() as group:
-        group.create_task(operator.follow())
-        await operator.fleet.wait_synced()
+        group.create_task(operator.run_caches())
+        await operator.caches.wait_synced()
         notify("READY=1")
         if not settings.leader_elect:
-            await operator.work()
+            await operator.run_controllers()
             return
-        await run_as_leader(LeaderElection(client, namespace=settings.namespace), operator.work)
+        await run_as_leader(
+            LeaderElection(client, namespace=settings.namespace), operator.run_controllers
+        )
         raise SystemExit("flotta-operator: another operator may lead now; ending")
 
 

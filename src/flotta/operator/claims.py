@@ -1,4 +1,4 @@
-"""Whether a device gets a bucket, and what its record says about it."""
+"""Whether a device gets a bucket claim, and what its status says about the claim."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from .settings import Settings
 
 Object = dict[str, Any]
-PATIENCE = 10.0  # seconds in which a provisioner normally answers
+PROVISIONER_TIMEOUT = 10.0  # seconds in which a provisioner normally answers
 
 
-def claim_wanted(device: Object, device_set: Object | None, *, auto_create: bool) -> bool:
+def wants_claim(device: Object, device_set: Object | None, *, auto_create: bool) -> bool:
     """Say whether the device is to have a bucket claim.
 
-    The set's storage section replaces the device's as a whole (specification 4.2), so external
+    The set's storage section replaces the device's as a whole, so external
     storage counts where it is in force; `createOBC` counts on either.
     """
     if not is_registered(device):
@@ -34,7 +34,7 @@ def claim_wanted(device: Object, device_set: Object | None, *, auto_create: bool
     return bool(auto_create or asked)
 
 
-def bucket_claim(device: Object, settings: Settings) -> Object:
+def make_bucket_claim(device: Object, settings: Settings) -> Object:
     """Return the claim of a device; it is named like the device and goes with it."""
     metadata = device["metadata"]
     return {
@@ -52,7 +52,7 @@ def bucket_claim(device: Object, settings: Settings) -> Object:
     }
 
 
-def bound_claim(device: Object, claim: Object | None) -> str | None:
+def bound_claim_name(device: Object, claim: Object | None) -> str | None:
     """Return what `status.dataObc` has to be: the claim's name from Bound until the claim goes."""
     if claim is None or claim["metadata"].get("deletionTimestamp"):
         return None
@@ -62,37 +62,37 @@ def bound_claim(device: Object, claim: Object | None) -> str | None:
     return current or None
 
 
-def storage_verdict(device: Object, claim: Object | None, *, wanted: bool) -> ConditionState | None:
+def judge_storage(device: Object, claim: Object | None, *, wanted: bool) -> ConditionState | None:
     """Judge the bucket that a device has by its claim; None when it has, and gets, none by a claim."""
     if claim is None or claim["metadata"].get("deletionTimestamp"):
         return None
     name = claim["metadata"]["name"]
-    if bound_claim(device, claim):
+    if bound_claim_name(device, claim):
         return "True", "ClaimBound", f"ObjectBucketClaim {name} is answered"
     if not wanted:
         return None
-    trouble = find(conditions_of(claim), READY)
-    if trouble:
-        return "False", trouble["reason"], f"ObjectBucketClaim {name}: {trouble['message']}"
+    problem = find(conditions_of(claim), READY)
+    if problem:
+        return "False", problem["reason"], f"ObjectBucketClaim {name}: {problem['message']}"
     storage_class = claim.get("spec", {}).get("storageClassName") or "none"
     text = f"No provisioner has answered ObjectBucketClaim {name} yet; its storage class is {storage_class}"
     return "False", "ClaimPending", text
 
 
-def patience(claim: Object | None, now: datetime) -> float:
-    """Return the seconds left to a provisioner before a claim that says nothing is worth telling."""
+def provisioner_time_left(claim: Object | None, now: datetime) -> float:
+    """Return the seconds left to a provisioner before a claim without a condition is reported."""
     if claim is None or is_bound(claim) or find(conditions_of(claim), READY):
         return 0.0
     asked = datetime.fromisoformat(claim["metadata"]["creationTimestamp"])
-    return max(0.0, PATIENCE - (now - asked).total_seconds())
+    return max(0.0, PROVISIONER_TIMEOUT - (now - asked).total_seconds())
 
 
 def conditions_of(claim: Object) -> list[Condition]:
-    """Return what is said of the claim so far."""
+    """Return the conditions of the claim."""
     return (claim.get("status") or {}).get("conditions") or []
 
 
-def belongs(claim: Object, device: Object) -> bool:
+def belongs_to(claim: Object, device: Object) -> bool:
     """Say whether the claim goes when the device goes: it is owned by it, or recorded as its own."""
     owners = claim["metadata"].get("ownerReferences") or []
     owned = any(owner.get("uid") == device["metadata"]["uid"] for owner in owners)

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 class Controller:
-    """Calls `reconcile((namespace, name))` for each key; a returned number asks to come back then."""
+    """Calls `reconcile((namespace, name))` for each key; a returned number of seconds asks to come back then."""
 
     def __init__(self, name: str, reconcile: Reconcile, workers: int):
         self.name = name
@@ -27,14 +27,14 @@ class Controller:
         self.results: Counter[str] = Counter()
         self._reconcile = reconcile
         self._workers = workers
-        self._begun: dict[Key, float] = {}
+        self._started: dict[Key, float] = {}
 
     @property
-    def busy(self) -> float:
+    def busy_seconds(self) -> float:
         """Seconds for which every worker has been at the object it has now, 0 while one is free."""
-        if len(self._begun) < self._workers:
+        if len(self._started) < self._workers:
             return 0.0
-        return time.monotonic() - max(self._begun.values())
+        return time.monotonic() - max(self._started.values())
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -45,14 +45,14 @@ class Controller:
     async def _work(self) -> None:
         while True:
             key = cast("Key", await self.queue.get())
-            self._begun[key] = time.monotonic()
+            self._started[key] = time.monotonic()
             await self._handle(key)
-            del self._begun[key]
+            del self._started[key]
 
     async def _handle(self, key: Key) -> None:
         subject = f"{self.name} {key[0]}/{key[1]}"
         try:
-            again = await self._reconcile(key)
+            delay = await self._reconcile(key)
         except (ApiError, StorageError) as error:
             self.results["error"] += 1
             log.warning("%s: %s; again in %.1f s", subject, error, self.queue.failed(key))
@@ -62,5 +62,5 @@ class Controller:
         else:
             self.results["success"] += 1
             self.queue.done(key)
-            if again is not None:
-                self.queue.add_after(key, again)
+            if delay is not None:
+                self.queue.add_after(key, delay)

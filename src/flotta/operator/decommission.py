@@ -15,13 +15,13 @@ from ..fleet.joining import is_declined, is_registered, was_heard
 from ..resources.conditions import DISCONNECTED, find
 from ..resources.finalizers import DEVICE_FINALIZER, LEGACY_DEVICE_FINALIZERS
 from ..resources.kinds import BUCKET_CLAIM, EDGE_DEVICE, SIGNED_REQUEST
-from .claims import belongs
-from .steps import Delete, Patch, Plan, Report, Step
+from .claims import belongs_to
+from .steps import Delete, Patch, Plan, RecordEvent, Step
 
 Object = dict[str, Any]
-CLAIM_LOOK = (45.0, 60.0)  # seconds until a vanishing claim is looked at again; its end wakes us
-CLAIM_PATIENCE = (180.0, 240.0)  # age of its removal, in seconds, at which it is told
-OURS = LEGACY_DEVICE_FINALIZERS | {DEVICE_FINALIZER}
+CLAIM_RECHECK = (45.0, 60.0)  # seconds until a claim on its way out is checked again
+CLAIM_REPORT_AGE = (180.0, 240.0)  # seconds of being on its way out at which it is reported
+OWN_FINALIZERS = LEGACY_DEVICE_FINALIZERS | {DEVICE_FINALIZER}
 
 
 def plan_decommission(
@@ -30,38 +30,41 @@ def plan_decommission(
     """Plan for a device with a deletionTimestamp; `timeout` is in seconds from that moment."""
     metadata = device["metadata"]
     finalizers = metadata.get("finalizers") or []
-    remaining = [item for item in finalizers if item not in OURS]
-    if remaining == finalizers:
+    others = [item for item in finalizers if item not in OWN_FINALIZERS]
+    if others == finalizers:
         return Plan()
     awaited = _is_awaited(device, request)
-    patience = _patience(device, now, timeout) if awaited else 0.0
-    if patience > 0:
-        return Plan(again=patience)
-    if claim is not None and belongs(claim, device):
-        return _without_claim(device, claim, now)
+    wait = _time_left(device, now, timeout) if awaited else 0.0
+    if wait > 0:
+        return Plan(requeue_after=wait)
+    if claim is not None and belongs_to(claim, device):
+        return _plan_claim_removal(device, claim, now)
     steps: list[Step] = []
     if awaited:
-        steps.append(_unheard(device, timeout))
-    if request is not None and _goes(request, device):
+        steps.append(_report_timeout(device, timeout))
+    if request is not None and _is_removable(request, device):
         steps.append(Delete(SIGNED_REQUEST, request))
-    steps.append(Patch(EDGE_DEVICE, device, {"metadata": {"finalizers": remaining}}))
+    steps.append(Patch(EDGE_DEVICE, device, {"metadata": {"finalizers": others}}))
     return Plan(tuple(steps))
 
 
-def _without_claim(device: Object, claim: Object, now: datetime) -> Plan:
-    again = random.uniform(*CLAIM_LOOK)  # noqa: S311 - spreads load, guards nothing
+def _plan_claim_removal(device: Object, claim: Object, now: datetime) -> Plan:
+    recheck = random.uniform(*CLAIM_RECHECK)  # noqa: S311 - spreads load, guards nothing
     asked = claim["metadata"].get("deletionTimestamp")
     if not asked:
-        return Plan((Delete(BUCKET_CLAIM, claim),), again=again)
+        return Plan((Delete(BUCKET_CLAIM, claim),), requeue_after=recheck)
     age = (now - datetime.fromisoformat(asked)).total_seconds()
-    if not CLAIM_PATIENCE[0] <= age < CLAIM_PATIENCE[1]:
-        return Plan(again=again)
+    if not CLAIM_REPORT_AGE[0] <= age < CLAIM_REPORT_AGE[1]:
+        return Plan(requeue_after=recheck)
     name = claim["metadata"]["name"]
     message = f"Its ObjectBucketClaim {name} does not go; the Events of the claim say why"
-    return Plan((Report(EDGE_DEVICE, device, "Warning", "ClaimRemains", message),), again=again)
+    return Plan(
+        (RecordEvent(EDGE_DEVICE, device, "Warning", "ClaimRemains", message),),
+        requeue_after=recheck,
+    )
 
 
-def _goes(request: Object, device: Object) -> bool:
+def _is_removable(request: Object, device: Object) -> bool:
     """Say whether the request brought this device and is not to keep it out."""
     brought = request["spec"].get("targetNamespace") == device["metadata"]["namespace"]
     return bool(brought) and not is_declined(request)
@@ -80,15 +83,15 @@ def _is_awaited(device: Object, request: Object | None) -> bool:
     return request is not None or was_heard(device)
 
 
-def _patience(device: Object, now: datetime, timeout: float) -> float:
+def _time_left(device: Object, now: datetime, timeout: float) -> float:
     """Return the seconds that are left to the device to acknowledge."""
     asked = datetime.fromisoformat(device["metadata"]["deletionTimestamp"])
     return max(0.0, (asked + timedelta(seconds=timeout) - now).total_seconds())
 
 
-def _unheard(device: Object, timeout: float) -> Report:
+def _report_timeout(device: Object, timeout: float) -> RecordEvent:
     message = (
         f"The device did not acknowledge its removal within {timeout:.0f} seconds; "
         "it wipes itself when it returns"
     )
-    return Report(EDGE_DEVICE, device, "Warning", "DecommissionTimeout", message)
+    return RecordEvent(EDGE_DEVICE, device, "Warning", "DecommissionTimeout", message)

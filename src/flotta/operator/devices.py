@@ -8,15 +8,15 @@ from ..resources.conditions import ACCEPTED, STORAGE_READY, ConditionState, with
 from ..resources.finalizers import DEVICE_FINALIZER, LEGACY_DEVICE_FINALIZERS
 from ..resources.kinds import BUCKET_CLAIM, EDGE_DEVICE, MEMBER_LABEL
 from . import membership
+from .accepted import judge_device
 from .claims import (
-    bound_claim,
-    bucket_claim,
-    claim_wanted,
-    patience,
-    storage_verdict,
+    bound_claim_name,
+    judge_storage,
+    make_bucket_claim,
+    provisioner_time_left,
+    wants_claim,
 )
 from .steps import Create, Patch, Plan, Step
-from .verdicts import device_verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .settings import Settings
 
 Object = dict[str, Any]
-LABELS_DELAY = 2.0  # seconds until the labels are looked at, should no event of the status come
+LABELS_DELAY = 2.0  # seconds until the labels are planned, should no event of the status come
 
 
 def plan_device(
@@ -39,28 +39,28 @@ def plan_device(
     """Plan for a device with the workloads of its namespace, its set and its bucket claim.
 
     At most one write of the object, one of its status and one new claim come out. Labels wait for
-    the next look when the status changes too: a workload for many devices is then in the status of
+    the next plan when the status changes too: a workload for many devices is then in the status of
     all of them before the first label is written.
     """
-    names = membership.wanted(device, workloads)
-    wanted = claim_wanted(device, device_set, auto_create=settings.bucket_auto_create)
-    judged: dict[str, ConditionState | None] = {
-        ACCEPTED: device_verdict(device, set_name(device), device_set)
+    names = membership.wanted_workloads(device, workloads)
+    wanted = wants_claim(device, device_set, auto_create=settings.bucket_auto_create)
+    states: dict[str, ConditionState | None] = {
+        ACCEPTED: judge_device(device, set_name(device), device_set)
     }
-    wait = patience(claim, now) if wanted else 0.0
+    wait = provisioner_time_left(claim, now) if wanted else 0.0
     if not wait:
-        judged[STORAGE_READY] = storage_verdict(device, claim, wanted=wanted)
+        states[STORAGE_READY] = judge_storage(device, claim, wanted=wanted)
     steps: list[Step] = []
-    metadata = _metadata_change(device, names)
-    status = _status_change(device, names, claim) | _conditions_change(device, judged, now)
+    metadata = _change_metadata(device, names)
+    status = _change_status(device, names, claim) | _change_conditions(device, states, now)
     later = bool(status) and "finalizers" not in metadata
     if metadata and not later:
         steps.append(Patch(EDGE_DEVICE, device, {"metadata": metadata}))
     if status:
         steps.append(Patch(EDGE_DEVICE, device, {"status": status}, "status"))
     if claim is None and wanted:
-        steps.append(Create(BUCKET_CLAIM, bucket_claim(device, settings)))
-    return Plan(tuple(steps), again=LABELS_DELAY if metadata and later else wait or None)
+        steps.append(Create(BUCKET_CLAIM, make_bucket_claim(device, settings)))
+    return Plan(tuple(steps), requeue_after=LABELS_DELAY if metadata and later else wait or None)
 
 
 def set_name(device: Object) -> str | None:
@@ -69,10 +69,10 @@ def set_name(device: Object) -> str | None:
     return name or None
 
 
-def _metadata_change(device: Object, names: list[str]) -> Object:
+def _change_metadata(device: Object, names: list[str]) -> Object:
     metadata = device["metadata"]
     change: Object = {}
-    labels = membership.labels(metadata.get("labels") or {}, names)
+    labels = membership.change_labels(metadata.get("labels") or {}, names)
     if labels:
         change["labels"] = labels
     current = metadata.get("finalizers") or []
@@ -84,24 +84,24 @@ def _metadata_change(device: Object, names: list[str]) -> Object:
     return change
 
 
-def _conditions_change(
-    device: Object, judged: dict[str, ConditionState | None], now: datetime
+def _change_conditions(
+    device: Object, states: dict[str, ConditionState | None], now: datetime
 ) -> Object:
     old = (device.get("status") or {}).get("conditions") or []
     generation = device["metadata"].get("generation", 0)
-    new = [one for one in old if judged.get(one["type"], one)]
-    for type_, verdict in judged.items():
-        if verdict:
-            new = with_condition(new, type_, *verdict, now, generation)
+    new = [condition for condition in old if states.get(condition["type"], condition)]
+    for type_, state in states.items():
+        if state:
+            new = with_condition(new, type_, *state, now, generation)
     return {} if new == old else {"conditions": new}
 
 
-def _status_change(device: Object, names: list[str], claim: Object | None) -> Object:
+def _change_status(device: Object, names: list[str], claim: Object | None) -> Object:
     change: Object = {}
-    entries = membership.entries(membership.listed(device), names)
-    if entries is not None:
-        change["workloads"] = entries
-    claim_name = bound_claim(device, claim)
+    statuses = membership.update_statuses(membership.workload_statuses(device), names)
+    if statuses is not None:
+        change["workloads"] = statuses
+    claim_name = bound_claim_name(device, claim)
     if claim_name != ((device.get("status") or {}).get("dataObc") or None):
         change["dataObc"] = claim_name
     return change

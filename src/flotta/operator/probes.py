@@ -71,15 +71,15 @@ def _application(operator: Operator, *, metrics: bool) -> web.Application:
 def stuck(operator: Operator) -> list[str]:
     """Return a sentence for each controller whose workers all stay at one object."""
     return [
-        f"{controller.name}: no worker came to an end for {controller.busy:.0f} s"
+        f"{controller.name}: no worker came to an end for {controller.busy_seconds:.0f} s"
         for controller in operator.controllers
-        if controller.busy > STUCK
+        if controller.busy_seconds > STUCK
     ]
 
 
 def deaf(operator: Operator) -> list[str]:
     """Return a sentence for each kind that is not filled, or of which nothing is heard any more."""
-    return [cache.trouble for cache in operator.fleet.caches if cache.trouble]
+    return [cache.trouble for cache in operator.caches.all if cache.trouble]
 
 
 def _verdict(troubles: list[str]) -> web.Response:

@@ -13,7 +13,7 @@ from ..storage.claims import is_answered
 from ..storage.errors import StorageError
 from .claims import conditions_of
 from .settings import EMBEDDED_CLASS
-from .steps import Patch, Report, Step, execute
+from .steps import Patch, RecordEvent, Step, execute_steps
 
 if TYPE_CHECKING:
     from ..resources.cache import Cache
@@ -36,7 +36,7 @@ class Provisioning:
         self._claims = claims
         self._provisioner = provisioner
 
-    async def claim(self, key: Key) -> float | None:
+    async def reconcile_claim(self, key: Key) -> float | None:
         """Answer a claim, or clean up after it; returns the seconds after which to come back."""
         claim = self._claims.get(*key)
         if claim is None:
@@ -67,15 +67,15 @@ class Provisioning:
             raise
 
     async def _report(self, claim: Object, message: str) -> None:
-        steps: list[Step] = [Report(BUCKET_CLAIM, claim, "Warning", _reason(claim), message)]
+        steps: list[Step] = [RecordEvent(BUCKET_CLAIM, claim, "Warning", _reason(claim), message)]
         old, generation = conditions_of(claim), claim["metadata"].get("generation")
-        verdict: ConditionState = ("False", _reason(claim), message)
-        conditions = with_condition(old, READY, *verdict, datetime.now(UTC), generation)
+        state: ConditionState = ("False", _reason(claim), message)
+        conditions = with_condition(old, READY, *state, datetime.now(UTC), generation)
         if conditions != old:
             patch = {"status": {"conditions": conditions}}
             steps.append(Patch(BUCKET_CLAIM, claim, patch, "status"))
         with contextlib.suppress(Conflict, NotFound):  # a changed claim is looked at again anyway
-            await execute(self._client, steps)
+            await execute_steps(self._client, steps)
 
 
 def _reason(claim: Object) -> str:

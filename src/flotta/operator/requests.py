@@ -16,7 +16,7 @@ from ..resources.conditions import find
 from ..resources.finalizers import DEVICE_FINALIZER
 from ..resources.kinds import EDGE_DEVICE, MEMBER_LABEL, SIGNED_REQUEST
 from ..rfc3339 import format_time
-from .steps import Create, Delete, Patch, Plan, Report
+from .steps import Create, Delete, Patch, Plan, RecordEvent
 
 Object = dict[str, Any]
 PENDING, APPROVED, DECLINED = "pending", "approved", "declined"
@@ -36,17 +36,17 @@ def plan_request(
     if is_approved(request):
         return _plan_approved(request, device, now)
     if is_declined(request):
-        return status_plan(request, DECLINED, "An administrator declined the device", now)
+        return plan_status(request, DECLINED, "An administrator declined the device", now)
     if auto:
         return Plan((Patch(SIGNED_REQUEST, request, {"spec": {"approved": True}}),))
     return _plan_waiting(request, now, expiry)
 
 
-def status_plan(request: Object, phase: str, message: str, now: datetime) -> Plan:
-    """Plan to record where the request stands; no step when it says so already."""
+def plan_status(request: Object, phase: str, message: str, now: datetime) -> Plan:
+    """Plan to write phase and conditions of the request; no step when they are there already."""
     old = request.get("status") or {}
     generation = request["metadata"].get("generation", 0)
-    conditions = _conditions(old.get("conditions"), phase, message, now)
+    conditions = _make_conditions(old.get("conditions"), phase, message, now)
     new = {
         "phase": phase,
         "observedGeneration": generation,
@@ -57,12 +57,12 @@ def status_plan(request: Object, phase: str, message: str, now: datetime) -> Pla
     return Plan((Patch(SIGNED_REQUEST, request, {"status": new}, "status"),))
 
 
-def refused_plan(request: Object, message: str, now: datetime) -> Plan:
-    """Plan after the API refused to create the EdgeDevice: say so."""
-    return status_plan(request, PENDING, f"The EdgeDevice cannot be created: {message}", now)
+def plan_refusal(request: Object, message: str, now: datetime) -> Plan:
+    """Plan after the API refused to create the EdgeDevice: say so in its status."""
+    return plan_status(request, PENDING, f"The EdgeDevice cannot be created: {message}", now)
 
 
-def edge_device(request: Object, now: datetime) -> Object:
+def make_edge_device(request: Object, now: datetime) -> Object:
     """Return the EdgeDevice of an approved request, not registered yet."""
     labels = {UNREGISTERED_LABEL: "true"}
     if request["spec"].get("targetSet"):
@@ -80,21 +80,21 @@ def edge_device(request: Object, now: datetime) -> Object:
     }
 
 
-def was_carried_out(request: Object) -> bool:
+def was_created(request: Object) -> bool:
     """Say whether the EdgeDevice was made already (by us, or by v0.2 with its lower-case "true")."""
     approved = find((request.get("status") or {}).get("conditions"), APPROVED)
     return approved is not None and str(approved.get("status")).lower() == "true"
 
 
 def _plan_waiting(request: Object, now: datetime, expiry: float) -> Plan:
-    plan = status_plan(request, PENDING, WAITING, now)
+    plan = plan_status(request, PENDING, WAITING, now)
     if not expiry:
         return plan
     left = (_waiting_since(request, now) + timedelta(seconds=expiry) - now).total_seconds()
     if left > 0:
-        return Plan(plan.steps, again=left)
+        return Plan(plan.steps, requeue_after=left)
     message = f"Nobody approved the device within {expiry:.0f} seconds; it may ask again"
-    report = Report(SIGNED_REQUEST, request, "Normal", "Expired", message)
+    report = RecordEvent(SIGNED_REQUEST, request, "Normal", "Expired", message)
     return Plan((report, Delete(SIGNED_REQUEST, request)))
 
 
@@ -113,13 +113,15 @@ def _waiting_since(request: Object, now: datetime) -> datetime:
 def _plan_approved(request: Object, device: Object | None, now: datetime) -> Plan:
     if device is not None:
         where = f"{request['spec']['targetNamespace']}/{request['metadata']['name']}"
-        return status_plan(request, APPROVED, f"EdgeDevice {where} was created", now)
-    if was_carried_out(request):
+        return plan_status(request, APPROVED, f"EdgeDevice {where} was created", now)
+    if was_created(request):
         return Plan((Delete(SIGNED_REQUEST, request),))
-    return Plan((Create(EDGE_DEVICE, edge_device(request, now)),), again=0.0)
+    return Plan((Create(EDGE_DEVICE, make_edge_device(request, now)),), requeue_after=0.0)
 
 
-def _conditions(old: list[Object] | None, phase: str, message: str, now: datetime) -> list[Object]:
+def _make_conditions(
+    old: list[Object] | None, phase: str, message: str, now: datetime
+) -> list[Object]:
     """Return one condition of each type; the time of one moves only with its status."""
     conditions = []
     for type_ in (PENDING, APPROVED, DECLINED):

@@ -45,8 +45,8 @@ class Delete:
 
 
 @dataclass(frozen=True)
-class Report:
-    """Record an Event about an object; what it tells of goes on when the API refuses the Event."""
+class RecordEvent:
+    """Record an Event about an object; the plan goes on when the API refuses the Event."""
 
     kind: Kind
     target: dict[str, Any]
@@ -55,19 +55,19 @@ class Report:
     message: str
 
 
-Step = Create | Patch | Delete | Report
+Step = Create | Patch | Delete | RecordEvent
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Steps to take now, and in how many seconds to look again (None: when something changes)."""
+    """Steps to take now, and the seconds until the next plan (None: when something changes)."""
 
     steps: tuple[Step, ...] = ()
-    again: float | None = field(default=None)
+    requeue_after: float | None = field(default=None)
 
 
-async def execute(client: Client, steps: Sequence[Step]) -> None:
-    """Carry the steps out in order; ApiError (Conflict included) ends it."""
+async def execute_steps(client: Client, steps: Sequence[Step]) -> None:
+    """Carry out steps in order; stops with the first ApiError (Conflict included)."""
     versions: dict[str, str] = {}
     for step in steps:
         match step:
@@ -77,8 +77,8 @@ async def execute(client: Client, steps: Sequence[Step]) -> None:
                 await _patch(client, step, versions)
             case Delete():
                 await _delete(client, step)
-            case Report():
-                await _report(client, step)
+            case RecordEvent():
+                await _record_event(client, step)
 
 
 async def _create(client: Client, step: Create) -> None:
@@ -96,10 +96,10 @@ async def _patch(client: Client, step: Patch, versions: dict[str, str]) -> None:
         **step.patch,
         "metadata": {**step.patch.get("metadata", {}), "resourceVersion": version},
     }
-    answer = await client.merge_patch(
+    patched = await client.merge_patch(
         step.kind, metadata["name"], metadata.get("namespace"), patch, step.subresource
     )
-    versions[metadata["uid"]] = answer["metadata"]["resourceVersion"]
+    versions[metadata["uid"]] = patched["metadata"]["resourceVersion"]
 
 
 async def _delete(client: Client, step: Delete) -> None:
@@ -112,7 +112,7 @@ async def _delete(client: Client, step: Delete) -> None:
         return
 
 
-async def _report(client: Client, step: Report) -> None:
+async def _record_event(client: Client, step: RecordEvent) -> None:
     try:
         await client.record_event(
             step.target,

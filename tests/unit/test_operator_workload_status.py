@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from operator_objects import LATER, NOW, Object, applied, device, s3, truths, workload
 
-from flotta.operator.figures import plan_set, plan_workload
-from flotta.operator.fleet import Fleet
+from flotta.operator.caches import Caches
 from flotta.operator.steps import Patch, Plan
+from flotta.operator.workload_status import plan_set, plan_workload
 from flotta.resources.client import Client
 
 
@@ -87,8 +87,8 @@ def test_first_failing_device_is_named_with_reason_and_message() -> None:
 
 
 def test_change_of_what_is_heard_concerns_the_workloads_of_the_device() -> None:
-    fleet = Fleet(Client.__new__(Client))
+    caches = Caches(Client.__new__(Client))
     well, silent = printing("a"), printing("a", "Unknown")
-    assert fleet.affected_workloads(well, silent) == {("default", "printer")}
-    assert fleet.affected_workloads(well, printing("a")) == set()
-    assert fleet.affected_workloads(well, printing("a", message="x")) == {("default", "printer")}
+    assert caches.affected_workloads(well, silent) == {("default", "printer")}
+    assert caches.affected_workloads(well, printing("a")) == set()
+    assert caches.affected_workloads(well, printing("a", message="x")) == {("default", "printer")}

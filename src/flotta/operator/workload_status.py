@@ -1,4 +1,4 @@
-"""What EdgeWorkload and EdgeDeviceSet say about themselves: counts and conditions."""
+"""The status of EdgeWorkload and EdgeDeviceSet: counts and conditions."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from ..fleet.selection import devices_for
 from ..resources.conditions import ACCEPTED, READY, ConditionState, with_condition
 from ..resources.finalizers import LEGACY_WORKLOAD_FINALIZERS
 from ..resources.kinds import EDGE_DEVICE_SET, EDGE_WORKLOAD, Kind
-from .membership import listed
+from .accepted import judge_set, judge_workload
+from .membership import workload_statuses
 from .steps import Patch, Plan
-from .verdicts import set_verdict, workload_verdict
 
 Object = dict[str, Any]
-LONGEST_CAUSE = 300  # characters of what the first failing device says
+MAX_CAUSE = 300  # characters of what the first failing device says
 
 
 def plan_workload(workload: Object, devices: Iterable[Object], now: datetime) -> Plan:
     """Plan for a workload and the devices of its namespace."""
     if workload["metadata"].get("deletionTimestamp"):
-        return _let_go(workload)
-    figures = Figures()
+        return _plan_removal(workload)
+    counts = WorkloadCounts()
     for device in devices_for(workload, devices):
-        figures.add(device, workload["metadata"]["name"])
-    verdicts = {ACCEPTED: workload_verdict(workload), READY: figures.verdict()}
-    return _status_plan(EDGE_WORKLOAD, workload, figures.counts(), verdicts, now)
+        counts.add(device, workload["metadata"]["name"])
+    states = {ACCEPTED: judge_workload(workload), READY: counts.ready_state()}
+    return _plan_status(EDGE_WORKLOAD, workload, counts.in_status(), states, now)
 
 
 @dataclass
-class Figures:
-    """How a workload does on the devices that are to run it.
+class WorkloadCounts:
+    """Counts the devices that are to run a workload by how it does there.
 
     What a device said last counts while it is heard; one that is not heard is neither running nor
     failed.
@@ -48,32 +48,34 @@ class Figures:
 
     def add(self, device: Object, workload: str) -> None:
         """Count a device."""
-        entry = next((one for one in listed(device) if one["name"] == workload), {})
+        reported = next(
+            (status for status in workload_statuses(device) if status["name"] == workload), {}
+        )
         self.matched += 1
         if is_silent(device):
             self.silent += 1
-        elif is_running(entry):
+        elif is_running(reported):
             self.running += 1
-        elif is_failing(entry):
+        elif is_failing(reported):
             self.failed += 1
-            cause = f"{device['metadata']['name']}: {explanation(entry)}"
-            self.first_failure = self.first_failure or cause[:LONGEST_CAUSE]
+            cause = f"{device['metadata']['name']}: {explanation(reported)}"
+            self.first_failure = self.first_failure or cause[:MAX_CAUSE]
 
-    def counts(self) -> dict[str, int]:
+    def in_status(self) -> dict[str, int]:
         """Return the fields of the status."""
         return {"matched": self.matched, "running": self.running, "failed": self.failed}
 
-    def verdict(self) -> ConditionState:
-        """Return condition Ready."""
+    def ready_state(self) -> ConditionState:
+        """Return the state of condition Ready."""
         if not self.matched:
             return "False", "NoDevice", "No device is selected"
-        of_all = f"of {_devices(self.matched)}"
+        of_all = f"of {_plural(self.matched)}"
         rest = f"; not heard of {self.silent}" if self.silent else ""
         if self.failed:
             text = f"Failed on {self.failed} {of_all}{rest}; {self.first_failure}"
             return "False", "Failed", text
         if self.running == self.matched:
-            return "True", "Running", f"Running on {_devices(self.matched)}"
+            return "True", "Running", f"Running on {_plural(self.matched)}"
         text = f"Running on {self.running} {of_all}{rest}"
         if self.running + self.silent == self.matched:
             return "Unknown", "DevicesSilent", text
@@ -84,9 +86,9 @@ def plan_set(device_set: Object, members: Sequence[Object], now: datetime) -> Pl
     """Plan for a set with these devices."""
     if device_set["metadata"].get("deletionTimestamp"):
         return Plan()
-    verdicts = {ACCEPTED: set_verdict(device_set)}
+    states = {ACCEPTED: judge_set(device_set)}
     counts = {"members": len(members), "ready": sum(map(is_ready, members))}
-    return _status_plan(EDGE_DEVICE_SET, device_set, counts, verdicts, now)
+    return _plan_status(EDGE_DEVICE_SET, device_set, counts, states, now)
 
 
 def is_ready(device: Object) -> bool:
@@ -99,7 +101,7 @@ def is_silent(device: Object) -> bool:
     return ready(device.get("status") or {}) == "Unknown"
 
 
-def _let_go(workload: Object) -> Plan:
+def _plan_removal(workload: Object) -> Plan:
     finalizers = workload["metadata"].get("finalizers") or []
     kept = [item for item in finalizers if item not in LEGACY_WORKLOAD_FINALIZERS]
     if kept == finalizers:
@@ -107,22 +109,22 @@ def _let_go(workload: Object) -> Plan:
     return Plan((Patch(EDGE_WORKLOAD, workload, {"metadata": {"finalizers": kept}}),))
 
 
-def _status_plan(
+def _plan_status(
     kind: Kind,
     resource: Object,
     counts: dict[str, int],
-    verdicts: dict[str, ConditionState],
+    states: dict[str, ConditionState],
     now: datetime,
 ) -> Plan:
     old = resource.get("status") or {}
     generation = resource["metadata"].get("generation", 0)
     conditions = old.get("conditions") or []
-    for type_, verdict in verdicts.items():
-        conditions = with_condition(conditions, type_, *verdict, now, generation)
+    for type_, state in states.items():
+        conditions = with_condition(conditions, type_, *state, now, generation)
     new = {**counts, "observedGeneration": generation, "conditions": conditions}
     change = {key: value for key, value in new.items() if old.get(key) != value}
     return Plan((Patch(kind, resource, {"status": change}, "status"),) if change else ())
 
 
-def _devices(count: int) -> str:
+def _plural(count: int) -> str:
     return "1 device" if count == 1 else f"{count} devices"

@@ -1,4 +1,4 @@
-"""Everything the operator knows: the caches, and which objects a change concerns."""
+"""The list+watch caches of the operator, and which objects a change in one of them concerns."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from ..resources.kinds import (
     SIGNED_REQUEST,
 )
 from .devices import set_name
-from .figures import is_ready, is_silent
-from .membership import is_listed, listed
+from .membership import is_listed, workload_statuses
+from .workload_status import is_ready, is_silent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 Object = dict[str, Any]
 
 
-class Fleet:
+class Caches:
     """The caches of all kinds that the controllers read."""
 
     def __init__(self, client: Client):
@@ -39,22 +39,22 @@ class Fleet:
         self.claims = Cache(client, BUCKET_CLAIM)
 
     @property
-    def caches(self) -> tuple[Cache, ...]:
+    def all(self) -> tuple[Cache, ...]:
         return self.devices, self.workloads, self.sets, self.requests, self.claims
 
     @property
     def synced(self) -> bool:
-        return all(cache.synced for cache in self.caches)
+        return all(cache.synced for cache in self.all)
 
     async def wait_synced(self) -> None:
-        await asyncio.gather(*(cache.wait_synced() for cache in self.caches))
+        await asyncio.gather(*(cache.wait_synced() for cache in self.all))
 
-    def set_of(self, device: Object) -> Object | None:
+    def set_in_force(self, device: Object) -> Object | None:
         """Return the EdgeDeviceSet that is in force for the device."""
         name = set_name(device)
         return self.sets.get(device["metadata"]["namespace"], name) if name else None
 
-    def members(self, namespace: str, name: str) -> list[Object]:
+    def members_of(self, namespace: str, name: str) -> list[Object]:
         """Return the devices of a set that are not being deleted."""
         return [
             device
@@ -65,7 +65,7 @@ class Fleet:
     def affected_devices(self, old: Object | None, new: Object | None) -> Iterable[Key]:
         """Yield the devices whose membership a change of a workload puts in question."""
         workload = new or old
-        if workload is None or _aim(old) == _aim(new):
+        if workload is None or _target_fields(old) == _target_fields(new):
             return
         name, namespace = workload["metadata"]["name"], workload["metadata"]["namespace"]
         for device in self.devices.list(namespace):
@@ -74,14 +74,14 @@ class Fleet:
                 yield key_of(device)
 
     def affected_workloads(self, old: Object | None, new: Object | None) -> set[Key]:
-        """Return the workloads whose figures a change of a device may move."""
-        names = set(_reports(old).items()) ^ set(_reports(new).items())
+        """Return the workloads whose counts a change of a device may alter."""
+        names = set(_workload_reports(old).items()) ^ set(_workload_reports(new).items())
         device = new or old
         if device is None:
             return set()
         namespace = device["metadata"]["namespace"]
         keys = {(namespace, name) for name, _ in names}
-        if _place(old) == _place(new):
+        if _matched_fields(old) == _matched_fields(new):
             return keys
         for workload in self.workloads.list(namespace):
             if any(side and matches(workload, side) for side in (old, new)):
@@ -89,8 +89,8 @@ class Fleet:
         return keys
 
     def affected_sets(self, old: Object | None, new: Object | None) -> set[Key]:
-        """Return the sets whose figures a change of a device may move."""
-        if _membership(old) == _membership(new):
+        """Return the sets whose counts a change of a device may alter."""
+        if _set_fields(old) == _set_fields(new):
             return set()
         sides = (side for side in (old, new) if side)
         return {(key_of(side)[0], name) for side in sides if (name := set_name(side))}
@@ -101,7 +101,7 @@ def key_of(resource: Object) -> Key:
     return resource["metadata"]["namespace"], resource["metadata"]["name"]
 
 
-def device_concern(device: Object | None) -> object:
+def plan_inputs(device: Object | None) -> object:
     """Return what of a device its own plan depends on; heartbeats leave it equal."""
     if device is None:
         return None
@@ -119,7 +119,7 @@ def device_concern(device: Object | None) -> object:
     )
 
 
-def _aim(workload: Object | None) -> object:
+def _target_fields(workload: Object | None) -> object:
     """Return what of a workload decides where it runs."""
     if workload is None:
         return None
@@ -128,7 +128,7 @@ def _aim(workload: Object | None) -> object:
     return metadata["uid"], spec.get("device"), spec.get("deviceSelector"), deleted
 
 
-def _place(device: Object | None) -> object:
+def _matched_fields(device: Object | None) -> object:
     """Return what of a device decides what runs on it."""
     if device is None:
         return None
@@ -136,17 +136,17 @@ def _place(device: Object | None) -> object:
     return metadata["uid"], metadata.get("labels"), metadata.get("deletionTimestamp")
 
 
-def _membership(device: Object | None) -> object:
-    """Return what of a device the figures of its set depend on."""
+def _set_fields(device: Object | None) -> object:
+    """Return what of a device the counts of its set depend on."""
     if device is None:
         return None
     deleted = device["metadata"].get("deletionTimestamp")
     return device["metadata"]["uid"], set_name(device), is_ready(device), deleted
 
 
-def _reports(device: Object | None) -> dict[str, tuple[Any, ...]]:
-    """Return what of a device the figures of each of its workloads depend on."""
+def _workload_reports(device: Object | None) -> dict[str, tuple[Any, ...]]:
+    """Return what of a device the counts of each of its workloads depend on."""
     if device is None:
         return {}
-    silent, said = is_silent(device), ("phase", "reason", "message")
-    return {entry["name"]: (silent, *map(entry.get, said)) for entry in listed(device)}
+    silent, fields = is_silent(device), ("phase", "reason", "message")
+    return {entry["name"]: (silent, *map(entry.get, fields)) for entry in workload_statuses(device)}

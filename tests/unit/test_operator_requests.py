@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 from operator_objects import LATER, NOW, applied, device, request, truths
 
-from flotta.operator.requests import plan_request, refused_plan
-from flotta.operator.steps import Create, Delete, Patch, Plan, Report
+from flotta.operator.requests import plan_refusal, plan_request
+from flotta.operator.steps import Create, Delete, Patch, Plan, RecordEvent
 from flotta.resources.kinds import SIGNED_REQUEST
 
 
@@ -60,11 +60,11 @@ def test_waiting_request_expires_and_a_declined_one_stays() -> None:
     waiting = request()
     waiting["metadata"]["creationTimestamp"] = "2026-05-01T11:30:00Z"
     first = plan_request(waiting, None, NOW, auto=False, expiry=3600)
-    assert first.again == 1800
+    assert first.requeue_after == 1800
     waiting = applied(waiting, Plan(first.steps))
-    assert plan_request(waiting, None, NOW, auto=False, expiry=3600) == Plan(again=3600)
+    assert plan_request(waiting, None, NOW, auto=False, expiry=3600) == Plan(requeue_after=3600)
     report, deletion = plan_request(waiting, None, LATER, auto=False, expiry=3600).steps
-    assert isinstance(report, Report)
+    assert isinstance(report, RecordEvent)
     assert isinstance(deletion, Delete)
     waiting["metadata"]["annotations"] = {"management.project-flotta.io/declined": "true"}
     plan = plan_request(waiting, None, LATER, auto=False, expiry=3600)
@@ -82,8 +82,8 @@ def test_request_whose_device_is_gone_goes_instead_of_bringing_it_back(word: str
 
 def test_refused_creation_is_told_once() -> None:
     approved = request(approved=True)
-    plan = refused_plan(approved, 'namespaces "shops" not found', NOW)
+    plan = plan_refusal(approved, 'namespaces "shops" not found', NOW)
     told = applied(approved, plan)
     assert "shops" in told["status"]["conditions"][0]["message"]
-    assert refused_plan(told, 'namespaces "shops" not found', LATER).steps == ()
+    assert plan_refusal(told, 'namespaces "shops" not found', LATER).steps == ()
     assert isinstance(plan_request(told, None, LATER, auto=False).steps[0], Create)

@@ -17,7 +17,7 @@ from operator_objects import (
 )
 
 from flotta.operator import membership
-from flotta.operator.claims import PATIENCE, bound_claim, claim_wanted
+from flotta.operator.claims import PROVISIONER_TIMEOUT, bound_claim_name, wants_claim
 from flotta.operator.devices import plan_device
 from flotta.operator.settings import Settings
 from flotta.operator.steps import Create, Patch, Plan
@@ -26,20 +26,20 @@ from flotta.resources.conditions import find
 
 def test_new_workloads_are_added_and_existing_entries_left_alone() -> None:
     current = [{"name": "b", "phase": "Running", "lastDataUpload": "x"}, {"name": "stale"}]
-    assert membership.entries(current, ["a", "b"]) == [
+    assert membership.update_statuses(current, ["a", "b"]) == [
         {"name": "b", "phase": "Running", "lastDataUpload": "x"},
         {"name": "a", "phase": "Deploying"},
     ]
-    assert membership.entries([{"name": "b"}, {"name": "a"}], ["a", "b"]) is None
+    assert membership.update_statuses([{"name": "b"}, {"name": "a"}], ["a", "b"]) is None
 
 
 def test_labels_follow_membership_and_only_those() -> None:
     current = {"role": "till", "workload/stale": "true", "workload/kept": "true"}
-    assert membership.labels(current, ["kept", "new"]) == {
+    assert membership.change_labels(current, ["kept", "new"]) == {
         "workload/new": "true",
         "workload/stale": None,
     }
-    assert membership.labels({"workload/kept": "true"}, ["kept"]) == {}
+    assert membership.change_labels({"workload/kept": "true"}, ["kept"]) == {}
 
 
 def test_name_that_is_no_label_gets_an_entry_but_no_label() -> None:
@@ -56,7 +56,7 @@ def test_status_comes_before_labels_and_the_finalizer_before_both() -> None:
     (step,) = plan.steps
     assert isinstance(step, Patch)
     assert step.patch == {"status": {"workloads": [{"name": "printer", "phase": "Deploying"}]}}
-    assert plan.again
+    assert plan.requeue_after
     told = device(workloads=step.patch["status"]["workloads"])
     (step,) = plan_device(told, [everywhere], None, None, SETTINGS, NOW).steps
     assert isinstance(step, Patch)
@@ -117,12 +117,12 @@ def test_claim_is_wanted_unless_external_storage_is_in_force(
     own: Object, of_set: Object | None, auto: bool, expected: bool
 ) -> None:
     device_set = None if of_set is None else {"spec": of_set}
-    assert claim_wanted(device(spec=own), device_set, auto_create=auto) is expected
+    assert wants_claim(device(spec=own), device_set, auto_create=auto) is expected
 
 
 def test_no_claim_before_registration() -> None:
     new = device(labels={"edgedeviceSignedRequest": "true"}, spec=s3(createOBC=True))
-    assert not claim_wanted(new, None, auto_create=True)
+    assert not wants_claim(new, None, auto_create=True)
 
 
 def test_claim_is_created_once_and_recorded_when_bound() -> None:
@@ -141,7 +141,7 @@ CLAIMS = Settings(bucket_auto_create=True, bucket_storage_class="fast")
 
 def test_bucket_that_comes_in_time_takes_one_write() -> None:
     plan = plan_device(device(), [], None, claim("Pending"), CLAIMS, NOW)
-    assert plan == Plan(again=PATIENCE)
+    assert plan == Plan(requeue_after=PROVISIONER_TIMEOUT)
     plan = plan_device(device(), [], None, claim("Bound"), CLAIMS, NOW)
     ready = applied(device(), plan)
     assert truths(ready) == {"Accepted": "True", "StorageReady": "True"}
@@ -154,7 +154,7 @@ def test_claim_that_nobody_answers_is_told() -> None:
     condition = find(told["status"]["conditions"], "StorageReady") or {}
     assert (condition["status"], condition["reason"]) == ("False", "ClaimPending")
     assert condition["message"].endswith("its storage class is flotta.project-flotta.io/embedded")
-    assert plan.again is None
+    assert plan.requeue_after is None
 
 
 def test_trouble_of_the_provisioner_is_told_at_once() -> None:
@@ -177,6 +177,6 @@ def test_device_that_changes_to_external_storage_no_longer_tells_of_its_claim() 
 
 def test_record_of_the_claim_lasts_until_the_claim_goes() -> None:
     recorded = device(dataObc="till-1")
-    assert bound_claim(recorded, claim("Pending")) == "till-1"
-    assert bound_claim(recorded, None) is None
-    assert bound_claim(recorded, claim("Bound", deletionTimestamp="x")) is None
+    assert bound_claim_name(recorded, claim("Pending")) == "till-1"
+    assert bound_claim_name(recorded, None) is None
+    assert bound_claim_name(recorded, claim("Bound", deletionTimestamp="x")) is None

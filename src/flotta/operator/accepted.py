@@ -1,4 +1,4 @@
-"""Condition Accepted: whether what a user wrote into an object can be carried out as it stands."""
+"""Condition Accepted: whether what a user wrote into an object can be carried out as it is."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 from ..fleet.selection import selector_problem
 from ..resources.conditions import ConditionState
 from .claims import storage_section
-from .names import workload_label
+from .workload_labels import workload_label
 
 Object = dict[str, Any]
 
 
-def workload_verdict(workload: Object) -> ConditionState:
+def judge_workload(workload: Object) -> ConditionState:
     """Judge an EdgeWorkload."""
     problem = selector_problem(workload)
     if problem:
@@ -23,28 +23,30 @@ def workload_verdict(workload: Object) -> ConditionState:
     return "True", "Valid", "The selector is usable"
 
 
-def set_verdict(device_set: Object) -> ConditionState:
+def judge_set(device_set: Object) -> ConditionState:
     """Judge an EdgeDeviceSet."""
-    return _contradiction(device_set) or (
+    return _find_contradiction(device_set) or (
         "True",
         "Valid",
         "Its settings are in force on all members",
     )
 
 
-def device_verdict(
-    device: Object, set_name: str | None, device_set: Object | None
-) -> ConditionState:
+def judge_device(device: Object, set_name: str | None, device_set: Object | None) -> ConditionState:
     """Judge an EdgeDevice with the name of its set, and the set if there is one of that name."""
     if set_name and device_set is None:
         text = f"EdgeDeviceSet {set_name} does not exist; the device's own settings are in force"
         return "False", "SetMissing", text
     if device_set is not None:
         return "True", "InSet", f"The settings of EdgeDeviceSet {set_name} are in force"
-    return _contradiction(device) or ("True", "Valid", "The device's own settings are in force")
+    return _find_contradiction(device) or (
+        "True",
+        "Valid",
+        "The device's own settings are in force",
+    )
 
 
-def _contradiction(resource: Object) -> ConditionState | None:
+def _find_contradiction(resource: Object) -> ConditionState | None:
     s3 = storage_section(resource)
     if s3.get("createOBC") and (s3.get("secretName") or s3.get("configMapName")):
         text = "storage.s3.createOBC excludes secretName and configMapName; the names win"

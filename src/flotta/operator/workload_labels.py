@@ -1,4 +1,4 @@
-"""Labels, finalizers and condition names that the control plane writes (specification 2.1)."""
+"""The labels `workload/<name>` by which a device shows what it is to run."""
 
 from __future__ import annotations
 
