@@ -13,7 +13,7 @@ from sync_site import BUCKET, WORKLOAD, Site, make_site, running, with_endpoint
 
 from flotta.identity.authority import Authority
 from flotta.sync.loop import Pair, SyncWorkload
-from flotta.sync.watch import TreeWatch
+from flotta.sync.tree_watch import TreeWatch
 from waiting import eventually
 
 
@@ -291,7 +291,7 @@ async def test_a_removed_and_remade_volume_is_filled_again(site):
 
 
 async def test_a_full_comparison_finds_what_inotify_did_not_tell(site, monkeypatch):
-    monkeypatch.setattr(TreeWatch, "changed", lambda _: set())
+    monkeypatch.setattr(TreeWatch, "read_changed_workloads", lambda _: set())
     monkeypatch.setattr("flotta.sync.survey._QUIET_USES", 3)
     site.write("stats/a", b"1")
     async with running(site) as loop:

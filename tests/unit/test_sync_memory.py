@@ -4,7 +4,6 @@ import sqlite3
 
 import pytest
 
-from flotta.sync.backoff import Backoff, Failures
 from flotta.sync.memory import Memory, Row
 from flotta.sync.model import FileStat, SyncError
 
@@ -76,26 +75,3 @@ def test_forget_leaves_other_workloads_alone(memory):
     memory.forget("one")
     assert memory.rows("one", "up") == {}
     assert list(memory.statuses()) == ["two"]
-
-
-def test_backoff_is_quick_first_then_doubles_to_its_limit():
-    backoff = Backoff(2.0, 300.0)
-    delays = [backoff.failed() for _ in range(12)]
-    assert delays[0] <= 2.0
-    assert 240.0 <= delays[-1] <= 300.0
-    backoff.succeeded()
-    assert backoff.failed() <= 2.0
-
-
-def test_a_failed_path_waits_unless_it_changed():
-    now = [0.0]
-    failures = Failures(15.0, clock=lambda: now[0])
-    name = ("w", "up", "a")
-    failures.failed(name, "etag-1", "reason")
-    assert not failures.is_due(name, "etag-1")
-    assert failures.is_due(name, "etag-2")
-    assert failures.messages("w") == ["a: reason"]
-    now[0] = 16.0
-    assert failures.is_due(name, "etag-1")
-    failures.succeeded(name)
-    assert failures.messages("w") == []

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 
+from ..backoff import Backoff
 from ..daemon import notify
 from .access_log import readable
 from .keys import DROPPED
@@ -24,7 +25,8 @@ from .keys import DROPPED
 log = logging.getLogger(__name__)
 POLL = 0.5  # seconds between looks at the key directory
 SETTLE = 0.5  # seconds in which more dropped keys join one restart
-STOP_TIMEOUT = 10.0
+RESTART_DELAYS = (1.0, 30.0)  # seconds after rclone's first fall, and at most
+STOP_TIMEOUT = 10.0  # seconds
 TEMPORARY = ".rclone_temp_*"
 
 
@@ -81,13 +83,13 @@ class Supervisor:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until the event is set; a fallen rclone is started again with back-off."""
-        failures = 0
+        backoff = Backoff(*RESTART_DELAYS)
         while not stop.is_set():
-            reason = await self._serve_once(stop)
-            failures = failures + 1 if reason == "fell" else 0
-            if failures:
+            if await self._serve_once(stop) == "fell":
                 log.error("rclone ended by itself; starting it again")
-                await _wait(stop, min(30.0, 0.5 * 2**failures))
+                await _wait(stop, backoff.next())
+            else:
+                backoff.reset()
 
     async def _serve_once(self, stop: asyncio.Event) -> str:
         before = _watched(self._server)

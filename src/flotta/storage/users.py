@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ..daemon import write_atomically
+from ..rfc3339 import format_time
 from .keys import KEY_MODE, Key, drop_key, write_key
 from .names import new_access_key, new_secret_key
 from .policies import bucket_of
@@ -142,4 +143,4 @@ def _buckets(documents: Iterable[str]) -> set[str]:
 
 
 def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return format_time(datetime.now(UTC))

@@ -10,16 +10,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from flotta.sync.job import Abort, Answer, Download, Fatal, Outcome, Started, Task, Upload
-from flotta.sync.memory import Direction, Memory, Row
-from flotta.sync.model import FileStat
+from flotta.sync.memory import Memory, Row
+from flotta.sync.model import FileStat, SyncedPath
 from flotta.sync.plan import Fetch, LocalFile
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Sequence
 
-    from flotta.sync.backoff import Failures
+    from flotta.sync.failures import Failures
     from flotta.sync.listing import Listing
-    from flotta.sync.model import S3Storage, SyncWorkload
+    from flotta.sync.model import Direction, S3Storage, SyncWorkload
     from flotta.sync.survey import Survey, Surveyor
     from flotta.sync.transfer import Transfer
 
@@ -42,8 +42,8 @@ class _Item:
         return "down" if isinstance(self.task, Download) else "up"
 
     @property
-    def name(self) -> tuple[str, str, str]:
-        return (self.task.workload, self.direction, self.task.path)
+    def path(self) -> SyncedPath:
+        return SyncedPath(self.task.workload, self.direction, self.task.path)
 
     @property
     def fingerprint(self) -> Hashable:
@@ -122,13 +122,13 @@ class Cycle:
     def _only_due(self, surveys: Iterable[Survey]) -> None:
         for survey in surveys:
             name = survey.workload
-            self._failures.keep(name, "up", {local.path for local in survey.send})
-            self._failures.keep(name, "down", {fetch.path for fetch in survey.fetch})
+            self._failures.retain_paths(name, "up", {local.path for local in survey.send})
+            self._failures.retain_paths(name, "down", {fetch.path for fetch in survey.fetch})
             survey.send = [one for one in survey.send if self._is_due(name, "up", one)]
             survey.fetch = [one for one in survey.fetch if self._is_due(name, "down", one)]
 
     def _is_due(self, workload: str, direction: Direction, one: LocalFile | Fetch) -> bool:
-        return self._failures.is_due((workload, direction, one.path), fingerprint(one))
+        return self._failures.is_due(SyncedPath(workload, direction, one.path), fingerprint(one))
 
     async def _settle(self, surveys: list[Survey], settle: float) -> int:
         if not any(survey.send for survey in surveys):
@@ -206,8 +206,8 @@ class Cycle:
 
     def _is_success(self, item: _Item, outcome: Outcome) -> bool:
         if outcome.result in ("done", "equal", "unchanged"):
-            self._failures.succeeded(item.name)
-            self._changing.pop(item.name[::2], None)
+            self._failures.record_success(item.path)
+            self._changing.pop((item.task.workload, item.task.path), None)
             return True
         if outcome.result == "failed":
             self._failed(item, outcome.message or "failed")
@@ -220,8 +220,9 @@ class Cycle:
             self._failed(item, "keeps changing while it is read")
 
     def _failed(self, item: _Item, message: str) -> None:
-        _LOG.warning("%s of %s/%s failed: %s", item.direction, *item.name[::2], message)
-        self._failures.failed(item.name, item.fingerprint, message)
+        task = item.task
+        _LOG.warning("%s of %s/%s failed: %s", item.direction, task.workload, task.path, message)
+        self._failures.record_failure(item.path, item.fingerprint, message)
 
     def _remember(
         self, workload: str, direction: Direction, outcomes: list[tuple[_Item, Outcome]]

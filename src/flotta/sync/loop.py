@@ -9,8 +9,9 @@ import hashlib
 import logging
 from typing import TYPE_CHECKING
 
-from flotta.sync.backoff import Backoff, Failures
+from flotta.backoff import Backoff
 from flotta.sync.cycle import Cycle, Report
+from flotta.sync.failures import Failures
 from flotta.sync.listing import Listing
 from flotta.sync.memory import Memory
 from flotta.sync.model import Pair, S3Storage, SyncError, SyncStatus, SyncWorkload
@@ -26,6 +27,7 @@ __all__ = ["Pair", "S3Storage", "SyncError", "SyncLoop", "SyncStatus", "SyncWork
 _LOG = logging.getLogger(__name__)
 _SETTLE = 1.0
 _SHOWN = 3
+_RETRY_DELAYS = (2.0, 300.0)  # seconds after the first failure of the storage, and at most
 
 
 class SyncLoop:
@@ -51,7 +53,7 @@ class SyncLoop:
         self._failures = Failures(interval)
         self._surveyor = Surveyor(volumes_dir, self._memory)
         self._cycle = Cycle(self._surveyor, self._memory, self._transfer, self._failures)
-        self._backoff = Backoff()
+        self._backoff = Backoff(*_RETRY_DELAYS)
         self._busy = asyncio.Lock()
         self._wake = asyncio.Event()
         self._storage: S3Storage | None = None
@@ -81,11 +83,11 @@ class SyncLoop:
             return
         if storage is not None and storage != self._storage:
             self._memory.use_bucket(_identity(storage))
-            self._failures.forget()
+            self._failures.clear()
             self._surveyor.forget()
         self._storage, self._workloads = storage, wanted
         self._errors = {w.name: e for w in wanted if (e := self._errors.get(w.name))}
-        self._backoff.succeeded()
+        self._backoff.reset()
         self._wake.set()
 
     async def flush(self, workload: str, timeout: float) -> bool:  # noqa: ASYNC109
@@ -107,7 +109,7 @@ class SyncLoop:
             return False
 
     async def _final_upload(self, storage: S3Storage, workloads: list[SyncWorkload]) -> bool:
-        self._failures.forget(workloads[0].name)
+        self._failures.clear(workloads[0].name)
         self._surveyor.forget(workloads[0].name)
         report = await self._cycle.run(storage, workloads, None, 0.0)
         self._take(report)
@@ -123,7 +125,7 @@ class SyncLoop:
         self._cycle.forgotten.add(workload)
         self._cycle.interrupt()  # a child must not write into a directory that is being removed
         self._workloads = tuple(one for one in self._workloads if one.name != workload)
-        self._failures.forget(workload)
+        self._failures.clear(workload)
         self._memory.forget(workload)
         self._surveyor.forget(workload)
         self._counters.pop(workload, None)
@@ -148,9 +150,9 @@ class SyncLoop:
             report = Report(stopped=f"The synchronisation failed: {error}")
             self._set_errors(report)
         if report.stopped is None:
-            self._backoff.succeeded()
+            self._backoff.reset()
             return self._interval
-        delay = self._backoff.failed()
+        delay = self._backoff.next()
         _LOG.warning("%s The next attempt is in %.0f s.", report.stopped, delay)
         return delay
 

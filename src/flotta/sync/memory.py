@@ -10,7 +10,7 @@ import sqlite3
 import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from flotta.sync.model import FileStat, SyncError, SyncStatus
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-Direction = Literal["up", "down"]
+    from flotta.sync.model import Direction
 
 # Each entry brings the database from the version of its index to the next one.
 _MIGRATIONS = (

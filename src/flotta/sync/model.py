@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
+
+
+Direction = Literal["up", "down"]
 
 
 class SyncError(Exception):
@@ -61,6 +64,14 @@ class FileStat:
     mtime_ns: int
     ctime_ns: int
     inode: int
+
+
+class SyncedPath(NamedTuple):
+    """A file of a workload that goes up or down; `path` is below the export directory."""
+
+    workload: str
+    direction: Direction
+    path: str
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from flotta.sync import paths, tree
 from flotta.sync.listing import ConnectionFailedError, Listing, RefusedError, objects_of
 from flotta.sync.model import Pair, Skipped, SyncWorkload
 from flotta.sync.plan import DownloadPlan, Fetch, LocalFile, UploadPlan, plan_uploads
-from flotta.sync.watch import TreeWatch
+from flotta.sync.tree_watch import TreeWatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,12 +76,12 @@ class Surveyor:
 
         Where inotify saw nothing since a comparison without result, it is not repeated but now and then.
         """
-        for changed in self._watch.changed():
+        for changed in self._watch.read_changed_workloads():
             self._quiet.pop((changed, "up"), None)
         survey = Survey(workload.name)
         if not workload.egress or self._still_quiet("up", workload.name, workload.egress, survey):
             return survey
-        self._watch.begin(workload.name)
+        self._watch.restart_workload(workload.name)
         self._compare_egress(workload, survey)
         idle = not survey.send and not survey.aborts
         if idle and self._watch.is_complete(workload.name) and self._exists(workload.name):
@@ -191,7 +191,7 @@ class Surveyor:
             key = paths.key_of_single_file(pair.target, name)
             yield LocalFile(source, key, tree.file_stat(found))
             return
-        watch = partial(self._watch.add, root.name)
+        watch = partial(self._watch.add_directory, root.name)
         for relative, seen in tree.walk(root, source, survey.skipped.append, watch):
             try:
                 key = paths.key_below(pair.target, relative)
@@ -206,6 +206,6 @@ class Surveyor:
         for end in range(len(parts)):
             try:
                 with tree.open_directory(root, "/".join(parts[:end])) as descriptor:
-                    self._watch.add(root.name, descriptor)
+                    self._watch.add_directory(root.name, descriptor)
             except OSError:
                 return
