@@ -18,7 +18,6 @@ from flotta.protocol.models import (
     StorageConfiguration,
     Workload,
 )
-from flotta.worker.backoff import Backoff, Budget
 from flotta.worker.configuration import heartbeat_period, keeping_storage, parse, s3_storage
 from flotta.worker.data import storage_from
 from flotta.worker.errors import ConfigurationError
@@ -214,26 +213,6 @@ def test_storage_that_the_control_plane_cannot_tell_stays() -> None:
 
 def _configured(**fields: Any) -> DeviceConfigurationMessage:
     return DeviceConfigurationMessage(configuration=DeviceConfiguration(**fields))
-
-
-def test_back_off_grows_to_its_cap_and_honours_the_server() -> None:
-    backoff = Backoff(1.0, 60.0, jitter=0.0)
-
-    assert [backoff.next() for _ in range(8)] == [1, 2, 4, 8, 16, 32, 60, 60]
-    assert backoff.next(at_least=90) == 90
-    backoff.reset()
-    assert backoff.next() == 1
-
-
-def test_a_budget_allows_a_burst_then_one_an_interval() -> None:
-    now = [0.0]
-    budget = Budget(3, 5.0, clock=lambda: now[0])
-
-    assert [budget.spend() for _ in range(3)] == [0, 0, 5]
-    now[0] += 5
-    assert budget.spend() == 5
-    now[0] += 60
-    assert budget.spend() == 0
 
 
 @pytest.mark.parametrize(

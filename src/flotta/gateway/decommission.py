@@ -12,8 +12,8 @@ import json
 import logging
 from pathlib import Path
 
+from flotta.backoff import Backoff
 from flotta.daemon import write_atomically
-from flotta.gateway.backoff import Backoff
 from flotta.gateway.clock import Clock
 from flotta.gateway.edge_api import EdgeApi
 from flotta.gateway.errors import GatewayError
@@ -21,6 +21,7 @@ from flotta.gateway.journal import Journal
 from flotta.gateway.settings import Settings
 from flotta.gateway.store import IdentityStore
 from flotta.gateway.workers import Workers
+from flotta.protocol.directives import DISCONNECT
 from flotta.protocol.envelope import encode, message
 
 log = logging.getLogger(__name__)
@@ -85,7 +86,7 @@ class Decommission:
     async def _confirm(self, command_id: str) -> None:
         """Post the event `disconnect` until the Edge API has it, or no longer wants it."""
         backoff = Backoff(self._settings.pace.retry_first, self._settings.pace.retry_most)
-        body = encode(message("event", "disconnect", response_to=command_id))
+        body = encode(message("event", DISCONNECT, response_to=command_id))
         while True:
             try:
                 answer = await self._edge_api.post("control", body)

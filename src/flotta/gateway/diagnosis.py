@@ -33,7 +33,7 @@ def explain(status: int, device: str) -> str:
     return f"the Edge API answered {status}"
 
 
-def retry_after(answer: Answer, longest: float = 3600.0) -> float:
+def retry_after(answer: Answer) -> float:
     """Return the seconds the server asked to wait (RFC 9110 §10.2.3), 0 when it did not."""
     text = answer.headers.get("retry-after", "")
-    return min(float(text), longest) if text.isascii() and text.isdigit() else 0.0
+    return float(text) if text.isascii() and text.isdigit() else 0.0

@@ -28,6 +28,7 @@ from flotta.gateway.renewal import Renewal
 from flotta.gateway.settings import Settings
 from flotta.gateway.store import IdentityStore
 from flotta.gateway.workers import Workers
+from flotta.protocol import directives
 from flotta.protocol.envelope import Message, data_message, encode, message
 from flotta.protocol.unix_server import GuardedServer
 
@@ -115,7 +116,11 @@ class Gateway:
 
     async def _follow(self) -> None:
         """Poll, renew and announce until a disconnect command arrives."""
-        handlers = {"ping": self._pong, "reconnect": self._reconnect, "disconnect": self._leave}
+        handlers = {
+            directives.PING: self._pong,
+            directives.RECONNECT: self._reconnect,
+            directives.DISCONNECT: self._leave,
+        }
         polls = (
             self._poll("control", lambda body: take_command(body, handlers)),
             self._poll("data", lambda body: take_data(body, self._workers)),
@@ -181,7 +186,7 @@ class Gateway:
                     await self._say(message("connection-status", status))
 
     async def _pong(self, command: Message, _: dict[str, str]) -> None:
-        await self._say(message("event", "pong", response_to=command.message_id))
+        await self._say(message("event", directives.PONG, response_to=command.message_id))
 
     async def _reconnect(self, _: Message, arguments: dict[str, str]) -> None:
         """Close the connections, and open them again after the delay that was asked for."""

@@ -15,9 +15,10 @@ from flotta.gateway.errors import GatewayError
 from flotta.gateway.journal import Journal
 from flotta.gateway.lane import Answer
 from flotta.gateway.pairs import Identity
-from flotta.gateway.registration import ENROLMENT, REGISTRATION, Registration
+from flotta.gateway.registration import Registration
 from flotta.gateway.renewal import Renewal
 from flotta.gateway.store import IdentityStore
+from flotta.protocol.directives import ENROLMENT, REGISTRATION
 from flotta.protocol.envelope import Message, encode
 from flotta.protocol.grpc import Data
 from flotta.rfc3339 import format_wire_time

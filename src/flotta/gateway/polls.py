@@ -9,7 +9,7 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from flotta.gateway.backoff import Backoff
+from flotta.backoff import Backoff
 from flotta.gateway.diagnosis import explain, retry_after
 from flotta.gateway.edge_api import Channel
 from flotta.gateway.errors import GatewayError, IdentityUnusable
@@ -83,7 +83,7 @@ class Poll:
         if answer.status == 401:
             with contextlib.suppress(IdentityUnusable):
                 self.unauthorized(identity)
-        return max(self._backoff.next(), retry_after(answer))
+        return self._backoff.next(retry_after(answer))
 
     async def _taken(self, answer: Answer) -> float:
         self._backoff.reset()

@@ -21,11 +21,10 @@ from flotta.gateway.settings import Settings
 from flotta.gateway.store import IdentityStore
 from flotta.identity.keys import public_key_fingerprint
 from flotta.identity.requests import certificate_request
+from flotta.protocol.directives import REGISTRATION
 from flotta.protocol.envelope import data_message, encode
 
 log = logging.getLogger(__name__)
-
-ENROLMENT, REGISTRATION = "enrolment", "registration"
 
 
 class Registration:

@@ -15,14 +15,15 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from flotta.gateway.backoff import Backoff
+from flotta.backoff import Backoff
 from flotta.gateway.diagnosis import explain, retry_after
 from flotta.gateway.errors import GatewayError
 from flotta.gateway.journal import Journal
 from flotta.gateway.lane import Answer
-from flotta.gateway.registration import ENROLMENT, REGISTRATION, Registration
+from flotta.gateway.registration import Registration
 from flotta.gateway.settings import Settings
 from flotta.gateway.store import IdentityStore
+from flotta.protocol.directives import ENROLMENT, REGISTRATION
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +71,7 @@ class Rejoining:
                 wait = retry_after(answer)
             except (GatewayError, OSError) as error:
                 self._journal.trouble("joining again", str(error))
-            await asyncio.sleep(max(backoff.next(), wait))
+            await asyncio.sleep(backoff.next(wait))
         self._journal.fine("joining again")
 
     async def _attempt(self) -> Answer:

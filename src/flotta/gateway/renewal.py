@@ -8,7 +8,7 @@ import datetime as dt
 import logging
 import random
 
-from flotta.gateway.backoff import Backoff
+from flotta.backoff import Backoff
 from flotta.gateway.clock import Clock
 from flotta.gateway.diagnosis import explain
 from flotta.gateway.errors import GatewayError

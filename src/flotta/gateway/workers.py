@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import hashlib
 import logging
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,14 +13,15 @@ from pathlib import Path
 from grpclib.client import Channel
 from grpclib.exceptions import GRPCError, ProtocolError, StreamTerminatedError
 
-from flotta.gateway.backoff import Backoff
+from flotta.backoff import Backoff
+from flotta.dns1123 import is_label
 from flotta.gateway.journal import Journal
 from flotta.gateway.settings import Pace
 from flotta.protocol.grpc import RECEIVED_DISCONNECT, Data, EventNotification, WorkerStub
 
 log = logging.getLogger(__name__)
 
-HANDLER = re.compile(r"[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?")
+MAX_HANDLER = 32  # characters; it becomes the name of a socket
 TO_LISTEN = 0.2  # seconds; a worker begins to listen after it was told where
 CALL_FAILED = (GRPCError, ProtocolError, StreamTerminatedError, OSError, TimeoutError)
 
@@ -65,12 +65,12 @@ class Workers:
     def find(self) -> None:
         """Take up workers that were there before this gateway (re)started."""
         for path in sorted(self._folder.glob("*.sock")):
-            if HANDLER.fullmatch(path.stem):
+            if _is_handler(path.stem):
                 self._add(path.stem, None, {})
 
     def register(self, handler: str, pid: int, features: Mapping[str, str]) -> str | None:
         """Return the address a worker shall listen on; None while another one is alive."""
-        if not HANDLER.fullmatch(handler):
+        if not _is_handler(handler):
             return None
         process = _process(pid)
         known = self._workers.get(handler)
@@ -184,6 +184,10 @@ class Workers:
             return False
         self._journal.fine(activity)
         return True
+
+
+def _is_handler(text: str) -> bool:
+    return is_label(text) and len(text) <= MAX_HANDLER
 
 
 def _process(pid: int) -> tuple[int, str] | None:

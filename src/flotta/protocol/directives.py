@@ -1,4 +1,4 @@
-"""Directives of the data channel (what a `data` message is about) and names of commands."""
+"""Directives of the data channel (what a `data` message is about), names of commands and events."""
 
 from __future__ import annotations
 
@@ -7,4 +7,8 @@ REGISTRATION = "registration"
 HEARTBEAT = "heartbeat"
 ANSIBLE = "ansible"
 DEVICE = "device"  # the configuration; also the handler name of the worker that takes it
+
 DISCONNECT = "disconnect"  # a command, and the event that acknowledges it
+RECONNECT = "reconnect"  # a command
+PING = "ping"  # a command
+PONG = "pong"  # the event that acknowledges it

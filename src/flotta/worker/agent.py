@@ -11,6 +11,7 @@ from flotta import __version__
 from flotta.daemon import notify
 from flotta.protocol.envelope import encode
 from flotta.protocol.models import DeviceConfigurationMessage, Workload, WorkloadStatus
+from flotta.protocol.phases import ERROR
 from flotta.sync.loop import SyncLoop
 
 from .configuration import keeping_storage, parse
@@ -245,7 +246,7 @@ class Agent:
         if kinds == self._reported:
             return
         for name, state in states.items():
-            if state.phase == "Error" and self._reported.get(name) != state.kind and state.message:
+            if state.phase == ERROR and self._reported.get(name) != state.kind and state.message:
                 self._events.add(state.reason or "Failed", state.message, workload=name)
         self._reported = kinds
         self._heartbeats.beat()

@@ -21,6 +21,8 @@ from grpclib.client import Channel
 from grpclib.exceptions import GRPCError, StreamTerminatedError
 from grpclib.server import Stream
 
+from flotta.backoff import Backoff
+from flotta.protocol.directives import DEVICE
 from flotta.protocol.envelope import encode
 from flotta.protocol.grpc import (
     RECEIVED_DISCONNECT,
@@ -35,16 +37,14 @@ from flotta.protocol.grpc import (
 )
 from flotta.protocol.unix_server import GuardedServer, peer_user
 
-from .backoff import Backoff
 from .errors import GatewayError
 from .settings import Settings, socket_path
 from .trusted_users import trusted_uids
 
 log = logging.getLogger(__name__)
 
-HANDLER = "device"
-SEND_LIMIT = 120.0
-REGISTER_LIMIT = 30.0
+SEND_LIMIT = 120.0  # seconds
+REGISTER_LIMIT = 30.0  # seconds
 _FAILURES = (GRPCError, StreamTerminatedError, OSError, TimeoutError)
 
 
@@ -80,7 +80,7 @@ class Endpoint(WorkerBase):
     async def Send(self, stream: Stream[Data, Response]) -> None:  # noqa: N802 (gRPC name)
         """Take a message and answer at once; it is applied afterwards."""
         data = await stream.recv_message()
-        if data is not None and data.directive in ("", HANDLER):
+        if data is not None and data.directive in ("", DEVICE):
             self._received(bytes(data.content))
         await stream.send_message(Response())
 
@@ -158,10 +158,10 @@ class Dispatcher:
 
     async def _register(self, channel: Channel) -> None:
         stub = DispatcherStub(channel)
-        request = RegistrationRequest(handler=HANDLER, pid=os.getpid())
+        request = RegistrationRequest(handler=DEVICE, pid=os.getpid())
         reply = await stub.Register(request, timeout=REGISTER_LIMIT)
         if not reply.registered:
-            raise GatewayError("it has another worker for directive device")
+            raise GatewayError(f"it has another worker for directive {DEVICE}")
         await self._serve(reply.address)
         config = await stub.GetConfig(Empty(), timeout=REGISTER_LIMIT)
         self.device_id = config.client_id or os.environ.get("YGG_CLIENT_ID", "")

@@ -9,6 +9,8 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from flotta.backoff import Backoff
+from flotta.protocol.directives import HEARTBEAT
 from flotta.protocol.envelope import encode
 from flotta.protocol.hardware import HardwareInfo
 from flotta.protocol.models import (
@@ -19,8 +21,8 @@ from flotta.protocol.models import (
     UpgradeStatus,
     WorkloadStatus,
 )
+from flotta.token_bucket import TokenBucket
 
-from .backoff import Backoff, Budget
 from .configuration import heartbeat_period
 from .dispatcher import Dispatcher
 from .errors import GatewayError
@@ -28,10 +30,11 @@ from .events import EventQueue
 
 log = logging.getLogger(__name__)
 
-COALESCE = 0.25
-LEAST_GAP = 1.0
-BURST, BUSY_GAP = 20, 5.0
-JITTER = 0.1
+COALESCE = 0.25  # seconds in which several requests become one heartbeat
+LEAST_GAP = 1.0  # seconds between two heartbeats
+BURST = 20  # heartbeats that may follow each other at that gap
+BUSY_GAP = 5.0  # seconds between heartbeats after a burst, so that a flapping pod floods nobody
+JITTER = 0.1  # the part of a period by which it is varied either way
 _SENTENCES = {
     401: "the certificate is not accepted; the gateway renews it",
     403: "the certificate does not belong to this device id",
@@ -68,7 +71,7 @@ class Heartbeats:
         self._period = 60.0
         self._profile = HardwareProfileConfiguration()
         self._hardware_sent = ""
-        self._budget = Budget(BURST, BUSY_GAP)
+        self._bucket = TokenBucket(1 / BUSY_GAP, BURST)
 
     def configure(self, message: DeviceConfigurationMessage) -> None:
         """Take period and hardware profile from a configuration."""
@@ -90,7 +93,8 @@ class Heartbeats:
             try:
                 await self._send()
                 backoff.reset()
-                await asyncio.sleep(max(LEAST_GAP - COALESCE, self._budget.spend()))
+                self._bucket.take()
+                await asyncio.sleep(max(LEAST_GAP - COALESCE, self._bucket.wait_time()))
             except GatewayError as error:
                 log.warning("Heartbeat not delivered: %s", error)
                 await asyncio.sleep(min(backoff.next(error.retry_after), self._period))
@@ -109,7 +113,7 @@ class Heartbeats:
     async def _send(self) -> None:
         events = self._events.oldest()
         hardware, digest = await self._hardware()
-        answer = await self._dispatcher.send("heartbeat", self._build(events, hardware))
+        answer = await self._dispatcher.send(HEARTBEAT, self._build(events, hardware))
         if not answer.ok:
             text = _SENTENCES.get(answer.status, f"the control plane answered {answer.status}")
             raise GatewayError(text, answer.retry_after)

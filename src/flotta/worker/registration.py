@@ -6,10 +6,11 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from flotta.backoff import Backoff
+from flotta.protocol.directives import ENROLMENT, REGISTRATION
 from flotta.protocol.hardware import HardwareInfo
 from flotta.protocol.models import EnrolmentInfo, Features, RegistrationInfo
 
-from .backoff import Backoff
 from .dispatcher import Answer, Dispatcher
 from .errors import GatewayError
 
@@ -70,8 +71,8 @@ class Registration:
         enrolment = EnrolmentInfo(
             features=Features(hardware=hardware), target_namespace=self._namespace()
         )
-        answer = await self._dispatcher.send("enrolment", enrolment)
+        answer = await self._dispatcher.send(ENROLMENT, enrolment)
         if answer.status != APPROVED:
             return answer
-        answer = await self._dispatcher.send("registration", RegistrationInfo(hardware=hardware))
+        answer = await self._dispatcher.send(REGISTRATION, RegistrationInfo(hardware=hardware))
         return None if answer.ok else answer

@@ -5,19 +5,18 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-import re
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from flotta.dns1123 import is_subdomain
 from flotta.protocol.models import DataConfiguration, Secret, Workload
 
 from ..errors import WorkloadError
 from ..podman import DIGEST_LABEL, WORKLOAD_LABEL
-from .references import Sources, load_yaml, resolve_environment, volume_files
+from .references import Sources, load_mapping, resolve_environment, volume_files
 
-_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
-_LONGEST_NAME = 100
+_MAX_NAME = 100  # characters; the path of the manifest, escaped, has to fit into a unit name
 
 
 @dataclass(frozen=True)
@@ -55,10 +54,10 @@ class Pod:
 
 def check_name(name: str) -> None:
     """Refuse a name that is no DNS-1123 subdomain, or too long for a unit name, before it gets into any path."""
-    if not _NAME.fullmatch(name) or len(name) > _LONGEST_NAME:
+    if not is_subdomain(name) or len(name) > _MAX_NAME:
         raise WorkloadError(
             "InvalidName",
-            f"{name[:80]!r} is no DNS-1123 name of at most {_LONGEST_NAME} characters",
+            f"{name[:80]!r} is no DNS-1123 name of at most {_MAX_NAME} characters",
             permanent=True,
         )
 
@@ -66,7 +65,7 @@ def check_name(name: str) -> None:
 def build(workload: Workload, secrets: list[Secret], device_id: str, places: Places) -> Pod:
     """Make the pod of a workload; raises WorkloadError with a reason when the specification cannot work."""
     check_name(workload.name)
-    spec = load_yaml(workload.specification, "the pod specification")
+    spec = load_mapping(workload.specification, "the pod specification")
     _check_containers(spec)
     sources = Sources.of(workload.configmaps or [], secrets)
     for container in _containers(spec):

@@ -7,7 +7,7 @@ import contextlib
 import time
 from dataclasses import dataclass, field
 
-from ..backoff import Backoff
+from flotta.backoff import Backoff
 
 
 @dataclass

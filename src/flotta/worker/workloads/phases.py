@@ -8,6 +8,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from flotta.protocol.phases import (
+    CREATED,
+    DEGRADED,
+    DEPLOYING,
+    ERROR,
+    EXITED,
+    PAUSED,
+    RUNNING,
+    STOPPED,
+)
+
 from ..errors import WorkloadError
 from ..podman import Container
 from ..systemd import NO_UNIT, UnitState
@@ -54,21 +65,21 @@ def state_of(view: View) -> State:
     """Return the state of a workload; an older pod that still runs keeps its phase beside a failure's reason."""
     phase = pod_phase(view.containers)
     if view.failure is not None:
-        alive = phase in ("Running", "Degraded") and view.unit.active == "active"
-        return State(phase if alive else "Error", view.failure.reason, view.failure.message)
+        alive = phase in (RUNNING, DEGRADED) and view.unit.active == "active"
+        return State(phase if alive else ERROR, view.failure.reason, view.failure.message)
     worst = max(view.crashes, key=lambda crash: crash.count, default=None)
     if worst is not None and worst.count >= CRASH_LOOP:
         others = any(c.state == "running" for c in view.containers if c.name != worst.container)
-        return State("Degraded" if others else "Error", "CrashLoopBackOff", _ended(worst))
+        return State(DEGRADED if others else ERROR, "CrashLoopBackOff", _ended(worst))
     if view.explanation and view.unit.active != "active":
-        return State("Error", start_reason(view.explanation), view.explanation)
+        return State(ERROR, start_reason(view.explanation), view.explanation)
     if view.activity or view.unit.changing or not view.containers:
-        return State("Deploying", view.activity or ("Starting" if view.unit.changing else ""))
+        return State(DEPLOYING, view.activity or ("Starting" if view.unit.changing else ""))
     return _running_state(phase, view, worst)
 
 
 def _running_state(phase: str, view: View, worst: Crash | None) -> State:
-    if phase == "Exited" and not any(c.exit_code for c in view.containers):
+    if phase == EXITED and not any(c.exit_code for c in view.containers):
         return State(phase, "Completed")
     failed = next((c for c in view.containers if c.state == "exited" and c.exit_code), None)
     if failed is not None:
@@ -92,13 +103,13 @@ def pod_phase(containers: Sequence[Container]) -> str:
     """Return the pod's state in podman's words from the states of its containers."""
     states = {container.state for container in containers}
     if not states or states <= {"created", "configured", "initialized"}:
-        return "Created"
-    for one, phase in (("running", "Running"), ("exited", "Exited"), ("paused", "Paused")):
+        return CREATED
+    for one, phase in (("running", RUNNING), ("exited", EXITED), ("paused", PAUSED)):
         if states == {one}:
             return phase
     if states <= {"exited", "stopped", "stopping"}:
-        return "Stopped"
-    return "Degraded" if "running" in states else "Error"
+        return STOPPED
+    return DEGRADED if "running" in states else ERROR
 
 
 def start_reason(message: str) -> str:

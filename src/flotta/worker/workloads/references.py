@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from flotta.protocol.models import Secret
+from flotta.yaml_loader import load_yaml
 
 from ..configuration import secret_values
 from ..errors import WorkloadError
@@ -22,20 +23,10 @@ from ..errors import WorkloadError
 Values = Mapping[str, bytes]
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """YAML as Kubernetes reads it: a date is a string."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp")]
-    for first, resolvers in _Loader.yaml_implicit_resolvers.items()
-}
-
-
-def load_yaml(text: str, what: str) -> dict[str, Any]:
+def load_mapping(text: str, what: str) -> dict[str, Any]:
     """Read one YAML mapping; raises WorkloadError naming ``what`` otherwise."""
     try:
-        document = yaml.load(text, Loader=_Loader)  # noqa: S506 (a safe loader)
+        document = load_yaml(text)
     except yaml.YAMLError as error:
         place = ": " + " ".join(str(error).split())[:300]
         raise WorkloadError(
@@ -73,7 +64,7 @@ class Sources:
 
 
 def _config_map(text: str) -> tuple[str, Values]:
-    document = load_yaml(text, "a ConfigMap")
+    document = load_mapping(text, "a ConfigMap")
     name = (document.get("metadata") or {}).get("name") or ""
     plain = {key: str(value).encode() for key, value in (document.get("data") or {}).items()}
     binary = (document.get("binaryData") or {}).items()
