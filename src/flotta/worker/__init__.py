@@ -1,5 +1,5 @@
 """The device worker: configuration, pods, data sync, heartbeats and inventory of one device.
 
-Adapters (``processes``, ``podman``, ``systemd``, ``inotify``, ``dispatcher``) know the outside world; ``workloads`` and
+Adapters (``processes``, ``podman``, ``systemd``, ``dispatcher``) know the outside world; ``workloads`` and
 ``hardware`` are mostly pure; ``agent`` puts the parts together. State lives in one directory of the worker's own.
 """

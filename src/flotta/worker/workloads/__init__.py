@@ -1,5 +1,6 @@
 """Workloads: from the configuration to running pods.
 
 ``references``, ``manifest``, ``units``, ``steps`` and ``phases`` are pure; ``files`` is what is on disk; ``observer``
-sees what runs; ``reconciler`` brings the one to the other; ``crashes`` calms what ends again and again.
+sees what runs, told by ``directory_watch`` and ``exit_files``; ``reconciler`` brings the one to the other; ``crashes``
+calms what ends again and again.
 """

@@ -2,29 +2,29 @@
 
 Two directories tell when something happened: conmon writes the exit code of each container that ends, systemd keeps a
 link for each unit that runs. Only then are systemctl and podman asked, once for all workloads; and every five minutes,
-because a hint can be missed.
+because a hint can be missed. When the kernel had to drop events, everything that is watched is looked at again.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from .. import podman, systemd
-from ..inotify import DirectoryWatch
 from ..podman import Container
 from ..systemd import UnitState
 from .crashes import Crashes
+from .directory_watch import DirectoryWatch
+from .exit_files import ExitFiles
 from .steps import Current
 
-SETTLE = 0.3
-SECOND_LOOK = 2.0
-BUSY_GAP = 5.0
-CALM_LOOKS = 3
-FULL_CHECK = 300.0
+SETTLE = 0.3  # seconds after a hint, in which several become one look
+SECOND_LOOK = 2.0  # seconds after a look, for what followed the hint
+BUSY_GAP = 5.0  # seconds after a hint, when hints do not end
+CALM_LOOKS = 3  # hints in a row that are followed up at once
+FULL_CHECK = 300.0  # seconds without a hint
 
 
 @dataclass
@@ -43,7 +43,7 @@ class Observer:
         self, exits_dir: Path, unit_changes_dir: Path, on_change: Callable[[], None]
     ) -> None:
         self._directories = (exits_dir, unit_changes_dir)
-        self._exits_dir = exits_dir
+        self._exit_files = ExitFiles(exits_dir)
         self._on_change = on_change
         self._units: dict[str, str] = {}
         self._hint = asyncio.Event()
@@ -59,7 +59,8 @@ class Observer:
 
     async def run(self) -> None:
         """Refresh after each hint, and now and then, until cancelled."""
-        watch = DirectoryWatch(self._noticed)
+        watch = DirectoryWatch(self._handle_entry, self._handle_overflow)
+        self._exit_files.skip_present()
         try:
             while True:
                 for directory in self._directories:
@@ -108,19 +109,31 @@ class Observer:
         """Return unit and pod of a workload as last seen; the record on disk is the caller's to add."""
         return Current(None, self.unit_state(workload), self.digest_of(workload))
 
-    def _noticed(self, path: Path, gone: bool) -> None:
-        if path.parent == self._exits_dir:
-            self._note_exit(path, gone)
+    def _handle_entry(self, path: Path, gone: bool) -> None:
+        if path.parent == self._exit_files.directory:
+            self._handle_exit_file(path, gone)
         elif not any(path.name == f"invocation:{unit}" for unit in self._units.values()):
             return
         self._hint.set()
 
-    def _note_exit(self, path: Path, gone: bool) -> None:
-        if not gone and len(path.name) == 64:
-            with contextlib.suppress(OSError, ValueError):
-                self.crashes.note(path.name, int(path.read_text()))
-            if self.crashes.too_often():
-                self._on_change()
+    def _handle_exit_file(self, path: Path, gone: bool) -> None:
+        if gone:
+            self._exit_files.forget(path)
+            return
+        exit_code = self._exit_files.read_exit(path)
+        if exit_code is not None:
+            self._count_exit(path.name, exit_code)
+
+    def _handle_overflow(self) -> None:
+        """Events were lost: read every exit that is not known, and look at all units and pods."""
+        for container_id, exit_code in self._exit_files.read_new():
+            self._count_exit(container_id, exit_code)
+        self._hint.set()
+
+    def _count_exit(self, container_id: str, exit_code: int) -> None:
+        self.crashes.note(container_id, exit_code)
+        if self.crashes.too_often():
+            self._on_change()
 
     async def _wait_for_hint(self) -> None:
         """Return when it is time to look: soon after a hint, a second time later, every second while a unit starts."""

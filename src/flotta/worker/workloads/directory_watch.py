@@ -1,0 +1,54 @@
+"""inotify on the event loop: told of entries that appear, are completed or go away in directories."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from flotta import inotify
+
+_MASK = (
+    inotify.CLOSE_WRITE | inotify.MOVED_FROM | inotify.MOVED_TO | inotify.CREATE | inotify.DELETE
+)
+
+
+class DirectoryWatch:
+    """Calls back from the running loop until closed.
+
+    `on_entry` gets the path of an entry, and whether it is gone. `on_overflow` is called when
+    events were lost: whatever is watched has to be looked at again.
+    """
+
+    def __init__(
+        self, on_entry: Callable[[Path, bool], None], on_overflow: Callable[[], None]
+    ) -> None:
+        self._on_entry = on_entry
+        self._on_overflow = on_overflow
+        self._directories: dict[int, Path] = {}
+        self._inotify = inotify.Inotify()
+        asyncio.get_running_loop().add_reader(self._inotify.descriptor, self._read_events)
+
+    def add(self, directory: Path) -> bool:
+        """Watch a directory; False when it does not exist (yet). Watching twice is harmless."""
+        try:
+            watch = self._inotify.add(os.fsencode(directory), _MASK)
+        except OSError:
+            return False
+        self._directories[watch] = directory
+        return True
+
+    def close(self) -> None:
+        """Stop watching."""
+        asyncio.get_running_loop().remove_reader(self._inotify.descriptor)
+        self._inotify.close()
+
+    def _read_events(self) -> None:
+        for event in self._inotify.read():
+            if event.overflow:
+                self._on_overflow()
+            elif event.watch_ended:
+                self._directories.pop(event.watch, None)
+            elif event.watch in self._directories and event.name:
+                self._on_entry(self._directories[event.watch] / event.name, event.removed)

@@ -1,0 +1,47 @@
+"""Exit codes of containers: conmon writes one file a container, named by its id (podman's `exits`)."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+_ID_LENGTH = 64  # hexadecimal digits; temporary files have longer names
+
+
+class ExitFiles:
+    """Reads each exit once, however often its file is looked at."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._read: dict[str, tuple[int, int]] = {}  # container id → inode and time of its file
+
+    def skip_present(self) -> None:
+        """Leave out the exits that are there now: nobody knows how long ago they were."""
+        for _ in self.read_new():
+            pass
+
+    def read_new(self) -> Iterator[tuple[str, int]]:
+        """Yield container id and exit code for each file that came, or was written again."""
+        with contextlib.suppress(OSError):
+            for path in sorted(self.directory.iterdir()):
+                code = self.read_exit(path)
+                if code is not None:
+                    yield path.name, code
+
+    def read_exit(self, path: Path) -> int | None:
+        """Return the exit code in one file; None when it was read before or is not complete."""
+        if len(path.name) != _ID_LENGTH:
+            return None
+        with contextlib.suppress(OSError, ValueError):
+            status = path.stat()
+            version = status.st_ino, status.st_mtime_ns
+            code = int(path.read_text())
+            if self._read.get(path.name) != version:
+                self._read[path.name] = version
+                return code
+        return None
+
+    def forget(self, path: Path) -> None:
+        """Take note that a file is gone."""
+        self._read.pop(path.name, None)
