@@ -1,5 +1,5 @@
 #!/bin/sh
-# Write the locked requirements: requirements/{control-plane,device,sync,site,dev,go}.txt.
+# Write the locked requirements: requirements/{control-plane,device,sync,site,dev,go,ansible-*}.txt.
 #
 #   lock.sh UV
 #
@@ -13,7 +13,7 @@ trap 'rm -f "$all"' EXIT
 compile() {
   output=$1
   shift
-  "$uv" pip compile --quiet --universal --python-version 3.11 $config --generate-hashes --no-emit-index-url \
+  "$uv" pip compile --quiet --universal --python-version "${python:-3.11}" $config --generate-hashes --no-emit-index-url \
     --no-emit-find-links --no-header --no-annotate "$@" --output-file "$output"
 }
 
@@ -28,3 +28,10 @@ config=
 compile requirements/site.txt --constraint "$all" requirements/site.in
 compile requirements/go.txt requirements/go.in
 compile requirements/dev.txt --constraint "$all" --all-extras --group dev pyproject.toml requirements/site.in
+# The releases of ansible-core that the collection is tested on beside that of dev.txt.
+for core in 2.17 2.18; do
+  echo "ansible-core==$core.*" | compile "requirements/ansible-$core.txt" --upgrade -
+done
+for core in 2.20 2.21; do
+  echo "ansible-core==$core.*" | python=3.12 compile "requirements/ansible-$core.txt" --upgrade -
+done

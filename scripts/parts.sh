@@ -24,17 +24,17 @@ part() {
   if timed "$@"; then record passed "$1"; else record FAILED "$1" && false; fi
 }
 
-# tests NAME FOLDER [OPTION…]: run pytest. Where results are collected, its tests count one by one.
+# tests NAME FOLDER [OPTION…]: run pytest, of another Python if `python` names one. Where results are collected, its tests count one by one.
 tests() {
   local name=$1 folder=$2 file
   shift 2
   if [ -z "${RESULTS:-}" ]; then
-    part "$name" python -m pytest -q "$folder" "$@"
+    part "$name" "${python:-python}" -m pytest -q "$folder" "$@"
     return
   fi
   file=$RESULTS/${name// /-}.xml
   rm -f "$file"
-  timed "$name" python -m pytest -q "$folder" "--junitxml=$file" "$@" && return
+  timed "$name" "${python:-python}" -m pytest -q "$folder" "--junitxml=$file" "$@" && return
   failed=$((failed + 1))
   # A run that broke off has no failed test to show for it.
   grep -Eqs '(failures|errors)="[1-9]' "$file" || record FAILED "$name"

@@ -99,6 +99,7 @@ fi
 if wanted collection; then
   heading "collection"
   scripts/check_collection.sh
+  scripts/check_versions.sh
 fi
 
 # The servers are built with what processor time the local site leaves.

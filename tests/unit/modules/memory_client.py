@@ -1,0 +1,74 @@
+"""A resource API in memory, for modules that would connect to a real one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from module_run import loaded
+
+from flotta.resources.errors import NotFound
+from flotta.resources.kinds import Kind
+
+Object = dict[str, Any]
+
+
+class MemoryClient:
+    """What modules ask of a client. It notes each write; the objects are given as they are."""
+
+    def __init__(self) -> None:
+        self.objects: dict[tuple[str, str, str], Object] = {}
+        self.writes: list[str] = []
+
+    async def connect(self, kubeconfig: str | None, context: str | None) -> MemoryClient:
+        return self
+
+    async def close(self) -> None:
+        pass
+
+    def have(self, kind: Kind, name: str, namespace: str = "default", **content: Any) -> Object:
+        """Put an object there."""
+        metadata = {"name": name, "namespace": namespace, **content.pop("metadata", {})}
+        obj = self.objects[kind.kind, namespace, name] = {"metadata": metadata, **content}
+        return obj
+
+    async def get(self, kind: Kind, name: str, namespace: str) -> Object:
+        try:
+            return self.objects[kind.kind, namespace, name]
+        except KeyError:
+            raise NotFound(404, "NotFound", f"{name} not found") from None
+
+    async def list(
+        self, kind: Kind, namespace: str | None = None, label_selector: str | None = None
+    ) -> list[Object]:
+        """``label_selector`` may name one label with its value."""
+        wanted = dict([label_selector.split("=")]) if label_selector else {}
+        return [
+            obj
+            for (of, place, _), obj in self.objects.items()
+            if of == kind.kind
+            and namespace in (None, place)
+            and wanted.items() <= obj["metadata"].get("labels", {}).items()
+        ]
+
+    async def create(self, kind: Kind, obj: Object) -> Object:
+        self.writes.append("create")
+        metadata = obj["metadata"]
+        self.objects[kind.kind, metadata["namespace"], metadata["name"]] = obj
+        return obj
+
+    async def replace(self, kind: Kind, obj: Object) -> Object:
+        self.writes.append("replace")
+        metadata = obj["metadata"]
+        self.objects[kind.kind, metadata["namespace"], metadata["name"]] = obj
+        return obj
+
+    async def merge_patch(self, kind: Kind, name: str, namespace: str, patch: Object) -> Object:
+        self.writes.append("patch")
+        obj = await self.get(kind, name, namespace)
+        merged: Object = loaded("edge_device").merged(obj, patch)
+        self.objects[kind.kind, namespace, name] = merged
+        return merged
+
+    async def delete(self, kind: Kind, name: str, namespace: str) -> None:
+        self.writes.append("delete")
+        del self.objects[kind.kind, namespace, name]

@@ -1,0 +1,94 @@
+"""The modules edge_device and edge_device_info on a fleet in memory."""
+
+from __future__ import annotations
+
+import pytest
+from memory_client import MemoryClient
+from module_run import loaded, run
+
+from flotta.resources.kinds import EDGE_DEVICE
+
+HEARTBEAT = {"heartbeat": {"periodSeconds": 5}}
+UPGRADE = {"osInformation": {"automaticallyUpgrade": True}}
+READY = {"conditions": [{"type": "Ready", "status": "True"}]}
+
+
+def test_labels_and_specification_are_merged_once(client: MemoryClient) -> None:
+    client.have(
+        EDGE_DEVICE, "till-1", metadata={"labels": {"a": "1"}}, spec={**HEARTBEAT, **UPGRADE}
+    )
+    wanted = {"name": "till-1", "labels": {"role": "till", "n": 3}, "spec": {"osInformation": None}}
+    first, again = run("edge_device", **wanted), run("edge_device", **wanted)
+    assert first["changed"]
+    assert first["device"]["metadata"]["labels"] == {"a": "1", "role": "till", "n": "3"}
+    assert first["device"]["spec"] == HEARTBEAT
+    assert first["diff"]["before"] == {"labels": {"a": "1"}, "spec": {**HEARTBEAT, **UPGRADE}}
+    assert not again["changed"]
+    assert client.writes == ["patch"]
+
+
+def test_check_mode_says_what_would_change_and_writes_nothing(client: MemoryClient) -> None:
+    client.have(EDGE_DEVICE, "till-1")
+    assert run("edge_device", check_mode=True, name="till-1", labels={"role": "till"})["changed"]
+    assert run("edge_device", check_mode=True, name="till-1", state="absent")["changed"]
+    assert run("edge_device", check_mode=True, name="not-registered-yet")["changed"]
+    assert client.writes == []
+
+
+def test_a_device_that_never_joined_or_is_silent_fails_with_where_to_look(
+    client: MemoryClient,
+) -> None:
+    answer = run("edge_device", name="till-1", wait_timeout=0)
+    assert "Device till-1 has not asked to join within 0 s." in answer["msg"]
+    client.have(EDGE_DEVICE, "till-1")
+    answer = run("edge_device", name="till-1", wait=True, wait_timeout=0)
+    assert "Device till-1 joined but sent no heartbeat within 0 s." in answer["msg"]
+    assert "journalctl -u flotta-gateway" in answer["msg"]
+    client.have(EDGE_DEVICE, "till-1", status=READY)
+    assert not run("edge_device", name="till-1", wait=True, wait_timeout=0)["changed"]
+
+
+def test_removal_is_asked_for_once(client: MemoryClient) -> None:
+    client.have(EDGE_DEVICE, "till-1")
+    assert run("edge_device", name="till-1", state="absent", wait=True)["changed"]
+    assert not run("edge_device", name="till-1", state="absent")["changed"]
+    client.have(EDGE_DEVICE, "till-2", metadata={"deletionTimestamp": "2026-05-01T12:00:00Z"})
+    answer = run("edge_device", name="till-2", state="absent", wait=True, wait_timeout=0)
+    assert "Device till-2 is still there after 0 s" in answer["msg"]
+    assert client.writes == ["delete"]
+
+
+def test_wrong_parameters_are_named() -> None:
+    assert "name" in run("edge_device")["msg"]
+    answer = run("edge_device", name="till-1", state="gone")
+    assert "state" in answer["msg"]
+    assert "present, absent" in answer["msg"]
+
+
+@pytest.mark.parametrize(
+    ("old", "change", "new"),
+    [
+        ({"a": 1}, {}, {"a": 1}),
+        ({"a": {"b": 1, "c": 2}}, {"a": {"b": None}}, {"a": {"c": 2}}),
+        ({"a": [1, 2]}, {"a": [3]}, {"a": [3]}),
+        ({"a": 1}, {"a": {"b": 2, "c": None}}, {"a": {"b": 2}}),
+        ({}, {"a": None}, {}),
+    ],
+)
+def test_a_change_is_merged_as_the_api_merges(old: object, change: object, new: object) -> None:
+    assert loaded("edge_device").merged(old, change) == new
+
+
+def test_devices_are_read_one_or_all(client: MemoryClient) -> None:
+    client.have(EDGE_DEVICE, "till-1")
+    client.have(EDGE_DEVICE, "till-2", "shops")
+
+    def names(**parameters: str) -> list[str]:
+        answer = run("edge_device_info", **parameters)
+        assert not answer["changed"]
+        return [device["metadata"]["name"] for device in answer["devices"]]
+
+    assert names() == ["till-1", "till-2"]
+    assert names(namespace="shops") == ["till-2"]
+    assert names(name="till-1") == ["till-1"]
+    assert names(name="till-2") == []

@@ -1,0 +1,111 @@
+"""The module edge_workload on a fleet in memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from memory_client import MemoryClient
+from module_run import loaded, run
+
+from flotta.resources.kinds import EDGE_WORKLOAD
+
+SPEC = {"type": "pod", "device": "till-1", "pod": {"spec": {"containers": [{"name": "main"}]}}}
+
+
+def test_a_workload_is_made_changed_and_left_alone(client: MemoryClient) -> None:
+    first, again = (run("edge_workload", name="web", spec=SPEC) for _ in "ab")
+    assert (first["changed"], again["changed"]) == (True, False)
+    assert first["workload"]["spec"] == SPEC
+    other = {**SPEC, "device": "till-2"}
+    changed = run("edge_workload", name="web", spec=other)
+    assert changed["diff"] == {"before": SPEC, "after": other}
+    assert client.writes == ["create", "replace"]
+
+
+def test_defaults_that_the_api_added_are_no_change(client: MemoryClient) -> None:
+    run("edge_workload", name="web", spec=SPEC)
+    client.objects["EdgeWorkload", "default", "web"]["spec"] = {**SPEC, "imagePull": "default"}
+    assert not run("edge_workload", name="web", spec=SPEC)["changed"]
+
+
+def test_what_somebody_else_changed_is_put_right(client: MemoryClient) -> None:
+    run("edge_workload", name="web", spec=SPEC)
+    client.objects["EdgeWorkload", "default", "web"]["spec"] = {**SPEC, "device": "other"}
+    assert run("edge_workload", name="web", spec=SPEC)["changed"]
+
+
+def test_check_mode_writes_nothing(client: MemoryClient) -> None:
+    assert run("edge_workload", check_mode=True, name="web", spec=SPEC)["changed"]
+    client.have(EDGE_WORKLOAD, "web", spec=SPEC)
+    assert run("edge_workload", check_mode=True, name="web", state="absent")["changed"]
+    assert client.writes == []
+
+
+def test_removal_is_asked_for_once(client: MemoryClient) -> None:
+    client.have(EDGE_WORKLOAD, "web", spec=SPEC)
+    assert run("edge_workload", name="web", state="absent", wait=True)["changed"]
+    assert not run("edge_workload", name="web", state="absent")["changed"]
+
+
+@pytest.mark.parametrize(
+    ("status", "runs"),
+    [
+        ({"matched": 2, "running": 2}, True),
+        ({"matched": 2, "running": 1}, False),
+        ({"matched": 0, "running": 0}, False),
+        ({"observedGeneration": 1, "matched": 2, "running": 2}, False),
+        (
+            {
+                "matched": 2,
+                "running": 1,
+                "conditions": [{"type": "Ready", "reason": "DevicesSilent"}],
+            },
+            True,
+        ),
+    ],
+)
+def test_waiting_ends_when_every_device_that_is_heard_of_runs_it(
+    client: MemoryClient, status: dict[str, Any], runs: bool
+) -> None:
+    made = run("edge_workload", name="web", spec=SPEC)["workload"]
+    metadata = {**made["metadata"], "generation": 2}
+    client.have(
+        EDGE_WORKLOAD,
+        "web",
+        metadata=metadata,
+        spec=SPEC,
+        status={"observedGeneration": 2, **status},
+    )
+    answer = run("edge_workload", name="web", spec=SPEC, wait=True, wait_timeout=0)
+    assert answer.get("failed", False) != runs
+    if not runs:
+        figures = f"{status['running']} of {status['matched']} devices"
+        assert f"Workload web runs on {figures} after 0 s." in answer["msg"]
+
+
+def test_a_name_of_an_earlier_release_is_replaced_with_a_warning(client: MemoryClient) -> None:
+    pair = {"source": "stats", "target": "statistics"}
+    answer = run("edge_workload", name="web", spec={**SPEC, "data": {"paths": [pair]}})
+    assert answer["workload"]["spec"]["data"] == {"egress": [pair]}
+    assert "spec.data.paths is called spec.data.egress now" in str(answer["warnings"])
+
+
+def test_a_workload_needs_a_specification() -> None:
+    answer = run("edge_workload", name="web")
+    assert "state is present but all of the following are missing: spec" in answer["msg"]
+
+
+@pytest.mark.parametrize(
+    ("whole", "part", "inside"),
+    [
+        ({"a": 1, "b": 2}, {"a": 1}, True),
+        ({"a": {"b": [{"c": 1, "d": 2}]}}, {"a": {"b": [{"c": 1}]}}, True),
+        ({"a": [1, 2]}, {"a": [1]}, False),
+        ({"a": 1}, {"b": None}, False),
+    ],
+)
+def test_a_specification_is_inside_what_the_api_made_of_it(
+    whole: object, part: object, inside: bool
+) -> None:
+    assert loaded("edge_workload").contains(whole, part) == inside

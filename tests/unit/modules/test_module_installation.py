@@ -1,0 +1,122 @@
+"""The modules crds and operator: what they hand to the installation, and what they return of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from memory_client import MemoryClient
+from module_run import loaded, run
+
+from flotta.installation.definitions import Definitions
+from flotta.installation.differences import Change
+from flotta.installation.presence import Installed
+from flotta.installation.removal import Removed
+from flotta.installation.settings import Installation
+
+CHANGE = Change("Deployment flotta/flotta-operator", None, {"kind": "Deployment"})
+
+
+class Recorder:
+    """A step of the installation that notes what it was asked for."""
+
+    def __init__(self, found: object) -> None:
+        self.found = found
+        self.asked: tuple[Any, ...] = ()
+        self.options: dict[str, Any] = {}
+
+    async def __call__(self, client: object, *asked: Any, **options: Any) -> object:
+        self.asked, self.options = asked, options
+        return self.found
+
+
+@pytest.fixture
+def kinds(client: MemoryClient, monkeypatch: pytest.MonkeyPatch) -> Recorder:
+    """What brings the kinds there, or takes them away."""
+    recorder = Recorder(Definitions([CHANGE], ["edgedevices"], "2", "1"))
+    monkeypatch.setattr(loaded("crds").definitions, "install", recorder)
+    monkeypatch.setattr(loaded("crds").definitions, "remove", recorder)
+    return recorder
+
+
+@pytest.fixture
+def presence(client: MemoryClient, monkeypatch: pytest.MonkeyPatch) -> Recorder:
+    """What installs the control plane."""
+    found = Installed([], "edge:443", ("edge",), "v1.36", "2", "new", "1", "old", ["look out"])
+    recorder = Recorder(found)
+    monkeypatch.setattr(loaded("operator").presence, "install", recorder)
+    return recorder
+
+
+@pytest.fixture
+def removal(client: MemoryClient, monkeypatch: pytest.MonkeyPatch) -> Recorder:
+    """What removes it."""
+    recorder = Recorder(Removed([CHANGE], ["Namespace flotta"], [], "1"))
+    monkeypatch.setattr(loaded("operator").removal, "remove", recorder)
+    return recorder
+
+
+def test_kinds_are_brought_and_waited_for(kinds: Recorder) -> None:
+    answer = run("crds")
+    assert kinds.options == {"check_mode": False, "force": False, "patience": 120}
+    assert answer["diff"] == [CHANGE.in_ansible()]
+    about = (answer["changed"], answer["crds"], answer["version"], answer["previous_version"])
+    assert about == (True, ["edgedevices"], "2", "1")
+
+
+def test_kinds_in_check_mode_and_without_waiting(kinds: Recorder) -> None:
+    run("crds", check_mode=True, wait=False)
+    assert (kinds.options["check_mode"], kinds.options["patience"]) == (True, 0)
+
+
+def test_removal_of_kinds_is_always_waited_for(kinds: Recorder) -> None:
+    run("crds", state="absent", wait=False, force=True, wait_timeout=7)
+    assert kinds.options == {"check_mode": False, "force": True, "patience": 7}
+
+
+def test_the_defaults_of_the_module_are_those_of_the_installation(presence: Recorder) -> None:
+    answer = run("operator")
+    assert presence.asked == (Installation(),)
+    assert presence.options == {"check_mode": False, "patience": 300}
+    assert (answer["changed"], answer["endpoint"]) == (False, "edge:443")
+    assert answer["versions"] == {
+        "cluster": "v1.36",
+        "installed": "2",
+        "image": "new",
+        "previous": "1",
+        "previous_image": "old",
+    }
+    assert "look out" in str(answer["warnings"])
+
+
+def test_parts_of_the_installation_are_read_whole(presence: Recorder) -> None:
+    s3 = {"device_endpoint": "https://s3.example:9000", "shared_keys": True}
+    run("operator", check_mode=True, wait=False, s3=s3, server_names=["edge.example"])
+    (wanted,) = presence.asked
+    assert wanted.s3.device_endpoint == "https://s3.example:9000"
+    assert wanted.server_names == ("edge.example",)
+    assert presence.options == {"check_mode": True, "patience": 0}
+
+
+def test_removal_says_what_was_kept(removal: Recorder) -> None:
+    answer = run("operator", state="absent", namespace="edge", delete_data=True)
+    assert removal.asked == ("edge",)
+    assert removal.options == {"delete_data": True, "check_mode": False, "patience": 300}
+    assert (answer["kept"], answer["changed"]) == (["Namespace flotta"], True)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ({"service_type": "Public"}, "service_type"),
+        ({"log_level": "loud"}, "log_level"),
+        ({"ingress": {}}, "host"),
+        ({"node_port": "many"}, "node_port"),
+        ({"s3": {"colour": "red"}}, "colour"),
+    ],
+)
+def test_wrong_parameters_are_named(presence: Recorder, wrong: dict[str, Any], named: str) -> None:
+    answer = run("operator", **wrong)
+    assert answer["failed"]
+    assert named in answer["msg"]
+    assert presence.asked == ()

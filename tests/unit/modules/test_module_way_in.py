@@ -1,0 +1,87 @@
+"""What every module that talks to the resource API says when it cannot."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from memory_client import MemoryClient
+from module_run import loaded, run
+
+from flotta.resources.errors import ApiError, Forbidden, Unreachable
+
+REQUIRED = {
+    "crds": {},
+    "edge_device": {"name": "till-1"},
+    "edge_device_info": {},
+    "edge_workload": {"name": "web", "spec": {}},
+    "operator": {},
+    "registration_certificate": {},
+}
+of_the_api = pytest.mark.parametrize("module", REQUIRED)
+
+
+@of_the_api
+def test_a_kubeconfig_that_is_not_there_is_named(module: str) -> None:
+    answer = run(module, kubeconfig="/nowhere", **REQUIRED[module])
+    assert answer["failed"]
+    assert answer["msg"] == (
+        "There is no kubeconfig /nowhere on this machine; name the file that kubectl uses."
+    )
+
+
+@of_the_api
+def test_without_any_kubeconfig_the_places_for_one_are_named(
+    module: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("KUBECONFIG", "KUBERNETES_SERVICE_HOST"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert "There is no kubeconfig: name one" in run(module, **REQUIRED[module])["msg"]
+
+
+@of_the_api
+def test_without_the_programs_the_role_that_installs_them_is_named(
+    module: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    api = loaded(module).api
+    monkeypatch.setattr(api, "IMPORT_ERROR", "no module named flotta")
+    monkeypatch.setattr(api, "PROGRAMS", (str(tmp_path),))
+    answer = run(module, **REQUIRED[module])
+    assert answer["failed"]
+    assert answer["msg"] == api.MISSING
+
+
+@of_the_api
+def test_an_unknown_parameter_is_refused(module: str) -> None:
+    answer = run(module, colour="red", **REQUIRED[module])
+    assert answer["failed"]
+    assert "colour" in answer["msg"]
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (Unreachable(0, "Unreachable", "refused"), "The resource API does not answer: refused."),
+        (ApiError(401, "Unauthorized", "who?"), "does not know the user of here (context edge)"),
+        (
+            Forbidden(403, "Forbidden", "no get"),
+            "user of here (context edge) lacks a right: no get",
+        ),
+        (ApiError(422, "Invalid", "spec.x: no"), "The resource API refused: spec.x: no"),
+    ],
+)
+def test_an_answer_that_is_no_success_is_explained(error: ApiError, sentence: str) -> None:
+    api = loaded("crds").api
+    assert sentence in api.sentence(error, {"kubeconfig": "here", "context": "edge"})
+
+
+def test_the_reason_of_a_refusal_is_returned(
+    client: MemoryClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*_: object, **__: object) -> None:
+        raise Forbidden(403, "Forbidden", "no list")
+
+    monkeypatch.setattr(client, "list", refuse)
+    answer = run("edge_device_info")
+    assert (answer["failed"], answer["reason"]) == (True, "Forbidden")

@@ -1,0 +1,71 @@
+"""The module wheelhouse: an archive is named after what is asked for, and collected once."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from module_run import loaded, run
+
+ABOUT = {"python_version": "3.11", "architecture": "aarch64"}
+
+
+@pytest.fixture
+def requirements(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Locked requirements that no index can meet."""
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
+    path = tmp_path / "locked.txt"
+    path.write_text(f"no-such-wheel==1.0 --hash=sha256:{'0' * 64}\n")
+    return path
+
+
+def test_an_archive_that_is_there_is_kept(tmp_path: Path, requirements: Path) -> None:
+    wanted = {"requirements": [str(requirements)], "path": str(tmp_path / "cache"), **ABOUT}
+    answer = run("wheelhouse", check_mode=True, **wanted)
+    assert answer["changed"]
+    assert not (tmp_path / "cache").exists()
+    (tmp_path / "cache").mkdir()
+    Path(answer["archive"]).touch()
+    again = run("wheelhouse", **wanted)
+    assert (again["changed"], again["archive"]) == (False, answer["archive"])
+
+
+def test_a_failure_of_pip_names_the_host_and_whose_settings_were_used(
+    tmp_path: Path, requirements: Path
+) -> None:
+    cache = tmp_path / "cache"
+    answer = run("wheelhouse", requirements=[str(requirements)], path=str(cache), **ABOUT)
+    assert answer["failed"]
+    assert answer["msg"].startswith(
+        "pip could not collect the wheels for Python 3.11 on aarch64. It used your own pip settings"
+    )
+    assert "no-such-wheel" in answer["msg"]
+    assert [name for name in os.listdir(cache) if not name.endswith(".lock")] == []
+
+
+def test_the_name_follows_from_the_requirements_and_the_host(requirements: Path) -> None:
+    name = loaded("wheelhouse").content_name
+    first = name([str(requirements)], "3.11", "x86_64", "2.36")
+    assert first == name([str(requirements)], "3.11", "x86_64", "2.36")
+    assert first != name([str(requirements)], "3.13", "x86_64", "2.36")
+    requirements.write_text("other")
+    assert first != name([str(requirements)], "3.11", "x86_64", "2.36")
+
+
+def test_wheels_for_a_newer_c_library_are_not_asked_for() -> None:
+    tags = loaded("wheelhouse").platforms("x86_64", "2.28")
+    assert tags[0] == "manylinux_2_28_x86_64"
+    assert "manylinux_2_5_x86_64" in tags
+    assert "manylinux_2_29_x86_64" not in tags
+
+
+def test_pip_is_told_the_host_it_collects_for() -> None:
+    command = loaded("wheelhouse").download_command(
+        "python3", ["a.txt"], "out", "3.13", ["linux_x"]
+    )
+    words = " ".join(command)
+    assert "--require-hashes --only-binary :all: --dest out" in words
+    assert "--python-version 3.13 --implementation cp --abi cp313 --abi abi3 --abi none" in words
+    assert words.endswith("--platform linux_x --requirement a.txt")
