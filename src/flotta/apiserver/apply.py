@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from flotta.apiserver import clock, field_paths, managed_fields
+from flotta.apiserver import field_paths, managed_fields, timestamps
 from flotta.apiserver.bodies import Decoded, decode_yaml
 from flotta.apiserver.errors import Refusal, bad_request
 from flotta.apiserver.field_paths import CONTAINER, Path
@@ -168,7 +168,7 @@ class _Application:
         paths = frozenset(claimed & present.keys())
         mine = own.changed_to(paths) if own else None
         if mine is None or moved:
-            mine = Entry(self.owner, self.resource.api_version, clock.now(), paths)
+            mine = Entry(self.owner, self.resource.api_version, timestamps.now(), paths)
         managed_fields.set_entries(obj, _in_place(entries, mine, old))
 
 

@@ -11,6 +11,7 @@ import yaml
 
 from flotta.apiserver import protobuf
 from flotta.apiserver.errors import Refusal, bad_request
+from flotta.yaml_loader import Loader
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -89,22 +90,17 @@ def decode_json(body: bytes, wanted: str) -> Decoded:
 def decode_yaml(body: bytes) -> Any:
     """Decode YAML or JSON text into JSON types."""
     try:
-        return json.loads(json.dumps(yaml.load(body, Loader=_JsonLoader)))  # noqa: S506 a SafeLoader
+        return json.loads(json.dumps(yaml.load(body, Loader=_BodyLoader)))  # noqa: S506 a SafeLoader
     except (yaml.YAMLError, TypeError, ValueError, UnicodeDecodeError) as error:
         raise bad_request(f"error decoding YAML: {error}") from error
 
 
-class _JsonLoader(yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader):  # type: ignore[misc]
-    """A safe loader that leaves times as text, as Kubernetes' YAML does."""
+class _BodyLoader(Loader):
+    """Takes `y` and `n` for truth values too, as YAML 1.1 says and Kubernetes does with bodies."""
 
 
-_JsonLoader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-# YAML 1.1 has these two as well, and Kubernetes' YAML takes them for truth values.
-_JsonLoader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("[yYnN]$"), list("yYnN"))
-_JsonLoader.bool_values = {**yaml.SafeLoader.bool_values, "y": True, "n": False}
+_BodyLoader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("[yYnN]$"), list("yYnN"))
+_BodyLoader.bool_values = {**yaml.SafeLoader.bool_values, "y": True, "n": False}
 
 
 def parse_json(body: bytes) -> tuple[Any, list[str]]:

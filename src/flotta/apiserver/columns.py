@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from flotta.apiserver import clock
+from flotta.apiserver.ages import age
 from flotta.apiserver.registry import Column
 from flotta.apiserver.schema_jsonpath import compiled_path
 
@@ -25,7 +25,7 @@ def _name(obj: JsonObject) -> str:
 
 
 def _age(obj: JsonObject) -> str:
-    return clock.age(obj["metadata"].get("creationTimestamp"))
+    return age(obj["metadata"].get("creationTimestamp"))
 
 
 NAME = Column("Name", "string", _name, "name", "Name must be unique within a namespace.")
@@ -39,7 +39,7 @@ def _data_count(obj: JsonObject) -> int:
 
 def _last_seen(event: JsonObject) -> str:
     series = at(event, "series", "lastObservedTime")
-    return clock.age(series or event.get("lastTimestamp") or _first_time(event))
+    return age(series or event.get("lastTimestamp") or _first_time(event))
 
 
 def _first_time(event: JsonObject) -> Any:
@@ -80,7 +80,7 @@ EVENT = (
     ),
     Column("Source", "string", _source, priority=1),
     Column("Message", "string", lambda obj: obj.get("message", "").strip()),
-    Column("First Seen", "string", lambda obj: clock.age(_first_time(obj)), priority=1),
+    Column("First Seen", "string", lambda obj: age(_first_time(obj)), priority=1),
     Column("Count", "string", lambda obj: obj.get("count") or 1, priority=1),
     Column("Name", "string", _name, "name", priority=1),
 )
@@ -117,7 +117,7 @@ def _cell(value: Any, kind: str) -> Any:
     if value is None:
         return None
     if kind == "date":
-        return clock.age(str(value))
+        return age(str(value))
     if kind == "string" and not isinstance(value, str):
         return json.dumps(value, separators=(",", ":"))
     return value

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from flotta.apiserver import clock
+from flotta.apiserver import timestamps
 from flotta.apiserver.core.namespace import PROTECTED
 from flotta.apiserver.errors import conflict, forbidden
 from flotta.apiserver.writes import Place, is_finished, require
@@ -84,7 +84,7 @@ def _mark(obj: JsonObject, place: Place, options: DeleteOptions) -> JsonObject:
     if finalizers:
         meta["finalizers"] = finalizers
     if "deletionTimestamp" not in meta:
-        meta["deletionTimestamp"] = clock.now()
+        meta["deletionTimestamp"] = timestamps.now()
         meta["deletionGracePeriodSeconds"] = 0
         if place.resource.custom:
             meta["generation"] = meta.get("generation", 0) + 1

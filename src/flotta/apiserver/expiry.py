@@ -11,6 +11,7 @@ from flotta.apiserver.columns import at
 from flotta.apiserver.controllers import remove
 from flotta.apiserver.errors import Refusal
 from flotta.apiserver.store import StorageFailure
+from flotta.rfc3339 import parse_time
 
 if TYPE_CHECKING:
     from flotta.apiserver.writes import Objects
@@ -51,4 +52,4 @@ def last_seen(event: JsonObject) -> datetime:
         event.get("eventTime"),
         at(event, "series", "lastObservedTime"),
     )
-    return max(datetime.fromisoformat(time) for time in times if time)
+    return max(moment for time in times if time and (moment := parse_time(time)))

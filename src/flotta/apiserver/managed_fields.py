@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from flotta.apiserver import clock, field_paths
+from flotta.apiserver import field_paths, timestamps
 from flotta.apiserver.field_paths import CONTAINER, Path
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Entry:
         """The entry with other paths; the time is that of the last real change."""
         if paths == self.paths:
             return self
-        return replace(self, paths=frozenset(paths), time=clock.now())
+        return replace(self, paths=frozenset(paths), time=timestamps.now())
 
     def encoded(self) -> JsonObject:
         entry = {
@@ -87,7 +87,7 @@ def track_create(
     present = set(field_paths.flatten(obj, field_paths.shape_of(resource.openapi)))
     paths = applied_paths(sent, resource) & present if operation == "Apply" else present
     owner = Owner(manager, operation)
-    set_entries(obj, [Entry(owner, resource.api_version, clock.now(), frozenset(paths))])
+    set_entries(obj, [Entry(owner, resource.api_version, timestamps.now(), frozenset(paths))])
 
 
 def track_update(
@@ -113,7 +113,7 @@ def _with_claim(
     """Add paths to the writer's entry; its time is that of this write."""
     own = next((entry for entry in entries if entry.owner == writer), None)
     paths = frozenset(claimed) | (own.paths if own else frozenset())
-    renewed = Entry(writer, resource.api_version, clock.now(), paths)
+    renewed = Entry(writer, resource.api_version, timestamps.now(), paths)
     if own is None:
         return [*entries, renewed]
     return [renewed if entry is own else entry for entry in entries]

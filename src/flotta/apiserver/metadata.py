@@ -6,7 +6,7 @@ import json
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from flotta.apiserver import clock, names
+from flotta.apiserver import names, timestamps
 from flotta.apiserver.errors import (
     Cause,
     bad_request,
@@ -17,6 +17,7 @@ from flotta.apiserver.errors import (
     required,
     too_long,
 )
+from flotta.apiserver.timestamps import normalize_time
 
 if TYPE_CHECKING:
     from flotta.apiserver.registry import Resource
@@ -106,7 +107,7 @@ def _read_text(key: str, value: Any) -> str:
 
 def _read_time(key: str, value: Any) -> str:
     try:
-        return clock.normal_time(_read_text(key, value))
+        return normalize_time(_read_text(key, value))
     except ValueError as error:
         raise bad_request(str(error)) from error
 
@@ -170,7 +171,7 @@ def prepare_new(obj: JsonObject, resource: Resource) -> None:
     if not meta.get("name") and meta.get("generateName"):
         meta["name"] = names.generate_name(meta["generateName"])
     meta["uid"] = str(uuid.uuid4())
-    meta["creationTimestamp"] = clock.now()
+    meta["creationTimestamp"] = timestamps.now()
     if resource.custom:
         meta["generation"] = 1
 

@@ -5,24 +5,22 @@ from __future__ import annotations
 import re
 import secrets
 
-LABEL_PART = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
-SUBDOMAIN = rf"{LABEL_PART}(\.{LABEL_PART})*"
+from flotta import dns1123
+
 QUALIFIED = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
 
-_subdomain = re.compile(SUBDOMAIN)
-_label = re.compile(LABEL_PART)
 _qualified = re.compile(QUALIFIED)
 _data_key = re.compile("[-._a-zA-Z0-9]+")
 
 SUBDOMAIN_TEXT = (
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or "
     "'.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used "
-    f"for validation is '{LABEL_PART}(\\.{LABEL_PART})*')"
+    f"for validation is '{dns1123.LABEL}(\\.{dns1123.LABEL})*')"
 )
 LABEL_TEXT = (
     "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and "
     "must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used "
-    f"for validation is '{LABEL_PART}')"
+    f"for validation is '{dns1123.LABEL}')"
 )
 QUALIFIED_TEXT = (
     "must consist of alphanumeric characters, '-', '_' or '.', and must start and end "
@@ -48,18 +46,18 @@ LONGEST_PREFIX = 58
 
 def subdomain_problem(name: str) -> str:
     """Why a name is no DNS subdomain; empty when it is one."""
-    if len(name) > 253:
-        return "must be no more than 253 characters"
-    return "" if _subdomain.fullmatch(name) else SUBDOMAIN_TEXT
+    if len(name) > dns1123.MAX_SUBDOMAIN:
+        return f"must be no more than {dns1123.MAX_SUBDOMAIN} characters"
+    return "" if dns1123.is_subdomain(name) else SUBDOMAIN_TEXT
 
 
 def dns_label_problem(name: str) -> str:
     """Why a name is no DNS label; empty when it is one."""
     if "." in name:
         return "must not contain dots"
-    if len(name) > 63:
-        return "must be no more than 63 characters"
-    return "" if _label.fullmatch(name) else LABEL_TEXT
+    if len(name) > dns1123.MAX_LABEL:
+        return f"must be no more than {dns1123.MAX_LABEL} characters"
+    return "" if dns1123.is_label(name) else LABEL_TEXT
 
 
 def qualified_problems(name: str) -> list[str]:

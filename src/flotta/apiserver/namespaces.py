@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flotta.apiserver import clock
+from flotta.apiserver import timestamps
 from flotta.apiserver.controllers import amend, follow, remove
 from flotta.apiserver.journal import Key
 
@@ -119,7 +119,7 @@ def _set_conditions(namespace: JsonObject, wanted: list[tuple[str, str, str, str
             {
                 "type": kind,
                 "status": state,
-                "lastTransitionTime": clock.now() if moved else old["lastTransitionTime"],
+                "lastTransitionTime": timestamps.now() if moved else old["lastTransitionTime"],
                 "reason": reason,
                 "message": message,
             }

@@ -13,6 +13,7 @@ import yaml
 from flotta.daemon import write_atomically
 from flotta.identity.authority import Authority
 from flotta.identity.lifetime import covers, renewal_due
+from flotta.yaml_loader import load_yaml
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,7 +93,7 @@ def _kubeconfig(wanted: Wanted, name: str, authority: Authority) -> bool:
 
 def _is_current(path: Path, server: str, authority: Authority) -> bool:
     try:
-        content = yaml.safe_load(path.read_text())
+        content = load_yaml(path.read_text())
         cluster = content["clusters"][0]["cluster"]
         certificate = base64.b64decode(content["users"][0]["user"]["client-certificate-data"])
         trusted = base64.b64decode(cluster["certificate-authority-data"])

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from flotta.apiserver import clock
 from flotta.apiserver.errors import Cause, CauseLike, bad_request
 from flotta.apiserver.metadata import json_type
+from flotta.apiserver.timestamps import normalize_micro_time, normalize_time
 
 JsonObject = dict[str, Any]
 
@@ -65,14 +65,14 @@ def number(reading: Reading, path: str, value: Any) -> int:
 
 def time(reading: Reading, path: str, value: Any) -> str:
     try:
-        return clock.normal_time(text(reading, path, value))
+        return normalize_time(text(reading, path, value))
     except ValueError as error:
         raise ShapeError(str(error)) from error
 
 
 def micro_time(reading: Reading, path: str, value: Any) -> str:
     try:
-        return clock.normal_micro_time(text(reading, path, value))
+        return normalize_micro_time(text(reading, path, value))
     except ValueError as error:
         raise ShapeError(str(error)) from error
 
