@@ -23,6 +23,7 @@ OTHER_PROGRAMS = (
     "flotta.worker",
     "flotta.sync",
     "flotta.cli.apiserver",
+    "flotta.cli.commands.apiserver",
     "flotta.cli.gateway",
     "flotta.cli.device_worker",
 )

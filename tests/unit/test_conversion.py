@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from flotta.apiserver.schema import StructuralSchema
-from flotta.cli.manifest_conversion import convert_text
+from flotta.cli.commands.convert import convert_text
 from flotta.fleet.conversion import ConversionError, converted
 from flotta.resources import crds
 

@@ -70,7 +70,7 @@ MISCONFIGURED = {
     ],
 )
 def test_the_state_of_a_device(given: dict[str, Any], word: str) -> None:
-    assert fleet_status.state(given) == word
+    assert fleet_status.device_state(given) == word
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_the_state_of_a_device(given: dict[str, Any], word: str) -> None:
     ],
 )
 def test_times_are_told_by_their_distance(time: str, text: str) -> None:
-    assert fleet_status.ago(time, NOW) == text
+    assert fleet_status.describe_age(time, NOW) == text
 
 
 def test_a_row_shows_the_users_labels_and_adds_up_files() -> None:
@@ -96,13 +96,17 @@ def test_a_row_shows_the_users_labels_and_adds_up_files() -> None:
         "flotta/member-of": "n",
     }
     entries = [{"name": "w1", "phase": "Running", "filesUp": 2}, {"name": "w2", "filesUp": 3}]
-    (row,) = fleet_status.rows([device(labels=labels, workloads=entries)], [])
+    (row,) = fleet_status.device_rows([device(labels=labels, workloads=entries)], [])
     assert (row.labels, row.set, row.files_up, row.files_down) == ({"role": "till"}, "n", 5, 0)
 
 
 def test_a_request_has_a_row_until_its_device_exists() -> None:
-    assert [row.state for row in fleet_status.rows([], [request()])] == ["waiting for approval"]
-    assert [row.state for row in fleet_status.rows([device("till-9")], [request()])] == ["unknown"]
+    assert [row.state for row in fleet_status.device_rows([], [request()])] == [
+        "waiting for approval"
+    ]
+    assert [row.state for row in fleet_status.device_rows([device("till-9")], [request()])] == [
+        "unknown"
+    ]
 
 
 def test_a_request_is_explained_by_what_to_do_next() -> None:

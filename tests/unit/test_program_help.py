@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from flotta.cli import edge_api, operator
@@ -34,3 +37,13 @@ def test_the_help_names_every_variable_that_is_read(
     told = set(epilog.replace(",", " ").split())
     assert len(environment.names) > 10
     assert sorted(environment.names - told) == []
+
+
+def test_the_help_of_flotta_is_printed_without_loading_the_client() -> None:
+    program = (
+        "import sys\nfrom flotta.cli.flotta import main\n"
+        "try: main(['--help'])\nexcept SystemExit: sys.exit('kubernetes' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert b"COMMAND" in done.stdout
+    assert done.returncode == 0

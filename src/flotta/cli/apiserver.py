@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from flotta import daemon
+from flotta.cli.commands import run_command
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point."""
     options = _parser().parse_args(arguments)
-    if options.command == "init":
-        _init(options)
-    else:
-        _serve(options)
+    run_command(f"apiserver_{options.command}", options)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -41,43 +35,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     serve.add_argument("--kept-seconds", type=float, default=300.0, help="and at least this long")
     return parser
-
-
-def _init(options: argparse.Namespace) -> None:
-    from flotta.apiserver.pki import Wanted, initialize
-    from flotta.identity.errors import IdentityError
-
-    host = urlsplit(options.server).hostname
-    if not options.server.startswith("https://") or not host:
-        sys.exit("flotta-apiserver: --server must look like https://HOST:6443")
-    names = tuple(dict.fromkeys([host, *options.san]))
-    wanted = Wanted(options.pki_dir, options.kubeconfig_dir, options.server, names)
-    try:
-        changed = initialize(wanted)
-    except (IdentityError, OSError) as error:
-        sys.exit(f"flotta-apiserver: {error}")
-    print(json.dumps({"changed": changed}))
-
-
-def _serve(options: argparse.Namespace) -> None:
-    from flotta.apiserver.database import DatabaseError
-    from flotta.apiserver.serve import Settings, serve
-
-    host, _, port = options.listen.rpartition(":")
-    if not port.isdigit():
-        sys.exit("flotta-apiserver: --listen must look like HOST:PORT")
-    settings = Settings(
-        host=host.strip("[]"),
-        port=int(port),
-        database=options.database,
-        pki=options.pki_dir,
-        kept_events=options.kept_events,
-        kept_seconds=options.kept_seconds,
-    )
-    try:
-        daemon.run(lambda: serve(settings), uvloop=True)
-    except (DatabaseError, OSError) as error:
-        sys.exit(f"flotta-apiserver: {error}")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flotta.cli.fleet_status import ago, request_state, state
+from flotta.cli.fleet_status import describe_age, device_state, request_state
 from flotta.fleet.entries import is_failing
 from flotta.fleet.selection import devices_for, selector_problem, selects, workloads_for
 from flotta.resources.kinds import MEMBER_LABEL
@@ -32,12 +32,15 @@ _STATES = {
 
 def explain_request(request: Mapping[str, Any]) -> list[str]:
     """Explain a request that no device came of."""
-    name, verdict = request["metadata"]["name"], request_state(request)
-    if verdict == "waiting for approval":
+    name, state = request["metadata"]["name"], request_state(request)
+    if state == "waiting for approval":
         return [f"{name} asks to join. Let it in with: flotta approve {name}"]
-    if verdict == "declined":
+    if state == "declined":
         return [f"{name} asked to join and was declined. Undo that with: flotta approve {name}"]
-    return [f"{name} is approved, but its EdgeDevice does not exist yet.", _cause(request)]
+    return [
+        f"{name} is approved, but its EdgeDevice does not exist yet.",
+        _operator_message(request),
+    ]
 
 
 def explain_device(
@@ -46,18 +49,22 @@ def explain_device(
     """Explain a device: how it is, what runs on it and what does not, what happened lately."""
     metadata, status = device["metadata"], device.get("status") or {}
     seen = status.get("lastSeenTime") or ""
-    word, troubles = state(device), _conditions(status)
+    word, problems = device_state(device), _describe_conditions(status)
     meaning = _STATES[word]
     if word == "ready":
-        meaning += ", but not all is well." if troubles or _failing(status) else " and all is well."
-    lines = [f"{metadata['name']} is {word}. {meaning} Last seen: {ago(seen)}."]
-    lines += troubles
+        meaning += (
+            ", but not all is well."
+            if problems or _has_failing_workload(status)
+            else " and all is well."
+        )
+    lines = [f"{metadata['name']} is {word}. {meaning} Last seen: {describe_age(seen)}."]
+    lines += problems
     member = (metadata.get("labels") or {}).get(MEMBER_LABEL)
     if member:
         lines.append(f"It is a member of the set {member}, whose configuration wins.")
     entries = {entry["name"]: entry for entry in status.get("workloads") or ()}
     chosen = [workload["metadata"]["name"] for workload in workloads_for(device, workloads)]
-    lines += [_entry_sentence(name, entries.get(name)) for name in chosen]
+    lines += [_describe_workload_status(name, entries.get(name)) for name in chosen]
     lines += [
         f"{name} is no longer for it and is being removed."
         for name in entries
@@ -65,7 +72,7 @@ def explain_device(
     ]
     if not chosen and not entries:
         lines.append("No workload selects it; see: flotta explain workload NAME")
-    return lines + _happened(events)
+    return lines + _describe_events(events)
 
 
 def explain_workload(
@@ -73,19 +80,21 @@ def explain_workload(
 ) -> list[str]:
     """Explain a workload: where it runs, where it fails, and why other devices do not have it."""
     metadata = workload["metadata"]
-    candidates = [one for one in devices if one["metadata"]["namespace"] == metadata["namespace"]]
+    candidates = [
+        device for device in devices if device["metadata"]["namespace"] == metadata["namespace"]
+    ]
     chosen = devices_for(workload, candidates)
-    lines = [_target_sentence(workload, len(chosen))]
-    lines += [_on_device(device, metadata["name"]) for device in chosen]
+    lines = [_describe_target(workload, len(chosen))]
+    lines += [_describe_on_device(device, metadata["name"]) for device in chosen]
     lines += [
         f"Not on {device['metadata']['name']}: {reason}."
         for device in candidates
-        if device not in chosen and (reason := _mismatch(workload, device))
+        if device not in chosen and (reason := _explain_mismatch(workload, device))
     ]
-    return lines + _happened(events)
+    return lines + _describe_events(events)
 
 
-def _target_sentence(workload: Object, count: int) -> str:
+def _describe_target(workload: Object, count: int) -> str:
     name = workload["metadata"]["name"]
     if workload["metadata"].get("deletionTimestamp"):
         return f"{name} is being deleted and leaves its devices."
@@ -96,15 +105,15 @@ def _target_sentence(workload: Object, count: int) -> str:
     return f"{name} is for {devices}."
 
 
-def _on_device(device: Object, workload: str) -> str:
+def _describe_on_device(device: Object, workload: str) -> str:
     entries = (device.get("status") or {}).get("workloads") or ()
-    entry = next((one for one in entries if one["name"] == workload), None)
-    name, word = device["metadata"]["name"], state(device)
+    entry = next((entry for entry in entries if entry["name"] == workload), None)
+    name, word = device["metadata"]["name"], device_state(device)
     asleep = "" if word in _HEARD else f" The device is {word}."
-    return f"On {name}: {_entry_sentence(workload, entry)}{asleep}"
+    return f"On {name}: {_describe_workload_status(workload, entry)}{asleep}"
 
 
-def _entry_sentence(name: str, entry: Mapping[str, Any] | None) -> str:
+def _describe_workload_status(name: str, entry: Mapping[str, Any] | None) -> str:
     if entry is None:
         return f"{name} is not assigned yet; the operator does that. Is flotta-operator running?"
     phase = entry.get("phase") or "unknown"
@@ -116,20 +125,25 @@ def _entry_sentence(name: str, entry: Mapping[str, Any] | None) -> str:
     return f"{name} is {phase}."
 
 
-def _failing(status: Mapping[str, Any]) -> bool:
+def _has_failing_workload(status: Mapping[str, Any]) -> bool:
     return any(is_failing(entry) for entry in status.get("workloads") or ())
 
 
-def _conditions(status: Mapping[str, Any]) -> list[str]:
-    bad = (one for one in status.get("conditions") or () if one["status"] != "True")
+def _describe_conditions(status: Mapping[str, Any]) -> list[str]:
+    """Return a sentence for each condition that is not true."""
     return [
-        f"Condition {one['type']} is {one['status']}"
-        f"{': ' + text.rstrip('.') if (text := one.get('message') or one.get('reason')) else ''}."
-        for one in bad
+        _describe_condition(condition)
+        for condition in status.get("conditions") or ()
+        if condition["status"] != "True"
     ]
 
 
-def _mismatch(workload: Object, device: Object) -> str:
+def _describe_condition(condition: Mapping[str, Any]) -> str:
+    text = str(condition.get("message") or condition.get("reason") or "").rstrip(".")
+    return f"Condition {condition['type']} is {condition['status']}{': ' if text else ''}{text}."
+
+
+def _explain_mismatch(workload: Object, device: Object) -> str:
     """Say why the workload does not select the device; empty when the selector itself is at fault."""
     spec, metadata = workload.get("spec") or {}, device["metadata"]
     if metadata.get("deletionTimestamp"):
@@ -139,42 +153,42 @@ def _mismatch(workload: Object, device: Object) -> str:
     labels, selector = metadata.get("labels") or {}, spec.get("deviceSelector") or {}
     for key, value in (selector.get("matchLabels") or {}).items():
         if labels.get(key) != value:
-            return _label_mismatch(labels, key, f"{key}={value}")
-    for one in selector.get("matchExpressions") or ():
-        wanted = f"{one['key']} {one['operator']}{_values(one)}"
-        if not selects({"matchExpressions": [one]}, labels):
-            return _label_mismatch(labels, one["key"], wanted)
+            return _describe_label_mismatch(labels, key, f"{key}={value}")
+    for expression in selector.get("matchExpressions") or ():
+        wanted = f"{expression['key']} {expression['operator']}{_describe_values(expression)}"
+        if not selects({"matchExpressions": [expression]}, labels):
+            return _describe_label_mismatch(labels, expression["key"], wanted)
     return ""
 
 
-def _values(requirement: Mapping[str, Any]) -> str:
+def _describe_values(requirement: Mapping[str, Any]) -> str:
     values = requirement.get("values")
     return f" ({', '.join(values)})" if values else ""
 
 
-def _label_mismatch(labels: Mapping[str, str], key: str, wanted: str) -> str:
+def _describe_label_mismatch(labels: Mapping[str, str], key: str, wanted: str) -> str:
     have = f"it has {key}={labels[key]}" if key in labels else f"it has no label {key}"
     return f"{have}, and {wanted} is asked for"
 
 
-def _cause(request: Mapping[str, Any]) -> str:
+def _operator_message(request: Mapping[str, Any]) -> str:
     """Return what the operator says of the request as it is now."""
     status = request.get("status") or {}
     seen = status.get("observedGeneration") == request["metadata"].get("generation")
     messages = [
-        str(one.get("message") or "").rstrip(".")
-        for one in status.get("conditions") or ()
-        if one["status"] == "True" and seen
+        str(condition.get("message") or "").rstrip(".")
+        for condition in status.get("conditions") or ()
+        if condition["status"] == "True" and seen
     ]
     return f"{messages[0]}." if any(messages) else "Is flotta-operator running?"
 
 
-def _happened(events: Iterable[Object]) -> list[str]:
+def _describe_events(events: Iterable[Object]) -> list[str]:
     recent = sorted(events, key=_event_time)[-_SHOWN_EVENTS:]
     if not recent:
         return []
     lines = [
-        f"  {ago(_event_time(event))}: {event.get('reason')}: {event.get('message', '').strip()}"
+        f"  {describe_age(_event_time(event))}: {event.get('reason')}: {event.get('message', '').strip()}"
         for event in recent
     ]
     return ["Lately:", *lines]

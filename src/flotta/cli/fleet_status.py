@@ -14,6 +14,7 @@ from flotta.fleet.joining import UNREGISTERED_LABEL, is_approved, is_declined, i
 from flotta.fleet.presence import ready
 from flotta.resources.conditions import CONFIGURED, STORAGE_READY, truth
 from flotta.resources.kinds import MEMBER_LABEL
+from flotta.rfc3339 import parse_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -59,17 +60,17 @@ class DeviceRow:
     files_down: int
 
 
-def rows(devices: Iterable[Object], requests: Iterable[Object]) -> list[DeviceRow]:
+def device_rows(devices: Iterable[Object], requests: Iterable[Object]) -> list[DeviceRow]:
     """Return the rows of all devices, then of the requests that no device came of."""
     known = [_device_row(device) for device in devices]
     names = {row.name for row in known}
     waiting = [
         _request_row(request) for request in requests if request["metadata"]["name"] not in names
     ]
-    return sorted(known, key=_place) + sorted(waiting, key=_place)
+    return sorted(known, key=_sort_key) + sorted(waiting, key=_sort_key)
 
 
-def state(device: Mapping[str, Any]) -> str:
+def device_state(device: Mapping[str, Any]) -> str:
     """Return in a word or two how the device is."""
     metadata, status = device["metadata"], device.get("status") or {}
     if metadata.get("deletionTimestamp"):
@@ -93,29 +94,29 @@ def request_state(request: Mapping[str, Any]) -> str:
     return "approved" if is_approved(request) else "waiting for approval"
 
 
-def ago(time: str, now: datetime | None = None) -> str:
+def describe_age(time: str, now: datetime | None = None) -> str:
     """Return how long ago an RFC 3339 time was, in the largest fitting unit."""
-    if not time:
+    moment = parse_time(time)
+    if moment is None:
         return "never"
-    passed = (now or datetime.now(UTC)) - datetime.fromisoformat(time)
-    seconds = max(0, int(passed.total_seconds()))
+    seconds = max(0, int(((now or datetime.now(UTC)) - moment).total_seconds()))
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= 2 * size:
             return f"{seconds // size} {unit} ago"
     return f"{seconds} s ago"
 
 
-def as_data(found: Iterable[DeviceRow]) -> list[Object]:
+def rows_as_data(rows: Iterable[DeviceRow]) -> list[Object]:
     """Return the rows as plain data for JSON."""
-    return [asdict(row) for row in found]
+    return [asdict(row) for row in rows]
 
 
-def as_table(found: Iterable[DeviceRow], now: datetime | None = None) -> Table:
+def rows_as_table(rows: Iterable[DeviceRow], now: datetime | None = None) -> Table:
     """Return the rows as a table for people."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in _HEADINGS:
         table.add_column(heading, justify="right" if heading in ("Up", "Down") else "left")
-    for row in found:
+    for row in rows:
         labels = [f"{key}={value}" for key, value in row.labels.items()]
         workloads = [_workload_text(workload) for workload in row.workloads]
         table.add_row(
@@ -123,7 +124,7 @@ def as_table(found: Iterable[DeviceRow], now: datetime | None = None) -> Table:
             Text(row.state, style=_COLOURS.get(row.state, "red")),
             Text("\n".join([f"set {row.set}"] * bool(row.set) + labels)),
             Text("\n".join(workloads)),
-            ago(row.last_seen, now),
+            describe_age(row.last_seen, now),
             str(row.files_up),
             str(row.files_down),
         )
@@ -142,7 +143,7 @@ def _device_row(device: Object) -> DeviceRow:
     return DeviceRow(
         namespace=metadata["namespace"],
         name=metadata["name"],
-        state=state(device),
+        state=device_state(device),
         set=labels.get(MEMBER_LABEL, ""),
         labels={key: labels[key] for key in sorted(labels) if not key.startswith(_WRITTEN)},
         workloads=workloads,
@@ -178,5 +179,5 @@ def _request_row(request: Object) -> DeviceRow:
     )
 
 
-def _place(row: DeviceRow) -> tuple[str, str]:
+def _sort_key(row: DeviceRow) -> tuple[str, str]:
     return row.namespace, row.name

@@ -8,7 +8,7 @@ import contextlib
 import logging
 import os
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..daemon import notify, run, stop_event
 from ..operator.leader_election import LeaderElection, run_as_leader
@@ -16,9 +16,8 @@ from ..operator.probes import serving
 from ..operator.service import Operator
 from ..operator.settings import Settings
 from ..resources.client import Client
-
-if TYPE_CHECKING:
-    from ..storage.claims import Provisioner
+from ..storage.claims import Provisioner, issuer_for
+from ..storage.site import Site
 
 log = logging.getLogger(__name__)
 EPILOG = """environment:
@@ -100,9 +99,6 @@ async def _until(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
 def _provisioner(client: Client, settings: Settings) -> Provisioner | None:
     if settings.storage is None:
         return None
-    from ..storage.claims import Provisioner, issuer_for
-    from ..storage.site import Site
-
     storage = settings.storage
     if storage.keys is not None and not os.access(storage.keys, os.W_OK | os.X_OK):
         raise ValueError(f"S3_KEYS_DIR {storage.keys} is missing or not writable")

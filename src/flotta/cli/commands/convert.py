@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 import sys
 from pathlib import Path
@@ -22,6 +23,14 @@ class Conversion(NamedTuple):
     warnings: list[str]
 
 
+def run(options: argparse.Namespace) -> str:
+    """Return the new manifests and print what changed on standard error."""
+    conversion = convert_file(options.file)
+    for warning in conversion.warnings:
+        print(f"flotta: {warning}", file=sys.stderr)
+    return conversion.text.rstrip("\n")
+
+
 def convert_file(name: str) -> Conversion:
     """Convert a file, standard input for `-`; raises ValueError with a sentence."""
     try:
@@ -35,27 +44,27 @@ def convert_text(text: str) -> Conversion:
     """Convert each YAML document; one that is in order keeps its text and comments."""
     warnings: list[str] = []
     documents = [
-        _document(part, number, warnings)
+        _convert_document(part, number, warnings)
         for number, part in enumerate(filter(str.strip, _SEPARATOR.split(text)), 1)
     ]
     return Conversion("---\n".join(documents), warnings)
 
 
-def _document(text: str, number: int, warnings: list[str]) -> str:
+def _convert_document(text: str, number: int, warnings: list[str]) -> str:
     try:
         document = from_yaml(text)
     except yaml.YAMLError as error:
         raise ValueError(f"document {number} is not readable as YAML: {error}") from error
     if not isinstance(document, dict):
-        return _ended(text)
+        return _end_with_newline(text)
     try:
         new, sentences = converted(document)
     except ConversionError as error:
         raise ValueError(f"document {number}: {error}") from error
     title = f"{document.get('kind')} {(document.get('metadata') or {}).get('name', '')}".strip()
     warnings += [f"{title}: {sentence}" for sentence in sentences]
-    return to_yaml(new, sort_keys=False) if new != document else _ended(text)
+    return to_yaml(new, sort_keys=False) if new != document else _end_with_newline(text)
 
 
-def _ended(text: str) -> str:
+def _end_with_newline(text: str) -> str:
     return text if text.endswith("\n") else f"{text}\n"

@@ -1,0 +1,29 @@
+"""`flotta-apiserver serve`: the resource API until SIGTERM or SIGINT."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from flotta import daemon
+from flotta.apiserver.database import DatabaseError
+from flotta.apiserver.serve import Settings, serve
+
+
+def run(options: argparse.Namespace) -> None:
+    """Serve until told to stop; ends with one sentence when something is in the way."""
+    host, _, port = options.listen.rpartition(":")
+    if not port.isdigit():
+        sys.exit("flotta-apiserver: --listen must look like HOST:PORT")
+    settings = Settings(
+        host=host.strip("[]"),
+        port=int(port),
+        database=options.database,
+        pki=options.pki_dir,
+        kept_events=options.kept_events,
+        kept_seconds=options.kept_seconds,
+    )
+    try:
+        daemon.run(lambda: serve(settings), uvloop=True)
+    except (DatabaseError, OSError) as error:
+        sys.exit(f"flotta-apiserver: {error}")

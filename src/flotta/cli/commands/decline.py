@@ -1,0 +1,29 @@
+"""`flotta decline`: refuse a device that asks to join."""
+
+from __future__ import annotations
+
+import argparse
+
+from flotta.cli.approval import patch_request
+from flotta.cli.connection import run_connected
+from flotta.fleet.joining import DECLINED_ANNOTATION
+from flotta.resources.client import Client
+from flotta.resources.kinds import EDGE_DEVICE
+
+
+def run(options: argparse.Namespace) -> str:
+    """Return the sentence to print. Raises ValueError with one."""
+    return run_connected(options, lambda client: _decline(client, options.name))
+
+
+async def _decline(client: Client, name: str) -> str:
+    patch = {
+        "spec": {"approved": False},
+        "metadata": {"annotations": {DECLINED_ANNOTATION: "true"}},
+    }
+    request = await patch_request(client, name, patch)
+    namespace = request["spec"]["targetNamespace"]
+    if await client.get_or_none(EDGE_DEVICE, name, namespace):
+        remedy = f"kubectl delete edgedevice {name} -n {namespace}"
+        return f"{name} is declined, but still in the fleet; remove it with: {remedy}"
+    return f"{name} is declined."

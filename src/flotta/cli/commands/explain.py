@@ -1,0 +1,49 @@
+"""`flotta explain`: why a device or a workload is as it is."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from flotta.cli.connection import run_connected
+from flotta.cli.explanation import explain_device, explain_request, explain_workload
+from flotta.fleet.joining import REQUEST_NAMESPACE
+from flotta.resources.client import Client
+from flotta.resources.kinds import EDGE_DEVICE, EDGE_WORKLOAD, EVENT, SIGNED_REQUEST, Kind
+
+Object = dict[str, Any]
+
+
+def run(options: argparse.Namespace) -> str:
+    """Return the sentences to print, one a line. Raises ValueError with one."""
+    explain = _explain_device if options.kind == "device" else _explain_workload
+    lines = run_connected(options, lambda client: explain(client, options.name, options.namespace))
+    return "\n".join(lines)
+
+
+async def _explain_device(client: Client, name: str, namespace: str) -> list[str]:
+    # The list comes first: it fails where our kinds are not served, which for a single object
+    # looks as if there were none of this name.
+    workloads = await client.list(EDGE_WORKLOAD, namespace)
+    device = await client.get_or_none(EDGE_DEVICE, name, namespace)
+    if device is not None:
+        events = await _list_events(client, EDGE_DEVICE, name, namespace)
+        return explain_device(device, workloads, events)
+    request = await client.get_or_none(SIGNED_REQUEST, name, REQUEST_NAMESPACE)
+    if request is None:
+        raise ValueError(f"there is no device {name} in namespace {namespace}, nor a request")
+    return explain_request(request)
+
+
+async def _explain_workload(client: Client, name: str, namespace: str) -> list[str]:
+    devices = await client.list(EDGE_DEVICE, namespace)
+    workload = await client.get_or_none(EDGE_WORKLOAD, name, namespace)
+    if workload is None:
+        raise ValueError(f"there is no workload {name} in namespace {namespace}")
+    events = await _list_events(client, EDGE_WORKLOAD, name, namespace)
+    return explain_workload(workload, devices, events)
+
+
+async def _list_events(client: Client, kind: Kind, name: str, namespace: str) -> list[Object]:
+    selector = f"involvedObject.kind={kind.kind},involvedObject.name={name}"
+    return await client.list(EVENT, namespace, field_selector=selector)

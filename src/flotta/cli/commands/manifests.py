@@ -1,0 +1,48 @@
+"""`flotta manifests`: the objects of an installation as YAML, for those who apply them by other means."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from flotta.installation import definitions
+from flotta.installation.manifests import render
+from flotta.installation.rights import installer_role
+from flotta.installation.settings import Installation
+from flotta.yaml_loader import load_yaml
+
+_NO_IMAGE = (
+    "no image is set, so the pods use {}, which only this machine may have; "
+    "set image to one that the cluster can pull"
+)
+
+
+def run(options: argparse.Namespace) -> str:
+    """Return the YAML; raises ValueError with a sentence for bad settings."""
+    objects = [installer_role()] if options.installer else _render_objects(options.settings)
+    return "---\n" + yaml.safe_dump_all(objects, sort_keys=False, allow_unicode=True).rstrip()
+
+
+def _render_objects(path: str | None) -> list[dict[str, Any]]:
+    settings = _read_settings(path)
+    installation = Installation.from_parameters(settings)
+    if not settings.get("image"):
+        print(f"flotta: {_NO_IMAGE.format(installation.image)}", file=sys.stderr)
+    return [*definitions.render(), *render(installation)]
+
+
+def _read_settings(path: str | None) -> dict[str, Any]:
+    if path is None:
+        return {}
+    try:
+        text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
+        settings = load_yaml(text) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ValueError(f"{path} cannot be read: {error}") from error
+    if not isinstance(settings, dict):
+        raise ValueError(f"{path} holds no mapping of settings")
+    return settings

@@ -1,0 +1,19 @@
+"""`flotta-s3 auth-proxy`: the answer to rclone's question about an access key.
+
+rclone waits for this program, so it imports next to nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from flotta.storage.auth_proxy import answer
+
+
+def run(_: argparse.Namespace) -> int:
+    """Answer the question on standard input; return the exit status."""
+    directories = os.environ["FLOTTA_S3_KEYS"], os.environ["FLOTTA_S3_ROOT"]
+    return answer(sys.stdin, sys.stdout, Path(directories[0]), Path(directories[1]))

@@ -1,0 +1,61 @@
+"""`flotta-s3 serve`: S3 over TLS until stopped, and beside it the IAM query API if it is wanted."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+from collections.abc import AsyncIterator
+
+from flotta.daemon import run as run_daemon
+from flotta.daemon import stop_event
+from flotta.storage.embedded import Server, Supervisor
+
+
+def run(options: argparse.Namespace) -> int:
+    """Serve until told to stop; return the exit status. Raises ValueError with a sentence."""
+    for path in (options.root, options.keys, options.cert, options.key):
+        if not os.access(path, os.R_OK):
+            raise ValueError(f"{path} is missing or not readable")
+    server = _make_server(options)
+    os.umask(0o027)
+    run_daemon(lambda: _serve(server, options.iam_listen))
+    return 0
+
+
+def _make_server(options: argparse.Namespace) -> Server:
+    return Server(
+        root=options.root.resolve(),
+        keys=options.keys.resolve(),
+        listen=options.listen,
+        certificate=options.cert,
+        private_key=options.key,
+        cache=options.cache or options.root.parent / "cache",
+    )
+
+
+async def _serve(server: Server, iam_listen: str | None) -> None:
+    stop = stop_event()
+    async with _serving_iam(server, iam_listen):
+        await Supervisor(server).run(stop)
+
+
+@contextlib.asynccontextmanager
+async def _serving_iam(server: Server, listen: str | None) -> AsyncIterator[None]:
+    if not listen:
+        yield
+        return
+    # Only here, because it brings aiohttp along, which most servers can do without.
+    from flotta.storage.iam_server import IamServer
+
+    if not listen.rpartition(":")[2].isdecimal():
+        raise ValueError(f"--iam-listen is {listen!r}; use HOST:PORT")
+    iam = IamServer(server, listen)
+    try:
+        await iam.start()
+    except OSError as error:
+        raise ValueError(f"--iam-listen {listen} cannot be had: {error}") from error
+    try:
+        yield
+    finally:
+        await iam.stop()

@@ -1,0 +1,41 @@
+"""`flotta status`: every device, its workloads and files."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+
+from rich.console import Console
+from rich.table import Table
+
+from flotta.cli.connection import run_connected
+from flotta.cli.fleet_status import DeviceRow, device_rows, rows_as_data, rows_as_table
+from flotta.fleet.joining import REQUEST_NAMESPACE
+from flotta.resources.client import Client
+from flotta.resources.kinds import EDGE_DEVICE, SIGNED_REQUEST
+
+
+def run(options: argparse.Namespace) -> str:
+    """Return the text to print. Raises ValueError with a sentence."""
+    rows = run_connected(options, lambda client: _read_rows(client, options.namespace))
+    if options.output == "json":
+        return json.dumps(rows_as_data(rows), indent=2)
+    if not rows:
+        return "There are no devices, and none asks to join."
+    return _print_table(rows_as_table(rows))
+
+
+async def _read_rows(client: Client, namespace: str | None) -> list[DeviceRow]:
+    devices, requests = await asyncio.gather(
+        client.list(EDGE_DEVICE, namespace), client.list(SIGNED_REQUEST, REQUEST_NAMESPACE)
+    )
+    rows = device_rows(devices, requests)
+    return [row for row in rows if not namespace or row.namespace == namespace]
+
+
+def _print_table(table: Table) -> str:
+    console = Console()
+    with console.capture() as capture:
+        console.print(table)
+    return "\n".join(line.rstrip() for line in capture.get().splitlines()).strip("\n")

@@ -1,0 +1,54 @@
+"""The resource API as the commands of `flotta` reach it, and what they say when it refuses."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+import yaml
+
+from flotta.cli.kubeconfig import find_kubeconfig
+from flotta.resources.client import ApiError, Client, Forbidden, NotFound, Unreachable
+
+Result = TypeVar("Result")
+
+_NOT_INSTALLED = (
+    "flotta is not installed on this cluster (it has no kind EdgeDevice or its like); install it "
+    "with the role flotta.edge.operator, or choose another cluster with --kubeconfig or --context"
+)
+
+
+def run_connected(
+    options: argparse.Namespace, work: Callable[[Client], Coroutine[Any, Any, Result]]
+) -> Result:
+    """Call ``work`` with a client for the options' kubeconfig and context; return its result.
+
+    Every error of the API becomes a ValueError with a sentence.
+    """
+    return asyncio.run(_connect_and_work(options, work))
+
+
+async def _connect_and_work(
+    options: argparse.Namespace, work: Callable[[Client], Coroutine[Any, Any, Result]]
+) -> Result:
+    kubeconfig = find_kubeconfig(options.kubeconfig)
+    try:
+        async with await Client.connect(kubeconfig, options.context) as client:
+            return await work(client)
+    except ApiError as error:
+        raise ValueError(_describe_error(error)) from error
+    except yaml.YAMLError as error:
+        raise ValueError("the kubeconfig is not readable as YAML") from error
+
+
+def _describe_error(error: ApiError) -> str:
+    if isinstance(error, Unreachable):
+        return f"the resource API does not answer: {error}"
+    if isinstance(error, Forbidden):
+        return f"the kubeconfig's identity may not do that: {error}"
+    # A path that Kubernetes does not serve is answered without a reason; a missing object has one.
+    if isinstance(error, NotFound) and not error.reason:
+        return _NOT_INSTALLED
+    return str(error)

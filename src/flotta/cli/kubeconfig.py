@@ -1,0 +1,21 @@
+"""Which kubeconfig `flotta` uses."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+# Where role operator puts the administrator's access on the control plane.
+LOCAL_KUBECONFIG = Path("/etc/flotta/kubeconfig/admin.kubeconfig")
+
+
+def find_kubeconfig(given: str | None) -> str | None:
+    """Return the path: the given one, else $KUBECONFIG, else one of the usual places.
+
+    None means that there is none. Raises ValueError for a file that is named and missing.
+    """
+    path = given or os.environ.get("KUBECONFIG")
+    if path and not Path(path).exists():
+        raise ValueError(f"there is no kubeconfig {path}")
+    usual = (LOCAL_KUBECONFIG, Path.home() / ".kube/config")
+    return path or next((str(file) for file in usual if os.access(file, os.R_OK)), None)
