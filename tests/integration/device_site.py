@@ -17,7 +17,7 @@ from grpclib.server import Server, Stream
 
 from flotta.gateway.gateway import Gateway
 from flotta.gateway.settings import Pace, Settings, load_settings
-from flotta.identity.authority import Authority, Pair
+from flotta.identity.authority import Authority, CertificateAndKey
 from flotta.identity.keys import key_to_pem, new_key
 from flotta.identity.lifetime import load_certificate
 from flotta.identity.requests import certificate_request, load_request
@@ -61,7 +61,7 @@ class DeviceFiles:
         for path in (self.pki, self.state):
             path.mkdir(exist_ok=True)
 
-    def configure(self, server: str, ca: bytes, registration: Pair) -> Settings:
+    def configure(self, server: str, ca: bytes, registration: CertificateAndKey) -> Settings:
         """Write all files and return the settings read from them."""
         (self.pki / "ca.pem").write_bytes(ca)
         (self.pki / "cert.pem").write_bytes(registration.certificate)

@@ -19,10 +19,10 @@ import aiohttp
 from multidict import CIMultiDictProxy
 from operator_site import resource_api
 
-from flotta.identity.authority import Authority, Pair
-from flotta.identity.contexts import client_context
+from flotta.identity.authority import Authority, CertificateAndKey
 from flotta.identity.keys import key_to_pem, new_key, public_key_fingerprint
 from flotta.identity.requests import certificate_request
+from flotta.identity.ssl_contexts import client_context
 from flotta.resources.client import Client, NotFound
 from flotta.resources.kinds import EDGE_DEVICE, SECRET, SIGNED_REQUEST
 from servers.ports import free_port
@@ -103,7 +103,9 @@ def process(log: Path, env: dict[str, str], module: str, *arguments: str) -> Ite
 class Device:
     """Speaks the device's side of the wire interface, over one kept connection."""
 
-    def __init__(self, site: Site, ca: bytes, device_id: str, pair: Pair | None) -> None:
+    def __init__(
+        self, site: Site, ca: bytes, device_id: str, pair: CertificateAndKey | None
+    ) -> None:
         self.device_id = device_id
         self.key = new_key()
         self._origin = f"https://127.0.0.1:{site.port}{BASE}"
@@ -112,7 +114,7 @@ class Device:
         self._session: aiohttp.ClientSession | None = None
         self._pair = pair
 
-    async def use(self, pair: Pair | None) -> None:
+    async def use(self, pair: CertificateAndKey | None) -> None:
         """Present this pair on a new connection."""
         await self.close()
         self._pair = pair
@@ -152,7 +154,7 @@ class Device:
         )
         if reply.status == 200:
             certificate = reply.json()["content"]["certificate"].encode()
-            await self.use(Pair(certificate, key_to_pem(self.key)))
+            await self.use(CertificateAndKey(certificate, key_to_pem(self.key)))
         return reply
 
     async def beat(self, **content: Any) -> Reply:
@@ -184,13 +186,13 @@ class Fleet:
     site: Site
     client: Client
     authority: Authority
-    registration: Pair
+    registration: CertificateAndKey
 
-    def device(self, device_id: str = "", pair: Pair | None = None) -> Device:
+    def device(self, device_id: str = "", pair: CertificateAndKey | None = None) -> Device:
         name = device_id or f"d-{uuid.uuid4().hex[:12]}"
         return Device(self.site, self.authority.certificate_pem, name, pair or self.registration)
 
-    def stranger(self, device_id: str, pair: Pair | None) -> Device:
+    def stranger(self, device_id: str, pair: CertificateAndKey | None) -> Device:
         """Return a client with this pair, or none."""
         return Device(self.site, self.authority.certificate_pem, device_id, pair)
 
@@ -234,7 +236,9 @@ async def fleet_of(site: Site) -> AsyncIterator[Fleet]:
         authority = Authority.from_pem(b64decode(ca["ca.crt"]), b64decode(ca["ca.key"]))
         secrets = await client.list(SECRET, "flotta", label_selector="reg-client-ca=true")
         data = secrets[0]["data"]
-        registration = Pair(b64decode(data["client.crt"]), b64decode(data["client.key"]))
+        registration = CertificateAndKey(
+            b64decode(data["client.crt"]), b64decode(data["client.key"])
+        )
         yield Fleet(site, client, authority, registration)
 
 

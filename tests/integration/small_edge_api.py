@@ -15,10 +15,10 @@ from aiohttp import web
 from cryptography import x509
 
 from flotta.identity.authority import Authority
-from flotta.identity.contexts import server_context
 from flotta.identity.lifetime import load_certificate
 from flotta.identity.peers import read_peer
 from flotta.identity.requests import load_request
+from flotta.identity.ssl_contexts import server_context
 from flotta.protocol.envelope import command_message, data_message, encode
 from servers.ports import free_port
 

@@ -12,7 +12,7 @@ import pytest
 from operator_site import resource_api
 
 from flotta.edge_api.listener import Listener
-from flotta.edge_api.server import EdgeApi
+from flotta.edge_api.server import EdgeApiServer
 from flotta.edge_api.settings import Settings
 from flotta.resources import cache
 from flotta.resources.client import Client
@@ -20,17 +20,17 @@ from waiting import eventually
 
 
 @asynccontextmanager
-async def edge_api(directory: Path) -> AsyncIterator[EdgeApi]:
+async def edge_api(directory: Path) -> AsyncIterator[EdgeApiServer]:
     """An Edge API in this process that was not started yet; it is stopped in the end."""
     settings = Settings("127.0.0.1", 0, metrics_address=("127.0.0.1", 0))
     with resource_api(directory, "embedded") as access:
         async with await Client.connect(str(access("edge-api"))) as client:
-            server = EdgeApi(client, settings)
+            server = EdgeApiServer(client, settings)
             yield server
             await server.stop()
 
 
-async def readiness(server: EdgeApi) -> tuple[int, str]:
+async def readiness(server: EdgeApiServer) -> tuple[int, str]:
     url = f"http://127.0.0.1:{server.monitoring_port}/readyz"
     async with aiohttp.ClientSession() as session, session.get(url) as answer:
         return answer.status, (await answer.text()).strip()
@@ -41,7 +41,7 @@ async def test_a_server_whose_watches_are_silent_is_not_ready(
 ) -> None:
     async with edge_api(tmp_path) as server:
         await server.start()
-        assert await readiness(server) == (200, "")
+        assert await readiness(server) == (200, "ok")
         monkeypatch.setattr(cache, "DEAF", 0.5)
 
         async def unready() -> str:
@@ -69,4 +69,4 @@ async def test_a_server_that_does_not_listen_yet_is_not_ready(
         assert await readiness(server) == (503, "the server is starting")
         released.set()
         await starting
-        assert await readiness(server) == (200, "")
+        assert await readiness(server) == (200, "ok")

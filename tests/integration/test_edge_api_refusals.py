@@ -17,10 +17,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from edge_site import Device, Fleet, Site, data_message, edge_site, fleet_of
 
-from flotta.identity.authority import Authority, Pair
-from flotta.identity.contexts import client_context
+from flotta.identity.authority import Authority, CertificateAndKey
 from flotta.identity.keys import key_to_pem, load_key, new_key
 from flotta.identity.requests import certificate_request, load_request
+from flotta.identity.ssl_contexts import client_context
 from flotta.resources.kinds import EDGE_DEVICE, SECRET
 from waiting import eventually
 
@@ -46,7 +46,7 @@ def pair_of(
     *,
     end: timedelta = timedelta(days=1),
     namespace: str = "default",
-) -> Pair:
+) -> CertificateAndKey:
     """Return a device pair that ends at now + `end`."""
     key = new_key()
     csr = load_request(certificate_request(key, device_id))
@@ -63,7 +63,7 @@ def pair_of(
         extensions=list(certificate.extensions),
     )
     signed = builder.sign(signer, hashes.SHA256())  # type: ignore[arg-type]
-    return Pair(signed.public_bytes(serialization.Encoding.PEM), key_to_pem(key))
+    return CertificateAndKey(signed.public_bytes(serialization.Encoding.PEM), key_to_pem(key))
 
 
 async def refused(device: Device) -> bool:
@@ -104,8 +104,10 @@ async def test_certificates_from_elsewhere_do_not_get_past_tls(fleet: Fleet) -> 
     chain = child.public_bytes(serialization.Encoding.PEM) + genuine.certificate
 
     assert await refused(fleet.stranger(name, other))
-    assert await refused(fleet.stranger(name, Pair(self_made.certificate_pem, self_made.key_pem)))
-    assert await refused(fleet.stranger(name, Pair(chain, key_to_pem(child_key))))
+    assert await refused(
+        fleet.stranger(name, CertificateAndKey(self_made.certificate_pem, self_made.key_pem))
+    )
+    assert await refused(fleet.stranger(name, CertificateAndKey(chain, key_to_pem(child_key))))
     assert await refused(fleet.stranger(name, None))
     assert not await refused(fleet.stranger(name, genuine))
     await eventually(lambda: logged(fleet.site, "TLS handshake with 127.0.0.1 port"))
@@ -319,7 +321,7 @@ async def test_a_changed_server_certificate_is_used_at_once(fleet: Fleet) -> Non
     await eventually(served)
 
 
-def _files(directory: Path, pair: Pair) -> tuple[Path, Path]:
+def _files(directory: Path, pair: CertificateAndKey) -> tuple[Path, Path]:
     certificate, key = directory / "reg.crt", directory / "reg.key"
     certificate.write_bytes(pair.certificate)
     key.write_bytes(pair.key)

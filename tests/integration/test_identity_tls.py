@@ -15,12 +15,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from flotta.identity import authority as authority_module
-from flotta.identity.authority import Authority, Pair
-from flotta.identity.contexts import client_context, server_context
+from flotta.identity.authority import Authority, CertificateAndKey
 from flotta.identity.keys import PrivateKey, key_to_pem, load_key, new_key
 from flotta.identity.lifetime import load_certificate
 from flotta.identity.peers import read_peer
 from flotta.identity.requests import certificate_request, load_request
+from flotta.identity.ssl_contexts import client_context, server_context
 
 UID = "0b6f0f5c-2f10-4a55-8d3e-5f0c2c3e9e0f"
 
@@ -39,13 +39,15 @@ class Files:
         path.write_bytes(data)
         return path
 
-    def pair(self, name: str, pair: Pair) -> tuple[Path, Path]:
+    def pair(self, name: str, pair: CertificateAndKey) -> tuple[Path, Path]:
         return self.write(name, pair.certificate), self.write(f"{name}-key", pair.key)
 
-    def device(self, days: int = 30) -> Pair:
+    def device(self, days: int = 30) -> CertificateAndKey:
         key = new_key()
         csr = load_request(certificate_request(key, "till-7"))
-        return Pair(self.authority.sign_device(csr, "till-7", "shops", UID, days), key_to_pem(key))
+        return CertificateAndKey(
+            self.authority.sign_device(csr, "till-7", "shops", UID, days), key_to_pem(key)
+        )
 
 
 @pytest.fixture
@@ -98,10 +100,12 @@ async def test_expired_device_gets_an_answer_only_without_time_check(files: File
         assert await ask(client_context(files.ca, *expired)) == ""
 
 
-def expired_pair(files: Files) -> Pair:
+def expired_pair(files: Files) -> CertificateAndKey:
     key = new_key()
     csr = load_request(certificate_request(key, "till-7"))
-    return Pair(files.authority.sign_device(csr, "till-7", "shops", UID, 0), key_to_pem(key))
+    return CertificateAndKey(
+        files.authority.sign_device(csr, "till-7", "shops", UID, 0), key_to_pem(key)
+    )
 
 
 async def test_without_or_with_foreign_certificate_nothing_is_answered(files: Files) -> None:
@@ -116,7 +120,7 @@ async def test_without_or_with_foreign_certificate_nothing_is_answered(files: Fi
 async def test_certificate_issued_by_a_device_is_refused(files: Files) -> None:
     device = files.device()
     forged = signed_by("victim", load_key(device.key), load_certificate(device.certificate))
-    chain = Pair(forged.certificate + device.certificate, forged.key)
+    chain = CertificateAndKey(forged.certificate + device.certificate, forged.key)
     async with listening(server_context(*files.server, files.ca)) as (_, ask):
         assert await ask(client_context(files.ca, *files.pair("forged", chain))) == ""
 
@@ -126,7 +130,7 @@ async def test_certificate_issued_by_a_reference_device_is_refused(files: Files)
     ca = load_certificate(files.authority.certificate_pem)
     old = signed_by("press-03", load_key(files.authority.key_pem), ca)
     forged = signed_by("victim", load_key(old.key), load_certificate(old.certificate))
-    chain = Pair(forged.certificate + old.certificate, forged.key)
+    chain = CertificateAndKey(forged.certificate + old.certificate, forged.key)
     async with listening(server_context(*files.server, files.ca)) as (_, ask):
         assert await ask(client_context(files.ca, *files.pair("old", old))) == "device"
         assert await ask(client_context(files.ca, *files.pair("forged", chain))) == ""
@@ -139,7 +143,7 @@ async def test_self_signed_leaf_followed_by_a_genuine_certificate_is_refused(
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "victim")])
     own = signed_by("victim", key, None, name)
     genuine = files.server[0].read_bytes() + files.ca.read_bytes()
-    pair = files.pair("own", Pair(own.certificate + genuine, own.key))
+    pair = files.pair("own", CertificateAndKey(own.certificate + genuine, own.key))
     async with listening(server_context(*files.server, files.ca)) as (_, ask):
         assert await ask(client_context(files.ca, *pair)) == ""
 
@@ -149,7 +153,7 @@ def signed_by(
     issuer_key: PrivateKey,
     issuer: x509.Certificate | None,
     issuer_name: x509.Name | None = None,
-) -> Pair:
+) -> CertificateAndKey:
     """Return a pair in the manner of v0.2 signed by any key."""
     key = new_key() if issuer else issuer_key
     now = dt.datetime.now(dt.UTC)
@@ -180,7 +184,7 @@ def signed_by(
         )
     )
     certificate = builder.sign(issuer_key, hashes.SHA256())
-    return Pair(certificate.public_bytes(serialization.Encoding.PEM), key_to_pem(key))
+    return CertificateAndKey(certificate.public_bytes(serialization.Encoding.PEM), key_to_pem(key))
 
 
 async def test_client_trusts_only_its_own_authority_and_checks_the_name(files: Files) -> None:

@@ -59,6 +59,11 @@ class Store:
             raise NotFound(404, "NotFound", f"{name} does not exist")
         return copy.deepcopy(self.objects[kind][name])
 
+    async def get_or_none(
+        self, kind: Kind, name: str, namespace: str | None = None
+    ) -> Object | None:
+        return copy.deepcopy(self.objects[kind].get(name))
+
     async def list(self, kind: Kind, namespace: str | None = None) -> list[Object]:
         if kind == ROUTE:
             raise NotFound(404, "NotFound", "this cluster has no Routes")

@@ -12,7 +12,7 @@ import yaml
 
 from flotta.apiserver.schema import StructuralSchema
 from flotta.cli.commands.convert import convert_text
-from flotta.fleet.conversion import ConversionError, converted
+from flotta.fleet.conversion import ConversionError, convert_manifest
 from flotta.resources import crds
 
 Object = dict[str, Any]
@@ -36,29 +36,31 @@ def documents(text: str) -> dict[str, Object]:
 def test_edge_deployment_becomes_a_workload_that_uploads_its_paths() -> None:
     pair = {"source": "stats", "target": "statistics"}
     old = manifest("EdgeDeployment", {"type": "pod", "data": {"paths": [pair]}})
-    new, warnings = converted(old)
+    new, warnings = convert_manifest(old)
     assert new["kind"] == "EdgeWorkload"
     assert new["spec"]["data"] == {"egress": [pair]}
     assert len(warnings) == 2
     assert old["kind"] == "EdgeDeployment", "the given manifest was changed"
-    assert converted(new) == (new, [])
+    assert convert_manifest(new) == (new, [])
 
 
 def test_paths_join_what_is_uploaded_already() -> None:
     one, two = {"source": "a", "target": "a"}, {"source": "b", "target": "b"}
     data = {"paths": [one, two], "egress": [one], "ingress": [two]}
-    new, _ = converted(manifest("EdgeWorkload", {"type": "pod", "data": data}))
+    new, _ = convert_manifest(manifest("EdgeWorkload", {"type": "pod", "data": data}))
     assert new["spec"]["data"] == {"egress": [one, two], "ingress": [two]}
 
 
 def test_group_becomes_a_set_and_its_label_follows_in_devices_and_selectors() -> None:
-    group, _ = converted(manifest("EdgeDeviceGroup", {"heartbeat": {"period_seconds": 5}}))
+    group, _ = convert_manifest(manifest("EdgeDeviceGroup", {"heartbeat": {"period_seconds": 5}}))
     assert (group["kind"], group["spec"]) == ("EdgeDeviceSet", {"heartbeat": {"periodSeconds": 5}})
-    device, _ = converted(manifest("EdgeDevice", {}, labels={"flotta/configured-by": "north"}))
+    device, _ = convert_manifest(
+        manifest("EdgeDevice", {}, labels={"flotta/configured-by": "north"})
+    )
     assert device["metadata"]["labels"] == {"flotta/member-of": "north"}
     expression = {"key": "flotta/configured-by", "operator": "In", "values": ["north"]}
     aim = {"deviceSelector": {"matchExpressions": [expression]}}
-    workload, _ = converted(manifest("EdgeWorkload", {"type": "pod", **aim}))
+    workload, _ = convert_manifest(manifest("EdgeWorkload", {"type": "pod", **aim}))
     found = workload["spec"]["deviceSelector"]["matchExpressions"]
     assert found == [{**expression, "key": "flotta/member-of"}]
 
@@ -69,21 +71,21 @@ def test_lists_are_converted_item_by_item() -> None:
         "kind": "EdgeDeploymentList",
         "items": [manifest("EdgeDeployment", {"type": "pod"})],
     }
-    new, _ = converted(listed)
+    new, _ = convert_manifest(listed)
     assert (new["kind"], new["items"][0]["kind"]) == ("EdgeWorkloadList", "EdgeWorkload")
 
 
 def test_pods_and_other_groups_stay_as_they_are() -> None:
     pod = {"spec": {"containers": [{"name": "a", "host_port": 1}]}}
-    new, warnings = converted(manifest("EdgeWorkload", {"type": "pod", "pod": pod}))
+    new, warnings = convert_manifest(manifest("EdgeWorkload", {"type": "pod", "pod": pod}))
     assert (new["spec"]["pod"], warnings) == (pod, [])
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"uid": "x"}}
-    assert converted(secret) == (secret, [])
+    assert convert_manifest(secret) == (secret, [])
 
 
 def test_first_group_is_refused_with_the_remedy() -> None:
     with pytest.raises(ConversionError, match=r"write it anew for management\.project-flotta\.io"):
-        converted({"apiVersion": "management.k4e.io/v1alpha1", "kind": "EdgeDevice"})
+        convert_manifest({"apiVersion": "management.k4e.io/v1alpha1", "kind": "EdgeDevice"})
 
 
 def test_no_field_of_the_old_manifests_is_dropped_by_the_api_in_silence() -> None:

@@ -12,7 +12,7 @@ import pytest
 from edge_api_store import Object, Store
 from fleet_objects import container, device, workload
 
-from flotta.edge_api.backends import presence_keeper, problem_keeper
+from flotta.edge_api.backends import presence_tracker, problem_reporter
 from flotta.edge_api.backends.crd import CrdBackend
 from flotta.edge_api.metrics import Metrics
 from flotta.edge_api.settings import Settings
@@ -20,7 +20,7 @@ from flotta.fleet.problems import with_problems
 from flotta.fleet.rendering import Problem
 from flotta.identity.peers import Peer
 from flotta.protocol.models import HardwareInfo, Heartbeat, WorkloadStatus
-from flotta.resources.conditions import find
+from flotta.resources.conditions import find_condition
 from flotta.resources.errors import ApiError
 from flotta.resources.kinds import EDGE_DEVICE, EDGE_WORKLOAD, SECRET
 from waiting import eventually
@@ -41,7 +41,7 @@ def store() -> Store:
 async def running(store: Store) -> AsyncIterator[CrdBackend]:
     backend = CrdBackend(store, Settings(), Metrics())  # type: ignore[arg-type]
     task = asyncio.create_task(backend.run())
-    await backend.fleet.wait_synced()
+    await backend.caches.wait_synced()
     yield backend
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
@@ -64,9 +64,9 @@ async def test_a_failure_is_an_event_although_the_labels_could_not_be_written(
 
     store.stored = refuse_labels
     with pytest.raises(ApiError):
-        await backend.heartbeat(PEER, "m-1", beat)
+        await backend.record_heartbeat(PEER, "m-1", beat)
     store.stored = None
-    await backend.heartbeat(PEER, "m-1", beat)
+    await backend.record_heartbeat(PEER, "m-1", beat)
 
     assert store.device()["metadata"]["labels"]["device.hostname"] == "press"
     assert store.events == ["EdgeDevice ImagePull"]
@@ -80,7 +80,7 @@ async def configured(store: Store, state: str | None, generation: int | None = N
     """Wait until condition Configured says this."""
 
     def shown() -> tuple[str | None, int | None]:
-        found = find(store.device()["status"].get("conditions"), "Configured") or {}
+        found = find_condition(store.device()["status"].get("conditions"), "Configured") or {}
         return found.get("status"), found.get("observedGeneration")
 
     await eventually(lambda: shown() == (state, generation))
@@ -103,12 +103,12 @@ async def test_a_problem_comes_and_goes_on_a_device_that_asks_for_nothing(
 async def test_a_device_that_cannot_be_rendered_stands_in_nobodys_way(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(presence_keeper, "TICK", 0.01)
+    monkeypatch.setattr(presence_tracker, "TICK", 0.01)
     broken = device({"heartbeat": "no section"})
     broken["metadata"]["name"] = "d-0"
     async with running(store):
         store.put(EDGE_DEVICE, broken)
-        await asyncio.sleep(2 * problem_keeper.SETTLE)
+        await asyncio.sleep(2 * problem_reporter.SETTLE)
         store.put(EDGE_WORKLOAD, workload("web", NEEDY))
 
         await configured(store, "False")
@@ -120,7 +120,7 @@ async def test_a_problem_solved_while_it_is_being_written_does_not_stay(
     async def solve(_: Object, __: str) -> None:
         store.stored = None
         store.put(SECRET, LATE)
-        await asyncio.sleep(2 * problem_keeper.SETTLE)
+        await asyncio.sleep(2 * problem_reporter.SETTLE)
 
     store.hold(EDGE_DEVICE)  # the watch does not tell what was written
     store.stored = solve
@@ -141,9 +141,9 @@ async def test_a_problem_solved_while_no_edge_api_ran_does_not_stay() -> None:
 async def test_a_problem_that_a_replica_wrote_too_late_does_not_stay(
     store: Store, backend: CrdBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(problem_keeper, "SWEEP", 0.2)
+    monkeypatch.setattr(problem_reporter, "SWEEP", 0.2)
     store.put(EDGE_WORKLOAD, workload("web"))
-    await asyncio.sleep(2 * problem_keeper.SETTLE)
+    await asyncio.sleep(2 * problem_reporter.SETTLE)
     problem = Problem("web", "workload", "Misconfiguration", "Secret 'late' does not exist")
     late = with_problems(store.device()["status"], [problem], NOW)
 
@@ -158,7 +158,7 @@ async def test_a_device_that_has_not_registered_shows_no_problems(
     store.put(EDGE_DEVICE, device({}, {}, edgedeviceSignedRequest="true"))
     store.put(EDGE_WORKLOAD, workload("web", NEEDY))
 
-    await asyncio.sleep(2 * problem_keeper.SETTLE)
+    await asyncio.sleep(2 * problem_reporter.SETTLE)
 
     assert store.patches == 0
 
@@ -171,9 +171,9 @@ async def test_a_disconnect_is_recorded_although_the_deletion_was_not_heard_of(
     leaving["metadata"]["deletionTimestamp"] = "2026-01-10T09:00:00Z"
     store.put(EDGE_DEVICE, leaving)
 
-    await backend.disconnected(PEER)
+    await backend.record_disconnect(PEER)
 
-    disconnected = find(store.device()["status"].get("conditions"), "Disconnected")
+    disconnected = find_condition(store.device()["status"].get("conditions"), "Disconnected")
     assert disconnected is not None
     assert disconnected["status"] == "True"
 
@@ -186,16 +186,16 @@ async def test_conditions_say_for_which_generation_they_hold(
     store.put(EDGE_DEVICE, moved)
     store.put(EDGE_WORKLOAD, workload("web", NEEDY))
     await configured(store, "False", 1)
-    await backend.heartbeat(PEER, "m-1", Heartbeat(status="up"))
+    await backend.record_heartbeat(PEER, "m-1", Heartbeat(status="up"))
 
     moved = copy.deepcopy(store.device())
     moved["metadata"]["generation"] = 2
     store.put(EDGE_DEVICE, {**moved, "spec": {"heartbeat": {"periodSeconds": 7}}})
     await configured(store, "False", 2)
     patches = store.patches
-    await backend.heartbeat(PEER, "m-2", Heartbeat(status="up"))
+    await backend.record_heartbeat(PEER, "m-2", Heartbeat(status="up"))
 
     assert store.patches == patches  # a condition that says the same is no reason to write
-    ready = find(store.device()["status"]["conditions"], "Ready")
+    ready = find_condition(store.device()["status"]["conditions"], "Ready")
     assert ready is not None
     assert (ready["status"], ready["observedGeneration"]) == ("True", 1)

@@ -9,7 +9,7 @@ from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
 from flotta.edge_api.metrics import Metrics
-from flotta.edge_api.server import _middleware
+from flotta.edge_api.server import _error_middleware
 from flotta.resources.errors import ApiError, Conflict, Invalid, Unreachable
 
 
@@ -27,7 +27,9 @@ async def test_what_will_pass_is_told_apart_from_what_will_not(
     async def refuse(_: web.Request) -> web.Response:
         raise error
 
-    answer = await _middleware(Metrics())(make_mocked_request("POST", "/data/d-17/out"), refuse)
+    answer = await _error_middleware(Metrics())(
+        make_mocked_request("POST", "/data/d-17/out"), refuse
+    )
 
     assert (answer.status, answer.headers.get("Retry-After")) == (status, retry_after)
     message = json.loads(answer.body)["message"]

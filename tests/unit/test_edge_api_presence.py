@@ -9,8 +9,8 @@ import pytest
 from edge_api_store import Object, Store
 from fleet_objects import device
 
-from flotta.edge_api.backends.fleet_cache import FleetCache
-from flotta.edge_api.backends.presence_keeper import PresenceKeeper
+from flotta.edge_api.backends.caches import Caches
+from flotta.edge_api.backends.presence_tracker import PresenceTracker
 from flotta.edge_api.backends.statuses import Statuses
 from flotta.fleet import presence
 
@@ -24,39 +24,41 @@ async def fell_silent(_: Object) -> None:
 
 
 @pytest.fixture
-def keeper() -> PresenceKeeper:
+def tracker() -> PresenceTracker:
     store = Store()
-    fleet = FleetCache(store)  # type: ignore[arg-type]
-    return PresenceKeeper(fleet, Statuses(store, fleet.devices), 1, fell_silent)  # type: ignore[arg-type]
+    caches = Caches(store)  # type: ignore[arg-type]
+    return PresenceTracker(caches, Statuses(store, caches.devices), 1, fell_silent)  # type: ignore[arg-type]
 
 
-def judged(keeper: PresenceKeeper) -> Change:
+def judged(tracker: PresenceTracker) -> Change:
     """Return what is to be written about a device that was last seen long ago."""
-    change = keeper._due(device({}, presence.heard({}, SEEN)), datetime.now(UTC) + timedelta(1))
+    change = tracker._due_change(
+        device({}, presence.mark_heard({}, SEEN)), datetime.now(UTC) + timedelta(1)
+    )
     assert change is not None
     return change
 
 
-def test_a_device_that_nobody_hears_becomes_unknown(keeper: PresenceKeeper) -> None:
-    newest = device({}, presence.heard({}, SEEN))
+def test_a_device_that_nobody_hears_becomes_unknown(tracker: PresenceTracker) -> None:
+    newest = device({}, presence.mark_heard({}, SEEN))
 
-    assert presence.ready(judged(keeper)(newest)) == "Unknown"
+    assert presence.ready_status(judged(tracker)(newest)) == "Unknown"
 
 
 def test_a_heartbeat_that_another_replica_wrote_keeps_a_device_ready(
-    keeper: PresenceKeeper,
+    tracker: PresenceTracker,
 ) -> None:
-    newest = device({}, presence.heard({}, SEEN + timedelta(seconds=1)))
+    newest = device({}, presence.mark_heard({}, SEEN + timedelta(seconds=1)))
 
-    assert judged(keeper)(newest) == newest["status"]
+    assert judged(tracker)(newest) == newest["status"]
 
 
 def test_a_heartbeat_that_came_before_the_write_keeps_a_device_ready(
-    keeper: PresenceKeeper,
+    tracker: PresenceTracker,
 ) -> None:
-    newest = device({}, presence.heard({}, SEEN))
-    change = judged(keeper)
+    newest = device({}, presence.mark_heard({}, SEEN))
+    change = judged(tracker)
 
-    keeper.heard(KEY, datetime.now(UTC))
+    tracker.record_heartbeat(KEY, datetime.now(UTC))
 
     assert change(newest) == newest["status"]

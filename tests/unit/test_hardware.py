@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from flotta.fleet.hardware import label_value, labels, merged
+from flotta.fleet.hardware import hardware_labels, label_value, merge_report
 from flotta.protocol.envelope import decode
 from flotta.protocol.hardware import HardwareInfo
 
@@ -26,7 +26,7 @@ def test_wire_names_become_those_of_the_custom_resource() -> None:
         boot={"current_boot_mode": "uefi"},
     )
 
-    assert merged(None, report) == {
+    assert merge_report(None, report) == {
         "cpu": {
             "architecture": "x86_64",
             "flags": [],
@@ -45,11 +45,11 @@ def test_wire_names_become_those_of_the_custom_resource() -> None:
 
 
 def test_a_partial_report_replaces_only_what_it_mentions() -> None:
-    known = merged(
+    known = merge_report(
         None, info(hostname="a", cpu={"architecture": "x86_64"}, disks=[{"name": "sda"}])
     )
 
-    result = merged(known, info(hostname="", cpu={"count": 4}, disks=None, interfaces=[]))
+    result = merge_report(known, info(hostname="", cpu={"count": 4}, disks=None, interfaces=[]))
 
     assert result == {**known, "cpu": {"architecture": "x86_64", "flags": [], "count": 4}}
 
@@ -71,13 +71,13 @@ def test_label_values_are_legal(text: str, value: str) -> None:
 
 
 def test_labels_come_from_merged_hardware_and_skip_what_is_unknown() -> None:
-    hardware = merged(
+    hardware = merge_report(
         None,
         info(hostname="Press-03", system_vendor={"serial_number": "EB-0042", "manufacturer": ""}),
     )
 
-    assert labels(hardware) == {
+    assert hardware_labels(hardware) == {
         "device.hostname": "press-03",
         "device.system-serial": "eb-0042",
     }
-    assert labels(None) == {}
+    assert hardware_labels(None) == {}

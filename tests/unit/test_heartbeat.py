@@ -7,8 +7,8 @@ from typing import Any
 
 from fleet_objects import device
 
-from flotta.fleet.heartbeat import device_status, transitions
-from flotta.fleet.problems import unannounced, with_problems
+from flotta.fleet.heartbeat import apply_heartbeat, find_transitions
+from flotta.fleet.problems import find_new_problems, with_problems
 from flotta.fleet.rendering import Problem
 from flotta.protocol.envelope import decode, decode_message
 from flotta.protocol.models import Heartbeat
@@ -23,7 +23,7 @@ def heartbeat(**content: Any) -> Heartbeat:
 
 
 def after(status: dict[str, Any], **content: Any) -> dict[str, Any]:
-    return device_status(device(status=status), heartbeat(**content), NOW)
+    return apply_heartbeat(device(status=status), heartbeat(**content), NOW)
 
 
 def listed(**entry: Any) -> dict[str, Any]:
@@ -119,7 +119,7 @@ def test_recorded_heartbeats_merge() -> None:
     for name in ("plain", "hardware", "workload"):
         message = decode_message((MESSAGES / f"from-agent-heartbeat-{name}.json").read_bytes())
         beat = decode(message.content, Heartbeat)
-        status = device_status(device(status=status), beat, NOW)
+        status = apply_heartbeat(device(status=status), beat, NOW)
 
     assert status["workloads"][0]["phase"] == "Created"
     assert status["lastSyncedResourceVersion"] == "553"
@@ -134,11 +134,11 @@ def test_failures_and_recoveries_are_transitions_once() -> None:
     other = after(failing, workloads=reported(status="Error", reason="R", message="n"))
     well = after(failing, workloads=reported())
 
-    assert [one.message for one in transitions(listed(), failing)] == ["m"]
-    assert transitions(failing, same) == []
-    assert [one.message for one in transitions(failing, other)] == ["n"]
-    assert [one.failing for one in transitions(failing, well)] == [False]
-    assert transitions(well, after(well, workloads=reported(status="Exited"))) == []
+    assert [one.message for one in find_transitions(listed(), failing)] == ["m"]
+    assert find_transitions(failing, same) == []
+    assert [one.message for one in find_transitions(failing, other)] == ["n"]
+    assert [one.failing for one in find_transitions(failing, well)] == [False]
+    assert find_transitions(well, after(well, workloads=reported(status="Exited"))) == []
 
 
 def test_problems_are_shown_and_cleared_and_announced_once() -> None:
@@ -151,8 +151,8 @@ def test_problems_are_shown_and_cleared_and_announced_once() -> None:
     assert shown["workloads"][0]["message"] == "Secret 'x' does not exist"
     assert shown["conditions"][0]["status"] == "False"
     assert with_problems(shown, [own, problem], LATER) == shown
-    assert unannounced(listed(), [problem, own]) == [problem, own]
-    assert unannounced(shown, [problem, own]) == []
+    assert find_new_problems(listed(), [problem, own]) == [problem, own]
+    assert find_new_problems(shown, [problem, own]) == []
     assert after(shown, workloads=[])["workloads"] == shown["workloads"]
     assert after(shown, workloads=reported())["workloads"] == shown["workloads"]
     assert (solved["workloads"][0]["phase"], solved["conditions"][0]["status"]) == (

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from flotta.identity.authority import Authority, AuthorityError, Pair
+from flotta.identity.authority import Authority, AuthorityError, CertificateAndKey
 from flotta.identity.keys import (
     KeyFormatError,
     key_to_pem,
@@ -31,10 +31,14 @@ def authority() -> Authority:
     return Authority.create("Flotta CA")
 
 
-def device(authority: Authority, device_id: str = "till-7", namespace: str = "shops") -> Pair:
+def device(
+    authority: Authority, device_id: str = "till-7", namespace: str = "shops"
+) -> CertificateAndKey:
     key = new_key()
     csr = load_request(certificate_request(key, device_id))
-    return Pair(authority.sign_device(csr, device_id, namespace, UID, 30), key_to_pem(key))
+    return CertificateAndKey(
+        authority.sign_device(csr, device_id, namespace, UID, 30), key_to_pem(key)
+    )
 
 
 def peer_of(pem: bytes) -> Peer:

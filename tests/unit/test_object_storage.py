@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from fleet_objects import Object, Objects, device
 
-from flotta.fleet.object_storage import storage
+from flotta.fleet.object_storage import render_storage
 from flotta.fleet.references import BrokenReference
 from flotta.protocol.models import S3StorageConfiguration
 from flotta.resources.kinds import BUCKET_CLAIM, ROUTE, SECRET
@@ -39,14 +39,14 @@ def claimed(storage_class: str) -> Objects:
 
 def found(source: Objects, endpoint: str = "", **fields: Any) -> S3StorageConfiguration:
     own = device(EXTERNAL, {"dataObc": "d-17"} if fields.get("claim") else {})
-    result = storage(own, own["spec"], source, endpoint)
+    result = render_storage(own, own["spec"], source, endpoint)
     assert result is not None
     return result
 
 
 def complaint(source: Objects, spec: Object = EXTERNAL, status: Object | None = None) -> str:
     with pytest.raises(BrokenReference) as caught:
-        storage(device(spec, status), spec, source)
+        render_storage(device(spec, status), spec, source)
     return str(caught.value)
 
 

@@ -21,7 +21,7 @@ from flotta.operator.claims import PROVISIONER_TIMEOUT, bound_claim_name, wants_
 from flotta.operator.devices import plan_device
 from flotta.operator.settings import Settings
 from flotta.operator.steps import Create, Patch, Plan
-from flotta.resources.conditions import find
+from flotta.resources.conditions import find_condition
 
 
 def test_new_workloads_are_added_and_existing_entries_left_alone() -> None:
@@ -151,7 +151,7 @@ def test_bucket_that_comes_in_time_takes_one_write() -> None:
 def test_claim_that_nobody_answers_is_told() -> None:
     plan = plan_device(device(), [], None, claim(), CLAIMS, LATER)
     told = applied(device(), plan)
-    condition = find(told["status"]["conditions"], "StorageReady") or {}
+    condition = find_condition(told["status"]["conditions"], "StorageReady") or {}
     assert (condition["status"], condition["reason"]) == ("False", "ClaimPending")
     assert condition["message"].endswith("its storage class is flotta.project-flotta.io/embedded")
     assert plan.requeue_after is None
@@ -161,7 +161,7 @@ def test_trouble_of_the_provisioner_is_told_at_once() -> None:
     trouble = {"type": "Ready", "status": "False", "reason": "ProvisioningFailed", "message": "no"}
     failing = claim() | {"status": {"conditions": [trouble]}}
     told = applied(device(), plan_device(device(), [], None, failing, CLAIMS, NOW))
-    condition = find(told["status"]["conditions"], "StorageReady") or {}
+    condition = find_condition(told["status"]["conditions"], "StorageReady") or {}
     assert (condition["reason"], condition["message"]) == (
         "ProvisioningFailed",
         "ObjectBucketClaim till-1: no",

@@ -10,8 +10,8 @@ import pytest
 import yaml
 from fleet_objects import Objects, container, device, workload
 
-from flotta.fleet.manifests import to_yaml
-from flotta.fleet.rendering import Rendered, render
+from flotta.fleet.rendering import RenderedConfiguration, render_configuration
+from flotta.fleet.yaml_dumper import dump_yaml
 
 DATA = Path(__file__).parent.parent / "data"
 
@@ -84,27 +84,27 @@ def lab(*workloads: dict[str, Any]) -> Objects:
     )
 
 
-def configuration(rendered: Rendered) -> Any:
+def configuration(rendered: RenderedConfiguration) -> Any:
     return wire(rendered)["configuration"]
 
 
-def wire(rendered: Rendered) -> Any:
+def wire(rendered: RenderedConfiguration) -> Any:
     return json.loads(msgspec.json.encode(rendered.content))
 
 
-def names(rendered: Rendered) -> list[str]:
+def names(rendered: RenderedConfiguration) -> list[str]:
     return [one["name"] for one in wire(rendered).get("workloads", ())]
 
 
 def test_the_lab_device_of_the_specification_renders_exactly() -> None:
-    rendered = render(device(APPENDIX_B_SPEC), lab())
+    rendered = render_configuration(device(APPENDIX_B_SPEC), lab())
 
     assert configuration(rendered) == APPENDIX_B_RESULT
     assert rendered.problems == ()
 
 
 def test_an_empty_device_gets_what_old_agents_cannot_do_without() -> None:
-    assert configuration(render(device(), Objects())) == {
+    assert configuration(render_configuration(device(), Objects())) == {
         "heartbeat": {"hardware_profile": {}, "period_seconds": 60},
         "metrics": {"receiver": {"request_num_samples": 30000, "timeout_seconds": 10}},
         "mounts": [],
@@ -115,7 +115,7 @@ def test_a_set_replaces_every_section_even_those_it_lacks() -> None:
     source = lab().with_set("tills", {"heartbeat": {"periodSeconds": 5}})
     member = device(APPENDIX_B_SPEC, **{"flotta/member-of": "tills"})
 
-    assert configuration(render(member, source)) == {
+    assert configuration(render_configuration(member, source)) == {
         "heartbeat": {"hardware_profile": {}, "period_seconds": 5},
         "metrics": {"receiver": {"request_num_samples": 30000, "timeout_seconds": 10}},
         "mounts": [],
@@ -125,7 +125,7 @@ def test_a_set_replaces_every_section_even_those_it_lacks() -> None:
 def test_a_missing_set_leaves_the_device_its_own_settings_and_is_reported() -> None:
     member = device(APPENDIX_B_SPEC, **{"flotta/member-of": "gone"})
 
-    rendered = render(member, lab())
+    rendered = render_configuration(member, lab())
 
     assert configuration(rendered) == APPENDIX_B_RESULT
     assert "EdgeDeviceSet 'gone' does not exist" in rendered.problems[0].message
@@ -134,7 +134,7 @@ def test_a_missing_set_leaves_the_device_its_own_settings_and_is_reported() -> N
 def test_a_literal_environment_variable_is_delivered() -> None:
     pod = container(env=[{"name": "MODE", "value": "fast"}])
 
-    rendered = render(device(), Objects(workload("rich", pod)))
+    rendered = render_configuration(device(), Objects(workload("rich", pod)))
 
     specification = yaml.safe_load(wire(rendered)["workloads"][0]["specification"])
     assert specification["containers"][0]["env"] == [{"name": "MODE", "value": "fast"}]
@@ -175,7 +175,7 @@ def test_a_workload_with_everything_renders_as_recorded_from_the_reference() -> 
         .with_config_map("allowed", **{"metrics_list.yaml": allowed})
     )
 
-    message = wire(render(device(), source))
+    message = wire(render_configuration(device(), source))
 
     ours = message["workloads"][0]
     assert yaml.safe_load(ours.pop("specification")) == yaml.safe_load(
@@ -218,7 +218,7 @@ def test_a_broken_reference_disables_its_workload_only(case: str) -> None:
     pod, message = BROKEN[case]
     source = Objects(workload("bad", pod), workload("good")).with_secret("there", a="1")
 
-    rendered = render(device(), source)
+    rendered = render_configuration(device(), source)
 
     assert names(rendered) == ["good"]
     assert [(one.workload, one.message) for one in rendered.problems] == [("bad", message)]
@@ -234,7 +234,7 @@ def test_a_broken_reference_disables_its_workload_only(case: str) -> None:
 def test_a_broken_registry_or_allow_list_disables_its_workload_only(
     spec: dict[str, Any], message: str
 ) -> None:
-    rendered = render(device(), Objects(workload("bad", **spec), workload("good")))
+    rendered = render_configuration(device(), Objects(workload("bad", **spec), workload("good")))
 
     assert names(rendered) == ["good"]
     assert message in rendered.problems[0].message
@@ -242,10 +242,10 @@ def test_a_broken_registry_or_allow_list_disables_its_workload_only(
 
 def test_optional_references_may_be_absent_unless_something_else_needs_them() -> None:
     pod = secret_key("gone", "a", optional=True)
-    assert names(render(device(), Objects(workload("fine", pod)))) == ["fine"]
+    assert names(render_configuration(device(), Objects(workload("fine", pod)))) == ["fine"]
 
     pod["containers"][0]["envFrom"] = [{"secretRef": {"name": "gone"}}]
-    assert names(render(device(), Objects(workload("broken", pod)))) == []
+    assert names(render_configuration(device(), Objects(workload("broken", pod)))) == []
 
 
 def test_secret_and_config_map_volumes_are_sent_and_nothing_else_is() -> None:
@@ -262,26 +262,28 @@ def test_secret_and_config_map_volumes_are_sent_and_nothing_else_is() -> None:
         .with_config_map("settings", d="4")
     )
 
-    message = wire(render(device(), source))
+    message = wire(render_configuration(device(), source))
 
     assert [one["name"] for one in message["secrets"]] == ["keys", "more"]
     assert len(message["workloads"][0]["configmaps"]) == 1
 
 
 def test_order_of_objects_does_not_change_the_version() -> None:
-    first = render(device(), Objects(workload("a"), workload("b")))
-    second = render(device(), Objects(workload("b"), workload("a")))
+    first = render_configuration(device(), Objects(workload("a"), workload("b")))
+    second = render_configuration(device(), Objects(workload("b"), workload("a")))
 
     assert names(first) == names(second) == ["a", "b"]
     assert first.version == second.version == wire(first)["version"]
 
 
 def test_the_version_follows_the_content_and_nothing_else() -> None:
-    plain = render(device(), Objects(workload("a")))
+    plain = render_configuration(device(), Objects(workload("a")))
     relabelled = device(status={"phase": "up"}, other="label")
-    changed = render(device(), Objects(workload("a", container(image="localhost/web:2"))))
+    changed = render_configuration(
+        device(), Objects(workload("a", container(image="localhost/web:2")))
+    )
 
-    assert render(relabelled, Objects(workload("a"))).version == plain.version
+    assert render_configuration(relabelled, Objects(workload("a"))).version == plain.version
     assert changed.version != plain.version
 
 
@@ -289,13 +291,13 @@ def test_a_device_being_deleted_runs_nothing() -> None:
     leaving = device()
     leaving["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
 
-    assert names(render(leaving, Objects(workload("a")))) == []
+    assert names(render_configuration(leaving, Objects(workload("a")))) == []
 
 
 def test_status_workloads_has_no_say_in_what_is_delivered() -> None:
     listed = device(status={"workloads": [{"name": "other", "phase": "Deploying"}]})
 
-    assert names(render(listed, Objects(workload("a")))) == ["a"]
+    assert names(render_configuration(listed, Objects(workload("a")))) == ["a"]
 
 
 def claimed() -> Objects:
@@ -309,7 +311,7 @@ def claimed() -> Objects:
 def test_a_bound_claim_wins_over_external_storage_and_brings_its_ca() -> None:
     spec = {"storage": {"s3": {"configMapName": "lab-s3", "secretName": "lab-s3-keys"}}}
 
-    rendered = render(device(spec, {"dataObc": "d-17"}), claimed())
+    rendered = render_configuration(device(spec, {"dataObc": "d-17"}), claimed())
 
     assert configuration(rendered)["storage"]["s3"] == {
         "aws_access_key_id": "aw==",
@@ -323,11 +325,11 @@ def test_a_bound_claim_wins_over_external_storage_and_brings_its_ca() -> None:
 
 
 def test_unresolvable_storage_is_reported_and_what_was_delivered_stays() -> None:
-    before = render(device({}, {"dataObc": "d-17"}), claimed())
+    before = render_configuration(device({}, {"dataObc": "d-17"}), claimed())
 
-    first = render(device({}, {"dataObc": "d-17"}), Objects())
-    later = render(device({}, {"dataObc": "d-17"}), Objects(), before.s3)
-    unwanted = render(device(), Objects(), before.s3)
+    first = render_configuration(device({}, {"dataObc": "d-17"}), Objects())
+    later = render_configuration(device({}, {"dataObc": "d-17"}), Objects(), before.s3)
+    unwanted = render_configuration(device(), Objects(), before.s3)
 
     assert "storage" not in configuration(first)
     assert configuration(first)["storage_unresolved"] is True
@@ -340,10 +342,13 @@ def test_unresolvable_storage_is_reported_and_what_was_delivered_stays() -> None
 
 
 def test_a_set_that_is_not_there_takes_no_storage_away() -> None:
-    before = render(device({}, {"dataObc": "d-17"}), claimed())
+    before = render_configuration(device({}, {"dataObc": "d-17"}), claimed())
     member = device({}, **{"flotta/member-of": "tills"})
 
-    known, unknown = render(member, Objects(), before.s3), render(member, Objects())
+    known, unknown = (
+        render_configuration(member, Objects(), before.s3),
+        render_configuration(member, Objects()),
+    )
 
     assert configuration(known)["storage"] == configuration(before)["storage"]
     assert configuration(unknown)["storage_unresolved"] is True
@@ -351,7 +356,7 @@ def test_a_set_that_is_not_there_takes_no_storage_away() -> None:
 
 
 def test_broken_device_settings_are_left_out_one_by_one() -> None:
-    rendered = render(device(APPENDIX_B_SPEC), Objects())
+    rendered = render_configuration(device(APPENDIX_B_SPEC), Objects())
 
     result = configuration(rendered)
     assert "log-collection" not in result
@@ -368,7 +373,7 @@ def test_broken_device_settings_are_left_out_one_by_one() -> None:
     "text", ["1e3", "0o7", "y", "012", "1_000", "-", "", "null", "1:30", "a\n"]
 )
 def test_strings_that_other_yaml_readers_mistake_are_quoted(text: str) -> None:
-    document = to_yaml({"key": text})
+    document = dump_yaml({"key": text})
 
     assert yaml.safe_load(document) == {"key": text}
     assert document.splitlines()[0] == "key: |" or "'" in document

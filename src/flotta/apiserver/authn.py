@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import NameOID
 
 from flotta.apiserver.errors import unauthorized
-from flotta.identity.contexts import server_context
+from flotta.identity.ssl_contexts import server_context
 
 if TYPE_CHECKING:
     from pathlib import Path

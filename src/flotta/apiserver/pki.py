@@ -18,7 +18,7 @@ from flotta.yaml_loader import load_yaml
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from flotta.identity.authority import Pair
+    from flotta.identity.authority import CertificateAndKey
 
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 DAYS = 365
@@ -103,7 +103,7 @@ def _is_current(path: Path, server: str, authority: Authority) -> bool:
     return fits and not renewal_due(certificate, datetime.now(UTC))
 
 
-def kubeconfig(server: str, ca: bytes, user: str, pair: Pair) -> bytes:
+def kubeconfig(server: str, ca: bytes, user: str, pair: CertificateAndKey) -> bytes:
     """A kubeconfig with everything embedded."""
     content = {
         "apiVersion": "v1",

@@ -7,7 +7,7 @@ import asyncio
 import os
 
 from flotta.daemon import notify, run, stop_event
-from flotta.edge_api.server import EdgeApi
+from flotta.edge_api.server import EdgeApiServer
 from flotta.edge_api.settings import Settings
 from flotta.resources.client import Client
 
@@ -47,7 +47,7 @@ async def _serve() -> None:
     settings = Settings.from_environment(os.environ)
     stop = stop_event()
     async with await Client.connect() as client:
-        server = EdgeApi(client, settings)
+        server = EdgeApiServer(client, settings)
         starting = asyncio.create_task(server.start())
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait([starting, stopping], return_when=asyncio.FIRST_COMPLETED)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from flotta.cli.fleet_status import describe_age, device_state, request_state
-from flotta.fleet.entries import is_failing
 from flotta.fleet.selection import devices_for, selector_problem, selects, workloads_for
+from flotta.fleet.workload_status import is_failing
 from flotta.resources.kinds import MEMBER_LABEL
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from flotta.fleet.joining import UNREGISTERED_LABEL, is_approved, is_declined, is_registered
-from flotta.fleet.presence import ready
-from flotta.resources.conditions import CONFIGURED, STORAGE_READY, truth
+from flotta.fleet.presence import ready_status
+from flotta.resources.conditions import CONFIGURED, STORAGE_READY, condition_status
 from flotta.resources.kinds import MEMBER_LABEL
 from flotta.rfc3339 import parse_time
 
@@ -77,12 +77,12 @@ def device_state(device: Mapping[str, Any]) -> str:
         return "leaving"
     if not is_registered(device):
         return "joining"
-    heard = ready(status)
+    heard = ready_status(status)
     if heard != "True":
         return {"False": "not ready", "Unknown": "offline"}.get(str(heard), "unknown")
     conditions = status.get("conditions")
     for type_, word in ((STORAGE_READY, "without storage"), (CONFIGURED, "misconfigured")):
-        if truth(conditions, type_) == "False":
+        if condition_status(conditions, type_) == "False":
             return word
     return "degraded" if status.get("phase") == "degraded" else "ready"
 

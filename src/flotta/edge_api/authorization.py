@@ -16,13 +16,12 @@ from typing import TYPE_CHECKING
 
 from flotta.identity.authority import REGISTRATION_NAME
 from flotta.identity.peers import Peer, PeerError, is_device_id, read_peer
+from flotta.protocol.directives import ENROLMENT, REGISTRATION
 
 from .refusals import Refusal
 
 if TYPE_CHECKING:
     from aiohttp import web
-
-ENROLMENT, REGISTRATION = "enrolment", "registration"
 
 _read_peer = lru_cache(maxsize=8192)(read_peer)
 

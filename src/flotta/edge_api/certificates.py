@@ -23,12 +23,13 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import NameOID
 
-from flotta.identity.authority import ORGANIZATION, Authority, Pair
-from flotta.identity.contexts import server_context
+from flotta.backoff import Backoff
+from flotta.identity.authority import ORGANIZATION, Authority, CertificateAndKey
 from flotta.identity.errors import IdentityError
 from flotta.identity.lifetime import covers, load_certificate, renewal_due, valid_at
 from flotta.identity.peers import read_peer
-from flotta.resources.client import AlreadyExists, Client, NotFound, retry_on_conflict
+from flotta.identity.ssl_contexts import server_context
+from flotta.resources.client import AlreadyExists, Client, retry_on_conflict
 from flotta.resources.kinds import SECRET
 
 from .settings import Settings
@@ -38,17 +39,18 @@ CA_SECRET = "flotta-ca"  # noqa: S105 - a name
 HOST_SECRET = "flotta-host-certificate"  # noqa: S105 - a name
 REGISTRATION_PREFIX = "reg-client-ca-"
 REGISTRATION_LABEL = "reg-client-ca"
-CREATE_ATTEMPTS = 5
+CREATE_ATTEMPTS = 5  # requests
+CREATE_RETRY = 0.07, 1.0  # first and longest seconds between two of them
 OWN_SECRETS = (CA_SECRET, HOST_SECRET)
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Material:
-    """What the server works with: the authority that signs devices, and its own pair."""
+    """What the server works with: the authority that signs devices, and its own certificate and key."""
 
     authority: Authority
-    server: Pair
+    server: CertificateAndKey
 
     def context(self) -> ssl.SSLContext:
         """Return a TLS context of this material; the key touches the disk only as a 0600 file for a moment."""
@@ -79,94 +81,93 @@ class Certificates:
         side by side, the newest decides and the others follow.
         Raises IdentityError when a Secret of the user's holds something unusable.
         """
-        authority = await self._authority()
+        authority = await self._ensure_authority()
         names = list(self._settings.server_names) if starting else []
-        server = await retry_on_conflict(lambda: self._server(authority, names))
-        await self._registration(authority)
+        server = await retry_on_conflict(lambda: self._ensure_server(authority, names))
+        await self._ensure_registration(authority)
         return Material(authority, server)
 
-    async def _authority(self) -> Authority:
-        secret = await self._find(CA_SECRET)
+    async def _ensure_authority(self) -> Authority:
+        secret = await self._client.get_or_none(SECRET, CA_SECRET, self._settings.namespace)
         if secret is None:
             new = Authority.create("flotta-ca")
-            secret = await self._create(CA_SECRET, "ca", Pair(new.certificate_pem, new.key_pem))
-        pair = _pair(secret, "ca")
-        return Authority.from_pem(pair.certificate, pair.key)
+            secret = await self._create(
+                CA_SECRET, "ca", CertificateAndKey(new.certificate_pem, new.key_pem)
+            )
+        issued = _read_secret(secret, "ca")
+        return Authority.from_pem(issued.certificate, issued.key)
 
-    async def _server(self, authority: Authority, required: list[str]) -> Pair:
+    async def _ensure_server(self, authority: Authority, required: list[str]) -> CertificateAndKey:
         names = list(self._settings.server_names)
-        secret = await self._find(HOST_SECRET)
+        secret = await self._client.get_or_none(SECRET, HOST_SECRET, self._settings.namespace)
         if secret is None:
             secret = await self._create(HOST_SECRET, "server", authority.issue_server(names))
-            return _pair(secret, "server")
-        pair = _pair(secret, "server")
-        reason = _reason_to_renew(pair, authority, required)
+            return _read_secret(secret, "server")
+        issued = _read_secret(secret, "server")
+        reason = _reason_to_renew(issued, authority, required)
         if reason is None:
-            return pair
+            return issued
         log.info("issuing a new server certificate: %s", reason)
-        pair = authority.issue_server(names)
-        await self._client.replace(SECRET, {**secret, "data": _data("server", pair)})
-        return pair
+        issued = authority.issue_server(names)
+        await self._client.replace(SECRET, {**secret, "data": _secret_data("server", issued)})
+        return issued
 
-    async def _registration(self, authority: Authority) -> None:
+    async def _ensure_registration(self, authority: Authority) -> None:
         """Keep one usable registration certificate; others, made by people, are left alone."""
         wanted = self._settings.registration_namespaces
         selector = f"{REGISTRATION_LABEL}=true"
         secrets = await self._client.list(SECRET, self._settings.namespace, label_selector=selector)
-        if any(_serves(secret, authority, wanted) for secret in secrets):
+        if any(_lets_devices_in(secret, authority, wanted) for secret in secrets):
             return
         # The name follows from what is there, so that replicas that start together make one.
         seed = [authority.certificate_pem.decode(), ",".join(wanted)]
         seed += sorted(secret["metadata"]["name"] for secret in secrets)
         name = REGISTRATION_PREFIX + hashlib.sha256("\n".join(seed).encode()).hexdigest()[:10]
-        pair = authority.issue_registration(wanted)
-        await self._create(name, "client", pair, {REGISTRATION_LABEL: "true"})
-
-    async def _find(self, name: str) -> Object | None:
-        try:
-            return await self._client.get(SECRET, name, self._settings.namespace)
-        except NotFound:
-            return None
+        issued = authority.issue_registration(wanted)
+        await self._create(name, "client", issued, {REGISTRATION_LABEL: "true"})
 
     async def _create(
-        self, name: str, stem: str, pair: Pair, labels: dict[str, str] | None = None
+        self, name: str, stem: str, issued: CertificateAndKey, labels: dict[str, str] | None = None
     ) -> Object:
         metadata: Object = {
             "name": name,
             "namespace": self._settings.namespace,
             "labels": labels or {},
         }
-        secret = {"metadata": metadata, "type": "Opaque", "data": _data(stem, pair)}
-        for attempt in range(CREATE_ATTEMPTS):
+        secret = {"metadata": metadata, "type": "Opaque", "data": _secret_data(stem, issued)}
+        backoff = Backoff(*CREATE_RETRY)
+        for _ in range(CREATE_ATTEMPTS):
             try:
                 created = await self._client.create(SECRET, secret)
             except AlreadyExists:
-                found = await self._find(name)
+                found = await self._client.get_or_none(SECRET, name, self._settings.namespace)
                 if found is not None:
                     return found
-                await asyncio.sleep(0.05 * 2**attempt)  # it is just being written or deleted
+                await asyncio.sleep(backoff.next())  # it is just being written or deleted
             else:
                 log.info("created Secret %s/%s", self._settings.namespace, name)
                 return created
         return await self._client.get(SECRET, name, self._settings.namespace)
 
 
-def _reason_to_renew(pair: Pair, authority: Authority, names: list[str]) -> str | None:
+def _reason_to_renew(
+    issued: CertificateAndKey, authority: Authority, names: list[str]
+) -> str | None:
     now = datetime.now(UTC)
-    if not _issued_by(pair.certificate, authority):
-        if _of_a_fleet(pair.certificate):
+    if not _issued_by(issued.certificate, authority):
+        if _issued_by_a_fleet(issued.certificate):
             return "the fleet has another CA now"
-        if not valid_at(load_certificate(pair.certificate), now):
+        if not valid_at(load_certificate(issued.certificate), now):
             log.error("the server certificate in Secret %s is not valid now", HOST_SECRET)
         return None  # the user's own certificate is the user's to renew
-    if renewal_due(pair.certificate, now):
+    if renewal_due(issued.certificate, now):
         return "two thirds of its life have passed"
-    if not covers(pair.certificate, names):
+    if not covers(issued.certificate, names):
         return "the server has other names now"
     return None
 
 
-def _of_a_fleet(pem: bytes) -> bool:
+def _issued_by_a_fleet(pem: bytes) -> bool:
     """Tell whether a Flotta CA issued the certificate: ours, a former one, or one of v0.2."""
     issuer = load_certificate(pem).issuer
     names = issuer.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
@@ -184,10 +185,10 @@ def _issued_by(pem: bytes, authority: Authority) -> bool:
     return False
 
 
-def _serves(secret: Object, authority: Authority, namespaces: tuple[str, ...]) -> bool:
+def _lets_devices_in(secret: Object, authority: Authority, namespaces: tuple[str, ...]) -> bool:
     """Tell whether a registration Secret still lets new devices in, to exactly these namespaces."""
     try:
-        pem = _pair(secret, "client").certificate
+        pem = _read_secret(secret, "client").certificate
         if not _issued_by(pem, authority) or renewal_due(pem, datetime.now(UTC)):
             return False
         peer = read_peer(load_certificate(pem).public_bytes(serialization.Encoding.DER))
@@ -196,18 +197,18 @@ def _serves(secret: Object, authority: Authority, namespaces: tuple[str, ...]) -
     return peer.kind == "registration" and set(peer.namespaces) == set(namespaces)
 
 
-def _pair(secret: Object, stem: str) -> Pair:
+def _read_secret(secret: Object, stem: str) -> CertificateAndKey:
     data = secret.get("data") or {}
     try:
         certificate, key = data[f"{stem}.crt"], data[f"{stem}.key"]
     except KeyError as error:
         name = secret["metadata"]["name"]
         raise IdentityError(f"Secret {name!r} has no key {error.args[0]!r}.") from error
-    return Pair(base64.b64decode(certificate), base64.b64decode(key))
+    return CertificateAndKey(base64.b64decode(certificate), base64.b64decode(key))
 
 
-def _data(stem: str, pair: Pair) -> dict[str, str]:
+def _secret_data(stem: str, issued: CertificateAndKey) -> dict[str, str]:
     return {
-        f"{stem}.crt": base64.b64encode(pair.certificate).decode(),
-        f"{stem}.key": base64.b64encode(pair.key).decode(),
+        f"{stem}.crt": base64.b64encode(issued.certificate).decode(),
+        f"{stem}.key": base64.b64encode(issued.key).decode(),
     }

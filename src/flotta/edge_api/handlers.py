@@ -17,6 +17,14 @@ from flotta.identity.errors import IdentityError
 from flotta.identity.keys import public_key_fingerprint
 from flotta.identity.peers import Peer
 from flotta.identity.requests import load_request
+from flotta.protocol.directives import (
+    ANSIBLE,
+    DEVICE,
+    DISCONNECT,
+    ENROLMENT,
+    HEARTBEAT,
+    REGISTRATION,
+)
 from flotta.protocol.envelope import Message, command_message, data_message, encode
 from flotta.protocol.models import (
     EnrolmentInfo,
@@ -27,20 +35,18 @@ from flotta.protocol.models import (
 
 from . import messages
 from .authorization import (
-    ENROLMENT,
-    REGISTRATION,
     checked_device_id,
     peer_of,
     require_data,
     require_own_device,
 )
-from .backends import Backend, Registration, Standing
+from .backends import Backend, Membership, Registration
 from .metrics import Metrics
-from .rates import Rates
+from .rate_limits import RateLimits
 from .refusals import Refusal
 
 BASE = "/api/flotta-management/v1"
-HELD = "flotta_held"  # request key: the answer was held, its time says nothing
+HELD = "flotta_held"  # request key: the response was held, its time says nothing
 log = logging.getLogger(__name__)
 
 
@@ -52,20 +58,20 @@ class Handlers:
         backend: Backend,
         authority: Callable[[], Authority],
         certificate_days: int,
-        rates: Rates,
+        limits: RateLimits,
         metrics: Metrics,
     ) -> None:
         self._backend = backend
         self._authority = authority
         self._certificate_days = certificate_days
-        self._rates = rates
+        self._limits = limits
         self._metrics = metrics
         self._stopping = asyncio.Event()
         self._directives: dict[str, Callable[[Peer, str, Message], Awaitable[web.Response]]] = {
             ENROLMENT: self._enrol,
             REGISTRATION: self._register,
-            "heartbeat": self._heartbeat,
-            "ansible": self._playbooks,
+            HEARTBEAT: self._handle_heartbeat,
+            ANSIBLE: self._handle_playbooks,
         }
 
     def routes(self) -> list[web.RouteDef]:
@@ -82,48 +88,48 @@ class Handlers:
         self._stopping.set()
 
     async def control_in(self, request: web.Request) -> web.Response:
-        """Answer the command that waits for the device, or nothing."""
+        """Respond with the command that waits for the device, or with nothing."""
         peer = _own_device(request)
-        deadline = _Deadline(messages.wait_wish(request))
-        while await self._backend.standing(peer) is Standing.ACTIVE:
+        deadline = _Deadline(messages.read_wait_preference(request))
+        while await self._backend.membership(peer) is Membership.ACTIVE:
             if deadline.passed or self._stopping.is_set():
-                return messages.empty()
+                return messages.empty_response()
             request[HELD] = True
-            await self._backend.changed(peer, deadline.remaining)
+            await self._backend.wait_for_change(peer, deadline.remaining)
             _own_device(request)  # the certificate may have expired meanwhile
         self._metrics.count("unregistration")
-        return messages.json_response(encode(command_message("disconnect")))
+        return messages.json_response(encode(command_message(DISCONNECT)))
 
     async def control_out(self, request: web.Request) -> web.Response:
-        """Take an event or a connection status of the device."""
+        """Record an event or a connection status of the device."""
         peer = _own_device(request)
         message = await messages.read_message(request)
-        if message.type == "event" and bytes(message.content) == b'"disconnect"':
+        if message.type == "event" and bytes(message.content) == encode(DISCONNECT):
             log.info("%s has disconnected", peer.device_id)
-            await self._backend.disconnected(peer)
-        return messages.empty()
+            await self._backend.record_disconnect(peer)
+        return messages.empty_response()
 
     async def data_in(self, request: web.Request) -> web.Response:
-        """Answer the configuration; a client that knows it is answered when it changes, or 304."""
+        """Respond with the configuration; to a client that knows it when it changes, or with 304."""
         peer = _own_device(request)
         known = messages.known_version(request)
-        deadline = _Deadline(messages.wait_wish(request) if known else 0.0)
+        deadline = _Deadline(messages.read_wait_preference(request) if known else 0.0)
         while True:
             await self._require_member(peer)
-            configuration = await self._backend.configuration(peer)
+            configuration = await self._backend.get_configuration(peer)
             if configuration.version != known or deadline.passed or self._stopping.is_set():
                 break
             request[HELD] = True
-            await self._backend.changed(peer, deadline.remaining)
+            await self._backend.wait_for_change(peer, deadline.remaining)
             _own_device(request)
         headers = {"ETag": f'"{configuration.version}"', "Cache-Control": "private, no-cache"}
         if configuration.version == known:
             return web.Response(status=304, headers=headers)
-        message = data_message("device", Raw(configuration.content))
+        message = data_message(DEVICE, Raw(configuration.content))
         return messages.json_response(encode(message), headers)
 
     async def data_out(self, request: web.Request) -> web.Response:
-        """Take a message of the device; the certificate class depends on its directive."""
+        """Handle a message of the device; the certificate class depends on its directive."""
         messages.require_json_accepted(request)
         peer = peer_of(request)
         device_id = checked_device_id(request.match_info["device_id"])
@@ -132,30 +138,34 @@ class Handlers:
         handler = self._directives.get(message.directive)
         if handler is None:
             raise Refusal(400, f"unknown directive {message.directive!r}")
-        self._rates.require(device_id)
+        self._limits.admit_message(device_id)
         return await handler(peer, device_id, message)
 
     async def _enrol(self, peer: Peer, device_id: str, message: Message) -> web.Response:
-        info: EnrolmentInfo = messages.content_of(message, EnrolmentInfo)
-        self._rates.require_enrolment()
-        return messages.empty(208 if await self._backend.enrol(peer, device_id, info) else 200)
+        info: EnrolmentInfo = messages.decode_content(message, EnrolmentInfo)
+        self._limits.admit_enrolment()
+        return messages.empty_response(
+            208 if await self._backend.enrol(peer, device_id, info) else 200
+        )
 
     async def _register(self, peer: Peer, device_id: str, message: Message) -> web.Response:
-        info: RegistrationInfo = messages.content_of(message, RegistrationInfo)
+        info: RegistrationInfo = messages.decode_content(message, RegistrationInfo)
         try:
             request = load_request(info.certificate_request)
             fingerprint = public_key_fingerprint(request.public_key())
         except IdentityError as error:
             raise Refusal(400, str(error)) from error
-        registration = await self._recorded(peer, device_id, info, fingerprint)
+        registration = await self._record_registration(peer, device_id, info, fingerprint)
         certificate = self._authority().sign_device(
             request, device_id, registration.namespace, registration.uid, self._certificate_days
         )
         self._metrics.count("successful_registration")
         log.info("%s/%s registered", registration.namespace, device_id)
-        return messages.answer(message, RegistrationResponse(certificate=certificate.decode()))
+        return messages.message_response(
+            message, RegistrationResponse(certificate=certificate.decode())
+        )
 
-    async def _recorded(
+    async def _record_registration(
         self, peer: Peer, device_id: str, info: RegistrationInfo, fingerprint: str
     ) -> Registration:
         try:
@@ -168,27 +178,27 @@ class Handlers:
             self._metrics.count("failed_registration")
             raise
 
-    async def _heartbeat(self, peer: Peer, device_id: str, message: Message) -> web.Response:
-        heartbeat: Heartbeat = messages.content_of(message, Heartbeat)
+    async def _handle_heartbeat(self, peer: Peer, device_id: str, message: Message) -> web.Response:
+        heartbeat: Heartbeat = messages.decode_content(message, Heartbeat)
         await self._require_member(peer)
-        await self._backend.heartbeat(peer, message.message_id, heartbeat)
-        return messages.empty()
+        await self._backend.record_heartbeat(peer, message.message_id, heartbeat)
+        return messages.empty_response()
 
-    async def _playbooks(self, peer: Peer, device_id: str, message: Message) -> web.Response:
-        """Answer that there is nothing to run; old agents need all three metadata keys (3.6)."""
+    async def _handle_playbooks(self, peer: Peer, device_id: str, message: Message) -> web.Response:
+        """Respond that there is nothing to run; old agents need all three metadata keys (3.6)."""
         await self._require_member(peer)
         metadata = {
             "message-id": str(uuid.uuid4()),
             "crc_dispatcher_correlation_id": device_id,
             "return_url": "return_url",
         }
-        return messages.answer(message, "[]", metadata)
+        return messages.message_response(message, "[]", metadata)
 
     async def _require_member(self, peer: Peer) -> None:
-        standing = await self._backend.standing(peer)
-        if standing is Standing.ABSENT:
+        membership = await self._backend.membership(peer)
+        if membership is Membership.ABSENT:
             raise Refusal(404, "there is no such device")
-        if standing is Standing.REVOKED:
+        if membership is Membership.REVOKED:
             raise Refusal(403, "the certificate is revoked: the device was deleted")
 
 

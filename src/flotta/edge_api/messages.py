@@ -39,7 +39,7 @@ def require_json_accepted(request: web.Request) -> None:
 
 async def read_message(request: web.Request) -> Message:
     """Return the envelope of a POST."""
-    body = await _body(request)
+    body = await _read_body(request)
     if not body:
         raise Refusal(422, "body in body is required", code=602)
     if request.content_type != JSON:
@@ -56,7 +56,7 @@ async def read_message(request: web.Request) -> Message:
     return message
 
 
-def content_of(message: Message, type_: type[Any]) -> Any:
+def decode_content(message: Message, type_: type[Any]) -> Any:
     """Return the content of a message as a model; Refusal 400 when it is none."""
     try:
         return decode(message.content, type_)
@@ -64,7 +64,7 @@ def content_of(message: Message, type_: type[Any]) -> Any:
         raise Refusal(400, f"content: {error}") from error
 
 
-def empty(status: int = 200) -> web.Response:
+def empty_response(status: int = 200) -> web.Response:
     """Return a response without body."""
     return web.Response(status=status, headers={hdrs.CONTENT_TYPE: JSON})
 
@@ -74,15 +74,17 @@ def json_response(body: bytes, headers: dict[str, str] | None = None) -> web.Res
     return web.Response(body=body, content_type=JSON, headers=headers)
 
 
-def answer(request: Message, content: Any, metadata: dict[str, Any] | None = None) -> web.Response:
-    """Return the answer to a message from the device."""
+def message_response(
+    request: Message, content: Any, metadata: dict[str, Any] | None = None
+) -> web.Response:
+    """Return the response to a message from the device."""
     raw = msgspec.Raw(encode(content))
     return json_response(
         encode(MessageResponse(request.directive, request.message_id, raw, metadata))
     )
 
 
-def wait_wish(request: web.Request) -> float:
+def read_wait_preference(request: web.Request) -> float:
     """Return for how many seconds the client lets its request be held (`Prefer: wait`, RFC 7240)."""
     found = _WAIT.search(",".join(request.headers.getall("Prefer", [])))
     return min(float(found[1]), MAXIMAL_WAIT) if found else 0.0
@@ -94,7 +96,7 @@ def known_version(request: web.Request) -> str | None:
     return text.removeprefix("W/").strip('"') or None
 
 
-async def _body(request: web.Request) -> bytes:
+async def _read_body(request: web.Request) -> bytes:
     try:
         async with asyncio.timeout(BODY_TIMEOUT):
             return await request.read()

@@ -12,7 +12,9 @@ from typing import Any
 
 from aiohttp import web
 
+from flotta.backoff import Backoff
 from flotta.identity.errors import IdentityError
+from flotta.monitoring import MonitoringServer
 from flotta.resources.client import ApiError, Client, Conflict
 from flotta.resources.kinds import SECRET
 
@@ -22,19 +24,20 @@ from .handlers import HELD, Handlers
 from .listener import Listener
 from .messages import MAXIMAL_BODY
 from .metrics import Metrics
-from .monitoring import Monitoring
-from .rates import Rates
+from .rate_limits import RateLimits
 from .refusals import Refusal, error_response, refusal_response
 from .settings import Settings
 
 KEEPALIVE = 150.0  # seconds; gateways hold a request for 55
 SHUTDOWN_TIMEOUT = 5.0  # seconds
 RENEWAL_CHECK = 3600.0  # seconds
+RENEWAL_RETRY = 5.0  # seconds until certificates that could not be kept are tried again
+START_RETRY = 0.5, 10.0  # first and longest seconds between two attempts to read the certificates
 log = logging.getLogger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class EdgeApi:
+class EdgeApiServer:
     """One server; `port` and `monitoring_port` are known after `start`."""
 
     def __init__(self, client: Client, settings: Settings) -> None:
@@ -46,10 +49,12 @@ class EdgeApi:
             self._backend,
             lambda: self._current.authority,
             settings.certificate_days,
-            Rates(settings.enrolments_per_second),
+            RateLimits(settings.enrolments_per_second),
             self.metrics,
         )
-        self._monitoring = Monitoring(self.metrics, self._unready)
+        self._monitoring = MonitoringServer(
+            registry=self.metrics.registry, unhealthy=list, unready=self._unready
+        )
         self._material: Material | None = None
         self._listener: Listener | None = None
         self._runner = web.AppRunner(
@@ -67,11 +72,11 @@ class EdgeApi:
     async def start(self) -> None:
         """Serve; returns when caches are filled and devices can connect."""
         if self._settings.metrics_address is not None:
-            self.monitoring_port = await self._monitoring.start(*self._settings.metrics_address)
-        self._backend.fleet[SECRET].subscribe(self._watch_secret)
+            self.monitoring_port = await self._monitoring.listen(*self._settings.metrics_address)
+        self._backend.caches[SECRET].subscribe(self._watch_secret)
         self._tasks.append(asyncio.create_task(self._backend.run()))
-        self._material = await self._first_material()
-        await self._backend.fleet.wait_synced()
+        self._material = await self._wait_for_material()
+        await self._backend.caches.wait_synced()
         await self._runner.setup()
         if self._runner.server is None:
             raise RuntimeError("the HTTP server was not set up")
@@ -86,7 +91,7 @@ class EdgeApi:
         await asyncio.sleep(self._settings.drain_seconds)
 
     async def stop(self) -> None:
-        """Answer what is held, finish what is running, write what is only in memory."""
+        """Respond to what is held, finish what is running, write what is only in memory."""
         self._handlers.stop()
         self._backend.release()
         if self._listener is not None:
@@ -97,7 +102,7 @@ class EdgeApi:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._monitoring.stop()
+        await self._monitoring.close()
 
     async def failure(self) -> None:
         """Wait until a background task ends, which it never should; raises its error."""
@@ -111,27 +116,27 @@ class EdgeApi:
             raise Refusal(503, "the server is starting", retry_after=2)
         return self._material
 
-    def _unready(self) -> str | None:
+    def _unready(self) -> list[str]:
         if self._draining:
-            return "the server is stopping"
-        if trouble := self._backend.fleet.trouble:
-            return trouble
+            return ["the server is stopping"]
+        if reason := self._backend.caches.unhealthy_reason:
+            return [reason]
         if self.port == 0 or self._material is None:  # it does not listen before it has a port
-            return "the server is starting"
+            return ["the server is starting"]
         if not self._material.valid(datetime.now(UTC)):
-            return "the server certificate is not valid now"
-        return None
+            return ["the server certificate is not valid now"]
+        return []
 
-    async def _first_material(self) -> Material:
+    async def _wait_for_material(self) -> Material:
         """Retry while the API is not there yet; an unusable Secret ends the start with its sentence."""
-        delay = 0.5
+        backoff = Backoff(*START_RETRY)
         while True:
             try:
                 return await self._certificates.ensure(starting=True)
             except ApiError as error:
+                delay = backoff.next()
                 log.warning("certificates: %s; trying again in %.1f s", error, delay)
                 await asyncio.sleep(delay)
-                delay = min(10.0, delay * 2)
 
     def _watch_secret(self, old: Any, new: Any) -> None:
         metadata = (new or old)["metadata"]
@@ -151,12 +156,12 @@ class EdgeApi:
                 material = await self._certificates.ensure()
             except (ApiError, IdentityError) as error:
                 log.error("certificates: %s; the present ones stay in use", error)
-                await asyncio.sleep(5)
+                await asyncio.sleep(RENEWAL_RETRY)
                 self._secret_changed.set()
                 continue
-            self._take(material)
+            self._use_material(material)
 
-    def _take(self, material: Material) -> None:
+    def _use_material(self, material: Material) -> None:
         old = self._material
         if old and self._listener and _differs(old, material):
             self._listener.context = material.context()
@@ -164,7 +169,9 @@ class EdgeApi:
         self._material = material
 
     def _application(self) -> web.Application:
-        app = web.Application(middlewares=[_middleware(self.metrics)], client_max_size=MAXIMAL_BODY)
+        app = web.Application(
+            middlewares=[_error_middleware(self.metrics)], client_max_size=MAXIMAL_BODY
+        )
         app.add_routes(self._handlers.routes())
         app.on_response_prepare.append(_name_server)
         return app
@@ -180,8 +187,8 @@ async def _name_server(_: web.Request, response: web.StreamResponse) -> None:
     response.headers["Server"] = "flotta-edge-api"
 
 
-def _middleware(metrics: Metrics) -> Any:
-    """Return the middleware that turns errors into JSON answers and counts."""
+def _error_middleware(metrics: Metrics) -> Any:
+    """Return the middleware that turns errors into JSON responses and counts."""
 
     @web.middleware
     async def translate(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -192,10 +199,10 @@ def _middleware(metrics: Metrics) -> Any:
             _log_refusal(request, refusal, metrics)
             return refusal_response(refusal)
         except web.HTTPException as error:
-            return _framework_error(error)
+            return _framework_error_response(error)
         except ApiError as error:
             log.warning("%s %s: %s", request.method, request.path, error)
-            return refusal_response(_of_api_error(error))
+            return refusal_response(_refuse_api_error(error))
         except Exception:
             log.exception("%s %s", request.method, request.path)
             return error_response(500, 500, "internal error")
@@ -225,12 +232,12 @@ def _log_refusal(request: web.Request, refusal: Refusal, metrics: Metrics) -> No
         metrics.count("invalid_owner")
 
 
-def _framework_error(error: web.HTTPException) -> web.Response:
+def _framework_error_response(error: web.HTTPException) -> web.Response:
     allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
     return error_response(error.status, error.status, error.reason, allow)
 
 
-def _of_api_error(error: ApiError) -> Refusal:
+def _refuse_api_error(error: ApiError) -> Refusal:
     if error.status == 0:
         return Refusal(503, "the resource API does not answer", retry_after=5)
     if isinstance(error, Conflict):

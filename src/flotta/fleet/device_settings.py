@@ -27,11 +27,12 @@ from flotta.protocol.models import (
     SyslogConfig,
 )
 from flotta.resources.kinds import CONFIG_MAP, SECRET
+from flotta.yaml_loader import load_yaml
 
-from .references import BrokenReference, Reference, Source, required_value, resolve
+from .references import BrokenReference, ObjectSource, Reference, require_value, resolve_reference
 
 Section = Mapping[str, Any]
-Report = Callable[[str, BrokenReference], None]  # section, why it is left out
+ReportProblem = Callable[[str, BrokenReference], None]  # section, why it is left out
 
 DEFAULT_PERIOD = 60  # seconds
 DEFAULT_SAMPLES = 30000
@@ -40,7 +41,7 @@ DEFAULT_BUFFER = 12  # KiB
 ALLOW_LIST_KEY = "metrics_list.yaml"
 
 
-def heartbeat(spec: Section) -> HeartbeatConfiguration:
+def render_heartbeat(spec: Section) -> HeartbeatConfiguration:
     """Return how often and with what the device reports."""
     section = spec.get("heartbeat") or {}
     profile = section.get("hardwareProfile") or {}
@@ -52,7 +53,7 @@ def heartbeat(spec: Section) -> HeartbeatConfiguration:
     )
 
 
-def operating_system(spec: Section) -> OsInformation | None:
+def render_operating_system(spec: Section) -> OsInformation | None:
     """Return the wanted OSTree commit; None leaves the system alone."""
     section = spec.get("osInformation")
     if section is None:
@@ -64,7 +65,7 @@ def operating_system(spec: Section) -> OsInformation | None:
     )
 
 
-def mounts(spec: Section) -> list[Mount]:
+def render_mounts(spec: Section) -> list[Mount]:
     """Return the mounts the device has to make."""
     return [
         Mount(
@@ -77,54 +78,60 @@ def mounts(spec: Section) -> list[Mount]:
     ]
 
 
-def log_collection(
-    spec: Section, source: Source, namespace: str, report: Report
+def render_log_collection(
+    spec: Section, source: ObjectSource, namespace: str, report: ReportProblem
 ) -> dict[str, LogsCollectionInformation] | None:
     """Return the log targets by name; one whose ConfigMap is unusable is left out and reported."""
     targets = {}
     for name, item in sorted((spec.get("logCollection") or {}).items()):
         try:
-            targets[name] = _log_target(item, source, namespace)
+            targets[name] = _render_log_target(item, source, namespace)
         except BrokenReference as error:
             report(f"logCollection.{name}", error)
     return targets or None
 
 
-def metrics(spec: Section, source: Source, namespace: str, report: Report) -> MetricsConfiguration:
+def render_metrics(
+    spec: Section, source: ObjectSource, namespace: str, report: ReportProblem
+) -> MetricsConfiguration:
     """Return retention, receiver and components; the receiver is always there, with an empty url when off."""
     section = spec.get("metrics") or {}
     return MetricsConfiguration(
-        retention=_retention(section.get("retention")),
-        receiver=_receiver(section.get("receiverConfiguration") or {}, source, namespace, report),
-        system=_component("system", section, source, namespace, report),
-        data_transfer=_component("dataTransfer", section, source, namespace, report),
+        retention=_render_retention(section.get("retention")),
+        receiver=_render_receiver(
+            section.get("receiverConfiguration") or {}, source, namespace, report
+        ),
+        system=_render_component("system", section, source, namespace, report),
+        data_transfer=_render_component("dataTransfer", section, source, namespace, report),
     )
 
 
-def allow_list(source: Source, namespace: str, name: str) -> MetricsAllowList:
+def render_allow_list(source: ObjectSource, namespace: str, name: str) -> MetricsAllowList:
     """Return the metric names of a ConfigMap's `metrics_list.yaml`."""
-    text = required_value(source, CONFIG_MAP, namespace, name, ALLOW_LIST_KEY)
+    text = require_value(source, CONFIG_MAP, namespace, name, ALLOW_LIST_KEY)
     try:
-        document = yaml.safe_load(text)
+        document = load_yaml(text)
     except yaml.YAMLError as error:
         raise BrokenReference(f"ConfigMap {name!r}: {ALLOW_LIST_KEY} is no YAML") from error
     names = document.get("names") if isinstance(document, dict) else None
     if not isinstance(names, list):
         raise BrokenReference(f"ConfigMap {name!r}: {ALLOW_LIST_KEY} has no list `names`")
-    return MetricsAllowList(names=[str(one) for one in names])
+    return MetricsAllowList(names=[str(name) for name in names])
 
 
-def _log_target(item: Section, source: Source, namespace: str) -> LogsCollectionInformation:
+def _render_log_target(
+    item: Section, source: ObjectSource, namespace: str
+) -> LogsCollectionInformation:
     name = (item.get("syslogConfig") or {}).get("name")
     return LogsCollectionInformation(
         kind=item.get("kind") or "",
         buffer_size=item.get("bufferSize") or DEFAULT_BUFFER,
-        syslog_config=_syslog(source, namespace, name) if name else None,
+        syslog_config=_render_syslog(source, namespace, name) if name else None,
     )
 
 
-def _syslog(source: Source, namespace: str, name: str) -> SyslogConfig:
-    found = resolve(Reference(CONFIG_MAP, name, optional=False), source, namespace)
+def _render_syslog(source: ObjectSource, namespace: str, name: str) -> SyslogConfig:
+    found = resolve_reference(Reference(CONFIG_MAP, name, optional=False), source, namespace)
     data = (found or {}).get("data") or {}
     protocol = data.get("Protocol") or "tcp"
     if protocol not in ("tcp", "udp"):
@@ -132,7 +139,7 @@ def _syslog(source: Source, namespace: str, name: str) -> SyslogConfig:
     return SyslogConfig(address=data.get("Address") or "", protocol=protocol)
 
 
-def _retention(section: Section | None) -> MetricsRetention | None:
+def _render_retention(section: Section | None) -> MetricsRetention | None:
     if section is None:
         return None
     return MetricsRetention(
@@ -140,8 +147,8 @@ def _retention(section: Section | None) -> MetricsRetention | None:
     )
 
 
-def _receiver(
-    section: Section, source: Source, namespace: str, report: Report
+def _render_receiver(
+    section: Section, source: ObjectSource, namespace: str, report: ReportProblem
 ) -> MetricsReceiverConfiguration:
     receiver = MetricsReceiverConfiguration(
         request_num_samples=section.get("requestNumSamples") or DEFAULT_SAMPLES,
@@ -151,14 +158,16 @@ def _receiver(
     secret = section.get("caSecretName")
     if secret and receiver.url.startswith("https"):
         try:
-            receiver.ca_cert = _text(required_value(source, SECRET, namespace, secret, "ca.crt"))
+            receiver.ca_cert = _decode_text(
+                require_value(source, SECRET, namespace, secret, "ca.crt")
+            )
         except BrokenReference as error:
             report("metrics.receiverConfiguration", error)
     return receiver
 
 
-def _component(
-    name: str, metrics_section: Section, source: Source, namespace: str, report: Report
+def _render_component(
+    name: str, metrics_section: Section, source: ObjectSource, namespace: str, report: ReportProblem
 ) -> ComponentMetricsConfiguration | None:
     section = metrics_section.get(name)
     if section is None:
@@ -168,13 +177,13 @@ def _component(
     )
     if listed := (section.get("allowList") or {}).get("name"):
         try:
-            component.allow_list = allow_list(source, namespace, listed)
+            component.allow_list = render_allow_list(source, namespace, listed)
         except BrokenReference as error:
             report(f"metrics.{name}", error)
     return component
 
 
-def _text(encoded: str) -> str:
+def _decode_text(encoded: str) -> str:
     try:
         return base64.b64decode(encoded).decode()
     except (binascii.Error, UnicodeDecodeError) as error:

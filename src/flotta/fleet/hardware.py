@@ -36,10 +36,10 @@ _LABEL_SOURCES = {
 LABEL_LIMIT = 63  # characters of a Kubernetes label value
 
 
-def merged(known: Mapping[str, Any] | None, report: HardwareInfo) -> Object:
+def merge_report(known: Mapping[str, Any] | None, report: HardwareInfo) -> Object:
     """Return `status.hardware` after a report; what the report does not mention stays."""
     result: Object = dict(known or {})
-    for name, value in reported(report).items():
+    for name, value in convert_report(report).items():
         if name in map(_camel, _SECTIONS):
             result[name] = {**result.get(name, {}), **value}
         else:
@@ -51,7 +51,7 @@ def merged(known: Mapping[str, Any] | None, report: HardwareInfo) -> Object:
     return result
 
 
-def reported(report: HardwareInfo) -> Object:
+def convert_report(report: HardwareInfo) -> Object:
     """Return the parts a report mentions under their names in the custom resource.
 
     On the wire null, an empty list and an absent one mean the same: not reported.
@@ -60,17 +60,17 @@ def reported(report: HardwareInfo) -> Object:
     result: Object = {"hostname": report.hostname} if report.hostname else {}
     for name in _SECTIONS:
         if wire.get(name):
-            result[_camel(name)] = _part(name, wire[name])
+            result[_camel(name)] = _convert_part(name, wire[name])
     for name in _LISTS:
-        items = [_part(name, item) for item in wire.get(name) or () if item is not None]
+        items = [_convert_part(name, item) for item in wire.get(name) or () if item is not None]
         if items:
             result[_camel(name)] = items
     return result
 
 
-def labels(hardware: Mapping[str, Any] | None) -> dict[str, str]:
+def hardware_labels(hardware: Mapping[str, Any] | None) -> dict[str, str]:
     """Return the labels derived from `status.hardware` (edge-api specification 3.8)."""
-    found = {key: label_value(_at(hardware, path)) for key, path in _LABEL_SOURCES.items()}
+    found = {key: label_value(_text_at(hardware, path)) for key, path in _LABEL_SOURCES.items()}
     return {key: value for key, value in found.items() if value}
 
 
@@ -81,11 +81,11 @@ def label_value(text: str) -> str:
 
 
 def _between_letters(text: str) -> str:
-    positions = [index for index, one in enumerate(text) if one.isalnum()]
+    positions = [index for index, letter in enumerate(text) if letter.isalnum()]
     return text[positions[0] : positions[-1] + 1] if positions else ""
 
 
-def _part(section: str, fields: Object) -> Object:
+def _convert_part(section: str, fields: Object) -> Object:
     renamed = _RENAMED.get(section, {})
     result = {renamed.get(key, _camel(key)): value for key, value in fields.items()}
     if section == "interfaces":
@@ -107,7 +107,7 @@ def _camel(name: str) -> str:
     return first + "".join(word.capitalize() for word in rest)
 
 
-def _at(hardware: Mapping[str, Any] | None, path: tuple[str, ...]) -> str:
+def _text_at(hardware: Mapping[str, Any] | None, path: tuple[str, ...]) -> str:
     value: Any = hardware or {}
     for step in path:
         value = value.get(step) or {}

@@ -22,7 +22,7 @@ from flotta.protocol.phases import DEPLOYING
 from flotta.rfc3339 import format_time, parse_time
 
 from . import hardware
-from .entries import is_failing, is_running
+from .workload_status import is_failing, is_running
 
 Object = dict[str, Any]
 
@@ -39,7 +39,7 @@ class Transition:
     message: str
 
 
-def device_status(device: Mapping[str, Any], heartbeat: Heartbeat, now: datetime) -> Object:
+def apply_heartbeat(device: Mapping[str, Any], heartbeat: Heartbeat, now: datetime) -> Object:
     """Return the new status; equal to the old one when the heartbeat says nothing new.
 
     Presence (`lastSeenTime`, condition Ready) is not decided here: see `presence`.
@@ -53,50 +53,52 @@ def device_status(device: Mapping[str, Any], heartbeat: Heartbeat, now: datetime
     if heartbeat.agent_version:
         new["agentVersion"] = heartbeat.agent_version
     if heartbeat.hardware is not None:
-        new["hardware"] = hardware.merged(old.get("hardware"), heartbeat.hardware)
+        new["hardware"] = hardware.merge_report(old.get("hardware"), heartbeat.hardware)
     if heartbeat.upgrade is not None:
-        new["upgradeInformation"] = _upgrade(heartbeat.upgrade)
+        new["upgradeInformation"] = _upgrade_information(heartbeat.upgrade)
     if old.get("workloads"):
-        new["workloads"] = _workloads(old["workloads"], heartbeat, now)
+        new["workloads"] = _apply_to_workloads(old["workloads"], heartbeat, now)
     if old.get("PlaybookExec"):
-        new["PlaybookExec"] = _playbooks(old["PlaybookExec"], heartbeat, now)
+        new["PlaybookExec"] = _apply_to_playbooks(old["PlaybookExec"], heartbeat, now)
     return new
 
 
-def transitions(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Transition]:
+def find_transitions(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Transition]:
     """Return which workloads of two states of the status began to fail, fail otherwise, or recovered."""
     before = {entry["name"]: entry for entry in old.get("workloads") or ()}
     found = []
     for entry in new.get("workloads") or ():
         was = before.get(entry["name"], {})
-        if is_failing(entry) and _failure(entry) != (_failure(was) if is_failing(was) else None):
+        if is_failing(entry) and _failure_of(entry) != (
+            _failure_of(was) if is_failing(was) else None
+        ):
             found.append(_transition(entry, failing=True))
         elif is_running(entry) and is_failing(was):
             found.append(_transition(entry, failing=False))
     return found
 
 
-def moved(entry: Object, phase: str, now: datetime) -> Object:
+def with_phase(entry: Object, phase: str, now: datetime) -> Object:
     """Return the entry with this phase; lastTransitionTime follows a change."""
     if entry.get("phase") == phase:
         return dict(entry)
     return {**entry, "phase": phase, "lastTransitionTime": format_time(now)}
 
 
-def _workloads(entries: list[Object], heartbeat: Heartbeat, now: datetime) -> list[Object]:
-    reports = {one.name: one for one in heartbeat.workloads or () if one is not None}
+def _apply_to_workloads(entries: list[Object], heartbeat: Heartbeat, now: datetime) -> list[Object]:
+    reports = {report.name: report for report in heartbeat.workloads or () if report is not None}
     return [
-        _reported(entry, reports[entry["name"]], now)
+        _apply_report(entry, reports[entry["name"]], now)
         if entry["name"] in reports
-        else _unreported(entry, now)
+        else _reset_unreported(entry, now)
         for entry in entries
     ]
 
 
-def _reported(entry: Object, report: WorkloadStatus, now: datetime) -> Object:
+def _apply_report(entry: Object, report: WorkloadStatus, now: datetime) -> Object:
     if entry.get("reason") == MISCONFIGURATION:
         return entry  # it is about to be removed there; what is wrong is shown until it is solved
-    new = moved(entry, report.status, now) if report.status else dict(entry)
+    new = with_phase(entry, report.status, now) if report.status else dict(entry)
     for key, text in (("reason", report.reason), ("message", report.message)):
         if text:
             new[key] = text
@@ -105,27 +107,31 @@ def _reported(entry: Object, report: WorkloadStatus, now: datetime) -> Object:
     for key, count in (("filesUp", report.files_up), ("filesDown", report.files_down)):
         if count or key in entry:
             new[key] = count
-    if uploaded := _time(report.last_data_upload):
+    if uploaded := _stored_time(report.last_data_upload):
         new["lastDataUpload"] = uploaded
     return new
 
 
-def _unreported(entry: Object, now: datetime) -> Object:
+def _reset_unreported(entry: Object, now: datetime) -> Object:
     if entry.get("reason") == MISCONFIGURATION or entry.get("phase") in (None, DEPLOYING):
         return entry
     kept = {key: value for key, value in entry.items() if key not in ("reason", "message")}
-    return moved(kept, DEPLOYING, now)
+    return with_phase(kept, DEPLOYING, now)
 
 
-def _playbooks(entries: list[Object], heartbeat: Heartbeat, now: datetime) -> list[Object]:
-    reports = {one.name: one for one in heartbeat.playbook_executions or () if one is not None}
+def _apply_to_playbooks(entries: list[Object], heartbeat: Heartbeat, now: datetime) -> list[Object]:
+    reports = {
+        report.name: report for report in heartbeat.playbook_executions or () if report is not None
+    }
     return [
-        _playbook(entry, reports[entry["name"]], now) if entry["name"] in reports else entry
+        _apply_playbook_report(entry, reports[entry["name"]], now)
+        if entry["name"] in reports
+        else entry
         for entry in entries
     ]
 
 
-def _playbook(entry: Object, report: PlaybookExecutionStatus, now: datetime) -> Object:
+def _apply_playbook_report(entry: Object, report: PlaybookExecutionStatus, now: datetime) -> Object:
     conditions: list[Object] = (entry.get("PlaybookExecutionStatus") or {}).get("conditions") or []
     if not report.status or (conditions and conditions[-1].get("type") == report.status):
         return entry
@@ -134,7 +140,7 @@ def _playbook(entry: Object, report: PlaybookExecutionStatus, now: datetime) -> 
     return {**entry, "PlaybookExecutionStatus": {"conditions": [*past, current]}}
 
 
-def _upgrade(report: UpgradeStatus) -> Object:
+def _upgrade_information(report: UpgradeStatus) -> Object:
     fields = {
         "currentCommitID": report.current_commit_id,
         "lastUpgradeStatus": report.last_upgrade_status,
@@ -143,7 +149,7 @@ def _upgrade(report: UpgradeStatus) -> Object:
     return {key: value for key, value in fields.items() if value or key == "currentCommitID"}
 
 
-def _failure(entry: Mapping[str, Any]) -> tuple[str, str, str]:
+def _failure_of(entry: Mapping[str, Any]) -> tuple[str, str, str]:
     return entry.get("phase", ""), entry.get("reason", ""), entry.get("message", "")
 
 
@@ -153,7 +159,7 @@ def _transition(entry: Object, *, failing: bool) -> Transition:
     return Transition(entry["name"], failing, reason, message)
 
 
-def _time(text: str) -> str | None:
+def _stored_time(text: str) -> str | None:
     try:
         moment = parse_time(text)
     except ValueError:

@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 from flotta.protocol.models import S3StorageConfiguration
 from flotta.resources.kinds import BUCKET_CLAIM, ROUTE, SECRET
 
-from .pieces import Pieces
-from .references import BrokenReference, Source
+from .bucket_credentials import BucketCredentials
+from .references import BrokenReference, ObjectSource
 
 NOOBAA_CLASS = "openshift-storage.noobaa.io"
 NOOBAA_ROUTE = ("openshift-storage", "s3")
@@ -35,8 +35,8 @@ class _Address:
     authority: str | None = None  # base64; None: as in the Secret
 
 
-def storage(
-    device: Mapping[str, Any], spec: Mapping[str, Any], source: Source, endpoint: str = ""
+def render_storage(
+    device: Mapping[str, Any], spec: Mapping[str, Any], source: ObjectSource, endpoint: str = ""
 ) -> S3StorageConfiguration | None:
     """Return the device's storage, None when none is wanted; BrokenReference names all that lacks.
 
@@ -45,56 +45,61 @@ def storage(
     namespace = device["metadata"]["namespace"]
     claim = (device.get("status") or {}).get("dataObc")
     if claim:
-        pieces = Pieces(source, namespace, config_map=claim, secret=claim)
-        address = _address_of_claim(source, namespace, claim, endpoint, pieces)
-        return _configuration(pieces, address, port=HTTPS, region=DEFAULT_REGION)
-    names = _external(spec)
+        credentials = BucketCredentials(source, namespace, config_map=claim, secret=claim)
+        address = _address_of_claim(source, namespace, claim, endpoint, credentials)
+        return _read_configuration(credentials, address, port=HTTPS, region=DEFAULT_REGION)
+    names = _external_names(spec)
     if names is None:
         return None
-    return _configuration(Pieces(source, namespace, *names), None)
+    return _read_configuration(BucketCredentials(source, namespace, *names), None)
 
 
-def _configuration(
-    pieces: Pieces, address: _Address | None, port: str | None = None, region: str | None = None
+def _read_configuration(
+    credentials: BucketCredentials,
+    address: _Address | None,
+    port: str | None = None,
+    region: str | None = None,
 ) -> S3StorageConfiguration:
-    """Put the pieces together; `port` and `region` are what to use when the ConfigMap lacks them."""
-    found = S3StorageConfiguration(
-        bucket_name=pieces.value("BUCKET_NAME"),
-        bucket_host=address.host if address else pieces.host("BUCKET_HOST"),
-        bucket_port=pieces.port("BUCKET_PORT", port, given=address.port if address else None),
-        bucket_region=pieces.value("BUCKET_REGION", region),
-        aws_access_key_id=pieces.credential("AWS_ACCESS_KEY_ID"),
-        aws_secret_access_key=pieces.credential("AWS_SECRET_ACCESS_KEY"),
-        aws_ca_bundle=pieces.optional_secret("tls.crt"),
+    """Read the whole; `port` and `region` are what to use when the ConfigMap lacks them."""
+    storage = S3StorageConfiguration(
+        bucket_name=credentials.config_value("BUCKET_NAME"),
+        bucket_host=address.host if address else credentials.host("BUCKET_HOST"),
+        bucket_port=credentials.port("BUCKET_PORT", port, given=address.port if address else None),
+        bucket_region=credentials.config_value("BUCKET_REGION", region),
+        aws_access_key_id=credentials.secret_value("AWS_ACCESS_KEY_ID"),
+        aws_secret_access_key=credentials.secret_value("AWS_SECRET_ACCESS_KEY"),
+        aws_ca_bundle=credentials.optional_secret_value("tls.crt"),
     )
     if address and address.authority is not None:
-        found.aws_ca_bundle = address.authority
-    pieces.require_whole()
-    return found
+        storage.aws_ca_bundle = address.authority
+    credentials.require_complete()
+    return storage
 
 
 def _address_of_claim(
-    source: Source, namespace: str, claim: str, endpoint: str, pieces: Pieces
+    source: ObjectSource, namespace: str, claim: str, endpoint: str, credentials: BucketCredentials
 ) -> _Address | None:
-    found = source.lookup(BUCKET_CLAIM, namespace, claim) or {}
-    if (found.get("spec") or {}).get("storageClassName") == NOOBAA_CLASS:
-        return _route(source, pieces)
+    obj = source.lookup(BUCKET_CLAIM, namespace, claim) or {}
+    if (obj.get("spec") or {}).get("storageClassName") == NOOBAA_CLASS:
+        return _route_address(source, credentials)
     if endpoint:
         url = urlsplit(endpoint)
         return _Address(url.hostname or "", str(url.port or HTTPS))
     return None
 
 
-def _route(source: Source, pieces: Pieces) -> _Address:
+def _route_address(source: ObjectSource, credentials: BucketCredentials) -> _Address:
     route = source.lookup(ROUTE, *NOOBAA_ROUTE) or {}
     host = (route.get("spec") or {}).get("host") or ""
     if not host:
-        pieces.lack(f"Route {'/'.join(NOOBAA_ROUTE)} does not exist, cannot be read or has no host")
+        credentials.add_problem(
+            f"Route {'/'.join(NOOBAA_ROUTE)} does not exist, cannot be read or has no host"
+        )
     authority = (source.lookup(SECRET, *ROUTER_CA) or {}).get("data") or {}
     return _Address(host, authority=authority.get("tls.crt", "").strip())
 
 
-def _external(spec: Mapping[str, Any]) -> tuple[str, str] | None:
+def _external_names(spec: Mapping[str, Any]) -> tuple[str, str] | None:
     """Return the names of ConfigMap and Secret."""
     s3 = (spec.get("storage") or {}).get("s3") or {}
     names = s3.get("configMapName") or "", s3.get("secretName") or ""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from flotta.resources.conditions import READY, truth, with_condition
+from flotta.resources.conditions import READY, condition_status, with_condition
 from flotta.rfc3339 import format_time, parse_time
 
 from .device_settings import DEFAULT_PERIOD
@@ -16,7 +16,7 @@ MISSED_PERIODS = 3  # heartbeats that may fail to come before a device counts as
 WRITE_PERIODS = 2  # lastSeenTime is written at most every that many periods
 
 
-def heard(status: Mapping[str, Any], now: datetime, generation: int | None = None) -> Object:
+def mark_heard(status: Mapping[str, Any], now: datetime, generation: int | None = None) -> Object:
     """Return the status of a device that was heard at `now`, lastSeenTime included."""
     phase = status.get("phase") or "up"
     well = phase != "degraded"
@@ -32,7 +32,7 @@ def heard(status: Mapping[str, Any], now: datetime, generation: int | None = Non
     return {**status, "conditions": conditions, "lastSeenTime": format_time(now)}
 
 
-def silent(
+def mark_silent(
     status: Mapping[str, Any], seen: datetime, now: datetime, generation: int | None = None
 ) -> Object:
     """Return the status of a device that stopped sending heartbeats after `seen`."""
@@ -43,9 +43,9 @@ def silent(
     return {**status, "conditions": conditions}
 
 
-def ready(status: Mapping[str, Any]) -> str | None:
+def ready_status(status: Mapping[str, Any]) -> str | None:
     """Return the status of condition Ready, None when the device was never heard."""
-    return truth(status.get("conditions"), READY)
+    return condition_status(status.get("conditions"), READY)
 
 
 def last_seen(status: Mapping[str, Any]) -> datetime | None:
@@ -73,13 +73,13 @@ def is_silent(
     `heard_at` is what this process heard, `written` the time that any process wrote. Both must be
     too old: another replica may be the one that hears the device, and writes only now and then.
     """
-    patience = timedelta(seconds=MISSED_PERIODS * period)
-    if heard_at is not None and now - heard_at <= patience:
+    timeout = timedelta(seconds=MISSED_PERIODS * period)
+    if heard_at is not None and now - heard_at <= timeout:
         return False
-    return now - written > patience + write_interval(period, least)
+    return now - written > timeout + write_interval(period, least)
 
 
-def period_of(device: Mapping[str, Any], spec: Mapping[str, Any] | None = None) -> float:
+def heartbeat_period(device: Mapping[str, Any], spec: Mapping[str, Any] | None = None) -> float:
     """Return the heartbeat period in seconds of a device; `spec` is its set's when it is in one."""
     section = (device.get("spec") or {}) if spec is None else spec
     return float((section.get("heartbeat") or {}).get("periodSeconds") or DEFAULT_PERIOD)

@@ -7,15 +7,15 @@ from datetime import datetime
 from typing import Any
 
 from flotta.protocol.phases import DEPLOYING, ERROR
-from flotta.resources.conditions import CONFIGURED, Truth, find, with_condition
+from flotta.resources.conditions import CONFIGURED, ConditionState, find_condition, with_condition
 
-from .heartbeat import MISCONFIGURATION, moved
+from .heartbeat import MISCONFIGURATION, with_phase
 from .rendering import Problem
 
 Object = dict[str, Any]
 
 
-def sentence(problem: Problem) -> str:
+def describe_problem(problem: Problem) -> str:
     """Return the problem as it stands in conditions and Events."""
     return f"{problem.workload}: {problem.message}" if problem.workload else problem.message
 
@@ -30,40 +30,42 @@ def with_problems(
 
     `generation` is that of the EdgeDevice whose configuration has the problems.
     """
-    found = sorted(problems, key=sentence)
+    found = sorted(problems, key=describe_problem)
     new = dict(status)
-    messages = {one.workload: one.message for one in found if one.workload}
+    messages = {problem.workload: problem.message for problem in found if problem.workload}
     if status.get("workloads"):
-        new["workloads"] = [_entry(entry, messages, now) for entry in status["workloads"]]
-    if found or find(status.get("conditions"), CONFIGURED):
-        new["conditions"] = _conditions(status, found, now, generation)
+        new["workloads"] = [_show_problem(entry, messages, now) for entry in status["workloads"]]
+    if found or find_condition(status.get("conditions"), CONFIGURED):
+        new["conditions"] = _set_configured(status, found, now, generation)
     return new
 
 
-def unannounced(status: Mapping[str, Any], problems: Iterable[Problem]) -> list[Problem]:
+def find_new_problems(status: Mapping[str, Any], problems: Iterable[Problem]) -> list[Problem]:
     """Return the problems that the status did not show yet."""
-    shown = (find(status.get("conditions"), CONFIGURED) or {}).get("message", "").splitlines()
-    return [one for one in problems if sentence(one) not in shown]
+    shown = (
+        (find_condition(status.get("conditions"), CONFIGURED) or {}).get("message", "").splitlines()
+    )
+    return [problem for problem in problems if describe_problem(problem) not in shown]
 
 
-def _conditions(
+def _set_configured(
     status: Mapping[str, Any], problems: list[Problem], now: datetime, generation: int | None
 ) -> list[Object]:
-    message = "\n".join(sentence(one) for one in problems)
-    verdict: tuple[Truth, str, str] = (
+    message = "\n".join(map(describe_problem, problems))
+    state: ConditionState = (
         ("False", MISCONFIGURATION, message)
         if problems
         else ("True", "Complete", "Nothing is missing.")
     )
-    return with_condition(status.get("conditions"), CONFIGURED, *verdict, now, generation)
+    return with_condition(status.get("conditions"), CONFIGURED, *state, now, generation)
 
 
-def _entry(entry: Object, messages: Mapping[str, str], now: datetime) -> Object:
+def _show_problem(entry: Object, messages: Mapping[str, str], now: datetime) -> Object:
     message = messages.get(entry["name"])
     if message is not None:
         shown = {**entry, "reason": MISCONFIGURATION, "message": message}
-        return moved(shown, ERROR, now)
+        return with_phase(shown, ERROR, now)
     if entry.get("reason") != MISCONFIGURATION:
         return entry
     kept = {key: value for key, value in entry.items() if key not in ("reason", "message")}
-    return moved(kept, DEPLOYING, now)
+    return with_phase(kept, DEPLOYING, now)

@@ -16,7 +16,7 @@ from flotta.resources.kinds import CONFIG_MAP, SECRET, Kind
 Object = dict[str, Any]
 
 
-class Source(Protocol):
+class ObjectSource(Protocol):
     """Where objects are looked up; a cache that watches fill, never an API read."""
 
     def workloads(self, namespace: str) -> list[Object]:
@@ -47,13 +47,13 @@ class Reference:
 def pod_references(pod: Mapping[str, Any]) -> list[Reference]:
     """Return the references of a PodSpec, one for each object, sorted by kind and name."""
     found: dict[tuple[str, str], Reference] = {}
-    for one in _all_references(pod):
-        key = (one.kind.kind, one.name)
-        found[key] = found[key] | one if key in found else one
+    for reference in _all_references(pod):
+        key = (reference.kind.kind, reference.name)
+        found[key] = found[key] | reference if key in found else reference
     return [found[key] for key in sorted(found)]
 
 
-def resolve(reference: Reference, source: Source, namespace: str) -> Object | None:
+def resolve_reference(reference: Reference, source: ObjectSource, namespace: str) -> Object | None:
     """Return the object; None when it is optional and absent; BrokenReference when something mandatory lacks."""
     found = source.lookup(reference.kind, namespace, reference.name)
     if found is None:
@@ -66,9 +66,11 @@ def resolve(reference: Reference, source: Source, namespace: str) -> Object | No
     return found
 
 
-def required_value(source: Source, kind: Kind, namespace: str, name: str, key: str) -> str:
+def require_value(source: ObjectSource, kind: Kind, namespace: str, name: str, key: str) -> str:
     """Return one value of a Secret (base64 as stored) or ConfigMap; BrokenReference when it lacks."""
-    found = resolve(Reference(kind, name, optional=False, keys=frozenset({key})), source, namespace)
+    found = resolve_reference(
+        Reference(kind, name, optional=False, keys=frozenset({key})), source, namespace
+    )
     value: str = ((found or {}).get("data") or {}).get(key, "")
     return value
 

@@ -26,14 +26,14 @@ from flotta.resources.kinds import EDGE_DEVICE_SET, MEMBER_LABEL
 
 from . import device_settings
 from .heartbeat import MISCONFIGURATION
-from .object_storage import storage
-from .references import BrokenReference, Source
+from .object_storage import render_storage
+from .references import BrokenReference, ObjectSource
 from .selection import workloads_for
 from .workload_rendering import render_workload
 
 VERSION_LENGTH = 32  # hex digits
 
-__all__ = ["Problem", "Rendered", "Source", "render"]
+__all__ = ["ObjectSource", "Problem", "RenderedConfiguration", "render_configuration"]
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class Rendered:
+class RenderedConfiguration:
     """A device's configuration; `version` changes exactly when the content does."""
 
     content: DeviceConfigurationMessage
@@ -61,12 +61,12 @@ class Rendered:
         return section.s3 if section else None
 
 
-def render(
+def render_configuration(
     device: Mapping[str, Any],
-    source: Source,
+    source: ObjectSource,
     last_s3: S3StorageConfiguration | None = None,
     s3_endpoint: str = "",
-) -> Rendered:
+) -> RenderedConfiguration:
     """Return the configuration of an EdgeDevice.
 
     `last_s3` is what was delivered before: it stays while the references to the wanted storage
@@ -83,46 +83,46 @@ def render(
     # A set that is not there may have named a storage.
     s3, lost = None, bool(problems)
     try:
-        s3 = storage(device, spec, source, s3_endpoint)
+        s3 = render_storage(device, spec, source, s3_endpoint)
     except BrokenReference as error:
         report("storage", error)
         lost = True
-    configuration = _configuration(device, spec, source, report)
-    configuration.storage = _section(s3 or (last_s3 if lost else None))
+    configuration = _render_settings(device, spec, source, report)
+    configuration.storage = _storage_section(s3 or (last_s3 if lost else None))
     configuration.storage_unresolved = lost and configuration.storage is None
-    workloads, secrets = _workloads(device, source, problems)
+    workloads, secrets = _render_workloads(device, source, problems)
     content = DeviceConfigurationMessage(
         device_id=device["metadata"]["name"],
         configuration=configuration,
         workloads=workloads or None,
         secrets=[secrets[name] for name in sorted(secrets)] or None,
     )
-    content.version = _version(content)
-    return Rendered(content, content.version, tuple(problems))
+    content.version = _content_version(content)
+    return RenderedConfiguration(content, content.version, tuple(problems))
 
 
-def _configuration(
+def _render_settings(
     device: Mapping[str, Any],
     spec: Mapping[str, Any],
-    source: Source,
-    report: device_settings.Report,
+    source: ObjectSource,
+    report: device_settings.ReportProblem,
 ) -> DeviceConfiguration:
     namespace = device["metadata"]["namespace"]
     return DeviceConfiguration(
-        heartbeat=device_settings.heartbeat(spec),
-        os=device_settings.operating_system(spec),
-        mounts=device_settings.mounts(spec),
-        log_collection=device_settings.log_collection(spec, source, namespace, report),
-        metrics=device_settings.metrics(spec, source, namespace, report),
+        heartbeat=device_settings.render_heartbeat(spec),
+        os=device_settings.render_operating_system(spec),
+        mounts=device_settings.render_mounts(spec),
+        log_collection=device_settings.render_log_collection(spec, source, namespace, report),
+        metrics=device_settings.render_metrics(spec, source, namespace, report),
     )
 
 
-def _section(s3: S3StorageConfiguration | None) -> StorageConfiguration | None:
+def _storage_section(s3: S3StorageConfiguration | None) -> StorageConfiguration | None:
     return StorageConfiguration(s3=s3) if s3 else None
 
 
-def _workloads(
-    device: Mapping[str, Any], source: Source, problems: list[Problem]
+def _render_workloads(
+    device: Mapping[str, Any], source: ObjectSource, problems: list[Problem]
 ) -> tuple[list[Workload], dict[str, Secret]]:
     workloads: list[Workload] = []
     secrets: dict[str, Secret] = {}
@@ -139,7 +139,7 @@ def _workloads(
 
 
 def _effective_spec(
-    device: Mapping[str, Any], source: Source, report: device_settings.Report
+    device: Mapping[str, Any], source: ObjectSource, report: device_settings.ReportProblem
 ) -> Mapping[str, Any]:
     """Return the spec of the set the device is in, whole, else the device's own."""
     metadata = device["metadata"]
@@ -155,5 +155,5 @@ def _effective_spec(
     return spec
 
 
-def _version(content: DeviceConfigurationMessage) -> str:
+def _content_version(content: DeviceConfigurationMessage) -> str:
     return hashlib.sha256(msgspec.json.encode(content)).hexdigest()[:VERSION_LENGTH]

@@ -21,9 +21,15 @@ from flotta.protocol.models import (
 )
 from flotta.resources.kinds import CONFIG_MAP, SECRET
 
-from .device_settings import allow_list
-from .manifests import to_yaml
-from .references import BrokenReference, Source, pod_references, required_value, resolve
+from .device_settings import render_allow_list
+from .references import (
+    BrokenReference,
+    ObjectSource,
+    pod_references,
+    require_value,
+    resolve_reference,
+)
+from .yaml_dumper import dump_yaml
 
 Object = dict[str, Any]
 PODMAN_PREFIX = "podman/"
@@ -38,54 +44,54 @@ class RenderedWorkload:
     secrets: dict[str, Secret]
 
 
-def render_workload(resource: Mapping[str, Any], source: Source) -> RenderedWorkload:
+def render_workload(resource: Mapping[str, Any], source: ObjectSource) -> RenderedWorkload:
     """Return the wire form of an EdgeWorkload; BrokenReference when something it needs is missing."""
     metadata, spec = resource["metadata"], resource.get("spec") or {}
     namespace = metadata["namespace"]
     pod = (spec.get("pod") or {}).get("spec") or {}
-    config_maps, secrets = _referenced(pod, source, namespace)
+    config_maps, secrets = _render_references(pod, source, namespace)
     workload = Workload(
         name=metadata["name"],
         namespace=namespace,
-        labels=_forwarded(metadata.get("labels")),
-        annotations=_forwarded(metadata.get("annotations")),
-        specification=to_yaml(_with_resources(pod)),
-        data=_data(spec.get("data")),
-        image_registries=_image_registries(spec.get("imageRegistries"), source, namespace),
+        labels=_podman_texts(metadata.get("labels")),
+        annotations=_podman_texts(metadata.get("annotations")),
+        specification=dump_yaml(_with_resources(pod)),
+        data=_render_data(spec.get("data")),
+        image_registries=_render_registries(spec.get("imageRegistries"), source, namespace),
         configmaps=config_maps or None,
         log_collection=spec.get("logCollection") or "",
-        metrics=_metrics(spec.get("metrics") or {}, source, namespace),
+        metrics=_render_metrics(spec.get("metrics") or {}, source, namespace),
     )
     return RenderedWorkload(workload, secrets)
 
 
-def _referenced(
-    pod: Mapping[str, Any], source: Source, namespace: str
+def _render_references(
+    pod: Mapping[str, Any], source: ObjectSource, namespace: str
 ) -> tuple[list[str], dict[str, Secret]]:
     config_maps: list[str] = []
     secrets: dict[str, Secret] = {}
     for reference in pod_references(pod):
-        found = resolve(reference, source, namespace)
+        found = resolve_reference(reference, source, namespace)
         if found is None:
             continue
         if reference.kind is CONFIG_MAP:
-            config_maps.append(_config_map(found))
+            config_maps.append(_render_config_map(found))
         else:
-            secrets[reference.name] = _secret(found)
+            secrets[reference.name] = _render_secret(found)
     return config_maps, secrets
 
 
-def _config_map(found: Object) -> str:
+def _render_config_map(found: Object) -> str:
     document = {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {"creationTimestamp": None, "name": found["metadata"]["name"]},
     }
     document |= {key: found[key] for key in ("data", "binaryData") if found.get(key)}
-    return to_yaml(document)
+    return dump_yaml(document)
 
 
-def _secret(found: Object) -> Secret:
+def _render_secret(found: Object) -> Secret:
     data = dict(sorted((found.get("data") or {}).items()))
     return Secret(name=found["metadata"]["name"], data=msgspec.json.encode(data).decode())
 
@@ -99,7 +105,7 @@ def _with_resources(pod: Mapping[str, Any]) -> Object:
     return result
 
 
-def _forwarded(texts: Mapping[str, str] | None) -> dict[str, str] | None:
+def _podman_texts(texts: Mapping[str, str] | None) -> dict[str, str] | None:
     found = {
         key.removeprefix(PODMAN_PREFIX): value
         for key, value in sorted((texts or {}).items())
@@ -108,32 +114,34 @@ def _forwarded(texts: Mapping[str, str] | None) -> dict[str, str] | None:
     return found or None
 
 
-def _data(section: Mapping[str, Any] | None) -> DataConfiguration | None:
+def _render_data(section: Mapping[str, Any] | None) -> DataConfiguration | None:
     if section is None:
         return None
     return DataConfiguration(
-        egress=_paths(section.get("egress")), ingress=_paths(section.get("ingress"))
+        egress=_render_paths(section.get("egress")), ingress=_render_paths(section.get("ingress"))
     )
 
 
-def _paths(items: list[Object] | None) -> list[DataPath] | None:
-    return [DataPath(source=one["source"], target=one["target"]) for one in items or ()] or None
+def _render_paths(items: list[Object] | None) -> list[DataPath] | None:
+    return [DataPath(source=item["source"], target=item["target"]) for item in items or ()] or None
 
 
-def _image_registries(
-    section: Mapping[str, Any] | None, source: Source, namespace: str
+def _render_registries(
+    section: Mapping[str, Any] | None, source: ObjectSource, namespace: str
 ) -> ImageRegistries | None:
     name = ((section or {}).get("secretRef") or {}).get("name")
     if not name:
         return None
-    encoded = required_value(source, SECRET, namespace, name, REGISTRY_KEY)
+    encoded = require_value(source, SECRET, namespace, name, REGISTRY_KEY)
     try:
         return ImageRegistries(auth_file=base64.b64decode(encoded).decode())
     except (binascii.Error, UnicodeDecodeError) as error:
         raise BrokenReference(f"Secret {name!r}: {REGISTRY_KEY} is not text") from error
 
 
-def _metrics(section: Mapping[str, Any], source: Source, namespace: str) -> Metrics | None:
+def _render_metrics(
+    section: Mapping[str, Any], source: ObjectSource, namespace: str
+) -> Metrics | None:
     if not section.get("port"):
         return None
     listed = (section.get("allowList") or {}).get("name")
@@ -149,6 +157,6 @@ def _metrics(section: Mapping[str, Any], source: Source, namespace: str) -> Metr
         path=section.get("path") or "",
         port=section["port"],
         interval=section.get("interval") or 0,
-        allow_list=allow_list(source, namespace, listed) if listed else None,
+        allow_list=render_allow_list(source, namespace, listed) if listed else None,
         containers=containers or None,
     )

@@ -13,7 +13,7 @@ from flotta.gateway.lane import Answer, Lane, Request
 from flotta.gateway.pairs import Identity
 from flotta.gateway.settings import Settings
 from flotta.gateway.store import IdentityStore
-from flotta.identity.contexts import client_context
+from flotta.identity.ssl_contexts import client_context
 
 Channel = Literal["control", "data"]
 

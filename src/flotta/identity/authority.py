@@ -33,7 +33,7 @@ class AuthorityError(IdentityError):
     """The authority's own pair is unusable, or it was asked for an impossible certificate."""
 
 
-class Pair(NamedTuple):
+class CertificateAndKey(NamedTuple):
     """A certificate and its private key (PKCS#8), both PEM."""
 
     certificate: bytes
@@ -101,7 +101,7 @@ class Authority:
             raise AuthorityError("The certificate given as CA is not a CA certificate.")
         return cls(own[0], key, bundle)
 
-    def issue_server(self, names: Sequence[str], days: int = 365) -> Pair:
+    def issue_server(self, names: Sequence[str], days: int = 365) -> CertificateAndKey:
         """Return a server pair for DNS names and addresses."""
         if not names:
             raise AuthorityError("A server certificate needs at least one name.")
@@ -110,14 +110,16 @@ class Authority:
         alternatives = tuple(map(_general_name, names))
         return self._issue(_Profile(subject, ExtendedKeyUsageOID.SERVER_AUTH, days, alternatives))
 
-    def issue_registration(self, namespaces: Sequence[str] = ("default",), days: int = 365) -> Pair:
+    def issue_registration(
+        self, namespaces: Sequence[str] = ("default",), days: int = 365
+    ) -> CertificateAndKey:
         """Return the pair a new device enrols with, good for the given namespaces only."""
         subject = _name(REGISTRATION_NAME, (ORGANIZATION,), namespaces)
         return self._issue(_Profile(subject, ExtendedKeyUsageOID.CLIENT_AUTH, days))
 
     def issue_client(
         self, common_name: str, organizations: Sequence[str] = (), days: int = 365
-    ) -> Pair:
+    ) -> CertificateAndKey:
         """Return a client pair for the resource API: CN is the user, O are the groups."""
         subject = _name(common_name, organizations)
         return self._issue(_Profile(subject, ExtendedKeyUsageOID.CLIENT_AUTH, days))
@@ -142,9 +144,9 @@ class Authority:
         profile = _Profile(subject, ExtendedKeyUsageOID.CLIENT_AUTH, days, owner)
         return self._sign(csr.public_key(), profile)
 
-    def _issue(self, profile: _Profile) -> Pair:
+    def _issue(self, profile: _Profile) -> CertificateAndKey:
         key = new_key()
-        return Pair(self._sign(key.public_key(), profile), key_to_pem(key))
+        return CertificateAndKey(self._sign(key.public_key(), profile), key_to_pem(key))
 
     def _sign(self, public_key: CertificatePublicKeyTypes, profile: _Profile) -> bytes:
         end = self._certificate.not_valid_after_utc

@@ -8,7 +8,7 @@ from typing import Any
 from .. import __version__
 from ..resources import crds
 from ..resources.client import ApiError, Client, Conflict
-from ..resources.conditions import find
+from ..resources.conditions import find_condition
 from ..resources.kinds import BUCKET_CLAIM, Kind
 from . import names
 from .apply import Applier, is_ours
@@ -185,4 +185,4 @@ def kind_defined(crd: Object) -> Kind:
 
 
 def _condition(obj: Object | None, type_: str) -> Object:
-    return find(((obj or {}).get("status") or {}).get("conditions"), type_) or {}
+    return find_condition(((obj or {}).get("status") or {}).get("conditions"), type_) or {}

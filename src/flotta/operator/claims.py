@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ..fleet.joining import is_registered
-from ..resources.conditions import READY, Condition, ConditionState, find
+from ..resources.conditions import READY, Condition, ConditionState, find_condition
 from ..resources.kinds import BUCKET_CLAIM, EDGE_DEVICE
 from ..storage.claims import is_bound
 
@@ -71,7 +71,7 @@ def judge_storage(device: Object, claim: Object | None, *, wanted: bool) -> Cond
         return "True", "ClaimBound", f"ObjectBucketClaim {name} is answered"
     if not wanted:
         return None
-    problem = find(conditions_of(claim), READY)
+    problem = find_condition(conditions_of(claim), READY)
     if problem:
         return "False", problem["reason"], f"ObjectBucketClaim {name}: {problem['message']}"
     storage_class = claim.get("spec", {}).get("storageClassName") or "none"
@@ -81,7 +81,7 @@ def judge_storage(device: Object, claim: Object | None, *, wanted: bool) -> Cond
 
 def provisioner_time_left(claim: Object | None, now: datetime) -> float:
     """Return the seconds left to a provisioner before a claim without a condition is reported."""
-    if claim is None or is_bound(claim) or find(conditions_of(claim), READY):
+    if claim is None or is_bound(claim) or find_condition(conditions_of(claim), READY):
         return 0.0
     asked = datetime.fromisoformat(claim["metadata"]["creationTimestamp"])
     return max(0.0, PROVISIONER_TIMEOUT - (now - asked).total_seconds())

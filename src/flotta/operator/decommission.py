@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ..fleet.joining import is_declined, is_registered, was_heard
-from ..resources.conditions import DISCONNECTED, find
+from ..resources.conditions import DISCONNECTED, find_condition
 from ..resources.finalizers import DEVICE_FINALIZER, LEGACY_DEVICE_FINALIZERS
 from ..resources.kinds import BUCKET_CLAIM, EDGE_DEVICE, SIGNED_REQUEST
 from .claims import belongs_to
@@ -72,7 +72,7 @@ def _is_removable(request: Object, device: Object) -> bool:
 
 def is_disconnected(device: Object) -> bool:
     """Say whether the device acknowledged its removal."""
-    condition = find((device.get("status") or {}).get("conditions"), DISCONNECTED)
+    condition = find_condition((device.get("status") or {}).get("conditions"), DISCONNECTED)
     return condition is not None and condition.get("status") == "True"
 
 

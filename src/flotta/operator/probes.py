@@ -79,7 +79,7 @@ def stuck(operator: Operator) -> list[str]:
 
 def deaf(operator: Operator) -> list[str]:
     """Return a sentence for each kind that is not filled, or of which nothing is heard any more."""
-    return [cache.trouble for cache in operator.caches.all if cache.trouble]
+    return [cache.unhealthy_reason for cache in operator.caches.all if cache.unhealthy_reason]
 
 
 def _verdict(troubles: list[str]) -> web.Response:

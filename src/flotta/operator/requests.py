@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ..fleet.joining import UNREGISTERED_LABEL, is_approved, is_declined
-from ..resources.conditions import find
+from ..resources.conditions import find_condition
 from ..resources.finalizers import DEVICE_FINALIZER
 from ..resources.kinds import EDGE_DEVICE, MEMBER_LABEL, SIGNED_REQUEST
 from ..rfc3339 import format_time
@@ -82,7 +82,7 @@ def make_edge_device(request: Object, now: datetime) -> Object:
 
 def was_created(request: Object) -> bool:
     """Say whether the EdgeDevice was made already (by us, or by v0.2 with its lower-case "true")."""
-    approved = find((request.get("status") or {}).get("conditions"), APPROVED)
+    approved = find_condition((request.get("status") or {}).get("conditions"), APPROVED)
     return approved is not None and str(approved.get("status")).lower() == "true"
 
 
@@ -100,7 +100,7 @@ def _plan_waiting(request: Object, now: datetime, expiry: float) -> Plan:
 
 def _waiting_since(request: Object, now: datetime) -> datetime:
     """Return when the request was made, or taken back from another state."""
-    pending = find((request.get("status") or {}).get("conditions"), PENDING)
+    pending = find_condition((request.get("status") or {}).get("conditions"), PENDING)
     if pending is None:
         since = request["metadata"].get("creationTimestamp")
     elif str(pending.get("status")).lower() == "true":
@@ -126,7 +126,7 @@ def _make_conditions(
     conditions = []
     for type_ in (PENDING, APPROVED, DECLINED):
         status = "True" if type_ == phase else "False"
-        before = find(old, type_) or {}
+        before = find_condition(old, type_) or {}
         moved = before.get("status") != status
         condition = {"type": type_, "status": status}
         if type_ == phase:

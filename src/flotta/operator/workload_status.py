@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ..fleet.entries import explanation, is_failing, is_running
-from ..fleet.presence import ready
+from ..fleet.presence import ready_status
 from ..fleet.selection import devices_for
+from ..fleet.workload_status import describe_status, is_failing, is_running
 from ..resources.conditions import ACCEPTED, READY, ConditionState, with_condition
 from ..resources.finalizers import LEGACY_WORKLOAD_FINALIZERS
 from ..resources.kinds import EDGE_DEVICE_SET, EDGE_WORKLOAD, Kind
@@ -58,7 +58,7 @@ class WorkloadCounts:
             self.running += 1
         elif is_failing(reported):
             self.failed += 1
-            cause = f"{device['metadata']['name']}: {explanation(reported)}"
+            cause = f"{device['metadata']['name']}: {describe_status(reported)}"
             self.first_failure = self.first_failure or cause[:MAX_CAUSE]
 
     def in_status(self) -> dict[str, int]:
@@ -93,12 +93,12 @@ def plan_set(device_set: Object, members: Sequence[Object], now: datetime) -> Pl
 
 def is_ready(device: Object) -> bool:
     """Say whether the device was heard of in time and is well."""
-    return ready(device.get("status") or {}) == "True"
+    return ready_status(device.get("status") or {}) == "True"
 
 
 def is_silent(device: Object) -> bool:
     """Say whether heartbeats of the device no longer come."""
-    return ready(device.get("status") or {}) == "Unknown"
+    return ready_status(device.get("status") or {}) == "Unknown"
 
 
 def _plan_removal(workload: Object) -> Plan:

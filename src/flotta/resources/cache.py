@@ -44,7 +44,7 @@ class Cache:
         return time.monotonic() - self._heard
 
     @property
-    def trouble(self) -> str | None:
+    def unhealthy_reason(self) -> str | None:
         """Return in words why the cache cannot be relied on, None when it can."""
         if not self.synced:
             return f"{self.kind.plural}: not listed yet"

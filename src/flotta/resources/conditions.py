@@ -15,25 +15,25 @@ DISCONNECTED = "Disconnected"  # of an EdgeDevice: it has acknowledged its remov
 READY = "Ready"  # of an EdgeDevice: heard in time; of a bucket claim: answered
 STORAGE_READY = "StorageReady"  # of an EdgeDevice that gets its bucket by a claim
 
-Truth = Literal["True", "False", "Unknown"]
-ConditionState = tuple[Truth, str, str]  # status, reason, message
+ConditionStatus = Literal["True", "False", "Unknown"]
+ConditionState = tuple[ConditionStatus, str, str]  # status, reason, message
 
 
-def find(conditions: Iterable[Condition] | None, type_: str) -> Condition | None:
+def find_condition(conditions: Iterable[Condition] | None, type_: str) -> Condition | None:
     """Return the condition of a type, None when there is none."""
-    return next((one for one in conditions or () if one.get("type") == type_), None)
+    return next((item for item in conditions or () if item.get("type") == type_), None)
 
 
-def truth(conditions: Iterable[Condition] | None, type_: str) -> str | None:
+def condition_status(conditions: Iterable[Condition] | None, type_: str) -> str | None:
     """Return the status of the condition of a type, None when there is none."""
-    found = find(conditions, type_)
-    return found["status"] if found else None
+    condition = find_condition(conditions, type_)
+    return condition["status"] if condition else None
 
 
 def with_condition(
     conditions: Iterable[Condition] | None,
     type_: str,
-    status: Truth,
+    status: ConditionStatus,
     reason: str,
     message: str,
     now: datetime,
@@ -44,9 +44,9 @@ def with_condition(
     `generation` is the one of the object that was judged; None keeps what the condition says.
     """
     items = list(conditions or ())
-    old = find(items, type_)
-    moved = old is None or old.get("status") != status
-    since = format_time(now) if moved or old is None else old.get("lastTransitionTime")
+    old = find_condition(items, type_)
+    changed = old is None or old.get("status") != status
+    since = format_time(now) if changed or old is None else old.get("lastTransitionTime")
     new = {
         "type": type_,
         "status": status,
@@ -59,4 +59,4 @@ def with_condition(
         new["observedGeneration"] = observed
     if old is None:
         return [*items, new]
-    return [new if one is old else one for one in items]
+    return [new if item is old else item for item in items]

@@ -15,8 +15,8 @@ import yaml
 from kubernetes.aio import client as kubernetes_client
 from kubernetes.aio import config as kubernetes_config
 
-from .contexts import missing_context
 from .errors import Unreachable, raise_status
+from .kubeconfig import describe_missing_context
 
 Query = Mapping[str, Any]
 JSON = "application/json"
@@ -56,7 +56,7 @@ class Transport:
             return cls(kubernetes_client.ApiClient(configuration))
         except _UNUSABLE as error:
             reason = " ".join(str(error).split())
-            missing = missing_context(path, context) if path else ""
+            missing = describe_missing_context(path, context) if path else ""
             raise ValueError(
                 missing or f"no usable kubeconfig ({reason}); set KUBECONFIG to the path of one"
             ) from error

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from ..identity.contexts import open_server_context
+from ..identity.ssl_contexts import open_server_context
 from . import iam_answers as answers
 from .keys import read_key
 from .policies import BadPolicy

@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 import yaml
 
-from flotta.fleet.conversion import ConversionError, converted
-from flotta.fleet.manifests import from_yaml, to_yaml
+from flotta.fleet.conversion import ConversionError, convert_manifest
+from flotta.fleet.yaml_dumper import dump_yaml
+from flotta.yaml_loader import load_yaml
 
 _SEPARATOR = re.compile(r"^---(?:[ \t].*)?\n?", re.MULTILINE)
 
@@ -52,18 +53,18 @@ def convert_text(text: str) -> Conversion:
 
 def _convert_document(text: str, number: int, warnings: list[str]) -> str:
     try:
-        document = from_yaml(text)
+        document = load_yaml(text)
     except yaml.YAMLError as error:
         raise ValueError(f"document {number} is not readable as YAML: {error}") from error
     if not isinstance(document, dict):
         return _end_with_newline(text)
     try:
-        new, sentences = converted(document)
+        new, sentences = convert_manifest(document)
     except ConversionError as error:
         raise ValueError(f"document {number}: {error}") from error
     title = f"{document.get('kind')} {(document.get('metadata') or {}).get('name', '')}".strip()
     warnings += [f"{title}: {sentence}" for sentence in sentences]
-    return to_yaml(new, sort_keys=False) if new != document else _end_with_newline(text)
+    return dump_yaml(new, sort_keys=False) if new != document else _end_with_newline(text)
 
 
 def _end_with_newline(text: str) -> str:

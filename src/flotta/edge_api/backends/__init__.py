@@ -10,7 +10,7 @@ from flotta.identity.peers import Peer
 from flotta.protocol.models import EnrolmentInfo, Heartbeat, RegistrationInfo
 
 
-class Standing(enum.Enum):
+class Membership(enum.Enum):
     """What the holder of a device certificate is to the fleet."""
 
     ACTIVE = "active"
@@ -38,7 +38,7 @@ class Configuration:
 class Backend(Protocol):
     """A fleet of devices. Every method may raise Refusal; other errors are temporary failures."""
 
-    async def standing(self, peer: Peer) -> Standing:
+    async def membership(self, peer: Peer) -> Membership:
         """Tell what a device certificate is worth; absence is confirmed, never guessed."""
 
     async def enrol(self, peer: Peer, device_id: str, info: EnrolmentInfo) -> bool:
@@ -49,14 +49,14 @@ class Backend(Protocol):
     ) -> Registration:
         """Record a registration durably, before a certificate is handed out."""
 
-    async def configuration(self, peer: Peer) -> Configuration:
+    async def get_configuration(self, peer: Peer) -> Configuration:
         """Return the device's configuration as of now."""
 
-    async def heartbeat(self, peer: Peer, message_id: str, heartbeat: Heartbeat) -> None:
-        """Take a heartbeat of an active device."""
+    async def record_heartbeat(self, peer: Peer, message_id: str, heartbeat: Heartbeat) -> None:
+        """Record what an active device reports."""
 
-    async def disconnected(self, peer: Peer) -> None:
+    async def record_disconnect(self, peer: Peer) -> None:
         """Record that the device obeyed the disconnect command."""
 
-    async def changed(self, peer: Peer, seconds: float) -> None:
+    async def wait_for_change(self, peer: Peer, seconds: float) -> None:
         """Return when something about the device may have changed, at the latest after that time."""

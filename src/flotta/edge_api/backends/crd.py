@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,14 +18,14 @@ from flotta.resources.conditions import DISCONNECTED, with_condition
 from flotta.resources.kinds import EDGE_DEVICE
 from flotta.rfc3339 import parse_time
 
-from . import Configuration, Registration, Standing
+from . import Configuration, Membership, Registration
+from .caches import Caches
 from .configurations import Configurations, key_of
 from .events import Events
-from .fleet_cache import FleetCache
 from .joining import Joining
-from .presence_keeper import PresenceKeeper
-from .problem_keeper import ProblemKeeper
-from .statuses import Statuses
+from .presence_tracker import PresenceTracker
+from .problem_reporter import ProblemReporter
+from .statuses import StatusChange, Statuses
 from .wakeups import Key, Wakeups
 
 Object = dict[str, Any]
@@ -41,28 +40,28 @@ class CrdBackend:
     def __init__(self, client: Client, settings: Settings, metrics: Metrics) -> None:
         self._client = client
         self._metrics = metrics
-        self.fleet = FleetCache(client)
+        self.caches = Caches(client)
         self._wakeups = Wakeups()
-        self._statuses = Statuses(client, self.fleet.devices)
-        self._events = Events(client, self.fleet)
+        self._statuses = Statuses(client, self.caches.devices)
+        self._events = Events(client, self.caches)
         self._joining = Joining(client)
         self._configurations = Configurations(
-            self.fleet, self._wakeups, settings.s3_device_endpoint
+            self.caches, self._wakeups, settings.s3_device_endpoint
         )
-        self._problems = ProblemKeeper(
-            self.fleet, self._configurations, self._statuses, self._events
+        self._problems = ProblemReporter(
+            self.caches, self._configurations, self._statuses, self._events
         )
-        self._presence = PresenceKeeper(
-            self.fleet, self._statuses, settings.presence_write_seconds, self._events.fell_silent
+        self._presence = PresenceTracker(
+            self.caches, self._statuses, settings.presence_write_seconds, self._events.write_silence
         )
-        self._turns: dict[Key, asyncio.Lock] = {}
+        self._locks: dict[Key, asyncio.Lock] = {}
         self._last_message: dict[Key, str] = {}
-        self.fleet.devices.subscribe(self._device_changed)
+        self.caches.devices.subscribe(self._device_changed)
 
     async def run(self) -> None:
         """Keep caches and presence current until cancelled; pending writes are finished then."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self.fleet.run())
+            group.create_task(self.caches.run())
             group.create_task(self._presence.run())
             group.create_task(self._problems.run())
 
@@ -74,14 +73,14 @@ class CrdBackend:
         """Answer every held request now."""
         self._wakeups.wake_all()
 
-    async def standing(self, peer: Peer) -> Standing:
+    async def membership(self, peer: Peer) -> Membership:
         """Tell what a device certificate is worth, from the cache, or from the API before saying "gone"."""
-        standing = _standing(peer, self.fleet.devices.get(peer.namespace, peer.device_id))
-        if standing in (Standing.ACTIVE, Standing.LEAVING):
-            return standing
-        if not self.fleet.devices.synced:
+        membership = _membership(peer, self.caches.devices.get(peer.namespace, peer.device_id))
+        if membership in (Membership.ACTIVE, Membership.LEAVING):
+            return membership
+        if not self.caches.devices.synced:
             raise Refusal(503, "the server is starting", retry_after=2)
-        return _standing(peer, await self._read(key_of_peer(peer)))
+        return _membership(peer, await self._read_device(key_of_peer(peer)))
 
     async def enrol(self, peer: Peer, device_id: str, info: EnrolmentInfo) -> bool:
         if peer.kind == "device":
@@ -96,31 +95,31 @@ class CrdBackend:
             await self._require_active(peer)
         return await self._joining.register(peer, device_id, info, key_fingerprint)
 
-    async def configuration(self, peer: Peer) -> Configuration:
+    async def get_configuration(self, peer: Peer) -> Configuration:
         key = key_of_peer(peer)
-        device = self.fleet.devices.get(*key) or await self._read(key)
+        device = self.caches.devices.get(*key) or await self._read_device(key)
         if device is None:
             raise Refusal(404, "there is no such device")
-        return self._configurations.entry(device).configuration
+        return self._configurations.get(device).configuration
 
-    async def changed(self, peer: Peer, seconds: float) -> None:
+    async def wait_for_change(self, peer: Peer, seconds: float) -> None:
         await self._wakeups.wait(key_of_peer(peer), seconds)
 
-    async def heartbeat(self, peer: Peer, message_id: str, heartbeat: Heartbeat) -> None:
+    async def record_heartbeat(self, peer: Peer, message_id: str, heartbeat: Heartbeat) -> None:
         key = key_of_peer(peer)
-        async with self._turns.setdefault(key, asyncio.Lock()):
+        async with self._locks.setdefault(key, asyncio.Lock()):
             try:
-                await self._take_heartbeat(key, message_id, heartbeat)
+                await self._apply_heartbeat(key, message_id, heartbeat)
             except NotFound as error:
                 raise Refusal(404, "there is no such device") from error
         self._metrics.heartbeat(*key)
 
-    async def disconnected(self, peer: Peer) -> None:
+    async def record_disconnect(self, peer: Peer) -> None:
         """Set condition Disconnected, which lets the operator finish the deletion of the EdgeDevice."""
 
         def change(device: Object) -> Object:
             status: Object = device.get("status") or {}
-            if _standing(peer, device) is not Standing.LEAVING:
+            if _membership(peer, device) is not Membership.LEAVING:
                 return status
             conditions = with_condition(
                 status.get("conditions"),
@@ -139,23 +138,25 @@ class CrdBackend:
         except NotFound:
             return
 
-    async def _take_heartbeat(self, key: Key, message_id: str, beat: Heartbeat) -> None:
+    async def _apply_heartbeat(self, key: Key, message_id: str, beat: Heartbeat) -> None:
         now = datetime.now(UTC)
         repeated = bool(message_id) and self._last_message.get(key) == message_id
-        written = await self._statuses.update(key, _status_change(beat, now))
-        self._presence.heard(key, now)
+        written = await self._statuses.update(key, _heartbeat_change(beat, now))
+        self._presence.record_heartbeat(key, now)
         device = written.device if written else self._statuses.device(key)
         if device is None:
             raise Refusal(404, "there is no such device")
         status: Object = device.get("status") or {}
         old, new = (written.old, written.new) if written else (status, status)
-        await self._events.of_heartbeat(device, () if repeated else beat.events or (), old, new)
+        await self._events.write_heartbeat_events(
+            device, () if repeated else beat.events or (), old, new
+        )
         self._last_message[key] = message_id
         if beat.hardware is not None:
-            await self._label(key, device, new)
+            await self._write_labels(key, device, new)
 
-    async def _label(self, key: Key, device: Object, status: Object) -> None:
-        wanted = hardware.labels(status.get("hardware"))
+    async def _write_labels(self, key: Key, device: Object, status: Object) -> None:
+        wanted = hardware.hardware_labels(status.get("hardware"))
         present = device["metadata"].get("labels") or {}
         missing = {name: text for name, text in wanted.items() if present.get(name) != text}
         if not missing:
@@ -168,15 +169,12 @@ class CrdBackend:
         await retry_on_conflict(patch)
 
     async def _require_active(self, peer: Peer) -> None:
-        standing = await self.standing(peer)
-        if standing is not Standing.ACTIVE:
-            raise Refusal(403, f"the certificate is revoked: the device is {standing.value}")
+        membership = await self.membership(peer)
+        if membership is not Membership.ACTIVE:
+            raise Refusal(403, f"the certificate is revoked: the device is {membership.value}")
 
-    async def _read(self, key: Key) -> Object | None:
-        try:
-            return await self._client.get(EDGE_DEVICE, key[1], key[0])
-        except NotFound:
-            return None
+    async def _read_device(self, key: Key) -> Object | None:
+        return await self._client.get_or_none(EDGE_DEVICE, key[1], key[0])
 
     def _device_changed(self, old: Object | None, new: Object | None) -> None:
         if new is None:
@@ -186,7 +184,7 @@ class CrdBackend:
         self._presence.forget(key)
         self._metrics.forget(*key)
         self._last_message.pop(key, None)
-        self._turns.pop(key, None)
+        self._locks.pop(key, None)
 
 
 def key_of_peer(peer: Peer) -> Key:
@@ -194,9 +192,9 @@ def key_of_peer(peer: Peer) -> Key:
     return peer.namespace, peer.device_id
 
 
-def _standing(peer: Peer, device: Object | None) -> Standing:
+def _membership(peer: Peer, device: Object | None) -> Membership:
     if device is None:
-        return Standing.ABSENT
+        return Membership.ABSENT
     metadata = device["metadata"]
     if peer.uid is None:
         created = parse_time(metadata["creationTimestamp"])
@@ -204,18 +202,18 @@ def _standing(peer: Peer, device: Object | None) -> Standing:
     else:
         genuine = metadata["uid"] == peer.uid
     if not genuine:
-        return Standing.REVOKED
-    return Standing.LEAVING if metadata.get("deletionTimestamp") else Standing.ACTIVE
+        return Membership.REVOKED
+    return Membership.LEAVING if metadata.get("deletionTimestamp") else Membership.ACTIVE
 
 
-def _status_change(beat: Heartbeat, now: datetime) -> Callable[[Object], Object]:
+def _heartbeat_change(beat: Heartbeat, now: datetime) -> StatusChange:
     """Return what a heartbeat makes of a status; the mere time of it is not written."""
 
     def change(device: Object) -> Object:
         old: Object = device.get("status") or {}
-        new = heartbeat.device_status(device, beat, now)
-        if new == old and presence.heard(new, now)["conditions"] == old.get("conditions"):
+        new = heartbeat.apply_heartbeat(device, beat, now)
+        if new == old and presence.mark_heard(new, now)["conditions"] == old.get("conditions"):
             return old
-        return presence.heard(new, now, device["metadata"].get("generation"))
+        return presence.mark_heard(new, now, device["metadata"].get("generation"))
 
     return change

@@ -6,14 +6,14 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from flotta.fleet.heartbeat import Transition, transitions
-from flotta.fleet.problems import sentence
+from flotta.fleet.heartbeat import Transition, find_transitions
+from flotta.fleet.problems import describe_problem
 from flotta.fleet.rendering import Problem
 from flotta.protocol.models import EventInfo
 from flotta.resources.client import ApiError, Client
 from flotta.resources.kinds import EDGE_DEVICE, EDGE_WORKLOAD, Kind
 
-from .fleet_cache import FleetCache
+from .caches import Caches
 
 Object = dict[str, Any]
 COMPONENT = "flotta-edge-api"
@@ -24,11 +24,11 @@ log = logging.getLogger(__name__)
 class Events:
     """Writes Events under the name of the Edge API."""
 
-    def __init__(self, client: Client, fleet: FleetCache) -> None:
+    def __init__(self, client: Client, caches: Caches) -> None:
         self._client = client
-        self._fleet = fleet
+        self._caches = caches
 
-    async def of_heartbeat(
+    async def write_heartbeat_events(
         self,
         device: Object,
         reported: Iterable[EventInfo | None],
@@ -36,26 +36,30 @@ class Events:
         new: Mapping[str, Any],
     ) -> None:
         """Write what the device reported, and which workloads began to fail or recovered."""
-        events = [one for one in reported if one is not None][:EVENTS_PER_HEARTBEAT]
+        events = [event for event in reported if event is not None][:EVENTS_PER_HEARTBEAT]
         for event in events:
-            await self._device_event(device, event)
+            await self._write_reported(device, event)
         told = {event.message for event in events}
         explained = {event.workload for event in events if event.type == "warn"}
-        for transition in transitions(old, new):
+        for transition in find_transitions(old, new):
             if transition.failing and transition.workload in explained:
                 continue  # the device says it better
-            await self._transition(device, transition, on_device=transition.message not in told)
+            await self._write_transition(
+                device, transition, on_device=transition.message not in told
+            )
 
-    async def of_problems(self, device: Object, problems: Iterable[Problem]) -> None:
+    async def write_problems(self, device: Object, problems: Iterable[Problem]) -> None:
         """Write problems of the configuration on the device and on the workload concerned."""
         for problem in problems:
-            await self._write(device, EDGE_DEVICE, "Warning", problem.reason, sentence(problem))
+            await self._write(
+                device, EDGE_DEVICE, "Warning", problem.reason, describe_problem(problem)
+            )
             if problem.workload:
-                await self._about_workload(
+                await self._write_about_workload(
                     device, problem.workload, "Warning", problem.reason, problem.message
                 )
 
-    async def fell_silent(self, device: Object) -> None:
+    async def write_silence(self, device: Object) -> None:
         """Write that heartbeats no longer come."""
         await self._write(
             device,
@@ -65,28 +69,30 @@ class Events:
             "The device stopped sending heartbeats.",
         )
 
-    async def _device_event(self, device: Object, event: EventInfo) -> None:
+    async def _write_reported(self, device: Object, event: EventInfo) -> None:
         type_ = "Warning" if event.type == "warn" else "Normal"
         reason = event.reason or "Device"
         text = f"{event.workload}: {event.message}" if event.workload else event.message
         await self._write(device, EDGE_DEVICE, type_, reason, text)
         if event.workload:
-            await self._about_workload(device, event.workload, type_, reason, event.message)
+            await self._write_about_workload(device, event.workload, type_, reason, event.message)
 
-    async def _transition(self, device: Object, transition: Transition, *, on_device: bool) -> None:
+    async def _write_transition(
+        self, device: Object, transition: Transition, *, on_device: bool
+    ) -> None:
         type_ = "Warning" if transition.failing else "Normal"
         if on_device:
             text = f"{transition.workload}: {transition.message}"
             await self._write(device, EDGE_DEVICE, type_, transition.reason, text)
-        await self._about_workload(
+        await self._write_about_workload(
             device, transition.workload, type_, transition.reason, transition.message
         )
 
-    async def _about_workload(
+    async def _write_about_workload(
         self, device: Object, name: str, type_: str, reason: str, message: str
     ) -> None:
         metadata = device["metadata"]
-        workload = self._fleet.lookup(EDGE_WORKLOAD, metadata["namespace"], name)
+        workload = self._caches.lookup(EDGE_WORKLOAD, metadata["namespace"], name)
         if workload is not None:
             text = f"{metadata['name']}: {message}"
             await self._write(workload, EDGE_WORKLOAD, type_, reason, text)

@@ -15,8 +15,8 @@ from flotta.fleet import hardware
 from flotta.fleet.joining import KEY_ANNOTATION, REQUEST_NAMESPACE, UNREGISTERED_LABEL
 from flotta.identity.peers import Peer
 from flotta.protocol.models import EnrolmentInfo, RegistrationInfo
-from flotta.resources.client import AlreadyExists, Client, NotFound, retry_on_conflict
-from flotta.resources.kinds import EDGE_DEVICE, SIGNED_REQUEST, Kind
+from flotta.resources.client import AlreadyExists, Client, retry_on_conflict
+from flotta.resources.kinds import EDGE_DEVICE, SIGNED_REQUEST
 
 from . import Registration
 from .statuses import merge_difference
@@ -33,17 +33,17 @@ class Joining:
     async def enrol(self, peer: Peer, device_id: str, info: EnrolmentInfo) -> bool:
         """Record that a device wants to join; True when its EdgeDevice exists and it may register."""
         namespace = _target_namespace(peer, info)
-        device = await self._find(EDGE_DEVICE, device_id, namespace)
+        device = await self._client.get_or_none(EDGE_DEVICE, device_id, namespace)
         if device is not None:
             return not _leaving(device)
-        request = await self._find(SIGNED_REQUEST, device_id, REQUEST_NAMESPACE)
+        request = await self._client.get_or_none(SIGNED_REQUEST, device_id, REQUEST_NAMESPACE)
         if request is None:
             await self._create_request(device_id, namespace, info)
             return False
         approved = (request.get("spec") or {}).get("targetNamespace") or REQUEST_NAMESPACE
         if approved == namespace:
             return False
-        device = await self._find(EDGE_DEVICE, device_id, approved)
+        device = await self._client.get_or_none(EDGE_DEVICE, device_id, approved)
         return device is not None and not _leaving(device)
 
     async def register(
@@ -53,18 +53,18 @@ class Joining:
         request: Object | None = None
         namespace = peer.namespace
         if peer.kind == "registration":
-            request = await self._find(SIGNED_REQUEST, device_id, REQUEST_NAMESPACE)
+            request = await self._client.get_or_none(SIGNED_REQUEST, device_id, REQUEST_NAMESPACE)
             if request is None:
                 raise Refusal(404, "the device has not enrolled")
             namespace = request["spec"].get("targetNamespace") or REQUEST_NAMESPACE
             _require_namespace(peer, namespace)
 
         async def attempt() -> Registration:
-            device = await self._find(EDGE_DEVICE, device_id, namespace)
+            device = await self._client.get_or_none(EDGE_DEVICE, device_id, namespace)
             if device is None:
                 raise Refusal(404, "the device is not approved yet")
             _require_may_register(peer, device, request, key_fingerprint)
-            await self._record(device, info, key_fingerprint)
+            await self._record_registration(device, info, key_fingerprint)
             return Registration(namespace, device["metadata"]["uid"])
 
         return await retry_on_conflict(attempt)
@@ -78,7 +78,7 @@ class Joining:
             spec["features"] = (
                 {
                     "modelName": info.features.model_name,
-                    "hardware": hardware.merged(None, info.features.hardware),
+                    "hardware": hardware.merge_report(None, info.features.hardware),
                 }
                 if info.features.hardware
                 else {"modelName": info.features.model_name}
@@ -88,12 +88,14 @@ class Joining:
         except AlreadyExists:
             return
 
-    async def _record(self, device: Object, info: RegistrationInfo, fingerprint: str) -> None:
+    async def _record_registration(
+        self, device: Object, info: RegistrationInfo, fingerprint: str
+    ) -> None:
         metadata = device["metadata"]
         if info.hardware is not None:
             device = await self._record_hardware(device, info)
         known = (device.get("status") or {}).get("hardware")
-        labels: Object = {**hardware.labels(known), UNREGISTERED_LABEL: None}
+        labels: Object = {**hardware.hardware_labels(known), UNREGISTERED_LABEL: None}
         present = metadata.get("labels") or {}
         annotations = metadata.get("annotations") or {}
         patch: Object = {
@@ -111,7 +113,7 @@ class Joining:
         metadata, status = device["metadata"], device.get("status") or {}
         if info.hardware is None:
             return device
-        new = {**status, "hardware": hardware.merged(status.get("hardware"), info.hardware)}
+        new = {**status, "hardware": hardware.merge_report(status.get("hardware"), info.hardware)}
         if new == status:
             return device
         patch = {
@@ -121,12 +123,6 @@ class Joining:
         return await self._client.merge_patch(
             EDGE_DEVICE, metadata["name"], metadata["namespace"], patch, "status"
         )
-
-    async def _find(self, kind: Kind, name: str, namespace: str) -> Object | None:
-        try:
-            return await self._client.get(kind, name, namespace)
-        except NotFound:
-            return None
 
 
 def _target_namespace(peer: Peer, info: EnrolmentInfo) -> str:
@@ -151,7 +147,7 @@ def _require_may_register(
     if _leaving(device):
         raise Refusal(403, "the device is being removed from the fleet")
     if peer.kind == "device":
-        return  # its standing was checked
+        return  # its membership was checked
     metadata = device["metadata"]
     if (metadata.get("labels") or {}).get(UNREGISTERED_LABEL) != "true":
         if (metadata.get("annotations") or {}).get(KEY_ANNOTATION) != key_fingerprint:

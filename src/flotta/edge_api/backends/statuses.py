@@ -14,10 +14,11 @@ from .configurations import key_of
 from .wakeups import Key
 
 Object = dict[str, Any]
+StatusChange = Callable[[Object], Object]  # from the newest EdgeDevice to its new status
 
 
 @dataclass(frozen=True)
-class Written:
+class WrittenStatus:
     """A status that was changed: the device before, and the new status."""
 
     device: Object
@@ -36,15 +37,15 @@ class Statuses:
         self._client = client
         self._devices = devices
         self._ahead: dict[Key, Object] = {}  # own writes newer than what the watch brought
-        devices.subscribe(self._seen)
+        devices.subscribe(self._device_changed)
 
     def device(self, key: Key) -> Object | None:
         """Return the newest known EdgeDevice."""
         return self._ahead.get(key) or self._devices.get(*key)
 
     async def update(
-        self, key: Key, change: Callable[[Object], Object], *, afresh: bool = False
-    ) -> Written | None:
+        self, key: Key, change: StatusChange, *, afresh: bool = False
+    ) -> WrittenStatus | None:
         """Set the status that `change(device)` returns; None when it is what is there.
 
         What the watch told decides that, unless the device is to be read `afresh`.
@@ -52,7 +53,7 @@ class Statuses:
         """
         known = None if afresh else self.device(key)
 
-        async def attempt() -> Written | None:
+        async def attempt() -> WrittenStatus | None:
             nonlocal known
             device = known or await self._client.get(EDGE_DEVICE, key[1], key[0])
             known = None  # what was refused once is read afresh
@@ -61,7 +62,7 @@ class Statuses:
             if new == old:
                 return None
             await self._write(key, device, merge_difference(old, new))
-            return Written(device, old, new)
+            return WrittenStatus(device, old, new)
 
         return await retry_on_conflict(attempt)
 
@@ -77,7 +78,7 @@ class Statuses:
         if cached is not None and _version(cached) < _version(result):
             self._ahead[key] = result
 
-    def _seen(self, old: Object | None, new: Object | None) -> None:
+    def _device_changed(self, old: Object | None, new: Object | None) -> None:
         key = key_of(new or old or {})
         ahead = self._ahead.get(key)
         if ahead is not None and (new is None or _version(new) >= _version(ahead)):

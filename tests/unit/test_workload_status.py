@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flotta.fleet.entries import explanation, is_failing, is_running
+from flotta.fleet.workload_status import describe_status, is_failing, is_running
 
 
 @pytest.mark.parametrize(
@@ -31,4 +31,4 @@ def test_failures_are_told_from_work_in_progress(phase: str, reason: str, failin
 def test_an_entry_without_phase_says_nothing() -> None:
     assert not is_failing({})
     assert not is_running({})
-    assert explanation({}) == "unknown"
+    assert describe_status({}) == "unknown"

@@ -12,9 +12,9 @@ from flotta.fleet import presence
 from flotta.resources.client import ApiError, NotFound
 from flotta.resources.kinds import EDGE_DEVICE_SET, MEMBER_LABEL
 
+from .caches import Caches
 from .configurations import key_of
-from .fleet_cache import FleetCache
-from .statuses import Statuses
+from .statuses import StatusChange, Statuses
 from .wakeups import Key
 
 Object = dict[str, Any]
@@ -23,24 +23,24 @@ CONCURRENT_WRITES = 8
 log = logging.getLogger(__name__)
 
 
-class PresenceKeeper:
+class PresenceTracker:
     """Keeps `lastSeenTime` and condition Ready of every device that ever sent a heartbeat."""
 
     def __init__(
         self,
-        fleet: FleetCache,
+        caches: Caches,
         statuses: Statuses,
         least_seconds: float,
         fell_silent: Callable[[Object], Awaitable[None]],
     ) -> None:
-        self._fleet = fleet
+        self._caches = caches
         self._statuses = statuses
         self._least = least_seconds
         self._fell_silent = fell_silent
         self._heard: dict[Key, datetime] = {}
         self._started = datetime.now(UTC)
 
-    def heard(self, key: Key, now: datetime) -> None:
+    def record_heartbeat(self, key: Key, now: datetime) -> None:
         """Remember a heartbeat; it is written when it is due."""
         self._heard[key] = now.replace(microsecond=0)  # lastSeenTime has whole seconds
 
@@ -50,7 +50,7 @@ class PresenceKeeper:
 
     async def run(self) -> None:
         """Write what is due until cancelled."""
-        await self._fleet.wait_synced()
+        await self._caches.wait_synced()
         self._started = datetime.now(UTC)
         while True:
             await asyncio.sleep(TICK)
@@ -59,13 +59,13 @@ class PresenceKeeper:
     async def flush(self) -> None:
         """Write every unwritten time (the server stops)."""
         devices = [self._statuses.device(key) for key in self._heard]
-        await self._write([(one, self._is_heard(one)) for one in devices if one is not None])
+        await self._write([(device, self._heard_change(device)) for device in devices if device])
 
     async def _write_due(self, now: datetime) -> None:
         due = []
-        for device in self._fleet.devices.list():
+        for device in self._caches.devices.list():
             try:
-                change = self._due(device, now)
+                change = self._due_change(device, now)
             except Exception as error:  # a device of an odd shape stands in nobody's way
                 log.warning("presence of %s: %r", device["metadata"]["name"], error)
                 continue
@@ -73,25 +73,25 @@ class PresenceKeeper:
                 due.append((device, change))
         await self._write(due)
 
-    def _due(self, device: Object, now: datetime) -> Callable[[Object], Object] | None:
+    def _due_change(self, device: Object, now: datetime) -> StatusChange | None:
         status = device.get("status") or {}
-        state, written = presence.ready(status), presence.last_seen(status)
+        state, written = presence.ready_status(status), presence.last_seen(status)
         heard, period = self._heard.get(key_of(device)), self._period(device)
         if state is None or written is None:
             return None  # its first heartbeat writes at once
         if heard is not None and heard > written:
             old = now - written >= presence.write_interval(period, self._least)
-            return self._is_heard(device) if old or state == "Unknown" else None
+            return self._heard_change(device) if old or state == "Unknown" else None
         written = max(written, self._started)
         if state != "Unknown" and presence.is_silent(heard, written, now, period, self._least):
-            return self._is_silent(device, now)
+            return self._silent_change(device, now)
         return None
 
-    def _is_heard(self, device: Object) -> Callable[[Object], Object]:
+    def _heard_change(self, device: Object) -> StatusChange:
         moment = self._heard[key_of(device)]
         return lambda newest: _heard_at(newest, moment)
 
-    def _is_silent(self, device: Object, now: datetime) -> Callable[[Object], Object]:
+    def _silent_change(self, device: Object, now: datetime) -> StatusChange:
         key, seen = key_of(device), presence.last_seen(device["status"]) or now
 
         def change(newest: Object) -> Object:
@@ -99,37 +99,39 @@ class PresenceKeeper:
             latest = max(self._heard.get(key, seen), presence.last_seen(status) or seen)
             if latest > seen:
                 return status
-            return presence.silent(status, seen, now, newest["metadata"].get("generation"))
+            return presence.mark_silent(status, seen, now, newest["metadata"].get("generation"))
 
         return change
 
-    async def _write(self, due: list[tuple[Object, Callable[[Object], Object]]]) -> None:
+    async def _write(self, due: list[tuple[Object, StatusChange]]) -> None:
         turns = asyncio.Semaphore(CONCURRENT_WRITES)
 
-        async def write(device: Object, change: Callable[[Object], Object]) -> None:
+        async def write(device: Object, change: StatusChange) -> None:
             async with turns:
                 try:
                     written = await self._statuses.update(key_of(device), change)
-                    if written and presence.ready(written.new) == "Unknown":
+                    if written and presence.ready_status(written.new) == "Unknown":
                         await self._fell_silent(written.device)
                 except NotFound:
                     self.forget(key_of(device))
                 except ApiError as error:
                     log.warning("presence of %s: %s", device["metadata"]["name"], error)
 
-        await asyncio.gather(*(write(*one) for one in due))
+        await asyncio.gather(*(write(device, change) for device, change in due))
 
     def _period(self, device: Object) -> float:
         metadata = device["metadata"]
         member = (metadata.get("labels") or {}).get(MEMBER_LABEL)
-        found = (
-            self._fleet.lookup(EDGE_DEVICE_SET, metadata["namespace"], member) if member else None
+        device_set = (
+            self._caches.lookup(EDGE_DEVICE_SET, metadata["namespace"], member) if member else None
         )
-        return presence.period_of(device, (found.get("spec") or {}) if found else None)
+        return presence.heartbeat_period(
+            device, (device_set.get("spec") or {}) if device_set else None
+        )
 
 
 def _heard_at(device: Object, moment: datetime) -> Object:
     """Return the status of a device heard at `moment`, unless another replica wrote a later time."""
     old: Object = device.get("status") or {}
-    new = presence.heard(old, moment, device["metadata"].get("generation"))
+    new = presence.mark_heard(old, moment, device["metadata"].get("generation"))
     return old if old.get("lastSeenTime", "") > new["lastSeenTime"] else new

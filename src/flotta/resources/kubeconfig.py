@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 
-def missing_context(path: str, context: str | None) -> str:
+def describe_missing_context(path: str, context: str | None) -> str:
     """Return a sentence when the file lacks the context (None: its current one), else nothing."""
     with contextlib.suppress(OSError, yaml.YAMLError, TypeError, KeyError, ValueError):
         config = yaml.safe_load(Path(path).read_text())

@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flotta.fleet.joining import is_registered
-from flotta.fleet.problems import unannounced, with_problems
+from flotta.fleet.problems import find_new_problems, with_problems
 from flotta.fleet.rendering import Problem
 from flotta.resources.client import ApiError
 
-from .configurations import Configurations, Entry, key_of
+from .caches import Caches
+from .configurations import CachedConfiguration, Configurations, key_of
 from .events import Events
-from .fleet_cache import FleetCache
 from .statuses import Statuses
 from .wakeups import Key
 
@@ -25,13 +25,13 @@ CONCURRENT_WRITES = 8
 log = logging.getLogger(__name__)
 
 
-class ProblemKeeper:
+class ProblemReporter:
     """Looks at a device when its configuration is outdated, whether or not the device asks for it."""
 
     def __init__(
-        self, fleet: FleetCache, configurations: Configurations, statuses: Statuses, events: Events
+        self, caches: Caches, configurations: Configurations, statuses: Statuses, events: Events
     ) -> None:
-        self._fleet = fleet
+        self._caches = caches
         self._configurations = configurations
         self._statuses = statuses
         self._events = events
@@ -39,49 +39,49 @@ class ProblemKeeper:
         self._changed = asyncio.Event()
         self._writing: dict[Key, asyncio.Task[None]] = {}
         self._turns = asyncio.Semaphore(CONCURRENT_WRITES)
-        configurations.subscribe(self._look_at)
-        fleet.devices.subscribe(self._device_changed)
+        configurations.subscribe(self._schedule)
+        caches.devices.subscribe(self._device_changed)
 
     async def run(self) -> None:
         """Write what differs until cancelled; running writes are finished then."""
-        await self._fleet.wait_synced()
+        await self._caches.wait_synced()
         try:
             while True:
-                await self._wait()
-                await self._look()
+                await self._wait_for_due()
+                await self._check_due()
         finally:
             await asyncio.gather(*self._writing.values(), return_exceptions=True)
 
-    def _look_at(self, key: Key) -> None:
+    def _schedule(self, key: Key) -> None:
         self._due.add(key)
         self._changed.set()
 
     def _device_changed(self, old: Object | None, new: Object | None) -> None:
-        if old and new and _entries(old) != _entries(new):
-            self._look_at(key_of(new))  # known problems are shown on entries just added
+        if old and new and _workload_names(old) != _workload_names(new):
+            self._schedule(key_of(new))  # known problems are shown on entries just added
 
-    async def _wait(self) -> None:
+    async def _wait_for_due(self) -> None:
         try:
             async with asyncio.timeout(SWEEP):
                 await self._changed.wait()
         except TimeoutError:
-            self._due.update(key_of(device) for device in self._fleet.devices.list())
+            self._due.update(key_of(device) for device in self._caches.devices.list())
         else:
             await asyncio.sleep(SETTLE)
         self._changed.clear()
 
-    async def _look(self) -> None:
+    async def _check_due(self) -> None:
         due, self._due = self._due, set()
         for key in due:
             try:
-                self._show(key)
+                self._start_write(key)
             except Exception:
                 log.exception("the configuration of %s cannot be made", key[1])
             await asyncio.sleep(0)  # devices are served between two renderings
 
-    def _show(self, key: Key) -> None:
+    def _start_write(self, key: Key) -> None:
         if key in self._writing:
-            self._look_at(key)  # after that write, which may show what is outdated by now
+            self._schedule(key)  # after that write, which may show what is outdated by now
         elif self._differs(key):
             task = self._writing[key] = asyncio.create_task(self._write(key))
             task.add_done_callback(lambda _: self._writing.pop(key))
@@ -90,16 +90,18 @@ class ProblemKeeper:
         device = self._statuses.device(key)
         if device is None or not is_registered(device):
             return False  # a device that has not registered gets no configuration
-        return _shown(device, self._configurations.entry(device)) != (device.get("status") or {})
+        return _status_with_problems(device, self._configurations.get(device)) != (
+            device.get("status") or {}
+        )
 
     async def _write(self, key: Key) -> None:
         problems: tuple[Problem, ...] = ()
 
         def change(device: Object) -> Object:
             nonlocal problems
-            entry = self._configurations.entry(device)
-            problems = entry.rendered.problems
-            return _shown(device, entry)
+            cached = self._configurations.get(device)
+            problems = cached.rendered.problems
+            return _status_with_problems(device, cached)
 
         try:
             async with self._turns:
@@ -108,15 +110,17 @@ class ProblemKeeper:
             log.warning("problems of %s: %s", key[1], error)
             return
         if written is not None:
-            await self._events.of_problems(written.device, unannounced(written.old, problems))
+            await self._events.write_problems(
+                written.device, find_new_problems(written.old, problems)
+            )
 
 
-def _shown(device: Object, entry: Entry) -> Object:
+def _status_with_problems(device: Object, cached: CachedConfiguration) -> Object:
     """Return the status of a device with the problems of a rendering."""
     status: Object = device.get("status") or {}
-    return with_problems(status, entry.rendered.problems, datetime.now(UTC), entry.generation)
+    return with_problems(status, cached.rendered.problems, datetime.now(UTC), cached.generation)
 
 
-def _entries(device: Object) -> set[str]:
+def _workload_names(device: Object) -> set[str]:
     """Return the names in `status.workloads`."""
     return {entry["name"] for entry in (device.get("status") or {}).get("workloads") or ()}

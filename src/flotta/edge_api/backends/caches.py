@@ -29,8 +29,8 @@ KINDS = (
 )
 
 
-class FleetCache:
-    """One list+watch cache of each kind; a Source for rendering."""
+class Caches:
+    """One list+watch cache of each kind; an ObjectSource for rendering."""
 
     def __init__(self, client: Client) -> None:
         self._caches = {kind: Cache(client, kind) for kind in KINDS}
@@ -47,11 +47,11 @@ class FleetCache:
         return self._routes.settled and all(cache.synced for cache in self._caches.values())
 
     @property
-    def trouble(self) -> str | None:
+    def unhealthy_reason(self) -> str | None:
         """Return why the caches cannot be relied on: a kind was not listed, or nothing more is heard of it."""
         for cache in self._caches.values():
-            if cache.synced and cache.trouble:
-                return cache.trouble
+            if cache.synced and cache.unhealthy_reason:
+                return cache.unhealthy_reason
         return None if self.synced else "the caches are not filled yet"
 
     async def wait_synced(self) -> None:

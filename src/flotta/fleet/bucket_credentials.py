@@ -1,4 +1,4 @@
-"""The values of a ConfigMap and a Secret that belong together, and everything that is wrong with them."""
+"""Address and access key of a bucket, from a ConfigMap and a Secret that belong together."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ import binascii
 
 from flotta.resources.kinds import CONFIG_MAP, SECRET, Kind
 
-from .references import BrokenReference, Object, Source
+from .references import BrokenReference, Object, ObjectSource
 
 
-class Pieces:
-    """Looks values up; what lacks is remembered, so that people hear of all of it at once."""
+class BucketCredentials:
+    """Reads the values; what is wrong is remembered, so that people hear of all of it at once."""
 
-    def __init__(self, source: Source, namespace: str, config_map: str, secret: str) -> None:
+    def __init__(self, source: ObjectSource, namespace: str, config_map: str, secret: str) -> None:
         self._config_map = source.lookup(CONFIG_MAP, namespace, config_map)
         self._secret = source.lookup(SECRET, namespace, secret)
         self._names = {CONFIG_MAP: config_map, SECRET: secret}
         self._absent: dict[Kind, list[str]] = {CONFIG_MAP: [], SECRET: []}
-        self._wrong: list[str] = []
+        self._problems: list[str] = []
 
-    def value(self, key: str, default: str | None = None) -> str:
+    def config_value(self, key: str, default: str | None = None) -> str:
         """Return a value of the ConfigMap, or the default when it has none."""
         text = str(_data(self._config_map).get(key) or "").strip() or default
         if text is None:
@@ -29,21 +29,21 @@ class Pieces:
 
     def host(self, key: str) -> str:
         """Return a host name or address of the ConfigMap."""
-        text = self.value(key)
+        text = self.config_value(key)
         if "/" in text:
-            self.lack(f"{key} is {text!r}; give the name of the host alone")
+            self.add_problem(f"{key} is {text!r}; give the name of the host alone")
         return text
 
     def port(self, key: str, default: str | None = None, *, given: str | None = None) -> int:
         """Return a port number of the ConfigMap unless one is given."""
-        text = given or self.value(key, default)
+        text = given or self.config_value(key, default)
         if text.isdecimal() and 0 < int(text) < 65536:
             return int(text)
         if text:
-            self.lack(f"{key} is {text!r}, not a port number")
+            self.add_problem(f"{key} is {text!r}, not a port number")
         return 0
 
-    def credential(self, key: str) -> str:
+    def secret_value(self, key: str) -> str:
         """Return a value of the Secret in base64, without the line end that `echo` leaves in it."""
         try:
             text = base64.b64decode(_data(self._secret).get(key) or "").strip()
@@ -53,32 +53,32 @@ class Pieces:
             self._absent[SECRET].append(key)
         return base64.b64encode(text).decode()
 
-    def optional_secret(self, key: str) -> str:
+    def optional_secret_value(self, key: str) -> str:
         """Return a value of the Secret in base64, "" when it has none."""
         return str(_data(self._secret).get(key) or "").strip()
 
-    def lack(self, sentence: str) -> None:
+    def add_problem(self, sentence: str) -> None:
         """Remember something else that is wrong."""
-        self._wrong.append(sentence)
+        self._problems.append(sentence)
 
-    def require_whole(self) -> None:
+    def require_complete(self) -> None:
         """Raise BrokenReference with everything that was missed since the beginning."""
         sentences = [
-            *self._complaint(CONFIG_MAP, self._config_map),
-            *self._complaint(SECRET, self._secret),
-            *self._wrong,
+            *self._describe_missing(CONFIG_MAP, self._config_map),
+            *self._describe_missing(SECRET, self._secret),
+            *self._problems,
         ]
         if sentences:
             raise BrokenReference("; ".join(sentences))
 
-    def _complaint(self, kind: Kind, found: Object | None) -> list[str]:
+    def _describe_missing(self, kind: Kind, obj: Object | None) -> list[str]:
         name = f"{kind.kind} {self._names[kind]!r}"
-        if found is None:
+        if obj is None:
             return [f"{name} does not exist"]
         absent = self._absent[kind]
         return [f"{name} lacks {' and '.join(absent)}"] if absent else []
 
 
-def _data(found: Object | None) -> Object:
-    data: Object = (found or {}).get("data") or {}
+def _data(obj: Object | None) -> Object:
+    data: Object = (obj or {}).get("data") or {}
     return data

@@ -22,24 +22,15 @@ class _Dumper(_BASE):  # type: ignore[misc]
         return True
 
 
-class _Loader(yaml.SafeLoader):
-    """Leaves times alone."""
-
-    yaml_implicit_resolvers = {  # noqa: RUF012 - read by PyYAML
-        letter: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp")]
-        for letter, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-
-
-def _string(dumper: Any, text: str) -> Any:
+def _represent_text(dumper: Any, text: str) -> Any:
     style = "'" if _MISTAKABLE.fullmatch(text) else "|" if "\n" in text else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
-_Dumper.add_representer(str, _string)
+_Dumper.add_representer(str, _represent_text)
 
 
-def to_yaml(document: Any, *, sort_keys: bool = True) -> str:
+def dump_yaml(document: Any, *, sort_keys: bool = True) -> str:
     """Return a YAML document, by default with sorted keys."""
     text: str = yaml.dump(
         document,
@@ -50,8 +41,3 @@ def to_yaml(document: Any, *, sort_keys: bool = True) -> str:
         sort_keys=sort_keys,
     )
     return text
-
-
-def from_yaml(text: str) -> Any:
-    """Read a YAML document into what JSON can hold: a time stays the text that it is."""
-    return yaml.load(text, _Loader)  # noqa: S506 - a safe loader

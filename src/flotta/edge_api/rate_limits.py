@@ -2,36 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from collections import OrderedDict
+
+from flotta.token_bucket import TokenBucket
 
 from .refusals import Refusal
 
 DEVICE_RATE = 10.0  # messages a second of one device
-DEVICE_BURST = 40.0
+DEVICE_BURST = 40.0  # messages at once
 REMEMBERED = 10000  # devices; the one heard longest ago is forgotten first
-ENROLMENT_BURST_SECONDS = 10.0
+ENROLMENT_BURST_SECONDS = 10.0  # seconds' worth of enrolments that may come at once
 
 
-class TokenBucket:
-    """Allows `rate` a second, and `burst` at once."""
-
-    def __init__(self, rate: float, burst: float) -> None:
-        self._rate, self._burst = rate, burst
-        self._tokens, self._at = burst, time.monotonic()
-
-    def take(self) -> bool:
-        """Take a token if there is one."""
-        now = time.monotonic()
-        self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
-        self._at = now
-        if self._tokens < 1:
-            return False
-        self._tokens -= 1
-        return True
-
-
-class Rates:
+class RateLimits:
     """The limits of one server."""
 
     def __init__(self, enrolments_per_second: float) -> None:
@@ -39,7 +22,7 @@ class Rates:
         self._enrolments = TokenBucket(enrolments_per_second, burst)
         self._devices: OrderedDict[str, TokenBucket] = OrderedDict()
 
-    def require(self, device_id: str) -> None:
+    def admit_message(self, device_id: str) -> None:
         """Refuse (429) the message of a device that sends too many."""
         bucket = self._devices.pop(device_id, None) or TokenBucket(DEVICE_RATE, DEVICE_BURST)
         self._devices[device_id] = bucket
@@ -48,7 +31,7 @@ class Rates:
         if not bucket.take():
             raise Refusal(429, "the device sends too many messages", retry_after=1)
 
-    def require_enrolment(self) -> None:
+    def admit_enrolment(self) -> None:
         """Refuse (429) an enrolment while too many devices enrol at once."""
         if not self._enrolments.take():
             raise Refusal(429, "too many devices enrol at once", retry_after=5)
