@@ -18,10 +18,10 @@ from pathlib import Path
 from s3_server import running_s3
 from sync_site import BUCKET, Site, make_site
 
-from flotta.sync.loop import Pair, SyncLoop, SyncWorkload
+from flotta.sync.loop import DataPath, SyncLoop, SyncWorkload
 
-UP = [Pair("stats", "statistics")]
-DOWN = [Pair("configuration", "config")]
+UP = [DataPath("stats", "statistics")]
+DOWN = [DataPath("configuration", "config")]
 
 
 def pss() -> float:
@@ -33,16 +33,16 @@ def pss() -> float:
 
 
 async def measure(site: Site, name: str, workload: SyncWorkload, cycles: int) -> None:
-    loop = SyncLoop(site.base / "state", site.volumes, settle=0.1)
+    loop = SyncLoop(site.base / "state", site.volumes, quiet_period=0.1)
     loop.configure(site.storage, [workload])
     begun = time.monotonic()
-    await loop._one_cycle()
+    await loop._run_cycle()
     first = time.monotonic() - begun
     await asyncio.sleep(0.5)
     before = Counter(line.split()[0] for line in site.server.requests(""))
     cpu, wall = time.process_time(), time.monotonic()
     for _ in range(cycles):
-        await loop._one_cycle()
+        await loop._run_cycle()
     cpu, wall = time.process_time() - cpu, time.monotonic() - wall
     await asyncio.sleep(0.5)
     after = Counter(line.split()[0] for line in site.server.requests(""))

@@ -7,14 +7,14 @@ import json
 import sys
 from pathlib import Path
 
-from flotta.sync.loop import Pair, S3Storage, SyncLoop, SyncWorkload
+from flotta.sync.loop import DataPath, S3Storage, SyncLoop, SyncWorkload
 
 
 async def main() -> None:
     told = json.loads(Path(sys.argv[1]).read_text())
-    loop = SyncLoop(Path(told["state"]), Path(told["volumes"]), 0.3, settle=0.1)
+    loop = SyncLoop(Path(told["state"]), Path(told["volumes"]), 0.3, quiet_period=0.1)
     workload = SyncWorkload(
-        "shop", [Pair("stats", "statistics")], [Pair("configuration", "config")]
+        "shop", [DataPath("stats", "statistics")], [DataPath("configuration", "config")]
     )
     loop.configure(S3Storage(**told["storage"]), [workload])
     await loop.run()

@@ -13,12 +13,14 @@ from typing import Any
 
 from s3_server import S3Server
 
-from flotta.sync.loop import Pair, S3Storage, SyncLoop, SyncWorkload
+from flotta.sync.loop import DataPath, S3Storage, SyncLoop, SyncWorkload
 from waiting import wait_until
 
 BUCKET = "till-1"
 MARKS = itertools.count()
-WORKLOAD = SyncWorkload("shop", [Pair("stats", "statistics")], [Pair("configuration", "config")])
+WORKLOAD = SyncWorkload(
+    "shop", [DataPath("stats", "statistics")], [DataPath("configuration", "config")]
+)
 
 
 @dataclass
@@ -75,7 +77,7 @@ class Site:
         return [line for line in since if line.startswith(start) and not line.startswith(own)]
 
     def loop(self, **options: Any) -> SyncLoop:
-        options = {"interval": 0.3, "settle": 0.1, **options}
+        options = {"interval": 0.3, "quiet_period": 0.1, **options}
         return SyncLoop(self.base / "state", self.volumes, **options)
 
 

@@ -12,7 +12,7 @@ from s3_server import running_s3
 from sync_site import BUCKET, WORKLOAD, Site, make_site, running, with_endpoint
 
 from flotta.identity.authority import Authority
-from flotta.sync.loop import Pair, SyncWorkload
+from flotta.sync.loop import DataPath, SyncWorkload
 from flotta.sync.tree_watch import TreeWatch
 from waiting import eventually
 
@@ -192,12 +192,12 @@ async def test_names_that_are_not_utf8_are_reported_and_others_go_on(site):
 
 async def test_a_single_file_goes_to_its_target_name_or_below_a_target_directory(site):
     site.write("report.txt", b"1")
-    pairs = [
-        Pair("report.txt", "reports/today"),
-        Pair("/report.txt", "/archive/"),
-        Pair("report.txt", ""),
+    paths = [
+        DataPath("report.txt", "reports/today"),
+        DataPath("/report.txt", "/archive/"),
+        DataPath("report.txt", ""),
     ]
-    async with running(site, SyncWorkload("shop", pairs, [])) as loop:
+    async with running(site, SyncWorkload("shop", paths, [])) as loop:
         await eventually(lambda: loop.status("shop").files_up == 3)
     assert site.bucket_keys() == ["archive/report.txt", "report.txt", "reports/today"]
 
@@ -205,7 +205,7 @@ async def test_a_single_file_goes_to_its_target_name_or_below_a_target_directory
 async def test_one_directory_can_go_both_ways_without_running_in_circles(site):
     site.write("both/mine", b"1")
     site.put("shared/theirs", b"2")
-    workload = SyncWorkload("shop", [Pair("both", "shared")], [Pair("shared", "both")])
+    workload = SyncWorkload("shop", [DataPath("both", "shared")], [DataPath("shared", "both")])
     async with running(site, workload) as loop:
         await eventually(lambda: (site.export / "both/theirs").exists())
         await eventually(lambda: site.get("shared/mine") == b"1")
@@ -256,7 +256,7 @@ async def test_flush_sends_what_is_left_and_forget_forgets(site):
         assert await loop.flush("shop", 60)
         assert site.get("statistics/last") == b"words"
         assert loop.status("shop").files_up == 1
-        loop.forget("shop")
+        loop.forget_workload("shop")
         assert loop.status("shop").files_up == 0
 
 
@@ -275,7 +275,7 @@ async def test_forgetting_a_workload_stops_writing_into_its_directory(site, link
     async with running(site, storage=with_endpoint(site.storage, link.endpoint)) as loop:
         spool = site.volumes.parent / "spool"
         await eventually(lambda: list(spool.glob("*.part")))
-        loop.forget("shop")
+        loop.forget_workload("shop")
         shutil.rmtree(site.export)
         await asyncio.sleep(2)
         assert not site.export.exists()
@@ -292,7 +292,7 @@ async def test_a_removed_and_remade_volume_is_filled_again(site):
 
 async def test_a_full_comparison_finds_what_inotify_did_not_tell(site, monkeypatch):
     monkeypatch.setattr(TreeWatch, "read_changed_workloads", lambda _: set())
-    monkeypatch.setattr("flotta.sync.survey._QUIET_USES", 3)
+    monkeypatch.setattr("flotta.sync.comparison._MAX_REUSES", 3)
     site.write("stats/a", b"1")
     async with running(site) as loop:
         await eventually(lambda: loop.status("shop").files_up == 1)

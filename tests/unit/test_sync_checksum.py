@@ -29,7 +29,7 @@ def test_equal_content_matches_plain_and_multipart_etags(content):
     data, descriptor = content
     digest = hashlib.md5(data).hexdigest()  # noqa: S324
     for etag in (digest, etag_of_parts(data, 8 * MEBIBYTE), etag_of_parts(data, 5 * MEBIBYTE)):
-        assert checksum.matches(descriptor, len(data), etag, digest)
+        assert checksum.matches_etag(descriptor, len(data), etag, digest)
 
 
 def test_other_content_does_not_match(content):
@@ -37,7 +37,7 @@ def test_other_content_does_not_match(content):
     digest = hashlib.md5(data).hexdigest()  # noqa: S324
     other = os.urandom(len(data))
     for etag in (hashlib.md5(other).hexdigest(), etag_of_parts(other, 8 * MEBIBYTE), "opaque"):  # noqa: S324
-        assert not checksum.matches(descriptor, len(data), etag, digest)
+        assert not checksum.matches_etag(descriptor, len(data), etag, digest)
 
 
 def test_parts_are_8_mib_until_there_would_be_too_many():

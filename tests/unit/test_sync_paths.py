@@ -10,19 +10,19 @@ from flotta.sync import paths
     [("stats", "stats"), ("/stats/", "stats"), ("a//b/./c", "a/b/c"), ("", ""), ("/", "")],
 )
 def test_directories_are_normalised_once(text, expected):
-    assert paths.directory(text) == expected
+    assert paths.normalize_directory(text) == expected
 
 
 @pytest.mark.parametrize("text", ["..", "a/../b", "/..", "a\0b"])
 def test_directories_never_leave_their_root(text):
     with pytest.raises(paths.NameRefusedError):
-        paths.directory(text)
+        paths.normalize_directory(text)
 
 
 def test_prefixes_end_with_the_delimiter():
-    assert paths.prefix("log") == "log/"
-    assert paths.prefix("/log/") == "log/"
-    assert paths.prefix("/") == ""
+    assert paths.listing_prefix("log") == "log/"
+    assert paths.listing_prefix("/log/") == "log/"
+    assert paths.listing_prefix("/") == ""
 
 
 def test_a_leading_slash_of_a_target_is_no_part_of_the_key():

@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MEBIBYTE = 1 << 20
+MEBIBYTE = 1 << 20  # bytes
 PART_SIZE = 8 * MEBIBYTE
 _BLOCK = MEBIBYTE
-_MAX_PARTS = 10_000
+_MAX_PARTS = 10_000  # of one upload (Amazon S3)
 _PLAIN = re.compile(r"[0-9a-f]{32}")
 _COMPOSITE = re.compile(r"[0-9a-f]{32}-([0-9]+)")
 # Part sizes of usual clients, for objects that others uploaded in parts.
 _USUAL_PART_SIZES = (5 * MEBIBYTE, 16 * MEBIBYTE, 64 * MEBIBYTE)
 
 
-def is_plain(etag: str) -> bool:
+def is_plain_md5(etag: str) -> bool:
     """Say whether an ETag is the MD5 of the object."""
     return _PLAIN.fullmatch(etag) is not None
 
@@ -34,7 +34,7 @@ def part_size(size: int) -> int:
     return max(PART_SIZE, -(-needed // MEBIBYTE) * MEBIBYTE)
 
 
-def blocks(descriptor: int, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
+def read_blocks(descriptor: int, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
     """Yield content from `offset` on, at most `length` bytes, without moving the file position."""
     end = None if length is None else offset + length
     while end is None or offset < end:
@@ -48,27 +48,27 @@ def blocks(descriptor: int, offset: int = 0, length: int | None = None) -> Itera
 def md5(descriptor: int, offset: int = 0, length: int | None = None) -> hashlib._Hash:
     """Return the running MD5 of a range of a file."""
     digest = hashlib.md5(usedforsecurity=False)
-    for block in blocks(descriptor, offset, length):
+    for block in read_blocks(descriptor, offset, length):
         digest.update(block)
     return digest
 
 
-def composite(digests: list[bytes]) -> str:
+def composite_etag(digests: list[bytes]) -> str:
     """Return the ETag of an object uploaded in parts with these MD5s."""
     whole = hashlib.md5(b"".join(digests), usedforsecurity=False)
     return f"{whole.hexdigest()}-{len(digests)}"
 
 
-def matches(descriptor: int, size: int, etag: str, digest: str) -> bool:
+def matches_etag(descriptor: int, size: int, etag: str, digest: str) -> bool:
     """Say whether a file of this size and MD5 is the object with this ETag."""
-    if is_plain(etag):
+    if is_plain_md5(etag):
         return etag == digest
     found = _COMPOSITE.fullmatch(etag)
     if not found:
         return False
     parts = int(found[1])
     return any(
-        composite(_part_digests(descriptor, size, length)) == etag
+        composite_etag(_part_digests(descriptor, size, length)) == etag
         for length in (part_size(size), *_USUAL_PART_SIZES)
         if -(-size // length) == parts
     )
@@ -78,6 +78,6 @@ def _part_digests(descriptor: int, size: int, length: int) -> list[bytes]:
     return [md5(descriptor, offset, length).digest() for offset in range(0, size, length)]
 
 
-def composite_part(data: bytes) -> bytes:
+def part_digest(data: bytes) -> bytes:
     """Return the MD5 of one part."""
     return hashlib.md5(data, usedforsecurity=False).digest()

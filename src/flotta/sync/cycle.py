@@ -1,4 +1,4 @@
-"""One cycle: look at both sides, let changing files settle, transfer, remember."""
+"""One cycle: compare both sides, leave out files that still change, transfer, record."""
 
 from __future__ import annotations
 
@@ -9,282 +9,308 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from flotta.sync.job import Abort, Answer, Download, Fatal, Outcome, Started, Task, Upload
-from flotta.sync.memory import Memory, Row
+from flotta.sync.job import (
+    AbortTask,
+    ChildMessage,
+    DownloadTask,
+    RunAborted,
+    Task,
+    TaskOutcome,
+    UploadStarted,
+    UploadTask,
+)
 from flotta.sync.model import FileStat, SyncedPath
-from flotta.sync.plan import Fetch, LocalFile
+from flotta.sync.plan import LocalFile, PlannedDownload
+from flotta.sync.state_db import FileRecord, StateDatabase
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Sequence
 
+    from flotta.sync.comparison import Comparer, Comparison
     from flotta.sync.failures import Failures
-    from flotta.sync.listing import Listing
+    from flotta.sync.listing import ListingClient
     from flotta.sync.model import Direction, S3Storage, SyncWorkload
-    from flotta.sync.survey import Survey, Surveyor
     from flotta.sync.transfer import Transfer
 
 _LOG = logging.getLogger(__name__)
-_BATCH = 1000
+_BATCH = 1000  # tasks of one run of the child
 # A file that changes at every look is sent as it is after so many cycles; reading it is checked.
-_MAX_DEFERRALS = 2
-_CHANGING_LIMIT = 4
+_MAX_DEFERRALS = 2  # cycles
+_MAX_CHANGES = 4  # cycles in which a file may change while it is read before that is a failure
 
 
 @dataclass(frozen=True)
-class _Item:
+class _PlannedTask:
     """A task of the child and what it was planned from."""
 
     task: Task
-    of: LocalFile | Fetch | Row
+    source: LocalFile | PlannedDownload | FileRecord
 
     @property
     def direction(self) -> Direction:
-        return "down" if isinstance(self.task, Download) else "up"
+        return "down" if isinstance(self.task, DownloadTask) else "up"
 
     @property
     def path(self) -> SyncedPath:
         return SyncedPath(self.task.workload, self.direction, self.task.path)
 
-    @property
-    def fingerprint(self) -> Hashable:
-        return fingerprint(self.of)
-
 
 @dataclass
-class Report:
-    """What a cycle could not do. `stopped` is the sentence if the storage as a whole failed."""
+class CycleReport:
+    """What a cycle did. `stopped` is the sentence if the storage as a whole failed."""
 
     stopped: str | None = None
-    surveys: list[Survey] = field(default_factory=list)
-    unsettled: int = 0
-    transferred: int = 0
+    comparisons: list[Comparison] = field(default_factory=list)
+    still_changing: int = 0  # files that were left out
+    transferred: int = 0  # files
 
 
 class Cycle:
     """Runs cycles, one at a time; remembers across them which files keep changing."""
 
     def __init__(
-        self, surveyor: Surveyor, memory: Memory, transfer: Transfer, failures: Failures
+        self,
+        comparer: Comparer,
+        database: StateDatabase,
+        transfer: Transfer,
+        failures: Failures,
     ) -> None:
-        self._surveyor = surveyor
-        self._memory = memory
+        self._comparer = comparer
+        self._database = database
         self._transfer = transfer
         self._failures = failures
-        self._changing: dict[tuple[str, str], int] = {}
+        self._changes: dict[tuple[str, str], int] = {}  # by workload and path
         self._interrupted = False
-        self.forgotten: set[str] = set()
+        self.removed_workloads: set[str] = set()
 
-    def interrupt(self) -> None:
+    def interrupt_transfers(self) -> None:
         """End a running cycle soon; what is left is done by the next."""
         self._interrupted = True
-        self._transfer.interrupt()
+        self._transfer.kill_child()
 
     async def run(
         self,
         storage: S3Storage,
         workloads: Sequence[SyncWorkload],
-        listing: Listing | None,
-        settle: float,
-    ) -> Report:
+        listing: ListingClient | None,
+        quiet_period: float,
+    ) -> CycleReport:
         """Do one cycle with this configuration; without `listing` only egress.
 
-        `settle` is the time in seconds in which a file must not have changed to be sent.
+        `quiet_period` is the time in seconds in which a file must not have changed to be sent.
         """
-        self.forgotten.clear()
+        self.removed_workloads.clear()
         self._interrupted = False
-        report = Report()
-        report.surveys = await asyncio.to_thread(self._survey, workloads, listing)
-        report.stopped = next((s.problem for s in report.surveys if s.unreachable), None)
-        if any(survey.bucket_gone for survey in report.surveys):
-            self._bucket_is_gone()
+        report = CycleReport()
+        report.comparisons = await asyncio.to_thread(self._compare_sides, workloads, listing)
+        report.stopped = next((c.problem for c in report.comparisons if c.unreachable), None)
+        if any(comparison.bucket_gone for comparison in report.comparisons):
+            self._forget_bucket_content()
         if report.stopped:
             return report
-        self._only_due(report.surveys)
-        if settle:
-            report.unsettled = await self._settle(report.surveys, settle)
-        await self._transfer_all(storage, _items(report.surveys), report)
+        self._leave_out_waiting(report.comparisons)
+        if quiet_period:
+            report.still_changing = await self._leave_out_changing(report.comparisons, quiet_period)
+        await self._transfer_all(storage, _plan_tasks(report.comparisons), report)
         return report
 
-    def _bucket_is_gone(self) -> None:
-        self._memory.bucket_is_gone()
-        self._surveyor.forget()
+    def _forget_bucket_content(self) -> None:
+        self._database.delete_upload_records()
+        self._comparer.require_full_comparison()
 
-    def _survey(self, workloads: Sequence[SyncWorkload], listing: Listing | None) -> list[Survey]:
-        surveys = []
+    def _compare_sides(
+        self, workloads: Sequence[SyncWorkload], listing: ListingClient | None
+    ) -> list[Comparison]:
+        comparisons: list[Comparison] = []
         for workload in workloads:
-            survey = self._surveyor.egress(workload)
-            surveys.append(survey)
+            comparison = self._comparer.compare_egress(workload)
+            comparisons.append(comparison)
             # After one failed listing the others would only wait for the same timeout.
-            if listing is not None and not any(one.unreachable for one in surveys):
-                self._surveyor.ingress(workload, listing, survey)
-        return surveys
+            if listing is not None and not any(known.unreachable for known in comparisons):
+                self._comparer.compare_ingress(workload, listing, comparison)
+        return comparisons
 
-    def _only_due(self, surveys: Iterable[Survey]) -> None:
-        for survey in surveys:
-            name = survey.workload
-            self._failures.retain_paths(name, "up", {local.path for local in survey.send})
-            self._failures.retain_paths(name, "down", {fetch.path for fetch in survey.fetch})
-            survey.send = [one for one in survey.send if self._is_due(name, "up", one)]
-            survey.fetch = [one for one in survey.fetch if self._is_due(name, "down", one)]
+    def _leave_out_waiting(self, comparisons: Iterable[Comparison]) -> None:
+        """Leave out paths that failed not long ago."""
+        for comparison in comparisons:
+            name, send, fetch = comparison.workload, comparison.send, comparison.fetch
+            self._failures.retain_paths(name, "up", {file.path for file in send})
+            self._failures.retain_paths(name, "down", {download.path for download in fetch})
+            comparison.send = [file for file in send if self._is_due(name, "up", file)]
+            comparison.fetch = [
+                download for download in fetch if self._is_due(name, "down", download)
+            ]
 
-    def _is_due(self, workload: str, direction: Direction, one: LocalFile | Fetch) -> bool:
-        return self._failures.is_due(SyncedPath(workload, direction, one.path), fingerprint(one))
+    def _is_due(
+        self, workload: str, direction: Direction, source: LocalFile | PlannedDownload
+    ) -> bool:
+        path = SyncedPath(workload, direction, source.path)
+        return self._failures.is_due(path, _fingerprint(source))
 
-    async def _settle(self, surveys: list[Survey], settle: float) -> int:
-        if not any(survey.send for survey in surveys):
+    async def _leave_out_changing(self, comparisons: list[Comparison], quiet_period: float) -> int:
+        """Leave out files that change within the period; returns how many."""
+        if not any(comparison.send for comparison in comparisons):
             return 0
-        await asyncio.sleep(settle)
-        return await asyncio.to_thread(self._keep_settled, surveys)
+        await asyncio.sleep(quiet_period)
+        return await asyncio.to_thread(self._keep_unchanged, comparisons)
 
-    def _keep_settled(self, surveys: Iterable[Survey]) -> int:
+    def _keep_unchanged(self, comparisons: Iterable[Comparison]) -> int:
         left_out = 0
-        for survey in surveys:
+        for comparison in comparisons:
             kept = []
-            for before in survey.send:
-                now = self._surveyor.look_again(survey.workload, before)
-                if now is not None and self._is_settled(survey.workload, before, now):
+            for before in comparison.send:
+                now = self._comparer.read_again(comparison.workload, before)
+                if now is not None and self._may_be_sent(comparison.workload, before, now):
                     kept.append(now)
                 else:
                     left_out += 1
-            survey.send = kept
+            comparison.send = kept
         return left_out
 
-    def _is_settled(self, workload: str, before: LocalFile, now: LocalFile) -> bool:
+    def _may_be_sent(self, workload: str, before: LocalFile, now: LocalFile) -> bool:
         if before.stat == now.stat:
             return True
-        return self._still_changing(workload, now.path) > _MAX_DEFERRALS
+        return self._count_change(workload, now.path) > _MAX_DEFERRALS
 
-    def _still_changing(self, workload: str, path: str) -> int:
-        count = self._changing.get((workload, path), 0) + 1
-        self._changing[workload, path] = count
+    def _count_change(self, workload: str, path: str) -> int:
+        count = self._changes.get((workload, path), 0) + 1
+        self._changes[workload, path] = count
         return count
 
-    async def _transfer_all(self, storage: S3Storage, items: list[_Item], report: Report) -> None:
-        for start in range(0, len(items), _BATCH):
-            batch = items[start : start + _BATCH]
-            wanted = [item for item in batch if item.task.workload not in self.forgotten]
+    async def _transfer_all(
+        self, storage: S3Storage, planned: list[_PlannedTask], report: CycleReport
+    ) -> None:
+        for start in range(0, len(planned), _BATCH):
+            batch = planned[start : start + _BATCH]
+            wanted = [item for item in batch if item.task.workload not in self.removed_workloads]
             if wanted and report.stopped is None and not self._interrupted:
                 await self._transfer_batch(storage, wanted, report)
 
-    async def _transfer_batch(self, storage: S3Storage, items: list[_Item], report: Report) -> None:
-        by_number = {item.task.number: item for item in items}
-        await asyncio.to_thread(self._begin, items)
-        tasks = [item.task for item in items]
-        async with aclosing(self._transfer.run(storage, tasks)) as answers:
-            async for batch in answers:
-                await asyncio.to_thread(self._note, batch, by_number, report)
+    async def _transfer_batch(
+        self, storage: S3Storage, planned: list[_PlannedTask], report: CycleReport
+    ) -> None:
+        by_number = {item.task.number: item for item in planned}
+        await asyncio.to_thread(self._mark_pending, planned)
+        tasks = [item.task for item in planned]
+        async with aclosing(self._transfer.run(storage, tasks)) as batches:
+            async for messages in batches:
+                await asyncio.to_thread(self._apply_messages, messages, by_number, report)
 
-    def _begin(self, items: list[_Item]) -> None:
-        for workload in {item.task.workload for item in items}:
+    def _mark_pending(self, planned: list[_PlannedTask]) -> None:
+        for workload in {item.task.workload for item in planned}:
             sending = [
-                Row(item.task.path, item.task.key)
-                for item in items
-                if item.task.workload == workload and isinstance(item.of, LocalFile)
+                FileRecord(item.task.path, item.task.key)
+                for item in planned
+                if item.task.workload == workload and isinstance(item.source, LocalFile)
             ]
-            self._memory.mark_pending(workload, "up", sending)
+            self._database.mark_pending(workload, "up", sending)
 
-    def _note(self, batch: list[Answer], items: dict[int, _Item], report: Report) -> None:
-        finished: dict[tuple[str, Direction], list[tuple[_Item, Outcome]]] = {}
-        for answer in batch:
-            if isinstance(answer, Fatal):
-                report.stopped = answer.message
-                if answer.kind == "bucket":
-                    self._bucket_is_gone()
+    def _apply_messages(
+        self, messages: list[ChildMessage], planned: dict[int, _PlannedTask], report: CycleReport
+    ) -> None:
+        finished: dict[tuple[str, Direction], list[tuple[_PlannedTask, TaskOutcome]]] = {}
+        for message in messages:
+            if isinstance(message, RunAborted):
+                report.stopped = message.message
+                if message.kind == "bucket":
+                    self._forget_bucket_content()
                 continue
-            item = items[answer.number]
-            if item.task.workload in self.forgotten:
+            item = planned[message.number]
+            task = item.task
+            if task.workload in self.removed_workloads:
                 continue
-            if isinstance(answer, Started):
-                task = item.task
-                self._memory.set_upload(task.workload, task.path, task.key, answer.upload_id)
-            elif self._is_success(item, answer):
-                name = (item.task.workload, item.direction)
-                finished.setdefault(name, []).append((item, answer))
+            if isinstance(message, UploadStarted):
+                self._database.save_upload_id(task.workload, task.path, task.key, message.upload_id)
+            elif self._check_success(item, message):
+                finished.setdefault((task.workload, item.direction), []).append((item, message))
         for (workload, direction), outcomes in finished.items():
-            self._remember(workload, direction, outcomes)
+            self._record_transfers(workload, direction, outcomes)
             report.transferred += len(outcomes)
 
-    def _is_success(self, item: _Item, outcome: Outcome) -> bool:
+    def _check_success(self, item: _PlannedTask, outcome: TaskOutcome) -> bool:
         if outcome.result in ("done", "equal", "unchanged"):
             self._failures.record_success(item.path)
-            self._changing.pop((item.task.workload, item.task.path), None)
+            self._changes.pop((item.task.workload, item.task.path), None)
             return True
         if outcome.result == "failed":
-            self._failed(item, outcome.message or "failed")
+            self._record_failure(item, outcome.message or "failed")
         elif outcome.result == "changing" and item.direction == "up":
-            self._changed_while_read(item)
+            self._record_change_while_read(item)
         return False
 
-    def _changed_while_read(self, item: _Item) -> None:
-        if self._still_changing(item.task.workload, item.task.path) > _CHANGING_LIMIT:
-            self._failed(item, "keeps changing while it is read")
+    def _record_change_while_read(self, item: _PlannedTask) -> None:
+        if self._count_change(item.task.workload, item.task.path) > _MAX_CHANGES:
+            self._record_failure(item, "keeps changing while it is read")
 
-    def _failed(self, item: _Item, message: str) -> None:
+    def _record_failure(self, item: _PlannedTask, message: str) -> None:
         task = item.task
         _LOG.warning("%s of %s/%s failed: %s", item.direction, task.workload, task.path, message)
-        self._failures.record_failure(item.path, item.fingerprint, message)
+        self._failures.record_failure(item.path, _fingerprint(item.source), message)
 
-    def _remember(
-        self, workload: str, direction: Direction, outcomes: list[tuple[_Item, Outcome]]
+    def _record_transfers(
+        self, workload: str, direction: Direction, outcomes: list[tuple[_PlannedTask, TaskOutcome]]
     ) -> None:
-        aborted = [item.of for item, _ in outcomes if isinstance(item.of, Row)]
-        rows = [_row(item, outcome) for item, outcome in outcomes if not isinstance(item.of, Row)]
-        moved = sum(
-            outcome.result != "unchanged"
-            for item, outcome in outcomes
-            if not isinstance(item.of, Row)
-        )
-        self._memory.drop(workload, direction, aborted)
-        self._memory.remember(workload, direction, rows, moved)
+        aborted = [item.source for item, _ in outcomes if isinstance(item.source, FileRecord)]
+        transfers = [
+            (item, outcome) for item, outcome in outcomes if not isinstance(item.source, FileRecord)
+        ]
+        records = [_make_record(item, outcome) for item, outcome in transfers]
+        moved = sum(outcome.result != "unchanged" for _, outcome in transfers)
+        self._database.delete_records(workload, direction, aborted)
+        self._database.save_records(workload, direction, records, moved)
         for item, outcome in outcomes:
             _LOG.info("%s %s/%s: %s", direction, workload, item.task.path, outcome.result)
 
 
-def fingerprint(of: LocalFile | Fetch | Row) -> Hashable:
+def _fingerprint(source: LocalFile | PlannedDownload | FileRecord) -> Hashable:
     """Return what must differ for a failed path to be tried before its time."""
-    if isinstance(of, LocalFile):
-        return of.stat
-    return of.remote if isinstance(of, Fetch) else of.upload_id
+    if isinstance(source, LocalFile):
+        return source.stat
+    return source.remote if isinstance(source, PlannedDownload) else source.upload_id
 
 
-def _items(surveys: Iterable[Survey]) -> list[_Item]:
-    items: list[_Item] = []
-    for survey in surveys:
-        for local in survey.send:
-            row = survey.sent.get((local.path, local.key))
-            items.append(_Item(_upload(len(items), survey.workload, local, row), local))
-        for fetch in survey.fetch:
-            items.append(_Item(_download(len(items), survey.workload, fetch), fetch))
-        for row in survey.aborts:
-            upload_id = row.upload_id or ""
-            task = Abort(len(items), survey.workload, row.path, row.key, upload_id)
-            items.append(_Item(task, row))
-    return items
+def _plan_tasks(comparisons: Iterable[Comparison]) -> list[_PlannedTask]:
+    planned: list[_PlannedTask] = []
+    for comparison in comparisons:
+        workload = comparison.workload
+        for file in comparison.send:
+            record = comparison.sent.get((file.path, file.key))
+            planned.append(_PlannedTask(_upload_task(len(planned), workload, file, record), file))
+        for download in comparison.fetch:
+            task = _download_task(len(planned), workload, download)
+            planned.append(_PlannedTask(task, download))
+        for record in comparison.aborts:
+            upload_id = record.upload_id or ""
+            abort = AbortTask(len(planned), workload, record.path, record.key, upload_id)
+            planned.append(_PlannedTask(abort, record))
+    return planned
 
 
-def _upload(number: int, workload: str, local: LocalFile, row: Row | None) -> Upload:
-    return Upload(
+def _upload_task(
+    number: int, workload: str, file: LocalFile, record: FileRecord | None
+) -> UploadTask:
+    return UploadTask(
         number=number,
         workload=workload,
-        path=local.path,
-        key=local.key,
-        check=row is None or row.pending,
-        digest=row.digest if row else None,
-        upload_id=row.upload_id if row else None,
+        path=file.path,
+        key=file.key,
+        check=record is None or record.pending,
+        digest=record.digest if record else None,
+        upload_id=record.upload_id if record else None,
     )
 
 
-def _download(number: int, workload: str, fetch: Fetch) -> Download:
-    remote = fetch.remote
-    return Download(
-        number, workload, fetch.path, remote.key, remote.etag, remote.size, remote.modified
+def _download_task(number: int, workload: str, download: PlannedDownload) -> DownloadTask:
+    remote = download.remote
+    return DownloadTask(
+        number, workload, download.path, remote.key, remote.etag, remote.size, remote.modified
     )
 
 
-def _row(item: _Item, outcome: Outcome) -> Row:
+def _make_record(item: _PlannedTask, outcome: TaskOutcome) -> FileRecord:
     stat = FileStat(*outcome.stat) if outcome.stat else None
-    row = Row(item.task.path, item.task.key, stat, outcome.digest, outcome.etag)
-    if isinstance(item.of, Fetch):
-        remote = item.of.remote
-        return dataclasses.replace(row, remote_size=remote.size, modified=remote.modified)
-    return dataclasses.replace(row, remote_size=stat.size if stat else None)
+    record = FileRecord(item.task.path, item.task.key, stat, outcome.digest, outcome.etag)
+    if isinstance(item.source, PlannedDownload):
+        remote = item.source.remote
+        return dataclasses.replace(record, remote_size=remote.size, modified=remote.modified)
+    return dataclasses.replace(record, remote_size=stat.size if stat else None)

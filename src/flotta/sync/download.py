@@ -8,16 +8,16 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from flotta.sync import checksum, tree
-from flotta.sync.bucket import is_missing
-from flotta.sync.job import Outcome
+from flotta.sync.job import TaskOutcome
+from flotta.sync.s3_client import is_missing
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from flotta.sync.job import Download
+    from flotta.sync.job import DownloadTask
     from flotta.sync.model import FileStat
 
-_BLOCK = 256 * 1024
+_BLOCK = 256 * 1024  # bytes
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _PARTIAL = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -38,25 +38,25 @@ class Downloader:
         self._bucket = bucket
         self._spool = spool
 
-    def fetch(self, task: Download, root: Path) -> Outcome:
+    def fetch_object(self, task: DownloadTask, root: Path) -> TaskOutcome:
         """Fetch the object and say how that ended; S3 and file errors are raised."""
-        if present := _present(task, root):
+        if present := _find_present(task, root):
             return _outcome(task, "equal", *present)
         try:
-            partial, digest = self._receive(task)
+            partial, digest = self._receive_object(task)
         except ChangedError:
-            return Outcome(task.number, "changing")
+            return TaskOutcome(task.number, "changing")
         except Exception as error:
             if is_missing(error):
-                return Outcome(task.number, "gone")
+                return TaskOutcome(task.number, "gone")
             raise
-        return _outcome(task, "done", tree.place(partial, root, task.path), digest)
+        return _outcome(task, "done", tree.move_into_place(partial, root, task.path), digest)
 
-    def _receive(self, task: Download) -> tuple[Path, str]:
+    def _receive_object(self, task: DownloadTask) -> tuple[Path, str]:
         partial = self._spool / spool_name(task)
         descriptor = os.open(partial, _PARTIAL, 0o600)
         try:
-            digest = self._fill(descriptor, task)
+            digest = self._fill_file(descriptor, task)
             os.fchmod(descriptor, 0o644)
             os.fsync(descriptor)
         except Exception as error:
@@ -68,27 +68,29 @@ class Downloader:
             os.close(descriptor)
         return partial, digest
 
-    def _fill(self, descriptor: int, task: Download) -> str:
-        offset = _usable(descriptor, task)
+    def _fill_file(self, descriptor: int, task: DownloadTask) -> str:
+        offset = _usable_bytes(descriptor, task)
         os.ftruncate(descriptor, offset)
         digest = checksum.md5(descriptor, length=offset)
         if offset < task.size or not task.size:
-            self._append(descriptor, task, offset, digest)
+            self._append_rest(descriptor, task, offset, digest)
         found = os.fstat(descriptor).st_size
         if found != task.size:
             raise DamagedError(f"{found} of {task.size} bytes arrived")
-        if checksum.is_plain(task.etag) and digest.hexdigest() != task.etag:
+        if checksum.is_plain_md5(task.etag) and digest.hexdigest() != task.etag:
             raise DamagedError("the bytes that arrived do not match the object's checksum")
         return digest.hexdigest()
 
-    def _append(self, descriptor: int, task: Download, offset: int, digest: hashlib._Hash) -> None:
+    def _append_rest(
+        self, descriptor: int, task: DownloadTask, offset: int, digest: hashlib._Hash
+    ) -> None:
         wanted: dict[str, Any] = {"Range": f"bytes={offset}-"} if offset else {}
-        answer = self._s3.get_object(Bucket=self._bucket, Key=task.key, **wanted)
-        body = answer["Body"]
+        response = self._s3.get_object(Bucket=self._bucket, Key=task.key, **wanted)
+        body = response["Body"]
         try:
-            if str(answer["ETag"]).strip('"') != task.etag:
+            if str(response["ETag"]).strip('"') != task.etag:
                 raise ChangedError
-            if answer["ContentLength"] != task.size - offset:
+            if response["ContentLength"] != task.size - offset:
                 raise ChangedError
             while data := body.read(_BLOCK):
                 digest.update(data)
@@ -98,16 +100,16 @@ class Downloader:
             body.close()
 
 
-def spool_name(task: Download) -> str:
+def spool_name(task: DownloadTask) -> str:
     """Return the name of the partial file; another version of the object has another name."""
     identity = "\0".join((task.workload, task.path, task.key, task.etag, str(task.size)))
     return f"{hashlib.sha256(identity.encode()).hexdigest()}.part"
 
 
-def _usable(descriptor: int, task: Download) -> int:
+def _usable_bytes(descriptor: int, task: DownloadTask) -> int:
     """Return how much of a partial file can be kept: only what a checksum will verify at the end."""
     size = os.fstat(descriptor).st_size
-    return size if checksum.is_plain(task.etag) and size <= task.size else 0
+    return size if checksum.is_plain_md5(task.etag) and size <= task.size else 0
 
 
 def _write(descriptor: int, data: bytes, offset: int) -> None:
@@ -117,7 +119,7 @@ def _write(descriptor: int, data: bytes, offset: int) -> None:
         view, offset = view[written:], offset + written
 
 
-def _present(task: Download, root: Path) -> tuple[FileStat, str] | None:
+def _find_present(task: DownloadTask, root: Path) -> tuple[FileStat, str] | None:
     """Return stat and MD5 of the file on the device if it already is the object."""
     try:
         with tree.open_file(root, task.path) as descriptor:
@@ -125,13 +127,13 @@ def _present(task: Download, root: Path) -> tuple[FileStat, str] | None:
             if before.size != task.size:
                 return None
             digest = checksum.md5(descriptor).hexdigest()
-            if not checksum.matches(descriptor, before.size, task.etag, digest):
+            if not checksum.matches_etag(descriptor, before.size, task.etag, digest):
                 return None
             return before, digest
     except OSError:
         return None
 
 
-def _outcome(task: Download, result: Any, stat: FileStat, digest: str) -> Outcome:
+def _outcome(task: DownloadTask, result: Any, stat: FileStat, digest: str) -> TaskOutcome:
     seen = (stat.size, stat.mtime_ns, stat.ctime_ns, stat.inode)
-    return Outcome(task.number, result, stat=seen, digest=digest, etag=task.etag)
+    return TaskOutcome(task.number, result, stat=seen, digest=digest, etag=task.etag)

@@ -1,7 +1,7 @@
-"""What the resident process tells the transferring child, and what the child answers.
+"""What the resident process tells the transferring child, and what the child reports.
 
 One job as JSON on the child's stdin, so that credentials are neither in its arguments nor in its
-environment; one JSON line on its stdout for every outcome.
+environment; one JSON line on its stdout for every message.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Literal
 import msgspec
 
 
-class Upload(msgspec.Struct, tag="upload", frozen=True):
+class UploadTask(msgspec.Struct, tag="upload", frozen=True):
     """Send one file. `check`: first ask whether the bucket already has equal bytes."""
 
     number: int
@@ -23,7 +23,7 @@ class Upload(msgspec.Struct, tag="upload", frozen=True):
     upload_id: str | None = None
 
 
-class Download(msgspec.Struct, tag="download", frozen=True):
+class DownloadTask(msgspec.Struct, tag="download", frozen=True):
     """Fetch one object as it was listed."""
 
     number: int
@@ -35,7 +35,7 @@ class Download(msgspec.Struct, tag="download", frozen=True):
     modified: str
 
 
-class Abort(msgspec.Struct, tag="abort", frozen=True):
+class AbortTask(msgspec.Struct, tag="abort", frozen=True):
     """Give up a multipart upload whose file is gone."""
 
     number: int
@@ -45,7 +45,7 @@ class Abort(msgspec.Struct, tag="abort", frozen=True):
     upload_id: str
 
 
-Task = Upload | Download | Abort
+Task = UploadTask | DownloadTask | AbortTask
 
 
 class Bucket(msgspec.Struct, frozen=True):
@@ -69,10 +69,10 @@ class Job(msgspec.Struct, frozen=True):
     parent: int
 
 
-Result = Literal["done", "equal", "unchanged", "changing", "gone", "failed"]
+TaskResult = Literal["done", "equal", "unchanged", "changing", "gone", "failed"]
 
 
-class Outcome(msgspec.Struct, tag="outcome", frozen=True, omit_defaults=True):
+class TaskOutcome(msgspec.Struct, tag="outcome", frozen=True, omit_defaults=True):
     """How one task ended.
 
     done: transferred; equal: the other side already had these bytes; unchanged: only the stat of the
@@ -81,35 +81,35 @@ class Outcome(msgspec.Struct, tag="outcome", frozen=True, omit_defaults=True):
     """
 
     number: int
-    result: Result
+    result: TaskResult
     stat: tuple[int, int, int, int] | None = None
     digest: str | None = None
     etag: str | None = None
     message: str | None = None
 
 
-class Started(msgspec.Struct, tag="started", frozen=True):
+class UploadStarted(msgspec.Struct, tag="started", frozen=True):
     """A multipart upload was created and must be remembered before its parts are sent."""
 
     number: int
     upload_id: str
 
 
-class Fatal(msgspec.Struct, tag="fatal", frozen=True):
+class RunAborted(msgspec.Struct, tag="fatal", frozen=True):
     """The run ended early because of something that concerns every task."""
 
     message: str
     kind: Literal["network", "refused", "bucket"]
 
 
-Answer = Outcome | Started | Fatal
+ChildMessage = TaskOutcome | UploadStarted | RunAborted
 
 _ENCODER = msgspec.json.Encoder()
-_ANSWERS: msgspec.json.Decoder[Answer] = msgspec.json.Decoder(Answer)
+_MESSAGES: msgspec.json.Decoder[ChildMessage] = msgspec.json.Decoder(ChildMessage)
 _JOBS = msgspec.json.Decoder(Job)
 
 
-def encode(message: Job | Answer) -> bytes:
+def encode_line(message: Job | ChildMessage) -> bytes:
     """Return one line of JSON."""
     return _ENCODER.encode(message) + b"\n"
 
@@ -119,6 +119,6 @@ def decode_job(data: bytes) -> Job:
     return _JOBS.decode(data)
 
 
-def decode_answer(line: bytes) -> Answer:
+def decode_message(line: bytes) -> ChildMessage:
     """Read one line of the child's stdout."""
-    return _ANSWERS.decode(line)
+    return _MESSAGES.decode(line)

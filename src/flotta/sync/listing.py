@@ -24,8 +24,8 @@ from flotta.sync.signature import EMPTY_SHA256, authorization, canonical_path, c
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-_TIMEOUT = 60.0
-_ANSWER_LIMIT = 16 << 20
+_TIMEOUT = 60.0  # seconds
+_RESPONSE_LIMIT = 16 << 20  # bytes
 # Read without parsing: a page like the last one never needs to be parsed at all.
 _TOKEN = re.compile(rb"<NextContinuationToken>([^<]+)</NextContinuationToken>")
 _TRUNCATED = re.compile(rb"<IsTruncated>\s*true\s*<")
@@ -36,7 +36,7 @@ class ConnectionFailedError(SyncError):
 
 
 class RefusedError(SyncError):
-    """The server answered, but with an error; `code` is S3's."""
+    """The server responded, but with an error; `code` is S3's."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -45,7 +45,7 @@ class RefusedError(SyncError):
 
 @dataclass(frozen=True)
 class RemoteObject:
-    """One listed object. `modified` is opaque text: it is compared with memory, never with a clock."""
+    """One listed object. `modified` is opaque text, compared with its record, never with a clock."""
 
     key: str
     size: int
@@ -53,7 +53,7 @@ class RemoteObject:
     modified: str
 
 
-class Listing:
+class ListingClient:
     """Lists one bucket; keeps its connection between calls. Not for concurrent use."""
 
     def __init__(self, storage: S3Storage, timeout: float = _TIMEOUT) -> None:
@@ -63,8 +63,8 @@ class Listing:
         self._context = ssl.create_default_context(cadata=storage.ca_pem or None)
         self._connection: http.client.HTTPConnection | None = None
 
-    def pages(self, prefix: str) -> Iterator[bytes]:
-        """Yield the answers that list every object whose key begins with `prefix`."""
+    def list_pages(self, prefix: str) -> Iterator[bytes]:
+        """Yield the responses that list every object whose key begins with `prefix`."""
         token: str | None = ""
         while token is not None:
             query = {"list-type": "2", "prefix": prefix, "encoding-type": "url"}
@@ -72,7 +72,7 @@ class Listing:
                 query["continuation-token"] = token
             page = self._get(query)
             yield page
-            token = _next(page)
+            token = _next_token(page)
 
     def close(self) -> None:
         """Close the kept connection."""
@@ -87,13 +87,13 @@ class Listing:
         except (OSError, http.client.HTTPException) as error:
             self.close()
             if not kept:
-                raise ConnectionFailedError(self._sentence(error)) from error
+                raise ConnectionFailedError(self._describe_failure(error)) from error
         # A kept connection may have been closed by the server meanwhile: once more with a new one.
         try:
             return self._request(query)
         except (OSError, http.client.HTTPException) as error:
             self.close()
-            raise ConnectionFailedError(self._sentence(error)) from error
+            raise ConnectionFailedError(self._describe_failure(error)) from error
 
     def _request(self, query: dict[str, str]) -> bytes:
         connection = self._connection or self._connect()
@@ -102,14 +102,14 @@ class Listing:
         target = f"{canonical_path(path)}?{canonical_query(query)}"
         connection.request("GET", target, headers=self._headers(path, query))
         response = connection.getresponse()
-        body = response.read(_ANSWER_LIMIT)
+        body = response.read(_RESPONSE_LIMIT)
         if response.status >= 500:
             self.close()
             raise ConnectionFailedError(
                 f"The S3 server {self.storage.endpoint} answered {response.status} {response.reason}."
             )
         if response.status != 200:
-            raise self._refusal(response.status, body)
+            raise self._refused_error(response.status, body)
         return body
 
     def _headers(self, path: str, query: dict[str, str]) -> dict[str, str]:
@@ -133,7 +133,7 @@ class Listing:
 
     def _connect(self) -> http.client.HTTPConnection:
         host, port = self._url.hostname or "", self._url.port
-        proxy = _proxy(self._url)
+        proxy = _proxy_of(self._url)
         to_host, to_port = (proxy.hostname or "", proxy.port or 3128) if proxy else (host, port)
         if self._url.scheme != "https":
             return http.client.HTTPConnection(host, port, timeout=self._timeout)
@@ -144,7 +144,7 @@ class Listing:
             connection.set_tunnel(host, port or 443, headers=_proxy_headers(proxy))
         return connection
 
-    def _sentence(self, error: Exception) -> str:
+    def _describe_failure(self, error: Exception) -> str:
         endpoint = self.storage.endpoint
         if isinstance(error, ssl.SSLCertVerificationError):
             return (
@@ -155,13 +155,13 @@ class Listing:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         return f"The S3 server {endpoint} cannot be reached: {reason}."
 
-    def _refusal(self, status: int, body: bytes) -> RefusedError:
-        code, message = error_of(body, status)
-        return RefusedError(code, refusal_sentence(self.storage, code, message))
+    def _refused_error(self, status: int, body: bytes) -> RefusedError:
+        code, message = parse_error(body, status)
+        return RefusedError(code, describe_refusal(self.storage, code, message))
 
 
-def refusal_sentence(storage: S3Storage, code: str, message: str) -> str:
-    """Return the sentence for an error answer of the S3 server."""
+def describe_refusal(storage: S3Storage, code: str, message: str) -> str:
+    """Return the sentence for an error response of the S3 server."""
     where = f"{storage.endpoint} (bucket {storage.bucket})"
     if code in ("InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied", "403"):
         return f"The S3 server {where} refused the credentials: {code}."
@@ -172,19 +172,19 @@ def refusal_sentence(storage: S3Storage, code: str, message: str) -> str:
     return f"The S3 server {where} refused the request: {code} {message}".rstrip(". ") + "."
 
 
-def error_of(body: bytes, status: int) -> tuple[str, str]:
+def parse_error(body: bytes, status: int) -> tuple[str, str]:
     """Return code and message of an S3 error document; the HTTP status if it is none."""
     try:
-        root = _parse(body)
+        root = _parse_xml(body)
     except ElementTree.ParseError:
         return str(status), ""
     return root.findtext("{*}Code") or str(status), root.findtext("{*}Message") or ""
 
 
-def objects_of(pages: Iterable[bytes]) -> Iterator[RemoteObject]:
-    """Yield the objects of listing answers."""
+def parse_objects(pages: Iterable[bytes]) -> Iterator[RemoteObject]:
+    """Yield the objects of listing responses."""
     for page in pages:
-        root = _listing(page)
+        root = _parse_listing(page)
         space = root.tag[: root.tag.rfind("}") + 1]
         decode = unquote_plus if root.findtext(f"{space}EncodingType") == "url" else str
         for item in root.iter(f"{space}Contents"):
@@ -196,7 +196,7 @@ def objects_of(pages: Iterable[bytes]) -> Iterator[RemoteObject]:
             )
 
 
-def _next(page: bytes) -> str | None:
+def _next_token(page: bytes) -> str | None:
     if b"NextContinuationToken" not in page:
         if b"ListBucketResult" not in page:
             raise ConnectionFailedError("The S3 server sent something that is not a listing.")
@@ -206,19 +206,19 @@ def _next(page: bytes) -> str | None:
     return html.unescape(found[1].decode()) if found and truncated else None
 
 
-def _listing(page: bytes) -> ElementTree.Element:
+def _parse_listing(page: bytes) -> ElementTree.Element:
     try:
-        return _parse(page)
+        return _parse_xml(page)
     except ElementTree.ParseError as error:
         raise ConnectionFailedError("The S3 server sent a listing that is not XML.") from error
 
 
-def _parse(body: bytes) -> ElementTree.Element:
+def _parse_xml(body: bytes) -> ElementTree.Element:
     # expat has no network access and refuses entity bombs; the server is authenticated by TLS.
     return ElementTree.fromstring(body)  # noqa: S314
 
 
-def _proxy(url: SplitResult) -> SplitResult | None:
+def _proxy_of(url: SplitResult) -> SplitResult | None:
     found = urllib.request.getproxies().get(url.scheme)
     if not found or urllib.request.proxy_bypass(url.hostname or ""):
         return None

@@ -10,23 +10,23 @@ import logging
 from typing import TYPE_CHECKING
 
 from flotta.backoff import Backoff
-from flotta.sync.cycle import Cycle, Report
+from flotta.sync.comparison import Comparer, Comparison
+from flotta.sync.cycle import Cycle, CycleReport
 from flotta.sync.failures import Failures
-from flotta.sync.listing import Listing
-from flotta.sync.memory import Memory
-from flotta.sync.model import Pair, S3Storage, SyncError, SyncStatus, SyncWorkload
-from flotta.sync.survey import Survey, Surveyor
+from flotta.sync.listing import ListingClient
+from flotta.sync.model import DataPath, S3Storage, SyncError, SyncStatus, SyncWorkload
+from flotta.sync.state_db import StateDatabase
 from flotta.sync.transfer import Transfer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-__all__ = ["Pair", "S3Storage", "SyncError", "SyncLoop", "SyncStatus", "SyncWorkload"]
+__all__ = ["DataPath", "S3Storage", "SyncError", "SyncLoop", "SyncStatus", "SyncWorkload"]
 
 _LOG = logging.getLogger(__name__)
-_SETTLE = 1.0
-_SHOWN = 3
+_QUIET_PERIOD = 1.0  # seconds
+_SHOWN = 3  # paths that an error names
 _RETRY_DELAYS = (2.0, 300.0)  # seconds after the first failure of the storage, and at most
 
 
@@ -34,7 +34,8 @@ class SyncLoop:
     """Keeps export directories and a bucket in step.
 
     `state_dir` holds the state database, `volumes_dir` one export directory for each workload; the
-    spool of downloads lies beside it in the same file system. `interval` is in seconds.
+    spool of downloads lies beside it in the same file system. `interval` is in seconds, and so is
+    `quiet_period`, in which a file must not have changed to be sent.
     """
 
     def __init__(
@@ -43,23 +44,23 @@ class SyncLoop:
         volumes_dir: Path,
         interval: float = 15.0,
         *,
-        settle: float = _SETTLE,
+        quiet_period: float = _QUIET_PERIOD,
     ) -> None:
         self._interval = interval
-        self._settle = settle
+        self._quiet_period = quiet_period
         self._spool = volumes_dir.parent / "spool"
-        self._memory = Memory(state_dir / "sync.db")
+        self._database = StateDatabase(state_dir / "sync.db")
         self._transfer = Transfer(volumes_dir, self._spool)
         self._failures = Failures(interval)
-        self._surveyor = Surveyor(volumes_dir, self._memory)
-        self._cycle = Cycle(self._surveyor, self._memory, self._transfer, self._failures)
+        self._comparer = Comparer(volumes_dir, self._database)
+        self._cycle = Cycle(self._comparer, self._database, self._transfer, self._failures)
         self._backoff = Backoff(*_RETRY_DELAYS)
         self._busy = asyncio.Lock()
         self._wake = asyncio.Event()
         self._storage: S3Storage | None = None
         self._workloads: tuple[SyncWorkload, ...] = ()
-        self._listing: Listing | None = None
-        self._counters = self._memory.statuses()
+        self._listing: ListingClient | None = None
+        self._counters = self._database.load_statuses()
         self._errors: dict[str, str] = {}
         self._reported: set[tuple[str, str]] = set()
 
@@ -68,12 +69,12 @@ class SyncLoop:
         try:
             while True:
                 self._wake.clear()
-                delay = await self._guarded_cycle()
+                delay = await self._try_cycle()
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(delay):
                         await self._wake.wait()
         finally:
-            self._transfer.interrupt()
+            self._transfer.kill_child()
             self._close_listing()
 
     def configure(self, storage: S3Storage | None, workloads: Sequence[SyncWorkload]) -> None:
@@ -82,9 +83,9 @@ class SyncLoop:
         if (storage, wanted) == (self._storage, self._workloads):
             return
         if storage is not None and storage != self._storage:
-            self._memory.use_bucket(_identity(storage))
+            self._database.switch_bucket(_identify_bucket(storage))
             self._failures.clear()
-            self._surveyor.forget()
+            self._comparer.require_full_comparison()
         self._storage, self._workloads = storage, wanted
         self._errors = {w.name: e for w in wanted if (e := self._errors.get(w.name))}
         self._backoff.reset()
@@ -96,12 +97,12 @@ class SyncLoop:
         A running transfer is interrupted for it and taken up again by the next cycle.
         """
         storage = self._storage
-        chosen = [one for one in self._workloads if one.name == workload]
+        chosen = [known for known in self._workloads if known.name == workload]
         if storage is None or not chosen:
             return True
         try:
             async with asyncio.timeout(timeout):
-                self._cycle.interrupt()
+                self._cycle.interrupt_transfers()
                 async with self._busy:
                     return await self._final_upload(storage, chosen)
         except TimeoutError:
@@ -110,9 +111,9 @@ class SyncLoop:
 
     async def _final_upload(self, storage: S3Storage, workloads: list[SyncWorkload]) -> bool:
         self._failures.clear(workloads[0].name)
-        self._surveyor.forget(workloads[0].name)
+        self._comparer.require_full_comparison(workloads[0].name)
         report = await self._cycle.run(storage, workloads, None, 0.0)
-        self._take(report)
+        self._record_report(report)
         return report.stopped is None and not self._failures.messages(workloads[0].name)
 
     def status(self, workload: str) -> SyncStatus:
@@ -120,34 +121,35 @@ class SyncLoop:
         known = self._counters.get(workload, SyncStatus())
         return dataclasses.replace(known, error=self._errors.get(workload))
 
-    def forget(self, workload: str) -> None:
+    def forget_workload(self, workload: str) -> None:
         """Forget a workload that was removed; its transfers that still run are not recorded."""
-        self._cycle.forgotten.add(workload)
-        self._cycle.interrupt()  # a child must not write into a directory that is being removed
-        self._workloads = tuple(one for one in self._workloads if one.name != workload)
+        self._cycle.removed_workloads.add(workload)
+        # A child must not write into a directory that is being removed.
+        self._cycle.interrupt_transfers()
+        self._workloads = tuple(known for known in self._workloads if known.name != workload)
         self._failures.clear(workload)
-        self._memory.forget(workload)
-        self._surveyor.forget(workload)
+        self._database.delete_workload(workload)
+        self._comparer.require_full_comparison(workload)
         self._counters.pop(workload, None)
         self._errors.pop(workload, None)
 
     def wipe(self) -> None:
         """Forget everything and stop what runs: the device is being decommissioned."""
-        for name in {*self._counters, *(one.name for one in self._workloads)}:
-            self.forget(name)
+        for name in {*self._counters, *(known.name for known in self._workloads)}:
+            self.forget_workload(name)
         self._storage = None
-        self._cycle.interrupt()
-        self._surveyor.forget()
-        self._memory.wipe()
+        self._cycle.interrupt_transfers()
+        self._comparer.require_full_comparison()
+        self._database.wipe()
 
-    async def _guarded_cycle(self) -> float:
+    async def _try_cycle(self) -> float:
         """Run one cycle; returns the seconds until the next."""
         try:
             async with self._busy:
-                report = await self._one_cycle()
+                report = await self._run_cycle()
         except Exception as error:  # the outermost loop: logged, reported, tried again
             _LOG.exception("synchronisation failed")
-            report = Report(stopped=f"The synchronisation failed: {error}")
+            report = CycleReport(stopped=f"The synchronisation failed: {error}")
             self._set_errors(report)
         if report.stopped is None:
             self._backoff.reset()
@@ -156,22 +158,23 @@ class SyncLoop:
         _LOG.warning("%s The next attempt is in %.0f s.", report.stopped, delay)
         return delay
 
-    async def _one_cycle(self) -> Report:
+    async def _run_cycle(self) -> CycleReport:
         storage, workloads = self._storage, self._workloads
         if storage is None:
             self._close_listing()
-            return Report()
+            return CycleReport()
         listing = self._listing_of(storage)
-        report = await self._cycle.run(storage, workloads, listing, self._settle)
-        self._take(report)
-        if report.stopped is None and not any(survey.fetch for survey in report.surveys):
-            await asyncio.to_thread(_clear, self._spool)
+        report = await self._cycle.run(storage, workloads, listing, self._quiet_period)
+        self._record_report(report)
+        fetched = any(comparison.fetch for comparison in report.comparisons)
+        if report.stopped is None and not fetched:
+            await asyncio.to_thread(_clear_spool, self._spool)
         return report
 
-    def _listing_of(self, storage: S3Storage) -> Listing:
+    def _listing_of(self, storage: S3Storage) -> ListingClient:
         if self._listing is None or self._listing.storage != storage:
             self._close_listing()
-            self._listing = Listing(storage)
+            self._listing = ListingClient(storage)
         return self._listing
 
     def _close_listing(self) -> None:
@@ -179,18 +182,20 @@ class SyncLoop:
             self._listing.close()
             self._listing = None
 
-    def _take(self, report: Report) -> None:
+    def _record_report(self, report: CycleReport) -> None:
         if report.transferred:
-            self._counters = self._memory.statuses()
+            self._counters = self._database.load_statuses()
         self._set_errors(report)
 
-    def _set_errors(self, report: Report) -> None:
-        for workload in self._workloads if not report.surveys else ():
+    def _set_errors(self, report: CycleReport) -> None:
+        for workload in self._workloads if not report.comparisons else ():
             self._set_error(workload.name, report.stopped)
-        for survey in report.surveys:
-            if survey.workload not in self._cycle.forgotten:
-                self._report_once(survey)
-                self._set_error(survey.workload, report.stopped or self._error(survey))
+        for comparison in report.comparisons:
+            if comparison.workload not in self._cycle.removed_workloads:
+                self._report_once(comparison)
+                self._set_error(
+                    comparison.workload, report.stopped or self._describe_problem(comparison)
+                )
 
     def _set_error(self, workload: str, error: str | None) -> None:
         if error is None:
@@ -198,33 +203,33 @@ class SyncLoop:
         else:
             self._errors[workload] = error
 
-    def _error(self, survey: Survey) -> str | None:
-        if survey.problem:
-            return survey.problem
-        if failed := self._failures.messages(survey.workload):
-            return _sentence("Not synchronised", failed)
-        if survey.skipped:
-            return _sentence("Skipped", [str(one) for one in survey.skipped])
+    def _describe_problem(self, comparison: Comparison) -> str | None:
+        if comparison.problem:
+            return comparison.problem
+        if failed := self._failures.messages(comparison.workload):
+            return _summarize("Not synchronised", failed)
+        if comparison.skipped:
+            return _summarize("Skipped", [str(skipped) for skipped in comparison.skipped])
         return None
 
-    def _report_once(self, survey: Survey) -> None:
-        now = {(survey.workload, str(one)) for one in survey.skipped}
+    def _report_once(self, comparison: Comparison) -> None:
+        now = {(comparison.workload, str(skipped)) for skipped in comparison.skipped}
         for workload, text in now - self._reported:
             _LOG.warning("%s: skipped %s", workload, text)
-        others = {one for one in self._reported if one[0] != survey.workload}
+        others = {known for known in self._reported if known[0] != comparison.workload}
         self._reported = others | now
 
 
-def _sentence(what: str, items: list[str]) -> str:
+def _summarize(what: str, items: list[str]) -> str:
     more = f" and {len(items) - _SHOWN} more" if len(items) > _SHOWN else ""
     return f"{what}: {'; '.join(sorted(items)[:_SHOWN])}{more}."
 
 
-def _identity(storage: S3Storage) -> str:
+def _identify_bucket(storage: S3Storage) -> str:
     return hashlib.sha256(f"{storage.endpoint}\0{storage.bucket}".encode()).hexdigest()
 
 
-def _clear(spool: Path) -> None:
+def _clear_spool(spool: Path) -> None:
     """Remove partial downloads that nothing asks for any more and what a killed child left."""
     for left_over in (*spool.glob("*.part"), *spool.glob("*.pem")):
         left_over.unlink(missing_ok=True)

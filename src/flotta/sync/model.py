@@ -30,7 +30,7 @@ class S3Storage:
 
 
 @dataclass(frozen=True)
-class Pair:
+class DataPath:
     """Egress: `source` below the export directory, `target` in the bucket. Ingress: the reverse."""
 
     source: str
@@ -42,8 +42,8 @@ class SyncWorkload:
     """What flows up and down for one workload."""
 
     name: str
-    egress: Sequence[Pair] = ()
-    ingress: Sequence[Pair] = ()
+    egress: Sequence[DataPath] = ()
+    ingress: Sequence[DataPath] = ()
 
 
 @dataclass(frozen=True)

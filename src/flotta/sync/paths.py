@@ -6,16 +6,16 @@ an absolute path has no counterpart on the other side and is refused with a reas
 
 from __future__ import annotations
 
-_NAME_LIMIT = 255
-_PATH_LIMIT = 3072
-_KEY_LIMIT = 1024
+_NAME_LIMIT = 255  # bytes, of Linux' file systems
+_PATH_LIMIT = 3072  # bytes, below PATH_MAX with room for the export directory
+_KEY_LIMIT = 1024  # bytes, of S3
 
 
 class NameRefusedError(ValueError):
     """A key or path that cannot be synchronised; the text is the reason."""
 
 
-def directory(text: str) -> str:
+def normalize_directory(text: str) -> str:
     """Return a configured directory without leading and trailing slashes; `.` and `/` give ''."""
     parts = [part for part in text.split("/") if part not in ("", ".")]
     for part in parts:
@@ -23,23 +23,23 @@ def directory(text: str) -> str:
     return "/".join(parts)
 
 
-def prefix(source: str) -> str:
+def listing_prefix(source: str) -> str:
     """Return the listing prefix of a bucket directory; delimiter-terminated, so `log` is not `log2`."""
-    name = directory(source)
+    name = normalize_directory(source)
     return f"{name}/" if name else ""
 
 
 def key_below(target: str, relative: str) -> str:
     """Return the key of a file `relative` to an egress source directory."""
-    return _checked_key(f"{prefix(target)}{relative}")
+    return _checked_key(f"{listing_prefix(target)}{relative}")
 
 
 def key_of_single_file(target: str, name: str) -> str:
-    """Return the key when an egress source is one file (device-agent.md §4.1).
+    """Return the key when an egress source is one file.
 
     The target itself, or the target and the file's name if the target is empty or ends with `/`.
     """
-    base = directory(target)
+    base = normalize_directory(target)
     if not base or target.endswith("/"):
         return key_below(target, name)
     return _checked_key(base)
@@ -47,15 +47,15 @@ def key_of_single_file(target: str, name: str) -> str:
 
 def path_of_key(source: str, target: str, key: str) -> str:
     """Return the path below the export directory for a listed key, or raise NameRefusedError."""
-    relative = key.removeprefix(prefix(source))
-    if len(relative) == len(key) and prefix(source):
+    relative = key.removeprefix(listing_prefix(source))
+    if len(relative) == len(key) and listing_prefix(source):
         raise NameRefusedError("the key is outside the listed directory")
     parts = relative.split("/")
     if any(part == "" for part in parts):
         raise NameRefusedError("the key has an empty segment or a slash at its end or beginning")
     for part in parts:
         _check_part(part)
-    base = directory(target)
+    base = normalize_directory(target)
     path = f"{base}/{relative}" if base else relative
     if len(path.encode()) > _PATH_LIMIT:
         raise NameRefusedError(f"the path is longer than {_PATH_LIMIT} bytes")

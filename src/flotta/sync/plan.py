@@ -1,6 +1,6 @@
 """Pure planning: what is there, what is remembered → what has to be transferred.
 
-Rules (ARCHITECTURE §4 "Data sync" 1):
+Rules (docs/architecture.md, "Data synchronisation"):
 
 * Each side is compared with its own memory. A local change is sent; a change in the bucket is fetched.
   Removal on either side is never carried to the other.
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from flotta.sync.listing import RemoteObject
-    from flotta.sync.memory import Row
-    from flotta.sync.model import Pair
+    from flotta.sync.model import DataPath
+    from flotta.sync.state_db import FileRecord
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class LocalFile:
 
 
 @dataclass(frozen=True)
-class Fetch:
+class PlannedDownload:
     """An object of the bucket and the path it belongs to."""
 
     path: str
@@ -46,30 +46,30 @@ class Fetch:
 
 @dataclass
 class UploadPlan:
-    """What to send, and rows whose file is gone or no longer configured."""
+    """What to send, and records whose file is gone or no longer configured."""
 
     send: list[LocalFile] = field(default_factory=list)
-    gone: list[Row] = field(default_factory=list)
+    gone: list[FileRecord] = field(default_factory=list)
 
 
 def plan_uploads(
     found: Iterable[LocalFile],
-    sent: Mapping[tuple[str, str], Row],
-    fetched: Mapping[tuple[str, str], Row],
+    sent: Mapping[tuple[str, str], FileRecord],
+    fetched: Mapping[tuple[str, str], FileRecord],
 ) -> UploadPlan:
-    """Compare local files with the memory of both directions."""
-    from_bucket = {(row.path, row.stat) for row in fetched.values()}
+    """Compare local files with what is remembered of both directions."""
+    from_bucket = {(record.path, record.stat) for record in fetched.values()}
     plan = UploadPlan()
     seen: set[tuple[str, str]] = set()
     for local in found:
         if (local.path, local.key) in seen:
             continue
         seen.add((local.path, local.key))
-        row = sent.get((local.path, local.key))
-        unchanged = row is not None and row.stat == local.stat and not row.pending
+        record = sent.get((local.path, local.key))
+        unchanged = record is not None and record.stat == local.stat and not record.pending
         if not unchanged and (local.path, local.stat) not in from_bucket:
             plan.send.append(local)
-    plan.gone = [row for name, row in sent.items() if name not in seen]
+    plan.gone = [record for name, record in sent.items() if name not in seen]
     return plan
 
 
@@ -77,34 +77,36 @@ def plan_uploads(
 class DownloadPlan:
     """Gathers what to fetch from one or more listings of one workload."""
 
-    fetched: Mapping[tuple[str, str], Row]
-    sent: Mapping[tuple[str, str], Row]
+    fetched: Mapping[tuple[str, str], FileRecord]
+    sent: Mapping[tuple[str, str], FileRecord]
     skipped: Callable[[Skipped], None]
-    fetch: list[Fetch] = field(default_factory=list)
+    fetch: list[PlannedDownload] = field(default_factory=list)
     _taken: dict[str, str] = field(default_factory=dict)
     _listed: set[str] = field(default_factory=set)
 
-    def add(self, pair: Pair, objects: Iterable[RemoteObject], *, target_exists: bool) -> None:
-        """Compare one listed directory with memory."""
-        ours = {row.key: row for row in self.sent.values()}
+    def add(
+        self, data_path: DataPath, objects: Iterable[RemoteObject], *, target_exists: bool
+    ) -> None:
+        """Compare one listed directory with what is remembered of it."""
+        ours = {record.key: record for record in self.sent.values()}
         for remote in objects:
-            path = self._path(pair, remote.key)
+            path = self._find_path(data_path, remote.key)
             if path is None:
                 continue
-            row = self.fetched.get((path, remote.key)) if target_exists else None
-            if not _as_remembered(row, remote) and not _sent_by_us(ours.get(remote.key), remote):
-                self.fetch.append(Fetch(path, remote))
+            record = self.fetched.get((path, remote.key)) if target_exists else None
+            if not _as_remembered(record, remote) and not _sent_by_us(ours.get(remote.key), remote):
+                self.fetch.append(PlannedDownload(path, remote))
 
-    def gone(self) -> list[Row]:
-        """Return remembered rows whose object is not listed any more."""
-        return [row for row in self.fetched.values() if row.key not in self._listed]
+    def gone(self) -> list[FileRecord]:
+        """Return remembered records whose object is not listed any more."""
+        return [record for record in self.fetched.values() if record.key not in self._listed]
 
-    def _path(self, pair: Pair, key: str) -> str | None:
+    def _find_path(self, data_path: DataPath, key: str) -> str | None:
         self._listed.add(key)
         if key.endswith("/"):
             return None  # a directory marker that S3 browsers leave: it has no content to fetch
         try:
-            path = path_of_key(pair.source, pair.target, key)
+            path = path_of_key(data_path.source, data_path.target, key)
         except NameRefusedError as refusal:
             self.skipped(Skipped(key, str(refusal)))
             return None
@@ -115,15 +117,19 @@ class DownloadPlan:
         return path
 
 
-def _as_remembered(row: Row | None, remote: RemoteObject) -> bool:
-    if row is None:
+def _as_remembered(record: FileRecord | None, remote: RemoteObject) -> bool:
+    if record is None:
         return False
-    return (row.etag, row.remote_size, row.modified) == (
+    return (record.etag, record.remote_size, record.modified) == (
         remote.etag,
         remote.size,
         remote.modified,
     )
 
 
-def _sent_by_us(row: Row | None, remote: RemoteObject) -> bool:
-    return row is not None and row.stat is not None and remote.etag in (row.etag, row.digest)
+def _sent_by_us(record: FileRecord | None, remote: RemoteObject) -> bool:
+    return (
+        record is not None
+        and record.stat is not None
+        and remote.etag in (record.etag, record.digest)
+    )

@@ -20,8 +20,8 @@ _ALGORITHM = "AWS4-HMAC-SHA256"
 
 def canonical_query(query: Mapping[str, str]) -> str:
     """Return the query string sorted and encoded as both the request line and the signature need."""
-    pairs = sorted((quote(name, safe="-_.~"), quote(query[name], safe="-_.~")) for name in query)
-    return "&".join(f"{name}={value}" for name, value in pairs)
+    encoded = sorted((quote(name, safe="-_.~"), quote(query[name], safe="-_.~")) for name in query)
+    return "&".join(f"{name}={value}" for name, value in encoded)
 
 
 def canonical_path(path: str) -> str:

@@ -1,4 +1,4 @@
-"""Starts the transferring child, hands it its job and yields what it answers."""
+"""Starts the transferring child, hands it its job and yields what it reports."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from flotta.sync.job import Answer, Bucket, Fatal, Job, Task, decode_answer, encode
+from flotta.sync.job import Bucket, ChildMessage, Job, RunAborted, Task, decode_message, encode_line
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from flotta.sync.model import S3Storage
 
 _LOG = logging.getLogger(__name__)
-_LINE_LIMIT = 1 << 20
-_STOP_TIMEOUT = 5.0
+_LINE_LIMIT = 1 << 20  # bytes
+_STOP_TIMEOUT = 5.0  # seconds
 
 
 class Transfer:
@@ -33,24 +33,24 @@ class Transfer:
 
     async def run(
         self, storage: S3Storage, tasks: list[Task]
-    ) -> AsyncGenerator[list[Answer], None]:
-        """Do the tasks; yields answers in batches as they arrive. The child ends with the iteration."""
+    ) -> AsyncGenerator[list[ChildMessage], None]:
+        """Do the tasks; yields messages in batches as they arrive. The child ends with the iteration."""
         self._interrupted = False
         process = await self._start()
         self._process = process
         errors = asyncio.create_task(_log_errors(process))
         try:
-            await _feed(process, encode(self._job(storage, tasks)))
-            async for batch in _batches(process):
+            await _write_input(process, encode_line(self._make_job(storage, tasks)))
+            async for batch in _read_batches(process):
                 yield batch
             if await process.wait() != 0 and not self._interrupted:
-                yield [Fatal(_ended(process.returncode), "network")]
+                yield [RunAborted(_describe_exit(process.returncode), "network")]
         finally:
-            await stop(process)
+            await _stop_process(process)
             self._process = None
             await errors
 
-    def interrupt(self) -> None:
+    def kill_child(self) -> None:
         """End the running child; what it was sending is taken up again later."""
         self._interrupted = True
         if self._process is not None and self._process.returncode is None:
@@ -67,7 +67,7 @@ class Transfer:
             limit=_LINE_LIMIT,
         )
 
-    def _job(self, storage: S3Storage, tasks: list[Task]) -> Job:
+    def _make_job(self, storage: S3Storage, tasks: list[Task]) -> Job:
         bucket = Bucket(
             endpoint=storage.endpoint,
             region=storage.region,
@@ -79,7 +79,7 @@ class Transfer:
         return Job(bucket, str(self._volumes), str(self._spool), tasks, os.getpid())
 
 
-async def stop(process: asyncio.subprocess.Process) -> None:
+async def _stop_process(process: asyncio.subprocess.Process) -> None:
     """End a process that is still running."""
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
@@ -88,7 +88,7 @@ async def stop(process: asyncio.subprocess.Process) -> None:
             await process.wait()
 
 
-async def _feed(process: asyncio.subprocess.Process, data: bytes) -> None:
+async def _write_input(process: asyncio.subprocess.Process, data: bytes) -> None:
     if process.stdin is None:
         return
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
@@ -97,7 +97,7 @@ async def _feed(process: asyncio.subprocess.Process, data: bytes) -> None:
     process.stdin.close()
 
 
-async def _batches(process: asyncio.subprocess.Process) -> AsyncIterator[list[Answer]]:
+async def _read_batches(process: asyncio.subprocess.Process) -> AsyncIterator[list[ChildMessage]]:
     """Yield what has arrived together, so that a burst of results costs one commit."""
     if process.stdout is None:
         return
@@ -105,7 +105,7 @@ async def _batches(process: asyncio.subprocess.Process) -> AsyncIterator[list[An
     while data := await process.stdout.read(_LINE_LIMIT):
         *lines, rest = (rest + data).split(b"\n")
         if lines:
-            yield [decode_answer(line) for line in lines]
+            yield [decode_message(line) for line in lines]
 
 
 async def _log_errors(process: asyncio.subprocess.Process) -> None:
@@ -114,5 +114,5 @@ async def _log_errors(process: asyncio.subprocess.Process) -> None:
             _LOG.warning("transfer: %s", line.decode(errors="replace").rstrip())
 
 
-def _ended(code: int | None) -> str:
+def _describe_exit(code: int | None) -> str:
     return f"The transferring process ended early (status {code})."

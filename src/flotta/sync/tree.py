@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-# O_NONBLOCK: a FIFO that takes the place of a file between look and open must not block.
+# O_NONBLOCK: a FIFO that takes the place of a file between lstat and open must not block.
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
-_MAX_DEPTH = 64
+_MAX_DEPTH = 64  # directories
 _KINDS = {
     stat.S_IFLNK: "a symbolic link",
     stat.S_IFIFO: "a FIFO",
@@ -38,7 +38,7 @@ def file_stat(found: os.stat_result) -> FileStat:
     return FileStat(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
 
 
-def kind(mode: int) -> str:
+def describe_kind(mode: int) -> str:
     """Return what a file mode is, in words."""
     return _KINDS.get(stat.S_IFMT(mode), "not a regular file")
 
@@ -84,13 +84,13 @@ def open_file(root: Path, path: str) -> Iterator[int]:
         descriptor = os.open(name, _FILE, dir_fd=parent)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, f"is {kind(os.fstat(descriptor).st_mode)}", path)
+            raise OSError(errno.EINVAL, f"is {describe_kind(os.fstat(descriptor).st_mode)}", path)
         yield descriptor
     finally:
         os.close(descriptor)
 
 
-def look(root: Path, path: str) -> os.stat_result | None:
+def stat_path(root: Path, path: str) -> os.stat_result | None:
     """Return lstat of `path` below `root` without following any link, or None if it is not there."""
     folder, _, name = path.rpartition("/")
     try:
@@ -118,7 +118,7 @@ def walk(
     """
     try:
         with open_directory(root, source) as descriptor:
-            yield from _Walk(source, skipped, entered).below(descriptor, "", 0)
+            yield from _Walk(source, skipped, entered).walk_directory(descriptor, "", 0)
     except FileNotFoundError:
         return
     except OSError as error:
@@ -135,16 +135,18 @@ class _Walk:
     skipped: Callable[[Skipped], None]
     entered: Callable[[int], None]
 
-    def below(self, directory: int, path: str, depth: int) -> Iterator[tuple[str, FileStat]]:
+    def walk_directory(
+        self, directory: int, path: str, depth: int
+    ) -> Iterator[tuple[str, FileStat]]:
         if depth > _MAX_DEPTH:
             self._skip(path, f"is deeper than {_MAX_DEPTH} directories")
             return
         self.entered(directory)
         with os.scandir(directory) as entries:
             for entry in entries:
-                yield from self._guarded(directory, entry, _join(path, entry.name), depth)
+                yield from self._visit_entry(directory, entry, _join(path, entry.name), depth)
 
-    def _guarded(
+    def _visit_entry(
         self, parent: int, entry: os.DirEntry[str], path: str, depth: int
     ) -> Iterator[tuple[str, FileStat]]:
         if not _is_utf8(entry.name):
@@ -153,13 +155,13 @@ class _Walk:
             )
             return
         try:
-            yield from self._visit(parent, entry, path, depth)
+            yield from self._yield_files(parent, entry, path, depth)
         except FileNotFoundError:
             return
         except OSError as error:
             self._skip(path, error.strerror or str(error))
 
-    def _visit(
+    def _yield_files(
         self, parent: int, entry: os.DirEntry[str], path: str, depth: int
     ) -> Iterator[tuple[str, FileStat]]:
         found = entry.stat(follow_symlinks=False)
@@ -168,11 +170,11 @@ class _Walk:
         elif stat.S_ISDIR(found.st_mode):
             child = os.open(entry.name, _DIRECTORY, dir_fd=parent)
             try:
-                yield from self.below(child, path, depth + 1)
+                yield from self.walk_directory(child, path, depth + 1)
             finally:
                 os.close(child)
         else:
-            self._skip(path, f"is {kind(found.st_mode)}")
+            self._skip(path, f"is {describe_kind(found.st_mode)}")
 
     def _skip(self, path: str, reason: str) -> None:
         self.skipped(Skipped(_join(self.source, path), reason))
@@ -190,7 +192,7 @@ def _join(folder: str, name: str) -> str:
     return f"{folder}/{name}" if folder and name else folder or name
 
 
-def place(finished: Path, root: Path, path: str) -> FileStat:
+def move_into_place(finished: Path, root: Path, path: str) -> FileStat:
     """Move a finished, fsynced file to `path` below `root` in one durable rename."""
     folder, _, name = path.rpartition("/")
     with open_directory(root, folder, create=True) as parent:

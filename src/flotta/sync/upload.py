@@ -7,17 +7,15 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from flotta.sync import checksum, tree
-from flotta.sync.bucket import error_code, is_missing
-from flotta.sync.job import Outcome, Started
+from flotta.sync.job import TaskOutcome, UploadStarted
+from flotta.sync.s3_client import error_code, is_missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from flotta.sync.job import Upload
+    from flotta.sync.job import UploadTask
     from flotta.sync.model import FileStat
-
-_PARTS_PAGE = 1000
 
 
 class ChangingError(Exception):
@@ -27,38 +25,40 @@ class ChangingError(Exception):
 class Uploader:
     """Sends files of one workload's export directory to one bucket."""
 
-    def __init__(self, s3: Any, bucket: str, started: Callable[[Started], None]) -> None:
+    def __init__(self, s3: Any, bucket: str, started: Callable[[UploadStarted], None]) -> None:
         self._s3 = s3
         self._bucket = bucket
         self._started = started
 
-    def send(self, task: Upload, root: Path) -> Outcome:
+    def send_file(self, task: UploadTask, root: Path) -> TaskOutcome:
         """Send the file and say how that ended; S3 and file errors are raised."""
         try:
             with tree.open_file(root, task.path) as descriptor:
-                return self._send(task, descriptor)
+                return self._send_content(task, descriptor)
         except FileNotFoundError:
-            return Outcome(task.number, "gone")
+            return TaskOutcome(task.number, "gone")
         except ChangingError:
-            return Outcome(task.number, "changing")
+            return TaskOutcome(task.number, "changing")
 
-    def _send(self, task: Upload, descriptor: int) -> Outcome:
+    def _send_content(self, task: UploadTask, descriptor: int) -> TaskOutcome:
         before = tree.file_stat(os.fstat(descriptor))
         digest = checksum.md5(descriptor, length=before.size)
         _check_unchanged(descriptor, before)
         text = digest.hexdigest()
         if text == task.digest and not task.check:
             return _outcome(task, "unchanged", before, text, None)
-        if task.check and (etag := self._equal_object(task.key, descriptor, before.size, text)):
+        if task.check and (
+            etag := self._find_equal_object(task.key, descriptor, before.size, text)
+        ):
             self._abort_left_over(task)
             return _outcome(task, "equal", before, text, etag)
         if before.size > checksum.PART_SIZE:
             etag = self._send_parts(task, descriptor, before)
         else:
-            etag = self._put(task.key, descriptor, before, digest.digest())
+            etag = self._put_object(task.key, descriptor, before, digest.digest())
         return _outcome(task, "done", before, text, etag)
 
-    def _equal_object(self, key: str, descriptor: int, size: int, digest: str) -> str | None:
+    def _find_equal_object(self, key: str, descriptor: int, size: int, digest: str) -> str | None:
         try:
             head = self._s3.head_object(Bucket=self._bucket, Key=key)
         except Exception as error:
@@ -68,13 +68,13 @@ class Uploader:
         etag = str(head["ETag"]).strip('"')
         if head["ContentLength"] != size:
             return None
-        return etag if checksum.matches(descriptor, size, etag, digest) else None
+        return etag if checksum.matches_etag(descriptor, size, etag, digest) else None
 
-    def _put(self, key: str, descriptor: int, before: FileStat, digest: bytes) -> str:
+    def _put_object(self, key: str, descriptor: int, before: FileStat, digest: bytes) -> str:
         with os.fdopen(os.dup(descriptor), "rb") as body:
             body.seek(0)
             try:
-                answer = self._s3.put_object(
+                response = self._s3.put_object(
                     Bucket=self._bucket,
                     Key=key,
                     Body=body,
@@ -86,25 +86,25 @@ class Uploader:
                 if error_code(error) in ("BadDigest", "InvalidDigest", "IncompleteBody"):
                     raise ChangingError from error
                 raise
-        return str(answer["ETag"]).strip('"')
+        return str(response["ETag"]).strip('"')
 
-    def _send_parts(self, task: Upload, descriptor: int, before: FileStat) -> str:
-        upload_id, present = self._resume(task)
+    def _send_parts(self, task: UploadTask, descriptor: int, before: FileStat) -> str:
+        upload_id, present = self._resume_upload(task)
         length = checksum.part_size(before.size)
         parts: list[dict[str, Any]] = []
         digests: list[bytes] = []
         for number, offset in enumerate(range(0, before.size, length), start=1):
             data = os.pread(descriptor, length, offset)
-            digest = checksum.composite_part(data)
+            digest = checksum.part_digest(data)
             if present.get(number) not in (None, (digest.hex(), len(data))):
                 # Sent from another version of the file: such parts cannot be replaced everywhere.
-                self.abort(task.key, upload_id)
+                self.abort_upload(task.key, upload_id)
                 return self._send_parts(_without_upload(task), descriptor, before)
             if number not in present:
                 self._send_part(task.key, upload_id, number, data, digest)
             parts.append({"PartNumber": number, "ETag": f'"{digest.hex()}"'})
             digests.append(digest)
-        return self._complete(task, upload_id, parts, digests, descriptor, before)
+        return self._complete_upload(task, upload_id, parts, digests, descriptor, before)
 
     def _send_part(self, key: str, upload_id: str, number: int, data: bytes, digest: bytes) -> None:
         self._s3.upload_part(
@@ -116,9 +116,9 @@ class Uploader:
             ContentMD5=base64.b64encode(digest).decode(),
         )
 
-    def _complete(
+    def _complete_upload(
         self,
-        task: Upload,
+        task: UploadTask,
         upload_id: str,
         parts: list[dict[str, Any]],
         digests: list[bytes],
@@ -128,34 +128,34 @@ class Uploader:
         try:
             _check_unchanged(descriptor, before)
         except ChangingError:
-            self.abort(task.key, upload_id)
+            self.abort_upload(task.key, upload_id)
             raise
-        answer = self._s3.complete_multipart_upload(
+        response = self._s3.complete_multipart_upload(
             Bucket=self._bucket,
             Key=task.key,
             UploadId=upload_id,
             MultipartUpload={"Parts": parts},
         )
-        etag = str(answer["ETag"]).strip('"')
-        if "-" in etag and etag != checksum.composite(digests):
+        etag = str(response["ETag"]).strip('"')
+        if "-" in etag and etag != checksum.composite_etag(digests):
             raise OSError("the S3 server put the parts together wrongly")
         return etag
 
-    def _resume(self, task: Upload) -> tuple[str, dict[int, tuple[str, int]]]:
+    def _resume_upload(self, task: UploadTask) -> tuple[str, dict[int, tuple[str, int]]]:
         """Return an upload to go on with and the parts it has, else a new one."""
-        left_over = self._left_over(task)
+        left_over = self._list_left_over(task)
         for upload_id in left_over[:1]:
-            present = self._parts(task.key, upload_id)
+            present = self._list_parts(task.key, upload_id)
             if present is not None:
                 self._abort_all(task.key, left_over[1:])
-                self._started(Started(task.number, upload_id))
+                self._started(UploadStarted(task.number, upload_id))
                 return upload_id, present
         self._abort_all(task.key, left_over)
         made = self._s3.create_multipart_upload(Bucket=self._bucket, Key=task.key)
-        self._started(Started(task.number, made["UploadId"]))
+        self._started(UploadStarted(task.number, made["UploadId"]))
         return made["UploadId"], {}
 
-    def _left_over(self, task: Upload) -> list[str]:
+    def _list_left_over(self, task: UploadTask) -> list[str]:
         """Return unfinished uploads of this key, the remembered one first."""
         remembered = [task.upload_id] if task.upload_id else []
         try:
@@ -165,9 +165,12 @@ class Uploader:
                 raise
             return remembered  # listing uploads is a right that not every key has
         found = [item["UploadId"] for item in listed.get("Uploads", []) if item["Key"] == task.key]
-        return [*[one for one in remembered if one in found], *sorted(set(found) - set(remembered))]
+        return [
+            *[known for known in remembered if known in found],
+            *sorted(set(found) - set(remembered)),
+        ]
 
-    def _parts(self, key: str, upload_id: str) -> dict[int, tuple[str, int]] | None:
+    def _list_parts(self, key: str, upload_id: str) -> dict[int, tuple[str, int]] | None:
         found: dict[int, tuple[str, int]] = {}
         marker = 0
         while True:
@@ -185,7 +188,7 @@ class Uploader:
                 return found
             marker = page["NextPartNumberMarker"]
 
-    def abort(self, key: str, upload_id: str) -> None:
+    def abort_upload(self, key: str, upload_id: str) -> None:
         """Give up an upload; one that does not exist is as good."""
         try:
             self._s3.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload_id)
@@ -195,11 +198,11 @@ class Uploader:
 
     def _abort_all(self, key: str, uploads: list[str]) -> None:
         for upload_id in uploads:
-            self.abort(key, upload_id)
+            self.abort_upload(key, upload_id)
 
-    def _abort_left_over(self, task: Upload) -> None:
+    def _abort_left_over(self, task: UploadTask) -> None:
         if task.upload_id:
-            self.abort(task.key, task.upload_id)
+            self.abort_upload(task.key, task.upload_id)
 
 
 def _check_unchanged(descriptor: int, before: FileStat) -> None:
@@ -207,10 +210,12 @@ def _check_unchanged(descriptor: int, before: FileStat) -> None:
         raise ChangingError
 
 
-def _without_upload(task: Upload) -> Upload:
+def _without_upload(task: UploadTask) -> UploadTask:
     return type(task)(task.number, task.workload, task.path, task.key, check=False)
 
 
-def _outcome(task: Upload, result: Any, stat: FileStat, digest: str, etag: str | None) -> Outcome:
+def _outcome(
+    task: UploadTask, result: Any, stat: FileStat, digest: str, etag: str | None
+) -> TaskOutcome:
     seen = (stat.size, stat.mtime_ns, stat.ctime_ns, stat.inode)
-    return Outcome(task.number, result, stat=seen, digest=digest, etag=etag)
+    return TaskOutcome(task.number, result, stat=seen, digest=digest, etag=etag)

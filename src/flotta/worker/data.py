@@ -15,7 +15,8 @@ from flotta.protocol.models import (
     WorkloadStatus,
 )
 from flotta.rfc3339 import format_wire_time
-from flotta.sync.loop import Pair, S3Storage, SyncLoop, SyncWorkload
+from flotta.sync.loop import DataPath as EnginePath
+from flotta.sync.loop import S3Storage, SyncLoop, SyncWorkload
 
 from .configuration import s3_storage
 from .errors import ConfigurationError
@@ -59,7 +60,7 @@ class DataSync:
                 log.warning("Not all files of %s were uploaded before its removal", name)
         self._leaving.pop(name, None)
         self._apply()
-        self.engine.forget(name)
+        self.engine.forget_workload(name)
 
     def fill(self, status: WorkloadStatus) -> str:
         """Add upload time and counters to a status; return what is wrong with the synchronisation."""
@@ -80,11 +81,11 @@ class DataSync:
 
 
 def _workload(name: str, data: DataConfiguration) -> SyncWorkload:
-    return SyncWorkload(name, _pairs(data.egress), _pairs(data.ingress))
+    return SyncWorkload(name, _engine_paths(data.egress), _engine_paths(data.ingress))
 
 
-def _pairs(paths: list[DataPath] | None) -> tuple[Pair, ...]:
-    return tuple(Pair(path.source, path.target) for path in paths or [])
+def _engine_paths(paths: list[DataPath] | None) -> tuple[EnginePath, ...]:
+    return tuple(EnginePath(path.source, path.target) for path in paths or [])
 
 
 def storage_from(section: S3StorageConfiguration) -> S3Storage:

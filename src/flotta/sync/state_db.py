@@ -40,8 +40,8 @@ _MIGRATIONS = (
 
 
 @dataclass(frozen=True)
-class Row:
-    """One path's memory. `pending`: a transfer was begun and its outcome is not known.
+class FileRecord:
+    """What is remembered of one file. `pending`: a transfer was begun and its outcome is not known.
 
     `digest` is the MD5 of the content, `etag`, `remote_size` and `modified` are what the bucket said.
     """
@@ -57,115 +57,125 @@ class Row:
     upload_id: str | None = None
 
 
-class Memory:
+class StateDatabase:
     """The state database. Every method is one durable transaction and may be called from any thread."""
 
     def __init__(self, path: Path) -> None:
         self._lock = threading.RLock()
-        self._database = _open(path)
+        self._connection = _open(path)
 
     def close(self) -> None:
         """Close the database."""
         with self._lock:
-            self._database.close()
+            self._connection.close()
 
-    def rows(self, workload: str, direction: Direction) -> dict[tuple[str, str], Row]:
+    def load_records(
+        self, workload: str, direction: Direction
+    ) -> dict[tuple[str, str], FileRecord]:
         """Return every remembered path of one workload by (path, key)."""
         with self._lock:
-            found = self._database.execute(
+            found = self._connection.execute(
                 "SELECT path, key, size, mtime_ns, ctime_ns, inode, digest, etag, remote_size,"
                 " modified, pending, upload_id FROM file WHERE workload = ? AND direction = ?",
                 (workload, direction),
             ).fetchall()
-        return {(row[0], row[1]): _row(row) for row in found}
+        return {(row[0], row[1]): _read_record(row) for row in found}
 
-    def remember(
-        self, workload: str, direction: Direction, rows: Iterable[Row], transferred: int = 0
+    def save_records(
+        self,
+        workload: str,
+        direction: Direction,
+        records: Iterable[FileRecord],
+        transferred: int = 0,
     ) -> None:
-        """Store rows, replacing what was remembered of the same paths, and count transfers."""
-        values = [(workload, direction, *_values(row)) for row in rows]
-        with self._lock, self._database:
-            self._database.executemany(
+        """Store records, replacing what was remembered of the same paths, and count transfers."""
+        values = [(workload, direction, *_values(record)) for record in records]
+        with self._lock, self._connection:
+            self._connection.executemany(
                 f"INSERT OR REPLACE INTO file VALUES ({', '.join('?' * 14)})",  # noqa: S608
                 values,
             )
             if transferred:
-                self._count(workload, direction, transferred)
+                self._count_files(workload, direction, transferred)
 
-    def _count(self, workload: str, direction: Direction, files: int) -> None:
+    def _count_files(self, workload: str, direction: Direction, files: int) -> None:
         column = "files_up" if direction == "up" else "files_down"
         moment = datetime.now(UTC).isoformat() if direction == "up" else None
-        self._database.execute("INSERT OR IGNORE INTO workload(name) VALUES (?)", (workload,))
-        self._database.execute(
+        self._connection.execute("INSERT OR IGNORE INTO workload(name) VALUES (?)", (workload,))
+        self._connection.execute(
             f"UPDATE workload SET {column} = {column} + ?,"  # noqa: S608
             " last_upload = coalesce(?, last_upload) WHERE name = ?",
             (files, moment, workload),
         )
 
-    def mark_pending(self, workload: str, direction: Direction, rows: Iterable[Row]) -> None:
+    def mark_pending(
+        self, workload: str, direction: Direction, records: Iterable[FileRecord]
+    ) -> None:
         """Note that transfers of already remembered paths begin; a crash then leaves a trace."""
-        keys = [(workload, direction, row.path, row.key) for row in rows]
-        with self._lock, self._database:
-            self._database.executemany(
+        keys = [(workload, direction, record.path, record.key) for record in records]
+        with self._lock, self._connection:
+            self._connection.executemany(
                 "UPDATE file SET pending = 1"
                 " WHERE workload = ? AND direction = ? AND path = ? AND key = ?",
                 keys,
             )
 
-    def set_upload(self, workload: str, path: str, key: str, upload_id: str) -> None:
+    def save_upload_id(self, workload: str, path: str, key: str, upload_id: str) -> None:
         """Remember a multipart upload before its first part is sent."""
-        with self._lock, self._database:
-            self._database.execute(
+        with self._lock, self._connection:
+            self._connection.execute(
                 "INSERT INTO file(workload, direction, path, key, pending, upload_id)"
                 " VALUES (?, 'up', ?, ?, 1, ?)"
                 " ON CONFLICT DO UPDATE SET pending = 1, upload_id = excluded.upload_id",
                 (workload, path, key, upload_id),
             )
 
-    def drop(self, workload: str, direction: Direction, rows: Iterable[Row]) -> None:
+    def delete_records(
+        self, workload: str, direction: Direction, records: Iterable[FileRecord]
+    ) -> None:
         """Forget paths that are on neither side any more."""
-        keys = [(workload, direction, row.path, row.key) for row in rows]
-        with self._lock, self._database:
-            self._database.executemany(
+        keys = [(workload, direction, record.path, record.key) for record in records]
+        with self._lock, self._connection:
+            self._connection.executemany(
                 "DELETE FROM file WHERE workload = ? AND direction = ? AND path = ? AND key = ?",
                 keys,
             )
 
-    def forget(self, workload: str) -> None:
+    def delete_workload(self, workload: str) -> None:
         """Forget everything about one workload."""
-        with self._lock, self._database:
-            self._database.execute("DELETE FROM file WHERE workload = ?", (workload,))
-            self._database.execute("DELETE FROM workload WHERE name = ?", (workload,))
+        with self._lock, self._connection:
+            self._connection.execute("DELETE FROM file WHERE workload = ?", (workload,))
+            self._connection.execute("DELETE FROM workload WHERE name = ?", (workload,))
 
     def wipe(self) -> None:
         """Forget everything."""
-        with self._lock, self._database:
+        with self._lock, self._connection:
             for table in ("file", "workload", "setting"):
-                self._database.execute(f"DELETE FROM {table}")  # noqa: S608
+                self._connection.execute(f"DELETE FROM {table}")  # noqa: S608
 
-    def use_bucket(self, identity: str) -> None:
+    def switch_bucket(self, identity: str) -> None:
         """Say which bucket is synchronised with; what is remembered of another one is dropped."""
-        with self._lock, self._database:
-            known = self._database.execute(
+        with self._lock, self._connection:
+            known = self._connection.execute(
                 "SELECT value FROM setting WHERE name = 'bucket'"
             ).fetchone()
             if known and known[0] == identity:
                 return
             if known:
-                self._database.execute("DELETE FROM file")
-            self._database.execute(
+                self._connection.execute("DELETE FROM file")
+            self._connection.execute(
                 "INSERT OR REPLACE INTO setting VALUES ('bucket', ?)", (identity,)
             )
 
-    def bucket_is_gone(self) -> None:
+    def delete_upload_records(self) -> None:
         """Drop what is remembered as sent: a bucket made anew under the same name is empty."""
-        with self._lock, self._database:
-            self._database.execute("DELETE FROM file WHERE direction = 'up'")
+        with self._lock, self._connection:
+            self._connection.execute("DELETE FROM file WHERE direction = 'up'")
 
-    def statuses(self) -> dict[str, SyncStatus]:
+    def load_statuses(self) -> dict[str, SyncStatus]:
         """Return the persisted counters of every workload, without errors."""
         with self._lock:
-            found = self._database.execute(
+            found = self._connection.execute(
                 "SELECT name, last_upload, files_up, files_down FROM workload"
             ).fetchall()
         return {
@@ -174,23 +184,23 @@ class Memory:
         }
 
 
-def _row(found: tuple[object, ...]) -> Row:
+def _read_record(found: tuple[object, ...]) -> FileRecord:
     path, key, size, mtime, ctime, inode, digest, etag, remote, modified, pending, upload = found
     stat = None if size is None else FileStat(size, mtime, ctime, inode)  # type: ignore[arg-type]
-    return Row(path, key, stat, digest, etag, remote, modified, bool(pending), upload)  # type: ignore[arg-type]
+    return FileRecord(path, key, stat, digest, etag, remote, modified, bool(pending), upload)  # type: ignore[arg-type]
 
 
-def _values(row: Row) -> Iterator[object]:
-    stat = row.stat
-    yield from (row.path, row.key)
+def _values(record: FileRecord) -> Iterator[object]:
+    stat = record.stat
+    yield from (record.path, record.key)
     yield from (stat.size, stat.mtime_ns, stat.ctime_ns, stat.inode) if stat else (None,) * 4
     yield from (
-        row.digest,
-        row.etag,
-        row.remote_size,
-        row.modified,
-        int(row.pending),
-        row.upload_id,
+        record.digest,
+        record.etag,
+        record.remote_size,
+        record.modified,
+        int(record.pending),
+        record.upload_id,
     )
 
 
@@ -209,10 +219,10 @@ def _open(path: Path) -> sqlite3.Connection:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    database = sqlite3.connect(path, check_same_thread=False, timeout=30)
+    database = sqlite3.connect(path, check_same_thread=False, timeout=30)  # seconds
     database.execute("PRAGMA journal_mode = WAL")
     database.execute("PRAGMA synchronous = FULL")
-    database.execute("PRAGMA cache_size = -512")
+    database.execute("PRAGMA cache_size = -512")  # KiB
     version = database.execute("PRAGMA user_version").fetchone()[0]
     if version > len(_MIGRATIONS):
         database.close()

@@ -11,8 +11,8 @@ import boto3
 from botocore import exceptions
 from botocore.config import Config
 
-from flotta.sync.job import Fatal
-from flotta.sync.listing import refusal_sentence
+from flotta.sync.job import RunAborted
+from flotta.sync.listing import describe_refusal
 from flotta.sync.model import S3Storage
 
 if TYPE_CHECKING:
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
     from flotta.sync.job import Bucket
 
-# Seconds; sized for links that are slow and lossy, not for a data centre.
-_CONNECT_TIMEOUT = 30
-_READ_TIMEOUT = 30
-_ATTEMPTS = 2
+# Sized for links that are slow and lossy, not for a data centre.
+_CONNECT_TIMEOUT = 30  # seconds
+_READ_TIMEOUT = 30  # seconds
+_MAX_ATTEMPTS = 2
 
 NETWORK_ERRORS = (exceptions.HTTPClientError, exceptions.ConnectionError, TimeoutError)
 _UNREACHABLE = (
@@ -38,7 +38,7 @@ _REFUSED = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "Requ
 
 
 @contextmanager
-def client(bucket: Bucket, connections: int, folder: Path) -> Iterator[Any]:
+def open_client(bucket: Bucket, connections: int, folder: Path) -> Iterator[Any]:
     """Yield an S3 client that takes nothing from the environment but proxies.
 
     The CA, which boto3 wants as a file, lies in `folder` meanwhile.
@@ -69,13 +69,13 @@ def _config(connections: int) -> Config:
         response_checksum_validation="when_required",
         connect_timeout=_CONNECT_TIMEOUT,
         read_timeout=_READ_TIMEOUT,
-        retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
+        retries={"mode": "standard", "total_max_attempts": _MAX_ATTEMPTS},
         max_pool_connections=connections,
     )
 
 
 def error_code(error: Exception) -> str:
-    """Return S3's code of an error answer, or ''."""
+    """Return S3's code of an error response, or ''."""
     if isinstance(error, exceptions.ClientError):
         return str(error.response.get("Error", {}).get("Code", ""))
     return ""
@@ -86,24 +86,24 @@ def is_missing(error: Exception) -> bool:
     return error_code(error) in ("404", "NoSuchKey", "NotFound")
 
 
-def fatal(error: Exception, bucket: Bucket) -> Fatal | None:
+def find_abort_reason(error: Exception, bucket: Bucket) -> RunAborted | None:
     """Return what ends the whole run, or None if the error concerns one path."""
     code = error_code(error)
     if isinstance(error, _UNREACHABLE):
-        return Fatal(f"The S3 server {bucket.endpoint} cannot be reached: {error}", "network")
+        return RunAborted(f"The S3 server {bucket.endpoint} cannot be reached: {error}", "network")
     if code in _REFUSED:
-        return Fatal(sentence(error, bucket), "refused")
+        return RunAborted(describe_error(error, bucket), "refused")
     if code == "NoSuchBucket":
-        return Fatal(sentence(error, bucket), "bucket")
+        return RunAborted(describe_error(error, bucket), "bucket")
     return None
 
 
-def sentence(error: Exception, bucket: Bucket) -> str:
+def describe_error(error: Exception, bucket: Bucket) -> str:
     """Return what went wrong for one path."""
     if isinstance(error, exceptions.ClientError):
         storage = S3Storage(bucket.endpoint, bucket.region, bucket.name, "", "")
         message = str(error.response.get("Error", {}).get("Message", ""))
-        return refusal_sentence(storage, error_code(error), message)
+        return describe_refusal(storage, error_code(error), message)
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error) or type(error).__name__

@@ -1,0 +1,242 @@
+"""Compares both sides of every workload with the state database and plans what to transfer."""
+
+from __future__ import annotations
+
+import hashlib
+import stat
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+from flotta.sync import paths, tree
+from flotta.sync.listing import ConnectionFailedError, ListingClient, RefusedError, parse_objects
+from flotta.sync.model import DataPath, Skipped, SyncWorkload
+from flotta.sync.plan import DownloadPlan, LocalFile, PlannedDownload, UploadPlan, plan_uploads
+from flotta.sync.tree_watch import TreeWatch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from flotta.sync.model import Direction
+    from flotta.sync.state_db import FileRecord, StateDatabase
+
+# Full comparisons happen at least every so many cycles, whatever the hints say.
+_MAX_REUSES = 20  # cycles
+
+
+@dataclass
+class Comparison:
+    """What one workload needs, and what was left out.
+
+    `problem` is a sentence when the bucket could not be listed.
+    """
+
+    workload: str
+    send: list[LocalFile] = field(default_factory=list)
+    fetch: list[PlannedDownload] = field(default_factory=list)
+    sent: dict[tuple[str, str], FileRecord] = field(default_factory=dict)
+    aborts: list[FileRecord] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+    problem: str | None = None
+    unreachable: bool = False
+    bucket_gone: bool = False
+
+
+@dataclass(frozen=True)
+class _ListedSource:
+    """One listed bucket directory; an equal digest means an equal listing."""
+
+    data_path: DataPath
+    pages: list[bytes]
+    digest: str
+
+
+@dataclass
+class _IdleComparison:
+    """A comparison that found nothing to do, and how often its result may be used again."""
+
+    inputs: object
+    skipped: list[Skipped]
+    uses: int = _MAX_REUSES
+
+
+class Comparer:
+    """Compares directories and the bucket with the database. Blocking: call it in a thread."""
+
+    def __init__(self, volumes: Path, database: StateDatabase) -> None:
+        self._volumes = volumes
+        self._database = database
+        self._watch = TreeWatch()
+        self._idle: dict[tuple[str, Direction], _IdleComparison] = {}
+
+    def require_full_comparison(self, workload: str | None = None) -> None:
+        """Compare one workload, or all, in full the next time."""
+        for known in [*self._idle]:
+            if workload in (None, known[0]):
+                self._idle.pop(known, None)
+
+    def compare_egress(self, workload: SyncWorkload) -> Comparison:
+        """Compare the export directory with the database; no request is made.
+
+        Where inotify saw nothing since a comparison without result, it is not repeated but now and then.
+        """
+        for changed in self._watch.read_changed_workloads():
+            self._idle.pop((changed, "up"), None)
+        comparison = Comparison(workload.name)
+        if not workload.egress or self._is_still_idle(
+            "up", workload.name, workload.egress, comparison
+        ):
+            return comparison
+        self._watch.restart_workload(workload.name)
+        self._compare_export(workload, comparison)
+        idle = not comparison.send and not comparison.aborts
+        if idle and self._watch.is_complete(workload.name) and self._exists(workload.name):
+            self._idle[workload.name, "up"] = _IdleComparison(
+                workload.egress, comparison.skipped[:]
+            )
+        return comparison
+
+    def _is_still_idle(
+        self, direction: Direction, workload: str, inputs: object, comparison: Comparison
+    ) -> bool:
+        idle = self._idle.get((workload, direction))
+        if idle is None or idle.inputs != inputs or idle.uses <= 0:
+            return False
+        idle.uses -= 1
+        comparison.skipped.extend(idle.skipped)
+        return True
+
+    def _exists(self, workload: str) -> bool:
+        return tree.stat_path(self._volumes / workload, "") is not None
+
+    def _compare_export(self, workload: SyncWorkload, comparison: Comparison) -> None:
+        comparison.sent = self._database.load_records(workload.name, "up")
+        fetched = self._database.load_records(workload.name, "down")
+        plan = plan_uploads(self._walk_sources(workload, comparison), comparison.sent, fetched)
+        comparison.send = plan.send
+        comparison.aborts = [record for record in plan.gone if record.upload_id]
+        self._forget_gone(workload.name, plan)
+
+    def _forget_gone(self, workload: str, plan: UploadPlan) -> None:
+        finished = [record for record in plan.gone if not record.upload_id]
+        if finished:
+            self._database.delete_records(workload, "up", finished)
+
+    def compare_ingress(
+        self, workload: SyncWorkload, listing: ListingClient, comparison: Comparison
+    ) -> None:
+        """Compare the bucket with the database; one listing for each configured source."""
+        if not workload.ingress:
+            return
+        try:
+            sources = [
+                self._list_source(data_path, listing, comparison) for data_path in workload.ingress
+            ]
+        except (RefusedError, ConnectionFailedError) as error:
+            comparison.problem = str(error)
+            comparison.unreachable = getattr(error, "code", None) != "AccessDenied"
+            comparison.bucket_gone = getattr(error, "code", None) == "NoSuchBucket"
+            return
+        inputs = [
+            (source.data_path, source.digest, self._has_target(workload, source))
+            for source in sources
+        ]
+        if comparison.send or not self._is_still_idle("down", workload.name, inputs, comparison):
+            self._compare_listings(workload, sources, comparison, inputs)
+
+    def _compare_listings(
+        self,
+        workload: SyncWorkload,
+        sources: list[_ListedSource],
+        comparison: Comparison,
+        inputs: object,
+    ) -> None:
+        fetched = self._database.load_records(workload.name, "down")
+        sent = comparison.sent or self._database.load_records(workload.name, "up")
+        before = len(comparison.skipped)
+        plan = DownloadPlan(fetched, sent, comparison.skipped.append)
+        for source in sources:
+            exists = self._has_target(workload, source)
+            plan.add(source.data_path, parse_objects(source.pages), target_exists=exists)
+        sending = {(local.path, local.key) for local in comparison.send}
+        comparison.fetch = [
+            download
+            for download in plan.fetch
+            if (download.path, download.remote.key) not in sending
+        ]
+        if len(sources) == len(workload.ingress) and (gone := plan.gone()):
+            self._database.delete_records(workload.name, "down", gone)
+        if not plan.fetch:
+            self._idle[workload.name, "down"] = _IdleComparison(inputs, comparison.skipped[before:])
+
+    def _list_source(
+        self, data_path: DataPath, listing: ListingClient, comparison: Comparison
+    ) -> _ListedSource:
+        try:
+            prefix = paths.listing_prefix(data_path.source)
+            paths.normalize_directory(data_path.target)
+        except paths.NameRefusedError as refusal:
+            comparison.skipped.append(
+                Skipped(f"{data_path.source} → {data_path.target}", str(refusal))
+            )
+            return _ListedSource(data_path, [], "")
+        pages = list(listing.list_pages(prefix))
+        digest = hashlib.sha256(b"".join(hashlib.sha256(page).digest() for page in pages))
+        return _ListedSource(data_path, pages, digest.hexdigest())
+
+    def _has_target(self, workload: SyncWorkload, source: _ListedSource) -> bool:
+        if not source.digest:
+            return False
+        target = paths.normalize_directory(source.data_path.target)
+        return tree.stat_path(self._volumes / workload.name, target) is not None
+
+    def read_again(self, workload: str, local: LocalFile) -> LocalFile | None:
+        """Return the file as it is now, or None if it is gone."""
+        found = tree.stat_path(self._volumes / workload, local.path)
+        if found is None or not stat.S_ISREG(found.st_mode):
+            return None
+        return LocalFile(local.path, local.key, tree.file_stat(found))
+
+    def _walk_sources(self, workload: SyncWorkload, comparison: Comparison) -> Iterator[LocalFile]:
+        root = self._volumes / paths.check_workload_name(workload.name)
+        if tree.stat_path(root, "") is None:
+            return
+        for data_path in workload.egress:
+            try:
+                yield from self._walk_source(root, data_path, comparison)
+            except (paths.NameRefusedError, OSError) as error:
+                comparison.skipped.append(
+                    Skipped(f"{data_path.source} → {data_path.target}", str(error))
+                )
+
+    def _walk_source(
+        self, root: Path, data_path: DataPath, comparison: Comparison
+    ) -> Iterator[LocalFile]:
+        source = paths.normalize_directory(data_path.source)
+        paths.normalize_directory(data_path.target)
+        self._watch_way_to(root, source)
+        found = tree.stat_path(root, source)
+        if found is not None and stat.S_ISREG(found.st_mode):
+            name = source.rpartition("/")[2]
+            key = paths.key_of_single_file(data_path.target, name)
+            yield LocalFile(source, key, tree.file_stat(found))
+            return
+        watch = partial(self._watch.add_directory, root.name)
+        for relative, seen in tree.walk(root, source, comparison.skipped.append, watch):
+            try:
+                key = paths.key_below(data_path.target, relative)
+            except paths.NameRefusedError as refusal:
+                comparison.skipped.append(Skipped(relative, str(refusal)))
+                continue
+            yield LocalFile(f"{source}/{relative}" if source else relative, key, seen)
+
+    def _watch_way_to(self, root: Path, source: str) -> None:
+        """Watch the directories above a source too: it may be made or replaced."""
+        parts = source.split("/")
+        for end in range(len(parts)):
+            try:
+                with tree.open_directory(root, "/".join(parts[:end])) as descriptor:
+                    self._watch.add_directory(root.name, descriptor)
+            except OSError:
+                return
