@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from flotta.operator.controller import Controller, Key
-from flotta.operator.queue import LONGEST_DELAY, WorkQueue, backoff
+from flotta.operator.controller import Controller
+from flotta.operator.queue import WorkQueue
 from flotta.resources.client import ApiError
+from flotta.resources.keys import Key
 from waiting import eventually
 
 
@@ -24,7 +25,7 @@ async def test_key_added_while_worked_on_comes_back_after_that_work() -> None:
     await queue.get()
     queue.add("a")
     assert len(queue) == 0
-    queue.done("a")
+    queue.finish("a")
     assert await queue.get() == "a"
 
 
@@ -34,7 +35,7 @@ async def test_earlier_of_two_delays_wins_and_add_overtakes() -> None:
     queue.add_after("a", 0.01)
     queue.add_after("a", 60)
     assert await asyncio.wait_for(queue.get(), 30) == "a"
-    queue.done("a")
+    queue.finish("a")
     queue.add_after("a", 60)
     queue.add("a")
     assert await asyncio.wait_for(queue.get(), 30) == "a"
@@ -44,20 +45,15 @@ async def test_failed_key_comes_back_and_success_forgets_the_failures() -> None:
     queue = WorkQueue()
     queue.add("a")
     await queue.get()
-    first = queue.failed("a")
+    first = queue.retry("a")
     assert 0.1 <= first <= 0.2
     assert await asyncio.wait_for(queue.get(), 30) == "a"
-    assert 0.2 <= queue.failed("a") <= 0.4
+    assert 0.2 <= queue.retry("a") <= 0.4
     await asyncio.wait_for(queue.get(), 30)
-    queue.done("a")
+    queue.finish("a")
     queue.add("a")
     await queue.get()
-    assert queue.failed("a") <= 0.2
-
-
-def test_backoff_grows_to_a_limit() -> None:
-    assert backoff(0) <= 0.2
-    assert LONGEST_DELAY / 2 <= backoff(1000) <= LONGEST_DELAY
+    assert queue.retry("a") <= 0.2
 
 
 async def test_workers_are_bounded_and_no_key_is_handled_twice_at_a_time() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..daemon import notify, run, stop_event
 from ..operator.leader_election import LeaderElection, run_as_leader
-from ..operator.probes import serving
+from ..operator.monitoring import serve_monitoring
 from ..operator.service import Operator
 from ..operator.settings import Settings
 from ..resources.client import Client
@@ -65,7 +65,7 @@ async def _operate() -> None:
     stop = stop_event()
     async with await Client.connect() as client:
         operator = Operator(client, settings, _provisioner(client, settings))
-        async with serving(operator, settings):
+        async with serve_monitoring(operator, settings):
             await _until(stop, _work(client, operator, settings))
     notify("STOPPING=1")
 

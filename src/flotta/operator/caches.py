@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..fleet.selection import matches
 from ..resources.cache import Cache
 from ..resources.conditions import DISCONNECTED
+from ..resources.keys import key_of
 from ..resources.kinds import (
     BUCKET_CLAIM,
     EDGE_DEVICE,
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ..resources.client import Client
-    from .controller import Key
+    from ..resources.keys import Key
 
 Object = dict[str, Any]
 
@@ -94,11 +95,6 @@ class Caches:
             return set()
         sides = (side for side in (old, new) if side)
         return {(key_of(side)[0], name) for side in sides if (name := set_name(side))}
-
-
-def key_of(resource: Object) -> Key:
-    """Return namespace and name."""
-    return resource["metadata"]["namespace"], resource["metadata"]["name"]
 
 
 def plan_inputs(device: Object | None) -> object:

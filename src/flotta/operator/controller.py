@@ -10,10 +10,10 @@ from collections.abc import Awaitable, Callable
 from typing import cast
 
 from ..resources.client import ApiError
+from ..resources.keys import Key
 from ..storage.errors import StorageError
 from .queue import WorkQueue
 
-Key = tuple[str, str]
 Reconcile = Callable[[Key], Awaitable[float | None]]
 log = logging.getLogger(__name__)
 
@@ -55,12 +55,12 @@ class Controller:
             delay = await self._reconcile(key)
         except (ApiError, StorageError) as error:
             self.results["error"] += 1
-            log.warning("%s: %s; again in %.1f s", subject, error, self.queue.failed(key))
+            log.warning("%s: %s; again in %.1f s", subject, error, self.queue.retry(key))
         except Exception:
             self.results["error"] += 1
-            log.exception("%s failed; again in %.1f s", subject, self.queue.failed(key))
+            log.exception("%s failed; again in %.1f s", subject, self.queue.retry(key))
         else:
             self.results["success"] += 1
-            self.queue.done(key)
+            self.queue.finish(key)
             if delay is not None:
                 self.queue.add_after(key, delay)

@@ -12,14 +12,15 @@ from ..resources.kinds import BUCKET_CLAIM
 from ..storage.claims import is_answered
 from ..storage.errors import StorageError
 from .claims import conditions_of
+from .conflicts import reconcile_newest
 from .settings import EMBEDDED_CLASS
 from .steps import Patch, RecordEvent, Step, execute_steps
 
 if TYPE_CHECKING:
     from ..resources.cache import Cache
     from ..resources.client import Client
+    from ..resources.keys import Key
     from ..storage.claims import Provisioner
-    from .controller import Key
 
 Object = dict[str, Any]
 NOT_CONFIGURED = (
@@ -38,22 +39,8 @@ class Provisioning:
 
     async def reconcile_claim(self, key: Key) -> float | None:
         """Answer a claim, or clean up after it; returns the seconds after which to come back."""
-        claim = self._claims.get(*key)
-        if claim is None:
-            return None
-        try:
-            return await self._reconcile(claim)
-        except Conflict:
-            return await self._afresh(key)
-
-    async def _afresh(self, key: Key) -> float | None:
-        """Reconcile a claim that the cache does not have in its newest state."""
-        try:
-            return await self._reconcile(await self._client.get(BUCKET_CLAIM, key[1], key[0]))
-        except NotFound:
-            return None
-        except Conflict:
-            return 0.5
+        cached = self._claims.get(*key)
+        return await reconcile_newest(self._client, BUCKET_CLAIM, key, cached, self._reconcile)
 
     async def _reconcile(self, claim: Object) -> float | None:
         if self._provisioner is None:

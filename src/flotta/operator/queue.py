@@ -1,21 +1,22 @@
-"""A keyed work queue: what is to be looked at again, each key once, never twice at a time."""
+"""A keyed work queue: what is to be reconciled, each key once, never twice at a time."""
 
 from __future__ import annotations
 
 import asyncio
-import random
 from collections import deque
 from typing import TYPE_CHECKING
+
+from ..backoff import Backoff
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-FIRST_DELAY = 0.2  # seconds
-LONGEST_DELAY = 60.0
+FIRST_DELAY = 0.2  # seconds until a key that failed for the first time comes back
+MAX_DELAY = 60.0  # seconds
 
 
 class WorkQueue:
-    """Hands out keys; `done` or `failed` must follow each `get`.
+    """Hands out keys; `finish` or `retry` must follow each `get`.
 
     A key added while it is being worked on comes back after that work, so that two workers never
     hold one key. Delays are in seconds; of two delays for one key the earlier wins.
@@ -25,28 +26,28 @@ class WorkQueue:
         self._ready: deque[Hashable] = deque()
         self._waiting: set[Hashable] = set()
         self._active: set[Hashable] = set()
-        self._again: set[Hashable] = set()
+        self._dirty: set[Hashable] = set()
         self._timers: dict[Hashable, asyncio.TimerHandle] = {}
-        self._failures: dict[Hashable, int] = {}
+        self._backoffs: dict[Hashable, Backoff] = {}
         self._available = asyncio.Event()
 
     def __len__(self) -> int:
         return len(self._ready)
 
     def add(self, key: Hashable) -> None:
-        """Ask for the key to be looked at as soon as a worker is free."""
+        """Hand the key out as soon as a worker is free."""
         timer = self._timers.pop(key, None)
         if timer is not None:
             timer.cancel()
         if key in self._active:
-            self._again.add(key)
+            self._dirty.add(key)
         elif key not in self._waiting:
             self._waiting.add(key)
             self._ready.append(key)
             self._available.set()
 
     def add_after(self, key: Hashable, delay: float) -> None:
-        """Ask for the key to be looked at in `delay` seconds, unless it is sooner anyway."""
+        """Hand the key out in `delay` seconds, unless it is due sooner anyway."""
         if delay <= 0:
             self.add(key)
             return
@@ -70,28 +71,20 @@ class WorkQueue:
         self._active.add(key)
         return key
 
-    def done(self, key: Hashable) -> None:
+    def finish(self, key: Hashable) -> None:
         """Say that the key's work succeeded."""
-        self._failures.pop(key, None)
+        self._backoffs.pop(key, None)
         self._release(key)
 
-    def failed(self, key: Hashable) -> float:
-        """Say that the key's work failed; it comes back after the returned jittered delay."""
-        count = self._failures.get(key, 0)
-        self._failures[key] = count + 1
-        delay = backoff(count)
+    def retry(self, key: Hashable) -> float:
+        """Say that the key's work failed; it comes back after the returned delay in seconds."""
+        delay = self._backoffs.setdefault(key, Backoff(FIRST_DELAY, MAX_DELAY)).next()
         self._release(key)
         self.add_after(key, delay)
         return delay
 
     def _release(self, key: Hashable) -> None:
         self._active.discard(key)
-        if key in self._again:
-            self._again.discard(key)
+        if key in self._dirty:
+            self._dirty.discard(key)
             self.add(key)
-
-
-def backoff(failures: int) -> float:
-    """Return the seconds to wait after so many earlier failures, doubled each time, with jitter."""
-    longest: float = min(LONGEST_DELAY, FIRST_DELAY * 2 ** min(failures, 20))
-    return longest * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, guards nothing

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ..fleet.joining import REQUEST_NAMESPACE
-from ..resources.client import ApiError, Conflict, NotFound, Unreachable
+from ..resources.client import ApiError, NotFound, Unreachable
 from ..resources.kinds import (
     BUCKET_CLAIM,
     EDGE_DEVICE,
@@ -14,6 +14,7 @@ from ..resources.kinds import (
     EDGE_WORKLOAD,
     SIGNED_REQUEST,
 )
+from .conflicts import reconcile_newest
 from .decommission import plan_decommission
 from .devices import plan_device
 from .requests import plan_refusal, plan_request
@@ -24,13 +25,12 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from ..resources.client import Client
+    from ..resources.keys import Key
     from ..resources.kinds import Kind
     from .caches import Caches
-    from .controller import Key
     from .settings import Settings
 
 Object = dict[str, Any]
-MAX_ATTEMPTS = 5
 
 
 class Reconcilers:
@@ -82,8 +82,8 @@ class Reconcilers:
         namespace, name = device["metadata"]["namespace"], device["metadata"]["name"]
         if device["metadata"].get("deletionTimestamp"):
             # Caches may be behind; what is removed here must be what is there.
-            claim = await self._read(BUCKET_CLAIM, namespace, name)
-            request = await self._read(SIGNED_REQUEST, REQUEST_NAMESPACE, name)
+            claim = await self._client.get_or_none(BUCKET_CLAIM, name, namespace)
+            request = await self._client.get_or_none(SIGNED_REQUEST, name, REQUEST_NAMESPACE)
             timeout = self._settings.decommission_timeout
             return plan_decommission(device, claim, request, _now(), timeout)
         recorded = (device.get("status") or {}).get("dataObc") or name
@@ -102,7 +102,7 @@ class Reconcilers:
         device = self._caches.devices.get(namespace, name)
         if request["spec"].get("approved") and device is None:
             # A cache that is behind must not make a new request look like one whose device is gone.
-            device = await self._read(EDGE_DEVICE, namespace, name)
+            device = await self._client.get_or_none(EDGE_DEVICE, name, namespace)
         auto, expiry = self._settings.auto_approval, self._settings.request_expiry
         plan = plan_request(request, device, _now(), auto=auto, expiry=expiry)
         if any(isinstance(step, Create) for step in plan.steps):
@@ -125,27 +125,17 @@ class Reconcilers:
         known: Object | None,
         plan_for: Callable[[Object], Awaitable[Plan]],
     ) -> float | None:
-        """Plan and execute; on a conflict again with the object as it is now."""
-        resource = known
-        for _ in range(MAX_ATTEMPTS):
-            if resource is None:
-                return None
+        """Plan and execute; after a conflict again with the object as it is now."""
+
+        async def attempt(resource: Object) -> float | None:
             plan = await plan_for(resource)
             try:
                 await execute_steps(self._client, plan.steps)
-            except Conflict:
-                resource = await self._read(kind, *key)
             except NotFound:
                 return None  # deleted meanwhile
-            else:
-                return plan.requeue_after
-        return 1.0
+            return plan.requeue_after
 
-    async def _read(self, kind: Kind, namespace: str, name: str) -> Object | None:
-        try:
-            return await self._client.get(kind, name, namespace)
-        except NotFound:
-            return None
+        return await reconcile_newest(self._client, kind, key, known, attempt)
 
 
 class _CreationRefusedError(Exception):

@@ -7,7 +7,8 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from ..fleet.joining import REQUEST_NAMESPACE
-from .caches import Caches, key_of, plan_inputs
+from ..resources.keys import key_of
+from .caches import Caches, plan_inputs
 from .controller import Controller
 from .provisioning import Provisioning
 from .reconcilers import Reconcilers

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .client import ApiError, Client, Expired
+from .keys import Key, key_of
 from .kinds import Kind
 
 Object = dict[str, Any]
@@ -27,7 +28,7 @@ class Cache:
         self.kind = kind
         self._client = client
         self._namespace = namespace
-        self._objects: dict[tuple[str, str], Object] = {}
+        self._objects: dict[Key, Object] = {}
         self._by_namespace: dict[str, dict[str, Object]] = {}
         self._callbacks: list[Callback] = []
         self._synced = asyncio.Event()
@@ -87,7 +88,7 @@ class Cache:
         items, version = await self._client.list_with_version(self.kind, self._namespace)
         gone = set(self._objects)
         for item in items:
-            gone.discard(_key(item))
+            gone.discard(key_of(item))
             self._put(item)
         for key in gone:
             self._remove(self._objects[key])
@@ -128,7 +129,7 @@ class Cache:
             self._remove(obj)
 
     def _put(self, obj: Object) -> None:
-        key = _key(obj)
+        key = key_of(obj)
         old = self._objects.get(key)
         if old is not None and _version(old) == _version(obj):
             return
@@ -137,7 +138,7 @@ class Cache:
         self._announce(old, obj)
 
     def _remove(self, obj: Object) -> None:
-        key = _key(obj)
+        key = key_of(obj)
         old = self._objects.pop(key, None)
         if old is not None:
             del self._by_namespace[key[0]][key[1]]
@@ -149,11 +150,6 @@ class Cache:
                 callback(old, new)
             except Exception:
                 log.exception("%s: a subscriber failed", self.kind.plural)
-
-
-def _key(obj: Object) -> tuple[str, str]:
-    metadata = obj["metadata"]
-    return metadata.get("namespace", ""), metadata["name"]
 
 
 def _version(obj: Object) -> str:

@@ -12,13 +12,14 @@ import aiohttp
 import pytest
 from operator_site import embedded_api, free_port
 
-from flotta.operator import probes
-from flotta.operator.controller import Controller, Key
-from flotta.operator.probes import serving
+from flotta.operator import monitoring
+from flotta.operator.controller import Controller
+from flotta.operator.monitoring import serve_monitoring
 from flotta.operator.service import Operator
 from flotta.operator.settings import Settings
 from flotta.resources import cache
 from flotta.resources.client import Client
+from flotta.resources.keys import Key
 from flotta.resources.kinds import EDGE_DEVICE
 from waiting import eventually
 
@@ -47,7 +48,7 @@ async def test_operator_is_ready_while_it_hears_of_every_kind(
 ) -> None:
     address = ("127.0.0.1", free_port())
     operator = Operator(client, Settings())
-    async with serving(operator, Settings(probe_address=address, metrics_address=address)):
+    async with serve_monitoring(operator, Settings(probe_address=address, metrics_address=address)):
         status, text = await answer(address, "/readyz")
         assert (status, text.splitlines()[0]) == (503, "edgedevices: not listed yet")
         following = asyncio.create_task(operator.run_caches())
@@ -69,7 +70,7 @@ async def test_operator_is_ready_while_it_hears_of_every_kind(
 async def test_operator_with_a_stuck_controller_is_not_alive(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(probes, "STUCK", 0.2)
+    monkeypatch.setattr(monitoring, "STUCK_AFTER", 0.2)
     address = ("127.0.0.1", free_port())
     operator = Operator(client, Settings())
     free = asyncio.Event()
@@ -80,7 +81,7 @@ async def test_operator_with_a_stuck_controller_is_not_alive(
     controller = Controller("EdgeDevice", reconcile, 2)
     operator.controllers = (controller, *operator.controllers[:1])
     working = asyncio.create_task(controller.run())
-    async with serving(operator, Settings(probe_address=address, metrics_address=None)):
+    async with serve_monitoring(operator, Settings(probe_address=address, metrics_address=None)):
         controller.queue.add(("default", "a"))
         await asyncio.sleep(0.3)
         assert await answer(address, "/healthz") == (200, "ok\n")

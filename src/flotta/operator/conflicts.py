@@ -1,0 +1,40 @@
+"""Reconcile an object as a cache has it, and after a conflict as the API has it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..resources.client import Client, Conflict, retry_on_conflict
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from ..resources.keys import Key
+    from ..resources.kinds import Kind
+
+Object = dict[str, Any]
+MAX_ATTEMPTS = 5
+CONFLICT_DELAY = 1.0  # seconds until an object that lost every attempt is reconciled again
+
+
+async def reconcile_newest(
+    client: Client,
+    kind: Kind,
+    key: Key,
+    cached: Object | None,
+    reconcile: Callable[[Object], Awaitable[float | None]],
+) -> float | None:
+    """Call `reconcile` with the cached object, then, while it raises Conflict, with the newest one.
+
+    Returns the seconds after which to come back; None when the object is gone or nothing is due.
+    """
+    known = [cached]
+
+    async def attempt() -> float | None:
+        obj = known.pop() if known else await client.get_or_none(kind, key[1], key[0])
+        return None if obj is None else await reconcile(obj)
+
+    try:
+        return await retry_on_conflict(attempt, MAX_ATTEMPTS)
+    except Conflict:
+        return CONFLICT_DELAY

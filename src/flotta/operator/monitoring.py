@@ -1,0 +1,78 @@
+"""Health, readiness and Prometheus metrics of the operator; dashboards depend on the metrics' names."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from ..monitoring import MonitoringServer
+from .service import Operator
+from .settings import Settings
+
+STUCK_AFTER = 600.0  # seconds; longer than any call to API server or S3 with all its retries
+
+
+@asynccontextmanager
+async def serve_monitoring(operator: Operator, settings: Settings) -> AsyncIterator[None]:
+    """Serve while the block runs; raises ValueError with a sentence for an address in use."""
+    server = MonitoringServer(
+        registry=None if settings.metrics_address is None else _make_registry(operator),
+        unhealthy=lambda: find_stuck_controllers(operator),
+        unready=lambda: find_stale_caches(operator),
+    )
+    try:
+        for address in {settings.probe_address, settings.metrics_address}:
+            if address is not None:
+                await server.listen(*address)
+        yield
+    finally:
+        await server.close()
+
+
+def find_stuck_controllers(operator: Operator) -> list[str]:
+    """Return a sentence for each controller whose workers all stay at one object."""
+    return [
+        f"{controller.name}: no worker came to an end for {controller.busy_seconds:.0f} s"
+        for controller in operator.controllers
+        if controller.busy_seconds > STUCK_AFTER
+    ]
+
+
+def find_stale_caches(operator: Operator) -> list[str]:
+    """Return a sentence for each kind that is not listed yet, or of which nothing is heard any more."""
+    return [cache.unhealthy_reason for cache in operator.caches.all if cache.unhealthy_reason]
+
+
+def _make_registry(operator: Operator) -> CollectorRegistry:
+    registry = CollectorRegistry()
+    registry.register(OperatorMetrics(operator))
+    return registry
+
+
+class OperatorMetrics(Collector):
+    """Reads what the controllers count when it is asked for."""
+
+    def __init__(self, operator: Operator) -> None:
+        self._operator = operator
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metrics (called by prometheus_client at a scrape)."""
+        reconciles = CounterMetricFamily(  # prometheus_client appends _total
+            "flotta_operator_reconciles",
+            "Reconciles that ended.",
+            labels=("controller", "result"),
+        )
+        queued = GaugeMetricFamily(
+            "flotta_operator_queue_length",
+            "Objects that wait for a worker.",
+            labels=("controller",),
+        )
+        for controller in self._operator.controllers:
+            for result in ("success", "error"):
+                reconciles.add_metric((controller.name, result), controller.results[result])
+            queued.add_metric((controller.name,), len(controller.queue))
+        yield from (reconciles, queued)
