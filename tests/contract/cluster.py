@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from flotta.apiserver.pki import USERS
 from flotta.installation.options import Storage
-from flotta.installation.rights import rights
+from flotta.installation.rbac import render_rbac
 from flotta.installation.settings import Installation
 from flotta.resources import crds
 from servers.api_server import KubernetesApi
@@ -76,7 +76,7 @@ def install_roles(admin: Api) -> None:
     """Create the roles that an installation creates, bound to users of the accounts' names as well."""
     admin.create("/api/v1/namespaces", {"metadata": {"name": "flotta"}})
     storage = Storage("https://s3.example:9000", shared_keys=True)
-    objects = rights(Installation(s3=storage))
+    objects = render_rbac(Installation(s3=storage))
     for obj in objects:
         if "subjects" in obj:
             user = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User"}

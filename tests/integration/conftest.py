@@ -13,7 +13,7 @@ from installation_site import Place
 from sync_link import Link
 from sync_site import Site
 
-from flotta.installation import definitions
+from flotta.installation.crds import install_crds
 from flotta.installation.errors import InstallationError
 from flotta.resources.client import Client, NotFound
 from flotta.resources.kinds import EDGE_DEVICE
@@ -40,7 +40,7 @@ def kubernetes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubernetesA
 @pytest.fixture
 async def place(kubernetes: KubernetesApi) -> AsyncIterator[Place]:
     async with await Client.connect(str(kubernetes.kubeconfig())) as client:
-        await definitions.install(client, check_mode=False, force=True, patience=60)
+        await install_crds(client, check_mode=False, force=True, wait_timeout=60)
         place = Place(kubernetes, client, next(NAMES))
         yield place
         with contextlib.suppress(InstallationError, NotFound):

@@ -9,9 +9,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from flotta.installation import presence, removal
+from flotta.installation.install import InstallOutcome, install
 from flotta.installation.names import DEPLOYMENT, OURS, POD, RENDERED, SERVICE
 from flotta.installation.settings import Installation
+from flotta.installation.uninstall import UninstallOutcome, uninstall
 from flotta.resources.client import ApiError, Client, NotFound
 from flotta.resources.kinds import CONFIG_MAP, EDGE_DEVICE, NAMESPACE, SECRET, Kind
 from servers.api_server import KubernetesApi
@@ -45,14 +46,14 @@ class Place:
         client: Client | None = None,
         *,
         check_mode: bool = False,
-        patience: float = 0,
+        wait_timeout: float = 0,
         **given: Any,
-    ) -> presence.Installed:
-        return await presence.install(
+    ) -> InstallOutcome:
+        return await install(
             client or self.client,
             Installation.from_parameters({"namespace": self.namespace, **given}),
             check_mode=check_mode,
-            patience=patience,
+            wait_timeout=wait_timeout,
         )
 
     async def absent(
@@ -60,17 +61,17 @@ class Place:
         client: Client | None = None,
         *,
         check_mode: bool = False,
-        patience: float | None = None,
+        wait_timeout: float | None = None,
         delete_data: bool = False,
-    ) -> removal.Removed:
-        if patience is None:
-            patience = 60 if delete_data else 0
-        return await removal.remove(
+    ) -> UninstallOutcome:
+        if wait_timeout is None:
+            wait_timeout = 60 if delete_data else 0
+        return await uninstall(
             client or self.client,
             self.namespace,
             delete_data=delete_data,
             check_mode=check_mode,
-            patience=patience,
+            wait_timeout=wait_timeout,
         )
 
     async def get(self, kind: Kind, name: str) -> Object:
@@ -155,7 +156,7 @@ class InterruptedClient(Client):
         return await super().merge_patch(kind, name, namespace, patch, subresource)
 
 
-def titles(outcome: presence.Installed | removal.Removed) -> list[str]:
+def titles(outcome: InstallOutcome | UninstallOutcome) -> list[str]:
     return [change.title for change in outcome.changes]
 
 

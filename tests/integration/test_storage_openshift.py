@@ -14,7 +14,7 @@ from operator_site import resource_api
 from storage_site import delivered
 
 from flotta.installation.names import CRD
-from flotta.installation.rights import rights
+from flotta.installation.rbac import render_rbac
 from flotta.installation.settings import Installation
 from flotta.resources.client import ApiError, Client
 from flotta.resources.kinds import (
@@ -63,7 +63,7 @@ async def become_openshift(kubeconfig: Path) -> None:
         await client.create(ROUTE, {"metadata": metadata, "spec": route})
         metadata = {"name": "router-ca", "namespace": "openshift-ingress-operator"}
         await client.create(SECRET, {"metadata": metadata, "stringData": {"tls.crt": "ROUTER"}})
-        for obj in rights(Installation(openshift=True)):
+        for obj in render_rbac(Installation(openshift=True)):
             if obj["metadata"].get("namespace") == "openshift-storage":
                 user = {"apiGroup": RBAC, "kind": "User", "name": obj["metadata"]["name"]}
                 subjects = {"subjects": [user]} if "subjects" in obj else {}

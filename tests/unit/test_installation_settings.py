@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from installation_inputs import S3
 
-from flotta.installation.location import endpoint, node_names
+from flotta.installation.edge_api_endpoint import edge_api_endpoint, node_names
 from flotta.installation.settings import Installation
 
 Object = dict[str, Any]
@@ -26,7 +26,7 @@ Object = dict[str, Any]
     ],
 )
 def test_the_endpoint_is_what_devices_use(parameters: Object, expected: str) -> None:
-    assert endpoint(Installation.from_parameters(parameters)) == expected
+    assert edge_api_endpoint(Installation.from_parameters(parameters)) == expected
 
 
 @pytest.mark.parametrize(

@@ -1,1 +1,1 @@
-"""The control plane on Kubernetes: what is installed, how it is brought there, and how it goes again."""
+"""The control plane on Kubernetes: rendering its objects (no I/O), installing and uninstalling them."""

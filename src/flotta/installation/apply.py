@@ -1,4 +1,4 @@
-"""Bring objects of the cluster in line with rendered ones, or say what that would change.
+"""Server-side apply of rendered objects, or a report of what that would change.
 
 The server itself computes the result (server-side apply with a dry run), so defaults, pruning and
 normalisation are never taken for differences, and check mode is the same path without the write.
@@ -12,11 +12,11 @@ from typing import Any
 from ..resources.client import ApiError, Client, Conflict, NotFound, retry_on_conflict
 from ..resources.kinds import NAMESPACE, Kind
 from . import names
-from .differences import Change, change
-from .errors import TERMINATING, InstallationError, explained
+from .diff import ObjectChange, diff_objects
+from .errors import TERMINATING, InstallationError, describe_error
 
 Object = dict[str, Any]
-_OPTIONS = {"Route": "route", "ServiceMonitor": "service_monitor"}
+_OPTION_OF_KIND = {"Route": "route", "ServiceMonitor": "service_monitor"}
 
 
 class Applier:
@@ -25,33 +25,33 @@ class Applier:
     def __init__(self, client: Client, *, check_mode: bool = False) -> None:
         self.client = client
         self.check_mode = check_mode
-        self.changes: list[Change] = []
+        self.changes: list[ObjectChange] = []
 
     async def apply(self, obj: Object) -> Object:
         """Make the object as rendered; returns it as it is then. An object that is not ours is refused."""
         title = names.title(obj)
         try:
             # Controllers write the same objects; a forced application conflicts with their writes only.
-            return await retry_on_conflict(lambda: self._applied(obj))
+            return await retry_on_conflict(lambda: self._apply_once(obj))
         except NotFound as error:
-            raise _unknown(obj, error) from error
+            raise _explain_not_found(obj, error) from error
         except ApiError as error:
-            raise explained(error, title) from error
+            raise describe_error(error, title) from error
 
-    async def _applied(self, obj: Object) -> Object:
-        live = await self.find(names.kind_of(obj), obj)
+    async def _apply_once(self, obj: Object) -> Object:
+        live = await self.get_live(obj)
         if live is not None:
             refuse_foreign(live)
         return await self._apply(obj, live, force=True)
 
-    async def apply_definition(self, crd: Object, live: Object | None, *, force: bool) -> None:
+    async def apply_crd(self, crd: Object, live: Object | None, *, force: bool) -> None:
         """Make a CRD as rendered; raises the server's own errors, Conflict for fields in other hands."""
         await self._apply(crd, live, force=force)
 
     async def _apply(self, obj: Object, live: Object | None, *, force: bool) -> Object:
         kind = names.kind_of(obj)
-        wanted = await self._tried(kind, obj, live, force=force)
-        found = change(names.title(obj), live, wanted)
+        wanted = await self._dry_run(kind, obj, live, force=force)
+        found = diff_objects(names.title(obj), live, wanted)
         if found is None:
             return live or wanted
         if not self.check_mode:
@@ -59,8 +59,10 @@ class Applier:
         self.changes.append(found)
         return wanted
 
-    async def _tried(self, kind: Kind, obj: Object, live: Object | None, *, force: bool) -> Object:
-        """What applying would give; an object whose namespace is yet to come is taken as rendered."""
+    async def _dry_run(
+        self, kind: Kind, obj: Object, live: Object | None, *, force: bool
+    ) -> Object:
+        """Return what applying would give; an object whose namespace is yet to come is taken as rendered."""
         namespace = obj["metadata"].get("namespace")
         if live is None and namespace and not await self.exists(NAMESPACE, namespace):
             if kind in names.OPTIONAL:
@@ -73,7 +75,7 @@ class Applier:
         if obj["metadata"].get("deletionTimestamp"):
             return
         title = names.title(obj)
-        found = change(title, obj, None)
+        found = diff_objects(title, obj, None)
         if found is not None:
             self.changes.append(found)
         if self.check_mode:
@@ -90,25 +92,25 @@ class Applier:
                 f"{title} was made anew while this ran; run this again"
             ) from error
         except ApiError as error:
-            raise explained(error, title) from error
+            raise describe_error(error, title) from error
 
     async def prune(self, rendered: Iterable[Object], namespaces: Iterable[str]) -> None:
         """Remove what we made and do not render any more."""
         wanted = {names.identity(obj) for obj in rendered}
-        for kind, obj in await self.ours(namespaces):
+        for kind, obj in await self.list_own(namespaces):
             if names.identity(obj) not in wanted:
                 await self.remove(obj, kind)
 
-    async def ours(self, namespaces: Iterable[str]) -> list[tuple[Kind, Object]]:
+    async def list_own(self, namespaces: Iterable[str]) -> list[tuple[Kind, Object]]:
         """Return what we made, cluster-wide or in these namespaces, in the order of removal."""
         found: list[tuple[Kind, Object]] = []
         for kind in names.RENDERED:
             places: Iterable[str | None] = namespaces if kind.namespaced else (None,)
             for place in places:
-                found += [(kind, obj) for obj in await self.listed(kind, place, names.OURS)]
+                found += [(kind, obj) for obj in await self.list_objects(kind, place, names.OURS)]
         return found
 
-    async def listed(
+    async def list_objects(
         self, kind: Kind, namespace: str | None = None, selector: str | None = None
     ) -> list[Object]:
         """Return the objects of a kind; none where the cluster does not know the kind."""
@@ -117,23 +119,26 @@ class Applier:
         except NotFound:
             return []
         except ApiError as error:
-            raise explained(error, kind.plural) from error
+            raise describe_error(error, kind.plural) from error
 
-    async def find(self, kind: Kind, obj: Object) -> Object | None:
+    async def get_live(self, obj: Object) -> Object | None:
+        """Return a rendered object as it is at the server, None when it is not there."""
         metadata = obj["metadata"]
-        return await self.named(kind, metadata["name"], metadata.get("namespace"))
+        return await self.get_or_none(
+            names.kind_of(obj), metadata["name"], metadata.get("namespace")
+        )
 
-    async def named(self, kind: Kind, name: str, namespace: str | None = None) -> Object | None:
-        """Return the object of a name, None when there is none."""
+    async def get_or_none(
+        self, kind: Kind, name: str, namespace: str | None = None
+    ) -> Object | None:
+        """Return the object of a name, None when there is none; raises InstallationError."""
         try:
-            return await self.client.get(kind, name, namespace)
-        except NotFound:
-            return None
+            return await self.client.get_or_none(kind, name, namespace)
         except ApiError as error:
-            raise explained(error, f"{kind.kind} {name}") from error
+            raise describe_error(error, f"{kind.kind} {name}") from error
 
     async def exists(self, kind: Kind, name: str, namespace: str | None = None) -> bool:
-        return await self.named(kind, name, namespace) is not None
+        return await self.get_or_none(kind, name, namespace) is not None
 
 
 def is_ours(obj: Object) -> bool:
@@ -157,10 +162,10 @@ def refuse_terminating(namespace: Object | None) -> None:
         raise InstallationError(TERMINATING.format(namespace=namespace["metadata"]["name"]))
 
 
-def _unknown(obj: Object, error: NotFound) -> InstallationError:
-    option = _OPTIONS.get(obj["kind"])
+def _explain_not_found(obj: Object, error: NotFound) -> InstallationError:
+    option = _OPTION_OF_KIND.get(obj["kind"])
     if option is None:
-        return explained(error, names.title(obj))
+        return describe_error(error, names.title(obj))
     return InstallationError(
         f"This cluster does not know the kind {obj['kind']} ({obj['apiVersion']}); leave out {option}, or install "
         "what brings the kind"

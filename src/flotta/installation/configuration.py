@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 from . import names
-from .labelled import labelled
+from .metadata import new_object
 from .settings import Installation
 
 Object = dict[str, Any]
@@ -72,7 +72,7 @@ def _storage_environment(installation: Installation) -> dict[str, str]:
     return {name: value for name, value in given.items() if value}
 
 
-def config_maps(installation: Installation) -> list[Object]:
+def render_config_maps(installation: Installation) -> list[Object]:
     """Return both ConfigMaps under their documented names."""
     return [
         _config_map(installation, names.EDGE_API_CONFIG, names.EDGE_API),
@@ -83,12 +83,12 @@ def config_maps(installation: Installation) -> list[Object]:
 def _config_map(installation: Installation, name: str, component: str) -> Object:
     settings = edge_api_environment if component == names.EDGE_API else operator_environment
     return {
-        **labelled(installation, "v1", "ConfigMap", name, component),
+        **new_object(installation, "v1", "ConfigMap", name, component),
         "data": settings(installation),
     }
 
 
-def secrets(installation: Installation) -> list[Object]:
+def render_secrets(installation: Installation) -> list[Object]:
     """Return the Secret with the S3 administrator's pair, if it was given."""
     storage = installation.provisioner
     if storage is None or not storage.access_key:
@@ -101,7 +101,7 @@ def secrets(installation: Installation) -> list[Object]:
     encoded = {
         key: base64.b64encode(value.encode()).decode() for key, value in data.items() if value
     }
-    secret = labelled(installation, "v1", "Secret", names.S3_SECRET, names.OPERATOR)
+    secret = new_object(installation, "v1", "Secret", names.S3_SECRET, names.OPERATOR)
     return [{**secret, "type": "Opaque", "data": encoded}]
 
 
@@ -112,7 +112,7 @@ def checksum(installation: Installation, component: str) -> str:
     else:
         read = [
             operator_environment(installation),
-            *(item["data"] for item in secrets(installation)),
+            *(item["data"] for item in render_secrets(installation)),
         ]
     return hashlib.sha256(json.dumps(read, sort_keys=True).encode()).hexdigest()
 

@@ -25,7 +25,7 @@ class InstallationError(ValueError):
     """Something is in the way; the text is one sentence for the user."""
 
 
-def explained(error: ApiError, doing: str = "") -> InstallationError:
+def describe_error(error: ApiError, doing: str = "") -> InstallationError:
     """Return the sentence for an answer of the API server; ``doing`` names the object at work."""
     if isinstance(error, Unreachable):
         text = (

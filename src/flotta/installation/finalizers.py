@@ -7,15 +7,15 @@ from ..resources.finalizers import DEVICE_FINALIZER, LEGACY_FINALIZERS
 from ..resources.kinds import Kind
 from ..storage.claims import FINALIZER as BUCKET
 from .apply import Applier
-from .errors import explained
+from .errors import describe_error
 
 OURS = LEGACY_FINALIZERS | {DEVICE_FINALIZER, BUCKET}
 
 
-async def release(applier: Applier, kind: Kind) -> int:
-    """Let the objects of a kind go that are being deleted; returns how many still wait for others."""
+async def release_objects(applier: Applier, kind: Kind) -> int:
+    """Remove our finalizers from the objects of a kind that are being deleted; return how many have others."""
     waiting = 0
-    for obj in await applier.listed(kind):
+    for obj in await applier.list_objects(kind):
         metadata = obj["metadata"]
         if not metadata.get("deletionTimestamp"):
             continue
@@ -31,6 +31,6 @@ async def release(applier: Applier, kind: Kind) -> int:
         except NotFound:
             continue
         except ApiError as error:
-            if error.status != 409:  # it changed in between; the next look sees it again
-                raise explained(error, f"{kind.kind} {metadata['name']}") from error
+            if error.status != 409:  # it changed in between; the next round sees it again
+                raise describe_error(error, f"{kind.kind} {metadata['name']}") from error
     return waiting

@@ -5,33 +5,33 @@ from __future__ import annotations
 from typing import Any
 
 from . import names
-from .configuration import config_maps, secrets
-from .entrances import options, service
-from .labelled import labelled
-from .programs import programs
-from .rights import rights
+from .configuration import render_config_maps, render_secrets
+from .deployments import render_deployments
+from .metadata import new_object
+from .networking import render_optional_objects, render_service
+from .rbac import render_rbac
 from .settings import Installation
 
 Object = dict[str, Any]
 
 
-def render(installation: Installation) -> list[Object]:
+def render_objects(installation: Installation) -> list[Object]:
     """Return all objects but the CRDs; the same installation gives the same objects."""
     return [
-        namespace(installation),
-        *rights(installation),
-        *secrets(installation),
-        service(installation),
-        *config_maps(installation),
-        *programs(installation),
-        *options(installation),
+        render_namespace(installation),
+        *render_rbac(installation),
+        *render_secrets(installation),
+        render_service(installation),
+        *render_config_maps(installation),
+        *render_deployments(installation),
+        *render_optional_objects(installation),
     ]
 
 
-def namespace(installation: Installation) -> Object:
+def render_namespace(installation: Installation) -> Object:
     """Return the Namespace, which lets in only pods without special rights."""
     level = "pod-security.kubernetes.io/enforce"
-    return labelled(
+    return new_object(
         installation,
         "v1",
         "Namespace",

@@ -136,7 +136,7 @@ class NetworkPolicy(Part):
 
 @dataclass(frozen=True)
 class ServiceMonitor(Part):
-    """Figures for a Prometheus that its operator runs."""
+    """A ServiceMonitor for a Prometheus that its operator runs."""
 
     interval: str = "30s"
     labels: Mapping[str, str] = field(default_factory=dict)

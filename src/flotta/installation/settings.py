@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
-from urllib.parse import urlsplit
 
 from .. import __version__
+from ..dns1123 import is_label
 from ..fleet.object_storage import NOOBAA_CLASS
 from .options import NO_KEYS, Ingress, NetworkPolicy, Resources, Route, ServiceMonitor, Storage
 
@@ -17,8 +16,6 @@ IMAGE = f"localhost/flotta-edge-control-plane:{__version__}"
 PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 SERVICE_TYPES = ("NodePort", "LoadBalancer", "ClusterIP")
 LOG_LEVELS = ("debug", "info", "warn", "error")
-_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-_NAME = re.compile(r"[a-z0-9*]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
 _TYPES: Mapping[str, tuple[Any, str]] = {
     "str": (str, "use text, in quotes where it is made of digits"),
     "bool": (bool, "use true or false"),
@@ -113,11 +110,11 @@ class Installation:
         service = f"flotta-edge-api.{self.namespace}.svc"
         inside = (service, f"{service}.cluster.local")
         return tuple(
-            dict.fromkeys((*self.server_names, *self.entrances, *self.found_names, *inside))
+            dict.fromkeys((*self.server_names, *self.ingress_hosts, *self.found_names, *inside))
         )
 
     @property
-    def entrances(self) -> tuple[str, ...]:
+    def ingress_hosts(self) -> tuple[str, ...]:
         """Return the names of Ingress and Route, if there are any."""
         return tuple(part.host for part in (self.ingress, self.route) if part is not None)
 
@@ -173,7 +170,7 @@ def _check_number(name: str, value: int, least: int, most: int) -> None:
 
 
 def _check_label(name: str, value: str) -> None:
-    if not _LABEL.fullmatch(value):
+    if not is_label(value):
         raise ValueError(f"{name} is {value!r}; use a name of lower-case letters, digits and '-'")
 
 
@@ -181,7 +178,7 @@ def _check_server_name(name: str) -> None:
     try:
         ipaddress.ip_address(name)
     except ValueError:
-        if not _NAME.fullmatch(name) or urlsplit(f"//{name}").port is not None:
+        if not all(map(is_label, name.removeprefix("*.").split("."))):
             raise ValueError(
                 f"server_names has {name!r}; use host names and addresses, without scheme or port"
             ) from None

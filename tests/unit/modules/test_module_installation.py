@@ -8,13 +8,13 @@ import pytest
 from memory_client import MemoryClient
 from module_run import loaded, run
 
-from flotta.installation.definitions import Definitions
-from flotta.installation.differences import Change
-from flotta.installation.presence import Installed
-from flotta.installation.removal import Removed
+from flotta.installation.crds import CrdOutcome
+from flotta.installation.diff import ObjectChange
+from flotta.installation.install import InstallOutcome
 from flotta.installation.settings import Installation
+from flotta.installation.uninstall import UninstallOutcome
 
-CHANGE = Change("Deployment flotta/flotta-operator", None, {"kind": "Deployment"})
+CHANGE = ObjectChange("Deployment flotta/flotta-operator", None, {"kind": "Deployment"})
 
 
 class Recorder:
@@ -33,51 +33,51 @@ class Recorder:
 @pytest.fixture
 def kinds(client: MemoryClient, monkeypatch: pytest.MonkeyPatch) -> Recorder:
     """What brings the kinds there, or takes them away."""
-    recorder = Recorder(Definitions([CHANGE], ["edgedevices"], "2", "1"))
-    monkeypatch.setattr(loaded("crds").definitions, "install", recorder)
-    monkeypatch.setattr(loaded("crds").definitions, "remove", recorder)
+    recorder = Recorder(CrdOutcome([CHANGE], ["edgedevices"], "2", "1"))
+    monkeypatch.setattr(loaded("crds"), "install_crds", recorder)
+    monkeypatch.setattr(loaded("crds"), "remove_crds", recorder)
     return recorder
 
 
 @pytest.fixture
-def presence(client: MemoryClient, monkeypatch: pytest.MonkeyPatch) -> Recorder:
+def installed(client: MemoryClient, monkeypatch: pytest.MonkeyPatch) -> Recorder:
     """What installs the control plane."""
-    found = Installed([], "edge:443", ("edge",), "v1.36", "2", "new", "1", "old", ["look out"])
+    found = InstallOutcome([], "edge:443", ("edge",), "v1.36", "2", "new", "1", "old", ["look out"])
     recorder = Recorder(found)
-    monkeypatch.setattr(loaded("operator").presence, "install", recorder)
+    monkeypatch.setattr(loaded("operator"), "install", recorder)
     return recorder
 
 
 @pytest.fixture
-def removal(client: MemoryClient, monkeypatch: pytest.MonkeyPatch) -> Recorder:
+def uninstalled(client: MemoryClient, monkeypatch: pytest.MonkeyPatch) -> Recorder:
     """What removes it."""
-    recorder = Recorder(Removed([CHANGE], ["Namespace flotta"], [], "1"))
-    monkeypatch.setattr(loaded("operator").removal, "remove", recorder)
+    recorder = Recorder(UninstallOutcome([CHANGE], ["Namespace flotta"], [], "1"))
+    monkeypatch.setattr(loaded("operator"), "uninstall", recorder)
     return recorder
 
 
 def test_kinds_are_brought_and_waited_for(kinds: Recorder) -> None:
     answer = run("crds")
-    assert kinds.options == {"check_mode": False, "force": False, "patience": 120}
-    assert answer["diff"] == [CHANGE.in_ansible()]
+    assert kinds.options == {"check_mode": False, "force": False, "wait_timeout": 120}
+    assert answer["diff"] == [CHANGE.as_ansible_diff()]
     about = (answer["changed"], answer["crds"], answer["version"], answer["previous_version"])
     assert about == (True, ["edgedevices"], "2", "1")
 
 
 def test_kinds_in_check_mode_and_without_waiting(kinds: Recorder) -> None:
     run("crds", check_mode=True, wait=False)
-    assert (kinds.options["check_mode"], kinds.options["patience"]) == (True, 0)
+    assert (kinds.options["check_mode"], kinds.options["wait_timeout"]) == (True, 0)
 
 
 def test_removal_of_kinds_is_always_waited_for(kinds: Recorder) -> None:
     run("crds", state="absent", wait=False, force=True, wait_timeout=7)
-    assert kinds.options == {"check_mode": False, "force": True, "patience": 7}
+    assert kinds.options == {"check_mode": False, "force": True, "wait_timeout": 7}
 
 
-def test_the_defaults_of_the_module_are_those_of_the_installation(presence: Recorder) -> None:
+def test_the_defaults_of_the_module_are_those_of_the_installation(installed: Recorder) -> None:
     answer = run("operator")
-    assert presence.asked == (Installation(),)
-    assert presence.options == {"check_mode": False, "patience": 300}
+    assert installed.asked == (Installation(),)
+    assert installed.options == {"check_mode": False, "wait_timeout": 300}
     assert (answer["changed"], answer["endpoint"]) == (False, "edge:443")
     assert answer["versions"] == {
         "cluster": "v1.36",
@@ -89,19 +89,19 @@ def test_the_defaults_of_the_module_are_those_of_the_installation(presence: Reco
     assert "look out" in str(answer["warnings"])
 
 
-def test_parts_of_the_installation_are_read_whole(presence: Recorder) -> None:
+def test_parts_of_the_installation_are_read_whole(installed: Recorder) -> None:
     s3 = {"device_endpoint": "https://s3.example:9000", "shared_keys": True}
     run("operator", check_mode=True, wait=False, s3=s3, server_names=["edge.example"])
-    (wanted,) = presence.asked
+    (wanted,) = installed.asked
     assert wanted.s3.device_endpoint == "https://s3.example:9000"
     assert wanted.server_names == ("edge.example",)
-    assert presence.options == {"check_mode": True, "patience": 0}
+    assert installed.options == {"check_mode": True, "wait_timeout": 0}
 
 
-def test_removal_says_what_was_kept(removal: Recorder) -> None:
+def test_removal_says_what_was_kept(uninstalled: Recorder) -> None:
     answer = run("operator", state="absent", namespace="edge", delete_data=True)
-    assert removal.asked == ("edge",)
-    assert removal.options == {"delete_data": True, "check_mode": False, "patience": 300}
+    assert uninstalled.asked == ("edge",)
+    assert uninstalled.options == {"delete_data": True, "check_mode": False, "wait_timeout": 300}
     assert (answer["kept"], answer["changed"]) == (["Namespace flotta"], True)
 
 
@@ -115,8 +115,8 @@ def test_removal_says_what_was_kept(removal: Recorder) -> None:
         ({"s3": {"colour": "red"}}, "colour"),
     ],
 )
-def test_wrong_parameters_are_named(presence: Recorder, wrong: dict[str, Any], named: str) -> None:
+def test_wrong_parameters_are_named(installed: Recorder, wrong: dict[str, Any], named: str) -> None:
     answer = run("operator", **wrong)
     assert answer["failed"]
     assert named in answer["msg"]
-    assert presence.asked == ()
+    assert installed.asked == ()

@@ -9,9 +9,9 @@ from typing import Any
 
 import yaml
 
-from flotta.installation import definitions
-from flotta.installation.manifests import render
-from flotta.installation.rights import installer_role
+from flotta.installation.crds import render_crds
+from flotta.installation.manifests import render_objects
+from flotta.installation.rbac import render_installer_role
 from flotta.installation.settings import Installation
 from flotta.yaml_loader import load_yaml
 
@@ -23,16 +23,18 @@ _NO_IMAGE = (
 
 def run(options: argparse.Namespace) -> str:
     """Return the YAML; raises ValueError with a sentence for bad settings."""
-    objects = [installer_role()] if options.installer else _render_objects(options.settings)
+    objects = (
+        [render_installer_role()] if options.installer else _render_manifests(options.settings)
+    )
     return "---\n" + yaml.safe_dump_all(objects, sort_keys=False, allow_unicode=True).rstrip()
 
 
-def _render_objects(path: str | None) -> list[dict[str, Any]]:
+def _render_manifests(path: str | None) -> list[dict[str, Any]]:
     settings = _read_settings(path)
     installation = Installation.from_parameters(settings)
     if not settings.get("image"):
         print(f"flotta: {_NO_IMAGE.format(installation.image)}", file=sys.stderr)
-    return [*definitions.render(), *render(installation)]
+    return [*render_crds(), *render_objects(installation)]
 
 
 def _read_settings(path: str | None) -> dict[str, Any]:

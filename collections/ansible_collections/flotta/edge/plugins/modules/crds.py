@@ -90,25 +90,25 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.flotta.edge.plugins.module_utils import resource_api as api
 
 try:
-    from flotta.installation import definitions
+    from flotta.installation.crds import install_crds, remove_crds
 except ImportError:
-    definitions = None  # api.run() says so
+    install_crds = remove_crds = None  # api.run() says so
 
 
 async def outcome(module, client):
     params = module.params
     if params["state"] == "absent":
-        return await definitions.remove(
+        return await remove_crds(
             client,
             check_mode=module.check_mode,
             force=params["force"],
-            patience=params["wait_timeout"],
+            wait_timeout=params["wait_timeout"],
         )
-    return await definitions.install(
+    return await install_crds(
         client,
         check_mode=module.check_mode,
         force=params["force"],
-        patience=params["wait_timeout"] if params["wait"] else 0,
+        wait_timeout=params["wait_timeout"] if params["wait"] else 0,
     )
 
 
@@ -128,7 +128,7 @@ def main():
         found = await outcome(module, client)
         return {
             "changed": bool(found.changes),
-            "diff": [change.in_ansible() for change in found.changes],
+            "diff": [change.as_ansible_diff() for change in found.changes],
             "crds": found.names,
             "version": found.version,
             "previous_version": found.previous,

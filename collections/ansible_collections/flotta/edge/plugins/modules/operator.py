@@ -370,10 +370,11 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.flotta.edge.plugins.module_utils import resource_api as api
 
 try:
-    from flotta.installation import presence, removal
+    from flotta.installation.install import install
     from flotta.installation.settings import Installation
+    from flotta.installation.uninstall import uninstall
 except ImportError:
-    presence = removal = Installation = None  # api.run() says so
+    install = uninstall = Installation = None  # api.run() says so
 
 PROCEDURE = ("kubeconfig", "context", "state", "wait", "wait_timeout", "delete_data")
 RESOURCES = {
@@ -441,17 +442,17 @@ SETTINGS = {
 }
 
 
-def patience(params):
+def wait_timeout(params):
     return params["wait_timeout"] if params["wait"] else 0
 
 
 async def present(module, client):
     settings = {name: value for name, value in module.params.items() if name not in PROCEDURE}
-    found = await presence.install(
+    found = await install(
         client,
         Installation.from_parameters(settings),
         check_mode=module.check_mode,
-        patience=patience(module.params),
+        wait_timeout=wait_timeout(module.params),
     )
     for warning in found.warnings:
         module.warn(warning)
@@ -471,12 +472,12 @@ async def present(module, client):
 
 
 async def absent(module, client):
-    found = await removal.remove(
+    found = await uninstall(
         client,
         module.params["namespace"],
         delete_data=module.params["delete_data"],
         check_mode=module.check_mode,
-        patience=patience(module.params),
+        wait_timeout=wait_timeout(module.params),
     )
     for warning in found.warnings:
         module.warn(warning)
@@ -487,7 +488,7 @@ async def absent(module, client):
 def changes(found):
     return {
         "changed": bool(found.changes),
-        "diff": [change.in_ansible() for change in found.changes],
+        "diff": [change.as_ansible_diff() for change in found.changes],
     }
 
 

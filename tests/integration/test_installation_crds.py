@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from flotta.installation import definitions
-from flotta.installation.definitions import Definitions
+from flotta.installation.crds import CrdOutcome, install_crds, remove_crds, render_crds
 from flotta.installation.errors import InstallationError
 from flotta.installation.names import CRD
 from flotta.resources.client import Client
@@ -32,16 +31,16 @@ async def client(kubernetes: KubernetesApi) -> AsyncIterator[Client]:
         yield opened
 
 
-async def install(client: Client, *, force: bool = False, check_mode: bool = False) -> Definitions:
-    return await definitions.install(client, check_mode=check_mode, force=force, patience=60)
+async def install(client: Client, *, force: bool = False, check_mode: bool = False) -> CrdOutcome:
+    return await install_crds(client, check_mode=check_mode, force=force, wait_timeout=60)
 
 
-async def remove(client: Client, *, force: bool = False, check_mode: bool = False) -> Definitions:
-    return await definitions.remove(client, check_mode=check_mode, force=force, patience=60)
+async def remove(client: Client, *, force: bool = False, check_mode: bool = False) -> CrdOutcome:
+    return await remove_crds(client, check_mode=check_mode, force=force, wait_timeout=60)
 
 
 def rendered(name: str) -> Object:
-    found = next(crd for crd in definitions.render() if crd["metadata"]["name"] == name)
+    found = next(crd for crd in render_crds() if crd["metadata"]["name"] == name)
     return copy.deepcopy(found)
 
 

@@ -9,7 +9,7 @@ from ..resources.client import ApiError, Client, Forbidden, NotFound
 from ..resources.kinds import Kind
 from . import names
 from .apply import Applier
-from .errors import explained
+from .errors import describe_error
 
 Object = dict[str, Any]
 # Kubernetes makes these by itself, for what is counted anyway.
@@ -35,15 +35,15 @@ BUILT_IN = {
 }
 
 
-async def contents(applier: Applier, namespace: str) -> list[str]:
+async def list_contents(applier: Applier, namespace: str) -> list[str]:
     """Name what is in the namespace; of what cannot be looked at, say so. Objects on their way out do not count."""
-    kinds, found = await _kinds(applier.client)
+    kinds, found = await _discover_kinds(applier.client)
     for kind in kinds:
-        found += await _objects(applier, kind, namespace)
+        found += await _list_kind(applier, kind, namespace)
     return found
 
 
-async def _objects(applier: Applier, kind: Kind, namespace: str) -> list[str]:
+async def _list_kind(applier: Applier, kind: Kind, namespace: str) -> list[str]:
     try:
         objects = await applier.client.list(kind, namespace)
     except NotFound:
@@ -51,11 +51,11 @@ async def _objects(applier: Applier, kind: Kind, namespace: str) -> list[str]:
     except Forbidden:
         return [f"{kind.plural} of {kind.group or 'Kubernetes'}, if any: they may not be listed"]
     except ApiError as error:
-        raise explained(error, kind.plural) from error
-    return [names.title(obj) for obj in objects if _is_somebodys(obj)]
+        raise describe_error(error, kind.plural) from error
+    return [names.title(obj) for obj in objects if _would_be_missed(obj)]
 
 
-def _is_somebodys(obj: Object) -> bool:
+def _would_be_missed(obj: Object) -> bool:
     metadata = obj["metadata"]
     if metadata.get("deletionTimestamp") or metadata["name"].startswith("system:"):
         return False
@@ -66,12 +66,12 @@ def _is_somebodys(obj: Object) -> bool:
     return metadata["name"] not in EVERYWHERE.get(obj["kind"], ())
 
 
-async def _kinds(client: Client) -> tuple[list[Kind], list[str]]:
+async def _discover_kinds(client: Client) -> tuple[list[Kind], list[str]]:
     """Return the kinds that a namespace may hold, and in words what does not answer."""
     try:
         groups = (await client.read("/apis"))["groups"]
     except ApiError as error:
-        raise explained(error) from error
+        raise describe_error(error) from error
     kinds, silent = [], []
     for version in ("v1", *(group["preferredVersion"]["groupVersion"] for group in groups)):
         path = f"/apis/{version}" if "/" in version else f"/api/{version}"

@@ -9,28 +9,28 @@ from ..resources.client import ApiError, Forbidden, NotFound
 from ..resources.kinds import NAMESPACE
 from . import names
 from .apply import Applier
-from .clock import Deadline
-from .errors import ASK, InstallationError, explained
+from .deadline import Deadline
+from .errors import ASK, InstallationError, describe_error
 from .settings import Installation
 
 Object = dict[str, Any]
 HTTPS = 443
 
 
-async def located(
-    applier: Applier, installation: Installation, service: Object, *, patience: float
+async def add_found_names(
+    applier: Applier, installation: Installation, service: Object, *, wait_timeout: float
 ) -> Installation:
     """Return the installation with the names that the cluster gives it, which its certificate has to cover."""
     if installation.service_type == "LoadBalancer":
-        found = await _balancer_names(applier, installation, service, patience=patience)
+        found = await _wait_for_balancer(applier, installation, service, wait_timeout=wait_timeout)
     elif installation.service_type == "NodePort" and not installation.server_names:
-        found = await _node_names(applier, needed=not installation.entrances)
+        found = await _read_node_names(applier, needed=not installation.ingress_hosts)
     else:
         found = ()
     return dataclasses.replace(installation, found_names=found)
 
 
-async def with_openshift(applier: Applier, installation: Installation) -> Installation:
+async def detect_openshift(applier: Applier, installation: Installation) -> Installation:
     """Return the installation fitted to OpenShift, where the cluster is one."""
     return dataclasses.replace(
         installation,
@@ -40,37 +40,37 @@ async def with_openshift(applier: Applier, installation: Installation) -> Instal
 
 
 async def _has_openshift_storage(applier: Applier) -> bool:
-    """Rights in a namespace that is not there, or is on its way out, cannot be given."""
-    found = await applier.named(NAMESPACE, names.STORAGE_NAMESPACE)
+    """Tell whether its namespace is there and stays, so that rights can be given in it."""
+    found = await applier.get_or_none(NAMESPACE, names.STORAGE_NAMESPACE)
     return found is not None and not found["metadata"].get("deletionTimestamp")
 
 
 async def _assigns_users(applier: Applier) -> bool:
-    """Security context constraints of OpenShift refuse pods that choose their own user id."""
+    """Tell whether OpenShift's security context constraints refuse pods that choose their user id."""
     try:
         await applier.client.read("/apis/security.openshift.io")
     except NotFound:
         return False
     except ApiError as error:
-        raise explained(error) from error
+        raise describe_error(error) from error
     return True
 
 
-async def _balancer_names(
-    applier: Applier, installation: Installation, service: Object, *, patience: float
+async def _wait_for_balancer(
+    applier: Applier, installation: Installation, service: Object, *, wait_timeout: float
 ) -> tuple[str, ...]:
-    if applier.check_mode or not patience:
+    if applier.check_mode or not wait_timeout:
         return balancer_names(service)
 
-    async def look() -> tuple[str, ...]:
-        live = await applier.named(names.SERVICE, names.EDGE_API, installation.namespace)
+    async def read_names() -> tuple[str, ...]:
+        live = await applier.get_or_none(names.SERVICE, names.EDGE_API, installation.namespace)
         return balancer_names(live or {})
 
-    found = await Deadline(patience).until(look)
+    found = await Deadline(wait_timeout).wait_until(read_names)
     if not found:
         raise InstallationError(
-            f"Service {installation.namespace}/{names.EDGE_API} has no address after {patience:.0f} s; this cluster "
-            "seems to have no load balancer: use service_type=NodePort, or install one"
+            f"Service {installation.namespace}/{names.EDGE_API} has no address after {wait_timeout:.0f} s; this "
+            "cluster seems to have no load balancer: use service_type=NodePort, or install one"
         )
     return found
 
@@ -82,8 +82,8 @@ def balancer_names(service: Object) -> tuple[str, ...]:
     return tuple(item for item in found if item)
 
 
-async def _node_names(applier: Applier, *, needed: bool) -> tuple[str, ...]:
-    """Addresses of the nodes; none when they may not be read and devices have another way in."""
+async def _read_node_names(applier: Applier, *, needed: bool) -> tuple[str, ...]:
+    """Return the addresses of the nodes; none when they may not be read and devices have another way in."""
     try:
         nodes = await applier.client.list(names.NODE)
     except Forbidden as error:
@@ -94,7 +94,7 @@ async def _node_names(applier: Applier, *, needed: bool) -> tuple[str, ...]:
             f"{ASK}"
         ) from error
     except ApiError as error:
-        raise explained(error, "nodes") from error
+        raise describe_error(error, "nodes") from error
     return node_names(nodes)
 
 
@@ -108,10 +108,10 @@ def node_names(nodes: list[Object]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def endpoint(installation: Installation) -> str:
+def edge_api_endpoint(installation: Installation) -> str:
     """Return `host:port` for devices; empty while a load balancer has no address."""
-    if installation.entrances:
-        return f"{installation.entrances[0]}:{HTTPS}"
+    if installation.ingress_hosts:
+        return f"{installation.ingress_hosts[0]}:{HTTPS}"
     if lacks_address(installation):
         return ""
     name = installation.certificate_names[0]
@@ -122,5 +122,5 @@ def endpoint(installation: Installation) -> str:
 
 def lacks_address(installation: Installation) -> bool:
     """Tell whether devices have no way in yet, because the cluster gave the load balancer no address."""
-    known = (*installation.server_names, *installation.entrances, *installation.found_names)
+    known = (*installation.server_names, *installation.ingress_hosts, *installation.found_names)
     return installation.service_type == "LoadBalancer" and not known

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from installation_site import S3, InterruptedClient, Place, add_data, titles
 
-from flotta.installation import definitions
+from flotta.installation.crds import remove_crds
 from flotta.installation.errors import InstallationError
 from flotta.installation.names import DEPLOYMENT
 from flotta.resources.kinds import EDGE_DEVICE, NAMESPACE, SECRET, Kind
@@ -15,8 +15,10 @@ VOLUME_CLAIM = Kind("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims")
 
 async def test_removal_leaves_no_object_of_ours(place: Place) -> None:
     async with place.kubelet():
-        await place.present(patience=60, s3=S3, network_policy={}, ingress={"host": "edge.example"})
-    outcome = await place.absent(patience=60)
+        await place.present(
+            wait_timeout=60, s3=S3, network_policy={}, ingress={"host": "edge.example"}
+        )
+    outcome = await place.absent(wait_timeout=60)
     assert await place.ours() == []
     assert outcome.kept == []
     assert place.namespace not in [
@@ -28,7 +30,7 @@ async def test_removal_leaves_no_object_of_ours(place: Place) -> None:
 async def test_removal_keeps_the_fleet_and_its_certificates(place: Place) -> None:
     await place.present()
     await add_data(place)
-    outcome = await place.absent(patience=60)
+    outcome = await place.absent(wait_timeout=60)
     assert await place.ours() == []
     assert await place.find(SECRET, "flotta-ca")
     assert await place.client.get(EDGE_DEVICE, "till-1", "default")
@@ -36,7 +38,7 @@ async def test_removal_keeps_the_fleet_and_its_certificates(place: Place) -> Non
     assert f"Namespace {place.namespace} with Secret {place.namespace}/flotta-ca" in outcome.kept
     assert titles(await place.absent()) == []
     with pytest.raises(InstallationError, match=r"still there \(1 EdgeDevice\)"):
-        await definitions.remove(place.client, check_mode=False, force=False, patience=20)
+        await remove_crds(place.client, check_mode=False, force=False, wait_timeout=20)
 
 
 async def test_removal_with_data_works_without_an_operator_and_says_what_stays_behind(
@@ -44,7 +46,7 @@ async def test_removal_with_data_works_without_an_operator_and_says_what_stays_b
 ) -> None:
     await place.present()
     await add_data(place)
-    outcome = await place.absent(patience=60, delete_data=True)
+    outcome = await place.absent(wait_timeout=60, delete_data=True)
     assert "1 devices were not told to leave" in outcome.warnings[0]
     assert await place.client.list(EDGE_DEVICE) == []
     assert outcome.kept == []
@@ -76,5 +78,5 @@ async def test_removal_with_data_goes_on_when_something_changed_in_between(place
 async def test_removal_with_data_has_to_wait(place: Place) -> None:
     await place.present()
     with pytest.raises(InstallationError, match="delete_data needs wait=true"):
-        await place.absent(delete_data=True, patience=0)
+        await place.absent(delete_data=True, wait_timeout=0)
     assert await place.find(DEPLOYMENT, "flotta-operator")

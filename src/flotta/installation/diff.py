@@ -24,14 +24,14 @@ HIDDEN_NEW = "(not shown; new)"
 
 
 @dataclass(frozen=True)
-class Change:
+class ObjectChange:
     """One object before and after; None where it does not exist."""
 
     title: str
     before: Object | None
     after: Object | None
 
-    def in_ansible(self) -> dict[str, Any]:
+    def as_ansible_diff(self) -> dict[str, Any]:
         """Return the change as an entry of Ansible's `diff`."""
         return {
             "before_header": self.title,
@@ -41,7 +41,7 @@ class Change:
         }
 
 
-def meaning(obj: Object | None) -> Object | None:
+def strip_noise(obj: Object | None) -> Object | None:
     """Return an object without its status and what the server notes about it."""
     if obj is None:
         return None
@@ -53,18 +53,18 @@ def meaning(obj: Object | None) -> Object | None:
     return {**kept, "metadata": metadata}
 
 
-def change(title: str, before: Object | None, after: Object | None) -> Change | None:
+def diff_objects(title: str, before: Object | None, after: Object | None) -> ObjectChange | None:
     """Return what is different, None when nothing is."""
-    old, new = meaning(before), meaning(after)
+    old, new = strip_noise(before), strip_noise(after)
     if old == new:
         return None
     secret = "Secret" in ((before or after or {}).get("kind"), (after or {}).get("kind"))
     if not secret:
-        return Change(title, old, new)
-    return Change(title, _hidden(old, None), _hidden(new, old))
+        return ObjectChange(title, old, new)
+    return ObjectChange(title, _hide_values(old, None), _hide_values(new, old))
 
 
-def _hidden(secret: Object | None, older: Object | None) -> Object | None:
+def _hide_values(secret: Object | None, older: Object | None) -> Object | None:
     """Return a Secret whose values are replaced by words that say only whether they are new.
 
     Annotations are left out: other tools keep copies of values there.

@@ -6,7 +6,7 @@ from typing import Any
 
 from . import names
 from .configuration import S3_FOLDER, checksum
-from .labelled import labelled, selector
+from .metadata import new_object, selector_labels
 from .options import Resources
 from .settings import Installation
 
@@ -18,7 +18,7 @@ CHECKSUM = "flotta.project-flotta.io/configuration"
 GRACE_SECONDS = 30
 
 
-def programs(installation: Installation) -> list[Object]:
+def render_deployments(installation: Installation) -> list[Object]:
     """Return both Deployments and the budget that keeps one Edge API at work during maintenance."""
     return [_operator(installation), _edge_api(installation), *_budgets(installation)]
 
@@ -66,22 +66,25 @@ def _deployment(
             "seccompProfile": {"type": "RuntimeDefault"},
             **_user(installation),
         },
-        "affinity": _apart(name),
-        "topologySpreadConstraints": [_spread(name)],
+        "affinity": _anti_affinity(name),
+        "topologySpreadConstraints": [_topology_spread(name)],
         "containers": [container],
         "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}}, *volumes],
     }
     if installation.image_pull_secrets:
         pod["imagePullSecrets"] = [{"name": item} for item in installation.image_pull_secrets]
     annotations = {CHECKSUM: checksum(installation, name)}
-    template = {"metadata": {"labels": selector(name), "annotations": annotations}, "spec": pod}
+    template = {
+        "metadata": {"labels": selector_labels(name), "annotations": annotations},
+        "spec": pod,
+    }
     return {
-        **labelled(installation, "apps/v1", "Deployment", name, name),
+        **new_object(installation, "apps/v1", "Deployment", name, name),
         "spec": {
             "replicas": replicas,
             "revisionHistoryLimit": 3,
             "progressDeadlineSeconds": 600,
-            "selector": {"matchLabels": selector(name)},
+            "selector": {"matchLabels": selector_labels(name)},
             "strategy": {
                 "type": "RollingUpdate",
                 "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1},
@@ -140,32 +143,32 @@ def _resources(resources: Resources) -> Object:
     }
 
 
-def _apart(name: str) -> Object:
+def _anti_affinity(name: str) -> Object:
     """Prefer nodes that run no other pod of this program."""
     term = {
-        "labelSelector": {"matchLabels": selector(name)},
+        "labelSelector": {"matchLabels": selector_labels(name)},
         "topologyKey": "kubernetes.io/hostname",
     }
     preference = {"weight": 100, "podAffinityTerm": term}
     return {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [preference]}}
 
 
-def _spread(name: str) -> Object:
+def _topology_spread(name: str) -> Object:
     """Prefer to have the pods in different zones."""
     return {
         "maxSkew": 1,
         "topologyKey": "topology.kubernetes.io/zone",
         "whenUnsatisfiable": "ScheduleAnyway",
-        "labelSelector": {"matchLabels": selector(name)},
+        "labelSelector": {"matchLabels": selector_labels(name)},
     }
 
 
 def _budgets(installation: Installation) -> list[Object]:
-    """A budget for one replica would forbid every maintenance, so it is for two and more."""
+    """Return a budget for two replicas and more; with one it would forbid every maintenance."""
     if installation.edge_api_replicas < 2:
         return []
-    budget = labelled(
+    budget = new_object(
         installation, "policy/v1", "PodDisruptionBudget", names.EDGE_API, names.EDGE_API
     )
-    spec = {"maxUnavailable": 1, "selector": {"matchLabels": selector(names.EDGE_API)}}
+    spec = {"maxUnavailable": 1, "selector": {"matchLabels": selector_labels(names.EDGE_API)}}
     return [{**budget, "spec": spec}]

@@ -9,10 +9,10 @@ import pytest
 from installation_inputs import CA, S3
 
 from flotta.edge_api.settings import Settings as EdgeApiSettings
-from flotta.installation import definitions
-from flotta.installation.manifests import render
+from flotta.installation.crds import render_crds
+from flotta.installation.manifests import render_objects
 from flotta.installation.names import KINDS, OPERATOR, identity
-from flotta.installation.rights import installer_role
+from flotta.installation.rbac import render_installer_role
 from flotta.installation.settings import Installation
 from flotta.operator.settings import Settings as OperatorSettings
 from flotta.resources import roles
@@ -30,7 +30,7 @@ EVERYTHING = {
 
 
 def rendered(**parameters: Any) -> list[Object]:
-    return render(Installation.from_parameters(parameters))
+    return render_objects(Installation.from_parameters(parameters))
 
 
 def only(objects: list[Object], kind: str, name: str = "") -> Object:
@@ -88,7 +88,7 @@ def test_every_rule_of_the_roles_file_is_granted_once_and_nothing_else(openshift
 
 
 def test_no_right_is_a_wildcard() -> None:
-    for role in [*rendered(**EVERYTHING), installer_role()]:
+    for role in [*rendered(**EVERYTHING), render_installer_role()]:
         for rule in role.get("rules", []):
             assert "*" not in [*rule["verbs"], *rule["resources"], *rule["apiGroups"]]
 
@@ -268,5 +268,5 @@ def test_only_the_device_port_is_reachable_from_outside() -> None:
 
 
 def test_the_crds_are_labelled_as_ours() -> None:
-    for crd in definitions.render():
+    for crd in render_crds():
         assert crd["metadata"]["labels"]["app.kubernetes.io/managed-by"] == "flotta-edge"

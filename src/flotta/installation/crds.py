@@ -6,60 +6,62 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .. import __version__
-from ..resources import crds
 from ..resources.client import ApiError, Client, Conflict
 from ..resources.conditions import find_condition
+from ..resources.crds import load
 from ..resources.kinds import BUCKET_CLAIM, Kind
 from . import names
 from .apply import Applier, is_ours
-from .clock import Deadline
-from .differences import Change
-from .errors import InstallationError, explained
-from .finalizers import release
-from .labelled import label_value, version_of
+from .deadline import Deadline
+from .diff import ObjectChange
+from .errors import InstallationError, describe_error
+from .finalizers import release_objects
+from .metadata import to_label_value, version_label
 
 Object = dict[str, Any]
 SHARED = f"{BUCKET_CLAIM.plural}.{BUCKET_CLAIM.group}"  # other storage systems bring this one
 
 
 @dataclass
-class Definitions:
+class CrdOutcome:
     """The outcome: what changed, and the names of the CRDs that are ours."""
 
-    changes: list[Change] = field(default_factory=list)
+    changes: list[ObjectChange] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
     version: str = __version__
     previous: str = ""  # version of what was there before
 
 
-def render() -> list[Object]:
+def render_crds() -> list[Object]:
     """Return the CRDs of this release, labelled as ours."""
     labels = {
         names.NAME: "flotta-crds",
         names.PART_OF: "flotta",
         names.MANAGED_BY: names.FIELD_MANAGER,
-        names.VERSION: label_value(__version__),
+        names.VERSION: to_label_value(__version__),
     }
-    return [{**crd, "metadata": {**crd["metadata"], "labels": labels}} for crd in crds.load()]
+    return [{**crd, "metadata": {**crd["metadata"], "labels": labels}} for crd in load()]
 
 
-async def install(client: Client, *, check_mode: bool, force: bool, patience: float) -> Definitions:
+async def install_crds(
+    client: Client, *, check_mode: bool, force: bool, wait_timeout: float
+) -> CrdOutcome:
     """Bring the CRDs in line; raises InstallationError when one is in other hands, unless forced."""
     applier = Applier(client, check_mode=check_mode)
-    outcome = Definitions(changes=applier.changes)
-    for crd in render():
-        live = await applier.find(names.CRD, crd)
+    outcome = CrdOutcome(changes=applier.changes)
+    for crd in render_crds():
+        live = await applier.get_live(crd)
         if crd["metadata"]["name"] == SHARED and live is not None and not is_ours(live):
             continue
-        outcome.previous = outcome.previous or version_of(live)
-        await _install(applier, crd, live, force=force)
+        outcome.previous = outcome.previous or version_label(live)
+        await _install_crd(applier, crd, live, force=force)
         outcome.names.append(crd["metadata"]["name"])
-    if patience and not check_mode:
-        await _established(applier, outcome.names, patience)
+    if wait_timeout and not check_mode:
+        await _wait_until_served(applier, outcome.names, wait_timeout)
     return outcome
 
 
-async def _install(applier: Applier, crd: Object, live: Object | None, *, force: bool) -> None:
+async def _install_crd(applier: Applier, crd: Object, live: Object | None, *, force: bool) -> None:
     name = crd["metadata"]["name"]
     if live is not None and live["metadata"].get("deletionTimestamp"):
         raise InstallationError(
@@ -70,17 +72,17 @@ async def _install(applier: Applier, crd: Object, live: Object | None, *, force:
     if force and live is not None:
         await _drop_webhook(applier, live)
     try:
-        await applier.apply_definition(crd, live, force=force)
+        await applier.apply_crd(crd, live, force=force)
     except Conflict as error:
         raise InstallationError(
-            f"{explained(error, f'CRD {name}')}; remove it, or take it over with force=true"
+            f"{describe_error(error, f'CRD {name}')}; remove it, or take it over with force=true"
         ) from error
     except ApiError as error:
-        raise explained(error, f"CRD {name}") from error
+        raise describe_error(error, f"CRD {name}") from error
 
 
 def _refuse_other_versions(crd: Object, live: Object | None) -> None:
-    """Objects that are stored in a version which we do not know would be lost to everybody."""
+    """Raise for objects stored in a version which we do not know: nobody could read them any more."""
     stored = set(((live or {}).get("status") or {}).get("storedVersions") or [])
     foreign = sorted(stored - {version["name"] for version in crd["spec"]["versions"]})
     if foreign:
@@ -91,7 +93,7 @@ def _refuse_other_versions(crd: Object, live: Object | None) -> None:
 
 
 async def _drop_webhook(applier: Applier, live: Object) -> None:
-    """Earlier systems converted by a webhook; an application would leave that in place."""
+    """Remove the conversion webhook of earlier systems, which an apply would leave in place."""
     conversion = live["spec"].get("conversion") or {}
     if conversion.get("strategy") != "Webhook" or applier.check_mode:
         return
@@ -99,23 +101,23 @@ async def _drop_webhook(applier: Applier, live: Object) -> None:
     await applier.client.merge_patch(names.CRD, live["metadata"]["name"], None, patch)
 
 
-async def _established(applier: Applier, wanted: list[str], patience: float) -> None:
-    deadline = Deadline(patience)
+async def _wait_until_served(applier: Applier, wanted: list[str], wait_timeout: float) -> None:
+    deadline = Deadline(wait_timeout)
     for name in wanted:
 
-        async def look(name: str = name) -> bool:
-            crd = await applier.named(names.CRD, name)
+        async def is_served(name: str = name) -> bool:
+            crd = await applier.get_or_none(names.CRD, name)
             _refuse_taken_names(crd)
-            return _condition(crd, "Established").get("status") == "True"
+            return _condition_of(crd, "Established").get("status") == "True"
 
-        if not await deadline.until(look, 0.2):
+        if not await deadline.wait_until(is_served, 0.2):
             raise InstallationError(
-                f"CRD {name} is not served after {patience:.0f} s; kubectl describe crd {name} says why"
+                f"CRD {name} is not served after {wait_timeout:.0f} s; kubectl describe crd {name} says why"
             )
 
 
 def _refuse_taken_names(crd: Object | None) -> None:
-    accepted = _condition(crd, "NamesAccepted")
+    accepted = _condition_of(crd, "NamesAccepted")
     if accepted.get("status") == "False":
         name = (crd or {})["metadata"]["name"]
         raise InstallationError(
@@ -124,31 +126,33 @@ def _refuse_taken_names(crd: Object | None) -> None:
         )
 
 
-async def remove(client: Client, *, check_mode: bool, force: bool, patience: float) -> Definitions:
+async def remove_crds(
+    client: Client, *, check_mode: bool, force: bool, wait_timeout: float
+) -> CrdOutcome:
     """Remove our CRDs; while objects exist only if forced, and then with these."""
     applier = Applier(client, check_mode=check_mode)
-    outcome = Definitions(changes=applier.changes)
+    outcome = CrdOutcome(changes=applier.changes)
     doomed = []
-    for crd in render():
-        live = await applier.find(names.CRD, crd)
+    for crd in render_crds():
+        live = await applier.get_live(crd)
         if live is not None and is_ours(live):
             doomed.append(live)
-    outcome.previous = next((version_of(live) for live in doomed), "")
+    outcome.previous = next((version_label(live) for live in doomed), "")
     if not force:
         await _refuse_objects(applier, doomed)
     for live in doomed:
         await applier.remove(live, names.CRD)
         outcome.names.append(live["metadata"]["name"])
     if not check_mode:
-        await _gone(applier, doomed, patience)
+        await _wait_until_gone(applier, doomed, wait_timeout)
     return outcome
 
 
 async def _refuse_objects(applier: Applier, doomed: list[Object]) -> None:
     found = {}
     for crd in doomed:
-        kind = kind_defined(crd)
-        if count := len(await applier.listed(kind)):
+        kind = defined_kind(crd)
+        if count := len(await applier.list_objects(kind)):
             found[kind.kind] = count
     if found:
         shown = ", ".join(f"{count} {kind}" for kind, count in found.items())
@@ -158,31 +162,31 @@ async def _refuse_objects(applier: Applier, doomed: list[Object]) -> None:
         )
 
 
-async def _gone(applier: Applier, doomed: list[Object], patience: float) -> None:
-    """Wait until the CRDs are gone; objects that wait for an operator that is no more are let go."""
-    deadline = Deadline(patience)
+async def _wait_until_gone(applier: Applier, doomed: list[Object], wait_timeout: float) -> None:
+    """Wait until the CRDs are gone; objects that wait for an operator that is gone are released."""
+    deadline = Deadline(wait_timeout)
 
-    async def look() -> bool:
+    async def are_gone() -> bool:
         remaining = [
             crd for crd in doomed if await applier.exists(names.CRD, crd["metadata"]["name"])
         ]
         for crd in remaining:
-            await release(applier, kind_defined(crd))
+            await release_objects(applier, defined_kind(crd))
         return not remaining
 
-    if not await deadline.until(look, 0.5):
+    if not await deadline.wait_until(are_gone, 0.5):
         raise InstallationError(
-            f"The CRDs are still there after {patience:.0f} s: objects have finalizers of other programs; "
+            f"The CRDs are still there after {wait_timeout:.0f} s: objects have finalizers of other programs; "
             f"kubectl get crd -l {names.OURS} shows them"
         )
 
 
-def kind_defined(crd: Object) -> Kind:
+def defined_kind(crd: Object) -> Kind:
     """Return the kind that a CRD defines."""
     spec = crd["spec"]
     version = next(item["name"] for item in spec["versions"] if item["storage"])
     return Kind(spec["group"], version, spec["names"]["kind"], spec["names"]["plural"])
 
 
-def _condition(obj: Object | None, type_: str) -> Object:
+def _condition_of(obj: Object | None, type_: str) -> Object:
     return find_condition(((obj or {}).get("status") or {}).get("conditions"), type_) or {}

@@ -1,4 +1,4 @@
-"""Waiting for the cluster."""
+"""Wait until something is true at the cluster, but not for ever."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 T = TypeVar("T")
-LOOK_SECONDS = 1.0
+POLL_INTERVAL = 1.0  # seconds
 
 
 class Deadline:
@@ -20,10 +20,12 @@ class Deadline:
     def over(self) -> bool:
         return asyncio.get_running_loop().time() >= self._end
 
-    async def until(self, look: Callable[[], Awaitable[T]], pause: float = LOOK_SECONDS) -> T:
-        """Look again and again until something true is seen or the time is over; returns the last look."""
+    async def wait_until(
+        self, condition: Callable[[], Awaitable[T]], interval: float = POLL_INTERVAL
+    ) -> T:
+        """Poll until the condition is true or the time is over; return its last result."""
         while True:
-            found = await look()
+            found = await condition()
             if found or self.over:
                 return found
-            await asyncio.sleep(pause)
+            await asyncio.sleep(interval)

@@ -1,11 +1,11 @@
-"""How devices get to the Edge API, and what may get to the pods at all."""
+"""Networking of the control plane: Service, Ingress, Route, NetworkPolicy and ServiceMonitor."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from . import names
-from .labelled import labelled, selector
+from .metadata import new_object, selector_labels
 from .options import Ingress, NetworkPolicy, Route, ServiceMonitor
 from .settings import Installation
 
@@ -17,8 +17,8 @@ PASSTHROUGH = {
 }
 
 
-def service(installation: Installation) -> Object:
-    """Return the Service of the device port; figures and probes are not in it."""
+def render_service(installation: Installation) -> Object:
+    """Return the Service of the device port; metrics and probes are not in it."""
     port: Object = {
         "name": "devices",
         "protocol": "TCP",
@@ -29,13 +29,16 @@ def service(installation: Installation) -> Object:
         port["nodePort"] = installation.node_port
     spec = {
         "type": installation.service_type,
-        "selector": selector(names.EDGE_API),
+        "selector": selector_labels(names.EDGE_API),
         "ports": [port],
     }
-    return {**labelled(installation, "v1", "Service", names.EDGE_API, names.EDGE_API), "spec": spec}
+    return {
+        **new_object(installation, "v1", "Service", names.EDGE_API, names.EDGE_API),
+        "spec": spec,
+    }
 
 
-def options(installation: Installation) -> list[Object]:
+def render_optional_objects(installation: Installation) -> list[Object]:
     """Return the objects of the optional parts that are chosen."""
     objects: list[Object] = []
     if installation.ingress is not None:
@@ -43,14 +46,14 @@ def options(installation: Installation) -> list[Object]:
     if installation.route is not None:
         objects.append(_route(installation, installation.route))
     if installation.network_policy is not None:
-        objects += _policies(installation, installation.network_policy)
+        objects += _network_policies(installation, installation.network_policy)
     if installation.service_monitor is not None:
-        objects += _monitoring(installation, installation.service_monitor)
+        objects += _service_monitor(installation, installation.service_monitor)
     return objects
 
 
 def _ingress(installation: Installation, ingress: Ingress) -> Object:
-    head = labelled(
+    head = new_object(
         installation,
         "networking.k8s.io/v1",
         "Ingress",
@@ -70,7 +73,7 @@ def _ingress(installation: Installation, ingress: Ingress) -> Object:
 
 
 def _route(installation: Installation, route: Route) -> Object:
-    head = labelled(
+    head = new_object(
         installation,
         "route.openshift.io/v1",
         "Route",
@@ -87,17 +90,17 @@ def _route(installation: Installation, route: Route) -> Object:
     return {**head, "spec": spec}
 
 
-def _policies(installation: Installation, policy: NetworkPolicy) -> list[Object]:
+def _network_policies(installation: Installation, policy: NetworkPolicy) -> list[Object]:
     """Return a policy for each program; the kubelet's probes pass any policy."""
     peers = [{"ipBlock": {"cidr": network}} for network in policy.device_networks]
     devices = {"from": peers, "ports": [{"protocol": "TCP", "port": "devices"}]}
     return [
-        _policy(installation, names.EDGE_API, [devices, *_figures(policy)]),
-        _policy(installation, names.OPERATOR, _figures(policy)),
+        _network_policy(installation, names.EDGE_API, [devices, *_allow_metrics(policy)]),
+        _network_policy(installation, names.OPERATOR, _allow_metrics(policy)),
     ]
 
 
-def _figures(policy: NetworkPolicy) -> list[Object]:
+def _allow_metrics(policy: NetworkPolicy) -> list[Object]:
     if not policy.monitoring_namespace:
         return []
     labels = {"kubernetes.io/metadata.name": policy.monitoring_namespace}
@@ -105,21 +108,21 @@ def _figures(policy: NetworkPolicy) -> list[Object]:
     return [{"from": [peer], "ports": [{"protocol": "TCP", "port": "metrics"}]}]
 
 
-def _policy(installation: Installation, name: str, allowed: list[Object]) -> Object:
-    head = labelled(installation, "networking.k8s.io/v1", "NetworkPolicy", name, name)
+def _network_policy(installation: Installation, name: str, allowed: list[Object]) -> Object:
+    head = new_object(installation, "networking.k8s.io/v1", "NetworkPolicy", name, name)
     spec = {
-        "podSelector": {"matchLabels": selector(name)},
+        "podSelector": {"matchLabels": selector_labels(name)},
         "policyTypes": ["Ingress"],
         "ingress": allowed,
     }
     return {**head, "spec": spec}
 
 
-def _monitoring(installation: Installation, monitor: ServiceMonitor) -> list[Object]:
+def _service_monitor(installation: Installation, monitor: ServiceMonitor) -> list[Object]:
     """Return a ServiceMonitor and the Service it needs, apart from the one that devices reach."""
     component = "flotta-metrics"
-    figures = labelled(installation, "v1", "Service", names.METRICS_SERVICE, component)
-    head = labelled(
+    metrics = new_object(installation, "v1", "Service", names.METRICS_SERVICE, component)
+    head = new_object(
         installation,
         "monitoring.coreos.com/v1",
         "ServiceMonitor",
@@ -136,7 +139,7 @@ def _monitoring(installation: Installation, monitor: ServiceMonitor) -> list[Obj
     endpoint = {"port": "metrics", "path": "/metrics", "interval": monitor.interval}
     return [
         {
-            **figures,
+            **metrics,
             "spec": {"clusterIP": "None", "selector": {names.PART_OF: "flotta"}, "ports": [port]},
         },
         {
@@ -144,7 +147,7 @@ def _monitoring(installation: Installation, monitor: ServiceMonitor) -> list[Obj
             "spec": {
                 "endpoints": [endpoint],
                 "namespaceSelector": {"matchNames": [installation.namespace]},
-                "selector": {"matchLabels": selector(component)},
+                "selector": {"matchLabels": selector_labels(component)},
             },
         },
     ]

@@ -12,11 +12,11 @@ CRASHING = "CrashLoopBackOff"
 TOO_LARGE = "OOMKilled"
 
 
-def trouble(pod: Object) -> tuple[str, str]:
+def unhealthy_reason(pod: Object) -> tuple[str, str]:
     """Return reason and message of what keeps a pod from being ready; empty when nothing is known."""
     status = pod.get("status") or {}
     for container in status.get("containerStatuses") or []:
-        reason, message = _of_container(container)
+        reason, message = _unhealthy_container(container)
         if reason:
             return reason, message
     for condition in status.get("conditions") or []:
@@ -27,7 +27,7 @@ def trouble(pod: Object) -> tuple[str, str]:
     return "", ""
 
 
-def _of_container(container: Object) -> tuple[str, str]:
+def _unhealthy_container(container: Object) -> tuple[str, str]:
     state = container.get("state") or {}
     before = (container.get("lastState") or {}).get("terminated") or {}
     waiting = state.get("waiting") or {}
@@ -44,7 +44,7 @@ def _of_container(container: Object) -> tuple[str, str]:
     return "", ""
 
 
-def failure(deployment: Object) -> tuple[str, str]:
+def replica_failure(deployment: Object) -> tuple[str, str]:
     """Return reason and message when pods cannot even be made (quota, admission); else empty."""
     for condition in (deployment.get("status") or {}).get("conditions") or []:
         if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
@@ -52,7 +52,7 @@ def failure(deployment: Object) -> tuple[str, str]:
     return "", ""
 
 
-def rolled_out(deployment: Object) -> bool:
+def is_rolled_out(deployment: Object) -> bool:
     """Tell whether every replica is of the newest kind and available, and no older one is left."""
     status, metadata = deployment.get("status") or {}, deployment["metadata"]
     wanted = deployment["spec"].get("replicas", 1)

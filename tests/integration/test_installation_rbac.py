@@ -15,10 +15,10 @@ from edge_site import Device, Site, fleet_of, free_port, process, wait_for_ready
 from installation_site import Place
 from s3_server import S3Server, running_s3
 
-from flotta.installation import definitions
+from flotta.installation.crds import install_crds, remove_crds
 from flotta.installation.errors import InstallationError
 from flotta.installation.names import CLUSTER_ROLE, CLUSTER_ROLE_BINDING, DEPLOYMENT
-from flotta.installation.rights import installer_role
+from flotta.installation.rbac import render_installer_role
 from flotta.resources.client import Client
 from flotta.resources.kinds import (
     BUCKET_CLAIM,
@@ -68,7 +68,7 @@ RARE = {
 @pytest.fixture
 async def place(kubernetes: KubernetesApi) -> AsyncIterator[Place]:
     async with await Client.connect(str(kubernetes.kubeconfig())) as client:
-        await definitions.install(client, check_mode=False, force=False, patience=60)
+        await install_crds(client, check_mode=False, force=False, wait_timeout=60)
         yield Place(kubernetes, client, "flotta")
 
 
@@ -106,22 +106,22 @@ async def test_somebody_without_rights_is_told_which_one_is_missing(place: Place
         with pytest.raises(InstallationError) as refusal:
             await place.present(client)
         with pytest.raises(InstallationError) as crds:
-            await definitions.install(client, check_mode=False, force=False, patience=9)
+            await install_crds(client, check_mode=False, force=False, wait_timeout=9)
     assert str(refusal.value).startswith("jane may not get customresourcedefinitions.")
     assert "ClusterRole flotta-installer" in str(refusal.value)
     assert str(crds.value).startswith("jane may not get customresourcedefinitions.")
 
 
 async def test_somebody_who_may_not_hand_out_rights_is_told_so(place: Place) -> None:
-    rules = [rule for rule in installer_role()["rules"] if "watch" not in rule["verbs"]]
+    rules = [rule for rule in render_installer_role()["rules"] if "watch" not in rule["verbs"]]
     async with user(place, "june", rules) as client:
         with pytest.raises(InstallationError, match="june may not hand out the rights"):
             await place.present(client)
-    await place.absent(patience=60)
+    await place.absent(wait_timeout=60)
 
 
 async def test_somebody_who_may_not_read_nodes_is_asked_for_names(place: Place) -> None:
-    rules = [rule for rule in installer_role()["rules"] if "nodes" not in rule["resources"]]
+    rules = [rule for rule in render_installer_role()["rules"] if "nodes" not in rule["resources"]]
     rules.append({"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"]})
     async with user(place, "nina", rules) as client:
         with pytest.raises(InstallationError, match="may not be read; set server_names"):
@@ -130,7 +130,7 @@ async def test_somebody_who_may_not_read_nodes_is_asked_for_names(place: Place) 
         assert named.endpoint == "edge.example:30043"
         inside = await place.present(client, ingress={"host": "edge.example"})
         assert inside.endpoint == "edge.example:443"
-        await place.absent(client, patience=60)
+        await place.absent(client, wait_timeout=60)
 
 
 async def test_the_printed_role_is_enough_to_install_and_to_remove_everything(place: Place) -> None:
@@ -144,14 +144,14 @@ async def test_the_printed_role_is_enough_to_install_and_to_remove_everything(pl
         "ingress": {"host": "edge.example"},
         "network_policy": {},
     }
-    async with user(place, "ivan", installer_role()["rules"]) as client, place.kubelet():
-        await definitions.remove(client, check_mode=False, force=False, patience=60)
-        await definitions.install(client, check_mode=False, force=True, patience=60)
-        await place.present(client, patience=60, **given)
-        await place.present(client, patience=60)
-        outcome = await place.absent(client, patience=60, delete_data=True)
+    async with user(place, "ivan", render_installer_role()["rules"]) as client, place.kubelet():
+        await remove_crds(client, check_mode=False, force=False, wait_timeout=60)
+        await install_crds(client, check_mode=False, force=True, wait_timeout=60)
+        await place.present(client, wait_timeout=60, **given)
+        await place.present(client, wait_timeout=60)
+        outcome = await place.absent(client, wait_timeout=60, delete_data=True)
         assert outcome.kept == []
-        await definitions.remove(client, check_mode=False, force=True, patience=60)
+        await remove_crds(client, check_mode=False, force=True, wait_timeout=60)
     assert await place.ours() == []
     names = [item["metadata"]["name"] for item in await place.client.list(NAMESPACE)]
     assert "flotta" not in names
@@ -169,12 +169,12 @@ async def test_the_programs_work_with_their_rights_and_clean_up_before_they_go(
             _assert_nothing_was_refused(tmp_path)
             async with place.kubelet():
                 await eventually(lambda: _counts_as_available(place), 60)
-                outcome = await place.absent(patience=60, delete_data=True)
+                outcome = await place.absent(wait_timeout=60, delete_data=True)
         assert outcome.warnings == []
         assert list(s3.root.iterdir()) == []
     assert await place.client.list(EDGE_DEVICE) == []
     assert _granted() - _used(place.api.folder / "audit.log") <= RARE <= _granted()
-    await definitions.remove(place.client, check_mode=False, force=False, patience=60)
+    await remove_crds(place.client, check_mode=False, force=False, wait_timeout=60)
 
 
 async def _counts_as_available(place: Place) -> bool:

@@ -1,4 +1,4 @@
-"""Install the control plane, or change it to what is wanted."""
+"""Install the control plane, or bring it in line with new settings."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..resources.client import ApiError, Client
-from ..resources.kinds import GROUP, NAMESPACE, SECRET
+from ..resources.kinds import GROUP, SECRET
 from . import names
 from .apply import Applier, is_ours, refuse_terminating
-from .differences import Change
-from .errors import InstallationError, explained
-from .labelled import labelled, version_of
-from .location import endpoint, lacks_address, located, with_openshift
-from .manifests import render
-from .rollout import Rollout
+from .deployment_ready import DeploymentReadiness
+from .diff import ObjectChange
+from .edge_api_endpoint import add_found_names, detect_openshift, edge_api_endpoint, lacks_address
+from .errors import InstallationError, describe_error
+from .manifests import render_objects
+from .metadata import new_object, version_label
 from .settings import Installation
 
 Object = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Installed:
+class InstallOutcome:
     """The outcome. Versions and images are empty where nothing was there before."""
 
-    changes: list[Change]
+    changes: list[ObjectChange]
     endpoint: str
     server_names: tuple[str, ...]
     cluster_version: str
@@ -36,25 +36,27 @@ class Installed:
 
 
 async def install(
-    client: Client, installation: Installation, *, check_mode: bool, patience: float
-) -> Installed:
+    client: Client, installation: Installation, *, check_mode: bool, wait_timeout: float
+) -> InstallOutcome:
     """Bring the cluster in line; raises InstallationError with a sentence."""
     applier = Applier(client, check_mode=check_mode)
-    cluster_version = await _cluster_version(client)
+    cluster_version = await _read_cluster_version(client)
     await _refuse_obstacles(applier, installation)
-    before = await applier.named(names.DEPLOYMENT, names.OPERATOR, installation.namespace)
-    installation = await _apply_all(applier, installation, patience=patience)
-    if patience and not check_mode:
-        await Rollout(applier, installation.namespace, installation.image).wait(patience)
-    return Installed(
+    before = await applier.get_or_none(names.DEPLOYMENT, names.OPERATOR, installation.namespace)
+    installation = await _apply_all(applier, installation, wait_timeout=wait_timeout)
+    if wait_timeout and not check_mode:
+        await DeploymentReadiness(applier, installation.namespace, installation.image).wait(
+            wait_timeout
+        )
+    return InstallOutcome(
         changes=applier.changes,
-        endpoint=endpoint(installation),
+        endpoint=edge_api_endpoint(installation),
         server_names=installation.certificate_names,
         cluster_version=cluster_version,
         version=installation.version,
         image=installation.image,
-        previous_version=version_of(before),
-        previous_image=_image(before),
+        previous_version=version_label(before),
+        previous_image=_image_of(before),
         warnings=_warnings(installation, check_mode=check_mode),
     )
 
@@ -69,33 +71,35 @@ def _warnings(installation: Installation, *, check_mode: bool) -> list[str]:
 
 
 async def _apply_all(
-    applier: Applier, installation: Installation, *, patience: float
+    applier: Applier, installation: Installation, *, wait_timeout: float
 ) -> Installation:
     """Apply in order. The Service comes before the settings that hold its address."""
-    installation = await with_openshift(applier, installation)
-    objects = await _without_foreign_namespace(applier, render(installation))
+    installation = await detect_openshift(applier, installation)
+    objects = await _without_foreign_namespace(applier, render_objects(installation))
     first = next(place for place, obj in enumerate(objects) if obj["kind"] == "Service") + 1
     applied = [await applier.apply(obj) for obj in objects[:first]]
     await _refuse_missing_secret(applier, installation)
-    installation = await located(applier, installation, applied[-1], patience=patience)
-    objects = await _without_foreign_namespace(applier, render(installation))
+    installation = await add_found_names(
+        applier, installation, applied[-1], wait_timeout=wait_timeout
+    )
+    objects = await _without_foreign_namespace(applier, render_objects(installation))
     for obj in objects[first:]:
         await applier.apply(obj)
     places = (installation.namespace, names.STORAGE_NAMESPACE)
-    await applier.prune([*objects, *_kept(installation)], places)
+    await applier.prune([*objects, *_keep_mounted(installation)], places)
     return installation
 
 
-def _kept(installation: Installation) -> list[Object]:
-    """A Secret that we made once and that the user keeps from now on is still mounted."""
+def _keep_mounted(installation: Installation) -> list[Object]:
+    """Return what is not pruned: a Secret that we made once and that the user keeps is still mounted."""
     if installation.provisioner is None:
         return []
-    return [labelled(installation, "v1", "Secret", names.S3_SECRET, names.OPERATOR)]
+    return [new_object(installation, "v1", "Secret", names.S3_SECRET, names.OPERATOR)]
 
 
 async def _without_foreign_namespace(applier: Applier, objects: list[Object]) -> list[Object]:
     """Leave a namespace alone that somebody else made, and keep it at removal."""
-    live = await applier.find(NAMESPACE, objects[0])
+    live = await applier.get_live(objects[0])
     refuse_terminating(live)
     return objects if live is None or is_ours(live) else objects[1:]
 
@@ -105,7 +109,7 @@ async def _refuse_obstacles(applier: Applier, installation: Installation) -> Non
         raise InstallationError(
             "The cluster does not know the fleet's kinds yet; run the module flotta.edge.crds first"
         )
-    binding = await applier.named(names.CLUSTER_ROLE_BINDING, names.OPERATOR)
+    binding = await applier.get_or_none(names.CLUSTER_ROLE_BINDING, names.OPERATOR)
     for subject in (binding or {}).get("subjects") or []:
         if subject.get("namespace") != installation.namespace and binding and is_ours(binding):
             raise InstallationError(
@@ -126,14 +130,14 @@ async def _refuse_missing_secret(applier: Applier, installation: Installation) -
         )
 
 
-async def _cluster_version(client: Client) -> str:
+async def _read_cluster_version(client: Client) -> str:
     try:
         return str((await client.read("/version")).get("gitVersion", ""))
     except ApiError as error:
-        raise explained(error) from error
+        raise describe_error(error) from error
 
 
-def _image(deployment: Object | None) -> str:
+def _image_of(deployment: Object | None) -> str:
     if deployment is None:
         return ""
     return str(deployment["spec"]["template"]["spec"]["containers"][0]["image"])

@@ -1,4 +1,4 @@
-"""The beginning of every rendered object."""
+"""Names and labels of every rendered object."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .settings import Installation
 Object = dict[str, Any]
 
 
-def labelled(
+def new_object(
     installation: Installation,
     api_version: str,
     kind: str,
@@ -22,10 +22,14 @@ def labelled(
     labels: Mapping[str, str] | None = None,
     annotations: Mapping[str, str] | None = None,
 ) -> Object:
-    """Return head and labels of an object; an empty namespace is the installation's, None is none."""
+    """Return an object with nothing but kind and metadata; an empty namespace is the installation's, None is none."""
     metadata: Object = {
         "name": name,
-        "labels": {**(labels or {}), **selector(component), **_ours(installation, component)},
+        "labels": {
+            **(labels or {}),
+            **selector_labels(component),
+            **_own_labels(installation, component),
+        },
     }
     if namespace is not None:
         metadata["namespace"] = namespace or installation.namespace
@@ -34,25 +38,25 @@ def labelled(
     return {"apiVersion": api_version, "kind": kind, "metadata": metadata}
 
 
-def selector(component: str) -> dict[str, str]:
+def selector_labels(component: str) -> dict[str, str]:
     """Return the labels that a component's pods have and keep for ever."""
     return {names.NAME: component, names.PART_OF: "flotta"}
 
 
-def _ours(installation: Installation, component: str) -> dict[str, str]:
+def _own_labels(installation: Installation, component: str) -> dict[str, str]:
     return {
         names.COMPONENT: component.removeprefix("flotta-"),
         names.MANAGED_BY: names.FIELD_MANAGER,
-        names.VERSION: label_value(installation.version),
+        names.VERSION: to_label_value(installation.version),
     }
 
 
-def version_of(obj: Object | None) -> str:
+def version_label(obj: Object | None) -> str:
     """Return the version that an object was made by, "" without an object or a label."""
     labels = ((obj or {}).get("metadata") or {}).get("labels") or {}
     return str(labels.get(names.VERSION, ""))
 
 
-def label_value(text: str) -> str:
+def to_label_value(text: str) -> str:
     """Return a version as a label may hold it."""
     return "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in text)[:63]

@@ -1,4 +1,4 @@
-"""Take the control plane away. The fleet's data stays unless the user asks for its deletion.
+"""Uninstall the control plane. The fleet's data stays unless the user asks for its deletion.
 
 Data are the fleet's objects (devices, workloads, …) and the Secrets of its certificate authority,
 without which no device would be known again. They go first, while the operator still lives: it
@@ -23,12 +23,12 @@ from ..resources.kinds import (
 )
 from . import names
 from .apply import Applier, is_ours
-from .clock import Deadline
-from .contents import contents
-from .differences import Change
+from .deadline import Deadline
+from .diff import ObjectChange
 from .errors import InstallationError
-from .finalizers import OURS, release
-from .labelled import version_of
+from .finalizers import OURS, release_objects
+from .metadata import version_label
+from .namespace_contents import list_contents
 
 Object = dict[str, Any]
 CERTIFICATES = ("flotta-ca", "flotta-host-certificate")
@@ -37,87 +37,87 @@ FLEET = tuple(kind for kind in ALL if kind.group == GROUP)
 
 
 @dataclass
-class Removed:
+class UninstallOutcome:
     """The outcome: what changed, what was kept, what could not be cleaned up."""
 
-    changes: list[Change] = field(default_factory=list)
+    changes: list[ObjectChange] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     previous_version: str = ""
 
 
-async def remove(
+async def uninstall(
     client: Client,
     namespace: str,
     *,
     delete_data: bool,
     check_mode: bool,
-    patience: float,
-) -> Removed:
+    wait_timeout: float,
+) -> UninstallOutcome:
     """Remove everything that was installed; raises InstallationError with a sentence."""
-    if delete_data and not patience:
+    if delete_data and not wait_timeout:
         raise InstallationError(
             "delete_data needs wait=true: the operator cleans up after devices and buckets before it is removed itself"
         )
     applier = Applier(client, check_mode=check_mode)
-    removal = Removal(applier, namespace, Deadline(patience), patience)
-    operator = await applier.named(names.DEPLOYMENT, names.OPERATOR, namespace)
-    removal.outcome.previous_version = version_of(operator)
+    uninstaller = Uninstaller(applier, namespace, Deadline(wait_timeout), wait_timeout)
+    operator = await applier.get_or_none(names.DEPLOYMENT, names.OPERATOR, namespace)
+    uninstaller.outcome.previous_version = version_label(operator)
     if delete_data:
-        await removal.fleet(operator)
-    await removal.programs()
+        await uninstaller.remove_fleet(operator)
+    await uninstaller.remove_programs()
     if delete_data:
-        await removal.certificates()
-    await removal.namespace(keep_data=not delete_data)
-    return removal.outcome
+        await uninstaller.remove_certificates()
+    await uninstaller.remove_namespace(keep_data=not delete_data)
+    return uninstaller.outcome
 
 
-class Removal:
+class Uninstaller:
     """The steps, in the order in which they are taken."""
 
     def __init__(
-        self, applier: Applier, namespace: str, deadline: Deadline, patience: float
+        self, applier: Applier, namespace: str, deadline: Deadline, wait_timeout: float
     ) -> None:
         self._applier = applier
         self._namespace = namespace
         self._deadline = deadline
-        self._patience = patience
-        self.outcome = Removed(changes=applier.changes)
+        self._timeout = wait_timeout
+        self.outcome = UninstallOutcome(changes=applier.changes)
 
-    async def fleet(self, operator: Object | None) -> None:
+    async def remove_fleet(self, operator: Object | None) -> None:
         """Delete devices, workloads and all else of the fleet, and wait until they are gone."""
         for kind in FLEET:
-            for obj in await self._applier.listed(kind):
+            for obj in await self._applier.list_objects(kind):
                 await self._applier.remove(obj, kind)
-        for claim in await self._claims():
+        for claim in await self._list_claims():
             await self._applier.remove(claim, BUCKET_CLAIM)
         if self._applier.check_mode:
             return
         alive = bool(((operator or {}).get("status") or {}).get("availableReplicas"))
         if not alive:
-            await self._warn()
+            await self._warn_of_leftovers()
 
-        async def look() -> bool:
+        async def is_cleaned_up() -> bool:
             if not alive:
-                await self._let_go()
+                await self._release_fleet()
             return await self._fleet_is_gone()
 
-        if not await self._deadline.until(look):
-            raise InstallationError(await self._still_there(alive=alive))
+        if not await self._deadline.wait_until(is_cleaned_up):
+            raise InstallationError(await self._describe_remains(alive=alive))
 
-    async def _claims(self) -> list[Object]:
-        """Bucket claims that only our operator can answer."""
-        claims = await self._applier.listed(BUCKET_CLAIM)
+    async def _list_claims(self) -> list[Object]:
+        """Return the bucket claims that only our operator can answer."""
+        claims = await self._applier.list_objects(BUCKET_CLAIM)
         return [item for item in claims if OURS & set(item["metadata"].get("finalizers") or [])]
 
-    async def _let_go(self) -> None:
+    async def _release_fleet(self) -> None:
         for kind in (*FLEET, BUCKET_CLAIM):
-            await release(self._applier, kind)
+            await release_objects(self._applier, kind)
 
-    async def _warn(self) -> None:
-        """No operator is there that could clean up: say what is left behind."""
-        claims = await self._claims()
-        devices = await self._applier.listed(EDGE_DEVICE)
+    async def _warn_of_leftovers(self) -> None:
+        """Warn of what is left behind because there is no operator that could clean up."""
+        claims = await self._list_claims()
+        devices = await self._applier.list_objects(EDGE_DEVICE)
         if devices:
             self.outcome.warnings.append(
                 f"No operator was running: {len(devices)} devices were not told to leave; they wipe themselves only "
@@ -129,89 +129,91 @@ class Removal:
             )
 
     async def _fleet_is_gone(self) -> bool:
-        return not await self._remaining() and not await self._claims()
+        return not await self._list_fleet() and not await self._list_claims()
 
-    async def _remaining(self) -> list[str]:
+    async def _list_fleet(self) -> list[str]:
         found: list[str] = []
         for kind in FLEET:
-            found += map(names.title, await self._applier.listed(kind))
+            found += map(names.title, await self._applier.list_objects(kind))
         return found
 
-    async def _still_there(self, *, alive: bool) -> str:
-        remaining = await self._remaining()
+    async def _describe_remains(self, *, alive: bool) -> str:
+        remaining = await self._list_fleet()
         shown = f"{', '.join(remaining[:3])}{' and more' if len(remaining) > 3 else ''}"
         reason = (
             "devices have DECOMMISSION_TIMEOUT to acknowledge; run this again, or with a longer wait_timeout"
             if alive
             else "they have finalizers of other programs; remove these"
         )
-        return f"The fleet's data is not gone after {self._patience:.0f} s ({shown or 'bucket claims'}): {reason}"
+        return f"The fleet's data is not gone after {self._timeout:.0f} s ({shown or 'bucket claims'}): {reason}"
 
-    async def programs(self) -> None:
+    async def remove_programs(self) -> None:
         """Remove what we rendered, wherever it is, then the pods' traces."""
         places = (self._namespace, names.STORAGE_NAMESPACE)
-        for kind, obj in await self._applier.ours(places):
+        for kind, obj in await self._applier.list_own(places):
             await self._applier.remove(obj, kind)
         await self._wait(
-            self._ended,
-            f"Pods of the control plane are still there after {self._patience:.0f} s; "
+            self._pods_are_gone,
+            f"Pods of the control plane are still there after {self._timeout:.0f} s; "
             f"look at: kubectl --namespace {self._namespace} get pods",
         )
-        lease = await self._applier.named(LEASE, names.OPERATOR, self._namespace)
+        lease = await self._applier.get_or_none(LEASE, names.OPERATOR, self._namespace)
         if lease is not None:
             await self._applier.remove(lease, LEASE)
 
-    async def _ended(self) -> bool:
+    async def _pods_are_gone(self) -> bool:
         selector = f"{names.PART_OF}=flotta"
         for kind in (names.REPLICA_SET, names.POD):
-            if await self._applier.listed(kind, self._namespace, selector):
+            if await self._applier.list_objects(kind, self._namespace, selector):
                 return False
         return True
 
-    async def certificates(self) -> None:
+    async def remove_certificates(self) -> None:
         """Remove the certificate authority: from here on no device of the fleet can come back."""
-        found = await self._applier.listed(SECRET, self._namespace, REGISTRATION)
+        found = await self._applier.list_objects(SECRET, self._namespace, REGISTRATION)
         for name in CERTIFICATES:
-            secret = await self._applier.named(SECRET, name, self._namespace)
+            secret = await self._applier.get_or_none(SECRET, name, self._namespace)
             found += [secret] if secret else []
         for secret in found:
             await self._applier.remove(secret, SECRET)
 
-    async def namespace(self, *, keep_data: bool) -> None:
+    async def remove_namespace(self, *, keep_data: bool) -> None:
         """Remove the namespace if we made it and nothing is in it that somebody may miss."""
-        live = await self._applier.named(NAMESPACE, self._namespace)
+        live = await self._applier.get_or_none(NAMESPACE, self._namespace)
         if keep_data:
-            await self._note_fleet()
+            await self._note_kept_fleet()
         if live is None or not is_ours(live):
             return
-        left = await self._contents()
+        left = await self._list_losses()
         if left:
             shown = f"{', '.join(left[:4])}{' and more' if len(left) > 4 else ''}"
             self.outcome.kept.append(f"Namespace {self._namespace} with {shown}")
             return
         await self._applier.remove(live, NAMESPACE)
         await self._wait(
-            self._is_gone,
-            f"Namespace {self._namespace} is still there after {self._patience:.0f} s; "
+            self._namespace_is_gone,
+            f"Namespace {self._namespace} is still there after {self._timeout:.0f} s; "
             f"kubectl get namespace {self._namespace} -o yaml says what holds it",
         )
 
-    async def _wait(self, look: Callable[[], Awaitable[bool]], sentence: str) -> None:
+    async def _wait(self, condition: Callable[[], Awaitable[bool]], sentence: str) -> None:
         """Wait for what was asked for, if the user waits; raises InstallationError with the sentence."""
-        if not self._patience or self._applier.check_mode:
+        if not self._timeout or self._applier.check_mode:
             return
-        if not await self._deadline.until(look):
+        if not await self._deadline.wait_until(condition):
             raise InstallationError(sentence)
 
-    async def _note_fleet(self) -> None:
+    async def _note_kept_fleet(self) -> None:
         for kind in FLEET:
-            if count := len(await self._applier.listed(kind)):
+            if count := len(await self._applier.list_objects(kind)):
                 self.outcome.kept.append(f"{count} {kind.kind}")
 
-    async def _contents(self) -> list[str]:
+    async def _list_losses(self) -> list[str]:
         """Name what would be lost with the namespace; what we remove does not count."""
         gone = {change.title for change in self._applier.changes if change.after is None}
-        return [item for item in await contents(self._applier, self._namespace) if item not in gone]
+        return [
+            item for item in await list_contents(self._applier, self._namespace) if item not in gone
+        ]
 
-    async def _is_gone(self) -> bool:
+    async def _namespace_is_gone(self) -> bool:
         return not await self._applier.exists(NAMESPACE, self._namespace)

@@ -24,8 +24,8 @@ from installation_site import (
 )
 
 from contract.api import Api
-from flotta.installation import definitions
 from flotta.installation.apply import Applier
+from flotta.installation.crds import remove_crds
 from flotta.installation.errors import InstallationError
 from flotta.installation.names import (
     BUDGET,
@@ -50,8 +50,8 @@ Object = dict[str, Any]
 async def test_installing_twice_changes_nothing_the_second_time(place: Place) -> None:
     given = {"s3": S3, "network_policy": {}, "ingress": {"host": "edge.example"}}
     async with place.kubelet():
-        first = await place.present(patience=60, **given)
-        second = await place.present(patience=60, **given)
+        first = await place.present(wait_timeout=60, **given)
+        second = await place.present(wait_timeout=60, **given)
     assert f"Deployment {place.namespace}/flotta-operator" in titles(first)
     assert titles(second) == []
     assert first.cluster_version.startswith("v1.")
@@ -181,7 +181,7 @@ async def test_the_address_of_a_load_balancer_gets_into_the_certificate(place: P
     assert "set server_names" in early.warnings[0]
     await place.report_balancer({"ip": "192.0.2.50"}, {"hostname": "lb.example"})
     async with place.kubelet():
-        outcome = await place.present(service_type="LoadBalancer", patience=60)
+        outcome = await place.present(service_type="LoadBalancer", wait_timeout=60)
     assert (outcome.endpoint, outcome.warnings) == ("192.0.2.50:8043", [])
     settings = (await place.get(CONFIG_MAP, "flotta-edge-api-config"))["data"]
     assert settings["SERVER_NAMES"].startswith("192.0.2.50,lb.example,flotta-edge-api.")
@@ -189,7 +189,7 @@ async def test_the_address_of_a_load_balancer_gets_into_the_certificate(place: P
 
 async def test_a_cluster_without_load_balancer_is_told(place: Place) -> None:
     with pytest.raises(InstallationError, match=r"has no address after 1 s.*service_type=NodePort"):
-        await place.present(service_type="LoadBalancer", patience=1)
+        await place.present(service_type="LoadBalancer", wait_timeout=1)
 
 
 async def test_without_names_devices_use_the_nodes_addresses(place: Place) -> None:
@@ -218,7 +218,7 @@ async def test_pods_that_do_not_start_are_explained(
     container = {"name": "operator", "image": "x", "imageID": "", "ready": False, "restartCount": 3}
     await place.report_pods({"containerStatuses": [{**container, "state": {"waiting": waiting}}]})
     with pytest.raises(InstallationError, match=sentence) as error:
-        await place.present(image="registry.example/flotta:1", patience=2)
+        await place.present(image="registry.example/flotta:1", wait_timeout=2)
     assert "\n" not in str(error.value)
 
 
@@ -242,7 +242,7 @@ async def test_pods_that_are_refused_are_explained(place: Place) -> None:
 
     await eventually(refused, 60)
     with pytest.raises(InstallationError, match=r"pods are refused.*exceeded quota"):
-        await place.present(patience=2)
+        await place.present(wait_timeout=2)
 
 
 async def test_a_secret_that_the_user_makes_is_asked_for_and_kept(place: Place) -> None:
@@ -360,7 +360,7 @@ async def test_printed_manifests_may_be_applied_by_kubectl(place: Place, tmp_pat
 
 
 async def test_the_kinds_are_needed_first(kubernetes: KubernetesApi, place: Place) -> None:
-    await definitions.remove(place.client, check_mode=False, force=True, patience=60)
+    await remove_crds(place.client, check_mode=False, force=True, wait_timeout=60)
     with pytest.raises(InstallationError, match=r"run the module flotta\.edge\.crds first"):
         await place.present()
     assert (

@@ -9,8 +9,8 @@ from typing import Any
 from ..resources.kinds import ALL, GROUP, LEASE, NAMESPACE
 from ..resources.roles import Role, Rule, load
 from . import names
-from .contents import BUILT_IN
-from .labelled import labelled
+from .metadata import new_object
+from .namespace_contents import BUILT_IN
 from .settings import Installation
 
 Object = dict[str, Any]
@@ -19,41 +19,43 @@ _VERSION = f"{_RBAC}/v1"
 _OURS = "flotta"  # how roles.yaml calls the namespace of the installation
 
 
-def rights(installation: Installation) -> list[Object]:
+def render_rbac(installation: Installation) -> list[Object]:
     """Return ServiceAccounts and, for each role, a ClusterRole and a Role in each namespace it names."""
     roles = [role for role in load().roles if _is_needed(installation, role)]
     users = dict.fromkeys(user for role in roles for user in sorted(role.users))
     objects: list[Object] = [_account(installation, user) for user in users]
     for role in roles:
         everywhere = [rule for rule in role.rules if not rule.namespaces]
-        objects += _pair(installation, role, None, everywhere)
+        objects += _role_and_binding(installation, role, None, everywhere)
         for namespace in _namespaces(installation, role):
             rules = [rule for rule in role.rules if namespace in rule.namespaces]
-            objects += _pair(installation, role, _real(installation, namespace), rules)
+            objects += _role_and_binding(
+                installation, role, _actual_namespace(installation, namespace), rules
+            )
     return objects
 
 
 def _is_needed(installation: Installation, role: Role) -> bool:
-    """Only who makes buckets has to write Secrets."""
+    """Return whether the role is rendered: only who makes buckets has to write Secrets."""
     return role.name != names.PROVISIONER or installation.provisioner is not None
 
 
 def _namespaces(installation: Installation, role: Role) -> list[str]:
-    """The namespaces of a role's rules that are there: ours, and those of OpenShift if this is one."""
+    """Return the namespaces of a role's rules that are there: ours, and those of OpenShift if this is one."""
     named = sorted({namespace for rule in role.rules for namespace in rule.namespaces})
     return [item for item in named if item == _OURS or installation.openshift]
 
 
-def _real(installation: Installation, namespace: str) -> str:
+def _actual_namespace(installation: Installation, namespace: str) -> str:
     return installation.namespace if namespace == _OURS else namespace
 
 
 def _account(installation: Installation, user: str) -> Object:
-    account = labelled(installation, "v1", "ServiceAccount", user, user)
+    account = new_object(installation, "v1", "ServiceAccount", user, user)
     return {**account, "automountServiceAccountToken": False}
 
 
-def _pair(
+def _role_and_binding(
     installation: Installation, role: Role, namespace: str | None, rules: Sequence[Rule]
 ) -> list[Object]:
     """Return a (Cluster)Role and its binding to the ServiceAccounts of the role's users."""
@@ -63,7 +65,7 @@ def _pair(
     component = min(role.users)
 
     def head(kind: str) -> Object:
-        return labelled(installation, _VERSION, kind, role.name, component, namespace=namespace)
+        return new_object(installation, _VERSION, kind, role.name, component, namespace=namespace)
 
     account = {"kind": "ServiceAccount", "namespace": installation.namespace}
     return [
@@ -76,7 +78,7 @@ def _pair(
     ]
 
 
-def installer_role() -> Object:
+def render_installer_role() -> Object:
     """Return the ClusterRole that lets its holder install, change and remove the control plane, no more.
 
     Kubernetes lets nobody hand out rights that he does not have, so the programs' rights are in it.
