@@ -16,7 +16,7 @@ from grpclib.client import Channel
 from grpclib.server import Server, Stream
 
 from flotta.gateway.gateway import Gateway
-from flotta.gateway.settings import Pace, Settings, load_settings
+from flotta.gateway.settings import Settings, Timing, load_settings
 from flotta.identity.authority import Authority, CertificateAndKey
 from flotta.identity.keys import key_to_pem, new_key
 from flotta.identity.lifetime import load_certificate
@@ -36,17 +36,17 @@ from flotta.protocol.grpc import (
 from waiting import eventually
 
 UID = "0b6f0f5c-2f10-4a55-8d3e-5f0c2c3e9e0f"
-QUICK = Pace(
-    connect=30,
-    answer=30,
+QUICK = Timing(
+    connect_timeout=30,
+    response_timeout=30,
     hold=2,
     retry_first=0.05,
-    retry_most=0.3,
-    quick_answer=0.5,
-    quick_pause=0.6,
-    worker_call=30,
-    receipt=30,
-    renewal_retry=0.5,
+    retry_cap=0.3,
+    quick_response=0.5,
+    quick_delay=0.6,
+    worker_timeout=30,
+    cleanup_timeout=30,
+    renewal_retry_cap=0.5,
 )
 
 
@@ -80,11 +80,11 @@ class DeviceFiles:
             workers_folder=self.folder / "workers",
             group=None,
             users=frozenset({os.getuid()}),
-            pace=QUICK,
+            timing=QUICK,
         )
 
-    def give_device_pair(self, authority: Authority, days: int = 30) -> None:
-        """Install a device pair as first generation."""
+    def give_identity(self, authority: Authority, days: int = 30) -> None:
+        """Install an identity of the device as first generation."""
         key = new_key()
         csr = load_request(certificate_request(key, self.device_id))
         generation = self.pki / "device" / "1"
@@ -192,6 +192,6 @@ async def worker_of(settings: Settings) -> AsyncIterator[TestWorker]:
         await worker.close()
 
 
-def with_pace(settings: Settings, **changes: float) -> Settings:
+def with_timing(settings: Settings, **changes: float) -> Settings:
     """Return settings with other waiting times."""
-    return dataclasses.replace(settings, pace=dataclasses.replace(settings.pace, **changes))
+    return dataclasses.replace(settings, timing=dataclasses.replace(settings.timing, **changes))

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 import pytest_asyncio
-from device_site import DeviceFiles, running, with_pace, worker_of
+from device_site import DeviceFiles, running, with_timing, worker_of
 from small_edge_api import SmallEdgeApi, serving
 
 from flotta.gateway import clock, gateway
@@ -40,7 +40,7 @@ def configure(files: DeviceFiles, api: SmallEdgeApi) -> Settings:
 async def test_worker_joins_and_never_sees_key_or_certificate(
     files: DeviceFiles, api: SmallEdgeApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gateway, "FAREWELL", 30.0)
+    monkeypatch.setattr(gateway, "OFFLINE_TIMEOUT", 30.0)
     settings = configure(files, api)
     async with running(settings), worker_of(settings) as worker:
         await worker.register()
@@ -88,7 +88,7 @@ async def test_certificate_is_renewed_with_a_new_key_when_the_server_says_401(
     files: DeviceFiles, api: SmallEdgeApi
 ) -> None:
     settings = configure(files, api)
-    files.give_device_pair(api.authority)
+    files.give_identity(api.authority)
     first_key = (files.pki / "device/current/key.pem").read_bytes()
     api.refuse_before = 1
     async with running(settings), worker_of(settings) as worker:
@@ -104,7 +104,7 @@ async def test_message_that_met_401_is_sent_again_after_the_renewal(
     files: DeviceFiles, api: SmallEdgeApi
 ) -> None:
     settings = configure(files, api)
-    files.give_device_pair(api.authority)
+    files.give_identity(api.authority)
     async with running(settings), worker_of(settings) as worker:
         await eventually(lambda: ("device", "data") in api.requests)
         api.refuse_before = 1
@@ -115,7 +115,7 @@ async def test_expired_certificate_is_renewed_at_the_start(
     files: DeviceFiles, api: SmallEdgeApi
 ) -> None:
     settings = configure(files, api)
-    files.give_device_pair(api.authority, days=0)
+    files.give_identity(api.authority, days=0)
     async with running(settings):
         await eventually(lambda: api.issued and files.serial == api.issued[0])
 
@@ -123,14 +123,14 @@ async def test_expired_certificate_is_renewed_at_the_start(
 async def test_server_that_refuses_every_new_certificate_is_not_flooded(
     files: DeviceFiles, api: SmallEdgeApi
 ) -> None:
-    settings = with_pace(configure(files, api), retry_first=0.3, retry_most=5)
-    files.give_device_pair(api.authority)
+    settings = with_timing(configure(files, api), retry_first=0.3, retry_cap=5)
+    files.give_identity(api.authority)
     api.refuse_before = 1000
     async with running(settings):
         await eventually(lambda: api.issued)
         begun = time.monotonic()
         await asyncio.sleep(2)
-        most = 2 + (time.monotonic() - begun) / settings.pace.retry_first
+        most = 2 + (time.monotonic() - begun) / settings.timing.retry_first
         assert len(api.issued) <= most
 
 
@@ -190,7 +190,7 @@ async def test_new_control_plane_makes_the_device_join_again_by_itself(
 ) -> None:
     """The worker thinks it is registered: it only sends heartbeats."""
     settings = configure(files, api)
-    files.give_device_pair(Authority.create("The old control plane"))
+    files.give_identity(Authority.create("The old control plane"))
     async with running(settings), worker_of(settings) as worker:
         assert (await worker.send("heartbeat", {}))["StatusCode"] == 401
         await eventually(lambda: api.issued and files.serial == api.issued[0])

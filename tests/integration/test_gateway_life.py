@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from device_site import DeviceFiles, TestWorker, running, with_pace, worker_of
+from device_site import DeviceFiles, TestWorker, running, with_timing, worker_of
 from edge_site import Fleet, Site, edge_site, fleet_of
 
 from flotta.gateway.settings import Settings
@@ -38,7 +38,7 @@ def files(tmp_path: Path) -> DeviceFiles:
 def settings(files: DeviceFiles, fleet: Fleet) -> Settings:
     server = f"localhost:{fleet.site.port}"
     ca = fleet.authority.certificate_pem
-    return with_pace(files.configure(server, ca, fleet.registration), hold=20)
+    return with_timing(files.configure(server, ca, fleet.registration), hold=20)
 
 
 async def join(fleet: Fleet, worker: TestWorker, device_id: str, **labels: str) -> None:
@@ -74,7 +74,9 @@ async def test_device_joins_and_follows_changes(
 async def test_renewal_changes_key_and_certificate(
     settings: Settings, files: DeviceFiles, fleet: Fleet
 ) -> None:
-    settings = with_pace(settings, hold=2)  # a poll that was held with the first pair ends soon
+    settings = with_timing(
+        settings, hold=2
+    )  # a poll that was held with the first identity ends soon
     async with running(settings) as gateway, worker_of(settings) as worker:
         await join(fleet, worker, files.device_id)
         first = files.serial
@@ -82,7 +84,7 @@ async def test_renewal_changes_key_and_certificate(
         def renewed() -> bool:
             if files.serial == first:
                 gateway._renewal.demand(
-                    gateway._store.current()
+                    gateway._store.load_current()
                 )  # a poll that is accepted withdraws it
             return files.serial != first
 

@@ -16,12 +16,12 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from device_site import DeviceFiles, running, with_pace, worker_of
+from device_site import DeviceFiles, running, with_timing, worker_of
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 from small_edge_api import SmallEdgeApi, serving
 
-from flotta.gateway import connection
+from flotta.gateway import tls_connection
 from flotta.gateway.settings import Settings
 from flotta.identity.authority import Authority
 from waiting import eventually
@@ -45,7 +45,7 @@ def settings(files: DeviceFiles, api: SmallEdgeApi) -> Settings:
 
 def joined(files: DeviceFiles, api: SmallEdgeApi) -> Settings:
     """Give the device what it has after it joined this Edge API, under the address that it has now."""
-    files.give_device_pair(api.authority)
+    files.give_identity(api.authority)
     registration = api.authority.issue_registration()
     return files.configure(api.server, api.authority.certificate_pem, registration)
 
@@ -63,7 +63,7 @@ def publish(api: SmallEdgeApi, version: str) -> None:
 async def test_change_reaches_the_worker_through_the_held_poll(
     settings: Settings, api: SmallEdgeApi
 ) -> None:
-    settings = with_pace(settings, hold=20)
+    settings = with_timing(settings, hold=20)
     async with running(settings), worker_of(settings) as worker:
         await worker.register()
         await eventually(lambda: worker.configurations)
@@ -127,7 +127,7 @@ async def test_old_server_is_polled_with_pauses_and_heard_once(
         begun = time.monotonic()
         before = polls(api)
         await asyncio.sleep(3)
-        pause = settings.pace.quick_pause
+        pause = settings.timing.quick_delay
         assert polls(api) - before <= 2 * ((time.monotonic() - begun) / pause + 1)
 
 
@@ -149,7 +149,7 @@ async def test_message_that_is_never_answered_is_given_up(
     settings: Settings, api: SmallEdgeApi
 ) -> None:
     api.stuck.add("metrics")
-    settings = with_pace(settings, answer=0.5)
+    settings = with_timing(settings, response_timeout=0.5)
     async with running(settings), worker_of(settings) as worker:
         assert await worker.send("metrics", {}) == {}
 
@@ -160,10 +160,10 @@ async def test_messages_share_one_kept_connection(settings: Settings, api: Small
         await eventually(
             lambda: api.events("connection-status") and idle
         )  # nothing else is sent now
-        (kept,) = (lane._connection for lane in idle)
+        (kept,) = (http._connection for http in idle)
         for _ in range(3):
             assert (await worker.send("heartbeat", {}))["StatusCode"] == 200
-        assert [lane._connection for lane in idle] == [kept]
+        assert [http._connection for http in idle] == [kept]
 
 
 async def test_outage_is_told_once_and_ends_by_itself(
@@ -187,7 +187,9 @@ async def test_server_that_comes_back_soon_was_never_away(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(connection, "PAUSES", (*connection.PAUSES, *(1.6,) * 15))
+    monkeypatch.setattr(
+        tls_connection, "RETRY_DELAYS", (*tls_connection.RETRY_DELAYS, *(1.6,) * 15)
+    )
     api = SmallEdgeApi(Authority.create("Flotta CA"))
     async with serving(api, tmp_path):
         settings = joined(files, api)
@@ -249,7 +251,7 @@ async def test_parked_device_stays_parked_over_restarts_until_the_marker_goes(
         await worker.register()
         await eventually(lambda: worker.disconnects == 1)
         assert await worker.send("enrolment", {"features": {}}) == {}
-    assert not files.serial  # the pair that a power cut had left was removed
+    assert not files.serial  # the identity that a power cut had left was removed
     assert not api.requests
     (files.state / "decommissioned").unlink()
     async with running(settings), worker_of(settings) as worker:

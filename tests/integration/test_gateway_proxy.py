@@ -11,7 +11,7 @@ import pytest
 from device_site import DeviceFiles, running, worker_of
 from small_edge_api import SmallEdgeApi, serving
 
-from flotta.gateway.proxy import proxy_for
+from flotta.gateway.proxy import find_proxy
 from flotta.identity.authority import Authority
 
 
@@ -70,4 +70,4 @@ async def test_messages_take_the_way_through_the_proxy(
 )
 def test_exceptions(host: str, exceptions: str, *, used: bool) -> None:
     environment = {"https_proxy": "proxy.example:3128", "NO_PROXY": exceptions}
-    assert (proxy_for(host, environment) is not None) is used
+    assert (find_proxy(host, environment) is not None) is used

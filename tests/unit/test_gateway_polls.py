@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from flotta.gateway.lane import Answer
+from flotta.gateway.http_client import HttpResponse
 from flotta.gateway.polls import Poll
 from flotta.gateway.renewal import Renewal
 from flotta.gateway.settings import Settings
@@ -23,13 +23,13 @@ class Device:
         self.fingerprint = "first"
         self._renews = renews
 
-    def current(self) -> Any:
+    def load_current(self) -> Any:
         return SimpleNamespace(is_device=True, peer=SimpleNamespace(fingerprint=self.fingerprint))
 
-    async def poll(self, channel: str, etag: str | None) -> Answer:
+    async def poll(self, channel: str, etag: str | None) -> HttpResponse:
         if self._renews:
             self.fingerprint = "second"
-        return Answer(401, {})
+        return HttpResponse(401, {})
 
 
 async def nothing_new(_: bytes) -> bool:
@@ -42,11 +42,11 @@ async def test_only_the_present_certificate_is_renewed_when_it_is_refused(
 ) -> None:
     device = Device(renews=renews)
     poll = Poll("data", SETTINGS, device, device, nothing_new)  # type: ignore[arg-type]
-    renewal = Renewal(device, None, None, SETTINGS.pace, "till-7")  # type: ignore[arg-type]
+    renewal = Renewal(device, None, None, SETTINGS.timing, "till-7")  # type: ignore[arg-type]
     demanded: list[bool] = []
-    poll.unauthorized = lambda refused: demanded.append(renewal.demand(refused))
+    poll.on_unauthorized = lambda refused: demanded.append(renewal.demand(refused))
 
-    await poll.once()
+    await poll.poll_once()
 
     assert demanded.count(True) == demands
     assert renewal._demanded.is_set() == bool(demands)

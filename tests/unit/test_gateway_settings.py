@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from flotta.gateway.clock import Clock
-from flotta.gateway.diagnosis import explain, retry_after
-from flotta.gateway.journal import Journal
-from flotta.gateway.lane import Answer
+from flotta.gateway.http_client import HttpResponse
+from flotta.gateway.log_once import LogOnce
 from flotta.gateway.settings import Settings, load_settings, load_tags
+from flotta.gateway.status_codes import explain_status
 
 CONFIG = """
 log-level = "debug"
@@ -95,24 +95,24 @@ def test_clock_prefers_the_servers_time_and_never_falls_behind(tmp_path: Path) -
     file = tmp_path / "clock"
     clock = Clock(file)
     future = dt.datetime.now(dt.UTC) + dt.timedelta(days=400)
-    clock.not_before(future)
+    clock.raise_floor(future)
     assert clock.now() == future
-    clock.learn("Wed, 11 Nov 2026 10:00:00 GMT")
+    clock.learn_time("Wed, 11 Nov 2026 10:00:00 GMT")
     learned = dt.datetime(2026, 11, 11, 10, tzinfo=dt.UTC)
     assert learned <= clock.now() < learned + dt.timedelta(minutes=5)
     assert Clock(file).now() >= learned
-    clock.learn("yesterday")
+    clock.learn_time("yesterday")
     assert clock.now() < learned + dt.timedelta(minutes=5)
 
 
-def test_journal_says_a_trouble_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failure_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    journal = Journal(logging.getLogger("test"))
+    log_once = LogOnce(logging.getLogger("test"))
     for _ in range(3):
-        journal.trouble("poll", "no network")
-    journal.trouble("poll", "refused")
-    journal.fine("poll")
-    journal.fine("poll")
+        log_once.failed("poll", "no network")
+    log_once.failed("poll", "refused")
+    log_once.recovered("poll")
+    log_once.recovered("poll")
     assert [one.message for one in caplog.records] == [
         "poll: no network",
         "poll: refused",
@@ -121,12 +121,12 @@ def test_journal_says_a_trouble_once(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_every_status_is_explained_with_the_device() -> None:
-    assert "device till-7" in explain(403, "till-7")
-    assert "till-7" in explain(404, "till-7")
-    assert "problem of its own (503)" in explain(503, "till-7")
-    assert explain(418, "till-7").endswith("418")
+    assert "device till-7" in explain_status(403, "till-7")
+    assert "till-7" in explain_status(404, "till-7")
+    assert "problem of its own (503)" in explain_status(503, "till-7")
+    assert explain_status(418, "till-7").endswith("418")
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("7", 7), ("x", 0), ("", 0)])
 def test_retry_after(text: str, seconds: float) -> None:
-    assert retry_after(Answer(503, {"retry-after": text})) == seconds
+    assert HttpResponse(503, {"retry-after": text}).retry_after == seconds

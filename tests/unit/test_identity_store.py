@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from flotta.gateway.errors import IdentityUnusable
-from flotta.gateway.store import IdentityStore
+from flotta.gateway.identity_store import IdentityStore
 from flotta.identity.authority import Authority
 from flotta.identity.keys import PrivateKey, key_to_pem, load_key, new_key, public_key_fingerprint
 from flotta.identity.requests import certificate_request, load_request
@@ -49,7 +49,7 @@ def signed(authority: Authority, key: PrivateKey, device: str = DEVICE) -> bytes
 
 
 def install(store: IdentityStore, authority: Authority) -> None:
-    store.install(signed(authority, store.pending_key()))
+    store.install(signed(authority, store.ensure_pending_key()))
 
 
 def fingerprint(key: PrivateKey) -> str:
@@ -60,24 +60,24 @@ def test_registration_pair_is_used_until_there_is_a_device_pair(
     pki: Path, authority: Authority
 ) -> None:
     store = open_store(pki)
-    assert not store.current().is_device
+    assert not store.load_current().is_device
     install(store, authority)
-    assert open_store(pki).current().is_device
+    assert open_store(pki).load_current().is_device
     assert (pki / "cert.pem").exists()
 
 
 def test_pending_key_is_kept_until_its_certificate_is_installed(
     pki: Path, authority: Authority
 ) -> None:
-    first = fingerprint(open_store(pki).pending_key())
-    assert fingerprint(open_store(pki).pending_key()) == first
+    first = fingerprint(open_store(pki).ensure_pending_key())
+    assert fingerprint(open_store(pki).ensure_pending_key()) == first
     install(open_store(pki), authority)
-    assert fingerprint(open_store(pki).pending_key()) != first
+    assert fingerprint(open_store(pki).ensure_pending_key()) != first
 
 
 def test_key_files_are_private(pki: Path, authority: Authority) -> None:
     store = open_store(pki)
-    store.pending_key()
+    store.ensure_pending_key()
     assert (pki / "device").stat().st_mode & 0o777 == 0o700
     assert (pki / "device/pending.pem").stat().st_mode & 0o777 == 0o600
     install(store, authority)
@@ -87,11 +87,11 @@ def test_key_files_are_private(pki: Path, authority: Authority) -> None:
 def test_former_pair_stays_until_the_new_one_was_accepted(pki: Path, authority: Authority) -> None:
     store = open_store(pki)
     install(store, authority)
-    store.mark_used(store.current())
+    store.mark_used(store.load_current())
     install(store, authority)
-    assert len([one for one in store.identities() if one.is_device]) == 2
-    store.mark_used(store.current())
-    assert [one.cert_path.parent.name for one in store.identities() if one.is_device] == ["2"]
+    assert len([one for one in store.load_identities() if one.is_device]) == 2
+    store.mark_used(store.load_current())
+    assert [one.cert_path.parent.name for one in store.load_identities() if one.is_device] == ["2"]
 
 
 def test_late_answer_to_a_former_pair_does_not_remove_the_new_one(
@@ -99,10 +99,13 @@ def test_late_answer_to_a_former_pair_does_not_remove_the_new_one(
 ) -> None:
     store = open_store(pki)
     install(store, authority)
-    former = store.current()
+    former = store.load_current()
     install(store, authority)
     store.mark_used(former)
-    assert [one.cert_path.parent.name for one in store.identities() if one.is_device] == ["2", "1"]
+    assert [one.cert_path.parent.name for one in store.load_identities() if one.is_device] == [
+        "2",
+        "1",
+    ]
 
 
 @pytest.mark.parametrize("damage", ["truncate", "foreign key", "missing", "garbage"])
@@ -113,9 +116,9 @@ def test_damaged_pair_is_passed_over_for_the_former(
     install(store, authority)
     install(store, authority)
     spoil(pki / "device/2", damage)
-    assert open_store(pki).current().cert_path.parent.name == "1"
+    assert open_store(pki).load_current().cert_path.parent.name == "1"
     spoil(pki / "device/1", damage)
-    assert not open_store(pki).current().is_device
+    assert not open_store(pki).load_current().is_device
 
 
 def spoil(folder: Path, damage: str) -> None:
@@ -132,12 +135,12 @@ def spoil(folder: Path, damage: str) -> None:
 def test_nothing_usable_is_said_in_a_sentence(pki: Path) -> None:
     (pki / "key.pem").write_bytes(b"")
     with pytest.raises(IdentityUnusable, match="Install the registration certificate again"):
-        open_store(pki).current()
+        open_store(pki).load_current()
 
 
 def test_unfit_certificates_are_not_installed(pki: Path, authority: Authority) -> None:
     store = open_store(pki)
-    pending = store.pending_key()
+    pending = store.ensure_pending_key()
     for certificate, reason in (
         (signed(authority, new_key()), "another key"),
         (signed(authority, pending, "other"), "another device"),
@@ -146,36 +149,36 @@ def test_unfit_certificates_are_not_installed(pki: Path, authority: Authority) -
     ):
         with pytest.raises(IdentityUnusable, match=reason):
             store.install(certificate)
-    assert not store.current().is_device
-    assert fingerprint(store.pending_key()) == fingerprint(pending)
+    assert not store.load_current().is_device
+    assert fingerprint(store.ensure_pending_key()) == fingerprint(pending)
 
 
 def test_pair_of_another_device_id_or_fleet_is_not_used(pki: Path, authority: Authority) -> None:
     install(open_store(pki), authority)
-    assert not open_store(pki, "renamed").current().is_device
+    assert not open_store(pki, "renamed").load_current().is_device
     other = Authority.create("New control plane")
     pair = other.issue_registration()
     (pki / "ca.pem").write_bytes(other.certificate_pem)
     (pki / "cert.pem").write_bytes(pair.certificate)
     (pki / "key.pem").write_bytes(pair.key)
-    assert not open_store(pki).current().is_device
+    assert not open_store(pki).load_current().is_device
 
 
 def test_unknown_issuer_alone_strands_nobody(pki: Path, authority: Authority) -> None:
     """With only a root in ca-root, neither pair's issuer is there; the device pair still counts."""
     install(open_store(pki), authority)
     (pki / "ca.pem").write_bytes(Authority.create("root").certificate_pem)
-    assert open_store(pki).current().is_device
+    assert open_store(pki).load_current().is_device
 
 
 def test_wipe_leaves_the_registration_pair_only(pki: Path, authority: Authority) -> None:
     store = open_store(pki)
     install(store, authority)
-    store.pending_key()
+    store.ensure_pending_key()
     (pki / "device/.7.new").mkdir()  # left by a power cut
     store.wipe()
     assert list((pki / "device").iterdir()) == []
-    assert not store.current().is_device
+    assert not store.load_current().is_device
     store.wipe()
 
 
@@ -219,14 +222,14 @@ def test_power_cut_at_any_step_of_a_renewal_leaves_a_working_identity(
 ) -> None:
     store = open_store(pki)
     install(store, authority)
-    store.mark_used(store.current())
+    store.mark_used(store.load_current())
     snapshot = pki.parent / f"{pki.name}-snapshot"
     shutil.copytree(pki, snapshot, symlinks=True)
 
     def renew() -> None:
         fresh = open_store(pki)
         install(fresh, authority)
-        fresh.mark_used(fresh.current())
+        fresh.mark_used(fresh.load_current())
 
     total = steps_of(renew)
     assert total > 10
@@ -240,11 +243,11 @@ def test_power_cut_at_any_step_of_a_renewal_leaves_a_working_identity(
 def assert_recovers(pki: Path, authority: Authority) -> None:
     """Whatever is there works, and the next renewal ends with one clean generation."""
     store = open_store(pki)
-    assert store.current().is_device
+    assert store.load_current().is_device
     install(store, authority)
-    store.mark_used(store.current())
+    store.mark_used(store.load_current())
     current = os.readlink(pki / "device/current")
-    assert store.current().cert_path.parent.name == current
+    assert store.load_current().cert_path.parent.name == current
     names = {one.name for one in (pki / "device").iterdir() if one.name[0] != "."}
     assert names == {current, "current"}
 
@@ -254,7 +257,7 @@ def test_power_cut_during_the_first_registration_asks_with_the_same_key(
 ) -> None:
     """The Edge API has recorded the key: only that one may register again."""
     shutil.rmtree(pki / "device", ignore_errors=True)
-    key = load_key(key_to_pem(open_store(pki).pending_key()))
+    key = load_key(key_to_pem(open_store(pki).ensure_pending_key()))
     snapshot = pki.parent / f"{pki.name}-snapshot"
     shutil.copytree(pki, snapshot, symlinks=True)
     certificate = signed(authority, key)
@@ -268,5 +271,5 @@ def test_power_cut_during_the_first_registration_asks_with_the_same_key(
         shutil.copytree(snapshot, pki, symlinks=True)
         cut_after(allowed, install_it)
         store = open_store(pki)
-        same_key = fingerprint(store.pending_key()) == fingerprint(key)
-        assert same_key or store.current().certificate.public_key() == key.public_key()
+        same_key = fingerprint(store.ensure_pending_key()) == fingerprint(key)
+        assert same_key or store.load_current().certificate.public_key() == key.public_key()

@@ -1,1 +1,1 @@
-"""The device's gateway: owns identity and network, carries messages between Edge API and workers."""
+"""The device's gateway: owns identity and network, relays between Edge API and workers."""

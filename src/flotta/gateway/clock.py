@@ -1,7 +1,7 @@
 """The time as the fleet sees it, for devices whose own clock cannot be relied on.
 
 Certificates are issued and judged by the control plane. Its time, authenticated by TLS, is learned
-from the Date header of its answers; before the first answer the local clock counts, but never less
+from the Date header of its responses; before the first one the local clock counts, but never less
 than the latest moment that is known to have passed.
 """
 
@@ -17,8 +17,8 @@ from flotta.daemon import write_atomically
 
 log = logging.getLogger(__name__)
 
-REMEMBER_EVERY = dt.timedelta(days=1)  # flash memory wears out
-TOLERATED = dt.timedelta(minutes=5)
+SAVE_INTERVAL = dt.timedelta(days=1)  # flash memory wears out
+TOLERATED_DIFFERENCE = dt.timedelta(minutes=5)
 
 
 class Clock:
@@ -37,12 +37,12 @@ class Clock:
             return moment + dt.timedelta(seconds=time.monotonic() - at)
         return max(dt.datetime.now(dt.UTC), self._floor)
 
-    def not_before(self, moment: dt.datetime) -> None:
+    def raise_floor(self, moment: dt.datetime) -> None:
         """Take note of a moment that has certainly passed, such as the issue of a certificate."""
         self._floor = max(self._floor, moment)
 
-    def learn(self, date: str) -> None:
-        """Take over the Date header of an answer of the verified server; nonsense is ignored."""
+    def learn_time(self, date: str) -> None:
+        """Take over the Date header of the verified server; one that is not a date is ignored."""
         try:
             moment = email.utils.parsedate_to_datetime(date)
         except ValueError:
@@ -55,7 +55,7 @@ class Clock:
 
     def _warn_about_local_clock(self, moment: dt.datetime) -> None:
         local = dt.datetime.now(dt.UTC)
-        if abs(local - moment) > TOLERATED:
+        if abs(local - moment) > TOLERATED_DIFFERENCE:
             log.warning(
                 "This device's clock says %s, the control plane's %s; certificates are judged by "
                 "the latter. Check time synchronisation.",
@@ -64,7 +64,7 @@ class Clock:
             )
 
     def _remember(self, moment: dt.datetime) -> None:
-        if moment - self._remembered < REMEMBER_EVERY:
+        if moment - self._remembered < SAVE_INTERVAL:
             return
         self._remembered = moment
         try:

@@ -15,11 +15,11 @@ from pathlib import Path
 from flotta.backoff import Backoff
 from flotta.daemon import write_atomically
 from flotta.gateway.clock import Clock
-from flotta.gateway.edge_api import EdgeApi
+from flotta.gateway.edge_api_client import EdgeApiClient
 from flotta.gateway.errors import GatewayError
-from flotta.gateway.journal import Journal
+from flotta.gateway.identity_store import IdentityStore
+from flotta.gateway.log_once import LogOnce
 from flotta.gateway.settings import Settings
-from flotta.gateway.store import IdentityStore
 from flotta.gateway.workers import Workers
 from flotta.protocol.directives import DISCONNECT
 from flotta.protocol.envelope import encode, message
@@ -36,7 +36,7 @@ class Decommission:
         self,
         settings: Settings,
         store: IdentityStore,
-        edge_api: EdgeApi,
+        edge_api: EdgeApiClient,
         workers: Workers,
         clock: Clock,
     ) -> None:
@@ -45,7 +45,7 @@ class Decommission:
         self._edge_api = edge_api
         self._workers = workers
         self._clock = clock
-        self._journal = Journal(log)
+        self._log_once = LogOnce(log)
 
     @property
     def marker(self) -> Path:
@@ -57,7 +57,7 @@ class Decommission:
         log.warning("This device was removed from the fleet: workloads and data are removed now.")
         self._workers.forget_messages()
         await self._workers.disconnect()
-        await self._confirm(command_id)
+        await self._confirm_disconnect(command_id)
         text = json.dumps(
             {
                 "time": self._clock.now().isoformat(timespec="seconds"),
@@ -81,19 +81,19 @@ class Decommission:
         )
         while True:
             await self._workers.disconnect()
-            await self._workers.arrival()
+            await self._workers.wait_for_worker()
 
-    async def _confirm(self, command_id: str) -> None:
+    async def _confirm_disconnect(self, command_id: str) -> None:
         """Post the event `disconnect` until the Edge API has it, or no longer wants it."""
-        backoff = Backoff(self._settings.pace.retry_first, self._settings.pace.retry_most)
+        backoff = Backoff(self._settings.timing.retry_first, self._settings.timing.retry_cap)
         body = encode(message("event", DISCONNECT, response_to=command_id))
         while True:
             try:
-                answer = await self._edge_api.post("control", body)
+                response = await self._edge_api.post("control", body)
             except GatewayError as error:
-                self._journal.trouble("confirmation of the disconnect", str(error))
+                self._log_once.failed("confirmation of the disconnect", str(error))
             else:
-                if answer.status < 500 and answer.status != 429:
-                    log.info("Confirmed the disconnect; the Edge API answered %d", answer.status)
+                if response.status < 500 and response.status != 429:
+                    log.info("Confirmed the disconnect; the Edge API answered %d", response.status)
                     return
             await asyncio.sleep(backoff.next())

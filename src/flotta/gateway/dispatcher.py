@@ -1,4 +1,4 @@
-"""The gRPC service that workers call (edge-api.md §5.1)."""
+"""The gRPC service that workers call."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from flotta.protocol.grpc import (
 T = TypeVar("T")
 
 
-class Dispatcher(DispatcherBase):
+class DispatcherService(DispatcherBase):
     """Register, Send, GetConfig."""
 
     def __init__(self, settings: Settings, workers: Workers, outbox: Outbox) -> None:
@@ -32,7 +32,9 @@ class Dispatcher(DispatcherBase):
         self._workers = workers
         self._outbox = outbox
 
-    async def Register(self, stream: Stream[RegistrationRequest, RegistrationResponse]) -> None:  # noqa: N802
+    async def Register(  # noqa: N802
+        self, stream: Stream[RegistrationRequest, RegistrationResponse]
+    ) -> None:
         """Tell a worker where to listen, or refuse it."""
         request = await _message(stream)
         if request.detached_content:
@@ -43,7 +45,7 @@ class Dispatcher(DispatcherBase):
         )
 
     async def Send(self, stream: Stream[Data, Response]) -> None:  # noqa: N802
-        """Send a message to the Edge API and return its answer."""
+        """Send a message to the Edge API and return its response."""
         data = await _message(stream)
         try:
             response = await self._outbox.send(data)

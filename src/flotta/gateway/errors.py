@@ -1,10 +1,10 @@
 """Errors of this package; the text of each is a sentence for the journal.
 
 GatewayError
-├── Unreachable        no connection, or no answer in time: temporary
+├── Unreachable        no connection, or no response in time: temporary
 ├── UntrustedServer    the server is not of this device's fleet
-├── ProbablyRefused    connection ended before any byte of an answer
-├── BadAnswer          not HTTP, too large, or not the content that was asked for
+├── ProbablyRefused    connection ended before any byte of a response
+├── BadResponse        not HTTP, too large, or not the content that was asked for
 └── IdentityUnusable   a certificate that cannot be installed, or none at all
 """
 
@@ -16,7 +16,7 @@ class GatewayError(Exception):
 
 
 class Unreachable(GatewayError):
-    """There was no connection, or no answer in time."""
+    """There was no connection, or no response in time."""
 
 
 class UntrustedServer(GatewayError):
@@ -24,15 +24,15 @@ class UntrustedServer(GatewayError):
 
 
 class ProbablyRefused(GatewayError):
-    """The server closed the connection before any byte of an answer.
+    """The server closed the connection before any byte of a response.
 
     A server that refuses a client certificate does just that: with TLS 1.3 the client's handshake
     is complete by then, and asyncio and uvloop send no alert.
     """
 
 
-class BadAnswer(GatewayError):
-    """The answer is no HTTP, too large, or not what was asked for."""
+class BadResponse(GatewayError):
+    """The response is not HTTP, too large, or not what was asked for."""
 
 
 class IdentityUnusable(GatewayError):

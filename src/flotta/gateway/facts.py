@@ -1,4 +1,4 @@
-"""What the gateway says about the device when it connects (edge-api.md §2.3)."""
+"""What the gateway says about the device when it connects."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ INTERFACES = Path("/sys/class/net")
 _SIOCGIFADDR = 0x8915  # netdevice(7)
 
 
-def connection_status(
+def build_connection_status(
     state: Literal["online", "offline"],
     dispatchers: Mapping[str, Mapping[str, str]],
     tags: Mapping[str, str],
 ) -> dict[str, Any]:
     """Return the content of a connection-status message."""
     return {
-        "canonical_facts": canonical_facts(),
+        "canonical_facts": read_canonical_facts(),
         "dispatchers": dict(dispatchers),
         "state": state,
         "tags": dict(tags),
@@ -33,19 +33,19 @@ def connection_status(
     }
 
 
-def canonical_facts() -> dict[str, Any]:
+def read_canonical_facts() -> dict[str, Any]:
     """Return what identifies the machine; what cannot be read is left out."""
     facts: dict[str, Any] = {
         "fqdn": socket.gethostname(),
-        "ip_addresses": _ipv4_addresses(),
-        "mac_addresses": _mac_addresses(),
+        "ip_addresses": _read_ipv4_addresses(),
+        "mac_addresses": _read_mac_addresses(),
     }
     with contextlib.suppress(OSError, ValueError):
         facts["machine_id"] = str(uuid.UUID(MACHINE_ID.read_text().strip()))
     return facts
 
 
-def _ipv4_addresses() -> list[str]:
+def _read_ipv4_addresses() -> list[str]:
     found = []
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         for path in sorted(INTERFACES.glob("*")):
@@ -58,7 +58,7 @@ def _ipv4_addresses() -> list[str]:
     return [address for address in found if not address.startswith("127.")]
 
 
-def _mac_addresses() -> list[str]:
+def _read_mac_addresses() -> list[str]:
     paths = sorted(INTERFACES.glob("*/address"))
     found = [path.read_text().strip() for path in paths if path.is_file()]
     return [address for address in found if address.strip("0:")]

@@ -12,15 +12,15 @@ from flotta.protocol.grpc import Data
 
 log = logging.getLogger(__name__)
 
-LONGEST_DELAY = 3600.0
+MAX_DELAY = 3600.0  # seconds
 
 Handler = Callable[[Message, dict[str, str]], Awaitable[None]]
 
 
-async def take_data(body: bytes, workers: Workers) -> bool:
-    """Hand a data message to its worker; tell whether it said anything new.
+async def deliver_data(body: bytes, workers: Workers) -> bool:
+    """Hand a data message to its worker; tell whether it contained anything new.
 
-    Raises ValueError when it is no message.
+    Raises ValueError when it is not a message.
     """
     message = decode_message(body)
     if message.type not in ("data", "") or not message.directive:
@@ -32,14 +32,14 @@ async def take_data(body: bytes, workers: Workers) -> bool:
             message_id=message.message_id,
             response_to=message.response_to,
             directive=message.directive,
-            metadata=_texts(message.metadata),
+            metadata=_stringify(message.metadata),
             content=bytes(message.content),
         )
     )
 
 
-async def take_command(body: bytes, handlers: Mapping[str, Handler]) -> bool:
-    """Carry out a command; unknown ones are logged. Raises ValueError when it is no message."""
+async def execute_command(body: bytes, handlers: Mapping[str, Handler]) -> bool:
+    """Carry out a command; unknown ones are logged. Raises ValueError when it is not a message."""
     message = decode_message(body)
     if message.type != "command":
         log.warning("Ignored a message of type %r on the control channel", message.type)
@@ -54,11 +54,11 @@ async def take_command(body: bytes, handlers: Mapping[str, Handler]) -> bool:
     return True
 
 
-def delay(arguments: dict[str, str]) -> float:
+def read_delay(arguments: dict[str, str]) -> float:
     """Return the seconds of a `reconnect` command, between 0 and an hour."""
     text = arguments.get("delay", "0")
-    return min(float(text), LONGEST_DELAY) if text.isascii() and text.isdigit() else 0.0
+    return min(float(text), MAX_DELAY) if text.isascii() and text.isdigit() else 0.0
 
 
-def _texts(metadata: dict[str, Any] | None) -> dict[str, str]:
+def _stringify(metadata: dict[str, Any] | None) -> dict[str, str]:
     return {key: str(value) for key, value in (metadata or {}).items()}

@@ -1,4 +1,4 @@
-"""Messages of the workers on their way to the Edge API (edge-api.md §5.4)."""
+"""Messages of the workers on their way to the Edge API."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from flotta.gateway.diagnosis import explain
-from flotta.gateway.edge_api import EdgeApi
+from flotta.gateway.certificate_requests import CertificateRequests
+from flotta.gateway.edge_api_client import EdgeApiClient
 from flotta.gateway.errors import GatewayError
-from flotta.gateway.journal import Journal
-from flotta.gateway.lane import Answer
-from flotta.gateway.pairs import Identity
-from flotta.gateway.registration import Registration
+from flotta.gateway.http_client import HttpResponse
+from flotta.gateway.identity import Identity
+from flotta.gateway.identity_store import IdentityStore
+from flotta.gateway.log_once import LogOnce
 from flotta.gateway.renewal import Renewal
-from flotta.gateway.store import IdentityStore
+from flotta.gateway.status_codes import explain_status
 from flotta.protocol.directives import ENROLMENT, REGISTRATION
 from flotta.protocol.envelope import Message, encode
 from flotta.protocol.grpc import Data
@@ -25,72 +25,78 @@ from flotta.rfc3339 import format_wire_time
 
 log = logging.getLogger(__name__)
 
-NOTHING = b""  # what a worker gets when there was no answer
-WAIT_FOR_RENEWAL = 30.0
-UNREGISTERED = Answer(401, {})
+NO_RESPONSE = b""  # what a worker gets when there was no response
+RENEWAL_TIMEOUT = 30.0  # seconds that a message waits for a new certificate
+UNREGISTERED = HttpResponse(401, {})
 
 
 class Outbox:
-    """Send a worker's message and give it the answer in the form of the protocol."""
+    """Sends the workers' messages; returns the responses in the form of the gRPC protocol."""
 
     def __init__(
         self,
         device_id: str,
         store: IdentityStore,
-        edge_api: EdgeApi,
-        registration: Registration,
+        edge_api: EdgeApiClient,
+        certificate_requests: CertificateRequests,
         renewal: Renewal,
     ) -> None:
         self._device_id = device_id
         self._store = store
         self._edge_api = edge_api
-        self._registration = registration
+        self._certificate_requests = certificate_requests
         self._renewal = renewal
-        self._journal = Journal(log)
+        self._log_once = LogOnce(log)
         self.closed = False
-        self.unregistered: Callable[[], None] = lambda: None
+        self.on_unregistered: Callable[[], None] = lambda: None
 
     async def send(self, data: Data) -> bytes:
-        """Return the answer as JSON bytes, empty when there was none.
+        """Return the response as JSON bytes, empty when there was none.
 
-        Raises ValueError when the message is no message: several or no JSON values, or a URL
+        Raises ValueError for what is not a message: several or no JSON values, or a URL
         as directive.
         """
-        content = _json(data.content)
+        content = _parse_json(data.content)
         if "://" in data.directive:
             raise ValueError("directives with a URL are not supported")
         if self.closed:
-            return NOTHING
+            return NO_RESPONSE
         try:
-            answer = await self._dispatch(data, content)
+            response = await self._route_message(data, content)
         except (GatewayError, OSError) as error:
-            self._journal.trouble(data.directive, str(error))
-            return NOTHING
-        self._report(data.directive, answer)
-        return _response(answer)
+            self._log_once.failed(data.directive, str(error))
+            return NO_RESPONSE
+        self._log_outcome(data.directive, response)
+        return _encode_response(response)
 
-    async def _dispatch(self, data: Data, content: msgspec.Raw) -> Answer:
-        identity = self._store.current()
+    async def _route_message(self, data: Data, content: msgspec.Raw) -> HttpResponse:
+        identity = self._store.load_current()
         if data.directive == ENROLMENT:
-            return await self._post(data, self._registration.enrolment(bytes(content)))
+            return await self._post_message(
+                data, self._certificate_requests.add_fingerprint(bytes(content))
+            )
         if data.directive == REGISTRATION:
-            return await self._registration.register(
-                bytes(content), lambda complete: self._post(data, complete)
+            return await self._certificate_requests.register(
+                bytes(content), lambda complete: self._post_message(data, complete)
             )
         if not identity.is_device:
-            self.unregistered()
+            self.on_unregistered()
             return UNREGISTERED  # the Edge API would say so, too; tells the worker to register
         return await self._post_and_renew(data, content, identity)
 
-    async def _post_and_renew(self, data: Data, content: msgspec.Raw, used: Identity) -> Answer:
-        answer = await self._post(data, content)
-        if answer.status != 401:
-            return answer
-        if self._renewal.demand(used) and not await self._renewal.renewed(WAIT_FOR_RENEWAL):
-            return answer
-        return await self._post(data, content)
+    async def _post_and_renew(
+        self, data: Data, content: msgspec.Raw, used: Identity
+    ) -> HttpResponse:
+        response = await self._post_message(data, content)
+        if response.status != 401:
+            return response
+        if self._renewal.demand(used) and not await self._renewal.wait_for_new_identity(
+            RENEWAL_TIMEOUT
+        ):
+            return response
+        return await self._post_message(data, content)
 
-    async def _post(self, data: Data, content: msgspec.Raw) -> Answer:
+    async def _post_message(self, data: Data, content: msgspec.Raw) -> HttpResponse:
         message = Message(
             type="data",
             message_id=data.message_id or str(uuid.uuid4()),
@@ -103,21 +109,21 @@ class Outbox:
         )
         return await self._edge_api.post("data", encode(message))
 
-    def _report(self, directive: str, answer: Answer) -> None:
-        if directive == ENROLMENT and answer.status == 200:
-            self._journal.trouble(
+    def _log_outcome(self, directive: str, response: HttpResponse) -> None:
+        if directive == ENROLMENT and response.status == 200:
+            self._log_once.failed(
                 directive,
                 f"waiting for approval of the EdgeDeviceSignedRequest {self._device_id}",
             )
-        elif answer is UNREGISTERED:
-            self._journal.trouble(directive, "not sent: this device is not registered yet")
-        elif answer.good:
-            self._journal.fine(directive)
+        elif response is UNREGISTERED:
+            self._log_once.failed(directive, "not sent: this device is not registered yet")
+        elif response.ok:
+            self._log_once.recovered(directive)
         else:
-            self._journal.trouble(directive, explain(answer.status, self._device_id))
+            self._log_once.failed(directive, explain_status(response.status, self._device_id))
 
 
-def _json(content: bytes) -> msgspec.Raw:
+def _parse_json(content: bytes) -> msgspec.Raw:
     """Return one JSON value; nothing becomes `null`, as the reference gateway has it."""
     if not content.strip():
         return msgspec.Raw(b"null")
@@ -128,15 +134,15 @@ def _json(content: bytes) -> msgspec.Raw:
     return msgspec.Raw(content)
 
 
-def _response(answer: Answer) -> bytes:
+def _encode_response(response: HttpResponse) -> bytes:
     try:
-        body: object = msgspec.json.decode(answer.body) if answer.body.strip() else None
+        body: object = msgspec.json.decode(response.body) if response.body.strip() else None
     except msgspec.DecodeError:
         body = None
-    names = {_canonical(name): value for name, value in answer.headers.items()}
-    return encode({"StatusCode": answer.status, "Body": body, "Metadata": names})
+    names = {_canonical_name(name): value for name, value in response.headers.items()}
+    return encode({"StatusCode": response.status, "Body": body, "Metadata": names})
 
 
-def _canonical(name: str) -> str:
+def _canonical_name(name: str) -> str:
     """Return a header name as Go writes it: `Content-Type`, `Etag`."""
     return "-".join(part.capitalize() for part in name.split("-"))

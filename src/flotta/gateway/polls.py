@@ -10,102 +10,102 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from flotta.backoff import Backoff
-from flotta.gateway.diagnosis import explain, retry_after
-from flotta.gateway.edge_api import Channel
+from flotta.gateway.edge_api_client import Channel
 from flotta.gateway.errors import GatewayError, IdentityUnusable
-from flotta.gateway.journal import Journal
-from flotta.gateway.lane import Answer
-from flotta.gateway.pairs import Identity
+from flotta.gateway.http_client import HttpResponse
+from flotta.gateway.identity import Identity
+from flotta.gateway.identity_store import IdentityStore
+from flotta.gateway.log_once import LogOnce
 from flotta.gateway.settings import Settings
-from flotta.gateway.store import IdentityStore
+from flotta.gateway.status_codes import explain_status
 
 log = logging.getLogger(__name__)
 
-UNREADABLE_PAUSE = 60.0
+UNREADABLE_DELAY = 60.0  # seconds after a message that cannot be read
 
 
-class Source(Protocol):
+class PollTarget(Protocol):
     """Where polls go to."""
 
-    async def poll(self, channel: Channel, etag: str | None) -> Answer: ...
+    async def poll(self, channel: Channel, etag: str | None) -> HttpResponse: ...
 
 
 class Poll:
-    """One channel: `take` gets each new body and says whether it contained anything new."""
+    """Polls one channel: `handle_body` gets each body and tells whether it had anything new."""
 
     def __init__(
         self,
         channel: Channel,
         settings: Settings,
         store: IdentityStore,
-        source: Source,
-        take: Callable[[bytes], Awaitable[bool]],
+        target: PollTarget,
+        handle_body: Callable[[bytes], Awaitable[bool]],
     ) -> None:
         self._channel = channel
         self._device_id = settings.device_id
-        self._pace = settings.pace
+        self._timing = settings.timing
         self._store = store
-        self._source = source
-        self._take = take
+        self._target = target
+        self._handle_body = handle_body
         self._etag: str | None = None
-        self._backoff = Backoff(self._pace.retry_first, self._pace.retry_most)
-        self._journal = Journal(log)
-        self.accepted: Callable[[Identity], None] = lambda _: None
-        self.unauthorized: Callable[[Identity], object] = lambda _: None
+        self._backoff = Backoff(self._timing.retry_first, self._timing.retry_cap)
+        self._log_once = LogOnce(log)
+        self.on_accepted: Callable[[Identity], None] = lambda _: None
+        self.on_unauthorized: Callable[[Identity], object] = lambda _: None
 
-    async def run(self, gate: asyncio.Event) -> None:
-        """Poll for ever while the gate is open."""
+    async def run(self, may_poll: asyncio.Event) -> None:
+        """Poll for ever, while `may_poll` is set."""
         while True:
-            await gate.wait()
-            await asyncio.sleep(await self.once())
+            await may_poll.wait()
+            await asyncio.sleep(await self.poll_once())
 
-    async def once(self) -> float:
+    async def poll_once(self) -> float:
         """Poll once; return the seconds to wait before the next time."""
         try:
-            identity = self._store.current()
+            identity = self._store.load_current()
             if not identity.is_device:
                 raise IdentityUnusable("there is no device certificate: the worker must register")
-            answer = await self._source.poll(self._channel, self._etag)
+            response = await self._target.poll(self._channel, self._etag)
         except GatewayError as error:
-            self._journal.trouble(self._name, str(error))
+            self._log_once.failed(self._activity, str(error))
             return self._backoff.next()
-        if not answer.good:
-            return self._refused(answer, identity)
-        self.accepted(identity)
-        return await self._taken(answer)
+        if not response.ok:
+            return self._handle_refusal(response, identity)
+        self.on_accepted(identity)
+        return await self._handle_response(response)
 
     @property
-    def _name(self) -> str:
+    def _activity(self) -> str:
         return f"poll for {self._channel}"
 
-    def _refused(self, answer: Answer, identity: Identity) -> float:
-        self._journal.trouble(self._name, explain(answer.status, self._device_id))
-        if answer.status == 401:
+    def _handle_refusal(self, response: HttpResponse, identity: Identity) -> float:
+        self._log_once.failed(self._activity, explain_status(response.status, self._device_id))
+        if response.status == 401:
             with contextlib.suppress(IdentityUnusable):
-                self.unauthorized(identity)
-        return self._backoff.next(retry_after(answer))
+                self.on_unauthorized(identity)
+        return self._backoff.next(response.retry_after)
 
-    async def _taken(self, answer: Answer) -> float:
+    async def _handle_response(self, response: HttpResponse) -> float:
         self._backoff.reset()
         fresh = False
-        if answer.status == 200 and answer.body.strip():
+        if response.status == 200 and response.body.strip():
             try:
-                fresh = await self._take(answer.body)
+                fresh = await self._handle_body(response.body)
             except ValueError as error:
-                self._journal.trouble(self._name, f"the message is unreadable: {error}")
-                return UNREADABLE_PAUSE
-        if answer.status == 200:
-            self._etag = answer.headers.get("etag")
-        self._journal.fine(self._name)
-        return self._pause(answer, fresh=fresh)
+                self._log_once.failed(self._activity, f"the message is unreadable: {error}")
+                return UNREADABLE_DELAY
+        if response.status == 200:
+            self._etag = response.headers.get("etag")
+        self._log_once.recovered(self._activity)
+        return self._choose_delay(response, fresh=fresh)
 
-    def _pause(self, answer: Answer, *, fresh: bool) -> float:
+    def _choose_delay(self, response: HttpResponse, *, fresh: bool) -> float:
         """Ask again at once, unless the server answers without holding the request.
 
         Servers of v0.2 know neither ETag nor Prefer and send everything every time.
         """
-        if answer.elapsed >= self._pace.quick_answer:
+        if response.elapsed >= self._timing.quick_response:
             return 0.0
         if fresh:
-            return self._pace.quick_answer
-        return self._pace.quick_pause * random.uniform(1.0, 1.5)  # noqa: S311
+            return self._timing.quick_response
+        return self._timing.quick_delay * random.uniform(1.0, 1.5)  # noqa: S311

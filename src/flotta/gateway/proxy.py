@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from urllib.parse import SplitResult, unquote, urlsplit
 
 
-def proxy_for(host: str, environment: Mapping[str, str] = os.environ) -> SplitResult | None:
+def find_proxy(host: str, environment: Mapping[str, str] = os.environ) -> SplitResult | None:
     """Return the proxy for a host from HTTPS_PROXY and NO_PROXY (either case), or None.
 
     Raises ValueError when HTTPS_PROXY is no `http://[user:password@]host:port`.
     """
     text = environment.get("HTTPS_PROXY") or environment.get("https_proxy")
-    if not text or _excepted(host, environment.get("NO_PROXY") or environment.get("no_proxy")):
+    if not text or _is_excepted(host, environment.get("NO_PROXY") or environment.get("no_proxy")):
         return None
     proxy = urlsplit(text if "://" in text else f"http://{text}")
     if proxy.scheme != "http" or not proxy.hostname:
@@ -23,7 +23,7 @@ def proxy_for(host: str, environment: Mapping[str, str] = os.environ) -> SplitRe
     return proxy
 
 
-def _excepted(host: str, exceptions: str | None) -> bool:
+def _is_excepted(host: str, exceptions: str | None) -> bool:
     names = [name.strip().lstrip(".").lower() for name in (exceptions or "").split(",")]
     return any(
         name == "*" or host.lower() == name or host.lower().endswith(f".{name}")

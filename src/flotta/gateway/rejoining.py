@@ -1,9 +1,9 @@
 """Join again without the worker's help when the device certificate was lost or became foreign.
 
 A worker that was registered once works on with its stored configuration and does not enrol again.
-So when it sends messages while there is nothing but the registration pair (a new control plane, a
-changed device id, damaged files), the gateway enrols and registers itself; the hardware follows
-with the worker's heartbeats.
+So when it sends messages while there is nothing but the registration certificate (a new control
+plane, a changed device id, damaged files), the gateway enrols and registers itself; the hardware
+follows with the worker's heartbeats.
 """
 
 from __future__ import annotations
@@ -16,38 +16,42 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from flotta.backoff import Backoff
-from flotta.gateway.diagnosis import explain, retry_after
+from flotta.gateway.certificate_requests import CertificateRequests
 from flotta.gateway.errors import GatewayError
-from flotta.gateway.journal import Journal
-from flotta.gateway.lane import Answer
-from flotta.gateway.registration import Registration
+from flotta.gateway.http_client import HttpResponse
+from flotta.gateway.identity_store import IdentityStore
+from flotta.gateway.log_once import LogOnce
 from flotta.gateway.settings import Settings
-from flotta.gateway.store import IdentityStore
+from flotta.gateway.status_codes import explain_status
 from flotta.protocol.directives import ENROLMENT, REGISTRATION
 
 log = logging.getLogger(__name__)
 
-APPROVED = 208
-PATIENCE = 5.0  # seconds for a worker to enrol by itself
+APPROVED = 208  # status of an enrolment that was approved
+WORKER_TIMEOUT = 5.0  # seconds for a worker to enrol by itself
 
-Post = Callable[[str, msgspec.Raw], Awaitable[Answer]]
+PostMessage = Callable[[str, msgspec.Raw], Awaitable[HttpResponse]]
 
 
 class Rejoining:
     """Enrols and registers while it is needed."""
 
     def __init__(
-        self, settings: Settings, store: IdentityStore, registration: Registration, post: Post
+        self,
+        settings: Settings,
+        store: IdentityStore,
+        certificate_requests: CertificateRequests,
+        post: PostMessage,
     ) -> None:
         self._device_id = settings.device_id
-        self._pace = settings.pace
+        self._timing = settings.timing
         self._store = store
-        self._registration = registration
+        self._certificate_requests = certificate_requests
         self._post = post
         self._needed = asyncio.Event()
-        self._journal = Journal(log)
+        self._log_once = LogOnce(log)
 
-    def need(self) -> None:
+    def request_rejoin(self) -> None:
         """A worker has something to say, but the device has no certificate of its own."""
         self._needed.set()
 
@@ -55,37 +59,39 @@ class Rejoining:
         """Join whenever it is needed; for ever."""
         while True:
             await self._needed.wait()
-            await asyncio.sleep(min(PATIENCE, self._pace.quick_pause))
+            await asyncio.sleep(min(WORKER_TIMEOUT, self._timing.quick_delay))
             await self._join()
             self._needed.clear()
 
     async def _join(self) -> None:
-        backoff = Backoff(self._pace.retry_first, self._pace.retry_most)
+        backoff = Backoff(self._timing.retry_first, self._timing.retry_cap)
         while not self._has_certificate():
             wait = 0.0
             try:
-                answer = await self._attempt()
-                if answer.status == 200:
+                response = await self._try_to_join()
+                if response.status == 200:
                     break
-                self._journal.trouble("joining again", explain(answer.status, self._device_id))
-                wait = retry_after(answer)
+                self._log_once.failed(
+                    "joining again", explain_status(response.status, self._device_id)
+                )
+                wait = response.retry_after
             except (GatewayError, OSError) as error:
-                self._journal.trouble("joining again", str(error))
+                self._log_once.failed("joining again", str(error))
             await asyncio.sleep(backoff.next(wait))
-        self._journal.fine("joining again")
+        self._log_once.recovered("joining again")
 
-    async def _attempt(self) -> Answer:
-        enrolment = self._registration.enrolment(b'{"features":{}}')
-        answer = await self._post(ENROLMENT, enrolment)
-        if answer.status == 200:  # recorded, not approved yet
-            return Answer(404, answer.headers)
-        if answer.status != APPROVED:
-            return answer
-        return await self._registration.register(
+    async def _try_to_join(self) -> HttpResponse:
+        enrolment = self._certificate_requests.add_fingerprint(b'{"features":{}}')
+        response = await self._post(ENROLMENT, enrolment)
+        if response.status == 200:  # recorded, not approved yet
+            return HttpResponse(404, response.headers)
+        if response.status != APPROVED:
+            return response
+        return await self._certificate_requests.register(
             b"{}", lambda content: self._post(REGISTRATION, content)
         )
 
     def _has_certificate(self) -> bool:
         with contextlib.suppress(GatewayError):
-            return self._store.current().is_device
+            return self._store.load_current().is_device
         return False

@@ -9,69 +9,69 @@ import logging
 import random
 
 from flotta.backoff import Backoff
+from flotta.gateway.certificate_requests import CertificateRequests
 from flotta.gateway.clock import Clock
-from flotta.gateway.diagnosis import explain
 from flotta.gateway.errors import GatewayError
-from flotta.gateway.journal import Journal
-from flotta.gateway.pairs import Identity
-from flotta.gateway.registration import Registration
-from flotta.gateway.settings import Pace
-from flotta.gateway.store import IdentityStore
+from flotta.gateway.identity import Identity
+from flotta.gateway.identity_store import IdentityStore
+from flotta.gateway.log_once import LogOnce
+from flotta.gateway.settings import Timing
+from flotta.gateway.status_codes import explain_status
 from flotta.identity.lifetime import renewal_time, valid_at
 
 log = logging.getLogger(__name__)
 
-LONGEST_SLEEP = 3600.0  # the clock may be corrected in the meantime
+MAX_SLEEP = 3600.0  # seconds; the clock may be corrected in the meantime
 JITTER = 0.1  # of the certificate's life, so that a fleet enrolled together does not renew together
 
 
 class Renewal:
-    """Watches the current device certificate; knows nothing of the registration pair."""
+    """Watches the current device certificate; knows nothing of the one for registration."""
 
     def __init__(
         self,
         store: IdentityStore,
-        registration: Registration,
+        certificate_requests: CertificateRequests,
         clock: Clock,
-        pace: Pace,
+        timing: Timing,
         device_id: str,
     ) -> None:
         self._store = store
-        self._registration = registration
+        self._certificate_requests = certificate_requests
         self._clock = clock
-        self._pace = pace
+        self._timing = timing
         self._device_id = device_id
         self._demanded = asyncio.Event()
         self._changed = asyncio.Event()
-        self._journal = Journal(log)
+        self._log_once = LogOnce(log)
         self._early = random.random() * JITTER  # noqa: S311
-        self._urgent = Backoff(pace.retry_first, pace.retry_most)
-        self._calm = Backoff(pace.retry_most, pace.renewal_retry)
+        self._urgent = Backoff(timing.retry_first, timing.retry_cap)
+        self._calm = Backoff(timing.retry_cap, timing.renewal_retry_cap)
         self._unproven = False
 
     def demand(self, refused: Identity) -> bool:
-        """Renew now: the Edge API answered 401 to this certificate; False when there is a newer one already.
+        """Renew now: this certificate was refused; False when there is a newer one already.
 
         Raises IdentityUnusable when there is none.
         """
-        if self._store.current().peer.fingerprint != refused.peer.fingerprint:
+        if self._store.load_current().peer.fingerprint != refused.peer.fingerprint:
             return False
         self._demanded.set()
         return True
 
-    def identity_changed(self) -> None:
+    def note_new_identity(self) -> None:
         """Look at the dates of the new certificate."""
         self._demanded.clear()
         self._changed.set()
 
-    def confirm(self) -> None:
+    def confirm_identity(self) -> None:
         """Take note that the Edge API accepts the present certificate."""
         self._demanded.clear()
         self._unproven = False
         self._urgent.reset()
         self._calm.reset()
 
-    async def renewed(self, seconds: float) -> bool:
+    async def wait_for_new_identity(self, seconds: float) -> bool:
         """Wait for a new certificate; False when there is none after that time."""
         self._changed.clear()
         with contextlib.suppress(TimeoutError):
@@ -86,14 +86,17 @@ class Renewal:
             identity = self._device_identity()
             if identity is None:
                 self._demanded.clear()
-                await self.renewed(LONGEST_SLEEP)
+                await self.wait_for_new_identity(MAX_SLEEP)
             elif self._demanded.is_set() or self._seconds_left(identity) <= 0:
-                await self._attempt(identity)
+                await self._try_renewal(identity)
             else:
-                await self._wait(min(self._seconds_left(identity), LONGEST_SLEEP))
+                await self._wait_for_change(min(self._seconds_left(identity), MAX_SLEEP))
 
     def _device_identity(self) -> Identity | None:
-        return next((one for one in self._store.identities() if one.is_device), None)
+        return next(iter(self._device_identities()), None)
+
+    def _device_identities(self) -> list[Identity]:
+        return [identity for identity in self._store.load_identities() if identity.is_device]
 
     def _seconds_left(self, identity: Identity) -> float:
         """Seconds until two thirds of the certificate's life are over, a little less by chance."""
@@ -101,42 +104,44 @@ class Renewal:
         moment = renewal_time(identity.certificate) - life * self._early
         return (moment - self._clock.now()).total_seconds()
 
-    async def _wait(self, seconds: float) -> None:
+    async def _wait_for_change(self, seconds: float) -> None:
         self._changed.clear()
-        waits = [asyncio.create_task(one.wait()) for one in (self._demanded, self._changed)]
+        waits = [asyncio.create_task(event.wait()) for event in (self._demanded, self._changed)]
         try:
             await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for wait in waits:
                 wait.cancel()
 
-    async def _attempt(self, current: Identity) -> None:
+    async def _try_renewal(self, current: Identity) -> None:
         if self._unproven:  # the last new certificate was refused as well: do not hurry
             await asyncio.sleep(self._urgent.next())
-        log.info("Renewing the certificate that is valid to %s", _date(current.peer.not_after))
-        if await self._renewed_with_any():
-            self._journal.fine("renewal")
+        log.info(
+            "Renewing the certificate that is valid to %s", _format_date(current.peer.not_after)
+        )
+        if await self._renew_with_any_identity():
+            self._log_once.recovered("renewal")
             self._unproven = True
             self._early = random.random() * JITTER  # noqa: S311
             return
         urgent = self._demanded.is_set() or not valid_at(current.certificate, self._clock.now())
         await asyncio.sleep((self._urgent if urgent else self._calm).next())
 
-    async def _renewed_with_any(self) -> bool:
-        """Try the current pair, then the one before, should the new one be no good."""
+    async def _renew_with_any_identity(self) -> bool:
+        """Try the current identity, then the one before, should the new one not be accepted."""
         reasons = []
-        for identity in (one for one in self._store.identities() if one.is_device):
+        for identity in self._device_identities():
             try:
-                answer = await self._registration.renew(identity)
+                response = await self._certificate_requests.renew(identity)
             except (GatewayError, OSError) as error:
                 reasons.append(str(error))
                 continue
-            if answer.status == 200:
+            if response.status == 200:
                 return True
-            reasons.append(explain(answer.status, self._device_id))
-        self._journal.trouble("renewal", "; ".join(dict.fromkeys(reasons)))
+            reasons.append(explain_status(response.status, self._device_id))
+        self._log_once.failed("renewal", "; ".join(dict.fromkeys(reasons)))
         return False
 
 
-def _date(moment: dt.datetime) -> str:
+def _format_date(moment: dt.datetime) -> str:
     return moment.isoformat(timespec="seconds")

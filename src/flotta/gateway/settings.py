@@ -1,4 +1,4 @@
-"""The gateway's configuration: config.toml and tags.toml (edge-api.md §1.8), paths and paces."""
+"""The gateway's configuration: config.toml and tags.toml, paths and waiting times."""
 
 from __future__ import annotations
 
@@ -17,19 +17,21 @@ MACHINE_ID = Path("/etc/machine-id")
 
 
 @dataclass(frozen=True)
-class Pace:
+class Timing:
     """Every waiting time in seconds, long enough for GPRS and satellites."""
 
-    connect: float = 30.0  # each for TCP and for the TLS handshake
-    answer: float = 60.0  # between two pieces of an answer, besides the time a poll may be held
+    connect_timeout: float = 30.0  # each for TCP and for the TLS handshake
+    response_timeout: float = (
+        60.0  # between two pieces of a response, besides the time a poll may be held
+    )
     hold: int = 55  # how long the server may hold a poll (Prefer: wait)
     retry_first: float = 1.0
-    retry_most: float = 60.0
-    quick_answer: float = 1.0  # an unchanged answer faster than this was not held
-    quick_pause: float = 5.0  # then the next poll waits this long and up to half as much again
-    worker_call: float = 60.0
-    receipt: float = 120.0  # for a worker to remove everything
-    renewal_retry: float = 3600.0  # at most, while the certificate is still valid
+    retry_cap: float = 60.0
+    quick_response: float = 1.0  # an unchanged answer faster than this was not held
+    quick_delay: float = 5.0  # then the next poll waits this long and up to half as much again
+    worker_timeout: float = 60.0
+    cleanup_timeout: float = 120.0  # for a worker to remove everything
+    renewal_retry_cap: float = 3600.0  # at most, while the certificate is still valid
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class Settings:
     workers_folder: Path = Path("/run/flotta/workers")
     group: str | None = "flotta-ipc"
     users: frozenset[int] = frozenset({0})
-    pace: Pace = Pace()
+    timing: Timing = Timing()
 
     @property
     def server(self) -> str:
@@ -65,17 +67,17 @@ def load_settings(config: Path, tags: Path, **places: Any) -> Settings:
 
     Raises ValueError with a sentence that names file and key.
     """
-    table = _read(config)
-    host, port = _server(config, table)
-    cert_file = _path(config, table, "cert-file")
+    table = _read_toml(config)
+    host, port = _parse_server(config, table)
+    cert_file = _parse_path(config, table, "cert-file")
     return Settings(
         **{
             "host": host,
             "port": port,
-            "device_id": _device_id(config, table),
+            "device_id": _parse_device_id(config, table),
             "cert_file": cert_file,
-            "key_file": _path(config, table, "key-file"),
-            "ca_root": _ca_root(config, table),
+            "key_file": _parse_path(config, table, "key-file"),
+            "ca_root": _parse_ca_root(config, table),
             "path_prefix": str(table.get("path-prefix", DEFAULT_PREFIX)).strip("/"),
             "log_level": str(table.get("log-level", "info")),
             "tags": load_tags(tags),
@@ -87,11 +89,11 @@ def load_settings(config: Path, tags: Path, **places: Any) -> Settings:
 
 def load_tags(path: Path) -> dict[str, str]:
     """Return the tags as strings; a missing file has none."""
-    table = _read(path) if path.exists() else {}
-    return {key: _scalar(path, key, value) for key, value in table.items()}
+    table = _read_toml(path) if path.exists() else {}
+    return {key: _format_tag(path, key, value) for key, value in table.items()}
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
@@ -100,7 +102,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path} cannot be read: {error}") from error
 
 
-def _server(path: Path, table: dict[str, Any]) -> tuple[str, int]:
+def _parse_server(path: Path, table: dict[str, Any]) -> tuple[str, int]:
     text = table.get("server")
     if not isinstance(text, str) or not text or "/" in text:
         raise ValueError(f"{path}: server has to be host:port without scheme, not {text!r}")
@@ -112,9 +114,9 @@ def _server(path: Path, table: dict[str, Any]) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def _device_id(path: Path, table: dict[str, Any]) -> str:
+def _parse_device_id(path: Path, table: dict[str, Any]) -> str:
     """Return client-id in lower case: it becomes the name of an object in the control plane."""
-    text = table.get("client-id") or _machine_id()
+    text = table.get("client-id") or _read_machine_id()
     device_id = str(text).strip().lower()
     if not is_device_id(device_id) or device_id == "register":
         raise ValueError(
@@ -124,26 +126,26 @@ def _device_id(path: Path, table: dict[str, Any]) -> str:
     return device_id
 
 
-def _machine_id() -> str:
+def _read_machine_id() -> str:
     return MACHINE_ID.read_text().strip() if MACHINE_ID.exists() else ""
 
 
-def _path(path: Path, table: dict[str, Any], key: str) -> Path:
+def _parse_path(path: Path, table: dict[str, Any], key: str) -> Path:
     text = table.get(key)
     if not isinstance(text, str) or not text:
         raise ValueError(f"{path}: {key} is missing")
     return Path(text)
 
 
-def _ca_root(path: Path, table: dict[str, Any]) -> tuple[Path, ...]:
+def _parse_ca_root(path: Path, table: dict[str, Any]) -> tuple[Path, ...]:
     roots = table.get("ca-root")
     roots = [roots] if isinstance(roots, str) else roots
-    if not isinstance(roots, list) or not roots or not all(isinstance(one, str) for one in roots):
+    if not isinstance(roots, list) or not roots or not all(isinstance(root, str) for root in roots):
         raise ValueError(f"{path}: ca-root has to name at least one file of CA certificates")
-    return tuple(Path(one) for one in roots)
+    return tuple(Path(root) for root in roots)
 
 
-def _scalar(path: Path, key: str, value: object) -> str:
+def _format_tag(path: Path, key: str, value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, dt.date | dt.time):

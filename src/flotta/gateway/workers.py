@@ -1,4 +1,4 @@
-"""The workers on this device: who registered, where they listen, what they have to be told."""
+"""The workers on this device: who registered, where they listen, which messages are for them."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from grpclib.exceptions import GRPCError, ProtocolError, StreamTerminatedError
 
 from flotta.backoff import Backoff
 from flotta.dns1123 import is_label
-from flotta.gateway.journal import Journal
-from flotta.gateway.settings import Pace
+from flotta.gateway.log_once import LogOnce
+from flotta.gateway.settings import Timing
 from flotta.protocol.grpc import RECEIVED_DISCONNECT, Data, EventNotification, WorkerStub
 
 log = logging.getLogger(__name__)
 
 MAX_HANDLER = 32  # characters; it becomes the name of a socket
-TO_LISTEN = 0.2  # seconds; a worker begins to listen after it was told where
-CALL_FAILED = (GRPCError, ProtocolError, StreamTerminatedError, OSError, TimeoutError)
+LISTEN_DELAY = 0.2  # seconds; a worker begins to listen after it was told where
+CALL_ERRORS = (GRPCError, ProtocolError, StreamTerminatedError, OSError, TimeoutError)
 
 
 @dataclass
@@ -41,7 +41,7 @@ class Worker:
     @property
     def alive(self) -> bool:
         """Tell whether the process that registered still exists."""
-        return self.process is not None and _process(self.process[0]) == self.process
+        return self.process is not None and _identify_process(self.process[0]) == self.process
 
     def close(self) -> None:
         """Stop feeding and drop the connection."""
@@ -53,35 +53,35 @@ class Worker:
 class Workers:
     """Registered workers by handler, and the latest message for each directive."""
 
-    def __init__(self, folder: Path, pace: Pace, changed: Callable[[], None]) -> None:
+    def __init__(self, folder: Path, timing: Timing, changed: Callable[[], None]) -> None:
         self._folder = folder
-        self._pace = pace
+        self._timing = timing
         self._changed = changed
         self._workers: dict[str, Worker] = {}
         self._latest: dict[str, tuple[bytes, Data]] = {}
-        self._journal = Journal(log)
+        self._log_once = LogOnce(log)
         self._arrived = asyncio.Event()
 
-    def find(self) -> None:
-        """Take up workers that were there before this gateway (re)started."""
+    def adopt_running(self) -> None:
+        """Take over the workers that were there before this gateway (re)started."""
         for path in sorted(self._folder.glob("*.sock")):
             if _is_handler(path.stem):
-                self._add(path.stem, None, {})
+                self._add_worker(path.stem, None, {})
 
     def register(self, handler: str, pid: int, features: Mapping[str, str]) -> str | None:
         """Return the address a worker shall listen on; None while another one is alive."""
         if not _is_handler(handler):
             return None
-        process = _process(pid)
+        process = _identify_process(pid)
         known = self._workers.get(handler)
         if known and known.process != process and known.alive:
             log.warning("Worker %s (pid %d) is refused: another one lives.", handler, pid)
             return None
-        self._add(handler, process, dict(features))
+        self._add_worker(handler, process, dict(features))
         log.info("Worker %s registered (pid %d)", handler, pid)
-        return f"unix:{self._path(handler)}"
+        return f"unix:{self._socket_path(handler)}"
 
-    def features(self) -> dict[str, dict[str, str]]:
+    def list_features(self) -> dict[str, dict[str, str]]:
         """Return the features each handler announced, for the connection status."""
         return {handler: worker.features for handler, worker in self._workers.items()}
 
@@ -108,17 +108,17 @@ class Workers:
 
     async def disconnect(self) -> None:
         """Tell every worker RECEIVED_DISCONNECT; return once all have answered, at least one."""
-        backoff = Backoff(self._pace.retry_first, self._pace.retry_most / 6)
-        while not self._workers or self._waiting():
+        backoff = Backoff(self._timing.retry_first, self._timing.retry_cap / 6)
+        while not self._workers or self._still_connected():
             if not self._workers:
                 log.warning("The disconnect waits for a worker to register and clean up.")
-                await self.arrival()
-            for worker in self._waiting():
-                worker.disconnected = await self._notify(worker)
-            if self._waiting():
-                await self.arrival(backoff.next())
+                await self.wait_for_worker()
+            for worker in self._still_connected():
+                worker.disconnected = await self._notify_worker(worker)
+            if self._still_connected():
+                await self.wait_for_worker(backoff.next())
 
-    async def arrival(self, seconds: float | None = None) -> None:
+    async def wait_for_worker(self, seconds: float | None = None) -> None:
         """Wait until a worker registers, at most so long."""
         self._arrived.clear()
         with contextlib.suppress(TimeoutError):
@@ -131,58 +131,63 @@ class Workers:
             worker.close()
         self._workers.clear()
 
-    def _waiting(self) -> list[Worker]:
+    def _still_connected(self) -> list[Worker]:
         return [worker for worker in self._workers.values() if not worker.disconnected]
 
-    async def _notify(self, worker: Worker) -> bool:
+    async def _notify_worker(self, worker: Worker) -> bool:
         event = EventNotification(name=RECEIVED_DISCONNECT)
         try:
-            await WorkerStub(worker.channel).NotifyEvent(event, timeout=self._pace.receipt)
-        except CALL_FAILED as error:
-            self._journal.trouble(
-                worker.handler, f"the worker did not confirm the disconnect ({_text(error)})"
+            await WorkerStub(worker.channel).NotifyEvent(
+                event, timeout=self._timing.cleanup_timeout
+            )
+        except CALL_ERRORS as error:
+            self._log_once.failed(
+                worker.handler,
+                f"the worker did not confirm the disconnect ({_describe_error(error)})",
             )
             return False
-        self._journal.fine(worker.handler)
+        self._log_once.recovered(worker.handler)
         return True
 
-    def _add(self, handler: str, process: tuple[int, str] | None, features: dict[str, str]) -> None:
+    def _add_worker(
+        self, handler: str, process: tuple[int, str] | None, features: dict[str, str]
+    ) -> None:
         earlier = self._workers.pop(handler, None)
         if earlier is not None:
             earlier.close()
-        worker = Worker(handler, process, features, Channel(path=str(self._path(handler))))
-        worker.feeding = asyncio.create_task(self._feed(worker))
+        worker = Worker(handler, process, features, Channel(path=str(self._socket_path(handler))))
+        worker.feeding = asyncio.create_task(self._feed_worker(worker))
         self._workers[handler] = worker
         self._arrived.set()
         self._changed()
 
-    def _path(self, handler: str) -> Path:
+    def _socket_path(self, handler: str) -> Path:
         return self._folder / f"{handler}.sock"
 
-    async def _feed(self, worker: Worker) -> None:
+    async def _feed_worker(self, worker: Worker) -> None:
         """Send the latest message until the worker took it, then wait for the next."""
-        backoff = Backoff(self._pace.retry_first / 4, self._pace.retry_most / 2)
-        await asyncio.sleep(TO_LISTEN)
+        backoff = Backoff(self._timing.retry_first / 4, self._timing.retry_cap / 2)
+        await asyncio.sleep(LISTEN_DELAY)
         taken = b""
         while True:
             worker.wake.clear()
             digest, message = self._latest.get(worker.handler, (b"", None))
             if message is None or digest == taken:
                 await worker.wake.wait()
-            elif await self._send(worker, message):
+            elif await self._send_message(worker, message):
                 taken = digest
                 backoff.reset()
             else:
                 await asyncio.sleep(backoff.next())
 
-    async def _send(self, worker: Worker, message: Data) -> bool:
+    async def _send_message(self, worker: Worker, message: Data) -> bool:
         activity = f"worker {worker.handler}"
         try:
-            await WorkerStub(worker.channel).Send(message, timeout=self._pace.worker_call)
-        except CALL_FAILED as error:
-            self._journal.trouble(activity, f"did not take its message ({_text(error)})")
+            await WorkerStub(worker.channel).Send(message, timeout=self._timing.worker_timeout)
+        except CALL_ERRORS as error:
+            self._log_once.failed(activity, f"did not take its message ({_describe_error(error)})")
             return False
-        self._journal.fine(activity)
+        self._log_once.recovered(activity)
         return True
 
 
@@ -190,7 +195,7 @@ def _is_handler(text: str) -> bool:
     return is_label(text) and len(text) <= MAX_HANDLER
 
 
-def _process(pid: int) -> tuple[int, str] | None:
+def _identify_process(pid: int) -> tuple[int, str] | None:
     """Return pid and start time, which together name a process; None when it does not exist."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
@@ -199,5 +204,5 @@ def _process(pid: int) -> tuple[int, str] | None:
     return pid, stat.rpartition(")")[2].split()[19]  # field 22 of proc_pid_stat(5)
 
 
-def _text(error: BaseException) -> str:
+def _describe_error(error: BaseException) -> str:
     return str(error) or type(error).__name__

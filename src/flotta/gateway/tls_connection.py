@@ -13,12 +13,12 @@ from cryptography import x509
 
 from flotta.gateway.clock import Clock
 from flotta.gateway.errors import ProbablyRefused, Unreachable, UntrustedServer
-from flotta.gateway.proxy import open_tunnel, proxy_for
+from flotta.gateway.proxy import find_proxy, open_tunnel
 from flotta.gateway.settings import Settings
 
 log = logging.getLogger(__name__)
 
-PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6, 1.6, 1.6)  # seconds between the attempts at one connection
+RETRY_DELAYS = (0.1, 0.2, 0.4, 0.8, 1.6, 1.6, 1.6)  # seconds between the attempts at one connection
 
 REFUSED = (
     "the server closed the connection without an answer: probably refused, certificate not from "
@@ -26,12 +26,13 @@ REFUSED = (
     "control plane was made anew, run the device role again."
 )
 UNTRUSTED = (
-    "server certificate is not from this device's CA or not for the name in config.toml ({reason}). "
-    "Compare ca-root and server in config.toml with the Edge API's certificate; nothing was sent."
+    "server certificate is not from this device's CA or not for the name in config.toml "
+    "({reason}). Compare ca-root and server in config.toml with the Edge API's certificate; nothing "
+    "was sent."
 )
 
 
-class Connection:
+class TlsConnection:
     """One TLS connection: reader, writer, and the server certificate's validity looked at."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -48,10 +49,10 @@ class Connection:
         self.writer.transport.abort()
 
 
-async def connect(settings: Settings, context: ssl.SSLContext, clock: Clock) -> Connection:
+async def connect(settings: Settings, context: ssl.SSLContext, clock: Clock) -> TlsConnection:
     """Return a new connection, or raise Unreachable, UntrustedServer or ProbablyRefused."""
     try:
-        reader, writer = await _open_patiently(settings, context)
+        reader, writer = await _open_with_retries(settings, context)
     except ssl.SSLCertVerificationError as error:
         raise UntrustedServer(UNTRUSTED.format(reason=error.verify_message)) from error
     except ssl.SSLError as error:
@@ -59,30 +60,30 @@ async def connect(settings: Settings, context: ssl.SSLContext, clock: Clock) -> 
             f"the server refused the TLS handshake ({error.reason or error})"
         ) from error
     except (OSError, ValueError, TimeoutError) as error:
-        reason = str(error) or f"no answer within {settings.pace.connect:.0f} s"
+        reason = str(error) or f"no answer within {settings.timing.connect_timeout:.0f} s"
         raise Unreachable(f"{settings.server} cannot be reached: {reason}") from error
-    connection = Connection(reader, writer)
+    connection = TlsConnection(reader, writer)
     _set_socket_options(writer, settings)
     _check_validity(writer, clock)
     return connection
 
 
-async def _open_patiently(
+async def _open_with_retries(
     settings: Settings, context: ssl.SSLContext
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """Try again soon where nobody listens: a server is starting, or one of several has just ended."""
-    for pause in PAUSES:
+    """Try again soon where nobody listens: a server starts, or one of several has just ended."""
+    for delay in RETRY_DELAYS:
         with contextlib.suppress(ConnectionRefusedError, ConnectionResetError):
-            return await _open(settings, context)
-        await asyncio.sleep(pause)
-    return await _open(settings, context)
+            return await _open_stream(settings, context)
+        await asyncio.sleep(delay)
+    return await _open_stream(settings, context)
 
 
-async def _open(
+async def _open_stream(
     settings: Settings, context: ssl.SSLContext
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    limit = settings.pace.connect
-    proxy = proxy_for(settings.host)
+    limit = settings.timing.connect_timeout
+    proxy = find_proxy(settings.host)
     async with asyncio.timeout(2 * limit):
         if proxy is not None:
             reader, writer = await open_tunnel(proxy, settings.server)
@@ -103,7 +104,7 @@ async def _open(
 def _set_socket_options(writer: asyncio.StreamWriter, settings: Settings) -> None:
     """Notice a path that silently died (NAT, mobile networks) sooner than TCP would."""
     sock = writer.get_extra_info("socket")
-    milliseconds = int(settings.pace.answer * 1000)
+    milliseconds = int(settings.timing.response_timeout * 1000)
     with contextlib.suppress(OSError):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
@@ -121,7 +122,7 @@ def _check_validity(writer: asyncio.StreamWriter, clock: Clock) -> None:
     der = writer.get_extra_info("ssl_object").getpeercert(True)
     certificate = x509.load_der_x509_certificate(der)
     start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    clock.not_before(start)
+    clock.raise_floor(start)
     now = clock.now()
     if start - dt.timedelta(minutes=5) <= now <= end or certificate.serial_number in _warned:
         return

@@ -1,13 +1,13 @@
 """The device's identity on disk, safe against a power cut between any two steps.
 
     <folder>/1/{cert,key}.pem      generations; a folder appears under its number by one rename
-    <folder>/2/{cert,key}.pem      `used` beside them: the Edge API has accepted this pair
+    <folder>/2/{cert,key}.pem      `used` beside them: the Edge API has accepted this identity
     <folder>/current -> 2          switched by one rename
     <folder>/pending.pem           key of a request that is not answered yet
 
 The pending key survives retries and restarts: the Edge API lets a registration be repeated for the
-same key only, and an answer lost on the way must not lock the device out. It is removed after the
-switch. The registration pair, installed from outside, is never touched.
+same key only, and a response lost on the way must not lock the device out. It is removed after the
+switch. The registration certificate and its key, installed from outside, are never touched.
 """
 
 from __future__ import annotations
@@ -21,7 +21,13 @@ from pathlib import Path
 
 from flotta.daemon import sync_directory, write_atomically
 from flotta.gateway.errors import IdentityUnusable
-from flotta.gateway.pairs import Identity, issued_by, load_authorities, load_pair, peer_of
+from flotta.gateway.identity import (
+    Identity,
+    identify_peer,
+    issued_by,
+    load_authorities,
+    load_identity,
+)
 from flotta.identity.errors import IdentityError
 from flotta.identity.keys import KeyFormatError, PrivateKey, key_to_pem, load_key, new_key
 from flotta.identity.lifetime import load_certificate
@@ -32,7 +38,7 @@ CERT, KEY, USED, CURRENT, PENDING = "cert.pem", "key.pem", "used", "current", "p
 
 
 class IdentityStore:
-    """Registration pair and generations of device pairs of one device."""
+    """The registration identity and the generations of one device's own identity."""
 
     def __init__(
         self, folder: Path, registration: tuple[Path, Path], ca_root: tuple[Path, ...], device: str
@@ -41,23 +47,23 @@ class IdentityStore:
         self._registration = registration
         self._ca_root = ca_root
         self._device_id = device
-        self._told: set[str] = set()
+        self._warned: set[str] = set()
 
-    def identities(self) -> list[Identity]:
+    def load_identities(self) -> list[Identity]:
         """Return every usable identity, the one to use first; may be empty.
 
         A broken current generation is passed over for the one before, and that for the
-        registration pair.
+        registration identity.
         """
-        registration = list(self._load_pairs([self._registration]))
-        folders = (self._folder / name for name in self._generations())
-        devices = self._load_pairs((folder / CERT, folder / KEY) for folder in folders)
-        own = [one for one in devices if self._is_own(one, registration)]
-        return own + [one for one in registration if not one.is_device]
+        registration = list(self._load_usable([self._registration]))
+        folders = (self._folder / name for name in self._order_generations())
+        devices = self._load_usable((folder / CERT, folder / KEY) for folder in folders)
+        own = [identity for identity in devices if self._is_own(identity, registration)]
+        return own + [identity for identity in registration if not identity.is_device]
 
-    def current(self) -> Identity:
+    def load_current(self) -> Identity:
         """Return the identity to use; IdentityUnusable when there is none."""
-        identities = self.identities()
+        identities = self.load_identities()
         if not identities:
             raise IdentityUnusable(
                 f"There is no usable certificate: {self._registration[0]} and its key are missing "
@@ -65,7 +71,7 @@ class IdentityStore:
             )
         return identities[0]
 
-    def pending_key(self) -> PrivateKey:
+    def ensure_pending_key(self) -> PrivateKey:
         """Return the key for the next certificate, made once and kept until it is installed."""
         path = self._folder / PENDING
         try:
@@ -84,31 +90,31 @@ class IdentityStore:
 
         Raises IdentityUnusable when it is for another key, device or class; nothing changes then.
         """
-        key = self.pending_key()
-        self._check(certificate_pem, key)
-        number = max((int(name) for name in self._numbers()), default=0) + 1
+        key = self.ensure_pending_key()
+        self._check_certificate(certificate_pem, key)
+        number = max((int(name) for name in self._list_generation_numbers()), default=0) + 1
         folder = self._write_generation(str(number), certificate_pem, key_to_pem(key))
-        self._switch(str(number))
+        self._switch_current(str(number))
         self._forget_pending()
-        (identity,) = self._load_pairs([(folder / CERT, folder / KEY)])
+        (identity,) = self._load_usable([(folder / CERT, folder / KEY)])
         return identity
 
     def mark_used(self, identity: Identity) -> None:
-        """Take note that the Edge API accepted this device pair: earlier ones are not needed.
+        """Take note that the Edge API accepted this identity: earlier ones are not needed.
 
-        Nothing happens unless it is the current one: an answer to a former pair may come late.
+        Nothing happens unless it is the current one: a response to a former one may come late.
         """
         folder = identity.cert_path.parent
         if not self._is_current(folder) or (folder / USED).exists():
             return
         write_atomically(folder / USED, b"")
         self._forget_pending_of(identity)
-        for name in self._numbers():
+        for name in self._list_generation_numbers():
             if int(name) < int(folder.name):
                 shutil.rmtree(self._folder / name, ignore_errors=True)
 
     def wipe(self) -> None:
-        """Remove every device pair and the pending key; the registration pair stays."""
+        """Remove the device's own identities and the pending key, not the one for registration."""
         if not self._folder.exists():
             return
         (self._folder / CURRENT).unlink(missing_ok=True)
@@ -125,10 +131,10 @@ class IdentityStore:
         except OSError:
             return False
 
-    def _check(self, pem: bytes, key: PrivateKey) -> None:
+    def _check_certificate(self, pem: bytes, key: PrivateKey) -> None:
         try:
             certificate = load_certificate(pem)
-            peer = peer_of(certificate)
+            peer = identify_peer(certificate)
         except IdentityError as error:
             raise IdentityUnusable(f"The new certificate is unusable: {error}") from error
         if certificate.public_key() != key.public_key():
@@ -146,7 +152,7 @@ class IdentityStore:
         sync_directory(self._folder)
         return self._folder / name
 
-    def _switch(self, name: str) -> None:
+    def _switch_current(self, name: str) -> None:
         link = self._folder / f".{CURRENT}.new"
         link.unlink(missing_ok=True)
         link.symlink_to(name)
@@ -164,49 +170,49 @@ class IdentityStore:
             if key.public_key() == identity.certificate.public_key():
                 self._forget_pending()
 
-    def _numbers(self) -> list[str]:
+    def _list_generation_numbers(self) -> list[str]:
         if not self._folder.is_dir():
             return []
         names = (entry.name for entry in self._folder.iterdir() if entry.is_dir())
         return [name for name in names if name.isdecimal()]
 
-    def _generations(self) -> list[str]:
+    def _order_generations(self) -> list[str]:
         """Names of generations: the current one, then the others from the newest."""
-        names = sorted(self._numbers(), key=int, reverse=True)
+        names = sorted(self._list_generation_numbers(), key=int, reverse=True)
         try:
             current = os.readlink(self._folder / CURRENT)
         except OSError:
             return names
         return [current, *(name for name in names if name != current)]
 
-    def _load_pairs(self, pairs: Iterable[tuple[Path, Path]]) -> Iterator[Identity]:
-        for cert_path, key_path in pairs:
+    def _load_usable(self, files: Iterable[tuple[Path, Path]]) -> Iterator[Identity]:
+        for cert_path, key_path in files:
             try:
-                yield load_pair(cert_path, key_path)
+                yield load_identity(cert_path, key_path)
             except (OSError, IdentityError, IdentityUnusable) as error:
-                self._tell_once(f"{cert_path} is passed over: {error}")
+                self._warn_once(f"{cert_path} is passed over: {error}")
 
     def _is_own(self, identity: Identity, registration: list[Identity]) -> bool:
-        """Tell whether a device pair is for this device and of the fleet it now belongs to."""
+        """Tell whether an identity is for this device and of the fleet it now belongs to."""
         where = identity.cert_path
         if identity.peer.device_id != self._device_id or not identity.is_device:
-            self._tell_once(
+            self._warn_once(
                 f"{where} is for device {identity.peer.device_id!r}, but client-id is "
                 f"{self._device_id!r}: the device has to register again."
             )
             return False
         authorities = load_authorities(self._ca_root)
         if issued_by(identity, authorities) or not any(
-            issued_by(one, authorities) for one in registration
+            issued_by(identity, authorities) for identity in registration
         ):
             return True
-        self._tell_once(
+        self._warn_once(
             f"{where} is not from the CA in ca-root, the registration certificate is: "
             "the device has to register again."
         )
         return False
 
-    def _tell_once(self, sentence: str) -> None:
-        if sentence not in self._told:
-            self._told.add(sentence)
+    def _warn_once(self, sentence: str) -> None:
+        if sentence not in self._warned:
+            self._warned.add(sentence)
             log.warning("%s", sentence)

@@ -11,18 +11,18 @@ from dataclasses import dataclass
 import h11
 
 from flotta import __version__
-from flotta.gateway.connection import REFUSED, Connection
-from flotta.gateway.errors import BadAnswer, GatewayError, ProbablyRefused, Unreachable
+from flotta.gateway.errors import BadResponse, GatewayError, ProbablyRefused, Unreachable
 from flotta.gateway.settings import Settings
+from flotta.gateway.tls_connection import REFUSED, TlsConnection
 
-LARGEST_ANSWER = 32 * 1024 * 1024
-LONGEST_EXCHANGE = 15 * 60.0  # seconds; ends what trickles in for ever
-PIECE = 16 * 1024
+MAX_RESPONSE_SIZE = 32 * 1024 * 1024  # bytes
+EXCHANGE_TIMEOUT = 15 * 60.0  # seconds; ends what trickles in for ever
+CHUNK_SIZE = 16 * 1024  # bytes read or written at once
 USER_AGENT = f"flotta-gateway/{__version__}"
 
 
 @dataclass(frozen=True)
-class Request:
+class HttpRequest:
     """What to send; `hold` is how many seconds the server may wait before it answers."""
 
     method: str
@@ -33,7 +33,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Answer:
+class HttpResponse:
     """Status, headers by lower-case name, body, and the seconds it took."""
 
     status: int
@@ -42,31 +42,37 @@ class Answer:
     elapsed: float = 0.0
 
     @property
-    def good(self) -> bool:
-        """Tell an answer that means the Edge API accepted this device."""
+    def ok(self) -> bool:
+        """Tell whether the Edge API accepted this device."""
         return self.status < 300 or self.status == 304
+
+    @property
+    def retry_after(self) -> float:
+        """Seconds that the server asked to wait (RFC 9110, 10.2.3), 0 when it did not."""
+        text = self.headers.get("retry-after", "")
+        return float(text) if text.isascii() and text.isdigit() else 0.0
 
 
 class _Dropped(GatewayError):
     """This side closed the connection, to use a new identity."""
 
 
-class Lane:
+class HttpConnection:
     """Requests one after the other over a connection that is opened when needed."""
 
-    def __init__(self, settings: Settings, connect: Callable[[], Awaitable[Connection]]) -> None:
+    def __init__(self, settings: Settings, connect: Callable[[], Awaitable[TlsConnection]]) -> None:
         self._settings = settings
         self._connect = connect
-        self._connection: Connection | None = None
-        self._turn = asyncio.Lock()
+        self._connection: TlsConnection | None = None
+        self._lock = asyncio.Lock()
 
-    async def request(self, request: Request) -> Answer:
-        """Return the answer, whatever its status; raise GatewayError when there is none.
+    async def request(self, request: HttpRequest) -> HttpResponse:
+        """Return the response, whatever its status; raise GatewayError when there is none.
 
         A kept connection may have ended unnoticed; then the request is repeated once on a new one,
         which is safe because every message of this protocol may arrive twice.
         """
-        async with self._turn:
+        async with self._lock:
             kept = self._connection is not None and self._connection.usable
             try:
                 return await self._exchange(request)
@@ -88,7 +94,7 @@ class Lane:
         """Tell whether there is a connection to be used again."""
         return self._connection is not None and self._connection.usable
 
-    async def _exchange(self, request: Request) -> Answer:
+    async def _exchange(self, request: HttpRequest) -> HttpResponse:
         if not self.open:
             self.close()
             self._connection = await self._connect()
@@ -98,21 +104,21 @@ class Lane:
         finished = False
         try:
             started = time.monotonic()
-            async with asyncio.timeout(LONGEST_EXCHANGE):
-                await self._send(connection, protocol, request)
-                answer = await self._receive(connection, protocol, request, started)
+            async with asyncio.timeout(EXCHANGE_TIMEOUT):
+                await self._send_request(connection, protocol, request)
+                response = await self._receive_response(connection, protocol, request, started)
             finished = (protocol.our_state, protocol.their_state) == (h11.DONE, h11.DONE)
-            return answer
+            return response
         except h11.ProtocolError as error:
-            raise BadAnswer(f"the server's answer is no proper HTTP: {error}") from error
+            raise BadResponse(f"the server's answer is not proper HTTP: {error}") from error
         except TimeoutError as error:
             raise Unreachable(f"{self._settings.server} did not answer in time") from error
         finally:
             if not finished and self._connection is connection:
                 self.close()
 
-    async def _send(
-        self, connection: Connection, protocol: h11.Connection, request: Request
+    async def _send_request(
+        self, connection: TlsConnection, protocol: h11.Connection, request: HttpRequest
     ) -> None:
         headers = [("Host", self._settings.server), ("User-Agent", USER_AGENT), *request.headers]
         if request.method == "POST":
@@ -124,45 +130,49 @@ class Lane:
             data += protocol.send(h11.Data(data=request.body)) or b""
         data += protocol.send(h11.EndOfMessage()) or b""
         try:
-            for start in range(0, len(data), PIECE):
-                connection.writer.write(data[start : start + PIECE])
-                async with asyncio.timeout(self._settings.pace.answer):
+            for start in range(0, len(data), CHUNK_SIZE):
+                connection.writer.write(data[start : start + CHUNK_SIZE])
+                async with asyncio.timeout(self._settings.timing.response_timeout):
                     await connection.writer.drain()
         except (ConnectionError, ssl.SSLError):
             pass  # the server may have answered before it closed, for example with 413
 
-    async def _receive(
+    async def _receive_response(
         self,
-        connection: Connection,
+        connection: TlsConnection,
         protocol: h11.Connection,
-        request: Request,
+        request: HttpRequest,
         started: float,
-    ) -> Answer:
+    ) -> HttpResponse:
         head: h11.Response | None = None
         body, silent = bytearray(), True
-        patience = self._settings.pace.answer + request.hold
+        seconds = self._settings.timing.response_timeout + request.hold
         while True:
             event = protocol.next_event()
             if event is h11.NEED_DATA:
-                data = await self._read(connection, patience, silent=silent)
+                data = await self._read_chunk(connection, seconds, silent=silent)
                 protocol.receive_data(data)
-                patience, silent = self._settings.pace.answer, False
+                seconds, silent = self._settings.timing.response_timeout, False
             elif isinstance(event, h11.Response):
                 head = event
             elif isinstance(event, h11.Data):
                 body += event.data
-                if len(body) > LARGEST_ANSWER:
-                    raise BadAnswer(f"the server's answer is larger than {LARGEST_ANSWER} bytes")
+                if len(body) > MAX_RESPONSE_SIZE:
+                    raise BadResponse(
+                        f"the server's answer is larger than {MAX_RESPONSE_SIZE} bytes"
+                    )
             elif isinstance(event, h11.EndOfMessage) and head is not None:
-                return _answer(head, bytes(body), time.monotonic() - started)
+                return _make_response(head, bytes(body), time.monotonic() - started)
             elif isinstance(event, h11.ConnectionClosed):
-                raise BadAnswer("the server closed the connection in the middle of an answer")
+                raise BadResponse("the server closed the connection in the middle of an answer")
 
-    async def _read(self, connection: Connection, patience: float, *, silent: bool) -> bytes:
+    async def _read_chunk(
+        self, connection: TlsConnection, seconds: float, *, silent: bool
+    ) -> bytes:
         reason = ""
         try:
-            async with asyncio.timeout(patience):
-                data = await connection.reader.read(PIECE)
+            async with asyncio.timeout(seconds):
+                data = await connection.reader.read(CHUNK_SIZE)
         except ssl.SSLError as error:  # a server that does send an alert, such as v0.2's
             data, reason = b"", f" (TLS: {error.reason})"
         except ConnectionError:
@@ -174,9 +184,9 @@ class Lane:
         return data
 
 
-def _answer(head: h11.Response, body: bytes, elapsed: float) -> Answer:
+def _make_response(head: h11.Response, body: bytes, elapsed: float) -> HttpResponse:
     headers: dict[str, str] = {}
     for raw_name, raw_value in head.headers:
         name, value = raw_name.decode("ascii"), raw_value.decode("latin-1")
         headers[name] = f"{headers[name]};{value}" if name in headers else value
-    return Answer(head.status_code, headers, body, elapsed)
+    return HttpResponse(head.status_code, headers, body, elapsed)

@@ -1,4 +1,4 @@
-"""A certificate and key that belong together, read from files."""
+"""What a device proves itself with: a certificate and its key, read from files."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ class Identity:
 
     @property
     def is_device(self) -> bool:
-        """Tell a device's own identity from the registration pair."""
+        """Tell a device's own identity from the one for registration."""
         return self.peer.kind == "device"
 
 
-def load_pair(cert_path: Path, key_path: Path) -> Identity:
-    """Read a pair; raises OSError, IdentityError or IdentityUnusable with the reason."""
+def load_identity(cert_path: Path, key_path: Path) -> Identity:
+    """Read both files; raises OSError, IdentityError or IdentityUnusable with the reason."""
     certificate = load_certificate(cert_path.read_bytes())
     if load_key(key_path.read_bytes()).public_key() != certificate.public_key():
         raise IdentityUnusable("certificate and key do not belong together")
-    return Identity(peer_of(certificate), certificate, cert_path, key_path)
+    return Identity(identify_peer(certificate), certificate, cert_path, key_path)
 
 
-def peer_of(certificate: x509.Certificate) -> Peer:
+def identify_peer(certificate: x509.Certificate) -> Peer:
     """Return whom a certificate speaks for; PeerError when it is of no device class."""
     return read_peer(certificate.public_bytes(Encoding.DER))
 

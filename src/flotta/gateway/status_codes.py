@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from flotta.gateway.lane import Answer
-
-_SENTENCES = {
+_EXPLANATIONS = {
     400: "the Edge API cannot read the message (400): gateway and Edge API versions do not fit",
     401: (
         "the Edge API does not accept this certificate (401): it expired, was revoked, or is for "
@@ -20,20 +18,14 @@ _SENTENCES = {
         "that. Look at `flotta status` or `kubectl get edgedevices -A`, and at path-prefix."
     ),
     413: "the Edge API finds the message too large (413)",
-    429: "the Edge API asks for patience (429)",
+    429: "the Edge API has too many requests to serve (429)",
 }
 
 
-def explain(status: int, device: str) -> str:
-    """Return a sentence for the journal."""
-    if status in _SENTENCES:
-        return _SENTENCES[status].format(device=device)
+def explain_status(status: int, device: str) -> str:
+    """Return what a status other than success means, for the log."""
+    if status in _EXPLANATIONS:
+        return _EXPLANATIONS[status].format(device=device)
     if status >= 500:
         return f"the Edge API has a problem of its own ({status}): see its journal"
     return f"the Edge API answered {status}"
-
-
-def retry_after(answer: Answer) -> float:
-    """Return the seconds the server asked to wait (RFC 9110 §10.2.3), 0 when it did not."""
-    text = answer.headers.get("retry-after", "")
-    return float(text) if text.isascii() and text.isdigit() else 0.0
