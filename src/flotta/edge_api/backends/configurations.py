@@ -11,6 +11,7 @@ from flotta.fleet.rendering import RenderedConfiguration, render_configuration
 from flotta.fleet.selection import matches
 from flotta.protocol.envelope import encode
 from flotta.protocol.models import S3StorageConfiguration
+from flotta.resources.keys import Key, key_of
 from flotta.resources.kinds import (
     BUCKET_CLAIM,
     CONFIG_MAP,
@@ -23,7 +24,7 @@ from flotta.resources.kinds import (
 
 from . import Configuration
 from .caches import Caches
-from .wakeups import Key, Wakeups
+from .wakeups import Wakeups
 
 Object = dict[str, Any]
 Lookup = tuple[str, str, str]  # plural, namespace, name
@@ -125,12 +126,6 @@ class Configurations:
                 self._invalidate(key)
 
         return changed
-
-
-def key_of(device: Object) -> Key:
-    """Return namespace and name of an object."""
-    metadata = device["metadata"]
-    return metadata.get("namespace", ""), metadata["name"]
 
 
 def _device_inputs(device: Object) -> tuple[Any, ...]:

@@ -15,18 +15,19 @@ from flotta.identity.peers import Peer
 from flotta.protocol.models import EnrolmentInfo, Heartbeat, RegistrationInfo
 from flotta.resources.client import Client, NotFound, retry_on_conflict
 from flotta.resources.conditions import DISCONNECTED, with_condition
+from flotta.resources.keys import Key, key_of
 from flotta.resources.kinds import EDGE_DEVICE
 from flotta.rfc3339 import parse_time
 
 from . import Configuration, Membership, Registration
 from .caches import Caches
-from .configurations import Configurations, key_of
+from .configurations import Configurations
 from .events import Events
 from .joining import Joining
 from .presence_tracker import PresenceTracker
 from .problem_reporter import ProblemReporter
 from .statuses import StatusChange, Statuses
-from .wakeups import Key, Wakeups
+from .wakeups import Wakeups
 
 Object = dict[str, Any]
 # Certificates of v0.2 name no EdgeDevice UID, and begin a day before they were signed.

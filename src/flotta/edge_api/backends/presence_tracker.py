@@ -10,12 +10,11 @@ from typing import Any
 
 from flotta.fleet import presence
 from flotta.resources.client import ApiError, NotFound
+from flotta.resources.keys import Key, key_of
 from flotta.resources.kinds import EDGE_DEVICE_SET, MEMBER_LABEL
 
 from .caches import Caches
-from .configurations import key_of
 from .statuses import StatusChange, Statuses
-from .wakeups import Key
 
 Object = dict[str, Any]
 TICK = 2.0  # seconds between two looks at all devices

@@ -11,12 +11,12 @@ from flotta.fleet.joining import is_registered
 from flotta.fleet.problems import find_new_problems, with_problems
 from flotta.fleet.rendering import Problem
 from flotta.resources.client import ApiError
+from flotta.resources.keys import Key, key_of
 
 from .caches import Caches
-from .configurations import CachedConfiguration, Configurations, key_of
+from .configurations import CachedConfiguration, Configurations
 from .events import Events
 from .statuses import Statuses
-from .wakeups import Key
 
 Object = dict[str, Any]
 SETTLE = 0.3  # seconds; a workload and its Secret come one after the other

@@ -8,10 +8,8 @@ from typing import Any
 
 from flotta.resources.cache import Cache
 from flotta.resources.client import Client, Conflict, retry_on_conflict
+from flotta.resources.keys import Key, key_of
 from flotta.resources.kinds import EDGE_DEVICE
-
-from .configurations import key_of
-from .wakeups import Key
 
 Object = dict[str, Any]
 StatusChange = Callable[[Object], Object]  # from the newest EdgeDevice to its new status

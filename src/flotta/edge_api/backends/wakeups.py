@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 
-Key = tuple[str, str]  # namespace and name of an EdgeDevice
+from flotta.resources.keys import Key
 
 
 class Wakeups:
-    """Waiting by device."""
+    """Waiting by the key of an EdgeDevice."""
 
     def __init__(self) -> None:
         self._waiting: dict[Key, set[asyncio.Future[None]]] = defaultdict(set)
