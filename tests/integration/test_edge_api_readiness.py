@@ -42,7 +42,7 @@ async def test_a_server_whose_watches_are_silent_is_not_ready(
     async with edge_api(tmp_path) as server:
         await server.start()
         assert await readiness(server) == (200, "ok")
-        monkeypatch.setattr(cache, "DEAF", 0.5)
+        monkeypatch.setattr(cache, "MAX_SILENCE", 0.5)
 
         async def unready() -> str:
             status, text = await readiness(server)

@@ -54,7 +54,7 @@ async def test_operator_is_ready_while_it_hears_of_every_kind(
         following = asyncio.create_task(operator.run_caches())
         await operator.caches.wait_synced()
         assert await answer(address, "/readyz") == (200, "ok\n")
-        monkeypatch.setattr(cache, "DEAF", 3.0)
+        monkeypatch.setattr(cache, "MAX_SILENCE", 3.0)
         os.kill(api, signal.SIGSTOP)
         try:
             await eventually(lambda: unready(address))
@@ -111,8 +111,8 @@ async def healthy(address: tuple[str, int]) -> bool:
 async def test_kind_without_changes_is_listed_again(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cache, "QUIET", 0.5)
-    monkeypatch.setattr("flotta.resources.transport.SILENCE", 1.0)
+    monkeypatch.setattr(cache, "RELIST_AFTER", 0.5)
+    monkeypatch.setattr("flotta.resources.transport.MAX_SILENCE", 1.0)
     devices = cache.Cache(client, EDGE_DEVICE)
     running = asyncio.create_task(devices.run())
     await devices.wait_synced()

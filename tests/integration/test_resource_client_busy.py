@@ -1,4 +1,4 @@
-"""The client's patience with a server that asks it to come again (API Priority and Fairness)."""
+"""How the client deals with a server that asks it to come again (API Priority and Fairness)."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ CLOCK_SKEW = dt.timedelta(minutes=5)
 
 
 class AuthorityError(IdentityError):
-    """The authority's own pair is unusable, or it was asked for an impossible certificate."""
+    """The authority's own certificate or key is unusable, or it was asked for an impossible certificate."""
 
 
 class CertificateAndKey(NamedTuple):
@@ -66,12 +66,12 @@ class Authority:
     ) -> Authority:
         """Return a new self-signed P-256 authority that may sign leaves but no further CA."""
         key = new_key()
-        subject = _name(common_name, (organization,))
-        builder = _builder(subject, subject, key.public_key(), days)
+        subject = _build_name(common_name, (organization,))
+        builder = _start_builder(subject, subject, key.public_key(), days)
         identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
         certificate = (
             builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(_key_usage(authority=True), critical=True)
+            .add_extension(_build_key_usage(authority=True), critical=True)
             .add_extension(identifier, critical=False)
             .add_extension(
                 x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier),
@@ -83,7 +83,7 @@ class Authority:
 
     @classmethod
     def from_pem(cls, certificate_pem: bytes | str, key_pem: bytes | str) -> Authority:
-        """Return the authority of an existing pair: ours, one of v0.2 or the user's own (EC, RSA).
+        """Return the authority of an existing certificate and key: ours, one of v0.2 or the user's own (EC, RSA).
 
         `certificate_pem` may be a bundle: the certificate that fits the key issues, all of them
         stay trusted.
@@ -94,7 +94,7 @@ class Authority:
             certificates = x509.load_pem_x509_certificates(bundle)
         except ValueError as error:
             raise AuthorityError("The CA certificate is not a readable PEM.") from error
-        own = [one for one in certificates if one.public_key() == key.public_key()]
+        own = [item for item in certificates if item.public_key() == key.public_key()]
         if not own:
             raise AuthorityError("The CA certificate does not belong to the CA key.")
         if not _is_authority(own[0]):
@@ -102,26 +102,26 @@ class Authority:
         return cls(own[0], key, bundle)
 
     def issue_server(self, names: Sequence[str], days: int = 365) -> CertificateAndKey:
-        """Return a server pair for DNS names and addresses."""
+        """Return a server certificate and its key for DNS names and addresses."""
         if not names:
             raise AuthorityError("A server certificate needs at least one name.")
         short = [name for name in map(normal_name, names) if len(name) <= MAXIMAL_NAME_LENGTH]
-        subject = _name(short[0] if short else "server", (ORGANIZATION,))
+        subject = _build_name(short[0] if short else "server", (ORGANIZATION,))
         alternatives = tuple(map(_general_name, names))
         return self._issue(_Profile(subject, ExtendedKeyUsageOID.SERVER_AUTH, days, alternatives))
 
     def issue_registration(
         self, namespaces: Sequence[str] = ("default",), days: int = 365
     ) -> CertificateAndKey:
-        """Return the pair a new device enrols with, good for the given namespaces only."""
-        subject = _name(REGISTRATION_NAME, (ORGANIZATION,), namespaces)
+        """Return what a new device enrols with, good for the given namespaces only."""
+        subject = _build_name(REGISTRATION_NAME, (ORGANIZATION,), namespaces)
         return self._issue(_Profile(subject, ExtendedKeyUsageOID.CLIENT_AUTH, days))
 
     def issue_client(
         self, common_name: str, organizations: Sequence[str] = (), days: int = 365
     ) -> CertificateAndKey:
-        """Return a client pair for the resource API: CN is the user, O are the groups."""
-        subject = _name(common_name, organizations)
+        """Return a client certificate and key for the resource API: CN is the user, O are the groups."""
+        subject = _build_name(common_name, organizations)
         return self._issue(_Profile(subject, ExtendedKeyUsageOID.CLIENT_AUTH, days))
 
     def sign_device(
@@ -139,7 +139,7 @@ class Authority:
         """
         if device_id == REGISTRATION_NAME:
             raise AuthorityError(f"The device id {REGISTRATION_NAME!r} is reserved.")
-        subject = _name(device_id, (ORGANIZATION,), (namespace,))
+        subject = _build_name(device_id, (ORGANIZATION,), (namespace,))
         owner = (x509.UniformResourceIdentifier(f"urn:uuid:{uid}"),)
         profile = _Profile(subject, ExtendedKeyUsageOID.CLIENT_AUTH, days, owner)
         return self._sign(csr.public_key(), profile)
@@ -150,12 +150,12 @@ class Authority:
 
     def _sign(self, public_key: CertificatePublicKeyTypes, profile: _Profile) -> bytes:
         end = self._certificate.not_valid_after_utc
-        builder = _builder(
+        builder = _start_builder(
             profile.subject, self._certificate.subject, public_key, profile.days, end
         )
         builder = (
             builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_key_usage(authority=False), critical=True)
+            .add_extension(_build_key_usage(authority=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage([profile.usage]), critical=False)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
             .add_extension(self._key_identifier(), critical=False)
@@ -175,7 +175,7 @@ class Authority:
         return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(own.value)
 
 
-def _builder(
+def _start_builder(
     subject: x509.Name,
     issuer: x509.Name,
     public_key: CertificatePublicKeyTypes,
@@ -195,7 +195,7 @@ def _builder(
     )
 
 
-def _name(
+def _build_name(
     common_name: str, organizations: Sequence[str] = (), units: Sequence[str] = ()
 ) -> x509.Name:
     for text in (common_name, *organizations, *units):
@@ -220,7 +220,7 @@ def _general_name(name: str) -> x509.GeneralName:
         return x509.DNSName(normal)
 
 
-def _key_usage(*, authority: bool) -> x509.KeyUsage:
+def _build_key_usage(*, authority: bool) -> x509.KeyUsage:
     return x509.KeyUsage(
         digital_signature=not authority,
         content_commitment=False,

@@ -8,22 +8,20 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import re
 from dataclasses import dataclass
 from typing import Literal
 
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
-from flotta.identity.authority import ORGANIZATION, REGISTRATION_NAME
+from flotta.dns1123 import is_label, is_subdomain
+from flotta.identity.authority import MAXIMAL_NAME_LENGTH, ORGANIZATION, REGISTRATION_NAME
 from flotta.identity.errors import IdentityError
 from flotta.identity.keys import public_key_fingerprint
 
 INITIAL_NAMESPACE = "default"  # certificates of v0.2 without OU mean this one
 UID_PREFIX = "urn:uuid:"
-_LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
-_SUBDOMAIN = re.compile(rf"{_LABEL}(\.{_LABEL})*")
-_NAMESPACE = re.compile(_LABEL)
+MAX_DEVICE_ID = MAXIMAL_NAME_LENGTH  # characters, as the id is the common name
 
 
 class PeerError(IdentityError):
@@ -54,15 +52,15 @@ def read_peer(der: bytes) -> Peer:
     try:
         certificate = x509.load_der_x509_certificate(der)
         _require_client_leaf(certificate)
-        return _peer(certificate, der)
+        return _build_peer(certificate, der)
     except PeerError:
         raise
     except ValueError as error:
         raise PeerError("The client certificate cannot be read.") from error
 
 
-def _peer(certificate: x509.Certificate, der: bytes) -> Peer:
-    device_id = _common_name(certificate)
+def _build_peer(certificate: x509.Certificate, der: bytes) -> Peer:
+    device_id = _device_id(certificate)
     registration = device_id == REGISTRATION_NAME
     namespaces = _namespaces(certificate)
     if not registration and len(namespaces) != 1:
@@ -93,12 +91,12 @@ def _require_client_leaf(certificate: x509.Certificate) -> None:
         raise PeerError("The certificate does not say that it is for clients.") from error
     if ExtendedKeyUsageOID.CLIENT_AUTH not in usages:
         raise PeerError("The certificate is not for clients (server certificate?).")
-    if ORGANIZATION not in _values(certificate, NameOID.ORGANIZATION_NAME):
+    if ORGANIZATION not in _subject_values(certificate, NameOID.ORGANIZATION_NAME):
         raise PeerError(f"The certificate's organization is not {ORGANIZATION}.")
 
 
-def _common_name(certificate: x509.Certificate) -> str:
-    names = _values(certificate, NameOID.COMMON_NAME)
+def _device_id(certificate: x509.Certificate) -> str:
+    names = _subject_values(certificate, NameOID.COMMON_NAME)
     if len(names) != 1:
         raise PeerError("The certificate has not exactly one common name.")
     if names[0] == REGISTRATION_NAME:
@@ -112,13 +110,13 @@ def _common_name(certificate: x509.Certificate) -> str:
 
 def is_device_id(text: str) -> bool:
     """Tell whether a text can be a device id: a DNS-1123 subdomain of at most 64 characters."""
-    return len(text) <= 64 and _SUBDOMAIN.fullmatch(text) is not None
+    return len(text) <= MAX_DEVICE_ID and is_subdomain(text)
 
 
 def _namespaces(certificate: x509.Certificate) -> tuple[str, ...]:
-    units = _values(certificate, NameOID.ORGANIZATIONAL_UNIT_NAME) or (INITIAL_NAMESPACE,)
+    units = _subject_values(certificate, NameOID.ORGANIZATIONAL_UNIT_NAME) or (INITIAL_NAMESPACE,)
     for unit in units:
-        if not _NAMESPACE.fullmatch(unit):
+        if not is_label(unit):
             raise PeerError(f"The organizational unit {unit!r} is not a namespace.")
     return units
 
@@ -132,5 +130,7 @@ def _uid(certificate: x509.Certificate) -> str | None:
     return next((uri.removeprefix(UID_PREFIX) for uri in uris if uri.startswith(UID_PREFIX)), None)
 
 
-def _values(certificate: x509.Certificate, oid: ObjectIdentifier) -> tuple[str, ...]:
-    return tuple(str(one.value) for one in certificate.subject.get_attributes_for_oid(oid))
+def _subject_values(certificate: x509.Certificate, oid: ObjectIdentifier) -> tuple[str, ...]:
+    return tuple(
+        str(attribute.value) for attribute in certificate.subject.get_attributes_for_oid(oid)
+    )

@@ -32,8 +32,8 @@ def server_context(
     context.verify_mode = ssl.CERT_REQUIRED
     context.num_tickets = 0
     context.load_cert_chain(cert_path, key_path)
-    _trust(context, client_ca_paths)
-    _verification(context, check_time=check_time)
+    _add_trusted(context, client_ca_paths)
+    _set_verification(context, check_time=check_time)
     return context
 
 
@@ -58,22 +58,22 @@ def client_context(
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
-    _trust(context, ca)
-    _verification(context, check_time=check_time)
+    _add_trusted(context, ca)
+    _set_verification(context, check_time=check_time)
     if cert_path is not None:
         context.load_cert_chain(cert_path, key_path)
     return context
 
 
-def _trust(context: ssl.SSLContext, trust: Trust | Sequence[Trust]) -> None:
-    for one in [trust] if isinstance(trust, Path | str | bytes) else trust:
-        if isinstance(one, bytes):
-            context.load_verify_locations(cadata=one.decode())
+def _add_trusted(context: ssl.SSLContext, trust: Trust | Sequence[Trust]) -> None:
+    for ca in [trust] if isinstance(trust, Path | str | bytes) else trust:
+        if isinstance(ca, bytes):
+            context.load_verify_locations(cadata=ca.decode())
         else:
-            context.load_verify_locations(cafile=one)
+            context.load_verify_locations(cafile=ca)
 
 
-def _verification(context: ssl.SSLContext, *, check_time: bool) -> None:
+def _set_verification(context: ssl.SSLContext, *, check_time: bool) -> None:
     # A fleet's CA may be an intermediate of the user's own PKI: it is an anchor all the same.
     flags = context.verify_flags | ssl.VERIFY_X509_PARTIAL_CHAIN
     context.verify_flags = flags if check_time else ssl.VerifyFlags(flags | NO_CHECK_TIME)

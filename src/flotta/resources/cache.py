@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import random
 import time
 from collections.abc import Callable
 from typing import Any
 
+from ..backoff import Backoff
 from .client import ApiError, Client, Expired
 from .keys import Key, key_of
 from .kinds import Kind
 
 Object = dict[str, Any]
 Callback = Callable[[Object | None, Object | None], None]
-QUIET = 120.0  # seconds; servers that send bookmarks do so each minute
-DEAF = 240.0  # seconds; a kind of which nothing is heard is listed anew after 150 s
+RELIST_AFTER = 120.0  # seconds of silence; servers that send bookmarks do so each minute
+MAX_SILENCE = 240.0  # seconds; a kind of which nothing is heard is listed anew after 150 s
+LIST_RETRY = 1.0, 30.0  # first and longest seconds until a failed list is tried again
+WATCH_RETRY = 0.4, 10.0  # first and longest seconds until a broken watch is resumed
 log = logging.getLogger(__name__)
 
 
@@ -49,7 +51,7 @@ class Cache:
         """Return in words why the cache cannot be relied on, None when it can."""
         if not self.synced:
             return f"{self.kind.plural}: not listed yet"
-        if self.silence > DEAF:
+        if self.silence > MAX_SILENCE:
             return f"{self.kind.plural}: nothing heard of the API for {self.silence:.0f} s"
         return None
 
@@ -70,19 +72,18 @@ class Cache:
         self._callbacks.append(callback)
 
     async def run(self) -> None:
-        """Keep the cache current until cancelled; every failure is retried with jittered back-off up to 30 seconds."""
-        failures = 0
+        """Keep the cache current until cancelled; every failure is retried."""
+        backoff = Backoff(*LIST_RETRY)
         while True:
             try:
                 version = await self._list()
-                failures = 0
+                backoff.reset()
                 await self._watch(version)
             except Expired:
                 log.info("%s: the watch expired, listing again", self.kind.plural)
             except ApiError as error:
-                failures += 1
                 log.warning("%s: %s", self.kind.plural, error)
-                await asyncio.sleep(min(30.0, 0.5 * 2**failures) * random.uniform(0.5, 1))  # noqa: S311
+                await asyncio.sleep(backoff.next())
 
     async def _list(self) -> str:
         items, version = await self._client.list_with_version(self.kind, self._namespace)
@@ -102,27 +103,26 @@ class Cache:
         Raises Expired for a version that is too old; returns when nothing was heard for long, which
         a list tells from a kind without changes (not every server sends bookmarks then).
         """
-        failures = 0
+        backoff = Backoff(*WATCH_RETRY)
         while True:
             try:
                 async for type_, obj in self._client.watch(
                     self.kind, self._namespace, resource_version=version
                 ):
                     version = obj["metadata"]["resourceVersion"]
-                    failures = 0
+                    backoff.reset()
                     self._heard = time.monotonic()
-                    self._take(type_, obj)
+                    self._apply_event(type_, obj)
             except Expired:
                 raise
             except ApiError as error:
-                failures += 1
-                if self.silence > QUIET:
+                if self.silence > RELIST_AFTER:
                     log.info("%s: %s; listing again", self.kind.plural, error)
                     return
                 log.warning("%s: %s; resuming", self.kind.plural, error)
-                await asyncio.sleep(min(10.0, 0.2 * 2**failures) * random.uniform(0.5, 1))  # noqa: S311
+                await asyncio.sleep(backoff.next())
 
-    def _take(self, type_: str, obj: Object) -> None:
+    def _apply_event(self, type_: str, obj: Object) -> None:
         if type_ in ("ADDED", "MODIFIED"):
             self._put(obj)
         elif type_ == "DELETED":
@@ -135,16 +135,16 @@ class Cache:
             return
         self._objects[key] = obj
         self._by_namespace.setdefault(key[0], {})[key[1]] = obj
-        self._announce(old, obj)
+        self._notify_subscribers(old, obj)
 
     def _remove(self, obj: Object) -> None:
         key = key_of(obj)
         old = self._objects.pop(key, None)
         if old is not None:
             del self._by_namespace[key[0]][key[1]]
-            self._announce(old, None)
+            self._notify_subscribers(old, None)
 
-    def _announce(self, old: Object | None, new: Object | None) -> None:
+    def _notify_subscribers(self, old: Object | None, new: Object | None) -> None:
         for callback in self._callbacks:
             try:
                 callback(old, new)

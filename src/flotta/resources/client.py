@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Self, TypeVar
 
+from ..backoff import Backoff
 from .errors import (
     AlreadyExists,
     ApiError,
@@ -18,9 +18,9 @@ from .errors import (
     Invalid,
     NotFound,
     Unreachable,
-    raise_status,
+    raise_error,
 )
-from .events import event_for, series_patch
+from .events import build_event, series_patch
 from .kinds import EVENT, Kind
 from .transport import JSON, Transport
 
@@ -41,7 +41,11 @@ __all__ = [
 Object = dict[str, Any]
 Objects = list[Object]
 T = TypeVar("T")
-PAGE = 500
+PAGE_SIZE = 500  # objects in one response to a list
+CONFLICT_RETRY = (
+    0.01,
+    0.7,
+)  # first and longest seconds until an attempt that met a conflict is repeated
 MERGE_PATCH = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
@@ -72,7 +76,7 @@ class Client:
         await self.close()
 
     async def get(self, kind: Kind, name: str, namespace: str | None = None) -> Object:
-        return await self._json("GET", kind.path(namespace, name))
+        return await self._request_json("GET", kind.path(namespace, name))
 
     async def get_or_none(
         self, kind: Kind, name: str, namespace: str | None = None
@@ -106,10 +110,14 @@ class Client:
         field_selector: str | None = None,
     ) -> tuple[Objects, str]:
         """Return all objects and the resourceVersion from which a watch continues."""
-        query = {"labelSelector": label_selector, "fieldSelector": field_selector, "limit": PAGE}
+        query = {
+            "labelSelector": label_selector,
+            "fieldSelector": field_selector,
+            "limit": PAGE_SIZE,
+        }
         items: Objects = []
         while True:
-            page = await self._json("GET", kind.path(namespace), query)
+            page = await self._request_json("GET", kind.path(namespace), query)
             items += [
                 {"apiVersion": kind.api_version, "kind": kind.kind, **item}
                 for item in page["items"]
@@ -121,12 +129,12 @@ class Client:
 
     async def create(self, kind: Kind, obj: Object) -> Object:
         body = {"apiVersion": kind.api_version, "kind": kind.kind, **obj}
-        return await self._json("POST", kind.path(_namespace(obj)), body=body)
+        return await self._request_json("POST", kind.path(_namespace(obj)), body=body)
 
     async def replace(self, kind: Kind, obj: Object, subresource: str | None = None) -> Object:
         path = kind.path(_namespace(obj), obj["metadata"]["name"], subresource)
         body = {"apiVersion": kind.api_version, "kind": kind.kind, **obj}
-        return await self._json("PUT", path, body=body)
+        return await self._request_json("PUT", path, body=body)
 
     async def merge_patch(
         self,
@@ -138,7 +146,7 @@ class Client:
     ) -> Object:
         """Patch by RFC 7386; put ``metadata.resourceVersion`` into the patch to get Conflict on a stale read."""
         path = kind.path(namespace, name, subresource)
-        return await self._json("PATCH", path, body=patch, content_type=MERGE_PATCH)
+        return await self._request_json("PATCH", path, body=patch, content_type=MERGE_PATCH)
 
     async def json_patch(
         self,
@@ -150,7 +158,7 @@ class Client:
     ) -> Object:
         """Patch by RFC 6902; a failed ``test`` operation raises Invalid."""
         path = kind.path(namespace, name, subresource)
-        return await self._json("PATCH", path, body=operations, content_type=JSON_PATCH)
+        return await self._request_json("PATCH", path, body=operations, content_type=JSON_PATCH)
 
     async def apply(
         self,
@@ -167,14 +175,14 @@ class Client:
         query = {"fieldManager": field_manager, "force": "true" if force else "false"}
         if dry_run:
             query["dryRun"] = "All"
-        return await self._json("PATCH", path, query, body=body, content_type=APPLY_PATCH)
+        return await self._request_json("PATCH", path, query, body=body, content_type=APPLY_PATCH)
 
     async def delete(
         self, kind: Kind, name: str, namespace: str | None = None, *, uid: str | None = None
     ) -> None:
         """Delete an object, only if it has this ``uid`` when one is given (else Conflict)."""
         body = {"preconditions": {"uid": uid}} if uid else {}
-        await self._json("DELETE", kind.path(namespace, name), body=body)
+        await self._request_json("DELETE", kind.path(namespace, name), body=body)
 
     async def watch(
         self,
@@ -199,7 +207,7 @@ class Client:
             async for line in lines:
                 event = json.loads(line)
                 if event["type"] == "ERROR":
-                    raise_status(event["object"].get("code", 500), event["object"])
+                    raise_error(event["object"].get("code", 500), event["object"])
                 yield event["type"], event["object"]
 
     async def record_event(
@@ -216,28 +224,28 @@ class Client:
 
         ``type_`` is Normal or Warning.
         """
-        event = event_for(involved, kind, type_, reason, message, component)
+        event = build_event(involved, kind, type_, reason, message, component)
         try:
             await self.create(EVENT, event)
         except AlreadyExists:
             with contextlib.suppress(NotFound):  # it expired just now, or is not readable yet
-                await self._count(event["metadata"])
+                await self._count_repetition(event["metadata"])
 
     async def read(self, path: str, query: Mapping[str, Any] | None = None) -> Object:
         """Return the JSON of a path that is no object of a kind, as ``/version``."""
-        return await self._json("GET", path, query)
+        return await self._request_json("GET", path, query)
 
     async def read_text(self, path: str, query: Mapping[str, Any] | None = None) -> str:
         """Return the text of a path, as the log of a pod."""
         data = await self._transport.content("GET", path, query)
         return data.decode(errors="replace")
 
-    async def _count(self, metadata: Object) -> None:
+    async def _count_repetition(self, metadata: Object) -> None:
         name, namespace = metadata["name"], metadata["namespace"]
         old = await self.get(EVENT, name, namespace)
         await self.merge_patch(EVENT, name, namespace, series_patch(old))
 
-    async def _json(
+    async def _request_json(
         self,
         method: str,
         path: str,
@@ -261,10 +269,10 @@ async def retry_on_conflict(attempt: Callable[[], Awaitable[T]], tries: int = 12
     The pauses grow to half a second, about three seconds in all: who meets a busy writer loses
     every second try, and twelve in a row hardly ever.
     """
-    for number in range(tries - 1):
+    backoff = Backoff(*CONFLICT_RETRY)
+    for _ in range(tries - 1):
         try:
             return await attempt()
         except Conflict:
-            pause = min(0.01 * 2**number, 0.5)
-            await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
+            await asyncio.sleep(backoff.next())
     return await attempt()

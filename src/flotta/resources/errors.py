@@ -1,7 +1,7 @@
-"""What an answer of the resource API that is no success raises.
+"""What a response of the resource API that is no success raises.
 
 ApiError
- ├── Unreachable       no answer at all
+ ├── Unreachable       no response at all
  ├── Forbidden         403
  ├── NotFound          404
  ├── AlreadyExists     409, on create
@@ -19,7 +19,7 @@ Object = dict[str, Any]
 
 
 class ApiError(Exception):
-    """An answer that is no success: ``status`` is the HTTP code (0: none), ``details`` as in the Status object."""
+    """A response that is no success: ``status`` is the HTTP code (0: none), ``details`` as in the Status object."""
 
     def __init__(self, status: int, reason: str, message: str, details: Object | None = None):
         super().__init__(message)
@@ -30,7 +30,7 @@ class ApiError(Exception):
 
 
 class Unreachable(ApiError):
-    """The server did not answer."""
+    """The server did not respond."""
 
 
 class Forbidden(ApiError):
@@ -66,7 +66,7 @@ _BY_STATUS: Mapping[int, type[ApiError]] = {
 }
 
 
-def raise_status(code: int, status: Object) -> NoReturn:
+def raise_error(code: int, status: Object) -> NoReturn:
     """Raise the error of an HTTP code and a Status object."""
     reason = status.get("reason", "")
     error = AlreadyExists if reason == "AlreadyExists" else _BY_STATUS.get(code, ApiError)

@@ -12,13 +12,13 @@ from .kinds import EVENT, Kind
 MESSAGE_LIMIT = 1024  # bytes, as the API server enforces when eventTime is set
 
 
-def event_for(
+def build_event(
     involved: dict[str, Any], kind: Kind, type_: str, reason: str, message: str, component: str
 ) -> dict[str, Any]:
     """Return the Event object; its name is derived from its content, so that a repetition meets the same object."""
     metadata = involved["metadata"]
     now = datetime.now(UTC)
-    text = _shortened(message)
+    text = _shorten(message)
     digest = hashlib.sha256(
         "\0".join([kind.kind, metadata.get("uid", ""), type_, reason, text, component]).encode()
     ).hexdigest()[:16]
@@ -48,7 +48,7 @@ def event_for(
     }
 
 
-def _shortened(message: str) -> str:
+def _shorten(message: str) -> str:
     data = message.encode()
     if len(data) <= MESSAGE_LIMIT:
         return message

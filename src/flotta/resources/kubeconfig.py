@@ -1,4 +1,4 @@
-"""The contexts of a kubeconfig file, looked at only where it could not be used."""
+"""The contexts of a kubeconfig file, read only where it could not be used."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from pathlib import Path
 
 import yaml
 
+from ..yaml_loader import load_yaml
+
 
 def describe_missing_context(path: str, context: str | None) -> str:
     """Return a sentence when the file lacks the context (None: its current one), else nothing."""
     with contextlib.suppress(OSError, yaml.YAMLError, TypeError, KeyError, ValueError):
-        config = yaml.safe_load(Path(path).read_text())
-        names = [str(one["name"]) for one in config["contexts"]]
+        config = load_yaml(Path(path).read_bytes())
+        names = [str(item["name"]) for item in config["contexts"]]
         wanted = context or config["current-context"]
         if names and wanted not in names:
             return f"there is no context {wanted} in {path}; it has: {', '.join(names)}"

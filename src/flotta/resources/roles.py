@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-import yaml
+from ..yaml_loader import load_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -83,7 +83,7 @@ class Authorizer:
                 frozenset(entry["users"]),
                 tuple(Rule.of(rule) for rule in entry["rules"]),
             )
-            for entry in yaml.safe_load(text)
+            for entry in load_yaml(text)
         )
 
     def allowed(

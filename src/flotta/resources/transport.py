@@ -15,15 +15,17 @@ import yaml
 from kubernetes.aio import client as kubernetes_client
 from kubernetes.aio import config as kubernetes_config
 
-from .errors import Unreachable, raise_status
+from ..backoff import Backoff
+from .errors import Unreachable, raise_error
 from .kubeconfig import describe_missing_context
 
 Query = Mapping[str, Any]
 JSON = "application/json"
 REQUEST_TIMEOUT = 30.0  # seconds
-SILENCE = 150.0  # seconds; both engines send a bookmark every minute
+MAX_SILENCE = 150.0  # seconds; both engines send a bookmark every minute
 BUSY = 429  # Too Many Requests (RFC 6585): API Priority and Fairness asks to come again
-PATIENCE = 5  # requests in all while the server is busy
+MAX_ATTEMPTS = 5  # requests in all while the server is busy
+BUSY_RETRY = 0.5, 10.0  # first and longest seconds until a busy server is asked again
 
 # The loader looks into the file without checking its shape first.
 _UNUSABLE = (
@@ -72,16 +74,16 @@ class Transport:
         body: Any = None,
         content_type: str = JSON,
     ) -> bytes:
-        """Return the whole answer. Parameters of the query that are None are left out."""
+        """Return the whole body. Parameters of the query that are None are left out."""
         sent = self._send(method, path, query, body, content_type)
-        async with _answer(sent, f"{self._host} broke off") as response:
+        async with _successful(sent, f"{self._host} broke off") as response:
             return await response.read()
 
     async def lines(self, path: str, query: Query, seconds: float) -> AsyncGenerator[bytes]:
-        """Yield the lines of an answer that the server ends after so many seconds."""
+        """Yield the lines of a response that the server ends after so many seconds."""
         sent = self._send("GET", path, query, timeout=seconds + REQUEST_TIMEOUT)
-        async with _answer(sent, "the watch broke") as response:
-            async for line in _lines(response.content):
+        async with _successful(sent, "the watch broke") as response:
+            async for line in _split_lines(response.content):
                 yield line
 
     async def _send(
@@ -97,51 +99,53 @@ class Transport:
         url = self._host + path + ("?" + urlencode(given) if given else "")
         headers = {"Accept": JSON, "Content-Type": content_type}
         await self._api.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
-        limits = aiohttp.ClientTimeout(total=timeout, sock_read=min(timeout, SILENCE))
-        for busy in range(PATIENCE):
+        limits = aiohttp.ClientTimeout(total=timeout, sock_read=min(timeout, MAX_SILENCE))
+        backoff = Backoff(*BUSY_RETRY)
+        for _ in range(MAX_ATTEMPTS - 1):
             response = await self._request(method, url, headers, body, limits)
-            if response.status != BUSY or busy == PATIENCE - 1:
-                break
+            if response.status != BUSY:
+                return response
             response.release()
-            await asyncio.sleep(_pause(response.headers.get("Retry-After", ""), busy))
-        return response
+            await asyncio.sleep(_retry_after(response, backoff))
+        return await self._request(method, url, headers, body, limits)
 
     async def _request(
         self, method: str, url: str, headers: Mapping[str, str], body: Any, limits: Any
     ) -> aiohttp.ClientResponse:
         try:
-            answer = await self._api.rest_client.request(  # type: ignore[no-untyped-call]
+            result = await self._api.rest_client.request(  # type: ignore[no-untyped-call]
                 method, url, headers, body, _request_timeout=limits
             )
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Unreachable(
                 0, "Unreachable", f"no answer from {self._host}: {error or type(error).__name__}"
             ) from error
-        response: aiohttp.ClientResponse = answer.response
+        response: aiohttp.ClientResponse = result.response
         return response
 
 
 @contextlib.asynccontextmanager
-async def _answer(
-    sent: Awaitable[aiohttp.ClientResponse], trouble: str
+async def _successful(
+    sent: Awaitable[aiohttp.ClientResponse], failure: str
 ) -> AsyncIterator[aiohttp.ClientResponse]:
-    """Hand out the answer to what was sent, unless it is an error; `trouble` names a connection that ends in it."""
+    """Hand out the response to what was sent, unless it is an error; `failure` names a connection that ends in it."""
     response = await sent
     try:
         await _raise_for_status(response)
         yield response
     except (aiohttp.ClientError, TimeoutError) as error:
-        raise Unreachable(0, "Unreachable", f"{trouble}: {error}") from error
+        raise Unreachable(0, "Unreachable", f"{failure}: {error}") from error
     finally:
         response.close()
 
 
-def _pause(retry_after: str, busy: int) -> float:
+def _retry_after(response: aiohttp.ClientResponse, backoff: Backoff) -> float:
     """Return the seconds until the next attempt at a busy server, which names them or not."""
-    return min(float(retry_after), 10.0) if retry_after.isdecimal() else float(2**busy) / 2
+    text = response.headers.get("Retry-After", "")
+    return min(float(text), BUSY_RETRY[1]) if text.isdecimal() else backoff.next()
 
 
-async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+async def _split_lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
     """Split a stream at newlines without a limit on a line's length (an object may be megabytes)."""
     rest = b""
     async for chunk in content.iter_any():
@@ -159,4 +163,4 @@ async def _raise_for_status(response: aiohttp.ClientResponse) -> None:
         status = json.loads(data)
     except ValueError:
         status = {"message": data.decode(errors="replace")[:256]}
-    raise_status(response.status, status)
+    raise_error(response.status, status)
