@@ -10,7 +10,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from flotta.apiserver.pki import kubeconfig
+from flotta.apiserver.pki import render_kubeconfig
 from flotta.identity.authority import Authority
 from servers.ports import free_port
 
@@ -82,7 +82,9 @@ class Engine:
         path = self.folder / "kubeconfig" / f"{user}.kubeconfig"
         if groups is not None:
             pair = self.authority().issue_client(user, groups)
-            path.write_bytes(kubeconfig(self.server, self.authority().certificate_pem, user, pair))
+            path.write_bytes(
+                render_kubeconfig(self.server, self.authority().certificate_pem, user, pair)
+            )
         return path
 
     def authority(self) -> Authority:

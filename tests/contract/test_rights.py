@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flotta.apiserver.pki import kubeconfig as kubeconfig_of
+from flotta.apiserver.pki import render_kubeconfig as kubeconfig_of
 from flotta.identity.authority import Authority
 from waiting import wait_until
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from flotta.apiserver.openapi import documents
+from flotta.apiserver.openapi import make_documents
 from flotta.resources import crds, kinds
 
-DOCUMENTS = documents(crds.load())
+DOCUMENTS = make_documents(crds.load())
 
 
 def test_every_served_group_version_has_its_document() -> None:

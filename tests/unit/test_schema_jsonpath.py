@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from flotta.apiserver.schema_jsonpath import PathError, compiled_path
+from flotta.apiserver.schema_jsonpath import PathError, compile_path
 from flotta.resources import crds
 
 OBJECT = {
@@ -37,12 +37,12 @@ OBJECT = {
     ],
 )
 def test_a_path_gives_its_first_value(path: str, value: Any) -> None:
-    assert compiled_path(path)(OBJECT) == value
+    assert compile_path(path)(OBJECT) == value
 
 
 def test_a_path_that_cannot_be_read_is_refused() -> None:
     with pytest.raises(PathError, match=r"from '\.\.b' on"):
-        compiled_path(".a..b")
+        compile_path(".a..b")
 
 
 def test_every_printer_column_can_be_read() -> None:
@@ -54,4 +54,4 @@ def test_every_printer_column_can_be_read() -> None:
     ]
     assert len(paths) > 20
     for path in paths:
-        compiled_path(path)({})
+        compile_path(path)({})

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from flotta.apiserver.errors import Cause, bad_request, invalid, invalid_value
 from flotta.apiserver.metadata import (
-    finalizer_warnings,
-    metadata_causes,
-    ordered,
+    find_finalizer_warnings,
+    head_first,
+    validate_metadata,
 )
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from flotta.apiserver.registry import Registry, Resource
 
 JsonObject = dict[str, Any]
-Judge = Callable[[list[str]], list[str]]
+FieldPolicy = Callable[[list[str]], list[str]]
 
 
 def check_head(
@@ -68,7 +68,7 @@ def _name(obj: JsonObject) -> str:
     return str(meta.get("name", "")) if isinstance(meta, dict) else ""
 
 
-def check_place(obj: JsonObject, namespace: str, name: str) -> None:
+def check_location(obj: JsonObject, namespace: str, name: str) -> None:
     """Compare metadata.namespace and metadata.name with the URL; fill what is absent.
 
     metadata must be decoded. An empty ``name`` means that the URL has none.
@@ -91,41 +91,41 @@ def check_place(obj: JsonObject, namespace: str, name: str) -> None:
         )
 
 
-def _indulgent(_unknown: list[str]) -> list[str]:
+def _ignore_unknown(_unknown: list[str]) -> list[str]:
     return []
 
 
-def admit(
+def admit_object(
     obj: JsonObject,
     resource: Resource,
     old: JsonObject | None,
     causes: Iterable[CauseLike] = (),
     subresource: str = "",
-    judge: Judge = _indulgent,
+    field_policy: FieldPolicy = _ignore_unknown,
 ) -> tuple[JsonObject, list[str]]:
     """Prune, default and validate an object with decoded metadata.
 
-    At a subresource only errors in its own part count. ``judge`` gets the paths of the fields that
-    were pruned, and refuses them or makes warnings of them.
-    Returns the object and the warnings; raises a 422 Refusal with every cause.
+    At a subresource only errors in its own part count. ``field_policy`` gets the paths of the
+    fields that were pruned, and refuses them or makes warnings of them.
+    Returns the object and the warnings; raises a 422 StatusError with every cause.
     """
-    found: list[CauseLike] = [*causes, *metadata_causes(obj, resource, old)]
+    found: list[CauseLike] = [*causes, *validate_metadata(obj, resource, old)]
     admitted = resource.schema.admit(obj, subresource, found)
-    warnings = judge(list(admitted.unknown))
-    clean = ordered(admitted.obj)
-    wrong = _new_causes(admitted.causes, resource, old, subresource)
+    warnings = field_policy(list(admitted.unknown))
+    clean = head_first(admitted.obj)
+    wrong = _leave_out_known_causes(admitted.causes, resource, old, subresource)
     found += wrong
     if not wrong:
-        resource.finish(clean, old)
-        found += resource.check(clean, old)
+        resource.normalize(clean, old)
+        found += resource.validate(clean, old)
     if found:
-        refusal = invalid(resource.kind, resource.group, _name(clean), found)
-        refusal.warnings = warnings
-        raise refusal
+        error = invalid(resource.kind, resource.group, _name(clean), found)
+        error.warnings = warnings
+        raise error
     return clean, warnings
 
 
-def _new_causes(
+def _leave_out_known_causes(
     causes: Sequence[CauseLike], resource: Resource, old: JsonObject | None, subresource: str
 ) -> list[CauseLike]:
     """Leave out what is wrong with the stored object already: its schema became stricter since."""
@@ -137,14 +137,14 @@ def _new_causes(
     return [cause for cause in causes if (cause.message, cause.field) not in known]
 
 
-def field_problems(unknown: Iterable[str], duplicates: Iterable[str]) -> list[str]:
+def describe_field_problems(unknown: Iterable[str], duplicates: Iterable[str]) -> list[str]:
     """Sentences about fields that a strict decoder refuses, sorted by path."""
     found = [(path, f'unknown field "{path}"') for path in unknown]
     found += [(path, f'duplicate field "{path}"') for path in duplicates]
     return [text for _, text in sorted(found)]
 
 
-def judge_fields(
+def apply_field_validation(
     problems: list[str],
     obj: JsonObject,
     resource: Resource,
@@ -167,5 +167,5 @@ def judge_fields(
     )
 
 
-def object_warnings(obj: JsonObject, resource: Resource) -> list[str]:
-    return [*finalizer_warnings(obj), *resource.warn(obj)]
+def find_warnings(obj: JsonObject, resource: Resource) -> list[str]:
+    return [*find_finalizer_warnings(obj), *resource.find_warnings(obj)]

@@ -8,7 +8,7 @@ from flotta.rfc3339 import parse_time
 
 
 def age(text: str | None, moment: datetime | None = None) -> str:
-    """The time since ``text`` as kubectl prints it: ``45s``, ``2m9s``, ``79m``, ``3h20m``, ``2d``."""
+    """The time since ``text`` as kubectl prints it: ``45s``, ``2m9s``, ``3h20m``, ``2d``."""
     try:
         start = parse_time(text or "")
     except ValueError:

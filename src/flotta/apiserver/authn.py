@@ -44,14 +44,14 @@ NOBODY = User(ANONYMOUS, (UNAUTHENTICATED,))
 
 
 def engine_context(certificate: Path, key: Path, client_ca: Path) -> ssl.SSLContext:
-    """The server's TLS context: a client certificate is optional, but must be of the engine's CA."""
+    """The server's TLS context: a client certificate is optional, but of the engine's CA."""
     context = server_context(certificate, key, client_ca, check_time=True)
     context.verify_mode = ssl.CERT_OPTIONAL
     return context
 
 
-def caller(request: web.Request) -> User:
-    """The user of a request. Raises a 401 Refusal for credentials that do not count."""
+def authenticate(request: web.Request) -> User:
+    """The user of a request. Raises a 401 StatusError for credentials that do not count."""
     user = _connection_user(request)
     if user is not None:
         # Kept connections outlive certificates.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from flotta.apiserver.authn import MASTERS
-from flotta.apiserver.errors import Refusal, details, qualified
+from flotta.apiserver.errors import StatusError, qualified_name, status_details
 
 if TYPE_CHECKING:
     from flotta.apiserver.authn import User
@@ -45,14 +45,14 @@ class Authorization:
     def check(self, user: User, target: Target) -> None:
         """Refuse a resource request with a 403 unless it is allowed."""
         if not self.allows(user, target):
-            raise _forbidden(user, target)
+            raise _forbidden_error(user, target)
 
     def allows_path(self, user: User, path: str) -> bool:
         """Whether a user may read a path that is no resource."""
         if MASTERS in user.groups:
             return True
         paths = PUBLIC_PATHS if user.anonymous else DISCOVERY_PATHS
-        return any(path == one or path.startswith(f"{one}/") for one in paths)
+        return any(path == public or path.startswith(f"{public}/") for public in paths)
 
     def rules(self, user: User, namespace: str) -> dict[str, Any]:
         """What a user may do in a namespace, as SubjectRulesReviewStatus."""
@@ -67,11 +67,11 @@ class Authorization:
         if not self.allows_path(user, path):
             verb = {"HEAD": "head"}.get(method, method.lower())
             message = f'forbidden: User "{user.name}" cannot {verb} path "{path}"'
-            raise Refusal(403, message, "Forbidden", {})
+            raise StatusError(403, message, "Forbidden", {})
 
 
-def _forbidden(user: User, target: Target) -> Refusal:
-    subject = qualified(target.plural, target.group)
+def _forbidden_error(user: User, target: Target) -> StatusError:
+    subject = qualified_name(target.plural, target.group)
     if target.name:
         subject += f' "{target.name}"'
     where = f'in the namespace "{target.namespace}"' if target.namespace else "at the cluster scope"
@@ -79,5 +79,5 @@ def _forbidden(user: User, target: Target) -> Refusal:
         f'{subject} is forbidden: User "{user.name}" cannot {target.verb} resource '
         f'"{target.resource_and_subresource}" in API group "{target.group}" {where}'
     )
-    named = details(target.plural, target.group, target.name)
-    return Refusal(403, message, "Forbidden", named)
+    named = status_details(target.plural, target.group, target.name)
+    return StatusError(403, message, "Forbidden", named)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import yaml
 
 from flotta.apiserver import protobuf
-from flotta.apiserver.errors import Refusal, bad_request
+from flotta.apiserver.errors import StatusError, bad_request
 from flotta.yaml_loader import Loader
 
 if TYPE_CHECKING:
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 JsonObject = dict[str, Any]
 
-LARGEST_BODY = 3 * 1024 * 1024
+MAX_BODY = 3 * 1024 * 1024  # bytes
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 
 
 @dataclass(frozen=True)
-class Decoded:
+class DecodedBody:
     """A decoded body and the paths of keys that it gives twice."""
 
     value: Any
@@ -35,19 +35,19 @@ class Decoded:
 async def read_body(request: web.Request) -> bytes:
     """The whole body; 413 beyond Kubernetes' limit."""
     length = request.content_length
-    if length is not None and length > LARGEST_BODY:
+    if length is not None and length > MAX_BODY:
         raise _too_large()
     body = bytearray()
     async for chunk in request.content.iter_any():
         body += chunk
-        if len(body) > LARGEST_BODY:
+        if len(body) > MAX_BODY:
             raise _too_large()
     return bytes(body)
 
 
-def _too_large() -> Refusal:
-    message = f"Request entity too large: limit is {LARGEST_BODY}"
-    return Refusal(413, message, "RequestEntityTooLarge")
+def _too_large() -> StatusError:
+    message = f"Request entity too large: limit is {MAX_BODY}"
+    return StatusError(413, message, "RequestEntityTooLarge")
 
 
 def media_type(headers: Mapping[str, str]) -> str:
@@ -55,7 +55,7 @@ def media_type(headers: Mapping[str, str]) -> str:
     return headers.get("Content-Type", "").partition(";")[0].strip().lower()
 
 
-def decode_body(body: bytes, kind_of_body: str, wanted: str) -> Decoded:
+def decode_body(body: bytes, kind_of_body: str, wanted: str) -> DecodedBody:
     """Decode the body of POST, PUT or DELETE; an absent type is taken as JSON.
 
     ``wanted`` is the kind named in refusals.
@@ -63,20 +63,20 @@ def decode_body(body: bytes, kind_of_body: str, wanted: str) -> Decoded:
     if kind_of_body in ("", "application/json"):
         return decode_json(body, wanted)
     if kind_of_body == "application/yaml":
-        return Decoded(decode_yaml(body))
+        return DecodedBody(decode_yaml(body))
     if kind_of_body == PROTOBUF:
         try:
-            return Decoded(protobuf.decode(body))
+            return DecodedBody(protobuf.decode(body))
         except protobuf.ProtobufError as error:
             raise bad_request(str(error)) from error
     message = (
         "the body of the request was in an unknown format - accepted media types include: "
         f"application/json, application/yaml, {PROTOBUF}"
     )
-    raise Refusal(415, message, "UnsupportedMediaType")
+    raise StatusError(415, message, "UnsupportedMediaType")
 
 
-def decode_json(body: bytes, wanted: str) -> Decoded:
+def decode_json(body: bytes, wanted: str) -> DecodedBody:
     """Decode a JSON object and note which keys it gives twice."""
     try:
         value, duplicates = parse_json(body)
@@ -84,13 +84,14 @@ def decode_json(body: bytes, wanted: str) -> Decoded:
         raise _unrecognized(wanted, error, body) from error
     if not isinstance(value, dict):
         raise _unrecognized(wanted, ValueError("json: cannot unmarshal into an object"), body)
-    return Decoded(value, duplicates)
+    return DecodedBody(value, duplicates)
 
 
 def decode_yaml(body: bytes) -> Any:
     """Decode YAML or JSON text into JSON types."""
     try:
-        return json.loads(json.dumps(yaml.load(body, Loader=_BodyLoader)))  # noqa: S506 a SafeLoader
+        decoded = yaml.load(body, Loader=_BodyLoader)  # noqa: S506 - a safe loader
+        return json.loads(json.dumps(decoded))
     except (yaml.YAMLError, TypeError, ValueError, UnicodeDecodeError) as error:
         raise bad_request(f"error decoding YAML: {error}") from error
 
@@ -108,39 +109,39 @@ def parse_json(body: bytes) -> tuple[Any, list[str]]:
     repeated: dict[int, list[str]] = {}
     keep: list[JsonObject] = []  # The ids above stay unique only while the objects live.
 
-    def collect(pairs: list[tuple[str, Any]]) -> JsonObject:
-        found = dict(pairs)
-        if len(found) != len(pairs):
-            keys = [key for key, _ in pairs]
+    def collect(items: list[tuple[str, Any]]) -> JsonObject:
+        found = dict(items)
+        if len(found) != len(items):
+            keys = [key for key, _ in items]
             repeated[id(found)] = sorted({key for key in keys if keys.count(key) > 1})
             keep.append(found)
         return found
 
     try:
-        value = json.loads(body, object_pairs_hook=collect, parse_constant=_no_constant)
+        value = json.loads(body, object_pairs_hook=collect, parse_constant=_refuse_constant)
     except RecursionError as error:
         raise ValueError("exceeded max depth") from error
-    return value, _paths(value, repeated, "") if repeated else []
+    return value, _find_duplicates(value, repeated, "") if repeated else []
 
 
-def _no_constant(name: str) -> NoReturn:
+def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"invalid character '{name[0]}' looking for beginning of value")
 
 
-def _paths(value: Any, repeated: dict[int, list[str]], path: str) -> list[str]:
+def _find_duplicates(value: Any, repeated: dict[int, list[str]], path: str) -> list[str]:
     prefix = f"{path}." if path else ""
     found = []
     if isinstance(value, dict):
         found += [prefix + key for key in repeated.get(id(value), ())]
         for key, item in value.items():
-            found += _paths(item, repeated, prefix + key)
+            found += _find_duplicates(item, repeated, prefix + key)
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            found += _paths(item, repeated, f"{path}[{index}]")
+            found += _find_duplicates(item, repeated, f"{path}[{index}]")
     return found
 
 
-def _unrecognized(wanted: str, error: ValueError, body: bytes) -> Refusal:
+def _unrecognized(wanted: str, error: ValueError, body: bytes) -> StatusError:
     text = "unexpected end of JSON input" if not body.strip() else str(error)
     shown = body[:256].decode(errors="replace") if body.strip() else "<empty>"
     return bad_request(

@@ -26,7 +26,7 @@ CORE = (
         short_names=("ns",),
         columns=columns.NAMESPACE,
         field_labels={"status.phase": ("status", "phase")},
-        finish=namespace.finish,
+        normalize=namespace.normalize,
         verbs=tuple(verb for verb in CORE_VERBS if verb != "deletecollection"),
     ),
     Resource(
@@ -40,9 +40,9 @@ CORE = (
         custom=False,
         columns=columns.SECRET,
         field_labels={"type": ("type",)},
-        finish=secret.finish,
-        check=secret.causes,
-        warn=secret.warnings,
+        normalize=secret.normalize,
+        validate=secret.validate,
+        find_warnings=secret.find_warnings,
         verbs=CORE_VERBS,
     ),
     Resource(
@@ -56,8 +56,8 @@ CORE = (
         custom=False,
         short_names=("cm",),
         columns=columns.CONFIG_MAP,
-        finish=configmap.finish,
-        check=configmap.causes,
+        normalize=configmap.normalize,
+        validate=configmap.validate,
         verbs=CORE_VERBS,
     ),
     Resource(
@@ -73,8 +73,8 @@ CORE = (
         columns=columns.EVENT,
         field_labels=event.FIELD_LABELS,
         put_creates=True,
-        finish=event.finish,
-        check=event.causes,
+        normalize=event.normalize,
+        validate=event.validate,
         verbs=CORE_VERBS,
     ),
     Resource(
@@ -88,14 +88,14 @@ CORE = (
         custom=False,
         columns=columns.LEASE,
         put_creates=True,
-        finish=lease.finish,
-        check=lease.causes,
+        normalize=lease.normalize,
+        validate=lease.validate,
         verbs=CORE_VERBS,
     ),
 )
 
 
-def _custom(crd: JsonObject) -> list[Resource]:
+def _custom_resources(crd: JsonObject) -> list[Resource]:
     """One resource for each served version of a CRD."""
     spec = crd["spec"]
     names = spec["names"]
@@ -121,4 +121,4 @@ def _custom(crd: JsonObject) -> list[Resource]:
 
 def build_registry(crds: list[JsonObject]) -> Registry:
     """The registry of the core kinds and the kinds of these CRDs."""
-    return Registry([*CORE, *(one for crd in crds for one in _custom(crd))])
+    return Registry([*CORE, *(resource for crd in crds for resource in _custom_resources(crd))])

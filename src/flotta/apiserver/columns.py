@@ -7,12 +7,12 @@ from typing import Any
 
 from flotta.apiserver.ages import age
 from flotta.apiserver.registry import Column
-from flotta.apiserver.schema_jsonpath import compiled_path
+from flotta.apiserver.schema_jsonpath import compile_path
 
 JsonObject = dict[str, Any]
 
 
-def at(obj: JsonObject, *path: str) -> Any:
+def value_at(obj: JsonObject, *path: str) -> Any:
     """The value at a path of keys, or None."""
     found: Any = obj
     for key in path:
@@ -38,7 +38,7 @@ def _data_count(obj: JsonObject) -> int:
 
 
 def _last_seen(event: JsonObject) -> str:
-    series = at(event, "series", "lastObservedTime")
+    series = value_at(event, "series", "lastObservedTime")
     return age(series or event.get("lastTimestamp") or _first_time(event))
 
 
@@ -46,7 +46,7 @@ def _first_time(event: JsonObject) -> Any:
     return event.get("firstTimestamp") or event.get("eventTime")
 
 
-def _involved(event: JsonObject) -> str:
+def _involved_object(event: JsonObject) -> str:
     involved = event["involvedObject"]
     return f"{involved.get('kind', '').lower()}/{involved.get('name', '')}"
 
@@ -64,19 +64,22 @@ SECRET = (
     AGE,
 )
 CONFIG_MAP = (NAME, Column("Data", "string", _data_count), AGE)
-NAMESPACE = (NAME, Column("Status", "string", lambda obj: at(obj, "status", "phase")), AGE)
+NAMESPACE = (NAME, Column("Status", "string", lambda obj: value_at(obj, "status", "phase")), AGE)
 LEASE = (
     NAME,
-    Column("Holder", "string", lambda obj: at(obj, "spec", "holderIdentity") or ""),
+    Column("Holder", "string", lambda obj: value_at(obj, "spec", "holderIdentity") or ""),
     AGE,
 )
 EVENT = (
     Column("Last Seen", "string", _last_seen),
     Column("Type", "string", lambda obj: obj.get("type", "")),
     Column("Reason", "string", lambda obj: obj.get("reason", "")),
-    Column("Object", "string", _involved),
+    Column("Object", "string", _involved_object),
     Column(
-        "Subobject", "string", lambda obj: at(obj, "involvedObject", "fieldPath") or "", priority=1
+        "Subobject",
+        "string",
+        lambda obj: value_at(obj, "involvedObject", "fieldPath") or "",
+        priority=1,
     ),
     Column("Source", "string", _source, priority=1),
     Column("Message", "string", lambda obj: obj.get("message", "").strip()),
@@ -93,15 +96,15 @@ def custom_columns(declared: list[JsonObject]) -> tuple[Column, ...]:
     """Columns of a CRD's additionalPrinterColumns; Name and Age when there are none."""
     if not declared:
         return NAME, CUSTOM_AGE
-    return NAME, *(_declared(column) for column in declared)
+    return NAME, *(_make_custom_column(column) for column in declared)
 
 
-def _declared(column: JsonObject) -> Column:
-    value_of = compiled_path(column["jsonPath"])
+def _make_custom_column(column: JsonObject) -> Column:
+    value_of = compile_path(column["jsonPath"])
     kind = column["type"]
 
     def cell(obj: JsonObject) -> Any:
-        return _cell(value_of(obj), kind)
+        return _format_cell(value_of(obj), kind)
 
     return Column(
         column["name"],
@@ -113,7 +116,7 @@ def _declared(column: JsonObject) -> Column:
     )
 
 
-def _cell(value: Any, kind: str) -> Any:
+def _format_cell(value: Any, kind: str) -> Any:
     if value is None:
         return None
     if kind == "date":

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from flotta.apiserver import timestamps
 from flotta.apiserver.core.namespace import PROTECTED
 from flotta.apiserver.errors import conflict, forbidden
-from flotta.apiserver.writes import Place, is_finished, require
+from flotta.apiserver.writes import Endpoint, is_finished, require_record
 
 if TYPE_CHECKING:
     from flotta.apiserver.options import DeleteOptions
@@ -22,45 +22,47 @@ POLICY_FINALIZERS = {"Foreground": FOREGROUND, "Orphan": ORPHAN}
 
 
 @dataclass(frozen=True)
-class Deleted:
+class DeleteResult:
     """The last (or still waiting) state; ``gone`` tells whether the object is away."""
 
     obj: JsonObject
     gone: bool
 
 
-async def delete(objects: Objects, place: Place, options: DeleteOptions) -> Deleted:
+async def delete_object(
+    objects: Objects, endpoint: Endpoint, options: DeleteOptions
+) -> DeleteResult:
     """Delete an object, or mark it when finalizers hold it."""
-    record = require(objects, place)
+    record = require_record(objects, endpoint)
     obj = record.load()
-    _check_protected(place)
-    _check_preconditions(obj, place, options)
+    _check_not_protected(endpoint)
+    _check_preconditions(obj, endpoint, options)
     if options.dry_run:
-        return Deleted(obj, gone=True)
-    marked = _mark(record.load(), place, options)
+        return DeleteResult(obj, gone=True)
+    marked = _mark_deleted(record.load(), endpoint, options)
     if is_finished(marked):
-        await objects.store.remove(place.key, obj)
-        return Deleted(obj, gone=True)
+        await objects.store.remove(endpoint.key, obj)
+        return DeleteResult(obj, gone=True)
     if marked == obj:
-        await objects.store.settled(place.key)
-        return Deleted(obj, gone=False)
-    await objects.store.put(place.key, marked)
-    return Deleted(marked, gone=False)
+        await objects.store.wait_durable(endpoint.key)
+        return DeleteResult(obj, gone=False)
+    await objects.store.put(endpoint.key, marked)
+    return DeleteResult(marked, gone=False)
 
 
-def _check_protected(place: Place) -> None:
-    if place.resource.plural == "namespaces" and place.name in PROTECTED:
-        raise forbidden("namespaces", "", place.name, "this namespace may not be deleted")
+def _check_not_protected(endpoint: Endpoint) -> None:
+    if endpoint.resource.plural == "namespaces" and endpoint.name in PROTECTED:
+        raise forbidden("namespaces", "", endpoint.name, "this namespace may not be deleted")
 
 
-def _check_preconditions(obj: JsonObject, place: Place, options: DeleteOptions) -> None:
+def _check_preconditions(obj: JsonObject, endpoint: Endpoint, options: DeleteOptions) -> None:
     meta = obj["metadata"]
     if options.uid is not None and options.uid != meta["uid"]:
         why = (
             f"the UID in the precondition ({options.uid}) does not match the UID in record "
             f"({meta['uid']}). The object might have been deleted and then recreated"
         )
-        raise conflict(place.resource.kind, place.resource.group, place.name, why)
+        raise conflict(endpoint.resource.kind, endpoint.resource.group, endpoint.name, why)
     version = options.resource_version
     if version is not None and version != meta["resourceVersion"]:
         why = (
@@ -68,13 +70,13 @@ def _check_preconditions(obj: JsonObject, place: Place, options: DeleteOptions) 
             f"ResourceVersion in record ({meta['resourceVersion']}). "
             "The object might have been modified"
         )
-        raise conflict(place.resource.kind, place.resource.group, place.name, why)
+        raise conflict(endpoint.resource.kind, endpoint.resource.group, endpoint.name, why)
 
 
-def _mark(obj: JsonObject, place: Place, options: DeleteOptions) -> JsonObject:
+def _mark_deleted(obj: JsonObject, endpoint: Endpoint, options: DeleteOptions) -> JsonObject:
     """The object as it looks once its deletion was asked for."""
     meta = obj["metadata"]
-    finalizers = [one for one in meta.get("finalizers", []) if one not in (FOREGROUND, ORPHAN)]
+    finalizers = [name for name in meta.get("finalizers", []) if name not in (FOREGROUND, ORPHAN)]
     if "deletionTimestamp" in meta and options.policy == "Background":
         finalizers = meta.get("finalizers", [])
     policy_finalizer = POLICY_FINALIZERS.get(options.policy)
@@ -86,7 +88,7 @@ def _mark(obj: JsonObject, place: Place, options: DeleteOptions) -> JsonObject:
     if "deletionTimestamp" not in meta:
         meta["deletionTimestamp"] = timestamps.now()
         meta["deletionGracePeriodSeconds"] = 0
-        if place.resource.custom:
+        if endpoint.resource.custom:
             meta["generation"] = meta.get("generation", 0) + 1
     if obj["kind"] == "Namespace":
         meta.pop("deletionGracePeriodSeconds", None)

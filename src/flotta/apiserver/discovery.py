@@ -100,7 +100,9 @@ class Discovery:
         if (group, version) not in self._versions():
             return None
         entries = [
-            entry for one in self._registry.within(group, version) for entry in _entries(one)
+            entry
+            for resource in self._registry.within(group, version)
+            for entry in _resource_entries(resource)
         ]
         reviews = REVIEWS.get((group, version), {})
         entries += [_review_entry(plural, kind) for plural, kind in reviews.items()]
@@ -133,7 +135,7 @@ def _api_versions(host: str) -> JsonObject:
     }
 
 
-def _entries(resource: Resource) -> list[JsonObject]:
+def _resource_entries(resource: Resource) -> list[JsonObject]:
     entry: JsonObject = {
         "name": resource.plural,
         "singularName": resource.singular,
@@ -190,7 +192,7 @@ def _group_items(registry: Registry) -> list[JsonObject]:
 
 
 def _version_item(registry: Registry, group: str, version: str) -> JsonObject:
-    resources = [_resource_item(one) for one in registry.within(group, version)]
+    resources = [_resource_item(resource) for resource in registry.within(group, version)]
     for plural, kind in REVIEWS.get((group, version), {}).items():
         resources.append(_review_item(group, version, plural, kind))
     return {"version": version, "freshness": "Current", "resources": resources}

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from aiohttp import web
 
-from flotta.apiserver.answers import json_answer, text_answer
-from flotta.apiserver.errors import PlainRefusal
+from flotta.apiserver.errors import PlainTextError
+from flotta.apiserver.responses import json_response, text_response
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 V2_TYPE = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
-YEAR = 365 * 24 * 3600
+YEAR = 365 * 24 * 3600  # seconds
 
 
 class Documents:
@@ -29,31 +30,31 @@ class Documents:
         }
         self._since = formatdate(usegmt=True)
 
-    def answer(self, request: web.Request) -> web.Response:
-        """Answer a request below /openapi."""
+    def serve(self, request: web.Request) -> web.Response:
+        """Serve a request below /openapi."""
         path = request.path.rstrip("/") if request.path != "/openapi/v3/" else request.path
         if path == "/openapi/v2":
             # Empty and valid: clients that only know version 2 then skip their own validation.
             return web.Response(body=b"", headers={"Content-Type": V2_TYPE})
         if path == "/openapi/v3":
-            return self._index(request)
+            return self._serve_index(request)
         name = path.removeprefix("/openapi/v3/")
         if name not in self._bodies:
-            raise PlainRefusal()
-        return self._document(request, name)
+            raise PlainTextError()
+        return self._serve_document(request, name)
 
-    def _index(self, request: web.Request) -> web.Response:
+    def _serve_index(self, request: web.Request) -> web.Response:
         if request.headers.get("If-Modified-Since") == self._since:
             return web.Response(status=304)
         paths = {path: {"serverRelativeURL": self._url(path)} for path in self._bodies}
-        answer = text_answer(msgspec.json.encode({"paths": paths}).decode())
-        answer.headers["Last-Modified"] = self._since
-        return answer
+        response = text_response(msgspec.json.encode({"paths": paths}).decode())
+        response.headers["Last-Modified"] = self._since
+        return response
 
     def _url(self, name: str) -> str:
         return f"/openapi/v3/{name}?hash={self._hashes[name]}"
 
-    def _document(self, request: web.Request, name: str) -> web.Response:
+    def _serve_document(self, request: web.Request, name: str) -> web.Response:
         asked = request.query.get("hash")
         if asked is not None and asked != self._hashes[name]:
             return web.Response(status=301, headers={"Location": self._url(name)})
@@ -66,10 +67,8 @@ class Documents:
         else:
             headers.append(("Cache-Control", "public, immutable"))
             headers.append(("Expires", formatdate(usegmt=True, timeval=_in_a_year())))
-        return json_answer(self._bodies[name], headers=headers)
+        return json_response(self._bodies[name], headers=headers)
 
 
 def _in_a_year() -> float:
-    import time
-
     return time.time() + YEAR

@@ -1,7 +1,7 @@
-"""Refusals, and the Status bodies they become.
+"""What a request is refused with.
 
-Refusal             any answer that is a Status with status Failure
-PlainRefusal        an answer in plain text (unknown paths)
+StatusError      a response that is a Status object with status Failure
+PlainTextError   a response in plain text (unknown paths)
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Cause:
     field: str
 
 
-class Refusal(Exception):
+class StatusError(Exception):
     """A request that is answered by a Status object."""
 
     def __init__(
@@ -73,7 +73,7 @@ class Refusal(Exception):
         return {**body, "code": self.code}
 
 
-class PlainRefusal(Exception):
+class PlainTextError(Exception):
     """A request that is answered in plain text, as Kubernetes does for unknown paths."""
 
     def __init__(self, code: int = 404, text: str = "404 page not found\n") -> None:
@@ -82,39 +82,39 @@ class PlainRefusal(Exception):
         self.text = text
 
 
-def qualified(plural: str, group: str) -> str:
+def qualified_name(plural: str, group: str) -> str:
     """The name of a resource in messages: ``edgedevices.management.project-flotta.io``."""
     return f"{plural}.{group}" if group else plural
 
 
-def details(kind: str, group: str, name: str) -> JsonObject:
+def status_details(kind: str, group: str, name: str) -> JsonObject:
     """Details of a Status; empty parts are left out."""
     parts = {"name": name, "group": group, "kind": kind}
     return {key: value for key, value in parts.items() if value}
 
 
-def bad_request(message: str) -> Refusal:
-    return Refusal(400, message, "BadRequest")
+def bad_request(message: str) -> StatusError:
+    return StatusError(400, message, "BadRequest")
 
 
-def unauthorized() -> Refusal:
-    return Refusal(401, "Unauthorized", "Unauthorized")
+def unauthorized() -> StatusError:
+    return StatusError(401, "Unauthorized", "Unauthorized")
 
 
-def not_found(plural: str, group: str, name: str) -> Refusal:
-    message = f'{qualified(plural, group)} "{name}" not found'
-    return Refusal(404, message, "NotFound", details(plural, group, name))
+def not_found(plural: str, group: str, name: str) -> StatusError:
+    message = f'{qualified_name(plural, group)} "{name}" not found'
+    return StatusError(404, message, "NotFound", status_details(plural, group, name))
 
 
-def unknown_resource() -> Refusal:
+def unknown_resource() -> StatusError:
     message = "the server could not find the requested resource"
-    return Refusal(404, message, "NotFound", {})
+    return StatusError(404, message, "NotFound", {})
 
 
-def already_exists(plural: str, group: str, name: str, *, deleting: bool = False) -> Refusal:
+def already_exists(plural: str, group: str, name: str, *, deleting: bool = False) -> StatusError:
     prefix = "object is being deleted: " if deleting else ""
-    message = f'{prefix}{qualified(plural, group)} "{name}" already exists'
-    return Refusal(409, message, "AlreadyExists", details(plural, group, name))
+    message = f'{prefix}{qualified_name(plural, group)} "{name}" already exists'
+    return StatusError(409, message, "AlreadyExists", status_details(plural, group, name))
 
 
 MODIFIED = (
@@ -122,47 +122,47 @@ MODIFIED = (
 )
 
 
-def conflict(kind: str, group: str, name: str, why: str = MODIFIED) -> Refusal:
-    message = f'Operation cannot be fulfilled on {qualified(kind, group)} "{name}": {why}'
-    return Refusal(409, message, "Conflict", details(kind, group, name))
+def conflict(kind: str, group: str, name: str, why: str = MODIFIED) -> StatusError:
+    message = f'Operation cannot be fulfilled on {qualified_name(kind, group)} "{name}": {why}'
+    return StatusError(409, message, "Conflict", status_details(kind, group, name))
 
 
-def invalid(kind: str, group: str, name: str, causes: Iterable[CauseLike]) -> Refusal:
+def invalid(kind: str, group: str, name: str, causes: Iterable[CauseLike]) -> StatusError:
     """A 422 with one entry in details.causes for each validation error."""
     listed = list(causes)
     texts = [f"{cause.field}: {cause.message}" for cause in listed]
     text = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
-    body = details(kind, group, name)
+    body = status_details(kind, group, name)
     body["causes"] = [
         {"reason": cause.reason, "message": cause.message, "field": cause.field} for cause in listed
     ]
-    message = f'{qualified(kind, group)} "{name}" is invalid: {text}'
-    return Refusal(422, message, "Invalid", body)
+    message = f'{qualified_name(kind, group)} "{name}" is invalid: {text}'
+    return StatusError(422, message, "Invalid", body)
 
 
-def invalid_options(kind: str, *causes: CauseLike) -> Refusal:
+def invalid_options(kind: str, *causes: CauseLike) -> StatusError:
     """A 422 about query parameters (ListOptions, PatchOptions, ...)."""
     return invalid(kind, "meta.k8s.io", "", causes)
 
 
-def unprocessable() -> Refusal:
+def unprocessable() -> StatusError:
     message = "the server rejected our request due to an error in our request"
-    return Refusal(422, message, "Invalid", {})
+    return StatusError(422, message, "Invalid", {})
 
 
-def expired(message: str, continue_token: str | None = None) -> Refusal:
+def expired(message: str, continue_token: str | None = None) -> StatusError:
     metadata = {"continue": continue_token} if continue_token else None
-    return Refusal(410, message, "Expired", metadata=metadata)
+    return StatusError(410, message, "Expired", metadata=metadata)
 
 
-def forbidden(plural: str, group: str, name: str, why: str) -> Refusal:
-    subject = f'{qualified(plural, group)} "{name}"' if name else qualified(plural, group)
+def forbidden(plural: str, group: str, name: str, why: str) -> StatusError:
+    subject = f'{qualified_name(plural, group)} "{name}"' if name else qualified_name(plural, group)
     message = f"{subject} is forbidden: {why}"
-    return Refusal(403, message, "Forbidden", details(plural, group, name))
+    return StatusError(403, message, "Forbidden", status_details(plural, group, name))
 
 
-def internal(message: str) -> Refusal:
-    return Refusal(500, message)
+def internal(message: str) -> StatusError:
+    return StatusError(500, message)
 
 
 # Causes, worded as k8s.io/apimachinery/pkg/util/validation/field words them.
@@ -175,7 +175,7 @@ def required(field: str, text: str = "") -> Cause:
 
 
 def invalid_value(field: str, value: object, text: str) -> Cause:
-    return Cause("FieldValueInvalid", f"Invalid value: {shown(value)}: {text}", field)
+    return Cause("FieldValueInvalid", f"Invalid value: {format_value(value)}: {text}", field)
 
 
 def unsupported(field: str, value: str, supported: Iterable[str]) -> Cause:
@@ -193,7 +193,7 @@ def too_long(field: str, limit: int) -> Cause:
     return Cause("FieldValueTooLong", f"Too long: may not be more than {limit} bytes", field)
 
 
-def shown(value: object) -> str:
+def format_value(value: object) -> str:
     """A value as field errors print it."""
     if isinstance(value, str):
         return f'"{value}"'

@@ -7,9 +7,9 @@ import logging
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from flotta.apiserver.columns import at
-from flotta.apiserver.controllers import remove
-from flotta.apiserver.errors import Refusal
+from flotta.apiserver.columns import value_at
+from flotta.apiserver.controllers import delete_unless_gone
+from flotta.apiserver.errors import StatusError
 from flotta.apiserver.store import StorageFailure
 from flotta.rfc3339 import parse_time
 
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 JsonObject = dict[str, Any]
 
 LIFE = timedelta(hours=1)
-PERIOD_SECONDS = 60.0
+PERIOD_SECONDS = 60.0  # between two looks
 
 
 class EventExpiry:
@@ -33,15 +33,15 @@ class EventExpiry:
     async def run(self) -> None:
         while True:
             try:
-                await self._remove_old(datetime.now(UTC) - LIFE)
-            except (StorageFailure, Refusal):
+                await self._remove_old_events(datetime.now(UTC) - LIFE)
+            except (StorageFailure, StatusError):
                 log.exception("Old events could not be removed")
             await asyncio.sleep(PERIOD_SECONDS)
 
-    async def _remove_old(self, limit: datetime) -> None:
-        for record in self._objects.store.collection("events", None):
+    async def _remove_old_events(self, limit: datetime) -> None:
+        for record in self._objects.store.list_records("events", None):
             if last_seen(record.load()) < limit:
-                await remove(self._objects, record.key)
+                await delete_unless_gone(self._objects, record.key)
 
 
 def last_seen(event: JsonObject) -> datetime:
@@ -50,6 +50,6 @@ def last_seen(event: JsonObject) -> datetime:
         event["metadata"]["creationTimestamp"],
         event.get("lastTimestamp"),
         event.get("eventTime"),
-        at(event, "series", "lastObservedTime"),
+        value_at(event, "series", "lastObservedTime"),
     )
     return max(moment for time in times if time and (moment := parse_time(time)))

@@ -87,7 +87,7 @@ def is_atomic(value: Any, shape: JsonObject) -> bool:
     return True
 
 
-def flatten(obj: JsonObject, shape: JsonObject) -> dict[Path, Any]:
+def flatten_object(obj: JsonObject, shape: JsonObject) -> dict[Path, Any]:
     """Every path of an object with its value; maps and keyed lists have the value CONTAINER."""
     found: dict[Path, Any] = {}
     for name, value in obj.items():
@@ -121,7 +121,7 @@ def _compact(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), sort_keys=True)
 
 
-def encode(paths: set[Path]) -> JsonObject:
+def encode_paths(paths: set[Path]) -> JsonObject:
     """A set of paths as FieldsV1."""
     root: JsonObject = {}
     for path in sorted(paths):
@@ -129,27 +129,27 @@ def encode(paths: set[Path]) -> JsonObject:
         for step in path:
             node = node.setdefault(step, {})
         node["."] = {}
-    return _tidy(root)
+    return _shorten_leaves(root)
 
 
-def _tidy(node: JsonObject) -> JsonObject:
+def _shorten_leaves(node: JsonObject) -> JsonObject:
     """A node without children is written as {} alone."""
     if set(node) == {"."}:
         return {}
-    return {step: _tidy(child) for step, child in node.items()}
+    return {step: _shorten_leaves(child) for step, child in node.items()}
 
 
-def decode(fields: JsonObject, path: Path = ()) -> set[Path]:
+def decode_paths(fields: JsonObject, path: Path = ()) -> set[Path]:
     """The set of paths of FieldsV1."""
     if not isinstance(fields, dict) or not fields:
         return {path} if path else set()
     found: set[Path] = set()
     for step, child in fields.items():
-        found |= {path} if step == "." else decode(child, (*path, step))
+        found |= {path} if step == "." else decode_paths(child, (*path, step))
     return found
 
 
-def text(path: Path) -> str:
+def format_path(path: Path) -> str:
     """A path as conflicts print it: ``.spec.ports[name="x"].port``."""
     shown = ""
     for step in path:
@@ -157,18 +157,18 @@ def text(path: Path) -> str:
         if kind == "f":
             shown += f".{rest}"
         elif kind == "k":
-            pairs = json.loads(rest).items()
-            shown += f"[{','.join(f'{key}={_compact(value)}' for key, value in pairs)}]"
+            keys = json.loads(rest).items()
+            shown += f"[{','.join(f'{key}={_compact(value)}' for key, value in keys)}]"
         else:
             shown += f"[={rest}]"
     return shown
 
 
-def remove(obj: JsonObject, path: Path, shape: JsonObject) -> None:
+def remove_value(obj: JsonObject, path: Path, shape: JsonObject) -> None:
     """Take the field or item at a path out of an object."""
     node: Any = obj
     for step in path[:-1]:
-        node = _step(node, step, shape)
+        node = _follow_step(node, step, shape)
         shape = _step_shape(shape, step)
         if node is None:
             return
@@ -179,16 +179,16 @@ def remove(obj: JsonObject, path: Path, shape: JsonObject) -> None:
         node[:] = [item for item in node if item_step(item, shape) != last]
 
 
-def get(obj: JsonObject, path: Path, shape: JsonObject) -> Any:
+def get_value(obj: JsonObject, path: Path, shape: JsonObject) -> Any:
     """The value at a path, or None."""
     node: Any = obj
     for step in path:
-        node = _step(node, step, shape)
+        node = _follow_step(node, step, shape)
         shape = _step_shape(shape, step)
     return node
 
 
-def _step(node: Any, step: str, shape: JsonObject) -> Any:
+def _follow_step(node: Any, step: str, shape: JsonObject) -> Any:
     if isinstance(node, dict):
         return node.get(step[2:])
     if isinstance(node, list):
@@ -203,12 +203,12 @@ def _step_shape(shape: JsonObject, step: str) -> JsonObject:
     return items
 
 
-def merge(live: Any, wanted: Any, shape: JsonObject) -> Any:
-    """Lay a wanted configuration over a live value: maps and keyed lists merge, the rest replaces."""
+def merge_values(live: Any, wanted: Any, shape: JsonObject) -> Any:
+    """Lay a wanted value over a live one: maps and keyed lists merge, the rest replaces."""
     if isinstance(wanted, dict) and isinstance(live, dict) and not is_atomic(wanted, shape):
         merged = dict(live)
         for name, value in wanted.items():
-            merged[name] = merge(live.get(name), value, child_shape(shape, name))
+            merged[name] = merge_values(live.get(name), value, child_shape(shape, name))
         return merged
     if isinstance(wanted, list) and isinstance(live, list) and not is_atomic(wanted, shape):
         return _merge_items(live, wanted, shape)
@@ -221,5 +221,5 @@ def _merge_items(live: list[Any], wanted: list[Any], shape: JsonObject) -> list[
     present = {item_step(item, shape): item for item in live}
     for item in wanted:
         step = item_step(item, shape)
-        present[step] = merge(present.get(step), item, shape.get("items", {}))
+        present[step] = merge_values(present.get(step), item, shape.get("items", {}))
     return list(present.values())

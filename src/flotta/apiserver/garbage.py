@@ -5,20 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from flotta.apiserver.controllers import amend, follow, remove
+from flotta.apiserver.controllers import amend_object, delete_unless_gone, follow_changes
 from flotta.apiserver.deletion import FOREGROUND, ORPHAN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from flotta.apiserver.journal import Change, Key, Record
+    from flotta.apiserver.watch_cache import ObjectKey, ObjectRecord, StoredChange
     from flotta.apiserver.writes import Objects
 
 JsonObject = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class _Known:
+class _Node:
     """What the collector remembers of an object."""
 
     uid: str
@@ -27,9 +27,9 @@ class _Known:
     deleting: bool
 
 
-def _known(record: Record) -> _Known:
+def _make_node(record: ObjectRecord) -> _Node:
     meta = record.load()["metadata"]
-    return _Known(
+    return _Node(
         meta["uid"],
         tuple(meta.get("ownerReferences", ())),
         tuple(meta.get("finalizers", ())),
@@ -42,94 +42,96 @@ class GarbageCollector:
 
     def __init__(self, objects: Objects) -> None:
         self._objects = objects
-        self._nodes: dict[Key, _Known] = {}
-        self._keys: dict[str, Key] = {}
-        self._dependents: dict[str, set[Key]] = {}
+        self._nodes: dict[ObjectKey, _Node] = {}
+        self._keys: dict[str, ObjectKey] = {}
+        self._dependents: dict[str, set[ObjectKey]] = {}
 
     async def run(self) -> None:
-        await follow(self._objects, self._start, self._handle)
+        await follow_changes(self._objects, self._build_graph, self._handle_changes)
 
-    async def _start(self) -> None:
+    async def _build_graph(self) -> None:
         self._nodes.clear()
         self._keys.clear()
         self._dependents.clear()
         for resource in self._objects.registry.resources:
-            for record in self._objects.store.collection(resource.qualified, None):
-                self._learn(record)
+            for record in self._objects.store.list_records(resource.qualified, None):
+                self._add_node(record)
         for key in list(self._nodes):
-            await self._look_at(key)
+            await self._collect(key)
 
-    async def _handle(self, changes: list[Change]) -> None:
+    async def _handle_changes(self, changes: list[StoredChange]) -> None:
         """Learn all changes first, so that no owner is missing only because it came late."""
-        affected: dict[Key, None] = {}
+        affected: dict[ObjectKey, None] = {}
         for change in changes:
             key = change.record.key
             if change.type == "DELETED":
-                affected.update(dict.fromkeys(self._forget(key)))
+                affected.update(dict.fromkeys(self._forget_object(key)))
             else:
-                self._learn(change.record)
+                self._add_node(change.record)
                 affected[key] = None
         for key in affected:
-            await self._look_at(key)
+            await self._collect(key)
 
-    def _learn(self, record: Record) -> None:
+    def _add_node(self, record: ObjectRecord) -> None:
         key = record.key
-        self._unlink(key)
-        known = _known(record)
-        self._nodes[key] = known
-        self._keys[known.uid] = key
-        for owner in known.owners:
+        self._remove_node(key)
+        node = _make_node(record)
+        self._nodes[key] = node
+        self._keys[node.uid] = key
+        for owner in node.owners:
             self._dependents.setdefault(owner["uid"], set()).add(key)
 
-    def _unlink(self, key: Key) -> None:
-        known = self._nodes.pop(key, None)
-        if known is None:
+    def _remove_node(self, key: ObjectKey) -> None:
+        node = self._nodes.pop(key, None)
+        if node is None:
             return
-        self._keys.pop(known.uid, None)
-        for owner in known.owners:
+        self._keys.pop(node.uid, None)
+        for owner in node.owners:
             dependents = self._dependents.get(owner["uid"], set())
             dependents.discard(key)
             if not dependents:
                 self._dependents.pop(owner["uid"], None)
 
-    def _forget(self, key: Key) -> Iterable[Key]:
+    def _forget_object(self, key: ObjectKey) -> Iterable[ObjectKey]:
         """Remove an object from the graph; returns its dependents and the owners it had."""
-        known = self._nodes.get(key)
-        self._unlink(key)
-        if known is None:
+        node = self._nodes.get(key)
+        self._remove_node(key)
+        if node is None:
             return ()
-        owners = (self._keys.get(owner["uid"]) for owner in known.owners)
-        return (*self._dependents_of(known.uid), *filter(None, owners))
+        owners = (self._keys.get(owner["uid"]) for owner in node.owners)
+        return (*self._dependents_of(node.uid), *filter(None, owners))
 
-    def _dependents_of(self, uid: str) -> list[Key]:
+    def _dependents_of(self, uid: str) -> list[ObjectKey]:
         return sorted(self._dependents.get(uid, ()))
 
-    async def _look_at(self, key: Key) -> None:
-        known = self._nodes.get(key)
-        if known is None:
+    async def _collect(self, key: ObjectKey) -> None:
+        node = self._nodes.get(key)
+        if node is None:
             return
-        if known.owners:
-            await self._judge_dependent(key, known)
-        if known.deleting and ORPHAN in known.finalizers:
-            await self._orphan(key, known)
-        elif known.deleting and FOREGROUND in known.finalizers:
-            await self._delete_in_foreground(key, known)
+        if node.owners:
+            await self._collect_dependent(key, node)
+        if node.deleting and ORPHAN in node.finalizers:
+            await self._orphan_dependents(key, node)
+        elif node.deleting and FOREGROUND in node.finalizers:
+            await self._delete_in_foreground(key, node)
 
-    async def _judge_dependent(self, key: Key, known: _Known) -> None:
+    async def _collect_dependent(self, key: ObjectKey, node: _Node) -> None:
         """Delete a dependent without living owners; drop references to dead ones from others."""
-        states = [(owner, self._owner_state(key, owner)) for owner in known.owners]
+        states = [(owner, self._owner_state(key, owner)) for owner in node.owners]
         solid = [owner for owner, state in states if state == "solid"]
         if len(solid) == len(states):
             return
         if solid:
             alive = {owner["uid"] for owner in solid}
-            await amend(self._objects, key, _keep_owners(alive.__contains__))
+            await amend_object(self._objects, key, _keep_owners(alive.__contains__))
             return
         waiting = any(state == "waiting" for _, state in states)
-        in_foreground = waiting and self._dependents_of(known.uid)
-        await remove(self._objects, key, "Foreground" if in_foreground else "Background")
+        in_foreground = waiting and self._dependents_of(node.uid)
+        await delete_unless_gone(
+            self._objects, key, "Foreground" if in_foreground else "Background"
+        )
 
-    def _owner_state(self, key: Key, owner: JsonObject) -> str:
+    def _owner_state(self, key: ObjectKey, owner: JsonObject) -> str:
         """Whether an owner is solid, absent, or waiting for its dependents to go."""
         if self._objects.registry.of_kind(owner["apiVersion"], owner["kind"]) is None:
             return "solid"  # Of a kind that is not served: nothing is known about it.
@@ -139,22 +141,22 @@ class GarbageCollector:
         node = self._nodes[owner_key]
         return "waiting" if node.deleting and FOREGROUND in node.finalizers else "solid"
 
-    async def _orphan(self, key: Key, known: _Known) -> None:
-        for dependent in self._dependents_of(known.uid):
-            await amend(self._objects, dependent, _keep_owners(lambda uid: uid != known.uid))
-        await amend(self._objects, key, _without_finalizer(ORPHAN))
+    async def _orphan_dependents(self, key: ObjectKey, node: _Node) -> None:
+        for dependent in self._dependents_of(node.uid):
+            await amend_object(self._objects, dependent, _keep_owners(lambda uid: uid != node.uid))
+        await amend_object(self._objects, key, _without_finalizer(ORPHAN))
 
-    async def _delete_in_foreground(self, key: Key, known: _Known) -> None:
+    async def _delete_in_foreground(self, key: ObjectKey, node: _Node) -> None:
         blocking = False
-        for dependent in self._dependents_of(known.uid):
-            node = self._nodes[dependent]
-            await self._judge_dependent(dependent, node)
+        for dependent in self._dependents_of(node.uid):
+            dependent_node = self._nodes[dependent]
+            await self._collect_dependent(dependent, dependent_node)
             blocking = blocking or any(
-                owner["uid"] == known.uid and owner.get("blockOwnerDeletion")
-                for owner in node.owners
+                owner["uid"] == node.uid and owner.get("blockOwnerDeletion")
+                for owner in dependent_node.owners
             )
         if not blocking:
-            await amend(self._objects, key, _without_finalizer(FOREGROUND))
+            await amend_object(self._objects, key, _without_finalizer(FOREGROUND))
 
 
 def _keep_owners(keep: Callable[[str], bool]) -> Callable[[JsonObject], None]:
@@ -170,7 +172,7 @@ def _keep_owners(keep: Callable[[str], bool]) -> Callable[[JsonObject], None]:
 def _without_finalizer(name: str) -> Callable[[JsonObject], None]:
     def change(obj: JsonObject) -> None:
         meta = obj["metadata"]
-        finalizers = [one for one in meta.pop("finalizers", []) if one != name]
+        finalizers = [other for other in meta.pop("finalizers", []) if other != name]
         if finalizers:
             meta["finalizers"] = finalizers
 

@@ -1,20 +1,20 @@
-"""Resource requests: from a parsed URL to the answer, one function a verb."""
+"""Resource requests: from a parsed URL to the response, one function a verb."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from flotta.apiserver import answers, deletion, table, writes
-from flotta.apiserver.apply import apply
+from flotta.apiserver import deletion, responses, table, writes
+from flotta.apiserver.apply import apply_configuration
 from flotta.apiserver.bodies import decode_body, media_type, read_body
 from flotta.apiserver.errors import (
-    PlainRefusal,
-    Refusal,
+    PlainTextError,
+    StatusError,
     bad_request,
-    details,
+    status_details,
 )
-from flotta.apiserver.lists import list_page, parse_selection, wait_for
+from flotta.apiserver.lists import list_page, parse_selection, wait_for_version
 from flotta.apiserver.negotiation import negotiate
 from flotta.apiserver.options import delete_options, write_options
 from flotta.apiserver.patch import (
@@ -25,7 +25,7 @@ from flotta.apiserver.patch import (
     apply_patch,
 )
 from flotta.apiserver.watch import watch_version
-from flotta.apiserver.writes import Change, Objects, Place
+from flotta.apiserver.writes import Endpoint, Objects, RequestedChange
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from flotta.apiserver.authn import User
     from flotta.apiserver.authorization import Authorization
-    from flotta.apiserver.bodies import Decoded
+    from flotta.apiserver.bodies import DecodedBody
     from flotta.apiserver.negotiation import Media
     from flotta.apiserver.options import WriteOptions
     from flotta.apiserver.registry import Resource
@@ -58,10 +58,10 @@ class Call:
     authorization: Authorization
 
     @property
-    def place(self) -> Place:
+    def endpoint(self) -> Endpoint:
         target = self.target
         namespace = target.namespace if self.resource.namespaced else ""
-        return Place(self.resource, namespace, target.name, target.subresource)
+        return Endpoint(self.resource, namespace, target.name, target.subresource)
 
     def include(self, media: Media) -> str:
         """What the rows of a Table are to carry; other forms take no notice of it."""
@@ -81,120 +81,127 @@ class Call:
         agent = self.request.headers.get("User-Agent", "")
         return write_options(self.request.query, agent, kind, apply=apply)
 
-    async def body(self) -> Decoded:
+    async def body(self) -> DecodedBody:
         body = await read_body(self.request)
         return decode_body(body, media_type(self.request.headers), self.resource.kind)
 
 
-async def get(call: Call) -> web.StreamResponse:
+async def get_object(call: Call) -> web.StreamResponse:
     media = call.media()
-    place = call.place
-    await wait_for(call.objects.store, watch_version(call.request.query))
-    record = call.objects.store.get(place.key)
+    endpoint = call.endpoint
+    await wait_for_version(call.objects.store, watch_version(call.request.query))
+    record = call.objects.store.get(endpoint.key)
     if record is None:
-        raise place.missing()
+        raise endpoint.not_found()
     if media.transform or media.type != "application/json":
-        return answers.object_answer(
-            record.load(), place.resource, media, include=call.include(media)
+        return responses.object_response(
+            record.load(), endpoint.resource, media, include=call.include(media)
         )
-    return answers.json_answer(record.raw)
+    return responses.json_response(record.raw)
 
 
 async def list_objects(call: Call) -> web.StreamResponse:
     media = call.media()
     selection = parse_selection(call.resource, call.target.namespace or None, call.request.query)
     page = await list_page(call.objects.store, selection, call.request.query)
-    return answers.list_answer(page, call.resource, media, call.include(media))
+    return responses.list_response(page, call.resource, media, call.include(media))
 
 
-async def create(call: Call) -> web.StreamResponse:
+async def create_object(call: Call) -> web.StreamResponse:
     media = call.media()
     options = call.options("CreateOptions")
-    outcome = await writes.create(call.objects, call.place, await call.body(), options)
-    return _answer(call, outcome, media)
+    result = await writes.create_object(call.objects, call.endpoint, await call.body(), options)
+    return _respond(call, result, media)
 
 
-async def update(call: Call) -> web.StreamResponse:
+async def update_object(call: Call) -> web.StreamResponse:
     media = call.media()
     options = call.options("UpdateOptions")
     body = await call.body()
-    place = call.place
-    if place.resource.put_creates and call.objects.store.newest(place.key) is None:
+    endpoint = call.endpoint
+    if endpoint.resource.put_creates and call.objects.store.newest(endpoint.key) is None:
         call.check_create()
-        outcome = await _create_named(call, body, options)
+        result = await _create_named(call, body, options)
     else:
-        writes.check_name(body.value, place)
-        outcome = await writes.update(
-            call.objects, place, lambda _old: Change(body.value, body.duplicates), options
+        writes.check_name(body.value, endpoint)
+        result = await writes.update_object(
+            call.objects,
+            endpoint,
+            lambda _old: RequestedChange(body.value, body.duplicates),
+            options,
         )
-    return _answer(call, outcome, media)
+    return _respond(call, result, media)
 
 
-async def _create_named(call: Call, body: Decoded, options: WriteOptions) -> writes.Outcome:
+async def _create_named(call: Call, body: DecodedBody, options: WriteOptions) -> writes.WriteResult:
     """Create by PUT: the name comes from the URL."""
     meta = body.value.get("metadata")
-    if isinstance(meta, dict) and meta.get("name", call.place.name) == call.place.name:
-        meta["name"] = call.place.name
+    if isinstance(meta, dict) and meta.get("name", call.endpoint.name) == call.endpoint.name:
+        meta["name"] = call.endpoint.name
         meta.pop("resourceVersion", None)
-        return await writes.create(call.objects, call.place, body, options)
+        return await writes.create_object(call.objects, call.endpoint, body, options)
     name = meta.get("name") if isinstance(meta, dict) else ""
     raise bad_request(
-        f"the name of the object ({name}) does not match the name on the URL ({call.place.name})"
+        f"the name of the object ({name}) does not match the name on the URL ({call.endpoint.name})"
     )
 
 
-async def patch(call: Call) -> web.StreamResponse:
+async def patch_object(call: Call) -> web.StreamResponse:
     media = call.media()
     kind = media_type(call.request.headers)
     _check_patch_type(call.resource, kind)
     options = call.options("PatchOptions", apply=kind == APPLY_PATCH)
     body = await read_body(call.request)
     if kind == APPLY_PATCH:
-        outcome = await apply(call.objects, call.place, body, options, call.check_create)
+        result = await apply_configuration(
+            call.objects, call.endpoint, body, options, call.check_create
+        )
     else:
-        outcome = await writes.update(call.objects, call.place, _patching(kind, body), options)
-    return _answer(call, outcome, media)
+        result = await writes.update_object(
+            call.objects, call.endpoint, _propose_patch(kind, body), options
+        )
+    return _respond(call, result, media)
 
 
-def _patching(kind: str, body: bytes) -> Callable[[JsonObject], Change]:
-    def make(old: JsonObject) -> Change:
+def _propose_patch(kind: str, body: bytes) -> Callable[[JsonObject], RequestedChange]:
+    def propose(old: JsonObject) -> RequestedChange:
         patched, duplicates = apply_patch(kind, body, old)
-        return Change(patched, duplicates, patch=True)
+        return RequestedChange(patched, duplicates, patch=True)
 
-    return make
+    return propose
 
 
 def _check_patch_type(resource: Resource, kind: str) -> None:
     if kind in (CUSTOM_PATCHES if resource.custom else CORE_PATCHES):
         return
     if not resource.custom:
-        raise Refusal(415, "415: Unsupported Media Type", "UnsupportedMediaType", {})
+        raise StatusError(415, "415: Unsupported Media Type", "UnsupportedMediaType", {})
     message = (
         "the body of the request was in an unknown format - accepted media types include: "
         f"{JSON_PATCH}, {MERGE_PATCH}, {APPLY_PATCH}"
     )
-    raise Refusal(415, message, "UnsupportedMediaType")
+    raise StatusError(415, message, "UnsupportedMediaType")
 
 
-def _answer(call: Call, outcome: writes.Outcome, media: Media) -> web.StreamResponse:
-    return answers.object_answer(
-        outcome.obj,
+def _respond(call: Call, result: writes.WriteResult, media: Media) -> web.StreamResponse:
+    return responses.object_response(
+        result.obj,
         call.resource,
         media,
-        code=201 if outcome.created else 200,
-        warnings=outcome.warnings,
+        code=201 if result.created else 200,
+        warnings=result.warnings,
         include=call.include(media),
     )
 
 
-async def delete(call: Call) -> web.StreamResponse:
+async def delete_object(call: Call) -> web.StreamResponse:
     options = delete_options(
         call.request.query, await _delete_body(call), call.resource.api_version
     )
-    deleted = await deletion.delete(call.objects, call.place, options)
+    deleted = await deletion.delete_object(call.objects, call.endpoint, options)
     if not deleted.gone or call.resource.plural == "namespaces":
-        return answers.json_answer(deleted.obj)
-    return answers.json_answer(answers.success(call.resource, deleted.obj))
+        return responses.json_response(deleted.obj)
+    return responses.json_response(responses.success_status(call.resource, deleted.obj))
 
 
 async def _delete_body(call: Call) -> JsonObject:
@@ -214,38 +221,38 @@ async def delete_collection(call: Call) -> web.StreamResponse:
     selection = parse_selection(call.resource, call.target.namespace, query)
     page = await list_page(call.objects.store, selection, {})
     for record in page.records:
-        place = Place(call.resource, record.key.namespace, record.key.name)
-        if call.objects.store.newest(place.key) is not None:
-            await deletion.delete(call.objects, place, options)
-    return answers.list_answer(page, call.resource, call.media())
+        endpoint = Endpoint(call.resource, record.key.namespace, record.key.name)
+        if call.objects.store.newest(endpoint.key) is not None:
+            await deletion.delete_object(call.objects, endpoint, options)
+    return responses.list_response(page, call.resource, call.media())
 
 
 HANDLERS: dict[str, Callable[[Call], Awaitable[web.StreamResponse]]] = {
-    "get": get,
+    "get": get_object,
     "list": list_objects,
-    "create": create,
-    "update": update,
-    "patch": patch,
-    "delete": delete,
+    "create": create_object,
+    "update": update_object,
+    "patch": patch_object,
+    "delete": delete_object,
     "deletecollection": delete_collection,
 }
 
 
-def check_shape(call: Call) -> None:
-    """Refuse what a resource does not offer at this place."""
+def check_offered(call: Call) -> None:
+    """Refuse what a resource does not offer at this endpoint."""
     resource, target = call.resource, call.target
     if target.subresource and target.subresource not in resource.subresources:
-        raise call.place.missing() if resource.custom else _unknown_path()
+        raise call.endpoint.not_found() if resource.custom else _unknown_path()
     if resource.namespaced and not target.namespace and target.name:
-        raise PlainRefusal() if resource.custom else _unknown_path()
+        raise PlainTextError() if resource.custom else _unknown_path()
     if not resource.namespaced and target.namespace and target.namespace != target.name:
-        raise PlainRefusal()
+        raise PlainTextError()
     if (
         resource.namespaced
         and not target.namespace
         and target.verb in ("create", "deletecollection")
     ):
-        raise PlainRefusal() if resource.custom else method_not_allowed(call)
+        raise PlainTextError() if resource.custom else method_not_allowed(call)
     if resource.custom and target.verb in ("patch", "update") and not target.name:
         raise bad_request("name must be provided")
     if not _offers(call):
@@ -263,16 +270,16 @@ def _offers(call: Call) -> bool:
     return verb in resource.verbs
 
 
-def _unknown_path() -> Refusal:
+def _unknown_path() -> StatusError:
     message = "the server could not find the requested resource"
-    return Refusal(404, message, "NotFound", {})
+    return StatusError(404, message, "NotFound", {})
 
 
-def method_not_allowed(call: Call) -> Refusal:
+def method_not_allowed(call: Call) -> StatusError:
     resource, verb = call.resource, call.target.verb
     if not resource.custom:
         message = "the server does not allow this method on the requested resource"
-        return Refusal(405, message, "MethodNotAllowed", {})
+        return StatusError(405, message, "MethodNotAllowed", {})
     message = f'{verb} is not supported on resources of kind "{resource.qualified}"'
-    named = details(resource.plural, resource.group, "")
-    return Refusal(405, message, "MethodNotAllowed", named)
+    named = status_details(resource.plural, resource.group, "")
+    return StatusError(405, message, "MethodNotAllowed", named)

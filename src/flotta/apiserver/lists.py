@@ -1,4 +1,4 @@
-"""Collections: resourceVersion rules, pages, and the pieces a list answer is made of."""
+"""Collections: resourceVersion rules, pages, and the pieces a list response is made of."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flotta.apiserver.errors import (
-    Refusal,
+    StatusError,
     bad_request,
     expired,
     forbidden_value,
     invalid_options,
     unsupported,
 )
-from flotta.apiserver.journal import Key
-from flotta.apiserver.options import whole_number
+from flotta.apiserver.options import parse_integer
 from flotta.apiserver.selectors import (
     FieldSelector,
     LabelSelector,
     parse_field_selector,
     parse_label_selector,
 )
+from flotta.apiserver.watch_cache import ObjectKey
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from flotta.apiserver.journal import Record
     from flotta.apiserver.registry import Resource
     from flotta.apiserver.store import Store
+    from flotta.apiserver.watch_cache import ObjectRecord
 
 JsonObject = dict[str, Any]
 
-FUTURE_WAIT = 3.0
+FUTURE_WAIT = 3.0  # seconds for a version that is not there yet
 MATCHES = ("Exact", "NotOlderThan", "")
 TOO_OLD_PAGE = (
     "The provided continue parameter is too old to display a consistent list result. You can start "
@@ -55,7 +55,7 @@ class Selection:
     labels: LabelSelector
     fields: FieldSelector
 
-    def matches(self, record: Record) -> bool:
+    def matches(self, record: ObjectRecord) -> bool:
         if self.namespace is not None and record.key.namespace != self.namespace:
             return False
         return self.labels.matches(record.labels) and self.fields.matches(record.load)
@@ -78,9 +78,9 @@ def parse_selection(
 
 @dataclass(frozen=True)
 class Page:
-    """One answer to a list: records, the version they show, and what follows."""
+    """One page of a list: records, the version they show, and what follows."""
 
-    records: Sequence[Record]
+    records: Sequence[ObjectRecord]
     version: int
     next_token: str = ""
     remaining: int | None = None
@@ -96,7 +96,7 @@ class Page:
 
 
 @dataclass(frozen=True)
-class _Start:
+class _PageStart:
     """Where a page starts: after which place, at which version (-1: the current one)."""
 
     version: int
@@ -106,18 +106,20 @@ class _Start:
 async def list_page(store: Store, selection: Selection, query: Mapping[str, str]) -> Page:
     """Answer a list request."""
     _check_options(query)
-    limit = whole_number(query, "limit") or 0
-    whole_number(query, "timeoutSeconds")
+    limit = parse_integer(query, "limit") or 0
+    parse_integer(query, "timeoutSeconds")
     version = list_version(query)
     if query.get("continue"):
-        start = _decode_token(query["continue"])
-        return _page(store, selection, start, limit)
-    await wait_for(store, version)
+        start = _read_token(query["continue"])
+        return _make_page(store, selection, start, limit)
+    await wait_for_version(store, version)
     match = query.get("resourceVersionMatch", "")
     exact = match == "Exact" or (version and limit > 0 and match != "NotOlderThan")
     if version == 0 and match != "Exact":
         limit = 0
-    return _page(store, selection, _Start(version if exact and version else -1, None), limit)
+    return _make_page(
+        store, selection, _PageStart(version if exact and version else -1, None), limit
+    )
 
 
 def _check_options(query: Mapping[str, str]) -> None:
@@ -154,13 +156,13 @@ def list_version(query: Mapping[str, str]) -> int | None:
     return int(text)
 
 
-async def wait_for(store: Store, version: int | None) -> None:
+async def wait_for_version(store: Store, version: int | None) -> None:
     """Wait a moment for a version that is not there yet, then refuse with a 504."""
     if version is None or version <= store.version:
         return
     await asyncio.sleep(FUTURE_WAIT)
     if version > store.version:
-        raise Refusal(
+        raise StatusError(
             504,
             f"Timeout: Too large resource version: {version}, current: {store.version}",
             "Timeout",
@@ -177,14 +179,14 @@ async def wait_for(store: Store, version: int | None) -> None:
         )
 
 
-def _page(store: Store, selection: Selection, start: _Start, limit: int) -> Page:
+def _make_page(store: Store, selection: Selection, start: _PageStart, limit: int) -> Page:
     version = store.version if start.version < 0 else start.version
-    records = _records(store, selection, version)
+    records = _find_records(store, selection, version)
     if records is None:
-        raise _too_old(start)
+        raise _too_old_error(start)
     if start.after is not None:
-        after = Key("", *start.after).place
-        records = [record for record in records if record.key.place > after]
+        after = ObjectKey("", *start.after).sort_key
+        records = [record for record in records if record.key.sort_key > after]
     found = [record for record in records if selection.matches(record)]
     if limit <= 0 or len(found) <= limit:
         return Page(found, version)
@@ -192,41 +194,41 @@ def _page(store: Store, selection: Selection, start: _Start, limit: int) -> Page
     remaining = (
         None if selection.labels.requirements or selection.fields.terms else len(found) - limit
     )
-    return Page(page, version, _encode_token(version, page[-1].key), remaining)
+    return Page(page, version, _token_after(version, page[-1].key), remaining)
 
 
-def _records(store: Store, selection: Selection, version: int) -> list[Record] | None:
+def _find_records(store: Store, selection: Selection, version: int) -> list[ObjectRecord] | None:
     resource, namespace = selection.resource.qualified, selection.namespace
-    name = selection.fields.exact(("metadata", "name"))
+    name = selection.fields.required_value(("metadata", "name"))
     if version != store.version:
         return store.list_at(resource, namespace, version)
     if name is not None and namespace is not None:
-        record = store.get(Key(resource, namespace, name))
+        record = store.get(ObjectKey(resource, namespace, name))
         return [record] if record else []
-    return store.collection(resource, namespace)
+    return store.list_records(resource, namespace)
 
 
-def _too_old(start: _Start) -> Refusal:
+def _too_old_error(start: _PageStart) -> StatusError:
     if start.after is None:
         return expired("The resourceVersion for the provided list is too old.")
-    return expired(TOO_OLD_PAGE, _token(-1, start.after))
+    return expired(TOO_OLD_PAGE, _make_token(-1, start.after))
 
 
-def _encode_token(version: int, last: Key) -> str:
-    return _token(version, (last.namespace, last.name))
+def _token_after(version: int, last: ObjectKey) -> str:
+    return _make_token(version, (last.namespace, last.name))
 
 
-def _token(version: int, after: tuple[str, str]) -> str:
+def _make_token(version: int, after: tuple[str, str]) -> str:
     text = json.dumps({"v": "meta.k8s.io/v1", "rv": version, "start": "/".join(after)})
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def _decode_token(token: str) -> _Start:
+def _read_token(token: str) -> _PageStart:
     try:
         text = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
         content = json.loads(text)
         namespace, _, name = content["start"].partition("/")
-        return _Start(int(content["rv"]), (namespace, name))
+        return _PageStart(int(content["rv"]), (namespace, name))
     except (binascii.Error, ValueError, KeyError, TypeError, AttributeError) as error:
         raise bad_request(
             "invalid continue token: continue key is not valid: illegal base64 data at input byte 0"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 JsonObject = dict[str, Any]
 
-LARGEST_ANNOTATIONS = 256 * 1024
+MAX_ANNOTATIONS = 256 * 1024  # bytes, keys and values together
 SERVER_FIELDS = ("selfLink", "deletionTimestamp", "deletionGracePeriodSeconds")
 KEPT_FIELDS = (
     "uid",
@@ -54,13 +54,13 @@ DOMAINLESS_FINALIZERS = {"orphan", "foregroundDeletion", "kubernetes"}
 def decode_metadata(obj: JsonObject) -> list[str]:
     """Bring obj["metadata"] into its types; returns the paths of unknown fields, removed.
 
-    Raises a 400 Refusal on a wrong type, as Kubernetes' decoder does.
+    Raises a 400 StatusError on a wrong type, as Kubernetes' decoder does.
     """
     raw = obj.get("metadata")
     if raw is None:
         raw = {}
     if not isinstance(raw, dict):
-        raise _not_decodable(raw, "ObjectMeta", "metadata", "v1.ObjectMeta")
+        raise _wrong_type(raw, "ObjectMeta", "metadata", "v1.ObjectMeta")
     meta: JsonObject = {}
     unknown = []
     for key, value in raw.items():
@@ -92,7 +92,7 @@ def json_type(value: Any) -> str:
     return types.get(type(value), "null")
 
 
-def _not_decodable(value: Any, struct: str, field: str, wanted: str) -> Exception:
+def _wrong_type(value: Any, struct: str, field: str, wanted: str) -> Exception:
     return bad_request(
         f"json: cannot unmarshal {json_type(value)} into Go struct field "
         f"{struct}.{field} of type {wanted}"
@@ -101,7 +101,7 @@ def _not_decodable(value: Any, struct: str, field: str, wanted: str) -> Exceptio
 
 def _read_text(key: str, value: Any) -> str:
     if not isinstance(value, str):
-        raise _not_decodable(value, "ObjectMeta", key, "string")
+        raise _wrong_type(value, "ObjectMeta", key, "string")
     return value
 
 
@@ -114,25 +114,25 @@ def _read_time(key: str, value: Any) -> str:
 
 def _read_number(key: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise _not_decodable(value, "ObjectMeta", key, "int64")
+        raise _wrong_type(value, "ObjectMeta", key, "int64")
     return value
 
 
 def _read_map(key: str, value: Any) -> dict[str, str]:
     if not isinstance(value, dict):
-        raise _not_decodable(value, "ObjectMeta", key, "map[string]string")
+        raise _wrong_type(value, "ObjectMeta", key, "map[string]string")
     return {name: _read_text(key, "" if item is None else item) for name, item in value.items()}
 
 
 def _read_texts(key: str, value: Any) -> list[str]:
     if not isinstance(value, list):
-        raise _not_decodable(value, "ObjectMeta", key, "[]string")
+        raise _wrong_type(value, "ObjectMeta", key, "[]string")
     return [_read_text(key, item) for item in value]
 
 
 def _read_objects(key: str, value: Any) -> list[JsonObject]:
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-        raise _not_decodable(value, "ObjectMeta", key, "[]v1.OwnerReference")
+        raise _wrong_type(value, "ObjectMeta", key, "[]v1.OwnerReference")
     return [dict(item) for item in value]
 
 
@@ -143,8 +143,8 @@ def _read_owners(key: str, value: Any) -> list[JsonObject]:
             wanted = OWNER_TYPES.get(name, object)
             if item is not None and not isinstance(item, wanted):
                 field, shown = f"{key}.{name}", "bool" if wanted is bool else "string"
-                raise _not_decodable(item, "OwnerReference", field, shown)
-    return [{name: item for name, item in one.items() if item is not None} for one in owners]
+                raise _wrong_type(item, "OwnerReference", field, shown)
+    return [{name: item for name, item in owner.items() if item is not None} for owner in owners]
 
 
 _READERS: dict[str, Any] = {
@@ -185,7 +185,10 @@ def prepare_update(
     uid = meta.get("uid")
     if uid and uid != before["uid"]:
         if not patch:
-            why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {before['uid']}"
+            why = (
+                f"Precondition failed: UID in precondition: {uid}, "
+                f"UID in object meta: {before['uid']}"
+            )
             raise conflict(resource.plural, resource.group, before["name"], why)
         causes.append(invalid_value("metadata.uid", uid, "field is immutable"))
     for key in KEPT_FIELDS:
@@ -196,34 +199,34 @@ def prepare_update(
     return causes
 
 
-def metadata_causes(obj: JsonObject, resource: Resource, old: JsonObject | None) -> list[Cause]:
+def validate_metadata(obj: JsonObject, resource: Resource, old: JsonObject | None) -> list[Cause]:
     """Everything Kubernetes refuses in metadata with a 422."""
     meta = obj["metadata"]
     return [
-        *(_name_causes(meta, resource) if old is None else ()),
-        *_label_causes(meta),
-        *_annotation_causes(meta),
-        *_owner_causes(meta),
-        *_finalizer_causes(meta, old, custom=resource.custom),
+        *(_validate_name(meta, resource) if old is None else ()),
+        *_validate_labels(meta),
+        *_validate_annotations(meta),
+        *_validate_owners(meta),
+        *_validate_finalizers(meta, old, custom=resource.custom),
     ]
 
 
-def _name_causes(meta: JsonObject, resource: Resource) -> list[Cause]:
+def _validate_name(meta: JsonObject, resource: Resource) -> list[Cause]:
     name, prefix = meta.get("name", ""), meta.get("generateName", "")
     if not name:
         return [required("metadata.name", "name or generateName is required")]
     is_namespace = resource.plural == "namespaces" and not resource.custom
-    problem_of = names.dns_label_problem if is_namespace else names.subdomain_problem
+    find_problem = names.dns_label_problem if is_namespace else names.subdomain_problem
     # A prefix may end in what a name must not end in.
     given = {"generateName": prefix.rstrip("-."), "name": name} if prefix else {"name": name}
     return [
         invalid_value(f"metadata.{key}", meta[key], problem)
         for key, value in given.items()
-        if value and (problem := problem_of(value))
+        if value and (problem := find_problem(value))
     ]
 
 
-def _label_causes(meta: JsonObject) -> list[Cause]:
+def _validate_labels(meta: JsonObject) -> list[Cause]:
     causes = []
     for key, value in meta.get("labels", {}).items():
         causes += [
@@ -236,7 +239,7 @@ def _label_causes(meta: JsonObject) -> list[Cause]:
     return causes
 
 
-def _annotation_causes(meta: JsonObject) -> list[Cause]:
+def _validate_annotations(meta: JsonObject) -> list[Cause]:
     annotations = meta.get("annotations", {})
     causes = [
         invalid_value("metadata.annotations", key, problem)
@@ -244,12 +247,12 @@ def _annotation_causes(meta: JsonObject) -> list[Cause]:
         for problem in names.qualified_problems(key.lower())
     ]
     size = sum(len(key.encode()) + len(value.encode()) for key, value in annotations.items())
-    if size > LARGEST_ANNOTATIONS:
-        causes.append(too_long("metadata.annotations", LARGEST_ANNOTATIONS))
+    if size > MAX_ANNOTATIONS:
+        causes.append(too_long("metadata.annotations", MAX_ANNOTATIONS))
     return causes
 
 
-def _owner_causes(meta: JsonObject) -> list[Cause]:
+def _validate_owners(meta: JsonObject) -> list[Cause]:
     path = "metadata.ownerReferences"
     causes: list[Cause] = []
     owners = meta.get("ownerReferences", [])
@@ -263,7 +266,9 @@ def _owner_causes(meta: JsonObject) -> list[Cause]:
             if not owner.get(key)
         ]
         if (owner.get("apiVersion"), owner.get("kind")) == ("v1", "Event"):
-            causes.append(_shown(path, owner, "/v1, Kind=Event is disallowed from being an owner"))
+            causes.append(
+                _invalid_json(path, owner, "/v1, Kind=Event is disallowed from being an owner")
+            )
     controllers = [
         f"{owner.get('kind')}/{owner.get('name')}" for owner in owners if owner.get("controller")
     ]
@@ -272,7 +277,7 @@ def _owner_causes(meta: JsonObject) -> list[Cause]:
             "Only one reference can have Controller set to true. "
             f'Found "true" in references for {" and ".join(controllers[:2])}'
         )
-        causes.append(_shown(path, owners, text))
+        causes.append(_invalid_json(path, owners, text))
     return causes
 
 
@@ -281,30 +286,34 @@ def _is_api_version(text: str) -> bool:
     return bool(version) and "/" not in group
 
 
-def _shown(path: str, value: Any, text: str) -> Cause:
+def _invalid_json(path: str, value: Any, text: str) -> Cause:
     shown = json.dumps(value, separators=(",", ":"))
     return Cause("FieldValueInvalid", f"Invalid value: {shown}: {text}", path)
 
 
-def _finalizer_causes(meta: JsonObject, old: JsonObject | None, *, custom: bool) -> list[Cause]:
+def _validate_finalizers(meta: JsonObject, old: JsonObject | None, *, custom: bool) -> list[Cause]:
     path = "metadata.finalizers"
     finalizers = meta.get("finalizers", [])
     causes = [
-        invalid_value(path, one, problem)
-        for one in finalizers
-        for problem in names.qualified_problems(one)
+        invalid_value(path, finalizer, problem)
+        for finalizer in finalizers
+        for problem in names.qualified_problems(finalizer)
     ]
     if not custom and not causes:
         causes += [
-            invalid_value(f"{path}[{index}]", one, UNQUALIFIED)
-            for index, one in enumerate(finalizers)
-            if "/" not in one and one not in DOMAINLESS_FINALIZERS
+            invalid_value(f"{path}[{index}]", finalizer, UNQUALIFIED)
+            for index, finalizer in enumerate(finalizers)
+            if "/" not in finalizer and finalizer not in DOMAINLESS_FINALIZERS
         ]
     if old is None or "deletionTimestamp" not in old["metadata"]:
         return causes
-    added = [one for one in finalizers if one not in old["metadata"].get("finalizers", [])]
+    added = [
+        finalizer
+        for finalizer in finalizers
+        if finalizer not in old["metadata"].get("finalizers", [])
+    ]
     if added:
-        listed = ", ".join(f'"{one}"' for one in added)
+        listed = ", ".join(f'"{finalizer}"' for finalizer in added)
         text = (
             "no new finalizers can be added if the object is being deleted, "
             f"found new finalizers []string{{{listed}}}"
@@ -313,17 +322,17 @@ def _finalizer_causes(meta: JsonObject, old: JsonObject | None, *, custom: bool)
     return causes
 
 
-def finalizer_warnings(obj: JsonObject) -> list[str]:
+def find_finalizer_warnings(obj: JsonObject) -> list[str]:
     """Warnings about finalizers without a domain."""
     return [
-        f'metadata.finalizers: "{one}": prefer a domain-qualified finalizer name to avoid '
+        f'metadata.finalizers: "{finalizer}": prefer a domain-qualified finalizer name to avoid '
         "accidental conflicts with other finalizer writers"
-        for one in obj["metadata"].get("finalizers", [])
-        if "/" not in one and one not in DOMAINLESS_FINALIZERS
+        for finalizer in obj["metadata"].get("finalizers", [])
+        if "/" not in finalizer and finalizer not in DOMAINLESS_FINALIZERS
     ]
 
 
-def ordered(obj: JsonObject) -> JsonObject:
+def head_first(obj: JsonObject) -> JsonObject:
     """The object with apiVersion, kind and metadata first."""
     head = {key: obj[key] for key in ("apiVersion", "kind", "metadata")}
     return {**head, **{key: value for key, value in obj.items() if key not in head}}

@@ -41,7 +41,7 @@ DATA_KEY_TEXT = (
     "'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
 )
 GENERATED = "bcdfghjklmnpqrstvwxz2456789"
-LONGEST_PREFIX = 58
+MAX_PREFIX = 58  # characters of a generateName that are kept
 
 
 def subdomain_problem(name: str) -> str:
@@ -95,4 +95,4 @@ def data_key_problem(key: str) -> str:
 def generate_name(prefix: str) -> str:
     """A name for metadata.generateName: the prefix, cut to 58 characters, and five random ones."""
     suffix = "".join(secrets.choice(GENERATED) for _ in range(5))
-    return prefix[:LONGEST_PREFIX] + suffix
+    return prefix[:MAX_PREFIX] + suffix

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from flotta.apiserver import timestamps
-from flotta.apiserver.controllers import amend, follow, remove
-from flotta.apiserver.journal import Key
+from flotta.apiserver.controllers import amend_object, delete_unless_gone, follow_changes
+from flotta.apiserver.watch_cache import ObjectKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from flotta.apiserver.journal import Change, Record
+    from flotta.apiserver.watch_cache import ObjectRecord, StoredChange
     from flotta.apiserver.writes import Objects
 
 JsonObject = dict[str, Any]
@@ -31,20 +31,20 @@ class NamespaceController:
         self._terminating: set[str] = set()
 
     async def run(self) -> None:
-        await follow(self._objects, self._start, self._handle)
+        await follow_changes(self._objects, self._find_terminating, self._handle_changes)
 
-    async def _start(self) -> None:
+    async def _find_terminating(self) -> None:
         name = self._objects.registry.namespaces.qualified
-        for record in self._objects.store.collection(name, None):
-            self._notice(record)
+        for record in self._objects.store.list_records(name, None):
+            self._note_terminating(record)
         for namespace in sorted(self._terminating):
-            await self._finalize(namespace)
+            await self._empty_namespace(namespace)
 
-    def _notice(self, record: Record) -> None:
+    def _note_terminating(self, record: ObjectRecord) -> None:
         if "deletionTimestamp" in record.load()["metadata"]:
             self._terminating.add(record.key.name)
 
-    async def _handle(self, changes: list[Change]) -> None:
+    async def _handle_changes(self, changes: list[StoredChange]) -> None:
         namespaces = self._objects.registry.namespaces.qualified
         touched = set()
         for change in changes:
@@ -52,20 +52,22 @@ class NamespaceController:
             if key.resource == namespaces:
                 self._terminating.discard(key.name)
                 if change.type != "DELETED":
-                    self._notice(change.record)
+                    self._note_terminating(change.record)
             touched.add(key.namespace or key.name)
         for namespace in sorted(touched & self._terminating):
-            await self._finalize(namespace)
+            await self._empty_namespace(namespace)
 
-    async def _finalize(self, namespace: str) -> None:
-        for record in self._content(namespace):
-            await remove(self._objects, record.key)
+    async def _empty_namespace(self, namespace: str) -> None:
+        for record in self._list_content(namespace):
+            await delete_unless_gone(self._objects, record.key)
         # No await between this look and the change: nothing can appear in between.
-        left = self._content(namespace)
-        key = Key(self._objects.registry.namespaces.qualified, "", namespace)
-        await amend(self._objects, key, _remaining(left) if left else _emptied)
+        left = self._list_content(namespace)
+        key = ObjectKey(self._objects.registry.namespaces.qualified, "", namespace)
+        await amend_object(
+            self._objects, key, _report_remaining(left) if left else _drop_finalizers
+        )
 
-    def _content(self, namespace: str) -> list[Record]:
+    def _list_content(self, namespace: str) -> list[ObjectRecord]:
         return [
             record
             for resource in self._objects.registry.resources
@@ -74,11 +76,11 @@ class NamespaceController:
         ]
 
 
-def _emptied(namespace: JsonObject) -> None:
+def _drop_finalizers(namespace: JsonObject) -> None:
     namespace["spec"] = {}
 
 
-def _remaining(left: list[Record]) -> Callable[[JsonObject], None]:
+def _report_remaining(left: list[ObjectRecord]) -> Callable[[JsonObject], None]:
     """Set the conditions that say what a namespace still waits for."""
     resources: dict[str, int] = {}
     finalizers: dict[str, int] = {}
@@ -86,10 +88,10 @@ def _remaining(left: list[Record]) -> Callable[[JsonObject], None]:
         resources[record.key.resource] = resources.get(record.key.resource, 0) + 1
         for finalizer in record.load()["metadata"].get("finalizers", ()):
             finalizers[finalizer] = finalizers.get(finalizer, 0) + 1
-    content = _counted(
+    content = _count_parts(
         "Some resources are remaining: {}", "{} has {} resource instances", resources
     )
-    waiting = _counted(
+    waiting = _count_parts(
         "Some content in the namespace has finalizers remaining: {}",
         "{} in {} resource instances",
         finalizers,
@@ -103,7 +105,7 @@ def _remaining(left: list[Record]) -> Callable[[JsonObject], None]:
     return lambda namespace: _set_conditions(namespace, wanted)
 
 
-def _counted(sentence: str, part: str, counts: dict[str, int]) -> str:
+def _count_parts(sentence: str, part: str, counts: dict[str, int]) -> str:
     parts = [part.format(name, count) for name, count in sorted(counts.items())]
     return sentence.format(", ".join(parts))
 

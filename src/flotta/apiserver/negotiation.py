@@ -1,10 +1,10 @@
-"""Which representation a client accepts (RFC 9110 §12.5.1, Kubernetes' ``as=Table`` parameters)."""
+"""Which representation a client accepts (RFC 9110 §12.5.1, Kubernetes' ``as=Table``)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flotta.apiserver.errors import Refusal
+from flotta.apiserver.errors import StatusError
 
 JSON = "application/json"
 YAML = "application/yaml"
@@ -20,7 +20,7 @@ META_VERSIONS = {"v1", "v1beta1"}
 
 @dataclass(frozen=True)
 class Media:
-    """A chosen representation: the type of the answer, and the conversion asked for ("" = none)."""
+    """A chosen representation: the type of the response, and the conversion asked for ("" = none)."""
 
     type: str = JSON
     transform: str = ""
@@ -32,25 +32,29 @@ def parse_accept(header: str) -> list[tuple[str, dict[str, str]]]:
     entries = []
     for entry in header.split(","):
         kind, *parameters = [part.strip() for part in entry.split(";")]
-        pairs = (parameter.partition("=") for parameter in parameters)
-        entries.append((kind.lower(), {key.lower(): value for key, _, value in pairs}))
+        parted = (parameter.partition("=") for parameter in parameters)
+        entries.append((kind.lower(), {key.lower(): value for key, _, value in parted}))
     return entries
 
 
 def negotiate(header: str | None, *, watch: bool = False, transforms: bool = True) -> Media:
-    """The first acceptable entry of an Accept header; raises a 406 Refusal if there is none."""
+    """The first acceptable entry of an Accept header; raises a 406 StatusError if there is none."""
     if not header or not header.strip():
         return Media()
     for kind, parameters in parse_accept(header):
-        media = _media(kind, parameters, watch=watch, transforms=transforms)
+        media = _match_media(kind, parameters, watch=watch, transforms=transforms)
         if media is not None:
             return media
-    raise Refusal(
-        406, f"only the following media types are accepted: {_accepted(watch)}", "NotAcceptable"
+    raise StatusError(
+        406,
+        f"only the following media types are accepted: {_list_accepted(watch)}",
+        "NotAcceptable",
     )
 
 
-def _media(kind: str, parameters: dict[str, str], *, watch: bool, transforms: bool) -> Media | None:
+def _match_media(
+    kind: str, parameters: dict[str, str], *, watch: bool, transforms: bool
+) -> Media | None:
     chosen = PLAIN_TYPES.get(kind)
     if chosen is None or (watch and chosen == YAML):
         return None
@@ -66,7 +70,7 @@ def _media(kind: str, parameters: dict[str, str], *, watch: bool, transforms: bo
     return Media(chosen, transform, version)
 
 
-def _accepted(watch: bool) -> str:
+def _list_accepted(watch: bool) -> str:
     suffix = ";stream=watch" if watch else ""
     types = (JSON,) if watch else (JSON, YAML)
     return ", ".join(f"{kind}{suffix}" for kind in types)

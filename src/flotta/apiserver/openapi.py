@@ -36,7 +36,7 @@ _STRATEGIC = "application/strategic-merge-patch+json"
 
 
 @dataclass(frozen=True)
-class _Described:
+class _DescribedKind:
     """A kind with its schema; ``built_in`` kinds take strategic merge patches."""
 
     kind: kinds.Kind
@@ -56,16 +56,19 @@ class _Described:
         return f"{group}.{self.kind.version}.{self.kind.kind}"
 
 
-def documents(crds: Iterable[Mapping[str, Any]]) -> dict[str, Document]:
+def make_documents(crds: Iterable[Mapping[str, Any]]) -> dict[str, Document]:
     """Return path → document (`api/v1`, `apis/GROUP/VERSION`) of the core kinds and ``crds``."""
-    groups: dict[str, list[_Described]] = {}
-    for described in (*(_Described(kind, schema, True) for kind, schema in _CORE), *_custom(crds)):
+    groups: dict[str, list[_DescribedKind]] = {}
+    for described in (
+        *(_DescribedKind(kind, schema, True) for kind, schema in _CORE),
+        *_describe_crds(crds),
+    ):
         place = "apis" if described.kind.group else "api"
         groups.setdefault(f"{place}/{described.kind.api_version}", []).append(described)
-    return {path: _document(path, members) for path, members in groups.items()}
+    return {path: _make_document(path, members) for path, members in groups.items()}
 
 
-def _custom(crds: Iterable[Mapping[str, Any]]) -> Iterable[_Described]:
+def _describe_crds(crds: Iterable[Mapping[str, Any]]) -> Iterable[_DescribedKind]:
     for crd in crds:
         spec, names = crd["spec"], crd["spec"]["names"]
         for version in spec["versions"]:
@@ -77,15 +80,15 @@ def _custom(crds: Iterable[Mapping[str, Any]]) -> Iterable[_Described]:
                 namespaced=spec["scope"] == "Namespaced",
                 status="status" in version.get("subresources", {}),
             )
-            yield _Described(kind, version["schema"]["openAPIV3Schema"], False)
+            yield _DescribedKind(kind, version["schema"]["openAPIV3Schema"], False)
 
 
-def _document(path: str, members: list[_Described]) -> Document:
+def _make_document(path: str, members: list[_DescribedKind]) -> Document:
     paths: Document = {}
     schemas: Document = {OBJECT_META: core.OBJECT_META, LIST_META: core.LIST_META}
     for described in members:
-        paths |= _paths(described)
-        schemas |= _schemas(described)
+        paths |= _make_paths(described)
+        schemas |= _make_schemas(described)
     return {
         "openapi": "3.0.0",
         "info": {"title": "Flotta resource API", "version": path.rpartition("/")[2]},
@@ -94,7 +97,7 @@ def _document(path: str, members: list[_Described]) -> Document:
     }
 
 
-def _schemas(described: _Described) -> Document:
+def _make_schemas(described: _DescribedKind) -> Document:
     properties = {
         "apiVersion": {"type": "string", "description": "Version of this schema."},
         "kind": {"type": "string", "description": "Kind of the object."},
@@ -123,42 +126,42 @@ def _schemas(described: _Described) -> Document:
     return {described.name: one, f"{described.name}List": listed}
 
 
-def _paths(described: _Described) -> Document:
+def _make_paths(described: _DescribedKind) -> Document:
     kind = described.kind
     collection = kind.path("{namespace}" if kind.namespaced else None)
     one = f"{collection}/{{name}}"
     writes = {
-        "put": _operation(described, "put", body=("application/json",)),
-        "patch": _operation(described, "patch", body=_patch_types(described)),
+        "put": _make_operation(described, "put", body=("application/json",)),
+        "patch": _make_operation(described, "patch", body=_patch_types(described)),
     }
-    reads = {"get": _operation(described, "get")}
+    reads = {"get": _make_operation(described, "get")}
     paths: Document = {
-        kind.path(): {"get": _operation(described, "list")},
-        one: reads | writes | {"delete": _operation(described, "delete")},
+        kind.path(): {"get": _make_operation(described, "list")},
+        one: reads | writes | {"delete": _make_operation(described, "delete")},
     }
     paths.setdefault(collection, {}).update(
         {
-            "get": _operation(described, "list"),
-            "post": _operation(described, "post", body=("application/json",)),
-            "delete": _operation(described, "deletecollection"),
+            "get": _make_operation(described, "list"),
+            "post": _make_operation(described, "post", body=("application/json",)),
+            "delete": _make_operation(described, "deletecollection"),
         }
     )
     if kind.status:
         paths[f"{one}/status"] = reads | writes
-    return {path: {**item, "parameters": _placeholders(path)} for path, item in paths.items()}
+    return {path: {**item, "parameters": _path_parameters(path)} for path, item in paths.items()}
 
 
-def _patch_types(described: _Described) -> tuple[str, ...]:
+def _patch_types(described: _DescribedKind) -> tuple[str, ...]:
     return (*_PATCH_TYPES, _STRATEGIC) if described.built_in else _PATCH_TYPES
 
 
-def _operation(described: _Described, action: str, body: tuple[str, ...] = ()) -> Document:
+def _make_operation(described: _DescribedKind, action: str, body: tuple[str, ...] = ()) -> Document:
     listing = action in ("list", "deletecollection")
     schema = core.reference(f"{described.name}List" if listing else described.name)
-    answer = {"description": "OK", "content": {"application/json": {"schema": schema}}}
+    response = {"description": "OK", "content": {"application/json": {"schema": schema}}}
     operation = {
-        "responses": {"200": answer},
-        "parameters": [_parameter(*one) for one in _parameters(action)],
+        "responses": {"200": response},
+        "parameters": [_parameter(*parameter) for parameter in _parameters(action)],
         "x-kubernetes-action": action,
         "x-kubernetes-group-version-kind": described.gvk,
     }
@@ -181,7 +184,7 @@ def _parameter(name: str, type_: str) -> Document:
     return {"name": name, "in": "query", "schema": {"type": type_, "uniqueItems": True}}
 
 
-def _placeholders(path: str) -> list[Document]:
+def _path_parameters(path: str) -> list[Document]:
     return [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         for name in ("namespace", "name")

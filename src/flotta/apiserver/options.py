@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from flotta.apiserver.errors import (
     Cause,
-    Refusal,
+    StatusError,
     bad_request,
     forbidden_value,
     invalid_options,
@@ -23,7 +23,7 @@ JsonObject = dict[str, Any]
 
 VALIDATIONS = ("", "Ignore", "Strict", "Warn")
 POLICIES = ("Foreground", "Background", "Orphan")
-LONGEST_MANAGER = 128
+MAX_MANAGER = 128  # bytes
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def _manager_causes(query: Mapping[str, str], apply: bool) -> list[Cause]:
     manager = query.get("fieldManager", "")
     if apply and not manager:
         return [required("fieldManager", "is required for apply patch")]
-    if len(manager.encode()) > LONGEST_MANAGER:
+    if len(manager.encode()) > MAX_MANAGER:
         return [
             Cause("FieldValueTooLong", "Too long: may not be more than 128 bytes", "fieldManager")
         ]
@@ -114,7 +114,7 @@ def delete_options(query: Mapping[str, str], body: JsonObject, api_version: str)
     preconditions = body.get("preconditions") or {}
     dry_run = body.get("dryRun") or ([query["dryRun"]] if "dryRun" in query else [])
     if dry_run not in ([], ["All"]):
-        shown = ", ".join(f'"{one}"' for one in dry_run)
+        shown = ", ".join(f'"{value}"' for value in dry_run)
         raise invalid_options("DeleteOptions", unsupported("dryRun", f"[{shown}]", ("All",)))
     return DeleteOptions(
         policy=policy or "Background",
@@ -147,7 +147,7 @@ def _check_policy(policy: Any, orphan: Any) -> None:
         raise invalid_options("DeleteOptions", cause)
 
 
-def whole_number(query: Mapping[str, str], name: str) -> int | None:
+def parse_integer(query: Mapping[str, str], name: str) -> int | None:
     """An integer parameter; None when absent. Refuses as Go's strconv does."""
     text = query.get(name, "")
     if not text:
@@ -155,6 +155,6 @@ def whole_number(query: Mapping[str, str], name: str) -> int | None:
     try:
         return int(text)
     except ValueError as error:
-        raise Refusal(
+        raise StatusError(
             400, f'strconv.ParseInt: parsing "{text}": invalid syntax', "BadRequest"
         ) from error

@@ -10,7 +10,7 @@ import jsonpatch
 import jsonpointer
 
 from flotta.apiserver.bodies import parse_json
-from flotta.apiserver.errors import Refusal, bad_request, unprocessable
+from flotta.apiserver.errors import StatusError, bad_request, unprocessable
 from flotta.apiserver.metadata import json_type
 
 JsonObject = dict[str, Any]
@@ -19,7 +19,7 @@ JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
-MOST_OPERATIONS = 10_000
+MAX_OPERATIONS = 10_000  # in one JSON patch, as in Kubernetes
 STRATEGIC_LIST_KEYS = {("metadata", "ownerReferences"): "uid"}
 STRATEGIC_SETS = {("metadata", "finalizers")}
 
@@ -47,15 +47,17 @@ def _json_patch(operations: Any, obj: JsonObject) -> JsonObject:
             f"error decoding patch: json: cannot unmarshal {json_type(operations)} "
             "into Go value of type jsonpatch.Patch"
         )
-    if len(operations) > MOST_OPERATIONS:
-        raise Refusal(
+    if len(operations) > MAX_OPERATIONS:
+        raise StatusError(
             413,
-            f"Request entity too large: The allowed maximum operations in a JSON patch is {MOST_OPERATIONS}, "
-            f"got {len(operations)}",
+            "Request entity too large: The allowed maximum operations in a JSON patch is "
+            f"{MAX_OPERATIONS}, got {len(operations)}",
             "RequestEntityTooLarge",
         )
     try:
-        patched = _Operations([_completed(one) for one in operations]).apply(obj)
+        patched = _Operations([_complete_operation(operation) for operation in operations]).apply(
+            obj
+        )
     except (
         jsonpatch.JsonPatchException,
         jsonpointer.JsonPointerException,
@@ -69,7 +71,7 @@ def _json_patch(operations: Any, obj: JsonObject) -> JsonObject:
     return patched
 
 
-def _completed(operation: Any) -> Any:
+def _complete_operation(operation: Any) -> Any:
     """The operation; without a value, ``add`` and ``replace`` mean null."""
     if isinstance(operation, dict) and operation.get("op") in ("add", "replace"):
         return {"value": None, **operation}
@@ -118,7 +120,7 @@ def merge_patch(target: Any, patch: Any) -> Any:
 
 
 def strategic_merge(target: Any, patch: Any, path: tuple[str, ...] = ()) -> Any:
-    """Strategic merge as far as core kinds need it: metadata's lists, ``$patch``, primitive lists."""
+    """Strategic merge as core kinds need it: metadata's lists, ``$patch``, primitive lists."""
     if not isinstance(patch, dict):
         return patch
     directive = patch.get("$patch")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from flotta.identity.authority import CertificateAndKey
 
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
-DAYS = 365
+LIFETIME = 365  # days, of server and client certificates
 USERS = {
     "admin": ("flotta-admin", ("system:masters",)),
     "operator": ("flotta-operator", ()),
@@ -31,7 +31,7 @@ USERS = {
 
 
 @dataclass(frozen=True)
-class Wanted:
+class PkiSettings:
     """Where the files go, and what they have to say."""
 
     pki: Path
@@ -40,24 +40,24 @@ class Wanted:
     names: tuple[str, ...]
 
 
-def initialize(wanted: Wanted) -> bool:
+def ensure_pki(settings: PkiSettings) -> bool:
     """Make what is missing, renew what is due; returns whether anything was written."""
-    for folder in (wanted.pki, wanted.kubeconfigs):
+    for folder in (settings.pki, settings.kubeconfigs):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    names = [*LOCAL_NAMES, *(name for name in wanted.names if name not in LOCAL_NAMES)]
-    engine, engine_is_new = _authority(wanted.pki, "ca", "flotta-apiserver")
-    storage, storage_is_new = _authority(wanted.pki, "s3-ca", "flotta-s3")
+    names = [*LOCAL_NAMES, *(name for name in settings.names if name not in LOCAL_NAMES)]
+    engine, engine_is_new = _ensure_authority(settings.pki, "ca", "flotta-apiserver")
+    storage, storage_is_new = _ensure_authority(settings.pki, "s3-ca", "flotta-s3")
     changed = [
         engine_is_new,
         storage_is_new,
-        _server_pair(wanted.pki, "server", engine, names, renew=engine_is_new),
-        _server_pair(wanted.pki, "s3", storage, names, renew=storage_is_new),
+        _ensure_server_certificate(settings.pki, "server", engine, names, renew=engine_is_new),
+        _ensure_server_certificate(settings.pki, "s3", storage, names, renew=storage_is_new),
     ]
-    changed += [_kubeconfig(wanted, name, engine) for name in USERS]
+    changed += [_ensure_kubeconfig(settings, name, engine) for name in USERS]
     return any(changed)
 
 
-def _authority(pki: Path, name: str, common_name: str) -> tuple[Authority, bool]:
+def _ensure_authority(pki: Path, name: str, common_name: str) -> tuple[Authority, bool]:
     certificate, key = pki / f"{name}.crt", pki / f"{name}.key"
     if certificate.exists() and key.exists():
         return Authority.from_pem(certificate.read_bytes(), key.read_bytes()), False
@@ -67,7 +67,7 @@ def _authority(pki: Path, name: str, common_name: str) -> tuple[Authority, bool]
     return authority, True
 
 
-def _server_pair(
+def _ensure_server_certificate(
     pki: Path, name: str, authority: Authority, names: list[str], *, renew: bool
 ) -> bool:
     certificate, key = pki / f"{name}.crt", pki / f"{name}.key"
@@ -75,19 +75,21 @@ def _server_pair(
         pem = certificate.read_bytes()
         if covers(pem, names) and not renewal_due(pem, datetime.now(UTC)):
             return False
-    pair = authority.issue_server(names, DAYS)
-    write_atomically(key, pair.key)
-    write_atomically(certificate, pair.certificate, 0o644)
+    issued = authority.issue_server(names, LIFETIME)
+    write_atomically(key, issued.key)
+    write_atomically(certificate, issued.certificate, 0o644)
     return True
 
 
-def _kubeconfig(wanted: Wanted, name: str, authority: Authority) -> bool:
-    path = wanted.kubeconfigs / f"{name}.kubeconfig"
-    if path.exists() and _is_current(path, wanted.server, authority):
+def _ensure_kubeconfig(settings: PkiSettings, name: str, authority: Authority) -> bool:
+    path = settings.kubeconfigs / f"{name}.kubeconfig"
+    if path.exists() and _is_current(path, settings.server, authority):
         return False
     user, groups = USERS[name]
-    pair = authority.issue_client(user, groups, DAYS)
-    write_atomically(path, kubeconfig(wanted.server, authority.certificate_pem, user, pair))
+    issued = authority.issue_client(user, groups, LIFETIME)
+    write_atomically(
+        path, render_kubeconfig(settings.server, authority.certificate_pem, user, issued)
+    )
     return True
 
 
@@ -103,7 +105,7 @@ def _is_current(path: Path, server: str, authority: Authority) -> bool:
     return fits and not renewal_due(certificate, datetime.now(UTC))
 
 
-def kubeconfig(server: str, ca: bytes, user: str, pair: CertificateAndKey) -> bytes:
+def render_kubeconfig(server: str, ca: bytes, user: str, issued: CertificateAndKey) -> bytes:
     """A kubeconfig with everything embedded."""
     content = {
         "apiVersion": "v1",
@@ -118,8 +120,8 @@ def kubeconfig(server: str, ca: bytes, user: str, pair: CertificateAndKey) -> by
             {
                 "name": user,
                 "user": {
-                    "client-certificate-data": _encoded(pair.certificate),
-                    "client-key-data": _encoded(pair.key),
+                    "client-certificate-data": _encoded(issued.certificate),
+                    "client-key-data": _encoded(issued.key),
                 },
             }
         ],

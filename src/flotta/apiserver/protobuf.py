@@ -1,6 +1,6 @@
 """Reading of the protobuf bodies that kubectl 1.32 and later send for core kinds and self reviews.
 
-Only requests are read; answers are always JSON, which kubectl accepts. Field numbers are those of
+Only requests are read; responses are always JSON, which kubectl accepts. Field numbers are those of
 Kubernetes' generated.proto files.
 """
 
@@ -42,7 +42,7 @@ def _varint(data: bytes, position: int) -> tuple[int, int]:
 
 
 def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """The (number, value) pairs of a message; values are integers or bytes."""
+    """Number and value of each field of a message; values are integers or bytes."""
     position = 0
     while position < len(data):
         tag, position = _varint(data, position)
@@ -106,8 +106,8 @@ def _message(fields: _Message) -> Callable[[bytes], JsonObject]:
     return lambda data: _read(data, fields)
 
 
-def _entry(read: Callable[[Any], Any]) -> Callable[[bytes], tuple[str, Any]]:
-    def pair(data: bytes) -> tuple[str, Any]:
+def _map_item(read: Callable[[Any], Any]) -> Callable[[bytes], tuple[str, Any]]:
+    def read_item(data: bytes) -> tuple[str, Any]:
         key, value = "", read(b"")
         for number, part in _fields(data):
             if number == 1:
@@ -116,7 +116,7 @@ def _entry(read: Callable[[Any], Any]) -> Callable[[bytes], tuple[str, Any]]:
                 value = read(part)
         return key, value
 
-    return pair
+    return read_item
 
 
 def _as_bytes(value: int | bytes) -> bytes:
@@ -126,7 +126,7 @@ def _as_bytes(value: int | bytes) -> bytes:
 
 
 def _map(name: str, read: Callable[[Any], Any] = _text) -> _Field:
-    return _Field(name, _entry(read), "map")
+    return _Field(name, _map_item(read), "map")
 
 
 def _list(name: str, read: Callable[[Any], Any] = _text) -> _Field:
@@ -231,7 +231,7 @@ _ENVELOPE: _Message = {1: _Field("type", _message(_TYPE_META)), 2: _Field("raw",
 
 
 def decode(body: bytes) -> JsonObject:
-    """The JSON form of a protobuf body. Raises ProtobufError with Kubernetes' or an own sentence."""
+    """The JSON form of a protobuf body. Raises ProtobufError with a sentence."""
     if not body.startswith(MAGIC):
         raise ProtobufError(NOT_PROTOBUF)
     envelope = _read(body[len(MAGIC) :], _ENVELOPE)

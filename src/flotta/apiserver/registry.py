@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from flotta.apiserver.errors import qualified
+from flotta.apiserver.errors import qualified_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -48,14 +48,14 @@ class Column:
     priority: int = 0
 
 
-Check = Callable[[JsonObject, JsonObject | None], "Iterable[CauseLike]"]
+Validate = Callable[[JsonObject, JsonObject | None], "Iterable[CauseLike]"]
 
 
-def no_check(_new: JsonObject, _old: JsonObject | None) -> Iterable[CauseLike]:
+def accept(_new: JsonObject, _old: JsonObject | None) -> Iterable[CauseLike]:
     return ()
 
 
-def nothing(_obj: JsonObject, _old: JsonObject | None) -> None:
+def leave_unchanged(_obj: JsonObject, _old: JsonObject | None) -> None:
     return None
 
 
@@ -63,8 +63,8 @@ def nothing(_obj: JsonObject, _old: JsonObject | None) -> None:
 class Resource:
     """One served resource. ``custom`` chooses the rules of custom resources, else of core kinds.
 
-    ``finish`` changes an object after its schema was applied (what core kinds fill in themselves);
-    ``check`` then validates it against the old state.
+    ``normalize`` changes an object after its schema was applied (what core kinds fill in or drop
+    themselves); ``validate`` then compares it with the old state.
     """
 
     group: str
@@ -82,9 +82,9 @@ class Resource:
     columns: tuple[Column, ...] = ()
     field_labels: dict[str, tuple[str, ...]] = field(default_factory=dict)
     put_creates: bool = False
-    finish: Callable[[JsonObject, JsonObject | None], None] = nothing
-    check: Check = no_check
-    warn: Callable[[JsonObject], list[str]] = lambda _obj: []
+    normalize: Callable[[JsonObject, JsonObject | None], None] = leave_unchanged
+    validate: Validate = accept
+    find_warnings: Callable[[JsonObject], list[str]] = lambda _obj: []
     verbs: tuple[str, ...] = CUSTOM_VERBS
 
     @property
@@ -94,7 +94,7 @@ class Resource:
     @property
     def qualified(self) -> str:
         """Key in the store and name in messages: ``edgedevices.management.project-flotta.io``."""
-        return qualified(self.plural, self.group)
+        return qualified_name(self.plural, self.group)
 
     @property
     def list_kind(self) -> str:
@@ -116,9 +116,14 @@ class Registry:
 
     def __init__(self, resources: Iterable[Resource]) -> None:
         self.resources = tuple(resources)
-        self._by_place = {(one.group, one.version, one.plural): one for one in self.resources}
-        self._by_kind = {(one.api_version, one.kind): one for one in self.resources}
-        self._by_name = {one.qualified: one for one in self.resources}
+        self._by_place = {
+            (resource.group, resource.version, resource.plural): resource
+            for resource in self.resources
+        }
+        self._by_kind = {
+            (resource.api_version, resource.kind): resource for resource in self.resources
+        }
+        self._by_name = {resource.qualified: resource for resource in self.resources}
 
     def find(self, group: str, version: str, plural: str) -> Resource | None:
         return self._by_place.get((group, version, plural))
@@ -136,8 +141,16 @@ class Registry:
 
     def group_versions(self) -> list[GroupVersion]:
         """Every (group, version), core first, in the order of registration."""
-        return list(dict.fromkeys(GroupVersion(one.group, one.version) for one in self.resources))
+        return list(
+            dict.fromkeys(
+                GroupVersion(resource.group, resource.version) for resource in self.resources
+            )
+        )
 
     def within(self, group: str, version: str) -> list[Resource]:
-        found = [one for one in self.resources if (one.group, one.version) == (group, version)]
-        return sorted(found, key=lambda one: one.plural)
+        found = [
+            resource
+            for resource in self.resources
+            if (resource.group, resource.version) == (group, version)
+        ]
+        return sorted(found, key=lambda resource: resource.plural)

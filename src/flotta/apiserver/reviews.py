@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flotta.apiserver.answers import json_answer
 from flotta.apiserver.bodies import decode_body, media_type, read_body
 from flotta.apiserver.discovery import REVIEWS
-from flotta.apiserver.errors import PlainRefusal, Refusal, invalid, invalid_value
+from flotta.apiserver.errors import PlainTextError, StatusError, invalid, invalid_value
+from flotta.apiserver.responses import json_response
 from flotta.apiserver.targets import Target
 
 if TYPE_CHECKING:
@@ -19,37 +19,37 @@ if TYPE_CHECKING:
 JsonObject = dict[str, Any]
 
 
-async def review(
+async def serve_review(
     request: web.Request, user: User, target: Target, authorization: Authorization
 ) -> web.Response:
     """Answer a request to one of the virtual review resources."""
     kind = REVIEWS.get((target.group, target.version), {}).get(target.plural)
     if kind is None:
-        raise PlainRefusal()
+        raise PlainTextError()
     if target.verb != "create":
         message = "the server does not allow this method on the requested resource"
-        raise Refusal(405, message, "MethodNotAllowed", {})
+        raise StatusError(405, message, "MethodNotAllowed", {})
     body = decode_body(await read_body(request), media_type(request.headers), kind).value
     spec = body.get("spec") or {}
-    answer: JsonObject = {
+    response: JsonObject = {
         "kind": kind,
         "apiVersion": f"{target.group}/{target.version}",
         "metadata": {},
     }
     if kind == "SelfSubjectAccessReview":
-        answer |= {"spec": spec, "status": {"allowed": _allowed(spec, user, authorization)}}
+        response |= {"spec": spec, "status": {"allowed": _is_allowed(spec, user, authorization)}}
     elif kind == "SelfSubjectRulesReview":
-        answer |= {"spec": {}, "status": authorization.rules(user, spec.get("namespace", ""))}
+        response |= {"spec": {}, "status": authorization.rules(user, spec.get("namespace", ""))}
     else:
-        answer |= {"status": {"userInfo": _user_info(user)}}
-    return json_answer(answer, 201)
+        response |= {"status": {"userInfo": _user_info(user)}}
+    return json_response(response, 201)
 
 
-def _allowed(spec: JsonObject, user: User, authorization: Authorization) -> bool:
+def _is_allowed(spec: JsonObject, user: User, authorization: Authorization) -> bool:
     asked = spec.get("resourceAttributes")
     path = spec.get("nonResourceAttributes")
     if asked:
-        return authorization.allows(user, _target(asked))
+        return authorization.allows(user, _asked_target(asked))
     if path:
         return authorization.allows_path(user, path.get("path", ""))
     text = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
@@ -57,7 +57,7 @@ def _allowed(spec: JsonObject, user: User, authorization: Authorization) -> bool
     raise invalid("SelfSubjectAccessReview", "authorization.k8s.io", "", [cause])
 
 
-def _target(asked: JsonObject) -> Target:
+def _asked_target(asked: JsonObject) -> Target:
     return Target(
         verb=asked.get("verb", ""),
         group=asked.get("group", ""),

@@ -13,9 +13,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flotta.apiserver.errors import Cause
-from flotta.apiserver.schema_checks import NO_FIELD, check
-from flotta.apiserver.schema_nodes import Node, compiled_root
-from flotta.apiserver.schema_shape import shaped
+from flotta.apiserver.schema_checks import NO_FIELD, check_value
+from flotta.apiserver.schema_nodes import Node, compile_root
+from flotta.apiserver.schema_shape import shape_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -49,7 +49,7 @@ class StructuralSchema:
     """The schema of one kind, compiled once; ``admit`` takes well under a millisecond for a pod."""
 
     def __init__(self, openapi_v3_schema: Mapping[str, Any]) -> None:
-        self._root = compiled_root(openapi_v3_schema)
+        self._root = compile_root(openapi_v3_schema)
 
     def admit(
         self, obj: dict[str, Any], subresource: str = "", earlier: Iterable[CauseLike] = ()
@@ -62,16 +62,16 @@ class StructuralSchema:
         """
         unknown: list[str] = []
         causes: list[Cause] = []
-        stored = shaped(self._root, obj, "", unknown)
-        check(self._root, stored, "", causes)
+        stored = shape_value(self._root, obj, "", unknown)
+        check_value(self._root, stored, "", causes)
         if subresource:
-            causes = _within(subresource, causes)
+            causes = _keep_causes_within(subresource, causes)
         if self._root.has_rules:
-            causes += _broken_rules(self._root, stored, [*earlier, *causes])
+            causes += _check_rules(self._root, stored, [*earlier, *causes])
         return Admission(stored, sorted(unknown), causes)
 
 
-def _within(part: str, causes: list[Cause]) -> list[Cause]:
+def _keep_causes_within(part: str, causes: list[Cause]) -> list[Cause]:
     """Keep the causes about ``part``, with texts that name the path inside it."""
     inside = re.compile(rf"(?<=[ \"]){part}\.(?=.* (?:in body|must validate)|[^ ]*$)")
     return [
@@ -83,7 +83,7 @@ def _within(part: str, causes: list[Cause]) -> list[Cause]:
     ]
 
 
-def _broken_rules(root: Node, stored: dict[str, Any], causes: Iterable[CauseLike]) -> list[Cause]:
+def _check_rules(root: Node, stored: dict[str, Any], causes: Iterable[CauseLike]) -> list[Cause]:
     if any(cause.reason in _BLOCKING for cause in causes):
         return [_RULES_NOT_CHECKED]
     found: list[Cause] = []

@@ -37,7 +37,7 @@ _BASE64 = re.compile(
 )
 
 
-def check(node: Node, value: Any, path: str, causes: list[Cause]) -> None:
+def check_value(node: Node, value: Any, path: str, causes: list[Cause]) -> None:
     """Append to ``causes`` everything that is wrong with ``value`` at ``path`` and below."""
     if node.preserve:
         return
@@ -49,14 +49,14 @@ def check(node: Node, value: Any, path: str, causes: list[Cause]) -> None:
     if node.type == "int-or-string":
         _check_int_or_string(node, value, kind, path, causes)
     elif node.type and kind != node.type:
-        causes.append(_unfit(node, kind, path))
+        causes.append(_wrong_type_or_format(node, kind, path))
     if node.enum and value not in node.enum:
-        choices = ", ".join(map(_shown, node.enum))
-        text = f"Unsupported value: {_shown(value)}: supported values: {choices}"
+        choices = ", ".join(map(_format_value, node.enum))
+        text = f"Unsupported value: {_format_value(value)}: supported values: {choices}"
         causes.append(Cause("FieldValueNotSupported", text, path))
-    further = _FURTHER.get(kind)
-    if further is not None:
-        further(node, value, path, causes)
+    check_kind = _CHECKS.get(kind)
+    if check_kind is not None:
+        check_kind(node, value, path, causes)
 
 
 def _kind(value: Any) -> str:
@@ -65,7 +65,7 @@ def _kind(value: Any) -> str:
     return "number" if kind == "integer" and not -_INT64 <= value < _INT64 else kind
 
 
-def _unfit(node: Node, kind: str, path: str) -> Cause:
+def _wrong_type_or_format(node: Node, kind: str, path: str) -> Cause:
     """Return the error about a wrong type, which names formats instead of types now and then."""
     if node.format and kind not in ("string", "array"):
         return _wrong_type(path, node.format, _GO_FORMATS.get(kind, ""))
@@ -73,21 +73,21 @@ def _unfit(node: Node, kind: str, path: str) -> Cause:
 
 
 def _wrong_type(path: str, expected: str, actual: str) -> Cause:
-    text = f"{path} in body must be of type {expected}: {_shown(actual)}"
-    return Cause("FieldValueTypeInvalid", f"Invalid value: {_shown(actual)}: {text}", path)
+    text = f"{path} in body must be of type {expected}: {_format_value(actual)}"
+    return Cause("FieldValueTypeInvalid", f"Invalid value: {_format_value(actual)}: {text}", path)
 
 
 def _invalid(path: str, value: Any, text: str) -> Cause:
     return Cause(
-        "FieldValueInvalid", f"Invalid value: {_shown(value)}: {path} in body {text}", path
+        "FieldValueInvalid", f"Invalid value: {_format_value(value)}: {path} in body {text}", path
     )
 
 
-def _unplaced(text: str) -> Cause:
+def _invalid_anywhere(text: str) -> Cause:
     return Cause("FieldValueInvalid", f'Invalid value: "": {text}', NO_FIELD)
 
 
-def _shown(value: Any) -> str:
+def _format_value(value: Any) -> str:
     if type(value) is float and value.is_integer() and abs(value) < _INT64:
         value = int(value)
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
@@ -97,7 +97,7 @@ def _check_int_or_string(node: Node, value: Any, kind: str, path: str, causes: l
     if kind in ("integer", "string"):
         return
     causes.append(_wrong_type(path, node.types, kind))
-    causes.append(_unplaced(f'"{path}" must validate at least one schema (anyOf)'))
+    causes.append(_invalid_anywhere(f'"{path}" must validate at least one schema (anyOf)'))
     causes.append(_wrong_type(path, "integer", kind))
 
 
@@ -106,7 +106,7 @@ def _check_number(node: Node, value: float, path: str, causes: list[Cause]) -> N
     integral = type(value) is int and -limit <= value < limit
     if node.type in ("integer", "int-or-string") and not integral:
         kind = f"with format {node.format}" if node.format else "(default format)"
-        causes.append(_unplaced(f"Checked value must be of type integer {kind} in {path}"))
+        causes.append(_invalid_anywhere(f"Checked value must be of type integer {kind} in {path}"))
     if node.minimum is not None and value < node.minimum:
         causes.append(_invalid(path, value, f"should be greater than or equal to {node.minimum}"))
     if node.maximum is not None and value > node.maximum:
@@ -137,7 +137,7 @@ def _check_object(node: Node, value: dict[str, Any], path: str, causes: list[Cau
     for key, item in value.items():
         child = node.properties.get(key) or node.additional
         if child is not None:
-            check(child, item, f"{prefix}{key}", causes)
+            check_value(child, item, f"{prefix}{key}", causes)
 
 
 def _check_count(size: int, most: int | None, path: str, causes: list[Cause]) -> None:
@@ -153,7 +153,7 @@ def _check_array(node: Node, value: list[Any], path: str, causes: list[Cause]) -
     _check_count(size, node.max_items, path, causes)
     if node.items is not None:
         for index, item in enumerate(value):
-            check(node.items, item, f"{path}[{index}]", causes)
+            check_value(node.items, item, f"{path}[{index}]", causes)
     if node.list_type != "atomic":
         _check_unique(node, value, path, causes)
 
@@ -161,12 +161,13 @@ def _check_array(node: Node, value: list[Any], path: str, causes: list[Cause]) -
 def _check_unique(node: Node, value: list[Any], path: str, causes: list[Cause]) -> None:
     for index, item in enumerate(value):
         if node.list_type == "map" and not isinstance(item, dict | None):
-            text = f"Invalid value: {_shown(item)}: must be an object for an array of list-type map"
-            causes.append(Cause("FieldValueInvalid", text, f"{path}[{index}]"))
+            text = "must be an object for an array of list-type map"
+            message = f"Invalid value: {_format_value(item)}: {text}"
+            causes.append(Cause("FieldValueInvalid", message, f"{path}[{index}]"))
             return
     seen: Counter[str] = Counter()
     for index, item in enumerate(value):
-        identity = _shown(_identity(node, item))
+        identity = _format_value(_identify_item(node, item))
         seen[identity] += 1
         # Kubernetes names an identity once, however often it comes back.
         if seen[identity] == 2:
@@ -174,7 +175,7 @@ def _check_unique(node: Node, value: list[Any], path: str, causes: list[Cause]) 
             causes.append(Cause("FieldValueDuplicate", text, f"{path}[{index}]"))
 
 
-def _identity(node: Node, item: Any) -> Any:
+def _identify_item(node: Node, item: Any) -> Any:
     if node.list_type == "set":
         return item
     return {key: item[key] for key in node.list_keys if key in item} if item else {}
@@ -196,7 +197,7 @@ def _is_base64(text: str) -> bool:
 
 
 _FORMATS: dict[str, Callable[[str], bool]] = {"date-time": _is_date_time, "byte": _is_base64}
-_FURTHER: dict[str, Callable[[Node, Any, str, list[Cause]], None]] = {
+_CHECKS: dict[str, Callable[[Node, Any, str, list[Cause]], None]] = {
     "array": _check_array,
     "integer": _check_number,
     "number": _check_number,

@@ -1,4 +1,6 @@
-r"""The JSONPath of printer columns: `.a.b`, `.a\.b`, `['a']`, `[*]`, `[0]`, `[-1:]`, `[?(@.a=="b")]`.
+r"""The JSONPath of printer columns.
+
+That is `.a.b`, `.a\.b`, `['a']`, `[*]`, `[0]`, `[-1:]`, `[?(@.a=="b")]`.
 
 Kubernetes takes the first result of a path, so that is what a path gives here.
 """
@@ -30,14 +32,14 @@ class PathError(ValueError):
     """A JSONPath uses what printer columns of this engine cannot do."""
 
 
-def compiled_path(path: str) -> Callable[[Any], Any]:
+def compile_path(path: str) -> Callable[[Any], Any]:
     """Return a function that takes the first value at ``path`` out of an object, or None."""
     steps = list(_steps(path))
 
     def first(obj: Any) -> Any:
         found = [obj]
         for step in steps:
-            found = [value for one in found for value in step(one)]
+            found = [value for parent in found for value in step(parent)]
         return found[0] if found else None
 
     return first
@@ -58,9 +60,9 @@ def _step(match: re.Match[str]) -> Step:
         name = re.sub(r"\\(.)", r"\1", key)
         return lambda value: [value[name]] if isinstance(value, dict) and name in value else []
     if match["field"] is not None:
-        below = compiled_path(f".{match['field']}")
+        below = compile_path(f".{match['field']}")
         wanted = match["wanted"]
-        return lambda value: [one for one in _items(value) if below(one) == wanted]
+        return lambda value: [item for item in _items(value) if below(item) == wanted]
     return _selection(match)
 
 

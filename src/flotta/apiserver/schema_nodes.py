@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from flotta.apiserver.schema_patterns import Pattern
-from flotta.apiserver.schema_rules import Rule, rule
+from flotta.apiserver.schema_rules import Rule, compile_rule
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -88,30 +88,31 @@ NOTHING = Node()
 ANYTHING = Node(preserve=True)
 
 
-def compiled(schema: Mapping[str, Json], path: str = "") -> Node:
+def compile_schema(schema: Mapping[str, Json], path: str = "") -> Node:
     """Compile ``schema``; raise SchemaError at a keyword that would silently not be checked."""
     unknown = sorted(set(schema) - _UNDERSTOOD)
     if unknown:
         raise SchemaError(f"{path or 'the schema'} uses {', '.join(unknown)}")
     properties = {
-        key: compiled(child, f"{path}.{key}") for key, child in schema.get("properties", {}).items()
+        key: compile_schema(child, f"{path}.{key}")
+        for key, child in schema.get("properties", {}).items()
     }
-    additional = _compiled_child(schema, "additionalProperties", path)
-    items = _compiled_child(schema, "items", path)
-    rules = tuple(rule(entry) for entry in schema.get("x-kubernetes-validations", ()))
+    additional = _compile_child(schema, "additionalProperties", path)
+    items = _compile_child(schema, "items", path)
+    rules = tuple(compile_rule(entry) for entry in schema.get("x-kubernetes-validations", ()))
     children = [*properties.values(), additional or NOTHING, items or NOTHING]
     return Node(
-        **_own(schema),
+        **_own_keywords(schema),
         properties=properties,
         additional=additional,
         items=items,
-        defaults=_defaults(schema),
+        defaults=_find_defaults(schema),
         rules=rules,
         has_rules=bool(rules) or any(child.has_rules for child in children),
     )
 
 
-def _own(schema: Mapping[str, Json]) -> JsonObject:
+def _own_keywords(schema: Mapping[str, Json]) -> JsonObject:
     """What the keywords of one schema say about its own place."""
     own = {name: schema[keyword] for keyword, name in _OWN.items() if keyword in schema}
     own |= {name: tuple(schema[keyword]) for keyword, name in _LISTS.items() if keyword in schema}
@@ -122,7 +123,7 @@ def _own(schema: Mapping[str, Json]) -> JsonObject:
     return own
 
 
-def compiled_root(schema: Mapping[str, Json]) -> Node:
+def compile_root(schema: Mapping[str, Json]) -> Node:
     """Compile the schema of a whole object; its metadata is left to the API machinery."""
     properties = {
         "apiVersion": {"type": "string"},
@@ -130,14 +131,14 @@ def compiled_root(schema: Mapping[str, Json]) -> Node:
         **schema.get("properties", {}),
         "metadata": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
     }
-    return compiled({**schema, "properties": properties})
+    return compile_schema({**schema, "properties": properties})
 
 
-def _compiled_child(schema: Mapping[str, Json], key: str, path: str) -> Node | None:
+def _compile_child(schema: Mapping[str, Json], key: str, path: str) -> Node | None:
     child = schema.get(key)
-    return None if child is None else compiled(child, f"{path}.{key}")
+    return None if child is None else compile_schema(child, f"{path}.{key}")
 
 
-def _defaults(schema: Mapping[str, Json]) -> dict[str, Json]:
+def _find_defaults(schema: Mapping[str, Json]) -> dict[str, Json]:
     properties = schema.get("properties", {})
     return {key: child["default"] for key, child in properties.items() if "default" in child}

@@ -6,7 +6,10 @@ import re
 
 
 class Pattern:
-    """A pattern and its ``text``. Go's ``$`` is the end alone; Python's also stands before a last newline."""
+    """A pattern and its ``text``.
+
+    Go's ``$`` is the end alone; Python's also stands before a last newline.
+    """
 
     def __init__(self, text: str) -> None:
         self.text = text

@@ -49,7 +49,7 @@ class Rule:
     message: str
 
 
-def rule(entry: Mapping[str, str]) -> Rule:
+def compile_rule(entry: Mapping[str, str]) -> Rule:
     """Return the rule of one entry of x-kubernetes-validations."""
     predicate = _PREDICATES.get(entry["rule"])
     if predicate is None:

@@ -10,22 +10,22 @@ from flotta.apiserver.schema_nodes import NOTHING, Node
 _INT64 = 1 << 63
 
 
-def shaped(node: Node, value: Any, path: str, unknown: list[str]) -> Any:
+def shape_value(node: Node, value: Any, path: str, unknown: list[str]) -> Any:
     """Return a copy of ``value`` as it is stored; paths of pruned fields go to ``unknown``."""
     if node.preserve:
         return value
     kind = type(value)
     if kind is dict:
-        return _shaped_object(node, value, path, unknown)
+        return _shape_object(node, value, path, unknown)
     if kind is list:
         items = node.items or NOTHING
-        return [shaped(items, item, f"{path}[{i}]", unknown) for i, item in enumerate(value)]
+        return [shape_value(items, item, f"{path}[{i}]", unknown) for i, item in enumerate(value)]
     if kind is float and node.type in ("integer", "number", "int-or-string"):
         return int(value) if value.is_integer() and abs(value) < _INT64 else value
     return value
 
 
-def _shaped_object(
+def _shape_object(
     node: Node, value: dict[str, Any], path: str, unknown: list[str]
 ) -> dict[str, Any]:
     result = {}
@@ -35,8 +35,8 @@ def _shaped_object(
         if child is None:
             unknown.append(where)
         elif item is not None or child.nullable:
-            result[key] = shaped(child, item, where, unknown)
+            result[key] = shape_value(child, item, where, unknown)
     for key, default in node.defaults.items():
         if key not in result:
-            result[key] = shaped(node.properties[key], copy.deepcopy(default), "", [])
+            result[key] = shape_value(node.properties[key], copy.deepcopy(default), "", [])
     return result

@@ -109,7 +109,7 @@ class _Parser:
         if operator in (">", "<") and not re.fullmatch(r"-?\d+", value):
             why = "for 'Gt', 'Lt' operators, the value must be an integer"
             raise _unparsable(f'values[0]: Invalid value: "{value}": {why}')
-        return Requirement(key, operator, (_checked(key, 0, value),))
+        return Requirement(key, operator, (_check_value(key, 0, value),))
 
     def value_set(self, key: str) -> tuple[str, ...]:
         if self.peek() != "(":
@@ -123,16 +123,17 @@ class _Parser:
             if word == _END or word in _SYMBOLS - {","}:
                 raise _unparsable(f"found '{word}', expected: ',' or ')'")
             if word != ",":
-                values.append(_checked(key, len(values), word))
+                values.append(_check_value(key, len(values), word))
             if word != "," and self.peek() not in (",", ")"):
                 raise _unparsable(f"found '{self.peek()}', expected: ',' or ')'")
 
 
-def _checked(key: str, index: int, value: str) -> str:
+def _check_value(key: str, index: int, value: str) -> str:
     problem = label_value_problem(value)
     if problem:
         raise bad_request(
-            f'unable to parse requirement: values[{index}][{key}]: Invalid value: "{value}": {problem}'
+            f"unable to parse requirement: values[{index}][{key}]: "
+            f'Invalid value: "{value}": {problem}'
         )
     return value
 
@@ -142,7 +143,7 @@ def _unparsable(text: str) -> Exception:
 
 
 def parse_label_selector(text: str) -> LabelSelector:
-    """Parse ``a=1,b in (x,y),!c``; raises a 400 Refusal worded as Kubernetes'."""
+    """Parse ``a=1,b in (x,y),!c``; raises a 400 StatusError worded as Kubernetes'."""
     return LabelSelector(tuple(_Parser(text).requirements()))
 
 
@@ -156,9 +157,9 @@ class FieldSelector:
         if not self.terms:
             return True
         obj = load()
-        return all((_at(obj, path) == value) is equal for path, equal, value in self.terms)
+        return all((_text_at(obj, path) == value) is equal for path, equal, value in self.terms)
 
-    def exact(self, path: tuple[str, ...]) -> str | None:
+    def required_value(self, path: tuple[str, ...]) -> str | None:
         """The value that a path must have, if the selector says so."""
         for term, equal, value in self.terms:
             if term == path and equal:
@@ -166,7 +167,7 @@ class FieldSelector:
         return None
 
 
-def _at(obj: Any, path: tuple[str, ...]) -> str:
+def _text_at(obj: Any, path: tuple[str, ...]) -> str:
     for key in path:
         obj = obj.get(key) if isinstance(obj, dict) else None
     return "" if obj is None else str(obj)

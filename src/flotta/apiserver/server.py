@@ -1,133 +1,146 @@
-"""The HTTP server: one entry for every path."""
+"""The whole server: its parts put together and run until it is told to stop."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import signal
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from flotta.apiserver import answers
-from flotta.apiserver.authn import caller
-from flotta.apiserver.authorization import REVIEW_GROUPS
-from flotta.apiserver.discovery import AGGREGATED, wants_aggregated
-from flotta.apiserver.errors import PlainRefusal, Refusal, bad_request, unknown_resource
-from flotta.apiserver.handlers import HANDLERS, Call, check_shape
-from flotta.apiserver.negotiation import negotiate
-from flotta.apiserver.reviews import review
-from flotta.apiserver.store import StorageFailure
+from flotta import daemon
+from flotta.apiserver.admission import admit_object
+from flotta.apiserver.authn import engine_context
+from flotta.apiserver.authorization import Authorization
+from flotta.apiserver.catalogue import build_registry
+from flotta.apiserver.core.namespace import INITIAL
+from flotta.apiserver.database import Database
+from flotta.apiserver.discovery import Discovery
+from flotta.apiserver.documents import Documents
+from flotta.apiserver.expiry import EventExpiry
+from flotta.apiserver.garbage import GarbageCollector
+from flotta.apiserver.metadata import prepare_new
+from flotta.apiserver.namespaces import NamespaceController
+from flotta.apiserver.openapi import make_documents
+from flotta.apiserver.router import Router, Services
+from flotta.apiserver.store import Store
 from flotta.apiserver.streams import Streams
-from flotta.apiserver.targets import parse_target
+from flotta.apiserver.watch_cache import KEPT_EVENTS, KEPT_SECONDS, ObjectKey, WatchCache
+from flotta.apiserver.writes import Objects
+from flotta.resources import crds, roles
 
 if TYPE_CHECKING:
-    from flotta.apiserver.authn import User
-    from flotta.apiserver.authorization import Authorization
-    from flotta.apiserver.discovery import Discovery
-    from flotta.apiserver.documents import Documents
-    from flotta.apiserver.registry import Resource
-    from flotta.apiserver.targets import Target
-    from flotta.apiserver.writes import Objects
+    from pathlib import Path
 
 log = logging.getLogger(__name__)
 
-HEALTH_PATHS = {"/healthz", "/livez", "/readyz"}
+JsonObject = dict[str, Any]
+
+SHUTDOWN_SECONDS = 5.0
+PKI_FILES = ("ca.crt", "server.crt", "server.key")
 
 
 @dataclass(frozen=True)
-class Services:
-    """The parts that requests are passed to."""
+class Settings:
+    """What `flotta-apiserver serve` is told."""
 
-    objects: Objects
-    authorization: Authorization
-    discovery: Discovery
-    documents: Documents
-    streams: Streams
+    host: str
+    port: int
+    database: Path
+    pki: Path
+    kept_events: int = KEPT_EVENTS
+    kept_seconds: float = KEPT_SECONDS
 
 
-class Server:
-    """Routes requests: authentication, then authorization, then the resource or document."""
+async def run_server(settings: Settings) -> None:
+    """Run the resource API until SIGTERM or SIGINT."""
+    _check_pki(settings.pki)
+    stop = daemon.stop_event()
+    watch_cache = WatchCache(settings.kept_events, settings.kept_seconds)
+    store = Store(Database(settings.database), watch_cache)
+    store.start()
+    services = _make_services(store)
+    await _create_namespaces(services.objects)
+    controllers = _start_controllers(services.objects)
+    runner = await _start_listening(Router(services), settings)
+    daemon.notify("READY=1")
+    await _wait_for_end(stop, controllers)
+    daemon.notify("STOPPING=1")
+    services.streams.stop()
+    await runner.cleanup()
+    for task in controllers:
+        task.cancel()
+    await asyncio.gather(*controllers, return_exceptions=True)
+    await store.stop()
 
-    def __init__(self, services: Services) -> None:
-        self._services = services
 
-    def application(self) -> web.Application:
-        app = web.Application(client_max_size=0)
-        app.router.add_route("*", "/{path:.*}", self.handle)
-        return app
+def _check_pki(pki: Path) -> None:
+    missing = [name for name in PKI_FILES if not (pki / name).exists()]
+    if missing:
+        names = ", ".join(missing)
+        raise ValueError(f"{names} missing in {pki}: run `flotta-apiserver init` first")
 
-    async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Answer any request; refusals become Status objects here and nowhere else."""
-        try:
-            return await self._route(request, caller(request))
-        except Refusal as refusal:
-            return answers.refusal_answer(refusal)
-        except PlainRefusal as refusal:
-            return answers.plain_answer(refusal)
-        except StorageFailure as failure:
-            text = f"Internal error occurred: the change could not be stored: {failure}"
-            return answers.refusal_answer(Refusal(500, text, "InternalError", {}))
-        except UnicodeEncodeError:
-            text = "the body has a character that is not Unicode (half of a surrogate pair)"
-            return answers.refusal_answer(bad_request(text))
-        except (ConnectionError, web.HTTPException):
-            raise
-        except Exception:
-            log.exception("%s %s failed", request.method, request.path)
-            text = "Internal error occurred: see the log of flotta-apiserver"
-            return answers.refusal_answer(Refusal(500, text, "InternalError", {}))
 
-    async def _route(self, request: web.Request, user: User) -> web.StreamResponse:
-        target = parse_target(request.method, request.path, request.query)
-        if target is None:
-            self._services.authorization.check_path(user, request.method, request.path)
-            return self._document(request)
-        self._services.authorization.check(user, target)
-        if target.group in REVIEW_GROUPS:
-            return await review(request, user, target, self._services.authorization)
-        return await self._resource(request, user, target)
+def _make_services(store: Store) -> Services:
+    definitions = crds.load()
+    registry = build_registry(definitions)
+    return Services(
+        Objects(store, registry),
+        Authorization(roles.load()),
+        Discovery(registry),
+        Documents(make_documents(definitions)),
+        Streams(),
+    )
 
-    async def _resource(
-        self, request: web.Request, user: User, target: Target
-    ) -> web.StreamResponse:
-        services = self._services
-        resource = self._find(target)
-        call = Call(request, services.objects, resource, target, user, services.authorization)
-        check_shape(call)
-        if target.verb == "watch":
-            return await self._services.streams.serve(call)
-        return await HANDLERS[target.verb](call)
 
-    def _find(self, target: Target) -> Resource:
-        registry = self._services.objects.registry
-        resource = registry.find(target.group, target.version, target.plural)
-        if resource is None:
-            raise unknown_resource() if not target.group else PlainRefusal()
-        return resource
+def _start_controllers(objects: Objects) -> list[asyncio.Task[None]]:
+    return [
+        asyncio.create_task(GarbageCollector(objects).run(), name="garbage"),
+        asyncio.create_task(NamespaceController(objects).run(), name="namespaces"),
+        asyncio.create_task(EventExpiry(objects).run(), name="event expiry"),
+    ]
 
-    def _document(self, request: web.Request) -> web.StreamResponse:
-        path = request.path
-        if path.rstrip("/") in HEALTH_PATHS:
-            return answers.text_answer("ok")
-        if path.startswith("/openapi"):
-            return self._services.documents.answer(request)
-        return self._discovery(request, path.rstrip("/") if not path.endswith("//") else path)
 
-    def _discovery(self, request: web.Request, path: str) -> web.StreamResponse:
-        discovery = self._services.discovery
-        accept = request.headers.get("Accept")
-        if path in ("/api", "/apis") and wants_aggregated(accept):
-            body, tag = discovery.aggregated(path)
-            headers = [("ETag", tag), ("Vary", "Accept"), ("Cache-Control", "public")]
-            if request.headers.get("If-None-Match") == tag:
-                return web.Response(status=304, headers=dict(headers))
-            return answers.json_answer(body, headers=[*headers, ("Content-Type", AGGREGATED)])
-        if path == "":
-            return answers.json_answer({"paths": discovery.paths()})
-        document = discovery.plain(path, request.host)
-        if document is None:
-            if path.startswith("/api/"):
-                raise unknown_resource()
-            raise PlainRefusal()
-        negotiate(accept, transforms=False)
-        return answers.json_answer(document)
+async def _wait_for_end(stop: asyncio.Event, controllers: list[asyncio.Task[None]]) -> None:
+    """Wait for the order to stop; a controller that ends by itself ends the server."""
+    waiting = asyncio.create_task(stop.wait())
+    done, _ = await asyncio.wait([waiting, *controllers], return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    for task in done - {waiting}:
+        await task
+
+
+async def _start_listening(router: Router, settings: Settings) -> web.AppRunner:
+    authority, certificate, key = (settings.pki / name for name in PKI_FILES)
+    context = engine_context(certificate, key, authority)
+    # A renewed certificate serves new connections after `systemctl reload`.
+    asyncio.get_running_loop().add_signal_handler(
+        signal.SIGHUP, context.load_cert_chain, certificate, key
+    )
+    runner = web.AppRunner(
+        router.application(),
+        access_log=None,
+        handler_cancellation=True,
+        shutdown_timeout=SHUTDOWN_SECONDS,
+        keepalive_timeout=120,
+    )
+    await runner.setup()
+    site = web.TCPSite(runner, settings.host, settings.port, ssl_context=context, backlog=1024)
+    await site.start()
+    for address in runner.addresses:
+        log.info("Listening on %s port %s", *address[:2])
+    return runner
+
+
+async def _create_namespaces(objects: Objects) -> None:
+    resource = objects.registry.namespaces
+    for name in INITIAL:
+        key = ObjectKey(resource.qualified, "", name)
+        if objects.store.newest(key) is not None:
+            continue
+        head: JsonObject = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+        prepare_new(head, resource)
+        namespace, _ = admit_object(head, resource, None)
+        await objects.store.put(key, namespace)

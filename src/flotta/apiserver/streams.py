@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 JsonObject = dict[str, Any]
 
-LARGEST_WRITE = 256 * 1024
+LARGEST_WRITE = 256 * 1024  # bytes
 
 
-class Encoder:
+class WatchEncoder:
     """Turns events into lines; a Table has its column definitions only once."""
 
     def __init__(self, resource: Resource, media: Media, include: str) -> None:
@@ -32,23 +32,25 @@ class Encoder:
         self._include = include
         self._columns = True
 
-    def line(self, event: WatchEvent) -> bytes:
-        return b'{"type":"%b","object":%b}\n' % (event.type.encode(), self._object(event))
+    def encode_line(self, event: WatchEvent) -> bytes:
+        return b'{"type":"%b","object":%b}\n' % (event.type.encode(), self._encode_object(event))
 
-    def _object(self, event: WatchEvent) -> bytes:
+    def _encode_object(self, event: WatchEvent) -> bytes:
         if event.type == "ERROR" or not self._media.transform:
             return event.record.raw if event.record else msgspec.json.encode(event.obj)
         obj = event.record.load() if event.record else event.obj or {}
-        return msgspec.json.encode(self._transformed(event.type, obj))
+        return msgspec.json.encode(self._transform(event.type, obj))
 
-    def _transformed(self, kind: str, obj: JsonObject) -> JsonObject:
+    def _transform(self, kind: str, obj: JsonObject) -> JsonObject:
         if self._media.transform != "Table":
-            return table.partial(obj, f"meta.k8s.io/{self._media.version}")
+            return table.make_partial(obj, f"meta.k8s.io/{self._media.version}")
         columns, self._columns = self._columns, False
         if kind == "BOOKMARK":
-            return table.bookmark_table(self._resource, obj, self._media, columns=columns)
+            return table.make_bookmark_table(self._resource, obj, self._media, columns=columns)
         meta = {"resourceVersion": obj["metadata"]["resourceVersion"]}
-        return table.table(self._resource, [obj], meta, self._media, self._include, columns=columns)
+        return table.make_table(
+            self._resource, [obj], meta, self._media, self._include, columns=columns
+        )
 
 
 class Streams:
@@ -67,14 +69,14 @@ class Streams:
         media = negotiate(request.headers.get("Accept"), watch=True)
         selection = parse_selection(call.resource, call.target.namespace or None, request.query)
         watch = Watch(call.objects.store, selection, parse_watch(request.query))
-        encoder = Encoder(call.resource, media, call.include(media))
+        encoder = WatchEncoder(call.resource, media, call.include(media))
         response = web.StreamResponse(headers={"Content-Type": JSON})
         response.enable_chunked_encoding()
         await response.prepare(request)
         self._running.add(watch)
         try:
             async for batch in watch.events():
-                for piece in _pieces([encoder.line(event) for event in batch]):
+                for piece in _join_lines([encoder.encode_line(event) for event in batch]):
                     await response.write(piece)
         except ConnectionError:
             return response
@@ -84,7 +86,7 @@ class Streams:
         return response
 
 
-def _pieces(lines: list[bytes]) -> list[bytes]:
+def _join_lines(lines: list[bytes]) -> list[bytes]:
     """Join lines into writes of a sensible size."""
     pieces: list[bytes] = []
     start = size = 0

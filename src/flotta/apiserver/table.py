@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flotta.apiserver.errors import Refusal, bad_request
+from flotta.apiserver.errors import StatusError, bad_request
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,7 +24,7 @@ def check_include(include: str) -> None:
         )
 
 
-def table(
+def make_table(
     resource: Resource,
     objects: Iterable[JsonObject],
     metadata: JsonObject,
@@ -39,12 +39,12 @@ def table(
         "kind": "Table",
         "apiVersion": version,
         "metadata": metadata,
-        "columnDefinitions": _definitions(resource) if columns else None,
-        "rows": [_row(resource, obj, version, include) for obj in objects],
+        "columnDefinitions": _column_definitions(resource) if columns else None,
+        "rows": [_make_row(resource, obj, version, include) for obj in objects],
     }
 
 
-def _definitions(resource: Resource) -> list[JsonObject]:
+def _column_definitions(resource: Resource) -> list[JsonObject]:
     return [
         {
             "name": column.name,
@@ -57,7 +57,7 @@ def _definitions(resource: Resource) -> list[JsonObject]:
     ]
 
 
-def _row(resource: Resource, obj: JsonObject, version: str, include: str) -> JsonObject:
+def _make_row(resource: Resource, obj: JsonObject, version: str, include: str) -> JsonObject:
     return {
         "cells": [column.cell(obj) for column in resource.columns],
         "object": _row_object(obj, version, include),
@@ -67,10 +67,10 @@ def _row(resource: Resource, obj: JsonObject, version: str, include: str) -> Jso
 def _row_object(obj: JsonObject, version: str, include: str) -> JsonObject | None:
     if include == "None":
         return None
-    return obj if include == "Object" else partial(obj, version)
+    return obj if include == "Object" else make_partial(obj, version)
 
 
-def bookmark_table(
+def make_bookmark_table(
     resource: Resource, obj: JsonObject, media: Media, *, columns: bool
 ) -> JsonObject:
     """A bookmark as a Table: one row of empty cells whose object carries the version."""
@@ -80,28 +80,30 @@ def bookmark_table(
         "kind": "Table",
         "apiVersion": version,
         "metadata": {"resourceVersion": obj["metadata"]["resourceVersion"]},
-        "columnDefinitions": _definitions(resource) if columns else None,
-        "rows": [{"cells": cells, "object": partial(obj, version)}],
+        "columnDefinitions": _column_definitions(resource) if columns else None,
+        "rows": [{"cells": cells, "object": make_partial(obj, version)}],
     }
 
 
-def partial(obj: JsonObject, version: str = "meta.k8s.io/v1") -> JsonObject:
+def make_partial(obj: JsonObject, version: str = "meta.k8s.io/v1") -> JsonObject:
     """An object's metadata alone."""
     return {"kind": "PartialObjectMetadata", "apiVersion": version, "metadata": obj["metadata"]}
 
 
-def partial_list(objects: Iterable[JsonObject], metadata: JsonObject, media: Media) -> JsonObject:
+def make_partial_list(
+    objects: Iterable[JsonObject], metadata: JsonObject, media: Media
+) -> JsonObject:
     version = f"meta.k8s.io/{media.version}"
     return {
         "kind": "PartialObjectMetadataList",
         "apiVersion": version,
         "metadata": metadata,
-        "items": [partial(obj, version) for obj in objects],
+        "items": [make_partial(obj, version) for obj in objects],
     }
 
 
-def refuse_partial_list(resource: Resource) -> Refusal:
-    return Refusal(
+def partial_list_error(resource: Resource) -> StatusError:
+    return StatusError(
         406,
         "you requested PartialObjectMetadata, but the requested object is a list "
         f"({resource.list_kind})",

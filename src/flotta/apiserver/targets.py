@@ -41,11 +41,11 @@ def parse_target(method: str, path: str, query: Mapping[str, str]) -> Target | N
         group, version, rest = parts[1], parts[2], parts[3:]
     else:
         return None
-    place = _place(group, version, rest)
-    return replace(place, verb=_verb(method, place, query)) if place else None
+    target = _parse_resource(group, version, rest)
+    return replace(target, verb=_verb_of(method, target, query)) if target else None
 
 
-def _place(group: str, version: str, rest: list[str]) -> Target | None:
+def _parse_resource(group: str, version: str, rest: list[str]) -> Target | None:
     base = Target("", group, version, "")
     if rest[0] == "namespaces" and len(rest) > 2 and rest[2] not in NAMESPACE_SUBRESOURCES:
         base, rest = replace(base, namespace=rest[1]), rest[2:]
@@ -62,13 +62,13 @@ def is_watch(query: Mapping[str, str]) -> bool:
     return "watch" in query and query["watch"] not in ("0", "false", "False")
 
 
-def _verb(method: str, place: Target, query: Mapping[str, str]) -> str:
+def _verb_of(method: str, target: Target, query: Mapping[str, str]) -> str:
     if method in METHOD_VERBS:
         return METHOD_VERBS[method]
     if method == "DELETE":
-        return "delete" if place.name else "deletecollection"
+        return "delete" if target.name else "deletecollection"
     if method not in ("GET", "HEAD"):
         return method.lower()
-    if place.name:
+    if target.name:
         return "get"
     return "watch" if is_watch(query) else "list"

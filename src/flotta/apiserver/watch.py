@@ -1,4 +1,4 @@
-"""Watch streams, served from the journal."""
+"""Watch streams, served from the watch cache."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flotta.apiserver.errors import forbidden_value, internal, invalid_options
-from flotta.apiserver.options import whole_number
+from flotta.apiserver.options import parse_integer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from flotta.apiserver.journal import Change, Record
     from flotta.apiserver.lists import Selection
     from flotta.apiserver.store import Store
+    from flotta.apiserver.watch_cache import ObjectRecord, StoredChange
 
 JsonObject = dict[str, Any]
 
-BOOKMARK_SECONDS = 60.0
-LEAST_LIFE, MOST_LIFE = 1800.0, 3600.0
+BOOKMARK_SECONDS = 60.0  # of quiet, until a watch is told how far it is
+MIN_LIFE, MAX_LIFE = 1800.0, 3600.0  # seconds, of a watch that asks for no timeout
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 
 
@@ -40,7 +40,7 @@ class WatchEvent:
     """One event: a record of ADDED, MODIFIED, DELETED; or a ready object of BOOKMARK, ERROR."""
 
     type: str
-    record: Record | None = None
+    record: ObjectRecord | None = None
     obj: JsonObject | None = None
 
 
@@ -59,7 +59,8 @@ def parse_watch(query: Mapping[str, str]) -> WatchOptions:
     """Read the parameters of a watch."""
     streaming = _wants_initial_events(query)
     version = None if streaming else watch_version(query)
-    seconds = whole_number(query, "timeoutSeconds") or random.uniform(LEAST_LIFE, MOST_LIFE)  # noqa: S311
+    lifetime = random.uniform(MIN_LIFE, MAX_LIFE)  # noqa: S311 - spreads load
+    seconds = parse_integer(query, "timeoutSeconds") or lifetime
     bookmarks = query.get("allowWatchBookmarks", "") not in ("", "0", "false", "False")
     initial = streaming or not version
     return WatchOptions(version or None, bookmarks, initial, seconds)
@@ -88,7 +89,7 @@ class Watch:
         self._store = store
         self._selection = selection
         self._options = options
-        self._alarm = asyncio.Event()
+        self._wake = asyncio.Event()
         self._end = time.monotonic() + options.seconds
         self._stopping = False
         self._at = options.version if options.version is not None else store.version
@@ -96,55 +97,61 @@ class Watch:
     def stop(self) -> None:
         """End the stream soon; the client resumes elsewhere or later."""
         self._stopping = True
-        self._alarm.set()
+        self._wake.set()
 
     async def events(self) -> AsyncIterator[list[WatchEvent]]:
         """Batches of events until the watch's time is over; an empty batch asks for headers."""
         resource = self._selection.resource.qualified
-        self._store.journal.wait(resource, self._alarm)
+        self._store.watch_cache.subscribe(resource, self._wake)
         try:
-            yield self._first()
+            yield self._initial_events()
             while not self._stopping:
-                batch = await self._next()
+                batch = await self._next_events()
                 if batch:
                     yield batch
                 if self._stopping or time.monotonic() >= self._end:
                     break
             if self._options.bookmarks and not self._stopping:
-                yield [self._bookmark()]
+                yield [self._make_bookmark()]
         finally:
-            self._store.journal.leave(resource, self._alarm)
+            self._store.watch_cache.unsubscribe(resource, self._wake)
 
-    def _first(self) -> list[WatchEvent]:
+    def _initial_events(self) -> list[WatchEvent]:
         if not self._options.initial:
             return []
         selection = self._selection
-        records = self._store.collection(selection.resource.qualified, selection.namespace)
+        records = self._store.list_records(selection.resource.qualified, selection.namespace)
         self._at = self._store.version
         events = [WatchEvent("ADDED", record) for record in records if selection.matches(record)]
-        return [*events, self._bookmark(initial=True)] if self._options.bookmarks else events
+        return [*events, self._make_bookmark(initial=True)] if self._options.bookmarks else events
 
-    async def _next(self) -> list[WatchEvent]:
+    async def _next_events(self) -> list[WatchEvent]:
         """The next events, or after a quiet while a bookmark, or nothing at the end."""
-        self._alarm.clear()
-        changes = self._store.journal.after(self._selection.resource.qualified, self._at)
+        self._wake.clear()
+        changes = self._store.watch_cache.changes_after(
+            self._selection.resource.qualified, self._at
+        )
         if changes is None:
             self._stopping = True
-            return [self._too_old()]
+            return [self._too_old_event()]
         if changes:
             self._at = changes[-1].version
-            return [event for change in changes if (event := self._event(change))]
+            return [event for change in changes if (event := self._make_event(change))]
         self._at = max(self._at, self._store.version)
         left = self._end - time.monotonic()
         try:
             async with asyncio.timeout(max(0.0, min(left, BOOKMARK_SECONDS))):
-                await self._alarm.wait()
+                await self._wake.wait()
         except TimeoutError:
-            return [self._bookmark()] if self._options.bookmarks and left > BOOKMARK_SECONDS else []
+            return (
+                [self._make_bookmark()]
+                if self._options.bookmarks and left > BOOKMARK_SECONDS
+                else []
+            )
         return []
 
-    def _event(self, change: Change) -> WatchEvent | None:
-        """The change as this watch sees it: entering or leaving a selection looks like add, delete."""
+    def _make_event(self, change: StoredChange) -> WatchEvent | None:
+        """The change as this watch sees it: entering or leaving a selection is add or delete."""
         selection, previous = self._selection, change.previous
         was = previous is not None and change.type != "ADDED" and selection.matches(previous)
         if change.type == "DELETED":
@@ -152,10 +159,10 @@ class Watch:
         if selection.matches(change.record):
             return WatchEvent("MODIFIED" if was else "ADDED", change.record)
         if was and previous is not None:
-            return WatchEvent("DELETED", obj=_renewed(previous, change.version))
+            return WatchEvent("DELETED", obj=_with_version(previous, change.version))
         return None
 
-    def _bookmark(self, *, initial: bool = False) -> WatchEvent:
+    def _make_bookmark(self, *, initial: bool = False) -> WatchEvent:
         resource = self._selection.resource
         meta: JsonObject = {"resourceVersion": str(self._at)}
         if initial:
@@ -163,8 +170,8 @@ class Watch:
         body = {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": meta}
         return WatchEvent("BOOKMARK", obj=body)
 
-    def _too_old(self) -> WatchEvent:
-        oldest = self._store.journal.forgotten
+    def _too_old_event(self) -> WatchEvent:
+        oldest = self._store.watch_cache.forgotten
         status = {
             "kind": "Status",
             "apiVersion": "v1",
@@ -177,7 +184,7 @@ class Watch:
         return WatchEvent("ERROR", obj=status)
 
 
-def _renewed(record: Record, version: int) -> JsonObject:
+def _with_version(record: ObjectRecord, version: int) -> JsonObject:
     """A state under the version at which it left a selection."""
     obj = record.load()
     obj["metadata"]["resourceVersion"] = str(version)

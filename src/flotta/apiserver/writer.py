@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LARGEST_BATCH = 500
+MAX_BATCH = 500  # changes in one transaction
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Writer:
         if first is None:
             return [], False
         batch = [first]
-        while len(batch) < LARGEST_BATCH:
+        while len(batch) < MAX_BATCH:
             try:
                 commit = self._queue.get_nowait()
             except queue.Empty:

@@ -12,7 +12,7 @@ Object = dict[str, Any]
 
 
 async def patch_request(client: Client, name: str, patch: Object) -> Object:
-    """Change the request of a device; return its new state. Raises ValueError when there is none."""
+    """Change the request of a device; return it. Raises ValueError when there is none."""
     try:
         return await client.merge_patch(SIGNED_REQUEST, name, REQUEST_NAMESPACE, patch)
     except NotFound as error:

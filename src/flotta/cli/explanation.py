@@ -21,7 +21,9 @@ _STATES = {
     "ready": "It reports in time",
     "degraded": "It reports in time, but says that not everything works.",
     "without storage": "It reports in time, but has no bucket for its files.",
-    "misconfigured": "It reports in time, but not everything in its configuration can be carried out.",
+    "misconfigured": (
+        "It reports in time, but not everything in its configuration can be carried out."
+    ),
     "not ready": "It reports, but is not ready.",
     "offline": "It has not reported in time: it is switched off, or cannot reach the Edge API.",
     "joining": "It was approved and has not registered yet. Its gateway does that by itself.",
@@ -144,7 +146,7 @@ def _describe_condition(condition: Mapping[str, Any]) -> str:
 
 
 def _explain_mismatch(workload: Object, device: Object) -> str:
-    """Say why the workload does not select the device; empty when the selector itself is at fault."""
+    """Say why the workload does not select the device; empty when its selector is at fault."""
     spec, metadata = workload.get("spec") or {}, device["metadata"]
     if metadata.get("deletionTimestamp"):
         return "it is being removed"
@@ -187,11 +189,12 @@ def _describe_events(events: Iterable[Object]) -> list[str]:
     recent = sorted(events, key=_event_time)[-_SHOWN_EVENTS:]
     if not recent:
         return []
-    lines = [
-        f"  {describe_age(_event_time(event))}: {event.get('reason')}: {event.get('message', '').strip()}"
-        for event in recent
-    ]
-    return ["Lately:", *lines]
+    return ["Lately:", *map(_describe_event, recent)]
+
+
+def _describe_event(event: Object) -> str:
+    age, message = describe_age(_event_time(event)), event.get("message", "").strip()
+    return f"  {age}: {event.get('reason')}: {message}"
 
 
 def _event_time(event: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from flotta.apiserver.core import shape
-from flotta.apiserver.core.secret import LARGEST, immutable_causes, key_causes, size
+from flotta.apiserver.core.secret import MAX_DATA, decoded_size, validate_immutable, validate_keys
 from flotta.apiserver.errors import Cause, invalid_value, too_long
 
 if TYPE_CHECKING:
@@ -24,20 +24,20 @@ SCHEMA = shape.CoreSchema(
 )
 
 
-def finish(config_map: JsonObject, _old: JsonObject | None) -> None:
+def normalize(config_map: JsonObject, _old: JsonObject | None) -> None:
     """Drop empty maps, which Kubernetes does not store."""
     for field in ("data", "binaryData"):
         if not config_map.get(field, True):
             del config_map[field]
 
 
-def causes(new: JsonObject, old: JsonObject | None) -> Iterable[Cause]:
+def validate(new: JsonObject, old: JsonObject | None) -> Iterable[Cause]:
     data, binary = new.get("data", {}), new.get("binaryData", {})
-    yield from key_causes("data", data)
-    yield from key_causes("binaryData", binary)
+    yield from validate_keys("data", data)
+    yield from validate_keys("binaryData", binary)
     for key in data.keys() & binary.keys():
         yield invalid_value(f"data[{key}]", key, "duplicate of key present in binaryData")
-    if sum(len(value.encode()) for value in data.values()) + size(binary) > LARGEST:
-        yield too_long("[]", LARGEST)
+    if sum(len(value.encode()) for value in data.values()) + decoded_size(binary) > MAX_DATA:
+        yield too_long("[]", MAX_DATA)
     if old is not None:
-        yield from immutable_causes(new, old, ("data", "binaryData"))
+        yield from validate_immutable(new, old, ("data", "binaryData"))

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 JsonObject = dict[str, Any]
 
+# Bytes.
 LIMITS = {"reportingInstance": 128, "action": 128, "reason": 128, "message": 1024}
 _REFERENCE = shape.struct(
     dict.fromkeys(
@@ -58,7 +59,7 @@ FIELD_LABELS = {
 }
 
 
-def finish(event: JsonObject, _old: JsonObject | None) -> None:
+def normalize(event: JsonObject, _old: JsonObject | None) -> None:
     """Events always show these fields."""
     event.setdefault("involvedObject", {})
     event.setdefault("source", {})
@@ -68,7 +69,7 @@ def finish(event: JsonObject, _old: JsonObject | None) -> None:
         event.setdefault(field, "")
 
 
-def causes(new: JsonObject, _old: JsonObject | None) -> Iterable[Cause]:
+def validate(new: JsonObject, _old: JsonObject | None) -> Iterable[Cause]:
     involved = new["involvedObject"].get("namespace", "")
     namespace = new["metadata"]["namespace"]
     shared = {"default", "kube-system"} if new["eventTime"] else {"default"}
@@ -77,10 +78,10 @@ def causes(new: JsonObject, _old: JsonObject | None) -> Iterable[Cause]:
     if not fits:
         yield invalid_value("involvedObject.namespace", involved, "does not match event.namespace")
     if new["eventTime"]:
-        yield from _strict_causes(new)
+        yield from _validate_timed_event(new)
 
 
-def _strict_causes(event: JsonObject) -> Iterable[Cause]:
+def _validate_timed_event(event: JsonObject) -> Iterable[Cause]:
     """What is refused in an Event with eventTime; lengths are in bytes, whatever the text says."""
     component = event["reportingComponent"]
     for problem in qualified_problems(component):

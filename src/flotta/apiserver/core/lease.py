@@ -31,11 +31,11 @@ SCHEMA = shape.CoreSchema(
 )
 
 
-def finish(lease: JsonObject, _old: JsonObject | None) -> None:
+def normalize(lease: JsonObject, _old: JsonObject | None) -> None:
     lease.setdefault("spec", {})
 
 
-def causes(new: JsonObject, _old: JsonObject | None) -> Iterable[Cause]:
+def validate(new: JsonObject, _old: JsonObject | None) -> Iterable[Cause]:
     spec = new["spec"]
     duration = spec.get("leaseDurationSeconds")
     if duration is not None and duration <= 0:

@@ -27,7 +27,7 @@ SCHEMA = shape.CoreSchema(
 )
 
 
-def finish(namespace: JsonObject, old: JsonObject | None) -> None:
+def normalize(namespace: JsonObject, old: JsonObject | None) -> None:
     """Keep the name label and spec.finalizers, which only /finalize changes."""
     meta = namespace["metadata"]
     meta.setdefault("labels", {})[NAME_LABEL] = meta["name"]

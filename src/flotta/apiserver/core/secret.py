@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 JsonObject = dict[str, Any]
 
-LARGEST = 1024 * 1024
+MAX_DATA = 1024 * 1024  # bytes of all values
 ACCOUNT_TOKEN = "kubernetes.io/service-account-token"  # noqa: S105 - a type of Secret
 ACCOUNT = "kubernetes.io/service-account.name"
 REQUIRED_KEYS = {
@@ -47,7 +47,7 @@ SCHEMA = shape.CoreSchema(
 )
 
 
-def finish(secret: JsonObject, _old: JsonObject | None) -> None:
+def normalize(secret: JsonObject, _old: JsonObject | None) -> None:
     """Merge stringData over data and fill the type."""
     texts = secret.pop("stringData", {})
     data = secret.setdefault("data", {})
@@ -57,34 +57,36 @@ def finish(secret: JsonObject, _old: JsonObject | None) -> None:
     secret["type"] = secret.get("type") or "Opaque"
 
 
-def causes(new: JsonObject, old: JsonObject | None) -> Iterable[Cause]:
+def validate(new: JsonObject, old: JsonObject | None) -> Iterable[Cause]:
     data = new.get("data", {})
-    yield from key_causes("data", data)
-    if size(data) > LARGEST:
-        yield too_long("data", LARGEST)
-    yield from _type_causes(new["type"], data)
+    yield from validate_keys("data", data)
+    if decoded_size(data) > MAX_DATA:
+        yield too_long("data", MAX_DATA)
+    yield from _validate_type(new["type"], data)
     if new["type"] == ACCOUNT_TOKEN and not new["metadata"].get("annotations", {}).get(ACCOUNT):
         yield required(f"metadata.annotations[{ACCOUNT}]")
     if old is None:
         return
     if new["type"] != old["type"]:
         yield invalid_value("type", new["type"], "field is immutable")
-    yield from immutable_causes(new, old, ("data",))
+    yield from validate_immutable(new, old, ("data",))
 
 
-def size(data: dict[str, str]) -> int:
+def decoded_size(data: dict[str, str]) -> int:
     """The sum of the decoded values in bytes."""
     return sum(len(value) // 4 * 3 - value[-2:].count("=") for value in data.values())
 
 
-def key_causes(field: str, data: JsonObject) -> Iterable[Cause]:
+def validate_keys(field: str, data: JsonObject) -> Iterable[Cause]:
     for key in data:
         problem = data_key_problem(key)
         if problem:
             yield invalid_value(f"{field}[{key}]", key, problem)
 
 
-def immutable_causes(new: JsonObject, old: JsonObject, fields: tuple[str, ...]) -> Iterable[Cause]:
+def validate_immutable(
+    new: JsonObject, old: JsonObject, fields: tuple[str, ...]
+) -> Iterable[Cause]:
     """What a Secret or ConfigMap with ``immutable: true`` refuses."""
     if not old.get("immutable"):
         return
@@ -96,7 +98,7 @@ def immutable_causes(new: JsonObject, old: JsonObject, fields: tuple[str, ...]) 
             yield forbidden_value(field, text)
 
 
-def _type_causes(kind: str, data: dict[str, str]) -> Iterable[Cause]:
+def _validate_type(kind: str, data: dict[str, str]) -> Iterable[Cause]:
     missing = [key for key in REQUIRED_KEYS.get(kind, ()) if key not in data]
     yield from (required(f"data[{key}]") for key in missing)
     if kind == "kubernetes.io/basic-auth" and not {"username", "password"} & set(data):
@@ -116,7 +118,7 @@ def _is_json(encoded: str) -> bool:
     return True
 
 
-def warnings(secret: JsonObject) -> list[str]:
+def find_warnings(secret: JsonObject) -> list[str]:
     if secret["type"] != "kubernetes.io/tls":
         return []
     certificate = base64.b64decode(secret.get("data", {}).get("tls.crt", ""))

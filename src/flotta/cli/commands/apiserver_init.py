@@ -7,7 +7,7 @@ import json
 import sys
 from urllib.parse import urlsplit
 
-from flotta.apiserver.pki import Wanted, initialize
+from flotta.apiserver.pki import PkiSettings, ensure_pki
 from flotta.identity.errors import IdentityError
 
 
@@ -17,9 +17,9 @@ def run(options: argparse.Namespace) -> None:
     if not options.server.startswith("https://") or not host:
         sys.exit("flotta-apiserver: --server must look like https://HOST:6443")
     names = tuple(dict.fromkeys([host, *options.san]))
-    wanted = Wanted(options.pki_dir, options.kubeconfig_dir, options.server, names)
+    settings = PkiSettings(options.pki_dir, options.kubeconfig_dir, options.server, names)
     try:
-        changed = initialize(wanted)
+        changed = ensure_pki(settings)
     except (IdentityError, OSError) as error:
         sys.exit(f"flotta-apiserver: {error}")
     print(json.dumps({"changed": changed}))

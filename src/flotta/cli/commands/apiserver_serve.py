@@ -7,7 +7,7 @@ import sys
 
 from flotta import daemon
 from flotta.apiserver.database import DatabaseError
-from flotta.apiserver.serve import Settings, serve
+from flotta.apiserver.server import Settings, run_server
 
 
 def run(options: argparse.Namespace) -> None:
@@ -24,6 +24,6 @@ def run(options: argparse.Namespace) -> None:
         kept_seconds=options.kept_seconds,
     )
     try:
-        daemon.run(lambda: serve(settings), uvloop=True)
+        daemon.run(lambda: run_server(settings), uvloop=True)
     except (DatabaseError, OSError) as error:
         sys.exit(f"flotta-apiserver: {error}")

@@ -1,4 +1,4 @@
-"""`flotta manifests`: the objects of an installation as YAML, for those who apply them by other means."""
+"""`flotta manifests`: the objects of an installation as YAML, to apply by other means."""
 
 from __future__ import annotations
 

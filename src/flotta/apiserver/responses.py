@@ -1,4 +1,4 @@
-"""HTTP answers: JSON, YAML, Tables, warnings and refusals."""
+"""HTTP responses: JSON, YAML, Tables, warnings and errors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from flotta.apiserver.negotiation import JSON, YAML
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from flotta.apiserver.errors import PlainRefusal, Refusal
+    from flotta.apiserver.errors import PlainTextError, StatusError
     from flotta.apiserver.lists import Page
     from flotta.apiserver.negotiation import Media
     from flotta.apiserver.registry import Resource
@@ -23,21 +23,21 @@ if TYPE_CHECKING:
 JsonObject = dict[str, Any]
 
 
-def json_answer(
+def json_response(
     body: bytes | JsonObject, code: int = 200, headers: Iterable[tuple[str, str]] = ()
 ) -> web.Response:
-    """A JSON answer; the type has no charset, as in Kubernetes."""
+    """A JSON response; the type has no charset, as in Kubernetes."""
     raw = body if isinstance(body, bytes) else msgspec.json.encode(body)
     fields = CIMultiDict(headers)
     fields.setdefault("Content-Type", JSON)
     return web.Response(status=code, body=raw, headers=fields)
 
 
-def text_answer(text: str, code: int = 200) -> web.Response:
+def text_response(text: str, code: int = 200) -> web.Response:
     return web.Response(status=code, text=text)
 
 
-def object_answer(
+def object_response(
     obj: JsonObject,
     resource: Resource,
     media: Media,
@@ -49,49 +49,51 @@ def object_answer(
     """One object in the form that was negotiated."""
     if media.transform == "Table":
         meta = {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
-        obj = table.table(resource, [obj], meta, media, include)
+        obj = table.make_table(resource, [obj], meta, media, include)
     elif media.transform == "PartialObjectMetadata":
-        obj = table.partial(obj, f"meta.k8s.io/{media.version}")
-    return _answer(obj, media, code, warnings)
+        obj = table.make_partial(obj, f"meta.k8s.io/{media.version}")
+    return _encoded_response(obj, media, code, warnings)
 
 
-def _answer(
+def _encoded_response(
     obj: JsonObject, media: Media, code: int = 200, warnings: Iterable[str] = ()
 ) -> web.Response:
-    headers = [("Warning", warning(text)) for text in warnings]
+    headers = [("Warning", warning_header(text)) for text in warnings]
     if media.type == YAML:
         text = yaml.safe_dump(obj, sort_keys=False, allow_unicode=True).encode()
-        return json_answer(text, code, [*headers, ("Content-Type", YAML)])
-    return json_answer(obj, code, headers)
+        return json_response(text, code, [*headers, ("Content-Type", YAML)])
+    return json_response(obj, code, headers)
 
 
-def warning(text: str) -> str:
+def warning_header(text: str) -> str:
     """A Warning header (RFC 7234 §5.5) as Kubernetes sends it."""
     quoted = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'299 - "{quoted}"'
 
 
-def list_answer(page: Page, resource: Resource, media: Media, include: str = "") -> web.Response:
+def list_response(page: Page, resource: Resource, media: Media, include: str = "") -> web.Response:
     """A list in the form that was negotiated."""
     meta = page.metadata(custom=resource.custom and not media.transform)
     if media.transform == "PartialObjectMetadata":
-        raise table.refuse_partial_list(resource)
+        raise table.partial_list_error(resource)
     if media.transform:
         objects = (record.load() for record in page.records)
         if media.transform == "Table":
-            return _answer(table.table(resource, objects, meta, media, include), media)
-        return _answer(table.partial_list(objects, meta, media), media)
+            return _encoded_response(
+                table.make_table(resource, objects, meta, media, include), media
+            )
+        return _encoded_response(table.make_partial_list(objects, meta, media), media)
     raw = _raw_list(page, resource, meta)
     if media.type == YAML:
-        return _answer(msgspec.json.decode(raw), media)
-    return json_answer(raw)
+        return _encoded_response(msgspec.json.decode(raw), media)
+    return json_response(raw)
 
 
 def _raw_list(page: Page, resource: Resource, meta: JsonObject) -> bytes:
     """The JSON of a list, put together from stored bytes. Items of core lists have no head."""
     items = [record.raw for record in page.records]
     if not resource.custom:
-        head = len(head_of(resource))
+        head = len(object_head(resource))
         items = [b"{" + item[head:] for item in items]
     start = msgspec.json.encode(
         {"apiVersion": resource.api_version, "kind": resource.list_kind, "metadata": meta}
@@ -99,22 +101,22 @@ def _raw_list(page: Page, resource: Resource, meta: JsonObject) -> bytes:
     return start[:-1] + b',"items":[' + b",".join(items) + b"]}"
 
 
-def head_of(resource: Resource) -> bytes:
+def object_head(resource: Resource) -> bytes:
     """The bytes with which every stored object of a resource begins."""
     head = msgspec.json.encode({"apiVersion": resource.api_version, "kind": resource.kind})
     return head[:-1] + b","
 
 
-def refusal_answer(refusal: Refusal) -> web.Response:
-    warnings = [("Warning", warning(text)) for text in refusal.warnings]
-    return json_answer(refusal.status(), refusal.code, [*refusal.headers.items(), *warnings])
+def status_error_response(error: StatusError) -> web.Response:
+    warnings = [("Warning", warning_header(text)) for text in error.warnings]
+    return json_response(error.status(), error.code, [*error.headers.items(), *warnings])
 
 
-def plain_answer(refusal: PlainRefusal) -> web.Response:
-    return text_answer(refusal.text, refusal.code)
+def plain_text_response(error: PlainTextError) -> web.Response:
+    return text_response(error.text, error.code)
 
 
-def success(resource: Resource, obj: JsonObject) -> JsonObject:
+def success_status(resource: Resource, obj: JsonObject) -> JsonObject:
     """The Status of a finished deletion."""
     meta = obj["metadata"]
     parts = {

@@ -15,11 +15,13 @@ import msgspec
 if TYPE_CHECKING:
     import asyncio
 
+# A change is forgotten when it is beyond both.
 KEPT_EVENTS = 10_000
 KEPT_SECONDS = 300.0
+MIN_COMPACTION = 1000  # forgotten changes, before a list is copied to get rid of them
 
 
-class Key(NamedTuple):
+class ObjectKey(NamedTuple):
     """Where an object is: qualified resource, namespace ("" for none), name."""
 
     resource: str
@@ -27,16 +29,16 @@ class Key(NamedTuple):
     name: str
 
     @property
-    def place(self) -> tuple[str, str]:
+    def sort_key(self) -> tuple[str, str]:
         """The order in a list: that of the bytes of ``namespace/name``."""
         return f"{self.namespace}/", self.name
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class ObjectRecord:
     """One state of one object. Only bytes are kept: `load` gives everybody a fresh copy."""
 
-    key: Key
+    key: ObjectKey
     version: int
     raw: bytes
     labels: dict[str, str]
@@ -47,56 +49,56 @@ class Record:
         return loaded
 
 
-def record_of(key: Key, version: int, obj: dict[str, Any]) -> Record:
+def make_record(key: ObjectKey, version: int, obj: dict[str, Any]) -> ObjectRecord:
     """A record of an object whose metadata.resourceVersion is already ``version``."""
-    return Record(key, version, msgspec.json.encode(obj), obj["metadata"].get("labels") or {})
+    return ObjectRecord(key, version, msgspec.json.encode(obj), obj["metadata"].get("labels") or {})
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class StoredChange:
     """One entry of the log; ``record`` of a DELETED change is the last state, newly versioned."""
 
     version: int
     at: float
     type: str
-    record: Record
-    previous: Record | None
+    record: ObjectRecord
+    previous: ObjectRecord | None
 
 
 @dataclass
 class _ResourceLog:
-    changes: list[Change] = field(default_factory=list)
+    changes: list[StoredChange] = field(default_factory=list)
     head: int = 0
 
     def forget_first(self) -> None:
         self.head += 1
-        if self.head > 1000 and self.head * 2 > len(self.changes):
+        if self.head > MIN_COMPACTION and self.head * 2 > len(self.changes):
             del self.changes[: self.head]
             self.head = 0
 
-    def after(self, version: int) -> list[Change]:
+    def after(self, version: int) -> list[StoredChange]:
         start = bisect_right(self.changes, version, lo=self.head, key=attrgetter("version"))
         return self.changes[start:]
 
 
-class Journal:
-    """Recent changes of all resources, and the alarm clocks of those who wait for more."""
+class WatchCache:
+    """Recent changes of all resources, and the events that wake those who wait for more."""
 
     def __init__(self, kept_events: int = KEPT_EVENTS, kept_seconds: float = KEPT_SECONDS) -> None:
         self._kept_events = kept_events
         self._kept_seconds = kept_seconds
-        self._all: deque[Change] = deque()
+        self._all: deque[StoredChange] = deque()
         self._by_resource: dict[str, _ResourceLog] = {}
         self._waiting: dict[str, set[asyncio.Event]] = {}
         self.forgotten = 0
         """The newest version that is no longer in the log."""
 
-    def append(self, change: Change) -> None:
+    def append(self, change: StoredChange) -> None:
         resource = change.record.key.resource
         self._all.append(change)
         self._by_resource.setdefault(resource, _ResourceLog()).changes.append(change)
-        for alarm in self._waiting.get(resource, ()):
-            alarm.set()
+        for wake in self._waiting.get(resource, ()):
+            wake.set()
 
     def trim(self) -> None:
         """Forget what is both too much and too old."""
@@ -106,28 +108,23 @@ class Journal:
             self._by_resource[change.record.key.resource].forget_first()
             self.forgotten = change.version
 
-    def after(self, resource: str, version: int) -> list[Change] | None:
+    def changes_after(self, resource: str, version: int) -> list[StoredChange] | None:
         """Changes of a resource newer than a version; None when the log no longer reaches there."""
         if version < self.forgotten:
             return None
-        known = self._by_resource.get(resource)
-        return known.after(version) if known else []
+        log = self._by_resource.get(resource)
+        return log.after(version) if log else []
 
-    def after_all(self, version: int) -> list[Change] | None:
-        """Like `after`, of all resources."""
+    def all_changes_after(self, version: int) -> list[StoredChange] | None:
+        """Like `changes_after`, of all resources."""
         if version < self.forgotten:
             return None
         found = list(takewhile(lambda change: change.version > version, reversed(self._all)))
         return found[::-1]
 
-    def wait(self, resource: str, alarm: asyncio.Event) -> None:
-        """Set ``alarm`` at every change of a resource, until `leave`."""
-        self._waiting.setdefault(resource, set()).add(alarm)
+    def subscribe(self, resource: str, wake: asyncio.Event) -> None:
+        """Set ``wake`` at every change of a resource, until `unsubscribe`."""
+        self._waiting.setdefault(resource, set()).add(wake)
 
-    def leave(self, resource: str, alarm: asyncio.Event) -> None:
-        self._waiting.get(resource, set()).discard(alarm)
-
-    def wake_all(self) -> None:
-        for alarms in self._waiting.values():
-            for alarm in alarms:
-                alarm.set()
+    def unsubscribe(self, resource: str, wake: asyncio.Event) -> None:
+        self._waiting.get(resource, set()).discard(wake)
