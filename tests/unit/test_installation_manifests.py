@@ -11,7 +11,7 @@ from installation_inputs import CA, S3
 from flotta.edge_api.settings import Settings as EdgeApiSettings
 from flotta.installation.crds import render_crds
 from flotta.installation.manifests import render_objects
-from flotta.installation.names import KINDS, OPERATOR, identity
+from flotta.installation.names import KINDS, OPERATOR, object_identity
 from flotta.installation.rbac import render_installer_role
 from flotta.installation.settings import Installation
 from flotta.operator.settings import Settings as OperatorSettings
@@ -37,7 +37,7 @@ def only(objects: list[Object], kind: str, name: str = "") -> Object:
     found = [
         obj for obj in objects if obj["kind"] == kind and name in (obj["metadata"]["name"], "")
     ]
-    assert len(found) == 1, [identity(obj) for obj in found]
+    assert len(found) == 1, [object_identity(obj) for obj in found]
     return found[0]
 
 
@@ -48,7 +48,7 @@ def pod_of(objects: list[Object], name: str) -> Object:
 
 def test_everything_has_a_known_kind_our_labels_and_a_name_of_its_own() -> None:
     objects = rendered(**EVERYTHING)
-    assert len({identity(obj) for obj in objects}) == len(objects)
+    assert len({object_identity(obj) for obj in objects}) == len(objects)
     for obj in objects:
         assert (obj["apiVersion"], obj["kind"]) in KINDS
         labels = obj["metadata"]["labels"]

@@ -96,9 +96,9 @@ class Applier:
 
     async def prune(self, rendered: Iterable[Object], namespaces: Iterable[str]) -> None:
         """Remove what we made and do not render any more."""
-        wanted = {names.identity(obj) for obj in rendered}
+        wanted = {names.object_identity(obj) for obj in rendered}
         for kind, obj in await self.list_own(namespaces):
-            if names.identity(obj) not in wanted:
+            if names.object_identity(obj) not in wanted:
                 await self.remove(obj, kind)
 
     async def list_own(self, namespaces: Iterable[str]) -> list[tuple[Kind, Object]]:

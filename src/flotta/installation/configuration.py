@@ -44,8 +44,8 @@ def operator_environment(installation: Installation) -> dict[str, str]:
         "METRICS_ADDR": f"{EVERYWHERE}:{names.METRICS_PORT}",
         "LEADER_ELECT": "true",
         "LOG_LEVEL": installation.log_level,
-        "AUTO_APPROVAL_PROCESS": _flag(installation.auto_approval),
-        "OBC_AUTO_CREATE": _flag(installation.makes_buckets),
+        "AUTO_APPROVAL_PROCESS": _to_text(installation.auto_approval),
+        "OBC_AUTO_CREATE": _to_text(installation.makes_buckets),
         "DECOMMISSION_TIMEOUT": str(installation.decommission_timeout),
         "REQUEST_EXPIRY": str(installation.request_expiry),
         "EDGEWORKLOAD_CONCURRENCY": str(installation.edgeworkload_concurrency),
@@ -75,12 +75,12 @@ def _storage_environment(installation: Installation) -> dict[str, str]:
 def render_config_maps(installation: Installation) -> list[Object]:
     """Return both ConfigMaps under their documented names."""
     return [
-        _config_map(installation, names.EDGE_API_CONFIG, names.EDGE_API),
-        _config_map(installation, names.OPERATOR_CONFIG, names.OPERATOR),
+        _render_config_map(installation, names.EDGE_API_CONFIG, names.EDGE_API),
+        _render_config_map(installation, names.OPERATOR_CONFIG, names.OPERATOR),
     ]
 
 
-def _config_map(installation: Installation, name: str, component: str) -> Object:
+def _render_config_map(installation: Installation, name: str, component: str) -> Object:
     settings = edge_api_environment if component == names.EDGE_API else operator_environment
     return {
         **new_object(installation, "v1", "ConfigMap", name, component),
@@ -89,7 +89,7 @@ def _config_map(installation: Installation, name: str, component: str) -> Object
 
 
 def render_secrets(installation: Installation) -> list[Object]:
-    """Return the Secret with the S3 administrator's pair, if it was given."""
+    """Return the Secret with the S3 administrator's access key, if it was given."""
     storage = installation.provisioner
     if storage is None or not storage.access_key:
         return []
@@ -105,7 +105,7 @@ def render_secrets(installation: Installation) -> list[Object]:
     return [{**secret, "type": "Opaque", "data": encoded}]
 
 
-def checksum(installation: Installation, component: str) -> str:
+def settings_checksum(installation: Installation, component: str) -> str:
     """Return a digest of what a program reads only at its start."""
     if component == names.EDGE_API:
         read: Any = edge_api_environment(installation)
@@ -117,5 +117,5 @@ def checksum(installation: Installation, component: str) -> str:
     return hashlib.sha256(json.dumps(read, sort_keys=True).encode()).hexdigest()
 
 
-def _flag(value: bool) -> str:
+def _to_text(value: bool) -> str:
     return "true" if value else "false"

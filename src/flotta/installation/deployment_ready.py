@@ -95,7 +95,7 @@ class DeploymentReadiness:
                 f"{name} is not ready {when}: it is ended because it needs more memory than it may take; raise {option}"
             )
         if reason in (CRASHING, "Error", "Completed"):
-            line = await self._last_log_line(name)
+            line = await self._read_last_log_line(name)
             return InstallationError(
                 f"{name} is not ready {when}: it ends again and again"
                 f"{f'; its last words are: {line}' if line else ''}; change the setting that they name, or look at: "
@@ -108,7 +108,7 @@ class DeploymentReadiness:
         because = f": {reason}{f' ({said})' if said else ''}" if reason else ""
         return InstallationError(f"{name} is not ready {when}{because}; look at: {place}")
 
-    async def _last_log_line(self, name: str) -> str:
+    async def _read_last_log_line(self, name: str) -> str:
         """Return the last line that a crashing pod logged; empty when the log cannot be read."""
         for pod in await self._list_pods(name):
             path = names.POD.path(self._namespace, pod["metadata"]["name"], "log")

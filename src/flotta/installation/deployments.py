@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import names
-from .configuration import S3_FOLDER, checksum
+from .configuration import S3_FOLDER, settings_checksum
 from .metadata import new_object, selector_labels
 from .options import Resources
 from .settings import Installation
@@ -20,11 +20,15 @@ GRACE_SECONDS = 30
 
 def render_deployments(installation: Installation) -> list[Object]:
     """Return both Deployments and the budget that keeps one Edge API at work during maintenance."""
-    return [_operator(installation), _edge_api(installation), *_budgets(installation)]
+    return [
+        _render_operator(installation),
+        _render_edge_api(installation),
+        *_render_budgets(installation),
+    ]
 
 
-def _operator(installation: Installation) -> Object:
-    container = _container(
+def _render_operator(installation: Installation) -> Object:
+    container = _render_container(
         installation,
         names.OPERATOR,
         names.OPERATOR_CONFIG,
@@ -37,13 +41,13 @@ def _operator(installation: Installation) -> Object:
         container["volumeMounts"].append({"name": "s3", "mountPath": S3_FOLDER, "readOnly": True})
         secret = {"secretName": names.S3_SECRET, "defaultMode": 0o440}
         volumes.append({"name": "s3", "secret": secret})
-    return _deployment(
+    return _render_deployment(
         installation, names.OPERATOR, installation.operator_replicas, container, volumes
     )
 
 
-def _edge_api(installation: Installation) -> Object:
-    container = _container(
+def _render_edge_api(installation: Installation) -> Object:
+    container = _render_container(
         installation,
         names.EDGE_API,
         names.EDGE_API_CONFIG,
@@ -51,10 +55,12 @@ def _edge_api(installation: Installation) -> Object:
         {"devices": names.DEVICE_PORT, "metrics": names.METRICS_PORT},
         "metrics",
     )
-    return _deployment(installation, names.EDGE_API, installation.edge_api_replicas, container, [])
+    return _render_deployment(
+        installation, names.EDGE_API, installation.edge_api_replicas, container, []
+    )
 
 
-def _deployment(
+def _render_deployment(
     installation: Installation, name: str, replicas: int, container: Object, volumes: list[Object]
 ) -> Object:
     pod: Object = {
@@ -64,7 +70,7 @@ def _deployment(
         "securityContext": {
             "runAsNonRoot": True,
             "seccompProfile": {"type": "RuntimeDefault"},
-            **_user(installation),
+            **_pod_user(installation),
         },
         "affinity": _anti_affinity(name),
         "topologySpreadConstraints": [_topology_spread(name)],
@@ -73,7 +79,7 @@ def _deployment(
     }
     if installation.image_pull_secrets:
         pod["imagePullSecrets"] = [{"name": item} for item in installation.image_pull_secrets]
-    annotations = {CHECKSUM: checksum(installation, name)}
+    annotations = {CHECKSUM: settings_checksum(installation, name)}
     template = {
         "metadata": {"labels": selector_labels(name), "annotations": annotations},
         "spec": pod,
@@ -94,13 +100,13 @@ def _deployment(
     }
 
 
-def _user(installation: Installation) -> Object:
+def _pod_user(installation: Installation) -> Object:
     if installation.assigned_users:
         return {}
     return {"runAsUser": USER, "runAsGroup": USER, "fsGroup": USER}
 
 
-def _container(
+def _render_container(
     installation: Installation,
     name: str,
     config: str,
@@ -163,7 +169,7 @@ def _topology_spread(name: str) -> Object:
     }
 
 
-def _budgets(installation: Installation) -> list[Object]:
+def _render_budgets(installation: Installation) -> list[Object]:
     """Return a budget for two replicas and more; with one it would forbid every maintenance."""
     if installation.edge_api_replicas < 2:
         return []

@@ -1,4 +1,4 @@
-"""What an application changes, shown without secrets."""
+"""What an apply changes, shown without secrets."""
 
 from __future__ import annotations
 

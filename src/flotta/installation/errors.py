@@ -26,7 +26,7 @@ class InstallationError(ValueError):
 
 
 def describe_error(error: ApiError, doing: str = "") -> InstallationError:
-    """Return the sentence for an answer of the API server; ``doing`` names the object at work."""
+    """Return the sentence for an error response of the API server; ``doing`` names the object at work."""
     if isinstance(error, Unreachable):
         text = (
             f"The Kubernetes API does not answer ({error.message}); check the server's address in the kubeconfig "
@@ -38,17 +38,17 @@ def describe_error(error: ApiError, doing: str = "") -> InstallationError:
         what = doing or "an object"
         text = f"A policy of the cluster refuses {what} ({error.message}); ask whoever set it"
     elif isinstance(error, Forbidden):
-        text = _forbidden(error, doing)
+        text = _describe_forbidden(error, doing)
     elif isinstance(error, Conflict):
-        text = f"{doing or 'An object'} is in other hands: {_managers(error)}"
+        text = f"{doing or 'An object'} is in other hands: {_describe_managers(error)}"
     elif isinstance(error, Invalid):
-        text = f"The Kubernetes API refuses {doing or 'an object'}: {error.message}{_remedy(error)}"
+        text = f"The Kubernetes API refuses {doing or 'an object'}: {error.message}{_suggest_port(error)}"
     else:
         text = f"The Kubernetes API answered{f' about {doing}' if doing else ''}: {error.message}"
     return InstallationError(text)
 
 
-def _forbidden(error: Forbidden, doing: str) -> str:
+def _describe_forbidden(error: Forbidden, doing: str) -> str:
     causes = error.details.get("causes") or []
     if any(cause.get("reason") == "NamespaceTerminating" for cause in causes):
         found = _TERMINATED.search(error.message)
@@ -77,7 +77,7 @@ TERMINATING = (
 )
 
 
-def _managers(error: Conflict) -> str:
+def _describe_managers(error: Conflict) -> str:
     causes = error.details.get("causes") or []
     if not causes:
         return error.message
@@ -88,7 +88,7 @@ def _managers(error: Conflict) -> str:
     return f"{' and '.join(held)} set {found}{' and more' if len(causes) > 3 else ''}"
 
 
-def _remedy(error: Invalid) -> str:
+def _suggest_port(error: Invalid) -> str:
     if "provided port is already allocated" in error.message:
         return "; another Service has this port: choose another node_port"
     if "not in the valid range" in error.message:

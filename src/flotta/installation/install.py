@@ -57,11 +57,11 @@ async def install(
         image=installation.image,
         previous_version=version_label(before),
         previous_image=_image_of(before),
-        warnings=_warnings(installation, check_mode=check_mode),
+        warnings=_list_warnings(installation, check_mode=check_mode),
     )
 
 
-def _warnings(installation: Installation, *, check_mode: bool) -> list[str]:
+def _list_warnings(installation: Installation, *, check_mode: bool) -> list[str]:
     if check_mode or not lacks_address(installation):
         return []
     return [

@@ -82,7 +82,7 @@ def kind_of(obj: Object) -> Kind:
     return KINDS[obj["apiVersion"], obj["kind"]]
 
 
-def identity(obj: Object) -> tuple[str, str, str, str]:
+def object_identity(obj: Object) -> tuple[str, str, str, str]:
     """Return what tells objects apart: API version, kind, namespace, name."""
     metadata = obj["metadata"]
     return obj["apiVersion"], obj["kind"], metadata.get("namespace") or "", metadata["name"]

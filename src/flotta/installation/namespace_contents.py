@@ -80,11 +80,11 @@ async def _discover_kinds(client: Client) -> tuple[list[Kind], list[str]]:
         except ApiError as error:
             silent.append(f"what {version} serves, if anything: {error.message}")
             continue
-        kinds += list(_namespaced(version, served))
+        kinds += list(_namespaced_kinds(version, served))
     return kinds, silent
 
 
-def _namespaced(group_version: str, resources: Iterable[Object]) -> Iterable[Kind]:
+def _namespaced_kinds(group_version: str, resources: Iterable[Object]) -> Iterable[Kind]:
     group, _, version = group_version.rpartition("/")
     for entry in resources:
         usable = entry["namespaced"] and {"list", "delete"} <= set(entry["verbs"])

@@ -42,17 +42,17 @@ def render_optional_objects(installation: Installation) -> list[Object]:
     """Return the objects of the optional parts that are chosen."""
     objects: list[Object] = []
     if installation.ingress is not None:
-        objects.append(_ingress(installation, installation.ingress))
+        objects.append(_render_ingress(installation, installation.ingress))
     if installation.route is not None:
-        objects.append(_route(installation, installation.route))
+        objects.append(_render_route(installation, installation.route))
     if installation.network_policy is not None:
-        objects += _network_policies(installation, installation.network_policy)
+        objects += _render_network_policies(installation, installation.network_policy)
     if installation.service_monitor is not None:
-        objects += _service_monitor(installation, installation.service_monitor)
+        objects += _render_service_monitor(installation, installation.service_monitor)
     return objects
 
 
-def _ingress(installation: Installation, ingress: Ingress) -> Object:
+def _render_ingress(installation: Installation, ingress: Ingress) -> Object:
     head = new_object(
         installation,
         "networking.k8s.io/v1",
@@ -72,7 +72,7 @@ def _ingress(installation: Installation, ingress: Ingress) -> Object:
     return {**head, "spec": spec}
 
 
-def _route(installation: Installation, route: Route) -> Object:
+def _render_route(installation: Installation, route: Route) -> Object:
     head = new_object(
         installation,
         "route.openshift.io/v1",
@@ -90,13 +90,13 @@ def _route(installation: Installation, route: Route) -> Object:
     return {**head, "spec": spec}
 
 
-def _network_policies(installation: Installation, policy: NetworkPolicy) -> list[Object]:
+def _render_network_policies(installation: Installation, policy: NetworkPolicy) -> list[Object]:
     """Return a policy for each program; the kubelet's probes pass any policy."""
     peers = [{"ipBlock": {"cidr": network}} for network in policy.device_networks]
     devices = {"from": peers, "ports": [{"protocol": "TCP", "port": "devices"}]}
     return [
-        _network_policy(installation, names.EDGE_API, [devices, *_allow_metrics(policy)]),
-        _network_policy(installation, names.OPERATOR, _allow_metrics(policy)),
+        _render_network_policy(installation, names.EDGE_API, [devices, *_allow_metrics(policy)]),
+        _render_network_policy(installation, names.OPERATOR, _allow_metrics(policy)),
     ]
 
 
@@ -108,7 +108,7 @@ def _allow_metrics(policy: NetworkPolicy) -> list[Object]:
     return [{"from": [peer], "ports": [{"protocol": "TCP", "port": "metrics"}]}]
 
 
-def _network_policy(installation: Installation, name: str, allowed: list[Object]) -> Object:
+def _render_network_policy(installation: Installation, name: str, allowed: list[Object]) -> Object:
     head = new_object(installation, "networking.k8s.io/v1", "NetworkPolicy", name, name)
     spec = {
         "podSelector": {"matchLabels": selector_labels(name)},
@@ -118,7 +118,7 @@ def _network_policy(installation: Installation, name: str, allowed: list[Object]
     return {**head, "spec": spec}
 
 
-def _service_monitor(installation: Installation, monitor: ServiceMonitor) -> list[Object]:
+def _render_service_monitor(installation: Installation, monitor: ServiceMonitor) -> list[Object]:
     """Return a ServiceMonitor and the Service it needs, apart from the one that devices reach."""
     component = "flotta-metrics"
     metrics = new_object(installation, "v1", "Service", names.METRICS_SERVICE, component)

@@ -11,7 +11,7 @@ from ..storage.endpoints import checked_endpoint
 
 
 @dataclass(frozen=True)
-class Part:
+class SettingsGroup:
     """A group of settings; ``from_parameters`` refuses what it does not know."""
 
     @classmethod
@@ -31,15 +31,15 @@ class Part:
         ]
         if missing:
             raise ValueError(f"{name}.{missing[0]} is missing")
-        return cls(**{key: _frozen(value) for key, value in given.items()})
+        return cls(**{key: _freeze(value) for key, value in given.items()})
 
 
-def _frozen(value: Any) -> Any:
+def _freeze(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
 @dataclass(frozen=True)
-class Resources(Part):
+class Resources(SettingsGroup):
     """What a pod asks for and may take, in Kubernetes' units."""
 
     cpu_request: str = "100m"
@@ -55,7 +55,7 @@ NO_KEYS = (
 
 
 @dataclass(frozen=True)
-class Storage(Part):
+class Storage(SettingsGroup):
     """The S3 server in which the operator makes buckets, and how devices get keys for them.
 
     Without ``access_key`` the Secret flotta-s3-admin is made by somebody else. With nothing but
@@ -101,7 +101,7 @@ class Storage(Part):
 
 
 @dataclass(frozen=True)
-class Ingress(Part):
+class Ingress(SettingsGroup):
     """An Ingress that passes TLS through to the Edge API, as ingress-nginx understands it."""
 
     host: str
@@ -110,7 +110,7 @@ class Ingress(Part):
 
 
 @dataclass(frozen=True)
-class Route(Part):
+class Route(SettingsGroup):
     """A Route of OpenShift that passes TLS through to the Edge API."""
 
     host: str
@@ -118,7 +118,7 @@ class Route(Part):
 
 
 @dataclass(frozen=True)
-class NetworkPolicy(Part):
+class NetworkPolicy(SettingsGroup):
     """Who may connect to the pods: devices from these networks, monitoring from this namespace."""
 
     device_networks: tuple[str, ...] = ("0.0.0.0/0", "::/0")
@@ -135,7 +135,7 @@ class NetworkPolicy(Part):
 
 
 @dataclass(frozen=True)
-class ServiceMonitor(Part):
+class ServiceMonitor(SettingsGroup):
     """A ServiceMonitor for a Prometheus that its operator runs."""
 
     interval: str = "30s"

@@ -23,13 +23,13 @@ def render_rbac(installation: Installation) -> list[Object]:
     """Return ServiceAccounts and, for each role, a ClusterRole and a Role in each namespace it names."""
     roles = [role for role in load().roles if _is_needed(installation, role)]
     users = dict.fromkeys(user for role in roles for user in sorted(role.users))
-    objects: list[Object] = [_account(installation, user) for user in users]
+    objects: list[Object] = [_render_account(installation, user) for user in users]
     for role in roles:
         everywhere = [rule for rule in role.rules if not rule.namespaces]
-        objects += _role_and_binding(installation, role, None, everywhere)
+        objects += _render_role(installation, role, None, everywhere)
         for namespace in _namespaces(installation, role):
             rules = [rule for rule in role.rules if namespace in rule.namespaces]
-            objects += _role_and_binding(
+            objects += _render_role(
                 installation, role, _actual_namespace(installation, namespace), rules
             )
     return objects
@@ -50,12 +50,12 @@ def _actual_namespace(installation: Installation, namespace: str) -> str:
     return installation.namespace if namespace == _OURS else namespace
 
 
-def _account(installation: Installation, user: str) -> Object:
+def _render_account(installation: Installation, user: str) -> Object:
     account = new_object(installation, "v1", "ServiceAccount", user, user)
     return {**account, "automountServiceAccountToken": False}
 
 
-def _role_and_binding(
+def _render_role(
     installation: Installation, role: Role, namespace: str | None, rules: Sequence[Rule]
 ) -> list[Object]:
     """Return a (Cluster)Role and its binding to the ServiceAccounts of the role's users."""
@@ -86,7 +86,7 @@ def render_installer_role() -> Object:
     managed = (*names.RENDERED, NAMESPACE, names.CRD)
     rules = [
         _rule(group, kinds, ("get", "list", "create", "patch", "delete"))
-        for group, kinds in groupby(sorted(managed, key=_group), key=_group)
+        for group, kinds in groupby(sorted(managed, key=_group_of), key=_group_of)
     ]
     rules += [
         _rule("", (names.POD, names.NODE), ("get", "list")),
@@ -109,7 +109,7 @@ def render_installer_role() -> Object:
         "apiVersion": _VERSION,
         "kind": "ClusterRole",
         "metadata": metadata,
-        "rules": [*rules, *_distinct(granted)],
+        "rules": [*rules, *_drop_duplicates(granted)],
     }
 
 
@@ -117,7 +117,7 @@ def _fleet_plurals() -> list[str]:
     return sorted(kind.plural for kind in ALL if kind.group == GROUP)
 
 
-def _group(kind: Any) -> str:
+def _group_of(kind: Any) -> str:
     group: str = kind.group
     return group
 
@@ -130,7 +130,7 @@ def _rule(group: str, kinds: Iterable[Any], verbs: Sequence[str]) -> Object:
     }
 
 
-def _distinct(rules: Iterable[Object]) -> list[Object]:
+def _drop_duplicates(rules: Iterable[Object]) -> list[Object]:
     seen: list[Object] = []
     for rule in rules:
         if rule not in seen:

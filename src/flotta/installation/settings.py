@@ -22,7 +22,7 @@ _TYPES: Mapping[str, tuple[Any, str]] = {
     "bool | None": (bool, "use true or false"),
     "tuple[str, ...]": ((list, tuple), "use a list"),
 }
-_PARTS: Mapping[str, Any] = {
+_GROUPS: Mapping[str, Any] = {
     "s3": Storage,
     "ingress": Ingress,
     "route": Route,
@@ -141,11 +141,11 @@ class Installation:
         for item in fields(cls):
             if item.name in given:
                 _check_type(item.name, str(item.type), given[item.name])
-        return cls(**{name: _typed(name, value) for name, value in given.items()})
+        return cls(**{name: _convert(name, value) for name, value in given.items()})
 
 
-def _typed(name: str, value: Any) -> Any:
-    part = _PARTS.get(name)
+def _convert(name: str, value: Any) -> Any:
+    part = _GROUPS.get(name)
     if part is not None:
         return part.from_parameters(name, value)
     if isinstance(value, list):

@@ -43,7 +43,7 @@ def make_bucket_claim(device: Object, settings: Settings) -> Object:
         "metadata": {
             "name": metadata["name"],
             "namespace": metadata["namespace"],
-            "ownerReferences": [_owner(metadata)],
+            "ownerReferences": [_owner_reference(metadata)],
         },
         "spec": {
             "generateBucketName": metadata["name"],
@@ -100,7 +100,7 @@ def belongs_to(claim: Object, device: Object) -> bool:
     return owned or (recorded and not owners)
 
 
-def _owner(metadata: Object) -> Object:
+def _owner_reference(metadata: Object) -> Object:
     return {
         "apiVersion": EDGE_DEVICE.api_version,
         "kind": EDGE_DEVICE.kind,

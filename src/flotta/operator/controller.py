@@ -40,16 +40,16 @@ class Controller:
         """Work until cancelled."""
         async with asyncio.TaskGroup() as group:
             for _ in range(self._workers):
-                group.create_task(self._work())
+                group.create_task(self._run_worker())
 
-    async def _work(self) -> None:
+    async def _run_worker(self) -> None:
         while True:
             key = cast("Key", await self.queue.get())
             self._started[key] = time.monotonic()
-            await self._handle(key)
+            await self._reconcile_key(key)
             del self._started[key]
 
-    async def _handle(self, key: Key) -> None:
+    async def _reconcile_key(self, key: Key) -> None:
         subject = f"{self.name} {key[0]}/{key[1]}"
         try:
             delay = await self._reconcile(key)

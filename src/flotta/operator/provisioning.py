@@ -45,18 +45,20 @@ class Provisioning:
     async def _reconcile(self, claim: Object) -> float | None:
         if self._provisioner is None:
             if is_answered(claim) or _storage_class(claim) == EMBEDDED_CLASS:
-                await self._report(claim, NOT_CONFIGURED)
+                await self._report_failure(claim, NOT_CONFIGURED)
             return None
         try:
             return await self._provisioner.reconcile(claim)
         except StorageError as error:
-            await self._report(claim, str(error))
+            await self._report_failure(claim, str(error))
             raise
 
-    async def _report(self, claim: Object, message: str) -> None:
-        steps: list[Step] = [RecordEvent(BUCKET_CLAIM, claim, "Warning", _reason(claim), message)]
+    async def _report_failure(self, claim: Object, message: str) -> None:
+        steps: list[Step] = [
+            RecordEvent(BUCKET_CLAIM, claim, "Warning", _failure_reason(claim), message)
+        ]
         old, generation = conditions_of(claim), claim["metadata"].get("generation")
-        state: ConditionState = ("False", _reason(claim), message)
+        state: ConditionState = ("False", _failure_reason(claim), message)
         conditions = with_condition(old, READY, *state, datetime.now(UTC), generation)
         if conditions != old:
             patch = {"status": {"conditions": conditions}}
@@ -65,7 +67,7 @@ class Provisioning:
             await execute_steps(self._client, steps)
 
 
-def _reason(claim: Object) -> str:
+def _failure_reason(claim: Object) -> str:
     doomed = claim["metadata"].get("deletionTimestamp")
     return "ReleaseFailed" if doomed else "ProvisioningFailed"
 

@@ -1,4 +1,4 @@
-"""Settings of the operator, read once from the environment (specification 5.1)."""
+"""Settings of the operator, read once from the environment."""
 
 from __future__ import annotations
 
@@ -52,11 +52,11 @@ class Settings:
             namespace=text(env, "FLOTTA_NAMESPACE", FLOTTA_NAMESPACE),
             probe_address=probe_address,
             metrics_address=address(env, "METRICS_ADDR", probe_address),
-            storage=_storage(env, storage_class),
+            storage=_read_storage(env, storage_class),
         )
 
 
-def _storage(environment: Mapping[str, str], storage_class: str) -> StorageSettings | None:
+def _read_storage(environment: Mapping[str, str], storage_class: str) -> StorageSettings | None:
     """Read where the buckets are; a class that OpenShift answers must not be answered twice."""
     storage = StorageSettings.from_environment(environment)
     if storage is not None and storage_class == NOOBAA_CLASS:
