@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from flotta.worker.hardware import Inventory
-from flotta.worker.hardware.network import interface_addresses
-from flotta.worker.hardware.storage import disks, host_devices, mounts
+from flotta.worker.hardware.network import read_addresses
+from flotta.worker.hardware.storage import read_disks, read_host_devices, read_mounts
 
 
 def put(root: Path, path: str, text: str) -> None:
@@ -42,13 +42,13 @@ def test_serial_ports_are_listed_and_consoles_loop_and_ram_disks_are_not(tmp_pat
     (tmp_path / "dev").mkdir()
     for name in listed + left_out:
         os.mknod(tmp_path / "dev" / name, stat.S_IFCHR, os.makedev(1, 3))
-    assert sorted(d.path or "" for d in host_devices(tmp_path) if d) == [
+    assert sorted(d.path or "" for d in read_host_devices(tmp_path) if d) == [
         f"/dev/{name}" for name in listed
     ]
 
 
 def test_the_kernel_tells_addresses_with_their_prefix() -> None:
-    loopback = interface_addresses()[socket.if_nametoindex("lo")]
+    loopback = read_addresses()[socket.if_nametoindex("lo")]
 
     assert "127.0.0.1/8" in [str(address) for address in loopback]
 
@@ -82,7 +82,7 @@ def test_disks_have_sizes_in_bytes_and_loops_are_none(tmp_path: Path) -> None:
     put(tmp_path, "sys/block/sda/device/model", "EdgeDisk  \n")
     put(tmp_path, "sys/block/loop0/size", "8\n")
 
-    [disk] = disks(tmp_path)
+    [disk] = read_disks(tmp_path)
 
     assert disk is not None
     assert (disk.name, disk.size_bytes, disk.drive_type, disk.model) == (
@@ -103,7 +103,7 @@ def test_mounts_keep_spaces_and_leave_out_what_containers_made(tmp_path: Path) -
     ]
     put(tmp_path, "proc/self/mountinfo", "\n".join(lines))
 
-    found = [(m.device, m.directory, m.type, m.options) for m in mounts(tmp_path) if m]
+    found = [(m.device, m.directory, m.type, m.options) for m in read_mounts(tmp_path) if m]
 
     assert found == [
         ("/dev/sda1", "/data/My Disk", "ext4", "(rw,relatime)"),

@@ -13,7 +13,7 @@ from flotta.worker import podman, systemd
 from flotta.worker.podman import Container
 from flotta.worker.systemd import UnitState
 from flotta.worker.workloads.observer import Observer
-from flotta.worker.workloads.phases import Crash
+from flotta.worker.workloads.state import Crash
 
 POD = Container("a" * 64, "c", "web", "digest", "running", 0, 1)
 MAX_QUEUED = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
@@ -24,11 +24,11 @@ async def observer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
     async def list_containers() -> list[Container]:
         return [POD]
 
-    async def unit_states(_: object) -> dict[str, UnitState]:
+    async def read_unit_states(_: object) -> dict[str, UnitState]:
         return {}
 
-    monkeypatch.setattr(podman, "containers", list_containers)
-    monkeypatch.setattr(systemd, "unit_states", unit_states)
+    monkeypatch.setattr(podman, "list_containers", list_containers)
+    monkeypatch.setattr(systemd, "read_unit_states", read_unit_states)
     exits, units = tmp_path / "exits", tmp_path / "units"
     exits.mkdir()
     units.mkdir()
@@ -55,10 +55,10 @@ def end_container(folder: Path, exit_code: int) -> None:
 
 async def test_each_exit_counts_once(observer: Observer, tmp_path: Path) -> None:
     end_container(tmp_path, 1)
-    await until(lambda: observer.crashes.of("web") == [Crash("c", 1, 1)])
+    await until(lambda: observer.crashes.list_crashes("web") == [Crash("c", 1, 1)])
     (tmp_path / "exits" / POD.id).unlink()
     (tmp_path / "exits" / POD.id).write_text("2")  # created, then written: two events
-    await until(lambda: observer.crashes.of("web") == [Crash("c", 2, 2)])
+    await until(lambda: observer.crashes.list_crashes("web") == [Crash("c", 2, 2)])
 
 
 async def test_after_lost_events_everything_is_looked_at_again(
@@ -71,5 +71,5 @@ async def test_after_lost_events_everything_is_looked_at_again(
         path.touch()
     end_container(tmp_path, 2)
 
-    await until(lambda: observer.crashes.of("web") == [Crash("c", 2, 1)])
+    await until(lambda: observer.crashes.list_crashes("web") == [Crash("c", 2, 1)])
     await until(lambda: observer.snapshot is not seen)

@@ -18,14 +18,19 @@ from flotta.protocol.models import (
     StorageConfiguration,
     Workload,
 )
-from flotta.worker.configuration import heartbeat_period, keeping_storage, parse, s3_storage
-from flotta.worker.data import storage_from
+from flotta.worker.configuration import (
+    find_s3_storage,
+    keep_storage,
+    parse_configuration,
+    read_heartbeat_period,
+)
+from flotta.worker.configuration_store import ConfigurationStore
+from flotta.worker.data import decode_storage
 from flotta.worker.errors import ConfigurationError
-from flotta.worker.events import LIMIT, EventQueue
+from flotta.worker.events import MAX_EVENTS, EventQueue
 from flotta.worker.settings import Settings, socket_path
-from flotta.worker.store import ConfigurationStore
 from flotta.worker.workloads.files import WorkloadFiles
-from flotta.worker.workloads.manifest import build
+from flotta.worker.workloads.manifest import build_pod
 
 SAMPLES = Path(__file__).parents[1] / "data" / "messages"
 
@@ -41,10 +46,10 @@ def version(message: DeviceConfigurationMessage | None) -> str | None:
 def test_the_recorded_configuration_is_accepted() -> None:
     recorded = json.loads((SAMPLES / "to-agent-device-configuration.json").read_text())
 
-    message = parse(json.dumps(recorded["content"]).encode())
+    message = parse_configuration(json.dumps(recorded["content"]).encode())
 
     assert [w.name for w in message.workloads or []] == ["rich"]
-    assert heartbeat_period(message) == 7
+    assert read_heartbeat_period(message) == 7
 
 
 @pytest.mark.parametrize(
@@ -61,13 +66,13 @@ def test_the_recorded_configuration_is_accepted() -> None:
 )
 def test_a_malformed_or_partial_message_is_refused(data: bytes, words: str) -> None:
     with pytest.raises(ConfigurationError, match=words):
-        parse(data)
+        parse_configuration(data)
 
 
 def test_a_message_for_another_device_is_refused() -> None:
-    assert parse(content("1"), "D").version == "1"
+    assert parse_configuration(content("1"), "D").version == "1"
     with pytest.raises(ConfigurationError, match="this is other"):
-        parse(content("1"), "other")
+        parse_configuration(content("1"), "other")
 
 
 def _truncate(path: Path) -> None:
@@ -135,7 +140,7 @@ def test_events_wait_for_their_acknowledgement_across_a_restart(tmp_path: Path) 
     queue.add("B", "two", warn=False, workload="web")
 
     again = EventQueue(tmp_path / "events.json")
-    sent = again.oldest()
+    sent = again.next_batch()
     assert [(e.reason, e.type, e.workload) for e in sent] == [
         ("A", "warn", ""),
         ("B", "info", "web"),
@@ -143,43 +148,43 @@ def test_events_wait_for_their_acknowledgement_across_a_restart(tmp_path: Path) 
     again.add("C", "three")
     again.acknowledge(sent)
 
-    assert [e.reason for e in EventQueue(tmp_path / "events.json").oldest()] == ["C"]
+    assert [e.reason for e in EventQueue(tmp_path / "events.json").next_batch()] == ["C"]
 
 
 def test_the_event_queue_is_bounded_and_survives_damage(tmp_path: Path) -> None:
     path = tmp_path / "events.json"
     queue = EventQueue(path)
-    for number in range(LIMIT + 5):
+    for number in range(MAX_EVENTS + 5):
         queue.add("R", str(number))
-    assert queue.oldest()[0].message == "5"
-    assert len(json.loads(path.read_text())) == LIMIT
+    assert queue.next_batch()[0].message == "5"
+    assert len(json.loads(path.read_text())) == MAX_EVENTS
 
     path.write_bytes(b"[{")
 
-    assert EventQueue(path).oldest() == []
+    assert EventQueue(path).next_batch() == []
 
 
 def test_files_of_a_workload_come_and_go_whole(tmp_path: Path) -> None:
     files = WorkloadFiles(tmp_path / "workloads", tmp_path / "volumes", tmp_path / "units")
     workload = Workload(name="web", specification="containers: [{name: c, image: x}]")
-    pod = build(workload, [], "d", files.places("web"))
+    pod = build_pod(workload, [], "d", files.paths_of("web"))
 
-    assert files.write(pod)
-    assert not files.write(pod)
-    assert files.installed()["web"].digest == pod.digest
-    manifest = files.places("web").manifest
+    assert files.write_pod(pod)
+    assert not files.write_pod(pod)
+    assert files.list_installed()["web"].digest == pod.digest
+    manifest = files.paths_of("web").manifest
     assert manifest.stat().st_mode & 0o777 == 0o600
     assert manifest.parent.stat().st_mode & 0o777 == 0o700
     assert (tmp_path / "volumes/web").is_dir()
-    assert (tmp_path / "units/multi-user.target.wants" / files.unit("web")).is_symlink()
+    assert (tmp_path / "units/multi-user.target.wants" / files.unit_of("web")).is_symlink()
 
     (manifest.parent / "workload.json").write_bytes(b"{")
-    assert files.installed()["web"].digest == ""
+    assert files.list_installed()["web"].digest == ""
 
-    files.remove("web")
-    files.remove("web")
+    files.remove_workload("web")
+    files.remove_workload("web")
     left = [path for path in tmp_path.rglob("*") if "web" in path.name]
-    assert (files.installed(), left) == ({}, [])
+    assert (files.list_installed(), left) == ({}, [])
 
 
 def test_storage_values_are_decoded_and_the_port_has_a_default() -> None:
@@ -187,7 +192,7 @@ def test_storage_values_are_decoded_and_the_port_has_a_default() -> None:
         aws_access_key_id="QUs=", aws_secret_access_key="U0s=", bucket_host="s3", bucket_name="b"
     )
 
-    storage = storage_from(section)
+    storage = decode_storage(section)
 
     assert (storage.endpoint, storage.access_key, storage.secret_key) == (
         "https://s3:443",
@@ -196,19 +201,19 @@ def test_storage_values_are_decoded_and_the_port_has_a_default() -> None:
     )
     section.aws_access_key_id = "%"
     with pytest.raises(ConfigurationError, match="base64"):
-        storage_from(section)
+        decode_storage(section)
 
 
 def test_storage_that_the_control_plane_cannot_tell_stays() -> None:
     s3 = S3StorageConfiguration(bucket_name="b", bucket_host="h")
     had = _configured(storage=StorageConfiguration(s3=s3))
-    unresolved = keeping_storage(_configured(storage_unresolved=True), had)
-    assert s3_storage(unresolved) == s3
-    assert s3_storage(keeping_storage(unresolved, unresolved)) == s3
-    assert s3_storage(keeping_storage(_configured(), had)) is None
-    assert s3_storage(keeping_storage(_configured(storage_unresolved=True), None)) is None
+    unresolved = keep_storage(_configured(storage_unresolved=True), had)
+    assert find_s3_storage(unresolved) == s3
+    assert find_s3_storage(keep_storage(unresolved, unresolved)) == s3
+    assert find_s3_storage(keep_storage(_configured(), had)) is None
+    assert find_s3_storage(keep_storage(_configured(storage_unresolved=True), None)) is None
     moved = _configured(storage=StorageConfiguration(s3=replace(s3, bucket_host="new")))
-    assert keeping_storage(moved, had) is moved
+    assert keep_storage(moved, had) is moved
 
 
 def _configured(**fields: Any) -> DeviceConfigurationMessage:

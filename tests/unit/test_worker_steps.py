@@ -11,11 +11,11 @@ from flotta.protocol.models import DataConfiguration, DataPath, Workload
 from flotta.worker import podman
 from flotta.worker.errors import WorkloadError
 from flotta.worker.podman import Container
-from flotta.worker.systemd import UnitState, parse_states
-from flotta.worker.workloads.crashes import Crashes
-from flotta.worker.workloads.files import FORMAT, Record
-from flotta.worker.workloads.manifest import Places, Pod, build
-from flotta.worker.workloads.phases import Crash, State, View, state_of
+from flotta.worker.systemd import UnitState, parse_unit_states
+from flotta.worker.workloads.crash_loop import Crashes
+from flotta.worker.workloads.files import FORMAT, WorkloadRecord
+from flotta.worker.workloads.manifest import Pod, WorkloadPaths, build_pod
+from flotta.worker.workloads.state import Crash, Observation, WorkloadState, derive_state
 from flotta.worker.workloads.steps import (
     Current,
     FetchImages,
@@ -24,9 +24,9 @@ from flotta.worker.workloads.steps import (
     StartPod,
     StopPod,
     WriteFiles,
-    plan,
+    plan_steps,
 )
-from flotta.worker.workloads.units import drop_in, unit_name
+from flotta.worker.workloads.units import render_drop_in, unit_name
 
 RUNNING = UnitState("active", "running", "success", 0, "i1")
 RESTARTING = UnitState("activating", "auto-restart", "exit-code", 3, "i2")
@@ -37,11 +37,13 @@ ENDED = UnitState("inactive", "dead", "success", 0, "i3")
 def pod(policy: str = "Always", image: str = "localhost/x:1") -> Pod:
     spec = {"restartPolicy": policy, "containers": [{"name": "c", "image": image}]}
     workload = Workload(name="web", specification=json.dumps(spec))
-    return build(workload, [], "device-1", Places(Path("/s/web"), Path("/v/web")))
+    return build_pod(workload, [], "device-1", WorkloadPaths(Path("/s/web"), Path("/v/web")))
 
 
 def current(of: Pod, unit: UnitState = RUNNING, *, runs: str | None = None) -> Current:
-    return Current(Record(of.digest, of.data, FORMAT), unit, of.digest if runs is None else runs)
+    return Current(
+        WorkloadRecord(of.digest, of.data, FORMAT), unit, of.digest if runs is None else runs
+    )
 
 
 def container(state: str, code: int = 0, name: str = "c") -> Container:
@@ -51,61 +53,65 @@ def container(state: str, code: int = 0, name: str = "c") -> Container:
 def test_a_new_workload_is_fetched_written_and_started() -> None:
     new = pod()
 
-    assert plan("web", new, Current()) == (FetchImages(new, True), WriteFiles(new), StartPod("web"))
+    assert plan_steps("web", new, Current()) == (
+        FetchImages(new, True),
+        WriteFiles(new),
+        StartPod("web"),
+    )
 
 
 def test_a_running_workload_needs_nothing() -> None:
-    assert plan("web", pod(), current(pod())) == ()
+    assert plan_steps("web", pod(), current(pod())) == ()
 
 
 def test_a_pod_made_of_older_files_is_replaced() -> None:
     new = pod()
 
-    assert plan("web", new, current(new, runs="older")) == (
+    assert plan_steps("web", new, current(new, runs="older")) == (
         FetchImages(new, False),
         StartPod("web"),
     )
 
 
 def test_a_unit_that_stands_still_is_started_again() -> None:
-    assert plan("web", pod(), current(pod(), ENDED, runs=""))[-1] == StartPod("web")
+    assert plan_steps("web", pod(), current(pod(), ENDED, runs=""))[-1] == StartPod("web")
 
 
 @pytest.mark.parametrize("unit", [STARTING, UnitState("deactivating", "stop"), RESTARTING])
 def test_systemd_is_left_to_finish_what_it_does(unit: UnitState) -> None:
-    assert plan("web", pod(), current(pod(), unit, runs="")) == ()
+    assert plan_steps("web", pod(), current(pod(), unit, runs="")) == ()
 
 
 def test_a_first_failure_is_not_left_to_the_long_pause_of_the_unit() -> None:
-    steps = plan("web", pod(), current(pod(), RESTARTING, runs=""), eager=True)
+    steps = plan_steps("web", pod(), current(pod(), RESTARTING, runs=""), eager=True)
 
     assert steps[-1] == StartPod("web")
 
 
 def test_a_pod_that_rests_is_not_started() -> None:
-    assert plan("web", pod(), current(pod(), ENDED, runs=""), resting=True) == ()
+    assert plan_steps("web", pod(), current(pod(), ENDED, runs=""), crash_looping=True) == ()
 
 
 @pytest.mark.parametrize("policy", ["Never", "OnFailure"])
 def test_a_pod_that_may_end_is_not_started_again(policy: str) -> None:
     ending = pod(policy)
 
-    assert plan("web", ending, current(ending, ENDED)) == ()
+    assert plan_steps("web", ending, current(ending, ENDED)) == ()
 
 
 def test_changed_data_paths_do_not_restart_the_pod() -> None:
     known = pod()
     data = DataConfiguration(egress=[DataPath("a", "b")])
-    there = Current(Record(known.digest, data, FORMAT), RUNNING, known.digest)
+    there = Current(WorkloadRecord(known.digest, data, FORMAT), RUNNING, known.digest)
 
-    assert plan("web", known, there) == (WriteFiles(known),)
+    assert plan_steps("web", known, there) == (WriteFiles(known),)
 
 
 def test_removal_stops_then_uploads_then_deletes() -> None:
-    steps = plan("web", None, current(pod()))
+    steps = plan_steps("web", None, current(pod()))
 
     assert steps == (StopPod("web"), FlushData("web"), RemoveFiles("web"))
-    assert plan("web", None, Current()) == ()
+    assert plan_steps("web", None, Current()) == ()
 
 
 def test_unit_names_are_escaped_as_systemd_does() -> None:
@@ -116,8 +122,8 @@ def test_unit_names_are_escaped_as_systemd_does() -> None:
 
 
 def test_a_pod_that_may_end_counts_as_ended_well_and_the_other_always_comes_back() -> None:
-    always = drop_in("web", "Always", 10, None).decode()
-    never = drop_in("web", "Never", 10, Path("/a/auth.json")).decode()
+    always = render_drop_in("web", "Always", 10, None).decode()
+    never = render_drop_in("web", "Never", 10, Path("/a/auth.json")).decode()
 
     assert "Restart=always\n" in always
     assert "SuccessExitStatus" not in always
@@ -128,76 +134,76 @@ def test_a_pod_that_may_end_counts_as_ended_well_and_the_other_always_comes_back
 @pytest.mark.parametrize(
     ("view", "expected"),
     [
-        (View(), State("Deploying")),
-        (View(activity="Pulling"), State("Deploying", "Pulling")),
-        (View(STARTING, [container("created")]), State("Deploying", "Starting")),
-        (View(RUNNING, [container("running")]), State("Running")),
+        (Observation(), WorkloadState("Deploying")),
+        (Observation(activity="Pulling"), WorkloadState("Deploying", "Pulling")),
+        (Observation(STARTING, [container("created")]), WorkloadState("Deploying", "Starting")),
+        (Observation(RUNNING, [container("running")]), WorkloadState("Running")),
         (
-            View(RUNNING, [container("running"), container("exited", 3, "b")]),
-            State("Degraded", "ContainerFailed", 'container "b" exited with code 3'),
+            Observation(RUNNING, [container("running"), container("exited", 3, "b")]),
+            WorkloadState("Degraded", "ContainerFailed", 'container "b" exited with code 3'),
         ),
-        (View(ENDED, [container("exited")]), State("Exited", "Completed")),
+        (Observation(ENDED, [container("exited")]), WorkloadState("Exited", "Completed")),
         (
-            View(ENDED, [container("exited", 4)]),
-            State("Exited", "ContainerFailed", 'container "c" exited with code 4'),
+            Observation(ENDED, [container("exited", 4)]),
+            WorkloadState("Exited", "ContainerFailed", 'container "c" exited with code 4'),
         ),
         (
-            View(RUNNING, [container("running")], crashes=[Crash("c", 7, 1)]),
-            State(
+            Observation(RUNNING, [container("running")], crashes=[Crash("c", 7, 1)]),
+            WorkloadState(
                 "Running", "ContainerRestarted", 'container "c" exited with code 7, restarted once'
             ),
         ),
         (
-            View(RUNNING, [container("running")], crashes=[Crash("c", 7, 9)]),
-            State(
+            Observation(RUNNING, [container("running")], crashes=[Crash("c", 7, 9)]),
+            WorkloadState(
                 "Error", "CrashLoopBackOff", 'container "c" exited with code 7, restarted 9 times'
             ),
         ),
         (
-            View(RESTARTING, explanation="bind: address already in use"),
-            State("Error", "HostPortInUse", "bind: address already in use"),
+            Observation(RESTARTING, explanation="bind: address already in use"),
+            WorkloadState("Error", "HostPortInUse", "bind: address already in use"),
         ),
         (
-            View(failure=WorkloadError("ImagePullFailed", "no")),
-            State("Error", "ImagePullFailed", "no"),
+            Observation(failure=WorkloadError("ImagePullFailed", "no")),
+            WorkloadState("Error", "ImagePullFailed", "no"),
         ),
         (
-            View(RUNNING, [container("running")], WorkloadError("ImagePullFailed", "no")),
-            State("Running", "ImagePullFailed", "no"),
+            Observation(RUNNING, [container("running")], WorkloadError("ImagePullFailed", "no")),
+            WorkloadState("Running", "ImagePullFailed", "no"),
         ),
     ],
 )
-def test_the_state_says_what_the_user_needs(view: View, expected: State) -> None:
-    assert state_of(view) == expected
+def test_the_state_says_what_the_user_needs(view: Observation, expected: WorkloadState) -> None:
+    assert derive_state(view) == expected
 
 
 def test_crashes_are_counted_by_name_across_pods_but_not_when_the_worker_stops_them() -> None:
     now = [1000.0]
     crashes = Crashes(clock=lambda: now[0])
     first, second = "a" * 64, "b" * 64
-    crashes.note(first, 3)
-    crashes.name([Container(first, "c", "web", "", "running", 0, 1)])
+    crashes.record_exit(first, 3)
+    crashes.learn_names([Container(first, "c", "web", "", "running", 0, 1)])
     crashes.mute("web")
-    crashes.note(first, 137)
+    crashes.record_exit(first, 137)
     crashes.unmute("web")
-    crashes.name([Container(second, "c", "web", "", "running", 0, 1)])
-    crashes.note(second, 5)
+    crashes.learn_names([Container(second, "c", "web", "", "running", 0, 1)])
+    crashes.record_exit(second, 5)
 
-    assert crashes.of("web") == [Crash("c", 5, 2)]
-    assert crashes.too_often() == []
+    assert crashes.list_crashes("web") == [Crash("c", 5, 2)]
+    assert crashes.list_looping() == []
     for _ in range(3):
-        crashes.note(second, 5)
-    assert crashes.too_often() == [("web", "c")]
-    crashes.lately_forgiven("web")
-    assert crashes.too_often() == []
+        crashes.record_exit(second, 5)
+    assert crashes.list_looping() == [("web", "c")]
+    crashes.forgive("web")
+    assert crashes.list_looping() == []
     now[0] += 601
-    assert crashes.of("web") == []
+    assert crashes.list_crashes("web") == []
 
 
 def test_unit_states_are_read_from_systemctl() -> None:
     text = "Id=a.service\nActiveState=active\nSubState=running\nNRestarts=2\n\nId=b.service\nResult=exit-code\n"
 
-    assert parse_states(text) == {
+    assert parse_unit_states(text) == {
         "a.service": UnitState("active", "running", "success", 2, ""),
         "b.service": UnitState("inactive", "dead", "exit-code", 0, ""),
     }
@@ -231,4 +237,4 @@ def test_unit_states_are_read_from_systemctl() -> None:
     ],
 )
 def test_the_cause_is_found_in_what_podman_says(lines: list[str], cause: str) -> None:
-    assert podman.said(lines) == cause
+    assert podman.extract_cause(lines) == cause

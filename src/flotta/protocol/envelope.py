@@ -1,4 +1,4 @@
-"""Message envelopes between gateway and Edge API (edge-api.md §2)."""
+"""Message envelopes between gateway and Edge API."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Message(msgspec.Struct, omit_defaults=True):
 
 
 class MessageResponse(msgspec.Struct, omit_defaults=True):
-    """Body of a 200 answer to a message from the device (§2.2)."""
+    """Body of a 200 response to a message from the device."""
 
     directive: str = ""
     message_id: str = ""
@@ -38,7 +38,7 @@ class MessageResponse(msgspec.Struct, omit_defaults=True):
 
 
 class Command(msgspec.Struct):
-    """Content of a ``command`` message (§2.4): ping, disconnect, reconnect."""
+    """Content of a ``command`` message: ping, disconnect, reconnect."""
 
     command: str
     arguments: dict[str, str] | None = None
@@ -58,7 +58,7 @@ def encode(obj: Any) -> bytes:
 
 
 def decode_message(data: bytes) -> Message:
-    """Decode an envelope; raises ValueError when it is no message."""
+    """Decode an envelope; raises ValueError when it is not a message."""
     message = msgspec.json.decode(data, type=Message)
     if message.type and message.type not in TYPES:
         raise ValueError(f"type in body should be one of {list(TYPES)}")

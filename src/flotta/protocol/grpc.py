@@ -1,4 +1,4 @@
-"""The gRPC services between gateway and workers, under names of ours (edge-api.md §5.1, §5.2)."""
+"""The gRPC services between gateway and workers, under names of ours."""
 
 from __future__ import annotations
 

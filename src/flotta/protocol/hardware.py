@@ -1,4 +1,4 @@
-"""HardwareInfo and its parts as they go over the wire (edge-api.md §3.4). Sizes are bytes, CPU frequency is MHz."""
+"""HardwareInfo and its parts as they go over the wire. Sizes are bytes, CPU frequency is MHz."""
 
 from __future__ import annotations
 

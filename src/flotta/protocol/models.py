@@ -1,4 +1,4 @@
-"""Contents of the directives (edge-api.md §3). Attribute names are snake case of the wire names.
+"""Contents of the directives. Attribute names are snake case of the wire names.
 
 Absent, ``null`` and empty mean the same; list elements that are ``null`` must be skipped by readers.
 """
@@ -22,7 +22,7 @@ class Features(_Content):
 
 
 class EnrolmentInfo(_Content):
-    """``enrolment`` (§3.1); ``public_key_fingerprint`` is ours: hex SHA-256 of the key's SubjectPublicKeyInfo."""
+    """``enrolment``; ``public_key_fingerprint`` is ours: hex SHA-256 of the key's SubjectPublicKeyInfo."""
 
     features: Features | None = None
     target_namespace: str = ""
@@ -30,14 +30,14 @@ class EnrolmentInfo(_Content):
 
 
 class RegistrationInfo(_Content):
-    """``registration`` (§3.2); ``certificate_request`` is a PEM PKCS#10 request."""
+    """``registration``; ``certificate_request`` is a PEM PKCS#10 request."""
 
     hardware: HardwareInfo | None = None
     certificate_request: str = ""
 
 
 class RegistrationResponse(_Content):
-    """Answer to ``registration``: one PEM certificate."""
+    """Response to ``registration``: one PEM certificate."""
 
     certificate: str = ""
 
@@ -76,7 +76,7 @@ class EventInfo(_Content):
 
 
 class Heartbeat(_Content):
-    """``heartbeat`` (§3.3); ``agent_version`` is ours."""
+    """``heartbeat``; ``agent_version`` is ours."""
 
     status: str = ""
     version: str = ""
@@ -104,7 +104,7 @@ class HardwareProfileConfiguration(_Content):
 
 
 class HeartbeatConfiguration(msgspec.Struct, kw_only=True):
-    """``period_seconds``: 0 means 60. The profile is always sent: old agents stop without it (§3.5)."""
+    """``period_seconds``: 0 means 60. The profile is always sent: old agents stop without it."""
 
     hardware_profile: HardwareProfileConfiguration = msgspec.field(
         default_factory=HardwareProfileConfiguration
@@ -255,7 +255,7 @@ class Secret(_Content):
 
 
 class DeviceConfigurationMessage(_Content):
-    """``device`` (§3.5): everything a device has to know; ``version`` identifies the content."""
+    """``device``: everything a device has to know; ``version`` identifies the content."""
 
     configuration: DeviceConfiguration | None = None
     device_id: str = ""

@@ -14,25 +14,25 @@ from flotta.protocol.models import DeviceConfigurationMessage, Workload, Workloa
 from flotta.protocol.phases import ERROR
 from flotta.sync.loop import SyncLoop
 
-from .configuration import keeping_storage, parse
+from .configuration import keep_storage, parse_configuration
+from .configuration_store import ConfigurationStore
 from .data import DataSync
-from .dispatcher import Dispatcher, Endpoint
 from .errors import ConfigurationError, WorkloadError
 from .events import EventQueue
+from .gateway_client import GatewayClient, WorkerService
 from .hardware import Inventory
-from .heartbeat import Heartbeats, Report
+from .heartbeat import DeviceStatus, Heartbeats
 from .registration import Registration
 from .settings import Settings
-from .store import ConfigurationStore
 from .workloads.files import WorkloadFiles
-from .workloads.manifest import Pod, build
+from .workloads.manifest import Pod, build_pod
 from .workloads.observer import Observer
-from .workloads.phases import State, View, state_of
 from .workloads.reconciler import Desired, Reconciler
+from .workloads.state import Observation, WorkloadState, derive_state
 
 log = logging.getLogger(__name__)
 
-FIRST_PASS_LIMIT = 30.0
+FIRST_PASS_TIMEOUT = 30.0  # seconds until a version is reported although not all was tried
 
 
 @dataclass
@@ -55,8 +55,8 @@ class Agent:
         self._reported: dict[str, tuple[str, str]] = {}
         self._wiping = asyncio.Lock()
         self._tasks: asyncio.TaskGroup
-        self._registering: asyncio.Task[None] | None = None
-        self._beating: asyncio.Task[None] | None = None
+        self._registration_task: asyncio.Task[None] | None = None
+        self._heartbeat_task: asyncio.Task[None] | None = None
         self._parked = False
         inventory = Inventory()
         self._store = ConfigurationStore(settings.state_dir)
@@ -65,17 +65,19 @@ class Agent:
             settings.workloads_dir, settings.volumes_dir, settings.units_dir
         )
         self._data = DataSync(SyncLoop(settings.state_dir, settings.volumes_dir))
-        self._dispatcher = Dispatcher(settings, Endpoint(self._received, self._disconnected))
-        self._dispatcher.on_connect = self._connected
-        self._observer = Observer(settings.exits_dir, settings.unit_changes_dir, self._seen)
+        self._gateway = GatewayClient(
+            settings, WorkerService(self._queue_configuration, self._handle_disconnect)
+        )
+        self._gateway.on_connect = self._handle_connect
+        self._observer = Observer(
+            settings.exits_dir, settings.unit_changes_dir, self._handle_snapshot
+        )
         self._reconciler = Reconciler(
-            self._files, self._observer, self._data.flush, self._state_changed
+            self._files, self._observer, self._data.flush_workload, self._report_changes
         )
-        self._registration = Registration(
-            self._dispatcher, inventory.read, settings.target_namespace
-        )
+        self._registration = Registration(self._gateway, inventory.read, settings.target_namespace)
         self._heartbeats = Heartbeats(
-            self._dispatcher, self._events, self._report, inventory.read, __version__
+            self._gateway, self._events, self._read_status, inventory.read, __version__
         )
 
     async def run(self) -> None:
@@ -83,28 +85,28 @@ class Agent:
         message = await asyncio.to_thread(self._store.load)
         async with asyncio.TaskGroup() as self._tasks:
             self._observer.watch_units(
-                {name: self._files.unit(name) for name in self._files.installed()}
+                {name: self._files.unit_of(name) for name in self._files.list_installed()}
             )
             await self._observer.refresh()
             if message is not None:
-                self._apply(message)
+                self._apply_message(message)
             self._tasks.create_task(self._observer.run())
             self._tasks.create_task(self._reconciler.run())
             self._tasks.create_task(self._data.engine.run())
-            self._tasks.create_task(self._take_configurations())
-            self._tasks.create_task(self._dispatcher.run())
+            self._tasks.create_task(self._apply_queued())
+            self._tasks.create_task(self._gateway.run())
             self._start_registration()
             notify("READY=1")
 
     # --- called by the gateway -------------------------------------------------------------------------------
 
-    def _received(self, content: bytes) -> None:
+    def _queue_configuration(self, content: bytes) -> None:
         """Keep the newest content only: one that was not begun yet is out of date."""
         with contextlib.suppress(asyncio.QueueEmpty):
             self._incoming.get_nowait()
         self._incoming.put_nowait(content)
 
-    async def _disconnected(self) -> None:
+    async def _handle_disconnect(self) -> None:
         """Remove everything that came from the control plane; goes on even if the gateway stops waiting for it."""
         self._parked = True
         await asyncio.shield(self._tasks.create_task(self._wipe()))
@@ -112,7 +114,7 @@ class Agent:
     async def _wipe(self) -> None:
         async with self._wiping:
             log.warning("The control plane sent this device away: everything of it is removed")
-            await self._stop_talking()
+            await self._stop_reporting()
             with contextlib.suppress(asyncio.QueueEmpty):
                 self._incoming.get_nowait()
             self._device = _Device()
@@ -123,7 +125,7 @@ class Agent:
             self._data.wipe()
             log.info("Everything is removed; the device waits to be registered anew")
 
-    def _connected(self) -> None:
+    def _handle_connect(self) -> None:
         """A gateway that starts anew ends the parking of a device that was sent away."""
         if not self._wiping.locked():
             self._parked = False
@@ -131,25 +133,25 @@ class Agent:
 
     # --- configuration ---------------------------------------------------------------------------------------
 
-    async def _take_configurations(self) -> None:
+    async def _apply_queued(self) -> None:
         while True:
             content = await self._incoming.get()
             async with self._wiping:
                 if not self._parked:
-                    await self._take(content)
+                    await self._apply_content(content)
 
-    async def _take(self, content: bytes) -> None:
+    async def _apply_content(self, content: bytes) -> None:
         try:
-            told = parse(content, self._dispatcher.device_id)
+            received = parse_configuration(content, self._gateway.device_id)
         except ConfigurationError as error:
             log.error("Configuration refused, the last good one stays: %s", error)
             self._events.add("ConfigurationRefused", str(error))
-            self._heartbeats.beat()
+            self._heartbeats.request()
             return
-        message = keeping_storage(told, self._device.message)
+        message = keep_storage(received, self._device.message)
         if message == self._device.message:
             return
-        if message is not told:
+        if message is not received:
             content = encode(message)
         try:
             await asyncio.to_thread(self._store.save, content)
@@ -157,42 +159,42 @@ class Agent:
         except OSError as error:
             log.error("The configuration is applied but not kept on disk: %s", error)
             self._device.degraded = f"configuration not kept: {error}"
-        self._apply(message)
+        self._apply_message(message)
 
-    def _apply(self, message: DeviceConfigurationMessage) -> None:
+    def _apply_message(self, message: DeviceConfigurationMessage) -> None:
         log.info(
             "Configuration %s with %d workloads", message.version, len(message.workloads or [])
         )
         self._device.message = message
         self._stop_registration()
         self._heartbeats.configure(message)
-        desired = self._desired(message)
+        desired = self._build_desired(message)
         self._reconciler.apply(desired)
-        wrong = self._data.configure(message)
-        self._data.keep(self._reconciler.leaving())
-        if wrong:
-            self._events.add("InvalidStorage", wrong)
-        if self._beating is None or self._beating.done():
-            self._beating = self._tasks.create_task(self._heartbeats.run())
-        self._announce(message.version)
-        self._state_changed()
+        problem = self._data.configure(message)
+        self._data.keep_leaving(self._reconciler.list_leaving())
+        if problem:
+            self._events.add("InvalidStorage", problem)
+        if self._heartbeat_task is None or self._heartbeat_task.done():
+            self._heartbeat_task = self._tasks.create_task(self._heartbeats.run())
+        self._report_version_later(message.version)
+        self._report_changes()
 
-    def _desired(self, message: DeviceConfigurationMessage) -> Desired:
+    def _build_desired(self, message: DeviceConfigurationMessage) -> Desired:
         pods: dict[str, Pod] = {}
         broken: dict[str, WorkloadError] = {}
         workloads = message.workloads or []
         for workload in workloads:
             try:
-                pods[workload.name] = self._pod(workload, message)
+                pods[workload.name] = self._build_pod(workload, message)
             except WorkloadError as error:
                 broken[workload.name] = error
         return Desired(pods, broken)
 
-    def _pod(self, workload: Workload, message: DeviceConfigurationMessage) -> Pod:
-        places = self._files.places(workload.name)
-        device_id = message.device_id or self._dispatcher.device_id
+    def _build_pod(self, workload: Workload, message: DeviceConfigurationMessage) -> Pod:
+        paths = self._files.paths_of(workload.name)
+        device_id = message.device_id or self._gateway.device_id
         try:
-            return build(workload, message.secrets or [], device_id, places)
+            return build_pod(workload, message.secrets or [], device_id, paths)
         except (TypeError, AttributeError, KeyError, ValueError) as error:
             raise WorkloadError(
                 "InvalidSpecification",
@@ -200,84 +202,90 @@ class Agent:
                 permanent=True,
             ) from error
 
-    def _announce(self, version: str) -> None:
+    def _report_version_later(self, version: str) -> None:
         """Report the version once every workload was tried once, or after half a minute."""
 
-        async def announce() -> None:
+        async def report() -> None:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(FIRST_PASS_LIMIT):
+                async with asyncio.timeout(FIRST_PASS_TIMEOUT):
                     await self._reconciler.first_pass.wait()
             if self._device.message is not None and self._device.message.version == version:
                 self._device.applied_version = version
-                self._heartbeats.beat()
+                self._heartbeats.request()
 
-        self._tasks.create_task(announce())
+        self._tasks.create_task(report())
 
     # --- registration ----------------------------------------------------------------------------------------
 
     def _start_registration(self) -> None:
-        running = self._registering is not None and not self._registering.done()
+        running = self._registration_task is not None and not self._registration_task.done()
         if self._device.message is None and not running and not self._parked:
-            self._registering = self._tasks.create_task(self._registration.run())
+            self._registration_task = self._tasks.create_task(self._registration.run())
 
     def _stop_registration(self) -> None:
-        if self._registering is not None:
-            self._registering.cancel()
-            self._registering = None
+        if self._registration_task is not None:
+            self._registration_task.cancel()
+            self._registration_task = None
 
-    async def _stop_talking(self) -> None:
+    async def _stop_reporting(self) -> None:
         self._stop_registration()
-        if self._beating is not None:
-            self._beating.cancel()
-            await asyncio.wait((self._beating,))
-            self._beating = None
+        if self._heartbeat_task is not None:
+            self._heartbeat_task.cancel()
+            await asyncio.wait((self._heartbeat_task,))
+            self._heartbeat_task = None
 
     # --- state -----------------------------------------------------------------------------------------------
 
-    def _seen(self) -> None:
+    def _handle_snapshot(self) -> None:
         """A new snapshot of what runs."""
         self._reconciler.wake()
-        self._state_changed()
+        self._report_changes()
 
-    def _state_changed(self) -> None:
+    def _report_changes(self) -> None:
         """Send a heartbeat if a workload's phase or reason is another one, and an event if it is a failure."""
-        states = self._states()
-        kinds = {name: state.kind for name, state in states.items()}
-        if kinds == self._reported:
+        states = self._derive_states()
+        summaries = {name: state.phase_and_reason for name, state in states.items()}
+        if summaries == self._reported:
             return
         for name, state in states.items():
-            if state.phase == ERROR and self._reported.get(name) != state.kind and state.message:
+            if (
+                state.phase == ERROR
+                and self._reported.get(name) != state.phase_and_reason
+                and state.message
+            ):
                 self._events.add(state.reason or "Failed", state.message, workload=name)
-        self._reported = kinds
-        self._heartbeats.beat()
+        self._reported = summaries
+        self._heartbeats.request()
 
-    def _states(self) -> dict[str, State]:
+    def _derive_states(self) -> dict[str, WorkloadState]:
         message = self._device.message
         return {
-            w.name: state_of(self._view(w.name))
-            for w in (message.workloads or [] if message else [])
+            workload.name: derive_state(self._observe(workload.name))
+            for workload in (message.workloads or [] if message else [])
         }
 
-    def _view(self, name: str) -> View:
+    def _observe(self, name: str) -> Observation:
         failure = self._reconciler.failures.get(name)
-        return View(
+        return Observation(
             unit=self._observer.unit_state(name),
             containers=self._observer.containers_of(name),
             failure=failure,
             activity=self._reconciler.activities.get(name, ""),
             explanation=self._observer.explanation_of(name),
-            crashes=self._observer.crashes.of(name),
+            crashes=self._observer.crashes.list_crashes(name),
         )
 
-    def _report(self) -> Report:
-        statuses = [self._status(name, state) for name, state in self._states().items()]
-        return Report(self._device.applied_version, statuses, bool(self._device.degraded))
+    def _read_status(self) -> DeviceStatus:
+        statuses = [
+            self._workload_status(name, state) for name, state in self._derive_states().items()
+        ]
+        return DeviceStatus(self._device.applied_version, statuses, bool(self._device.degraded))
 
-    def _status(self, name: str, state: State) -> WorkloadStatus:
+    def _workload_status(self, name: str, state: WorkloadState) -> WorkloadStatus:
         status = WorkloadStatus(
             name=name, status=state.phase, reason=state.reason, message=state.message
         )
-        wrong = self._data.fill(status)
-        if wrong and not status.reason:
-            status.reason, status.message = "DataSyncFailed", wrong
+        problem = self._data.add_transfer_status(status)
+        if problem and not status.reason:
+            status.reason, status.message = "DataSyncFailed", problem
         return status

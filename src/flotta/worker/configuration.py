@@ -1,4 +1,4 @@
-"""Validation of a configuration message as a whole (edge-api.md §3.5).
+"""Validation of a configuration message as a whole.
 
 A fault of one workload is no fault of the message: it is found when that workload is built, and reported by name.
 """
@@ -17,7 +17,7 @@ from flotta.protocol.models import DeviceConfigurationMessage, S3StorageConfigur
 from .errors import ConfigurationError, WorkloadError
 
 
-def parse(content: bytes, device_id: str = "") -> DeviceConfigurationMessage:
+def parse_configuration(content: bytes, device_id: str = "") -> DeviceConfigurationMessage:
     """Decode and check the content of a ``device`` message; ``device_id`` is this device's own, if known.
 
     Raises ConfigurationError with a sentence for anything that is not a complete configuration for this device.
@@ -47,32 +47,32 @@ def _check_names(message: DeviceConfigurationMessage) -> None:
         raise ConfigurationError(f"the configuration names workload {twice[0]} twice")
 
 
-def heartbeat_period(message: DeviceConfigurationMessage | None) -> float:
+def read_heartbeat_period(message: DeviceConfigurationMessage | None) -> float:
     """Return the heartbeat period in seconds, 60 when it is absent or not positive."""
     section = message.configuration.heartbeat if message and message.configuration else None
     return float(section.period_seconds) if section and section.period_seconds > 0 else 60.0
 
 
-def s3_storage(message: DeviceConfigurationMessage) -> S3StorageConfiguration | None:
+def find_s3_storage(message: DeviceConfigurationMessage) -> S3StorageConfiguration | None:
     """Return the storage section if it names a bucket."""
     storage = message.configuration.storage if message.configuration else None
     return storage.s3 if storage and storage.s3 and storage.s3.bucket_name else None
 
 
-def keeping_storage(
+def keep_storage(
     message: DeviceConfigurationMessage, before: DeviceConfigurationMessage | None
 ) -> DeviceConfigurationMessage:
     """Return the message with the storage of the one before where the control plane cannot tell it now."""
     new = message.configuration
-    if new is None or not new.storage_unresolved or s3_storage(message) is not None:
+    if new is None or not new.storage_unresolved or find_s3_storage(message) is not None:
         return message
-    if before is None or before.configuration is None or s3_storage(before) is None:
+    if before is None or before.configuration is None or find_s3_storage(before) is None:
         return message
     kept = replace(new, storage=before.configuration.storage)
     return replace(message, configuration=kept)
 
 
-def secret_values(secret: Secret) -> dict[str, bytes]:
+def decode_secret(secret: Secret) -> dict[str, bytes]:
     """Return key → value of a secret; raises WorkloadError when its data is not in wire form."""
     try:
         data = json.loads(secret.data or "{}")

@@ -18,12 +18,12 @@ from flotta.rfc3339 import format_wire_time
 from flotta.sync.loop import DataPath as EnginePath
 from flotta.sync.loop import S3Storage, SyncLoop, SyncWorkload
 
-from .configuration import s3_storage
+from .configuration import find_s3_storage
 from .errors import ConfigurationError
 
 log = logging.getLogger(__name__)
 
-FLUSH_LIMIT = 30.0
+FLUSH_TIMEOUT = 30.0  # seconds for the last upload of a workload that goes away
 
 
 class DataSync:
@@ -38,31 +38,31 @@ class DataSync:
     def configure(self, message: DeviceConfigurationMessage) -> str:
         """Take storage and data paths from a configuration; return what is wrong with the storage, if anything."""
         self._configured = {w.name: w.data for w in message.workloads or [] if w.data}
-        section = s3_storage(message)
+        section = find_s3_storage(message)
         try:
-            self._storage = storage_from(section) if section else None
+            self._storage = decode_storage(section) if section else None
             return ""
         except ConfigurationError as error:
             return str(error)
         finally:
-            self._apply()
+            self._configure_engine()
 
-    def keep(self, leaving: Mapping[str, DataConfiguration | None]) -> None:
+    def keep_leaving(self, leaving: Mapping[str, DataConfiguration | None]) -> None:
         """Say which workloads are going away but still have files to send."""
         self._leaving = {name: data for name, data in leaving.items() if data}
-        self._apply()
+        self._configure_engine()
 
-    async def flush(self, name: str, data: DataConfiguration | None) -> None:
+    async def flush_workload(self, name: str, data: DataConfiguration | None) -> None:
         """Upload a last time, within a bound, and forget the workload."""
         if data and data.egress and self._storage is not None:
-            self.keep(self._leaving | {name: data})
-            if not await self.engine.flush(name, FLUSH_LIMIT):
+            self.keep_leaving(self._leaving | {name: data})
+            if not await self.engine.flush(name, FLUSH_TIMEOUT):
                 log.warning("Not all files of %s were uploaded before its removal", name)
         self._leaving.pop(name, None)
-        self._apply()
+        self._configure_engine()
         self.engine.forget_workload(name)
 
-    def fill(self, status: WorkloadStatus) -> str:
+    def add_transfer_status(self, status: WorkloadStatus) -> str:
         """Add upload time and counters to a status; return what is wrong with the synchronisation."""
         seen = self.engine.status(status.name)
         status.last_data_upload = format_wire_time(seen.last_data_upload)
@@ -72,15 +72,17 @@ class DataSync:
     def wipe(self) -> None:
         """Forget everything."""
         self._configured, self._leaving, self._storage = {}, {}, None
-        self._apply()
+        self._configure_engine()
         self.engine.wipe()
 
-    def _apply(self) -> None:
+    def _configure_engine(self) -> None:
         wanted = self._leaving | self._configured
-        self.engine.configure(self._storage, [_workload(n, d) for n, d in sorted(wanted.items())])
+        self.engine.configure(
+            self._storage, [_sync_workload(n, d) for n, d in sorted(wanted.items())]
+        )
 
 
-def _workload(name: str, data: DataConfiguration) -> SyncWorkload:
+def _sync_workload(name: str, data: DataConfiguration) -> SyncWorkload:
     return SyncWorkload(name, _engine_paths(data.egress), _engine_paths(data.ingress))
 
 
@@ -88,7 +90,7 @@ def _engine_paths(paths: list[DataPath] | None) -> tuple[EnginePath, ...]:
     return tuple(EnginePath(path.source, path.target) for path in paths or [])
 
 
-def storage_from(section: S3StorageConfiguration) -> S3Storage:
+def decode_storage(section: S3StorageConfiguration) -> S3Storage:
     """Read the wire form, whose keys and CA are base64; raises ConfigurationError with a sentence."""
     port = section.bucket_port or 443
     try:

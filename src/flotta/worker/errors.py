@@ -3,7 +3,7 @@
 WorkerError
 ├── ConfigurationError   a configuration message that must not be applied as a whole
 ├── WorkloadError        one workload cannot run as asked; carries the reason that the user sees
-└── GatewayError         the gateway or what is behind it gave no usable answer
+└── DeliveryError        the gateway or what is behind it gave no usable response
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class WorkloadError(WorkerError):
         self.permanent = permanent
 
 
-class GatewayError(WorkerError):
+class DeliveryError(WorkerError):
     """A message could not be delivered; ``retry_after`` is the server's wish in seconds."""
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:

@@ -12,12 +12,12 @@ from flotta.protocol.models import EventInfo
 
 log = logging.getLogger(__name__)
 
-LIMIT = 200
-BATCH = 50
+MAX_EVENTS = 200  # kept; when there are more, the oldest go
+BATCH_SIZE = 50  # events in one heartbeat
 
 
 class EventQueue:
-    """At most ``LIMIT`` events, oldest first; when it is full the oldest go."""
+    """At most ``MAX_EVENTS`` events, oldest first; when it is full the oldest go."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -35,14 +35,14 @@ class EventQueue:
         if any(event == other for other in self._events[-10:]):
             return
         self._events.append(event)
-        excess = max(0, len(self._events) - LIMIT)
+        excess = max(0, len(self._events) - MAX_EVENTS)
         self._dropped += excess
         del self._events[:excess]
         self._save()
 
-    def oldest(self) -> list[EventInfo]:
+    def next_batch(self) -> list[EventInfo]:
         """Return what the next heartbeat shall carry."""
-        return self._events[:BATCH]
+        return self._events[:BATCH_SIZE]
 
     def acknowledge(self, sent: list[EventInfo]) -> None:
         """Forget events that the control plane has; those dropped meanwhile are gone already."""

@@ -14,8 +14,8 @@ from .processes import run
 
 WORKLOAD_LABEL = "project-flotta.io/workload"
 DIGEST_LABEL = "project-flotta.io/digest"
-QUICK = 120.0
-PULL_LIMIT = 2 * 3600.0
+COMMAND_TIMEOUT = 120.0  # seconds
+PULL_TIMEOUT = 2 * 3600.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -31,19 +31,19 @@ class Container:
     started_at: int
 
 
-async def containers() -> list[Container] | None:
-    """Return all containers of pods that this worker made; None when podman gives no answer."""
+async def list_containers() -> list[Container] | None:
+    """Return all containers of pods that this worker made; None when podman says nothing usable."""
     argv = ["podman", "ps", "-a", "--format", "json", "--filter", f"label={WORKLOAD_LABEL}"]
-    done = await run(*argv, timeout=QUICK)
+    done = await run(*argv, timeout=COMMAND_TIMEOUT)
     if not done.ok:
         return None
     try:
-        return [_container(item) for item in json.loads(done.out or b"[]")]
+        return [_parse_container(item) for item in json.loads(done.out or b"[]")]
     except (ValueError, KeyError, TypeError):
         return None
 
 
-def _container(item: dict[str, Any]) -> Container:
+def _parse_container(item: dict[str, Any]) -> Container:
     labels = item["Labels"]
     return Container(
         id=item["Id"],
@@ -56,28 +56,29 @@ def _container(item: dict[str, Any]) -> Container:
     )
 
 
-async def missing_images(images: Iterable[str]) -> list[str]:
+async def find_missing_images(images: Iterable[str]) -> list[str]:
     """Return those of the images that are not in local storage."""
     names = list(dict.fromkeys(images))
     inspect = ("podman", "image", "inspect", "--format", "{{.Id}}")
-    if not names or (await run(*inspect, *names, timeout=QUICK)).ok:
+    if not names or (await run(*inspect, *names, timeout=COMMAND_TIMEOUT)).ok:
         return []
-    return [name for name in names if not (await run(*inspect, name, timeout=QUICK)).ok]
+    return [name for name in names if not (await run(*inspect, name, timeout=COMMAND_TIMEOUT)).ok]
 
 
-async def pull(image: str, auth_file: Path | None) -> None:
+async def pull_image(image: str, auth_file: Path | None) -> None:
     """Fetch an image; raises WorkloadError ImagePullFailed with podman's own words."""
     auth = ["--authfile", str(auth_file)] if auth_file else []
-    done = await run("podman", "pull", "-q", *auth, image, timeout=PULL_LIMIT)
+    done = await run("podman", "pull", "-q", *auth, image, timeout=PULL_TIMEOUT)
     if not done.ok:
         raise WorkloadError(
-            "ImagePullFailed", f"image {image} cannot be pulled: {said(done.err.splitlines())}"
+            "ImagePullFailed",
+            f"image {image} cannot be pulled: {extract_cause(done.err.splitlines())}",
         )
 
 
 async def remove_pod(name: str) -> bool:
     """Remove a pod and its containers by force; a pod that does not exist is fine."""
-    return (await run("podman", "pod", "rm", "-f", "-i", name, timeout=QUICK)).ok
+    return (await run("podman", "pod", "rm", "-f", "-i", name, timeout=COMMAND_TIMEOUT)).ok
 
 
 _NOISE = re.compile(r"^(time=|\d{4}-\d\d-\d\d |podman-kube@|Pods? |Container:|[0-9a-f]{64}$)")
@@ -85,7 +86,7 @@ _TELLING = re.compile(r"^(Error: |\[?starting container )")
 _CONTAINER_ID = re.compile(r"(starting )?container [0-9a-f]{64}: ")
 
 
-def said(lines: Iterable[str]) -> str:
+def extract_cause(lines: Iterable[str]) -> str:
     """Return the telling part of podman's output: the cause of the last failed start or command."""
     telling: list[str] = []
     last = ""
@@ -94,11 +95,11 @@ def said(lines: Iterable[str]) -> str:
             last = line
         if _TELLING.match(line):
             telling.append(line)
-    cause = _cause(telling) or last
+    cause = _find_cause(telling) or last
     return _CONTAINER_ID.sub("", cause).removeprefix("Error: ")[:1000] or "podman gave no reason"
 
 
-def _cause(telling: list[str]) -> str:
+def _find_cause(telling: list[str]) -> str:
     if not telling:
         return ""
     if re.match(r"Error: failed to start \d+ container", telling[-1]):

@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Finished:
+class ProcessResult:
     """How a program ended: exit status (negative signal number, 124 for a timeout) and its output."""
 
     status: int
@@ -24,7 +24,7 @@ class Finished:
         return self.status == 0
 
 
-async def run(*argv: str, timeout: float) -> Finished:  # noqa: ASYNC109 (it ends the program)
+async def run(*argv: str, timeout: float) -> ProcessResult:  # noqa: ASYNC109 (it ends the program)
     """Run a program without input for at most ``timeout`` seconds; a missing program has status 127."""
     try:
         process = await asyncio.create_subprocess_exec(
@@ -32,28 +32,28 @@ async def run(*argv: str, timeout: float) -> Finished:  # noqa: ASYNC109 (it end
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
-            env=_environment(),
+            env=_child_environment(),
         )
     except OSError as error:
-        return Finished(127, b"", f"{argv[0]}: {error.strerror}")
+        return ProcessResult(127, b"", f"{argv[0]}: {error.strerror}")
     log.debug("Started %s", " ".join(argv[:4]))
     try:
         async with asyncio.timeout(timeout):
             out, err = await process.communicate()
     except TimeoutError:
-        return Finished(124, b"", f"{argv[0]} did not finish within {timeout:.0f} seconds")
+        return ProcessResult(124, b"", f"{argv[0]} did not finish within {timeout:.0f} seconds")
     finally:
-        await _end(process)
-    return Finished(process.returncode or 0, out, err.decode(errors="replace"))
+        await _kill_process(process)
+    return ProcessResult(process.returncode or 0, out, err.decode(errors="replace"))
 
 
-def _environment() -> dict[str, str]:
+def _child_environment() -> dict[str, str]:
     """Keep from children what systemd means for this process alone."""
     own = ("NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_")
     return {name: value for name, value in os.environ.items() if not name.startswith(own)}
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
+async def _kill_process(process: asyncio.subprocess.Process) -> None:
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
             process.kill()

@@ -1,4 +1,4 @@
-"""Enrolment and registration: one driver that tries until the device belongs to the fleet (device-agent.md §2.2)."""
+"""Enrolment and registration: one driver that tries until the device belongs to the fleet."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from flotta.protocol.directives import ENROLMENT, REGISTRATION
 from flotta.protocol.hardware import HardwareInfo
 from flotta.protocol.models import EnrolmentInfo, Features, RegistrationInfo
 
-from .dispatcher import Answer, Dispatcher
-from .errors import GatewayError
+from .errors import DeliveryError
+from .gateway_client import EdgeApiResponse, GatewayClient
 
 log = logging.getLogger(__name__)
 
-APPROVED = 208
-_SENTENCES = {
+APPROVED = 208  # status of an enrolment that was approved
+_EXPLANATIONS = {
     200: "the enrolment waits for approval",
     400: "the control plane does not understand this device's request",
     401: "the control plane does not accept this device's certificate",
@@ -28,9 +28,9 @@ _SENTENCES = {
 }
 
 
-def sentence(status: int) -> str:
+def explain_status(status: int) -> str:
     """Say what an HTTP status means for a device that wants to belong to the fleet."""
-    return _SENTENCES.get(status, f"the control plane answered with status {status}")
+    return _EXPLANATIONS.get(status, f"the control plane answered with status {status}")
 
 
 class Registration:
@@ -38,41 +38,41 @@ class Registration:
 
     def __init__(
         self,
-        dispatcher: Dispatcher,
-        inventory: Callable[[], HardwareInfo],
+        gateway: GatewayClient,
+        read_inventory: Callable[[], HardwareInfo],
         namespace: Callable[[], str],
     ) -> None:
-        self._dispatcher = dispatcher
-        self._inventory = inventory
+        self._gateway = gateway
+        self._read_inventory = read_inventory
         self._namespace = namespace
 
     async def run(self) -> None:
         """Return once registered; tries for ever, from every second up to once a minute."""
-        backoff = Backoff(1.0, 60.0)
-        said = ""
+        backoff = Backoff(1.0, 60.0)  # seconds
+        logged = ""
         while True:
             wait: float | None = None
             try:
-                answer = await self._attempt()
-                if answer is None:
+                response = await self._try_registration()
+                if response is None:
                     log.info("This device is registered")
                     return
-                text, wait = sentence(answer.status), answer.retry_after
-            except GatewayError as error:
-                text = str(error)
-            if text != said:
-                log.info("Not registered yet: %s", text)
-                said = text
+                reason, wait = explain_status(response.status), response.retry_after
+            except DeliveryError as error:
+                reason = str(error)
+            if reason != logged:
+                log.info("Not registered yet: %s", reason)
+                logged = reason
             await asyncio.sleep(backoff.next(wait))
 
-    async def _attempt(self) -> Answer | None:
-        """Do both steps; None is success, else the answer that stands in the way."""
-        hardware = await asyncio.to_thread(self._inventory)
+    async def _try_registration(self) -> EdgeApiResponse | None:
+        """Do both steps; None is success, else the response that stands in the way."""
+        hardware = await asyncio.to_thread(self._read_inventory)
         enrolment = EnrolmentInfo(
             features=Features(hardware=hardware), target_namespace=self._namespace()
         )
-        answer = await self._dispatcher.send(ENROLMENT, enrolment)
-        if answer.status != APPROVED:
-            return answer
-        answer = await self._dispatcher.send(REGISTRATION, RegistrationInfo(hardware=hardware))
-        return None if answer.ok else answer
+        response = await self._gateway.send(ENROLMENT, enrolment)
+        if response.status != APPROVED:
+            return response
+        response = await self._gateway.send(REGISTRATION, RegistrationInfo(hardware=hardware))
+        return None if response.ok else response

@@ -31,7 +31,7 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
-        """Read what a gateway hands over (device-agent.md §1.3); everything has a default."""
+        """Read what a gateway hands over; everything has a default."""
         config_dir = Path(environment.get("YGG_CONFIG_DIR") or "/etc/yggdrasil")
         return cls(
             gateway_address=environment.get("YGG_SOCKET_ADDR") or cls.gateway_address,
@@ -40,7 +40,7 @@ class Settings:
         )
 
     def target_namespace(self) -> str:
-        """Return the tag ``namespace``, or ``default`` when there is no readable one (device-agent.md §1.6)."""
+        """Return the tag ``namespace``, or ``default`` when there is no readable one."""
         try:
             tags = tomllib.loads(self.tags_file.read_text())
         except (OSError, ValueError):

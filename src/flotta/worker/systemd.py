@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from .processes import run
 
-QUICK = 30.0
-START_LIMIT = 16 * 60.0
-STOP_LIMIT = 180.0
+COMMAND_TIMEOUT = 30.0  # seconds
+START_TIMEOUT = 16 * 60.0  # seconds, more than TimeoutStartSec of the units
+STOP_TIMEOUT = 180.0  # seconds
 _PROPERTIES = "Id,ActiveState,SubState,Result,NRestarts,InvocationID"
 
 
@@ -36,16 +36,16 @@ class UnitState:
 NO_UNIT = UnitState()
 
 
-async def unit_states(units: Iterable[str]) -> dict[str, UnitState]:
+async def read_unit_states(units: Iterable[str]) -> dict[str, UnitState]:
     """Return the state of each unit with one process, none for no units."""
     names = sorted(units)
     if not names:
         return {}
-    done = await run("systemctl", "show", "-p", _PROPERTIES, *names, timeout=QUICK)
-    return parse_states(done.out.decode(errors="replace"))
+    done = await run("systemctl", "show", "-p", _PROPERTIES, *names, timeout=COMMAND_TIMEOUT)
+    return parse_unit_states(done.out.decode(errors="replace"))
 
 
-def parse_states(text: str) -> dict[str, UnitState]:
+def parse_unit_states(text: str) -> dict[str, UnitState]:
     """Read the blocks that ``systemctl show`` prints, one a unit."""
     blocks = (dict(line.partition("=")[::2] for line in b.splitlines()) for b in text.split("\n\n"))
     return {
@@ -63,24 +63,33 @@ def parse_states(text: str) -> dict[str, UnitState]:
 
 async def reload() -> bool:
     """Make systemd read changed unit files."""
-    return (await run("systemctl", "daemon-reload", timeout=QUICK)).ok
+    return (await run("systemctl", "daemon-reload", timeout=COMMAND_TIMEOUT)).ok
 
 
 async def restart(unit: str) -> bool:
     """Start a unit, stopping it first if it runs, and wait for the outcome."""
-    return (await run("systemctl", "restart", unit, timeout=START_LIMIT)).ok
+    return (await run("systemctl", "restart", unit, timeout=START_TIMEOUT)).ok
 
 
 async def stop(unit: str) -> bool:
     """Stop a unit, also one that waits for its restart, and forget its failure."""
-    done = await run("systemctl", "stop", unit, timeout=STOP_LIMIT)
-    await run("systemctl", "reset-failed", unit, timeout=QUICK)
+    done = await run("systemctl", "stop", unit, timeout=STOP_TIMEOUT)
+    await run("systemctl", "reset-failed", unit, timeout=COMMAND_TIMEOUT)
     return done.ok
 
 
-async def last_lines(unit: str, count: int = 40) -> list[str]:
+async def read_last_lines(unit: str, count: int = 40) -> list[str]:
     """Return what the unit's last runs wrote to the journal, oldest first."""
     done = await run(
-        "journalctl", "--no-pager", "-q", "-o", "cat", "-n", str(count), "-u", unit, timeout=QUICK
+        "journalctl",
+        "--no-pager",
+        "-q",
+        "-o",
+        "cat",
+        "-n",
+        str(count),
+        "-u",
+        unit,
+        timeout=COMMAND_TIMEOUT,
     )
     return done.out.decode(errors="replace").splitlines()

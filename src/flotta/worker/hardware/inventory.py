@@ -10,9 +10,9 @@ import msgspec
 
 from flotta.protocol.hardware import HardwareInfo
 
-from .machine import boot, cpu, memory, system_vendor
-from .network import interfaces
-from .storage import disks, host_devices, mounts
+from .machine import read_boot, read_cpu, read_memory, read_system_vendor
+from .network import read_interfaces
+from .storage import read_disks, read_host_devices, read_mounts
 
 
 class Inventory:
@@ -27,19 +27,19 @@ class Inventory:
         return msgspec.structs.replace(
             self._fixed,
             hostname=os.uname().nodename,
-            disks=disks(root),
-            interfaces=interfaces(root),
-            host_devices=host_devices(root),
-            mounts=mounts(root),
+            disks=read_disks(root),
+            interfaces=read_interfaces(root),
+            host_devices=read_host_devices(root),
+            mounts=read_mounts(root),
         )
 
     @functools.cached_property
     def _fixed(self) -> HardwareInfo:
         root = self._root
         return HardwareInfo(
-            boot=boot(root),
-            cpu=cpu(root),
+            boot=read_boot(root),
+            cpu=read_cpu(root),
             gpus=[],
-            memory=memory(root),
-            system_vendor=system_vendor(root),
+            memory=read_memory(root),
+            system_vendor=read_system_vendor(root),
         )

@@ -8,15 +8,15 @@ from pathlib import Path
 
 from flotta.protocol.hardware import CPU, Boot, Memory, SystemVendor
 
-from .sysfs import entries, number, read
+from .sysfs import list_directory, read_number, read_text
 
 _VIRTUAL = re.compile(r"KVM|VirtualBox|VMware|Virtual Machine|AHV|HVM domU|oVirt|QEMU", re.I)
 _MODEL_KEYS = ("model name", "Model", "Hardware", "cpu model", "uarch", "Processor")
 
 
-def cpu(root: Path) -> CPU:
+def read_cpu(root: Path) -> CPU:
     """Read /proc/cpuinfo; the frequency is the highest one in MHz."""
-    text = read(root / "proc/cpuinfo")
+    text = read_text(root / "proc/cpuinfo")
     fields: dict[str, str] = {}
     for line in text.splitlines():
         key, colon, value = line.partition(":")
@@ -26,15 +26,15 @@ def cpu(root: Path) -> CPU:
     flags = fields.get("flags") or fields.get("Features") or ""
     return CPU(
         architecture=os.uname().machine,
-        model_name=model or read(root / "proc/device-tree/model") or "unknown",
+        model_name=model or read_text(root / "proc/device-tree/model") or "unknown",
         count=os.cpu_count(),
-        frequency=_frequency(root, fields),
+        frequency=_read_frequency(root, fields),
         flags=flags.split(),
     )
 
 
-def _frequency(root: Path, fields: dict[str, str]) -> float | None:
-    kilohertz = number(root / "sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq")
+def _read_frequency(root: Path, fields: dict[str, str]) -> float | None:
+    kilohertz = read_number(root / "sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq")
     if kilohertz:
         return kilohertz / 1000
     try:
@@ -43,34 +43,38 @@ def _frequency(root: Path, fields: dict[str, str]) -> float | None:
         return None
 
 
-def memory(root: Path) -> Memory:
+def read_memory(root: Path) -> Memory:
     """Return what the kernel can use, and what is plugged in if the firmware tells (in whole memory blocks)."""
-    match = re.search(r"^MemTotal:\s+(\d+) kB", read(root / "proc/meminfo"), re.M)
+    match = re.search(r"^MemTotal:\s+(\d+) kB", read_text(root / "proc/meminfo"), re.M)
     usable = int(match[1]) * 1024 if match else None
-    return Memory(physical_bytes=_memory_blocks(root) or usable, usable_bytes=usable)
+    return Memory(physical_bytes=_read_memory_blocks(root) or usable, usable_bytes=usable)
 
 
-def _memory_blocks(root: Path) -> int | None:
+def _read_memory_blocks(root: Path) -> int | None:
     folder = root / "sys/devices/system/memory"
-    size = read(folder / "block_size_bytes")
-    online = [e for e in entries(folder) if e.name[6:].isdigit() and read(e / "online") == "1"]
+    size = read_text(folder / "block_size_bytes")
+    online = [
+        e for e in list_directory(folder) if e.name[6:].isdigit() and read_text(e / "online") == "1"
+    ]
     return int(size, 16) * len(online) if size and online else None
 
 
-def system_vendor(root: Path) -> SystemVendor:
+def read_system_vendor(root: Path) -> SystemVendor:
     """Read DMI, or on boards without it the device tree."""
     dmi = root / "sys/class/dmi/id"
     tree = root / "proc/device-tree"
-    product = read(dmi / "product_name") or read(tree / "model")
-    maker = read(dmi / "sys_vendor") or read(tree / "compatible").partition(",")[0]
+    product = read_text(dmi / "product_name") or read_text(tree / "model")
+    maker = read_text(dmi / "sys_vendor") or read_text(tree / "compatible").partition(",")[0]
     return SystemVendor(
         manufacturer=maker or "unknown",
         product_name=product or "unknown",
-        serial_number=read(dmi / "product_serial") or read(tree / "serial-number") or "unknown",
+        serial_number=read_text(dmi / "product_serial")
+        or read_text(tree / "serial-number")
+        or "unknown",
         virtual=bool(_VIRTUAL.search(f"{maker} {product}")),
     )
 
 
-def boot(root: Path) -> Boot:
+def read_boot(root: Path) -> Boot:
     """Tell how the machine was booted."""
     return Boot(current_boot_mode="uefi" if (root / "sys/firmware/efi").exists() else "bios")

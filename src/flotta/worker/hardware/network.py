@@ -10,7 +10,7 @@ from pathlib import Path
 
 from flotta.protocol.hardware import Interface
 
-from .sysfs import entries, number, read
+from .sysfs import list_directory, read_number, read_text
 
 _HEADER = struct.Struct("=IHHII")
 _ADDRESS = struct.Struct("=BBBBi")
@@ -28,47 +28,49 @@ _FLAGS = (
 _OF_CONTAINERS = ("veth", "podman", "cni-", "docker", "br-")
 
 
-def interfaces(root: Path) -> list[Interface | None]:
+def read_interfaces(root: Path) -> list[Interface | None]:
     """Return the interfaces of the device itself: not the loopback, not those made for containers."""
-    addresses = interface_addresses()
-    found = (e for e in entries(root / "sys/class/net") if e.name != "lo")
+    addresses = read_addresses()
+    found = (e for e in list_directory(root / "sys/class/net") if e.name != "lo")
     return [
-        _interface(entry, addresses) for entry in found if not entry.name.startswith(_OF_CONTAINERS)
+        _read_interface(entry, addresses)
+        for entry in found
+        if not entry.name.startswith(_OF_CONTAINERS)
     ]
 
 
-def _interface(
+def _read_interface(
     entry: Path, addresses: dict[int, list[ipaddress.IPv4Interface | ipaddress.IPv6Interface]]
 ) -> Interface:
-    own = addresses.get(number(entry / "ifindex") or 0, [])
-    flags = number(entry / "flags") or 0
-    speed = number(entry / "speed")
+    own = addresses.get(read_number(entry / "ifindex") or 0, [])
+    flags = read_number(entry / "flags") or 0
+    speed = read_number(entry / "speed")
     return Interface(
         name=entry.name,
-        mac_address=read(entry / "address") or None,
-        mtu=number(entry / "mtu"),
+        mac_address=read_text(entry / "address") or None,
+        mtu=read_number(entry / "mtu"),
         speed_mbps=speed if speed and speed > 0 else None,
-        has_carrier=read(entry / "carrier") == "1",
+        has_carrier=read_text(entry / "carrier") == "1",
         flags=[name for bit, name in _FLAGS if flags & bit],
-        vendor=read(entry / "device/vendor") or None,
-        product=read(entry / "device/device") or None,
+        vendor=read_text(entry / "device/vendor") or None,
+        product=read_text(entry / "device/device") or None,
         ipv4_addresses=[str(a) for a in own if a.version == 4],
         ipv6_addresses=[str(a) for a in own if a.version == 6 and not a.is_link_local],
     )
 
 
-def interface_addresses() -> dict[int, list[ipaddress.IPv4Interface | ipaddress.IPv6Interface]]:
+def read_addresses() -> dict[int, list[ipaddress.IPv4Interface | ipaddress.IPv6Interface]]:
     """Return interface index → addresses with prefix length, empty when the kernel does not say."""
     found: dict[int, list[ipaddress.IPv4Interface | ipaddress.IPv6Interface]] = {}
     try:
-        for index, address in _dump():
+        for index, address in _request_addresses():
             found.setdefault(index, []).append(address)
     except OSError:
         return {}
     return found
 
 
-def _dump() -> Iterator[tuple[int, ipaddress.IPv4Interface | ipaddress.IPv6Interface]]:
+def _request_addresses() -> Iterator[tuple[int, ipaddress.IPv4Interface | ipaddress.IPv6Interface]]:
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as kernel:
         kernel.settimeout(2.0)
         body = _ADDRESS.pack(socket.AF_UNSPEC, 0, 0, 0, 0)
@@ -76,14 +78,14 @@ def _dump() -> Iterator[tuple[int, ipaddress.IPv4Interface | ipaddress.IPv6Inter
         kernel.send(header + body)
         while True:
             data = kernel.recv(65536)
-            for kind, payload in _messages(data):
+            for kind, payload in _split_messages(data):
                 if kind in (_DONE, _ERROR):
                     return
                 if kind == _NEW_ADDRESS:
-                    yield from _address(payload)
+                    yield from _parse_address(payload)
 
 
-def _messages(data: bytes) -> Iterator[tuple[int, bytes]]:
+def _split_messages(data: bytes) -> Iterator[tuple[int, bytes]]:
     offset = 0
     while offset + _HEADER.size <= len(data):
         length, kind, *_ = _HEADER.unpack_from(data, offset)
@@ -91,7 +93,7 @@ def _messages(data: bytes) -> Iterator[tuple[int, bytes]]:
         offset += max(_HEADER.size, (length + 3) & ~3)
 
 
-def _address(
+def _parse_address(
     payload: bytes,
 ) -> Iterator[tuple[int, ipaddress.IPv4Interface | ipaddress.IPv6Interface]]:
     _, prefix, _, _, index = _ADDRESS.unpack_from(payload)

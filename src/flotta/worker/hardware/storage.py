@@ -10,7 +10,7 @@ from pathlib import Path
 
 from flotta.protocol.hardware import Disk, HostDevice, Mount
 
-from .sysfs import entries, number, read
+from .sysfs import list_directory, read_number, read_text
 
 _NO_DISKS = ("loop", "ram", "zram", "dm-", "md", "sr", "fd", "nbd")
 _SKIPPED_IN_DEV = {"pts", "shm", "fd", "mqueue", ".lxc", ".lxd-mounts", ".udev", "console"}
@@ -21,14 +21,14 @@ _NETWORK_TYPES = {"nfs", "nfs4", "cifs", "smb3", "9p", "virtiofs", "ceph", "fuse
 _CONTAINER_ROOTS = ("/var/lib/containers/", "/run/", "/var/lib/docker/")
 
 
-def disks(root: Path) -> list[Disk | None]:
+def read_disks(root: Path) -> list[Disk | None]:
     """Return the whole disks below /sys/block."""
-    links = _disk_links(root)
-    found = (e for e in entries(root / "sys/block") if not e.name.startswith(_NO_DISKS))
-    return [_disk(entry, links.get(entry.name, {})) for entry in found]
+    links = _read_disk_links(root)
+    found = (e for e in list_directory(root / "sys/block") if not e.name.startswith(_NO_DISKS))
+    return [_read_disk(entry, links.get(entry.name, {})) for entry in found]
 
 
-def _disk(entry: Path, links: dict[str, str]) -> Disk:
+def _read_disk(entry: Path, links: dict[str, str]) -> Disk:
     device = entry / "device"
     by_id, by_path = links.get("by-id"), links.get("by-path")
     return Disk(
@@ -37,42 +37,42 @@ def _disk(entry: Path, links: dict[str, str]) -> Disk:
         id=by_id or by_path,
         by_id=by_id,
         by_path=by_path,
-        size_bytes=(number(entry / "size") or 0) * 512,
-        drive_type="HDD" if read(entry / "queue/rotational") == "1" else "SSD",
-        vendor=read(device / "vendor") or None,
-        model=read(device / "model") or read(device / "name") or None,
-        serial=read(device / "serial") or read(entry / "serial") or None,
-        wwn=read(device / "wwid") or read(entry / "wwid") or None,
+        size_bytes=(read_number(entry / "size") or 0) * 512,
+        drive_type="HDD" if read_text(entry / "queue/rotational") == "1" else "SSD",
+        vendor=read_text(device / "vendor") or None,
+        model=read_text(device / "model") or read_text(device / "name") or None,
+        serial=read_text(device / "serial") or read_text(entry / "serial") or None,
+        wwn=read_text(device / "wwid") or read_text(entry / "wwid") or None,
     )
 
 
-def _disk_links(root: Path) -> dict[str, dict[str, str]]:
+def _read_disk_links(root: Path) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
     for kind in ("by-id", "by-path"):
-        for link in entries(root / "dev/disk" / kind):
+        for link in list_directory(root / "dev/disk" / kind):
             name = os.path.basename(os.path.realpath(link))
             found.setdefault(name, {}).setdefault(kind, f"/dev/disk/{kind}/{link.name}")
     return found
 
 
-def host_devices(root: Path) -> list[HostDevice | None]:
+def read_host_devices(root: Path) -> list[HostDevice | None]:
     """Return the block and character devices below /dev, without consoles, loop and RAM disks."""
-    return [_host_device(path, root) for path in _nodes(root / "dev")]
+    return [_read_host_device(path, root) for path in _find_nodes(root / "dev")]
 
 
-def _nodes(folder: Path) -> Iterator[Path]:
-    for entry in entries(folder):
+def _find_nodes(folder: Path) -> Iterator[Path]:
+    for entry in list_directory(folder):
         if entry.name in _SKIPPED_IN_DEV or entry.is_symlink():
             continue
         if entry.is_dir():
-            yield from _nodes(entry)
+            yield from _find_nodes(entry)
         elif _OF_EVERY_KERNEL.fullmatch(entry.name):
             continue
         elif entry.is_block_device() or entry.is_char_device():
             yield entry
 
 
-def _host_device(path: Path, root: Path) -> HostDevice | None:
+def _read_host_device(path: Path, root: Path) -> HostDevice | None:
     try:
         status = path.lstat()
     except OSError:
@@ -87,25 +87,25 @@ def _host_device(path: Path, root: Path) -> HostDevice | None:
     )
 
 
-def mounts(root: Path) -> list[Mount | None]:
+def read_mounts(root: Path) -> list[Mount | None]:
     """Return mounted disks and network shares from mountinfo (proc_pid_mountinfo(5)), not those of containers."""
-    lines = read(root / "proc/self/mountinfo").splitlines()
-    return [mount for line in lines if (mount := _mount(line)) is not None]
+    lines = read_text(root / "proc/self/mountinfo").splitlines()
+    return [mount for line in lines if (mount := _parse_mount(line)) is not None]
 
 
-def _mount(line: str) -> Mount | None:
+def _parse_mount(line: str) -> Mount | None:
     left, dash, right = line.partition(" - ")
     fields, rest = left.split(" "), right.split(" ")
     if not dash or len(fields) < 6 or len(rest) < 2:
         return None
-    directory, kind, device = _plain(fields[4]), rest[0], _plain(rest[1])
+    directory, kind, device = _unescape(fields[4]), rest[0], _unescape(rest[1])
     real = device.startswith("/dev/") or kind in _NETWORK_TYPES or directory == "/"
     if not real or directory.startswith(_CONTAINER_ROOTS):
         return None
     return Mount(device=device, directory=directory, type=kind, options=f"({fields[5]})")
 
 
-def _plain(text: str) -> str:
+def _unescape(text: str) -> str:
     for escaped, char in ((r"\040", " "), (r"\011", "\t"), (r"\012", "\n"), (r"\134", "\\")):
         text = text.replace(escaped, char)
     return text

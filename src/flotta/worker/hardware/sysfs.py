@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 
-def read(path: Path) -> str:
+def read_text(path: Path) -> str:
     """Return the stripped text of a file, empty when it cannot be read."""
     try:
         return path.read_text(errors="replace").strip("\0 \n\t")
@@ -13,15 +13,15 @@ def read(path: Path) -> str:
         return ""
 
 
-def number(path: Path) -> int | None:
+def read_number(path: Path) -> int | None:
     """Return the number in a file, None when there is none."""
     try:
-        return int(read(path), 0)
+        return int(read_text(path), 0)
     except ValueError:
         return None
 
 
-def entries(path: Path) -> list[Path]:
+def list_directory(path: Path) -> list[Path]:
     """Return the entries of a directory in order, none when it cannot be read."""
     try:
         return sorted(path.iterdir())

@@ -19,14 +19,14 @@ from flotta.daemon import sync_directory, write_atomically
 from flotta.protocol.models import DataConfiguration
 
 from ..errors import WorkloadError
-from .manifest import Places, Pod, check_name
-from .units import DROP_IN, TEMPLATE, drop_in, unit_name
+from .manifest import Pod, WorkloadPaths, check_name
+from .units import DROP_IN, TEMPLATE, render_drop_in, unit_name
 
 FORMAT = 2  # of the unit settings; another number writes them anew without restarting the pod
 _TEMPLATE_DIRS = ("/usr/lib/systemd/system", "/lib/systemd/system")
 
 
-class Record(msgspec.Struct):
+class WorkloadRecord(msgspec.Struct):
     """``workload.json``: which pod the files beside it describe."""
 
     digest: str = ""
@@ -42,100 +42,102 @@ class WorkloadFiles:
     volumes_dir: Path
     units_dir: Path
 
-    def places(self, name: str) -> Places:
+    def paths_of(self, name: str) -> WorkloadPaths:
         """Return the paths of a workload; raises WorkloadError for a name that must not be in a path."""
         check_name(name)
-        return Places(self.workloads_dir / name, self.volumes_dir / name)
+        return WorkloadPaths(self.workloads_dir / name, self.volumes_dir / name)
 
-    def unit(self, name: str) -> str:
+    def unit_of(self, name: str) -> str:
         """Return the name of the systemd unit of a workload."""
-        return unit_name(self.places(name).manifest)
+        return unit_name(self.paths_of(name).manifest)
 
-    def installed(self) -> dict[str, Record]:
+    def list_installed(self) -> dict[str, WorkloadRecord]:
         """Return the workloads that have files here; an unreadable record has no digest, so that it is written anew."""
-        found: dict[str, Record] = {}
+        found: dict[str, WorkloadRecord] = {}
         with contextlib.suppress(FileNotFoundError):
             for entry in sorted(self.workloads_dir.iterdir()):
                 with contextlib.suppress(WorkloadError):
                     check_name(entry.name)
-                    found[entry.name] = self._record(entry)
+                    found[entry.name] = self._read_record(entry)
         return found
 
-    def write(self, pod: Pod) -> bool:
+    def write_pod(self, pod: Pod) -> bool:
         """Put everything of a pod in place; True when systemd has to reload its units."""
-        places = self.places(pod.name)
-        self._make_directories(places)
+        paths = self.paths_of(pod.name)
+        self._make_directories(paths)
         for relative, content in pod.files.items():
-            target = places.directory / relative
+            target = paths.directory / relative
             target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
             _write_if_changed(target, content, 0o644)
         self.write_auth(pod)
-        _write_if_changed(places.manifest, pod.manifest, 0o600)
-        changed = self._install_unit(pod, places)
-        record = Record(pod.digest, pod.data, FORMAT)
-        _write_if_changed(places.directory / "workload.json", msgspec.json.encode(record), 0o600)
-        self._remove_old_files(places, pod)
+        _write_if_changed(paths.manifest, pod.manifest, 0o600)
+        changed = self._install_unit(pod, paths)
+        record = WorkloadRecord(pod.digest, pod.data, FORMAT)
+        _write_if_changed(paths.directory / "workload.json", msgspec.json.encode(record), 0o600)
+        self._remove_old_files(paths, pod)
         return changed
 
-    def remove(self, name: str) -> None:
+    def remove_workload(self, name: str) -> None:
         """Remove files, unit settings and the export directory of a workload; what is gone already is fine."""
-        places = self.places(name)
-        unit = self.unit(name)
-        self._link(unit).unlink(missing_ok=True)
+        paths = self.paths_of(name)
+        unit = self.unit_of(name)
+        self._wants_link(unit).unlink(missing_ok=True)
         _remove_tree(self.units_dir / f"{unit}.d")
-        _remove_tree(places.export)
-        _remove_tree(places.directory)
+        _remove_tree(paths.export)
+        _remove_tree(paths.directory)
 
-    def _make_directories(self, places: Places) -> None:
+    def _make_directories(self, paths: WorkloadPaths) -> None:
         self.workloads_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.volumes_dir.mkdir(mode=0o755, parents=True, exist_ok=True)
-        places.directory.mkdir(mode=0o700, exist_ok=True)
-        places.export.mkdir(mode=0o755, exist_ok=True)
+        paths.directory.mkdir(mode=0o700, exist_ok=True)
+        paths.export.mkdir(mode=0o755, exist_ok=True)
 
     def write_auth(self, pod: Pod) -> None:
         """Put the registry credentials of a pod in place, or take them away."""
-        places = self.places(pod.name)
+        paths = self.paths_of(pod.name)
         if pod.auth is None:
-            places.auth_file.unlink(missing_ok=True)
+            paths.auth_file.unlink(missing_ok=True)
             return
-        self._make_directories(places)
-        _write_if_changed(places.auth_file, pod.auth, 0o600)
+        self._make_directories(paths)
+        _write_if_changed(paths.auth_file, pod.auth, 0o600)
 
-    def _install_unit(self, pod: Pod, places: Places) -> bool:
-        unit = self.unit(pod.name)
+    def _install_unit(self, pod: Pod, paths: WorkloadPaths) -> bool:
+        unit = self.unit_of(pod.name)
         settings = self.units_dir / f"{unit}.d"
         settings.mkdir(mode=0o755, parents=True, exist_ok=True)
-        auth_file = places.auth_file if pod.auth is not None else None
-        content = drop_in(pod.name, pod.restart_policy, pod.grace, auth_file)
+        auth_file = paths.auth_file if pod.auth is not None else None
+        content = render_drop_in(pod.name, pod.restart_policy, pod.grace, auth_file)
         changed = _write_if_changed(settings / DROP_IN, content, 0o644)
-        link = self._link(unit)
+        link = self._wants_link(unit)
         if not link.is_symlink():
             link.parent.mkdir(mode=0o755, exist_ok=True)
-            link.symlink_to(_template())
+            link.symlink_to(_find_template())
             sync_directory(link.parent)
             return True
         return changed
 
-    def _link(self, unit: str) -> Path:
+    def _wants_link(self, unit: str) -> Path:
         return self.units_dir / "multi-user.target.wants" / unit
 
     @staticmethod
-    def _record(directory: Path) -> Record:
+    def _read_record(directory: Path) -> WorkloadRecord:
         try:
-            return msgspec.json.decode((directory / "workload.json").read_bytes(), type=Record)
+            return msgspec.json.decode(
+                (directory / "workload.json").read_bytes(), type=WorkloadRecord
+            )
         except (OSError, ValueError):
-            return Record()
+            return WorkloadRecord()
 
     @staticmethod
-    def _remove_old_files(places: Places, pod: Pod) -> None:
+    def _remove_old_files(paths: WorkloadPaths, pod: Pod) -> None:
         wanted = {path.parts[1] for path in pod.files}
         with contextlib.suppress(FileNotFoundError):
-            for folder in (places.directory / "files").iterdir():
+            for folder in (paths.directory / "files").iterdir():
                 if folder.name not in wanted:
                     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _template() -> str:
+def _find_template() -> str:
     found = (path for path in _TEMPLATE_DIRS if os.path.exists(f"{path}/{TEMPLATE}"))
     return f"{next(found, _TEMPLATE_DIRS[0])}/{TEMPLATE}"
 

@@ -1,4 +1,4 @@
-"""The manifest that podman plays: one Pod made from the workload's specification (device-agent.md §3.2)."""
+"""The manifest that podman plays: one Pod made from the workload's specification."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from flotta.protocol.models import DataConfiguration, Secret, Workload
 
 from ..errors import WorkloadError
 from ..podman import DIGEST_LABEL, WORKLOAD_LABEL
-from .references import Sources, load_mapping, resolve_environment, volume_files
+from .references import Sources, load_mapping, read_volume, resolve_environment
 
 _MAX_NAME = 100  # characters; the path of the manifest, escaped, has to fit into a unit name
 
 
 @dataclass(frozen=True)
-class Places:
+class WorkloadPaths:
     """Host paths of one workload."""
 
     directory: Path
@@ -62,41 +62,43 @@ def check_name(name: str) -> None:
         )
 
 
-def build(workload: Workload, secrets: list[Secret], device_id: str, places: Places) -> Pod:
+def build_pod(
+    workload: Workload, secrets: list[Secret], device_id: str, paths: WorkloadPaths
+) -> Pod:
     """Make the pod of a workload; raises WorkloadError with a reason when the specification cannot work."""
     check_name(workload.name)
     spec = load_mapping(workload.specification, "the pod specification")
     _check_containers(spec)
-    sources = Sources.of(workload.configmaps or [], secrets)
-    for container in _containers(spec):
-        _complete(container, sources, device_id)
+    sources = Sources.from_message(workload.configmaps or [], secrets)
+    for container in _list_containers(spec):
+        _complete_container(container, sources, device_id)
     policies = _pull_policies(spec)
-    files = _project_volumes(spec, sources, places)
-    _add_export(spec, workload.name, places)
+    files = _project_volumes(spec, sources, paths)
+    _add_export(spec, workload.name, paths)
     auth = workload.image_registries.auth_file.encode() if workload.image_registries else b""
-    return _seal(workload, spec, policies, files, auth or None)
+    return _make_pod(workload, spec, policies, files, auth or None)
 
 
 def _check_containers(spec: dict[str, Any]) -> None:
     containers = spec.get("containers")
     if not isinstance(containers, list) or not containers:
-        raise _invalid("the pod specification has no containers")
-    for container in _containers(spec):
+        raise _invalid_specification("the pod specification has no containers")
+    for container in _list_containers(spec):
         if not isinstance(container, dict) or not container.get("name"):
-            raise _invalid("a container has no name")
+            raise _invalid_specification("a container has no name")
         if not container.get("image"):
-            raise _invalid(f'container "{container["name"]}" has no image')
+            raise _invalid_specification(f'container "{container["name"]}" has no image')
 
 
-def _invalid(message: str) -> WorkloadError:
+def _invalid_specification(message: str) -> WorkloadError:
     return WorkloadError("InvalidSpecification", message, permanent=True)
 
 
-def _containers(spec: dict[str, Any]) -> list[dict[str, Any]]:
+def _list_containers(spec: dict[str, Any]) -> list[dict[str, Any]]:
     return [*(spec.get("initContainers") or []), *spec["containers"]]
 
 
-def _complete(container: dict[str, Any], sources: Sources, device_id: str) -> None:
+def _complete_container(container: dict[str, Any], sources: Sources, device_id: str) -> None:
     """Resolve references, add DEVICE_ID, keep only ports that are asked for on the host.
 
     podman 4.3.1 publishes a port without ``hostPort`` under its own number, which nobody asked for.
@@ -118,7 +120,7 @@ def _pull_policies(spec: dict[str, Any]) -> dict[str, str]:
     ``Always`` is done once, when the workload is applied: a reboot without a network must not stop a pod.
     """
     policies: dict[str, str] = {}
-    for container in _containers(spec):
+    for container in _list_containers(spec):
         policy = container.get("imagePullPolicy") or "IfNotPresent"
         container["imagePullPolicy"] = "Never" if policy == "Never" else "IfNotPresent"
         policies[container["image"]] = policy
@@ -126,19 +128,21 @@ def _pull_policies(spec: dict[str, Any]) -> dict[str, str]:
 
 
 def _project_volumes(
-    spec: dict[str, Any], sources: Sources, places: Places
+    spec: dict[str, Any], sources: Sources, paths: WorkloadPaths
 ) -> dict[PurePosixPath, bytes]:
     """Turn ConfigMap and Secret volumes into directories of files; return the files, relative to the workload's own."""
     files: dict[PurePosixPath, bytes] = {}
     for volume in spec.get("volumes") or []:
-        content = volume_files(volume, sources)
+        content = read_volume(volume, sources)
         if content is None:
             continue
-        folder = PurePosixPath("files") / _digest(_listing(content)) / volume["name"]
-        files |= {folder / _inside(path): data for path, data in content.items()}
+        folder = (
+            PurePosixPath("files") / _compute_digest(_serialize_files(content)) / volume["name"]
+        )
+        files |= {folder / _check_relative(path): data for path, data in content.items()}
         if not content:
             files[folder / ".empty"] = b""
-        host_path = {"path": str(places.directory / folder), "type": "Directory"}
+        host_path = {"path": str(paths.directory / folder), "type": "Directory"}
         name = volume["name"]
         volume.clear()
         volume.update(name=name, hostPath=host_path)
@@ -146,27 +150,29 @@ def _project_volumes(
     return files
 
 
-def _listing(content: dict[str, bytes]) -> bytes:
+def _serialize_files(content: dict[str, bytes]) -> bytes:
     return json.dumps({path: data.hex() for path, data in content.items()}, sort_keys=True).encode()
 
 
-def _inside(path: str) -> PurePosixPath:
+def _check_relative(path: str) -> PurePosixPath:
     pure = PurePosixPath(path)
     if pure.is_absolute() or ".." in pure.parts or not pure.parts:
-        raise _invalid(f"volume path {path!r} is not a relative path inside the volume")
+        raise _invalid_specification(
+            f"volume path {path!r} is not a relative path inside the volume"
+        )
     return pure
 
 
 def _mount_read_only(spec: dict[str, Any], volume: str) -> None:
-    for container in _containers(spec):
+    for container in _list_containers(spec):
         for mount in container.get("volumeMounts") or []:
             if mount.get("name") == volume:
                 mount["readOnly"] = True
 
 
-def _add_export(spec: dict[str, Any], name: str, places: Places) -> None:
+def _add_export(spec: dict[str, Any], name: str, paths: WorkloadPaths) -> None:
     volume = f"export-{name}"
-    host_path = {"path": str(places.export), "type": "DirectoryOrCreate"}
+    host_path = {"path": str(paths.export), "type": "DirectoryOrCreate"}
     others = [v for v in spec.get("volumes") or [] if v.get("name") != volume]
     spec["volumes"] = [*others, {"name": volume, "hostPath": host_path}]
     for container in spec["containers"]:
@@ -175,7 +181,7 @@ def _add_export(spec: dict[str, Any], name: str, places: Places) -> None:
         container["volumeMounts"] = [*kept, {"name": volume, "mountPath": "/export"}]
 
 
-def _seal(
+def _make_pod(
     workload: Workload,
     spec: dict[str, Any],
     policies: dict[str, str],
@@ -188,9 +194,9 @@ def _seal(
         metadata["annotations"] = dict(workload.annotations)
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": copy.deepcopy(spec)}
     try:
-        digest = _digest(json.dumps([pod, policies], sort_keys=True).encode())
+        digest = _compute_digest(json.dumps([pod, policies], sort_keys=True).encode())
     except TypeError as error:
-        raise _invalid(
+        raise _invalid_specification(
             f"the pod specification has a value that JSON cannot carry: {error}"
         ) from error
     labels[DIGEST_LABEL] = digest
@@ -202,18 +208,18 @@ def _seal(
         always_pull=tuple(image for image, policy in policies.items() if policy == "Always"),
         never_pull=tuple(image for image, policy in policies.items() if policy == "Never"),
         restart_policy=str(spec.get("restartPolicy") or "Always"),
-        grace=_grace(spec),
+        grace=_read_grace_period(spec),
         auth=auth,
         data=workload.data,
         files=files,
     )
 
 
-def _grace(spec: dict[str, Any]) -> int:
+def _read_grace_period(spec: dict[str, Any]) -> int:
     """Seconds between SIGTERM and SIGKILL: podman's own ten unless the specification says otherwise."""
     seconds = spec.get("terminationGracePeriodSeconds")
     return seconds if isinstance(seconds, int) and 0 <= seconds <= 3600 else 10
 
 
-def _digest(data: bytes) -> str:
+def _compute_digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:16]

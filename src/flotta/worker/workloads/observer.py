@@ -15,7 +15,7 @@ from pathlib import Path
 from .. import podman, systemd
 from ..podman import Container
 from ..systemd import UnitState
-from .crashes import Crashes
+from .crash_loop import Crashes
 from .directory_watch import DirectoryWatch
 from .exit_files import ExitFiles
 from .steps import Current
@@ -74,14 +74,14 @@ class Observer:
         """Take a new snapshot."""
         async with self._lock:
             units, containers = await asyncio.gather(
-                systemd.unit_states(self._units.values()), podman.containers()
+                systemd.read_unit_states(self._units.values()), podman.list_containers()
             )
             if containers is not None:
-                self.crashes.name(containers)
+                self.crashes.learn_names(containers)
                 self.snapshot = Snapshot(units, containers, known=True)
             else:
                 self.snapshot.units = units
-            await self._explain(units)
+            await self._explain_failures(units)
         self._on_change()
 
     def unit_state(self, workload: str) -> UnitState:
@@ -105,7 +105,7 @@ class Observer:
         self._explanations.pop(self._units.get(workload, ""), None)
         self.crashes.forget(workload)
 
-    def current(self, workload: str) -> Current:
+    def read_current(self, workload: str) -> Current:
         """Return unit and pod of a workload as last seen; the record on disk is the caller's to add."""
         return Current(None, self.unit_state(workload), self.digest_of(workload))
 
@@ -131,15 +131,15 @@ class Observer:
         self._hint.set()
 
     def _count_exit(self, container_id: str, exit_code: int) -> None:
-        self.crashes.note(container_id, exit_code)
-        if self.crashes.too_often():
+        self.crashes.record_exit(container_id, exit_code)
+        if self.crashes.list_looping():
             self._on_change()
 
     async def _wait_for_hint(self) -> None:
         """Return when it is time to look: soon after a hint, a second time later, every second while a unit starts."""
         starting = any(unit.changing for unit in self.snapshot.units.values())
         try:
-            async with asyncio.timeout(1.0 if starting else self._next_look()):
+            async with asyncio.timeout(1.0 if starting else self._seconds_to_look()):
                 await self._hint.wait()
         except TimeoutError:
             self._looks = 0
@@ -148,20 +148,20 @@ class Observer:
         self._looks += 1
         await asyncio.sleep(SETTLE if self._looks <= CALM_LOOKS else BUSY_GAP)
 
-    def _next_look(self) -> float:
+    def _seconds_to_look(self) -> float:
         return SECOND_LOOK if self._looks else FULL_CHECK
 
-    async def _explain(self, units: dict[str, UnitState]) -> None:
+    async def _explain_failures(self, units: dict[str, UnitState]) -> None:
         """Find out why units failed; that stays known until they run, so that a retry does not hide it."""
         for name in self._explanations.keys() - units.keys():
             del self._explanations[name]
         for name, unit in units.items():
             if unit.active == "active":
                 self._explanations.pop(name, None)
-            elif self._unexplained(name, unit):
-                lines = await systemd.last_lines(name)
-                self._explanations[name] = (unit.invocation, podman.said(lines))
+            elif self._is_unexplained(name, unit):
+                lines = await systemd.read_last_lines(name)
+                self._explanations[name] = (unit.invocation, podman.extract_cause(lines))
 
-    def _unexplained(self, name: str, unit: UnitState) -> bool:
+    def _is_unexplained(self, name: str, unit: UnitState) -> bool:
         failed = unit.active == "failed" or unit.waits_for_restart
         return failed and self._explanations.get(name, ("", ""))[0] != unit.invocation

@@ -12,12 +12,12 @@ from flotta.protocol.models import DataConfiguration
 
 from .. import podman, systemd
 from ..errors import WorkloadError
-from .crashes import Rests
+from .crash_loop import CrashLoopBackOff
 from .files import WorkloadFiles
 from .manifest import Pod
 from .observer import Observer
-from .pauses import Pause, sleep_unless, unless
-from .phases import start_reason
+from .retry import RetryDelay, run_unless_changed, sleep_unless_changed
+from .state import classify_start_failure
 from .steps import (
     FetchImages,
     FlushData,
@@ -26,14 +26,16 @@ from .steps import (
     Step,
     StopPod,
     WriteFiles,
-    plan,
+    plan_steps,
 )
 
 log = logging.getLogger(__name__)
 
 Flush = Callable[[str, DataConfiguration | None], Awaitable[None]]
-QUICK_STARTS = 4
-AT_ONCE = 2
+EAGER_STARTS = 4  # failed starts after which the next one is left to systemd
+MAX_PARALLEL = 2  # image downloads and starts at once
+DISK_RETRY = 10.0  # seconds after the disk refused something
+BUG_RETRY = 30.0  # seconds after an error that nobody expected
 
 
 @dataclass(frozen=True)
@@ -66,11 +68,11 @@ class Reconciler:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._changed: dict[str, asyncio.Event] = {}
         self._wake = asyncio.Event()
-        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._slots = asyncio.Semaphore(MAX_PARALLEL)
         self._reloading = asyncio.Lock()
         self._attempted: set[str] = set()
-        self._pauses: dict[str, Pause] = {}
-        self.rests = Rests(observer.crashes, self._rest, self.wake)
+        self._delays: dict[str, RetryDelay] = {}
+        self.crash_loops = CrashLoopBackOff(observer.crashes, self._stop_unit, self.wake)
         self.failures: dict[str, WorkloadError] = {}
         self.activities: dict[str, str] = {}
         self.first_pass = asyncio.Event()
@@ -83,9 +85,9 @@ class Reconciler:
             if before.pods.get(name) != desired.pods.get(name):
                 self.failures.pop(name, None)
                 self._observer.forget(name)
-                self.rests.end(name)
-                self._pauses.pop(name, None)
-                self._event(name).set()
+                self.crash_loops.cancel(name)
+                self._delays.pop(name, None)
+                self._change_event(name).set()
         self.failures.update(desired.broken)
         self._attempted = set(desired.broken)
         self.first_pass.clear()
@@ -95,10 +97,10 @@ class Reconciler:
         """Look again: something may have changed."""
         self._wake.set()
 
-    def leaving(self) -> dict[str, DataConfiguration | None]:
+    def list_leaving(self) -> dict[str, DataConfiguration | None]:
         """Return the workloads with files here that are not wanted any more, and their data paths."""
         wanted = set(self._desired.names) if self._desired else set()
-        return {n: r.data for n, r in self._files.installed().items() if n not in wanted}
+        return {n: r.data for n, r in self._files.list_installed().items() if n not in wanted}
 
     async def run(self) -> None:
         """Reconcile until cancelled."""
@@ -106,54 +108,56 @@ class Reconciler:
             while True:
                 await self._wake.wait()
                 self._wake.clear()
-                self.rests.look()
-                self._look()
+                self.crash_loops.stop_looping()
+                self._start_tasks()
         finally:
-            self.rests.end()
+            self.crash_loops.cancel()
             await self._cancel_all()
 
     async def wipe(self) -> None:
         """Stop and remove every workload, whatever state it is in."""
         self._desired = None
-        self.rests.end()
+        self.crash_loops.cancel()
         await self._cancel_all()
         self.failures.clear()
-        self._pauses.clear()
-        installed = await asyncio.to_thread(self._files.installed)
-        await asyncio.gather(*(self._stop(name) for name in installed))
+        self._delays.clear()
+        installed = await asyncio.to_thread(self._files.list_installed)
+        await asyncio.gather(*(self._stop_pod(name) for name in installed))
         for name in installed:
-            await asyncio.to_thread(self._files.remove, name)
-        for name in {c.workload for c in await podman.containers() or []}:
+            await asyncio.to_thread(self._files.remove_workload, name)
+        for name in {c.workload for c in await podman.list_containers() or []}:
             await podman.remove_pod(name)
         await systemd.reload()
         self.activities.clear()
         self._observer.watch_units({})
 
-    def _look(self) -> None:
+    def _start_tasks(self) -> None:
         if self._desired is None:
             return
-        installed = self._files.installed()
+        installed = self._files.list_installed()
         names = {*installed, *self._desired.pods}
-        self._observer.watch_units({name: self._files.unit(name) for name in names})
+        self._observer.watch_units({name: self._files.unit_of(name) for name in names})
         for name in sorted(names - set(self._desired.broken)):
             task = self._tasks.get(name)
             if task is None or task.done():
                 self._tasks[name] = asyncio.create_task(
-                    self._guarded(name), name=f"workload {name}"
+                    self._converge_guarded(name), name=f"workload {name}"
                 )
         self._note_attempts()
 
-    async def _guarded(self, name: str) -> None:
+    async def _converge_guarded(self, name: str) -> None:
         try:
             await self._converge(name)
         except OSError as error:
             log.warning("Workload %s: %s", name, error)
-            self._fail(name, WorkloadError("DiskFailure", str(error)))
-            self._wake_later(10)
+            self._record_failure(name, WorkloadError("DiskFailure", str(error)))
+            self._wake_later(DISK_RETRY)
         except Exception as error:  # the workload's outermost loop: others must go on
             log.exception("Workload %s", name)
-            self._fail(name, WorkloadError("InternalError", f"{type(error).__name__}: {error}"))
-            self._wake_later(30)
+            self._record_failure(
+                name, WorkloadError("InternalError", f"{type(error).__name__}: {error}")
+            )
+            self._wake_later(BUG_RETRY)
         finally:
             self.activities.pop(name, None)
 
@@ -162,76 +166,77 @@ class Reconciler:
 
     async def _converge(self, name: str) -> None:
         while self._desired is not None:
-            changed = self._event(name)
+            changed = self._change_event(name)
             changed.clear()
             pod = self._desired.pods.get(name)
-            pause = self._pauses.setdefault(name, Pause())
-            steps = self._plan(name, pod, pause)
+            delay = self._delays.setdefault(name, RetryDelay())
+            steps = self._plan_steps(name, pod, delay)
             if not steps:
                 self._note_health(name)
                 break
-            if pause.seconds > 0:
-                await sleep_unless(changed, pause.seconds)
+            if delay.seconds_left > 0:
+                await sleep_unless_changed(changed, delay.seconds_left)
                 await self._observer.refresh()
                 continue
             try:
-                await self._execute(steps, changed)
+                await self._execute_steps(steps, changed)
                 self.failures.pop(name, None)
                 if pod is None:
                     break
             except WorkloadError as error:
-                self._fail(name, error)
+                self._record_failure(name, error)
                 if error.permanent:
                     break
-                pause.prolong(isinstance(error, StartError))
+                delay.prolong(isinstance(error, StartError))
             await self._observer.refresh()
         self._note_attempts(name)
 
-    def _plan(self, name: str, pod: Pod | None, pause: Pause) -> tuple[Step, ...]:
-        record = self._files.installed().get(name)
-        current = replace(self._observer.current(name), record=record)
-        eager, resting = 0 < pause.starts < QUICK_STARTS, name in self.rests.names
-        return plan(name, pod, current, eager=eager, resting=resting)
+    def _plan_steps(self, name: str, pod: Pod | None, delay: RetryDelay) -> tuple[Step, ...]:
+        record = self._files.list_installed().get(name)
+        current = replace(self._observer.read_current(name), record=record)
+        eager = 0 < delay.failed_starts < EAGER_STARTS
+        crash_looping = name in self.crash_loops.workloads
+        return plan_steps(name, pod, current, eager=eager, crash_looping=crash_looping)
 
     def _note_health(self, name: str) -> None:
         """A pod that runs after all, by systemd's own restart, has no failed start any more."""
         if self._observer.unit_state(name).active == "active":
-            self._pauses.pop(name, None)
+            self._delays.pop(name, None)
             if isinstance(self.failures.get(name), StartError):
                 del self.failures[name]
                 self._on_change()
 
-    async def _execute(self, steps: tuple[Step, ...], changed: asyncio.Event) -> None:
+    async def _execute_steps(self, steps: tuple[Step, ...], changed: asyncio.Event) -> None:
         for step in steps:
             if changed.is_set():
                 return
-            work = asyncio.create_task(self._step(step))
+            work = asyncio.create_task(self._execute_step(step))
             if isinstance(step, FetchImages):
-                await unless(changed, work)
+                await run_unless_changed(changed, work)
             else:
                 await work
 
-    async def _step(self, step: Step) -> None:
+    async def _execute_step(self, step: Step) -> None:
         match step:
             case FetchImages():
-                await self._fetch(step)
+                await self._fetch_images(step)
             case WriteFiles(pod):
-                await self._write(pod)
+                await self._write_files(pod)
             case StartPod(name):
-                await self._start(name)
+                await self._start_pod(name)
             case StopPod(name):
-                await self._stop(name)
+                await self._stop_pod(name)
             case FlushData(name):
-                record = self._files.installed().get(name)
+                record = self._files.list_installed().get(name)
                 await self._flush(name, record.data if record else None)
             case RemoveFiles(name):
-                await asyncio.to_thread(self._files.remove, name)
-                await self._reload()
+                await asyncio.to_thread(self._files.remove_workload, name)
+                await self._reload_systemd()
                 log.info("Workload %s is removed", name)
 
-    async def _fetch(self, step: FetchImages) -> None:
+    async def _fetch_images(self, step: FetchImages) -> None:
         pod = step.pod
-        missing = await podman.missing_images(pod.images)
+        missing = await podman.find_missing_images(pod.images)
         for image in missing:
             if image in pod.never_pull:
                 raise WorkloadError(
@@ -240,58 +245,58 @@ class Reconciler:
         wanted = list(dict.fromkeys([*missing, *(pod.always_pull if step.refresh else ())]))
         if not wanted:
             return
-        self._act(pod.name, "Pulling")
-        places = self._files.places(pod.name)
+        self._set_activity(pod.name, "Pulling")
+        paths = self._files.paths_of(pod.name)
         if pod.auth is not None:
             await asyncio.to_thread(self._files.write_auth, pod)
         async with self._slots:
             for image in wanted:
-                await podman.pull(image, places.auth_file if pod.auth is not None else None)
+                await podman.pull_image(image, paths.auth_file if pod.auth is not None else None)
 
-    async def _write(self, pod: Pod) -> None:
-        if await asyncio.to_thread(self._files.write, pod):
-            await self._reload()
+    async def _write_files(self, pod: Pod) -> None:
+        if await asyncio.to_thread(self._files.write_pod, pod):
+            await self._reload_systemd()
 
-    async def _reload(self) -> None:
+    async def _reload_systemd(self) -> None:
         async with self._reloading:
             if not await systemd.reload():
                 raise WorkloadError("SystemdFailure", "systemd did not reload its units")
 
-    async def _start(self, name: str) -> None:
-        self._act(name, "Starting")
-        unit = self._files.unit(name)
-        async with self._slots, self._muted(name):
+    async def _start_pod(self, name: str) -> None:
+        self._set_activity(name, "Starting")
+        unit = self._files.unit_of(name)
+        async with self._slots, self._ignoring_exits(name):
             started = await systemd.restart(unit)
         if not started:
-            message = podman.said(await systemd.last_lines(unit))
-            raise StartError(start_reason(message), message)
+            message = podman.extract_cause(await systemd.read_last_lines(unit))
+            raise StartError(classify_start_failure(message), message)
         log.info("Workload %s is started", name)
 
-    async def _stop(self, name: str) -> None:
-        self._act(name, "Stopping")
-        async with self._muted(name):
-            await systemd.stop(self._files.unit(name))
+    async def _stop_pod(self, name: str) -> None:
+        self._set_activity(name, "Stopping")
+        async with self._ignoring_exits(name):
+            await systemd.stop(self._files.unit_of(name))
             await podman.remove_pod(name)
 
-    async def _rest(self, name: str) -> None:
-        async with self._muted(name):
-            await systemd.stop(self._files.unit(name))
+    async def _stop_unit(self, name: str) -> None:
+        async with self._ignoring_exits(name):
+            await systemd.stop(self._files.unit_of(name))
 
     @contextlib.asynccontextmanager
-    async def _muted(self, name: str) -> AsyncIterator[None]:
-        """Containers that we end ourselves do not crash."""
+    async def _ignoring_exits(self, name: str) -> AsyncIterator[None]:
+        """Do not count the exits of containers that we end ourselves."""
         self._observer.crashes.mute(name)
         try:
             yield
         finally:
             self._observer.crashes.unmute(name)
 
-    def _act(self, name: str, activity: str) -> None:
+    def _set_activity(self, name: str, activity: str) -> None:
         if self.activities.get(name) != activity:
             self.activities[name] = activity
             self._on_change()
 
-    def _fail(self, name: str, error: WorkloadError) -> None:
+    def _record_failure(self, name: str, error: WorkloadError) -> None:
         known = self.failures.get(name)
         if known is None or (known.reason, known.message) != (error.reason, error.message):
             log.warning("Workload %s: %s: %s", name, error.reason, error.message)
@@ -305,7 +310,7 @@ class Reconciler:
         if self._desired is not None and self._attempted >= set(self._desired.names):
             self.first_pass.set()
 
-    def _event(self, name: str) -> asyncio.Event:
+    def _change_event(self, name: str) -> asyncio.Event:
         return self._changed.setdefault(name, asyncio.Event())
 
     async def _cancel_all(self) -> None:

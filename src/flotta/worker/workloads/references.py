@@ -17,7 +17,7 @@ import yaml
 from flotta.protocol.models import Secret
 from flotta.yaml_loader import load_yaml
 
-from ..configuration import secret_values
+from ..configuration import decode_secret
 from ..errors import WorkloadError
 
 Values = Mapping[str, bytes]
@@ -45,25 +45,28 @@ class Sources:
     secrets: Mapping[str, Secret] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, config_maps: Iterable[str], secrets: Iterable[Secret]) -> Sources:
+    def from_message(cls, config_maps: Iterable[str], secrets: Iterable[Secret]) -> Sources:
         """Read the YAML ConfigMaps of a workload and the secrets of the message."""
         return cls(
-            dict(_config_map(text) for text in config_maps),
+            dict(_parse_config_map(text) for text in config_maps),
             {secret.name: secret for secret in secrets},
         )
 
-    def values(self, kind: str, name: str, *, optional: bool) -> Values:
-        """Return the data of a ``ConfigMap`` or ``Secret``; raises WorkloadError if it must exist and does not."""
+    def read_values(self, kind: str, name: str, *, optional: bool) -> Values:
+        """Return the data of a ``ConfigMap`` or ``Secret``.
+
+        Raises WorkloadError if it must exist and does not.
+        """
         if kind == "ConfigMap" and name in self.config_maps:
             return self.config_maps[name]
         if kind == "Secret" and name in self.secrets:
-            return secret_values(self.secrets[name])
+            return decode_secret(self.secrets[name])
         if optional:
             return {}
         raise WorkloadError(f"{kind}NotFound", f'{kind} "{name}" is not there', permanent=True)
 
 
-def _config_map(text: str) -> tuple[str, Values]:
+def _parse_config_map(text: str) -> tuple[str, Values]:
     document = load_mapping(text, "a ConfigMap")
     name = (document.get("metadata") or {}).get("name") or ""
     plain = {key: str(value).encode() for key, value in (document.get("data") or {}).items()}
@@ -75,48 +78,48 @@ def resolve_environment(container: dict[str, Any], sources: Sources) -> list[dic
     """Return the container's ``env`` with ``envFrom`` and references replaced by their values."""
     resolved: dict[str, dict[str, Any]] = {}
     for source in container.get("envFrom") or []:
-        for name, value in _from_source(source, sources).items():
+        for name, value in _resolve_source(source, sources).items():
             resolved[name] = {"name": name, "value": value}
-    for entry in container.get("env") or []:
-        plain = _entry(entry, sources)
-        if plain:
-            resolved[plain["name"]] = plain
+    for variable in container.get("env") or []:
+        entry = _resolve_entry(variable, sources)
+        if entry:
+            resolved[entry["name"]] = entry
     return list(resolved.values())
 
 
-def _from_source(source: dict[str, Any], sources: Sources) -> dict[str, str]:
+def _resolve_source(source: dict[str, Any], sources: Sources) -> dict[str, str]:
     for field_name, kind in (("configMapRef", "ConfigMap"), ("secretRef", "Secret")):
         reference = source.get(field_name)
         if reference:
             optional = bool(reference.get("optional"))
-            values = sources.values(kind, str(reference.get("name")), optional=optional)
+            values = sources.read_values(kind, str(reference.get("name")), optional=optional)
             prefix = source.get("prefix") or ""
-            return {prefix + key: _text(kind, key, value) for key, value in values.items()}
+            return {prefix + key: _decode_text(kind, key, value) for key, value in values.items()}
     return {}
 
 
-def _entry(entry: dict[str, Any], sources: Sources) -> dict[str, Any] | None:
-    origin = entry.get("valueFrom") or {}
+def _resolve_entry(variable: dict[str, Any], sources: Sources) -> dict[str, Any] | None:
+    origin = variable.get("valueFrom") or {}
     for field_name, kind in (("configMapKeyRef", "ConfigMap"), ("secretKeyRef", "Secret")):
         reference = origin.get(field_name)
         if reference:
-            value = _key(kind, reference, sources)
-            return None if value is None else {"name": entry["name"], "value": value}
-    return entry
+            value = _resolve_key(kind, reference, sources)
+            return None if value is None else {"name": variable["name"], "value": value}
+    return variable
 
 
-def _key(kind: str, reference: dict[str, Any], sources: Sources) -> str | None:
+def _resolve_key(kind: str, reference: dict[str, Any], sources: Sources) -> str | None:
     name, key = str(reference.get("name")), str(reference.get("key"))
     optional = bool(reference.get("optional"))
-    values = sources.values(kind, name, optional=optional)
+    values = sources.read_values(kind, name, optional=optional)
     if key in values:
-        return _text(kind, key, values[key])
+        return _decode_text(kind, key, values[key])
     if optional:
         return None
     raise WorkloadError(f"{kind}NotFound", f'{kind} "{name}" has no key "{key}"', permanent=True)
 
 
-def _text(kind: str, key: str, value: bytes) -> str:
+def _decode_text(kind: str, key: str, value: bytes) -> str:
     try:
         text = value.decode()
     except UnicodeDecodeError:
@@ -124,13 +127,13 @@ def _text(kind: str, key: str, value: bytes) -> str:
     if "\0" in text:
         raise WorkloadError(
             f"Invalid{kind}",
-            f'key "{key}" is no text, so it cannot be in the environment',
+            f'key "{key}" is not text, so it cannot be in the environment',
             permanent=True,
         )
     return text
 
 
-def volume_files(volume: dict[str, Any], sources: Sources) -> dict[str, bytes] | None:
+def read_volume(volume: dict[str, Any], sources: Sources) -> dict[str, bytes] | None:
     """Return path → content of a ``configMap`` or ``secret`` volume, None for other volumes."""
     for kind, source, name_field in (
         ("ConfigMap", volume.get("configMap"), "name"),
@@ -138,12 +141,12 @@ def volume_files(volume: dict[str, Any], sources: Sources) -> dict[str, bytes] |
     ):
         if source is not None:
             optional = bool(source.get("optional"))
-            values = sources.values(kind, str(source.get(name_field)), optional=optional)
-            return _items(kind, source, values, optional=optional)
+            values = sources.read_values(kind, str(source.get(name_field)), optional=optional)
+            return _select_items(kind, source, values, optional=optional)
     return None
 
 
-def _items(
+def _select_items(
     kind: str, source: dict[str, Any], values: Values, *, optional: bool
 ) -> dict[str, bytes]:
     chosen = source.get("items")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..systemd import NO_UNIT, UnitState
-from .files import FORMAT, Record
+from .files import FORMAT, WorkloadRecord
 from .manifest import Pod
 
 
@@ -57,11 +57,11 @@ Step = FetchImages | WriteFiles | StartPod | StopPod | FlushData | RemoveFiles
 
 @dataclass(frozen=True)
 class Current:
-    """What is there of one workload: record on disk (None: nothing), unit, digest of the pod that exists."""
+    """What is there of one workload: record on disk, if any, unit, digest of the pod."""
 
-    record: Record | None = None
+    record: WorkloadRecord | None = None  # on disk
     unit: UnitState = NO_UNIT
-    pod_digest: str = ""
+    pod_digest: str = ""  # of the pod that exists
 
     @property
     def settled(self) -> bool:
@@ -69,36 +69,41 @@ class Current:
         return self.unit.active in ("active", "reloading") or self.unit.waits_for_restart
 
 
-def plan(
-    name: str, pod: Pod | None, current: Current, *, eager: bool = False, resting: bool = False
+def plan_steps(
+    name: str,
+    pod: Pod | None,
+    current: Current,
+    *,
+    eager: bool = False,
+    crash_looping: bool = False,
 ) -> tuple[Step, ...]:
     """Return the steps from ``current`` to ``pod``, none when nothing is to be done.
 
     ``pod`` None removes the workload. ``eager`` starts a unit now that systemd would
-    restart only later; ``resting`` leaves a unit stopped.
+    restart only later; ``crash_looping`` leaves a unit stopped.
     """
     if pod is None:
-        return _removal(name, current)
+        return _plan_removal(name, current)
     if current.record is None or current.record.digest != pod.digest:
         return FetchImages(pod, refresh=True), WriteFiles(pod), StartPod(name)
     if (current.record.data, current.record.format) != (pod.data, FORMAT):
         return (WriteFiles(pod),)
-    if current.unit.changing or _finished(pod, current):
+    if current.unit.changing or _is_finished(pod, current):
         return ()
     stale = current.unit.active == "active" and current.pod_digest not in ("", pod.digest)
     waiting = eager and current.unit.waits_for_restart
-    if resting or (current.settled and not stale and not waiting):
+    if crash_looping or (current.settled and not stale and not waiting):
         return ()
     return FetchImages(pod, refresh=False), StartPod(name)
 
 
-def _removal(name: str, current: Current) -> tuple[Step, ...]:
+def _plan_removal(name: str, current: Current) -> tuple[Step, ...]:
     if current.record is None:
         return ()
     return StopPod(name), FlushData(name), RemoveFiles(name)
 
 
-def _finished(pod: Pod, current: Current) -> bool:
+def _is_finished(pod: Pod, current: Current) -> bool:
     """A pod whose containers may end has run to its end; a reboot alone runs it again."""
     return (
         pod.restart_policy != "Always"

@@ -17,15 +17,15 @@ _STOP = (
     """exec podman play kube --down "$$1"' sh %I"""
 )
 _IF_IT_RUNS = 'test -n "$$MAINPID" || exit 0; '
-_MARGIN = 60
+_STOP_MARGIN = 60  # seconds for podman to remove a pod after its containers ended
 
 
 def unit_name(manifest: Path) -> str:
     """Return the unit that plays a manifest, as ``systemd-escape --template`` would (systemd.unit(5))."""
-    return f"podman-kube@{_escape(str(manifest))}.service"
+    return f"podman-kube@{_escape_path(str(manifest))}.service"
 
 
-def _escape(path: str) -> str:
+def _escape_path(path: str) -> str:
     return "".join(
         "-"
         if char == "/"
@@ -36,7 +36,7 @@ def _escape(path: str) -> str:
     )
 
 
-def drop_in(pod: str, restart_policy: str, grace: int, auth_file: Path | None) -> bytes:
+def render_drop_in(pod: str, restart_policy: str, grace: int, auth_file: Path | None) -> bytes:
     """Return our settings for the unit of one pod, whose containers have ``grace`` seconds to end after SIGTERM.
 
     What podman 4.3.1's unit lacks: it does not restart; a container that could not start (port taken) leaves it active
@@ -52,7 +52,7 @@ def drop_in(pod: str, restart_policy: str, grace: int, auth_file: Path | None) -
         "Before=podman-restart.service",
         "[Service]",
         "TimeoutStartSec=15min",
-        f"TimeoutStopSec={grace + _MARGIN}",
+        f"TimeoutStopSec={grace + _STOP_MARGIN}",
         "Restart=on-failure" if ends else "Restart=always",
         "RestartSec=30",
         *(["SuccessExitStatus=137 143"] if ends else []),

@@ -1,4 +1,4 @@
-"""The gateway, as the worker sees it: register, send, be called (edge-api.md §5).
+"""The gateway's client and the service that it calls: register, send, be called.
 
 A gateway that goes away and comes back is noticed by a second, silent connection that reaches its end of file; the
 worker then registers again, with a back-off of at most ten seconds.
@@ -37,20 +37,20 @@ from flotta.protocol.grpc import (
 )
 from flotta.protocol.unix_server import GuardedServer, peer_user
 
-from .errors import GatewayError
+from .errors import DeliveryError
 from .settings import Settings, socket_path
 from .trusted_users import trusted_uids
 
 log = logging.getLogger(__name__)
 
-SEND_LIMIT = 120.0  # seconds
-REGISTER_LIMIT = 30.0  # seconds
-_FAILURES = (GRPCError, StreamTerminatedError, OSError, TimeoutError)
+SEND_TIMEOUT = 120.0  # seconds; the gateway may renew its certificate meanwhile
+REGISTER_TIMEOUT = 30.0  # seconds
+_CALL_ERRORS = (GRPCError, StreamTerminatedError, OSError, TimeoutError)
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What the Edge API answered: HTTP status, body (decoded JSON), header fields by lower-case name."""
+class EdgeApiResponse:
+    """HTTP status, body (decoded JSON), header fields by lower-case name."""
 
     status: int
     body: Any = None
@@ -68,20 +68,20 @@ class Answer:
         return None
 
 
-class Endpoint(WorkerBase):
+class WorkerService(WorkerBase):
     """What the gateway calls: new content for us, and events."""
 
     def __init__(
-        self, received: Callable[[bytes], None], disconnected: Callable[[], Awaitable[None]]
+        self, on_content: Callable[[bytes], None], on_disconnect: Callable[[], Awaitable[None]]
     ) -> None:
-        self._received = received
-        self._disconnected = disconnected
+        self._on_content = on_content
+        self._on_disconnect = on_disconnect
 
     async def Send(self, stream: Stream[Data, Response]) -> None:  # noqa: N802 (gRPC name)
         """Take a message and answer at once; it is applied afterwards."""
         data = await stream.recv_message()
         if data is not None and data.directive in ("", DEVICE):
-            self._received(bytes(data.content))
+            self._on_content(bytes(data.content))
         await stream.send_message(Response())
 
     async def NotifyEvent(  # noqa: N802 (gRPC name)
@@ -90,16 +90,16 @@ class Endpoint(WorkerBase):
         """Answer RECEIVED_DISCONNECT when everything is gone; other events need nothing."""
         event = await stream.recv_message()
         if event is not None and event.name == RECEIVED_DISCONNECT:
-            await self._disconnected()
+            await self._on_disconnect()
         await stream.send_message(EventReceipt())
 
 
-class Dispatcher:
+class GatewayClient:
     """Connection to the gateway, kept up by ``run``."""
 
-    def __init__(self, settings: Settings, endpoint: Endpoint) -> None:
+    def __init__(self, settings: Settings, service: WorkerService) -> None:
         self._settings = settings
-        self._endpoint = endpoint
+        self._service = service
         self._channel: Channel | None = None
         self._server: GuardedServer | None = None
         self._address = ""
@@ -108,35 +108,35 @@ class Dispatcher:
         self.on_connect: Callable[[], None] = lambda: None
 
     async def run(self) -> None:
-        """Register, stay registered while the gateway lives, start over when it is gone; until cancelled."""
-        backoff = Backoff(0.2, 10.0)
+        """Register, stay registered while the gateway lives, start over when it is gone."""
+        backoff = Backoff(0.2, 10.0)  # seconds
         path = socket_path(self._settings.gateway_address)
         try:
             while True:
                 try:
-                    await self._session(path, backoff)
-                except (GatewayError, *_FAILURES) as error:
+                    await self._keep_session(path, backoff)
+                except (DeliveryError, *_CALL_ERRORS) as error:
                     log.info("No gateway at %s: %s", self._settings.gateway_address, error)
-                self._drop()
+                self._close_channel()
                 await asyncio.sleep(backoff.next())
         finally:
-            self._drop()
+            self._close_channel()
             if self._server is not None:
                 self._server.close()
 
-    async def send(self, directive: str, content: Any) -> Answer:
-        """Send a message to the Edge API; raises GatewayError when no answer came."""
+    async def send(self, directive: str, content: Any) -> EdgeApiResponse:
+        """Send a message to the Edge API; raises DeliveryError when no response came."""
         await self.connected.wait()
         data = Data(message_id=str(uuid.uuid4()), directive=directive, content=encode(content))
         if self._channel is None:
-            raise GatewayError("the gateway is not there")
+            raise DeliveryError("the gateway is not there")
         try:
-            reply = await DispatcherStub(self._channel).Send(data, timeout=SEND_LIMIT)
-        except _FAILURES as error:
-            raise GatewayError(f"the gateway did not send {directive}: {error}") from error
-        return _answer(bytes(reply.response), directive)
+            reply = await DispatcherStub(self._channel).Send(data, timeout=SEND_TIMEOUT)
+        except _CALL_ERRORS as error:
+            raise DeliveryError(f"the gateway did not send {directive}: {error}") from error
+        return _parse_response(bytes(reply.response), directive)
 
-    async def _session(self, path: str, backoff: Backoff) -> None:
+    async def _keep_session(self, path: str, backoff: Backoff) -> None:
         reader, writer = await asyncio.open_unix_connection(path)
         try:
             self._check_gateway(writer.get_extra_info("socket"))
@@ -154,16 +154,16 @@ class Dispatcher:
     def _check_gateway(self, connection: socket.socket) -> None:
         uid = peer_user(connection)
         if uid not in trusted_uids(self._settings.gateway_user):
-            raise GatewayError(f"it runs as user id {uid}, which is not the gateway's")
+            raise DeliveryError(f"it runs as user id {uid}, which is not the gateway's")
 
     async def _register(self, channel: Channel) -> None:
         stub = DispatcherStub(channel)
         request = RegistrationRequest(handler=DEVICE, pid=os.getpid())
-        reply = await stub.Register(request, timeout=REGISTER_LIMIT)
+        reply = await stub.Register(request, timeout=REGISTER_TIMEOUT)
         if not reply.registered:
-            raise GatewayError(f"it has another worker for directive {DEVICE}")
-        await self._serve(reply.address)
-        config = await stub.GetConfig(Empty(), timeout=REGISTER_LIMIT)
+            raise DeliveryError(f"it has another worker for directive {DEVICE}")
+        await self._listen(reply.address)
+        config = await stub.GetConfig(Empty(), timeout=REGISTER_TIMEOUT)
         self.device_id = config.client_id or os.environ.get("YGG_CLIENT_ID", "")
         if config.key_file:
             log.warning(
@@ -171,28 +171,28 @@ class Dispatcher:
             )
         log.info("Registered with the gateway as device %s", self.device_id)
 
-    async def _serve(self, address: str) -> None:
+    async def _listen(self, address: str) -> None:
         if self._server is not None and address == self._address:
             return
         if self._server is not None:
             self._server.close()
-        self._server = GuardedServer([self._endpoint], trusted_uids(self._settings.gateway_user))
+        self._server = GuardedServer([self._service], trusted_uids(self._settings.gateway_user))
         await self._server.listen(socket_path(address), self._settings.ipc_group)
         self._address = address
 
-    def _drop(self) -> None:
+    def _close_channel(self) -> None:
         self.connected.clear()
         if self._channel is not None:
             self._channel.close()
             self._channel = None
 
 
-def _answer(data: bytes, directive: str) -> Answer:
+def _parse_response(data: bytes, directive: str) -> EdgeApiResponse:
     if not data.strip():
-        raise GatewayError(f"no answer to {directive}: the control plane cannot be reached")
+        raise DeliveryError(f"no answer to {directive}: the control plane cannot be reached")
     try:
         reply = json.loads(data)
         headers = {str(k).lower(): str(v) for k, v in (reply.get("Metadata") or {}).items()}
-        return Answer(int(reply["StatusCode"]), reply.get("Body"), headers)
+        return EdgeApiResponse(int(reply["StatusCode"]), reply.get("Body"), headers)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise GatewayError(f"the gateway's answer to {directive} is unreadable") from error
+        raise DeliveryError(f"the gateway's answer to {directive} is unreadable") from error

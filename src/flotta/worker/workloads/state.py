@@ -1,4 +1,4 @@
-"""From what is seen of a pod to the phase, reason and message that are reported (device-agent.md §3.9).
+"""From what is seen of a pod to the phase, reason and message that are reported.
 
 Phases are podman's words for pods, which every control plane knows, and ``Deploying`` until there is a pod.
 """
@@ -23,7 +23,7 @@ from ..errors import WorkloadError
 from ..podman import Container
 from ..systemd import NO_UNIT, UnitState
 
-CRASH_LOOP = 3
+CRASH_LOOP = 3  # crashes within ten minutes that are reported as a loop
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Crash:
 
 
 @dataclass(frozen=True)
-class State:
+class WorkloadState:
     """What is reported of a workload."""
 
     phase: str
@@ -44,13 +44,13 @@ class State:
     message: str = ""
 
     @property
-    def kind(self) -> tuple[str, str]:
+    def phase_and_reason(self) -> tuple[str, str]:
         """What has to change for a heartbeat to be sent at once."""
         return self.phase, self.reason
 
 
 @dataclass(frozen=True)
-class View:
+class Observation:
     """All that is known of one configured workload."""
 
     unit: UnitState = NO_UNIT
@@ -61,58 +61,66 @@ class View:
     crashes: Sequence[Crash] = ()
 
 
-def state_of(view: View) -> State:
+def derive_state(observed: Observation) -> WorkloadState:
     """Return the state of a workload; an older pod that still runs keeps its phase beside a failure's reason."""
-    phase = pod_phase(view.containers)
-    if view.failure is not None:
-        alive = phase in (RUNNING, DEGRADED) and view.unit.active == "active"
-        return State(phase if alive else ERROR, view.failure.reason, view.failure.message)
-    worst = max(view.crashes, key=lambda crash: crash.count, default=None)
+    phase = derive_pod_phase(observed.containers)
+    if observed.failure is not None:
+        alive = phase in (RUNNING, DEGRADED) and observed.unit.active == "active"
+        return WorkloadState(
+            phase if alive else ERROR, observed.failure.reason, observed.failure.message
+        )
+    worst = max(observed.crashes, key=lambda crash: crash.count, default=None)
     if worst is not None and worst.count >= CRASH_LOOP:
-        others = any(c.state == "running" for c in view.containers if c.name != worst.container)
-        return State(DEGRADED if others else ERROR, "CrashLoopBackOff", _ended(worst))
-    if view.explanation and view.unit.active != "active":
-        return State(ERROR, start_reason(view.explanation), view.explanation)
-    if view.activity or view.unit.changing or not view.containers:
-        return State(DEPLOYING, view.activity or ("Starting" if view.unit.changing else ""))
-    return _running_state(phase, view, worst)
+        others = any(c.state == "running" for c in observed.containers if c.name != worst.container)
+        return WorkloadState(
+            DEGRADED if others else ERROR, "CrashLoopBackOff", _describe_crash(worst)
+        )
+    if observed.explanation and observed.unit.active != "active":
+        return WorkloadState(
+            ERROR, classify_start_failure(observed.explanation), observed.explanation
+        )
+    if observed.activity or observed.unit.changing or not observed.containers:
+        return WorkloadState(
+            DEPLOYING, observed.activity or ("Starting" if observed.unit.changing else "")
+        )
+    return _derive_running_state(phase, observed, worst)
 
 
-def _running_state(phase: str, view: View, worst: Crash | None) -> State:
-    if phase == EXITED and not any(c.exit_code for c in view.containers):
-        return State(phase, "Completed")
-    failed = next((c for c in view.containers if c.state == "exited" and c.exit_code), None)
+def _derive_running_state(phase: str, observed: Observation, worst: Crash | None) -> WorkloadState:
+    if phase == EXITED and not any(c.exit_code for c in observed.containers):
+        return WorkloadState(phase, "Completed")
+    failed = next((c for c in observed.containers if c.state == "exited" and c.exit_code), None)
     if failed is not None:
-        return State(
+        return WorkloadState(
             phase,
             "ContainerFailed",
             f'container "{failed.name}" exited with code {failed.exit_code}',
         )
-    running = [c.name for c in view.containers if c.state == "running"]
+    running = [c.name for c in observed.containers if c.state == "running"]
     if worst is not None and worst.container in running:
-        return State(phase, "ContainerRestarted", _ended(worst))
-    return State(phase)
+        return WorkloadState(phase, "ContainerRestarted", _describe_crash(worst))
+    return WorkloadState(phase)
 
 
-def _ended(crash: Crash) -> str:
+def _describe_crash(crash: Crash) -> str:
     times = "once" if crash.count == 1 else f"{crash.count} times"
     return f'container "{crash.container}" exited with code {crash.exit_code}, restarted {times}'
 
 
-def pod_phase(containers: Sequence[Container]) -> str:
+def derive_pod_phase(containers: Sequence[Container]) -> str:
     """Return the pod's state in podman's words from the states of its containers."""
     states = {container.state for container in containers}
     if not states or states <= {"created", "configured", "initialized"}:
         return CREATED
-    for one, phase in (("running", RUNNING), ("exited", EXITED), ("paused", PAUSED)):
-        if states == {one}:
+    for state, phase in (("running", RUNNING), ("exited", EXITED), ("paused", PAUSED)):
+        if states == {state}:
             return phase
     if states <= {"exited", "stopped", "stopping"}:
         return STOPPED
     return DEGRADED if "running" in states else ERROR
 
 
-def start_reason(message: str) -> str:
+def classify_start_failure(message: str) -> str:
     """Name the cause of a failed start from podman's message."""
     for words, reason in (
         ("address already in use", "HostPortInUse"),

@@ -1,4 +1,4 @@
-"""The configuration on disk: two generations, each with a checksum (ARCHITECTURE §4 Device 2).
+"""The configuration on disk: two generations, each with a checksum.
 
 A generation is one file: the SHA-256 of the rest in hex, a line feed, and the message content as it came. It contains
 secrets: 0600 in a 0700 directory. What cannot be read is never taken for "no workloads": ``load`` then returns None.
@@ -15,7 +15,7 @@ from pathlib import Path
 from flotta.daemon import sync_directory, write_atomically
 from flotta.protocol.models import DeviceConfigurationMessage
 
-from .configuration import parse
+from .configuration import parse_configuration
 from .errors import ConfigurationError
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ class ConfigurationStore:
         """Return the newest generation that is whole, None when there is none."""
         for path in (self.current, self.previous):
             try:
-                return parse(_unseal(path.read_bytes()))
+                return parse_configuration(_unseal(path.read_bytes()))
             except FileNotFoundError:
                 continue
             except (OSError, ConfigurationError) as error:

@@ -1,0 +1,179 @@
+"""Containers that end by themselves, and the back-off of pods where one does so again and again.
+
+podman restarts a container at once and for ever, several times a second: on a small device a
+whole processor. When one ended ``LOOP_EXITS`` times within a minute, its pod is stopped and
+started again later, later each time. (A single container cannot be stopped reliably between two
+crashes, and must not be started from the worker's own control group.)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from flotta.backoff import Backoff
+
+from ..podman import Container
+from .state import Crash
+
+log = logging.getLogger(__name__)
+
+REPORT_WINDOW = 600.0  # seconds for which an exit is remembered and reported
+LOOP_WINDOW = 60.0  # seconds in which exits count as a loop
+LOOP_EXITS = 5  # exits of one container within that time
+UNNAMED_TIME = 10.0  # seconds for which an exit waits until podman tells whose it was
+MAX_EXITS = 200  # remembered of one container
+FIRST_PAUSE, MAX_PAUSE = 10.0, 300.0  # seconds for which a pod is stopped
+
+
+class ContainerName(NamedTuple):
+    """A container by the names in the configuration; its id changes with each pod."""
+
+    workload: str
+    container: str
+
+
+class Exit(NamedTuple):
+    """How a container ended, and when by the clock of `Crashes`."""
+
+    moment: float
+    code: int
+
+
+@dataclass
+class Crashes:
+    """Exits of containers by workload and container name, remembered for ten minutes."""
+
+    clock: Callable[[], float] = time.monotonic
+    _unnamed: list[tuple[str, Exit]] = field(default_factory=list)  # by container id
+    _exits: dict[ContainerName, list[Exit]] = field(default_factory=dict)
+    _names: dict[str, ContainerName] = field(default_factory=dict)  # by container id
+    _forgiven: dict[str, float] = field(default_factory=dict)  # moment by workload
+    _muted: set[str] = field(default_factory=set)
+
+    def record_exit(self, container_id: str, exit_code: int) -> None:
+        """Remember that a container ended."""
+        self._unnamed.append((container_id, Exit(self.clock(), exit_code)))
+        self._assign_exits()
+
+    def learn_names(self, containers: Iterable[Container]) -> None:
+        """Learn which container has which id."""
+        self._names = {c.id: ContainerName(c.workload, c.name) for c in containers}
+        self._assign_exits()
+        since = self.clock() - UNNAMED_TIME
+        self._unnamed = [(id_, end) for id_, end in self._unnamed if end.moment > since]
+
+    def forget(self, workload: str) -> None:
+        """Start over: the exits of containers that are stopped on purpose are not crashes."""
+        self._exits = {
+            name: ends for name, ends in self._exits.items() if name.workload != workload
+        }
+        self._forgiven.pop(workload, None)
+        self._forget_ids(workload)
+
+    def list_crashes(self, workload: str) -> list[Crash]:
+        """Return which containers of a workload crashed lately."""
+        return [
+            Crash(name.container, ends[-1].code, len(ends))
+            for name, ends in self._exits_within(REPORT_WINDOW).items()
+            if name.workload == workload
+        ]
+
+    def mute(self, workload: str) -> None:
+        """Do not count exits from now on, because the pod is stopped on purpose."""
+        self._muted.add(workload)
+
+    def unmute(self, workload: str) -> None:
+        """Count again: what exits now is another pod."""
+        self._forget_ids(workload)
+        self._muted.discard(workload)
+
+    def forgive(self, workload: str) -> None:
+        """Let the exits so far not count as a loop any more; they are reported all the same."""
+        self._forgiven[workload] = self.clock()
+
+    def list_crashed(self) -> list[ContainerName]:
+        """Return the containers that crashed within the last ten minutes."""
+        return list(self._exits_within(REPORT_WINDOW))
+
+    def list_looping(self) -> list[ContainerName]:
+        """Return the containers that crash in a loop."""
+        return [
+            name
+            for name, ends in self._exits_within(LOOP_WINDOW).items()
+            if self._count_unforgiven(name.workload, ends) >= LOOP_EXITS
+        ]
+
+    def _count_unforgiven(self, workload: str, ends: list[Exit]) -> int:
+        since = self._forgiven.get(workload, 0.0)
+        return sum(end.moment > since for end in ends)
+
+    def _exits_within(self, seconds: float) -> dict[ContainerName, list[Exit]]:
+        since = self.clock() - seconds
+        recent = {
+            name: [end for end in ends if end.moment > since] for name, ends in self._exits.items()
+        }
+        return {name: ends for name, ends in recent.items() if ends}
+
+    def _forget_ids(self, workload: str) -> None:
+        self._names = {id_: name for id_, name in self._names.items() if name.workload != workload}
+
+    def _assign_exits(self) -> None:
+        for container_id, end in self._unnamed:
+            name = self._names.get(container_id)
+            if name is not None and name.workload not in self._muted:
+                ends = self._exits.setdefault(name, [])
+                ends.append(end)
+                del ends[:-MAX_EXITS]
+        self._unnamed = [(id_, end) for id_, end in self._unnamed if id_ not in self._names]
+
+
+class CrashLoopBackOff:
+    """Stops pods that crash in a loop for a while, with one task a pod."""
+
+    def __init__(
+        self,
+        crashes: Crashes,
+        stop: Callable[[str], Awaitable[None]],
+        on_end: Callable[[], None],
+    ) -> None:
+        self._crashes = crashes
+        self._stop = stop
+        self._on_end = on_end
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._backoffs: dict[str, Backoff] = {}
+
+    @property
+    def workloads(self) -> set[str]:
+        """Those that must not be started now."""
+        return set(self._tasks)
+
+    def stop_looping(self) -> None:
+        """Stop the pods that crash in a loop; one that was calm since begins with a short pause."""
+        crashed = {name.workload for name in self._crashes.list_crashed()}
+        looping = {name.workload for name in self._crashes.list_looping()}
+        for name in self._backoffs.keys() - crashed - self._tasks.keys():
+            del self._backoffs[name]
+        for name in looping - self._tasks.keys():
+            self._tasks[name] = asyncio.create_task(self._pause(name))
+
+    def cancel(self, *names: str) -> None:
+        """End the pauses of these workloads, of all without a name."""
+        for name in names or list(self._tasks):
+            task = self._tasks.pop(name, None)
+            if task is not None:
+                task.cancel()
+
+    async def _pause(self, name: str) -> None:
+        backoff = self._backoffs.setdefault(name, Backoff(FIRST_PAUSE, MAX_PAUSE, jitter=0.0))
+        seconds = backoff.next()
+        log.warning("Workload %s crashes in a loop; it is stopped for %.0f s", name, seconds)
+        await self._stop(name)
+        await asyncio.sleep(seconds)
+        self._crashes.forgive(name)
+        self._tasks.pop(name, None)
+        self._on_end()
