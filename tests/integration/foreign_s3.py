@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError
 from s3_server import S3Server
 
 from flotta.identity.authority import Authority
-from flotta.storage.keys import Key
+from flotta.storage.access_keys import AccessKey
 from servers.ports import free_port
 from waiting import wait_until
 
@@ -31,8 +31,8 @@ EVERYTHING = {
 @contextlib.contextmanager
 def foreign_s3(directory: Path) -> Iterator[S3Server]:
     authority = Authority.create("test storage CA", "flotta")
-    pair = authority.issue_server(["127.0.0.1"])
-    files = {"ca": authority.certificate_pem, "cert": pair.certificate, "key": pair.key}
+    issued = authority.issue_server(["127.0.0.1"])
+    files = {"ca": authority.certificate_pem, "cert": issued.certificate, "key": issued.key}
     for name, data in files.items():
         (directory / f"s3.{name}").write_bytes(data)
     port = free_port()
@@ -77,6 +77,6 @@ def _make_administrator(server: S3Server) -> None:
         UserName="administrator", PolicyName="all", PolicyDocument=json.dumps(EVERYTHING)
     )
     made = iam.create_access_key(UserName="administrator")["AccessKey"]
-    key = Key(made["AccessKeyId"], made["SecretAccessKey"], None)
+    key = AccessKey(made["AccessKeyId"], made["SecretAccessKey"], None)
     text = f"AWS_ACCESS_KEY_ID={key.access_key}\nAWS_SECRET_ACCESS_KEY={key.secret_key}\n"
     server.admin_file.write_text(text)

@@ -15,15 +15,15 @@ import boto3
 from botocore.config import Config
 
 from flotta.identity.authority import Authority
+from flotta.storage.access_keys import AccessKey
 from flotta.storage.administrator import ensure_administrator, read_administrator
-from flotta.storage.keys import Key
 from flotta.storage.settings import StorageSettings
 from servers.ports import free_port
 from waiting import wait_until
 
 SOURCE = str(Path(__file__).parents[2] / "src")
-# The server is away for a moment after a pair was dropped.
-PATIENT: Any = {"mode": "standard", "total_max_attempts": 8}
+# The server is away for a moment after a key was dropped.
+RETRIES: Any = {"mode": "standard", "total_max_attempts": 8}
 
 
 @dataclass
@@ -37,7 +37,7 @@ class S3Server:
     iam_endpoint: str = ""
 
     @property
-    def administrator(self) -> Key:
+    def administrator(self) -> AccessKey:
         return read_administrator(self.admin_file)
 
     def settings(self, **other: Any) -> StorageSettings:
@@ -50,7 +50,7 @@ class S3Server:
         }
         return StorageSettings(**{**same, **other})
 
-    def client(self, key: Key) -> Any:
+    def client(self, key: AccessKey) -> Any:
         return boto3.client(
             "s3",
             endpoint_url=self.endpoint,
@@ -62,11 +62,11 @@ class S3Server:
                 request_checksum_calculation="when_required",
                 response_checksum_validation="when_required",
                 read_timeout=60,
-                retries=PATIENT,
+                retries=RETRIES,
             ),
         )
 
-    def iam(self, key: Key) -> Any:
+    def iam(self, key: AccessKey) -> Any:
         return boto3.client(
             "iam",
             endpoint_url=self.iam_endpoint,
@@ -74,7 +74,7 @@ class S3Server:
             aws_access_key_id=key.access_key,
             aws_secret_access_key=key.secret_key,
             verify=str(self.ca_file),
-            config=Config(read_timeout=60, retries=PATIENT),
+            config=Config(read_timeout=60, retries=RETRIES),
         )
 
     def requests(self, start: str) -> list[str]:
@@ -94,8 +94,8 @@ def running_s3(directory: Path, *, iam: bool = False) -> Iterator[S3Server]:
     for path in paths.values():
         path.mkdir()
     authority = Authority.create("test storage CA", "flotta")
-    pair = authority.issue_server(["127.0.0.1", "localhost"])
-    files = {"ca": authority.certificate_pem, "cert": pair.certificate, "key": pair.key}
+    issued = authority.issue_server(["127.0.0.1", "localhost"])
+    files = {"ca": authority.certificate_pem, "cert": issued.certificate, "key": issued.key}
     for name, data in files.items():
         (directory / f"s3.{name}").write_bytes(data)
     ensure_administrator(directory / "admin.env", paths["keys"])

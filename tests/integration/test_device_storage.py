@@ -21,6 +21,7 @@ from operator_site import ENGINES, Fleet, Site, resource_api, running_operator
 from s3_server import S3Server, running_s3
 from storage_site import delivered, iam_settings
 
+from flotta.resources.finalizers import BUCKET_FINALIZER
 from flotta.resources.kinds import (
     BUCKET_CLAIM,
     CONFIG_MAP,
@@ -31,8 +32,7 @@ from flotta.resources.kinds import (
     SIGNED_REQUEST,
     Kind,
 )
-from flotta.storage.claims import FINALIZER
-from flotta.storage.keys import Key
+from flotta.storage.access_keys import AccessKey
 from waiting import eventually
 
 Object = dict[str, Any]
@@ -95,16 +95,16 @@ async def storage_of(device: Device, holds: Callable[[Object], object] = bool) -
     return found
 
 
-def key_of(section: Object) -> Key:
-    pair = [
+def key_of(section: Object) -> AccessKey:
+    values = [
         b64decode(section[f"aws_{part}"]).decode()
         for part in ("access_key_id", "secret_access_key")
     ]
-    return Key(pair[0], pair[1], section["bucket_name"])
+    return AccessKey(values[0], values[1], section["bucket_name"])
 
 
 async def refused(call: Callable[..., Any], **arguments: Any) -> str:
-    """Return why the server refuses; a restart of the server after a dropped pair is waited for."""
+    """Return why the server refuses; a restart of the server after a dropped key is waited for."""
 
     async def answer() -> tuple[str]:
         try:
@@ -255,16 +255,16 @@ async def test_claim_of_another_class_is_left_to_its_provisioner_and_noticed_whe
     held = asyncio.create_task(delivered(device, version=version, wait=50))
     data = {"BUCKET_NAME": "b-1", "BUCKET_HOST": "ceph.shop.example", "BUCKET_PORT": "8443"}
     await fleet.client.create(CONFIG_MAP, {"metadata": metadata, "data": data})
-    pair = {"AWS_ACCESS_KEY_ID": "ceph", "AWS_SECRET_ACCESS_KEY": "hidden"}
-    await fleet.client.create(SECRET, {"metadata": metadata, "stringData": pair})
+    access_key = {"AWS_ACCESS_KEY_ID": "ceph", "AWS_SECRET_ACCESS_KEY": "hidden"}
+    await fleet.client.create(SECRET, {"metadata": metadata, "stringData": access_key})
     bound = {"status": {"phase": "Bound"}}
     await fleet.client.merge_patch(BUCKET_CLAIM, "foreign-1", "default", bound, "status")
     await held
     section = await storage_of(device)
     assert (section["bucket_host"], section["bucket_port"]) == ("ceph.shop.example", 8443)
-    assert key_of(section) == Key("ceph", "hidden", "b-1")
+    assert key_of(section) == AccessKey("ceph", "hidden", "b-1")
     found = await fleet.client.get(BUCKET_CLAIM, "foreign-1", "default")
-    assert FINALIZER not in (found["metadata"].get("finalizers") or [])
+    assert BUCKET_FINALIZER not in (found["metadata"].get("finalizers") or [])
 
     await fleet.client.delete(EDGE_DEVICE, "foreign-1", "default")
     await vanished(fleet, EDGE_DEVICE, "foreign-1")
@@ -289,8 +289,8 @@ async def external(fleet: Fleet, name: str, **data: str) -> None:
     metadata = {"name": name, "namespace": "default"}
     whole = {"BUCKET_NAME": name, "BUCKET_HOST": f"{name}.example", "BUCKET_REGION": "r", **data}
     await fleet.client.create(CONFIG_MAP, {"metadata": metadata, "data": whole})
-    pair = {"AWS_ACCESS_KEY_ID": name, "AWS_SECRET_ACCESS_KEY": "hidden"}
-    await fleet.client.create(SECRET, {"metadata": metadata, "stringData": pair})
+    access_key = {"AWS_ACCESS_KEY_ID": name, "AWS_SECRET_ACCESS_KEY": "hidden"}
+    await fleet.client.create(SECRET, {"metadata": metadata, "stringData": access_key})
 
 
 def wanting(name: str) -> Object:
@@ -315,7 +315,7 @@ async def test_what_external_storage_lacks_is_said_and_noticed_when_it_comes(
     await fleet.client.merge_patch(CONFIG_MAP, "shop-s3", "default", port)
     _, section = await held
     assert (section["bucket_host"], section["bucket_port"]) == ("shop-s3.example", 9000)
-    assert key_of(section) == Key("shop-s3", "hidden", "shop-s3")
+    assert key_of(section) == AccessKey("shop-s3", "hidden", "shop-s3")
     await fleet.seen(EDGE_DEVICE, "lacking-1", lambda d: condition(d).get("status") == "True")
 
 
@@ -337,7 +337,7 @@ async def test_edited_external_storage_is_delivered_and_a_lost_part_takes_nothin
 
     await fleet.client.delete(SECRET, "edited-s3", "default")
     await complained(devices, device, "Secret 'edited-s3' does not exist")
-    assert key_of((await delivered(device))[1]) == Key("edited-s3", "hidden", "edited-s3")
+    assert key_of((await delivered(device))[1]) == AccessKey("edited-s3", "hidden", "edited-s3")
 
 
 async def test_external_storage_is_left_alone_when_its_device_goes(

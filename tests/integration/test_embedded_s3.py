@@ -16,11 +16,11 @@ from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 from s3_server import SOURCE, S3Server, running_s3
 
+from flotta.storage.access_keys import AccessKey, new_access_key_id, new_secret_key
 from flotta.storage.buckets import Buckets
 from flotta.storage.errors import StorageRefused, StorageUnavailable
-from flotta.storage.keys import Key, drop_keys, write_key
-from flotta.storage.names import new_access_key, new_secret_key
-from flotta.storage.site import Site
+from flotta.storage.key_store import drop_keys, write_key
+from flotta.storage.s3_site import S3Site
 from waiting import eventually
 
 MIB = 1 << 20
@@ -33,12 +33,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 
 
 def buckets_of(server: S3Server) -> Buckets:
-    return Buckets(Site(server.settings(keys=server.keys)))
+    return Buckets(S3Site(server.settings(keys=server.keys)))
 
 
-async def device(server: S3Server, bucket: str) -> Key:
+async def device(server: S3Server, bucket: str) -> AccessKey:
     await buckets_of(server).ensure(bucket)
-    key = Key(new_access_key(), new_secret_key(), bucket)
+    key = AccessKey(new_access_key_id(), new_secret_key(), bucket)
     write_key(server.keys, key)
     return key
 
@@ -91,12 +91,12 @@ async def test_device_cannot_create_buckets(server: S3Server) -> None:
 
 async def test_each_access_key_is_verified_with_its_own_secret(server: S3Server) -> None:
     key, other = await device(server, "signed-a"), await device(server, "signed-b")
-    forged = server.client(Key(key.access_key, other.secret_key, "signed-a"))
+    forged = server.client(AccessKey(key.access_key, other.secret_key, "signed-a"))
     put = {"Bucket": "signed-a", "Key": "x", "Body": b"1"}
     assert refusal(forged.put_object, **put) == "AccessDenied"
-    unknown = server.client(Key(new_access_key(), key.secret_key, "signed-a"))
+    unknown = server.client(AccessKey(new_access_key_id(), key.secret_key, "signed-a"))
     assert refusal(unknown.put_object, **put) == "AccessDenied"
-    as_admin = Key(server.administrator.access_key, key.secret_key, None)
+    as_admin = AccessKey(server.administrator.access_key, key.secret_key, None)
     assert refusal(server.client(as_admin).put_object, **put) == "AccessDenied"
 
 
@@ -166,13 +166,13 @@ async def test_wrong_administrator_key_is_a_refusal_and_no_server_is_temporary(
     admin_file.write_text(f"AWS_ACCESS_KEY_ID={access_key}\nAWS_SECRET_ACCESS_KEY=wrong\n")
     wrong = server.settings(admin_file=admin_file)
     with pytest.raises(StorageRefused, match="Secret flotta-s3-admin, or S3_ADMIN_FILE"):
-        await Buckets(Site(wrong)).ensure("never-a")
+        await Buckets(S3Site(wrong)).ensure("never-a")
     silent = server.settings(endpoint="https://127.0.0.1:1")
     with pytest.raises(StorageUnavailable, match="S3_ENDPOINT"):
-        await Buckets(Site(silent)).ensure("never-a")
+        await Buckets(S3Site(silent)).ensure("never-a")
     strange = server.settings(ca_file=None)
     with pytest.raises(StorageUnavailable, match=r"s3\.ca_pem .* or S3_CA_FILE"):
-        await Buckets(Site(strange)).ensure("never-a")
+        await Buckets(S3Site(strange)).ensure("never-a")
 
 
 async def test_dropped_key_is_refused_within_seconds_and_others_go_on(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from flotta.resources.kinds import (
     SECRET,
     SIGNED_REQUEST,
 )
-from flotta.storage.keys import Key
+from flotta.storage.access_keys import AccessKey
 from waiting import eventually
 
 Object = dict[str, Any]
@@ -134,7 +134,7 @@ async def test_claim_is_bound_after_registration_and_its_key_opens_the_bucket(
     assert (site.s3.root / data["BUCKET_NAME"] / "x").read_bytes() == b"1"
 
 
-async def bucket_key(fleet: Fleet, name: str) -> Key:
+async def bucket_key(fleet: Fleet, name: str) -> AccessKey:
     from base64 import b64decode
 
     secret = (await fleet.client.get(SECRET, name, "default"))["data"]
@@ -143,7 +143,7 @@ async def bucket_key(fleet: Fleet, name: str) -> Key:
     pair = [
         b64decode(secret[f"AWS_{part}"]).decode() for part in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY")
     ]
-    return Key(pair[0], pair[1], config["BUCKET_NAME"])
+    return AccessKey(pair[0], pair[1], config["BUCKET_NAME"])
 
 
 async def test_lost_secret_is_replaced_and_its_key_closed(fleet: Fleet, site: Site) -> None:
@@ -151,7 +151,7 @@ async def test_lost_secret_is_replaced_and_its_key_closed(fleet: Fleet, site: Si
     await fleet.seen(EDGE_DEVICE, "heal-1", lambda d: d.get("status", {}).get("dataObc"))
     old = await bucket_key(fleet, "heal-1")
 
-    async def replaced() -> Key | None:
+    async def replaced() -> AccessKey | None:
         await fleet.client.delete(SECRET, "heal-1", "default")
         await touch(fleet, "heal-1")
         await fleet.seen(SECRET, "heal-1", lambda _: True)

@@ -19,9 +19,9 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from s3_server import S3Server, running_s3
 
+from flotta.storage.access_keys import AccessKey, new_access_key_id, new_secret_key
 from flotta.storage.iam_issuer import policy_for
-from flotta.storage.keys import Key, write_key
-from flotta.storage.names import new_access_key, new_secret_key
+from flotta.storage.key_store import write_key
 
 
 @pytest.fixture(scope="module")
@@ -44,9 +44,9 @@ def new_user(server: S3Server, name: str) -> Any:
     return iam
 
 
-def new_key(iam: Any, name: str) -> Key:
+def new_key(iam: Any, name: str) -> AccessKey:
     made = iam.create_access_key(UserName=name)["AccessKey"]
-    return Key(made["AccessKeyId"], made["SecretAccessKey"], name)
+    return AccessKey(made["AccessKeyId"], made["SecretAccessKey"], name)
 
 
 def test_users_keys_open_the_bucket_of_the_policy_and_no_other(server: S3Server) -> None:
@@ -155,9 +155,9 @@ def test_policies_that_mean_something_else_are_refused(
 def test_only_the_administrator_manages_users(server: S3Server) -> None:
     device = new_key(new_user(server, "device-a"), "device-a")
     assert refusal(server.iam(device).create_user, UserName="x-a") == "AccessDenied"
-    forged = Key(server.administrator.access_key, device.secret_key, None)
+    forged = AccessKey(server.administrator.access_key, device.secret_key, None)
     assert refusal(server.iam(forged).create_user, UserName="x-a") == "SignatureDoesNotMatch"
-    unknown = Key(new_access_key(), new_secret_key(), None)
+    unknown = AccessKey(new_access_key_id(), new_secret_key(), None)
     assert refusal(server.iam(unknown).create_user, UserName="x-a") == "InvalidClientTokenId"
     assert not (server.keys / "users" / "x-a.json").exists()
 
@@ -206,10 +206,10 @@ def post(server: S3Server, body: bytes, headers: dict[str, str]) -> int:
     address = urlsplit(server.iam_endpoint).netloc
     connection = http.client.HTTPSConnection(address, context=context, timeout=20)
     connection.request("POST", "/", body, headers)
-    answer = connection.getresponse()
-    root = answer.read().split(b"<", 2)[2].split(b" ", 1)[0]
-    assert root == (b"CreateUserResponse" if answer.status == 200 else b"ErrorResponse")
-    return answer.status
+    response = connection.getresponse()
+    root = response.read().split(b"<", 2)[2].split(b" ", 1)[0]
+    assert root == (b"CreateUserResponse" if response.status == 200 else b"ErrorResponse")
+    return response.status
 
 
 def test_secrets_stay_out_of_log_and_other_peoples_reach(server: S3Server) -> None:
@@ -223,7 +223,7 @@ def test_secrets_stay_out_of_log_and_other_peoples_reach(server: S3Server) -> No
 
 
 def test_keys_of_an_operator_beside_the_server_live_next_to_users(server: S3Server) -> None:
-    beside = Key(new_access_key(), new_secret_key(), "beside-a")
+    beside = AccessKey(new_access_key_id(), new_secret_key(), "beside-a")
     write_key(server.keys, beside)
     server.client(server.administrator).create_bucket(Bucket="beside-a")
     server.client(beside).put_object(Bucket="beside-a", Key="x", Body=b"1")

@@ -75,7 +75,7 @@ async def killed_often(site: Site, settings: dict[str, str]) -> None:
 
 
 def changes(s3: S3Server) -> set[str]:
-    """Return the names of what an operator had made: pairs and buckets."""
+    """Return the names of what an operator had made: access keys and buckets."""
     return {*os.listdir(s3.keys), *os.listdir(s3.root)} - {"dropped"}
 
 
@@ -96,7 +96,7 @@ async def none_left(client: Client) -> bool:
 
 
 async def secrets(client: Client) -> dict[str, set[str]]:
-    """Return what the claims' Secrets say: the id of the pair by bucket."""
+    """Return what the claims' Secrets say: the id of the access key by bucket."""
     found: dict[str, set[str]] = {}
     for claim in await client.list(BUCKET_CLAIM, "default"):
         secret: Any = await client.get(SECRET, claim["metadata"]["name"], "default")
@@ -106,7 +106,7 @@ async def secrets(client: Client) -> dict[str, set[str]]:
 
 
 def keys_by_bucket(s3: S3Server) -> dict[str, set[str]]:
-    """Return what the server accepts: ids of pairs by bucket, without the administrator's."""
+    """Return what the server accepts: ids of access keys by bucket, without the administrator's."""
     found: dict[str, set[str]] = {}
     for path in s3.keys.glob("*.json"):
         key = json.loads(path.read_text())

@@ -13,13 +13,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 from foreign_s3 import foreign_s3
 from s3_server import S3Server, running_s3
 
+from flotta.storage.access_keys import AccessKey
 from flotta.storage.buckets import Buckets
-from flotta.storage.claims import issuer_for
 from flotta.storage.errors import StorageRefused, StorageUnavailable
 from flotta.storage.issuers import KeyIssuer
-from flotta.storage.keys import Key
+from flotta.storage.provisioner import choose_issuer
+from flotta.storage.s3_site import S3Site
 from flotta.storage.settings import StorageSettings
-from flotta.storage.site import Site
 from waiting import eventually, wait_until
 
 KINDS = ("embedded directory", "embedded IAM", "foreign IAM")
@@ -31,22 +31,22 @@ class Storage:
     settings: StorageSettings
 
     @property
-    def site(self) -> Site:
-        return Site(self.settings)
+    def site(self) -> S3Site:
+        return S3Site(self.settings)
 
     @property
     def issuer(self) -> KeyIssuer:
         """An issuer that remembers nothing of what another one did, as after a restart."""
-        return issuer_for(self.settings, self.site)
+        return choose_issuer(self.settings, self.site)
 
-    async def handed_out(self, bucket: str) -> Key:
+    async def handed_out(self, bucket: str) -> AccessKey:
         await ensured(self, bucket)
-        key = await self.issuer.issue(bucket)
-        assert await self.issuer.settle(key)
+        key = await self.issuer.issue_key(bucket)
+        assert await self.issuer.activate_key(key)
         return key
 
-    def opens(self, key: Key, bucket: str) -> bool:
-        """Say whether the pair reads, writes and lists in the bucket; it has to be all or nothing."""
+    def opens(self, key: AccessKey, bucket: str) -> bool:
+        """Say whether the key reads, writes and lists in the bucket; it has to be all or nothing."""
         client = self.server.client(key)
         calls: tuple[tuple[Callable[..., Any], dict[str, Any]], ...] = (
             (client.put_object, {"Key": "probe", "Body": b"1"}),
@@ -60,7 +60,7 @@ class Storage:
 
 
 def _granted(call: Callable[..., Any], **arguments: Any) -> bool:
-    """Try a call, again while the server restarts because a pair was dropped."""
+    """Try a call, again while the server restarts because a key was dropped."""
 
     def answer() -> tuple[bool]:
         try:
@@ -72,8 +72,8 @@ def _granted(call: Callable[..., Any], **arguments: Any) -> bool:
     return wait_until(answer, tolerate=BotoCoreError, pause=0.2)[0]
 
 
-async def ensured(storage: Storage, bucket: str, site: Site | None = None) -> None:
-    """Make the bucket, again while the embedded server restarts because a pair was dropped."""
+async def ensured(storage: Storage, bucket: str, site: S3Site | None = None) -> None:
+    """Make the bucket, again while the embedded server restarts because a key was dropped."""
 
     async def made() -> bool:
         try:
@@ -105,7 +105,7 @@ def unique(storage: Storage, name: str) -> str:
     return f"{name}-{'d' if storage.settings.keys else 'i'}"
 
 
-async def test_pair_opens_its_bucket_and_no_other(storage: Storage) -> None:
+async def test_key_opens_its_bucket_and_no_other(storage: Storage) -> None:
     first, second = unique(storage, "first"), unique(storage, "second")
     key = await storage.handed_out(first)
     await storage.handed_out(second)
@@ -113,7 +113,7 @@ async def test_pair_opens_its_bucket_and_no_other(storage: Storage) -> None:
     assert not storage.opens(key, second)
 
 
-async def test_pair_cannot_remove_or_make_buckets_or_manage_users(storage: Storage) -> None:
+async def test_key_cannot_remove_or_make_buckets_or_manage_users(storage: Storage) -> None:
     name = unique(storage, "modest")
     key = await storage.handed_out(name)
     client = storage.server.client(key)
@@ -124,30 +124,30 @@ async def test_pair_cannot_remove_or_make_buckets_or_manage_users(storage: Stora
         assert not _granted(iam.create_user, UserName="accomplice")
 
 
-async def test_pair_that_never_reached_its_secret_is_replaced_and_closed(storage: Storage) -> None:
+async def test_key_that_never_reached_its_secret_is_replaced_and_closed(storage: Storage) -> None:
     bucket = unique(storage, "crash")
     await ensured(storage, bucket)
-    lost = [await storage.issuer.issue(bucket) for _ in range(3)]
-    key = await storage.issuer.issue(bucket)
-    assert await storage.issuer.settle(key)
+    lost = [await storage.issuer.issue_key(bucket) for _ in range(3)]
+    key = await storage.issuer.issue_key(bucket)
+    assert await storage.issuer.activate_key(key)
     assert storage.opens(key, bucket)
-    assert not any(storage.opens(one, bucket) for one in lost)
+    assert not any(storage.opens(lost_key, bucket) for lost_key in lost)
 
 
-async def test_settling_again_changes_nothing(storage: Storage) -> None:
+async def test_activating_again_changes_nothing(storage: Storage) -> None:
     bucket = unique(storage, "twice")
     key = await storage.handed_out(bucket)
-    assert await storage.issuer.settle(key)
+    assert await storage.issuer.activate_key(key)
     assert storage.opens(key, bucket)
 
 
-async def test_pair_of_somebody_else_does_not_count(storage: Storage) -> None:
+async def test_key_of_somebody_else_does_not_count(storage: Storage) -> None:
     mine, other = unique(storage, "mine"), unique(storage, "other")
     await storage.handed_out(mine)
     theirs = await storage.handed_out(other)
-    assert not await storage.issuer.settle(Key(theirs.access_key, "a secret", mine))
+    assert not await storage.issuer.activate_key(AccessKey(theirs.access_key, "a secret", mine))
     admin = storage.server.administrator
-    assert not await storage.issuer.settle(Key(admin.access_key, "a secret", mine))
+    assert not await storage.issuer.activate_key(AccessKey(admin.access_key, "a secret", mine))
     assert storage.opens(theirs, other)
     storage.server.client(storage.server.administrator).list_buckets()
 
@@ -155,23 +155,23 @@ async def test_pair_of_somebody_else_does_not_count(storage: Storage) -> None:
 async def removed(storage: Storage, bucket: str) -> bool:
     """Remove the bucket, unless the embedded server restarts just now because it forgot a key."""
     try:
-        await Buckets(Site(storage.settings)).remove(bucket)
+        await Buckets(S3Site(storage.settings)).remove(bucket)
     except StorageUnavailable:
         return False
     return True
 
 
-async def test_withdrawing_closes_the_bucket_and_leaves_nobody(storage: Storage) -> None:
+async def test_revoking_closes_the_bucket_and_leaves_nobody(storage: Storage) -> None:
     bucket = unique(storage, "withdrawn")
     key = await storage.handed_out(bucket)
     assert _granted(storage.server.client(key).put_object, Bucket=bucket, Key="left", Body=b"1")
-    assert await storage.issuer.withdraw(bucket)
-    assert not await storage.issuer.withdraw(bucket)
+    assert await storage.issuer.revoke_keys(bucket)
+    assert not await storage.issuer.revoke_keys(bucket)
     if storage.settings.iam_endpoint:
         iam = storage.server.iam(storage.server.administrator)
         with pytest.raises(ClientError, match="NoSuchEntity"):
             iam.list_access_keys(UserName=bucket)
-        assert not await storage.issuer.settle(key)
+        assert not await storage.issuer.activate_key(key)
     for _ in range(2):
         await eventually(lambda: removed(storage, bucket))
 
@@ -186,11 +186,11 @@ async def test_policy_that_somebody_changed_is_put_right(servers: dict[str, S3Se
     iam = server.iam(server.administrator)
     iam.put_user_policy(UserName="drift-a", PolicyName="bucket", PolicyDocument=wide)
     assert storage.opens(key, "drift-b")
-    assert await storage.issuer.settle(key)
+    assert await storage.issuer.activate_key(key)
     assert not storage.opens(key, "drift-b")
 
 
-async def test_shared_pair_is_the_administrators_and_follows_it(
+async def test_shared_key_is_the_administrators_and_follows_it(
     servers: dict[str, S3Server], tmp_path: Path
 ) -> None:
     server = servers["embedded"]
@@ -201,9 +201,9 @@ async def test_shared_pair_is_the_administrators_and_follows_it(
     assert storage.opens(key, "shared-a")
     assert "every other bucket" in storage.issuer.warning
     admin_file.write_text("AWS_ACCESS_KEY_ID=new\nAWS_SECRET_ACCESS_KEY=newer\n")
-    assert not await storage.issuer.settle(key)
-    assert (await storage.issuer.issue("shared-a")).access_key == "new"
-    assert not await storage.issuer.withdraw("shared-a")
+    assert not await storage.issuer.activate_key(key)
+    assert (await storage.issuer.issue_key("shared-a")).access_key == "new"
+    assert not await storage.issuer.revoke_keys("shared-a")
 
 
 async def test_iam_that_refuses_or_is_not_there_is_told_apart(
@@ -216,10 +216,10 @@ async def test_iam_that_refuses_or_is_not_there_is_told_apart(
     with pytest.raises(
         StorageRefused, match="check the key pair in Secret flotta-s3-admin, or S3_ADMIN_FILE"
     ):
-        await issuer_for(wrong, Site(wrong)).issue("never-a")
+        await choose_issuer(wrong, S3Site(wrong)).issue_key("never-a")
     silent = server.settings(iam_endpoint="https://127.0.0.1:1")
     with pytest.raises(StorageUnavailable, match="no answer from S3_IAM_ENDPOINT"):
-        await issuer_for(silent, Site(silent)).issue("never-a")
+        await choose_issuer(silent, S3Site(silent)).issue_key("never-a")
 
 
 async def test_rotated_administrator_needs_no_restart(

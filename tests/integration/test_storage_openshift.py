@@ -100,8 +100,8 @@ async def with_bucket(fleet: Fleet, device: Device) -> None:
     inside = {"BUCKET_NAME": "b-1", "BUCKET_HOST": "s3.openshift-storage.svc", "BUCKET_PORT": "443"}
     data = {**inside, "BUCKET_REGION": ""}
     await fleet.client.create(CONFIG_MAP, {"metadata": metadata, "data": data})
-    pair = {"AWS_ACCESS_KEY_ID": "noobaa", "AWS_SECRET_ACCESS_KEY": "hidden"}
-    await fleet.client.create(SECRET, {"metadata": metadata, "stringData": pair})
+    access_key = {"AWS_ACCESS_KEY_ID": "noobaa", "AWS_SECRET_ACCESS_KEY": "hidden"}
+    await fleet.client.create(SECRET, {"metadata": metadata, "stringData": access_key})
     status = {"status": {"dataObc": device.device_id}}
     await fleet.client.merge_patch(EDGE_DEVICE, device.device_id, "default", status, "status")
 

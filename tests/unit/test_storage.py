@@ -1,4 +1,4 @@
-"""Names, keys, the proxy's answers and the readable log of the embedded S3 server."""
+"""Names, keys, the proxy's responses and the readable log of the embedded S3 server."""
 
 from __future__ import annotations
 
@@ -9,26 +9,27 @@ from pathlib import Path
 
 import pytest
 
-from flotta.storage.access_log import readable
+from flotta.storage.access_keys import AccessKey, is_access_key_id, new_access_key_id
+from flotta.storage.access_log import format_line
 from flotta.storage.administrator import ensure_administrator, read_administrator
-from flotta.storage.auth_proxy import answer, backend
-from flotta.storage.embedded import Server, command
-from flotta.storage.keys import Key, drop_keys, read_key, write_key
-from flotta.storage.names import bucket_name, is_access_key, new_access_key
+from flotta.storage.auth_proxy import answer_question, make_backend
+from flotta.storage.bucket_names import make_bucket_name
+from flotta.storage.key_store import drop_keys, read_key, write_key
+from flotta.storage.rclone_supervisor import S3ServerSettings, rclone_command
 
-DEVICE = Key("AAAABBBBCCCCDDDDEEEE", "its secret", "till-1-0")
+DEVICE = AccessKey("AAAABBBBCCCCDDDDEEEE", "its secret", "till-1-0")
 
 
 @pytest.mark.parametrize("wanted", ["till-1", "Till_1.Shop", "-.-", "x" * 200, "ü", ""])
 def test_bucket_names_are_valid_for_s3(wanted: str) -> None:
-    name = bucket_name(wanted, "uid")
+    name = make_bucket_name(wanted, "uid")
     assert re.fullmatch(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", name)
 
 
 def test_bucket_names_are_stable_readable_and_unique() -> None:
-    assert bucket_name("till-1", "a") == bucket_name("till-1", "a")
-    assert bucket_name("till-1", "a") != bucket_name("till-1", "b")
-    assert bucket_name("till-1", "a").startswith("till-1-")
+    assert make_bucket_name("till-1", "a") == make_bucket_name("till-1", "a")
+    assert make_bucket_name("till-1", "a") != make_bucket_name("till-1", "b")
+    assert make_bucket_name("till-1", "a").startswith("till-1-")
 
 
 def test_key_is_found_until_dropped_and_not_world_readable(tmp_path: Path) -> None:
@@ -36,7 +37,7 @@ def test_key_is_found_until_dropped_and_not_world_readable(tmp_path: Path) -> No
     assert not write_key(tmp_path, DEVICE)
     assert read_key(tmp_path, DEVICE.access_key) == DEVICE
     assert next(tmp_path.iterdir()).stat().st_mode & 0o777 == 0o640
-    other = Key(new_access_key(), "s", "other-0")
+    other = AccessKey(new_access_key_id(), "s", "other-0")
     write_key(tmp_path, other)
     assert drop_keys(tmp_path, "till-1-0", keep=DEVICE.access_key) == []
     assert drop_keys(tmp_path, "till-1-0") == [DEVICE.access_key]
@@ -50,29 +51,29 @@ def test_access_key_cannot_name_another_file(tmp_path: Path) -> None:
     keys.mkdir()
     (tmp_path / "x.json").write_text('{"access_key": "x", "secret_key": "s", "bucket": null}')
     assert read_key(keys, "../x") is None
-    assert is_access_key(new_access_key())
-    assert not is_access_key("../x")
+    assert is_access_key_id(new_access_key_id())
+    assert not is_access_key_id("../x")
 
 
 def test_device_gets_its_bucket_and_the_administrator_everything(tmp_path: Path) -> None:
     write_key(tmp_path, DEVICE)
-    admin = Key(new_access_key(), "master", None)
+    admin = AccessKey(new_access_key_id(), "master", None)
     write_key(tmp_path, admin)
-    device = backend(DEVICE.access_key, tmp_path, Path("/data"))
+    device = make_backend(DEVICE.access_key, tmp_path, Path("/data"))
     assert device
     assert device["type"] == "combine"
     assert device["upstreams"].startswith('"till-1-0=')
     assert device["_secret_access_key"] == "its secret"
-    everything = backend(admin.access_key, tmp_path, Path("/data"))
+    everything = make_backend(admin.access_key, tmp_path, Path("/data"))
     assert everything
     assert (everything["type"], everything["remote"]) == ("hasher", "/data")
 
 
 def test_proxy_refuses_unknown_keys_by_its_status(tmp_path: Path) -> None:
-    reply = io.StringIO()
-    question = json.dumps({"user": new_access_key()})
-    assert answer(io.StringIO(question), reply, tmp_path, tmp_path) == 1
-    assert reply.getvalue() == ""
+    response = io.StringIO()
+    question = json.dumps({"user": new_access_key_id()})
+    assert answer_question(io.StringIO(question), response, tmp_path, tmp_path) == 1
+    assert response.getvalue() == ""
 
 
 def test_administrator_is_kept_and_known_to_the_server(tmp_path: Path) -> None:
@@ -92,8 +93,8 @@ def test_administrator_is_kept_and_known_to_the_server(tmp_path: Path) -> None:
 
 def test_command_line_serves_tls_and_asks_the_proxy() -> None:
     path = Path("/p")
-    server = Server(path, path, "0.0.0.0:9000", Path("/c"), Path("/k"), Path("/cache"))
-    line = command(server, Path("/rclone"))
+    settings = S3ServerSettings(path, path, "0.0.0.0:9000", Path("/c"), Path("/k"), Path("/cache"))
+    line = rclone_command(settings, Path("/rclone"))
     assert line[:5] == ["/rclone", "serve", "s3", "--addr", "0.0.0.0:9000"]
     for option, value in (("--cert", "/c"), ("--key", "/k"), ("--dir-cache-time", "1s")):
         assert line[line.index(option) + 1] == value
@@ -120,4 +121,4 @@ def test_command_line_serves_tls_and_asks_the_proxy() -> None:
     ],
 )
 def test_log_names_each_request_and_hides_the_chatter(line: str, expected: str | None) -> None:
-    assert readable(f"2026/11/21 10:03:53 {line}\n") == expected
+    assert format_line(f"2026/11/21 10:03:53 {line}\n") == expected

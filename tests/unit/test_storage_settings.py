@@ -8,8 +8,8 @@ import pytest
 
 from flotta.operator.settings import Settings
 from flotta.storage.administrator import read_administrator
+from flotta.storage.s3_site import S3Site
 from flotta.storage.settings import StorageSettings
-from flotta.storage.site import Site
 
 SITE = {"S3_DEVICE_ENDPOINT": "https://s3.shop.example:9000", "S3_ADMIN_FILE": "/etc/flotta/s3"}
 KEYS = {"S3_KEYS_DIR": "/k"}
@@ -68,21 +68,21 @@ def test_claims_that_openshift_answers_are_not_answered_twice() -> None:
         Settings.from_environment(noobaa | SITE | IAM)
 
 
-def test_pair_and_authority_come_from_a_mounted_secret(tmp_path: Path) -> None:
+def test_key_and_authority_come_from_a_mounted_secret(tmp_path: Path) -> None:
     for name, text in {"AWS_ACCESS_KEY_ID": "id\n", "AWS_SECRET_ACCESS_KEY": "secret"}.items():
         (tmp_path / name).write_text(text)
     key = read_administrator(tmp_path)
     assert (key.access_key, key.secret_key, key.bucket) == ("id", "secret", None)
-    site = Site(StorageSettings("https://h", "https://h", tmp_path))
-    assert site.authority() == b""
+    site = S3Site(StorageSettings("https://h", "https://h", tmp_path))
+    assert site.read_ca() == b""
     (tmp_path / "ca.crt").write_bytes(b"PEM")
-    assert site.authority() == b"PEM"
+    assert site.read_ca() == b"PEM"
     (tmp_path / "AWS_SECRET_ACCESS_KEY").unlink()
     with pytest.raises(ValueError, match="AWS_SECRET_ACCESS_KEY"):
-        site.administrator()
+        site.read_administrator()
 
 
 def test_missing_authority_is_named(tmp_path: Path) -> None:
-    site = Site(StorageSettings("https://h", "https://h", tmp_path, ca_file=tmp_path / "none"))
+    site = S3Site(StorageSettings("https://h", "https://h", tmp_path, ca_file=tmp_path / "none"))
     with pytest.raises(ValueError, match="S3_CA_FILE"):
-        site.authority()
+        site.read_ca()

@@ -16,8 +16,8 @@ from ..operator.monitoring import serve_monitoring
 from ..operator.service import Operator
 from ..operator.settings import Settings
 from ..resources.client import Client
-from ..storage.claims import Provisioner, issuer_for
-from ..storage.site import Site
+from ..storage.provisioner import Provisioner, choose_issuer
+from ..storage.s3_site import S3Site
 
 log = logging.getLogger(__name__)
 EPILOG = """environment:
@@ -102,10 +102,10 @@ def _provisioner(client: Client, settings: Settings) -> Provisioner | None:
     storage = settings.storage
     if storage.keys is not None and not os.access(storage.keys, os.W_OK | os.X_OK):
         raise ValueError(f"S3_KEYS_DIR {storage.keys} is missing or not writable")
-    site = Site(storage)
-    site.administrator()
-    site.authority()
-    issuer = issuer_for(storage, site)
+    site = S3Site(storage)
+    site.read_administrator()
+    site.read_ca()
+    issuer = choose_issuer(storage, site)
     if issuer.warning:
         log.warning("S3_SHARED_KEYS: %s", issuer.warning)
     return Provisioner(client, site, issuer, storage.device_endpoint, settings.bucket_storage_class)

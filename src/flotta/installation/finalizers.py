@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from ..resources.client import ApiError, NotFound
-from ..resources.finalizers import DEVICE_FINALIZER, LEGACY_FINALIZERS
+from ..resources.finalizers import BUCKET_FINALIZER, DEVICE_FINALIZER, LEGACY_FINALIZERS
 from ..resources.kinds import Kind
-from ..storage.claims import FINALIZER as BUCKET
 from .apply import Applier
 from .errors import describe_error
 
-OURS = LEGACY_FINALIZERS | {DEVICE_FINALIZER, BUCKET}
+OURS = LEGACY_FINALIZERS | {DEVICE_FINALIZER, BUCKET_FINALIZER}
 
 
 async def release_objects(applier: Applier, kind: Kind) -> int:

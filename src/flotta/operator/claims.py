@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..fleet.joining import is_registered
 from ..resources.conditions import READY, Condition, ConditionState, find_condition
 from ..resources.kinds import BUCKET_CLAIM, EDGE_DEVICE
-from ..storage.claims import is_bound
+from ..storage.provisioner import is_bound
 
 if TYPE_CHECKING:
     from .settings import Settings

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from ..resources.client import Conflict, NotFound
 from ..resources.conditions import READY, ConditionState, with_condition
 from ..resources.kinds import BUCKET_CLAIM
-from ..storage.claims import is_answered
 from ..storage.errors import StorageError
+from ..storage.provisioner import has_bucket_finalizer
 from .claims import conditions_of
 from .conflicts import reconcile_newest
 from .settings import EMBEDDED_CLASS
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..resources.cache import Cache
     from ..resources.client import Client
     from ..resources.keys import Key
-    from ..storage.claims import Provisioner
+    from ..storage.provisioner import Provisioner
 
 Object = dict[str, Any]
 NOT_CONFIGURED = (
@@ -38,13 +38,13 @@ class Provisioning:
         self._provisioner = provisioner
 
     async def reconcile_claim(self, key: Key) -> float | None:
-        """Answer a claim, or clean up after it; returns the seconds after which to come back."""
+        """Provide for a claim, or clean up after it; returns the seconds after which to come back."""
         cached = self._claims.get(*key)
         return await reconcile_newest(self._client, BUCKET_CLAIM, key, cached, self._reconcile)
 
     async def _reconcile(self, claim: Object) -> float | None:
         if self._provisioner is None:
-            if is_answered(claim) or _storage_class(claim) == EMBEDDED_CLASS:
+            if has_bucket_finalizer(claim) or _storage_class(claim) == EMBEDDED_CLASS:
                 await self._report_failure(claim, NOT_CONFIGURED)
             return None
         try:

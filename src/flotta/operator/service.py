@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..resources.client import Client
-    from ..storage.claims import Provisioner
+    from ..storage.provisioner import Provisioner
     from .settings import Settings
 
 Object = dict[str, Any]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 DEVICE_FINALIZER = "device-finalizer"
+BUCKET_FINALIZER = "flotta.project-flotta.io/bucket"  # of a claim whose bucket is ours
 
 # Finalizers that earlier systems wrote and nobody removes any more.
 LEGACY_DEVICE_FINALIZERS = frozenset(

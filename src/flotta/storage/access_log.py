@@ -25,16 +25,16 @@ _REQUESTS: tuple[tuple[re.Pattern[str], str], ...] = (
 _HARMLESS = ("poll-interval is not supported", "Moved (server-side)", ": Deleted", ": Copied")
 
 
-def readable(line: str) -> str | None:
+def format_line(line: str) -> str | None:
     """Return the line to print for a line of rclone's log, None to leave it out."""
     line = _STAMP.sub("", line.rstrip("\n"))
     level = _LEVEL.match(line)
     if level is None or level[1] != "DEBUG":
         return None if any(text in line for text in _HARMLESS) else line
-    return _request(line)
+    return _format_request(line)
 
 
-def _request(line: str) -> str | None:
+def _format_request(line: str) -> str | None:
     for pattern, form in _REQUESTS:
         found = pattern.search(line)
         if found:

@@ -1,4 +1,4 @@
-"""The administrator's key pair: a file of `NAME=value` lines, or a folder with a file for each name.
+"""The administrator's access key: a file of `NAME=value` lines, or a folder with a file for each name.
 
 The folder is how Kubernetes mounts a Secret; a `ca.crt` in it is the CA of the S3 site.
 """
@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..daemon import write_atomically
-from .keys import Key, write_key
-from .names import new_access_key, new_secret_key
+from .access_keys import AccessKey, new_access_key_id, new_secret_key
+from .key_store import write_key
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,10 +19,10 @@ SECRET = "AWS_SECRET_ACCESS_KEY"  # noqa: S105 - a name, not a secret
 AUTHORITY = "ca.crt"
 
 
-def read_administrator(path: Path) -> Key:
-    """Read the pair; raises ValueError with a sentence when it is not there."""
+def read_administrator(path: Path) -> AccessKey:
+    """Read the key; raises ValueError with a sentence when it is not there."""
     try:
-        values = _folder(path) if path.is_dir() else _lines(path)
+        values = _read_folder(path) if path.is_dir() else _read_lines(path)
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"the S3 administrator's key cannot be read: {error}") from error
     if not values.get(ACCESS) or not values.get(SECRET):
@@ -30,11 +30,11 @@ def read_administrator(path: Path) -> Key:
             f"{path} lacks {ACCESS} or {SECRET}; put both there, on Kubernetes by the Secret "
             "flotta-s3-admin (flotta-s3 init does for its own server)"
         )
-    return Key(values[ACCESS], values[SECRET], bucket=None)
+    return AccessKey(values[ACCESS], values[SECRET], bucket=None)
 
 
 def authority_file(admin_file: Path, ca_file: Path | None) -> Path | None:
-    """Return the CA that was named, else the one beside the pair, None for the system's own."""
+    """Return the CA that was named, else the one beside the key, None for the system's own."""
     if ca_file is not None:
         return ca_file
     beside = admin_file / AUTHORITY
@@ -42,7 +42,7 @@ def authority_file(admin_file: Path, ca_file: Path | None) -> Path | None:
 
 
 def ensure_administrator(path: Path, keys: Path) -> bool:
-    """Make the pair once and see that the server knows it; returns whether anything changed.
+    """Make the key once and see that the server knows it; returns whether anything changed.
 
     The directory of the keys is made for the group that owns it. OSError when something cannot be written.
     """
@@ -51,17 +51,17 @@ def ensure_administrator(path: Path, keys: Path) -> bool:
         keys.chmod(0o2770)
     created = not path.exists()
     if created:
-        key = Key(new_access_key(), new_secret_key(), bucket=None)
+        key = AccessKey(new_access_key_id(), new_secret_key(), bucket=None)
         text = f"{ACCESS}={key.access_key}\n{SECRET}={key.secret_key}\n"
         write_atomically(path, text.encode(), 0o600)
     return write_key(keys, read_administrator(path)) or created
 
 
-def _lines(path: Path) -> dict[str, str]:
-    pairs = (line.split("=", 1) for line in path.read_text().splitlines() if "=" in line)
-    return {name.strip(): value.strip() for name, value in pairs}
+def _read_lines(path: Path) -> dict[str, str]:
+    items = (line.split("=", 1) for line in path.read_text().splitlines() if "=" in line)
+    return {name.strip(): value.strip() for name, value in items}
 
 
-def _folder(path: Path) -> dict[str, str]:
+def _read_folder(path: Path) -> dict[str, str]:
     files = [path / name for name in (ACCESS, SECRET)]
     return {file.name: file.read_text().strip() for file in files if file.is_file()}

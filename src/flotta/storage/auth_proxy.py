@@ -2,7 +2,7 @@
 
 rclone starts this program for an access key that it has not met, writes `{"user": ACCESS_KEY}` to
 it and reads the backend's configuration; it then verifies each request's signature with the
-`_secret_access_key` of the answer (`rclone serve s3 --help`, "Auth Proxy"). So every key has a
+`_secret_access_key` that it was told (`rclone serve s3 --help`, "Auth Proxy"). So every key has a
 secret of its own. A device's backend is a `combine` of the one bucket, which makes every other
 bucket absent; the administrator's is the whole directory.
 
@@ -15,14 +15,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from .keys import read_key
+from .key_store import read_key
 
 if TYPE_CHECKING:
     from pathlib import Path
     from typing import TextIO
 
 
-def backend(access_key: str, keys: Path, root: Path) -> dict[str, Any] | None:
+def make_backend(access_key: str, keys: Path, root: Path) -> dict[str, Any] | None:
     """Return the rclone backend of the key's holder, None when the key is unknown."""
     key = read_key(keys, access_key)
     if key is None or not key.secret_key:
@@ -31,27 +31,27 @@ def backend(access_key: str, keys: Path, root: Path) -> dict[str, Any] | None:
         remote = {"type": "hasher", "remote": str(root), "hashes": "md5", "max_age": "off"}
     else:
         upstream = (
-            f"{key.bucket}=:hasher,remote={quoted(root / key.bucket)},hashes=md5,max_age=off:"
+            f"{key.bucket}=:hasher,remote={quote_value(root / key.bucket)},hashes=md5,max_age=off:"
         )
-        remote = {"type": "combine", "upstreams": upstream_list(upstream)}
+        remote = {"type": "combine", "upstreams": quote_list_item(upstream)}
     return {**remote, "_root": "", "_secret_access_key": key.secret_key}
 
 
-def answer(request: TextIO, reply: TextIO, keys: Path, root: Path) -> int:
+def answer_question(request: TextIO, response: TextIO, keys: Path, root: Path) -> int:
     """Serve one question of rclone's; the exit status 1 refuses the request."""
     question = json.load(request)
-    found = backend(str(question.get("user", "")), keys, root)
+    found = make_backend(str(question.get("user", "")), keys, root)
     if found is None:
         return 1
-    json.dump(found, reply)
+    json.dump(found, response)
     return 0
 
 
-def quoted(path: Path) -> str:
+def quote_value(path: Path) -> str:
     """Quote a path as a value in an rclone connection string (rclone docs, "Connection strings")."""
     return '"' + str(path).replace('"', '""') + '"'
 
 
-def upstream_list(upstream: str) -> str:
+def quote_list_item(upstream: str) -> str:
     """Quote one element of rclone's space separated lists, which follow the rules of CSV."""
     return '"' + upstream.replace('"', '""') + '"'

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from .errors import StorageRefused, StorageUnavailable
+from .s3_site import error_code
 from .settings import DEFAULT_REGION
-from .site import code_of
 
 if TYPE_CHECKING:
-    from .site import Site
+    from .s3_site import S3Site
 
 OWN = "BucketAlreadyOwnedByYou"
 TAKEN = "BucketAlreadyExists"  # somebody else's on AWS; some servers say so of our own, too
@@ -21,27 +21,27 @@ ABSENT = ("NoSuchBucket", "404")
 class Buckets:
     """The buckets of one site."""
 
-    def __init__(self, site: Site):
+    def __init__(self, site: S3Site):
         self._site = site
 
     async def ensure(self, bucket: str) -> None:
         """Create the bucket unless it is there; StorageRefused when the name is somebody else's."""
         region = self._site.region
-        await self._site.s3(lambda s3: _ensure(s3, bucket, region))
+        await self._site.call_s3(lambda s3: _ensure_bucket(s3, bucket, region))
 
     async def remove(self, bucket: str) -> None:
         """Remove the bucket with all it holds; an absent one is fine."""
-        await self._site.s3(lambda s3: _remove(s3, bucket))
+        await self._site.call_s3(lambda s3: _remove_bucket(s3, bucket))
 
 
-def _ensure(s3: Any, bucket: str, region: str) -> None:
+def _ensure_bucket(s3: Any, bucket: str, region: str) -> None:
     where = {"CreateBucketConfiguration": {"LocationConstraint": region}}
     try:
         s3.create_bucket(Bucket=bucket, **({} if region == DEFAULT_REGION else where))
     except ClientError as error:
-        if code_of(error) == TAKEN:
+        if error_code(error) == TAKEN:
             _require_own(s3, bucket)
-        elif code_of(error) != OWN:
+        elif error_code(error) != OWN:
             raise
 
 
@@ -49,27 +49,27 @@ def _require_own(s3: Any, bucket: str) -> None:
     try:
         s3.head_bucket(Bucket=bucket)
     except ClientError as error:
-        if code_of(error) in ("403", "AccessDenied"):
+        if error_code(error) in ("403", "AccessDenied"):
             raise StorageRefused(f"bucket {bucket} belongs to somebody else") from error
         raise
 
 
-def _remove(s3: Any, bucket: str) -> None:
+def _remove_bucket(s3: Any, bucket: str) -> None:
     try:
-        _empty(s3, bucket)
+        _empty_bucket(s3, bucket)
         s3.delete_bucket(Bucket=bucket)
     except ClientError as error:
-        if code_of(error) not in ABSENT:
+        if error_code(error) not in ABSENT:
             raise
 
 
-def _empty(s3: Any, bucket: str) -> None:
+def _empty_bucket(s3: Any, bucket: str) -> None:
     # One page is taken again and again instead of paging: what was listed is gone by then.
     while contents := s3.list_objects_v2(Bucket=bucket).get("Contents"):
         doomed = [{"Key": item["Key"]} for item in contents]
-        answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": doomed, "Quiet": True})
-        if answer.get("Errors"):
-            problem = answer["Errors"][0]
+        response = s3.delete_objects(Bucket=bucket, Delete={"Objects": doomed, "Quiet": True})
+        if response.get("Errors"):
+            problem = response["Errors"][0]
             raise StorageUnavailable(
                 f"bucket {bucket}: {problem.get('Key')} was not removed: {problem.get('Code')}"
             )

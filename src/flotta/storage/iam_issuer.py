@@ -1,6 +1,6 @@
-"""Key pairs from an AWS IAM query API: for each bucket a user of its name, with one inline policy.
+"""Access keys from an AWS IAM query API: for each bucket a user of its name, with one inline policy.
 
-IAM shows a secret once, at CreateAccessKey, and gives a user two pairs at most. A pair whose
+IAM shows a secret once, at CreateAccessKey, and gives a user two keys at most. A key whose
 secret did not reach the claim's Secret is worthless, so a new one begins by deleting all others.
 (IAM API reference, actions CreateUser, PutUserPolicy, CreateAccessKey.)
 """
@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from .keys import Key
-from .site import code_of
+from .access_keys import AccessKey
+from .s3_site import error_code
 
 if TYPE_CHECKING:
-    from .site import Site
+    from .s3_site import S3Site
 
 POLICY = "bucket"
 BUCKET_ACTIONS = ("s3:ListBucket", "s3:GetBucketLocation", "s3:ListBucketMultipartUploads")
@@ -33,23 +33,23 @@ class IamIssuer:
 
     warning = ""
 
-    def __init__(self, site: Site):
+    def __init__(self, site: S3Site):
         self._site = site
         self._unseen: set[str] = set()  # made here and not listed yet: AWS tells of changes late
 
-    async def issue(self, bucket: str) -> Key:
-        key = await self._site.iam(lambda iam: _issue(iam, bucket))
+    async def issue_key(self, bucket: str) -> AccessKey:
+        key = await self._site.call_iam(lambda iam: _issue_key(iam, bucket))
         self._unseen.add(key.access_key)
         return key
 
-    async def settle(self, key: Key) -> bool:
-        if await self._site.iam(lambda iam: _settle(iam, key)):
+    async def activate_key(self, key: AccessKey) -> bool:
+        if await self._site.call_iam(lambda iam: _activate_key(iam, key)):
             self._unseen.discard(key.access_key)
             return True
         return key.access_key in self._unseen
 
-    async def withdraw(self, bucket: str) -> bool:
-        return await self._site.iam(lambda iam: _withdraw(iam, bucket))
+    async def revoke_keys(self, bucket: str) -> bool:
+        return await self._site.call_iam(lambda iam: _revoke_keys(iam, bucket))
 
 
 def policy_for(bucket: str) -> str:
@@ -62,20 +62,20 @@ def policy_for(bucket: str) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": statements})
 
 
-def _issue(iam: Any, bucket: str) -> Key:
+def _issue_key(iam: Any, bucket: str) -> AccessKey:
     _ensure_user(iam, bucket)
-    for access_key in _access_keys(iam, bucket):
+    for access_key in _list_access_keys(iam, bucket):
         iam.delete_access_key(UserName=bucket, AccessKeyId=access_key)
     made = iam.create_access_key(UserName=bucket)["AccessKey"]
-    return Key(made["AccessKeyId"], made["SecretAccessKey"], bucket)
+    return AccessKey(made["AccessKeyId"], made["SecretAccessKey"], bucket)
 
 
-def _settle(iam: Any, key: Key) -> bool:
+def _activate_key(iam: Any, key: AccessKey) -> bool:
     user = str(key.bucket)
     try:
-        known = _access_keys(iam, user)
+        known = _list_access_keys(iam, user)
     except ClientError as error:
-        if code_of(error) == ABSENT:
+        if error_code(error) == ABSENT:
             return False
         raise
     if key.access_key not in known:
@@ -87,15 +87,15 @@ def _settle(iam: Any, key: Key) -> bool:
     return True
 
 
-def _withdraw(iam: Any, user: str) -> bool:
+def _revoke_keys(iam: Any, user: str) -> bool:
     try:
-        for access_key in _access_keys(iam, user):
+        for access_key in _list_access_keys(iam, user):
             iam.delete_access_key(UserName=user, AccessKeyId=access_key)
         for policy in iam.list_user_policies(UserName=user)["PolicyNames"]:
             iam.delete_user_policy(UserName=user, PolicyName=policy)
         iam.delete_user(UserName=user)
     except ClientError as error:
-        if code_of(error) == ABSENT:
+        if error_code(error) == ABSENT:
             return False
         raise
     return True
@@ -105,7 +105,7 @@ def _ensure_user(iam: Any, user: str) -> None:
     try:
         iam.create_user(UserName=user)
     except ClientError as error:
-        if code_of(error) != PRESENT:
+        if error_code(error) != PRESENT:
             raise
     _ensure_policy(iam, user)
 
@@ -115,13 +115,13 @@ def _ensure_policy(iam: Any, user: str) -> None:
     try:
         found = iam.get_user_policy(UserName=user, PolicyName=POLICY)["PolicyDocument"]
     except ClientError as error:
-        if code_of(error) != ABSENT:
+        if error_code(error) != ABSENT:
             raise
         found = None
     if found != json.loads(wanted):
         iam.put_user_policy(UserName=user, PolicyName=POLICY, PolicyDocument=wanted)
 
 
-def _access_keys(iam: Any, user: str) -> list[str]:
+def _list_access_keys(iam: Any, user: str) -> list[str]:
     listed = iam.list_access_keys(UserName=user)["AccessKeyMetadata"]
-    return [entry["AccessKeyId"] for entry in listed]
+    return [item["AccessKeyId"] for item in listed]

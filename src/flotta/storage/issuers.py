@@ -1,13 +1,13 @@
-"""Who issues the key pairs that open the buckets.
+"""Who issues the access keys that open the buckets.
 
     KeyIssuer
      ├── DirectoryIssuer   the embedded server's key directory
      ├── IamIssuer         users and policies of an AWS IAM query API (iam_issuer.py)
-     └── SharedIssuer      the administrator's pair for everybody
+     └── SharedIssuer      the administrator's own key for everybody
 
-The Secret of a claim is the truth about its pair. So `issue` comes first, then the Secret is
-written, then `settle` makes that pair, and no other, open the bucket. A crash in between leaves a
-pair that nobody knows; the next `settle` or `issue` takes it away.
+The Secret of a claim is the truth about its access key. So `issue_key` comes first, then the Secret
+is written, then `activate_key` makes that key, and no other, open the bucket. A crash in between
+leaves a key that nobody knows; the next `activate_key` or `issue_key` takes it away.
 """
 
 from __future__ import annotations
@@ -15,29 +15,29 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Protocol
 
+from .access_keys import AccessKey, is_access_key_id, new_access_key_id, new_secret_key
 from .errors import StorageUnavailable
-from .keys import Key, drop_keys, read_key, write_key
-from .names import is_access_key, new_access_key, new_secret_key
+from .key_store import drop_keys, read_key, write_key
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from .site import Site
+    from .s3_site import S3Site
 
 
 class KeyIssuer(Protocol):
-    """Issues pairs that open exactly one bucket. All methods may be repeated and raise StorageError."""
+    """Issues access keys that open exactly one bucket. All methods may be repeated and raise StorageError."""
 
-    warning: str  # what people should know about the pairs, "" for nothing
+    warning: str  # what people should know about the keys, "" for nothing
 
-    async def issue(self, bucket: str) -> Key:
-        """Return a new pair for the bucket, whose claim has none that counts."""
+    async def issue_key(self, bucket: str) -> AccessKey:
+        """Return a new access key for the bucket, whose claim has none that counts."""
 
-    async def settle(self, key: Key) -> bool:
-        """Make this pair, and no other, open its bucket; False when it does not count any more."""
+    async def activate_key(self, key: AccessKey) -> bool:
+        """Make this key, and no other, open its bucket; False when it does not count any more."""
 
-    async def withdraw(self, bucket: str) -> bool:
-        """Take every pair of the bucket away; True when one was there until now."""
+    async def revoke_keys(self, bucket: str) -> bool:
+        """Take every key of the bucket away; True when one was there until now."""
 
 
 class DirectoryIssuer:
@@ -48,47 +48,47 @@ class DirectoryIssuer:
     def __init__(self, directory: Path):
         self._directory = directory
 
-    async def issue(self, bucket: str) -> Key:
-        return Key(new_access_key(), new_secret_key(), bucket)
+    async def issue_key(self, bucket: str) -> AccessKey:
+        return AccessKey(new_access_key_id(), new_secret_key(), bucket)
 
-    async def settle(self, key: Key) -> bool:
-        if not is_access_key(key.access_key) or not key.bucket:
+    async def activate_key(self, key: AccessKey) -> bool:
+        if not is_access_key_id(key.access_key) or not key.bucket:
             return False
         known = await asyncio.to_thread(read_key, self._directory, key.access_key)
         if known is not None and known.bucket != key.bucket:
-            return False  # a Secret edited to name somebody else's pair must not replace it
+            return False  # a Secret edited to name somebody else's key must not replace it
         await asyncio.to_thread(write_key, self._directory, key)
         await asyncio.to_thread(drop_keys, self._directory, key.bucket, keep=key.access_key)
         return True
 
-    async def withdraw(self, bucket: str) -> bool:
+    async def revoke_keys(self, bucket: str) -> bool:
         return bool(await asyncio.to_thread(drop_keys, self._directory, bucket))
 
 
 class SharedIssuer:
-    """Hands out the administrator's own pair, where a site can do no better."""
+    """Hands out the administrator's own key, where a site can do no better."""
 
     warning = (
         "the bucket is opened by the administrator's own keys, so its holder can read and change "
         "every other bucket too; set S3_IAM_ENDPOINT instead of S3_SHARED_KEYS to keep them apart"
     )
 
-    def __init__(self, site: Site):
+    def __init__(self, site: S3Site):
         self._site = site
 
-    async def issue(self, bucket: str) -> Key:
-        pair = self._pair()
-        return Key(pair.access_key, pair.secret_key, bucket)
+    async def issue_key(self, bucket: str) -> AccessKey:
+        shared = self._read_administrator()
+        return AccessKey(shared.access_key, shared.secret_key, bucket)
 
-    async def settle(self, key: Key) -> bool:
-        pair = self._pair()
-        return (key.access_key, key.secret_key) == (pair.access_key, pair.secret_key)
+    async def activate_key(self, key: AccessKey) -> bool:
+        shared = self._read_administrator()
+        return (key.access_key, key.secret_key) == (shared.access_key, shared.secret_key)
 
-    async def withdraw(self, bucket: str) -> bool:
+    async def revoke_keys(self, bucket: str) -> bool:
         return False
 
-    def _pair(self) -> Key:
+    def _read_administrator(self) -> AccessKey:
         try:
-            return self._site.administrator()
+            return self._site.read_administrator()
         except ValueError as error:
             raise StorageUnavailable(str(error)) from error

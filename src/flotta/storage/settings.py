@@ -1,6 +1,6 @@
 """Where the buckets are and who issues their keys: the operator's `S3_*` environment.
 
-An administrator names one S3 site and exactly one issuer of key pairs (ARCHITECTURE "Bucket claims").
+An administrator names one S3 site and exactly one issuer of access keys (docs/storage.md).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ NAMES = (
 
 @dataclass(frozen=True)
 class StorageSettings:
-    """One S3 site: addresses, CA, the administrator's pair, and one of the three issuers."""
+    """One S3 site: addresses, CA, the administrator's key, and one of the three issuers."""
 
     device_endpoint: str  # https://host:port, as devices reach it
     endpoint: str  # as the operator reaches it

@@ -10,10 +10,10 @@ import os
 import sys
 from pathlib import Path
 
-from flotta.storage.auth_proxy import answer
+from flotta.storage.auth_proxy import answer_question
 
 
 def run(_: argparse.Namespace) -> int:
     """Answer the question on standard input; return the exit status."""
     directories = os.environ["FLOTTA_S3_KEYS"], os.environ["FLOTTA_S3_ROOT"]
-    return answer(sys.stdin, sys.stdout, Path(directories[0]), Path(directories[1]))
+    return answer_question(sys.stdin, sys.stdout, Path(directories[0]), Path(directories[1]))

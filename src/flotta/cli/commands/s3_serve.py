@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 
 from flotta.daemon import run as run_daemon
 from flotta.daemon import stop_event
-from flotta.storage.embedded import Server, Supervisor
+from flotta.storage.rclone_supervisor import RcloneSupervisor, S3ServerSettings
 
 
 def run(options: argparse.Namespace) -> int:
@@ -17,14 +17,14 @@ def run(options: argparse.Namespace) -> int:
     for path in (options.root, options.keys, options.cert, options.key):
         if not os.access(path, os.R_OK):
             raise ValueError(f"{path} is missing or not readable")
-    server = _make_server(options)
+    settings = _make_settings(options)
     os.umask(0o027)
-    run_daemon(lambda: _serve(server, options.iam_listen))
+    run_daemon(lambda: _serve(settings, options.iam_listen))
     return 0
 
 
-def _make_server(options: argparse.Namespace) -> Server:
-    return Server(
+def _make_settings(options: argparse.Namespace) -> S3ServerSettings:
+    return S3ServerSettings(
         root=options.root.resolve(),
         keys=options.keys.resolve(),
         listen=options.listen,
@@ -34,23 +34,23 @@ def _make_server(options: argparse.Namespace) -> Server:
     )
 
 
-async def _serve(server: Server, iam_listen: str | None) -> None:
+async def _serve(settings: S3ServerSettings, iam_listen: str | None) -> None:
     stop = stop_event()
-    async with _serving_iam(server, iam_listen):
-        await Supervisor(server).run(stop)
+    async with _serving_iam(settings, iam_listen):
+        await RcloneSupervisor(settings).run(stop)
 
 
 @contextlib.asynccontextmanager
-async def _serving_iam(server: Server, listen: str | None) -> AsyncIterator[None]:
+async def _serving_iam(settings: S3ServerSettings, listen: str | None) -> AsyncIterator[None]:
     if not listen:
         yield
         return
     # Only here, because it brings aiohttp along, which most servers can do without.
-    from flotta.storage.iam_server import IamServer
+    from flotta.storage.iam.server import IamServer
 
     if not listen.rpartition(":")[2].isdecimal():
         raise ValueError(f"--iam-listen is {listen!r}; use HOST:PORT")
-    iam = IamServer(server, listen)
+    iam = IamServer(settings, listen)
     try:
         await iam.start()
     except OSError as error:

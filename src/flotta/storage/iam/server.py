@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from ..identity.ssl_contexts import open_server_context
-from . import iam_answers as answers
-from .keys import read_key
+from ...identity.ssl_contexts import open_server_context
+from ..key_store import read_key
+from . import responses
 from .policies import BadPolicy
-from .signatures import SignedRequest, Unsigned, signer
-from .users import UserError, Users
+from .signatures import SignedRequest, Unsigned, verify_signature
+from .users import IamError, Users
 
 if TYPE_CHECKING:
-    from .embedded import Server
+    from ..rclone_supervisor import S3ServerSettings
 
-LARGEST_BODY = 64 * 1024
+LARGEST_BODY = 64 * 1024  # bytes
 RENEWAL_CHECK = 5.0  # seconds
 log = logging.getLogger(__name__)
 Form = Mapping[str, str]
@@ -32,12 +32,12 @@ Form = Mapping[str, str]
 class IamServer:
     """Serves one key directory; `address` is known after `start`."""
 
-    def __init__(self, server: Server, listen: str):
-        self._server = server
+    def __init__(self, settings: S3ServerSettings, listen: str):
+        self._settings = settings
         self._listen = listen
-        self._users = Users(server.keys)
+        self._users = Users(settings.keys)
         self._turn = asyncio.Lock()
-        self._context = open_server_context(server.certificate, server.private_key)
+        self._context = open_server_context(settings.certificate, settings.private_key)
         application = web.Application(client_max_size=LARGEST_BODY)
         application.router.add_post("/", self._handle)
         self._runner = web.AppRunner(application, access_log=None)
@@ -56,7 +56,7 @@ class IamServer:
         log.info("Starting IAM server on [%s]", self.address)
 
     async def stop(self) -> None:
-        """Answer what is being answered and close."""
+        """Finish the requests that are being served and close."""
         if self._renewal is not None:
             self._renewal.cancel()
         await self._runner.cleanup()
@@ -67,44 +67,44 @@ class IamServer:
             self._require_administrator(request, body)
             form = {name: str(value) for name, value in (await request.post()).items()}
             async with self._turn:
-                data = await asyncio.to_thread(self._act, form)
+                data = await asyncio.to_thread(self._run_action, form)
         except Unsigned as error:
-            return self._refused(request, 403, error.code, str(error))
-        except UserError as error:
-            return self._refused(request, error.status, error.code, str(error))
+            return self._refuse(request, 403, error.code, str(error))
+        except IamError as error:
+            return self._refuse(request, error.status, error.code, str(error))
         except BadPolicy as error:
-            return self._refused(request, 400, "MalformedPolicyDocument", str(error))
+            return self._refuse(request, 400, "MalformedPolicyDocument", str(error))
         return web.Response(body=data, content_type="text/xml")
 
-    def _refused(self, request: web.Request, status: int, code: str, message: str) -> web.Response:
+    def _refuse(self, request: web.Request, status: int, code: str, message: str) -> web.Response:
         log.info("%s: %d %s: %s", request.remote, status, code, message)
-        body = answers.refusal(code, message)
+        body = responses.error_document(code, message)
         return web.Response(status=status, body=body, content_type="text/xml")
 
     def _require_administrator(self, request: web.Request, body: bytes) -> None:
         headers = tuple((name.lower(), value) for name, value in request.headers.items())
         url = f"https://{request.host}{request.raw_path}"
         signed = SignedRequest(request.method, url, headers, body)
-        access_key = signer(signed, "iam", self._secret_of, datetime.now(UTC))
-        key = read_key(self._server.keys, access_key)
+        access_key = verify_signature(signed, "iam", self._secret_of, datetime.now(UTC))
+        key = read_key(self._settings.keys, access_key)
         if key is None or key.bucket is not None:
             raise Unsigned("AccessDenied", "only the administrator of the server manages users")
 
     def _secret_of(self, access_key: str) -> str | None:
-        key = read_key(self._server.keys, access_key)
+        key = read_key(self._settings.keys, access_key)
         return key.secret_key if key else None
 
-    def _act(self, form: Form) -> bytes:
+    def _run_action(self, form: Form) -> bytes:
         action, name = form.get("Action", ""), form.get("UserName", "")
-        act = self._actions.get(action)
-        if act is None:
-            raise UserError(400, "InvalidAction", f"this server does not know {action!r}")
-        result = act(self, name, form)
+        method = self._actions.get(action)
+        if method is None:
+            raise IamError(400, "InvalidAction", f"this server does not know {action!r}")
+        result = method(self, name, form)
         log.info("%s %s", action, name)
-        return answers.answer(action, result)
+        return responses.success_document(action, result)
 
-    def _create_user(self, name: str, _: Form) -> answers.Fields:
-        return {"User": answers.user(self._users.create(name))}
+    def _create_user(self, name: str, _: Form) -> responses.Fields:
+        return {"User": responses.user_fields(self._users.create(name))}
 
     def _delete_user(self, name: str, _: Form) -> None:
         self._users.delete(name)
@@ -113,30 +113,32 @@ class IamServer:
         policy, document = form.get("PolicyName", ""), form.get("PolicyDocument", "")
         self._users.put_policy(name, policy, document)
 
-    def _get_policy(self, name: str, form: Form) -> answers.Fields:
+    def _get_policy(self, name: str, form: Form) -> responses.Fields:
         policy = form.get("PolicyName", "")
-        return answers.policy(name, policy, self._users.policy(name, policy))
+        return responses.policy_fields(name, policy, self._users.get_policy(name, policy))
 
-    def _list_policies(self, name: str, _: Form) -> answers.Fields:
+    def _list_policies(self, name: str, _: Form) -> responses.Fields:
         return {"PolicyNames": sorted(self._users.get(name).policies), "IsTruncated": "false"}
 
     def _delete_policy(self, name: str, form: Form) -> None:
         self._users.delete_policy(name, form.get("PolicyName", ""))
 
-    def _create_key(self, name: str, _: Form) -> answers.Fields:
+    def _create_key(self, name: str, _: Form) -> responses.Fields:
         key = self._users.create_key(name)
         created = self._users.get(name).keys[key.access_key]
-        return {"AccessKey": answers.access_key(name, key, created)}
+        return {"AccessKey": responses.new_key_fields(name, key, created)}
 
-    def _list_keys(self, name: str, _: Form) -> answers.Fields:
+    def _list_keys(self, name: str, _: Form) -> responses.Fields:
         keys = self._users.get(name).keys
-        listed = [answers.listed_key(name, key_id, keys[key_id]) for key_id in sorted(keys)]
+        listed = [
+            responses.listed_key_fields(name, key_id, keys[key_id]) for key_id in sorted(keys)
+        ]
         return {"AccessKeyMetadata": listed, "IsTruncated": "false"}
 
     def _delete_key(self, name: str, form: Form) -> None:
         self._users.delete_key(name, form.get("AccessKeyId", ""))
 
-    _actions: Mapping[str, Callable[[IamServer, str, Form], answers.Fields | None]] = {
+    _actions: Mapping[str, Callable[[IamServer, str, Form], responses.Fields | None]] = {
         "CreateUser": _create_user,
         "DeleteUser": _delete_user,
         "PutUserPolicy": _put_policy,
@@ -150,7 +152,7 @@ class IamServer:
 
     async def _follow_certificate(self) -> None:
         """Load the certificate again when it was renewed; connections that are open go on."""
-        files = (self._server.certificate, self._server.private_key)
+        files = (self._settings.certificate, self._settings.private_key)
         seen = [path.stat().st_mtime_ns for path in files]
         while True:
             await asyncio.sleep(RENEWAL_CHECK)

@@ -1,4 +1,4 @@
-"""XML of the IAM query API (IAM API reference, version 2010-05-08)."""
+"""Response documents of the IAM query API in XML (IAM API reference, version 2010-05-08)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from urllib.parse import quote
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 if TYPE_CHECKING:
-    from .keys import Key
+    from ..access_keys import AccessKey
     from .users import User
 
 NAMESPACE = "https://iam.amazonaws.com/doc/2010-05-08/"
@@ -17,24 +17,24 @@ ACCOUNT = "000000000000"
 Fields = Mapping[str, "str | Fields | Sequence[str | Fields]"]
 
 
-def answer(action: str, result: Fields | None = None) -> bytes:
-    """Return the answer to an action; lists become `member` elements."""
+def success_document(action: str, result: Fields | None = None) -> bytes:
+    """Return the response to an action; lists become `member` elements."""
     root = Element(f"{action}Response", xmlns=NAMESPACE)
     if result is not None:
-        _fill(SubElement(root, f"{action}Result"), result)
-    _fill(root, {"ResponseMetadata": {"RequestId": str(uuid.uuid4())}})
-    return _document(root)
+        _fill_element(SubElement(root, f"{action}Result"), result)
+    _fill_element(root, {"ResponseMetadata": {"RequestId": str(uuid.uuid4())}})
+    return _serialize(root)
 
 
-def refusal(code: str, message: str) -> bytes:
-    """Return the answer that says why nothing was done."""
+def error_document(code: str, message: str) -> bytes:
+    """Return the response that says why nothing was done."""
     root = Element("ErrorResponse", xmlns=NAMESPACE)
     error = {"Type": "Sender", "Code": code, "Message": message}
-    _fill(root, {"Error": error, "RequestId": str(uuid.uuid4())})
-    return _document(root)
+    _fill_element(root, {"Error": error, "RequestId": str(uuid.uuid4())})
+    return _serialize(root)
 
 
-def user(found: User) -> Fields:
+def user_fields(found: User) -> Fields:
     """Return a user as CreateUser tells it."""
     return {
         "Path": "/",
@@ -45,17 +45,17 @@ def user(found: User) -> Fields:
     }
 
 
-def access_key(name: str, key: Key, created: str) -> Fields:
-    """Return a pair as CreateAccessKey tells it, with its secret."""
-    return {**listed_key(name, key.access_key, created), "SecretAccessKey": key.secret_key}
+def new_key_fields(name: str, key: AccessKey, created: str) -> Fields:
+    """Return an access key as CreateAccessKey tells it, with its secret."""
+    return {**listed_key_fields(name, key.access_key, created), "SecretAccessKey": key.secret_key}
 
 
-def listed_key(name: str, key_id: str, created: str) -> Fields:
-    """Return a pair as ListAccessKeys tells it."""
+def listed_key_fields(name: str, key_id: str, created: str) -> Fields:
+    """Return an access key as ListAccessKeys tells it."""
     return {"UserName": name, "AccessKeyId": key_id, "Status": "Active", "CreateDate": created}
 
 
-def policy(name: str, policy_name: str, document: str) -> Fields:
+def policy_fields(name: str, policy_name: str, document: str) -> Fields:
     """Return a policy as GetUserPolicy tells it; the document is URL encoded (RFC 3986)."""
     return {
         "UserName": name,
@@ -64,13 +64,13 @@ def policy(name: str, policy_name: str, document: str) -> Fields:
     }
 
 
-def _fill(parent: Element, fields: Fields) -> None:
+def _fill_element(parent: Element, fields: Fields) -> None:
     for name, value in fields.items():
         element = SubElement(parent, name)
         if isinstance(value, str):
             element.text = value
         elif isinstance(value, Mapping):
-            _fill(element, value)
+            _fill_element(element, value)
         else:
             for item in value:
                 _add_member(element, item)
@@ -81,9 +81,9 @@ def _add_member(parent: Element, item: str | Fields) -> None:
     if isinstance(item, str):
         member.text = item
     else:
-        _fill(member, item)
+        _fill_element(member, item)
 
 
-def _document(root: Element) -> bytes:
+def _serialize(root: Element) -> bytes:
     data: bytes = tostring(root, encoding="utf-8", xml_declaration=True)
     return data

@@ -1,7 +1,7 @@
-"""The provisioner: answers ObjectBucketClaims of one storage class with a bucket and a key pair.
+"""The provisioner: gives ObjectBucketClaims of one storage class a bucket and an access key.
 
-The answer is a ConfigMap and a Secret named like the claim (ARCHITECTURE "Bucket claims"). The
-Secret is the truth about the key pair; `issuers` says how a crash in the middle is put right.
+The claim's owner finds both in a ConfigMap and a Secret named like the claim (`claim_objects`). The
+Secret is the truth about the access key; `issuers` says how a crash in the middle is put right.
 """
 
 from __future__ import annotations
@@ -10,28 +10,28 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..resources.finalizers import BUCKET_FINALIZER
 from ..resources.kinds import BUCKET_CLAIM
-from .answers import Answer
+from .bucket_names import is_bucket_of, make_bucket_name
 from .buckets import Buckets
+from .claim_objects import ClaimObjects
 from .errors import StorageRefused, StorageUnavailable
 from .iam_issuer import IamIssuer
 from .issuers import DirectoryIssuer, KeyIssuer, SharedIssuer
-from .names import bucket_name, is_bucket_of
-from .site import Site
+from .s3_site import S3Site
 
 if TYPE_CHECKING:
     from ..resources.client import Client
-    from .keys import Key
+    from .access_keys import AccessKey
     from .settings import StorageSettings
 
 Object = dict[str, Any]
-FINALIZER = "flotta.project-flotta.io/bucket"
 KEY_LINGERS = 2.0  # seconds until an S3 server has certainly noticed a dropped key
 COMPONENT = "flotta-operator"
 log = logging.getLogger(__name__)
 
 
-def issuer_for(settings: StorageSettings, site: Site) -> KeyIssuer:
+def choose_issuer(settings: StorageSettings, site: S3Site) -> KeyIssuer:
     """Return the issuer that the administrator chose."""
     if settings.keys is not None:
         return DirectoryIssuer(settings.keys)
@@ -43,15 +43,15 @@ class Provisioner:
     """Brings one claim after the other in line; every step may be repeated."""
 
     client: Client
-    site: Site
+    site: S3Site
     issuer: KeyIssuer
     device_endpoint: str
     storage_class: str
 
     def is_ours(self, claim: Object) -> bool:
-        """Say whether the claim is for our storage class, or was answered by us under another name."""
+        """Say whether the claim is for our storage class, or was provided for by us under another name."""
         same_class = (claim.get("spec") or {}).get("storageClassName") == self.storage_class
-        return same_class or is_answered(claim)
+        return same_class or has_bucket_finalizer(claim)
 
     async def reconcile(self, claim: Object) -> float | None:
         """Provide for the claim, or clean up after one that is being deleted.
@@ -62,53 +62,57 @@ class Provisioner:
         if not self.is_ours(claim):
             return None
         if claim["metadata"].get("deletionTimestamp"):
-            return await self._release(claim) if is_answered(claim) else None
-        await self._provide(claim)
+            return await self._clean_up(claim) if has_bucket_finalizer(claim) else None
+        await self._provide_bucket(claim)
         return None
 
-    async def _provide(self, claim: Object) -> None:
-        claim = await self._adopt(claim)
+    async def _provide_bucket(self, claim: Object) -> None:
+        claim = await self._adopt_claim(claim)
         bucket = claim["spec"]["bucketName"]
-        answer = Answer(self.client, claim)
-        known = await answer.key(bucket)
+        objects = ClaimObjects(self.client, claim)
+        known = await objects.read_key(bucket)
         await Buckets(self.site).ensure(bucket)
-        await self._hand_out(answer, known, bucket)
-        await answer.write_config_map(bucket, self.device_endpoint, self.site.region)
+        await self._hand_out_key(objects, known, bucket)
+        await objects.write_config_map(bucket, self.device_endpoint, self.site.region)
         if not is_bound(claim) or claim["status"].get("conditions"):
-            await self._bind(claim, bucket)
+            await self._bind_claim(claim, bucket)
 
-    async def _adopt(self, claim: Object) -> Object:
+    async def _adopt_claim(self, claim: Object) -> Object:
         """Fix name of the bucket and finalizer before anything exists that would need removal."""
         metadata, spec = claim["metadata"], claim["spec"]
         change: Object = {}
         if not spec.get("bucketName"):
             wanted = spec.get("generateBucketName") or metadata["name"]
-            change["spec"] = {"bucketName": bucket_name(wanted, metadata["uid"])}
+            change["spec"] = {"bucketName": make_bucket_name(wanted, metadata["uid"])}
         elif not is_bucket_of(spec["bucketName"], metadata["uid"]):
             # An exact name could be the bucket of another device, or one that is not Flotta's.
             raise StorageRefused(
                 "spec.bucketName cannot be chosen with this storage class; use generateBucketName"
             )
-        if not is_answered(claim):
-            change["metadata"] = {"finalizers": [*(metadata.get("finalizers") or []), FINALIZER]}
-        return await self._patch(claim, change) if change else claim
+        if not has_bucket_finalizer(claim):
+            change["metadata"] = {
+                "finalizers": [*(metadata.get("finalizers") or []), BUCKET_FINALIZER]
+            }
+        return await self._patch_claim(claim, change) if change else claim
 
-    async def _hand_out(self, answer: Answer, known: Key | None, bucket: str) -> None:
+    async def _hand_out_key(
+        self, objects: ClaimObjects, known: AccessKey | None, bucket: str
+    ) -> None:
         try:
-            authority = self.site.authority()
+            authority = self.site.read_ca()
         except ValueError as error:
             raise StorageUnavailable(str(error)) from error
-        if known is not None and await self.issuer.settle(known):
-            await answer.write_secret(known, authority)
+        if known is not None and await self.issuer.activate_key(known):
+            await objects.write_secret(known, authority)
             return
-        key = await self.issuer.issue(bucket)
-        await answer.write_secret(key, authority)
-        await self.issuer.settle(key)
+        key = await self.issuer.issue_key(bucket)
+        await objects.write_secret(key, authority)
+        await self.issuer.activate_key(key)
 
-    async def _bind(self, claim: Object, bucket: str) -> None:
-        # Conditions only say why a claim is not answered.
-        await self._patch(claim, {"status": {"phase": "Bound", "conditions": None}}, "status")
-        log.info("Claim %s/%s is bound to %s", *_name(claim), bucket)
+    async def _bind_claim(self, claim: Object, bucket: str) -> None:
+        # Conditions only say why a claim is not bound.
+        await self._patch_claim(claim, {"status": {"phase": "Bound", "conditions": None}}, "status")
+        log.info("Claim %s/%s is bound to %s", *_namespaced_name(claim), bucket)
         if self.issuer.warning:
             await self.client.record_event(
                 claim,
@@ -119,21 +123,23 @@ class Provisioner:
                 component=COMPONENT,
             )
 
-    async def _release(self, claim: Object) -> float | None:
+    async def _clean_up(self, claim: Object) -> float | None:
         metadata = claim["metadata"]
         bucket = (claim.get("spec") or {}).get("bucketName") or ""
         if is_bucket_of(bucket, metadata["uid"]):
             # Keys first: nobody may write into a bucket that is being emptied.
-            if await self.issuer.withdraw(bucket):
+            if await self.issuer.revoke_keys(bucket):
                 return KEY_LINGERS
             await Buckets(self.site).remove(bucket)
-        await Answer(self.client, claim).remove()
-        kept = [item for item in metadata["finalizers"] if item != FINALIZER]
-        await self._patch(claim, {"metadata": {"finalizers": kept}})
-        log.info("Bucket %s of claim %s/%s is removed", bucket, *_name(claim))
+        await ClaimObjects(self.client, claim).delete()
+        kept = [item for item in metadata["finalizers"] if item != BUCKET_FINALIZER]
+        await self._patch_claim(claim, {"metadata": {"finalizers": kept}})
+        log.info("Bucket %s of claim %s/%s is removed", bucket, *_namespaced_name(claim))
         return None
 
-    async def _patch(self, claim: Object, change: Object, subresource: str | None = None) -> Object:
+    async def _patch_claim(
+        self, claim: Object, change: Object, subresource: str | None = None
+    ) -> Object:
         metadata = claim["metadata"]
         version = {"resourceVersion": metadata["resourceVersion"]}
         patch = {**change, "metadata": {**change.get("metadata", {}), **version}}
@@ -142,9 +148,9 @@ class Provisioner:
         )
 
 
-def is_answered(claim: Object) -> bool:
+def has_bucket_finalizer(claim: Object) -> bool:
     """Say whether a bucket may exist for the claim, so that it has to be removed with it."""
-    return FINALIZER in (claim["metadata"].get("finalizers") or [])
+    return BUCKET_FINALIZER in (claim["metadata"].get("finalizers") or [])
 
 
 def is_bound(claim: Object) -> bool:
@@ -152,5 +158,5 @@ def is_bound(claim: Object) -> bool:
     return bool((claim.get("status") or {}).get("phase") == "Bound")
 
 
-def _name(claim: Object) -> tuple[str, str]:
+def _namespaced_name(claim: Object) -> tuple[str, str]:
     return claim["metadata"]["namespace"], claim["metadata"]["name"]

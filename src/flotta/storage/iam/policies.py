@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from .names import is_bucket_name
+from ..bucket_names import is_bucket_name
 
 FIELDS = frozenset({"Sid", "Effect", "Action", "Resource"})
 NEEDED = frozenset({"s3:ListBucket", "s3:GetObject", "s3:PutObject", "s3:DeleteObject"})
@@ -21,12 +21,12 @@ class BadPolicy(ValueError):
     """The document does not mean one whole bucket; the text is a sentence."""
 
 
-def bucket_of(document: str) -> str:
+def find_bucket(document: str) -> str:
     """Return the only bucket that the policy allows work in; raises BadPolicy."""
     try:
-        statements = _list(json.loads(document)["Statement"])
-        actions = {one for statement in statements for one in _actions(statement)}
-        buckets = {one for statement in statements for one in _buckets(statement)}
+        statements = _as_list(json.loads(document)["Statement"])
+        actions = {action for statement in statements for action in _actions(statement)}
+        buckets = {bucket for statement in statements for bucket in _buckets(statement)}
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         if isinstance(error, BadPolicy):
             raise
@@ -41,11 +41,11 @@ def bucket_of(document: str) -> str:
 def _actions(statement: dict[str, Any]) -> list[str]:
     if statement["Effect"] != "Allow" or not set(statement) <= FIELDS:
         raise BadPolicy("a policy of this server has only Allow, Action and Resource")
-    return _list(statement["Action"])
+    return _as_list(statement["Action"])
 
 
 def _buckets(statement: dict[str, Any]) -> list[str]:
-    return [_bucket(resource) for resource in _list(statement["Resource"])]
+    return [_bucket(resource) for resource in _as_list(statement["Resource"])]
 
 
 def _bucket(resource: str) -> str:
@@ -55,5 +55,5 @@ def _bucket(resource: str) -> str:
     return name
 
 
-def _list(value: Any) -> list[Any]:
+def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]

@@ -1,4 +1,4 @@
-"""The answer to a bucket claim: a ConfigMap and a Secret of its name that go with it."""
+"""What a bucket claim is given: a ConfigMap and a Secret of its name that go with it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 from ..resources.client import AlreadyExists, NotFound
 from ..resources.kinds import BUCKET_CLAIM, CONFIG_MAP, SECRET
+from .access_keys import AccessKey
 from .errors import StorageRefused
-from .keys import Key
 
 if TYPE_CHECKING:
     from ..resources.client import Client
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 Object = dict[str, Any]
 AUTHORITY = "tls.crt"
-_PAIR = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+KEY_FIELDS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
 
-class Answer:
+class ClaimObjects:
     """Reads and writes the two objects of one claim; those of somebody else are refused."""
 
     def __init__(self, client: Client, claim: Object):
@@ -28,8 +28,8 @@ class Answer:
         self._claim = claim
         self._namespace, self._name = claim["metadata"]["namespace"], claim["metadata"]["name"]
 
-    async def key(self, bucket: str) -> Key | None:
-        """Return the pair of the Secret, None when there is none; StorageRefused for a foreign Secret."""
+    async def read_key(self, bucket: str) -> AccessKey | None:
+        """Return the access key of the Secret, None when there is none; StorageRefused for a foreign Secret."""
         try:
             secret = await self._client.get(SECRET, self._name, self._namespace)
         except NotFound:
@@ -37,23 +37,23 @@ class Answer:
         self._refuse_foreign(secret)
         data = secret.get("data") or {}
         try:
-            pair = [base64.b64decode(data[name]).decode() for name in _PAIR]
+            values = [base64.b64decode(data[name]).decode() for name in KEY_FIELDS]
         except (KeyError, ValueError):
             return None
-        return Key(pair[0], pair[1], bucket) if all(pair) else None
+        return AccessKey(values[0], values[1], bucket) if all(values) else None
 
-    async def write_secret(self, key: Key, authority: bytes) -> None:
-        """Write the pair and the CA of the S3 site, if that has one of its own."""
+    async def write_secret(self, key: AccessKey, authority: bytes) -> None:
+        """Write the access key and the CA of the S3 site, if that has one of its own."""
         values = {
-            _PAIR[0]: key.access_key.encode(),
-            _PAIR[1]: key.secret_key.encode(),
+            KEY_FIELDS[0]: key.access_key.encode(),
+            KEY_FIELDS[1]: key.secret_key.encode(),
             AUTHORITY: authority,
         }
         data = {
             name: base64.b64encode(value).decode() if value else None
             for name, value in values.items()
         }
-        await self._ensure(SECRET, data, {"type": "Opaque"})
+        await self._ensure_object(SECRET, data, {"type": "Opaque"})
 
     async def write_config_map(self, bucket: str, endpoint: str, region: str) -> None:
         """Write where devices find the bucket; the endpoint is `https://host[:port]`."""
@@ -64,20 +64,20 @@ class Answer:
             "BUCKET_PORT": str(url.port or 443),
             "BUCKET_REGION": region,
         }
-        await self._ensure(CONFIG_MAP, data)
+        await self._ensure_object(CONFIG_MAP, data)
 
-    async def remove(self) -> None:
+    async def delete(self) -> None:
         """Delete both objects if they are the claim's."""
         for kind in (SECRET, CONFIG_MAP):
-            await self._remove(kind)
+            await self._delete_own(kind)
 
-    async def _ensure(
+    async def _ensure_object(
         self, kind: Kind, data: dict[str, str | None], more: Object | None = None
     ) -> None:
         """Create the object, or bring the data of the one that is there in line; None removes a key."""
         present = {key: value for key, value in data.items() if value is not None}
         try:
-            await self._client.create(kind, self._head() | {"data": present} | (more or {}))
+            await self._client.create(kind, self._metadata() | {"data": present} | (more or {}))
         except AlreadyExists:
             current = await self._client.get(kind, self._name, self._namespace)
         else:
@@ -88,7 +88,7 @@ class Answer:
         if change:
             await self._client.merge_patch(kind, self._name, self._namespace, {"data": change})
 
-    async def _remove(self, kind: Kind) -> None:
+    async def _delete_own(self, kind: Kind) -> None:
         try:
             found = await self._client.get(kind, self._name, self._namespace)
             if self._owns(found):
@@ -97,7 +97,7 @@ class Answer:
         except NotFound:
             return
 
-    def _head(self) -> Object:
+    def _metadata(self) -> Object:
         owner = {
             "apiVersion": BUCKET_CLAIM.api_version,
             "kind": BUCKET_CLAIM.kind,

@@ -1,4 +1,4 @@
-"""The key store of the embedded S3 server: one file `<access key>.json` for each key pair.
+"""The key store of the embedded S3 server: one file `<id>.json` for each access key.
 
 The provisioner writes them, the server's auth proxy reads them. A file is 0640, so that the
 directory's group (set-group-id) lets the server read what another user wrote.
@@ -7,36 +7,23 @@ directory's group (set-group-id) lets the server read what another user wrote.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from ..daemon import write_atomically
-from .names import is_access_key
+from .access_keys import AccessKey, is_access_key_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 KEY_MODE = 0o640
-DROPPED = (
-    "dropped"  # rewritten at each drop, so that a key made and dropped between two looks is noticed
-)
+# Rewritten at each drop, so that a key made and dropped between two looks is noticed.
+DROPPED = "dropped"
 
 
-@dataclass(frozen=True)
-class Key:
-    """A key pair; `bucket` is the only bucket it opens, None (an administrator) opens all."""
-
-    access_key: str
-    secret_key: str
-    bucket: str | None
-
-    def __repr__(self) -> str:
-        return f"Key({self.access_key}, bucket={self.bucket})"
-
-
-def write_key(directory: Path, key: Key) -> bool:
-    """Store a key pair durably; returns False when exactly this one is there already."""
+def write_key(directory: Path, key: AccessKey) -> bool:
+    """Store an access key durably; returns False when exactly this one is there already."""
     if read_key(directory, key.access_key) == key:
         return False
     data = json.dumps(asdict(key)).encode()
@@ -44,12 +31,12 @@ def write_key(directory: Path, key: Key) -> bool:
     return True
 
 
-def read_key(directory: Path, access_key: str) -> Key | None:
-    """Return the key pair of this id; None for an unknown or impossible id or a damaged file."""
-    if not is_access_key(access_key):
+def read_key(directory: Path, access_key: str) -> AccessKey | None:
+    """Return the access key of this id; None for an unknown or impossible id or a damaged file."""
+    if not is_access_key_id(access_key):
         return None
     try:
-        return Key(**json.loads((directory / f"{access_key}.json").read_bytes()))
+        return AccessKey(**json.loads((directory / f"{access_key}.json").read_bytes()))
     except (OSError, ValueError, TypeError):
         return None
 
@@ -58,7 +45,7 @@ def drop_keys(directory: Path, bucket: str, *, keep: str | None = None) -> list[
     """Remove every key of the bucket but `keep`; returns the ids that are gone now."""
     dropped = [
         key.access_key
-        for key in all_keys(directory)
+        for key in list_keys(directory)
         if key.bucket == bucket and key.access_key != keep
     ]
     for access_key in dropped:
@@ -67,15 +54,15 @@ def drop_keys(directory: Path, bucket: str, *, keep: str | None = None) -> list[
 
 
 def drop_key(directory: Path, access_key: str) -> None:
-    """Remove one key pair; an absent one is fine. ValueError for an id that is none."""
-    if not is_access_key(access_key):
+    """Remove one access key; an absent one is fine. ValueError for what cannot be an id."""
+    if not is_access_key_id(access_key):
         raise ValueError("no access key has such an id")
     (directory / f"{access_key}.json").unlink(missing_ok=True)
     write_atomically(directory / DROPPED, access_key.encode(), KEY_MODE)
 
 
-def all_keys(directory: Path) -> Iterator[Key]:
-    """Yield every readable key pair of the store."""
+def list_keys(directory: Path) -> Iterator[AccessKey]:
+    """Yield every readable access key of the store."""
     for path in sorted(directory.glob("*.json")):
         key = read_key(directory, path.stem)
         if key is not None:

@@ -1,6 +1,7 @@
 """One S3 site as its administrator sees it; the only module of the control plane that calls AWS APIs.
 
-Key pair and CA are read again for each use, so that a rotated Secret needs no restart.
+The administrator's key and the CA are read again for each use, so that a rotated Secret needs no
+restart.
 """
 
 from __future__ import annotations
@@ -19,43 +20,46 @@ from .errors import StorageError, StorageRefused, StorageUnavailable
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .keys import Key
+    from .access_keys import AccessKey
     from .settings import StorageSettings
 
 IAM_REGION = "us-east-1"  # AWS signs its one global IAM with this region; others do not mind
-KEY_TROUBLE = (
+KEY_REFUSALS = (
     *("AccessDenied", "SignatureDoesNotMatch", "InvalidAccessKeyId", "InvalidClientTokenId"),
     *("403", "AuthFailure"),
 )
 REFUSED = (
-    *KEY_TROUBLE,
+    *KEY_REFUSALS,
     *("InvalidBucketName", "MalformedPolicyDocument", "LimitExceeded", "NotImplemented"),
     *("InvalidAction", "MethodNotAllowed", "IllegalLocationConstraintException"),
 )
+CONNECT_TIMEOUT = 5  # seconds
+READ_TIMEOUT = 30  # seconds
+MAX_ATTEMPTS = 3
 # Where an administrator set them: on Kubernetes, and for an operator outside.
 AUTHORITY_PLACES = "s3.ca_pem or ca.crt of Secret flotta-s3-admin, or S3_CA_FILE"
-PAIR_PLACES = "Secret flotta-s3-admin, or S3_ADMIN_FILE,"
+KEY_PLACES = "Secret flotta-s3-admin, or S3_ADMIN_FILE,"
 T = TypeVar("T")
 
 
-class Site:
+class S3Site:
     """Makes boto3 clients for the services of the site and turns their errors into sentences."""
 
     def __init__(self, settings: StorageSettings):
         self._settings = settings
         self._lock = threading.Lock()
-        self._clients: dict[str, tuple[tuple[Key, bytes], Any]] = {}
+        self._clients: dict[str, tuple[tuple[AccessKey, bytes], Any]] = {}
 
     @property
     def region(self) -> str:
         """The region in which buckets are made."""
         return self._settings.region
 
-    def administrator(self) -> Key:
-        """Return the administrator's pair; ValueError with a sentence when it cannot be read."""
+    def read_administrator(self) -> AccessKey:
+        """Return the administrator's access key; ValueError with a sentence when it cannot be read."""
         return read_administrator(self._settings.admin_file)
 
-    def authority(self) -> bytes:
+    def read_ca(self) -> bytes:
         """Return the CA as PEM, empty for the system's own; ValueError when it cannot be read."""
         path = authority_file(self._settings.admin_file, self._settings.ca_file)
         try:
@@ -65,20 +69,20 @@ class Site:
                 f"the CA of S3 ({AUTHORITY_PLACES}) cannot be read: {error}"
             ) from error
 
-    async def s3(self, action: Callable[[Any], T]) -> T:
+    async def call_s3(self, action: Callable[[Any], T]) -> T:
         """Run an action on an S3 client in a thread; raises StorageError."""
-        return await asyncio.to_thread(self._act, "s3", action)
+        return await asyncio.to_thread(self._call, "s3", action)
 
-    async def iam(self, action: Callable[[Any], T]) -> T:
+    async def call_iam(self, action: Callable[[Any], T]) -> T:
         """Run an action on an IAM client in a thread; raises StorageError."""
-        return await asyncio.to_thread(self._act, "iam", action)
+        return await asyncio.to_thread(self._call, "iam", action)
 
-    def _act(self, service: str, action: Callable[[Any], T]) -> T:
-        name, endpoint = self._address(service)
+    def _call(self, service: str, action: Callable[[Any], T]) -> T:
+        name, endpoint = self._find_endpoint(service)
         try:
             return action(self._client(service, endpoint))
         except ClientError as error:
-            raise _refusal(error, endpoint) from error
+            raise _translate_error(error, endpoint) from error
         except SSLError as error:
             raise StorageUnavailable(
                 f"{endpoint} shows a certificate that is not trusted; put its CA into {AUTHORITY_PLACES}"
@@ -88,21 +92,21 @@ class Site:
         except (OSError, ValueError) as error:
             raise StorageUnavailable(str(error)) from error
 
-    def _address(self, service: str) -> tuple[str, str]:
+    def _find_endpoint(self, service: str) -> tuple[str, str]:
         if service == "iam":
             return "S3_IAM_ENDPOINT", self._settings.iam_endpoint or ""
         return "S3_ENDPOINT", self._settings.endpoint
 
     def _client(self, service: str, endpoint: str) -> Any:
         with self._lock:
-            now = self.administrator(), self.authority()
+            now = self.read_administrator(), self.read_ca()
             made, client = self._clients.get(service, (None, None))
             if made != now:
                 client = self._new_client(service, endpoint, now[0])
                 self._clients[service] = now, client
             return client
 
-    def _new_client(self, service: str, endpoint: str, key: Key) -> Any:
+    def _new_client(self, service: str, endpoint: str, key: AccessKey) -> Any:
         path = authority_file(self._settings.admin_file, self._settings.ca_file)
         # boto3's default session is not for several threads.
         return boto3.session.Session().client(
@@ -116,22 +120,22 @@ class Site:
                 request_checksum_calculation="when_required",
                 response_checksum_validation="when_required",
                 s3={"addressing_style": "path"},
-                connect_timeout=5,
-                read_timeout=30,
-                retries={"mode": "standard", "total_max_attempts": 3},
+                connect_timeout=CONNECT_TIMEOUT,
+                read_timeout=READ_TIMEOUT,
+                retries={"mode": "standard", "total_max_attempts": MAX_ATTEMPTS},
             ),
         )
 
 
-def code_of(error: ClientError) -> str:
-    """Return the error code of an answer, such as NoSuchBucket."""
+def error_code(error: ClientError) -> str:
+    """Return the error code of a response, such as NoSuchBucket."""
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
-def _refusal(error: ClientError, endpoint: str) -> StorageError:
-    code = code_of(error)
+def _translate_error(error: ClientError, endpoint: str) -> StorageError:
+    code = error_code(error)
     message = error.response.get("Error", {}).get("Message", "")
     text = f"{endpoint} refused {error.operation_name}: {code} {message}".strip()
-    if code in KEY_TROUBLE:
-        text += f"; check the key pair in {PAIR_PLACES} and what it may do"
+    if code in KEY_REFUSALS:
+        text += f"; check the key pair in {KEY_PLACES} and what it may do"
     return (StorageRefused if code in REFUSED else StorageUnavailable)(text)

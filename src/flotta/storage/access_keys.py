@@ -1,0 +1,40 @@
+"""S3 access keys: an id that is told, a secret that is not, and the bucket they open."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import string
+from dataclasses import dataclass
+
+_ID = re.compile(r"[A-Z0-9]{16,32}")
+_ID_ALPHABET = string.ascii_uppercase + string.digits
+_ID_LENGTH = 20  # characters, as AWS has them
+_SECRET_BYTES = 30  # of randomness: 40 characters
+
+
+@dataclass(frozen=True)
+class AccessKey:
+    """`access_key` is the id; `bucket` is the only bucket it opens, None (an administrator) opens all."""
+
+    access_key: str
+    secret_key: str
+    bucket: str | None
+
+    def __repr__(self) -> str:
+        return f"AccessKey({self.access_key}, bucket={self.bucket})"
+
+
+def new_access_key_id() -> str:
+    """Return 20 random characters, the shape of an AWS access key id."""
+    return "".join(secrets.choice(_ID_ALPHABET) for _ in range(_ID_LENGTH))
+
+
+def new_secret_key() -> str:
+    """Return 40 random URL-safe characters."""
+    return secrets.token_urlsafe(_SECRET_BYTES)
+
+
+def is_access_key_id(text: str) -> bool:
+    """Say whether the text has the shape of our access key ids, so that it is safe as a file name."""
+    return _ID.fullmatch(text) is not None
