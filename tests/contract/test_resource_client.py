@@ -40,7 +40,7 @@ def device(namespace: str, name: str, **metadata: Any) -> dict[str, Any]:
 async def test_list_follows_pages_and_names_the_kind(
     client: Client, namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flotta.resources.client.PAGE", 2)
+    monkeypatch.setattr("flotta.resources.client.PAGE_SIZE", 2)
     for number in range(5):
         body = {"metadata": {"name": f"c{number}", "namespace": namespace}}
         await client.create(CONFIG_MAP, body)
