@@ -14,29 +14,29 @@ EVERYWHERE = "0.0.0.0"  # noqa: S104 - only where a user asks for it
 Address = tuple[str, int]  # host and port
 
 
-def text(environment: Mapping[str, str], name: str, default: str = "") -> str:
+def read_text(environment: Mapping[str, str], name: str, default: str = "") -> str:
     """Return a value without blanks around it."""
     return environment.get(name, "").strip() or default
 
 
-def words(environment: Mapping[str, str], name: str) -> tuple[str, ...]:
+def read_words(environment: Mapping[str, str], name: str) -> tuple[str, ...]:
     """Return the words of a comma-separated list."""
-    return tuple(word.strip() for word in text(environment, name).split(",") if word.strip())
+    return tuple(word.strip() for word in read_text(environment, name).split(",") if word.strip())
 
 
-def flag(environment: Mapping[str, str], name: str, *, default: bool) -> bool:
+def read_flag(environment: Mapping[str, str], name: str, *, default: bool) -> bool:
     """Return a truth value, in any of the words that Go and people use."""
-    word = text(environment, name).lower()
+    word = read_text(environment, name).lower()
     if word and word not in _TRUE | _FALSE:
         raise ValueError(f"{name} is {environment[name]!r}; use true or false")
     return word in _TRUE if word else default
 
 
-def number(
+def read_number(
     environment: Mapping[str, str], name: str, default: int, least: int, most: int | None = None
 ) -> int:
     """Return a whole number between two bounds, both included."""
-    digits = text(environment, name)
+    digits = read_text(environment, name)
     if not digits:
         return default
     if not digits.isdecimal() or int(digits) < least or (most is not None and int(digits) > most):
@@ -45,9 +45,11 @@ def number(
     return int(digits)
 
 
-def address(environment: Mapping[str, str], name: str, default: Address | None) -> Address | None:
+def read_address(
+    environment: Mapping[str, str], name: str, default: Address | None
+) -> Address | None:
     """Return where to listen: ``HOST:PORT``, ``:PORT`` for every address, ``off`` (None) for nowhere."""
-    given = text(environment, name)
+    given = read_text(environment, name)
     if not given:
         return default
     if given.lower() in _NONE:

@@ -104,7 +104,7 @@ class Device:
     """Speaks the device's side of the wire interface, over one kept connection."""
 
     def __init__(
-        self, site: Site, ca: bytes, device_id: str, pair: CertificateAndKey | None
+        self, site: Site, ca: bytes, device_id: str, identity: CertificateAndKey | None
     ) -> None:
         self.device_id = device_id
         self.key = new_key()
@@ -112,12 +112,12 @@ class Device:
         self._directory = site.directory
         self._ca = ca
         self._session: aiohttp.ClientSession | None = None
-        self._pair = pair
+        self.identity = identity
 
-    async def use(self, pair: CertificateAndKey | None) -> None:
-        """Present this pair on a new connection."""
+    async def use(self, identity: CertificateAndKey | None) -> None:
+        """Present this certificate on a new connection."""
         await self.close()
-        self._pair = pair
+        self.identity = identity
 
     async def close(self) -> None:
         if self._session is not None:
@@ -169,13 +169,13 @@ class Device:
         return self._session
 
     def _context(self) -> Any:
-        if self._pair is None:
+        if self.identity is None:
             return client_context(self._ca)
         stem = self._directory / uuid.uuid4().hex
         certificate, key = stem.with_suffix(".crt"), stem.with_suffix(".key")
-        certificate.write_bytes(self._pair.certificate)
+        certificate.write_bytes(self.identity.certificate)
         key.touch(0o600)
-        key.write_bytes(self._pair.key)
+        key.write_bytes(self.identity.key)
         return client_context(self._ca, certificate, key)
 
 
@@ -188,13 +188,15 @@ class Fleet:
     authority: Authority
     registration: CertificateAndKey
 
-    def device(self, device_id: str = "", pair: CertificateAndKey | None = None) -> Device:
+    def device(self, device_id: str = "", identity: CertificateAndKey | None = None) -> Device:
         name = device_id or f"d-{uuid.uuid4().hex[:12]}"
-        return Device(self.site, self.authority.certificate_pem, name, pair or self.registration)
+        return Device(
+            self.site, self.authority.certificate_pem, name, identity or self.registration
+        )
 
-    def stranger(self, device_id: str, pair: CertificateAndKey | None) -> Device:
-        """Return a client with this pair, or none."""
-        return Device(self.site, self.authority.certificate_pem, device_id, pair)
+    def stranger(self, device_id: str, identity: CertificateAndKey | None) -> Device:
+        """Return a client with this certificate, or none."""
+        return Device(self.site, self.authority.certificate_pem, device_id, identity)
 
     async def approve(self, device_id: str, **labels: str) -> Object:
         """Create the EdgeDevice as the operator does for an approved request."""

@@ -80,14 +80,14 @@ async def test_new_names_and_a_lost_ca_give_a_new_server_certificate(
     assert second.server != first.server
     assert covered_names(second.server.certificate) == {"control.example", "10.0.0.5"}
     assert third.server != second.server
-    third.context()  # certificate and key belong together
+    third.make_context()  # certificate and key belong together
 
 
 async def test_a_certificate_of_the_users_own_pki_is_left_alone(
     client: Client, admin: Client
 ) -> None:
-    pair = Authority.create("Example CA", "Example").issue_server(["edge.example"])
-    data = {"server.crt": pair.certificate, "server.key": pair.key}
+    issued = Authority.create("Example CA", "Example").issue_server(["edge.example"])
+    data = {"server.crt": issued.certificate, "server.key": issued.key}
     await admin.create(
         SECRET,
         {
@@ -96,7 +96,7 @@ async def test_a_certificate_of_the_users_own_pki_is_left_alone(
         },
     )
 
-    assert (await Certificates(client, Settings()).ensure()).server == pair
+    assert (await Certificates(client, Settings()).ensure()).server == issued
 
 
 async def test_registration_certificates_name_their_namespaces(client: Client) -> None:

@@ -39,7 +39,7 @@ async def fleet(site: Site) -> AsyncIterator[Fleet]:
         yield opened
 
 
-def pair_of(
+def issue_device(
     authority: Authority,
     device_id: str,
     uid: str,
@@ -47,7 +47,7 @@ def pair_of(
     end: timedelta = timedelta(days=1),
     namespace: str = "default",
 ) -> CertificateAndKey:
-    """Return a device pair that ends at now + `end`."""
+    """Return a device certificate and key that ends at now + `end`."""
     key = new_key()
     csr = load_request(certificate_request(key, device_id))
     pem = authority.sign_device(csr, device_id, namespace, uid, 1)
@@ -85,9 +85,9 @@ async def test_certificates_from_elsewhere_do_not_get_past_tls(fleet: Fleet) -> 
     device = await fleet.joined()
     own = await fleet.get(device)
     uid, name = own["metadata"]["uid"], device.device_id
-    other = pair_of(Authority.create("flotta-ca"), name, uid)
+    other = issue_device(Authority.create("flotta-ca"), name, uid)
     self_made = Authority.create(name)
-    genuine = device._pair
+    genuine = device.identity
     assert genuine is not None
     as_issuer = x509.load_pem_x509_certificate(genuine.certificate)
     child_key = new_key()
@@ -116,8 +116,8 @@ async def test_certificates_from_elsewhere_do_not_get_past_tls(fleet: Fleet) -> 
 
 
 async def test_a_server_certificate_is_no_device(fleet: Fleet) -> None:
-    pair = fleet.authority.issue_server(["127.0.0.1"])
-    stranger = fleet.stranger("d-1", pair)
+    issued = fleet.authority.issue_server(["127.0.0.1"])
+    stranger = fleet.stranger("d-1", issued)
     with pytest.raises(aiohttp.ClientError):  # TLS itself asks for clientAuth
         await stranger.get("control")
     await stranger.close()
@@ -126,7 +126,7 @@ async def test_a_server_certificate_is_no_device(fleet: Fleet) -> None:
 async def test_an_expired_device_may_register_again_and_nothing_else(fleet: Fleet) -> None:
     device = await fleet.joined()
     uid = (await fleet.get(device))["metadata"]["uid"]
-    await device.use(pair_of(fleet.authority, device.device_id, uid, end=-timedelta(hours=1)))
+    await device.use(issue_device(fleet.authority, device.device_id, uid, end=-timedelta(hours=1)))
 
     assert (await device.get("control")).status == 401
     assert (await device.get("data")).status == 401
@@ -145,8 +145,10 @@ async def test_a_certificate_expires_during_a_kept_connection(fleet: Fleet) -> N
     uid = (await fleet.get(device))["metadata"]["uid"]
     for seconds in (6, 15, 30):  # more, should it expire before it was used
         end = time.monotonic() + seconds
-        pair = pair_of(fleet.authority, device.device_id, uid, end=timedelta(seconds=seconds))
-        await device.use(pair)
+        issued = issue_device(
+            fleet.authority, device.device_id, uid, end=timedelta(seconds=seconds)
+        )
+        await device.use(issued)
         first = await device.get("data")
         if first.status == 200:
             break
@@ -284,9 +286,9 @@ async def test_recorded_messages_of_the_existing_agent_are_accepted(fleet: Fleet
     assert (await device.post("data", recorded("enrolment"))).status == 208
     registration = await device.post("data", recorded("registration"))
     assert registration.status == 200
-    # Its private key was not recorded, so another pair carries on.
+    # Its private key was not recorded, so another key carries on.
     uid = (await fleet.get(device))["metadata"]["uid"]
-    await device.use(pair_of(fleet.authority, device.device_id, uid))
+    await device.use(issue_device(fleet.authority, device.device_id, uid))
 
     connected = await device.post("control", recorded("connection-status"))
     assert (connected.status, connected.body) == (200, b"")
@@ -303,10 +305,10 @@ async def test_recorded_messages_of_the_existing_agent_are_accepted(fleet: Fleet
 
 async def test_a_changed_server_certificate_is_used_at_once(fleet: Fleet) -> None:
     names = ["localhost", "127.0.0.1", "::1", "project-flotta.io", "new.example"]
-    pair = fleet.authority.issue_server(names)
+    issued = fleet.authority.issue_server(names)
     data = {
-        "server.crt": b64encode(pair.certificate).decode(),
-        "server.key": b64encode(pair.key).decode(),
+        "server.crt": b64encode(issued.certificate).decode(),
+        "server.key": b64encode(issued.key).decode(),
     }
     await fleet.client.merge_patch(SECRET, "flotta-host-certificate", "flotta", {"data": data})
 
@@ -321,10 +323,10 @@ async def test_a_changed_server_certificate_is_used_at_once(fleet: Fleet) -> Non
     await eventually(served)
 
 
-def _files(directory: Path, pair: CertificateAndKey) -> tuple[Path, Path]:
+def _files(directory: Path, issued: CertificateAndKey) -> tuple[Path, Path]:
     certificate, key = directory / "reg.crt", directory / "reg.key"
-    certificate.write_bytes(pair.certificate)
-    key.write_bytes(pair.key)
+    certificate.write_bytes(issued.certificate)
+    key.write_bytes(issued.key)
     return certificate, key
 
 

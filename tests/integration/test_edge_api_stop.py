@@ -30,7 +30,7 @@ async def test_a_stopping_server_answers_what_it_holds_and_writes_what_it_knows(
             await asyncio.sleep(1.1)
             held = asyncio.create_task(device.get("data", If_None_Match=etag, Prefer="wait=50"))
             commanded = asyncio.create_task(device.get("control", Prefer="wait=50"))
-            again = fleet.stranger(device.device_id, device._pair)
+            again = fleet.stranger(device.device_id, device.identity)
             assert (await again.beat()).status == 200  # on a new connection: the others were read
 
             os.kill(site.pid, signal.SIGTERM)

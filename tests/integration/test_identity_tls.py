@@ -32,15 +32,15 @@ class Files:
         self.folder = folder
         self.authority = Authority.create("Flotta CA")
         self.ca = self.write("ca", self.authority.certificate_pem)
-        self.server = self.pair("server", self.authority.issue_server(["localhost"]))
+        self.server = self.save("server", self.authority.issue_server(["localhost"]))
 
     def write(self, name: str, data: bytes) -> Path:
         path = self.folder / f"{name}.pem"
         path.write_bytes(data)
         return path
 
-    def pair(self, name: str, pair: CertificateAndKey) -> tuple[Path, Path]:
-        return self.write(name, pair.certificate), self.write(f"{name}-key", pair.key)
+    def save(self, name: str, issued: CertificateAndKey) -> tuple[Path, Path]:
+        return self.write(name, issued.certificate), self.write(f"{name}-key", issued.key)
 
     def device(self, days: int = 30) -> CertificateAndKey:
         key = new_key()
@@ -84,15 +84,15 @@ async def listening(
 
 
 async def test_each_client_class_is_recognised(files: Files) -> None:
-    registration = files.pair("registration", files.authority.issue_registration())
-    device = files.pair("device", files.device())
+    registration = files.save("registration", files.authority.issue_registration())
+    device = files.save("device", files.device())
     async with listening(server_context(*files.server, files.ca)) as (_, ask):
         assert await ask(client_context(files.ca, *registration)) == "registration"
         assert await ask(client_context(files.ca, *device)) == "device"
 
 
 async def test_expired_device_gets_an_answer_only_without_time_check(files: Files) -> None:
-    expired = files.pair("expired", expired_pair(files))
+    expired = files.save("expired", expired_device(files))
     async with listening(server_context(*files.server, files.ca)) as (_, ask):
         assert await ask(client_context(files.ca, *expired)) == "device"
     strict = server_context(*files.server, files.ca, check_time=True)
@@ -100,7 +100,7 @@ async def test_expired_device_gets_an_answer_only_without_time_check(files: File
         assert await ask(client_context(files.ca, *expired)) == ""
 
 
-def expired_pair(files: Files) -> CertificateAndKey:
+def expired_device(files: Files) -> CertificateAndKey:
     key = new_key()
     csr = load_request(certificate_request(key, "till-7"))
     return CertificateAndKey(
@@ -109,7 +109,7 @@ def expired_pair(files: Files) -> CertificateAndKey:
 
 
 async def test_without_or_with_foreign_certificate_nothing_is_answered(files: Files) -> None:
-    foreign = files.pair("foreign", Authority.create("Other CA").issue_registration())
+    foreign = files.save("foreign", Authority.create("Other CA").issue_registration())
     server_class = files.server
     async with listening(server_context(*files.server, files.ca)) as (_, ask):
         assert await ask(client_context(files.ca)) == ""
@@ -122,7 +122,7 @@ async def test_certificate_issued_by_a_device_is_refused(files: Files) -> None:
     forged = signed_by("victim", load_key(device.key), load_certificate(device.certificate))
     chain = CertificateAndKey(forged.certificate + device.certificate, forged.key)
     async with listening(server_context(*files.server, files.ca)) as (_, ask):
-        assert await ask(client_context(files.ca, *files.pair("forged", chain))) == ""
+        assert await ask(client_context(files.ca, *files.save("forged", chain))) == ""
 
 
 async def test_certificate_issued_by_a_reference_device_is_refused(files: Files) -> None:
@@ -132,8 +132,8 @@ async def test_certificate_issued_by_a_reference_device_is_refused(files: Files)
     forged = signed_by("victim", load_key(old.key), load_certificate(old.certificate))
     chain = CertificateAndKey(forged.certificate + old.certificate, forged.key)
     async with listening(server_context(*files.server, files.ca)) as (_, ask):
-        assert await ask(client_context(files.ca, *files.pair("old", old))) == "device"
-        assert await ask(client_context(files.ca, *files.pair("forged", chain))) == ""
+        assert await ask(client_context(files.ca, *files.save("old", old))) == "device"
+        assert await ask(client_context(files.ca, *files.save("forged", chain))) == ""
 
 
 async def test_self_signed_leaf_followed_by_a_genuine_certificate_is_refused(
@@ -143,9 +143,9 @@ async def test_self_signed_leaf_followed_by_a_genuine_certificate_is_refused(
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "victim")])
     own = signed_by("victim", key, None, name)
     genuine = files.server[0].read_bytes() + files.ca.read_bytes()
-    pair = files.pair("own", CertificateAndKey(own.certificate + genuine, own.key))
+    paths = files.save("own", CertificateAndKey(own.certificate + genuine, own.key))
     async with listening(server_context(*files.server, files.ca)) as (_, ask):
-        assert await ask(client_context(files.ca, *pair)) == ""
+        assert await ask(client_context(files.ca, *paths)) == ""
 
 
 def signed_by(
@@ -154,7 +154,7 @@ def signed_by(
     issuer: x509.Certificate | None,
     issuer_name: x509.Name | None = None,
 ) -> CertificateAndKey:
-    """Return a pair in the manner of v0.2 signed by any key."""
+    """Return a certificate and key in the manner of v0.2 signed by any key."""
     key = new_key() if issuer else issuer_key
     now = dt.datetime.now(dt.UTC)
     organization = authority_module.ORGANIZATION
@@ -188,7 +188,7 @@ def signed_by(
 
 
 async def test_client_trusts_only_its_own_authority_and_checks_the_name(files: Files) -> None:
-    device = files.pair("device", files.device())
+    device = files.save("device", files.device())
     other = Authority.create("Other CA").certificate_pem
     async with listening(server_context(*files.server, files.ca)) as (port, ask):
         with pytest.raises(ssl.SSLCertVerificationError):
@@ -203,8 +203,8 @@ async def test_client_trusts_only_its_own_authority_and_checks_the_name(files: F
 
 
 async def test_client_with_a_wrong_clock_reaches_an_expired_server(files: Files) -> None:
-    expired = files.pair("old-server", files.authority.issue_server(["localhost"], days=0))
-    device = files.pair("device", files.device())
+    expired = files.save("old-server", files.authority.issue_server(["localhost"], days=0))
+    device = files.save("device", files.device())
     async with listening(server_context(*expired, files.ca)) as (_, ask):
         assert await ask(client_context(files.ca, *device)) == "device"
         with pytest.raises(ssl.SSLCertVerificationError, match="expired"):
@@ -225,7 +225,7 @@ def test_client_context_never_loads_the_system_pool(files: Files) -> None:
 
 async def test_additional_authority_can_be_given_as_pem(files: Files) -> None:
     second = Authority.create("Second CA")
-    registration = files.pair("second", second.issue_registration())
+    registration = files.save("second", second.issue_registration())
     context = server_context(*files.server, [files.ca, second.certificate_pem])
     async with listening(context) as (_, ask):
         assert await ask(client_context([files.ca], *registration)) == "registration"

@@ -1,4 +1,4 @@
-"""Status writes of the Edge API against a watch that is behind, or ahead of the answer."""
+"""Status writes of the Edge API against a watch that is behind, or ahead of the response."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def test_an_own_write_counts_before_the_watch_tells_it(store: Store, cache
 
     await statuses.update(KEY, phase("up"))
 
-    assert statuses.device(KEY)["status"]["phase"] == "up"
+    assert statuses.newest_device(KEY)["status"]["phase"] == "up"
 
 
 async def test_a_write_that_was_overtaken_in_a_new_list_is_forgotten(
@@ -67,7 +67,7 @@ async def test_a_write_that_was_overtaken_in_a_new_list_is_forgotten(
     store.release(EDGE_DEVICE)
     await told()
 
-    assert statuses.device(KEY)["status"] == {"phase": "up", "workloads": [{"name": "w"}]}
+    assert statuses.newest_device(KEY)["status"] == {"phase": "up", "workloads": [{"name": "w"}]}
 
 
 async def test_a_write_that_was_overtaken_before_its_answer_is_not_kept(
@@ -82,7 +82,7 @@ async def test_a_write_that_was_overtaken_before_its_answer_is_not_kept(
     store.stored = overtake
     await statuses.update(KEY, phase("up"))
 
-    assert statuses.device(KEY)["status"] == {"phase": "up", "workloads": [{"name": "w"}]}
+    assert statuses.newest_device(KEY)["status"] == {"phase": "up", "workloads": [{"name": "w"}]}
 
 
 async def test_a_device_deleted_before_the_answer_to_a_write_is_gone(
@@ -97,7 +97,7 @@ async def test_a_device_deleted_before_the_answer_to_a_write_is_gone(
     store.stored = delete
     await statuses.update(KEY, phase("up"))
 
-    assert statuses.device(KEY) is None
+    assert statuses.newest_device(KEY) is None
 
 
 async def test_a_write_gets_through_although_others_write_all_the_time(

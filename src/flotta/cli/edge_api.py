@@ -55,7 +55,7 @@ async def _serve() -> None:
             if starting.done():
                 starting.result()
                 notify("READY=1")
-                failing = asyncio.create_task(server.failure())
+                failing = asyncio.create_task(server.wait_for_failure())
                 await asyncio.wait([failing, stopping], return_when=asyncio.FIRST_COMPLETED)
                 if failing.done():
                     failing.result()

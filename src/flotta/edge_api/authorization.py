@@ -1,4 +1,4 @@
-"""Who may do what, from the leaf certificate alone (edge-api specification 1.3 and 8.1).
+"""Who may do what, from the leaf certificate alone.
 
 * A registration certificate can enrol and register, nothing else.
 * A device certificate speaks for its own id only; when it has expired, it can register again,

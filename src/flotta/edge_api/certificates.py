@@ -52,7 +52,7 @@ class Material:
     authority: Authority
     server: CertificateAndKey
 
-    def context(self) -> ssl.SSLContext:
+    def make_context(self) -> ssl.SSLContext:
         """Return a TLS context of this material; the key touches the disk only as a 0600 file for a moment."""
         with tempfile.TemporaryDirectory(prefix="flotta-edge-api-") as name:
             certificate, key = Path(name, "server.crt"), Path(name, "server.key")
@@ -62,7 +62,7 @@ class Material:
                 file.write(self.server.key)
             return server_context(certificate, key, self.authority.certificate_pem)
 
-    def valid(self, now: datetime) -> bool:
+    def is_valid(self, now: datetime) -> bool:
         """Tell whether devices accept the server certificate now."""
         return valid_at(load_certificate(self.server.certificate), now)
 

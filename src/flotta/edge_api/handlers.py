@@ -1,4 +1,4 @@
-"""The four device endpoints (edge-api specification 1.1)."""
+"""The four device endpoints: control and data, in and out."""
 
 from __future__ import annotations
 
@@ -185,7 +185,7 @@ class Handlers:
         return messages.empty_response()
 
     async def _handle_playbooks(self, peer: Peer, device_id: str, message: Message) -> web.Response:
-        """Respond that there is nothing to run; old agents need all three metadata keys (3.6)."""
+        """Respond that there is nothing to run; old agents need all three metadata keys."""
         await self._require_member(peer)
         metadata = {
             "message-id": str(uuid.uuid4()),

@@ -16,8 +16,9 @@ from collections.abc import Callable, Coroutine
 
 HANDSHAKE_TIMEOUT = 15.0  # seconds
 MAXIMAL_HANDSHAKES = 512  # at the same time; more clients wait unread
-LOGGED_PER_SECOND = 20
-BACKLOG = 1024
+LOGGED_PER_SECOND = 20  # failed handshakes
+BACKLOG = 1024  # connections that the kernel keeps until they are accepted
+ACCEPT_RETRY = 0.1  # seconds after a failure to accept
 log = logging.getLogger(__name__)
 
 
@@ -60,7 +61,7 @@ class Listener:
             except OSError as error:  # no file descriptors left, or the client has gone
                 self._turns.release()
                 log.error("accepting a connection failed: %s", error)
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(ACCEPT_RETRY)
                 continue
             self._run(self._handshake(connection, address))
 
@@ -79,7 +80,7 @@ class Listener:
                 ssl_handshake_timeout=HANDSHAKE_TIMEOUT,
             )
         except (OSError, TimeoutError) as error:  # ssl.SSLError is an OSError
-            self._log.failed(address, error)
+            self._log.log_failure(address, error)
         finally:
             self._turns.release()
 
@@ -92,12 +93,14 @@ class _FailureLog:
         self._logged = 0
         self._skipped = 0
 
-    def failed(self, peer: object, error: Exception) -> None:
+    def log_failure(self, peer: object, error: Exception) -> None:
         if isinstance(error, ConnectionError) and not isinstance(error, ssl.SSLError):
-            log.debug("%s left during the TLS handshake: %s", _address(peer), error)
+            log.debug("%s left during the TLS handshake: %s", _format_address(peer), error)
             return
         if self._has_room():
-            log.warning("TLS handshake with %s failed: %s", _address(peer), _reason(error))
+            log.warning(
+                "TLS handshake with %s failed: %s", _format_address(peer), _explain_failure(error)
+            )
 
     def _has_room(self) -> bool:
         second = int(time.monotonic())
@@ -110,11 +113,11 @@ class _FailureLog:
         return self._logged <= LOGGED_PER_SECOND
 
 
-def _address(peer: object) -> str:
+def _format_address(peer: object) -> str:
     return f"{peer[0]} port {peer[1]}" if isinstance(peer, tuple) else "an unknown address"
 
 
-def _reason(error: Exception) -> str:
+def _explain_failure(error: Exception) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"the client certificate is not accepted: {error.verify_message}"
     if isinstance(error, ssl.SSLError):

@@ -1,4 +1,4 @@
-"""Reading requests and writing responses: bodies, envelopes, headers (edge-api specification 1.5 to 1.7)."""
+"""Reading requests and writing responses: bodies, envelopes, headers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Prometheus metrics of the Edge API; dashboards depend on these names (edge-api specification 7.3).
+"""Prometheus metrics of the Edge API; dashboards depend on these names.
 
 prometheus_client appends ``_total`` to the name of a Counter, so the counters are collected here.
 """
@@ -42,7 +42,7 @@ class Metrics(Collector):
         """Increase one of the counters without labels."""
         self._plain[name] += 1
 
-    def heartbeat(self, namespace: str, device_id: str) -> None:
+    def count_heartbeat(self, namespace: str, device_id: str) -> None:
         """Count a stored heartbeat of a device."""
         key = (namespace, device_id)
         self._heartbeats[key] = self._heartbeats.get(key, 0) + 1

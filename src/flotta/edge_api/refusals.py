@@ -1,7 +1,7 @@
-"""Answers that are no success: one exception, one JSON body.
+"""Responses that are no success: one exception, one JSON body.
 
-The device's gateway drops a response whose body is neither empty nor JSON (edge-api
-specification 9.6), so every error of this server has the same small JSON body.
+The device's gateway drops a response whose body is neither empty nor JSON, so every error of this
+server has the same small JSON body.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from aiohttp import web
 
 
 class Refusal(Exception):
-    """Answer the request with this HTTP status and sentence; `code` differs from it for 422 only."""
+    """Respond to the request with this HTTP status and sentence; `code` differs from it for 422 only."""
 
     def __init__(
         self, status: int, message: str, *, code: int | None = None, retry_after: int | None = None

@@ -80,7 +80,7 @@ class EdgeApiServer:
         await self._runner.setup()
         if self._runner.server is None:
             raise RuntimeError("the HTTP server was not set up")
-        self._listener = Listener(self._runner.server, self._material.context())
+        self._listener = Listener(self._runner.server, self._material.make_context())
         self.port = await self._listener.start(self._settings.bind_address, self._settings.port)
         self._tasks.append(asyncio.create_task(self._keep_certificates()))
         log.info("serving devices on %s port %d", self._settings.bind_address, self.port)
@@ -93,7 +93,7 @@ class EdgeApiServer:
     async def stop(self) -> None:
         """Respond to what is held, finish what is running, write what is only in memory."""
         self._handlers.stop()
-        self._backend.release()
+        self._backend.release_requests()
         if self._listener is not None:
             await self._listener.stop_accepting()
         await self._runner.cleanup()
@@ -104,7 +104,7 @@ class EdgeApiServer:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._monitoring.close()
 
-    async def failure(self) -> None:
+    async def wait_for_failure(self) -> None:
         """Wait until a background task ends, which it never should; raises its error."""
         done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
@@ -123,7 +123,7 @@ class EdgeApiServer:
             return [reason]
         if self.port == 0 or self._material is None:  # it does not listen before it has a port
             return ["the server is starting"]
-        if not self._material.valid(datetime.now(UTC)):
+        if not self._material.is_valid(datetime.now(UTC)):
             return ["the server certificate is not valid now"]
         return []
 
@@ -164,7 +164,7 @@ class EdgeApiServer:
     def _use_material(self, material: Material) -> None:
         old = self._material
         if old and self._listener and _differs(old, material):
-            self._listener.context = material.context()
+            self._listener.context = material.make_context()
             log.info("new certificates are in use")
         self._material = material
 

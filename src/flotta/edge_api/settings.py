@@ -1,11 +1,11 @@
-"""Settings of the Edge API, read once from the environment (control-plane specification 5.2)."""
+"""Settings of the Edge API, read once from the environment."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from flotta.environment import Address, address, flag, number, text, words
+from flotta.environment import Address, read_address, read_flag, read_number, read_text, read_words
 from flotta.resources.kinds import FLOTTA_NAMESPACE
 from flotta.storage.endpoints import checked_endpoint
 
@@ -37,29 +37,29 @@ class Settings:
     @classmethod
     def from_environment(cls, env: Mapping[str, str]) -> Settings:
         """Return the settings of an environment; ValueError with a sentence for an unusable value."""
-        backend = text(env, "BACKEND", "crd")
+        backend = read_text(env, "BACKEND", "crd")
         if backend not in BACKENDS:
             raise ValueError(f"BACKEND is {backend!r}; this program knows: {', '.join(BACKENDS)}")
         return cls(
-            bind_address=text(env, "BIND_ADDRESS", cls.bind_address),
-            port=number(env, "HTTPS_PORT", DEFAULT_PORT, 0, 65535),
+            bind_address=read_text(env, "BIND_ADDRESS", cls.bind_address),
+            port=read_number(env, "HTTPS_PORT", DEFAULT_PORT, 0, 65535),
             server_names=_server_names(env),
-            metrics_address=address(env, "METRICS_ADDR", METRICS_ADDRESS),
-            certificate_days=number(env, "CLIENT_CERT_EXPIRATION_DAYS", 30, 1, 3650),
-            registration_namespaces=words(env, "REGISTRATION_NAMESPACES") or ("default",),
-            presence_write_seconds=number(env, "PRESENCE_WRITE_SECONDS", 30, 1, 3600),
-            enrolments_per_second=number(env, "ENROLMENTS_PER_SECOND", 50, 1, 10000),
-            drain_seconds=number(env, "EDGE_API_DRAIN_SECONDS", 0, 0, 300),
+            metrics_address=read_address(env, "METRICS_ADDR", METRICS_ADDRESS),
+            certificate_days=read_number(env, "CLIENT_CERT_EXPIRATION_DAYS", 30, 1, 3650),
+            registration_namespaces=read_words(env, "REGISTRATION_NAMESPACES") or ("default",),
+            presence_write_seconds=read_number(env, "PRESENCE_WRITE_SECONDS", 30, 1, 3600),
+            enrolments_per_second=read_number(env, "ENROLMENTS_PER_SECOND", 50, 1, 10000),
+            drain_seconds=read_number(env, "EDGE_API_DRAIN_SECONDS", 0, 0, 300),
             s3_device_endpoint=checked_endpoint(
-                text(env, "S3_DEVICE_ENDPOINT"), "S3_DEVICE_ENDPOINT"
+                read_text(env, "S3_DEVICE_ENDPOINT"), "S3_DEVICE_ENDPOINT"
             ),
-            namespace=text(env, "FLOTTA_NAMESPACE", FLOTTA_NAMESPACE),
+            namespace=read_text(env, "FLOTTA_NAMESPACE", FLOTTA_NAMESPACE),
         )
 
 
 def _server_names(env: Mapping[str, str]) -> tuple[str, ...]:
     """Return the names and addresses the server certificate has to cover, in the order given."""
-    names = [*words(env, "SERVER_NAMES"), *words(env, "DOMAIN")] or [DEFAULT_DOMAIN]
-    if flag(env, "TLS_LOCALHOST_ENABLED", default=True):
+    names = [*read_words(env, "SERVER_NAMES"), *read_words(env, "DOMAIN")] or [DEFAULT_DOMAIN]
+    if read_flag(env, "TLS_LOCALHOST_ENABLED", default=True):
         names += LOOPBACK
     return tuple(dict.fromkeys(names))

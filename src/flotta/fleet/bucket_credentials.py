@@ -27,14 +27,14 @@ class BucketCredentials:
             self._absent[CONFIG_MAP].append(key)
         return text or ""
 
-    def host(self, key: str) -> str:
+    def config_host(self, key: str) -> str:
         """Return a host name or address of the ConfigMap."""
         text = self.config_value(key)
         if "/" in text:
             self.add_problem(f"{key} is {text!r}; give the name of the host alone")
         return text
 
-    def port(self, key: str, default: str | None = None, *, given: str | None = None) -> int:
+    def config_port(self, key: str, default: str | None = None, *, given: str | None = None) -> int:
         """Return a port number of the ConfigMap unless one is given."""
         text = given or self.config_value(key, default)
         if text.isdecimal() and 0 < int(text) < 65536:

@@ -1,8 +1,7 @@
 """Bring manifests of earlier Project Flotta releases to the kinds and fields of today.
 
 The API drops fields that it does not know, so an old manifest would lose its settings in silence.
-Here they are moved to where they belong, and each change is told as a sentence. Old names are those
-of control-plane specification 1.7 and 8.1 item 19.
+Here they are moved to where they belong, and each change is told as a sentence.
 """
 
 from __future__ import annotations

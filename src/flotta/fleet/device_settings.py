@@ -1,7 +1,7 @@
 """The sections of a device's configuration that concern the device itself, except storage.
 
 `spec` is the EdgeDevice's, or the whole EdgeDeviceSet's when the device is in one: a section that
-the set lacks is not taken from the device (control-plane specification 4.2).
+the set lacks is not taken from the device.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Hardware reports of devices: from the wire to the custom resource, and to labels.
 
 Devices report everything once and afterwards only what changed, so a report is merged into what
-is known; the reference replaced it and lost CPU, vendor and disks (edge-api specification 8.3 W17).
+is known; v0.2 replaced it and lost CPU, vendor and disks.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def convert_report(report: HardwareInfo) -> Object:
 
 
 def hardware_labels(hardware: Mapping[str, Any] | None) -> dict[str, str]:
-    """Return the labels derived from `status.hardware` (edge-api specification 3.8)."""
+    """Return the labels derived from `status.hardware`."""
     found = {key: label_value(_text_at(hardware, path)) for key, path in _LABEL_SOURCES.items()}
     return {key: value for key, value in found.items() if value}
 

@@ -1,4 +1,4 @@
-"""Heartbeat to `EdgeDevice.status`: the merge rules (control-plane specification 3, without its defects).
+"""Heartbeat to `EdgeDevice.status`: the merge rules.
 
 Membership of `status.workloads` belongs to the operator; a heartbeat changes the reported fields
 of entries that are there and neither adds nor removes one. What a heartbeat does not mention is

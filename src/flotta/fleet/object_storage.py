@@ -1,7 +1,7 @@
 """Which bucket a device synchronises with, and with what credentials.
 
 A bound bucket claim (`status.dataObc`) wins over external storage named in the spec that is in
-force (control-plane specification 4.2, 4.6). The values come from a ConfigMap and a Secret; those
+force. The values come from a ConfigMap and a Secret; those
 of a claim have the claim's name. The address in a claim's ConfigMap is often for the cluster's
 inside, so OpenShift's Route, or the operator's endpoint for devices, takes its place.
 """
@@ -63,8 +63,10 @@ def _read_configuration(
     """Read the whole; `port` and `region` are what to use when the ConfigMap lacks them."""
     storage = S3StorageConfiguration(
         bucket_name=credentials.config_value("BUCKET_NAME"),
-        bucket_host=address.host if address else credentials.host("BUCKET_HOST"),
-        bucket_port=credentials.port("BUCKET_PORT", port, given=address.port if address else None),
+        bucket_host=address.host if address else credentials.config_host("BUCKET_HOST"),
+        bucket_port=credentials.config_port(
+            "BUCKET_PORT", port, given=address.port if address else None
+        ),
         bucket_region=credentials.config_value("BUCKET_REGION", region),
         aws_access_key_id=credentials.secret_value("AWS_ACCESS_KEY_ID"),
         aws_secret_access_key=credentials.secret_value("AWS_SECRET_ACCESS_KEY"),

@@ -3,7 +3,7 @@
 The one place that knows the rules; operator and Edge API both call it, so that what is listed in
 `status.workloads` and what is delivered to a device can never follow different rules.
 
-Rules (control-plane specification 1.3 and 2.4, Kubernetes LabelSelector semantics):
+Rules (Kubernetes LabelSelector semantics):
 
 * workload and device are of one namespace, and neither is being deleted;
 * a non-empty `spec.device` is the name of the only device and wins over `spec.deviceSelector`;

@@ -20,7 +20,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
 from flotta.identity.errors import IdentityError
 from flotta.identity.keys import PrivateKey, key_to_pem, load_key, new_key
-from flotta.identity.lifetime import normal_name
+from flotta.identity.lifetime import normalize_name
 from flotta.identity.requests import signature_hash
 
 ORGANIZATION = "flotta-operator"
@@ -105,7 +105,7 @@ class Authority:
         """Return a server certificate and its key for DNS names and addresses."""
         if not names:
             raise AuthorityError("A server certificate needs at least one name.")
-        short = [name for name in map(normal_name, names) if len(name) <= MAXIMAL_NAME_LENGTH]
+        short = [name for name in map(normalize_name, names) if len(name) <= MAXIMAL_NAME_LENGTH]
         subject = _build_name(short[0] if short else "server", (ORGANIZATION,))
         alternatives = tuple(map(_general_name, names))
         return self._issue(_Profile(subject, ExtendedKeyUsageOID.SERVER_AUTH, days, alternatives))
@@ -213,7 +213,7 @@ def _build_name(
 
 
 def _general_name(name: str) -> x509.GeneralName:
-    normal = normal_name(name)
+    normal = normalize_name(name)
     try:
         return x509.IPAddress(ipaddress.ip_address(normal))
     except ValueError:

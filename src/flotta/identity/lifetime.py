@@ -53,10 +53,10 @@ def covered_names(pem: bytes | str) -> frozenset[str]:
 
 def covers(pem: bytes | str, names: list[str]) -> bool:
     """Tell whether every name or address is in the certificate (addresses in any notation)."""
-    return {normal_name(name) for name in names} <= covered_names(pem)
+    return {normalize_name(name) for name in names} <= covered_names(pem)
 
 
-def normal_name(name: str) -> str:
+def normalize_name(name: str) -> str:
     """Return the form in which a name or address stands in certificates made here."""
     try:
         return str(ipaddress.ip_address(name))

@@ -48,7 +48,7 @@ async def _has_openshift_storage(applier: Applier) -> bool:
 async def _assigns_users(applier: Applier) -> bool:
     """Tell whether OpenShift's security context constraints refuse pods that choose their user id."""
     try:
-        await applier.client.read("/apis/security.openshift.io")
+        await applier.client.read_json("/apis/security.openshift.io")
     except NotFound:
         return False
     except ApiError as error:

@@ -132,7 +132,7 @@ async def _refuse_missing_secret(applier: Applier, installation: Installation) -
 
 async def _read_cluster_version(client: Client) -> str:
     try:
-        return str((await client.read("/version")).get("gitVersion", ""))
+        return str((await client.read_json("/version")).get("gitVersion", ""))
     except ApiError as error:
         raise describe_error(error) from error
 

@@ -69,14 +69,14 @@ def _would_be_missed(obj: Object) -> bool:
 async def _discover_kinds(client: Client) -> tuple[list[Kind], list[str]]:
     """Return the kinds that a namespace may hold, and in words what does not answer."""
     try:
-        groups = (await client.read("/apis"))["groups"]
+        groups = (await client.read_json("/apis"))["groups"]
     except ApiError as error:
         raise describe_error(error) from error
     kinds, silent = [], []
     for version in ("v1", *(group["preferredVersion"]["groupVersion"] for group in groups)):
         path = f"/apis/{version}" if "/" in version else f"/api/{version}"
         try:
-            served = (await client.read(path))["resources"]
+            served = (await client.read_json(path))["resources"]
         except ApiError as error:
             silent.append(f"what {version} serves, if anything: {error.message}")
             continue

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..environment import Address, address, flag, number, text
+from ..environment import Address, read_address, read_flag, read_number, read_text
 from ..fleet.object_storage import NOOBAA_CLASS
 from ..resources.kinds import FLOTTA_NAMESPACE
 from ..storage.settings import StorageSettings
@@ -38,20 +38,20 @@ class Settings:
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
         """Read all settings; raises ValueError with a sentence for the first bad one."""
         env = environment
-        storage_class = text(env, "BUCKET_STORAGE_CLASS", EMBEDDED_CLASS)
-        probe_address = address(env, "PROBE_ADDR", PROBE_ADDRESS)
+        storage_class = read_text(env, "BUCKET_STORAGE_CLASS", EMBEDDED_CLASS)
+        probe_address = read_address(env, "PROBE_ADDR", PROBE_ADDRESS)
         return cls(
-            auto_approval=flag(env, "AUTO_APPROVAL_PROCESS", default=True),
-            bucket_auto_create=flag(env, "OBC_AUTO_CREATE", default=True),
+            auto_approval=read_flag(env, "AUTO_APPROVAL_PROCESS", default=True),
+            bucket_auto_create=read_flag(env, "OBC_AUTO_CREATE", default=True),
             bucket_storage_class=storage_class,
-            decommission_timeout=number(env, "DECOMMISSION_TIMEOUT", 300, 0),
-            request_expiry=number(env, "REQUEST_EXPIRY", 30 * 86400, 0),
-            workers=number(env, "MAX_CONCURRENT_RECONCILES", 3, 1),
-            device_workers=number(env, "EDGEWORKLOAD_CONCURRENCY", 5, 1),
-            leader_elect=flag(env, "LEADER_ELECT", default=False),
-            namespace=text(env, "FLOTTA_NAMESPACE", FLOTTA_NAMESPACE),
+            decommission_timeout=read_number(env, "DECOMMISSION_TIMEOUT", 300, 0),
+            request_expiry=read_number(env, "REQUEST_EXPIRY", 30 * 86400, 0),
+            workers=read_number(env, "MAX_CONCURRENT_RECONCILES", 3, 1),
+            device_workers=read_number(env, "EDGEWORKLOAD_CONCURRENCY", 5, 1),
+            leader_elect=read_flag(env, "LEADER_ELECT", default=False),
+            namespace=read_text(env, "FLOTTA_NAMESPACE", FLOTTA_NAMESPACE),
             probe_address=probe_address,
-            metrics_address=address(env, "METRICS_ADDR", probe_address),
+            metrics_address=read_address(env, "METRICS_ADDR", probe_address),
             storage=_read_storage(env, storage_class),
         )
 

@@ -202,7 +202,7 @@ class Client:
             "resourceVersion": resource_version,
             "timeoutSeconds": timeout_seconds,
         }
-        lines = self._transport.lines(kind.path(namespace), query, timeout_seconds)
+        lines = self._transport.stream_lines(kind.path(namespace), query, timeout_seconds)
         async with contextlib.aclosing(lines):
             async for line in lines:
                 event = json.loads(line)
@@ -231,13 +231,13 @@ class Client:
             with contextlib.suppress(NotFound):  # it expired just now, or is not readable yet
                 await self._count_repetition(event["metadata"])
 
-    async def read(self, path: str, query: Mapping[str, Any] | None = None) -> Object:
+    async def read_json(self, path: str, query: Mapping[str, Any] | None = None) -> Object:
         """Return the JSON of a path that is no object of a kind, as ``/version``."""
         return await self._request_json("GET", path, query)
 
     async def read_text(self, path: str, query: Mapping[str, Any] | None = None) -> str:
         """Return the text of a path, as the log of a pod."""
-        data = await self._transport.content("GET", path, query)
+        data = await self._transport.read_body("GET", path, query)
         return data.decode(errors="replace")
 
     async def _count_repetition(self, metadata: Object) -> None:
@@ -253,7 +253,7 @@ class Client:
         body: Any = None,
         content_type: str = JSON,
     ) -> Object:
-        data = await self._transport.content(method, path, query, body, content_type)
+        data = await self._transport.read_body(method, path, query, body, content_type)
         decoded: Object = json.loads(data)
         return decoded
 

@@ -66,7 +66,7 @@ class Transport:
     async def close(self) -> None:
         await self._api.close()  # type: ignore[no-untyped-call]
 
-    async def content(
+    async def read_body(
         self,
         method: str,
         path: str,
@@ -79,7 +79,7 @@ class Transport:
         async with _successful(sent, f"{self._host} broke off") as response:
             return await response.read()
 
-    async def lines(self, path: str, query: Query, seconds: float) -> AsyncGenerator[bytes]:
+    async def stream_lines(self, path: str, query: Query, seconds: float) -> AsyncGenerator[bytes]:
         """Yield the lines of a response that the server ends after so many seconds."""
         sent = self._send("GET", path, query, timeout=seconds + REQUEST_TIMEOUT)
         async with _successful(sent, "the watch broke") as response:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..environment import flag
+from ..environment import read_flag
 from .endpoints import checked_endpoint
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class StorageSettings:
     def from_environment(cls, environment: Mapping[str, str]) -> StorageSettings | None:
         """Read the settings, None when there are none; ValueError with a sentence for a bad one."""
         given = {name: environment.get(name, "").strip() for name in NAMES}
-        shared = flag(environment, "S3_SHARED_KEYS", default=False)
+        shared = read_flag(environment, "S3_SHARED_KEYS", default=False)
         if not shared:
             given["S3_SHARED_KEYS"] = ""
         if not any(given.values()):

@@ -70,8 +70,8 @@ class CrdBackend:
         """Write what is only in memory."""
         await self._presence.flush()
 
-    def release(self) -> None:
-        """Answer every held request now."""
+    def release_requests(self) -> None:
+        """Let every held request be responded to now."""
         self._wakeups.wake_all()
 
     async def membership(self, peer: Peer) -> Membership:
@@ -113,7 +113,7 @@ class CrdBackend:
                 await self._apply_heartbeat(key, message_id, heartbeat)
             except NotFound as error:
                 raise Refusal(404, "there is no such device") from error
-        self._metrics.heartbeat(*key)
+        self._metrics.count_heartbeat(*key)
 
     async def record_disconnect(self, peer: Peer) -> None:
         """Set condition Disconnected, which lets the operator finish the deletion of the EdgeDevice."""
@@ -144,7 +144,7 @@ class CrdBackend:
         repeated = bool(message_id) and self._last_message.get(key) == message_id
         written = await self._statuses.update(key, _heartbeat_change(beat, now))
         self._presence.record_heartbeat(key, now)
-        device = written.device if written else self._statuses.device(key)
+        device = written.device if written else self._statuses.newest_device(key)
         if device is None:
             raise Refusal(404, "there is no such device")
         status: Object = device.get("status") or {}

@@ -2,7 +2,7 @@
 
 The registration certificate is shared by many devices, so it is worth little: it may ask to join
 the namespaces it names, and complete the registration of an approved device that has not
-registered yet, or that registered the very same key (its answer got lost). Everything here reads
+registered yet, or that registered the very same key (the response got lost). Everything here reads
 the API itself, not the caches: it happens rarely and decides about certificates.
 """
 
@@ -35,7 +35,7 @@ class Joining:
         namespace = _target_namespace(peer, info)
         device = await self._client.get_or_none(EDGE_DEVICE, device_id, namespace)
         if device is not None:
-            return not _leaving(device)
+            return not _is_leaving(device)
         request = await self._client.get_or_none(SIGNED_REQUEST, device_id, REQUEST_NAMESPACE)
         if request is None:
             await self._create_request(device_id, namespace, info)
@@ -44,7 +44,7 @@ class Joining:
         if approved == namespace:
             return False
         device = await self._client.get_or_none(EDGE_DEVICE, device_id, approved)
-        return device is not None and not _leaving(device)
+        return device is not None and not _is_leaving(device)
 
     async def register(
         self, peer: Peer, device_id: str, info: RegistrationInfo, key_fingerprint: str
@@ -144,7 +144,7 @@ def _require_namespace(peer: Peer, namespace: str) -> None:
 def _require_may_register(
     peer: Peer, device: Object, request: Object | None, key_fingerprint: str
 ) -> None:
-    if _leaving(device):
+    if _is_leaving(device):
         raise Refusal(403, "the device is being removed from the fleet")
     if peer.kind == "device":
         return  # its membership was checked
@@ -164,5 +164,5 @@ def _require_may_register(
         )
 
 
-def _leaving(device: Object) -> bool:
+def _is_leaving(device: Object) -> bool:
     return bool(device["metadata"].get("deletionTimestamp"))

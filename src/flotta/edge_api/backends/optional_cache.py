@@ -9,9 +9,9 @@ from flotta.resources.cache import Cache
 from flotta.resources.client import ApiError, Client, Forbidden, NotFound
 from flotta.resources.kinds import Kind
 
-LOOK_AGAIN = 300.0  # seconds until an absent kind is looked for again
-PATIENCE = 30.0  # seconds in which the start waits for an API that gives no clear answer
-RETRY = 2.0
+RECHECK_INTERVAL = 300.0  # seconds until an absent kind is looked for again
+START_TIMEOUT = 30.0  # seconds in which the start waits for an API that gives no clear response
+RETRY_INTERVAL = 2.0  # seconds between two questions to an API that gives none
 log = logging.getLogger(__name__)
 
 
@@ -32,21 +32,21 @@ class OptionalCache:
     async def wait_settled(self) -> None:
         """Wait for `settled`, but not for ever: other APIs than Kubernetes' own may be down for long."""
         waits = [
-            asyncio.create_task(one) for one in (self._settled.wait(), self.cache.wait_synced())
+            asyncio.create_task(wait) for wait in (self._settled.wait(), self.cache.wait_synced())
         ]
-        await asyncio.wait(waits, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(waits, timeout=START_TIMEOUT, return_when=asyncio.FIRST_COMPLETED)
         for wait in waits:
             wait.cancel()
         self._settled.set()
 
     async def run(self) -> None:
         """Keep the cache current until cancelled."""
-        while not await self._readable():
+        while not await self._is_readable():
             self._settled.set()
-            await asyncio.sleep(LOOK_AGAIN)
+            await asyncio.sleep(RECHECK_INTERVAL)
         await self.cache.run()
 
-    async def _readable(self) -> bool:
+    async def _is_readable(self) -> bool:
         while True:
             try:
                 await self._client.list(self.cache.kind, self._namespace)
@@ -54,6 +54,6 @@ class OptionalCache:
                 return False
             except ApiError as error:
                 log.debug("%s: %s", self.cache.kind.plural, error)
-                await asyncio.sleep(RETRY)
+                await asyncio.sleep(RETRY_INTERVAL)
             else:
                 return True

@@ -57,7 +57,7 @@ class PresenceTracker:
 
     async def flush(self) -> None:
         """Write every unwritten time (the server stops)."""
-        devices = [self._statuses.device(key) for key in self._heard]
+        devices = [self._statuses.newest_device(key) for key in self._heard]
         await self._write([(device, self._heard_change(device)) for device in devices if device])
 
     async def _write_due(self, now: datetime) -> None:

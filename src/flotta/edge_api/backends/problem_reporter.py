@@ -87,7 +87,7 @@ class ProblemReporter:
             task.add_done_callback(lambda _: self._writing.pop(key))
 
     def _differs(self, key: Key) -> bool:
-        device = self._statuses.device(key)
+        device = self._statuses.newest_device(key)
         if device is None or not is_registered(device):
             return False  # a device that has not registered gets no configuration
         return _status_with_problems(device, self._configurations.get(device)) != (

@@ -37,7 +37,7 @@ class Statuses:
         self._ahead: dict[Key, Object] = {}  # own writes newer than what the watch brought
         devices.subscribe(self._device_changed)
 
-    def device(self, key: Key) -> Object | None:
+    def newest_device(self, key: Key) -> Object | None:
         """Return the newest known EdgeDevice."""
         return self._ahead.get(key) or self._devices.get(*key)
 
@@ -49,7 +49,7 @@ class Statuses:
         What the watch told decides that, unless the device is to be read `afresh`.
         Raises NotFound when the device is gone, Conflict after too many collisions.
         """
-        known = None if afresh else self.device(key)
+        known = None if afresh else self.newest_device(key)
 
         async def attempt() -> WrittenStatus | None:
             nonlocal known
