@@ -168,4 +168,5 @@ def apply_field_validation(
 
 
 def find_warnings(obj: JsonObject, resource: Resource) -> list[str]:
+    """What a client is to be told of an object that is accepted all the same."""
     return [*find_finalizer_warnings(obj), *resource.find_warnings(obj)]

@@ -37,6 +37,7 @@ class User:
 
     @property
     def anonymous(self) -> bool:
+        """Whether the caller showed no credential."""
         return self.name == ANONYMOUS
 
 

@@ -64,6 +64,7 @@ class Authorization:
         }
 
     def check_path(self, user: User, method: str, path: str) -> None:
+        """Refuse with a 403 to read a path that is no resource, unless it is allowed."""
         if not self.allows_path(user, path):
             verb = {"HEAD": "head"}.get(method, method.lower())
             message = f'forbidden: User "{user.name}" cannot {verb} path "{path}"'

@@ -97,6 +97,7 @@ class Database:
             raise
 
     def close(self) -> None:
+        """Close the file and give up the lock."""
         self._connection.close()
         os.close(self._lock)
 

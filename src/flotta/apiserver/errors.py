@@ -94,24 +94,29 @@ def status_details(kind: str, group: str, name: str) -> JsonObject:
 
 
 def bad_request(message: str) -> StatusError:
+    """400: the request cannot be read, or contradicts itself."""
     return StatusError(400, message, "BadRequest")
 
 
 def unauthorized() -> StatusError:
+    """401: the credentials do not count."""
     return StatusError(401, "Unauthorized", "Unauthorized")
 
 
 def not_found(plural: str, group: str, name: str) -> StatusError:
+    """404: there is no object of this name."""
     message = f'{qualified_name(plural, group)} "{name}" not found'
     return StatusError(404, message, "NotFound", status_details(plural, group, name))
 
 
 def unknown_resource() -> StatusError:
+    """404: nothing of this kind is served."""
     message = "the server could not find the requested resource"
     return StatusError(404, message, "NotFound", {})
 
 
 def already_exists(plural: str, group: str, name: str, *, deleting: bool = False) -> StatusError:
+    """409: the name is taken."""
     prefix = "object is being deleted: " if deleting else ""
     message = f'{prefix}{qualified_name(plural, group)} "{name}" already exists'
     return StatusError(409, message, "AlreadyExists", status_details(plural, group, name))
@@ -123,6 +128,7 @@ MODIFIED = (
 
 
 def conflict(kind: str, group: str, name: str, why: str = MODIFIED) -> StatusError:
+    """409: the object is not what the request builds on."""
     message = f'Operation cannot be fulfilled on {qualified_name(kind, group)} "{name}": {why}'
     return StatusError(409, message, "Conflict", status_details(kind, group, name))
 
@@ -146,22 +152,26 @@ def invalid_options(kind: str, *causes: CauseLike) -> StatusError:
 
 
 def unprocessable() -> StatusError:
+    """422: a JSON patch that cannot be applied."""
     message = "the server rejected our request due to an error in our request"
     return StatusError(422, message, "Invalid", {})
 
 
 def expired(message: str, continue_token: str | None = None) -> StatusError:
+    """410: the version is no longer in the watch cache."""
     metadata = {"continue": continue_token} if continue_token else None
     return StatusError(410, message, "Expired", metadata=metadata)
 
 
 def forbidden(plural: str, group: str, name: str, why: str) -> StatusError:
+    """403: the server itself does not allow it, whoever asks."""
     subject = f'{qualified_name(plural, group)} "{name}"' if name else qualified_name(plural, group)
     message = f"{subject} is forbidden: {why}"
     return StatusError(403, message, "Forbidden", status_details(plural, group, name))
 
 
 def internal(message: str) -> StatusError:
+    """500, which Kubernetes also gives for some mistakes of clients."""
     return StatusError(500, message)
 
 
@@ -169,16 +179,19 @@ def internal(message: str) -> StatusError:
 
 
 def required(field: str, text: str = "") -> Cause:
+    """A field that must be there."""
     return Cause(
         "FieldValueRequired", f"Required value: {text}" if text else "Required value", field
     )
 
 
 def invalid_value(field: str, value: object, text: str) -> Cause:
+    """A value that does not fit; ``text`` says what would."""
     return Cause("FieldValueInvalid", f"Invalid value: {format_value(value)}: {text}", field)
 
 
 def unsupported(field: str, value: str, supported: Iterable[str]) -> Cause:
+    """A value that is none of the possible ones."""
     choices = ", ".join(f'"{choice}"' for choice in supported)
     return Cause(
         "FieldValueNotSupported", f"Unsupported value: {value}: supported values: {choices}", field
@@ -186,10 +199,12 @@ def unsupported(field: str, value: str, supported: Iterable[str]) -> Cause:
 
 
 def forbidden_value(field: str, text: str) -> Cause:
+    """A field that must not be set, or not changed."""
     return Cause("FieldValueForbidden", f"Forbidden: {text}", field)
 
 
 def too_long(field: str, limit: int) -> Cause:
+    """A value of more than ``limit`` bytes."""
     return Cause("FieldValueTooLong", f"Too long: may not be more than {limit} bytes", field)
 
 

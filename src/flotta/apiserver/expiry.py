@@ -31,6 +31,7 @@ class EventExpiry:
         self._objects = objects
 
     async def run(self) -> None:
+        """Look for old Events every minute, until cancelled."""
         while True:
             try:
                 await self._remove_old_events(datetime.now(UTC) - LIFE)

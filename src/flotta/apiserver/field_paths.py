@@ -52,6 +52,7 @@ def shape_of(openapi: JsonObject) -> JsonObject:
 
 
 def child_shape(shape: JsonObject, name: str) -> JsonObject:
+    """The schema of a field or of the values of a map; empty when there is none."""
     found = shape.get("properties", {}).get(name)
     if found is None:
         found = shape.get("additionalProperties")
@@ -80,6 +81,7 @@ def item_keys(item: JsonObject, shape: JsonObject) -> JsonObject:
 
 
 def is_atomic(value: Any, shape: JsonObject) -> bool:
+    """Whether a value is one leaf, so that only the whole of it is owned."""
     if isinstance(value, dict):
         return not value or shape.get("x-kubernetes-map-type") == "atomic"
     if isinstance(value, list):

@@ -47,6 +47,7 @@ class GarbageCollector:
         self._dependents: dict[str, set[ObjectKey]] = {}
 
     async def run(self) -> None:
+        """Collect until cancelled."""
         await follow_changes(self._objects, self._build_graph, self._handle_changes)
 
     async def _build_graph(self) -> None:

@@ -59,6 +59,7 @@ class Call:
 
     @property
     def endpoint(self) -> Endpoint:
+        """The addressed resource, with an empty namespace for a cluster resource."""
         target = self.target
         namespace = target.namespace if self.resource.namespaced else ""
         return Endpoint(self.resource, namespace, target.name, target.subresource)
@@ -71,6 +72,7 @@ class Call:
         return include
 
     def media(self) -> Media:
+        """The form of the response that the client accepts."""
         return negotiate(self.request.headers.get("Accept"))
 
     def check_create(self) -> None:
@@ -78,15 +80,18 @@ class Call:
         self.authorization.check(self.user, replace(self.target, verb="create"))
 
     def options(self, kind: str, *, apply: bool = False) -> WriteOptions:
+        """The options of a write; ``kind`` names them when they are refused."""
         agent = self.request.headers.get("User-Agent", "")
         return write_options(self.request.query, agent, kind, apply=apply)
 
     async def body(self) -> DecodedBody:
+        """The decoded body of the request."""
         body = await read_body(self.request)
         return decode_body(body, media_type(self.request.headers), self.resource.kind)
 
 
 async def get_object(call: Call) -> web.StreamResponse:
+    """GET of one object."""
     media = call.media()
     endpoint = call.endpoint
     await wait_for_version(call.objects.store, watch_version(call.request.query))
@@ -101,6 +106,7 @@ async def get_object(call: Call) -> web.StreamResponse:
 
 
 async def list_objects(call: Call) -> web.StreamResponse:
+    """GET of a collection."""
     media = call.media()
     selection = parse_selection(call.resource, call.target.namespace or None, call.request.query)
     page = await list_page(call.objects.store, selection, call.request.query)
@@ -108,6 +114,7 @@ async def list_objects(call: Call) -> web.StreamResponse:
 
 
 async def create_object(call: Call) -> web.StreamResponse:
+    """POST."""
     media = call.media()
     options = call.options("CreateOptions")
     result = await writes.create_object(call.objects, call.endpoint, await call.body(), options)
@@ -115,6 +122,7 @@ async def create_object(call: Call) -> web.StreamResponse:
 
 
 async def update_object(call: Call) -> web.StreamResponse:
+    """PUT; of a few kinds it creates what is not there."""
     media = call.media()
     options = call.options("UpdateOptions")
     body = await call.body()
@@ -147,6 +155,7 @@ async def _create_named(call: Call, body: DecodedBody, options: WriteOptions) ->
 
 
 async def patch_object(call: Call) -> web.StreamResponse:
+    """PATCH in one of the four forms, server-side apply among them."""
     media = call.media()
     kind = media_type(call.request.headers)
     _check_patch_type(call.resource, kind)
@@ -195,6 +204,7 @@ def _respond(call: Call, result: writes.WriteResult, media: Media) -> web.Stream
 
 
 async def delete_object(call: Call) -> web.StreamResponse:
+    """DELETE of one object: a Status when it is gone, the object while it waits."""
     options = delete_options(
         call.request.query, await _delete_body(call), call.resource.api_version
     )
@@ -276,6 +286,7 @@ def _unknown_path() -> StatusError:
 
 
 def method_not_allowed(call: Call) -> StatusError:
+    """The 405 that a resource of this sort is refused with."""
     resource, verb = call.resource, call.target.verb
     if not resource.custom:
         message = "the server does not allow this method on the requested resource"

@@ -56,6 +56,7 @@ class Selection:
     fields: FieldSelector
 
     def matches(self, record: ObjectRecord) -> bool:
+        """Whether an object is asked for."""
         if self.namespace is not None and record.key.namespace != self.namespace:
             return False
         return self.labels.matches(record.labels) and self.fields.matches(record.load)

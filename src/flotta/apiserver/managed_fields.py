@@ -39,6 +39,7 @@ class ManagedFieldsEntry:
         return replace(self, paths=frozenset(paths), time=timestamps.now())
 
     def to_json(self) -> JsonObject:
+        """The entry as it stands in metadata.managedFields."""
         entry = {
             "manager": self.owner.manager,
             "operation": self.owner.operation,

@@ -78,6 +78,7 @@ def qualified_problems(name: str) -> list[str]:
 
 
 def label_value_problem(value: str) -> str:
+    """Why the value of a label is refused; empty when it is fine."""
     if len(value) > 63:
         return "must be no more than 63 bytes"
     return "" if not value or _qualified.fullmatch(value) else LABEL_VALUE_TEXT

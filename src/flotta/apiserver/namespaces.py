@@ -31,6 +31,7 @@ class NamespaceController:
         self._terminating: set[str] = set()
 
     async def run(self) -> None:
+        """Empty namespaces until cancelled."""
         await follow_changes(self._objects, self._find_terminating, self._handle_changes)
 
     async def _find_terminating(self) -> None:

@@ -52,11 +52,13 @@ Validate = Callable[[JsonObject, JsonObject | None], "Iterable[CauseLike]"]
 
 
 def accept(_new: JsonObject, _old: JsonObject | None) -> Iterable[CauseLike]:
+    """Refuse nothing."""
     return ()
 
 
 def leave_unchanged(_obj: JsonObject, _old: JsonObject | None) -> None:
-    return None
+    """Change nothing."""
+    return
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,7 @@ class Resource:
 
     @property
     def api_version(self) -> str:
+        """``GROUP/VERSION``, of the core group the version alone."""
         return f"{self.group}/{self.version}" if self.group else self.version
 
     @property
@@ -98,10 +101,12 @@ class Resource:
 
     @property
     def list_kind(self) -> str:
+        """The kind of a list of objects."""
         return f"{self.kind}List"
 
     @property
     def subresources(self) -> tuple[str, ...]:
+        """What can be addressed below an object."""
         extra = ("finalize",) if self.plural == "namespaces" else ()
         return (*extra, "status") if self.status else extra
 
@@ -126,9 +131,11 @@ class Registry:
         self._by_name = {resource.qualified: resource for resource in self.resources}
 
     def find(self, group: str, version: str, plural: str) -> Resource | None:
+        """The resource of a URL, or None."""
         return self._by_place.get((group, version, plural))
 
     def of_kind(self, api_version: str, kind: str) -> Resource | None:
+        """The resource of the head of an object, or None."""
         return self._by_kind.get((api_version, kind))
 
     def named(self, name: str) -> Resource:
@@ -137,6 +144,7 @@ class Registry:
 
     @property
     def namespaces(self) -> Resource:
+        """The resource that namespaces are."""
         return self._by_name["namespaces"]
 
     def group_versions(self) -> list[GroupVersion]:
@@ -148,6 +156,7 @@ class Registry:
         )
 
     def within(self, group: str, version: str) -> list[Resource]:
+        """The resources of a group and version, sorted by plural."""
         found = [
             resource
             for resource in self.resources

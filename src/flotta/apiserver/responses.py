@@ -34,6 +34,7 @@ def json_response(
 
 
 def text_response(text: str, code: int = 200) -> web.Response:
+    """A response in plain text."""
     return web.Response(status=code, text=text)
 
 
@@ -108,11 +109,13 @@ def object_head(resource: Resource) -> bytes:
 
 
 def status_error_response(error: StatusError) -> web.Response:
+    """The Status object of an error, with its headers and warnings."""
     warnings = [("Warning", warning_header(text)) for text in error.warnings]
     return json_response(error.status(), error.code, [*error.headers.items(), *warnings])
 
 
 def plain_text_response(error: PlainTextError) -> web.Response:
+    """The plain text of an error."""
     return text_response(error.text, error.code)
 
 

@@ -52,6 +52,7 @@ class Router:
         self._services = services
 
     def application(self) -> web.Application:
+        """The aiohttp application that sends every request to `handle`."""
         app = web.Application(client_max_size=0)
         app.router.add_route("*", "/{path:.*}", self.handle)
         return app

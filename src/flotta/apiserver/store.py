@@ -55,9 +55,11 @@ class Store:
         self._load()
 
     def start(self) -> None:
+        """Start the thread that writes."""
         self._writer.start()
 
     async def stop(self) -> None:
+        """Write what is staged and close the file."""
         await asyncio.to_thread(self._writer.stop)
         self._database.close()
 

@@ -33,6 +33,7 @@ class WatchEncoder:
         self._columns = True
 
     def encode_line(self, event: WatchEvent) -> bytes:
+        """The line of an event, with its newline."""
         return b'{"type":"%b","object":%b}\n' % (event.type.encode(), self._encode_object(event))
 
     def _encode_object(self, event: WatchEvent) -> bytes:
@@ -60,6 +61,7 @@ class Streams:
         self._running: set[Watch] = set()
 
     def stop(self) -> None:
+        """End every running watch."""
         for watch in self._running:
             watch.stop()
 

@@ -18,6 +18,7 @@ INCLUDES = ("", "None", "Metadata", "Object")
 
 
 def check_include(include: str) -> None:
+    """Refuse with a 400 a value of includeObject that there is not."""
     if include not in INCLUDES:
         raise bad_request(
             f'unrecognized includeObject value: "{include}", use None, Metadata or Object'
@@ -93,6 +94,7 @@ def make_partial(obj: JsonObject, version: str = "meta.k8s.io/v1") -> JsonObject
 def make_partial_list(
     objects: Iterable[JsonObject], metadata: JsonObject, media: Media
 ) -> JsonObject:
+    """A list with the metadata of objects alone."""
     version = f"meta.k8s.io/{media.version}"
     return {
         "kind": "PartialObjectMetadataList",
@@ -103,6 +105,7 @@ def make_partial_list(
 
 
 def partial_list_error(resource: Resource) -> StatusError:
+    """The 406 for a list that is asked for in the form of one object."""
     return StatusError(
         406,
         "you requested PartialObjectMetadata, but the requested object is a list "

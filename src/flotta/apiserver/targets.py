@@ -27,6 +27,7 @@ class Target:
 
     @property
     def resource_and_subresource(self) -> str:
+        """``PLURAL/SUBRESOURCE`` as rules and messages have it, or the plural."""
         return f"{self.plural}/{self.subresource}" if self.subresource else self.plural
 
 

@@ -94,6 +94,7 @@ class WatchCache:
         """The newest version that is no longer in the log."""
 
     def append(self, change: StoredChange) -> None:
+        """Add the newest change and wake who waits for its resource."""
         resource = change.record.key.resource
         self._all.append(change)
         self._by_resource.setdefault(resource, _ResourceLog()).changes.append(change)
@@ -127,4 +128,5 @@ class WatchCache:
         self._waiting.setdefault(resource, set()).add(wake)
 
     def unsubscribe(self, resource: str, wake: asyncio.Event) -> None:
+        """End what `subscribe` began."""
         self._waiting.get(resource, set()).discard(wake)

@@ -42,9 +42,11 @@ class Writer:
         self.forget_before = 0
 
     def start(self) -> None:
+        """Start the thread."""
         self._thread.start()
 
     def submit(self, commit: Commit) -> None:
+        """Queue a commit; its ``done`` is called when it is durable or has failed."""
         self._queue.put(commit)
 
     def stop(self) -> None:

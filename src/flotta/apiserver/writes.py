@@ -63,9 +63,11 @@ class Endpoint:
 
     @property
     def key(self) -> ObjectKey:
+        """Where the object is in the store."""
         return ObjectKey(self.resource.qualified, self.namespace, self.name)
 
     def not_found(self) -> Exception:
+        """The 404 for an object that is not there."""
         return not_found(self.resource.plural, self.resource.group, self.name)
 
 
@@ -328,6 +330,7 @@ def is_same_state(obj: JsonObject, old: JsonObject) -> bool:
 
 
 def changes_generation(obj: JsonObject, old: JsonObject, resource: Resource) -> bool:
+    """Whether an update changes what a generation counts: all but metadata and status."""
     ignored = {"metadata", "status"} if resource.status else {"metadata"}
     return {key: value for key, value in obj.items() if key not in ignored} != {
         key: value for key, value in old.items() if key not in ignored

@@ -32,6 +32,7 @@ def normalize(config_map: JsonObject, _old: JsonObject | None) -> None:
 
 
 def validate(new: JsonObject, old: JsonObject | None) -> Iterable[Cause]:
+    """What is wrong with the keys, the size or a change of an immutable ConfigMap."""
     data, binary = new.get("data", {}), new.get("binaryData", {})
     yield from validate_keys("data", data)
     yield from validate_keys("binaryData", binary)

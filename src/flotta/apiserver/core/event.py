@@ -70,6 +70,7 @@ def normalize(event: JsonObject, _old: JsonObject | None) -> None:
 
 
 def validate(new: JsonObject, _old: JsonObject | None) -> Iterable[Cause]:
+    """What is wrong with an Event: where it is, and what a timed one lacks."""
     involved = new["involvedObject"].get("namespace", "")
     namespace = new["metadata"]["namespace"]
     shared = {"default", "kube-system"} if new["eventTime"] else {"default"}

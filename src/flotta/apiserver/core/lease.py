@@ -32,10 +32,12 @@ SCHEMA = shape.CoreSchema(
 
 
 def normalize(lease: JsonObject, _old: JsonObject | None) -> None:
+    """A Lease always has a spec."""
     lease.setdefault("spec", {})
 
 
 def validate(new: JsonObject, _old: JsonObject | None) -> Iterable[Cause]:
+    """Numbers that make no sense."""
     spec = new["spec"]
     duration = spec.get("leaseDurationSeconds")
     if duration is not None and duration <= 0:

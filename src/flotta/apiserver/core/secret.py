@@ -58,6 +58,7 @@ def normalize(secret: JsonObject, _old: JsonObject | None) -> None:
 
 
 def validate(new: JsonObject, old: JsonObject | None) -> Iterable[Cause]:
+    """What is wrong with the data, with what its type asks for, or with a change."""
     data = new.get("data", {})
     yield from validate_keys("data", data)
     if decoded_size(data) > MAX_DATA:
@@ -78,6 +79,7 @@ def decoded_size(data: dict[str, str]) -> int:
 
 
 def validate_keys(field: str, data: JsonObject) -> Iterable[Cause]:
+    """Keys that Kubernetes does not allow."""
     for key in data:
         problem = data_key_problem(key)
         if problem:
@@ -119,6 +121,7 @@ def _is_json(encoded: str) -> bool:
 
 
 def find_warnings(secret: JsonObject) -> list[str]:
+    """A certificate that is none is accepted with a warning."""
     if secret["type"] != "kubernetes.io/tls":
         return []
     certificate = base64.b64decode(secret.get("data", {}).get("tls.crt", ""))

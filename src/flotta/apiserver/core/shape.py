@@ -39,18 +39,21 @@ def _wrong(reading: Reading, path: str, value: Any, wanted: str) -> ShapeError:
 
 
 def text(reading: Reading, path: str, value: Any) -> str:
+    """Text as it is."""
     if not isinstance(value, str):
         raise _wrong(reading, path, value, "string")
     return value
 
 
 def flag(reading: Reading, path: str, value: Any) -> bool:
+    """A truth value."""
     if not isinstance(value, bool):
         raise _wrong(reading, path, value, "bool")
     return value
 
 
 def number(reading: Reading, path: str, value: Any) -> int:
+    """A whole number of 32 bits."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
@@ -64,6 +67,7 @@ def number(reading: Reading, path: str, value: Any) -> int:
 
 
 def time(reading: Reading, path: str, value: Any) -> str:
+    """A time, stored in whole seconds."""
     try:
         return normalize_time(text(reading, path, value))
     except ValueError as error:
@@ -71,6 +75,7 @@ def time(reading: Reading, path: str, value: Any) -> str:
 
 
 def micro_time(reading: Reading, path: str, value: Any) -> str:
+    """A time with microseconds."""
     try:
         return normalize_micro_time(text(reading, path, value))
     except ValueError as error:
@@ -107,6 +112,8 @@ def mapping(read: Reader, empty: Any = "") -> Reader:
 
 
 def listing(read: Reader) -> Reader:
+    """A list of values."""
+
     def reader(reading: Reading, path: str, value: Any) -> list[Any]:
         if not isinstance(value, list):
             raise _wrong(reading, path, value, "[]string")
