@@ -120,7 +120,7 @@ async def test_workload_changes_while_the_operator_writes_into_it(
         spec = {"type": "pod", "pod": pod, "device": "till-2"}
         params = {"name": "busy", "namespace": "default", "spec": spec, "wait": False}
         given = SimpleNamespace(params=params, check_mode=False)
-        assert (await module.EdgeWorkload(given, client).present())["changed"]
+        assert (await module.EdgeWorkload(given, client).ensure_present())["changed"]
         assert client.interrupted
         workload = await client.get(EDGE_WORKLOAD, "busy", "default")
     assert (workload["spec"]["device"], workload["status"]["matched"]) == ("till-2", 3)

@@ -36,7 +36,7 @@ class CallbackModule(Default):
     CALLBACK_TYPE = "stdout"
     CALLBACK_NAME = "flotta.edge.progress"
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self._run_started = time.monotonic()
         self._task_started = self._run_started
@@ -44,10 +44,10 @@ class CallbackModule(Default):
         self._steps = {}
         self._task = None
 
-    def _quiet(self):
+    def _quiet(self) -> bool:
         return self._display.verbosity == 0
 
-    def v2_playbook_on_play_start(self, play):
+    def v2_playbook_on_play_start(self, play) -> None:
         if not self._quiet():
             super().v2_playbook_on_play_start(play)
             return
@@ -55,24 +55,24 @@ class CallbackModule(Default):
         name = play.get_name().strip()
         self._display.display(f"\n{name}", color=C.COLOR_HIGHLIGHT)
 
-    def v2_playbook_on_task_start(self, task, is_conditional):
-        self._begin(task)
+    def v2_playbook_on_task_start(self, task, is_conditional) -> None:
+        self._begin_task(task)
         if not self._quiet():
             super().v2_playbook_on_task_start(task, is_conditional)
 
-    def v2_playbook_on_handler_task_start(self, task):
-        self._begin(task)
+    def v2_playbook_on_handler_task_start(self, task) -> None:
+        self._begin_task(task)
         if not self._quiet():
             super().v2_playbook_on_handler_task_start(task)
 
-    def _begin(self, task):
+    def _begin_task(self, task) -> None:
         self._finish_task()
         self._task = task
         self._task_started = time.monotonic()
         self._said_waiting = self._task_started
         self._steps = {}
 
-    def _finish_task(self):
+    def _finish_task(self) -> None:
         if self._task is None or not self._quiet():
             return
         task, self._task = self._task, None
@@ -85,25 +85,25 @@ class CallbackModule(Default):
         color = C.COLOR_CHANGED if changed else C.COLOR_OK
         self._display.display(f"  {name} [{hosts}] {seconds:.1f} s", color=color)
 
-    def v2_runner_on_start(self, host, task):
+    def v2_runner_on_start(self, host, task) -> None:
         if not self._quiet():
             super().v2_runner_on_start(host, task)
 
-    def v2_runner_on_ok(self, result):
+    def v2_runner_on_ok(self, result) -> None:
         if not self._quiet():
             super().v2_runner_on_ok(result)
             return
-        self._note(result, "changed" if result._result.get("changed") else "ok")
+        self._note_step(result, "changed" if result._result.get("changed") else "ok")
         if "results" not in result._result:
-            self._show(result)
+            self._show_debug(result)
 
-    def v2_runner_item_on_ok(self, result):
+    def v2_runner_item_on_ok(self, result) -> None:
         if not self._quiet():
             super().v2_runner_item_on_ok(result)
             return
-        self._show(result)
+        self._show_debug(result)
 
-    def _show(self, result):
+    def _show_debug(self, result) -> None:
         """Print what a debug task prints: its message, or a variable by its name."""
         if result._task.action not in C._ACTION_DEBUG:
             return
@@ -113,22 +113,22 @@ class CallbackModule(Default):
         else:
             self._display.display(self._dump_results(result._result, indent=4))
 
-    def v2_runner_on_skipped(self, result):
+    def v2_runner_on_skipped(self, result) -> None:
         if not self._quiet():
             super().v2_runner_on_skipped(result)
 
-    def v2_runner_item_on_skipped(self, result):
+    def v2_runner_item_on_skipped(self, result) -> None:
         if not self._quiet():
             super().v2_runner_item_on_skipped(result)
 
-    def v2_playbook_on_include(self, included_file):
+    def v2_playbook_on_include(self, included_file) -> None:
         if not self._quiet():
             super().v2_playbook_on_include(included_file)
 
-    def _note(self, result, what):
+    def _note_step(self, result, what) -> None:
         self._steps[result._host.get_name()] = what
 
-    def v2_runner_retry(self, result):
+    def v2_runner_retry(self, result) -> None:
         if not self._quiet():
             super().v2_runner_retry(result)
             return
@@ -143,45 +143,45 @@ class CallbackModule(Default):
             f"  … {name}{about} [{result._host.get_name()}] {now - self._task_started:.0f} s"
         )
 
-    def v2_runner_on_failed(self, result, ignore_errors=False):
+    def v2_runner_on_failed(self, result, ignore_errors=False) -> None:
         if not self._quiet() or ignore_errors:
             super().v2_runner_on_failed(result, ignore_errors)
             return
         if "results" in result._result:
             return
-        self._explain(result)
+        self._explain_failure(result)
 
-    def v2_runner_item_on_failed(self, result):
+    def v2_runner_item_on_failed(self, result) -> None:
         if not self._quiet():
             super().v2_runner_item_on_failed(result)
             return
-        self._explain(result)
+        self._explain_failure(result)
 
-    def v2_runner_on_unreachable(self, result):
+    def v2_runner_on_unreachable(self, result) -> None:
         if not self._quiet():
             super().v2_runner_on_unreachable(result)
             return
-        self._explain(result)
+        self._explain_failure(result)
 
-    def _explain(self, result):
-        answer = result._result
+    def _explain_failure(self, result) -> None:
+        returned = result._result
         self._display.display(
             f"\nFAILED on {result._host.get_name()}: {result._task.get_name()}", color=C.COLOR_ERROR
         )
-        said = {key: str(answer.get(key) or "").strip() for key in ("msg", "stderr", "stdout")}
-        for key, text in said.items():
-            if text and not (key == "stdout" and said["stderr"]):
+        texts = {key: str(returned.get(key) or "").strip() for key in ("msg", "stderr", "stdout")}
+        for key, text in texts.items():
+            if text and not (key == "stdout" and texts["stderr"]):
                 self._display.display(_indented(text), color=C.COLOR_ERROR)
         advice = result._task.vars.get("advice")
         if advice:
             self._display.display(_indented(f"What to do: {advice}"), color=C.COLOR_ERROR)
         self._display.display("")
 
-    def v2_playbook_on_stats(self, stats):
+    def v2_playbook_on_stats(self, stats) -> None:
         self._finish_task()
         super().v2_playbook_on_stats(stats)
         self._display.display(f"{time.monotonic() - self._run_started:.0f} seconds")
 
 
-def _indented(text):
+def _indented(text: str) -> str:
     return "\n".join(f"    {line}" for line in text.splitlines())

@@ -9,17 +9,24 @@ import asyncio
 import os
 import time
 import traceback
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
 
 from ansible.module_utils.common.respawn import has_respawned, respawn_module
 
 try:
-    from flotta.fleet.conversion import converted
-    from flotta.resources.client import ApiError, Client, Forbidden, NotFound, Unreachable
+    from flotta.fleet.conversion import convert_manifest
+    from flotta.resources.client import ApiError, Client, Forbidden, Unreachable
 
     IMPORT_ERROR = None
 except ImportError:
-    converted = ApiError = Client = Forbidden = NotFound = Unreachable = None
+    convert_manifest = ApiError = Client = Forbidden = Unreachable = None
     IMPORT_ERROR = traceback.format_exc()
+
+if TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+    from flotta.resources.kinds import Kind
 
 CONNECTION_SPEC = {"kubeconfig": {"type": "path"}, "context": {"type": "str"}}
 WAIT_SPEC = {
@@ -36,24 +43,24 @@ MISSING = (
 )
 
 
-def run(module, work):
+def run(module: AnsibleModule, work: Callable[[Client], Awaitable[dict[str, Any]]]) -> None:
     """Call `work(client)`, a coroutine function, and exit with the result it returns."""
-    if IMPORT_ERROR is not None and not has_respawned() and installed():
+    if IMPORT_ERROR is not None and not has_respawned() and find_python():
         # Delegated tasks cannot choose an interpreter, so the module changes to the right one itself.
-        respawn_module(installed())
+        respawn_module(find_python())
     if IMPORT_ERROR is not None:
         module.fail_json(msg=MISSING, exception=IMPORT_ERROR)
     try:
-        result = asyncio.run(_connected(module.params, work))
+        result = asyncio.run(_connect_and_work(module.params, work))
     except ApiError as error:
-        module.fail_json(msg=sentence(error, module.params), reason=error.reason)
+        module.fail_json(msg=describe_error(error, module.params), reason=error.reason)
     except (ValueError, TimeoutError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(**result)
 
 
-def installed():
-    """The Python that has the control plane's programs, or None."""
+def find_python() -> str | None:
+    """Return the Python that has the control plane's programs, or None."""
     folders = (os.environ.get("FLOTTA_PROGRAMS"), *PROGRAMS)
     found = (
         os.path.join(os.path.expanduser(folder), "current/bin/python")
@@ -63,8 +70,11 @@ def installed():
     return next((python for python in found if os.path.exists(python)), None)
 
 
-def kubeconfig(params):
-    """The kubeconfig that the parameters mean; None is the service account of a pod."""
+def find_kubeconfig(params: dict[str, Any]) -> str | None:
+    """Return the kubeconfig that the parameters mean; None is the service account of a pod.
+
+    Raises ValueError with a sentence when there is neither.
+    """
     path = params["kubeconfig"] or os.environ.get("KUBECONFIG")
     if path:
         if not any(map(os.path.exists, path.split(os.pathsep))):
@@ -82,38 +92,42 @@ def kubeconfig(params):
     return None
 
 
-def sentence(error, params):
-    """What went wrong at the resource API, and the remedy."""
+def describe_error(error: ApiError, params: dict[str, Any]) -> str:
+    """Return what went wrong at the resource API, and the remedy."""
     if isinstance(error, Unreachable):
         return (
             f"The resource API does not answer: {error.message}. Check that it runs, and that "
-            f"{_source(params)} has an address of it that this machine reaches."
+            f"{_describe_source(params)} has an address of it that this machine reaches."
         )
     if error.status == 401:
-        return f"The resource API does not know the user of {_source(params)}; name a kubeconfig that is still valid."
+        return f"The resource API does not know the user of {_describe_source(params)}; name a kubeconfig that is still valid."
     if isinstance(error, Forbidden):
         return (
-            f"The user of {_source(params)} lacks a right: {error.message}. "
+            f"The user of {_describe_source(params)} lacks a right: {error.message}. "
             "Name the kubeconfig of an administrator, or let one grant the right."
         )
     return f"The resource API refused: {error.message}"
 
 
-def _source(params):
+def _describe_source(params: dict[str, Any]) -> str:
     name = params["kubeconfig"] or os.environ.get("KUBECONFIG") or "the kubeconfig"
     return f"{name} (context {params['context']})" if params["context"] else name
 
 
-async def _connected(params, work):
-    client = await Client.connect(kubeconfig(params), params["context"])
+async def _connect_and_work(
+    params: dict[str, Any], work: Callable[[Client], Awaitable[dict[str, Any]]]
+) -> dict[str, Any]:
+    client = await Client.connect(find_kubeconfig(params), params["context"])
     try:
         return await work(client)
     finally:
         await client.close()
 
 
-def modern(module, kind, spec, labels=None):
-    """Spec and labels with the names that earlier releases used replaced; the module warns of each."""
+def replace_old_names(
+    module: AnsibleModule, kind: Kind, spec: dict[str, Any], labels: dict[str, str] | None = None
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return spec and labels with names of earlier releases replaced; the module warns of each."""
     metadata = {"labels": labels} if labels else {}
     manifest = {
         "apiVersion": kind.api_version,
@@ -121,24 +135,18 @@ def modern(module, kind, spec, labels=None):
         "metadata": metadata,
         "spec": spec,
     }
-    new, sentences = converted(manifest)
+    new, sentences = convert_manifest(manifest)
     for sentence in sentences:
         module.warn(f"{kind.kind}: {sentence}")
     return new["spec"], new["metadata"].get("labels") or {}
 
 
-async def find(client, kind, name, namespace):
-    """The object, or None when there is none."""
-    try:
-        return await client.get(kind, name, namespace)
-    except NotFound:
-        return None
-
-
-async def wait_until(params, look, sentence):
+async def wait_until(
+    params: dict[str, Any], look: Callable[[], Awaitable[Any]], describe: Callable[[], str]
+) -> Any:
     """Look again and again until `look()` returns something true, and return that.
 
-    When the time is over, TimeoutError carries what `sentence()` says.
+    When the time is over, TimeoutError carries what `describe()` returns.
     """
     deadline = time.monotonic() + params["wait_timeout"]
     while True:
@@ -146,16 +154,18 @@ async def wait_until(params, look, sentence):
         if found:
             return found
         if time.monotonic() >= deadline:
-            raise TimeoutError(sentence())
+            raise TimeoutError(describe())
         await asyncio.sleep(params["wait_sleep"])
 
 
-def condition(obj, type_):
-    """The condition of a type in the object's status, or an empty one."""
+def find_condition(obj: dict[str, Any], type_: str) -> dict[str, Any]:
+    """Return the condition of a type in the object's status, or an empty one."""
     conditions = (obj.get("status") or {}).get("conditions") or []
     return next((item for item in conditions if item["type"] == type_), {})
 
 
-def difference(before, after):
-    """What Ansible shows with --diff."""
+def make_diff(
+    before: dict[str, Any] | None, after: dict[str, Any] | None
+) -> dict[str, dict[str, Any]]:
+    """Return what Ansible shows with --diff."""
     return {"before": before or {}, "after": after or {}}

@@ -86,12 +86,16 @@ import os
 import pwd
 import stat
 import tempfile
+from typing import TYPE_CHECKING, Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+if TYPE_CHECKING:
+    State = tuple[bytes, int, int, int]  # content, mode, numbers of owner and group
 
-def identifiers(module, file):
-    """Numbers of owner and group; in check mode a user that does not exist yet is nobody's fault."""
+
+def find_owner(module: AnsibleModule, file: dict[str, Any]) -> tuple[int, int] | None:
+    """Return the numbers of owner and group; in check mode None for a user yet to be made."""
     try:
         return pwd.getpwnam(file["owner"]).pw_uid, grp.getgrnam(file["group"]).gr_gid
     except KeyError as error:
@@ -100,8 +104,8 @@ def identifiers(module, file):
         module.fail_json(msg=f"Cannot write {file['path']}: {error.args[0]}.")
 
 
-def current(path):
-    """What is at the path: content, mode, owner, group; None if nothing is there."""
+def read_state(path: str) -> State | None:
+    """Return what is at the path: content, mode, owner, group; None if nothing is there."""
     try:
         with open(path, "rb") as stream:
             found = os.fstat(stream.fileno())
@@ -110,14 +114,16 @@ def current(path):
         return None
 
 
-def wanted(module, file):
-    owner = identifiers(module, file) if file["content"] is not None else None
+def wanted_state(module: AnsibleModule, file: dict[str, Any]) -> State | None:
+    """Return what shall be at the path; None when nothing shall."""
+    owner = find_owner(module, file) if file["content"] is not None else None
     if file["content"] is None:
         return None
     return (file["content"].encode(), int(file["mode"], 8), *(owner or (None, None)))
 
 
-def write(path, content, mode, owner, group):
+def write(path: str, content: bytes, mode: int, owner: int, group: int) -> None:
+    """Write the file beside its place and rename it: a half-written one is never found."""
     folder = os.path.dirname(path)
     os.makedirs(folder, mode=0o755, exist_ok=True)
     handle, partial = tempfile.mkstemp(dir=folder, prefix=".flotta-")
@@ -134,7 +140,8 @@ def write(path, content, mode, owner, group):
         raise
 
 
-def shown(state):
+def describe_content(state: State | None) -> str:
+    """Return the content for a difference, unless not everybody may read it."""
     if state is None:
         return ""
     if not state[1] & 0o004:
@@ -142,16 +149,17 @@ def shown(state):
     return state[0].decode(errors="replace")
 
 
-def difference(path, before, after):
+def make_diff(path: str, before: State | None, after: State | None) -> dict[str, str]:
+    """Return what Ansible shows with --diff."""
     return {
         "before_header": path,
         "after_header": path,
-        "before": shown(before),
-        "after": shown(after),
+        "before": describe_content(before),
+        "after": describe_content(after),
     }
 
 
-def main():
+def main() -> None:
     file_spec = {
         "path": {"type": "path", "required": True},
         "content": {"type": "str"},
@@ -167,11 +175,11 @@ def main():
     )
     paths, diffs = [], []
     for file in module.params["files"]:
-        before, after = current(file["path"]), wanted(module, file)
+        before, after = read_state(file["path"]), wanted_state(module, file)
         if before == after:
             continue
         paths.append(file["path"])
-        diffs.append(difference(file["path"], before, after))
+        diffs.append(make_diff(file["path"], before, after))
         if module.check_mode:
             continue
         if after is None:

@@ -85,8 +85,9 @@ previous_version:
   returned: success
 """
 
-from ansible.module_utils.basic import AnsibleModule
+from typing import TYPE_CHECKING, Any
 
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.flotta.edge.plugins.module_utils import resource_api as api
 
 try:
@@ -94,8 +95,13 @@ try:
 except ImportError:
     install_crds = remove_crds = None  # api.run() says so
 
+if TYPE_CHECKING:
+    from flotta.installation.crds import CrdOutcome
+    from flotta.resources.client import Client
 
-async def outcome(module, client):
+
+async def apply_state(module: AnsibleModule, client: Client) -> CrdOutcome:
+    """Install or remove the definitions, as the parameters say."""
     params = module.params
     if params["state"] == "absent":
         return await remove_crds(
@@ -112,7 +118,7 @@ async def outcome(module, client):
     )
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **api.CONNECTION_SPEC,
@@ -124,8 +130,8 @@ def main():
         supports_check_mode=True,
     )
 
-    async def work(client):
-        found = await outcome(module, client)
+    async def work(client: Client) -> dict[str, Any]:
+        found = await apply_state(module, client)
         return {
             "changed": bool(found.changes),
             "diff": [change.as_ansible_diff() for change in found.changes],

@@ -81,8 +81,9 @@ device:
   returned: when it exists
 """
 
-from ansible.module_utils.basic import AnsibleModule
+from typing import TYPE_CHECKING, Any
 
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.flotta.edge.plugins.module_utils import resource_api as api
 
 try:
@@ -90,8 +91,11 @@ try:
 except ImportError:
     EDGE_DEVICE = None  # api.run() says so
 
+if TYPE_CHECKING:
+    from flotta.resources.client import Client
 
-def merged(old, change):
+
+def merge_patch(old: Any, change: Any) -> Any:
     """Merge by RFC 7386: null removes, mappings go deep, everything else replaces."""
     if not isinstance(change, dict):
         return change
@@ -100,47 +104,50 @@ def merged(old, change):
         if value is None:
             result.pop(key, None)
         else:
-            result[key] = merged(result.get(key), value)
+            result[key] = merge_patch(result.get(key), value)
     return result
 
 
-def settings(device):
-    """The part of a device that this module can change."""
+def changeable_part(device: dict[str, Any]) -> dict[str, Any]:
+    """Return the part of a device that this module can change."""
     return {"labels": device["metadata"].get("labels") or {}, "spec": device.get("spec") or {}}
 
 
-def ready(device):
-    return api.condition(device, "Ready").get("status") == "True"
+def is_ready(device: dict[str, Any]) -> bool:
+    """Tell whether the control plane hears the device."""
+    return api.find_condition(device, "Ready").get("status") == "True"
 
 
 class EdgeDevice:
     """One device as the parameters name it."""
 
-    def __init__(self, module, client):
+    def __init__(self, module: AnsibleModule, client: Client) -> None:
         self.module, self.client = module, client
         self.params = module.params
         self.name, self.namespace = module.params["name"], module.params["namespace"]
 
-    async def present(self):
-        device = await self.registered()
+    async def ensure_present(self) -> dict[str, Any]:
+        """Have the device as the parameters say; return the result of the module."""
+        device = await self.wait_registered()
         if device is None:  # check mode only
             return {"changed": True}
-        before = settings(device)
+        before = changeable_part(device)
         given = {key: str(value) for key, value in self.params["labels"].items()}
-        spec, labels = api.modern(self.module, EDGE_DEVICE, self.params["spec"], given)
+        spec, labels = api.replace_old_names(self.module, EDGE_DEVICE, self.params["spec"], given)
         after = {
             "labels": {**before["labels"], **labels},
-            "spec": merged(before["spec"], spec),
+            "spec": merge_patch(before["spec"], spec),
         }
         changed = before != after
         if changed and not self.module.check_mode:
             patch = {"metadata": {"labels": labels}, "spec": spec}
             device = await self.client.merge_patch(EDGE_DEVICE, self.name, self.namespace, patch)
         if self.params["wait"] and not self.module.check_mode:
-            device = await self.up()
-        return {"changed": changed, "device": device, "diff": api.difference(before, after)}
+            device = await self.wait_ready()
+        return {"changed": changed, "device": device, "diff": api.make_diff(before, after)}
 
-    async def absent(self):
+    async def ensure_absent(self) -> dict[str, Any]:
+        """Have no such device; return the result of the module."""
         device = await self.find()
         if device is None:
             return {"changed": False}
@@ -148,13 +155,15 @@ class EdgeDevice:
             if not device["metadata"].get("deletionTimestamp"):
                 await self.client.delete(EDGE_DEVICE, self.name, self.namespace)
             if self.params["wait"]:
-                await api.wait_until(self.params, self.gone, self.still_there)
-        return {"changed": True, "diff": api.difference(settings(device), None)}
+                await api.wait_until(self.params, self.is_gone, self.describe_delay)
+        return {"changed": True, "diff": api.make_diff(changeable_part(device), None)}
 
-    async def find(self):
-        return await api.find(self.client, EDGE_DEVICE, self.name, self.namespace)
+    async def find(self) -> dict[str, Any] | None:
+        """Return the device, None when there is none."""
+        return await self.client.get_or_none(EDGE_DEVICE, self.name, self.namespace)
 
-    async def registered(self):
+    async def wait_registered(self) -> dict[str, Any] | None:
+        """Return the device once it is there; in check mode None when it is not."""
         if self.module.check_mode:
             return await self.find()
         return await api.wait_until(
@@ -166,31 +175,35 @@ class EdgeDevice:
             ),
         )
 
-    async def up(self):
-        async def look():
+    async def wait_ready(self) -> dict[str, Any]:
+        """Return the device once it is heard."""
+
+        async def find_ready() -> dict[str, Any] | None:
             device = await self.find()
-            return device if device and ready(device) else None
+            return device if device and is_ready(device) else None
 
         return await api.wait_until(
             self.params,
-            look,
+            find_ready,
             lambda: (
                 f"Device {self.name} joined but sent no heartbeat within {self.params['wait_timeout']} s. "
                 f"On the device: journalctl -u flotta-gateway -u flotta-device-worker"
             ),
         )
 
-    async def gone(self):
+    async def is_gone(self) -> bool:
+        """Tell whether the device is not there any more."""
         return await self.find() is None
 
-    def still_there(self):
+    def describe_delay(self) -> str:
+        """Return why the device is still there."""
         return (
             f"Device {self.name} is still there after {self.params['wait_timeout']} s: it has not confirmed that it "
             f"left. The control plane gives up on it after DECOMMISSION_TIMEOUT (default 300 s)."
         )
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **api.CONNECTION_SPEC,
@@ -204,9 +217,13 @@ def main():
         supports_check_mode=True,
     )
 
-    async def work(client):
+    async def work(client: Client) -> dict[str, Any]:
         device = EdgeDevice(module, client)
-        return await (device.present() if module.params["state"] == "present" else device.absent())
+        return await (
+            device.ensure_present()
+            if module.params["state"] == "present"
+            else device.ensure_absent()
+        )
 
     api.run(module, work)
 

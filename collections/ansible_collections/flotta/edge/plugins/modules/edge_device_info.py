@@ -55,8 +55,9 @@ devices:
   returned: success
 """
 
-from ansible.module_utils.basic import AnsibleModule
+from typing import TYPE_CHECKING, Any
 
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.flotta.edge.plugins.module_utils import resource_api as api
 
 try:
@@ -64,11 +65,15 @@ try:
 except ImportError:
     EDGE_DEVICE = None  # api.run() says so
 
+if TYPE_CHECKING:
+    from flotta.resources.client import Client
 
-async def read(client, params):
+
+async def read_devices(client: Client, params: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the devices that the parameters ask for."""
     if params["name"]:
-        found = await api.find(
-            client, EDGE_DEVICE, params["name"], params["namespace"] or "default"
+        found = await client.get_or_none(
+            EDGE_DEVICE, params["name"], params["namespace"] or "default"
         )
         return [found] if found else []
     return await client.list(
@@ -76,7 +81,7 @@ async def read(client, params):
     )
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **api.CONNECTION_SPEC,
@@ -87,8 +92,8 @@ def main():
         supports_check_mode=True,
     )
 
-    async def work(client):
-        return {"changed": False, "devices": await read(client, module.params)}
+    async def work(client: Client) -> dict[str, Any]:
+        return {"changed": False, "devices": await read_devices(client, module.params)}
 
     api.run(module, work)
 

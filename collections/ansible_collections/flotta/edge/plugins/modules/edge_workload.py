@@ -83,9 +83,9 @@ workload:
 
 import hashlib
 import json
+from typing import TYPE_CHECKING, Any
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.flotta.edge.plugins.module_utils import resource_api as api
 
 try:
@@ -94,15 +94,19 @@ try:
 except ImportError:
     EDGE_WORKLOAD = None  # api.run() says so
 
+if TYPE_CHECKING:
+    from flotta.resources.client import Client
+
 # The API adds defaults to what we send, so the specification itself cannot be compared.
 NOTE = "management.project-flotta.io/specification-digest"
 
 
-def digest(spec):
+def compute_digest(spec: dict[str, Any]) -> str:
+    """Return a digest of a specification that its order has no influence on."""
     return hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()
 
 
-def contains(whole, part):
+def contains(whole: Any, part: Any) -> bool:
     """Tell whether everything in `part` is so in `whole`, which may hold more."""
     if isinstance(part, dict) and isinstance(whole, dict):
         return all(key in whole and contains(whole[key], value) for key, value in part.items())
@@ -114,30 +118,34 @@ def contains(whole, part):
 class EdgeWorkload:
     """One workload as the parameters name it."""
 
-    def __init__(self, module, client):
+    def __init__(self, module: AnsibleModule, client: Client) -> None:
         self.module, self.client = module, client
         self.params = module.params
         self.name, self.namespace = module.params["name"], module.params["namespace"]
 
-    async def present(self):
+    async def ensure_present(self) -> dict[str, Any]:
+        """Have the workload as the parameters say; return the result of the module."""
         workload = await self.find()
-        spec = api.modern(self.module, EDGE_WORKLOAD, self.params["spec"])[0]
+        spec = api.replace_old_names(self.module, EDGE_WORKLOAD, self.params["spec"])[0]
         changed = not (
-            workload and self.noted(workload) == digest(spec) and contains(workload["spec"], spec)
+            workload
+            and self.noted_digest(workload) == compute_digest(spec)
+            and contains(workload["spec"], spec)
         )
         before = workload and workload["spec"]
         if changed and not self.module.check_mode:
-            # The operator writes figures into the object at any time.
+            # The operator writes counts into the object at any time.
             workload = await retry_on_conflict(lambda: self.write(spec))
         if self.params["wait"] and not self.module.check_mode:
-            workload = await api.wait_until(self.params, self.running, self.not_running)
+            workload = await api.wait_until(self.params, self.find_running, self.describe_delay)
         return {
             "changed": changed,
             "workload": workload,
-            "diff": api.difference(before, spec if changed else before),
+            "diff": api.make_diff(before, spec if changed else before),
         }
 
-    async def absent(self):
+    async def ensure_absent(self) -> dict[str, Any]:
+        """Have no such workload; return the result of the module."""
         workload = await self.find()
         if workload is None:
             return {"changed": False}
@@ -145,48 +153,65 @@ class EdgeWorkload:
             await self.client.delete(EDGE_WORKLOAD, self.name, self.namespace)
             if self.params["wait"]:
                 await api.wait_until(
-                    self.params, self.gone, lambda: f"Workload {self.name} is still there."
+                    self.params, self.is_gone, lambda: f"Workload {self.name} is still there."
                 )
-        return {"changed": True, "diff": api.difference(workload["spec"], None)}
+        return {"changed": True, "diff": api.make_diff(workload["spec"], None)}
 
-    async def find(self):
-        return await api.find(self.client, EDGE_WORKLOAD, self.name, self.namespace)
+    async def find(self) -> dict[str, Any] | None:
+        """Return the workload, None when there is none."""
+        return await self.client.get_or_none(EDGE_WORKLOAD, self.name, self.namespace)
 
-    def noted(self, workload):
+    def noted_digest(self, workload: dict[str, Any]) -> str | None:
+        """Return the digest of the specification that a workload was made from."""
         return (workload["metadata"].get("annotations") or {}).get(NOTE)
 
-    async def write(self, spec):
+    async def write(self, spec: dict[str, Any]) -> dict[str, Any]:
+        """Create or replace the workload; return its new state."""
         workload = await self.find()
         metadata = (
             dict(workload["metadata"])
             if workload
             else {"name": self.name, "namespace": self.namespace}
         )
-        metadata["annotations"] = {**(metadata.get("annotations") or {}), NOTE: digest(spec)}
+        metadata["annotations"] = {
+            **(metadata.get("annotations") or {}),
+            NOTE: compute_digest(spec),
+        }
         wanted = {**(workload or {}), "metadata": metadata, "spec": spec}
         if workload:
             return await self.client.replace(EDGE_WORKLOAD, wanted)
         return await self.client.create(EDGE_WORKLOAD, wanted)
 
-    async def gone(self):
+    async def is_gone(self) -> bool:
+        """Tell whether the workload is not there any more."""
         return await self.find() is None
 
-    async def running(self):
+    async def find_running(self) -> dict[str, Any] | None:
+        """Return the workload if it runs on every device that still reports."""
         self.seen = await self.find()
         status = (self.seen or {}).get("status") or {}
         observed = status.get("observedGeneration", 0) >= (self.seen or {})["metadata"].get(
             "generation", 0
         )
         matched = status.get("matched", 0)
-        everywhere = status.get("running", 0) >= matched or self.reason(status) == "DevicesSilent"
+        everywhere = (
+            status.get("running", 0) >= matched or self.ready_reason(status) == "DevicesSilent"
+        )
         return self.seen if observed and matched and everywhere else None
 
-    def reason(self, status):
+    def ready_reason(self, status: dict[str, Any]) -> str:
+        """Return the reason of the condition Ready."""
         return next(
-            (one["reason"] for one in status.get("conditions", []) if one["type"] == "Ready"), ""
+            (
+                condition["reason"]
+                for condition in status.get("conditions", [])
+                if condition["type"] == "Ready"
+            ),
+            "",
         )
 
-    def not_running(self):
+    def describe_delay(self) -> str:
+        """Return on how many devices the workload runs yet."""
         status = (self.seen or {}).get("status") or {}
         return (
             f"Workload {self.name} runs on {status.get('running', 0)} of {status.get('matched', 0)} devices after "
@@ -194,7 +219,7 @@ class EdgeWorkload:
         )
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **api.CONNECTION_SPEC,
@@ -208,10 +233,12 @@ def main():
         supports_check_mode=True,
     )
 
-    async def work(client):
+    async def work(client: Client) -> dict[str, Any]:
         workload = EdgeWorkload(module, client)
         return await (
-            workload.present() if module.params["state"] == "present" else workload.absent()
+            workload.ensure_present()
+            if module.params["state"] == "present"
+            else workload.ensure_absent()
         )
 
     api.run(module, work)

@@ -365,8 +365,9 @@ kept:
   sample: [Namespace flotta with Secret flotta/flotta-ca, 2 EdgeDevice]
 """
 
-from ansible.module_utils.basic import AnsibleModule
+from typing import TYPE_CHECKING, Any
 
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.flotta.edge.plugins.module_utils import resource_api as api
 
 try:
@@ -375,6 +376,11 @@ try:
     from flotta.installation.uninstall import uninstall
 except ImportError:
     install = uninstall = Installation = None  # api.run() says so
+
+if TYPE_CHECKING:
+    from flotta.installation.install import InstallOutcome
+    from flotta.installation.uninstall import UninstallOutcome
+    from flotta.resources.client import Client
 
 PROCEDURE = ("kubeconfig", "context", "state", "wait", "wait_timeout", "delete_data")
 RESOURCES = {
@@ -442,17 +448,19 @@ SETTINGS = {
 }
 
 
-def wait_timeout(params):
+def effective_timeout(params: dict[str, Any]) -> int:
+    """Return the seconds to wait, 0 when the module is not to wait."""
     return params["wait_timeout"] if params["wait"] else 0
 
 
-async def present(module, client):
+async def ensure_present(module: AnsibleModule, client: Client) -> dict[str, Any]:
+    """Have the control plane as the parameters say; return the result of the module."""
     settings = {name: value for name, value in module.params.items() if name not in PROCEDURE}
     found = await install(
         client,
         Installation.from_parameters(settings),
         check_mode=module.check_mode,
-        wait_timeout=wait_timeout(module.params),
+        wait_timeout=effective_timeout(module.params),
     )
     for warning in found.warnings:
         module.warn(warning)
@@ -464,35 +472,37 @@ async def present(module, client):
         "previous_image": found.previous_image,
     }
     return {
-        **changes(found),
+        **describe_changes(found),
         "endpoint": found.endpoint,
         "server_names": list(found.server_names),
         "versions": versions,
     }
 
 
-async def absent(module, client):
+async def ensure_absent(module: AnsibleModule, client: Client) -> dict[str, Any]:
+    """Have no control plane; return the result of the module."""
     found = await uninstall(
         client,
         module.params["namespace"],
         delete_data=module.params["delete_data"],
         check_mode=module.check_mode,
-        wait_timeout=wait_timeout(module.params),
+        wait_timeout=effective_timeout(module.params),
     )
     for warning in found.warnings:
         module.warn(warning)
     versions = {"installed": "", "image": "", "previous": found.previous_version}
-    return {**changes(found), "kept": found.kept, "versions": versions}
+    return {**describe_changes(found), "kept": found.kept, "versions": versions}
 
 
-def changes(found):
+def describe_changes(found: InstallOutcome | UninstallOutcome) -> dict[str, Any]:
+    """Return what Ansible is told of the objects that changed."""
     return {
         "changed": bool(found.changes),
         "diff": [change.as_ansible_diff() for change in found.changes],
     }
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **api.CONNECTION_SPEC,
@@ -505,9 +515,9 @@ def main():
         supports_check_mode=True,
     )
 
-    async def work(client):
-        step = present if module.params["state"] == "present" else absent
-        return await step(module, client)
+    async def work(client: Client) -> dict[str, Any]:
+        ensure = ensure_present if module.params["state"] == "present" else ensure_absent
+        return await ensure(module, client)
 
     api.run(module, work)
 

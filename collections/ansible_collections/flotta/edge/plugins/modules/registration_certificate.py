@@ -68,14 +68,15 @@ ca:
 import base64
 import datetime
 import hashlib
+from typing import TYPE_CHECKING, Any
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.flotta.edge.plugins.module_utils import resource_api as api
 
 try:
     from cryptography import x509
     from cryptography.hazmat.primitives.serialization import Encoding
+
     from flotta.identity.authority import Authority
     from flotta.identity.peers import read_peer
     from flotta.resources.client import AlreadyExists
@@ -83,36 +84,47 @@ try:
 except ImportError:
     Authority = None  # api.run() says so
 
+if TYPE_CHECKING:
+    from flotta.identity.peers import Peer
+    from flotta.resources.client import Client
+
 LABEL = "reg-client-ca"
 MONTH = datetime.timedelta(days=30)
 
 
-def text(secret, key):
+def decode_entry(secret: dict[str, Any], key: str) -> str:
+    """Return one text of a Secret."""
     return base64.b64decode(secret["data"][key]).decode()
 
 
-def peer_of(secret):
-    der = x509.load_pem_x509_certificate(text(secret, "client.crt").encode()).public_bytes(
+def read_certificate(secret: dict[str, Any]) -> Peer:
+    """Return what the certificate in a Secret says of its holder."""
+    der = x509.load_pem_x509_certificate(decode_entry(secret, "client.crt").encode()).public_bytes(
         Encoding.DER
     )
     return read_peer(der)
 
 
-def usable(secrets_found, namespace, now):
-    """Of the certificates that allow the namespace for a month to come, the one that lasts longest."""
+def find_usable(
+    secrets_found: list[dict[str, Any]], namespace: str, now: datetime.datetime
+) -> dict[str, Any] | None:
+    """Return the certificate that lasts longest and allows the namespace for a month to come."""
     fitting = []
     for secret in secrets_found:
-        peer = peer_of(secret)
+        peer = read_certificate(secret)
         if namespace in peer.namespaces and peer.not_before <= now and peer.not_after > now + MONTH:
             fitting.append((peer.not_after, secret["metadata"]["name"], secret))
     return max(fitting)[2] if fitting else None
 
 
-async def issue(client, ca, namespace, place, others):
-    authority = Authority.from_pem(text(ca, "ca.crt"), text(ca, "ca.key"))
-    pair = authority.issue_registration([namespace])
-    data = {"client.crt": pair.certificate, "client.key": pair.key}
-    name = name_of_a_new_one(ca, namespace, others)
+async def issue(
+    client: Client, ca: dict[str, Any], namespace: str, place: str, others: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """Issue a certificate for a namespace; return the Secret that it is kept in."""
+    authority = Authority.from_pem(decode_entry(ca, "ca.crt"), decode_entry(ca, "ca.key"))
+    issued = authority.issue_registration([namespace])
+    data = {"client.crt": issued.certificate, "client.key": issued.key}
+    name = name_secret(ca, namespace, others)
     secret = {
         "metadata": {"name": name, "namespace": place, "labels": {LABEL: "true"}},
         "type": "Opaque",
@@ -124,43 +136,55 @@ async def issue(client, ca, namespace, place, others):
         return await client.get(SECRET, name, place)
 
 
-def name_of_a_new_one(ca, namespace, others):
-    """The name follows from what is there, so that several devices that are set up at once get one certificate."""
-    seed = [text(ca, "ca.crt"), namespace, *sorted(secret["metadata"]["name"] for secret in others)]
+def name_secret(ca: dict[str, Any], namespace: str, others: list[dict[str, Any]]) -> str:
+    """Return the name of a new Secret.
+
+    It follows from what is there, so devices that are set up at once get one certificate.
+    """
+    seed = [
+        decode_entry(ca, "ca.crt"),
+        namespace,
+        *sorted(secret["metadata"]["name"] for secret in others),
+    ]
     return f"{LABEL}-{hashlib.sha256(chr(10).join(seed).encode()).hexdigest()[:10]}"
 
 
-async def result(module, client):
+async def ensure_certificate(module: AnsibleModule, client: Client) -> dict[str, Any]:
+    """Find or issue a certificate; return the result of the module."""
     namespace, place = module.params["namespace"], module.params["control_plane_namespace"]
     ca = await api.wait_until(
         {
             **module.params,
             "wait_timeout": module.params["wait_timeout"] if module.params["wait"] else 0,
         },
-        lambda: api.find(client, SECRET, "flotta-ca", place),
+        lambda: client.get_or_none(SECRET, "flotta-ca", place),
         lambda: (
             f"There is no Flotta CA in namespace {place}: the Edge API makes it at its first start. "
             f"Its log says why it did not: journalctl -u flotta-edge-api there, or kubectl -n {place} logs deploy/flotta-edge-api"
         ),
     )
     found = await client.list(SECRET, place, label_selector=f"{LABEL}=true")
-    secret = usable(found, namespace, datetime.datetime.now(tz=datetime.timezone.utc))
+    secret = find_usable(found, namespace, datetime.datetime.now(tz=datetime.timezone.utc))
     if secret is None and not module.check_mode:
-        return {"changed": True, **answer(await issue(client, ca, namespace, place, found), ca)}
+        return {
+            "changed": True,
+            **describe_certificate(await issue(client, ca, namespace, place, found), ca),
+        }
     if secret is None:
-        return {"changed": True, "certificate": "", "key": "", "ca": text(ca, "ca.crt")}
-    return {"changed": False, **answer(secret, ca)}
+        return {"changed": True, "certificate": "", "key": "", "ca": decode_entry(ca, "ca.crt")}
+    return {"changed": False, **describe_certificate(secret, ca)}
 
 
-def answer(secret, ca):
+def describe_certificate(secret: dict[str, Any], ca: dict[str, Any]) -> dict[str, str]:
+    """Return what Ansible is told of a certificate."""
     return {
-        "certificate": text(secret, "client.crt"),
-        "key": text(secret, "client.key"),
-        "ca": text(ca, "ca.crt"),
+        "certificate": decode_entry(secret, "client.crt"),
+        "key": decode_entry(secret, "client.key"),
+        "ca": decode_entry(ca, "ca.crt"),
     }
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **api.CONNECTION_SPEC,
@@ -171,8 +195,8 @@ def main():
         supports_check_mode=True,
     )
 
-    async def work(client):
-        return await result(module, client)
+    async def work(client: Client) -> dict[str, Any]:
+        return await ensure_certificate(module, client)
 
     api.run(module, work)
 

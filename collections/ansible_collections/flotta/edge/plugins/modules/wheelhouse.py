@@ -91,8 +91,8 @@ from ansible.module_utils.basic import AnsibleModule
 OLDEST_LIBC_MINOR = 5
 
 
-def platforms(architecture, libc_version):
-    """Every wheel platform tag that a host with this C library accepts, newest first."""
+def platform_tags(architecture: str, libc_version: str) -> list[str]:
+    """Return every wheel platform tag that a host with this C library accepts, newest first."""
     newest = int(libc_version.split(".")[1])
     tags = [
         f"manylinux_2_{minor}_{architecture}" for minor in range(newest, OLDEST_LIBC_MINOR - 1, -1)
@@ -101,7 +101,10 @@ def platforms(architecture, libc_version):
     return [*tags, *legacy, f"linux_{architecture}"]
 
 
-def download_command(python, requirements, folder, python_version, tags):
+def download_command(
+    python: str, requirements: list[str], folder: str, python_version: str, tags: list[str]
+) -> list[str]:
+    """Return the command line by which pip collects the wheels in a folder."""
     abi = "cp" + python_version.replace(".", "")
     command = [
         python,
@@ -123,7 +126,8 @@ def download_command(python, requirements, folder, python_version, tags):
     return command
 
 
-def content_name(requirements, *about):
+def content_name(requirements: list[str], *about: str) -> str:
+    """Return the name of the archive: a digest of what is asked for."""
     digest = hashlib.sha256("\n".join(about).encode())
     for path in requirements:
         with open(path, "rb") as stream:
@@ -131,7 +135,7 @@ def content_name(requirements, *about):
     return f"wheelhouse-{digest.hexdigest()[:12]}.tar"
 
 
-def pack(folder, archive):
+def pack(folder: str, archive: str) -> None:
     """Write the archive beside its place and rename it: a half-written one is never found."""
     partial = f"{archive}.partial"
     with tarfile.open(partial, "w") as tar:
@@ -140,11 +144,12 @@ def pack(folder, archive):
     os.replace(partial, archive)
 
 
-def collect(module, archive):
+def collect(module: AnsibleModule, archive: str) -> None:
+    """Download the wheels and make the archive of them."""
     p = module.params
     folder = tempfile.mkdtemp(dir=p["path"])
     try:
-        tags = platforms(p["architecture"], p["libc_version"])
+        tags = platform_tags(p["architecture"], p["libc_version"])
         command = download_command(
             sys.executable, p["requirements"], folder, p["python_version"], tags
         )
@@ -161,7 +166,7 @@ def collect(module, archive):
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "requirements": {"type": "list", "elements": "path", "required": True},
