@@ -19,7 +19,7 @@ from flotta.identity.lifetime import load_certificate
 from flotta.identity.peers import read_peer
 from flotta.identity.requests import load_request
 from flotta.identity.ssl_contexts import server_context
-from flotta.protocol.envelope import command_message, data_message, encode
+from flotta.protocol.envelope import encode, new_command_message, new_data_message
 from servers.ports import free_port
 
 BASE = "/api/flotta-management/v1"
@@ -65,7 +65,7 @@ class SmallEdgeApi:
             await self._hold(request)
         if self.command is None:
             return web.Response()
-        return web.Response(body=encode(command_message(self.command)))
+        return web.Response(body=encode(new_command_message(self.command)))
 
     async def data_in(self, request: web.Request) -> web.Response:
         self._accepted(request, "data")
@@ -76,7 +76,7 @@ class SmallEdgeApi:
         if self.holds and known == self._etag:
             return web.Response(status=304)
         headers = {"ETag": self._etag} if self.holds else {}
-        return web.Response(body=encode(data_message("device", self.content)), headers=headers)
+        return web.Response(body=encode(new_data_message("device", self.content)), headers=headers)
 
     async def control_out(self, request: web.Request) -> web.Response:
         self._accepted(request, "event")

@@ -25,7 +25,7 @@ from flotta.protocol.directives import (
     HEARTBEAT,
     REGISTRATION,
 )
-from flotta.protocol.envelope import Message, command_message, data_message, encode
+from flotta.protocol.envelope import Message, encode, new_command_message, new_data_message
 from flotta.protocol.models import (
     EnrolmentInfo,
     Heartbeat,
@@ -98,7 +98,7 @@ class Handlers:
             await self._backend.wait_for_change(peer, deadline.remaining)
             _own_device(request)  # the certificate may have expired meanwhile
         self._metrics.count("unregistration")
-        return messages.json_response(encode(command_message(DISCONNECT)))
+        return messages.json_response(encode(new_command_message(DISCONNECT)))
 
     async def control_out(self, request: web.Request) -> web.Response:
         """Record an event or a connection status of the device."""
@@ -125,7 +125,7 @@ class Handlers:
         headers = {"ETag": f'"{configuration.version}"', "Cache-Control": "private, no-cache"}
         if configuration.version == known:
             return web.Response(status=304, headers=headers)
-        message = data_message(DEVICE, Raw(configuration.content))
+        message = new_data_message(DEVICE, Raw(configuration.content))
         return messages.json_response(encode(message), headers)
 
     async def data_out(self, request: web.Request) -> web.Response:

@@ -22,7 +22,7 @@ from flotta.gateway.settings import Settings
 from flotta.identity.keys import public_key_fingerprint
 from flotta.identity.requests import certificate_request
 from flotta.protocol.directives import REGISTRATION
-from flotta.protocol.envelope import data_message, encode
+from flotta.protocol.envelope import encode, new_data_message
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class CertificateRequests:
     async def renew(self, identity: Identity) -> HttpResponse:
         """Ask for a certificate for a new key by means of an existing one, expired or not."""
         async with self._lock:
-            body = encode(data_message(REGISTRATION, self._add_certificate_request({})))
+            body = encode(new_data_message(REGISTRATION, self._add_certificate_request({})))
             return await self._install_certificate(
                 await self._edge_api.post_as(identity, "data", body)
             )

@@ -22,7 +22,7 @@ from flotta.gateway.log_once import LogOnce
 from flotta.gateway.settings import Settings
 from flotta.gateway.workers import Workers
 from flotta.protocol.directives import DISCONNECT
-from flotta.protocol.envelope import encode, message
+from flotta.protocol.envelope import encode, new_message
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +86,7 @@ class Decommission:
     async def _confirm_disconnect(self, command_id: str) -> None:
         """Post the event `disconnect` until the Edge API has it, or no longer wants it."""
         backoff = Backoff(self._settings.timing.retry_first, self._settings.timing.retry_cap)
-        body = encode(message("event", DISCONNECT, response_to=command_id))
+        body = encode(new_message("event", DISCONNECT, response_to=command_id))
         while True:
             try:
                 response = await self._edge_api.post("control", body)

@@ -29,7 +29,7 @@ from flotta.gateway.renewal import Renewal
 from flotta.gateway.settings import Settings
 from flotta.gateway.workers import Workers
 from flotta.protocol import directives
-from flotta.protocol.envelope import Message, data_message, encode, message
+from flotta.protocol.envelope import Message, encode, new_data_message, new_message
 from flotta.protocol.unix_server import GuardedServer
 
 log = logging.getLogger(__name__)
@@ -178,7 +178,7 @@ class Gateway:
                 "online", self._workers.list_features(), self.settings.tags
             )
             if status != announced and await self._send_control(
-                message("connection-status", status)
+                new_message("connection-status", status)
             ):
                 announced = status
 
@@ -190,7 +190,7 @@ class Gateway:
             return False
 
     async def _post_data(self, directive: str, content: msgspec.Raw) -> HttpResponse:
-        return await self._edge_api.post("data", encode(data_message(directive, content)))
+        return await self._edge_api.post("data", encode(new_data_message(directive, content)))
 
     async def _announce_offline(self) -> None:
         """Say that this device goes offline, if that is quickly done."""
@@ -198,10 +198,12 @@ class Gateway:
             status = build_connection_status("offline", {}, self.settings.tags)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(OFFLINE_TIMEOUT):
-                    await self._send_control(message("connection-status", status))
+                    await self._send_control(new_message("connection-status", status))
 
     async def _send_pong(self, command: Message, _: dict[str, str]) -> None:
-        await self._send_control(message("event", directives.PONG, response_to=command.message_id))
+        await self._send_control(
+            new_message("event", directives.PONG, response_to=command.message_id)
+        )
 
     async def _reconnect_later(self, _: Message, arguments: dict[str, str]) -> None:
         """Close the connections, and open them again after the delay that was asked for."""

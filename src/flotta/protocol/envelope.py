@@ -16,7 +16,7 @@ NULL = msgspec.Raw(b"null")
 
 
 class Message(msgspec.Struct, omit_defaults=True):
-    """One message in either direction; ``content`` is embedded JSON, decoded by whoever knows the directive."""
+    """One message in either direction; ``content`` is embedded JSON of the directive's own form."""
 
     type: str = ""
     message_id: str = ""
@@ -65,10 +65,10 @@ def decode_message(data: bytes) -> Message:
     return message
 
 
-def message(
+def new_message(
     type_: str, content: Any = None, *, directive: str = "", response_to: str = ""
 ) -> Message:
-    """Return a new message with an id and the time; ``content`` is a model, plain data or Raw JSON."""
+    """Return a message with a new id and the time; ``content`` is a model, plain data or Raw."""
     raw = content if isinstance(content, msgspec.Raw) else msgspec.Raw(encode(content))
     return Message(
         type=type_,
@@ -81,11 +81,11 @@ def message(
     )
 
 
-def data_message(directive: str, content: Any = None) -> Message:
+def new_data_message(directive: str, content: Any = None) -> Message:
     """Return a new ``data`` message."""
-    return message("data", content, directive=directive)
+    return new_message("data", content, directive=directive)
 
 
-def command_message(command: str, arguments: dict[str, str] | None = None) -> Message:
+def new_command_message(command: str, arguments: dict[str, str] | None = None) -> Message:
     """Return a new ``command`` message."""
-    return message("command", Command(command, arguments))
+    return new_message("command", Command(command, arguments))
