@@ -1,6 +1,7 @@
 """Contents of the directives. Attribute names are snake case of the wire names.
 
-Absent, ``null`` and empty mean the same; list elements that are ``null`` must be skipped by readers.
+Absent, ``null`` and empty mean the same; list elements that are ``null`` must be skipped by
+readers.
 """
 
 from __future__ import annotations
@@ -22,7 +23,10 @@ class Features(_Content):
 
 
 class EnrolmentInfo(_Content):
-    """``enrolment``; ``public_key_fingerprint`` is ours: hex SHA-256 of the key's SubjectPublicKeyInfo."""
+    """``enrolment``.
+
+    ``public_key_fingerprint`` is ours: hex SHA-256 of the key's SubjectPublicKeyInfo.
+    """
 
     features: Features | None = None
     target_namespace: str = ""
@@ -43,7 +47,7 @@ class RegistrationResponse(_Content):
 
 
 class WorkloadStatus(_Content):
-    """State of one workload; ``reason``, ``message`` and the file counters are ours, optional for others."""
+    """State of one workload; ``reason``, ``message`` and the file counters are ours."""
 
     name: str = ""
     status: str = ""
@@ -104,7 +108,7 @@ class HardwareProfileConfiguration(_Content):
 
 
 class HeartbeatConfiguration(msgspec.Struct, kw_only=True):
-    """``period_seconds``: 0 means 60. The profile is always sent: old agents stop without it."""
+    """``period_seconds`` 0 means 60. The profile is always sent: agents of v0.2 stop without."""
 
     hardware_profile: HardwareProfileConfiguration = msgspec.field(
         default_factory=HardwareProfileConfiguration
@@ -233,7 +237,7 @@ class Metrics(_Content):
 
 
 class Workload(_Content):
-    """One pod: ``specification`` is YAML of a Kubernetes PodSpec, ``configmaps`` are YAML documents."""
+    """One pod; ``specification`` is the YAML of a PodSpec, ``configmaps`` are YAML documents."""
 
     annotations: dict[str, str] | None = None
     configmaps: list[str] | None = None

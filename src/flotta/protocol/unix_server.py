@@ -1,4 +1,4 @@
-"""A gRPC server on a unix socket that serves only processes of trusted users (SO_PEERCRED, unix(7))."""
+"""A gRPC server on a unix socket for processes of trusted users only (SO_PEERCRED, unix(7))."""
 
 from __future__ import annotations
 

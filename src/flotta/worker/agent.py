@@ -1,4 +1,4 @@
-"""The device worker as a whole: what happens when a configuration comes, a pod changes, the device is sent away."""
+"""The device worker as a whole: configurations that come, pods that change, being sent away."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Agent:
         )
 
     async def run(self) -> None:
-        """Work offline from what is on disk, then with the control plane; ends only by cancellation or a bug."""
+        """Work from what is on disk, then with the control plane, until cancelled."""
         message = await asyncio.to_thread(self._store.load)
         async with asyncio.TaskGroup() as self._tasks:
             self._observer.watch_units(
@@ -98,7 +98,7 @@ class Agent:
             self._start_registration()
             notify("READY=1")
 
-    # --- called by the gateway -------------------------------------------------------------------------------
+    # --- called by the gateway -----
 
     def _queue_configuration(self, content: bytes) -> None:
         """Keep the newest content only: one that was not begun yet is out of date."""
@@ -107,7 +107,7 @@ class Agent:
         self._incoming.put_nowait(content)
 
     async def _handle_disconnect(self) -> None:
-        """Remove everything that came from the control plane; goes on even if the gateway stops waiting for it."""
+        """Remove everything that came from the control plane, even if the gateway stops waiting."""
         self._parked = True
         await asyncio.shield(self._tasks.create_task(self._wipe()))
 
@@ -131,7 +131,7 @@ class Agent:
             self._parked = False
             self._start_registration()
 
-    # --- configuration ---------------------------------------------------------------------------------------
+    # --- configuration -----
 
     async def _apply_queued(self) -> None:
         while True:
@@ -215,7 +215,7 @@ class Agent:
 
         self._tasks.create_task(report())
 
-    # --- registration ----------------------------------------------------------------------------------------
+    # --- registration -----
 
     def _start_registration(self) -> None:
         running = self._registration_task is not None and not self._registration_task.done()
@@ -234,7 +234,7 @@ class Agent:
             await asyncio.wait((self._heartbeat_task,))
             self._heartbeat_task = None
 
-    # --- state -----------------------------------------------------------------------------------------------
+    # --- state -----
 
     def _handle_snapshot(self) -> None:
         """A new snapshot of what runs."""
@@ -242,7 +242,7 @@ class Agent:
         self._report_changes()
 
     def _report_changes(self) -> None:
-        """Send a heartbeat if a workload's phase or reason is another one, and an event if it is a failure."""
+        """Send a heartbeat if a workload's phase or reason changed, and an event if it failed."""
         states = self._derive_states()
         summaries = {name: state.phase_and_reason for name, state in states.items()}
         if summaries == self._reported:

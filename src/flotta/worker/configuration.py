@@ -1,6 +1,7 @@
 """Validation of a configuration message as a whole.
 
-A fault of one workload is no fault of the message: it is found when that workload is built, and reported by name.
+A fault of one workload is no fault of the message: it is found when that workload is built, and
+reported by name.
 """
 
 from __future__ import annotations
@@ -18,9 +19,12 @@ from .errors import ConfigurationError, WorkloadError
 
 
 def parse_configuration(content: bytes, device_id: str = "") -> DeviceConfigurationMessage:
-    """Decode and check the content of a ``device`` message; ``device_id`` is this device's own, if known.
+    """Decode and check the content of a ``device`` message.
 
-    Raises ConfigurationError with a sentence for anything that is not a complete configuration for this device.
+    ``device_id`` is this device's own, if known.
+
+    Raises ConfigurationError with a sentence for anything that is not a complete configuration for
+    this device.
     """
     if content.strip() in (b"", b"null"):
         raise ConfigurationError("the configuration message is empty")
@@ -62,7 +66,7 @@ def find_s3_storage(message: DeviceConfigurationMessage) -> S3StorageConfigurati
 def keep_storage(
     message: DeviceConfigurationMessage, before: DeviceConfigurationMessage | None
 ) -> DeviceConfigurationMessage:
-    """Return the message with the storage of the one before where the control plane cannot tell it now."""
+    """Return the message, with the storage of the one before while that is unresolved."""
     new = message.configuration
     if new is None or not new.storage_unresolved or find_s3_storage(message) is not None:
         return message

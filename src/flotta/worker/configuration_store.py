@@ -1,7 +1,8 @@
 """The configuration on disk: two generations, each with a checksum.
 
-A generation is one file: the SHA-256 of the rest in hex, a line feed, and the message content as it came. It contains
-secrets: 0600 in a 0700 directory. What cannot be read is never taken for "no workloads": ``load`` then returns None.
+A generation is one file: the SHA-256 of the rest in hex, a line feed, and the message content as it
+came. It contains secrets: 0600 in a 0700 directory. What cannot be read is never taken for "no
+workloads": ``load`` then returns None.
 """
 
 from __future__ import annotations
@@ -40,7 +41,10 @@ class ConfigurationStore:
         return None
 
     def save(self, content: bytes) -> None:
-        """Make ``content`` the current generation; raises OSError when the disk refuses, the old one then stays."""
+        """Make ``content`` the current generation.
+
+        Raises OSError when the disk refuses; the old generation then stays.
+        """
         if self._is_whole(self.current):
             self._keep_current()
         write_atomically(self.current, _seal(content))

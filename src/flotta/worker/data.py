@@ -27,7 +27,7 @@ FLUSH_TIMEOUT = 30.0  # seconds for the last upload of a workload that goes away
 
 
 class DataSync:
-    """Feeds the engine: configured workloads, and those that leave until their last upload is done."""
+    """Feeds the engine: configured workloads, and leaving ones until their last upload is done."""
 
     def __init__(self, engine: SyncLoop) -> None:
         self.engine = engine
@@ -36,7 +36,7 @@ class DataSync:
         self._leaving: dict[str, DataConfiguration] = {}
 
     def configure(self, message: DeviceConfigurationMessage) -> str:
-        """Take storage and data paths from a configuration; return what is wrong with the storage, if anything."""
+        """Take storage and data paths from a configuration; return what is wrong, if anything."""
         self._configured = {w.name: w.data for w in message.workloads or [] if w.data}
         section = find_s3_storage(message)
         try:
@@ -63,7 +63,7 @@ class DataSync:
         self.engine.forget_workload(name)
 
     def add_transfer_status(self, status: WorkloadStatus) -> str:
-        """Add upload time and counters to a status; return what is wrong with the synchronisation."""
+        """Add upload time and counters to a status; return what is wrong, if anything."""
         seen = self.engine.status(status.name)
         status.last_data_upload = format_wire_time(seen.last_data_upload)
         status.files_up, status.files_down = seen.files_up, seen.files_down
@@ -91,7 +91,7 @@ def _engine_paths(paths: list[DataPath] | None) -> tuple[EnginePath, ...]:
 
 
 def decode_storage(section: S3StorageConfiguration) -> S3Storage:
-    """Read the wire form, whose keys and CA are base64; raises ConfigurationError with a sentence."""
+    """Decode the wire form, whose keys and CA are base64; raises ConfigurationError."""
     port = section.bucket_port or 443
     try:
         access, secret, ca = (
@@ -103,7 +103,7 @@ def decode_storage(section: S3StorageConfiguration) -> S3Storage:
             )
         )
     except (binascii.Error, UnicodeDecodeError) as error:
-        raise ConfigurationError("the storage section has values that are no base64") from error
+        raise ConfigurationError("the storage section has values that are not base64") from error
     host = f"[{section.bucket_host}]" if ":" in section.bucket_host else section.bucket_host
     return S3Storage(
         endpoint=f"https://{host}:{port}",

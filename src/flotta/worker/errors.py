@@ -2,7 +2,7 @@
 
 WorkerError
 ├── ConfigurationError   a configuration message that must not be applied as a whole
-├── WorkloadError        one workload cannot run as asked; carries the reason that the user sees
+├── WorkloadError        one workload cannot run as asked; has the reason that the user sees
 └── DeliveryError        the gateway or what is behind it gave no usable response
 """
 
@@ -18,7 +18,10 @@ class ConfigurationError(WorkerError):
 
 
 class WorkloadError(WorkerError):
-    """A workload failed; ``reason`` is one CamelCase word, ``permanent`` means that only a new configuration helps."""
+    """A workload failed; ``reason`` is one CamelCase word.
+
+    ``permanent`` means that only a new configuration helps.
+    """
 
     def __init__(self, reason: str, message: str, *, permanent: bool = False) -> None:
         super().__init__(message)

@@ -1,7 +1,7 @@
 """The gateway's client and the service that it calls: register, send, be called.
 
-A gateway that goes away and comes back is noticed by a second, silent connection that reaches its end of file; the
-worker then registers again, with a back-off of at most ten seconds.
+A gateway that goes away and comes back is noticed by a second, silent connection that reaches its
+end of file; the worker then registers again, with a back-off of at most ten seconds.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Heartbeats: one at once after a configuration or a change, one each period, never in step with other devices."""
+"""Heartbeats: at once after a change and once a period, never in step with other devices."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class Heartbeats:
                 self._wanted.set()
 
     async def _wait_for_request(self, period: float) -> None:
-        """Return when the period is over, or soon after a heartbeat was asked for, so that requests become one."""
+        """Return when the period is over, or soon after a heartbeat was asked for."""
         varied = period * (1 + random.uniform(-JITTER, JITTER))  # noqa: S311 (no secret)
         try:
             async with asyncio.timeout(varied):
@@ -136,7 +136,7 @@ class Heartbeats:
         )
 
     async def _read_hardware(self) -> tuple[HardwareInfo | None, str]:
-        """Return the inventory if this heartbeat shall carry it: always, or with scope delta only after a change."""
+        """Return the inventory if this heartbeat shall carry it; scope delta: after a change."""
         if not self._profile.include:
             return None, ""
         hardware = await asyncio.to_thread(self._read_inventory)

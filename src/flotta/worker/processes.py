@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ProcessResult:
-    """How a program ended: exit status (negative signal number, 124 for a timeout) and its output."""
+    """Exit status (negative signal number, 124 for a timeout) and output of a program."""
 
     status: int
     out: bytes
@@ -25,7 +25,7 @@ class ProcessResult:
 
 
 async def run(*argv: str, timeout: float) -> ProcessResult:  # noqa: ASYNC109 (it ends the program)
-    """Run a program without input for at most ``timeout`` seconds; a missing program has status 127."""
+    """Run a program without input for at most ``timeout`` seconds; a missing one has status 127."""
     try:
         process = await asyncio.create_subprocess_exec(
             *argv,

@@ -15,7 +15,7 @@ _PROPERTIES = "Id,ActiveState,SubState,Result,NRestarts,InvocationID"
 
 @dataclass(frozen=True)
 class UnitState:
-    """State of one unit, in systemd's words; ``active`` is inactive for a unit that is not loaded."""
+    """State of one unit in systemd's words; ``active`` is inactive for one that is not loaded."""
 
     active: str = "inactive"
     sub: str = "dead"

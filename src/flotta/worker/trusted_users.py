@@ -8,7 +8,7 @@ import pwd
 
 
 def trusted_uids(user: str) -> frozenset[int]:
-    """Return the users that may be the gateway: root, ourselves, and the gateway's own user if there is one."""
+    """Return the users that may be the gateway: root, ourselves, the gateway's own if it exists."""
     uids = {0, os.geteuid()}
     with contextlib.suppress(KeyError):
         uids.add(pwd.getpwnam(user).pw_uid)

@@ -44,7 +44,7 @@ def _read_frequency(root: Path, fields: dict[str, str]) -> float | None:
 
 
 def read_memory(root: Path) -> Memory:
-    """Return what the kernel can use, and what is plugged in if the firmware tells (in whole memory blocks)."""
+    """Return what the kernel can use, and what is plugged in, if the firmware tells."""
     match = re.search(r"^MemTotal:\s+(\d+) kB", read_text(root / "proc/meminfo"), re.M)
     usable = int(match[1]) * 1024 if match else None
     return Memory(physical_bytes=_read_memory_blocks(root) or usable, usable_bytes=usable)

@@ -29,7 +29,7 @@ _OF_CONTAINERS = ("veth", "podman", "cni-", "docker", "br-")
 
 
 def read_interfaces(root: Path) -> list[Interface | None]:
-    """Return the interfaces of the device itself: not the loopback, not those made for containers."""
+    """Return the interfaces of the device itself, without loopback and those for containers."""
     addresses = read_addresses()
     found = (e for e in list_directory(root / "sys/class/net") if e.name != "lo")
     return [
@@ -60,7 +60,7 @@ def _read_interface(
 
 
 def read_addresses() -> dict[int, list[ipaddress.IPv4Interface | ipaddress.IPv6Interface]]:
-    """Return interface index → addresses with prefix length, empty when the kernel does not say."""
+    """Return interface index → addresses with prefix length, empty when the kernel refuses."""
     found: dict[int, list[ipaddress.IPv4Interface | ipaddress.IPv6Interface]] = {}
     try:
         for index, address in _request_addresses():

@@ -88,7 +88,7 @@ def _read_host_device(path: Path, root: Path) -> HostDevice | None:
 
 
 def read_mounts(root: Path) -> list[Mount | None]:
-    """Return mounted disks and network shares from mountinfo (proc_pid_mountinfo(5)), not those of containers."""
+    """Return mounted disks and network shares (proc_pid_mountinfo(5)), not those of containers."""
     lines = read_text(root / "proc/self/mountinfo").splitlines()
     return [mount for line in lines if (mount := _parse_mount(line)) is not None]
 

@@ -1,4 +1,4 @@
-"""inotify on the event loop: told of entries that appear, are completed or go away in directories."""
+"""inotify on the event loop: notices entries of directories that come, change or go."""
 
 from __future__ import annotations
 

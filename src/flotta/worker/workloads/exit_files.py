@@ -1,4 +1,4 @@
-"""Exit codes of containers: conmon writes one file a container, named by its id (podman's `exits`)."""
+"""Exit codes of containers: conmon writes one file for each, named by its id."""
 
 from __future__ import annotations
 

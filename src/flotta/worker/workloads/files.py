@@ -1,8 +1,9 @@
 """What the device keeps on disk for each workload, so that its pod comes back without us.
 
-``<workloads>/<name>/`` (0700) holds ``pod.yaml``, ``auth.json``, ``files/`` and, written last, ``workload.json``: the
-digest of what is there and the data paths, which a final upload needs even after a restart. The unit's drop-in and its
-link in ``multi-user.target.wants`` live in systemd's directory.
+``<workloads>/<name>/`` (0700) holds ``pod.yaml``, ``auth.json``, ``files/`` and, written last,
+``workload.json``: the digest of what is there and the data paths, which a final upload needs even
+after a restart. The unit's drop-in and its link in ``multi-user.target.wants`` live in systemd's
+directory.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class WorkloadFiles:
     units_dir: Path
 
     def paths_of(self, name: str) -> WorkloadPaths:
-        """Return the paths of a workload; raises WorkloadError for a name that must not be in a path."""
+        """Return the paths of a workload; raises WorkloadError for a name unfit for a path."""
         check_name(name)
         return WorkloadPaths(self.workloads_dir / name, self.volumes_dir / name)
 
@@ -52,7 +53,10 @@ class WorkloadFiles:
         return unit_name(self.paths_of(name).manifest)
 
     def list_installed(self) -> dict[str, WorkloadRecord]:
-        """Return the workloads that have files here; an unreadable record has no digest, so that it is written anew."""
+        """Return the workloads that have files here.
+
+        An unreadable record has no digest, so that it is written again.
+        """
         found: dict[str, WorkloadRecord] = {}
         with contextlib.suppress(FileNotFoundError):
             for entry in sorted(self.workloads_dir.iterdir()):
@@ -78,7 +82,7 @@ class WorkloadFiles:
         return changed
 
     def remove_workload(self, name: str) -> None:
-        """Remove files, unit settings and the export directory of a workload; what is gone already is fine."""
+        """Remove files, unit settings and the export directory of a workload, as far as there."""
         paths = self.paths_of(name)
         unit = self.unit_of(name)
         self._wants_link(unit).unlink(missing_ok=True)

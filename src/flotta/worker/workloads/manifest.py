@@ -37,7 +37,7 @@ class WorkloadPaths:
 
 @dataclass(frozen=True)
 class Pod:
-    """A pod as it shall run: its manifest, the digest of all that defines it, and the files it needs beside it."""
+    """A pod as it shall run: manifest, digest of all that defines it, files that it needs."""
 
     name: str
     manifest: bytes
@@ -53,7 +53,7 @@ class Pod:
 
 
 def check_name(name: str) -> None:
-    """Refuse a name that is no DNS-1123 subdomain, or too long for a unit name, before it gets into any path."""
+    """Refuse a name that is not a DNS-1123 subdomain or too long; it gets into paths."""
     if not is_subdomain(name) or len(name) > _MAX_NAME:
         raise WorkloadError(
             "InvalidName",
@@ -65,7 +65,7 @@ def check_name(name: str) -> None:
 def build_pod(
     workload: Workload, secrets: list[Secret], device_id: str, paths: WorkloadPaths
 ) -> Pod:
-    """Make the pod of a workload; raises WorkloadError with a reason when the specification cannot work."""
+    """Make the pod of a workload; raises WorkloadError when the specification cannot work."""
     check_name(workload.name)
     spec = load_mapping(workload.specification, "the pod specification")
     _check_containers(spec)
@@ -117,7 +117,8 @@ def _complete_container(container: dict[str, Any], sources: Sources, device_id: 
 def _pull_policies(spec: dict[str, Any]) -> dict[str, str]:
     """Return image → pull policy and leave to podman only what works without a network.
 
-    ``Always`` is done once, when the workload is applied: a reboot without a network must not stop a pod.
+    ``Always`` is done once, when the workload is applied: a reboot without a network must not stop
+    a pod.
     """
     policies: dict[str, str] = {}
     for container in _list_containers(spec):
@@ -130,7 +131,10 @@ def _pull_policies(spec: dict[str, Any]) -> dict[str, str]:
 def _project_volumes(
     spec: dict[str, Any], sources: Sources, paths: WorkloadPaths
 ) -> dict[PurePosixPath, bytes]:
-    """Turn ConfigMap and Secret volumes into directories of files; return the files, relative to the workload's own."""
+    """Turn ConfigMap and Secret volumes into directories of files.
+
+    Returns the files, relative to the workload's directory.
+    """
     files: dict[PurePosixPath, bytes] = {}
     for volume in spec.get("volumes") or []:
         content = read_volume(volume, sources)
@@ -216,7 +220,7 @@ def _make_pod(
 
 
 def _read_grace_period(spec: dict[str, Any]) -> int:
-    """Seconds between SIGTERM and SIGKILL: podman's own ten unless the specification says otherwise."""
+    """Return the seconds between SIGTERM and SIGKILL: ten, as podman has it, unless specified."""
     seconds = spec.get("terminationGracePeriodSeconds")
     return seconds if isinstance(seconds, int) and 0 <= seconds <= 3600 else 10
 

@@ -1,8 +1,9 @@
 """See what runs, with as few processes as possible.
 
-Two directories tell when something happened: conmon writes the exit code of each container that ends, systemd keeps a
-link for each unit that runs. Only then are systemctl and podman asked, once for all workloads; and every five minutes,
-because a hint can be missed. When the kernel had to drop events, everything that is watched is looked at again.
+Two directories tell when something happened: conmon writes the exit code of each container that
+ends, systemd keeps a link for each unit that runs. Only then are systemctl and podman asked, once
+for all workloads; and every five minutes, because a hint can be missed. When the kernel had to drop
+events, everything that is watched is looked at again.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from .steps import Current
 SETTLE = 0.3  # seconds after a hint, in which several become one look
 SECOND_LOOK = 2.0  # seconds after a look, for what followed the hint
 BUSY_GAP = 5.0  # seconds after a hint, when hints do not end
+STARTING_LOOK = 1.0  # seconds between looks while a unit starts
 CALM_LOOKS = 3  # hints in a row that are followed up at once
 FULL_CHECK = 300.0  # seconds without a hint
 
@@ -106,7 +108,7 @@ class Observer:
         self.crashes.forget(workload)
 
     def read_current(self, workload: str) -> Current:
-        """Return unit and pod of a workload as last seen; the record on disk is the caller's to add."""
+        """Return unit and pod of a workload as last seen, without the record on disk."""
         return Current(None, self.unit_state(workload), self.digest_of(workload))
 
     def _handle_entry(self, path: Path, gone: bool) -> None:
@@ -136,10 +138,13 @@ class Observer:
             self._on_change()
 
     async def _wait_for_hint(self) -> None:
-        """Return when it is time to look: soon after a hint, a second time later, every second while a unit starts."""
+        """Return when it is time to look.
+
+        That is soon after a hint, a second time later, and every second while a unit starts.
+        """
         starting = any(unit.changing for unit in self.snapshot.units.values())
         try:
-            async with asyncio.timeout(1.0 if starting else self._seconds_to_look()):
+            async with asyncio.timeout(STARTING_LOOK if starting else self._seconds_to_look()):
                 await self._hint.wait()
         except TimeoutError:
             self._looks = 0
@@ -152,7 +157,7 @@ class Observer:
         return SECOND_LOOK if self._looks else FULL_CHECK
 
     async def _explain_failures(self, units: dict[str, UnitState]) -> None:
-        """Find out why units failed; that stays known until they run, so that a retry does not hide it."""
+        """Find out why units failed; kept until they run, so that a retry does not hide it."""
         for name in self._explanations.keys() - units.keys():
             del self._explanations[name]
         for name, unit in units.items():

@@ -1,4 +1,4 @@
-"""Bring the pods that run to those that are wanted, one task a workload, tried until done."""
+"""Bring the pods that run to those that are wanted, with one task a workload."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class Reconciler:
         self._wake.set()
 
     def list_leaving(self) -> dict[str, DataConfiguration | None]:
-        """Return the workloads with files here that are not wanted any more, and their data paths."""
+        """Return the workloads with files here that are not wanted any more, with their paths."""
         wanted = set(self._desired.names) if self._desired else set()
         return {n: r.data for n, r in self._files.list_installed().items() if n not in wanted}
 

@@ -1,8 +1,9 @@
 """ConfigMaps and Secrets of a pod, resolved on the device.
 
-Values become plain environment entries and files, because podman's own way differs between its versions (4.3.1 wants a
-secret as JSON for the environment but as YAML for a volume, and never updates a volume made from a ConfigMap), and
-because a pod that carries its values starts after a reboot without anybody's help. The manifest is 0600.
+Values become plain environment entries and files, because podman's own way differs between its
+versions (4.3.1 wants a secret as JSON for the environment but as YAML for a volume, and never
+updates a volume made from a ConfigMap), and because a pod that carries its values starts after a
+reboot without anybody's help. The manifest is 0600.
 """
 
 from __future__ import annotations

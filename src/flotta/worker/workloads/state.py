@@ -1,6 +1,7 @@
 """From what is seen of a pod to the phase, reason and message that are reported.
 
-Phases are podman's words for pods, which every control plane knows, and ``Deploying`` until there is a pod.
+Phases are podman's words for pods, which every control plane knows, and ``Deploying`` until there
+is a pod.
 """
 
 from __future__ import annotations
@@ -62,7 +63,10 @@ class Observation:
 
 
 def derive_state(observed: Observation) -> WorkloadState:
-    """Return the state of a workload; an older pod that still runs keeps its phase beside a failure's reason."""
+    """Return the state of a workload.
+
+    An older pod that still runs keeps its phase beside a failure's reason.
+    """
     phase = derive_pod_phase(observed.containers)
     if observed.failure is not None:
         alive = phase in (RUNNING, DEGRADED) and observed.unit.active == "active"

@@ -11,7 +11,7 @@ from .manifest import Pod
 
 @dataclass(frozen=True)
 class FetchImages:
-    """Make the pod's images present; ``refresh`` also asks the registry for newer ones (pull policy Always)."""
+    """Make the pod's images present; ``refresh`` also asks for newer ones (pull policy Always)."""
 
     pod: Pod
     refresh: bool

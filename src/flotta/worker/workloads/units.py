@@ -10,8 +10,8 @@ TEMPLATE = "podman-kube@.service"
 _PLAIN = frozenset(string.ascii_letters + string.digits + ":_.")
 
 
-# ``play kube --down`` of podman 4.3.1 kills without grace, so the pod is stopped first. A pod that came to its end by
-# itself ($MAINPID is empty) stays, so that its exit codes can be read.
+# ``play kube --down`` of podman 4.3.1 kills without grace, so the pod is stopped first. A pod that
+# came to its end by itself ($MAINPID is empty) stays, so that its exit codes can be read.
 _STOP = (
     "ExecStop=/bin/sh -c '{condition}podman pod stop -t {grace} {pod}; "
     """exec podman play kube --down "$$1"' sh %I"""
@@ -21,7 +21,7 @@ _STOP_MARGIN = 60  # seconds for podman to remove a pod after its containers end
 
 
 def unit_name(manifest: Path) -> str:
-    """Return the unit that plays a manifest, as ``systemd-escape --template`` would (systemd.unit(5))."""
+    """Return the unit that plays a manifest, as ``systemd-escape --template`` names it."""
     return f"podman-kube@{_escape_path(str(manifest))}.service"
 
 
@@ -37,12 +37,15 @@ def _escape_path(path: str) -> str:
 
 
 def render_drop_in(pod: str, restart_policy: str, grace: int, auth_file: Path | None) -> bytes:
-    """Return our settings for the unit of one pod, whose containers have ``grace`` seconds to end after SIGTERM.
+    """Return our settings for the unit of one pod.
 
-    What podman 4.3.1's unit lacks: it does not restart; a container that could not start (port taken) leaves it active
-    with a dead pod, so the pod is looked at after each start; a failed start leaves its parts behind. A pod whose
-    containers may end (restartPolicy Never, OnFailure) ends its service container by a signal: that is success.
-    ``podman-restart.service`` of the distribution would otherwise start the pods of before a reboot at the same time.
+    ``grace`` is how many seconds its containers have to end after SIGTERM.
+
+    What podman 4.3.1's unit lacks: it does not restart; a container that could not start (port
+    taken) leaves it active with a dead pod, so the pod is looked at after each start; a failed
+    start leaves its parts behind. A pod whose containers may end (restartPolicy Never, OnFailure)
+    ends its service container by a signal: that is success. ``podman-restart.service`` of the
+    distribution would otherwise start the pods of before a reboot at the same time.
     """
     ends = restart_policy in ("Never", "OnFailure")
     lines = [
@@ -59,7 +62,9 @@ def render_drop_in(pod: str, restart_policy: str, grace: int, auth_file: Path | 
         "ExecStop=",
         _STOP.format(condition=_IF_IT_RUNS if ends else "", grace=grace, pod=pod),
         *([f"Environment=REGISTRY_AUTH_FILE={auth_file}"] if auth_file else []),
-        f"ExecStartPost=/bin/sh -c '! podman ps -aq --filter pod={pod} --filter status=created | grep -q .'",
-        """ExecStopPost=-/bin/sh -c 'test "$$SERVICE_RESULT" = success || exec podman play kube --down "$$1"' sh %I""",
+        f"ExecStartPost=/bin/sh -c '! podman ps -aq --filter pod={pod} "
+        "--filter status=created | grep -q .'",
+        """ExecStopPost=-/bin/sh -c 'test "$$SERVICE_RESULT" = success || """
+        """exec podman play kube --down "$$1"' sh %I""",
     ]
     return "\n".join([*lines, ""]).encode()
