@@ -40,11 +40,10 @@ changelog() (cd "$copy" && quiet antsibull-changelog lint)
 
 documentation() {
   quiet antsibull-docs lint-collection-docs --plugin-docs --skip-rstcheck "$copy" || return 1
-  local name type
+  local type
   for type in module role; do
-    for name in $(ansible-doc --type $type --list --json flotta.edge | python -c 'import json, sys; print(*json.load(sys.stdin))'); do
-      quiet ansible-doc --type $type "$name" || return 1
-    done
+    ansible-doc --type $type --list --json flotta.edge | python -c 'import json, sys; print(*json.load(sys.stdin), sep="\n")' |
+      quiet xargs ansible-doc --type $type || return 1
   done
 }
 

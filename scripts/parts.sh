@@ -1,21 +1,34 @@
 # shellcheck shell=bash
 # Sourced by the scripts that check things in several parts. A part that fails does not stop the
-# next one; `failed` counts them. RESULTS may name a folder that collects how the parts went.
+# next one; `failed` counts them. RESULTS may name a folder that collects how the parts went: in the
+# file `parts` a line of verdict and name for each that counts as one, and in `times` of each when it
+# began, how long it took, how much of the processors its own programs had, verdict and name.
 failed=0
 bin=$PWD/.venv-dev/bin
 export PYTHONPATH=$PWD/src PATH=$bin:$PATH
 
 record() {
-  [ "$1" = passed ] || failed=$((failed + 1))
+  [ "$1" != FAILED ] || failed=$((failed + 1))
   [ -z "${RESULTS:-}" ] || printf '%s\t%s\n' "$1" "$2" >>"$RESULTS/parts"
+}
+
+# Put the processor time of this shell's programs that have ended, in hundredths of a second, into `used`.
+look_at_processors() {
+  local stat
+  read -ra stat <"/proc/$BASHPID/stat"
+  used=$((stat[15] + stat[16]))
 }
 
 # timed NAME COMMAND…: run the command, then say how it went and how long it took.
 timed() {
-  local name=$1 began=$SECONDS verdict=passed
+  local name=$1 began=$EPOCHSECONDS verdict=passed used before took
   shift
+  look_at_processors && before=$used
   "$@" </dev/null || verdict=FAILED
-  printf '%-6s  %s (%d s)\n' "$verdict" "$name" $((SECONDS - began))
+  look_at_processors && took=$((EPOCHSECONDS - began))
+  printf '%-6s  %s (%d s)\n' "$verdict" "$name" $took
+  [ -z "${RESULTS:-}" ] ||
+    printf '%d\t%d\t%d\t%s\t%s\n' "$began" $took $(((used - before + 50) / 100)) $verdict "$name" >>"$RESULTS/times"
   [ $verdict = passed ]
 }
 
@@ -24,7 +37,8 @@ part() {
   if timed "$@"; then record passed "$1"; else record FAILED "$1" && false; fi
 }
 
-# tests NAME FOLDER [OPTION…]: run pytest, of another Python if `python` names one. Where results are collected, its tests count one by one.
+# tests NAME FOLDER [OPTION…]: run pytest, of another Python if `python` names one. Where results are
+# collected, its tests count one by one.
 tests() {
   local name=$1 folder=$2 file
   shift 2

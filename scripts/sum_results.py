@@ -1,7 +1,9 @@
-"""Print the sum of the results in a folder, `N passed, N failed, N skipped`; exit 1 on a failure.
+"""Print what each part took and, last, the sum `N passed, N failed, N skipped`; exit 1 on a failure.
 
-Usage: sum_results.py FOLDER. It holds JUnit files, whose tests count, and the file `parts` with a
-line `passed` or `FAILED`, tab, name for each part that is no set of tests.
+Usage: sum_results.py FOLDER. It holds what scripts/parts.sh and pytest wrote: JUnit files, whose tests
+count; the file `parts` with a line `passed`, `skipped` or `FAILED`, tab, name for each part that is no
+set of tests; and the file `times` with began, took, processor time (seconds), verdict and name of
+every part.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import sys
 import xml.etree.ElementTree as ET
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 WORSE_THAN_PASSED = {"failure": "failed", "error": "failed", "skipped": "skipped"}
@@ -26,18 +29,36 @@ def of_tests(file: Path) -> Counter[str]:
     )
 
 
-def of_parts(file: Path) -> Counter[str]:
-    """Count the lines of the file `parts`."""
+def fields(file: Path) -> list[list[str]]:
+    """Return the lines of a file of tab-separated fields, none if it is not there."""
     lines = file.read_text().splitlines() if file.exists() else []
-    return Counter(line.split("\t")[0].lower() for line in lines)
+    return [line.split("\t") for line in lines]
+
+
+def clock(seconds: int) -> str:
+    """Return minutes and seconds."""
+    return f"{seconds // 60}:{seconds % 60:02}"
+
+
+def table(times: list[list[str]]) -> Iterator[str]:
+    """Return a line for each part, in the order in which they began."""
+    rows = sorted((int(began), int(took), int(used), name) for began, took, used, _, name in times)
+    yield f"{'Began':>6}{'Took':>8}{'Processors':>12}  Part"
+    for began, took, used, name in rows:
+        yield f"{clock(began - rows[0][0]):>6}{clock(took):>8}{clock(used):>12}  {name}"
 
 
 def main() -> int:
-    """Print the sum."""
+    """Print the table and the sum."""
     folder = Path(sys.argv[1])
-    total = of_parts(folder / "parts")
+    parts = fields(folder / "parts")
+    total = Counter(verdict.lower() for verdict, _ in parts)
     for file in folder.glob("*.xml"):
         total += of_tests(file)
+    print("\n".join(table(fields(folder / "times"))))
+    for verdict, name in parts:
+        if verdict != "passed":
+            print(f"{verdict.capitalize()}: {name}")
     print(", ".join(f"{total[kind]} {kind}" for kind in ("passed", "failed", "skipped")))
     return total["failed"] > 0
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Have the real servers that the tests run against, and print the folder they are in.
 #
-#   test_servers.sh api       etcd kube-apiserver kube-controller-manager kubectl
+#   test_servers.sh api       etcd kube-apiserver kube-controller-manager
 #   test_servers.sh node      the same, with kubelet kube-proxy kube-scheduler and containerd
 #
 # They come from $KUBEBUILDER_ASSETS if it has them all, else those of Kubernetes from the official
@@ -11,7 +11,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../tests/servers"
 top=$PWD/../..
 wanted=${1:?api or node}
-kubernetes=(kube-apiserver kube-controller-manager kubectl)
+kubernetes=(kube-apiserver kube-controller-manager)
 containerd=()
 if [ "$wanted" = node ]; then
   kubernetes+=(kubelet kube-proxy kube-scheduler)

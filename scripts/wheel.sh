@@ -30,5 +30,5 @@ for extra in control-plane device sync; do
   cmp -s "requirements/$extra.txt" "$files/requirements/$extra.txt" ||
     cp "requirements/$extra.txt" "$files/requirements/$extra.txt"
 done
-(cd "$files" && cat ./*.whl requirements/*.txt | sha256sum | cut -c1-64 >digest.new)
-cmp -s "$files/digest.new" "$files/digest" && rm "$files/digest.new" || mv "$files/digest.new" "$files/digest"
+(cd "$files" && cat ./*.whl requirements/*.txt | sha256sum | cut -c1-64) >"$work/digest"
+cmp -s "$work/digest" "$files/digest" || { cp "$work/digest" "$files/digest.$$" && mv "$files/digest.$$" "$files/digest"; }

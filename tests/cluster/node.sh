@@ -23,7 +23,7 @@ say() { printf '%s\n' "$*"; }
 playbook() { .venv-site/bin/ansible-playbook -i "$inventory" "$@"; }
 inside() { podman exec --interactive "$container" "$@"; }
 running() { [ "$(podman container inspect --format '{{.State.Running}}' "$container" 2>/dev/null)" = true ]; }
-kubectl() { inside /opt/kubernetes/kubectl --kubeconfig=/etc/kubernetes/admin.kubeconfig "$@"; }
+kubectl() { inside kubectl --kubeconfig=/etc/kubernetes/admin.kubeconfig "$@"; }
 
 # eventually SECONDS COMMAND…: try until it succeeds.
 eventually() {
@@ -72,6 +72,7 @@ install_parts() {
   [ "$(inside cat /etc/kubernetes/digest 2>/dev/null)" != "$digest" ] || return 0
   say "Kubernetes on $container"
   archive | inside tar --extract --directory=/ --no-overwrite-dir
+  podman cp .venv-site/bin/kubectl "$container:/usr/local/bin/kubectl"
   inside systemctl daemon-reload
   # shellcheck disable=SC2086  # a list of words, here and below
   inside systemctl --quiet enable $parts

@@ -19,6 +19,8 @@ all:
     local_hosts_cache: {cache}
     local_hosts_name: {name}
     local_hosts_network: {name}
+    # No other site may choose it in the same moment.
+    local_hosts_subnets: [10.137.7.0/24, 192.168.217.0/24]
 flotta_local_hosts:
   hosts:
     edge-1:

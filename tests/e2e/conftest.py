@@ -18,6 +18,14 @@ collect_ignore_glob = (
 )
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave to the other site what is the same on both, unless everything is wanted."""
+    for item in items:
+        if KUBERNETES and item.get_closest_marker("on_one_engine"):
+            item.add_marker("deep")
+
+
 @pytest.fixture(scope="session")
 def site() -> Site:
     """The site that ``make site`` left running in this checkout, or another that FLOTTA_SITE names."""

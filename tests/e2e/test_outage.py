@@ -22,6 +22,7 @@ def uploads(site: Site, bucket: str, keys: set[str]) -> Counter[str]:
 
 
 # The short one is over when the pod is back, however long that takes.
+@pytest.mark.on_one_engine
 @pytest.mark.parametrize("seconds", [0.0, pytest.param(LONG, marks=pytest.mark.deep)])
 def test_a_pod_survives_a_reboot_without_the_control_plane_and_sync_catches_up(
     site: Site, seconds: float

@@ -70,6 +70,7 @@ class Transfers:
         return caught(self.site.storage, find, f"{folder}/statistics/{name}")
 
 
+@pytest.mark.on_one_engine
 @pytest.mark.parametrize("cuts", [len(KINDS), pytest.param(MANY, marks=pytest.mark.deep)])
 def test_power_cuts_lose_nothing_and_show_nothing_partial(site: Site, cuts: int) -> None:
     run = f"{time.time_ns():x}"  # a repeated run must not meet the files of an earlier one

@@ -76,6 +76,7 @@ def test_no_certificate_at_all_is_refused(site: Site) -> None:
     assert any(word in output for word in ends), output
 
 
+@pytest.mark.on_one_engine
 def test_an_unreachable_control_plane_fails_the_device_role_with_a_sentence(site: Site) -> None:
     result = site.playbook("site", "-e", "device_control_plane_address=192.0.2.1")
     assert result.returncode != 0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
 from .site import VOLUMES, Site, eventually
 
 
@@ -40,6 +42,7 @@ def test_the_playbook_brings_the_device_back(site: Site) -> None:
     eventually("it runs the sample", lambda: site.phase("camera-1", "os-stats") == "Running")
 
 
+@pytest.mark.on_one_engine
 def test_a_device_that_was_off_at_its_deletion_wipes_itself_on_return(site: Site) -> None:
     site.camera.stop()
     site.kubectl("delete", "edgedevice", "camera-1", "--wait=false")
@@ -59,6 +62,7 @@ def test_a_device_that_was_off_at_its_deletion_wipes_itself_on_return(site: Site
     eventually("the camera is ready", lambda: site.ready("camera-1") == "True")
 
 
+@pytest.mark.deep
 def test_a_second_run_changes_nothing(site: Site) -> None:
     result = site.playbook("site")
     assert result.returncode == 0, result.stdout[-3000:]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from .control_plane import OPERATOR, Cluster
 from .site import Site, eventually
 from .traffic import DEVICES
@@ -42,9 +44,7 @@ def ours(item: dict[str, Any]) -> bool:
     )
 
 
-def test_decommission_leaves_no_object_behind_and_the_site_can_be_made_anew(
-    site: Site, cluster: Cluster
-) -> None:
+def test_decommission_leaves_no_object_behind(site: Site) -> None:
     assert left_behind(site), "this test sees nothing of what there is"
     result = site.playbook("decommission")
     assert result.returncode == 0, result.stdout[-3000:]
@@ -52,6 +52,12 @@ def test_decommission_leaves_no_object_behind_and_the_site_can_be_made_anew(
     eventually("nothing is left", lambda: nothing_left(site))
     assert site.s3().list_buckets()["Buckets"] == []
 
+
+@pytest.mark.deep
+def test_a_site_that_was_decommissioned_can_be_made_anew(site: Site, cluster: Cluster) -> None:
+    result = site.playbook("decommission")
+    assert result.returncode == 0, result.stdout[-3000:]
+    eventually("nothing is left", lambda: nothing_left(site))
     result = site.playbook("site")
     assert result.returncode == 0, result.stdout[-3000:]
     eventually("the operator works", lambda: cluster.available(OPERATOR))

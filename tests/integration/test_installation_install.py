@@ -24,6 +24,7 @@ from installation_site import (
 )
 
 from contract.api import Api
+from contract.kubectl import current_kubectl
 from flotta.installation.apply import Applier
 from flotta.installation.crds import remove_crds
 from flotta.installation.errors import InstallationError
@@ -41,7 +42,7 @@ from flotta.installation.names import (
     SERVICE_MONITOR,
 )
 from flotta.resources.kinds import CONFIG_MAP, NAMESPACE, SECRET, Kind
-from servers.api_server import KubernetesApi, programs
+from servers.api_server import KubernetesApi
 from waiting import eventually
 
 Object = dict[str, Any]
@@ -353,7 +354,7 @@ async def test_printed_manifests_may_be_applied_by_kubectl(place: Place, tmp_pat
     settings.write_text(f"namespace: {place.namespace}\nserver_names: [edge.example]\n")
     command = [sys.executable, "-m", "flotta.cli.flotta", "manifests", "--settings", str(settings)]
     printed = await asyncio.to_thread(subprocess.check_output, command)
-    kubectl = [str(programs() / "kubectl"), "--kubeconfig", str(place.api.kubeconfig())]
+    kubectl = [str(current_kubectl()), "--kubeconfig", str(place.api.kubeconfig())]
     apply = [*kubectl, "apply", "--server-side", "--force-conflicts", "--filename", "-"]
     await asyncio.to_thread(subprocess.run, apply, input=printed, check=True)
     assert titles(await place.present(server_names=["edge.example"])) == []

@@ -1,0 +1,113 @@
+# shellcheck shell=bash
+# Sourced by the scripts that run many parts beside each other: lanes, each of which is a function in
+# the background with a log of its own. What waits lets others work, and what computes gives way to it.
+# The script's `groups` are the words that choose among them.
+export LC_ALL=C.UTF-8 RESULTS=$PWD/.cache/results PIP_NO_INPUT=1
+rm -rf "$RESULTS"
+mkdir -p "$RESULTS"
+plain_path=$PATH
+. scripts/parts.sh
+declare -A lanes=()
+
+# What make runs has its own environments.
+make() { PATH=$plain_path PYTHONPATH='' command make --no-print-directory "$@"; }
+
+wanted() { [[ ${groups:?} == *" $1 "* ]]; }
+heading() { printf '\n== %s (%d:%02d)\n' "$1" $((SECONDS / 60)) $((SECONDS % 60)); }
+
+# lane NAME FUNCTION: run it in the background, in a group of processes of its own.
+lane() {
+  set -m
+  { "$2"; : >"$RESULTS/$1.over"; } </dev/null >"$RESULTS/$1.log" 2>&1 &
+  lanes[$1]=$!
+  set +m
+  echo "In the background: $1."
+}
+
+# For a lane that computes: whoever waits for something goes first when it is there.
+give_way() { renice -n 10 --pid $BASHPID >/dev/null; }
+
+# has_run PART…: wait until each of these is over, whatever came of it.
+has_run() {
+  local name
+  for name; do
+    until cut -f5 "$RESULTS/times" 2>/dev/null | grep -qxF "$name"; do sleep 1; done
+  done
+}
+
+# Say what becomes of the parts of all lanes, and show what a lane said when it is over.
+follow() {
+  local name over shown=0
+  while [ ${#lanes[@]} != 0 ]; do
+    over=''
+    for name in "${!lanes[@]}"; do kill -0 "${lanes[$name]}" 2>/dev/null || over=$name; done
+    tell_parts
+    if [ -n "$over" ]; then ended "$over"; else sleep 1; fi
+  done
+}
+
+# Say how the parts went that are not among the first `shown`.
+tell_parts() {
+  local began took used verdict name
+  while IFS=$'\t' read -r began took used verdict name; do
+    printf '%d:%02d  %s  %s (%d:%02d)\n' $((SECONDS / 60)) $((SECONDS % 60)) "$verdict" "$name" $((took / 60)) $((took % 60))
+    shown=$((shown + 1))
+  done < <(tail -n +$((shown + 1)) "$RESULTS/times")
+}
+
+ended() {
+  unset "lanes[$1]"
+  show "$1"
+  [ -e "$RESULTS/$1.over" ] || record FAILED "$1, which broke off"
+}
+
+show() {
+  heading "$1"
+  cat "$RESULTS/$1.log"
+  echo
+}
+
+# changes_nothing COMMAND…: a run of Ansible after which no host has changed.
+changes_nothing() {
+  local report
+  report=$(mktemp --tmpdir="$RESULTS" re-run.XXXXXX.log)
+  "$@" 2>&1 | tee "$report"
+  [ "${PIPESTATUS[0]}" = 0 ] && grep -q 'changed=' "$report" && ! grep -q 'changed=[1-9]' "$report"
+}
+
+# nothing_is_left FOLDER NETWORK: neither of them, nor a container of the site in the folder.
+nothing_is_left() {
+  local left
+  left=$(podman ps --all --filter "label=flotta.edge.site=$PWD/$1" --format '{{.Names}}'
+    podman network ls --format '{{.Name}}' | grep -x "$2"
+    ls -d "$1" 2>/dev/null)
+  [ -z "$left" ] || { echo "Still there: $left"; return 1; }
+}
+
+# clean TARGET FOLDER NETWORK: take a site away, unless somebody wants to look at it.
+clean() {
+  [ -z "${KEEP_SITE:-}" ] || return 0
+  part "$1" make "$1"
+  part "nothing is left after $1" nothing_is_left "$2" "$3"
+}
+
+# The table and the sum need no environment, so that they are there even when there is none.
+summary() {
+  printf '\nAll of it took %d:%02d.\n\n' $((SECONDS / 60)) $((SECONDS % 60))
+  /usr/bin/env python3 scripts/sum_results.py "$RESULTS"
+}
+
+interrupted() {
+  local name
+  trap '' INT TERM HUP
+  for name in "${!lanes[@]}"; do
+    kill -- "-${lanes[$name]}"
+    wait "${lanes[$name]}"
+    show "$name"
+  done
+  record FAILED interrupted
+  [ -n "${KEEP_SITE:-}" ] || { ! wanted site || make clean-site; ! wanted kubernetes || make clean-site-kubernetes; }
+  summary
+  exit 1
+}
+trap interrupted INT TERM HUP
