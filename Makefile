@@ -5,7 +5,9 @@
 # make shell HOST=till-1
 # make status      the table of the fleet
 # make check       format, lint, types, unit tests
-# make test        everything, on a fresh machine
+# make test        everything, on a fresh machine; PARTS="check site" only those (see scripts/test.sh)
+# make test-deep   what is only stronger by repetition: many power cuts, long outages, sanity on every
+#                  ansible-core; PARTS="sanity" only that (see scripts/test_deep.sh)
 # make bench       benchmarks
 # make collection  the collection's artifact, from the commit
 # make lock        new versions of everything that is locked
@@ -16,7 +18,7 @@ export LC_ALL := C.UTF-8
 
 PLAYBOOK := .venv-site/bin/ansible-playbook -i inventories/local
 
-.PHONY: site clean-site site-kubernetes clean-site-kubernetes image shell status check test bench collection lock packages venv-site venv-dev wheel
+.PHONY: site clean-site site-kubernetes clean-site-kubernetes image shell status check test test-deep bench collection lock packages venv-site venv-dev wheel
 
 site: packages wheel
 	@$(PLAYBOOK) playbooks/site.yml
@@ -43,7 +45,10 @@ check: venv-dev
 	@scripts/check.sh
 
 test:
-	@scripts/test.sh
+	@scripts/test.sh $(PARTS)
+
+test-deep:
+	@scripts/test_deep.sh $(PARTS)
 
 bench: venv-dev
 	@scripts/bench.sh

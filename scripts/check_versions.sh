@@ -4,28 +4,14 @@
 #
 #   check_versions.sh [VERSION…]        such as 2.17; all of them unless some are named
 #
-# The release that the environment for development has needs no other one; its units of modules run
-# with all other units.
+# On the release that the environment for development has, the units of modules run with all others.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 . scripts/parts.sh
 collection=collections/ansible_collections/flotta/edge
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-export ANSIBLE_NOCOLOR=1 NO_COLOR=1 PYTHONDONTWRITEBYTECODE=1
-own=$(sed -n 's/^ansible-core==\([0-9]*\.[0-9]*\)\..*/\1/p' requirements/dev.txt)
-
-# environment VERSION: a virtual environment with that ansible-core, which sees everything else in
-# the one for development.
-environment() {
-  local folder=.cache/ansible-$1 locked=requirements/ansible-$1.txt
-  ! cmp -s "$locked" "$folder/requirements.txt" || return 0
-  python -m venv --clear --without-pip "$folder" &&
-    pip --python "$folder/bin/python" install --quiet --no-compile --no-deps --require-hashes --requirement "$locked" &&
-    python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
-      >"$(echo "$folder"/lib/python*/site-packages)/development.pth" &&
-    cp "$locked" "$folder/requirements.txt"
-}
+export ANSIBLE_NOCOLOR=1 NO_COLOR=1
 
 # Playbooks include roles only when they run, so here is one that reads all their tasks at once.
 every_task() {
@@ -46,10 +32,9 @@ syntax() {
 
 [ $# != 0 ] || set -- 2.17 2.18 2.19
 for version; do
-  python=$bin/python
-  if [ "$version" != "$own" ]; then
-    python=.cache/ansible-$version/bin/python
-    part "ansible-core $version" environment "$version" || continue
+  part "ansible-core $version" quiet scripts/ansible_core.sh "$version" || continue
+  python=$(scripts/ansible_core.sh "$version")/bin/python
+  if [ "$python" != "$bin/python" ]; then
     tests "modules on ansible-core $version" tests/unit/modules tests/integration/test_progress.py
   fi
   part "syntax of playbooks on ansible-core $version" syntax "$python"

@@ -1,0 +1,13 @@
+#!/bin/sh
+# Copy the working tree's files of the collection below a folder, and print where they are.
+#
+#   copy_collection.sh FOLDER
+#
+# ansible-test works only below a folder ansible_collections.
+set -eu
+cd "$(dirname "$0")/.."
+copy=$1/ansible_collections/flotta/edge
+mkdir -p "$copy"
+git ls-files -z --cached --others --exclude-standard -- collections/ansible_collections/flotta/edge |
+  tar c --null --ignore-failed-read --files-from=- 2>/dev/null | tar x --directory="$copy" --strip-components=4
+echo "$copy"

@@ -1,0 +1,30 @@
+#!/bin/bash
+# ansible-test sanity of the collection on a release of ansible-core.
+#
+#   sanity.sh VERSION        such as 2.19
+#
+# Its own virtual environments are kept in .cache between runs. Exit code 77: there is no Python that
+# is new enough for that release.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+core=$(scripts/ansible_core.sh "$1")
+home=$PWD/.cache/ansible-test
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+copy=$(scripts/copy_collection.sh "$work")
+
+# ansible-test makes its environments without pip and would fetch a script that installs pip from
+# a host outside the package index; Python's own ensurepip does the same. Each release asks for another.
+mkdir -p "$home/.ansible/test/cache"
+for pip in 23_1_2 24_2 25_2; do
+  cat >"$home/.ansible/test/cache/get_pip_$pip.py" <<'PYTHON'
+import subprocess, sys
+args = [a for a in sys.argv[1:] if a not in ("--no-setuptools", "--no-wheel")]
+subprocess.check_call([sys.executable, "-m", "ensurepip", "--default-pip"], stdout=subprocess.DEVNULL)
+subprocess.check_call([sys.executable, "-m", "pip", "install", *args])
+PYTHON
+done
+
+python_version=$("$core/bin/python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+cd "$copy"
+PYTHONPATH='' HOME=$home PATH=$core/bin:$PATH ansible-test sanity --color no --python "$python_version"

@@ -1,0 +1,59 @@
+#!/bin/bash
+# What make test leaves out because it is only stronger by repetition or length: many power cuts, long
+# outages, random kills; and ansible-test sanity on every release of ansible-core that we know.
+#
+#   test_deep.sh [sanity] [repetition] [site] [kubernetes]        everything unless some are named
+#
+# The end is as that of test.sh, and so are KEEP_SITE and what becomes of local sites. Environment:
+# FLOTTA_E2E_POWER_CUTS, how often the power of a device is cut (20); FLOTTA_E2E_OUTAGE, how long the
+# control plane is away (120 s).
+set -u
+cd "$(dirname "$0")/.." || exit 1
+groups=" ${*:-sanity repetition site kubernetes} "
+. scripts/lanes.sh
+
+sanity() {
+  local version
+  give_way
+  has_run "environment"
+  for version in 2.17 2.18 2.19 2.20 2.21; do
+    part "ansible-test sanity on $version" quiet scripts/sanity.sh "$version"
+  done
+}
+
+servers() {
+  part "API server" scripts/test_servers.sh api
+  if wanted kubernetes; then part "Kubernetes" scripts/test_servers.sh node; fi
+}
+
+repetition() {
+  give_way
+  has_run "environment" "API server"
+  tests "repetition" tests/unit -m deep tests/contract tests/integration
+}
+
+# One site after the other: what is long here needs a machine of its own.
+sites() {
+  has_run "environment"
+  if wanted site; then
+    part "site" make site
+    tests "repetition end to end" tests/e2e -m deep --timeout=7200
+    clean clean-site .site flotta-site
+  fi
+  if wanted kubernetes; then
+    has_run "Kubernetes"
+    part "site-kubernetes" make site-kubernetes
+    FLOTTA_SITE=.site-kubernetes tests "repetition end to end on Kubernetes" tests/e2e -m deep --timeout=7200
+    clean clean-site-kubernetes .site-kubernetes "${FLOTTA_SITE_NAME:-flotta-kubernetes}"
+  fi
+}
+
+heading "set-up"
+part "packages" scripts/packages.sh git shellcheck
+if wanted repetition || wanted kubernetes; then lane "servers" servers; fi
+if wanted sanity; then lane "sanity" sanity; fi
+if wanted repetition; then lane "repetition" repetition; fi
+if wanted site || wanted kubernetes; then lane "sites" sites; fi
+part "environment" make venv-dev
+follow
+summary
