@@ -42,10 +42,10 @@ async def client(access: Callable[[str], Path], admin: Client) -> AsyncIterator[
 async def test_replicas_that_start_together_agree(client: Client) -> None:
     replicas = [Certificates(client, Settings()) for _ in range(6)]
 
-    found = await asyncio.gather(*(one.ensure() for one in replicas))
+    found = await asyncio.gather(*(replica.ensure() for replica in replicas))
 
-    assert len({one.authority.certificate_pem for one in found}) == 1
-    assert len({one.server for one in found}) == 1
+    assert len({material.authority.certificate_pem for material in found}) == 1
+    assert len({material.server for material in found}) == 1
     assert len(await client.list(SECRET, "flotta", label_selector="reg-client-ca=true")) == 1
 
 
@@ -108,4 +108,6 @@ async def test_registration_certificates_name_their_namespaces(client: Client) -
 
     secrets = await client.list(SECRET, "flotta", label_selector="reg-client-ca=true")
     assert len(secrets) == 2
-    assert all(b64decode(one["data"]["client.crt"]).startswith(b"-----BEGIN") for one in secrets)
+    assert all(
+        b64decode(secret["data"]["client.crt"]).startswith(b"-----BEGIN") for secret in secrets
+    )

@@ -101,7 +101,7 @@ async def test_a_held_request_is_answered_when_the_configuration_changes(fleet: 
     await fleet.client.create(EDGE_WORKLOAD, workload("held", "held", pod()))
     reply = await asyncio.wait_for(held, 30)
 
-    assert [one["name"] for one in reply.json()["content"]["workloads"]] == ["held"]
+    assert [workload["name"] for workload in reply.json()["content"]["workloads"]] == ["held"]
     await device.close()
 
 
@@ -176,9 +176,9 @@ async def test_a_missing_secret_withholds_one_workload_and_is_told_once(fleet: F
     assert (condition["type"], condition["status"]) == ("Configured", "True")
     assert condition["observedGeneration"] == known["metadata"]["generation"]
     warnings = [
-        one["involvedObject"]["kind"]
-        for one in await fleet.client.list(EVENT, "default")
-        if one["reason"] == "Misconfiguration" and "'late'" in one["message"]
+        event["involvedObject"]["kind"]
+        for event in await fleet.client.list(EVENT, "default")
+        if event["reason"] == "Misconfiguration" and "'late'" in event["message"]
     ]
     assert sorted(warnings) == ["EdgeDevice", "EdgeWorkload"]
     await device.close()
@@ -200,7 +200,7 @@ async def test_a_problem_is_shown_on_an_entry_that_comes_later(fleet: Fleet) -> 
 async def names(device: Device) -> list[str]:
     """Return the workloads in the device's configuration."""
     content = (await device.get("data")).json()["content"]
-    return [one["name"] for one in content.get("workloads", ())]
+    return [workload["name"] for workload in content.get("workloads", ())]
 
 
 async def _equals(value: object, wanted: object) -> bool:
@@ -270,9 +270,9 @@ async def test_a_failing_workload_is_an_event_on_device_and_workload_once(fleet:
     entry = (await fleet.get(device))["status"]["workloads"][0]
     assert (entry["phase"], entry["reason"]) == ("Error", "ImagePull")
     events = [
-        (one["involvedObject"]["kind"], one["type"], one.get("count", 1))
-        for one in await fleet.client.list(EVENT, "default")
-        if "no such image" in one["message"]
+        (event["involvedObject"]["kind"], event["type"], event.get("count", 1))
+        for event in await fleet.client.list(EVENT, "default")
+        if "no such image" in event["message"]
     ]
     assert sorted(events) == [("EdgeDevice", "Warning", 1), ("EdgeWorkload", "Warning", 1)]
 
@@ -295,9 +295,9 @@ async def test_what_the_device_says_of_a_failure_is_not_doubled(fleet: Fleet) ->
     await device.beat(workloads=[report], events=[event])
 
     events = [
-        (one["involvedObject"]["kind"], one["message"])
-        for one in await fleet.client.list(EVENT, "default")
-        if one["reason"] == "Broken"
+        (event["involvedObject"]["kind"], event["message"])
+        for event in await fleet.client.list(EVENT, "default")
+        if event["reason"] == "Broken"
     ]
     assert sorted(events) == [
         ("EdgeDevice", "said: as told"),
@@ -337,7 +337,7 @@ async def test_heartbeats_and_the_operator_do_not_overwrite_each_other(fleet: Fl
     await asyncio.gather(beats(), assignments())
 
     status = (await fleet.get(device))["status"]
-    assert [one["name"] for one in status["workloads"]] == [f"w{n}" for n in range(30)]
+    assert [workload["name"] for workload in status["workloads"]] == [f"w{n}" for n in range(30)]
     assert status["lastSyncedResourceVersion"] == "v29"
     await device.close()
 

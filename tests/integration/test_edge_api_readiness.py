@@ -32,8 +32,8 @@ async def edge_api(directory: Path) -> AsyncIterator[EdgeApiServer]:
 
 async def readiness(server: EdgeApiServer) -> tuple[int, str]:
     url = f"http://127.0.0.1:{server.monitoring_port}/readyz"
-    async with aiohttp.ClientSession() as session, session.get(url) as answer:
-        return answer.status, (await answer.text()).strip()
+    async with aiohttp.ClientSession() as session, session.get(url) as response:
+        return response.status, (await response.text()).strip()
 
 
 async def test_a_server_whose_watches_are_silent_is_not_ready(

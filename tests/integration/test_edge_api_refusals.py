@@ -67,7 +67,7 @@ def issue_device(
 
 
 async def refused(device: Device) -> bool:
-    """Tell whether the connection is closed without an answer."""
+    """Tell whether the connection is closed without a response."""
     try:
         await device.get("control")
     except aiohttp.ClientError:
@@ -186,8 +186,8 @@ async def test_a_registered_device_is_not_taken_over(fleet: Fleet) -> None:
     assert refusal.status == 403
     assert refusal.json()["message"].startswith("the device is registered")
     assert foreign.status == 403
-    for one in (device, thief, other):
-        await one.close()
+    for client in (device, thief, other):
+        await client.close()
 
 
 async def test_the_same_key_may_repeat_a_registration_whose_answer_was_lost(fleet: Fleet) -> None:
@@ -224,8 +224,8 @@ async def test_other_devices_are_not_a_devices_business(fleet: Fleet) -> None:
     assert (await device.send("enrolment", {}, other.device_id)).status == 403
     event = {"type": "event", "content": "disconnect"}
     assert (await device.post("control", event, other.device_id)).status == 403
-    for one in (device, other):
-        await one.close()
+    for client in (device, other):
+        await client.close()
 
 
 async def test_a_deleted_device_stays_revoked_when_another_takes_its_name(fleet: Fleet) -> None:

@@ -14,7 +14,7 @@ from fleet_objects import container, device, workload
 
 from flotta.edge_api.backends import presence_tracker, problem_reporter
 from flotta.edge_api.backends.crd import CrdBackend
-from flotta.edge_api.metrics import Metrics
+from flotta.edge_api.metrics import EdgeApiMetrics
 from flotta.edge_api.settings import Settings
 from flotta.fleet.problems import with_problems
 from flotta.fleet.rendering import Problem
@@ -39,7 +39,7 @@ def store() -> Store:
 
 @asynccontextmanager
 async def running(store: Store) -> AsyncIterator[CrdBackend]:
-    backend = CrdBackend(store, Settings(), Metrics())  # type: ignore[arg-type]
+    backend = CrdBackend(store, Settings(), EdgeApiMetrics())  # type: ignore[arg-type]
     task = asyncio.create_task(backend.run())
     await backend.caches.wait_synced()
     yield backend

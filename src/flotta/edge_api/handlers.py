@@ -40,8 +40,8 @@ from .authorization import (
     require_data,
     require_own_device,
 )
-from .backends import Backend, Membership, Registration
-from .metrics import Metrics
+from .backends import Backend, Membership, RecordedRegistration
+from .metrics import EdgeApiMetrics
 from .rate_limits import RateLimits
 from .refusals import Refusal
 
@@ -59,7 +59,7 @@ class Handlers:
         authority: Callable[[], Authority],
         certificate_days: int,
         limits: RateLimits,
-        metrics: Metrics,
+        metrics: EdgeApiMetrics,
     ) -> None:
         self._backend = backend
         self._authority = authority
@@ -167,7 +167,7 @@ class Handlers:
 
     async def _record_registration(
         self, peer: Peer, device_id: str, info: RegistrationInfo, fingerprint: str
-    ) -> Registration:
+    ) -> RecordedRegistration:
         try:
             return await self._backend.register(peer, device_id, info, fingerprint)
         except Refusal as refusal:

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Coroutine
 
 HANDSHAKE_TIMEOUT = 15.0  # seconds
-MAXIMAL_HANDSHAKES = 512  # at the same time; more clients wait unread
+MAX_HANDSHAKES = 512  # at the same time; more clients wait unread
 LOGGED_PER_SECOND = 20  # failed handshakes
 BACKLOG = 1024  # connections that the kernel keeps until they are accepted
 ACCEPT_RETRY = 0.1  # seconds after a failure to accept
@@ -29,7 +29,7 @@ class Listener:
         self.context = context  # may be replaced at any time; used for new connections
         self._factory = factory
         self._socket: socket.socket | None = None
-        self._turns = asyncio.Semaphore(MAXIMAL_HANDSHAKES)
+        self._turns = asyncio.Semaphore(MAX_HANDSHAKES)
         self._tasks: set[asyncio.Task[None]] = set()
         self._log = _FailureLog()
 

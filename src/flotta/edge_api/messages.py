@@ -20,9 +20,9 @@ from flotta.rfc3339 import parse_time
 
 from .refusals import Refusal
 
-MAXIMAL_BODY = 2 * 1024 * 1024  # bytes
+MAX_BODY = 2 * 1024 * 1024  # bytes
 BODY_TIMEOUT = 30.0  # seconds
-MAXIMAL_WAIT = 90.0  # seconds
+MAX_WAIT = 90.0  # seconds
 _WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?(\d{1,6})\"?\s*(?=[,;]|$)", re.IGNORECASE)
 JSON = "application/json"
 _ACCEPTED = frozenset({JSON, "application/*", "*/*"})
@@ -87,7 +87,7 @@ def message_response(
 def read_wait_preference(request: web.Request) -> float:
     """Return for how many seconds the client lets its request be held (`Prefer: wait`, RFC 7240)."""
     found = _WAIT.search(",".join(request.headers.getall("Prefer", [])))
-    return min(float(found[1]), MAXIMAL_WAIT) if found else 0.0
+    return min(float(found[1]), MAX_WAIT) if found else 0.0
 
 
 def known_version(request: web.Request) -> str | None:

@@ -21,7 +21,7 @@ PLAIN = {
 }
 
 
-class Metrics(Collector):
+class EdgeApiMetrics(Collector):
     """Counts; one registry per server, so that two servers in a process do not meet."""
 
     def __init__(self) -> None:

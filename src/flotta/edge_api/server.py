@@ -22,8 +22,8 @@ from .backends.crd import CrdBackend
 from .certificates import OWN_SECRETS, Certificates, Material
 from .handlers import HELD, Handlers
 from .listener import Listener
-from .messages import MAXIMAL_BODY
-from .metrics import Metrics
+from .messages import MAX_BODY
+from .metrics import EdgeApiMetrics
 from .rate_limits import RateLimits
 from .refusals import Refusal, error_response, refusal_response
 from .settings import Settings
@@ -43,7 +43,7 @@ class EdgeApiServer:
     def __init__(self, client: Client, settings: Settings) -> None:
         self._settings = settings
         self._certificates = Certificates(client, settings)
-        self.metrics = Metrics()
+        self.metrics = EdgeApiMetrics()
         self._backend = CrdBackend(client, settings, self.metrics)
         self._handlers = Handlers(
             self._backend,
@@ -170,7 +170,7 @@ class EdgeApiServer:
 
     def _application(self) -> web.Application:
         app = web.Application(
-            middlewares=[_error_middleware(self.metrics)], client_max_size=MAXIMAL_BODY
+            middlewares=[_error_middleware(self.metrics)], client_max_size=MAX_BODY
         )
         app.add_routes(self._handlers.routes())
         app.on_response_prepare.append(_name_server)
@@ -187,7 +187,7 @@ async def _name_server(_: web.Request, response: web.StreamResponse) -> None:
     response.headers["Server"] = "flotta-edge-api"
 
 
-def _error_middleware(metrics: Metrics) -> Any:
+def _error_middleware(metrics: EdgeApiMetrics) -> Any:
     """Return the middleware that turns errors into JSON responses and counts."""
 
     @web.middleware
@@ -214,7 +214,7 @@ def _error_middleware(metrics: Metrics) -> Any:
     return translate
 
 
-def _log_refusal(request: web.Request, refusal: Refusal, metrics: Metrics) -> None:
+def _log_refusal(request: web.Request, refusal: Refusal, metrics: EdgeApiMetrics) -> None:
     level = logging.DEBUG if refusal.status in (404, 429) else logging.INFO
     address = request.remote or "an unknown address"
     log.log(

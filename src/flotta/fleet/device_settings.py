@@ -35,7 +35,7 @@ Section = Mapping[str, Any]
 ReportProblem = Callable[[str, BrokenReference], None]  # section, why it is left out
 
 DEFAULT_PERIOD = 60  # seconds
-DEFAULT_SAMPLES = 30000
+DEFAULT_SAMPLES = 30000  # in one request to the metrics receiver
 DEFAULT_RECEIVER_TIMEOUT = 10  # seconds
 DEFAULT_BUFFER = 12  # KiB
 ALLOW_LIST_KEY = "metrics_list.yaml"

@@ -25,7 +25,7 @@ from flotta.identity.requests import signature_hash
 
 ORGANIZATION = "flotta-operator"
 REGISTRATION_NAME = "register"
-MAXIMAL_NAME_LENGTH = 64  # ub-common-name, RFC 5280 appendix A
+MAX_NAME_LENGTH = 64  # ub-common-name, RFC 5280 appendix A
 CLOCK_SKEW = dt.timedelta(minutes=5)
 
 
@@ -105,7 +105,7 @@ class Authority:
         """Return a server certificate and its key for DNS names and addresses."""
         if not names:
             raise AuthorityError("A server certificate needs at least one name.")
-        short = [name for name in map(normalize_name, names) if len(name) <= MAXIMAL_NAME_LENGTH]
+        short = [name for name in map(normalize_name, names) if len(name) <= MAX_NAME_LENGTH]
         subject = _build_name(short[0] if short else "server", (ORGANIZATION,))
         alternatives = tuple(map(_general_name, names))
         return self._issue(_Profile(subject, ExtendedKeyUsageOID.SERVER_AUTH, days, alternatives))
@@ -199,7 +199,7 @@ def _build_name(
     common_name: str, organizations: Sequence[str] = (), units: Sequence[str] = ()
 ) -> x509.Name:
     for text in (common_name, *organizations, *units):
-        if not 0 < len(text) <= MAXIMAL_NAME_LENGTH:
+        if not 0 < len(text) <= MAX_NAME_LENGTH:
             raise AuthorityError(
                 f"The name {text!r} does not fit into a certificate: 1 to 64 characters."
             )

@@ -12,7 +12,7 @@ from flotta.identity.errors import IdentityError
 
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
 
-MINIMAL_RSA_BITS = 2048
+MIN_RSA_BITS = 2048
 ACCEPTED_CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
 
 
@@ -63,7 +63,7 @@ def strong_enough(public_key: PublicKeyTypes) -> bool:
     if isinstance(public_key, ec.EllipticCurvePublicKey):
         return isinstance(public_key.curve, ACCEPTED_CURVES)
     if isinstance(public_key, rsa.RSAPublicKey):
-        return public_key.key_size >= MINIMAL_RSA_BITS
+        return public_key.key_size >= MIN_RSA_BITS
     return isinstance(public_key, ed25519.Ed25519PublicKey)
 
 

@@ -15,13 +15,13 @@ from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
 from flotta.dns1123 import is_label, is_subdomain
-from flotta.identity.authority import MAXIMAL_NAME_LENGTH, ORGANIZATION, REGISTRATION_NAME
+from flotta.identity.authority import MAX_NAME_LENGTH, ORGANIZATION, REGISTRATION_NAME
 from flotta.identity.errors import IdentityError
 from flotta.identity.keys import public_key_fingerprint
 
 INITIAL_NAMESPACE = "default"  # certificates of v0.2 without OU mean this one
 UID_PREFIX = "urn:uuid:"
-MAX_DEVICE_ID = MAXIMAL_NAME_LENGTH  # characters, as the id is the common name
+MAX_DEVICE_ID = MAX_NAME_LENGTH  # characters, as the id is the common name
 
 
 class PeerError(IdentityError):

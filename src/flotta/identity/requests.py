@@ -11,7 +11,7 @@ from cryptography.x509.oid import NameOID
 from flotta.identity.errors import IdentityError
 from flotta.identity.keys import PrivateKey, strong_enough
 
-MAXIMAL_BYTES = 16 * 1024
+MAX_REQUEST = 16 * 1024  # bytes
 
 
 class RequestError(IdentityError):
@@ -33,7 +33,7 @@ def load_request(pem: bytes | str) -> x509.CertificateSigningRequest:
     accepted those) or its key is weak.
     """
     data = pem.encode() if isinstance(pem, str) else pem
-    if len(data) > MAXIMAL_BYTES:
+    if len(data) > MAX_REQUEST:
         raise RequestError("The certificate request is longer than 16 KiB.")
     try:
         request = x509.load_pem_x509_csr(data)

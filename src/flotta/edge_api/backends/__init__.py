@@ -20,7 +20,7 @@ class Membership(enum.Enum):
 
 
 @dataclass(frozen=True)
-class Registration:
+class RecordedRegistration:
     """A recorded registration: what the device's certificate will say."""
 
     namespace: str
@@ -46,7 +46,7 @@ class Backend(Protocol):
 
     async def register(
         self, peer: Peer, device_id: str, info: RegistrationInfo, key_fingerprint: str
-    ) -> Registration:
+    ) -> RecordedRegistration:
         """Record a registration durably, before a certificate is handed out."""
 
     async def get_configuration(self, peer: Peer) -> Configuration:

@@ -7,7 +7,7 @@ import logging
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from flotta.edge_api.metrics import Metrics
+from flotta.edge_api.metrics import EdgeApiMetrics
 from flotta.edge_api.refusals import Refusal
 from flotta.edge_api.settings import Settings
 from flotta.fleet import hardware, heartbeat, presence
@@ -19,7 +19,7 @@ from flotta.resources.keys import Key, key_of
 from flotta.resources.kinds import EDGE_DEVICE
 from flotta.rfc3339 import parse_time
 
-from . import Configuration, Membership, Registration
+from . import Configuration, Membership, RecordedRegistration
 from .caches import Caches
 from .configurations import Configurations
 from .events import Events
@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 class CrdBackend:
     """Serves devices from watched caches and writes what they report into EdgeDevice."""
 
-    def __init__(self, client: Client, settings: Settings, metrics: Metrics) -> None:
+    def __init__(self, client: Client, settings: Settings, metrics: EdgeApiMetrics) -> None:
         self._client = client
         self._metrics = metrics
         self.caches = Caches(client)
@@ -91,7 +91,7 @@ class CrdBackend:
 
     async def register(
         self, peer: Peer, device_id: str, info: RegistrationInfo, key_fingerprint: str
-    ) -> Registration:
+    ) -> RecordedRegistration:
         if peer.kind == "device":
             await self._require_active(peer)
         return await self._joining.register(peer, device_id, info, key_fingerprint)

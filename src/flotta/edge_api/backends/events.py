@@ -17,7 +17,7 @@ from .caches import Caches
 
 Object = dict[str, Any]
 COMPONENT = "flotta-edge-api"
-EVENTS_PER_HEARTBEAT = 50
+EVENTS_PER_HEARTBEAT = 50  # that the device reported; more are dropped
 log = logging.getLogger(__name__)
 
 

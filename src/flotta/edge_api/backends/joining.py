@@ -18,7 +18,7 @@ from flotta.protocol.models import EnrolmentInfo, RegistrationInfo
 from flotta.resources.client import AlreadyExists, Client, retry_on_conflict
 from flotta.resources.kinds import EDGE_DEVICE, SIGNED_REQUEST
 
-from . import Registration
+from . import RecordedRegistration
 from .statuses import merge_difference
 
 Object = dict[str, Any]
@@ -48,7 +48,7 @@ class Joining:
 
     async def register(
         self, peer: Peer, device_id: str, info: RegistrationInfo, key_fingerprint: str
-    ) -> Registration:
+    ) -> RecordedRegistration:
         """Record hardware, labels and key of a device; afterwards its certificate may be signed."""
         request: Object | None = None
         namespace = peer.namespace
@@ -59,13 +59,13 @@ class Joining:
             namespace = request["spec"].get("targetNamespace") or REQUEST_NAMESPACE
             _require_namespace(peer, namespace)
 
-        async def attempt() -> Registration:
+        async def attempt() -> RecordedRegistration:
             device = await self._client.get_or_none(EDGE_DEVICE, device_id, namespace)
             if device is None:
                 raise Refusal(404, "the device is not approved yet")
             _require_may_register(peer, device, request, key_fingerprint)
             await self._record_registration(device, info, key_fingerprint)
-            return Registration(namespace, device["metadata"]["uid"])
+            return RecordedRegistration(namespace, device["metadata"]["uid"])
 
         return await retry_on_conflict(attempt)
 

@@ -18,7 +18,7 @@ from .statuses import StatusChange, Statuses
 
 Object = dict[str, Any]
 TICK = 2.0  # seconds between two looks at all devices
-CONCURRENT_WRITES = 8
+CONCURRENT_WRITES = 8  # requests
 log = logging.getLogger(__name__)
 
 

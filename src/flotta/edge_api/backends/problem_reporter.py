@@ -21,7 +21,7 @@ from .statuses import Statuses
 Object = dict[str, Any]
 SETTLE = 0.3  # seconds; a workload and its Secret come one after the other
 SWEEP = 30.0  # seconds between two looks at all devices, for failed writes and other replicas'
-CONCURRENT_WRITES = 8
+CONCURRENT_WRITES = 8  # requests
 log = logging.getLogger(__name__)
 
 
