@@ -78,10 +78,7 @@ class Place:
         return await self.client.get(kind, name, self.namespace)
 
     async def find(self, kind: Kind, name: str) -> Object | None:
-        try:
-            return await self.get(kind, name)
-        except NotFound:
-            return None
+        return await self.client.get_or_none(kind, name, self.namespace)
 
     async def ours(self) -> list[str]:
         """Return what is labelled as ours, anywhere."""
@@ -181,11 +178,7 @@ async def gone(place: Place, namespace: str) -> None:
     await place.client.merge_patch(CONFIG_MAP, "held", namespace, patch)
 
     async def away() -> bool:
-        try:
-            await place.client.get(NAMESPACE, namespace)
-        except NotFound:
-            return True
-        return False
+        return await place.client.get_or_none(NAMESPACE, namespace) is None
 
     await eventually(away, 90)
 

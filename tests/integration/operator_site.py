@@ -16,7 +16,7 @@ from typing import Any
 from s3_server import S3Server, running_s3
 
 from contract.cluster import Cluster
-from flotta.resources.client import Client, NotFound
+from flotta.resources.client import Client
 from flotta.resources.kinds import (
     EDGE_DEVICE,
     EDGE_DEVICE_SET,
@@ -213,10 +213,7 @@ class Fleet:
         await self.client.merge_patch(EDGE_DEVICE, name, "default", patch, "status")
 
     async def find(self, kind: Kind, name: str, namespace: str = "default") -> Object | None:
-        try:
-            return await self.client.get(kind, name, namespace)
-        except NotFound:
-            return None
+        return await self.client.get_or_none(kind, name, namespace)
 
     async def gone(
         self, kind: Kind, name: str, namespace: str = "default", seconds: float = 30.0

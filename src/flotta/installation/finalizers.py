@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from ..resources.client import ApiError, NotFound
+from ..resources.client import ApiError, Conflict, NotFound
 from ..resources.finalizers import BUCKET_FINALIZER, DEVICE_FINALIZER, LEGACY_FINALIZERS
 from ..resources.kinds import Kind
 from .apply import Applier
 from .errors import describe_error
 
-OURS = LEGACY_FINALIZERS | {DEVICE_FINALIZER, BUCKET_FINALIZER}
+OWN_FINALIZERS = LEGACY_FINALIZERS | {DEVICE_FINALIZER, BUCKET_FINALIZER}
 
 
-async def release_objects(applier: Applier, kind: Kind) -> int:
-    """Remove our finalizers from the objects of a kind that are being deleted; return how many have others."""
-    waiting = 0
+async def release_objects(applier: Applier, kind: Kind) -> None:
+    """Remove our finalizers from the objects of a kind that are being deleted."""
     for obj in await applier.list_objects(kind):
         metadata = obj["metadata"]
         if not metadata.get("deletionTimestamp"):
             continue
-        kept = [item for item in metadata.get("finalizers") or [] if item not in OURS]
-        waiting += bool(kept)
+        kept = [item for item in metadata.get("finalizers") or [] if item not in OWN_FINALIZERS]
         if kept == metadata.get("finalizers"):
             continue
         patch = {"metadata": {"finalizers": kept, "resourceVersion": metadata["resourceVersion"]}}
@@ -27,9 +25,7 @@ async def release_objects(applier: Applier, kind: Kind) -> int:
             await applier.client.merge_patch(
                 kind, metadata["name"], metadata.get("namespace"), patch
             )
-        except NotFound:
-            continue
+        except (NotFound, Conflict):
+            continue  # gone, or changed in between: the next round sees it again
         except ApiError as error:
-            if error.status != 409:  # it changed in between; the next round sees it again
-                raise describe_error(error, f"{kind.kind} {metadata['name']}") from error
-    return waiting
+            raise describe_error(error, f"{kind.kind} {metadata['name']}") from error

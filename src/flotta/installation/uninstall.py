@@ -26,7 +26,7 @@ from .apply import Applier, is_ours
 from .deadline import Deadline
 from .diff import ObjectChange
 from .errors import InstallationError
-from .finalizers import OURS, release_objects
+from .finalizers import OWN_FINALIZERS, release_objects
 from .metadata import version_label
 from .namespace_contents import list_contents
 
@@ -108,7 +108,11 @@ class Uninstaller:
     async def _list_claims(self) -> list[Object]:
         """Return the bucket claims that only our operator can answer."""
         claims = await self._applier.list_objects(BUCKET_CLAIM)
-        return [item for item in claims if OURS & set(item["metadata"].get("finalizers") or [])]
+        return [
+            item
+            for item in claims
+            if OWN_FINALIZERS & set(item["metadata"].get("finalizers") or [])
+        ]
 
     async def _release_fleet(self) -> None:
         for kind in (*FLEET, BUCKET_CLAIM):
