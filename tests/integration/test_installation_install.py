@@ -70,13 +70,13 @@ async def test_an_upgrade_changes_the_programs_and_shows_the_image(place: Place)
         f"Deployment {place.namespace}/flotta-operator",
         f"Deployment {place.namespace}/flotta-edge-api",
     ]
-    assert "flotta:2" in str(new.changes[0].in_ansible()["after"])
+    assert "flotta:2" in str(new.changes[0].as_ansible_diff()["after"])
 
 
 async def test_the_difference_hides_the_values_of_secrets(place: Place) -> None:
     await place.present(s3=S3)
     outcome = await place.present(check_mode=True, s3={**S3, "secret_key": "changed-secret"})
-    shown = str([change.in_ansible() for change in outcome.changes])
+    shown = str([change.as_ansible_diff() for change in outcome.changes])
     assert f"Secret {place.namespace}/flotta-s3-admin" in shown
     for secret in ("top-secret", "changed-secret"):
         assert secret not in shown
