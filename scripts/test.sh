@@ -12,6 +12,8 @@ cd "$(dirname "$0")/.." || exit 1
 groups=" ${*:-check collection integration site kubernetes} "
 . scripts/lanes.sh
 
+environment() { part "environment" make venv-dev; }
+
 checks() {
   give_way
   has_run "environment"
@@ -74,6 +76,6 @@ if wanted integration; then
   lane "contract tests" contract
   lane "integration tests" integration
 fi
-part "environment" make venv-dev
+lane "environment" environment
 follow
 summary

@@ -21,6 +21,8 @@ sanity() {
   done
 }
 
+environment() { part "environment" make venv-dev; }
+
 servers() {
   part "API server" scripts/test_servers.sh api
   if wanted kubernetes; then part "Kubernetes" scripts/test_servers.sh node; fi
@@ -54,6 +56,6 @@ if wanted repetition || wanted kubernetes; then lane "servers" servers; fi
 if wanted sanity; then lane "sanity" sanity; fi
 if wanted repetition; then lane "repetition" repetition; fi
 if wanted site || wanted kubernetes; then lane "sites" sites; fi
-part "environment" make venv-dev
+lane "environment" environment
 follow
 summary
