@@ -50,7 +50,7 @@ class Sent:
 
 @dataclass
 class PlainGateway(DispatcherBase):
-    """Answers each directive with a status from ``statuses`` (last one repeats; None means no answer at all)."""
+    """Answers each directive with a status from ``statuses`` (the last repeats; None: no response)."""
 
     folder: Path
     device_id: str = "device-1"
@@ -113,7 +113,7 @@ class PlainGateway(DispatcherBase):
             await WorkerStub(channel).NotifyEvent(event, timeout=60)
 
     def heartbeats(self) -> list[dict[str, Any]]:
-        return [one.content for one in self.sent if one.directive == "heartbeat"]
+        return [message.content for message in self.sent if message.directive == "heartbeat"]
 
     async def wait_for(self, condition: Any, seconds: float = 30.0) -> None:
         """Wait until ``condition()`` holds; the failure shows all that was sent."""

@@ -54,10 +54,10 @@ class SmallEdgeApi:
         self.changed = asyncio.Event()
 
     def events(self, kind: str) -> list[Any]:
-        return [one["content"] for _, one in self.posted if one["type"] == kind]
+        return [message["content"] for _, message in self.posted if message["type"] == kind]
 
     def sent(self, directive: str) -> list[dict[str, Any]]:
-        return [one for _, one in self.posted if one.get("directive") == directive]
+        return [message for _, message in self.posted if message.get("directive") == directive]
 
     async def control_in(self, request: web.Request) -> web.Response:
         self._accepted(request, "control")
@@ -133,9 +133,9 @@ async def serving(
     api: SmallEdgeApi, folder: Path, *, names: tuple[str, ...] = ("localhost",), days: int = 365
 ) -> AsyncIterator[SmallEdgeApi]:
     """Serve on the API's port with a certificate of its authority."""
-    pair = api.authority.issue_server(list(names), days=days)
-    (folder / "server.crt").write_bytes(pair.certificate)
-    (folder / "server.key").write_bytes(pair.key)
+    server_certificate = api.authority.issue_server(list(names), days=days)
+    (folder / "server.crt").write_bytes(server_certificate.certificate)
+    (folder / "server.key").write_bytes(server_certificate.key)
     (folder / "clients.crt").write_bytes(api.authority.certificate_pem)
     app = web.Application()
     app.add_routes(

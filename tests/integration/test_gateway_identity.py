@@ -70,8 +70,8 @@ async def test_lost_answer_is_asked_for_again_with_the_same_key(
         assert await worker.send("registration", {}) == {}
     async with running(settings), worker_of(settings) as worker:  # a restart in between
         assert (await worker.send("registration", {}))["StatusCode"] == 200
-    requests = {one["content"]["certificate_request"] for one in api.sent("registration")}
-    keys = {one.public_bytes_der for one in map(_Request, requests)}
+    requests = {message["content"]["certificate_request"] for message in api.sent("registration")}
+    keys = {request.public_bytes_der for request in map(_Request, requests)}
     assert len(keys) == 1
     assert files.serial == api.issued[-1]
 
@@ -208,9 +208,9 @@ async def test_missing_identity_is_reported_and_does_not_end_the_gateway(
         assert await worker.send("enrolment", {"features": {}}) == {}
         assert "There is no usable certificate" in caplog.text
         (files.pki / "cert.pem").write_bytes(b"")
-        pair = api.authority.issue_registration()
-        (files.pki / "cert.pem").write_bytes(pair.certificate)
-        (files.pki / "key.pem").write_bytes(pair.key)
+        registration = api.authority.issue_registration()
+        (files.pki / "cert.pem").write_bytes(registration.certificate)
+        (files.pki / "key.pem").write_bytes(registration.key)
         assert (await worker.send("enrolment", {"features": {}}))["StatusCode"] == 208
 
 

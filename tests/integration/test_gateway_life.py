@@ -109,7 +109,10 @@ async def test_deleted_device_cleans_up_confirms_and_can_return(
     async def disconnected() -> bool:
         device = await fleet.client.get(EDGE_DEVICE, device_id, "default")
         conditions = device["status"].get("conditions", [])
-        return any(one["type"] == "Disconnected" and one["status"] == "True" for one in conditions)
+        return any(
+            condition["type"] == "Disconnected" and condition["status"] == "True"
+            for condition in conditions
+        )
 
     await eventually(disconnected)
     released = {"metadata": {"finalizers": None}}

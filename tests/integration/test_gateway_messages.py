@@ -44,7 +44,7 @@ def settings(files: DeviceFiles, api: SmallEdgeApi) -> Settings:
 
 
 def joined(files: DeviceFiles, api: SmallEdgeApi) -> Settings:
-    """Give the device what it has after it joined this Edge API, under the address that it has now."""
+    """Give the device what it has after it joined this Edge API at its present address."""
     files.give_identity(api.authority)
     registration = api.authority.issue_registration()
     return files.configure(api.server, api.authority.certificate_pem, registration)
@@ -86,7 +86,7 @@ async def test_only_the_latest_configuration_is_delivered_to_a_late_worker(
         await worker.register()
         await eventually(lambda: worker.configurations)
         await asyncio.sleep(0.2)
-    assert [one["version"] for one in worker.configurations] == ["4"]
+    assert [configuration["version"] for configuration in worker.configurations] == ["4"]
 
 
 async def test_restarted_worker_gets_the_last_configuration_even_offline(
@@ -208,7 +208,7 @@ async def test_ping_is_answered_with_reference_to_it(settings: Settings, api: Sm
         api.change()
         await eventually(lambda: "pong" in api.events("event"))
         api.command = None
-    pong = next(one for _, one in api.posted if one["content"] == "pong")
+    pong = next(message for _, message in api.posted if message["content"] == "pong")
     assert pong["response_to"]
 
 

@@ -1,6 +1,7 @@
-"""The device worker with a gateway on real sockets: registration, configuration, heartbeats, being sent away.
+"""The device worker with a gateway on real sockets: join, configuration, heartbeats, being sent away.
 
-Workloads that need podman and systemd are shown on whole hosts; here they are refused before they get that far.
+Workloads that need podman and systemd are shown on whole hosts; here they are refused before they
+get that far.
 """
 
 from __future__ import annotations
@@ -36,10 +37,10 @@ def configuration(version: str, *workloads: dict[str, Any], period: int = 60) ->
 
 @pytest.fixture
 async def gateway(tmp_path: Path) -> AsyncIterator[PlainGateway]:
-    one = PlainGateway(tmp_path)
-    await one.start()
-    yield one
-    await one.stop()
+    started = PlainGateway(tmp_path)
+    await started.start()
+    yield started
+    await started.stop()
 
 
 def settings(gateway: PlainGateway, tmp_path: Path) -> Settings:
@@ -66,7 +67,7 @@ async def running(gateway: PlainGateway, tmp_path: Path) -> AsyncIterator[None]:
 
 
 def directives(gateway: PlainGateway) -> list[str]:
-    return [one.directive for one in gateway.sent]
+    return [message.directive for message in gateway.sent]
 
 
 async def test_the_device_registers_only_when_it_is_approved(
@@ -119,9 +120,9 @@ async def test_events_are_sent_until_the_control_plane_has_them(
         await gateway.wait_for(lambda: carried()[-1] == 0)
 
     sent = carried()
-    told = sent[sent.index(1) :]
-    assert len(told) >= 4
-    assert told == [1] * (len(told) - 1) + [0]
+    carried_later = sent[sent.index(1) :]
+    assert len(carried_later) >= 4
+    assert carried_later == [1] * (len(carried_later) - 1) + [0]
 
 
 async def test_a_bad_configuration_is_reported_and_the_last_good_one_stays(

@@ -55,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--device-dir",
         type=Path,
-        help="generations of the device pair (default: device/ beside cert-file)",
+        help="generations of the device's certificate and key (default: device/ beside cert-file)",
     )
     add("--socket", type=Path, default=Path("/run/flotta/gateway.sock"))
     add("--workers-dir", type=Path, default=Path("/run/flotta/workers"))

@@ -22,6 +22,7 @@ from flotta.protocol.directives import (
     DEVICE,
     DISCONNECT,
     ENROLMENT,
+    ENROLMENT_APPROVED,
     HEARTBEAT,
     REGISTRATION,
 )
@@ -145,7 +146,7 @@ class Handlers:
         info: EnrolmentInfo = messages.decode_content(message, EnrolmentInfo)
         self._limits.admit_enrolment()
         return messages.empty_response(
-            208 if await self._backend.enrol(peer, device_id, info) else 200
+            ENROLMENT_APPROVED if await self._backend.enrol(peer, device_id, info) else 200
         )
 
     async def _register(self, peer: Peer, device_id: str, message: Message) -> web.Response:

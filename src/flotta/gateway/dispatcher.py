@@ -36,7 +36,7 @@ class DispatcherService(DispatcherBase):
         self, stream: Stream[RegistrationRequest, RegistrationResponse]
     ) -> None:
         """Tell a worker where to listen, or refuse it."""
-        request = await _message(stream)
+        request = await _receive_message(stream)
         if request.detached_content:
             raise GRPCError(Status.UNIMPLEMENTED, "detached content is not supported")
         address = self._workers.register(request.handler, request.pid, request.features)
@@ -46,7 +46,7 @@ class DispatcherService(DispatcherBase):
 
     async def Send(self, stream: Stream[Data, Response]) -> None:  # noqa: N802
         """Send a message to the Edge API and return its response."""
-        data = await _message(stream)
+        data = await _receive_message(stream)
         try:
             response = await self._outbox.send(data)
         except ValueError as error:
@@ -55,7 +55,7 @@ class DispatcherService(DispatcherBase):
 
     async def GetConfig(self, stream: Stream[Empty, Config]) -> None:  # noqa: N802
         """Return what a worker may know. No key_file: the key is the gateway's alone."""
-        await _message(stream)
+        await _receive_message(stream)
         settings = self._settings
         await stream.send_message(
             Config(
@@ -70,7 +70,7 @@ class DispatcherService(DispatcherBase):
         )
 
 
-async def _message(stream: Stream[T, Any]) -> T:
+async def _receive_message(stream: Stream[T, Any]) -> T:
     message = await stream.recv_message()
     if message is None:
         raise GRPCError(Status.INVALID_ARGUMENT, "the request is empty")

@@ -23,11 +23,10 @@ from flotta.gateway.identity_store import IdentityStore
 from flotta.gateway.log_once import LogOnce
 from flotta.gateway.settings import Settings
 from flotta.gateway.status_codes import explain_status
-from flotta.protocol.directives import ENROLMENT, REGISTRATION
+from flotta.protocol.directives import ENROLMENT, ENROLMENT_APPROVED, REGISTRATION
 
 log = logging.getLogger(__name__)
 
-APPROVED = 208  # status of an enrolment that was approved
 WORKER_TIMEOUT = 5.0  # seconds for a worker to enrol by itself
 
 PostMessage = Callable[[str, msgspec.Raw], Awaitable[HttpResponse]]
@@ -85,7 +84,7 @@ class Rejoining:
         response = await self._post(ENROLMENT, enrolment)
         if response.status == 200:  # recorded, not approved yet
             return HttpResponse(404, response.headers)
-        if response.status != APPROVED:
+        if response.status != ENROLMENT_APPROVED:
             return response
         return await self._certificate_requests.register(
             b"{}", lambda content: self._post(REGISTRATION, content)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 ENROLMENT = "enrolment"
+ENROLMENT_APPROVED = 208  # HTTP status once it is approved; 200 before that
 REGISTRATION = "registration"
 HEARTBEAT = "heartbeat"
 ANSIBLE = "ansible"

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 
 from flotta.backoff import Backoff
-from flotta.protocol.directives import ENROLMENT, REGISTRATION
+from flotta.protocol.directives import ENROLMENT, ENROLMENT_APPROVED, REGISTRATION
 from flotta.protocol.hardware import HardwareInfo
 from flotta.protocol.models import EnrolmentInfo, Features, RegistrationInfo
 
@@ -16,7 +16,6 @@ from .gateway_client import EdgeApiResponse, GatewayClient
 
 log = logging.getLogger(__name__)
 
-APPROVED = 208  # status of an enrolment that was approved
 _EXPLANATIONS = {
     200: "the enrolment waits for approval",
     400: "the control plane does not understand this device's request",
@@ -72,7 +71,7 @@ class Registration:
             features=Features(hardware=hardware), target_namespace=self._namespace()
         )
         response = await self._gateway.send(ENROLMENT, enrolment)
-        if response.status != APPROVED:
+        if response.status != ENROLMENT_APPROVED:
             return response
         response = await self._gateway.send(REGISTRATION, RegistrationInfo(hardware=hardware))
         return None if response.ok else response
