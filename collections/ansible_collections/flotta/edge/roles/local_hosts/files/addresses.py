@@ -12,17 +12,18 @@ import ipaddress
 import sys
 from pathlib import Path
 
-FIRST_HOST = 10
+FIRST_HOST = 10  # number of an address in the subnet
 
 
-def assign(folder: Path, subnet: str, hosts: list[str]) -> list[str]:
+def assign_addresses(folder: Path, subnet: str, hosts: list[str]) -> list[str]:
+    """Give an address to each host that has none; return those hosts."""
     folder.mkdir(mode=0o700, exist_ok=True)
     network = ipaddress.ip_network(subnet)
     used = {file.read_text() for file in folder.glob("*.address")}
     free = (
-        str(a)
-        for n, a in enumerate(network.hosts(), start=1)
-        if n >= FIRST_HOST and str(a) not in used
+        str(address)
+        for number, address in enumerate(network.hosts(), start=1)
+        if number >= FIRST_HOST and str(address) not in used
     )
     missing = [host for host in hosts if not (folder / f"{host}.address").exists()]
     for host in missing:
@@ -31,4 +32,4 @@ def assign(folder: Path, subnet: str, hosts: list[str]) -> list[str]:
 
 
 if __name__ == "__main__":
-    print(" ".join(assign(Path(sys.argv[1]), sys.argv[2], sys.argv[3:])))
+    print(" ".join(assign_addresses(Path(sys.argv[1]), sys.argv[2], sys.argv[3:])))

@@ -11,19 +11,22 @@ import subprocess
 import sys
 
 
-def output_of(*command: str) -> str:
+def read_output(*command: str) -> str:
+    """Run a command and return what it prints."""
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-def taken() -> list[str]:
-    routes = [route["dst"] for route in json.loads(output_of("ip", "-json", "route"))]
-    networks = json.loads(output_of("podman", "network", "ls", "--format", "json"))
+def list_taken() -> list[str]:
+    """Return the subnets of routes and podman networks."""
+    routes = [route["dst"] for route in json.loads(read_output("ip", "-json", "route"))]
+    networks = json.loads(read_output("podman", "network", "ls", "--format", "json"))
     subnets = [subnet["subnet"] for network in networks for subnet in network.get("subnets", [])]
     # Containers on the local hosts use podman's default subnet, even where this machine does not.
-    return [*(r for r in routes if r != "default"), *subnets, "10.88.0.0/16"]
+    return [*(route for route in routes if route != "default"), *subnets, "10.88.0.0/16"]
 
 
-def first_free(candidates: list[str], used: list[str]) -> str:
+def find_free(candidates: list[str], used: list[str]) -> str:
+    """Return the first candidate that overlaps none of the used subnets; empty when all do."""
     networks = [ipaddress.ip_network(item, strict=False) for item in used]
     for candidate in candidates:
         wanted = ipaddress.ip_network(candidate)
@@ -35,4 +38,4 @@ def first_free(candidates: list[str], used: list[str]) -> str:
 
 
 if __name__ == "__main__":
-    print(first_free(sys.argv[1:], taken()))
+    print(find_free(sys.argv[1:], list_taken()))
