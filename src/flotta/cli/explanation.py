@@ -49,32 +49,41 @@ def explain_device(
     device: Object, workloads: Iterable[Object], events: Iterable[Object]
 ) -> list[str]:
     """Explain a device: how it is, what runs on it and what does not, what happened lately."""
-    metadata, status = device["metadata"], device.get("status") or {}
-    seen = status.get("lastSeenTime") or ""
-    word, problems = device_state(device), _describe_conditions(status)
-    meaning = _STATES[word]
-    if word == "ready":
-        meaning += (
-            ", but not all is well."
-            if problems or _has_failing_workload(status)
-            else " and all is well."
-        )
-    lines = [f"{metadata['name']} is {word}. {meaning} Last seen: {describe_age(seen)}."]
-    lines += problems
-    member = (metadata.get("labels") or {}).get(MEMBER_LABEL)
+    status = device.get("status") or {}
+    lines = [_describe_state(device), *_describe_conditions(status)]
+    member = (device["metadata"].get("labels") or {}).get(MEMBER_LABEL)
     if member:
         lines.append(f"It is a member of the set {member}, whose configuration wins.")
+    return [*lines, *_describe_workloads(device, workloads), *_describe_events(events)]
+
+
+def _describe_state(device: Object) -> str:
+    name, status, word = (
+        device["metadata"]["name"],
+        device.get("status") or {},
+        device_state(device),
+    )
+    meaning = _STATES[word]
+    if word == "ready":
+        well = not _describe_conditions(status) and not _has_failing_workload(status)
+        meaning += " and all is well." if well else ", but not all is well."
+    return (
+        f"{name} is {word}. {meaning} Last seen: {describe_age(status.get('lastSeenTime') or '')}."
+    )
+
+
+def _describe_workloads(device: Object, workloads: Iterable[Object]) -> list[str]:
+    """Say how each workload is that is for the device or still on it."""
+    status = device.get("status") or {}
     entries = {entry["name"]: entry for entry in status.get("workloads") or ()}
     chosen = [workload["metadata"]["name"] for workload in workloads_for(device, workloads)]
-    lines += [_describe_workload_status(name, entries.get(name)) for name in chosen]
-    lines += [
-        f"{name} is no longer for it and is being removed."
-        for name in entries
-        if name not in chosen
-    ]
     if not chosen and not entries:
-        lines.append("No workload selects it; see: flotta explain workload NAME")
-    return lines + _describe_events(events)
+        return ["No workload selects it; see: flotta explain workload NAME"]
+    leaving = [name for name in entries if name not in chosen]
+    return [
+        *(_describe_workload_status(name, entries.get(name)) for name in chosen),
+        *(f"{name} is no longer for it and is being removed." for name in leaving),
+    ]
 
 
 def explain_workload(
