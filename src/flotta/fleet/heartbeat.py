@@ -65,79 +65,86 @@ def apply_heartbeat(device: Mapping[str, Any], heartbeat: Heartbeat, now: dateti
 
 def find_transitions(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Transition]:
     """Return which workloads of two states of the status began to fail, fail otherwise, or recovered."""
-    before = {entry["name"]: entry for entry in old.get("workloads") or ()}
+    before = {workload["name"]: workload for workload in old.get("workloads") or ()}
     found = []
-    for entry in new.get("workloads") or ():
-        was = before.get(entry["name"], {})
-        if is_failing(entry) and _failure_of(entry) != (
-            _failure_of(was) if is_failing(was) else None
-        ):
-            found.append(_transition(entry, failing=True))
-        elif is_running(entry) and is_failing(was):
-            found.append(_transition(entry, failing=False))
+    for workload in new.get("workloads") or ():
+        was = before.get(workload["name"], {})
+        known = _failure_of(was) if is_failing(was) else None
+        if is_failing(workload) and _failure_of(workload) != known:
+            found.append(_describe_transition(workload, failing=True))
+        elif is_running(workload) and is_failing(was):
+            found.append(_describe_transition(workload, failing=False))
     return found
 
 
-def with_phase(entry: Object, phase: str, now: datetime) -> Object:
-    """Return the entry with this phase; lastTransitionTime follows a change."""
-    if entry.get("phase") == phase:
-        return dict(entry)
-    return {**entry, "phase": phase, "lastTransitionTime": format_time(now)}
+def with_phase(workload: Object, phase: str, now: datetime) -> Object:
+    """Return the workload with this phase; lastTransitionTime follows a change."""
+    if workload.get("phase") == phase:
+        return dict(workload)
+    return {**workload, "phase": phase, "lastTransitionTime": format_time(now)}
 
 
-def _apply_to_workloads(entries: list[Object], heartbeat: Heartbeat, now: datetime) -> list[Object]:
+def _apply_to_workloads(
+    workloads: list[Object], heartbeat: Heartbeat, now: datetime
+) -> list[Object]:
     reports = {report.name: report for report in heartbeat.workloads or () if report is not None}
     return [
-        _apply_report(entry, reports[entry["name"]], now)
-        if entry["name"] in reports
-        else _reset_unreported(entry, now)
-        for entry in entries
+        _apply_report(workload, reports[workload["name"]], now)
+        if workload["name"] in reports
+        else _reset_unreported(workload, now)
+        for workload in workloads
     ]
 
 
-def _apply_report(entry: Object, report: WorkloadStatus, now: datetime) -> Object:
-    if entry.get("reason") == MISCONFIGURATION:
-        return entry  # it is about to be removed there; what is wrong is shown until it is solved
-    new = with_phase(entry, report.status, now) if report.status else dict(entry)
+def _apply_report(workload: Object, report: WorkloadStatus, now: datetime) -> Object:
+    if workload.get("reason") == MISCONFIGURATION:
+        # It is about to be removed there; what is wrong is shown until it is solved.
+        return workload
+    new = with_phase(workload, report.status, now) if report.status else dict(workload)
     for key, text in (("reason", report.reason), ("message", report.message)):
         if text:
             new[key] = text
         else:
             new.pop(key, None)
     for key, count in (("filesUp", report.files_up), ("filesDown", report.files_down)):
-        if count or key in entry:
+        if count or key in workload:
             new[key] = count
     if uploaded := _stored_time(report.last_data_upload):
         new["lastDataUpload"] = uploaded
     return new
 
 
-def _reset_unreported(entry: Object, now: datetime) -> Object:
-    if entry.get("reason") == MISCONFIGURATION or entry.get("phase") in (None, DEPLOYING):
-        return entry
-    kept = {key: value for key, value in entry.items() if key not in ("reason", "message")}
+def _reset_unreported(workload: Object, now: datetime) -> Object:
+    if workload.get("reason") == MISCONFIGURATION or workload.get("phase") in (None, DEPLOYING):
+        return workload
+    kept = {key: value for key, value in workload.items() if key not in ("reason", "message")}
     return with_phase(kept, DEPLOYING, now)
 
 
-def _apply_to_playbooks(entries: list[Object], heartbeat: Heartbeat, now: datetime) -> list[Object]:
+def _apply_to_playbooks(
+    executions: list[Object], heartbeat: Heartbeat, now: datetime
+) -> list[Object]:
     reports = {
         report.name: report for report in heartbeat.playbook_executions or () if report is not None
     }
     return [
-        _apply_playbook_report(entry, reports[entry["name"]], now)
-        if entry["name"] in reports
-        else entry
-        for entry in entries
+        _apply_playbook_report(execution, reports[execution["name"]], now)
+        if execution["name"] in reports
+        else execution
+        for execution in executions
     ]
 
 
-def _apply_playbook_report(entry: Object, report: PlaybookExecutionStatus, now: datetime) -> Object:
-    conditions: list[Object] = (entry.get("PlaybookExecutionStatus") or {}).get("conditions") or []
+def _apply_playbook_report(
+    execution: Object, report: PlaybookExecutionStatus, now: datetime
+) -> Object:
+    status: Object = execution.get("PlaybookExecutionStatus") or {}
+    conditions: list[Object] = status.get("conditions") or []
     if not report.status or (conditions and conditions[-1].get("type") == report.status):
-        return entry
+        return execution
     past = [*conditions[:-1], {**conditions[-1], "status": "False"}] if conditions else []
     current = {"type": report.status, "status": "True", "lastTransitionTime": format_time(now)}
-    return {**entry, "PlaybookExecutionStatus": {"conditions": [*past, current]}}
+    return {**execution, "PlaybookExecutionStatus": {"conditions": [*past, current]}}
 
 
 def _upgrade_information(report: UpgradeStatus) -> Object:
@@ -149,14 +156,14 @@ def _upgrade_information(report: UpgradeStatus) -> Object:
     return {key: value for key, value in fields.items() if value or key == "currentCommitID"}
 
 
-def _failure_of(entry: Mapping[str, Any]) -> tuple[str, str, str]:
-    return entry.get("phase", ""), entry.get("reason", ""), entry.get("message", "")
+def _failure_of(workload: Mapping[str, Any]) -> tuple[str, str, str]:
+    return workload.get("phase", ""), workload.get("reason", ""), workload.get("message", "")
 
 
-def _transition(entry: Object, *, failing: bool) -> Transition:
-    reason = entry.get("reason") or ("Failed" if failing else "Running")
-    message = entry.get("message") or f"the workload is {entry.get('phase')}"
-    return Transition(entry["name"], failing, reason, message)
+def _describe_transition(workload: Object, *, failing: bool) -> Transition:
+    reason = workload.get("reason") or ("Failed" if failing else "Running")
+    message = workload.get("message") or f"the workload is {workload.get('phase')}"
+    return Transition(workload["name"], failing, reason, message)
 
 
 def _stored_time(text: str) -> str | None:

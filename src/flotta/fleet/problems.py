@@ -34,9 +34,11 @@ def with_problems(
     new = dict(status)
     messages = {problem.workload: problem.message for problem in found if problem.workload}
     if status.get("workloads"):
-        new["workloads"] = [_show_problem(entry, messages, now) for entry in status["workloads"]]
+        new["workloads"] = [
+            _show_problem(workload, messages, now) for workload in status["workloads"]
+        ]
     if found or find_condition(status.get("conditions"), CONFIGURED):
-        new["conditions"] = _set_configured(status, found, now, generation)
+        new["conditions"] = _with_configured(status, found, now, generation)
     return new
 
 
@@ -48,7 +50,7 @@ def find_new_problems(status: Mapping[str, Any], problems: Iterable[Problem]) ->
     return [problem for problem in problems if describe_problem(problem) not in shown]
 
 
-def _set_configured(
+def _with_configured(
     status: Mapping[str, Any], problems: list[Problem], now: datetime, generation: int | None
 ) -> list[Object]:
     message = "\n".join(map(describe_problem, problems))
@@ -60,12 +62,12 @@ def _set_configured(
     return with_condition(status.get("conditions"), CONFIGURED, *state, now, generation)
 
 
-def _show_problem(entry: Object, messages: Mapping[str, str], now: datetime) -> Object:
-    message = messages.get(entry["name"])
+def _show_problem(workload: Object, messages: Mapping[str, str], now: datetime) -> Object:
+    message = messages.get(workload["name"])
     if message is not None:
-        shown = {**entry, "reason": MISCONFIGURATION, "message": message}
+        shown = {**workload, "reason": MISCONFIGURATION, "message": message}
         return with_phase(shown, ERROR, now)
-    if entry.get("reason") != MISCONFIGURATION:
-        return entry
-    kept = {key: value for key, value in entry.items() if key not in ("reason", "message")}
+    if workload.get("reason") != MISCONFIGURATION:
+        return workload
+    kept = {key: value for key, value in workload.items() if key not in ("reason", "message")}
     return with_phase(kept, DEPLOYING, now)

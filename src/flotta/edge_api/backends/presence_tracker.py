@@ -17,7 +17,7 @@ from .caches import Caches
 from .statuses import StatusChange, Statuses
 
 Object = dict[str, Any]
-TICK = 2.0  # seconds between two looks at all devices
+CHECK_INTERVAL = 2.0  # seconds between two checks of all devices
 CONCURRENT_WRITES = 8  # requests
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class PresenceTracker:
         await self._caches.wait_synced()
         self._started = datetime.now(UTC)
         while True:
-            await asyncio.sleep(TICK)
+            await asyncio.sleep(CHECK_INTERVAL)
             await self._write_due(datetime.now(UTC))
 
     async def flush(self) -> None:

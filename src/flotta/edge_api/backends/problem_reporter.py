@@ -19,14 +19,16 @@ from .events import Events
 from .statuses import Statuses
 
 Object = dict[str, Any]
-SETTLE = 0.3  # seconds; a workload and its Secret come one after the other
-SWEEP = 30.0  # seconds between two looks at all devices, for failed writes and other replicas'
+DEBOUNCE = 0.3  # seconds; a workload and its Secret come one after the other
+RESYNC_INTERVAL = (
+    30.0  # seconds between two checks of all devices, for failed writes and other replicas'
+)
 CONCURRENT_WRITES = 8  # requests
 log = logging.getLogger(__name__)
 
 
 class ProblemReporter:
-    """Looks at a device when its configuration is outdated, whether or not the device asks for it."""
+    """Checks a device when its configuration is outdated, whether or not the device asks for it."""
 
     def __init__(
         self, caches: Caches, configurations: Configurations, statuses: Statuses, events: Events
@@ -62,24 +64,24 @@ class ProblemReporter:
 
     async def _wait_for_due(self) -> None:
         try:
-            async with asyncio.timeout(SWEEP):
+            async with asyncio.timeout(RESYNC_INTERVAL):
                 await self._changed.wait()
         except TimeoutError:
             self._due.update(key_of(device) for device in self._caches.devices.list())
         else:
-            await asyncio.sleep(SETTLE)
+            await asyncio.sleep(DEBOUNCE)
         self._changed.clear()
 
     async def _check_due(self) -> None:
         due, self._due = self._due, set()
         for key in due:
             try:
-                self._start_write(key)
+                self._write_if_different(key)
             except Exception:
                 log.exception("the configuration of %s cannot be made", key[1])
             await asyncio.sleep(0)  # devices are served between two renderings
 
-    def _start_write(self, key: Key) -> None:
+    def _write_if_different(self, key: Key) -> None:
         if key in self._writing:
             self._schedule(key)  # after that write, which may show what is outdated by now
         elif self._differs(key):
