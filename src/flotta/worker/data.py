@@ -78,15 +78,15 @@ class DataSync:
     def _configure_engine(self) -> None:
         wanted = self._leaving | self._configured
         self.engine.configure(
-            self._storage, [_sync_workload(n, d) for n, d in sorted(wanted.items())]
+            self._storage, [_make_sync_workload(n, d) for n, d in sorted(wanted.items())]
         )
 
 
-def _sync_workload(name: str, data: DataConfiguration) -> SyncWorkload:
-    return SyncWorkload(name, _engine_paths(data.egress), _engine_paths(data.ingress))
+def _make_sync_workload(name: str, data: DataConfiguration) -> SyncWorkload:
+    return SyncWorkload(name, _make_engine_paths(data.egress), _make_engine_paths(data.ingress))
 
 
-def _engine_paths(paths: list[DataPath] | None) -> tuple[EnginePath, ...]:
+def _make_engine_paths(paths: list[DataPath] | None) -> tuple[EnginePath, ...]:
     return tuple(EnginePath(path.source, path.target) for path in paths or [])
 
 

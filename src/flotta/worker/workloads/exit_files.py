@@ -23,11 +23,16 @@ class ExitFiles:
 
     def read_new(self) -> Iterator[tuple[str, int]]:
         """Yield container id and exit code for each file that came, or was written again."""
-        with contextlib.suppress(OSError):
-            for path in sorted(self.directory.iterdir()):
-                code = self.read_exit(path)
-                if code is not None:
-                    yield path.name, code
+        try:
+            paths = sorted(self.directory.iterdir())
+        except OSError:
+            return
+        present = {path.name for path in paths}
+        self._read = {id_: version for id_, version in self._read.items() if id_ in present}
+        for path in paths:
+            code = self.read_exit(path)
+            if code is not None:
+                yield path.name, code
 
     def read_exit(self, path: Path) -> int | None:
         """Return the exit code in one file; None when it was read before or is not complete."""
