@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import itertools
 import json
@@ -10,11 +11,13 @@ from pathlib import Path
 
 import pytest
 from installation_site import Place
+from shared_cluster import stop_shared_cluster
 from sync_link import Link
 from sync_site import Site
 
-from flotta.installation.crds import install_crds
+from flotta.installation.crds import install_crds, remove_crds
 from flotta.installation.errors import InstallationError
+from flotta.installation.names import CRD
 from flotta.resources.client import Client, NotFound
 from flotta.resources.kinds import EDGE_DEVICE
 from servers.api_server import KubernetesApi
@@ -23,8 +26,14 @@ AUDIT = {"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "rules": [{"level": 
 NAMES = (f"install-{number}" for number in itertools.count())
 
 
-@pytest.fixture(scope="module")
-def kubernetes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubernetesApi]:
+@pytest.fixture(scope="session", autouse=True)
+def shared_cluster_ends() -> Iterator[None]:
+    yield
+    stop_shared_cluster()
+
+
+@pytest.fixture(scope="session")
+def bare_kubernetes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubernetesApi]:
     """An API server that notes who asked for what, in audit.log of its folder."""
     folder = Path(tmp_path_factory.mktemp("kubernetes"))
     (folder / "audit.json").write_text(json.dumps(AUDIT))
@@ -35,6 +44,19 @@ def kubernetes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubernetesA
         yield server
     finally:
         server.stop()
+
+
+@pytest.fixture(scope="module")
+def kubernetes(bare_kubernetes: KubernetesApi) -> Iterator[KubernetesApi]:
+    """The same; each file of tests finds it without our kinds."""
+    yield bare_kubernetes
+    asyncio.run(without_kinds(bare_kubernetes))
+
+
+async def without_kinds(server: KubernetesApi) -> None:
+    async with await Client.connect(str(server.kubeconfig())) as client:
+        await remove_crds(client, check_mode=False, force=True, wait_timeout=60)
+        assert await client.list(CRD) == []
 
 
 @pytest.fixture
