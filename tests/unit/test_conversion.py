@@ -34,11 +34,11 @@ def documents(text: str) -> dict[str, Object]:
 
 
 def test_edge_deployment_becomes_a_workload_that_uploads_its_paths() -> None:
-    path = {"source": "stats", "target": "statistics"}
-    old = manifest("EdgeDeployment", {"type": "pod", "data": {"paths": [path]}})
+    pair = {"source": "stats", "target": "statistics"}
+    old = manifest("EdgeDeployment", {"type": "pod", "data": {"paths": [pair]}})
     new, warnings = convert_manifest(old)
     assert new["kind"] == "EdgeWorkload"
-    assert new["spec"]["data"] == {"egress": [path]}
+    assert new["spec"]["data"] == {"egress": [pair]}
     assert len(warnings) == 2
     assert old["kind"] == "EdgeDeployment", "the given manifest was changed"
     assert convert_manifest(new) == (new, [])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
 import pytest
@@ -13,6 +14,7 @@ from flotta.edge_api.backends.statuses import Statuses
 from flotta.resources.cache import Cache
 from flotta.resources.kinds import EDGE_DEVICE
 
+pytestmark = pytest.mark.looptime(start=time.monotonic)  # the fixtures had real time
 KEY = ("default", "d-17")
 
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from flotta.operator.controller import Controller
 from flotta.operator.queue import WorkQueue
 from flotta.resources.client import ApiError
 from flotta.resources.keys import Key
 from waiting import eventually
+
+pytestmark = pytest.mark.looptime  # what waits for a time is there at once
 
 
 async def test_key_added_twice_comes_once() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from flotta.worker.podman import Container
 from flotta.worker.systemd import UnitState
 from flotta.worker.workloads.observer import Observer
 from flotta.worker.workloads.state import Crash
+from waiting import eventually
 
 POD = Container("a" * 64, "c", "web", "digest", "running", 0, 1)
 MAX_QUEUED = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
@@ -36,15 +37,9 @@ async def observer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
     started = Observer(exits, units, lambda: None)
     await started.refresh()
     task = asyncio.create_task(started.run())
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0)  # its first step watches the directories
     yield started
     task.cancel()
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(30):
-        while not condition():
-            await asyncio.sleep(0.02)
 
 
 def end_container(folder: Path, exit_code: int) -> None:
@@ -55,10 +50,10 @@ def end_container(folder: Path, exit_code: int) -> None:
 
 async def test_each_exit_counts_once(observer: Observer, tmp_path: Path) -> None:
     end_container(tmp_path, 1)
-    await until(lambda: observer.crashes.list_crashes("web") == [Crash("c", 1, 1)])
+    await eventually(lambda: observer.crashes.list_crashes("web") == [Crash("c", 1, 1)])
     (tmp_path / "exits" / POD.id).unlink()
     (tmp_path / "exits" / POD.id).write_text("2")  # created, then written: two events
-    await until(lambda: observer.crashes.list_crashes("web") == [Crash("c", 2, 2)])
+    await eventually(lambda: observer.crashes.list_crashes("web") == [Crash("c", 2, 2)])
 
 
 async def test_after_lost_events_everything_is_looked_at_again(
@@ -71,5 +66,5 @@ async def test_after_lost_events_everything_is_looked_at_again(
         path.touch()
     end_container(tmp_path, 2)
 
-    await until(lambda: observer.crashes.list_crashes("web") == [Crash("c", 2, 1)])
-    await until(lambda: observer.snapshot is not seen)
+    await eventually(lambda: observer.crashes.list_crashes("web") == [Crash("c", 2, 1)])
+    await eventually(lambda: observer.snapshot is not seen)
