@@ -21,6 +21,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what proves little of ours: the oldest kubectl against Kubernetes itself."""
+    for item in items:
+        given = getattr(item, "callspec", None)
+        if given and {"engine": "kubernetes", "kubectl": "debian"}.items() <= given.params.items():
+            item.add_marker(pytest.mark.deep)
+
+
 class Server(Protocol):
     """What both engines offer to a test."""
 

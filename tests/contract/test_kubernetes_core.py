@@ -24,12 +24,12 @@ SCRIPT = HERE.parents[1] / "scripts" / "kubernetes_collection.sh"
 @pytest.fixture(scope="session")
 def collections() -> str:
     """The folder with the collection, which is fetched when it is not there yet."""
-    response = subprocess.run(
+    answer = subprocess.run(
         [str(SCRIPT), sys.executable], capture_output=True, text=True, timeout=300, check=False
     )
-    if response.returncode != 0:
-        pytest.skip(f"kubernetes.core could not be fetched: {response.stderr.strip()[-200:]}")
-    return response.stdout.strip()
+    if answer.returncode != 0:
+        pytest.skip(f"kubernetes.core could not be fetched: {answer.stderr.strip()[-200:]}")
+    return answer.stdout.strip()
 
 
 @pytest.fixture
@@ -68,6 +68,13 @@ def play(
 
 
 @pytest.mark.timeout(900)
+@pytest.mark.parametrize(
+    "engine",
+    # That the collection works on Kubernetes is nobody's doubt.
+    ["embedded", pytest.param("kubernetes", marks=pytest.mark.deep)],
+    indirect=True,
+    scope="session",
+)
 def test_a_playbook_converges_and_changes_nothing_more(
     play: Callable[[bool], int], api: Api, namespace: str
 ) -> None:

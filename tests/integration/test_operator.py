@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from operator_site import ENGINES, Fleet, Site, operator_site, running_operator
+from operator_site import ENGINES, Fleet, Site, operator_site, phase, truths
 
 from flotta.resources.client import Client
 from flotta.resources.kinds import (
@@ -39,11 +38,6 @@ def site(
         yield running
 
 
-@pytest.fixture(params=ENGINES)
-def engine(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
 @pytest.fixture
 async def fleet(site: Site) -> AsyncIterator[Fleet]:
     async with await Client.connect(site.kubeconfig()) as client:
@@ -65,10 +59,6 @@ def runs(*workloads: str) -> Any:
     return holds
 
 
-def phase(value: str) -> Any:
-    return lambda obj: obj.get("status", {}).get("phase") == value
-
-
 def storage(value: str) -> Any:
     return lambda device: truths(device).get("StorageReady") == value
 
@@ -82,11 +72,6 @@ async def touch(fleet: Fleet, claim: str) -> None:
     """Have the operator look at a claim now."""
     touched = {"metadata": {"annotations": {"touched": str(time.monotonic_ns())}}}
     await fleet.client.merge_patch(BUCKET_CLAIM, claim, "default", touched)
-
-
-def truths(request: Object) -> dict[str, str]:
-    conditions = request.get("status", {}).get("conditions", ())
-    return {item["type"]: item["status"] for item in conditions}
 
 
 async def test_request_is_approved_and_becomes_a_device(fleet: Fleet) -> None:
@@ -207,7 +192,7 @@ async def test_decommission_waits_for_the_device_and_removes_bucket_keys_and_req
     (site.s3.root / key.bucket / "deep").mkdir()
     (site.s3.root / key.bucket / "deep" / "file").write_bytes(b"1")
     await fleet.client.delete(EDGE_DEVICE, "leave-1", "default")
-    await asyncio.sleep(0.5)
+    await fleet.worked_off()
     assert await fleet.find(EDGE_DEVICE, "leave-1"), "gone before the device acknowledged"
     assert await fleet.find(BUCKET_CLAIM, "leave-1")
     await fleet.acknowledge("leave-1")
@@ -288,28 +273,5 @@ async def test_external_storage_gets_no_claim(fleet: Fleet) -> None:
     s3 = {"s3": {"secretName": "s", "configMapName": "c"}}
     await fleet.client.create(EDGE_DEVICE, {"metadata": metadata, "spec": {"storage": s3}})
     await fleet.seen(EDGE_DEVICE, "external-1", lambda d: d["metadata"].get("finalizers"))
-    await asyncio.sleep(0.5)
+    await fleet.worked_off()
     assert await fleet.find(BUCKET_CLAIM, "external-1") is None
-
-
-async def test_manual_approval_waits_without_growing_and_restart_writes_nothing(
-    tmp_path: Path, engine: str
-) -> None:
-    with operator_site(
-        tmp_path, engine, AUTO_APPROVAL_PROCESS="false", OBC_AUTO_CREATE="false"
-    ) as site:
-        async with await Client.connect(site.kubeconfig()) as client:
-            fleet = Fleet(client)
-            await fleet.request("manual-1")
-            request = await fleet.seen(SIGNED_REQUEST, "manual-1", phase("pending"))
-            assert truths(request)["pending"] == "True"
-            assert await fleet.find(EDGE_DEVICE, "manual-1") is None
-            approval = {"spec": {"approved": True}}
-            await client.merge_patch(SIGNED_REQUEST, "manual-1", "default", approval)
-            request = await fleet.seen(SIGNED_REQUEST, "manual-1", phase("approved"))
-            device = await fleet.seen(EDGE_DEVICE, "manual-1", lambda d: truths(d))
-            await asyncio.sleep(1.5)
-            with running_operator(site, AUTO_APPROVAL_PROCESS="false", OBC_AUTO_CREATE="false"):
-                await asyncio.sleep(1)
-            assert await client.get(SIGNED_REQUEST, "manual-1", "default") == request
-            assert await client.get(EDGE_DEVICE, "manual-1", "default") == device

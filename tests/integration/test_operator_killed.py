@@ -9,6 +9,7 @@ import random
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,8 @@ from operator_site import (
     s3_settings,
 )
 from s3_server import running_s3
+from shared_cluster import shared_cluster
 
-from contract.cluster import Cluster
 from flotta.resources.client import Client
 from flotta.resources.kinds import (
     BUCKET_CLAIM,
@@ -39,10 +40,20 @@ from flotta.resources.kinds import (
 from waiting import eventually, settles
 
 Object = dict[str, Any]
-DEVICES = 24
-LEAVING = 6
-KILLS = 8
 TAKEOVER_SECONDS = 60.0  # 15 without a renewal, 2.5 between two looks, and a loaded machine
+
+
+@dataclass(frozen=True)
+class Turmoil:
+    """How many devices come, how many of them go, and how often the operator is killed meanwhile."""
+
+    devices: int
+    leaving: int
+    kills: int
+
+    @property
+    def staying(self) -> set[str]:
+        return {f"d-{number}" for number in range(self.leaving, self.devices)}
 
 
 @pytest.fixture(params=ENGINES)
@@ -66,57 +77,65 @@ def is_settled(device: Object) -> bool:
     )
 
 
-async def settled(fleet: Fleet) -> bool:
+async def settled(fleet: Fleet, turmoil: Turmoil) -> bool:
     devices = await fleet.client.list(EDGE_DEVICE)
-    return len(devices) == DEVICES - LEAVING and all(map(is_settled, devices))
+    return len(devices) == len(turmoil.staying) and all(map(is_settled, devices))
 
 
-async def disturb(fleet: Fleet) -> None:
+async def disturb(fleet: Fleet, turmoil: Turmoil) -> None:
     """Give the operator work of every sort while it is being killed."""
-    for number in range(DEVICES):
+    for number in range(turmoil.devices):
         await fleet.request(f"d-{number}")
     await fleet.workload("everywhere", deviceSelector={})
     await fleet.workload("short-lived", deviceSelector={})
-    for number in range(DEVICES):
+    for number in range(turmoil.devices):
         await fleet.seen(EDGE_DEVICE, f"d-{number}", lambda _: True, seconds=90)
         await fleet.register(f"d-{number}")
     await fleet.client.delete(EDGE_WORKLOAD, "short-lived", "default")
-    for number in range(LEAVING):
+    for number in range(turmoil.leaving):
         await fleet.client.delete(EDGE_DEVICE, f"d-{number}", "default")
 
 
 @pytest.mark.timeout(600)
-async def test_operator_killed_at_random_moments_brings_everything_in_line(site: Site) -> None:
+@pytest.mark.parametrize(
+    "turmoil",
+    [Turmoil(6, 2, 3), pytest.param(Turmoil(24, 6, 8), marks=pytest.mark.deep)],
+    ids=["some", "many"],
+)
+async def test_operator_killed_at_random_moments_brings_everything_in_line(
+    site: Site, turmoil: Turmoil
+) -> None:
     assert site.s3
     settings = {**s3_settings(site.s3), "DECOMMISSION_TIMEOUT": "1"}
     moments = random.Random(4)
     async with await Client.connect(site.kubeconfig()) as client:
         fleet = Fleet(client)
-        disturbing = asyncio.create_task(disturb(fleet))
+        disturbing = asyncio.create_task(disturb(fleet, turmoil))
         kills = 0
-        while kills < KILLS or not disturbing.done():
+        while kills < turmoil.kills or not disturbing.done():
             with running_operator(site, **settings) as pid:
                 await asyncio.sleep(moments.uniform(0.05, 1.5))
                 os.kill(pid, signal.SIGKILL)
             kills += 1
         await disturbing
         with running_operator(site, **settings):
-            await eventually(lambda: settled(fleet), 90)
+            await eventually(lambda: settled(fleet, turmoil), 90)
             await fleet.seen(
                 EDGE_WORKLOAD,
                 "everywhere",
-                lambda w: w.get("status", {}).get("matched") == DEVICES - LEAVING,
+                lambda w: w.get("status", {}).get("matched") == len(turmoil.staying),
             )
-            await settles(lambda: nothing_is_left_behind(fleet, site))
+            await settles(lambda: nothing_is_left_behind(fleet, site, turmoil))
 
 
-async def nothing_is_left_behind(fleet: Fleet, site: Site) -> None:
+async def nothing_is_left_behind(fleet: Fleet, site: Site, turmoil: Turmoil) -> None:
     """Claims, answers, keys and buckets are those of the devices that stay, and no others."""
     assert site.s3
-    stays = {f"d-{number}" for number in range(LEAVING, DEVICES)}
     for kind in (BUCKET_CLAIM, SIGNED_REQUEST):
-        assert {item["metadata"]["name"] for item in await fleet.client.list(kind)} == stays
-    for number in range(LEAVING):
+        assert {
+            item["metadata"]["name"] for item in await fleet.client.list(kind)
+        } == turmoil.staying
+    for number in range(turmoil.leaving):
         assert await fleet.find(SECRET, f"d-{number}") is None
         assert await fleet.find(CONFIG_MAP, f"d-{number}") is None
     keys = [json.loads(path.read_text()) for path in site.s3.keys.glob("*.json")]
@@ -190,9 +209,7 @@ async def writes_since(client: Client, version: str) -> dict[str, int]:
 
 
 async def test_operator_goes_on_when_the_api_server_comes_back(tmp_path: Path) -> None:
-    cluster = Cluster(tmp_path / "kubernetes")
-    try:
-        cluster.start()
+    with shared_cluster() as cluster:
         site = Site(tmp_path, tmp_path / "operator.log", None, cluster.kubeconfig)
         with running_operator(site, OBC_AUTO_CREATE="false"):
             async with await Client.connect(site.kubeconfig()) as client:
@@ -203,5 +220,3 @@ async def test_operator_goes_on_when_the_api_server_comes_back(tmp_path: Path) -
                 await fleet.device("after")
                 await fleet.workload("everywhere", deviceSelector={})
                 await eventually(lambda: listed(client, "everywhere"), 60)
-    finally:
-        cluster.stop()
