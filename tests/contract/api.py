@@ -26,7 +26,7 @@ APPLY = {"Content-Type": "application/apply-patch+yaml"}
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     status: int
     headers: http.client.HTTPMessage
     content: bytes
@@ -79,41 +79,41 @@ class Api:
         path: str,
         body: Any = None,
         headers: dict[str, str] | None = None,
-    ) -> Answer:
+    ) -> Response:
         connection = self.connect()
         raw = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         try:
             connection.request(method, path, raw, headers or {})
             response = connection.getresponse()
-            return Answer(response.status, response.headers, response.read())
+            return Response(response.status, response.headers, response.read())
         finally:
             connection.close()
 
-    def get(self, path: str, **headers: str) -> Answer:
+    def get(self, path: str, **headers: str) -> Response:
         return self.request("GET", path, headers=headers)
 
-    def post(self, path: str, body: Any, headers: dict[str, str] | None = None) -> Answer:
+    def post(self, path: str, body: Any, headers: dict[str, str] | None = None) -> Response:
         return self.request("POST", path, body, JSON if headers is None else headers)
 
     def create(self, path: str, body: Any) -> Any:
         """POST that must succeed; returns the object."""
-        answer = self.post(path, body)
-        assert answer.status == 201, answer.content
-        return answer.body
+        response = self.post(path, body)
+        assert response.status == 201, response.content
+        return response.body
 
-    def put(self, path: str, body: Any) -> Answer:
+    def put(self, path: str, body: Any) -> Response:
         return self.request("PUT", path, body, JSON)
 
-    def merge(self, path: str, body: Any) -> Answer:
+    def merge(self, path: str, body: Any) -> Response:
         return self.request("PATCH", path, body, MERGE)
 
-    def json_patch(self, path: str, *operations: dict[str, Any]) -> Answer:
+    def json_patch(self, path: str, *operations: dict[str, Any]) -> Response:
         return self.request("PATCH", path, list(operations), JSON_PATCH)
 
-    def apply(self, path: str, body: Any, query: str) -> Answer:
+    def apply(self, path: str, body: Any, query: str) -> Response:
         return self.request("PATCH", f"{path}?{query}", body, APPLY)
 
-    def delete(self, path: str, body: Any = None) -> Answer:
+    def delete(self, path: str, body: Any = None) -> Response:
         return self.request("DELETE", path, body, JSON)
 
     def watch(self, path: str, query: str = "", **headers: str) -> Stream:

@@ -90,7 +90,9 @@ def wait_for_rights(admin: Api, objects: Sequence[dict[str, Any]]) -> None:
     """Wait until the API server, which hears of its roles by watches, grants what these give to users."""
     roles = {(obj["kind"], obj["metadata"]["name"]): obj for obj in objects if "rules" in obj}
     for binding in objects:
-        for user in [one for one in binding.get("subjects", []) if one["kind"] == "User"]:
+        for user in [
+            subject for subject in binding.get("subjects", []) if subject["kind"] == "User"
+        ]:
             role = roles[binding["roleRef"]["kind"], binding["roleRef"]["name"]]
             for attributes in _attributes(role):
                 spec = {"user": user["name"], "resourceAttributes": attributes}
@@ -112,10 +114,10 @@ def _is_allowed(admin: Api, spec: dict[str, Any]) -> bool:
 
 
 def _wait_for(admin: Api, path: str, text: str = "", **headers: str) -> None:
-    """Wait until a path is served and its answer has a text in it."""
+    """Wait until a path is served and its response has a text in it."""
 
     def is_served() -> bool:
-        answer = admin.get(path, **headers)
-        return answer.status == 200 and text.encode() in answer.content
+        response = admin.get(path, **headers)
+        return response.status == 200 and text.encode() in response.content
 
     wait_until(is_served)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-PATIENCE = 60.0  # seconds: on a busy machine any program may stand still for a while
+TIMEOUT = 60.0  # seconds: on a busy machine any program may stand still for a while
 
 
 class Engine:
@@ -33,16 +33,16 @@ class Engine:
         self._initialize()
 
     def _initialize(self) -> None:
-        answer = self.command(
+        done = self.command(
             "init", "--kubeconfig-dir", str(self.folder / "kubeconfig"), "--server", self.server
         )
-        assert answer.returncode == 0, answer.stderr
-        assert json.loads(answer.stdout) == {"changed": True}
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout) == {"changed": True}
 
     def command(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a subcommand to its end."""
         return subprocess.run(
-            [*self._program(name), *arguments], capture_output=True, text=True, timeout=PATIENCE
+            [*self._program(name), *arguments], capture_output=True, text=True, timeout=TIMEOUT
         )
 
     def _program(self, name: str) -> list[str]:
@@ -55,7 +55,7 @@ class Engine:
         path.unlink(missing_ok=True)
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
             notify.bind(str(path))
-            notify.settimeout(PATIENCE)
+            notify.settimeout(TIMEOUT)
             listen = ["--listen", f"127.0.0.1:{self.port}", "--database", str(self.database)]
             with (self.folder / "log").open("ab") as log:
                 self.process = subprocess.Popen(
@@ -75,7 +75,7 @@ class Engine:
             return 0
         process, self.process = self.process, None
         process.send_signal(number)
-        return process.wait(timeout=PATIENCE)
+        return process.wait(timeout=TIMEOUT)
 
     def kubeconfig(self, user: str, groups: Sequence[str] | None = None) -> Path:
         """The kubeconfig of a component or, with groups, of a user made for the test."""

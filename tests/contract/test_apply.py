@@ -69,7 +69,7 @@ def test_status_is_applied_at_its_own_endpoint(api: Api, namespace: str) -> None
     body = api.apply(f"{path}/status", up, "fieldManager=m2").body
     assert (body["spec"], body["status"]) == (FIVE, {"phase": "up"})
     entries = body["metadata"]["managedFields"]
-    (entry,) = [one for one in entries if one.get("subresource") == "status"]
+    (entry,) = [entry for entry in entries if entry.get("subresource") == "status"]
     assert (entry["manager"], entry["operation"]) == ("m2", "Apply")
     assert entry["fieldsV1"] == {"f:status": {"f:phase": {}}}
 
@@ -97,8 +97,11 @@ def test_bad_applications(api: Api, namespace: str) -> None:
     path = devices(namespace, "s")
     assert api.apply(path, device("s"), "").status == 422
     managed = device("s", managedFields=[{"manager": "x"}])
-    answer = api.apply(path, managed, "fieldManager=m")
-    assert (answer.status, answer.body["message"]) == (400, "metadata.managedFields must be nil")
+    response = api.apply(path, managed, "fieldManager=m")
+    assert (response.status, response.body["message"]) == (
+        400,
+        "metadata.managedFields must be nil",
+    )
     assert api.apply(path, device("s", {"bogus": 1}), "fieldManager=m").status in (400, 500)
     assert api.apply(path, b"{a: [", "fieldManager=m").status == 400
     assert api.apply(path + "/status", device("s"), "fieldManager=m").status == 404
@@ -109,12 +112,12 @@ def test_finalizers_merge_as_a_set(api: Api, namespace: str) -> None:
     path = core(namespace, "configmaps", "c")
     for manager in ("one", "two"):
         obj = config_map("c", {"k": "v"}, finalizers=[f"a.b/{manager}"])
-        answer = api.apply(path, obj, f"fieldManager={manager}")
-    assert answer.body["metadata"]["finalizers"] == ["a.b/one", "a.b/two"]
-    answer = api.apply(path, config_map("c"), "fieldManager=one")
-    assert answer.body["metadata"]["finalizers"] == ["a.b/two"]
-    answer = api.apply(path, config_map("c"), "fieldManager=two")
-    assert "finalizers" not in answer.body["metadata"]
+        response = api.apply(path, obj, f"fieldManager={manager}")
+    assert response.body["metadata"]["finalizers"] == ["a.b/one", "a.b/two"]
+    response = api.apply(path, config_map("c"), "fieldManager=one")
+    assert response.body["metadata"]["finalizers"] == ["a.b/two"]
+    response = api.apply(path, config_map("c"), "fieldManager=two")
+    assert "finalizers" not in response.body["metadata"]
 
 
 def test_manager_is_noted_and_can_be_cleared(api: Api, namespace: str) -> None:

@@ -13,26 +13,26 @@ from .api import Api, config_map, core, device, devices
 
 def test_put_without_version(api: Api, namespace: str) -> None:
     api.create(devices(namespace), device("d"))
-    answer = api.put(devices(namespace, "d"), device("d"))
-    assert answer.status == 422
-    assert answer.causes == {("FieldValueInvalid", "metadata.resourceVersion")}
+    response = api.put(devices(namespace, "d"), device("d"))
+    assert response.status == 422
+    assert response.causes == {("FieldValueInvalid", "metadata.resourceVersion")}
     api.create(core(namespace, "configmaps"), config_map("c"))
-    answer = api.put(core(namespace, "configmaps", "c"), config_map("c", {"a": "b"}))
-    assert answer.status == 200
+    response = api.put(core(namespace, "configmaps", "c"), config_map("c", {"a": "b"}))
+    assert response.status == 200
 
 
 def test_stale_version_conflicts(api: Api, namespace: str) -> None:
     old = api.create(devices(namespace), device("d"))
     new = api.merge(devices(namespace, "d"), {"metadata": {"labels": {"a": "b"}}}).body
-    for answer in (
+    for response in (
         api.put(devices(namespace, "d"), old),
         api.merge(
             devices(namespace, "d"),
             {"metadata": {"resourceVersion": old["metadata"]["resourceVersion"]}, "spec": {}},
         ),
     ):
-        assert (answer.status, answer.body["reason"]) == (409, "Conflict")
-        assert answer.body["message"] == (
+        assert (response.status, response.body["reason"]) == (409, "Conflict")
+        assert response.body["message"] == (
             'Operation cannot be fulfilled on edgedevices.management.project-flotta.io "d": the '
             "object has been modified; please apply your changes to the latest version and try again"
         )

@@ -43,14 +43,14 @@ def leases(namespace: str, name: str = "") -> str:
 def test_events_with_a_time_are_checked(
     api: Api, namespace: str, fields: dict[str, Any], causes: set[tuple[str, str]]
 ) -> None:
-    answer = api.post(core(namespace, "events"), event(namespace, **EVENT | fields))
-    assert (answer.status, answer.causes) == (422, causes)
+    response = api.post(core(namespace, "events"), event(namespace, **EVENT | fields))
+    assert (response.status, response.causes) == (422, causes)
 
 
 def test_events_name_the_namespace_of_what_they_are_about(api: Api, namespace: str) -> None:
     elsewhere = event("elsewhere", reason="R")
-    answer = api.post(core(namespace, "events"), elsewhere)
-    assert answer.causes == {(INVALID, "involvedObject.namespace")}
+    response = api.post(core(namespace, "events"), elsewhere)
+    assert response.causes == {(INVALID, "involvedObject.namespace")}
     assert api.post(core(namespace, "events"), elsewhere | EVENT).status == 201
     nowhere = {"metadata": {"generateName": "e-"}, "involvedObject": {"name": namespace}}
     assert api.post(core(namespace, "events"), nowhere).status == 422
@@ -98,8 +98,8 @@ def test_events_are_found_by_their_fields(
 def test_numbers_of_leases_are_checked(
     api: Api, namespace: str, spec: dict[str, Any], field: str
 ) -> None:
-    answer = api.post(leases(namespace), {"metadata": {"name": "l"}, "spec": spec})
-    assert (answer.status, answer.causes) == (422, {(INVALID, field)})
+    response = api.post(leases(namespace), {"metadata": {"name": "l"}, "spec": spec})
+    assert (response.status, response.causes) == (422, {(INVALID, field)})
 
 
 def test_of_two_who_want_a_lease_one_gets_it(api: Api, namespace: str) -> None:
@@ -140,16 +140,16 @@ def test_secrets_are_checked_by_their_type(
     api: Api, namespace: str, kind: str, data: dict[str, str], causes: set[tuple[str, str]]
 ) -> None:
     body = {"metadata": {"name": "s"}, "type": kind, "data": data}
-    answer = api.post(core(namespace, "secrets"), body)
-    assert (answer.status, answer.causes) == (422, causes)
+    response = api.post(core(namespace, "secrets"), body)
+    assert (response.status, response.causes) == (422, causes)
 
 
 def test_a_certificate_that_is_none_is_warned_about(api: Api, namespace: str) -> None:
     body = {"metadata": {"name": "s"}, "type": "kubernetes.io/tls"}
     body["data"] = {"tls.crt": "eA==", "tls.key": "eA=="}
-    answer = api.post(core(namespace, "secrets"), body)
-    assert answer.status == 201
-    assert answer.warnings == ['299 - "tls: failed to find any PEM data in certificate input"']
+    response = api.post(core(namespace, "secrets"), body)
+    assert response.status == 201
+    assert response.warnings == ['299 - "tls: failed to find any PEM data in certificate input"']
 
 
 @pytest.mark.parametrize(
@@ -163,14 +163,14 @@ def test_a_certificate_that_is_none_is_warned_about(api: Api, namespace: str) ->
 def test_config_maps_are_checked(
     api: Api, namespace: str, body: dict[str, Any], field: str
 ) -> None:
-    answer = api.post(core(namespace, "configmaps"), {"metadata": {"name": "c"}} | body)
-    assert answer.status == 422
-    assert {cause_field for _, cause_field in answer.causes} == {field}
+    response = api.post(core(namespace, "configmaps"), {"metadata": {"name": "c"}} | body)
+    assert response.status == 422
+    assert {cause_field for _, cause_field in response.causes} == {field}
 
 
 def test_finalizers_of_core_kinds_need_a_domain(api: Api, namespace: str) -> None:
-    answer = api.post(core(namespace, "configmaps"), config_map("c", finalizers=["plain"]))
-    assert answer.causes == {(INVALID, "metadata.finalizers[0]")}
+    response = api.post(core(namespace, "configmaps"), config_map("c", finalizers=["plain"]))
+    assert response.causes == {(INVALID, "metadata.finalizers[0]")}
 
 
 def test_owners_merge_by_their_uid_in_strategic_patches(api: Api, namespace: str) -> None:
@@ -196,16 +196,16 @@ def test_owners_merge_by_their_uid_in_strategic_patches(api: Api, namespace: str
 )
 def test_owners_are_checked(api: Api, namespace: str, owner: dict[str, Any], field: str) -> None:
     whole = {"apiVersion": "v1", "kind": "ConfigMap", "name": "x", "uid": "u"} | owner
-    answer = api.post(core(namespace, "configmaps"), config_map("c", ownerReferences=[whole]))
-    assert answer.status == 422
-    assert {cause_field for _, cause_field in answer.causes} == {field}
+    response = api.post(core(namespace, "configmaps"), config_map("c", ownerReferences=[whole]))
+    assert response.status == 422
+    assert {cause_field for _, cause_field in response.causes} == {field}
 
 
 def test_there_is_one_controller_at_most(api: Api, namespace: str) -> None:
     owner = {"apiVersion": "v1", "kind": "ConfigMap", "controller": True}
     owners = [owner | {"name": name, "uid": name} for name in ("x", "y")]
-    answer = api.post(core(namespace, "configmaps"), config_map("c", ownerReferences=owners))
-    assert "Only one reference can have Controller set to true" in answer.body["message"]
+    response = api.post(core(namespace, "configmaps"), config_map("c", ownerReferences=owners))
+    assert "Only one reference can have Controller set to true" in response.body["message"]
     owners[0]["controller"] = "yes"
-    answer = api.post(core(namespace, "configmaps"), config_map("c", ownerReferences=owners))
-    assert answer.status == 400
+    response = api.post(core(namespace, "configmaps"), config_map("c", ownerReferences=owners))
+    assert response.status == 400

@@ -56,30 +56,30 @@ def test_finalizer_holds_an_object(api: Api, namespace: str) -> None:
         again = api.post(devices(namespace), device("d"))
         assert again.status == 409
         assert again.body["message"].startswith("object is being deleted: ")
-        answer = release(api, path)
+        response = release(api, path)
         modified, deleted = w.take(2)
-    assert answer.status == 200
+    assert response.status == 200
     assert api.get(path).status == 404
     assert modified["type"] == "MODIFIED"
     assert deleted["type"] == "DELETED"
-    assert int(deleted["object"]["metadata"]["resourceVersion"]) > int(answer.version)
+    assert int(deleted["object"]["metadata"]["resourceVersion"]) > int(response.version)
 
 
 def test_no_finalizer_may_come_late(api: Api, namespace: str) -> None:
     held(api, namespace)
     api.delete(devices(namespace, "d"))
     patch = {"metadata": {"finalizers": [FINALIZER, "new.one/x"]}}
-    answer = api.merge(devices(namespace, "d"), patch)
-    assert answer.causes == {("FieldValueForbidden", "metadata.finalizers")}
+    response = api.merge(devices(namespace, "d"), patch)
+    assert response.causes == {("FieldValueForbidden", "metadata.finalizers")}
     release(api, devices(namespace, "d"))
 
 
 def test_preconditions_and_options(api: Api, namespace: str) -> None:
     obj = api.create(devices(namespace), device("d"))
     path = devices(namespace, "d")
-    answer = api.delete(path, {"preconditions": {"uid": "bad"}})
-    assert (answer.status, answer.body["details"]["kind"]) == (409, "EdgeDevice")
-    assert "does not match the UID in record" in answer.body["message"]
+    response = api.delete(path, {"preconditions": {"uid": "bad"}})
+    assert (response.status, response.body["details"]["kind"]) == (409, "EdgeDevice")
+    assert "does not match the UID in record" in response.body["message"]
     assert api.delete(path, {"preconditions": {"resourceVersion": "1"}}).status == 409
     assert api.delete(path, {"propagationPolicy": "Bogus"}).status == 422
     assert api.delete(path, b"{bad").status == 400
@@ -93,9 +93,9 @@ def test_collection_is_deleted_by_selector(api: Api, namespace: str) -> None:
         api.create(devices(namespace), device(name, labels={"l": label}))
     body = api.delete(f"{devices(namespace)}?labelSelector=l%3Dx").body
     assert body["kind"] == "EdgeDeviceList"
-    assert [one["metadata"]["name"] for one in body["items"]] == ["a", "b"]
+    assert [obj["metadata"]["name"] for obj in body["items"]] == ["a", "b"]
     left = api.get(devices(namespace)).body["items"]
-    assert [one["metadata"]["name"] for one in left] == ["c"]
+    assert [obj["metadata"]["name"] for obj in left] == ["c"]
     everywhere = api.delete("/apis/management.project-flotta.io/v1alpha1/edgedevices")
     assert everywhere.status == 404
     assert api.delete("/api/v1/configmaps").status == 405
@@ -134,8 +134,8 @@ def test_foreground_deletion_waits_for_blocking_dependents(api: Api, namespace: 
     )
     api.create(core(namespace, "configmaps"), blocking)
     free = dependent(api, namespace, owner_of(owner), name="free")
-    answer = api.delete(devices(namespace, "d"), {"propagationPolicy": "Foreground"}).body
-    assert answer["metadata"]["finalizers"] == ["foregroundDeletion"]
+    response = api.delete(devices(namespace, "d"), {"propagationPolicy": "Foreground"}).body
+    assert response["metadata"]["finalizers"] == ["foregroundDeletion"]
     path = core(namespace, "configmaps", "dep")
     wait_until(lambda: is_waiting(api, path))
     wait_until(lambda: is_gone(api, free))
@@ -189,8 +189,8 @@ def test_namespace_waits_for_its_content(api: Api) -> None:
 
 @pytest.mark.parametrize("name", ["default", "kube-system"])
 def test_some_namespaces_may_not_go(api: Api, name: str) -> None:
-    answer = api.delete(f"/api/v1/namespaces/{name}")
-    assert answer.status == 403
-    assert answer.body["message"] == (
+    response = api.delete(f"/api/v1/namespaces/{name}")
+    assert response.status == 403
+    assert response.body["message"] == (
         f'namespaces "{name}" is forbidden: this namespace may not be deleted'
     )

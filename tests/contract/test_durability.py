@@ -45,8 +45,8 @@ def test_kill_keeps_every_acknowledged_write(own_engine: Engine) -> None:
     written = {name for names in acknowledged for name in names}
     own_engine.start()
     listed = api.get(core("default", "configmaps")).body["items"]
-    assert written <= {one["metadata"]["name"] for one in listed}
-    versions = [int(one["metadata"]["resourceVersion"]) for one in listed]
+    assert written <= {obj["metadata"]["name"] for obj in listed}
+    versions = [int(obj["metadata"]["resourceVersion"]) for obj in listed]
     newer = api.create(core("default", "configmaps"), config_map("after"))
     assert int(newer["metadata"]["resourceVersion"]) > max(versions)
 
@@ -56,21 +56,21 @@ def test_newer_file_is_refused_with_a_sentence(own_engine: Engine) -> None:
     own_engine.stop()
     with sqlite3.connect(own_engine.database) as connection:
         connection.execute("PRAGMA user_version = 99")
-    answer = own_engine.command(
+    done = own_engine.command(
         "serve", "--database", str(own_engine.database), "--listen", "127.0.0.1:0"
     )
-    assert answer.returncode != 0
-    assert "was written by a newer flotta-apiserver" in answer.stderr
-    assert "Traceback" not in answer.stderr
+    assert done.returncode != 0
+    assert "was written by a newer flotta-apiserver" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_second_server_on_one_file_is_refused(own_engine: Engine) -> None:
     own_engine.start()
-    answer = own_engine.command(
+    done = own_engine.command(
         "serve", "--database", str(own_engine.database), "--listen", "127.0.0.1:0"
     )
-    assert answer.returncode != 0
-    assert "is in use by another flotta-apiserver" in answer.stderr
+    assert done.returncode != 0
+    assert "is in use by another flotta-apiserver" in done.stderr
 
 
 def test_files_are_private(own_engine: Engine) -> None:
@@ -163,9 +163,9 @@ def test_full_disk_refuses_writes_and_recovers(own_engine: Engine) -> None:
     unlimited = resource.prlimit(pid, resource.RLIMIT_FSIZE)
     with api.watch(path, f"resourceVersion={before['metadata']['resourceVersion']}") as watch:
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (4096, unlimited[1]))
-        answer = api.post(path, config_map("lost"))
-        assert (answer.status, answer.body["reason"]) == (500, "InternalError")
-        assert "could not be stored" in answer.body["message"]
+        response = api.post(path, config_map("lost"))
+        assert (response.status, response.body["reason"]) == (500, "InternalError")
+        assert "could not be stored" in response.body["message"]
         assert api.get(f"{path}/lost").status == 404
         assert api.get(f"{path}/before").body == before
         assert api.merge(f"{path}/before", {"data": {"a": "lost"}}).status == 500
@@ -180,17 +180,17 @@ def test_full_disk_refuses_writes_and_recovers(own_engine: Engine) -> None:
 
 def test_missing_certificates_are_told_with_the_remedy(own_engine: Engine) -> None:
     (own_engine.folder / "pki" / "server.key").unlink()
-    answer = own_engine.command(
+    done = own_engine.command(
         "serve",
         "--database",
         str(own_engine.folder / "new" / "state.db"),
         "--listen",
         "127.0.0.1:0",
     )
-    assert answer.returncode != 0
-    assert "server.key missing" in answer.stderr
-    assert "run `flotta-apiserver init` first" in answer.stderr
-    assert "Traceback" not in answer.stderr
+    assert done.returncode != 0
+    assert "server.key missing" in done.stderr
+    assert "run `flotta-apiserver init` first" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_what_a_stricter_schema_would_refuse_can_still_be_changed(own_engine: Engine) -> None:

@@ -13,13 +13,13 @@ def test_post_to_a_named_url_creates(api: Api, namespace: str) -> None:
 
 
 def test_head_has_no_body(api: Api, namespace: str) -> None:
-    answer = api.request("HEAD", devices(namespace))
-    assert (answer.status, answer.content) == (200, b"")
+    response = api.request("HEAD", devices(namespace))
+    assert (response.status, response.content) == (200, b"")
 
 
 def test_methods_that_do_not_exist(api: Api, namespace: str) -> None:
-    for answer in (api.put(devices(namespace), device("d")), api.merge(devices(namespace), {})):
-        assert (answer.status, answer.body["message"]) == (400, "name must be provided")
+    for response in (api.put(devices(namespace), device("d")), api.merge(devices(namespace), {})):
+        assert (response.status, response.body["message"]) == (400, "name must be provided")
     assert api.put(core(namespace, "configmaps"), config_map("c")).status == 405
     assert api.merge(core(namespace, "configmaps"), {}).status == 405
     assert api.post(f"{GROUP}/edgedevices", device("d")).status == 404
@@ -79,12 +79,12 @@ def test_metadata_only_answers(api: Api, namespace: str) -> None:
     assert partial["metadata"] == obj["metadata"]
     listed = api.get(devices(namespace), Accept=PARTIAL_LIST).body
     assert listed["kind"] == "PartialObjectMetadataList"
-    assert [one["metadata"] for one in listed["items"]] == [obj["metadata"]]
+    assert [found["metadata"] for found in listed["items"]] == [obj["metadata"]]
     assert api.get(devices(namespace), Accept=PARTIAL).status == 406
 
 
 def test_discovery_is_exact(api: Api) -> None:
-    resources = {one["name"]: one for one in api.get(f"{GROUP}/").body["resources"]}
+    resources = {resource["name"]: resource for resource in api.get(f"{GROUP}/").body["resources"]}
     entry = resources["edgedevicesignedrequest"]
     assert entry["shortNames"] == ["edsr"]
     assert entry["verbs"] == [
@@ -106,12 +106,12 @@ def test_discovery_is_exact(api: Api) -> None:
 def test_broken_protobuf_is_a_bad_request(api: Api, namespace: str) -> None:
     headers = {"Content-Type": "application/vnd.kubernetes.protobuf"}
     for body in (b"nonsense", b"k8s\x00\xff\xff", b"k8s\x00\x0a\x05ab"):
-        answer = api.post(core(namespace, "configmaps"), body, headers)
-        assert (answer.status, answer.body["reason"]) == (400, "BadRequest")
+        response = api.post(core(namespace, "configmaps"), body, headers)
+        assert (response.status, response.body["reason"]) == (400, "BadRequest")
 
 
 def test_last_finalizer_patch_answers_the_old_version(api: Api, namespace: str) -> None:
     api.create(devices(namespace), device("d", finalizers=["a.b/c"]))
     waiting = api.delete(devices(namespace, "d")).version
-    answer = api.merge(devices(namespace, "d"), {"metadata": {"finalizers": None}})
-    assert (answer.status, answer.version) == (200, waiting)
+    response = api.merge(devices(namespace, "d"), {"metadata": {"finalizers": None}})
+    assert (response.status, response.version) == (200, waiting)

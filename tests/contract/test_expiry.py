@@ -88,11 +88,11 @@ def test_too_old_lists_are_gone_and_a_page_offers_a_token_to_go_on(forgetful: Ap
     write_much(forgetful)
     forgetful.create(DEVICES, device("z"))
     wait_until(lambda: forgetful.get(following).status == 410)
-    answer = forgetful.get(following)
-    assert answer.body["reason"] == "Expired"
-    assert answer.body["message"].startswith("The provided continue parameter is too old")
-    rest = forgetful.get(f"{DEVICES}?continue={answer.body['metadata']['continue']}").body
-    names = [one["metadata"]["name"] for one in rest["items"]]
+    response = forgetful.get(following)
+    assert response.body["reason"] == "Expired"
+    assert response.body["message"].startswith("The provided continue parameter is too old")
+    rest = forgetful.get(f"{DEVICES}?continue={response.body['metadata']['continue']}").body
+    names = [obj["metadata"]["name"] for obj in rest["items"]]
     assert names == [f"d{index:02}" for index in range(5, 30)] + ["z"]
     assert int(rest["metadata"]["resourceVersion"]) > int(old)
     wait_until(lambda: forgetful.get(exact).status == 410)
@@ -148,7 +148,7 @@ def test_watch_goes_on_from_a_remembered_version(forgetful: Api) -> None:
     forgetful.delete(f"{DEVICES}/d02")
     with forgetful.watch(f"{GROUP}/edgedevices", f"resourceVersion={seen}") as watch:
         events = watch.take(2)
-    assert [(one["type"], one["object"]["metadata"]["name"]) for one in events] == [
+    assert [(event["type"], event["object"]["metadata"]["name"]) for event in events] == [
         ("MODIFIED", "d01"),
         ("DELETED", "d02"),
     ]

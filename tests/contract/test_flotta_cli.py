@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from .api import GROUP, Api
-from .engine import PATIENCE, Engine, free_port
+from .engine import TIMEOUT, Engine, free_port
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +23,7 @@ def flotta(kubeconfig: Path | str, *arguments: str) -> subprocess.CompletedProce
         env={**os.environ, "KUBECONFIG": str(kubeconfig), "COLUMNS": "120"},
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
         check=False,
     )
 
@@ -60,7 +60,7 @@ def test_what_is_in_the_way_is_one_sentence(own_engine: Engine, tmp_path: Path) 
         "no device x asks to join": flotta(admin, "approve", "x"),
         "there is no workload x": flotta(admin, "explain", "workload", "x"),
     }
-    for sentence, answer in failures.items():
-        assert answer.returncode == 1
-        assert sentence in answer.stderr
-        assert answer.stderr.count("\n") == 1
+    for sentence, done in failures.items():
+        assert done.returncode == 1
+        assert sentence in done.stderr
+        assert done.stderr.count("\n") == 1

@@ -45,7 +45,7 @@ def test_an_operator_follows_the_life_of_a_device(api: Api, namespace: str, log:
 
     def told() -> set[tuple[str, str]]:
         events = api.get(core(namespace, "events")).body["items"]
-        return {(one["involvedObject"]["name"], one["reason"]) for one in events}
+        return {(event["involvedObject"]["name"], event["reason"]) for event in events}
 
     for name in ("listed", "watched"):
         if name == "watched":

@@ -24,12 +24,12 @@ SCRIPT = HERE.parents[1] / "scripts" / "kubernetes_collection.sh"
 @pytest.fixture(scope="session")
 def collections() -> str:
     """The folder with the collection, which is fetched when it is not there yet."""
-    answer = subprocess.run(
+    response = subprocess.run(
         [str(SCRIPT), sys.executable], capture_output=True, text=True, timeout=300, check=False
     )
-    if answer.returncode != 0:
-        pytest.skip(f"kubernetes.core could not be fetched: {answer.stderr.strip()[-200:]}")
-    return answer.stdout.strip()
+    if response.returncode != 0:
+        pytest.skip(f"kubernetes.core could not be fetched: {response.stderr.strip()[-200:]}")
+    return response.stdout.strip()
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ def five(api: Api, namespace: str) -> str:
 
 
 def names(body: dict[str, object]) -> list[str]:
-    return [one["metadata"]["name"] for one in body["items"]]  # type: ignore[attr-defined]
+    return [obj["metadata"]["name"] for obj in body["items"]]  # type: ignore[attr-defined]
 
 
 def test_pages_show_one_version(api: Api, five: str) -> None:
@@ -29,9 +29,9 @@ def test_pages_show_one_version(api: Api, five: str) -> None:
     api.create(five, device("l9"))
     second = api.get(f"{five}?limit=2&continue={first['metadata']['continue']}").body
     third = api.get(f"{five}?limit=2&continue={second['metadata']['continue']}").body
-    assert [names(one) for one in (first, second, third)] == [["l0", "l1"], ["l2", "l3"], ["l4"]]
-    assert len({one["metadata"]["resourceVersion"] for one in (first, second, third)}) == 1
-    left = [one["metadata"].get("remainingItemCount") for one in (first, second, third)]
+    assert [names(page) for page in (first, second, third)] == [["l0", "l1"], ["l2", "l3"], ["l4"]]
+    assert len({page["metadata"]["resourceVersion"] for page in (first, second, third)}) == 1
+    left = [page["metadata"].get("remainingItemCount") for page in (first, second, third)]
     assert left == [3, 1, None]
     assert third["metadata"]["continue"] == ""
 
@@ -83,9 +83,9 @@ def test_bad_list_options(api: Api, five: str, query: str, status: int) -> None:
 
 
 def test_future_version_times_out(api: Api, five: str) -> None:
-    answer = api.get(f"{five}?resourceVersion=99999999")
-    assert (answer.status, answer.body["reason"]) == (504, "Timeout")
-    assert answer.headers["Retry-After"] == "1"
+    response = api.get(f"{five}?resourceVersion=99999999")
+    assert (response.status, response.body["reason"]) == (504, "Timeout")
+    assert response.headers["Retry-After"] == "1"
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_collections_are_ordered_by_namespace_and_name(api: Api, namespace: str)
     for place, name in ((other, "a"), (namespace, "z"), (namespace, "b")):
         api.create(devices(place), device(name, labels={"order": namespace}))
     body = api.get(f"{GROUP}/edgedevices?labelSelector=order%3D{namespace}").body
-    places = [(one["metadata"]["namespace"], one["metadata"]["name"]) for one in body["items"]]
+    places = [(obj["metadata"]["namespace"], obj["metadata"]["name"]) for obj in body["items"]]
     assert places == [(other, "a"), (namespace, "b"), (namespace, "z")]  # "-" is less than "/"
     first = api.get(f"{GROUP}/edgedevices?limit=1&labelSelector=order%3D{namespace}").body
     token = first["metadata"]["continue"]
@@ -173,10 +173,13 @@ def test_resources_are_described_alike_in_both_forms_of_discovery(api: Api) -> N
         ("/apis", "objectbucket.io", "v1alpha1"),
         ("/apis", "coordination.k8s.io", "v1"),
     ):
-        plain = {one["name"]: one for one in api.get(f"{root}/{group}/{version}").body["resources"]}
+        plain = {
+            resource["name"]: resource
+            for resource in api.get(f"{root}/{group}/{version}").body["resources"]
+        }
         items = api.get(root, Accept=AGGREGATED).body["items"]
-        (item,) = [one for one in items if one["metadata"]["name"] == group]
-        (found,) = [one for one in item["versions"] if one["version"] == version]
+        (item,) = [obj for obj in items if obj["metadata"]["name"] == group]
+        (found,) = [listed for listed in item["versions"] if listed["version"] == version]
         for resource in found["resources"]:
             entry = plain[resource["resource"]]
             assert resource["verbs"] == entry["verbs"]
@@ -184,14 +187,14 @@ def test_resources_are_described_alike_in_both_forms_of_discovery(api: Api) -> N
             assert resource.get("shortNames") == entry.get("shortNames")
             assert resource["scope"] == "Namespaced"
             below = {
-                f"{resource['resource']}/{one['subresource']}"
-                for one in resource.get("subresources", [])
+                f"{resource['resource']}/{subresource['subresource']}"
+                for subresource in resource.get("subresources", [])
             }
             assert below <= set(plain)
 
 
 def test_core_kinds_are_listed_with_their_verbs_and_short_names(api: Api) -> None:
-    found = {one["name"]: one for one in api.get("/api/v1").body["resources"]}
+    found = {resource["name"]: resource for resource in api.get("/api/v1").body["resources"]}
     names = {
         name: found[name].get("shortNames")
         for name in ("configmaps", "events", "namespaces", "secrets")
@@ -214,16 +217,16 @@ def test_every_listed_resource_answers_a_list(api: Api) -> None:
 
 def test_aggregated_discovery_is_revalidated(api: Api) -> None:
     for path in ("/api", "/apis"):
-        answer = api.get(path, Accept=f"application/json,{AGGREGATED}")
-        assert answer.headers["Content-Type"] == AGGREGATED
-        again = api.get(path, **{"Accept": AGGREGATED, "If-None-Match": answer.headers["ETag"]})
+        response = api.get(path, Accept=f"application/json,{AGGREGATED}")
+        assert response.headers["Content-Type"] == AGGREGATED
+        again = api.get(path, **{"Accept": AGGREGATED, "If-None-Match": response.headers["ETag"]})
         assert (again.status, again.content) == (304, b"")
 
 
 def test_unknown_paths(api: Api) -> None:
     for path in ("/apis/unknown", "/apis/unknown/v1", f"{GROUP}/nothing", "/nosuch"):
-        answer = api.get(path)
-        assert (answer.status, answer.content) == (404, b"404 page not found\n")
+        response = api.get(path)
+        assert (response.status, response.content) == (404, b"404 page not found\n")
     assert api.get("/api/v1/nothing").body["reason"] == "NotFound"
 
 
@@ -237,7 +240,7 @@ def test_openapi_documents(api: Api) -> None:
     path = f"{GROUP}/namespaces/{{namespace}}/edgedevices/{{name}}"
     operation = ours["paths"][path]["patch"]
     assert operation["x-kubernetes-group-version-kind"]["kind"] == "EdgeDevice"
-    parameters = {one["name"] for one in operation["parameters"]}
+    parameters = {parameter["name"] for parameter in operation["parameters"]}
     assert {"dryRun", "fieldManager", "fieldValidation", "force"} <= parameters
     schema = ours["components"]["schemas"]["io.project-flotta.management.v1alpha1.EdgeDevice"]
     assert schema["x-kubernetes-group-version-kind"][0]["kind"] == "EdgeDevice"

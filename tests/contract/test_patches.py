@@ -44,9 +44,9 @@ def test_a_patch_keeps_the_head_of_an_object(
 
 def test_strategic_patch_is_for_core_kinds(api: Api, namespace: str) -> None:
     api.create(devices(namespace), device("d"))
-    answer = api.request("PATCH", devices(namespace, "d"), {}, STRATEGIC)
-    assert answer.status == 415
-    assert answer.body["message"].endswith(
+    response = api.request("PATCH", devices(namespace, "d"), {}, STRATEGIC)
+    assert response.status == 415
+    assert response.body["message"].endswith(
         "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml"
     )
     api.create(core(namespace, "configmaps"), config_map("c", finalizers=["a.b/one"]))
@@ -91,9 +91,9 @@ def test_operations_of_json_patches(api: Api, namespace: str) -> None:
 
 def test_bad_json_and_bad_patches(api: Api, namespace: str) -> None:
     api.create(devices(namespace), device("d"))
-    answer = api.post(devices(namespace), b"{bad")
-    assert (answer.status, answer.body["reason"]) == (400, "BadRequest")
-    assert "couldn't get version/kind; json parse error" in answer.body["message"]
+    response = api.post(devices(namespace), b"{bad")
+    assert (response.status, response.body["reason"]) == (400, "BadRequest")
+    assert "couldn't get version/kind; json parse error" in response.body["message"]
     assert api.merge(devices(namespace, "d"), [1]).status == 400
     assert api.request("PATCH", devices(namespace, "d"), {"a": 1}, JSON_PATCH).status == 400
     missing = {"op": "add", "path": "/metadata/labels/x", "value": "y"}

@@ -54,7 +54,7 @@ def test_custom_objects(custom: Any, namespace: str) -> None:
         custom.replace_namespaced_custom_object(*place, "d", obj)
     assert refused.value.status == 409
     listed = custom.list_namespaced_custom_object(*place, label_selector="!x")
-    assert [one["metadata"]["name"] for one in listed["items"]] == ["d"]
+    assert [obj["metadata"]["name"] for obj in listed["items"]] == ["d"]
     custom.delete_namespaced_custom_object(*place, "d")
 
 

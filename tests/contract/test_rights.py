@@ -42,13 +42,13 @@ def edge_api(engine: Server) -> Api:
 
 def test_refusals_of_requests_for_objects(bob: Api) -> None:
     group = 'in API group "management.project-flotta.io"'
-    answer = bob.merge(devices("default", "x") + "/status", {})
-    assert (answer.status, answer.body["reason"]) == (403, "Forbidden")
-    assert answer.body["message"] == (
+    response = bob.merge(devices("default", "x") + "/status", {})
+    assert (response.status, response.body["reason"]) == (403, "Forbidden")
+    assert response.body["message"] == (
         'edgedevices.management.project-flotta.io "x" is forbidden: User "bob" cannot patch '
         f'resource "edgedevices/status" {group} in the namespace "default"'
     )
-    assert answer.body["details"] == {
+    assert response.body["details"] == {
         "name": "x",
         "group": "management.project-flotta.io",
         "kind": "edgedevices",
@@ -74,17 +74,17 @@ def test_refusals_of_requests_for_objects(bob: Api) -> None:
     ],
 )
 def test_every_verb_is_refused_by_its_name(bob: Api, method: str, path: str, verb: str) -> None:
-    answer = bob.request(method, path)
-    assert answer.status == 403
-    assert f'User "bob" cannot {verb} resource "edgedevices"' in answer.body["message"]
+    response = bob.request(method, path)
+    assert response.status == 403
+    assert f'User "bob" cannot {verb} resource "edgedevices"' in response.body["message"]
 
 
 def test_refusal_comes_before_existence(bob: Api) -> None:
     assert bob.get("/apis/unknown/v1/things").status == 403
     assert bob.post(devices("nons"), device("x")).status == 403
-    answer = bob.get("/nosuch")
-    assert (answer.status, answer.body["details"]) == (403, {})
-    assert answer.body["message"] == 'forbidden: User "bob" cannot get path "/nosuch"'
+    response = bob.get("/nosuch")
+    assert (response.status, response.body["details"]) == (403, {})
+    assert response.body["message"] == 'forbidden: User "bob" cannot get path "/nosuch"'
     assert bob.get("/apis").status == 200
     assert bob.get("/openapi/v3").status == 200
 
@@ -106,9 +106,9 @@ def test_bad_token_counts_only_without_a_certificate(engine: Server) -> None:
 
 
 def test_who_am_i(bob: Api) -> None:
-    answer = bob.post(SELF, {"kind": "SelfSubjectReview"})
-    user = answer.body["status"]["userInfo"]
-    assert (answer.status, user["username"]) == (201, "bob")
+    response = bob.post(SELF, {"kind": "SelfSubjectReview"})
+    user = response.body["status"]["userInfo"]
+    assert (response.status, user["username"]) == (201, "bob")
     assert user["groups"] == ["group-a", "group-b", "system:authenticated"]
     assert user["extra"]["authentication.kubernetes.io/credential-id"][0].startswith("X509SHA256=")
 
@@ -143,7 +143,7 @@ def test_reviews_want_attributes_and_cannot_be_read(bob: Api) -> None:
     assert bob.post(path, {"spec": asked}).body["status"]["allowed"]
     rules = bob.post(f"{REVIEWS}/selfsubjectrulesreviews", {"spec": {"namespace": "default"}})
     assert rules.status == 201
-    listed = [one["resources"] for one in rules.body["status"]["resourceRules"]]
+    listed = [rule["resources"] for rule in rules.body["status"]["resourceRules"]]
     assert "edgedevices" not in [name for names in listed for name in names]
 
 

@@ -12,9 +12,9 @@ UNKNOWN = {"bogus": 1, "heartbeat": {"periodSeconds": 5, "nope": True}}
 
 
 def test_unknown_fields_are_pruned_with_one_warning_each(api: Api, namespace: str) -> None:
-    answer = api.post(devices(namespace), device("d", UNKNOWN))
-    assert answer.body["spec"] == {"heartbeat": {"periodSeconds": 5}}
-    assert sorted(answer.warnings) == [
+    response = api.post(devices(namespace), device("d", UNKNOWN))
+    assert response.body["spec"] == {"heartbeat": {"periodSeconds": 5}}
+    assert sorted(response.warnings) == [
         r'299 - "unknown field \"spec.bogus\""',
         r'299 - "unknown field \"spec.heartbeat.nope\""',
     ]
@@ -45,12 +45,12 @@ def test_duplicate_fields_are_noticed(api: Api, namespace: str) -> None:
         b'{"apiVersion":"management.project-flotta.io/v1alpha1","kind":"EdgeDevice",'
         b'"metadata":{"name":"d"},"spec":{"heartbeat":{"periodSeconds":1,"periodSeconds":2}}}'
     )
-    answer = api.post(devices(namespace), body)
-    assert answer.warnings == [r'299 - "duplicate field \"spec.heartbeat.periodSeconds\""']
+    response = api.post(devices(namespace), body)
+    assert response.warnings == [r'299 - "duplicate field \"spec.heartbeat.periodSeconds\""']
     core_map = b'{"metadata":{"name":"c"},"data":{"a":"1","a":"2"},"top":1}'
-    answer = api.post(core(namespace, "configmaps") + "?fieldValidation=Strict", core_map)
-    assert answer.status == 400
-    assert 'duplicate field "data.a", unknown field "top"' in answer.body["message"]
+    response = api.post(core(namespace, "configmaps") + "?fieldValidation=Strict", core_map)
+    assert response.status == 400
+    assert 'duplicate field "data.a", unknown field "top"' in response.body["message"]
 
 
 @pytest.mark.parametrize(
@@ -92,10 +92,10 @@ def test_defaults_and_numbers(api: Api, namespace: str, spec: Any, stored: Any) 
 def test_every_error_names_its_field(
     api: Api, namespace: str, spec: Any, cause: tuple[str, str]
 ) -> None:
-    answer = api.post(devices(namespace), device("d", spec))
-    assert (answer.status, answer.body["reason"]) == (422, "Invalid")
-    assert cause in answer.causes
-    assert answer.body["message"].startswith(
+    response = api.post(devices(namespace), device("d", spec))
+    assert (response.status, response.body["reason"]) == (422, "Invalid")
+    assert cause in response.causes
+    assert response.body["message"].startswith(
         'EdgeDevice.management.project-flotta.io "d" is invalid: '
     )
 
@@ -105,9 +105,9 @@ def test_a_number_too_large_for_its_format_is_refused(
     api: Api, namespace: str, interval: int
 ) -> None:
     spec = {"metrics": {"system": {"interval": interval}}}
-    answer = api.post(devices(namespace), device("d", spec))
-    assert (answer.status, answer.causes) == (422, {("FieldValueInvalid", "<nil>")})
-    assert "format int32 in spec.metrics.system.interval" in answer.body["message"]
+    response = api.post(devices(namespace), device("d", spec))
+    assert (response.status, response.causes) == (422, {("FieldValueInvalid", "<nil>")})
+    assert "format int32 in spec.metrics.system.interval" in response.body["message"]
     spec = {"metrics": {"system": {"interval": 2**31 - 1}}}
     assert api.create(devices(namespace), device("d", spec))["spec"] == spec
 
@@ -187,8 +187,8 @@ def requirement(**parts: Any) -> dict[str, Any]:
 def test_rules_of_the_schema_name_the_object_that_breaks_them(
     api: Api, namespace: str, spec: dict[str, Any], cause: tuple[str, str]
 ) -> None:
-    answer = api.post(WORKLOADS.format(GROUP, namespace), workload(**spec))
-    assert (answer.status, answer.causes) == (422, {cause})
+    response = api.post(WORKLOADS.format(GROUP, namespace), workload(**spec))
+    assert (response.status, response.causes) == (422, {cause})
 
 
 @pytest.mark.parametrize(
@@ -205,8 +205,8 @@ def test_selectors_have_bounds(
     api: Api, namespace: str, labels: dict[str, str], cause: tuple[str, str]
 ) -> None:
     body = workload(deviceSelector={"matchLabels": labels})
-    answer = api.post(WORKLOADS.format(GROUP, namespace), body)
-    assert answer.causes == {cause, ("FieldValueInvalid", "<nil>")}
+    response = api.post(WORKLOADS.format(GROUP, namespace), body)
+    assert response.causes == {cause, ("FieldValueInvalid", "<nil>")}
 
 
 def test_a_selector_takes_every_label_that_a_device_can_have(api: Api, namespace: str) -> None:
@@ -218,8 +218,8 @@ def test_a_selector_takes_every_label_that_a_device_can_have(api: Api, namespace
 
 def test_a_rule_may_have_its_own_reason(api: Api, namespace: str) -> None:
     spec = {"storage": {"s3": {"createOBC": True, "secretName": "x"}}}
-    answer = api.post(devices(namespace), device("d", spec))
-    assert answer.causes == {("FieldValueForbidden", "spec.storage.s3")}
+    response = api.post(devices(namespace), device("d", spec))
+    assert response.causes == {("FieldValueForbidden", "spec.storage.s3")}
     spec["storage"]["s3"]["createOBC"] = False
     assert api.post(devices(namespace), device("d", spec)).status == 201
 
@@ -228,20 +228,20 @@ def test_rules_wait_for_a_sound_object(api: Api, namespace: str) -> None:
     """An error of the metadata counts as much as one of the schema."""
     spec = requirement(operator="In")
     body = workload(**spec) | {"metadata": {}}
-    answer = api.post(WORKLOADS.format(GROUP, namespace), body)
-    assert answer.causes == {
+    response = api.post(WORKLOADS.format(GROUP, namespace), body)
+    assert response.causes == {
         ("FieldValueRequired", "metadata.name"),
         ("FieldValueInvalid", "<nil>"),
     }
-    assert "some validation rules were not checked" in answer.body["message"]
+    assert "some validation rules were not checked" in response.body["message"]
 
 
 def test_ports_are_unique(api: Api, namespace: str) -> None:
     ports = [{"containerPort": 80}, {"containerPort": 80, "protocol": "TCP"}]
     pod = {"spec": {"containers": [{"name": "a", "image": "x", "ports": ports}]}}
-    answer = api.post(WORKLOADS.format(GROUP, namespace), workload(pod=pod))
+    response = api.post(WORKLOADS.format(GROUP, namespace), workload(pod=pod))
     field = "spec.pod.spec.containers[0].ports[1]"
-    assert ("FieldValueDuplicate", field) in answer.causes
+    assert ("FieldValueDuplicate", field) in response.causes
 
 
 def test_unknown_fields_are_told_before_other_errors(api: Api, namespace: str) -> None:
@@ -257,8 +257,8 @@ def test_fields_are_found_in_lists_and_by_case(api: Api, namespace: str) -> None
     body = workload()
     body["spec"]["pod"]["spec"]["containers"][0]["bogus"] = 1
     body["Spec"] = {}
-    answer = api.post(WORKLOADS.format(GROUP, namespace), body)
-    assert sorted(answer.warnings) == [
+    response = api.post(WORKLOADS.format(GROUP, namespace), body)
+    assert sorted(response.warnings) == [
         r'299 - "unknown field \"Spec\""',
         r'299 - "unknown field \"spec.pod.spec.containers[0].bogus\""',
     ]
@@ -283,10 +283,10 @@ def test_pod_errors_name_the_port(api: Api, namespace: str) -> None:
         "spec": {"type": "pod", "pod": {"spec": {"containers": containers}}},
     }
     path = f"{GROUP}/namespaces/{namespace}/edgeworkloads"
-    answer = api.post(path, workload)
-    assert answer.status == 422
+    response = api.post(path, workload)
+    assert response.status == 422
     field = "spec.pod.spec.containers[1].ports[0].containerPort"
-    assert ("FieldValueTypeInvalid", field) in answer.causes
+    assert ("FieldValueTypeInvalid", field) in response.causes
     containers[1]["ports"] = [{"containerPort": 80}]
     stored = api.create(path, workload)["spec"]["pod"]["spec"]["containers"][1]["ports"]
     assert stored == [{"containerPort": 80, "protocol": "TCP"}]
@@ -294,9 +294,9 @@ def test_pod_errors_name_the_port(api: Api, namespace: str) -> None:
 
 def test_status_is_validated_at_its_own_endpoint(api: Api, namespace: str) -> None:
     api.create(devices(namespace), device("d"))
-    answer = api.merge(devices(namespace, "d") + "/status", {"status": {"phase": 5}})
-    assert answer.status == 422
-    assert ("FieldValueTypeInvalid", "status.phase") in answer.causes
+    response = api.merge(devices(namespace, "d") + "/status", {"status": {"phase": 5}})
+    assert response.status == 422
+    assert ("FieldValueTypeInvalid", "status.phase") in response.causes
 
 
 def test_secrets(api: Api, namespace: str) -> None:
@@ -305,15 +305,15 @@ def test_secrets(api: Api, namespace: str) -> None:
     stored = api.create(path, sent)
     assert (stored["data"], stored["type"]) == ({"a": "eQ==", "b": ""}, "Opaque")
     assert "stringData" not in stored
-    answer = api.merge(f"{path}/s", {"type": "other"})
-    assert (answer.status, answer.causes) == (422, {("FieldValueInvalid", "type")})
-    answer = api.post(path, {"metadata": {"name": "t"}, "data": {"a": "eA"}})
-    assert answer.status == 400
-    assert "illegal base64 data at input byte" in answer.body["message"]
-    answer = api.post(path, {"metadata": {"name": "t"}, "data": {"bad key!": "eA=="}})
-    assert answer.causes == {("FieldValueInvalid", "data[bad key!]")}
-    answer = api.post(path, {"metadata": {"name": "t"}, "type": "kubernetes.io/tls"})
-    assert answer.causes == {
+    response = api.merge(f"{path}/s", {"type": "other"})
+    assert (response.status, response.causes) == (422, {("FieldValueInvalid", "type")})
+    response = api.post(path, {"metadata": {"name": "t"}, "data": {"a": "eA"}})
+    assert response.status == 400
+    assert "illegal base64 data at input byte" in response.body["message"]
+    response = api.post(path, {"metadata": {"name": "t"}, "data": {"bad key!": "eA=="}})
+    assert response.causes == {("FieldValueInvalid", "data[bad key!]")}
+    response = api.post(path, {"metadata": {"name": "t"}, "type": "kubernetes.io/tls"})
+    assert response.causes == {
         ("FieldValueRequired", "data[tls.crt]"),
         ("FieldValueRequired", "data[tls.key]"),
     }
@@ -323,8 +323,8 @@ def test_immutable_secret(api: Api, namespace: str) -> None:
     path = core(namespace, "secrets", "s")
     sent = {"metadata": {"name": "s"}, "data": {"a": "eA=="}, "immutable": True}
     api.create(core(namespace, "secrets"), sent)
-    answer = api.merge(path, {"data": {"a": "eQ=="}})
-    assert (answer.status, answer.causes) == (422, {("FieldValueForbidden", "data")})
+    response = api.merge(path, {"data": {"a": "eQ=="}})
+    assert (response.status, response.causes) == (422, {("FieldValueForbidden", "data")})
     assert api.merge(path, {"immutable": None}).status == 422
     assert api.merge(path, {"metadata": {"labels": {"a": "b"}}}).status == 200
     assert api.delete(path).status == 200
@@ -332,9 +332,9 @@ def test_immutable_secret(api: Api, namespace: str) -> None:
 
 def test_config_map_values_are_strings(api: Api, namespace: str) -> None:
     path = core(namespace, "configmaps")
-    answer = api.post(path, config_map("c") | {"data": {"a": 1}})
-    assert answer.status == 400
-    assert 'ConfigMap in version "v1" cannot be handled as a ConfigMap' in answer.body["message"]
+    response = api.post(path, config_map("c") | {"data": {"a": 1}})
+    assert response.status == 400
+    assert 'ConfigMap in version "v1" cannot be handled as a ConfigMap' in response.body["message"]
     both = config_map("c", {"k": "v"}) | {"binaryData": {"k": "eA=="}}
     assert api.post(path, both).status == 422
     assert api.post(path, {"kind": "Secret", "apiVersion": "v1"}).status == 400
@@ -357,14 +357,14 @@ def test_micro_times_have_six_digits(
     leases = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
     reporter = {"reportingComponent": "a.b/c", "reportingInstance": "i", "action": "A"}
     happened = event(namespace, eventTime=time, reason="R", **reporter)
-    answers = [api.post(leases, lease), api.post(core(namespace, "events"), happened)]
+    responses = [api.post(leases, lease), api.post(core(namespace, "events"), happened)]
     if stored is None:
-        assert [answer.status for answer in answers] == [400, 400]
-        for answer in answers:
-            assert "2006-01-02T15:04:05.000000Z07:00" in answer.body["message"]
+        assert [response.status for response in responses] == [400, 400]
+        for response in responses:
+            assert "2006-01-02T15:04:05.000000Z07:00" in response.body["message"]
     else:
-        assert answers[0].body["spec"]["renewTime"] == stored
-        assert answers[1].body["eventTime"] == stored
+        assert responses[0].body["spec"]["renewTime"] == stored
+        assert responses[1].body["eventTime"] == stored
 
 
 def event(namespace: str, **fields: Any) -> dict[str, Any]:
@@ -381,4 +381,4 @@ def test_events(api: Api, namespace: str) -> None:
     strict = api.post(path, event(namespace, eventTime="2026-01-01T00:00:00.000000Z"))
     assert strict.status == 422
     listed = api.get(f"{path}?fieldSelector=involvedObject.uid%3Du1").body["items"]
-    assert [one["metadata"]["name"] for one in listed] == [stored["metadata"]["name"]]
+    assert [obj["metadata"]["name"] for obj in listed] == [stored["metadata"]["name"]]

@@ -13,7 +13,7 @@ from .api import GROUP, MERGE, Api, config_map, core, device, devices
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/{}/leases"
 SECRETS, CONFIG_MAPS, EVENTS = (
-    f"/api/v1/namespaces/{{}}/{one}" for one in ("secrets", "configmaps", "events")
+    f"/api/v1/namespaces/{{}}/{plural}" for plural in ("secrets", "configmaps", "events")
 )
 
 
@@ -46,8 +46,10 @@ def test_our_kinds_have_the_columns_of_their_definition(
     body = api.get(path, Accept=TABLE).body
     declared = spec["versions"][0].get("additionalPrinterColumns", [])
     wanted = [("Name", "string", 0)]
-    wanted += [(one["name"], one["type"], one.get("priority", 0)) for one in declared]
-    given = [(one["name"], one["type"], one["priority"]) for one in body["columnDefinitions"]]
+    wanted += [(column["name"], column["type"], column.get("priority", 0)) for column in declared]
+    given = [
+        (column["name"], column["type"], column["priority"]) for column in body["columnDefinitions"]
+    ]
     assert given == wanted
     assert "continue" not in body["metadata"]
 

@@ -113,9 +113,9 @@ def test_streaming_list_without_bookmarks_has_none(api: Api, namespace: str) -> 
     ],
 )
 def test_bad_combinations_are_refused(api: Api, namespace: str, query: str) -> None:
-    answer = api.get(f"{devices(namespace)}?watch=true&{query}")
-    assert (answer.status, answer.body["details"]["kind"]) == (422, "ListOptions")
-    assert "resourceVersionMatch" in {field for _, field in answer.causes}
+    response = api.get(f"{devices(namespace)}?watch=true&{query}")
+    assert (response.status, response.body["details"]["kind"]) == (422, "ListOptions")
+    assert "resourceVersionMatch" in {field for _, field in response.causes}
 
 
 def test_first_events_end_with_a_bookmark_when_these_are_asked_for(
@@ -136,7 +136,7 @@ def test_watch_of_one_name_sees_only_it(api: Api, namespace: str) -> None:
         api.delete(devices(namespace, "c"))
         api.delete(devices(namespace, "d"))
         events = watch.take(2)
-    assert [(one["type"], one["object"]["metadata"]["name"]) for one in events] == [
+    assert [(event["type"], event["object"]["metadata"]["name"]) for event in events] == [
         ("ADDED", "d"),
         ("DELETED", "d"),
     ]
@@ -164,7 +164,7 @@ def test_watch_over_all_namespaces_tells_them_apart(api: Api, namespace: str) ->
         api.create(devices(namespace), device(f"d-{namespace}"))
         # Those of former tests still go away meanwhile.
         objects = (watch.next()["object"]["metadata"] for _ in range(1000))
-        assert next(one for one in objects if namespace in one["name"])["namespace"] == namespace
+        assert next(item for item in objects if namespace in item["name"])["namespace"] == namespace
 
 
 def test_bad_version_of_a_watch(api: Api, namespace: str) -> None:
@@ -192,7 +192,7 @@ def test_watch_resumes_after_a_restart(own_engine: Engine) -> None:
     own_engine.start()
     with api.watch(f"{GROUP}/edgedevices", f"resourceVersion={seen}") as watch:
         events = watch.take(2)
-    assert [(one["type"], one["object"]["metadata"]["name"]) for one in events] == [
+    assert [(event["type"], event["object"]["metadata"]["name"]) for event in events] == [
         ("ADDED", "b"),
         ("DELETED", "a"),
     ]

@@ -12,8 +12,8 @@ def test_unchanged_put_changes_nothing(api: Api, namespace: str) -> None:
     with api.watch(
         devices(namespace), f"resourceVersion={obj['metadata']['resourceVersion']}"
     ) as w:
-        answer = api.put(devices(namespace, "d"), obj)
-        assert (answer.status, answer.body) == (200, obj)
+        response = api.put(devices(namespace, "d"), obj)
+        assert (response.status, response.body) == (200, obj)
         api.create(devices(namespace), device("later"))
         assert w.next()["object"]["metadata"]["name"] == "later"
 
@@ -23,8 +23,8 @@ def test_generation_follows_spec_only(api: Api, namespace: str) -> None:
     label = api.merge(devices(namespace, "d"), {"metadata": {"labels": {"a": "b"}}}).body
     spec = api.merge(devices(namespace, "d"), {"spec": {"heartbeat": {"periodSeconds": 5}}}).body
     status = api.merge(devices(namespace, "d") + "/status", {"status": {"phase": "up"}}).body
-    assert [one["metadata"]["generation"] for one in (label, spec, status)] == [1, 2, 2]
-    versions = [int(one["metadata"]["resourceVersion"]) for one in (label, spec, status)]
+    assert [obj["metadata"]["generation"] for obj in (label, spec, status)] == [1, 2, 2]
+    versions = [int(obj["metadata"]["resourceVersion"]) for obj in (label, spec, status)]
     assert versions == sorted(set(versions))
 
 
@@ -79,15 +79,15 @@ def test_yaml_body(api: Api, namespace: str) -> None:
         b"apiVersion: management.project-flotta.io/v1alpha1\nkind: EdgeDevice\n"
         b"metadata: {name: d, annotations: {when: 2026-01-01T00:00:00Z}}\n"
     )
-    answer = api.post(devices(namespace), body, {"Content-Type": "application/yaml"})
-    assert answer.status == 201
-    assert answer.body["metadata"]["annotations"] == {"when": "2026-01-01T00:00:00Z"}
+    response = api.post(devices(namespace), body, {"Content-Type": "application/yaml"})
+    assert response.status == 201
+    assert response.body["metadata"]["annotations"] == {"when": "2026-01-01T00:00:00Z"}
 
 
 def test_bodies_without_head_are_for_core_kinds(api: Api, namespace: str) -> None:
     api.create(core(namespace, "configmaps"), {"metadata": {"name": "c"}})
-    answer = api.post(devices(namespace), {"metadata": {"name": "d"}})
-    assert (answer.status, answer.body["reason"]) == (400, "BadRequest")
+    response = api.post(devices(namespace), {"metadata": {"name": "d"}})
+    assert (response.status, response.body["reason"]) == (400, "BadRequest")
     wrong = api.post(devices(namespace), device("d") | {"kind": "EdgeWorkload"})
     assert (wrong.status, wrong.causes) == (422, {("FieldValueInvalid", "kind")})
 
@@ -111,23 +111,23 @@ def test_generated_names(api: Api, namespace: str) -> None:
     ],
 )
 def test_bad_metadata_is_refused(api: Api, namespace: str, metadata: object, field: str) -> None:
-    answer = api.post(devices(namespace), device("d") | {"metadata": metadata})
-    assert answer.status == 422
-    assert {cause_field for _, cause_field in answer.causes} - {"<nil>"} == {field}
+    response = api.post(devices(namespace), device("d") | {"metadata": metadata})
+    assert response.status == 422
+    assert {cause_field for _, cause_field in response.causes} - {"<nil>"} == {field}
 
 
 def test_wrong_type_in_metadata_is_a_bad_request(api: Api, namespace: str) -> None:
-    answer = api.post(devices(namespace), device("d", labels={"a": 1}))
-    assert answer.status == 400
-    assert "cannot unmarshal number" in answer.body["message"]
+    response = api.post(devices(namespace), device("d", labels={"a": 1}))
+    assert response.status == 400
+    assert "cannot unmarshal number" in response.body["message"]
 
 
 def test_limits(api: Api, namespace: str) -> None:
     large = b'{"x":"' + b"a" * (3 * 1024 * 1024) + b'"}'
-    answer = api.post(devices(namespace), large)
-    assert (answer.status, answer.body["reason"]) == (413, "RequestEntityTooLarge")
-    answer = api.post(devices(namespace), device("d", annotations={"a": "x" * 256 * 1024}))
-    assert answer.causes == {
+    response = api.post(devices(namespace), large)
+    assert (response.status, response.body["reason"]) == (413, "RequestEntityTooLarge")
+    response = api.post(devices(namespace), device("d", annotations={"a": "x" * 256 * 1024}))
+    assert response.causes == {
         ("FieldValueTooLong", "metadata.annotations"),
         ("FieldValueInvalid", "<nil>"),  # the rules of the schema were not looked at
     }
@@ -153,8 +153,8 @@ def test_dry_run_stores_nothing(api: Api, namespace: str) -> None:
 
 
 def test_name_in_a_put_is_compared_first(api: Api, namespace: str) -> None:
-    answer = api.put(devices(namespace, "absent"), device("other"))
-    assert (answer.status, answer.body["reason"]) == (400, "BadRequest")
+    response = api.put(devices(namespace, "absent"), device("other"))
+    assert (response.status, response.body["reason"]) == (400, "BadRequest")
 
 
 def test_options_are_checked(api: Api, namespace: str) -> None:
@@ -166,22 +166,22 @@ def test_options_are_checked(api: Api, namespace: str) -> None:
         f"fieldManager={'x' * 129}",
         "force=true",
     ):
-        answer = api.merge(f"{path}?{query}", {})
-        assert (answer.status, answer.body["details"]["kind"]) == (422, "PatchOptions")
-        assert {field for _, field in answer.causes} == {query.partition("=")[0]}
+        response = api.merge(f"{path}?{query}", {})
+        assert (response.status, response.body["details"]["kind"]) == (422, "PatchOptions")
+        assert {field for _, field in response.causes} == {query.partition("=")[0]}
 
 
 def test_existing_and_missing_objects(api: Api, namespace: str) -> None:
     api.create(devices(namespace), device("d"))
     again = api.post(devices(namespace), device("d"))
     assert (again.status, again.body["reason"]) == (409, "AlreadyExists")
-    answer = api.get(devices(namespace, "no"))
-    assert answer.body["message"] == 'edgedevices.management.project-flotta.io "no" not found'
-    assert answer.body["details"] == {
+    response = api.get(devices(namespace, "no"))
+    assert response.body["message"] == 'edgedevices.management.project-flotta.io "no" not found'
+    assert response.body["details"] == {
         "name": "no",
         "group": "management.project-flotta.io",
         "kind": "edgedevices",
     }
-    answer = api.post(devices("nons"), device("d"))
-    assert (answer.status, answer.body["message"]) == (404, 'namespaces "nons" not found')
+    response = api.post(devices("nons"), device("d"))
+    assert (response.status, response.body["message"]) == (404, 'namespaces "nons" not found')
     assert api.get(devices("nons")).body["items"] == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
@@ -9,11 +10,11 @@ import sys
 import urllib.request
 import uuid
 from base64 import b64decode
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 from multidict import CIMultiDictProxy
@@ -29,6 +30,7 @@ from servers.ports import free_port
 from waiting import NotInTimeError, wait_until
 
 Object = dict[str, Any]
+T = TypeVar("T")
 BASE = "/api/flotta-management/v1"
 END_SECONDS = 60
 SOURCE = Path(__file__).parents[2] / "src"
@@ -156,6 +158,16 @@ class Device:
             certificate = reply.json()["content"]["certificate"].encode()
             await self.use(CertificateAndKey(certificate, key_to_pem(self.key)))
         return reply
+
+    async def held(self, request: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Begin a request that the Edge API holds; returns when it holds it: it has answered later ones.
+
+        They go over a connection of their own, so they cannot overtake it on their way.
+        """
+        task = asyncio.create_task(request)
+        for _ in range(3):
+            await self.get("control")
+        return task
 
     async def beat(self, **content: Any) -> Reply:
         return await self.send("heartbeat", {"status": "up", "version": "", **content})

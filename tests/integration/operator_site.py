@@ -17,7 +17,7 @@ from typing import Any
 from s3_server import S3Server, running_s3
 from shared_cluster import shared_cluster
 
-from flotta.resources.client import Client, NotFound
+from flotta.resources.client import Client
 from flotta.resources.kinds import (
     EDGE_DEVICE,
     EDGE_DEVICE_SET,
@@ -235,10 +235,7 @@ class Fleet:
         await self.gone(EDGE_DEVICE, name)
 
     async def find(self, kind: Kind, name: str, namespace: str = "default") -> Object | None:
-        try:
-            return await self.client.get(kind, name, namespace)
-        except NotFound:
-            return None
+        return await self.client.get_or_none(kind, name, namespace)
 
     async def gone(
         self, kind: Kind, name: str, namespace: str = "default", seconds: float = 30.0

@@ -79,7 +79,7 @@ class PlainGateway(DispatcherBase):
         assert self._server is not None
         self._server.close()
         self._listener.break_all()
-        await asyncio.sleep(0.05)
+        await self._server.wait_closed()
 
     async def Register(self, stream: Any) -> None:  # noqa: N802 (gRPC name)
         await stream.recv_message()

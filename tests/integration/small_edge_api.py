@@ -43,6 +43,7 @@ class SmallEdgeApi:
         self.issued: list[int] = []  # serial numbers
         self.stuck: set[str] = set()  # directives that are never answered
         self.lose_registrations = 0  # registrations that are done, but not answered
+        self.held = 0  # requests that wait for a change now
         self.changed = asyncio.Event()
 
     @property
@@ -88,7 +89,7 @@ class SmallEdgeApi:
         directive = message["directive"]
         self.posted.append(("data", message))
         if directive in self.stuck:
-            await asyncio.sleep(3600)
+            await asyncio.Event().wait()
         if directive == "enrolment":
             return web.Response(status=208)
         if directive == "registration":
@@ -114,8 +115,12 @@ class SmallEdgeApi:
 
     async def _hold(self, request: web.Request) -> None:
         wish = int(request.headers.get("Prefer", "wait=0").removeprefix("wait="))
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self.changed.wait(), wish)
+        self.held += 1
+        try:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.changed.wait(), wish)
+        finally:
+            self.held -= 1
 
     def _accepted(self, request: web.Request, what: str) -> None:
         assert request.transport is not None

@@ -13,14 +13,32 @@ from typing import Any
 
 from s3_server import S3Server
 
+from flotta.sync.cycle import CycleReport
 from flotta.sync.loop import DataPath, S3Storage, SyncLoop, SyncWorkload
-from waiting import wait_until
+from waiting import eventually, wait_until
 
 BUCKET = "till-1"
 MARKS = itertools.count()
 WORKLOAD = SyncWorkload(
     "shop", [DataPath("stats", "statistics")], [DataPath("configuration", "config")]
 )
+
+
+class CountingLoop(SyncLoop):
+    """A loop that counts its cycles, for tests of what does not happen in them."""
+
+    ended = 0
+
+    async def _run_cycle(self) -> CycleReport:
+        try:
+            return await super()._run_cycle()
+        finally:
+            self.ended += 1
+
+    async def cycles(self, count: int) -> None:
+        """Wait until so many whole cycles have ended that begin after now."""
+        goal = self.ended + 1 + count  # one may have begun before
+        await eventually(lambda: self.ended >= goal)
 
 
 @dataclass
@@ -76,9 +94,9 @@ class Site:
         own = f"LIST {BUCKET}/mark-"
         return [line for line in since if line.startswith(start) and not line.startswith(own)]
 
-    def loop(self, **options: Any) -> SyncLoop:
-        options = {"interval": 0.3, "quiet_period": 0.1, **options}
-        return SyncLoop(self.base / "state", self.volumes, **options)
+    def loop(self, **options: Any) -> CountingLoop:
+        options = {"interval": 0.1, "quiet_period": 0.05, **options}
+        return CountingLoop(self.base / "state", self.volumes, **options)
 
 
 def make_site(server: S3Server, base: Path) -> Site:
@@ -104,7 +122,7 @@ def make_site(server: S3Server, base: Path) -> Site:
 @contextlib.asynccontextmanager
 async def running(
     site: Site, workload: SyncWorkload = WORKLOAD, storage: S3Storage | None = None, **options: Any
-) -> AsyncIterator[SyncLoop]:
+) -> AsyncIterator[CountingLoop]:
     loop = site.loop(**options)
     loop.configure(storage or site.storage, [workload])
     task = asyncio.create_task(loop.run())

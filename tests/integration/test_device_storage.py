@@ -173,7 +173,7 @@ async def test_claim_is_made_after_registration_when_asked_for(
     assert (await device.enrol()).status == 200
     await fleet.seen(EDGE_DEVICE, "later-1", lambda _: True)
     await fleet.client.merge_patch(EDGE_DEVICE, "later-1", "default", {"spec": ASKED})
-    await asyncio.sleep(1)
+    await fleet.worked_off()
     assert await fleet.find(BUCKET_CLAIM, "later-1") is None
     assert (await device.register(hostname="later-1")).status == 200
     await storage_of(device)
@@ -249,7 +249,7 @@ async def test_claim_of_another_class_is_left_to_its_provisioner_and_noticed_whe
     device = await joined(devices, fleet, "foreign-1", ASKED)
     version, section = await delivered(device)
     assert section == {}
-    await asyncio.sleep(1)
+    await fleet.worked_off()
     assert await fleet.client.get(BUCKET_CLAIM, "foreign-1", "default") == claim
 
     held = asyncio.create_task(delivered(device, version=version, wait=50))

@@ -95,8 +95,7 @@ async def test_a_held_request_is_answered_when_the_configuration_changes(fleet: 
     unchanged = await device.get("data", If_None_Match=etag)
     assert (unchanged.status, unchanged.body) == (304, b"")
 
-    held = asyncio.create_task(device.get("data", If_None_Match=etag, Prefer="wait=50"))
-    await asyncio.sleep(0.5)
+    held = await device.held(device.get("data", If_None_Match=etag, Prefer="wait=50"))
     assert not held.done()
     await fleet.client.create(EDGE_WORKLOAD, workload("held", "held", pod()))
     reply = await asyncio.wait_for(held, 30)
@@ -125,14 +124,12 @@ async def test_a_member_hears_of_changes_of_its_set_while_it_waits(fleet: Fleet)
                     return etag
 
     etag = await heard(30)
-    held = asyncio.create_task(heard(40, etag))
-    await asyncio.sleep(0.5)
+    held = await device.held(heard(40, etag))
     changed = {"spec": {"heartbeat": {"periodSeconds": 40}}}
     await fleet.client.merge_patch(EDGE_DEVICE_SET, "tills", "default", changed)
     etag = await held
 
-    held = asyncio.create_task(heard(50, etag))
-    await asyncio.sleep(0.5)
+    held = await device.held(heard(50, etag))
     await fleet.client.delete(EDGE_DEVICE_SET, "tills", "default")
     await held
     await device.close()
@@ -232,10 +229,9 @@ async def test_last_seen_follows_and_a_silent_device_becomes_unknown(fleet: Flee
     await fleet.client.merge_patch(EDGE_DEVICE, device.device_id, "default", patch)
     await device.beat()
     first = (await fleet.get(device))["status"]["lastSeenTime"]
-    await asyncio.sleep(2.1)
-    await device.beat()
 
     async def moved() -> bool:
+        await device.beat()
         return bool((await fleet.get(device))["status"]["lastSeenTime"] > first)
 
     async def ready(state: str) -> bool:
@@ -328,7 +324,6 @@ async def test_heartbeats_and_the_operator_do_not_overwrite_each_other(fleet: Fl
         for number in range(30):
             reply = await device.beat(version=f"v{number}", workloads=None)
             assert reply.status == 200
-            await asyncio.sleep(0.02)
 
     async def assignments() -> None:
         for number in range(30):
@@ -351,8 +346,7 @@ async def test_a_deleted_device_is_told_to_disconnect_and_its_answer_is_recorded
     finalizer = {"metadata": {"finalizers": ["device-finalizer"]}}
     await fleet.client.merge_patch(EDGE_DEVICE, name, "default", finalizer)
 
-    held = asyncio.create_task(device.get("control", Prefer="wait=50"))
-    await asyncio.sleep(0.3)
+    held = await device.held(device.get("control", Prefer="wait=50"))
     await fleet.client.delete(EDGE_DEVICE, name, "default")
     command = await asyncio.wait_for(held, 30)
     assert command.json()["content"] == {"command": "disconnect", "arguments": None}

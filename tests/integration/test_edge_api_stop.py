@@ -9,9 +9,11 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from edge_site import SOURCE, Site, edge_site, fleet_of
+from operator_site import has_ended
 
 from flotta.resources.kinds import EDGE_DEVICE
 from waiting import eventually
@@ -27,7 +29,8 @@ async def test_a_stopping_server_answers_what_it_holds_and_writes_what_it_knows(
             first = (await fleet.get(device))["status"]["lastSeenTime"]
             found, _ = await asyncio.gather(device.get("data"), device.get("control"))
             etag = found.headers["ETag"]
-            await asyncio.sleep(1.1)
+            later = datetime.fromisoformat(first) + timedelta(seconds=1)  # it has no fractions
+            await eventually(lambda: datetime.now(UTC) >= later)
             held = asyncio.create_task(device.get("data", If_None_Match=etag, Prefer="wait=50"))
             commanded = asyncio.create_task(device.get("control", Prefer="wait=50"))
             again = fleet.stranger(device.device_id, device.identity)
@@ -37,7 +40,7 @@ async def test_a_stopping_server_answers_what_it_holds_and_writes_what_it_knows(
 
             assert (await asyncio.wait_for(held, 30)).status == 304
             assert ((await commanded).status, (await commanded).body) == (200, b"")
-            await eventually(lambda: _gone(site.pid))
+            await eventually(lambda: has_ended(site.pid))
             seen = await fleet.client.get(EDGE_DEVICE, device.device_id, "default")
             assert seen["status"]["lastSeenTime"] > first
             await again.close()
@@ -49,8 +52,7 @@ async def test_a_draining_server_is_not_ready_but_serves(tmp_path: Path) -> None
         async with fleet_of(site) as fleet:
             device = await fleet.joined()
             etag = (await device.get("data")).headers["ETag"]
-            held = asyncio.create_task(device.get("data", If_None_Match=etag, Prefer="wait=50"))
-            await asyncio.sleep(0.3)
+            held = await device.held(device.get("data", If_None_Match=etag, Prefer="wait=50"))
 
             os.kill(site.pid, signal.SIGTERM)
 
@@ -70,10 +72,6 @@ def unready(site: Site) -> bool:
     except urllib.error.HTTPError as error:
         return error.code == 503
     return False
-
-
-async def _gone(pid: int) -> bool:
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
 
 
 def test_an_unknown_backend_is_refused_with_a_sentence() -> None:

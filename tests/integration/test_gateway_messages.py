@@ -55,6 +55,12 @@ def logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
 
 
+@pytest.fixture(autouse=True)
+def quick_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the gateway notice within moments, and not six seconds, that nobody listens."""
+    monkeypatch.setattr(tls_connection, "RETRY_DELAYS", (0.1, 0.1))
+
+
 def publish(api: SmallEdgeApi, version: str) -> None:
     api.content = {**api.content, "version": version}
     api.change()
@@ -66,8 +72,7 @@ async def test_change_reaches_the_worker_through_the_held_poll(
     settings = with_timing(settings, hold=20)
     async with running(settings), worker_of(settings) as worker:
         await worker.register()
-        await eventually(lambda: worker.configurations)
-        await asyncio.sleep(0.3)
+        await eventually(lambda: worker.configurations and api.held == 2)
         publish(api, "2")
         await eventually(lambda: len(worker.configurations) == 2)
         assert worker.configurations[-1]["version"] == "2"
@@ -81,12 +86,12 @@ async def test_only_the_latest_configuration_is_delivered_to_a_late_worker(
     async with running(settings), worker_of(settings) as worker:
         for version in ("2", "3", "4"):
             publish(api, version)
-            await asyncio.sleep(0.3)
-        await eventually(lambda: "4" in api.known)
+            await eventually(lambda known=version: known in api.known)
         await worker.register()
         await eventually(lambda: worker.configurations)
-        await asyncio.sleep(0.2)
-    assert [configuration["version"] for configuration in worker.configurations] == ["4"]
+        publish(api, "5")
+        await eventually(lambda: worker.configurations[-1]["version"] == "5")
+    assert [configuration["version"] for configuration in worker.configurations] == ["4", "5"]
 
 
 async def test_restarted_worker_gets_the_last_configuration_even_offline(
@@ -126,7 +131,7 @@ async def test_old_server_is_polled_with_pauses_and_heard_once(
         await eventually(lambda: len(worker.configurations) == 2)
         begun = time.monotonic()
         before = polls(api)
-        await asyncio.sleep(3)
+        await eventually(lambda: polls(api) >= before + 6)
         pause = settings.timing.quick_delay
         assert polls(api) - before <= 2 * ((time.monotonic() - begun) / pause + 1)
 
@@ -181,21 +186,32 @@ async def test_outage_is_told_once_and_ends_by_itself(
     assert caplog.text.count("poll for data: localhost") == 1
 
 
+class Attempts:
+    """Pauses between the attempts at a connection, without end; counts the attempts that failed."""
+
+    failed = 0
+
+    def __iter__(self) -> Iterator[float]:
+        yield 0.1
+        while True:
+            self.failed += 1
+            yield 0.1
+
+
 async def test_server_that_comes_back_soon_was_never_away(
     files: DeviceFiles,
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(
-        tls_connection, "RETRY_DELAYS", (*tls_connection.RETRY_DELAYS, *(1.6,) * 15)
-    )
+    attempts = Attempts()
+    monkeypatch.setattr(tls_connection, "RETRY_DELAYS", attempts)
     api = SmallEdgeApi(Authority.create("Flotta CA"))
     async with serving(api, tmp_path):
         settings = joined(files, api)
     async with running(settings), worker_of(settings) as worker:
         message = asyncio.create_task(worker.send("heartbeat", {}))
-        await asyncio.sleep(0.5)
+        await eventually(lambda: attempts.failed >= 10)
         async with serving(api, tmp_path):
             assert (await message)["StatusCode"] == 200
     assert "cannot be reached" not in caplog.text
@@ -223,11 +239,16 @@ async def test_unknown_commands_and_garbage_are_logged_only(
 
 
 async def test_disconnect_is_confirmed_only_after_a_worker_cleaned_up(
-    settings: Settings, api: SmallEdgeApi, files: DeviceFiles
+    settings: Settings,
+    api: SmallEdgeApi,
+    files: DeviceFiles,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     api.command = "disconnect"
     async with running(settings), worker_of(settings) as worker:
-        await asyncio.sleep(1)
+        await eventually(lambda: "workloads and data are removed now" in caplog.text)
+        for _ in range(3):
+            assert (await worker.send("heartbeat", {}))["StatusCode"] == 200
         assert not api.events("event")  # nobody is there to clean up
         await worker.register()
         await eventually(lambda: api.events("event") == ["disconnect"])
@@ -236,10 +257,10 @@ async def test_disconnect_is_confirmed_only_after_a_worker_cleaned_up(
         parked = json.loads((files.state / "decommissioned").read_text())
         assert parked["device_id"] == "till-7"
         count = len(api.requests)
+        api.change()  # who still asked would be answered, and ask again
         assert await worker.send("heartbeat", {}) == {}
         assert await worker.send("enrolment", {"features": {}}) == {}
-        await asyncio.sleep(1)
-        assert len(api.requests) == count
+    assert len(api.requests) == count
     assert (files.pki / "cert.pem").exists()
 
 

@@ -56,7 +56,7 @@ async def test_declined_member_stays_out_after_its_removal(fleet: Fleet, site: S
         await fleet.acknowledge("unwanted-1")
     await fleet.gone(EDGE_DEVICE, "unwanted-1")
     await fleet.seen(SIGNED_REQUEST, "unwanted-1", is_declined)
-    await asyncio.sleep(1)
+    await fleet.worked_off()
     await fleet.client.get(SIGNED_REQUEST, "unwanted-1", "default")
     assert await fleet.find(EDGE_DEVICE, "unwanted-1") is None
     await asyncio.to_thread(flotta, site, "approve", "unwanted-1")
@@ -95,7 +95,7 @@ async def test_device_stripped_of_its_finalizer_takes_its_request_along_and_stay
     with suppress(NotFound):  # the time is over
         await fleet.client.merge_patch(EDGE_DEVICE, "stripped-1", "default", bare)
     await fleet.gone(SIGNED_REQUEST, "stripped-1")
-    await asyncio.sleep(1)
+    await fleet.worked_off()
     assert await fleet.find(EDGE_DEVICE, "stripped-1") is None
 
 

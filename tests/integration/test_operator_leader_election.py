@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from operator_site import (
     ENGINES,
     Fleet,
     embedded_api,
+    has_ended,
     operator_site,
     running_operator,
 )
@@ -57,16 +59,17 @@ async def test_second_operator_takes_over_when_the_leader_is_gone(
             )
             first = lease["spec"]["holderIdentity"]
             with running_operator(site, **SETTINGS):
-                await asyncio.sleep(1)
                 lease = await client.get(LEASE, leader_election.LEASE_NAME, "flotta")
                 assert lease["spec"]["holderIdentity"] == first
+                ended = datetime.now(UTC)
                 os.kill(int(first.rsplit("_", 1)[1]), signal.SIGTERM)
-                await fleet.seen(
+                lease = await fleet.seen(
                     LEASE,
                     leader_election.LEASE_NAME,
                     lambda o: o["spec"]["holderIdentity"] not in ("", first),
                     "flotta",
                 )
+                assert datetime.fromisoformat(lease["spec"]["acquireTime"]) > ended
                 await fleet.device("led-1", role="x")
                 await fleet.seen(EDGE_DEVICE, "led-1", lambda d: d["metadata"].get("finalizers"))
 
@@ -75,16 +78,15 @@ async def test_operator_whose_lease_is_taken_away_stops_working(tmp_path: Path) 
     with operator_site(tmp_path, **SETTINGS) as site:
         async with await Client.connect(site.kubeconfig()) as client:
             fleet = Fleet(client)
-            await eventually(lambda: holder(client))
+            leading = await eventually(lambda: holder(client))
             taken = {"spec": {"holderIdentity": "another", "leaseDurationSeconds": 3600}}
             await client.merge_patch(LEASE, leader_election.LEASE_NAME, "flotta", taken)
 
-            async def ended() -> bool:
-                return "another operator may lead now" in site.operator_log.read_text()
-
-            await eventually(ended)
+            await eventually(
+                lambda: "another operator may lead now" in site.operator_log.read_text()
+            )
+            await eventually(lambda: has_ended(int(leading.rsplit("_", 1)[1])))
             await fleet.device("late-1")
-            await asyncio.sleep(1)
             device = await client.get(EDGE_DEVICE, "late-1", "default")
             assert "finalizers" not in device["metadata"]
             assert await holder(client) == "another"
@@ -101,9 +103,9 @@ async def test_lease_is_held_until_calls_in_threads_are_over(tmp_path: Path, api
         leading = asyncio.create_task(run_as_leader(LeaderElection(client, "us"), work))
         await asyncio.to_thread(begun.wait, 60)
         leading.cancel()
-        await asyncio.sleep(0.5)
+        for _ in range(5):
+            assert await holder(client) == "us"
         assert not leading.done()
-        assert await holder(client) == "us"
         may_end.set()
         with pytest.raises(asyncio.CancelledError):
             await leading

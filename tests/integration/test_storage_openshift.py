@@ -119,8 +119,7 @@ async def test_bucket_is_reached_by_the_route_that_outsiders_take(fleet: Fleet) 
     assert (section["bucket_name"], b64decode(section["aws_ca_bundle"])) == ("b-1", b"ROUTER")
 
     version, _ = await delivered(device)
-    held = asyncio.create_task(delivered(device, version=version, wait=20))
-    await asyncio.sleep(0.5)
+    held = await device.held(delivered(device, version=version, wait=20))
     moved = {"spec": {"host": "s3.apps.moved.example"}}
     await fleet.client.merge_patch(ROUTE, "s3", "openshift-storage", moved)
     assert (await held)[1]["bucket_host"] == "s3.apps.moved.example"

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import asyncio
 import os
 import shutil
 import socket
@@ -67,7 +66,7 @@ async def test_idle_cycles_only_list_the_ingress(site):
     site.put("configuration/b", b"2")
     async with running(site) as loop:
         await eventually(lambda: loop.status("shop").files_up and loop.status("shop").files_down)
-        await asyncio.sleep(0.5)
+        await loop.cycles(1)
         before = site.requests()
         await eventually(lambda: len(site.requests()) >= len(before) + 3)
         later = site.requests()[len(before) :]
@@ -78,9 +77,9 @@ async def test_idle_egress_makes_no_request_at_all(site):
     site.write("stats/a", b"1")
     async with running(site, replace(WORKLOAD, ingress=[])) as loop:
         await eventually(lambda: loop.status("shop").files_up)
-        await asyncio.sleep(0.5)
+        await loop.cycles(1)
         before = site.requests()
-        await asyncio.sleep(1.5)
+        await loop.cycles(5)
         assert site.requests() == before
 
 
@@ -91,7 +90,7 @@ async def test_a_changed_file_is_sent_once_more(site):
         await eventually(lambda: loop.status("shop").files_up == 2)
         site.write("stats/a", b"three")
         await eventually(lambda: loop.status("shop").files_up == 3)
-        await asyncio.sleep(1)
+        await loop.cycles(3)
     assert site.get("statistics/a") == b"three"
     assert site.transfers()["PUT till-1/statistics/a"] == 2
     assert site.transfers()["PUT till-1/statistics/b"] == 1
@@ -112,7 +111,7 @@ async def test_a_touched_file_with_equal_content_is_not_sent_again(site):
         await eventually(lambda: loop.status("shop").files_up == 1)
         puts = site.requests("PUT ")
         os.utime(file)
-        await asyncio.sleep(2)
+        await loop.cycles(5)
         assert site.requests("PUT ") == puts
         assert loop.status("shop").files_up == 1
 
@@ -144,7 +143,7 @@ async def test_removal_is_carried_to_neither_side(site):
         await eventually(lambda: loop.status("shop").files_up and loop.status("shop").files_down)
         file.unlink()
         site.client.delete_object(Bucket=BUCKET, Key="configuration/b")
-        await asyncio.sleep(1.5)
+        await loop.cycles(5)
     assert site.get("statistics/a") == b"one"
     assert (site.export / "config/b").read_bytes() == b"two"
 
@@ -210,7 +209,7 @@ async def test_one_directory_can_go_both_ways_without_running_in_circles(site):
         await eventually(lambda: (site.export / "both/theirs").exists())
         await eventually(lambda: site.get("shared/mine") == b"1")
         before = site.transfers()
-        await asyncio.sleep(1.5)
+        await loop.cycles(5)
         assert site.transfers() == before
         site.put("shared/mine", b"changed there")
         await eventually(lambda: (site.export / "both/mine").read_bytes() == b"changed there")
@@ -251,7 +250,7 @@ async def test_a_server_of_another_ca_is_not_trusted(site):
 
 async def test_flush_sends_what_is_left_and_forget_forgets(site):
     async with running(site, interval=60) as loop:
-        await asyncio.sleep(0.5)
+        await eventually(lambda: loop.ended)
         site.write("stats/last", b"words")
         assert await loop.flush("shop", 60)
         assert site.get("statistics/last") == b"words"
@@ -277,7 +276,7 @@ async def test_forgetting_a_workload_stops_writing_into_its_directory(site, link
         await eventually(lambda: list(spool.glob("*.part")))
         loop.forget_workload("shop")
         shutil.rmtree(site.export)
-        await asyncio.sleep(2)
+        await loop.cycles(2)
         assert not site.export.exists()
     assert loop.status("shop").files_down == 0
 
@@ -296,6 +295,6 @@ async def test_a_full_comparison_finds_what_inotify_did_not_tell(site, monkeypat
     site.write("stats/a", b"1")
     async with running(site) as loop:
         await eventually(lambda: loop.status("shop").files_up == 1)
-        await asyncio.sleep(0.7)
+        await loop.cycles(2)
         site.write("stats/b", b"2")
         await eventually(lambda: loop.status("shop").files_up == 2)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import threading
@@ -48,10 +47,10 @@ async def test_a_download_that_breaks_off_goes_on_where_it_was(site, link):
     site.put("configuration/big", data)
     storage = with_endpoint(site.storage, link.endpoint)
     link.delay = 0.004
-    async with running(site, storage=storage):
+    async with running(site, storage=storage) as loop:
         part = await eventually(lambda: big_enough(site, 4 * MEBIBYTE))
         await link.down()
-        await asyncio.sleep(0.5)
+        await eventually(lambda: loop.status("shop").error)
         kept = part.stat().st_size
         link.delay = 0.0
         await link.up()
@@ -116,7 +115,9 @@ async def test_a_file_that_changes_while_it_is_read_is_sent_whole_when_it_rests(
     writer = threading.Thread(target=write)
     writer.start()
     async with running(site) as loop:
-        await asyncio.sleep(4)
+        await eventually(
+            lambda: "keeps changing while it is read" in str(loop.status("shop").error)
+        )
         stop.set()
         writer.join()
         await eventually(lambda: site.get("statistics/log") == file.read_bytes(), 30)

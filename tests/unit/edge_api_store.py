@@ -24,7 +24,7 @@ class Store:
         self.objects: dict[Kind, dict[str, Object]] = defaultdict(dict)
         self.events: list[str] = []
         self.patches = 0
-        self.stored: Hook | None = None  # awaited between a patch and its answer
+        self.stored: Hook | None = None  # awaited between a patch and its response
         self._version = 0
         self._open: dict[Kind, asyncio.Queue[Event]] = defaultdict(asyncio.Queue)
         self._held: dict[Kind, list[Event]] = {}

@@ -18,7 +18,7 @@ class Objects:
         self._others: dict[tuple[str, str, str], Object] = {}
 
     def workloads(self, namespace: str) -> list[Object]:
-        return [one for one in self._workloads if one["metadata"]["namespace"] == namespace]
+        return [item for item in self._workloads if item["metadata"]["namespace"] == namespace]
 
     def lookup(self, kind: Kind, namespace: str, name: str) -> Object | None:
         return self._others.get((kind.plural, namespace, name))

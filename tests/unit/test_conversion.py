@@ -34,11 +34,11 @@ def documents(text: str) -> dict[str, Object]:
 
 
 def test_edge_deployment_becomes_a_workload_that_uploads_its_paths() -> None:
-    pair = {"source": "stats", "target": "statistics"}
-    old = manifest("EdgeDeployment", {"type": "pod", "data": {"paths": [pair]}})
+    path = {"source": "stats", "target": "statistics"}
+    old = manifest("EdgeDeployment", {"type": "pod", "data": {"paths": [path]}})
     new, warnings = convert_manifest(old)
     assert new["kind"] == "EdgeWorkload"
-    assert new["spec"]["data"] == {"egress": [pair]}
+    assert new["spec"]["data"] == {"egress": [path]}
     assert len(warnings) == 2
     assert old["kind"] == "EdgeDeployment", "the given manifest was changed"
     assert convert_manifest(new) == (new, [])

@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
-from flotta.edge_api.metrics import Metrics
+from flotta.edge_api.metrics import EdgeApiMetrics
 from flotta.edge_api.server import _error_middleware
 from flotta.resources.errors import ApiError, Conflict, Invalid, Unreachable
 
@@ -27,11 +27,11 @@ async def test_what_will_pass_is_told_apart_from_what_will_not(
     async def refuse(_: web.Request) -> web.Response:
         raise error
 
-    answer = await _error_middleware(Metrics())(
+    response = await _error_middleware(EdgeApiMetrics())(
         make_mocked_request("POST", "/data/d-17/out"), refuse
     )
 
-    assert (answer.status, answer.headers.get("Retry-After")) == (status, retry_after)
-    message = json.loads(answer.body)["message"]
+    assert (response.status, response.headers.get("Retry-After")) == (status, retry_after)
+    message = json.loads(response.body)["message"]
     assert words in message
     assert error.message not in message

@@ -17,7 +17,7 @@ SETTINGS = Settings("edge.example", 8043, "till-7", Path("cert.pem"), Path("key.
 
 
 class Device:
-    """Store and source in one: it has a certificate, and may renew it while a poll is answered 401."""
+    """Store and target in one: it has a certificate, and may renew it during a poll."""
 
     def __init__(self, *, renews: bool) -> None:
         self.fingerprint = "first"

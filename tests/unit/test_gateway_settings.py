@@ -113,7 +113,7 @@ def test_a_failure_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     log_once.failed("poll", "refused")
     log_once.recovered("poll")
     log_once.recovered("poll")
-    assert [one.message for one in caplog.records] == [
+    assert [record.message for record in caplog.records] == [
         "poll: no network",
         "poll: refused",
         "poll: works again",

@@ -53,8 +53,12 @@ def test_only_a_changed_phase_moves_the_transition_time() -> None:
 def test_membership_is_not_the_devices_business() -> None:
     unknown = [{"name": "other", "status": "Running"}, None, *reported()]
 
-    assert [one["name"] for one in after(listed(), workloads=unknown)["workloads"]] == ["web"]
-    assert [one["name"] for one in after(listed(), workloads=None)["workloads"]] == ["web"]
+    assert [workload["name"] for workload in after(listed(), workloads=unknown)["workloads"]] == [
+        "web"
+    ]
+    assert [workload["name"] for workload in after(listed(), workloads=None)["workloads"]] == [
+        "web"
+    ]
     assert "workloads" not in after({}, workloads=unknown)
 
 
@@ -107,7 +111,7 @@ def test_playbooks_without_conditions_are_taken() -> None:
 
     assert again == first
     conditions = done["PlaybookExec"][0]["PlaybookExecutionStatus"]["conditions"]
-    assert [(one["type"], one["status"]) for one in conditions] == [
+    assert [(condition["type"], condition["status"]) for condition in conditions] == [
         ("Running", "False"),
         ("SuccessfullyCompleted", "True"),
     ]
@@ -134,10 +138,10 @@ def test_failures_and_recoveries_are_transitions_once() -> None:
     other = after(failing, workloads=reported(status="Error", reason="R", message="n"))
     well = after(failing, workloads=reported())
 
-    assert [one.message for one in find_transitions(listed(), failing)] == ["m"]
+    assert [transition.message for transition in find_transitions(listed(), failing)] == ["m"]
     assert find_transitions(failing, same) == []
-    assert [one.message for one in find_transitions(failing, other)] == ["n"]
-    assert [one.failing for one in find_transitions(failing, well)] == [False]
+    assert [transition.message for transition in find_transitions(failing, other)] == ["n"]
+    assert [transition.failing for transition in find_transitions(failing, well)] == [False]
     assert find_transitions(well, after(well, workloads=reported(status="Exited"))) == []
 
 

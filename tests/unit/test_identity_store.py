@@ -31,16 +31,16 @@ def authority() -> Authority:
 
 @pytest.fixture
 def pki(tmp_path: Path, authority: Authority) -> Path:
-    pair = authority.issue_registration()
+    registration = authority.issue_registration()
     (tmp_path / "ca.pem").write_bytes(authority.certificate_pem)
-    (tmp_path / "cert.pem").write_bytes(pair.certificate)
-    (tmp_path / "key.pem").write_bytes(pair.key)
+    (tmp_path / "cert.pem").write_bytes(registration.certificate)
+    (tmp_path / "key.pem").write_bytes(registration.key)
     return tmp_path
 
 
 def open_store(pki: Path, device: str = DEVICE) -> IdentityStore:
-    pair = (pki / "cert.pem", pki / "key.pem")
-    return IdentityStore(pki / "device", pair, (pki / "ca.pem",), device)
+    registration = (pki / "cert.pem", pki / "key.pem")
+    return IdentityStore(pki / "device", registration, (pki / "ca.pem",), device)
 
 
 def signed(authority: Authority, key: PrivateKey, device: str = DEVICE) -> bytes:
@@ -89,9 +89,11 @@ def test_former_pair_stays_until_the_new_one_was_accepted(pki: Path, authority: 
     install(store, authority)
     store.mark_used(store.load_current())
     install(store, authority)
-    assert len([one for one in store.load_identities() if one.is_device]) == 2
+    assert len([identity for identity in store.load_identities() if identity.is_device]) == 2
     store.mark_used(store.load_current())
-    assert [one.cert_path.parent.name for one in store.load_identities() if one.is_device] == ["2"]
+    assert [
+        identity.cert_path.parent.name for identity in store.load_identities() if identity.is_device
+    ] == ["2"]
 
 
 def test_late_answer_to_a_former_pair_does_not_remove_the_new_one(
@@ -102,7 +104,9 @@ def test_late_answer_to_a_former_pair_does_not_remove_the_new_one(
     former = store.load_current()
     install(store, authority)
     store.mark_used(former)
-    assert [one.cert_path.parent.name for one in store.load_identities() if one.is_device] == [
+    assert [
+        identity.cert_path.parent.name for identity in store.load_identities() if identity.is_device
+    ] == [
         "2",
         "1",
     ]
@@ -157,21 +161,21 @@ def test_pair_of_another_device_id_or_fleet_is_not_used(pki: Path, authority: Au
     install(open_store(pki), authority)
     assert not open_store(pki, "renamed").load_current().is_device
     other = Authority.create("New control plane")
-    pair = other.issue_registration()
+    registration = other.issue_registration()
     (pki / "ca.pem").write_bytes(other.certificate_pem)
-    (pki / "cert.pem").write_bytes(pair.certificate)
-    (pki / "key.pem").write_bytes(pair.key)
+    (pki / "cert.pem").write_bytes(registration.certificate)
+    (pki / "key.pem").write_bytes(registration.key)
     assert not open_store(pki).load_current().is_device
 
 
 def test_unknown_issuer_alone_strands_nobody(pki: Path, authority: Authority) -> None:
-    """With only a root in ca-root, neither pair's issuer is there; the device pair still counts."""
+    """With only a root in ca-root, neither issuer is there; the device keeps its identity."""
     install(open_store(pki), authority)
     (pki / "ca.pem").write_bytes(Authority.create("root").certificate_pem)
     assert open_store(pki).load_current().is_device
 
 
-def test_wipe_leaves_the_registration_pair_only(pki: Path, authority: Authority) -> None:
+def test_wipe_leaves_the_registration_identity_only(pki: Path, authority: Authority) -> None:
     store = open_store(pki)
     install(store, authority)
     store.ensure_pending_key()
@@ -248,7 +252,7 @@ def assert_recovers(pki: Path, authority: Authority) -> None:
     store.mark_used(store.load_current())
     current = os.readlink(pki / "device/current")
     assert store.load_current().cert_path.parent.name == current
-    names = {one.name for one in (pki / "device").iterdir() if one.name[0] != "."}
+    names = {entry.name for entry in (pki / "device").iterdir() if entry.name[0] != "."}
     assert names == {current, "current"}
 
 

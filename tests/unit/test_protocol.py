@@ -7,7 +7,13 @@ from datetime import UTC, datetime
 import pytest
 
 from flotta.protocol import grpc
-from flotta.protocol.envelope import command_message, data_message, decode, decode_message, encode
+from flotta.protocol.envelope import (
+    decode,
+    decode_message,
+    encode,
+    new_command_message,
+    new_data_message,
+)
 from flotta.protocol.models import DeviceConfiguration, Heartbeat, HeartbeatConfiguration
 from flotta.rfc3339 import NEVER, format_wire_time, parse_time
 
@@ -39,14 +45,14 @@ def test_heartbeat_configuration_always_carries_the_hardware_profile() -> None:
 
 
 def test_data_message_embeds_its_content() -> None:
-    sent = encode(data_message("heartbeat", Heartbeat(status="up")))
+    sent = encode(new_data_message("heartbeat", Heartbeat(status="up")))
     read = decode_message(sent)
     assert (read.type, read.directive, read.version) == ("data", "heartbeat", 1)
     assert decode(read.content, Heartbeat).status == "up"
 
 
 def test_disconnect_is_the_recorded_command() -> None:
-    assert bytes(command_message("disconnect").content) == (
+    assert bytes(new_command_message("disconnect").content) == (
         b'{"command":"disconnect","arguments":null}'
     )
 

@@ -93,7 +93,7 @@ def wire(rendered: RenderedConfiguration) -> Any:
 
 
 def names(rendered: RenderedConfiguration) -> list[str]:
-    return [one["name"] for one in wire(rendered).get("workloads", ())]
+    return [workload["name"] for workload in wire(rendered).get("workloads", ())]
 
 
 def test_the_lab_device_of_the_specification_renders_exactly() -> None:
@@ -181,8 +181,8 @@ def test_a_workload_with_everything_renders_as_recorded_from_the_reference() -> 
     assert yaml.safe_load(ours.pop("specification")) == yaml.safe_load(
         recorded.pop("specification")
     )
-    assert [yaml.safe_load(one) for one in ours.pop("configmaps")] == [
-        yaml.safe_load(one) for one in recorded.pop("configmaps")
+    assert [yaml.safe_load(text) for text in ours.pop("configmaps")] == [
+        yaml.safe_load(text) for text in recorded.pop("configmaps")
     ]
     assert ours == recorded
     assert message["secrets"] == [
@@ -221,7 +221,9 @@ def test_a_broken_reference_disables_its_workload_only(case: str) -> None:
     rendered = render_configuration(device(), source)
 
     assert names(rendered) == ["good"]
-    assert [(one.workload, one.message) for one in rendered.problems] == [("bad", message)]
+    assert [(problem.workload, problem.message) for problem in rendered.problems] == [
+        ("bad", message)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -264,7 +266,7 @@ def test_secret_and_config_map_volumes_are_sent_and_nothing_else_is() -> None:
 
     message = wire(render_configuration(device(), source))
 
-    assert [one["name"] for one in message["secrets"]] == ["keys", "more"]
+    assert [secret["name"] for secret in message["secrets"]] == ["keys", "more"]
     assert len(message["workloads"][0]["configmaps"]) == 1
 
 
@@ -362,7 +364,7 @@ def test_broken_device_settings_are_left_out_one_by_one() -> None:
     assert "log-collection" not in result
     assert "storage" not in result
     assert "allow_list" not in result["metrics"]["system"]
-    assert [one.kind for one in rendered.problems] == [
+    assert [problem.kind for problem in rendered.problems] == [
         "storage",
         "logCollection.shop-logs",
         "metrics.system",

@@ -88,7 +88,7 @@ def test_a_first_failure_is_not_left_to_the_long_pause_of_the_unit() -> None:
     assert steps[-1] == StartPod("web")
 
 
-def test_a_pod_that_rests_is_not_started() -> None:
+def test_a_pod_that_crash_loops_is_not_started() -> None:
     assert plan_steps("web", pod(), current(pod(), ENDED, runs=""), crash_looping=True) == ()
 
 

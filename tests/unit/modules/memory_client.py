@@ -37,6 +37,9 @@ class MemoryClient:
         except KeyError:
             raise NotFound(404, "NotFound", f"{name} not found") from None
 
+    async def get_or_none(self, kind: Kind, name: str, namespace: str) -> Object | None:
+        return self.objects.get((kind.kind, namespace, name))
+
     async def list(
         self, kind: Kind, namespace: str | None = None, label_selector: str | None = None
     ) -> list[Object]:
@@ -65,7 +68,7 @@ class MemoryClient:
     async def merge_patch(self, kind: Kind, name: str, namespace: str, patch: Object) -> Object:
         self.writes.append("patch")
         obj = await self.get(kind, name, namespace)
-        merged: Object = loaded("edge_device").merged(obj, patch)
+        merged: Object = loaded("edge_device").merge_patch(obj, patch)
         self.objects[kind.kind, namespace, name] = merged
         return merged
 

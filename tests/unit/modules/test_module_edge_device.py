@@ -76,7 +76,7 @@ def test_wrong_parameters_are_named() -> None:
     ],
 )
 def test_a_change_is_merged_as_the_api_merges(old: object, change: object, new: object) -> None:
-    assert loaded("edge_device").merged(old, change) == new
+    assert loaded("edge_device").merge_patch(old, change) == new
 
 
 def test_devices_are_read_one_or_all(client: MemoryClient) -> None:

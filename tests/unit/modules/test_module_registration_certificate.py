@@ -57,11 +57,11 @@ def test_without_a_ca_the_log_to_read_is_named() -> None:
 
 
 def test_usable_is_what_allows_the_namespace_for_a_month(authority: Authority) -> None:
-    usable = loaded("registration_certificate").usable
+    find_usable = loaded("registration_certificate").find_usable
     shops, tills = registration(authority, "a", "shops"), registration(authority, "b", "tills")
     now = datetime.datetime.now(tz=datetime.UTC)
-    assert usable([shops, tills], "tills", now) is tills
-    assert usable([shops], "tills", now) is None
-    assert usable([shops], "shops", now + datetime.timedelta(days=36500)) is None
-    assert usable([shops], "shops", now - datetime.timedelta(days=1)) is None
-    assert usable([], "shops", now) is None
+    assert find_usable([shops, tills], "tills", now) is tills
+    assert find_usable([shops], "tills", now) is None
+    assert find_usable([shops], "shops", now + datetime.timedelta(days=36500)) is None
+    assert find_usable([shops], "shops", now - datetime.timedelta(days=1)) is None
+    assert find_usable([], "shops", now) is None

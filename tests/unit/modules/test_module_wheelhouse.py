@@ -55,7 +55,7 @@ def test_the_name_follows_from_the_requirements_and_the_host(requirements: Path)
 
 
 def test_wheels_for_a_newer_c_library_are_not_asked_for() -> None:
-    tags = loaded("wheelhouse").platforms("x86_64", "2.28")
+    tags = loaded("wheelhouse").platform_tags("x86_64", "2.28")
     assert tags[0] == "manylinux_2_28_x86_64"
     assert "manylinux_2_5_x86_64" in tags
     assert "manylinux_2_29_x86_64" not in tags
