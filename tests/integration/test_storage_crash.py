@@ -94,7 +94,7 @@ async def keys_are_those_of_the_secrets(client: Client, s3: S3Server, claimed: i
 
 async def all_bound(client: Client, claimed: int) -> bool:
     claims = await client.list(BUCKET_CLAIM, "default")
-    bound = [one for one in claims if one.get("status", {}).get("phase") == "Bound"]
+    bound = [claim for claim in claims if claim.get("status", {}).get("phase") == "Bound"]
     return len(bound) == claimed
 
 

@@ -138,6 +138,8 @@ async def test_lost_route_is_complained_of_and_takes_nothing_away(fleet: Fleet) 
     async def complained() -> bool:
         assert (await delivered(device))[1] == before
         conditions = (await fleet.get(device))["status"].get("conditions") or []
-        return any("Route openshift-storage/s3" in one.get("message", "") for one in conditions)
+        return any(
+            "Route openshift-storage/s3" in condition.get("message", "") for condition in conditions
+        )
 
     await eventually(complained)

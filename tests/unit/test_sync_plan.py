@@ -26,7 +26,7 @@ def downloads(objects, fetched=(), sent=(), *, target_exists=True, data_path=DAT
     skipped = []
     plan = DownloadPlan(by_name(*fetched), by_name(*sent), skipped.append)
     plan.add(data_path, objects, target_exists=target_exists)
-    return plan, [str(one) for one in skipped]
+    return plan, [str(entry) for entry in skipped]
 
 
 def test_a_new_file_is_sent():
@@ -45,7 +45,7 @@ def test_any_difference_to_memory_sends_also_towards_older_times():
         FileStat(4, 100, 100, 7),
     ):
         plan = plan_uploads([local(stat=stat)], by_name(FileRecord("stats/a", "s/a", STAT)), {})
-        assert [one.stat for one in plan.send] == [stat]
+        assert [file.stat for file in plan.send] == [stat]
 
 
 def test_an_upload_of_unknown_outcome_is_planned_again():

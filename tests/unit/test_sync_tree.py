@@ -11,7 +11,7 @@ from flotta.sync import tree
 def found(root, source=""):
     skipped = []
     files = sorted(path for path, _ in tree.walk(root, source, skipped.append))
-    return files, sorted(str(one) for one in skipped)
+    return files, sorted(str(entry) for entry in skipped)
 
 
 def test_walk_finds_regular_files_at_any_depth(tmp_path):

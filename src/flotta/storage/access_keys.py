@@ -1,4 +1,4 @@
-"""S3 access keys: an id that is told, a secret that is not, and the bucket they open."""
+"""S3 access keys: an id, its secret, and the bucket that they open."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SECRET_BYTES = 30  # of randomness: 40 characters
 
 @dataclass(frozen=True)
 class AccessKey:
-    """`access_key` is the id; `bucket` is the only bucket it opens, None (an administrator) opens all."""
+    """`access_key` is the id; `bucket` the only bucket it opens, None for an administrator's."""
 
     access_key: str
     secret_key: str
@@ -36,5 +36,5 @@ def new_secret_key() -> str:
 
 
 def is_access_key_id(text: str) -> bool:
-    """Say whether the text has the shape of our access key ids, so that it is safe as a file name."""
+    """Say whether the text has the shape of our key ids, so that it is safe as a file name."""
     return _ID.fullmatch(text) is not None

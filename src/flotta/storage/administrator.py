@@ -1,4 +1,4 @@
-"""The administrator's access key: a file of `NAME=value` lines, or a folder with a file for each name.
+"""The administrator's access key: a file of `NAME=value` lines, or a folder of files named so.
 
 The folder is how Kubernetes mounts a Secret; a `ca.crt` in it is the CA of the S3 site.
 """
@@ -44,7 +44,8 @@ def authority_file(admin_file: Path, ca_file: Path | None) -> Path | None:
 def ensure_administrator(path: Path, keys: Path) -> bool:
     """Make the key once and see that the server knows it; returns whether anything changed.
 
-    The directory of the keys is made for the group that owns it. OSError when something cannot be written.
+    The directory of the keys is made for the group that owns it. Raises OSError when something
+    cannot be written.
     """
     if not keys.is_dir():
         keys.mkdir()

@@ -2,7 +2,7 @@
 
 rclone starts this program for an access key that it has not met, writes `{"user": ACCESS_KEY}` to
 it and reads the backend's configuration; it then verifies each request's signature with the
-`_secret_access_key` that it was told (`rclone serve s3 --help`, "Auth Proxy"). So every key has a
+`_secret_access_key` in it (`rclone serve s3 --help`, "Auth Proxy"). So every key has a
 secret of its own. A device's backend is a `combine` of the one bucket, which makes every other
 bucket absent; the administrator's is the whole directory.
 
@@ -48,7 +48,7 @@ def answer_question(request: TextIO, response: TextIO, keys: Path, root: Path) -
 
 
 def quote_value(path: Path) -> str:
-    """Quote a path as a value in an rclone connection string (rclone docs, "Connection strings")."""
+    """Quote a path as a value in a connection string (rclone docs, "Connection strings")."""
     return '"' + str(path).replace('"', '""') + '"'
 
 

@@ -29,7 +29,10 @@ class ClaimObjects:
         self._namespace, self._name = claim["metadata"]["namespace"], claim["metadata"]["name"]
 
     async def read_key(self, bucket: str) -> AccessKey | None:
-        """Return the access key of the Secret, None when there is none; StorageRefused for a foreign Secret."""
+        """Return the access key of the Secret, None without one.
+
+        Raises StorageRefused when the Secret is not the claim's.
+        """
         try:
             secret = await self._client.get(SECRET, self._name, self._namespace)
         except NotFound:
@@ -74,7 +77,7 @@ class ClaimObjects:
     async def _ensure_object(
         self, kind: Kind, data: dict[str, str | None], more: Object | None = None
     ) -> None:
-        """Create the object, or bring the data of the one that is there in line; None removes a key."""
+        """Create the object, or bring the data of the present one in line; None removes a name."""
         present = {key: value for key, value in data.items() if value is not None}
         try:
             await self._client.create(kind, self._metadata() | {"data": present} | (more or {}))
@@ -114,6 +117,6 @@ class ClaimObjects:
     def _refuse_foreign(self, resource: Object) -> None:
         if not self._owns(resource):
             raise StorageRefused(
-                f"the {resource.get('kind', 'object')} {self._namespace}/{self._name} is not the claim's; "
-                "it is left alone, and the claim stays unbound until it is gone"
+                f"the {resource.get('kind', 'object')} {self._namespace}/{self._name} is not the "
+                "claim's; it is left alone, and the claim stays unbound until it is gone"
             )

@@ -1,7 +1,7 @@
-"""Access keys from an AWS IAM query API: for each bucket a user of its name, with one inline policy.
+"""Access keys from an AWS IAM query API: for each bucket a user of its name with one policy.
 
-IAM shows a secret once, at CreateAccessKey, and gives a user two keys at most. A key whose
-secret did not reach the claim's Secret is worthless, so a new one begins by deleting all others.
+IAM shows a secret once, at CreateAccessKey, and gives a user two keys at most. A key whose secret
+did not reach the claim's Secret is worthless, so a new one begins by deleting all others.
 (IAM API reference, actions CreateUser, PutUserPolicy, CreateAccessKey.)
 """
 
@@ -53,7 +53,7 @@ class IamIssuer:
 
 
 def policy_for(bucket: str) -> str:
-    """Return the policy document that allows work on the objects of one bucket, and nothing else."""
+    """Return the policy document that allows work on the objects of one bucket, no more."""
     resource = f"arn:aws:s3:::{bucket}"
     statements = [
         {"Effect": "Allow", "Action": list(BUCKET_ACTIONS), "Resource": resource},

@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 
 
 class KeyIssuer(Protocol):
-    """Issues access keys that open exactly one bucket. All methods may be repeated and raise StorageError."""
+    """Issues access keys that open exactly one bucket.
+
+    Every method may be repeated and may raise StorageError.
+    """
 
     warning: str  # what people should know about the keys, "" for nothing
 

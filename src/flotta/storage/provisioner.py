@@ -49,7 +49,7 @@ class Provisioner:
     storage_class: str
 
     def is_ours(self, claim: Object) -> bool:
-        """Say whether the claim is for our storage class, or was provided for by us under another name."""
+        """Say whether the claim is for our storage class, or was when we gave it a bucket."""
         same_class = (claim.get("spec") or {}).get("storageClassName") == self.storage_class
         return same_class or has_bucket_finalizer(claim)
 

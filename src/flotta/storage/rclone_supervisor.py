@@ -33,7 +33,7 @@ TEMPORARY = ".rclone_temp_*"
 
 @dataclass(frozen=True)
 class S3ServerSettings:
-    """What the server is told: directories of buckets and keys, address `host:port`, certificate."""
+    """Directories of buckets and keys, address `host:port`, certificate and private key."""
 
     root: Path
     keys: Path
@@ -67,7 +67,7 @@ def rclone_command(settings: S3ServerSettings, program: Path) -> list[str]:
         *(str(program), "serve", "s3", "--addr", settings.listen),
         *("--cert", str(settings.certificate), "--key", str(settings.private_key)),
         *("--min-tls-version", "tls1.2", "--auth-proxy", proxy),
-        # Each key caches directories of its own; with 0s rclone re-arms a timer without end (a whole core).
+        # Each key caches directories of its own; 0s re-arms a timer without end (a whole core).
         *("--dir-cache-time", "1s", "--poll-interval", "0", "--vfs-cache-mode", "off"),
         *("--cache-dir", str(settings.cache), "--config", os.devnull, "--umask", "027", "-vv"),
     ]

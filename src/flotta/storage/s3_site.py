@@ -1,4 +1,4 @@
-"""One S3 site as its administrator sees it; the only module of the control plane that calls AWS APIs.
+"""One S3 site as its administrator sees it: the control plane's only caller of AWS APIs.
 
 The administrator's key and the CA are read again for each use, so that a rotated Secret needs no
 restart.
@@ -56,7 +56,7 @@ class S3Site:
         return self._settings.region
 
     def read_administrator(self) -> AccessKey:
-        """Return the administrator's access key; ValueError with a sentence when it cannot be read."""
+        """Return the administrator's key; ValueError with a sentence when it cannot be read."""
         return read_administrator(self._settings.admin_file)
 
     def read_ca(self) -> bytes:
@@ -85,7 +85,8 @@ class S3Site:
             raise _translate_error(error, endpoint) from error
         except SSLError as error:
             raise StorageUnavailable(
-                f"{endpoint} shows a certificate that is not trusted; put its CA into {AUTHORITY_PLACES}"
+                f"{endpoint} shows a certificate that is not trusted; "
+                f"put its CA into {AUTHORITY_PLACES}"
             ) from error
         except BotoCoreError as error:
             raise StorageUnavailable(f"no answer from {name} {endpoint}: {error}") from error

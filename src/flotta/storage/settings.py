@@ -70,7 +70,8 @@ def _require_whole(given: Mapping[str, str]) -> None:
     if not chosen:
         raise ValueError(
             "nothing issues keys for the buckets; set S3_IAM_ENDPOINT (a user of its own for each "
-            "bucket), S3_KEYS_DIR (embedded server) or S3_SHARED_KEYS=true (no isolation of devices)"
+            "bucket), S3_KEYS_DIR (embedded server) or S3_SHARED_KEYS=true "
+            "(no isolation of devices)"
         )
     if len(chosen) > 1:
         raise ValueError(f"{' and '.join(chosen)} exclude each other; keep one of them")

@@ -79,7 +79,8 @@ class Comparer:
     def compare_egress(self, workload: SyncWorkload) -> Comparison:
         """Compare the export directory with the database; no request is made.
 
-        Where inotify saw nothing since a comparison without result, it is not repeated but now and then.
+        Where inotify saw nothing since a comparison without result, that is repeated only now and
+        then.
         """
         for changed in self._watch.read_changed_workloads():
             self._idle.pop((changed, "up"), None)

@@ -107,7 +107,7 @@ def spool_name(task: DownloadTask) -> str:
 
 
 def _usable_bytes(descriptor: int, task: DownloadTask) -> int:
-    """Return how much of a partial file can be kept: only what a checksum will verify at the end."""
+    """Return how many bytes of a partial file to keep: what a checksum will verify at the end."""
     size = os.fstat(descriptor).st_size
     return size if checksum.is_plain_md5(task.etag) and size <= task.size else 0
 

@@ -75,8 +75,8 @@ TaskResult = Literal["done", "equal", "unchanged", "changing", "gone", "failed"]
 class TaskOutcome(msgspec.Struct, tag="outcome", frozen=True, omit_defaults=True):
     """How one task ended.
 
-    done: transferred; equal: the other side already had these bytes; unchanged: only the stat of the
-    file had changed; changing: the source changed while it was read; gone: the source vanished;
+    done: transferred; equal: the other side already had these bytes; unchanged: only the stat of
+    the file had changed; changing: the source changed while it was read; gone: the source vanished;
     failed: `message` says why.
     """
 

@@ -45,7 +45,7 @@ class RefusedError(SyncError):
 
 @dataclass(frozen=True)
 class RemoteObject:
-    """One listed object. `modified` is opaque text, compared with its record, never with a clock."""
+    """One listed object. `modified` is opaque: compared with its record, never with a clock."""
 
     key: str
     size: int
@@ -106,7 +106,8 @@ class ListingClient:
         if response.status >= 500:
             self.close()
             raise ConnectionFailedError(
-                f"The S3 server {self.storage.endpoint} answered {response.status} {response.reason}."
+                f"The S3 server {self.storage.endpoint} answered"
+                f" {response.status} {response.reason}."
             )
         if response.status != 200:
             raise self._refused_error(response.status, body)

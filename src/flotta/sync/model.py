@@ -19,7 +19,7 @@ class SyncError(Exception):
 
 @dataclass(frozen=True)
 class S3Storage:
-    """One bucket and the right to use it. `endpoint` is a URL; without `ca_pem` system CAs count."""
+    """One bucket and the right to use it. `endpoint` is a URL; no `ca_pem`: the system's CAs."""
 
     endpoint: str
     region: str

@@ -24,7 +24,7 @@ def normalize_directory(text: str) -> str:
 
 
 def listing_prefix(source: str) -> str:
-    """Return the listing prefix of a bucket directory; delimiter-terminated, so `log` is not `log2`."""
+    """Return the listing prefix of a bucket directory; it ends in `/`, so `log` is not `log2`."""
     name = normalize_directory(source)
     return f"{name}/" if name else ""
 

@@ -2,13 +2,13 @@
 
 Rules (docs/architecture.md, "Data synchronisation"):
 
-* Each side is compared with its own memory. A local change is sent; a change in the bucket is fetched.
-  Removal on either side is never carried to the other.
-* A directory may be the source of egress and the target of ingress. What came from the bucket and was
-  not changed on the device is not sent (so nothing runs in circles); what the device sent is not
-  fetched. If both sides of the same path and key changed, the device's version is sent.
+* Each side is compared with the memory of itself. A local change is sent; a change in the bucket
+  is fetched. Removal on either side is never carried to the other.
+* A directory may be the source of egress and the target of ingress. What came from the bucket and
+  was not changed on the device is not sent (so nothing runs in circles); what the device sent is
+  not fetched. If both sides of the same path and key changed, the device's version is sent.
 * A fetched file that was removed on the device stays removed until the object changes, unless the
-  whole target directory is gone, which means that the volume was made anew.
+  whole target directory is gone, which means that the volume is a new one.
 """
 
 from __future__ import annotations

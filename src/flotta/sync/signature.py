@@ -19,7 +19,7 @@ _ALGORITHM = "AWS4-HMAC-SHA256"
 
 
 def canonical_query(query: Mapping[str, str]) -> str:
-    """Return the query string sorted and encoded as both the request line and the signature need."""
+    """Return the query string sorted and encoded as request line and signature need it."""
     encoded = sorted((quote(name, safe="-_.~"), quote(query[name], safe="-_.~")) for name in query)
     return "&".join(f"{name}={value}" for name, value in encoded)
 
@@ -42,26 +42,20 @@ def authorization(
     service: str = "s3",
     payload_sha256: str = EMPTY_SHA256,
 ) -> str:
-    """Return the Authorization header; every one of `headers` is signed, `path` is not yet encoded."""
+    """Return the Authorization header; all `headers` are signed, `path` is not yet encoded."""
     lowered = {name.lower(): " ".join(value.split()) for name, value in headers.items()}
     names = ";".join(sorted(lowered))
+    lines = [f"{name}:{lowered[name]}" for name in sorted(lowered)]
     request = "\n".join(
-        [
-            method,
-            canonical_path(path),
-            canonical_query(query),
-            *(f"{name}:{lowered[name]}" for name in sorted(lowered)),
-            "",
-            names,
-            payload_sha256,
-        ]
+        [method, canonical_path(path), canonical_query(query), *lines, "", names, payload_sha256]
     )
     stamp = moment.strftime("%Y%m%dT%H%M%SZ")
     scope = f"{stamp[:8]}/{region}/{service}/aws4_request"
     text = "\n".join([_ALGORITHM, stamp, scope, hashlib.sha256(request.encode()).hexdigest()])
     key = signing_key(secret_key, stamp[:8], region, service)
     signature = hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
-    return f"{_ALGORITHM} Credential={access_key}/{scope}, SignedHeaders={names}, Signature={signature}"
+    credential = f"Credential={access_key}/{scope}"
+    return f"{_ALGORITHM} {credential}, SignedHeaders={names}, Signature={signature}"
 
 
 def signing_key(secret_key: str, day: str, region: str, service: str) -> bytes:

@@ -43,7 +43,7 @@ _MIGRATIONS = (
 class FileRecord:
     """What is remembered of one file. `pending`: a transfer was begun and its outcome is not known.
 
-    `digest` is the MD5 of the content, `etag`, `remote_size` and `modified` are what the bucket said.
+    `digest` is the MD5 of the content; `etag`, `remote_size` and `modified` are the bucket's words.
     """
 
     path: str
@@ -58,7 +58,7 @@ class FileRecord:
 
 
 class StateDatabase:
-    """The state database. Every method is one durable transaction and may be called from any thread."""
+    """Every method is one durable transaction and may be called from any thread."""
 
     def __init__(self, path: Path) -> None:
         self._lock = threading.RLock()
@@ -168,7 +168,7 @@ class StateDatabase:
             )
 
     def delete_upload_records(self) -> None:
-        """Drop what is remembered as sent: a bucket made anew under the same name is empty."""
+        """Drop what is remembered as sent: a new bucket of the same name is empty."""
         with self._lock, self._connection:
             self._connection.execute("DELETE FROM file WHERE direction = 'up'")
 
@@ -211,7 +211,7 @@ def _open(path: Path) -> sqlite3.Connection:
     except sqlite3.DatabaseError as error:
         if isinstance(error, sqlite3.OperationalError):
             raise
-        # Not a database (any more): keep it for inspection and begin anew, which is safe.
+        # Not a database (any more): keep it for inspection and start over, which is safe.
         path.replace(path.with_suffix(".damaged"))
         for leftover in (f"{path}-wal", f"{path}-shm"):
             path.with_name(leftover.rpartition("/")[2]).unlink(missing_ok=True)

@@ -34,7 +34,7 @@ class Transfer:
     async def run(
         self, storage: S3Storage, tasks: list[Task]
     ) -> AsyncGenerator[list[ChildMessage], None]:
-        """Do the tasks; yields messages in batches as they arrive. The child ends with the iteration."""
+        """Do the tasks; yields batches of messages as they arrive. The child ends with the loop."""
         self._interrupted = False
         process = await self._start()
         self._process = process

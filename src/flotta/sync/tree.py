@@ -78,7 +78,7 @@ def _enter(parent: int, name: str, *, create: bool) -> int:
 
 @contextmanager
 def open_file(root: Path, path: str) -> Iterator[int]:
-    """Yield a descriptor of the regular file `path` below `root`; OSError if it is anything else."""
+    """Yield a descriptor of regular file `path` below `root`; OSError if it is anything else."""
     folder, _, name = path.rpartition("/")
     with open_directory(root, folder) as parent:
         descriptor = os.open(name, _FILE, dir_fd=parent)
@@ -91,7 +91,7 @@ def open_file(root: Path, path: str) -> Iterator[int]:
 
 
 def stat_path(root: Path, path: str) -> os.stat_result | None:
-    """Return lstat of `path` below `root` without following any link, or None if it is not there."""
+    """Return lstat of `path` below `root`, following no link, or None if it is not there."""
     folder, _, name = path.rpartition("/")
     try:
         with open_directory(root, folder) as parent:

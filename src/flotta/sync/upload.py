@@ -1,4 +1,4 @@
-"""Send one file: only whole, consistent content reaches its key, and nothing equal is sent again."""
+"""Send one file: only consistent content reaches its key, and nothing equal is sent again."""
 
 from __future__ import annotations
 

@@ -90,8 +90,8 @@ def _require_recent(stamp: str, date: str, now: datetime) -> None:
 
 
 def _require_own_body(request: SignedRequest) -> None:
-    told = request.values(BODY_HASH)
-    if told and told != [hashlib.sha256(request.body).hexdigest()]:
+    signed = request.values(BODY_HASH)
+    if signed and signed != [hashlib.sha256(request.body).hexdigest()]:
         raise Unsigned("SignatureDoesNotMatch", "the body is not the one that was signed")
 
 
