@@ -158,8 +158,8 @@ def test_claim_that_nobody_answers_is_told() -> None:
 
 
 def test_trouble_of_the_provisioner_is_told_at_once() -> None:
-    trouble = {"type": "Ready", "status": "False", "reason": "ProvisioningFailed", "message": "no"}
-    failing = claim() | {"status": {"conditions": [trouble]}}
+    problem = {"type": "Ready", "status": "False", "reason": "ProvisioningFailed", "message": "no"}
+    failing = claim() | {"status": {"conditions": [problem]}}
     told = applied(device(), plan_device(device(), [], None, failing, CLAIMS, NOW))
     condition = find_condition(told["status"]["conditions"], "StorageReady") or {}
     assert (condition["reason"], condition["message"]) == (
