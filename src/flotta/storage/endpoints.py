@@ -16,12 +16,12 @@ def checked_endpoint(
     Raises ValueError with a sentence that begins with `name` when it is not `SCHEME://HOST[:PORT]`.
     """
     text = url.strip().rstrip("/")
-    if text and not (_usable(text) and urlsplit(text).scheme in schemes):
+    if text and not (_is_usable(text) and urlsplit(text).scheme in schemes):
         raise ValueError(f"{name} is {text!r}; use {schemes[0]}://HOST:PORT")
     return text
 
 
-def _usable(text: str) -> bool:
+def _is_usable(text: str) -> bool:
     try:
         return _FORM.fullmatch(text) is not None and urlsplit(text).port != 0
     except ValueError:

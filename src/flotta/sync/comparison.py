@@ -92,7 +92,7 @@ class Comparer:
         self._watch.restart_workload(workload.name)
         self._compare_export(workload, comparison)
         idle = not comparison.send and not comparison.aborts
-        if idle and self._watch.is_complete(workload.name) and self._exists(workload.name):
+        if idle and self._watch.is_complete(workload.name) and self._has_export(workload.name):
             self._idle[workload.name, "up"] = _IdleComparison(
                 workload.egress, comparison.skipped[:]
             )
@@ -108,7 +108,7 @@ class Comparer:
         comparison.skipped.extend(idle.skipped)
         return True
 
-    def _exists(self, workload: str) -> bool:
+    def _has_export(self, workload: str) -> bool:
         return tree.stat_path(self._volumes / workload, "") is not None
 
     def _compare_export(self, workload: SyncWorkload, comparison: Comparison) -> None:

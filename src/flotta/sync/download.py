@@ -8,7 +8,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from flotta.sync import checksum, tree
-from flotta.sync.job import TaskOutcome
+from flotta.sync.job import TaskOutcome, transfer_outcome
 from flotta.sync.s3_client import is_missing
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Downloader:
     def fetch_object(self, task: DownloadTask, root: Path) -> TaskOutcome:
         """Fetch the object and say how that ended; S3 and file errors are raised."""
         if present := _find_present(task, root):
-            return _outcome(task, "equal", *present)
+            return transfer_outcome(task, "equal", *present, task.etag)
         try:
             partial, digest = self._receive_object(task)
         except ChangedError:
@@ -50,7 +50,8 @@ class Downloader:
             if is_missing(error):
                 return TaskOutcome(task.number, "gone")
             raise
-        return _outcome(task, "done", tree.move_into_place(partial, root, task.path), digest)
+        stat = tree.move_into_place(partial, root, task.path)
+        return transfer_outcome(task, "done", stat, digest, task.etag)
 
     def _receive_object(self, task: DownloadTask) -> tuple[Path, str]:
         partial = self._spool / spool_name(task)
@@ -94,7 +95,7 @@ class Downloader:
                 raise ChangedError
             while data := body.read(_BLOCK):
                 digest.update(data)
-                _write(descriptor, data, offset)
+                _write_all(descriptor, data, offset)
                 offset += len(data)
         finally:
             body.close()
@@ -112,7 +113,7 @@ def _usable_bytes(descriptor: int, task: DownloadTask) -> int:
     return size if checksum.is_plain_md5(task.etag) and size <= task.size else 0
 
 
-def _write(descriptor: int, data: bytes, offset: int) -> None:
+def _write_all(descriptor: int, data: bytes, offset: int) -> None:
     view = memoryview(data)
     while view:
         written = os.pwrite(descriptor, view, offset)
@@ -132,8 +133,3 @@ def _find_present(task: DownloadTask, root: Path) -> tuple[FileStat, str] | None
             return before, digest
     except OSError:
         return None
-
-
-def _outcome(task: DownloadTask, result: Any, stat: FileStat, digest: str) -> TaskOutcome:
-    seen = (stat.size, stat.mtime_ns, stat.ctime_ns, stat.inode)
-    return TaskOutcome(task.number, result, stat=seen, digest=digest, etag=task.etag)

@@ -6,9 +6,12 @@ environment; one JSON line on its stdout for every message.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
+
+if TYPE_CHECKING:
+    from flotta.sync.model import FileStat
 
 
 class UploadTask(msgspec.Struct, tag="upload", frozen=True):
@@ -86,6 +89,18 @@ class TaskOutcome(msgspec.Struct, tag="outcome", frozen=True, omit_defaults=True
     digest: str | None = None
     etag: str | None = None
     message: str | None = None
+
+
+def transfer_outcome(
+    task: UploadTask | DownloadTask,
+    result: TaskResult,
+    stat: FileStat,
+    digest: str,
+    etag: str | None,
+) -> TaskOutcome:
+    """Return the outcome of a task after which both sides are equal; `digest` is the file's MD5."""
+    seen = (stat.size, stat.mtime_ns, stat.ctime_ns, stat.inode)
+    return TaskOutcome(task.number, result, stat=seen, digest=digest, etag=etag)
 
 
 class UploadStarted(msgspec.Struct, tag="started", frozen=True):

@@ -83,24 +83,24 @@ class ListingClient:
     def _get(self, query: dict[str, str]) -> bytes:
         kept = self._connection is not None
         try:
-            return self._request(query)
+            return self._send_request(query)
         except (OSError, http.client.HTTPException) as error:
             self.close()
             if not kept:
                 raise ConnectionFailedError(self._describe_failure(error)) from error
         # A kept connection may have been closed by the server meanwhile: once more with a new one.
         try:
-            return self._request(query)
+            return self._send_request(query)
         except (OSError, http.client.HTTPException) as error:
             self.close()
             raise ConnectionFailedError(self._describe_failure(error)) from error
 
-    def _request(self, query: dict[str, str]) -> bytes:
+    def _send_request(self, query: dict[str, str]) -> bytes:
         connection = self._connection or self._connect()
         self._connection = connection
         path = f"{self._url.path.rstrip('/')}/{self.storage.bucket}"
         target = f"{canonical_path(path)}?{canonical_query(query)}"
-        connection.request("GET", target, headers=self._headers(path, query))
+        connection.request("GET", target, headers=self._signed_headers(path, query))
         response = connection.getresponse()
         body = response.read(_RESPONSE_LIMIT)
         if response.status >= 500:
@@ -113,7 +113,7 @@ class ListingClient:
             raise self._refused_error(response.status, body)
         return body
 
-    def _headers(self, path: str, query: dict[str, str]) -> dict[str, str]:
+    def _signed_headers(self, path: str, query: dict[str, str]) -> dict[str, str]:
         moment = datetime.now(UTC)
         headers = {
             "Host": self._url.netloc,

@@ -57,11 +57,11 @@ def open_client(bucket: Bucket, connections: int, folder: Path) -> Iterator[Any]
             aws_access_key_id=bucket.access_key,
             aws_secret_access_key=bucket.secret_key,
             verify=authority.name if bucket.ca_pem else True,
-            config=_config(connections),
+            config=_client_config(connections),
         )
 
 
-def _config(connections: int) -> Config:
+def _client_config(connections: int) -> Config:
     return Config(
         s3={"addressing_style": "path"},
         signature_version="s3v4",

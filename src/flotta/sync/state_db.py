@@ -62,7 +62,7 @@ class StateDatabase:
 
     def __init__(self, path: Path) -> None:
         self._lock = threading.RLock()
-        self._connection = _open(path)
+        self._connection = _open_database(path)
 
     def close(self) -> None:
         """Close the database."""
@@ -89,7 +89,7 @@ class StateDatabase:
         transferred: int = 0,
     ) -> None:
         """Store records, replacing what was remembered of the same paths, and count transfers."""
-        values = [(workload, direction, *_values(record)) for record in records]
+        values = [(workload, direction, *_column_values(record)) for record in records]
         with self._lock, self._connection:
             self._connection.executemany(
                 f"INSERT OR REPLACE INTO file VALUES ({', '.join('?' * 14)})",  # noqa: S608
@@ -190,7 +190,7 @@ def _read_record(found: tuple[object, ...]) -> FileRecord:
     return FileRecord(path, key, stat, digest, etag, remote, modified, bool(pending), upload)  # type: ignore[arg-type]
 
 
-def _values(record: FileRecord) -> Iterator[object]:
+def _column_values(record: FileRecord) -> Iterator[object]:
     stat = record.stat
     yield from (record.path, record.key)
     yield from (stat.size, stat.mtime_ns, stat.ctime_ns, stat.inode) if stat else (None,) * 4
@@ -204,10 +204,10 @@ def _values(record: FileRecord) -> Iterator[object]:
     )
 
 
-def _open(path: Path) -> sqlite3.Connection:
+def _open_database(path: Path) -> sqlite3.Connection:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
-        return _connect(path)
+        return _connect_database(path)
     except sqlite3.DatabaseError as error:
         if isinstance(error, sqlite3.OperationalError):
             raise
@@ -215,10 +215,10 @@ def _open(path: Path) -> sqlite3.Connection:
         path.replace(path.with_suffix(".damaged"))
         for leftover in (f"{path}-wal", f"{path}-shm"):
             path.with_name(leftover.rpartition("/")[2]).unlink(missing_ok=True)
-        return _connect(path)
+        return _connect_database(path)
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _connect_database(path: Path) -> sqlite3.Connection:
     database = sqlite3.connect(path, check_same_thread=False, timeout=30)  # seconds
     database.execute("PRAGMA journal_mode = WAL")
     database.execute("PRAGMA synchronous = FULL")

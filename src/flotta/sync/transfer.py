@@ -36,7 +36,7 @@ class Transfer:
     ) -> AsyncGenerator[list[ChildMessage], None]:
         """Do the tasks; yields batches of messages as they arrive. The child ends with the loop."""
         self._interrupted = False
-        process = await self._start()
+        process = await self._start_child()
         self._process = process
         errors = asyncio.create_task(_log_errors(process))
         try:
@@ -56,7 +56,7 @@ class Transfer:
         if self._process is not None and self._process.returncode is None:
             self._process.kill()
 
-    async def _start(self) -> asyncio.subprocess.Process:
+    async def _start_child(self) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",

@@ -54,7 +54,7 @@ def open_directory(root: Path, path: str, *, create: bool = False) -> Iterator[i
     current = os.open(root, _DIRECTORY)
     try:
         for part in filter(None, path.split("/")):
-            following = _enter(current, part, create=create)
+            following = _open_child(current, part, create=create)
             os.close(current)
             current = following
         yield current
@@ -62,7 +62,7 @@ def open_directory(root: Path, path: str, *, create: bool = False) -> Iterator[i
         os.close(current)
 
 
-def _enter(parent: int, name: str, *, create: bool) -> int:
+def _open_child(parent: int, name: str, *, create: bool) -> int:
     try:
         return os.open(name, _DIRECTORY, dir_fd=parent)
     except FileNotFoundError:
@@ -144,7 +144,7 @@ class _Walk:
         self.entered(directory)
         with os.scandir(directory) as entries:
             for entry in entries:
-                yield from self._visit_entry(directory, entry, _join(path, entry.name), depth)
+                yield from self._visit_entry(directory, entry, _join_path(path, entry.name), depth)
 
     def _visit_entry(
         self, parent: int, entry: os.DirEntry[str], path: str, depth: int
@@ -177,7 +177,7 @@ class _Walk:
             self._skip(path, f"is {describe_kind(found.st_mode)}")
 
     def _skip(self, path: str, reason: str) -> None:
-        self.skipped(Skipped(_join(self.source, path), reason))
+        self.skipped(Skipped(_join_path(self.source, path), reason))
 
 
 def _is_utf8(name: str) -> bool:
@@ -188,7 +188,7 @@ def _is_utf8(name: str) -> bool:
     return True
 
 
-def _join(folder: str, name: str) -> str:
+def _join_path(folder: str, name: str) -> str:
     return f"{folder}/{name}" if folder and name else folder or name
 
 

@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from flotta.sync import checksum, tree
-from flotta.sync.job import TaskOutcome, UploadStarted
+from flotta.sync.job import TaskOutcome, UploadStarted, transfer_outcome
 from flotta.sync.s3_client import error_code, is_missing
 
 if TYPE_CHECKING:
@@ -46,17 +46,17 @@ class Uploader:
         _check_unchanged(descriptor, before)
         text = digest.hexdigest()
         if text == task.digest and not task.check:
-            return _outcome(task, "unchanged", before, text, None)
+            return transfer_outcome(task, "unchanged", before, text, None)
         if task.check and (
             etag := self._find_equal_object(task.key, descriptor, before.size, text)
         ):
             self._abort_left_over(task)
-            return _outcome(task, "equal", before, text, etag)
+            return transfer_outcome(task, "equal", before, text, etag)
         if before.size > checksum.PART_SIZE:
             etag = self._send_parts(task, descriptor, before)
         else:
             etag = self._put_object(task.key, descriptor, before, digest.digest())
-        return _outcome(task, "done", before, text, etag)
+        return transfer_outcome(task, "done", before, text, etag)
 
     def _find_equal_object(self, key: str, descriptor: int, size: int, digest: str) -> str | None:
         try:
@@ -212,10 +212,3 @@ def _check_unchanged(descriptor: int, before: FileStat) -> None:
 
 def _without_upload(task: UploadTask) -> UploadTask:
     return type(task)(task.number, task.workload, task.path, task.key, check=False)
-
-
-def _outcome(
-    task: UploadTask, result: Any, stat: FileStat, digest: str, etag: str | None
-) -> TaskOutcome:
-    seen = (stat.size, stat.mtime_ns, stat.ctime_ns, stat.inode)
-    return TaskOutcome(task.number, result, stat=seen, digest=digest, etag=etag)

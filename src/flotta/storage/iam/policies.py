@@ -25,8 +25,8 @@ def find_bucket(document: str) -> str:
     """Return the only bucket that the policy allows work in; raises BadPolicy."""
     try:
         statements = _as_list(json.loads(document)["Statement"])
-        actions = {action for statement in statements for action in _actions(statement)}
-        buckets = {bucket for statement in statements for bucket in _buckets(statement)}
+        actions = {action for statement in statements for action in _list_actions(statement)}
+        buckets = {bucket for statement in statements for bucket in _list_buckets(statement)}
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         if isinstance(error, BadPolicy):
             raise
@@ -38,17 +38,17 @@ def find_bucket(document: str) -> str:
     return buckets.pop()
 
 
-def _actions(statement: dict[str, Any]) -> list[str]:
+def _list_actions(statement: dict[str, Any]) -> list[str]:
     if statement["Effect"] != "Allow" or not set(statement) <= FIELDS:
         raise BadPolicy("a policy of this server has only Allow, Action and Resource")
     return _as_list(statement["Action"])
 
 
-def _buckets(statement: dict[str, Any]) -> list[str]:
-    return [_bucket(resource) for resource in _as_list(statement["Resource"])]
+def _list_buckets(statement: dict[str, Any]) -> list[str]:
+    return [_parse_bucket(resource) for resource in _as_list(statement["Resource"])]
 
 
-def _bucket(resource: str) -> str:
+def _parse_bucket(resource: str) -> str:
     name = resource.removeprefix(PREFIX).removesuffix("/*")
     if not resource.startswith(PREFIX) or not is_bucket_name(name):
         raise BadPolicy(f"{resource!r} is not a bucket: use {PREFIX}NAME or {PREFIX}NAME/*")

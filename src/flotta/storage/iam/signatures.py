@@ -44,13 +44,13 @@ class SignedRequest:
     headers: tuple[tuple[str, str], ...]
     body: bytes
 
-    def values(self, name: str) -> list[str]:
+    def header_values(self, name: str) -> list[str]:
         """Return every value of a header."""
         return [value for header, value in self.headers if header == name]
 
-    def value(self, name: str) -> str:
+    def header_value(self, name: str) -> str:
         """Return the one value of a header, "" when there is none or several."""
-        found = self.values(name)
+        found = self.header_values(name)
         return found[0] if len(found) == 1 else ""
 
 
@@ -58,7 +58,7 @@ def verify_signature(
     request: SignedRequest, service: str, secret_of: Callable[[str], str | None], now: datetime
 ) -> str:
     """Return the id of the access key that signed the request; raises Unsigned."""
-    claimed = _AUTHORIZATION.fullmatch(request.value("authorization"))
+    claimed = _AUTHORIZATION.fullmatch(request.header_value("authorization"))
     if claimed is None:
         raise Unsigned("MissingAuthenticationToken", "the request is not signed (Signature V4)")
     if claimed["service"] != service:
@@ -66,13 +66,15 @@ def verify_signature(
     names = claimed["headers"].split(";")
     if not set(names) >= NEEDED:
         raise Unsigned("IncompleteSignature", "host and x-amz-date have to be signed")
-    _require_recent(request.value("x-amz-date"), claimed["date"], now)
+    _require_recent(request.header_value("x-amz-date"), claimed["date"], now)
     _require_own_body(request)
     secret = secret_of(claimed["key"])
     if secret is None:
         raise Unsigned("InvalidClientTokenId", "the access key is not known")
     credentials = Credentials(claimed["key"], secret)
-    expected = _signature(request, names, SigV4Auth(credentials, service, claimed["region"]))
+    expected = _compute_signature(
+        request, names, SigV4Auth(credentials, service, claimed["region"])
+    )
     if not hmac.compare_digest(expected, claimed["signature"]):
         raise Unsigned("SignatureDoesNotMatch", "the signature does not fit request and secret key")
     return claimed["key"]
@@ -90,17 +92,17 @@ def _require_recent(stamp: str, date: str, now: datetime) -> None:
 
 
 def _require_own_body(request: SignedRequest) -> None:
-    signed = request.values(BODY_HASH)
+    signed = request.header_values(BODY_HASH)
     if signed and signed != [hashlib.sha256(request.body).hexdigest()]:
         raise Unsigned("SignatureDoesNotMatch", "the body is not the one that was signed")
 
 
-def _signature(request: SignedRequest, names: Iterable[str], auth: SigV4Auth) -> str:
+def _compute_signature(request: SignedRequest, names: Iterable[str], auth: SigV4Auth) -> str:
     again = AWSRequest(request.method, request.url, data=request.body)
     for name in names:
-        for value in request.values(name):
+        for value in request.header_values(name):
             again.headers[name] = value  # adds, as in e-mail headers
-    again.context["timestamp"] = request.value("x-amz-date")
+    again.context["timestamp"] = request.header_value("x-amz-date")
     signature: str = auth.signature(
         auth.string_to_sign(again, auth.canonical_request(again)), again
     )

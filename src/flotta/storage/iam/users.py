@@ -57,7 +57,7 @@ class Users:
         """Make a user; EntityAlreadyExists when there is one."""
         if _NAME.fullmatch(name) is None:
             raise IamError(400, "ValidationError", f"{name!r} is no name for a user")
-        if self._path(name).exists():
+        if self._file_of(name).exists():
             raise IamError(409, "EntityAlreadyExists", f"the user {name} exists")
         return self._save(User(name, _now()))
 
@@ -65,7 +65,7 @@ class Users:
         """Return a user; NoSuchEntity when there is none."""
         if _NAME.fullmatch(name):
             try:
-                return User(**json.loads(self._path(name).read_bytes()))
+                return User(**json.loads(self._file_of(name).read_bytes()))
             except FileNotFoundError:
                 pass
         raise IamError(404, "NoSuchEntity", f"there is no user {name!r}")
@@ -75,7 +75,7 @@ class Users:
         user = self.get(name)
         if user.policies or user.keys:
             raise IamError(409, "DeleteConflict", "delete policies and access keys first")
-        self._path(name).unlink()
+        self._file_of(name).unlink()
 
     def put_policy(self, name: str, policy: str, document: str) -> None:
         """Give a user its policy; raises BadPolicy when this is not one whole bucket."""
@@ -131,10 +131,10 @@ class Users:
     def _save(self, user: User) -> User:
         self._directory.mkdir(mode=0o750, exist_ok=True)
         data: dict[str, Any] = asdict(user)
-        write_atomically(self._path(user.name), json.dumps(data).encode(), KEY_MODE)
+        write_atomically(self._file_of(user.name), json.dumps(data).encode(), KEY_MODE)
         return user
 
-    def _path(self, name: str) -> Path:
+    def _file_of(self, name: str) -> Path:
         return self._directory / f"{name}.json"
 
 
