@@ -1,4 +1,4 @@
-"""What every daemon of ours does the same way: logging, signals, systemd notification, durable files."""
+"""What every daemon of ours does the same way: logging, signals, notification, durable files."""
 
 from __future__ import annotations
 
@@ -16,10 +16,13 @@ from typing import Any
 
 
 def configure_logging(level: str | None = None) -> None:
-    """Log to stderr; ``level`` is debug, info, warn, warning or error (default ``$LOG_LEVEL``, else info).
+    """Log to stderr.
 
-    Raises ValueError with a sentence for another word. Under systemd the journal adds the time. What
-    libraries say at debug is left out: botocore for one logs answers with the secrets in them.
+    ``level`` is debug, info, warn, warning or error (default ``$LOG_LEVEL``, else info).
+
+    Raises ValueError with a sentence for another word. Under systemd the journal adds the time.
+    What libraries say at debug is left out: botocore for one logs responses with the secrets in
+    them.
     """
     word = (level or os.environ.get("LOG_LEVEL") or "info").strip().lower()
     names = {"warn": "WARNING", "dpanic": "ERROR", "panic": "CRITICAL", "fatal": "CRITICAL"}
@@ -33,7 +36,10 @@ def configure_logging(level: str | None = None) -> None:
 
 
 def notify(state: str) -> None:
-    """Tell systemd about this service, for example ``READY=1``; nothing happens outside systemd (sd_notify(3))."""
+    """Tell systemd about this service, for example ``READY=1``.
+
+    Nothing happens outside systemd (sd_notify(3)).
+    """
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return
@@ -56,7 +62,8 @@ def stop_event() -> asyncio.Event:
 def run(main: Callable[[], Coroutine[Any, Any, None]], *, uvloop: bool = False) -> None:
     """Run a daemon's main coroutine to its end, on uvloop where many TLS connections are held.
 
-    A ``ValueError`` is a mistake in the configuration: its sentence is the whole output, exit status 2.
+    A ``ValueError`` is a mistake in the configuration: its sentence is the whole output, and the
+    exit status 2.
     """
     try:
         configure_logging()
@@ -75,7 +82,10 @@ def run(main: Callable[[], Coroutine[Any, Any, None]], *, uvloop: bool = False) 
 
 
 def write_atomically(path: Path, data: bytes, mode: int = 0o600) -> None:
-    """Replace ``path`` by ``data`` so that after a power cut it holds the old or the new content, never a mixture."""
+    """Replace ``path`` by ``data``.
+
+    After a power cut it holds the old or the new content, never a mixture.
+    """
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:

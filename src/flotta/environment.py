@@ -48,7 +48,10 @@ def read_number(
 def read_address(
     environment: Mapping[str, str], name: str, default: Address | None
 ) -> Address | None:
-    """Return where to listen: ``HOST:PORT``, ``:PORT`` for every address, ``off`` (None) for nowhere."""
+    """Return where to listen.
+
+    ``HOST:PORT``, ``:PORT`` for every address, ``off`` (None) for nowhere.
+    """
     given = read_text(environment, name)
     if not given:
         return default

@@ -1,4 +1,4 @@
-"""The Edge API says at `/readyz` when it does not listen yet, and when it no longer hears of the resource API."""
+"""The Edge API is not ready before it listens, and when it no longer hears of the resource API."""
 
 from __future__ import annotations
 

@@ -27,7 +27,10 @@ _read_peer = lru_cache(maxsize=8192)(read_peer)
 
 
 def peer_of(request: web.Request) -> Peer:
-    """Return the verified owner of the request's connection; Refusal 401 when it has no class of ours."""
+    """Return the verified owner of the request's connection.
+
+    Raises Refusal 401 when it has no class of ours.
+    """
     if request.transport is None:
         raise Refusal(401, "the device closed the connection before it was answered")
     tls = request.transport.get_extra_info("ssl_object")
@@ -41,7 +44,10 @@ def peer_of(request: web.Request) -> Peer:
 
 
 def checked_device_id(text: str) -> str:
-    """Return the device id of a path; it becomes the name of a Kubernetes object (RFC 1123 subdomain)."""
+    """Return the device id of a path.
+
+    It becomes the name of a Kubernetes object (RFC 1123 subdomain).
+    """
     if text == REGISTRATION_NAME or not is_device_id(text):
         raise Refusal(
             400, "the device id is no lower-case DNS name of at most 64 characters, or is reserved"

@@ -47,13 +47,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Material:
-    """What the server works with: the authority that signs devices, and its own certificate and key."""
+    """What the server works with: the authority for devices, and its own certificate and key."""
 
     authority: Authority
     server: CertificateAndKey
 
     def make_context(self) -> ssl.SSLContext:
-        """Return a TLS context of this material; the key touches the disk only as a 0600 file for a moment."""
+        """Return a TLS context of this material.
+
+        The key touches the disk only as a 0600 file for a moment.
+        """
         with tempfile.TemporaryDirectory(prefix="flotta-edge-api-") as name:
             certificate, key = Path(name, "server.crt"), Path(name, "server.key")
             certificate.write_bytes(self.server.certificate)

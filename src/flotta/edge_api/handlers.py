@@ -111,7 +111,10 @@ class Handlers:
         return messages.empty_response()
 
     async def data_in(self, request: web.Request) -> web.Response:
-        """Respond with the configuration; to a client that knows it when it changes, or with 304."""
+        """Respond with the configuration.
+
+        A client that knows it has the response when it changes, or 304.
+        """
         peer = _own_device(request)
         known = messages.known_version(request)
         deadline = _Deadline(messages.read_wait_preference(request) if known else 0.0)

@@ -34,7 +34,10 @@ class Listener:
         self._log = _FailureLog()
 
     async def start(self, host: str, port: int) -> int:
-        """Listen; return the port (useful when 0 was asked for). OSError when the address is taken."""
+        """Listen and return the port (useful when 0 was asked for).
+
+        Raises OSError when the address is taken.
+        """
         found = await asyncio.get_running_loop().getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )

@@ -85,7 +85,7 @@ def message_response(
 
 
 def read_wait_preference(request: web.Request) -> float:
-    """Return for how many seconds the client lets its request be held (`Prefer: wait`, RFC 7240)."""
+    """Return how many seconds the client lets its request be held (`Prefer: wait`, RFC 7240)."""
     found = _WAIT.search(",".join(request.headers.getall("Prefer", [])))
     return min(float(found[1]), MAX_WAIT) if found else 0.0
 

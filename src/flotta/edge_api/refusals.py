@@ -12,7 +12,10 @@ from aiohttp import web
 
 
 class Refusal(Exception):
-    """Respond to the request with this HTTP status and sentence; `code` differs from it for 422 only."""
+    """Respond to the request with this HTTP status and sentence.
+
+    `code` differs from it for 422 only.
+    """
 
     def __init__(
         self, status: int, message: str, *, code: int | None = None, retry_after: int | None = None

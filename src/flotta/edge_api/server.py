@@ -1,4 +1,4 @@
-"""The Edge API as a whole: certificates, backend, listener and monitoring, started and stopped in order."""
+"""The Edge API as a whole: its parts started and stopped in order."""
 
 from __future__ import annotations
 
@@ -128,7 +128,10 @@ class EdgeApiServer:
         return []
 
     async def _wait_for_material(self) -> Material:
-        """Retry while the API is not there yet; an unusable Secret ends the start with its sentence."""
+        """Retry while the API is not there yet.
+
+        An unusable Secret ends the start with its sentence.
+        """
         backoff = Backoff(*START_RETRY)
         while True:
             try:

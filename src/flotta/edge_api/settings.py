@@ -36,7 +36,10 @@ class Settings:
 
     @classmethod
     def from_environment(cls, env: Mapping[str, str]) -> Settings:
-        """Return the settings of an environment; ValueError with a sentence for an unusable value."""
+        """Return the settings of an environment.
+
+        Raises ValueError with a sentence for an unusable value.
+        """
         backend = read_text(env, "BACKEND", "crd")
         if backend not in BACKENDS:
             raise ValueError(f"BACKEND is {backend!r}; this program knows: {', '.join(BACKENDS)}")

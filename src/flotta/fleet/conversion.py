@@ -190,7 +190,7 @@ _MOVES = {"EdgeWorkload": _convert_workload, "EdgeConfig": _convert_playbooks}
 
 
 def _rename_fields(value: Any, schema: Mapping[str, Any], path: str, notes: _Notes) -> Any:
-    """Return the value with snake-case and wire names replaced where the schema knows a name for them."""
+    """Return the value with snake-case and wire names replaced by those of the schema."""
     if path == "spec.pod":
         return value  # Kubernetes' own, and so in every release
     if path.endswith(".cpu.frequency") and isinstance(value, int | float):

@@ -94,7 +94,10 @@ def render_log_collection(
 def render_metrics(
     spec: Section, source: ObjectSource, namespace: str, report: ReportProblem
 ) -> MetricsConfiguration:
-    """Return retention, receiver and components; the receiver is always there, with an empty url when off."""
+    """Return retention, receiver and components.
+
+    The receiver is always there, with an empty url when off.
+    """
     section = spec.get("metrics") or {}
     return MetricsConfiguration(
         retention=_render_retention(section.get("retention")),

@@ -75,7 +75,10 @@ def hardware_labels(hardware: Mapping[str, Any] | None) -> dict[str, str]:
 
 
 def label_value(text: str) -> str:
-    """Return a text as label value: lower case, legal characters only, at most 63; "" if nothing is left."""
+    """Return a text as label value, "" if nothing is left.
+
+    It has lower-case and legal characters only, at most 63.
+    """
     legal = re.sub(r"[^a-z0-9\-_.]", "", _between_letters(text.lower()))
     return legal.strip("-_.")[:LABEL_LIMIT].rstrip("-_.")
 

@@ -64,7 +64,7 @@ def apply_heartbeat(device: Mapping[str, Any], heartbeat: Heartbeat, now: dateti
 
 
 def find_transitions(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Transition]:
-    """Return which workloads of two states of the status began to fail, fail otherwise, or recovered."""
+    """Return which workloads began to fail, fail otherwise, or recovered, from `old` to `new`."""
     before = {workload["name"]: workload for workload in old.get("workloads") or ()}
     found = []
     for workload in new.get("workloads") or ():

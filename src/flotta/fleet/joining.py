@@ -21,7 +21,10 @@ def is_registered(device: Mapping[str, Any]) -> bool:
 
 
 def was_heard(device: Mapping[str, Any]) -> bool:
-    """Say whether a device ever registered or reported under this name; a hand-made object has no trace of it."""
+    """Say whether a device ever registered or reported under this name.
+
+    A hand-made object has no trace of it.
+    """
     status = device.get("status") or {}
     registered = KEY_ANNOTATION in (device["metadata"].get("annotations") or {})
     return registered or any(status.get(key) for key in ("lastSeenTime", "hardware", "phase"))

@@ -1,4 +1,4 @@
-"""Problems of rendering, as people see them: on `status.workloads` entries and in condition Configured."""
+"""Problems of rendering, as people see them: in `status.workloads` and condition Configured."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ def with_problems(
     now: datetime,
     generation: int | None = None,
 ) -> Object:
-    """Return the status with these problems shown and solved ones cleared; equal when nothing changed.
+    """Return the status with these problems shown and solved ones cleared.
+
+    Equal when nothing changed.
 
     `generation` is that of the EdgeDevice whose configuration has the problems.
     """

@@ -27,7 +27,10 @@ class ObjectSource(Protocol):
 
 
 class BrokenReference(Exception):
-    """An object or key that is referred to does not exist or cannot be used; the text is a sentence."""
+    """An object or key that is referred to does not exist or cannot be used.
+
+    The text is a sentence.
+    """
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,10 @@ def pod_references(pod: Mapping[str, Any]) -> list[Reference]:
 
 
 def resolve_reference(reference: Reference, source: ObjectSource, namespace: str) -> Object | None:
-    """Return the object; None when it is optional and absent; BrokenReference when something mandatory lacks."""
+    """Return the object.
+
+    None when it is optional and absent. Raises BrokenReference when something mandatory is absent.
+    """
     found = source.lookup(reference.kind, namespace, reference.name)
     if found is None:
         if reference.optional:
@@ -67,7 +73,10 @@ def resolve_reference(reference: Reference, source: ObjectSource, namespace: str
 
 
 def require_value(source: ObjectSource, kind: Kind, namespace: str, name: str, key: str) -> str:
-    """Return one value of a Secret (base64 as stored) or ConfigMap; BrokenReference when it lacks."""
+    """Return one value of a Secret (base64 as stored) or ConfigMap.
+
+    Raises BrokenReference when it is not there.
+    """
     found = resolve_reference(
         Reference(kind, name, optional=False, keys=frozenset({key})), source, namespace
     )

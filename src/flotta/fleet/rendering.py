@@ -38,7 +38,10 @@ __all__ = ["ObjectSource", "Problem", "RenderedConfiguration", "render_configura
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that could not be delivered; `workload` is "" when it concerns the device itself."""
+    """Something that could not be delivered.
+
+    `workload` is "" when it concerns the device itself.
+    """
 
     workload: str
     kind: str

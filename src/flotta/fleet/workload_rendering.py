@@ -45,7 +45,10 @@ class RenderedWorkload:
 
 
 def render_workload(resource: Mapping[str, Any], source: ObjectSource) -> RenderedWorkload:
-    """Return the wire form of an EdgeWorkload; BrokenReference when something it needs is missing."""
+    """Return the wire form of an EdgeWorkload.
+
+    Raises BrokenReference when something it needs is missing.
+    """
     metadata, spec = resource["metadata"], resource.get("spec") or {}
     namespace = metadata["namespace"]
     pod = (spec.get("pod") or {}).get("spec") or {}

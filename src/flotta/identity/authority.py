@@ -30,7 +30,7 @@ CLOCK_SKEW = dt.timedelta(minutes=5)
 
 
 class AuthorityError(IdentityError):
-    """The authority's own certificate or key is unusable, or it was asked for an impossible certificate."""
+    """The authority's own certificate or key is unusable, or it cannot issue what was asked for."""
 
 
 class CertificateAndKey(NamedTuple):
@@ -83,7 +83,9 @@ class Authority:
 
     @classmethod
     def from_pem(cls, certificate_pem: bytes | str, key_pem: bytes | str) -> Authority:
-        """Return the authority of an existing certificate and key: ours, one of v0.2 or the user's own (EC, RSA).
+        """Return the authority of an existing certificate and key.
+
+        They are ours, those of v0.2 or the user's own (EC, RSA).
 
         `certificate_pem` may be a bundle: the certificate that fits the key issues, all of them
         stay trusted.
@@ -120,7 +122,10 @@ class Authority:
     def issue_client(
         self, common_name: str, organizations: Sequence[str] = (), days: int = 365
     ) -> CertificateAndKey:
-        """Return a client certificate and key for the resource API: CN is the user, O are the groups."""
+        """Return a client certificate and key for the resource API.
+
+        CN is the user, O are the groups.
+        """
         subject = _build_name(common_name, organizations)
         return self._issue(_Profile(subject, ExtendedKeyUsageOID.CLIENT_AUTH, days))
 

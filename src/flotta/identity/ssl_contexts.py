@@ -38,7 +38,7 @@ def server_context(
 
 
 def open_server_context(cert_path: Path | str, key_path: Path | str) -> ssl.SSLContext:
-    """Return a TLS 1.2 or later server context for clients that prove themselves otherwise (S3, IAM)."""
+    """Return a TLS 1.2 or later server context without client certificates (S3, IAM)."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(cert_path, key_path)

@@ -24,7 +24,10 @@ log = logging.getLogger(__name__)
 
 
 class Cache:
-    """Holds the newest known state of every object of a kind; objects in it must not be changed by readers."""
+    """Holds the newest known state of every object of a kind.
+
+    Objects in it must not be changed by readers.
+    """
 
     def __init__(self, client: Client, kind: Kind, namespace: str | None = None):
         self.kind = kind
@@ -43,7 +46,10 @@ class Cache:
 
     @property
     def silence(self) -> float:
-        """Seconds since the server was heard: a list, a change or a bookmark; infinite before the first."""
+        """Seconds since the server was heard: a list, a change or a bookmark.
+
+        Infinite before the first.
+        """
         return time.monotonic() - self._heard
 
     @property

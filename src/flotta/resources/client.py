@@ -1,4 +1,7 @@
-"""The one client of the resource API, by kinds and objects; `errors` has its errors, `transport` its connection."""
+"""The one client of the resource API, by kinds and objects.
+
+`errors` has its errors, `transport` its connection.
+"""
 
 from __future__ import annotations
 
@@ -59,9 +62,10 @@ class Client:
 
     @classmethod
     async def connect(cls, kubeconfig: str | None = None, context: str | None = None) -> Self:
-        """Make a client from a kubeconfig file (default ``$KUBECONFIG``), else from the pod's service account.
+        """Make a client from a kubeconfig file, else from the pod's service account.
 
-        ``context`` is one of the file's contexts (default: its current one).
+        ``kubeconfig`` is a path (default ``$KUBECONFIG``), ``context`` one of the file's contexts
+        (default: its current one).
         Raises ValueError with a sentence when neither gives a configuration.
         """
         return cls(await Transport.connect(kubeconfig, context))
@@ -144,7 +148,10 @@ class Client:
         patch: Object,
         subresource: str | None = None,
     ) -> Object:
-        """Patch by RFC 7386; put ``metadata.resourceVersion`` into the patch to get Conflict on a stale read."""
+        """Patch by RFC 7386.
+
+        Put ``metadata.resourceVersion`` into the patch to get Conflict on a stale read.
+        """
         path = kind.path(namespace, name, subresource)
         return await self._request_json("PATCH", path, body=patch, content_type=MERGE_PATCH)
 
@@ -169,7 +176,10 @@ class Client:
         force: bool = True,
         dry_run: bool = False,
     ) -> Object:
-        """Server-side apply: create or update the fields named in ``obj``; a dry run writes nothing."""
+        """Server-side apply: create or update the fields named in ``obj``.
+
+        A dry run writes nothing.
+        """
         path = kind.path(_namespace(obj), obj["metadata"]["name"])
         body = {"apiVersion": kind.api_version, "kind": kind.kind, **obj}
         query = {"fieldManager": field_manager, "force": "true" if force else "false"}
@@ -192,9 +202,9 @@ class Client:
         resource_version: str,
         timeout_seconds: int = 300,
     ) -> AsyncIterator[tuple[str, Object]]:
-        """Yield (ADDED | MODIFIED | DELETED | BOOKMARK, object) after ``resource_version`` until the server ends it.
+        """Yield (ADDED | MODIFIED | DELETED | BOOKMARK, object) after ``resource_version``.
 
-        Raises Expired when that version is too old.
+        It ends when the server ends it. Raises Expired when that version is too old.
         """
         query = {
             "watch": "true",
@@ -220,7 +230,9 @@ class Client:
         message: str,
         component: str,
     ) -> None:
-        """Write a core Event about ``involved`` (an object of ``kind``); a repeated one is counted, not added.
+        """Write a core Event about ``involved`` (an object of ``kind``).
+
+        A repeated one is counted, not added.
 
         ``type_`` is Normal or Warning.
         """
@@ -264,7 +276,9 @@ def _namespace(obj: Object) -> str | None:
 
 
 async def retry_on_conflict(attempt: Callable[[], Awaitable[T]], tries: int = 12) -> T:
-    """Await ``attempt()`` again, after a pause, while it raises Conflict; ``attempt`` reads afresh each time.
+    """Await ``attempt()`` again, after a pause, while it raises Conflict.
+
+    ``attempt`` reads afresh each time.
 
     The pauses grow to half a second, about three seconds in all: who meets a busy writer loses
     every second try, and twelve in a row hardly ever.

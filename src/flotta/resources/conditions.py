@@ -1,4 +1,4 @@
-"""Standard Kubernetes conditions (metav1.Condition) in a list, changed only when something changed."""
+"""Standard Kubernetes conditions (metav1.Condition) in a list."""
 
 from __future__ import annotations
 

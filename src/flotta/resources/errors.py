@@ -19,7 +19,10 @@ Object = dict[str, Any]
 
 
 class ApiError(Exception):
-    """A response that is no success: ``status`` is the HTTP code (0: none), ``details`` as in the Status object."""
+    """A response that is no success.
+
+    ``status`` is the HTTP code (0: none), ``details`` as in the Status object.
+    """
 
     def __init__(self, status: int, reason: str, message: str, details: Object | None = None):
         super().__init__(message)

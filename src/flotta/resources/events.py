@@ -15,7 +15,10 @@ MESSAGE_LIMIT = 1024  # bytes, as the API server enforces when eventTime is set
 def build_event(
     involved: dict[str, Any], kind: Kind, type_: str, reason: str, message: str, component: str
 ) -> dict[str, Any]:
-    """Return the Event object; its name is derived from its content, so that a repetition meets the same object."""
+    """Return the Event object.
+
+    Its name is derived from its content, so that a repetition meets the same object.
+    """
     metadata = involved["metadata"]
     now = datetime.now(UTC)
     text = _shorten(message)

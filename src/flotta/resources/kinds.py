@@ -1,4 +1,4 @@
-"""The resource kinds that the control plane knows, with their REST paths (Kubernetes API conventions)."""
+"""The resource kinds that the control plane knows, with their REST paths."""
 
 from __future__ import annotations
 
@@ -31,7 +31,10 @@ class Kind:
         name: str | None = None,
         subresource: str | None = None,
     ) -> str:
-        """Return the URL path of a collection, an object or a subresource; no namespace means cluster-wide."""
+        """Return the URL path of a collection, an object or a subresource.
+
+        No namespace means cluster-wide.
+        """
         parts = ["/apis" if self.group else "/api", self.api_version]
         if namespace is not None and self.namespaced:
             parts += ["namespaces", namespace]

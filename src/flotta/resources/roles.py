@@ -16,7 +16,10 @@ MASTERS = "system:masters"
 
 @dataclass(frozen=True)
 class Rule:
-    """Verbs on resources. No namespaces means every namespace and the cluster scope; no names, every name."""
+    """Verbs on resources.
+
+    No namespaces means every namespace and the cluster scope; no names, every name.
+    """
 
     groups: frozenset[str]
     resources: frozenset[str]
@@ -64,7 +67,10 @@ class Role:
 
 
 class Authorizer:
-    """Decides by roles; nothing that no rule allows is allowed, but to members of system:masters."""
+    """Decides by roles.
+
+    Nothing that no rule allows is allowed, but to members of system:masters.
+    """
 
     def __init__(self, roles: Iterable[Role]) -> None:
         self.roles = tuple(roles)

@@ -1,4 +1,7 @@
-"""HTTP to one API server: the only module that touches Kubernetes' library. Errors are those of `errors`."""
+"""HTTP to one API server: the only module that touches Kubernetes' library.
+
+Errors are those of `errors`.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,10 @@ _UNUSABLE = (
 
 
 class Transport:
-    """A connection pool. Every method raises ApiError: Unreachable, or what the server's Status says."""
+    """A connection pool.
+
+    Every method raises ApiError: Unreachable, or what the server's Status says.
+    """
 
     def __init__(self, api: kubernetes_client.ApiClient):
         self._api = api
@@ -128,7 +134,10 @@ class Transport:
 async def _successful(
     sent: Awaitable[aiohttp.ClientResponse], failure: str
 ) -> AsyncIterator[aiohttp.ClientResponse]:
-    """Hand out the response to what was sent, unless it is an error; `failure` names a connection that ends in it."""
+    """Hand out the response to what was sent, unless it is an error.
+
+    `failure` names a connection that ends in it.
+    """
     response = await sent
     try:
         await _raise_for_status(response)
@@ -146,7 +155,7 @@ def _retry_after(response: aiohttp.ClientResponse, backoff: Backoff) -> float:
 
 
 async def _split_lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
-    """Split a stream at newlines without a limit on a line's length (an object may be megabytes)."""
+    """Split a stream at newlines without a limit on a line's length (objects may be megabytes)."""
     rest = b""
     async for chunk in content.iter_any():
         *lines, rest = (rest + chunk).split(b"\n")

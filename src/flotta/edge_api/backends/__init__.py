@@ -59,4 +59,4 @@ class Backend(Protocol):
         """Record that the device obeyed the disconnect command."""
 
     async def wait_for_change(self, peer: Peer, seconds: float) -> None:
-        """Return when something about the device may have changed, at the latest after that time."""
+        """Return when something about the device may have changed, or after that time."""

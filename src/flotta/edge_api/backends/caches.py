@@ -48,7 +48,10 @@ class Caches:
 
     @property
     def unhealthy_reason(self) -> str | None:
-        """Return why the caches cannot be relied on: a kind was not listed, or nothing more is heard of it."""
+        """Return why the caches cannot be relied on, None when they can.
+
+        A kind was not listed, or nothing more is heard of it.
+        """
         for cache in self._caches.values():
             if cache.synced and cache.unhealthy_reason:
                 return cache.unhealthy_reason

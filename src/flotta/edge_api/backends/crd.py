@@ -75,7 +75,10 @@ class CrdBackend:
         self._wakeups.wake_all()
 
     async def membership(self, peer: Peer) -> Membership:
-        """Tell what a device certificate is worth, from the cache, or from the API before saying "gone"."""
+        """Tell what a device certificate is worth.
+
+        The cache says so, but the API itself that the device is gone.
+        """
         membership = _membership(peer, self.caches.devices.get(peer.namespace, peer.device_id))
         if membership in (Membership.ACTIVE, Membership.LEAVING):
             return membership
@@ -116,7 +119,7 @@ class CrdBackend:
         self._metrics.count_heartbeat(*key)
 
     async def record_disconnect(self, peer: Peer) -> None:
-        """Set condition Disconnected, which lets the operator finish the deletion of the EdgeDevice."""
+        """Set condition Disconnected, which lets the operator finish deleting the EdgeDevice."""
 
         def change(device: Object) -> Object:
             status: Object = device.get("status") or {}

@@ -31,7 +31,10 @@ class Joining:
         self._client = client
 
     async def enrol(self, peer: Peer, device_id: str, info: EnrolmentInfo) -> bool:
-        """Record that a device wants to join; True when its EdgeDevice exists and it may register."""
+        """Record that a device wants to join.
+
+        True when its EdgeDevice exists and it may register.
+        """
         namespace = _target_namespace(peer, info)
         device = await self._client.get_or_none(EDGE_DEVICE, device_id, namespace)
         if device is not None:

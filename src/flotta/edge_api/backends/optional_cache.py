@@ -30,7 +30,10 @@ class OptionalCache:
         return self._settled.is_set() or self.cache.synced
 
     async def wait_settled(self) -> None:
-        """Wait for `settled`, but not for ever: other APIs than Kubernetes' own may be down for long."""
+        """Wait for `settled`, but not for ever.
+
+        Other APIs than Kubernetes' own may be down for long.
+        """
         waits = [
             asyncio.create_task(wait) for wait in (self._settled.wait(), self.cache.wait_synced())
         ]

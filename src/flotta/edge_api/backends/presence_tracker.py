@@ -130,7 +130,7 @@ class PresenceTracker:
 
 
 def _heard_at(device: Object, moment: datetime) -> Object:
-    """Return the status of a device heard at `moment`, unless another replica wrote a later time."""
+    """Return the status of a device heard at `moment`, unless another replica wrote later."""
     old: Object = device.get("status") or {}
     new = presence.mark_heard(old, moment, device["metadata"].get("generation"))
     return old if old.get("lastSeenTime", "") > new["lastSeenTime"] else new

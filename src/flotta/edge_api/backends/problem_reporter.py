@@ -1,4 +1,4 @@
-"""What is wrong with a device's configuration, kept equal on its EdgeDevice to the newest rendering."""
+"""What is wrong with a device's configuration, kept on its EdgeDevice as it is rendered now."""
 
 from __future__ import annotations
 
