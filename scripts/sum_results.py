@@ -17,16 +17,18 @@ from pathlib import Path
 WORSE_THAN_PASSED = {"failure": "failed", "error": "failed", "skipped": "skipped"}
 
 
-def of_tests(file: Path) -> Counter[str]:
-    """Count the tests of one JUnit file; a file that broke off counts as a failure."""
+def of_tests(file: Path) -> list[tuple[str, str]]:
+    """Return verdict and name of each test of a JUnit file; a file that broke off counts as a failure."""
     try:
         cases = ET.parse(file).getroot().iter("testcase")  # noqa: S314 - pytest wrote it just now
     except ET.ParseError:
-        return Counter(failed=1)
-    return Counter(
-        next((WORSE_THAN_PASSED[e.tag] for e in case if e.tag in WORSE_THAN_PASSED), "passed")
-        for case in cases
-    )
+        return [("failed", f"{file.stem}, which broke off")]
+    return [(verdict(case), f"{case.get('classname')}::{case.get('name')}") for case in cases]
+
+
+def verdict(case: ET.Element) -> str:
+    """Return what became of one test."""
+    return next((WORSE_THAN_PASSED[e.tag] for e in case if e.tag in WORSE_THAN_PASSED), "passed")
 
 
 def fields(file: Path) -> list[list[str]]:
@@ -51,14 +53,14 @@ def table(times: list[list[str]]) -> Iterator[str]:
 def main() -> int:
     """Print the table and the sum."""
     folder = Path(sys.argv[1])
-    parts = fields(folder / "parts")
-    total = Counter(verdict.lower() for verdict, _ in parts)
-    for file in folder.glob("*.xml"):
-        total += of_tests(file)
+    results = [(outcome.lower(), name) for outcome, name in fields(folder / "parts")]
+    for file in sorted(folder.glob("*.xml")):
+        results += of_tests(file)
     print("\n".join(table(fields(folder / "times"))))
-    for verdict, name in parts:
-        if verdict != "passed":
-            print(f"{verdict.capitalize()}: {name}")
+    for outcome, name in results:
+        if outcome != "passed":
+            print(f"{outcome.capitalize()}: {name}")
+    total = Counter(outcome for outcome, _ in results)
     print(", ".join(f"{total[kind]} {kind}" for kind in ("passed", "failed", "skipped")))
     return total["failed"] > 0
 
