@@ -39,7 +39,8 @@ contract() {
 integration() {
   give_way
   has_run "environment" "API server"
-  tests "integration tests" tests/integration
+  # They wait more than they compute; those of one file share servers.
+  tests "integration tests" tests/integration --numprocesses=2 --dist=loadfile
 }
 
 site() {
