@@ -30,15 +30,10 @@ servers() {
   if wanted kubernetes; then part "Kubernetes" scripts/test_servers.sh node; fi
 }
 
-contract() {
+tests_with_servers() {
   give_way
   has_run "environment" "API server"
   tests "contract tests" tests/contract
-}
-
-integration() {
-  give_way
-  has_run "environment" "API server"
   # They wait more than they compute; those of one file share servers.
   tests "integration tests" tests/integration --numprocesses=2 --dist=loadfile
 }
@@ -73,10 +68,7 @@ if wanted site; then lane "site" site; fi
 if wanted integration || wanted kubernetes; then lane "servers" servers; fi
 if wanted kubernetes; then lane "site on Kubernetes" kubernetes; fi
 if wanted check || wanted collection; then lane "checks" checks; fi
-if wanted integration; then
-  lane "contract tests" contract
-  lane "integration tests" integration
-fi
+if wanted integration; then lane "contract and integration tests" tests_with_servers; fi
 lane "environment" environment
 follow
 summary
