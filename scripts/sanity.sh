@@ -3,12 +3,12 @@
 #
 #   sanity.sh VERSION        such as 2.19
 #
-# Its own virtual environments are kept in .cache between runs. Exit code 77: there is no Python that
-# is new enough for that release.
+# Its own virtual environments are kept in the user's cache, where every checkout finds them.
+# Exit code 77: there is no Python that is new enough for that release.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 core=$(scripts/ansible_core.sh "$1")
-home=$PWD/.cache/ansible-test
+home=${XDG_CACHE_HOME:-$HOME/.cache}/flotta-edge/ansible-test
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 copy=$(scripts/copy_collection.sh "$work")
