@@ -41,17 +41,29 @@ def playbook(name: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def podman(*words: str) -> str:
-    result = subprocess.run(["podman", *words], capture_output=True, text=True, timeout=300)
+    settings = {"CONTAINERS_CONF": str(Path(__file__).with_name("netavark.conf"))}
+    result = subprocess.run(
+        ["podman", *words],
+        env={**os.environ, **settings},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
     return result.stdout.strip()
+
+
+def remove_remains() -> None:
+    podman("rm", "--force", "--volumes", "--time=0", CONTAINER)
+    podman("network", "rm", "--force", NAME)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
     inventory = INVENTORY.format(folder=tmp_path, cache=ROOT / ".cache/flotta", name=NAME)
     (tmp_path / "hosts.yml").write_text(inventory)
+    remove_remains()
     yield tmp_path
-    podman("rm", "--force", "--volumes", "--time=0", CONTAINER)
-    podman("network", "rm", NAME)
+    remove_remains()
 
 
 def other_site(directory: Path) -> str:
