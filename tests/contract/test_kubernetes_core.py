@@ -70,14 +70,30 @@ def play(
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(
     "engine",
-    # That the collection works on Kubernetes is nobody's doubt.
-    ["embedded", pytest.param("kubernetes", marks=pytest.mark.deep)],
+    ["embedded"],
     indirect=True,
     scope="session",
 )
+def test_a_playbook_writes_patches_and_applies(
+    play: Callable[[bool], int], api: Api, namespace: str
+) -> None:
+    _play_once(play, api, namespace)
+
+
+@pytest.mark.deep
+@pytest.mark.timeout(900)
 def test_a_playbook_converges_and_changes_nothing_more(
     play: Callable[[bool], int], api: Api, namespace: str
 ) -> None:
+    _play_once(play, api, namespace)
+    ready = {"type": "Ready", "status": "True", "reason": "Up", "message": "m"}
+    ready["lastTransitionTime"] = "2026-01-01T00:00:00Z"
+    api.merge(devices(namespace, "shop") + "/status", {"status": {"conditions": [ready]}})
+    assert play(True) == 1  # the removal
+    assert api.get(devices(namespace, "shop")).status == 404
+
+
+def _play_once(play: Callable[[bool], int], api: Api, namespace: str) -> None:
     assert play(False) == 5
     shop = api.get(devices(namespace, "shop")).body
     assert shop["spec"] == {
@@ -86,8 +102,3 @@ def test_a_playbook_converges_and_changes_nothing_more(
         "osInformation": {"commitID": "c"},
     }
     assert api.get(core(namespace, "secrets", "keys")).body["data"] == {"password": "c2VjcmV0"}
-    ready = {"type": "Ready", "status": "True", "reason": "Up", "message": "m"}
-    ready["lastTransitionTime"] = "2026-01-01T00:00:00Z"
-    api.merge(devices(namespace, "shop") + "/status", {"status": {"conditions": [ready]}})
-    assert play(True) == 1  # the removal
-    assert api.get(devices(namespace, "shop")).status == 404

@@ -42,7 +42,7 @@ def kill_processes(cluster: Cluster) -> None:
 
 def remove_pods(cluster: Cluster) -> None:
     for pod in cluster.pods(EDGE_API):
-        cluster.kill(pod)
+        cluster.remove(pod)
         eventually("two replicas answer again", cluster.receives_devices, 120)
 
 
