@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from .control_plane import NAMESPACE
 from .site import Site, eventually
 from .traffic import DEVICES
 
 
+@pytest.mark.on_one_engine
 def test_absent_keeps_the_fleet_for_a_later_present(site: Site) -> None:
     uids = {name: site.get("edgedevice", name)["metadata"]["uid"] for name in DEVICES}
     began = site.till.run("systemctl show -P ActiveEnterTimestampMonotonic flotta-gateway")
