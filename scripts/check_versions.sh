@@ -1,6 +1,6 @@
 #!/bin/bash
-# The collection on each release of ansible-core that is promised to work: the units of its modules
-# and the syntax of every playbook and role.
+# The collection on each release of ansible-core that runs on every Python we support: the units of its
+# modules and the syntax of every playbook and role. On later ones test_deep.sh runs sanity.
 #
 #   check_versions.sh [VERSION…]        such as 2.17; all of them unless some are named
 #
@@ -15,11 +15,12 @@ export ANSIBLE_NOCOLOR=1 NO_COLOR=1
 
 # Playbooks include roles only when they run, so here is one that reads all their tasks at once.
 every_task() {
-  local file
+  local file role
+  shopt -s globstar
   printf -- '- hosts: localhost\n  gather_facts: false\n  tasks:\n'
-  for file in "$collection"/roles/*/tasks/*.yml; do
-    printf '    - import_role: {name: flotta.edge.%s, tasks_from: %s}\n' \
-      "$(basename "${file%/tasks/*}")" "$(basename "$file" .yml)"
+  for file in "$collection"/roles/*/tasks/**/*.yml; do
+    role=${file%%/tasks/*}
+    printf '    - import_role: {name: flotta.edge.%s, tasks_from: %s}\n' "${role##*/}" "${file#*/tasks/}"
   done
 }
 

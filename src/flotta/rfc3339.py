@@ -51,3 +51,11 @@ def parse_time(text: str) -> datetime | None:
     sign = -1 if zone[0] == "-" else 1
     offset = sign * (int(zone[1:3]) * 3600 + int(zone[3:5]) * 60)
     return datetime.fromtimestamp(moment.timestamp() - offset, UTC)
+
+
+def parse_required_time(text: str) -> datetime:
+    """Read a date-time that has to be there. Raises ValueError for anything else, "never" too."""
+    moment = parse_time(text)
+    if moment is None:
+        raise ValueError(f"{text!r} is not a date-time (RFC 3339)")
+    return moment

@@ -15,7 +15,7 @@ from flotta.protocol.envelope import (
     new_data_message,
 )
 from flotta.protocol.models import DeviceConfiguration, Heartbeat, HeartbeatConfiguration
-from flotta.rfc3339 import NEVER, format_wire_time, parse_time
+from flotta.rfc3339 import NEVER, format_wire_time, parse_required_time, parse_time
 
 
 def test_heartbeat_reads_null_as_absent_and_keeps_odd_names() -> None:
@@ -81,6 +81,12 @@ def test_date_times_of_every_accepted_form(text: str, expected: datetime | None)
 def test_text_that_is_no_date_time_is_refused() -> None:
     with pytest.raises(ValueError, match="not a date-time"):
         parse_time("yesterday")
+
+
+@pytest.mark.parametrize("text", ["", NEVER, "yesterday"])
+def test_a_time_that_has_to_be_there_is_not_never(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a date-time"):
+        parse_required_time(text)
 
 
 def test_time_is_written_with_milliseconds() -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 JsonObject = dict[str, Any]
 
-LARGEST_WRITE = 256 * 1024  # bytes
+MAX_WRITE = 256 * 1024  # bytes
 
 
 class WatchEncoder:
@@ -94,7 +94,7 @@ def _join_lines(lines: list[bytes]) -> list[bytes]:
     start = size = 0
     for index, line in enumerate(lines):
         size += len(line)
-        if size >= LARGEST_WRITE:
+        if size >= MAX_WRITE:
             pieces.append(b"".join(lines[start : index + 1]))
             start, size = index + 1, 0
     if start < len(lines):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..resources.conditions import find_condition
+
 Object = dict[str, Any]
 IMAGE_REASONS = frozenset(
     {"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName"}
@@ -19,9 +21,9 @@ def unhealthy_reason(pod: Object) -> tuple[str, str]:
         reason, message = _unhealthy_container(container)
         if reason:
             return reason, message
-    for condition in status.get("conditions") or []:
-        if condition["type"] == "PodScheduled" and condition["status"] == "False":
-            return condition.get("reason", "Unschedulable"), condition.get("message", "")
+    scheduled = find_condition(status.get("conditions"), "PodScheduled") or {}
+    if scheduled.get("status") == "False":
+        return scheduled.get("reason", "Unschedulable"), scheduled.get("message", "")
     if not (pod.get("spec") or {}).get("nodeName"):
         return "Pending", "no node has taken the pod yet"
     return "", ""
@@ -46,9 +48,10 @@ def _unhealthy_container(container: Object) -> tuple[str, str]:
 
 def replica_failure(deployment: Object) -> tuple[str, str]:
     """Return reason and message when pods cannot even be made (quota, admission); else empty."""
-    for condition in (deployment.get("status") or {}).get("conditions") or []:
-        if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
-            return condition.get("reason", "ReplicaFailure"), condition.get("message", "")
+    conditions = (deployment.get("status") or {}).get("conditions")
+    failure = find_condition(conditions, "ReplicaFailure") or {}
+    if failure.get("status") == "True":
+        return failure.get("reason", "ReplicaFailure"), failure.get("message", "")
     return "", ""
 
 

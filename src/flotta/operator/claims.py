@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..fleet.joining import is_registered
 from ..resources.conditions import READY, Condition, ConditionState, find_condition
 from ..resources.kinds import BUCKET_CLAIM, EDGE_DEVICE
+from ..rfc3339 import parse_required_time
 from ..storage.provisioner import is_bound
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def provisioner_time_left(claim: Object | None, now: datetime) -> float:
     """Return the seconds left to a provisioner before a claim without a condition is reported."""
     if claim is None or is_bound(claim) or find_condition(conditions_of(claim), READY):
         return 0.0
-    asked = datetime.fromisoformat(claim["metadata"]["creationTimestamp"])
+    asked = parse_required_time(claim["metadata"]["creationTimestamp"])
     return max(0.0, PROVISIONER_TIMEOUT - (now - asked).total_seconds())
 
 

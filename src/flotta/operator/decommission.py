@@ -15,6 +15,7 @@ from ..fleet.joining import is_declined, is_registered, was_heard
 from ..resources.conditions import DISCONNECTED, find_condition
 from ..resources.finalizers import DEVICE_FINALIZER, LEGACY_DEVICE_FINALIZERS
 from ..resources.kinds import BUCKET_CLAIM, EDGE_DEVICE, SIGNED_REQUEST
+from ..rfc3339 import parse_required_time
 from .claims import belongs_to
 from .steps import Delete, Patch, Plan, RecordEvent, Step
 
@@ -53,7 +54,7 @@ def _plan_claim_removal(device: Object, claim: Object, now: datetime) -> Plan:
     asked = claim["metadata"].get("deletionTimestamp")
     if not asked:
         return Plan((Delete(BUCKET_CLAIM, claim),), requeue_after=recheck)
-    age = (now - datetime.fromisoformat(asked)).total_seconds()
+    age = (now - parse_required_time(asked)).total_seconds()
     if not CLAIM_REPORT_AGE[0] <= age < CLAIM_REPORT_AGE[1]:
         return Plan(requeue_after=recheck)
     name = claim["metadata"]["name"]
@@ -85,7 +86,7 @@ def _is_awaited(device: Object, request: Object | None) -> bool:
 
 def _time_left(device: Object, now: datetime, timeout: float) -> float:
     """Return the seconds that are left to the device to acknowledge."""
-    asked = datetime.fromisoformat(device["metadata"]["deletionTimestamp"])
+    asked = parse_required_time(device["metadata"]["deletionTimestamp"])
     return max(0.0, (asked + timedelta(seconds=timeout) - now).total_seconds())
 
 

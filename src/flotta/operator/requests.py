@@ -15,7 +15,7 @@ from ..fleet.joining import UNREGISTERED_LABEL, is_approved, is_declined
 from ..resources.conditions import find_condition
 from ..resources.finalizers import DEVICE_FINALIZER
 from ..resources.kinds import EDGE_DEVICE, MEMBER_LABEL, SIGNED_REQUEST
-from ..rfc3339 import format_time
+from ..rfc3339 import format_time, parse_required_time
 from .steps import Create, Delete, Patch, Plan, RecordEvent
 
 Object = dict[str, Any]
@@ -107,7 +107,7 @@ def _waiting_since(request: Object, now: datetime) -> datetime:
         since = pending.get("lastTransitionTime")
     else:
         since = None
-    return datetime.fromisoformat(since) if since else now
+    return parse_required_time(since) if since else now
 
 
 def _plan_approved(request: Object, device: Object | None, now: datetime) -> Plan:

@@ -1,1 +1,4 @@
-"""What goes over the wire between device and control plane, and between gateway and worker. Imports nothing of ours."""
+"""What goes over the wire between device and control plane, and between gateway and worker.
+
+Imports no other package of ours.
+"""

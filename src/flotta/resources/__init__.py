@@ -1,1 +1,1 @@
-"""The Kubernetes-style resources: CRDs, rights, the one client, and the list+watch cache."""
+"""The Kubernetes-style resources: CRDs, roles, the one client, and the list+watch cache."""

@@ -33,9 +33,8 @@ class ClaimObjects:
 
         Raises StorageRefused when the Secret is not the claim's.
         """
-        try:
-            secret = await self._client.get(SECRET, self._name, self._namespace)
-        except NotFound:
+        secret = await self._client.get_or_none(SECRET, self._name, self._namespace)
+        if secret is None:
             return None
         self._refuse_foreign(secret)
         data = secret.get("data") or {}

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from flotta.sync.model import Direction, SyncedPath
 
-_LONGEST_WAIT = 1800.0  # seconds between two attempts at one path
+_MAX_WAIT = 1800.0  # seconds between two attempts at one path
 
 
 @dataclass
@@ -46,7 +46,7 @@ class Failures:
         """Note one more failure of a path."""
         failure = self._failures.get(path)
         known = failure is not None and failure.fingerprint == fingerprint
-        backoff = failure.backoff if failure and known else Backoff(self._first, _LONGEST_WAIT)
+        backoff = failure.backoff if failure and known else Backoff(self._first, _MAX_WAIT)
         due = self._clock() + backoff.next()
         self._failures[path] = _Failure(fingerprint, message, due, backoff)
 

@@ -2,8 +2,8 @@
 
 Rules (docs/architecture.md, "Data synchronisation"):
 
-* Each side is compared with the memory of itself. A local change is sent; a change in the bucket
-  is fetched. Removal on either side is never carried to the other.
+* Each side is compared with its own records in the state database. A local change is sent; a change
+  in the bucket is fetched. Removal on either side is never carried to the other.
 * A directory may be the source of egress and the target of ingress. What came from the bucket and
   was not changed on the device is not sent (so nothing runs in circles); what the device sent is
   not fetched. If both sides of the same path and key changed, the device's version is sent.

@@ -23,7 +23,7 @@ from .users import IamError, Users
 if TYPE_CHECKING:
     from ..rclone_supervisor import S3ServerSettings
 
-LARGEST_BODY = 64 * 1024  # bytes
+MAX_BODY = 64 * 1024  # bytes
 RENEWAL_CHECK = 5.0  # seconds
 log = logging.getLogger(__name__)
 Form = Mapping[str, str]
@@ -38,7 +38,7 @@ class IamServer:
         self._users = Users(settings.keys)
         self._turn = asyncio.Lock()
         self._context = open_server_context(settings.certificate, settings.private_key)
-        application = web.Application(client_max_size=LARGEST_BODY)
+        application = web.Application(client_max_size=MAX_BODY)
         application.router.add_post("/", self._handle)
         self._runner = web.AppRunner(application, access_log=None)
         self._renewal: asyncio.Task[None] | None = None

@@ -239,7 +239,7 @@ options:
         type: list
         elements: str
       monitoring_namespace:
-        description: Namespace from which figures are read. When omitted, nobody may read them.
+        description: Namespace from which metrics are read. When omitted, nobody may read them.
         type: str
   service_monitor:
     description:
