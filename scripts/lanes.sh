@@ -28,7 +28,7 @@ lane() {
 # shares out the processors by session, being nice is of no use, but a control group is.
 background=/sys/fs/cgroup/cpu/flotta-tests-$$
 give_way() {
-  mkdir -p "$background" 2>/dev/null && echo 1024 >"$background/cpu.shares" && echo $BASHPID >"$background/cgroup.procs" && return
+  mkdir -p "$background" 2>/dev/null && echo 640 >"$background/cpu.shares" && echo $BASHPID >"$background/cgroup.procs" && return
   renice -n 10 --pid $BASHPID >/dev/null
 } 2>/dev/null
 
