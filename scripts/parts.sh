@@ -43,7 +43,8 @@ part() {
 
 # tests NAME FOLDER [OPTION…]: run pytest, of another Python if `python` names one. Where results are
 # collected, its tests count one by one.
-# `-n 3 --dist loadfile` runs the files of a folder in three processes, each with servers of its own.
+# `-n 2 --dist loadfile` runs the files of a folder in two processes, each with servers of its own: a third
+# costs more for its idle API servers than it gains.
 tests() {
   local name=$1 folder=$2 file
   shift 2

@@ -35,7 +35,7 @@ tests_with_servers() {
   has_run "environment" "API server"
   tests "contract tests" tests/contract
   # They wait more than they compute; those of one file share servers.
-  tests "integration tests" tests/integration --numprocesses=3 --dist=loadfile
+  tests "integration tests" tests/integration --numprocesses=2 --dist=loadfile
 }
 
 site() {
