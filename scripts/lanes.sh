@@ -24,6 +24,14 @@ lane() {
   echo "In the background: $1."
 }
 
+# Two lanes that others wait for.
+environment() { part "environment" make venv-dev; }
+# The tests run against a real API server, the site on Kubernetes on a whole node.
+servers() {
+  part "API server" scripts/test_servers.sh api
+  if wanted kubernetes; then part "Kubernetes" scripts/test_servers.sh node; fi
+}
+
 # For a lane that computes: what waits for something goes first when it is there. Where the kernel
 # shares out the processors by session, being nice is of no use, but a control group is.
 background=/sys/fs/cgroup/cpu/flotta-tests-$$

@@ -12,8 +12,6 @@ cd "$(dirname "$0")/.." || exit 1
 groups=" ${*:-check collection integration site kubernetes} "
 . scripts/lanes.sh
 
-environment() { part "environment" make venv-dev; }
-
 checks() {
   give_way
   has_run "environment"
@@ -22,12 +20,6 @@ checks() {
     scripts/check_versions.sh
     scripts/check_collection.sh
   fi
-}
-
-# The tests run against a real API server, the site on Kubernetes on a whole node.
-servers() {
-  part "API server" scripts/test_servers.sh api
-  if wanted kubernetes; then part "Kubernetes" scripts/test_servers.sh node; fi
 }
 
 tests_with_servers() {

@@ -21,13 +21,6 @@ sanity() {
   done
 }
 
-environment() { part "environment" make venv-dev; }
-
-servers() {
-  part "API server" scripts/test_servers.sh api
-  if wanted kubernetes; then part "Kubernetes" scripts/test_servers.sh node; fi
-}
-
 repetition() {
   give_way
   has_run "environment" "API server"
