@@ -45,10 +45,8 @@ Object = dict[str, Any]
 Objects = list[Object]
 T = TypeVar("T")
 PAGE_SIZE = 500  # objects in one response to a list
-CONFLICT_RETRY = (
-    0.01,
-    0.7,
-)  # first and longest seconds until an attempt that met a conflict is repeated
+# First and longest seconds until an attempt that met a conflict is repeated.
+CONFLICT_RETRY = 0.01, 0.7
 MERGE_PATCH = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
