@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from botocore.exceptions import ResponseStreamingError
 from s3_server import S3Server
 
 from flotta.sync.cycle import CycleReport
@@ -67,9 +68,14 @@ class Site:
         self.client.put_object(Bucket=BUCKET, Key=key, Body=data)
 
     def get(self, key: str) -> bytes | None:
-        with contextlib.suppress(self.client.exceptions.NoSuchKey):
-            return bytes(self.client.get_object(Bucket=BUCKET, Key=key)["Body"].read())
-        return None
+        """Return the whole object, or None when there is none."""
+        while True:
+            try:
+                return bytes(self.client.get_object(Bucket=BUCKET, Key=key)["Body"].read())
+            except self.client.exceptions.NoSuchKey:
+                return None
+            except ResponseStreamingError:
+                continue  # rclone replaced it in place, which ends a read that began before
 
     def bucket_keys(self) -> list[str]:
         listed = self.client.list_objects_v2(Bucket=BUCKET)
