@@ -15,6 +15,8 @@
 PYTHON ?= python3
 SHELL := /bin/sh
 export LC_ALL := C.UTF-8
+# Where images set it, every program would compile all that it imports at each start: two thirds of its time.
+unexport PYTHONDONTWRITEBYTECODE
 
 PLAYBOOK := .venv-site/bin/ansible-playbook -i inventories/local
 
