@@ -18,7 +18,8 @@ from contract.cluster import Cluster
 from flotta.installation.names import CRD
 from flotta.resources import crds
 from flotta.resources.client import Client, NotFound
-from flotta.resources.kinds import ALL, FLOTTA_NAMESPACE, NAMESPACE, Kind
+from flotta.resources.kinds import ALL, NAMESPACE, Kind
+from flotta.resources.own_names import FLOTTA_NAMESPACE
 from waiting import eventually
 
 Object = dict[str, Any]

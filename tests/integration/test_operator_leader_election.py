@@ -26,6 +26,7 @@ from flotta.operator import leader_election
 from flotta.operator.leader_election import LeaderElection, run_as_leader
 from flotta.resources.client import Client
 from flotta.resources.kinds import EDGE_DEVICE, LEASE
+from flotta.resources.own_names import OPERATOR
 from waiting import eventually
 
 Object = dict[str, Any]
@@ -44,7 +45,7 @@ def api(tmp_path: Path) -> Iterator[int]:
 
 
 async def holder(client: Client) -> str:
-    lease = await Fleet(client).find(LEASE, leader_election.LEASE_NAME, "flotta")
+    lease = await Fleet(client).find(LEASE, OPERATOR, "flotta")
     return str(lease["spec"]["holderIdentity"]) if lease else ""
 
 
@@ -55,17 +56,17 @@ async def test_second_operator_takes_over_when_the_leader_is_gone(
         async with await Client.connect(site.kubeconfig()) as client:
             fleet = Fleet(client)
             lease = await fleet.seen(
-                LEASE, leader_election.LEASE_NAME, lambda o: o["spec"]["holderIdentity"], "flotta"
+                LEASE, OPERATOR, lambda o: o["spec"]["holderIdentity"], "flotta"
             )
             first = lease["spec"]["holderIdentity"]
             with running_operator(site, **SETTINGS):
-                lease = await client.get(LEASE, leader_election.LEASE_NAME, "flotta")
+                lease = await client.get(LEASE, OPERATOR, "flotta")
                 assert lease["spec"]["holderIdentity"] == first
                 ended = datetime.now(UTC)
                 os.kill(int(first.rsplit("_", 1)[1]), signal.SIGTERM)
                 lease = await fleet.seen(
                     LEASE,
-                    leader_election.LEASE_NAME,
+                    OPERATOR,
                     lambda o: o["spec"]["holderIdentity"] not in ("", first),
                     "flotta",
                 )
@@ -80,7 +81,7 @@ async def test_operator_whose_lease_is_taken_away_stops_working(tmp_path: Path) 
             fleet = Fleet(client)
             leading = await eventually(lambda: holder(client))
             taken = {"spec": {"holderIdentity": "another", "leaseDurationSeconds": 3600}}
-            await client.merge_patch(LEASE, leader_election.LEASE_NAME, "flotta", taken)
+            await client.merge_patch(LEASE, OPERATOR, "flotta", taken)
 
             await eventually(
                 lambda: "another operator may lead now" in site.operator_log.read_text()

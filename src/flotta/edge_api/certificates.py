@@ -31,14 +31,12 @@ from flotta.identity.peers import read_peer
 from flotta.identity.ssl_contexts import server_context
 from flotta.resources.client import AlreadyExists, Client, retry_on_conflict
 from flotta.resources.kinds import SECRET
+from flotta.resources.own_names import CA_SECRET, HOST_SECRET, REGISTRATION_LABEL
 
 from .settings import Settings
 
 Object = dict[str, Any]
-CA_SECRET = "flotta-ca"  # noqa: S105 - a name
-HOST_SECRET = "flotta-host-certificate"  # noqa: S105 - a name
 REGISTRATION_PREFIX = "reg-client-ca-"
-REGISTRATION_LABEL = "reg-client-ca"
 CREATE_ATTEMPTS = 5  # requests
 CREATE_RETRY = 0.07, 1.0  # first and longest seconds between two of them
 OWN_SECRETS = (CA_SECRET, HOST_SECRET)

@@ -7,6 +7,7 @@ import hashlib
 import json
 from typing import Any
 
+from ..resources.own_names import EDGE_API, OPERATOR
 from . import names
 from .metadata import new_object
 from .settings import Installation
@@ -75,13 +76,13 @@ def _storage_environment(installation: Installation) -> dict[str, str]:
 def render_config_maps(installation: Installation) -> list[Object]:
     """Return both ConfigMaps under their documented names."""
     return [
-        _render_config_map(installation, names.EDGE_API_CONFIG, names.EDGE_API),
-        _render_config_map(installation, names.OPERATOR_CONFIG, names.OPERATOR),
+        _render_config_map(installation, names.EDGE_API_CONFIG, EDGE_API),
+        _render_config_map(installation, names.OPERATOR_CONFIG, OPERATOR),
     ]
 
 
 def _render_config_map(installation: Installation, name: str, component: str) -> Object:
-    settings = edge_api_environment if component == names.EDGE_API else operator_environment
+    settings = edge_api_environment if component == EDGE_API else operator_environment
     return {
         **new_object(installation, "v1", "ConfigMap", name, component),
         "data": settings(installation),
@@ -101,13 +102,13 @@ def render_secrets(installation: Installation) -> list[Object]:
     encoded = {
         key: base64.b64encode(value.encode()).decode() for key, value in data.items() if value
     }
-    secret = new_object(installation, "v1", "Secret", names.S3_SECRET, names.OPERATOR)
+    secret = new_object(installation, "v1", "Secret", names.S3_SECRET, OPERATOR)
     return [{**secret, "type": "Opaque", "data": encoded}]
 
 
 def settings_checksum(installation: Installation, component: str) -> str:
     """Return a digest of what a program reads only at its start."""
-    if component == names.EDGE_API:
+    if component == EDGE_API:
         read: Any = edge_api_environment(installation)
     else:
         read = [

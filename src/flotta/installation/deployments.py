@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..resources.own_names import EDGE_API, OPERATOR
 from . import names
 from .configuration import S3_FOLDER, settings_checksum
 from .metadata import new_object, selector_labels
@@ -30,7 +31,7 @@ def render_deployments(installation: Installation) -> list[Object]:
 def _render_operator(installation: Installation) -> Object:
     container = _render_container(
         installation,
-        names.OPERATOR,
+        OPERATOR,
         names.OPERATOR_CONFIG,
         installation.operator_resources,
         {"metrics": names.METRICS_PORT, "probes": names.PROBE_PORT},
@@ -42,22 +43,20 @@ def _render_operator(installation: Installation) -> Object:
         secret = {"secretName": names.S3_SECRET, "defaultMode": 0o440}
         volumes.append({"name": "s3", "secret": secret})
     return _render_deployment(
-        installation, names.OPERATOR, installation.operator_replicas, container, volumes
+        installation, OPERATOR, installation.operator_replicas, container, volumes
     )
 
 
 def _render_edge_api(installation: Installation) -> Object:
     container = _render_container(
         installation,
-        names.EDGE_API,
+        EDGE_API,
         names.EDGE_API_CONFIG,
         installation.edge_api_resources,
         {"devices": names.DEVICE_PORT, "metrics": names.METRICS_PORT},
         "metrics",
     )
-    return _render_deployment(
-        installation, names.EDGE_API, installation.edge_api_replicas, container, []
-    )
+    return _render_deployment(installation, EDGE_API, installation.edge_api_replicas, container, [])
 
 
 def _render_deployment(
@@ -173,8 +172,6 @@ def _render_budgets(installation: Installation) -> list[Object]:
     """Return a budget for two replicas and more; with one it would forbid every maintenance."""
     if installation.edge_api_replicas < 2:
         return []
-    budget = new_object(
-        installation, "policy/v1", "PodDisruptionBudget", names.EDGE_API, names.EDGE_API
-    )
-    spec = {"maxUnavailable": 1, "selector": {"matchLabels": selector_labels(names.EDGE_API)}}
+    budget = new_object(installation, "policy/v1", "PodDisruptionBudget", EDGE_API, EDGE_API)
+    spec = {"maxUnavailable": 1, "selector": {"matchLabels": selector_labels(EDGE_API)}}
     return [{**budget, "spec": spec}]

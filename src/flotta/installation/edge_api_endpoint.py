@@ -7,6 +7,7 @@ from typing import Any
 
 from ..resources.client import ApiError, Forbidden, NotFound
 from ..resources.kinds import NAMESPACE
+from ..resources.own_names import EDGE_API
 from . import names
 from .apply import Applier
 from .deadline import Deadline
@@ -63,13 +64,13 @@ async def _wait_for_balancer(
         return balancer_names(service)
 
     async def read_names() -> tuple[str, ...]:
-        live = await applier.get_or_none(names.SERVICE, names.EDGE_API, installation.namespace)
+        live = await applier.get_or_none(names.SERVICE, EDGE_API, installation.namespace)
         return balancer_names(live or {})
 
     found = await Deadline(wait_timeout).wait_until(read_names)
     if not found:
         raise InstallationError(
-            f"Service {installation.namespace}/{names.EDGE_API} has no address after {wait_timeout:.0f} s; this "
+            f"Service {installation.namespace}/{EDGE_API} has no address after {wait_timeout:.0f} s; this "
             "cluster seems to have no load balancer: use service_type=NodePort, or install one"
         )
     return found

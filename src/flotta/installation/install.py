@@ -7,6 +7,7 @@ from typing import Any
 
 from ..resources.client import ApiError, Client
 from ..resources.kinds import GROUP, SECRET
+from ..resources.own_names import OPERATOR
 from . import names
 from .apply import Applier, is_ours, refuse_terminating
 from .deployment_ready import DeploymentReadiness
@@ -42,7 +43,7 @@ async def install(
     applier = Applier(client, check_mode=check_mode)
     cluster_version = await _read_cluster_version(client)
     await _refuse_obstacles(applier, installation)
-    before = await applier.get_or_none(names.DEPLOYMENT, names.OPERATOR, installation.namespace)
+    before = await applier.get_or_none(names.DEPLOYMENT, OPERATOR, installation.namespace)
     installation = await _apply_all(applier, installation, wait_timeout=wait_timeout)
     if wait_timeout and not check_mode:
         await DeploymentReadiness(applier, installation.namespace, installation.image).wait(
@@ -94,7 +95,7 @@ def _keep_mounted(installation: Installation) -> list[Object]:
     """Return what is not pruned: a Secret that we made once and that the user keeps is still mounted."""
     if installation.provisioner is None:
         return []
-    return [new_object(installation, "v1", "Secret", names.S3_SECRET, names.OPERATOR)]
+    return [new_object(installation, "v1", "Secret", names.S3_SECRET, OPERATOR)]
 
 
 async def _without_foreign_namespace(applier: Applier, objects: list[Object]) -> list[Object]:
@@ -109,7 +110,7 @@ async def _refuse_obstacles(applier: Applier, installation: Installation) -> Non
         raise InstallationError(
             "The cluster does not know the fleet's kinds yet; run the module flotta.edge.crds first"
         )
-    binding = await applier.get_or_none(names.CLUSTER_ROLE_BINDING, names.OPERATOR)
+    binding = await applier.get_or_none(names.CLUSTER_ROLE_BINDING, OPERATOR)
     for subject in (binding or {}).get("subjects") or []:
         if subject.get("namespace") != installation.namespace and binding and is_ours(binding):
             raise InstallationError(

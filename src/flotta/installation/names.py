@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..resources.kinds import CONFIG_MAP, LEASE, NAMESPACE, SECRET, Kind
+from ..resources.own_names import EDGE_API, OPERATOR
 
 Object = dict[str, Any]
 FIELD_MANAGER = "flotta-edge"
@@ -15,8 +16,6 @@ COMPONENT = "app.kubernetes.io/component"
 VERSION = "app.kubernetes.io/version"
 OURS = f"{MANAGED_BY}={FIELD_MANAGER},{PART_OF}=flotta"
 
-OPERATOR = "flotta-operator"
-EDGE_API = "flotta-edge-api"
 PROGRAMS = (OPERATOR, EDGE_API)
 PROVISIONER = "flotta-provisioner"  # the role of an operator that has an S3 server
 OPERATOR_CONFIG = "flotta-manager-config"

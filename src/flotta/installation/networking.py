@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..resources.own_names import EDGE_API, OPERATOR
 from . import names
 from .metadata import new_object, selector_labels
 from .options import Ingress, NetworkPolicy, Route, ServiceMonitor
@@ -29,11 +30,11 @@ def render_service(installation: Installation) -> Object:
         port["nodePort"] = installation.node_port
     spec = {
         "type": installation.service_type,
-        "selector": selector_labels(names.EDGE_API),
+        "selector": selector_labels(EDGE_API),
         "ports": [port],
     }
     return {
-        **new_object(installation, "v1", "Service", names.EDGE_API, names.EDGE_API),
+        **new_object(installation, "v1", "Service", EDGE_API, EDGE_API),
         "spec": spec,
     }
 
@@ -57,11 +58,11 @@ def _render_ingress(installation: Installation, ingress: Ingress) -> Object:
         installation,
         "networking.k8s.io/v1",
         "Ingress",
-        names.EDGE_API,
-        names.EDGE_API,
+        EDGE_API,
+        EDGE_API,
         annotations={**PASSTHROUGH, **ingress.annotations},
     )
-    backend = {"service": {"name": names.EDGE_API, "port": {"name": "devices"}}}
+    backend = {"service": {"name": EDGE_API, "port": {"name": "devices"}}}
     path = {"path": "/", "pathType": "Prefix", "backend": backend}
     spec: Object = {
         "rules": [{"host": ingress.host, "http": {"paths": [path]}}],
@@ -77,15 +78,15 @@ def _render_route(installation: Installation, route: Route) -> Object:
         installation,
         "route.openshift.io/v1",
         "Route",
-        names.EDGE_API,
-        names.EDGE_API,
+        EDGE_API,
+        EDGE_API,
         labels=route.labels,
     )
     spec = {
         "host": route.host,
         "port": {"targetPort": "devices"},
         "tls": {"termination": "passthrough", "insecureEdgeTerminationPolicy": "None"},
-        "to": {"kind": "Service", "name": names.EDGE_API, "weight": 100},
+        "to": {"kind": "Service", "name": EDGE_API, "weight": 100},
     }
     return {**head, "spec": spec}
 
@@ -95,8 +96,8 @@ def _render_network_policies(installation: Installation, policy: NetworkPolicy) 
     peers = [{"ipBlock": {"cidr": network}} for network in policy.device_networks]
     devices = {"from": peers, "ports": [{"protocol": "TCP", "port": "devices"}]}
     return [
-        _render_network_policy(installation, names.EDGE_API, [devices, *_allow_metrics(policy)]),
-        _render_network_policy(installation, names.OPERATOR, _allow_metrics(policy)),
+        _render_network_policy(installation, EDGE_API, [devices, *_allow_metrics(policy)]),
+        _render_network_policy(installation, OPERATOR, _allow_metrics(policy)),
     ]
 
 

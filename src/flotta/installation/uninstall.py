@@ -21,6 +21,7 @@ from ..resources.kinds import (
     NAMESPACE,
     SECRET,
 )
+from ..resources.own_names import CA_SECRET, HOST_SECRET, OPERATOR, REGISTRATION_LABEL
 from . import names
 from .apply import Applier, is_ours
 from .deadline import Deadline
@@ -31,8 +32,6 @@ from .metadata import version_label
 from .namespace_contents import list_contents
 
 Object = dict[str, Any]
-CERTIFICATES = ("flotta-ca", "flotta-host-certificate")
-REGISTRATION = "reg-client-ca=true"
 FLEET = tuple(kind for kind in ALL if kind.group == GROUP)
 
 
@@ -61,7 +60,7 @@ async def uninstall(
         )
     applier = Applier(client, check_mode=check_mode)
     uninstaller = Uninstaller(applier, namespace, Deadline(wait_timeout), wait_timeout)
-    operator = await applier.get_or_none(names.DEPLOYMENT, names.OPERATOR, namespace)
+    operator = await applier.get_or_none(names.DEPLOYMENT, OPERATOR, namespace)
     uninstaller.outcome.previous_version = version_label(operator)
     if delete_data:
         await uninstaller.remove_fleet(operator)
@@ -161,7 +160,7 @@ class Uninstaller:
             f"Pods of the control plane are still there after {self._timeout:.0f} s; "
             f"look at: kubectl --namespace {self._namespace} get pods",
         )
-        lease = await self._applier.get_or_none(LEASE, names.OPERATOR, self._namespace)
+        lease = await self._applier.get_or_none(LEASE, OPERATOR, self._namespace)
         if lease is not None:
             await self._applier.remove(lease, LEASE)
 
@@ -174,8 +173,10 @@ class Uninstaller:
 
     async def remove_certificates(self) -> None:
         """Remove the certificate authority: from here on no device of the fleet can come back."""
-        found = await self._applier.list_objects(SECRET, self._namespace, REGISTRATION)
-        for name in CERTIFICATES:
+        found = await self._applier.list_objects(
+            SECRET, self._namespace, f"{REGISTRATION_LABEL}=true"
+        )
+        for name in (CA_SECRET, HOST_SECRET):
             secret = await self._applier.get_or_none(SECRET, name, self._namespace)
             found += [secret] if secret else []
         for secret in found:

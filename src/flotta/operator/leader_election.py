@@ -17,7 +17,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ..resources.client import AlreadyExists, ApiError, Conflict
-from ..resources.kinds import FLOTTA_NAMESPACE, LEASE
+from ..resources.kinds import LEASE
+from ..resources.own_names import FLOTTA_NAMESPACE, OPERATOR
 from ..rfc3339 import format_micro_time
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
     from ..resources.client import Client
 
-LEASE_NAME = "flotta-operator"
 LEASE_DURATION = 15  # seconds a holder may be silent
 RENEW_INTERVAL = 5.0  # seconds between renewals, and the longest that one may take
 RETRY_INTERVAL = 1.0  # seconds until a failed renewal is tried again
@@ -65,7 +65,7 @@ class LeaderElection:
         """Let a successor start at once."""
         try:
             async with asyncio.timeout(RENEW_INTERVAL):
-                lease = await self._client.get(LEASE, LEASE_NAME, self._namespace)
+                lease = await self._client.get(LEASE, OPERATOR, self._namespace)
                 if lease["spec"].get("holderIdentity") == self._identity:
                     await self._client.replace(LEASE, _set_holder(lease, ""))
         except (ApiError, TimeoutError) as error:
@@ -92,7 +92,7 @@ class LeaderElection:
 
     async def _write_lease(self) -> bool:
         """Write ourselves into the Lease unless it is another's; return whether we did."""
-        lease = await self._client.get_or_none(LEASE, LEASE_NAME, self._namespace)
+        lease = await self._client.get_or_none(LEASE, OPERATOR, self._namespace)
         if lease is None:
             return await self._create_lease()
         if not self._may_take_lease(lease):
@@ -104,7 +104,7 @@ class LeaderElection:
         return True
 
     async def _create_lease(self) -> bool:
-        empty = {"metadata": {"name": LEASE_NAME, "namespace": self._namespace}}
+        empty = {"metadata": {"name": OPERATOR, "namespace": self._namespace}}
         try:
             await self._client.create(LEASE, _set_holder(empty, self._identity))
         except AlreadyExists:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..environment import Address, read_address, read_flag, read_number, read_text
 from ..fleet.object_storage import NOOBAA_CLASS
-from ..resources.kinds import FLOTTA_NAMESPACE
+from ..resources.own_names import FLOTTA_NAMESPACE
 from ..storage.settings import StorageSettings
 
 if TYPE_CHECKING:

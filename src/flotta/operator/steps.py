@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..resources.client import AlreadyExists, ApiError, NotFound
+from ..resources.own_names import OPERATOR
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from ..resources.client import Client
     from ..resources.kinds import Kind
 
-COMPONENT = "flotta-operator"
 log = logging.getLogger(__name__)
 
 
@@ -120,7 +120,7 @@ async def _record_event(client: Client, step: RecordEvent) -> None:
             type_=step.type_,
             reason=step.reason,
             message=step.message,
-            component=COMPONENT,
+            component=OPERATOR,
         )
     except ApiError as error:  # as in a namespace that is being deleted
         log.warning("%s: %s (not recorded: %s)", step.reason, step.message, error)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 GROUP = "management.project-flotta.io"
-# Of the certificates and the Lease; an installation on Kubernetes may choose another one.
-FLOTTA_NAMESPACE = "flotta"
 MEMBER_LABEL = "flotta/member-of"  # of an EdgeDevice: the name of its EdgeDeviceSet
 
 

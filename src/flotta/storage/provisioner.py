@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..resources.finalizers import BUCKET_FINALIZER
 from ..resources.kinds import BUCKET_CLAIM
+from ..resources.own_names import OPERATOR
 from .bucket_names import is_bucket_of, make_bucket_name
 from .buckets import Buckets
 from .claim_objects import ClaimObjects
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 Object = dict[str, Any]
 KEY_LINGERS = 2.0  # seconds until an S3 server has certainly noticed a dropped key
-COMPONENT = "flotta-operator"
 log = logging.getLogger(__name__)
 
 
@@ -120,7 +120,7 @@ class Provisioner:
                 type_="Warning",
                 reason="SharedKeys",
                 message=self.issuer.warning,
-                component=COMPONENT,
+                component=OPERATOR,
             )
 
     async def _clean_up(self, claim: Object) -> float | None:

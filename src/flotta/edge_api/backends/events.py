@@ -12,11 +12,11 @@ from flotta.fleet.rendering import Problem
 from flotta.protocol.models import EventInfo
 from flotta.resources.client import ApiError, Client
 from flotta.resources.kinds import EDGE_DEVICE, EDGE_WORKLOAD, Kind
+from flotta.resources.own_names import EDGE_API
 
 from .caches import Caches
 
 Object = dict[str, Any]
-COMPONENT = "flotta-edge-api"
 EVENTS_PER_HEARTBEAT = 50  # that the device reported; more are dropped
 log = logging.getLogger(__name__)
 
@@ -107,7 +107,7 @@ class Events:
                 type_=type_,
                 reason=reason,
                 message=message,
-                component=COMPONENT,
+                component=EDGE_API,
             )
         except ApiError as error:
             log.warning("event %s about %s: %s", reason, involved["metadata"]["name"], error)

@@ -81,6 +81,7 @@ try:
     from flotta.identity.peers import read_peer
     from flotta.resources.client import AlreadyExists
     from flotta.resources.kinds import SECRET
+    from flotta.resources.own_names import REGISTRATION_LABEL
 except ImportError:
     Authority = None  # api.run() says so
 
@@ -88,7 +89,6 @@ if TYPE_CHECKING:
     from flotta.identity.peers import Peer
     from flotta.resources.client import Client
 
-LABEL = "reg-client-ca"
 MONTH = datetime.timedelta(days=30)
 
 
@@ -126,7 +126,7 @@ async def issue(
     data = {"client.crt": issued.certificate, "client.key": issued.key}
     name = name_secret(ca, namespace, others)
     secret = {
-        "metadata": {"name": name, "namespace": place, "labels": {LABEL: "true"}},
+        "metadata": {"name": name, "namespace": place, "labels": {REGISTRATION_LABEL: "true"}},
         "type": "Opaque",
         "data": {key: base64.b64encode(value).decode() for key, value in data.items()},
     }
@@ -146,7 +146,7 @@ def name_secret(ca: dict[str, Any], namespace: str, others: list[dict[str, Any]]
         namespace,
         *sorted(secret["metadata"]["name"] for secret in others),
     ]
-    return f"{LABEL}-{hashlib.sha256(chr(10).join(seed).encode()).hexdigest()[:10]}"
+    return f"{REGISTRATION_LABEL}-{hashlib.sha256(chr(10).join(seed).encode()).hexdigest()[:10]}"
 
 
 async def ensure_certificate(module: AnsibleModule, client: Client) -> dict[str, Any]:
@@ -163,7 +163,7 @@ async def ensure_certificate(module: AnsibleModule, client: Client) -> dict[str,
             f"Its log says why it did not: journalctl -u flotta-edge-api there, or kubectl -n {place} logs deploy/flotta-edge-api"
         ),
     )
-    found = await client.list(SECRET, place, label_selector=f"{LABEL}=true")
+    found = await client.list(SECRET, place, label_selector=f"{REGISTRATION_LABEL}=true")
     secret = find_usable(found, namespace, datetime.datetime.now(tz=datetime.timezone.utc))
     if secret is None and not module.check_mode:
         return {
