@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 from installation_site import Place
+from s3_server import S3Server, running_s3
 from shared_cluster import stop_shared_cluster
 from sync_link import Link
-from sync_site import Site
+from sync_site import BUCKET, Site, make_site
 
 from flotta.installation.crds import install_crds, remove_crds, render_crds
 from flotta.installation.errors import InstallationError
@@ -69,6 +70,22 @@ async def place(kubernetes: KubernetesApi) -> AsyncIterator[Place]:
         yield place
         with contextlib.suppress(InstallationError, NotFound):
             await place.absent(delete_data=bool(await client.list(EDGE_DEVICE)))
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """The S3 server of a file of tests of synchronisation."""
+    with running_s3(tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+@pytest.fixture
+def site(server: S3Server, tmp_path: Path) -> Iterator[Site]:
+    """A device beside an empty bucket of that server."""
+    site = make_site(server, tmp_path / "device")
+    yield site
+    for key in site.bucket_keys():
+        site.client.delete_object(Bucket=BUCKET, Key=key)
 
 
 @pytest.fixture

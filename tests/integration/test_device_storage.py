@@ -191,7 +191,7 @@ async def test_set_asks_for_the_buckets_of_its_members(devices: Devices, fleet: 
     assert (await delivered(loner))[1] == {}
 
 
-async def test_lost_secret_is_replaced_and_its_pair_closed(
+async def test_lost_secret_is_replaced_and_its_access_key_closed(
     place: Place, devices: Devices, fleet: Fleet
 ) -> None:
     device = await joined(devices, fleet, "heal-1", ASKED)

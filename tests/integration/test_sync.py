@@ -6,28 +6,12 @@ import socket
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-from s3_server import running_s3
-from sync_site import BUCKET, WORKLOAD, Site, make_site, running, with_endpoint
+from sync_site import BUCKET, WORKLOAD, running, with_endpoint
 
 from flotta.identity.authority import Authority
 from flotta.sync.loop import DataPath, SyncWorkload
 from flotta.sync.tree_watch import TreeWatch
 from waiting import eventually
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with running_s3(tmp_path_factory.mktemp("s3")) as server:
-        yield server
-
-
-@pytest.fixture
-def site(server, tmp_path) -> Site:
-    site = make_site(server, tmp_path / "device")
-    yield site
-    for key in site.bucket_keys():
-        site.client.delete_object(Bucket=BUCKET, Key=key)
 
 
 async def test_new_files_go_up_with_equal_bytes(site):

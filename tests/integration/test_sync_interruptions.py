@@ -4,27 +4,11 @@ import contextlib
 import os
 import threading
 
-import pytest
-from s3_server import running_s3
-from sync_site import BUCKET, Site, make_site, running, with_endpoint
+from sync_site import BUCKET, running, with_endpoint
 
 from waiting import eventually
 
 MEBIBYTE = 1 << 20
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with running_s3(tmp_path_factory.mktemp("s3")) as server:
-        yield server
-
-
-@pytest.fixture
-def site(server, tmp_path) -> Site:
-    site = make_site(server, tmp_path / "device")
-    yield site
-    for key in site.bucket_keys():
-        site.client.delete_object(Bucket=BUCKET, Key=key)
 
 
 async def test_a_server_that_was_down_is_used_again_by_itself(site, link):

@@ -45,7 +45,7 @@ def peer_of(pem: bytes) -> Peer:
     return read_peer(load_certificate(pem).public_bytes(serialization.Encoding.DER))
 
 
-def openssl_verdict(tmp_path: Path, ca: bytes, leaf: bytes, purpose: str) -> str:
+def verify_by_openssl(tmp_path: Path, ca: bytes, leaf: bytes, purpose: str) -> str:
     (tmp_path / "ca.pem").write_bytes(ca)
     (tmp_path / "leaf.pem").write_bytes(leaf)
     command = ["openssl", "verify", "-x509_strict", "-purpose", purpose]
@@ -64,11 +64,11 @@ def test_every_class_passes_the_strict_rules_for_its_purpose_only(
         authority.issue_client("flotta-admin", ["system:masters"]).certificate,
     ]
     ca = authority.certificate_pem
-    assert ": OK" in openssl_verdict(tmp_path, ca, server, "sslserver")
-    assert "error" in openssl_verdict(tmp_path, ca, server, "sslclient")
+    assert ": OK" in verify_by_openssl(tmp_path, ca, server, "sslserver")
+    assert "error" in verify_by_openssl(tmp_path, ca, server, "sslclient")
     for client in clients:
-        assert ": OK" in openssl_verdict(tmp_path, ca, client, "sslclient")
-        assert "error" in openssl_verdict(tmp_path, ca, client, "sslserver")
+        assert ": OK" in verify_by_openssl(tmp_path, ca, client, "sslclient")
+        assert "error" in verify_by_openssl(tmp_path, ca, client, "sslserver")
 
 
 def test_authority_may_sign_leaves_only(authority: Authority) -> None:
@@ -152,7 +152,7 @@ def test_own_rsa_authority_is_accepted_in_every_key_format(
         serialization.NoEncryption(),
     )
     own = Authority.from_pem(certificate, pem)
-    assert ": OK" in openssl_verdict(tmp_path, certificate, device(own).certificate, "sslclient")
+    assert ": OK" in verify_by_openssl(tmp_path, certificate, device(own).certificate, "sslclient")
 
 
 def self_signed_authority(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> bytes:
@@ -199,7 +199,9 @@ def test_unreadable_and_weak_keys_are_refused() -> None:
             load_key(text)
 
 
-def test_authority_pair_has_to_fit_and_to_be_an_authority(authority: Authority) -> None:
+def test_certificate_and_key_of_an_authority_have_to_fit_and_to_be_an_authority(
+    authority: Authority,
+) -> None:
     with pytest.raises(AuthorityError, match="does not belong"):
         Authority.from_pem(authority.certificate_pem, key_to_pem(new_key()))
     leaf = authority.issue_server(["a"])

@@ -56,7 +56,7 @@ def fingerprint(key: PrivateKey) -> str:
     return public_key_fingerprint(key.public_key())
 
 
-def test_registration_pair_is_used_until_there_is_a_device_pair(
+def test_registration_certificate_is_used_until_there_is_a_device_certificate(
     pki: Path, authority: Authority
 ) -> None:
     store = open_store(pki)
@@ -84,7 +84,9 @@ def test_key_files_are_private(pki: Path, authority: Authority) -> None:
     assert (pki / "device/current/key.pem").stat().st_mode & 0o777 == 0o600
 
 
-def test_former_pair_stays_until_the_new_one_was_accepted(pki: Path, authority: Authority) -> None:
+def test_former_certificate_stays_until_the_new_one_was_accepted(
+    pki: Path, authority: Authority
+) -> None:
     store = open_store(pki)
     install(store, authority)
     store.mark_used(store.load_current())
@@ -96,7 +98,7 @@ def test_former_pair_stays_until_the_new_one_was_accepted(pki: Path, authority: 
     ] == ["2"]
 
 
-def test_late_answer_to_a_former_pair_does_not_remove_the_new_one(
+def test_late_response_to_a_former_certificate_does_not_remove_the_new_one(
     pki: Path, authority: Authority
 ) -> None:
     store = open_store(pki)
@@ -113,7 +115,7 @@ def test_late_answer_to_a_former_pair_does_not_remove_the_new_one(
 
 
 @pytest.mark.parametrize("damage", ["truncate", "foreign key", "missing", "garbage"])
-def test_damaged_pair_is_passed_over_for_the_former(
+def test_damaged_certificate_is_passed_over_for_the_former(
     pki: Path, authority: Authority, damage: str
 ) -> None:
     store = open_store(pki)
@@ -157,7 +159,9 @@ def test_unfit_certificates_are_not_installed(pki: Path, authority: Authority) -
     assert fingerprint(store.ensure_pending_key()) == fingerprint(pending)
 
 
-def test_pair_of_another_device_id_or_fleet_is_not_used(pki: Path, authority: Authority) -> None:
+def test_certificate_of_another_device_id_or_fleet_is_not_used(
+    pki: Path, authority: Authority
+) -> None:
     install(open_store(pki), authority)
     assert not open_store(pki, "renamed").load_current().is_device
     other = Authority.create("New control plane")

@@ -157,7 +157,7 @@ def test_claim_that_nobody_answers_is_told() -> None:
     assert plan.requeue_after is None
 
 
-def test_trouble_of_the_provisioner_is_told_at_once() -> None:
+def test_failure_of_the_provisioner_is_told_at_once() -> None:
     problem = {"type": "Ready", "status": "False", "reason": "ProvisioningFailed", "message": "no"}
     failing = claim() | {"status": {"conditions": [problem]}}
     told = applied(device(), plan_device(device(), [], None, failing, CLAIMS, NOW))

@@ -37,7 +37,7 @@ def test_a_file_as_remembered_is_not_sent():
     assert plan_uploads([local()], by_name(FileRecord("stats/a", "s/a", STAT)), {}).send == []
 
 
-def test_any_difference_to_memory_sends_also_towards_older_times():
+def test_any_difference_to_the_state_sends_also_towards_older_times():
     for stat in (
         FileStat(3, 99, 100, 7),
         FileStat(3, 100, 101, 7),
@@ -67,7 +67,7 @@ def test_what_came_from_the_bucket_is_sent_only_after_a_change():
     assert plan_uploads([changed], {}, came).send == [changed]
 
 
-def test_a_removed_file_is_only_dropped_from_memory():
+def test_a_removed_file_is_only_dropped_from_the_state():
     record = FileRecord("stats/a", "s/a", STAT)
     plan = plan_uploads([], by_name(record), {})
     assert (plan.send, plan.gone) == ([], [record])

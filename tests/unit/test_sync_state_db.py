@@ -59,7 +59,7 @@ def test_an_upload_id_is_kept_for_new_and_known_files(database):
     assert found["new", "new"] == FileRecord("new", "new", pending=True, upload_id="second")
 
 
-def test_another_bucket_empties_the_memory_of_files_only(database):
+def test_another_bucket_empties_the_state_of_files_only(database):
     database.switch_bucket("one")
     database.save_records("w", "up", [RECORD], transferred=1)
     database.switch_bucket("one")

@@ -1,4 +1,4 @@
-"""What the worker keeps on disk, and what it takes from a configuration message."""
+"""What the worker takes from a configuration message, and how it keeps one on disk."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from flotta.protocol.models import (
     DeviceConfigurationMessage,
     S3StorageConfiguration,
     StorageConfiguration,
-    Workload,
 )
 from flotta.worker.configuration import (
     find_s3_storage,
@@ -27,10 +26,6 @@ from flotta.worker.configuration import (
 from flotta.worker.configuration_store import ConfigurationStore
 from flotta.worker.data import decode_storage
 from flotta.worker.errors import ConfigurationError
-from flotta.worker.events import MAX_EVENTS, EventQueue
-from flotta.worker.settings import Settings, socket_path
-from flotta.worker.workloads.files import WorkloadFiles
-from flotta.worker.workloads.manifest import build_pod
 
 SAMPLES = Path(__file__).parents[1] / "data" / "messages"
 
@@ -133,60 +128,6 @@ def test_the_configuration_is_readable_by_its_owner_only(tmp_path: Path) -> None
     assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
 
 
-def test_events_wait_for_their_acknowledgement_across_a_restart(tmp_path: Path) -> None:
-    queue = EventQueue(tmp_path / "events.json")
-    queue.add("A", "one")
-    queue.add("A", "one")
-    queue.add("B", "two", warn=False, workload="web")
-
-    again = EventQueue(tmp_path / "events.json")
-    sent = again.next_batch()
-    assert [(e.reason, e.type, e.workload) for e in sent] == [
-        ("A", "warn", ""),
-        ("B", "info", "web"),
-    ]
-    again.add("C", "three")
-    again.acknowledge(sent)
-
-    assert [e.reason for e in EventQueue(tmp_path / "events.json").next_batch()] == ["C"]
-
-
-def test_the_event_queue_is_bounded_and_survives_damage(tmp_path: Path) -> None:
-    path = tmp_path / "events.json"
-    queue = EventQueue(path)
-    for number in range(MAX_EVENTS + 5):
-        queue.add("R", str(number))
-    assert queue.next_batch()[0].message == "5"
-    assert len(json.loads(path.read_text())) == MAX_EVENTS
-
-    path.write_bytes(b"[{")
-
-    assert EventQueue(path).next_batch() == []
-
-
-def test_files_of_a_workload_come_and_go_whole(tmp_path: Path) -> None:
-    files = WorkloadFiles(tmp_path / "workloads", tmp_path / "volumes", tmp_path / "units")
-    workload = Workload(name="web", specification="containers: [{name: c, image: x}]")
-    pod = build_pod(workload, [], "d", files.paths_of("web"))
-
-    assert files.write_pod(pod)
-    assert not files.write_pod(pod)
-    assert files.list_installed()["web"].digest == pod.digest
-    manifest = files.paths_of("web").manifest
-    assert manifest.stat().st_mode & 0o777 == 0o600
-    assert manifest.parent.stat().st_mode & 0o777 == 0o700
-    assert (tmp_path / "volumes/web").is_dir()
-    assert (tmp_path / "units/multi-user.target.wants" / files.unit_of("web")).is_symlink()
-
-    (manifest.parent / "workload.json").write_bytes(b"{")
-    assert files.list_installed()["web"].digest == ""
-
-    files.remove_workload("web")
-    files.remove_workload("web")
-    left = [path for path in tmp_path.rglob("*") if "web" in path.name]
-    assert (files.list_installed(), left) == ({}, [])
-
-
 def test_storage_values_are_decoded_and_the_port_has_a_default() -> None:
     section = S3StorageConfiguration(
         aws_access_key_id="QUs=", aws_secret_access_key="U0s=", bucket_host="s3", bucket_name="b"
@@ -218,25 +159,3 @@ def test_storage_that_the_control_plane_cannot_tell_stays() -> None:
 
 def _configured(**fields: Any) -> DeviceConfigurationMessage:
     return DeviceConfigurationMessage(configuration=DeviceConfiguration(**fields))
-
-
-@pytest.mark.parametrize(
-    ("address", "path"),
-    [
-        ("unix:/run/x.sock", "/run/x.sock"),
-        ("/run/x.sock", "/run/x.sock"),
-        ("unix:@name", "\0name"),
-        ("@name", "\0name"),
-    ],
-)
-def test_socket_addresses_of_every_gateway_are_understood(address: str, path: str) -> None:
-    assert socket_path(address) == path
-
-
-def test_the_namespace_comes_from_the_tags(tmp_path: Path) -> None:
-    settings = Settings.from_environment({"YGG_CONFIG_DIR": str(tmp_path)})
-    assert settings.target_namespace() == "default"
-    (tmp_path / "tags.toml").write_text('namespace = "plant-7"\n')
-    assert settings.target_namespace() == "plant-7"
-    (tmp_path / "tags.toml").write_text("broken")
-    assert settings.target_namespace() == "default"
