@@ -45,11 +45,24 @@ def test_without_the_programs_the_role_that_installs_them_is_named(
     module: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     api = loaded(module).api
-    monkeypatch.setattr(api, "IMPORT_ERROR", "no module named flotta")
+    missing = ModuleNotFoundError("No module named 'flotta'", name="flotta")
+    monkeypatch.setattr(api, "import_errors", [missing])
     monkeypatch.setattr(api, "PROGRAMS", (str(tmp_path),))
     answer = run(module, **REQUIRED[module])
     assert answer["failed"]
     assert answer["msg"] == api.MISSING
+
+
+@of_the_api
+def test_programs_of_another_release_are_not_taken_for_none(
+    module: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    api = loaded(module).api
+    other = ImportError("cannot import name 'convert_manifest' from 'flotta.fleet.conversion'")
+    monkeypatch.setattr(api, "import_errors", [other])
+    monkeypatch.setattr(api, "PROGRAMS", (str(tmp_path),))
+    answer = run(module, **REQUIRED[module])
+    assert "does not belong to this release of the collection (cannot import" in answer["msg"]
 
 
 @of_the_api

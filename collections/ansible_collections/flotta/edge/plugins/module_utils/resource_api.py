@@ -18,10 +18,10 @@ try:
     from flotta.fleet.conversion import convert_manifest
     from flotta.resources.client import ApiError, Client, Forbidden, Unreachable
 
-    IMPORT_ERROR = None
-except ImportError:
+    import_errors: list[ImportError] = []  # what this and the modules cannot import of flotta
+except ImportError as error:
     convert_manifest = ApiError = Client = Forbidden = Unreachable = None
-    IMPORT_ERROR = traceback.format_exc()
+    import_errors = [error]
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -41,15 +41,23 @@ MISSING = (
     "flotta.edge.operator installs it, or install it here with the role flotta.edge.programs: "
     "programs_extras: [control-plane], programs_directory: ~/.local/share/flotta."
 )
+OTHER_RELEASE = (
+    "flotta-edge on this machine does not belong to this release of the collection ({0}). Install the one that "
+    "does, with the role flotta.edge.operator on the control plane or flotta.edge.programs elsewhere."
+)
 
 
 def run(module: AnsibleModule, work: Callable[[Client], Awaitable[dict[str, Any]]]) -> None:
     """Call `work(client)`, a coroutine function, and exit with the result it returns."""
-    if IMPORT_ERROR is not None and not has_respawned() and find_python():
+    if import_errors and not has_respawned() and find_python():
         # Delegated tasks cannot choose an interpreter, so the module changes to the right one itself.
         respawn_module(find_python())
-    if IMPORT_ERROR is not None:
-        module.fail_json(msg=MISSING, exception=IMPORT_ERROR)
+    if import_errors:
+        error = import_errors[0]
+        module.fail_json(
+            msg=describe_import_error(error),
+            exception="".join(traceback.format_exception(error)),
+        )
     try:
         result = asyncio.run(_connect_and_work(module.params, work))
     except ApiError as error:
@@ -57,6 +65,13 @@ def run(module: AnsibleModule, work: Callable[[Client], Awaitable[dict[str, Any]
     except (ValueError, TimeoutError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(**result)
+
+
+def describe_import_error(error: ImportError) -> str:
+    """Say whether the programs are not here at all, or not those of this release."""
+    if isinstance(error, ModuleNotFoundError) and error.name == "flotta":
+        return MISSING
+    return OTHER_RELEASE.format(error)
 
 
 def find_python() -> str | None:

@@ -92,8 +92,9 @@ from ansible_collections.flotta.edge.plugins.module_utils import resource_api as
 
 try:
     from flotta.installation.crds import install_crds, remove_crds
-except ImportError:
-    install_crds = remove_crds = None  # api.run() says so
+except ImportError as error:
+    install_crds = remove_crds = None
+    api.import_errors.append(error)  # api.run() says so
 
 if TYPE_CHECKING:
     from flotta.installation.crds import CrdOutcome

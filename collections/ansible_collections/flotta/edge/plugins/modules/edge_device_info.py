@@ -62,8 +62,9 @@ from ansible_collections.flotta.edge.plugins.module_utils import resource_api as
 
 try:
     from flotta.resources.kinds import EDGE_DEVICE
-except ImportError:
-    EDGE_DEVICE = None  # api.run() says so
+except ImportError as error:
+    EDGE_DEVICE = None
+    api.import_errors.append(error)  # api.run() says so
 
 if TYPE_CHECKING:
     from flotta.resources.client import Client

@@ -91,8 +91,9 @@ from ansible_collections.flotta.edge.plugins.module_utils import resource_api as
 try:
     from flotta.resources.client import retry_on_conflict
     from flotta.resources.kinds import EDGE_WORKLOAD
-except ImportError:
-    EDGE_WORKLOAD = None  # api.run() says so
+except ImportError as error:
+    EDGE_WORKLOAD = None
+    api.import_errors.append(error)  # api.run() says so
 
 if TYPE_CHECKING:
     from flotta.resources.client import Client

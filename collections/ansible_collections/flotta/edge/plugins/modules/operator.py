@@ -374,8 +374,9 @@ try:
     from flotta.installation.install import install
     from flotta.installation.settings import Installation
     from flotta.installation.uninstall import uninstall
-except ImportError:
-    install = uninstall = Installation = None  # api.run() says so
+except ImportError as error:
+    install = uninstall = Installation = None
+    api.import_errors.append(error)  # api.run() says so
 
 if TYPE_CHECKING:
     from flotta.installation.install import InstallOutcome

@@ -82,8 +82,9 @@ try:
     from flotta.resources.client import AlreadyExists
     from flotta.resources.kinds import SECRET
     from flotta.resources.own_names import REGISTRATION_LABEL
-except ImportError:
-    Authority = None  # api.run() says so
+except ImportError as error:
+    Authority = None
+    api.import_errors.append(error)  # api.run() says so
 
 if TYPE_CHECKING:
     from flotta.identity.peers import Peer
