@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
-from flotta.apiserver.patch import merge_patch
+from flotta.merge_patch import apply_merge_patch
 from flotta.resources.errors import Conflict, NotFound
 from flotta.resources.kinds import EDGE_DEVICE, ROUTE, Kind
 
@@ -89,7 +89,7 @@ class Store:
         wanted = patch.get("metadata", {}).get("resourceVersion")
         if wanted not in (None, old["metadata"]["resourceVersion"]):
             raise Conflict(409, "Conflict", f"{name} was changed")
-        new: Object = copy.deepcopy(self.put(kind, merge_patch(old, patch)))
+        new: Object = copy.deepcopy(self.put(kind, apply_merge_patch(old, patch)))
         self.patches += 1
         if self.stored is not None:
             await self.stored(new, subresource)

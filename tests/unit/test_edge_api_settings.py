@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import pytest
 
-from flotta.edge_api.backends.statuses import merge_difference
 from flotta.edge_api.settings import Settings
 
 
@@ -44,16 +43,3 @@ def test_metrics_address_forms() -> None:
     assert address(":9090") == ("0.0.0.0", 9090)  # noqa: S104
     assert address("[::1]:9090") == ("::1", 9090)
     assert address("off") is None
-
-
-def test_a_merge_difference_is_what_a_merge_patch_needs() -> None:
-    old = {"a": 1, "b": {"c": 1, "d": 2}, "e": [1], "f": 0}
-    new = {"a": 1, "b": {"c": 1, "x": 3}, "e": [1, 2], "g": {}}
-
-    assert merge_difference(old, new) == {
-        "b": {"d": None, "x": 3},
-        "e": [1, 2],
-        "f": None,
-        "g": {},
-    }
-    assert merge_difference(new, new) == {}

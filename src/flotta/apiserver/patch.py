@@ -12,6 +12,7 @@ import jsonpointer
 from flotta.apiserver.bodies import parse_json
 from flotta.apiserver.errors import StatusError, bad_request, unprocessable
 from flotta.apiserver.metadata import json_type
+from flotta.merge_patch import apply_merge_patch
 
 JsonObject = dict[str, Any]
 
@@ -37,7 +38,7 @@ def apply_patch(kind: str, body: bytes, obj: JsonObject) -> tuple[JsonObject, li
             f"error decoding patch: json: cannot unmarshal {json_type(patch)} "
             "into Go value of type map[string]interface {}"
         )
-    merge = strategic_merge if kind == STRATEGIC_PATCH else merge_patch
+    merge = strategic_merge if kind == STRATEGIC_PATCH else apply_merge_patch
     return merge(copy.deepcopy(obj), patch), duplicates
 
 
@@ -106,19 +107,6 @@ class _Operations(jsonpatch.JsonPatch):
     )
 
 
-def merge_patch(target: Any, patch: Any) -> Any:
-    """RFC 7396: null deletes, objects merge, everything else replaces. ``target`` is changed."""
-    if not isinstance(patch, dict):
-        return patch
-    merged = target if isinstance(target, dict) else {}
-    for key, value in patch.items():
-        if value is None:
-            merged.pop(key, None)
-        else:
-            merged[key] = merge_patch(merged.get(key), value)
-    return merged
-
-
 def strategic_merge(target: Any, patch: Any, path: tuple[str, ...] = ()) -> Any:
     """Strategic merge as core kinds need it: metadata's lists, ``$patch``, primitive lists."""
     if not isinstance(patch, dict):
@@ -163,7 +151,7 @@ def _merge_list(present: list[Any], patch: list[Any], key: str) -> list[Any]:
         if item.get("$patch") == "delete":
             items.pop(identity, None)
         elif identity in items:
-            items[identity] = merge_patch(dict(items[identity]), item)
+            items[identity] = apply_merge_patch(items[identity], item)
         else:
             added.append(item)
     return [*added, *items.values()]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from module_run import loaded
-
+from flotta.merge_patch import apply_merge_patch
 from flotta.resources.errors import NotFound
 from flotta.resources.kinds import Kind
 
@@ -68,7 +67,7 @@ class MemoryClient:
     async def merge_patch(self, kind: Kind, name: str, namespace: str, patch: Object) -> Object:
         self.writes.append("patch")
         obj = await self.get(kind, name, namespace)
-        merged: Object = loaded("edge_device").merge_patch(obj, patch)
+        merged: Object = apply_merge_patch(obj, patch)
         self.objects[kind.kind, namespace, name] = merged
         return merged
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
 from memory_client import MemoryClient
-from module_run import loaded, run
+from module_run import run
 
 from flotta.resources.kinds import EDGE_DEVICE
 
@@ -63,20 +62,6 @@ def test_wrong_parameters_are_named() -> None:
     answer = run("edge_device", name="till-1", state="gone")
     assert "state" in answer["msg"]
     assert "present, absent" in answer["msg"]
-
-
-@pytest.mark.parametrize(
-    ("old", "change", "new"),
-    [
-        ({"a": 1}, {}, {"a": 1}),
-        ({"a": {"b": 1, "c": 2}}, {"a": {"b": None}}, {"a": {"c": 2}}),
-        ({"a": [1, 2]}, {"a": [3]}, {"a": [3]}),
-        ({"a": 1}, {"a": {"b": 2, "c": None}}, {"a": {"b": 2}}),
-        ({}, {"a": None}, {}),
-    ],
-)
-def test_a_change_is_merged_as_the_api_merges(old: object, change: object, new: object) -> None:
-    assert loaded("edge_device").merge_patch(old, change) == new
 
 
 def test_devices_are_read_one_or_all(client: MemoryClient) -> None:

@@ -14,12 +14,12 @@ from flotta.edge_api.refusals import Refusal
 from flotta.fleet import hardware
 from flotta.fleet.joining import KEY_ANNOTATION, REQUEST_NAMESPACE, UNREGISTERED_LABEL
 from flotta.identity.peers import Peer
+from flotta.merge_patch import make_merge_patch
 from flotta.protocol.models import EnrolmentInfo, RegistrationInfo
 from flotta.resources.client import AlreadyExists, Client, retry_on_conflict
 from flotta.resources.kinds import EDGE_DEVICE, SIGNED_REQUEST
 
 from . import RecordedRegistration
-from .statuses import merge_difference
 
 Object = dict[str, Any]
 
@@ -121,7 +121,7 @@ class Joining:
             return device
         patch = {
             "metadata": {"resourceVersion": metadata["resourceVersion"]},
-            "status": merge_difference(status, new),
+            "status": make_merge_patch(status, new),
         }
         return await self._client.merge_patch(
             EDGE_DEVICE, metadata["name"], metadata["namespace"], patch, "status"

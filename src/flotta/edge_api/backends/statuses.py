@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from flotta.merge_patch import make_merge_patch
 from flotta.resources.cache import Cache
 from flotta.resources.client import Client, Conflict, retry_on_conflict
 from flotta.resources.keys import Key, key_of
@@ -59,7 +60,7 @@ class Statuses:
             new = change(device)
             if new == old:
                 return None
-            await self._write(key, device, merge_difference(old, new))
+            await self._write(key, device, make_merge_patch(old, new))
             return WrittenStatus(device, old, new)
 
         return await retry_on_conflict(attempt)
@@ -81,19 +82,6 @@ class Statuses:
         ahead = self._ahead.get(key)
         if ahead is not None and (new is None or _version(new) >= _version(ahead)):
             del self._ahead[key]
-
-
-def merge_difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> Object:
-    """Return the JSON merge patch (RFC 7386) that turns `old` into `new`."""
-    patch: Object = {key: None for key in old if key not in new}
-    for key, value in new.items():
-        before = old.get(key)
-        if isinstance(before, Mapping) and isinstance(value, Mapping):
-            if inner := merge_difference(before, value):
-                patch[key] = inner
-        elif before != value or key not in old:
-            patch[key] = value
-    return patch
 
 
 def _version(obj: Object) -> int:

@@ -87,6 +87,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.flotta.edge.plugins.module_utils import resource_api as api
 
 try:
+    from flotta.merge_patch import apply_merge_patch
+    from flotta.resources.conditions import READY
     from flotta.resources.kinds import EDGE_DEVICE
 except ImportError as error:
     EDGE_DEVICE = None
@@ -96,19 +98,6 @@ if TYPE_CHECKING:
     from flotta.resources.client import Client
 
 
-def merge_patch(old: Any, change: Any) -> Any:
-    """Merge by RFC 7386: null removes, mappings go deep, everything else replaces."""
-    if not isinstance(change, dict):
-        return change
-    result = dict(old) if isinstance(old, dict) else {}
-    for key, value in change.items():
-        if value is None:
-            result.pop(key, None)
-        else:
-            result[key] = merge_patch(result.get(key), value)
-    return result
-
-
 def changeable_part(device: dict[str, Any]) -> dict[str, Any]:
     """Return the part of a device that this module can change."""
     return {"labels": device["metadata"].get("labels") or {}, "spec": device.get("spec") or {}}
@@ -116,7 +105,7 @@ def changeable_part(device: dict[str, Any]) -> dict[str, Any]:
 
 def is_ready(device: dict[str, Any]) -> bool:
     """Tell whether the control plane hears the device."""
-    return api.find_condition(device, "Ready").get("status") == "True"
+    return api.find_condition(device, READY).get("status") == "True"
 
 
 class EdgeDevice:
@@ -137,7 +126,7 @@ class EdgeDevice:
         spec, labels = api.replace_old_names(self.module, EDGE_DEVICE, self.params["spec"], given)
         after = {
             "labels": {**before["labels"], **labels},
-            "spec": merge_patch(before["spec"], spec),
+            "spec": apply_merge_patch(before["spec"], spec),
         }
         changed = before != after
         if changed and not self.module.check_mode:

@@ -90,6 +90,7 @@ from ansible_collections.flotta.edge.plugins.module_utils import resource_api as
 
 try:
     from flotta.resources.client import retry_on_conflict
+    from flotta.resources.conditions import READY
     from flotta.resources.kinds import EDGE_WORKLOAD
 except ImportError as error:
     EDGE_WORKLOAD = None
@@ -190,26 +191,16 @@ class EdgeWorkload:
     async def find_running(self) -> dict[str, Any] | None:
         """Return the workload if it runs on every device that still reports."""
         self.seen = await self.find()
-        status = (self.seen or {}).get("status") or {}
-        observed = status.get("observedGeneration", 0) >= (self.seen or {})["metadata"].get(
-            "generation", 0
-        )
+        if self.seen is None:
+            return None
+        status = self.seen.get("status") or {}
+        observed = status.get("observedGeneration", 0) >= self.seen["metadata"].get("generation", 0)
         matched = status.get("matched", 0)
         everywhere = (
-            status.get("running", 0) >= matched or self.ready_reason(status) == "DevicesSilent"
+            status.get("running", 0) >= matched
+            or api.find_condition(self.seen, READY).get("reason") == "DevicesSilent"
         )
         return self.seen if observed and matched and everywhere else None
-
-    def ready_reason(self, status: dict[str, Any]) -> str:
-        """Return the reason of the condition Ready."""
-        return next(
-            (
-                condition["reason"]
-                for condition in status.get("conditions", [])
-                if condition["type"] == "Ready"
-            ),
-            "",
-        )
 
     def describe_delay(self) -> str:
         """Return on how many devices the workload runs yet."""
