@@ -84,6 +84,17 @@ def test_waiting_ends_when_every_device_that_is_heard_of_runs_it(
         assert f"Workload web runs on {figures} after 0 s." in answer["msg"]
 
 
+def test_a_workload_that_goes_while_it_is_waited_for_is_missed(
+    client: MemoryClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def find_nothing(*_: object) -> None:
+        return None
+
+    monkeypatch.setattr(client, "get_or_none", find_nothing)
+    answer = run("edge_workload", name="web", spec=SPEC, wait=True, wait_timeout=0)
+    assert "Workload web was deleted while the module waited" in answer["msg"]
+
+
 def test_a_name_of_an_earlier_release_is_replaced_with_a_warning(client: MemoryClient) -> None:
     pair = {"source": "stats", "target": "statistics"}
     answer = run("edge_workload", name="web", spec={**SPEC, "data": {"paths": [pair]}})

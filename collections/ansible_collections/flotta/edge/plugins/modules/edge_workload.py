@@ -204,7 +204,9 @@ class EdgeWorkload:
 
     def describe_delay(self) -> str:
         """Return on how many devices the workload runs yet."""
-        status = (self.seen or {}).get("status") or {}
+        if self.seen is None:
+            return f"Workload {self.name} was deleted while the module waited for it; run the task again to have it."
+        status = self.seen.get("status") or {}
         return (
             f"Workload {self.name} runs on {status.get('running', 0)} of {status.get('matched', 0)} devices after "
             f"{self.params['wait_timeout']} s. kubectl describe edgedevice says why."
