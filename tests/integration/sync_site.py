@@ -69,13 +69,14 @@ class Site:
 
     def get(self, key: str) -> bytes | None:
         """Return the whole object, or None when there is none."""
-        while True:
-            try:
-                return bytes(self.client.get_object(Bucket=BUCKET, Key=key)["Body"].read())
-            except self.client.exceptions.NoSuchKey:
-                return None
-            except ResponseStreamingError:
-                continue  # rclone replaced it in place, which ends a read that began before
+        # rclone replaces an object in place, which ends a read that began before.
+        return wait_until(lambda: [self._read(key)], tolerate=ResponseStreamingError)[0]
+
+    def _read(self, key: str) -> bytes | None:
+        try:
+            return bytes(self.client.get_object(Bucket=BUCKET, Key=key)["Body"].read())
+        except self.client.exceptions.NoSuchKey:
+            return None
 
     def bucket_keys(self) -> list[str]:
         listed = self.client.list_objects_v2(Bucket=BUCKET)

@@ -1,4 +1,4 @@
-"""A module takes a failed import of flotta for its absence, so a wrong name there would tell nobody the truth."""
+"""A module takes a failed import of flotta for programs of another release: a wrong name there would mislead."""
 
 from __future__ import annotations
 

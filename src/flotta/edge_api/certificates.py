@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import hashlib
 import logging
 import os
 import ssl
@@ -31,12 +30,17 @@ from flotta.identity.peers import read_peer
 from flotta.identity.ssl_contexts import server_context
 from flotta.resources.client import AlreadyExists, Client, retry_on_conflict
 from flotta.resources.kinds import SECRET
-from flotta.resources.own_names import CA_SECRET, HOST_SECRET, REGISTRATION_LABEL
+from flotta.resources.own_names import (
+    CA_SECRET,
+    HOST_SECRET,
+    REGISTRATION_LABEL,
+    REGISTRATION_SELECTOR,
+    name_registration_secret,
+)
 
 from .settings import Settings
 
 Object = dict[str, Any]
-REGISTRATION_PREFIX = "reg-client-ca-"
 CREATE_ATTEMPTS = 5  # requests
 CREATE_RETRY = 0.07, 1.0  # first and longest seconds between two of them
 OWN_SECRETS = (CA_SECRET, HOST_SECRET)
@@ -116,14 +120,13 @@ class Certificates:
     async def _ensure_registration(self, authority: Authority) -> None:
         """Keep one usable registration certificate; others, made by people, are left alone."""
         wanted = self._settings.registration_namespaces
-        selector = f"{REGISTRATION_LABEL}=true"
-        secrets = await self._client.list(SECRET, self._settings.namespace, label_selector=selector)
+        secrets = await self._client.list(
+            SECRET, self._settings.namespace, label_selector=REGISTRATION_SELECTOR
+        )
         if any(_lets_devices_in(secret, authority, wanted) for secret in secrets):
             return
-        # The name follows from what is there, so that replicas that start together make one.
-        seed = [authority.certificate_pem.decode(), ",".join(wanted)]
-        seed += sorted(secret["metadata"]["name"] for secret in secrets)
-        name = REGISTRATION_PREFIX + hashlib.sha256("\n".join(seed).encode()).hexdigest()[:10]
+        names = [secret["metadata"]["name"] for secret in secrets]
+        name = name_registration_secret(authority.certificate_pem.decode(), ",".join(wanted), names)
         issued = authority.issue_registration(wanted)
         await self._create(name, "client", issued, {REGISTRATION_LABEL: "true"})
 

@@ -21,7 +21,7 @@ from ..resources.kinds import (
     NAMESPACE,
     SECRET,
 )
-from ..resources.own_names import CA_SECRET, HOST_SECRET, OPERATOR, REGISTRATION_LABEL
+from ..resources.own_names import CA_SECRET, HOST_SECRET, OPERATOR, REGISTRATION_SELECTOR
 from . import names
 from .apply import Applier, is_ours
 from .deadline import Deadline
@@ -173,9 +173,7 @@ class Uninstaller:
 
     async def remove_certificates(self) -> None:
         """Remove the certificate authority: from here on no device of the fleet can come back."""
-        found = await self._applier.list_objects(
-            SECRET, self._namespace, f"{REGISTRATION_LABEL}=true"
-        )
+        found = await self._applier.list_objects(SECRET, self._namespace, REGISTRATION_SELECTOR)
         for name in (CA_SECRET, HOST_SECRET):
             secret = await self._applier.get_or_none(SECRET, name, self._namespace)
             found += [secret] if secret else []

@@ -146,7 +146,7 @@ class Client:
         patch: Object,
         subresource: str | None = None,
     ) -> Object:
-        """Patch by RFC 7386.
+        """Patch by RFC 7396.
 
         Put ``metadata.resourceVersion`` into the patch to get Conflict on a stale read.
         """

@@ -62,7 +62,7 @@ def test_programs_of_another_release_are_not_taken_for_none(
     monkeypatch.setattr(api, "import_errors", [other])
     monkeypatch.setattr(api, "PROGRAMS", (str(tmp_path),))
     answer = run(module, **REQUIRED[module])
-    assert "does not belong to this release of the collection (cannot import" in answer["msg"]
+    assert "or of another release than this collection (cannot import" in answer["msg"]
 
 
 @of_the_api

@@ -42,8 +42,8 @@ MISSING = (
     "programs_extras: [control-plane], programs_directory: ~/.local/share/flotta."
 )
 OTHER_RELEASE = (
-    "flotta-edge on this machine does not belong to this release of the collection ({0}). Install the one that "
-    "does, with the role flotta.edge.operator on the control plane or flotta.edge.programs elsewhere."
+    "flotta-edge on this machine is incomplete, or of another release than this collection ({0}). Install the release "
+    "that belongs to it: with the role flotta.edge.operator on the control plane, with flotta.edge.programs elsewhere."
 )
 
 

@@ -67,7 +67,6 @@ ca:
 
 import base64
 import datetime
-import hashlib
 from typing import TYPE_CHECKING, Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -81,7 +80,12 @@ try:
     from flotta.identity.peers import read_peer
     from flotta.resources.client import AlreadyExists
     from flotta.resources.kinds import SECRET
-    from flotta.resources.own_names import REGISTRATION_LABEL
+    from flotta.resources.own_names import (
+        CA_SECRET,
+        REGISTRATION_LABEL,
+        REGISTRATION_SELECTOR,
+        name_registration_secret,
+    )
 except ImportError as error:
     Authority = None
     api.import_errors.append(error)  # api.run() says so
@@ -125,7 +129,8 @@ async def issue(
     authority = Authority.from_pem(decode_entry(ca, "ca.crt"), decode_entry(ca, "ca.key"))
     issued = authority.issue_registration([namespace])
     data = {"client.crt": issued.certificate, "client.key": issued.key}
-    name = name_secret(ca, namespace, others)
+    names = [secret["metadata"]["name"] for secret in others]
+    name = name_registration_secret(decode_entry(ca, "ca.crt"), namespace, names)
     secret = {
         "metadata": {"name": name, "namespace": place, "labels": {REGISTRATION_LABEL: "true"}},
         "type": "Opaque",
@@ -137,19 +142,6 @@ async def issue(
         return await client.get(SECRET, name, place)
 
 
-def name_secret(ca: dict[str, Any], namespace: str, others: list[dict[str, Any]]) -> str:
-    """Return the name of a new Secret.
-
-    It follows from what is there, so devices that are set up at once get one certificate.
-    """
-    seed = [
-        decode_entry(ca, "ca.crt"),
-        namespace,
-        *sorted(secret["metadata"]["name"] for secret in others),
-    ]
-    return f"{REGISTRATION_LABEL}-{hashlib.sha256(chr(10).join(seed).encode()).hexdigest()[:10]}"
-
-
 async def ensure_certificate(module: AnsibleModule, client: Client) -> dict[str, Any]:
     """Find or issue a certificate; return the result of the module."""
     namespace, place = module.params["namespace"], module.params["control_plane_namespace"]
@@ -158,13 +150,13 @@ async def ensure_certificate(module: AnsibleModule, client: Client) -> dict[str,
             **module.params,
             "wait_timeout": module.params["wait_timeout"] if module.params["wait"] else 0,
         },
-        lambda: client.get_or_none(SECRET, "flotta-ca", place),
+        lambda: client.get_or_none(SECRET, CA_SECRET, place),
         lambda: (
             f"There is no Flotta CA in namespace {place}: the Edge API makes it at its first start. "
             f"Its log says why it did not: journalctl -u flotta-edge-api there, or kubectl -n {place} logs deploy/flotta-edge-api"
         ),
     )
-    found = await client.list(SECRET, place, label_selector=f"{REGISTRATION_LABEL}=true")
+    found = await client.list(SECRET, place, label_selector=REGISTRATION_SELECTOR)
     secret = find_usable(found, namespace, datetime.datetime.now(tz=datetime.timezone.utc))
     if secret is None and not module.check_mode:
         return {
