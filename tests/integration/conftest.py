@@ -22,6 +22,7 @@ from flotta.installation.names import CRD
 from flotta.resources.client import Client, NotFound
 from flotta.resources.kinds import EDGE_DEVICE
 from servers.api_server import KubernetesApi
+from waiting import eventually
 
 AUDIT = {"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "rules": [{"level": "Metadata"}]}
 NAMES = (f"install-{number}" for number in itertools.count())
@@ -57,7 +58,11 @@ def kubernetes(bare_kubernetes: KubernetesApi) -> Iterator[KubernetesApi]:
 async def without_kinds(server: KubernetesApi) -> None:
     async with await Client.connect(str(server.kubeconfig())) as client:
         await remove_crds(client, check_mode=False, force=True, wait_timeout=60)
-        assert await client.list(CRD) == []
+        await eventually(lambda: has_no_kinds(client))  # foreign ones may still be on their way out
+
+
+async def has_no_kinds(client: Client) -> bool:
+    return await client.list(CRD) == []
 
 
 @pytest.fixture
