@@ -15,7 +15,7 @@ from flotta.installation.crds import CrdOutcome, install_crds, remove_crds, rend
 from flotta.installation.errors import InstallationError
 from flotta.installation.names import CRD
 from flotta.resources.client import Client
-from flotta.resources.kinds import BUCKET_CLAIM, EDGE_DEVICE
+from flotta.resources.kinds import BUCKET_CLAIM, EDGE_DEVICE, Kind
 from servers.api_server import KubernetesApi
 from waiting import eventually
 
@@ -69,6 +69,10 @@ async def bring(client: Client, crd: Object) -> None:
 
 
 async def drop(client: Client, name: str) -> None:
+    """Remove a CRD; its finalizer gives up for minutes when it meets a storage that is not ready."""
+    spec = (await client.get(CRD, name))["spec"]
+    version, names = spec["versions"][0]["name"], spec["names"]
+    await client.list(Kind(spec["group"], version, names["kind"], names["plural"]))
     await client.delete(CRD, name)
 
     async def is_gone() -> bool:
