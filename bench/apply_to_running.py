@@ -32,7 +32,7 @@ def moment(text: str) -> float:
 
 
 def running(site: Site, container: str) -> dict[str, Any] | None:
-    """What podman says of a container, once it runs."""
+    """Return what podman says of a container, once it runs."""
     shown: list[dict[str, Any]] = json.loads(
         site.till.run(f"podman inspect {container}", check=False) or "[]"
     )

@@ -6,7 +6,7 @@ import random
 
 JITTER = 0.5  # the part of a delay that is random: a fleet that failed together returns spread out
 MAX_RETRY_AFTER = 3600.0  # seconds; a server cannot silence a client for longer
-_MAX_DOUBLINGS = 30  # keeps the power of two finite
+MAX_DOUBLINGS = 30  # keeps the power of two finite
 
 
 class Backoff:
@@ -27,7 +27,7 @@ class Backoff:
 
         `at_least` is the server's Retry-After in seconds (RFC 9110, 10.2.3), obeyed up to an hour.
         """
-        limit = min(self._cap, self._first * 2.0 ** min(self.failures, _MAX_DOUBLINGS))
+        limit = min(self._cap, self._first * 2.0 ** min(self.failures, MAX_DOUBLINGS))
         self.failures += 1
         delay = limit * random.uniform(1 - self._jitter, 1)  # noqa: S311 - spreads load
         return max(delay, min(at_least or 0.0, MAX_RETRY_AFTER))

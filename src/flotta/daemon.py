@@ -18,7 +18,7 @@ from typing import Any
 def configure_logging(level: str | None = None) -> None:
     """Log to stderr.
 
-    ``level`` is debug, info, warn, warning or error (default ``$LOG_LEVEL``, else info).
+    `level` is debug, info, warn, warning or error (default `$LOG_LEVEL`, else info).
 
     Raises ValueError with a sentence for another word. Under systemd the journal adds the time.
     What libraries say at debug is left out: botocore for one logs responses with the secrets in
@@ -36,7 +36,7 @@ def configure_logging(level: str | None = None) -> None:
 
 
 def notify(state: str) -> None:
-    """Tell systemd about this service, for example ``READY=1``.
+    """Tell systemd about this service, for example `READY=1`.
 
     Nothing happens outside systemd (sd_notify(3)).
     """
@@ -62,7 +62,7 @@ def stop_event() -> asyncio.Event:
 def run(main: Callable[[], Coroutine[Any, Any, None]], *, uvloop: bool = False) -> None:
     """Run a daemon's main coroutine to its end, on uvloop where many TLS connections are held.
 
-    A ``ValueError`` is a mistake in the configuration: its sentence is the whole output, and the
+    A `ValueError` is a mistake in the configuration: its sentence is the whole output, and the
     exit status 2.
     """
     try:
@@ -82,7 +82,7 @@ def run(main: Callable[[], Coroutine[Any, Any, None]], *, uvloop: bool = False) 
 
 
 def write_atomically(path: Path, data: bytes, mode: int = 0o600) -> None:
-    """Replace ``path`` by ``data``.
+    """Replace `path` by `data`.
 
     After a power cut it holds the old or the new content, never a mixture.
     """

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-_TRUE = frozenset({"true", "1", "t", "yes", "on"})
-_FALSE = frozenset({"false", "0", "f", "no", "off"})
-_NONE = frozenset({"off", "0"})
+TRUE = frozenset({"true", "1", "t", "yes", "on"})
+FALSE = frozenset({"false", "0", "f", "no", "off"})
+NONE = frozenset({"off", "0"})
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - only where a user asks for it
 Address = tuple[str, int]  # host and port
 
@@ -27,9 +27,9 @@ def read_words(environment: Mapping[str, str], name: str) -> tuple[str, ...]:
 def read_flag(environment: Mapping[str, str], name: str, *, default: bool) -> bool:
     """Return a truth value, in any of the words that Go and people use."""
     word = read_text(environment, name).lower()
-    if word and word not in _TRUE | _FALSE:
+    if word and word not in TRUE | FALSE:
         raise ValueError(f"{name} is {environment[name]!r}; use true or false")
-    return word in _TRUE if word else default
+    return word in TRUE if word else default
 
 
 def read_number(
@@ -50,12 +50,12 @@ def read_address(
 ) -> Address | None:
     """Return where to listen.
 
-    ``HOST:PORT``, ``:PORT`` for every address, ``off`` (None) for nowhere.
+    `HOST:PORT`, `:PORT` for every address, `off` (None) for nowhere.
     """
     given = read_text(environment, name)
     if not given:
         return default
-    if given.lower() in _NONE:
+    if given.lower() in NONE:
         return None
     host, separator, port = given.rpartition(":")
     if not separator or not port.isdecimal() or int(port) > 65535:

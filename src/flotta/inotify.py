@@ -17,8 +17,8 @@ MOVED_FROM, MOVED_TO, CREATE, DELETE = 0x40, 0x80, 0x100, 0x200
 DELETE_SELF, MOVE_SELF = 0x400, 0x800
 ONLYDIR = 0x01000000
 _OVERFLOW, _IGNORED = 0x4000, 0x8000
-_HEADER = struct.Struct("iIII")  # struct inotify_event without its name
-_BUFFER_SIZE = 64 * 1024  # bytes
+HEADER = struct.Struct("iIII")  # struct inotify_event without its name
+BUFFER_SIZE = 64 * 1024  # bytes
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -68,7 +68,7 @@ class Inotify:
         """Yield the events that happened since the last call, without waiting."""
         while True:
             try:
-                data = os.read(self.descriptor, _BUFFER_SIZE)
+                data = os.read(self.descriptor, BUFFER_SIZE)
             except BlockingIOError:
                 return
             yield from _events(data)
@@ -81,8 +81,8 @@ class Inotify:
 def _events(data: bytes) -> Iterator[Event]:
     offset = 0
     while offset < len(data):
-        watch, mask, _, length = _HEADER.unpack_from(data, offset)
-        offset += _HEADER.size
+        watch, mask, _, length = HEADER.unpack_from(data, offset)
+        offset += HEADER.size
         name = data[offset : offset + length].rstrip(b"\0")
         offset += length
         yield Event(watch, mask, os.fsdecode(name))

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 NEVER = "0001-01-01T00:00:00.000Z"  # the zero time of the Go programs at the other end
 
-_PATTERN = re.compile(
+PATTERN = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?)?"
     r"(?:([Zz])|([+-]\d\d:?\d\d))?"
 )
@@ -38,7 +38,7 @@ def parse_time(text: str) -> datetime | None:
     """
     if not text:
         return None
-    match = _PATTERN.fullmatch(text)
+    match = PATTERN.fullmatch(text)
     if match is None:
         raise ValueError(f"{text!r} is not a date-time (RFC 3339)")
     year, month, day, hour, minute, second = (int(part or 0) for part in match.groups()[:6])

@@ -6,10 +6,10 @@ from typing import Any
 
 import yaml
 
-_BASE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+BASE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-class Loader(_BASE):  # type: ignore[misc]
+class Loader(BASE):  # type: ignore[misc]
     """PyYAML's safe loader, in C where that is built, without the type timestamp."""
 
 

@@ -135,7 +135,7 @@ class Stream:
         self._connection.close()
 
     def next(self) -> dict[str, Any]:
-        """The next event; fails after the connection's time limit."""
+        """Return the next event; fails after the connection's time limit."""
         line = self.response.readline()
         assert line, "the watch ended"
         event: dict[str, Any] = json.loads(line)
@@ -151,7 +151,7 @@ class Stream:
 
 
 def device(name: str, spec: dict[str, Any] | None = None, **metadata: Any) -> dict[str, Any]:
-    """An EdgeDevice."""
+    """Return an EdgeDevice."""
     return {
         "apiVersion": "management.project-flotta.io/v1alpha1",
         "kind": "EdgeDevice",

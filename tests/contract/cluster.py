@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
+from contract.api import Api
 from flotta.apiserver.pki import USERS
 from flotta.installation.options import Storage
 from flotta.installation.rbac import render_rbac
@@ -12,8 +13,6 @@ from flotta.installation.settings import Installation
 from flotta.resources import crds
 from servers.api_server import KubernetesApi
 from waiting import wait_until
-
-from .api import Api
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -54,7 +53,7 @@ class Cluster:
         self._server.stop()
 
     def kubeconfig(self, user: str, groups: Sequence[str] | None = None) -> Path:
-        """The kubeconfig of a component or, with groups, of a user made for the test."""
+        """Return the kubeconfig of a component or, with groups, of a user made for the test."""
         if groups is None:
             user, groups = USERS[user]
         return self._server.kubeconfig(user, groups)

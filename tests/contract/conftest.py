@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
-from .api import Api
-from .cluster import Cluster
-from .engine import Engine
-from .kubectl import Kubectl, current_kubectl, debian_kubectl
+from contract.api import Api
+from contract.cluster import Cluster
+from contract.engine import Engine
+from contract.kubectl import Kubectl, current_kubectl, debian_kubectl
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,12 +34,12 @@ class Server(Protocol):
     """What both engines offer to a test."""
 
     def kubeconfig(self, user: str, groups: Sequence[str] | None = None) -> Path:
-        """A kubeconfig of a user; `admin`, `operator` and `edge-api` need no groups."""
+        """Return a kubeconfig of a user; `admin`, `operator` and `edge-api` need no groups."""
 
 
 @pytest.fixture(scope="session")
 def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """The embedded engine."""
+    """Return the embedded engine."""
     engine = Engine(tmp_path_factory.mktemp("engine"))
     engine.start()
     yield engine
@@ -48,7 +48,7 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """A real Kubernetes API."""
+    """Return a real Kubernetes API."""
     cluster = Cluster(tmp_path_factory.mktemp("kubernetes"))
     try:
         cluster.start()
@@ -59,7 +59,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 @pytest.fixture(scope="session", params=["embedded", "kubernetes"])
 def engine(request: pytest.FixtureRequest) -> Server:
-    """The engine under test."""
+    """Return the engine under test."""
     name = {"embedded": "embedded", "kubernetes": "cluster"}[request.param]
     server: Server = request.getfixturevalue(name)
     return server
@@ -67,13 +67,13 @@ def engine(request: pytest.FixtureRequest) -> Server:
 
 @pytest.fixture(scope="session")
 def kubeconfig(engine: Server) -> Path:
-    """An administrator's kubeconfig."""
+    """Return an administrator's kubeconfig."""
     return engine.kubeconfig("admin")
 
 
 @pytest.fixture
 def own_engine(tmp_path: Path) -> Iterator[Engine]:
-    """An embedded engine that the test may stop, kill and reconfigure."""
+    """Return an embedded engine that the test may stop, kill and reconfigure."""
     engine = Engine(tmp_path)
     yield engine
     engine.stop()
@@ -87,7 +87,7 @@ def api(kubeconfig: Path) -> Api:
 
 @pytest.fixture
 def namespace(api: Api) -> Iterator[str]:
-    """A fresh namespace."""
+    """Return a fresh namespace."""
     name = f"test-{time.time_ns():x}"
     api.create("/api/v1/namespaces", {"metadata": {"name": name}})
     yield name

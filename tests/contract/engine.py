@@ -78,7 +78,7 @@ class Engine:
         return process.wait(timeout=TIMEOUT)
 
     def kubeconfig(self, user: str, groups: Sequence[str] | None = None) -> Path:
-        """The kubeconfig of a component or, with groups, of a user made for the test."""
+        """Return the kubeconfig of a component or, with groups, of a user made for the test."""
         path = self.folder / "kubeconfig" / f"{user}.kubeconfig"
         if groups is not None:
             pair = self.authority().issue_client(user, groups)

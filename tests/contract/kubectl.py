@@ -14,7 +14,7 @@ import pytest
 
 
 def current_kubectl() -> Path:
-    """The kubectl beside this Python or, failing that, on PATH."""
+    """Return the kubectl beside this Python or, failing that, on PATH."""
     beside = Path(sys.executable).with_name("kubectl")
     found = beside if beside.exists() else shutil.which("kubectl")
     if not found:

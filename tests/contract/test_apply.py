@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .api import Api, config_map, core, device, devices
+from contract.api import Api, config_map, core, device, devices
 
 
 def apply(api: Api, namespace: str, spec: Any, manager: str, *, force: bool = False) -> Any:

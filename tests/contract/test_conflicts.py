@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from .api import Api, config_map, core, device, devices
+from contract.api import Api, config_map, core, device, devices
 
 
 def test_put_without_version(api: Api, namespace: str) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from .api import STRATEGIC, Api, config_map, core
+from contract.api import STRATEGIC, Api, config_map, core
 
 SIX_DIGITS = "2026-01-01T00:00:00.000000Z"
 REQUIRED, INVALID, LONG = "FieldValueRequired", "FieldValueInvalid", "FieldValueTooLong"

@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
+from contract.api import Api, config_map, core, device, devices
 from waiting import wait_until
-
-from .api import Api, config_map, core, device, devices
 
 FINALIZER = "test.flotta/hold"
 
@@ -108,7 +107,7 @@ def owner_of(obj: Any, **more: Any) -> dict[str, Any]:
 
 
 def dependent(api: Api, namespace: str, *owners: dict[str, Any], name: str = "dep") -> str:
-    """A ConfigMap with owners; returns its path."""
+    """Write a ConfigMap with owners; return its path."""
     obj = config_map(name, ownerReferences=list(owners))
     api.create(core(namespace, "configmaps"), obj)
     return core(namespace, "configmaps", name)

@@ -10,10 +10,9 @@ import sqlite3
 import stat
 import threading
 
+from contract.api import Api, config_map, core, device, devices
+from contract.engine import Engine
 from waiting import wait_until
-
-from .api import Api, config_map, core, device, devices
-from .engine import Engine
 
 
 def test_kill_keeps_every_acknowledged_write(own_engine: Engine) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .api import GROUP, Api, config_map, core, device, devices
+from contract.api import GROUP, Api, config_map, core, device, devices
 
 PARTIAL = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
 PARTIAL_LIST = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from contract.api import GROUP, Api, core, device, devices
+from contract.cluster import Cluster
+from contract.engine import Engine
 from flotta.resources.cache import Cache
 from flotta.resources.client import Client, Expired
 from flotta.resources.kinds import EDGE_DEVICE
 from waiting import eventually, wait_until
-
-from .api import GROUP, Api, core, device, devices
-from .cluster import Cluster
-from .engine import Engine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +27,7 @@ LITTLE_MEMORY = ("--kept-events", "10", "--kept-seconds", "0")
 def server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Engine | Cluster]:
-    """An engine that soon forgets what was."""
+    """Return an engine that soon forgets what was."""
     folder = tmp_path_factory.mktemp("forgetful")
     server: Engine | Cluster
     if request.param == "embedded":
@@ -51,13 +50,13 @@ def restart(server: Engine | Cluster) -> None:
 
 @pytest.fixture(scope="module")
 def access(server: Engine | Cluster) -> Path:
-    """The kubeconfig of its administrator."""
+    """Return the kubeconfig of its administrator."""
     return server.kubeconfig("admin")
 
 
 @pytest.fixture
 def forgetful(access: Path) -> Api:
-    """That engine, with thirty devices d0 to d29."""
+    """Return that engine, with thirty devices d0 to d29."""
     api = Api(access)
     api.delete(DEVICES)
     for index in range(30):

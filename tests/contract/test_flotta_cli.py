@@ -8,8 +8,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from .api import GROUP, Api
-from .engine import TIMEOUT, Engine, free_port
+from contract.api import GROUP, Api
+from contract.engine import TIMEOUT, Engine, free_port
 
 if TYPE_CHECKING:
     from pathlib import Path

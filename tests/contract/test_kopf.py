@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from contract.api import Api, core, device, devices
 from waiting import wait_until
-
-from .api import Api, core, device, devices
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +23,7 @@ SECONDS = 60.0  # kopf takes some to start
 
 @pytest.fixture
 def log(api: Api, kubeconfig: Path, namespace: str, tmp_path: Path) -> Iterator[Path]:
-    """What the operator says that runs in a namespace where it found a device."""
+    """Return what the operator says that runs in a namespace where it found a device."""
     api.create(devices(namespace), device("listed"))
     path = tmp_path / "log"
     command = [sys.executable, "-m", "kopf", "run", "--standalone", "-n", namespace, str(OPERATOR)]

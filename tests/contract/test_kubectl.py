@@ -7,8 +7,8 @@ import threading
 
 import yaml
 
-from .api import Api, config_map, core, device, devices
-from .kubectl import Kubectl
+from contract.api import Api, config_map, core, device, devices
+from contract.kubectl import Kubectl
 
 MANIFEST = yaml.safe_dump(
     device("d", {"heartbeat": {"periodSeconds": 5}, "metrics": {"system": {}}})

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .api import Api, core, devices
+from contract.api import Api, core, devices
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +23,7 @@ SCRIPT = HERE.parents[1] / "scripts" / "kubernetes_collection.sh"
 
 @pytest.fixture(scope="session")
 def collections() -> str:
-    """The folder with the collection, which is fetched when it is not there yet."""
+    """Return the folder with the collection, which is fetched when it is not there yet."""
     response = subprocess.run(
         [str(SCRIPT), sys.executable], capture_output=True, text=True, timeout=300, check=False
     )
@@ -36,7 +36,7 @@ def collections() -> str:
 def play(
     collections: str, kubeconfig: Path, namespace: str, tmp_path: Path
 ) -> Callable[[bool], int]:
-    """Runs the playbook; returns how many tasks changed something."""
+    """Run the playbook; return how many tasks changed something."""
     environment = {
         **os.environ,
         "ANSIBLE_COLLECTIONS_PATH": collections,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from .api import GROUP, Api, config_map, core, device, devices
+from contract.api import GROUP, Api, config_map, core, device, devices
 
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
@@ -12,7 +12,7 @@ AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryLi
 
 @pytest.fixture
 def five(api: Api, namespace: str) -> str:
-    """The collection path of five devices l0 to l4; l0 and l1 have the label i."""
+    """Return the collection path of five devices l0 to l4; l0 and l1 have the label i."""
     for index in range(5):
         labels = {"i": str(index)} if index < 2 else {}
         api.create(devices(namespace), device(f"l{index}", labels=labels))

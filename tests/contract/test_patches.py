@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from .api import APPLY, JSON_PATCH, STRATEGIC, Api, config_map, core, device, devices
+from contract.api import APPLY, JSON_PATCH, STRATEGIC, Api, config_map, core, device, devices
 
 
 @pytest.mark.parametrize(

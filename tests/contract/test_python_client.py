@@ -9,9 +9,8 @@ from kubernetes import client, config, watch
 from kubernetes.dynamic import DynamicClient
 from kubernetes.informer import SharedInformer
 
+from contract.api import device
 from waiting import wait_until
-
-from .api import device
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from contract.engine import Engine
 from flotta.resources.cache import Cache
 from flotta.resources.client import (
     AlreadyExists,
@@ -23,8 +24,6 @@ from flotta.resources.client import (
 )
 from flotta.resources.kinds import CONFIG_MAP, EDGE_DEVICE, EVENT
 from waiting import eventually
-
-from .engine import Engine
 
 
 @pytest_asyncio.fixture

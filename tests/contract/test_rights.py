@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from contract.api import GROUP, Api, config_map, core, device, devices
 from flotta.apiserver.pki import render_kubeconfig as kubeconfig_of
 from flotta.identity.authority import Authority
 from waiting import wait_until
 
-from .api import GROUP, Api, config_map, core, device, devices
-
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from .conftest import Server
-    from .engine import Engine
+    from contract.conftest import Server
+    from contract.engine import Engine
 
 REVIEWS = "/apis/authorization.k8s.io/v1"
 SELF = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
@@ -26,7 +25,7 @@ LEASES = "/apis/coordination.k8s.io/v1/namespaces"
 
 @pytest.fixture
 def bob(engine: Server) -> Api:
-    """A user with a certificate and no rights."""
+    """Return a user with a certificate and no rights."""
     return Api(engine.kubeconfig("bob", ("group-a", "group-b")))
 
 

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .api import Api, core, device, devices
-from .cluster import RBAC, wait_for_rights
-from .engine import Engine
+from contract.api import Api, core, device, devices
+from contract.cluster import RBAC, wait_for_rights
+from contract.engine import Engine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .cluster import Cluster
+    from contract.cluster import Cluster
 
 CHANGER = "changer"
 RULE = {
@@ -60,7 +60,7 @@ def bind(cluster: Cluster) -> None:
 def users(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Api, Api]]:
-    """The administrator, and a user who may read and change, but create nothing."""
+    """Return the administrator, and a user who may read and change, but create nothing."""
     if request.param == "embedded":
         engine = EngineWithRule(tmp_path_factory.mktemp("rule"))
         engine.start()

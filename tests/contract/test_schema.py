@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from .api import GROUP, Api, config_map, core, device, devices
+from contract.api import GROUP, Api, config_map, core, device, devices
 
 UNKNOWN = {"bogus": 1, "heartbeat": {"periodSeconds": 5, "nope": True}}
 

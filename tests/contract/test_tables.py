@@ -6,9 +6,8 @@ import re
 
 import pytest
 
+from contract.api import GROUP, MERGE, Api, config_map, core, device, devices
 from flotta.resources import crds
-
-from .api import GROUP, MERGE, Api, config_map, core, device, devices
 
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/{}/leases"
@@ -73,7 +72,7 @@ def test_cells_are_those_of_the_object(api: Api, namespace: str) -> None:
 
 
 def cells(api: Api, path: str) -> dict[str, object]:
-    """What the only row shows under each heading; ages, which move on, are looked at here."""
+    """Return what the only row shows under each heading; ages, which move on, are looked at here."""
     table = api.get(path, Accept=TABLE).body
     (row,) = table["rows"]
     names = [column["name"] for column in table["columnDefinitions"]]

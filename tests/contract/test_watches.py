@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 
+from contract.api import GROUP, Api, core, device, devices
+from contract.engine import Engine
 from waiting import wait_until
-
-from .api import GROUP, Api, core, device, devices
-from .engine import Engine
 
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 INITIAL = "sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from .api import Api, config_map, core, device, devices
+from contract.api import Api, config_map, core, device, devices
 
 
 def test_unchanged_put_changes_nothing(api: Api, namespace: str) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from .control_plane import Cluster
-from .site import Site, folder
+from e2e.control_plane import Cluster
+from e2e.site import Site, folder
 
 ROOT = Path(__file__).resolve().parents[2]
 KUBERNETES = (folder(ROOT) / "hosts/node.address").exists()
@@ -28,7 +28,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def site() -> Site:
-    """The site that ``make site`` left running in this checkout, or another that FLOTTA_SITE names."""
+    """Return the site that `make site` left running in this checkout, or another that FLOTTA_SITE names."""
     if not (folder(ROOT) / "kubeconfig").exists():
         pytest.fail(f"no site runs in {folder(ROOT).name}; run `make site` first")
     return Site(ROOT)
@@ -36,7 +36,7 @@ def site() -> Site:
 
 @pytest.fixture(scope="session")
 def cluster(site: Site) -> Cluster:
-    """The control plane of a site on Kubernetes."""
+    """Return the control plane of a site on Kubernetes."""
     assert isinstance(site.control_plane, Cluster)
     return site.control_plane
 

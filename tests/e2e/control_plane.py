@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .site import Site
+    from e2e.site import Site
 
 NAMESPACE = "flotta"
 EDGE_API, OPERATOR = "flotta-edge-api", "flotta-operator"
@@ -31,7 +31,7 @@ class ControlPlane(ABC):
 
     @abstractmethod
     def edge_api_log(self, since: str) -> str:
-        """What the Edge API logged in this time, as ``1m``."""
+        """Return what the Edge API logged in this time, as `1m`."""
 
     @abstractmethod
     def serves(self) -> bool:
@@ -39,7 +39,7 @@ class ControlPlane(ABC):
 
     @abstractmethod
     def remains(self) -> list[str]:
-        """What is installed of it, whatever it stored."""
+        """Return what is installed of it, whatever it stored."""
 
     @abstractmethod
     def stop(self) -> None:
@@ -86,7 +86,7 @@ class Cluster(ControlPlane):
 
     def __init__(self, site: Site):
         super().__init__(site)
-        from .site import Host
+        from e2e.site import Host
 
         self.node = Host(site, "node")
 

@@ -16,7 +16,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from .control_plane import Cluster, ControlPlane, Embedded
+from e2e.control_plane import Cluster, ControlPlane, Embedded
 
 VOLUMES = "/var/local/yggdrasil/device/volumes"
 CONTROL_PLANES: dict[str, type[ControlPlane]] = {
@@ -41,7 +41,7 @@ NOT_YET = (
 def eventually(
     what: str, probe: Callable[[], Any], seconds: float = 120, pause: float = 0.3
 ) -> Any:
-    """Return the first true answer of ``probe``; fail with ``what`` and the last answer after ``seconds``.
+    """Return the first true answer of `probe`; fail with `what` and the last answer after `seconds`.
 
     The last look begins when the time is over, however slow the ones before it were.
     """
@@ -61,7 +61,7 @@ def eventually(
 
 
 def folder(root: Path) -> Path:
-    """The site's folder: ``FLOTTA_SITE`` names it, below the checkout."""
+    """Return the site's folder: `FLOTTA_SITE` names it, below the checkout."""
     return root / os.environ.get("FLOTTA_SITE", ".site")
 
 
@@ -158,7 +158,7 @@ class Site:
         ).stdout
 
     def kubectl(self, *arguments: str, manifest: Any = None, check: bool = True) -> str:
-        """Run kubectl; ``manifest`` goes to its standard input as JSON. Standard error is appended to the output."""
+        """Run kubectl; `manifest` goes to its standard input as JSON. Standard error is appended to the output."""
         result = self._connected(arguments, manifest)
         if check and result.returncode:
             raise AssertionError(f"kubectl {' '.join(arguments)}: {result.stdout}{result.stderr}")
@@ -197,7 +197,7 @@ class Site:
         return entry.get("phase") if entry else None
 
     def entry(self, device: str, workload: str) -> dict[str, Any] | None:
-        """What the device's status says of a workload."""
+        """Return what the device's status says of a workload."""
         listed = self.get("edgedevice", device)["status"].get("workloads", [])
         return next((entry for entry in listed if entry["name"] == workload), None)
 
@@ -212,7 +212,7 @@ class Site:
         return name
 
     def s3(self) -> Any:
-        """A client with the administrator's rights, from the site's ``s3.env``."""
+        """Return a client with the administrator's rights, from the site's `s3.env`."""
         settings = dict(
             line.split("=", 1)
             for line in (self.folder / "s3.env").read_text().splitlines()

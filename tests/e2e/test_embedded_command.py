@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .site import Site
+from e2e.site import Site
 
 COMMAND = "/usr/local/bin/flotta"
 

@@ -9,7 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from .site import Site, eventually
+from e2e.site import Site, eventually
 
 PAIR = "/etc/pki/consumer/device/current"
 ASK = """

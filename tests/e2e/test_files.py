@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 
-from .site import VOLUMES, Site, eventually
+from e2e.site import VOLUMES, Site, eventually
 
 
 def test_both_devices_are_up_and_run_the_sample(site: Site) -> None:

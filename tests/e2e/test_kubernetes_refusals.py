@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from .control_plane import Cluster
-from .site import Site
+from e2e.control_plane import Cluster
+from e2e.site import Site
 
 
 def install(site: Site, **inputs: str) -> str:
@@ -23,7 +23,7 @@ def install(site: Site, **inputs: str) -> str:
 
 
 def versions(site: Site) -> str:
-    """What an installation would change: versions of definitions and of the Deployments."""
+    """Return what an installation would change: versions of definitions and of the Deployments."""
     where = ("-n", "flotta", "-o", "jsonpath={.items[*].metadata.generation}")
     return site.kubectl("get", "crd,deployment,service,configmap", *where)
 

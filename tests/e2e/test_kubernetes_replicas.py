@@ -9,9 +9,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from .control_plane import EDGE_API, NAMESPACE, OPERATOR, Cluster
-from .site import Site, eventually, workload
-from .traffic import DEVICES, traffic
+from e2e.control_plane import EDGE_API, NAMESPACE, OPERATOR, Cluster
+from e2e.site import Site, eventually, workload
+from e2e.traffic import DEVICES, traffic
 
 SERVICES = "systemctl show -P ActiveEnterTimestampMonotonic flotta-gateway flotta-device-worker"
 

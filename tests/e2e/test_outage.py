@@ -9,7 +9,7 @@ from collections import Counter
 
 import pytest
 
-from .site import VOLUMES, Site, eventually
+from e2e.site import VOLUMES, Site, eventually
 
 LONG = float(os.environ.get("FLOTTA_E2E_OUTAGE", "120"))  # seconds
 

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from .site import VOLUMES, Host, Site, eventually, workload
+from e2e.site import VOLUMES, Host, Site, eventually, workload
 
 KINDS = ("download", "upload", "state")
 MANY = int(os.environ.get("FLOTTA_E2E_POWER_CUTS", "20"))

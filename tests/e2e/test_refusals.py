@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from .certificates import authority, issue
-from .site import Site, eventually
+from e2e.certificates import authority, issue
+from e2e.site import Site, eventually
 
 CONSUMER = "/etc/pki/consumer"
 
@@ -35,7 +35,7 @@ def install(site: Site, certificate: bytes, key: bytes) -> None:
 
 
 def failed_handshakes(site: Site) -> set[str]:
-    """What the Edge API says of them; every line has the client's port or a time."""
+    """Return what the Edge API says of them; every line has the client's port or a time."""
     lines = site.control_plane.edge_api_log("10m").splitlines()
     return {line for line in lines if "TLS handshake with" in line}
 

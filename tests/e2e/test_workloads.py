@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from .site import Site, eventually, workload
+from e2e.site import Site, eventually, workload
 
 
 @pytest.fixture
 def cleaned(site: Site) -> Iterator[list[str]]:
-    """Names of workloads to delete at the end; the label ``e2e`` goes too."""
+    """Names of workloads to delete at the end; the label `e2e` goes too."""
     names: list[str] = []
     yield names
     for name in names:

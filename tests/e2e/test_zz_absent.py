@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from .control_plane import NAMESPACE
-from .site import Site, eventually
-from .traffic import DEVICES
+from e2e.control_plane import NAMESPACE
+from e2e.site import Site, eventually
+from e2e.traffic import DEVICES
 
 
 @pytest.mark.on_one_engine

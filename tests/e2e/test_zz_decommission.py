@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from .site import VOLUMES, Site, eventually
+from e2e.site import VOLUMES, Site, eventually
 
 
 def wiped(site: Site, since: str) -> bool:
@@ -18,7 +18,7 @@ def wiped(site: Site, since: str) -> bool:
 
 
 def now() -> str:
-    """This moment as journalctl takes it."""
+    """Return this moment as journalctl takes it."""
     return f"@{int(time.time())}"
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from .control_plane import OPERATOR, Cluster
-from .site import Site, eventually
-from .traffic import DEVICES
+from e2e.control_plane import OPERATOR, Cluster
+from e2e.site import Site, eventually
+from e2e.traffic import DEVICES
 
 GROUP = "management.project-flotta.io"
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from .site import VOLUMES, Site
+from e2e.site import VOLUMES, Site
 
 MAKE_FILES = (
     "systemd-run --quiet --collect --unit=e2e-files sh -c "

@@ -36,7 +36,7 @@ def shared_cluster_ends() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def bare_kubernetes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubernetesApi]:
-    """An API server that notes who asked for what, in audit.log of its folder."""
+    """Return an API server that notes who asked for what, in audit.log of its folder."""
     folder = Path(tmp_path_factory.mktemp("kubernetes"))
     (folder / "audit.json").write_text(json.dumps(AUDIT))
     files = (f"--audit-policy-file={folder}/audit.json", f"--audit-log-path={folder}/audit.log")
@@ -50,7 +50,7 @@ def bare_kubernetes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubern
 
 @pytest.fixture(scope="module")
 def kubernetes(bare_kubernetes: KubernetesApi) -> Iterator[KubernetesApi]:
-    """The same; each file of tests finds it without our kinds."""
+    """Return the same cluster; each file of tests finds it without our kinds."""
     yield bare_kubernetes
     asyncio.run(without_kinds(bare_kubernetes))
 
@@ -79,14 +79,14 @@ async def place(kubernetes: KubernetesApi) -> AsyncIterator[Place]:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    """The S3 server of a file of tests of synchronisation."""
+    """Return the S3 server of a file of tests of synchronisation."""
     with running_s3(tmp_path_factory.mktemp("s3")) as server:
         yield server
 
 
 @pytest.fixture
 def site(server: S3Server, tmp_path: Path) -> Iterator[Site]:
-    """A device beside an empty bucket of that server."""
+    """Return a device beside an empty bucket of that server."""
     site = make_site(server, tmp_path / "device")
     yield site
     for key in site.bucket_keys():
@@ -95,7 +95,7 @@ def site(server: S3Server, tmp_path: Path) -> Iterator[Site]:
 
 @pytest.fixture
 async def link(site: Site) -> AsyncIterator[Link]:
-    """The way from the device of a test of synchronisation to its S3 server."""
+    """Return the way from the device of a test of synchronisation to its S3 server."""
     link = Link(site.server.endpoint)
     await link.up()
     yield link

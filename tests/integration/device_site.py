@@ -184,7 +184,7 @@ class TestWorker(WorkerBase):
 
 @asynccontextmanager
 async def worker_of(settings: Settings) -> AsyncIterator[TestWorker]:
-    """A worker that is connected, not registered."""
+    """Return a worker that is connected, not registered."""
     worker = TestWorker(settings)
     try:
         yield worker

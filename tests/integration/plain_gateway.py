@@ -50,7 +50,7 @@ class Sent:
 
 @dataclass
 class PlainGateway(DispatcherBase):
-    """Answers each directive with a status from ``statuses`` (the last repeats; None: no response)."""
+    """Answers each directive with a status from `statuses` (the last repeats; None: no response)."""
 
     folder: Path
     device_id: str = "device-1"
@@ -116,7 +116,7 @@ class PlainGateway(DispatcherBase):
         return [message.content for message in self.sent if message.directive == "heartbeat"]
 
     async def wait_for(self, condition: Any, seconds: float = 30.0) -> None:
-        """Wait until ``condition()`` holds; the failure shows all that was sent."""
+        """Wait until `condition()` holds; the failure shows all that was sent."""
         try:
             async with asyncio.timeout(seconds):
                 while not condition():

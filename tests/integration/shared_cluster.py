@@ -31,7 +31,7 @@ _in_use = False
 
 @contextmanager
 def shared_cluster() -> Iterator[Cluster]:
-    """The cluster of this run, without an object of ours; whoever uses it has to end before the block does."""
+    """Return the cluster of this run, without an object of ours; whoever uses it has to end before the block does."""
     global _in_use
     assert not _in_use, "two tests want the cluster at a time"
     if not _started:

@@ -21,7 +21,7 @@ from waiting import eventually
 
 @asynccontextmanager
 async def edge_api(directory: Path) -> AsyncIterator[EdgeApiServer]:
-    """An Edge API in this process that was not started yet; it is stopped in the end."""
+    """Return an Edge API in this process that was not started yet; it is stopped in the end."""
     settings = Settings("127.0.0.1", 0, metrics_address=("127.0.0.1", 0))
     with resource_api(directory, "embedded") as access:
         async with await Client.connect(str(access("edge-api"))) as client:

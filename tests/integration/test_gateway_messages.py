@@ -313,7 +313,7 @@ async def test_malformed_messages_of_a_worker_are_refused(
 
 @pytest.fixture
 def open_folder() -> Iterator[Path]:
-    """A folder for everybody; pytest closes the one above its own whenever it starts."""
+    """Return a folder for everybody; pytest closes the one above its own whenever it starts."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         yield Path(folder)

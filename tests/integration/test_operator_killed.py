@@ -58,7 +58,7 @@ class Turmoil:
 
 @pytest.fixture(params=ENGINES)
 def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
-    """A resource API and S3, no operator yet."""
+    """Return a resource API and S3, no operator yet."""
     with resource_api(tmp_path, request.param) as access, ExitStack() as stack:
         (tmp_path / "s3").mkdir()
         s3 = stack.enter_context(running_s3(tmp_path / "s3"))

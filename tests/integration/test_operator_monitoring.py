@@ -19,8 +19,8 @@ from flotta.operator.service import Operator
 from flotta.operator.settings import Settings
 from flotta.resources import cache
 from flotta.resources.client import Client
-from flotta.resources.keys import Key
 from flotta.resources.kinds import EDGE_DEVICE
+from flotta.resources.views import Key
 from waiting import eventually
 
 

@@ -275,7 +275,7 @@ async def test_a_removed_and_remade_volume_is_filled_again(site):
 
 async def test_a_full_comparison_finds_what_inotify_did_not_tell(site, monkeypatch):
     monkeypatch.setattr(TreeWatch, "read_changed_workloads", lambda _: set())
-    monkeypatch.setattr("flotta.sync.comparison._MAX_REUSES", 3)
+    monkeypatch.setattr("flotta.sync.comparison.MAX_REUSES", 3)
     site.write("stats/a", b"1")
     async with running(site) as loop:
         await eventually(lambda: loop.status("shop").files_up == 1)

@@ -24,9 +24,8 @@ from cryptography.hazmat.primitives import serialization
 
 from flotta.identity.authority import Authority
 from flotta.identity.keys import new_key
+from servers.ports import free_port
 from waiting import NotInTimeError, wait_until
-
-from .ports import free_port
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 SERVICES = "10.0.0.0/24"  # the first address is that of the service `kubernetes`
@@ -42,9 +41,9 @@ def programs() -> Path:
 
 
 class KubernetesApi:
-    """One API server with an etcd of its own; its files are below ``folder``.
+    """One API server with an etcd of its own; its files are below `folder`.
 
-    ``options`` are further arguments of kube-apiserver.
+    `options` are further arguments of kube-apiserver.
     """
 
     def __init__(self, folder: Path, options: Sequence[str] = ()) -> None:

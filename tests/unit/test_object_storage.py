@@ -28,7 +28,7 @@ def lab(config_map: dict[str, str], secret: dict[str, str]) -> Objects:
 
 
 def claimed(storage_class: str) -> Objects:
-    """A claim as a provisioner inside the cluster answers it."""
+    """Return a claim as a provisioner inside the cluster answers it."""
     inside = {"BUCKET_NAME": "b-17", "BUCKET_HOST": "s3.storage.svc", "BUCKET_PORT": "443"}
     source = (
         Objects().with_config_map("d-17", **inside, BUCKET_REGION="").with_secret("d-17", **PAIR)

@@ -9,7 +9,7 @@ import pytest
 from flotta.operator.controller import Controller
 from flotta.operator.queue import WorkQueue
 from flotta.resources.client import ApiError
-from flotta.resources.keys import Key
+from flotta.resources.views import Key
 from waiting import eventually
 
 pytestmark = pytest.mark.looptime  # what waits for a time is there at once

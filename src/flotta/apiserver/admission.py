@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
-from flotta.apiserver.errors import Cause, bad_request, invalid, invalid_value
+from flotta.apiserver.errors import Cause, CauseLike, bad_request, invalid, invalid_value
 from flotta.apiserver.metadata import (
     find_finalizer_warnings,
     head_first,
     validate_metadata,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from flotta.apiserver.errors import CauseLike
-    from flotta.apiserver.options import WriteOptions
-    from flotta.apiserver.registry import Registry, Resource
+from flotta.apiserver.options import WriteOptions
+from flotta.apiserver.registry import Registry, Resource
 
 JsonObject = dict[str, Any]
 FieldPolicy = Callable[[list[str]], list[str]]
@@ -71,7 +66,7 @@ def _name(obj: JsonObject) -> str:
 def check_location(obj: JsonObject, namespace: str, name: str) -> None:
     """Compare metadata.namespace and metadata.name with the URL; fill what is absent.
 
-    metadata must be decoded. An empty ``name`` means that the URL has none.
+    metadata must be decoded. An empty `name` means that the URL has none.
     """
     meta = obj["metadata"]
     if meta.get("namespace", namespace) != namespace:
@@ -105,7 +100,7 @@ def admit_object(
 ) -> tuple[JsonObject, list[str]]:
     """Prune, default and validate an object with decoded metadata.
 
-    At a subresource only errors in its own part count. ``field_policy`` gets the paths of the
+    At a subresource only errors in its own part count. `field_policy` gets the paths of the
     fields that were pruned, and refuses them or makes warnings of them.
     Returns the object and the warnings; raises a 422 StatusError with every cause.
     """
@@ -168,5 +163,5 @@ def apply_field_validation(
 
 
 def find_warnings(obj: JsonObject, resource: Resource) -> list[str]:
-    """What a client is to be told of an object that is accepted all the same."""
+    """Return what a client is to be told of an object that is accepted all the same."""
     return [*find_finalizer_warnings(obj), *resource.find_warnings(obj)]

@@ -8,7 +8,7 @@ from flotta.rfc3339 import parse_time
 
 
 def age(text: str | None, moment: datetime | None = None) -> str:
-    """The time since ``text`` as kubectl prints it: ``45s``, ``2m9s``, ``3h20m``, ``2d``."""
+    """Return the time since `text` as kubectl prints it: `45s`, `2m9s`, `3h20m`, `2d`."""
     try:
         start = parse_time(text or "")
     except ValueError:
@@ -19,7 +19,7 @@ def age(text: str | None, moment: datetime | None = None) -> str:
 
 
 def human_duration(seconds: int) -> str:
-    """A duration as k8s.io/apimachinery's ``HumanDuration`` shortens it."""
+    """Return a duration as k8s.io/apimachinery's `HumanDuration` shortens it."""
     if seconds < -1:
         return "<invalid>"
     if seconds < 120:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flotta.apiserver import field_paths, managed_fields, timestamps
 from flotta.apiserver.bodies import DecodedBody, decode_yaml
 from flotta.apiserver.errors import StatusError, bad_request
 from flotta.apiserver.field_paths import CONTAINER, Path
 from flotta.apiserver.managed_fields import ManagedFieldsEntry, Owner
-from flotta.apiserver.writes import RequestedChange, WriteResult, create_object, update_object
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from flotta.apiserver.options import WriteOptions
-    from flotta.apiserver.registry import Resource
-    from flotta.apiserver.writes import Endpoint, Objects
+from flotta.apiserver.options import WriteOptions
+from flotta.apiserver.registry import Resource
+from flotta.apiserver.writes import (
+    Endpoint,
+    Objects,
+    RequestedChange,
+    WriteResult,
+    create_object,
+    update_object,
+)
 
 JsonObject = dict[str, Any]
 
@@ -31,7 +34,7 @@ async def apply_configuration(
 ) -> WriteResult:
     """Create or change an object so that it agrees with the applied configuration.
 
-    ``check_create`` raises a 403 StatusError for who may only change objects.
+    `check_create` raises a 403 StatusError for who may only change objects.
     """
     wanted = _check_configuration(decode_yaml(body), endpoint)
     if objects.store.newest(endpoint.key) is not None:
@@ -98,7 +101,7 @@ class _Application:
         return Owner(self.options.manager, "Apply", self.endpoint.subresource)
 
     def propose(self, live: JsonObject) -> RequestedChange:
-        """The merged object; raises a 409 StatusError on conflicts that are not forced."""
+        """Return the merged object; raises a 409 StatusError on conflicts that are not forced."""
         entries = managed_fields.read_entries(live["metadata"])
         others = [entry for entry in entries if entry.owner != self.owner]
         own = next((entry for entry in entries if entry.owner == self.owner), None)
@@ -113,7 +116,7 @@ class _Application:
         return RequestedChange(merged, patch=True, track=track)
 
     def _owned_part(self) -> JsonObject:
-        """The part of the configuration that is owned at this endpoint."""
+        """Return the part of the configuration that is owned at this endpoint."""
         if self.endpoint.subresource != "status":
             return self.wanted
         return {"metadata": {}, "status": self.wanted.get("status", {})}
@@ -191,7 +194,7 @@ def _keep_order(
 
 
 def _conflict_error(found: dict[Path, list[ManagedFieldsEntry]]) -> StatusError:
-    """The 409 that names every conflicting field and its manager."""
+    """Return the 409 that names every conflicting field and its manager."""
     by_manager: dict[str, list[Path]] = {}
     for path, entries in found.items():
         for entry in entries:

@@ -6,19 +6,15 @@ import ssl
 import time
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from pathlib import Path
 
+from aiohttp import web
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import NameOID
 
 from flotta.apiserver.errors import unauthorized
 from flotta.identity.ssl_contexts import server_context
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from aiohttp import web
 
 ANONYMOUS = "system:anonymous"
 AUTHENTICATED = "system:authenticated"
@@ -45,14 +41,14 @@ NOBODY = User(ANONYMOUS, (UNAUTHENTICATED,))
 
 
 def engine_context(certificate: Path, key: Path, client_ca: Path) -> ssl.SSLContext:
-    """The server's TLS context: a client certificate is optional, but of the engine's CA."""
+    """Return the server's TLS context: a client certificate is optional, but of the engine's CA."""
     context = server_context(certificate, key, client_ca, check_time=True)
     context.verify_mode = ssl.CERT_OPTIONAL
     return context
 
 
 def authenticate(request: web.Request) -> User:
-    """The user of a request. Raises a 401 StatusError for credentials that do not count."""
+    """Return the user of a request. Raises a 401 StatusError for credentials that do not count."""
     user = _connection_user(request)
     if user is not None:
         # Kept connections outlive certificates.
@@ -75,7 +71,7 @@ def _connection_user(request: web.Request) -> User | None:
 
 @lru_cache(maxsize=1024)
 def certificate_user(der: bytes) -> User:
-    """The user that a verified client certificate stands for."""
+    """Return the user that a verified client certificate stands for."""
     certificate = x509.load_der_x509_certificate(der)
     names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     groups = certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)

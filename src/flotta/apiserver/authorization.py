@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from flotta.apiserver.authn import MASTERS
+from flotta.apiserver.authn import MASTERS, User
 from flotta.apiserver.errors import StatusError, qualified_name, status_details
-
-if TYPE_CHECKING:
-    from flotta.apiserver.authn import User
-    from flotta.apiserver.targets import Target
-    from flotta.resources.roles import Authorizer
+from flotta.apiserver.targets import Target
+from flotta.resources.roles import Authorizer
 
 PUBLIC_PATHS = ("/version", "/healthz", "/livez", "/readyz")
 DISCOVERY_PATHS = (*PUBLIC_PATHS, "/api", "/apis", "/openapi")
@@ -55,7 +52,7 @@ class Authorization:
         return any(path == public or path.startswith(f"{public}/") for public in paths)
 
     def rules(self, user: User, namespace: str) -> dict[str, Any]:
-        """What a user may do in a namespace, as SubjectRulesReviewStatus."""
+        """Return what a user may do in a namespace, as SubjectRulesReviewStatus."""
         paths = list(DISCOVERY_PATHS)
         return {
             "resourceRules": self._roles.rules(user.name, user.groups, namespace),

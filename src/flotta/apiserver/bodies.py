@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import yaml
+from aiohttp import web
 
 from flotta.apiserver import protobuf
 from flotta.apiserver.errors import StatusError, bad_request
 from flotta.yaml_loader import Loader
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from aiohttp import web
 
 JsonObject = dict[str, Any]
 
@@ -33,7 +30,7 @@ class DecodedBody:
 
 
 async def read_body(request: web.Request) -> bytes:
-    """The whole body; 413 beyond Kubernetes' limit."""
+    """Return the whole body; 413 beyond Kubernetes' limit."""
     length = request.content_length
     if length is not None and length > MAX_BODY:
         raise _too_large()
@@ -51,14 +48,14 @@ def _too_large() -> StatusError:
 
 
 def media_type(headers: Mapping[str, str]) -> str:
-    """The Content-Type without parameters; empty when the header is absent."""
+    """Return the Content-Type without parameters; empty when the header is absent."""
     return headers.get("Content-Type", "").partition(";")[0].strip().lower()
 
 
 def decode_body(body: bytes, kind_of_body: str, wanted: str) -> DecodedBody:
     """Decode the body of POST, PUT or DELETE; an absent type is taken as JSON.
 
-    ``wanted`` is the kind named in refusals.
+    `wanted` is the kind named in refusals.
     """
     if kind_of_body in ("", "application/json"):
         return decode_json(body, wanted)

@@ -120,5 +120,5 @@ def _custom_resources(crd: JsonObject) -> list[Resource]:
 
 
 def build_registry(crds: list[JsonObject]) -> Registry:
-    """The registry of the core kinds and the kinds of these CRDs."""
+    """Return the registry of the core kinds and the kinds of these CRDs."""
     return Registry([*CORE, *(resource for crd in crds for resource in _custom_resources(crd))])

@@ -13,7 +13,7 @@ JsonObject = dict[str, Any]
 
 
 def value_at(obj: JsonObject, *path: str) -> Any:
-    """The value at a path of keys, or None."""
+    """Return the value at a path of keys, or None."""
     found: Any = obj
     for key in path:
         found = found.get(key) if isinstance(found, dict) else None

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 from flotta.apiserver.deletion import delete_object
 from flotta.apiserver.errors import StatusError
 from flotta.apiserver.options import DeleteOptions
 from flotta.apiserver.store import StorageFailure
-from flotta.apiserver.writes import Endpoint, changes_generation, is_finished
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from flotta.apiserver.watch_cache import ObjectKey, StoredChange
-    from flotta.apiserver.writes import Objects
+from flotta.apiserver.watch_cache import ObjectKey, StoredChange
+from flotta.apiserver.writes import Endpoint, Objects, changes_generation, is_finished
 
 log = logging.getLogger(__name__)
 
@@ -30,9 +26,9 @@ async def follow_changes(
     start: Callable[[], Awaitable[None]],
     handle: Callable[[list[StoredChange]], Awaitable[None]],
 ) -> None:
-    """Call ``start`` once with everything present, then ``handle`` with the changes since.
+    """Call `start` once with everything present, then `handle` with the changes since.
 
-    When the log no longer reaches back, or storing failed, it begins again with ``start``.
+    When the log no longer reaches back, or storing failed, it begins again with `start`.
     """
     wake = asyncio.Event()
     for resource in objects.registry.resources:

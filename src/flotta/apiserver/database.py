@@ -5,13 +5,10 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from pathlib import Path
+from pathlib import Path
 
 MIGRATIONS = (
     """
@@ -73,7 +70,7 @@ class Database:
             yield from rows
 
     def events(self) -> Iterator[EventRow]:
-        """The event log, oldest first."""
+        """Return the event log, oldest first."""
         query = (
             "SELECT version, at, type, resource, namespace, name, body, previous "
             "FROM events ORDER BY version"

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flotta.apiserver import timestamps
 from flotta.apiserver.core.namespace import PROTECTED
 from flotta.apiserver.errors import conflict, forbidden
-from flotta.apiserver.writes import Endpoint, is_finished, require_record
-
-if TYPE_CHECKING:
-    from flotta.apiserver.options import DeleteOptions
-    from flotta.apiserver.writes import Objects
+from flotta.apiserver.options import DeleteOptions
+from flotta.apiserver.writes import Endpoint, Objects, is_finished, require_record
 
 JsonObject = dict[str, Any]
 
@@ -23,7 +20,7 @@ POLICY_FINALIZERS = {"Foreground": FOREGROUND, "Orphan": ORPHAN}
 
 @dataclass(frozen=True)
 class DeleteResult:
-    """The last (or still waiting) state; ``gone`` tells whether the object is away."""
+    """The last (or still waiting) state; `gone` tells whether the object is away."""
 
     obj: JsonObject
     gone: bool
@@ -74,7 +71,7 @@ def _check_preconditions(obj: JsonObject, endpoint: Endpoint, options: DeleteOpt
 
 
 def _mark_deleted(obj: JsonObject, endpoint: Endpoint, options: DeleteOptions) -> JsonObject:
-    """The object as it looks once its deletion was asked for."""
+    """Return the object as it looks once its deletion was asked for."""
     meta = obj["metadata"]
     finalizers = [name for name in meta.get("finalizers", []) if name not in (FOREGROUND, ORPHAN)]
     if "deletionTimestamp" in meta and options.policy == "Background":

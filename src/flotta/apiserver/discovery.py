@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from flotta.apiserver.negotiation import parse_accept
-
-if TYPE_CHECKING:
-    from flotta.apiserver.registry import Registry, Resource
+from flotta.apiserver.registry import Registry, Resource
 
 JsonObject = dict[str, Any]
 
@@ -48,7 +46,7 @@ class Discovery:
         self._groups = msgspec.json.encode(_aggregated(_group_items(registry)))
 
     def plain(self, path: str, host: str) -> JsonObject | None:
-        """The legacy document of a path without trailing slash, or None."""
+        """Return the legacy document of a path without trailing slash, or None."""
         if path == "/version":
             return VERSION
         if path == "/api":
@@ -65,14 +63,14 @@ class Discovery:
         return None
 
     def paths(self) -> list[str]:
-        """Every path that answers, for ``/``."""
+        """Every path that answers, for `/`."""
         groups = dict.fromkeys(f"/apis/{group}" for group, _ in self._versions() if group)
         versions = [f"/apis/{group}/{version}" for group, version in self._versions() if group]
         documents = ["/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"]
         return ["/api", "/api/v1", "/apis", *sorted([*groups, *versions]), *documents]
 
     def aggregated(self, path: str) -> tuple[bytes, str]:
-        """The aggregated document of /api or /apis and its entity tag."""
+        """Return the aggregated document of /api or /apis and its entity tag."""
         body = self._core if path == "/api" else self._groups
         return body, f'"{hashlib.sha512(body).hexdigest().upper()}"'
 

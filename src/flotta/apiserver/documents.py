@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Mapping
 from email.utils import formatdate
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 from aiohttp import web
@@ -13,15 +14,12 @@ from aiohttp import web
 from flotta.apiserver.errors import PlainTextError
 from flotta.apiserver.responses import json_response, text_response
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 V2_TYPE = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 YEAR = 365 * 24 * 3600  # seconds
 
 
 class Documents:
-    """OpenAPI v3 documents by path (``apis/GROUP/VERSION``), encoded once."""
+    """OpenAPI v3 documents by path (`apis/GROUP/VERSION`), encoded once."""
 
     def __init__(self, documents: Mapping[str, dict[str, Any]]) -> None:
         self._bodies = {path: msgspec.json.encode(content) for path, content in documents.items()}

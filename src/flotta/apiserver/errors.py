@@ -6,11 +6,9 @@ PlainTextError   a response in plain text (unknown paths)
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from typing import Any, Protocol
 
 JsonObject = dict[str, Any]
 
@@ -28,7 +26,7 @@ class CauseLike(Protocol):
 
 @dataclass(frozen=True)
 class Cause:
-    """One validation error, worded as Kubernetes' ``field.Error``."""
+    """One validation error, worded as Kubernetes' `field.Error`."""
 
     reason: str
     message: str
@@ -58,7 +56,7 @@ class StatusError(Exception):
         self.warnings: list[str] = []
 
     def status(self) -> JsonObject:
-        """The Status object of this refusal."""
+        """Return the Status object of this refusal."""
         body: JsonObject = {
             "kind": "Status",
             "apiVersion": "v1",
@@ -83,7 +81,7 @@ class PlainTextError(Exception):
 
 
 def qualified_name(plural: str, group: str) -> str:
-    """The name of a resource in messages: ``edgedevices.management.project-flotta.io``."""
+    """Return the name of a resource in messages: `edgedevices.management.project-flotta.io`."""
     return f"{plural}.{group}" if group else plural
 
 
@@ -134,7 +132,7 @@ def conflict(kind: str, group: str, name: str, why: str = MODIFIED) -> StatusErr
 
 
 def invalid(kind: str, group: str, name: str, causes: Iterable[CauseLike]) -> StatusError:
-    """A 422 with one entry in details.causes for each validation error."""
+    """Return a 422 with one entry in details.causes for each validation error."""
     listed = list(causes)
     texts = [f"{cause.field}: {cause.message}" for cause in listed]
     text = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
@@ -147,7 +145,7 @@ def invalid(kind: str, group: str, name: str, causes: Iterable[CauseLike]) -> St
 
 
 def invalid_options(kind: str, *causes: CauseLike) -> StatusError:
-    """A 422 about query parameters (ListOptions, PatchOptions, ...)."""
+    """Return a 422 about query parameters (ListOptions, PatchOptions, ...)."""
     return invalid(kind, "meta.k8s.io", "", causes)
 
 
@@ -179,19 +177,19 @@ def internal(message: str) -> StatusError:
 
 
 def required(field: str, text: str = "") -> Cause:
-    """A field that must be there."""
+    """Return a field that must be there."""
     return Cause(
         "FieldValueRequired", f"Required value: {text}" if text else "Required value", field
     )
 
 
 def invalid_value(field: str, value: object, text: str) -> Cause:
-    """A value that does not fit; ``text`` says what would."""
+    """Return a value that does not fit; `text` says what would."""
     return Cause("FieldValueInvalid", f"Invalid value: {format_value(value)}: {text}", field)
 
 
 def unsupported(field: str, value: str, supported: Iterable[str]) -> Cause:
-    """A value that is none of the possible ones."""
+    """Return a value that is none of the possible ones."""
     choices = ", ".join(f'"{choice}"' for choice in supported)
     return Cause(
         "FieldValueNotSupported", f"Unsupported value: {value}: supported values: {choices}", field
@@ -199,17 +197,17 @@ def unsupported(field: str, value: str, supported: Iterable[str]) -> Cause:
 
 
 def forbidden_value(field: str, text: str) -> Cause:
-    """A field that must not be set, or not changed."""
+    """Return a field that must not be set, or not changed."""
     return Cause("FieldValueForbidden", f"Forbidden: {text}", field)
 
 
 def too_long(field: str, limit: int) -> Cause:
-    """A value of more than ``limit`` bytes."""
+    """Return a value of more than `limit` bytes."""
     return Cause("FieldValueTooLong", f"Too long: may not be more than {limit} bytes", field)
 
 
 def format_value(value: object) -> str:
-    """A value as field errors print it."""
+    """Return a value as field errors print it."""
     if isinstance(value, str):
         return f'"{value}"'
     if isinstance(value, bool):

@@ -5,16 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flotta.apiserver.columns import value_at
 from flotta.apiserver.controllers import delete_unless_gone
 from flotta.apiserver.errors import StatusError
 from flotta.apiserver.store import StorageFailure
+from flotta.apiserver.writes import Objects
 from flotta.rfc3339 import parse_time
-
-if TYPE_CHECKING:
-    from flotta.apiserver.writes import Objects
 
 log = logging.getLogger(__name__)
 

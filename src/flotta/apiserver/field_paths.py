@@ -1,7 +1,7 @@
 """Paths of fields, as managedFields (FieldsV1) name them, and walking objects by them.
 
-A path is a tuple of steps: ``f:name`` for a field or map key, ``k:{"uid":"1"}`` for an item of a
-list that is a map, ``v:"x"`` for an item of a list that is a set. Other lists are one leaf.
+A path is a tuple of steps: `f:name` for a field or map key, `k:{"uid":"1"}` for an item of a
+list that is a map, `v:"x"` for an item of a list that is a set. Other lists are one leaf.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ CONTAINER = _Container()
 
 
 def shape_of(openapi: JsonObject) -> JsonObject:
-    """The schema to walk an object of a kind by; metadata has its own."""
+    """Return the schema to walk an object of a kind by; metadata has its own."""
     return {**openapi, "properties": {**openapi.get("properties", {}), "metadata": METADATA_SHAPE}}
 
 
 def child_shape(shape: JsonObject, name: str) -> JsonObject:
-    """The schema of a field or of the values of a map; empty when there is none."""
+    """Return the schema of a field or of the values of a map; empty when there is none."""
     found = shape.get("properties", {}).get(name)
     if found is None:
         found = shape.get("additionalProperties")
@@ -60,7 +60,7 @@ def child_shape(shape: JsonObject, name: str) -> JsonObject:
 
 
 def item_step(item: Any, shape: JsonObject) -> str | None:
-    """The step to an item of a list; None when the list is one leaf."""
+    """Return the step to an item of a list; None when the list is one leaf."""
     kind = shape.get("x-kubernetes-list-type")
     if kind == "set":
         return "v:" + _compact(item)
@@ -70,7 +70,7 @@ def item_step(item: Any, shape: JsonObject) -> str | None:
 
 
 def item_keys(item: JsonObject, shape: JsonObject) -> JsonObject:
-    """The key fields of an item of a keyed list; absent ones have their default."""
+    """Return the key fields of an item of a keyed list; absent ones have their default."""
     properties = shape.get("items", {}).get("properties", {})
     found = {}
     for key in sorted(shape.get("x-kubernetes-list-map-keys", ())):
@@ -124,7 +124,7 @@ def _compact(value: Any) -> str:
 
 
 def encode_paths(paths: set[Path]) -> JsonObject:
-    """A set of paths as FieldsV1."""
+    """Return a set of paths as FieldsV1."""
     root: JsonObject = {}
     for path in sorted(paths):
         node = root
@@ -135,14 +135,14 @@ def encode_paths(paths: set[Path]) -> JsonObject:
 
 
 def _shorten_leaves(node: JsonObject) -> JsonObject:
-    """A node without children is written as {} alone."""
+    """Write a node without children as {} alone."""
     if set(node) == {"."}:
         return {}
     return {step: _shorten_leaves(child) for step, child in node.items()}
 
 
 def decode_paths(fields: JsonObject, path: Path = ()) -> set[Path]:
-    """The set of paths of FieldsV1."""
+    """Return the set of paths of FieldsV1."""
     if not isinstance(fields, dict) or not fields:
         return {path} if path else set()
     found: set[Path] = set()
@@ -152,7 +152,7 @@ def decode_paths(fields: JsonObject, path: Path = ()) -> set[Path]:
 
 
 def format_path(path: Path) -> str:
-    """A path as conflicts print it: ``.spec.ports[name="x"].port``."""
+    """Return a path as conflicts print it: `.spec.ports[name="x"].port`."""
     shown = ""
     for step in path:
         kind, _, rest = step.partition(":")
@@ -182,7 +182,7 @@ def remove_value(obj: JsonObject, path: Path, shape: JsonObject) -> None:
 
 
 def get_value(obj: JsonObject, path: Path, shape: JsonObject) -> Any:
-    """The value at a path, or None."""
+    """Return the value at a path, or None."""
     node: Any = obj
     for step in path:
         node = _follow_step(node, step, shape)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flotta.apiserver.controllers import amend_object, delete_unless_gone, follow_changes
 from flotta.apiserver.deletion import FOREGROUND, ORPHAN
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    from flotta.apiserver.watch_cache import ObjectKey, ObjectRecord, StoredChange
-    from flotta.apiserver.writes import Objects
+from flotta.apiserver.watch_cache import ObjectKey, ObjectRecord, StoredChange
+from flotta.apiserver.writes import Objects
 
 JsonObject = dict[str, Any]
 

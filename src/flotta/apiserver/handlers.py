@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from aiohttp import web
 
 from flotta.apiserver import deletion, responses, table, writes
 from flotta.apiserver.apply import apply_configuration
-from flotta.apiserver.bodies import decode_body, media_type, read_body
+from flotta.apiserver.authn import User
+from flotta.apiserver.authorization import Authorization
+from flotta.apiserver.bodies import DecodedBody, decode_body, media_type, read_body
 from flotta.apiserver.errors import (
     PlainTextError,
     StatusError,
@@ -15,8 +20,8 @@ from flotta.apiserver.errors import (
     status_details,
 )
 from flotta.apiserver.lists import list_page, parse_selection, wait_for_version
-from flotta.apiserver.negotiation import negotiate
-from flotta.apiserver.options import delete_options, write_options
+from flotta.apiserver.negotiation import Media, negotiate
+from flotta.apiserver.options import WriteOptions, delete_options, write_options
 from flotta.apiserver.patch import (
     APPLY_PATCH,
     JSON_PATCH,
@@ -24,21 +29,10 @@ from flotta.apiserver.patch import (
     STRATEGIC_PATCH,
     apply_patch,
 )
+from flotta.apiserver.registry import Resource
+from flotta.apiserver.targets import Target
 from flotta.apiserver.watch import watch_version
 from flotta.apiserver.writes import Endpoint, Objects, RequestedChange
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from aiohttp import web
-
-    from flotta.apiserver.authn import User
-    from flotta.apiserver.authorization import Authorization
-    from flotta.apiserver.bodies import DecodedBody
-    from flotta.apiserver.negotiation import Media
-    from flotta.apiserver.options import WriteOptions
-    from flotta.apiserver.registry import Resource
-    from flotta.apiserver.targets import Target
 
 JsonObject = dict[str, Any]
 
@@ -65,14 +59,14 @@ class Call:
         return Endpoint(self.resource, namespace, target.name, target.subresource)
 
     def include(self, media: Media) -> str:
-        """What the rows of a Table are to carry; other forms take no notice of it."""
+        """Return what the rows of a Table are to carry; other forms take no notice of it."""
         include = self.request.query.get("includeObject", "")
         if media.transform == "Table":
             table.check_include(include)
         return include
 
     def media(self) -> Media:
-        """The form of the response that the client accepts."""
+        """Return the form of the response that the client accepts."""
         return negotiate(self.request.headers.get("Accept"))
 
     def check_create(self) -> None:
@@ -80,12 +74,12 @@ class Call:
         self.authorization.check(self.user, replace(self.target, verb="create"))
 
     def options(self, kind: str, *, apply: bool = False) -> WriteOptions:
-        """The options of a write; ``kind`` names them when they are refused."""
+        """Return the options of a write; `kind` names them when they are refused."""
         agent = self.request.headers.get("User-Agent", "")
         return write_options(self.request.query, agent, kind, apply=apply)
 
     async def body(self) -> DecodedBody:
-        """The decoded body of the request."""
+        """Return the decoded body of the request."""
         body = await read_body(self.request)
         return decode_body(body, media_type(self.request.headers), self.resource.kind)
 
@@ -286,7 +280,7 @@ def _unknown_path() -> StatusError:
 
 
 def method_not_allowed(call: Call) -> StatusError:
-    """The 405 that a resource of this sort is refused with."""
+    """Return the 405 that a resource of this sort is refused with."""
     resource, verb = call.resource, call.target.verb
     if not resource.custom:
         message = "the server does not allow this method on the requested resource"

@@ -6,8 +6,9 @@ import asyncio
 import base64
 import binascii
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flotta.apiserver.errors import (
     StatusError,
@@ -18,20 +19,15 @@ from flotta.apiserver.errors import (
     unsupported,
 )
 from flotta.apiserver.options import parse_integer
+from flotta.apiserver.registry import Resource
 from flotta.apiserver.selectors import (
     FieldSelector,
     LabelSelector,
     parse_field_selector,
     parse_label_selector,
 )
-from flotta.apiserver.watch_cache import ObjectKey
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from flotta.apiserver.registry import Resource
-    from flotta.apiserver.store import Store
-    from flotta.apiserver.watch_cache import ObjectRecord
+from flotta.apiserver.store import Store
+from flotta.apiserver.watch_cache import ObjectKey, ObjectRecord
 
 JsonObject = dict[str, Any]
 
@@ -48,7 +44,7 @@ TOO_OLD_PAGE = (
 
 @dataclass(frozen=True)
 class Selection:
-    """Which objects of a resource are asked for; ``namespace`` None means all."""
+    """Which objects of a resource are asked for; `namespace` None means all."""
 
     resource: Resource
     namespace: str | None
@@ -87,7 +83,7 @@ class Page:
     remaining: int | None = None
 
     def metadata(self, *, custom: bool) -> JsonObject:
-        """ListMeta; custom resources always show ``continue``."""
+        """ListMeta; custom resources always show `continue`."""
         meta: JsonObject = {}
         if custom or self.next_token:
             meta["continue"] = self.next_token
@@ -145,7 +141,7 @@ def _check_options(query: Mapping[str, str]) -> None:
 
 
 def list_version(query: Mapping[str, str]) -> int | None:
-    """The resourceVersion of a list request; None when absent."""
+    """Return the resourceVersion of a list request; None when absent."""
     text = query.get("resourceVersion", "")
     if not text:
         return None

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flotta.apiserver import field_paths, timestamps
 from flotta.apiserver.field_paths import CONTAINER, Path
-
-if TYPE_CHECKING:
-    from flotta.apiserver.registry import Resource
+from flotta.apiserver.registry import Resource
 
 JsonObject = dict[str, Any]
 
@@ -33,13 +31,13 @@ class ManagedFieldsEntry:
     paths: frozenset[Path]
 
     def with_paths(self, paths: frozenset[Path] | set[Path]) -> ManagedFieldsEntry:
-        """The entry with other paths; the time is that of the last real change."""
+        """Return the entry with other paths; the time is that of the last real change."""
         if paths == self.paths:
             return self
         return replace(self, paths=frozenset(paths), time=timestamps.now())
 
     def to_json(self) -> JsonObject:
-        """The entry as it stands in metadata.managedFields."""
+        """Return the entry as it stands in metadata.managedFields."""
         entry = {
             "manager": self.owner.manager,
             "operation": self.owner.operation,
@@ -52,7 +50,7 @@ class ManagedFieldsEntry:
 
 
 def read_entries(meta: JsonObject) -> list[ManagedFieldsEntry]:
-    """The entries of an object's metadata; malformed ones are left out."""
+    """Return the entries of an object's metadata; malformed ones are left out."""
     return [
         ManagedFieldsEntry(
             Owner(entry["manager"], entry["operation"], entry.get("subresource", "")),
@@ -74,7 +72,7 @@ def write_entries(obj: JsonObject, entries: list[ManagedFieldsEntry]) -> None:
 
 
 def applied_paths(configuration: JsonObject, resource: Resource) -> set[Path]:
-    """What the sender of an apply owns: leaves, and the items of keyed lists themselves."""
+    """Return what the sender of an apply owns: leaves, and the items of keyed lists themselves."""
     found = field_paths.flatten_object(configuration, field_paths.shape_of(resource.openapi))
     return {
         path for path, value in found.items() if value is not CONTAINER or path[-1].startswith("k:")

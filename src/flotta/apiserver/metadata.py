@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flotta.apiserver import names, timestamps
 from flotta.apiserver.errors import (
@@ -17,10 +17,8 @@ from flotta.apiserver.errors import (
     required,
     too_long,
 )
+from flotta.apiserver.registry import Resource
 from flotta.apiserver.timestamps import normalize_time
-
-if TYPE_CHECKING:
-    from flotta.apiserver.registry import Resource
 
 JsonObject = dict[str, Any]
 
@@ -64,10 +62,10 @@ def decode_metadata(obj: JsonObject) -> list[str]:
     meta: JsonObject = {}
     unknown = []
     for key, value in raw.items():
-        if key not in _READERS:
+        if key not in READERS:
             unknown.append(f"metadata.{key}")
         elif value is not None:
-            decoded = _READERS[key](key, value)
+            decoded = READERS[key](key, value)
             if decoded not in (None, {}, []):
                 meta[key] = decoded
     unknown += _unknown_owner_fields(meta)
@@ -85,7 +83,7 @@ def _unknown_owner_fields(meta: JsonObject) -> list[str]:
 
 
 def json_type(value: Any) -> str:
-    """The name of a value's JSON type, as Go's decoder says it."""
+    """Return the name of a value's JSON type, as Go's decoder says it."""
     if isinstance(value, bool):
         return "bool"
     types = {dict: "object", list: "array", str: "string", int: "number", float: "number"}
@@ -147,7 +145,7 @@ def _read_owners(key: str, value: Any) -> list[JsonObject]:
     return [{name: item for name, item in owner.items() if item is not None} for owner in owners]
 
 
-_READERS: dict[str, Any] = {
+READERS: dict[str, Any] = {
     **dict.fromkeys(TEXT_FIELDS, _read_text),
     "creationTimestamp": _read_time,
     "deletionTimestamp": _read_time,
@@ -333,6 +331,6 @@ def find_finalizer_warnings(obj: JsonObject) -> list[str]:
 
 
 def head_first(obj: JsonObject) -> JsonObject:
-    """The object with apiVersion, kind and metadata first."""
+    """Return the object with apiVersion, kind and metadata first."""
     head = {key: obj[key] for key in ("apiVersion", "kind", "metadata")}
     return {**head, **{key: value for key, value in obj.items() if key not in head}}

@@ -61,7 +61,7 @@ def dns_label_problem(name: str) -> str:
 
 
 def qualified_problems(name: str) -> list[str]:
-    """Why a label or annotation key (``prefix/name``) is refused; empty when it is fine."""
+    """Why a label or annotation key (`prefix/name`) is refused; empty when it is fine."""
     prefix, slash, last = name.rpartition("/")
     if "/" in prefix:
         return [LABEL_KEY_TEXT]
@@ -94,6 +94,6 @@ def data_key_problem(key: str) -> str:
 
 
 def generate_name(prefix: str) -> str:
-    """A name for metadata.generateName: the prefix, cut to 58 characters, and five random ones."""
+    """Return a name for metadata.generateName: the prefix, cut to 58 characters, and five random ones."""
     suffix = "".join(secrets.choice(GENERATED) for _ in range(5))
     return prefix[:MAX_PREFIX] + suffix

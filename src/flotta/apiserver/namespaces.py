@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 from flotta.apiserver import timestamps
 from flotta.apiserver.controllers import amend_object, delete_unless_gone, follow_changes
-from flotta.apiserver.watch_cache import ObjectKey
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from flotta.apiserver.watch_cache import ObjectRecord, StoredChange
-    from flotta.apiserver.writes import Objects
+from flotta.apiserver.watch_cache import ObjectKey, ObjectRecord, StoredChange
+from flotta.apiserver.writes import Objects
 
 JsonObject = dict[str, Any]
 

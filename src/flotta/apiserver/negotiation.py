@@ -1,4 +1,4 @@
-"""Which representation a client accepts (RFC 9110 §12.5.1, Kubernetes' ``as=Table``)."""
+"""Which representation a client accepts (RFC 9110 §12.5.1, Kubernetes' `as=Table`)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Media:
 
 
 def parse_accept(header: str) -> list[tuple[str, dict[str, str]]]:
-    """The entries of an Accept header in the client's order: type and parameters."""
+    """Return the entries of an Accept header in the client's order: type and parameters."""
     entries = []
     for entry in header.split(","):
         kind, *parameters = [part.strip() for part in entry.split(";")]
@@ -38,7 +38,7 @@ def parse_accept(header: str) -> list[tuple[str, dict[str, str]]]:
 
 
 def negotiate(header: str | None, *, watch: bool = False, transforms: bool = True) -> Media:
-    """The first acceptable entry of an Accept header; raises a 406 StatusError if there is none."""
+    """Return the first acceptable entry of an Accept header; raises a 406 StatusError if there is none."""
     if not header or not header.strip():
         return Media()
     for kind, parameters in parse_accept(header):

@@ -7,37 +7,35 @@ that the server checks fields itself (parameter `fieldValidation` of the patch o
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flotta.apiserver import openapi_core as core
 from flotta.resources import kinds
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
 
 Document = dict[str, Any]
 
 OBJECT_META = f"{core.META}.ObjectMeta"
 LIST_META = f"{core.META}.ListMeta"
-_CORE = (
+CORE = (
     (kinds.SECRET, core.SECRET),
     (kinds.CONFIG_MAP, core.CONFIG_MAP),
     (kinds.EVENT, core.EVENT),
     (kinds.NAMESPACE, core.NAMESPACE),
     (kinds.LEASE, core.LEASE),
 )
-_PATCH_TYPES = (
+PATCH_TYPES = (
     "application/apply-patch+yaml",
     "application/json-patch+json",
     "application/merge-patch+json",
 )
-_STRATEGIC = "application/strategic-merge-patch+json"
+STRATEGIC = "application/strategic-merge-patch+json"
 
 
 @dataclass(frozen=True)
 class _DescribedKind:
-    """A kind with its schema; ``built_in`` kinds take strategic merge patches."""
+    """A kind with its schema; `built_in` kinds take strategic merge patches."""
 
     kind: kinds.Kind
     schema: Mapping[str, Any]
@@ -57,10 +55,10 @@ class _DescribedKind:
 
 
 def make_documents(crds: Iterable[Mapping[str, Any]]) -> dict[str, Document]:
-    """Return path → document (`api/v1`, `apis/GROUP/VERSION`) of the core kinds and ``crds``."""
+    """Return path → document (`api/v1`, `apis/GROUP/VERSION`) of the core kinds and `crds`."""
     groups: dict[str, list[_DescribedKind]] = {}
     for described in (
-        *(_DescribedKind(kind, schema, True) for kind, schema in _CORE),
+        *(_DescribedKind(kind, schema, True) for kind, schema in CORE),
         *_describe_crds(crds),
     ):
         place = "apis" if described.kind.group else "api"
@@ -152,7 +150,7 @@ def _make_paths(described: _DescribedKind) -> Document:
 
 
 def _patch_types(described: _DescribedKind) -> tuple[str, ...]:
-    return (*_PATCH_TYPES, _STRATEGIC) if described.built_in else _PATCH_TYPES
+    return (*PATCH_TYPES, STRATEGIC) if described.built_in else PATCH_TYPES
 
 
 def _make_operation(described: _DescribedKind, action: str, body: tuple[str, ...] = ()) -> Document:

@@ -47,7 +47,7 @@ def _map(value: Schema, description: str) -> Schema:
 TEXT: Schema = {"type": "string"}
 BYTES: Schema = {"type": "string", "format": "byte"}
 
-_OWNER = _struct(
+OWNER = _struct(
     "An object that this one belongs to.",
     {
         "apiVersion": _text("API version of the owner."),
@@ -64,7 +64,7 @@ _OWNER = _struct(
     "name",
     "uid",
 )
-_MANAGED = _struct(
+MANAGED = _struct(
     "Fields that one writer owns.",
     {
         "manager": _text("Name of the writer."),
@@ -90,7 +90,7 @@ OBJECT_META = _struct(
             **{"x-kubernetes-list-type": "set", "x-kubernetes-patch-strategy": "merge"},
         ),
         "ownerReferences": _list(
-            _OWNER,
+            OWNER,
             "Objects that this one belongs to; it goes when all of them are gone.",
             **{
                 "x-kubernetes-list-type": "map",
@@ -105,7 +105,7 @@ OBJECT_META = _struct(
         "creationTimestamp": _time("When the object was created. Read-only."),
         "deletionTimestamp": _time("When the deletion was asked for. Read-only."),
         "deletionGracePeriodSeconds": _number("Always 0. Read-only.", "int64"),
-        "managedFields": _list(_MANAGED, "Which writer owns which fields."),
+        "managedFields": _list(MANAGED, "Which writer owns which fields."),
         "selfLink": _text("Not used."),
     },
 )
@@ -118,7 +118,7 @@ LIST_META = _struct(
         "selfLink": _text("Not used."),
     },
 )
-_OBJECT_REFERENCE = {
+OBJECT_REFERENCE = {
     "apiVersion": _text("API version of the object."),
     "kind": _text("Kind of the object."),
     "name": _text("Name of the object."),
@@ -127,7 +127,7 @@ _OBJECT_REFERENCE = {
     "resourceVersion": _text("Version of the object."),
     "fieldPath": _text("Part of the object."),
 }
-_CONDITION = _struct(
+CONDITION = _struct(
     "A condition of the namespace.",
     {
         "type": _text("Name of the condition."),
@@ -160,8 +160,8 @@ CONFIG_MAP = _struct(
 EVENT = _struct(
     "Something that happened to an object.",
     {
-        "involvedObject": _struct("The object.", _OBJECT_REFERENCE),
-        "related": _struct("A second object.", _OBJECT_REFERENCE),
+        "involvedObject": _struct("The object.", OBJECT_REFERENCE),
+        "related": _struct("A second object.", OBJECT_REFERENCE),
         "type": _text("Normal or Warning."),
         "reason": _text("What happened, as one word."),
         "message": _text("What happened, as a sentence."),
@@ -197,7 +197,7 @@ NAMESPACE = _struct(
             "Its state.",
             {
                 "phase": _text("Active or Terminating."),
-                "conditions": _list(_CONDITION, "What removal is waiting for."),
+                "conditions": _list(CONDITION, "What removal is waiting for."),
             },
         ),
     },

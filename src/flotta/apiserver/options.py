@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flotta.apiserver.errors import (
     Cause,
@@ -16,9 +17,6 @@ from flotta.apiserver.errors import (
 )
 from flotta.apiserver.metadata import json_type
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 JsonObject = dict[str, Any]
 
 VALIDATIONS = ("", "Ignore", "Strict", "Warn")
@@ -28,7 +26,7 @@ MAX_MANAGER = 128  # bytes
 
 @dataclass(frozen=True)
 class WriteOptions:
-    """Options of create, update and patch. ``manager`` is never empty."""
+    """Options of create, update and patch. `manager` is never empty."""
 
     manager: str
     validation: str = ""
@@ -39,7 +37,7 @@ class WriteOptions:
 def write_options(
     query: Mapping[str, str], user_agent: str, kind: str, *, apply: bool = False
 ) -> WriteOptions:
-    """Read the options of a write; ``kind`` (CreateOptions, ...) names them in a refusal."""
+    """Read the options of a write; `kind` (CreateOptions, ...) names them in a refusal."""
     causes = [*_dry_run_causes(query), *_validation_causes(query), *_manager_causes(query, apply)]
     force = query.get("force", "") in ("true", "1", "True")
     if force and not apply:
@@ -84,7 +82,7 @@ def _manager_causes(query: Mapping[str, str], apply: bool) -> list[Cause]:
 
 @dataclass(frozen=True)
 class DeleteOptions:
-    """Options of a delete; ``policy`` is Background, Foreground or Orphan."""
+    """Options of a delete; `policy` is Background, Foreground or Orphan."""
 
     policy: str = "Background"
     uid: str | None = None
@@ -148,7 +146,7 @@ def _check_policy(policy: Any, orphan: Any) -> None:
 
 
 def parse_integer(query: Mapping[str, str], name: str) -> int | None:
-    """An integer parameter; None when absent. Refuses as Go's strconv does."""
+    """Return an integer parameter; None when absent. Refuses as Go's strconv does."""
     text = query.get(name, "")
     if not text:
         return None

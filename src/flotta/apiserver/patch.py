@@ -26,7 +26,7 @@ STRATEGIC_SETS = {("metadata", "finalizers")}
 
 
 def apply_patch(kind: str, body: bytes, obj: JsonObject) -> tuple[JsonObject, list[str]]:
-    """The patched copy of an object, and the paths of keys that a merge patch gives twice."""
+    """Return the patched copy of an object, and the paths of keys that a merge patch gives twice."""
     try:
         patch, duplicates = parse_json(body)
     except ValueError as error:
@@ -73,14 +73,14 @@ def _json_patch(operations: Any, obj: JsonObject) -> JsonObject:
 
 
 def _complete_operation(operation: Any) -> Any:
-    """The operation; without a value, ``add`` and ``replace`` mean null."""
+    """Return the operation; without a value, `add` and `replace` mean null."""
     if isinstance(operation, dict) and operation.get("op") in ("add", "replace"):
         return {"value": None, **operation}
     return operation
 
 
 class _Replace(jsonpatch.ReplaceOperation):
-    """Kubernetes lets ``replace`` add a field to an object."""
+    """Kubernetes lets `replace` add a field to an object."""
 
     def apply(self, obj: Any) -> Any:
         parent, field = self.pointer.to_last(obj)
@@ -108,7 +108,7 @@ class _Operations(jsonpatch.JsonPatch):
 
 
 def strategic_merge(target: Any, patch: Any, path: tuple[str, ...] = ()) -> Any:
-    """Strategic merge as core kinds need it: metadata's lists, ``$patch``, primitive lists."""
+    """Strategic merge as core kinds need it: metadata's lists, `$patch`, primitive lists."""
     if not isinstance(patch, dict):
         return patch
     directive = patch.get("$patch")

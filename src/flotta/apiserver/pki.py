@@ -6,19 +6,14 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import yaml
 
 from flotta.daemon import write_atomically
-from flotta.identity.authority import Authority
+from flotta.identity.authority import Authority, CertificateAndKey
 from flotta.identity.lifetime import covers, renewal_due
 from flotta.yaml_loader import load_yaml
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from flotta.identity.authority import CertificateAndKey
 
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 LIFETIME = 365  # days, of server and client certificates
@@ -106,7 +101,7 @@ def _is_current(path: Path, server: str, authority: Authority) -> bool:
 
 
 def render_kubeconfig(server: str, ca: bytes, user: str, issued: CertificateAndKey) -> bytes:
-    """A kubeconfig with everything embedded."""
+    """Return a kubeconfig with everything embedded."""
     content = {
         "apiVersion": "v1",
         "kind": "Config",

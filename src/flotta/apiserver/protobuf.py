@@ -7,14 +7,12 @@ Kubernetes' generated.proto files.
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flotta.rfc3339 import format_time
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 MAGIC = b"k8s\x00"
 JsonObject = dict[str, Any]
@@ -42,7 +40,7 @@ def _varint(data: bytes, position: int) -> tuple[int, int]:
 
 
 def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """Number and value of each field of a message; values are integers or bytes."""
+    """Yield number and value of each field of a message; values are integers or bytes."""
     position = 0
     while position < len(data):
         tag, position = _varint(data, position)
@@ -156,7 +154,7 @@ def _collect(found: JsonObject, field: _Field, value: int | bytes) -> None:
         found[field.name] = read
 
 
-_OWNER: _Message = {
+OWNER: _Message = {
     1: _Field("kind", _text),
     3: _Field("name", _text),
     4: _Field("uid", _text),
@@ -164,7 +162,7 @@ _OWNER: _Message = {
     6: _Field("controller", _flag),
     7: _Field("blockOwnerDeletion", _flag),
 }
-_METADATA = _Field(
+METADATA = _Field(
     "metadata",
     _message(
         {
@@ -176,12 +174,12 @@ _METADATA = _Field(
             8: _Field("creationTimestamp", _time),
             11: _map("labels"),
             12: _map("annotations"),
-            13: _list("ownerReferences", _message(_OWNER)),
+            13: _list("ownerReferences", _message(OWNER)),
             14: _list("finalizers"),
         }
     ),
 )
-_ATTRIBUTES: _Message = {
+ATTRIBUTES: _Message = {
     1: _Field("namespace", _text),
     2: _Field("verb", _text),
     3: _Field("group", _text),
@@ -190,53 +188,53 @@ _ATTRIBUTES: _Message = {
     6: _Field("subresource", _text),
     7: _Field("name", _text),
 }
-_ACCESS_SPEC: _Message = {
-    1: _Field("resourceAttributes", _message(_ATTRIBUTES)),
+ACCESS_SPEC: _Message = {
+    1: _Field("resourceAttributes", _message(ATTRIBUTES)),
     2: _Field(
         "nonResourceAttributes", _message({1: _Field("path", _text), 2: _Field("verb", _text)})
     ),
 }
-_PRECONDITIONS: _Message = {1: _Field("uid", _text), 2: _Field("resourceVersion", _text)}
-_KINDS: dict[str, _Message] = {
+PRECONDITIONS: _Message = {1: _Field("uid", _text), 2: _Field("resourceVersion", _text)}
+KINDS: dict[str, _Message] = {
     "ConfigMap": {
-        1: _METADATA,
+        1: METADATA,
         2: _map("data"),
         3: _map("binaryData", _base64),
         4: _Field("immutable", _flag),
     },
     "Secret": {
-        1: _METADATA,
+        1: METADATA,
         2: _map("data", _base64),
         3: _Field("type", _text),
         4: _map("stringData"),
         5: _Field("immutable", _flag),
     },
-    "Namespace": {1: _METADATA, 2: _Field("spec", _message({1: _list("finalizers")}))},
-    "SelfSubjectAccessReview": {1: _METADATA, 2: _Field("spec", _message(_ACCESS_SPEC))},
+    "Namespace": {1: METADATA, 2: _Field("spec", _message({1: _list("finalizers")}))},
+    "SelfSubjectAccessReview": {1: METADATA, 2: _Field("spec", _message(ACCESS_SPEC))},
     "SelfSubjectRulesReview": {
-        1: _METADATA,
+        1: METADATA,
         2: _Field("spec", _message({1: _Field("namespace", _text)})),
     },
-    "SelfSubjectReview": {1: _METADATA},
+    "SelfSubjectReview": {1: METADATA},
     "DeleteOptions": {
         1: _Field("gracePeriodSeconds", _number),
-        2: _Field("preconditions", _message(_PRECONDITIONS)),
+        2: _Field("preconditions", _message(PRECONDITIONS)),
         3: _Field("orphanDependents", _flag),
         4: _Field("propagationPolicy", _text),
         5: _list("dryRun"),
     },
 }
-_TYPE_META: _Message = {1: _Field("apiVersion", _text), 2: _Field("kind", _text)}
-_ENVELOPE: _Message = {1: _Field("type", _message(_TYPE_META)), 2: _Field("raw", bytes)}
+TYPE_META: _Message = {1: _Field("apiVersion", _text), 2: _Field("kind", _text)}
+ENVELOPE: _Message = {1: _Field("type", _message(TYPE_META)), 2: _Field("raw", bytes)}
 
 
 def decode(body: bytes) -> JsonObject:
-    """The JSON form of a protobuf body. Raises ProtobufError with a sentence."""
+    """Return the JSON form of a protobuf body. Raises ProtobufError with a sentence."""
     if not body.startswith(MAGIC):
         raise ProtobufError(NOT_PROTOBUF)
-    envelope = _read(body[len(MAGIC) :], _ENVELOPE)
+    envelope = _read(body[len(MAGIC) :], ENVELOPE)
     kind = envelope.get("type", {}).get("kind", "")
-    fields = _KINDS.get(kind)
+    fields = KINDS.get(kind)
     if fields is None:
         raise ProtobufError(f'kind "{kind}" is read here as JSON only')
     return {**envelope["type"], **_read(envelope.get("raw", b""), fields)}

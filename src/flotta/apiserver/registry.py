@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
-from flotta.apiserver.errors import qualified_name
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from flotta.apiserver.errors import CauseLike
+from flotta.apiserver.errors import CauseLike, qualified_name
 
 JsonObject = dict[str, Any]
 
@@ -38,7 +33,7 @@ class Schema(Protocol):
 
 @dataclass(frozen=True)
 class Column:
-    """A column of `kubectl get`; ``cell`` takes the value out of an object."""
+    """A column of `kubectl get`; `cell` takes the value out of an object."""
 
     name: str
     type: str
@@ -63,10 +58,10 @@ def leave_unchanged(_obj: JsonObject, _old: JsonObject | None) -> None:
 
 @dataclass(frozen=True)
 class Resource:
-    """One served resource. ``custom`` chooses the rules of custom resources, else of core kinds.
+    """One served resource. `custom` chooses the rules of custom resources, else of core kinds.
 
-    ``normalize`` changes an object after its schema was applied (what core kinds fill in or drop
-    themselves); ``validate`` then compares it with the old state.
+    `normalize` changes an object after its schema was applied (what core kinds fill in or drop
+    themselves); `validate` then compares it with the old state.
     """
 
     group: str
@@ -91,12 +86,12 @@ class Resource:
 
     @property
     def api_version(self) -> str:
-        """``GROUP/VERSION``, of the core group the version alone."""
+        """`GROUP/VERSION`, of the core group the version alone."""
         return f"{self.group}/{self.version}" if self.group else self.version
 
     @property
     def qualified(self) -> str:
-        """Key in the store and name in messages: ``edgedevices.management.project-flotta.io``."""
+        """Key in the store and name in messages: `edgedevices.management.project-flotta.io`."""
         return qualified_name(self.plural, self.group)
 
     @property
@@ -131,15 +126,15 @@ class Registry:
         self._by_name = {resource.qualified: resource for resource in self.resources}
 
     def find(self, group: str, version: str, plural: str) -> Resource | None:
-        """The resource of a URL, or None."""
+        """Return the resource of a URL, or None."""
         return self._by_place.get((group, version, plural))
 
     def of_kind(self, api_version: str, kind: str) -> Resource | None:
-        """The resource of the head of an object, or None."""
+        """Return the resource of the head of an object, or None."""
         return self._by_kind.get((api_version, kind))
 
     def named(self, name: str) -> Resource:
-        """The resource of a store key."""
+        """Return the resource of a store key."""
         return self._by_name[name]
 
     @property
@@ -156,7 +151,7 @@ class Registry:
         )
 
     def within(self, group: str, version: str) -> list[Resource]:
-        """The resources of a group and version, sorted by plural."""
+        """Return the resources of a group and version, sorted by plural."""
         found = [
             resource
             for resource in self.resources

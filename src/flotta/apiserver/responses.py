@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 import yaml
@@ -10,15 +11,10 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from flotta.apiserver import table
-from flotta.apiserver.negotiation import JSON, YAML
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from flotta.apiserver.errors import PlainTextError, StatusError
-    from flotta.apiserver.lists import Page
-    from flotta.apiserver.negotiation import Media
-    from flotta.apiserver.registry import Resource
+from flotta.apiserver.errors import PlainTextError, StatusError
+from flotta.apiserver.lists import Page
+from flotta.apiserver.negotiation import JSON, YAML, Media
+from flotta.apiserver.registry import Resource
 
 JsonObject = dict[str, Any]
 
@@ -26,7 +22,7 @@ JsonObject = dict[str, Any]
 def json_response(
     body: bytes | JsonObject, code: int = 200, headers: Iterable[tuple[str, str]] = ()
 ) -> web.Response:
-    """A JSON response; the type has no charset, as in Kubernetes."""
+    """Return a JSON response; the type has no charset, as in Kubernetes."""
     raw = body if isinstance(body, bytes) else msgspec.json.encode(body)
     fields = CIMultiDict(headers)
     fields.setdefault("Content-Type", JSON)
@@ -34,7 +30,7 @@ def json_response(
 
 
 def text_response(text: str, code: int = 200) -> web.Response:
-    """A response in plain text."""
+    """Return a response in plain text."""
     return web.Response(status=code, text=text)
 
 
@@ -67,13 +63,13 @@ def _encoded_response(
 
 
 def warning_header(text: str) -> str:
-    """A Warning header (RFC 7234 §5.5) as Kubernetes sends it."""
+    """Return a Warning header (RFC 7234 §5.5) as Kubernetes sends it."""
     quoted = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'299 - "{quoted}"'
 
 
 def list_response(page: Page, resource: Resource, media: Media, include: str = "") -> web.Response:
-    """A list in the form that was negotiated."""
+    """Return a list in the form that was negotiated."""
     meta = page.metadata(custom=resource.custom and not media.transform)
     if media.transform == "PartialObjectMetadata":
         raise table.partial_list_error(resource)
@@ -91,7 +87,7 @@ def list_response(page: Page, resource: Resource, media: Media, include: str = "
 
 
 def _raw_list(page: Page, resource: Resource, meta: JsonObject) -> bytes:
-    """The JSON of a list, put together from stored bytes. Items of core lists have no head."""
+    """Return the JSON of a list, put together from stored bytes. Items of core lists have no head."""
     items = [record.raw for record in page.records]
     if not resource.custom:
         head = len(object_head(resource))
@@ -103,24 +99,24 @@ def _raw_list(page: Page, resource: Resource, meta: JsonObject) -> bytes:
 
 
 def object_head(resource: Resource) -> bytes:
-    """The bytes with which every stored object of a resource begins."""
+    """Return the bytes with which every stored object of a resource begins."""
     head = msgspec.json.encode({"apiVersion": resource.api_version, "kind": resource.kind})
     return head[:-1] + b","
 
 
 def status_error_response(error: StatusError) -> web.Response:
-    """The Status object of an error, with its headers and warnings."""
+    """Return the Status object of an error, with its headers and warnings."""
     warnings = [("Warning", warning_header(text)) for text in error.warnings]
     return json_response(error.status(), error.code, [*error.headers.items(), *warnings])
 
 
 def plain_text_response(error: PlainTextError) -> web.Response:
-    """The plain text of an error."""
+    """Return the plain text of an error."""
     return text_response(error.text, error.code)
 
 
 def success_status(resource: Resource, obj: JsonObject) -> JsonObject:
-    """The Status of a finished deletion."""
+    """Return the Status of a finished deletion."""
     meta = obj["metadata"]
     parts = {
         "name": meta["name"],

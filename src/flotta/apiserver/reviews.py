@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from aiohttp import web
+
+from flotta.apiserver.authn import User
+from flotta.apiserver.authorization import Authorization
 from flotta.apiserver.bodies import decode_body, media_type, read_body
 from flotta.apiserver.discovery import REVIEWS
 from flotta.apiserver.errors import PlainTextError, StatusError, invalid, invalid_value
 from flotta.apiserver.responses import json_response
 from flotta.apiserver.targets import Target
-
-if TYPE_CHECKING:
-    from aiohttp import web
-
-    from flotta.apiserver.authn import User
-    from flotta.apiserver.authorization import Authorization
 
 JsonObject = dict[str, Any]
 

@@ -4,30 +4,23 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from aiohttp import web
 
 from flotta.apiserver import responses
-from flotta.apiserver.authn import authenticate
-from flotta.apiserver.authorization import REVIEW_GROUPS
-from flotta.apiserver.discovery import AGGREGATED, wants_aggregated
+from flotta.apiserver.authn import User, authenticate
+from flotta.apiserver.authorization import REVIEW_GROUPS, Authorization
+from flotta.apiserver.discovery import AGGREGATED, Discovery, wants_aggregated
+from flotta.apiserver.documents import Documents
 from flotta.apiserver.errors import PlainTextError, StatusError, bad_request, unknown_resource
 from flotta.apiserver.handlers import HANDLERS, Call, check_offered
 from flotta.apiserver.negotiation import negotiate
+from flotta.apiserver.registry import Resource
 from flotta.apiserver.reviews import serve_review
 from flotta.apiserver.store import StorageFailure
 from flotta.apiserver.streams import Streams
-from flotta.apiserver.targets import parse_target
-
-if TYPE_CHECKING:
-    from flotta.apiserver.authn import User
-    from flotta.apiserver.authorization import Authorization
-    from flotta.apiserver.discovery import Discovery
-    from flotta.apiserver.documents import Documents
-    from flotta.apiserver.registry import Resource
-    from flotta.apiserver.targets import Target
-    from flotta.apiserver.writes import Objects
+from flotta.apiserver.targets import Target, parse_target
+from flotta.apiserver.writes import Objects
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +45,7 @@ class Router:
         self._services = services
 
     def application(self) -> web.Application:
-        """The aiohttp application that sends every request to `handle`."""
+        """Return the aiohttp application that sends every request to `handle`."""
         app = web.Application(client_max_size=0)
         app.router.add_route("*", "/{path:.*}", self.handle)
         return app

@@ -9,27 +9,23 @@ belongs is a type error, while Kubernetes lets it pass.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from flotta.apiserver.errors import Cause
+from flotta.apiserver.errors import Cause, CauseLike
 from flotta.apiserver.schema_checks import NO_FIELD, check_value
 from flotta.apiserver.schema_nodes import Node, compile_root
 from flotta.apiserver.schema_shape import shape_value
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from flotta.apiserver.errors import CauseLike
-
-_BLOCKING = {
+BLOCKING = {
     "FieldValueNotSupported",
     "FieldValueRequired",
     "FieldValueTooLong",
     "FieldValueTooMany",
     "FieldValueTypeInvalid",
 }
-_RULES_NOT_CHECKED = Cause(
+RULES_NOT_CHECKED = Cause(
     "FieldValueInvalid",
     "Invalid value: null: some validation rules were not checked because the object was invalid; "
     "correct the existing errors to complete validation",
@@ -46,7 +42,7 @@ class Admission(NamedTuple):
 
 
 class StructuralSchema:
-    """The schema of one kind, compiled once; ``admit`` takes well under a millisecond for a pod."""
+    """The schema of one kind, compiled once; `admit` takes well under a millisecond for a pod."""
 
     def __init__(self, openapi_v3_schema: Mapping[str, Any]) -> None:
         self._root = compile_root(openapi_v3_schema)
@@ -54,11 +50,11 @@ class StructuralSchema:
     def admit(
         self, obj: dict[str, Any], subresource: str = "", earlier: Iterable[CauseLike] = ()
     ) -> Admission:
-        """Prune, default and validate ``obj`` (unchanged; the result shares its metadata).
+        """Prune, default and validate `obj` (unchanged; the result shares its metadata).
 
         With subresource "status" only errors of the status count, worded as Kubernetes words them
         there: the field has the prefix `status.`, the text has not. Validation rules are left out
-        when there are errors, ``earlier`` ones in the metadata too.
+        when there are errors, `earlier` ones in the metadata too.
         """
         unknown: list[str] = []
         causes: list[Cause] = []
@@ -72,7 +68,7 @@ class StructuralSchema:
 
 
 def _keep_causes_within(part: str, causes: list[Cause]) -> list[Cause]:
-    """Keep the causes about ``part``, with texts that name the path inside it."""
+    """Keep the causes about `part`, with texts that name the path inside it."""
     inside = re.compile(rf"(?<=[ \"]){part}\.(?=.* (?:in body|must validate)|[^ ]*$)")
     return [
         replace(cause, message=inside.sub("", cause.message, count=1))
@@ -84,8 +80,8 @@ def _keep_causes_within(part: str, causes: list[Cause]) -> list[Cause]:
 
 
 def _check_rules(root: Node, stored: dict[str, Any], causes: Iterable[CauseLike]) -> list[Cause]:
-    if any(cause.reason in _BLOCKING for cause in causes):
-        return [_RULES_NOT_CHECKED]
+    if any(cause.reason in BLOCKING for cause in causes):
+        return [RULES_NOT_CHECKED]
     found: list[Cause] = []
     _follow_rules(root, stored, "", found)
     return found

@@ -6,21 +6,18 @@ import datetime
 import json
 import re
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 from flotta.apiserver.errors import Cause
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from flotta.apiserver.schema_nodes import Node
+from flotta.apiserver.schema_nodes import Node
 
 # Kubernetes reports some errors without a field; Go prints the absent path so.
 NO_FIELD = "<nil>"
 
-_INT64 = 1 << 63
-_RANGES = {"int32": 1 << 31, "int64": _INT64, "": _INT64}
-_KINDS = {
+INT64 = 1 << 63
+RANGES = {"int32": 1 << 31, "int64": INT64, "": INT64}
+KINDS = {
     bool: "boolean",
     dict: "object",
     float: "number",
@@ -28,17 +25,17 @@ _KINDS = {
     list: "array",
     str: "string",
 }
-_GO_FORMATS = {"integer": "int64", "number": "float64"}
-_DATE_TIME = re.compile(
+GO_FORMATS = {"integer": "int64", "number": "float64"}
+DATE_TIME = re.compile(
     r"(\d{4}-\d{2}-\d{2})[Tt]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d+)?([Zz]|[+-]\d{2}:\d{2})"
 )
-_BASE64 = re.compile(
+BASE64 = re.compile(
     r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{4})"
 )
 
 
 def check_value(node: Node, value: Any, path: str, causes: list[Cause]) -> None:
-    """Append to ``causes`` everything that is wrong with ``value`` at ``path`` and below."""
+    """Append to `causes` everything that is wrong with `value` at `path` and below."""
     if node.preserve:
         return
     if value is None:
@@ -54,21 +51,21 @@ def check_value(node: Node, value: Any, path: str, causes: list[Cause]) -> None:
         choices = ", ".join(map(_format_value, node.enum))
         text = f"Unsupported value: {_format_value(value)}: supported values: {choices}"
         causes.append(Cause("FieldValueNotSupported", text, path))
-    check_kind = _CHECKS.get(kind)
+    check_kind = CHECKS.get(kind)
     if check_kind is not None:
         check_kind(node, value, path, causes)
 
 
 def _kind(value: Any) -> str:
-    kind = _KINDS[type(value)]
+    kind = KINDS[type(value)]
     # Go decodes what does not fit into an int64 as float64.
-    return "number" if kind == "integer" and not -_INT64 <= value < _INT64 else kind
+    return "number" if kind == "integer" and not -INT64 <= value < INT64 else kind
 
 
 def _wrong_type_or_format(node: Node, kind: str, path: str) -> Cause:
     """Return the error about a wrong type, which names formats instead of types now and then."""
     if node.format and kind not in ("string", "array"):
-        return _wrong_type(path, node.format, _GO_FORMATS.get(kind, ""))
+        return _wrong_type(path, node.format, GO_FORMATS.get(kind, ""))
     return _wrong_type(path, node.types, kind)
 
 
@@ -88,7 +85,7 @@ def _invalid_anywhere(text: str) -> Cause:
 
 
 def _format_value(value: Any) -> str:
-    if type(value) is float and value.is_integer() and abs(value) < _INT64:
+    if type(value) is float and value.is_integer() and abs(value) < INT64:
         value = int(value)
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
 
@@ -102,7 +99,7 @@ def _check_int_or_string(node: Node, value: Any, kind: str, path: str, causes: l
 
 
 def _check_number(node: Node, value: float, path: str, causes: list[Cause]) -> None:
-    limit = _RANGES.get(node.format, _INT64)
+    limit = RANGES.get(node.format, INT64)
     integral = type(value) is int and -limit <= value < limit
     if node.type in ("integer", "int-or-string") and not integral:
         kind = f"with format {node.format}" if node.format else "(default format)"
@@ -114,7 +111,7 @@ def _check_number(node: Node, value: float, path: str, causes: list[Cause]) -> N
 
 
 def _check_string(node: Node, value: str, path: str, causes: list[Cause]) -> None:
-    wanted = _FORMATS.get(node.format)
+    wanted = FORMATS.get(node.format)
     if wanted is not None and not wanted(value):
         causes.append(_wrong_type(path, node.format, value))
     if node.min_length is not None and len(value) < node.min_length:
@@ -182,7 +179,7 @@ def _identify_item(node: Node, item: Any) -> Any:
 
 
 def _is_date_time(text: str) -> bool:
-    match = _DATE_TIME.fullmatch(text)
+    match = DATE_TIME.fullmatch(text)
     if match is None:
         return False
     try:
@@ -193,11 +190,11 @@ def _is_date_time(text: str) -> bool:
 
 
 def _is_base64(text: str) -> bool:
-    return _BASE64.fullmatch(text) is not None
+    return BASE64.fullmatch(text) is not None
 
 
-_FORMATS: dict[str, Callable[[str], bool]] = {"date-time": _is_date_time, "byte": _is_base64}
-_CHECKS: dict[str, Callable[[Node, Any, str, list[Cause]], None]] = {
+FORMATS: dict[str, Callable[[str], bool]] = {"date-time": _is_date_time, "byte": _is_base64}
+CHECKS: dict[str, Callable[[Node, Any, str, list[Cause]], None]] = {
     "array": _check_array,
     "integer": _check_number,
     "number": _check_number,

@@ -8,14 +8,12 @@ Kubernetes takes the first result of a path, so that is what a path gives here.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable
+from typing import Any
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+Step = Callable[[Any], Iterable[Any]]
 
-    Step = Callable[[Any], Iterable[Any]]
-
-_TOKEN = re.compile(
+TOKEN = re.compile(
     r"""
       \.(?P<key>(?:\\.|[^.\[\]\\])+)
     | \['(?P<quoted>[^']*)'\]
@@ -33,7 +31,7 @@ class PathError(ValueError):
 
 
 def compile_path(path: str) -> Callable[[Any], Any]:
-    """Return a function that takes the first value at ``path`` out of an object, or None."""
+    """Return a function that takes the first value at `path` out of an object, or None."""
     steps = list(_steps(path))
 
     def first(obj: Any) -> Any:
@@ -48,7 +46,7 @@ def compile_path(path: str) -> Callable[[Any], Any]:
 def _steps(path: str) -> Iterable[Step]:
     position = 0
     while position < len(path):
-        match = _TOKEN.match(path, position)
+        match = TOKEN.match(path, position)
         if match is None:
             raise PathError(f"cannot read {path!r} from {path[position:]!r} on")
         position = match.end()

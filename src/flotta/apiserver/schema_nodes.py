@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flotta.apiserver.schema_patterns import Pattern
 from flotta.apiserver.schema_rules import Rule, compile_rule
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 Json = Any
 JsonObject = dict[str, Any]
 
 # Keywords that a Node keeps as they are, and what it calls them.
-_OWN = {
+OWN = {
     "type": "type",
     "nullable": "nullable",
     "format": "format",
@@ -29,10 +27,10 @@ _OWN = {
     "x-kubernetes-list-type": "list_type",
     "x-kubernetes-preserve-unknown-fields": "preserve",
 }
-_LISTS = {"required": "required", "enum": "enum", "x-kubernetes-list-map-keys": "list_keys"}
-_UNDERSTOOD = {
-    *_OWN,
-    *_LISTS,
+LISTS = {"required": "required", "enum": "enum", "x-kubernetes-list-map-keys": "list_keys"}
+UNDERSTOOD = {
+    *OWN,
+    *LISTS,
     "additionalProperties",
     "anyOf",
     "default",
@@ -44,7 +42,7 @@ _UNDERSTOOD = {
     "x-kubernetes-map-type",
     "x-kubernetes-validations",
 }
-_NUMBER_TYPES = {"int-or-string": "integer,string"}
+NUMBER_TYPES = {"int-or-string": "integer,string"}
 
 
 class SchemaError(ValueError):
@@ -53,7 +51,7 @@ class SchemaError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One place of a schema. ``type`` is a JSON type or "int-or-string"; empty means any."""
+    """One place of a schema. `type` is a JSON type or "int-or-string"; empty means any."""
 
     type: str = ""
     properties: dict[str, Node] = field(default_factory=dict)
@@ -81,7 +79,7 @@ class Node:
     @property
     def types(self) -> str:
         """The type as error messages name it."""
-        return _NUMBER_TYPES.get(self.type, self.type)
+        return NUMBER_TYPES.get(self.type, self.type)
 
 
 NOTHING = Node()
@@ -89,8 +87,8 @@ ANYTHING = Node(preserve=True)
 
 
 def compile_schema(schema: Mapping[str, Json], path: str = "") -> Node:
-    """Compile ``schema``; raise SchemaError at a keyword that would silently not be checked."""
-    unknown = sorted(set(schema) - _UNDERSTOOD)
+    """Compile `schema`; raise SchemaError at a keyword that would silently not be checked."""
+    unknown = sorted(set(schema) - UNDERSTOOD)
     if unknown:
         raise SchemaError(f"{path or 'the schema'} uses {', '.join(unknown)}")
     properties = {
@@ -113,9 +111,9 @@ def compile_schema(schema: Mapping[str, Json], path: str = "") -> Node:
 
 
 def _own_keywords(schema: Mapping[str, Json]) -> JsonObject:
-    """What the keywords of one schema say about its own place."""
-    own = {name: schema[keyword] for keyword, name in _OWN.items() if keyword in schema}
-    own |= {name: tuple(schema[keyword]) for keyword, name in _LISTS.items() if keyword in schema}
+    """Return what the keywords of one schema say about its own place."""
+    own = {name: schema[keyword] for keyword, name in OWN.items() if keyword in schema}
+    own |= {name: tuple(schema[keyword]) for keyword, name in LISTS.items() if keyword in schema}
     if "pattern" in schema:
         own["pattern"] = Pattern(schema["pattern"])
     if schema.get("x-kubernetes-int-or-string"):

@@ -6,9 +6,9 @@ import re
 
 
 class Pattern:
-    """A pattern and its ``text``.
+    """A pattern and its `text`.
 
-    Go's ``$`` is the end alone; Python's also stands before a last newline.
+    Go's `$` is the end alone; Python's also stands before a last newline.
     """
 
     def __init__(self, text: str) -> None:
@@ -16,5 +16,5 @@ class Pattern:
         self._compiled = re.compile(re.sub(r"\$$", r"\\Z", text))
 
     def matches(self, value: str) -> bool:
-        """Say whether the pattern is found in the value."""
+        """Tell whether the pattern is found in the value."""
         return self._compiled.search(value) is not None

@@ -7,33 +7,31 @@ rule is refused when it is loaded, so that a rule can never be skipped silently.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flotta.apiserver.schema_patterns import Pattern
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
 JsonObject = dict[str, Any]
 
-_NAMES_OR_CLAIM = (
+NAMES_OR_CLAIM = (
     "!(has(self.createOBC) && self.createOBC) || "
     "((!has(self.secretName) || self.secretName == '') && "
     "(!has(self.configMapName) || self.configMapName == ''))"
 )
-_OWN_NAMES = (
+OWN_NAMES = (
     "!has(self.initContainers) || "
     "!self.initContainers.exists(i, self.containers.exists(c, c.name == i.name))"
 )
-_VALUES_FIT = (
+VALUES_FIT = (
     "self.operator in ['In', 'NotIn'] ? has(self.values) && size(self.values) > 0 : "
     "!has(self.values) || size(self.values) == 0"
 )
-_LABEL_KEY = Pattern(
+LABEL_KEY = Pattern(
     "^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
 )
-_LABEL_KEYS = f"self.all(key, key.matches('{_LABEL_KEY.text}'))"
+LABEL_KEYS = f"self.all(key, key.matches('{LABEL_KEY.text}'))"
 
 
 class UnknownRuleError(ValueError):
@@ -42,7 +40,7 @@ class UnknownRuleError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule that ``holds`` for a valid object, and the error when it does not."""
+    """A rule that `holds` for a valid object, and the error when it does not."""
 
     holds: Callable[[JsonObject], bool]
     reason: str
@@ -51,7 +49,7 @@ class Rule:
 
 def compile_rule(entry: Mapping[str, str]) -> Rule:
     """Return the rule of one entry of x-kubernetes-validations."""
-    predicate = _PREDICATES.get(entry["rule"])
+    predicate = PREDICATES.get(entry["rule"])
     if predicate is None:
         raise UnknownRuleError(f"no predicate for the rule {entry['rule']!r}")
     reason = entry.get("reason", "FieldValueInvalid")
@@ -73,12 +71,12 @@ def _values_fit(requirement: JsonObject) -> bool:
 
 
 def _label_keys(labels: JsonObject) -> bool:
-    return all(_LABEL_KEY.matches(key) for key in labels)
+    return all(LABEL_KEY.matches(key) for key in labels)
 
 
-_PREDICATES = {
-    _NAMES_OR_CLAIM: _names_or_claim,
-    _OWN_NAMES: _own_names,
-    _VALUES_FIT: _values_fit,
-    _LABEL_KEYS: _label_keys,
+PREDICATES = {
+    NAMES_OR_CLAIM: _names_or_claim,
+    OWN_NAMES: _own_names,
+    VALUES_FIT: _values_fit,
+    LABEL_KEYS: _label_keys,
 }

@@ -7,11 +7,11 @@ from typing import Any
 
 from flotta.apiserver.schema_nodes import NOTHING, Node
 
-_INT64 = 1 << 63
+INT64 = 1 << 63
 
 
 def shape_value(node: Node, value: Any, path: str, unknown: list[str]) -> Any:
-    """Return a copy of ``value`` as it is stored; paths of pruned fields go to ``unknown``."""
+    """Return a copy of `value` as it is stored; paths of pruned fields go to `unknown`."""
     if node.preserve:
         return value
     kind = type(value)
@@ -21,7 +21,7 @@ def shape_value(node: Node, value: Any, path: str, unknown: list[str]) -> Any:
         items = node.items or NOTHING
         return [shape_value(items, item, f"{path}[{i}]", unknown) for i, item in enumerate(value)]
     if kind is float and node.type in ("integer", "number", "int-or-string"):
-        return int(value) if value.is_integer() and abs(value) < _INT64 else value
+        return int(value) if value.is_integer() and abs(value) < INT64 else value
     return value
 
 

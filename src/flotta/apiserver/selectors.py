@@ -11,9 +11,9 @@ from flotta.apiserver.errors import bad_request
 from flotta.apiserver.names import label_value_problem, qualified_problems
 
 Labels = Mapping[str, str]
-_TOKEN = re.compile(r"\s*(!=|==|=|!|<|>|\(|\)|,|[^\s!=<>(),]+)")
-_SYMBOLS = {"!=", "==", "=", "!", "<", ">", "(", ")", ","}
-_END = ""
+TOKEN = re.compile(r"\s*(!=|==|=|!|<|>|\(|\)|,|[^\s!=<>(),]+)")
+SYMBOLS = {"!=", "==", "=", "!", "<", ">", "(", ")", ","}
+END = ""
 
 
 @dataclass(frozen=True)
@@ -58,12 +58,12 @@ class LabelSelector:
 
 class _Parser:
     def __init__(self, text: str) -> None:
-        self._tokens = _TOKEN.findall(text)
+        self._tokens = TOKEN.findall(text)
         self._position = 0
 
     def peek(self) -> str:
         position = self._position
-        return self._tokens[position] if position < len(self._tokens) else _END
+        return self._tokens[position] if position < len(self._tokens) else END
 
     def next(self) -> str:
         word = self.peek()
@@ -71,10 +71,10 @@ class _Parser:
         return word
 
     def requirements(self) -> list[Requirement]:
-        if self.peek() == _END:
+        if self.peek() == END:
             return []
         found = [self.requirement()]
-        while self.peek() != _END:
+        while self.peek() != END:
             word = self.next()
             if word != ",":
                 raise _unparsable(f"found '{word}', expected: ',' or 'end of string'")
@@ -87,7 +87,7 @@ class _Parser:
             return Requirement(self.key(self.next()), "!")
         key = self.key(word)
         operator = self.peek()
-        if operator in (",", _END):
+        if operator in (",", END):
             return Requirement(key, "exists")
         self.next()
         if operator in ("in", "notin"):
@@ -97,7 +97,7 @@ class _Parser:
         raise _unparsable(f"found '{operator}', expected: in, notin, =, ==, !=, gt, lt")
 
     def key(self, word: str) -> str:
-        if word in _SYMBOLS or word == _END:
+        if word in SYMBOLS or word == END:
             raise _unparsable(f"found '{word}', expected: !, identifier, or 'end of string'")
         problems = qualified_problems(word)
         if problems:
@@ -105,8 +105,8 @@ class _Parser:
         return word
 
     def comparison(self, key: str, operator: str) -> Requirement:
-        value = "" if self.peek() in (",", _END) else self.next()
-        if value in _SYMBOLS:
+        value = "" if self.peek() in (",", END) else self.next()
+        if value in SYMBOLS:
             raise _unparsable(f"found '{value}', expected: identifier")
         if operator in (">", "<") and not re.fullmatch(r"-?\d+", value):
             why = "for 'Gt', 'Lt' operators, the value must be an integer"
@@ -122,7 +122,7 @@ class _Parser:
             word = self.next()
             if word == ")":
                 return tuple(values or [""])
-            if word == _END or word in _SYMBOLS - {","}:
+            if word == END or word in SYMBOLS - {","}:
                 raise _unparsable(f"found '{word}', expected: ',' or ')'")
             if word != ",":
                 values.append(_check_value(key, len(values), word))
@@ -145,7 +145,7 @@ def _unparsable(text: str) -> Exception:
 
 
 def parse_label_selector(text: str) -> LabelSelector:
-    """Parse ``a=1,b in (x,y),!c``; raises a 400 StatusError worded as Kubernetes'."""
+    """Parse `a=1,b in (x,y),!c`; raises a 400 StatusError worded as Kubernetes'."""
     return LabelSelector(tuple(_Parser(text).requirements()))
 
 
@@ -156,14 +156,14 @@ class FieldSelector:
     terms: tuple[tuple[tuple[str, ...], bool, str], ...] = ()
 
     def matches(self, load: Callable[[], dict[str, Any]]) -> bool:
-        """Whether an object satisfies every term; ``load`` is called if there is one."""
+        """Whether an object satisfies every term; `load` is called if there is one."""
         if not self.terms:
             return True
         obj = load()
         return all((_text_at(obj, path) == value) is equal for path, equal, value in self.terms)
 
     def required_value(self, path: tuple[str, ...]) -> str | None:
-        """The value that a path must have, if the selector says so."""
+        """Return the value that a path must have, if the selector says so."""
         for term, equal, value in self.terms:
             if term == path and equal:
                 return value
@@ -185,7 +185,7 @@ METADATA_FIELDS = {
 def parse_field_selector(
     text: str, labels: Mapping[str, tuple[str, ...]], *, strict_message: bool = False
 ) -> FieldSelector:
-    """Parse ``metadata.name=a,type!=b``; ``labels`` maps the kind's own fields to paths."""
+    """Parse `metadata.name=a,type!=b`; `labels` maps the kind's own fields to paths."""
     known = {**METADATA_FIELDS, **labels}
     terms = []
     for term in filter(None, (part.strip() for part in text.split(","))):

@@ -6,7 +6,8 @@ import asyncio
 import logging
 import signal
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 
@@ -30,9 +31,6 @@ from flotta.apiserver.streams import Streams
 from flotta.apiserver.watch_cache import KEPT_EVENTS, KEPT_SECONDS, ObjectKey, WatchCache
 from flotta.apiserver.writes import Objects
 from flotta.resources import crds, roles
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 log = logging.getLogger(__name__)
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
-from flotta.apiserver.database import EventRow
+from flotta.apiserver.database import Database, EventRow
 from flotta.apiserver.watch_cache import (
     ObjectKey,
     ObjectRecord,
@@ -22,9 +22,6 @@ from flotta.apiserver.watch_cache import (
     make_record,
 )
 from flotta.apiserver.writer import Commit, Writer
-
-if TYPE_CHECKING:
-    from flotta.apiserver.database import Database
 
 
 class StorageFailure(Exception):
@@ -66,11 +63,11 @@ class Store:
     # Reading
 
     def get(self, key: ObjectKey) -> ObjectRecord | None:
-        """The durable state of an object."""
+        """Return the durable state of an object."""
         return self._objects.get(key.resource, {}).get((key.namespace, key.name))
 
     def list_records(self, resource: str, namespace: str | None) -> list[ObjectRecord]:
-        """Durable objects by namespace, then name; ``namespace`` None means all."""
+        """Durable objects by namespace, then name; `namespace` None means all."""
         objects = self._objects.get(resource, {})
         if resource not in self._order:
             self._order[resource] = sorted(objects, key=lambda place: (f"{place[0]}/", place[1]))
@@ -82,7 +79,7 @@ class Store:
     def list_at(
         self, resource: str, namespace: str | None, version: int
     ) -> list[ObjectRecord] | None:
-        """The list as it was at an earlier version; None when the log no longer reaches there."""
+        """Return the list as it was at an earlier version; None when the log no longer reaches there."""
         later = self.watch_cache.changes_after(resource, version)
         if later is None:
             return None
@@ -95,7 +92,7 @@ class Store:
         return [state[key] for key in sorted(state, key=lambda key: key.sort_key)]
 
     def newest(self, key: ObjectKey) -> ObjectRecord | None:
-        """The state that the next change must build on."""
+        """Return the state that the next change must build on."""
         staged = self._staged.get(key)
         return staged.record if staged else self.get(key)
 
@@ -127,7 +124,7 @@ class Store:
         return await self._stage_change("MODIFIED" if previous else "ADDED", key, obj, previous)
 
     async def remove(self, key: ObjectKey, last: dict[str, Any]) -> ObjectRecord:
-        """Delete an object whose last state is ``last``; the returned record has a new version."""
+        """Delete an object whose last state is `last`; the returned record has a new version."""
         return await self._stage_change("DELETED", key, last, self.newest(key))
 
     async def _stage_change(

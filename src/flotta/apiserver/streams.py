@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 from aiohttp import web
 
 from flotta.apiserver import table
+from flotta.apiserver.handlers import Call
 from flotta.apiserver.lists import parse_selection
-from flotta.apiserver.negotiation import JSON, negotiate
-from flotta.apiserver.watch import Watch, parse_watch
-
-if TYPE_CHECKING:
-    from flotta.apiserver.handlers import Call
-    from flotta.apiserver.negotiation import Media
-    from flotta.apiserver.registry import Resource
-    from flotta.apiserver.watch import WatchEvent
+from flotta.apiserver.negotiation import JSON, Media, negotiate
+from flotta.apiserver.registry import Resource
+from flotta.apiserver.watch import Watch, WatchEvent, parse_watch
 
 JsonObject = dict[str, Any]
 
@@ -33,7 +29,7 @@ class WatchEncoder:
         self._columns = True
 
     def encode_line(self, event: WatchEvent) -> bytes:
-        """The line of an event, with its newline."""
+        """Return the line of an event, with its newline."""
         return b'{"type":"%b","object":%b}\n' % (event.type.encode(), self._encode_object(event))
 
     def _encode_object(self, event: WatchEvent) -> bytes:

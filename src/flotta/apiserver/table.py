@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import Any
 
 from flotta.apiserver.errors import StatusError, bad_request
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from flotta.apiserver.negotiation import Media
-    from flotta.apiserver.registry import Resource
+from flotta.apiserver.negotiation import Media
+from flotta.apiserver.registry import Resource
 
 JsonObject = dict[str, Any]
 
@@ -34,7 +31,7 @@ def make_table(
     *,
     columns: bool = True,
 ) -> JsonObject:
-    """A Table of objects; without ``columns`` the definitions are null (later watch events)."""
+    """Return a Table of objects; without `columns` the definitions are null (later watch events)."""
     version = f"meta.k8s.io/{media.version}"
     return {
         "kind": "Table",
@@ -74,7 +71,7 @@ def _row_object(obj: JsonObject, version: str, include: str) -> JsonObject | Non
 def make_bookmark_table(
     resource: Resource, obj: JsonObject, media: Media, *, columns: bool
 ) -> JsonObject:
-    """A bookmark as a Table: one row of empty cells whose object carries the version."""
+    """Return a bookmark as a Table: one row of empty cells whose object carries the version."""
     version = f"meta.k8s.io/{media.version}"
     cells: list[Any] = ["", *([None] * (len(resource.columns) - 1))]
     return {
@@ -87,14 +84,14 @@ def make_bookmark_table(
 
 
 def make_partial(obj: JsonObject, version: str = "meta.k8s.io/v1") -> JsonObject:
-    """An object's metadata alone."""
+    """Return an object's metadata alone."""
     return {"kind": "PartialObjectMetadata", "apiVersion": version, "metadata": obj["metadata"]}
 
 
 def make_partial_list(
     objects: Iterable[JsonObject], metadata: JsonObject, media: Media
 ) -> JsonObject:
-    """A list with the metadata of objects alone."""
+    """Return a list with the metadata of objects alone."""
     version = f"meta.k8s.io/{media.version}"
     return {
         "kind": "PartialObjectMetadataList",
@@ -105,7 +102,7 @@ def make_partial_list(
 
 
 def partial_list_error(resource: Resource) -> StatusError:
-    """The 406 for a list that is asked for in the form of one object."""
+    """Return the 406 for a list that is asked for in the form of one object."""
     return StatusError(
         406,
         "you requested PartialObjectMetadata, but the requested object is a list "

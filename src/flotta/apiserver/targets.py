@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 from urllib.parse import unquote
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 NAMESPACE_SUBRESOURCES = {"status", "finalize"}
 METHOD_VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch"}
@@ -27,12 +24,12 @@ class Target:
 
     @property
     def resource_and_subresource(self) -> str:
-        """``PLURAL/SUBRESOURCE`` as rules and messages have it, or the plural."""
+        """`PLURAL/SUBRESOURCE` as rules and messages have it, or the plural."""
         return f"{self.plural}/{self.subresource}" if self.subresource else self.plural
 
 
 def parse_target(method: str, path: str, query: Mapping[str, str]) -> Target | None:
-    """The resource request of a URL, or None for every other path (discovery, health, ...)."""
+    """Return the resource request of a URL, or None for every other path (discovery, health, ...)."""
     if "//" in path:
         return None
     parts = [unquote(part) for part in path.strip("/").split("/")]

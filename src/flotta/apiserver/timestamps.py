@@ -10,28 +10,28 @@ from datetime import UTC, datetime
 
 from flotta.rfc3339 import format_micro_time, format_time, parse_time
 
-_SECONDS = r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:[0-5]\d"
-_ZONE = r"(Z|[+-]\d{2}:\d{2})"
-_TIME = re.compile(rf"{_SECONDS}(\.\d+)?{_ZONE}")
-_MICRO_TIME = re.compile(rf"{_SECONDS}\.\d{{6}}{_ZONE}")
+SECONDS = r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:[0-5]\d"
+ZONE = r"(Z|[+-]\d{2}:\d{2})"
+TIME = re.compile(rf"{SECONDS}(\.\d+)?{ZONE}")
+MICRO_TIME = re.compile(rf"{SECONDS}\.\d{{6}}{ZONE}")
 
 
 def now() -> str:
-    """The current time in whole seconds (metav1.Time)."""
+    """Return the current time in whole seconds (metav1.Time)."""
     return format_time(datetime.now(UTC))
 
 
 def normalize_time(text: str) -> str:
-    """A time in UTC and whole seconds. Raises ValueError when it is not RFC 3339."""
-    if not _TIME.fullmatch(text):
+    """Return a time in UTC and whole seconds. Raises ValueError when it is not RFC 3339."""
+    if not TIME.fullmatch(text):
         raise ValueError(f'parsing time "{text}" as "2006-01-02T15:04:05Z07:00"')
     moment = parse_time(re.sub(r"\.\d+", "", text))
     return format_time(moment) if moment else text
 
 
 def normalize_micro_time(text: str) -> str:
-    """A time in UTC with exactly six fraction digits, which it must have already."""
-    if not _MICRO_TIME.fullmatch(text):
+    """Return a time in UTC with exactly six fraction digits, which it must have already."""
+    if not MICRO_TIME.fullmatch(text):
         raise ValueError(f'parsing time "{text}" as "2006-01-02T15:04:05.000000Z07:00"')
     moment = parse_time(text)
     return format_micro_time(moment) if moment else text

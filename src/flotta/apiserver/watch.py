@@ -5,18 +5,15 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flotta.apiserver.errors import forbidden_value, internal, invalid_options
+from flotta.apiserver.lists import Selection
 from flotta.apiserver.options import parse_integer
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
-
-    from flotta.apiserver.lists import Selection
-    from flotta.apiserver.store import Store
-    from flotta.apiserver.watch_cache import ObjectRecord, StoredChange
+from flotta.apiserver.store import Store
+from flotta.apiserver.watch_cache import ObjectRecord, StoredChange
 
 JsonObject = dict[str, Any]
 
@@ -27,7 +24,7 @@ INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 
 @dataclass(frozen=True)
 class WatchOptions:
-    """How a watch starts and ends. ``version`` None: begin with what exists."""
+    """How a watch starts and ends. `version` None: begin with what exists."""
 
     version: int | None
     bookmarks: bool
@@ -45,7 +42,7 @@ class WatchEvent:
 
 
 def watch_version(query: Mapping[str, str]) -> int | None:
-    """The resourceVersion of a watch or of a request for one object; None when absent."""
+    """Return the resourceVersion of a watch or of a request for one object; None when absent."""
     text = query.get("resourceVersion", "")
     if text and not text.isdigit():
         raise internal(
@@ -126,7 +123,7 @@ class Watch:
         return [*events, self._make_bookmark(initial=True)] if self._options.bookmarks else events
 
     async def _next_events(self) -> list[WatchEvent]:
-        """The next events, or after a quiet while a bookmark, or nothing at the end."""
+        """Return the next events, or after a quiet while a bookmark, or nothing at the end."""
         self._wake.clear()
         changes = self._store.watch_cache.changes_after(
             self._selection.resource.qualified, self._at
@@ -151,7 +148,7 @@ class Watch:
         return []
 
     def _make_event(self, change: StoredChange) -> WatchEvent | None:
-        """The change as this watch sees it: entering or leaving a selection is add or delete."""
+        """Return the change as this watch sees it: entering or leaving a selection is add or delete."""
         selection, previous = self._selection, change.previous
         was = previous is not None and change.type != "ADDED" and selection.matches(previous)
         if change.type == "DELETED":
@@ -185,7 +182,7 @@ class Watch:
 
 
 def _with_version(record: ObjectRecord, version: int) -> JsonObject:
-    """A state under the version at which it left a selection."""
+    """Return a state under the version at which it left a selection."""
     obj = record.load()
     obj["metadata"]["resourceVersion"] = str(version)
     return obj

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from bisect import bisect_right
 from collections import deque
 from dataclasses import dataclass, field
 from itertools import takewhile
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
-
-if TYPE_CHECKING:
-    import asyncio
 
 # A change is forgotten when it is beyond both.
 KEPT_EVENTS = 10_000
@@ -30,7 +28,7 @@ class ObjectKey(NamedTuple):
 
     @property
     def sort_key(self) -> tuple[str, str]:
-        """The order in a list: that of the bytes of ``namespace/name``."""
+        """The order in a list: that of the bytes of `namespace/name`."""
         return f"{self.namespace}/", self.name
 
 
@@ -44,19 +42,19 @@ class ObjectRecord:
     labels: dict[str, str]
 
     def load(self) -> dict[str, Any]:
-        """The object as a dictionary the caller may change."""
+        """Return the object as a dictionary the caller may change."""
         loaded: dict[str, Any] = msgspec.json.decode(self.raw)
         return loaded
 
 
 def make_record(key: ObjectKey, version: int, obj: dict[str, Any]) -> ObjectRecord:
-    """A record of an object whose metadata.resourceVersion is already ``version``."""
+    """Return a record of an object whose metadata.resourceVersion is already `version`."""
     return ObjectRecord(key, version, msgspec.json.encode(obj), obj["metadata"].get("labels") or {})
 
 
 @dataclass(frozen=True, slots=True)
 class StoredChange:
-    """One entry of the log; ``record`` of a DELETED change is the last state, newly versioned."""
+    """One entry of the log; `record` of a DELETED change is the last state, newly versioned."""
 
     version: int
     at: float
@@ -110,7 +108,7 @@ class WatchCache:
             self.forgotten = change.version
 
     def changes_after(self, resource: str, version: int) -> list[StoredChange] | None:
-        """Changes of a resource newer than a version; None when the log no longer reaches there."""
+        """Return the changes of a resource newer than a version; None when the log no longer reaches there."""
         if version < self.forgotten:
             return None
         log = self._by_resource.get(resource)
@@ -124,7 +122,7 @@ class WatchCache:
         return found[::-1]
 
     def subscribe(self, resource: str, wake: asyncio.Event) -> None:
-        """Set ``wake`` at every change of a resource, until `unsubscribe`."""
+        """Set `wake` at every change of a resource, until `unsubscribe`."""
         self._waiting.setdefault(resource, set()).add(wake)
 
     def unsubscribe(self, resource: str, wake: asyncio.Event) -> None:

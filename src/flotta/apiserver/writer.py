@@ -5,13 +5,10 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from flotta.apiserver.database import Database, EventRow
+from flotta.apiserver.database import Database, EventRow
 
 log = logging.getLogger(__name__)
 
@@ -22,8 +19,8 @@ MAX_BATCH = 500  # changes in one transaction
 class Commit:
     """Changes that become durable together, and who hears of it.
 
-    ``epoch`` groups commits that build on each other: when one fails, the later ones of its epoch
-    fail too. ``done`` is called in the writer thread with None or the error.
+    `epoch` groups commits that build on each other: when one fails, the later ones of its epoch
+    fail too. `done` is called in the writer thread with None or the error.
     """
 
     epoch: int
@@ -46,7 +43,7 @@ class Writer:
         self._thread.start()
 
     def submit(self, commit: Commit) -> None:
-        """Queue a commit; its ``done`` is called when it is durable or has failed."""
+        """Queue a commit; its `done` is called when it is durable or has failed."""
         self._queue.put(commit)
 
     def stop(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
@@ -17,6 +17,7 @@ from flotta.apiserver.admission import (
     describe_field_problems,
     find_warnings,
 )
+from flotta.apiserver.bodies import DecodedBody
 from flotta.apiserver.errors import (
     already_exists,
     bad_request,
@@ -29,14 +30,10 @@ from flotta.apiserver.errors import (
 )
 from flotta.apiserver.metadata import decode_metadata, prepare_new, prepare_update
 from flotta.apiserver.names import generate_name
-from flotta.apiserver.watch_cache import ObjectKey
-
-if TYPE_CHECKING:
-    from flotta.apiserver.bodies import DecodedBody
-    from flotta.apiserver.options import WriteOptions
-    from flotta.apiserver.registry import Registry, Resource
-    from flotta.apiserver.store import Store
-    from flotta.apiserver.watch_cache import ObjectRecord
+from flotta.apiserver.options import WriteOptions
+from flotta.apiserver.registry import Registry, Resource
+from flotta.apiserver.store import Store
+from flotta.apiserver.watch_cache import ObjectKey, ObjectRecord
 
 JsonObject = dict[str, Any]
 TrackOwners = Callable[[JsonObject, JsonObject], None]
@@ -67,7 +64,7 @@ class Endpoint:
         return ObjectKey(self.resource.qualified, self.namespace, self.name)
 
     def not_found(self) -> Exception:
-        """The 404 for an object that is not there."""
+        """Return the 404 for an object that is not there."""
         return not_found(self.resource.plural, self.resource.group, self.name)
 
 
@@ -81,7 +78,7 @@ class WriteResult:
 
 
 def require_record(objects: Objects, endpoint: Endpoint) -> ObjectRecord:
-    """The newest state of an object, or a 404 StatusError."""
+    """Return the newest state of an object, or a 404 StatusError."""
     record = objects.store.newest(endpoint.key)
     if record is None:
         raise endpoint.not_found()
@@ -147,7 +144,7 @@ def _field_policy(
     *,
     patch: bool,
 ) -> Callable[[list[str]], list[str]]:
-    """What is to happen with unknown fields, of the metadata too, and with duplicate ones."""
+    """Return what is to happen with unknown fields, of the metadata too, and with duplicate ones."""
 
     def field_policy(pruned: list[str]) -> list[str]:
         problems = describe_field_problems([*unknown, *pruned], duplicates)
@@ -159,7 +156,7 @@ def _field_policy(
 def _free_key(
     objects: Objects, endpoint: Endpoint, obj: JsonObject, *, generated: bool
 ) -> ObjectKey:
-    """The key of a new object; a generated name that is taken is drawn again a few times."""
+    """Return the key of a new object; a generated name that is taken is drawn again a few times."""
     meta, resource = obj["metadata"], endpoint.resource
     for _ in range(MAX_ATTEMPTS if generated else 1):
         key = ObjectKey(resource.qualified, endpoint.namespace, meta["name"])
@@ -204,7 +201,7 @@ def _check_namespace(objects: Objects, endpoint: Endpoint, name: str) -> None:
 class RequestedChange:
     """What an update wants: the new object (body of a PUT, result of a patch) and its kind.
 
-    ``track`` notes the owners of fields when that is not the ordinary way (server-side apply).
+    `track` notes the owners of fields when that is not the ordinary way (server-side apply).
     """
 
     obj: JsonObject
@@ -219,7 +216,7 @@ async def update_object(
     propose: Callable[[JsonObject], RequestedChange],
     options: WriteOptions,
 ) -> WriteResult:
-    """Change an existing object; ``propose`` gets a copy of its newest state."""
+    """Change an existing object; `propose` gets a copy of its newest state."""
     record = require_record(objects, endpoint)
     old = record.load()
     change = propose(record.load())

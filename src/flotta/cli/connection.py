@@ -14,7 +14,7 @@ from flotta.resources.client import ApiError, Client, Forbidden, NotFound, Unrea
 
 Result = TypeVar("Result")
 
-_NOT_INSTALLED = (
+NOT_INSTALLED = (
     "flotta is not installed on this cluster (it has no kind EdgeDevice or its like); install it "
     "with the role flotta.edge.operator, or choose another cluster with --kubeconfig or --context"
 )
@@ -23,7 +23,7 @@ _NOT_INSTALLED = (
 def run_connected(
     options: argparse.Namespace, work: Callable[[Client], Coroutine[Any, Any, Result]]
 ) -> Result:
-    """Call ``work`` with a client for the options' kubeconfig and context; return its result.
+    """Call `work` with a client for the options' kubeconfig and context; return its result.
 
     Every error of the API becomes a ValueError with a sentence.
     """
@@ -50,5 +50,5 @@ def _describe_error(error: ApiError) -> str:
         return f"the kubeconfig's identity may not do that: {error}"
     # A path that Kubernetes does not serve is answered without a reason; a missing object has one.
     if isinstance(error, NotFound) and not error.reason:
-        return _NOT_INSTALLED
+        return NOT_INSTALLED
     return str(error)

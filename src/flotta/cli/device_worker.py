@@ -1,4 +1,4 @@
-"""``flotta-device-worker``: runs on the device beside the gateway."""
+"""`flotta-device-worker`: runs on the device beside the gateway."""
 
 from __future__ import annotations
 

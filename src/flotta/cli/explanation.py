@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from flotta.cli.fleet_status import describe_age, device_state, request_state
 from flotta.fleet.selection import devices_for, selector_problem, selects, workloads_for
 from flotta.fleet.workload_status import is_failing
 from flotta.resources.kinds import MEMBER_LABEL
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
 Object = dict[str, Any]
 
-_SHOWN_EVENTS = 5
-_WAITING = ("deploying", "created", "unknown")
-_HEARD = ("ready", "degraded", "without storage", "misconfigured")
-_STATES = {
+SHOWN_EVENTS = 5
+WAITING = ("deploying", "created", "unknown")
+HEARD = ("ready", "degraded", "without storage", "misconfigured")
+STATES = {
     "ready": "It reports in time",
     "degraded": "It reports in time, but says that not everything works.",
     "without storage": "It reports in time, but has no bucket for its files.",
@@ -63,7 +61,7 @@ def _describe_state(device: Object) -> str:
         device.get("status") or {},
         device_state(device),
     )
-    meaning = _STATES[word]
+    meaning = STATES[word]
     if word == "ready":
         well = not _describe_conditions(status) and not _has_failing_workload(status)
         meaning += " and all is well." if well else ", but not all is well."
@@ -120,7 +118,7 @@ def _describe_on_device(device: Object, workload: str) -> str:
     entries = (device.get("status") or {}).get("workloads") or ()
     entry = next((entry for entry in entries if entry["name"] == workload), None)
     name, word = device["metadata"]["name"], device_state(device)
-    asleep = "" if word in _HEARD else f" The device is {word}."
+    asleep = "" if word in HEARD else f" The device is {word}."
     return f"On {name}: {_describe_workload_status(workload, entry)}{asleep}"
 
 
@@ -131,7 +129,7 @@ def _describe_workload_status(name: str, entry: Mapping[str, Any] | None) -> str
     why = ": ".join(entry[key] for key in ("reason", "message") if entry.get(key))
     if why:
         return f"{name} is {phase}, because of {why.rstrip('.')}."
-    if phase.lower() in _WAITING:
+    if phase.lower() in WAITING:
         return f"{name} is {phase}; the device has not said more yet."
     return f"{name} is {phase}."
 
@@ -195,7 +193,7 @@ def _operator_message(request: Mapping[str, Any]) -> str:
 
 
 def _describe_events(events: Iterable[Object]) -> list[str]:
-    recent = sorted(events, key=_event_time)[-_SHOWN_EVENTS:]
+    recent = sorted(events, key=_event_time)[-SHOWN_EVENTS:]
     if not recent:
         return []
     return ["Lately:", *map(_describe_event, recent)]

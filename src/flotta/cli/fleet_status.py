@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich import box
 from rich.table import Table
@@ -16,21 +17,18 @@ from flotta.resources.conditions import CONFIGURED, STORAGE_READY, condition_sta
 from flotta.resources.kinds import MEMBER_LABEL
 from flotta.rfc3339 import parse_time
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
 Object = dict[str, Any]
 
 # Labels that the control plane writes; people look for their own.
-_WRITTEN = ("device.", "workload/", MEMBER_LABEL, UNREGISTERED_LABEL)
-_COLOURS = {
+WRITTEN = ("device.", "workload/", MEMBER_LABEL, UNREGISTERED_LABEL)
+COLOURS = {
     "ready": "green",
     "joining": "yellow",
     "without storage": "yellow",
     "misconfigured": "yellow",
     "waiting for approval": "yellow",
 }
-_HEADINGS = ("Device", "State", "Labels", "Workloads", "Last seen", "Up", "Down")
+HEADINGS = ("Device", "State", "Labels", "Workloads", "Last seen", "Up", "Down")
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,7 @@ class WorkloadRow:
 
 @dataclass(frozen=True)
 class DeviceRow:
-    """A device; ``last_seen`` is an RFC 3339 time, empty when it was never heard of."""
+    """A device; `last_seen` is an RFC 3339 time, empty when it was never heard of."""
 
     namespace: str
     name: str
@@ -114,14 +112,14 @@ def rows_as_data(rows: Iterable[DeviceRow]) -> list[Object]:
 def rows_as_table(rows: Iterable[DeviceRow], now: datetime | None = None) -> Table:
     """Return the rows as a table for people."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in _HEADINGS:
+    for heading in HEADINGS:
         table.add_column(heading, justify="right" if heading in ("Up", "Down") else "left")
     for row in rows:
         labels = [f"{key}={value}" for key, value in row.labels.items()]
         workloads = [_workload_text(workload) for workload in row.workloads]
         table.add_row(
             Text(row.name if row.namespace == "default" else f"{row.namespace}/{row.name}"),
-            Text(row.state, style=_COLOURS.get(row.state, "red")),
+            Text(row.state, style=COLOURS.get(row.state, "red")),
             Text("\n".join([f"set {row.set}"] * bool(row.set) + labels)),
             Text("\n".join(workloads)),
             describe_age(row.last_seen, now),
@@ -145,7 +143,7 @@ def _device_row(device: Object) -> DeviceRow:
         name=metadata["name"],
         state=device_state(device),
         set=labels.get(MEMBER_LABEL, ""),
-        labels={key: labels[key] for key in sorted(labels) if not key.startswith(_WRITTEN)},
+        labels={key: labels[key] for key in sorted(labels) if not key.startswith(WRITTEN)},
         workloads=workloads,
         last_seen=status.get("lastSeenTime") or "",
         files_up=sum(workload.files_up for workload in workloads),

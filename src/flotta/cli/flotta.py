@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import TYPE_CHECKING
+from typing import TypeAlias
 
 from flotta.cli.commands import run_command
 from flotta.cli.kubeconfig import LOCAL_KUBECONFIG
 
-if TYPE_CHECKING:
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+Commands: TypeAlias = (
+    "argparse._SubParsersAction[argparse.ArgumentParser]"  # generic in its stubs only
+)
 
 
 def main(arguments: list[str] | None = None) -> None:

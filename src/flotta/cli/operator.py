@@ -10,14 +10,14 @@ import os
 from collections.abc import Coroutine
 from typing import Any
 
-from ..daemon import notify, run, stop_event
-from ..operator.leader_election import LeaderElection, run_as_leader
-from ..operator.monitoring import serve_monitoring
-from ..operator.service import Operator
-from ..operator.settings import Settings
-from ..resources.client import Client
-from ..storage.provisioner import Provisioner, choose_issuer
-from ..storage.s3_site import S3Site
+from flotta.daemon import notify, run, stop_event
+from flotta.operator.leader_election import LeaderElection, run_as_leader
+from flotta.operator.monitoring import serve_monitoring
+from flotta.operator.service import Operator
+from flotta.operator.settings import Settings
+from flotta.resources.client import Client
+from flotta.storage.provisioner import Provisioner, choose_issuer
+from flotta.storage.s3_site import S3Site
 
 log = logging.getLogger(__name__)
 EPILOG = """environment:

@@ -12,16 +12,13 @@ from __future__ import annotations
 
 from datetime import datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
+from aiohttp import web
+
+from flotta.edge_api.refusals import Refusal
 from flotta.identity.authority import REGISTRATION_NAME
 from flotta.identity.peers import Peer, PeerError, is_device_id, read_peer
 from flotta.protocol.directives import ENROLMENT, REGISTRATION
-
-from .refusals import Refusal
-
-if TYPE_CHECKING:
-    from aiohttp import web
 
 _read_peer = lru_cache(maxsize=8192)(read_peer)
 

@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import NameOID
 
 from flotta.backoff import Backoff
+from flotta.edge_api.settings import Settings
 from flotta.identity.authority import ORGANIZATION, Authority, CertificateAndKey
 from flotta.identity.errors import IdentityError
 from flotta.identity.lifetime import covers, load_certificate, renewal_due, valid_at
@@ -37,8 +38,6 @@ from flotta.resources.own_names import (
     REGISTRATION_SELECTOR,
     name_registration_secret,
 )
-
-from .settings import Settings
 
 Object = dict[str, Any]
 CREATE_ATTEMPTS = 5  # requests

@@ -12,6 +12,17 @@ from datetime import UTC, datetime
 from aiohttp import web
 from msgspec import Raw
 
+from flotta.edge_api import messages
+from flotta.edge_api.authorization import (
+    checked_device_id,
+    peer_of,
+    require_data,
+    require_own_device,
+)
+from flotta.edge_api.backends import Backend, Membership, RecordedRegistration
+from flotta.edge_api.metrics import EdgeApiMetrics
+from flotta.edge_api.rate_limits import RateLimits
+from flotta.edge_api.refusals import Refusal
 from flotta.identity.authority import Authority
 from flotta.identity.errors import IdentityError
 from flotta.identity.keys import public_key_fingerprint
@@ -33,18 +44,6 @@ from flotta.protocol.models import (
     RegistrationInfo,
     RegistrationResponse,
 )
-
-from . import messages
-from .authorization import (
-    checked_device_id,
-    peer_of,
-    require_data,
-    require_own_device,
-)
-from .backends import Backend, Membership, RecordedRegistration
-from .metrics import EdgeApiMetrics
-from .rate_limits import RateLimits
-from .refusals import Refusal
 
 BASE = "/api/flotta-management/v1"
 HELD = "flotta_held"  # request key: the response was held, its time says nothing

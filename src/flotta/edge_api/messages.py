@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from aiohttp import hdrs, web
 
+from flotta.edge_api.refusals import Refusal
 from flotta.protocol.envelope import (
     Message,
     MessageResponse,
@@ -18,22 +19,18 @@ from flotta.protocol.envelope import (
 )
 from flotta.rfc3339 import parse_time
 
-from .refusals import Refusal
-
 MAX_BODY = 2 * 1024 * 1024  # bytes
 BODY_TIMEOUT = 30.0  # seconds
 MAX_WAIT = 90.0  # seconds
-_WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?(\d{1,6})\"?\s*(?=[,;]|$)", re.IGNORECASE)
+WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?(\d{1,6})\"?\s*(?=[,;]|$)", re.IGNORECASE)
 JSON = "application/json"
-_ACCEPTED = frozenset({JSON, "application/*", "*/*"})
+ACCEPTED = frozenset({JSON, "application/*", "*/*"})
 
 
 def require_json_accepted(request: web.Request) -> None:
     """Refuse a client that takes no JSON (406)."""
     accept = request.headers.get(hdrs.ACCEPT)
-    if accept and not _ACCEPTED & {
-        part.split(";")[0].strip() for part in accept.lower().split(",")
-    }:
+    if accept and not ACCEPTED & {part.split(";")[0].strip() for part in accept.lower().split(",")}:
         raise Refusal(406, f"unsupported media type requested, only {JSON} is available")
 
 
@@ -86,7 +83,7 @@ def message_response(
 
 def read_wait_preference(request: web.Request) -> float:
     """Return how many seconds the client lets its request be held (`Prefer: wait`, RFC 7240)."""
-    found = _WAIT.search(",".join(request.headers.getall("Prefer", [])))
+    found = WAIT.search(",".join(request.headers.getall("Prefer", [])))
     return min(float(found[1]), MAX_WAIT) if found else 0.0
 
 

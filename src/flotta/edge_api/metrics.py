@@ -1,6 +1,6 @@
 """Prometheus metrics of the Edge API; dashboards depend on these names.
 
-prometheus_client appends ``_total`` to the name of a Counter, so the counters are collected here.
+prometheus_client appends `_total` to the name of a Counter, so the counters are collected here.
 """
 
 from __future__ import annotations

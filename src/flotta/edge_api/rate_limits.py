@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
+from flotta.edge_api.refusals import Refusal
 from flotta.token_bucket import TokenBucket
-
-from .refusals import Refusal
 
 DEVICE_RATE = 10.0  # messages a second of one device
 DEVICE_BURST = 40.0  # messages at once

@@ -36,7 +36,7 @@ def refusal_response(refusal: Refusal) -> web.Response:
 def error_response(
     status: int, code: int, message: str, headers: dict[str, str] | None = None
 ) -> web.Response:
-    """Return a response with body ``{"code": …, "message": …}``."""
+    """Return a response with body `{"code": …, "message": …}`."""
     text = json.dumps({"code": code, "message": message})
     return web.Response(
         status=status, text=text, content_type="application/json", headers=headers or {}

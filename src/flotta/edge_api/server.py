@@ -13,20 +13,19 @@ from typing import Any
 from aiohttp import web
 
 from flotta.backoff import Backoff
+from flotta.edge_api.backends.crd import CrdBackend
+from flotta.edge_api.certificates import OWN_SECRETS, Certificates, Material
+from flotta.edge_api.handlers import HELD, Handlers
+from flotta.edge_api.listener import Listener
+from flotta.edge_api.messages import MAX_BODY
+from flotta.edge_api.metrics import EdgeApiMetrics
+from flotta.edge_api.rate_limits import RateLimits
+from flotta.edge_api.refusals import Refusal, error_response, refusal_response
+from flotta.edge_api.settings import Settings
 from flotta.identity.errors import IdentityError
 from flotta.monitoring import MonitoringServer
 from flotta.resources.client import ApiError, Client, Conflict
 from flotta.resources.kinds import SECRET
-
-from .backends.crd import CrdBackend
-from .certificates import OWN_SECRETS, Certificates, Material
-from .handlers import HELD, Handlers
-from .listener import Listener
-from .messages import MAX_BODY
-from .metrics import EdgeApiMetrics
-from .rate_limits import RateLimits
-from .refusals import Refusal, error_response, refusal_response
-from .settings import Settings
 
 KEEPALIVE = 150.0  # seconds; gateways hold a request for 55
 SHUTDOWN_TIMEOUT = 5.0  # seconds

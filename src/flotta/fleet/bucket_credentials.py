@@ -5,9 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 
+from flotta.fleet.references import BrokenReference, Object, ObjectSource
 from flotta.resources.kinds import CONFIG_MAP, SECRET, Kind
-
-from .references import BrokenReference, Object, ObjectSource
 
 
 class BucketCredentials:

@@ -97,7 +97,7 @@ def _convert_object(document: Object, notes: _Notes) -> Object:
         notes.add_dropped("status", "only the control plane writes it")
     schema = _spec_schema(new["kind"])
     if schema and isinstance(new.get("spec"), dict):
-        spec = _MOVES.get(new["kind"], _keep_spec)(new["spec"], notes)
+        spec = MOVES.get(new["kind"], _keep_spec)(new["spec"], notes)
         new["spec"] = _rename_fields(spec, schema, "spec", notes)
     return new
 
@@ -186,7 +186,7 @@ def _convert_playbook(book: Object, common: Any, notes: _Notes) -> Object:
     return new
 
 
-_MOVES = {"EdgeWorkload": _convert_workload, "EdgeConfig": _convert_playbooks}
+MOVES = {"EdgeWorkload": _convert_workload, "EdgeConfig": _convert_playbooks}
 
 
 def _rename_fields(value: Any, schema: Mapping[str, Any], path: str, notes: _Notes) -> Any:

@@ -13,6 +13,13 @@ from typing import Any
 
 import yaml
 
+from flotta.fleet.references import (
+    BrokenReference,
+    ObjectSource,
+    Reference,
+    require_value,
+    resolve_reference,
+)
 from flotta.protocol.hardware import Mount
 from flotta.protocol.models import (
     ComponentMetricsConfiguration,
@@ -28,8 +35,6 @@ from flotta.protocol.models import (
 )
 from flotta.resources.kinds import CONFIG_MAP, SECRET
 from flotta.yaml_loader import load_yaml
-
-from .references import BrokenReference, ObjectSource, Reference, require_value, resolve_reference
 
 Section = Mapping[str, Any]
 ReportProblem = Callable[[str, BrokenReference], None]  # section, why it is left out

@@ -16,16 +16,16 @@ from flotta.protocol.hardware import HardwareInfo
 
 Object = dict[str, Any]
 
-_LISTS = ("disks", "gpus", "interfaces", "host_devices", "mounts")
-_REQUIRED_LISTS = ("disks", "gpus", "interfaces")
-_SECTIONS = ("boot", "cpu", "memory", "system_vendor")
-_RENAMED = {
+LISTS = ("disks", "gpus", "interfaces", "host_devices", "mounts")
+REQUIRED_LISTS = ("disks", "gpus", "interfaces")
+SECTIONS = ("boot", "cpu", "memory", "system_vendor")
+RENAMED = {
     "host_devices": {"uid": "owner", "gid": "group"},
     "mounts": {"directory": "folder"},
 }
-_INT32_FIELDS = ("owner", "group", "major", "minor")
-_INT32_MAXIMUM = 2**31 - 1
-_LABEL_SOURCES = {
+INT32_FIELDS = ("owner", "group", "major", "minor")
+INT32_MAXIMUM = 2**31 - 1
+LABEL_SOURCES = {
     "device.hostname": ("hostname",),
     "device.cpu-architecture": ("cpu", "architecture"),
     "device.cpu-model": ("cpu", "modelName"),
@@ -40,11 +40,11 @@ def merge_report(known: Mapping[str, Any] | None, report: HardwareInfo) -> Objec
     """Return `status.hardware` after a report; what the report does not mention stays."""
     result: Object = dict(known or {})
     for name, value in convert_report(report).items():
-        if name in map(_camel, _SECTIONS):
+        if name in map(_camel, SECTIONS):
             result[name] = {**result.get(name, {}), **value}
         else:
             result[name] = value
-    for name in _REQUIRED_LISTS:
+    for name in REQUIRED_LISTS:
         result.setdefault(name, [])
     if "cpu" in result:
         result["cpu"].setdefault("flags", [])
@@ -58,10 +58,10 @@ def convert_report(report: HardwareInfo) -> Object:
     """
     wire: Object = msgspec.to_builtins(report)
     result: Object = {"hostname": report.hostname} if report.hostname else {}
-    for name in _SECTIONS:
+    for name in SECTIONS:
         if wire.get(name):
             result[_camel(name)] = _convert_part(name, wire[name])
-    for name in _LISTS:
+    for name in LISTS:
         items = [_convert_part(name, item) for item in wire.get(name) or () if item is not None]
         if items:
             result[_camel(name)] = items
@@ -70,7 +70,7 @@ def convert_report(report: HardwareInfo) -> Object:
 
 def hardware_labels(hardware: Mapping[str, Any] | None) -> dict[str, str]:
     """Return the labels derived from `status.hardware`."""
-    found = {key: label_value(_text_at(hardware, path)) for key, path in _LABEL_SOURCES.items()}
+    found = {key: label_value(_text_at(hardware, path)) for key, path in LABEL_SOURCES.items()}
     return {key: value for key, value in found.items() if value}
 
 
@@ -89,7 +89,7 @@ def _between_letters(text: str) -> str:
 
 
 def _convert_part(section: str, fields: Object) -> Object:
-    renamed = _RENAMED.get(section, {})
+    renamed = RENAMED.get(section, {})
     result = {renamed.get(key, _camel(key)): value for key, value in fields.items()}
     if section == "interfaces":
         result.setdefault("flags", [])
@@ -102,7 +102,7 @@ def _convert_part(section: str, fields: Object) -> Object:
 
 def _storable(key: str, value: Any) -> bool:
     """Leave out numbers the CRD's int32 cannot hold; the reference let them wrap."""
-    return key not in _INT32_FIELDS or 0 <= value <= _INT32_MAXIMUM
+    return key not in INT32_FIELDS or 0 <= value <= INT32_MAXIMUM
 
 
 def _camel(name: str) -> str:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from flotta.fleet import hardware
+from flotta.fleet.workload_status import is_failing, is_running
 from flotta.protocol.models import (
     Heartbeat,
     PlaybookExecutionStatus,
@@ -20,9 +22,6 @@ from flotta.protocol.models import (
 )
 from flotta.protocol.phases import DEPLOYING
 from flotta.rfc3339 import format_time, parse_time
-
-from . import hardware
-from .workload_status import is_failing, is_running
 
 Object = dict[str, Any]
 

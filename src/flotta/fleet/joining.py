@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..resources.kinds import GROUP
+from flotta.resources.kinds import GROUP
 
 REQUEST_NAMESPACE = "default"  # of every EdgeDeviceSignedRequest
 UNREGISTERED_LABEL = "edgedeviceSignedRequest"  # of an EdgeDevice until its first registration
@@ -16,12 +16,12 @@ KEY_ANNOTATION = (
 
 
 def is_registered(device: Mapping[str, Any]) -> bool:
-    """Say whether the device has finished its first registration."""
+    """Tell whether the device has finished its first registration."""
     return UNREGISTERED_LABEL not in (device["metadata"].get("labels") or {})
 
 
 def was_heard(device: Mapping[str, Any]) -> bool:
-    """Say whether a device ever registered or reported under this name.
+    """Tell whether a device ever registered or reported under this name.
 
     A hand-made object has no trace of it.
     """
@@ -31,11 +31,11 @@ def was_heard(device: Mapping[str, Any]) -> bool:
 
 
 def is_approved(request: Mapping[str, Any]) -> bool:
-    """Say whether an administrator, or the automatic approval, lets the device in."""
+    """Tell whether an administrator, or the automatic approval, lets the device in."""
     return bool((request.get("spec") or {}).get("approved"))
 
 
 def is_declined(request: Mapping[str, Any]) -> bool:
-    """Say whether an administrator keeps the device out; an approval wins."""
+    """Tell whether an administrator keeps the device out; an approval wins."""
     annotations = request["metadata"].get("annotations") or {}
     return not is_approved(request) and annotations.get(DECLINED_ANNOTATION) == "true"

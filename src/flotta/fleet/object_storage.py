@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from flotta.fleet.bucket_credentials import BucketCredentials
+from flotta.fleet.references import BrokenReference, ObjectSource
 from flotta.protocol.models import S3StorageConfiguration
 from flotta.resources.kinds import BUCKET_CLAIM, ROUTE, SECRET
-
-from .bucket_credentials import BucketCredentials
-from .references import BrokenReference, ObjectSource
 
 NOOBAA_CLASS = "openshift-storage.noobaa.io"
 NOOBAA_ROUTE = ("openshift-storage", "s3")

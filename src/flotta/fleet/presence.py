@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from flotta.fleet.device_settings import DEFAULT_PERIOD
 from flotta.resources.conditions import READY, condition_status, with_condition
 from flotta.rfc3339 import format_time, parse_time
-
-from .device_settings import DEFAULT_PERIOD
 
 Object = dict[str, Any]
 MISSED_PERIODS = 3  # heartbeats that may fail to come before a device counts as silent

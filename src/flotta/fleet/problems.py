@@ -6,11 +6,10 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+from flotta.fleet.heartbeat import MISCONFIGURATION, with_phase
+from flotta.fleet.rendering import Problem
 from flotta.protocol.phases import DEPLOYING, ERROR
 from flotta.resources.conditions import CONFIGURED, ConditionState, find_condition, with_condition
-
-from .heartbeat import MISCONFIGURATION, with_phase
-from .rendering import Problem
 
 Object = dict[str, Any]
 

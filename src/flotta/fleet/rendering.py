@@ -14,6 +14,12 @@ from typing import Any
 
 import msgspec
 
+from flotta.fleet import device_settings
+from flotta.fleet.heartbeat import MISCONFIGURATION
+from flotta.fleet.object_storage import render_storage
+from flotta.fleet.references import BrokenReference, ObjectSource
+from flotta.fleet.selection import workloads_for
+from flotta.fleet.workload_rendering import render_workload
 from flotta.protocol.models import (
     DeviceConfiguration,
     DeviceConfigurationMessage,
@@ -23,13 +29,6 @@ from flotta.protocol.models import (
     Workload,
 )
 from flotta.resources.kinds import EDGE_DEVICE_SET, MEMBER_LABEL
-
-from . import device_settings
-from .heartbeat import MISCONFIGURATION
-from .object_storage import render_storage
-from .references import BrokenReference, ObjectSource
-from .selection import workloads_for
-from .workload_rendering import render_workload
 
 VERSION_LENGTH = 32  # hex digits
 

@@ -15,23 +15,21 @@ Rules (Kubernetes LabelSelector semantics):
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-
-_LISTS: dict[str, Callable[[str | None, list[str]], bool]] = {
+LISTS: dict[str, Callable[[str | None, list[str]], bool]] = {
     "In": lambda value, values: value is not None and value in values,
     "NotIn": lambda value, values: value is None or value not in values,
 }
-_PRESENCE: dict[str, Callable[[str | None], bool]] = {
+PRESENCE: dict[str, Callable[[str | None], bool]] = {
     "Exists": lambda value: value is not None,
     "DoesNotExist": lambda value: value is None,
 }
 
 
 def matches(workload: Mapping[str, Any], device: Mapping[str, Any]) -> bool:
-    """Say whether this EdgeWorkload is to run on this EdgeDevice."""
+    """Tell whether this EdgeWorkload is to run on this EdgeDevice."""
     theirs, ours = workload["metadata"], device["metadata"]
     if theirs.get("deletionTimestamp") or ours.get("deletionTimestamp"):
         return False
@@ -85,9 +83,9 @@ def _holds(item: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
     if _expression_problem(0, item):
         return False
     value, operator = labels.get(item["key"]), item["operator"]
-    if operator in _PRESENCE:
-        return _PRESENCE[operator](value)
-    return _LISTS[operator](value, item["values"])
+    if operator in PRESENCE:
+        return PRESENCE[operator](value)
+    return LISTS[operator](value, item["values"])
 
 
 def _expression_problem(index: int, item: Mapping[str, Any]) -> str | None:
@@ -95,9 +93,9 @@ def _expression_problem(index: int, item: Mapping[str, Any]) -> str | None:
     operator, values = item.get("operator"), item.get("values")
     if not item.get("key"):
         return f"{path}.key is empty, so no device is selected"
-    if operator in _LISTS:
+    if operator in LISTS:
         return None if values else f"{path}.values must not be empty for operator {operator}"
-    if operator in _PRESENCE:
+    if operator in PRESENCE:
         return f"{path}.values must be empty for operator {operator}" if values else None
     return f"{path}.operator {operator!r} is none of In, NotIn, Exists, DoesNotExist"
 

@@ -10,6 +10,15 @@ from typing import Any
 
 import msgspec
 
+from flotta.fleet.device_settings import render_allow_list
+from flotta.fleet.references import (
+    BrokenReference,
+    ObjectSource,
+    pod_references,
+    require_value,
+    resolve_reference,
+)
+from flotta.fleet.yaml_dumper import dump_yaml
 from flotta.protocol.models import (
     ContainerMetrics,
     DataConfiguration,
@@ -20,16 +29,6 @@ from flotta.protocol.models import (
     Workload,
 )
 from flotta.resources.kinds import CONFIG_MAP, SECRET
-
-from .device_settings import render_allow_list
-from .references import (
-    BrokenReference,
-    ObjectSource,
-    pod_references,
-    require_value,
-    resolve_reference,
-)
-from .yaml_dumper import dump_yaml
 
 Object = dict[str, Any]
 PODMAN_PREFIX = "podman/"

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-_FAILING = frozenset({"error", "degraded", "failed", "crashed", "dead"})
-_HARMLESS = frozenset({"running", "deploying"})
+FAILING = frozenset({"error", "degraded", "failed", "crashed", "dead"})
+HARMLESS = frozenset({"running", "deploying"})
 COMPLETED = "Completed"  # reason of a pod whose containers all ended well
 
 
@@ -22,7 +22,7 @@ def is_running(status: Mapping[str, Any]) -> bool:
 def is_failing(status: Mapping[str, Any]) -> bool:
     """Tell whether the workload fails."""
     phase, reason = _phase(status), status.get("reason")
-    return phase in _FAILING or (phase not in _HARMLESS and reason not in (None, "", COMPLETED))
+    return phase in FAILING or (phase not in HARMLESS and reason not in (None, "", COMPLETED))
 
 
 def describe_status(status: Mapping[str, Any]) -> str:

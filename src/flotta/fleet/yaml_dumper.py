@@ -1,6 +1,6 @@
 """YAML text that every reader understands the same way.
 
-PyYAML follows YAML 1.1, device agents often 1.2: a plain ``1e3``, ``0o7`` or ``y`` is a string to
+PyYAML follows YAML 1.1, device agents often 1.2: a plain `1e3`, `0o7` or `y` is a string to
 one and something else to the other, so every string that could be mistaken is quoted.
 """
 
@@ -11,11 +11,11 @@ from typing import Any
 
 import yaml
 
-_BASE: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-_MISTAKABLE = re.compile(r"[-+.0-9].*|[yYnN]|", re.DOTALL)
+BASE: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+MISTAKABLE = re.compile(r"[-+.0-9].*|[yYnN]|", re.DOTALL)
 
 
-class _Dumper(_BASE):  # type: ignore[misc]
+class _Dumper(BASE):  # type: ignore[misc]
     """Writes no anchors and quotes doubtful strings."""
 
     def ignore_aliases(self, data: Any) -> bool:
@@ -23,7 +23,7 @@ class _Dumper(_BASE):  # type: ignore[misc]
 
 
 def _represent_text(dumper: Any, text: str) -> Any:
-    style = "'" if _MISTAKABLE.fullmatch(text) else "|" if "\n" in text else None
+    style = "'" if MISTAKABLE.fullmatch(text) else "|" if "\n" in text else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 

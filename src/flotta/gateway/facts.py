@@ -15,7 +15,7 @@ from flotta import __version__
 
 MACHINE_ID = Path("/etc/machine-id")
 INTERFACES = Path("/sys/class/net")
-_SIOCGIFADDR = 0x8915  # netdevice(7)
+SIOCGIFADDR = 0x8915  # netdevice(7)
 
 
 def build_connection_status(
@@ -51,7 +51,7 @@ def _read_ipv4_addresses() -> list[str]:
         for path in sorted(INTERFACES.glob("*")):
             request = struct.pack("256s", path.name.encode()[:15])
             try:
-                reply = fcntl.ioctl(sock.fileno(), _SIOCGIFADDR, request)
+                reply = fcntl.ioctl(sock.fileno(), SIOCGIFADDR, request)
             except OSError:
                 continue  # the interface has no address
             found.append(socket.inet_ntoa(reply[20:24]))

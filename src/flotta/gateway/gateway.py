@@ -152,7 +152,7 @@ class Gateway:
         return poll
 
     def _confirm_identity(self, identity: Identity) -> None:
-        """The Edge API answered to this certificate: earlier ones are not needed any more."""
+        """Return the Edge API answered to this certificate: earlier ones are not needed any more."""
         self._renewal.confirm_identity()
         try:
             self._store.mark_used(identity)

@@ -51,7 +51,7 @@ class Rejoining:
         self._log_once = LogOnce(log)
 
     def request_rejoin(self) -> None:
-        """A worker has something to say, but the device has no certificate of its own."""
+        """Return a worker has something to say, but the device has no certificate of its own."""
         self._needed.set()
 
     async def run(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-_EXPLANATIONS = {
+EXPLANATIONS = {
     400: "the Edge API cannot read the message (400): gateway and Edge API versions do not fit",
     401: (
         "the Edge API does not accept this certificate (401): it expired, was revoked, or is for "
@@ -24,8 +24,8 @@ _EXPLANATIONS = {
 
 def explain_status(status: int, device: str) -> str:
     """Return what a status other than success means, for the log."""
-    if status in _EXPLANATIONS:
-        return _EXPLANATIONS[status].format(device=device)
+    if status in EXPLANATIONS:
+        return EXPLANATIONS[status].format(device=device)
     if status >= 500:
         return f"the Edge API has a problem of its own ({status}): see its journal"
     return f"the Edge API answered {status}"

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ..resources.client import ApiError, Client, Conflict, NotFound, retry_on_conflict
-from ..resources.kinds import NAMESPACE, Kind
-from . import names
-from .diff import ObjectChange, diff_objects
-from .errors import TERMINATING, InstallationError, describe_error
+from flotta.installation import names
+from flotta.installation.diff import ObjectChange, diff_objects
+from flotta.installation.errors import TERMINATING, InstallationError, describe_error
+from flotta.resources.client import ApiError, Client, Conflict, NotFound, retry_on_conflict
+from flotta.resources.kinds import NAMESPACE, Kind
 
 Object = dict[str, Any]
-_OPTION_OF_KIND = {"Route": "route", "ServiceMonitor": "service_monitor"}
+OPTION_OF_KIND = {"Route": "route", "ServiceMonitor": "service_monitor"}
 
 
 class Applier:
@@ -163,7 +163,7 @@ def refuse_terminating(namespace: Object | None) -> None:
 
 
 def _explain_not_found(obj: Object, error: NotFound) -> InstallationError:
-    option = _OPTION_OF_KIND.get(obj["kind"])
+    option = OPTION_OF_KIND.get(obj["kind"])
     if option is None:
         return describe_error(error, names.title(obj))
     return InstallationError(

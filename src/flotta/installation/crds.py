@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from .. import __version__
-from ..resources.client import ApiError, Client, Conflict
-from ..resources.conditions import find_condition
-from ..resources.crds import load
-from ..resources.kinds import BUCKET_CLAIM, Kind
-from . import names
-from .apply import Applier, is_ours
-from .deadline import Deadline
-from .diff import ObjectChange
-from .errors import InstallationError, describe_error
-from .finalizers import release_objects
-from .metadata import to_label_value, version_label
+from flotta import __version__
+from flotta.installation import names
+from flotta.installation.apply import Applier, is_ours
+from flotta.installation.deadline import Deadline
+from flotta.installation.diff import ObjectChange
+from flotta.installation.errors import InstallationError, describe_error
+from flotta.installation.finalizers import release_objects
+from flotta.installation.metadata import to_label_value, version_label
+from flotta.resources.client import ApiError, Client, Conflict
+from flotta.resources.conditions import find_condition
+from flotta.resources.crds import load
+from flotta.resources.kinds import BUCKET_CLAIM, Kind
 
 Object = dict[str, Any]
 SHARED = f"{BUCKET_CLAIM.plural}.{BUCKET_CLAIM.group}"  # other storage systems bring this one

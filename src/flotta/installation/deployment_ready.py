@@ -5,13 +5,19 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from ..resources.client import ApiError
-from . import names
-from .apply import Applier
-from .deadline import Deadline
-from .errors import InstallationError
-from .metadata import selector_labels
-from .pod_diagnosis import CRASHING, TOO_LARGE, is_rolled_out, replica_failure, unhealthy_reason
+from flotta.installation import names
+from flotta.installation.apply import Applier
+from flotta.installation.deadline import Deadline
+from flotta.installation.errors import InstallationError
+from flotta.installation.metadata import selector_labels
+from flotta.installation.pod_diagnosis import (
+    CRASHING,
+    TOO_LARGE,
+    is_rolled_out,
+    replica_failure,
+    unhealthy_reason,
+)
+from flotta.resources.client import ApiError
 
 Object = dict[str, Any]
 # Seconds after which a reason will not go away by itself. Others are waited for to the end.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..resources.own_names import EDGE_API, OPERATOR
-from . import names
-from .configuration import S3_FOLDER, settings_checksum
-from .metadata import new_object, selector_labels
-from .options import Resources
-from .settings import Installation
+from flotta.installation import names
+from flotta.installation.configuration import S3_FOLDER, settings_checksum
+from flotta.installation.metadata import new_object, selector_labels
+from flotta.installation.options import Resources
+from flotta.installation.settings import Installation
+from flotta.resources.own_names import EDGE_API, OPERATOR
 
 Object = dict[str, Any]
 USER = 65532

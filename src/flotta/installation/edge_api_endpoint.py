@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from ..resources.client import ApiError, Forbidden, NotFound
-from ..resources.kinds import NAMESPACE
-from ..resources.own_names import EDGE_API
-from . import names
-from .apply import Applier
-from .deadline import Deadline
-from .errors import ASK, InstallationError, describe_error
-from .settings import Installation
+from flotta.installation import names
+from flotta.installation.apply import Applier
+from flotta.installation.deadline import Deadline
+from flotta.installation.errors import ASK, InstallationError, describe_error
+from flotta.installation.settings import Installation
+from flotta.resources.client import ApiError, Forbidden, NotFound
+from flotta.resources.kinds import NAMESPACE
+from flotta.resources.own_names import EDGE_API
 
 Object = dict[str, Any]
 HTTPS = 443

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import re
 
-from ..resources.client import ApiError, Conflict, Forbidden, Invalid, Unreachable
-from . import names
+from flotta.installation import names
+from flotta.resources.client import ApiError, Conflict, Forbidden, Invalid, Unreachable
 
 ASK = (
     f"ask an administrator of the cluster for the ClusterRole {names.INSTALLER} "
     "(flotta manifests --installer prints it), or use an administrator's kubeconfig"
 )
-_DENIED = re.compile(
+DENIED = re.compile(
     r'User "(?P<user>[^"]*)" cannot (?P<verb>\S+) resource "(?P<resource>[^"]+)" '
     r'in API group "(?P<group>[^"]*)"(?P<place>.*)$'
 )
-_DENIED_BY_POLICY = re.compile(r"denied (the )?request")  # by a webhook, or by rules of the server
-_QUOTA = "exceeded quota"
-_TERMINATED = re.compile(r"namespace (\S+) (?:because it )?is being terminated")
-_GRANTS = "is attempting to grant RBAC permissions not currently held"
+DENIED_BY_POLICY = re.compile(r"denied (the )?request")  # by a webhook, or by rules of the server
+QUOTA = "exceeded quota"
+TERMINATED = re.compile(r"namespace (\S+) (?:because it )?is being terminated")
+GRANTS = "is attempting to grant RBAC permissions not currently held"
 
 
 class InstallationError(ValueError):
@@ -26,7 +26,7 @@ class InstallationError(ValueError):
 
 
 def describe_error(error: ApiError, doing: str = "") -> InstallationError:
-    """Return the sentence for an error response of the API server; ``doing`` names the object at work."""
+    """Return the sentence for an error response of the API server; `doing` names the object at work."""
     if isinstance(error, Unreachable):
         text = (
             f"The Kubernetes API does not answer ({error.message}); check the server's address in the kubeconfig "
@@ -34,7 +34,7 @@ def describe_error(error: ApiError, doing: str = "") -> InstallationError:
         )
     elif error.status == 401:
         text = "The Kubernetes API does not know the kubeconfig's identity; get a fresh kubeconfig"
-    elif _DENIED_BY_POLICY.search(error.message):
+    elif DENIED_BY_POLICY.search(error.message):
         what = doing or "an object"
         text = f"A policy of the cluster refuses {what} ({error.message}); ask whoever set it"
     elif isinstance(error, Forbidden):
@@ -51,18 +51,18 @@ def describe_error(error: ApiError, doing: str = "") -> InstallationError:
 def _describe_forbidden(error: Forbidden, doing: str) -> str:
     causes = error.details.get("causes") or []
     if any(cause.get("reason") == "NamespaceTerminating" for cause in causes):
-        found = _TERMINATED.search(error.message)
+        found = TERMINATED.search(error.message)
         return TERMINATING.format(namespace=found.group(1) if found else "of the object")
-    if _QUOTA in error.message:
+    if QUOTA in error.message:
         return (
             f"{doing or 'An object'} is more than the namespace may hold ({error.message}); "
             "ask for a larger ResourceQuota, or remove what is not needed there"
         )
-    if _GRANTS in error.message:
+    if GRANTS in error.message:
         user = re.search(r'user "([^"]*)"', error.message)
         who = user.group(1) if user else "The kubeconfig's identity"
         return f"{who} may not hand out the rights that operator and Edge API need; {ASK}"
-    denied = _DENIED.search(error.message)
+    denied = DENIED.search(error.message)
     if denied is None:
         return f"The Kubernetes API does not allow it ({error.message}); {ASK}"
     group = denied["group"]

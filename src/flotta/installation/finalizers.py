@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ..resources.client import ApiError, Conflict, NotFound
-from ..resources.finalizers import BUCKET_FINALIZER, DEVICE_FINALIZER, LEGACY_FINALIZERS
-from ..resources.kinds import Kind
-from .apply import Applier
-from .errors import describe_error
+from flotta.installation.apply import Applier
+from flotta.installation.errors import describe_error
+from flotta.resources.client import ApiError, Conflict, NotFound
+from flotta.resources.finalizers import BUCKET_FINALIZER, DEVICE_FINALIZER, LEGACY_FINALIZERS
+from flotta.resources.kinds import Kind
 
 OWN_FINALIZERS = LEGACY_FINALIZERS | {DEVICE_FINALIZER, BUCKET_FINALIZER}
 

@@ -5,18 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ..resources.client import ApiError, Client
-from ..resources.kinds import GROUP, SECRET
-from ..resources.own_names import OPERATOR
-from . import names
-from .apply import Applier, is_ours, refuse_terminating
-from .deployment_ready import DeploymentReadiness
-from .diff import ObjectChange
-from .edge_api_endpoint import add_found_names, detect_openshift, edge_api_endpoint, lacks_address
-from .errors import InstallationError, describe_error
-from .manifests import render_objects
-from .metadata import new_object, version_label
-from .settings import Installation
+from flotta.installation import names
+from flotta.installation.apply import Applier, is_ours, refuse_terminating
+from flotta.installation.deployment_ready import DeploymentReadiness
+from flotta.installation.diff import ObjectChange
+from flotta.installation.edge_api_endpoint import (
+    add_found_names,
+    detect_openshift,
+    edge_api_endpoint,
+    lacks_address,
+)
+from flotta.installation.errors import InstallationError, describe_error
+from flotta.installation.manifests import render_objects
+from flotta.installation.metadata import new_object, version_label
+from flotta.installation.settings import Installation
+from flotta.resources.client import ApiError, Client
+from flotta.resources.kinds import GROUP, SECRET
+from flotta.resources.own_names import OPERATOR
 
 Object = dict[str, Any]
 

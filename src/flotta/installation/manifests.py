@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import names
-from .configuration import render_config_maps, render_secrets
-from .deployments import render_deployments
-from .metadata import new_object
-from .networking import render_optional_objects, render_service
-from .rbac import render_rbac
-from .settings import Installation
+from flotta.installation import names
+from flotta.installation.configuration import render_config_maps, render_secrets
+from flotta.installation.deployments import render_deployments
+from flotta.installation.metadata import new_object
+from flotta.installation.networking import render_optional_objects, render_service
+from flotta.installation.rbac import render_rbac
+from flotta.installation.settings import Installation
 
 Object = dict[str, Any]
 

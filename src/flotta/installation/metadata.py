@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from . import names
-from .settings import Installation
+from flotta.installation import names
+from flotta.installation.settings import Installation
 
 Object = dict[str, Any]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..resources.kinds import CONFIG_MAP, LEASE, NAMESPACE, SECRET, Kind
-from ..resources.own_names import EDGE_API, OPERATOR
+from flotta.resources.kinds import CONFIG_MAP, LEASE, NAMESPACE, SECRET, Kind
+from flotta.resources.own_names import EDGE_API, OPERATOR
 
 Object = dict[str, Any]
 FIELD_MANAGER = "flotta-edge"
@@ -35,13 +35,13 @@ NODE = Kind("", "v1", "Node", "nodes", namespaced=False)
 DEPLOYMENT = Kind("apps", "v1", "Deployment", "deployments", status=True)
 REPLICA_SET = Kind("apps", "v1", "ReplicaSet", "replicasets", status=True)
 BUDGET = Kind("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets", status=True)
-_RBAC = "rbac.authorization.k8s.io"
-CLUSTER_ROLE = Kind(_RBAC, "v1", "ClusterRole", "clusterroles", namespaced=False)
+RBAC_GROUP = "rbac.authorization.k8s.io"
+CLUSTER_ROLE = Kind(RBAC_GROUP, "v1", "ClusterRole", "clusterroles", namespaced=False)
 CLUSTER_ROLE_BINDING = Kind(
-    _RBAC, "v1", "ClusterRoleBinding", "clusterrolebindings", namespaced=False
+    RBAC_GROUP, "v1", "ClusterRoleBinding", "clusterrolebindings", namespaced=False
 )
-ROLE = Kind(_RBAC, "v1", "Role", "roles")
-ROLE_BINDING = Kind(_RBAC, "v1", "RoleBinding", "rolebindings")
+ROLE = Kind(RBAC_GROUP, "v1", "Role", "roles")
+ROLE_BINDING = Kind(RBAC_GROUP, "v1", "RoleBinding", "rolebindings")
 INGRESS = Kind("networking.k8s.io", "v1", "Ingress", "ingresses", status=True)
 NETWORK_POLICY = Kind("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies")
 ROUTE = Kind("route.openshift.io", "v1", "Route", "routes", status=True)

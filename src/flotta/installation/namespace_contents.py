@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ..resources.client import ApiError, Client, Forbidden, NotFound
-from ..resources.kinds import Kind
-from . import names
-from .apply import Applier
-from .errors import describe_error
+from flotta.installation import names
+from flotta.installation.apply import Applier
+from flotta.installation.errors import describe_error
+from flotta.resources.client import ApiError, Client, Forbidden, NotFound
+from flotta.resources.kinds import Kind
 
 Object = dict[str, Any]
 # Kubernetes makes these by itself, for what is counted anyway.

@@ -7,16 +7,16 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Self
 
-from ..storage.endpoints import checked_endpoint
+from flotta.storage.endpoints import checked_endpoint
 
 
 @dataclass(frozen=True)
 class SettingsGroup:
-    """A group of settings; ``from_parameters`` refuses what it does not know."""
+    """A group of settings; `from_parameters` refuses what it does not know."""
 
     @classmethod
     def from_parameters(cls, name: str, parameters: Any) -> Self:
-        """Return the part that a mapping describes; ``name`` is for the sentence of a refusal."""
+        """Return the part that a mapping describes; `name` is for the sentence of a refusal."""
         if not isinstance(parameters, Mapping):
             raise ValueError(f"{name} is {parameters!r}; use a mapping")
         known = {item.name: item for item in fields(cls)}
@@ -58,8 +58,8 @@ NO_KEYS = (
 class Storage(SettingsGroup):
     """The S3 server in which the operator makes buckets, and how devices get keys for them.
 
-    Without ``access_key`` the Secret flotta-s3-admin is made by somebody else. With nothing but
-    ``device_endpoint`` another provisioner makes the buckets, and devices reach them there.
+    Without `access_key` the Secret flotta-s3-admin is made by somebody else. With nothing but
+    `device_endpoint` another provisioner makes the buckets, and devices reach them there.
     """
 
     device_endpoint: str = ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..resources.conditions import find_condition
+from flotta.resources.conditions import find_condition
 
 Object = dict[str, Any]
 IMAGE_REASONS = frozenset(

@@ -6,17 +6,17 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any
 
-from ..resources.kinds import ALL, GROUP, LEASE, NAMESPACE
-from ..resources.roles import Role, Rule, load
-from . import names
-from .metadata import new_object
-from .namespace_contents import BUILT_IN
-from .settings import Installation
+from flotta.installation import names
+from flotta.installation.metadata import new_object
+from flotta.installation.namespace_contents import BUILT_IN
+from flotta.installation.settings import Installation
+from flotta.resources.kinds import ALL, GROUP, LEASE, NAMESPACE
+from flotta.resources.roles import Role, Rule, load
 
 Object = dict[str, Any]
-_RBAC = "rbac.authorization.k8s.io"
-_VERSION = f"{_RBAC}/v1"
-_OURS = "flotta"  # how roles.yaml calls the namespace of the installation
+RBAC_GROUP = "rbac.authorization.k8s.io"
+VERSION = f"{RBAC_GROUP}/v1"
+OURS = "flotta"  # how roles.yaml calls the namespace of the installation
 
 
 def render_rbac(installation: Installation) -> list[Object]:
@@ -43,11 +43,11 @@ def _is_needed(installation: Installation, role: Role) -> bool:
 def _namespaces(installation: Installation, role: Role) -> list[str]:
     """Return the namespaces of a role's rules that are there: ours, and those of OpenShift if this is one."""
     named = sorted({namespace for rule in role.rules for namespace in rule.namespaces})
-    return [item for item in named if item == _OURS or installation.openshift]
+    return [item for item in named if item == OURS or installation.openshift]
 
 
 def _actual_namespace(installation: Installation, namespace: str) -> str:
-    return installation.namespace if namespace == _OURS else namespace
+    return installation.namespace if namespace == OURS else namespace
 
 
 def _render_account(installation: Installation, user: str) -> Object:
@@ -65,14 +65,14 @@ def _render_role(
     component = min(role.users)
 
     def head(kind: str) -> Object:
-        return new_object(installation, _VERSION, kind, role.name, component, namespace=namespace)
+        return new_object(installation, VERSION, kind, role.name, component, namespace=namespace)
 
     account = {"kind": "ServiceAccount", "namespace": installation.namespace}
     return [
         {**head(kind), "rules": [rule.in_rbac() for rule in rules]},
         {
             **head(f"{kind}Binding"),
-            "roleRef": {"apiGroup": _RBAC, "kind": kind, "name": role.name},
+            "roleRef": {"apiGroup": RBAC_GROUP, "kind": kind, "name": role.name},
             "subjects": [{**account, "name": user} for user in sorted(role.users)],
         },
     ]
@@ -106,7 +106,7 @@ def render_installer_role() -> Object:
     granted = [rule.in_rbac() for role in load().roles for rule in role.rules]
     metadata = {"name": names.INSTALLER}
     return {
-        "apiVersion": _VERSION,
+        "apiVersion": VERSION,
         "kind": "ClusterRole",
         "metadata": metadata,
         "rules": [*rules, *_drop_duplicates(granted)],

@@ -7,22 +7,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from .. import __version__
-from ..dns1123 import is_label
-from ..fleet.object_storage import NOOBAA_CLASS
-from .options import NO_KEYS, Ingress, NetworkPolicy, Resources, Route, ServiceMonitor, Storage
+from flotta import __version__
+from flotta.dns1123 import is_label
+from flotta.fleet.object_storage import NOOBAA_CLASS
+from flotta.installation.options import (
+    NO_KEYS,
+    Ingress,
+    NetworkPolicy,
+    Resources,
+    Route,
+    ServiceMonitor,
+    Storage,
+)
 
 IMAGE = f"localhost/flotta-edge-control-plane:{__version__}"
 PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 SERVICE_TYPES = ("NodePort", "LoadBalancer", "ClusterIP")
 LOG_LEVELS = ("debug", "info", "warn", "error")
-_TYPES: Mapping[str, tuple[Any, str]] = {
+TYPES: Mapping[str, tuple[Any, str]] = {
     "str": (str, "use text, in quotes where it is made of digits"),
     "bool": (bool, "use true or false"),
     "bool | None": (bool, "use true or false"),
     "tuple[str, ...]": ((list, tuple), "use a list"),
 }
-_GROUPS: Mapping[str, Any] = {
+GROUPS: Mapping[str, Any] = {
     "s3": Storage,
     "ingress": Ingress,
     "route": Route,
@@ -145,7 +153,7 @@ class Installation:
 
 
 def _convert(name: str, value: Any) -> Any:
-    part = _GROUPS.get(name)
+    part = GROUPS.get(name)
     if part is not None:
         return part.from_parameters(name, value)
     if isinstance(value, list):
@@ -154,7 +162,7 @@ def _convert(name: str, value: Any) -> Any:
 
 
 def _check_type(name: str, annotation: str, value: Any) -> None:
-    wanted, remedy = _TYPES.get(annotation, (object, ""))
+    wanted, remedy = TYPES.get(annotation, (object, ""))
     if not isinstance(value, wanted):
         raise ValueError(f"{name} is {value!r}; {remedy}")
 

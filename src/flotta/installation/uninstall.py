@@ -11,25 +11,17 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..resources.client import Client
-from ..resources.kinds import (
-    ALL,
-    BUCKET_CLAIM,
-    EDGE_DEVICE,
-    GROUP,
-    LEASE,
-    NAMESPACE,
-    SECRET,
-)
-from ..resources.own_names import CA_SECRET, HOST_SECRET, OPERATOR, REGISTRATION_SELECTOR
-from . import names
-from .apply import Applier, is_ours
-from .deadline import Deadline
-from .diff import ObjectChange
-from .errors import InstallationError
-from .finalizers import OWN_FINALIZERS, release_objects
-from .metadata import version_label
-from .namespace_contents import list_contents
+from flotta.installation import names
+from flotta.installation.apply import Applier, is_ours
+from flotta.installation.deadline import Deadline
+from flotta.installation.diff import ObjectChange
+from flotta.installation.errors import InstallationError
+from flotta.installation.finalizers import OWN_FINALIZERS, release_objects
+from flotta.installation.metadata import version_label
+from flotta.installation.namespace_contents import list_contents
+from flotta.resources.client import Client
+from flotta.resources.kinds import ALL, BUCKET_CLAIM, EDGE_DEVICE, GROUP, LEASE, NAMESPACE, SECRET
+from flotta.resources.own_names import CA_SECRET, HOST_SECRET, OPERATOR, REGISTRATION_SELECTOR
 
 Object = dict[str, Any]
 FLEET = tuple(kind for kind in ALL if kind.group == GROUP)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..fleet.selection import selector_problem
-from ..resources.conditions import ConditionState
-from .claims import storage_section
-from .workload_labels import workload_label
+from flotta.fleet.selection import selector_problem
+from flotta.operator.claims import storage_section
+from flotta.operator.workload_labels import workload_label
+from flotta.resources.conditions import ConditionState
 
 Object = dict[str, Any]
 

@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import Any
 
-from ..fleet.selection import matches
-from ..resources.cache import Cache
-from ..resources.conditions import DISCONNECTED
-from ..resources.keys import key_of
-from ..resources.kinds import (
+from flotta.fleet.selection import matches
+from flotta.operator.devices import set_name
+from flotta.operator.membership import is_listed, workload_statuses
+from flotta.operator.workload_status import is_ready, is_silent
+from flotta.resources.cache import Cache
+from flotta.resources.client import Client
+from flotta.resources.conditions import DISCONNECTED
+from flotta.resources.kinds import (
     BUCKET_CLAIM,
     EDGE_DEVICE,
     EDGE_DEVICE_SET,
     EDGE_WORKLOAD,
     SIGNED_REQUEST,
 )
-from .devices import set_name
-from .membership import is_listed, workload_statuses
-from .workload_status import is_ready, is_silent
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from ..resources.client import Client
-    from ..resources.keys import Key
+from flotta.resources.views import Key, key_of
 
 Object = dict[str, Any]
 
@@ -32,7 +28,7 @@ Object = dict[str, Any]
 class Caches:
     """The caches of all kinds that the controllers read."""
 
-    def __init__(self, client: Client):
+    def __init__(self, client: Client) -> None:
         self.devices = Cache(client, EDGE_DEVICE)
         self.workloads = Cache(client, EDGE_WORKLOAD)
         self.sets = Cache(client, EDGE_DEVICE_SET)

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..fleet.joining import is_registered
-from ..resources.conditions import READY, Condition, ConditionState, find_condition
-from ..resources.kinds import BUCKET_CLAIM, EDGE_DEVICE
-from ..rfc3339 import parse_required_time
-from ..storage.provisioner import is_bound
-
-if TYPE_CHECKING:
-    from .settings import Settings
+from flotta.fleet.joining import is_registered
+from flotta.operator.settings import Settings
+from flotta.resources.conditions import READY, Condition, ConditionState, find_condition
+from flotta.resources.kinds import BUCKET_CLAIM, EDGE_DEVICE
+from flotta.rfc3339 import parse_required_time
+from flotta.storage.provisioner import is_bound
 
 Object = dict[str, Any]
 PROVISIONER_TIMEOUT = 10.0  # seconds in which a provisioner normally answers
 
 
 def wants_claim(device: Object, device_set: Object | None, *, auto_create: bool) -> bool:
-    """Say whether the device is to have a bucket claim.
+    """Tell whether the device is to have a bucket claim.
 
     The set's storage section replaces the device's as a whole, so external
     storage counts where it is in force; `createOBC` counts on either.
@@ -94,7 +92,7 @@ def conditions_of(claim: Object) -> list[Condition]:
 
 
 def belongs_to(claim: Object, device: Object) -> bool:
-    """Say whether the claim goes when the device goes: it is owned by it, or recorded as its own."""
+    """Tell whether the claim goes when the device goes: it is owned by it, or recorded as its own."""
     owners = claim["metadata"].get("ownerReferences") or []
     owned = any(owner.get("uid") == device["metadata"]["uid"] for owner in owners)
     recorded = (device.get("status") or {}).get("dataObc") == claim["metadata"]["name"]

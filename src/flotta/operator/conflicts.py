@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable
+from typing import Any
 
-from ..resources.client import Client, Conflict, retry_on_conflict
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from ..resources.keys import Key
-    from ..resources.kinds import Kind
+from flotta.resources.client import Client, Conflict, retry_on_conflict
+from flotta.resources.kinds import Kind
+from flotta.resources.views import Key
 
 Object = dict[str, Any]
 MAX_ATTEMPTS = 5

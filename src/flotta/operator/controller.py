@@ -9,10 +9,10 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import cast
 
-from ..resources.client import ApiError
-from ..resources.keys import Key
-from ..storage.errors import StorageError
-from .queue import WorkQueue
+from flotta.operator.queue import WorkQueue
+from flotta.resources.client import ApiError
+from flotta.resources.views import Key
+from flotta.storage.errors import StorageError
 
 Reconcile = Callable[[Key], Awaitable[float | None]]
 log = logging.getLogger(__name__)
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 class Controller:
     """Calls `reconcile((namespace, name))` for each key; a returned number of seconds asks to come back then."""
 
-    def __init__(self, name: str, reconcile: Reconcile, workers: int):
+    def __init__(self, name: str, reconcile: Reconcile, workers: int) -> None:
         self.name = name
         self.queue = WorkQueue()
         self.results: Counter[str] = Counter()

@@ -11,13 +11,13 @@ import random
 from datetime import datetime, timedelta
 from typing import Any
 
-from ..fleet.joining import is_declined, is_registered, was_heard
-from ..resources.conditions import DISCONNECTED, find_condition
-from ..resources.finalizers import DEVICE_FINALIZER, LEGACY_DEVICE_FINALIZERS
-from ..resources.kinds import BUCKET_CLAIM, EDGE_DEVICE, SIGNED_REQUEST
-from ..rfc3339 import parse_required_time
-from .claims import belongs_to
-from .steps import Delete, Patch, Plan, RecordEvent, Step
+from flotta.fleet.joining import is_declined, is_registered, was_heard
+from flotta.operator.claims import belongs_to
+from flotta.operator.steps import Delete, Patch, Plan, RecordEvent, Step
+from flotta.resources.conditions import DISCONNECTED, find_condition
+from flotta.resources.finalizers import DEVICE_FINALIZER, LEGACY_DEVICE_FINALIZERS
+from flotta.resources.kinds import BUCKET_CLAIM, EDGE_DEVICE, SIGNED_REQUEST
+from flotta.rfc3339 import parse_required_time
 
 Object = dict[str, Any]
 CLAIM_RECHECK = (45.0, 60.0)  # seconds until a claim on its way out is checked again
@@ -66,19 +66,19 @@ def _plan_claim_removal(device: Object, claim: Object, now: datetime) -> Plan:
 
 
 def _is_removable(request: Object, device: Object) -> bool:
-    """Say whether the request brought this device and is not to keep it out."""
+    """Tell whether the request brought this device and is not to keep it out."""
     brought = request["spec"].get("targetNamespace") == device["metadata"]["namespace"]
     return bool(brought) and not is_declined(request)
 
 
 def is_disconnected(device: Object) -> bool:
-    """Say whether the device acknowledged its removal."""
+    """Tell whether the device acknowledged its removal."""
     condition = find_condition((device.get("status") or {}).get("conditions"), DISCONNECTED)
     return condition is not None and condition.get("status") == "True"
 
 
 def _is_awaited(device: Object, request: Object | None) -> bool:
-    """Say whether there may be a device that has yet to acknowledge its removal."""
+    """Tell whether there may be a device that has yet to acknowledge its removal."""
     if is_disconnected(device) or not is_registered(device):
         return False
     return request is not None or was_heard(device)

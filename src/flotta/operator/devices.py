@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
 
-from ..resources.conditions import ACCEPTED, STORAGE_READY, ConditionState, with_condition
-from ..resources.finalizers import DEVICE_FINALIZER, LEGACY_DEVICE_FINALIZERS
-from ..resources.kinds import BUCKET_CLAIM, EDGE_DEVICE, MEMBER_LABEL
-from . import membership
-from .accepted import judge_device
-from .claims import (
+from flotta.operator import membership
+from flotta.operator.accepted import judge_device
+from flotta.operator.claims import (
     bound_claim_name,
     judge_storage,
     make_bucket_claim,
     provisioner_time_left,
     wants_claim,
 )
-from .steps import Create, Patch, Plan, Step
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from datetime import datetime
-
-    from .settings import Settings
+from flotta.operator.settings import Settings
+from flotta.operator.steps import Create, Patch, Plan, Step
+from flotta.resources.conditions import ACCEPTED, STORAGE_READY, ConditionState, with_condition
+from flotta.resources.finalizers import DEVICE_FINALIZER, LEGACY_DEVICE_FINALIZERS
+from flotta.resources.kinds import BUCKET_CLAIM, EDGE_DEVICE, MEMBER_LABEL
 
 Object = dict[str, Any]
 LABELS_DELAY = 2.0  # seconds until the labels are planned, should no event of the status come

@@ -12,19 +12,15 @@ import contextlib
 import logging
 import os
 import socket
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..resources.client import AlreadyExists, ApiError, Conflict
-from ..resources.kinds import LEASE
-from ..resources.own_names import FLOTTA_NAMESPACE, OPERATOR
-from ..rfc3339 import format_micro_time
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
-
-    from ..resources.client import Client
+from flotta.resources.client import AlreadyExists, ApiError, Client, Conflict
+from flotta.resources.kinds import LEASE
+from flotta.resources.own_names import FLOTTA_NAMESPACE, OPERATOR
+from flotta.rfc3339 import format_micro_time
 
 LEASE_DURATION = 15  # seconds a holder may be silent
 RENEW_INTERVAL = 5.0  # seconds between renewals, and the longest that one may take
@@ -39,7 +35,7 @@ class LeaderElection:
 
     def __init__(
         self, client: Client, identity: str | None = None, namespace: str = FLOTTA_NAMESPACE
-    ):
+    ) -> None:
         self._client = client
         self._namespace = namespace
         self._identity = identity or f"{socket.gethostname()}_{os.getpid()}"

@@ -5,14 +5,12 @@ The operator adds and removes entries; phase, times and reasons of existing ones
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import Any
 
-from ..fleet.selection import workloads_for
-from ..protocol.phases import DEPLOYING
-from .workload_labels import WORKLOAD_LABEL, workload_label
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from flotta.fleet.selection import workloads_for
+from flotta.operator.workload_labels import WORKLOAD_LABEL, workload_label
+from flotta.protocol.phases import DEPLOYING
 
 Object = dict[str, Any]
 
@@ -46,6 +44,6 @@ def change_labels(current: dict[str, str], names: list[str]) -> dict[str, str | 
 
 
 def is_listed(device: Object, workload: str) -> bool:
-    """Say whether the device lists the workload in its status or as a label."""
+    """Tell whether the device lists the workload in its status or as a label."""
     in_labels = WORKLOAD_LABEL + workload in (device["metadata"].get("labels") or {})
     return in_labels or any(entry["name"] == workload for entry in workload_statuses(device))

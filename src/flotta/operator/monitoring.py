@@ -9,9 +9,9 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from ..monitoring import MonitoringServer
-from .service import Operator
-from .settings import Settings
+from flotta.monitoring import MonitoringServer
+from flotta.operator.service import Operator
+from flotta.operator.settings import Settings
 
 STUCK_AFTER = 600.0  # seconds; longer than any call to API server or S3 with all its retries
 

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import contextlib
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..resources.client import Conflict, NotFound
-from ..resources.conditions import READY, ConditionState, with_condition
-from ..resources.kinds import BUCKET_CLAIM
-from ..storage.errors import StorageError
-from ..storage.provisioner import has_bucket_finalizer
-from .claims import conditions_of
-from .conflicts import reconcile_newest
-from .settings import EMBEDDED_CLASS
-from .steps import Patch, RecordEvent, Step, execute_steps
-
-if TYPE_CHECKING:
-    from ..resources.cache import Cache
-    from ..resources.client import Client
-    from ..resources.keys import Key
-    from ..storage.provisioner import Provisioner
+from flotta.operator.claims import conditions_of
+from flotta.operator.conflicts import reconcile_newest
+from flotta.operator.settings import EMBEDDED_CLASS
+from flotta.operator.steps import Patch, RecordEvent, Step, execute_steps
+from flotta.resources.cache import Cache
+from flotta.resources.client import Client, Conflict, NotFound
+from flotta.resources.conditions import READY, ConditionState, with_condition
+from flotta.resources.kinds import BUCKET_CLAIM
+from flotta.resources.views import Key
+from flotta.storage.errors import StorageError
+from flotta.storage.provisioner import Provisioner, has_bucket_finalizer
 
 Object = dict[str, Any]
 NOT_CONFIGURED = (
@@ -32,7 +28,7 @@ NOT_CONFIGURED = (
 class Provisioning:
     """Reconciles claims of our storage class; all others are left to whoever answers them."""
 
-    def __init__(self, client: Client, claims: Cache, provisioner: Provisioner | None):
+    def __init__(self, client: Client, claims: Cache, provisioner: Provisioner | None) -> None:
         self._client = client
         self._claims = claims
         self._provisioner = provisioner

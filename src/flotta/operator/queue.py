@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING
+from collections.abc import Hashable
 
-from ..backoff import Backoff
-
-if TYPE_CHECKING:
-    from collections.abc import Hashable
+from flotta.backoff import Backoff
 
 FIRST_DELAY = 0.2  # seconds until a key that failed for the first time comes back
 MAX_DELAY = 60.0  # seconds

@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..fleet.joining import REQUEST_NAMESPACE
-from ..resources.client import ApiError, NotFound, Unreachable
-from ..resources.kinds import (
+from flotta.fleet.joining import REQUEST_NAMESPACE
+from flotta.operator.caches import Caches
+from flotta.operator.conflicts import reconcile_newest
+from flotta.operator.decommission import plan_decommission
+from flotta.operator.devices import plan_device
+from flotta.operator.requests import plan_refusal, plan_request
+from flotta.operator.settings import Settings
+from flotta.operator.steps import Create, Plan, execute_steps
+from flotta.operator.workload_status import plan_set, plan_workload
+from flotta.resources.client import ApiError, Client, NotFound, Unreachable
+from flotta.resources.kinds import (
     BUCKET_CLAIM,
     EDGE_DEVICE,
     EDGE_DEVICE_SET,
     EDGE_WORKLOAD,
     SIGNED_REQUEST,
+    Kind,
 )
-from .conflicts import reconcile_newest
-from .decommission import plan_decommission
-from .devices import plan_device
-from .requests import plan_refusal, plan_request
-from .steps import Create, Plan, execute_steps
-from .workload_status import plan_set, plan_workload
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from ..resources.client import Client
-    from ..resources.keys import Key
-    from ..resources.kinds import Kind
-    from .caches import Caches
-    from .settings import Settings
+from flotta.resources.views import Key
 
 Object = dict[str, Any]
 
@@ -36,7 +32,7 @@ Object = dict[str, Any]
 class Reconcilers:
     """The functions that controllers call; each takes (namespace, name)."""
 
-    def __init__(self, client: Client, caches: Caches, settings: Settings):
+    def __init__(self, client: Client, caches: Caches, settings: Settings) -> None:
         self._client = client
         self._caches = caches
         self._settings = settings
@@ -141,7 +137,7 @@ class Reconcilers:
 class _CreationRefusedError(Exception):
     """The API does not take the EdgeDevice of an approved request."""
 
-    def __init__(self, error: ApiError):
+    def __init__(self, error: ApiError) -> None:
         super().__init__(error.message)
         self.error = error
 

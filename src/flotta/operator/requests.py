@@ -11,12 +11,12 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from ..fleet.joining import UNREGISTERED_LABEL, is_approved, is_declined
-from ..resources.conditions import find_condition
-from ..resources.finalizers import DEVICE_FINALIZER
-from ..resources.kinds import EDGE_DEVICE, MEMBER_LABEL, SIGNED_REQUEST
-from ..rfc3339 import format_time, parse_required_time
-from .steps import Create, Delete, Patch, Plan, RecordEvent
+from flotta.fleet.joining import UNREGISTERED_LABEL, is_approved, is_declined
+from flotta.operator.steps import Create, Delete, Patch, Plan, RecordEvent
+from flotta.resources.conditions import find_condition
+from flotta.resources.finalizers import DEVICE_FINALIZER
+from flotta.resources.kinds import EDGE_DEVICE, MEMBER_LABEL, SIGNED_REQUEST
+from flotta.rfc3339 import format_time, parse_required_time
 
 Object = dict[str, Any]
 PENDING, APPROVED, DECLINED = "pending", "approved", "declined"
@@ -81,7 +81,7 @@ def make_edge_device(request: Object, now: datetime) -> Object:
 
 
 def was_created(request: Object) -> bool:
-    """Say whether the EdgeDevice was made already (by us, or by v0.2 with its lower-case "true")."""
+    """Tell whether the EdgeDevice was made already (by us, or by v0.2 with its lower-case "true")."""
     approved = find_condition((request.get("status") or {}).get("conditions"), APPROVED)
     return approved is not None and str(approved.get("status")).lower() == "true"
 

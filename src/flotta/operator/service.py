@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
-from ..fleet.joining import REQUEST_NAMESPACE
-from ..resources.keys import key_of
-from .caches import Caches, plan_inputs
-from .controller import Controller
-from .provisioning import Provisioning
-from .reconcilers import Reconcilers
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from ..resources.client import Client
-    from ..storage.provisioner import Provisioner
-    from .settings import Settings
+from flotta.fleet.joining import REQUEST_NAMESPACE
+from flotta.operator.caches import Caches, plan_inputs
+from flotta.operator.controller import Controller
+from flotta.operator.provisioning import Provisioning
+from flotta.operator.reconcilers import Reconcilers
+from flotta.operator.settings import Settings
+from flotta.resources.client import Client
+from flotta.resources.views import key_of
+from flotta.storage.provisioner import Provisioner
 
 Object = dict[str, Any]
 COUNTS_DELAY = 1.0  # seconds in which changes of many devices join one write of counts
@@ -29,7 +26,9 @@ log = logging.getLogger(__name__)
 class Operator:
     """Owns caches and controllers; both run until cancelled."""
 
-    def __init__(self, client: Client, settings: Settings, provisioner: Provisioner | None = None):
+    def __init__(
+        self, client: Client, settings: Settings, provisioner: Provisioner | None = None
+    ) -> None:
         self.caches = Caches(client)
         reconcilers = Reconcilers(client, self.caches, settings)
         workers = settings.workers

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from ..environment import Address, read_address, read_flag, read_number, read_text
-from ..fleet.object_storage import NOOBAA_CLASS
-from ..resources.own_names import FLOTTA_NAMESPACE
-from ..storage.settings import StorageSettings
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from flotta.environment import Address, read_address, read_flag, read_number, read_text
+from flotta.fleet.object_storage import NOOBAA_CLASS
+from flotta.resources.own_names import FLOTTA_NAMESPACE
+from flotta.storage.settings import StorageSettings
 
 EMBEDDED_CLASS = "flotta.project-flotta.io/embedded"
 PROBE_ADDRESS = ("127.0.0.1", 8081)

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..resources.client import AlreadyExists, ApiError, NotFound
-from ..resources.own_names import OPERATOR
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from ..resources.client import Client
-    from ..resources.kinds import Kind
+from flotta.resources.client import AlreadyExists, ApiError, Client, NotFound
+from flotta.resources.kinds import Kind
+from flotta.resources.own_names import OPERATOR
 
 log = logging.getLogger(__name__)
 

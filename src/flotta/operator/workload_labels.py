@@ -6,9 +6,9 @@ import re
 
 WORKLOAD_LABEL = "workload/"
 
-_LABEL_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
+LABEL_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 
 
 def workload_label(workload: str) -> str | None:
     """Return the label key of a workload, None when Kubernetes would refuse it (over 63 characters)."""
-    return WORKLOAD_LABEL + workload if _LABEL_NAME.fullmatch(workload) else None
+    return WORKLOAD_LABEL + workload if LABEL_NAME.fullmatch(workload) else None

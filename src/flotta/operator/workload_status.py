@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ..fleet.presence import ready_status
-from ..fleet.selection import devices_for
-from ..fleet.workload_status import describe_status, is_failing, is_running
-from ..resources.conditions import ACCEPTED, READY, ConditionState, with_condition
-from ..resources.finalizers import LEGACY_WORKLOAD_FINALIZERS
-from ..resources.kinds import EDGE_DEVICE_SET, EDGE_WORKLOAD, Kind
-from .accepted import judge_set, judge_workload
-from .membership import workload_statuses
-from .steps import Patch, Plan
+from flotta.fleet.presence import ready_status
+from flotta.fleet.selection import devices_for
+from flotta.fleet.workload_status import describe_status, is_failing, is_running
+from flotta.operator.accepted import judge_set, judge_workload
+from flotta.operator.membership import workload_statuses
+from flotta.operator.steps import Patch, Plan
+from flotta.resources.conditions import ACCEPTED, READY, ConditionState, with_condition
+from flotta.resources.finalizers import LEGACY_WORKLOAD_FINALIZERS
+from flotta.resources.kinds import EDGE_DEVICE_SET, EDGE_WORKLOAD, Kind
 
 Object = dict[str, Any]
 MAX_CAUSE = 300  # characters of what the first failing device says
@@ -92,12 +92,12 @@ def plan_set(device_set: Object, members: Sequence[Object], now: datetime) -> Pl
 
 
 def is_ready(device: Object) -> bool:
-    """Say whether the device was heard of in time and is well."""
+    """Tell whether the device was heard of in time and is well."""
     return ready_status(device.get("status") or {}) == "True"
 
 
 def is_silent(device: Object) -> bool:
-    """Say whether heartbeats of the device no longer come."""
+    """Tell whether heartbeats of the device no longer come."""
     return ready_status(device.get("status") or {}) == "Unknown"
 
 

@@ -16,7 +16,7 @@ NULL = msgspec.Raw(b"null")
 
 
 class Message(msgspec.Struct, omit_defaults=True):
-    """One message in either direction; ``content`` is embedded JSON of the directive's own form."""
+    """One message in either direction; `content` is embedded JSON of the directive's own form."""
 
     type: str = ""
     message_id: str = ""
@@ -38,14 +38,14 @@ class MessageResponse(msgspec.Struct, omit_defaults=True):
 
 
 class Command(msgspec.Struct):
-    """Content of a ``command`` message: ping, disconnect, reconnect."""
+    """Content of a `command` message: ping, disconnect, reconnect."""
 
     command: str
     arguments: dict[str, str] | None = None
 
 
 def decode(data: bytes | msgspec.Raw, type_: type[T]) -> T:
-    """Decode JSON into a model; unknown fields are ignored, ``null`` stands for an empty object.
+    """Decode JSON into a model; unknown fields are ignored, `null` stands for an empty object.
 
     Raises ValueError with the path of the first wrong field.
     """
@@ -68,7 +68,7 @@ def decode_message(data: bytes) -> Message:
 def new_message(
     type_: str, content: Any = None, *, directive: str = "", response_to: str = ""
 ) -> Message:
-    """Return a message with a new id and the time; ``content`` is a model, plain data or Raw."""
+    """Return a message with a new id and the time; `content` is a model, plain data or Raw."""
     raw = content if isinstance(content, msgspec.Raw) else msgspec.Raw(encode(content))
     return Message(
         type=type_,
@@ -82,10 +82,10 @@ def new_message(
 
 
 def new_data_message(directive: str, content: Any = None) -> Message:
-    """Return a new ``data`` message."""
+    """Return a new `data` message."""
     return new_message("data", content, directive=directive)
 
 
 def new_command_message(command: str, arguments: dict[str, str] | None = None) -> Message:
-    """Return a new ``command`` message."""
+    """Return a new `command` message."""
     return new_message("command", Command(command, arguments))

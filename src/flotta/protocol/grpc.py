@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .yggdrasil_grpc import DispatcherBase, DispatcherStub, WorkerBase, WorkerStub
-from .yggdrasil_pb2 import (
+from flotta.protocol.yggdrasil_grpc import DispatcherBase, DispatcherStub, WorkerBase, WorkerStub
+from flotta.protocol.yggdrasil_pb2 import (
     RECEIVED_DISCONNECT,
     Config,
     Data,

@@ -1,6 +1,6 @@
 """Contents of the directives. Attribute names are snake case of the wire names.
 
-Absent, ``null`` and empty mean the same; list elements that are ``null`` must be skipped by
+Absent, `null` and empty mean the same; list elements that are `null` must be skipped by
 readers.
 """
 
@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import msgspec
 
+from flotta.protocol.hardware import HardwareInfo, Mount
 from flotta.rfc3339 import NEVER
-
-from .hardware import HardwareInfo, Mount
 
 
 class _Content(msgspec.Struct, omit_defaults=True, kw_only=True):
@@ -23,9 +22,9 @@ class Features(_Content):
 
 
 class EnrolmentInfo(_Content):
-    """``enrolment``.
+    """`enrolment`.
 
-    ``public_key_fingerprint`` is ours: hex SHA-256 of the key's SubjectPublicKeyInfo.
+    `public_key_fingerprint` is ours: hex SHA-256 of the key's SubjectPublicKeyInfo.
     """
 
     features: Features | None = None
@@ -34,20 +33,20 @@ class EnrolmentInfo(_Content):
 
 
 class RegistrationInfo(_Content):
-    """``registration``; ``certificate_request`` is a PEM PKCS#10 request."""
+    """`registration`; `certificate_request` is a PEM PKCS#10 request."""
 
     hardware: HardwareInfo | None = None
     certificate_request: str = ""
 
 
 class RegistrationResponse(_Content):
-    """Response to ``registration``: one PEM certificate."""
+    """Response to `registration`: one PEM certificate."""
 
     certificate: str = ""
 
 
 class WorkloadStatus(_Content):
-    """State of one workload; ``reason``, ``message`` and the file counters are ours."""
+    """State of one workload; `reason`, `message` and the file counters are ours."""
 
     name: str = ""
     status: str = ""
@@ -71,7 +70,7 @@ class UpgradeStatus(_Content):
 
 
 class EventInfo(_Content):
-    """Something that happened on the device; ``type`` is info or warn. ``workload`` is ours."""
+    """Something that happened on the device; `type` is info or warn. `workload` is ours."""
 
     reason: str = ""
     message: str = ""
@@ -80,7 +79,7 @@ class EventInfo(_Content):
 
 
 class Heartbeat(_Content):
-    """``heartbeat``; ``agent_version`` is ours."""
+    """`heartbeat`; `agent_version` is ours."""
 
     status: str = ""
     version: str = ""
@@ -101,14 +100,14 @@ class PlaybookExecution(_Content):
 
 
 class HardwareProfileConfiguration(_Content):
-    """Whether heartbeats carry hardware; ``scope`` is full or delta."""
+    """Whether heartbeats carry hardware; `scope` is full or delta."""
 
     include: bool = False
     scope: str = ""
 
 
 class HeartbeatConfiguration(msgspec.Struct, kw_only=True):
-    """``period_seconds`` 0 means 60. The profile is always sent: agents of v0.2 stop without."""
+    """`period_seconds` 0 means 60. The profile is always sent: agents of v0.2 stop without."""
 
     hardware_profile: HardwareProfileConfiguration = msgspec.field(
         default_factory=HardwareProfileConfiguration
@@ -121,7 +120,7 @@ class AnsibleManagerConfiguration(_Content):
 
 
 class S3StorageConfiguration(_Content):
-    """The ``aws_*`` values are base64 of the raw bytes."""
+    """The `aws_*` values are base64 of the raw bytes."""
 
     aws_access_key_id: str = ""
     aws_ca_bundle: str = ""
@@ -173,7 +172,7 @@ class SyslogConfig(_Content):
 
 
 class LogsCollectionInformation(_Content):
-    """``buffer_size`` is in KiB."""
+    """`buffer_size` is in KiB."""
 
     buffer_size: int = 0
     kind: str = ""
@@ -210,14 +209,14 @@ class DataPath(_Content):
 
 
 class DataConfiguration(_Content):
-    """``egress``: device to bucket; ``ingress``: bucket to device."""
+    """`egress`: device to bucket; `ingress`: bucket to device."""
 
     egress: list[DataPath] | None = None
     ingress: list[DataPath] | None = None
 
 
 class ImageRegistries(_Content):
-    """``authFile`` is the text of a .dockerconfigjson."""
+    """`authFile` is the text of a .dockerconfigjson."""
 
     auth_file: str = msgspec.field(default="", name="authFile")
 
@@ -237,7 +236,7 @@ class Metrics(_Content):
 
 
 class Workload(_Content):
-    """One pod; ``specification`` is the YAML of a PodSpec, ``configmaps`` are YAML documents."""
+    """One pod; `specification` is the YAML of a PodSpec, `configmaps` are YAML documents."""
 
     annotations: dict[str, str] | None = None
     configmaps: list[str] | None = None
@@ -252,14 +251,14 @@ class Workload(_Content):
 
 
 class Secret(_Content):
-    """``data`` is JSON text of an object: key to base64 of the value."""
+    """`data` is JSON text of an object: key to base64 of the value."""
 
     data: str = ""
     name: str = ""
 
 
 class DeviceConfigurationMessage(_Content):
-    """``device``: everything a device has to know; ``version`` identifies the content."""
+    """`device`: everything a device has to know; `version` identifies the content."""
 
     configuration: DeviceConfiguration | None = None
     device_id: str = ""

@@ -10,17 +10,15 @@ import socket
 import struct
 from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import grpclib.server
+from grpclib._typing import IServable
 from grpclib.protocol import H2Protocol
-
-if TYPE_CHECKING:
-    from grpclib._typing import IServable
 
 log = logging.getLogger(__name__)
 
-_CREDENTIALS = struct.Struct("3i")  # struct ucred: pid, uid, gid
+CREDENTIALS = struct.Struct("3i")  # struct ucred: pid, uid, gid
 
 
 def bind(address: str, group: str | None = None) -> socket.socket:
@@ -55,8 +53,8 @@ def _give_to_group(path: Path, group: str) -> None:
 
 def peer_user(sock: socket.socket) -> int:
     """Return the user id of the process that connected."""
-    data = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    return int(_CREDENTIALS.unpack(data)[1])
+    data = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size)
+    return int(CREDENTIALS.unpack(data)[1])
 
 
 class GuardedServer(grpclib.server.Server):

@@ -7,15 +7,16 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Generic
 
-from ..backoff import Backoff
-from .client import ApiError, Client, Expired
-from .keys import Key, key_of
-from .kinds import Kind
+from flotta.backoff import Backoff
+from flotta.resources.client import ApiError, Client, Expired, Objects
+from flotta.resources.kinds import Kind, ResourceT
+from flotta.resources.objects.meta import Resource
+from flotta.resources.views import Key, key_of
 
-Object = dict[str, Any]
-Callback = Callable[[Object | None, Object | None], None]
+# Called with an object before and after a change; None stands for "not there".
+Callback = Callable[[ResourceT | None, ResourceT | None], None]
 RELIST_AFTER = 120.0  # seconds of silence; servers that send bookmarks do so each minute
 MAX_SILENCE = 240.0  # seconds; a kind of which nothing is heard is listed anew after 150 s
 LIST_RETRY = 1.0, 30.0  # first and longest seconds until a failed list is tried again
@@ -23,19 +24,19 @@ WATCH_RETRY = 0.4, 10.0  # first and longest seconds until a broken watch is res
 log = logging.getLogger(__name__)
 
 
-class Cache:
+class Cache(Generic[ResourceT]):
     """Holds the newest known state of every object of a kind.
 
     Objects in it must not be changed by readers.
     """
 
-    def __init__(self, client: Client, kind: Kind, namespace: str | None = None):
+    def __init__(self, client: Client, kind: Kind[ResourceT], namespace: str | None = None) -> None:
         self.kind = kind
         self._client = client
         self._namespace = namespace
-        self._objects: dict[Key, Object] = {}
-        self._by_namespace: dict[str, dict[str, Object]] = {}
-        self._callbacks: list[Callback] = []
+        self._objects: dict[Key, ResourceT] = {}
+        self._by_namespace: dict[str, dict[str, ResourceT]] = {}
+        self._callbacks: list[Callback[ResourceT]] = []
         self._synced = asyncio.Event()
         self._heard = -math.inf
 
@@ -62,19 +63,21 @@ class Cache:
         return None
 
     async def wait_synced(self) -> None:
+        """Wait for the first list."""
         await self._synced.wait()
 
-    def get(self, namespace: str | None, name: str) -> Object | None:
+    def get(self, namespace: str | None, name: str) -> ResourceT | None:
+        """Return one object, None when there is none."""
         return self._by_namespace.get(namespace or "", {}).get(name)
 
-    def list(self, namespace: str | None = None) -> list[Object]:
+    def list(self, namespace: str | None = None) -> Objects[ResourceT]:
         """Return the objects of one namespace, or of all."""
         if namespace is None:
             return list(self._objects.values())
         return list(self._by_namespace.get(namespace, {}).values())
 
-    def subscribe(self, callback: Callback) -> None:
-        """Call ``callback(old, new)`` in the loop for each change; None stands for "not there"."""
+    def subscribe(self, callback: Callback[ResourceT]) -> None:
+        """Call `callback(old, new)` in the loop for each change; None stands for "not there"."""
         self._callbacks.append(callback)
 
     async def run(self) -> None:
@@ -128,13 +131,13 @@ class Cache:
                 log.warning("%s: %s; resuming", self.kind.plural, error)
                 await asyncio.sleep(backoff.next())
 
-    def _apply_event(self, type_: str, obj: Object) -> None:
+    def _apply_event(self, type_: str, obj: ResourceT) -> None:
         if type_ in ("ADDED", "MODIFIED"):
             self._put(obj)
         elif type_ == "DELETED":
             self._remove(obj)
 
-    def _put(self, obj: Object) -> None:
+    def _put(self, obj: ResourceT) -> None:
         key = key_of(obj)
         old = self._objects.get(key)
         if old is not None and _version(old) == _version(obj):
@@ -143,14 +146,14 @@ class Cache:
         self._by_namespace.setdefault(key[0], {})[key[1]] = obj
         self._notify_subscribers(old, obj)
 
-    def _remove(self, obj: Object) -> None:
+    def _remove(self, obj: ResourceT) -> None:
         key = key_of(obj)
         old = self._objects.pop(key, None)
         if old is not None:
             del self._by_namespace[key[0]][key[1]]
             self._notify_subscribers(old, None)
 
-    def _notify_subscribers(self, old: Object | None, new: Object | None) -> None:
+    def _notify_subscribers(self, old: ResourceT | None, new: ResourceT | None) -> None:
         for callback in self._callbacks:
             try:
                 callback(old, new)
@@ -158,6 +161,5 @@ class Cache:
                 log.exception("%s: a subscriber failed", self.kind.plural)
 
 
-def _version(obj: Object) -> str:
-    version: str = obj["metadata"]["resourceVersion"]
-    return version
+def _version(resource: Resource) -> str:
+    return resource["metadata"]["resourceVersion"]

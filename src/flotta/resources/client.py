@@ -8,11 +8,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import Any, Self, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any, Self, TypeVar, cast
 
-from ..backoff import Backoff
-from .errors import (
+from flotta.backoff import Backoff
+from flotta.resources.errors import (
     AlreadyExists,
     ApiError,
     Conflict,
@@ -23,9 +23,11 @@ from .errors import (
     Unreachable,
     raise_error,
 )
-from .events import build_event, series_patch
-from .kinds import EVENT, Kind
-from .transport import JSON, Transport
+from flotta.resources.events import build_event, series_patch
+from flotta.resources.kinds import EVENT, Kind, ResourceT
+from flotta.resources.objects.meta import Manifest, MergePatch, ObjectMeta, Resource
+from flotta.resources.transport import JSON, Query, Transport
+from flotta.resources.views import name_of, namespace_of
 
 __all__ = [
     "AlreadyExists",
@@ -36,14 +38,12 @@ __all__ = [
     "Forbidden",
     "Invalid",
     "NotFound",
-    "Object",
     "Objects",
     "Unreachable",
     "retry_on_conflict",
 ]
-Object = dict[str, Any]
-Objects = list[Object]
 T = TypeVar("T")
+Objects = list[ResourceT]  # Client.list hides the name of the type
 PAGE_SIZE = 500  # objects in one response to a list
 # First and longest seconds until an attempt that met a conflict is repeated.
 CONFLICT_RETRY = 0.01, 0.7
@@ -53,22 +53,23 @@ APPLY_PATCH = "application/apply-patch+yaml"
 
 
 class Client:
-    """One connection pool to one API server. Objects are plain dictionaries."""
+    """One connection pool to one API server. The kind says of which type its objects are."""
 
-    def __init__(self, transport: Transport):
+    def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
     @classmethod
     async def connect(cls, kubeconfig: str | None = None, context: str | None = None) -> Self:
         """Make a client from a kubeconfig file, else from the pod's service account.
 
-        ``kubeconfig`` is a path (default ``$KUBECONFIG``), ``context`` one of the file's contexts
+        `kubeconfig` is a path (default `$KUBECONFIG`), `context` one of the file's contexts
         (default: its current one).
         Raises ValueError with a sentence when neither gives a configuration.
         """
         return cls(await Transport.connect(kubeconfig, context))
 
     async def close(self) -> None:
+        """End the connections."""
         await self._transport.close()
 
     async def __aenter__(self) -> Self:
@@ -77,12 +78,15 @@ class Client:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    async def get(self, kind: Kind, name: str, namespace: str | None = None) -> Object:
-        return await self._request_json("GET", kind.path(namespace, name))
+    async def get(
+        self, kind: Kind[ResourceT], name: str, namespace: str | None = None
+    ) -> ResourceT:
+        """Return the object; raises NotFound."""
+        return await self._request_object(kind, "GET", kind.path(namespace, name))
 
     async def get_or_none(
-        self, kind: Kind, name: str, namespace: str | None = None
-    ) -> Object | None:
+        self, kind: Kind[ResourceT], name: str, namespace: str | None = None
+    ) -> ResourceT | None:
         """Return the object, None when it does not exist."""
         try:
             return await self.get(kind, name, namespace)
@@ -91,12 +95,12 @@ class Client:
 
     async def list(
         self,
-        kind: Kind,
+        kind: Kind[ResourceT],
         namespace: str | None = None,
         *,
         label_selector: str | None = None,
         field_selector: str | None = None,
-    ) -> Objects:
+    ) -> Objects[ResourceT]:
         """Return all objects, page by page, each with apiVersion and kind."""
         items, _ = await self.list_with_version(
             kind, namespace, label_selector=label_selector, field_selector=field_selector
@@ -105,102 +109,112 @@ class Client:
 
     async def list_with_version(
         self,
-        kind: Kind,
+        kind: Kind[ResourceT],
         namespace: str | None = None,
         *,
         label_selector: str | None = None,
         field_selector: str | None = None,
-    ) -> tuple[Objects, str]:
+    ) -> tuple[Objects[ResourceT], str]:
         """Return all objects and the resourceVersion from which a watch continues."""
         query = {
             "labelSelector": label_selector,
             "fieldSelector": field_selector,
             "limit": PAGE_SIZE,
         }
-        items: Objects = []
+        items: Objects[ResourceT] = []
         while True:
             page = await self._request_json("GET", kind.path(namespace), query)
-            items += [
-                {"apiVersion": kind.api_version, "kind": kind.kind, **item}
-                for item in page["items"]
-            ]
+            items += [_named(kind, item) for item in page["items"]]
             token = page["metadata"].get("continue")
             if not token:
                 return items, page["metadata"]["resourceVersion"]
             query["continue"] = token
 
-    async def create(self, kind: Kind, obj: Object) -> Object:
-        body = {"apiVersion": kind.api_version, "kind": kind.kind, **obj}
-        return await self._request_json("POST", kind.path(_namespace(obj)), body=body)
+    async def create(self, kind: Kind[ResourceT], obj: ResourceT) -> ResourceT:
+        """Create the object and return it as stored; raises AlreadyExists."""
+        body = _named(kind, obj)
+        return await self._request_object(kind, "POST", kind.path(namespace_of(obj)), body=body)
 
-    async def replace(self, kind: Kind, obj: Object, subresource: str | None = None) -> Object:
-        path = kind.path(_namespace(obj), obj["metadata"]["name"], subresource)
-        body = {"apiVersion": kind.api_version, "kind": kind.kind, **obj}
-        return await self._request_json("PUT", path, body=body)
+    async def replace(
+        self, kind: Kind[ResourceT], obj: ResourceT, subresource: str | None = None
+    ) -> ResourceT:
+        """Replace the object; raises Conflict when it is no longer what was read."""
+        path = kind.path(namespace_of(obj), name_of(obj), subresource)
+        body = _named(kind, obj)
+        return await self._request_object(kind, "PUT", path, body=body)
 
     async def merge_patch(
         self,
-        kind: Kind,
+        kind: Kind[ResourceT],
         name: str,
         namespace: str | None,
-        patch: Object,
+        patch: MergePatch,
         subresource: str | None = None,
-    ) -> Object:
+    ) -> ResourceT:
         """Patch by RFC 7396.
 
-        Put ``metadata.resourceVersion`` into the patch to get Conflict on a stale read.
+        Put `metadata.resourceVersion` into the patch to get Conflict on a stale read.
         """
         path = kind.path(namespace, name, subresource)
-        return await self._request_json("PATCH", path, body=patch, content_type=MERGE_PATCH)
+        return await self._request_object(kind, "PATCH", path, body=patch, content_type=MERGE_PATCH)
 
     async def json_patch(
         self,
-        kind: Kind,
+        kind: Kind[ResourceT],
         name: str,
         namespace: str | None,
-        operations: Objects,
+        operations: Sequence[Manifest],
         subresource: str | None = None,
-    ) -> Object:
-        """Patch by RFC 6902; a failed ``test`` operation raises Invalid."""
+    ) -> ResourceT:
+        """Patch by RFC 6902; a failed `test` operation raises Invalid."""
         path = kind.path(namespace, name, subresource)
-        return await self._request_json("PATCH", path, body=operations, content_type=JSON_PATCH)
+        return await self._request_object(
+            kind, "PATCH", path, body=operations, content_type=JSON_PATCH
+        )
 
     async def apply(
         self,
-        kind: Kind,
-        obj: Object,
+        kind: Kind[ResourceT],
+        obj: ResourceT,
         field_manager: str,
         *,
         force: bool = True,
         dry_run: bool = False,
-    ) -> Object:
-        """Server-side apply: create or update the fields named in ``obj``.
+    ) -> ResourceT:
+        """Server-side apply: create or update the fields named in `obj`.
 
         A dry run writes nothing.
         """
-        path = kind.path(_namespace(obj), obj["metadata"]["name"])
-        body = {"apiVersion": kind.api_version, "kind": kind.kind, **obj}
+        path = kind.path(namespace_of(obj), name_of(obj))
+        body = _named(kind, obj)
         query = {"fieldManager": field_manager, "force": "true" if force else "false"}
         if dry_run:
             query["dryRun"] = "All"
-        return await self._request_json("PATCH", path, query, body=body, content_type=APPLY_PATCH)
+        return await self._request_object(
+            kind, "PATCH", path, query, body=body, content_type=APPLY_PATCH
+        )
 
     async def delete(
-        self, kind: Kind, name: str, namespace: str | None = None, *, uid: str | None = None
+        self,
+        kind: Kind[ResourceT],
+        name: str,
+        namespace: str | None = None,
+        *,
+        uid: str | None = None,
     ) -> None:
-        """Delete an object, only if it has this ``uid`` when one is given (else Conflict)."""
+        """Delete an object, only if it has this `uid` when one is given (else Conflict)."""
         body = {"preconditions": {"uid": uid}} if uid else {}
         await self._request_json("DELETE", kind.path(namespace, name), body=body)
 
     async def watch(
         self,
-        kind: Kind,
+        kind: Kind[ResourceT],
         namespace: str | None = None,
         *,
         resource_version: str,
         timeout_seconds: int = 300,
-    ) -> AsyncIterator[tuple[str, Object]]:
-        """Yield (ADDED | MODIFIED | DELETED | BOOKMARK, object) after ``resource_version``.
+    ) -> AsyncIterator[tuple[str, ResourceT]]:
+        """Yield (ADDED | MODIFIED | DELETED | BOOKMARK, object) after `resource_version`.
 
         It ends when the server ends it. Raises Expired when that version is too old.
         """
@@ -220,19 +234,19 @@ class Client:
 
     async def record_event(
         self,
-        involved: Object,
+        involved: Resource,
         *,
-        kind: Kind,
+        kind: Kind[ResourceT],
         type_: str,
         reason: str,
         message: str,
         component: str,
     ) -> None:
-        """Write a core Event about ``involved`` (an object of ``kind``).
+        """Write a core Event about `involved` (an object of `kind`).
 
         A repeated one is counted, not added.
 
-        ``type_`` is Normal or Warning.
+        `type_` is Normal or Warning.
         """
         event = build_event(involved, kind, type_, reason, message, component)
         try:
@@ -241,42 +255,53 @@ class Client:
             with contextlib.suppress(NotFound):  # it expired just now, or is not readable yet
                 await self._count_repetition(event["metadata"])
 
-    async def read_json(self, path: str, query: Mapping[str, Any] | None = None) -> Object:
-        """Return the JSON of a path that is no object of a kind, as ``/version``."""
+    async def read_json(self, path: str, query: Query | None = None) -> Any:
+        """Return the JSON of a path that is not an object of a kind, as `/version`."""
         return await self._request_json("GET", path, query)
 
-    async def read_text(self, path: str, query: Mapping[str, Any] | None = None) -> str:
+    async def read_text(self, path: str, query: Query | None = None) -> str:
         """Return the text of a path, as the log of a pod."""
         data = await self._transport.read_body("GET", path, query)
         return data.decode(errors="replace")
 
-    async def _count_repetition(self, metadata: Object) -> None:
+    async def _count_repetition(self, metadata: ObjectMeta) -> None:
         name, namespace = metadata["name"], metadata["namespace"]
         old = await self.get(EVENT, name, namespace)
         await self.merge_patch(EVENT, name, namespace, series_patch(old))
+
+    async def _request_object(
+        self,
+        kind: Kind[ResourceT],
+        method: str,
+        path: str,
+        query: Query | None = None,
+        body: object = None,
+        content_type: str = JSON,
+    ) -> ResourceT:
+        """Return the object of a response: what the server admits has the shape of its kind."""
+        obj: ResourceT = await self._request_json(method, path, query, body, content_type)
+        return obj
 
     async def _request_json(
         self,
         method: str,
         path: str,
-        query: Mapping[str, Any] | None = None,
+        query: Query | None = None,
         body: Any = None,
         content_type: str = JSON,
-    ) -> Object:
-        data = await self._transport.read_body(method, path, query, body, content_type)
-        decoded: Object = json.loads(data)
-        return decoded
+    ) -> Any:
+        return json.loads(await self._transport.read_body(method, path, query, body, content_type))
 
 
-def _namespace(obj: Object) -> str | None:
-    namespace: str | None = obj["metadata"].get("namespace")
-    return namespace
+def _named(kind: Kind[ResourceT], obj: ResourceT) -> ResourceT:
+    """Return the object with apiVersion and kind, which lists leave out and we do not write."""
+    return cast("ResourceT", {"apiVersion": kind.api_version, "kind": kind.kind, **obj})
 
 
 async def retry_on_conflict(attempt: Callable[[], Awaitable[T]], tries: int = 12) -> T:
-    """Await ``attempt()`` again, after a pause, while it raises Conflict.
+    """Await `attempt()` again, after a pause, while it raises Conflict.
 
-    ``attempt`` reads afresh each time.
+    `attempt` reads afresh each time.
 
     The pauses grow to half a second, about three seconds in all: who meets a busy writer loses
     every second try, and twelve in a row hardly ever.

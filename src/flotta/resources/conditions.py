@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, Literal
 
-from ..rfc3339 import format_time
+from flotta.resources.objects.meta import Condition, ConditionStatus
+from flotta.rfc3339 import format_time
 
-Condition = dict[str, Any]
 ACCEPTED = "Accepted"  # of an EdgeDevice or EdgeWorkload: what was asked for can be carried out
 CONFIGURED = "Configured"  # of an EdgeDevice: nothing in its configuration is broken
 DISCONNECTED = "Disconnected"  # of an EdgeDevice: it has acknowledged its removal
 READY = "Ready"  # of an EdgeDevice: heard in time; of a bucket claim: answered
 STORAGE_READY = "StorageReady"  # of an EdgeDevice that gets its bucket by a claim
 
-ConditionStatus = Literal["True", "False", "Unknown"]
 ConditionState = tuple[ConditionStatus, str, str]  # status, reason, message
 
 
@@ -47,14 +45,15 @@ def with_condition(
     old = find_condition(items, type_)
     changed = old is None or old.get("status") != status
     since = format_time(now) if changed or old is None else old.get("lastTransitionTime")
-    new = {
+    new: Condition = {
         "type": type_,
         "status": status,
         "reason": reason,
         "message": message,
         "lastTransitionTime": since or format_time(now),
     }
-    observed = (old or {}).get("observedGeneration") if generation is None else generation
+    known = old.get("observedGeneration") if old else None
+    observed = known if generation is None else generation
     if observed is not None:
         new["observedGeneration"] = observed
     if old is None:

@@ -3,12 +3,44 @@
 from __future__ import annotations
 
 from importlib import resources
-from typing import Any
+from typing import Any, Required, TypedDict
 
-from ..yaml_loader import load_yaml
+from flotta.resources.objects.meta import Resource
+from flotta.yaml_loader import load_yaml
 
 
-def load() -> list[dict[str, Any]]:
+class CrdNames(TypedDict, total=False):
+    """What a kind is called."""
+
+    kind: Required[str]
+    plural: Required[str]
+    singular: str
+    shortNames: list[str]
+
+
+class CrdVersion(TypedDict, total=False):
+    """One version of a kind; its schema is OpenAPI v3."""
+
+    name: Required[str]
+    schema: dict[str, Any]
+
+
+class CrdSpec(TypedDict, total=False):
+    """A kind: group, names, versions."""
+
+    group: Required[str]
+    names: Required[CrdNames]
+    versions: Required[list[CrdVersion]]
+    scope: str
+
+
+class CustomResourceDefinition(Resource, total=False):
+    """A CustomResourceDefinition (apiextensions.k8s.io/v1)."""
+
+    spec: Required[CrdSpec]
+
+
+def load() -> list[CustomResourceDefinition]:
     """Return every CRD as apiextensions.k8s.io/v1 object, in the order of their file names."""
     folder = resources.files("flotta.resources") / "crds"
     files = sorted(

@@ -13,23 +13,49 @@ ApiError
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import NoReturn, TypedDict
 
-Object = dict[str, Any]
+
+class StatusDetails(TypedDict, total=False):
+    """What a Status says about the object; `causes` name fields."""
+
+    name: str
+    kind: str
+    causes: list[StatusCause]
+    retryAfterSeconds: int
+
+
+class StatusCause(TypedDict, total=False):
+    """One reason of a refusal."""
+
+    reason: str
+    message: str
+    field: str
+
+
+class Status(TypedDict, total=False):
+    """A metav1.Status, as far as it was read; the body of an error may be anything."""
+
+    reason: str
+    message: str
+    details: StatusDetails
+    code: int
 
 
 class ApiError(Exception):
     """A response that is no success.
 
-    ``status`` is the HTTP code (0: none), ``details`` as in the Status object.
+    `status` is the HTTP code (0: none), `details` as in the Status object.
     """
 
-    def __init__(self, status: int, reason: str, message: str, details: Object | None = None):
+    def __init__(
+        self, status: int, reason: str, message: str, details: StatusDetails | None = None
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.reason = reason
         self.message = message
-        self.details = details or {}
+        self.details: StatusDetails = details or {}
 
 
 class Unreachable(ApiError):
@@ -60,7 +86,7 @@ class Invalid(ApiError):
     """The object was refused by validation."""
 
 
-_BY_STATUS: Mapping[int, type[ApiError]] = {
+BY_STATUS: Mapping[int, type[ApiError]] = {
     403: Forbidden,
     404: NotFound,
     409: Conflict,
@@ -69,9 +95,9 @@ _BY_STATUS: Mapping[int, type[ApiError]] = {
 }
 
 
-def raise_error(code: int, status: Object) -> NoReturn:
+def raise_error(code: int, status: Status) -> NoReturn:
     """Raise the error of an HTTP code and a Status object."""
     reason = status.get("reason", "")
-    error = AlreadyExists if reason == "AlreadyExists" else _BY_STATUS.get(code, ApiError)
+    error = AlreadyExists if reason == "AlreadyExists" else BY_STATUS.get(code, ApiError)
     message = status.get("message") or f"HTTP status {code}"
     raise error(code, reason, message, status.get("details"))

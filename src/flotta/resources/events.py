@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import hashlib
 from datetime import UTC, datetime
-from typing import Any
 
-from ..rfc3339 import format_micro_time, format_time
-from .kinds import EVENT, Kind
+from flotta.resources.kinds import EVENT, Kind
+from flotta.resources.objects.core import Event
+from flotta.resources.objects.meta import MergePatch, Resource
+from flotta.rfc3339 import format_micro_time, format_time
 
 MESSAGE_LIMIT = 1024  # bytes, as the API server enforces when eventTime is set
 
 
 def build_event(
-    involved: dict[str, Any], kind: Kind, type_: str, reason: str, message: str, component: str
-) -> dict[str, Any]:
+    involved: Resource,
+    kind: Kind[Resource],
+    type_: str,
+    reason: str,
+    message: str,
+    component: str,
+) -> Event:
     """Return the Event object.
 
     Its name is derived from its content, so that a repetition meets the same object.
@@ -58,6 +64,6 @@ def _shorten(message: str) -> str:
     return data[: MESSAGE_LIMIT - len("…".encode())].decode(errors="ignore") + "…"
 
 
-def series_patch(old: dict[str, Any]) -> dict[str, Any]:
-    """Return the merge patch that counts one more occurrence of ``old``."""
+def series_patch(old: Event) -> MergePatch:
+    """Return the merge patch that counts one more occurrence of `old`."""
     return {"count": (old.get("count") or 1) + 1, "lastTimestamp": format_time(datetime.now(UTC))}

@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from flotta.resources.objects.core import ConfigMap, Event, Lease, Namespace, Secret
+from flotta.resources.objects.device_settings import EdgeDeviceSet
+from flotta.resources.objects.devices import EdgeDevice, SignedRequest
+from flotta.resources.objects.meta import Resource
+from flotta.resources.objects.playbooks import EdgeConfig, PlaybookExecution
+from flotta.resources.objects.storage import BucketClaim, Route
+from flotta.resources.objects.workloads import EdgeWorkload
 
 GROUP = "management.project-flotta.io"
+VERSION = "v1alpha1"
 MEMBER_LABEL = "flotta/member-of"  # of an EdgeDevice: the name of its EdgeDeviceSet
+
+ResourceT = TypeVar("ResourceT", bound=Resource)
+ResourceT_co = TypeVar("ResourceT_co", bound=Resource, covariant=True)
 
 
 @dataclass(frozen=True)
-class Kind:
-    """One kind of one group version; ``status`` tells whether it has the status subresource."""
+class Kind(Generic[ResourceT_co]):
+    """One kind of one group version, and the type of its objects.
+
+    `status` tells whether it has the status subresource.
+    """
 
     group: str
     version: str
@@ -21,6 +37,7 @@ class Kind:
 
     @property
     def api_version(self) -> str:
+        """`apiVersion` of its objects."""
         return f"{self.group}/{self.version}" if self.group else self.version
 
     def path(
@@ -34,36 +51,42 @@ class Kind:
         No namespace means cluster-wide.
         """
         parts = ["/apis" if self.group else "/api", self.api_version]
-        if namespace is not None and self.namespaced:
+        if namespace and self.namespaced:
             parts += ["namespaces", namespace]
         parts.append(self.plural)
         parts += [part for part in (name, subresource) if part is not None]
         return "/".join(parts)
 
 
-def _ours(kind: str, plural: str) -> Kind:
-    return Kind(GROUP, "v1alpha1", kind, plural, status=True)
-
-
-EDGE_DEVICE = _ours("EdgeDevice", "edgedevices")
-EDGE_DEVICE_SET = _ours("EdgeDeviceSet", "edgedevicesets")
-EDGE_WORKLOAD = _ours("EdgeWorkload", "edgeworkloads")
-SIGNED_REQUEST = _ours("EdgeDeviceSignedRequest", "edgedevicesignedrequest")
-EDGE_CONFIG = _ours("EdgeConfig", "edgeconfigs")
-PLAYBOOK_EXECUTION = _ours("PlaybookExecution", "playbookexecutions")
-BUCKET_CLAIM = Kind(
+EDGE_DEVICE: Kind[EdgeDevice] = Kind(GROUP, VERSION, "EdgeDevice", "edgedevices", status=True)
+EDGE_DEVICE_SET: Kind[EdgeDeviceSet] = Kind(
+    GROUP, VERSION, "EdgeDeviceSet", "edgedevicesets", status=True
+)
+EDGE_WORKLOAD: Kind[EdgeWorkload] = Kind(
+    GROUP, VERSION, "EdgeWorkload", "edgeworkloads", status=True
+)
+SIGNED_REQUEST: Kind[SignedRequest] = Kind(
+    GROUP, VERSION, "EdgeDeviceSignedRequest", "edgedevicesignedrequest", status=True
+)
+EDGE_CONFIG: Kind[EdgeConfig] = Kind(GROUP, VERSION, "EdgeConfig", "edgeconfigs", status=True)
+PLAYBOOK_EXECUTION: Kind[PlaybookExecution] = Kind(
+    GROUP, VERSION, "PlaybookExecution", "playbookexecutions", status=True
+)
+BUCKET_CLAIM: Kind[BucketClaim] = Kind(
     "objectbucket.io", "v1alpha1", "ObjectBucketClaim", "objectbucketclaims", status=True
 )
-SECRET = Kind("", "v1", "Secret", "secrets")
-CONFIG_MAP = Kind("", "v1", "ConfigMap", "configmaps")
-EVENT = Kind("", "v1", "Event", "events")
-NAMESPACE = Kind("", "v1", "Namespace", "namespaces", namespaced=False, status=True)
-LEASE = Kind("coordination.k8s.io", "v1", "Lease", "leases")
+SECRET: Kind[Secret] = Kind("", "v1", "Secret", "secrets")
+CONFIG_MAP: Kind[ConfigMap] = Kind("", "v1", "ConfigMap", "configmaps")
+EVENT: Kind[Event] = Kind("", "v1", "Event", "events")
+NAMESPACE: Kind[Namespace] = Kind(
+    "", "v1", "Namespace", "namespaces", namespaced=False, status=True
+)
+LEASE: Kind[Lease] = Kind("coordination.k8s.io", "v1", "Lease", "leases")
 
 # OpenShift's, never served or made by us: read where it is there.
-ROUTE = Kind("route.openshift.io", "v1", "Route", "routes", status=True)
+ROUTE: Kind[Route] = Kind("route.openshift.io", "v1", "Route", "routes", status=True)
 
-ALL = (
+ALL: tuple[Kind[Resource], ...] = (
     EDGE_DEVICE,
     EDGE_DEVICE_SET,
     EDGE_WORKLOAD,

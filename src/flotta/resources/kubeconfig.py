@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from ..yaml_loader import load_yaml
+from flotta.yaml_loader import load_yaml
 
 
 def describe_missing_context(path: str, context: str | None) -> str:

@@ -1,4 +1,4 @@
-"""Names of the control plane's own objects, by which its programs and the installation find them."""
+"""Names of the control plane's own objects, found by programs and installation."""
 
 from __future__ import annotations
 

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import TypedDict
 
-from ..yaml_loader import load_yaml
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+from flotta.yaml_loader import load_yaml
 
 MASTERS = "system:masters"
+
+
+class PolicyRule(TypedDict, total=False):
+    """A rule as RBAC writes it (rbac.authorization.k8s.io/v1)."""
+
+    verbs: list[str]
+    apiGroups: list[str]
+    resources: list[str]
+    resourceNames: list[str]
 
 
 @dataclass(frozen=True)
@@ -29,6 +36,7 @@ class Rule:
 
     @classmethod
     def of(cls, entry: Mapping[str, Sequence[str]]) -> Rule:
+        """Make one of an entry of `roles.yaml`."""
         return cls(
             frozenset(entry["apiGroups"]),
             frozenset(entry["resources"]),
@@ -38,7 +46,7 @@ class Rule:
         )
 
     def allows(self, verb: str, group: str, resource: str, namespace: str, name: str) -> bool:
-        """Whether this rule covers a request; an empty namespace is the cluster scope."""
+        """Tell whether this rule covers a request; an empty namespace is the cluster scope."""
         return (
             verb in self.verbs
             and group in self.groups
@@ -47,14 +55,16 @@ class Rule:
             and (not self.names or name in self.names)
         )
 
-    def in_rbac(self) -> dict[str, Any]:
-        """The rule as an entry of a Kubernetes Role, and of a SubjectRulesReview."""
-        entry = {
+    def in_rbac(self) -> PolicyRule:
+        """Return the rule as an entry of a Kubernetes Role, and of a SubjectRulesReview."""
+        entry: PolicyRule = {
             "verbs": sorted(self.verbs),
             "apiGroups": sorted(self.groups),
             "resources": sorted(self.resources),
         }
-        return entry | ({"resourceNames": sorted(self.names)} if self.names else {})
+        if self.names:
+            entry["resourceNames"] = sorted(self.names)
+        return entry
 
 
 @dataclass(frozen=True)
@@ -103,15 +113,15 @@ class Authorizer:
         name: str = "",
         subresource: str = "",
     ) -> bool:
-        """Whether ``user`` may do ``verb``; an empty namespace is the cluster scope."""
+        """Tell whether `user` may do `verb`; an empty namespace is the cluster scope."""
         if MASTERS in groups:
             return True
         full = f"{resource}/{subresource}" if subresource else resource
         rules = self._rules.get(user, ())
         return any(rule.allows(verb, group, full, namespace, name) for rule in rules)
 
-    def rules(self, user: str, groups: Sequence[str], namespace: str) -> list[dict[str, Any]]:
-        """What ``user`` may do in a namespace, as resourceRules of a SubjectRulesReview."""
+    def rules(self, user: str, groups: Sequence[str], namespace: str) -> list[PolicyRule]:
+        """Return what `user` may do in a namespace, as resourceRules of a SubjectRulesReview."""
         if MASTERS in groups:
             return [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}]
         return [

@@ -18,9 +18,9 @@ import yaml
 from kubernetes.aio import client as kubernetes_client
 from kubernetes.aio import config as kubernetes_config
 
-from ..backoff import Backoff
-from .errors import Unreachable, raise_error
-from .kubeconfig import describe_missing_context
+from flotta.backoff import Backoff
+from flotta.resources.errors import Unreachable, raise_error
+from flotta.resources.kubeconfig import describe_missing_context
 
 Query = Mapping[str, Any]
 JSON = "application/json"
@@ -31,7 +31,7 @@ MAX_ATTEMPTS = 5  # requests in all while the server is busy
 BUSY_RETRY = 0.5, 10.0  # first and longest seconds until a busy server is asked again
 
 # The loader looks into the file without checking its shape first.
-_UNUSABLE = (
+UNUSABLE = (
     *(kubernetes_config.ConfigException, yaml.YAMLError, OSError),
     *(TypeError, KeyError, AttributeError, ValueError),
 )
@@ -43,7 +43,7 @@ class Transport:
     Every method raises ApiError: Unreachable, or what the server's Status says.
     """
 
-    def __init__(self, api: kubernetes_client.ApiClient):
+    def __init__(self, api: kubernetes_client.ApiClient) -> None:
         self._api = api
         self._host: str = api.configuration.host.rstrip("/")
 
@@ -62,7 +62,7 @@ class Transport:
                     client_configuration=configuration
                 )
             return cls(kubernetes_client.ApiClient(configuration))
-        except _UNUSABLE as error:
+        except UNUSABLE as error:
             reason = " ".join(str(error).split())
             missing = describe_missing_context(path, context) if path else ""
             raise ValueError(
@@ -70,6 +70,7 @@ class Transport:
             ) from error
 
     async def close(self) -> None:
+        """End the connections."""
         await self._api.close()  # type: ignore[no-untyped-call]
 
     async def read_body(

@@ -7,10 +7,10 @@ import secrets
 import string
 from dataclasses import dataclass
 
-_ID = re.compile(r"[A-Z0-9]{16,32}")
-_ID_ALPHABET = string.ascii_uppercase + string.digits
-_ID_LENGTH = 20  # characters, as AWS has them
-_SECRET_BYTES = 30  # of randomness: 40 characters
+ID = re.compile(r"[A-Z0-9]{16,32}")
+ID_ALPHABET = string.ascii_uppercase + string.digits
+ID_LENGTH = 20  # characters, as AWS has them
+SECRET_BYTES = 30  # of randomness: 40 characters
 
 
 @dataclass(frozen=True)
@@ -27,14 +27,14 @@ class AccessKey:
 
 def new_access_key_id() -> str:
     """Return 20 random characters, the shape of an AWS access key id."""
-    return "".join(secrets.choice(_ID_ALPHABET) for _ in range(_ID_LENGTH))
+    return "".join(secrets.choice(ID_ALPHABET) for _ in range(ID_LENGTH))
 
 
 def new_secret_key() -> str:
     """Return 40 random URL-safe characters."""
-    return secrets.token_urlsafe(_SECRET_BYTES)
+    return secrets.token_urlsafe(SECRET_BYTES)
 
 
 def is_access_key_id(text: str) -> bool:
-    """Say whether the text has the shape of our key ids, so that it is safe as a file name."""
-    return _ID.fullmatch(text) is not None
+    """Tell whether the text has the shape of our key ids, so that it is safe as a file name."""
+    return ID.fullmatch(text) is not None

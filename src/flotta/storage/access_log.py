@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 
-_STAMP = re.compile(r"^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d ")
-_LEVEL = re.compile(r"^(DEBUG|INFO|NOTICE|ERROR|CRITICAL)\s*: ")
-_REQUESTS: tuple[tuple[re.Pattern[str], str], ...] = (
+STAMP = re.compile(r"^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d ")
+LEVEL = re.compile(r"^(DEBUG|INFO|NOTICE|ERROR|CRITICAL)\s*: ")
+REQUESTS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"serve s3: CREATE OBJECT: (\S+) (.*)"), "PUT {}/{}"),
     (re.compile(r"serve s3: GET OBJECT Bucket: (\S+) Object: (.*)"), "GET {}/{}"),
     (re.compile(r"serve s3: HEAD OBJECT (\S+) (.*)"), "HEAD {}/{}"),
@@ -22,20 +22,20 @@ _REQUESTS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"serve s3: CREATE BUCKET: (\S+)"), "CREATE-BUCKET {}"),
     (re.compile(r"serve s3: DELETE BUCKET: (\S+)"), "DELETE-BUCKET {}"),
 )
-_HARMLESS = ("poll-interval is not supported", "Moved (server-side)", ": Deleted", ": Copied")
+HARMLESS = ("poll-interval is not supported", "Moved (server-side)", ": Deleted", ": Copied")
 
 
 def format_line(line: str) -> str | None:
     """Return the line to print for a line of rclone's log, None to leave it out."""
-    line = _STAMP.sub("", line.rstrip("\n"))
-    level = _LEVEL.match(line)
+    line = STAMP.sub("", line.rstrip("\n"))
+    level = LEVEL.match(line)
     if level is None or level[1] != "DEBUG":
-        return None if any(text in line for text in _HARMLESS) else line
+        return None if any(text in line for text in HARMLESS) else line
     return _format_request(line)
 
 
 def _format_request(line: str) -> str | None:
-    for pattern, form in _REQUESTS:
+    for pattern, form in REQUESTS:
         found = pattern.search(line)
         if found:
             return "access: " + form.format(*found.groups())

@@ -5,14 +5,11 @@ The folder is how Kubernetes mounts a Secret; a `ca.crt` in it is the CA of the 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-from ..daemon import write_atomically
-from .access_keys import AccessKey, new_access_key_id, new_secret_key
-from .key_store import write_key
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from flotta.daemon import write_atomically
+from flotta.storage.access_keys import AccessKey, new_access_key_id, new_secret_key
+from flotta.storage.key_store import write_key
 
 ACCESS = "AWS_ACCESS_KEY_ID"
 SECRET = "AWS_SECRET_ACCESS_KEY"  # noqa: S105 - a name, not a secret

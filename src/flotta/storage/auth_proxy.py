@@ -13,13 +13,10 @@ each ranged GET would read whole files for the ETag.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any, TextIO
 
-from .key_store import read_key
-
-if TYPE_CHECKING:
-    from pathlib import Path
-    from typing import TextIO
+from flotta.storage.key_store import read_key
 
 
 def make_backend(access_key: str, keys: Path, root: Path) -> dict[str, Any] | None:

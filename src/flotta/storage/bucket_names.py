@@ -5,26 +5,26 @@ from __future__ import annotations
 import hashlib
 import re
 
-_BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
-_NAME_LENGTH = 50  # characters of the wished name
-_DIGEST_LENGTH = 8  # characters
+BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
+NAME_LENGTH = 50  # characters of the wished name
+DIGEST_LENGTH = 8  # characters
 
 
 def make_bucket_name(wanted: str, uid: str) -> str:
     """Derive a valid bucket name from a wished one; the claim's UID keeps it unique and stable."""
-    readable = re.sub(r"[^a-z0-9]+", "-", wanted.lower())[:_NAME_LENGTH].strip("-")
+    readable = re.sub(r"[^a-z0-9]+", "-", wanted.lower())[:NAME_LENGTH].strip("-")
     return f"{readable or 'bucket'}-{_digest(uid)}"
 
 
 def is_bucket_of(name: str, uid: str) -> bool:
-    """Say whether `make_bucket_name` can have made this name for the claim with this UID."""
+    """Tell whether `make_bucket_name` can have made this name for the claim with this UID."""
     return is_bucket_name(name) and name.endswith(f"-{_digest(uid)}")
 
 
 def is_bucket_name(name: str) -> bool:
-    """Say whether the name is valid for a bucket; such a name is safe as a file name, too."""
-    return _BUCKET.fullmatch(name) is not None
+    """Tell whether the name is valid for a bucket; such a name is safe as a file name, too."""
+    return BUCKET.fullmatch(name) is not None
 
 
 def _digest(uid: str) -> str:
-    return hashlib.sha256(uid.encode()).hexdigest()[:_DIGEST_LENGTH]
+    return hashlib.sha256(uid.encode()).hexdigest()[:DIGEST_LENGTH]

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from botocore.exceptions import ClientError
 
-from .errors import StorageRefused, StorageUnavailable
-from .s3_site import error_code
-from .settings import DEFAULT_REGION
-
-if TYPE_CHECKING:
-    from .s3_site import S3Site
+from flotta.storage.errors import StorageRefused, StorageUnavailable
+from flotta.storage.s3_site import S3Site, error_code
+from flotta.storage.settings import DEFAULT_REGION
 
 OWN = "BucketAlreadyOwnedByYou"
 TAKEN = "BucketAlreadyExists"  # somebody else's on AWS; some servers say so of our own, too
@@ -21,7 +18,7 @@ ABSENT = ("NoSuchBucket", "404")
 class Buckets:
     """The buckets of one site."""
 
-    def __init__(self, site: S3Site):
+    def __init__(self, site: S3Site) -> None:
         self._site = site
 
     async def ensure(self, bucket: str) -> None:

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
-from ..resources.client import AlreadyExists, NotFound
-from ..resources.kinds import BUCKET_CLAIM, CONFIG_MAP, SECRET
-from .access_keys import AccessKey
-from .errors import StorageRefused
-
-if TYPE_CHECKING:
-    from ..resources.client import Client
-    from ..resources.kinds import Kind
+from flotta.resources.client import AlreadyExists, Client, NotFound
+from flotta.resources.kinds import BUCKET_CLAIM, CONFIG_MAP, SECRET, Kind
+from flotta.storage.access_keys import AccessKey
+from flotta.storage.errors import StorageRefused
 
 Object = dict[str, Any]
 AUTHORITY = "tls.crt"
@@ -23,7 +19,7 @@ KEY_FIELDS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 class ClaimObjects:
     """Reads and writes the two objects of one claim; those of somebody else are refused."""
 
-    def __init__(self, client: Client, claim: Object):
+    def __init__(self, client: Client, claim: Object) -> None:
         self._client = client
         self._claim = claim
         self._namespace, self._name = claim["metadata"]["namespace"], claim["metadata"]["name"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
-_FORM = re.compile(r"(https?)://([\w.-]+|\[[0-9a-fA-F:.]+\])(:\d+)?", re.ASCII)
+FORM = re.compile(r"(https?)://([\w.-]+|\[[0-9a-fA-F:.]+\])(:\d+)?", re.ASCII)
 
 
 def checked_endpoint(
@@ -23,6 +23,6 @@ def checked_endpoint(
 
 def _is_usable(text: str) -> bool:
     try:
-        return _FORM.fullmatch(text) is not None and urlsplit(text).port != 0
+        return FORM.fullmatch(text) is not None and urlsplit(text).port != 0
     except ValueError:
         return False

@@ -8,15 +8,12 @@ did not reach the claim's Secret is worthless, so a new one begins by deleting a
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from botocore.exceptions import ClientError
 
-from .access_keys import AccessKey
-from .s3_site import error_code
-
-if TYPE_CHECKING:
-    from .s3_site import S3Site
+from flotta.storage.access_keys import AccessKey
+from flotta.storage.s3_site import S3Site, error_code
 
 POLICY = "bucket"
 BUCKET_ACTIONS = ("s3:ListBucket", "s3:GetBucketLocation", "s3:ListBucketMultipartUploads")
@@ -33,7 +30,7 @@ class IamIssuer:
 
     warning = ""
 
-    def __init__(self, site: S3Site):
+    def __init__(self, site: S3Site) -> None:
         self._site = site
         self._unseen: set[str] = set()  # made here and not listed yet: AWS tells of changes late
 

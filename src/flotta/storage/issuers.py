@@ -13,16 +13,18 @@ leaves a key that nobody knows; the next `activate_key` or `issue_key` takes it 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Protocol
+from pathlib import Path
+from typing import Protocol
 
-from .access_keys import AccessKey, is_access_key_id, new_access_key_id, new_secret_key
-from .errors import StorageUnavailable
-from .key_store import drop_keys, read_key, write_key
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from .s3_site import S3Site
+from flotta.storage.access_keys import (
+    AccessKey,
+    is_access_key_id,
+    new_access_key_id,
+    new_secret_key,
+)
+from flotta.storage.errors import StorageUnavailable
+from flotta.storage.key_store import drop_keys, read_key, write_key
+from flotta.storage.s3_site import S3Site
 
 
 class KeyIssuer(Protocol):
@@ -48,7 +50,7 @@ class DirectoryIssuer:
 
     warning = ""
 
-    def __init__(self, directory: Path):
+    def __init__(self, directory: Path) -> None:
         self._directory = directory
 
     async def issue_key(self, bucket: str) -> AccessKey:
@@ -76,7 +78,7 @@ class SharedIssuer:
         "every other bucket too; set S3_IAM_ENDPOINT instead of S3_SHARED_KEYS to keep them apart"
     )
 
-    def __init__(self, site: S3Site):
+    def __init__(self, site: S3Site) -> None:
         self._site = site
 
     async def issue_key(self, bucket: str) -> AccessKey:

@@ -7,15 +7,12 @@ directory's group (set-group-id) lets the server read what another user wrote.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-from ..daemon import write_atomically
-from .access_keys import AccessKey, is_access_key_id
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+from flotta.daemon import write_atomically
+from flotta.storage.access_keys import AccessKey, is_access_key_id
 
 KEY_MODE = 0o640
 # Rewritten at each drop, so that a key made and dropped between two looks is noticed.

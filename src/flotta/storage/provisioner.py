@@ -8,23 +8,21 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..resources.finalizers import BUCKET_FINALIZER
-from ..resources.kinds import BUCKET_CLAIM
-from ..resources.own_names import OPERATOR
-from .bucket_names import is_bucket_of, make_bucket_name
-from .buckets import Buckets
-from .claim_objects import ClaimObjects
-from .errors import StorageRefused, StorageUnavailable
-from .iam_issuer import IamIssuer
-from .issuers import DirectoryIssuer, KeyIssuer, SharedIssuer
-from .s3_site import S3Site
-
-if TYPE_CHECKING:
-    from ..resources.client import Client
-    from .access_keys import AccessKey
-    from .settings import StorageSettings
+from flotta.resources.client import Client
+from flotta.resources.finalizers import BUCKET_FINALIZER
+from flotta.resources.kinds import BUCKET_CLAIM
+from flotta.resources.own_names import OPERATOR
+from flotta.storage.access_keys import AccessKey
+from flotta.storage.bucket_names import is_bucket_of, make_bucket_name
+from flotta.storage.buckets import Buckets
+from flotta.storage.claim_objects import ClaimObjects
+from flotta.storage.errors import StorageRefused, StorageUnavailable
+from flotta.storage.iam_issuer import IamIssuer
+from flotta.storage.issuers import DirectoryIssuer, KeyIssuer, SharedIssuer
+from flotta.storage.s3_site import S3Site
+from flotta.storage.settings import StorageSettings
 
 Object = dict[str, Any]
 KEY_LINGERS = 2.0  # seconds until an S3 server has certainly noticed a dropped key
@@ -49,7 +47,7 @@ class Provisioner:
     storage_class: str
 
     def is_ours(self, claim: Object) -> bool:
-        """Say whether the claim is for our storage class, or was when we gave it a bucket."""
+        """Tell whether the claim is for our storage class, or was when we gave it a bucket."""
         same_class = (claim.get("spec") or {}).get("storageClassName") == self.storage_class
         return same_class or has_bucket_finalizer(claim)
 
@@ -149,12 +147,12 @@ class Provisioner:
 
 
 def has_bucket_finalizer(claim: Object) -> bool:
-    """Say whether a bucket may exist for the claim, so that it has to be removed with it."""
+    """Tell whether a bucket may exist for the claim, so that it has to be removed with it."""
     return BUCKET_FINALIZER in (claim["metadata"].get("finalizers") or [])
 
 
 def is_bound(claim: Object) -> bool:
-    """Say whether the claim has its bucket."""
+    """Tell whether the claim has its bucket."""
     return bool((claim.get("status") or {}).get("phase") == "Bound")
 
 

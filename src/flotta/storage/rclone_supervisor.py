@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 
-from ..backoff import Backoff
-from ..daemon import notify
-from .access_log import format_line
-from .key_store import DROPPED
+from flotta.backoff import Backoff
+from flotta.daemon import notify
+from flotta.storage.access_log import format_line
+from flotta.storage.key_store import DROPPED
 
 log = logging.getLogger(__name__)
 POLL_INTERVAL = 0.5  # seconds between looks at the key directory
@@ -76,7 +76,7 @@ def rclone_command(settings: S3ServerSettings, program: Path) -> list[str]:
 class RcloneSupervisor:
     """Runs rclone until told to stop."""
 
-    def __init__(self, settings: S3ServerSettings):
+    def __init__(self, settings: S3ServerSettings) -> None:
         self._settings = settings
         self._command = rclone_command(settings, rclone_program())
 

@@ -8,20 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, SSLError
 
-from .administrator import authority_file, read_administrator
-from .errors import StorageError, StorageRefused, StorageUnavailable
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from .access_keys import AccessKey
-    from .settings import StorageSettings
+from flotta.storage.access_keys import AccessKey
+from flotta.storage.administrator import authority_file, read_administrator
+from flotta.storage.errors import StorageError, StorageRefused, StorageUnavailable
+from flotta.storage.settings import StorageSettings
 
 IAM_REGION = "us-east-1"  # AWS signs its one global IAM with this region; others do not mind
 KEY_REFUSALS = (
@@ -45,7 +42,7 @@ T = TypeVar("T")
 class S3Site:
     """Makes boto3 clients for the services of the site and turns their errors into sentences."""
 
-    def __init__(self, settings: StorageSettings):
+    def __init__(self, settings: StorageSettings) -> None:
         self._settings = settings
         self._lock = threading.Lock()
         self._clients: dict[str, tuple[tuple[AccessKey, bytes], Any]] = {}

@@ -5,15 +5,12 @@ An administrator names one S3 site and exactly one issuer of access keys (docs/s
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from ..environment import read_flag
-from .endpoints import checked_endpoint
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from flotta.environment import read_flag
+from flotta.storage.endpoints import checked_endpoint
 
 DEFAULT_REGION = "us-east-1"
 ISSUERS = ("S3_KEYS_DIR", "S3_IAM_ENDPOINT", "S3_SHARED_KEYS")

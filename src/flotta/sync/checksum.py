@@ -8,29 +8,26 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from collections.abc import Iterator
 
 MEBIBYTE = 1 << 20  # bytes
 PART_SIZE = 8 * MEBIBYTE
-_BLOCK = MEBIBYTE
-_MAX_PARTS = 10_000  # of one upload (Amazon S3)
-_PLAIN = re.compile(r"[0-9a-f]{32}")
-_COMPOSITE = re.compile(r"[0-9a-f]{32}-([0-9]+)")
+BLOCK = MEBIBYTE
+MAX_PARTS = 10_000  # of one upload (Amazon S3)
+PLAIN = re.compile(r"[0-9a-f]{32}")
+COMPOSITE = re.compile(r"[0-9a-f]{32}-([0-9]+)")
 # Part sizes of usual clients, for objects that others uploaded in parts.
-_USUAL_PART_SIZES = (5 * MEBIBYTE, 16 * MEBIBYTE, 64 * MEBIBYTE)
+USUAL_PART_SIZES = (5 * MEBIBYTE, 16 * MEBIBYTE, 64 * MEBIBYTE)
 
 
 def is_plain_md5(etag: str) -> bool:
-    """Say whether an ETag is the MD5 of the object."""
-    return _PLAIN.fullmatch(etag) is not None
+    """Tell whether an ETag is the MD5 of the object."""
+    return PLAIN.fullmatch(etag) is not None
 
 
 def part_size(size: int) -> int:
     """Return the part size for a file: 8 MiB, or what keeps it within 10,000 parts."""
-    needed = -(-size // _MAX_PARTS)
+    needed = -(-size // MAX_PARTS)
     return max(PART_SIZE, -(-needed // MEBIBYTE) * MEBIBYTE)
 
 
@@ -38,7 +35,7 @@ def read_blocks(descriptor: int, offset: int = 0, length: int | None = None) -> 
     """Yield content from `offset` on, at most `length` bytes, without moving the file position."""
     end = None if length is None else offset + length
     while end is None or offset < end:
-        block = os.pread(descriptor, _BLOCK if end is None else min(_BLOCK, end - offset), offset)
+        block = os.pread(descriptor, BLOCK if end is None else min(BLOCK, end - offset), offset)
         if not block:
             return
         yield block
@@ -60,16 +57,16 @@ def composite_etag(digests: list[bytes]) -> str:
 
 
 def matches_etag(descriptor: int, size: int, etag: str, digest: str) -> bool:
-    """Say whether a file of this size and MD5 is the object with this ETag."""
+    """Tell whether a file of this size and MD5 is the object with this ETag."""
     if is_plain_md5(etag):
         return etag == digest
-    found = _COMPOSITE.fullmatch(etag)
+    found = COMPOSITE.fullmatch(etag)
     if not found:
         return False
     parts = int(found[1])
     return any(
         composite_etag(_part_digests(descriptor, size, length)) == etag
-        for length in (part_size(size), *_USUAL_PART_SIZES)
+        for length in (part_size(size), *USUAL_PART_SIZES)
         if -(-size // length) == parts
     )
 

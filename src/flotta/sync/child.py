@@ -11,10 +11,11 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from flotta.sync import s3_client
 from flotta.sync.download import DamagedError, Downloader
@@ -32,13 +33,10 @@ from flotta.sync.job import (
 )
 from flotta.sync.upload import Uploader
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-_WORKERS = 4  # threads, with one connection each
+WORKERS = 4  # threads, with one connection each
 # So many in a row are not the fault of single paths any more.
-_MAX_FAILURES = 3
-_PR_SET_PDEATHSIG = 1  # prctl(2)
+MAX_FAILURES = 3
+PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 class JobRun:
@@ -55,7 +53,7 @@ class JobRun:
 
     def run(self) -> None:
         """Do every task, several at a time, until done or stopped by a fatal error."""
-        with ThreadPoolExecutor(_WORKERS) as pool:
+        with ThreadPoolExecutor(WORKERS) as pool:
             for task in self._job.tasks:
                 pool.submit(self._try_task, task)
 
@@ -89,7 +87,7 @@ class JobRun:
         message = _describe_error(error, self._job.bucket)
         if aborted is None and (kind := _classify_error(error)):
             self._failures_in_a_row += 1
-            if self._failures_in_a_row >= _MAX_FAILURES:
+            if self._failures_in_a_row >= MAX_FAILURES:
                 aborted = RunAborted(message, kind)
         self.write_message(TaskOutcome(task.number, "failed", message=message))
         if aborted is not None and not self._stopped.is_set():
@@ -111,7 +109,7 @@ def _describe_error(error: Exception, bucket: Bucket) -> str:
 
 
 def _die_with_parent(parent: int) -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         raise SystemExit(1)
 
@@ -135,7 +133,7 @@ def main() -> None:
     os.nice(5)
     spool = Path(job.spool)
     spool.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _locked(spool), s3_client.open_client(job.bucket, _WORKERS, spool) as s3:
+    with _locked(spool), s3_client.open_client(job.bucket, WORKERS, spool) as s3:
         JobRun(job, s3).run()
 
 

@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import stat
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from flotta.sync import paths, tree
 from flotta.sync.listing import ConnectionFailedError, ListingClient, RefusedError, parse_objects
-from flotta.sync.model import DataPath, Skipped, SyncWorkload
+from flotta.sync.model import DataPath, Direction, Skipped, SyncWorkload
 from flotta.sync.plan import DownloadPlan, LocalFile, PlannedDownload, UploadPlan, plan_uploads
+from flotta.sync.state_db import FileRecord, StateDatabase
 from flotta.sync.tree_watch import TreeWatch
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from flotta.sync.model import Direction
-    from flotta.sync.state_db import FileRecord, StateDatabase
-
 # Full comparisons happen at least every so many cycles, whatever the hints say.
-_MAX_REUSES = 20  # cycles
+MAX_REUSES = 20  # cycles
 
 
 @dataclass
@@ -58,7 +53,7 @@ class _IdleComparison:
 
     inputs: object
     skipped: list[Skipped]
-    uses: int = _MAX_REUSES
+    uses: int = MAX_REUSES
 
 
 class Comparer:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
+from collections.abc import Hashable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
+from flotta.sync.comparison import Comparer, Comparison
+from flotta.sync.failures import Failures
 from flotta.sync.job import (
     AbortTask,
     ChildMessage,
@@ -19,24 +21,17 @@ from flotta.sync.job import (
     UploadStarted,
     UploadTask,
 )
-from flotta.sync.model import FileStat, SyncedPath
+from flotta.sync.listing import ListingClient
+from flotta.sync.model import Direction, FileStat, S3Storage, SyncedPath, SyncWorkload
 from flotta.sync.plan import LocalFile, PlannedDownload
 from flotta.sync.state_db import FileRecord, StateDatabase
+from flotta.sync.transfer import Transfer
 
-if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Sequence
-
-    from flotta.sync.comparison import Comparer, Comparison
-    from flotta.sync.failures import Failures
-    from flotta.sync.listing import ListingClient
-    from flotta.sync.model import Direction, S3Storage, SyncWorkload
-    from flotta.sync.transfer import Transfer
-
-_LOG = logging.getLogger(__name__)
-_BATCH = 1000  # tasks of one run of the child
+log = logging.getLogger(__name__)
+BATCH = 1000  # tasks of one run of the child
 # A file that changes at every look is sent as it is after so many cycles; reading it is checked.
-_MAX_DEFERRALS = 2  # cycles
-_MAX_CHANGES = 4  # cycles in which a file may change while it is read before that is a failure
+MAX_DEFERRALS = 2  # cycles
+MAX_CHANGES = 4  # cycles in which a file may change while it is read before that is a failure
 
 
 @dataclass(frozen=True)
@@ -170,7 +165,7 @@ class Cycle:
     def _may_be_sent(self, workload: str, before: LocalFile, now: LocalFile) -> bool:
         if before.stat == now.stat:
             return True
-        return self._count_change(workload, now.path) > _MAX_DEFERRALS
+        return self._count_change(workload, now.path) > MAX_DEFERRALS
 
     def _count_change(self, workload: str, path: str) -> int:
         count = self._changes.get((workload, path), 0) + 1
@@ -180,8 +175,8 @@ class Cycle:
     async def _transfer_all(
         self, storage: S3Storage, planned: list[_PlannedTask], report: CycleReport
     ) -> None:
-        for start in range(0, len(planned), _BATCH):
-            batch = planned[start : start + _BATCH]
+        for start in range(0, len(planned), BATCH):
+            batch = planned[start : start + BATCH]
             wanted = [item for item in batch if item.task.workload not in self.removed_workloads]
             if wanted and report.stopped is None and not self._interrupted:
                 await self._transfer_batch(storage, wanted, report)
@@ -239,12 +234,12 @@ class Cycle:
         return False
 
     def _record_change_while_read(self, item: _PlannedTask) -> None:
-        if self._count_change(item.task.workload, item.task.path) > _MAX_CHANGES:
+        if self._count_change(item.task.workload, item.task.path) > MAX_CHANGES:
             self._record_failure(item, "keeps changing while it is read")
 
     def _record_failure(self, item: _PlannedTask, message: str) -> None:
         task = item.task
-        _LOG.warning("%s of %s/%s failed: %s", item.direction, task.workload, task.path, message)
+        log.warning("%s of %s/%s failed: %s", item.direction, task.workload, task.path, message)
         self._failures.record_failure(item.path, _fingerprint(item.source), message)
 
     def _record_transfers(
@@ -259,7 +254,7 @@ class Cycle:
         self._database.delete_records(workload, direction, aborted)
         self._database.save_records(workload, direction, records, moved)
         for item, outcome in outcomes:
-            _LOG.info("%s %s/%s: %s", direction, workload, item.task.path, outcome.result)
+            log.info("%s %s/%s: %s", direction, workload, item.task.path, outcome.result)
 
 
 def _fingerprint(source: LocalFile | PlannedDownload | FileRecord) -> Hashable:

@@ -5,21 +5,17 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from flotta.sync import checksum, tree
-from flotta.sync.job import TaskOutcome, transfer_outcome
+from flotta.sync.job import DownloadTask, TaskOutcome, transfer_outcome
+from flotta.sync.model import FileStat
 from flotta.sync.s3_client import is_missing
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from flotta.sync.job import DownloadTask
-    from flotta.sync.model import FileStat
-
-_BLOCK = 256 * 1024  # bytes
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_PARTIAL = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+BLOCK = 256 * 1024  # bytes
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+PARTIAL = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class ChangedError(Exception):
@@ -55,14 +51,14 @@ class Downloader:
 
     def _receive_object(self, task: DownloadTask) -> tuple[Path, str]:
         partial = self._spool / spool_name(task)
-        descriptor = os.open(partial, _PARTIAL, 0o600)
+        descriptor = os.open(partial, PARTIAL, 0o600)
         try:
             digest = self._fill_file(descriptor, task)
             os.fchmod(descriptor, 0o644)
             os.fsync(descriptor)
         except Exception as error:
             # What a broken connection leaves is kept to go on with; damage and a full disk are not.
-            if isinstance(error, DamagedError) or getattr(error, "errno", None) in _FULL:
+            if isinstance(error, DamagedError) or getattr(error, "errno", None) in FULL:
                 partial.unlink(missing_ok=True)
             raise
         finally:
@@ -93,7 +89,7 @@ class Downloader:
                 raise ChangedError
             if response["ContentLength"] != task.size - offset:
                 raise ChangedError
-            while data := body.read(_BLOCK):
+            while data := body.read(BLOCK):
                 digest.update(data)
                 _write_all(descriptor, data, offset)
                 offset += len(data)

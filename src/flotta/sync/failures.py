@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from flotta.backoff import Backoff
+from flotta.sync.model import Direction, SyncedPath
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
-
-    from flotta.sync.model import Direction, SyncedPath
-
-_MAX_WAIT = 1800.0  # seconds between two attempts at one path
+MAX_WAIT = 1800.0  # seconds between two attempts at one path
 
 
 @dataclass
@@ -36,7 +32,7 @@ class Failures:
         self._failures: dict[SyncedPath, _Failure] = {}
 
     def is_due(self, path: SyncedPath, fingerprint: Hashable) -> bool:
-        """Say whether a path may be tried now."""
+        """Tell whether a path may be tried now."""
         failure = self._failures.get(path)
         if failure is None or failure.fingerprint != fingerprint:
             return True
@@ -46,7 +42,7 @@ class Failures:
         """Note one more failure of a path."""
         failure = self._failures.get(path)
         known = failure is not None and failure.fingerprint == fingerprint
-        backoff = failure.backoff if failure and known else Backoff(self._first, _MAX_WAIT)
+        backoff = failure.backoff if failure and known else Backoff(self._first, MAX_WAIT)
         due = self._clock() + backoff.next()
         self._failures[path] = _Failure(fingerprint, message, due, backoff)
 

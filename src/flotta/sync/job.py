@@ -6,12 +6,11 @@ environment; one JSON line on its stdout for every message.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import msgspec
 
-if TYPE_CHECKING:
-    from flotta.sync.model import FileStat
+from flotta.sync.model import FileStat
 
 
 class UploadTask(msgspec.Struct, tag="upload", frozen=True):
@@ -119,21 +118,21 @@ class RunAborted(msgspec.Struct, tag="fatal", frozen=True):
 
 ChildMessage = TaskOutcome | UploadStarted | RunAborted
 
-_ENCODER = msgspec.json.Encoder()
-_MESSAGES: msgspec.json.Decoder[ChildMessage] = msgspec.json.Decoder(ChildMessage)
-_JOBS = msgspec.json.Decoder(Job)
+ENCODER = msgspec.json.Encoder()
+MESSAGES: msgspec.json.Decoder[ChildMessage] = msgspec.json.Decoder(ChildMessage)
+JOBS = msgspec.json.Decoder(Job)
 
 
 def encode_line(message: Job | ChildMessage) -> bytes:
     """Return one line of JSON."""
-    return _ENCODER.encode(message) + b"\n"
+    return ENCODER.encode(message) + b"\n"
 
 
 def decode_job(data: bytes) -> Job:
     """Read the child's stdin."""
-    return _JOBS.decode(data)
+    return JOBS.decode(data)
 
 
 def decode_message(line: bytes) -> ChildMessage:
     """Read one line of the child's stdout."""
-    return _MESSAGES.decode(line)
+    return MESSAGES.decode(line)

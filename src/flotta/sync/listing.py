@@ -12,23 +12,20 @@ import http.client
 import re
 import ssl
 import urllib.request
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, unquote, unquote_plus, urlsplit
 from xml.etree import ElementTree
 
 from flotta.sync.model import S3Storage, SyncError
 from flotta.sync.signature import EMPTY_SHA256, authorization, canonical_path, canonical_query
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-_TIMEOUT = 60.0  # seconds
-_RESPONSE_LIMIT = 16 << 20  # bytes
+TIMEOUT = 60.0  # seconds
+RESPONSE_LIMIT = 16 << 20  # bytes
 # Read without parsing: a page like the last one never needs to be parsed at all.
-_TOKEN = re.compile(rb"<NextContinuationToken>([^<]+)</NextContinuationToken>")
-_TRUNCATED = re.compile(rb"<IsTruncated>\s*true\s*<")
+TOKEN = re.compile(rb"<NextContinuationToken>([^<]+)</NextContinuationToken>")
+TRUNCATED = re.compile(rb"<IsTruncated>\s*true\s*<")
 
 
 class ConnectionFailedError(SyncError):
@@ -56,7 +53,7 @@ class RemoteObject:
 class ListingClient:
     """Lists one bucket; keeps its connection between calls. Not for concurrent use."""
 
-    def __init__(self, storage: S3Storage, timeout: float = _TIMEOUT) -> None:
+    def __init__(self, storage: S3Storage, timeout: float = TIMEOUT) -> None:
         self.storage = storage
         self._url = urlsplit(storage.endpoint)
         self._timeout = timeout
@@ -102,7 +99,7 @@ class ListingClient:
         target = f"{canonical_path(path)}?{canonical_query(query)}"
         connection.request("GET", target, headers=self._signed_headers(path, query))
         response = connection.getresponse()
-        body = response.read(_RESPONSE_LIMIT)
+        body = response.read(RESPONSE_LIMIT)
         if response.status >= 500:
             self.close()
             raise ConnectionFailedError(
@@ -202,8 +199,8 @@ def _next_token(page: bytes) -> str | None:
         if b"ListBucketResult" not in page:
             raise ConnectionFailedError("The S3 server sent something that is not a listing.")
         return None
-    found = _TOKEN.search(page)
-    truncated = _TRUNCATED.search(page) is not None
+    found = TOKEN.search(page)
+    truncated = TRUNCATED.search(page) is not None
     return html.unescape(found[1].decode()) if found and truncated else None
 
 

@@ -7,7 +7,8 @@ import contextlib
 import dataclasses
 import hashlib
 import logging
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from pathlib import Path
 
 from flotta.backoff import Backoff
 from flotta.sync.comparison import Comparer, Comparison
@@ -18,16 +19,12 @@ from flotta.sync.model import DataPath, S3Storage, SyncError, SyncStatus, SyncWo
 from flotta.sync.state_db import StateDatabase
 from flotta.sync.transfer import Transfer
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
 __all__ = ["DataPath", "S3Storage", "SyncError", "SyncLoop", "SyncStatus", "SyncWorkload"]
 
-_LOG = logging.getLogger(__name__)
-_QUIET_PERIOD = 1.0  # seconds
-_SHOWN = 3  # paths that an error names
-_RETRY_DELAYS = (2.0, 300.0)  # seconds after the first failure of the storage, and at most
+log = logging.getLogger(__name__)
+QUIET_PERIOD = 1.0  # seconds
+SHOWN = 3  # paths that an error names
+RETRY_DELAYS = (2.0, 300.0)  # seconds after the first failure of the storage, and at most
 
 
 class SyncLoop:
@@ -44,7 +41,7 @@ class SyncLoop:
         volumes_dir: Path,
         interval: float = 15.0,
         *,
-        quiet_period: float = _QUIET_PERIOD,
+        quiet_period: float = QUIET_PERIOD,
     ) -> None:
         self._interval = interval
         self._quiet_period = quiet_period
@@ -54,7 +51,7 @@ class SyncLoop:
         self._failures = Failures(interval)
         self._comparer = Comparer(volumes_dir, self._database)
         self._cycle = Cycle(self._comparer, self._database, self._transfer, self._failures)
-        self._backoff = Backoff(*_RETRY_DELAYS)
+        self._backoff = Backoff(*RETRY_DELAYS)
         self._busy = asyncio.Lock()
         self._wake = asyncio.Event()
         self._storage: S3Storage | None = None
@@ -106,7 +103,7 @@ class SyncLoop:
                 async with self._busy:
                     return await self._final_upload(storage, chosen)
         except TimeoutError:
-            _LOG.warning("the final upload of %s was not finished in %s s", workload, timeout)
+            log.warning("the final upload of %s was not finished in %s s", workload, timeout)
             return False
 
     async def _final_upload(self, storage: S3Storage, workloads: list[SyncWorkload]) -> bool:
@@ -148,14 +145,14 @@ class SyncLoop:
             async with self._busy:
                 report = await self._run_cycle()
         except Exception as error:  # the outermost loop: logged, reported, tried again
-            _LOG.exception("synchronisation failed")
+            log.exception("synchronisation failed")
             report = CycleReport(stopped=f"The synchronisation failed: {error}")
             self._set_errors(report)
         if report.stopped is None:
             self._backoff.reset()
             return self._interval
         delay = self._backoff.next()
-        _LOG.warning("%s The next attempt is in %.0f s.", report.stopped, delay)
+        log.warning("%s The next attempt is in %.0f s.", report.stopped, delay)
         return delay
 
     async def _run_cycle(self) -> CycleReport:
@@ -215,14 +212,14 @@ class SyncLoop:
     def _report_once(self, comparison: Comparison) -> None:
         now = {(comparison.workload, str(skipped)) for skipped in comparison.skipped}
         for workload, text in now - self._reported:
-            _LOG.warning("%s: skipped %s", workload, text)
+            log.warning("%s: skipped %s", workload, text)
         others = {known for known in self._reported if known[0] != comparison.workload}
         self._reported = others | now
 
 
 def _summarize(what: str, items: list[str]) -> str:
-    more = f" and {len(items) - _SHOWN} more" if len(items) > _SHOWN else ""
-    return f"{what}: {'; '.join(sorted(items)[:_SHOWN])}{more}."
+    more = f" and {len(items) - SHOWN} more" if len(items) > SHOWN else ""
+    return f"{what}: {'; '.join(sorted(items)[:SHOWN])}{more}."
 
 
 def _identify_bucket(storage: S3Storage) -> str:

@@ -6,9 +6,9 @@ an absolute path has no counterpart on the other side and is refused with a reas
 
 from __future__ import annotations
 
-_NAME_LIMIT = 255  # bytes, of Linux' file systems
-_PATH_LIMIT = 3072  # bytes, below PATH_MAX with room for the export directory
-_KEY_LIMIT = 1024  # bytes, of S3
+NAME_LIMIT = 255  # bytes, of Linux' file systems
+PATH_LIMIT = 3072  # bytes, below PATH_MAX with room for the export directory
+KEY_LIMIT = 1024  # bytes, of S3
 
 
 class NameRefusedError(ValueError):
@@ -57,8 +57,8 @@ def path_of_key(source: str, target: str, key: str) -> str:
         _check_part(part)
     base = normalize_directory(target)
     path = f"{base}/{relative}" if base else relative
-    if len(path.encode()) > _PATH_LIMIT:
-        raise NameRefusedError(f"the path is longer than {_PATH_LIMIT} bytes")
+    if len(path.encode()) > PATH_LIMIT:
+        raise NameRefusedError(f"the path is longer than {PATH_LIMIT} bytes")
     return path
 
 
@@ -75,11 +75,11 @@ def _check_part(part: str) -> None:
         raise NameRefusedError(f"`{part}` is not allowed in a path")
     if "\0" in part:
         raise NameRefusedError("the name has a NUL byte")
-    if len(part.encode("utf-8", "surrogatepass")) > _NAME_LIMIT:
-        raise NameRefusedError(f"a name is longer than {_NAME_LIMIT} bytes")
+    if len(part.encode("utf-8", "surrogatepass")) > NAME_LIMIT:
+        raise NameRefusedError(f"a name is longer than {NAME_LIMIT} bytes")
 
 
 def _checked_key(key: str) -> str:
-    if len(key.encode()) > _KEY_LIMIT:
-        raise NameRefusedError(f"the key would be longer than {_KEY_LIMIT} bytes")
+    if len(key.encode()) > KEY_LIMIT:
+        raise NameRefusedError(f"the key would be longer than {KEY_LIMIT} bytes")
     return key

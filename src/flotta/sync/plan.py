@@ -13,18 +13,13 @@ Rules (docs/architecture.md, "Data synchronisation"):
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-from flotta.sync.model import FileStat, Skipped
+from flotta.sync.listing import RemoteObject
+from flotta.sync.model import DataPath, FileStat, Skipped
 from flotta.sync.paths import NameRefusedError, path_of_key
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-
-    from flotta.sync.listing import RemoteObject
-    from flotta.sync.model import DataPath
-    from flotta.sync.state_db import FileRecord
+from flotta.sync.state_db import FileRecord
 
 
 @dataclass(frozen=True)

@@ -4,37 +4,33 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import boto3
 from botocore import exceptions
 from botocore.config import Config
 
-from flotta.sync.job import RunAborted
+from flotta.sync.job import Bucket, RunAborted
 from flotta.sync.listing import describe_refusal
 from flotta.sync.model import S3Storage
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from flotta.sync.job import Bucket
-
 # Sized for links that are slow and lossy, not for a data centre.
-_CONNECT_TIMEOUT = 30  # seconds
-_READ_TIMEOUT = 30  # seconds
-_MAX_ATTEMPTS = 2
+CONNECT_TIMEOUT = 30  # seconds
+READ_TIMEOUT = 30  # seconds
+MAX_ATTEMPTS = 2
 
 NETWORK_ERRORS = (exceptions.HTTPClientError, exceptions.ConnectionError, TimeoutError)
-_UNREACHABLE = (
+UNREACHABLE = (
     exceptions.EndpointConnectionError,
     exceptions.ConnectTimeoutError,
     exceptions.ProxyConnectionError,
     exceptions.SSLError,
 )
 DENIED = ("AccessDenied", "403")
-_REFUSED = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "RequestTimeTooSkewed")
+REFUSED = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "RequestTimeTooSkewed")
 
 
 @contextmanager
@@ -67,9 +63,9 @@ def _client_config(connections: int) -> Config:
         signature_version="s3v4",
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
-        connect_timeout=_CONNECT_TIMEOUT,
-        read_timeout=_READ_TIMEOUT,
-        retries={"mode": "standard", "total_max_attempts": _MAX_ATTEMPTS},
+        connect_timeout=CONNECT_TIMEOUT,
+        read_timeout=READ_TIMEOUT,
+        retries={"mode": "standard", "total_max_attempts": MAX_ATTEMPTS},
         max_pool_connections=connections,
     )
 
@@ -82,16 +78,16 @@ def error_code(error: Exception) -> str:
 
 
 def is_missing(error: Exception) -> bool:
-    """Say whether the key (not the bucket) does not exist."""
+    """Tell whether the key (not the bucket) does not exist."""
     return error_code(error) in ("404", "NoSuchKey", "NotFound")
 
 
 def find_abort_reason(error: Exception, bucket: Bucket) -> RunAborted | None:
     """Return what ends the whole run, or None if the error concerns one path."""
     code = error_code(error)
-    if isinstance(error, _UNREACHABLE):
+    if isinstance(error, UNREACHABLE):
         return RunAborted(f"The S3 server {bucket.endpoint} cannot be reached: {error}", "network")
-    if code in _REFUSED:
+    if code in REFUSED:
         return RunAborted(describe_error(error, bucket), "refused")
     if code == "NoSuchBucket":
         return RunAborted(describe_error(error, bucket), "bucket")

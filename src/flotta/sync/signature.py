@@ -7,15 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from datetime import datetime
 from urllib.parse import quote
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import datetime
-
 EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
-_ALGORITHM = "AWS4-HMAC-SHA256"
+ALGORITHM = "AWS4-HMAC-SHA256"
 
 
 def canonical_query(query: Mapping[str, str]) -> str:
@@ -51,11 +48,11 @@ def authorization(
     )
     stamp = moment.strftime("%Y%m%dT%H%M%SZ")
     scope = f"{stamp[:8]}/{region}/{service}/aws4_request"
-    text = "\n".join([_ALGORITHM, stamp, scope, hashlib.sha256(request.encode()).hexdigest()])
+    text = "\n".join([ALGORITHM, stamp, scope, hashlib.sha256(request.encode()).hexdigest()])
     key = signing_key(secret_key, stamp[:8], region, service)
     signature = hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
     credential = f"Credential={access_key}/{scope}"
-    return f"{_ALGORITHM} {credential}, SignedHeaders={names}, Signature={signature}"
+    return f"{ALGORITHM} {credential}, SignedHeaders={names}, Signature={signature}"
 
 
 def signing_key(secret_key: str, day: str, region: str, service: str) -> bytes:

@@ -8,20 +8,15 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-from flotta.sync.model import FileStat, SyncError, SyncStatus
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from pathlib import Path
-
-    from flotta.sync.model import Direction
+from flotta.sync.model import Direction, FileStat, SyncError, SyncStatus
 
 # Each entry brings the database from the version of its index to the next one.
-_MIGRATIONS = (
+MIGRATIONS = (
     """
     CREATE TABLE file (
         workload TEXT NOT NULL, direction TEXT NOT NULL, path TEXT NOT NULL, key TEXT NOT NULL,
@@ -224,12 +219,12 @@ def _connect_database(path: Path) -> sqlite3.Connection:
     database.execute("PRAGMA synchronous = FULL")
     database.execute("PRAGMA cache_size = -512")  # KiB
     version = database.execute("PRAGMA user_version").fetchone()[0]
-    if version > len(_MIGRATIONS):
+    if version > len(MIGRATIONS):
         database.close()
         raise SyncError(
             f"{path} was written by a newer version (state {version}, this program knows"
-            f" {len(_MIGRATIONS)}); install that version again or remove the file."
+            f" {len(MIGRATIONS)}); install that version again or remove the file."
         )
-    for number, migration in enumerate(_MIGRATIONS[version:], start=version + 1):
+    for number, migration in enumerate(MIGRATIONS[version:], start=version + 1):
         database.executescript(f"BEGIN; {migration} PRAGMA user_version = {number}; COMMIT;")
     return database

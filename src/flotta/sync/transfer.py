@@ -7,19 +7,15 @@ import contextlib
 import logging
 import os
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import AsyncGenerator, AsyncIterator
+from pathlib import Path
 
 from flotta.sync.job import Bucket, ChildMessage, Job, RunAborted, Task, decode_message, encode_line
+from flotta.sync.model import S3Storage
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator
-    from pathlib import Path
-
-    from flotta.sync.model import S3Storage
-
-_LOG = logging.getLogger(__name__)
-_LINE_LIMIT = 1 << 20  # bytes
-_STOP_TIMEOUT = 5.0  # seconds
+log = logging.getLogger(__name__)
+LINE_LIMIT = 1 << 20  # bytes
+STOP_TIMEOUT = 5.0  # seconds
 
 
 class Transfer:
@@ -64,7 +60,7 @@ class Transfer:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
-            limit=_LINE_LIMIT,
+            limit=LINE_LIMIT,
         )
 
     def _make_job(self, storage: S3Storage, tasks: list[Task]) -> Job:
@@ -84,7 +80,7 @@ async def _stop_process(process: asyncio.subprocess.Process) -> None:
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
-        async with asyncio.timeout(_STOP_TIMEOUT):
+        async with asyncio.timeout(STOP_TIMEOUT):
             await process.wait()
 
 
@@ -102,7 +98,7 @@ async def _read_batches(process: asyncio.subprocess.Process) -> AsyncIterator[li
     if process.stdout is None:
         return
     rest = b""
-    while data := await process.stdout.read(_LINE_LIMIT):
+    while data := await process.stdout.read(LINE_LIMIT):
         *lines, rest = (rest + data).split(b"\n")
         if lines:
             yield [decode_message(line) for line in lines]
@@ -111,7 +107,7 @@ async def _read_batches(process: asyncio.subprocess.Process) -> AsyncIterator[li
 async def _log_errors(process: asyncio.subprocess.Process) -> None:
     if process.stderr is not None:
         async for line in process.stderr:
-            _LOG.warning("transfer: %s", line.decode(errors="replace").rstrip())
+            log.warning("transfer: %s", line.decode(errors="replace").rstrip())
 
 
 def _describe_exit(code: int | None) -> str:

@@ -9,21 +9,18 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from flotta.sync.model import FileStat, Skipped
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # O_NONBLOCK: a FIFO that takes the place of a file between lstat and open must not block.
-_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
-_MAX_DEPTH = 64  # directories
-_KINDS = {
+FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+MAX_DEPTH = 64  # directories
+KINDS = {
     stat.S_IFLNK: "a symbolic link",
     stat.S_IFIFO: "a FIFO",
     stat.S_IFSOCK: "a socket",
@@ -40,7 +37,7 @@ def file_stat(found: os.stat_result) -> FileStat:
 
 def describe_kind(mode: int) -> str:
     """Return what a file mode is, in words."""
-    return _KINDS.get(stat.S_IFMT(mode), "not a regular file")
+    return KINDS.get(stat.S_IFMT(mode), "not a regular file")
 
 
 @contextmanager
@@ -51,7 +48,7 @@ def open_directory(root: Path, path: str, *, create: bool = False) -> Iterator[i
     """
     if create:
         root.mkdir(mode=0o755, parents=True, exist_ok=True)
-    current = os.open(root, _DIRECTORY)
+    current = os.open(root, DIRECTORY)
     try:
         for part in filter(None, path.split("/")):
             following = _open_child(current, part, create=create)
@@ -64,13 +61,13 @@ def open_directory(root: Path, path: str, *, create: bool = False) -> Iterator[i
 
 def _open_child(parent: int, name: str, *, create: bool) -> int:
     try:
-        return os.open(name, _DIRECTORY, dir_fd=parent)
+        return os.open(name, DIRECTORY, dir_fd=parent)
     except FileNotFoundError:
         if not create:
             raise
     with suppress(FileExistsError):  # another transfer made it meanwhile
         os.mkdir(name, 0o755, dir_fd=parent)
-    made = os.open(name, _DIRECTORY, dir_fd=parent)
+    made = os.open(name, DIRECTORY, dir_fd=parent)
     os.fchmod(made, 0o755)  # whatever the umask of the process
     os.fsync(parent)
     return made
@@ -81,7 +78,7 @@ def open_file(root: Path, path: str) -> Iterator[int]:
     """Yield a descriptor of regular file `path` below `root`; OSError if it is anything else."""
     folder, _, name = path.rpartition("/")
     with open_directory(root, folder) as parent:
-        descriptor = os.open(name, _FILE, dir_fd=parent)
+        descriptor = os.open(name, FILE, dir_fd=parent)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError(errno.EINVAL, f"is {describe_kind(os.fstat(descriptor).st_mode)}", path)
@@ -138,8 +135,8 @@ class _Walk:
     def walk_directory(
         self, directory: int, path: str, depth: int
     ) -> Iterator[tuple[str, FileStat]]:
-        if depth > _MAX_DEPTH:
-            self._skip(path, f"is deeper than {_MAX_DEPTH} directories")
+        if depth > MAX_DEPTH:
+            self._skip(path, f"is deeper than {MAX_DEPTH} directories")
             return
         self.entered(directory)
         with os.scandir(directory) as entries:
@@ -168,7 +165,7 @@ class _Walk:
         if stat.S_ISREG(found.st_mode):
             yield path, file_stat(found)
         elif stat.S_ISDIR(found.st_mode):
-            child = os.open(entry.name, _DIRECTORY, dir_fd=parent)
+            child = os.open(entry.name, DIRECTORY, dir_fd=parent)
             try:
                 yield from self.walk_directory(child, path, depth + 1)
             finally:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from flotta import inotify
 
-_MASK = (
+MASK = (
     inotify.MODIFY
     | inotify.ATTRIB
     | inotify.CLOSE_WRITE
@@ -44,14 +44,14 @@ class TreeWatch:
         if self._inotify is None:
             return
         try:
-            watch = self._inotify.add(f"/proc/self/fd/{directory}".encode(), _MASK)
+            watch = self._inotify.add(f"/proc/self/fd/{directory}".encode(), MASK)
         except OSError:
             self._incomplete.add(workload)  # the limit of watches is reached
         else:
             self._workloads[watch] = workload
 
     def is_complete(self, workload: str) -> bool:
-        """Say whether every directory added since `restart_workload` is watched."""
+        """Tell whether every directory added since `restart_workload` is watched."""
         return workload not in self._incomplete
 
     def read_changed_workloads(self) -> set[str]:

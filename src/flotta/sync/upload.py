@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import base64
 import os
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 from flotta.sync import checksum, tree
-from flotta.sync.job import TaskOutcome, UploadStarted, transfer_outcome
+from flotta.sync.job import TaskOutcome, UploadStarted, UploadTask, transfer_outcome
+from flotta.sync.model import FileStat
 from flotta.sync.s3_client import error_code, is_missing
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from flotta.sync.job import UploadTask
-    from flotta.sync.model import FileStat
 
 
 class ChangingError(Exception):

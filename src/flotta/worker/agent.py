@@ -13,22 +13,21 @@ from flotta.protocol.envelope import encode
 from flotta.protocol.models import DeviceConfigurationMessage, Workload, WorkloadStatus
 from flotta.protocol.phases import ERROR
 from flotta.sync.loop import SyncLoop
-
-from .configuration import keep_storage, parse_configuration
-from .configuration_store import ConfigurationStore
-from .data import DataSync
-from .errors import ConfigurationError, WorkloadError
-from .events import EventQueue
-from .gateway_client import GatewayClient, WorkerService
-from .hardware import Inventory
-from .heartbeat import DeviceStatus, Heartbeats
-from .registration import Registration
-from .settings import Settings
-from .workloads.files import WorkloadFiles
-from .workloads.manifest import Pod, build_pod
-from .workloads.observer import Observer
-from .workloads.reconciler import Desired, Reconciler
-from .workloads.state import Observation, WorkloadState, derive_state
+from flotta.worker.configuration import keep_storage, parse_configuration
+from flotta.worker.configuration_store import ConfigurationStore
+from flotta.worker.data import DataSync
+from flotta.worker.errors import ConfigurationError, WorkloadError
+from flotta.worker.events import EventQueue
+from flotta.worker.gateway_client import GatewayClient, WorkerService
+from flotta.worker.hardware import Inventory
+from flotta.worker.heartbeat import DeviceStatus, Heartbeats
+from flotta.worker.registration import Registration
+from flotta.worker.settings import Settings
+from flotta.worker.workloads.files import WorkloadFiles
+from flotta.worker.workloads.manifest import Pod, build_pod
+from flotta.worker.workloads.observer import Observer
+from flotta.worker.workloads.reconciler import Desired, Reconciler
+from flotta.worker.workloads.state import Observation, WorkloadState, derive_state
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +44,7 @@ class _Device:
 
 
 class Agent:
-    """Puts the parts together; ``run`` serves until cancelled."""
+    """Puts the parts together; `run` serves until cancelled."""
 
     def __init__(self, settings: Settings) -> None:
         settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -126,7 +125,7 @@ class Agent:
             log.info("Everything is removed; the device waits to be registered anew")
 
     def _handle_connect(self) -> None:
-        """A gateway that starts anew ends the parking of a device that was sent away."""
+        """Return a gateway that starts anew ends the parking of a device that was sent away."""
         if not self._wiping.locked():
             self._parked = False
             self._start_registration()
@@ -237,7 +236,7 @@ class Agent:
     # --- state -----
 
     def _handle_snapshot(self) -> None:
-        """A new snapshot of what runs."""
+        """Return a new snapshot of what runs."""
         self._reconciler.wake()
         self._report_changes()
 

@@ -14,14 +14,13 @@ from msgspec.structs import replace
 
 from flotta.protocol.envelope import decode
 from flotta.protocol.models import DeviceConfigurationMessage, S3StorageConfiguration, Secret
-
-from .errors import ConfigurationError, WorkloadError
+from flotta.worker.errors import ConfigurationError, WorkloadError
 
 
 def parse_configuration(content: bytes, device_id: str = "") -> DeviceConfigurationMessage:
-    """Decode and check the content of a ``device`` message.
+    """Decode and check the content of a `device` message.
 
-    ``device_id`` is this device's own, if known.
+    `device_id` is this device's own, if known.
 
     Raises ConfigurationError with a sentence for anything that is not a complete configuration for
     this device.

@@ -2,7 +2,7 @@
 
 A generation is one file: the SHA-256 of the rest in hex, a line feed, and the message content as it
 came. It contains secrets: 0600 in a 0700 directory. What cannot be read is never taken for "no
-workloads": ``load`` then returns None.
+workloads": `load` then returns None.
 """
 
 from __future__ import annotations
@@ -15,15 +15,14 @@ from pathlib import Path
 
 from flotta.daemon import sync_directory, write_atomically
 from flotta.protocol.models import DeviceConfigurationMessage
-
-from .configuration import parse_configuration
-from .errors import ConfigurationError
+from flotta.worker.configuration import parse_configuration
+from flotta.worker.errors import ConfigurationError
 
 log = logging.getLogger(__name__)
 
 
 class ConfigurationStore:
-    """Keeps the last good configuration in ``directory`` and the one before it."""
+    """Keeps the last good configuration in `directory` and the one before it."""
 
     def __init__(self, directory: Path) -> None:
         self.current = directory / "configuration"
@@ -41,7 +40,7 @@ class ConfigurationStore:
         return None
 
     def save(self, content: bytes) -> None:
-        """Make ``content`` the current generation.
+        """Make `content` the current generation.
 
         Raises OSError when the disk refuses; the old generation then stays.
         """

@@ -17,9 +17,8 @@ from flotta.protocol.models import (
 from flotta.rfc3339 import format_wire_time
 from flotta.sync.loop import DataPath as EnginePath
 from flotta.sync.loop import S3Storage, SyncLoop, SyncWorkload
-
-from .configuration import find_s3_storage
-from .errors import ConfigurationError
+from flotta.worker.configuration import find_s3_storage
+from flotta.worker.errors import ConfigurationError
 
 log = logging.getLogger(__name__)
 

@@ -18,9 +18,9 @@ class ConfigurationError(WorkerError):
 
 
 class WorkloadError(WorkerError):
-    """A workload failed; ``reason`` is one CamelCase word.
+    """A workload failed; `reason` is one CamelCase word.
 
-    ``permanent`` means that only a new configuration helps.
+    `permanent` means that only a new configuration helps.
     """
 
     def __init__(self, reason: str, message: str, *, permanent: bool = False) -> None:
@@ -31,7 +31,7 @@ class WorkloadError(WorkerError):
 
 
 class DeliveryError(WorkerError):
-    """A message could not be delivered; ``retry_after`` is the server's wish in seconds."""
+    """A message could not be delivered; `retry_after` is the server's wish in seconds."""
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)

@@ -17,7 +17,7 @@ BATCH_SIZE = 50  # events in one heartbeat
 
 
 class EventQueue:
-    """At most ``MAX_EVENTS`` events, oldest first; when it is full the oldest go."""
+    """At most `MAX_EVENTS` events, oldest first; when it is full the oldest go."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -36,16 +36,15 @@ from flotta.protocol.grpc import (
     WorkerBase,
 )
 from flotta.protocol.unix_server import GuardedServer, peer_user
-
-from .errors import DeliveryError
-from .settings import Settings, socket_path
-from .trusted_users import trusted_uids
+from flotta.worker.errors import DeliveryError
+from flotta.worker.settings import Settings, socket_path
+from flotta.worker.trusted_users import trusted_uids
 
 log = logging.getLogger(__name__)
 
 SEND_TIMEOUT = 120.0  # seconds; the gateway may renew its certificate meanwhile
 REGISTER_TIMEOUT = 30.0  # seconds
-_CALL_ERRORS = (GRPCError, StreamTerminatedError, OSError, TimeoutError)
+CALL_ERRORS = (GRPCError, StreamTerminatedError, OSError, TimeoutError)
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,7 @@ class WorkerService(WorkerBase):
 
 
 class GatewayClient:
-    """Connection to the gateway, kept up by ``run``."""
+    """Connection to the gateway, kept up by `run`."""
 
     def __init__(self, settings: Settings, service: WorkerService) -> None:
         self._settings = settings
@@ -115,7 +114,7 @@ class GatewayClient:
             while True:
                 try:
                     await self._keep_session(path, backoff)
-                except (DeliveryError, *_CALL_ERRORS) as error:
+                except (DeliveryError, *CALL_ERRORS) as error:
                     log.info("No gateway at %s: %s", self._settings.gateway_address, error)
                 self._close_channel()
                 await asyncio.sleep(backoff.next())
@@ -132,7 +131,7 @@ class GatewayClient:
             raise DeliveryError("the gateway is not there")
         try:
             reply = await DispatcherStub(self._channel).Send(data, timeout=SEND_TIMEOUT)
-        except _CALL_ERRORS as error:
+        except CALL_ERRORS as error:
             raise DeliveryError(f"the gateway did not send {directive}: {error}") from error
         return _parse_response(bytes(reply.response), directive)
 

@@ -22,11 +22,10 @@ from flotta.protocol.models import (
     WorkloadStatus,
 )
 from flotta.token_bucket import TokenBucket
-
-from .configuration import read_heartbeat_period
-from .errors import DeliveryError
-from .events import EventQueue
-from .gateway_client import GatewayClient
+from flotta.worker.configuration import read_heartbeat_period
+from flotta.worker.errors import DeliveryError
+from flotta.worker.events import EventQueue
+from flotta.worker.gateway_client import GatewayClient
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +34,7 @@ MIN_GAP = 1.0  # seconds between two heartbeats
 BURST = 20  # heartbeats that may follow each other at that gap
 BUSY_GAP = 5.0  # seconds between heartbeats after a burst, so that a flapping pod floods nobody
 JITTER = 0.1  # the part of a period by which it is varied either way
-_EXPLANATIONS = {
+EXPLANATIONS = {
     401: "the certificate is not accepted; the gateway renews it",
     403: "the certificate does not belong to this device id",
     404: "the control plane does not know this device",
@@ -52,7 +51,7 @@ class DeviceStatus:
 
 
 class Heartbeats:
-    """Sends heartbeats while ``run`` runs; ``request`` asks for one now."""
+    """Sends heartbeats while `run` runs; `request` asks for one now."""
 
     def __init__(
         self,
@@ -115,7 +114,7 @@ class Heartbeats:
         hardware, digest = await self._read_hardware()
         response = await self._gateway.send(HEARTBEAT, self._build_heartbeat(events, hardware))
         if not response.ok:
-            reason = _EXPLANATIONS.get(
+            reason = EXPLANATIONS.get(
                 response.status, f"the control plane answered {response.status}"
             )
             raise DeliveryError(reason, response.retry_after)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .errors import WorkloadError
-from .processes import run
+from flotta.worker.errors import WorkloadError
+from flotta.worker.processes import run
 
 WORKLOAD_LABEL = "project-flotta.io/workload"
 DIGEST_LABEL = "project-flotta.io/digest"
@@ -20,7 +20,7 @@ PULL_TIMEOUT = 2 * 3600.0  # seconds
 
 @dataclass(frozen=True)
 class Container:
-    """One regular or init container of a pod of ours; ``state`` and ``exit_code`` are podman's."""
+    """One regular or init container of a pod of ours; `state` and `exit_code` are podman's."""
 
     id: str
     name: str
@@ -81,9 +81,9 @@ async def remove_pod(name: str) -> bool:
     return (await run("podman", "pod", "rm", "-f", "-i", name, timeout=COMMAND_TIMEOUT)).ok
 
 
-_NOISE = re.compile(r"^(time=|\d{4}-\d\d-\d\d |podman-kube@|Pods? |Container:|[0-9a-f]{64}$)")
-_TELLING = re.compile(r"^(Error: |\[?starting container )")
-_CONTAINER_ID = re.compile(r"(starting )?container [0-9a-f]{64}: ")
+NOISE = re.compile(r"^(time=|\d{4}-\d\d-\d\d |podman-kube@|Pods? |Container:|[0-9a-f]{64}$)")
+TELLING = re.compile(r"^(Error: |\[?starting container )")
+CONTAINER_ID = re.compile(r"(starting )?container [0-9a-f]{64}: ")
 
 
 def extract_cause(lines: Iterable[str]) -> str:
@@ -91,12 +91,12 @@ def extract_cause(lines: Iterable[str]) -> str:
     telling: list[str] = []
     last = ""
     for line in (line.strip() for line in lines):
-        if line and not _NOISE.match(line):
+        if line and not NOISE.match(line):
             last = line
-        if _TELLING.match(line):
+        if TELLING.match(line):
             telling.append(line)
     cause = _find_cause(telling) or last
-    return _CONTAINER_ID.sub("", cause).removeprefix("Error: ")[:1000] or "podman gave no reason"
+    return CONTAINER_ID.sub("", cause).removeprefix("Error: ")[:1000] or "podman gave no reason"
 
 
 def _find_cause(telling: list[str]) -> str:

@@ -25,7 +25,7 @@ class ProcessResult:
 
 
 async def run(*argv: str, timeout: float) -> ProcessResult:  # noqa: ASYNC109 (it ends the program)
-    """Run a program without input for at most ``timeout`` seconds; a missing one has status 127."""
+    """Run a program without input for at most `timeout` seconds; a missing one has status 127."""
     try:
         process = await asyncio.create_subprocess_exec(
             *argv,

@@ -10,13 +10,12 @@ from flotta.backoff import Backoff
 from flotta.protocol.directives import ENROLMENT, ENROLMENT_APPROVED, REGISTRATION
 from flotta.protocol.hardware import HardwareInfo
 from flotta.protocol.models import EnrolmentInfo, Features, RegistrationInfo
-
-from .errors import DeliveryError
-from .gateway_client import EdgeApiResponse, GatewayClient
+from flotta.worker.errors import DeliveryError
+from flotta.worker.gateway_client import EdgeApiResponse, GatewayClient
 
 log = logging.getLogger(__name__)
 
-_EXPLANATIONS = {
+EXPLANATIONS = {
     200: "the enrolment waits for approval",
     400: "the control plane does not understand this device's request",
     401: "the control plane does not accept this device's certificate",
@@ -29,7 +28,7 @@ _EXPLANATIONS = {
 
 def explain_status(status: int) -> str:
     """Say what an HTTP status means for a device that wants to belong to the fleet."""
-    return _EXPLANATIONS.get(status, f"the control plane answered with status {status}")
+    return EXPLANATIONS.get(status, f"the control plane answered with status {status}")
 
 
 class Registration:

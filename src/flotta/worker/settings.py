@@ -40,7 +40,7 @@ class Settings:
         )
 
     def target_namespace(self) -> str:
-        """Return the tag ``namespace``, or ``default`` when there is none that can be read."""
+        """Return the tag `namespace`, or `default` when there is none that can be read."""
         try:
             tags = tomllib.loads(self.tags_file.read_text())
         except (OSError, ValueError):
@@ -49,7 +49,7 @@ class Settings:
 
 
 def socket_path(address: str) -> str:
-    """Return what connect(2) takes for ``unix:/path``, ``unix:@abstract`` or ``@abstract``."""
+    """Return what connect(2) takes for `unix:/path`, `unix:@abstract` or `@abstract`."""
     name = address.removeprefix("unix-abstract:") if address.startswith("unix-abstract:") else None
     if name is not None:
         return "\0" + name

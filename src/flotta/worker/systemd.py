@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from .processes import run
+from flotta.worker.processes import run
 
 COMMAND_TIMEOUT = 30.0  # seconds
 START_TIMEOUT = 16 * 60.0  # seconds, more than TimeoutStartSec of the units
 STOP_TIMEOUT = 180.0  # seconds
-_PROPERTIES = "Id,ActiveState,SubState,Result,NRestarts,InvocationID"
+PROPERTIES = "Id,ActiveState,SubState,Result,NRestarts,InvocationID"
 
 
 @dataclass(frozen=True)
 class UnitState:
-    """State of one unit in systemd's words; ``active`` is inactive for one that is not loaded."""
+    """State of one unit in systemd's words; `active` is inactive for one that is not loaded."""
 
     active: str = "inactive"
     sub: str = "dead"
@@ -41,12 +41,12 @@ async def read_unit_states(units: Iterable[str]) -> dict[str, UnitState]:
     names = sorted(units)
     if not names:
         return {}
-    done = await run("systemctl", "show", "-p", _PROPERTIES, *names, timeout=COMMAND_TIMEOUT)
+    done = await run("systemctl", "show", "-p", PROPERTIES, *names, timeout=COMMAND_TIMEOUT)
     return parse_unit_states(done.out.decode(errors="replace"))
 
 
 def parse_unit_states(text: str) -> dict[str, UnitState]:
-    """Read the blocks that ``systemctl show`` prints, one a unit."""
+    """Read the blocks that `systemctl show` prints, one a unit."""
     blocks = (dict(line.partition("=")[::2] for line in b.splitlines()) for b in text.split("\n\n"))
     return {
         block["Id"]: UnitState(

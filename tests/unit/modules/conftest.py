@@ -11,7 +11,7 @@ from module_run import loaded
 
 @pytest.fixture
 def client(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> MemoryClient:
-    """The client that modules get which connect by this user's kubeconfig."""
+    """Return the client that modules get which connect by this user's kubeconfig."""
     api = loaded("edge_device").api
     client = MemoryClient()
     monkeypatch.setattr(api, "Client", client)

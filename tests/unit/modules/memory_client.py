@@ -42,7 +42,7 @@ class MemoryClient:
     async def list(
         self, kind: Kind, namespace: str | None = None, label_selector: str | None = None
     ) -> list[Object]:
-        """``label_selector`` may name one label with its value."""
+        """`label_selector` may name one label with its value."""
         wanted = dict([label_selector.split("=")]) if label_selector else {}
         return [
             obj

@@ -32,7 +32,7 @@ class Recorder:
 
 @pytest.fixture
 def kinds(client: MemoryClient, monkeypatch: pytest.MonkeyPatch) -> Recorder:
-    """What brings the kinds there, or takes them away."""
+    """Return what brings the kinds there, or takes them away."""
     recorder = Recorder(CrdOutcome([CHANGE], ["edgedevices"], "2", "1"))
     monkeypatch.setattr(loaded("crds"), "install_crds", recorder)
     monkeypatch.setattr(loaded("crds"), "remove_crds", recorder)
@@ -41,7 +41,7 @@ def kinds(client: MemoryClient, monkeypatch: pytest.MonkeyPatch) -> Recorder:
 
 @pytest.fixture
 def installed(client: MemoryClient, monkeypatch: pytest.MonkeyPatch) -> Recorder:
-    """What installs the control plane."""
+    """Return what installs the control plane."""
     found = InstallOutcome([], "edge:443", ("edge",), "v1.36", "2", "new", "1", "old", ["look out"])
     recorder = Recorder(found)
     monkeypatch.setattr(loaded("operator"), "install", recorder)
@@ -50,7 +50,7 @@ def installed(client: MemoryClient, monkeypatch: pytest.MonkeyPatch) -> Recorder
 
 @pytest.fixture
 def uninstalled(client: MemoryClient, monkeypatch: pytest.MonkeyPatch) -> Recorder:
-    """What removes it."""
+    """Return what removes it."""
     recorder = Recorder(UninstallOutcome([CHANGE], ["Namespace flotta"], [], "1"))
     monkeypatch.setattr(loaded("operator"), "uninstall", recorder)
     return recorder

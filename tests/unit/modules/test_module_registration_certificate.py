@@ -20,7 +20,7 @@ def encoded(**pem: bytes) -> dict[str, str]:
 
 @pytest.fixture
 def authority(client: MemoryClient) -> Authority:
-    """The CA of a control plane in memory."""
+    """Return the CA of a control plane in memory."""
     authority = Authority.create("Flotta CA", "flotta")
     data = encoded(ca_crt=authority.certificate_pem, ca_key=authority.key_pem)
     client.have(SECRET, "flotta-ca", "flotta", data=data)

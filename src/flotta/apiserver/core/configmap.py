@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import Any
 
 from flotta.apiserver.core import shape
 from flotta.apiserver.core.secret import MAX_DATA, decoded_size, validate_immutable, validate_keys
 from flotta.apiserver.errors import Cause, invalid_value, too_long
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 JsonObject = dict[str, Any]
 
@@ -32,7 +30,7 @@ def normalize(config_map: JsonObject, _old: JsonObject | None) -> None:
 
 
 def validate(new: JsonObject, old: JsonObject | None) -> Iterable[Cause]:
-    """What is wrong with the keys, the size or a change of an immutable ConfigMap."""
+    """Return what is wrong with the keys, the size or a change of an immutable ConfigMap."""
     data, binary = new.get("data", {}), new.get("binaryData", {})
     yield from validate_keys("data", data)
     yield from validate_keys("binaryData", binary)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import Any
 
 from flotta.apiserver.core import shape
 from flotta.apiserver.errors import Cause, invalid_value, required
 from flotta.apiserver.names import qualified_problems
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
 JsonObject = dict[str, Any]
 
 # Bytes.
 LIMITS = {"reportingInstance": 128, "action": 128, "reason": 128, "message": 1024}
-_REFERENCE = shape.struct(
+REFERENCE = shape.struct(
     dict.fromkeys(
         ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath"),
         shape.text,
@@ -25,8 +23,8 @@ SCHEMA = shape.CoreSchema(
     "Event",
     "v1",
     {
-        "involvedObject": _REFERENCE,
-        "related": _REFERENCE,
+        "involvedObject": REFERENCE,
+        "related": REFERENCE,
         "source": shape.struct({"component": shape.text, "host": shape.text}),
         "series": shape.struct({"count": shape.number, "lastObservedTime": shape.micro_time}),
         "firstTimestamp": shape.time,
@@ -70,7 +68,7 @@ def normalize(event: JsonObject, _old: JsonObject | None) -> None:
 
 
 def validate(new: JsonObject, _old: JsonObject | None) -> Iterable[Cause]:
-    """What is wrong with an Event: where it is, and what a timed one lacks."""
+    """Return what is wrong with an Event: where it is, and what a timed one lacks."""
     involved = new["involvedObject"].get("namespace", "")
     namespace = new["metadata"]["namespace"]
     shared = {"default", "kube-system"} if new["eventTime"] else {"default"}
@@ -83,7 +81,7 @@ def validate(new: JsonObject, _old: JsonObject | None) -> Iterable[Cause]:
 
 
 def _validate_timed_event(event: JsonObject) -> Iterable[Cause]:
-    """What is refused in an Event with eventTime; lengths are in bytes, whatever the text says."""
+    """Return what is refused in an Event with eventTime; lengths are in bytes, whatever the text says."""
     component = event["reportingComponent"]
     for problem in qualified_problems(component):
         yield invalid_value("reportingComponent", component, problem)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import Any
 
 from flotta.apiserver.core import shape
 from flotta.apiserver.errors import Cause, invalid_value
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 JsonObject = dict[str, Any]
 
@@ -32,7 +30,7 @@ SCHEMA = shape.CoreSchema(
 
 
 def normalize(lease: JsonObject, _old: JsonObject | None) -> None:
-    """A Lease always has a spec."""
+    """Give a Lease its spec, which it always has."""
     lease.setdefault("spec", {})
 
 

@@ -11,7 +11,7 @@ JsonObject = dict[str, Any]
 NAME_LABEL = "kubernetes.io/metadata.name"
 PROTECTED = ("default", "kube-system")
 INITIAL = ("default", "kube-system", "flotta")
-_CONDITION = shape.struct(
+CONDITION = shape.struct(
     {
         **dict.fromkeys(("type", "status", "reason", "message"), shape.text),
         "lastTransitionTime": shape.time,
@@ -22,7 +22,7 @@ SCHEMA = shape.CoreSchema(
     "v1",
     {
         "spec": shape.struct({"finalizers": shape.listing(shape.text)}),
-        "status": shape.struct({"phase": shape.text, "conditions": shape.listing(_CONDITION)}),
+        "status": shape.struct({"phase": shape.text, "conditions": shape.listing(CONDITION)}),
     },
 )
 

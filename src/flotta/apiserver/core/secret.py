@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import Any
 
 from flotta.apiserver.core import shape
 from flotta.apiserver.errors import (
@@ -15,9 +16,6 @@ from flotta.apiserver.errors import (
     too_long,
 )
 from flotta.apiserver.names import data_key_problem
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 JsonObject = dict[str, Any]
 
@@ -58,7 +56,7 @@ def normalize(secret: JsonObject, _old: JsonObject | None) -> None:
 
 
 def validate(new: JsonObject, old: JsonObject | None) -> Iterable[Cause]:
-    """What is wrong with the data, with what its type asks for, or with a change."""
+    """Return what is wrong with the data, with what its type asks for, or with a change."""
     data = new.get("data", {})
     yield from validate_keys("data", data)
     if decoded_size(data) > MAX_DATA:
@@ -74,7 +72,7 @@ def validate(new: JsonObject, old: JsonObject | None) -> Iterable[Cause]:
 
 
 def decoded_size(data: dict[str, str]) -> int:
-    """The sum of the decoded values in bytes."""
+    """Return the sum of the decoded values in bytes."""
     return sum(len(value) // 4 * 3 - value[-2:].count("=") for value in data.values())
 
 
@@ -89,7 +87,7 @@ def validate_keys(field: str, data: JsonObject) -> Iterable[Cause]:
 def validate_immutable(
     new: JsonObject, old: JsonObject, fields: tuple[str, ...]
 ) -> Iterable[Cause]:
-    """What a Secret or ConfigMap with ``immutable: true`` refuses."""
+    """Return what a Secret or ConfigMap with `immutable: true` refuses."""
     if not old.get("immutable"):
         return
     text = "field is immutable when `immutable` is set"
@@ -121,7 +119,7 @@ def _is_json(encoded: str) -> bool:
 
 
 def find_warnings(secret: JsonObject) -> list[str]:
-    """A certificate that is none is accepted with a warning."""
+    """Warn of a certificate that is not one; it is accepted."""
     if secret["type"] != "kubernetes.io/tls":
         return []
     certificate = base64.b64decode(secret.get("data", {}).get("tls.crt", ""))

@@ -46,14 +46,14 @@ def text(reading: Reading, path: str, value: Any) -> str:
 
 
 def flag(reading: Reading, path: str, value: Any) -> bool:
-    """A truth value."""
+    """Return a truth value."""
     if not isinstance(value, bool):
         raise _wrong(reading, path, value, "bool")
     return value
 
 
 def number(reading: Reading, path: str, value: Any) -> int:
-    """A whole number of 32 bits."""
+    """Return a whole number of 32 bits."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
@@ -67,7 +67,7 @@ def number(reading: Reading, path: str, value: Any) -> int:
 
 
 def time(reading: Reading, path: str, value: Any) -> str:
-    """A time, stored in whole seconds."""
+    """Return a time, stored in whole seconds."""
     try:
         return normalize_time(text(reading, path, value))
     except ValueError as error:
@@ -75,7 +75,7 @@ def time(reading: Reading, path: str, value: Any) -> str:
 
 
 def micro_time(reading: Reading, path: str, value: Any) -> str:
-    """A time with microseconds."""
+    """Return a time with microseconds."""
     try:
         return normalize_micro_time(text(reading, path, value))
     except ValueError as error:
@@ -99,7 +99,7 @@ def _bad_byte(value: str) -> int:
 
 
 def mapping(read: Reader, empty: Any = "") -> Reader:
-    """A map of strings to values; null values become ``empty``."""
+    """Return a map of strings to values; null values become `empty`."""
 
     def reader(reading: Reading, path: str, value: Any) -> JsonObject:
         if not isinstance(value, dict):
@@ -112,7 +112,7 @@ def mapping(read: Reader, empty: Any = "") -> Reader:
 
 
 def listing(read: Reader) -> Reader:
-    """A list of values."""
+    """Return a list of values."""
 
     def reader(reading: Reading, path: str, value: Any) -> list[Any]:
         if not isinstance(value, list):
@@ -123,7 +123,7 @@ def listing(read: Reader) -> Reader:
 
 
 def struct(fields: Fields) -> Reader:
-    """An object with known fields; nulls are dropped, unknown fields noted and dropped."""
+    """Return an object with known fields; nulls are dropped, unknown fields noted and dropped."""
 
     def reader(reading: Reading, path: str, value: Any) -> JsonObject:
         if not isinstance(value, dict):

@@ -14,7 +14,7 @@ from flotta.fleet.conversion import ConversionError, convert_manifest
 from flotta.fleet.yaml_dumper import dump_yaml
 from flotta.yaml_loader import load_yaml
 
-_SEPARATOR = re.compile(r"^---(?:[ \t].*)?\n?", re.MULTILINE)
+SEPARATOR = re.compile(r"^---(?:[ \t].*)?\n?", re.MULTILINE)
 
 
 class Conversion(NamedTuple):
@@ -46,7 +46,7 @@ def convert_text(text: str) -> Conversion:
     warnings: list[str] = []
     documents = [
         _convert_document(part, number, warnings)
-        for number, part in enumerate(filter(str.strip, _SEPARATOR.split(text)), 1)
+        for number, part in enumerate(filter(str.strip, SEPARATOR.split(text)), 1)
     ]
     return Conversion("---\n".join(documents), warnings)
 

@@ -15,7 +15,7 @@ from flotta.installation.rbac import render_installer_role
 from flotta.installation.settings import Installation
 from flotta.yaml_loader import load_yaml
 
-_NO_IMAGE = (
+NO_IMAGE = (
     "no image is set, so the pods use {}, which only this machine may have; "
     "set image to one that the cluster can pull"
 )
@@ -33,7 +33,7 @@ def _render_manifests(path: str | None) -> list[dict[str, Any]]:
     settings = _read_settings(path)
     installation = Installation.from_parameters(settings)
     if not settings.get("image"):
-        print(f"flotta: {_NO_IMAGE.format(installation.image)}", file=sys.stderr)
+        print(f"flotta: {NO_IMAGE.format(installation.image)}", file=sys.stderr)
     return [*render_crds(), *render_objects(installation)]
 
 

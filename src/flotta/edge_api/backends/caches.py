@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from flotta.edge_api.backends.optional_cache import OptionalCache
 from flotta.fleet.object_storage import NOOBAA_ROUTE
 from flotta.resources.cache import Cache
 from flotta.resources.client import Client
@@ -19,8 +20,6 @@ from flotta.resources.kinds import (
     SIGNED_REQUEST,
     Kind,
 )
-
-from .optional_cache import OptionalCache
 
 Object = dict[str, Any]
 KINDS = (

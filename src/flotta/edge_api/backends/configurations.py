@@ -7,11 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from flotta.edge_api.backends import Configuration
+from flotta.edge_api.backends.caches import Caches
+from flotta.edge_api.backends.wakeups import Wakeups
 from flotta.fleet.rendering import RenderedConfiguration, render_configuration
 from flotta.fleet.selection import matches
 from flotta.protocol.envelope import encode
 from flotta.protocol.models import S3StorageConfiguration
-from flotta.resources.keys import Key, key_of
 from flotta.resources.kinds import (
     BUCKET_CLAIM,
     CONFIG_MAP,
@@ -21,10 +23,7 @@ from flotta.resources.kinds import (
     SECRET,
     Kind,
 )
-
-from . import Configuration
-from .caches import Caches
-from .wakeups import Wakeups
+from flotta.resources.views import Key, key_of
 
 Object = dict[str, Any]
 Lookup = tuple[str, str, str]  # plural, namespace, name

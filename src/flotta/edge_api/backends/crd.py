@@ -7,6 +7,15 @@ import logging
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from flotta.edge_api.backends import Configuration, Membership, RecordedRegistration
+from flotta.edge_api.backends.caches import Caches
+from flotta.edge_api.backends.configurations import Configurations
+from flotta.edge_api.backends.events import Events
+from flotta.edge_api.backends.joining import Joining
+from flotta.edge_api.backends.presence_tracker import PresenceTracker
+from flotta.edge_api.backends.problem_reporter import ProblemReporter
+from flotta.edge_api.backends.statuses import StatusChange, Statuses
+from flotta.edge_api.backends.wakeups import Wakeups
 from flotta.edge_api.metrics import EdgeApiMetrics
 from flotta.edge_api.refusals import Refusal
 from flotta.edge_api.settings import Settings
@@ -15,19 +24,9 @@ from flotta.identity.peers import Peer
 from flotta.protocol.models import EnrolmentInfo, Heartbeat, RegistrationInfo
 from flotta.resources.client import Client, NotFound, retry_on_conflict
 from flotta.resources.conditions import DISCONNECTED, with_condition
-from flotta.resources.keys import Key, key_of
 from flotta.resources.kinds import EDGE_DEVICE
+from flotta.resources.views import Key, key_of
 from flotta.rfc3339 import parse_time
-
-from . import Configuration, Membership, RecordedRegistration
-from .caches import Caches
-from .configurations import Configurations
-from .events import Events
-from .joining import Joining
-from .presence_tracker import PresenceTracker
-from .problem_reporter import ProblemReporter
-from .statuses import StatusChange, Statuses
-from .wakeups import Wakeups
 
 Object = dict[str, Any]
 # Certificates of v0.2 name no EdgeDevice UID, and begin a day before they were signed.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from flotta.edge_api.backends import RecordedRegistration
 from flotta.edge_api.refusals import Refusal
 from flotta.fleet import hardware
 from flotta.fleet.joining import KEY_ANNOTATION, REQUEST_NAMESPACE, UNREGISTERED_LABEL
@@ -18,8 +19,6 @@ from flotta.merge_patch import make_merge_patch
 from flotta.protocol.models import EnrolmentInfo, RegistrationInfo
 from flotta.resources.client import AlreadyExists, Client, retry_on_conflict
 from flotta.resources.kinds import EDGE_DEVICE, SIGNED_REQUEST
-
-from . import RecordedRegistration
 
 Object = dict[str, Any]
 

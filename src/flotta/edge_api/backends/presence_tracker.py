@@ -8,13 +8,12 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from flotta.edge_api.backends.caches import Caches
+from flotta.edge_api.backends.statuses import StatusChange, Statuses
 from flotta.fleet import presence
 from flotta.resources.client import ApiError, NotFound
-from flotta.resources.keys import Key, key_of
 from flotta.resources.kinds import EDGE_DEVICE_SET, MEMBER_LABEL
-
-from .caches import Caches
-from .statuses import StatusChange, Statuses
+from flotta.resources.views import Key, key_of
 
 Object = dict[str, Any]
 CHECK_INTERVAL = 2.0  # seconds between two checks of all devices

@@ -7,16 +7,15 @@ import logging
 from datetime import UTC, datetime
 from typing import Any
 
+from flotta.edge_api.backends.caches import Caches
+from flotta.edge_api.backends.configurations import CachedConfiguration, Configurations
+from flotta.edge_api.backends.events import Events
+from flotta.edge_api.backends.statuses import Statuses
 from flotta.fleet.joining import is_registered
 from flotta.fleet.problems import find_new_problems, with_problems
 from flotta.fleet.rendering import Problem
 from flotta.resources.client import ApiError
-from flotta.resources.keys import Key, key_of
-
-from .caches import Caches
-from .configurations import CachedConfiguration, Configurations
-from .events import Events
-from .statuses import Statuses
+from flotta.resources.views import Key, key_of
 
 Object = dict[str, Any]
 DEBOUNCE = 0.3  # seconds; a workload and its Secret come one after the other

@@ -9,8 +9,8 @@ from typing import Any
 from flotta.merge_patch import make_merge_patch
 from flotta.resources.cache import Cache
 from flotta.resources.client import Client, Conflict, retry_on_conflict
-from flotta.resources.keys import Key, key_of
 from flotta.resources.kinds import EDGE_DEVICE
+from flotta.resources.views import Key, key_of
 
 Object = dict[str, Any]
 StatusChange = Callable[[Object], Object]  # from the newest EdgeDevice to its new status

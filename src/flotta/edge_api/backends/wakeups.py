@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 
-from flotta.resources.keys import Key
+from flotta.resources.views import Key
 
 
 class Wakeups:

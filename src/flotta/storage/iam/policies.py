@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ..bucket_names import is_bucket_name
+from flotta.storage.bucket_names import is_bucket_name
 
 FIELDS = frozenset({"Sid", "Effect", "Action", "Resource"})
 NEEDED = frozenset({"s3:ListBucket", "s3:GetObject", "s3:PutObject", "s3:DeleteObject"})

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 from xml.etree.ElementTree import Element, SubElement, tostring
 
-if TYPE_CHECKING:
-    from ..access_keys import AccessKey
-    from .users import User
+from flotta.storage.access_keys import AccessKey
+from flotta.storage.iam.users import User
 
 NAMESPACE = "https://iam.amazonaws.com/doc/2010-05-08/"
 ACCOUNT = "000000000000"

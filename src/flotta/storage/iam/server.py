@@ -9,19 +9,16 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from ...identity.ssl_contexts import open_server_context
-from ..key_store import read_key
-from . import responses
-from .policies import BadPolicy
-from .signatures import SignedRequest, Unsigned, verify_signature
-from .users import IamError, Users
-
-if TYPE_CHECKING:
-    from ..rclone_supervisor import S3ServerSettings
+from flotta.identity.ssl_contexts import open_server_context
+from flotta.storage.iam import responses
+from flotta.storage.iam.policies import BadPolicy
+from flotta.storage.iam.signatures import SignedRequest, Unsigned, verify_signature
+from flotta.storage.iam.users import IamError, Users
+from flotta.storage.key_store import read_key
+from flotta.storage.rclone_supervisor import S3ServerSettings
 
 MAX_BODY = 64 * 1024  # bytes
 RENEWAL_CHECK = 5.0  # seconds
@@ -32,7 +29,7 @@ Form = Mapping[str, str]
 class IamServer:
     """Serves one key directory; `address` is known after `start`."""
 
-    def __init__(self, settings: S3ServerSettings, listen: str):
+    def __init__(self, settings: S3ServerSettings, listen: str) -> None:
         self._settings = settings
         self._listen = listen
         self._users = Users(settings.keys)

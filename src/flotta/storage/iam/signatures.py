@@ -20,7 +20,7 @@ from botocore.credentials import Credentials
 MAX_CLOCK_SKEW = timedelta(minutes=15)
 NEEDED = frozenset({"host", "x-amz-date"})
 BODY_HASH = "x-amz-content-sha256"
-_AUTHORIZATION = re.compile(
+AUTHORIZATION = re.compile(
     r"AWS4-HMAC-SHA256 Credential=(?P<key>[^/\s,]+)/(?P<date>\d{8})/(?P<region>[\w-]+)"
     r"/(?P<service>\w+)/aws4_request, ?SignedHeaders=(?P<headers>[a-z0-9;-]+)"
     r", ?Signature=(?P<signature>[0-9a-f]{64})"
@@ -30,7 +30,7 @@ _AUTHORIZATION = re.compile(
 class Unsigned(Exception):
     """The request is not accepted; `code` as AWS names it."""
 
-    def __init__(self, code: str, message: str):
+    def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
 
@@ -58,7 +58,7 @@ def verify_signature(
     request: SignedRequest, service: str, secret_of: Callable[[str], str | None], now: datetime
 ) -> str:
     """Return the id of the access key that signed the request; raises Unsigned."""
-    claimed = _AUTHORIZATION.fullmatch(request.header_value("authorization"))
+    claimed = AUTHORIZATION.fullmatch(request.header_value("authorization"))
     if claimed is None:
         raise Unsigned("MissingAuthenticationToken", "the request is not signed (Signature V4)")
     if claimed["service"] != service:

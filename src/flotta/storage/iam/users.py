@@ -9,28 +9,26 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
-from ...daemon import write_atomically
-from ...rfc3339 import format_time
-from ..access_keys import AccessKey, new_access_key_id, new_secret_key
-from ..key_store import KEY_MODE, drop_key, write_key
-from .policies import find_bucket
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
+from flotta.daemon import write_atomically
+from flotta.rfc3339 import format_time
+from flotta.storage.access_keys import AccessKey, new_access_key_id, new_secret_key
+from flotta.storage.iam.policies import find_bucket
+from flotta.storage.key_store import KEY_MODE, drop_key, write_key
 
 MAX_KEYS = 2
-_NAME = re.compile(r"[A-Za-z0-9_+=,.@-]{1,64}")
+NAME = re.compile(r"[A-Za-z0-9_+=,.@-]{1,64}")
 
 
 class IamError(Exception):
     """The request is refused; `status` is the HTTP status, `code` as AWS names it."""
 
-    def __init__(self, status: int, code: str, message: str):
+    def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
@@ -49,13 +47,13 @@ class User:
 class Users:
     """The users of one key directory. Methods do not overlap: the caller takes one at a time."""
 
-    def __init__(self, keys: Path):
+    def __init__(self, keys: Path) -> None:
         self._keys = keys
         self._directory = keys / "users"
 
     def create(self, name: str) -> User:
         """Make a user; EntityAlreadyExists when there is one."""
-        if _NAME.fullmatch(name) is None:
+        if NAME.fullmatch(name) is None:
             raise IamError(400, "ValidationError", f"{name!r} is no name for a user")
         if self._file_of(name).exists():
             raise IamError(409, "EntityAlreadyExists", f"the user {name} exists")
@@ -63,7 +61,7 @@ class Users:
 
     def get(self, name: str) -> User:
         """Return a user; NoSuchEntity when there is none."""
-        if _NAME.fullmatch(name):
+        if NAME.fullmatch(name):
             try:
                 return User(**json.loads(self._file_of(name).read_bytes()))
             except FileNotFoundError:

@@ -3,6 +3,6 @@
 Each module reads one part below a root directory, so that tests can show it another device.
 """
 
-from .inventory import Inventory
+from flotta.worker.hardware.inventory import Inventory
 
 __all__ = ["Inventory"]

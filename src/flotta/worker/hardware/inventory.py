@@ -9,14 +9,13 @@ from pathlib import Path
 import msgspec
 
 from flotta.protocol.hardware import HardwareInfo
-
-from .machine import read_boot, read_cpu, read_memory, read_system_vendor
-from .network import read_interfaces
-from .storage import read_disks, read_host_devices, read_mounts
+from flotta.worker.hardware.machine import read_boot, read_cpu, read_memory, read_system_vendor
+from flotta.worker.hardware.network import read_interfaces
+from flotta.worker.hardware.storage import read_disks, read_host_devices, read_mounts
 
 
 class Inventory:
-    """Hardware of the device whose /proc, /sys and /dev are below ``root``."""
+    """Hardware of the device whose /proc, /sys and /dev are below `root`."""
 
     def __init__(self, root: Path = Path("/")) -> None:
         self._root = root

@@ -7,11 +7,10 @@ import re
 from pathlib import Path
 
 from flotta.protocol.hardware import CPU, Boot, Memory, SystemVendor
+from flotta.worker.hardware.sysfs import list_directory, read_number, read_text
 
-from .sysfs import list_directory, read_number, read_text
-
-_VIRTUAL = re.compile(r"KVM|VirtualBox|VMware|Virtual Machine|AHV|HVM domU|oVirt|QEMU", re.I)
-_MODEL_KEYS = ("model name", "Model", "Hardware", "cpu model", "uarch", "Processor")
+VIRTUAL = re.compile(r"KVM|VirtualBox|VMware|Virtual Machine|AHV|HVM domU|oVirt|QEMU", re.I)
+MODEL_KEYS = ("model name", "Model", "Hardware", "cpu model", "uarch", "Processor")
 
 
 def read_cpu(root: Path) -> CPU:
@@ -22,7 +21,7 @@ def read_cpu(root: Path) -> CPU:
         key, colon, value = line.partition(":")
         if colon:
             fields.setdefault(key.strip(), value.strip())
-    model = next((fields[key] for key in _MODEL_KEYS if fields.get(key)), "")
+    model = next((fields[key] for key in MODEL_KEYS if fields.get(key)), "")
     flags = fields.get("flags") or fields.get("Features") or ""
     return CPU(
         architecture=os.uname().machine,
@@ -71,7 +70,7 @@ def read_system_vendor(root: Path) -> SystemVendor:
         serial_number=read_text(dmi / "product_serial")
         or read_text(tree / "serial-number")
         or "unknown",
-        virtual=bool(_VIRTUAL.search(f"{maker} {product}")),
+        virtual=bool(VIRTUAL.search(f"{maker} {product}")),
     )
 
 

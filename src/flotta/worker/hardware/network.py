@@ -9,23 +9,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from flotta.protocol.hardware import Interface
+from flotta.worker.hardware.sysfs import list_directory, read_number, read_text
 
-from .sysfs import list_directory, read_number, read_text
-
-_HEADER = struct.Struct("=IHHII")
-_ADDRESS = struct.Struct("=BBBBi")
-_ATTRIBUTE = struct.Struct("=HH")
+HEADER = struct.Struct("=IHHII")
+ADDRESS = struct.Struct("=BBBBi")
+ATTRIBUTE = struct.Struct("=HH")
 _GET_ADDRESSES, _NEW_ADDRESS, _ERROR, _DONE = 22, 20, 2, 3
-_REQUEST_DUMP = 0x1 | 0x300
+REQUEST_DUMP = 0x1 | 0x300
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
-_FLAGS = (
+FLAGS = (
     (0x1, "up"),
     (0x2, "broadcast"),
     (0x8, "loopback"),
     (0x10, "pointtopoint"),
     (0x1000, "multicast"),
 )
-_OF_CONTAINERS = ("veth", "podman", "cni-", "docker", "br-")
+OF_CONTAINERS = ("veth", "podman", "cni-", "docker", "br-")
 
 
 def read_interfaces(root: Path) -> list[Interface | None]:
@@ -35,7 +34,7 @@ def read_interfaces(root: Path) -> list[Interface | None]:
     return [
         _read_interface(entry, addresses)
         for entry in found
-        if not entry.name.startswith(_OF_CONTAINERS)
+        if not entry.name.startswith(OF_CONTAINERS)
     ]
 
 
@@ -51,7 +50,7 @@ def _read_interface(
         mtu=read_number(entry / "mtu"),
         speed_mbps=speed if speed and speed > 0 else None,
         has_carrier=read_text(entry / "carrier") == "1",
-        flags=[name for bit, name in _FLAGS if flags & bit],
+        flags=[name for bit, name in FLAGS if flags & bit],
         vendor=read_text(entry / "device/vendor") or None,
         product=read_text(entry / "device/device") or None,
         ipv4_addresses=[str(a) for a in own if a.version == 4],
@@ -73,8 +72,8 @@ def read_addresses() -> dict[int, list[ipaddress.IPv4Interface | ipaddress.IPv6I
 def _request_addresses() -> Iterator[tuple[int, ipaddress.IPv4Interface | ipaddress.IPv6Interface]]:
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as kernel:
         kernel.settimeout(2.0)
-        body = _ADDRESS.pack(socket.AF_UNSPEC, 0, 0, 0, 0)
-        header = _HEADER.pack(_HEADER.size + len(body), _GET_ADDRESSES, _REQUEST_DUMP, 1, 0)
+        body = ADDRESS.pack(socket.AF_UNSPEC, 0, 0, 0, 0)
+        header = HEADER.pack(HEADER.size + len(body), _GET_ADDRESSES, REQUEST_DUMP, 1, 0)
         kernel.send(header + body)
         while True:
             data = kernel.recv(65536)
@@ -87,22 +86,22 @@ def _request_addresses() -> Iterator[tuple[int, ipaddress.IPv4Interface | ipaddr
 
 def _split_messages(data: bytes) -> Iterator[tuple[int, bytes]]:
     offset = 0
-    while offset + _HEADER.size <= len(data):
-        length, kind, *_ = _HEADER.unpack_from(data, offset)
-        yield kind, data[offset + _HEADER.size : offset + length]
-        offset += max(_HEADER.size, (length + 3) & ~3)
+    while offset + HEADER.size <= len(data):
+        length, kind, *_ = HEADER.unpack_from(data, offset)
+        yield kind, data[offset + HEADER.size : offset + length]
+        offset += max(HEADER.size, (length + 3) & ~3)
 
 
 def _parse_address(
     payload: bytes,
 ) -> Iterator[tuple[int, ipaddress.IPv4Interface | ipaddress.IPv6Interface]]:
-    _, prefix, _, _, index = _ADDRESS.unpack_from(payload)
+    _, prefix, _, _, index = ADDRESS.unpack_from(payload)
     attributes: dict[int, bytes] = {}
-    offset = _ADDRESS.size
-    while offset + _ATTRIBUTE.size <= len(payload):
-        length, kind = _ATTRIBUTE.unpack_from(payload, offset)
-        attributes[kind] = payload[offset + _ATTRIBUTE.size : offset + length]
-        offset += max(_ATTRIBUTE.size, (length + 3) & ~3)
+    offset = ADDRESS.size
+    while offset + ATTRIBUTE.size <= len(payload):
+        length, kind = ATTRIBUTE.unpack_from(payload, offset)
+        attributes[kind] = payload[offset + ATTRIBUTE.size : offset + length]
+        offset += max(ATTRIBUTE.size, (length + 3) & ~3)
     raw = attributes.get(_IFA_LOCAL) or attributes.get(_IFA_ADDRESS)
     if raw and len(raw) in (4, 16):
         yield index, ipaddress.ip_interface((raw, prefix))

@@ -9,22 +9,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from flotta.protocol.hardware import Disk, HostDevice, Mount
+from flotta.worker.hardware.sysfs import list_directory, read_number, read_text
 
-from .sysfs import list_directory, read_number, read_text
-
-_NO_DISKS = ("loop", "ram", "zram", "dm-", "md", "sr", "fd", "nbd")
-_SKIPPED_IN_DEV = {"pts", "shm", "fd", "mqueue", ".lxc", ".lxd-mounts", ".udev", "console"}
-_OF_EVERY_KERNEL = re.compile(
+NO_DISKS = ("loop", "ram", "zram", "dm-", "md", "sr", "fd", "nbd")
+SKIPPED_IN_DEV = {"pts", "shm", "fd", "mqueue", ".lxc", ".lxd-mounts", ".udev", "console"}
+OF_EVERY_KERNEL = re.compile(
     r"(tty|vcs[au]?|loop|ram)\d*|loop-control"
 )  # hundreds that tell nothing
-_NETWORK_TYPES = {"nfs", "nfs4", "cifs", "smb3", "9p", "virtiofs", "ceph", "fuse.sshfs"}
-_CONTAINER_ROOTS = ("/var/lib/containers/", "/run/", "/var/lib/docker/")
+NETWORK_TYPES = {"nfs", "nfs4", "cifs", "smb3", "9p", "virtiofs", "ceph", "fuse.sshfs"}
+CONTAINER_ROOTS = ("/var/lib/containers/", "/run/", "/var/lib/docker/")
 
 
 def read_disks(root: Path) -> list[Disk | None]:
     """Return the whole disks below /sys/block."""
     links = _read_disk_links(root)
-    found = (e for e in list_directory(root / "sys/block") if not e.name.startswith(_NO_DISKS))
+    found = (e for e in list_directory(root / "sys/block") if not e.name.startswith(NO_DISKS))
     return [_read_disk(entry, links.get(entry.name, {})) for entry in found]
 
 
@@ -62,11 +61,11 @@ def read_host_devices(root: Path) -> list[HostDevice | None]:
 
 def _find_nodes(folder: Path) -> Iterator[Path]:
     for entry in list_directory(folder):
-        if entry.name in _SKIPPED_IN_DEV or entry.is_symlink():
+        if entry.name in SKIPPED_IN_DEV or entry.is_symlink():
             continue
         if entry.is_dir():
             yield from _find_nodes(entry)
-        elif _OF_EVERY_KERNEL.fullmatch(entry.name):
+        elif OF_EVERY_KERNEL.fullmatch(entry.name):
             continue
         elif entry.is_block_device() or entry.is_char_device():
             yield entry
@@ -99,8 +98,8 @@ def _parse_mount(line: str) -> Mount | None:
     if not dash or len(fields) < 6 or len(rest) < 2:
         return None
     directory, kind, device = _unescape(fields[4]), rest[0], _unescape(rest[1])
-    real = device.startswith("/dev/") or kind in _NETWORK_TYPES or directory == "/"
-    if not real or directory.startswith(_CONTAINER_ROOTS):
+    real = device.startswith("/dev/") or kind in NETWORK_TYPES or directory == "/"
+    if not real or directory.startswith(CONTAINER_ROOTS):
         return None
     return Mount(device=device, directory=directory, type=kind, options=f"({fields[5]})")
 

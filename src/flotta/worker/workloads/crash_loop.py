@@ -1,7 +1,7 @@
 """Containers that end by themselves, and the back-off of pods where one does so again and again.
 
 podman restarts a container at once and for ever, several times a second: on a small device a
-whole processor. When one ended ``LOOP_EXITS`` times within a minute, its pod is stopped and
+whole processor. When one ended `LOOP_EXITS` times within a minute, its pod is stopped and
 started again later, later each time. (A single container cannot be stopped reliably between two
 crashes, and must not be started from the worker's own control group.)
 """
@@ -16,9 +16,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from flotta.backoff import Backoff
-
-from ..podman import Container
-from .state import Crash
+from flotta.worker.podman import Container
+from flotta.worker.workloads.state import Crash
 
 log = logging.getLogger(__name__)
 

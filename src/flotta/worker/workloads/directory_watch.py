@@ -9,9 +9,7 @@ from pathlib import Path
 
 from flotta import inotify
 
-_MASK = (
-    inotify.CLOSE_WRITE | inotify.MOVED_FROM | inotify.MOVED_TO | inotify.CREATE | inotify.DELETE
-)
+MASK = inotify.CLOSE_WRITE | inotify.MOVED_FROM | inotify.MOVED_TO | inotify.CREATE | inotify.DELETE
 
 
 class DirectoryWatch:
@@ -33,7 +31,7 @@ class DirectoryWatch:
     def add(self, directory: Path) -> bool:
         """Watch a directory; False when it does not exist (yet). Watching twice is harmless."""
         try:
-            watch = self._inotify.add(os.fsencode(directory), _MASK)
+            watch = self._inotify.add(os.fsencode(directory), MASK)
         except OSError:
             return False
         self._directories[watch] = directory

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-_ID_LENGTH = 64  # hexadecimal digits; temporary files have longer names
+ID_LENGTH = 64  # hexadecimal digits; temporary files have longer names
 
 
 class ExitFiles:
@@ -36,7 +36,7 @@ class ExitFiles:
 
     def read_exit(self, path: Path) -> int | None:
         """Return the exit code in one file; None when it was read before or is not complete."""
-        if len(path.name) != _ID_LENGTH:
+        if len(path.name) != ID_LENGTH:
             return None
         with contextlib.suppress(OSError, ValueError):
             status = path.stat()

@@ -1,8 +1,8 @@
 """What the device keeps on disk for each workload, so that its pod comes back without us.
 
-``<workloads>/<name>/`` (0700) holds ``pod.yaml``, ``auth.json``, ``files/`` and, written last,
-``workload.json``: the digest of what is there and the data paths, which a final upload needs even
-after a restart. The unit's drop-in and its link in ``multi-user.target.wants`` live in systemd's
+`<workloads>/<name>/` (0700) holds `pod.yaml`, `auth.json`, `files/` and, written last,
+`workload.json`: the digest of what is there and the data paths, which a final upload needs even
+after a restart. The unit's drop-in and its link in `multi-user.target.wants` live in systemd's
 directory.
 """
 
@@ -18,17 +18,16 @@ import msgspec
 
 from flotta.daemon import sync_directory, write_atomically
 from flotta.protocol.models import DataConfiguration
-
-from ..errors import WorkloadError
-from .manifest import Pod, WorkloadPaths, check_name
-from .units import DROP_IN, TEMPLATE, render_drop_in, unit_name
+from flotta.worker.errors import WorkloadError
+from flotta.worker.workloads.manifest import Pod, WorkloadPaths, check_name
+from flotta.worker.workloads.units import DROP_IN, TEMPLATE, render_drop_in, unit_name
 
 FORMAT = 2  # of the unit settings; another number writes them anew without restarting the pod
-_TEMPLATE_DIRS = ("/usr/lib/systemd/system", "/lib/systemd/system")
+TEMPLATE_DIRS = ("/usr/lib/systemd/system", "/lib/systemd/system")
 
 
 class WorkloadRecord(msgspec.Struct):
-    """``workload.json``: which pod the files beside it describe."""
+    """`workload.json`: which pod the files beside it describe."""
 
     digest: str = ""
     data: DataConfiguration | None = None
@@ -142,8 +141,8 @@ class WorkloadFiles:
 
 
 def _find_template() -> str:
-    found = (path for path in _TEMPLATE_DIRS if os.path.exists(f"{path}/{TEMPLATE}"))
-    return f"{next(found, _TEMPLATE_DIRS[0])}/{TEMPLATE}"
+    found = (path for path in TEMPLATE_DIRS if os.path.exists(f"{path}/{TEMPLATE}"))
+    return f"{next(found, TEMPLATE_DIRS[0])}/{TEMPLATE}"
 
 
 def _write_if_changed(path: Path, content: bytes, mode: int) -> bool:

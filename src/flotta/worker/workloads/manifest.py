@@ -11,12 +11,16 @@ from typing import Any
 
 from flotta.dns1123 import is_subdomain
 from flotta.protocol.models import DataConfiguration, Secret, Workload
+from flotta.worker.errors import WorkloadError
+from flotta.worker.podman import DIGEST_LABEL, WORKLOAD_LABEL
+from flotta.worker.workloads.references import (
+    Sources,
+    load_mapping,
+    read_volume,
+    resolve_environment,
+)
 
-from ..errors import WorkloadError
-from ..podman import DIGEST_LABEL, WORKLOAD_LABEL
-from .references import Sources, load_mapping, read_volume, resolve_environment
-
-_MAX_NAME = 100  # characters; the path of the manifest, escaped, has to fit into a unit name
+MAX_NAME = 100  # characters; the path of the manifest, escaped, has to fit into a unit name
 
 
 @dataclass(frozen=True)
@@ -54,10 +58,10 @@ class Pod:
 
 def check_name(name: str) -> None:
     """Refuse a name that is not a DNS-1123 subdomain or too long; it gets into paths."""
-    if not is_subdomain(name) or len(name) > _MAX_NAME:
+    if not is_subdomain(name) or len(name) > MAX_NAME:
         raise WorkloadError(
             "InvalidName",
-            f"{name[:80]!r} is no DNS-1123 name of at most {_MAX_NAME} characters",
+            f"{name[:80]!r} is no DNS-1123 name of at most {MAX_NAME} characters",
             permanent=True,
         )
 
@@ -101,7 +105,7 @@ def _list_containers(spec: dict[str, Any]) -> list[dict[str, Any]]:
 def _complete_container(container: dict[str, Any], sources: Sources, device_id: str) -> None:
     """Resolve references, add DEVICE_ID, keep only ports that are asked for on the host.
 
-    podman 4.3.1 publishes a port without ``hostPort`` under its own number, which nobody asked for.
+    podman 4.3.1 publishes a port without `hostPort` under its own number, which nobody asked for.
     """
     environment = resolve_environment(container, sources)
     others = [entry for entry in environment if entry.get("name") != "DEVICE_ID"]
@@ -117,7 +121,7 @@ def _complete_container(container: dict[str, Any], sources: Sources, device_id: 
 def _pull_policies(spec: dict[str, Any]) -> dict[str, str]:
     """Return image → pull policy and leave to podman only what works without a network.
 
-    ``Always`` is done once, when the workload is applied: a reboot without a network must not stop
+    `Always` is done once, when the workload is applied: a reboot without a network must not stop
     a pod.
     """
     policies: dict[str, str] = {}

@@ -13,13 +13,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .. import podman, systemd
-from ..podman import Container
-from ..systemd import UnitState
-from .crash_loop import Crashes
-from .directory_watch import DirectoryWatch
-from .exit_files import ExitFiles
-from .steps import Current
+from flotta.worker import podman, systemd
+from flotta.worker.podman import Container
+from flotta.worker.systemd import UnitState
+from flotta.worker.workloads.crash_loop import Crashes
+from flotta.worker.workloads.directory_watch import DirectoryWatch
+from flotta.worker.workloads.exit_files import ExitFiles
+from flotta.worker.workloads.steps import Current
 
 SETTLE = 0.3  # seconds after a hint, in which several become one look
 SECOND_LOOK = 2.0  # seconds after a look, for what followed the hint
@@ -31,7 +31,7 @@ FULL_CHECK = 300.0  # seconds without a hint
 
 @dataclass
 class Snapshot:
-    """What was seen last; ``known`` is False until podman answered once."""
+    """What was seen last; `known` is False until podman answered once."""
 
     units: dict[str, UnitState] = field(default_factory=dict)
     containers: list[Container] = field(default_factory=list)
@@ -39,7 +39,7 @@ class Snapshot:
 
 
 class Observer:
-    """Keeps a snapshot of units and containers and calls ``on_change`` after each new one."""
+    """Keeps a snapshot of units and containers and calls `on_change` after each new one."""
 
     def __init__(
         self, exits_dir: Path, unit_changes_dir: Path, on_change: Callable[[], None]

@@ -9,16 +9,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from flotta.protocol.models import DataConfiguration
-
-from .. import podman, systemd
-from ..errors import WorkloadError
-from .crash_loop import CrashLoopBackOff
-from .files import WorkloadFiles
-from .manifest import Pod
-from .observer import Observer
-from .retry import RetryDelay, run_unless_changed, sleep_unless_changed
-from .state import classify_start_failure
-from .steps import (
+from flotta.worker import podman, systemd
+from flotta.worker.errors import WorkloadError
+from flotta.worker.workloads.crash_loop import CrashLoopBackOff
+from flotta.worker.workloads.files import WorkloadFiles
+from flotta.worker.workloads.manifest import Pod
+from flotta.worker.workloads.observer import Observer
+from flotta.worker.workloads.retry import RetryDelay, run_unless_changed, sleep_unless_changed
+from flotta.worker.workloads.state import classify_start_failure
+from flotta.worker.workloads.steps import (
     FetchImages,
     FlushData,
     RemoveFiles,
@@ -199,7 +198,7 @@ class Reconciler:
         return plan_steps(name, pod, current, eager=eager, crash_looping=crash_looping)
 
     def _note_health(self, name: str) -> None:
-        """A pod that runs after all, by systemd's own restart, has no failed start any more."""
+        """Return a pod that runs after all, by systemd's own restart, has no failed start any more."""
         if self._observer.unit_state(name).active == "active":
             self._delays.pop(name, None)
             if isinstance(self.failures.get(name), StartError):

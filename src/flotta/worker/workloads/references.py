@@ -16,16 +16,15 @@ from typing import Any
 import yaml
 
 from flotta.protocol.models import Secret
+from flotta.worker.configuration import decode_secret
+from flotta.worker.errors import WorkloadError
 from flotta.yaml_loader import load_yaml
-
-from ..configuration import decode_secret
-from ..errors import WorkloadError
 
 Values = Mapping[str, bytes]
 
 
 def load_mapping(text: str, what: str) -> dict[str, Any]:
-    """Read one YAML mapping; raises WorkloadError naming ``what`` otherwise."""
+    """Read one YAML mapping; raises WorkloadError naming `what` otherwise."""
     try:
         document = load_yaml(text)
     except yaml.YAMLError as error:
@@ -54,7 +53,7 @@ class Sources:
         )
 
     def read_values(self, kind: str, name: str, *, optional: bool) -> Values:
-        """Return the data of a ``ConfigMap`` or ``Secret``.
+        """Return the data of a `ConfigMap` or `Secret`.
 
         Raises WorkloadError if it must exist and does not.
         """
@@ -76,7 +75,7 @@ def _parse_config_map(text: str) -> tuple[str, Values]:
 
 
 def resolve_environment(container: dict[str, Any], sources: Sources) -> list[dict[str, Any]]:
-    """Return the container's ``env`` with ``envFrom`` and references replaced by their values."""
+    """Return the container's `env` with `envFrom` and references replaced by their values."""
     resolved: dict[str, dict[str, Any]] = {}
     for source in container.get("envFrom") or []:
         for name, value in _resolve_source(source, sources).items():
@@ -135,7 +134,7 @@ def _decode_text(kind: str, key: str, value: bytes) -> str:
 
 
 def read_volume(volume: dict[str, Any], sources: Sources) -> dict[str, bytes] | None:
-    """Return path → content of a ``configMap`` or ``secret`` volume, None for other volumes."""
+    """Return path → content of a `configMap` or `secret` volume, None for other volumes."""
     for kind, source, name_field in (
         ("ConfigMap", volume.get("configMap"), "name"),
         ("Secret", volume.get("secret"), "secretName"),

@@ -1,6 +1,6 @@
 """From what is seen of a pod to the phase, reason and message that are reported.
 
-Phases are podman's words for pods, which every control plane knows, and ``Deploying`` until there
+Phases are podman's words for pods, which every control plane knows, and `Deploying` until there
 is a pod.
 """
 
@@ -19,10 +19,9 @@ from flotta.protocol.phases import (
     RUNNING,
     STOPPED,
 )
-
-from ..errors import WorkloadError
-from ..podman import Container
-from ..systemd import NO_UNIT, UnitState
+from flotta.worker.errors import WorkloadError
+from flotta.worker.podman import Container
+from flotta.worker.systemd import NO_UNIT, UnitState
 
 CRASH_LOOP = 3  # crashes within ten minutes that are reported as a loop
 

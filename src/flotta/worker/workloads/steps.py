@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..systemd import NO_UNIT, UnitState
-from .files import FORMAT, WorkloadRecord
-from .manifest import Pod
+from flotta.worker.systemd import NO_UNIT, UnitState
+from flotta.worker.workloads.files import FORMAT, WorkloadRecord
+from flotta.worker.workloads.manifest import Pod
 
 
 @dataclass(frozen=True)
 class FetchImages:
-    """Make the pod's images present; ``refresh`` also asks for newer ones (pull policy Always)."""
+    """Make the pod's images present; `refresh` also asks for newer ones (pull policy Always)."""
 
     pod: Pod
     refresh: bool
@@ -77,10 +77,10 @@ def plan_steps(
     eager: bool = False,
     crash_looping: bool = False,
 ) -> tuple[Step, ...]:
-    """Return the steps from ``current`` to ``pod``, none when nothing is to be done.
+    """Return the steps from `current` to `pod`, none when nothing is to be done.
 
-    ``pod`` None removes the workload. ``eager`` starts a unit now that systemd would
-    restart only later; ``crash_looping`` leaves a unit stopped.
+    `pod` None removes the workload. `eager` starts a unit now that systemd would
+    restart only later; `crash_looping` leaves a unit stopped.
     """
     if pod is None:
         return _plan_removal(name, current)
@@ -104,7 +104,7 @@ def _plan_removal(name: str, current: Current) -> tuple[Step, ...]:
 
 
 def _is_finished(pod: Pod, current: Current) -> bool:
-    """A pod whose containers may end has run to its end; a reboot alone runs it again."""
+    """Return a pod whose containers may end has run to its end; a reboot alone runs it again."""
     return (
         pod.restart_policy != "Always"
         and current.pod_digest in ("", pod.digest)

@@ -1,4 +1,4 @@
-"""Names and drop-ins of podman's own ``podman-kube@`` units, which keep the pods without us."""
+"""Names and drop-ins of podman's own `podman-kube@` units, which keep the pods without us."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from pathlib import Path
 
 DROP_IN = "50-flotta.conf"
 TEMPLATE = "podman-kube@.service"
-_PLAIN = frozenset(string.ascii_letters + string.digits + ":_.")
+PLAIN = frozenset(string.ascii_letters + string.digits + ":_.")
 
 
-# ``play kube --down`` of podman 4.3.1 kills without grace, so the pod is stopped first. A pod that
+# `play kube --down` of podman 4.3.1 kills without grace, so the pod is stopped first. A pod that
 # came to its end by itself ($MAINPID is empty) stays, so that its exit codes can be read.
-_STOP = (
+STOP = (
     "ExecStop=/bin/sh -c '{condition}podman pod stop -t {grace} {pod}; "
     """exec podman play kube --down "$$1"' sh %I"""
 )
-_IF_IT_RUNS = 'test -n "$$MAINPID" || exit 0; '
-_STOP_MARGIN = 60  # seconds for podman to remove a pod after its containers ended
+IF_IT_RUNS = 'test -n "$$MAINPID" || exit 0; '
+STOP_MARGIN = 60  # seconds for podman to remove a pod after its containers ended
 
 
 def unit_name(manifest: Path) -> str:
-    """Return the unit that plays a manifest, as ``systemd-escape --template`` names it."""
+    """Return the unit that plays a manifest, as `systemd-escape --template` names it."""
     return f"podman-kube@{_escape_path(str(manifest))}.service"
 
 
@@ -30,7 +30,7 @@ def _escape_path(path: str) -> str:
         "-"
         if char == "/"
         else char
-        if char in _PLAIN
+        if char in PLAIN
         else "".join(rf"\x{b:02x}" for b in char.encode())
         for char in path
     )
@@ -39,12 +39,12 @@ def _escape_path(path: str) -> str:
 def render_drop_in(pod: str, restart_policy: str, grace: int, auth_file: Path | None) -> bytes:
     """Return our settings for the unit of one pod.
 
-    ``grace`` is how many seconds its containers have to end after SIGTERM.
+    `grace` is how many seconds its containers have to end after SIGTERM.
 
     What podman 4.3.1's unit lacks: it does not restart; a container that could not start (port
     taken) leaves it active with a dead pod, so the pod is looked at after each start; a failed
     start leaves its parts behind. A pod whose containers may end (restartPolicy Never, OnFailure)
-    ends its service container by a signal: that is success. ``podman-restart.service`` of the
+    ends its service container by a signal: that is success. `podman-restart.service` of the
     distribution would otherwise start the pods of before a reboot at the same time.
     """
     ends = restart_policy in ("Never", "OnFailure")
@@ -55,12 +55,12 @@ def render_drop_in(pod: str, restart_policy: str, grace: int, auth_file: Path | 
         "Before=podman-restart.service",
         "[Service]",
         "TimeoutStartSec=15min",
-        f"TimeoutStopSec={grace + _STOP_MARGIN}",
+        f"TimeoutStopSec={grace + STOP_MARGIN}",
         "Restart=on-failure" if ends else "Restart=always",
         "RestartSec=30",
         *(["SuccessExitStatus=137 143"] if ends else []),
         "ExecStop=",
-        _STOP.format(condition=_IF_IT_RUNS if ends else "", grace=grace, pod=pod),
+        STOP.format(condition=IF_IT_RUNS if ends else "", grace=grace, pod=pod),
         *([f"Environment=REGISTRY_AUTH_FILE={auth_file}"] if auth_file else []),
         f"ExecStartPost=/bin/sh -c '! podman ps -aq --filter pod={pod} "
         "--filter status=created | grep -q .'",

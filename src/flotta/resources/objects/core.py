@@ -1,0 +1,79 @@
+"""Kubernetes' own objects."""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+
+from flotta.resources.objects.meta import Condition, CustomResource, Manifest, Resource
+
+
+class Secret(Resource, total=False):
+    """A Secret; the values of `data` are base64."""
+
+    type: str
+    data: dict[str, str]
+
+
+class ConfigMap(Resource, total=False):
+    """A ConfigMap; the values of `binaryData` are base64."""
+
+    data: dict[str, str]
+    binaryData: dict[str, str]
+
+
+class ObjectReference(TypedDict, total=False):
+    """The object that an Event is about."""
+
+    apiVersion: str
+    kind: str
+    name: str
+    namespace: str
+    uid: str
+
+
+class EventSource(TypedDict, total=False):
+    """Who recorded an Event, as earlier clients read it."""
+
+    component: str
+
+
+class Event(Resource, total=False):
+    """An Event (core/v1)."""
+
+    involvedObject: ObjectReference
+    type: str
+    reason: str
+    message: str
+    action: str
+    count: int
+    firstTimestamp: str
+    lastTimestamp: str
+    eventTime: str
+    reportingComponent: str
+    reportingInstance: str
+    source: EventSource
+
+
+class NamespaceStatus(TypedDict, total=False):
+    """Whether a namespace is Active or Terminating."""
+
+    phase: str
+    conditions: list[Condition]
+
+
+class Namespace(CustomResource[Manifest, NamespaceStatus]):
+    """A namespace."""
+
+
+class LeaseSpec(TypedDict, total=False):
+    """Who holds a Lease, and since when."""
+
+    holderIdentity: str
+    leaseDurationSeconds: int
+    acquireTime: str  # RFC 3339 with microseconds
+    renewTime: str
+    leaseTransitions: int
+
+
+class Lease(CustomResource[LeaseSpec, Any]):
+    """A Lease (coordination.k8s.io/v1), by which one of several processes leads."""

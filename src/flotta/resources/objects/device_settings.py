@@ -1,0 +1,117 @@
+"""The settings that a device has of its own, or from its EdgeDeviceSet."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+from flotta.resources.objects.meta import Condition, CustomResource, NameReference
+
+
+class HardwareProfile(TypedDict, total=False):
+    """Whether heartbeats bring the hardware, and all of it or what changed."""
+
+    include: bool
+    scope: str
+
+
+class HeartbeatSection(TypedDict, total=False):
+    """How often and with what the device reports."""
+
+    periodSeconds: int
+    hardwareProfile: HardwareProfile
+
+
+class S3Section(TypedDict, total=False):
+    """The external storage of a device, or the wish for a bucket of its own."""
+
+    secretName: str
+    configMapName: str
+    createOBC: bool
+
+
+class StorageSection(TypedDict, total=False):
+    """Where a device synchronises its data."""
+
+    s3: S3Section
+
+
+class RetentionSection(TypedDict, total=False):
+    """How long a device keeps its metrics."""
+
+    maxMiB: int
+    maxHours: int
+
+
+class ComponentMetricsSection(TypedDict, total=False):
+    """The metrics of one part of a device."""
+
+    interval: int  # seconds
+    allowList: NameReference
+    disabled: bool
+
+
+class ReceiverSection(TypedDict, total=False):
+    """Where a device sends its metrics."""
+
+    url: str
+    caSecretName: str
+    requestNumSamples: int
+    timeoutSeconds: int
+
+
+class MetricsSection(TypedDict, total=False):
+    """The metrics of a device."""
+
+    retention: RetentionSection
+    system: ComponentMetricsSection
+    dataTransfer: ComponentMetricsSection
+    receiverConfiguration: ReceiverSection
+
+
+class LogTarget(TypedDict, total=False):
+    """Where a device sends logs."""
+
+    kind: str
+    bufferSize: int  # KiB
+    syslogConfig: NameReference
+
+
+class MountSection(TypedDict, total=False):
+    """A file system that a device mounts."""
+
+    device: str
+    folder: str
+    type: str
+    options: str
+
+
+class OperatingSystemSection(TypedDict, total=False):
+    """The OSTree commit that a device is to run."""
+
+    automaticallyUpgrade: bool
+    commitID: str
+    hostedObjectsURL: str
+
+
+class DeviceSettings(TypedDict, total=False):
+    """The settings that a device has of its own, or from its set."""
+
+    heartbeat: HeartbeatSection
+    storage: StorageSection
+    metrics: MetricsSection
+    logCollection: dict[str, LogTarget]
+    mounts: list[MountSection]
+    osInformation: OperatingSystemSection
+
+
+class EdgeDeviceSetStatus(TypedDict, total=False):
+    """Counts of the devices of a set."""
+
+    observedGeneration: int
+    members: int
+    ready: int
+    conditions: list[Condition]
+
+
+class EdgeDeviceSet(CustomResource[DeviceSettings, EdgeDeviceSetStatus]):
+    """Settings of all devices that are labelled with its name."""

@@ -1,0 +1,121 @@
+"""EdgeDevice, and the request by which a device joins."""
+
+from __future__ import annotations
+
+from typing import Required, TypedDict
+
+from flotta.resources.objects.device_settings import DeviceSettings
+from flotta.resources.objects.meta import Condition, CustomResource, Manifest
+from flotta.resources.objects.playbooks import PlaybookExecutionStatus
+
+
+class EdgeDeviceSpec(DeviceSettings, total=False):
+    """What is wanted of a device."""
+
+    requestTime: str
+
+
+class Cpu(TypedDict, total=False):
+    """The processor of a device."""
+
+    architecture: str
+    modelName: str
+    flags: list[str]
+
+
+class SystemVendor(TypedDict, total=False):
+    """Who made a device."""
+
+    manufacturer: str
+    productName: str
+    serialNumber: str
+
+
+class Hardware(TypedDict, total=False):
+    """The hardware that a device reported; lists of parts are stored as they came."""
+
+    hostname: str
+    boot: Manifest
+    cpu: Cpu
+    memory: Manifest
+    systemVendor: SystemVendor
+    disks: list[Manifest]
+    gpus: list[Manifest]
+    interfaces: list[Manifest]
+    hostDevices: list[Manifest]
+    mounts: list[Manifest]
+
+
+class WorkloadStatus(TypedDict, total=False):
+    """What a device says of one workload."""
+
+    name: Required[str]
+    phase: str
+    reason: str
+    message: str
+    lastTransitionTime: str
+    lastDataUpload: str
+    filesUp: int
+    filesDown: int
+
+
+class UpgradeInformation(TypedDict, total=False):
+    """The OSTree commit that a device runs."""
+
+    currentCommitID: Required[str]
+    lastUpgradeStatus: str
+    lastUpgradeTime: str
+
+
+class DevicePlaybook(TypedDict, total=False):
+    """What a device says of one PlaybookExecution."""
+
+    name: Required[str]
+    PlaybookExecutionStatus: PlaybookExecutionStatus
+
+
+class EdgeDeviceStatus(TypedDict, total=False):
+    """What a device reported, and what the control plane found of it."""
+
+    phase: str
+    lastSeenTime: str
+    agentVersion: str
+    lastSyncedResourceVersion: str
+    dataObc: str
+    hardware: Hardware
+    conditions: list[Condition]
+    workloads: list[WorkloadStatus]
+    PlaybookExec: list[DevicePlaybook]
+    upgradeInformation: UpgradeInformation
+
+
+class EdgeDevice(CustomResource[EdgeDeviceSpec, EdgeDeviceStatus]):
+    """A device of the fleet."""
+
+
+class Features(TypedDict, total=False):
+    """What a device said of itself when it asked to join."""
+
+    modelName: str
+    hardware: Hardware
+
+
+class SignedRequestSpec(TypedDict, total=False):
+    """Where a device wants to join, and whether it may."""
+
+    targetNamespace: Required[str]
+    targetSet: str
+    approved: bool
+    features: Features
+
+
+class SignedRequestStatus(TypedDict, total=False):
+    """How far a request is."""
+
+    observedGeneration: int
+    phase: str
+    conditions: list[Condition]
+
+
+class SignedRequest(CustomResource[SignedRequestSpec, SignedRequestStatus]):
+    """The request of a device to join the fleet."""

@@ -1,0 +1,55 @@
+"""EdgeConfig and PlaybookExecution."""
+
+from __future__ import annotations
+
+from typing import Required, TypedDict
+
+from flotta.resources.objects.meta import Condition, CustomResource
+
+
+class Playbook(TypedDict, total=False):
+    """A playbook and how it is to run."""
+
+    content: Required[str]
+    timeoutSeconds: int
+    executionStrategy: str
+
+
+class EdgePlaybook(TypedDict, total=False):
+    """The playbooks of an EdgeConfig."""
+
+    user: str
+    playbooks: list[Playbook]
+
+
+class PlaybookExecutionStatus(TypedDict, total=False):
+    """How a playbook ran."""
+
+    conditions: list[Condition]
+
+
+class EdgeConfigSpec(TypedDict, total=False):
+    """What is to be done on the devices that an EdgeConfig is for."""
+
+    edgePlaybook: EdgePlaybook
+
+
+class EdgeConfigStatus(TypedDict, total=False):
+    """How the playbooks of an EdgeConfig ran."""
+
+    edgePlaybookStatus: PlaybookExecutionStatus
+
+
+class EdgeConfig(CustomResource[EdgeConfigSpec, EdgeConfigStatus]):
+    """Playbooks for devices."""
+
+
+class PlaybookExecutionSpec(TypedDict, total=False):
+    """One run of one playbook on one device."""
+
+    playbook: Playbook
+    executionAttempt: int
+
+
+class PlaybookExecution(CustomResource[PlaybookExecutionSpec, PlaybookExecutionStatus]):
+    """One run of one playbook on one device, and how it went."""

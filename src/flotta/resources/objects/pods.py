@@ -1,0 +1,113 @@
+"""What a PodSpec refers to. Devices get all of it; only this is read here."""
+
+from __future__ import annotations
+
+from typing import Required, TypedDict
+
+from flotta.resources.objects.meta import Manifest, NameReference
+
+
+class KeySelector(TypedDict, total=False):
+    """One key of a Secret or ConfigMap."""
+
+    name: str
+    key: str
+    optional: bool
+
+
+class EnvVarSource(TypedDict, total=False):
+    """Where the value of an environment variable comes from."""
+
+    secretKeyRef: KeySelector
+    configMapKeyRef: KeySelector
+
+
+class EnvVar(TypedDict, total=False):
+    """An environment variable."""
+
+    name: str
+    value: str
+    valueFrom: EnvVarSource
+
+
+class OptionalReference(NameReference, total=False):
+    """A Secret or ConfigMap all of whose keys become environment variables."""
+
+    optional: bool
+
+
+class EnvFromSource(TypedDict, total=False):
+    """Where many environment variables come from."""
+
+    prefix: str
+    secretRef: OptionalReference
+    configMapRef: OptionalReference
+
+
+class Container(TypedDict, total=False):
+    """A container of a pod."""
+
+    name: str
+    image: str
+    env: list[EnvVar]
+    envFrom: list[EnvFromSource]
+
+
+class KeyToPath(TypedDict, total=False):
+    """A key of a Secret or ConfigMap that becomes a file."""
+
+    key: Required[str]
+    path: str
+
+
+class SecretVolume(TypedDict, total=False):
+    """A volume of a Secret's keys."""
+
+    secretName: str
+    items: list[KeyToPath]
+    optional: bool
+
+
+class NamedSource(TypedDict, total=False):
+    """A ConfigMap as a volume, or a Secret or ConfigMap in a projected one."""
+
+    name: str
+    items: list[KeyToPath]
+    optional: bool
+
+
+class ProjectedSource(TypedDict, total=False):
+    """One source of a projected volume."""
+
+    secret: NamedSource
+    configMap: NamedSource
+
+
+class ProjectedVolume(TypedDict, total=False):
+    """A volume of several sources."""
+
+    sources: list[ProjectedSource]
+
+
+class Volume(TypedDict, total=False):
+    """A volume of a pod."""
+
+    name: str
+    secret: SecretVolume
+    configMap: NamedSource
+    projected: ProjectedVolume
+
+
+class PodSpec(TypedDict, total=False):
+    """A pod; the device gets all of it, we read what it refers to."""
+
+    initContainers: list[Container]
+    containers: list[Container]
+    volumes: list[Volume]
+
+
+class PodTemplate(TypedDict, total=False):
+    """A pod of a workload."""
+
+    metadata: Manifest
+    spec: PodSpec

@@ -1,0 +1,38 @@
+"""Bucket claims, and OpenShift's Routes to buckets."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+from flotta.resources.objects.meta import Condition, CustomResource, Manifest
+
+
+class BucketClaimSpec(TypedDict, total=False):
+    """The bucket that is wanted."""
+
+    storageClassName: str
+    bucketName: str
+    generateBucketName: str
+    objectBucketName: str
+    additionalConfig: dict[str, str]
+
+
+class BucketClaimStatus(TypedDict, total=False):
+    """Whether the bucket is there; conditions only say why it is not."""
+
+    phase: str
+    conditions: list[Condition]
+
+
+class BucketClaim(CustomResource[BucketClaimSpec, BucketClaimStatus]):
+    """An ObjectBucketClaim (objectbucket.io/v1alpha1)."""
+
+
+class RouteSpec(TypedDict, total=False):
+    """The address of an OpenShift Route."""
+
+    host: str
+
+
+class Route(CustomResource[RouteSpec, Manifest]):
+    """An OpenShift Route."""

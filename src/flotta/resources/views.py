@@ -1,0 +1,80 @@
+"""Read-only views of what objects have in common, where the API may leave parts out.
+
+Nothing of what they return may be changed: it belongs to the object, often one in a cache.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+from flotta.resources.objects.meta import (
+    Condition,
+    CustomResource,
+    Resource,
+    SpecT,
+    StatusT,
+)
+
+Key = tuple[str, str]  # namespace (empty for a kind without namespaces), name
+
+
+def name_of(resource: Resource) -> str:
+    """Return `metadata.name`."""
+    return resource["metadata"]["name"]
+
+
+def namespace_of(resource: Resource) -> str:
+    """Return `metadata.namespace`, "" for an object of no namespace."""
+    return resource["metadata"].get("namespace", "")
+
+
+def key_of(resource: Resource) -> Key:
+    """Return what tells objects of one kind apart."""
+    return namespace_of(resource), name_of(resource)
+
+
+def uid_of(resource: Resource) -> str:
+    """Return `metadata.uid` of an object that was read from the API."""
+    return resource["metadata"]["uid"]
+
+
+def labels_of(resource: Resource) -> Mapping[str, str]:
+    """Return the labels."""
+    return resource["metadata"].get("labels") or {}
+
+
+def annotations_of(resource: Resource) -> Mapping[str, str]:
+    """Return the annotations."""
+    return resource["metadata"].get("annotations") or {}
+
+
+def finalizers_of(resource: Resource) -> list[str]:
+    """Return a copy of the finalizers."""
+    return list(resource["metadata"].get("finalizers") or ())
+
+
+def generation_of(resource: Resource) -> int:
+    """Return `metadata.generation`, 0 for a kind without one."""
+    return resource["metadata"].get("generation", 0)
+
+
+def is_being_deleted(resource: Resource) -> bool:
+    """Tell whether somebody deleted the object, which its finalizers may keep for a while."""
+    return bool(resource["metadata"].get("deletionTimestamp"))
+
+
+def spec_of(resource: CustomResource[SpecT, StatusT]) -> SpecT:
+    """Return the spec, an empty one when there is none."""
+    return resource.get("spec") or cast("SpecT", {})
+
+
+def status_of(resource: CustomResource[SpecT, StatusT]) -> StatusT:
+    """Return the status, an empty one before anybody wrote it."""
+    return resource.get("status") or cast("StatusT", {})
+
+
+def conditions_of(resource: Resource) -> Sequence[Condition]:
+    """Return `status.conditions`."""
+    status = cast("CustomResource[object, dict[str, list[Condition]]]", resource).get("status")
+    return (status or {}).get("conditions") or ()
