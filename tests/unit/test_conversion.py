@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from flotta.apiserver.schema import StructuralSchema
+from flotta.apiserver.schema.structural import StructuralSchema
 from flotta.cli.commands.convert import convert_text
 from flotta.fleet.conversion import ConversionError, convert_manifest
 from flotta.resources import crds

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from flotta.apiserver.schema import StructuralSchema
+from flotta.apiserver.schema.structural import StructuralSchema
 from flotta.resources import crds
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

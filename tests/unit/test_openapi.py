@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from flotta.apiserver.openapi import make_documents
+from flotta.apiserver.schema.openapi import make_documents
 from flotta.resources import crds, kinds
 
 DOCUMENTS = make_documents(crds.load())

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from flotta.apiserver.schema import StructuralSchema
-from flotta.apiserver.schema_nodes import SchemaError
-from flotta.apiserver.schema_rules import UnknownRuleError
+from flotta.apiserver.schema.nodes import SchemaError
+from flotta.apiserver.schema.rules import UnknownRuleError
+from flotta.apiserver.schema.structural import StructuralSchema
 from flotta.resources import crds
 
 RECORDED = [

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from flotta.apiserver.schema_jsonpath import PathError, compile_path
+from flotta.apiserver.schema.jsonpath import PathError, compile_path
 from flotta.resources import crds
 
 OBJECT = {

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from flotta.apiserver import columns
 from flotta.apiserver.core import configmap, event, lease, namespace, secret
+from flotta.apiserver.http import columns
 from flotta.apiserver.registry import CORE_VERBS, Registry, Resource
-from flotta.apiserver.schema import StructuralSchema
+from flotta.apiserver.schema.structural import StructuralSchema
 
 JsonObject = dict[str, Any]
 

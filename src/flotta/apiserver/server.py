@@ -12,24 +12,24 @@ from typing import Any
 from aiohttp import web
 
 from flotta import daemon
-from flotta.apiserver.admission import admit_object
-from flotta.apiserver.authn import engine_context
-from flotta.apiserver.authorization import Authorization
 from flotta.apiserver.catalogue import build_registry
+from flotta.apiserver.controllers.expiry import EventExpiry
+from flotta.apiserver.controllers.garbage import GarbageCollector
+from flotta.apiserver.controllers.namespaces import NamespaceController
 from flotta.apiserver.core.namespace import INITIAL
-from flotta.apiserver.database import Database
-from flotta.apiserver.discovery import Discovery
-from flotta.apiserver.documents import Documents
-from flotta.apiserver.expiry import EventExpiry
-from flotta.apiserver.garbage import GarbageCollector
-from flotta.apiserver.metadata import prepare_new
-from flotta.apiserver.namespaces import NamespaceController
-from flotta.apiserver.openapi import make_documents
-from flotta.apiserver.router import Router, Services
-from flotta.apiserver.store import Store
-from flotta.apiserver.streams import Streams
-from flotta.apiserver.watch_cache import KEPT_EVENTS, KEPT_SECONDS, ObjectKey, WatchCache
-from flotta.apiserver.writes import Objects
+from flotta.apiserver.http.authn import engine_context
+from flotta.apiserver.http.authorization import Authorization
+from flotta.apiserver.http.discovery import Discovery
+from flotta.apiserver.http.documents import Documents
+from flotta.apiserver.http.router import Router, Services
+from flotta.apiserver.http.streams import Streams
+from flotta.apiserver.objects.admission import admit_object
+from flotta.apiserver.objects.metadata import prepare_new
+from flotta.apiserver.objects.writes import Objects
+from flotta.apiserver.schema.openapi import make_documents
+from flotta.apiserver.storage.database import Database
+from flotta.apiserver.storage.store import Store
+from flotta.apiserver.storage.watch_cache import KEPT_EVENTS, KEPT_SECONDS, ObjectKey, WatchCache
 from flotta.resources import crds, roles
 
 log = logging.getLogger(__name__)

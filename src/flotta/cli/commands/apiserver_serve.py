@@ -6,8 +6,8 @@ import argparse
 import sys
 
 from flotta import daemon
-from flotta.apiserver.database import DatabaseError
 from flotta.apiserver.server import Settings, run_server
+from flotta.apiserver.storage.database import DatabaseError
 
 
 def run(options: argparse.Namespace) -> None:

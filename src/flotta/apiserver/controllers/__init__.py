@@ -1,0 +1,1 @@
+"""Controllers that are part of the engine: what Kubernetes does by kube-controller-manager."""

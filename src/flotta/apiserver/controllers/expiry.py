@@ -1,0 +1,54 @@
+"""Events live for an hour, as in Kubernetes; else every heartbeat problem would stay for ever."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from flotta.apiserver.controllers.feed import delete_unless_gone
+from flotta.apiserver.errors import StatusError
+from flotta.apiserver.http.columns import value_at
+from flotta.apiserver.objects.writes import Objects
+from flotta.apiserver.storage.store import StorageFailure
+from flotta.rfc3339 import parse_time
+
+log = logging.getLogger(__name__)
+
+JsonObject = dict[str, Any]
+
+LIFE = timedelta(hours=1)
+PERIOD_SECONDS = 60.0  # between two looks
+
+
+class EventExpiry:
+    """Removes core Events that were not seen again for an hour."""
+
+    def __init__(self, objects: Objects) -> None:
+        self._objects = objects
+
+    async def run(self) -> None:
+        """Look for old Events every minute, until cancelled."""
+        while True:
+            try:
+                await self._remove_old_events(datetime.now(UTC) - LIFE)
+            except (StorageFailure, StatusError):
+                log.exception("Old events could not be removed")
+            await asyncio.sleep(PERIOD_SECONDS)
+
+    async def _remove_old_events(self, limit: datetime) -> None:
+        for record in self._objects.store.list_records("events", None):
+            if last_seen(record.load()) < limit:
+                await delete_unless_gone(self._objects, record.key)
+
+
+def last_seen(event: JsonObject) -> datetime:
+    """When an Event happened last: the newest of its times."""
+    times = (
+        event["metadata"]["creationTimestamp"],
+        event.get("lastTimestamp"),
+        event.get("eventTime"),
+        value_at(event, "series", "lastObservedTime"),
+    )
+    return max(moment for time in times if time and (moment := parse_time(time)))

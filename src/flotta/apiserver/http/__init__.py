@@ -1,0 +1,1 @@
+"""From a request to its response: who, may they, what, and in which form."""

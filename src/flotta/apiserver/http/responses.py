@@ -1,0 +1,133 @@
+"""HTTP responses: JSON, YAML, Tables, warnings and errors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+import yaml
+from aiohttp import web
+from multidict import CIMultiDict
+
+from flotta.apiserver.errors import PlainTextError, StatusError
+from flotta.apiserver.http import table
+from flotta.apiserver.http.negotiation import JSON, YAML, Media
+from flotta.apiserver.objects.lists import Page
+from flotta.apiserver.registry import Resource
+
+JsonObject = dict[str, Any]
+
+
+def json_response(
+    body: bytes | JsonObject, code: int = 200, headers: Iterable[tuple[str, str]] = ()
+) -> web.Response:
+    """Return a JSON response; the type has no charset, as in Kubernetes."""
+    raw = body if isinstance(body, bytes) else msgspec.json.encode(body)
+    fields = CIMultiDict(headers)
+    fields.setdefault("Content-Type", JSON)
+    return web.Response(status=code, body=raw, headers=fields)
+
+
+def text_response(text: str, code: int = 200) -> web.Response:
+    """Return a response in plain text."""
+    return web.Response(status=code, text=text)
+
+
+def object_response(
+    obj: JsonObject,
+    resource: Resource,
+    media: Media,
+    *,
+    code: int = 200,
+    warnings: Iterable[str] = (),
+    include: str = "",
+) -> web.Response:
+    """One object in the form that was negotiated."""
+    if media.transform == "Table":
+        meta = {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
+        obj = table.make_table(resource, [obj], meta, media, include)
+    elif media.transform == "PartialObjectMetadata":
+        obj = table.make_partial(obj, f"meta.k8s.io/{media.version}")
+    return _encoded_response(obj, media, code, warnings)
+
+
+def _encoded_response(
+    obj: JsonObject, media: Media, code: int = 200, warnings: Iterable[str] = ()
+) -> web.Response:
+    headers = [("Warning", warning_header(text)) for text in warnings]
+    if media.type == YAML:
+        text = yaml.safe_dump(obj, sort_keys=False, allow_unicode=True).encode()
+        return json_response(text, code, [*headers, ("Content-Type", YAML)])
+    return json_response(obj, code, headers)
+
+
+def warning_header(text: str) -> str:
+    """Return a Warning header (RFC 7234 §5.5) as Kubernetes sends it."""
+    quoted = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'299 - "{quoted}"'
+
+
+def list_response(page: Page, resource: Resource, media: Media, include: str = "") -> web.Response:
+    """Return a list in the form that was negotiated."""
+    meta = page.metadata(custom=resource.custom and not media.transform)
+    if media.transform == "PartialObjectMetadata":
+        raise table.partial_list_error(resource)
+    if media.transform:
+        objects = (record.load() for record in page.records)
+        if media.transform == "Table":
+            return _encoded_response(
+                table.make_table(resource, objects, meta, media, include), media
+            )
+        return _encoded_response(table.make_partial_list(objects, meta, media), media)
+    raw = _raw_list(page, resource, meta)
+    if media.type == YAML:
+        return _encoded_response(msgspec.json.decode(raw), media)
+    return json_response(raw)
+
+
+def _raw_list(page: Page, resource: Resource, meta: JsonObject) -> bytes:
+    """Return the JSON of a list, put together from stored bytes. Items of core lists have no head."""
+    items = [record.raw for record in page.records]
+    if not resource.custom:
+        head = len(object_head(resource))
+        items = [b"{" + item[head:] for item in items]
+    start = msgspec.json.encode(
+        {"apiVersion": resource.api_version, "kind": resource.list_kind, "metadata": meta}
+    )
+    return start[:-1] + b',"items":[' + b",".join(items) + b"]}"
+
+
+def object_head(resource: Resource) -> bytes:
+    """Return the bytes with which every stored object of a resource begins."""
+    head = msgspec.json.encode({"apiVersion": resource.api_version, "kind": resource.kind})
+    return head[:-1] + b","
+
+
+def status_error_response(error: StatusError) -> web.Response:
+    """Return the Status object of an error, with its headers and warnings."""
+    warnings = [("Warning", warning_header(text)) for text in error.warnings]
+    return json_response(error.status(), error.code, [*error.headers.items(), *warnings])
+
+
+def plain_text_response(error: PlainTextError) -> web.Response:
+    """Return the plain text of an error."""
+    return text_response(error.text, error.code)
+
+
+def success_status(resource: Resource, obj: JsonObject) -> JsonObject:
+    """Return the Status of a finished deletion."""
+    meta = obj["metadata"]
+    parts = {
+        "name": meta["name"],
+        "group": resource.group,
+        "kind": resource.plural,
+        "uid": meta["uid"],
+    }
+    return {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Success",
+        "details": {key: value for key, value in parts.items() if value},
+    }

@@ -1,0 +1,98 @@
+"""Sending a watch to a client: one JSON object a line, chunked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from flotta.apiserver.http import table
+from flotta.apiserver.http.handlers import Call
+from flotta.apiserver.http.negotiation import JSON, Media, negotiate
+from flotta.apiserver.objects.lists import parse_selection
+from flotta.apiserver.objects.watch import Watch, WatchEvent, parse_watch
+from flotta.apiserver.registry import Resource
+
+JsonObject = dict[str, Any]
+
+MAX_WRITE = 256 * 1024  # bytes
+
+
+class WatchEncoder:
+    """Turns events into lines; a Table has its column definitions only once."""
+
+    def __init__(self, resource: Resource, media: Media, include: str) -> None:
+        self._resource = resource
+        self._media = media
+        self._include = include
+        self._columns = True
+
+    def encode_line(self, event: WatchEvent) -> bytes:
+        """Return the line of an event, with its newline."""
+        return b'{"type":"%b","object":%b}\n' % (event.type.encode(), self._encode_object(event))
+
+    def _encode_object(self, event: WatchEvent) -> bytes:
+        if event.type == "ERROR" or not self._media.transform:
+            return event.record.raw if event.record else msgspec.json.encode(event.obj)
+        obj = event.record.load() if event.record else event.obj or {}
+        return msgspec.json.encode(self._transform(event.type, obj))
+
+    def _transform(self, kind: str, obj: JsonObject) -> JsonObject:
+        if self._media.transform != "Table":
+            return table.make_partial(obj, f"meta.k8s.io/{self._media.version}")
+        columns, self._columns = self._columns, False
+        if kind == "BOOKMARK":
+            return table.make_bookmark_table(self._resource, obj, self._media, columns=columns)
+        meta = {"resourceVersion": obj["metadata"]["resourceVersion"]}
+        return table.make_table(
+            self._resource, [obj], meta, self._media, self._include, columns=columns
+        )
+
+
+class Streams:
+    """All running watches, so that a stopping server can end them."""
+
+    def __init__(self) -> None:
+        self._running: set[Watch] = set()
+
+    def stop(self) -> None:
+        """End every running watch."""
+        for watch in self._running:
+            watch.stop()
+
+    async def serve(self, call: Call) -> web.StreamResponse:
+        """Answer a watch request until it ends."""
+        request = call.request
+        media = negotiate(request.headers.get("Accept"), watch=True)
+        selection = parse_selection(call.resource, call.target.namespace or None, request.query)
+        watch = Watch(call.objects.store, selection, parse_watch(request.query))
+        encoder = WatchEncoder(call.resource, media, call.include(media))
+        response = web.StreamResponse(headers={"Content-Type": JSON})
+        response.enable_chunked_encoding()
+        await response.prepare(request)
+        self._running.add(watch)
+        try:
+            async for batch in watch.events():
+                for piece in _join_lines([encoder.encode_line(event) for event in batch]):
+                    await response.write(piece)
+        except ConnectionError:
+            return response
+        finally:
+            self._running.discard(watch)
+        await response.write_eof()
+        return response
+
+
+def _join_lines(lines: list[bytes]) -> list[bytes]:
+    """Join lines into writes of a sensible size."""
+    pieces: list[bytes] = []
+    start = size = 0
+    for index, line in enumerate(lines):
+        size += len(line)
+        if size >= MAX_WRITE:
+            pieces.append(b"".join(lines[start : index + 1]))
+            start, size = index + 1, 0
+    if start < len(lines):
+        pieces.append(b"".join(lines[start:]))
+    return pieces

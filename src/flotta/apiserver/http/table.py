@@ -1,0 +1,111 @@
+"""Table and PartialObjectMetadata (meta.k8s.io), the forms that `kubectl get` asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from flotta.apiserver.errors import StatusError, bad_request
+from flotta.apiserver.http.negotiation import Media
+from flotta.apiserver.registry import Resource
+
+JsonObject = dict[str, Any]
+
+INCLUDES = ("", "None", "Metadata", "Object")
+
+
+def check_include(include: str) -> None:
+    """Refuse with a 400 a value of includeObject that there is not."""
+    if include not in INCLUDES:
+        raise bad_request(
+            f'unrecognized includeObject value: "{include}", use None, Metadata or Object'
+        )
+
+
+def make_table(
+    resource: Resource,
+    objects: Iterable[JsonObject],
+    metadata: JsonObject,
+    media: Media,
+    include: str = "",
+    *,
+    columns: bool = True,
+) -> JsonObject:
+    """Return a Table of objects; without `columns` the definitions are null (later watch events)."""
+    version = f"meta.k8s.io/{media.version}"
+    return {
+        "kind": "Table",
+        "apiVersion": version,
+        "metadata": metadata,
+        "columnDefinitions": _column_definitions(resource) if columns else None,
+        "rows": [_make_row(resource, obj, version, include) for obj in objects],
+    }
+
+
+def _column_definitions(resource: Resource) -> list[JsonObject]:
+    return [
+        {
+            "name": column.name,
+            "type": column.type,
+            "format": column.format,
+            "description": column.description,
+            "priority": column.priority,
+        }
+        for column in resource.columns
+    ]
+
+
+def _make_row(resource: Resource, obj: JsonObject, version: str, include: str) -> JsonObject:
+    return {
+        "cells": [column.cell(obj) for column in resource.columns],
+        "object": _row_object(obj, version, include),
+    }
+
+
+def _row_object(obj: JsonObject, version: str, include: str) -> JsonObject | None:
+    if include == "None":
+        return None
+    return obj if include == "Object" else make_partial(obj, version)
+
+
+def make_bookmark_table(
+    resource: Resource, obj: JsonObject, media: Media, *, columns: bool
+) -> JsonObject:
+    """Return a bookmark as a Table: one row of empty cells whose object carries the version."""
+    version = f"meta.k8s.io/{media.version}"
+    cells: list[Any] = ["", *([None] * (len(resource.columns) - 1))]
+    return {
+        "kind": "Table",
+        "apiVersion": version,
+        "metadata": {"resourceVersion": obj["metadata"]["resourceVersion"]},
+        "columnDefinitions": _column_definitions(resource) if columns else None,
+        "rows": [{"cells": cells, "object": make_partial(obj, version)}],
+    }
+
+
+def make_partial(obj: JsonObject, version: str = "meta.k8s.io/v1") -> JsonObject:
+    """Return an object's metadata alone."""
+    return {"kind": "PartialObjectMetadata", "apiVersion": version, "metadata": obj["metadata"]}
+
+
+def make_partial_list(
+    objects: Iterable[JsonObject], metadata: JsonObject, media: Media
+) -> JsonObject:
+    """Return a list with the metadata of objects alone."""
+    version = f"meta.k8s.io/{media.version}"
+    return {
+        "kind": "PartialObjectMetadataList",
+        "apiVersion": version,
+        "metadata": metadata,
+        "items": [make_partial(obj, version) for obj in objects],
+    }
+
+
+def partial_list_error(resource: Resource) -> StatusError:
+    """Return the 406 for a list that is asked for in the form of one object."""
+    return StatusError(
+        406,
+        "you requested PartialObjectMetadata, but the requested object is a list "
+        f"({resource.list_kind})",
+        "NotAcceptable",
+    )

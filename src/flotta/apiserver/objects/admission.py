@@ -1,0 +1,167 @@
+"""From a decoded body to an object that may be stored: head, metadata, schema, checks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from flotta.apiserver.errors import Cause, CauseLike, bad_request, invalid, invalid_value
+from flotta.apiserver.objects.metadata import (
+    find_finalizer_warnings,
+    head_first,
+    validate_metadata,
+)
+from flotta.apiserver.objects.options import WriteOptions
+from flotta.apiserver.registry import Registry, Resource
+
+JsonObject = dict[str, Any]
+FieldPolicy = Callable[[list[str]], list[str]]
+
+
+def check_head(
+    obj: JsonObject, resource: Resource, registry: Registry, *, patch: bool = False
+) -> None:
+    """Check apiVersion and kind of a body, and complete them for core kinds."""
+    if resource.custom:
+        _check_custom_head(obj, resource, patch=patch)
+        return
+    kind = obj.setdefault("kind", resource.kind) or resource.kind
+    version = obj.setdefault("apiVersion", resource.api_version) or resource.api_version
+    if (version, kind) != (resource.api_version, resource.kind):
+        known = registry.of_kind(version, kind) if isinstance(kind, str) else None
+        wrong = known.kind if known else kind
+        raise bad_request(
+            f'{wrong} in version "{version}" cannot be handled as a {resource.kind}: '
+            f"converting ({wrong}) to ({resource.kind}): unknown conversion"
+        )
+    obj["apiVersion"], obj["kind"] = resource.api_version, resource.kind
+
+
+def _check_custom_head(obj: JsonObject, resource: Resource, *, patch: bool) -> None:
+    kind = obj.get("kind")
+    if not kind or not isinstance(kind, str):
+        raise bad_request(f"Object 'Kind' is missing in '{json.dumps(obj)}'")
+    version = obj.get("apiVersion") or ""
+    if version != resource.api_version and not patch:
+        raise bad_request(
+            f"the API version in the data ({version}) does not match the expected API version "
+            f"({resource.api_version})"
+        )
+    wanted = {"apiVersion": resource.api_version, "kind": resource.kind}
+    causes = [
+        invalid_value(field, obj.get(field), f"must be {value}")
+        for field, value in wanted.items()
+        if obj.get(field) != value
+    ]
+    if causes:
+        raise invalid(kind, resource.group, _name(obj), causes)
+
+
+def _name(obj: JsonObject) -> str:
+    meta = obj.get("metadata")
+    return str(meta.get("name", "")) if isinstance(meta, dict) else ""
+
+
+def check_location(obj: JsonObject, namespace: str, name: str) -> None:
+    """Compare metadata.namespace and metadata.name with the URL; fill what is absent.
+
+    metadata must be decoded. An empty `name` means that the URL has none.
+    """
+    meta = obj["metadata"]
+    if meta.get("namespace", namespace) != namespace:
+        raise bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request"
+        )
+    if namespace:
+        meta["namespace"] = namespace
+    if name and not meta.get("name"):
+        raise bad_request(
+            f"the name of the object ({name} based on URL) was undeterminable: "
+            "name must be provided"
+        )
+    if name and meta["name"] != name:
+        raise bad_request(
+            f"the name of the object ({meta['name']}) does not match the name on the URL ({name})"
+        )
+
+
+def _ignore_unknown(_unknown: list[str]) -> list[str]:
+    return []
+
+
+def admit_object(
+    obj: JsonObject,
+    resource: Resource,
+    old: JsonObject | None,
+    causes: Iterable[CauseLike] = (),
+    subresource: str = "",
+    field_policy: FieldPolicy = _ignore_unknown,
+) -> tuple[JsonObject, list[str]]:
+    """Prune, default and validate an object with decoded metadata.
+
+    At a subresource only errors in its own part count. `field_policy` gets the paths of the
+    fields that were pruned, and refuses them or makes warnings of them.
+    Returns the object and the warnings; raises a 422 StatusError with every cause.
+    """
+    found: list[CauseLike] = [*causes, *validate_metadata(obj, resource, old)]
+    admitted = resource.schema.admit(obj, subresource, found)
+    warnings = field_policy(list(admitted.unknown))
+    clean = head_first(admitted.obj)
+    wrong = _leave_out_known_causes(admitted.causes, resource, old, subresource)
+    found += wrong
+    if not wrong:
+        resource.normalize(clean, old)
+        found += resource.validate(clean, old)
+    if found:
+        error = invalid(resource.kind, resource.group, _name(clean), found)
+        error.warnings = warnings
+        raise error
+    return clean, warnings
+
+
+def _leave_out_known_causes(
+    causes: Sequence[CauseLike], resource: Resource, old: JsonObject | None, subresource: str
+) -> list[CauseLike]:
+    """Leave out what is wrong with the stored object already: its schema became stricter since."""
+    if not causes or old is None or not resource.custom:
+        return list(causes)
+    known = {
+        (cause.message, cause.field) for cause in resource.schema.admit(old, subresource).causes
+    }
+    return [cause for cause in causes if (cause.message, cause.field) not in known]
+
+
+def describe_field_problems(unknown: Iterable[str], duplicates: Iterable[str]) -> list[str]:
+    """Sentences about fields that a strict decoder refuses, sorted by path."""
+    found = [(path, f'unknown field "{path}"') for path in unknown]
+    found += [(path, f'duplicate field "{path}"') for path in duplicates]
+    return [text for _, text in sorted(found)]
+
+
+def apply_field_validation(
+    problems: list[str],
+    obj: JsonObject,
+    resource: Resource,
+    options: WriteOptions,
+    *,
+    patch: bool,
+) -> list[str]:
+    """Refuse (Strict), warn about (Warn, default) or ignore unknown and duplicate fields."""
+    if options.validation == "Ignore" or not problems:
+        return []
+    if options.validation != "Strict":
+        return problems
+    text = f"strict decoding error: {', '.join(problems)}"
+    if patch:
+        shown = f"Invalid value: {json.dumps(json.dumps(obj))}: {text}"
+        raise invalid("", "", "", [Cause("FieldValueInvalid", shown, "patch")])
+    raise bad_request(
+        f'{resource.kind} in version "{resource.version}" cannot be handled as a '
+        f"{resource.kind}: {text}"
+    )
+
+
+def find_warnings(obj: JsonObject, resource: Resource) -> list[str]:
+    """Return what a client is to be told of an object that is accepted all the same."""
+    return [*find_finalizer_warnings(obj), *resource.find_warnings(obj)]

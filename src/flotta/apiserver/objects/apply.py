@@ -1,0 +1,234 @@
+"""Server-side apply: field ownership decides what a manager may change and what it drops."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from flotta.apiserver import timestamps
+from flotta.apiserver.errors import StatusError, bad_request
+from flotta.apiserver.objects import field_paths, managed_fields
+from flotta.apiserver.objects.bodies import DecodedBody, decode_yaml
+from flotta.apiserver.objects.field_paths import CONTAINER, Path
+from flotta.apiserver.objects.managed_fields import ManagedFieldsEntry, Owner
+from flotta.apiserver.objects.options import WriteOptions
+from flotta.apiserver.objects.writes import (
+    Endpoint,
+    Objects,
+    RequestedChange,
+    WriteResult,
+    create_object,
+    update_object,
+)
+from flotta.apiserver.registry import Resource
+
+JsonObject = dict[str, Any]
+
+
+async def apply_configuration(
+    objects: Objects,
+    endpoint: Endpoint,
+    body: bytes,
+    options: WriteOptions,
+    check_create: Callable[[], None],
+) -> WriteResult:
+    """Create or change an object so that it agrees with the applied configuration.
+
+    `check_create` raises a 403 StatusError for who may only change objects.
+    """
+    wanted = _check_configuration(decode_yaml(body), endpoint)
+    if objects.store.newest(endpoint.key) is not None:
+        application = _Application(endpoint, wanted, options)
+        return await update_object(objects, endpoint, application.propose, options)
+    if endpoint.subresource:
+        raise endpoint.not_found()
+    check_create()
+    wanted["metadata"].setdefault("name", endpoint.name)
+    wanted["metadata"].pop("resourceVersion", None)
+    return await create_object(objects, endpoint, DecodedBody(wanted), options, operation="Apply")
+
+
+def _check_configuration(wanted: Any, endpoint: Endpoint) -> JsonObject:
+    """Check an applied configuration and leave out what its endpoint ignores."""
+    resource = endpoint.resource
+    if not isinstance(wanted, dict):
+        raise bad_request("error decoding YAML: the configuration is not an object")
+    kind, version = wanted.get("kind"), wanted.get("apiVersion")
+    if (kind, version) != (resource.kind, resource.api_version):
+        raise bad_request(f"invalid object type: {version or '/'}, Kind={kind or ''}")
+    if not isinstance(wanted.setdefault("metadata", {}), dict):
+        raise bad_request("error decoding YAML: metadata is not an object")
+    if wanted["metadata"].get("managedFields"):
+        raise bad_request("metadata.managedFields must be nil")
+    wanted["metadata"].pop("managedFields", None)
+    _check_declared(wanted, endpoint)
+    if endpoint.subresource == "status":
+        return {key: wanted[key] for key in wanted if key not in ("spec",)}
+    ignored = {"status"} if resource.status else set()
+    return {key: value for key, value in wanted.items() if key not in ignored}
+
+
+def _check_declared(wanted: JsonObject, endpoint: Endpoint) -> None:
+    """Refuse fields that the schema does not have: they could never be owned."""
+    resource = endpoint.resource
+    unknown = resource.schema.admit(wanted).unknown
+    if unknown:
+        listed = ", ".join(f".{path}: field not declared in schema" for path in unknown)
+        raise bad_request(
+            f"failed to create typed patch object ({endpoint.namespace}/{endpoint.name}; "
+            f"{resource.api_version}, Kind={resource.kind}): {listed}"
+        )
+
+
+@dataclass(frozen=True)
+class _Application:
+    """One apply to an existing object."""
+
+    endpoint: Endpoint
+    wanted: JsonObject
+    options: WriteOptions
+
+    @property
+    def resource(self) -> Resource:
+        return self.endpoint.resource
+
+    @property
+    def shape(self) -> JsonObject:
+        return field_paths.shape_of(self.resource.openapi)
+
+    @property
+    def owner(self) -> Owner:
+        return Owner(self.options.manager, "Apply", self.endpoint.subresource)
+
+    def propose(self, live: JsonObject) -> RequestedChange:
+        """Return the merged object; raises a 409 StatusError on conflicts that are not forced."""
+        entries = managed_fields.read_entries(live["metadata"])
+        others = [entry for entry in entries if entry.owner != self.owner]
+        own = next((entry for entry in entries if entry.owner == self.owner), None)
+        claimed = managed_fields.applied_paths(self._owned_part(), self.resource)
+        lost = self._find_conflicts(live, others, claimed)
+        merged = field_paths.merge_values(live, self.wanted, self.shape)
+        self._drop_fields(merged, (own.paths if own else frozenset()) - claimed, others)
+
+        def track(obj: JsonObject, old: JsonObject) -> None:
+            self._track_owners(obj, old, others, own, claimed, lost)
+
+        return RequestedChange(merged, patch=True, track=track)
+
+    def _owned_part(self) -> JsonObject:
+        """Return the part of the configuration that is owned at this endpoint."""
+        if self.endpoint.subresource != "status":
+            return self.wanted
+        return {"metadata": {}, "status": self.wanted.get("status", {})}
+
+    def _find_conflicts(
+        self, live: JsonObject, others: list[ManagedFieldsEntry], claimed: set[Path]
+    ) -> dict[Path, list[ManagedFieldsEntry]]:
+        """Paths that others own with another value than the wanted one."""
+        present = field_paths.flatten_object(live, self.shape)
+        wanted = field_paths.flatten_object(self._owned_part(), self.shape)
+        found: dict[Path, list[ManagedFieldsEntry]] = {}
+        for path in sorted(claimed):
+            if path not in present or _agrees(present[path], wanted[path]):
+                continue
+            owners = [entry for entry in others if path in entry.paths]
+            if owners:
+                found[path] = owners
+        if found and not self.options.force:
+            raise _conflict_error(found)
+        return found
+
+    def _drop_fields(
+        self, obj: JsonObject, dropped: frozenset[Path], others: list[ManagedFieldsEntry]
+    ) -> None:
+        """Remove what this manager no longer sends and nobody else owns, and maps left empty."""
+        kept = {path for entry in others for path in entry.paths}
+        for path in sorted(dropped, key=len, reverse=True):
+            if any(other[: len(path)] == path for other in kept):
+                continue
+            field_paths.remove_value(obj, path, self.shape)
+            self._drop_empty_containers(obj, path[:-1], kept)
+
+    def _drop_empty_containers(self, obj: JsonObject, path: Path, kept: set[Path]) -> None:
+        while path not in ((), ("f:metadata",)) and path not in kept:
+            if field_paths.get_value(obj, path, self.shape) not in ({}, []):
+                return
+            field_paths.remove_value(obj, path, self.shape)
+            path = path[:-1]
+
+    def _track_owners(
+        self,
+        obj: JsonObject,
+        old: JsonObject,
+        others: list[ManagedFieldsEntry],
+        own: ManagedFieldsEntry | None,
+        claimed: set[Path],
+        lost: dict[Path, list[ManagedFieldsEntry]],
+    ) -> None:
+        present = field_paths.flatten_object(obj, self.shape)
+        moved = field_paths.flatten_object(old, self.shape) != present
+        entries = [
+            entry.with_paths((entry.paths - lost.keys()) & present.keys()) for entry in others
+        ]
+        paths = frozenset(claimed & present.keys())
+        mine = own.with_paths(paths) if own else None
+        if mine is None or moved:
+            mine = ManagedFieldsEntry(
+                self.owner, self.resource.api_version, timestamps.now(), paths
+            )
+        managed_fields.write_entries(obj, _keep_order(entries, mine, old))
+
+
+def _agrees(present: Any, wanted: Any) -> bool:
+    """Whether a wanted value leaves the present one as it is; an empty map asks for nothing."""
+    return wanted is CONTAINER or present == wanted or (present is CONTAINER and not wanted)
+
+
+def _keep_order(
+    others: list[ManagedFieldsEntry], mine: ManagedFieldsEntry, old: JsonObject
+) -> list[ManagedFieldsEntry]:
+    """Entries in the order they had; a new one comes last."""
+    order = [entry.owner for entry in managed_fields.read_entries(old["metadata"])]
+    position = {owner: index for index, owner in enumerate(order)}
+    return sorted([*others, mine], key=lambda entry: position.get(entry.owner, len(order)))
+
+
+def _conflict_error(found: dict[Path, list[ManagedFieldsEntry]]) -> StatusError:
+    """Return the 409 that names every conflicting field and its manager."""
+    by_manager: dict[str, list[Path]] = {}
+    for path, entries in found.items():
+        for entry in entries:
+            by_manager.setdefault(_describe_manager(entry), []).append(path)
+    causes = [
+        {
+            "reason": "FieldManagerConflict",
+            "message": f"conflict with {manager}",
+            "field": field_paths.format_path(path),
+        }
+        for manager, paths in by_manager.items()
+        for path in paths
+    ]
+    told = _describe_conflicts(by_manager, len(causes))
+    message = f"Apply failed with {_describe_count(causes)}: {told}"
+    return StatusError(409, message, "Conflict", {"causes": causes})
+
+
+def _describe_manager(entry: ManagedFieldsEntry) -> str:
+    using = f" using {entry.api_version}" if entry.owner.operation == "Update" else ""
+    return f'"{entry.owner.manager}"{using}'
+
+
+def _describe_count(causes: list[JsonObject]) -> str:
+    return "1 conflict" if len(causes) == 1 else f"{len(causes)} conflicts"
+
+
+def _describe_conflicts(by_manager: dict[str, list[Path]], number: int) -> str:
+    if number == 1:
+        (manager, (path,)) = next(iter(by_manager.items()))
+        return f"conflict with {manager}: {field_paths.format_path(path)}"
+    parts = []
+    for manager, paths in by_manager.items():
+        lines = "".join(f"\n- {field_paths.format_path(path)}" for path in paths)
+        parts.append(f"conflicts with {manager}:{lines}")
+    return "\n".join(parts)

@@ -1,0 +1,147 @@
+"""Request bodies: media types, JSON with duplicate keys noticed, YAML, protobuf."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+import yaml
+from aiohttp import web
+
+from flotta.apiserver.errors import StatusError, bad_request
+from flotta.apiserver.objects import protobuf
+from flotta.yaml_loader import Loader
+
+JsonObject = dict[str, Any]
+
+MAX_BODY = 3 * 1024 * 1024  # bytes
+PROTOBUF = "application/vnd.kubernetes.protobuf"
+
+
+@dataclass(frozen=True)
+class DecodedBody:
+    """A decoded body and the paths of keys that it gives twice."""
+
+    value: Any
+    duplicates: list[str] = field(default_factory=list)
+
+
+async def read_body(request: web.Request) -> bytes:
+    """Return the whole body; 413 beyond Kubernetes' limit."""
+    length = request.content_length
+    if length is not None and length > MAX_BODY:
+        raise _too_large()
+    body = bytearray()
+    async for chunk in request.content.iter_any():
+        body += chunk
+        if len(body) > MAX_BODY:
+            raise _too_large()
+    return bytes(body)
+
+
+def _too_large() -> StatusError:
+    message = f"Request entity too large: limit is {MAX_BODY}"
+    return StatusError(413, message, "RequestEntityTooLarge")
+
+
+def media_type(headers: Mapping[str, str]) -> str:
+    """Return the Content-Type without parameters; empty when the header is absent."""
+    return headers.get("Content-Type", "").partition(";")[0].strip().lower()
+
+
+def decode_body(body: bytes, kind_of_body: str, wanted: str) -> DecodedBody:
+    """Decode the body of POST, PUT or DELETE; an absent type is taken as JSON.
+
+    `wanted` is the kind named in refusals.
+    """
+    if kind_of_body in ("", "application/json"):
+        return decode_json(body, wanted)
+    if kind_of_body == "application/yaml":
+        return DecodedBody(decode_yaml(body))
+    if kind_of_body == PROTOBUF:
+        try:
+            return DecodedBody(protobuf.decode(body))
+        except protobuf.ProtobufError as error:
+            raise bad_request(str(error)) from error
+    message = (
+        "the body of the request was in an unknown format - accepted media types include: "
+        f"application/json, application/yaml, {PROTOBUF}"
+    )
+    raise StatusError(415, message, "UnsupportedMediaType")
+
+
+def decode_json(body: bytes, wanted: str) -> DecodedBody:
+    """Decode a JSON object and note which keys it gives twice."""
+    try:
+        value, duplicates = parse_json(body)
+    except ValueError as error:
+        raise _unrecognized(wanted, error, body) from error
+    if not isinstance(value, dict):
+        raise _unrecognized(wanted, ValueError("json: cannot unmarshal into an object"), body)
+    return DecodedBody(value, duplicates)
+
+
+def decode_yaml(body: bytes) -> Any:
+    """Decode YAML or JSON text into JSON types."""
+    try:
+        decoded = yaml.load(body, Loader=_BodyLoader)  # noqa: S506 - a safe loader
+        return json.loads(json.dumps(decoded))
+    except (yaml.YAMLError, TypeError, ValueError, UnicodeDecodeError) as error:
+        raise bad_request(f"error decoding YAML: {error}") from error
+
+
+class _BodyLoader(Loader):
+    """Takes `y` and `n` for truth values too, as YAML 1.1 says and Kubernetes does with bodies."""
+
+
+_BodyLoader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("[yYnN]$"), list("yYnN"))
+_BodyLoader.bool_values = {**yaml.SafeLoader.bool_values, "y": True, "n": False}
+
+
+def parse_json(body: bytes) -> tuple[Any, list[str]]:
+    """Parse JSON text; returns the value and the dotted paths of duplicate keys."""
+    repeated: dict[int, list[str]] = {}
+    keep: list[JsonObject] = []  # The ids above stay unique only while the objects live.
+
+    def collect(items: list[tuple[str, Any]]) -> JsonObject:
+        found = dict(items)
+        if len(found) != len(items):
+            keys = [key for key, _ in items]
+            repeated[id(found)] = sorted({key for key in keys if keys.count(key) > 1})
+            keep.append(found)
+        return found
+
+    try:
+        value = json.loads(body, object_pairs_hook=collect, parse_constant=_refuse_constant)
+    except RecursionError as error:
+        raise ValueError("exceeded max depth") from error
+    return value, _find_duplicates(value, repeated, "") if repeated else []
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"invalid character '{name[0]}' looking for beginning of value")
+
+
+def _find_duplicates(value: Any, repeated: dict[int, list[str]], path: str) -> list[str]:
+    prefix = f"{path}." if path else ""
+    found = []
+    if isinstance(value, dict):
+        found += [prefix + key for key in repeated.get(id(value), ())]
+        for key, item in value.items():
+            found += _find_duplicates(item, repeated, prefix + key)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            found += _find_duplicates(item, repeated, f"{path}[{index}]")
+    return found
+
+
+def _unrecognized(wanted: str, error: ValueError, body: bytes) -> StatusError:
+    text = "unexpected end of JSON input" if not body.strip() else str(error)
+    shown = body[:256].decode(errors="replace") if body.strip() else "<empty>"
+    return bad_request(
+        f"the object provided is unrecognized (must be of type {wanted}): "
+        f"couldn't get version/kind; json parse error: {text} ({shown})"
+    )

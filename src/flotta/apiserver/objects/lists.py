@@ -1,0 +1,232 @@
+"""Collections: resourceVersion rules, pages, and the pieces a list response is made of."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flotta.apiserver.errors import (
+    StatusError,
+    bad_request,
+    expired,
+    forbidden_value,
+    invalid_options,
+    unsupported,
+)
+from flotta.apiserver.objects.options import parse_integer
+from flotta.apiserver.objects.selectors import (
+    FieldSelector,
+    LabelSelector,
+    parse_field_selector,
+    parse_label_selector,
+)
+from flotta.apiserver.registry import Resource
+from flotta.apiserver.storage.store import Store
+from flotta.apiserver.storage.watch_cache import ObjectKey, ObjectRecord
+
+JsonObject = dict[str, Any]
+
+FUTURE_WAIT = 3.0  # seconds for a version that is not there yet
+MATCHES = ("Exact", "NotOlderThan", "")
+TOO_OLD_PAGE = (
+    "The provided continue parameter is too old to display a consistent list result. You can start "
+    "a new list without the continue parameter, or use the continue token in this response to "
+    "retrieve the remainder of the results. Continuing with the provided token results in an "
+    "inconsistent list - objects that were created, modified, or deleted between the time the "
+    "first chunk was returned and now may show up in the list."
+)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which objects of a resource are asked for; `namespace` None means all."""
+
+    resource: Resource
+    namespace: str | None
+    labels: LabelSelector
+    fields: FieldSelector
+
+    def matches(self, record: ObjectRecord) -> bool:
+        """Whether an object is asked for."""
+        if self.namespace is not None and record.key.namespace != self.namespace:
+            return False
+        return self.labels.matches(record.labels) and self.fields.matches(record.load)
+
+
+def parse_selection(
+    resource: Resource, namespace: str | None, query: Mapping[str, str]
+) -> Selection:
+    """Read labelSelector and fieldSelector."""
+    strict = not resource.custom and not resource.field_labels
+    return Selection(
+        resource,
+        namespace,
+        parse_label_selector(query.get("labelSelector", "")),
+        parse_field_selector(
+            query.get("fieldSelector", ""), resource.field_labels, strict_message=strict
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of a list: records, the version they show, and what follows."""
+
+    records: Sequence[ObjectRecord]
+    version: int
+    next_token: str = ""
+    remaining: int | None = None
+
+    def metadata(self, *, custom: bool) -> JsonObject:
+        """ListMeta; custom resources always show `continue`."""
+        meta: JsonObject = {}
+        if custom or self.next_token:
+            meta["continue"] = self.next_token
+        if self.remaining is not None:
+            meta["remainingItemCount"] = self.remaining
+        return {**meta, "resourceVersion": str(self.version)}
+
+
+@dataclass(frozen=True)
+class _PageStart:
+    """Where a page starts: after which place, at which version (-1: the current one)."""
+
+    version: int
+    after: tuple[str, str] | None
+
+
+async def list_page(store: Store, selection: Selection, query: Mapping[str, str]) -> Page:
+    """Answer a list request."""
+    _check_options(query)
+    limit = parse_integer(query, "limit") or 0
+    parse_integer(query, "timeoutSeconds")
+    version = list_version(query)
+    if query.get("continue"):
+        start = _read_token(query["continue"])
+        return _make_page(store, selection, start, limit)
+    await wait_for_version(store, version)
+    match = query.get("resourceVersionMatch", "")
+    exact = match == "Exact" or (version and limit > 0 and match != "NotOlderThan")
+    if version == 0 and match != "Exact":
+        limit = 0
+    return _make_page(
+        store, selection, _PageStart(version if exact and version else -1, None), limit
+    )
+
+
+def _check_options(query: Mapping[str, str]) -> None:
+    match = query.get("resourceVersionMatch", "")
+    version = query.get("resourceVersion", "")
+    if "sendInitialEvents" in query:
+        text = "sendInitialEvents is forbidden for list"
+        raise invalid_options("ListOptions", forbidden_value("sendInitialEvents", text))
+    if query.get("continue") and version not in ("", "0"):
+        raise bad_request("specifying resource version is not allowed when using continue")
+    if not match:
+        return
+    if match not in MATCHES:
+        cause = unsupported("resourceVersionMatch", f'"{match}"', MATCHES)
+        raise invalid_options("ListOptions", cause)
+    if not version:
+        text = "resourceVersionMatch is forbidden unless resourceVersion is provided"
+        raise invalid_options("ListOptions", forbidden_value("resourceVersionMatch", text))
+    if match == "Exact" and version == "0":
+        text = 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'
+        raise invalid_options("ListOptions", forbidden_value("resourceVersionMatch", text))
+
+
+def list_version(query: Mapping[str, str]) -> int | None:
+    """Return the resourceVersion of a list request; None when absent."""
+    text = query.get("resourceVersion", "")
+    if not text:
+        return None
+    if not text.isdigit():
+        raise bad_request(
+            f'invalid resource version: resourceVersion: Invalid value: "{text}": '
+            f'strconv.ParseUint: parsing "{text}": invalid syntax'
+        )
+    return int(text)
+
+
+async def wait_for_version(store: Store, version: int | None) -> None:
+    """Wait a moment for a version that is not there yet, then refuse with a 504."""
+    if version is None or version <= store.version:
+        return
+    await asyncio.sleep(FUTURE_WAIT)
+    if version > store.version:
+        raise StatusError(
+            504,
+            f"Timeout: Too large resource version: {version}, current: {store.version}",
+            "Timeout",
+            {
+                "causes": [
+                    {
+                        "reason": "ResourceVersionTooLarge",
+                        "message": "Too large resource version",
+                    }
+                ],
+                "retryAfterSeconds": 1,
+            },
+            headers={"Retry-After": "1"},
+        )
+
+
+def _make_page(store: Store, selection: Selection, start: _PageStart, limit: int) -> Page:
+    version = store.version if start.version < 0 else start.version
+    records = _find_records(store, selection, version)
+    if records is None:
+        raise _too_old_error(start)
+    if start.after is not None:
+        after = ObjectKey("", *start.after).sort_key
+        records = [record for record in records if record.key.sort_key > after]
+    found = [record for record in records if selection.matches(record)]
+    if limit <= 0 or len(found) <= limit:
+        return Page(found, version)
+    page = found[:limit]
+    remaining = (
+        None if selection.labels.requirements or selection.fields.terms else len(found) - limit
+    )
+    return Page(page, version, _token_after(version, page[-1].key), remaining)
+
+
+def _find_records(store: Store, selection: Selection, version: int) -> list[ObjectRecord] | None:
+    resource, namespace = selection.resource.qualified, selection.namespace
+    name = selection.fields.required_value(("metadata", "name"))
+    if version != store.version:
+        return store.list_at(resource, namespace, version)
+    if name is not None and namespace is not None:
+        record = store.get(ObjectKey(resource, namespace, name))
+        return [record] if record else []
+    return store.list_records(resource, namespace)
+
+
+def _too_old_error(start: _PageStart) -> StatusError:
+    if start.after is None:
+        return expired("The resourceVersion for the provided list is too old.")
+    return expired(TOO_OLD_PAGE, _make_token(-1, start.after))
+
+
+def _token_after(version: int, last: ObjectKey) -> str:
+    return _make_token(version, (last.namespace, last.name))
+
+
+def _make_token(version: int, after: tuple[str, str]) -> str:
+    text = json.dumps({"v": "meta.k8s.io/v1", "rv": version, "start": "/".join(after)})
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _read_token(token: str) -> _PageStart:
+    try:
+        text = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
+        content = json.loads(text)
+        namespace, _, name = content["start"].partition("/")
+        return _PageStart(int(content["rv"]), (namespace, name))
+    except (binascii.Error, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise bad_request(
+            "invalid continue token: continue key is not valid: illegal base64 data at input byte 0"
+        ) from error

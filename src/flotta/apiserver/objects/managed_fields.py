@@ -1,0 +1,125 @@
+"""Who owns which field (metadata.managedFields) after creates and updates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from flotta.apiserver import timestamps
+from flotta.apiserver.objects import field_paths
+from flotta.apiserver.objects.field_paths import CONTAINER, Path
+from flotta.apiserver.registry import Resource
+
+JsonObject = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Whose an entry is."""
+
+    manager: str
+    operation: str
+    subresource: str = ""
+
+
+@dataclass(frozen=True)
+class ManagedFieldsEntry:
+    """One entry of managedFields."""
+
+    owner: Owner
+    api_version: str
+    time: str
+    paths: frozenset[Path]
+
+    def with_paths(self, paths: frozenset[Path] | set[Path]) -> ManagedFieldsEntry:
+        """Return the entry with other paths; the time is that of the last real change."""
+        if paths == self.paths:
+            return self
+        return replace(self, paths=frozenset(paths), time=timestamps.now())
+
+    def to_json(self) -> JsonObject:
+        """Return the entry as it stands in metadata.managedFields."""
+        entry = {
+            "manager": self.owner.manager,
+            "operation": self.owner.operation,
+            "apiVersion": self.api_version,
+            "time": self.time,
+            "fieldsType": "FieldsV1",
+            "fieldsV1": field_paths.encode_paths(set(self.paths)),
+        }
+        return entry | ({"subresource": self.owner.subresource} if self.owner.subresource else {})
+
+
+def read_entries(meta: JsonObject) -> list[ManagedFieldsEntry]:
+    """Return the entries of an object's metadata; malformed ones are left out."""
+    return [
+        ManagedFieldsEntry(
+            Owner(entry["manager"], entry["operation"], entry.get("subresource", "")),
+            entry.get("apiVersion", ""),
+            entry.get("time", ""),
+            frozenset(field_paths.decode_paths(entry.get("fieldsV1") or {})),
+        )
+        for entry in meta.get("managedFields") or []
+        if entry.get("manager") and entry.get("operation") in ("Apply", "Update")
+    ]
+
+
+def write_entries(obj: JsonObject, entries: list[ManagedFieldsEntry]) -> None:
+    """Write entries into an object; those that own nothing disappear."""
+    kept = [entry.to_json() for entry in entries if entry.paths]
+    obj["metadata"].pop("managedFields", None)
+    if kept:
+        obj["metadata"]["managedFields"] = kept
+
+
+def applied_paths(configuration: JsonObject, resource: Resource) -> set[Path]:
+    """Return what the sender of an apply owns: leaves, and the items of keyed lists themselves."""
+    found = field_paths.flatten_object(configuration, field_paths.shape_of(resource.openapi))
+    return {
+        path for path, value in found.items() if value is not CONTAINER or path[-1].startswith("k:")
+    }
+
+
+def track_create(
+    obj: JsonObject, sent: JsonObject, resource: Resource, manager: str, operation: str
+) -> None:
+    """Give every field of a new object to its creator; an applier owns only what was sent."""
+    present = set(field_paths.flatten_object(obj, field_paths.shape_of(resource.openapi)))
+    paths = applied_paths(sent, resource) & present if operation == "Apply" else present
+    owner = Owner(manager, operation)
+    write_entries(
+        obj, [ManagedFieldsEntry(owner, resource.api_version, timestamps.now(), frozenset(paths))]
+    )
+
+
+def track_update(
+    obj: JsonObject,
+    old: JsonObject,
+    entries: list[ManagedFieldsEntry],
+    writer: Owner,
+    resource: Resource,
+) -> None:
+    """Move what an update changed from its former owners to the writer."""
+    shape = field_paths.shape_of(resource.openapi)
+    before, after = field_paths.flatten_object(old, shape), field_paths.flatten_object(obj, shape)
+    changed = {path for path, value in after.items() if path not in before or before[path] != value}
+    moved = {path for path in changed if after[path] is not CONTAINER}
+    kept = [
+        entry.with_paths((entry.paths & after.keys()) - (moved if entry.owner != writer else set()))
+        for entry in entries
+    ]
+    if changed:
+        kept = _claim_paths(kept, writer, changed, resource)
+    write_entries(obj, kept)
+
+
+def _claim_paths(
+    entries: list[ManagedFieldsEntry], writer: Owner, claimed: set[Path], resource: Resource
+) -> list[ManagedFieldsEntry]:
+    """Add paths to the writer's entry; its time is that of this write."""
+    own = next((entry for entry in entries if entry.owner == writer), None)
+    paths = frozenset(claimed) | (own.paths if own else frozenset())
+    renewed = ManagedFieldsEntry(writer, resource.api_version, timestamps.now(), paths)
+    if own is None:
+        return [*entries, renewed]
+    return [renewed if entry is own else entry for entry in entries]

@@ -1,0 +1,158 @@
+"""Query parameters and DeleteOptions, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flotta.apiserver.errors import (
+    Cause,
+    StatusError,
+    bad_request,
+    forbidden_value,
+    invalid_options,
+    required,
+    unsupported,
+)
+from flotta.apiserver.objects.metadata import json_type
+
+JsonObject = dict[str, Any]
+
+VALIDATIONS = ("", "Ignore", "Strict", "Warn")
+POLICIES = ("Foreground", "Background", "Orphan")
+MAX_MANAGER = 128  # bytes
+
+
+@dataclass(frozen=True)
+class WriteOptions:
+    """Options of create, update and patch. `manager` is never empty."""
+
+    manager: str
+    validation: str = ""
+    dry_run: bool = False
+    force: bool = False
+
+
+def write_options(
+    query: Mapping[str, str], user_agent: str, kind: str, *, apply: bool = False
+) -> WriteOptions:
+    """Read the options of a write; `kind` (CreateOptions, ...) names them in a refusal."""
+    causes = [*_dry_run_causes(query), *_validation_causes(query), *_manager_causes(query, apply)]
+    force = query.get("force", "") in ("true", "1", "True")
+    if force and not apply:
+        causes.append(forbidden_value("force", "may not be specified for non-apply patch"))
+    if causes:
+        raise invalid_options(kind, *causes)
+    return WriteOptions(
+        manager=query.get("fieldManager") or user_agent.partition("/")[0] or "unknown",
+        validation=query.get("fieldValidation", ""),
+        dry_run="dryRun" in query,
+        force=force,
+    )
+
+
+def _dry_run_causes(query: Mapping[str, str]) -> list[Cause]:
+    value = query.get("dryRun", "All")
+    if value == "All":
+        return []
+    return [unsupported("dryRun", f'["{value}"]', ("All",))]
+
+
+def _validation_causes(query: Mapping[str, str]) -> list[Cause]:
+    value = query.get("fieldValidation", "")
+    if value in VALIDATIONS:
+        return []
+    return [unsupported("fieldValidation", f'"{value}"', VALIDATIONS)]
+
+
+def _manager_causes(query: Mapping[str, str], apply: bool) -> list[Cause]:
+    manager = query.get("fieldManager", "")
+    if apply and not manager:
+        return [required("fieldManager", "is required for apply patch")]
+    if len(manager.encode()) > MAX_MANAGER:
+        return [
+            Cause("FieldValueTooLong", "Too long: may not be more than 128 bytes", "fieldManager")
+        ]
+    if not manager.isprintable():
+        text = f'Invalid value: "{manager!r}": should only contain printable characters'
+        return [Cause("FieldValueInvalid", text, "fieldManager")]
+    return []
+
+
+@dataclass(frozen=True)
+class DeleteOptions:
+    """Options of a delete; `policy` is Background, Foreground or Orphan."""
+
+    policy: str = "Background"
+    uid: str | None = None
+    resource_version: str | None = None
+    dry_run: bool = False
+
+
+ACCEPTED_VERSIONS = {"", "v1", "meta.k8s.io/v1"}
+
+
+def delete_options(query: Mapping[str, str], body: JsonObject, api_version: str) -> DeleteOptions:
+    """Read DeleteOptions from body and query, as Kubernetes merges them."""
+    _check_delete_kind(body, api_version)
+    grace = body.get("gracePeriodSeconds")
+    if grace is not None and (isinstance(grace, bool) or not isinstance(grace, int)):
+        raise bad_request(
+            f"json: cannot unmarshal {json_type(grace)} into Go struct field "
+            "DeleteOptions.gracePeriodSeconds of type int64"
+        )
+    policy = body.get("propagationPolicy") or query.get("propagationPolicy")
+    orphan = body.get("orphanDependents")
+    if orphan is None and "orphanDependents" in query:
+        orphan = query["orphanDependents"] == "true"
+    _check_policy(policy, orphan)
+    if orphan:
+        policy = "Orphan"
+    preconditions = body.get("preconditions") or {}
+    dry_run = body.get("dryRun") or ([query["dryRun"]] if "dryRun" in query else [])
+    if dry_run not in ([], ["All"]):
+        shown = ", ".join(f'"{value}"' for value in dry_run)
+        raise invalid_options("DeleteOptions", unsupported("dryRun", f"[{shown}]", ("All",)))
+    return DeleteOptions(
+        policy=policy or "Background",
+        uid=preconditions.get("uid"),
+        resource_version=preconditions.get("resourceVersion"),
+        dry_run=bool(dry_run),
+    )
+
+
+def _check_delete_kind(body: JsonObject, api_version: str) -> None:
+    kind = body.get("kind", "")
+    if kind not in ("", "DeleteOptions"):
+        raise bad_request(
+            f'no kind "{kind}" is registered for the body of a delete request; '
+            "send DeleteOptions or nothing"
+        )
+    if body.get("apiVersion", "") not in ACCEPTED_VERSIONS | {api_version}:
+        raise bad_request(f'DeleteOptions of version "{body["apiVersion"]}" are not known here')
+
+
+def _check_policy(policy: Any, orphan: Any) -> None:
+    if policy is not None and orphan is not None:
+        why = "orphanDependents and deletionPropagation cannot be both set"
+        text = f'Invalid value: "{policy}": {why}'
+        raise invalid_options(
+            "DeleteOptions", Cause("FieldValueInvalid", text, "propagationPolicy")
+        )
+    if policy is not None and policy not in POLICIES:
+        cause = unsupported("propagationPolicy", f'"{policy}"', (*POLICIES, "nil"))
+        raise invalid_options("DeleteOptions", cause)
+
+
+def parse_integer(query: Mapping[str, str], name: str) -> int | None:
+    """Return an integer parameter; None when absent. Refuses as Go's strconv does."""
+    text = query.get(name, "")
+    if not text:
+        return None
+    try:
+        return int(text)
+    except ValueError as error:
+        raise StatusError(
+            400, f'strconv.ParseInt: parsing "{text}": invalid syntax', "BadRequest"
+        ) from error

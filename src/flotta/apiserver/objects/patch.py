@@ -1,0 +1,157 @@
+"""The patch types: JSON patch (RFC 6902), merge patch (RFC 7396), Kubernetes' strategic merge."""
+
+from __future__ import annotations
+
+import copy
+from types import MappingProxyType
+from typing import Any
+
+import jsonpatch
+import jsonpointer
+
+from flotta.apiserver.errors import StatusError, bad_request, unprocessable
+from flotta.apiserver.objects.bodies import parse_json
+from flotta.apiserver.objects.metadata import json_type
+from flotta.merge_patch import apply_merge_patch
+
+JsonObject = dict[str, Any]
+
+JSON_PATCH = "application/json-patch+json"
+MERGE_PATCH = "application/merge-patch+json"
+STRATEGIC_PATCH = "application/strategic-merge-patch+json"
+APPLY_PATCH = "application/apply-patch+yaml"
+MAX_OPERATIONS = 10_000  # in one JSON patch, as in Kubernetes
+STRATEGIC_LIST_KEYS = {("metadata", "ownerReferences"): "uid"}
+STRATEGIC_SETS = {("metadata", "finalizers")}
+
+
+def apply_patch(kind: str, body: bytes, obj: JsonObject) -> tuple[JsonObject, list[str]]:
+    """Return the patched copy of an object, and the paths of keys that a merge patch gives twice."""
+    try:
+        patch, duplicates = parse_json(body)
+    except ValueError as error:
+        raise bad_request(f"error decoding patch: {error}") from error
+    if kind == JSON_PATCH:
+        return _json_patch(patch, obj), []
+    if not isinstance(patch, dict):
+        raise bad_request(
+            f"error decoding patch: json: cannot unmarshal {json_type(patch)} "
+            "into Go value of type map[string]interface {}"
+        )
+    merge = strategic_merge if kind == STRATEGIC_PATCH else apply_merge_patch
+    return merge(copy.deepcopy(obj), patch), duplicates
+
+
+def _json_patch(operations: Any, obj: JsonObject) -> JsonObject:
+    if not isinstance(operations, list):
+        raise bad_request(
+            f"error decoding patch: json: cannot unmarshal {json_type(operations)} "
+            "into Go value of type jsonpatch.Patch"
+        )
+    if len(operations) > MAX_OPERATIONS:
+        raise StatusError(
+            413,
+            "Request entity too large: The allowed maximum operations in a JSON patch is "
+            f"{MAX_OPERATIONS}, got {len(operations)}",
+            "RequestEntityTooLarge",
+        )
+    try:
+        patched = _Operations([_complete_operation(operation) for operation in operations]).apply(
+            obj
+        )
+    except (
+        jsonpatch.JsonPatchException,
+        jsonpointer.JsonPointerException,
+        TypeError,
+        KeyError,
+        AttributeError,
+    ) as error:
+        raise unprocessable() from error
+    if not isinstance(patched, dict):
+        raise unprocessable()
+    return patched
+
+
+def _complete_operation(operation: Any) -> Any:
+    """Return the operation; without a value, `add` and `replace` mean null."""
+    if isinstance(operation, dict) and operation.get("op") in ("add", "replace"):
+        return {"value": None, **operation}
+    return operation
+
+
+class _Replace(jsonpatch.ReplaceOperation):
+    """Kubernetes lets `replace` add a field to an object."""
+
+    def apply(self, obj: Any) -> Any:
+        parent, field = self.pointer.to_last(obj)
+        if field is None or not isinstance(parent, dict):
+            return super().apply(obj)
+        parent[field] = self.operation["value"]
+        return obj
+
+
+class _Test(jsonpatch.TestOperation):
+    """For Kubernetes, an absent field of an object is null."""
+
+    def apply(self, obj: Any) -> Any:
+        parent, field = self.pointer.to_last(obj)
+        absent = isinstance(parent, dict) and field is not None and field not in parent
+        if absent and self.operation.get("value") is None:
+            return obj
+        return super().apply(obj)
+
+
+class _Operations(jsonpatch.JsonPatch):
+    operations = MappingProxyType(
+        {**jsonpatch.JsonPatch.operations, "replace": _Replace, "test": _Test}
+    )
+
+
+def strategic_merge(target: Any, patch: Any, path: tuple[str, ...] = ()) -> Any:
+    """Strategic merge as core kinds need it: metadata's lists, `$patch`, primitive lists."""
+    if not isinstance(patch, dict):
+        return patch
+    directive = patch.get("$patch")
+    if directive == "replace":
+        return {key: value for key, value in patch.items() if key != "$patch"}
+    if directive == "delete":
+        return {}
+    merged = target if isinstance(target, dict) else {}
+    for key, value in patch.items():
+        _strategic_field(merged, key, value, path)
+    return merged
+
+
+def _strategic_field(merged: JsonObject, key: str, value: Any, path: tuple[str, ...]) -> None:
+    if key.startswith("$deleteFromPrimitiveList/"):
+        name = key.partition("/")[2]
+        merged[name] = [item for item in merged.get(name) or [] if item not in value]
+        return
+    if key.startswith(("$setElementOrder/", "$retainKeys")):
+        return
+    place = (*path, key)
+    if value is None:
+        merged.pop(key, None)
+    elif place in STRATEGIC_SETS and isinstance(value, list):
+        present = merged.get(key) or []
+        merged[key] = [item for item in value if item not in present] + present
+    elif place in STRATEGIC_LIST_KEYS and isinstance(value, list):
+        merged[key] = _merge_list(merged.get(key) or [], value, STRATEGIC_LIST_KEYS[place])
+    else:
+        merged[key] = strategic_merge(merged.get(key), value, place)
+
+
+def _merge_list(present: list[Any], patch: list[Any], key: str) -> list[Any]:
+    if any(isinstance(item, dict) and item.get("$patch") == "replace" for item in patch):
+        return [item for item in patch if "$patch" not in item]
+    items = {item.get(key): item for item in present}
+    added = []
+    for item in patch:
+        identity = item.get(key)
+        if item.get("$patch") == "delete":
+            items.pop(identity, None)
+        elif identity in items:
+            items[identity] = apply_merge_patch(items[identity], item)
+        else:
+            added.append(item)
+    return [*added, *items.values()]

@@ -1,0 +1,188 @@
+"""Watch streams, served from the watch cache."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flotta.apiserver.errors import forbidden_value, internal, invalid_options
+from flotta.apiserver.objects.lists import Selection
+from flotta.apiserver.objects.options import parse_integer
+from flotta.apiserver.storage.store import Store
+from flotta.apiserver.storage.watch_cache import ObjectRecord, StoredChange
+
+JsonObject = dict[str, Any]
+
+BOOKMARK_SECONDS = 60.0  # of quiet, until a watch is told how far it is
+MIN_LIFE, MAX_LIFE = 1800.0, 3600.0  # seconds, of a watch that asks for no timeout
+INITIAL_EVENTS_END = "k8s.io/initial-events-end"
+
+
+@dataclass(frozen=True)
+class WatchOptions:
+    """How a watch starts and ends. `version` None: begin with what exists."""
+
+    version: int | None
+    bookmarks: bool
+    initial: bool
+    seconds: float
+
+
+@dataclass(frozen=True)
+class WatchEvent:
+    """One event: a record of ADDED, MODIFIED, DELETED; or a ready object of BOOKMARK, ERROR."""
+
+    type: str
+    record: ObjectRecord | None = None
+    obj: JsonObject | None = None
+
+
+def watch_version(query: Mapping[str, str]) -> int | None:
+    """Return the resourceVersion of a watch or of a request for one object; None when absent."""
+    text = query.get("resourceVersion", "")
+    if text and not text.isdigit():
+        raise internal(
+            f'resourceVersion: Invalid value: "{text}": '
+            f'strconv.ParseUint: parsing "{text}": invalid syntax'
+        )
+    return int(text) if text else None
+
+
+def parse_watch(query: Mapping[str, str]) -> WatchOptions:
+    """Read the parameters of a watch."""
+    streaming = _wants_initial_events(query)
+    version = None if streaming else watch_version(query)
+    lifetime = random.uniform(MIN_LIFE, MAX_LIFE)  # noqa: S311 - spreads load
+    seconds = parse_integer(query, "timeoutSeconds") or lifetime
+    bookmarks = query.get("allowWatchBookmarks", "") not in ("", "0", "false", "False")
+    initial = streaming or not version
+    return WatchOptions(version or None, bookmarks, initial, seconds)
+
+
+def _wants_initial_events(query: Mapping[str, str]) -> bool:
+    """Whether a streaming list is asked for; refuses contradictions as Kubernetes does."""
+    match = query.get("resourceVersionMatch", "")
+    if "sendInitialEvents" not in query:
+        if match:
+            text = (
+                "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
+            )
+            raise invalid_options("ListOptions", forbidden_value("resourceVersionMatch", text))
+        return False
+    if match != "NotOlderThan":
+        text = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
+        raise invalid_options("ListOptions", forbidden_value("resourceVersionMatch", text))
+    return query["sendInitialEvents"] not in ("0", "false", "False")
+
+
+class Watch:
+    """One running watch."""
+
+    def __init__(self, store: Store, selection: Selection, options: WatchOptions) -> None:
+        self._store = store
+        self._selection = selection
+        self._options = options
+        self._wake = asyncio.Event()
+        self._end = time.monotonic() + options.seconds
+        self._stopping = False
+        self._at = options.version if options.version is not None else store.version
+
+    def stop(self) -> None:
+        """End the stream soon; the client resumes elsewhere or later."""
+        self._stopping = True
+        self._wake.set()
+
+    async def events(self) -> AsyncIterator[list[WatchEvent]]:
+        """Batches of events until the watch's time is over; an empty batch asks for headers."""
+        resource = self._selection.resource.qualified
+        self._store.watch_cache.subscribe(resource, self._wake)
+        try:
+            yield self._initial_events()
+            while not self._stopping:
+                batch = await self._next_events()
+                if batch:
+                    yield batch
+                if self._stopping or time.monotonic() >= self._end:
+                    break
+            if self._options.bookmarks and not self._stopping:
+                yield [self._make_bookmark()]
+        finally:
+            self._store.watch_cache.unsubscribe(resource, self._wake)
+
+    def _initial_events(self) -> list[WatchEvent]:
+        if not self._options.initial:
+            return []
+        selection = self._selection
+        records = self._store.list_records(selection.resource.qualified, selection.namespace)
+        self._at = self._store.version
+        events = [WatchEvent("ADDED", record) for record in records if selection.matches(record)]
+        return [*events, self._make_bookmark(initial=True)] if self._options.bookmarks else events
+
+    async def _next_events(self) -> list[WatchEvent]:
+        """Return the next events, or after a quiet while a bookmark, or nothing at the end."""
+        self._wake.clear()
+        changes = self._store.watch_cache.changes_after(
+            self._selection.resource.qualified, self._at
+        )
+        if changes is None:
+            self._stopping = True
+            return [self._too_old_event()]
+        if changes:
+            self._at = changes[-1].version
+            return [event for change in changes if (event := self._make_event(change))]
+        self._at = max(self._at, self._store.version)
+        left = self._end - time.monotonic()
+        try:
+            async with asyncio.timeout(max(0.0, min(left, BOOKMARK_SECONDS))):
+                await self._wake.wait()
+        except TimeoutError:
+            return (
+                [self._make_bookmark()]
+                if self._options.bookmarks and left > BOOKMARK_SECONDS
+                else []
+            )
+        return []
+
+    def _make_event(self, change: StoredChange) -> WatchEvent | None:
+        """Return the change as this watch sees it: entering or leaving a selection is add or delete."""
+        selection, previous = self._selection, change.previous
+        was = previous is not None and change.type != "ADDED" and selection.matches(previous)
+        if change.type == "DELETED":
+            return WatchEvent("DELETED", change.record) if was else None
+        if selection.matches(change.record):
+            return WatchEvent("MODIFIED" if was else "ADDED", change.record)
+        if was and previous is not None:
+            return WatchEvent("DELETED", obj=_with_version(previous, change.version))
+        return None
+
+    def _make_bookmark(self, *, initial: bool = False) -> WatchEvent:
+        resource = self._selection.resource
+        meta: JsonObject = {"resourceVersion": str(self._at)}
+        if initial:
+            meta = {"annotations": {INITIAL_EVENTS_END: "true"}, **meta}
+        body = {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": meta}
+        return WatchEvent("BOOKMARK", obj=body)
+
+    def _too_old_event(self) -> WatchEvent:
+        oldest = self._store.watch_cache.forgotten
+        status = {
+            "kind": "Status",
+            "apiVersion": "v1",
+            "metadata": {},
+            "status": "Failure",
+            "message": f"too old resource version: {self._at} ({oldest})",
+            "reason": "Expired",
+            "code": 410,
+        }
+        return WatchEvent("ERROR", obj=status)
+
+
+def _with_version(record: ObjectRecord, version: int) -> JsonObject:
+    """Return a state under the version at which it left a selection."""
+    obj = record.load()
+    obj["metadata"]["resourceVersion"] = str(version)
+    return obj

@@ -1,0 +1,142 @@
+"""Structural schemas, compiled once into nodes that admission walks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from flotta.apiserver.schema.patterns import Pattern
+from flotta.apiserver.schema.rules import Rule, compile_rule
+
+Json = Any
+JsonObject = dict[str, Any]
+
+# Keywords that a Node keeps as they are, and what it calls them.
+OWN = {
+    "type": "type",
+    "nullable": "nullable",
+    "format": "format",
+    "minimum": "minimum",
+    "maximum": "maximum",
+    "minLength": "min_length",
+    "maxLength": "max_length",
+    "minItems": "min_items",
+    "maxItems": "max_items",
+    "maxProperties": "max_properties",
+    "x-kubernetes-list-type": "list_type",
+    "x-kubernetes-preserve-unknown-fields": "preserve",
+}
+LISTS = {"required": "required", "enum": "enum", "x-kubernetes-list-map-keys": "list_keys"}
+UNDERSTOOD = {
+    *OWN,
+    *LISTS,
+    "additionalProperties",
+    "anyOf",
+    "default",
+    "description",
+    "items",
+    "pattern",
+    "properties",
+    "x-kubernetes-int-or-string",
+    "x-kubernetes-map-type",
+    "x-kubernetes-validations",
+}
+NUMBER_TYPES = {"int-or-string": "integer,string"}
+
+
+class SchemaError(ValueError):
+    """A schema uses what admission does not understand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One place of a schema. `type` is a JSON type or "int-or-string"; empty means any."""
+
+    type: str = ""
+    properties: dict[str, Node] = field(default_factory=dict)
+    additional: Node | None = None
+    items: Node | None = None
+    required: tuple[str, ...] = ()
+    defaults: dict[str, Json] = field(default_factory=dict)
+    nullable: bool = False
+    preserve: bool = False
+    enum: tuple[Json, ...] = ()
+    format: str = ""
+    minimum: float | None = None
+    maximum: float | None = None
+    min_length: int | None = None
+    max_length: int | None = None
+    pattern: Pattern | None = None
+    min_items: int | None = None
+    max_items: int | None = None
+    max_properties: int | None = None
+    list_type: str = "atomic"
+    list_keys: tuple[str, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    has_rules: bool = False
+
+    @property
+    def types(self) -> str:
+        """The type as error messages name it."""
+        return NUMBER_TYPES.get(self.type, self.type)
+
+
+NOTHING = Node()
+ANYTHING = Node(preserve=True)
+
+
+def compile_schema(schema: Mapping[str, Json], path: str = "") -> Node:
+    """Compile `schema`; raise SchemaError at a keyword that would silently not be checked."""
+    unknown = sorted(set(schema) - UNDERSTOOD)
+    if unknown:
+        raise SchemaError(f"{path or 'the schema'} uses {', '.join(unknown)}")
+    properties = {
+        key: compile_schema(child, f"{path}.{key}")
+        for key, child in schema.get("properties", {}).items()
+    }
+    additional = _compile_child(schema, "additionalProperties", path)
+    items = _compile_child(schema, "items", path)
+    rules = tuple(compile_rule(entry) for entry in schema.get("x-kubernetes-validations", ()))
+    children = [*properties.values(), additional or NOTHING, items or NOTHING]
+    return Node(
+        **_own_keywords(schema),
+        properties=properties,
+        additional=additional,
+        items=items,
+        defaults=_find_defaults(schema),
+        rules=rules,
+        has_rules=bool(rules) or any(child.has_rules for child in children),
+    )
+
+
+def _own_keywords(schema: Mapping[str, Json]) -> JsonObject:
+    """Return what the keywords of one schema say about its own place."""
+    own = {name: schema[keyword] for keyword, name in OWN.items() if keyword in schema}
+    own |= {name: tuple(schema[keyword]) for keyword, name in LISTS.items() if keyword in schema}
+    if "pattern" in schema:
+        own["pattern"] = Pattern(schema["pattern"])
+    if schema.get("x-kubernetes-int-or-string"):
+        own["type"] = "int-or-string"
+    return own
+
+
+def compile_root(schema: Mapping[str, Json]) -> Node:
+    """Compile the schema of a whole object; its metadata is left to the API machinery."""
+    properties = {
+        "apiVersion": {"type": "string"},
+        "kind": {"type": "string"},
+        **schema.get("properties", {}),
+        "metadata": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
+    }
+    return compile_schema({**schema, "properties": properties})
+
+
+def _compile_child(schema: Mapping[str, Json], key: str, path: str) -> Node | None:
+    child = schema.get(key)
+    return None if child is None else compile_schema(child, f"{path}.{key}")
+
+
+def _find_defaults(schema: Mapping[str, Json]) -> dict[str, Json]:
+    properties = schema.get("properties", {})
+    return {key: child["default"] for key, child in properties.items() if "default" in child}

@@ -1,0 +1,42 @@
+"""Bring an object into the shape of its schema: prune, drop nulls, normalise numbers, default."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from flotta.apiserver.schema.nodes import NOTHING, Node
+
+INT64 = 1 << 63
+
+
+def shape_value(node: Node, value: Any, path: str, unknown: list[str]) -> Any:
+    """Return a copy of `value` as it is stored; paths of pruned fields go to `unknown`."""
+    if node.preserve:
+        return value
+    kind = type(value)
+    if kind is dict:
+        return _shape_object(node, value, path, unknown)
+    if kind is list:
+        items = node.items or NOTHING
+        return [shape_value(items, item, f"{path}[{i}]", unknown) for i, item in enumerate(value)]
+    if kind is float and node.type in ("integer", "number", "int-or-string"):
+        return int(value) if value.is_integer() and abs(value) < INT64 else value
+    return value
+
+
+def _shape_object(
+    node: Node, value: dict[str, Any], path: str, unknown: list[str]
+) -> dict[str, Any]:
+    result = {}
+    for key, item in value.items():
+        child = node.properties.get(key) or node.additional
+        where = f"{path}.{key}" if path else key
+        if child is None:
+            unknown.append(where)
+        elif item is not None or child.nullable:
+            result[key] = shape_value(child, item, where, unknown)
+    for key, default in node.defaults.items():
+        if key not in result:
+            result[key] = shape_value(node.properties[key], copy.deepcopy(default), "", [])
+    return result

@@ -1,0 +1,82 @@
+"""The CEL rules of our own CRDs, as Python predicates.
+
+A Kubernetes API server evaluates `x-kubernetes-validations`. This engine serves a fixed set of CRDs
+whose few rules are written here a second time, found by the text of the rule. A CRD with another
+rule is refused when it is loaded, so that a rule can never be skipped silently.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flotta.apiserver.schema.patterns import Pattern
+
+JsonObject = dict[str, Any]
+
+NAMES_OR_CLAIM = (
+    "!(has(self.createOBC) && self.createOBC) || "
+    "((!has(self.secretName) || self.secretName == '') && "
+    "(!has(self.configMapName) || self.configMapName == ''))"
+)
+OWN_NAMES = (
+    "!has(self.initContainers) || "
+    "!self.initContainers.exists(i, self.containers.exists(c, c.name == i.name))"
+)
+VALUES_FIT = (
+    "self.operator in ['In', 'NotIn'] ? has(self.values) && size(self.values) > 0 : "
+    "!has(self.values) || size(self.values) == 0"
+)
+LABEL_KEY = Pattern(
+    "^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
+)
+LABEL_KEYS = f"self.all(key, key.matches('{LABEL_KEY.text}'))"
+
+
+class UnknownRuleError(ValueError):
+    """A CRD carries a rule that has no predicate here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule that `holds` for a valid object, and the error when it does not."""
+
+    holds: Callable[[JsonObject], bool]
+    reason: str
+    message: str
+
+
+def compile_rule(entry: Mapping[str, str]) -> Rule:
+    """Return the rule of one entry of x-kubernetes-validations."""
+    predicate = PREDICATES.get(entry["rule"])
+    if predicate is None:
+        raise UnknownRuleError(f"no predicate for the rule {entry['rule']!r}")
+    reason = entry.get("reason", "FieldValueInvalid")
+    prefix = "Forbidden" if reason == "FieldValueForbidden" else "Invalid value"
+    return Rule(predicate, reason, f"{prefix}: {entry['message']}")
+
+
+def _names_or_claim(s3: JsonObject) -> bool:
+    return not (s3.get("createOBC") and (s3.get("secretName") or s3.get("configMapName")))
+
+
+def _own_names(pod: JsonObject) -> bool:
+    first = {container["name"] for container in pod.get("initContainers", ())}
+    return not any(container["name"] in first for container in pod["containers"])
+
+
+def _values_fit(requirement: JsonObject) -> bool:
+    return bool(requirement.get("values")) == (requirement["operator"] in ("In", "NotIn"))
+
+
+def _label_keys(labels: JsonObject) -> bool:
+    return all(LABEL_KEY.matches(key) for key in labels)
+
+
+PREDICATES = {
+    NAMES_OR_CLAIM: _names_or_claim,
+    OWN_NAMES: _own_names,
+    VALUES_FIT: _values_fit,
+    LABEL_KEYS: _label_keys,
+}

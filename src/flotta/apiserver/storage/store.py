@@ -1,0 +1,235 @@
+"""All objects, in memory and on disk.
+
+Decisions are taken in the event loop against `newest`, which includes changes that are still being
+written. Readers and watches see a change only when it is durable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from flotta.apiserver.storage.database import Database, EventRow
+from flotta.apiserver.storage.watch_cache import (
+    ObjectKey,
+    ObjectRecord,
+    StoredChange,
+    WatchCache,
+    make_record,
+)
+from flotta.apiserver.storage.writer import Commit, Writer
+
+
+class StorageFailure(Exception):
+    """A change could not be made durable and did not happen."""
+
+
+@dataclass(frozen=True)
+class _Staged:
+    version: int
+    record: ObjectRecord | None
+    durable: asyncio.Future[None]
+
+
+class Store:
+    """The resource store. Everything but the writer thread runs in one event loop."""
+
+    def __init__(self, database: Database, watch_cache: WatchCache | None = None) -> None:
+        self.watch_cache = watch_cache or WatchCache()
+        self._database = database
+        self._writer = Writer(database)
+        self._objects: dict[str, dict[tuple[str, str], ObjectRecord]] = {}
+        self._order: dict[str, list[tuple[str, str]]] = {}
+        self._staged: dict[ObjectKey, _Staged] = {}
+        self._epoch = 0
+        self._next = 1
+        self.version = 0
+        """The newest durable resource version."""
+        self._load()
+
+    def start(self) -> None:
+        """Start the thread that writes."""
+        self._writer.start()
+
+    async def stop(self) -> None:
+        """Write what is staged and close the file."""
+        await asyncio.to_thread(self._writer.stop)
+        self._database.close()
+
+    # Reading
+
+    def get(self, key: ObjectKey) -> ObjectRecord | None:
+        """Return the durable state of an object."""
+        return self._objects.get(key.resource, {}).get((key.namespace, key.name))
+
+    def list_records(self, resource: str, namespace: str | None) -> list[ObjectRecord]:
+        """Durable objects by namespace, then name; `namespace` None means all."""
+        objects = self._objects.get(resource, {})
+        if resource not in self._order:
+            self._order[resource] = sorted(objects, key=lambda place: (f"{place[0]}/", place[1]))
+        order = self._order[resource]
+        if namespace is not None:
+            order = [place for place in order if place[0] == namespace]
+        return [objects[place] for place in order]
+
+    def list_at(
+        self, resource: str, namespace: str | None, version: int
+    ) -> list[ObjectRecord] | None:
+        """Return the list as it was at an earlier version; None when the log no longer reaches there."""
+        later = self.watch_cache.changes_after(resource, version)
+        if later is None:
+            return None
+        state = {record.key: record for record in self.list_records(resource, namespace)}
+        for change in reversed(later):
+            state.pop(change.record.key, None)
+            previous = change.previous
+            if previous is not None and namespace in (None, previous.key.namespace):
+                state[previous.key] = previous
+        return [state[key] for key in sorted(state, key=lambda key: key.sort_key)]
+
+    def newest(self, key: ObjectKey) -> ObjectRecord | None:
+        """Return the state that the next change must build on."""
+        staged = self._staged.get(key)
+        return staged.record if staged else self.get(key)
+
+    def newest_in(self, resource: str, namespace: str) -> list[ObjectRecord]:
+        """Like `list_records`, of one namespace, with changes that are still being written."""
+        found = {record.key: record for record in self.list_records(resource, namespace)}
+        for key, staged in self._staged.items():
+            if key.resource == resource and key.namespace == namespace:
+                found.pop(key, None)
+                if staged.record is not None:
+                    found[key] = staged.record
+        return [found[key] for key in sorted(found)]
+
+    async def wait_durable(self, key: ObjectKey) -> None:
+        """Wait until the newest state of an object is durable."""
+        staged = self._staged.get(key)
+        if staged is not None:
+            await asyncio.shield(staged.durable)
+
+    # Writing
+
+    async def put(self, key: ObjectKey, obj: dict[str, Any]) -> ObjectRecord:
+        """Store an object; its metadata.resourceVersion is set. Returns when it is durable.
+
+        The decision (reading `newest` and calling this) must not be interrupted by an await:
+        everything up to the first suspension of this coroutine happens in the caller's step.
+        """
+        previous = self.newest(key)
+        return await self._stage_change("MODIFIED" if previous else "ADDED", key, obj, previous)
+
+    async def remove(self, key: ObjectKey, last: dict[str, Any]) -> ObjectRecord:
+        """Delete an object whose last state is `last`; the returned record has a new version."""
+        return await self._stage_change("DELETED", key, last, self.newest(key))
+
+    async def _stage_change(
+        self, kind: str, key: ObjectKey, obj: dict[str, Any], previous: ObjectRecord | None
+    ) -> ObjectRecord:
+        version = self._next
+        self._next += 1
+        obj["metadata"]["resourceVersion"] = str(version)
+        record = make_record(key, version, obj)
+        change = StoredChange(version, time.time(), kind, record, previous)
+        durable: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        state = None if kind == "DELETED" else record
+        self._staged[key] = _Staged(version, state, durable)
+        self._submit_change(change, durable)
+        await asyncio.shield(durable)
+        return record
+
+    def _submit_change(self, change: StoredChange, durable: asyncio.Future[None]) -> None:
+        loop = asyncio.get_running_loop()
+        epoch = self._epoch
+
+        def done(error: Exception | None) -> None:
+            loop.call_soon_threadsafe(self._complete_change, epoch, change, durable, error)
+
+        self._writer.submit(Commit(epoch, (_make_event_row(change),), done))
+
+    def _complete_change(
+        self,
+        epoch: int,
+        change: StoredChange,
+        durable: asyncio.Future[None],
+        error: Exception | None,
+    ) -> None:
+        if error is not None:
+            self._abandon_epoch(epoch)
+            durable.set_exception(StorageFailure(str(error)))
+            durable.exception()  # Nobody may be waiting any more; that is no news to log.
+            return
+        self._publish_change(change)
+        key = change.record.key
+        staged = self._staged.get(key)
+        if staged is not None and staged.version == change.version:
+            del self._staged[key]
+        durable.set_result(None)
+
+    def _abandon_epoch(self, epoch: int) -> None:
+        """Forget everything staged: it built on a change that did not happen."""
+        if epoch == self._epoch:
+            self._epoch += 1
+            self._staged.clear()
+
+    def _publish_change(self, change: StoredChange) -> None:
+        key = change.record.key
+        place = (key.namespace, key.name)
+        objects = self._objects.setdefault(key.resource, {})
+        if change.type == "DELETED":
+            objects.pop(place, None)
+        else:
+            objects[place] = change.record
+        if change.type != "MODIFIED":
+            self._order.pop(key.resource, None)
+        self.version = change.version
+        self.watch_cache.append(change)
+        self.watch_cache.trim()
+        self._writer.forget_before = self.watch_cache.forgotten + 1
+
+    # Starting
+
+    def _load(self) -> None:
+        for resource, namespace, name, version, body in self._database.objects():
+            record = _read_record(ObjectKey(resource, namespace, name), version, body)
+            self._objects.setdefault(resource, {})[(namespace, name)] = record
+            self.version = max(self.version, version)
+        first: int | None = None
+        for row in self._database.events():
+            first = row.version if first is None else first
+            self._replay_event(row)
+        # Without any log nobody may resume from before now.
+        self.watch_cache.forgotten = self.version if first is None else first - 1
+        self._next = self.version + 1
+
+    def _replay_event(self, row: EventRow) -> None:
+        key = ObjectKey(row.resource, row.namespace, row.name)
+        record = _read_record(key, row.version, row.body)
+        previous = _read_record(key, 0, row.previous) if row.previous is not None else None
+        self.watch_cache.append(StoredChange(row.version, row.at, row.type, record, previous))
+        self.version = max(self.version, row.version)
+
+
+class _Metadata(msgspec.Struct):
+    labels: dict[str, str] | None = None
+
+
+class _Labelled(msgspec.Struct):
+    metadata: _Metadata
+
+
+_labelled = msgspec.json.Decoder(_Labelled)
+
+
+def _read_record(key: ObjectKey, version: int, body: bytes) -> ObjectRecord:
+    return ObjectRecord(key, version, body, _labelled.decode(body).metadata.labels or {})
+
+
+def _make_event_row(change: StoredChange) -> EventRow:
+    key = change.record.key
+    previous = change.previous.raw if change.previous else None
+    return EventRow(change.version, change.at, change.type, *key, change.record.raw, previous)
