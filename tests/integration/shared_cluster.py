@@ -16,10 +16,10 @@ from typing import Any
 
 from contract.cluster import Cluster
 from flotta.installation.names import CRD
+from flotta.own_names import FLOTTA_NAMESPACE
 from flotta.resources import crds
 from flotta.resources.client import Client, NotFound
 from flotta.resources.kinds import ALL, NAMESPACE, Kind
-from flotta.resources.own_names import FLOTTA_NAMESPACE
 from waiting import eventually
 
 Object = dict[str, Any]

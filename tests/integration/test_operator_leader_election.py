@@ -24,9 +24,9 @@ from operator_site import (
 
 from flotta.operator import leader_election
 from flotta.operator.leader_election import LeaderElection, run_as_leader
+from flotta.own_names import OPERATOR
 from flotta.resources.client import Client
 from flotta.resources.kinds import EDGE_DEVICE, LEASE
-from flotta.resources.own_names import OPERATOR
 from waiting import eventually
 
 Object = dict[str, Any]

@@ -29,15 +29,15 @@ from flotta.identity.errors import IdentityError
 from flotta.identity.lifetime import covers, load_certificate, renewal_due, valid_at
 from flotta.identity.peers import read_peer
 from flotta.identity.ssl_contexts import server_context
-from flotta.resources.client import AlreadyExists, Client, retry_on_conflict
-from flotta.resources.kinds import SECRET
-from flotta.resources.own_names import (
+from flotta.own_names import (
     CA_SECRET,
     HOST_SECRET,
     REGISTRATION_LABEL,
     REGISTRATION_SELECTOR,
     name_registration_secret,
 )
+from flotta.resources.client import AlreadyExists, Client, retry_on_conflict
+from flotta.resources.kinds import SECRET
 
 Object = dict[str, Any]
 CREATE_ATTEMPTS = 5  # requests

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from flotta.environment import Address, read_address, read_flag, read_number, read_text, read_words
-from flotta.resources.own_names import FLOTTA_NAMESPACE
+from flotta.own_names import FLOTTA_NAMESPACE
 from flotta.storage.endpoints import checked_endpoint
 
 DEFAULT_PORT = 8043

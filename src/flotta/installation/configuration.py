@@ -10,7 +10,7 @@ from typing import Any
 from flotta.installation import names
 from flotta.installation.metadata import new_object
 from flotta.installation.settings import Installation
-from flotta.resources.own_names import EDGE_API, OPERATOR
+from flotta.own_names import EDGE_API, OPERATOR
 
 Object = dict[str, Any]
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - the kubelet and Prometheus come from outside of the pod

@@ -9,7 +9,7 @@ from flotta.installation.configuration import S3_FOLDER, settings_checksum
 from flotta.installation.metadata import new_object, selector_labels
 from flotta.installation.options import Resources
 from flotta.installation.settings import Installation
-from flotta.resources.own_names import EDGE_API, OPERATOR
+from flotta.own_names import EDGE_API, OPERATOR
 
 Object = dict[str, Any]
 USER = 65532

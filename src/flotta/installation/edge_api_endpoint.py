@@ -10,9 +10,9 @@ from flotta.installation.apply import Applier
 from flotta.installation.deadline import Deadline
 from flotta.installation.errors import ASK, InstallationError, describe_error
 from flotta.installation.settings import Installation
+from flotta.own_names import EDGE_API
 from flotta.resources.client import ApiError, Forbidden, NotFound
 from flotta.resources.kinds import NAMESPACE
-from flotta.resources.own_names import EDGE_API
 
 Object = dict[str, Any]
 HTTPS = 443

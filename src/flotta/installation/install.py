@@ -19,9 +19,9 @@ from flotta.installation.errors import InstallationError, describe_error
 from flotta.installation.manifests import render_objects
 from flotta.installation.metadata import new_object, version_label
 from flotta.installation.settings import Installation
+from flotta.own_names import OPERATOR
 from flotta.resources.client import ApiError, Client
 from flotta.resources.kinds import GROUP, SECRET
-from flotta.resources.own_names import OPERATOR
 
 Object = dict[str, Any]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from flotta.own_names import EDGE_API, OPERATOR
 from flotta.resources.kinds import CONFIG_MAP, LEASE, NAMESPACE, SECRET, Kind
-from flotta.resources.own_names import EDGE_API, OPERATOR
 
 Object = dict[str, Any]
 FIELD_MANAGER = "flotta-edge"

@@ -8,7 +8,7 @@ from flotta.installation import names
 from flotta.installation.metadata import new_object, selector_labels
 from flotta.installation.options import Ingress, NetworkPolicy, Route, ServiceMonitor
 from flotta.installation.settings import Installation
-from flotta.resources.own_names import EDGE_API, OPERATOR
+from flotta.own_names import EDGE_API, OPERATOR
 
 Object = dict[str, Any]
 # What ingress-nginx reads; the API has no field for it.

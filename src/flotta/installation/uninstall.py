@@ -19,9 +19,9 @@ from flotta.installation.errors import InstallationError
 from flotta.installation.finalizers import OWN_FINALIZERS, release_objects
 from flotta.installation.metadata import version_label
 from flotta.installation.namespace_contents import list_contents
+from flotta.own_names import CA_SECRET, HOST_SECRET, OPERATOR, REGISTRATION_SELECTOR
 from flotta.resources.client import Client
 from flotta.resources.kinds import ALL, BUCKET_CLAIM, EDGE_DEVICE, GROUP, LEASE, NAMESPACE, SECRET
-from flotta.resources.own_names import CA_SECRET, HOST_SECRET, OPERATOR, REGISTRATION_SELECTOR
 
 Object = dict[str, Any]
 FLEET = tuple(kind for kind in ALL if kind.group == GROUP)

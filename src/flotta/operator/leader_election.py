@@ -17,9 +17,9 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
+from flotta.own_names import FLOTTA_NAMESPACE, OPERATOR
 from flotta.resources.client import AlreadyExists, ApiError, Client, Conflict
 from flotta.resources.kinds import LEASE
-from flotta.resources.own_names import FLOTTA_NAMESPACE, OPERATOR
 from flotta.rfc3339 import format_micro_time
 
 LEASE_DURATION = 15  # seconds a holder may be silent

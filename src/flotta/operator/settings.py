@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from flotta.environment import Address, read_address, read_flag, read_number, read_text
 from flotta.fleet.object_storage import NOOBAA_CLASS
-from flotta.resources.own_names import FLOTTA_NAMESPACE
+from flotta.own_names import FLOTTA_NAMESPACE
 from flotta.storage.settings import StorageSettings
 
 EMBEDDED_CLASS = "flotta.project-flotta.io/embedded"

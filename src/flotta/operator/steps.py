@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from flotta.own_names import OPERATOR
 from flotta.resources.client import AlreadyExists, ApiError, Client, NotFound
 from flotta.resources.kinds import Kind
-from flotta.resources.own_names import OPERATOR
 
 log = logging.getLogger(__name__)
 

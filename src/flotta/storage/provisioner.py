@@ -10,10 +10,10 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
+from flotta.own_names import OPERATOR
 from flotta.resources.client import Client
 from flotta.resources.finalizers import BUCKET_FINALIZER
 from flotta.resources.kinds import BUCKET_CLAIM
-from flotta.resources.own_names import OPERATOR
 from flotta.storage.access_keys import AccessKey
 from flotta.storage.bucket_names import is_bucket_of, make_bucket_name
 from flotta.storage.buckets import Buckets

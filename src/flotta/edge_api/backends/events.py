@@ -10,10 +10,10 @@ from flotta.edge_api.backends.caches import Caches
 from flotta.fleet.heartbeat import Transition, find_transitions
 from flotta.fleet.problems import describe_problem
 from flotta.fleet.rendering import Problem
+from flotta.own_names import EDGE_API
 from flotta.protocol.models import EventInfo
 from flotta.resources.client import ApiError, Client
 from flotta.resources.kinds import EDGE_DEVICE, EDGE_WORKLOAD, Kind
-from flotta.resources.own_names import EDGE_API
 
 Object = dict[str, Any]
 EVENTS_PER_HEARTBEAT = 50  # that the device reported; more are dropped

@@ -78,14 +78,14 @@ try:
 
     from flotta.identity.authority import Authority
     from flotta.identity.peers import read_peer
-    from flotta.resources.client import AlreadyExists
-    from flotta.resources.kinds import SECRET
-    from flotta.resources.own_names import (
+    from flotta.own_names import (
         CA_SECRET,
         REGISTRATION_LABEL,
         REGISTRATION_SELECTOR,
         name_registration_secret,
     )
+    from flotta.resources.client import AlreadyExists
+    from flotta.resources.kinds import SECRET
 except ImportError as error:
     Authority = None
     api.import_errors.append(error)  # api.run() says so

@@ -1,4 +1,7 @@
-"""Names of the control plane's own objects, found by programs and installation."""
+"""Names of the control plane's own objects, found by programs and installation.
+
+Here, because servers that keep them elsewhere than in the resource API use them too.
+"""
 
 from __future__ import annotations
 
