@@ -16,8 +16,8 @@ resources that are served (`registry` holds them).
 
 What is here for some clients only, and may go when they do:
 
-* server-side apply (`kubectl apply --server-side`, `kubernetes.core.k8s` with `apply`, operators
-  such as kopf's): `objects/apply`, `objects/managed_fields`, `objects/field_paths`
+* server-side apply (`kubectl apply --server-side`, `kubernetes.core.k8s` with
+  `server_side_apply`): `objects/apply`, `objects/managed_fields`, `objects/field_paths`
 * `kubectl get`: `http/table`, `http/columns`, `ages`, the aggregated half of `http/discovery`
 * `kubectl explain` and kubectl's validation: `http/documents`, `schema/openapi`,
   `schema/openapi_core`

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
 
 from flotta.apiserver.core import configmap, event, lease, namespace, secret
 from flotta.apiserver.http import columns
 from flotta.apiserver.registry import CORE_VERBS, Registry, Resource
 from flotta.apiserver.schema.structural import StructuralSchema
-
-JsonObject = dict[str, Any]
+from flotta.resources.crds import CustomResourceDefinition
 
 CORE = (
     Resource(
@@ -95,7 +94,7 @@ CORE = (
 )
 
 
-def _custom_resources(crd: JsonObject) -> list[Resource]:
+def _custom_resources(crd: CustomResourceDefinition) -> list[Resource]:
     """One resource for each served version of a CRD."""
     spec = crd["spec"]
     names = spec["names"]
@@ -112,13 +111,13 @@ def _custom_resources(crd: JsonObject) -> list[Resource]:
             status="status" in version.get("subresources", {}),
             short_names=tuple(names.get("shortNames", ())),
             categories=tuple(names.get("categories", ())),
-            columns=columns.custom_columns(version.get("additionalPrinterColumns", [])),
+            columns=columns.custom_columns(version.get("additionalPrinterColumns", ())),
         )
         for version in spec["versions"]
         if version["served"]
     ]
 
 
-def build_registry(crds: list[JsonObject]) -> Registry:
+def build_registry(crds: Iterable[CustomResourceDefinition]) -> Registry:
     """Return the registry of the core kinds and the kinds of these CRDs."""
     return Registry([*CORE, *(resource for crd in crds for resource in _custom_resources(crd))])

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
-JsonObject = dict[str, Any]
+from flotta.apiserver.json_object import JsonObject
 
 
 class CauseLike(Protocol):

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from flotta.apiserver.errors import CauseLike, qualified_name
-
-JsonObject = dict[str, Any]
+from flotta.apiserver.json_object import JsonObject
 
 CUSTOM_VERBS = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
 CORE_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")

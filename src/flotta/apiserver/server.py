@@ -7,7 +7,6 @@ import logging
 import signal
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from aiohttp import web
 
@@ -23,6 +22,7 @@ from flotta.apiserver.http.discovery import Discovery
 from flotta.apiserver.http.documents import Documents
 from flotta.apiserver.http.router import Router, Services
 from flotta.apiserver.http.streams import Streams
+from flotta.apiserver.json_object import JsonObject
 from flotta.apiserver.objects.admission import admit_object
 from flotta.apiserver.objects.metadata import prepare_new
 from flotta.apiserver.objects.writes import Objects
@@ -33,8 +33,6 @@ from flotta.apiserver.storage.watch_cache import KEPT_EVENTS, KEPT_SECONDS, Obje
 from flotta.resources import crds, roles
 
 log = logging.getLogger(__name__)
-
-JsonObject = dict[str, Any]
 
 SHUTDOWN_SECONDS = 5.0
 PKI_FILES = ("ca.crt", "server.crt", "server.key")

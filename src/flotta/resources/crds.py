@@ -16,13 +16,28 @@ class CrdNames(TypedDict, total=False):
     plural: Required[str]
     singular: str
     shortNames: list[str]
+    categories: list[str]
+
+
+class PrinterColumn(TypedDict, total=False):
+    """A column of `kubectl get`."""
+
+    name: Required[str]
+    type: Required[str]
+    jsonPath: Required[str]
+    format: str
+    description: str
+    priority: int
 
 
 class CrdVersion(TypedDict, total=False):
     """One version of a kind; its schema is OpenAPI v3."""
 
     name: Required[str]
+    served: bool
     schema: dict[str, Any]
+    subresources: dict[str, object]
+    additionalPrinterColumns: list[PrinterColumn]
 
 
 class CrdSpec(TypedDict, total=False):

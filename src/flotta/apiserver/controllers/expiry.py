@@ -5,18 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from flotta.apiserver.controllers.feed import delete_unless_gone
 from flotta.apiserver.errors import StatusError
-from flotta.apiserver.http.columns import value_at
+from flotta.apiserver.json_object import JsonObject, value_at
 from flotta.apiserver.objects.writes import Objects
 from flotta.apiserver.storage.store import StorageFailure
 from flotta.rfc3339 import parse_time
 
 log = logging.getLogger(__name__)
-
-JsonObject = dict[str, Any]
 
 LIFE = timedelta(hours=1)
 PERIOD_SECONDS = 60.0  # between two looks

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from flotta.apiserver.errors import StatusError
+from flotta.apiserver.json_object import JsonObject
 from flotta.apiserver.objects.deletion import delete_object
 from flotta.apiserver.objects.options import DeleteOptions
 from flotta.apiserver.objects.writes import Endpoint, Objects, changes_generation, is_finished
@@ -15,8 +15,6 @@ from flotta.apiserver.storage.store import StorageFailure
 from flotta.apiserver.storage.watch_cache import ObjectKey, StoredChange
 
 log = logging.getLogger(__name__)
-
-JsonObject = dict[str, Any]
 
 RETRY_SECONDS = 2.0
 

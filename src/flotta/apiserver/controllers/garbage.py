@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from flotta.apiserver.controllers.feed import amend_object, delete_unless_gone, follow_changes
+from flotta.apiserver.json_object import JsonObject
 from flotta.apiserver.objects.deletion import FOREGROUND, ORPHAN
 from flotta.apiserver.objects.writes import Objects
 from flotta.apiserver.storage.watch_cache import ObjectKey, ObjectRecord, StoredChange
-
-JsonObject = dict[str, Any]
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from flotta.apiserver.core import shape
 from flotta.apiserver.core.secret import MAX_DATA, decoded_size, validate_immutable, validate_keys
 from flotta.apiserver.errors import Cause, invalid_value, too_long
-
-JsonObject = dict[str, Any]
+from flotta.apiserver.json_object import JsonObject
 
 SCHEMA = shape.CoreSchema(
     "ConfigMap",

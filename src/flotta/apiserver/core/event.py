@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from flotta.apiserver.core import shape
 from flotta.apiserver.errors import Cause, invalid_value, required
+from flotta.apiserver.json_object import JsonObject
 from flotta.apiserver.names import qualified_problems
-
-JsonObject = dict[str, Any]
 
 # Bytes.
 LIMITS = {"reportingInstance": 128, "action": 128, "reason": 128, "message": 1024}

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from flotta.apiserver.core import shape
 from flotta.apiserver.errors import Cause, invalid_value
-
-JsonObject = dict[str, Any]
+from flotta.apiserver.json_object import JsonObject
 
 SCHEMA = shape.CoreSchema(
     "Lease",

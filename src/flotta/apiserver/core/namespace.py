@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from flotta.apiserver.core import shape
-
-JsonObject = dict[str, Any]
+from flotta.apiserver.json_object import JsonObject
 
 NAME_LABEL = "kubernetes.io/metadata.name"
 PROTECTED = ("default", "kube-system")

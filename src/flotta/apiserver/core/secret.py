@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterable
-from typing import Any
 
 from flotta.apiserver.core import shape
 from flotta.apiserver.errors import (
@@ -15,9 +14,8 @@ from flotta.apiserver.errors import (
     required,
     too_long,
 )
+from flotta.apiserver.json_object import JsonObject
 from flotta.apiserver.names import data_key_problem
-
-JsonObject = dict[str, Any]
 
 MAX_DATA = 1024 * 1024  # bytes of all values
 ACCOUNT_TOKEN = "kubernetes.io/service-account-token"  # noqa: S105 - a type of Secret

@@ -9,10 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from flotta.apiserver.errors import Cause, CauseLike, bad_request
-from flotta.apiserver.objects.metadata import json_type
+from flotta.apiserver.json_object import JsonObject, json_type
 from flotta.apiserver.timestamps import normalize_micro_time, normalize_time
-
-JsonObject = dict[str, Any]
 
 
 @dataclass

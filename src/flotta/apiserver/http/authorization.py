@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from flotta.apiserver.errors import StatusError, qualified_name, status_details
 from flotta.apiserver.http.authn import MASTERS, User
 from flotta.apiserver.http.targets import Target
+from flotta.apiserver.json_object import JsonObject
 from flotta.resources.roles import Authorizer
 
 PUBLIC_PATHS = ("/version", "/healthz", "/livez", "/readyz")
@@ -51,7 +50,7 @@ class Authorization:
         paths = PUBLIC_PATHS if user.anonymous else DISCOVERY_PATHS
         return any(path == public or path.startswith(f"{public}/") for public in paths)
 
-    def rules(self, user: User, namespace: str) -> dict[str, Any]:
+    def rules(self, user: User, namespace: str) -> JsonObject:
         """Return what a user may do in a namespace, as SubjectRulesReviewStatus."""
         paths = list(DISCOVERY_PATHS)
         return {

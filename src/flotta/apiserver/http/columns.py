@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from flotta.apiserver.ages import age
+from flotta.apiserver.json_object import JsonObject, value_at
 from flotta.apiserver.registry import Column
 from flotta.apiserver.schema.jsonpath import compile_path
-
-JsonObject = dict[str, Any]
-
-
-def value_at(obj: JsonObject, *path: str) -> Any:
-    """Return the value at a path of keys, or None."""
-    found: Any = obj
-    for key in path:
-        found = found.get(key) if isinstance(found, dict) else None
-    return found
+from flotta.resources.crds import PrinterColumn
 
 
 def _name(obj: JsonObject) -> str:
@@ -92,14 +85,14 @@ EVENT = (
 UNDESCRIBED = "Custom resource definition column (in JSONPath format)"
 
 
-def custom_columns(declared: list[JsonObject]) -> tuple[Column, ...]:
+def custom_columns(declared: Sequence[PrinterColumn]) -> tuple[Column, ...]:
     """Columns of a CRD's additionalPrinterColumns; Name and Age when there are none."""
     if not declared:
         return NAME, CUSTOM_AGE
     return NAME, *(_make_custom_column(column) for column in declared)
 
 
-def _make_custom_column(column: JsonObject) -> Column:
+def _make_custom_column(column: PrinterColumn) -> Column:
     value_of = compile_path(column["jsonPath"])
     kind = column["type"]
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
 
 import msgspec
 
 from flotta.apiserver.http.negotiation import parse_accept
+from flotta.apiserver.json_object import JsonObject
 from flotta.apiserver.registry import Registry, Resource
-
-JsonObject = dict[str, Any]
 
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 STATUS_VERBS = ["get", "patch", "update"]

@@ -6,13 +6,13 @@ import hashlib
 import time
 from collections.abc import Mapping
 from email.utils import formatdate
-from typing import Any
 
 import msgspec
 from aiohttp import web
 
 from flotta.apiserver.errors import PlainTextError
 from flotta.apiserver.http.responses import json_response, text_response
+from flotta.apiserver.json_object import JsonObject
 
 V2_TYPE = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 YEAR = 365 * 24 * 3600  # seconds
@@ -21,7 +21,7 @@ YEAR = 365 * 24 * 3600  # seconds
 class Documents:
     """OpenAPI v3 documents by path (`apis/GROUP/VERSION`), encoded once."""
 
-    def __init__(self, documents: Mapping[str, dict[str, Any]]) -> None:
+    def __init__(self, documents: Mapping[str, JsonObject]) -> None:
         self._bodies = {path: msgspec.json.encode(content) for path, content in documents.items()}
         self._hashes = {
             path: hashlib.sha512(body).hexdigest().upper() for path, body in self._bodies.items()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 from aiohttp import web
 
@@ -19,6 +18,7 @@ from flotta.apiserver.http.authn import User
 from flotta.apiserver.http.authorization import Authorization
 from flotta.apiserver.http.negotiation import Media, negotiate
 from flotta.apiserver.http.targets import Target
+from flotta.apiserver.json_object import JsonObject
 from flotta.apiserver.objects import deletion, writes
 from flotta.apiserver.objects.apply import apply_configuration
 from flotta.apiserver.objects.bodies import DecodedBody, decode_body, media_type, read_body
@@ -34,8 +34,6 @@ from flotta.apiserver.objects.patch import (
 from flotta.apiserver.objects.watch import watch_version
 from flotta.apiserver.objects.writes import Endpoint, Objects, RequestedChange
 from flotta.apiserver.registry import Resource
-
-JsonObject = dict[str, Any]
 
 CUSTOM_PATCHES = (JSON_PATCH, MERGE_PATCH, APPLY_PATCH)
 CORE_PATCHES = (*CUSTOM_PATCHES, STRATEGIC_PATCH)

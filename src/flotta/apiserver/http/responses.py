@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import msgspec
 import yaml
@@ -13,10 +12,9 @@ from multidict import CIMultiDict
 from flotta.apiserver.errors import PlainTextError, StatusError
 from flotta.apiserver.http import table
 from flotta.apiserver.http.negotiation import JSON, YAML, Media
+from flotta.apiserver.json_object import JsonObject
 from flotta.apiserver.objects.lists import Page
 from flotta.apiserver.registry import Resource
-
-JsonObject = dict[str, Any]
 
 
 def json_response(

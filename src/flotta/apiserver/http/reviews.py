@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from aiohttp import web
 
 from flotta.apiserver.errors import PlainTextError, StatusError, invalid, invalid_value
@@ -12,9 +10,8 @@ from flotta.apiserver.http.authorization import Authorization
 from flotta.apiserver.http.discovery import REVIEWS
 from flotta.apiserver.http.responses import json_response
 from flotta.apiserver.http.targets import Target
+from flotta.apiserver.json_object import JsonObject
 from flotta.apiserver.objects.bodies import decode_body, media_type, read_body
-
-JsonObject = dict[str, Any]
 
 
 async def serve_review(

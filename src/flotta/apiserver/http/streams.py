@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 from aiohttp import web
 
 from flotta.apiserver.http import table
 from flotta.apiserver.http.handlers import Call
 from flotta.apiserver.http.negotiation import JSON, Media, negotiate
+from flotta.apiserver.json_object import JsonObject
 from flotta.apiserver.objects.lists import parse_selection
 from flotta.apiserver.objects.watch import Watch, WatchEvent, parse_watch
 from flotta.apiserver.registry import Resource
-
-JsonObject = dict[str, Any]
 
 MAX_WRITE = 256 * 1024  # bytes
 

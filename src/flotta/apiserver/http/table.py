@@ -7,9 +7,8 @@ from typing import Any
 
 from flotta.apiserver.errors import StatusError, bad_request
 from flotta.apiserver.http.negotiation import Media
+from flotta.apiserver.json_object import JsonObject
 from flotta.apiserver.registry import Resource
-
-JsonObject = dict[str, Any]
 
 INCLUDES = ("", "None", "Metadata", "Object")
 

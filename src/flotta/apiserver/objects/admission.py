@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
 from flotta.apiserver.errors import Cause, CauseLike, bad_request, invalid, invalid_value
+from flotta.apiserver.json_object import JsonObject
 from flotta.apiserver.objects.metadata import (
     find_finalizer_warnings,
     head_first,
@@ -15,7 +15,6 @@ from flotta.apiserver.objects.metadata import (
 from flotta.apiserver.objects.options import WriteOptions
 from flotta.apiserver.registry import Registry, Resource
 
-JsonObject = dict[str, Any]
 FieldPolicy = Callable[[list[str]], list[str]]
 
 

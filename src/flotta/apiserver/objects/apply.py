@@ -8,6 +8,7 @@ from typing import Any
 
 from flotta.apiserver import timestamps
 from flotta.apiserver.errors import StatusError, bad_request
+from flotta.apiserver.json_object import JsonObject
 from flotta.apiserver.objects import field_paths, managed_fields
 from flotta.apiserver.objects.bodies import DecodedBody, decode_yaml
 from flotta.apiserver.objects.field_paths import CONTAINER, Path
@@ -22,8 +23,6 @@ from flotta.apiserver.objects.writes import (
     update_object,
 )
 from flotta.apiserver.registry import Resource
-
-JsonObject = dict[str, Any]
 
 
 async def apply_configuration(

@@ -12,10 +12,9 @@ import yaml
 from aiohttp import web
 
 from flotta.apiserver.errors import StatusError, bad_request
+from flotta.apiserver.json_object import JsonObject
 from flotta.apiserver.objects import protobuf
 from flotta.yaml_loader import Loader
-
-JsonObject = dict[str, Any]
 
 MAX_BODY = 3 * 1024 * 1024  # bytes
 PROTOBUF = "application/vnd.kubernetes.protobuf"

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from flotta.apiserver import timestamps
 from flotta.apiserver.core.namespace import PROTECTED
 from flotta.apiserver.errors import conflict, forbidden
+from flotta.apiserver.json_object import JsonObject
 from flotta.apiserver.objects.options import DeleteOptions
 from flotta.apiserver.objects.writes import Endpoint, Objects, is_finished, require_record
-
-JsonObject = dict[str, Any]
 
 FOREGROUND = "foregroundDeletion"
 ORPHAN = "orphan"

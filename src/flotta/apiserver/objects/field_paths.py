@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-JsonObject = dict[str, Any]
+from flotta.apiserver.json_object import JsonObject
+
 Path = tuple[str, ...]
 
 SERVER_METADATA = {

@@ -8,7 +8,6 @@ import binascii
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from flotta.apiserver.errors import (
     StatusError,
@@ -18,6 +17,7 @@ from flotta.apiserver.errors import (
     invalid_options,
     unsupported,
 )
+from flotta.apiserver.json_object import JsonObject
 from flotta.apiserver.objects.options import parse_integer
 from flotta.apiserver.objects.selectors import (
     FieldSelector,
@@ -28,8 +28,6 @@ from flotta.apiserver.objects.selectors import (
 from flotta.apiserver.registry import Resource
 from flotta.apiserver.storage.store import Store
 from flotta.apiserver.storage.watch_cache import ObjectKey, ObjectRecord
-
-JsonObject = dict[str, Any]
 
 FUTURE_WAIT = 3.0  # seconds for a version that is not there yet
 MATCHES = ("Exact", "NotOlderThan", "")

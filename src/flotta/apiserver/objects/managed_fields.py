@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 from flotta.apiserver import timestamps
+from flotta.apiserver.json_object import JsonObject
 from flotta.apiserver.objects import field_paths
 from flotta.apiserver.objects.field_paths import CONTAINER, Path
 from flotta.apiserver.registry import Resource
-
-JsonObject = dict[str, Any]
 
 
 @dataclass(frozen=True)

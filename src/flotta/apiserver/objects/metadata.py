@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from flotta.apiserver import names, timestamps
@@ -17,10 +18,9 @@ from flotta.apiserver.errors import (
     required,
     too_long,
 )
+from flotta.apiserver.json_object import JsonObject, json_type
 from flotta.apiserver.registry import Resource
 from flotta.apiserver.timestamps import normalize_time
-
-JsonObject = dict[str, Any]
 
 MAX_ANNOTATIONS = 256 * 1024  # bytes, keys and values together
 SERVER_FIELDS = ("selfLink", "deletionTimestamp", "deletionGracePeriodSeconds")
@@ -82,14 +82,6 @@ def _unknown_owner_fields(meta: JsonObject) -> list[str]:
     return unknown
 
 
-def json_type(value: Any) -> str:
-    """Return the name of a value's JSON type, as Go's decoder says it."""
-    if isinstance(value, bool):
-        return "bool"
-    types = {dict: "object", list: "array", str: "string", int: "number", float: "number"}
-    return types.get(type(value), "null")
-
-
 def _wrong_type(value: Any, struct: str, field: str, wanted: str) -> Exception:
     return bad_request(
         f"json: cannot unmarshal {json_type(value)} into Go struct field "
@@ -145,7 +137,7 @@ def _read_owners(key: str, value: Any) -> list[JsonObject]:
     return [{name: item for name, item in owner.items() if item is not None} for owner in owners]
 
 
-READERS: dict[str, Any] = {
+READERS: dict[str, Callable[[str, Any], object]] = {
     **dict.fromkeys(TEXT_FIELDS, _read_text),
     "creationTimestamp": _read_time,
     "deletionTimestamp": _read_time,

@@ -15,9 +15,7 @@ from flotta.apiserver.errors import (
     required,
     unsupported,
 )
-from flotta.apiserver.objects.metadata import json_type
-
-JsonObject = dict[str, Any]
+from flotta.apiserver.json_object import JsonObject, json_type
 
 VALIDATIONS = ("", "Ignore", "Strict", "Warn")
 POLICIES = ("Foreground", "Background", "Orphan")

@@ -10,11 +10,9 @@ import jsonpatch
 import jsonpointer
 
 from flotta.apiserver.errors import StatusError, bad_request, unprocessable
+from flotta.apiserver.json_object import JsonObject, json_type
 from flotta.apiserver.objects.bodies import parse_json
-from flotta.apiserver.objects.metadata import json_type
 from flotta.merge_patch import apply_merge_patch
-
-JsonObject = dict[str, Any]
 
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"

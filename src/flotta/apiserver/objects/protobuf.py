@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from flotta.apiserver.json_object import JsonObject
 from flotta.rfc3339 import format_time
 
 MAGIC = b"k8s\x00"
-JsonObject = dict[str, Any]
 NOT_PROTOBUF = (
     "provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]"
 )

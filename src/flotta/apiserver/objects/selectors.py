@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flotta.apiserver.errors import bad_request
+from flotta.apiserver.json_object import JsonObject
 from flotta.apiserver.names import label_value_problem, qualified_problems
 
 Labels = Mapping[str, str]
@@ -155,7 +156,7 @@ class FieldSelector:
 
     terms: tuple[tuple[tuple[str, ...], bool, str], ...] = ()
 
-    def matches(self, load: Callable[[], dict[str, Any]]) -> bool:
+    def matches(self, load: Callable[[], JsonObject]) -> bool:
         """Whether an object satisfies every term; `load` is called if there is one."""
         if not self.terms:
             return True

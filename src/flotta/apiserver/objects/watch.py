@@ -7,15 +7,13 @@ import random
 import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from flotta.apiserver.errors import forbidden_value, internal, invalid_options
+from flotta.apiserver.json_object import JsonObject
 from flotta.apiserver.objects.lists import Selection
 from flotta.apiserver.objects.options import parse_integer
 from flotta.apiserver.storage.store import Store
 from flotta.apiserver.storage.watch_cache import ObjectRecord, StoredChange
-
-JsonObject = dict[str, Any]
 
 BOOKMARK_SECONDS = 60.0  # of quiet, until a watch is told how far it is
 MIN_LIFE, MAX_LIFE = 1800.0, 3600.0  # seconds, of a watch that asks for no timeout

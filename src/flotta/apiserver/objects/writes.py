@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import msgspec
 
@@ -18,6 +17,7 @@ from flotta.apiserver.errors import (
     invalid_value,
     not_found,
 )
+from flotta.apiserver.json_object import JsonObject
 from flotta.apiserver.names import generate_name
 from flotta.apiserver.objects import managed_fields
 from flotta.apiserver.objects.admission import (
@@ -35,7 +35,6 @@ from flotta.apiserver.registry import Registry, Resource
 from flotta.apiserver.storage.store import Store
 from flotta.apiserver.storage.watch_cache import ObjectKey, ObjectRecord
 
-JsonObject = dict[str, Any]
 TrackOwners = Callable[[JsonObject, JsonObject], None]
 
 MAX_ATTEMPTS = 5  # names generated for one object

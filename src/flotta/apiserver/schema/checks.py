@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from flotta.apiserver.errors import Cause
+from flotta.apiserver.json_object import JsonObject
 from flotta.apiserver.schema.nodes import Node
 
 # Kubernetes reports some errors without a field; Go prints the absent path so.
@@ -123,7 +124,7 @@ def _check_string(node: Node, value: str, path: str, causes: list[Cause]) -> Non
         causes.append(_invalid(path, value, f"should match '{node.pattern.text}'"))
 
 
-def _check_object(node: Node, value: dict[str, Any], path: str, causes: list[Cause]) -> None:
+def _check_object(node: Node, value: JsonObject, path: str, causes: list[Cause]) -> None:
     prefix = f"{path}." if path else ""
     _check_count(len(value), node.max_properties, path, causes)
     causes.extend(

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from flotta.apiserver.json_object import JsonObject
 from flotta.apiserver.schema.patterns import Pattern
 from flotta.apiserver.schema.rules import Rule, compile_rule
-
-Json = Any
-JsonObject = dict[str, Any]
 
 # Keywords that a Node keeps as they are, and what it calls them.
 OWN = {
@@ -58,10 +55,10 @@ class Node:
     additional: Node | None = None
     items: Node | None = None
     required: tuple[str, ...] = ()
-    defaults: dict[str, Json] = field(default_factory=dict)
+    defaults: JsonObject = field(default_factory=dict)
     nullable: bool = False
     preserve: bool = False
-    enum: tuple[Json, ...] = ()
+    enum: tuple[Any, ...] = ()
     format: str = ""
     minimum: float | None = None
     maximum: float | None = None
@@ -86,7 +83,7 @@ NOTHING = Node()
 ANYTHING = Node(preserve=True)
 
 
-def compile_schema(schema: Mapping[str, Json], path: str = "") -> Node:
+def compile_schema(schema: JsonObject, path: str = "") -> Node:
     """Compile `schema`; raise SchemaError at a keyword that would silently not be checked."""
     unknown = sorted(set(schema) - UNDERSTOOD)
     if unknown:
@@ -110,7 +107,7 @@ def compile_schema(schema: Mapping[str, Json], path: str = "") -> Node:
     )
 
 
-def _own_keywords(schema: Mapping[str, Json]) -> JsonObject:
+def _own_keywords(schema: JsonObject) -> JsonObject:
     """Return what the keywords of one schema say about its own place."""
     own = {name: schema[keyword] for keyword, name in OWN.items() if keyword in schema}
     own |= {name: tuple(schema[keyword]) for keyword, name in LISTS.items() if keyword in schema}
@@ -121,7 +118,7 @@ def _own_keywords(schema: Mapping[str, Json]) -> JsonObject:
     return own
 
 
-def compile_root(schema: Mapping[str, Json]) -> Node:
+def compile_root(schema: JsonObject) -> Node:
     """Compile the schema of a whole object; its metadata is left to the API machinery."""
     properties = {
         "apiVersion": {"type": "string"},
@@ -132,11 +129,11 @@ def compile_root(schema: Mapping[str, Json]) -> Node:
     return compile_schema({**schema, "properties": properties})
 
 
-def _compile_child(schema: Mapping[str, Json], key: str, path: str) -> Node | None:
+def _compile_child(schema: JsonObject, key: str, path: str) -> Node | None:
     child = schema.get(key)
     return None if child is None else compile_schema(child, f"{path}.{key}")
 
 
-def _find_defaults(schema: Mapping[str, Json]) -> dict[str, Json]:
+def _find_defaults(schema: JsonObject) -> JsonObject:
     properties = schema.get("properties", {})
     return {key: child["default"] for key, child in properties.items() if "default" in child}

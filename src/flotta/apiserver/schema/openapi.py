@@ -7,14 +7,14 @@ that the server checks fields itself (parameter `fieldValidation` of the patch o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
+from flotta.apiserver.json_object import JsonObject
 from flotta.apiserver.schema import openapi_core as core
 from flotta.resources import kinds
-
-Document = dict[str, Any]
+from flotta.resources.crds import CustomResourceDefinition
+from flotta.resources.objects.meta import Resource
 
 OBJECT_META = f"{core.META}.ObjectMeta"
 LIST_META = f"{core.META}.ListMeta"
@@ -37,8 +37,8 @@ STRATEGIC = "application/strategic-merge-patch+json"
 class _DescribedKind:
     """A kind with its schema; `built_in` kinds take strategic merge patches."""
 
-    kind: kinds.Kind
-    schema: Mapping[str, Any]
+    kind: kinds.Kind[Resource]
+    schema: JsonObject
     built_in: bool
 
     @property
@@ -54,7 +54,7 @@ class _DescribedKind:
         return f"{group}.{self.kind.version}.{self.kind.kind}"
 
 
-def make_documents(crds: Iterable[Mapping[str, Any]]) -> dict[str, Document]:
+def make_documents(crds: Iterable[CustomResourceDefinition]) -> dict[str, JsonObject]:
     """Return path → document (`api/v1`, `apis/GROUP/VERSION`) of the core kinds and `crds`."""
     groups: dict[str, list[_DescribedKind]] = {}
     for described in (
@@ -66,11 +66,11 @@ def make_documents(crds: Iterable[Mapping[str, Any]]) -> dict[str, Document]:
     return {path: _make_document(path, members) for path, members in groups.items()}
 
 
-def _describe_crds(crds: Iterable[Mapping[str, Any]]) -> Iterable[_DescribedKind]:
+def _describe_crds(crds: Iterable[CustomResourceDefinition]) -> Iterable[_DescribedKind]:
     for crd in crds:
         spec, names = crd["spec"], crd["spec"]["names"]
         for version in spec["versions"]:
-            kind = kinds.Kind(
+            kind: kinds.Kind[Resource] = kinds.Kind(
                 spec["group"],
                 version["name"],
                 names["kind"],
@@ -81,9 +81,9 @@ def _describe_crds(crds: Iterable[Mapping[str, Any]]) -> Iterable[_DescribedKind
             yield _DescribedKind(kind, version["schema"]["openAPIV3Schema"], False)
 
 
-def _make_document(path: str, members: list[_DescribedKind]) -> Document:
-    paths: Document = {}
-    schemas: Document = {OBJECT_META: core.OBJECT_META, LIST_META: core.LIST_META}
+def _make_document(path: str, members: list[_DescribedKind]) -> JsonObject:
+    paths: JsonObject = {}
+    schemas: JsonObject = {OBJECT_META: core.OBJECT_META, LIST_META: core.LIST_META}
     for described in members:
         paths |= _make_paths(described)
         schemas |= _make_schemas(described)
@@ -95,7 +95,7 @@ def _make_document(path: str, members: list[_DescribedKind]) -> Document:
     }
 
 
-def _make_schemas(described: _DescribedKind) -> Document:
+def _make_schemas(described: _DescribedKind) -> JsonObject:
     properties = {
         "apiVersion": {"type": "string", "description": "Version of this schema."},
         "kind": {"type": "string", "description": "Kind of the object."},
@@ -124,7 +124,7 @@ def _make_schemas(described: _DescribedKind) -> Document:
     return {described.name: one, f"{described.name}List": listed}
 
 
-def _make_paths(described: _DescribedKind) -> Document:
+def _make_paths(described: _DescribedKind) -> JsonObject:
     kind = described.kind
     collection = kind.path("{namespace}" if kind.namespaced else None)
     one = f"{collection}/{{name}}"
@@ -133,7 +133,7 @@ def _make_paths(described: _DescribedKind) -> Document:
         "patch": _make_operation(described, "patch", body=_patch_types(described)),
     }
     reads = {"get": _make_operation(described, "get")}
-    paths: Document = {
+    paths: JsonObject = {
         kind.path(): {"get": _make_operation(described, "list")},
         one: reads | writes | {"delete": _make_operation(described, "delete")},
     }
@@ -153,7 +153,9 @@ def _patch_types(described: _DescribedKind) -> tuple[str, ...]:
     return (*PATCH_TYPES, STRATEGIC) if described.built_in else PATCH_TYPES
 
 
-def _make_operation(described: _DescribedKind, action: str, body: tuple[str, ...] = ()) -> Document:
+def _make_operation(
+    described: _DescribedKind, action: str, body: tuple[str, ...] = ()
+) -> JsonObject:
     listing = action in ("list", "deletecollection")
     schema = core.reference(f"{described.name}List" if listing else described.name)
     response = {"description": "OK", "content": {"application/json": {"schema": schema}}}
@@ -178,11 +180,11 @@ def _parameters(action: str) -> tuple[tuple[str, str], ...]:
     return (*writing, ("force", "boolean")) if action == "patch" else writing
 
 
-def _parameter(name: str, type_: str) -> Document:
+def _parameter(name: str, type_: str) -> JsonObject:
     return {"name": name, "in": "query", "schema": {"type": type_, "uniqueItems": True}}
 
 
-def _path_parameters(path: str) -> list[Document]:
+def _path_parameters(path: str) -> list[JsonObject]:
     return [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         for name in ("namespace", "name")

@@ -4,48 +4,48 @@ from __future__ import annotations
 
 from typing import Any
 
-Schema = dict[str, Any]
+from flotta.apiserver.json_object import JsonObject
 
 META = "io.k8s.apimachinery.pkg.apis.meta.v1"
 
 
-def reference(name: str, description: str = "") -> Schema:
+def reference(name: str, description: str = "") -> JsonObject:
     """Return a reference to a schema of the same document."""
-    target: Schema = {"allOf": [{"$ref": f"#/components/schemas/{name}"}]}
+    target: JsonObject = {"allOf": [{"$ref": f"#/components/schemas/{name}"}]}
     return target | ({"description": description} if description else {})
 
 
-def _text(description: str, **more: str) -> Schema:
+def _text(description: str, **more: str) -> JsonObject:
     return {"type": "string", "description": description, **more}
 
 
-def _number(description: str, size: str = "int32") -> Schema:
+def _number(description: str, size: str = "int32") -> JsonObject:
     return {"type": "integer", "format": size, "description": description}
 
 
-def _flag(description: str) -> Schema:
+def _flag(description: str) -> JsonObject:
     return {"type": "boolean", "description": description}
 
 
-def _time(description: str) -> Schema:
+def _time(description: str) -> JsonObject:
     return _text(description, format="date-time")
 
 
-def _struct(description: str, properties: Schema, *required: str) -> Schema:
-    schema: Schema = {"type": "object", "description": description, "properties": properties}
+def _struct(description: str, properties: JsonObject, *required: str) -> JsonObject:
+    schema: JsonObject = {"type": "object", "description": description, "properties": properties}
     return schema | ({"required": list(required)} if required else {})
 
 
-def _list(items: Schema, description: str, **more: Any) -> Schema:
+def _list(items: JsonObject, description: str, **more: Any) -> JsonObject:
     return {"type": "array", "items": items, "description": description, **more}
 
 
-def _map(value: Schema, description: str) -> Schema:
+def _map(value: JsonObject, description: str) -> JsonObject:
     return {"type": "object", "additionalProperties": value, "description": description}
 
 
-TEXT: Schema = {"type": "string"}
-BYTES: Schema = {"type": "string", "format": "byte"}
+TEXT: JsonObject = {"type": "string"}
+BYTES: JsonObject = {"type": "string", "format": "byte"}
 
 OWNER = _struct(
     "An object that this one belongs to.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+from flotta.apiserver.json_object import JsonObject
 from flotta.apiserver.schema.nodes import NOTHING, Node
 
 INT64 = 1 << 63
@@ -25,9 +26,7 @@ def shape_value(node: Node, value: Any, path: str, unknown: list[str]) -> Any:
     return value
 
 
-def _shape_object(
-    node: Node, value: dict[str, Any], path: str, unknown: list[str]
-) -> dict[str, Any]:
+def _shape_object(node: Node, value: JsonObject, path: str, unknown: list[str]) -> JsonObject:
     result = {}
     for key, item in value.items():
         child = node.properties.get(key) or node.additional

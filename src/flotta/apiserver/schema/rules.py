@@ -9,11 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from flotta.apiserver.json_object import JsonObject
 from flotta.apiserver.schema.patterns import Pattern
-
-JsonObject = dict[str, Any]
 
 NAMES_OR_CLAIM = (
     "!(has(self.createOBC) && self.createOBC) || "

@@ -9,11 +9,12 @@ belongs is a type error, while Kubernetes lets it pass.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 from flotta.apiserver.errors import Cause, CauseLike
+from flotta.apiserver.json_object import JsonObject
 from flotta.apiserver.schema.checks import NO_FIELD, check_value
 from flotta.apiserver.schema.nodes import Node, compile_root
 from flotta.apiserver.schema.pruning import shape_value
@@ -36,7 +37,7 @@ RULES_NOT_CHECKED = Cause(
 class Admission(NamedTuple):
     """The object as it is stored, the sorted paths of removed fields, and every error."""
 
-    obj: dict[str, Any]
+    obj: JsonObject
     unknown: list[str]
     causes: list[Cause]
 
@@ -44,11 +45,11 @@ class Admission(NamedTuple):
 class StructuralSchema:
     """The schema of one kind, compiled once; `admit` takes well under a millisecond for a pod."""
 
-    def __init__(self, openapi_v3_schema: Mapping[str, Any]) -> None:
+    def __init__(self, openapi_v3_schema: JsonObject) -> None:
         self._root = compile_root(openapi_v3_schema)
 
     def admit(
-        self, obj: dict[str, Any], subresource: str = "", earlier: Iterable[CauseLike] = ()
+        self, obj: JsonObject, subresource: str = "", earlier: Iterable[CauseLike] = ()
     ) -> Admission:
         """Prune, default and validate `obj` (unchanged; the result shares its metadata).
 
@@ -79,7 +80,7 @@ def _keep_causes_within(part: str, causes: list[Cause]) -> list[Cause]:
     ]
 
 
-def _check_rules(root: Node, stored: dict[str, Any], causes: Iterable[CauseLike]) -> list[Cause]:
+def _check_rules(root: Node, stored: JsonObject, causes: Iterable[CauseLike]) -> list[Cause]:
     if any(cause.reason in BLOCKING for cause in causes):
         return [RULES_NOT_CHECKED]
     found: list[Cause] = []

@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 
+from flotta.apiserver.json_object import JsonObject
 from flotta.apiserver.storage.database import Database, EventRow
 from flotta.apiserver.storage.watch_cache import (
     ObjectKey,
@@ -114,7 +114,7 @@ class Store:
 
     # Writing
 
-    async def put(self, key: ObjectKey, obj: dict[str, Any]) -> ObjectRecord:
+    async def put(self, key: ObjectKey, obj: JsonObject) -> ObjectRecord:
         """Store an object; its metadata.resourceVersion is set. Returns when it is durable.
 
         The decision (reading `newest` and calling this) must not be interrupted by an await:
@@ -123,12 +123,12 @@ class Store:
         previous = self.newest(key)
         return await self._stage_change("MODIFIED" if previous else "ADDED", key, obj, previous)
 
-    async def remove(self, key: ObjectKey, last: dict[str, Any]) -> ObjectRecord:
+    async def remove(self, key: ObjectKey, last: JsonObject) -> ObjectRecord:
         """Delete an object whose last state is `last`; the returned record has a new version."""
         return await self._stage_change("DELETED", key, last, self.newest(key))
 
     async def _stage_change(
-        self, kind: str, key: ObjectKey, obj: dict[str, Any], previous: ObjectRecord | None
+        self, kind: str, key: ObjectKey, obj: JsonObject, previous: ObjectRecord | None
     ) -> ObjectRecord:
         version = self._next
         self._next += 1

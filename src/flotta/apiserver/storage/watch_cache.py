@@ -9,9 +9,11 @@ from collections import deque
 from dataclasses import dataclass, field
 from itertools import takewhile
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
+
+from flotta.apiserver.json_object import JsonObject
 
 # A change is forgotten when it is beyond both.
 KEPT_EVENTS = 10_000
@@ -41,13 +43,13 @@ class ObjectRecord:
     raw: bytes
     labels: dict[str, str]
 
-    def load(self) -> dict[str, Any]:
+    def load(self) -> JsonObject:
         """Return the object as a dictionary the caller may change."""
-        loaded: dict[str, Any] = msgspec.json.decode(self.raw)
+        loaded: JsonObject = msgspec.json.decode(self.raw)
         return loaded
 
 
-def make_record(key: ObjectKey, version: int, obj: dict[str, Any]) -> ObjectRecord:
+def make_record(key: ObjectKey, version: int, obj: JsonObject) -> ObjectRecord:
     """Return a record of an object whose metadata.resourceVersion is already `version`."""
     return ObjectRecord(key, version, msgspec.json.encode(obj), obj["metadata"].get("labels") or {})
 
