@@ -12,7 +12,7 @@ import yaml
 
 from flotta.apiserver.schema.structural import StructuralSchema
 from flotta.cli.commands.convert import convert_text
-from flotta.fleet.conversion import ConversionError, convert_manifest
+from flotta.migration.manifests import ConversionError, convert_manifest
 from flotta.resources import crds
 
 Object = dict[str, Any]

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from flotta.cli import fleet_status
-from flotta.cli.explanation import explain_device, explain_request, explain_workload
+from flotta.fleet import status as fleet_status
+from flotta.fleet.explanation import explain_device, explain_request, explain_workload
 from flotta.fleet.joining import DECLINED_ANNOTATION
 from flotta.operator.requests import plan_refusal
 from flotta.operator.steps import Patch

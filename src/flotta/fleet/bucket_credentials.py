@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import binascii
 
-from flotta.fleet.references import BrokenReference, Object, ObjectSource
+from flotta.fleet.references import BrokenReference, ObjectSource
 from flotta.resources.kinds import CONFIG_MAP, SECRET, Kind
+from flotta.resources.objects.core import KeyedData
 
 
 class BucketCredentials:
@@ -16,12 +17,12 @@ class BucketCredentials:
         self._config_map = source.lookup(CONFIG_MAP, namespace, config_map)
         self._secret = source.lookup(SECRET, namespace, secret)
         self._names = {CONFIG_MAP: config_map, SECRET: secret}
-        self._absent: dict[Kind, list[str]] = {CONFIG_MAP: [], SECRET: []}
+        self._absent: dict[Kind[KeyedData], list[str]] = {CONFIG_MAP: [], SECRET: []}
         self._problems: list[str] = []
 
     def config_value(self, key: str, default: str | None = None) -> str:
         """Return a value of the ConfigMap, or the default when it has none."""
-        text = str(_data(self._config_map).get(key) or "").strip() or default
+        text = (_data(self._config_map).get(key) or "").strip() or default
         if text is None:
             self._absent[CONFIG_MAP].append(key)
         return text or ""
@@ -54,7 +55,7 @@ class BucketCredentials:
 
     def optional_secret_value(self, key: str) -> str:
         """Return a value of the Secret in base64, "" when it has none."""
-        return str(_data(self._secret).get(key) or "").strip()
+        return (_data(self._secret).get(key) or "").strip()
 
     def add_problem(self, sentence: str) -> None:
         """Remember something else that is wrong."""
@@ -70,7 +71,7 @@ class BucketCredentials:
         if sentences:
             raise BrokenReference("; ".join(sentences))
 
-    def _describe_missing(self, kind: Kind, obj: Object | None) -> list[str]:
+    def _describe_missing(self, kind: Kind[KeyedData], obj: KeyedData | None) -> list[str]:
         name = f"{kind.kind} {self._names[kind]!r}"
         if obj is None:
             return [f"{name} does not exist"]
@@ -78,6 +79,5 @@ class BucketCredentials:
         return [f"{name} lacks {' and '.join(absent)}"] if absent else []
 
 
-def _data(obj: Object | None) -> Object:
-    data: Object = (obj or {}).get("data") or {}
-    return data
+def _data(obj: KeyedData | None) -> dict[str, str]:
+    return (obj.get("data") if obj else None) or {}

@@ -1,15 +1,15 @@
 """The sections of a device's configuration that concern the device itself, except storage.
 
 `spec` is the EdgeDevice's, or the whole EdgeDeviceSet's when the device is in one: a section that
-the set lacks is not taken from the device.
+the set does not have is not taken from the device either.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+from typing import Literal
 
 import yaml
 
@@ -34,9 +34,16 @@ from flotta.protocol.models import (
     SyslogConfig,
 )
 from flotta.resources.kinds import CONFIG_MAP, SECRET
+from flotta.resources.objects.device_settings import (
+    DeviceSettings,
+    LogTarget,
+    MetricsSection,
+    ReceiverSection,
+    RetentionSection,
+)
 from flotta.yaml_loader import load_yaml
 
-Section = Mapping[str, Any]
+ComponentName = Literal["system", "dataTransfer"]
 ReportProblem = Callable[[str, BrokenReference], None]  # section, why it is left out
 
 DEFAULT_PERIOD = 60  # seconds
@@ -46,7 +53,7 @@ DEFAULT_BUFFER = 12  # KiB
 ALLOW_LIST_KEY = "metrics_list.yaml"
 
 
-def render_heartbeat(spec: Section) -> HeartbeatConfiguration:
+def render_heartbeat(spec: DeviceSettings) -> HeartbeatConfiguration:
     """Return how often and with what the device reports."""
     section = spec.get("heartbeat") or {}
     profile = section.get("hardwareProfile") or {}
@@ -58,7 +65,7 @@ def render_heartbeat(spec: Section) -> HeartbeatConfiguration:
     )
 
 
-def render_operating_system(spec: Section) -> OsInformation | None:
+def render_operating_system(spec: DeviceSettings) -> OsInformation | None:
     """Return the wanted OSTree commit; None leaves the system alone."""
     section = spec.get("osInformation")
     if section is None:
@@ -70,7 +77,7 @@ def render_operating_system(spec: Section) -> OsInformation | None:
     )
 
 
-def render_mounts(spec: Section) -> list[Mount]:
+def render_mounts(spec: DeviceSettings) -> list[Mount]:
     """Return the mounts the device has to make."""
     return [
         Mount(
@@ -84,7 +91,7 @@ def render_mounts(spec: Section) -> list[Mount]:
 
 
 def render_log_collection(
-    spec: Section, source: ObjectSource, namespace: str, report: ReportProblem
+    spec: DeviceSettings, source: ObjectSource, namespace: str, report: ReportProblem
 ) -> dict[str, LogsCollectionInformation] | None:
     """Return the log targets by name; one whose ConfigMap is unusable is left out and reported."""
     targets = {}
@@ -97,7 +104,7 @@ def render_log_collection(
 
 
 def render_metrics(
-    spec: Section, source: ObjectSource, namespace: str, report: ReportProblem
+    spec: DeviceSettings, source: ObjectSource, namespace: str, report: ReportProblem
 ) -> MetricsConfiguration:
     """Return retention, receiver and components.
 
@@ -120,7 +127,7 @@ def render_allow_list(source: ObjectSource, namespace: str, name: str) -> Metric
     try:
         document = load_yaml(text)
     except yaml.YAMLError as error:
-        raise BrokenReference(f"ConfigMap {name!r}: {ALLOW_LIST_KEY} is no YAML") from error
+        raise BrokenReference(f"ConfigMap {name!r}: {ALLOW_LIST_KEY} is not YAML") from error
     names = document.get("names") if isinstance(document, dict) else None
     if not isinstance(names, list):
         raise BrokenReference(f"ConfigMap {name!r}: {ALLOW_LIST_KEY} has no list `names`")
@@ -128,7 +135,7 @@ def render_allow_list(source: ObjectSource, namespace: str, name: str) -> Metric
 
 
 def _render_log_target(
-    item: Section, source: ObjectSource, namespace: str
+    item: LogTarget, source: ObjectSource, namespace: str
 ) -> LogsCollectionInformation:
     name = (item.get("syslogConfig") or {}).get("name")
     return LogsCollectionInformation(
@@ -140,14 +147,14 @@ def _render_log_target(
 
 def _render_syslog(source: ObjectSource, namespace: str, name: str) -> SyslogConfig:
     found = resolve_reference(Reference(CONFIG_MAP, name, optional=False), source, namespace)
-    data = (found or {}).get("data") or {}
+    data = (found.get("data") if found else None) or {}
     protocol = data.get("Protocol") or "tcp"
     if protocol not in ("tcp", "udp"):
         raise BrokenReference(f"ConfigMap {name!r}: Protocol is {protocol!r}, not tcp or udp")
     return SyslogConfig(address=data.get("Address") or "", protocol=protocol)
 
 
-def _render_retention(section: Section | None) -> MetricsRetention | None:
+def _render_retention(section: RetentionSection | None) -> MetricsRetention | None:
     if section is None:
         return None
     return MetricsRetention(
@@ -156,7 +163,7 @@ def _render_retention(section: Section | None) -> MetricsRetention | None:
 
 
 def _render_receiver(
-    section: Section, source: ObjectSource, namespace: str, report: ReportProblem
+    section: ReceiverSection, source: ObjectSource, namespace: str, report: ReportProblem
 ) -> MetricsReceiverConfiguration:
     receiver = MetricsReceiverConfiguration(
         request_num_samples=section.get("requestNumSamples") or DEFAULT_SAMPLES,
@@ -175,7 +182,11 @@ def _render_receiver(
 
 
 def _render_component(
-    name: str, metrics_section: Section, source: ObjectSource, namespace: str, report: ReportProblem
+    name: ComponentName,
+    metrics_section: MetricsSection,
+    source: ObjectSource,
+    namespace: str,
+    report: ReportProblem,
 ) -> ComponentMetricsConfiguration | None:
     section = metrics_section.get(name)
     if section is None:

@@ -7,14 +7,13 @@ is known; v0.2 replaced it and lost CPU, vendor and disks.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
 from flotta.protocol.hardware import HardwareInfo
-
-Object = dict[str, Any]
+from flotta.resources.objects.devices import Hardware
+from flotta.resources.objects.meta import Manifest
 
 LISTS = ("disks", "gpus", "interfaces", "host_devices", "mounts")
 REQUIRED_LISTS = ("disks", "gpus", "interfaces")
@@ -36,28 +35,28 @@ LABEL_SOURCES = {
 LABEL_LIMIT = 63  # characters of a Kubernetes label value
 
 
-def merge_report(known: Mapping[str, Any] | None, report: HardwareInfo) -> Object:
+def merge_report(known: Hardware | None, report: HardwareInfo) -> Hardware:
     """Return `status.hardware` after a report; what the report does not mention stays."""
-    result: Object = dict(known or {})
+    result: dict[str, Any] = dict(known or {})
     for name, value in convert_report(report).items():
         if name in map(_camel, SECTIONS):
-            result[name] = {**result.get(name, {}), **value}
+            result[name] = {**result.get(name, {}), **cast("Manifest", value)}
         else:
             result[name] = value
     for name in REQUIRED_LISTS:
         result.setdefault(name, [])
     if "cpu" in result:
         result["cpu"].setdefault("flags", [])
-    return result
+    return cast("Hardware", result)
 
 
-def convert_report(report: HardwareInfo) -> Object:
+def convert_report(report: HardwareInfo) -> Manifest:
     """Return the parts a report mentions under their names in the custom resource.
 
     On the wire null, an empty list and an absent one mean the same: not reported.
     """
-    wire: Object = msgspec.to_builtins(report)
-    result: Object = {"hostname": report.hostname} if report.hostname else {}
+    wire: dict[str, Any] = msgspec.to_builtins(report)
+    result: dict[str, object] = {"hostname": report.hostname} if report.hostname else {}
     for name in SECTIONS:
         if wire.get(name):
             result[_camel(name)] = _convert_part(name, wire[name])
@@ -68,7 +67,7 @@ def convert_report(report: HardwareInfo) -> Object:
     return result
 
 
-def hardware_labels(hardware: Mapping[str, Any] | None) -> dict[str, str]:
+def hardware_labels(hardware: Hardware | None) -> dict[str, str]:
     """Return the labels derived from `status.hardware`."""
     found = {key: label_value(_text_at(hardware, path)) for key, path in LABEL_SOURCES.items()}
     return {key: value for key, value in found.items() if value}
@@ -88,21 +87,21 @@ def _between_letters(text: str) -> str:
     return text[positions[0] : positions[-1] + 1] if positions else ""
 
 
-def _convert_part(section: str, fields: Object) -> Object:
+def _convert_part(section: str, fields: Manifest) -> Manifest:
     renamed = RENAMED.get(section, {})
     result = {renamed.get(key, _camel(key)): value for key, value in fields.items()}
     if section == "interfaces":
         result.setdefault("flags", [])
     if section == "cpu" and "frequency" in result:
         result["frequency"] = f"{result['frequency']:.2f}"  # MHz; the custom resource has a string
-    if "ioPerf" in result:
-        result["ioPerf"] = {_camel(key): value for key, value in result["ioPerf"].items()}
+    if isinstance(times := result.get("ioPerf"), dict):
+        result["ioPerf"] = {_camel(key): value for key, value in times.items()}
     return {key: value for key, value in result.items() if _storable(key, value)}
 
 
-def _storable(key: str, value: Any) -> bool:
+def _storable(key: str, value: object) -> bool:
     """Leave out numbers the CRD's int32 cannot hold; the reference let them wrap."""
-    return key not in INT32_FIELDS or 0 <= value <= INT32_MAXIMUM
+    return key not in INT32_FIELDS or (isinstance(value, int) and 0 <= value <= INT32_MAXIMUM)
 
 
 def _camel(name: str) -> str:
@@ -110,7 +109,7 @@ def _camel(name: str) -> str:
     return first + "".join(word.capitalize() for word in rest)
 
 
-def _text_at(hardware: Mapping[str, Any] | None, path: tuple[str, ...]) -> str:
+def _text_at(hardware: Hardware | None, path: tuple[str, ...]) -> str:
     value: Any = hardware or {}
     for step in path:
         value = value.get(step) or {}

@@ -7,23 +7,27 @@ kept, except the state of a workload that the device stopped reporting: it is `D
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from flotta.fleet import hardware
 from flotta.fleet.workload_status import is_failing, is_running
+from flotta.protocol import models
 from flotta.protocol.models import (
     Heartbeat,
-    PlaybookExecutionStatus,
     UpgradeStatus,
-    WorkloadStatus,
 )
 from flotta.protocol.phases import DEPLOYING
+from flotta.resources.objects.devices import (
+    DevicePlaybook,
+    EdgeDevice,
+    EdgeDeviceStatus,
+    UpgradeInformation,
+    WorkloadStatus,
+)
+from flotta.resources.objects.meta import Condition
+from flotta.resources.views import status_of
 from flotta.rfc3339 import format_time, parse_time
-
-Object = dict[str, Any]
 
 MISCONFIGURATION = "Misconfiguration"  # reason of entries whose workload is not delivered
 
@@ -38,13 +42,13 @@ class Transition:
     message: str
 
 
-def apply_heartbeat(device: Mapping[str, Any], heartbeat: Heartbeat, now: datetime) -> Object:
+def apply_heartbeat(device: EdgeDevice, heartbeat: Heartbeat, now: datetime) -> EdgeDeviceStatus:
     """Return the new status; equal to the old one when the heartbeat says nothing new.
 
     Presence (`lastSeenTime`, condition Ready) is not decided here: see `presence`.
     """
-    old: Object = device.get("status") or {}
-    new = dict(old)
+    old = status_of(device)
+    new = old.copy()
     if heartbeat.status:
         new["phase"] = heartbeat.status
     if heartbeat.version != old.get("lastSyncedResourceVersion", ""):
@@ -62,30 +66,38 @@ def apply_heartbeat(device: Mapping[str, Any], heartbeat: Heartbeat, now: dateti
     return new
 
 
-def find_transitions(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Transition]:
+def find_transitions(old: EdgeDeviceStatus, new: EdgeDeviceStatus) -> list[Transition]:
     """Return which workloads began to fail, fail otherwise, or recovered, from `old` to `new`."""
     before = {workload["name"]: workload for workload in old.get("workloads") or ()}
     found = []
     for workload in new.get("workloads") or ():
-        was = before.get(workload["name"], {})
-        known = _failure_of(was) if is_failing(was) else None
+        was = before.get(workload["name"])
+        known = _failure_of(was) if was and is_failing(was) else None
         if is_failing(workload) and _failure_of(workload) != known:
             found.append(_describe_transition(workload, failing=True))
-        elif is_running(workload) and is_failing(was):
+        elif is_running(workload) and known:
             found.append(_describe_transition(workload, failing=False))
     return found
 
 
-def with_phase(workload: Object, phase: str, now: datetime) -> Object:
+def with_phase(workload: WorkloadStatus, phase: str, now: datetime) -> WorkloadStatus:
     """Return the workload with this phase; lastTransitionTime follows a change."""
     if workload.get("phase") == phase:
-        return dict(workload)
+        return workload.copy()
     return {**workload, "phase": phase, "lastTransitionTime": format_time(now)}
 
 
+def without_reason(workload: WorkloadStatus) -> WorkloadStatus:
+    """Return the workload without reason and message."""
+    kept = workload.copy()
+    kept.pop("reason", None)
+    kept.pop("message", None)
+    return kept
+
+
 def _apply_to_workloads(
-    workloads: list[Object], heartbeat: Heartbeat, now: datetime
-) -> list[Object]:
+    workloads: list[WorkloadStatus], heartbeat: Heartbeat, now: datetime
+) -> list[WorkloadStatus]:
     reports = {report.name: report for report in heartbeat.workloads or () if report is not None}
     return [
         _apply_report(workload, reports[workload["name"]], now)
@@ -95,34 +107,36 @@ def _apply_to_workloads(
     ]
 
 
-def _apply_report(workload: Object, report: WorkloadStatus, now: datetime) -> Object:
+def _apply_report(
+    workload: WorkloadStatus, report: models.WorkloadStatus, now: datetime
+) -> WorkloadStatus:
     if workload.get("reason") == MISCONFIGURATION:
         # It is about to be removed there; what is wrong is shown until it is solved.
         return workload
-    new = with_phase(workload, report.status, now) if report.status else dict(workload)
-    for key, text in (("reason", report.reason), ("message", report.message)):
-        if text:
-            new[key] = text
-        else:
-            new.pop(key, None)
-    for key, count in (("filesUp", report.files_up), ("filesDown", report.files_down)):
-        if count or key in workload:
-            new[key] = count
+    new = with_phase(workload, report.status, now) if report.status else workload.copy()
+    new = without_reason(new)
+    if report.reason:
+        new["reason"] = report.reason
+    if report.message:
+        new["message"] = report.message
+    if report.files_up or "filesUp" in workload:
+        new["filesUp"] = report.files_up
+    if report.files_down or "filesDown" in workload:
+        new["filesDown"] = report.files_down
     if uploaded := _stored_time(report.last_data_upload):
         new["lastDataUpload"] = uploaded
     return new
 
 
-def _reset_unreported(workload: Object, now: datetime) -> Object:
+def _reset_unreported(workload: WorkloadStatus, now: datetime) -> WorkloadStatus:
     if workload.get("reason") == MISCONFIGURATION or workload.get("phase") in (None, DEPLOYING):
         return workload
-    kept = {key: value for key, value in workload.items() if key not in ("reason", "message")}
-    return with_phase(kept, DEPLOYING, now)
+    return with_phase(without_reason(workload), DEPLOYING, now)
 
 
 def _apply_to_playbooks(
-    executions: list[Object], heartbeat: Heartbeat, now: datetime
-) -> list[Object]:
+    executions: list[DevicePlaybook], heartbeat: Heartbeat, now: datetime
+) -> list[DevicePlaybook]:
     reports = {
         report.name: report for report in heartbeat.playbook_executions or () if report is not None
     }
@@ -135,31 +149,36 @@ def _apply_to_playbooks(
 
 
 def _apply_playbook_report(
-    execution: Object, report: PlaybookExecutionStatus, now: datetime
-) -> Object:
-    status: Object = execution.get("PlaybookExecutionStatus") or {}
-    conditions: list[Object] = status.get("conditions") or []
+    execution: DevicePlaybook, report: models.PlaybookExecutionStatus, now: datetime
+) -> DevicePlaybook:
+    conditions = (execution.get("PlaybookExecutionStatus") or {}).get("conditions") or []
     if not report.status or (conditions and conditions[-1].get("type") == report.status):
         return execution
-    past = [*conditions[:-1], {**conditions[-1], "status": "False"}] if conditions else []
-    current = {"type": report.status, "status": "True", "lastTransitionTime": format_time(now)}
+    past: list[Condition] = list(conditions[:-1])
+    if conditions:
+        past.append({**conditions[-1], "status": "False"})
+    current: Condition = {
+        "type": report.status,
+        "status": "True",
+        "lastTransitionTime": format_time(now),
+    }
     return {**execution, "PlaybookExecutionStatus": {"conditions": [*past, current]}}
 
 
-def _upgrade_information(report: UpgradeStatus) -> Object:
-    fields = {
-        "currentCommitID": report.current_commit_id,
-        "lastUpgradeStatus": report.last_upgrade_status,
-        "lastUpgradeTime": report.last_upgrade_time,
-    }
-    return {key: value for key, value in fields.items() if value or key == "currentCommitID"}
+def _upgrade_information(report: UpgradeStatus) -> UpgradeInformation:
+    information: UpgradeInformation = {"currentCommitID": report.current_commit_id}
+    if report.last_upgrade_status:
+        information["lastUpgradeStatus"] = report.last_upgrade_status
+    if report.last_upgrade_time:
+        information["lastUpgradeTime"] = report.last_upgrade_time
+    return information
 
 
-def _failure_of(workload: Mapping[str, Any]) -> tuple[str, str, str]:
+def _failure_of(workload: WorkloadStatus) -> tuple[str, str, str]:
     return workload.get("phase", ""), workload.get("reason", ""), workload.get("message", "")
 
 
-def _describe_transition(workload: Object, *, failing: bool) -> Transition:
+def _describe_transition(workload: WorkloadStatus, *, failing: bool) -> Transition:
     reason = workload.get("reason") or ("Failed" if failing else "Running")
     message = workload.get("message") or f"the workload is {workload.get('phase')}"
     return Transition(workload["name"], failing, reason, message)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from flotta.resources.kinds import GROUP
+from flotta.resources.objects.devices import EdgeDevice, SignedRequest
+from flotta.resources.views import annotations_of, labels_of, spec_of, status_of
 
 REQUEST_NAMESPACE = "default"  # of every EdgeDeviceSignedRequest
 UNREGISTERED_LABEL = "edgedeviceSignedRequest"  # of an EdgeDevice until its first registration
@@ -15,27 +14,27 @@ KEY_ANNOTATION = (
 )
 
 
-def is_registered(device: Mapping[str, Any]) -> bool:
+def is_registered(device: EdgeDevice) -> bool:
     """Tell whether the device has finished its first registration."""
-    return UNREGISTERED_LABEL not in (device["metadata"].get("labels") or {})
+    return UNREGISTERED_LABEL not in labels_of(device)
 
 
-def was_heard(device: Mapping[str, Any]) -> bool:
+def was_heard(device: EdgeDevice) -> bool:
     """Tell whether a device ever registered or reported under this name.
 
     A hand-made object has no trace of it.
     """
-    status = device.get("status") or {}
-    registered = KEY_ANNOTATION in (device["metadata"].get("annotations") or {})
-    return registered or any(status.get(key) for key in ("lastSeenTime", "hardware", "phase"))
+    status = status_of(device)
+    registered = KEY_ANNOTATION in annotations_of(device)
+    return registered or any(map(status.get, ("lastSeenTime", "hardware", "phase")))
 
 
-def is_approved(request: Mapping[str, Any]) -> bool:
+def is_approved(request: SignedRequest) -> bool:
     """Tell whether an administrator, or the automatic approval, lets the device in."""
-    return bool((request.get("spec") or {}).get("approved"))
+    return bool(spec_of(request).get("approved"))
 
 
-def is_declined(request: Mapping[str, Any]) -> bool:
+def is_declined(request: SignedRequest) -> bool:
     """Tell whether an administrator keeps the device out; an approval wins."""
-    annotations = request["metadata"].get("annotations") or {}
-    return not is_approved(request) and annotations.get(DECLINED_ANNOTATION) == "true"
+    declined = annotations_of(request).get(DECLINED_ANNOTATION) == "true"
+    return declined and not is_approved(request)

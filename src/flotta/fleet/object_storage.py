@@ -8,15 +8,16 @@ inside, so OpenShift's Route, or the operator's endpoint for devices, takes its 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlsplit
 
 from flotta.fleet.bucket_credentials import BucketCredentials
 from flotta.fleet.references import BrokenReference, ObjectSource
 from flotta.protocol.models import S3StorageConfiguration
 from flotta.resources.kinds import BUCKET_CLAIM, ROUTE, SECRET
+from flotta.resources.objects.device_settings import DeviceSettings
+from flotta.resources.objects.devices import EdgeDevice
+from flotta.resources.views import namespace_of, spec_of, status_of
 
 NOOBAA_CLASS = "openshift-storage.noobaa.io"
 NOOBAA_ROUTE = ("openshift-storage", "s3")
@@ -35,14 +36,15 @@ class _Address:
 
 
 def render_storage(
-    device: Mapping[str, Any], spec: Mapping[str, Any], source: ObjectSource, endpoint: str = ""
+    device: EdgeDevice, spec: DeviceSettings, source: ObjectSource, endpoint: str = ""
 ) -> S3StorageConfiguration | None:
-    """Return the device's storage, None when none is wanted; BrokenReference names all that lacks.
+    """Return the device's storage, None when none is wanted; or raise BrokenReference.
 
-    `endpoint` is the `https://host:port` by which devices reach the buckets of claims, if set.
+    The BrokenReference names everything that is missing. `endpoint` is the `https://host:port`
+    by which devices reach the buckets of claims, if set.
     """
-    namespace = device["metadata"]["namespace"]
-    claim = (device.get("status") or {}).get("dataObc")
+    namespace = namespace_of(device)
+    claim = status_of(device).get("dataObc")
     if claim:
         credentials = BucketCredentials(source, namespace, config_map=claim, secret=claim)
         address = _address_of_claim(source, namespace, claim, endpoint, credentials)
@@ -59,7 +61,7 @@ def _read_configuration(
     port: str | None = None,
     region: str | None = None,
 ) -> S3StorageConfiguration:
-    """Read the whole; `port` and `region` are what to use when the ConfigMap lacks them."""
+    """Read the whole; `port` and `region` are what to use when the ConfigMap does not have them."""
     storage = S3StorageConfiguration(
         bucket_name=credentials.config_value("BUCKET_NAME"),
         bucket_host=address.host if address else credentials.config_host("BUCKET_HOST"),
@@ -80,8 +82,8 @@ def _read_configuration(
 def _address_of_claim(
     source: ObjectSource, namespace: str, claim: str, endpoint: str, credentials: BucketCredentials
 ) -> _Address | None:
-    obj = source.lookup(BUCKET_CLAIM, namespace, claim) or {}
-    if (obj.get("spec") or {}).get("storageClassName") == NOOBAA_CLASS:
+    obj = source.lookup(BUCKET_CLAIM, namespace, claim)
+    if obj is not None and spec_of(obj).get("storageClassName") == NOOBAA_CLASS:
         return _route_address(source, credentials)
     if endpoint:
         url = urlsplit(endpoint)
@@ -90,17 +92,18 @@ def _address_of_claim(
 
 
 def _route_address(source: ObjectSource, credentials: BucketCredentials) -> _Address:
-    route = source.lookup(ROUTE, *NOOBAA_ROUTE) or {}
-    host = (route.get("spec") or {}).get("host") or ""
+    route = source.lookup(ROUTE, *NOOBAA_ROUTE)
+    host = (spec_of(route).get("host") if route else None) or ""
     if not host:
         credentials.add_problem(
             f"Route {'/'.join(NOOBAA_ROUTE)} does not exist, cannot be read or has no host"
         )
-    authority = (source.lookup(SECRET, *ROUTER_CA) or {}).get("data") or {}
+    secret = source.lookup(SECRET, *ROUTER_CA)
+    authority = (secret.get("data") if secret else None) or {}
     return _Address(host, authority=authority.get("tls.crt", "").strip())
 
 
-def _external_names(spec: Mapping[str, Any]) -> tuple[str, str] | None:
+def _external_names(spec: DeviceSettings) -> tuple[str, str] | None:
     """Return the names of ConfigMap and Secret."""
     s3 = (spec.get("storage") or {}).get("s3") or {}
     names = s3.get("configMapName") or "", s3.get("secretName") or ""

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
 
 from flotta.fleet.device_settings import DEFAULT_PERIOD
 from flotta.resources.conditions import READY, condition_status, with_condition
+from flotta.resources.objects.device_settings import DeviceSettings
+from flotta.resources.objects.devices import EdgeDevice, EdgeDeviceStatus
+from flotta.resources.views import spec_of
 from flotta.rfc3339 import format_time, parse_time
 
-Object = dict[str, Any]
 MISSED_PERIODS = 3  # heartbeats that may fail to come before a device counts as silent
 WRITE_PERIODS = 2  # lastSeenTime is written at most every that many periods
 
 
-def mark_heard(status: Mapping[str, Any], now: datetime, generation: int | None = None) -> Object:
+def mark_heard(
+    status: EdgeDeviceStatus, now: datetime, generation: int | None = None
+) -> EdgeDeviceStatus:
     """Return the status of a device that was heard at `now`, lastSeenTime included."""
     phase = status.get("phase") or "up"
     well = phase != "degraded"
@@ -32,8 +34,8 @@ def mark_heard(status: Mapping[str, Any], now: datetime, generation: int | None 
 
 
 def mark_silent(
-    status: Mapping[str, Any], seen: datetime, now: datetime, generation: int | None = None
-) -> Object:
+    status: EdgeDeviceStatus, seen: datetime, now: datetime, generation: int | None = None
+) -> EdgeDeviceStatus:
     """Return the status of a device that stopped sending heartbeats after `seen`."""
     message = f"No heartbeat since {format_time(seen)}."
     conditions = with_condition(
@@ -42,12 +44,12 @@ def mark_silent(
     return {**status, "conditions": conditions}
 
 
-def ready_status(status: Mapping[str, Any]) -> str | None:
+def ready_status(status: EdgeDeviceStatus) -> str | None:
     """Return the status of condition Ready, None when the device was never heard."""
     return condition_status(status.get("conditions"), READY)
 
 
-def last_seen(status: Mapping[str, Any]) -> datetime | None:
+def last_seen(status: EdgeDeviceStatus) -> datetime | None:
     """Return `status.lastSeenTime`."""
     try:
         return parse_time(status.get("lastSeenTime") or "")
@@ -78,7 +80,7 @@ def is_silent(
     return now - written > timeout + write_interval(period, least)
 
 
-def heartbeat_period(device: Mapping[str, Any], spec: Mapping[str, Any] | None = None) -> float:
+def heartbeat_period(device: EdgeDevice, spec: DeviceSettings | None = None) -> float:
     """Return the heartbeat period in seconds of a device; `spec` is its set's when it is in one."""
-    section = (device.get("spec") or {}) if spec is None else spec
+    section = spec_of(device) if spec is None else spec
     return float((section.get("heartbeat") or {}).get("periodSeconds") or DEFAULT_PERIOD)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any
 
-from flotta.fleet.heartbeat import MISCONFIGURATION, with_phase
+from flotta.fleet.heartbeat import MISCONFIGURATION, with_phase, without_reason
 from flotta.fleet.rendering import Problem
 from flotta.protocol.phases import DEPLOYING, ERROR
 from flotta.resources.conditions import CONFIGURED, ConditionState, find_condition, with_condition
-
-Object = dict[str, Any]
+from flotta.resources.objects.devices import EdgeDeviceStatus, WorkloadStatus
+from flotta.resources.objects.meta import Condition
 
 
 def describe_problem(problem: Problem) -> str:
@@ -20,11 +19,11 @@ def describe_problem(problem: Problem) -> str:
 
 
 def with_problems(
-    status: Mapping[str, Any],
+    status: EdgeDeviceStatus,
     problems: Iterable[Problem],
     now: datetime,
     generation: int | None = None,
-) -> Object:
+) -> EdgeDeviceStatus:
     """Return the status with these problems shown and solved ones cleared.
 
     Equal when nothing changed.
@@ -32,7 +31,7 @@ def with_problems(
     `generation` is that of the EdgeDevice whose configuration has the problems.
     """
     found = sorted(problems, key=describe_problem)
-    new = dict(status)
+    new = status.copy()
     messages = {problem.workload: problem.message for problem in found if problem.workload}
     if status.get("workloads"):
         new["workloads"] = [
@@ -43,17 +42,16 @@ def with_problems(
     return new
 
 
-def find_new_problems(status: Mapping[str, Any], problems: Iterable[Problem]) -> list[Problem]:
+def find_new_problems(status: EdgeDeviceStatus, problems: Iterable[Problem]) -> list[Problem]:
     """Return the problems that the status did not show yet."""
-    shown = (
-        (find_condition(status.get("conditions"), CONFIGURED) or {}).get("message", "").splitlines()
-    )
+    configured = find_condition(status.get("conditions"), CONFIGURED)
+    shown = configured.get("message", "").splitlines() if configured else ()
     return [problem for problem in problems if describe_problem(problem) not in shown]
 
 
 def _with_configured(
-    status: Mapping[str, Any], problems: list[Problem], now: datetime, generation: int | None
-) -> list[Object]:
+    status: EdgeDeviceStatus, problems: list[Problem], now: datetime, generation: int | None
+) -> list[Condition]:
     message = "\n".join(map(describe_problem, problems))
     state: ConditionState = (
         ("False", MISCONFIGURATION, message)
@@ -63,12 +61,13 @@ def _with_configured(
     return with_condition(status.get("conditions"), CONFIGURED, *state, now, generation)
 
 
-def _show_problem(workload: Object, messages: Mapping[str, str], now: datetime) -> Object:
+def _show_problem(
+    workload: WorkloadStatus, messages: Mapping[str, str], now: datetime
+) -> WorkloadStatus:
     message = messages.get(workload["name"])
     if message is not None:
-        shown = {**workload, "reason": MISCONFIGURATION, "message": message}
+        shown: WorkloadStatus = {**workload, "reason": MISCONFIGURATION, "message": message}
         return with_phase(shown, ERROR, now)
     if workload.get("reason") != MISCONFIGURATION:
         return workload
-    kept = {key: value for key, value in workload.items() if key not in ("reason", "message")}
-    return with_phase(kept, DEPLOYING, now)
+    return with_phase(without_reason(workload), DEPLOYING, now)

@@ -7,22 +7,28 @@ over an optional one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
-from flotta.resources.kinds import CONFIG_MAP, SECRET, Kind
-
-Object = dict[str, Any]
+from flotta.resources.kinds import CONFIG_MAP, SECRET, Kind, ResourceT
+from flotta.resources.objects.core import KeyedData
+from flotta.resources.objects.pods import (
+    KeySelector,
+    NamedSource,
+    PodSpec,
+    SecretVolume,
+)
+from flotta.resources.objects.workloads import EdgeWorkload
 
 
 class ObjectSource(Protocol):
     """Where objects are looked up; a cache that watches fill, never an API read."""
 
-    def workloads(self, namespace: str) -> list[Object]:
+    def workloads(self, namespace: str) -> list[EdgeWorkload]:
         """Return the EdgeWorkloads of a namespace."""
 
-    def lookup(self, kind: Kind, namespace: str, name: str) -> Object | None:
+    def lookup(self, kind: Kind[ResourceT], namespace: str, name: str) -> ResourceT | None:
         """Return one object, None when it is not there."""
 
 
@@ -37,7 +43,7 @@ class BrokenReference(Exception):
 class Reference:
     """What a pod wants of one Secret or ConfigMap."""
 
-    kind: Kind
+    kind: Kind[KeyedData]
     name: str
     optional: bool
     keys: frozenset[str] = frozenset()  # that must be there
@@ -47,7 +53,7 @@ class Reference:
         return Reference(self.kind, self.name, optional, self.keys | other.keys)
 
 
-def pod_references(pod: Mapping[str, Any]) -> list[Reference]:
+def pod_references(pod: PodSpec) -> list[Reference]:
     """Return the references of a PodSpec, one for each object, sorted by kind and name."""
     found: dict[tuple[str, str], Reference] = {}
     for reference in _all_references(pod):
@@ -56,7 +62,9 @@ def pod_references(pod: Mapping[str, Any]) -> list[Reference]:
     return [found[key] for key in sorted(found)]
 
 
-def resolve_reference(reference: Reference, source: ObjectSource, namespace: str) -> Object | None:
+def resolve_reference(
+    reference: Reference, source: ObjectSource, namespace: str
+) -> KeyedData | None:
     """Return the object.
 
     None when it is optional and absent. Raises BrokenReference when something mandatory is absent.
@@ -72,7 +80,9 @@ def resolve_reference(reference: Reference, source: ObjectSource, namespace: str
     return found
 
 
-def require_value(source: ObjectSource, kind: Kind, namespace: str, name: str, key: str) -> str:
+def require_value(
+    source: ObjectSource, kind: Kind[KeyedData], namespace: str, name: str, key: str
+) -> str:
     """Return one value of a Secret (base64 as stored) or ConfigMap.
 
     Raises BrokenReference when it is not there.
@@ -80,38 +90,46 @@ def require_value(source: ObjectSource, kind: Kind, namespace: str, name: str, k
     found = resolve_reference(
         Reference(kind, name, optional=False, keys=frozenset({key})), source, namespace
     )
-    value: str = ((found or {}).get("data") or {}).get(key, "")
-    return value
+    return ((found.get("data") if found else None) or {}).get(key, "")
 
 
-def _all_references(pod: Mapping[str, Any]) -> Iterator[Reference]:
+def _all_references(pod: PodSpec) -> Iterator[Reference]:
     for container in [*(pod.get("initContainers") or ()), *(pod.get("containers") or ())]:
         for variable in container.get("env") or ():
             origin = variable.get("valueFrom") or {}
             yield from _key_reference(SECRET, origin.get("secretKeyRef"))
             yield from _key_reference(CONFIG_MAP, origin.get("configMapKeyRef"))
-        for origin in container.get("envFrom") or ():
-            yield from _whole_reference(SECRET, origin.get("secretRef"), "name")
-            yield from _whole_reference(CONFIG_MAP, origin.get("configMapRef"), "name")
+        for source in container.get("envFrom") or ():
+            yield from _whole_reference(SECRET, source.get("secretRef"))
+            yield from _whole_reference(CONFIG_MAP, source.get("configMapRef"))
     for volume in pod.get("volumes") or ():
-        yield from _whole_reference(SECRET, volume.get("secret"), "secretName")
-        yield from _whole_reference(CONFIG_MAP, volume.get("configMap"), "name")
-        for origin in (volume.get("projected") or {}).get("sources") or ():
-            yield from _whole_reference(SECRET, origin.get("secret"), "name")
-            yield from _whole_reference(CONFIG_MAP, origin.get("configMap"), "name")
+        yield from _secret_volume_reference(volume.get("secret"))
+        yield from _whole_reference(CONFIG_MAP, volume.get("configMap"))
+        for projected in (volume.get("projected") or {}).get("sources") or ():
+            yield from _whole_reference(SECRET, projected.get("secret"))
+            yield from _whole_reference(CONFIG_MAP, projected.get("configMap"))
 
 
-def _key_reference(kind: Kind, selector: Mapping[str, Any] | None) -> Iterator[Reference]:
+def _key_reference(kind: Kind[KeyedData], selector: KeySelector | None) -> Iterator[Reference]:
     if selector and selector.get("name"):
         optional = bool(selector.get("optional"))
         keys = frozenset() if optional else frozenset({selector.get("key", "")})
         yield Reference(kind, selector["name"], optional, keys)
 
 
-def _whole_reference(
-    kind: Kind, origin: Mapping[str, Any] | None, name_field: str
-) -> Iterator[Reference]:
-    if origin and origin.get(name_field):
+def _secret_volume_reference(volume: SecretVolume | None) -> Iterator[Reference]:
+    """Yield the reference of a Secret volume, the only one that calls its name `secretName`."""
+    if volume and volume.get("secretName"):
+        named: NamedSource = {
+            "name": volume["secretName"],
+            "items": volume.get("items") or [],
+            "optional": bool(volume.get("optional")),
+        }
+        yield from _whole_reference(SECRET, named)
+
+
+def _whole_reference(kind: Kind[KeyedData], origin: NamedSource | None) -> Iterator[Reference]:
+    if origin and origin.get("name"):
         optional = bool(origin.get("optional"))
         items = () if optional else (item["key"] for item in origin.get("items") or ())
-        yield Reference(kind, origin[name_field], optional, frozenset(items))
+        yield Reference(kind, origin["name"], optional, frozenset(items))

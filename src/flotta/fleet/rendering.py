@@ -8,9 +8,7 @@ section and is reported as a Problem; it never withholds the rest.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 
@@ -29,6 +27,9 @@ from flotta.protocol.models import (
     Workload,
 )
 from flotta.resources.kinds import EDGE_DEVICE_SET, MEMBER_LABEL
+from flotta.resources.objects.device_settings import DeviceSettings
+from flotta.resources.objects.devices import EdgeDevice
+from flotta.resources.views import labels_of, name_of, namespace_of, spec_of
 
 VERSION_LENGTH = 32  # hex digits
 
@@ -64,7 +65,7 @@ class RenderedConfiguration:
 
 
 def render_configuration(
-    device: Mapping[str, Any],
+    device: EdgeDevice,
     source: ObjectSource,
     last_s3: S3StorageConfiguration | None = None,
     s3_endpoint: str = "",
@@ -94,7 +95,7 @@ def render_configuration(
     configuration.storage_unresolved = lost and configuration.storage is None
     workloads, secrets = _render_workloads(device, source, problems)
     content = DeviceConfigurationMessage(
-        device_id=device["metadata"]["name"],
+        device_id=name_of(device),
         configuration=configuration,
         workloads=workloads or None,
         secrets=[secrets[name] for name in sorted(secrets)] or None,
@@ -104,12 +105,12 @@ def render_configuration(
 
 
 def _render_settings(
-    device: Mapping[str, Any],
-    spec: Mapping[str, Any],
+    device: EdgeDevice,
+    spec: DeviceSettings,
     source: ObjectSource,
     report: device_settings.ReportProblem,
 ) -> DeviceConfiguration:
-    namespace = device["metadata"]["namespace"]
+    namespace = namespace_of(device)
     return DeviceConfiguration(
         heartbeat=device_settings.render_heartbeat(spec),
         os=device_settings.render_operating_system(spec),
@@ -124,12 +125,12 @@ def _storage_section(s3: S3StorageConfiguration | None) -> StorageConfiguration 
 
 
 def _render_workloads(
-    device: Mapping[str, Any], source: ObjectSource, problems: list[Problem]
+    device: EdgeDevice, source: ObjectSource, problems: list[Problem]
 ) -> tuple[list[Workload], dict[str, Secret]]:
     workloads: list[Workload] = []
     secrets: dict[str, Secret] = {}
-    for resource in workloads_for(device, source.workloads(device["metadata"]["namespace"])):
-        name = resource["metadata"]["name"]
+    for resource in workloads_for(device, source.workloads(namespace_of(device))):
+        name = name_of(resource)
         try:
             rendered = render_workload(resource, source)
         except BrokenReference as error:
@@ -141,20 +142,18 @@ def _render_workloads(
 
 
 def _effective_spec(
-    device: Mapping[str, Any], source: ObjectSource, report: device_settings.ReportProblem
-) -> Mapping[str, Any]:
+    device: EdgeDevice, source: ObjectSource, report: device_settings.ReportProblem
+) -> DeviceSettings:
     """Return the spec of the set the device is in, whole, else the device's own."""
-    metadata = device["metadata"]
-    name = (metadata.get("labels") or {}).get(MEMBER_LABEL)
-    own: Mapping[str, Any] = device.get("spec") or {}
+    name = labels_of(device).get(MEMBER_LABEL)
+    own = spec_of(device)
     if not name:
         return own
-    found = source.lookup(EDGE_DEVICE_SET, metadata["namespace"], name)
+    found = source.lookup(EDGE_DEVICE_SET, namespace_of(device), name)
     if found is None:
         report("set", BrokenReference(f"EdgeDeviceSet {name!r} does not exist"))
         return own
-    spec: Mapping[str, Any] = found.get("spec") or {}
-    return spec
+    return spec_of(found)
 
 
 def _content_version(content: DeviceConfigurationMessage) -> str:

@@ -16,7 +16,10 @@ Rules (Kubernetes LabelSelector semantics):
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+
+from flotta.resources.objects.devices import EdgeDevice
+from flotta.resources.objects.workloads import EdgeWorkload, LabelSelector, LabelSelectorRequirement
+from flotta.resources.views import is_being_deleted, labels_of, name_of, namespace_of, spec_of
 
 LISTS: dict[str, Callable[[str | None, list[str]], bool]] = {
     "In": lambda value, values: value is not None and value in values,
@@ -28,36 +31,31 @@ PRESENCE: dict[str, Callable[[str | None], bool]] = {
 }
 
 
-def matches(workload: Mapping[str, Any], device: Mapping[str, Any]) -> bool:
+def matches(workload: EdgeWorkload, device: EdgeDevice) -> bool:
     """Tell whether this EdgeWorkload is to run on this EdgeDevice."""
-    theirs, ours = workload["metadata"], device["metadata"]
-    if theirs.get("deletionTimestamp") or ours.get("deletionTimestamp"):
+    if is_being_deleted(workload) or is_being_deleted(device):
         return False
-    if theirs.get("namespace") != ours.get("namespace"):
+    if namespace_of(workload) != namespace_of(device):
         return False
-    spec = workload.get("spec") or {}
+    spec = spec_of(workload)
     if spec.get("device"):
-        return bool(spec["device"] == ours["name"])
+        return spec["device"] == name_of(device)
     selector = spec.get("deviceSelector")
-    return selector is not None and selects(selector, ours.get("labels") or {})
+    return selector is not None and selects(selector, labels_of(device))
 
 
-def workloads_for(
-    device: Mapping[str, Any], workloads: Iterable[dict[str, Any]]
-) -> list[dict[str, Any]]:
+def workloads_for(device: EdgeDevice, workloads: Iterable[EdgeWorkload]) -> list[EdgeWorkload]:
     """Return the workloads that are to run on the device, sorted by name."""
     found = [workload for workload in workloads if matches(workload, device)]
-    return sorted(found, key=_name)
+    return sorted(found, key=name_of)
 
 
-def devices_for(
-    workload: Mapping[str, Any], devices: Iterable[dict[str, Any]]
-) -> list[dict[str, Any]]:
+def devices_for(workload: EdgeWorkload, devices: Iterable[EdgeDevice]) -> list[EdgeDevice]:
     """Return the devices that are to run the workload, sorted by name."""
-    return sorted((device for device in devices if matches(workload, device)), key=_name)
+    return sorted((device for device in devices if matches(workload, device)), key=name_of)
 
 
-def selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+def selects(selector: LabelSelector, labels: Mapping[str, str]) -> bool:
     """Evaluate a Kubernetes LabelSelector; an unusable one selects nothing."""
     wanted = selector.get("matchLabels") or {}
     if any(labels.get(key) != value for key, value in wanted.items()):
@@ -65,9 +63,9 @@ def selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
     return all(_holds(item, labels) for item in selector.get("matchExpressions") or [])
 
 
-def selector_problem(workload: Mapping[str, Any]) -> str | None:
+def selector_problem(workload: EdgeWorkload) -> str | None:
     """Say in a sentence why the workload's selector can select nothing, None when it is usable."""
-    spec = workload.get("spec") or {}
+    spec = spec_of(workload)
     if spec.get("device"):
         return None
     if spec.get("deviceSelector") is None:
@@ -79,7 +77,7 @@ def selector_problem(workload: Mapping[str, Any]) -> str | None:
     return next((problem for problem in problems if problem), None)
 
 
-def _holds(item: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+def _holds(item: LabelSelectorRequirement, labels: Mapping[str, str]) -> bool:
     if _expression_problem(0, item):
         return False
     value, operator = labels.get(item["key"]), item["operator"]
@@ -88,7 +86,7 @@ def _holds(item: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
     return LISTS[operator](value, item["values"])
 
 
-def _expression_problem(index: int, item: Mapping[str, Any]) -> str | None:
+def _expression_problem(index: int, item: LabelSelectorRequirement) -> str | None:
     path = f"spec.deviceSelector.matchExpressions[{index}]"
     operator, values = item.get("operator"), item.get("values")
     if not item.get("key"):
@@ -98,7 +96,3 @@ def _expression_problem(index: int, item: Mapping[str, Any]) -> str | None:
     if operator in PRESENCE:
         return f"{path}.values must be empty for operator {operator}" if values else None
     return f"{path}.operator {operator!r} is none of In, NotIn, Exists, DoesNotExist"
-
-
-def _name(resource: dict[str, Any]) -> str:
-    return str(resource["metadata"]["name"])

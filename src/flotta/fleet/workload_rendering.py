@@ -6,7 +6,7 @@ import base64
 import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
 import msgspec
 
@@ -19,18 +19,31 @@ from flotta.fleet.references import (
     resolve_reference,
 )
 from flotta.fleet.yaml_dumper import dump_yaml
+from flotta.protocol import models
 from flotta.protocol.models import (
     ContainerMetrics,
     DataConfiguration,
-    DataPath,
     ImageRegistries,
     Metrics,
-    Secret,
     Workload,
 )
 from flotta.resources.kinds import CONFIG_MAP, SECRET
+from flotta.resources.objects.core import KeyedData
+from flotta.resources.objects.meta import Manifest
+from flotta.resources.objects.pods import PodSpec
+from flotta.resources.objects.workloads import (
+    DataPath,
+    DataSection,
+    EdgeWorkload,
+    ImageRegistriesSection,
+    WorkloadMetricsSection,
+)
+from flotta.resources.views import name_of, namespace_of, spec_of
 
-Object = dict[str, Any]
+CONTAINER_LISTS: tuple[Literal["initContainers", "containers"], ...] = (
+    "initContainers",
+    "containers",
+)
 PODMAN_PREFIX = "podman/"
 REGISTRY_KEY = ".dockerconfigjson"
 
@@ -40,16 +53,15 @@ class RenderedWorkload:
     """A workload and the Secrets it refers to, by name."""
 
     workload: Workload
-    secrets: dict[str, Secret]
+    secrets: dict[str, models.Secret]
 
 
-def render_workload(resource: Mapping[str, Any], source: ObjectSource) -> RenderedWorkload:
+def render_workload(resource: EdgeWorkload, source: ObjectSource) -> RenderedWorkload:
     """Return the wire form of an EdgeWorkload.
 
     Raises BrokenReference when something it needs is missing.
     """
-    metadata, spec = resource["metadata"], resource.get("spec") or {}
-    namespace = metadata["namespace"]
+    metadata, spec, namespace = resource["metadata"], spec_of(resource), namespace_of(resource)
     pod = (spec.get("pod") or {}).get("spec") or {}
     config_maps, secrets = _render_references(pod, source, namespace)
     workload = Workload(
@@ -68,10 +80,10 @@ def render_workload(resource: Mapping[str, Any], source: ObjectSource) -> Render
 
 
 def _render_references(
-    pod: Mapping[str, Any], source: ObjectSource, namespace: str
-) -> tuple[list[str], dict[str, Secret]]:
+    pod: PodSpec, source: ObjectSource, namespace: str
+) -> tuple[list[str], dict[str, models.Secret]]:
     config_maps: list[str] = []
-    secrets: dict[str, Secret] = {}
+    secrets: dict[str, models.Secret] = {}
     for reference in pod_references(pod):
         found = resolve_reference(reference, source, namespace)
         if found is None:
@@ -83,27 +95,28 @@ def _render_references(
     return config_maps, secrets
 
 
-def _render_config_map(found: Object) -> str:
+def _render_config_map(found: KeyedData) -> str:
     document = {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": {"creationTimestamp": None, "name": found["metadata"]["name"]},
+        "metadata": {"creationTimestamp": None, "name": name_of(found)},
+        "data": found.get("data"),
+        "binaryData": found.get("binaryData"),
     }
-    document |= {key: found[key] for key in ("data", "binaryData") if found.get(key)}
-    return dump_yaml(document)
+    return dump_yaml({key: value for key, value in document.items() if value})
 
 
-def _render_secret(found: Object) -> Secret:
+def _render_secret(found: KeyedData) -> models.Secret:
     data = dict(sorted((found.get("data") or {}).items()))
-    return Secret(name=found["metadata"]["name"], data=msgspec.json.encode(data).decode())
+    return models.Secret(name=name_of(found), data=msgspec.json.encode(data).decode())
 
 
-def _with_resources(pod: Mapping[str, Any]) -> Object:
+def _with_resources(pod: PodSpec) -> Manifest:
     """Give each container the `resources: {}` that agents of v0.2 are used to."""
-    result = dict(pod)
-    for key in ("initContainers", "containers"):
-        if pod.get(key):
-            result[key] = [{"resources": {}, **container} for container in pod[key]]
+    result: dict[str, object] = dict(pod)
+    for key in CONTAINER_LISTS:
+        if containers := pod.get(key):
+            result[key] = [{"resources": {}, **container} for container in containers]
     return result
 
 
@@ -116,7 +129,7 @@ def _podman_texts(texts: Mapping[str, str] | None) -> dict[str, str] | None:
     return found or None
 
 
-def _render_data(section: Mapping[str, Any] | None) -> DataConfiguration | None:
+def _render_data(section: DataSection | None) -> DataConfiguration | None:
     if section is None:
         return None
     return DataConfiguration(
@@ -124,12 +137,14 @@ def _render_data(section: Mapping[str, Any] | None) -> DataConfiguration | None:
     )
 
 
-def _render_paths(items: list[Object] | None) -> list[DataPath] | None:
-    return [DataPath(source=item["source"], target=item["target"]) for item in items or ()] or None
+def _render_paths(items: list[DataPath] | None) -> list[models.DataPath] | None:
+    return [
+        models.DataPath(source=item["source"], target=item["target"]) for item in items or ()
+    ] or None
 
 
 def _render_registries(
-    section: Mapping[str, Any] | None, source: ObjectSource, namespace: str
+    section: ImageRegistriesSection | None, source: ObjectSource, namespace: str
 ) -> ImageRegistries | None:
     name = ((section or {}).get("secretRef") or {}).get("name")
     if not name:
@@ -142,7 +157,7 @@ def _render_registries(
 
 
 def _render_metrics(
-    section: Mapping[str, Any], source: ObjectSource, namespace: str
+    section: WorkloadMetricsSection, source: ObjectSource, namespace: str
 ) -> Metrics | None:
     if not section.get("port"):
         return None

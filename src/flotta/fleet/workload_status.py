@@ -6,30 +6,29 @@ beside `Deploying` names what the device is doing, beside another phase what wen
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from flotta.resources.objects.devices import WorkloadStatus
 
 FAILING = frozenset({"error", "degraded", "failed", "crashed", "dead"})
 HARMLESS = frozenset({"running", "deploying"})
 COMPLETED = "Completed"  # reason of a pod whose containers all ended well
 
 
-def is_running(status: Mapping[str, Any]) -> bool:
+def is_running(status: WorkloadStatus) -> bool:
     """Tell whether the pod runs."""
     return _phase(status) == "running"
 
 
-def is_failing(status: Mapping[str, Any]) -> bool:
+def is_failing(status: WorkloadStatus) -> bool:
     """Tell whether the workload fails."""
     phase, reason = _phase(status), status.get("reason")
     return phase in FAILING or (phase not in HARMLESS and reason not in (None, "", COMPLETED))
 
 
-def describe_status(status: Mapping[str, Any]) -> str:
+def describe_status(status: WorkloadStatus) -> str:
     """Return reason and message, else the phase."""
-    words = [status[key].rstrip(".") for key in ("reason", "message") if status.get(key)]
-    return ": ".join(words) or str(status.get("phase") or "unknown")
+    words = [text.rstrip(".") for text in (status.get("reason"), status.get("message")) if text]
+    return ": ".join(words) or status.get("phase") or "unknown"
 
 
-def _phase(status: Mapping[str, Any]) -> str:
-    return str(status.get("phase") or "").lower()
+def _phase(status: WorkloadStatus) -> str:
+    return (status.get("phase") or "").lower()

@@ -58,7 +58,7 @@ def test_programs_of_another_release_are_not_taken_for_none(
     module: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     api = loaded(module).api
-    other = ImportError("cannot import name 'convert_manifest' from 'flotta.fleet.conversion'")
+    other = ImportError("cannot import name 'convert_manifest' from 'flotta.migration.manifests'")
     monkeypatch.setattr(api, "import_errors", [other])
     monkeypatch.setattr(api, "PROGRAMS", (str(tmp_path),))
     answer = run(module, **REQUIRED[module])

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import yaml
 
-from flotta.fleet.conversion import ConversionError, convert_manifest
 from flotta.fleet.yaml_dumper import dump_yaml
+from flotta.migration.manifests import ConversionError, convert_manifest
 from flotta.yaml_loader import load_yaml
 
 SEPARATOR = re.compile(r"^---(?:[ \t].*)?\n?", re.MULTILINE)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from flotta.cli.connection import run_connected
-from flotta.cli.explanation import explain_device, explain_request, explain_workload
+from flotta.fleet.explanation import explain_device, explain_request, explain_workload
 from flotta.fleet.joining import REQUEST_NAMESPACE
 from flotta.resources.client import Client
 from flotta.resources.kinds import EDGE_DEVICE, EDGE_WORKLOAD, EVENT, SIGNED_REQUEST, Kind
-
-Object = dict[str, Any]
+from flotta.resources.objects.core import Event
+from flotta.resources.objects.meta import Resource
 
 
 def run(options: argparse.Namespace) -> str:
@@ -44,6 +43,8 @@ async def _explain_workload(client: Client, name: str, namespace: str) -> list[s
     return explain_workload(workload, devices, events)
 
 
-async def _list_events(client: Client, kind: Kind, name: str, namespace: str) -> list[Object]:
+async def _list_events(
+    client: Client, kind: Kind[Resource], name: str, namespace: str
+) -> list[Event]:
     selector = f"involvedObject.kind={kind.kind},involvedObject.name={name}"
     return await client.list(EVENT, namespace, field_selector=selector)

@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.table import Table
 
 from flotta.cli.connection import run_connected
-from flotta.cli.fleet_status import DeviceRow, device_rows, rows_as_data, rows_as_table
+from flotta.cli.status_table import rows_as_data, rows_as_table
 from flotta.fleet.joining import REQUEST_NAMESPACE
+from flotta.fleet.status import DeviceRow, device_rows
 from flotta.resources.client import Client
 from flotta.resources.kinds import EDGE_DEVICE, SIGNED_REQUEST
 

@@ -7,18 +7,21 @@ from typing import Any, TypedDict
 from flotta.resources.objects.meta import Condition, CustomResource, Manifest, Resource
 
 
-class Secret(Resource, total=False):
+class KeyedData(Resource, total=False):
+    """What Secrets and ConfigMaps have in common; only a ConfigMap has `binaryData`."""
+
+    data: dict[str, str]
+    binaryData: dict[str, str]  # base64
+
+
+class Secret(KeyedData, total=False):
     """A Secret; the values of `data` are base64."""
 
     type: str
-    data: dict[str, str]
 
 
-class ConfigMap(Resource, total=False):
-    """A ConfigMap; the values of `binaryData` are base64."""
-
-    data: dict[str, str]
-    binaryData: dict[str, str]
+class ConfigMap(KeyedData):
+    """A ConfigMap; the values of `data` are text."""
 
 
 class ObjectReference(TypedDict, total=False):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Required, TypedDict
 
-from flotta.resources.objects.meta import Manifest, NameReference
+from flotta.resources.objects.meta import Manifest
 
 
 class KeySelector(TypedDict, total=False):
@@ -30,18 +30,12 @@ class EnvVar(TypedDict, total=False):
     valueFrom: EnvVarSource
 
 
-class OptionalReference(NameReference, total=False):
-    """A Secret or ConfigMap all of whose keys become environment variables."""
-
-    optional: bool
-
-
 class EnvFromSource(TypedDict, total=False):
     """Where many environment variables come from."""
 
     prefix: str
-    secretRef: OptionalReference
-    configMapRef: OptionalReference
+    secretRef: NamedSource
+    configMapRef: NamedSource
 
 
 class Container(TypedDict, total=False):
@@ -69,7 +63,7 @@ class SecretVolume(TypedDict, total=False):
 
 
 class NamedSource(TypedDict, total=False):
-    """A ConfigMap as a volume, or a Secret or ConfigMap in a projected one."""
+    """A Secret or ConfigMap as environment or in a projected volume, a ConfigMap as a volume."""
 
     name: str
     items: list[KeyToPath]

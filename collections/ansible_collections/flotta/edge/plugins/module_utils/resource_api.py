@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ansible.module_utils.common.respawn import has_respawned, respawn_module
 
 try:
-    from flotta.fleet.conversion import convert_manifest
+    from flotta.migration.manifests import convert_manifest
     from flotta.resources.client import ApiError, Client, Forbidden, Unreachable
 
     import_errors: list[ImportError] = []  # what this and the modules cannot import of flotta

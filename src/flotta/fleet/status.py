@@ -1,34 +1,28 @@
-"""What `flotta status` shows: one row for each device, and for each request that waits."""
+"""The fleet in rows: one for each device, and for each request that waits."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
-
-from rich import box
-from rich.table import Table
-from rich.text import Text
 
 from flotta.fleet.joining import UNREGISTERED_LABEL, is_approved, is_declined, is_registered
 from flotta.fleet.presence import ready_status
 from flotta.resources.conditions import CONFIGURED, STORAGE_READY, condition_status
 from flotta.resources.kinds import MEMBER_LABEL
+from flotta.resources.objects.devices import EdgeDevice, SignedRequest, WorkloadStatus
+from flotta.resources.views import (
+    is_being_deleted,
+    labels_of,
+    name_of,
+    namespace_of,
+    spec_of,
+    status_of,
+)
 from flotta.rfc3339 import parse_time
-
-Object = dict[str, Any]
 
 # Labels that the control plane writes; people look for their own.
 WRITTEN = ("device.", "workload/", MEMBER_LABEL, UNREGISTERED_LABEL)
-COLOURS = {
-    "ready": "green",
-    "joining": "yellow",
-    "without storage": "yellow",
-    "misconfigured": "yellow",
-    "waiting for approval": "yellow",
-}
-HEADINGS = ("Device", "State", "Labels", "Workloads", "Last seen", "Up", "Down")
 
 
 @dataclass(frozen=True)
@@ -58,20 +52,20 @@ class DeviceRow:
     files_down: int
 
 
-def device_rows(devices: Iterable[Object], requests: Iterable[Object]) -> list[DeviceRow]:
+def device_rows(
+    devices: Iterable[EdgeDevice], requests: Iterable[SignedRequest]
+) -> list[DeviceRow]:
     """Return the rows of all devices, then of the requests that no device came of."""
     known = [_device_row(device) for device in devices]
     names = {row.name for row in known}
-    waiting = [
-        _request_row(request) for request in requests if request["metadata"]["name"] not in names
-    ]
+    waiting = [_request_row(request) for request in requests if name_of(request) not in names]
     return sorted(known, key=_sort_key) + sorted(waiting, key=_sort_key)
 
 
-def device_state(device: Mapping[str, Any]) -> str:
+def device_state(device: EdgeDevice) -> str:
     """Return in a word or two how the device is."""
-    metadata, status = device["metadata"], device.get("status") or {}
-    if metadata.get("deletionTimestamp"):
+    status = status_of(device)
+    if is_being_deleted(device):
         return "leaving"
     if not is_registered(device):
         return "joining"
@@ -85,7 +79,7 @@ def device_state(device: Mapping[str, Any]) -> str:
     return "degraded" if status.get("phase") == "degraded" else "ready"
 
 
-def request_state(request: Mapping[str, Any]) -> str:
+def request_state(request: SignedRequest) -> str:
     """Return in a few words what became of a request to join."""
     if is_declined(request):
         return "declined"
@@ -104,43 +98,12 @@ def describe_age(time: str, now: datetime | None = None) -> str:
     return f"{seconds} s ago"
 
 
-def rows_as_data(rows: Iterable[DeviceRow]) -> list[Object]:
-    """Return the rows as plain data for JSON."""
-    return [asdict(row) for row in rows]
-
-
-def rows_as_table(rows: Iterable[DeviceRow], now: datetime | None = None) -> Table:
-    """Return the rows as a table for people."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in HEADINGS:
-        table.add_column(heading, justify="right" if heading in ("Up", "Down") else "left")
-    for row in rows:
-        labels = [f"{key}={value}" for key, value in row.labels.items()]
-        workloads = [_workload_text(workload) for workload in row.workloads]
-        table.add_row(
-            Text(row.name if row.namespace == "default" else f"{row.namespace}/{row.name}"),
-            Text(row.state, style=COLOURS.get(row.state, "red")),
-            Text("\n".join([f"set {row.set}"] * bool(row.set) + labels)),
-            Text("\n".join(workloads)),
-            describe_age(row.last_seen, now),
-            str(row.files_up),
-            str(row.files_down),
-        )
-    return table
-
-
-def _workload_text(workload: WorkloadRow) -> str:
-    reason = f" ({workload.reason})" if workload.reason else ""
-    return f"{workload.name} {workload.phase}{reason}"
-
-
-def _device_row(device: Object) -> DeviceRow:
-    metadata, status = device["metadata"], device.get("status") or {}
-    labels = metadata.get("labels") or {}
+def _device_row(device: EdgeDevice) -> DeviceRow:
+    status, labels = status_of(device), labels_of(device)
     workloads = tuple(_workload_row(entry) for entry in status.get("workloads") or ())
     return DeviceRow(
-        namespace=metadata["namespace"],
-        name=metadata["name"],
+        namespace=namespace_of(device),
+        name=name_of(device),
         state=device_state(device),
         set=labels.get(MEMBER_LABEL, ""),
         labels={key: labels[key] for key in sorted(labels) if not key.startswith(WRITTEN)},
@@ -151,7 +114,7 @@ def _device_row(device: Object) -> DeviceRow:
     )
 
 
-def _workload_row(entry: Mapping[str, Any]) -> WorkloadRow:
+def _workload_row(entry: WorkloadStatus) -> WorkloadRow:
     return WorkloadRow(
         name=entry["name"],
         phase=entry.get("phase") or "unknown",
@@ -162,11 +125,11 @@ def _workload_row(entry: Mapping[str, Any]) -> WorkloadRow:
     )
 
 
-def _request_row(request: Object) -> DeviceRow:
-    spec = request.get("spec") or {}
+def _request_row(request: SignedRequest) -> DeviceRow:
+    spec = spec_of(request)
     return DeviceRow(
         namespace=spec.get("targetNamespace") or "default",
-        name=request["metadata"]["name"],
+        name=name_of(request),
         state=request_state(request),
         set=spec.get("targetSet") or "",
         labels={},

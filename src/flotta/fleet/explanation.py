@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
 
-from flotta.cli.fleet_status import describe_age, device_state, request_state
 from flotta.fleet.selection import devices_for, selector_problem, selects, workloads_for
+from flotta.fleet.status import describe_age, device_state, request_state
 from flotta.fleet.workload_status import is_failing
 from flotta.resources.kinds import MEMBER_LABEL
-
-Object = dict[str, Any]
+from flotta.resources.objects.core import Event
+from flotta.resources.objects.devices import (
+    EdgeDevice,
+    EdgeDeviceStatus,
+    SignedRequest,
+    WorkloadStatus,
+)
+from flotta.resources.objects.meta import Condition
+from flotta.resources.objects.workloads import EdgeWorkload, LabelSelectorRequirement
+from flotta.resources.views import (
+    conditions_of,
+    generation_of,
+    is_being_deleted,
+    labels_of,
+    name_of,
+    namespace_of,
+    spec_of,
+    status_of,
+)
 
 SHOWN_EVENTS = 5
 WAITING = ("deploying", "created", "unknown")
@@ -30,9 +46,9 @@ STATES = {
 }
 
 
-def explain_request(request: Mapping[str, Any]) -> list[str]:
+def explain_request(request: SignedRequest) -> list[str]:
     """Explain a request that no device came of."""
-    name, state = request["metadata"]["name"], request_state(request)
+    name, state = name_of(request), request_state(request)
     if state == "waiting for approval":
         return [f"{name} asks to join. Let it in with: flotta approve {name}"]
     if state == "declined":
@@ -44,37 +60,31 @@ def explain_request(request: Mapping[str, Any]) -> list[str]:
 
 
 def explain_device(
-    device: Object, workloads: Iterable[Object], events: Iterable[Object]
+    device: EdgeDevice, workloads: Iterable[EdgeWorkload], events: Iterable[Event]
 ) -> list[str]:
     """Explain a device: how it is, what runs on it and what does not, what happened lately."""
-    status = device.get("status") or {}
-    lines = [_describe_state(device), *_describe_conditions(status)]
-    member = (device["metadata"].get("labels") or {}).get(MEMBER_LABEL)
+    lines = [_describe_state(device), *_describe_conditions(conditions_of(device))]
+    member = labels_of(device).get(MEMBER_LABEL)
     if member:
         lines.append(f"It is a member of the set {member}, whose configuration wins.")
     return [*lines, *_describe_workloads(device, workloads), *_describe_events(events)]
 
 
-def _describe_state(device: Object) -> str:
-    name, status, word = (
-        device["metadata"]["name"],
-        device.get("status") or {},
-        device_state(device),
-    )
+def _describe_state(device: EdgeDevice) -> str:
+    name, status, word = name_of(device), status_of(device), device_state(device)
     meaning = STATES[word]
     if word == "ready":
-        well = not _describe_conditions(status) and not _has_failing_workload(status)
+        well = not _describe_conditions(conditions_of(device)) and not _has_failing_workload(status)
         meaning += " and all is well." if well else ", but not all is well."
     return (
         f"{name} is {word}. {meaning} Last seen: {describe_age(status.get('lastSeenTime') or '')}."
     )
 
 
-def _describe_workloads(device: Object, workloads: Iterable[Object]) -> list[str]:
+def _describe_workloads(device: EdgeDevice, workloads: Iterable[EdgeWorkload]) -> list[str]:
     """Say how each workload is that is for the device or still on it."""
-    status = device.get("status") or {}
-    entries = {entry["name"]: entry for entry in status.get("workloads") or ()}
-    chosen = [workload["metadata"]["name"] for workload in workloads_for(device, workloads)]
+    entries = {entry["name"]: entry for entry in status_of(device).get("workloads") or ()}
+    chosen = [name_of(workload) for workload in workloads_for(device, workloads)]
     if not chosen and not entries:
         return ["No workload selects it; see: flotta explain workload NAME"]
     leaving = [name for name in entries if name not in chosen]
@@ -85,27 +95,24 @@ def _describe_workloads(device: Object, workloads: Iterable[Object]) -> list[str
 
 
 def explain_workload(
-    workload: Object, devices: Iterable[Object], events: Iterable[Object]
+    workload: EdgeWorkload, devices: Iterable[EdgeDevice], events: Iterable[Event]
 ) -> list[str]:
     """Explain a workload: where it runs, where it fails, and why other devices do not have it."""
-    metadata = workload["metadata"]
-    candidates = [
-        device for device in devices if device["metadata"]["namespace"] == metadata["namespace"]
-    ]
+    candidates = [device for device in devices if namespace_of(device) == namespace_of(workload)]
     chosen = devices_for(workload, candidates)
     lines = [_describe_target(workload, len(chosen))]
-    lines += [_describe_on_device(device, metadata["name"]) for device in chosen]
+    lines += [_describe_on_device(device, name_of(workload)) for device in chosen]
     lines += [
-        f"Not on {device['metadata']['name']}: {reason}."
+        f"Not on {name_of(device)}: {reason}."
         for device in candidates
         if device not in chosen and (reason := _explain_mismatch(workload, device))
     ]
     return lines + _describe_events(events)
 
 
-def _describe_target(workload: Object, count: int) -> str:
-    name = workload["metadata"]["name"]
-    if workload["metadata"].get("deletionTimestamp"):
+def _describe_target(workload: EdgeWorkload, count: int) -> str:
+    name = name_of(workload)
+    if is_being_deleted(workload):
         return f"{name} is being deleted and leaves its devices."
     problem = selector_problem(workload)
     if problem:
@@ -114,19 +121,19 @@ def _describe_target(workload: Object, count: int) -> str:
     return f"{name} is for {devices}."
 
 
-def _describe_on_device(device: Object, workload: str) -> str:
-    entries = (device.get("status") or {}).get("workloads") or ()
+def _describe_on_device(device: EdgeDevice, workload: str) -> str:
+    entries = status_of(device).get("workloads") or ()
     entry = next((entry for entry in entries if entry["name"] == workload), None)
-    name, word = device["metadata"]["name"], device_state(device)
+    name, word = name_of(device), device_state(device)
     asleep = "" if word in HEARD else f" The device is {word}."
     return f"On {name}: {_describe_workload_status(workload, entry)}{asleep}"
 
 
-def _describe_workload_status(name: str, entry: Mapping[str, Any] | None) -> str:
+def _describe_workload_status(name: str, entry: WorkloadStatus | None) -> str:
     if entry is None:
         return f"{name} is not assigned yet; the operator does that. Is flotta-operator running?"
     phase = entry.get("phase") or "unknown"
-    why = ": ".join(entry[key] for key in ("reason", "message") if entry.get(key))
+    why = ": ".join(filter(None, (entry.get("reason"), entry.get("message"))))
     if why:
         return f"{name} is {phase}, because of {why.rstrip('.')}."
     if phase.lower() in WAITING:
@@ -134,32 +141,30 @@ def _describe_workload_status(name: str, entry: Mapping[str, Any] | None) -> str
     return f"{name} is {phase}."
 
 
-def _has_failing_workload(status: Mapping[str, Any]) -> bool:
+def _has_failing_workload(status: EdgeDeviceStatus) -> bool:
     return any(is_failing(entry) for entry in status.get("workloads") or ())
 
 
-def _describe_conditions(status: Mapping[str, Any]) -> list[str]:
+def _describe_conditions(conditions: Sequence[Condition]) -> list[str]:
     """Return a sentence for each condition that is not true."""
     return [
-        _describe_condition(condition)
-        for condition in status.get("conditions") or ()
-        if condition["status"] != "True"
+        _describe_condition(condition) for condition in conditions if condition["status"] != "True"
     ]
 
 
-def _describe_condition(condition: Mapping[str, Any]) -> str:
-    text = str(condition.get("message") or condition.get("reason") or "").rstrip(".")
+def _describe_condition(condition: Condition) -> str:
+    text = (condition.get("message") or condition.get("reason") or "").rstrip(".")
     return f"Condition {condition['type']} is {condition['status']}{': ' if text else ''}{text}."
 
 
-def _explain_mismatch(workload: Object, device: Object) -> str:
+def _explain_mismatch(workload: EdgeWorkload, device: EdgeDevice) -> str:
     """Say why the workload does not select the device; empty when its selector is at fault."""
-    spec, metadata = workload.get("spec") or {}, device["metadata"]
-    if metadata.get("deletionTimestamp"):
+    spec = spec_of(workload)
+    if is_being_deleted(device):
         return "it is being removed"
     if spec.get("device"):
         return f"the workload names the device {spec['device']}"
-    labels, selector = metadata.get("labels") or {}, spec.get("deviceSelector") or {}
+    labels, selector = labels_of(device), spec.get("deviceSelector") or {}
     for key, value in (selector.get("matchLabels") or {}).items():
         if labels.get(key) != value:
             return _describe_label_mismatch(labels, key, f"{key}={value}")
@@ -170,7 +175,7 @@ def _explain_mismatch(workload: Object, device: Object) -> str:
     return ""
 
 
-def _describe_values(requirement: Mapping[str, Any]) -> str:
+def _describe_values(requirement: LabelSelectorRequirement) -> str:
     values = requirement.get("values")
     return f" ({', '.join(values)})" if values else ""
 
@@ -180,30 +185,30 @@ def _describe_label_mismatch(labels: Mapping[str, str], key: str, wanted: str) -
     return f"{have}, and {wanted} is asked for"
 
 
-def _operator_message(request: Mapping[str, Any]) -> str:
+def _operator_message(request: SignedRequest) -> str:
     """Return what the operator says of the request as it is now."""
-    status = request.get("status") or {}
-    seen = status.get("observedGeneration") == request["metadata"].get("generation")
+    status = status_of(request)
+    seen = status.get("observedGeneration", 0) == generation_of(request)
     messages = [
-        str(condition.get("message") or "").rstrip(".")
+        condition.get("message", "").rstrip(".")
         for condition in status.get("conditions") or ()
         if condition["status"] == "True" and seen
     ]
     return f"{messages[0]}." if any(messages) else "Is flotta-operator running?"
 
 
-def _describe_events(events: Iterable[Object]) -> list[str]:
+def _describe_events(events: Iterable[Event]) -> list[str]:
     recent = sorted(events, key=_event_time)[-SHOWN_EVENTS:]
     if not recent:
         return []
     return ["Lately:", *map(_describe_event, recent)]
 
 
-def _describe_event(event: Object) -> str:
+def _describe_event(event: Event) -> str:
     age, message = describe_age(_event_time(event)), event.get("message", "").strip()
     return f"  {age}: {event.get('reason')}: {message}"
 
 
-def _event_time(event: Mapping[str, Any]) -> str:
+def _event_time(event: Event) -> str:
     created = event["metadata"]["creationTimestamp"]
-    return str(event.get("lastTimestamp") or event.get("eventTime") or created)
+    return event.get("lastTimestamp") or event.get("eventTime") or created
