@@ -6,16 +6,19 @@ Here they are moved to where they belong, and each change is told as a sentence.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import TypeAlias, TypeGuard
 
 from flotta.resources import crds
 from flotta.resources.finalizers import LEGACY_FINALIZERS
 from flotta.resources.kinds import GROUP, MEMBER_LABEL
 
-Object = dict[str, Any]
+# What YAML or JSON holds: a manifest that a person wrote may have any shape.
+Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
+Object: TypeAlias = Mapping[str, Json]
+Schema: TypeAlias = Mapping[str, Json]  # OpenAPI v3
 
 OLD_GROUP = "management.k4e.io"
 KINDS = {
@@ -24,7 +27,7 @@ KINDS = {
     "EdgeDeviceGroup": "EdgeDeviceSet",
 }
 LABELS = {"flotta/configured-by": MEMBER_LABEL}
-HELPER_LABELS = "selector/"  # what v0.2 wrote on workloads to find them again
+SELECTOR_LABELS = "selector/"  # what v0.2 wrote on workloads to find them again
 # What a server wrote into an object that was read from it; a new server would refuse it.
 SERVER_FIELDS = (
     "creationTimestamp",
@@ -60,8 +63,9 @@ def convert_manifest(document: Object) -> tuple[Object, list[str]]:
     Objects of other groups, and new manifests, come back equal and without a sentence. Raises
     ConversionError for a group that has no counterpart.
     """
-    if document.get("kind", "").endswith("List") and isinstance(document.get("items"), list):
-        return _convert_list(document)
+    kind, items = document.get("kind"), document.get("items")
+    if isinstance(kind, str) and kind.endswith("List") and isinstance(items, list):
+        return _convert_list(document, kind.removesuffix("List"), items)
     group = str(document.get("apiVersion", "")).rpartition("/")[0]
     if group == OLD_GROUP:
         raise ConversionError(
@@ -74,30 +78,31 @@ def convert_manifest(document: Object) -> tuple[Object, list[str]]:
     return _convert_object(document, notes), notes.sentences
 
 
-def _convert_list(document: Object) -> tuple[Object, list[str]]:
-    results = [convert_manifest(item) for item in document["items"]]
+def _convert_list(document: Object, kind: str, items: Sequence[Json]) -> tuple[Object, list[str]]:
+    results = [convert_manifest(item) if _is_object(item) else (item, []) for item in items]
     notes = _Notes([sentence for _, sentences in results for sentence in sentences])
-    kind = document["kind"].removesuffix("List")
     new = {**document, "items": [item for item, _ in results]}
     if kind in KINDS:
         new["kind"] = f"{KINDS[kind]}List"
-        notes.add_renamed(document["kind"], new["kind"])
+        notes.add_renamed(f"{kind}List", f"{KINDS[kind]}List")
     return new, notes.sentences
 
 
 def _convert_object(document: Object, notes: _Notes) -> Object:
     new = dict(document)
-    kind = document.get("kind", "")
-    if kind in KINDS:
-        new["kind"] = KINDS[kind]
-        notes.add_renamed(f"kind {kind}", new["kind"])
-    if "metadata" in new:
-        new["metadata"] = _convert_metadata(new["metadata"] or {}, notes)
+    old_kind = str(document.get("kind", ""))
+    new["kind"] = kind = KINDS.get(old_kind, old_kind)
+    if kind != old_kind:
+        notes.add_renamed(f"kind {old_kind}", kind)
+    metadata = new.get("metadata")
+    if _is_object(metadata):
+        new["metadata"] = _convert_metadata(metadata, notes)
     if new.pop("status", None) is not None:
         notes.add_dropped("status", "only the control plane writes it")
-    schema = _spec_schema(new["kind"])
-    if schema and isinstance(new.get("spec"), dict):
-        spec = MOVES.get(new["kind"], _keep_spec)(new["spec"], notes)
+    schema, spec = _spec_schema(kind), new.get("spec")
+    if schema and _is_object(spec):
+        move = MOVES.get(kind)
+        spec = move(spec, notes) if move else spec
         new["spec"] = _rename_fields(spec, schema, "spec", notes)
     return new
 
@@ -107,19 +112,20 @@ def _convert_metadata(metadata: Object, notes: _Notes) -> Object:
     if len(new) != len(metadata):
         written = ", ".join(key for key in metadata if key in SERVER_FIELDS)
         notes.add_dropped(f"metadata ({written})", "only the server writes it")
-    if metadata.get("labels"):
-        new["labels"] = _convert_labels(metadata["labels"], notes)
-    kept = [item for item in metadata.get("finalizers") or () if item not in LEGACY_FINALIZERS]
-    if len(kept) != len(metadata.get("finalizers") or ()):
+    if labels := _object_of(metadata.get("labels")):
+        new["labels"] = _convert_labels(labels, notes)
+    finalizers = _list_of(metadata.get("finalizers"))
+    kept = [item for item in finalizers if item not in LEGACY_FINALIZERS]
+    if len(kept) != len(finalizers):
         new["finalizers"] = kept
         notes.add_dropped("an old finalizer", "nobody would ever remove it")
     return new
 
 
 def _convert_labels(labels: Object, notes: _Notes) -> Object:
-    new: Object = {}
+    new: dict[str, Json] = {}
     for key, value in labels.items():
-        if key.startswith(HELPER_LABELS):
+        if key.startswith(SELECTOR_LABELS):
             notes.add_dropped(f"label {key}", "selectors need no labels on the workload any more")
             continue
         if key in LABELS:
@@ -128,55 +134,55 @@ def _convert_labels(labels: Object, notes: _Notes) -> Object:
     return new
 
 
-def _keep_spec(spec: Object, _: _Notes) -> Object:
-    return spec
-
-
 def _convert_workload(spec: Object, notes: _Notes) -> Object:
     new = dict(spec)
-    data = spec.get("data")
-    if isinstance(data, dict) and "paths" in data:
-        egress = list(data.get("egress") or ())
-        egress += [path for path in data["paths"] or () if path not in egress]
+    data, selector = spec.get("data"), spec.get("deviceSelector")
+    if _is_object(data) and "paths" in data:
+        egress = list(_list_of(data.get("egress")))
+        egress += [path for path in _list_of(data["paths"]) if path not in egress]
         rest = {key: value for key, value in data.items() if key != "paths"}
         new["data"] = {**rest, "egress": egress}
         notes.add_renamed("spec.data.paths", "spec.data.egress")
-    if isinstance(spec.get("deviceSelector"), dict):
-        new["deviceSelector"] = _convert_selector(spec["deviceSelector"], notes)
+    if _is_object(selector):
+        new["deviceSelector"] = _convert_selector(selector, notes)
     return new
 
 
 def _convert_selector(selector: Object, notes: _Notes) -> Object:
     new = dict(selector)
-    if selector.get("matchLabels"):
-        new["matchLabels"] = _convert_labels(selector["matchLabels"], notes)
-    expressions = []
-    for item in selector.get("matchExpressions") or ():
-        key = item.get("key")
-        if key in LABELS:
-            notes.add_renamed(f"label {key}", LABELS[key])
-        expressions.append({**item, "key": LABELS[key]} if key in LABELS else item)
-    if expressions:
-        new["matchExpressions"] = expressions
+    if labels := _object_of(selector.get("matchLabels")):
+        new["matchLabels"] = _convert_labels(labels, notes)
+    if expressions := _list_of(selector.get("matchExpressions")):
+        new["matchExpressions"] = [_convert_expression(item, notes) for item in expressions]
     return new
+
+
+def _convert_expression(item: Json, notes: _Notes) -> Json:
+    key = _object_of(item).get("key")
+    if not isinstance(key, str) or key not in LABELS:
+        return item
+    notes.add_renamed(f"label {key}", LABELS[key])
+    return {**_object_of(item), "key": LABELS[key]}
 
 
 def _convert_playbooks(spec: Object, notes: _Notes) -> Object:
     """Move time-outs to where they are read: into each playbook."""
     job = spec.get("edgePlaybook")
-    if not isinstance(job, dict):
+    if not _is_object(job):
         return spec
     common = job.get("timeoutSeconds")
-    books = [_convert_playbook(book, common, notes) for book in job.get("playbooks") or ()]
+    books = [_convert_playbook(book, common, notes) for book in _list_of(job.get("playbooks"))]
     new = {key: value for key, value in job.items() if key != "timeoutSeconds"}
     if common is not None:
         notes.add_renamed("spec.edgePlaybook.timeoutSeconds", "timeoutSeconds of each playbook")
     return {**spec, "edgePlaybook": {**new, "playbooks": books} if books else new}
 
 
-def _convert_playbook(book: Object, common: Any, notes: _Notes) -> Object:
+def _convert_playbook(book: Json, common: Json, notes: _Notes) -> Json:
+    if not _is_object(book):
+        return book
     new, options = dict(book), book.get("ansibleOptions")
-    if isinstance(options, dict) and "timeoutSeconds" in options:
+    if _is_object(options) and "timeoutSeconds" in options:
         rest = {key: value for key, value in options.items() if key != "timeoutSeconds"}
         new["ansibleOptions"] = rest
         common = options["timeoutSeconds"]
@@ -186,10 +192,13 @@ def _convert_playbook(book: Object, common: Any, notes: _Notes) -> Object:
     return new
 
 
-MOVES = {"EdgeWorkload": _convert_workload, "EdgeConfig": _convert_playbooks}
+MOVES: dict[str, Callable[[Object, _Notes], Object]] = {
+    "EdgeWorkload": _convert_workload,
+    "EdgeConfig": _convert_playbooks,
+}
 
 
-def _rename_fields(value: Any, schema: Mapping[str, Any], path: str, notes: _Notes) -> Any:
+def _rename_fields(value: Json, schema: Schema, path: str, notes: _Notes) -> Json:
     """Return the value with snake-case and wire names replaced by those of the schema."""
     if path == "spec.pod":
         return value  # Kubernetes' own, and so in every release
@@ -197,16 +206,16 @@ def _rename_fields(value: Any, schema: Mapping[str, Any], path: str, notes: _Not
         return f"{value:.2f}"  # MHz; a number in earlier manifests
     if isinstance(value, list) and "items" in schema:
         return [
-            _rename_fields(item, schema["items"], f"{path}[{number}]", notes)
+            _rename_fields(item, _object_of(schema["items"]), f"{path}[{number}]", notes)
             for number, item in enumerate(value)
         ]
-    return _rename_fields_of(value, schema, path, notes) if isinstance(value, dict) else value
+    return _rename_fields_of(value, schema, path, notes) if _is_object(value) else value
 
 
-def _rename_fields_of(value: Object, schema: Mapping[str, Any], path: str, notes: _Notes) -> Object:
-    known: Mapping[str, Any] = schema.get("properties") or {}
+def _rename_fields_of(value: Object, schema: Schema, path: str, notes: _Notes) -> Object:
+    known = _object_of(schema.get("properties"))
     others = schema.get("additionalProperties")
-    new: Object = {}
+    new: dict[str, Json] = {}
     for key, item in value.items():
         name = key if key in known or others else _known_name(key, known)
         if name is None:
@@ -214,25 +223,39 @@ def _rename_fields_of(value: Object, schema: Mapping[str, Any], path: str, notes
             continue
         if name != key:
             notes.add_renamed(f"{path}.{key}", name)
-        new[name] = _rename_fields(item, known.get(name) or others or {}, f"{path}.{name}", notes)
-    for name in schema.get("required") or ():
-        if known.get(name, {}).get("type") == "array":
+        inner = _object_of(known.get(name)) or _object_of(others)
+        new[name] = _rename_fields(item, inner, f"{path}.{name}", notes)
+    for name in map(str, _list_of(schema.get("required"))):
+        if _object_of(known.get(name)).get("type") == "array":
             new.setdefault(name, [])  # earlier manifests left empty lists out
     return new
 
 
-def _known_name(key: str, known: Mapping[str, Any]) -> str | None:
-    if ALIASES.get(key) in known:
-        return ALIASES[key]
+def _known_name(key: str, known: Schema) -> str | None:
+    if (alias := ALIASES.get(key)) and alias in known:
+        return alias
     plain = key.replace("_", "").replace("-", "").lower()
     return next((name for name in known if name.lower() == plain), None)
 
 
 @cache
-def _spec_schema(kind: str) -> Mapping[str, Any] | None:
+def _spec_schema(kind: str) -> Schema | None:
     for crd in crds.load():
         if crd["spec"]["names"]["kind"] == kind and crd["spec"]["group"] == GROUP:
             version = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
-            spec: Mapping[str, Any] = version["properties"]["spec"]
+            spec: Schema = version["properties"]["spec"]
             return spec
     return None
+
+
+def _is_object(value: Json) -> TypeGuard[Object]:
+    return isinstance(value, dict)
+
+
+def _object_of(value: Json) -> Object:
+    """Return an object, an empty one for anything else: what is not one stays as it was written."""
+    return value if _is_object(value) else {}
+
+
+def _list_of(value: Json) -> Sequence[Json]:
+    return value if isinstance(value, list) else []
