@@ -11,10 +11,12 @@ import pytest
 import pytest_asyncio
 from operator_site import resource_api
 
+from flotta.edge_api.backends.crd.secrets import Secrets
 from flotta.edge_api.certificates import Certificates
 from flotta.edge_api.settings import Settings
 from flotta.identity.authority import Authority
 from flotta.identity.lifetime import covered_names
+from flotta.resources.cache import Cache
 from flotta.resources.client import Client
 from flotta.resources.kinds import SECRET
 
@@ -39,8 +41,12 @@ async def client(access: Callable[[str], Path], admin: Client) -> AsyncIterator[
         yield opened
 
 
+def certificates(client: Client, settings: Settings) -> Certificates:
+    return Certificates(Secrets(client, settings.namespace, Cache(client, SECRET)), settings)
+
+
 async def test_replicas_that_start_together_agree(client: Client) -> None:
-    replicas = [Certificates(client, Settings()) for _ in range(6)]
+    replicas = [certificates(client, Settings()) for _ in range(6)]
 
     found = await asyncio.gather(*(replica.ensure() for replica in replicas))
 
@@ -50,18 +56,18 @@ async def test_replicas_that_start_together_agree(client: Client) -> None:
 
 
 async def test_a_second_start_changes_nothing(client: Client) -> None:
-    await Certificates(client, Settings()).ensure()
+    await certificates(client, Settings()).ensure()
     before = await client.list(SECRET, "flotta")
 
-    await Certificates(client, Settings()).ensure(starting=True)
+    await certificates(client, Settings()).ensure(starting=True)
 
     assert await client.list(SECRET, "flotta") == before
 
 
 async def test_a_replica_with_older_settings_follows_the_newest(client: Client) -> None:
-    old = Certificates(client, Settings(server_names=("old.example",)))
+    old = certificates(client, Settings(server_names=("old.example",)))
     await old.ensure(starting=True)
-    newest = Certificates(client, Settings(server_names=("new.example",)))
+    newest = certificates(client, Settings(server_names=("new.example",)))
     new = await newest.ensure(starting=True)
 
     assert (await old.ensure()).server == new.server
@@ -70,12 +76,12 @@ async def test_a_replica_with_older_settings_follows_the_newest(client: Client) 
 async def test_new_names_and_a_lost_ca_give_a_new_server_certificate(
     client: Client, admin: Client
 ) -> None:
-    first = await Certificates(client, Settings()).ensure()
+    first = await certificates(client, Settings()).ensure()
     named = Settings(server_names=("control.example", "10.0.0.5"))
 
-    second = await Certificates(client, named).ensure(starting=True)
+    second = await certificates(client, named).ensure(starting=True)
     await admin.delete(SECRET, "flotta-ca", "flotta")
-    third = await Certificates(client, named).ensure()
+    third = await certificates(client, named).ensure()
 
     assert second.server != first.server
     assert covered_names(second.server.certificate) == {"control.example", "10.0.0.5"}
@@ -96,15 +102,15 @@ async def test_a_certificate_of_the_users_own_pki_is_left_alone(
         },
     )
 
-    assert (await Certificates(client, Settings()).ensure()).server == issued
+    assert (await certificates(client, Settings()).ensure()).server == issued
 
 
 async def test_registration_certificates_name_their_namespaces(client: Client) -> None:
-    await Certificates(client, Settings()).ensure()
+    await certificates(client, Settings()).ensure()
     settings = Settings(registration_namespaces=("plant-7", "default"))
 
-    await Certificates(client, settings).ensure()
-    await Certificates(client, settings).ensure()
+    await certificates(client, settings).ensure()
+    await certificates(client, settings).ensure()
 
     secrets = await client.list(SECRET, "flotta", label_selector="reg-client-ca=true")
     assert len(secrets) == 2

@@ -11,7 +11,9 @@ import aiohttp
 import pytest
 from operator_site import resource_api
 
+from flotta.edge_api.backends.crd.backend import CrdBackend
 from flotta.edge_api.listener import Listener
+from flotta.edge_api.metrics import EdgeApiMetrics
 from flotta.edge_api.server import EdgeApiServer
 from flotta.edge_api.settings import Settings
 from flotta.resources import cache
@@ -24,10 +26,11 @@ async def edge_api(directory: Path) -> AsyncIterator[EdgeApiServer]:
     """Return an Edge API in this process that was not started yet; it is stopped in the end."""
     settings = Settings("127.0.0.1", 0, metrics_address=("127.0.0.1", 0))
     with resource_api(directory, "embedded") as access:
-        async with await Client.connect(str(access("edge-api"))) as client:
-            server = EdgeApiServer(client, settings)
-            yield server
-            await server.stop()
+        metrics = EdgeApiMetrics()
+        client = await Client.connect(str(access("edge-api")))
+        server = EdgeApiServer(settings, metrics, CrdBackend(client, settings, metrics))
+        yield server
+        await server.stop()
 
 
 async def readiness(server: EdgeApiServer) -> tuple[int, str]:

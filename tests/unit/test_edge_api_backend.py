@@ -13,8 +13,9 @@ import pytest
 from edge_api_store import Object, Store
 from fleet_objects import container, device, workload
 
-from flotta.edge_api.backends import presence_tracker, problem_reporter
-from flotta.edge_api.backends.crd import CrdBackend
+from flotta.edge_api.backends.backend import BackendError
+from flotta.edge_api.backends.crd import presence, problems
+from flotta.edge_api.backends.crd.backend import CrdBackend
 from flotta.edge_api.metrics import EdgeApiMetrics
 from flotta.edge_api.settings import Settings
 from flotta.fleet.problems import with_problems
@@ -43,7 +44,7 @@ def store() -> Store:
 async def running(store: Store) -> AsyncIterator[CrdBackend]:
     backend = CrdBackend(store, Settings(), EdgeApiMetrics())  # type: ignore[arg-type]
     task = asyncio.create_task(backend.run())
-    await backend.caches.wait_synced()
+    await backend.wait_ready()
     yield backend
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
@@ -65,7 +66,7 @@ async def test_a_failure_is_an_event_although_the_labels_could_not_be_written(
             raise ApiError(500, "InternalError", "try again")
 
     store.stored = refuse_labels
-    with pytest.raises(ApiError):
+    with pytest.raises(BackendError):
         await backend.record_heartbeat(PEER, "m-1", beat)
     store.stored = None
     await backend.record_heartbeat(PEER, "m-1", beat)
@@ -105,12 +106,12 @@ async def test_a_problem_comes_and_goes_on_a_device_that_asks_for_nothing(
 async def test_a_device_that_cannot_be_rendered_stands_in_nobodys_way(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(presence_tracker, "CHECK_INTERVAL", 0.01)
+    monkeypatch.setattr(presence, "CHECK_INTERVAL", 0.01)
     broken = device({"heartbeat": "no section"})
     broken["metadata"]["name"] = "d-0"
     async with running(store):
         store.put(EDGE_DEVICE, broken)
-        await asyncio.sleep(2 * problem_reporter.DEBOUNCE)
+        await asyncio.sleep(2 * problems.DEBOUNCE)
         store.put(EDGE_WORKLOAD, workload("web", NEEDY))
 
         await configured(store, "False")
@@ -122,7 +123,7 @@ async def test_a_problem_solved_while_it_is_being_written_does_not_stay(
     async def solve(_: Object, __: str) -> None:
         store.stored = None
         store.put(SECRET, LATE)
-        await asyncio.sleep(2 * problem_reporter.DEBOUNCE)
+        await asyncio.sleep(2 * problems.DEBOUNCE)
 
     store.hold(EDGE_DEVICE)  # the watch does not tell what was written
     store.stored = solve
@@ -143,9 +144,9 @@ async def test_a_problem_solved_while_no_edge_api_ran_does_not_stay() -> None:
 async def test_a_problem_that_a_replica_wrote_too_late_does_not_stay(
     store: Store, backend: CrdBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(problem_reporter, "RESYNC_INTERVAL", 0.2)
+    monkeypatch.setattr(problems, "RESYNC_INTERVAL", 0.2)
     store.put(EDGE_WORKLOAD, workload("web"))
-    await asyncio.sleep(2 * problem_reporter.DEBOUNCE)
+    await asyncio.sleep(2 * problems.DEBOUNCE)
     problem = Problem("web", "workload", "Misconfiguration", "Secret 'late' does not exist")
     late = with_problems(store.device()["status"], [problem], NOW)
 
@@ -160,7 +161,7 @@ async def test_a_device_that_has_not_registered_shows_no_problems(
     store.put(EDGE_DEVICE, device({}, {}, edgedeviceSignedRequest="true"))
     store.put(EDGE_WORKLOAD, workload("web", NEEDY))
 
-    await asyncio.sleep(2 * problem_reporter.DEBOUNCE)
+    await asyncio.sleep(2 * problems.DEBOUNCE)
 
     assert store.patches == 0
 

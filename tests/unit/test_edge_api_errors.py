@@ -8,6 +8,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
+from flotta.edge_api.backends.crd.errors import translate_api_errors
 from flotta.edge_api.metrics import EdgeApiMetrics
 from flotta.edge_api.server import _error_middleware
 from flotta.resources.errors import ApiError, Conflict, Invalid, Unreachable
@@ -24,6 +25,7 @@ from flotta.resources.errors import ApiError, Conflict, Invalid, Unreachable
 async def test_what_will_pass_is_told_apart_from_what_will_not(
     error: ApiError, status: int, retry_after: str | None, words: str
 ) -> None:
+    @translate_api_errors
     async def refuse(_: web.Request) -> web.Response:
         raise error
 

@@ -9,9 +9,9 @@ import pytest
 from edge_api_store import Object, Store
 from fleet_objects import device
 
-from flotta.edge_api.backends.caches import Caches
-from flotta.edge_api.backends.presence_tracker import PresenceTracker
-from flotta.edge_api.backends.statuses import Statuses
+from flotta.edge_api.backends.crd.caches import Caches
+from flotta.edge_api.backends.crd.presence import PresenceTracker
+from flotta.edge_api.backends.crd.statuses import Statuses
 from flotta.fleet import presence
 
 KEY = ("default", "d-17")

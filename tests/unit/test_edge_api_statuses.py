@@ -10,7 +10,7 @@ import pytest
 from edge_api_store import Object, Store
 from fleet_objects import device
 
-from flotta.edge_api.backends.statuses import Statuses
+from flotta.edge_api.backends.crd.statuses import Statuses
 from flotta.resources.cache import Cache
 from flotta.resources.kinds import EDGE_DEVICE
 

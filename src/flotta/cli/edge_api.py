@@ -9,7 +9,6 @@ import os
 from flotta.daemon import notify, run, stop_event
 from flotta.edge_api.server import EdgeApiServer
 from flotta.edge_api.settings import Settings
-from flotta.resources.client import Client
 
 EPILOG = """environment:
   KUBECONFIG                   resource API and identity (default: the pod's service account)
@@ -46,25 +45,24 @@ def main() -> None:
 async def _serve() -> None:
     settings = Settings.from_environment(os.environ)
     stop = stop_event()
-    async with await Client.connect() as client:
-        server = EdgeApiServer(client, settings)
-        starting = asyncio.create_task(server.start())
-        stopping = asyncio.create_task(stop.wait())
+    server = await EdgeApiServer.create(settings)
+    starting = asyncio.create_task(server.start())
+    stopping = asyncio.create_task(stop.wait())
+    try:
         await asyncio.wait([starting, stopping], return_when=asyncio.FIRST_COMPLETED)
-        try:
-            if starting.done():
-                starting.result()
-                notify("READY=1")
-                failing = asyncio.create_task(server.wait_for_failure())
-                await asyncio.wait([failing, stopping], return_when=asyncio.FIRST_COMPLETED)
-                if failing.done():
-                    failing.result()
-                notify("STOPPING=1")
-                await server.drain()
-        finally:
+        if starting.done():
+            starting.result()
+            notify("READY=1")
+            failing = asyncio.create_task(server.wait_for_failure())
+            await asyncio.wait([failing, stopping], return_when=asyncio.FIRST_COMPLETED)
+            if failing.done():
+                failing.result()
             notify("STOPPING=1")
-            starting.cancel()
-            await server.stop()
+            await server.drain()
+    finally:
+        notify("STOPPING=1")
+        starting.cancel()
+        await server.stop()
 
 
 if __name__ == "__main__":

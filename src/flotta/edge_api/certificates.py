@@ -1,13 +1,12 @@
-"""The Edge API's own certificates, kept in Secrets of the Flotta namespace.
+"""The Edge API's own certificates, kept where all servers of the fleet find them.
 
-Several replicas may start at once on an empty system: whoever creates a Secret first wins, the
+Several replicas may start at once on an empty system: whoever creates a secret first wins, the
 others take what is there.
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
 import logging
 import os
 import ssl
@@ -15,7 +14,6 @@ import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -23,6 +21,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import NameOID
 
 from flotta.backoff import Backoff
+from flotta.edge_api.backends.backend import SecretConflict, SecretStore, StoredSecret
 from flotta.edge_api.settings import Settings
 from flotta.identity.authority import ORGANIZATION, Authority, CertificateAndKey
 from flotta.identity.errors import IdentityError
@@ -32,16 +31,11 @@ from flotta.identity.ssl_contexts import server_context
 from flotta.own_names import (
     CA_SECRET,
     HOST_SECRET,
-    REGISTRATION_LABEL,
-    REGISTRATION_SELECTOR,
     name_registration_secret,
 )
-from flotta.resources.client import AlreadyExists, Client, retry_on_conflict
-from flotta.resources.kinds import SECRET
 
-Object = dict[str, Any]
-CREATE_ATTEMPTS = 5  # requests
-CREATE_RETRY = 0.07, 1.0  # first and longest seconds between two of them
+RENEW_ATTEMPTS = 12  # to replace the server certificate while others do the same
+RENEW_RETRY = 0.01, 0.7  # first and longest seconds between two of them
 OWN_SECRETS = (CA_SECRET, HOST_SECRET)
 log = logging.getLogger(__name__)
 
@@ -72,40 +66,50 @@ class Material:
 
 
 class Certificates:
-    """Creates, renews and reads the Secrets."""
+    """Creates, renews and reads the secrets."""
 
-    def __init__(self, client: Client, settings: Settings) -> None:
-        self._client = client
+    def __init__(self, secrets: SecretStore, settings: Settings) -> None:
+        self._secrets = secrets
         self._settings = settings
 
     async def ensure(self, *, starting: bool = False) -> Material:
-        """Return the current material, after creating or renewing what lacks or is due.
+        """Return the current material, after creating or renewing what is missing or due.
 
         Only a server that starts looks at the names: while replicas with old and new settings run
         side by side, the newest decides and the others follow.
-        Raises IdentityError when a Secret of the user's holds something unusable.
+        Raises IdentityError when a secret of the user's holds something unusable, BackendError
+        when the store cannot be used now.
         """
         authority = await self._ensure_authority()
         names = list(self._settings.server_names) if starting else []
-        server = await retry_on_conflict(lambda: self._ensure_server(authority, names))
+        server = await self._ensure_server(authority, names)
         await self._ensure_registration(authority)
         return Material(authority, server)
 
     async def _ensure_authority(self) -> Authority:
-        secret = await self._client.get_or_none(SECRET, CA_SECRET, self._settings.namespace)
+        secret = await self._secrets.read(CA_SECRET)
         if secret is None:
             new = Authority.create("flotta-ca")
-            secret = await self._create(
-                CA_SECRET, "ca", CertificateAndKey(new.certificate_pem, new.key_pem)
-            )
+            issued = CertificateAndKey(new.certificate_pem, new.key_pem)
+            secret = await self._secrets.create(CA_SECRET, _secret_data("ca", issued))
         issued = _read_secret(secret, "ca")
         return Authority.from_pem(issued.certificate, issued.key)
 
     async def _ensure_server(self, authority: Authority, required: list[str]) -> CertificateAndKey:
+        backoff = Backoff(*RENEW_RETRY)
+        for _ in range(RENEW_ATTEMPTS - 1):
+            try:
+                return await self._renew_server(authority, required)
+            except SecretConflict:  # another replica renews it too
+                await asyncio.sleep(backoff.next())
+        return await self._renew_server(authority, required)
+
+    async def _renew_server(self, authority: Authority, required: list[str]) -> CertificateAndKey:
         names = list(self._settings.server_names)
-        secret = await self._client.get_or_none(SECRET, HOST_SECRET, self._settings.namespace)
+        secret = await self._secrets.read(HOST_SECRET)
         if secret is None:
-            secret = await self._create(HOST_SECRET, "server", authority.issue_server(names))
+            data = _secret_data("server", authority.issue_server(names))
+            secret = await self._secrets.create(HOST_SECRET, data)
             return _read_secret(secret, "server")
         issued = _read_secret(secret, "server")
         reason = _reason_to_renew(issued, authority, required)
@@ -113,44 +117,19 @@ class Certificates:
             return issued
         log.info("issuing a new server certificate: %s", reason)
         issued = authority.issue_server(names)
-        await self._client.replace(SECRET, {**secret, "data": _secret_data("server", issued)})
+        await self._secrets.replace(secret, _secret_data("server", issued))
         return issued
 
     async def _ensure_registration(self, authority: Authority) -> None:
         """Keep one usable registration certificate; others, made by people, are left alone."""
         wanted = self._settings.registration_namespaces
-        secrets = await self._client.list(
-            SECRET, self._settings.namespace, label_selector=REGISTRATION_SELECTOR
-        )
+        secrets = await self._secrets.list_registration_secrets()
         if any(_lets_devices_in(secret, authority, wanted) for secret in secrets):
             return
-        names = [secret["metadata"]["name"] for secret in secrets]
+        names = [secret.name for secret in secrets]
         name = name_registration_secret(authority.certificate_pem.decode(), ",".join(wanted), names)
         issued = authority.issue_registration(wanted)
-        await self._create(name, "client", issued, {REGISTRATION_LABEL: "true"})
-
-    async def _create(
-        self, name: str, stem: str, issued: CertificateAndKey, labels: dict[str, str] | None = None
-    ) -> Object:
-        metadata: Object = {
-            "name": name,
-            "namespace": self._settings.namespace,
-            "labels": labels or {},
-        }
-        secret = {"metadata": metadata, "type": "Opaque", "data": _secret_data(stem, issued)}
-        backoff = Backoff(*CREATE_RETRY)
-        for _ in range(CREATE_ATTEMPTS):
-            try:
-                created = await self._client.create(SECRET, secret)
-            except AlreadyExists:
-                found = await self._client.get_or_none(SECRET, name, self._settings.namespace)
-                if found is not None:
-                    return found
-                await asyncio.sleep(backoff.next())  # it is just being written or deleted
-            else:
-                log.info("created Secret %s/%s", self._settings.namespace, name)
-                return created
-        return await self._client.get(SECRET, name, self._settings.namespace)
+        await self._secrets.create(name, _secret_data("client", issued), registration=True)
 
 
 def _reason_to_renew(
@@ -188,8 +167,10 @@ def _issued_by(pem: bytes, authority: Authority) -> bool:
     return False
 
 
-def _lets_devices_in(secret: Object, authority: Authority, namespaces: tuple[str, ...]) -> bool:
-    """Tell whether a registration Secret still lets new devices in, to exactly these namespaces."""
+def _lets_devices_in(
+    secret: StoredSecret, authority: Authority, namespaces: tuple[str, ...]
+) -> bool:
+    """Tell whether a registration secret still lets new devices in, to exactly these namespaces."""
     try:
         pem = _read_secret(secret, "client").certificate
         if not _issued_by(pem, authority) or renewal_due(pem, datetime.now(UTC)):
@@ -200,18 +181,12 @@ def _lets_devices_in(secret: Object, authority: Authority, namespaces: tuple[str
     return peer.kind == "registration" and set(peer.namespaces) == set(namespaces)
 
 
-def _read_secret(secret: Object, stem: str) -> CertificateAndKey:
-    data = secret.get("data") or {}
+def _read_secret(secret: StoredSecret, stem: str) -> CertificateAndKey:
     try:
-        certificate, key = data[f"{stem}.crt"], data[f"{stem}.key"]
+        return CertificateAndKey(secret.data[f"{stem}.crt"], secret.data[f"{stem}.key"])
     except KeyError as error:
-        name = secret["metadata"]["name"]
-        raise IdentityError(f"Secret {name!r} has no key {error.args[0]!r}.") from error
-    return CertificateAndKey(base64.b64decode(certificate), base64.b64decode(key))
+        raise IdentityError(f"Secret {secret.name!r} has no key {error.args[0]!r}.") from error
 
 
-def _secret_data(stem: str, issued: CertificateAndKey) -> dict[str, str]:
-    return {
-        f"{stem}.crt": base64.b64encode(issued.certificate).decode(),
-        f"{stem}.key": base64.b64encode(issued.key).decode(),
-    }
+def _secret_data(stem: str, issued: CertificateAndKey) -> dict[str, bytes]:
+    return {f"{stem}.crt": issued.certificate, f"{stem}.key": issued.key}

@@ -19,7 +19,7 @@ from flotta.edge_api.authorization import (
     require_data,
     require_own_device,
 )
-from flotta.edge_api.backends import Backend, Membership, RecordedRegistration
+from flotta.edge_api.backends.backend import Backend, Membership, RecordedRegistration
 from flotta.edge_api.metrics import EdgeApiMetrics
 from flotta.edge_api.rate_limits import RateLimits
 from flotta.edge_api.refusals import Refusal

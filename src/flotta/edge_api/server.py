@@ -6,14 +6,15 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Self
 
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
 from flotta.backoff import Backoff
-from flotta.edge_api.backends.crd import CrdBackend
+from flotta.edge_api.backends.backend import Backend, BackendError
+from flotta.edge_api.backends.factory import make_backend
 from flotta.edge_api.certificates import OWN_SECRETS, Certificates, Material
 from flotta.edge_api.handlers import HELD, Handlers
 from flotta.edge_api.listener import Listener
@@ -24,8 +25,6 @@ from flotta.edge_api.refusals import Refusal, error_response, refusal_response
 from flotta.edge_api.settings import Settings
 from flotta.identity.errors import IdentityError
 from flotta.monitoring import MonitoringServer
-from flotta.resources.client import ApiError, Client, Conflict
-from flotta.resources.kinds import SECRET
 
 KEEPALIVE = 150.0  # seconds; gateways hold a request for 55
 SHUTDOWN_TIMEOUT = 5.0  # seconds
@@ -33,17 +32,19 @@ RENEWAL_CHECK = 3600.0  # seconds
 RENEWAL_RETRY = 5.0  # seconds until certificates that could not be kept are tried again
 START_RETRY = 0.5, 10.0  # first and longest seconds between two attempts to read the certificates
 log = logging.getLogger(__name__)
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class EdgeApiServer:
-    """One server; `port` and `monitoring_port` are known after `start`."""
+    """One server; `port` and `monitoring_port` are known after `start`.
 
-    def __init__(self, client: Client, settings: Settings) -> None:
+    It owns its backend: `stop` closes it, also when `start` failed or was not called.
+    """
+
+    def __init__(self, settings: Settings, metrics: EdgeApiMetrics, backend: Backend) -> None:
         self._settings = settings
-        self._certificates = Certificates(client, settings)
-        self.metrics = EdgeApiMetrics()
-        self._backend = CrdBackend(client, settings, self.metrics)
+        self.metrics = metrics
+        self._backend = backend
+        self._certificates = Certificates(backend.secrets, settings)
         self._handlers = Handlers(
             self._backend,
             lambda: self._current.authority,
@@ -68,14 +69,23 @@ class EdgeApiServer:
         self.port = 0
         self.monitoring_port = 0
 
+    @classmethod
+    async def create(cls, settings: Settings) -> Self:
+        """Return a server with the backend that the settings name.
+
+        Raises ValueError with a sentence when that cannot be set up.
+        """
+        metrics = EdgeApiMetrics()
+        return cls(settings, metrics, await make_backend(settings, metrics))
+
     async def start(self) -> None:
-        """Serve; returns when caches are filled and devices can connect."""
+        """Serve; returns when the backend is ready and devices can connect."""
         if self._settings.metrics_address is not None:
             self.monitoring_port = await self._monitoring.listen(*self._settings.metrics_address)
-        self._backend.caches[SECRET].subscribe(self._watch_secret)
+        self._backend.secrets.subscribe(self._watch_secret)
         self._tasks.append(asyncio.create_task(self._backend.run()))
         self._material = await self._wait_for_material()
-        await self._backend.caches.wait_synced()
+        await self._backend.wait_ready()
         await self._runner.setup()
         if self._runner.server is None:
             raise RuntimeError("the HTTP server was not set up")
@@ -96,12 +106,13 @@ class EdgeApiServer:
         if self._listener is not None:
             await self._listener.stop_accepting()
         await self._runner.cleanup()
-        with contextlib.suppress(ApiError):
-            await self._backend.close()
+        with contextlib.suppress(BackendError):
+            await self._backend.flush()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._monitoring.close()
+        await self._backend.close()
 
     async def wait_for_failure(self) -> None:
         """Wait until a background task ends, which it never should; raises its error."""
@@ -118,7 +129,7 @@ class EdgeApiServer:
     def _unready(self) -> list[str]:
         if self._draining:
             return ["the server is stopping"]
-        if reason := self._backend.caches.unhealthy_reason:
+        if reason := self._backend.unready_reason:
             return [reason]
         if self.port == 0 or self._material is None:  # it does not listen before it has a port
             return ["the server is starting"]
@@ -127,25 +138,21 @@ class EdgeApiServer:
         return []
 
     async def _wait_for_material(self) -> Material:
-        """Retry while the API is not there yet.
+        """Retry while the backend is not there yet.
 
-        An unusable Secret ends the start with its sentence.
+        An unusable secret ends the start with its sentence.
         """
         backoff = Backoff(*START_RETRY)
         while True:
             try:
                 return await self._certificates.ensure(starting=True)
-            except ApiError as error:
+            except BackendError as error:
                 delay = backoff.next()
                 log.warning("certificates: %s; trying again in %.1f s", error, delay)
                 await asyncio.sleep(delay)
 
-    def _watch_secret(self, old: Any, new: Any) -> None:
-        metadata = (new or old)["metadata"]
-        if (
-            metadata.get("namespace") == self._settings.namespace
-            and metadata["name"] in OWN_SECRETS
-        ):
+    def _watch_secret(self, name: str) -> None:
+        if name in OWN_SECRETS:
             self._secret_changed.set()
 
     async def _keep_certificates(self) -> None:
@@ -156,7 +163,7 @@ class EdgeApiServer:
             self._secret_changed.clear()
             try:
                 material = await self._certificates.ensure()
-            except (ApiError, IdentityError) as error:
+            except (BackendError, IdentityError) as error:
                 log.error("certificates: %s; the present ones stay in use", error)
                 await asyncio.sleep(RENEWAL_RETRY)
                 self._secret_changed.set()
@@ -189,7 +196,7 @@ async def _name_server(_: web.Request, response: web.StreamResponse) -> None:
     response.headers["Server"] = "flotta-edge-api"
 
 
-def _error_middleware(metrics: EdgeApiMetrics) -> Any:
+def _error_middleware(metrics: EdgeApiMetrics) -> Middleware:
     """Return the middleware that turns errors into JSON responses and counts."""
 
     @web.middleware
@@ -202,9 +209,9 @@ def _error_middleware(metrics: EdgeApiMetrics) -> Any:
             return refusal_response(refusal)
         except web.HTTPException as error:
             return _framework_error_response(error)
-        except ApiError as error:
+        except BackendError as error:
             log.warning("%s %s: %s", request.method, request.path, error)
-            return refusal_response(_refuse_api_error(error))
+            return refusal_response(error.refusal)
         except Exception:
             log.exception("%s %s", request.method, request.path)
             return error_response(500, 500, "internal error")
@@ -237,11 +244,3 @@ def _log_refusal(request: web.Request, refusal: Refusal, metrics: EdgeApiMetrics
 def _framework_error_response(error: web.HTTPException) -> web.Response:
     allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
     return error_response(error.status, error.status, error.reason, allow)
-
-
-def _refuse_api_error(error: ApiError) -> Refusal:
-    if error.status == 0:
-        return Refusal(503, "the resource API does not answer", retry_after=5)
-    if isinstance(error, Conflict):
-        return Refusal(503, "others keep writing to the same object; send it again", retry_after=2)
-    return Refusal(500, f"the resource API refused: {error.reason or error.status}")

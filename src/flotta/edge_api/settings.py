@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from flotta.edge_api.backends import BACKENDS
 from flotta.environment import Address, read_address, read_flag, read_number, read_text, read_words
 from flotta.own_names import FLOTTA_NAMESPACE
 from flotta.storage.endpoints import checked_endpoint
@@ -12,7 +13,6 @@ from flotta.storage.endpoints import checked_endpoint
 DEFAULT_PORT = 8043
 DEFAULT_DOMAIN = "project-flotta.io"
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-BACKENDS = ("crd",)
 METRICS_ADDRESS = ("127.0.0.1", 8080)
 
 
@@ -33,6 +33,7 @@ class Settings:
         ""  # where devices reach the buckets of claims, else as the claims say
     )
     namespace: str = FLOTTA_NAMESPACE  # where the CA and the certificates are kept
+    backend: str = "crd"  # a key of BACKENDS
 
     @classmethod
     def from_environment(cls, env: Mapping[str, str]) -> Settings:
@@ -40,7 +41,7 @@ class Settings:
 
         Raises ValueError with a sentence for an unusable value.
         """
-        backend = read_text(env, "BACKEND", "crd")
+        backend = read_text(env, "BACKEND", cls.backend)
         if backend not in BACKENDS:
             raise ValueError(f"BACKEND is {backend!r}; this program knows: {', '.join(BACKENDS)}")
         return cls(
@@ -57,6 +58,7 @@ class Settings:
                 read_text(env, "S3_DEVICE_ENDPOINT"), "S3_DEVICE_ENDPOINT"
             ),
             namespace=read_text(env, "FLOTTA_NAMESPACE", FLOTTA_NAMESPACE),
+            backend=backend,
         )
 
 

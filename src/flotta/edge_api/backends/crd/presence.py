@@ -6,16 +6,15 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Any
 
-from flotta.edge_api.backends.caches import Caches
-from flotta.edge_api.backends.statuses import StatusChange, Statuses
+from flotta.edge_api.backends.crd.caches import Caches
+from flotta.edge_api.backends.crd.statuses import StatusChange, Statuses
 from flotta.fleet import presence
 from flotta.resources.client import ApiError, NotFound
 from flotta.resources.kinds import EDGE_DEVICE_SET, MEMBER_LABEL
-from flotta.resources.views import Key, key_of
+from flotta.resources.objects.devices import EdgeDevice, EdgeDeviceStatus
+from flotta.resources.views import Key, key_of, labels_of, name_of, namespace_of, spec_of, status_of
 
-Object = dict[str, Any]
 CHECK_INTERVAL = 2.0  # seconds between two checks of all devices
 CONCURRENT_WRITES = 8  # requests
 log = logging.getLogger(__name__)
@@ -29,7 +28,7 @@ class PresenceTracker:
         caches: Caches,
         statuses: Statuses,
         least_seconds: float,
-        fell_silent: Callable[[Object], Awaitable[None]],
+        fell_silent: Callable[[EdgeDevice], Awaitable[None]],
     ) -> None:
         self._caches = caches
         self._statuses = statuses
@@ -60,19 +59,19 @@ class PresenceTracker:
         await self._write([(device, self._heard_change(device)) for device in devices if device])
 
     async def _write_due(self, now: datetime) -> None:
-        due = []
+        due: list[tuple[EdgeDevice, StatusChange]] = []
         for device in self._caches.devices.list():
             try:
                 change = self._due_change(device, now)
             except Exception as error:  # a device of an odd shape stands in nobody's way
-                log.warning("presence of %s: %r", device["metadata"]["name"], error)
+                log.warning("presence of %s: %r", name_of(device), error)
                 continue
             if change is not None:
                 due.append((device, change))
         await self._write(due)
 
-    def _due_change(self, device: Object, now: datetime) -> StatusChange | None:
-        status = device.get("status") or {}
+    def _due_change(self, device: EdgeDevice, now: datetime) -> StatusChange | None:
+        status = status_of(device)
         state, written = presence.ready_status(status), presence.last_seen(status)
         heard, period = self._heard.get(key_of(device)), self._period(device)
         if state is None or written is None:
@@ -85,15 +84,15 @@ class PresenceTracker:
             return self._silent_change(device, now)
         return None
 
-    def _heard_change(self, device: Object) -> StatusChange:
+    def _heard_change(self, device: EdgeDevice) -> StatusChange:
         moment = self._heard[key_of(device)]
         return lambda newest: _heard_at(newest, moment)
 
-    def _silent_change(self, device: Object, now: datetime) -> StatusChange:
-        key, seen = key_of(device), presence.last_seen(device["status"]) or now
+    def _silent_change(self, device: EdgeDevice, now: datetime) -> StatusChange:
+        key, seen = key_of(device), presence.last_seen(status_of(device)) or now
 
-        def change(newest: Object) -> Object:
-            status: Object = newest.get("status") or {}
+        def change(newest: EdgeDevice) -> EdgeDeviceStatus:
+            status = status_of(newest)
             latest = max(self._heard.get(key, seen), presence.last_seen(status) or seen)
             if latest > seen:
                 return status
@@ -101,10 +100,10 @@ class PresenceTracker:
 
         return change
 
-    async def _write(self, due: list[tuple[Object, StatusChange]]) -> None:
+    async def _write(self, due: list[tuple[EdgeDevice, StatusChange]]) -> None:
         turns = asyncio.Semaphore(CONCURRENT_WRITES)
 
-        async def write(device: Object, change: StatusChange) -> None:
+        async def write(device: EdgeDevice, change: StatusChange) -> None:
             async with turns:
                 try:
                     written = await self._statuses.update(key_of(device), change)
@@ -113,23 +112,21 @@ class PresenceTracker:
                 except NotFound:
                     self.forget(key_of(device))
                 except ApiError as error:
-                    log.warning("presence of %s: %s", device["metadata"]["name"], error)
+                    log.warning("presence of %s: %s", name_of(device), error)
 
         await asyncio.gather(*(write(device, change) for device, change in due))
 
-    def _period(self, device: Object) -> float:
-        metadata = device["metadata"]
-        member = (metadata.get("labels") or {}).get(MEMBER_LABEL)
+    def _period(self, device: EdgeDevice) -> float:
+        member = labels_of(device).get(MEMBER_LABEL)
         device_set = (
-            self._caches.lookup(EDGE_DEVICE_SET, metadata["namespace"], member) if member else None
+            self._caches.lookup(EDGE_DEVICE_SET, namespace_of(device), member) if member else None
         )
-        return presence.heartbeat_period(
-            device, (device_set.get("spec") or {}) if device_set else None
-        )
+        return presence.heartbeat_period(device, spec_of(device_set) if device_set else None)
 
 
-def _heard_at(device: Object, moment: datetime) -> Object:
+def _heard_at(device: EdgeDevice, moment: datetime) -> EdgeDeviceStatus:
     """Return the status of a device heard at `moment`, unless another replica wrote later."""
-    old: Object = device.get("status") or {}
+    old = status_of(device)
     new = presence.mark_heard(old, moment, device["metadata"].get("generation"))
+    # Both are in UTC and in whole seconds, so they compare as texts.
     return old if old.get("lastSeenTime", "") > new["lastSeenTime"] else new

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from flotta.edge_api.backends.optional_cache import OptionalCache
+from flotta.edge_api.backends.crd.optional_cache import OptionalCache
 from flotta.fleet.object_storage import NOOBAA_ROUTE
 from flotta.resources.cache import Cache
 from flotta.resources.client import Client
@@ -19,9 +19,11 @@ from flotta.resources.kinds import (
     SECRET,
     SIGNED_REQUEST,
     Kind,
+    ResourceT,
 )
+from flotta.resources.objects.meta import Resource
+from flotta.resources.objects.workloads import EdgeWorkload
 
-Object = dict[str, Any]
 KINDS = (
     *(EDGE_DEVICE, EDGE_WORKLOAD, EDGE_DEVICE_SET, SIGNED_REQUEST),
     *(BUCKET_CLAIM, SECRET, CONFIG_MAP),
@@ -32,18 +34,23 @@ class Caches:
     """One list+watch cache of each kind; an ObjectSource for rendering."""
 
     def __init__(self, client: Client) -> None:
-        self._caches = {kind: Cache(client, kind) for kind in KINDS}
+        # A dictionary cannot say that each value has the type of its key; `of` does.
+        self._required: dict[Kind[Resource], Cache[Any]] = {
+            kind: Cache(client, kind) for kind in KINDS
+        }
         self._routes = OptionalCache(client, ROUTE, NOOBAA_ROUTE[0])
-        self.devices = self._caches[EDGE_DEVICE]
-        self.requests = self._caches[SIGNED_REQUEST]
+        self._caches = {**self._required, ROUTE: self._routes.cache}
+        self.devices = self.of(EDGE_DEVICE)
 
-    def __getitem__(self, kind: Kind) -> Cache:
-        return self._routes.cache if kind == ROUTE else self._caches[kind]
+    def of(self, kind: Kind[ResourceT]) -> Cache[ResourceT]:
+        """Return the cache of a kind; that of ROUTE is empty where there are no Routes."""
+        cache: Cache[ResourceT] = self._caches[kind]
+        return cache
 
     @property
     def synced(self) -> bool:
         """True when every cache holds its first list."""
-        return self._routes.settled and all(cache.synced for cache in self._caches.values())
+        return self._routes.settled and all(cache.synced for cache in self._required.values())
 
     @property
     def unhealthy_reason(self) -> str | None:
@@ -51,24 +58,27 @@ class Caches:
 
         A kind was not listed, or nothing more is heard of it.
         """
-        for cache in self._caches.values():
+        for cache in self._required.values():
             if cache.synced and cache.unhealthy_reason:
                 return cache.unhealthy_reason
         return None if self.synced else "the caches are not filled yet"
 
     async def wait_synced(self) -> None:
-        waits = (cache.wait_synced() for cache in self._caches.values())
+        """Wait until every cache holds its first list."""
+        waits = (cache.wait_synced() for cache in self._required.values())
         await asyncio.gather(self._routes.wait_settled(), *waits)
 
     async def run(self) -> None:
         """Keep all caches current until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._routes.run())
-            for cache in self._caches.values():
+            for cache in self._required.values():
                 group.create_task(cache.run())
 
-    def workloads(self, namespace: str) -> list[Object]:
-        return self._caches[EDGE_WORKLOAD].list(namespace)
+    def workloads(self, namespace: str) -> list[EdgeWorkload]:
+        """Return the EdgeWorkloads of a namespace."""
+        return self.of(EDGE_WORKLOAD).list(namespace)
 
-    def lookup(self, kind: Kind, namespace: str, name: str) -> Object | None:
-        return self[kind].get(namespace, name)
+    def lookup(self, kind: Kind[ResourceT], namespace: str, name: str) -> ResourceT | None:
+        """Return one object, None when it is not there."""
+        return self.of(kind).get(namespace, name)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import NamedTuple
 
-from flotta.edge_api.backends import Configuration
-from flotta.edge_api.backends.caches import Caches
-from flotta.edge_api.backends.wakeups import Wakeups
+from flotta.edge_api.backends.backend import Configuration
+from flotta.edge_api.backends.crd.caches import Caches
+from flotta.edge_api.backends.crd.wakeups import Wakeups
 from flotta.fleet.rendering import RenderedConfiguration, render_configuration
 from flotta.fleet.selection import matches
 from flotta.protocol.envelope import encode
@@ -22,11 +22,33 @@ from flotta.resources.kinds import (
     ROUTE,
     SECRET,
     Kind,
+    ResourceT,
 )
-from flotta.resources.views import Key, key_of
+from flotta.resources.objects.devices import EdgeDevice
+from flotta.resources.objects.meta import Resource
+from flotta.resources.objects.workloads import EdgeWorkload
+from flotta.resources.views import (
+    Key,
+    is_being_deleted,
+    key_of,
+    name_of,
+    namespace_of,
+    status_of,
+    uid_of,
+)
 
-Object = dict[str, Any]
-Lookup = tuple[str, str, str]  # plural, namespace, name
+# Kinds of which a rendering looks up single objects.
+REFERENCED: tuple[Kind[Resource], ...] = (
+    *(SECRET, CONFIG_MAP, EDGE_DEVICE_SET, BUCKET_CLAIM, ROUTE),
+)
+
+
+class Lookup(NamedTuple):
+    """An object that was looked up."""
+
+    plural: str  # of its kind
+    namespace: str
+    name: str
 
 
 @dataclass(frozen=True)
@@ -46,11 +68,13 @@ class _RecordingSource:
     caches: Caches
     lookups: set[Lookup] = field(default_factory=set)
 
-    def workloads(self, namespace: str) -> list[Object]:
+    def workloads(self, namespace: str) -> list[EdgeWorkload]:
+        """Return the EdgeWorkloads of a namespace."""
         return self.caches.workloads(namespace)
 
-    def lookup(self, kind: Kind, namespace: str, name: str) -> Object | None:
-        self.lookups.add((kind.plural, namespace, name))
+    def lookup(self, kind: Kind[ResourceT], namespace: str, name: str) -> ResourceT | None:
+        """Return one object, None when it is not there."""
+        self.lookups.add(Lookup(kind.plural, namespace, name))
         return self.caches.lookup(kind, namespace, name)
 
 
@@ -65,15 +89,15 @@ class Configurations:
         self._dependents: dict[Lookup, set[Key]] = defaultdict(set)
         self._last_s3: dict[Key, S3StorageConfiguration] = {}
         caches.devices.subscribe(self._device_changed)
-        caches[EDGE_WORKLOAD].subscribe(self._workload_changed)
-        for kind in (SECRET, CONFIG_MAP, EDGE_DEVICE_SET, BUCKET_CLAIM, ROUTE):
-            caches[kind].subscribe(self._reference_callback(kind))
+        caches.of(EDGE_WORKLOAD).subscribe(self._workload_changed)
+        for kind in REFERENCED:
+            caches.of(kind).subscribe(self._reference_callback(kind))
 
     def subscribe(self, outdated: Callable[[Key], None]) -> None:
         """Call `outdated(key)` when what was rendered for a device no longer holds."""
         self._outdated.append(outdated)
 
-    def get(self, device: Object) -> CachedConfiguration:
+    def get(self, device: EdgeDevice) -> CachedConfiguration:
         """Return the newest rendering for an EdgeDevice, made now if an input changed."""
         key = key_of(device)
         cached = self._cached.get(key)
@@ -81,7 +105,7 @@ class Configurations:
             cached = self._cached[key] = self._render(key, device)
         return cached
 
-    def _render(self, key: Key, device: Object) -> CachedConfiguration:
+    def _render(self, key: Key, device: EdgeDevice) -> CachedConfiguration:
         source = _RecordingSource(self._caches)
         rendered = render_configuration(device, source, self._last_s3.get(key), self._s3_endpoint)
         if rendered.s3 is not None:
@@ -101,49 +125,53 @@ class Configurations:
         for outdated in self._outdated:
             outdated(key)
 
-    def _device_changed(self, old: Object | None, new: Object | None) -> None:
-        if old is not None and new is not None and _device_inputs(old) == _device_inputs(new):
+    def _device_changed(self, old: EdgeDevice | None, new: EdgeDevice | None) -> None:
+        device = new or old
+        if device is None or (old and new and _device_inputs(old) == _device_inputs(new)):
             return
-        key = key_of(new or old or {})
+        key = key_of(device)
         self._invalidate(key)
         if new is None:
             self._last_s3.pop(key, None)
 
-    def _workload_changed(self, old: Object | None, new: Object | None) -> None:
-        versions = [version for version in (old, new) if version is not None]
+    def _workload_changed(self, old: EdgeWorkload | None, new: EdgeWorkload | None) -> None:
         if old and new and _workload_inputs(old) == _workload_inputs(new):
             return
-        for device in self._caches.devices.list(versions[0]["metadata"]["namespace"]):
+        versions = [version for version in (old, new) if version is not None]
+        for device in self._caches.devices.list(namespace_of(versions[0])):
             if any(matches(version, device) for version in versions):
                 self._invalidate(key_of(device))
 
-    def _reference_callback(self, kind: Kind) -> Callable[[Object | None, Object | None], None]:
-        def changed(old: Object | None, new: Object | None) -> None:
-            metadata = (new or old or {})["metadata"]
-            lookup = (kind.plural, metadata.get("namespace", ""), metadata["name"])
+    def _reference_callback(
+        self, kind: Kind[Resource]
+    ) -> Callable[[Resource | None, Resource | None], None]:
+        def changed(old: Resource | None, new: Resource | None) -> None:
+            resource = new or old
+            if resource is None:
+                return
+            lookup = Lookup(kind.plural, namespace_of(resource), name_of(resource))
             for key in list(self._dependents.get(lookup, ())):
                 self._invalidate(key)
 
         return changed
 
 
-def _device_inputs(device: Object) -> tuple[Any, ...]:
+def _device_inputs(device: EdgeDevice) -> tuple[object, ...]:
     """Return what of an EdgeDevice a configuration and its delivery depend on."""
-    metadata = device["metadata"]
     return (
-        metadata["uid"],
-        bool(metadata.get("deletionTimestamp")),
-        metadata.get("labels"),
+        uid_of(device),
+        is_being_deleted(device),
+        device["metadata"].get("labels"),
         device.get("spec"),
-        (device.get("status") or {}).get("dataObc"),
+        status_of(device).get("dataObc"),
     )
 
 
-def _workload_inputs(workload: Object) -> tuple[Any, ...]:
-    metadata = workload["metadata"]
+def _workload_inputs(workload: EdgeWorkload) -> tuple[object, ...]:
+    """Return what of an EdgeWorkload configurations depend on."""
     return (
-        bool(metadata.get("deletionTimestamp")),
-        metadata.get("labels"),
-        metadata.get("annotations"),
+        is_being_deleted(workload),
+        workload["metadata"].get("labels"),
+        workload["metadata"].get("annotations"),
         workload.get("spec"),
     )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from typing import Generic
 
 from flotta.resources.cache import Cache
 from flotta.resources.client import ApiError, Client, Forbidden, NotFound
-from flotta.resources.kinds import Kind
+from flotta.resources.kinds import Kind, ResourceT
 
 RECHECK_INTERVAL = 300.0  # seconds until an absent kind is looked for again
 START_TIMEOUT = 30.0  # seconds in which the start waits for an API that gives no clear response
@@ -15,10 +16,10 @@ RETRY_INTERVAL = 2.0  # seconds between two questions to an API that gives none
 log = logging.getLogger(__name__)
 
 
-class OptionalCache:
+class OptionalCache(Generic[ResourceT]):
     """Runs `cache` once its kind can be read; until then it is empty."""
 
-    def __init__(self, client: Client, kind: Kind, namespace: str) -> None:
+    def __init__(self, client: Client, kind: Kind[ResourceT], namespace: str) -> None:
         self.cache = Cache(client, kind, namespace)
         self._client = client
         self._namespace = namespace

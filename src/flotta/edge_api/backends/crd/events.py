@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
-from flotta.edge_api.backends.caches import Caches
+from flotta.edge_api.backends.crd.caches import Caches
 from flotta.fleet.heartbeat import Transition, find_transitions
 from flotta.fleet.problems import describe_problem
 from flotta.fleet.rendering import Problem
 from flotta.own_names import EDGE_API
 from flotta.protocol.models import EventInfo
 from flotta.resources.client import ApiError, Client
-from flotta.resources.kinds import EDGE_DEVICE, EDGE_WORKLOAD, Kind
+from flotta.resources.kinds import EDGE_DEVICE, EDGE_WORKLOAD, Kind, ResourceT
+from flotta.resources.objects.devices import EdgeDevice, EdgeDeviceStatus
+from flotta.resources.views import name_of, namespace_of
 
-Object = dict[str, Any]
 EVENTS_PER_HEARTBEAT = 50  # that the device reported; more are dropped
 log = logging.getLogger(__name__)
 
@@ -29,25 +29,25 @@ class Events:
 
     async def write_heartbeat_events(
         self,
-        device: Object,
+        device: EdgeDevice,
         reported: Iterable[EventInfo | None],
-        old: Mapping[str, Any],
-        new: Mapping[str, Any],
+        old: EdgeDeviceStatus,
+        new: EdgeDeviceStatus,
     ) -> None:
         """Write what the device reported, and which workloads began to fail or recovered."""
         events = [event for event in reported if event is not None][:EVENTS_PER_HEARTBEAT]
         for event in events:
             await self._write_reported(device, event)
-        told = {event.message for event in events}
+        said = {event.message for event in events}
         explained = {event.workload for event in events if event.type == "warn"}
         for transition in find_transitions(old, new):
             if transition.failing and transition.workload in explained:
                 continue  # the device says it better
             await self._write_transition(
-                device, transition, on_device=transition.message not in told
+                device, transition, on_device=transition.message not in said
             )
 
-    async def write_problems(self, device: Object, problems: Iterable[Problem]) -> None:
+    async def write_problems(self, device: EdgeDevice, problems: Iterable[Problem]) -> None:
         """Write problems of the configuration on the device and on the workload concerned."""
         for problem in problems:
             await self._write(
@@ -58,7 +58,7 @@ class Events:
                     device, problem.workload, "Warning", problem.reason, problem.message
                 )
 
-    async def write_silence(self, device: Object) -> None:
+    async def write_silence(self, device: EdgeDevice) -> None:
         """Write that heartbeats no longer come."""
         await self._write(
             device,
@@ -68,7 +68,7 @@ class Events:
             "The device stopped sending heartbeats.",
         )
 
-    async def _write_reported(self, device: Object, event: EventInfo) -> None:
+    async def _write_reported(self, device: EdgeDevice, event: EventInfo) -> None:
         type_ = "Warning" if event.type == "warn" else "Normal"
         reason = event.reason or "Device"
         text = f"{event.workload}: {event.message}" if event.workload else event.message
@@ -77,7 +77,7 @@ class Events:
             await self._write_about_workload(device, event.workload, type_, reason, event.message)
 
     async def _write_transition(
-        self, device: Object, transition: Transition, *, on_device: bool
+        self, device: EdgeDevice, transition: Transition, *, on_device: bool
     ) -> None:
         type_ = "Warning" if transition.failing else "Normal"
         if on_device:
@@ -88,16 +88,15 @@ class Events:
         )
 
     async def _write_about_workload(
-        self, device: Object, name: str, type_: str, reason: str, message: str
+        self, device: EdgeDevice, name: str, type_: str, reason: str, message: str
     ) -> None:
-        metadata = device["metadata"]
-        workload = self._caches.lookup(EDGE_WORKLOAD, metadata["namespace"], name)
+        workload = self._caches.lookup(EDGE_WORKLOAD, namespace_of(device), name)
         if workload is not None:
-            text = f"{metadata['name']}: {message}"
+            text = f"{name_of(device)}: {message}"
             await self._write(workload, EDGE_WORKLOAD, type_, reason, text)
 
     async def _write(
-        self, involved: Object, kind: Kind, type_: str, reason: str, message: str
+        self, involved: ResourceT, kind: Kind[ResourceT], type_: str, reason: str, message: str
     ) -> None:
         try:
             await self._client.record_event(
@@ -109,4 +108,4 @@ class Events:
                 component=EDGE_API,
             )
         except ApiError as error:
-            log.warning("event %s about %s: %s", reason, involved["metadata"]["name"], error)
+            log.warning("event %s about %s: %s", reason, name_of(involved), error)

@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
-from flotta.edge_api.backends import Configuration, Membership, RecordedRegistration
-from flotta.edge_api.backends.caches import Caches
-from flotta.edge_api.backends.configurations import Configurations
-from flotta.edge_api.backends.events import Events
-from flotta.edge_api.backends.joining import Joining
-from flotta.edge_api.backends.presence_tracker import PresenceTracker
-from flotta.edge_api.backends.problem_reporter import ProblemReporter
-from flotta.edge_api.backends.statuses import StatusChange, Statuses
-from flotta.edge_api.backends.wakeups import Wakeups
+from flotta.edge_api.backends.backend import Configuration, Membership, RecordedRegistration
+from flotta.edge_api.backends.crd.caches import Caches
+from flotta.edge_api.backends.crd.configurations import Configurations
+from flotta.edge_api.backends.crd.errors import translate_api_errors
+from flotta.edge_api.backends.crd.events import Events
+from flotta.edge_api.backends.crd.joining import Joining
+from flotta.edge_api.backends.crd.presence import PresenceTracker
+from flotta.edge_api.backends.crd.problems import ProblemReporter
+from flotta.edge_api.backends.crd.secrets import Secrets
+from flotta.edge_api.backends.crd.statuses import StatusChange, Statuses
+from flotta.edge_api.backends.crd.wakeups import Wakeups
 from flotta.edge_api.metrics import EdgeApiMetrics
 from flotta.edge_api.refusals import Refusal
 from flotta.edge_api.settings import Settings
@@ -24,11 +25,11 @@ from flotta.identity.peers import Peer
 from flotta.protocol.models import EnrolmentInfo, Heartbeat, RegistrationInfo
 from flotta.resources.client import Client, NotFound, retry_on_conflict
 from flotta.resources.conditions import DISCONNECTED, with_condition
-from flotta.resources.kinds import EDGE_DEVICE
-from flotta.resources.views import Key, key_of
+from flotta.resources.kinds import EDGE_DEVICE, SECRET
+from flotta.resources.objects.devices import EdgeDevice, EdgeDeviceStatus
+from flotta.resources.views import Key, is_being_deleted, key_of, labels_of, status_of, uid_of
 from flotta.rfc3339 import parse_time
 
-Object = dict[str, Any]
 # Certificates of v0.2 name no EdgeDevice UID, and begin a day before they were signed.
 BACKDATED = timedelta(days=1, minutes=5)
 log = logging.getLogger(__name__)
@@ -40,75 +41,108 @@ class CrdBackend:
     def __init__(self, client: Client, settings: Settings, metrics: EdgeApiMetrics) -> None:
         self._client = client
         self._metrics = metrics
-        self.caches = Caches(client)
+        self._caches = Caches(client)
+        self._secrets = Secrets(client, settings.namespace, self._caches.of(SECRET))
         self._wakeups = Wakeups()
-        self._statuses = Statuses(client, self.caches.devices)
-        self._events = Events(client, self.caches)
+        self._statuses = Statuses(client, self._caches.devices)
+        self._events = Events(client, self._caches)
         self._joining = Joining(client)
         self._configurations = Configurations(
-            self.caches, self._wakeups, settings.s3_device_endpoint
+            self._caches, self._wakeups, settings.s3_device_endpoint
         )
         self._problems = ProblemReporter(
-            self.caches, self._configurations, self._statuses, self._events
+            self._caches, self._configurations, self._statuses, self._events
         )
         self._presence = PresenceTracker(
-            self.caches, self._statuses, settings.presence_write_seconds, self._events.write_silence
+            self._caches,
+            self._statuses,
+            settings.presence_write_seconds,
+            self._events.write_silence,
         )
         self._locks: dict[Key, asyncio.Lock] = {}
         self._last_message: dict[Key, str] = {}
-        self.caches.devices.subscribe(self._device_changed)
+        self._caches.devices.subscribe(self._device_changed)
+
+    @property
+    def secrets(self) -> Secrets:
+        """Secrets of the Flotta namespace."""
+        return self._secrets
+
+    @property
+    def unready_reason(self) -> str | None:
+        """Why the caches cannot be relied on, None when they can."""
+        return self._caches.unhealthy_reason
+
+    async def wait_ready(self) -> None:
+        """Wait until every cache holds its first list."""
+        await self._caches.wait_synced()
 
     async def run(self) -> None:
         """Keep caches and presence current until cancelled; pending writes are finished then."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self.caches.run())
+            group.create_task(self._caches.run())
             group.create_task(self._presence.run())
             group.create_task(self._problems.run())
 
-    async def close(self) -> None:
-        """Write what is only in memory."""
+    @translate_api_errors
+    async def flush(self) -> None:
+        """Write when devices were last heard."""
         await self._presence.flush()
+
+    async def close(self) -> None:
+        """End the connections to the API server."""
+        await self._client.close()
 
     def release_requests(self) -> None:
         """Let every held request be responded to now."""
         self._wakeups.wake_all()
 
+    @translate_api_errors
     async def membership(self, peer: Peer) -> Membership:
         """Tell what a device certificate is worth.
 
         The cache says so, but the API itself that the device is gone.
         """
-        membership = _membership(peer, self.caches.devices.get(peer.namespace, peer.device_id))
+        membership = _membership(peer, self._caches.devices.get(peer.namespace, peer.device_id))
         if membership in (Membership.ACTIVE, Membership.LEAVING):
             return membership
-        if not self.caches.devices.synced:
+        if not self._caches.devices.synced:
             raise Refusal(503, "the server is starting", retry_after=2)
         return _membership(peer, await self._read_device(key_of_peer(peer)))
 
+    @translate_api_errors
     async def enrol(self, peer: Peer, device_id: str, info: EnrolmentInfo) -> bool:
+        """Record a request to join; a device that is in the fleet already may register."""
         if peer.kind == "device":
             await self._require_active(peer)
             return True
         return await self._joining.enrol(peer, device_id, info)
 
+    @translate_api_errors
     async def register(
         self, peer: Peer, device_id: str, info: RegistrationInfo, key_fingerprint: str
     ) -> RecordedRegistration:
+        """Record hardware, labels and key of a device; see `joining` for who may."""
         if peer.kind == "device":
             await self._require_active(peer)
         return await self._joining.register(peer, device_id, info, key_fingerprint)
 
+    @translate_api_errors
     async def get_configuration(self, peer: Peer) -> Configuration:
+        """Return the configuration, rendered when something it was made of changed."""
         key = key_of_peer(peer)
-        device = self.caches.devices.get(*key) or await self._read_device(key)
+        device = self._caches.devices.get(*key) or await self._read_device(key)
         if device is None:
             raise Refusal(404, "there is no such device")
         return self._configurations.get(device).configuration
 
     async def wait_for_change(self, peer: Peer, seconds: float) -> None:
+        """Return when the watches tell of a change of the configuration's inputs, or in time."""
         await self._wakeups.wait(key_of_peer(peer), seconds)
 
+    @translate_api_errors
     async def record_heartbeat(self, peer: Peer, message_id: str, heartbeat: Heartbeat) -> None:
+        """Write what is new to the EdgeDevice, one heartbeat of a device after the other."""
         key = key_of_peer(peer)
         async with self._locks.setdefault(key, asyncio.Lock()):
             try:
@@ -117,11 +151,12 @@ class CrdBackend:
                 raise Refusal(404, "there is no such device") from error
         self._metrics.count_heartbeat(*key)
 
+    @translate_api_errors
     async def record_disconnect(self, peer: Peer) -> None:
         """Set condition Disconnected, which lets the operator finish deleting the EdgeDevice."""
 
-        def change(device: Object) -> Object:
-            status: Object = device.get("status") or {}
+        def change(device: EdgeDevice) -> EdgeDeviceStatus:
+            status = status_of(device)
             if _membership(peer, device) is not Membership.LEAVING:
                 return status
             conditions = with_condition(
@@ -149,7 +184,7 @@ class CrdBackend:
         device = written.device if written else self._statuses.newest_device(key)
         if device is None:
             raise Refusal(404, "there is no such device")
-        status: Object = device.get("status") or {}
+        status = status_of(device)
         old, new = (written.old, written.new) if written else (status, status)
         await self._events.write_heartbeat_events(
             device, () if repeated else beat.events or (), old, new
@@ -158,9 +193,9 @@ class CrdBackend:
         if beat.hardware is not None:
             await self._write_labels(key, device, new)
 
-    async def _write_labels(self, key: Key, device: Object, status: Object) -> None:
+    async def _write_labels(self, key: Key, device: EdgeDevice, status: EdgeDeviceStatus) -> None:
         wanted = hardware.hardware_labels(status.get("hardware"))
-        present = device["metadata"].get("labels") or {}
+        present = labels_of(device)
         missing = {name: text for name, text in wanted.items() if present.get(name) != text}
         if not missing:
             return
@@ -176,12 +211,12 @@ class CrdBackend:
         if membership is not Membership.ACTIVE:
             raise Refusal(403, f"the certificate is revoked: the device is {membership.value}")
 
-    async def _read_device(self, key: Key) -> Object | None:
+    async def _read_device(self, key: Key) -> EdgeDevice | None:
         return await self._client.get_or_none(EDGE_DEVICE, key[1], key[0])
 
-    def _device_changed(self, old: Object | None, new: Object | None) -> None:
-        if new is None:
-            self._forget(key_of(old or {}))
+    def _device_changed(self, old: EdgeDevice | None, new: EdgeDevice | None) -> None:
+        if old is not None and new is None:
+            self._forget(key_of(old))
 
     def _forget(self, key: Key) -> None:
         self._presence.forget(key)
@@ -195,27 +230,26 @@ def key_of_peer(peer: Peer) -> Key:
     return peer.namespace, peer.device_id
 
 
-def _membership(peer: Peer, device: Object | None) -> Membership:
+def _membership(peer: Peer, device: EdgeDevice | None) -> Membership:
     if device is None:
         return Membership.ABSENT
-    metadata = device["metadata"]
     if peer.uid is None:
-        created = parse_time(metadata["creationTimestamp"])
+        created = parse_time(device["metadata"]["creationTimestamp"])
         genuine = created is not None and created <= peer.not_before + BACKDATED
     else:
-        genuine = metadata["uid"] == peer.uid
+        genuine = uid_of(device) == peer.uid
     if not genuine:
         return Membership.REVOKED
-    return Membership.LEAVING if metadata.get("deletionTimestamp") else Membership.ACTIVE
+    return Membership.LEAVING if is_being_deleted(device) else Membership.ACTIVE
 
 
 def _heartbeat_change(beat: Heartbeat, now: datetime) -> StatusChange:
     """Return what a heartbeat makes of a status; the mere time of it is not written."""
 
-    def change(device: Object) -> Object:
-        old: Object = device.get("status") or {}
+    def change(device: EdgeDevice) -> EdgeDeviceStatus:
+        old = status_of(device)
         new = heartbeat.apply_heartbeat(device, beat, now)
-        if new == old and presence.mark_heard(new, now)["conditions"] == old.get("conditions"):
+        if new == old and presence.mark_heard(new, now).get("conditions") == old.get("conditions"):
             return old
         return presence.mark_heard(new, now, device["metadata"].get("generation"))
 

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from flotta.merge_patch import make_merge_patch
 from flotta.resources.cache import Cache
 from flotta.resources.client import Client, Conflict, retry_on_conflict
 from flotta.resources.kinds import EDGE_DEVICE
-from flotta.resources.views import Key, key_of
+from flotta.resources.objects.devices import EdgeDevice, EdgeDeviceStatus
+from flotta.resources.objects.meta import MergePatch
+from flotta.resources.views import Key, key_of, status_of
 
-Object = dict[str, Any]
-StatusChange = Callable[[Object], Object]  # from the newest EdgeDevice to its new status
+# From the newest EdgeDevice to its new status; an equal one is not written.
+StatusChange = Callable[[EdgeDevice], EdgeDeviceStatus]
 
 
 @dataclass(frozen=True)
 class WrittenStatus:
     """A status that was changed: the device before, and the new status."""
 
-    device: Object
-    old: Object
-    new: Object
+    device: EdgeDevice
+    old: EdgeDeviceStatus
+    new: EdgeDeviceStatus
 
 
 class Statuses:
@@ -32,13 +33,13 @@ class Statuses:
     membership into the same list.
     """
 
-    def __init__(self, client: Client, devices: Cache) -> None:
+    def __init__(self, client: Client, devices: Cache[EdgeDevice]) -> None:
         self._client = client
         self._devices = devices
-        self._ahead: dict[Key, Object] = {}  # own writes newer than what the watch brought
+        self._ahead: dict[Key, EdgeDevice] = {}  # own writes newer than what the watch brought
         devices.subscribe(self._device_changed)
 
-    def newest_device(self, key: Key) -> Object | None:
+    def newest_device(self, key: Key) -> EdgeDevice | None:
         """Return the newest known EdgeDevice."""
         return self._ahead.get(key) or self._devices.get(*key)
 
@@ -47,7 +48,7 @@ class Statuses:
     ) -> WrittenStatus | None:
         """Set the status that `change(device)` returns; None when it is what is there.
 
-        What the watch told decides that, unless the device is to be read `afresh`.
+        What the watch brought decides that, unless the device is to be read `afresh`.
         Raises NotFound when the device is gone, Conflict after too many collisions.
         """
         known = None if afresh else self.newest_device(key)
@@ -56,7 +57,7 @@ class Statuses:
             nonlocal known
             device = known or await self._client.get(EDGE_DEVICE, key[1], key[0])
             known = None  # what was refused once is read afresh
-            old: Object = device.get("status") or {}
+            old = status_of(device)
             new = change(device)
             if new == old:
                 return None
@@ -65,9 +66,9 @@ class Statuses:
 
         return await retry_on_conflict(attempt)
 
-    async def _write(self, key: Key, device: Object, patch: Object) -> None:
+    async def _write(self, key: Key, device: EdgeDevice, patch: MergePatch) -> None:
         version = {"resourceVersion": device["metadata"]["resourceVersion"]}
-        body = {"metadata": version, "status": patch}
+        body: MergePatch = {"metadata": version, "status": patch}
         try:
             result = await self._client.merge_patch(EDGE_DEVICE, key[1], key[0], body, "status")
         except Conflict:
@@ -77,12 +78,15 @@ class Statuses:
         if cached is not None and _version(cached) < _version(result):
             self._ahead[key] = result
 
-    def _device_changed(self, old: Object | None, new: Object | None) -> None:
-        key = key_of(new or old or {})
+    def _device_changed(self, old: EdgeDevice | None, new: EdgeDevice | None) -> None:
+        device = new or old
+        if device is None:
+            return
+        key = key_of(device)
         ahead = self._ahead.get(key)
         if ahead is not None and (new is None or _version(new) >= _version(ahead)):
             del self._ahead[key]
 
 
-def _version(obj: Object) -> int:
-    return int(obj["metadata"]["resourceVersion"])
+def _version(device: EdgeDevice) -> int:
+    return int(device["metadata"]["resourceVersion"])

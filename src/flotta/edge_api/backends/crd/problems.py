@@ -5,23 +5,21 @@ from __future__ import annotations
 import asyncio
 import logging
 from datetime import UTC, datetime
-from typing import Any
 
-from flotta.edge_api.backends.caches import Caches
-from flotta.edge_api.backends.configurations import CachedConfiguration, Configurations
-from flotta.edge_api.backends.events import Events
-from flotta.edge_api.backends.statuses import Statuses
+from flotta.edge_api.backends.crd.caches import Caches
+from flotta.edge_api.backends.crd.configurations import CachedConfiguration, Configurations
+from flotta.edge_api.backends.crd.events import Events
+from flotta.edge_api.backends.crd.statuses import Statuses
 from flotta.fleet.joining import is_registered
 from flotta.fleet.problems import find_new_problems, with_problems
 from flotta.fleet.rendering import Problem
 from flotta.resources.client import ApiError
-from flotta.resources.views import Key, key_of
+from flotta.resources.objects.devices import EdgeDevice, EdgeDeviceStatus
+from flotta.resources.views import Key, key_of, status_of
 
-Object = dict[str, Any]
 DEBOUNCE = 0.3  # seconds; a workload and its Secret come one after the other
-RESYNC_INTERVAL = (
-    30.0  # seconds between two checks of all devices, for failed writes and other replicas'
-)
+# Seconds between two checks of all devices, for failed writes and those of other replicas.
+RESYNC_INTERVAL = 30.0
 CONCURRENT_WRITES = 8  # requests
 log = logging.getLogger(__name__)
 
@@ -57,7 +55,7 @@ class ProblemReporter:
         self._due.add(key)
         self._changed.set()
 
-    def _device_changed(self, old: Object | None, new: Object | None) -> None:
+    def _device_changed(self, old: EdgeDevice | None, new: EdgeDevice | None) -> None:
         if old and new and _workload_names(old) != _workload_names(new):
             self._schedule(key_of(new))  # known problems are shown on entries just added
 
@@ -91,14 +89,12 @@ class ProblemReporter:
         device = self._statuses.newest_device(key)
         if device is None or not is_registered(device):
             return False  # a device that has not registered gets no configuration
-        return _status_with_problems(device, self._configurations.get(device)) != (
-            device.get("status") or {}
-        )
+        return _status_with_problems(device, self._configurations.get(device)) != status_of(device)
 
     async def _write(self, key: Key) -> None:
         problems: tuple[Problem, ...] = ()
 
-        def change(device: Object) -> Object:
+        def change(device: EdgeDevice) -> EdgeDeviceStatus:
             nonlocal problems
             cached = self._configurations.get(device)
             problems = cached.rendered.problems
@@ -116,12 +112,13 @@ class ProblemReporter:
             )
 
 
-def _status_with_problems(device: Object, cached: CachedConfiguration) -> Object:
+def _status_with_problems(device: EdgeDevice, cached: CachedConfiguration) -> EdgeDeviceStatus:
     """Return the status of a device with the problems of a rendering."""
-    status: Object = device.get("status") or {}
-    return with_problems(status, cached.rendered.problems, datetime.now(UTC), cached.generation)
+    return with_problems(
+        status_of(device), cached.rendered.problems, datetime.now(UTC), cached.generation
+    )
 
 
-def _workload_names(device: Object) -> set[str]:
+def _workload_names(device: EdgeDevice) -> set[str]:
     """Return the names in `status.workloads`."""
-    return {entry["name"] for entry in (device.get("status") or {}).get("workloads") or ()}
+    return {entry["name"] for entry in status_of(device).get("workloads") or ()}

@@ -1,0 +1,38 @@
+"""Errors of the resource API as those of a backend."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, ParamSpec, TypeVar
+
+from flotta.edge_api.backends.backend import BackendError
+from flotta.edge_api.refusals import Refusal
+from flotta.resources.errors import ApiError, Conflict
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def refuse_api_error(error: ApiError) -> Refusal:
+    """Return what a device gets for an error; what the API said in detail is not for devices."""
+    if error.status == 0:
+        return Refusal(503, "the resource API does not answer", retry_after=5)
+    if isinstance(error, Conflict):
+        return Refusal(503, "others keep writing to the same object; send it again", retry_after=2)
+    return Refusal(500, f"the resource API refused: {error.reason or error.status}")
+
+
+def translate_api_errors(
+    method: Callable[P, Awaitable[T]],
+) -> Callable[P, Coroutine[Any, Any, T]]:
+    """Make a method raise BackendError where it would raise ApiError."""
+
+    @functools.wraps(method)
+    async def translated(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return await method(*args, **kwargs)
+        except ApiError as error:
+            raise BackendError(str(error), refuse_api_error(error)) from error
+
+    return translated

@@ -1,0 +1,104 @@
+"""The fleet's certificates and keys in Secrets of one namespace."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import logging
+from collections.abc import Callable, Mapping
+
+from flotta.backoff import Backoff
+from flotta.edge_api.backends.backend import SecretConflict, StoredSecret
+from flotta.edge_api.backends.crd.errors import refuse_api_error, translate_api_errors
+from flotta.own_names import REGISTRATION_LABEL, REGISTRATION_SELECTOR
+from flotta.resources.cache import Cache
+from flotta.resources.client import AlreadyExists, Client, Conflict
+from flotta.resources.kinds import SECRET
+from flotta.resources.objects.core import Secret
+from flotta.resources.views import name_of, namespace_of
+
+CREATE_ATTEMPTS = 5  # requests
+CREATE_RETRY = 0.07, 1.0  # first and longest seconds between two of them
+log = logging.getLogger(__name__)
+
+
+class Secrets:
+    """A SecretStore. Reads ask the API itself; `watched` only says that something changed."""
+
+    def __init__(self, client: Client, namespace: str, watched: Cache[Secret]) -> None:
+        self._client = client
+        self._namespace = namespace
+        self._watched = watched
+
+    @translate_api_errors
+    async def read(self, name: str) -> StoredSecret | None:
+        """Return a Secret, None when there is none."""
+        secret = await self._client.get_or_none(SECRET, name, self._namespace)
+        return _stored(secret) if secret else None
+
+    @translate_api_errors
+    async def create(
+        self, name: str, data: Mapping[str, bytes], *, registration: bool = False
+    ) -> StoredSecret:
+        """Create a Secret, or return the one that another server created first."""
+        secret: Secret = {
+            "metadata": {
+                "name": name,
+                "namespace": self._namespace,
+                "labels": {REGISTRATION_LABEL: "true"} if registration else {},
+            },
+            "type": "Opaque",
+            "data": _encode(data),
+        }
+        backoff = Backoff(*CREATE_RETRY)
+        for _ in range(CREATE_ATTEMPTS):
+            try:
+                created = await self._client.create(SECRET, secret)
+            except AlreadyExists:
+                found = await self._client.get_or_none(SECRET, name, self._namespace)
+                if found is not None:
+                    return _stored(found)
+                await asyncio.sleep(backoff.next())  # it is just being written or deleted
+            else:
+                log.info("created Secret %s/%s", self._namespace, name)
+                return _stored(created)
+        return _stored(await self._client.get(SECRET, name, self._namespace))
+
+    @translate_api_errors
+    async def replace(self, secret: StoredSecret, data: Mapping[str, bytes]) -> None:
+        """Give a Secret other data; its labels and whatever else it has stay."""
+        found = await self._client.get(SECRET, secret.name, self._namespace)
+        found["metadata"]["resourceVersion"] = secret.version  # the API compares it
+        new: Secret = {**found, "data": _encode(data)}
+        try:
+            await self._client.replace(SECRET, new)
+        except Conflict as error:
+            raise SecretConflict(str(error), refuse_api_error(error)) from error
+
+    @translate_api_errors
+    async def list_registration_secrets(self) -> list[StoredSecret]:
+        """Return the Secrets with the label of registration certificates."""
+        found = await self._client.list(
+            SECRET, self._namespace, label_selector=REGISTRATION_SELECTOR
+        )
+        return [_stored(secret) for secret in found]
+
+    def subscribe(self, changed: Callable[[str], None]) -> None:
+        """Call `changed(name)` when the watch tells of a Secret of the namespace."""
+
+        def secret_changed(old: Secret | None, new: Secret | None) -> None:
+            secret = new or old
+            if secret and namespace_of(secret) == self._namespace:
+                changed(name_of(secret))
+
+        self._watched.subscribe(secret_changed)
+
+
+def _stored(secret: Secret) -> StoredSecret:
+    data = secret.get("data") or {}
+    decoded = {key: base64.b64decode(value) for key, value in data.items()}
+    return StoredSecret(name_of(secret), decoded, secret["metadata"]["resourceVersion"])
+
+
+def _encode(data: Mapping[str, bytes]) -> dict[str, str]:
+    return {key: base64.b64encode(value).decode() for key, value in data.items()}

@@ -1,0 +1,29 @@
+"""The backend that the settings name."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Protocol, cast
+
+from flotta.edge_api.backends import BACKENDS
+from flotta.edge_api.backends.backend import Backend
+from flotta.edge_api.metrics import EdgeApiMetrics
+from flotta.edge_api.settings import Settings
+
+
+class BackendPackage(Protocol):
+    """What a package named in `BACKENDS` has."""
+
+    async def make_backend(self, settings: Settings, metrics: EdgeApiMetrics) -> Backend:
+        """Return a backend that does not run yet.
+
+        It reads of the environment what it alone needs. Raises ValueError with a sentence when it
+        cannot be set up so.
+        """
+
+
+async def make_backend(settings: Settings, metrics: EdgeApiMetrics) -> Backend:
+    """Return the backend of `settings.backend`; errors as of `BackendPackage.make_backend`."""
+    # A module has no type of its own; what the registry names keeps to the protocol.
+    package = cast("BackendPackage", importlib.import_module(BACKENDS[settings.backend]))
+    return await package.make_backend(settings, metrics)
