@@ -19,12 +19,12 @@ from flotta.protocol.models import (
 )
 from flotta.worker.configuration import (
     find_s3_storage,
-    keep_storage,
+    keep_unresolved,
     parse_configuration,
     read_heartbeat_period,
 )
 from flotta.worker.configuration_store import ConfigurationStore
-from flotta.worker.data import decode_storage
+from flotta.worker.data.storage import decode_storage
 from flotta.worker.errors import ConfigurationError
 
 SAMPLES = Path(__file__).parents[1] / "data" / "messages"
@@ -148,13 +148,13 @@ def test_storage_values_are_decoded_and_the_port_has_a_default() -> None:
 def test_storage_that_the_control_plane_cannot_tell_stays() -> None:
     s3 = S3StorageConfiguration(bucket_name="b", bucket_host="h")
     had = _configured(storage=StorageConfiguration(s3=s3))
-    unresolved = keep_storage(_configured(storage_unresolved=True), had)
+    unresolved = keep_unresolved(_configured(storage_unresolved=True), had)
     assert find_s3_storage(unresolved) == s3
-    assert find_s3_storage(keep_storage(unresolved, unresolved)) == s3
-    assert find_s3_storage(keep_storage(_configured(), had)) is None
-    assert find_s3_storage(keep_storage(_configured(storage_unresolved=True), None)) is None
+    assert find_s3_storage(keep_unresolved(unresolved, unresolved)) == s3
+    assert find_s3_storage(keep_unresolved(_configured(), had)) is None
+    assert find_s3_storage(keep_unresolved(_configured(storage_unresolved=True), None)) is None
     moved = _configured(storage=StorageConfiguration(s3=replace(s3, bucket_host="new")))
-    assert keep_storage(moved, had) is moved
+    assert keep_unresolved(moved, had) is moved
 
 
 def _configured(**fields: Any) -> DeviceConfigurationMessage:

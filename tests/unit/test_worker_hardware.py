@@ -6,10 +6,19 @@ import os
 import socket
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from flotta.protocol.models import (
+    DeviceConfiguration,
+    DeviceConfigurationMessage,
+    HardwareProfileConfiguration,
+    Heartbeat,
+    HeartbeatConfiguration,
+)
 from flotta.worker.hardware import Inventory
+from flotta.worker.hardware.feature import HardwareFeature
 from flotta.worker.hardware.network import read_addresses
 from flotta.worker.hardware.storage import read_disks, read_host_devices, read_mounts
 
@@ -109,3 +118,34 @@ def test_mounts_keep_spaces_and_leave_out_what_containers_made(tmp_path: Path) -
         ("/dev/sda1", "/data/My Disk", "ext4", "(rw,relatime)"),
         ("server:/share", "/mnt/share", "nfs4", "(ro)"),
     ]
+
+
+async def test_with_scope_delta_the_inventory_is_sent_until_it_is_accepted_and_after_a_change(
+    tmp_path: Path,
+) -> None:
+    put(tmp_path, "sys/class/net/eth0/address", "02:00:00:00:00:01")
+    feature = HardwareFeature(Inventory(tmp_path))
+    feature.configure(profile(include=True, scope="delta"))
+
+    async def report(*, accepted: bool) -> bool:
+        heartbeat = Heartbeat()
+        await feature.report(heartbeat)
+        if accepted:
+            feature.acknowledge(heartbeat)
+        return heartbeat.hardware is not None
+
+    assert await report(accepted=False)
+    assert await report(accepted=True)
+    assert not await report(accepted=True)
+    put(tmp_path, "sys/class/net/eth0/address", "02:00:00:00:00:02")
+    assert await report(accepted=True)
+    assert not await report(accepted=True)
+    feature.configure(profile(include=True, scope="full"))
+    assert await report(accepted=True)
+    feature.configure(profile(include=False))
+    assert not await report(accepted=True)
+
+
+def profile(**fields: Any) -> DeviceConfigurationMessage:
+    heartbeat = HeartbeatConfiguration(hardware_profile=HardwareProfileConfiguration(**fields))
+    return DeviceConfigurationMessage(configuration=DeviceConfiguration(heartbeat=heartbeat))

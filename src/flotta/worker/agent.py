@@ -1,101 +1,106 @@
-"""The device worker as a whole: configurations that come, pods that change, being sent away."""
+"""The frame around a device's features: configurations, registration, heartbeats, being sent away.
+
+What is done with a configuration is up to the features (`features`); nothing here knows them.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from flotta import __version__
 from flotta.daemon import notify
 from flotta.protocol.envelope import encode
-from flotta.protocol.models import DeviceConfigurationMessage, Workload, WorkloadStatus
-from flotta.protocol.phases import ERROR
-from flotta.sync.loop import SyncLoop
-from flotta.worker.configuration import keep_storage, parse_configuration
+from flotta.protocol.models import DeviceConfigurationMessage
+from flotta.worker.configuration import keep_unresolved, parse_configuration
 from flotta.worker.configuration_store import ConfigurationStore
-from flotta.worker.data import DataSync
-from flotta.worker.errors import ConfigurationError, WorkloadError
+from flotta.worker.errors import ConfigurationError
 from flotta.worker.events import EventQueue
+from flotta.worker.feature_list import make_features
+from flotta.worker.features import Feature, Frame
 from flotta.worker.gateway_client import GatewayClient, WorkerService
-from flotta.worker.hardware import Inventory
 from flotta.worker.heartbeat import DeviceStatus, Heartbeats
 from flotta.worker.registration import Registration
 from flotta.worker.settings import Settings
-from flotta.worker.workloads.files import WorkloadFiles
-from flotta.worker.workloads.manifest import Pod, build_pod
-from flotta.worker.workloads.observer import Observer
-from flotta.worker.workloads.reconciler import Desired, Reconciler
-from flotta.worker.workloads.state import Observation, WorkloadState, derive_state
 
 log = logging.getLogger(__name__)
 
-FIRST_PASS_TIMEOUT = 30.0  # seconds until a version is reported although not all was tried
+APPLY_TIMEOUT = 30.0  # seconds until a version is reported although not all was tried
 
 
 @dataclass
 class _Device:
     """What the device knows of itself."""
 
-    message: DeviceConfigurationMessage | None = None
-    applied_version: str = ""
-    degraded: str = ""
+    message: DeviceConfigurationMessage | None = None  # the configuration, None before there is one
+    applied_version: str = ""  # of the last configuration of which everything was tried once
+    degraded: str = ""  # why it is not as it should be, empty when it is
 
 
 class Agent:
-    """Puts the parts together; `run` serves until cancelled."""
+    """Runs the features of a device; `run` serves until cancelled.
 
-    def __init__(self, settings: Settings) -> None:
+    `make` builds them; what it is handed for them to ask of may be asked once the agent runs.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        make: Callable[[Settings, Frame], tuple[Feature, ...]] = make_features,
+    ) -> None:
         settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._settings = settings
         self._device = _Device()
         self._incoming: asyncio.Queue[bytes] = asyncio.Queue(maxsize=1)
-        self._reported: dict[str, tuple[str, str]] = {}
         self._wiping = asyncio.Lock()
         self._tasks: asyncio.TaskGroup
         self._registration_task: asyncio.Task[None] | None = None
         self._heartbeat_task: asyncio.Task[None] | None = None
-        self._parked = False
-        inventory = Inventory()
+        self._parked = False  # sent away: nothing is done until the gateway starts again
         self._store = ConfigurationStore(settings.state_dir)
         self._events = EventQueue(settings.state_dir / "events.json")
-        self._files = WorkloadFiles(
-            settings.workloads_dir, settings.volumes_dir, settings.units_dir
-        )
-        self._data = DataSync(SyncLoop(settings.state_dir, settings.volumes_dir))
         self._gateway = GatewayClient(
             settings, WorkerService(self._queue_configuration, self._handle_disconnect)
         )
         self._gateway.on_connect = self._handle_connect
-        self._observer = Observer(
-            settings.exits_dir, settings.unit_changes_dir, self._handle_snapshot
-        )
-        self._reconciler = Reconciler(
-            self._files, self._observer, self._data.flush_workload, self._report_changes
-        )
-        self._registration = Registration(self._gateway, inventory.read, settings.target_namespace)
+        self._features = make(settings, self)
+        self._registration = Registration(self._gateway, self._features, settings.target_namespace)
         self._heartbeats = Heartbeats(
-            self._gateway, self._events, self._read_status, inventory.read, __version__
+            self._gateway, self._events, self._features, self._read_status, __version__
         )
 
     async def run(self) -> None:
         """Work from what is on disk, then with the control plane, until cancelled."""
         message = await asyncio.to_thread(self._store.load)
         async with asyncio.TaskGroup() as self._tasks:
-            self._observer.watch_units(
-                {name: self._files.unit_of(name) for name in self._files.list_installed()}
-            )
-            await self._observer.refresh()
+            for feature in self._features:
+                await feature.prepare()
             if message is not None:
                 self._apply_message(message)
-            self._tasks.create_task(self._observer.run())
-            self._tasks.create_task(self._reconciler.run())
-            self._tasks.create_task(self._data.engine.run())
+            for feature in self._features:
+                self._tasks.create_task(feature.run())
             self._tasks.create_task(self._apply_queued())
             self._tasks.create_task(self._gateway.run())
             self._start_registration()
             notify("READY=1")
+
+    # --- what a feature may ask for -----
+
+    @property
+    def device_id(self) -> str:
+        """The id of this device, empty until a gateway was there."""
+        return self._gateway.device_id
+
+    def request_heartbeat(self) -> None:
+        """Ask for a heartbeat soon; requests meanwhile become one."""
+        self._heartbeats.request()
+
+    def add_event(self, reason: str, message: str, *, workload: str = "") -> None:
+        """Queue a warning; without a configuration it is of something that is being removed."""
+        if self._device.message is not None:
+            self._events.add(reason, message, workload=workload)
 
     # --- called by the gateway -----
 
@@ -116,16 +121,16 @@ class Agent:
             await self._stop_reporting()
             with contextlib.suppress(asyncio.QueueEmpty):
                 self._incoming.get_nowait()
+            # The configuration first: if this ends halfway, it is not applied again at a start.
             self._device = _Device()
-            self._reported.clear()
             self._store.wipe()
             self._events.wipe()
-            await self._reconciler.wipe()
-            self._data.wipe()
+            for feature in reversed(self._features):
+                await feature.wipe()
             log.info("Everything is removed; the device waits to be registered anew")
 
     def _handle_connect(self) -> None:
-        """Return a gateway that starts anew ends the parking of a device that was sent away."""
+        """Register; a gateway that starts again ends the parking of a device that was sent away."""
         if not self._wiping.locked():
             self._parked = False
             self._start_registration()
@@ -147,7 +152,7 @@ class Agent:
             self._events.add("ConfigurationRefused", str(error))
             self._heartbeats.request()
             return
-        message = keep_storage(received, self._device.message)
+        message = keep_unresolved(received, self._device.message)
         if message == self._device.message:
             return
         if message is not received:
@@ -167,47 +172,20 @@ class Agent:
         self._device.message = message
         self._stop_registration()
         self._heartbeats.configure(message)
-        desired = self._build_desired(message)
-        self._reconciler.apply(desired)
-        problem = self._data.configure(message)
-        self._data.keep_leaving(self._reconciler.list_leaving())
-        if problem:
-            self._events.add("InvalidStorage", problem)
+        for feature in self._features:
+            feature.configure(message)
         if self._heartbeat_task is None or self._heartbeat_task.done():
             self._heartbeat_task = self._tasks.create_task(self._heartbeats.run())
         self._report_version_later(message.version)
-        self._report_changes()
-
-    def _build_desired(self, message: DeviceConfigurationMessage) -> Desired:
-        pods: dict[str, Pod] = {}
-        broken: dict[str, WorkloadError] = {}
-        workloads = message.workloads or []
-        for workload in workloads:
-            try:
-                pods[workload.name] = self._build_pod(workload, message)
-            except WorkloadError as error:
-                broken[workload.name] = error
-        return Desired(pods, broken)
-
-    def _build_pod(self, workload: Workload, message: DeviceConfigurationMessage) -> Pod:
-        paths = self._files.paths_of(workload.name)
-        device_id = message.device_id or self._gateway.device_id
-        try:
-            return build_pod(workload, message.secrets or [], device_id, paths)
-        except (TypeError, AttributeError, KeyError, ValueError) as error:
-            raise WorkloadError(
-                "InvalidSpecification",
-                f"the pod specification has an unexpected shape: {error}",
-                permanent=True,
-            ) from error
 
     def _report_version_later(self, version: str) -> None:
-        """Report the version once every workload was tried once, or after half a minute."""
+        """Report the version once every feature has tried everything, or after half a minute."""
 
         async def report() -> None:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(FIRST_PASS_TIMEOUT):
-                    await self._reconciler.first_pass.wait()
+                async with asyncio.timeout(APPLY_TIMEOUT):
+                    for feature in self._features:
+                        await feature.wait_applied()
             if self._device.message is not None and self._device.message.version == version:
                 self._device.applied_version = version
                 self._heartbeats.request()
@@ -233,58 +211,5 @@ class Agent:
             await asyncio.wait((self._heartbeat_task,))
             self._heartbeat_task = None
 
-    # --- state -----
-
-    def _handle_snapshot(self) -> None:
-        """Return a new snapshot of what runs."""
-        self._reconciler.wake()
-        self._report_changes()
-
-    def _report_changes(self) -> None:
-        """Send a heartbeat if a workload's phase or reason changed, and an event if it failed."""
-        states = self._derive_states()
-        summaries = {name: state.phase_and_reason for name, state in states.items()}
-        if summaries == self._reported:
-            return
-        for name, state in states.items():
-            if (
-                state.phase == ERROR
-                and self._reported.get(name) != state.phase_and_reason
-                and state.message
-            ):
-                self._events.add(state.reason or "Failed", state.message, workload=name)
-        self._reported = summaries
-        self._heartbeats.request()
-
-    def _derive_states(self) -> dict[str, WorkloadState]:
-        message = self._device.message
-        return {
-            workload.name: derive_state(self._observe(workload.name))
-            for workload in (message.workloads or [] if message else [])
-        }
-
-    def _observe(self, name: str) -> Observation:
-        failure = self._reconciler.failures.get(name)
-        return Observation(
-            unit=self._observer.unit_state(name),
-            containers=self._observer.containers_of(name),
-            failure=failure,
-            activity=self._reconciler.activities.get(name, ""),
-            explanation=self._observer.explanation_of(name),
-            crashes=self._observer.crashes.list_crashes(name),
-        )
-
     def _read_status(self) -> DeviceStatus:
-        statuses = [
-            self._workload_status(name, state) for name, state in self._derive_states().items()
-        ]
-        return DeviceStatus(self._device.applied_version, statuses, bool(self._device.degraded))
-
-    def _workload_status(self, name: str, state: WorkloadState) -> WorkloadStatus:
-        status = WorkloadStatus(
-            name=name, status=state.phase, reason=state.reason, message=state.message
-        )
-        problem = self._data.add_transfer_status(status)
-        if problem and not status.reason:
-            status.reason, status.message = "DataSyncFailed", problem
-        return status
+        return DeviceStatus(self._device.applied_version, bool(self._device.degraded))

@@ -6,15 +6,11 @@ reported by name.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
-
 from msgspec.structs import replace
 
 from flotta.protocol.envelope import decode
-from flotta.protocol.models import DeviceConfigurationMessage, S3StorageConfiguration, Secret
-from flotta.worker.errors import ConfigurationError, WorkloadError
+from flotta.protocol.models import DeviceConfigurationMessage, S3StorageConfiguration
+from flotta.worker.errors import ConfigurationError
 
 
 def parse_configuration(content: bytes, device_id: str = "") -> DeviceConfigurationMessage:
@@ -62,10 +58,13 @@ def find_s3_storage(message: DeviceConfigurationMessage) -> S3StorageConfigurati
     return storage.s3 if storage and storage.s3 and storage.s3.bucket_name else None
 
 
-def keep_storage(
+def keep_unresolved(
     message: DeviceConfigurationMessage, before: DeviceConfigurationMessage | None
 ) -> DeviceConfigurationMessage:
-    """Return the message, with the storage of the one before while that is unresolved."""
+    """Return the message, with what the control plane cannot tell now as it was `before`.
+
+    That can be the storage. Without anything to keep, the message itself comes back.
+    """
     new = message.configuration
     if new is None or not new.storage_unresolved or find_s3_storage(message) is not None:
         return message
@@ -73,14 +72,3 @@ def keep_storage(
         return message
     kept = replace(new, storage=before.configuration.storage)
     return replace(message, configuration=kept)
-
-
-def decode_secret(secret: Secret) -> dict[str, bytes]:
-    """Return key → value of a secret; raises WorkloadError when its data is not in wire form."""
-    try:
-        data = json.loads(secret.data or "{}")
-        return {str(k): base64.b64decode(v, validate=True) for k, v in data.items()}
-    except (ValueError, TypeError, AttributeError, binascii.Error) as error:
-        raise WorkloadError(
-            "InvalidSecret", f"secret {secret.name} is malformed", permanent=True
-        ) from error

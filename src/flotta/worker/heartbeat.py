@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from flotta.backoff import Backoff
 from flotta.protocol.directives import HEARTBEAT
-from flotta.protocol.envelope import encode
-from flotta.protocol.hardware import HardwareInfo
 from flotta.protocol.models import (
     DeviceConfigurationMessage,
     EventInfo,
-    HardwareProfileConfiguration,
     Heartbeat,
     UpgradeStatus,
-    WorkloadStatus,
 )
 from flotta.token_bucket import TokenBucket
 from flotta.worker.configuration import read_heartbeat_period
 from flotta.worker.errors import DeliveryError
 from flotta.worker.events import EventQueue
+from flotta.worker.features import Feature
 from flotta.worker.gateway_client import GatewayClient
 
 log = logging.getLogger(__name__)
@@ -43,10 +39,9 @@ EXPLANATIONS = {
 
 @dataclass(frozen=True)
 class DeviceStatus:
-    """What a heartbeat is made of, taken when it is built."""
+    """What the agent itself says in a heartbeat, taken when that is built."""
 
-    version: str
-    workloads: list[WorkloadStatus]
+    version: str  # of the configuration that was applied last, empty for none
     degraded: bool = False
 
 
@@ -57,26 +52,22 @@ class Heartbeats:
         self,
         gateway: GatewayClient,
         events: EventQueue,
+        features: Sequence[Feature],
         read_status: Callable[[], DeviceStatus],
-        read_inventory: Callable[[], HardwareInfo],
         agent_version: str,
     ) -> None:
         self._gateway = gateway
         self._events = events
+        self._features = features
         self._read_status = read_status
-        self._read_inventory = read_inventory
         self._agent_version = agent_version
         self._wanted = asyncio.Event()
-        self._period = 60.0
-        self._profile = HardwareProfileConfiguration()
-        self._hardware_sent = ""
+        self._period = read_heartbeat_period(None)
         self._bucket = TokenBucket(1 / BUSY_GAP, BURST)
 
     def configure(self, message: DeviceConfigurationMessage) -> None:
-        """Take period and hardware profile from a configuration."""
+        """Take the period from a configuration."""
         self._period = read_heartbeat_period(message)
-        section = message.configuration.heartbeat if message.configuration else None
-        self._profile = section.hardware_profile if section else HardwareProfileConfiguration()
 
     def request(self) -> None:
         """Ask for a heartbeat within a second; requests meanwhile become one."""
@@ -111,8 +102,8 @@ class Heartbeats:
 
     async def _send_heartbeat(self) -> None:
         events = self._events.next_batch()
-        hardware, digest = await self._read_hardware()
-        response = await self._gateway.send(HEARTBEAT, self._build_heartbeat(events, hardware))
+        heartbeat = await self._build_heartbeat(events)
+        response = await self._gateway.send(HEARTBEAT, heartbeat)
         if not response.ok:
             reason = EXPLANATIONS.get(
                 response.status, f"the control plane answered {response.status}"
@@ -120,26 +111,20 @@ class Heartbeats:
             raise DeliveryError(reason, response.retry_after)
         if events:
             self._events.acknowledge(events)
-        self._hardware_sent = digest or self._hardware_sent
+        for feature in self._features:
+            feature.acknowledge(heartbeat)
 
-    def _build_heartbeat(self, events: list[EventInfo], hardware: HardwareInfo | None) -> Heartbeat:
-        status = self._read_status()
-        return Heartbeat(
-            status="degraded" if status.degraded else "up",
-            version=status.version,
-            workloads=list(status.workloads),
-            hardware=hardware,
+    async def _build_heartbeat(self, events: list[EventInfo]) -> Heartbeat:
+        heartbeat = Heartbeat(
+            # The word that agents of v0.2 report of a system without ostree.
             upgrade=UpgradeStatus(current_commit_id="unknown"),
             events=list(events),
             agent_version=self._agent_version,
         )
-
-    async def _read_hardware(self) -> tuple[HardwareInfo | None, str]:
-        """Return the inventory if this heartbeat shall carry it; scope delta: after a change."""
-        if not self._profile.include:
-            return None, ""
-        hardware = await asyncio.to_thread(self._read_inventory)
-        digest = hashlib.sha256(encode(hardware)).hexdigest()
-        if self._profile.scope == "delta" and digest == self._hardware_sent:
-            return None, ""
-        return hardware, digest
+        for feature in self._features:
+            await feature.report(heartbeat)
+        # Last, so that the version is never older than what the features have reported.
+        status = self._read_status()
+        heartbeat.status = "degraded" if status.degraded else "up"
+        heartbeat.version = status.version
+        return heartbeat

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from flotta.backoff import Backoff
 from flotta.protocol.directives import ENROLMENT, ENROLMENT_APPROVED, REGISTRATION
-from flotta.protocol.hardware import HardwareInfo
 from flotta.protocol.models import EnrolmentInfo, Features, RegistrationInfo
 from flotta.worker.errors import DeliveryError
+from flotta.worker.features import Feature
 from flotta.worker.gateway_client import EdgeApiResponse, GatewayClient
 
 log = logging.getLogger(__name__)
@@ -37,11 +37,11 @@ class Registration:
     def __init__(
         self,
         gateway: GatewayClient,
-        read_inventory: Callable[[], HardwareInfo],
+        features: Sequence[Feature],
         namespace: Callable[[], str],
     ) -> None:
         self._gateway = gateway
-        self._read_inventory = read_inventory
+        self._features = features
         self._namespace = namespace
 
     async def run(self) -> None:
@@ -65,12 +65,14 @@ class Registration:
 
     async def _try_registration(self) -> EdgeApiResponse | None:
         """Do both steps; None is success, else the response that stands in the way."""
-        hardware = await asyncio.to_thread(self._read_inventory)
+        registration = RegistrationInfo()
+        for feature in self._features:
+            await feature.describe(registration)
         enrolment = EnrolmentInfo(
-            features=Features(hardware=hardware), target_namespace=self._namespace()
+            features=Features(hardware=registration.hardware), target_namespace=self._namespace()
         )
         response = await self._gateway.send(ENROLMENT, enrolment)
         if response.status != ENROLMENT_APPROVED:
             return response
-        response = await self._gateway.send(REGISTRATION, RegistrationInfo(hardware=hardware))
+        response = await self._gateway.send(REGISTRATION, registration)
         return None if response.ok else response

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 
 from flotta.protocol.models import DataConfiguration
 from flotta.worker import podman, systemd
 from flotta.worker.errors import WorkloadError
 from flotta.worker.workloads.crash_loop import CrashLoopBackOff
+from flotta.worker.workloads.desired import Desired
 from flotta.worker.workloads.files import WorkloadFiles
 from flotta.worker.workloads.manifest import Pod
 from flotta.worker.workloads.observer import Observer
@@ -35,18 +36,6 @@ EAGER_STARTS = 4  # failed starts after which the next one is left to systemd
 MAX_PARALLEL = 2  # image downloads and starts at once
 DISK_RETRY = 10.0  # seconds after the disk refused something
 BUG_RETRY = 30.0  # seconds after an error that nobody expected
-
-
-@dataclass(frozen=True)
-class Desired:
-    """What shall run: pods by name, and the workloads that cannot be built, with the cause."""
-
-    pods: Mapping[str, Pod] = field(default_factory=dict)
-    broken: Mapping[str, WorkloadError] = field(default_factory=dict)
-
-    @property
-    def names(self) -> list[str]:
-        return [*self.pods, *self.broken]
 
 
 class Reconciler:

@@ -9,6 +9,8 @@ reboot without anybody's help. The manifest is 0600.
 from __future__ import annotations
 
 import base64
+import binascii
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +18,6 @@ from typing import Any
 import yaml
 
 from flotta.protocol.models import Secret
-from flotta.worker.configuration import decode_secret
 from flotta.worker.errors import WorkloadError
 from flotta.yaml_loader import load_yaml
 
@@ -156,3 +157,14 @@ def _select_items(
     if missing and not optional:
         raise WorkloadError(f"{kind}NotFound", f'there is no key "{missing[0]}"', permanent=True)
     return {item["path"]: values[item["key"]] for item in chosen if item["key"] in values}
+
+
+def decode_secret(secret: Secret) -> dict[str, bytes]:
+    """Return key → value of a secret; raises WorkloadError when its data is not in wire form."""
+    try:
+        data = json.loads(secret.data or "{}")
+        return {str(k): base64.b64decode(v, validate=True) for k, v in data.items()}
+    except (ValueError, TypeError, AttributeError, binascii.Error) as error:
+        raise WorkloadError(
+            "InvalidSecret", f"secret {secret.name} is malformed", permanent=True
+        ) from error

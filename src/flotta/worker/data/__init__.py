@@ -1,0 +1,1 @@
+"""Data synchronisation: what a configuration asks of the engine in `flotta.sync`."""

@@ -1,0 +1,21 @@
+"""The features of a device, the only place that knows all of them."""
+
+from __future__ import annotations
+
+from flotta.sync.loop import SyncLoop
+from flotta.worker.data.feature import DataFeature
+from flotta.worker.features import Feature, Frame
+from flotta.worker.hardware.feature import HardwareFeature
+from flotta.worker.hardware.inventory import Inventory
+from flotta.worker.settings import Settings
+from flotta.worker.workloads.feature import WorkloadsFeature
+
+
+def make_features(settings: Settings, frame: Frame) -> tuple[Feature, ...]:
+    """Return the features of a device, each after those that it builds on."""
+    data = DataFeature(SyncLoop(settings.state_dir, settings.volumes_dir), frame)
+    return (
+        HardwareFeature(Inventory()),
+        data,
+        WorkloadsFeature(settings, frame, data),
+    )

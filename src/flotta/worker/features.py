@@ -1,0 +1,79 @@
+"""What a feature is to the agent, and what the agent is to a feature.
+
+The agent takes in configurations, keeps them, registers, sends heartbeats and obeys `disconnect`.
+Everything that a device does with a configuration is a feature: a folder beside this file and its
+line in `feature_list`. The agent goes through the features in the order of that list, and wipes
+them in the reverse order, because a feature comes after those that it builds on.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from flotta.protocol.models import DeviceConfigurationMessage, Heartbeat, RegistrationInfo
+
+
+class Frame(Protocol):
+    """What a feature may ask of the agent that runs it."""
+
+    @property
+    def device_id(self) -> str:
+        """The id of this device, empty until a gateway was there."""
+
+    def request_heartbeat(self) -> None:
+        """Ask for a heartbeat soon, because a report would be another one now."""
+
+    def add_event(self, reason: str, message: str, *, workload: str = "") -> None:
+        """Queue a warning for the control plane.
+
+        `reason` is one CamelCase word, `message` a sentence, `workload` the name of the workload
+        that it is about. Without a configuration there is nobody to warn, and it is dropped.
+        """
+
+
+class Feature(Protocol):
+    """One thing that a device does for its control plane.
+
+    A feature that derives from this class writes only the methods that it has a use for: the others
+    do nothing. They are called in this order: `prepare` once, `configure` for a configuration that
+    is on disk, then `run` beside all others.
+    """
+
+    async def prepare(self) -> None:
+        """Look at what there is on the device, before anything is configured or runs."""
+        return
+
+    def configure(self, message: DeviceConfigurationMessage) -> None:
+        """Take a new configuration, which was checked as a whole and differs from the last one.
+
+        It must not wait, so that no heartbeat sees half of a configuration: the work is for `run`.
+        What cannot be applied is reported by name, with an event or in `report`, never raised.
+        """
+        return
+
+    async def wait_applied(self) -> None:
+        """Return once everything that was configured last was tried once, successful or not.
+
+        Only then does a heartbeat carry the version of that configuration.
+        """
+        return
+
+    async def run(self) -> None:
+        """Serve until cancelled; may return when there is nothing to serve."""
+        return
+
+    async def describe(self, registration: RegistrationInfo) -> None:
+        """Fill in what the control plane has to know of the device before it belongs to it."""
+        return
+
+    async def report(self, heartbeat: Heartbeat) -> None:
+        """Fill this feature's part of a heartbeat that is being built."""
+        return
+
+    def acknowledge(self, heartbeat: Heartbeat) -> None:
+        """Take note that the control plane has accepted a heartbeat that `report` has filled."""
+        return
+
+    async def wipe(self) -> None:
+        """Remove everything that came from the control plane; `run` goes on."""
+        return

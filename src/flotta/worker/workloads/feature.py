@@ -1,0 +1,139 @@
+"""The workloads of a device: configured, kept running, reported, removed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Protocol
+
+from flotta.protocol.models import (
+    DataConfiguration,
+    DeviceConfigurationMessage,
+    Heartbeat,
+    WorkloadStatus,
+)
+from flotta.protocol.phases import ERROR
+from flotta.worker.features import Feature, Frame
+from flotta.worker.settings import Settings
+from flotta.worker.workloads.desired import build_desired
+from flotta.worker.workloads.files import WorkloadFiles
+from flotta.worker.workloads.observer import Observer
+from flotta.worker.workloads.reconciler import Reconciler
+from flotta.worker.workloads.state import Observation, WorkloadState, derive_state
+
+
+class Transfers(Protocol):
+    """What a pod needs of data synchronisation: its files leave the device before it does.
+
+    Only the reconciler knows when a workload goes, and an entry of `Heartbeat.workloads` carries
+    both the state of the pod and that of its files. So workloads are handed this much of the
+    data feature, which in turn knows nothing of pods.
+    """
+
+    def keep_leaving(self, leaving: Mapping[str, DataConfiguration | None]) -> None:
+        """Say which workloads are going away but still have files to send."""
+
+    async def flush_workload(self, name: str, data: DataConfiguration | None) -> None:
+        """Send the files of a workload that goes away a last time, within a bound."""
+
+    def add_transfer_status(self, status: WorkloadStatus) -> str:
+        """Add upload time and counters to a status; return what is wrong, empty for nothing."""
+
+
+class WorkloadsFeature(Feature):
+    """Brings pods to what is configured and says how they are."""
+
+    def __init__(self, settings: Settings, frame: Frame, transfers: Transfers) -> None:
+        self._frame = frame
+        self._transfers = transfers
+        self._files = WorkloadFiles(
+            settings.workloads_dir, settings.volumes_dir, settings.units_dir
+        )
+        self._observer = Observer(
+            settings.exits_dir, settings.unit_changes_dir, self._handle_snapshot
+        )
+        self._reconciler = Reconciler(
+            self._files, self._observer, transfers.flush_workload, self._report_changes
+        )
+        self._names: tuple[str, ...] = ()
+        self._reported: dict[str, tuple[str, str]] = {}  # phase and reason by workload
+
+    async def prepare(self) -> None:
+        """See what runs, so that the first configuration is compared with that."""
+        self._observer.watch_units(
+            {name: self._files.unit_of(name) for name in self._files.list_installed()}
+        )
+        await self._observer.refresh()
+
+    def configure(self, message: DeviceConfigurationMessage) -> None:
+        """Take the workloads; a broken one is reported by name."""
+        self._names = tuple(workload.name for workload in message.workloads or [])
+        self._reconciler.apply(build_desired(message, self._frame.device_id, self._files))
+        self._transfers.keep_leaving(self._reconciler.list_leaving())
+        self._report_changes()
+
+    async def wait_applied(self) -> None:
+        """Return once every workload was tried once."""
+        await self._reconciler.first_pass.wait()
+
+    async def run(self) -> None:
+        """Observe and reconcile until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._observer.run())
+            tasks.create_task(self._reconciler.run())
+
+    async def report(self, heartbeat: Heartbeat) -> None:
+        """Add the status of each configured workload."""
+        heartbeat.workloads = [
+            self._make_status(name, state) for name, state in self._derive_states().items()
+        ]
+
+    async def wipe(self) -> None:
+        """Stop and remove every pod with its files."""
+        self._names = ()
+        self._reported.clear()
+        await self._reconciler.wipe()
+
+    def _handle_snapshot(self) -> None:
+        """Compare with what is wanted, and with what was reported."""
+        self._reconciler.wake()
+        self._report_changes()
+
+    def _report_changes(self) -> None:
+        """Ask for a heartbeat if a workload's phase or reason changed; a failure is an event."""
+        states = self._derive_states()
+        summaries = {name: state.phase_and_reason for name, state in states.items()}
+        if summaries == self._reported:
+            return
+        for name, state in states.items():
+            if (
+                state.phase == ERROR
+                and self._reported.get(name) != state.phase_and_reason
+                and state.message
+            ):
+                self._frame.add_event(state.reason or "Failed", state.message, workload=name)
+        self._reported = summaries
+        self._frame.request_heartbeat()
+
+    def _derive_states(self) -> dict[str, WorkloadState]:
+        return {name: derive_state(self._observe(name)) for name in self._names}
+
+    def _observe(self, name: str) -> Observation:
+        return Observation(
+            unit=self._observer.unit_state(name),
+            containers=self._observer.containers_of(name),
+            failure=self._reconciler.failures.get(name),
+            activity=self._reconciler.activities.get(name, ""),
+            explanation=self._observer.explanation_of(name),
+            crashes=self._observer.crashes.list_crashes(name),
+        )
+
+    def _make_status(self, name: str, state: WorkloadState) -> WorkloadStatus:
+        """Return the entry of a heartbeat; what is wrong with the pod hides what is with files."""
+        status = WorkloadStatus(
+            name=name, status=state.phase, reason=state.reason, message=state.message
+        )
+        problem = self._transfers.add_transfer_status(status)
+        if problem and not status.reason:
+            status.reason, status.message = "DataSyncFailed", problem
+        return status

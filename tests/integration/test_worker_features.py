@@ -1,0 +1,167 @@
+"""The agent as a frame: what it does with features that it has never heard of."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from plain_gateway import PlainGateway
+
+from flotta.protocol.hardware import HardwareInfo
+from flotta.protocol.models import (
+    DeviceConfigurationMessage,
+    Heartbeat,
+    PlaybookExecutionStatus,
+    RegistrationInfo,
+)
+from flotta.worker.agent import Agent
+from flotta.worker.features import Feature, Frame
+from flotta.worker.settings import Settings
+
+
+class Songs(Feature):
+    """Sings; what it does is kept in `calls`, which several features share."""
+
+    def __init__(self, name: str, frame: Frame, calls: list[str]) -> None:
+        self.name = name
+        self.frame = frame
+        self.calls = calls
+        self.tried = asyncio.Event()
+
+    async def prepare(self) -> None:
+        self.calls.append(f"{self.name} prepared")
+
+    def configure(self, message: DeviceConfigurationMessage) -> None:
+        self.calls.append(f"{self.name} configured {message.version}")
+        self.frame.add_event("OutOfTune", f"{self.name} is out of tune")
+
+    async def wait_applied(self) -> None:
+        await self.tried.wait()
+
+    async def run(self) -> None:
+        self.calls.append(f"{self.name} runs")
+
+    async def describe(self, registration: RegistrationInfo) -> None:
+        registration.hardware = HardwareInfo(hostname=self.name)
+
+    async def report(self, heartbeat: Heartbeat) -> None:
+        others = heartbeat.playbook_executions or []
+        heartbeat.playbook_executions = [*others, PlaybookExecutionStatus(name=self.name)]
+
+    async def wipe(self) -> None:
+        self.frame.add_event("OutOfTune", "nobody hears this")
+        self.calls.append(f"{self.name} wiped")
+
+
+class Silence(Feature):
+    """Does nothing at all, as a feature may."""
+
+
+class Choir:
+    """The features of one device, `first` and `second`, and what they did."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def make(self, _: Settings, frame: Frame) -> tuple[Feature, ...]:
+        self.first = Songs("first", frame, self.calls)
+        self.second = Songs("second", frame, self.calls)
+        return self.first, Silence(), self.second
+
+
+@pytest.fixture
+async def gateway(tmp_path: Path) -> AsyncIterator[PlainGateway]:
+    started = PlainGateway(tmp_path)
+    await started.start()
+    yield started
+    await started.stop()
+
+
+@pytest.fixture
+async def choir(gateway: PlainGateway, tmp_path: Path) -> AsyncIterator[Choir]:
+    made = Choir()
+    settings = Settings(
+        gateway_address=gateway.address,
+        state_dir=tmp_path / "state",
+        tags_file=tmp_path / "tags.toml",
+    )
+    task = asyncio.create_task(Agent(settings, made.make).run())
+    await gateway.wait_for(lambda: any(sent.directive == "registration" for sent in gateway.sent))
+    yield made
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+def configuration(version: str) -> bytes:
+    return json.dumps({"version": version, "configuration": {}}).encode()
+
+
+async def test_features_are_prepared_and_run_and_configured_in_their_order(
+    gateway: PlainGateway, choir: Choir
+) -> None:
+    await gateway.configure(configuration("v1"))
+    await gateway.wait_for(gateway.heartbeats)
+
+    assert choir.calls == [
+        "first prepared",
+        "second prepared",
+        "first runs",
+        "second runs",
+        "first configured v1",
+        "second configured v1",
+    ]
+
+
+async def test_a_heartbeat_has_the_part_and_the_events_of_every_feature(
+    gateway: PlainGateway, choir: Choir
+) -> None:
+    await gateway.configure(configuration("v1"))
+    await gateway.wait_for(gateway.heartbeats)
+
+    [beat] = gateway.heartbeats()
+    assert [entry["name"] for entry in beat["playbook-executions"]] == ["first", "second"]
+    assert [event["message"] for event in beat["events"]] == [
+        "first is out of tune",
+        "second is out of tune",
+    ]
+    assert "workloads" not in beat
+    assert "hardware" not in beat
+
+
+async def test_a_version_is_reported_when_every_feature_has_tried_it(
+    gateway: PlainGateway, choir: Choir
+) -> None:
+    await gateway.configure(configuration("v1"))
+    choir.second.tried.set()
+    await gateway.wait_for(gateway.heartbeats)
+    assert "version" not in gateway.heartbeats()[-1]
+
+    choir.first.tried.set()
+
+    await gateway.wait_for(lambda: gateway.heartbeats()[-1].get("version") == "v1")
+
+
+async def test_features_are_wiped_in_reverse_order_and_say_no_more(
+    gateway: PlainGateway, choir: Choir, tmp_path: Path
+) -> None:
+    await gateway.configure(configuration("v1"))
+    await gateway.wait_for(gateway.heartbeats)
+
+    await gateway.disconnect()
+
+    assert choir.calls[-2:] == ["second wiped", "first wiped"]
+    assert list((tmp_path / "state").iterdir()) == []
+
+
+async def test_a_feature_describes_the_device_that_enrols_and_registers(
+    gateway: PlainGateway, choir: Choir
+) -> None:
+    enrolment, registration = (sent.content for sent in gateway.sent)
+
+    assert enrolment["features"]["hardware"] == {"hostname": "second"}
+    assert registration["hardware"] == {"hostname": "second"}
