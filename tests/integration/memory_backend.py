@@ -1,0 +1,157 @@
+"""A backend of the Edge API in memory: what one has to have, and a package for `BACKENDS`."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from flotta.edge_api.backends.backend import (
+    BackendError,
+    Configuration,
+    Membership,
+    RecordedRegistration,
+    SecretConflict,
+    StoredSecret,
+)
+from flotta.edge_api.metrics import EdgeApiMetrics
+from flotta.edge_api.refusals import Refusal
+from flotta.edge_api.settings import Settings
+from flotta.identity.peers import Peer
+from flotta.protocol.models import EnrolmentInfo, Heartbeat, RegistrationInfo
+
+made: list[MemoryBackend] = []  # by `make_backend`, the newest last
+
+
+async def make_backend(settings: Settings, metrics: EdgeApiMetrics) -> MemoryBackend:
+    made.append(MemoryBackend())
+    return made[-1]
+
+
+class MemorySecrets:
+    """A SecretStore."""
+
+    def __init__(self) -> None:
+        self._secrets: dict[str, StoredSecret] = {}
+        self._registration: set[str] = set()
+        self._callbacks: list[Callable[[str], None]] = []
+
+    async def read(self, name: str) -> StoredSecret | None:
+        return self._secrets.get(name)
+
+    async def create(
+        self, name: str, data: Mapping[str, bytes], *, registration: bool = False
+    ) -> StoredSecret:
+        if name not in self._secrets:
+            self._registration |= {name} if registration else set()
+            self._put(name, data)
+        return self._secrets[name]
+
+    async def replace(self, secret: StoredSecret, data: Mapping[str, bytes]) -> None:
+        if self._secrets.get(secret.name) != secret:
+            raise SecretConflict(f"{secret.name} was changed", Refusal(503, "try again"))
+        self._put(secret.name, data)
+
+    async def list_registration_secrets(self) -> list[StoredSecret]:
+        return [self._secrets[name] for name in sorted(self._registration)]
+
+    def subscribe(self, changed: Callable[[str], None]) -> None:
+        self._callbacks.append(changed)
+
+    def remove(self, name: str) -> None:
+        del self._secrets[name]
+        self._notify(name)
+
+    def _put(self, name: str, data: Mapping[str, bytes]) -> None:
+        self._secrets[name] = StoredSecret(name, data, uuid.uuid4().hex)
+        self._notify(name)
+
+    def _notify(self, name: str) -> None:
+        for changed in self._callbacks:
+            changed(name)
+
+
+@dataclass
+class MemoryDevice:
+    uid: str = field(default_factory=lambda: str(uuid.uuid4()))
+    version: int = 1  # of its configuration
+    heartbeats: list[Heartbeat] = field(default_factory=list)
+    is_leaving: bool = False
+    has_left: bool = False
+
+
+class MemoryBackend:
+    """Devices by id; a test approves them, changes their configuration, or breaks the backend."""
+
+    def __init__(self) -> None:
+        self.secrets = MemorySecrets()
+        self.devices: dict[str, MemoryDevice] = {}
+        self.enrolled: list[str] = []
+        self.ending: list[str] = []  # what the server does when it stops, in order
+        self.broken = False
+        self._running = asyncio.Event()
+        self._changed = asyncio.Event()
+
+    @property
+    def unready_reason(self) -> str | None:
+        return "the memory is broken" if self.broken else None
+
+    async def run(self) -> None:
+        self._running.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.ending.append("end of run")
+
+    async def wait_ready(self) -> None:
+        await self._running.wait()
+
+    def release_requests(self) -> None:
+        self.ending.append("release_requests")
+        self.change()
+
+    async def flush(self) -> None:
+        self.ending.append("flush")
+
+    async def close(self) -> None:
+        self.ending.append("close")
+
+    def change(self) -> None:
+        """Wake what waits for a change."""
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def membership(self, peer: Peer) -> Membership:
+        if self.broken:
+            raise BackendError("bit 7 is stuck", Refusal(503, "not now", retry_after=3))
+        device = self.devices.get(peer.device_id)
+        if device is None:
+            return Membership.ABSENT
+        if device.uid != peer.uid:
+            return Membership.REVOKED
+        return Membership.LEAVING if device.is_leaving else Membership.ACTIVE
+
+    async def enrol(self, peer: Peer, device_id: str, info: EnrolmentInfo) -> bool:
+        self.enrolled.append(device_id)
+        return device_id in self.devices
+
+    async def register(
+        self, peer: Peer, device_id: str, info: RegistrationInfo, key_fingerprint: str
+    ) -> RecordedRegistration:
+        if device_id not in self.devices:
+            raise Refusal(404, "the device is not approved yet")
+        return RecordedRegistration("default", self.devices[device_id].uid)
+
+    async def get_configuration(self, peer: Peer) -> Configuration:
+        version = str(self.devices[peer.device_id].version)
+        return Configuration(version, b'{"version": "%s"}' % version.encode())
+
+    async def record_heartbeat(self, peer: Peer, message_id: str, heartbeat: Heartbeat) -> None:
+        self.devices[peer.device_id].heartbeats.append(heartbeat)
+
+    async def record_disconnect(self, peer: Peer) -> None:
+        self.devices[peer.device_id].has_left = True
+
+    async def wait_for_change(self, peer: Peer, seconds: float) -> None:
+        await asyncio.wait([asyncio.create_task(self._changed.wait())], timeout=seconds)

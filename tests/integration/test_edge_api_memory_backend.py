@@ -1,0 +1,126 @@
+"""The Edge API serves devices with any backend that keeps to the protocol."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+import memory_backend
+import pytest
+import pytest_asyncio
+from edge_site import Device, Site, data_message
+from memory_backend import MemoryBackend, MemoryDevice
+
+from flotta.edge_api.backends import BACKENDS
+from flotta.edge_api.server import EdgeApiServer
+from flotta.edge_api.settings import Settings
+from flotta.identity.authority import CertificateAndKey
+from flotta.own_names import CA_SECRET, HOST_SECRET
+from waiting import eventually
+
+ENVIRONMENT = {
+    "BACKEND": "memory",
+    "BIND_ADDRESS": "127.0.0.1",
+    "HTTPS_PORT": "0",
+    "METRICS_ADDR": "127.0.0.1:0",
+}
+
+
+@dataclass
+class MemorySite:
+    server: EdgeApiServer
+    backend: MemoryBackend
+    directory: Path
+
+    async def device(self) -> Device:
+        """Return device `till-7` with a registration certificate."""
+        site = Site(self.directory, Path(), self.server.port, self.server.monitoring_port, {})
+        authority = await self.backend.secrets.read(CA_SECRET)
+        (secret,) = await self.backend.secrets.list_registration_secrets()
+        identity = CertificateAndKey(secret.data["client.crt"], secret.data["client.key"])
+        assert authority is not None
+        return Device(site, authority.data["ca.crt"], "till-7", identity)
+
+    async def joined(self) -> Device:
+        device = await self.device()
+        self.backend.devices["till-7"] = MemoryDevice()
+        assert (await device.register()).status == 200
+        return device
+
+
+@pytest_asyncio.fixture
+async def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[MemorySite]:
+    monkeypatch.setitem(BACKENDS, "memory", "memory_backend")
+    server = await EdgeApiServer.create(Settings.from_environment(ENVIRONMENT))
+    await server.start()
+    yield MemorySite(server, memory_backend.made.pop(), tmp_path)
+    await server.stop()
+
+
+async def test_a_device_joins_reports_and_leaves(site: MemorySite) -> None:
+    device = await site.device()
+    assert (await device.enrol()).status == 200
+    assert (await device.register()).status == 404
+    site.backend.devices["till-7"] = known = MemoryDevice()
+    assert (await device.enrol()).status == 208
+    assert (await device.register()).status == 200
+
+    assert (await device.beat(agent_version="3")).status == 200
+    known.is_leaving = True
+    command = await device.get("control")
+    event = {**data_message("", "disconnect"), "type": "event"}
+    assert (await device.post("control", event)).status == 200
+
+    assert site.backend.enrolled == ["till-7", "till-7"]
+    assert [heartbeat.agent_version for heartbeat in known.heartbeats] == ["3"]
+    assert command.json()["content"]["command"] == "disconnect"
+    assert known.has_left
+    await device.close()
+
+
+async def test_a_held_request_ends_when_the_backend_tells_of_a_change(site: MemorySite) -> None:
+    device = await site.joined()
+    held = await device.held(device.get("data", If_None_Match='"1"', Prefer="wait=60"))
+
+    site.backend.devices["till-7"].version = 2
+    site.backend.change()
+
+    reply = await held
+    assert (reply.status, reply.headers["ETag"]) == (200, '"2"')
+    assert reply.json()["content"] == {"version": "2"}
+    await device.close()
+
+
+async def test_a_backend_that_fails_says_what_devices_get(
+    site: MemorySite, caplog: pytest.LogCaptureFixture
+) -> None:
+    device = await site.joined()
+
+    site.backend.broken = True
+    reply = await device.beat()
+
+    assert (reply.status, reply.headers["Retry-After"]) == (503, "3")
+    assert reply.json()["message"] == "not now"
+    assert "bit 7 is stuck" in caplog.text
+    url = f"http://127.0.0.1:{site.server.monitoring_port}/readyz"
+    async with aiohttp.ClientSession() as session, session.get(url) as response:
+        assert (response.status, await response.text()) == (503, "the memory is broken\n")
+    await device.close()
+
+
+async def test_a_lost_server_certificate_is_made_again(site: MemorySite) -> None:
+    lost = await site.backend.secrets.read(HOST_SECRET)
+
+    site.backend.secrets.remove(HOST_SECRET)
+
+    new = await eventually(lambda: site.backend.secrets.read(HOST_SECRET))
+    assert new != lost
+
+
+async def test_a_server_stops_its_backend_in_order(site: MemorySite) -> None:
+    await asyncio.wait_for(site.server.stop(), 30)
+
+    assert site.backend.ending == ["release_requests", "flush", "end of run", "close"]
