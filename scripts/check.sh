@@ -3,11 +3,11 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 . scripts/parts.sh
-code=(src tests scripts bench)
+code=(src tests scripts bench collections)
 
 part format ruff format --quiet --check "${code[@]}"
 part lint ruff check --quiet "${code[@]}"
-part types quiet mypy -p flotta
+part types quiet mypy
 part layers quiet lint-imports --no-logo
 tests "unit tests" tests/unit
 echo "The check took $SECONDS s."

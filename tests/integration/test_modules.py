@@ -118,9 +118,10 @@ async def test_workload_changes_while_the_operator_writes_into_it(
     async with await InterruptedClient.connect(str(kubeconfig)) as client:
         await Fleet(client).workload("busy", device="till-1")
         spec = {"type": "pod", "pod": pod, "device": "till-2"}
-        params = {"name": "busy", "namespace": "default", "spec": spec, "wait": False}
-        given = SimpleNamespace(params=params, check_mode=False)
-        assert (await module.EdgeWorkload(given, client).ensure_present())["changed"]
+        parameters = SimpleNamespace(name="busy", namespace="default", wait=False)
+        given = SimpleNamespace(check_mode=False)
+        busy = module.WantedWorkload(given, client, parameters)
+        assert (await busy.ensure_present(spec))["changed"]
         assert client.interrupted
         workload = await client.get(EDGE_WORKLOAD, "busy", "default")
     assert (workload["spec"]["device"], workload["status"]["matched"]) == ("till-2", 3)
@@ -160,8 +161,9 @@ async def test_devices_that_are_set_up_at_once_get_one_registration_certificate(
     await control_plane_in("crowd", kubeconfig)
     async with await Client.connect(str(kubeconfig)) as client:
         ca = await client.get(SECRET, "flotta-ca", "crowd")
+        crowd = SimpleNamespace(namespace="shops", control_plane_namespace="crowd")
         # Both have looked, and nothing was there.
-        first, second = [await module.issue(client, ca, "shops", "crowd", []) for _ in "ab"]
+        first, second = [await module.issue(client, ca, crowd, []) for _ in "ab"]
     assert first["data"] == second["data"]
 
 

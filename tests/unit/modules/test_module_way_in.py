@@ -86,7 +86,7 @@ def test_an_unknown_parameter_is_refused(module: str) -> None:
 )
 def test_an_answer_that_is_no_success_is_explained(error: ApiError, sentence: str) -> None:
     api = loaded("crds").api
-    assert sentence in api.describe_error(error, {"kubeconfig": "here", "context": "edge"})
+    assert sentence in api.describe_error(error, api.Connection("here", "edge"))
 
 
 def test_the_reason_of_a_refusal_is_returned(

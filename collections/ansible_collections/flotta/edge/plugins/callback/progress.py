@@ -21,12 +21,26 @@ extends_documentation_fragment:
 """
 
 import time
+from typing import Protocol
 
-from ansible import constants as C
+import ansible.constants as constants
+from ansible.executor.stats import AggregateStats
+from ansible.inventory.host import Host
+from ansible.playbook.included_file import IncludedFile
+from ansible.playbook.play import Play
+from ansible.playbook.task import Task
 from ansible.plugins.callback.default import CallbackModule as Default
 
-SLOW = 1.0
-REPEAT_WAITING = 15.0
+SLOW = 1.0  # seconds after which a step is named that changed nothing
+REPEAT_WAITING = 15.0  # seconds between two lines about a step that waits
+
+
+class StepResult(Protocol):
+    """How a task, or one item of it, went on a host. Its class differs between releases."""
+
+    _host: Host
+    _task: Task
+    _result: dict[str, object]
 
 
 class CallbackModule(Default):
@@ -41,31 +55,35 @@ class CallbackModule(Default):
         self._run_started = time.monotonic()
         self._task_started = self._run_started
         self._said_waiting = 0.0
-        self._steps = {}
-        self._task = None
+        self._steps: dict[str, str] = {}  # by host: changed or ok
+        self._task: Task | None = None
 
     def _quiet(self) -> bool:
-        return self._display.verbosity == 0
+        verbosity: int = self._display.verbosity
+        return verbosity == 0
 
-    def v2_playbook_on_play_start(self, play) -> None:
+    def v2_playbook_on_play_start(self, play: Play) -> None:
+        """Print the name of the play."""
         if not self._quiet():
             super().v2_playbook_on_play_start(play)
             return
         self._finish_task()
         name = play.get_name().strip()
-        self._display.display(f"\n{name}", color=C.COLOR_HIGHLIGHT)
+        self._display.display(f"\n{name}", color=constants.COLOR_HIGHLIGHT)
 
-    def v2_playbook_on_task_start(self, task, is_conditional) -> None:
+    def v2_playbook_on_task_start(self, task: Task, is_conditional: bool) -> None:
+        """Begin a step."""
         self._begin_task(task)
         if not self._quiet():
             super().v2_playbook_on_task_start(task, is_conditional)
 
-    def v2_playbook_on_handler_task_start(self, task) -> None:
+    def v2_playbook_on_handler_task_start(self, task: Task) -> None:
+        """Begin a step that something before it asked for."""
         self._begin_task(task)
         if not self._quiet():
             super().v2_playbook_on_handler_task_start(task)
 
-    def _begin_task(self, task) -> None:
+    def _begin_task(self, task: Task) -> None:
         self._finish_task()
         self._task = task
         self._task_started = time.monotonic()
@@ -82,14 +100,16 @@ class CallbackModule(Default):
             return
         name = task.get_name().split(" : ")[-1].strip()
         hosts = ", ".join(changed or self._steps)
-        color = C.COLOR_CHANGED if changed else C.COLOR_OK
+        color = constants.COLOR_CHANGED if changed else constants.COLOR_OK
         self._display.display(f"  {name} [{hosts}] {seconds:.1f} s", color=color)
 
-    def v2_runner_on_start(self, host, task) -> None:
+    def v2_runner_on_start(self, host: Host, task: Task) -> None:
+        """Print nothing: a step is named when it is over."""
         if not self._quiet():
             super().v2_runner_on_start(host, task)
 
-    def v2_runner_on_ok(self, result) -> None:
+    def v2_runner_on_ok(self, result: StepResult) -> None:
+        """Note the step, and print what a debug task says."""
         if not self._quiet():
             super().v2_runner_on_ok(result)
             return
@@ -97,15 +117,16 @@ class CallbackModule(Default):
         if "results" not in result._result:
             self._show_debug(result)
 
-    def v2_runner_item_on_ok(self, result) -> None:
+    def v2_runner_item_on_ok(self, result: StepResult) -> None:
+        """Print what an item of a debug task says."""
         if not self._quiet():
             super().v2_runner_item_on_ok(result)
             return
         self._show_debug(result)
 
-    def _show_debug(self, result) -> None:
+    def _show_debug(self, result: StepResult) -> None:
         """Print what a debug task prints: its message, or a variable by its name."""
-        if result._task.action not in C._ACTION_DEBUG:
+        if result._task.action not in constants._ACTION_DEBUG:
             return
         self._clean_results(result._result, result._task.action)
         if "msg" in result._result:
@@ -113,22 +134,26 @@ class CallbackModule(Default):
         else:
             self._display.display(self._dump_results(result._result, indent=4))
 
-    def v2_runner_on_skipped(self, result) -> None:
+    def v2_runner_on_skipped(self, result: StepResult) -> None:
+        """Print nothing."""
         if not self._quiet():
             super().v2_runner_on_skipped(result)
 
-    def v2_runner_item_on_skipped(self, result) -> None:
+    def v2_runner_item_on_skipped(self, result: StepResult) -> None:
+        """Print nothing."""
         if not self._quiet():
             super().v2_runner_item_on_skipped(result)
 
-    def v2_playbook_on_include(self, included_file) -> None:
+    def v2_playbook_on_include(self, included_file: IncludedFile) -> None:
+        """Print nothing."""
         if not self._quiet():
             super().v2_playbook_on_include(included_file)
 
-    def _note_step(self, result, what) -> None:
+    def _note_step(self, result: StepResult, what: str) -> None:
         self._steps[result._host.get_name()] = what
 
-    def v2_runner_retry(self, result) -> None:
+    def v2_runner_retry(self, result: StepResult) -> None:
+        """Say at times that a step waits, for what and for how long."""
         if not self._quiet():
             super().v2_runner_retry(result)
             return
@@ -143,7 +168,8 @@ class CallbackModule(Default):
             f"  … {name}{about} [{result._host.get_name()}] {now - self._task_started:.0f} s"
         )
 
-    def v2_runner_on_failed(self, result, ignore_errors=False) -> None:
+    def v2_runner_on_failed(self, result: StepResult, ignore_errors: bool = False) -> None:
+        """Explain a failure, of a loop once for each item."""
         if not self._quiet() or ignore_errors:
             super().v2_runner_on_failed(result, ignore_errors)
             return
@@ -151,37 +177,42 @@ class CallbackModule(Default):
             return
         self._explain_failure(result)
 
-    def v2_runner_item_on_failed(self, result) -> None:
+    def v2_runner_item_on_failed(self, result: StepResult) -> None:
+        """Explain the failure of an item."""
         if not self._quiet():
             super().v2_runner_item_on_failed(result)
             return
         self._explain_failure(result)
 
-    def v2_runner_on_unreachable(self, result) -> None:
+    def v2_runner_on_unreachable(self, result: StepResult) -> None:
+        """Explain why a host was not reached."""
         if not self._quiet():
             super().v2_runner_on_unreachable(result)
             return
         self._explain_failure(result)
 
-    def _explain_failure(self, result) -> None:
+    def _explain_failure(self, result: StepResult) -> None:
         returned = result._result
         self._display.display(
-            f"\nFAILED on {result._host.get_name()}: {result._task.get_name()}", color=C.COLOR_ERROR
+            f"\nFAILED on {result._host.get_name()}: {result._task.get_name()}",
+            color=constants.COLOR_ERROR,
         )
         texts = {key: str(returned.get(key) or "").strip() for key in ("msg", "stderr", "stdout")}
         for key, text in texts.items():
             if text and not (key == "stdout" and texts["stderr"]):
-                self._display.display(_indented(text), color=C.COLOR_ERROR)
+                self._display.display(_indented(text), color=constants.COLOR_ERROR)
         advice = result._task.vars.get("advice")
         if advice:
-            self._display.display(_indented(f"What to do: {advice}"), color=C.COLOR_ERROR)
+            self._display.display(_indented(f"What to do: {advice}"), color=constants.COLOR_ERROR)
         self._display.display("")
 
-    def v2_playbook_on_stats(self, stats) -> None:
+    def v2_playbook_on_stats(self, stats: AggregateStats) -> None:
+        """Print the last step, the counts of each host and the time of the whole run."""
         self._finish_task()
         super().v2_playbook_on_stats(stats)
         self._display.display(f"{time.monotonic() - self._run_started:.0f} seconds")
 
 
 def _indented(text: str) -> str:
+    """Return the text with every line four columns to the right."""
     return "\n".join(f"    {line}" for line in text.splitlines())

@@ -10,23 +10,24 @@ import os
 import time
 import traceback
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import NoReturn, TypeVar, cast
 
+from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.respawn import has_respawned, respawn_module
 
+# What this and the modules cannot import of flotta. They name it only in functions that `run` calls
+# when there is no such error, and in annotations, which nobody evaluates.
+import_errors: list[ImportError] = []
 try:
     from flotta.migration.manifests import convert_manifest
     from flotta.resources.client import ApiError, Client, Forbidden, Unreachable
-
-    import_errors: list[ImportError] = []  # what this and the modules cannot import of flotta
+    from flotta.resources.kinds import ResourceT
+    from flotta.resources.objects.meta import Manifest
 except ImportError as error:
-    convert_manifest = ApiError = Client = Forbidden = Unreachable = None
-    import_errors = [error]
+    import_errors.append(error)
 
-if TYPE_CHECKING:
-    from ansible.module_utils.basic import AnsibleModule
-
-    from flotta.resources.kinds import Kind
+T = TypeVar("T")
 
 CONNECTION_SPEC = {"kubeconfig": {"type": "path"}, "context": {"type": "str"}}
 WAIT_SPEC = {
@@ -47,24 +48,53 @@ OTHER_RELEASE = (
 )
 
 
-def run(module: AnsibleModule, work: Callable[[Client], Awaitable[dict[str, Any]]]) -> None:
-    """Call `work(client)`, a coroutine function, and exit with the result it returns."""
-    if import_errors and not has_respawned() and find_python():
-        # Delegated tasks cannot choose an interpreter, so the module changes to the right one itself.
-        respawn_module(find_python())
-    if import_errors:
-        error = import_errors[0]
-        module.fail_json(
-            msg=describe_import_error(error),
-            exception="".join(traceback.format_exception(error)),
-        )
+@dataclass(frozen=True)
+class Connection:
+    """The parameters of CONNECTION_SPEC: which resource API, and as whom."""
+
+    kubeconfig: str | None  # path
+    context: str | None
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """The parameters of WAIT_SPEC; times are seconds."""
+
+    wait: bool
+    wait_timeout: int
+    wait_sleep: int  # between two looks
+
+
+def run(
+    module: AnsibleModule, connection: Connection, work: Callable[[Client], Awaitable[Manifest]]
+) -> NoReturn:
+    """Exit with the result that `work(client)` returns, or with what went wrong and the remedy.
+
+    Of what `work` raises, ApiError, ValueError and TimeoutError fail the module with a sentence.
+    """
+    _require_programs(module)
     try:
-        result = asyncio.run(_connect_and_work(module.params, work))
+        result = asyncio.run(_connect_and_work(connection, work))
     except ApiError as error:
-        module.fail_json(msg=describe_error(error, module.params), reason=error.reason)
+        module.fail_json(msg=describe_error(error, connection), reason=error.reason)
     except (ValueError, TimeoutError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(**result)
+
+
+def _require_programs(module: AnsibleModule) -> None:
+    """Go on in the Python that has the programs; fail the module when there is none."""
+    if not import_errors:
+        return
+    python = find_python()
+    if python and not has_respawned():
+        # Delegated tasks cannot choose an interpreter, so the module changes to the right one itself.
+        respawn_module(python)
+    error = import_errors[0]
+    module.fail_json(
+        msg=describe_import_error(error),
+        exception="".join(traceback.format_exception(error)),
+    )
 
 
 def describe_import_error(error: ImportError) -> str:
@@ -85,12 +115,12 @@ def find_python() -> str | None:
     return next((python for python in found if os.path.exists(python)), None)
 
 
-def find_kubeconfig(params: dict[str, Any]) -> str | None:
+def find_kubeconfig(connection: Connection) -> str | None:
     """Return the kubeconfig that the parameters mean; None is the service account of a pod.
 
     Raises ValueError with a sentence when there is neither.
     """
-    path = params["kubeconfig"] or os.environ.get("KUBECONFIG")
+    path = connection.kubeconfig or os.environ.get("KUBECONFIG")
     if path:
         if not any(map(os.path.exists, path.split(os.pathsep))):
             raise ValueError(
@@ -107,80 +137,63 @@ def find_kubeconfig(params: dict[str, Any]) -> str | None:
     return None
 
 
-def describe_error(error: ApiError, params: dict[str, Any]) -> str:
+def describe_error(error: ApiError, connection: Connection) -> str:
     """Return what went wrong at the resource API, and the remedy."""
     if isinstance(error, Unreachable):
         return (
             f"The resource API does not answer: {error.message}. Check that it runs, and that "
-            f"{_describe_source(params)} has an address of it that this machine reaches."
+            f"{_describe_source(connection)} has an address of it that this machine reaches."
         )
     if error.status == 401:
-        return f"The resource API does not know the user of {_describe_source(params)}; name a kubeconfig that is still valid."
+        return f"The resource API does not know the user of {_describe_source(connection)}; name a kubeconfig that is still valid."
     if isinstance(error, Forbidden):
         return (
-            f"The user of {_describe_source(params)} lacks a right: {error.message}. "
+            f"The user of {_describe_source(connection)} lacks a right: {error.message}. "
             "Name the kubeconfig of an administrator, or let one grant the right."
         )
     return f"The resource API refused: {error.message}"
 
 
-def _describe_source(params: dict[str, Any]) -> str:
-    name = params["kubeconfig"] or os.environ.get("KUBECONFIG") or "the kubeconfig"
-    return f"{name} (context {params['context']})" if params["context"] else name
+def _describe_source(connection: Connection) -> str:
+    name = connection.kubeconfig or os.environ.get("KUBECONFIG") or "the kubeconfig"
+    return f"{name} (context {connection.context})" if connection.context else name
 
 
 async def _connect_and_work(
-    params: dict[str, Any], work: Callable[[Client], Awaitable[dict[str, Any]]]
-) -> dict[str, Any]:
-    client = await Client.connect(find_kubeconfig(params), params["context"])
+    connection: Connection, work: Callable[[Client], Awaitable[Manifest]]
+) -> Manifest:
+    client = await Client.connect(find_kubeconfig(connection), connection.context)
     try:
         return await work(client)
     finally:
         await client.close()
 
 
-def replace_old_names(
-    module: AnsibleModule, kind: Kind, spec: dict[str, Any], labels: dict[str, str] | None = None
-) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return spec and labels with names of earlier releases replaced; the module warns of each."""
-    metadata = {"labels": labels} if labels else {}
-    manifest = {
-        "apiVersion": kind.api_version,
-        "kind": kind.kind,
-        "metadata": metadata,
-        "spec": spec,
-    }
-    new, sentences = convert_manifest(manifest)
+def replace_old_names(module: AnsibleModule, manifest: ResourceT) -> ResourceT:
+    """Return an object with names of earlier releases replaced; the module warns of each."""
+    new, sentences = convert_manifest(dict(manifest))
     for sentence in sentences:
-        module.warn(f"{kind.kind}: {sentence}")
-    return new["spec"], new["metadata"].get("labels") or {}
+        module.warn(f"{manifest['kind']}: {sentence}")
+    return cast("ResourceT", new)  # what is renamed is what its kind did not know
 
 
 async def wait_until(
-    params: dict[str, Any], look: Callable[[], Awaitable[Any]], describe: Callable[[], str]
-) -> Any:
+    waiting: Waiting, look: Callable[[], Awaitable[T | None]], describe: Callable[[], str]
+) -> T:
     """Look again and again until `look()` returns something true, and return that.
 
-    When the time is over, TimeoutError carries what `describe()` returns.
+    When `wait_timeout` is over, TimeoutError carries what `describe()` returns.
     """
-    deadline = time.monotonic() + params["wait_timeout"]
+    deadline = time.monotonic() + waiting.wait_timeout
     while True:
         found = await look()
         if found:
             return found
         if time.monotonic() >= deadline:
             raise TimeoutError(describe())
-        await asyncio.sleep(params["wait_sleep"])
+        await asyncio.sleep(waiting.wait_sleep)
 
 
-def find_condition(obj: dict[str, Any], type_: str) -> dict[str, Any]:
-    """Return the condition of a type in the object's status, or an empty one."""
-    conditions = (obj.get("status") or {}).get("conditions") or []
-    return next((item for item in conditions if item["type"] == type_), {})
-
-
-def make_diff(
-    before: dict[str, Any] | None, after: dict[str, Any] | None
-) -> dict[str, dict[str, Any]]:
+def make_diff(before: Manifest | None, after: Manifest | None) -> dict[str, Manifest]:
     """Return what Ansible shows with --diff."""
     return {"before": before or {}, "after": after or {}}

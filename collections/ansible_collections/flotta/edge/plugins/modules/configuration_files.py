@@ -86,52 +86,75 @@ import os
 import pwd
 import stat
 import tempfile
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
 
 from ansible.module_utils.basic import AnsibleModule
 
-if TYPE_CHECKING:
-    State = tuple[bytes, int, int, int]  # content, mode, numbers of owner and group
+UNKNOWN = -1  # number of a user or group that is yet to be made; no file has it
 
 
-def find_owner(module: AnsibleModule, file: dict[str, Any]) -> tuple[int, int] | None:
-    """Return the numbers of owner and group; in check mode None for a user yet to be made."""
+@dataclass(frozen=True)
+class WantedFile:
+    """One of the files that the parameters name."""
+
+    path: str
+    content: str | None  # None: no such file
+    mode: str  # octal digits
+    owner: str
+    group: str
+
+
+@dataclass(frozen=True)
+class State:
+    """What is at a path, or shall be."""
+
+    content: bytes
+    mode: int
+    owner: int
+    group: int
+
+
+def find_owner(module: AnsibleModule, file: WantedFile) -> tuple[int, int]:
+    """Return the numbers of owner and group.
+
+    A name that does not exist fails the module; in check mode both are UNKNOWN then.
+    """
     try:
-        return pwd.getpwnam(file["owner"]).pw_uid, grp.getgrnam(file["group"]).gr_gid
+        return pwd.getpwnam(file.owner).pw_uid, grp.getgrnam(file.group).gr_gid
     except KeyError as error:
         if module.check_mode:
-            return None
-        module.fail_json(msg=f"Cannot write {file['path']}: {error.args[0]}.")
+            return UNKNOWN, UNKNOWN
+        module.fail_json(msg=f"Cannot write {file.path}: {error.args[0]}.")
 
 
 def read_state(path: str) -> State | None:
-    """Return what is at the path: content, mode, owner, group; None if nothing is there."""
+    """Return what is at the path, None if nothing is."""
     try:
         with open(path, "rb") as stream:
             found = os.fstat(stream.fileno())
-            return stream.read(), stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid
+            return State(stream.read(), stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid)
     except FileNotFoundError:
         return None
 
 
-def wanted_state(module: AnsibleModule, file: dict[str, Any]) -> State | None:
+def wanted_state(module: AnsibleModule, file: WantedFile) -> State | None:
     """Return what shall be at the path; None when nothing shall."""
-    owner = find_owner(module, file) if file["content"] is not None else None
-    if file["content"] is None:
+    if file.content is None:
         return None
-    return (file["content"].encode(), int(file["mode"], 8), *(owner or (None, None)))
+    owner, group = find_owner(module, file)
+    return State(file.content.encode(), int(file.mode, 8), owner, group)
 
 
-def write(path: str, content: bytes, mode: int, owner: int, group: int) -> None:
+def write(path: str, state: State) -> None:
     """Write the file beside its place and rename it: a half-written one is never found."""
     folder = os.path.dirname(path)
     os.makedirs(folder, mode=0o755, exist_ok=True)
     handle, partial = tempfile.mkstemp(dir=folder, prefix=".flotta-")
     try:
         with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-            os.fchown(stream.fileno(), owner, group)
-            os.fchmod(stream.fileno(), mode)
+            stream.write(state.content)
+            os.fchown(stream.fileno(), state.owner, state.group)
+            os.fchmod(stream.fileno(), state.mode)
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(partial, path)
@@ -144,9 +167,9 @@ def describe_content(state: State | None) -> str:
     """Return the content for a difference, unless not everybody may read it."""
     if state is None:
         return ""
-    if not state[1] & 0o004:
+    if not state.mode & stat.S_IROTH:
         return "(not shown: not everybody may read it)\n"
-    return state[0].decode(errors="replace")
+    return state.content.decode(errors="replace")
 
 
 def make_diff(path: str, before: State | None, after: State | None) -> dict[str, str]:
@@ -159,7 +182,21 @@ def make_diff(path: str, before: State | None, after: State | None) -> dict[str,
     }
 
 
+def ensure(module: AnsibleModule, file: WantedFile) -> dict[str, str] | None:
+    """Have the file as it is wanted; return what Ansible shows with --diff, None without a change."""
+    before, after = read_state(file.path), wanted_state(module, file)
+    if before == after:
+        return None
+    if not module.check_mode:
+        if after is None:
+            os.unlink(file.path)
+        else:
+            write(file.path, after)
+    return make_diff(file.path, before, after)
+
+
 def main() -> None:
+    """Run the module."""
     file_spec = {
         "path": {"type": "path", "required": True},
         "content": {"type": "str"},
@@ -174,18 +211,11 @@ def main() -> None:
         supports_check_mode=True,
     )
     paths, diffs = [], []
-    for file in module.params["files"]:
-        before, after = read_state(file["path"]), wanted_state(module, file)
-        if before == after:
-            continue
-        paths.append(file["path"])
-        diffs.append(make_diff(file["path"], before, after))
-        if module.check_mode:
-            continue
-        if after is None:
-            os.unlink(file["path"])
-        else:
-            write(file["path"], *after)
+    for file in [WantedFile(**given) for given in module.params["files"]]:
+        diff = ensure(module, file)
+        if diff is not None:
+            paths.append(file.path)
+            diffs.append(diff)
     module.exit_json(changed=bool(paths), paths=paths, diff=diffs)
 
 

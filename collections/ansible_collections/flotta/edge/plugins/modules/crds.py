@@ -85,41 +85,59 @@ previous_version:
   returned: success
 """
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.flotta.edge.plugins.module_utils import resource_api as api
 
 try:
-    from flotta.installation.crds import install_crds, remove_crds
+    from flotta.installation.crds import CrdOutcome, install_crds, remove_crds
+    from flotta.resources.client import Client
+    from flotta.resources.objects.meta import Manifest
 except ImportError as error:
-    install_crds = remove_crds = None
     api.import_errors.append(error)  # api.run() says so
 
-if TYPE_CHECKING:
-    from flotta.installation.crds import CrdOutcome
-    from flotta.resources.client import Client
+
+@dataclass(frozen=True)
+class Parameters(api.Connection):
+    """The parameters of the module."""
+
+    state: str  # present or absent
+    force: bool
+    wait: bool
+    wait_timeout: int  # seconds
 
 
-async def apply_state(module: AnsibleModule, client: Client) -> CrdOutcome:
+async def apply_state(client: Client, parameters: Parameters, *, check_mode: bool) -> CrdOutcome:
     """Install or remove the definitions, as the parameters say."""
-    params = module.params
-    if params["state"] == "absent":
+    if parameters.state == "absent":
         return await remove_crds(
             client,
-            check_mode=module.check_mode,
-            force=params["force"],
-            wait_timeout=params["wait_timeout"],
+            check_mode=check_mode,
+            force=parameters.force,
+            wait_timeout=parameters.wait_timeout,
         )
     return await install_crds(
         client,
-        check_mode=module.check_mode,
-        force=params["force"],
-        wait_timeout=params["wait_timeout"] if params["wait"] else 0,
+        check_mode=check_mode,
+        force=parameters.force,
+        wait_timeout=parameters.wait_timeout if parameters.wait else 0,
     )
 
 
+def describe_outcome(found: CrdOutcome) -> Manifest:
+    """Return the result of the module."""
+    return {
+        "changed": bool(found.changes),
+        "diff": [change.as_ansible_diff() for change in found.changes],
+        "crds": found.names,
+        "version": found.version,
+        "previous_version": found.previous,
+    }
+
+
 def main() -> None:
+    """Run the module."""
     module = AnsibleModule(
         argument_spec={
             **api.CONNECTION_SPEC,
@@ -130,18 +148,13 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    parameters = Parameters(**module.params)
 
-    async def work(client: Client) -> dict[str, Any]:
-        found = await apply_state(module, client)
-        return {
-            "changed": bool(found.changes),
-            "diff": [change.as_ansible_diff() for change in found.changes],
-            "crds": found.names,
-            "version": found.version,
-            "previous_version": found.previous,
-        }
+    async def work(client: Client) -> Manifest:
+        found = await apply_state(client, parameters, check_mode=module.check_mode)
+        return describe_outcome(found)
 
-    api.run(module, work)
+    api.run(module, parameters, work)
 
 
 if __name__ == "__main__":

@@ -81,103 +81,126 @@ device:
   returned: when it exists
 """
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.flotta.edge.plugins.module_utils import resource_api as api
 
 try:
     from flotta.merge_patch import apply_merge_patch
-    from flotta.resources.conditions import READY
+    from flotta.resources.client import Client
+    from flotta.resources.conditions import READY, condition_status
     from flotta.resources.kinds import EDGE_DEVICE
+    from flotta.resources.objects.devices import EdgeDevice, EdgeDeviceSpec
+    from flotta.resources.objects.meta import Manifest
+    from flotta.resources.views import conditions_of, is_being_deleted, labels_of, spec_of
 except ImportError as error:
-    EDGE_DEVICE = None
     api.import_errors.append(error)  # api.run() says so
 
-if TYPE_CHECKING:
-    from flotta.resources.client import Client
+WHERE_TO_LOOK = "On the device: journalctl -u flotta-gateway -u flotta-device-worker"
 
 
-def changeable_part(device: dict[str, Any]) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Parameters(api.Connection, api.Waiting):
+    """The parameters of the module."""
+
+    name: str
+    namespace: str
+    labels: Mapping[str, object]  # YAML makes numbers of some values
+    spec: EdgeDeviceSpec  # a merge patch: null removes a field
+    state: str  # present or absent
+
+
+def changeable_part(device: EdgeDevice) -> Manifest:
     """Return the part of a device that this module can change."""
-    return {"labels": device["metadata"].get("labels") or {}, "spec": device.get("spec") or {}}
+    return {"labels": labels_of(device), "spec": spec_of(device)}
 
 
-def is_ready(device: dict[str, Any]) -> bool:
+def is_ready(device: EdgeDevice) -> bool:
     """Tell whether the control plane hears the device."""
-    return api.find_condition(device, READY).get("status") == "True"
+    return condition_status(conditions_of(device), READY) == "True"
 
 
-class EdgeDevice:
+class WantedDevice:
     """One device as the parameters name it."""
 
-    def __init__(self, module: AnsibleModule, client: Client) -> None:
-        self.module, self.client = module, client
-        self.params = module.params
-        self.name, self.namespace = module.params["name"], module.params["namespace"]
+    def __init__(self, module: AnsibleModule, client: Client, parameters: Parameters) -> None:
+        self.module, self.client, self.parameters = module, client, parameters
+        self.name, self.namespace = parameters.name, parameters.namespace
 
-    async def ensure_present(self) -> dict[str, Any]:
+    async def ensure_present(self) -> Manifest:
         """Have the device as the parameters say; return the result of the module."""
         device = await self.wait_registered()
         if device is None:  # check mode only
             return {"changed": True}
+        patch = self.make_patch()
         before = changeable_part(device)
-        given = {key: str(value) for key, value in self.params["labels"].items()}
-        spec, labels = api.replace_old_names(self.module, EDGE_DEVICE, self.params["spec"], given)
-        after = {
-            "labels": {**before["labels"], **labels},
-            "spec": apply_merge_patch(before["spec"], spec),
-        }
+        after: Manifest = apply_merge_patch(before, patch)
         changed = before != after
         if changed and not self.module.check_mode:
-            patch = {"metadata": {"labels": labels}, "spec": spec}
-            device = await self.client.merge_patch(EDGE_DEVICE, self.name, self.namespace, patch)
-        if self.params["wait"] and not self.module.check_mode:
+            wanted = {"metadata": {"labels": patch["labels"]}, "spec": patch["spec"]}
+            device = await self.client.merge_patch(EDGE_DEVICE, self.name, self.namespace, wanted)
+        if self.parameters.wait and not self.module.check_mode:
             device = await self.wait_ready()
         return {"changed": changed, "device": device, "diff": api.make_diff(before, after)}
 
-    async def ensure_absent(self) -> dict[str, Any]:
+    def make_patch(self) -> Manifest:
+        """Return the merge patch for the part of the device that this module can change."""
+        kind, parameters = EDGE_DEVICE, self.parameters
+        given: EdgeDevice = {
+            "apiVersion": kind.api_version,
+            "kind": kind.kind,
+            "metadata": {
+                "name": self.name,
+                "labels": {key: str(value) for key, value in parameters.labels.items()},
+            },
+            "spec": parameters.spec,
+        }
+        return changeable_part(api.replace_old_names(self.module, given))
+
+    async def ensure_absent(self) -> Manifest:
         """Have no such device; return the result of the module."""
         device = await self.find()
         if device is None:
             return {"changed": False}
         if not self.module.check_mode:
-            if not device["metadata"].get("deletionTimestamp"):
+            if not is_being_deleted(device):
                 await self.client.delete(EDGE_DEVICE, self.name, self.namespace)
-            if self.params["wait"]:
-                await api.wait_until(self.params, self.is_gone, self.describe_delay)
+            if self.parameters.wait:
+                await api.wait_until(self.parameters, self.is_gone, self.describe_delay)
         return {"changed": True, "diff": api.make_diff(changeable_part(device), None)}
 
-    async def find(self) -> dict[str, Any] | None:
+    async def find(self) -> EdgeDevice | None:
         """Return the device, None when there is none."""
         return await self.client.get_or_none(EDGE_DEVICE, self.name, self.namespace)
 
-    async def wait_registered(self) -> dict[str, Any] | None:
+    async def wait_registered(self) -> EdgeDevice | None:
         """Return the device once it is there; in check mode None when it is not."""
         if self.module.check_mode:
             return await self.find()
         return await api.wait_until(
-            self.params,
+            self.parameters,
             self.find,
             lambda: (
-                f"Device {self.name} has not asked to join within {self.params['wait_timeout']} s. "
-                f"On the device: journalctl -u flotta-gateway -u flotta-device-worker"
+                f"Device {self.name} has not asked to join within {self.parameters.wait_timeout} s. "
+                f"{WHERE_TO_LOOK}"
             ),
         )
 
-    async def wait_ready(self) -> dict[str, Any]:
+    async def wait_ready(self) -> EdgeDevice:
         """Return the device once it is heard."""
 
-        async def find_ready() -> dict[str, Any] | None:
+        async def find_ready() -> EdgeDevice | None:
             device = await self.find()
             return device if device and is_ready(device) else None
 
         return await api.wait_until(
-            self.params,
+            self.parameters,
             find_ready,
             lambda: (
-                f"Device {self.name} joined but sent no heartbeat within {self.params['wait_timeout']} s. "
-                f"On the device: journalctl -u flotta-gateway -u flotta-device-worker"
+                f"Device {self.name} joined but sent no heartbeat within "
+                f"{self.parameters.wait_timeout} s. {WHERE_TO_LOOK}"
             ),
         )
 
@@ -188,12 +211,13 @@ class EdgeDevice:
     def describe_delay(self) -> str:
         """Return why the device is still there."""
         return (
-            f"Device {self.name} is still there after {self.params['wait_timeout']} s: it has not confirmed that it "
+            f"Device {self.name} is still there after {self.parameters.wait_timeout} s: it has not confirmed that it "
             f"left. The control plane gives up on it after DECOMMISSION_TIMEOUT (default 300 s)."
         )
 
 
 def main() -> None:
+    """Run the module."""
     module = AnsibleModule(
         argument_spec={
             **api.CONNECTION_SPEC,
@@ -206,16 +230,14 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    parameters = Parameters(**module.params)
 
-    async def work(client: Client) -> dict[str, Any]:
-        device = EdgeDevice(module, client)
-        return await (
-            device.ensure_present()
-            if module.params["state"] == "present"
-            else device.ensure_absent()
-        )
+    async def work(client: Client) -> Manifest:
+        device = WantedDevice(module, client, parameters)
+        present = parameters.state == "present"
+        return await (device.ensure_present() if present else device.ensure_absent())
 
-    api.run(module, work)
+    api.run(module, parameters, work)
 
 
 if __name__ == "__main__":

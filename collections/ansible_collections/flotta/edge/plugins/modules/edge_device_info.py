@@ -55,34 +55,42 @@ devices:
   returned: success
 """
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.flotta.edge.plugins.module_utils import resource_api as api
 
 try:
+    from flotta.resources.client import Client
     from flotta.resources.kinds import EDGE_DEVICE
+    from flotta.resources.objects.devices import EdgeDevice
+    from flotta.resources.objects.meta import Manifest
 except ImportError as error:
-    EDGE_DEVICE = None
     api.import_errors.append(error)  # api.run() says so
 
-if TYPE_CHECKING:
-    from flotta.resources.client import Client
+
+@dataclass(frozen=True)
+class Parameters(api.Connection):
+    """The parameters of the module."""
+
+    name: str | None
+    namespace: str | None
+    label_selector: str | None
 
 
-async def read_devices(client: Client, params: dict[str, Any]) -> list[dict[str, Any]]:
+async def read_devices(client: Client, parameters: Parameters) -> list[EdgeDevice]:
     """Return the devices that the parameters ask for."""
-    if params["name"]:
-        found = await client.get_or_none(
-            EDGE_DEVICE, params["name"], params["namespace"] or "default"
-        )
+    if parameters.name:
+        namespace = parameters.namespace or "default"
+        found = await client.get_or_none(EDGE_DEVICE, parameters.name, namespace)
         return [found] if found else []
     return await client.list(
-        EDGE_DEVICE, params["namespace"], label_selector=params["label_selector"]
+        EDGE_DEVICE, parameters.namespace, label_selector=parameters.label_selector
     )
 
 
 def main() -> None:
+    """Run the module."""
     module = AnsibleModule(
         argument_spec={
             **api.CONNECTION_SPEC,
@@ -92,11 +100,12 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    parameters = Parameters(**module.params)
 
-    async def work(client: Client) -> dict[str, Any]:
-        return {"changed": False, "devices": await read_devices(client, module.params)}
+    async def work(client: Client) -> Manifest:
+        return {"changed": False, "devices": await read_devices(client, parameters)}
 
-    api.run(module, work)
+    api.run(module, parameters, work)
 
 
 if __name__ == "__main__":

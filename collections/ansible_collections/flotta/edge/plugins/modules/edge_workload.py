@@ -83,33 +83,42 @@ workload:
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.flotta.edge.plugins.module_utils import resource_api as api
 
 try:
-    from flotta.resources.client import retry_on_conflict
-    from flotta.resources.conditions import READY
+    from flotta.resources.client import Client, retry_on_conflict
+    from flotta.resources.conditions import READY, find_condition
     from flotta.resources.kinds import EDGE_WORKLOAD
+    from flotta.resources.objects.meta import Manifest, ObjectMeta
+    from flotta.resources.objects.workloads import EdgeWorkload, EdgeWorkloadSpec
+    from flotta.resources.views import annotations_of, generation_of, status_of
 except ImportError as error:
-    EDGE_WORKLOAD = None
     api.import_errors.append(error)  # api.run() says so
-
-if TYPE_CHECKING:
-    from flotta.resources.client import Client
 
 # The API adds defaults to what we send, so the specification itself cannot be compared.
 NOTE = "management.project-flotta.io/specification-digest"
 
 
-def compute_digest(spec: dict[str, Any]) -> str:
+@dataclass(frozen=True)
+class Parameters(api.Connection, api.Waiting):
+    """The parameters of the module."""
+
+    name: str
+    namespace: str
+    spec: EdgeWorkloadSpec | None  # given with state present
+    state: str  # present or absent
+
+
+def compute_digest(spec: Manifest) -> str:
     """Return a digest of a specification that its order has no influence on."""
     return hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()
 
 
-def contains(whole: Any, part: Any) -> bool:
-    """Tell whether everything in `part` is so in `whole`, which may hold more."""
+def contains(whole: object, part: object) -> bool:
+    """Tell whether everything in `part` is so in `whole`, which may hold more; both are JSON."""
     if isinstance(part, dict) and isinstance(whole, dict):
         return all(key in whole and contains(whole[key], value) for key, value in part.items())
     if isinstance(part, list) and isinstance(whole, list):
@@ -117,103 +126,107 @@ def contains(whole: Any, part: Any) -> bool:
     return whole == part
 
 
-class EdgeWorkload:
+def is_made_from(workload: EdgeWorkload, spec: EdgeWorkloadSpec) -> bool:
+    """Tell whether a workload was made from this specification, and is so still."""
+    noted = annotations_of(workload).get(NOTE)
+    return noted == compute_digest(spec) and contains(workload["spec"], spec)
+
+
+def runs_everywhere(workload: EdgeWorkload) -> bool:
+    """Tell whether it runs on every device that it selects, one at least, and that still reports."""
+    status = status_of(workload)
+    observed = status.get("observedGeneration", 0) >= generation_of(workload)
+    matched = status.get("matched", 0)
+    ready = find_condition(status.get("conditions"), READY)
+    silent = ready is not None and ready.get("reason") == "DevicesSilent"
+    return bool(observed and matched and (status.get("running", 0) >= matched or silent))
+
+
+class WantedWorkload:
     """One workload as the parameters name it."""
 
-    def __init__(self, module: AnsibleModule, client: Client) -> None:
-        self.module, self.client = module, client
-        self.params = module.params
-        self.name, self.namespace = module.params["name"], module.params["namespace"]
+    def __init__(self, module: AnsibleModule, client: Client, parameters: Parameters) -> None:
+        self.module, self.client, self.parameters = module, client, parameters
+        self.name, self.namespace = parameters.name, parameters.namespace
+        self.seen: EdgeWorkload | None = None  # while the module waits: the last that was found
 
-    async def ensure_present(self) -> dict[str, Any]:
-        """Have the workload as the parameters say; return the result of the module."""
+    async def ensure_present(self, given: EdgeWorkloadSpec) -> Manifest:
+        """Have the workload with the specification; return the result of the module."""
         workload = await self.find()
-        spec = api.replace_old_names(self.module, EDGE_WORKLOAD, self.params["spec"])[0]
-        changed = not (
-            workload
-            and self.noted_digest(workload) == compute_digest(spec)
-            and contains(workload["spec"], spec)
-        )
-        before = workload and workload["spec"]
+        spec = self.replace_old_names(given)
+        changed = workload is None or not is_made_from(workload, spec)
+        before = workload["spec"] if workload else None
         if changed and not self.module.check_mode:
             # The operator writes counts into the object at any time.
             workload = await retry_on_conflict(lambda: self.write(spec))
-        if self.params["wait"] and not self.module.check_mode:
-            workload = await api.wait_until(self.params, self.find_running, self.describe_delay)
-        return {
-            "changed": changed,
-            "workload": workload,
-            "diff": api.make_diff(before, spec if changed else before),
-        }
+        if self.parameters.wait and not self.module.check_mode:
+            workload = await api.wait_until(self.parameters, self.find_running, self.describe_delay)
+        diff = api.make_diff(before, spec if changed else before)
+        return {"changed": changed, "workload": workload, "diff": diff}
 
-    async def ensure_absent(self) -> dict[str, Any]:
+    def replace_old_names(self, spec: EdgeWorkloadSpec) -> EdgeWorkloadSpec:
+        """Return the specification as it is written today."""
+        given: EdgeWorkload = {
+            "apiVersion": EDGE_WORKLOAD.api_version,
+            "kind": EDGE_WORKLOAD.kind,
+            "metadata": {"name": self.name},
+            "spec": spec,
+        }
+        return api.replace_old_names(self.module, given)["spec"]
+
+    async def ensure_absent(self) -> Manifest:
         """Have no such workload; return the result of the module."""
         workload = await self.find()
         if workload is None:
             return {"changed": False}
         if not self.module.check_mode:
             await self.client.delete(EDGE_WORKLOAD, self.name, self.namespace)
-            if self.params["wait"]:
+            if self.parameters.wait:
                 await api.wait_until(
-                    self.params, self.is_gone, lambda: f"Workload {self.name} is still there."
+                    self.parameters, self.is_gone, lambda: f"Workload {self.name} is still there."
                 )
         return {"changed": True, "diff": api.make_diff(workload["spec"], None)}
 
-    async def find(self) -> dict[str, Any] | None:
+    async def find(self) -> EdgeWorkload | None:
         """Return the workload, None when there is none."""
         return await self.client.get_or_none(EDGE_WORKLOAD, self.name, self.namespace)
 
-    def noted_digest(self, workload: dict[str, Any]) -> str | None:
-        """Return the digest of the specification that a workload was made from."""
-        return (workload["metadata"].get("annotations") or {}).get(NOTE)
-
-    async def write(self, spec: dict[str, Any]) -> dict[str, Any]:
+    async def write(self, spec: EdgeWorkloadSpec) -> EdgeWorkload:
         """Create or replace the workload; return its new state."""
         workload = await self.find()
-        metadata = (
-            dict(workload["metadata"])
-            if workload
-            else {"name": self.name, "namespace": self.namespace}
+        note = {NOTE: compute_digest(spec)}
+        if workload is None:
+            metadata: ObjectMeta = {"name": self.name, "namespace": self.namespace}
+            new: EdgeWorkload = {"metadata": {**metadata, "annotations": note}, "spec": spec}
+            return await self.client.create(EDGE_WORKLOAD, new)
+        annotations = {**annotations_of(workload), **note}
+        metadata = {**workload["metadata"], "annotations": annotations}
+        return await self.client.replace(
+            EDGE_WORKLOAD, {**workload, "metadata": metadata, "spec": spec}
         )
-        metadata["annotations"] = {
-            **(metadata.get("annotations") or {}),
-            NOTE: compute_digest(spec),
-        }
-        wanted = {**(workload or {}), "metadata": metadata, "spec": spec}
-        if workload:
-            return await self.client.replace(EDGE_WORKLOAD, wanted)
-        return await self.client.create(EDGE_WORKLOAD, wanted)
 
     async def is_gone(self) -> bool:
         """Tell whether the workload is not there any more."""
         return await self.find() is None
 
-    async def find_running(self) -> dict[str, Any] | None:
+    async def find_running(self) -> EdgeWorkload | None:
         """Return the workload if it runs on every device that still reports."""
         self.seen = await self.find()
-        if self.seen is None:
-            return None
-        status = self.seen.get("status") or {}
-        observed = status.get("observedGeneration", 0) >= self.seen["metadata"].get("generation", 0)
-        matched = status.get("matched", 0)
-        everywhere = (
-            status.get("running", 0) >= matched
-            or api.find_condition(self.seen, READY).get("reason") == "DevicesSilent"
-        )
-        return self.seen if observed and matched and everywhere else None
+        return self.seen if self.seen and runs_everywhere(self.seen) else None
 
     def describe_delay(self) -> str:
         """Return on how many devices the workload runs yet."""
         if self.seen is None:
             return f"Workload {self.name} was deleted while the module waited for it; run the task again to have it."
-        status = self.seen.get("status") or {}
+        status = status_of(self.seen)
         return (
             f"Workload {self.name} runs on {status.get('running', 0)} of {status.get('matched', 0)} devices after "
-            f"{self.params['wait_timeout']} s. kubectl describe edgedevice says why."
+            f"{self.parameters.wait_timeout} s. kubectl describe edgedevice says why."
         )
 
 
 def main() -> None:
+    """Run the module."""
     module = AnsibleModule(
         argument_spec={
             **api.CONNECTION_SPEC,
@@ -226,16 +239,15 @@ def main() -> None:
         required_if=[("state", "present", ["spec"])],
         supports_check_mode=True,
     )
+    parameters = Parameters(**module.params)
 
-    async def work(client: Client) -> dict[str, Any]:
-        workload = EdgeWorkload(module, client)
-        return await (
-            workload.ensure_present()
-            if module.params["state"] == "present"
-            else workload.ensure_absent()
-        )
+    async def work(client: Client) -> Manifest:
+        workload = WantedWorkload(module, client, parameters)
+        if parameters.state == "present":
+            return await workload.ensure_present(parameters.spec or {})
+        return await workload.ensure_absent()
 
-    api.run(module, work)
+    api.run(module, parameters, work)
 
 
 if __name__ == "__main__":

@@ -365,25 +365,21 @@ kept:
   sample: [Namespace flotta with Secret flotta/flotta-ca, 2 EdgeDevice]
 """
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.flotta.edge.plugins.module_utils import resource_api as api
 
 try:
-    from flotta.installation.install import install
+    from flotta.installation.install import InstallOutcome, install
     from flotta.installation.settings import Installation
-    from flotta.installation.uninstall import uninstall
+    from flotta.installation.uninstall import UninstallOutcome, uninstall
+    from flotta.resources.client import Client
+    from flotta.resources.objects.meta import Manifest
 except ImportError as error:
-    install = uninstall = Installation = None
     api.import_errors.append(error)  # api.run() says so
 
-if TYPE_CHECKING:
-    from flotta.installation.install import InstallOutcome
-    from flotta.installation.uninstall import UninstallOutcome
-    from flotta.resources.client import Client
-
-PROCEDURE = ("kubeconfig", "context", "state", "wait", "wait_timeout", "delete_data")
 RESOURCES = {
     "cpu_request": {"type": "str", "default": "100m"},
     "memory_request": {"type": "str", "default": "128Mi"},
@@ -449,45 +445,67 @@ SETTINGS = {
 }
 
 
-def effective_timeout(params: dict[str, Any]) -> int:
-    """Return the seconds to wait, 0 when the module is not to wait."""
-    return params["wait_timeout"] if params["wait"] else 0
+@dataclass(frozen=True)
+class Parameters(api.Connection):
+    """The parameters that are about what the module does, and those of SETTINGS as they are."""
+
+    state: str  # present or absent
+    wait: bool
+    wait_timeout: int  # seconds
+    delete_data: bool
+    namespace: str
+    settings: Mapping[str, object]  # `Installation.from_parameters` knows and checks them
+
+    @property
+    def effective_timeout(self) -> int:
+        """Seconds to wait, 0 when the module is not to wait."""
+        return self.wait_timeout if self.wait else 0
 
 
-async def ensure_present(module: AnsibleModule, client: Client) -> dict[str, Any]:
+def read_parameters(module: AnsibleModule) -> Parameters:
+    """Return the parameters of the module."""
+    given = dict(module.params)
+    settings = {name: given.pop(name) for name in SETTINGS}
+    return Parameters(**given, namespace=module.params["namespace"], settings=settings)
+
+
+async def ensure_present(module: AnsibleModule, client: Client, parameters: Parameters) -> Manifest:
     """Have the control plane as the parameters say; return the result of the module."""
-    settings = {name: value for name, value in module.params.items() if name not in PROCEDURE}
     found = await install(
         client,
-        Installation.from_parameters(settings),
+        Installation.from_parameters(parameters.settings),
         check_mode=module.check_mode,
-        wait_timeout=effective_timeout(module.params),
+        wait_timeout=parameters.effective_timeout,
     )
     for warning in found.warnings:
         module.warn(warning)
-    versions = {
+    return {
+        **describe_changes(found),
+        "endpoint": found.endpoint,
+        "server_names": list(found.server_names),
+        "versions": describe_versions(found),
+    }
+
+
+def describe_versions(found: InstallOutcome) -> dict[str, str]:
+    """Return the releases that are installed, and those that were before."""
+    return {
         "cluster": found.cluster_version,
         "installed": found.version,
         "image": found.image,
         "previous": found.previous_version,
         "previous_image": found.previous_image,
     }
-    return {
-        **describe_changes(found),
-        "endpoint": found.endpoint,
-        "server_names": list(found.server_names),
-        "versions": versions,
-    }
 
 
-async def ensure_absent(module: AnsibleModule, client: Client) -> dict[str, Any]:
+async def ensure_absent(module: AnsibleModule, client: Client, parameters: Parameters) -> Manifest:
     """Have no control plane; return the result of the module."""
     found = await uninstall(
         client,
-        module.params["namespace"],
-        delete_data=module.params["delete_data"],
+        parameters.namespace,
+        delete_data=parameters.delete_data,
         check_mode=module.check_mode,
-        wait_timeout=effective_timeout(module.params),
+        wait_timeout=parameters.effective_timeout,
     )
     for warning in found.warnings:
         module.warn(warning)
@@ -495,7 +513,7 @@ async def ensure_absent(module: AnsibleModule, client: Client) -> dict[str, Any]
     return {**describe_changes(found), "kept": found.kept, "versions": versions}
 
 
-def describe_changes(found: InstallOutcome | UninstallOutcome) -> dict[str, Any]:
+def describe_changes(found: InstallOutcome | UninstallOutcome) -> Manifest:
     """Return what Ansible is told of the objects that changed."""
     return {
         "changed": bool(found.changes),
@@ -504,6 +522,7 @@ def describe_changes(found: InstallOutcome | UninstallOutcome) -> dict[str, Any]
 
 
 def main() -> None:
+    """Run the module."""
     module = AnsibleModule(
         argument_spec={
             **api.CONNECTION_SPEC,
@@ -515,12 +534,13 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    parameters = read_parameters(module)
 
-    async def work(client: Client) -> dict[str, Any]:
-        ensure = ensure_present if module.params["state"] == "present" else ensure_absent
-        return await ensure(module, client)
+    async def work(client: Client) -> Manifest:
+        ensure = ensure_present if parameters.state == "present" else ensure_absent
+        return await ensure(module, client, parameters)
 
-    api.run(module, work)
+    api.run(module, parameters, work)
 
 
 if __name__ == "__main__":

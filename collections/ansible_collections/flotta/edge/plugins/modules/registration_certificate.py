@@ -67,7 +67,8 @@ ca:
 
 import base64
 import datetime
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.flotta.edge.plugins.module_utils import resource_api as api
@@ -77,61 +78,75 @@ try:
     from cryptography.hazmat.primitives.serialization import Encoding
 
     from flotta.identity.authority import Authority
-    from flotta.identity.peers import read_peer
+    from flotta.identity.peers import Peer, read_peer
     from flotta.own_names import (
         CA_SECRET,
         REGISTRATION_LABEL,
         REGISTRATION_SELECTOR,
         name_registration_secret,
     )
-    from flotta.resources.client import AlreadyExists
+    from flotta.resources.client import AlreadyExists, Client
     from flotta.resources.kinds import SECRET
+    from flotta.resources.objects.core import Secret
+    from flotta.resources.objects.meta import Manifest
+    from flotta.resources.views import name_of
 except ImportError as error:
-    Authority = None
     api.import_errors.append(error)  # api.run() says so
-
-if TYPE_CHECKING:
-    from flotta.identity.peers import Peer
-    from flotta.resources.client import Client
 
 MONTH = datetime.timedelta(days=30)
 
 
-def decode_entry(secret: dict[str, Any], key: str) -> str:
+@dataclass(frozen=True)
+class Parameters(api.Connection, api.Waiting):
+    """The parameters of the module."""
+
+    namespace: str
+    control_plane_namespace: str
+
+
+def decode_entry(secret: Secret, key: str) -> str:
     """Return one text of a Secret."""
     return base64.b64decode(secret["data"][key]).decode()
 
 
-def read_certificate(secret: dict[str, Any]) -> Peer:
+def read_certificate(secret: Secret) -> Peer:
     """Return what the certificate in a Secret says of its holder."""
-    der = x509.load_pem_x509_certificate(decode_entry(secret, "client.crt").encode()).public_bytes(
-        Encoding.DER
-    )
-    return read_peer(der)
+    certificate = x509.load_pem_x509_certificate(decode_entry(secret, "client.crt").encode())
+    return read_peer(certificate.public_bytes(Encoding.DER))
+
+
+def is_usable(peer: Peer, namespace: str, now: datetime.datetime) -> bool:
+    """Tell whether a certificate allows the namespace now and for a month to come."""
+    return namespace in peer.namespaces and peer.not_before <= now and peer.not_after > now + MONTH
 
 
 def find_usable(
-    secrets_found: list[dict[str, Any]], namespace: str, now: datetime.datetime
-) -> dict[str, Any] | None:
-    """Return the certificate that lasts longest and allows the namespace for a month to come."""
-    fitting = []
-    for secret in secrets_found:
-        peer = read_certificate(secret)
-        if namespace in peer.namespaces and peer.not_before <= now and peer.not_after > now + MONTH:
-            fitting.append((peer.not_after, secret["metadata"]["name"], secret))
-    return max(fitting)[2] if fitting else None
+    secrets_found: Sequence[Secret], namespace: str, now: datetime.datetime
+) -> Secret | None:
+    """Return the Secret with the usable certificate that lasts longest, None without one."""
+    peers = {name_of(secret): read_certificate(secret) for secret in secrets_found}
+    return max(
+        (item for item in secrets_found if is_usable(peers[name_of(item)], namespace, now)),
+        key=lambda item: (peers[name_of(item)].not_after, name_of(item)),
+        default=None,
+    )
 
 
 async def issue(
-    client: Client, ca: dict[str, Any], namespace: str, place: str, others: list[dict[str, Any]]
-) -> dict[str, Any]:
-    """Issue a certificate for a namespace; return the Secret that it is kept in."""
+    client: Client, ca: Secret, parameters: Parameters, others: Sequence[Secret]
+) -> Secret:
+    """Issue a certificate for a namespace; return the Secret that it is kept in.
+
+    `others` are the Secrets whose names are taken.
+    """
     authority = Authority.from_pem(decode_entry(ca, "ca.crt"), decode_entry(ca, "ca.key"))
-    issued = authority.issue_registration([namespace])
+    issued = authority.issue_registration([parameters.namespace])
+    place = parameters.control_plane_namespace
+    name = name_registration_secret(
+        decode_entry(ca, "ca.crt"), parameters.namespace, list(map(name_of, others))
+    )
     data = {"client.crt": issued.certificate, "client.key": issued.key}
-    names = [secret["metadata"]["name"] for secret in others]
-    name = name_registration_secret(decode_entry(ca, "ca.crt"), namespace, names)
-    secret = {
+    secret: Secret = {
         "metadata": {"name": name, "namespace": place, "labels": {REGISTRATION_LABEL: "true"}},
         "type": "Opaque",
         "data": {key: base64.b64encode(value).decode() for key, value in data.items()},
@@ -142,33 +157,38 @@ async def issue(
         return await client.get(SECRET, name, place)
 
 
-async def ensure_certificate(module: AnsibleModule, client: Client) -> dict[str, Any]:
-    """Find or issue a certificate; return the result of the module."""
-    namespace, place = module.params["namespace"], module.params["control_plane_namespace"]
-    ca = await api.wait_until(
-        {
-            **module.params,
-            "wait_timeout": module.params["wait_timeout"] if module.params["wait"] else 0,
-        },
+async def find_authority(client: Client, parameters: Parameters) -> Secret:
+    """Return the Secret of the Flotta CA, which the module waits for if the parameters say so."""
+    place = parameters.control_plane_namespace
+    return await api.wait_until(
+        parameters if parameters.wait else replace(parameters, wait_timeout=0),
         lambda: client.get_or_none(SECRET, CA_SECRET, place),
         lambda: (
             f"There is no Flotta CA in namespace {place}: the Edge API makes it at its first start. "
             f"Its log says why it did not: journalctl -u flotta-edge-api there, or kubectl -n {place} logs deploy/flotta-edge-api"
         ),
     )
-    found = await client.list(SECRET, place, label_selector=REGISTRATION_SELECTOR)
-    secret = find_usable(found, namespace, datetime.datetime.now(tz=datetime.timezone.utc))
-    if secret is None and not module.check_mode:
-        return {
-            "changed": True,
-            **describe_certificate(await issue(client, ca, namespace, place, found), ca),
-        }
-    if secret is None:
+
+
+async def ensure_certificate(
+    client: Client, parameters: Parameters, *, check_mode: bool
+) -> Manifest:
+    """Find or issue a certificate; return the result of the module."""
+    ca = await find_authority(client, parameters)
+    found = await client.list(
+        SECRET, parameters.control_plane_namespace, label_selector=REGISTRATION_SELECTOR
+    )
+    now = datetime.datetime.now(tz=datetime.timezone.utc)
+    secret = find_usable(found, parameters.namespace, now)
+    if secret is not None:
+        return {"changed": False, **describe_certificate(secret, ca)}
+    if check_mode:
         return {"changed": True, "certificate": "", "key": "", "ca": decode_entry(ca, "ca.crt")}
-    return {"changed": False, **describe_certificate(secret, ca)}
+    issued = await issue(client, ca, parameters, found)
+    return {"changed": True, **describe_certificate(issued, ca)}
 
 
-def describe_certificate(secret: dict[str, Any], ca: dict[str, Any]) -> dict[str, str]:
+def describe_certificate(secret: Secret, ca: Secret) -> dict[str, str]:
     """Return what Ansible is told of a certificate."""
     return {
         "certificate": decode_entry(secret, "client.crt"),
@@ -178,6 +198,7 @@ def describe_certificate(secret: dict[str, Any], ca: dict[str, Any]) -> dict[str
 
 
 def main() -> None:
+    """Run the module."""
     module = AnsibleModule(
         argument_spec={
             **api.CONNECTION_SPEC,
@@ -187,11 +208,12 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    parameters = Parameters(**module.params)
 
-    async def work(client: Client) -> dict[str, Any]:
-        return await ensure_certificate(module, client)
+    async def work(client: Client) -> Manifest:
+        return await ensure_certificate(client, parameters, check_mode=module.check_mode)
 
-    api.run(module, work)
+    api.run(module, parameters, work)
 
 
 if __name__ == "__main__":

@@ -85,10 +85,22 @@ import shutil
 import sys
 import tarfile
 import tempfile
+from dataclasses import dataclass
 
 from ansible.module_utils.basic import AnsibleModule
 
-OLDEST_LIBC_MINOR = 5
+OLDEST_LIBC_MINOR = 5  # glibc 2.5, the oldest for which there are wheels (manylinux1, PEP 513)
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """The parameters of the module."""
+
+    requirements: list[str]  # paths
+    path: str
+    python_version: str  # major.minor
+    architecture: str
+    libc_version: str  # major.minor
 
 
 def platform_tags(architecture: str, libc_version: str) -> list[str]:
@@ -144,29 +156,40 @@ def pack(folder: str, archive: str) -> None:
     os.replace(partial, archive)
 
 
-def collect(module: AnsibleModule, archive: str) -> None:
-    """Download the wheels and make the archive of them."""
-    p = module.params
-    folder = tempfile.mkdtemp(dir=p["path"])
+def collect(module: AnsibleModule, parameters: Parameters, archive: str) -> None:
+    """Download the wheels and make the archive of them; fail the module when pip fails."""
+    folder = tempfile.mkdtemp(dir=parameters.path)
+    tags = platform_tags(parameters.architecture, parameters.libc_version)
+    command = download_command(
+        sys.executable, parameters.requirements, folder, parameters.python_version, tags
+    )
     try:
-        tags = platform_tags(p["architecture"], p["libc_version"])
-        command = download_command(
-            sys.executable, p["requirements"], folder, p["python_version"], tags
-        )
-        code, dummy, errors = module.run_command(command)
+        code, _output, errors = module.run_command(command)
         if code != 0:
             module.fail_json(
-                msg="pip could not collect the wheels for Python {0} on {1}. It used your own pip settings "
-                "(pip config list).\n{2}".format(
-                    p["python_version"], p["architecture"], errors.strip()
-                )
+                msg=f"pip could not collect the wheels for Python {parameters.python_version} on "
+                f"{parameters.architecture}. It used your own pip settings (pip config list).\n"
+                f"{errors.strip()}"
             )
         pack(folder, archive)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def collect_once(module: AnsibleModule, parameters: Parameters, archive: str) -> bool:
+    """Collect the wheels unless somebody does at this moment; tell whether it was done here."""
+    os.makedirs(parameters.path, exist_ok=True)
+    with open(f"{archive}.lock", "w", encoding="utf-8") as lock:
+        # Several hosts of one kind ask at the same time; the first one collects.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        missing = not os.path.exists(archive)
+        if missing:
+            collect(module, parameters, archive)
+    return missing
+
+
 def main() -> None:
+    """Run the module."""
     module = AnsibleModule(
         argument_spec={
             "requirements": {"type": "list", "elements": "path", "required": True},
@@ -177,21 +200,13 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    p = module.params
-    name = content_name(
-        p["requirements"], p["python_version"], p["architecture"], p["libc_version"]
-    )
-    archive = os.path.join(p["path"], name)
-    missing = not os.path.exists(archive)
-    if missing and not module.check_mode:
-        os.makedirs(p["path"], exist_ok=True)
-        with open(f"{archive}.lock", "w", encoding="utf-8") as lock:
-            # Several hosts of one kind ask at the same time; the first one collects.
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            missing = not os.path.exists(archive)
-            if missing:
-                collect(module, archive)
-    module.exit_json(changed=missing, archive=archive)
+    parameters = Parameters(**module.params)
+    about = (parameters.python_version, parameters.architecture, parameters.libc_version)
+    archive = os.path.join(parameters.path, content_name(parameters.requirements, *about))
+    changed = not os.path.exists(archive)
+    if changed and not module.check_mode:
+        changed = collect_once(module, parameters, archive)
+    module.exit_json(changed=changed, archive=archive)
 
 
 if __name__ == "__main__":
