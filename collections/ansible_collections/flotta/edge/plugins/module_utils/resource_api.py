@@ -9,7 +9,7 @@ import asyncio
 import os
 import time
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import NoReturn, TypeVar, cast
 
@@ -20,7 +20,7 @@ from ansible.module_utils.common.respawn import has_respawned, respawn_module
 # when there is no such error, and in annotations, which nobody evaluates.
 import_errors: list[ImportError] = []
 try:
-    from flotta.migration.manifests import convert_manifest
+    from flotta.migration.manifests import Json, convert_manifest
     from flotta.resources.client import ApiError, Client, Forbidden, Unreachable
     from flotta.resources.kinds import ResourceT
     from flotta.resources.objects.meta import Manifest
@@ -171,10 +171,11 @@ async def _connect_and_work(
 
 def replace_old_names(module: AnsibleModule, manifest: ResourceT) -> ResourceT:
     """Return an object with names of earlier releases replaced; the module warns of each."""
-    new, sentences = convert_manifest(dict(manifest))
+    # What users wrote has the type of its kind only when this is done.
+    new, sentences = convert_manifest(cast("Mapping[str, Json]", manifest))
     for sentence in sentences:
         module.warn(f"{manifest['kind']}: {sentence}")
-    return cast("ResourceT", new)  # what is renamed is what its kind did not know
+    return cast("ResourceT", new)
 
 
 async def wait_until(
