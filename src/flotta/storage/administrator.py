@@ -14,10 +14,13 @@ from flotta.storage.key_store import write_key
 ACCESS = "AWS_ACCESS_KEY_ID"
 SECRET = "AWS_SECRET_ACCESS_KEY"  # noqa: S105 - a name, not a secret
 AUTHORITY = "ca.crt"
+ADMIN_FILE_MODE = 0o600  # only its owner, who may do anything in every bucket
+# Set-group-id: key files belong to the group of the directory, whoever writes them (key_store).
+KEY_DIRECTORY_MODE = 0o2770
 
 
 def read_administrator(path: Path) -> AccessKey:
-    """Read the key; raises ValueError with a sentence when it is not there."""
+    """Read the key of a file or folder; raises ValueError with a sentence when it is not there."""
     try:
         values = _read_folder(path) if path.is_dir() else _read_lines(path)
     except (OSError, UnicodeDecodeError) as error:
@@ -46,12 +49,12 @@ def ensure_administrator(path: Path, keys: Path) -> bool:
     """
     if not keys.is_dir():
         keys.mkdir()
-        keys.chmod(0o2770)
+        keys.chmod(KEY_DIRECTORY_MODE)
     created = not path.exists()
     if created:
         key = AccessKey(new_access_key_id(), new_secret_key(), bucket=None)
         text = f"{ACCESS}={key.access_key}\n{SECRET}={key.secret_key}\n"
-        write_atomically(path, text.encode(), 0o600)
+        write_atomically(path, text.encode(), ADMIN_FILE_MODE)
     return write_key(keys, read_administrator(path)) or created
 
 

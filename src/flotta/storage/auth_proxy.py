@@ -14,13 +14,23 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO, TypedDict, cast
 
 from flotta.storage.key_store import read_key
 
 
-def make_backend(access_key: str, keys: Path, root: Path) -> dict[str, Any] | None:
-    """Return the rclone backend of the key's holder, None when the key is unknown."""
+class Question(TypedDict, total=False):
+    """What rclone asks."""
+
+    user: str  # the access key
+
+
+def make_backend(access_key: str, keys: Path, root: Path) -> dict[str, str] | None:
+    """Return the rclone backend of the key's holder, None when the key is unknown.
+
+    Its items are the options of the backend's `type`; those with an underscore are for rclone's
+    proxy protocol.
+    """
     key = read_key(keys, access_key)
     if key is None or not key.secret_key:
         return None
@@ -36,7 +46,7 @@ def make_backend(access_key: str, keys: Path, root: Path) -> dict[str, Any] | No
 
 def answer_question(request: TextIO, response: TextIO, keys: Path, root: Path) -> int:
     """Serve one question of rclone's; the exit status 1 refuses the request."""
-    question = json.load(request)
+    question = cast("Question", json.load(request))
     found = make_backend(str(question.get("user", "")), keys, root)
     if found is None:
         return 1

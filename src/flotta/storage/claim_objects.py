@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import base64
-from typing import Any
+import contextlib
+from collections.abc import Mapping
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from flotta.resources.client import AlreadyExists, Client, NotFound
 from flotta.resources.kinds import BUCKET_CLAIM, CONFIG_MAP, SECRET, Kind
+from flotta.resources.objects.core import ConfigMap, Secret
+from flotta.resources.objects.meta import ObjectMeta, OwnerReference, Resource
+from flotta.resources.objects.storage import BucketClaim
+from flotta.resources.views import name_of, namespace_of, uid_of
 from flotta.storage.access_keys import AccessKey
 from flotta.storage.errors import StorageRefused
 
-Object = dict[str, Any]
-AUTHORITY = "tls.crt"
+HTTPS_PORT = 443  # TCP
+AUTHORITY = "tls.crt"  # key of the Secret: the CA, as PEM
 KEY_FIELDS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+DataObject = TypeVar("DataObject", Secret, ConfigMap)
 
 
 class ClaimObjects:
     """Reads and writes the two objects of one claim; those of somebody else are refused."""
 
-    def __init__(self, client: Client, claim: Object) -> None:
+    def __init__(self, client: Client, claim: BucketClaim) -> None:
         self._client = client
         self._claim = claim
-        self._namespace, self._name = claim["metadata"]["namespace"], claim["metadata"]["name"]
+        self._namespace, self._name = namespace_of(claim), name_of(claim)
 
     async def read_key(self, bucket: str) -> AccessKey | None:
         """Return the access key of the Secret, None without one.
@@ -41,7 +48,10 @@ class ClaimObjects:
         return AccessKey(values[0], values[1], bucket) if all(values) else None
 
     async def write_secret(self, key: AccessKey, authority: bytes) -> None:
-        """Write the access key and the CA of the S3 site, if that has one of its own."""
+        """Write the access key and the CA of the S3 site (PEM), empty if that has none of its own.
+
+        Raises StorageRefused when the Secret of this name is not the claim's.
+        """
         values = {
             KEY_FIELDS[0]: key.access_key.encode(),
             KEY_FIELDS[1]: key.secret_key.encode(),
@@ -51,31 +61,36 @@ class ClaimObjects:
             name: base64.b64encode(value).decode() if value else None
             for name, value in values.items()
         }
-        await self._ensure_object(SECRET, data, {"type": "Opaque"})
+        secret: Secret = {"metadata": self._metadata(), "type": "Opaque"}
+        await self._ensure_object(SECRET, secret, data)
 
     async def write_config_map(self, bucket: str, endpoint: str, region: str) -> None:
-        """Write where devices find the bucket; the endpoint is `https://host[:port]`."""
+        """Write where devices find the bucket; the endpoint is `https://host[:port]`.
+
+        Raises StorageRefused when the ConfigMap of this name is not the claim's.
+        """
         url = urlsplit(endpoint)
         data: dict[str, str | None] = {
             "BUCKET_NAME": bucket,
             "BUCKET_HOST": url.hostname or "",
-            "BUCKET_PORT": str(url.port or 443),
+            "BUCKET_PORT": str(url.port or HTTPS_PORT),
             "BUCKET_REGION": region,
         }
-        await self._ensure_object(CONFIG_MAP, data)
+        config_map: ConfigMap = {"metadata": self._metadata()}
+        await self._ensure_object(CONFIG_MAP, config_map, data)
 
     async def delete(self) -> None:
-        """Delete both objects if they are the claim's."""
-        for kind in (SECRET, CONFIG_MAP):
-            await self._delete_own(kind)
+        """Delete both objects if they are the claim's; absent ones are fine."""
+        await self._delete_own(SECRET)
+        await self._delete_own(CONFIG_MAP)
 
     async def _ensure_object(
-        self, kind: Kind, data: dict[str, str | None], more: Object | None = None
+        self, kind: Kind[DataObject], new: DataObject, data: Mapping[str, str | None]
     ) -> None:
         """Create the object, or bring the data of the present one in line; None removes a name."""
-        present = {key: value for key, value in data.items() if value is not None}
+        new["data"] = {key: value for key, value in data.items() if value is not None}
         try:
-            await self._client.create(kind, self._metadata() | {"data": present} | (more or {}))
+            await self._client.create(kind, new)
         except AlreadyExists:
             current = await self._client.get(kind, self._name, self._namespace)
         else:
@@ -86,30 +101,27 @@ class ClaimObjects:
         if change:
             await self._client.merge_patch(kind, self._name, self._namespace, {"data": change})
 
-    async def _delete_own(self, kind: Kind) -> None:
-        try:
-            found = await self._client.get(kind, self._name, self._namespace)
-            if self._owns(found):
-                uid = found["metadata"]["uid"]
-                await self._client.delete(kind, self._name, self._namespace, uid=uid)
-        except NotFound:
+    async def _delete_own(self, kind: Kind[Resource]) -> None:
+        found = await self._client.get_or_none(kind, self._name, self._namespace)
+        if found is None or not self._owns(found):
             return
+        with contextlib.suppress(NotFound):  # somebody else was faster
+            await self._client.delete(kind, self._name, self._namespace, uid=uid_of(found))
 
-    def _metadata(self) -> Object:
-        owner = {
+    def _metadata(self) -> ObjectMeta:
+        owner: OwnerReference = {
             "apiVersion": BUCKET_CLAIM.api_version,
             "kind": BUCKET_CLAIM.kind,
             "name": self._name,
-            "uid": self._claim["metadata"]["uid"],
+            "uid": uid_of(self._claim),
         }
-        names = {"name": self._name, "namespace": self._namespace}
-        return {"metadata": {**names, "ownerReferences": [owner]}}
+        return {"name": self._name, "namespace": self._namespace, "ownerReferences": [owner]}
 
-    def _owns(self, resource: Object) -> bool:
-        owners = resource["metadata"].get("ownerReferences") or []
-        return any(owner.get("uid") == self._claim["metadata"]["uid"] for owner in owners)
+    def _owns(self, resource: Resource) -> bool:
+        owners = resource["metadata"].get("ownerReferences") or ()
+        return any(owner["uid"] == uid_of(self._claim) for owner in owners)
 
-    def _refuse_foreign(self, resource: Object) -> None:
+    def _refuse_foreign(self, resource: Resource) -> None:
         if not self._owns(resource):
             raise StorageRefused(
                 f"the {resource.get('kind', 'object')} {self._namespace}/{self._name} is not the "

@@ -35,17 +35,23 @@ class IamIssuer:
         self._unseen: set[str] = set()  # made here and not listed yet: AWS tells of changes late
 
     async def issue_key(self, bucket: str) -> AccessKey:
+        """Make the bucket's user if need be, and a new key of it; all others are deleted."""
         key = await self._site.call_iam(lambda iam: _issue_key(iam, bucket))
         self._unseen.add(key.access_key)
         return key
 
     async def activate_key(self, key: AccessKey) -> bool:
+        """Delete every other key of the bucket's user; False when IAM does not list this one.
+
+        A key that was made here counts until IAM has listed it once.
+        """
         if await self._site.call_iam(lambda iam: _activate_key(iam, key)):
             self._unseen.discard(key.access_key)
             return True
         return key.access_key in self._unseen
 
     async def revoke_keys(self, bucket: str) -> bool:
+        """Delete the bucket's user with its keys; False when there was none."""
         return await self._site.call_iam(lambda iam: _revoke_keys(iam, bucket))
 
 

@@ -54,9 +54,14 @@ class DirectoryIssuer:
         self._directory = directory
 
     async def issue_key(self, bucket: str) -> AccessKey:
+        """Make up a key; the server gets to know it by `activate_key`."""
         return AccessKey(new_access_key_id(), new_secret_key(), bucket)
 
     async def activate_key(self, key: AccessKey) -> bool:
+        """Write the key's file and drop the bucket's others.
+
+        False for a key that cannot be ours, or that opens another bucket.
+        """
         if not is_access_key_id(key.access_key) or not key.bucket:
             return False
         known = await asyncio.to_thread(read_key, self._directory, key.access_key)
@@ -67,6 +72,7 @@ class DirectoryIssuer:
         return True
 
     async def revoke_keys(self, bucket: str) -> bool:
+        """Drop the files of the bucket's keys; False when there was none."""
         return bool(await asyncio.to_thread(drop_keys, self._directory, bucket))
 
 
@@ -82,14 +88,17 @@ class SharedIssuer:
         self._site = site
 
     async def issue_key(self, bucket: str) -> AccessKey:
+        """Return the administrator's key; raises StorageUnavailable when it cannot be read."""
         shared = self._read_administrator()
         return AccessKey(shared.access_key, shared.secret_key, bucket)
 
     async def activate_key(self, key: AccessKey) -> bool:
+        """Tell whether this is the administrator's key of today."""
         shared = self._read_administrator()
         return (key.access_key, key.secret_key) == (shared.access_key, shared.secret_key)
 
     async def revoke_keys(self, bucket: str) -> bool:
+        """Take nothing away: the key opens the other buckets, too."""
         return False
 
     def _read_administrator(self) -> AccessKey:

@@ -8,12 +8,23 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import Any
 
 from flotta.own_names import OPERATOR
 from flotta.resources.client import Client
 from flotta.resources.finalizers import BUCKET_FINALIZER
 from flotta.resources.kinds import BUCKET_CLAIM
+from flotta.resources.objects.meta import MergePatch
+from flotta.resources.objects.storage import BucketClaim, BucketClaimSpec
+from flotta.resources.views import (
+    finalizers_of,
+    is_being_deleted,
+    key_of,
+    name_of,
+    namespace_of,
+    spec_of,
+    status_of,
+    uid_of,
+)
 from flotta.storage.access_keys import AccessKey
 from flotta.storage.bucket_names import is_bucket_of, make_bucket_name
 from flotta.storage.buckets import Buckets
@@ -24,7 +35,6 @@ from flotta.storage.issuers import DirectoryIssuer, KeyIssuer, SharedIssuer
 from flotta.storage.s3_site import S3Site
 from flotta.storage.settings import StorageSettings
 
-Object = dict[str, Any]
 KEY_LINGERS = 2.0  # seconds until an S3 server has certainly noticed a dropped key
 log = logging.getLogger(__name__)
 
@@ -46,12 +56,12 @@ class Provisioner:
     device_endpoint: str
     storage_class: str
 
-    def is_ours(self, claim: Object) -> bool:
+    def is_ours(self, claim: BucketClaim) -> bool:
         """Tell whether the claim is for our storage class, or was when we gave it a bucket."""
-        same_class = (claim.get("spec") or {}).get("storageClassName") == self.storage_class
+        same_class = spec_of(claim).get("storageClassName") == self.storage_class
         return same_class or has_bucket_finalizer(claim)
 
-    async def reconcile(self, claim: Object) -> float | None:
+    async def reconcile(self, claim: BucketClaim) -> float | None:
         """Provide for the claim, or clean up after one that is being deleted.
 
         Returns the seconds after which to come back for the rest, None when all is done.
@@ -59,12 +69,12 @@ class Provisioner:
         """
         if not self.is_ours(claim):
             return None
-        if claim["metadata"].get("deletionTimestamp"):
+        if is_being_deleted(claim):
             return await self._clean_up(claim) if has_bucket_finalizer(claim) else None
         await self._provide_bucket(claim)
         return None
 
-    async def _provide_bucket(self, claim: Object) -> None:
+    async def _provide_bucket(self, claim: BucketClaim) -> None:
         claim = await self._adopt_claim(claim)
         bucket = claim["spec"]["bucketName"]
         objects = ClaimObjects(self.client, claim)
@@ -72,26 +82,28 @@ class Provisioner:
         await Buckets(self.site).ensure(bucket)
         await self._hand_out_key(objects, known, bucket)
         await objects.write_config_map(bucket, self.device_endpoint, self.site.region)
-        if not is_bound(claim) or claim["status"].get("conditions"):
+        if not is_bound(claim) or status_of(claim).get("conditions"):
             await self._bind_claim(claim, bucket)
 
-    async def _adopt_claim(self, claim: Object) -> Object:
+    async def _adopt_claim(self, claim: BucketClaim) -> BucketClaim:
         """Fix name of the bucket and finalizer before anything exists that would need removal."""
-        metadata, spec = claim["metadata"], claim["spec"]
-        change: Object = {}
+        spec = spec_of(claim)
+        change: dict[str, object] = {}
         if not spec.get("bucketName"):
-            wanted = spec.get("generateBucketName") or metadata["name"]
-            change["spec"] = {"bucketName": make_bucket_name(wanted, metadata["uid"])}
-        elif not is_bucket_of(spec["bucketName"], metadata["uid"]):
+            wanted = spec.get("generateBucketName") or name_of(claim)
+            chosen: BucketClaimSpec = {"bucketName": make_bucket_name(wanted, uid_of(claim))}
+            change["spec"] = chosen
+        elif not is_bucket_of(spec["bucketName"], uid_of(claim)):
             # An exact name could be the bucket of another device, or one that is not Flotta's.
             raise StorageRefused(
                 "spec.bucketName cannot be chosen with this storage class; use generateBucketName"
             )
+        finalizers = None
         if not has_bucket_finalizer(claim):
-            change["metadata"] = {
-                "finalizers": [*(metadata.get("finalizers") or []), BUCKET_FINALIZER]
-            }
-        return await self._patch_claim(claim, change) if change else claim
+            finalizers = [*finalizers_of(claim), BUCKET_FINALIZER]
+        if not change and finalizers is None:
+            return claim
+        return await self._patch_claim(claim, change, finalizers=finalizers)
 
     async def _hand_out_key(
         self, objects: ClaimObjects, known: AccessKey | None, bucket: str
@@ -107,10 +119,11 @@ class Provisioner:
         await objects.write_secret(key, authority)
         await self.issuer.activate_key(key)
 
-    async def _bind_claim(self, claim: Object, bucket: str) -> None:
+    async def _bind_claim(self, claim: BucketClaim, bucket: str) -> None:
         # Conditions only say why a claim is not bound.
-        await self._patch_claim(claim, {"status": {"phase": "Bound", "conditions": None}}, "status")
-        log.info("Claim %s/%s is bound to %s", *_namespaced_name(claim), bucket)
+        bound = {"status": {"phase": "Bound", "conditions": None}}
+        await self._patch_claim(claim, bound, subresource="status")
+        log.info("Claim %s/%s is bound to %s", *key_of(claim), bucket)
         if self.issuer.warning:
             await self.client.record_event(
                 claim,
@@ -121,40 +134,42 @@ class Provisioner:
                 component=OPERATOR,
             )
 
-    async def _clean_up(self, claim: Object) -> float | None:
-        metadata = claim["metadata"]
-        bucket = (claim.get("spec") or {}).get("bucketName") or ""
-        if is_bucket_of(bucket, metadata["uid"]):
+    async def _clean_up(self, claim: BucketClaim) -> float | None:
+        bucket = spec_of(claim).get("bucketName") or ""
+        if is_bucket_of(bucket, uid_of(claim)):
             # Keys first: nobody may write into a bucket that is being emptied.
             if await self.issuer.revoke_keys(bucket):
                 return KEY_LINGERS
             await Buckets(self.site).remove(bucket)
         await ClaimObjects(self.client, claim).delete()
-        kept = [item for item in metadata["finalizers"] if item != BUCKET_FINALIZER]
-        await self._patch_claim(claim, {"metadata": {"finalizers": kept}})
-        log.info("Bucket %s of claim %s/%s is removed", bucket, *_namespaced_name(claim))
+        kept = [item for item in finalizers_of(claim) if item != BUCKET_FINALIZER]
+        await self._patch_claim(claim, {}, finalizers=kept)
+        log.info("Bucket %s of claim %s/%s is removed", bucket, *key_of(claim))
         return None
 
     async def _patch_claim(
-        self, claim: Object, change: Object, subresource: str | None = None
-    ) -> Object:
-        metadata = claim["metadata"]
-        version = {"resourceVersion": metadata["resourceVersion"]}
-        patch = {**change, "metadata": {**change.get("metadata", {}), **version}}
+        self,
+        claim: BucketClaim,
+        change: MergePatch,
+        *,
+        finalizers: list[str] | None = None,
+        subresource: str | None = None,
+    ) -> BucketClaim:
+        """Change the claim if it is still the one that was read, else raise Conflict."""
+        metadata: dict[str, object] = {"resourceVersion": claim["metadata"]["resourceVersion"]}
+        if finalizers is not None:
+            metadata["finalizers"] = finalizers
+        patch = {**change, "metadata": metadata}
         return await self.client.merge_patch(
-            BUCKET_CLAIM, metadata["name"], metadata["namespace"], patch, subresource
+            BUCKET_CLAIM, name_of(claim), namespace_of(claim), patch, subresource
         )
 
 
-def has_bucket_finalizer(claim: Object) -> bool:
+def has_bucket_finalizer(claim: BucketClaim) -> bool:
     """Tell whether a bucket may exist for the claim, so that it has to be removed with it."""
-    return BUCKET_FINALIZER in (claim["metadata"].get("finalizers") or [])
+    return BUCKET_FINALIZER in finalizers_of(claim)
 
 
-def is_bound(claim: Object) -> bool:
+def is_bound(claim: BucketClaim) -> bool:
     """Tell whether the claim has its bucket."""
-    return bool((claim.get("status") or {}).get("phase") == "Bound")
-
-
-def _namespaced_name(claim: Object) -> tuple[str, str]:
-    return claim["metadata"]["namespace"], claim["metadata"]["name"]
+    return status_of(claim).get("phase") == "Bound"
