@@ -1,1 +1,1 @@
-"""The control plane on Kubernetes: rendering its objects (no I/O), installing and uninstalling them."""
+"""The control plane on Kubernetes: render its objects (no I/O), install, uninstall."""

@@ -5,17 +5,17 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from typing import Any
 
 from flotta.installation import names
 from flotta.installation.metadata import new_object
 from flotta.installation.settings import Installation
 from flotta.own_names import EDGE_API, OPERATOR
+from flotta.resources.kinds import CONFIG_MAP, SECRET
+from flotta.resources.objects.core import ConfigMap, Secret
 
-Object = dict[str, Any]
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - the kubelet and Prometheus come from outside of the pod
-DRAIN_SECONDS = 5  # until every node knows that a stopping pod gets no new connections
-S3_FOLDER = "/etc/flotta/s3"
+DRAIN_SECONDS = 5  # seconds until every node knows that a stopping pod gets no new connections
+S3_FOLDER = "/etc/flotta/s3"  # in the pod: where the Secret with the administrator's key is mounted
 
 
 def edge_api_environment(installation: Installation) -> dict[str, str]:
@@ -73,7 +73,7 @@ def _storage_environment(installation: Installation) -> dict[str, str]:
     return {name: value for name, value in given.items() if value}
 
 
-def render_config_maps(installation: Installation) -> list[Object]:
+def render_config_maps(installation: Installation) -> list[ConfigMap]:
     """Return both ConfigMaps under their documented names."""
     return [
         _render_config_map(installation, names.EDGE_API_CONFIG, EDGE_API),
@@ -81,15 +81,14 @@ def render_config_maps(installation: Installation) -> list[Object]:
     ]
 
 
-def _render_config_map(installation: Installation, name: str, component: str) -> Object:
+def _render_config_map(installation: Installation, name: str, component: str) -> ConfigMap:
     settings = edge_api_environment if component == EDGE_API else operator_environment
-    return {
-        **new_object(installation, "v1", "ConfigMap", name, component),
-        "data": settings(installation),
-    }
+    config_map = new_object(installation, CONFIG_MAP, name, component)
+    config_map["data"] = settings(installation)
+    return config_map
 
 
-def render_secrets(installation: Installation) -> list[Object]:
+def render_secrets(installation: Installation) -> list[Secret]:
     """Return the Secret with the S3 administrator's access key, if it was given."""
     storage = installation.provisioner
     if storage is None or not storage.access_key:
@@ -102,14 +101,16 @@ def render_secrets(installation: Installation) -> list[Object]:
     encoded = {
         key: base64.b64encode(value.encode()).decode() for key, value in data.items() if value
     }
-    secret = new_object(installation, "v1", "Secret", names.S3_SECRET, OPERATOR)
-    return [{**secret, "type": "Opaque", "data": encoded}]
+    secret = new_object(installation, SECRET, names.S3_SECRET, OPERATOR)
+    secret["type"] = "Opaque"
+    secret["data"] = encoded
+    return [secret]
 
 
 def settings_checksum(installation: Installation, component: str) -> str:
     """Return a digest of what a program reads only at its start."""
     if component == EDGE_API:
-        read: Any = edge_api_environment(installation)
+        read: object = edge_api_environment(installation)
     else:
         read = [
             operator_environment(installation),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from flotta import __version__
 from flotta.installation import names
@@ -14,12 +13,15 @@ from flotta.installation.errors import InstallationError, describe_error
 from flotta.installation.finalizers import release_objects
 from flotta.installation.metadata import to_label_value, version_label
 from flotta.resources.client import ApiError, Client, Conflict
-from flotta.resources.conditions import find_condition
-from flotta.resources.crds import load
+from flotta.resources.conditions import condition_status, find_condition
+from flotta.resources.crds import CustomResourceDefinition, load
 from flotta.resources.kinds import BUCKET_CLAIM, Kind
+from flotta.resources.objects.meta import Resource
+from flotta.resources.views import conditions_of, is_being_deleted, name_of
 
-Object = dict[str, Any]
 SHARED = f"{BUCKET_CLAIM.plural}.{BUCKET_CLAIM.group}"  # other storage systems bring this one
+SERVED_INTERVAL = 0.2  # seconds between looks at CRDs that are to be served
+GONE_INTERVAL = 0.5  # seconds between looks at CRDs that are to go
 
 
 @dataclass
@@ -32,7 +34,7 @@ class CrdOutcome:
     previous: str = ""  # version of what was there before
 
 
-def render_crds() -> list[Object]:
+def render_crds() -> list[CustomResourceDefinition]:
     """Return the CRDs of this release, labelled as ours."""
     labels = {
         names.NAME: "flotta-crds",
@@ -46,24 +48,34 @@ def render_crds() -> list[Object]:
 async def install_crds(
     client: Client, *, check_mode: bool, force: bool, wait_timeout: float
 ) -> CrdOutcome:
-    """Bring the CRDs in line; raises InstallationError when one is in other hands, unless forced."""
+    """Bring the CRDs in line and wait so many seconds until they are served; 0 does not wait.
+
+    Raises InstallationError, also when fields of one are in other hands, unless forced. The one
+    that is shared is left alone where another storage system brought it.
+    """
     applier = Applier(client, check_mode=check_mode)
     outcome = CrdOutcome(changes=applier.changes)
     for crd in render_crds():
         live = await applier.get_live(crd)
-        if crd["metadata"]["name"] == SHARED and live is not None and not is_ours(live):
+        if name_of(crd) == SHARED and live is not None and not is_ours(live):
             continue
         outcome.previous = outcome.previous or version_label(live)
         await _install_crd(applier, crd, live, force=force)
-        outcome.names.append(crd["metadata"]["name"])
+        outcome.names.append(name_of(crd))
     if wait_timeout and not check_mode:
         await _wait_until_served(applier, outcome.names, wait_timeout)
     return outcome
 
 
-async def _install_crd(applier: Applier, crd: Object, live: Object | None, *, force: bool) -> None:
-    name = crd["metadata"]["name"]
-    if live is not None and live["metadata"].get("deletionTimestamp"):
+async def _install_crd(
+    applier: Applier,
+    crd: CustomResourceDefinition,
+    live: CustomResourceDefinition | None,
+    *,
+    force: bool,
+) -> None:
+    name = name_of(crd)
+    if live is not None and is_being_deleted(live):
         raise InstallationError(
             f"CRD {name} is being deleted; wait until it is gone and run this again "
             f"(kubectl get crd {name} -o yaml says what holds it)"
@@ -81,24 +93,28 @@ async def _install_crd(applier: Applier, crd: Object, live: Object | None, *, fo
         raise describe_error(error, f"CRD {name}") from error
 
 
-def _refuse_other_versions(crd: Object, live: Object | None) -> None:
-    """Raise for objects stored in a version which we do not know: nobody could read them any more."""
-    stored = set(((live or {}).get("status") or {}).get("storedVersions") or [])
+def _refuse_other_versions(
+    crd: CustomResourceDefinition, live: CustomResourceDefinition | None
+) -> None:
+    """Raise for objects stored in a version that we do not know: nobody could read them then."""
+    status = (live.get("status") if live else None) or {}
+    stored = set(status.get("storedVersions") or ())
     foreign = sorted(stored - {version["name"] for version in crd["spec"]["versions"]})
     if foreign:
         raise InstallationError(
-            f"CRD {crd['metadata']['name']} keeps objects in version {', '.join(foreign)}, which this release "
-            "does not know; install the release that made it, or remove the CRD with its objects"
+            f"CRD {name_of(crd)} keeps objects in version {', '.join(foreign)}, which this "
+            "release does not know; install the release that made it, or remove the CRD with its "
+            "objects"
         )
 
 
-async def _drop_webhook(applier: Applier, live: Object) -> None:
+async def _drop_webhook(applier: Applier, live: CustomResourceDefinition) -> None:
     """Remove the conversion webhook of earlier systems, which an apply would leave in place."""
     conversion = live["spec"].get("conversion") or {}
     if conversion.get("strategy") != "Webhook" or applier.check_mode:
         return
     patch = {"spec": {"conversion": {"strategy": "None", "webhook": None}}}
-    await applier.client.merge_patch(names.CRD, live["metadata"]["name"], None, patch)
+    await applier.client.merge_patch(names.CRD, name_of(live), None, patch)
 
 
 async def _wait_until_served(applier: Applier, wanted: list[str], wait_timeout: float) -> None:
@@ -108,31 +124,34 @@ async def _wait_until_served(applier: Applier, wanted: list[str], wait_timeout: 
         async def is_served(name: str = name) -> bool:
             crd = await applier.get_or_none(names.CRD, name)
             _refuse_taken_names(crd)
-            return _condition_of(crd, "Established").get("status") == "True"
+            return _condition_status(crd, "Established") == "True"
 
-        if not await deadline.wait_until(is_served, 0.2):
+        if not await deadline.wait_until(is_served, SERVED_INTERVAL):
             raise InstallationError(
-                f"CRD {name} is not served after {wait_timeout:.0f} s; kubectl describe crd {name} says why"
+                f"CRD {name} is not served after {wait_timeout:.0f} s; "
+                f"kubectl describe crd {name} says why"
             )
 
 
-def _refuse_taken_names(crd: Object | None) -> None:
-    accepted = _condition_of(crd, "NamesAccepted")
-    if accepted.get("status") == "False":
-        name = (crd or {})["metadata"]["name"]
+def _refuse_taken_names(crd: CustomResourceDefinition | None) -> None:
+    accepted = find_condition(conditions_of(crd), "NamesAccepted") if crd else None
+    if crd and accepted and accepted["status"] == "False":
         raise InstallationError(
-            f"CRD {name} cannot be served because another CRD has its names: {accepted.get('message')}; "
-            "remove the other one"
+            f"CRD {name_of(crd)} cannot be served because another CRD has its names: "
+            f"{accepted.get('message')}; remove the other one"
         )
 
 
 async def remove_crds(
     client: Client, *, check_mode: bool, force: bool, wait_timeout: float
 ) -> CrdOutcome:
-    """Remove our CRDs; while objects exist only if forced, and then with these."""
+    """Remove our CRDs; while objects exist only if forced, and then with these.
+
+    Raises InstallationError when they are not gone after so many seconds.
+    """
     applier = Applier(client, check_mode=check_mode)
     outcome = CrdOutcome(changes=applier.changes)
-    doomed = []
+    doomed: list[CustomResourceDefinition] = []
     for crd in render_crds():
         live = await applier.get_live(crd)
         if live is not None and is_ours(live):
@@ -142,14 +161,14 @@ async def remove_crds(
         await _refuse_objects(applier, doomed)
     for live in doomed:
         await applier.remove(live, names.CRD)
-        outcome.names.append(live["metadata"]["name"])
+        outcome.names.append(name_of(live))
     if not check_mode:
         await _wait_until_gone(applier, doomed, wait_timeout)
     return outcome
 
 
-async def _refuse_objects(applier: Applier, doomed: list[Object]) -> None:
-    found = {}
+async def _refuse_objects(applier: Applier, doomed: list[CustomResourceDefinition]) -> None:
+    found: dict[str, int] = {}
     for crd in doomed:
         kind = defined_kind(crd)
         if count := len(await applier.list_objects(kind)):
@@ -157,36 +176,37 @@ async def _refuse_objects(applier: Applier, doomed: list[Object]) -> None:
     if found:
         shown = ", ".join(f"{count} {kind}" for kind, count in found.items())
         raise InstallationError(
-            f"The fleet's data is still there ({shown}); remove it with flotta.edge.operator, state=absent and "
-            "delete_data=true, or use force=true to delete it together with the CRDs"
+            f"The fleet's data is still there ({shown}); remove it with flotta.edge.operator, "
+            "state=absent and delete_data=true, or use force=true to delete it together with the "
+            "CRDs"
         )
 
 
-async def _wait_until_gone(applier: Applier, doomed: list[Object], wait_timeout: float) -> None:
+async def _wait_until_gone(
+    applier: Applier, doomed: list[CustomResourceDefinition], wait_timeout: float
+) -> None:
     """Wait until the CRDs are gone; objects that wait for an operator that is gone are released."""
     deadline = Deadline(wait_timeout)
 
     async def are_gone() -> bool:
-        remaining = [
-            crd for crd in doomed if await applier.exists(names.CRD, crd["metadata"]["name"])
-        ]
+        remaining = [crd for crd in doomed if await applier.exists(names.CRD, name_of(crd))]
         for crd in remaining:
             await release_objects(applier, defined_kind(crd))
         return not remaining
 
-    if not await deadline.wait_until(are_gone, 0.5):
+    if not await deadline.wait_until(are_gone, GONE_INTERVAL):
         raise InstallationError(
-            f"The CRDs are still there after {wait_timeout:.0f} s: objects have finalizers of other programs; "
-            f"kubectl get crd -l {names.OURS} shows them"
+            f"The CRDs are still there after {wait_timeout:.0f} s: objects have finalizers of "
+            f"other programs; kubectl get crd -l {names.OURS} shows them"
         )
 
 
-def defined_kind(crd: Object) -> Kind:
+def defined_kind(crd: CustomResourceDefinition) -> Kind[Resource]:
     """Return the kind that a CRD defines."""
     spec = crd["spec"]
     version = next(item["name"] for item in spec["versions"] if item["storage"])
     return Kind(spec["group"], version, spec["names"]["kind"], spec["names"]["plural"])
 
 
-def _condition_of(obj: Object | None, type_: str) -> Object:
-    return find_condition(((obj or {}).get("status") or {}).get("conditions"), type_) or {}
+def _condition_status(crd: CustomResourceDefinition | None, type_: str) -> str | None:
+    return condition_status(conditions_of(crd), type_) if crd else None

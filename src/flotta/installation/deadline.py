@@ -1,4 +1,4 @@
-"""Wait until something is true at the cluster, but not for ever."""
+"""Waiting for something to become true at the cluster, but not for ever."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 T = TypeVar("T")
-POLL_INTERVAL = 1.0  # seconds
+POLL_INTERVAL = 1.0  # seconds between looks at the cluster
 
 
 class Deadline:
@@ -18,12 +18,16 @@ class Deadline:
 
     @property
     def over(self) -> bool:
+        """Whether the time has passed."""
         return asyncio.get_running_loop().time() >= self._end
 
     async def wait_until(
         self, condition: Callable[[], Awaitable[T]], interval: float = POLL_INTERVAL
     ) -> T:
-        """Poll until the condition is true or the time is over; return its last result."""
+        """Poll until the condition is true or the time is over; return its last result.
+
+        The condition is asked at least once, and `interval` seconds lie between two looks.
+        """
         while True:
             found = await condition()
             if found or self.over:

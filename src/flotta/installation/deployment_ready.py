@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from functools import partial
 
 from flotta.installation import names
 from flotta.installation.apply import Applier
 from flotta.installation.deadline import Deadline
 from flotta.installation.errors import InstallationError
 from flotta.installation.metadata import selector_labels
+from flotta.installation.objects import Pod
 from flotta.installation.pod_diagnosis import (
     CRASHING,
     TOO_LARGE,
+    UNKNOWN,
+    Diagnosis,
     is_rolled_out,
     replica_failure,
     unhealthy_reason,
 )
-from flotta.resources.client import ApiError
+from flotta.resources.client import ApiError, Objects
+from flotta.resources.views import name_of
 
-Object = dict[str, Any]
 # Seconds after which a reason will not go away by itself. Others are waited for to the end.
 HOPELESS_AFTER = {
     "ImagePullBackOff": 30.0,
@@ -28,6 +31,8 @@ HOPELESS_AFTER = {
     TOO_LARGE: 60.0,
     "FailedCreate": 30.0,
 }
+LAST_LINES = 20  # of a log: the last of them may be empty
+SHOWN_LENGTH = 400  # characters of a log line in a message
 
 
 class DeploymentReadiness:
@@ -40,14 +45,16 @@ class DeploymentReadiness:
         self._since: dict[tuple[str, str], float] = {}
 
     async def wait(self, wait_timeout: float) -> None:
-        """Return when both are rolled out; raises InstallationError with the reason of a pod."""
+        """Return when both are rolled out.
+
+        Raises InstallationError with the reason of a pod when they are not after so many seconds,
+        or when they will not be.
+        """
         deadline = Deadline(wait_timeout)
         for name in names.PROGRAMS:
-            if not await deadline.wait_until(lambda name=name: self._is_ready(name)):  # type: ignore[misc]
-                reason, message = await self._find_reason(name)
-                raise await self._describe_failure(
-                    name, reason, message, f"after {wait_timeout:.0f} s"
-                )
+            if not await deadline.wait_until(partial(self._is_ready, name)):
+                found = await self._find_reason(name)
+                raise await self._describe_failure(name, found, f"after {wait_timeout:.0f} s")
 
     async def _is_ready(self, name: str) -> bool:
         deployment = await self._applier.get_or_none(names.DEPLOYMENT, name, self._namespace)
@@ -55,9 +62,9 @@ class DeploymentReadiness:
             raise InstallationError(f"Deployment {name} was deleted meanwhile; run this again")
         if is_rolled_out(deployment):
             return True
-        reason, message = await self._find_reason(name)
-        if self._is_hopeless(name, reason):
-            raise await self._describe_failure(name, reason, message, "and will not be")
+        found = await self._find_reason(name)
+        if self._is_hopeless(name, found.reason):
+            raise await self._describe_failure(name, found, "and will not be")
         return False
 
     def _is_hopeless(self, name: str, reason: str) -> bool:
@@ -68,62 +75,63 @@ class DeploymentReadiness:
         self._since[name, reason] = first
         return reason in HOPELESS_AFTER and now - first >= HOPELESS_AFTER[reason]
 
-    async def _find_reason(self, name: str) -> tuple[str, str]:
+    async def _find_reason(self, name: str) -> Diagnosis:
         deployment = await self._applier.get_or_none(names.DEPLOYMENT, name, self._namespace)
-        found = replica_failure(deployment) if deployment else ("", "")
-        if found[0]:
+        found = replica_failure(deployment) if deployment else UNKNOWN
+        if found.reason:
             return found
-        for pod in await self._list_pods(name):
-            found = unhealthy_reason(pod)
-            if found[0]:
-                return found
-        return "", ""
+        diagnoses = map(unhealthy_reason, await self._list_pods(name))
+        return next((found for found in diagnoses if found.reason), UNKNOWN)
 
-    async def _list_pods(self, name: str) -> list[Object]:
+    async def _list_pods(self, name: str) -> Objects[Pod]:
         """Return the pods, the newest first: an older one still works while the new one fails."""
         labels = ",".join(f"{key}={value}" for key, value in selector_labels(name).items())
         pods = await self._applier.list_objects(names.POD, self._namespace, labels)
-        return sorted(pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"]), reverse=True)
+        return sorted(pods, key=lambda pod: pod["metadata"]["creationTimestamp"], reverse=True)
 
-    async def _describe_failure(
-        self, name: str, reason: str, message: str, when: str
-    ) -> InstallationError:
-        place = f"kubectl --namespace {self._namespace} describe pod --selector {names.NAME}={name}"
-        said = message.strip().rstrip(".")
+    async def _describe_failure(self, name: str, found: Diagnosis, when: str) -> InstallationError:
+        reason, said = found.reason, found.message.strip().rstrip(".")
         if reason == "ImagePullBackOff":
             return InstallationError(
-                f"{name} is not ready {when}: the nodes cannot get the image {self._image} ({said or reason}); "
-                "load it on every node, or push it to a registry and set image and image_pull_secrets"
+                f"{name} is not ready {when}: the nodes cannot get the image {self._image} "
+                f"({said or reason}); load it on every node, or push it to a registry and set "
+                "image and image_pull_secrets"
             )
         if reason == TOO_LARGE:
             option = f"{name.removeprefix('flotta-').replace('-', '_')}_resources.memory_limit"
             return InstallationError(
-                f"{name} is not ready {when}: it is ended because it needs more memory than it may take; raise {option}"
+                f"{name} is not ready {when}: it is ended because it needs more memory than it may "
+                f"take; raise {option}"
             )
         if reason in (CRASHING, "Error", "Completed"):
             line = await self._read_last_log_line(name)
             return InstallationError(
                 f"{name} is not ready {when}: it ends again and again"
-                f"{f'; its last words are: {line}' if line else ''}; change the setting that they name, or look at: "
-                f"kubectl --namespace {self._namespace} logs --previous --selector {names.NAME}={name}"
+                f"{f'; its last words are: {line}' if line else ''}; change the setting that they "
+                f"name, or look at: kubectl --namespace {self._namespace} logs --previous "
+                f"--selector {names.NAME}={name}"
             )
         if reason == "FailedCreate":
             return InstallationError(
-                f"{name} is not ready {when}: its pods are refused ({said}); change what refuses them"
+                f"{name} is not ready {when}: its pods are refused ({said}); "
+                "change what refuses them"
             )
+        place = f"kubectl --namespace {self._namespace} describe pod --selector {names.NAME}={name}"
         because = f": {reason}{f' ({said})' if said else ''}" if reason else ""
         return InstallationError(f"{name} is not ready {when}{because}; look at: {place}")
 
     async def _read_last_log_line(self, name: str) -> str:
         """Return the last line that a crashing pod logged; empty when the log cannot be read."""
         for pod in await self._list_pods(name):
-            path = names.POD.path(self._namespace, pod["metadata"]["name"], "log")
+            path = names.POD.path(self._namespace, name_of(pod), "log")
             for previous in ("true", "false"):
                 try:
-                    query = {"tailLines": "20", "previous": previous}
+                    query = {"tailLines": str(LAST_LINES), "previous": previous}
                     text = await self._applier.client.read_text(path, query)
                 except ApiError:
                     continue
                 if lines := text.split("\n"):
-                    return next((line for line in reversed(lines) if line.strip()), "")[:400]
+                    return next((line for line in reversed(lines) if line.strip()), "")[
+                        :SHOWN_LENGTH
+                    ]
         return ""

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from flotta.installation import names
 from flotta.installation.configuration import S3_FOLDER, settings_checksum
 from flotta.installation.metadata import new_object, selector_labels
+from flotta.installation.objects import (
+    Deployment,
+    PodDisruptionBudget,
+    ProgramContainer,
+    ProgramPodSpec,
+)
 from flotta.installation.options import Resources
 from flotta.installation.settings import Installation
 from flotta.own_names import EDGE_API, OPERATOR
+from flotta.resources.objects.meta import Manifest, Resource
 
-Object = dict[str, Any]
-USER = 65532
+USER = 65532  # user and group id of the image's user
 CHECKSUM = "flotta.project-flotta.io/configuration"
-# A stopping Edge API serves on (DRAIN_SECONDS), answers what it holds (its SHUTDOWN_TIMEOUT) and writes
-# the devices' presence.
-GRACE_SECONDS = 30
+# A stopping Edge API serves on (DRAIN_SECONDS), answers what it holds (its SHUTDOWN_TIMEOUT) and
+# writes the devices' presence.
+GRACE_SECONDS = 30  # seconds
 
 
-def render_deployments(installation: Installation) -> list[Object]:
+def render_deployments(installation: Installation) -> list[Resource]:
     """Return both Deployments and the budget that keeps one Edge API at work during maintenance."""
     return [
         _render_operator(installation),
@@ -28,7 +32,13 @@ def render_deployments(installation: Installation) -> list[Object]:
     ]
 
 
-def _render_operator(installation: Installation) -> Object:
+def _render_operator(installation: Installation) -> Deployment:
+    mounts: list[Manifest] = []
+    volumes: list[Manifest] = []
+    if installation.provisioner is not None:
+        mounts.append({"name": "s3", "mountPath": S3_FOLDER, "readOnly": True})
+        secret = {"secretName": names.S3_SECRET, "defaultMode": 0o440}
+        volumes.append({"name": "s3", "secret": secret})
     container = _render_container(
         installation,
         OPERATOR,
@@ -36,18 +46,14 @@ def _render_operator(installation: Installation) -> Object:
         installation.operator_resources,
         {"metrics": names.METRICS_PORT, "probes": names.PROBE_PORT},
         "probes",
+        mounts,
     )
-    volumes: list[Object] = []
-    if installation.provisioner is not None:
-        container["volumeMounts"].append({"name": "s3", "mountPath": S3_FOLDER, "readOnly": True})
-        secret = {"secretName": names.S3_SECRET, "defaultMode": 0o440}
-        volumes.append({"name": "s3", "secret": secret})
     return _render_deployment(
         installation, OPERATOR, installation.operator_replicas, container, volumes
     )
 
 
-def _render_edge_api(installation: Installation) -> Object:
+def _render_edge_api(installation: Installation) -> Deployment:
     container = _render_container(
         installation,
         EDGE_API,
@@ -55,14 +61,19 @@ def _render_edge_api(installation: Installation) -> Object:
         installation.edge_api_resources,
         {"devices": names.DEVICE_PORT, "metrics": names.METRICS_PORT},
         "metrics",
+        [],
     )
     return _render_deployment(installation, EDGE_API, installation.edge_api_replicas, container, [])
 
 
 def _render_deployment(
-    installation: Installation, name: str, replicas: int, container: Object, volumes: list[Object]
-) -> Object:
-    pod: Object = {
+    installation: Installation,
+    name: str,
+    replicas: int,
+    container: ProgramContainer,
+    volumes: list[Manifest],
+) -> Deployment:
+    pod: ProgramPodSpec = {
         "serviceAccountName": name,
         "automountServiceAccountToken": True,
         "terminationGracePeriodSeconds": GRACE_SECONDS,
@@ -79,29 +90,27 @@ def _render_deployment(
     if installation.image_pull_secrets:
         pod["imagePullSecrets"] = [{"name": item} for item in installation.image_pull_secrets]
     annotations = {CHECKSUM: settings_checksum(installation, name)}
-    template = {
-        "metadata": {"labels": selector_labels(name), "annotations": annotations},
-        "spec": pod,
-    }
-    return {
-        **new_object(installation, "apps/v1", "Deployment", name, name),
-        "spec": {
-            "replicas": replicas,
-            "revisionHistoryLimit": 3,
-            "progressDeadlineSeconds": 600,
-            "selector": {"matchLabels": selector_labels(name)},
-            "strategy": {
-                "type": "RollingUpdate",
-                "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1},
-            },
-            "template": template,
+    deployment = new_object(installation, names.DEPLOYMENT, name, name)
+    deployment["spec"] = {
+        "replicas": replicas,
+        "revisionHistoryLimit": 3,
+        "progressDeadlineSeconds": 600,
+        "selector": {"matchLabels": selector_labels(name)},
+        "strategy": {
+            "type": "RollingUpdate",
+            "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1},
+        },
+        "template": {
+            "metadata": {"labels": selector_labels(name), "annotations": annotations},
+            "spec": pod,
         },
     }
+    return deployment
 
 
-def _pod_user(installation: Installation) -> Object:
+def _pod_user(installation: Installation) -> dict[str, int]:
     if installation.assigned_users:
-        return {}
+        return {}  # OpenShift chooses, and refuses pods that do
     return {"runAsUser": USER, "runAsGroup": USER, "fsGroup": USER}
 
 
@@ -112,7 +121,9 @@ def _render_container(
     resources: Resources,
     ports: dict[str, int],
     probed: str,
-) -> Object:
+    mounts: list[Manifest],
+) -> ProgramContainer:
+    """Return the container; `ports` are by name, `probed` is the name of the one with probes."""
     return {
         "name": name.removeprefix("flotta-"),
         "image": installation.image,
@@ -133,22 +144,22 @@ def _render_container(
             "capabilities": {"drop": ["ALL"]},
         },
         "terminationMessagePolicy": "FallbackToLogsOnError",
-        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108 - of the container
+        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}, *mounts],  # noqa: S108 - in the pod
     }
 
 
-def _probe(path: str, port: str) -> Object:
+def _probe(path: str, port: str) -> Manifest:
     return {"httpGet": {"path": path, "port": port, "scheme": "HTTP"}, "timeoutSeconds": 5}
 
 
-def _resources(resources: Resources) -> Object:
+def _resources(resources: Resources) -> Manifest:
     return {
         "requests": {"cpu": resources.cpu_request, "memory": resources.memory_request},
         "limits": {"cpu": resources.cpu_limit, "memory": resources.memory_limit},
     }
 
 
-def _anti_affinity(name: str) -> Object:
+def _anti_affinity(name: str) -> Manifest:
     """Prefer nodes that run no other pod of this program."""
     term = {
         "labelSelector": {"matchLabels": selector_labels(name)},
@@ -158,7 +169,7 @@ def _anti_affinity(name: str) -> Object:
     return {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [preference]}}
 
 
-def _topology_spread(name: str) -> Object:
+def _topology_spread(name: str) -> Manifest:
     """Prefer to have the pods in different zones."""
     return {
         "maxSkew": 1,
@@ -168,10 +179,10 @@ def _topology_spread(name: str) -> Object:
     }
 
 
-def _render_budgets(installation: Installation) -> list[Object]:
+def _render_budgets(installation: Installation) -> list[PodDisruptionBudget]:
     """Return a budget for two replicas and more; with one it would forbid every maintenance."""
     if installation.edge_api_replicas < 2:
         return []
-    budget = new_object(installation, "policy/v1", "PodDisruptionBudget", EDGE_API, EDGE_API)
-    spec = {"maxUnavailable": 1, "selector": {"matchLabels": selector_labels(EDGE_API)}}
-    return [{**budget, "spec": spec}]
+    budget = new_object(installation, names.BUDGET, EDGE_API, EDGE_API)
+    budget["spec"] = {"maxUnavailable": 1, "selector": {"matchLabels": selector_labels(EDGE_API)}}
+    return [budget]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 
-Object = dict[str, Any]
+from flotta.resources.objects.meta import Manifest
+
 # Written by the server or by controllers, and never by us.
 NOISE = (
     "managedFields",
@@ -23,16 +25,25 @@ HIDDEN = "(not shown)"
 HIDDEN_NEW = "(not shown; new)"
 
 
+class AnsibleDiff(TypedDict):
+    """An entry of Ansible's `diff`."""
+
+    before_header: str
+    after_header: str
+    before: Manifest
+    after: Manifest
+
+
 @dataclass(frozen=True)
 class ObjectChange:
     """One object before and after; None where it does not exist."""
 
     title: str
-    before: Object | None
-    after: Object | None
+    before: Manifest | None
+    after: Manifest | None
 
-    def as_ansible_diff(self) -> dict[str, Any]:
-        """Return the change as an entry of Ansible's `diff`."""
+    def as_ansible_diff(self) -> AnsibleDiff:
+        """Return the change as Ansible shows it; an object that does not exist is empty."""
         return {
             "before_header": self.title,
             "after_header": self.title,
@@ -41,41 +52,50 @@ class ObjectChange:
         }
 
 
-def strip_noise(obj: Object | None) -> Object | None:
+def strip_noise(obj: Manifest | None) -> Manifest | None:
     """Return an object without its status and what the server notes about it."""
     if obj is None:
         return None
-    metadata = {key: value for key, value in obj["metadata"].items() if key not in NOISE}
-    if annotations := metadata.pop("annotations", None):
-        others = {key: value for key, value in annotations.items() if key != LAST_APPLIED}
-        metadata |= {"annotations": others} if others else {}
+    metadata = {key: value for key, value in _section(obj, "metadata").items() if key not in NOISE}
+    annotations = _section(metadata, "annotations")
+    metadata.pop("annotations", None)
+    if others := {key: value for key, value in annotations.items() if key != LAST_APPLIED}:
+        metadata["annotations"] = others
     kept = {key: value for key, value in obj.items() if key not in ("status", "metadata")}
     return {**kept, "metadata": metadata}
 
 
-def diff_objects(title: str, before: Object | None, after: Object | None) -> ObjectChange | None:
+def diff_objects(
+    title: str, before: Manifest | None, after: Manifest | None
+) -> ObjectChange | None:
     """Return what is different, None when nothing is."""
     old, new = strip_noise(before), strip_noise(after)
     if old == new:
         return None
-    secret = "Secret" in ((before or after or {}).get("kind"), (after or {}).get("kind"))
-    if not secret:
+    if not any(obj is not None and obj.get("kind") == "Secret" for obj in (before, after)):
         return ObjectChange(title, old, new)
     return ObjectChange(title, _hide_values(old, None), _hide_values(new, old))
 
 
-def _hide_values(secret: Object | None, older: Object | None) -> Object | None:
+def _hide_values(secret: Manifest | None, older: Manifest | None) -> Manifest | None:
     """Return a Secret whose values are replaced by words that say only whether they are new.
 
     Annotations are left out: other tools keep copies of values there.
     """
     if secret is None:
         return None
-    known = (older or {}).get("data") or {}
+    known = _section(older or {}, "data")
     values = {
         key: HIDDEN if older is None or known.get(key) == value else HIDDEN_NEW
-        for key, value in (secret.get("data") or {}).items()
+        for key, value in _section(secret, "data").items()
     }
-    metadata = {key: value for key, value in secret["metadata"].items() if key != "annotations"}
+    metadata = _section(secret, "metadata")
+    shown = {key: value for key, value in metadata.items() if key != "annotations"}
     kept = {key: value for key, value in secret.items() if key != "stringData"}
-    return {**kept, "metadata": metadata, "data": values}
+    return {**kept, "metadata": shown, "data": values}
+
+
+def _section(obj: Manifest, name: str) -> Manifest:
+    """Return a part of an object that holds names and values, an empty one for any other."""
+    part = obj.get(name)
+    return part if isinstance(part, Mapping) else {}

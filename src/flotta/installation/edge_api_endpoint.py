@@ -1,27 +1,33 @@
-"""Where devices reach the Edge API: addresses of nodes or load balancer, and the endpoint that follows."""
+"""Where devices reach the Edge API: addresses of nodes or load balancer, and the endpoint."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from collections.abc import Iterable
 
 from flotta.installation import names
 from flotta.installation.apply import Applier
 from flotta.installation.deadline import Deadline
 from flotta.installation.errors import ASK, InstallationError, describe_error
+from flotta.installation.objects import Node, Service
 from flotta.installation.settings import Installation
 from flotta.own_names import EDGE_API
 from flotta.resources.client import ApiError, Forbidden, NotFound
 from flotta.resources.kinds import NAMESPACE
+from flotta.resources.views import is_being_deleted, name_of, status_of
 
-Object = dict[str, Any]
-HTTPS = 443
+HTTPS = 443  # TCP
 
 
 async def add_found_names(
-    applier: Applier, installation: Installation, service: Object, *, wait_timeout: float
+    applier: Applier, installation: Installation, service: Service, *, wait_timeout: float
 ) -> Installation:
-    """Return the installation with the names that the cluster gives it, which its certificate has to cover."""
+    """Return the installation with the names that the cluster gives it.
+
+    Its certificate has to cover them. `service` is the Edge API's as it was applied, and
+    `wait_timeout` seconds until a load balancer has an address; 0 does not wait. Raises
+    InstallationError when it has none, or the nodes may not be read and devices have no other way.
+    """
     if installation.service_type == "LoadBalancer":
         found = await _wait_for_balancer(applier, installation, service, wait_timeout=wait_timeout)
     elif installation.service_type == "NodePort" and not installation.server_names:
@@ -43,11 +49,11 @@ async def detect_openshift(applier: Applier, installation: Installation) -> Inst
 async def _has_openshift_storage(applier: Applier) -> bool:
     """Tell whether its namespace is there and stays, so that rights can be given in it."""
     found = await applier.get_or_none(NAMESPACE, names.STORAGE_NAMESPACE)
-    return found is not None and not found["metadata"].get("deletionTimestamp")
+    return found is not None and not is_being_deleted(found)
 
 
 async def _assigns_users(applier: Applier) -> bool:
-    """Tell whether OpenShift's security context constraints refuse pods that choose their user id."""
+    """Tell whether OpenShift's security context constraints refuse pods that choose their user."""
     try:
         await applier.client.read_json("/apis/security.openshift.io")
     except NotFound:
@@ -58,53 +64,58 @@ async def _assigns_users(applier: Applier) -> bool:
 
 
 async def _wait_for_balancer(
-    applier: Applier, installation: Installation, service: Object, *, wait_timeout: float
+    applier: Applier, installation: Installation, service: Service, *, wait_timeout: float
 ) -> tuple[str, ...]:
     if applier.check_mode or not wait_timeout:
         return balancer_names(service)
 
     async def read_names() -> tuple[str, ...]:
         live = await applier.get_or_none(names.SERVICE, EDGE_API, installation.namespace)
-        return balancer_names(live or {})
+        return balancer_names(live) if live is not None else ()
 
     found = await Deadline(wait_timeout).wait_until(read_names)
     if not found:
         raise InstallationError(
-            f"Service {installation.namespace}/{EDGE_API} has no address after {wait_timeout:.0f} s; this "
-            "cluster seems to have no load balancer: use service_type=NodePort, or install one"
+            f"Service {installation.namespace}/{EDGE_API} has no address after "
+            f"{wait_timeout:.0f} s; this cluster seems to have no load balancer: "
+            "use service_type=NodePort, or install one"
         )
     return found
 
 
-def balancer_names(service: Object) -> tuple[str, ...]:
+def balancer_names(service: Service) -> tuple[str, ...]:
     """Return what a load balancer was given: host names and addresses."""
-    entries = ((service.get("status") or {}).get("loadBalancer") or {}).get("ingress") or []
-    found = [entry.get(key) for entry in entries for key in ("hostname", "ip")]
+    entries = (status_of(service).get("loadBalancer") or {}).get("ingress") or ()
+    found = [item for entry in entries for item in (entry.get("hostname"), entry.get("ip"))]
     return tuple(item for item in found if item)
 
 
 async def _read_node_names(applier: Applier, *, needed: bool) -> tuple[str, ...]:
-    """Return the addresses of the nodes; none when they may not be read and devices have another way in."""
+    """Return the addresses of the nodes.
+
+    None when they may not be read and are not needed, because devices have another way in.
+    """
     try:
         nodes = await applier.client.list(names.NODE)
     except Forbidden as error:
         if not needed:
             return ()
         raise InstallationError(
-            "The addresses of the nodes, at which devices connect, may not be read; set server_names, or "
-            f"{ASK}"
+            "The addresses of the nodes, at which devices connect, may not be read; "
+            f"set server_names, or {ASK}"
         ) from error
     except ApiError as error:
         raise describe_error(error, "nodes") from error
     return node_names(nodes)
 
 
-def node_names(nodes: list[Object]) -> tuple[str, ...]:
-    """Return external addresses before internal ones."""
+def node_names(nodes: Iterable[Node]) -> tuple[str, ...]:
+    """Return the addresses of all nodes, external ones before internal ones, each once."""
+    ordered = sorted(nodes, key=name_of)
     found: list[str] = []
     for wanted in ("ExternalIP", "InternalIP"):
-        for node in sorted(nodes, key=lambda item: str(item["metadata"]["name"])):
-            addresses = (node.get("status") or {}).get("addresses") or []
+        for node in ordered:
+            addresses = status_of(node).get("addresses") or ()
             found += [item["address"] for item in addresses if item["type"] == wanted]
     return tuple(dict.fromkeys(found))
 
@@ -122,6 +133,6 @@ def edge_api_endpoint(installation: Installation) -> str:
 
 
 def lacks_address(installation: Installation) -> bool:
-    """Tell whether devices have no way in yet, because the cluster gave the load balancer no address."""
+    """Tell whether devices have no way in yet: the load balancer has no address so far."""
     known = (*installation.server_names, *installation.ingress_hosts, *installation.found_names)
     return installation.service_type == "LoadBalancer" and not known

@@ -21,16 +21,25 @@ TERMINATED = re.compile(r"namespace (\S+) (?:because it )?is being terminated")
 GRANTS = "is attempting to grant RBAC permissions not currently held"
 
 
+TERMINATING = (
+    "Namespace {namespace} is being deleted; wait until it is gone and run this again "
+    "(kubectl get namespace {namespace} -o yaml says what holds it)"
+)
+
+
 class InstallationError(ValueError):
     """Something is in the way; the text is one sentence for the user."""
 
 
 def describe_error(error: ApiError, doing: str = "") -> InstallationError:
-    """Return the sentence for an error response of the API server; `doing` names the object at work."""
+    """Return the sentence for an error response of the API server.
+
+    `doing` names the object at work, "" for none.
+    """
     if isinstance(error, Unreachable):
         text = (
-            f"The Kubernetes API does not answer ({error.message}); check the server's address in the kubeconfig "
-            "and the network"
+            f"The Kubernetes API does not answer ({error.message}); check the server's address in "
+            "the kubeconfig and the network"
         )
     elif error.status == 401:
         text = "The Kubernetes API does not know the kubeconfig's identity; get a fresh kubeconfig"
@@ -42,7 +51,8 @@ def describe_error(error: ApiError, doing: str = "") -> InstallationError:
     elif isinstance(error, Conflict):
         text = f"{doing or 'An object'} is in other hands: {_describe_managers(error)}"
     elif isinstance(error, Invalid):
-        text = f"The Kubernetes API refuses {doing or 'an object'}: {error.message}{_suggest_port(error)}"
+        what = doing or "an object"
+        text = f"The Kubernetes API refuses {what}: {error.message}{_suggest_port(error)}"
     else:
         text = f"The Kubernetes API answered{f' about {doing}' if doing else ''}: {error.message}"
     return InstallationError(text)
@@ -69,12 +79,6 @@ def _describe_forbidden(error: Forbidden, doing: str) -> str:
     resource = f"{denied['resource']}.{group}" if group else denied["resource"]
     place = denied["place"].strip().replace('"', "").replace("in the namespace", "in namespace")
     return f"{denied['user']} may not {denied['verb']} {resource} {place}; {ASK}"
-
-
-TERMINATING = (
-    "Namespace {namespace} is being deleted; wait until it is gone and run this again "
-    "(kubectl get namespace {namespace} -o yaml says what holds it)"
-)
 
 
 def _describe_managers(error: Conflict) -> str:

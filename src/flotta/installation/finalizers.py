@@ -1,4 +1,4 @@
-"""Finalizers of ours on objects that are being deleted while no operator is there to answer them."""
+"""Finalizers of ours on objects that are being deleted when no operator is there to answer."""
 
 from __future__ import annotations
 
@@ -7,25 +7,27 @@ from flotta.installation.errors import describe_error
 from flotta.resources.client import ApiError, Conflict, NotFound
 from flotta.resources.finalizers import BUCKET_FINALIZER, DEVICE_FINALIZER, LEGACY_FINALIZERS
 from flotta.resources.kinds import Kind
+from flotta.resources.objects.meta import Resource
+from flotta.resources.views import finalizers_of, is_being_deleted, name_of, namespace_of
 
 OWN_FINALIZERS = LEGACY_FINALIZERS | {DEVICE_FINALIZER, BUCKET_FINALIZER}
 
 
-async def release_objects(applier: Applier, kind: Kind) -> None:
-    """Remove our finalizers from the objects of a kind that are being deleted."""
+async def release_objects(applier: Applier, kind: Kind[Resource]) -> None:
+    """Remove our finalizers from the objects of a kind that are being deleted.
+
+    Raises InstallationError.
+    """
     for obj in await applier.list_objects(kind):
-        metadata = obj["metadata"]
-        if not metadata.get("deletionTimestamp"):
+        present = finalizers_of(obj)
+        kept = [item for item in present if item not in OWN_FINALIZERS]
+        if not is_being_deleted(obj) or kept == present:
             continue
-        kept = [item for item in metadata.get("finalizers") or [] if item not in OWN_FINALIZERS]
-        if kept == metadata.get("finalizers"):
-            continue
-        patch = {"metadata": {"finalizers": kept, "resourceVersion": metadata["resourceVersion"]}}
+        version = obj["metadata"]["resourceVersion"]
+        patch = {"metadata": {"finalizers": kept, "resourceVersion": version}}
         try:
-            await applier.client.merge_patch(
-                kind, metadata["name"], metadata.get("namespace"), patch
-            )
+            await applier.client.merge_patch(kind, name_of(obj), namespace_of(obj), patch)
         except (NotFound, Conflict):
             continue  # gone, or changed in between: the next round sees it again
         except ApiError as error:
-            raise describe_error(error, f"{kind.kind} {metadata['name']}") from error
+            raise describe_error(error, f"{kind.kind} {name_of(obj)}") from error

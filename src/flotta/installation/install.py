@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from flotta.installation import names
 from flotta.installation.apply import Applier, is_ours, refuse_terminating
@@ -16,19 +15,28 @@ from flotta.installation.edge_api_endpoint import (
     lacks_address,
 )
 from flotta.installation.errors import InstallationError, describe_error
-from flotta.installation.manifests import render_objects
+from flotta.installation.manifests import (
+    render_namespace,
+    render_objects,
+    render_prerequisites,
+    render_programs,
+)
 from flotta.installation.metadata import new_object, version_label
+from flotta.installation.networking import render_service
+from flotta.installation.objects import Deployment
 from flotta.installation.settings import Installation
 from flotta.own_names import OPERATOR
 from flotta.resources.client import ApiError, Client
 from flotta.resources.kinds import GROUP, SECRET
-
-Object = dict[str, Any]
+from flotta.resources.objects.core import Secret
 
 
 @dataclass(frozen=True)
 class InstallOutcome:
-    """The outcome. Versions and images are empty where nothing was there before."""
+    """What was done. `endpoint` is `host:port` for devices, empty while it is not known.
+
+    Versions and images are empty where nothing was there before; `warnings` are sentences.
+    """
 
     changes: list[ObjectChange]
     endpoint: str
@@ -44,7 +52,10 @@ class InstallOutcome:
 async def install(
     client: Client, installation: Installation, *, check_mode: bool, wait_timeout: float
 ) -> InstallOutcome:
-    """Bring the cluster in line; raises InstallationError with a sentence."""
+    """Bring the cluster in line; raises InstallationError.
+
+    `wait_timeout` is seconds, for the load balancer and then for the programs; 0 does not wait.
+    """
     applier = Applier(client, check_mode=check_mode)
     cluster_version = await _read_cluster_version(client)
     await _refuse_obstacles(applier, installation)
@@ -71,8 +82,8 @@ def _list_warnings(installation: Installation, *, check_mode: bool) -> list[str]
     if check_mode or not lacks_address(installation):
         return []
     return [
-        "The load balancer has no address yet, so the server certificate covers none that devices can reach; "
-        "run this again when it has one, or set server_names"
+        "The load balancer has no address yet, so the server certificate covers none that devices "
+        "can reach; run this again when it has one, or set server_names"
     ]
 
 
@@ -81,33 +92,37 @@ async def _apply_all(
 ) -> Installation:
     """Apply in order. The Service comes before the settings that hold its address."""
     installation = await detect_openshift(applier, installation)
-    objects = await _without_foreign_namespace(applier, render_objects(installation))
-    first = next(place for place, obj in enumerate(objects) if obj["kind"] == "Service") + 1
-    applied = [await applier.apply(obj) for obj in objects[:first]]
+    await _apply_namespace(applier, installation)
+    for obj in render_prerequisites(installation):
+        await applier.apply(obj)
+    service = await applier.apply(render_service(installation))
     await _refuse_missing_secret(applier, installation)
-    installation = await add_found_names(
-        applier, installation, applied[-1], wait_timeout=wait_timeout
-    )
-    objects = await _without_foreign_namespace(applier, render_objects(installation))
-    for obj in objects[first:]:
+    installation = await add_found_names(applier, installation, service, wait_timeout=wait_timeout)
+    for obj in render_programs(installation):
         await applier.apply(obj)
     places = (installation.namespace, names.STORAGE_NAMESPACE)
-    await applier.prune([*objects, *_keep_mounted(installation)], places)
+    rendered = [*render_objects(installation), *_kept_secrets(installation)]
+    await applier.prune(rendered, places)
     return installation
 
 
-def _keep_mounted(installation: Installation) -> list[Object]:
-    """Return what is not pruned: a Secret that we made once and that the user keeps is still mounted."""
+def _kept_secrets(installation: Installation) -> list[Secret]:
+    """Return what stays without being rendered.
+
+    A Secret that we made once, and whose key the user no longer gives, is still mounted.
+    """
     if installation.provisioner is None:
         return []
-    return [new_object(installation, "v1", "Secret", names.S3_SECRET, OPERATOR)]
+    return [new_object(installation, SECRET, names.S3_SECRET, OPERATOR)]
 
 
-async def _without_foreign_namespace(applier: Applier, objects: list[Object]) -> list[Object]:
-    """Leave a namespace alone that somebody else made, and keep it at removal."""
-    live = await applier.get_live(objects[0])
+async def _apply_namespace(applier: Applier, installation: Installation) -> None:
+    """Make the namespace; one that somebody else made is left alone, and stays at removal."""
+    namespace = render_namespace(installation)
+    live = await applier.get_live(namespace)
     refuse_terminating(live)
-    return objects if live is None or is_ours(live) else objects[1:]
+    if live is None or is_ours(live):
+        await applier.apply(namespace)
 
 
 async def _refuse_obstacles(applier: Applier, installation: Installation) -> None:
@@ -116,11 +131,13 @@ async def _refuse_obstacles(applier: Applier, installation: Installation) -> Non
             "The cluster does not know the fleet's kinds yet; run the module flotta.edge.crds first"
         )
     binding = await applier.get_or_none(names.CLUSTER_ROLE_BINDING, OPERATOR)
-    for subject in (binding or {}).get("subjects") or []:
-        if subject.get("namespace") != installation.namespace and binding and is_ours(binding):
+    if binding is None or not is_ours(binding):
+        return
+    for subject in binding.get("subjects") or ():
+        if subject.get("namespace") != installation.namespace:
             raise InstallationError(
-                f"The control plane is installed in namespace {subject.get('namespace')} already, and a cluster can "
-                "have one only; use that namespace, or remove it there first"
+                f"The control plane is installed in namespace {subject.get('namespace')} already, "
+                "and a cluster can have one only; use that namespace, or remove it there first"
             )
 
 
@@ -130,9 +147,10 @@ async def _refuse_missing_secret(applier: Applier, installation: Installation) -
         return
     if not await applier.exists(SECRET, names.S3_SECRET, namespace):
         raise InstallationError(
-            f"The Secret {namespace}/{names.S3_SECRET} with the S3 administrator's key is missing; set s3.access_key "
-            f"and s3.secret_key, or make it: kubectl --namespace {namespace} create secret generic "
-            f"{names.S3_SECRET} --from-env-file=FILE"
+            f"The Secret {namespace}/{names.S3_SECRET} with the S3 administrator's key is missing; "
+            "set s3.access_key and s3.secret_key, or make it: "
+            f"kubectl --namespace {namespace} create secret generic {names.S3_SECRET} "
+            "--from-env-file=FILE"
         )
 
 
@@ -143,7 +161,7 @@ async def _read_cluster_version(client: Client) -> str:
         raise describe_error(error) from error
 
 
-def _image_of(deployment: Object | None) -> str:
+def _image_of(deployment: Deployment | None) -> str:
     if deployment is None:
         return ""
-    return str(deployment["spec"]["template"]["spec"]["containers"][0]["image"])
+    return deployment["spec"]["template"]["spec"]["containers"][0]["image"]

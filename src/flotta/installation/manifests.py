@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from flotta.installation import names
 from flotta.installation.configuration import render_config_maps, render_secrets
 from flotta.installation.deployments import render_deployments
@@ -11,32 +9,42 @@ from flotta.installation.metadata import new_object
 from flotta.installation.networking import render_optional_objects, render_service
 from flotta.installation.rbac import render_rbac
 from flotta.installation.settings import Installation
+from flotta.resources.kinds import NAMESPACE
+from flotta.resources.objects.core import Namespace
+from flotta.resources.objects.meta import Resource
 
-Object = dict[str, Any]
 
-
-def render_objects(installation: Installation) -> list[Object]:
+def render_objects(installation: Installation) -> list[Resource]:
     """Return all objects but the CRDs; the same installation gives the same objects."""
     return [
         render_namespace(installation),
-        *render_rbac(installation),
-        *render_secrets(installation),
+        *render_prerequisites(installation),
         render_service(installation),
+        *render_programs(installation),
+    ]
+
+
+def render_prerequisites(installation: Installation) -> list[Resource]:
+    """Return what the programs need, and what does not depend on where devices reach them."""
+    return [*render_rbac(installation), *render_secrets(installation)]
+
+
+def render_programs(installation: Installation) -> list[Resource]:
+    """Return the programs with their settings, which hold the addresses of the Service."""
+    return [
         *render_config_maps(installation),
         *render_deployments(installation),
         *render_optional_objects(installation),
     ]
 
 
-def render_namespace(installation: Installation) -> Object:
+def render_namespace(installation: Installation) -> Namespace:
     """Return the Namespace, which lets in only pods without special rights."""
     level = "pod-security.kubernetes.io/enforce"
     return new_object(
         installation,
-        "v1",
-        "Namespace",
+        NAMESPACE,
         installation.namespace,
         names.FIELD_MANAGER,
-        namespace=None,
         labels={level: "restricted"},
     )

@@ -3,39 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import cast
 
 from flotta.installation import names
 from flotta.installation.settings import Installation
+from flotta.resources.kinds import Kind, ResourceT
+from flotta.resources.objects.meta import ObjectMeta, Resource
+from flotta.resources.views import labels_of
 
-Object = dict[str, Any]
+LABEL_LENGTH = 63  # characters, as Kubernetes allows in a value
 
 
 def new_object(
     installation: Installation,
-    api_version: str,
-    kind: str,
+    kind: Kind[ResourceT],
     name: str,
     component: str,
     *,
-    namespace: str | None = "",
+    namespace: str = "",
     labels: Mapping[str, str] | None = None,
     annotations: Mapping[str, str] | None = None,
-) -> Object:
-    """Return an object with nothing but kind and metadata; an empty namespace is the installation's, None is none."""
-    metadata: Object = {
-        "name": name,
-        "labels": {
-            **(labels or {}),
-            **selector_labels(component),
-            **_own_labels(installation, component),
-        },
-    }
-    if namespace is not None:
+) -> ResourceT:
+    """Return an object with nothing but apiVersion, kind and metadata; the renderer adds the rest.
+
+    An empty namespace is the installation's. `labels` come before our own, which win.
+    """
+    own = {**selector_labels(component), **_own_labels(installation, component)}
+    metadata: ObjectMeta = {"name": name, "labels": {**(labels or {}), **own}}
+    if kind.namespaced:
         metadata["namespace"] = namespace or installation.namespace
     if annotations:
         metadata["annotations"] = dict(annotations)
-    return {"apiVersion": api_version, "kind": kind, "metadata": metadata}
+    # The kind says which type this begins.
+    return cast(
+        "ResourceT",
+        {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": metadata},
+    )
 
 
 def selector_labels(component: str) -> dict[str, str]:
@@ -51,12 +54,12 @@ def _own_labels(installation: Installation, component: str) -> dict[str, str]:
     }
 
 
-def version_label(obj: Object | None) -> str:
+def version_label(obj: Resource | None) -> str:
     """Return the version that an object was made by, "" without an object or a label."""
-    labels = ((obj or {}).get("metadata") or {}).get("labels") or {}
-    return str(labels.get(names.VERSION, ""))
+    return labels_of(obj).get(names.VERSION, "") if obj is not None else ""
 
 
 def to_label_value(text: str) -> str:
     """Return a version as a label may hold it."""
-    return "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in text)[:63]
+    letters = (letter if letter.isalnum() or letter in "._-" else "_" for letter in text)
+    return "".join(letters)[:LABEL_LENGTH]

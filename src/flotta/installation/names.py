@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import NamedTuple, cast
 
+from flotta.installation.objects import (
+    Deployment,
+    Ingress,
+    NetworkPolicy,
+    Node,
+    Pod,
+    PodDisruptionBudget,
+    ReplicaSet,
+    Role,
+    RoleBinding,
+    Service,
+    ServiceAccount,
+    ServiceMonitor,
+)
 from flotta.own_names import EDGE_API, OPERATOR
-from flotta.resources.kinds import CONFIG_MAP, LEASE, NAMESPACE, SECRET, Kind
+from flotta.resources.crds import CustomResourceDefinition
+from flotta.resources.kinds import CONFIG_MAP, LEASE, NAMESPACE, ROUTE, SECRET, Kind, ResourceT
+from flotta.resources.objects.meta import Resource
+from flotta.resources.views import name_of, namespace_of
 
-Object = dict[str, Any]
 FIELD_MANAGER = "flotta-edge"
 MANAGED_BY = "app.kubernetes.io/managed-by"
 PART_OF = "app.kubernetes.io/part-of"
@@ -24,29 +40,34 @@ S3_SECRET = "flotta-s3-admin"  # noqa: S105 - the name of an object
 METRICS_SERVICE = "flotta-metrics"
 INSTALLER = "flotta-installer"
 STORAGE_NAMESPACE = "openshift-storage"
-DEVICE_PORT = 8043
+DEVICE_PORT = 8043  # TCP, as the next two
 METRICS_PORT = 8080
 PROBE_PORT = 8081
 
-SERVICE_ACCOUNT = Kind("", "v1", "ServiceAccount", "serviceaccounts")
-SERVICE = Kind("", "v1", "Service", "services")
-POD = Kind("", "v1", "Pod", "pods")
-NODE = Kind("", "v1", "Node", "nodes", namespaced=False)
-DEPLOYMENT = Kind("apps", "v1", "Deployment", "deployments", status=True)
-REPLICA_SET = Kind("apps", "v1", "ReplicaSet", "replicasets", status=True)
-BUDGET = Kind("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets", status=True)
+SERVICE_ACCOUNT: Kind[ServiceAccount] = Kind("", "v1", "ServiceAccount", "serviceaccounts")
+SERVICE: Kind[Service] = Kind("", "v1", "Service", "services")
+POD: Kind[Pod] = Kind("", "v1", "Pod", "pods")
+NODE: Kind[Node] = Kind("", "v1", "Node", "nodes", namespaced=False)
+DEPLOYMENT: Kind[Deployment] = Kind("apps", "v1", "Deployment", "deployments", status=True)
+REPLICA_SET: Kind[ReplicaSet] = Kind("apps", "v1", "ReplicaSet", "replicasets", status=True)
+BUDGET: Kind[PodDisruptionBudget] = Kind(
+    "policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets", status=True
+)
 RBAC_GROUP = "rbac.authorization.k8s.io"
-CLUSTER_ROLE = Kind(RBAC_GROUP, "v1", "ClusterRole", "clusterroles", namespaced=False)
-CLUSTER_ROLE_BINDING = Kind(
+CLUSTER_ROLE: Kind[Role] = Kind(RBAC_GROUP, "v1", "ClusterRole", "clusterroles", namespaced=False)
+CLUSTER_ROLE_BINDING: Kind[RoleBinding] = Kind(
     RBAC_GROUP, "v1", "ClusterRoleBinding", "clusterrolebindings", namespaced=False
 )
-ROLE = Kind(RBAC_GROUP, "v1", "Role", "roles")
-ROLE_BINDING = Kind(RBAC_GROUP, "v1", "RoleBinding", "rolebindings")
-INGRESS = Kind("networking.k8s.io", "v1", "Ingress", "ingresses", status=True)
-NETWORK_POLICY = Kind("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies")
-ROUTE = Kind("route.openshift.io", "v1", "Route", "routes", status=True)
-SERVICE_MONITOR = Kind("monitoring.coreos.com", "v1", "ServiceMonitor", "servicemonitors")
-CRD = Kind(
+ROLE: Kind[Role] = Kind(RBAC_GROUP, "v1", "Role", "roles")
+ROLE_BINDING: Kind[RoleBinding] = Kind(RBAC_GROUP, "v1", "RoleBinding", "rolebindings")
+INGRESS: Kind[Ingress] = Kind("networking.k8s.io", "v1", "Ingress", "ingresses", status=True)
+NETWORK_POLICY: Kind[NetworkPolicy] = Kind(
+    "networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies"
+)
+SERVICE_MONITOR: Kind[ServiceMonitor] = Kind(
+    "monitoring.coreos.com", "v1", "ServiceMonitor", "servicemonitors"
+)
+CRD: Kind[CustomResourceDefinition] = Kind(
     "apiextensions.k8s.io",
     "v1",
     "CustomResourceDefinition",
@@ -56,7 +77,7 @@ CRD = Kind(
 )
 
 # What may be rendered, in the order in which it is removed: programs first, rights last.
-RENDERED = (
+RENDERED: tuple[Kind[Resource], ...] = (
     DEPLOYMENT,
     BUDGET,
     SERVICE_MONITOR,
@@ -72,23 +93,36 @@ RENDERED = (
     CLUSTER_ROLE,
     SERVICE_ACCOUNT,
 )
-OPTIONAL = (SERVICE_MONITOR, ROUTE)  # kinds that a cluster need not know
-KINDS = {(kind.api_version, kind.kind): kind for kind in (*RENDERED, NAMESPACE, LEASE, CRD)}
+OPTIONAL: tuple[Kind[Resource], ...] = (
+    SERVICE_MONITOR,
+    ROUTE,
+)  # kinds that a cluster need not know
+KINDS: dict[tuple[str, str], Kind[Resource]] = {
+    (kind.api_version, kind.kind): kind for kind in (*RENDERED, NAMESPACE, LEASE, CRD)
+}
 
 
-def kind_of(obj: Object) -> Kind:
-    """Return the kind of a rendered object."""
-    return KINDS[obj["apiVersion"], obj["kind"]]
+class Identity(NamedTuple):
+    """What tells objects of all kinds apart; an empty namespace is the cluster scope."""
+
+    api_version: str
+    kind: str
+    namespace: str
+    name: str
 
 
-def object_identity(obj: Object) -> tuple[str, str, str, str]:
-    """Return what tells objects apart: API version, kind, namespace, name."""
-    metadata = obj["metadata"]
-    return obj["apiVersion"], obj["kind"], metadata.get("namespace") or "", metadata["name"]
+def kind_of(obj: ResourceT) -> Kind[ResourceT]:
+    """Return the kind of a rendered object; KeyError for one that we do not render."""
+    # The table does not know that an object's type and its apiVersion and kind say the same.
+    return cast("Kind[ResourceT]", KINDS[obj["apiVersion"], obj["kind"]])
 
 
-def title(obj: Object) -> str:
-    """Name an object in a sentence."""
-    metadata = obj["metadata"]
-    place = f"{metadata['namespace']}/" if metadata.get("namespace") else ""
-    return f"{obj['kind']} {place}{metadata['name']}"
+def object_identity(obj: Resource) -> Identity:
+    """Return what tells the object apart from all others."""
+    return Identity(obj["apiVersion"], obj["kind"], namespace_of(obj), name_of(obj))
+
+
+def title(obj: Resource) -> str:
+    """Name an object in a sentence: `Kind namespace/name`."""
+    namespace = namespace_of(obj)
+    return f"{obj['kind']} {f'{namespace}/' if namespace else ''}{name_of(obj)}"

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import TypedDict, cast
 
 from flotta.installation import names
 from flotta.installation.apply import Applier
 from flotta.installation.errors import describe_error
 from flotta.resources.client import ApiError, Client, Forbidden, NotFound
 from flotta.resources.kinds import Kind
+from flotta.resources.objects.meta import Resource
+from flotta.resources.views import is_being_deleted, name_of
 
-Object = dict[str, Any]
 # Kubernetes makes these by itself, for what is counted anyway.
 GENERATED = frozenset(
     {"events", "endpoints", "endpointslices", "leases", "controllerrevisions", "podmetrics"}
@@ -35,15 +36,57 @@ BUILT_IN = {
 }
 
 
+class GroupVersion(TypedDict):
+    """A version of an API group."""
+
+    groupVersion: str
+
+
+class ApiGroup(TypedDict):
+    """An API group that the cluster serves."""
+
+    preferredVersion: GroupVersion
+
+
+class ApiGroupList(TypedDict):
+    """The answer of `/apis`."""
+
+    groups: list[ApiGroup]
+
+
+class ApiResource(TypedDict):
+    """A kind that the cluster serves, or a subresource (`name` has a slash then)."""
+
+    name: str  # the plural
+    kind: str
+    namespaced: bool
+    verbs: list[str]
+
+
+class ApiResourceList(TypedDict):
+    """The answer of `/apis/GROUP/VERSION` and of `/api/v1`."""
+
+    resources: list[ApiResource]
+
+
+class NamespacedObject(Resource, total=False):
+    """An object of any kind; `type` is what a Secret has, and kinds that we do not know."""
+
+    type: object
+
+
 async def list_contents(applier: Applier, namespace: str) -> list[str]:
-    """Name what is in the namespace; of what cannot be looked at, say so. Objects on their way out do not count."""
+    """Name what is in the namespace, one text for each object; of what cannot be looked at, say so.
+
+    Objects on their way out do not count. Raises InstallationError.
+    """
     kinds, found = await _discover_kinds(applier.client)
     for kind in kinds:
         found += await _list_kind(applier, kind, namespace)
     return found
 
 
-async def _list_kind(applier: Applier, kind: Kind, namespace: str) -> list[str]:
+async def _list_kind(applier: Applier, kind: Kind[NamespacedObject], namespace: str) -> list[str]:
     try:
         objects = await applier.client.list(kind, namespace)
     except NotFound:
@@ -55,36 +98,38 @@ async def _list_kind(applier: Applier, kind: Kind, namespace: str) -> list[str]:
     return [names.title(obj) for obj in objects if _would_be_missed(obj)]
 
 
-def _would_be_missed(obj: Object) -> bool:
-    metadata = obj["metadata"]
-    if metadata.get("deletionTimestamp") or metadata["name"].startswith("system:"):
+def _would_be_missed(obj: NamespacedObject) -> bool:
+    if is_being_deleted(obj) or name_of(obj).startswith("system:"):
         return False
-    if any(owner.get("controller") for owner in metadata.get("ownerReferences") or []):
+    if any(owner.get("controller") for owner in obj["metadata"].get("ownerReferences") or []):
         return False  # counted by its owner
     if obj.get("type") == "kubernetes.io/service-account-token":
         return False
-    return metadata["name"] not in EVERYWHERE.get(obj["kind"], ())
+    return name_of(obj) not in EVERYWHERE.get(obj["kind"], ())
 
 
-async def _discover_kinds(client: Client) -> tuple[list[Kind], list[str]]:
+async def _discover_kinds(client: Client) -> tuple[list[Kind[NamespacedObject]], list[str]]:
     """Return the kinds that a namespace may hold, and in words what does not answer."""
     try:
-        groups = (await client.read_json("/apis"))["groups"]
+        groups = cast("ApiGroupList", await client.read_json("/apis"))["groups"]
     except ApiError as error:
         raise describe_error(error) from error
-    kinds, silent = [], []
+    kinds: list[Kind[NamespacedObject]] = []
+    silent: list[str] = []
     for version in ("v1", *(group["preferredVersion"]["groupVersion"] for group in groups)):
         path = f"/apis/{version}" if "/" in version else f"/api/{version}"
         try:
-            served = (await client.read_json(path))["resources"]
+            served = cast("ApiResourceList", await client.read_json(path))["resources"]
         except ApiError as error:
             silent.append(f"what {version} serves, if anything: {error.message}")
             continue
-        kinds += list(_namespaced_kinds(version, served))
+        kinds += _namespaced_kinds(version, served)
     return kinds, silent
 
 
-def _namespaced_kinds(group_version: str, resources: Iterable[Object]) -> Iterable[Kind]:
+def _namespaced_kinds(
+    group_version: str, resources: Iterable[ApiResource]
+) -> Iterator[Kind[NamespacedObject]]:
     group, _, version = group_version.rpartition("/")
     for entry in resources:
         usable = entry["namespaced"] and {"list", "delete"} <= set(entry["verbs"])

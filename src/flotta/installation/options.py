@@ -1,4 +1,4 @@
-"""Parts of an installation that have settings of their own: storage, resources, and what is off by default."""
+"""Parts of an installation with settings of their own: storage, resources, what is optional."""
 
 from __future__ import annotations
 
@@ -15,8 +15,12 @@ class SettingsGroup:
     """A group of settings; `from_parameters` refuses what it does not know."""
 
     @classmethod
-    def from_parameters(cls, name: str, parameters: Any) -> Self:
-        """Return the part that a mapping describes; `name` is for the sentence of a refusal."""
+    def from_parameters(cls, name: str, parameters: object) -> Self:
+        """Return the part that a mapping describes; None in it means the default.
+
+        `name` is for the sentence of a refusal. Raises ValueError for what is not a mapping, for
+        an unknown or missing name, and for a value that the part refuses.
+        """
         if not isinstance(parameters, Mapping):
             raise ValueError(f"{name} is {parameters!r}; use a mapping")
         known = {item.name: item for item in fields(cls)}
@@ -35,12 +39,13 @@ class SettingsGroup:
 
 
 def _freeze(value: Any) -> Any:
+    """Return a value as a frozen dataclass may hold it; what it is, nobody has checked yet."""
     return tuple(value) if isinstance(value, list) else value
 
 
 @dataclass(frozen=True)
 class Resources(SettingsGroup):
-    """What a pod asks for and may take, in Kubernetes' units."""
+    """What a pod asks for and may take, in Kubernetes' units (quantities as text)."""
 
     cpu_request: str = "100m"
     memory_request: str = "128Mi"
@@ -89,7 +94,7 @@ class Storage(SettingsGroup):
 
     @property
     def makes_buckets(self) -> bool:
-        """Tell whether our operator makes the buckets."""
+        """Whether our operator makes the buckets."""
         return bool(self.iam_endpoint) or self.shared_keys
 
     def _check_keys(self) -> None:

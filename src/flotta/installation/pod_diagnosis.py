@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import NamedTuple
 
+from flotta.installation.objects import ContainerStatus, Deployment, Pod
 from flotta.resources.conditions import find_condition
+from flotta.resources.views import conditions_of, generation_of, spec_of, status_of
 
-Object = dict[str, Any]
 IMAGE_REASONS = frozenset(
     {"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName"}
 )
@@ -14,51 +15,69 @@ CRASHING = "CrashLoopBackOff"
 TOO_LARGE = "OOMKilled"
 
 
-def unhealthy_reason(pod: Object) -> tuple[str, str]:
-    """Return reason and message of what keeps a pod from being ready; empty when nothing is known."""
-    status = pod.get("status") or {}
-    for container in status.get("containerStatuses") or []:
-        reason, message = _unhealthy_container(container)
-        if reason:
-            return reason, message
-    scheduled = find_condition(status.get("conditions"), "PodScheduled") or {}
-    if scheduled.get("status") == "False":
-        return scheduled.get("reason", "Unschedulable"), scheduled.get("message", "")
-    if not (pod.get("spec") or {}).get("nodeName"):
-        return "Pending", "no node has taken the pod yet"
-    return "", ""
+class Diagnosis(NamedTuple):
+    """Why something is not ready, in Kubernetes' words; both are empty when nothing is known."""
+
+    reason: str
+    message: str
 
 
-def _unhealthy_container(container: Object) -> tuple[str, str]:
+UNKNOWN = Diagnosis("", "")
+
+
+def unhealthy_reason(pod: Pod) -> Diagnosis:
+    """Tell what keeps a pod from being ready, UNKNOWN for nothing.
+
+    Every trouble with an image has the reason ImagePullBackOff.
+    """
+    for container in status_of(pod).get("containerStatuses") or ():
+        found = _unhealthy_container(container)
+        if found.reason:
+            return found
+    scheduled = find_condition(conditions_of(pod), "PodScheduled")
+    if scheduled is not None and scheduled["status"] == "False":
+        reason = scheduled.get("reason", "Unschedulable")
+        return Diagnosis(reason, scheduled.get("message", ""))
+    if not spec_of(pod).get("nodeName"):
+        return Diagnosis("Pending", "no node has taken the pod yet")
+    return UNKNOWN
+
+
+def _unhealthy_container(container: ContainerStatus) -> Diagnosis:
     state = container.get("state") or {}
     before = (container.get("lastState") or {}).get("terminated") or {}
     waiting = state.get("waiting") or {}
-    if waiting.get("reason") in IMAGE_REASONS:
-        return "ImagePullBackOff", waiting.get("message", "")
-    if waiting.get("reason") not in (None, "ContainerCreating", "PodInitializing"):
-        reason = TOO_LARGE if before.get("reason") == TOO_LARGE else waiting["reason"]
-        return reason, waiting.get("message", "")
+    reason = waiting.get("reason")
+    if reason in IMAGE_REASONS:
+        return Diagnosis("ImagePullBackOff", waiting.get("message", ""))
+    if reason not in (None, "ContainerCreating", "PodInitializing"):
+        # It waits because it fell; why it fell says more.
+        fell = TOO_LARGE if before.get("reason") == TOO_LARGE else reason
+        return Diagnosis(fell, waiting.get("message", ""))
     ended = state.get("terminated")
     if ended:
-        return ended.get("reason", "Terminated"), ended.get("message", "")
+        return Diagnosis(ended.get("reason", "Terminated"), ended.get("message", ""))
     if "running" in state and not container.get("ready"):
-        return "NotReady", "the readiness probe fails"
-    return "", ""
+        return Diagnosis("NotReady", "the readiness probe fails")
+    return UNKNOWN
 
 
-def replica_failure(deployment: Object) -> tuple[str, str]:
-    """Return reason and message when pods cannot even be made (quota, admission); else empty."""
-    conditions = (deployment.get("status") or {}).get("conditions")
-    failure = find_condition(conditions, "ReplicaFailure") or {}
-    if failure.get("status") == "True":
-        return failure.get("reason", "ReplicaFailure"), failure.get("message", "")
-    return "", ""
+def replica_failure(deployment: Deployment) -> Diagnosis:
+    """Tell why pods cannot even be made (quota, admission), UNKNOWN if they can."""
+    failure = find_condition(conditions_of(deployment), "ReplicaFailure")
+    if failure is not None and failure["status"] == "True":
+        return Diagnosis(failure.get("reason", "ReplicaFailure"), failure.get("message", ""))
+    return UNKNOWN
 
 
-def is_rolled_out(deployment: Object) -> bool:
+def is_rolled_out(deployment: Deployment) -> bool:
     """Tell whether every replica is of the newest kind and available, and no older one is left."""
-    status, metadata = deployment.get("status") or {}, deployment["metadata"]
-    wanted = deployment["spec"].get("replicas", 1)
-    counts = (status.get(name, 0) for name in ("replicas", "updatedReplicas", "availableReplicas"))
-    observed = status.get("observedGeneration", 0) >= metadata["generation"]
+    status = status_of(deployment)
+    wanted = spec_of(deployment).get("replicas", 1)
+    counts = (
+        status.get("replicas", 0),
+        status.get("updatedReplicas", 0),
+        status.get("availableReplicas", 0),
+    )
+    observed = status.get("observedGeneration", 0) >= generation_of(deployment)
     return observed and all(count == wanted for count in counts)

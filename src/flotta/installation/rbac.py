@@ -1,32 +1,34 @@
-"""RBAC: the roles of `resources/roles.yaml` as Kubernetes wants them, and what an installer has to be given."""
+"""RBAC: the roles of `resources/roles.yaml` as Kubernetes wants them, and an installer's role."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import groupby
-from typing import Any
 
 from flotta.installation import names
 from flotta.installation.metadata import new_object
 from flotta.installation.namespace_contents import BUILT_IN
+from flotta.installation.objects import Role, ServiceAccount
 from flotta.installation.settings import Installation
-from flotta.resources.kinds import ALL, GROUP, LEASE, NAMESPACE
-from flotta.resources.roles import Role, Rule, load
+from flotta.resources import roles
+from flotta.resources.kinds import ALL, GROUP, LEASE, NAMESPACE, Kind
+from flotta.resources.objects.meta import Resource
+from flotta.resources.roles import PolicyRule, Rule
 
-Object = dict[str, Any]
-RBAC_GROUP = "rbac.authorization.k8s.io"
-VERSION = f"{RBAC_GROUP}/v1"
 OURS = "flotta"  # how roles.yaml calls the namespace of the installation
 
 
-def render_rbac(installation: Installation) -> list[Object]:
-    """Return ServiceAccounts and, for each role, a ClusterRole and a Role in each namespace it names."""
-    roles = [role for role in load().roles if _is_needed(installation, role)]
-    users = dict.fromkeys(user for role in roles for user in sorted(role.users))
-    objects: list[Object] = [_render_account(installation, user) for user in users]
-    for role in roles:
+def render_rbac(installation: Installation) -> list[Resource]:
+    """Return ServiceAccounts and each role: a ClusterRole, and a Role in each namespace it names.
+
+    Each has its binding behind it.
+    """
+    needed = [role for role in roles.load().roles if _is_needed(installation, role)]
+    users = dict.fromkeys(user for role in needed for user in sorted(role.users))
+    objects: list[Resource] = [_render_account(installation, user) for user in users]
+    for role in needed:
         everywhere = [rule for rule in role.rules if not rule.namespaces]
-        objects += _render_role(installation, role, None, everywhere)
+        objects += _render_role(installation, role, "", everywhere)
         for namespace in _namespaces(installation, role):
             rules = [rule for rule in role.rules if namespace in rule.namespaces]
             objects += _render_role(
@@ -35,13 +37,13 @@ def render_rbac(installation: Installation) -> list[Object]:
     return objects
 
 
-def _is_needed(installation: Installation, role: Role) -> bool:
-    """Return whether the role is rendered: only who makes buckets has to write Secrets."""
+def _is_needed(installation: Installation, role: roles.Role) -> bool:
+    """Tell whether the role is rendered: only who makes buckets has to write Secrets."""
     return role.name != names.PROVISIONER or installation.provisioner is not None
 
 
-def _namespaces(installation: Installation, role: Role) -> list[str]:
-    """Return the namespaces of a role's rules that are there: ours, and those of OpenShift if this is one."""
+def _namespaces(installation: Installation, role: roles.Role) -> list[str]:
+    """Return the namespaces of a role's rules that are there: ours, on OpenShift its own, too."""
     named = sorted({namespace for rule in role.rules for namespace in rule.namespaces})
     return [item for item in named if item == OURS or installation.openshift]
 
@@ -50,41 +52,43 @@ def _actual_namespace(installation: Installation, namespace: str) -> str:
     return installation.namespace if namespace == OURS else namespace
 
 
-def _render_account(installation: Installation, user: str) -> Object:
-    account = new_object(installation, "v1", "ServiceAccount", user, user)
-    return {**account, "automountServiceAccountToken": False}
+def _render_account(installation: Installation, user: str) -> ServiceAccount:
+    account = new_object(installation, names.SERVICE_ACCOUNT, user, user)
+    account["automountServiceAccountToken"] = False
+    return account
 
 
 def _render_role(
-    installation: Installation, role: Role, namespace: str | None, rules: Sequence[Rule]
-) -> list[Object]:
-    """Return a (Cluster)Role and its binding to the ServiceAccounts of the role's users."""
+    installation: Installation, role: roles.Role, namespace: str, rules: Sequence[Rule]
+) -> list[Resource]:
+    """Return a Role, for no namespace a ClusterRole, and its binding to the role's users.
+
+    These are ServiceAccounts. Without rules there is nothing.
+    """
     if not rules:
         return []
-    kind = "Role" if namespace else "ClusterRole"
+    kind = names.ROLE if namespace else names.CLUSTER_ROLE
+    binding_kind = names.ROLE_BINDING if namespace else names.CLUSTER_ROLE_BINDING
     component = min(role.users)
-
-    def head(kind: str) -> Object:
-        return new_object(installation, VERSION, kind, role.name, component, namespace=namespace)
-
-    account = {"kind": "ServiceAccount", "namespace": installation.namespace}
-    return [
-        {**head(kind), "rules": [rule.in_rbac() for rule in rules]},
-        {
-            **head(f"{kind}Binding"),
-            "roleRef": {"apiGroup": RBAC_GROUP, "kind": kind, "name": role.name},
-            "subjects": [{**account, "name": user} for user in sorted(role.users)],
-        },
+    rendered = new_object(installation, kind, role.name, component, namespace=namespace)
+    rendered["rules"] = [rule.in_rbac() for rule in rules]
+    binding = new_object(installation, binding_kind, role.name, component, namespace=namespace)
+    binding["roleRef"] = {"apiGroup": names.RBAC_GROUP, "kind": kind.kind, "name": role.name}
+    binding["subjects"] = [
+        {"kind": "ServiceAccount", "namespace": installation.namespace, "name": user}
+        for user in sorted(role.users)
     ]
+    return [rendered, binding]
 
 
-def render_installer_role() -> Object:
-    """Return the ClusterRole that lets its holder install, change and remove the control plane, no more.
+def render_installer_role() -> Role:
+    """Return the ClusterRole that lets its holder install, change and remove the control plane.
 
-    Kubernetes lets nobody hand out rights that he does not have, so the programs' rights are in it.
+    It allows no more than that. Kubernetes lets nobody hand out rights that he does not have, so
+    the programs' rights are in it.
     """
     managed = (*names.RENDERED, NAMESPACE, names.CRD)
-    rules = [
+    rules: list[PolicyRule] = [
         _rule(group, kinds, ("get", "list", "create", "patch", "delete"))
         for group, kinds in groupby(sorted(managed, key=_group_of), key=_group_of)
     ]
@@ -92,10 +96,7 @@ def render_installer_role() -> Object:
         _rule("", (names.POD, names.NODE), ("get", "list")),
         {"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]},
         _rule("apps", (names.REPLICA_SET,), ("get", "list")),
-        *(
-            {"apiGroups": [group], "resources": sorted(plurals), "verbs": ["list"]}
-            for group, plurals in BUILT_IN.items()
-        ),
+        *(_allow_listing(group, plurals) for group, plurals in BUILT_IN.items()),
         _rule(LEASE.group, (LEASE,), ("get", "delete")),
         {
             "apiGroups": [GROUP, "objectbucket.io"],
@@ -103,12 +104,11 @@ def render_installer_role() -> Object:
             "verbs": ["get", "list", "patch", "delete"],
         },
     ]
-    granted = [rule.in_rbac() for role in load().roles for rule in role.rules]
-    metadata = {"name": names.INSTALLER}
+    granted = [rule.in_rbac() for role in roles.load().roles for rule in role.rules]
     return {
-        "apiVersion": VERSION,
-        "kind": "ClusterRole",
-        "metadata": metadata,
+        "apiVersion": names.CLUSTER_ROLE.api_version,
+        "kind": names.CLUSTER_ROLE.kind,
+        "metadata": {"name": names.INSTALLER},
         "rules": [*rules, *_drop_duplicates(granted)],
     }
 
@@ -117,12 +117,11 @@ def _fleet_plurals() -> list[str]:
     return sorted(kind.plural for kind in ALL if kind.group == GROUP)
 
 
-def _group_of(kind: Any) -> str:
-    group: str = kind.group
-    return group
+def _group_of(kind: Kind[Resource]) -> str:
+    return kind.group
 
 
-def _rule(group: str, kinds: Iterable[Any], verbs: Sequence[str]) -> Object:
+def _rule(group: str, kinds: Iterable[Kind[Resource]], verbs: Sequence[str]) -> PolicyRule:
     return {
         "apiGroups": [group],
         "resources": sorted({kind.plural for kind in kinds}),
@@ -130,8 +129,12 @@ def _rule(group: str, kinds: Iterable[Any], verbs: Sequence[str]) -> Object:
     }
 
 
-def _drop_duplicates(rules: Iterable[Object]) -> list[Object]:
-    seen: list[Object] = []
+def _allow_listing(group: str, plurals: Iterable[str]) -> PolicyRule:
+    return {"apiGroups": [group], "resources": sorted(plurals), "verbs": ["list"]}
+
+
+def _drop_duplicates(rules: Iterable[PolicyRule]) -> list[PolicyRule]:
+    seen: list[PolicyRule] = []
     for rule in rules:
         if rule not in seen:
             seen.append(rule)

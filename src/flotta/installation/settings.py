@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 from flotta import __version__
 from flotta.dns1123 import is_label
@@ -17,6 +17,7 @@ from flotta.installation.options import (
     Resources,
     Route,
     ServiceMonitor,
+    SettingsGroup,
     Storage,
 )
 
@@ -24,13 +25,23 @@ IMAGE = f"localhost/flotta-edge-control-plane:{__version__}"
 PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 SERVICE_TYPES = ("NodePort", "LoadBalancer", "ClusterIP")
 LOG_LEVELS = ("debug", "info", "warn", "error")
-TYPES: Mapping[str, tuple[Any, str]] = {
-    "str": (str, "use text, in quotes where it is made of digits"),
-    "bool": (bool, "use true or false"),
-    "bool | None": (bool, "use true or false"),
-    "tuple[str, ...]": ((list, tuple), "use a list"),
+
+
+class Accepted(NamedTuple):
+    """What a setting may be as it was written, and what to say of anything else."""
+
+    types: tuple[type, ...]
+    remedy: str
+
+
+# By the annotation of the field. What is missing here is checked by the class itself.
+ACCEPTED: Mapping[str, Accepted] = {
+    "str": Accepted((str,), "use text, in quotes where it is made of digits"),
+    "bool": Accepted((bool,), "use true or false"),
+    "bool | None": Accepted((bool,), "use true or false"),
+    "tuple[str, ...]": Accepted((list, tuple), "use a list"),
 }
-GROUPS: Mapping[str, Any] = {
+GROUPS: Mapping[str, type[SettingsGroup]] = {
     "s3": Storage,
     "ingress": Ingress,
     "route": Route,
@@ -43,7 +54,10 @@ GROUPS: Mapping[str, Any] = {
 
 @dataclass(frozen=True)
 class Installation:
-    """One control plane on one cluster. Times are seconds; ValueError with a sentence for a bad value."""
+    """One control plane on one cluster. Times are seconds.
+
+    Raises ValueError with a sentence for a bad value.
+    """
 
     namespace: str = "flotta"
     image: str = IMAGE
@@ -109,12 +123,13 @@ class Installation:
             raise ValueError(NO_KEYS)
         if self.bucket_for_every_device and self.s3 is None and not self.bucket_storage_class:
             raise ValueError(
-                "bucket_for_every_device needs an S3 server: set s3, or bucket_storage_class of another provisioner"
+                "bucket_for_every_device needs an S3 server: set s3, or bucket_storage_class of "
+                "another provisioner"
             )
 
     @property
     def certificate_names(self) -> tuple[str, ...]:
-        """Return every name and address under which devices or pods reach the Edge API, the best first."""
+        """Every name and address at which devices or pods reach the Edge API, the best first."""
         service = f"flotta-edge-api.{self.namespace}.svc"
         inside = (service, f"{service}.cluster.local")
         return tuple(
@@ -123,24 +138,27 @@ class Installation:
 
     @property
     def ingress_hosts(self) -> tuple[str, ...]:
-        """Return the names of Ingress and Route, if there are any."""
+        """The names of Ingress and Route, if there are any."""
         return tuple(part.host for part in (self.ingress, self.route) if part is not None)
 
     @property
     def provisioner(self) -> Storage | None:
-        """Return the S3 server in which our operator makes buckets."""
+        """The S3 server in which our operator makes buckets, None where it makes none."""
         return self.s3 if self.s3 is not None and self.s3.makes_buckets else None
 
     @property
     def makes_buckets(self) -> bool:
-        """Tell whether every device gets a bucket."""
+        """Whether every device gets a bucket."""
         if self.bucket_for_every_device is None:
             return self.s3 is not None or bool(self.bucket_storage_class)
         return self.bucket_for_every_device
 
     @classmethod
-    def from_parameters(cls, parameters: Mapping[str, Any]) -> Installation:
-        """Return the installation that mappings and lists of these names describe; None means the default."""
+    def from_parameters(cls, parameters: Mapping[str, object]) -> Installation:
+        """Return the installation that mappings and lists of these names describe.
+
+        None means the default. Raises ValueError with a sentence, also for an unknown name.
+        """
         known = {item.name for item in fields(cls)} - {"found_names"}
         unknown = sorted(set(parameters) - known)
         if unknown:
@@ -152,7 +170,8 @@ class Installation:
         return cls(**{name: _convert(name, value) for name, value in given.items()})
 
 
-def _convert(name: str, value: Any) -> Any:
+def _convert(name: str, value: object) -> Any:
+    """Return a value as its field holds it; of which type that is, `_check_type` has made sure."""
     part = GROUPS.get(name)
     if part is not None:
         return part.from_parameters(name, value)
@@ -161,10 +180,10 @@ def _convert(name: str, value: Any) -> Any:
     return value
 
 
-def _check_type(name: str, annotation: str, value: Any) -> None:
-    wanted, remedy = TYPES.get(annotation, (object, ""))
-    if not isinstance(value, wanted):
-        raise ValueError(f"{name} is {value!r}; {remedy}")
+def _check_type(name: str, annotation: str, value: object) -> None:
+    accepted = ACCEPTED.get(annotation)
+    if accepted is not None and not isinstance(value, accepted.types):
+        raise ValueError(f"{name} is {value!r}; {accepted.remedy}")
 
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from flotta.installation import names
 from flotta.installation.apply import Applier, is_ours
@@ -19,11 +18,13 @@ from flotta.installation.errors import InstallationError
 from flotta.installation.finalizers import OWN_FINALIZERS, release_objects
 from flotta.installation.metadata import version_label
 from flotta.installation.namespace_contents import list_contents
+from flotta.installation.objects import Deployment
 from flotta.own_names import CA_SECRET, HOST_SECRET, OPERATOR, REGISTRATION_SELECTOR
-from flotta.resources.client import Client
+from flotta.resources.client import Client, Objects
 from flotta.resources.kinds import ALL, BUCKET_CLAIM, EDGE_DEVICE, GROUP, LEASE, NAMESPACE, SECRET
+from flotta.resources.objects.storage import BucketClaim
+from flotta.resources.views import finalizers_of, status_of
 
-Object = dict[str, Any]
 FLEET = tuple(kind for kind in ALL if kind.group == GROUP)
 
 
@@ -45,10 +46,14 @@ async def uninstall(
     check_mode: bool,
     wait_timeout: float,
 ) -> UninstallOutcome:
-    """Remove everything that was installed; raises InstallationError with a sentence."""
+    """Remove everything that was installed, and the fleet with its data if asked for.
+
+    `wait_timeout` is seconds for all of it, 0 does not wait. Raises InstallationError.
+    """
     if delete_data and not wait_timeout:
         raise InstallationError(
-            "delete_data needs wait=true: the operator cleans up after devices and buckets before it is removed itself"
+            "delete_data needs wait=true: the operator cleans up after devices and buckets before "
+            "it is removed itself"
         )
     applier = Applier(client, check_mode=check_mode)
     uninstaller = Uninstaller(applier, namespace, Deadline(wait_timeout), wait_timeout)
@@ -75,7 +80,7 @@ class Uninstaller:
         self._timeout = wait_timeout
         self.outcome = UninstallOutcome(changes=applier.changes)
 
-    async def remove_fleet(self, operator: Object | None) -> None:
+    async def remove_fleet(self, operator: Deployment | None) -> None:
         """Delete devices, workloads and all else of the fleet, and wait until they are gone."""
         for kind in FLEET:
             for obj in await self._applier.list_objects(kind):
@@ -84,7 +89,7 @@ class Uninstaller:
             await self._applier.remove(claim, BUCKET_CLAIM)
         if self._applier.check_mode:
             return
-        alive = bool(((operator or {}).get("status") or {}).get("availableReplicas"))
+        alive = operator is not None and bool(status_of(operator).get("availableReplicas"))
         if not alive:
             await self._warn_of_leftovers()
 
@@ -96,14 +101,10 @@ class Uninstaller:
         if not await self._deadline.wait_until(is_cleaned_up):
             raise InstallationError(await self._describe_remains(alive=alive))
 
-    async def _list_claims(self) -> list[Object]:
+    async def _list_claims(self) -> Objects[BucketClaim]:
         """Return the bucket claims that only our operator can answer."""
         claims = await self._applier.list_objects(BUCKET_CLAIM)
-        return [
-            item
-            for item in claims
-            if OWN_FINALIZERS & set(item["metadata"].get("finalizers") or [])
-        ]
+        return [item for item in claims if not OWN_FINALIZERS.isdisjoint(finalizers_of(item))]
 
     async def _release_fleet(self) -> None:
         for kind in (*FLEET, BUCKET_CLAIM):
@@ -115,12 +116,13 @@ class Uninstaller:
         devices = await self._applier.list_objects(EDGE_DEVICE)
         if devices:
             self.outcome.warnings.append(
-                f"No operator was running: {len(devices)} devices were not told to leave; they wipe themselves only "
-                "when an Edge API with the same CA tells them"
+                f"No operator was running: {len(devices)} devices were not told to leave; "
+                "they wipe themselves only when an Edge API with the same CA tells them"
             )
         if claims:
             self.outcome.warnings.append(
-                f"No operator was running: {len(claims)} buckets stay on the S3 server; remove them there"
+                f"No operator was running: {len(claims)} buckets stay on the S3 server; "
+                "remove them there"
             )
 
     async def _fleet_is_gone(self) -> bool:
@@ -136,11 +138,15 @@ class Uninstaller:
         remaining = await self._list_fleet()
         shown = f"{', '.join(remaining[:3])}{' and more' if len(remaining) > 3 else ''}"
         reason = (
-            "devices have DECOMMISSION_TIMEOUT to acknowledge; run this again, or with a longer wait_timeout"
+            "devices have DECOMMISSION_TIMEOUT to acknowledge; run this again, or with a longer "
+            "wait_timeout"
             if alive
             else "they have finalizers of other programs; remove these"
         )
-        return f"The fleet's data is not gone after {self._timeout:.0f} s ({shown or 'bucket claims'}): {reason}"
+        return (
+            f"The fleet's data is not gone after {self._timeout:.0f} s "
+            f"({shown or 'bucket claims'}): {reason}"
+        )
 
     async def remove_programs(self) -> None:
         """Remove what we rendered, wherever it is, then the pods' traces."""
@@ -192,7 +198,10 @@ class Uninstaller:
         )
 
     async def _wait(self, condition: Callable[[], Awaitable[bool]], sentence: str) -> None:
-        """Wait for what was asked for, if the user waits; raises InstallationError with the sentence."""
+        """Wait for what was asked for, if the user waits.
+
+        Raises InstallationError with the sentence when it takes too long.
+        """
         if not self._timeout or self._applier.check_mode:
             return
         if not await self._deadline.wait_until(condition):

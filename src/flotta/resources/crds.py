@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import resources
 from typing import Any, Required, TypedDict
 
-from flotta.resources.objects.meta import Resource
+from flotta.resources.objects.meta import Condition, Resource
 from flotta.yaml_loader import load_yaml
 
 
@@ -35,9 +35,16 @@ class CrdVersion(TypedDict, total=False):
 
     name: Required[str]
     served: bool
+    storage: Required[bool]  # true of the one version in which objects are kept
     schema: dict[str, Any]
     subresources: dict[str, object]
     additionalPrinterColumns: list[PrinterColumn]
+
+
+class CrdConversion(TypedDict, total=False):
+    """How objects are converted between versions: None or Webhook."""
+
+    strategy: str
 
 
 class CrdSpec(TypedDict, total=False):
@@ -47,12 +54,21 @@ class CrdSpec(TypedDict, total=False):
     names: Required[CrdNames]
     versions: Required[list[CrdVersion]]
     scope: str
+    conversion: CrdConversion
+
+
+class CrdStatus(TypedDict, total=False):
+    """Whether a kind is served, and the versions in which objects may still be kept."""
+
+    conditions: list[Condition]
+    storedVersions: list[str]
 
 
 class CustomResourceDefinition(Resource, total=False):
     """A CustomResourceDefinition (apiextensions.k8s.io/v1)."""
 
     spec: Required[CrdSpec]
+    status: CrdStatus
 
 
 def load() -> list[CustomResourceDefinition]:

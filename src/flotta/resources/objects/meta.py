@@ -21,6 +21,7 @@ class OwnerReference(TypedDict, total=False):
     kind: str
     name: str
     uid: Required[str]
+    controller: bool  # true of the one that makes and keeps it
 
 
 class ObjectMeta(TypedDict, total=False):

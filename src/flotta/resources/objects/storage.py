@@ -32,6 +32,9 @@ class RouteSpec(TypedDict, total=False):
     """The address of an OpenShift Route."""
 
     host: str
+    port: Manifest
+    tls: Manifest
+    to: Manifest
 
 
 class Route(CustomResource[RouteSpec, Manifest]):

@@ -1,0 +1,220 @@
+"""The types of the objects that an installation consists of, or looks at in the cluster.
+
+Of each kind: what is read by name; what is only rendered is a `Manifest`.
+"""
+
+from __future__ import annotations
+
+from typing import Required, TypedDict
+
+from flotta.resources.objects.meta import (
+    Condition,
+    CustomResource,
+    Manifest,
+    NameReference,
+    Resource,
+)
+from flotta.resources.objects.pods import EnvFromSource, EnvVar
+from flotta.resources.roles import PolicyRule
+
+
+class ServiceAccount(Resource, total=False):
+    """A ServiceAccount."""
+
+    automountServiceAccountToken: bool
+
+
+class Role(Resource, total=False):
+    """A Role or ClusterRole."""
+
+    rules: list[PolicyRule]
+
+
+class RoleReference(TypedDict):
+    """The role that a binding hands out."""
+
+    apiGroup: str
+    kind: str
+    name: str
+
+
+class Subject(TypedDict, total=False):
+    """Who gets the role of a binding; users and groups have no namespace."""
+
+    kind: str
+    namespace: str
+    name: str
+
+
+class RoleBinding(Resource, total=False):
+    """A RoleBinding or ClusterRoleBinding."""
+
+    roleRef: RoleReference
+    subjects: list[Subject]
+
+
+class LoadBalancerAddress(TypedDict, total=False):
+    """A way in through a load balancer: one of the two."""
+
+    hostname: str
+    ip: str
+
+
+class LoadBalancerStatus(TypedDict, total=False):
+    """What the cluster's load balancer gave a Service."""
+
+    ingress: list[LoadBalancerAddress]
+
+
+class ServiceStatus(TypedDict, total=False):
+    """The status of a Service of the type LoadBalancer; others have an empty one."""
+
+    loadBalancer: LoadBalancerStatus
+
+
+class Service(CustomResource[Manifest, ServiceStatus]):
+    """A Service."""
+
+
+class NodeAddress(TypedDict):
+    """An address of a node; `type` is ExternalIP, InternalIP or a kind of name."""
+
+    type: str
+    address: str
+
+
+class NodeStatus(TypedDict, total=False):
+    """What a node says of itself."""
+
+    addresses: list[NodeAddress]
+
+
+class Node(CustomResource[Manifest, NodeStatus]):
+    """A node of the cluster."""
+
+
+class ContainerStateWaiting(TypedDict, total=False):
+    """Why a container has not begun."""
+
+    reason: str
+    message: str
+
+
+class ContainerStateTerminated(TypedDict, total=False):
+    """Why a container has ended."""
+
+    reason: str
+    message: str
+
+
+class ContainerState(TypedDict, total=False):
+    """One of the three states of a container."""
+
+    waiting: ContainerStateWaiting
+    running: Manifest
+    terminated: ContainerStateTerminated
+
+
+class ContainerStatus(TypedDict, total=False):
+    """A container as its node sees it."""
+
+    ready: bool
+    state: ContainerState
+    lastState: ContainerState
+
+
+class PodStatus(TypedDict, total=False):
+    """A pod as its node sees it."""
+
+    conditions: list[Condition]
+    containerStatuses: list[ContainerStatus]
+
+
+class ProgramContainer(TypedDict, total=False):
+    """The container of one of our programs."""
+
+    name: str
+    image: Required[str]
+    imagePullPolicy: str
+    command: list[str]
+    envFrom: list[EnvFromSource]
+    env: list[EnvVar]
+    ports: list[Manifest]
+    startupProbe: Manifest
+    readinessProbe: Manifest
+    livenessProbe: Manifest
+    resources: Manifest
+    securityContext: Manifest
+    terminationMessagePolicy: str
+    volumeMounts: list[Manifest]
+
+
+class ProgramPodSpec(TypedDict, total=False):
+    """The pod of one of our programs; `nodeName` is the scheduler's."""
+
+    serviceAccountName: str
+    automountServiceAccountToken: bool
+    terminationGracePeriodSeconds: int
+    securityContext: Manifest
+    affinity: Manifest
+    topologySpreadConstraints: list[Manifest]
+    containers: Required[list[ProgramContainer]]
+    volumes: list[Manifest]
+    imagePullSecrets: list[NameReference]
+    nodeName: str
+
+
+class Pod(CustomResource[ProgramPodSpec, PodStatus]):
+    """A pod of ours, as the cluster made it of a Deployment."""
+
+
+class ProgramPodTemplate(TypedDict):
+    """The pod that a Deployment makes copies of."""
+
+    metadata: Manifest
+    spec: ProgramPodSpec
+
+
+class DeploymentSpec(TypedDict, total=False):
+    """How many pods there are to be, and of which kind."""
+
+    replicas: int
+    revisionHistoryLimit: int
+    progressDeadlineSeconds: int
+    selector: Manifest
+    strategy: Manifest
+    template: Required[ProgramPodTemplate]
+
+
+class DeploymentStatus(TypedDict, total=False):
+    """How far a rollout is; a count of zero is left out."""
+
+    observedGeneration: int
+    replicas: int
+    updatedReplicas: int
+    availableReplicas: int
+    conditions: list[Condition]
+
+
+class Deployment(CustomResource[DeploymentSpec, DeploymentStatus]):
+    """A Deployment of one of our programs."""
+
+
+class ReplicaSet(CustomResource[Manifest, Manifest]):
+    """A ReplicaSet, which a Deployment makes for each of its revisions."""
+
+
+class PodDisruptionBudget(CustomResource[Manifest, Manifest]):
+    """How many pods maintenance may take away at a time."""
+
+
+class Ingress(CustomResource[Manifest, Manifest]):
+    """An Ingress."""
+
+
+class NetworkPolicy(CustomResource[Manifest, Manifest]):
+    """A NetworkPolicy."""
+
+
+class ServiceMonitor(CustomResource[Manifest, Manifest]):
+    """A ServiceMonitor of the Prometheus operator."""
