@@ -160,7 +160,9 @@ class Device:
         return reply
 
     async def held(self, request: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Begin a request that the Edge API holds; returns when it holds it: it has answered later ones.
+        """Begin a request that the Edge API holds.
+
+        It is held when this returns: later requests have been answered.
 
         They go over a connection of their own, so they cannot overtake it on their way.
         """

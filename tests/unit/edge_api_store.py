@@ -1,4 +1,7 @@
-"""A resource API in memory; what its watches tell can be held back, and a write be met in the middle."""
+"""A resource API in memory.
+
+What its watches bring can be held back, and a write be met in the middle.
+"""
 
 from __future__ import annotations
 

@@ -145,14 +145,14 @@ class Handlers:
         return await handler(peer, device_id, message)
 
     async def _enrol(self, peer: Peer, device_id: str, message: Message) -> web.Response:
-        info: EnrolmentInfo = messages.decode_content(message, EnrolmentInfo)
+        info = messages.decode_content(message, EnrolmentInfo)
         self._limits.admit_enrolment()
         return messages.empty_response(
             ENROLMENT_APPROVED if await self._backend.enrol(peer, device_id, info) else 200
         )
 
     async def _register(self, peer: Peer, device_id: str, message: Message) -> web.Response:
-        info: RegistrationInfo = messages.decode_content(message, RegistrationInfo)
+        info = messages.decode_content(message, RegistrationInfo)
         try:
             request = load_request(info.certificate_request)
             fingerprint = public_key_fingerprint(request.public_key())
@@ -182,7 +182,7 @@ class Handlers:
             raise
 
     async def _handle_heartbeat(self, peer: Peer, device_id: str, message: Message) -> web.Response:
-        heartbeat: Heartbeat = messages.decode_content(message, Heartbeat)
+        heartbeat = messages.decode_content(message, Heartbeat)
         await self._require_member(peer)
         await self._backend.record_heartbeat(peer, message.message_id, heartbeat)
         return messages.empty_response()
@@ -190,7 +190,7 @@ class Handlers:
     async def _handle_playbooks(self, peer: Peer, device_id: str, message: Message) -> web.Response:
         """Respond that there is nothing to run; old agents need all three metadata keys."""
         await self._require_member(peer)
-        metadata = {
+        metadata: dict[str, object] = {
             "message-id": str(uuid.uuid4()),
             "crc_dispatcher_correlation_id": device_id,
             "return_url": "return_url",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import Any
+from typing import TypeVar
 
 import msgspec
 from aiohttp import hdrs, web
@@ -19,6 +19,7 @@ from flotta.protocol.envelope import (
 )
 from flotta.rfc3339 import parse_time
 
+T = TypeVar("T")
 MAX_BODY = 2 * 1024 * 1024  # bytes
 BODY_TIMEOUT = 30.0  # seconds
 MAX_WAIT = 90.0  # seconds
@@ -28,14 +29,17 @@ ACCEPTED = frozenset({JSON, "application/*", "*/*"})
 
 
 def require_json_accepted(request: web.Request) -> None:
-    """Refuse a client that takes no JSON (406)."""
+    """Refuse (406) a client that does not take JSON."""
     accept = request.headers.get(hdrs.ACCEPT)
     if accept and not ACCEPTED & {part.split(";")[0].strip() for part in accept.lower().split(",")}:
         raise Refusal(406, f"unsupported media type requested, only {JSON} is available")
 
 
 async def read_message(request: web.Request) -> Message:
-    """Return the envelope of a POST."""
+    """Return the envelope of a POST.
+
+    Raises Refusal: 422 for no body or an unknown type, 415, 408 (too slow), 400 (not a message).
+    """
     body = await _read_body(request)
     if not body:
         raise Refusal(422, "body in body is required", code=602)
@@ -53,8 +57,8 @@ async def read_message(request: web.Request) -> Message:
     return message
 
 
-def decode_content(message: Message, type_: type[Any]) -> Any:
-    """Return the content of a message as a model; Refusal 400 when it is none."""
+def decode_content(message: Message, type_: type[T]) -> T:
+    """Return the content of a message as a model; raises Refusal 400 when it does not fit."""
     try:
         return decode(message.content, type_)
     except ValueError as error:
@@ -62,7 +66,7 @@ def decode_content(message: Message, type_: type[Any]) -> Any:
 
 
 def empty_response(status: int = 200) -> web.Response:
-    """Return a response without body."""
+    """Return a response without a body."""
     return web.Response(status=status, headers={hdrs.CONTENT_TYPE: JSON})
 
 
@@ -72,7 +76,7 @@ def json_response(body: bytes, headers: dict[str, str] | None = None) -> web.Res
 
 
 def message_response(
-    request: Message, content: Any, metadata: dict[str, Any] | None = None
+    request: Message, content: object, metadata: dict[str, object] | None = None
 ) -> web.Response:
     """Return the response to a message from the device."""
     raw = msgspec.Raw(encode(content))

@@ -25,7 +25,8 @@ from flotta.identity.requests import signature_hash
 
 ORGANIZATION = "flotta-operator"
 REGISTRATION_NAME = "register"
-MAX_NAME_LENGTH = 64  # ub-common-name, RFC 5280 appendix A
+MAX_NAME_LENGTH = 64  # characters; ub-common-name, RFC 5280 appendix A
+# Certificates begin so much before they are signed, for clocks that are behind.
 CLOCK_SKEW = dt.timedelta(minutes=5)
 
 
@@ -58,6 +59,7 @@ class Authority:
 
     @property
     def key_pem(self) -> bytes:
+        """The private key as unencrypted PKCS#8 PEM."""
         return key_to_pem(self._key)
 
     @classmethod

@@ -12,7 +12,7 @@ from flotta.identity.errors import IdentityError
 
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
 
-MIN_RSA_BITS = 2048
+MIN_RSA_BITS = 2048  # of the modulus
 ACCEPTED_CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
 
 

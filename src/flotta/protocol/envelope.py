@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import uuid
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
 from flotta.rfc3339 import format_wire_time
 
 T = TypeVar("T")
+# Of a message; an empty type is accepted as well.
 TYPES = ("connection-status", "command", "event", "data")
 NULL = msgspec.Raw(b"null")
 
@@ -18,13 +19,13 @@ NULL = msgspec.Raw(b"null")
 class Message(msgspec.Struct, omit_defaults=True):
     """One message in either direction; `content` is embedded JSON of the directive's own form."""
 
-    type: str = ""
+    type: str = ""  # one of TYPES
     message_id: str = ""
-    response_to: str = ""
-    version: int = 0
-    sent: str = ""
-    directive: str = ""
-    metadata: dict[str, Any] | None = None
+    response_to: str = ""  # the id of another message
+    version: int = 0  # 1 in messages of ours
+    sent: str = ""  # RFC 3339
+    directive: str = ""  # of a `data` message: what it is about
+    metadata: dict[str, object] | None = None
     content: msgspec.Raw = NULL
 
 
@@ -34,7 +35,7 @@ class MessageResponse(msgspec.Struct, omit_defaults=True):
     directive: str = ""
     message_id: str = ""
     content: msgspec.Raw = NULL
-    metadata: dict[str, Any] | None = None
+    metadata: dict[str, object] | None = None
 
 
 class Command(msgspec.Struct):
@@ -52,13 +53,16 @@ def decode(data: bytes | msgspec.Raw, type_: type[T]) -> T:
     return msgspec.json.decode(b"{}" if bytes(data).strip() in (b"", b"null") else data, type=type_)
 
 
-def encode(obj: Any) -> bytes:
-    """Encode a model as JSON."""
+def encode(obj: object) -> bytes:
+    """Return the JSON of a model or of plain data."""
     return msgspec.json.encode(obj)
 
 
 def decode_message(data: bytes) -> Message:
-    """Decode an envelope; raises ValueError when it is not a message."""
+    """Decode an envelope.
+
+    Raises ValueError when it is not a message (msgspec.DecodeError: not even JSON of its form).
+    """
     message = msgspec.json.decode(data, type=Message)
     if message.type and message.type not in TYPES:
         raise ValueError(f"type in body should be one of {list(TYPES)}")
@@ -66,7 +70,7 @@ def decode_message(data: bytes) -> Message:
 
 
 def new_message(
-    type_: str, content: Any = None, *, directive: str = "", response_to: str = ""
+    type_: str, content: object = None, *, directive: str = "", response_to: str = ""
 ) -> Message:
     """Return a message with a new id and the time; `content` is a model, plain data or Raw."""
     raw = content if isinstance(content, msgspec.Raw) else msgspec.Raw(encode(content))
@@ -81,7 +85,7 @@ def new_message(
     )
 
 
-def new_data_message(directive: str, content: Any = None) -> Message:
+def new_data_message(directive: str, content: object = None) -> Message:
     """Return a new `data` message."""
     return new_message("data", content, directive=directive)
 

@@ -6,31 +6,39 @@ import msgspec
 
 
 class _Part(msgspec.Struct, omit_defaults=True, kw_only=True):
-    pass
+    """What each part has: None is not sent."""
 
 
 class Boot(_Part):
+    """`boot`; the mode is uefi or bios."""
+
     current_boot_mode: str | None = None
     pxe_interface: str | None = None
 
 
 class CPU(_Part):
+    """`cpu`, the processors together."""
+
     architecture: str | None = None
-    count: int | None = None
+    count: int | None = None  # logical processors
     flags: list[str] | None = None
-    frequency: float | None = None
+    frequency: float | None = None  # MHz, the highest
     model_name: str | None = None
 
 
 class IoPerf(_Part):
-    sync_duration: int | None = None
+    """`io_perf` of a disk."""
+
+    sync_duration: int | None = None  # milliseconds of an fsync, 99th percentile
 
 
 class Disk(_Part):
+    """An element of `disks`: a whole disk."""
+
     bootable: bool | None = None
     by_id: str | None = None
     by_path: str | None = None
-    drive_type: str | None = None
+    drive_type: str | None = None  # HDD, SSD
     hctl: str | None = None
     id: str | None = None
     io_perf: IoPerf | None = None
@@ -46,6 +54,8 @@ class Disk(_Part):
 
 
 class Gpu(_Part):
+    """An element of `gpus`; `address` is on its bus."""
+
     address: str | None = None
     device_id: str | None = None
     name: str | None = None
@@ -54,6 +64,11 @@ class Gpu(_Part):
 
 
 class HostDevice(_Part):
+    """An element of `host_devices`: a device file that pods may use, and who owns it.
+
+    `device_type` is b (block) or c (character), as for mknod(1).
+    """
+
     device_type: str | None = None
     gid: int | None = None
     major: int | None = None
@@ -63,11 +78,13 @@ class HostDevice(_Part):
 
 
 class Interface(_Part):
+    """An element of `interfaces`: a network interface."""
+
     biosdevname: str | None = None
     client_id: str | None = None
     flags: list[str] | None = None
     has_carrier: bool | None = None
-    ipv4_addresses: list[str] | None = None
+    ipv4_addresses: list[str] | None = None  # with prefix length, as the IPv6 ones
     ipv6_addresses: list[str] | None = None
     mac_address: str | None = None
     mtu: int | None = None
@@ -78,11 +95,15 @@ class Interface(_Part):
 
 
 class Memory(_Part):
+    """`memory`: what is plugged in, and what the kernel can use."""
+
     physical_bytes: int | None = None
     usable_bytes: int | None = None
 
 
 class Mount(_Part):
+    """An element of `mounts`: a mounted file system; in a configuration, one to be mounted."""
+
     device: str | None = None
     directory: str | None = None
     options: str | None = None
@@ -90,6 +111,8 @@ class Mount(_Part):
 
 
 class SystemVendor(_Part):
+    """`system_vendor`: who made the device, and whether it is a virtual machine."""
+
     manufacturer: str | None = None
     product_name: str | None = None
     serial_number: str | None = None

@@ -13,16 +13,18 @@ from flotta.rfc3339 import NEVER
 
 
 class _Content(msgspec.Struct, omit_defaults=True, kw_only=True):
-    pass
+    """What a content, or a part of one, has: what is not set is not sent."""
 
 
 class Features(_Content):
+    """What a device says of itself when it asks to join."""
+
     hardware: HardwareInfo | None = None
     model_name: str = msgspec.field(default="", name="modelName")
 
 
 class EnrolmentInfo(_Content):
-    """`enrolment`.
+    """`enrolment`: the request to join a namespace.
 
     `public_key_fingerprint` is ours: hex SHA-256 of the key's SubjectPublicKeyInfo.
     """
@@ -33,7 +35,10 @@ class EnrolmentInfo(_Content):
 
 
 class RegistrationInfo(_Content):
-    """`registration`; `certificate_request` is a PEM PKCS#10 request."""
+    """`registration`: the request for a device certificate.
+
+    `certificate_request` is a PEM PKCS#10 request.
+    """
 
     hardware: HardwareInfo | None = None
     certificate_request: str = ""
@@ -49,8 +54,8 @@ class WorkloadStatus(_Content):
     """State of one workload; `reason`, `message` and the file counters are ours."""
 
     name: str = ""
-    status: str = ""
-    last_data_upload: str = NEVER
+    status: str = ""  # one of `phases`
+    last_data_upload: str = NEVER  # RFC 3339
     reason: str = ""
     message: str = ""
     files_up: int = 0
@@ -58,12 +63,16 @@ class WorkloadStatus(_Content):
 
 
 class PlaybookExecutionStatus(_Content):
+    """How a playbook runs. Agents of v0.2 report it, ours have none."""
+
     name: str = ""
     status: str = ""
     last_data_upload: str = NEVER
 
 
 class UpgradeStatus(_Content):
+    """The OSTree commit that a device has booted, and how its last upgrade went."""
+
     current_commit_id: str = msgspec.field(default="", name="current_commit_ID")
     last_upgrade_status: str = ""
     last_upgrade_time: str = ""
@@ -79,10 +88,10 @@ class EventInfo(_Content):
 
 
 class Heartbeat(_Content):
-    """`heartbeat`; `agent_version` is ours."""
+    """`heartbeat`: what a device reports of itself and its workloads; `agent_version` is ours."""
 
-    status: str = ""
-    version: str = ""
+    status: str = ""  # up, degraded
+    version: str = ""  # of the configuration that the device applied
     workloads: list[WorkloadStatus | None] | None = None
     playbook_executions: list[PlaybookExecutionStatus | None] | None = msgspec.field(
         default=None, name="playbook-executions"
@@ -94,6 +103,8 @@ class Heartbeat(_Content):
 
 
 class PlaybookExecution(_Content):
+    """A playbook, as agents of v0.2 know it; this control plane sends none."""
+
     name: str = ""
     ansible_playbook_string: str = ""
     last_data_upload: str = NEVER
@@ -107,7 +118,10 @@ class HardwareProfileConfiguration(_Content):
 
 
 class HeartbeatConfiguration(msgspec.Struct, kw_only=True):
-    """`period_seconds` 0 means 60. The profile is always sent: agents of v0.2 stop without."""
+    """How often and with what a device reports; `period_seconds` 0 means 60.
+
+    The profile is always sent: agents of v0.2 stop without one.
+    """
 
     hardware_profile: HardwareProfileConfiguration = msgspec.field(
         default_factory=HardwareProfileConfiguration
@@ -116,11 +130,13 @@ class HeartbeatConfiguration(msgspec.Struct, kw_only=True):
 
 
 class AnsibleManagerConfiguration(_Content):
+    """How often an agent of v0.2 asks for playbooks; this control plane does not say."""
+
     period_seconds: int = 0
 
 
 class S3StorageConfiguration(_Content):
-    """The `aws_*` values are base64 of the raw bytes."""
+    """The bucket of a device, and its keys. The `aws_*` values are base64 of the raw bytes."""
 
     aws_access_key_id: str = ""
     aws_ca_bundle: str = ""
@@ -132,32 +148,47 @@ class S3StorageConfiguration(_Content):
 
 
 class StorageConfiguration(_Content):
+    """Where a device synchronises its files; without `s3` nowhere."""
+
     s3: S3StorageConfiguration | None = None
 
 
 class MetricsAllowList(msgspec.Struct, kw_only=True):
+    """The metrics that are kept; all others are dropped."""
+
     names: list[str] | None = None
 
 
 class ComponentMetricsConfiguration(_Content):
+    """The metrics of one part of the device."""
+
     allow_list: MetricsAllowList | None = None
     disabled: bool = False
-    interval: int = 0
+    interval: int = 0  # seconds between two scrapes
 
 
 class MetricsReceiverConfiguration(_Content):
-    ca_cert: str = msgspec.field(default="", name="caCert")
-    request_num_samples: int = 0
+    """The Prometheus remote-write receiver of a device's metrics; an empty `url` means none."""
+
+    ca_cert: str = msgspec.field(default="", name="caCert")  # PEM
+    request_num_samples: int = 0  # at most, in one request
     timeout_seconds: int = 0
     url: str = ""
 
 
 class MetricsRetention(_Content):
+    """How much of its metrics a device keeps while the receiver is away."""
+
     max_hours: int = 0
     max_mib: int = 0
 
 
 class MetricsConfiguration(_Content):
+    """Metrics that a device collects, keeps and forwards.
+
+    `system` are figures of the operating system, `data-transfer` of the file synchronisation.
+    """
+
     data_transfer: ComponentMetricsConfiguration | None = msgspec.field(
         default=None, name="data-transfer"
     )
@@ -167,19 +198,23 @@ class MetricsConfiguration(_Content):
 
 
 class SyslogConfig(_Content):
+    """A syslog server; `protocol` is tcp or udp."""
+
     address: str = ""
     protocol: str = ""
 
 
 class LogsCollectionInformation(_Content):
-    """`buffer_size` is in KiB."""
+    """A target for logs; workloads refer to it by its name."""
 
-    buffer_size: int = 0
+    buffer_size: int = 0  # KiB
     kind: str = ""
     syslog_config: SyslogConfig | None = None
 
 
 class OsInformation(_Content):
+    """The OSTree commit that a device is to boot, and the web address that has it."""
+
     automatically_upgrade: bool = False
     commit_id: str = ""
     hosted_objects_url: str = ""
@@ -204,33 +239,39 @@ class DeviceConfiguration(_Content):
 
 
 class DataPath(_Content):
+    """Two places that are kept in step: `source` is the one that is copied from."""
+
     source: str = ""
     target: str = ""
 
 
 class DataConfiguration(_Content):
-    """`egress`: device to bucket; `ingress`: bucket to device."""
+    """What is synchronised; `egress`: device to bucket, `ingress`: bucket to device."""
 
     egress: list[DataPath] | None = None
     ingress: list[DataPath] | None = None
 
 
 class ImageRegistries(_Content):
-    """`authFile` is the text of a .dockerconfigjson."""
+    """Credentials for the registries of images; `authFile` is the text of a .dockerconfigjson."""
 
     auth_file: str = msgspec.field(default="", name="authFile")
 
 
 class ContainerMetrics(_Content):
+    """What is different in the metrics of one container of a workload."""
+
     disabled: bool = False
     path: str = ""
     port: int = 0
 
 
 class Metrics(_Content):
+    """The metrics page of a workload; port 0 means none. `containers` are by container name."""
+
     allow_list: MetricsAllowList | None = None
     containers: dict[str, ContainerMetrics] | None = None
-    interval: int = 0
+    interval: int = 0  # seconds between two scrapes
     path: str = ""
     port: int = 0
 
@@ -251,7 +292,7 @@ class Workload(_Content):
 
 
 class Secret(_Content):
-    """`data` is JSON text of an object: key to base64 of the value."""
+    """A Secret that pods refer to; `data` is JSON text of an object: key to base64 of the value."""
 
     data: str = ""
     name: str = ""
