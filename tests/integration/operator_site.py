@@ -1,4 +1,7 @@
-"""A resource API of either engine, an operator and, when asked for, the embedded S3 server, as real processes."""
+"""A resource API of either engine, an operator and, when asked for, the embedded S3 server.
+
+All of them are real processes.
+"""
 
 from __future__ import annotations
 
@@ -227,7 +230,10 @@ class Fleet:
         await self.client.merge_patch(EDGE_DEVICE, name, "default", patch, "status")
 
     async def worked_off(self) -> None:
-        """Return when the operator has worked off what changed until now: a later device gets its turn."""
+        """Return when the operator has worked off what changed until now.
+
+        A device that came later has had its turn by then.
+        """
         name = f"{LATECOMER}{next(NUMBERS)}"
         await self.device(name, edgedeviceSignedRequest="true")
         await self.seen(EDGE_DEVICE, name, lambda device: device["metadata"].get("finalizers"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from base64 import b64decode
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -120,8 +121,6 @@ async def test_claim_is_bound_after_registration_and_its_key_opens_the_bucket(
 
 
 async def bucket_key(fleet: Fleet, name: str) -> AccessKey:
-    from base64 import b64decode
-
     secret = (await fleet.client.get(SECRET, name, "default"))["data"]
     assert b"BEGIN CERTIFICATE" in b64decode(secret["tls.crt"])
     config = (await fleet.client.get(CONFIG_MAP, name, "default"))["data"]

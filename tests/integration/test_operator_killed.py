@@ -1,4 +1,4 @@
-"""An operator that is killed at any moment: another start, or another operator, finishes its work."""
+"""An operator that is killed at any moment: its next start, or another one, finishes its work."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ TAKEOVER_SECONDS = 60.0  # 15 without a renewal, 2.5 between two looks, and a lo
 
 @dataclass(frozen=True)
 class Turmoil:
-    """How many devices come, how many of them go, and how often the operator is killed meanwhile."""
+    """How many devices come, how many of them go, and how often the operator is killed."""
 
     devices: int
     leaving: int

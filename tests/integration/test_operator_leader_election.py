@@ -22,8 +22,8 @@ from operator_site import (
     running_operator,
 )
 
-from flotta.operator import leader_election
-from flotta.operator.leader_election import LeaderElection, run_as_leader
+from flotta.operator.runtime import leader_election
+from flotta.operator.runtime.leader_election import LeaderElection, run_as_leader
 from flotta.own_names import OPERATOR
 from flotta.resources.client import Client
 from flotta.resources.kinds import EDGE_DEVICE, LEASE

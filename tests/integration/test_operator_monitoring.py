@@ -1,4 +1,4 @@
-"""The probes of the operator: 200 while it hears and works, 503 with a sentence when it does not."""
+"""The probes of the operator: 200 while it hears and works, else 503 with a sentence."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import aiohttp
 import pytest
 from operator_site import embedded_api, free_port
 
-from flotta.operator import monitoring
-from flotta.operator.controller import Controller
-from flotta.operator.monitoring import serve_monitoring
+from flotta.operator.runtime import monitoring
+from flotta.operator.runtime.controller import Controller
+from flotta.operator.runtime.monitoring import serve_monitoring
 from flotta.operator.service import Operator
 from flotta.operator.settings import Settings
 from flotta.resources import cache

@@ -1,4 +1,4 @@
-"""What the operator writes when a workload comes or another operator starts: as little as possible."""
+"""What the operator writes for a new workload or at another start: as little as possible."""
 
 from __future__ import annotations
 

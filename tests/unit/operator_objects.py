@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from flotta.operator.claims import make_bucket_claim
+from flotta.operator.controllers.device.bucket_claims import make_bucket_claim
+from flotta.operator.runtime.steps import Patch, Plan
 from flotta.operator.settings import Settings
-from flotta.operator.steps import Patch, Plan
 from flotta.rfc3339 import format_time
 
 Object = dict[str, Any]

@@ -10,8 +10,8 @@ import pytest
 from flotta.fleet import status as fleet_status
 from flotta.fleet.explanation import explain_device, explain_request, explain_workload
 from flotta.fleet.joining import DECLINED_ANNOTATION
-from flotta.operator.requests import plan_refusal
-from flotta.operator.steps import Patch
+from flotta.operator.controllers.request import plan_refusal
+from flotta.operator.runtime.steps import Patch
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
 

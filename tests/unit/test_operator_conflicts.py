@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flotta.operator.conflicts import CONFLICT_DELAY, MAX_ATTEMPTS, reconcile_newest
+from flotta.operator.runtime.conflicts import CONFLICT_DELAY, MAX_ATTEMPTS, reconcile_newest
 from flotta.resources.client import Client, Conflict
 from flotta.resources.kinds import EDGE_DEVICE, Kind
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from operator_objects import LATER, NOW, Object, claim, device, request
 
-from flotta.operator.decommission import plan_decommission
-from flotta.operator.steps import Delete, Patch, Plan, RecordEvent
+from flotta.operator.controllers.device.decommission import plan_decommission
+from flotta.operator.runtime.steps import Delete, Patch, Plan, RecordEvent
 from flotta.resources.kinds import BUCKET_CLAIM, EDGE_DEVICE, SIGNED_REQUEST
 
 

@@ -16,11 +16,15 @@ from operator_objects import (
     workload,
 )
 
-from flotta.operator import membership
-from flotta.operator.claims import PROVISIONER_TIMEOUT, bound_claim_name, wants_claim
-from flotta.operator.devices import plan_device
+from flotta.operator.controllers.device import membership
+from flotta.operator.controllers.device.bucket_claims import (
+    PROVISIONER_TIMEOUT,
+    bound_claim_name,
+    wants_claim,
+)
+from flotta.operator.controllers.device.plan import plan_device
+from flotta.operator.runtime.steps import Create, Patch, Plan
 from flotta.operator.settings import Settings
-from flotta.operator.steps import Create, Patch, Plan
 from flotta.resources.conditions import find_condition
 
 

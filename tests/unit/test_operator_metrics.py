@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, generate_latest
 
-from flotta.operator.monitoring import OperatorMetrics
+from flotta.operator.runtime.monitoring import OperatorMetrics
 from flotta.operator.service import Operator
 from flotta.operator.settings import Settings
 from flotta.resources.client import Client

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from flotta.operator.controller import Controller
-from flotta.operator.queue import WorkQueue
+from flotta.operator.runtime.controller import Controller
+from flotta.operator.runtime.queue import WorkQueue
 from flotta.resources.client import ApiError
 from flotta.resources.views import Key
 from waiting import eventually

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 from operator_objects import LATER, NOW, applied, device, request, truths
 
-from flotta.operator.requests import plan_refusal, plan_request
-from flotta.operator.steps import Create, Delete, Patch, Plan, RecordEvent
+from flotta.operator.controllers.request import plan_refusal, plan_request
+from flotta.operator.runtime.steps import Create, Delete, Patch, Plan, RecordEvent
 from flotta.resources.kinds import SIGNED_REQUEST
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from operator_objects import LATER, NOW, Object, applied, device, s3, truths, workload
 
-from flotta.operator.caches import Caches
-from flotta.operator.steps import Patch, Plan
-from flotta.operator.workload_status import plan_set, plan_workload
+from flotta.operator.controllers.device_set import plan_set
+from flotta.operator.controllers.workload import concerned_by_device, plan_workload
+from flotta.operator.runtime.steps import Patch, Plan
+from flotta.resources.cache import Cache
 from flotta.resources.client import Client
+from flotta.resources.kinds import EDGE_WORKLOAD
 
 
 def test_workload_counts_what_its_devices_report() -> None:
@@ -87,8 +89,10 @@ def test_first_failing_device_is_named_with_reason_and_message() -> None:
 
 
 def test_change_of_what_is_heard_concerns_the_workloads_of_the_device() -> None:
-    caches = Caches(Client.__new__(Client))
+    workloads = Cache(Client.__new__(Client), EDGE_WORKLOAD)
     well, silent = printing("a"), printing("a", "Unknown")
-    assert caches.affected_workloads(well, silent) == {("default", "printer")}
-    assert caches.affected_workloads(well, printing("a")) == set()
-    assert caches.affected_workloads(well, printing("a", message="x")) == {("default", "printer")}
+    assert concerned_by_device(workloads, well, silent) == {("default", "printer")}
+    assert concerned_by_device(workloads, well, printing("a")) == set()
+    assert concerned_by_device(workloads, well, printing("a", message="x")) == {
+        ("default", "printer")
+    }

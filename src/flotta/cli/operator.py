@@ -11,8 +11,8 @@ from collections.abc import Coroutine
 from typing import Any
 
 from flotta.daemon import notify, run, stop_event
-from flotta.operator.leader_election import LeaderElection, run_as_leader
-from flotta.operator.monitoring import serve_monitoring
+from flotta.operator.runtime.leader_election import LeaderElection, run_as_leader
+from flotta.operator.runtime.monitoring import serve_monitoring
 from flotta.operator.service import Operator
 from flotta.operator.settings import Settings
 from flotta.resources.client import Client

@@ -1,5 +1,5 @@
 """The operator: level-triggered controllers that bring the fleet's resources in line.
 
-Every controller is a keyed queue and a function: what is known (from caches) goes in, steps come
-out, steps are executed. Planning is pure; only `execute_steps` and a few reads touch the API.
+`controllers` knows the kinds: what a change concerns, and what is to be done. `runtime` runs them:
+what is known (from caches) goes into a plan, its steps are carried out. `service` lists the kinds.
 """

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from flotta.fleet.selection import selector_problem
-from flotta.operator.claims import storage_section
-from flotta.operator.workload_labels import workload_label
+from flotta.operator.controllers.device_views import storage_section
+from flotta.operator.controllers.workload_labels import workload_label
 from flotta.resources.conditions import ConditionState
+from flotta.resources.objects.device_settings import EdgeDeviceSet
+from flotta.resources.objects.devices import EdgeDevice
+from flotta.resources.objects.workloads import EdgeWorkload
+from flotta.resources.views import name_of
 
-Object = dict[str, Any]
 
-
-def judge_workload(workload: Object) -> ConditionState:
+def judge_workload(workload: EdgeWorkload) -> ConditionState:
     """Judge an EdgeWorkload."""
     problem = selector_problem(workload)
     if problem:
         return "False", "SelectorUnusable", problem
-    if workload_label(workload["metadata"]["name"]) is None:
+    if workload_label(name_of(workload)) is None:
         text = "The name is no label value (over 63 characters): devices get no workload/ label"
         return "True", "NoLabel", text
     return "True", "Valid", "The selector is usable"
 
 
-def judge_set(device_set: Object) -> ConditionState:
+def judge_set(device_set: EdgeDeviceSet) -> ConditionState:
     """Judge an EdgeDeviceSet."""
     return _find_contradiction(device_set) or (
         "True",
@@ -32,7 +32,9 @@ def judge_set(device_set: Object) -> ConditionState:
     )
 
 
-def judge_device(device: Object, set_name: str | None, device_set: Object | None) -> ConditionState:
+def judge_device(
+    device: EdgeDevice, set_name: str | None, device_set: EdgeDeviceSet | None
+) -> ConditionState:
     """Judge an EdgeDevice with the name of its set, and the set if there is one of that name."""
     if set_name and device_set is None:
         text = f"EdgeDeviceSet {set_name} does not exist; the device's own settings are in force"
@@ -46,7 +48,7 @@ def judge_device(device: Object, set_name: str | None, device_set: Object | None
     )
 
 
-def _find_contradiction(resource: Object) -> ConditionState | None:
+def _find_contradiction(resource: EdgeDevice | EdgeDeviceSet) -> ConditionState | None:
     s3 = storage_section(resource)
     if s3.get("createOBC") and (s3.get("secretName") or s3.get("configMapName")):
         text = "storage.s3.createOBC excludes secretName and configMapName; the names win"

@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from flotta.fleet.joining import is_registered
+from flotta.operator.controllers.device_views import storage_section
 from flotta.operator.settings import Settings
-from flotta.resources.conditions import READY, Condition, ConditionState, find_condition
+from flotta.resources.conditions import READY, ConditionState, find_condition
 from flotta.resources.kinds import BUCKET_CLAIM, EDGE_DEVICE
+from flotta.resources.objects.device_settings import EdgeDeviceSet
+from flotta.resources.objects.devices import EdgeDevice
+from flotta.resources.objects.meta import OwnerReference
+from flotta.resources.objects.storage import BucketClaim
+from flotta.resources.views import (
+    conditions_of,
+    is_being_deleted,
+    name_of,
+    namespace_of,
+    spec_of,
+    status_of,
+    uid_of,
+)
 from flotta.rfc3339 import parse_required_time
 from flotta.storage.provisioner import is_bound
 
-Object = dict[str, Any]
 PROVISIONER_TIMEOUT = 10.0  # seconds in which a provisioner normally answers
 
 
-def wants_claim(device: Object, device_set: Object | None, *, auto_create: bool) -> bool:
+def wants_claim(device: EdgeDevice, device_set: EdgeDeviceSet | None, *, auto_create: bool) -> bool:
     """Tell whether the device is to have a bucket claim.
 
     The set's storage section replaces the device's as a whole, so external
@@ -28,44 +40,47 @@ def wants_claim(device: Object, device_set: Object | None, *, auto_create: bool)
     if in_force.get("configMapName") or in_force.get("secretName"):
         return False
     asked = storage_section(device).get("createOBC") or (
-        device_set and storage_section(device_set).get("createOBC")
+        device_set is not None and storage_section(device_set).get("createOBC")
     )
     return bool(auto_create or asked)
 
 
-def make_bucket_claim(device: Object, settings: Settings) -> Object:
+def make_bucket_claim(device: EdgeDevice, settings: Settings) -> BucketClaim:
     """Return the claim of a device; it is named like the device and goes with it."""
-    metadata = device["metadata"]
     return {
         "apiVersion": BUCKET_CLAIM.api_version,
         "kind": BUCKET_CLAIM.kind,
         "metadata": {
-            "name": metadata["name"],
-            "namespace": metadata["namespace"],
-            "ownerReferences": [_owner_reference(metadata)],
+            "name": name_of(device),
+            "namespace": namespace_of(device),
+            "ownerReferences": [_owner_reference(device)],
         },
         "spec": {
-            "generateBucketName": metadata["name"],
+            "generateBucketName": name_of(device),
             "storageClassName": settings.bucket_storage_class,
         },
     }
 
 
-def bound_claim_name(device: Object, claim: Object | None) -> str | None:
+def bound_claim_name(device: EdgeDevice, claim: BucketClaim | None) -> str | None:
     """Return what `status.dataObc` has to be: the claim's name from Bound until the claim goes."""
-    if claim is None or claim["metadata"].get("deletionTimestamp"):
+    if claim is None or is_being_deleted(claim):
         return None
-    current: str | None = (device.get("status") or {}).get("dataObc")
     if is_bound(claim):
-        return str(claim["metadata"]["name"])
-    return current or None
+        return name_of(claim)
+    return status_of(device).get("dataObc") or None
 
 
-def judge_storage(device: Object, claim: Object | None, *, wanted: bool) -> ConditionState | None:
-    """Judge the bucket that a device has by its claim; None when it has, and gets, none by a claim."""
-    if claim is None or claim["metadata"].get("deletionTimestamp"):
+def judge_storage(
+    device: EdgeDevice, claim: BucketClaim | None, *, wanted: bool
+) -> ConditionState | None:
+    """Judge the bucket that a device has by its claim.
+
+    None when it has none by a claim and gets none: the condition is not for this device.
+    """
+    if claim is None or is_being_deleted(claim):
         return None
-    name = claim["metadata"]["name"]
+    name = name_of(claim)
     if bound_claim_name(device, claim):
         return "True", "ClaimBound", f"ObjectBucketClaim {name} is answered"
     if not wanted:
@@ -73,12 +88,15 @@ def judge_storage(device: Object, claim: Object | None, *, wanted: bool) -> Cond
     problem = find_condition(conditions_of(claim), READY)
     if problem:
         return "False", problem["reason"], f"ObjectBucketClaim {name}: {problem['message']}"
-    storage_class = claim.get("spec", {}).get("storageClassName") or "none"
-    text = f"No provisioner has answered ObjectBucketClaim {name} yet; its storage class is {storage_class}"
+    storage_class = spec_of(claim).get("storageClassName") or "none"
+    text = (
+        f"No provisioner has answered ObjectBucketClaim {name} yet; "
+        f"its storage class is {storage_class}"
+    )
     return "False", "ClaimPending", text
 
 
-def provisioner_time_left(claim: Object | None, now: datetime) -> float:
+def provisioner_time_left(claim: BucketClaim | None, now: datetime) -> float:
     """Return the seconds left to a provisioner before a claim without a condition is reported."""
     if claim is None or is_bound(claim) or find_condition(conditions_of(claim), READY):
         return 0.0
@@ -86,30 +104,21 @@ def provisioner_time_left(claim: Object | None, now: datetime) -> float:
     return max(0.0, PROVISIONER_TIMEOUT - (now - asked).total_seconds())
 
 
-def conditions_of(claim: Object) -> list[Condition]:
-    """Return the conditions of the claim."""
-    return (claim.get("status") or {}).get("conditions") or []
+def belongs_to(claim: BucketClaim, device: EdgeDevice) -> bool:
+    """Tell whether the claim goes when the device goes.
 
-
-def belongs_to(claim: Object, device: Object) -> bool:
-    """Tell whether the claim goes when the device goes: it is owned by it, or recorded as its own."""
+    It does when the device owns it, or records it as its own and nobody owns it.
+    """
     owners = claim["metadata"].get("ownerReferences") or []
-    owned = any(owner.get("uid") == device["metadata"]["uid"] for owner in owners)
-    recorded = (device.get("status") or {}).get("dataObc") == claim["metadata"]["name"]
+    owned = any(owner.get("uid") == uid_of(device) for owner in owners)
+    recorded = status_of(device).get("dataObc") == name_of(claim)
     return owned or (recorded and not owners)
 
 
-def _owner_reference(metadata: Object) -> Object:
+def _owner_reference(device: EdgeDevice) -> OwnerReference:
     return {
         "apiVersion": EDGE_DEVICE.api_version,
         "kind": EDGE_DEVICE.kind,
-        "name": metadata["name"],
-        "uid": metadata["uid"],
+        "name": name_of(device),
+        "uid": uid_of(device),
     }
-
-
-def storage_section(resource: Object) -> Object:
-    """Return `spec.storage.s3` of a device or set, empty when there is none."""
-    storage = (resource.get("spec") or {}).get("storage") or {}
-    section: Object = storage.get("s3") or {}
-    return section

@@ -5,35 +5,35 @@ The operator adds and removes entries; phase, times and reasons of existing ones
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
 
 from flotta.fleet.selection import workloads_for
-from flotta.operator.workload_labels import WORKLOAD_LABEL, workload_label
+from flotta.operator.controllers.device_views import workload_statuses
+from flotta.operator.controllers.workload_labels import WORKLOAD_LABEL, workload_label
 from flotta.protocol.phases import DEPLOYING
-
-Object = dict[str, Any]
-
-
-def workload_statuses(device: Object) -> list[Object]:
-    """Return `status.workloads` of the device."""
-    return list((device.get("status") or {}).get("workloads") or [])
+from flotta.resources.objects.devices import EdgeDevice, WorkloadStatus
+from flotta.resources.objects.workloads import EdgeWorkload
+from flotta.resources.views import labels_of, name_of
 
 
-def wanted_workloads(device: Object, workloads: Iterable[Object]) -> list[str]:
+def wanted_workloads(device: EdgeDevice, workloads: Iterable[EdgeWorkload]) -> list[str]:
     """Return the names of the workloads that the device is to run, sorted."""
-    return [workload["metadata"]["name"] for workload in workloads_for(device, workloads)]
+    return [name_of(workload) for workload in workloads_for(device, workloads)]
 
 
-def update_statuses(current: list[Object], names: list[str]) -> list[Object] | None:
+def update_statuses(
+    current: Sequence[WorkloadStatus], names: Sequence[str]
+) -> list[WorkloadStatus] | None:
     """Return the new `status.workloads`, None when it is right already."""
     kept = [entry for entry in current if entry["name"] in set(names)]
     present = {entry["name"] for entry in kept}
-    added = [{"name": name, "phase": DEPLOYING} for name in names if name not in present]
+    added: list[WorkloadStatus] = [
+        {"name": name, "phase": DEPLOYING} for name in names if name not in present
+    ]
     return [*kept, *added] if added or len(kept) != len(current) else None
 
 
-def change_labels(current: dict[str, str], names: list[str]) -> dict[str, str | None]:
+def change_labels(current: Mapping[str, str], names: Sequence[str]) -> dict[str, str | None]:
     """Return the labels to change (None removes one); labels without our prefix are not touched."""
     keys = {key for name in names if (key := workload_label(name))}
     changed: dict[str, str | None] = {
@@ -43,7 +43,7 @@ def change_labels(current: dict[str, str], names: list[str]) -> dict[str, str | 
     return changed | dict.fromkeys(stale)
 
 
-def is_listed(device: Object, workload: str) -> bool:
+def is_listed(device: EdgeDevice, workload: str) -> bool:
     """Tell whether the device lists the workload in its status or as a label."""
-    in_labels = WORKLOAD_LABEL + workload in (device["metadata"].get("labels") or {})
+    in_labels = WORKLOAD_LABEL + workload in labels_of(device)
     return in_labels or any(entry["name"] == workload for entry in workload_statuses(device))

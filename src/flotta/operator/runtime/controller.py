@@ -1,4 +1,4 @@
-"""A controller: a queue of object keys and workers that reconcile them."""
+"""A controller: a queue of object keys, and workers that reconcile them."""
 
 from __future__ import annotations
 
@@ -6,32 +6,44 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
-from typing import cast
+from collections.abc import Awaitable, Callable, Iterable
 
-from flotta.operator.queue import WorkQueue
+from flotta.operator.runtime.queue import WorkQueue
+from flotta.operator.runtime.steps import CreationRefused
 from flotta.resources.client import ApiError
 from flotta.resources.views import Key
 from flotta.storage.errors import StorageError
 
-Reconcile = Callable[[Key], Awaitable[float | None]]
+ReconcileKey = Callable[[Key], Awaitable[float | None]]
+RESYNC = 600.0  # seconds between two runs over every object, in case a watch missed something
 log = logging.getLogger(__name__)
 
 
 class Controller:
-    """Calls `reconcile((namespace, name))` for each key; a returned number of seconds asks to come back then."""
+    """Calls `reconcile((namespace, name))` for each key of its queue.
 
-    def __init__(self, name: str, reconcile: Reconcile, workers: int) -> None:
+    A returned number of seconds asks to come back then; what it raises is logged, and the key comes
+    back later and later. `list_keys` names all objects that there are.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        reconcile: ReconcileKey,
+        workers: int,
+        list_keys: Callable[[], Iterable[Key]] = tuple,
+    ) -> None:
         self.name = name
-        self.queue = WorkQueue()
+        self.queue: WorkQueue[Key] = WorkQueue()
         self.results: Counter[str] = Counter()
         self._reconcile = reconcile
         self._workers = workers
+        self._list_keys = list_keys
         self._started: dict[Key, float] = {}
 
     @property
     def busy_seconds(self) -> float:
-        """Seconds for which every worker has been at the object it has now, 0 while one is free."""
+        """Seconds for which every worker has been at its present object, 0 while one is free."""
         if len(self._started) < self._workers:
             return 0.0
         return time.monotonic() - max(self._started.values())
@@ -41,10 +53,17 @@ class Controller:
         async with asyncio.TaskGroup() as group:
             for _ in range(self._workers):
                 group.create_task(self._run_worker())
+            group.create_task(self._resync())
+
+    async def _resync(self) -> None:
+        while True:
+            await asyncio.sleep(RESYNC)
+            for key in self._list_keys():
+                self.queue.add(key)
 
     async def _run_worker(self) -> None:
         while True:
-            key = cast("Key", await self.queue.get())
+            key = await self.queue.get()
             self._started[key] = time.monotonic()
             await self._reconcile_key(key)
             del self._started[key]
@@ -53,10 +72,10 @@ class Controller:
         subject = f"{self.name} {key[0]}/{key[1]}"
         try:
             delay = await self._reconcile(key)
-        except (ApiError, StorageError) as error:
+        except (ApiError, CreationRefused, StorageError) as error:
             self.results["error"] += 1
             log.warning("%s: %s; again in %.1f s", subject, error, self.queue.retry(key))
-        except Exception:
+        except Exception:  # a defect in one kind must not stop the others
             self.results["error"] += 1
             log.exception("%s failed; again in %.1f s", subject, self.queue.retry(key))
         else:

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from flotta.resources.client import Client, Conflict, retry_on_conflict
-from flotta.resources.kinds import Kind
+from flotta.resources.kinds import Kind, ResourceT
 from flotta.resources.views import Key
 
-Object = dict[str, Any]
-MAX_ATTEMPTS = 5
+MAX_ATTEMPTS = 5  # of one object, before others get their turn
 CONFLICT_DELAY = 1.0  # seconds until an object that lost every attempt is reconciled again
 
 
 async def reconcile_newest(
     client: Client,
-    kind: Kind,
+    kind: Kind[ResourceT],
     key: Key,
-    cached: Object | None,
-    reconcile: Callable[[Object], Awaitable[float | None]],
+    cached: ResourceT | None,
+    reconcile: Callable[[ResourceT], Awaitable[float | None]],
 ) -> float | None:
     """Call `reconcile` with the cached object, then, while it raises Conflict, with the newest one.
 

@@ -1,28 +1,40 @@
-"""Health, readiness and Prometheus metrics of the operator; dashboards depend on the metrics' names."""
+"""Health, readiness and Prometheus metrics of the operator.
+
+Dashboards depend on the names of the metrics.
+"""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from typing import Protocol
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from flotta.monitoring import MonitoringServer
-from flotta.operator.service import Operator
+from flotta.operator.runtime.caches import Caches
+from flotta.operator.runtime.controller import Controller
 from flotta.operator.settings import Settings
 
 STUCK_AFTER = 600.0  # seconds; longer than any call to API server or S3 with all its retries
 
 
+class Monitored(Protocol):
+    """What is looked at: the operator as a whole, which this layer does not know."""
+
+    caches: Caches
+    controllers: tuple[Controller, ...]
+
+
 @asynccontextmanager
-async def serve_monitoring(operator: Operator, settings: Settings) -> AsyncIterator[None]:
+async def serve_monitoring(operator: Monitored, settings: Settings) -> AsyncIterator[None]:
     """Serve while the block runs; raises ValueError with a sentence for an address in use."""
     server = MonitoringServer(
         registry=None if settings.metrics_address is None else _make_registry(operator),
         unhealthy=lambda: find_stuck_controllers(operator),
-        unready=lambda: find_stale_caches(operator),
+        unready=operator.caches.find_stale,
     )
     try:
         for address in {settings.probe_address, settings.metrics_address}:
@@ -33,7 +45,7 @@ async def serve_monitoring(operator: Operator, settings: Settings) -> AsyncItera
         await server.close()
 
 
-def find_stuck_controllers(operator: Operator) -> list[str]:
+def find_stuck_controllers(operator: Monitored) -> list[str]:
     """Return a sentence for each controller whose workers all stay at one object."""
     return [
         f"{controller.name}: no worker came to an end for {controller.busy_seconds:.0f} s"
@@ -42,12 +54,7 @@ def find_stuck_controllers(operator: Operator) -> list[str]:
     ]
 
 
-def find_stale_caches(operator: Operator) -> list[str]:
-    """Return a sentence for each kind that is not listed yet, or of which nothing is heard any more."""
-    return [cache.unhealthy_reason for cache in operator.caches.all if cache.unhealthy_reason]
-
-
-def _make_registry(operator: Operator) -> CollectorRegistry:
+def _make_registry(operator: Monitored) -> CollectorRegistry:
     registry = CollectorRegistry()
     registry.register(OperatorMetrics(operator))
     return registry
@@ -56,7 +63,7 @@ def _make_registry(operator: Operator) -> CollectorRegistry:
 class OperatorMetrics(Collector):
     """Reads what the controllers count when it is asked for."""
 
-    def __init__(self, operator: Operator) -> None:
+    def __init__(self, operator: Monitored) -> None:
         self._operator = operator
 
     def collect(self) -> Iterator[Metric]:

@@ -20,6 +20,8 @@ from typing import Any
 from flotta.own_names import FLOTTA_NAMESPACE, OPERATOR
 from flotta.resources.client import AlreadyExists, ApiError, Client, Conflict
 from flotta.resources.kinds import LEASE
+from flotta.resources.objects.core import Lease, LeaseSpec
+from flotta.resources.views import spec_of
 from flotta.rfc3339 import format_micro_time
 
 LEASE_DURATION = 15  # seconds a holder may be silent
@@ -50,7 +52,10 @@ class LeaderElection:
         log.info("%s leads", self._identity)
 
     async def hold(self) -> None:
-        """Renew the Lease; returns when it is lost, at most RENEW_DEADLINE seconds after a renewal."""
+        """Renew the Lease; return when it is lost.
+
+        That is at most RENEW_DEADLINE seconds after a renewal.
+        """
         with contextlib.suppress(TimeoutError):
             while self._holder == self._identity:
                 async with asyncio.timeout_at(self._renewed + RENEW_DEADLINE):
@@ -62,7 +67,7 @@ class LeaderElection:
         try:
             async with asyncio.timeout(RENEW_INTERVAL):
                 lease = await self._client.get(LEASE, OPERATOR, self._namespace)
-                if lease["spec"].get("holderIdentity") == self._identity:
+                if spec_of(lease).get("holderIdentity") == self._identity:
                     await self._client.replace(LEASE, _set_holder(lease, ""))
         except (ApiError, TimeoutError) as error:
             log.debug("The lease was not released: %s", error)
@@ -100,19 +105,19 @@ class LeaderElection:
         return True
 
     async def _create_lease(self) -> bool:
-        empty = {"metadata": {"name": OPERATOR, "namespace": self._namespace}}
+        empty: Lease = {"metadata": {"name": OPERATOR, "namespace": self._namespace}}
         try:
             await self._client.create(LEASE, _set_holder(empty, self._identity))
         except AlreadyExists:
             return False
         return True
 
-    def _may_take_lease(self, lease: dict[str, Any]) -> bool:
+    def _may_take_lease(self, lease: Lease) -> bool:
         """Return whether the Lease is ours, free, or not renewed for its whole duration."""
         version = lease["metadata"]["resourceVersion"]
         if version != self._seen[0]:
             self._seen = (version, _clock())
-        spec = lease.get("spec") or {}
+        spec = spec_of(lease)
         holder = spec.get("holderIdentity") or self._identity
         if holder == self._identity:
             return True
@@ -162,12 +167,12 @@ async def _end_in_time(ending: asyncio.Task[None]) -> None:
         os._exit(1)
 
 
-def _set_holder(lease: dict[str, Any], identity: str) -> dict[str, Any]:
+def _set_holder(lease: Lease, identity: str) -> Lease:
     """Return the Lease held by this identity from now on; an empty one frees it."""
-    spec = lease.get("spec") or {}
+    spec = spec_of(lease)
     now = format_micro_time(datetime.now(UTC))
     changed = spec.get("holderIdentity") != identity
-    new = {
+    new: LeaseSpec = {
         "holderIdentity": identity,
         "leaseDurationSeconds": LEASE_DURATION,
         "renewTime": now,

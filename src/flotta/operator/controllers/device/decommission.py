@@ -9,28 +9,32 @@ from __future__ import annotations
 
 import random
 from datetime import datetime, timedelta
-from typing import Any
 
 from flotta.fleet.joining import is_declined, is_registered, was_heard
-from flotta.operator.claims import belongs_to
-from flotta.operator.steps import Delete, Patch, Plan, RecordEvent, Step
+from flotta.operator.controllers.device.bucket_claims import belongs_to
+from flotta.operator.runtime.steps import Delete, Patch, Plan, RecordEvent, Step
 from flotta.resources.conditions import DISCONNECTED, find_condition
 from flotta.resources.finalizers import DEVICE_FINALIZER, LEGACY_DEVICE_FINALIZERS
 from flotta.resources.kinds import BUCKET_CLAIM, EDGE_DEVICE, SIGNED_REQUEST
+from flotta.resources.objects.devices import EdgeDevice, SignedRequest
+from flotta.resources.objects.storage import BucketClaim
+from flotta.resources.views import conditions_of, finalizers_of, name_of, namespace_of
 from flotta.rfc3339 import parse_required_time
 
-Object = dict[str, Any]
 CLAIM_RECHECK = (45.0, 60.0)  # seconds until a claim on its way out is checked again
 CLAIM_REPORT_AGE = (180.0, 240.0)  # seconds of being on its way out at which it is reported
 OWN_FINALIZERS = LEGACY_DEVICE_FINALIZERS | {DEVICE_FINALIZER}
 
 
 def plan_decommission(
-    device: Object, claim: Object | None, request: Object | None, now: datetime, timeout: float
+    device: EdgeDevice,
+    claim: BucketClaim | None,
+    request: SignedRequest | None,
+    now: datetime,
+    timeout: float,
 ) -> Plan:
     """Plan for a device with a deletionTimestamp; `timeout` is in seconds from that moment."""
-    metadata = device["metadata"]
-    finalizers = metadata.get("finalizers") or []
+    finalizers = finalizers_of(device)
     others = [item for item in finalizers if item not in OWN_FINALIZERS]
     if others == finalizers:
         return Plan()
@@ -49,7 +53,7 @@ def plan_decommission(
     return Plan(tuple(steps))
 
 
-def _plan_claim_removal(device: Object, claim: Object, now: datetime) -> Plan:
+def _plan_claim_removal(device: EdgeDevice, claim: BucketClaim, now: datetime) -> Plan:
     recheck = random.uniform(*CLAIM_RECHECK)  # noqa: S311 - spreads load, guards nothing
     asked = claim["metadata"].get("deletionTimestamp")
     if not asked:
@@ -57,40 +61,39 @@ def _plan_claim_removal(device: Object, claim: Object, now: datetime) -> Plan:
     age = (now - parse_required_time(asked)).total_seconds()
     if not CLAIM_REPORT_AGE[0] <= age < CLAIM_REPORT_AGE[1]:
         return Plan(requeue_after=recheck)
-    name = claim["metadata"]["name"]
-    message = f"Its ObjectBucketClaim {name} does not go; the Events of the claim say why"
+    message = f"Its ObjectBucketClaim {name_of(claim)} does not go; the Events of the claim say why"
     return Plan(
         (RecordEvent(EDGE_DEVICE, device, "Warning", "ClaimRemains", message),),
         requeue_after=recheck,
     )
 
 
-def _is_removable(request: Object, device: Object) -> bool:
+def _is_removable(request: SignedRequest, device: EdgeDevice) -> bool:
     """Tell whether the request brought this device and is not to keep it out."""
-    brought = request["spec"].get("targetNamespace") == device["metadata"]["namespace"]
-    return bool(brought) and not is_declined(request)
+    brought = request["spec"].get("targetNamespace") == namespace_of(device)
+    return brought and not is_declined(request)
 
 
-def is_disconnected(device: Object) -> bool:
+def is_disconnected(device: EdgeDevice) -> bool:
     """Tell whether the device acknowledged its removal."""
-    condition = find_condition((device.get("status") or {}).get("conditions"), DISCONNECTED)
+    condition = find_condition(conditions_of(device), DISCONNECTED)
     return condition is not None and condition.get("status") == "True"
 
 
-def _is_awaited(device: Object, request: Object | None) -> bool:
+def _is_awaited(device: EdgeDevice, request: SignedRequest | None) -> bool:
     """Tell whether there may be a device that has yet to acknowledge its removal."""
     if is_disconnected(device) or not is_registered(device):
         return False
     return request is not None or was_heard(device)
 
 
-def _time_left(device: Object, now: datetime, timeout: float) -> float:
+def _time_left(device: EdgeDevice, now: datetime, timeout: float) -> float:
     """Return the seconds that are left to the device to acknowledge."""
     asked = parse_required_time(device["metadata"]["deletionTimestamp"])
     return max(0.0, (asked + timedelta(seconds=timeout) - now).total_seconds())
 
 
-def _report_timeout(device: Object, timeout: float) -> RecordEvent:
+def _report_timeout(device: EdgeDevice, timeout: float) -> RecordEvent:
     message = (
         f"The device did not acknowledge its removal within {timeout:.0f} seconds; "
         "it wipes itself when it returns"

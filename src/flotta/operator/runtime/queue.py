@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Hashable
+from typing import Generic, TypeVar
 
 from flotta.backoff import Backoff
 
 FIRST_DELAY = 0.2  # seconds until a key that failed for the first time comes back
 MAX_DELAY = 60.0  # seconds
+KeyT = TypeVar("KeyT", bound=Hashable)
 
 
-class WorkQueue:
+class WorkQueue(Generic[KeyT]):
     """Hands out keys; `finish` or `retry` must follow each `get`.
 
     A key added while it is being worked on comes back after that work, so that two workers never
@@ -20,18 +22,18 @@ class WorkQueue:
     """
 
     def __init__(self) -> None:
-        self._ready: deque[Hashable] = deque()
-        self._waiting: set[Hashable] = set()
-        self._active: set[Hashable] = set()
-        self._dirty: set[Hashable] = set()
-        self._timers: dict[Hashable, asyncio.TimerHandle] = {}
-        self._backoffs: dict[Hashable, Backoff] = {}
+        self._ready: deque[KeyT] = deque()
+        self._waiting: set[KeyT] = set()
+        self._active: set[KeyT] = set()
+        self._dirty: set[KeyT] = set()
+        self._timers: dict[KeyT, asyncio.TimerHandle] = {}
+        self._backoffs: dict[KeyT, Backoff] = {}
         self._available = asyncio.Event()
 
     def __len__(self) -> int:
         return len(self._ready)
 
-    def add(self, key: Hashable) -> None:
+    def add(self, key: KeyT) -> None:
         """Hand the key out as soon as a worker is free."""
         timer = self._timers.pop(key, None)
         if timer is not None:
@@ -43,7 +45,7 @@ class WorkQueue:
             self._ready.append(key)
             self._available.set()
 
-    def add_after(self, key: Hashable, delay: float) -> None:
+    def add_after(self, key: KeyT, delay: float) -> None:
         """Hand the key out in `delay` seconds, unless it is due sooner anyway."""
         if delay <= 0:
             self.add(key)
@@ -58,7 +60,7 @@ class WorkQueue:
             timer.cancel()
         self._timers[key] = loop.call_later(delay, self.add, key)
 
-    async def get(self) -> Hashable:
+    async def get(self) -> KeyT:
         """Wait for the next key and take it."""
         while not self._ready:
             self._available.clear()
@@ -68,19 +70,19 @@ class WorkQueue:
         self._active.add(key)
         return key
 
-    def finish(self, key: Hashable) -> None:
+    def finish(self, key: KeyT) -> None:
         """Say that the key's work succeeded."""
         self._backoffs.pop(key, None)
         self._release(key)
 
-    def retry(self, key: Hashable) -> float:
+    def retry(self, key: KeyT) -> float:
         """Say that the key's work failed; it comes back after the returned delay in seconds."""
         delay = self._backoffs.setdefault(key, Backoff(FIRST_DELAY, MAX_DELAY)).next()
         self._release(key)
         self.add_after(key, delay)
         return delay
 
-    def _release(self, key: Hashable) -> None:
+    def _release(self, key: KeyT) -> None:
         self._active.discard(key)
         if key in self._dirty:
             self._dirty.discard(key)

@@ -1,0 +1,86 @@
+"""ObjectBucketClaim: has our provisioner answer it, and says why one stays unanswered.
+
+Claims of other storage classes are left to whoever answers them. This controller does not plan: the
+provisioner talks to S3, and what it does next depends on the answer (a bucket that is there, a key
+that is known, what is left to delete). Only what is said of a failure is planned.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable
+from datetime import datetime
+
+from flotta.operator.controllers.context import Context, now
+from flotta.operator.runtime.kind_controller import KindController, Watch
+from flotta.operator.runtime.steps import Patch, Plan, RecordEvent, Step, execute_steps
+from flotta.operator.settings import EMBEDDED_CLASS
+from flotta.resources.client import Client, Conflict, NotFound
+from flotta.resources.conditions import READY, with_condition
+from flotta.resources.kinds import BUCKET_CLAIM
+from flotta.resources.objects.storage import BucketClaim
+from flotta.resources.views import Key, conditions_of, is_being_deleted, key_of, spec_of
+from flotta.storage.errors import StorageError
+from flotta.storage.provisioner import Provisioner, has_bucket_finalizer
+
+NOT_CONFIGURED = (
+    "no S3 server is configured for bucket claims; "
+    "set s3 (S3_DEVICE_ENDPOINT and what belongs to it), "
+    "or bucket_storage_class (BUCKET_STORAGE_CLASS) of another provisioner"
+)
+
+
+def claim_controller(context: Context) -> KindController[BucketClaim]:
+    """Return the controller of ObjectBucketClaims."""
+    claims = context.caches.of(BUCKET_CLAIM)
+
+    async def reconcile(claim: BucketClaim) -> float | None:
+        return await reconcile_claim(context.client, context.provisioner, claim)
+
+    watches = (Watch(claims, concerned_by_claim),)
+    return KindController(claims, reconcile, watches, context.settings.workers)
+
+
+def concerned_by_claim(_: BucketClaim | None, new: BucketClaim | None) -> Iterable[Key]:
+    """Yield the claim itself while it is there."""
+    if new is not None:
+        yield key_of(new)
+
+
+async def reconcile_claim(
+    client: Client, provisioner: Provisioner | None, claim: BucketClaim
+) -> float | None:
+    """Provide for a claim, or clean up after it; return the seconds after which to come back.
+
+    Raises StorageError, after it is said of the claim, and ApiError.
+    """
+    if provisioner is None:
+        if has_bucket_finalizer(claim) or _storage_class(claim) == EMBEDDED_CLASS:
+            await _report_failure(client, claim, NOT_CONFIGURED)
+        return None
+    try:
+        return await provisioner.reconcile(claim)
+    except StorageError as error:
+        await _report_failure(client, claim, str(error))
+        raise
+
+
+def plan_failure(claim: BucketClaim, message: str, now: datetime) -> Plan:
+    """Plan to say in an Event and condition Ready why the claim is not carried out."""
+    reason = "ReleaseFailed" if is_being_deleted(claim) else "ProvisioningFailed"
+    steps: list[Step] = [RecordEvent(BUCKET_CLAIM, claim, "Warning", reason, message)]
+    old, generation = conditions_of(claim), claim["metadata"].get("generation")
+    conditions = with_condition(old, READY, "False", reason, message, now, generation)
+    if conditions != old:
+        patch = {"status": {"conditions": conditions}}
+        steps.append(Patch(BUCKET_CLAIM, claim, patch, "status"))
+    return Plan(tuple(steps))
+
+
+async def _report_failure(client: Client, claim: BucketClaim, message: str) -> None:
+    with contextlib.suppress(Conflict, NotFound):  # a changed claim is looked at again anyway
+        await execute_steps(client, plan_failure(claim, message, now()).steps)
+
+
+def _storage_class(claim: BucketClaim) -> str:
+    return spec_of(claim).get("storageClassName") or ""

@@ -1,0 +1,149 @@
+"""The controller of EdgeDevices: what concerns a device, and what its plan is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+
+from flotta.fleet.joining import REQUEST_NAMESPACE
+from flotta.fleet.selection import matches
+from flotta.operator.controllers.context import Context, now
+from flotta.operator.controllers.counts import spec_inputs
+from flotta.operator.controllers.device.decommission import plan_decommission
+from flotta.operator.controllers.device.membership import is_listed
+from flotta.operator.controllers.device.plan import plan_device
+from flotta.operator.controllers.device_views import members_of, set_name, workload_statuses
+from flotta.operator.runtime.kind_controller import KindController, Watch, planned
+from flotta.operator.runtime.steps import Plan
+from flotta.resources.cache import Cache
+from flotta.resources.conditions import DISCONNECTED
+from flotta.resources.kinds import (
+    BUCKET_CLAIM,
+    EDGE_DEVICE,
+    EDGE_DEVICE_SET,
+    EDGE_WORKLOAD,
+    SIGNED_REQUEST,
+)
+from flotta.resources.objects.device_settings import EdgeDeviceSet
+from flotta.resources.objects.devices import EdgeDevice
+from flotta.resources.objects.storage import BucketClaim
+from flotta.resources.objects.workloads import EdgeWorkload
+from flotta.resources.views import (
+    Key,
+    conditions_of,
+    is_being_deleted,
+    key_of,
+    name_of,
+    namespace_of,
+    status_of,
+    uid_of,
+)
+
+
+def device_controller(context: Context) -> KindController[EdgeDevice]:
+    """Return the controller of EdgeDevices."""
+    caches = context.caches
+    devices = caches.of(EDGE_DEVICE)
+
+    async def plan(device: EdgeDevice) -> Plan:
+        if is_being_deleted(device):
+            return await _plan_leaving(context, device)
+        return _plan_staying(context, device)
+
+    return KindController(
+        devices,
+        planned(context.client, plan),
+        (
+            Watch(devices, concerned_by_device),
+            Watch(caches.of(EDGE_WORKLOAD), partial(concerned_by_workload, devices)),
+            Watch(caches.of(EDGE_DEVICE_SET), partial(concerned_by_set, devices)),
+            Watch(caches.of(BUCKET_CLAIM), concerned_by_claim),
+        ),
+        context.settings.device_workers,
+    )
+
+
+def concerned_by_device(old: EdgeDevice | None, new: EdgeDevice | None) -> Iterable[Key]:
+    """Yield the device itself when its plan may become another one; heartbeats leave it."""
+    if new is not None and plan_inputs(old) != plan_inputs(new):
+        yield key_of(new)
+
+
+def concerned_by_workload(
+    devices: Cache[EdgeDevice], old: EdgeWorkload | None, new: EdgeWorkload | None
+) -> Iterable[Key]:
+    """Yield the devices whose membership a change of a workload puts in question."""
+    workload = new or old
+    if workload is None or _target_fields(old) == _target_fields(new):
+        return
+    for device in devices.list(namespace_of(workload)):
+        belongs = new is not None and matches(new, device)
+        if belongs != is_listed(device, name_of(workload)) or old is None:
+            yield key_of(device)
+
+
+def concerned_by_set(
+    devices: Cache[EdgeDevice], old: EdgeDeviceSet | None, new: EdgeDeviceSet | None
+) -> Iterable[Key]:
+    """Yield the members of a set that its user changed."""
+    device_set = new or old
+    if device_set is not None and spec_inputs(old) != spec_inputs(new):
+        for device in members_of(devices.list(namespace_of(device_set)), name_of(device_set)):
+            yield key_of(device)
+
+
+def concerned_by_claim(old: BucketClaim | None, new: BucketClaim | None) -> Iterable[Key]:
+    """Yield the device that the claim is named like."""
+    claim = new or old
+    if claim is not None:
+        yield key_of(claim)
+
+
+def plan_inputs(device: EdgeDevice | None) -> object:
+    """Return what of a device its own plan depends on; heartbeats leave it equal."""
+    if device is None:
+        return None
+    metadata = device["metadata"]
+    return (
+        uid_of(device),
+        metadata.get("generation"),
+        metadata.get("deletionTimestamp"),
+        metadata.get("labels"),
+        metadata.get("finalizers"),
+        [entry["name"] for entry in workload_statuses(device)],
+        status_of(device).get("dataObc"),
+        [item["status"] for item in conditions_of(device) if item["type"] == DISCONNECTED],
+    )
+
+
+def _target_fields(workload: EdgeWorkload | None) -> object:
+    """Return what of a workload decides where it runs."""
+    if workload is None:
+        return None
+    spec = workload.get("spec") or {}
+    deleted = workload["metadata"].get("deletionTimestamp")
+    return uid_of(workload), spec.get("device"), spec.get("deviceSelector"), deleted
+
+
+def _plan_staying(context: Context, device: EdgeDevice) -> Plan:
+    caches, namespace, name = context.caches, namespace_of(device), name_of(device)
+    member_of = set_name(device)
+    claims = caches.of(BUCKET_CLAIM)
+    recorded = status_of(device).get("dataObc") or name
+    return plan_device(
+        device,
+        caches.of(EDGE_WORKLOAD).list(namespace),
+        caches.of(EDGE_DEVICE_SET).get(namespace, member_of) if member_of else None,
+        claims.get(namespace, recorded) or claims.get(namespace, name),
+        context.settings,
+        now(),
+    )
+
+
+async def _plan_leaving(context: Context, device: EdgeDevice) -> Plan:
+    # Caches may be behind; what is removed here must be what is there.
+    name = name_of(device)
+    claim = await context.client.get_or_none(BUCKET_CLAIM, name, namespace_of(device))
+    request = await context.client.get_or_none(SIGNED_REQUEST, name, REQUEST_NAMESPACE)
+    timeout = context.settings.decommission_timeout
+    return plan_decommission(device, claim, request, now(), timeout)

@@ -1,0 +1,210 @@
+"""EdgeDeviceSignedRequest: approval, and the EdgeDevice that follows from it.
+
+An approved request makes one EdgeDevice, once. When that device is gone later, the request goes
+too; were it kept, it would bring the device back, or keep it from enrolling again. A request that
+waited too long for its approval goes as well: a device that still wants to join asks again. A
+declined request stays, because it is what keeps the device out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+from flotta.fleet.joining import REQUEST_NAMESPACE, UNREGISTERED_LABEL, is_approved, is_declined
+from flotta.operator.controllers.context import Context, now
+from flotta.operator.runtime.kind_controller import KindController, Watch, planned
+from flotta.operator.runtime.steps import Create, Delete, Patch, Plan, RecordEvent
+from flotta.resources.client import ApiError, NotFound
+from flotta.resources.conditions import find_condition
+from flotta.resources.finalizers import DEVICE_FINALIZER
+from flotta.resources.kinds import EDGE_DEVICE, MEMBER_LABEL, SIGNED_REQUEST
+from flotta.resources.objects.devices import EdgeDevice, SignedRequest, SignedRequestStatus
+from flotta.resources.objects.meta import Condition
+from flotta.resources.views import (
+    Key,
+    conditions_of,
+    generation_of,
+    is_being_deleted,
+    key_of,
+    name_of,
+    status_of,
+)
+from flotta.rfc3339 import format_time, parse_required_time
+
+PENDING, APPROVED, DECLINED = "pending", "approved", "declined"  # phases, and types of conditions
+WAITING = "Waiting for an administrator's approval"
+
+
+def request_controller(context: Context) -> KindController[SignedRequest]:
+    """Return the controller of EdgeDeviceSignedRequests."""
+    requests, devices = context.caches.of(SIGNED_REQUEST), context.caches.of(EDGE_DEVICE)
+    auto, expiry = context.settings.auto_approval, context.settings.request_expiry
+
+    async def read_device(request: SignedRequest) -> EdgeDevice | None:
+        namespace, name = request["spec"]["targetNamespace"], name_of(request)
+        device = devices.get(namespace, name)
+        if device is None and is_approved(request):
+            # A cache that is behind must not make a new request look like one whose device is gone.
+            return await context.client.get_or_none(EDGE_DEVICE, name, namespace)
+        return device
+
+    async def plan(request: SignedRequest) -> Plan:
+        device = await read_device(request)
+        return plan_request(request, device, now(), auto=auto, expiry=expiry)
+
+    return KindController(
+        requests,
+        planned(context.client, plan),
+        (Watch(requests, concerned_by_request), Watch(devices, concerned_by_device)),
+        context.settings.workers,
+    )
+
+
+def concerned_by_request(_: SignedRequest | None, new: SignedRequest | None) -> Iterable[Key]:
+    """Yield the request itself while it is there."""
+    if new is not None:
+        yield key_of(new)
+
+
+def concerned_by_device(old: EdgeDevice | None, new: EdgeDevice | None) -> Iterable[Key]:
+    """Yield the request of a device that came or went."""
+    device = new or old
+    if device is not None and (old is None or new is None):
+        yield REQUEST_NAMESPACE, name_of(device)
+
+
+def plan_request(
+    request: SignedRequest,
+    device: EdgeDevice | None,
+    now: datetime,
+    *,
+    auto: bool,
+    expiry: float = 0.0,
+) -> Plan:
+    """Plan for a request and the EdgeDevice of its name in its target namespace, if there is one.
+
+    `expiry` is in seconds from when the request began to wait; 0 lets it wait for ever.
+    """
+    if is_being_deleted(request):
+        return Plan()
+    if is_approved(request):
+        return _plan_approved(request, device, now)
+    if is_declined(request):
+        return plan_status(request, DECLINED, "An administrator declined the device", now)
+    if auto:
+        return Plan((Patch(SIGNED_REQUEST, request, {"spec": {"approved": True}}),))
+    return _plan_waiting(request, now, expiry)
+
+
+def plan_status(request: SignedRequest, phase: str, message: str, now: datetime) -> Plan:
+    """Plan to write phase and conditions of the request; no step when they are there already."""
+    generation = generation_of(request)
+    conditions = _make_conditions(conditions_of(request), phase, message, now)
+    new: SignedRequestStatus = {
+        "phase": phase,
+        "observedGeneration": generation,
+        "conditions": [{**item, "observedGeneration": generation} for item in conditions],
+    }
+    if status_of(request) == new:
+        return Plan()
+    return Plan((Patch(SIGNED_REQUEST, request, {"status": new}, "status"),))
+
+
+def plan_refusal(request: SignedRequest, message: str, now: datetime) -> Plan:
+    """Plan after the API refused to create the EdgeDevice: say so in the status of the request."""
+    return plan_status(request, PENDING, f"The EdgeDevice cannot be created: {message}", now)
+
+
+def make_edge_device(request: SignedRequest, now: datetime) -> EdgeDevice:
+    """Return the EdgeDevice of an approved request, not registered yet."""
+    spec = request["spec"]
+    labels = {UNREGISTERED_LABEL: "true"}
+    if spec.get("targetSet"):
+        labels[MEMBER_LABEL] = spec["targetSet"]
+    return {
+        "apiVersion": EDGE_DEVICE.api_version,
+        "kind": EDGE_DEVICE.kind,
+        "metadata": {
+            "name": name_of(request),
+            "namespace": spec["targetNamespace"],
+            "labels": labels,
+            "finalizers": [DEVICE_FINALIZER],
+        },
+        "spec": {"requestTime": format_time(now)},
+    }
+
+
+def was_created(request: SignedRequest) -> bool:
+    """Tell whether the EdgeDevice was made already.
+
+    We say "True" of it, v0.2 said "true".
+    """
+    approved = find_condition(conditions_of(request), APPROVED)
+    return approved is not None and _is_true(approved)
+
+
+def _plan_waiting(request: SignedRequest, now: datetime, expiry: float) -> Plan:
+    plan = plan_status(request, PENDING, WAITING, now)
+    if not expiry:
+        return plan
+    left = (_waiting_since(request, now) + timedelta(seconds=expiry) - now).total_seconds()
+    if left > 0:
+        return Plan(plan.steps, requeue_after=left)
+    message = f"Nobody approved the device within {expiry:.0f} seconds; it may ask again"
+    report = RecordEvent(SIGNED_REQUEST, request, "Normal", "Expired", message)
+    return Plan((report, Delete(SIGNED_REQUEST, request)))
+
+
+def _waiting_since(request: SignedRequest, now: datetime) -> datetime:
+    """Return when the request was made, or taken back from another state."""
+    pending = find_condition(conditions_of(request), PENDING)
+    if pending is None:
+        since = request["metadata"].get("creationTimestamp")
+    elif _is_true(pending):
+        since = pending.get("lastTransitionTime")
+    else:
+        since = None
+    return parse_required_time(since) if since else now
+
+
+def _plan_approved(request: SignedRequest, device: EdgeDevice | None, now: datetime) -> Plan:
+    if device is not None:
+        where = f"{request['spec']['targetNamespace']}/{name_of(request)}"
+        return plan_status(request, APPROVED, f"EdgeDevice {where} was created", now)
+    if was_created(request):
+        return Plan((Delete(SIGNED_REQUEST, request),))
+
+    def on_refusal(error: ApiError) -> Plan:
+        return plan_refusal(request, _describe_refusal(error), now)
+
+    creation = Create(EDGE_DEVICE, make_edge_device(request, now), on_refusal)
+    return Plan((creation,), requeue_after=0.0)
+
+
+def _describe_refusal(error: ApiError) -> str:
+    if isinstance(error, NotFound):
+        return f"{error.message}; create the namespace or change spec.targetNamespace"
+    return error.message
+
+
+def _make_conditions(
+    old: Sequence[Condition], phase: str, message: str, now: datetime
+) -> list[Condition]:
+    """Return a condition of each type; its time moves only with its status."""
+    conditions = []
+    for type_ in (PENDING, APPROVED, DECLINED):
+        status = "True" if type_ == phase else "False"
+        condition: Condition = {"type": type_, "status": status}
+        if type_ == phase:
+            condition["message"] = message
+        before = find_condition(old, type_)
+        moved = before is None or before.get("status") != status
+        since = None if moved or before is None else before.get("lastTransitionTime")
+        condition["lastTransitionTime"] = since or format_time(now)
+        conditions.append(condition)
+    return conditions
+
+
+def _is_true(condition: Condition) -> bool:
+    return condition.get("status", "").lower() == "true"

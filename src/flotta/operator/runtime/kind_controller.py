@@ -1,0 +1,91 @@
+"""The seam between the runtime and the kinds: what a controller of a kind has to say of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Generic, Protocol
+
+from flotta.operator.runtime.conflicts import reconcile_newest
+from flotta.operator.runtime.controller import Controller
+from flotta.operator.runtime.queue import WorkQueue
+from flotta.operator.runtime.steps import Plan, execute_plan
+from flotta.resources.cache import Cache
+from flotta.resources.client import Client
+from flotta.resources.kinds import ResourceT
+from flotta.resources.views import Key, key_of
+
+Reconcile = Callable[[ResourceT], Awaitable[float | None]]
+
+
+class Source(Protocol):
+    """Something whose changes put keys into the queue of a controller."""
+
+    def feed(self, queue: WorkQueue[Key]) -> None:
+        """Begin to put them there."""
+
+
+@dataclass(frozen=True)
+class Watch(Generic[ResourceT]):
+    """The changes in a cache, and the keys of a controller that each of them concerns.
+
+    `concerned` gets the object before and after a change, None where it is not there (never both).
+    `delay` is in seconds: what changes within it is reconciled once.
+    """
+
+    cache: Cache[ResourceT]
+    concerned: Callable[[ResourceT | None, ResourceT | None], Iterable[Key]]
+    delay: float = 0.0
+
+    def feed(self, queue: WorkQueue[Key]) -> None:
+        """Put the concerned keys into the queue at each change from now on."""
+
+        def take(old: ResourceT | None, new: ResourceT | None) -> None:
+            for key in self.concerned(old, new):
+                queue.add_after(key, self.delay)
+
+        self.cache.subscribe(take)
+
+
+@dataclass(frozen=True)
+class KindController(Generic[ResourceT]):
+    """A kind that is reconciled: its objects, what puts one of them in question, and the work.
+
+    `reconcile` gets one of `objects` and returns the seconds after which to come back, None when
+    only a change matters. It raises Conflict when that object is not the newest and is then called
+    with the newest. Most kinds plan, and have it made by `planned`; a kind whose work is done
+    outside the API, where each step depends on the answer to the one before, does it itself.
+    """
+
+    objects: Cache[ResourceT]
+    reconcile: Reconcile[ResourceT]
+    watches: tuple[Source, ...]
+    workers: int
+
+    def build(self, client: Client) -> Controller:
+        """Return what runs it; its queue fills from now on."""
+        kind = self.objects.kind
+
+        async def reconcile_key(key: Key) -> float | None:
+            known = self.objects.get(*key)
+            return await reconcile_newest(client, kind, key, known, self.reconcile)
+
+        controller = Controller(kind.kind, reconcile_key, self.workers, self._list_keys)
+        for watch in self.watches:
+            watch.feed(controller.queue)
+        return controller
+
+    def _list_keys(self) -> list[Key]:
+        return [key_of(item) for item in self.objects.list()]
+
+
+def planned(client: Client, plan: Callable[[ResourceT], Awaitable[Plan]]) -> Reconcile[ResourceT]:
+    """Return the `reconcile` that carries out what is planned for an object.
+
+    `plan` may read from the API what no cache has in time; it writes nothing.
+    """
+
+    async def reconcile(resource: ResourceT) -> float | None:
+        return await execute_plan(client, await plan(resource))
+
+    return reconcile

@@ -1,0 +1,158 @@
+"""What a plan consists of, and the one place that carries it out."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from flotta.merge_patch import apply_merge_patch
+from flotta.own_names import OPERATOR
+from flotta.resources.client import AlreadyExists, ApiError, Client, NotFound, Unreachable
+from flotta.resources.kinds import Kind
+from flotta.resources.objects.meta import MergePatch, Resource
+from flotta.resources.views import name_of, namespace_of, uid_of
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Create:
+    """Create an object; one that is there already is left as it is.
+
+    `on_refusal` gives the plan for the case that the API refuses it (not: that it does not answer);
+    the refusal is still an error, so that it is tried again.
+    """
+
+    kind: Kind[Resource]
+    obj: Resource
+    on_refusal: Callable[[ApiError], Plan] | None = None
+
+
+@dataclass(frozen=True)
+class Patch:
+    """Merge-patch an object that was read at this resourceVersion (else Conflict)."""
+
+    kind: Kind[Resource]
+    target: Resource
+    patch: MergePatch
+    subresource: str | None = None
+
+
+@dataclass(frozen=True)
+class Delete:
+    """Delete an object if it is still the one with this UID; an absent one is fine."""
+
+    kind: Kind[Resource]
+    target: Resource
+
+
+@dataclass(frozen=True)
+class RecordEvent:
+    """Record an Event about an object; the plan goes on when the API refuses the Event.
+
+    `type_` is Normal or Warning.
+    """
+
+    kind: Kind[Resource]
+    target: Resource
+    type_: str
+    reason: str
+    message: str
+
+
+Step = Create | Patch | Delete | RecordEvent
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Steps to take now, and the seconds until the next plan (None: when something changes)."""
+
+    steps: tuple[Step, ...] = ()
+    requeue_after: float | None = None
+
+
+class CreationRefused(Exception):
+    """The API refused to create an object, and what was planned for that case is done.
+
+    Not an ApiError: a refusal may be a NotFound or a Conflict, which would be taken for one of the
+    object that is reconciled.
+    """
+
+
+async def execute_plan(client: Client, plan: Plan) -> float | None:
+    """Carry out a plan and return its `requeue_after`, None when an object of it is gone.
+
+    Raises CreationRefused and ApiError as `execute_steps` does.
+    """
+    try:
+        await execute_steps(client, plan.steps)
+    except NotFound:
+        return None  # deleted meanwhile
+    return plan.requeue_after
+
+
+async def execute_steps(client: Client, steps: Sequence[Step]) -> None:
+    """Carry out steps in order.
+
+    Stops with the first ApiError (Conflict included), or with CreationRefused after the plan for a
+    refusal.
+    """
+    versions: dict[str, str] = {}  # by UID
+    for step in steps:
+        match step:
+            case Create():
+                await _create(client, step)
+            case Patch():
+                await _patch(client, step, versions)
+            case Delete():
+                await _delete(client, step)
+            case RecordEvent():
+                await _record_event(client, step)
+
+
+async def _create(client: Client, step: Create) -> None:
+    try:
+        await client.create(step.kind, step.obj)
+    except AlreadyExists:
+        return
+    except Unreachable:
+        raise
+    except ApiError as error:
+        if step.on_refusal is None:
+            raise
+        with contextlib.suppress(NotFound):  # deleted meanwhile
+            await execute_steps(client, step.on_refusal(error).steps)
+        raise CreationRefused(str(error)) from error
+
+
+async def _patch(client: Client, step: Patch, versions: dict[str, str]) -> None:
+    # A second patch of one object starts from the version that the first one made.
+    uid = uid_of(step.target)
+    version = versions.get(uid) or step.target["metadata"]["resourceVersion"]
+    patch = apply_merge_patch(step.patch, {"metadata": {"resourceVersion": version}})
+    patched = await client.merge_patch(
+        step.kind, name_of(step.target), namespace_of(step.target), patch, step.subresource
+    )
+    versions[uid] = patched["metadata"]["resourceVersion"]
+
+
+async def _delete(client: Client, step: Delete) -> None:
+    target = step.target
+    with contextlib.suppress(NotFound):
+        await client.delete(step.kind, name_of(target), namespace_of(target), uid=uid_of(target))
+
+
+async def _record_event(client: Client, step: RecordEvent) -> None:
+    try:
+        await client.record_event(
+            step.target,
+            kind=step.kind,
+            type_=step.type_,
+            reason=step.reason,
+            message=step.message,
+            component=OPERATOR,
+        )
+    except ApiError as error:  # as in a namespace that is being deleted
+        log.warning("%s: %s (not recorded: %s)", step.reason, step.message, error)
