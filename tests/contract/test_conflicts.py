@@ -32,10 +32,11 @@ def test_stale_version_conflicts(api: Api, namespace: str) -> None:
         ),
     ):
         assert (response.status, response.body["reason"]) == (409, "Conflict")
-        assert response.body["message"] == (
-            'Operation cannot be fulfilled on edgedevices.management.project-flotta.io "d": the '
-            "object has been modified; please apply your changes to the latest version and try again"
-        )
+        assert response.body["details"] == {
+            "name": "d",
+            "group": "management.project-flotta.io",
+            "kind": "edgedevices",
+        }
     test = {"op": "test", "path": "/metadata/resourceVersion", "value": "1"}
     assert api.json_patch(devices(namespace, "d"), test).status == 422
     assert api.get(devices(namespace, "d")).body == new

@@ -76,7 +76,6 @@ def test_too_old_watch_gets_an_error_event(forgetful: Api) -> None:
     assert [event["type"] for event in events] == ["ERROR"]
     status = events[0]["object"]
     assert (status["kind"], status["code"], status["reason"]) == ("Status", 410, "Expired")
-    assert status["message"].startswith("too old resource version: 1 (")
 
 
 def test_too_old_lists_are_gone_and_a_page_offers_a_token_to_go_on(forgetful: Api) -> None:
@@ -89,7 +88,6 @@ def test_too_old_lists_are_gone_and_a_page_offers_a_token_to_go_on(forgetful: Ap
     wait_until(lambda: forgetful.get(following).status == 410)
     response = forgetful.get(following)
     assert response.body["reason"] == "Expired"
-    assert response.body["message"].startswith("The provided continue parameter is too old")
     rest = forgetful.get(f"{DEVICES}?continue={response.body['metadata']['continue']}").body
     names = [obj["metadata"]["name"] for obj in rest["items"]]
     assert names == [f"d{index:02}" for index in range(5, 30)] + ["z"]

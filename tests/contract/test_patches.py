@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from contract.api import APPLY, JSON_PATCH, STRATEGIC, Api, config_map, core, device, devices
+from contract.api import APPLY, JSON_PATCH, MERGE, STRATEGIC, Api, config_map, core, device, devices
 
 
 @pytest.mark.parametrize(
@@ -45,10 +45,9 @@ def test_a_patch_keeps_the_head_of_an_object(
 def test_strategic_patch_is_for_core_kinds(api: Api, namespace: str) -> None:
     api.create(devices(namespace), device("d"))
     response = api.request("PATCH", devices(namespace, "d"), {}, STRATEGIC)
-    assert response.status == 415
-    assert response.body["message"].endswith(
-        "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml"
-    )
+    assert (response.status, response.body["reason"]) == (415, "UnsupportedMediaType")
+    for accepted in (JSON_PATCH, MERGE, APPLY):  # kubectl prints which types there are
+        assert accepted["Content-Type"] in response.body["message"]
     api.create(core(namespace, "configmaps"), config_map("c", finalizers=["a.b/one"]))
     patch = {"metadata": {"finalizers": ["a.b/two"]}, "data": {"a": "b"}}
     body = api.request("PATCH", core(namespace, "configmaps", "c"), patch, STRATEGIC).body
@@ -93,7 +92,6 @@ def test_bad_json_and_bad_patches(api: Api, namespace: str) -> None:
     api.create(devices(namespace), device("d"))
     response = api.post(devices(namespace), b"{bad")
     assert (response.status, response.body["reason"]) == (400, "BadRequest")
-    assert "couldn't get version/kind; json parse error" in response.body["message"]
     assert api.merge(devices(namespace, "d"), [1]).status == 400
     assert api.request("PATCH", devices(namespace, "d"), {"a": 1}, JSON_PATCH).status == 400
     missing = {"op": "add", "path": "/metadata/labels/x", "value": "y"}

@@ -43,6 +43,7 @@ def test_refusals_of_requests_for_objects(bob: Api) -> None:
     group = 'in API group "management.project-flotta.io"'
     response = bob.merge(devices("default", "x") + "/status", {})
     assert (response.status, response.body["reason"]) == (403, "Forbidden")
+    # `flotta.installation` reads user, verb and resource from this sentence: it is in no other field.
     assert response.body["message"] == (
         'edgedevices.management.project-flotta.io "x" is forbidden: User "bob" cannot patch '
         f'resource "edgedevices/status" {group} in the namespace "default"'
@@ -83,7 +84,7 @@ def test_refusal_comes_before_existence(bob: Api) -> None:
     assert bob.post(devices("nons"), device("x")).status == 403
     response = bob.get("/nosuch")
     assert (response.status, response.body["details"]) == (403, {})
-    assert response.body["message"] == 'forbidden: User "bob" cannot get path "/nosuch"'
+    assert '"/nosuch"' in response.body["message"]
     assert bob.get("/apis").status == 200
     assert bob.get("/openapi/v3").status == 200
 

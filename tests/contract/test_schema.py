@@ -24,14 +24,13 @@ def test_field_validation(api: Api, namespace: str) -> None:
     path = devices(namespace)
     assert api.post(f"{path}?fieldValidation=Ignore", device("ignored", UNKNOWN)).warnings == []
     strict = api.post(f"{path}?fieldValidation=Strict", device("strict", UNKNOWN))
-    assert strict.status == 400
-    assert strict.body["message"] == (
-        'EdgeDevice in version "v1alpha1" cannot be handled as a EdgeDevice: strict decoding '
-        'error: unknown field "spec.bogus", unknown field "spec.heartbeat.nope"'
-    )
+    assert (strict.status, strict.body["reason"]) == (400, "BadRequest")
+    # There are no causes; what kubectl prints must name the fields.
+    for field in ('"spec.bogus"', '"spec.heartbeat.nope"'):
+        assert f"unknown field {field}" in strict.body["message"]
     patch = api.merge(f"{devices(namespace, 'ignored')}?fieldValidation=Strict", {"spec": UNKNOWN})
-    assert patch.status == 422
-    assert 'strict decoding error: unknown field "spec.bogus"' in patch.body["message"]
+    assert (patch.status, patch.causes) == (422, {("FieldValueInvalid", "patch")})
+    assert 'unknown field "spec.bogus"' in patch.body["message"]
     warned = api.post(f"{path}?fieldValidation=Warn", device("warned", UNKNOWN))
     assert (warned.status, len(warned.warnings)) == (201, 2)
     patch = api.merge(f"{devices(namespace, 'ignored')}?fieldValidation=Warn", {"spec": UNKNOWN})
@@ -49,8 +48,9 @@ def test_duplicate_fields_are_noticed(api: Api, namespace: str) -> None:
     assert response.warnings == [r'299 - "duplicate field \"spec.heartbeat.periodSeconds\""']
     core_map = b'{"metadata":{"name":"c"},"data":{"a":"1","a":"2"},"top":1}'
     response = api.post(core(namespace, "configmaps") + "?fieldValidation=Strict", core_map)
-    assert response.status == 400
-    assert 'duplicate field "data.a", unknown field "top"' in response.body["message"]
+    assert (response.status, response.body["reason"]) == (400, "BadRequest")
+    for problem in ('duplicate field "data.a"', 'unknown field "top"'):
+        assert problem in response.body["message"]
 
 
 @pytest.mark.parametrize(
@@ -95,9 +95,8 @@ def test_every_error_names_its_field(
     response = api.post(devices(namespace), device("d", spec))
     assert (response.status, response.body["reason"]) == (422, "Invalid")
     assert cause in response.causes
-    assert response.body["message"].startswith(
-        'EdgeDevice.management.project-flotta.io "d" is invalid: '
-    )
+    details = {"name": "d", "group": "management.project-flotta.io", "kind": "EdgeDevice"}
+    assert details.items() <= response.body["details"].items()
 
 
 @pytest.mark.parametrize("interval", [2**31, 2**40])
@@ -107,7 +106,7 @@ def test_a_number_too_large_for_its_format_is_refused(
     spec = {"metrics": {"system": {"interval": interval}}}
     response = api.post(devices(namespace), device("d", spec))
     assert (response.status, response.causes) == (422, {("FieldValueInvalid", "<nil>")})
-    assert "format int32 in spec.metrics.system.interval" in response.body["message"]
+    assert "spec.metrics.system.interval" in response.body["message"]  # the cause names no field
     spec = {"metrics": {"system": {"interval": 2**31 - 1}}}
     assert api.create(devices(namespace), device("d", spec))["spec"] == spec
 
@@ -233,7 +232,6 @@ def test_rules_wait_for_a_sound_object(api: Api, namespace: str) -> None:
         ("FieldValueRequired", "metadata.name"),
         ("FieldValueInvalid", "<nil>"),
     }
-    assert "some validation rules were not checked" in response.body["message"]
 
 
 def test_ports_are_unique(api: Api, namespace: str) -> None:
@@ -308,8 +306,7 @@ def test_secrets(api: Api, namespace: str) -> None:
     response = api.merge(f"{path}/s", {"type": "other"})
     assert (response.status, response.causes) == (422, {("FieldValueInvalid", "type")})
     response = api.post(path, {"metadata": {"name": "t"}, "data": {"a": "eA"}})
-    assert response.status == 400
-    assert "illegal base64 data at input byte" in response.body["message"]
+    assert (response.status, response.body["reason"]) == (400, "BadRequest")
     response = api.post(path, {"metadata": {"name": "t"}, "data": {"bad key!": "eA=="}})
     assert response.causes == {("FieldValueInvalid", "data[bad key!]")}
     response = api.post(path, {"metadata": {"name": "t"}, "type": "kubernetes.io/tls"})
@@ -333,8 +330,7 @@ def test_immutable_secret(api: Api, namespace: str) -> None:
 def test_config_map_values_are_strings(api: Api, namespace: str) -> None:
     path = core(namespace, "configmaps")
     response = api.post(path, config_map("c") | {"data": {"a": 1}})
-    assert response.status == 400
-    assert 'ConfigMap in version "v1" cannot be handled as a ConfigMap' in response.body["message"]
+    assert (response.status, response.body["reason"]) == (400, "BadRequest")
     both = config_map("c", {"k": "v"}) | {"binaryData": {"k": "eA=="}}
     assert api.post(path, both).status == 422
     assert api.post(path, {"kind": "Secret", "apiVersion": "v1"}).status == 400
@@ -360,8 +356,7 @@ def test_micro_times_have_six_digits(
     responses = [api.post(leases, lease), api.post(core(namespace, "events"), happened)]
     if stored is None:
         assert [response.status for response in responses] == [400, 400]
-        for response in responses:
-            assert "2006-01-02T15:04:05.000000Z07:00" in response.body["message"]
+        assert {response.body["reason"] for response in responses} == {"BadRequest"}
     else:
         assert responses[0].body["spec"]["renewTime"] == stored
         assert responses[1].body["eventTime"] == stored

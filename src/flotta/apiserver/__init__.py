@@ -28,7 +28,7 @@ What is here for some clients only, and may go when they do:
 Deliberate differences from a real API server: a client certificate of an unknown authority ends the
 TLS handshake (there: 401); an unknown field in server-side apply is a 400 (there: 500) and a wrong
 type a 422; responses are JSON or YAML, never protobuf; `/openapi/v2` is valid but empty; an object
-may have up to 3 MiB; a JSON patch does not count from the end of a list; what a decoder says about
-text that it cannot read is worded otherwise. Everything else that clients see is the same, and
-`tests/contract` runs on both.
+may have up to 3 MiB; a JSON patch does not count from the end of a list; messages are sentences of
+ours. Status codes, `reason` and the fields of `details.causes` are the same, as is everything else
+that clients act on, and `tests/contract` runs on both.
 """

@@ -6,11 +6,14 @@ PlainTextError   a response in plain text (unknown paths)
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
 from flotta.apiserver.json_object import JsonObject
+
+MAX_SHOWN = 100  # characters of a value in a message
 
 
 class CauseLike(Protocol):
@@ -94,6 +97,20 @@ def status_details(kind: str, group: str, name: str) -> JsonObject:
 def bad_request(message: str) -> StatusError:
     """400: the request cannot be read, or contradicts itself."""
     return StatusError(400, message, "BadRequest")
+
+
+def describe_mismatch(field: str, value: object, expected: str) -> str:
+    """Return a sentence about a value that does not fit: `a.b must be a string, not 5`."""
+    shown = json.dumps(value, ensure_ascii=False)
+    if len(shown) > MAX_SHOWN:
+        shown = f"{shown[:MAX_SHOWN]}…"
+    # Half of a surrogate pair, which JSON can hold, could not be sent back.
+    return f"{field} must be {expected}, not {shown}".encode(errors="replace").decode()
+
+
+def wrong_type(field: str, value: object, expected: str) -> StatusError:
+    """400: a value of another type. Kubernetes gives no causes for what it cannot decode."""
+    return bad_request(describe_mismatch(field, value, expected))
 
 
 def unauthorized() -> StatusError:

@@ -17,11 +17,3 @@ def value_at(obj: JsonObject, *path: str) -> Any:
     for key in path:
         found = found.get(key) if isinstance(found, dict) else None
     return found
-
-
-def json_type(value: Any) -> str:
-    """Return the name of a decoded value's JSON type, for messages."""
-    if isinstance(value, bool):
-        return "boolean"
-    types = {dict: "object", list: "array", str: "string", int: "number", float: "number"}
-    return types.get(type(value), "null")

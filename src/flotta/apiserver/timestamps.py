@@ -16,6 +16,10 @@ TIME = re.compile(rf"{SECONDS}(\.\d+)?{ZONE}")
 MICRO_TIME = re.compile(rf"{SECONDS}\.\d{{6}}{ZONE}")
 
 
+TIME_FORM = "a time such as 2026-01-31T23:59:59Z"
+MICRO_TIME_FORM = "a time with six digits of a second such as 2026-01-31T23:59:59.000000Z"
+
+
 def now() -> str:
     """Return the current time in whole seconds (metav1.Time)."""
     return format_time(datetime.now(UTC))
@@ -24,7 +28,7 @@ def now() -> str:
 def normalize_time(text: str) -> str:
     """Return a time in UTC and whole seconds. Raises ValueError when it is not RFC 3339."""
     if not TIME.fullmatch(text):
-        raise ValueError(f'parsing time "{text}" as "2006-01-02T15:04:05Z07:00"')
+        raise ValueError(f"{text} is not {TIME_FORM}")
     moment = parse_time(re.sub(r"\.\d+", "", text))
     return format_time(moment) if moment else text
 
@@ -32,6 +36,6 @@ def normalize_time(text: str) -> str:
 def normalize_micro_time(text: str) -> str:
     """Return a time in UTC with exactly six fraction digits, which it must have already."""
     if not MICRO_TIME.fullmatch(text):
-        raise ValueError(f'parsing time "{text}" as "2006-01-02T15:04:05.000000Z07:00"')
+        raise ValueError(f"{text} is not {MICRO_TIME_FORM}")
     moment = parse_time(text)
     return format_micro_time(moment) if moment else text

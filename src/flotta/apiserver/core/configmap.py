@@ -10,8 +10,6 @@ from flotta.apiserver.errors import Cause, invalid_value, too_long
 from flotta.apiserver.json_object import JsonObject
 
 SCHEMA = shape.CoreSchema(
-    "ConfigMap",
-    "v1",
     {
         "data": shape.mapping(shape.text),
         "binaryData": shape.mapping(shape.encoded_bytes),

@@ -18,8 +18,6 @@ REFERENCE = shape.struct(
     )
 )
 SCHEMA = shape.CoreSchema(
-    "Event",
-    "v1",
     {
         "involvedObject": REFERENCE,
         "related": REFERENCE,

@@ -9,8 +9,6 @@ from flotta.apiserver.errors import Cause, invalid_value
 from flotta.apiserver.json_object import JsonObject
 
 SCHEMA = shape.CoreSchema(
-    "Lease",
-    "v1",
     {
         "spec": shape.struct(
             {

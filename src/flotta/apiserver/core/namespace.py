@@ -15,8 +15,6 @@ CONDITION = shape.struct(
     }
 )
 SCHEMA = shape.CoreSchema(
-    "Namespace",
-    "v1",
     {
         "spec": shape.struct({"finalizers": shape.listing(shape.text)}),
         "status": shape.struct({"phase": shape.text, "conditions": shape.listing(CONDITION)}),

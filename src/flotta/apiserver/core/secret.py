@@ -32,8 +32,6 @@ JSON_KEYS = {
 }
 
 SCHEMA = shape.CoreSchema(
-    "Secret",
-    "v1",
     {
         "data": shape.mapping(shape.encoded_bytes),
         "stringData": shape.mapping(shape.text),

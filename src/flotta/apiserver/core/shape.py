@@ -8,45 +8,40 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from flotta.apiserver.errors import Cause, CauseLike, bad_request
-from flotta.apiserver.json_object import JsonObject, json_type
-from flotta.apiserver.timestamps import normalize_micro_time, normalize_time
+from flotta.apiserver.errors import Cause, CauseLike, bad_request, wrong_type
+from flotta.apiserver.json_object import JsonObject
+from flotta.apiserver.timestamps import (
+    MICRO_TIME_FORM,
+    TIME_FORM,
+    normalize_micro_time,
+    normalize_time,
+)
 
 
 @dataclass
 class Reading:
-    """One decoding: the struct named in refusals, and the unknown fields found so far."""
+    """One decoding: the unknown fields found so far."""
 
-    struct: str
     unknown: list[str]
 
 
-class ShapeError(ValueError):
-    """A value of the wrong type; the text is Go's."""
-
+INT32 = 1 << 31
 
 Reader = Callable[[Reading, str, Any], Any]
 Fields = dict[str, Reader]
 
 
-def _wrong(reading: Reading, path: str, value: Any, wanted: str) -> ShapeError:
-    return ShapeError(
-        f"json: cannot unmarshal {json_type(value)} into Go struct field "
-        f"{reading.struct}.{path} of type {wanted}"
-    )
-
-
 def text(reading: Reading, path: str, value: Any) -> str:
     """Text as it is."""
     if not isinstance(value, str):
-        raise _wrong(reading, path, value, "string")
+        raise wrong_type(path, value, "a string")
     return value
 
 
 def flag(reading: Reading, path: str, value: Any) -> bool:
     """Return a truth value."""
     if not isinstance(value, bool):
-        raise _wrong(reading, path, value, "bool")
+        raise wrong_type(path, value, "true or false")
     return value
 
 
@@ -54,13 +49,8 @@ def number(reading: Reading, path: str, value: Any) -> int:
     """Return a whole number of 32 bits."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise _wrong(reading, path, value, "int32")
-    if not -(1 << 31) <= value < 1 << 31:
-        raise ShapeError(
-            f"json: cannot unmarshal number {value} into Go struct field "
-            f"{reading.struct}.{path} of type int32"
-        )
+    if isinstance(value, bool) or not isinstance(value, int) or not -INT32 <= value < INT32:
+        raise wrong_type(path, value, "a whole number of 32 bits")
     return value
 
 
@@ -69,7 +59,7 @@ def time(reading: Reading, path: str, value: Any) -> str:
     try:
         return normalize_time(text(reading, path, value))
     except ValueError as error:
-        raise ShapeError(str(error)) from error
+        raise wrong_type(path, value, TIME_FORM) from error
 
 
 def micro_time(reading: Reading, path: str, value: Any) -> str:
@@ -77,7 +67,7 @@ def micro_time(reading: Reading, path: str, value: Any) -> str:
     try:
         return normalize_micro_time(text(reading, path, value))
     except ValueError as error:
-        raise ShapeError(str(error)) from error
+        raise wrong_type(path, value, MICRO_TIME_FORM) from error
 
 
 def encoded_bytes(reading: Reading, path: str, value: Any) -> str:
@@ -87,13 +77,8 @@ def encoded_bytes(reading: Reading, path: str, value: Any) -> str:
             base64.b64decode(text(reading, path, value), validate=True)
         ).decode()
     except binascii.Error as error:
-        raise ShapeError(f"illegal base64 data at input byte {_bad_byte(value)}") from error
-
-
-def _bad_byte(value: str) -> int:
-    alphabet = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
-    bad = next((index for index, char in enumerate(value) if char not in alphabet), None)
-    return bad if bad is not None else len(value) // 4 * 4
+        # Without the value, which is a secret of somebody more often than not.
+        raise bad_request(f"{path} must be base64") from error
 
 
 def mapping(read: Reader, empty: Any = "") -> Reader:
@@ -101,7 +86,7 @@ def mapping(read: Reader, empty: Any = "") -> Reader:
 
     def reader(reading: Reading, path: str, value: Any) -> JsonObject:
         if not isinstance(value, dict):
-            raise _wrong(reading, path, value, "map[string]string")
+            raise wrong_type(path, value, "an object")
         return {
             key: empty if item is None else read(reading, path, item) for key, item in value.items()
         }
@@ -114,7 +99,7 @@ def listing(read: Reader) -> Reader:
 
     def reader(reading: Reading, path: str, value: Any) -> list[Any]:
         if not isinstance(value, list):
-            raise _wrong(reading, path, value, "[]string")
+            raise wrong_type(path, value, "a list")
         return [read(reading, f"{path}[{index}]", item) for index, item in enumerate(value)]
 
     return reader
@@ -125,7 +110,7 @@ def struct(fields: Fields) -> Reader:
 
     def reader(reading: Reading, path: str, value: Any) -> JsonObject:
         if not isinstance(value, dict):
-            raise _wrong(reading, path, value, "struct")
+            raise wrong_type(path, value, "an object")
         prefix = f"{path}." if path else ""
         reading.unknown += [prefix + key for key in value if key not in fields]
         return {
@@ -147,22 +132,14 @@ class Admission:
 class CoreSchema:
     """The schema of a core kind: its own fields beside apiVersion, kind and metadata."""
 
-    def __init__(self, kind: str, version: str, fields: Fields) -> None:
-        self._kind = kind
-        self._version = version
+    def __init__(self, fields: Fields) -> None:
         self._read = struct(fields)
 
     def admit(
         self, obj: JsonObject, subresource: str = "", earlier: Iterable[CauseLike] = ()
     ) -> Admission:
-        """Decode an object; a wrong type is refused with 400 as Kubernetes' decoder does."""
+        """Decode an object; a wrong type is refused with 400, as Kubernetes' decoder does."""
         head = {key: obj[key] for key in ("apiVersion", "kind", "metadata")}
-        reading = Reading(self._kind, [])
-        try:
-            body = self._read(reading, "", {k: v for k, v in obj.items() if k not in head})
-        except ShapeError as error:
-            raise bad_request(
-                f'{self._kind} in version "{self._version}" cannot be handled as a '
-                f"{self._kind}: {error}"
-            ) from error
+        reading = Reading([])
+        body = self._read(reading, "", {k: v for k, v in obj.items() if k not in head})
         return Admission({**head, **body}, tuple(reading.unknown))

@@ -12,6 +12,7 @@ from flotta.apiserver.errors import (
     StatusError,
     bad_request,
     status_details,
+    unknown_resource,
 )
 from flotta.apiserver.http import responses, table
 from flotta.apiserver.http.authn import User
@@ -174,15 +175,10 @@ def _propose_patch(kind: str, body: bytes) -> Callable[[JsonObject], RequestedCh
 
 
 def _check_patch_type(resource: Resource, kind: str) -> None:
-    if kind in (CUSTOM_PATCHES if resource.custom else CORE_PATCHES):
-        return
-    if not resource.custom:
-        raise StatusError(415, "415: Unsupported Media Type", "UnsupportedMediaType", {})
-    message = (
-        "the body of the request was in an unknown format - accepted media types include: "
-        f"{JSON_PATCH}, {MERGE_PATCH}, {APPLY_PATCH}"
-    )
-    raise StatusError(415, message, "UnsupportedMediaType")
+    accepted = CUSTOM_PATCHES if resource.custom else CORE_PATCHES
+    if kind not in accepted:
+        message = f'the body has the type "{kind}"; a patch of {resource.plural} has '
+        raise StatusError(415, message + " or ".join(accepted), "UnsupportedMediaType")
 
 
 def _respond(call: Call, result: writes.WriteResult, media: Media) -> web.StreamResponse:
@@ -245,9 +241,9 @@ def check_offered(call: Call) -> None:
     """Refuse what a resource does not offer at this endpoint."""
     resource, target = call.resource, call.target
     if target.subresource and target.subresource not in resource.subresources:
-        raise call.endpoint.not_found() if resource.custom else _unknown_path()
+        raise call.endpoint.not_found() if resource.custom else unknown_resource()
     if resource.namespaced and not target.namespace and target.name:
-        raise PlainTextError() if resource.custom else _unknown_path()
+        raise PlainTextError() if resource.custom else unknown_resource()
     if not resource.namespaced and target.namespace and target.namespace != target.name:
         raise PlainTextError()
     if (
@@ -271,11 +267,6 @@ def _offers(call: Call) -> bool:
     if verb in ("update", "patch") and not call.target.name:
         return False
     return verb in resource.verbs
-
-
-def _unknown_path() -> StatusError:
-    message = "the server could not find the requested resource"
-    return StatusError(404, message, "NotFound", {})
 
 
 def method_not_allowed(call: Call) -> StatusError:

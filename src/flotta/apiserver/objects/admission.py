@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 
-from flotta.apiserver.errors import Cause, CauseLike, bad_request, invalid, invalid_value
+from flotta.apiserver.errors import (
+    Cause,
+    CauseLike,
+    bad_request,
+    invalid,
+    invalid_value,
+    wrong_type,
+)
 from flotta.apiserver.json_object import JsonObject
 from flotta.apiserver.objects.metadata import (
     find_finalizer_warnings,
@@ -31,8 +37,7 @@ def check_head(
         known = registry.of_kind(version, kind) if isinstance(kind, str) else None
         wrong = known.kind if known else kind
         raise bad_request(
-            f'{wrong} in version "{version}" cannot be handled as a {resource.kind}: '
-            f"converting ({wrong}) to ({resource.kind}): unknown conversion"
+            f"the body is a {wrong} of {version}, not a {resource.kind} of {resource.api_version}"
         )
     obj["apiVersion"], obj["kind"] = resource.api_version, resource.kind
 
@@ -40,13 +45,10 @@ def check_head(
 def _check_custom_head(obj: JsonObject, resource: Resource, *, patch: bool) -> None:
     kind = obj.get("kind")
     if not kind or not isinstance(kind, str):
-        raise bad_request(f"Object 'Kind' is missing in '{json.dumps(obj)}'")
+        raise wrong_type("kind", kind, resource.kind)
     version = obj.get("apiVersion") or ""
     if version != resource.api_version and not patch:
-        raise bad_request(
-            f"the API version in the data ({version}) does not match the expected API version "
-            f"({resource.api_version})"
-        )
+        raise bad_request(f"apiVersion must be {resource.api_version}, not {version}")
     wanted = {"apiVersion": resource.api_version, "kind": resource.kind}
     causes = [
         invalid_value(field, obj.get(field), f"must be {value}")
@@ -138,14 +140,7 @@ def describe_field_problems(unknown: Iterable[str], duplicates: Iterable[str]) -
     return [text for _, text in sorted(found)]
 
 
-def apply_field_validation(
-    problems: list[str],
-    obj: JsonObject,
-    resource: Resource,
-    options: WriteOptions,
-    *,
-    patch: bool,
-) -> list[str]:
+def apply_field_validation(problems: list[str], options: WriteOptions, *, patch: bool) -> list[str]:
     """Refuse (Strict), warn about (Warn, default) or ignore unknown and duplicate fields."""
     if options.validation == "Ignore" or not problems:
         return []
@@ -153,12 +148,8 @@ def apply_field_validation(
         return problems
     text = f"strict decoding error: {', '.join(problems)}"
     if patch:
-        shown = f"Invalid value: {json.dumps(json.dumps(obj))}: {text}"
-        raise invalid("", "", "", [Cause("FieldValueInvalid", shown, "patch")])
-    raise bad_request(
-        f'{resource.kind} in version "{resource.version}" cannot be handled as a '
-        f"{resource.kind}: {text}"
-    )
+        raise invalid("", "", "", [Cause("FieldValueInvalid", text, "patch")])
+    raise bad_request(text)
 
 
 def find_warnings(obj: JsonObject, resource: Resource) -> list[str]:

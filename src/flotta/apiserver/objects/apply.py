@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flotta.apiserver import timestamps
-from flotta.apiserver.errors import StatusError, bad_request
+from flotta.apiserver.errors import StatusError, bad_request, wrong_type
 from flotta.apiserver.json_object import JsonObject
 from flotta.apiserver.objects import field_paths, managed_fields
 from flotta.apiserver.objects.bodies import DecodedBody, decode_yaml
@@ -52,14 +52,15 @@ def _check_configuration(wanted: Any, endpoint: Endpoint) -> JsonObject:
     """Check an applied configuration and leave out what its endpoint ignores."""
     resource = endpoint.resource
     if not isinstance(wanted, dict):
-        raise bad_request("error decoding YAML: the configuration is not an object")
+        raise wrong_type("the configuration", wanted, "an object")
     kind, version = wanted.get("kind"), wanted.get("apiVersion")
     if (kind, version) != (resource.kind, resource.api_version):
-        raise bad_request(f"invalid object type: {version or '/'}, Kind={kind or ''}")
+        text = f"the configuration is a {kind} of {version}"
+        raise bad_request(f"{text}, not a {resource.kind} of {resource.api_version}")
     if not isinstance(wanted.setdefault("metadata", {}), dict):
-        raise bad_request("error decoding YAML: metadata is not an object")
+        raise wrong_type("metadata", wanted["metadata"], "an object")
     if wanted["metadata"].get("managedFields"):
-        raise bad_request("metadata.managedFields must be nil")
+        raise bad_request("metadata.managedFields must not be set")
     wanted["metadata"].pop("managedFields", None)
     _check_declared(wanted, endpoint)
     if endpoint.subresource == "status":
@@ -73,11 +74,7 @@ def _check_declared(wanted: JsonObject, endpoint: Endpoint) -> None:
     resource = endpoint.resource
     unknown = resource.schema.admit(wanted).unknown
     if unknown:
-        listed = ", ".join(f".{path}: field not declared in schema" for path in unknown)
-        raise bad_request(
-            f"failed to create typed patch object ({endpoint.namespace}/{endpoint.name}; "
-            f"{resource.api_version}, Kind={resource.kind}): {listed}"
-        )
+        raise bad_request(f"{resource.kind} has no field {', '.join(unknown)}")
 
 
 @dataclass(frozen=True)

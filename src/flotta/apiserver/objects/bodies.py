@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import yaml
 from aiohttp import web
 
-from flotta.apiserver.errors import StatusError, bad_request
+from flotta.apiserver.errors import StatusError, bad_request, wrong_type
 from flotta.apiserver.json_object import JsonObject
 from flotta.apiserver.objects import protobuf
 from flotta.yaml_loader import Loader
@@ -66,8 +66,8 @@ def decode_body(body: bytes, kind_of_body: str, wanted: str) -> DecodedBody:
         except protobuf.ProtobufError as error:
             raise bad_request(str(error)) from error
     message = (
-        "the body of the request was in an unknown format - accepted media types include: "
-        f"application/json, application/yaml, {PROTOBUF}"
+        f'the body has the type "{kind_of_body}"; it must have application/json, '
+        f"application/yaml or {PROTOBUF}"
     )
     raise StatusError(415, message, "UnsupportedMediaType")
 
@@ -77,9 +77,10 @@ def decode_json(body: bytes, wanted: str) -> DecodedBody:
     try:
         value, duplicates = parse_json(body)
     except ValueError as error:
-        raise _unrecognized(wanted, error, body) from error
+        why = "it is empty" if not body.strip() else str(error)
+        raise bad_request(f"the body must be a {wanted} in JSON: {why}") from error
     if not isinstance(value, dict):
-        raise _unrecognized(wanted, ValueError("json: cannot unmarshal into an object"), body)
+        raise wrong_type("the body", value, f"a {wanted}")
     return DecodedBody(value, duplicates)
 
 
@@ -116,12 +117,12 @@ def parse_json(body: bytes) -> tuple[Any, list[str]]:
     try:
         value = json.loads(body, object_pairs_hook=collect, parse_constant=_refuse_constant)
     except RecursionError as error:
-        raise ValueError("exceeded max depth") from error
+        raise ValueError("it is nested too deeply") from error
     return value, _find_duplicates(value, repeated, "") if repeated else []
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"invalid character '{name[0]}' looking for beginning of value")
+    raise ValueError(f"{name} is not a number of JSON")
 
 
 def _find_duplicates(value: Any, repeated: dict[int, list[str]], path: str) -> list[str]:
@@ -135,12 +136,3 @@ def _find_duplicates(value: Any, repeated: dict[int, list[str]], path: str) -> l
         for index, item in enumerate(value):
             found += _find_duplicates(item, repeated, f"{path}[{index}]")
     return found
-
-
-def _unrecognized(wanted: str, error: ValueError, body: bytes) -> StatusError:
-    text = "unexpected end of JSON input" if not body.strip() else str(error)
-    shown = body[:256].decode(errors="replace") if body.strip() else "<empty>"
-    return bad_request(
-        f"the object provided is unrecognized (must be of type {wanted}): "
-        f"couldn't get version/kind; json parse error: {text} ({shown})"
-    )

@@ -16,6 +16,7 @@ from flotta.apiserver.errors import (
     forbidden_value,
     invalid_options,
     unsupported,
+    wrong_type,
 )
 from flotta.apiserver.json_object import JsonObject
 from flotta.apiserver.objects.options import parse_integer
@@ -32,11 +33,8 @@ from flotta.apiserver.storage.watch_cache import ObjectKey, ObjectRecord
 FUTURE_WAIT = 3.0  # seconds for a version that is not there yet
 MATCHES = ("Exact", "NotOlderThan", "")
 TOO_OLD_PAGE = (
-    "The provided continue parameter is too old to display a consistent list result. You can start "
-    "a new list without the continue parameter, or use the continue token in this response to "
-    "retrieve the remainder of the results. Continuing with the provided token results in an "
-    "inconsistent list - objects that were created, modified, or deleted between the time the "
-    "first chunk was returned and now may show up in the list."
+    "the state that this list shows is no longer known: list again, or go on with the continue "
+    "token of this response; what follows is then of another state than what came before"
 )
 
 
@@ -144,10 +142,7 @@ def list_version(query: Mapping[str, str]) -> int | None:
     if not text:
         return None
     if not text.isdigit():
-        raise bad_request(
-            f'invalid resource version: resourceVersion: Invalid value: "{text}": '
-            f'strconv.ParseUint: parsing "{text}": invalid syntax'
-        )
+        raise wrong_type("resourceVersion", text, "a whole number")
     return int(text)
 
 
@@ -225,6 +220,4 @@ def _read_token(token: str) -> _PageStart:
         namespace, _, name = content["start"].partition("/")
         return _PageStart(int(content["rv"]), (namespace, name))
     except (binascii.Error, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise bad_request(
-            "invalid continue token: continue key is not valid: illegal base64 data at input byte 0"
-        ) from error
+        raise bad_request("continue is not a token that a list of this server gave") from error

@@ -10,15 +10,15 @@ from typing import Any
 from flotta.apiserver import names, timestamps
 from flotta.apiserver.errors import (
     Cause,
-    bad_request,
     conflict,
     forbidden_value,
     internal,
     invalid_value,
     required,
     too_long,
+    wrong_type,
 )
-from flotta.apiserver.json_object import JsonObject, json_type
+from flotta.apiserver.json_object import JsonObject
 from flotta.apiserver.registry import Resource
 from flotta.apiserver.timestamps import normalize_time
 
@@ -58,7 +58,7 @@ def decode_metadata(obj: JsonObject) -> list[str]:
     if raw is None:
         raw = {}
     if not isinstance(raw, dict):
-        raise _wrong_type(raw, "ObjectMeta", "metadata", "v1.ObjectMeta")
+        raise wrong_type("metadata", raw, "an object")
     meta: JsonObject = {}
     unknown = []
     for key, value in raw.items():
@@ -82,16 +82,9 @@ def _unknown_owner_fields(meta: JsonObject) -> list[str]:
     return unknown
 
 
-def _wrong_type(value: Any, struct: str, field: str, wanted: str) -> Exception:
-    return bad_request(
-        f"json: cannot unmarshal {json_type(value)} into Go struct field "
-        f"{struct}.{field} of type {wanted}"
-    )
-
-
 def _read_text(key: str, value: Any) -> str:
     if not isinstance(value, str):
-        raise _wrong_type(value, "ObjectMeta", key, "string")
+        raise wrong_type(f"metadata.{key}", value, "a string")
     return value
 
 
@@ -99,41 +92,44 @@ def _read_time(key: str, value: Any) -> str:
     try:
         return normalize_time(_read_text(key, value))
     except ValueError as error:
-        raise bad_request(str(error)) from error
+        raise wrong_type(f"metadata.{key}", value, timestamps.TIME_FORM) from error
 
 
 def _read_number(key: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise _wrong_type(value, "ObjectMeta", key, "int64")
+        raise wrong_type(f"metadata.{key}", value, "a whole number")
     return value
 
 
 def _read_map(key: str, value: Any) -> dict[str, str]:
     if not isinstance(value, dict):
-        raise _wrong_type(value, "ObjectMeta", key, "map[string]string")
-    return {name: _read_text(key, "" if item is None else item) for name, item in value.items()}
+        raise wrong_type(f"metadata.{key}", value, "an object of strings")
+    return {
+        name: _read_text(f"{key}.{name}", "" if item is None else item)
+        for name, item in value.items()
+    }
 
 
 def _read_texts(key: str, value: Any) -> list[str]:
     if not isinstance(value, list):
-        raise _wrong_type(value, "ObjectMeta", key, "[]string")
-    return [_read_text(key, item) for item in value]
+        raise wrong_type(f"metadata.{key}", value, "a list of strings")
+    return [_read_text(f"{key}[{index}]", item) for index, item in enumerate(value)]
 
 
 def _read_objects(key: str, value: Any) -> list[JsonObject]:
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-        raise _wrong_type(value, "ObjectMeta", key, "[]v1.OwnerReference")
+        raise wrong_type(f"metadata.{key}", value, "a list of objects")
     return [dict(item) for item in value]
 
 
 def _read_owners(key: str, value: Any) -> list[JsonObject]:
     owners = _read_objects(key, value)
-    for owner in owners:
+    for index, owner in enumerate(owners):
         for name, item in owner.items():
             wanted = OWNER_TYPES.get(name, object)
             if item is not None and not isinstance(item, wanted):
-                field, shown = f"{key}.{name}", "bool" if wanted is bool else "string"
-                raise _wrong_type(item, "OwnerReference", field, shown)
+                expected = "true or false" if wanted is bool else "a string"
+                raise wrong_type(f"metadata.{key}[{index}].{name}", item, expected)
     return [{name: item for name, item in owner.items() if item is not None} for owner in owners]
 
 
@@ -303,11 +299,7 @@ def _validate_finalizers(meta: JsonObject, old: JsonObject | None, *, custom: bo
         if finalizer not in old["metadata"].get("finalizers", [])
     ]
     if added:
-        listed = ", ".join(f'"{finalizer}"' for finalizer in added)
-        text = (
-            "no new finalizers can be added if the object is being deleted, "
-            f"found new finalizers []string{{{listed}}}"
-        )
+        text = f"an object that is being deleted takes no new finalizers: {', '.join(added)}"
         causes.append(forbidden_value(path, text))
     return causes
 

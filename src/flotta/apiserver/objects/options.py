@@ -8,14 +8,16 @@ from typing import Any
 
 from flotta.apiserver.errors import (
     Cause,
-    StatusError,
     bad_request,
     forbidden_value,
     invalid_options,
+    invalid_value,
     required,
+    too_long,
     unsupported,
+    wrong_type,
 )
-from flotta.apiserver.json_object import JsonObject, json_type
+from flotta.apiserver.json_object import JsonObject
 
 VALIDATIONS = ("", "Ignore", "Strict", "Warn")
 POLICIES = ("Foreground", "Background", "Orphan")
@@ -69,12 +71,10 @@ def _manager_causes(query: Mapping[str, str], apply: bool) -> list[Cause]:
     if apply and not manager:
         return [required("fieldManager", "is required for apply patch")]
     if len(manager.encode()) > MAX_MANAGER:
-        return [
-            Cause("FieldValueTooLong", "Too long: may not be more than 128 bytes", "fieldManager")
-        ]
+        return [too_long("fieldManager", MAX_MANAGER)]
     if not manager.isprintable():
-        text = f'Invalid value: "{manager!r}": should only contain printable characters'
-        return [Cause("FieldValueInvalid", text, "fieldManager")]
+        text = "should only contain printable characters"
+        return [invalid_value("fieldManager", manager, text)]
     return []
 
 
@@ -96,10 +96,7 @@ def delete_options(query: Mapping[str, str], body: JsonObject, api_version: str)
     _check_delete_kind(body, api_version)
     grace = body.get("gracePeriodSeconds")
     if grace is not None and (isinstance(grace, bool) or not isinstance(grace, int)):
-        raise bad_request(
-            f"json: cannot unmarshal {json_type(grace)} into Go struct field "
-            "DeleteOptions.gracePeriodSeconds of type int64"
-        )
+        raise wrong_type("gracePeriodSeconds", grace, "a whole number")
     policy = body.get("propagationPolicy") or query.get("propagationPolicy")
     orphan = body.get("orphanDependents")
     if orphan is None and "orphanDependents" in query:
@@ -133,24 +130,19 @@ def _check_delete_kind(body: JsonObject, api_version: str) -> None:
 
 def _check_policy(policy: Any, orphan: Any) -> None:
     if policy is not None and orphan is not None:
-        why = "orphanDependents and deletionPropagation cannot be both set"
-        text = f'Invalid value: "{policy}": {why}'
-        raise invalid_options(
-            "DeleteOptions", Cause("FieldValueInvalid", text, "propagationPolicy")
-        )
+        why = "orphanDependents and propagationPolicy cannot be both set"
+        raise invalid_options("DeleteOptions", invalid_value("propagationPolicy", policy, why))
     if policy is not None and policy not in POLICIES:
-        cause = unsupported("propagationPolicy", f'"{policy}"', (*POLICIES, "nil"))
+        cause = unsupported("propagationPolicy", f'"{policy}"', POLICIES)
         raise invalid_options("DeleteOptions", cause)
 
 
 def parse_integer(query: Mapping[str, str], name: str) -> int | None:
-    """Return an integer parameter; None when absent. Refuses as Go's strconv does."""
+    """Return an integer parameter; None when absent, 400 when it is not one."""
     text = query.get(name, "")
     if not text:
         return None
     try:
         return int(text)
     except ValueError as error:
-        raise StatusError(
-            400, f'strconv.ParseInt: parsing "{text}": invalid syntax', "BadRequest"
-        ) from error
+        raise wrong_type(name, text, "a whole number") from error

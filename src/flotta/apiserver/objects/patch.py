@@ -9,8 +9,8 @@ from typing import Any
 import jsonpatch
 import jsonpointer
 
-from flotta.apiserver.errors import StatusError, bad_request, unprocessable
-from flotta.apiserver.json_object import JsonObject, json_type
+from flotta.apiserver.errors import StatusError, bad_request, unprocessable, wrong_type
+from flotta.apiserver.json_object import JsonObject
 from flotta.apiserver.objects.bodies import parse_json
 from flotta.merge_patch import apply_merge_patch
 
@@ -28,29 +28,22 @@ def apply_patch(kind: str, body: bytes, obj: JsonObject) -> tuple[JsonObject, li
     try:
         patch, duplicates = parse_json(body)
     except ValueError as error:
-        raise bad_request(f"error decoding patch: {error}") from error
+        raise bad_request(f"the patch is not JSON: {error}") from error
     if kind == JSON_PATCH:
         return _json_patch(patch, obj), []
     if not isinstance(patch, dict):
-        raise bad_request(
-            f"error decoding patch: json: cannot unmarshal {json_type(patch)} "
-            "into Go value of type map[string]interface {}"
-        )
+        raise wrong_type("the patch", patch, "an object")
     merge = strategic_merge if kind == STRATEGIC_PATCH else apply_merge_patch
     return merge(copy.deepcopy(obj), patch), duplicates
 
 
 def _json_patch(operations: Any, obj: JsonObject) -> JsonObject:
     if not isinstance(operations, list):
-        raise bad_request(
-            f"error decoding patch: json: cannot unmarshal {json_type(operations)} "
-            "into Go value of type jsonpatch.Patch"
-        )
+        raise wrong_type("the patch", operations, "a list of operations")
     if len(operations) > MAX_OPERATIONS:
         raise StatusError(
             413,
-            "Request entity too large: The allowed maximum operations in a JSON patch is "
-            f"{MAX_OPERATIONS}, got {len(operations)}",
+            f"a JSON patch may have {MAX_OPERATIONS} operations, not {len(operations)}",
             "RequestEntityTooLarge",
         )
     try:

@@ -16,9 +16,7 @@ from flotta.apiserver.json_object import JsonObject
 from flotta.rfc3339 import format_time
 
 MAGIC = b"k8s\x00"
-NOT_PROTOBUF = (
-    "provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]"
-)
+NOT_PROTOBUF = "the body does not begin with the four bytes of Kubernetes' protobuf messages"
 
 
 class ProtobufError(ValueError):
@@ -29,14 +27,14 @@ def _varint(data: bytes, position: int) -> tuple[int, int]:
     value = shift = 0
     while shift < 70:
         if position >= len(data):
-            raise ProtobufError("unexpected EOF")
+            raise ProtobufError("the protobuf message ends too early")
         byte = data[position]
         position += 1
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
             return value, position
         shift += 7
-    raise ProtobufError("varint overflow")
+    raise ProtobufError("a number of the protobuf message has more than 64 bits")
 
 
 def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
@@ -56,9 +54,9 @@ def _value(data: bytes, position: int, wire_type: int) -> tuple[int | bytes, int
     elif wire_type == 2:
         size, position = _varint(data, position)
     else:
-        raise ProtobufError(f"illegal wireType {wire_type}")
+        raise ProtobufError(f"the protobuf message has a field of wire type {wire_type}")
     if position + size > len(data):
-        raise ProtobufError("unexpected EOF")
+        raise ProtobufError("the protobuf message ends too early")
     return data[position : position + size], position + size
 
 
@@ -119,7 +117,7 @@ def _map_item(read: Callable[[Any], Any]) -> Callable[[bytes], tuple[str, Any]]:
 
 def _as_bytes(value: int | bytes) -> bytes:
     if isinstance(value, int):
-        raise ProtobufError("wrong wireType")
+        raise ProtobufError("the protobuf message has a number where text belongs")
     return value
 
 

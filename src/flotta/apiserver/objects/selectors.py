@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flotta.apiserver.errors import bad_request
+from flotta.apiserver.errors import bad_request, describe_mismatch
 from flotta.apiserver.json_object import JsonObject
 from flotta.apiserver.names import label_value_problem, qualified_problems
 
@@ -102,7 +102,7 @@ class _Parser:
             raise _unparsable(f"found '{word}', expected: !, identifier, or 'end of string'")
         problems = qualified_problems(word)
         if problems:
-            raise _unparsable(f'<nil>: Invalid value: "{word}": {problems[0]}')
+            raise _unparsable(f'"{word}" is not a label key: {problems[0]}')
         return word
 
     def comparison(self, key: str, operator: str) -> Requirement:
@@ -110,9 +110,10 @@ class _Parser:
         if value in SYMBOLS:
             raise _unparsable(f"found '{value}', expected: identifier")
         if operator in (">", "<") and not re.fullmatch(r"-?\d+", value):
-            why = "for 'Gt', 'Lt' operators, the value must be an integer"
-            raise _unparsable(f'values[0]: Invalid value: "{value}": {why}')
-        return Requirement(key, operator, (_check_value(key, 0, value),))
+            raise _unparsable(
+                describe_mismatch(f"the value after {operator}", value, "a whole number")
+            )
+        return Requirement(key, operator, (_check_value(key, value),))
 
     def value_set(self, key: str) -> tuple[str, ...]:
         if self.peek() != "(":
@@ -126,27 +127,24 @@ class _Parser:
             if word == END or word in SYMBOLS - {","}:
                 raise _unparsable(f"found '{word}', expected: ',' or ')'")
             if word != ",":
-                values.append(_check_value(key, len(values), word))
+                values.append(_check_value(key, word))
             if word != "," and self.peek() not in (",", ")"):
                 raise _unparsable(f"found '{self.peek()}', expected: ',' or ')'")
 
 
-def _check_value(key: str, index: int, value: str) -> str:
+def _check_value(key: str, value: str) -> str:
     problem = label_value_problem(value)
     if problem:
-        raise bad_request(
-            f"unable to parse requirement: values[{index}][{key}]: "
-            f'Invalid value: "{value}": {problem}'
-        )
+        raise _unparsable(f'"{value}" is not a value of the label {key}: {problem}')
     return value
 
 
 def _unparsable(text: str) -> Exception:
-    return bad_request(f"unable to parse requirement: {text}")
+    return bad_request(f"the label selector cannot be read: {text}")
 
 
 def parse_label_selector(text: str) -> LabelSelector:
-    """Parse `a=1,b in (x,y),!c`; raises a 400 StatusError worded as Kubernetes'."""
+    """Parse `a=1,b in (x,y),!c`; raises a 400 StatusError when it cannot be read."""
     return LabelSelector(tuple(_Parser(text).requirements()))
 
 
@@ -192,7 +190,7 @@ def parse_field_selector(
     for term in filter(None, (part.strip() for part in text.split(","))):
         match = re.fullmatch(r"([^=!\s]+)\s*(==|=|!=)\s*(.*)", term)
         if match is None:
-            raise bad_request(f"invalid selector: '{text}'; can't understand '{term}'")
+            raise bad_request(f"the field selector cannot be read: '{term}' has no =, == or !=")
         name, operator, value = match.groups()
         if name not in known:
             raise bad_request(_unknown_field(name, strict_message))

@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
-from flotta.apiserver.errors import forbidden_value, internal, invalid_options
+from flotta.apiserver.errors import describe_mismatch, forbidden_value, internal, invalid_options
 from flotta.apiserver.json_object import JsonObject
 from flotta.apiserver.objects.lists import Selection
 from flotta.apiserver.objects.options import parse_integer
@@ -43,10 +43,8 @@ def watch_version(query: Mapping[str, str]) -> int | None:
     """Return the resourceVersion of a watch or of a request for one object; None when absent."""
     text = query.get("resourceVersion", "")
     if text and not text.isdigit():
-        raise internal(
-            f'resourceVersion: Invalid value: "{text}": '
-            f'strconv.ParseUint: parsing "{text}": invalid syntax'
-        )
+        # A list answers 400 to the same mistake; Kubernetes reads its version elsewhere.
+        raise internal(describe_mismatch("resourceVersion", text, "a whole number"))
     return int(text) if text else None
 
 

@@ -11,6 +11,7 @@ from flotta.apiserver.errors import (
     already_exists,
     bad_request,
     conflict,
+    describe_mismatch,
     forbidden,
     internal,
     invalid,
@@ -110,7 +111,7 @@ async def create_object(
     unknown = _check_new(objects, endpoint, obj)
     generated = not obj["metadata"].get("name")
     prepare_new(obj, resource)
-    field_policy = _field_policy(obj, resource, options, unknown, body.duplicates, patch=False)
+    field_policy = _field_policy(options, unknown, body.duplicates, patch=False)
     obj, warnings = admit_object(obj, resource, None, field_policy=field_policy)
     key = _free_key(objects, endpoint, obj, generated=generated)
     sent = body.value if operation == "Apply" else obj
@@ -135,8 +136,6 @@ def _check_new(objects: Objects, endpoint: Endpoint, obj: JsonObject) -> list[st
 
 
 def _field_policy(
-    obj: JsonObject,
-    resource: Resource,
     options: WriteOptions,
     unknown: list[str],
     duplicates: list[str],
@@ -147,7 +146,7 @@ def _field_policy(
 
     def field_policy(pruned: list[str]) -> list[str]:
         problems = describe_field_problems([*unknown, *pruned], duplicates)
-        return apply_field_validation(problems, obj, resource, options, patch=patch)
+        return apply_field_validation(problems, options, patch=patch)
 
     return field_policy
 
@@ -224,9 +223,7 @@ async def update_object(
     track = change.track or _owner_tracker(change, old, endpoint, options)
     obj = keep_other_parts(change.obj, old, endpoint)
     causes = prepare_update(obj, old, resource, patch=change.patch)
-    field_policy = _field_policy(
-        obj, resource, options, unknown, change.duplicates, patch=change.patch
-    )
+    field_policy = _field_policy(options, unknown, change.duplicates, patch=change.patch)
     obj, warnings = admit_object(obj, resource, old, causes, endpoint.subresource, field_policy)
     track(obj, old)
     warnings += find_warnings(obj, resource)
@@ -267,7 +264,7 @@ def _check_version(
     resource, meta = endpoint.resource, obj["metadata"]
     given = meta.get("resourceVersion", "")
     if given and not given.isdigit():
-        raise internal(f'strconv.ParseUint: parsing "{given}": invalid syntax')
+        raise internal(describe_mismatch("metadata.resourceVersion", given, "a whole number"))
     if given in ("", "0"):
         if resource.custom and not (change.patch and given == ""):
             cause = invalid_value("metadata.resourceVersion", 0, "must be specified for an update")
