@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from flotta.apiserver.catalogue import build_registry
 from flotta.apiserver.schema.openapi import make_documents
 from flotta.resources import crds, kinds
 
-DOCUMENTS = make_documents(crds.load())
+DOCUMENTS = make_documents(build_registry(crds.load()).resources)
 
 
 def test_every_served_group_version_has_its_document() -> None:

@@ -9,7 +9,8 @@ resources that are served (`registry` holds them).
 2. `objects/`: `bodies` decodes, `options` reads the query, `admission` and `metadata` make the
    object what it may be, `writes` and `deletion` decide; `lists` and `watch` read.
 3. `schema/` applies the schema of a CRD (`structural`: `nodes` is it compiled, `pruning` and
-   `checks` use it); `core/` has the rules of the core kinds.
+   `checks` use it); `core/` has the rules of the core kinds, whose schemas are in
+   `schema/kubernetes`.
 4. `storage/`: `store` is the objects in memory, `writer` and `database` keep them in SQLite,
    `watch_cache` has the latest changes, which watches and controllers read.
 5. `controllers/` follow the changes (`feed`): garbage collection, namespaces, expiry of Events.
@@ -19,8 +20,7 @@ What is here for some clients only, and may go when they do:
 * server-side apply (`kubectl apply --server-side`, `kubernetes.core.k8s` with
   `server_side_apply`): `objects/apply`, `objects/managed_fields`, `objects/field_paths`
 * `kubectl get`: `http/table`, `http/columns`, `ages`, the aggregated half of `http/discovery`
-* `kubectl explain` and kubectl's validation: `http/documents`, `schema/openapi`,
-  `schema/openapi_core`
+* `kubectl explain` and kubectl's validation: `http/documents`, `schema/openapi`
 * `kubectl auth can-i` and `whoami`: `http/reviews`
 * kubectl 1.32 and later with core kinds: `objects/protobuf`
 * `kubectl apply` and `edit` of core kinds: the strategic merge patch in `objects/patch`

@@ -80,13 +80,12 @@ def _check_pki(pki: Path) -> None:
 
 
 def _make_services(store: Store) -> Services:
-    definitions = crds.load()
-    registry = build_registry(definitions)
+    registry = build_registry(crds.load())
     return Services(
         Objects(store, registry),
         Authorization(roles.load()),
         Discovery(registry),
-        Documents(make_documents(definitions)),
+        Documents(make_documents(registry.resources)),
         Streams(),
     )
 

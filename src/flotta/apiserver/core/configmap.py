@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from flotta.apiserver.core import shape
+from flotta.apiserver.core.schema import CoreSchema
 from flotta.apiserver.core.secret import MAX_DATA, decoded_size, validate_immutable, validate_keys
 from flotta.apiserver.errors import Cause, invalid_value, too_long
 from flotta.apiserver.json_object import JsonObject
 
-SCHEMA = shape.CoreSchema(
-    {
-        "data": shape.mapping(shape.text),
-        "binaryData": shape.mapping(shape.encoded_bytes),
-        "immutable": shape.flag,
-    },
-)
+SCHEMA = CoreSchema("io.k8s.api.core.v1.ConfigMap")
 
 
 def normalize(config_map: JsonObject, _old: JsonObject | None) -> None:

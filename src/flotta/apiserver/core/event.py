@@ -4,35 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from flotta.apiserver.core import shape
+from flotta.apiserver.core.schema import CoreSchema
 from flotta.apiserver.errors import Cause, invalid_value, required
 from flotta.apiserver.json_object import JsonObject
 from flotta.apiserver.names import qualified_problems
 
 # Bytes.
 LIMITS = {"reportingInstance": 128, "action": 128, "reason": 128, "message": 1024}
-REFERENCE = shape.struct(
-    dict.fromkeys(
-        ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath"),
-        shape.text,
-    )
-)
-SCHEMA = shape.CoreSchema(
-    {
-        "involvedObject": REFERENCE,
-        "related": REFERENCE,
-        "source": shape.struct({"component": shape.text, "host": shape.text}),
-        "series": shape.struct({"count": shape.number, "lastObservedTime": shape.micro_time}),
-        "firstTimestamp": shape.time,
-        "lastTimestamp": shape.time,
-        "eventTime": shape.micro_time,
-        "count": shape.number,
-        **dict.fromkeys(
-            ("reason", "message", "type", "action", "reportingComponent", "reportingInstance"),
-            shape.text,
-        ),
-    },
-)
+SCHEMA = CoreSchema("io.k8s.api.core.v1.Event")
 FIELD_LABELS = {
     **{
         f"involvedObject.{name}": ("involvedObject", name)

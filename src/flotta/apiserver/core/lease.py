@@ -4,25 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from flotta.apiserver.core import shape
+from flotta.apiserver.core.schema import CoreSchema
 from flotta.apiserver.errors import Cause, invalid_value
 from flotta.apiserver.json_object import JsonObject
 
-SCHEMA = shape.CoreSchema(
-    {
-        "spec": shape.struct(
-            {
-                "holderIdentity": shape.text,
-                "leaseDurationSeconds": shape.number,
-                "leaseTransitions": shape.number,
-                "acquireTime": shape.micro_time,
-                "renewTime": shape.micro_time,
-                "strategy": shape.text,
-                "preferredHolder": shape.text,
-            }
-        )
-    },
-)
+SCHEMA = CoreSchema("io.k8s.api.coordination.v1.Lease")
 
 
 def normalize(lease: JsonObject, _old: JsonObject | None) -> None:

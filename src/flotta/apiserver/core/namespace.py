@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-from flotta.apiserver.core import shape
+from flotta.apiserver.core.schema import CoreSchema
 from flotta.apiserver.json_object import JsonObject
 
 NAME_LABEL = "kubernetes.io/metadata.name"
 PROTECTED = ("default", "kube-system")
 INITIAL = ("default", "kube-system", "flotta")
-CONDITION = shape.struct(
-    {
-        **dict.fromkeys(("type", "status", "reason", "message"), shape.text),
-        "lastTransitionTime": shape.time,
-    }
-)
-SCHEMA = shape.CoreSchema(
-    {
-        "spec": shape.struct({"finalizers": shape.listing(shape.text)}),
-        "status": shape.struct({"phase": shape.text, "conditions": shape.listing(CONDITION)}),
-    },
-)
+SCHEMA = CoreSchema("io.k8s.api.core.v1.Namespace")
 
 
 def normalize(namespace: JsonObject, old: JsonObject | None) -> None:

@@ -6,7 +6,7 @@ import base64
 import json
 from collections.abc import Iterable
 
-from flotta.apiserver.core import shape
+from flotta.apiserver.core.schema import CoreSchema
 from flotta.apiserver.errors import (
     Cause,
     forbidden_value,
@@ -31,14 +31,7 @@ JSON_KEYS = {
     "kubernetes.io/dockercfg": ".dockercfg",
 }
 
-SCHEMA = shape.CoreSchema(
-    {
-        "data": shape.mapping(shape.encoded_bytes),
-        "stringData": shape.mapping(shape.text),
-        "type": shape.text,
-        "immutable": shape.flag,
-    },
-)
+SCHEMA = CoreSchema("io.k8s.api.core.v1.Secret")
 
 
 def normalize(secret: JsonObject, _old: JsonObject | None) -> None:

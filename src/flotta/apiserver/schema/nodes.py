@@ -37,6 +37,8 @@ UNDERSTOOD = {
     "properties",
     "x-kubernetes-int-or-string",
     "x-kubernetes-map-type",
+    "x-kubernetes-patch-merge-key",
+    "x-kubernetes-patch-strategy",
     "x-kubernetes-validations",
 }
 NUMBER_TYPES = {"int-or-string": "integer,string"}

@@ -11,20 +11,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from flotta.apiserver.json_object import JsonObject
-from flotta.apiserver.schema import openapi_core as core
+from flotta.apiserver.registry import Resource
+from flotta.apiserver.schema.kubernetes import LIST_META, OBJECT_META, schema_of
 from flotta.resources import kinds
-from flotta.resources.crds import CustomResourceDefinition
-from flotta.resources.objects.meta import Resource
+from flotta.resources.objects.meta import Resource as Object
 
-OBJECT_META = f"{core.META}.ObjectMeta"
-LIST_META = f"{core.META}.ListMeta"
-CORE = (
-    (kinds.SECRET, core.SECRET),
-    (kinds.CONFIG_MAP, core.CONFIG_MAP),
-    (kinds.EVENT, core.EVENT),
-    (kinds.NAMESPACE, core.NAMESPACE),
-    (kinds.LEASE, core.LEASE),
-)
 PATCH_TYPES = (
     "application/apply-patch+yaml",
     "application/json-patch+json",
@@ -37,7 +28,7 @@ STRATEGIC = "application/strategic-merge-patch+json"
 class _DescribedKind:
     """A kind with its schema; `built_in` kinds take strategic merge patches."""
 
-    kind: kinds.Kind[Resource]
+    kind: kinds.Kind[Object]
     schema: JsonObject
     built_in: bool
 
@@ -54,36 +45,30 @@ class _DescribedKind:
         return f"{group}.{self.kind.version}.{self.kind.kind}"
 
 
-def make_documents(crds: Iterable[CustomResourceDefinition]) -> dict[str, JsonObject]:
-    """Return path → document (`api/v1`, `apis/GROUP/VERSION`) of the core kinds and `crds`."""
+def make_documents(resources: Iterable[Resource]) -> dict[str, JsonObject]:
+    """Return path → document (`api/v1`, `apis/GROUP/VERSION`) of what is served."""
     groups: dict[str, list[_DescribedKind]] = {}
-    for described in (
-        *(_DescribedKind(kind, schema, True) for kind, schema in CORE),
-        *_describe_crds(crds),
-    ):
-        place = "apis" if described.kind.group else "api"
-        groups.setdefault(f"{place}/{described.kind.api_version}", []).append(described)
+    for resource in resources:
+        place = "apis" if resource.group else "api"
+        described = _DescribedKind(_kind_of(resource), resource.openapi, not resource.custom)
+        groups.setdefault(f"{place}/{resource.api_version}", []).append(described)
     return {path: _make_document(path, members) for path, members in groups.items()}
 
 
-def _describe_crds(crds: Iterable[CustomResourceDefinition]) -> Iterable[_DescribedKind]:
-    for crd in crds:
-        spec, names = crd["spec"], crd["spec"]["names"]
-        for version in spec["versions"]:
-            kind: kinds.Kind[Resource] = kinds.Kind(
-                spec["group"],
-                version["name"],
-                names["kind"],
-                names["plural"],
-                namespaced=spec["scope"] == "Namespaced",
-                status="status" in version.get("subresources", {}),
-            )
-            yield _DescribedKind(kind, version["schema"]["openAPIV3Schema"], False)
+def _kind_of(resource: Resource) -> kinds.Kind[Object]:
+    return kinds.Kind(
+        resource.group,
+        resource.version,
+        resource.kind,
+        resource.plural,
+        namespaced=resource.namespaced,
+        status=resource.status,
+    )
 
 
 def _make_document(path: str, members: list[_DescribedKind]) -> JsonObject:
     paths: JsonObject = {}
-    schemas: JsonObject = {OBJECT_META: core.OBJECT_META, LIST_META: core.LIST_META}
+    schemas: JsonObject = {name: schema_of(name) for name in (OBJECT_META, LIST_META)}
     for described in members:
         paths |= _make_paths(described)
         schemas |= _make_schemas(described)
@@ -100,10 +85,10 @@ def _make_schemas(described: _DescribedKind) -> JsonObject:
         "apiVersion": {"type": "string", "description": "Version of this schema."},
         "kind": {"type": "string", "description": "Kind of the object."},
         **described.schema.get("properties", {}),
-        "metadata": core.reference(OBJECT_META, "Name, labels and what the server keeps."),
+        "metadata": _reference(OBJECT_META, "Name, labels and what the server keeps."),
     }
     gvk = described.gvk
-    items = {"type": "array", "items": core.reference(described.name), "description": "Objects."}
+    items = {"type": "array", "items": _reference(described.name), "description": "Objects."}
     listed = {
         "type": "object",
         "description": f"A list of {described.kind.kind}.",
@@ -111,7 +96,7 @@ def _make_schemas(described: _DescribedKind) -> JsonObject:
         "properties": {
             "apiVersion": properties["apiVersion"],
             "kind": properties["kind"],
-            "metadata": core.reference(LIST_META, "What belongs to the whole list."),
+            "metadata": _reference(LIST_META, "What belongs to the whole list."),
             "items": items,
         },
         "x-kubernetes-group-version-kind": [{**gvk, "kind": f"{gvk['kind']}List"}],
@@ -122,6 +107,12 @@ def _make_schemas(described: _DescribedKind) -> JsonObject:
         "x-kubernetes-group-version-kind": [gvk],
     }
     return {described.name: one, f"{described.name}List": listed}
+
+
+def _reference(name: str, description: str = "") -> JsonObject:
+    """Return a reference to a schema of the same document."""
+    target: JsonObject = {"allOf": [{"$ref": f"#/components/schemas/{name}"}]}
+    return target | ({"description": description} if description else {})
 
 
 def _make_paths(described: _DescribedKind) -> JsonObject:
@@ -157,7 +148,7 @@ def _make_operation(
     described: _DescribedKind, action: str, body: tuple[str, ...] = ()
 ) -> JsonObject:
     listing = action in ("list", "deletecollection")
-    schema = core.reference(f"{described.name}List" if listing else described.name)
+    schema = _reference(f"{described.name}List" if listing else described.name)
     response = {"description": "OK", "content": {"application/json": {"schema": schema}}}
     operation = {
         "responses": {"200": response},
