@@ -162,7 +162,7 @@ async def changes(client: Client, kind: Kind, version: str) -> list[Object]:
     """Return each state that objects of a kind came to after the version, once they rest."""
     for _ in range(2):  # a write too many may come late
         await Fleet(client).worked_off()
-    end = max(number_of(one) for one in await client.list(kind))
+    end = max(number_of(obj) for obj in await client.list(kind))
     reached, found = int(version), []
     async with (
         asyncio.timeout(60),
@@ -172,7 +172,7 @@ async def changes(client: Client, kind: Kind, version: str) -> list[Object]:
             type_, obj = await anext(events)
             reached = number_of(obj)
             found += [obj] if type_ == "MODIFIED" else []
-    return [one for one in found if not one["metadata"]["name"].startswith(LATECOMER)]
+    return [obj for obj in found if not obj["metadata"]["name"].startswith(LATECOMER)]
 
 
 def phase(value: str) -> Any:

@@ -168,9 +168,9 @@ async def test_secret_of_somebody_else_is_left_alone(fleet: Fleet) -> None:
     about = [e for e in events if e["involvedObject"].get("name") == "squat-1"]
     assert [e["reason"] for e in about] == ["ProvisioningFailed"]
     assert "Secret default/squat-1" in about[0]["message"]
-    (told,) = [c for c in device["status"]["conditions"] if c["type"] == "StorageReady"]
-    assert told["status"] == "False"
-    assert about[0]["message"] in told["message"]
+    (written,) = [c for c in device["status"]["conditions"] if c["type"] == "StorageReady"]
+    assert written["status"] == "False"
+    assert about[0]["message"] in written["message"]
     await fleet.client.delete(SECRET, "squat-1", "default")
     await touch(fleet, "squat-1")
     await fleet.seen(EDGE_DEVICE, "squat-1", storage("True"))

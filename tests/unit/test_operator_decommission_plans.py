@@ -42,7 +42,7 @@ def test_claim_goes_before_request_and_finalizer() -> None:
     assert (second.kind, second.patch) == (EDGE_DEVICE, {"metadata": {"finalizers": []}})
 
 
-def test_timeout_is_told_in_an_event() -> None:
+def test_timeout_is_reported_in_an_event() -> None:
     steps = plan_decommission(leaving(), None, None, LATER, 300).steps
     assert isinstance(steps[0], RecordEvent)
     assert steps[0].reason == "DecommissionTimeout"
@@ -87,11 +87,11 @@ def test_declined_request_stays_when_its_device_goes() -> None:
     assert isinstance(step, Patch)
 
 
-def test_claim_that_does_not_go_is_looked_at_seldom_and_told_after_minutes() -> None:
+def test_claim_that_does_not_go_is_looked_at_seldom_and_reported_after_minutes() -> None:
     gone = leaving(conditions=DISCONNECTED)
     doomed = claim("Bound", deletionTimestamp="2026-05-01T12:00:00Z")
-    for seconds, told in ((10, False), (200, True), (300, False)):
+    for seconds, reported in ((10, False), (200, True), (300, False)):
         plan = plan_decommission(gone, doomed, None, NOW + timedelta(seconds=seconds), 300)
-        assert [isinstance(step, RecordEvent) for step in plan.steps] == [True] * told
+        assert [isinstance(step, RecordEvent) for step in plan.steps] == [True] * reported
         assert plan.requeue_after
         assert 45 <= plan.requeue_after <= 60

@@ -46,7 +46,7 @@ def test_labels_follow_membership_and_only_those() -> None:
     assert membership.change_labels({"workload/kept": "true"}, ["kept"]) == {}
 
 
-def test_name_that_is_no_label_gets_an_entry_but_no_label() -> None:
+def test_name_that_is_not_a_label_gets_an_entry_but_no_label() -> None:
     long = "w" * 64
     plan = plan_device(device(), [workload(long, deviceSelector={})], None, None, SETTINGS, NOW)
     (step,) = plan.steps
@@ -61,8 +61,8 @@ def test_status_comes_before_labels_and_the_finalizer_before_both() -> None:
     assert isinstance(step, Patch)
     assert step.patch == {"status": {"workloads": [{"name": "printer", "phase": "Deploying"}]}}
     assert plan.requeue_after
-    told = device(workloads=step.patch["status"]["workloads"])
-    (step,) = plan_device(told, [everywhere], None, None, SETTINGS, NOW).steps
+    written = device(workloads=step.patch["status"]["workloads"])
+    (step,) = plan_device(written, [everywhere], None, None, SETTINGS, NOW).steps
     assert isinstance(step, Patch)
     assert step.patch == {"metadata": {"labels": {"workload/printer": "true"}}}
     first, second = plan_device(
@@ -152,30 +152,30 @@ def test_bucket_that_comes_in_time_takes_one_write() -> None:
     assert plan_device(ready, [], None, claim("Bound"), CLAIMS, LATER) == Plan()
 
 
-def test_claim_that_nobody_answers_is_told() -> None:
+def test_claim_that_nobody_answers_is_reported() -> None:
     plan = plan_device(device(), [], None, claim(), CLAIMS, LATER)
-    told = applied(device(), plan)
-    condition = find_condition(told["status"]["conditions"], "StorageReady") or {}
+    written = applied(device(), plan)
+    condition = find_condition(written["status"]["conditions"], "StorageReady") or {}
     assert (condition["status"], condition["reason"]) == ("False", "ClaimPending")
     assert condition["message"].endswith("its storage class is flotta.project-flotta.io/embedded")
     assert plan.requeue_after is None
 
 
-def test_failure_of_the_provisioner_is_told_at_once() -> None:
+def test_failure_of_the_provisioner_is_reported_at_once() -> None:
     problem = {"type": "Ready", "status": "False", "reason": "ProvisioningFailed", "message": "no"}
     failing = claim() | {"status": {"conditions": [problem]}}
-    told = applied(device(), plan_device(device(), [], None, failing, CLAIMS, NOW))
-    condition = find_condition(told["status"]["conditions"], "StorageReady") or {}
+    written = applied(device(), plan_device(device(), [], None, failing, CLAIMS, NOW))
+    condition = find_condition(written["status"]["conditions"], "StorageReady") or {}
     assert (condition["reason"], condition["message"]) == (
         "ProvisioningFailed",
         "ObjectBucketClaim till-1: no",
     )
 
 
-def test_device_that_changes_to_external_storage_no_longer_tells_of_its_claim() -> None:
-    told = applied(device(), plan_device(device(), [], None, claim(), CLAIMS, LATER))
-    told["spec"] = s3(configMapName="c", secretName="s")
-    after = applied(told, plan_device(told, [], None, claim(), CLAIMS, LATER))
+def test_device_that_changes_to_external_storage_no_longer_reports_its_claim() -> None:
+    written = applied(device(), plan_device(device(), [], None, claim(), CLAIMS, LATER))
+    written["spec"] = s3(configMapName="c", secretName="s")
+    after = applied(written, plan_device(written, [], None, claim(), CLAIMS, LATER))
     assert truths(after) == {"Accepted": "True"}
 
 

@@ -80,10 +80,10 @@ def test_request_whose_device_is_gone_goes_instead_of_bringing_it_back(word: str
     assert step.target is used
 
 
-def test_refused_creation_is_told_once() -> None:
+def test_refused_creation_is_reported_once() -> None:
     approved = request(approved=True)
     plan = plan_refusal(approved, 'namespaces "shops" not found', NOW)
-    told = applied(approved, plan)
-    assert "shops" in told["status"]["conditions"][0]["message"]
-    assert plan_refusal(told, 'namespaces "shops" not found', LATER).steps == ()
-    assert isinstance(plan_request(told, None, LATER, auto=False).steps[0], Create)
+    written = applied(approved, plan)
+    assert "shops" in written["status"]["conditions"][0]["message"]
+    assert plan_refusal(written, 'namespaces "shops" not found', LATER).steps == ()
+    assert isinstance(plan_request(written, None, LATER, auto=False).steps[0], Create)

@@ -22,7 +22,7 @@ LAMP: Kind[Any] = Kind("example.org", "v1", "Lamp", "lamps")
 
 
 class WatchedClient(Client):
-    """Lists nothing; its watches tell what is put into them."""
+    """Lists nothing; its watches yield what is put into them."""
 
     def __init__(self) -> None:
         self.changes: dict[Kind[Any], asyncio.Queue[Object]] = {

@@ -9,6 +9,7 @@ from flotta.operator.controllers.workload import concerned_by_device, plan_workl
 from flotta.operator.runtime.steps import Patch, Plan
 from flotta.resources.cache import Cache
 from flotta.resources.client import Client
+from flotta.resources.conditions import find_condition
 from flotta.resources.kinds import EDGE_WORKLOAD
 
 
@@ -21,26 +22,26 @@ def test_workload_counts_what_its_devices_report() -> None:
         device("e", deleted="2026-05-01T12:00:00Z"),
     ]
     everywhere = workload(deviceSelector={})
-    told = applied(everywhere, plan_workload(everywhere, fleet, NOW))
-    counts = {key: told["status"][key] for key in ("matched", "running", "failed")}
+    written = applied(everywhere, plan_workload(everywhere, fleet, NOW))
+    counts = {key: written["status"][key] for key in ("matched", "running", "failed")}
     assert counts == {"matched": 4, "running": 1, "failed": 2}
-    assert told["status"]["observedGeneration"] == 2
-    assert truths(told) == {"Accepted": "True", "Ready": "False"}
-    assert plan_workload(told, fleet, LATER) == Plan()
+    assert written["status"]["observedGeneration"] == 2
+    assert truths(written) == {"Accepted": "True", "Ready": "False"}
+    assert plan_workload(written, fleet, LATER) == Plan()
 
 
 def test_workload_says_why_its_selector_is_unusable() -> None:
     broken = workload(deviceSelector={"matchExpressions": [{"key": "a", "operator": "Near"}]})
-    told = applied(broken, plan_workload(broken, [device()], NOW))
-    assert truths(told)["Accepted"] == "False"
-    assert "operator" in told["status"]["conditions"][0]["message"]
+    written = applied(broken, plan_workload(broken, [device()], NOW))
+    assert truths(written)["Accepted"] == "False"
+    assert "operator" in written["status"]["conditions"][0]["message"]
 
 
 def test_foreign_conditions_stay() -> None:
     watched = workload(device="nobody")
     watched["status"] = {"conditions": [{"type": "Configured", "status": "False"}]}
-    told = applied(watched, plan_workload(watched, [], NOW))
-    assert truths(told)["Configured"] == "False"
+    written = applied(watched, plan_workload(watched, [], NOW))
+    assert truths(written)["Configured"] == "False"
 
 
 def test_deleted_workload_only_loses_legacy_finalizers() -> None:
@@ -52,13 +53,13 @@ def test_deleted_workload_only_loses_legacy_finalizers() -> None:
     assert step.patch == {"metadata": {"finalizers": ["a/b"]}}
 
 
-def test_set_tells_members_and_contradictions() -> None:
+def test_set_reports_members_and_contradictions() -> None:
     north = workload("north") | {"spec": s3(createOBC=True, secretName="s")}
     members = [device("a", conditions=[{"type": "Ready", "status": "True"}]), device("b")]
-    told = applied(north, plan_set(north, members, NOW))
-    assert (told["status"]["members"], told["status"]["ready"]) == (2, 1)
-    assert truths(told) == {"Accepted": "False"}
-    assert plan_set(told, members, LATER) == Plan()
+    written = applied(north, plan_set(north, members, NOW))
+    assert (written["status"]["members"], written["status"]["ready"]) == (2, 1)
+    assert truths(written) == {"Accepted": "False"}
+    assert plan_set(written, members, LATER) == Plan()
 
 
 def printing(name: str, ready: str = "True", **entry: str) -> Object:
@@ -68,9 +69,9 @@ def printing(name: str, ready: str = "True", **entry: str) -> Object:
 
 def ready_of(fleet: list[Object]) -> Object:
     everywhere = workload(deviceSelector={})
-    told = applied(everywhere, plan_workload(everywhere, fleet, NOW))
-    ready = next(one for one in told["status"]["conditions"] if one["type"] == "Ready")
-    return {**ready, "running": told["status"]["running"]}
+    written = applied(everywhere, plan_workload(everywhere, fleet, NOW))
+    ready = find_condition(written["status"]["conditions"], "Ready") or {}
+    return {**ready, "running": written["status"]["running"]}
 
 
 def test_device_that_is_not_heard_of_runs_nothing() -> None:

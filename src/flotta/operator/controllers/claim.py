@@ -8,18 +8,17 @@ that is known, what is left to delete). Only what is said of a failure is planne
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
 from datetime import datetime
 
-from flotta.operator.controllers.context import Context, now
-from flotta.operator.runtime.kind_controller import KindController, Watch
+from flotta.operator.controllers.context import Context, utc_now
+from flotta.operator.runtime.kind_controller import KindController, Watch, itself
 from flotta.operator.runtime.steps import Patch, Plan, RecordEvent, Step, execute_steps
 from flotta.operator.settings import EMBEDDED_CLASS
 from flotta.resources.client import Client, Conflict, NotFound
 from flotta.resources.conditions import READY, with_condition
 from flotta.resources.kinds import BUCKET_CLAIM
 from flotta.resources.objects.storage import BucketClaim
-from flotta.resources.views import Key, conditions_of, is_being_deleted, key_of, spec_of
+from flotta.resources.views import conditions_of, is_being_deleted, spec_of
 from flotta.storage.errors import StorageError
 from flotta.storage.provisioner import Provisioner, has_bucket_finalizer
 
@@ -37,14 +36,8 @@ def claim_controller(context: Context) -> KindController[BucketClaim]:
     async def reconcile(claim: BucketClaim) -> float | None:
         return await reconcile_claim(context.client, context.provisioner, claim)
 
-    watches = (Watch(claims, concerned_by_claim),)
+    watches = (Watch(claims, itself),)
     return KindController(claims, reconcile, watches, context.settings.workers)
-
-
-def concerned_by_claim(_: BucketClaim | None, new: BucketClaim | None) -> Iterable[Key]:
-    """Yield the claim itself while it is there."""
-    if new is not None:
-        yield key_of(new)
 
 
 async def reconcile_claim(
@@ -79,7 +72,7 @@ def plan_failure(claim: BucketClaim, message: str, now: datetime) -> Plan:
 
 async def _report_failure(client: Client, claim: BucketClaim, message: str) -> None:
     with contextlib.suppress(Conflict, NotFound):  # a changed claim is looked at again anyway
-        await execute_steps(client, plan_failure(claim, message, now()).steps)
+        await execute_steps(client, plan_failure(claim, message, utc_now()).steps)
 
 
 def _storage_class(claim: BucketClaim) -> str:

@@ -25,6 +25,6 @@ class Context:
     provisioner: Provisioner | None = None
 
 
-def now() -> datetime:
-    """Return the moment for which is planned, in UTC."""
+def utc_now() -> datetime:
+    """Return the moment for which a plan is made."""
     return datetime.now(UTC)

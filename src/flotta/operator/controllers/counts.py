@@ -11,7 +11,7 @@ from flotta.resources.kinds import Kind
 from flotta.resources.objects.device_settings import EdgeDeviceSet
 from flotta.resources.objects.meta import Resource
 from flotta.resources.objects.workloads import EdgeWorkload
-from flotta.resources.views import conditions_of, generation_of, uid_of
+from flotta.resources.views import conditions_of, generation_of
 
 COUNTS_DELAY = 1.0  # seconds in which changes of many devices join one write of counts
 
@@ -32,11 +32,3 @@ def plan_status(
     new = {**counts, "observedGeneration": generation, "conditions": conditions}
     change = {key: value for key, value in new.items() if old.get(key) != value}
     return Plan((Patch(kind, resource, {"status": change}, "status"),) if change else ())
-
-
-def spec_inputs(resource: EdgeWorkload | EdgeDeviceSet | None) -> object:
-    """Return what of an object its user decides (the generation counts changes of the spec)."""
-    if resource is None:
-        return None
-    metadata = resource["metadata"]
-    return uid_of(resource), metadata.get("generation"), metadata.get("deletionTimestamp")

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from flotta.operator.controllers.accepted import judge_set
-from flotta.operator.controllers.context import Context, now
-from flotta.operator.controllers.counts import COUNTS_DELAY, plan_status, spec_inputs
+from flotta.operator.controllers.context import Context, utc_now
+from flotta.operator.controllers.counts import COUNTS_DELAY, plan_status
 from flotta.operator.controllers.device_views import is_ready, members_of, set_name
-from flotta.operator.runtime.kind_controller import KindController, Watch, planned
+from flotta.operator.runtime.kind_controller import KindController, Watch, planned, spec_changed
 from flotta.operator.runtime.steps import Plan
 from flotta.resources.conditions import ACCEPTED
 from flotta.resources.kinds import EDGE_DEVICE, EDGE_DEVICE_SET
@@ -24,7 +24,7 @@ def device_set_controller(context: Context) -> KindController[EdgeDeviceSet]:
 
     async def plan(device_set: EdgeDeviceSet) -> Plan:
         members = members_of(devices.list(namespace_of(device_set)), name_of(device_set))
-        return plan_set(device_set, members, now())
+        return plan_set(device_set, members, utc_now())
 
     return KindController(
         sets,
@@ -40,7 +40,7 @@ def device_set_controller(context: Context) -> KindController[EdgeDeviceSet]:
 def concerned_by_set(old: EdgeDeviceSet | None, new: EdgeDeviceSet | None) -> Iterable[Key]:
     """Yield the set itself when its user changed it."""
     device_set = new or old
-    if device_set is not None and spec_inputs(old) != spec_inputs(new):
+    if device_set is not None and spec_changed(old, new):
         yield key_of(device_set)
 
 

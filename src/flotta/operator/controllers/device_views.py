@@ -1,4 +1,4 @@
-"""What of an EdgeDevice the controllers of several kinds look at."""
+"""What of an EdgeDevice, and of the settings in force on it, several controllers look at."""
 
 from __future__ import annotations
 

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from flotta.fleet.joining import REQUEST_NAMESPACE, UNREGISTERED_LABEL, is_approved, is_declined
-from flotta.operator.controllers.context import Context, now
-from flotta.operator.runtime.kind_controller import KindController, Watch, planned
+from flotta.operator.controllers.context import Context, utc_now
+from flotta.operator.runtime.kind_controller import KindController, Watch, itself, planned
 from flotta.operator.runtime.steps import Create, Delete, Patch, Plan, RecordEvent
 from flotta.resources.client import ApiError, NotFound
 from flotta.resources.conditions import find_condition
@@ -26,7 +26,6 @@ from flotta.resources.views import (
     conditions_of,
     generation_of,
     is_being_deleted,
-    key_of,
     name_of,
     status_of,
 )
@@ -51,20 +50,14 @@ def request_controller(context: Context) -> KindController[SignedRequest]:
 
     async def plan(request: SignedRequest) -> Plan:
         device = await read_device(request)
-        return plan_request(request, device, now(), auto=auto, expiry=expiry)
+        return plan_request(request, device, utc_now(), auto=auto, expiry=expiry)
 
     return KindController(
         requests,
         planned(context.client, plan),
-        (Watch(requests, concerned_by_request), Watch(devices, concerned_by_device)),
+        (Watch(requests, itself), Watch(devices, concerned_by_device)),
         context.settings.workers,
     )
-
-
-def concerned_by_request(_: SignedRequest | None, new: SignedRequest | None) -> Iterable[Key]:
-    """Yield the request itself while it is there."""
-    if new is not None:
-        yield key_of(new)
 
 
 def concerned_by_device(old: EdgeDevice | None, new: EdgeDevice | None) -> Iterable[Key]:

@@ -13,10 +13,10 @@ from functools import partial
 from flotta.fleet.selection import devices_for, matches
 from flotta.fleet.workload_status import describe_status, is_failing, is_running
 from flotta.operator.controllers.accepted import judge_workload
-from flotta.operator.controllers.context import Context, now
-from flotta.operator.controllers.counts import COUNTS_DELAY, plan_status, spec_inputs
+from flotta.operator.controllers.context import Context, utc_now
+from flotta.operator.controllers.counts import COUNTS_DELAY, plan_status
 from flotta.operator.controllers.device_views import is_silent, workload_statuses
-from flotta.operator.runtime.kind_controller import KindController, Watch, planned
+from flotta.operator.runtime.kind_controller import KindController, Watch, planned, spec_changed
 from flotta.operator.runtime.steps import Patch, Plan
 from flotta.resources.cache import Cache
 from flotta.resources.conditions import ACCEPTED, READY, ConditionState
@@ -43,7 +43,7 @@ def workload_controller(context: Context) -> KindController[EdgeWorkload]:
     workloads, devices = context.caches.of(EDGE_WORKLOAD), context.caches.of(EDGE_DEVICE)
 
     async def plan(workload: EdgeWorkload) -> Plan:
-        return plan_workload(workload, devices.list(namespace_of(workload)), now())
+        return plan_workload(workload, devices.list(namespace_of(workload)), utc_now())
 
     return KindController(
         workloads,
@@ -58,7 +58,7 @@ def workload_controller(context: Context) -> KindController[EdgeWorkload]:
 
 def concerned_by_workload(old: EdgeWorkload | None, new: EdgeWorkload | None) -> Iterable[Key]:
     """Yield the workload itself when its user changed it."""
-    if new is not None and spec_inputs(old) != spec_inputs(new):
+    if new is not None and spec_changed(old, new):
         yield key_of(new)
 
 

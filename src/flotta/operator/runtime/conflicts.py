@@ -8,7 +8,7 @@ from flotta.resources.client import Client, Conflict, retry_on_conflict
 from flotta.resources.kinds import Kind, ResourceT
 from flotta.resources.views import Key
 
-MAX_ATTEMPTS = 5  # of one object, before others get their turn
+MAX_ATTEMPTS = 5  # the first with the cached object
 CONFLICT_DELAY = 1.0  # seconds until an object that lost every attempt is reconciled again
 
 

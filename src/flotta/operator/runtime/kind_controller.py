@@ -13,7 +13,8 @@ from flotta.operator.runtime.steps import Plan, execute_plan
 from flotta.resources.cache import Cache
 from flotta.resources.client import Client
 from flotta.resources.kinds import ResourceT
-from flotta.resources.views import Key, key_of
+from flotta.resources.objects.meta import Resource
+from flotta.resources.views import Key, key_of, uid_of
 
 Reconcile = Callable[[ResourceT], Awaitable[float | None]]
 
@@ -45,6 +46,20 @@ class Watch(Generic[ResourceT]):
                 queue.add_after(key, self.delay)
 
         self.cache.subscribe(take)
+
+
+def itself(_: Resource | None, new: Resource | None) -> Iterable[Key]:
+    """Yield the changed object's own key while it is there: any change concerns it."""
+    if new is not None:
+        yield key_of(new)
+
+
+def spec_changed(old: Resource | None, new: Resource | None) -> bool:
+    """Tell whether an object came, went, is being deleted now, or has another spec.
+
+    The API counts changes of a spec in the generation; heartbeats and labels leave it.
+    """
+    return _wanted(old) != _wanted(new)
 
 
 @dataclass(frozen=True)
@@ -89,3 +104,10 @@ def planned(client: Client, plan: Callable[[ResourceT], Awaitable[Plan]]) -> Rec
         return await execute_plan(client, await plan(resource))
 
     return reconcile
+
+
+def _wanted(resource: Resource | None) -> object:
+    if resource is None:
+        return None
+    metadata = resource["metadata"]
+    return uid_of(resource), metadata.get("generation"), metadata.get("deletionTimestamp")

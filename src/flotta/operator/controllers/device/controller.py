@@ -7,13 +7,12 @@ from functools import partial
 
 from flotta.fleet.joining import REQUEST_NAMESPACE
 from flotta.fleet.selection import matches
-from flotta.operator.controllers.context import Context, now
-from flotta.operator.controllers.counts import spec_inputs
+from flotta.operator.controllers.context import Context, utc_now
 from flotta.operator.controllers.device.decommission import plan_decommission
 from flotta.operator.controllers.device.membership import is_listed
 from flotta.operator.controllers.device.plan import plan_device
 from flotta.operator.controllers.device_views import members_of, set_name, workload_statuses
-from flotta.operator.runtime.kind_controller import KindController, Watch, planned
+from flotta.operator.runtime.kind_controller import KindController, Watch, planned, spec_changed
 from flotta.operator.runtime.steps import Plan
 from flotta.resources.cache import Cache
 from flotta.resources.conditions import DISCONNECTED
@@ -87,7 +86,7 @@ def concerned_by_set(
 ) -> Iterable[Key]:
     """Yield the members of a set that its user changed."""
     device_set = new or old
-    if device_set is not None and spec_inputs(old) != spec_inputs(new):
+    if device_set is not None and spec_changed(old, new):
         for device in members_of(devices.list(namespace_of(device_set)), name_of(device_set)):
             yield key_of(device)
 
@@ -136,7 +135,7 @@ def _plan_staying(context: Context, device: EdgeDevice) -> Plan:
         caches.of(EDGE_DEVICE_SET).get(namespace, member_of) if member_of else None,
         claims.get(namespace, recorded) or claims.get(namespace, name),
         context.settings,
-        now(),
+        utc_now(),
     )
 
 
@@ -146,4 +145,4 @@ async def _plan_leaving(context: Context, device: EdgeDevice) -> Plan:
     claim = await context.client.get_or_none(BUCKET_CLAIM, name, namespace_of(device))
     request = await context.client.get_or_none(SIGNED_REQUEST, name, REQUEST_NAMESPACE)
     timeout = context.settings.decommission_timeout
-    return plan_decommission(device, claim, request, now(), timeout)
+    return plan_decommission(device, claim, request, utc_now(), timeout)
