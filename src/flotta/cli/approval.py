@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from flotta.fleet.joining import REQUEST_NAMESPACE
 from flotta.resources.client import Client, NotFound
 from flotta.resources.kinds import SIGNED_REQUEST
+from flotta.resources.objects.devices import SignedRequest
+from flotta.resources.objects.meta import MergePatch
 
-Object = dict[str, Any]
 
+async def patch_request(client: Client, name: str, patch: MergePatch) -> SignedRequest:
+    """Change the request of a device; return it.
 
-async def patch_request(client: Client, name: str, patch: Object) -> Object:
-    """Change the request of a device; return it. Raises ValueError when there is none."""
+    Raises ValueError with a sentence when there is none, ApiError for any other refusal.
+    """
     try:
         return await client.merge_patch(SIGNED_REQUEST, name, REQUEST_NAMESPACE, patch)
     except NotFound as error:
-        if not error.reason:
+        if not error.reason:  # the kind itself is not known
             raise
         raise ValueError(f"no device {name} asks to join; see: flotta status") from error

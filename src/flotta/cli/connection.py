@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import yaml
 
@@ -21,17 +21,17 @@ NOT_INSTALLED = (
 
 
 def run_connected(
-    options: argparse.Namespace, work: Callable[[Client], Coroutine[Any, Any, Result]]
+    options: argparse.Namespace, work: Callable[[Client], Coroutine[None, None, Result]]
 ) -> Result:
-    """Call `work` with a client for the options' kubeconfig and context; return its result.
+    """Call `work` with a client for the options `kubeconfig` and `context`; return its result.
 
-    Every error of the API becomes a ValueError with a sentence.
+    Raises ValueError with a sentence for every error of the API and of the kubeconfig.
     """
     return asyncio.run(_connect_and_work(options, work))
 
 
 async def _connect_and_work(
-    options: argparse.Namespace, work: Callable[[Client], Coroutine[Any, Any, Result]]
+    options: argparse.Namespace, work: Callable[[Client], Coroutine[None, None, Result]]
 ) -> Result:
     kubeconfig = find_kubeconfig(options.kubeconfig)
     try:

@@ -8,9 +8,20 @@ from __future__ import annotations
 
 import argparse
 from importlib import import_module
-from typing import Any
+from typing import Protocol, cast
 
 
-def run_command(module: str, options: argparse.Namespace) -> Any:
-    """Import the module of a command, call its `run` and return what that returns."""
-    return import_module(f"{__name__}.{module}").run(options)
+class Command(Protocol):
+    """The module of a command."""
+
+    def run(self, options: argparse.Namespace, /) -> str | int | None:
+        """Carry the command out; raises ValueError with a sentence when something is wrong."""
+
+
+def run_command(module: str, options: argparse.Namespace) -> str | int | None:
+    """Import the module of a command, call its `run` and return what that returns.
+
+    It is the text to print (`flotta`) or the exit status (`flotta-s3`); None for neither.
+    """
+    command = cast("Command", import_module(f"{__name__}.{module}"))  # each has this function
+    return command.run(options)

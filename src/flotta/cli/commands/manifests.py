@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -13,6 +13,7 @@ from flotta.installation.crds import render_crds
 from flotta.installation.manifests import render_objects
 from flotta.installation.rbac import render_installer_role
 from flotta.installation.settings import Installation
+from flotta.resources.objects.meta import Manifest
 from flotta.yaml_loader import load_yaml
 
 NO_IMAGE = (
@@ -23,13 +24,13 @@ NO_IMAGE = (
 
 def run(options: argparse.Namespace) -> str:
     """Return the YAML; raises ValueError with a sentence for bad settings."""
-    objects = (
+    objects: Sequence[Manifest] = (
         [render_installer_role()] if options.installer else _render_manifests(options.settings)
     )
     return "---\n" + yaml.safe_dump_all(objects, sort_keys=False, allow_unicode=True).rstrip()
 
 
-def _render_manifests(path: str | None) -> list[dict[str, Any]]:
+def _render_manifests(path: str | None) -> Sequence[Manifest]:
     settings = _read_settings(path)
     installation = Installation.from_parameters(settings)
     if not settings.get("image"):
@@ -37,7 +38,7 @@ def _render_manifests(path: str | None) -> list[dict[str, Any]]:
     return [*render_crds(), *render_objects(installation)]
 
 
-def _read_settings(path: str | None) -> dict[str, Any]:
+def _read_settings(path: str | None) -> dict[str, object]:
     if path is None:
         return {}
     try:

@@ -45,8 +45,8 @@ async def _serving_iam(settings: S3ServerSettings, listen: str | None) -> AsyncI
     if not listen:
         yield
         return
-    # Only here, because it brings aiohttp along, which most servers can do without.
-    from flotta.storage.iam.server import IamServer
+    # aiohttp, which most servers can do without: 0.3 s and 19 MB of a process that stays.
+    from flotta.storage.iam.server import IamServer  # noqa: PLC0415
 
     if not listen.rpartition(":")[2].isdecimal():
         raise ValueError(f"--iam-listen is {listen!r}; use HOST:PORT")
