@@ -16,11 +16,26 @@ import sys
 import time
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from e2e.site import Site, eventually, workload
+from e2e.machines import eventually
+from e2e.site import Site, workload
+
+
+class ContainerState(TypedDict):
+    """The state of a container; the time is podman's."""
+
+    Status: str
+    StartedAt: str
+
+
+class InspectedContainer(TypedDict):
+    """What is read of `podman inspect`."""
+
+    Created: str
+    State: ContainerState
 
 
 def moment(text: str) -> float:
@@ -31,9 +46,9 @@ def moment(text: str) -> float:
     return datetime.fromisoformat(f"{head}.{digits[:6]}{zone}").timestamp()
 
 
-def running(site: Site, container: str) -> dict[str, Any] | None:
+def running(site: Site, container: str) -> InspectedContainer | None:
     """Return what podman says of a container, once it runs."""
-    shown: list[dict[str, Any]] = json.loads(
+    shown: list[InspectedContainer] = json.loads(
         site.till.run(f"podman inspect {container}", check=False) or "[]"
     )
     return shown[0] if shown and shown[0]["State"]["Status"] == "running" else None
@@ -68,9 +83,8 @@ def main() -> None:
         runs.append(once(site, number))
         print(json.dumps({key: round(value) for key, value in runs[-1].items()}), flush=True)
     for key in runs[0]:
-        print(
-            f"median {key}: {statistics.median(run[key] for run in runs):.0f} ms after kubectl returned"
-        )
+        median = statistics.median(run[key] for run in runs)
+        print(f"median {key}: {median:.0f} ms after kubectl returned")
 
 
 if __name__ == "__main__":

@@ -12,10 +12,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from e2e.site import Host, Site
+from e2e.machines import Host
+from e2e.site import Site
 
 UNITS = ("flotta-gateway", "flotta-device-worker")
-SECONDS = 60
+SECONDS = 60  # in which the processor time is taken
 
 
 def figures(host: Host, unit: str) -> tuple[float, float]:

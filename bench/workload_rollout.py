@@ -2,10 +2,10 @@
 
 Method: N EdgeDevices, an operator as a process with its own rights, and an API server: the embedded
 one, then kube-apiserver with an etcd that does sync to disk. Timed by a watch: from the moment an
-EdgeWorkload with an empty selector was created until it is in `status.workloads` of the last device,
-and until the last label is there. Then what must not write is counted by the same watch: a workload for a
-tenth of the devices may touch that tenth alone, and a new image touches none. What bounds the rate
-of writes is told from the processor time of each program while a workload spreads.
+EdgeWorkload with an empty selector was created until it is in `status.workloads` of the last
+device, and until the last label is there. Then what must not write is counted by the same watch: a
+workload for a tenth of the devices may touch that tenth alone, and a new image touches none. What
+bounds the rate of writes is told from the processor time of each program while a workload spreads.
 Usage: PYTHONPATH=src:tests:tests/integration python bench/workload_rollout.py [devices] [runs]
 """
 
@@ -21,7 +21,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from operator_site import ENGINES, Fleet, Site, resource_api, running_operator
 
@@ -31,11 +30,12 @@ from flotta.apiserver.pki import USERS
 from flotta.operator.settings import Settings
 from flotta.resources.client import Client
 from flotta.resources.kinds import EDGE_DEVICE, EDGE_WORKLOAD
+from flotta.resources.objects.devices import EdgeDevice
+from flotta.resources.views import labels_of, name_of, status_of
 from servers.api_server import KubernetesApi
 
-Object = dict[str, Any]
-TICKS = os.sysconf("SC_CLK_TCK")
-CREATORS = 16
+TICKS = os.sysconf("SC_CLK_TCK")  # of processor time in a second
+CREATORS = 16  # devices that are made at a time
 QUIET = 3.0  # seconds without a write after which nothing more is expected
 FULL = 85.0  # percent of a core from which a program counts as bound by it
 WORKERS = Settings().device_workers
@@ -73,17 +73,17 @@ class Writes:
     def __init__(self, client: Client):
         self.client = client
         self.counts: Counter[str] = Counter()
-        self.devices: dict[str, Object] = {}
+        self.devices: dict[str, EdgeDevice] = {}
         self.last = time.monotonic()
 
     async def run(self) -> None:
         items, version = await self.client.list_with_version(EDGE_DEVICE)
-        self.devices = {item["metadata"]["name"]: item for item in items}
+        self.devices = {name_of(item): item for item in items}
         async for type_, device in self.client.watch(
             EDGE_DEVICE, resource_version=version, timeout_seconds=3600
         ):
             if type_ != "BOOKMARK":
-                name = device["metadata"]["name"]
+                name = name_of(device)
                 self.counts[name] += 1
                 self.devices[name] = device
                 self.last = time.monotonic()
@@ -93,7 +93,7 @@ class Writes:
 
     def labelled(self, workload: str) -> int:
         key = f"workload/{workload}"
-        return sum(key in device["metadata"]["labels"] for device in self.devices.values())
+        return sum(key in labels_of(device) for device in self.devices.values())
 
     async def until(self, done: Callable[[], bool]) -> float:
         """Wait until it is so; returns the time of the last write."""
@@ -106,9 +106,9 @@ class Writes:
             await asyncio.sleep(0.1)
 
 
-def lists(device: Object, workload: str) -> bool:
+def lists(device: EdgeDevice, workload: str) -> bool:
     """Tell whether a workload is in the status of a device."""
-    entries = device.get("status", {}).get("workloads", [])
+    entries = status_of(device).get("workloads", [])
     return any(entry["name"] == workload for entry in entries)
 
 
@@ -182,7 +182,7 @@ async def needless(writes: Writes, fleet: Fleet) -> None:
     others = sum(
         count
         for name, count in writes.counts.items()
-        if writes.devices[name]["metadata"]["labels"]["role"] == "other"
+        if labels_of(writes.devices[name])["role"] == "other"
     )
     print(f"  a workload for {tenth} devices: {others} writes of the other devices")
     writes.counts.clear()

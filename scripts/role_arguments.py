@@ -8,16 +8,27 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import yaml
 
 
-def documented(option: dict[str, Any], value: Any) -> bool:
-    """Say whether the option names that default, or leaves a template that is no text to its description."""
+class Option(TypedDict, total=False):
+    """An input as meta/argument_specs.yml documents it."""
+
+    type: str
+    required: bool
+    default: object
+
+
+def documented(option: Option, value: object) -> bool:
+    """Tell whether the option names that default.
+
+    A template that is not a text may be left to the option's description.
+    """
     if "default" not in option and option.get("type") != "str":
         return isinstance(value, str) and "{{" in value
-    return bool(option.get("default") == value)
+    return option.get("default") == value
 
 
 def differences(role: Path) -> Iterator[str]:
@@ -26,8 +37,9 @@ def differences(role: Path) -> Iterator[str]:
     if not specs.exists():
         yield "has no meta/argument_specs.yml"
         return
-    options = yaml.safe_load(specs.read_text())["argument_specs"]["main"].get("options", {})
-    defaults: dict[str, Any] = yaml.safe_load((role / "defaults/main.yml").read_text()) or {}
+    main = yaml.safe_load(specs.read_text())["argument_specs"]["main"]
+    options: dict[str, Option] = main.get("options", {})
+    defaults: dict[str, object] = yaml.safe_load((role / "defaults/main.yml").read_text()) or {}
     for name in defaults.keys() - options.keys():
         yield f"{name} is not in meta/argument_specs.yml"
     for name, option in options.items():

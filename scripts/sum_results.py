@@ -1,9 +1,9 @@
-"""Print what each part took and, last, the sum `N passed, N failed, N skipped`; exit 1 on a failure.
+"""Print what each part took, and last the sum `N passed, N failed, N skipped`; exit 1 on a failure.
 
-Usage: sum_results.py FOLDER. It holds what scripts/parts.sh and pytest wrote: JUnit files, whose tests
-count; the file `parts` with a line `passed`, `skipped` or `FAILED`, tab, name for each part that is no
-set of tests; and the file `times` with began, took, processor time (seconds), verdict and name of
-every part.
+Usage: sum_results.py FOLDER. It holds what scripts/parts.sh and pytest wrote: JUnit files, whose
+tests count; the file `parts` with a line `passed`, `skipped` or `FAILED`, tab, name for each part
+that is not a set of tests; and the file `times` with began, took, processor time (seconds), verdict
+and name of every part.
 """
 
 from __future__ import annotations
@@ -13,17 +13,25 @@ import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 WORSE_THAN_PASSED = {"failure": "failed", "error": "failed", "skipped": "skipped"}
 
 
-def of_tests(file: Path) -> list[tuple[str, str]]:
-    """Return verdict and name of each test of a JUnit file; a file that broke off counts as a failure."""
+class Result(NamedTuple):
+    """What became of a test or a part: passed, failed or skipped."""
+
+    verdict: str
+    name: str
+
+
+def of_tests(file: Path) -> list[Result]:
+    """Return the result of each test of a JUnit file; one that broke off counts as a failure."""
     try:
         cases = ET.parse(file).getroot().iter("testcase")  # noqa: S314 - pytest wrote it just now
     except ET.ParseError:
-        return [("failed", f"{file.stem}, which broke off")]
-    return [(verdict(case), f"{case.get('classname')}::{case.get('name')}") for case in cases]
+        return [Result("failed", f"{file.stem}, which broke off")]
+    return [Result(verdict(case), f"{case.get('classname')}::{case.get('name')}") for case in cases]
 
 
 def verdict(case: ET.Element) -> str:
@@ -53,7 +61,7 @@ def table(times: list[list[str]]) -> Iterator[str]:
 def main() -> int:
     """Print the table and the sum."""
     folder = Path(sys.argv[1])
-    results = [(outcome.lower(), name) for outcome, name in fields(folder / "parts")]
+    results = [Result(outcome.lower(), name) for outcome, name in fields(folder / "parts")]
     for file in sorted(folder.glob("*.xml")):
         results += of_tests(file)
     print("\n".join(table(fields(folder / "times"))))

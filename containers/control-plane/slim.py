@@ -15,6 +15,8 @@ import sysconfig
 from pathlib import Path
 from types import ModuleType
 
+import flotta
+
 PACKAGES = Path(sysconfig.get_path("purelib"))
 # Programs of devices and of the embedded engine, which the image does not offer.
 OTHER_PROGRAMS = (
@@ -40,9 +42,7 @@ SOURCES = ("*.c", "*.h", "*.pxd", "*.pxi", "*.pyx", "*.pyi")
 
 
 def load_everything() -> list[Path]:
-    """Import all modules that the image's programs may need; return the files of all that got loaded."""
-    import flotta
-
+    """Import all modules that the image's programs may need; return the files that were loaded."""
     for module in pkgutil.walk_packages(flotta.__path__, "flotta."):
         if not module.name.startswith(OTHER_PROGRAMS):
             load(module.name)
@@ -60,11 +60,13 @@ def load(name: str) -> None:
 
 
 def source_of(module: ModuleType) -> Path | None:
+    """Return the source of an installed module, None for one without or of Python itself."""
     path = Path(getattr(module, "__file__", None) or "/")
     return path if path.is_relative_to(PACKAGES) and path.suffix == ".py" else None
 
 
 def remove_unused(loaded: set[Path]) -> None:
+    """Remove what was not loaded and is not wanted: classes, sources in C, scripts, data, tests."""
     generated = (path for folder in GENERATED for path in (PACKAGES / folder).glob("*.py"))
     sources = (path for pattern in SOURCES for path in PACKAGES.rglob(pattern))
     scripts = (path for path in Path(sys.prefix, "bin").iterdir() if not wanted_script(path.name))
@@ -77,6 +79,7 @@ def remove_unused(loaded: set[Path]) -> None:
 
 
 def wanted_script(name: str) -> bool:
+    """Tell whether a program of the environment stays."""
     return name in SCRIPTS or name.startswith("python")
 
 
