@@ -3,8 +3,8 @@
     device = await eventually(lambda: find("till-1"))   # in a test with an event loop
     wait_until(lambda: path.exists())                   # in a test without one
 
-Both return what the look returned as soon as that is true. The last look begins when the time is over:
-the machine may stand still for seconds, and what has happened by then counts.
+Both return what the look returned as soon as that is true. The last look begins when the time is
+over: the machine may stand still for seconds, and what has happened by then counts.
 """
 
 from __future__ import annotations
@@ -30,7 +30,10 @@ async def eventually(
     tolerate: Errors = (),
     pause: float = PAUSE,
 ) -> T:
-    """Wait until a look, asynchronous or not, returns something true; an error in `tolerate` means not yet."""
+    """Wait until a look, asynchronous or not, returns something true; return that.
+
+    An error in `tolerate` means not yet.
+    """
     end = time.monotonic() + seconds
     while True:
         is_last = time.monotonic() >= end

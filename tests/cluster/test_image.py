@@ -95,7 +95,8 @@ def test_user_is_nobody_in_particular(image: str) -> None:
 def test_every_module_that_the_programs_load_has_byte_code(image: str) -> None:
     question = (
         "import flotta.cli.operator, flotta.cli.edge_api, sys, os\n"
-        "files = [m.__cached__ for m in list(sys.modules.values()) if getattr(m, '__cached__', None)]\n"
+        "modules = list(sys.modules.values())\n"
+        "files = [m.__cached__ for m in modules if getattr(m, '__cached__', None)]\n"
         "print(*[file for file in files if not os.path.exists(file)])"
     )
     assert run(image, "/opt/flotta/bin/python", "-c", question).split() == []

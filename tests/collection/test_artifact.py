@@ -1,4 +1,7 @@
-"""The one file that users install: built from the commit, it needs nothing of the checkout but the inventory."""
+"""The one file that users install, built from the commit.
+
+It needs nothing of the checkout but the inventory.
+"""
 
 from __future__ import annotations
 

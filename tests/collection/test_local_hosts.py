@@ -24,7 +24,8 @@ all:
 flotta_local_hosts:
   hosts:
     edge-1:
-      ansible_host: "{{{{ lookup('ansible.builtin.file', local_hosts_directory ~ '/hosts/edge-1.address') }}}}"
+      ansible_host: >-
+        {{{{ lookup('ansible.builtin.file', local_hosts_directory ~ '/hosts/edge-1.address') }}}}
 """
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from e2e.control_plane import Cluster
-from e2e.site import Site, folder
+from e2e.machines import folder
+from e2e.site import Site
 
 ROOT = Path(__file__).resolve().parents[2]
 KUBERNETES = (folder(ROOT) / "hosts/node.address").exists()
@@ -28,7 +29,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def site() -> Site:
-    """Return the site that `make site` left running in this checkout, or another that FLOTTA_SITE names."""
+    """Return the site that `make site` left running in this checkout, or that FLOTTA_SITE names."""
     if not (folder(ROOT) / "kubeconfig").exists():
         pytest.fail(f"no site runs in {folder(ROOT).name}; run `make site` first")
     return Site(ROOT)

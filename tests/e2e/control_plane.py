@@ -6,10 +6,9 @@ import json
 import re
 import subprocess
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from e2e.site import Site
+from e2e.machines import Host, Machines
 
 NAMESPACE = "flotta"
 EDGE_API, OPERATOR = "flotta-edge-api", "flotta-operator"
@@ -17,11 +16,11 @@ DEVICES_PORT = 8043
 
 
 class ControlPlane(ABC):
-    """Where devices find it, what it logs, and how it is switched off and on, its storage included."""
+    """Where devices find it, what it logs, and how it is switched off and on, with its storage."""
 
     port: int
 
-    def __init__(self, site: Site):
+    def __init__(self, site: Machines):
         self.site = site
 
     @property
@@ -84,10 +83,8 @@ class Cluster(ControlPlane):
 
     port = 30043
 
-    def __init__(self, site: Site):
+    def __init__(self, site: Machines):
         super().__init__(site)
-        from e2e.site import Host
-
         self.node = Host(site, "node")
 
     @property

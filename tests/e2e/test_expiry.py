@@ -1,4 +1,7 @@
-"""A device whose certificate expired while it was off comes back by itself, and can do nothing else before."""
+"""A device whose certificate expired while it was off comes back by itself.
+
+It can do nothing else before.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from e2e.site import Site, eventually
+from e2e.machines import eventually
+from e2e.site import Site
 
 PAIR = "/etc/pki/consumer/device/current"
+BEAT = '{"type":"data","directive":"heartbeat","content":{"status":"up"}}'
 ASK = """
 import http.client, ssl
 context = ssl.create_default_context(cafile="/etc/pki/consumer/ca.pem")
@@ -20,10 +25,11 @@ context.load_cert_chain("{pair}/cert.pem", "{pair}/key.pem")
 for method, path, body in (
     ("GET", "data/camera-1/in", None),
     ("GET", "control/camera-1/in", None),
-    ("POST", "data/camera-1/out", '{{"type":"data","directive":"heartbeat","content":{{"status":"up"}}}}'),
+    ("POST", "data/camera-1/out", {beat!r}),
 ):
     connection = http.client.HTTPSConnection("{address}", {port}, context=context, timeout=45)
-    connection.request(method, "/api/flotta-management/v1/" + path, body, {{"Content-Type": "application/json"}})
+    headers = {{"Content-Type": "application/json"}}
+    connection.request(method, "/api/flotta-management/v1/" + path, body, headers)
     print(connection.getresponse().status)
 """
 
@@ -58,7 +64,8 @@ def test_an_expired_device_gets_401_and_renews_its_certificate_by_itself(site: S
     old = expired(site, site.camera.run(f"cat {PAIR}/cert.pem").encode())
     site.camera.run(f"cat > $(readlink -f {PAIR})/cert.pem <<'END'\n{old.decode()}END")
     assert validity(site) < datetime.now(UTC)
-    ask = ASK.format(pair=PAIR, address=site.control_plane.address, port=site.control_plane.port)
+    address, port = site.control_plane.address, site.control_plane.port
+    ask = ASK.format(pair=PAIR, address=address, port=port, beat=BEAT)
     answers = site.camera.run(f"python3 - <<'END'\n{ask}END").split()
     assert answers == ["401", "401", "401"]
     site.camera.run("systemctl start flotta-gateway")

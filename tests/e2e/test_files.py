@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 
-from e2e.site import VOLUMES, Site, eventually
+from e2e.machines import eventually
+from e2e.site import VOLUMES, Site
 
 
 def test_both_devices_are_up_and_run_the_sample(site: Site) -> None:
@@ -36,7 +37,8 @@ def test_a_file_put_into_the_bucket_arrives_in_the_container(site: Site) -> None
         Bucket=site.bucket("camera-1"), Key="configuration/settings/blob.bin", Body=content
     )
     wanted = hashlib.sha256(content).hexdigest()
-    command = "podman exec os-stats-os-stats sha256sum /export/config/settings/blob.bin 2>/dev/null || true"
+    file = "/export/config/settings/blob.bin"
+    command = f"podman exec os-stats-os-stats sha256sum {file} 2>/dev/null || true"
     eventually(
         "the file is under /export/config in the container",
         lambda: site.camera.run(command).startswith(wanted),

@@ -13,7 +13,10 @@ from e2e.site import Site
 
 
 def install(site: Site, **inputs: str) -> str:
-    """Run the control plane's playbook with other inputs; return what it says. It has to fail and touch nothing."""
+    """Run the control plane's playbook with other inputs; return what it says.
+
+    It has to fail and touch nothing.
+    """
     before = versions(site)
     words = [word for name, value in inputs.items() for word in ("-e", f"{name}={value}")]
     result = site.playbook("control_plane", *words)

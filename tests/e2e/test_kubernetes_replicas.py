@@ -10,7 +10,8 @@ from contextlib import contextmanager
 import pytest
 
 from e2e.control_plane import EDGE_API, NAMESPACE, OPERATOR, Cluster
-from e2e.site import Site, eventually, workload
+from e2e.machines import eventually
+from e2e.site import Site, workload
 from e2e.traffic import DEVICES, traffic
 
 SERVICES = "systemctl show -P ActiveEnterTimestampMonotonic flotta-gateway flotta-device-worker"

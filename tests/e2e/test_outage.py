@@ -9,13 +9,14 @@ from collections import Counter
 
 import pytest
 
-from e2e.site import VOLUMES, Site, eventually
+from e2e.machines import eventually
+from e2e.site import VOLUMES, Site
 
 LONG = float(os.environ.get("FLOTTA_E2E_OUTAGE", "120"))  # seconds
 
 
 def uploads(site: Site, bucket: str, keys: set[str]) -> Counter[str]:
-    """Count the PUTs of these keys, from the S3 server's own log, which may come after the files."""
+    """Count the PUTs of these keys by the S3 server's own log, which may come after the files."""
     log = site.storage.journal("flotta-s3", since="-30min")
     puts = re.findall(rf"access: PUT {re.escape(bucket)}/(\S+)", log)
     return Counter(key for key in puts if key in keys)

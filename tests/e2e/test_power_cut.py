@@ -9,7 +9,8 @@ import time
 
 import pytest
 
-from e2e.site import VOLUMES, Host, Site, eventually, workload
+from e2e.machines import Host, eventually
+from e2e.site import VOLUMES, Site, workload
 
 KINDS = ("download", "upload", "state")
 MANY = int(os.environ.get("FLOTTA_E2E_POWER_CUTS", "20"))
@@ -28,7 +29,10 @@ def visible(site: Site, run: str) -> dict[str, str]:
 
 
 def caught(host: Host, transfer: str, whole: str) -> bool:
-    """Wait for a transfer on a host: True as soon as a file of it exists, False when it was not seen before its end."""
+    """Wait for a transfer on a host.
+
+    True as soon as a file of it exists, False when it was not seen before its end.
+    """
     loop = (
         f"for i in $(seq 6000); do {transfer} | grep -q . && echo caught && exit; "
         f"test -e {whole} && echo over && exit; sleep 0.02; done; exit 1"
@@ -48,7 +52,10 @@ class Transfers:
         self._rng = random.Random(20)
 
     def begin(self, what: str, number: int) -> None:
-        """Return in the middle of a download or an upload; one that was over at once is followed by another."""
+        """Return in the middle of a download or an upload.
+
+        One that was over at once is followed by another.
+        """
         start = {"download": self._download, "upload": self._upload}[what]
         tries = (f"cut-{self.run}-{number}-{attempt}.bin" for attempt in range(5))
         assert any(start(name) for name in tries), f"no {what} was seen before its end"

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from e2e.certificates import authority, issue
-from e2e.site import Site, eventually
+from e2e.machines import eventually
+from e2e.site import Site
 
 CONSUMER = "/etc/pki/consumer"
 
@@ -65,9 +66,11 @@ def test_no_certificate_at_all_is_refused(site: Site) -> None:
     plane = site.control_plane
     program = (
         "import http.client, ssl; "
-        "c = ssl.create_default_context(); c.check_hostname = False; c.verify_mode = ssl.CERT_NONE; "
+        "c = ssl.create_default_context(); c.check_hostname = False; "
+        "c.verify_mode = ssl.CERT_NONE; "
         f"h = http.client.HTTPSConnection('{plane.address}', {plane.port}, context=c, timeout=60); "
-        "h.request('GET', '/api/flotta-management/v1/data/till-1/in'); print(h.getresponse().status)"
+        "h.request('GET', '/api/flotta-management/v1/data/till-1/in'); "
+        "print(h.getresponse().status)"
     )
     output = site.till.run(f'python3 -c "{program}" 2>&1', check=False)
     assert not any(line.isdecimal() for line in output.splitlines()), output

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from e2e.site import Site, eventually, workload
+from e2e.machines import eventually
+from e2e.site import Site, workload
 
 
 @pytest.fixture

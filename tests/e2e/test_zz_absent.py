@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from e2e.control_plane import NAMESPACE
-from e2e.site import Site, eventually
+from e2e.machines import eventually
+from e2e.site import Site
 from e2e.traffic import DEVICES
 
 

@@ -1,4 +1,7 @@
-"""Deleting a device ends its life in the fleet; a device that was off wipes itself on return. Runs last."""
+"""Deleting a device ends its life in the fleet; a device that was off wipes itself on return.
+
+Runs last.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,12 @@ import time
 
 import pytest
 
-from e2e.site import VOLUMES, Site, eventually
+from e2e.machines import eventually
+from e2e.site import VOLUMES, Site
 
 
 def wiped(site: Site, since: str) -> bool:
-    """Tell whether the camera is empty and has done with leaving: only then may it be told to come back."""
+    """Tell whether the camera is empty and has left: only then may it come back."""
     pods = site.camera.run("podman pod ps --noheading")
     volumes = site.camera.run(f"ls {VOLUMES} 2>/dev/null || true")
     parked = "Parked: this device left the fleet" in site.camera.journal("flotta-gateway", since)
@@ -46,7 +50,8 @@ def test_the_playbook_brings_the_device_back(site: Site) -> None:
 def test_a_device_that_was_off_at_its_deletion_wipes_itself_on_return(site: Site) -> None:
     site.camera.stop()
     site.kubectl("delete", "edgedevice", "camera-1", "--wait=false")
-    # Nobody can wait five minutes for a device that is gone for good: the finalizer may be removed by hand.
+    # Nobody can wait five minutes for a device that is gone for good: the finalizer may be removed
+    # by hand.
     site.kubectl(
         "patch", "edgedevice", "camera-1", "--type=merge", "-p", '{"metadata":{"finalizers":null}}'
     )

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from e2e.control_plane import OPERATOR, Cluster
-from e2e.site import Site, eventually
+from e2e.machines import eventually
+from e2e.site import Site
 from e2e.traffic import DEVICES
 
 GROUP = "management.project-flotta.io"

@@ -1,4 +1,4 @@
-"""Files that a device keeps making, and its state as the API tells it, while something else happens."""
+"""Files that a device keeps making, and its state by the API, while something else happens."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DEVICES = ("till-1", "camera-1")
 
 @dataclass
 class Traffic:
-    """What was seen: each state of Ready with its device, and the names of the files that were made."""
+    """What was seen: each state of Ready with its device, and the names of the files made."""
 
     prefix: str
     states: list[tuple[str, str]] = field(default_factory=list)

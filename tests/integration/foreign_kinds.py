@@ -1,6 +1,7 @@
-"""CRDs of kinds that other systems bring, after their public API: what we may write, and nothing else.
+"""CRDs of kinds that other systems bring, after their public API: what we may write, no more.
 
-Fields that are left out are those that no installation of ours sets, so a slip in our objects is refused.
+Fields that are left out are those that no installation of ours sets, so a slip in our objects is
+refused.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ class Sent:
 
 @dataclass
 class PlainGateway(DispatcherBase):
-    """Answers each directive with a status from `statuses` (the last repeats; None: no response)."""
+    """Answers each directive with a status of `statuses` (the last repeats; None: no response)."""
 
     folder: Path
     device_id: str = "device-1"

@@ -84,7 +84,7 @@ class S3Server:
         return [line for line in found if line.startswith(start)]
 
     def second_start(self) -> str:
-        """Wait until the server started again, as it does when a key is dropped; returns its address."""
+        """Wait until the server started again, as after a key is dropped; return its address."""
         return wait_until(lambda: starts(self.log)[1:])[0]
 
 

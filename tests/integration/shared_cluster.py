@@ -1,4 +1,4 @@
-"""One real Kubernetes API with our kinds and roles for all tests of a run; whoever leaves it leaves it empty.
+"""One real Kubernetes API with our kinds and roles for all tests of a run; all leave it empty.
 
 To start one takes more processor time than most of the tests that need it.
 """
@@ -31,7 +31,10 @@ _in_use = False
 
 @contextmanager
 def shared_cluster() -> Iterator[Cluster]:
-    """Return the cluster of this run, without an object of ours; whoever uses it has to end before the block does."""
+    """Return the cluster of this run, without an object of ours.
+
+    Whoever uses it has to end before the block does.
+    """
     global _in_use
     assert not _in_use, "two tests want the cluster at a time"
     if not _started:

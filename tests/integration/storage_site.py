@@ -12,7 +12,7 @@ Object = dict[str, Any]
 
 
 def iam_settings(directory: Path, s3: S3Server) -> dict[str, str]:
-    """Return what an operator on Kubernetes is told, with the administrator's Secret as a folder."""
+    """Return an operator's settings on Kubernetes, with the administrator's Secret as a folder."""
     folder = directory / "s3-admin"
     folder.mkdir()
     key = s3.administrator

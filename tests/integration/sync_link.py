@@ -8,7 +8,7 @@ from servers.ports import free_port
 
 
 class Link:
-    """A TCP link to the S3 server that can be cut and slowed down; it stands still when the test does."""
+    """A TCP link to the S3 server that can be cut and slowed; it stands still with the test."""
 
     def __init__(self, endpoint: str) -> None:
         host, port = endpoint.removeprefix("https://").split(":")

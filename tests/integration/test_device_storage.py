@@ -1,4 +1,4 @@
-"""Storage of devices from end to end: operator, Edge API, S3 server and IAM as processes, on both engines.
+"""Storage of devices from end to end: operator, Edge API, S3 and IAM as processes, on both engines.
 
 The test is the device, the administrator, and the provisioner of a foreign storage class.
 """
@@ -198,7 +198,7 @@ async def test_lost_secret_is_replaced_and_its_access_key_closed(
     old = key_of(await storage_of(device))
 
     async def replaced() -> bool:
-        """Lose the Secret; a look at the claim that began before restores it, then lose it again."""
+        """Lose the Secret; a look at the claim that began before restores it; lose it once more."""
         secret = await fleet.find(SECRET, "heal-1")
         if secret is None:
             return False

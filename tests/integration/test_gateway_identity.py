@@ -17,6 +17,8 @@ from small_edge_api import SmallEdgeApi, serving
 from flotta.gateway import clock, gateway
 from flotta.gateway.settings import Settings
 from flotta.identity.authority import Authority
+from flotta.identity.keys import public_key_fingerprint
+from flotta.identity.requests import load_request
 from waiting import eventually
 
 
@@ -77,9 +79,6 @@ async def test_lost_answer_is_asked_for_again_with_the_same_key(
 
 class _Request:
     def __init__(self, pem: str) -> None:
-        from flotta.identity.keys import public_key_fingerprint
-        from flotta.identity.requests import load_request
-
         self.public_bytes_der = public_key_fingerprint(load_request(pem).public_key())
 
 

@@ -24,6 +24,7 @@ from small_edge_api import SmallEdgeApi, serving
 from flotta.gateway import tls_connection
 from flotta.gateway.settings import Settings
 from flotta.identity.authority import Authority
+from flotta.protocol.grpc import Data
 from waiting import eventually
 
 
@@ -298,8 +299,6 @@ async def test_second_living_worker_is_refused_and_a_dead_one_replaced(
 async def test_malformed_messages_of_a_worker_are_refused(
     settings: Settings, api: SmallEdgeApi
 ) -> None:
-    from flotta.protocol.grpc import Data
-
     async with running(settings), worker_of(settings) as worker:
         for data in (
             Data(directive="heartbeat", content=b"{} {}"),

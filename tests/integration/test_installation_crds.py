@@ -69,7 +69,7 @@ async def bring(client: Client, crd: Object) -> None:
 
 
 async def drop(client: Client, name: str) -> None:
-    """Remove a CRD; its finalizer gives up for minutes when it meets a storage that is not ready."""
+    """Remove a CRD; its finalizer gives up for minutes when the storage is not ready."""
     spec = (await client.get(CRD, name))["spec"]
     version, names = spec["versions"][0]["name"], spec["names"]
     await client.list(Kind(spec["group"], version, names["kind"], names["plural"]))

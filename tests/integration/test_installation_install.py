@@ -173,7 +173,7 @@ async def test_pods_that_do_not_start_are_explained(
 
 
 async def in_force(place: Place, kind: Kind, name: str) -> bool:
-    """Tell whether a quota is enforced: Kubernetes admits all until it has counted what there is."""
+    """Tell whether a quota is enforced: Kubernetes admits all until it has counted."""
     return bool((await place.get(kind, name)).get("status", {}).get("hard"))
 
 

@@ -1,4 +1,4 @@
-"""Who needs which rights: the programs work with the rendered ones, an installer with the printed ones."""
+"""Who needs which rights: programs work with the rendered ones, an installer with the printed."""
 
 from __future__ import annotations
 

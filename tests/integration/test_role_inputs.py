@@ -93,7 +93,10 @@ def test_address_is_asked_for_where_nothing_else_says_it(tmp_path: Path) -> None
     role = {"name": "flotta.edge.operator", "tasks_from": "kubernetes/inputs"}
     play = {"hosts": "all", "vars": common, "tasks": [{"ansible.builtin.include_role": role}]}
     said = playbook(tmp_path, play, hosts)
-    remedy = "set it to a name or an address of the cluster that devices reach, such as that of a node, or leave it out"
+    remedy = (
+        "set it to a name or an address of the cluster that devices reach, such as that of a node, "
+        "or leave it out"
+    )
     assert f"operator_address is not set; {remedy}" in said
     assert f"operator_address is localhost; {remedy}" in said
     recap = said.split("PLAY RECAP")[1]

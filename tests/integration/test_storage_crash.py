@@ -61,7 +61,7 @@ async def test_operator_killed_at_any_point_converges_after_restart(
 
 
 async def killed_often(site: Site, settings: dict[str, str], kills: int) -> None:
-    """Kill operators at the instant when the S3 server has done something for them, or at random."""
+    """Kill operators when the S3 server has just done something for them, or at random."""
     assert site.s3 is not None
     chance = random.Random(4)
     for number in range(kills):

@@ -46,7 +46,7 @@ class Storage:
         return key
 
     def opens(self, key: AccessKey, bucket: str) -> bool:
-        """Say whether the key reads, writes and lists in the bucket; it has to be all or nothing."""
+        """Tell whether the key reads, writes and lists in the bucket: all or nothing."""
         client = self.server.client(key)
         calls: tuple[tuple[Callable[..., Any], dict[str, Any]], ...] = (
             (client.put_object, {"Key": "probe", "Body": b"1"}),

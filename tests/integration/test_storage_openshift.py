@@ -1,4 +1,4 @@
-"""Buckets of OpenShift Data Foundation: the parts of OpenShift that matter, played on a real Kubernetes API."""
+"""Buckets of OpenShift Data Foundation, on a real Kubernetes API with what matters of OpenShift."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ class KubernetesApi:
         self._wait(f"{self.server}/readyz")
 
     def restart_controllers(self) -> None:
-        """Start the controllers anew: the garbage collector looks for new kinds twice a minute only."""
+        """Restart the controllers: garbage collection looks for new kinds twice a minute only."""
         self.kill("kube-controller-manager")
         self._start("kube-controller-manager", self._controller_manager())
 

@@ -1,8 +1,8 @@
-"""Ports for the servers of tests, each handed out once on this machine, whatever tests run at a time.
+"""Ports for the servers of tests, each handed out once on this machine, whatever runs at a time.
 
-The kernel gives clients the ports from 32768 on, and Kubernetes gives Services those from 30000 on; a
-port that was free there may be taken before the server that it was chosen for listens, or while that
-server is down. So tests count upwards through the ports below.
+The kernel gives clients the ports from 32768 on, and Kubernetes gives Services those from 30000 on;
+a port that was free there may be taken before the server that it was chosen for listens, or while
+that server is down. So tests count upwards through the ports below.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""A module takes a failed import of flotta for programs of another release: a wrong name there would mislead."""
+"""A module takes a failed import of flotta for programs of another release.
+
+A wrong name there would mislead.
+"""
 
 from __future__ import annotations
 

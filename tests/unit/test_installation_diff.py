@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from flotta.installation.diff import diff_objects
+from flotta.installation.diff import LAST_APPLIED, diff_objects
 
 Object = dict[str, Any]
 
@@ -14,7 +14,7 @@ def test_a_difference_shows_no_values_of_secrets() -> None:
     def secret(value: str) -> Object:
         data = {"a": base64.b64encode(value.encode()).decode(), "b": "c2FtZQ=="}
         copies = {
-            "kubectl.kubernetes.io/last-applied-configuration": f'{{"stringData": {{"a": "{value}"}}}}',
+            LAST_APPLIED: f'{{"stringData": {{"a": "{value}"}}}}',
             "example.com/copy": data["a"],
         }
         metadata = {"name": "x", "resourceVersion": value, "annotations": copies}
@@ -33,7 +33,7 @@ def test_a_difference_shows_no_values_of_secrets() -> None:
 
 def test_a_difference_leaves_out_the_copy_that_kubectl_keeps() -> None:
     def config(value: str) -> Object:
-        copies = {"kubectl.kubernetes.io/last-applied-configuration": value, "a": "b"}
+        copies = {LAST_APPLIED: value, "a": "b"}
         return {"kind": "ConfigMap", "metadata": {"name": "x", "annotations": copies}}
 
     assert diff_objects("ConfigMap x", config("old"), config("new")) is None

@@ -14,8 +14,8 @@ def forbidden(message: str, **details: Any) -> str:
 
 def test_a_missing_permission_names_verb_resource_and_remedy() -> None:
     text = forbidden(
-        'deployments.apps "flotta-operator" is forbidden: User "jane" cannot patch resource "deployments" '
-        'in API group "apps" in the namespace "flotta"'
+        'deployments.apps "flotta-operator" is forbidden: User "jane" cannot patch resource '
+        '"deployments" in API group "apps" in the namespace "flotta"'
     )
     assert text.startswith("jane may not patch deployments.apps in namespace flotta; ")
     assert "ClusterRole flotta-installer" in text
@@ -24,7 +24,8 @@ def test_a_missing_permission_names_verb_resource_and_remedy() -> None:
 def test_an_installer_without_the_rights_to_hand_out_is_told_so() -> None:
     text = forbidden(
         'clusterroles.rbac.authorization.k8s.io "flotta-operator" is forbidden: user "jane" '
-        '(groups=["system:authenticated"]) is attempting to grant RBAC permissions not currently held:\n{APIGroups'
+        '(groups=["system:authenticated"]) is attempting to grant RBAC permissions not currently '
+        "held:\n{APIGroups"
     )
     assert text.startswith("jane may not hand out the rights")
     assert "\n" not in text
@@ -42,8 +43,8 @@ def test_a_quota_and_a_policy_are_not_taken_for_missing_rights() -> None:
 
 def test_a_namespace_on_its_way_out_is_named() -> None:
     text = forbidden(
-        'roles.rbac.authorization.k8s.io "x" is forbidden: unable to create new content in namespace '
-        "storage because it is being terminated",
+        'roles.rbac.authorization.k8s.io "x" is forbidden: unable to create new content in '
+        "namespace storage because it is being terminated",
         causes=[
             {"reason": "NamespaceTerminating", "message": "namespace storage is being terminated"}
         ],

@@ -11,25 +11,45 @@ from flotta.installation.pod_diagnosis import is_rolled_out, unhealthy_reason
 Object = dict[str, Any]
 
 
+def container(state: Object, **more: Any) -> Object:
+    return {"containerStatuses": [{"state": state, **more}]}
+
+
+def counts(replicas: int, *, updated: int, available: int, observed: int) -> Object:
+    return {
+        "replicas": replicas,
+        "updatedReplicas": updated,
+        "availableReplicas": available,
+        "observedGeneration": observed,
+    }
+
+
 @pytest.mark.parametrize(
     ("status", "reason"),
     [
-        ({"containerStatuses": [{"state": {"waiting": {"reason": "ErrImagePull"}}}]}, "ImagePullBackOff"),
-        ({"containerStatuses": [{"state": {"waiting": {"reason": "CrashLoopBackOff"}}}]}, "CrashLoopBackOff"),
-        ({"containerStatuses": [{"state": {"terminated": {"reason": "Error"}}}]}, "Error"),
-        ({"containerStatuses": [{"state": {"terminated": {"reason": "OOMKilled"}}}]}, "OOMKilled"),
+        (container({"waiting": {"reason": "ErrImagePull"}}), "ImagePullBackOff"),
+        (container({"waiting": {"reason": "CrashLoopBackOff"}}), "CrashLoopBackOff"),
+        (container({"terminated": {"reason": "Error"}}), "Error"),
+        (container({"terminated": {"reason": "OOMKilled"}}), "OOMKilled"),
         (
-            {"containerStatuses": [{
-                "state": {"waiting": {"reason": "CrashLoopBackOff"}},
-                "lastState": {"terminated": {"reason": "OOMKilled"}},
-            }]},
+            container(
+                {"waiting": {"reason": "CrashLoopBackOff"}},
+                lastState={"terminated": {"reason": "OOMKilled"}},
+            ),
             "OOMKilled",
         ),
-        ({"containerStatuses": [{"state": {"running": {}}, "ready": False}]}, "NotReady"),
-        ({"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}]}, "Unschedulable"),
+        (container({"running": {}}, ready=False), "NotReady"),
+        (
+            {
+                "conditions": [
+                    {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
+                ]
+            },
+            "Unschedulable",
+        ),
         ({}, "Pending"),
     ],
-)  # fmt: skip
+)
 def test_the_reason_of_a_pod_is_found(status: Object, reason: str) -> None:
     assert unhealthy_reason({"spec": {}, "status": status})[0] == reason
 
@@ -37,13 +57,13 @@ def test_the_reason_of_a_pod_is_found(status: Object, reason: str) -> None:
 @pytest.mark.parametrize(
     ("status", "done"),
     [
-        ({"replicas": 2, "updatedReplicas": 2, "availableReplicas": 2, "observedGeneration": 3}, True),
-        ({"replicas": 2, "updatedReplicas": 2, "availableReplicas": 2, "observedGeneration": 2}, False),
-        ({"replicas": 3, "updatedReplicas": 2, "availableReplicas": 2, "observedGeneration": 3}, False),
-        ({"replicas": 2, "updatedReplicas": 2, "availableReplicas": 1, "observedGeneration": 3}, False),
+        (counts(2, updated=2, available=2, observed=3), True),
+        (counts(2, updated=2, available=2, observed=2), False),
+        (counts(3, updated=2, available=2, observed=3), False),
+        (counts(2, updated=2, available=1, observed=3), False),
         ({}, False),
     ],
-)  # fmt: skip
+)
 def test_a_rollout_is_done_when_only_new_pods_are_left_and_available(
     status: Object, done: bool
 ) -> None:

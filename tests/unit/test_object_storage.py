@@ -1,4 +1,7 @@
-"""Which bucket a device gets: claim before external storage, the right address, and all that lacks at once."""
+"""Which bucket a device gets: claim before external storage, and the right address.
+
+All that is missing is named at once.
+"""
 
 from __future__ import annotations
 
