@@ -46,7 +46,7 @@ async def _serving_iam(settings: S3ServerSettings, listen: str | None) -> AsyncI
         yield
         return
     # aiohttp, which most servers can do without: 0.3 s and 19 MB of a process that stays.
-    from flotta.storage.iam.server import IamServer  # noqa: PLC0415
+    from flotta.storage.iam.server import IamServer
 
     if not listen.rpartition(":")[2].isdecimal():
         raise ValueError(f"--iam-listen is {listen!r}; use HOST:PORT")
