@@ -118,10 +118,10 @@ async def test_workload_changes_while_the_operator_writes_into_it(
     async with await InterruptedClient.connect(str(kubeconfig)) as client:
         await Fleet(client).workload("busy", device="till-1")
         spec = {"type": "pod", "pod": pod, "device": "till-2"}
-        parameters = SimpleNamespace(name="busy", namespace="default", wait=False)
+        parameters = SimpleNamespace(name="busy", namespace="default", spec=spec, wait=False)
         given = SimpleNamespace(check_mode=False)
         busy = module.WantedWorkload(given, client, parameters)
-        assert (await busy.ensure_present(spec))["changed"]
+        assert (await busy.ensure_present())["changed"]
         assert client.interrupted
         workload = await client.get(EDGE_WORKLOAD, "busy", "default")
     assert (workload["spec"]["device"], workload["status"]["matched"]) == ("till-2", 3)

@@ -23,7 +23,7 @@ extends_documentation_fragment:
 import time
 from typing import Protocol
 
-import ansible.constants as constants
+from ansible import constants
 from ansible.executor.stats import AggregateStats
 from ansible.inventory.host import Host
 from ansible.playbook.included_file import IncludedFile

@@ -9,7 +9,7 @@ import asyncio
 import os
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import NoReturn, TypeVar, cast
 
@@ -22,7 +22,7 @@ import_errors: list[ImportError] = []
 try:
     from flotta.migration.manifests import Json, convert_manifest
     from flotta.resources.client import ApiError, Client, Forbidden, Unreachable
-    from flotta.resources.kinds import ResourceT
+    from flotta.resources.kinds import Kind, ResourceT
     from flotta.resources.objects.meta import Manifest
 except ImportError as error:
     import_errors.append(error)
@@ -169,13 +169,19 @@ async def _connect_and_work(
         await client.close()
 
 
-def replace_old_names(module: AnsibleModule, manifest: ResourceT) -> ResourceT:
-    """Return an object with names of earlier releases replaced; the module warns of each."""
-    # What users wrote has the type of its kind only when this is done.
-    new, sentences = convert_manifest(cast("Mapping[str, Json]", manifest))
+def replace_old_names(
+    module: AnsibleModule, kind: Kind[ResourceT], metadata: Json, spec: Json
+) -> ResourceT:
+    """Return the object that a user wrote, with the names of today.
+
+    The module warns of each name of an earlier release.
+    """
+    new, sentences = convert_manifest(
+        {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": metadata, "spec": spec}
+    )
     for sentence in sentences:
-        module.warn(f"{manifest['kind']}: {sentence}")
-    return cast("ResourceT", new)
+        module.warn(f"{kind.kind}: {sentence}")
+    return cast("ResourceT", new)  # the API refuses what is not so
 
 
 async def wait_until(

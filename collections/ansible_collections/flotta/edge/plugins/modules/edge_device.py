@@ -89,10 +89,11 @@ from ansible_collections.flotta.edge.plugins.module_utils import resource_api as
 
 try:
     from flotta.merge_patch import apply_merge_patch
+    from flotta.migration.manifests import Json
     from flotta.resources.client import Client
     from flotta.resources.conditions import READY, condition_status
     from flotta.resources.kinds import EDGE_DEVICE
-    from flotta.resources.objects.devices import EdgeDevice, EdgeDeviceSpec
+    from flotta.resources.objects.devices import EdgeDevice
     from flotta.resources.objects.meta import Manifest
     from flotta.resources.views import conditions_of, is_being_deleted, labels_of, spec_of
 except ImportError as error:
@@ -107,8 +108,8 @@ class Parameters(api.Connection, api.Waiting):
 
     name: str
     namespace: str
-    labels: Mapping[str, object]  # YAML makes numbers of some values
-    spec: EdgeDeviceSpec  # a merge patch: null removes a field
+    labels: Mapping[str, Json]  # YAML makes numbers of some values
+    spec: Mapping[str, Json]  # as a merge patch
     state: str  # present or absent
 
 
@@ -147,17 +148,10 @@ class WantedDevice:
 
     def make_patch(self) -> Manifest:
         """Return the merge patch for the part of the device that this module can change."""
-        kind, parameters = EDGE_DEVICE, self.parameters
-        given: EdgeDevice = {
-            "apiVersion": kind.api_version,
-            "kind": kind.kind,
-            "metadata": {
-                "name": self.name,
-                "labels": {key: str(value) for key, value in parameters.labels.items()},
-            },
-            "spec": parameters.spec,
-        }
-        return changeable_part(api.replace_old_names(self.module, given))
+        labels = {key: str(value) for key, value in self.parameters.labels.items()}
+        metadata: Mapping[str, Json] = {"name": self.name, "labels": labels}
+        given = api.replace_old_names(self.module, EDGE_DEVICE, metadata, self.parameters.spec)
+        return changeable_part(given)
 
     async def ensure_absent(self) -> Manifest:
         """Have no such device; return the result of the module."""

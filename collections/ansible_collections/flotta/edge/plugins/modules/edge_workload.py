@@ -83,12 +83,14 @@ workload:
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.flotta.edge.plugins.module_utils import resource_api as api
 
 try:
+    from flotta.migration.manifests import Json
     from flotta.resources.client import Client, retry_on_conflict
     from flotta.resources.conditions import READY, find_condition
     from flotta.resources.kinds import EDGE_WORKLOAD
@@ -108,7 +110,7 @@ class Parameters(api.Connection, api.Waiting):
 
     name: str
     namespace: str
-    spec: EdgeWorkloadSpec | None  # given with state present
+    spec: Mapping[str, Json] | None  # given with state present
     state: str  # present or absent
 
 
@@ -150,10 +152,10 @@ class WantedWorkload:
         self.name, self.namespace = parameters.name, parameters.namespace
         self.seen: EdgeWorkload | None = None  # while the module waits: the last that was found
 
-    async def ensure_present(self, given: EdgeWorkloadSpec) -> Manifest:
-        """Have the workload with the specification; return the result of the module."""
+    async def ensure_present(self) -> Manifest:
+        """Have the workload as the parameters say; return the result of the module."""
         workload = await self.find()
-        spec = self.replace_old_names(given)
+        spec = self.read_spec()
         changed = workload is None or not is_made_from(workload, spec)
         before = workload["spec"] if workload else None
         if changed and not self.module.check_mode:
@@ -164,15 +166,11 @@ class WantedWorkload:
         diff = api.make_diff(before, spec if changed else before)
         return {"changed": changed, "workload": workload, "diff": diff}
 
-    def replace_old_names(self, spec: EdgeWorkloadSpec) -> EdgeWorkloadSpec:
-        """Return the specification as it is written today."""
-        given: EdgeWorkload = {
-            "apiVersion": EDGE_WORKLOAD.api_version,
-            "kind": EDGE_WORKLOAD.kind,
-            "metadata": {"name": self.name},
-            "spec": spec,
-        }
-        return api.replace_old_names(self.module, given)["spec"]
+    def read_spec(self) -> EdgeWorkloadSpec:
+        """Return the specification of the parameters."""
+        metadata = {"name": self.name}
+        given = api.replace_old_names(self.module, EDGE_WORKLOAD, metadata, self.parameters.spec)
+        return given["spec"]
 
     async def ensure_absent(self) -> Manifest:
         """Have no such workload; return the result of the module."""
@@ -243,9 +241,8 @@ def main() -> None:
 
     async def work(client: Client) -> Manifest:
         workload = WantedWorkload(module, client, parameters)
-        if parameters.state == "present":
-            return await workload.ensure_present(parameters.spec or {})
-        return await workload.ensure_absent()
+        present = parameters.state == "present"
+        return await (workload.ensure_present() if present else workload.ensure_absent())
 
     api.run(module, parameters, work)
 
