@@ -91,10 +91,8 @@ def _require_programs(module: AnsibleModule) -> None:
         # Delegated tasks cannot choose an interpreter, so the module changes to the right one itself.
         respawn_module(python)
     error = import_errors[0]
-    module.fail_json(
-        msg=describe_import_error(error),
-        exception="".join(traceback.format_exception(error)),
-    )
+    lines = traceback.format_exception(type(error), error, error.__traceback__)
+    module.fail_json(msg=describe_import_error(error), exception="".join(lines))
 
 
 def describe_import_error(error: ImportError) -> str:
