@@ -1,4 +1,4 @@
-"""Generate the CRDs in src/flotta/resources/crds, and schemas of core kinds for the embedded engine.
+"""Generate the CRDs in src/flotta/resources/crds, and schemas of core kinds for the engine.
 
 The CRDs come from scripts/crds and Kubernetes' PodSpec (without descriptions), the core kinds and
 metadata (with them) from the same document: `api/openapi-spec/swagger.json` of the Go module
