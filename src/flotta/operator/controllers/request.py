@@ -172,6 +172,7 @@ def _plan_approved(request: SignedRequest, device: EdgeDevice | None, now: datet
         return plan_refusal(request, _describe_refusal(error), now)
 
     creation = Create(EDGE_DEVICE, make_edge_device(request, now), on_refusal)
+    # At once again: the next plan finds the device and writes that it was created.
     return Plan((creation,), requeue_after=0.0)
 
 

@@ -79,7 +79,7 @@ class LeaderElection:
             await asyncio.sleep(RETRY_INTERVAL)
 
     async def _acquire_or_renew(self) -> bool:
-        """Return whether the Lease is ours now; False also when the API does not answer in time."""
+        """Tell whether the Lease is ours now; False also when the API does not answer in time."""
         started = _clock()
         try:
             async with asyncio.timeout(RENEW_INTERVAL):
@@ -113,7 +113,7 @@ class LeaderElection:
         return True
 
     def _may_take_lease(self, lease: Lease) -> bool:
-        """Return whether the Lease is ours, free, or not renewed for its whole duration."""
+        """Tell whether the Lease is ours, free, or not renewed for its whole duration."""
         version = lease["metadata"]["resourceVersion"]
         if version != self._seen[0]:
             self._seen = (version, _clock())
