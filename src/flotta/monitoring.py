@@ -5,7 +5,7 @@ Shared by the operator and the Edge API; devices do not load it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, generate_latest
@@ -15,7 +15,7 @@ Check = Callable[[], list[str]]  # what is wrong, a sentence each; empty when al
 
 
 class MonitoringServer:
-    """Answers 200, or 503 with the sentences of `unhealthy` or `unready`.
+    """Responds with 200, or 503 and the sentences of `unhealthy` or `unready`.
 
     Without a registry there is no `/metrics` (404).
     """
@@ -23,13 +23,12 @@ class MonitoringServer:
     def __init__(
         self, *, registry: CollectorRegistry | None, unhealthy: Check, unready: Check
     ) -> None:
-        self._registry = registry
         self._unhealthy = unhealthy
         self._unready = unready
-        self._runner = web.AppRunner(self._application(), access_log=None)
+        self._runner = web.AppRunner(self._application(registry), access_log=None)
 
     async def listen(self, host: str, port: int) -> int:
-        """Serve at one more address and return its port.
+        """Serve at a further address as well, and return its port.
 
         Raises ValueError with a sentence for an address that cannot be used.
         """
@@ -45,12 +44,12 @@ class MonitoringServer:
         """Stop serving."""
         await self._runner.cleanup()
 
-    def _application(self) -> web.Application:
+    def _application(self, registry: CollectorRegistry | None) -> web.Application:
         application = web.Application()
         application.router.add_get("/healthz", self._healthz)
         application.router.add_get("/readyz", self._readyz)
-        if self._registry is not None:
-            application.router.add_get("/metrics", self._metrics)
+        if registry is not None:
+            application.router.add_get("/metrics", _metrics_page(registry))
         return application
 
     async def _healthz(self, _: web.Request) -> web.Response:
@@ -59,10 +58,13 @@ class MonitoringServer:
     async def _readyz(self, _: web.Request) -> web.Response:
         return _response(self._unready())
 
-    async def _metrics(self, _: web.Request) -> web.Response:
-        assert self._registry is not None  # noqa: S101 - else there is no route
-        body = generate_latest(self._registry)
+
+def _metrics_page(registry: CollectorRegistry) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def respond(_: web.Request) -> web.Response:
+        body = generate_latest(registry)
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
+
+    return respond
 
 
 def _response(sentences: list[str]) -> web.Response:

@@ -55,6 +55,16 @@ async def test_replicas_that_start_together_agree(client: Client) -> None:
     assert len(await client.list(SECRET, "flotta", label_selector="reg-client-ca=true")) == 1
 
 
+async def test_replicas_that_renew_together_agree(client: Client) -> None:
+    await certificates(client, Settings()).ensure()
+    named = Settings(server_names=("new.example",))
+    replicas = [certificates(client, named) for _ in range(6)]
+
+    found = await asyncio.gather(*(replica.ensure(starting=True) for replica in replicas))
+
+    assert len({material.server for material in found}) == 1
+
+
 async def test_a_second_start_changes_nothing(client: Client) -> None:
     await certificates(client, Settings()).ensure()
     before = await client.list(SECRET, "flotta")

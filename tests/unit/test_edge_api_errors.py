@@ -10,7 +10,7 @@ from aiohttp.test_utils import make_mocked_request
 
 from flotta.edge_api.backends.crd.errors import translate_api_errors
 from flotta.edge_api.metrics import EdgeApiMetrics
-from flotta.edge_api.server import _error_middleware
+from flotta.edge_api.middleware import error_middleware
 from flotta.resources.errors import ApiError, Conflict, Invalid, Unreachable
 
 
@@ -29,7 +29,7 @@ async def test_what_will_pass_is_told_apart_from_what_will_not(
     async def refuse(_: web.Request) -> web.Response:
         raise error
 
-    response = await _error_middleware(EdgeApiMetrics())(
+    response = await error_middleware(EdgeApiMetrics())(
         make_mocked_request("POST", "/data/d-17/out"), refuse
     )
 

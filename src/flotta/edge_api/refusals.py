@@ -1,4 +1,4 @@
-"""Responses that are no success: one exception, one JSON body.
+"""Responses that refuse a request: one exception, one JSON body.
 
 The device's gateway drops a response whose body is neither empty nor JSON, so every error of this
 server has the same small JSON body.

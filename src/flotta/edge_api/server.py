@@ -5,23 +5,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import time
 from datetime import UTC, datetime
 from typing import Self
 
 from aiohttp import web
-from aiohttp.typedefs import Handler, Middleware
 
 from flotta.backoff import Backoff
 from flotta.edge_api.backends.backend import Backend, BackendError
 from flotta.edge_api.backends.factory import make_backend
 from flotta.edge_api.certificates import OWN_SECRETS, Certificates, Material
-from flotta.edge_api.handlers import HELD, Handlers
+from flotta.edge_api.handlers import Handlers
 from flotta.edge_api.listener import Listener
 from flotta.edge_api.messages import MAX_BODY
 from flotta.edge_api.metrics import EdgeApiMetrics
+from flotta.edge_api.middleware import error_middleware
 from flotta.edge_api.rate_limits import RateLimits
-from flotta.edge_api.refusals import Refusal, error_response, refusal_response
+from flotta.edge_api.refusals import Refusal
 from flotta.edge_api.settings import Settings
 from flotta.identity.errors import IdentityError
 from flotta.monitoring import MonitoringServer
@@ -179,7 +178,7 @@ class EdgeApiServer:
 
     def _application(self) -> web.Application:
         app = web.Application(
-            middlewares=[_error_middleware(self.metrics)], client_max_size=MAX_BODY
+            middlewares=[error_middleware(self.metrics)], client_max_size=MAX_BODY
         )
         app.add_routes(self._handlers.routes())
         app.on_response_prepare.append(_name_server)
@@ -194,53 +193,3 @@ def _differs(old: Material, new: Material) -> bool:
 
 async def _name_server(_: web.Request, response: web.StreamResponse) -> None:
     response.headers["Server"] = "flotta-edge-api"
-
-
-def _error_middleware(metrics: EdgeApiMetrics) -> Middleware:
-    """Return the middleware that turns errors into JSON responses and counts."""
-
-    @web.middleware
-    async def translate(request: web.Request, handler: Handler) -> web.StreamResponse:
-        started = time.monotonic()
-        try:
-            return await handler(request)
-        except Refusal as refusal:
-            _log_refusal(request, refusal, metrics)
-            return refusal_response(refusal)
-        except web.HTTPException as error:
-            return _framework_error_response(error)
-        except BackendError as error:
-            log.warning("%s %s: %s", request.method, request.path, error)
-            return refusal_response(error.refusal)
-        except Exception:
-            log.exception("%s %s", request.method, request.path)
-            return error_response(500, 500, "internal error")
-        finally:
-            if HELD not in request:
-                channel = "control" if "/control/" in request.path else "data"
-                metrics.latency.labels(channel).observe(time.monotonic() - started)
-
-    return translate
-
-
-def _log_refusal(request: web.Request, refusal: Refusal, metrics: EdgeApiMetrics) -> None:
-    level = logging.DEBUG if refusal.status in (404, 429) else logging.INFO
-    address = request.remote or "an unknown address"
-    log.log(
-        level,
-        "%s %s from %s: %d %s",
-        request.method,
-        request.path,
-        address,
-        refusal.status,
-        refusal.message,
-    )
-    if refusal.status == 401:
-        metrics.count("failed_authentication")
-    elif refusal.status == 403:
-        metrics.count("invalid_owner")
-
-
-def _framework_error_response(error: web.HTTPException) -> web.Response:
-    allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
-    return error_response(error.status, error.status, error.reason, allow)

@@ -24,14 +24,13 @@ class Settings:
     port: int = DEFAULT_PORT
     server_names: tuple[str, ...] = (DEFAULT_DOMAIN, *LOOPBACK)
     metrics_address: Address | None = METRICS_ADDRESS
-    certificate_days: int = 30
+    certificate_days: int = 30  # that device certificates live
     registration_namespaces: tuple[str, ...] = ("default",)
     presence_write_seconds: float = 30.0  # the least time between two writes of lastSeenTime
-    enrolments_per_second: float = 50.0
+    enrolments_per_second: float = 50.0  # of all devices together
     drain_seconds: float = 0.0  # between "not ready" and the end, for balancers to look elsewhere
-    s3_device_endpoint: str = (
-        ""  # where devices reach the buckets of claims, else as the claims say
-    )
+    # Where devices reach the buckets of claims, https://HOST:PORT; "" leaves it to the claims.
+    s3_device_endpoint: str = ""
     namespace: str = FLOTTA_NAMESPACE  # where the CA and the certificates are kept
     backend: str = "crd"  # a key of BACKENDS
 

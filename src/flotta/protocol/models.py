@@ -234,7 +234,7 @@ class DeviceConfiguration(_Content):
     mounts: list[Mount] | None = None
     os: OsInformation | None = None
     storage: StorageConfiguration | None = None
-    # Ours: storage is wanted but cannot be told now, so what the device has stays.
+    # Ours: storage is wanted but not known now, so what the device has stays.
     storage_unresolved: bool = False
 
 

@@ -31,9 +31,9 @@ class Membership(enum.Enum):
     """What the holder of a device certificate is to the fleet."""
 
     ACTIVE = "active"
-    LEAVING = "leaving"  # its EdgeDevice is being deleted
-    ABSENT = "absent"  # there is no EdgeDevice
-    REVOKED = "revoked"  # the EdgeDevice of this name is another one
+    LEAVING = "leaving"  # the device is to disconnect; then the fleet forgets it
+    ABSENT = "absent"  # there is no device of this name
+    REVOKED = "revoked"  # the device of this name is another one
 
 
 @dataclass(frozen=True)
@@ -41,15 +41,15 @@ class RecordedRegistration:
     """A recorded registration: what the device's certificate will say."""
 
     namespace: str
-    uid: str
+    uid: str  # of this device; a later one of the same name has another
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """A rendered configuration: JSON of the message content, and what identifies it."""
+    """A rendered configuration."""
 
-    version: str
-    content: bytes
+    version: str  # changes exactly when the content does
+    content: bytes  # JSON of a DeviceConfigurationMessage
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from flotta.edge_api.backends.backend import Configuration, Membership, RecordedRegistration
 from flotta.edge_api.backends.crd.caches import Caches
@@ -12,6 +12,7 @@ from flotta.edge_api.backends.crd.configurations import Configurations
 from flotta.edge_api.backends.crd.errors import translate_api_errors
 from flotta.edge_api.backends.crd.events import Events
 from flotta.edge_api.backends.crd.joining import Joining
+from flotta.edge_api.backends.crd.membership import judge_membership
 from flotta.edge_api.backends.crd.presence import PresenceTracker
 from flotta.edge_api.backends.crd.problems import ProblemReporter
 from flotta.edge_api.backends.crd.secrets import Secrets
@@ -27,11 +28,8 @@ from flotta.resources.client import Client, NotFound, retry_on_conflict
 from flotta.resources.conditions import DISCONNECTED, with_condition
 from flotta.resources.kinds import EDGE_DEVICE, SECRET
 from flotta.resources.objects.devices import EdgeDevice, EdgeDeviceStatus
-from flotta.resources.views import Key, is_being_deleted, key_of, labels_of, status_of, uid_of
-from flotta.rfc3339 import parse_time
+from flotta.resources.views import Key, key_of, labels_of, status_of
 
-# Certificates of v0.2 name no EdgeDevice UID, and begin a day before they were signed.
-BACKDATED = timedelta(days=1, minutes=5)
 log = logging.getLogger(__name__)
 
 
@@ -103,12 +101,13 @@ class CrdBackend:
 
         The cache says so, but the API itself that the device is gone.
         """
-        membership = _membership(peer, self._caches.devices.get(peer.namespace, peer.device_id))
+        key = key_of_peer(peer)
+        membership = judge_membership(peer, self._caches.devices.get(*key))
         if membership in (Membership.ACTIVE, Membership.LEAVING):
             return membership
         if not self._caches.devices.synced:
             raise Refusal(503, "the server is starting", retry_after=2)
-        return _membership(peer, await self._read_device(key_of_peer(peer)))
+        return judge_membership(peer, await self._read_device(key))
 
     @translate_api_errors
     async def enrol(self, peer: Peer, device_id: str, info: EnrolmentInfo) -> bool:
@@ -157,7 +156,7 @@ class CrdBackend:
 
         def change(device: EdgeDevice) -> EdgeDeviceStatus:
             status = status_of(device)
-            if _membership(peer, device) is not Membership.LEAVING:
+            if judge_membership(peer, device) is not Membership.LEAVING:
                 return status
             conditions = with_condition(
                 status.get("conditions"),
@@ -171,7 +170,8 @@ class CrdBackend:
             return {**status, "conditions": conditions}
 
         try:
-            # Said once: another server may have told the device of a deletion not heard of here.
+            # The device says it once, maybe obeying another server: the deletion need not have
+            # been heard of here yet.
             await self._statuses.update(key_of_peer(peer), change, afresh=True)
         except NotFound:
             return
@@ -228,19 +228,6 @@ class CrdBackend:
 def key_of_peer(peer: Peer) -> Key:
     """Return the key of the EdgeDevice that a device certificate belongs to."""
     return peer.namespace, peer.device_id
-
-
-def _membership(peer: Peer, device: EdgeDevice | None) -> Membership:
-    if device is None:
-        return Membership.ABSENT
-    if peer.uid is None:
-        created = parse_time(device["metadata"]["creationTimestamp"])
-        genuine = created is not None and created <= peer.not_before + BACKDATED
-    else:
-        genuine = uid_of(device) == peer.uid
-    if not genuine:
-        return Membership.REVOKED
-    return Membership.LEAVING if is_being_deleted(device) else Membership.ACTIVE
 
 
 def _heartbeat_change(beat: Heartbeat, now: datetime) -> StatusChange:

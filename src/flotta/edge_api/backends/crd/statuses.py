@@ -19,7 +19,7 @@ StatusChange = Callable[[EdgeDevice], EdgeDeviceStatus]
 
 @dataclass(frozen=True)
 class WrittenStatus:
-    """A status that was changed: the device before, and the new status."""
+    """A status that was changed: the device before, its status then, and the new one."""
 
     device: EdgeDevice
     old: EdgeDeviceStatus

@@ -1,0 +1,28 @@
+"""Whether a device certificate belongs to the EdgeDevice of its name."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from flotta.edge_api.backends.backend import Membership
+from flotta.identity.peers import Peer
+from flotta.resources.objects.devices import EdgeDevice
+from flotta.resources.views import is_being_deleted, uid_of
+from flotta.rfc3339 import parse_time
+
+# Certificates of v0.2 name no EdgeDevice UID, and begin a day before they were signed.
+BACKDATED = timedelta(days=1, minutes=5)
+
+
+def judge_membership(peer: Peer, device: EdgeDevice | None) -> Membership:
+    """Return what a device certificate is worth to the EdgeDevice of its name."""
+    if device is None:
+        return Membership.ABSENT
+    if peer.uid is None:
+        created = parse_time(device["metadata"]["creationTimestamp"])
+        genuine = created is not None and created <= peer.not_before + BACKDATED
+    else:
+        genuine = uid_of(device) == peer.uid
+    if not genuine:
+        return Membership.REVOKED
+    return Membership.LEAVING if is_being_deleted(device) else Membership.ACTIVE
