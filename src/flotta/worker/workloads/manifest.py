@@ -7,18 +7,21 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from flotta.dns1123 import is_subdomain
 from flotta.protocol.models import DataConfiguration, Secret, Workload
 from flotta.worker.errors import WorkloadError
 from flotta.worker.podman import DIGEST_LABEL, WORKLOAD_LABEL
-from flotta.worker.workloads.references import (
-    Sources,
-    load_mapping,
-    read_volume,
-    resolve_environment,
+from flotta.worker.workloads.pod_spec import (
+    Container,
+    HostPath,
+    PodSpec,
+    Volume,
+    invalid_specification,
+    list_containers,
+    parse_pod_spec,
 )
+from flotta.worker.workloads.references import Sources, read_volume, resolve_environment
 
 MAX_NAME = 100  # characters; the path of the manifest, escaped, has to fit into a unit name
 
@@ -71,10 +74,9 @@ def build_pod(
 ) -> Pod:
     """Make the pod of a workload; raises WorkloadError when the specification cannot work."""
     check_name(workload.name)
-    spec = load_mapping(workload.specification, "the pod specification")
-    _check_containers(spec)
+    spec = parse_pod_spec(workload.specification)
     sources = Sources.from_message(workload.configmaps or [], secrets)
-    for container in _list_containers(spec):
+    for container in list_containers(spec):
         _complete_container(container, sources, device_id)
     policies = _pull_policies(spec)
     files = _project_volumes(spec, sources, paths)
@@ -83,26 +85,7 @@ def build_pod(
     return _make_pod(workload, spec, policies, files, auth or None)
 
 
-def _check_containers(spec: dict[str, Any]) -> None:
-    containers = spec.get("containers")
-    if not isinstance(containers, list) or not containers:
-        raise _invalid_specification("the pod specification has no containers")
-    for container in _list_containers(spec):
-        if not isinstance(container, dict) or not container.get("name"):
-            raise _invalid_specification("a container has no name")
-        if not container.get("image"):
-            raise _invalid_specification(f'container "{container["name"]}" has no image')
-
-
-def _invalid_specification(message: str) -> WorkloadError:
-    return WorkloadError("InvalidSpecification", message, permanent=True)
-
-
-def _list_containers(spec: dict[str, Any]) -> list[dict[str, Any]]:
-    return [*(spec.get("initContainers") or []), *spec["containers"]]
-
-
-def _complete_container(container: dict[str, Any], sources: Sources, device_id: str) -> None:
+def _complete_container(container: Container, sources: Sources, device_id: str) -> None:
     """Resolve references, add DEVICE_ID, keep only ports that are asked for on the host.
 
     podman 4.3.1 publishes a port without `hostPort` under its own number, which nobody asked for.
@@ -118,14 +101,14 @@ def _complete_container(container: dict[str, Any], sources: Sources, device_id: 
         container["ports"] = ports
 
 
-def _pull_policies(spec: dict[str, Any]) -> dict[str, str]:
+def _pull_policies(spec: PodSpec) -> dict[str, str]:
     """Return image → pull policy and leave to podman only what works without a network.
 
     `Always` is done once, when the workload is applied: a reboot without a network must not stop
     a pod.
     """
     policies: dict[str, str] = {}
-    for container in _list_containers(spec):
+    for container in list_containers(spec):
         policy = container.get("imagePullPolicy") or "IfNotPresent"
         container["imagePullPolicy"] = "Never" if policy == "Never" else "IfNotPresent"
         policies[container["image"]] = policy
@@ -133,28 +116,30 @@ def _pull_policies(spec: dict[str, Any]) -> dict[str, str]:
 
 
 def _project_volumes(
-    spec: dict[str, Any], sources: Sources, paths: WorkloadPaths
+    spec: PodSpec, sources: Sources, paths: WorkloadPaths
 ) -> dict[PurePosixPath, bytes]:
-    """Turn ConfigMap and Secret volumes into directories of files.
+    """Turn ConfigMap and Secret volumes into directories of files, mounted read-only.
 
     Returns the files, relative to the workload's directory.
     """
     files: dict[PurePosixPath, bytes] = {}
+    volumes: list[Volume] = []
     for volume in spec.get("volumes") or []:
         content = read_volume(volume, sources)
         if content is None:
+            volumes.append(volume)
             continue
-        folder = (
-            PurePosixPath("files") / _compute_digest(_serialize_files(content)) / volume["name"]
-        )
+        name = volume["name"]
+        # The digest in the path makes the pod another one when a value changes.
+        folder = PurePosixPath("files") / _compute_digest(_serialize_files(content)) / name
         files |= {folder / _check_relative(path): data for path, data in content.items()}
         if not content:
             files[folder / ".empty"] = b""
-        host_path = {"path": str(paths.directory / folder), "type": "Directory"}
-        name = volume["name"]
-        volume.clear()
-        volume.update(name=name, hostPath=host_path)
+        host_path: HostPath = {"path": str(paths.directory / folder), "type": "Directory"}
+        volumes.append({"name": name, "hostPath": host_path})
         _mount_read_only(spec, name)
+    if volumes:
+        spec["volumes"] = volumes
     return files
 
 
@@ -165,22 +150,22 @@ def _serialize_files(content: dict[str, bytes]) -> bytes:
 def _check_relative(path: str) -> PurePosixPath:
     pure = PurePosixPath(path)
     if pure.is_absolute() or ".." in pure.parts or not pure.parts:
-        raise _invalid_specification(
+        raise invalid_specification(
             f"volume path {path!r} is not a relative path inside the volume"
         )
     return pure
 
 
-def _mount_read_only(spec: dict[str, Any], volume: str) -> None:
-    for container in _list_containers(spec):
+def _mount_read_only(spec: PodSpec, volume: str) -> None:
+    for container in list_containers(spec):
         for mount in container.get("volumeMounts") or []:
             if mount.get("name") == volume:
                 mount["readOnly"] = True
 
 
-def _add_export(spec: dict[str, Any], name: str, paths: WorkloadPaths) -> None:
+def _add_export(spec: PodSpec, name: str, paths: WorkloadPaths) -> None:
     volume = f"export-{name}"
-    host_path = {"path": str(paths.export), "type": "DirectoryOrCreate"}
+    host_path: HostPath = {"path": str(paths.export), "type": "DirectoryOrCreate"}
     others = [v for v in spec.get("volumes") or [] if v.get("name") != volume]
     spec["volumes"] = [*others, {"name": volume, "hostPath": host_path}]
     for container in spec["containers"]:
@@ -191,20 +176,20 @@ def _add_export(spec: dict[str, Any], name: str, paths: WorkloadPaths) -> None:
 
 def _make_pod(
     workload: Workload,
-    spec: dict[str, Any],
+    spec: PodSpec,
     policies: dict[str, str],
     files: dict[PurePosixPath, bytes],
     auth: bytes | None,
 ) -> Pod:
     labels = dict(workload.labels or {}) | {WORKLOAD_LABEL: workload.name}
-    metadata: dict[str, Any] = {"name": workload.name, "labels": labels}
+    metadata: dict[str, object] = {"name": workload.name, "labels": labels}
     if workload.annotations:
         metadata["annotations"] = dict(workload.annotations)
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": copy.deepcopy(spec)}
     try:
         digest = _compute_digest(json.dumps([pod, policies], sort_keys=True).encode())
     except TypeError as error:
-        raise _invalid_specification(
+        raise invalid_specification(
             f"the pod specification has a value that JSON cannot carry: {error}"
         ) from error
     labels[DIGEST_LABEL] = digest
@@ -223,7 +208,7 @@ def _make_pod(
     )
 
 
-def _read_grace_period(spec: dict[str, Any]) -> int:
+def _read_grace_period(spec: PodSpec) -> int:
     """Return the seconds between SIGTERM and SIGKILL: ten, as podman has it, unless specified."""
     seconds = spec.get("terminationGracePeriodSeconds")
     return seconds if isinstance(seconds, int) and 0 <= seconds <= 3600 else 10

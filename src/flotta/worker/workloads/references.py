@@ -13,29 +13,21 @@ import binascii
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
-
-import yaml
 
 from flotta.protocol.models import Secret
 from flotta.worker.errors import WorkloadError
-from flotta.yaml_loader import load_yaml
+from flotta.worker.workloads.pod_spec import (
+    ConfigMapSource,
+    Container,
+    EnvFromSource,
+    EnvVar,
+    KeyReference,
+    SecretSource,
+    Volume,
+    parse_config_map,
+)
 
 Values = Mapping[str, bytes]
-
-
-def load_mapping(text: str, what: str) -> dict[str, Any]:
-    """Read one YAML mapping; raises WorkloadError naming `what` otherwise."""
-    try:
-        document = load_yaml(text)
-    except yaml.YAMLError as error:
-        place = ": " + " ".join(str(error).split())[:300]
-        raise WorkloadError(
-            "InvalidSpecification", f"{what} is not YAML{place}", permanent=True
-        ) from error
-    if not isinstance(document, dict):
-        raise WorkloadError("InvalidSpecification", f"{what} is not a mapping", permanent=True)
-    return document
 
 
 @dataclass(frozen=True)
@@ -68,16 +60,20 @@ class Sources:
 
 
 def _parse_config_map(text: str) -> tuple[str, Values]:
-    document = load_mapping(text, "a ConfigMap")
+    document = parse_config_map(text)
     name = (document.get("metadata") or {}).get("name") or ""
     plain = {key: str(value).encode() for key, value in (document.get("data") or {}).items()}
     binary = (document.get("binaryData") or {}).items()
     return str(name), plain | {key: base64.b64decode(value) for key, value in binary}
 
 
-def resolve_environment(container: dict[str, Any], sources: Sources) -> list[dict[str, Any]]:
-    """Return the container's `env` with `envFrom` and references replaced by their values."""
-    resolved: dict[str, dict[str, Any]] = {}
+def resolve_environment(container: Container, sources: Sources) -> list[EnvVar]:
+    """Return the container's `env` with `envFrom` and references replaced by their values.
+
+    Raises WorkloadError for a reference that leads nowhere and is not optional, and for a value
+    that is not text.
+    """
+    resolved: dict[str, EnvVar] = {}
     for source in container.get("envFrom") or []:
         for name, value in _resolve_source(source, sources).items():
             resolved[name] = {"name": name, "value": value}
@@ -88,9 +84,11 @@ def resolve_environment(container: dict[str, Any], sources: Sources) -> list[dic
     return list(resolved.values())
 
 
-def _resolve_source(source: dict[str, Any], sources: Sources) -> dict[str, str]:
-    for field_name, kind in (("configMapRef", "ConfigMap"), ("secretRef", "Secret")):
-        reference = source.get(field_name)
+def _resolve_source(source: EnvFromSource, sources: Sources) -> dict[str, str]:
+    for kind, reference in (
+        ("ConfigMap", source.get("configMapRef")),
+        ("Secret", source.get("secretRef")),
+    ):
         if reference:
             optional = bool(reference.get("optional"))
             values = sources.read_values(kind, str(reference.get("name")), optional=optional)
@@ -99,17 +97,23 @@ def _resolve_source(source: dict[str, Any], sources: Sources) -> dict[str, str]:
     return {}
 
 
-def _resolve_entry(variable: dict[str, Any], sources: Sources) -> dict[str, Any] | None:
+def _resolve_entry(variable: EnvVar, sources: Sources) -> EnvVar | None:
+    """Return a variable with its value; None when it refers to something optional that is absent.
+
+    A reference to a field of the pod stays for podman.
+    """
     origin = variable.get("valueFrom") or {}
-    for field_name, kind in (("configMapKeyRef", "ConfigMap"), ("secretKeyRef", "Secret")):
-        reference = origin.get(field_name)
+    for kind, reference in (
+        ("ConfigMap", origin.get("configMapKeyRef")),
+        ("Secret", origin.get("secretKeyRef")),
+    ):
         if reference:
             value = _resolve_key(kind, reference, sources)
             return None if value is None else {"name": variable["name"], "value": value}
     return variable
 
 
-def _resolve_key(kind: str, reference: dict[str, Any], sources: Sources) -> str | None:
+def _resolve_key(kind: str, reference: KeyReference, sources: Sources) -> str | None:
     name, key = str(reference.get("name")), str(reference.get("key"))
     optional = bool(reference.get("optional"))
     values = sources.read_values(kind, name, optional=optional)
@@ -134,22 +138,24 @@ def _decode_text(kind: str, key: str, value: bytes) -> str:
     return text
 
 
-def read_volume(volume: dict[str, Any], sources: Sources) -> dict[str, bytes] | None:
-    """Return path → content of a `configMap` or `secret` volume, None for other volumes."""
-    for kind, source, name_field in (
-        ("ConfigMap", volume.get("configMap"), "name"),
-        ("Secret", volume.get("secret"), "secretName"),
-    ):
-        if source is not None:
-            optional = bool(source.get("optional"))
-            values = sources.read_values(kind, str(source.get(name_field)), optional=optional)
-            return _select_items(kind, source, values, optional=optional)
+def read_volume(volume: Volume, sources: Sources) -> dict[str, bytes] | None:
+    """Return path → content of a `configMap` or `secret` volume, None for other volumes.
+
+    Raises WorkloadError for what is not there and not optional. The paths are not checked.
+    """
+    config_map, secret = volume.get("configMap"), volume.get("secret")
+    if config_map is not None:
+        return _read_items("ConfigMap", str(config_map.get("name")), config_map, sources)
+    if secret is not None:
+        return _read_items("Secret", str(secret.get("secretName")), secret, sources)
     return None
 
 
-def _select_items(
-    kind: str, source: dict[str, Any], values: Values, *, optional: bool
+def _read_items(
+    kind: str, name: str, source: ConfigMapSource | SecretSource, sources: Sources
 ) -> dict[str, bytes]:
+    optional = bool(source.get("optional"))
+    values = sources.read_values(kind, name, optional=optional)
     chosen = source.get("items")
     if not chosen:
         return dict(values)

@@ -1,0 +1,188 @@
+"""What the worker reads and changes of PodSpecs and ConfigMaps, and the border where they come in.
+
+The text comes from whoever wrote the workload. Checked is what everything else rests on: that it
+is a mapping, with containers that have a name and an image. Other fields are typed as Kubernetes
+has them and taken on trust; where one has another shape, what reads it fails with Python's own
+error, which `desired` reports as InvalidSpecification. Fields that are not listed here stay as
+they are and get to podman.
+"""
+
+from __future__ import annotations
+
+from typing import Required, TypedDict, cast
+
+import yaml
+
+from flotta.worker.errors import WorkloadError
+from flotta.yaml_loader import load_yaml
+
+
+class Reference(TypedDict, total=False):
+    """`configMapRef` or `secretRef` of a container."""
+
+    name: str
+    optional: bool
+
+
+class KeyReference(Reference, total=False):
+    """`configMapKeyRef` or `secretKeyRef` of a variable."""
+
+    key: str
+
+
+class EnvFromSource(TypedDict, total=False):
+    """An entry of `envFrom`."""
+
+    prefix: str
+    configMapRef: Reference
+    secretRef: Reference
+
+
+class EnvVarSource(TypedDict, total=False):
+    """`valueFrom` of a variable; `fieldRef` and others are podman's."""
+
+    configMapKeyRef: KeyReference
+    secretKeyRef: KeyReference
+
+
+class EnvVar(TypedDict, total=False):
+    """An entry of `env`."""
+
+    name: Required[str]
+    value: str
+    valueFrom: EnvVarSource
+
+
+class ContainerPort(TypedDict, total=False):
+    """An entry of `ports`."""
+
+    containerPort: int
+    hostPort: int
+
+
+class VolumeMount(TypedDict, total=False):
+    """An entry of `volumeMounts`."""
+
+    name: str
+    mountPath: str
+    readOnly: bool
+
+
+class Container(TypedDict, total=False):
+    """A regular or init container."""
+
+    name: Required[str]
+    image: Required[str]
+    imagePullPolicy: str
+    env: list[EnvVar]
+    envFrom: list[EnvFromSource]
+    ports: list[ContainerPort]
+    volumeMounts: list[VolumeMount]
+
+
+class KeyToPath(TypedDict):
+    """An entry of `items` of a volume."""
+
+    key: str
+    path: str
+
+
+class ConfigMapSource(TypedDict, total=False):
+    """`configMap` of a volume."""
+
+    name: str
+    optional: bool
+    items: list[KeyToPath]
+
+
+class SecretSource(TypedDict, total=False):
+    """`secret` of a volume."""
+
+    secretName: str
+    optional: bool
+    items: list[KeyToPath]
+
+
+class HostPath(TypedDict):
+    """`hostPath` of a volume."""
+
+    path: str
+    type: str
+
+
+class Volume(TypedDict, total=False):
+    """An entry of `volumes`; other kinds of volume are podman's."""
+
+    name: Required[str]
+    configMap: ConfigMapSource
+    secret: SecretSource
+    hostPath: HostPath
+
+
+class PodSpec(TypedDict, total=False):
+    """The specification of a pod."""
+
+    containers: Required[list[Container]]
+    initContainers: list[Container]
+    volumes: list[Volume]
+    restartPolicy: str
+    terminationGracePeriodSeconds: int
+
+
+class ConfigMapMetadata(TypedDict, total=False):
+    """`metadata` of a ConfigMap."""
+
+    name: str
+
+
+class ConfigMap(TypedDict, total=False):
+    """A ConfigMap that a workload brings along; `binaryData` is base64."""
+
+    metadata: ConfigMapMetadata
+    data: dict[str, object]
+    binaryData: dict[str, str]
+
+
+def parse_pod_spec(text: str) -> PodSpec:
+    """Read the YAML of a PodSpec; raises WorkloadError InvalidSpecification."""
+    document = _load_mapping(text, "the pod specification")
+    containers = document.get("containers")
+    if not isinstance(containers, list) or not containers:
+        raise invalid_specification("the pod specification has no containers")
+    spec = cast("PodSpec", document)  # what is not checked is taken on trust, see above
+    for container in list_containers(spec):
+        _check_container(container)
+    return spec
+
+
+def parse_config_map(text: str) -> ConfigMap:
+    """Read the YAML of a ConfigMap; raises WorkloadError InvalidSpecification."""
+    return cast("ConfigMap", _load_mapping(text, "a ConfigMap"))  # taken on trust, see above
+
+
+def list_containers(spec: PodSpec) -> list[Container]:
+    """Return init containers and regular ones, in the order in which they run."""
+    return [*(spec.get("initContainers") or []), *spec["containers"]]
+
+
+def invalid_specification(message: str) -> WorkloadError:
+    """Return the error of a specification that no device could run."""
+    return WorkloadError("InvalidSpecification", message, permanent=True)
+
+
+def _check_container(container: object) -> None:
+    if not isinstance(container, dict) or not container.get("name"):
+        raise invalid_specification("a container has no name")
+    if not container.get("image"):
+        raise invalid_specification(f'container "{container["name"]}" has no image')
+
+
+def _load_mapping(text: str, what: str) -> dict[str, object]:
+    try:
+        document = load_yaml(text)
+    except yaml.YAMLError as error:
+        place = " ".join(str(error).split())[:300]
+        raise invalid_specification(f"{what} is not YAML: {place}") from error
+    if not isinstance(document, dict):
+        raise invalid_specification(f"{what} is not a mapping")
+    return document
