@@ -36,7 +36,7 @@ def configure_logging(level: str | None = None) -> None:
 
 
 def notify(state: str) -> None:
-    """Tell systemd about this service, for example `READY=1`.
+    """Report the state of this service to systemd, for example `READY=1`.
 
     Nothing happens outside systemd (sd_notify(3)).
     """
@@ -68,7 +68,8 @@ def run(main: Callable[[], Coroutine[Any, Any, None]], *, uvloop: bool = False) 
     try:
         configure_logging()
         if uvloop:
-            import uvloop as loop_module
+            # Only the control plane installs uvloop; a device runs without.
+            import uvloop as loop_module  # noqa: PLC0415
 
             loop_module.run(main())
         else:

@@ -11,15 +11,15 @@ LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 SUBDOMAIN = rf"{LABEL}(\.{LABEL})*"
 MAX_LABEL = 63  # characters
 MAX_SUBDOMAIN = 253  # characters
-_label = re.compile(LABEL)
-_subdomain = re.compile(SUBDOMAIN)
+LABEL_PATTERN = re.compile(LABEL)
+SUBDOMAIN_PATTERN = re.compile(SUBDOMAIN)
 
 
 def is_label(text: str) -> bool:
-    """Whether the text can name a Namespace or a Service: one lower-case DNS label."""
-    return len(text) <= MAX_LABEL and _label.fullmatch(text) is not None
+    """Tell whether the text can name a Namespace or a Service: one lower-case DNS label."""
+    return len(text) <= MAX_LABEL and LABEL_PATTERN.fullmatch(text) is not None
 
 
 def is_subdomain(text: str) -> bool:
-    """Whether the text can name most Kubernetes objects: lower-case DNS labels joined by dots."""
-    return len(text) <= MAX_SUBDOMAIN and _subdomain.fullmatch(text) is not None
+    """Tell whether the text can name most Kubernetes objects: DNS labels joined by dots."""
+    return len(text) <= MAX_SUBDOMAIN and SUBDOMAIN_PATTERN.fullmatch(text) is not None

@@ -25,7 +25,7 @@ def read_words(environment: Mapping[str, str], name: str) -> tuple[str, ...]:
 
 
 def read_flag(environment: Mapping[str, str], name: str, *, default: bool) -> bool:
-    """Return a truth value, in any of the words that Go and people use."""
+    """Read a truth value, in any of the words that Go and people use."""
     word = read_text(environment, name).lower()
     if word and word not in TRUE | FALSE:
         raise ValueError(f"{name} is {environment[name]!r}; use true or false")

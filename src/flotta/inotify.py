@@ -12,14 +12,15 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+# Masks of inotify(7).
 MODIFY, ATTRIB, CLOSE_WRITE = 0x2, 0x4, 0x8
 MOVED_FROM, MOVED_TO, CREATE, DELETE = 0x40, 0x80, 0x100, 0x200
 DELETE_SELF, MOVE_SELF = 0x400, 0x800
 ONLYDIR = 0x01000000
-_OVERFLOW, _IGNORED = 0x4000, 0x8000
+OVERFLOW, IGNORED = 0x4000, 0x8000
 HEADER = struct.Struct("iIII")  # struct inotify_event without its name
-BUFFER_SIZE = 64 * 1024  # bytes
-_libc = ctypes.CDLL(None, use_errno=True)
+BUFFER_SIZE = 64 * 1024  # bytes of events read at once
+LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 @dataclass(frozen=True)
@@ -32,34 +33,34 @@ class Event:
 
     @property
     def overflow(self) -> bool:
-        """True when events were lost: anything that is watched may have changed."""
-        return bool(self.mask & _OVERFLOW)
+        """Whether events were lost: anything that is watched may have changed."""
+        return bool(self.mask & OVERFLOW)
 
     @property
     def removed(self) -> bool:
-        """True when the entry was deleted or moved away."""
+        """Whether the entry was deleted or moved away."""
         return bool(self.mask & (DELETE | MOVED_FROM))
 
     @property
     def watch_ended(self) -> bool:
         """True when the watched directory is gone, and its watch number with it."""
-        return bool(self.mask & _IGNORED)
+        return bool(self.mask & IGNORED)
 
 
 class Inotify:
     """An inotify instance; raises OSError when the limit of instances is reached."""
 
     def __init__(self) -> None:
-        self.descriptor: int = _libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+        self.descriptor: int = LIBC.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
         if self.descriptor < 0:
             raise OSError(ctypes.get_errno(), "inotify_init1 failed")
 
     def add(self, path: bytes, mask: int) -> int:
-        """Watch a path and return the watch number, the same one for a path that is watched already.
+        """Watch a path and return the watch number, for a path that is watched already its own.
 
         Raises OSError: no such path, or the limit of watches is reached.
         """
-        watch: int = _libc.inotify_add_watch(self.descriptor, path, mask)
+        watch: int = LIBC.inotify_add_watch(self.descriptor, path, mask)
         if watch < 0:
             raise OSError(ctypes.get_errno(), "inotify_add_watch failed", os.fsdecode(path))
         return watch

@@ -22,12 +22,12 @@ def apply_merge_patch(target: Any, patch: Any) -> Any:
     return merged
 
 
-def make_merge_patch(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+def make_merge_patch(old: Mapping[str, object], new: Mapping[str, object]) -> dict[str, object]:
     """Return the patch that turns one object into another, empty when they are equal.
 
     A null in `new` cannot be expressed and is removed.
     """
-    patch: dict[str, Any] = {key: None for key in old if key not in new}
+    patch: dict[str, object] = {key: None for key in old if key not in new}
     for key, value in new.items():
         before = old.get(key)
         if isinstance(before, Mapping) and isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""YAML as Kubernetes reads it: JSON's types and nothing else, so a date stays the text that it is."""
+"""YAML as Kubernetes reads it: JSON's types and nothing else, so a date stays text."""
 
 from __future__ import annotations
 

@@ -9,6 +9,11 @@ from flotta import daemon
 from flotta.worker.agent import Agent
 from flotta.worker.settings import Settings
 
+DESCRIPTION = (
+    "Run the worker; settings come from the environment (YGG_SOCKET_ADDR, YGG_CONFIG_DIR, "
+    "LOG_LEVEL)."
+)
+
 
 async def _serve() -> None:
     stop = daemon.stop_event()
@@ -25,8 +30,8 @@ async def _serve() -> None:
 
 
 def main() -> None:
-    """Run the worker; settings come from the environment (YGG_SOCKET_ADDR, YGG_CONFIG_DIR, LOG_LEVEL)."""
-    argparse.ArgumentParser(prog="flotta-device-worker", description=main.__doc__).parse_args()
+    """Run the worker until SIGTERM."""
+    argparse.ArgumentParser(prog="flotta-device-worker", description=DESCRIPTION).parse_args()
     daemon.run(_serve)
 
 

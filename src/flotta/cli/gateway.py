@@ -9,7 +9,7 @@ from pathlib import Path
 
 from flotta.daemon import configure_logging, run, stop_event
 from flotta.gateway.gateway import Gateway
-from flotta.gateway.settings import Settings, load_settings
+from flotta.gateway.settings import Places, Settings, load_settings
 
 
 def main() -> None:
@@ -25,7 +25,7 @@ def main() -> None:
 
 
 def _settings(arguments: argparse.Namespace) -> Settings:
-    places: dict[str, object] = {
+    places: Places = {
         "state_folder": arguments.state_dir,
         "socket": arguments.socket,
         "workers_folder": arguments.workers_dir,

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 
@@ -46,7 +45,7 @@ class CertificateRequests:
     def add_fingerprint(self, content: bytes) -> msgspec.Raw:
         """Return the worker's enrolment with key fingerprint and, if missing, target namespace."""
         key = self._store.ensure_pending_key()
-        added: dict[str, Any] = {"public_key_fingerprint": public_key_fingerprint(key.public_key())}
+        added = {"public_key_fingerprint": public_key_fingerprint(key.public_key())}
         fields = _parse_object(content)
         if not fields.get("target_namespace"):
             added["target_namespace"] = self._settings.tags.get("namespace") or "default"
@@ -68,7 +67,7 @@ class CertificateRequests:
                 await self._edge_api.post_as(identity, "data", body)
             )
 
-    def _add_certificate_request(self, fields: dict[str, Any]) -> msgspec.Raw:
+    def _add_certificate_request(self, fields: Mapping[str, object]) -> msgspec.Raw:
         key = self._store.ensure_pending_key()
         request = certificate_request(key, self._settings.device_id).decode()
         return msgspec.Raw(encode({**fields, "certificate_request": request}))
@@ -89,21 +88,22 @@ class CertificateRequests:
         return HttpResponse(response.status, response.headers, body, response.elapsed)
 
 
-def _parse_object(content: bytes) -> dict[str, Any]:
+def _parse_object(content: bytes) -> dict[str, object]:
     """Return the members of a JSON object; `null` and nothing are an empty one."""
     if content.strip() in (b"", b"null"):
         return {}
     try:
-        return msgspec.json.decode(content, type=dict[str, Any])
+        return msgspec.json.decode(content, type=dict[str, object])
     except msgspec.DecodeError as error:
         raise ValueError(f"the content is not a JSON object: {error}") from error
 
 
 def _split_certificate(body: bytes) -> tuple[bytes, bytes]:
+    """Return the response without the certificate, with all that else is in it, and that in PEM."""
     try:
-        response = msgspec.json.decode(body, type=dict[str, Any])
-        content = dict(response["content"])
-        certificate = content.pop("certificate").encode()
-    except (msgspec.DecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
+        response = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+        content = msgspec.json.decode(response["content"], type=dict[str, msgspec.Raw])
+        certificate = msgspec.json.decode(content.pop("certificate"), type=str).encode()
+    except (msgspec.DecodeError, KeyError, ValueError) as error:
         raise BadResponse("the answer to the registration contains no certificate") from error
     return encode({**response, "content": content}), certificate

@@ -18,7 +18,7 @@ from flotta.daemon import write_atomically
 log = logging.getLogger(__name__)
 
 SAVE_INTERVAL = dt.timedelta(days=1)  # flash memory wears out
-TOLERATED_DIFFERENCE = dt.timedelta(minutes=5)
+TOLERATED_DIFFERENCE = dt.timedelta(minutes=5)  # of the local clock, without a warning
 
 
 class Clock:

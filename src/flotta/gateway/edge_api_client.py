@@ -23,7 +23,7 @@ MAX_PARALLEL_SENDS = 4  # connections for messages, besides the two for polls
 class EdgeApiClient:
     """Requests to one Edge API with the device's present identity.
 
-    Files are read anew for every connection, so a new certificate or a changed CA needs no
+    Files are read again for every connection, so a new certificate or a changed CA needs no
     restart, only `reconnect`.
     """
 

@@ -9,7 +9,7 @@ import struct
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, NotRequired, TypedDict
 
 from flotta import __version__
 
@@ -18,11 +18,30 @@ INTERFACES = Path("/sys/class/net")
 SIOCGIFADDR = 0x8915  # netdevice(7)
 
 
+class CanonicalFacts(TypedDict):
+    """What identifies the machine, in the words of the wire protocol."""
+
+    fqdn: str
+    ip_addresses: list[str]
+    mac_addresses: list[str]
+    machine_id: NotRequired[str]
+
+
+class ConnectionStatus(TypedDict):
+    """Content of a connection-status message; `dispatchers` has the features of each worker."""
+
+    canonical_facts: CanonicalFacts
+    dispatchers: dict[str, Mapping[str, str]]
+    state: Literal["online", "offline"]
+    tags: dict[str, str]
+    client_version: str
+
+
 def build_connection_status(
     state: Literal["online", "offline"],
     dispatchers: Mapping[str, Mapping[str, str]],
     tags: Mapping[str, str],
-) -> dict[str, Any]:
+) -> ConnectionStatus:
     """Return the content of a connection-status message."""
     return {
         "canonical_facts": read_canonical_facts(),
@@ -33,9 +52,9 @@ def build_connection_status(
     }
 
 
-def read_canonical_facts() -> dict[str, Any]:
+def read_canonical_facts() -> CanonicalFacts:
     """Return what identifies the machine; what cannot be read is left out."""
-    facts: dict[str, Any] = {
+    facts: CanonicalFacts = {
         "fqdn": socket.gethostname(),
         "ip_addresses": _read_ipv4_addresses(),
         "mac_addresses": _read_mac_addresses(),

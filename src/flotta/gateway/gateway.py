@@ -17,7 +17,7 @@ from flotta.gateway.decommission import Decommission
 from flotta.gateway.dispatcher import DispatcherService
 from flotta.gateway.edge_api_client import Channel, EdgeApiClient
 from flotta.gateway.errors import GatewayError, IdentityUnusable
-from flotta.gateway.facts import build_connection_status
+from flotta.gateway.facts import ConnectionStatus, build_connection_status
 from flotta.gateway.http_client import HttpResponse
 from flotta.gateway.identity import Identity
 from flotta.gateway.identity_store import IdentityStore
@@ -152,7 +152,7 @@ class Gateway:
         return poll
 
     def _confirm_identity(self, identity: Identity) -> None:
-        """Return the Edge API answered to this certificate: earlier ones are not needed any more."""
+        """Forget earlier certificates: the Edge API answered to this one."""
         self._renewal.confirm_identity()
         try:
             self._store.mark_used(identity)
@@ -167,7 +167,7 @@ class Gateway:
 
     async def _announce_workers(self) -> None:
         """Tell the Edge API that the device is online and which workers it has; best effort."""
-        announced: dict[str, object] | None = None
+        announced: ConnectionStatus | None = None
         self._status_changed.set()
         while True:
             await self._status_changed.wait()
@@ -193,7 +193,7 @@ class Gateway:
         return await self._edge_api.post("data", encode(new_data_message(directive, content)))
 
     async def _announce_offline(self) -> None:
-        """Say that this device goes offline, if that is quickly done."""
+        """Tell the Edge API that this device goes offline, if that is quickly done."""
         if self._may_poll.is_set() and not self._outbox.closed:
             status = build_connection_status("offline", {}, self.settings.tags)
             with contextlib.suppress(TimeoutError):

@@ -43,7 +43,7 @@ class HttpResponse:
 
     @property
     def ok(self) -> bool:
-        """Tell whether the Edge API accepted this device."""
+        """Whether the Edge API accepted this device."""
         return self.status < 300 or self.status == 304
 
     @property
@@ -54,7 +54,7 @@ class HttpResponse:
 
 
 class _Dropped(GatewayError):
-    """This side closed the connection, to use a new identity."""
+    """The connection was closed here, to use a new identity."""
 
 
 class HttpConnection:
@@ -91,7 +91,7 @@ class HttpConnection:
 
     @property
     def open(self) -> bool:
-        """Tell whether there is a connection to be used again."""
+        """Whether there is a connection to be used again."""
         return self._connection is not None and self._connection.usable
 
     async def _exchange(self, request: HttpRequest) -> HttpResponse:

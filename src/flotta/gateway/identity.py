@@ -28,7 +28,7 @@ class Identity:
 
     @property
     def is_device(self) -> bool:
-        """Tell a device's own identity from the one for registration."""
+        """Whether this is a device's own identity, not the one for registration."""
         return self.peer.kind == "device"
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
 
 from flotta.gateway.workers import Workers
 from flotta.protocol.envelope import Command, Message, decode, decode_message
@@ -12,7 +11,7 @@ from flotta.protocol.grpc import Data
 
 log = logging.getLogger(__name__)
 
-MAX_DELAY = 3600.0  # seconds
+MAX_DELAY = 3600.0  # seconds that a command can keep the device away
 
 Handler = Callable[[Message, dict[str, str]], Awaitable[None]]
 
@@ -39,7 +38,10 @@ async def deliver_data(body: bytes, workers: Workers) -> bool:
 
 
 async def execute_command(body: bytes, handlers: Mapping[str, Handler]) -> bool:
-    """Carry out a command; unknown ones are logged. Raises ValueError when it is not a message."""
+    """Carry out a command; return whether there is a handler for it, as others are only logged.
+
+    Raises ValueError when the body is not a message.
+    """
     message = decode_message(body)
     if message.type != "command":
         log.warning("Ignored a message of type %r on the control channel", message.type)
@@ -60,5 +62,5 @@ def read_delay(arguments: dict[str, str]) -> float:
     return min(float(text), MAX_DELAY) if text.isascii() and text.isdigit() else 0.0
 
 
-def _stringify(metadata: dict[str, Any] | None) -> dict[str, str]:
+def _stringify(metadata: Mapping[str, object] | None) -> dict[str, str]:
     return {key: str(value) for key, value in (metadata or {}).items()}

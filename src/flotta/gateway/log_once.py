@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 
-REPEAT_AFTER = 3600.0  # seconds
+REPEAT_AFTER = 3600.0  # seconds until the same failure is logged again
 
 
 class LogOnce:
@@ -25,6 +25,6 @@ class LogOnce:
         self._log.warning("%s: %s", activity, reason)
 
     def recovered(self, activity: str) -> None:
-        """Say that an activity works again, if it had failed."""
+        """Log that an activity works again, if it had failed."""
         if self._logged.pop(activity, None) is not None:
             self._log.info("%s: works again", activity)

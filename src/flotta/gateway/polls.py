@@ -21,13 +21,17 @@ from flotta.gateway.status_codes import explain_status
 
 log = logging.getLogger(__name__)
 
-UNREADABLE_DELAY = 60.0  # seconds after a message that cannot be read
+UNREADABLE_DELAY = 60.0  # seconds until a message is asked for again that cannot be read
 
 
 class PollTarget(Protocol):
     """Where polls go to."""
 
-    async def poll(self, channel: Channel, etag: str | None) -> HttpResponse: ...
+    async def poll(self, channel: Channel, etag: str | None) -> HttpResponse:
+        """Return what is waiting on a channel, status 304 if that is what `etag` names.
+
+        Raises GatewayError when there is no response.
+        """
 
 
 class Poll:

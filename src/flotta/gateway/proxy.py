@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 def find_proxy(host: str, environment: Mapping[str, str] = os.environ) -> SplitResult | None:
     """Return the proxy for a host from HTTPS_PROXY and NO_PROXY (either case), or None.
 
-    Raises ValueError when HTTPS_PROXY is no `http://[user:password@]host:port`.
+    Raises ValueError when HTTPS_PROXY is not `http://[user:password@]host:port`.
     """
     text = environment.get("HTTPS_PROXY") or environment.get("https_proxy")
     if not text or _is_excepted(host, environment.get("NO_PROXY") or environment.get("no_proxy")):

@@ -51,7 +51,7 @@ class Rejoining:
         self._log_once = LogOnce(log)
 
     def request_rejoin(self) -> None:
-        """Return a worker has something to say, but the device has no certificate of its own."""
+        """Join again, as a worker has something to say and the device no certificate of its own."""
         self._needed.set()
 
     async def run(self) -> None:

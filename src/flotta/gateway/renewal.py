@@ -22,7 +22,7 @@ from flotta.identity.lifetime import renewal_time, valid_at
 log = logging.getLogger(__name__)
 
 MAX_SLEEP = 3600.0  # seconds; the clock may be corrected in the meantime
-JITTER = 0.1  # of the certificate's life, so that a fleet enrolled together does not renew together
+JITTER = 0.1  # part of a certificate's life: a fleet enrolled together does not renew together
 
 
 class Renewal:
@@ -50,9 +50,9 @@ class Renewal:
         self._unproven = False
 
     def demand(self, refused: Identity) -> bool:
-        """Renew now: this certificate was refused; False when there is a newer one already.
+        """Renew now, as this certificate was refused; return whether it is still the present one.
 
-        Raises IdentityUnusable when there is none.
+        Raises IdentityUnusable when there is no certificate.
         """
         if self._store.load_current().peer.fingerprint != refused.peer.fingerprint:
             return False
@@ -72,7 +72,7 @@ class Renewal:
         self._calm.reset()
 
     async def wait_for_new_identity(self, seconds: float) -> bool:
-        """Wait for a new certificate; False when there is none after that time."""
+        """Wait for a new certificate for at most `seconds`; return whether one came."""
         self._changed.clear()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import datetime as dt
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TypedDict, Unpack
 
 from flotta.identity.peers import is_device_id
 
-DEFAULT_PORT = 8043
+DEFAULT_PORT = 8043  # TCP, of the Edge API
 DEFAULT_PREFIX = "api/flotta-management/v1"
 MACHINE_ID = Path("/etc/machine-id")
 
@@ -21,15 +21,13 @@ class Timing:
     """Every waiting time in seconds, long enough for GPRS and satellites."""
 
     connect_timeout: float = 30.0  # each for TCP and for the TLS handshake
-    response_timeout: float = (
-        60.0  # between two pieces of a response, besides the time a poll may be held
-    )
+    response_timeout: float = 60.0  # between two pieces of a response, besides `hold` for a poll
     hold: int = 55  # how long the server may hold a poll (Prefer: wait)
-    retry_first: float = 1.0
-    retry_cap: float = 60.0
+    retry_first: float = 1.0  # after the first failure
+    retry_cap: float = 60.0  # after many failures
     quick_response: float = 1.0  # an unchanged answer faster than this was not held
     quick_delay: float = 5.0  # then the next poll waits this long and up to half as much again
-    worker_timeout: float = 60.0
+    worker_timeout: float = 60.0  # for a worker to take a message
     cleanup_timeout: float = 120.0  # for a worker to remove everything
     renewal_retry_cap: float = 3600.0  # at most, while the certificate is still valid
 
@@ -62,29 +60,38 @@ class Settings:
         return f"{host}:{self.port}"
 
 
-def load_settings(config: Path, tags: Path, **places: Any) -> Settings:
-    """Read both files; `places` override fields of Settings (paths, users).
+class Places(TypedDict, total=False):
+    """The fields of `Settings` that are not in the configuration files."""
+
+    device_folder: Path
+    state_folder: Path
+    socket: Path
+    workers_folder: Path
+    group: str | None
+    users: frozenset[int]
+
+
+def load_settings(config: Path, tags: Path, **places: Unpack[Places]) -> Settings:
+    """Read both files; `places` override the defaults.
 
     Raises ValueError with a sentence that names file and key.
     """
     table = _read_toml(config)
     host, port = _parse_server(config, table)
     cert_file = _parse_path(config, table, "cert-file")
-    return Settings(
-        **{
-            "host": host,
-            "port": port,
-            "device_id": _parse_device_id(config, table),
-            "cert_file": cert_file,
-            "key_file": _parse_path(config, table, "key-file"),
-            "ca_root": _parse_ca_root(config, table),
-            "path_prefix": str(table.get("path-prefix", DEFAULT_PREFIX)).strip("/"),
-            "log_level": str(table.get("log-level", "info")),
-            "tags": load_tags(tags),
-            "device_folder": cert_file.parent / "device",
-            **places,
-        }
+    settings = Settings(
+        host=host,
+        port=port,
+        device_id=_parse_device_id(config, table),
+        cert_file=cert_file,
+        key_file=_parse_path(config, table, "key-file"),
+        ca_root=_parse_ca_root(config, table),
+        path_prefix=str(table.get("path-prefix", DEFAULT_PREFIX)).strip("/"),
+        log_level=str(table.get("log-level", "info")),
+        tags=load_tags(tags),
+        device_folder=cert_file.parent / "device",
     )
+    return replace(settings, **places)
 
 
 def load_tags(path: Path) -> dict[str, str]:
@@ -93,7 +100,7 @@ def load_tags(path: Path) -> dict[str, str]:
     return {key: _format_tag(path, key, value) for key, value in table.items()}
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
+def _read_toml(path: Path) -> dict[str, object]:
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
@@ -102,7 +109,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path} cannot be read: {error}") from error
 
 
-def _parse_server(path: Path, table: dict[str, Any]) -> tuple[str, int]:
+def _parse_server(path: Path, table: Mapping[str, object]) -> tuple[str, int]:
     text = table.get("server")
     if not isinstance(text, str) or not text or "/" in text:
         raise ValueError(f"{path}: server has to be host:port without scheme, not {text!r}")
@@ -114,7 +121,7 @@ def _parse_server(path: Path, table: dict[str, Any]) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def _parse_device_id(path: Path, table: dict[str, Any]) -> str:
+def _parse_device_id(path: Path, table: Mapping[str, object]) -> str:
     """Return client-id in lower case: it becomes the name of an object in the control plane."""
     text = table.get("client-id") or _read_machine_id()
     device_id = str(text).strip().lower()
@@ -130,14 +137,14 @@ def _read_machine_id() -> str:
     return MACHINE_ID.read_text().strip() if MACHINE_ID.exists() else ""
 
 
-def _parse_path(path: Path, table: dict[str, Any], key: str) -> Path:
+def _parse_path(path: Path, table: Mapping[str, object], key: str) -> Path:
     text = table.get(key)
     if not isinstance(text, str) or not text:
         raise ValueError(f"{path}: {key} is missing")
     return Path(text)
 
 
-def _parse_ca_root(path: Path, table: dict[str, Any]) -> tuple[Path, ...]:
+def _parse_ca_root(path: Path, table: Mapping[str, object]) -> tuple[Path, ...]:
     roots = table.get("ca-root")
     roots = [roots] if isinstance(roots, str) else roots
     if not isinstance(roots, list) or not roots or not all(isinstance(root, str) for root in roots):

@@ -18,7 +18,7 @@ from flotta.gateway.settings import Settings
 
 log = logging.getLogger(__name__)
 
-RETRY_DELAYS = (0.1, 0.2, 0.4, 0.8, 1.6, 1.6, 1.6)  # seconds between the attempts at one connection
+RETRY_DELAYS = (0.1, 0.2, 0.4, 0.8, 1.6, 1.6, 1.6)  # seconds between attempts to connect
 
 REFUSED = (
     "the server closed the connection without an answer: probably refused, certificate not from "
@@ -27,8 +27,8 @@ REFUSED = (
 )
 UNTRUSTED = (
     "server certificate is not from this device's CA or not for the name in config.toml "
-    "({reason}). Compare ca-root and server in config.toml with the Edge API's certificate; nothing "
-    "was sent."
+    "({reason}). Compare ca-root and server in config.toml with the Edge API's certificate; "
+    "nothing was sent."
 )
 
 
@@ -41,7 +41,7 @@ class TlsConnection:
 
     @property
     def usable(self) -> bool:
-        """Tell whether the server has kept the connection open, as far as it is known."""
+        """Whether the server has kept the connection open, as far as it is known."""
         return not self.reader.at_eof() and not self.writer.is_closing()
 
     def abort(self) -> None:

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from grpclib.client import Channel
 from grpclib.exceptions import GRPCError, ProtocolError, StreamTerminatedError
@@ -22,8 +23,22 @@ from flotta.protocol.grpc import RECEIVED_DISCONNECT, Data, EventNotification, W
 log = logging.getLogger(__name__)
 
 MAX_HANDLER = 32  # characters; it becomes the name of a socket
-LISTEN_DELAY = 0.2  # seconds; a worker begins to listen after it was told where
+LISTEN_DELAY = 0.2  # seconds; a worker begins to listen when it knows where
 CALL_ERRORS = (GRPCError, ProtocolError, StreamTerminatedError, OSError, TimeoutError)
+
+
+class ProcessIdentity(NamedTuple):
+    """What names a process even after its pid was given to another one."""
+
+    pid: int
+    start_time: str  # clock ticks since boot, field 22 of proc_pid_stat(5)
+
+
+class _Latest(NamedTuple):
+    """The latest message for a directive, and the SHA-256 of its content."""
+
+    digest: bytes
+    message: Data
 
 
 @dataclass
@@ -31,7 +46,7 @@ class Worker:
     """A registered worker and the task that feeds it with the latest message."""
 
     handler: str
-    process: tuple[int, str] | None  # pid and start time; None when found, not registered
+    process: ProcessIdentity | None  # None when found, not registered
     features: dict[str, str]
     channel: Channel
     wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -40,8 +55,8 @@ class Worker:
 
     @property
     def alive(self) -> bool:
-        """Tell whether the process that registered still exists."""
-        return self.process is not None and _identify_process(self.process[0]) == self.process
+        """Whether the process that registered still exists."""
+        return self.process is not None and _identify_process(self.process.pid) == self.process
 
     def close(self) -> None:
         """Stop feeding and drop the connection."""
@@ -58,7 +73,7 @@ class Workers:
         self._timing = timing
         self._changed = changed
         self._workers: dict[str, Worker] = {}
-        self._latest: dict[str, tuple[bytes, Data]] = {}
+        self._latest: dict[str, _Latest] = {}  # by directive
         self._log_once = LogOnce(log)
         self._arrived = asyncio.Event()
 
@@ -86,15 +101,16 @@ class Workers:
         return {handler: worker.features for handler, worker in self._workers.items()}
 
     def deliver(self, message: Data) -> bool:
-        """Let the worker have a message; only the latest one for a directive is kept.
+        """Let the worker have a message; return whether its content is another one than before.
 
-        Returns False when its content is the one already known. A worker that registers later,
+        Only the latest message for a directive is kept. A worker that registers later,
         or again, gets the latest one then.
         """
         digest = hashlib.sha256(message.content).digest()
-        if self._latest.get(message.directive, (b"",))[0] == digest:
+        known = self._latest.get(message.directive)
+        if known is not None and known.digest == digest:
             return False
-        self._latest[message.directive] = (digest, message)
+        self._latest[message.directive] = _Latest(digest, message)
         worker = self._workers.get(message.directive)
         if worker is None:
             log.info("The message for %r waits for its worker to register", message.directive)
@@ -103,7 +119,7 @@ class Workers:
         return True
 
     def forget_messages(self) -> None:
-        """Deliver nothing any more of what was received so far."""
+        """Deliver nothing of what was received so far."""
         self._latest.clear()
 
     async def disconnect(self) -> None:
@@ -119,7 +135,7 @@ class Workers:
                 await self.wait_for_worker(backoff.next())
 
     async def wait_for_worker(self, seconds: float | None = None) -> None:
-        """Wait until a worker registers, at most so long."""
+        """Wait until a worker registers, at most `seconds` if given."""
         self._arrived.clear()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
@@ -150,7 +166,7 @@ class Workers:
         return True
 
     def _add_worker(
-        self, handler: str, process: tuple[int, str] | None, features: dict[str, str]
+        self, handler: str, process: ProcessIdentity | None, features: dict[str, str]
     ) -> None:
         earlier = self._workers.pop(handler, None)
         if earlier is not None:
@@ -171,11 +187,11 @@ class Workers:
         taken = b""
         while True:
             worker.wake.clear()
-            digest, message = self._latest.get(worker.handler, (b"", None))
-            if message is None or digest == taken:
+            latest = self._latest.get(worker.handler)
+            if latest is None or latest.digest == taken:
                 await worker.wake.wait()
-            elif await self._send_message(worker, message):
-                taken = digest
+            elif await self._send_message(worker, latest.message):
+                taken = latest.digest
                 backoff.reset()
             else:
                 await asyncio.sleep(backoff.next())
@@ -195,13 +211,13 @@ def _is_handler(text: str) -> bool:
     return is_label(text) and len(text) <= MAX_HANDLER
 
 
-def _identify_process(pid: int) -> tuple[int, str] | None:
-    """Return pid and start time, which together name a process; None when it does not exist."""
+def _identify_process(pid: int) -> ProcessIdentity | None:
+    """Return the identity of a process, None when it does not exist."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return None
-    return pid, stat.rpartition(")")[2].split()[19]  # field 22 of proc_pid_stat(5)
+    return ProcessIdentity(pid, stat.rpartition(")")[2].split()[19])
 
 
 def _describe_error(error: BaseException) -> str:

@@ -11,13 +11,13 @@ import re
 from collections.abc import Iterator
 
 MEBIBYTE = 1 << 20  # bytes
-PART_SIZE = 8 * MEBIBYTE
-BLOCK = MEBIBYTE
-MAX_PARTS = 10_000  # of one upload (Amazon S3)
+PART_SIZE = 8 * MEBIBYTE  # bytes of a part of an upload
+BLOCK = MEBIBYTE  # bytes read at once
+MAX_PARTS = 10_000  # parts of one upload (Amazon S3)
 PLAIN = re.compile(r"[0-9a-f]{32}")
 COMPOSITE = re.compile(r"[0-9a-f]{32}-([0-9]+)")
 # Part sizes of usual clients, for objects that others uploaded in parts.
-USUAL_PART_SIZES = (5 * MEBIBYTE, 16 * MEBIBYTE, 64 * MEBIBYTE)
+USUAL_PART_SIZES = (5 * MEBIBYTE, 16 * MEBIBYTE, 64 * MEBIBYTE)  # bytes
 
 
 def is_plain_md5(etag: str) -> bool:

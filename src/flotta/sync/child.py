@@ -35,8 +35,9 @@ from flotta.sync.upload import Uploader
 
 WORKERS = 4  # threads, with one connection each
 # So many in a row are not the fault of single paths any more.
-MAX_FAILURES = 3
+MAX_FAILURES = 3  # tasks
 PR_SET_PDEATHSIG = 1  # prctl(2)
+NICENESS = 5  # nice(2); pods go first
 
 
 class JobRun:
@@ -130,7 +131,7 @@ def main() -> None:
     job = decode_job(sys.stdin.buffer.read())
     _die_with_parent(job.parent)
     os.umask(0o022)
-    os.nice(5)
+    os.nice(NICENESS)
     spool = Path(job.spool)
     spool.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _locked(spool), s3_client.open_client(job.bucket, WORKERS, spool) as s3:

@@ -13,7 +13,7 @@ from flotta.sync.job import DownloadTask, TaskOutcome, transfer_outcome
 from flotta.sync.model import FileStat
 from flotta.sync.s3_client import is_missing
 
-BLOCK = 256 * 1024  # bytes
+BLOCK = 256 * 1024  # bytes read from the connection at once
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 PARTIAL = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -27,7 +27,10 @@ class DamagedError(Exception):
 
 
 class Downloader:
-    """Fetches objects of one bucket into export directories."""
+    """Fetches objects of one bucket into export directories.
+
+    `s3` is a boto3 client, whose class boto3 makes when the program runs.
+    """
 
     def __init__(self, s3: Any, bucket: str, spool: Path) -> None:
         self._s3 = s3
@@ -81,7 +84,7 @@ class Downloader:
     def _append_rest(
         self, descriptor: int, task: DownloadTask, offset: int, digest: hashlib._Hash
     ) -> None:
-        wanted: dict[str, Any] = {"Range": f"bytes={offset}-"} if offset else {}
+        wanted = {"Range": f"bytes={offset}-"} if offset else {}
         response = self._s3.get_object(Bucket=self._bucket, Key=task.key, **wanted)
         body = response["Body"]
         try:

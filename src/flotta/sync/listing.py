@@ -21,8 +21,8 @@ from xml.etree import ElementTree
 from flotta.sync.model import S3Storage, SyncError
 from flotta.sync.signature import EMPTY_SHA256, authorization, canonical_path, canonical_query
 
-TIMEOUT = 60.0  # seconds
-RESPONSE_LIMIT = 16 << 20  # bytes
+TIMEOUT = 60.0  # seconds without a byte
+RESPONSE_LIMIT = 16 << 20  # bytes of one page
 # Read without parsing: a page like the last one never needs to be parsed at all.
 TOKEN = re.compile(rb"<NextContinuationToken>([^<]+)</NextContinuationToken>")
 TRUNCATED = re.compile(rb"<IsTruncated>\s*true\s*<")
@@ -171,7 +171,7 @@ def describe_refusal(storage: S3Storage, code: str, message: str) -> str:
 
 
 def parse_error(body: bytes, status: int) -> tuple[str, str]:
-    """Return code and message of an S3 error document; the HTTP status if it is none."""
+    """Return code and message of an S3 error document; the HTTP status if it is not one."""
     try:
         root = _parse_xml(body)
     except ElementTree.ParseError:

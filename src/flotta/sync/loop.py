@@ -22,7 +22,7 @@ from flotta.sync.transfer import Transfer
 __all__ = ["DataPath", "S3Storage", "SyncError", "SyncLoop", "SyncStatus", "SyncWorkload"]
 
 log = logging.getLogger(__name__)
-QUIET_PERIOD = 1.0  # seconds
+QUIET_PERIOD = 1.0  # seconds in which a file must not have changed to be sent
 SHOWN = 3  # paths that an error names
 RETRY_DELAYS = (2.0, 300.0)  # seconds after the first failure of the storage, and at most
 
@@ -89,7 +89,7 @@ class SyncLoop:
         self._wake.set()
 
     async def flush(self, workload: str, timeout: float) -> bool:  # noqa: ASYNC109
-        """Send what a workload still has to send, within `timeout` seconds; True if all was sent.
+        """Send what a workload still has to send, within `timeout` seconds; return whether all was.
 
         A running transfer is interrupted for it and taken up again by the next cycle.
         """

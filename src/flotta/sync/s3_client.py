@@ -19,8 +19,8 @@ from flotta.sync.model import S3Storage
 
 # Sized for links that are slow and lossy, not for a data centre.
 CONNECT_TIMEOUT = 30  # seconds
-READ_TIMEOUT = 30  # seconds
-MAX_ATTEMPTS = 2
+READ_TIMEOUT = 30  # seconds without a byte
+MAX_ATTEMPTS = 2  # of one request, the first one included
 
 NETWORK_ERRORS = (exceptions.HTTPClientError, exceptions.ConnectionError, TimeoutError)
 UNREACHABLE = (

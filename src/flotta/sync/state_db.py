@@ -149,7 +149,7 @@ class StateDatabase:
                 self._connection.execute(f"DELETE FROM {table}")  # noqa: S608
 
     def switch_bucket(self, identity: str) -> None:
-        """Say which bucket is synchronised with; what is remembered of another one is dropped."""
+        """Set which bucket is synchronised with; what is remembered of another one is dropped."""
         with self._lock, self._connection:
             known = self._connection.execute(
                 "SELECT value FROM setting WHERE name = 'bucket'"

@@ -14,8 +14,8 @@ from flotta.sync.job import Bucket, ChildMessage, Job, RunAborted, Task, decode_
 from flotta.sync.model import S3Storage
 
 log = logging.getLogger(__name__)
-LINE_LIMIT = 1 << 20  # bytes
-STOP_TIMEOUT = 5.0  # seconds
+LINE_LIMIT = 1 << 20  # bytes of one message of the child
+STOP_TIMEOUT = 5.0  # seconds for the child to end
 
 
 class Transfer:

@@ -19,7 +19,7 @@ from flotta.sync.model import FileStat, Skipped
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # O_NONBLOCK: a FIFO that takes the place of a file between lstat and open must not block.
 FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
-MAX_DEPTH = 64  # directories
+MAX_DEPTH = 64  # directories below each other
 KINDS = {
     stat.S_IFLNK: "a symbolic link",
     stat.S_IFIFO: "a FIFO",

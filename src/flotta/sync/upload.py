@@ -6,7 +6,7 @@ import base64
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from flotta.sync import checksum, tree
 from flotta.sync.job import TaskOutcome, UploadStarted, UploadTask, transfer_outcome
@@ -18,8 +18,19 @@ class ChangingError(Exception):
     """The file changed while it was read; what was read is discarded."""
 
 
+class _CompletedPart(TypedDict):
+    """A part as CompleteMultipartUpload wants it; `ETag` is in quotes."""
+
+    PartNumber: int
+    ETag: str
+
+
 class Uploader:
-    """Sends files of one workload's export directory to one bucket."""
+    """Sends files of one workload's export directory to one bucket.
+
+    `s3` is a boto3 client, whose class boto3 makes when the program runs; `started` is called
+    before the first part of a multipart upload is sent.
+    """
 
     def __init__(self, s3: Any, bucket: str, started: Callable[[UploadStarted], None]) -> None:
         self._s3 = s3
@@ -87,7 +98,7 @@ class Uploader:
     def _send_parts(self, task: UploadTask, descriptor: int, before: FileStat) -> str:
         upload_id, present = self._resume_upload(task)
         length = checksum.part_size(before.size)
-        parts: list[dict[str, Any]] = []
+        parts: list[_CompletedPart] = []
         digests: list[bytes] = []
         for number, offset in enumerate(range(0, before.size, length), start=1):
             data = os.pread(descriptor, length, offset)
@@ -116,7 +127,7 @@ class Uploader:
         self,
         task: UploadTask,
         upload_id: str,
-        parts: list[dict[str, Any]],
+        parts: list[_CompletedPart],
         digests: list[bytes],
         descriptor: int,
         before: FileStat,

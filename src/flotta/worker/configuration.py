@@ -1,6 +1,6 @@
 """Validation of a configuration message as a whole.
 
-A fault of one workload is no fault of the message: it is found when that workload is built, and
+A fault of one workload is not a fault of the message: it is found when that workload is built, and
 reported by name.
 """
 

@@ -12,8 +12,10 @@ from flotta.protocol.models import EventInfo
 
 log = logging.getLogger(__name__)
 
-MAX_EVENTS = 200  # kept; when there are more, the oldest go
+MAX_EVENTS = 200  # events that are kept
 BATCH_SIZE = 50  # events in one heartbeat
+MAX_MESSAGE = 1000  # characters
+REMEMBERED = 10  # events, the newest, which are not repeated
 
 
 class EventQueue:
@@ -22,22 +24,22 @@ class EventQueue:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._events = _load(path)
-        self._dropped = 0
 
     def add(self, reason: str, message: str, *, warn: bool = True, workload: str = "") -> None:
-        """Queue an event; one that equals the newest is not repeated."""
+        """Queue an event, unless it equals one of the last ten.
+
+        `warn` False makes it an information. A disk that refuses is only logged.
+        """
         event = EventInfo(
             reason=reason,
-            message=message[:1000],
+            message=message[:MAX_MESSAGE],
             type="warn" if warn else "info",
             workload=workload,
         )
-        if any(event == other for other in self._events[-10:]):
+        if any(event == other for other in self._events[-REMEMBERED:]):
             return
         self._events.append(event)
-        excess = max(0, len(self._events) - MAX_EVENTS)
-        self._dropped += excess
-        del self._events[:excess]
+        del self._events[: max(0, len(self._events) - MAX_EVENTS)]
         self._save()
 
     def next_batch(self) -> list[EventInfo]:

@@ -52,7 +52,7 @@ class Feature(Protocol):
         return
 
     async def wait_applied(self) -> None:
-        """Return once everything that was configured last was tried once, successful or not.
+        """Wait until everything that was configured last was tried once, successful or not.
 
         Only then does a heartbeat carry the version of that configuration.
         """

@@ -15,8 +15,8 @@ import socket
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
 
+import msgspec
 from grpclib.client import Channel
 from grpclib.exceptions import GRPCError, StreamTerminatedError
 from grpclib.server import Stream
@@ -49,14 +49,14 @@ CALL_ERRORS = (GRPCError, StreamTerminatedError, OSError, TimeoutError)
 
 @dataclass(frozen=True)
 class EdgeApiResponse:
-    """HTTP status, body (decoded JSON), header fields by lower-case name."""
+    """HTTP status and header fields by lower-case name; the body of none is needed here."""
 
     status: int
-    body: Any = None
     headers: dict[str, str] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
+        """Whether the Edge API took the message."""
         return 200 <= self.status < 300
 
     @property
@@ -94,7 +94,11 @@ class WorkerService(WorkerBase):
 
 
 class GatewayClient:
-    """Connection to the gateway, kept up by `run`."""
+    """Connection to the gateway, kept up by `run`.
+
+    `on_connect` is called whenever the worker is registered with a gateway. `device_id` is empty
+    until then.
+    """
 
     def __init__(self, settings: Settings, service: WorkerService) -> None:
         self._settings = settings
@@ -123,8 +127,11 @@ class GatewayClient:
             if self._server is not None:
                 self._server.close()
 
-    async def send(self, directive: str, content: Any) -> EdgeApiResponse:
-        """Send a message to the Edge API; raises DeliveryError when no response came."""
+    async def send(self, directive: str, content: msgspec.Struct) -> EdgeApiResponse:
+        """Send a message to the Edge API once the gateway is there, and return the response.
+
+        Raises DeliveryError when no response came.
+        """
         await self.connected.wait()
         data = Data(message_id=str(uuid.uuid4()), directive=directive, content=encode(content))
         if self._channel is None:
@@ -192,6 +199,6 @@ def _parse_response(data: bytes, directive: str) -> EdgeApiResponse:
     try:
         reply = json.loads(data)
         headers = {str(k).lower(): str(v) for k, v in (reply.get("Metadata") or {}).items()}
-        return EdgeApiResponse(int(reply["StatusCode"]), reply.get("Body"), headers)
+        return EdgeApiResponse(int(reply["StatusCode"]), headers)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DeliveryError(f"the gateway's answer to {directive} is unreadable") from error

@@ -91,7 +91,7 @@ class Heartbeats:
                 self._wanted.set()
 
     async def _wait_for_request(self, period: float) -> None:
-        """Return when the period is over, or soon after a heartbeat was asked for."""
+        """Wait until the period is over, or until soon after a heartbeat was asked for."""
         varied = period * (1 + random.uniform(-JITTER, JITTER))  # noqa: S311 (no secret)
         try:
             async with asyncio.timeout(varied):

@@ -7,15 +7,26 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Required, TypedDict, cast
 
 from flotta.worker.errors import WorkloadError
 from flotta.worker.processes import run
 
 WORKLOAD_LABEL = "project-flotta.io/workload"
 DIGEST_LABEL = "project-flotta.io/digest"
-COMMAND_TIMEOUT = 120.0  # seconds
-PULL_TIMEOUT = 2 * 3600.0  # seconds
+COMMAND_TIMEOUT = 120.0  # seconds for a command without a download
+PULL_TIMEOUT = 2 * 3600.0  # seconds for one image, on slow links too
+
+
+class _PsEntry(TypedDict, total=False):
+    """What is read of an entry of `podman ps --format json`."""
+
+    Id: Required[str]
+    Names: Required[list[str]]
+    Labels: Required[dict[str, str]]
+    State: Required[str]
+    ExitCode: int | None
+    StartedAt: int | None
 
 
 @dataclass(frozen=True)
@@ -28,7 +39,7 @@ class Container:
     digest: str
     state: str
     exit_code: int
-    started_at: int
+    started_at: int  # seconds since 1970, 0 for never
 
 
 async def list_containers() -> list[Container] | None:
@@ -38,21 +49,23 @@ async def list_containers() -> list[Container] | None:
     if not done.ok:
         return None
     try:
-        return [_parse_container(item) for item in json.loads(done.out or b"[]")]
+        # The shape is podman's to keep; another one ends in the errors below.
+        entries = cast("list[_PsEntry]", json.loads(done.out or b"[]"))
+        return [_parse_container(entry) for entry in entries]
     except (ValueError, KeyError, TypeError):
         return None
 
 
-def _parse_container(item: dict[str, Any]) -> Container:
-    labels = item["Labels"]
+def _parse_container(entry: _PsEntry) -> Container:
+    labels = entry["Labels"]
     return Container(
-        id=item["Id"],
-        name=item["Names"][0].removeprefix(f"{labels[WORKLOAD_LABEL]}-"),
+        id=entry["Id"],
+        name=entry["Names"][0].removeprefix(f"{labels[WORKLOAD_LABEL]}-"),
         workload=labels[WORKLOAD_LABEL],
         digest=labels.get(DIGEST_LABEL, ""),
-        state=item["State"],
-        exit_code=int(item.get("ExitCode") or 0),
-        started_at=int(item.get("StartedAt") or 0),
+        state=entry["State"],
+        exit_code=int(entry.get("ExitCode") or 0),
+        started_at=int(entry.get("StartedAt") or 0),
     )
 
 
@@ -77,7 +90,7 @@ async def pull_image(image: str, auth_file: Path | None) -> None:
 
 
 async def remove_pod(name: str) -> bool:
-    """Remove a pod and its containers by force; a pod that does not exist is fine."""
+    """Remove a pod and its containers by force, if it exists; return whether it is gone."""
     return (await run("podman", "pod", "rm", "-f", "-i", name, timeout=COMMAND_TIMEOUT)).ok
 
 

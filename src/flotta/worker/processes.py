@@ -21,11 +21,16 @@ class ProcessResult:
 
     @property
     def ok(self) -> bool:
+        """Whether the program says that it succeeded."""
         return self.status == 0
 
 
 async def run(*argv: str, timeout: float) -> ProcessResult:  # noqa: ASYNC109 (it ends the program)
-    """Run a program without input for at most `timeout` seconds; a missing one has status 127."""
+    """Run a program without input for at most `timeout` seconds, then kill it.
+
+    Never raises: a program that cannot be started has status 127, one that took too long 124, as
+    with sh(1) and timeout(1).
+    """
     try:
         process = await asyncio.create_subprocess_exec(
             *argv,

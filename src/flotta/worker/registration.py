@@ -27,7 +27,7 @@ EXPLANATIONS = {
 
 
 def explain_status(status: int) -> str:
-    """Say what an HTTP status means for a device that wants to belong to the fleet."""
+    """Return what an HTTP status means for a device that wants to belong to the fleet."""
     return EXPLANATIONS.get(status, f"the control plane answered with status {status}")
 
 
@@ -45,7 +45,7 @@ class Registration:
         self._namespace = namespace
 
     async def run(self) -> None:
-        """Return once registered; tries for ever, from every second up to once a minute."""
+        """Register; try for ever, from every second up to once a minute."""
         backoff = Backoff(1.0, 60.0)  # seconds
         logged = ""
         while True:
@@ -64,7 +64,7 @@ class Registration:
             await asyncio.sleep(backoff.next(wait))
 
     async def _try_registration(self) -> EdgeApiResponse | None:
-        """Do both steps; None is success, else the response that stands in the way."""
+        """Do both steps; return None for success, else the response that stands in the way."""
         registration = RegistrationInfo()
         for feature in self._features:
             await feature.describe(registration)

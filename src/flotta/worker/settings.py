@@ -13,7 +13,11 @@ DEVICE_DIRECTORY = Path("/var/local/yggdrasil/device")
 
 @dataclass(frozen=True)
 class Settings:
-    """Paths and addresses; the defaults are those of an installed device."""
+    """Paths and addresses; the defaults are those of an installed device.
+
+    `exits_dir` is where conmon writes exit codes, `unit_changes_dir` where systemd keeps a link
+    for each unit that runs.
+    """
 
     gateway_address: str = "unix:/run/flotta/gateway.sock"
     state_dir: Path = Path("/var/lib/flotta/worker")
@@ -27,6 +31,7 @@ class Settings:
 
     @property
     def workloads_dir(self) -> Path:
+        """What the worker keeps of each workload."""
         return self.state_dir / "workloads"
 
     @classmethod

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from flotta.worker.processes import run
 
-COMMAND_TIMEOUT = 30.0  # seconds
+COMMAND_TIMEOUT = 30.0  # seconds for a command that waits for no unit
 START_TIMEOUT = 16 * 60.0  # seconds, more than TimeoutStartSec of the units
-STOP_TIMEOUT = 180.0  # seconds
+STOP_TIMEOUT = 180.0  # seconds for the containers of a pod to end
 PROPERTIES = "Id,ActiveState,SubState,Result,NRestarts,InvocationID"
 
 
@@ -25,6 +25,7 @@ class UnitState:
 
     @property
     def waits_for_restart(self) -> bool:
+        """Whether systemd will start the unit again by itself."""
         return self.sub == "auto-restart"
 
     @property
@@ -62,17 +63,20 @@ def parse_unit_states(text: str) -> dict[str, UnitState]:
 
 
 async def reload() -> bool:
-    """Make systemd read changed unit files."""
+    """Make systemd read changed unit files; return whether it did."""
     return (await run("systemctl", "daemon-reload", timeout=COMMAND_TIMEOUT)).ok
 
 
 async def restart(unit: str) -> bool:
-    """Start a unit, stopping it first if it runs, and wait for the outcome."""
+    """Start a unit, stopping it first if it runs; return whether it started in the end."""
     return (await run("systemctl", "restart", unit, timeout=START_TIMEOUT)).ok
 
 
 async def stop(unit: str) -> bool:
-    """Stop a unit, also one that waits for its restart, and forget its failure."""
+    """Stop a unit, even one that waits for its restart, and forget its failure.
+
+    Returns whether it stopped.
+    """
     done = await run("systemctl", "stop", unit, timeout=STOP_TIMEOUT)
     await run("systemctl", "reset-failed", unit, timeout=COMMAND_TIMEOUT)
     return done.ok

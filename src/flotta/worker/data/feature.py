@@ -53,7 +53,7 @@ class DataFeature(Feature):
         await self._engine.run()
 
     def keep_leaving(self, leaving: Mapping[str, DataConfiguration | None]) -> None:
-        """Say which workloads are going away but still have files to send."""
+        """Set which workloads are going away but still have files to send."""
         self._leaving = {name: data for name, data in leaving.items() if data}
         self._configure_engine()
 

@@ -11,12 +11,12 @@ from pathlib import Path
 from flotta.protocol.hardware import Interface
 from flotta.worker.hardware.sysfs import list_directory, read_number, read_text
 
-HEADER = struct.Struct("=IHHII")
-ADDRESS = struct.Struct("=BBBBi")
-ATTRIBUTE = struct.Struct("=HH")
-_GET_ADDRESSES, _NEW_ADDRESS, _ERROR, _DONE = 22, 20, 2, 3
-REQUEST_DUMP = 0x1 | 0x300
-_IFA_ADDRESS, _IFA_LOCAL = 1, 2
+HEADER = struct.Struct("=IHHII")  # struct nlmsghdr
+ADDRESS = struct.Struct("=BBBBi")  # struct ifaddrmsg
+ATTRIBUTE = struct.Struct("=HH")  # struct rtattr
+GET_ADDRESSES, NEW_ADDRESS, ERROR, DONE = 22, 20, 2, 3  # types of messages, netlink(7)
+REQUEST_DUMP = 0x1 | 0x300  # NLM_F_REQUEST | NLM_F_DUMP
+IFA_ADDRESS, IFA_LOCAL = 1, 2  # types of attributes
 FLAGS = (
     (0x1, "up"),
     (0x2, "broadcast"),
@@ -73,14 +73,14 @@ def _request_addresses() -> Iterator[tuple[int, ipaddress.IPv4Interface | ipaddr
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as kernel:
         kernel.settimeout(2.0)
         body = ADDRESS.pack(socket.AF_UNSPEC, 0, 0, 0, 0)
-        header = HEADER.pack(HEADER.size + len(body), _GET_ADDRESSES, REQUEST_DUMP, 1, 0)
+        header = HEADER.pack(HEADER.size + len(body), GET_ADDRESSES, REQUEST_DUMP, 1, 0)
         kernel.send(header + body)
         while True:
             data = kernel.recv(65536)
             for kind, payload in _split_messages(data):
-                if kind in (_DONE, _ERROR):
+                if kind in (DONE, ERROR):
                     return
-                if kind == _NEW_ADDRESS:
+                if kind == NEW_ADDRESS:
                     yield from _parse_address(payload)
 
 
@@ -102,6 +102,6 @@ def _parse_address(
         length, kind = ATTRIBUTE.unpack_from(payload, offset)
         attributes[kind] = payload[offset + ATTRIBUTE.size : offset + length]
         offset += max(ATTRIBUTE.size, (length + 3) & ~3)
-    raw = attributes.get(_IFA_LOCAL) or attributes.get(_IFA_ADDRESS)
+    raw = attributes.get(IFA_LOCAL) or attributes.get(IFA_ADDRESS)
     if raw and len(raw) in (4, 16):
         yield index, ipaddress.ip_interface((raw, prefix))

@@ -25,8 +25,8 @@ REPORT_WINDOW = 600.0  # seconds for which an exit is remembered and reported
 LOOP_WINDOW = 60.0  # seconds in which exits count as a loop
 LOOP_EXITS = 5  # exits of one container within that time
 UNNAMED_TIME = 10.0  # seconds for which an exit waits until podman tells whose it was
-MAX_EXITS = 200  # remembered of one container
-FIRST_PAUSE, MAX_PAUSE = 10.0, 300.0  # seconds for which a pod is stopped
+MAX_EXITS = 200  # exits that are remembered of one container
+FIRST_PAUSE, MAX_PAUSE = 10.0, 300.0  # seconds for which a pod is stopped, at first and at most
 
 
 class ContainerName(NamedTuple):

@@ -29,7 +29,7 @@ class DirectoryWatch:
         asyncio.get_running_loop().add_reader(self._inotify.descriptor, self._read_events)
 
     def add(self, directory: Path) -> bool:
-        """Watch a directory; False when it does not exist (yet). Watching twice is harmless."""
+        """Watch a directory; return whether it exists by now. Watching twice is harmless."""
         try:
             watch = self._inotify.add(os.fsencode(directory), MASK)
         except OSError:

@@ -31,7 +31,7 @@ class Transfers(Protocol):
     """
 
     def keep_leaving(self, leaving: Mapping[str, DataConfiguration | None]) -> None:
-        """Say which workloads are going away but still have files to send."""
+        """Set which workloads are going away but still have files to send."""
 
     async def flush_workload(self, name: str, data: DataConfiguration | None) -> None:
         """Send the files of a workload that goes away a last time, within a bound."""
@@ -73,7 +73,7 @@ class WorkloadsFeature(Feature):
         self._report_changes()
 
     async def wait_applied(self) -> None:
-        """Return once every workload was tried once."""
+        """Wait until every workload was tried once."""
         await self._reconciler.first_pass.wait()
 
     async def run(self) -> None:

@@ -22,7 +22,7 @@ from flotta.worker.errors import WorkloadError
 from flotta.worker.workloads.manifest import Pod, WorkloadPaths, check_name
 from flotta.worker.workloads.units import DROP_IN, TEMPLATE, render_drop_in, unit_name
 
-FORMAT = 2  # of the unit settings; another number writes them anew without restarting the pod
+FORMAT = 2  # version of the unit settings; another one rewrites them without a restart
 TEMPLATE_DIRS = ("/usr/lib/systemd/system", "/lib/systemd/system")
 
 
@@ -65,7 +65,11 @@ class WorkloadFiles:
         return found
 
     def write_pod(self, pod: Pod) -> bool:
-        """Put everything of a pod in place; True when systemd has to reload its units."""
+        """Put everything of a pod in place; return whether systemd has to reload its units.
+
+        Raises OSError when the disk refuses; what is there by then is written again later, because
+        the record with the digest is the last file.
+        """
         paths = self.paths_of(pod.name)
         self._make_directories(paths)
         for relative, content in pod.files.items():

@@ -35,10 +35,12 @@ class WorkloadPaths:
 
     @property
     def manifest(self) -> Path:
+        """What podman plays; it contains secrets."""
         return self.directory / "pod.yaml"
 
     @property
     def auth_file(self) -> Path:
+        """Credentials for registries, if the workload has any."""
         return self.directory / "auth.json"
 
 
@@ -53,10 +55,10 @@ class Pod:
     always_pull: tuple[str, ...]
     never_pull: tuple[str, ...]
     restart_policy: str
-    grace: int
+    grace: int  # seconds between SIGTERM and SIGKILL
     auth: bytes | None = None
     data: DataConfiguration | None = None
-    files: dict[PurePosixPath, bytes] = field(default_factory=dict)
+    files: dict[PurePosixPath, bytes] = field(default_factory=dict)  # below the directory
 
 
 def check_name(name: str) -> None:
@@ -72,7 +74,11 @@ def check_name(name: str) -> None:
 def build_pod(
     workload: Workload, secrets: list[Secret], device_id: str, paths: WorkloadPaths
 ) -> Pod:
-    """Make the pod of a workload; raises WorkloadError when the specification cannot work."""
+    """Return the pod of a workload.
+
+    `secrets` are all of the device, `paths` those of this workload. Raises WorkloadError when the
+    specification cannot work, and Python's own errors for one of an unexpected shape.
+    """
     check_name(workload.name)
     spec = parse_pod_spec(workload.specification)
     sources = Sources.from_message(workload.configmaps or [], secrets)

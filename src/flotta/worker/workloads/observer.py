@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from flotta.worker import podman, systemd
 from flotta.worker.podman import Container
@@ -21,12 +22,12 @@ from flotta.worker.workloads.directory_watch import DirectoryWatch
 from flotta.worker.workloads.exit_files import ExitFiles
 from flotta.worker.workloads.steps import Current
 
-SETTLE = 0.3  # seconds after a hint, in which several become one look
+SETTLE = 0.3  # seconds after a hint in which several become one look
 SECOND_LOOK = 2.0  # seconds after a look, for what followed the hint
 BUSY_GAP = 5.0  # seconds after a hint, when hints do not end
 STARTING_LOOK = 1.0  # seconds between looks while a unit starts
 CALM_LOOKS = 3  # hints in a row that are followed up at once
-FULL_CHECK = 300.0  # seconds without a hint
+FULL_CHECK = 300.0  # seconds without a hint after which all is looked at: one can be missed
 
 
 @dataclass
@@ -38,6 +39,13 @@ class Snapshot:
     known: bool = False
 
 
+class _Explanation(NamedTuple):
+    """Why a unit failed, and in which of its runs."""
+
+    invocation: str = ""
+    cause: str = ""
+
+
 class Observer:
     """Keeps a snapshot of units and containers and calls `on_change` after each new one."""
 
@@ -47,16 +55,16 @@ class Observer:
         self._directories = (exits_dir, unit_changes_dir)
         self._exit_files = ExitFiles(exits_dir)
         self._on_change = on_change
-        self._units: dict[str, str] = {}
+        self._units: dict[str, str] = {}  # by workload
         self._hint = asyncio.Event()
         self._lock = asyncio.Lock()
         self.crashes = Crashes()
-        self._explanations: dict[str, tuple[str, str]] = {}
+        self._explanations: dict[str, _Explanation] = {}  # by unit
         self._looks = 0
         self.snapshot = Snapshot()
 
     def watch_units(self, units: dict[str, str]) -> None:
-        """Say which workload has which unit."""
+        """Set which unit each workload has; only these are looked at."""
         self._units = dict(units)
 
     async def run(self) -> None:
@@ -100,7 +108,7 @@ class Observer:
 
     def explanation_of(self, workload: str) -> str:
         """Return why the unit failed last, in podman's words."""
-        return self._explanations.get(self._units.get(workload, ""), ("", ""))[1]
+        return self._explanations.get(self._units.get(workload, ""), _Explanation()).cause
 
     def forget(self, workload: str) -> None:
         """Forget why a workload failed and how often it crashed: it becomes another one."""
@@ -138,7 +146,7 @@ class Observer:
             self._on_change()
 
     async def _wait_for_hint(self) -> None:
-        """Return when it is time to look.
+        """Wait until it is time to look.
 
         That is soon after a hint, a second time later, and every second while a unit starts.
         """
@@ -165,8 +173,9 @@ class Observer:
                 self._explanations.pop(name, None)
             elif self._is_unexplained(name, unit):
                 lines = await systemd.read_last_lines(name)
-                self._explanations[name] = (unit.invocation, podman.extract_cause(lines))
+                cause = podman.extract_cause(lines)
+                self._explanations[name] = _Explanation(unit.invocation, cause)
 
     def _is_unexplained(self, name: str, unit: UnitState) -> bool:
         failed = unit.active == "failed" or unit.waits_for_restart
-        return failed and self._explanations.get(name, ("", ""))[0] != unit.invocation
+        return failed and self._explanations.get(name, _Explanation()).invocation != unit.invocation

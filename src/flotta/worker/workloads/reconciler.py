@@ -187,7 +187,7 @@ class Reconciler:
         return plan_steps(name, pod, current, eager=eager, crash_looping=crash_looping)
 
     def _note_health(self, name: str) -> None:
-        """Return a pod that runs after all, by systemd's own restart, has no failed start any more."""
+        """Forget the failed starts of a pod that runs after all, by systemd's own restart."""
         if self._observer.unit_state(name).active == "active":
             self._delays.pop(name, None)
             if isinstance(self.failures.get(name), StartError):

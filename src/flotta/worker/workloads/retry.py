@@ -20,7 +20,7 @@ class RetryDelay:
 
     @property
     def seconds_left(self) -> float:
-        """Negative when it is over."""
+        """Until the next attempt; negative when that is due."""
         return self.until - time.monotonic()
 
     def prolong(self, failed_start: bool) -> None:

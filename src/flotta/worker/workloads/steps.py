@@ -104,7 +104,7 @@ def _plan_removal(name: str, current: Current) -> tuple[Step, ...]:
 
 
 def _is_finished(pod: Pod, current: Current) -> bool:
-    """Return a pod whose containers may end has run to its end; a reboot alone runs it again."""
+    """Tell whether a pod whose containers may end did so; only a reboot runs it again."""
     return (
         pod.restart_policy != "Always"
         and current.pod_digest in ("", pod.digest)

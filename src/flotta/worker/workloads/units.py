@@ -41,11 +41,11 @@ def render_drop_in(pod: str, restart_policy: str, grace: int, auth_file: Path | 
 
     `grace` is how many seconds its containers have to end after SIGTERM.
 
-    What podman 4.3.1's unit lacks: it does not restart; a container that could not start (port
-    taken) leaves it active with a dead pod, so the pod is looked at after each start; a failed
-    start leaves its parts behind. A pod whose containers may end (restartPolicy Never, OnFailure)
-    ends its service container by a signal: that is success. `podman-restart.service` of the
-    distribution would otherwise start the pods of before a reboot at the same time.
+    What podman 4.3.1 leaves out of its unit: it does not restart; a container that could not start
+    (port taken) leaves it active with a dead pod, so the pod is looked at after each start; a
+    failed start leaves its parts behind. A pod whose containers may end (restartPolicy Never,
+    OnFailure) ends its service container by a signal: that is success. `podman-restart.service` of
+    the distribution would otherwise start the pods of before a reboot at the same time.
     """
     ends = restart_policy in ("Never", "OnFailure")
     lines = [
