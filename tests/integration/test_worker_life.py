@@ -1,4 +1,4 @@
-"""The device worker with a gateway on real sockets: join, configuration, heartbeats, being sent away.
+"""The device worker with a gateway on real sockets, from joining to being sent away.
 
 Workloads that need podman and systemd are shown on whole hosts; here they are refused before they
 get that far.

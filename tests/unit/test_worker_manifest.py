@@ -40,7 +40,12 @@ def secret(name: str, **values: str) -> Secret:
     return Secret(name=name, data=json.dumps(encoded))
 
 
-CONFIG_MAP = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\ndata: {MODE: fast, DAY: 2024-01-01}\n"
+CONFIG_MAP = """\
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: settings}
+data: {MODE: fast, DAY: 2024-01-01}
+"""
 
 
 def test_every_regular_container_gets_the_export_directory_and_the_device_id() -> None:

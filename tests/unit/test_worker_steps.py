@@ -201,7 +201,8 @@ def test_crashes_are_counted_by_name_across_pods_but_not_when_the_worker_stops_t
 
 
 def test_unit_states_are_read_from_systemctl() -> None:
-    text = "Id=a.service\nActiveState=active\nSubState=running\nNRestarts=2\n\nId=b.service\nResult=exit-code\n"
+    running = "Id=a.service\nActiveState=active\nSubState=running\nNRestarts=2\n"
+    text = f"{running}\nId=b.service\nResult=exit-code\n"
 
     assert parse_unit_states(text) == {
         "a.service": UnitState("active", "running", "success", 2, ""),
