@@ -69,7 +69,7 @@ def run(main: Callable[[], Coroutine[Any, Any, None]], *, uvloop: bool = False) 
         configure_logging()
         if uvloop:
             # Only the control plane installs uvloop; a device runs without.
-            import uvloop as loop_module  # noqa: PLC0415
+            import uvloop as loop_module
 
             loop_module.run(main())
         else:
