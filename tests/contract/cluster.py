@@ -73,7 +73,7 @@ def install_kinds(admin: Api) -> None:
 
 
 def install_roles(admin: Api) -> None:
-    """Create the roles that an installation creates, bound to users of the accounts' names as well."""
+    """Create the roles of an installation, bound to users of the accounts' names as well."""
     admin.create("/api/v1/namespaces", {"metadata": {"name": "flotta"}})
     storage = Storage("https://s3.example:9000", shared_keys=True)
     objects = render_rbac(Installation(s3=storage))
@@ -86,7 +86,7 @@ def install_roles(admin: Api) -> None:
 
 
 def wait_for_rights(admin: Api, objects: Sequence[dict[str, Any]]) -> None:
-    """Wait until the API server, which hears of its roles by watches, grants what these give to users."""
+    """Wait until users have what these roles give: the API server hears of them by watches."""
     roles = {(obj["kind"], obj["metadata"]["name"]): obj for obj in objects if "rules" in obj}
     for binding in objects:
         for user in [

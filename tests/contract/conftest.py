@@ -1,7 +1,12 @@
 """The two engines to test against, each started once: the embedded one and a real Kubernetes API.
 
-Whoever takes `api`, `kubeconfig`, `kubectl` or `namespace` is tested on both. Tests of what only the
-embedded engine has (files, crashes) take `embedded` or, when they stop or kill it, `own_engine`.
+Whoever takes `api`, `kubeconfig`, `kubectl` or `namespace` is tested on both. Tests of what only
+the embedded engine has (files, crashes) take `embedded` or, when they stop or kill it,
+`own_engine`.
+
+Both must agree in what clients act on: status codes, `reason` and `details` with the fields of its
+causes. Messages are each engine's own; a test reads one only where nothing else names a field, a
+manager or a right, and then only looks for that name.
 """
 
 from __future__ import annotations
@@ -98,7 +103,7 @@ def namespace(api: Api) -> Iterator[str]:
 def kubectl(
     request: pytest.FixtureRequest, kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Kubectl:
-    """kubectl as installed, and the 1.20 of Debian 12."""
+    """Return kubectl as installed, and the 1.20 of Debian 12."""
     find = current_kubectl if request.param == "current" else debian_kubectl
     return Kubectl(find(), kubeconfig, tmp_path_factory.mktemp("kubectl"))
 

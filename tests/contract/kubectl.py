@@ -24,7 +24,7 @@ def current_kubectl() -> Path:
 
 @functools.cache
 def debian_kubectl() -> Path:
-    """kubectl 1.20 of Debian 12, unpacked into a cache folder."""
+    """Return kubectl 1.20 of Debian 12, unpacked into a cache folder."""
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "flotta-tests"
     program = cache / "kubernetes-client" / "usr/bin/kubectl"
     if not program.exists():

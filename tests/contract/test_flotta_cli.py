@@ -1,4 +1,4 @@
-"""`flotta` against the resource API: status, approval, and one sentence when something is in the way."""
+"""`flotta` against the resource API: status, approval, and one sentence when that fails."""
 
 from __future__ import annotations
 

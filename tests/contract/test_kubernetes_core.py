@@ -1,4 +1,4 @@
-"""The collection kubernetes.core against both engines: present, patched, applied, waited for, absent."""
+"""The collection kubernetes.core on both engines: present, patched, applied, absent."""
 
 from __future__ import annotations
 

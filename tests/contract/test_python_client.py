@@ -1,4 +1,4 @@
-"""The official Python client, as it is: no Content-Type, typed bodies without kind, +00:00 times."""
+"""The official Python client, as it is: no Content-Type, bodies without kind, +00:00 times."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def test_refusals_of_requests_for_objects(bob: Api) -> None:
     group = 'in API group "management.project-flotta.io"'
     response = bob.merge(devices("default", "x") + "/status", {})
     assert (response.status, response.body["reason"]) == (403, "Forbidden")
-    # `flotta.installation` reads user, verb and resource from this sentence: it is in no other field.
+    # `flotta.installation` reads user, verb and resource from this sentence; no field has them.
     assert response.body["message"] == (
         'edgedevices.management.project-flotta.io "x" is forbidden: User "bob" cannot patch '
         f'resource "edgedevices/status" {group} in the namespace "default"'

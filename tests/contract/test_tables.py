@@ -72,7 +72,7 @@ def test_cells_are_those_of_the_object(api: Api, namespace: str) -> None:
 
 
 def cells(api: Api, path: str) -> dict[str, object]:
-    """Return what the only row shows under each heading; ages, which move on, are looked at here."""
+    """Return what the only row shows under each heading; ages move on and are looked at here."""
     table = api.get(path, Accept=TABLE).body
     (row,) = table["rows"]
     names = [column["name"] for column in table["columnDefinitions"]]

@@ -17,14 +17,19 @@ MAX_SHOWN = 100  # characters of a value in a message
 
 
 class CauseLike(Protocol):
-    """What a validation error must tell; schema validation has its own class of this shape."""
+    """What a validation error must say; schema validation has its own class of this shape."""
 
     @property
-    def reason(self) -> str: ...
+    def reason(self) -> str:
+        """A word of Kubernetes such as `FieldValueInvalid`, by which programs tell causes apart."""
+
     @property
-    def message(self) -> str: ...
+    def message(self) -> str:
+        """What is wrong, for people."""
+
     @property
-    def field(self) -> str: ...
+    def field(self) -> str:
+        """The path of the field, as in `spec.mounts[0].device`."""
 
 
 @dataclass(frozen=True)

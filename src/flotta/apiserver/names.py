@@ -40,19 +40,20 @@ DATA_KEY_TEXT = (
     "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. "
     "'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
 )
+# No vowels, and no digits that look like them: five of these never make a word.
 GENERATED = "bcdfghjklmnpqrstvwxz2456789"
 MAX_PREFIX = 58  # characters of a generateName that are kept
 
 
 def subdomain_problem(name: str) -> str:
-    """Why a name is no DNS subdomain; empty when it is one."""
+    """Return why a name is not a DNS subdomain (RFC 1123); empty when it is one."""
     if len(name) > dns1123.MAX_SUBDOMAIN:
         return f"must be no more than {dns1123.MAX_SUBDOMAIN} characters"
     return "" if dns1123.is_subdomain(name) else SUBDOMAIN_TEXT
 
 
 def dns_label_problem(name: str) -> str:
-    """Why a name is no DNS label; empty when it is one."""
+    """Return why a name is not a DNS label (RFC 1123); empty when it is one."""
     if "." in name:
         return "must not contain dots"
     if len(name) > dns1123.MAX_LABEL:
@@ -61,7 +62,7 @@ def dns_label_problem(name: str) -> str:
 
 
 def qualified_problems(name: str) -> list[str]:
-    """Why a label or annotation key (`prefix/name`) is refused; empty when it is fine."""
+    """Return why a label or annotation key (`prefix/name`) is refused; empty when it is fine."""
     prefix, slash, last = name.rpartition("/")
     if "/" in prefix:
         return [LABEL_KEY_TEXT]
@@ -78,14 +79,14 @@ def qualified_problems(name: str) -> list[str]:
 
 
 def label_value_problem(value: str) -> str:
-    """Why the value of a label is refused; empty when it is fine."""
+    """Return why the value of a label is refused; empty when it is fine."""
     if len(value) > 63:
         return "must be no more than 63 bytes"
     return "" if not value or _qualified.fullmatch(value) else LABEL_VALUE_TEXT
 
 
 def data_key_problem(key: str) -> str:
-    """Why a key of a Secret or ConfigMap is refused; empty when it is fine."""
+    """Return why a key of a Secret or ConfigMap is refused; empty when it is fine."""
     if len(key) > 253:
         return "must be no more than 253 characters"
     if key in (".", "..") or key.startswith(".."):
@@ -94,6 +95,6 @@ def data_key_problem(key: str) -> str:
 
 
 def generate_name(prefix: str) -> str:
-    """Return a name for metadata.generateName: the prefix, cut to 58 characters, and five random ones."""
+    """Return a name for metadata.generateName: the prefix, cut to size, and five characters."""
     suffix = "".join(secrets.choice(GENERATED) for _ in range(5))
     return prefix[:MAX_PREFIX] + suffix

@@ -1,5 +1,7 @@
-"""The engine's own files: authority, server certificates, kubeconfigs. Everything is made once and
-renewed when it is due."""
+"""The engine's own files: authorities, server certificates, kubeconfigs.
+
+Everything is made once and renewed when it is due.
+"""
 
 from __future__ import annotations
 

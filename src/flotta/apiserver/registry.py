@@ -17,17 +17,29 @@ class Admitted(Protocol):
     """What a schema makes of an object: pruned, with defaults, and what is wrong with it."""
 
     @property
-    def obj(self) -> JsonObject: ...
+    def obj(self) -> JsonObject:
+        """The object as it may be stored."""
+
     @property
-    def unknown(self) -> Sequence[str]: ...
+    def unknown(self) -> Sequence[str]:
+        """The paths of the fields that were removed."""
+
     @property
-    def causes(self) -> Sequence[CauseLike]: ...
+    def causes(self) -> Sequence[CauseLike]:
+        """What is wrong; empty when the object may be stored."""
 
 
 class Schema(Protocol):
+    """What admission needs of a schema; core kinds and custom resources have one each."""
+
     def admit(
-        self, obj: JsonObject, subresource: str = "", earlier: Iterable[CauseLike] = ()
-    ) -> Admitted: ...
+        self, obj: JsonObject, subresource: str = "", earlier: Iterable[CauseLike] = (), /
+    ) -> Admitted:
+        """Prune, default and validate `obj`, which stays as it is.
+
+        At a `subresource` only errors of that part count. `earlier` errors, of the metadata, may
+        keep rules from being checked.
+        """
 
 
 @dataclass(frozen=True)
@@ -106,6 +118,8 @@ class Resource:
 
 
 class GroupVersion(NamedTuple):
+    """A group ("" for core) and one of its versions."""
+
     group: str
     version: str
 

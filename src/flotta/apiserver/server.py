@@ -34,7 +34,7 @@ from flotta.resources import crds, roles
 
 log = logging.getLogger(__name__)
 
-SHUTDOWN_SECONDS = 5.0
+SHUTDOWN_SECONDS = 5.0  # for requests that are being served
 PKI_FILES = ("ca.crt", "server.crt", "server.key")
 
 

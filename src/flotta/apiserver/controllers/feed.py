@@ -16,7 +16,7 @@ from flotta.apiserver.storage.watch_cache import ObjectKey, StoredChange
 
 log = logging.getLogger(__name__)
 
-RETRY_SECONDS = 2.0
+RETRY_SECONDS = 2.0  # between an error and the next start
 
 
 async def follow_changes(

@@ -131,6 +131,8 @@ class GarbageCollector:
         """Whether an owner is solid, absent, or waiting for its dependents to go."""
         if self._objects.registry.of_kind(owner["apiVersion"], owner["kind"]) is None:
             return "solid"  # Of a kind that is not served: nothing is known about it.
+        # An owner is cluster-wide or in the namespace of its dependent; Kubernetes takes a
+        # reference across namespaces for one to an owner that does not exist.
         owner_key = self._keys.get(owner["uid"])
         if owner_key is None or owner_key.namespace not in ("", key.namespace):
             return "absent"

@@ -10,6 +10,8 @@ from flotta.apiserver.json_object import JsonObject
 from flotta.apiserver.objects.writes import Objects
 from flotta.apiserver.storage.watch_cache import ObjectKey, ObjectRecord, StoredChange
 
+# Conditions of a namespace on its way out: (type, reason, message). Nothing can go wrong there with
+# these parts here, but whoever watches a namespace expects to read that.
 QUIET_CONDITIONS = (
     ("NamespaceDeletionDiscoveryFailure", "ResourcesDiscovered", "All resources discovered"),
     ("NamespaceDeletionGroupVersionParsingFailure", "ParsedGroupVersions", "All groups parsed"),

@@ -51,12 +51,17 @@ def validate(new: JsonObject, _old: JsonObject | None) -> Iterable[Cause]:
     fits = namespace in shared if not involved else new["eventTime"] or involved == namespace
     if not fits:
         yield invalid_value("involvedObject.namespace", involved, "does not match event.namespace")
+    # By eventTime Kubernetes tells Events of the newer API (events.k8s.io), which have stricter
+    # rules, from those that clients have always sent.
     if new["eventTime"]:
         yield from _validate_timed_event(new)
 
 
 def _validate_timed_event(event: JsonObject) -> Iterable[Cause]:
-    """Return what is refused in an Event with eventTime; lengths are in bytes, whatever the text says."""
+    """Return what is refused in an Event with eventTime.
+
+    Kubernetes counts bytes although its text says characters.
+    """
     component = event["reportingComponent"]
     for problem in qualified_problems(component):
         yield invalid_value("reportingComponent", component, problem)

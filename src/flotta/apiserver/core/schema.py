@@ -87,7 +87,7 @@ def _decode_field(node: Node, key: str, item: Any, path: str) -> Any:
 
 
 def _decode_time(node: Node, value: str, path: str) -> str:
-    """Return a time as it is stored; the schema of a MicroTime has a pattern, that of a Time none."""
+    """Return a time as it is stored; the schema of a MicroTime has a pattern, a Time has none."""
     normalize = normalize_micro_time if node.pattern else normalize_time
     try:
         return normalize(value)

@@ -17,7 +17,7 @@ from flotta.apiserver.errors import (
 from flotta.apiserver.json_object import JsonObject
 from flotta.apiserver.names import data_key_problem
 
-MAX_DATA = 1024 * 1024  # bytes of all values
+MAX_DATA = 1024 * 1024  # bytes of all decoded values (Kubernetes' MaxSecretSize)
 ACCOUNT_TOKEN = "kubernetes.io/service-account-token"  # noqa: S105 - a type of Secret
 ACCOUNT = "kubernetes.io/service-account.name"
 REQUIRED_KEYS = {
@@ -108,7 +108,7 @@ def _is_json(encoded: str) -> bool:
 
 
 def find_warnings(secret: JsonObject) -> list[str]:
-    """Warn of a certificate that is not one; it is accepted."""
+    """Return a warning about a certificate that is not one; Kubernetes accepts it."""
     if secret["type"] != "kubernetes.io/tls":
         return []
     certificate = base64.b64decode(secret.get("data", {}).get("tls.crt", ""))

@@ -1,4 +1,8 @@
-"""Discovery documents: /version, /api, /apis and the lists of resources, plain and aggregated."""
+"""Discovery documents: /version, /api, /apis and the lists of resources.
+
+kubectl asks for the aggregated form (KEP-3352), which has everything in two requests; older clients
+and many libraries ask for the plain one, group by group.
+"""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ META_VERSIONS = {"v1", "v1beta1"}
 
 @dataclass(frozen=True)
 class Media:
-    """A chosen representation: the type of the response, and the conversion asked for ("" = none)."""
+    """A chosen representation: type of the response, and the conversion asked for ("": none)."""
 
     type: str = JSON
     transform: str = ""
@@ -38,7 +38,10 @@ def parse_accept(header: str) -> list[tuple[str, dict[str, str]]]:
 
 
 def negotiate(header: str | None, *, watch: bool = False, transforms: bool = True) -> Media:
-    """Return the first acceptable entry of an Accept header; raises a 406 StatusError if there is none."""
+    """Return the first acceptable entry of an Accept header, or JSON without a header.
+
+    Raises a 406 StatusError when nothing in it can be served.
+    """
     if not header or not header.strip():
         return Media()
     for kind, parameters in parse_accept(header):

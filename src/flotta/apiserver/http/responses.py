@@ -85,7 +85,10 @@ def list_response(page: Page, resource: Resource, media: Media, include: str = "
 
 
 def _raw_list(page: Page, resource: Resource, meta: JsonObject) -> bytes:
-    """Return the JSON of a list, put together from stored bytes. Items of core lists have no head."""
+    """Return the JSON of a list, put together from stored bytes.
+
+    Items of core lists have no apiVersion and kind, as in Kubernetes, where the list has the type.
+    """
     items = [record.raw for record in page.records]
     if not resource.custom:
         head = len(object_head(resource))

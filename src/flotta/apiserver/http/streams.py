@@ -13,7 +13,7 @@ from flotta.apiserver.objects.lists import parse_selection
 from flotta.apiserver.objects.watch import Watch, WatchEvent, parse_watch
 from flotta.apiserver.registry import Resource
 
-MAX_WRITE = 256 * 1024  # bytes
+MAX_WRITE = 256 * 1024  # bytes, after which a batch is cut into another write
 
 
 class WatchEncoder:

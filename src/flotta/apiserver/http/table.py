@@ -14,7 +14,7 @@ INCLUDES = ("", "None", "Metadata", "Object")
 
 
 def check_include(include: str) -> None:
-    """Refuse with a 400 a value of includeObject that there is not."""
+    """Refuse a value of includeObject that does not exist with a 400."""
     if include not in INCLUDES:
         raise bad_request(
             f'unrecognized includeObject value: "{include}", use None, Metadata or Object'
@@ -30,7 +30,10 @@ def make_table(
     *,
     columns: bool = True,
 ) -> JsonObject:
-    """Return a Table of objects; without `columns` the definitions are null (later watch events)."""
+    """Return a Table of objects.
+
+    Without `columns` the definitions are null: in a watch only the first event has them.
+    """
     version = f"meta.k8s.io/{media.version}"
     return {
         "kind": "Table",

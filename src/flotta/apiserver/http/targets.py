@@ -29,7 +29,7 @@ class Target:
 
 
 def parse_target(method: str, path: str, query: Mapping[str, str]) -> Target | None:
-    """Return the resource request of a URL, or None for every other path (discovery, health, ...)."""
+    """Return the resource request of a URL, or None for another path (discovery, health, …)."""
     if "//" in path:
         return None
     parts = [unquote(part) for part in path.strip("/").split("/")]

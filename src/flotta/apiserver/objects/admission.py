@@ -124,7 +124,11 @@ def admit_object(
 def _leave_out_known_causes(
     causes: Sequence[CauseLike], resource: Resource, old: JsonObject | None, subresource: str
 ) -> list[CauseLike]:
-    """Leave out what is wrong with the stored object already: its schema became stricter since."""
+    """Leave out what is wrong with the stored object already: its schema became stricter since.
+
+    Else nobody could change anything else of it, not even its finalizers. Kubernetes compares
+    field by field (ratcheting, KEP-4008).
+    """
     if not causes or old is None or not resource.custom:
         return list(causes)
     known = {

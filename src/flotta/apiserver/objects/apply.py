@@ -1,4 +1,4 @@
-"""Server-side apply: field ownership decides what a manager may change and what it drops."""
+"""Server-side apply (KEP-555): who owns a field decides who may change it, and what is dropped."""
 
 from __future__ import annotations
 

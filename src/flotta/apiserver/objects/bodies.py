@@ -16,7 +16,7 @@ from flotta.apiserver.json_object import JsonObject
 from flotta.apiserver.objects import protobuf
 from flotta.yaml_loader import Loader
 
-MAX_BODY = 3 * 1024 * 1024  # bytes
+MAX_BODY = 3 * 1024 * 1024  # bytes, as in kube-apiserver
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 
 

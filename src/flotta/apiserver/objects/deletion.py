@@ -11,6 +11,7 @@ from flotta.apiserver.json_object import JsonObject
 from flotta.apiserver.objects.options import DeleteOptions
 from flotta.apiserver.objects.writes import Endpoint, Objects, is_finished, require_record
 
+# The finalizers by which Kubernetes notes a propagation policy; the garbage collector removes them.
 FOREGROUND = "foregroundDeletion"
 ORPHAN = "orphan"
 POLICY_FINALIZERS = {"Foreground": FOREGROUND, "Orphan": ORPHAN}
@@ -18,7 +19,7 @@ POLICY_FINALIZERS = {"Foreground": FOREGROUND, "Orphan": ORPHAN}
 
 @dataclass(frozen=True)
 class DeleteResult:
-    """The last (or still waiting) state; `gone` tells whether the object is away."""
+    """The last state, or that in which it still waits; `gone` tells which."""
 
     obj: JsonObject
     gone: bool
@@ -84,6 +85,7 @@ def _mark_deleted(obj: JsonObject, endpoint: Endpoint, options: DeleteOptions) -
         meta["deletionTimestamp"] = timestamps.now()
         meta["deletionGracePeriodSeconds"] = 0
         if endpoint.resource.custom:
+            # To be gone is a wish like one in the spec: controllers see it by a new generation.
             meta["generation"] = meta.get("generation", 0) + 1
     if obj["kind"] == "Namespace":
         meta.pop("deletionGracePeriodSeconds", None)

@@ -107,8 +107,11 @@ async def list_page(store: Store, selection: Selection, query: Mapping[str, str]
         return _make_page(store, selection, start, limit)
     await wait_for_version(store, version)
     match = query.get("resourceVersionMatch", "")
+    # A version with a limit means that very state, so that pages fit together ("Semantics for get
+    # and list" in Kubernetes' API concepts); without a limit, not an older one.
     exact = match == "Exact" or (version and limit > 0 and match != "NotOlderThan")
     if version == 0 and match != "Exact":
+        # Any version will do: kube-apiserver takes the whole list from its cache, without pages.
         limit = 0
     return _make_page(
         store, selection, _PageStart(version if exact and version else -1, None), limit
@@ -181,6 +184,7 @@ def _make_page(store: Store, selection: Selection, start: _PageStart, limit: int
     if limit <= 0 or len(found) <= limit:
         return Page(found, version)
     page = found[:limit]
+    # Left out when there is a selector (ListMeta.remainingItemCount in Kubernetes' API).
     remaining = (
         None if selection.labels.requirements or selection.fields.terms else len(found) - limit
     )

@@ -22,6 +22,7 @@ from flotta.apiserver.json_object import JsonObject
 from flotta.apiserver.registry import Resource
 from flotta.apiserver.timestamps import normalize_time
 
+# Kubernetes' TotalAnnotationSizeLimitB.
 MAX_ANNOTATIONS = 256 * 1024  # bytes, keys and values together
 SERVER_FIELDS = ("selfLink", "deletionTimestamp", "deletionGracePeriodSeconds")
 KEPT_FIELDS = (
@@ -104,6 +105,7 @@ def _read_number(key: str, value: Any) -> int:
 def _read_map(key: str, value: Any) -> dict[str, str]:
     if not isinstance(value, dict):
         raise wrong_type(f"metadata.{key}", value, "an object of strings")
+    # null is the zero value of Go, an empty string.
     return {
         name: _read_text(f"{key}.{name}", "" if item is None else item)
         for name, item in value.items()
@@ -151,6 +153,7 @@ def prepare_new(obj: JsonObject, resource: Resource) -> None:
     """Fill the server's fields of an object that is to be created."""
     meta = obj["metadata"]
     if meta.get("resourceVersion", "") not in ("", "0"):
+        # A 500 there too: its storage layer finds out, and nothing makes it the client's mistake.
         raise internal("resourceVersion should not be set on objects to be created")
     for key in (*SERVER_FIELDS, "resourceVersion", "generation"):
         meta.pop(key, None)
@@ -169,6 +172,7 @@ def prepare_update(
     meta, before = obj["metadata"], old["metadata"]
     causes = []
     uid = meta.get("uid")
+    # For a PUT the uid is a precondition, as in DeleteOptions; a patch would have to change it.
     if uid and uid != before["uid"]:
         if not patch:
             why = (
@@ -186,7 +190,7 @@ def prepare_update(
 
 
 def validate_metadata(obj: JsonObject, resource: Resource, old: JsonObject | None) -> list[Cause]:
-    """Everything Kubernetes refuses in metadata with a 422."""
+    """Return everything that Kubernetes refuses in metadata with a 422."""
     meta = obj["metadata"]
     return [
         *(_validate_name(meta, resource) if old is None else ()),

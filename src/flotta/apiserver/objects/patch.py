@@ -19,12 +19,17 @@ MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
 MAX_OPERATIONS = 10_000  # in one JSON patch, as in Kubernetes
+# `patchStrategy: merge` of ObjectMeta in Kubernetes: these lists merge, all others are replaced.
 STRATEGIC_LIST_KEYS = {("metadata", "ownerReferences"): "uid"}
 STRATEGIC_SETS = {("metadata", "finalizers")}
 
 
 def apply_patch(kind: str, body: bytes, obj: JsonObject) -> tuple[JsonObject, list[str]]:
-    """Return the patched copy of an object, and the paths of keys that a merge patch gives twice."""
+    """Return the patched copy of an object, and the paths of keys that a merge patch gives twice.
+
+    Raises a 400 for what is not a patch, a 413 for too many operations and a 422 for a JSON patch
+    that does not fit the object.
+    """
     try:
         patch, duplicates = parse_json(body)
     except ValueError as error:

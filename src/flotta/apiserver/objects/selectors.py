@@ -50,6 +50,8 @@ class Requirement:
 
 @dataclass(frozen=True)
 class LabelSelector:
+    """Terms on labels; all must hold, and without any everything matches."""
+
     requirements: tuple[Requirement, ...] = ()
 
     def matches(self, labels: Labels) -> bool:

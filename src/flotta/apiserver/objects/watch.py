@@ -15,8 +15,10 @@ from flotta.apiserver.objects.options import parse_integer
 from flotta.apiserver.storage.store import Store
 from flotta.apiserver.storage.watch_cache import ObjectRecord, StoredChange
 
-BOOKMARK_SECONDS = 60.0  # of quiet, until a watch is told how far it is
-MIN_LIFE, MAX_LIFE = 1800.0, 3600.0  # seconds, of a watch that asks for no timeout
+BOOKMARK_SECONDS = 60.0  # of quiet, after which a bookmark (KEP-956) says how far the watch is
+# Seconds, of a watch that asks for no timeout. Kubernetes ends it at a random moment between
+# --min-request-timeout (1800) and twice that, so that not all clients come back at once.
+MIN_LIFE, MAX_LIFE = 1800.0, 3600.0
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 
 
@@ -55,12 +57,13 @@ def parse_watch(query: Mapping[str, str]) -> WatchOptions:
     lifetime = random.uniform(MIN_LIFE, MAX_LIFE)  # noqa: S311 - spreads load
     seconds = parse_integer(query, "timeoutSeconds") or lifetime
     bookmarks = query.get("allowWatchBookmarks", "") not in ("", "0", "false", "False")
+    # Version "0" is any version: such a watch begins with what exists, like one without a version.
     initial = streaming or not version
     return WatchOptions(version or None, bookmarks, initial, seconds)
 
 
 def _wants_initial_events(query: Mapping[str, str]) -> bool:
-    """Whether a streaming list is asked for; refuses contradictions as Kubernetes does."""
+    """Tell whether a streaming list (KEP-3157) is asked for; refuses contradictions."""
     match = query.get("resourceVersionMatch", "")
     if "sendInitialEvents" not in query:
         if match:
@@ -144,7 +147,7 @@ class Watch:
         return []
 
     def _make_event(self, change: StoredChange) -> WatchEvent | None:
-        """Return the change as this watch sees it: entering or leaving a selection is add or delete."""
+        """Return what this watch sees: to enter its selection is an add, to leave it a delete."""
         selection, previous = self._selection, change.previous
         was = previous is not None and change.type != "ADDED" and selection.matches(previous)
         if change.type == "DELETED":

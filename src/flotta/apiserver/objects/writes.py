@@ -38,7 +38,7 @@ from flotta.apiserver.storage.watch_cache import ObjectKey, ObjectRecord
 
 TrackOwners = Callable[[JsonObject, JsonObject], None]
 
-MAX_ATTEMPTS = 5  # names generated for one object
+MAX_ATTEMPTS = 5  # names generated for one object; Kubernetes tries again as well (KEP-4420)
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ def _field_policy(
     *,
     patch: bool,
 ) -> Callable[[list[str]], list[str]]:
-    """Return what is to happen with unknown fields, of the metadata too, and with duplicate ones."""
+    """Return what is done about unknown fields, of the metadata too, and about duplicate ones."""
 
     def field_policy(pruned: list[str]) -> list[str]:
         problems = describe_field_problems([*unknown, *pruned], duplicates)
@@ -264,7 +264,10 @@ def _check_version(
     resource, meta = endpoint.resource, obj["metadata"]
     given = meta.get("resourceVersion", "")
     if given and not given.isdigit():
+        # A 500 there too: its storage layer finds out, and nothing makes it the client's mistake.
         raise internal(describe_mismatch("metadata.resourceVersion", given, "a whole number"))
+    # A PUT of a custom resource must say what it builds on; of a core kind, without a version, it
+    # overwrites (AllowUnconditionalUpdate in Kubernetes' registries).
     if given in ("", "0"):
         if resource.custom and not (change.patch and given == ""):
             cause = invalid_value("metadata.resourceVersion", 0, "must be specified for an update")
@@ -296,7 +299,8 @@ def _with_field(obj: JsonObject, name: str, source: JsonObject) -> JsonObject:
 async def _store_update(
     objects: Objects, endpoint: Endpoint, obj: JsonObject, old: JsonObject, *, dry_run: bool
 ) -> JsonObject:
-    """Store a change unless it is none; an object that only waited for its finalizers goes."""
+    """Store a change, if it is one; an object that only waited for its finalizers goes."""
+    # Kubernetes writes nothing either: no new version, and watches stay quiet.
     if is_same_state(obj, old):
         await objects.store.wait_durable(endpoint.key)
         return old
@@ -313,7 +317,7 @@ async def _store_update(
 
 
 def is_same_state(obj: JsonObject, old: JsonObject) -> bool:
-    """Whether nothing changed. Times in managedFields follow changes and never differ alone."""
+    """Tell whether nothing changed. Times in managedFields never differ alone."""
     if obj != old:
         return False
     # Python takes 1, 1.0 and True for equal, JSON does not.

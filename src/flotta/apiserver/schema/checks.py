@@ -16,7 +16,7 @@ from flotta.apiserver.schema.nodes import Node
 # Kubernetes reports some errors without a field; Go prints the absent path so.
 NO_FIELD = "<nil>"
 
-INT64 = 1 << 63
+INT64 = 1 << 63  # the first number that is too large
 RANGES = {"int32": 1 << 31, "int64": INT64, "": INT64}
 KINDS = {
     bool: "boolean",
@@ -26,6 +26,7 @@ KINDS = {
     list: "array",
     str: "string",
 }
+# The words for numbers in errors about a field that has a format.
 GO_FORMATS = {"integer": "int64", "number": "float64"}
 DATE_TIME = re.compile(
     r"(\d{4}-\d{2}-\d{2})[Tt]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d+)?([Zz]|[+-]\d{2}:\d{2})"

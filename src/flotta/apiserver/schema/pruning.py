@@ -33,6 +33,8 @@ def _shape_object(node: Node, value: JsonObject, path: str, unknown: list[str]) 
         where = f"{path}.{key}" if path else key
         if child is None:
             unknown.append(where)
+        # null where it is not allowed counts as absent, so that a default can take its place
+        # ("Defaulting and Nullable" in Kubernetes' documentation of CRDs).
         elif item is not None or child.nullable:
             result[key] = shape_value(child, item, where, unknown)
     for key, default in node.defaults.items():

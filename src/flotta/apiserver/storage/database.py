@@ -143,6 +143,8 @@ def _connect(path: Path) -> sqlite3.Connection:
     try:
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         connection.execute("PRAGMA journal_mode = WAL")
+        # In WAL mode NORMAL may lose the last transactions when the power goes; a client was told
+        # by then that they are stored.
         connection.execute("PRAGMA synchronous = FULL")
     except sqlite3.DatabaseError as error:
         raise DatabaseError(f"{path} is not a usable SQLite file: {error}") from error

@@ -30,6 +30,8 @@ class StorageFailure(Exception):
 
 @dataclass(frozen=True)
 class _Staged:
+    """The newest change of an object on its way to the disk; `record` None is a deletion."""
+
     version: int
     record: ObjectRecord | None
     durable: asyncio.Future[None]
@@ -79,7 +81,10 @@ class Store:
     def list_at(
         self, resource: str, namespace: str | None, version: int
     ) -> list[ObjectRecord] | None:
-        """Return the list as it was at an earlier version; None when the log no longer reaches there."""
+        """Return the list as it was at an earlier version, by undoing the changes since.
+
+        None when the log no longer reaches there.
+        """
         later = self.watch_cache.changes_after(resource, version)
         if later is None:
             return None
@@ -171,7 +176,11 @@ class Store:
         durable.set_result(None)
 
     def _abandon_epoch(self, epoch: int) -> None:
-        """Forget everything staged: it built on a change that did not happen."""
+        """Forget everything staged: it built on a change that did not happen.
+
+        Several changes of an epoch fail; only the first report counts, for by the second new
+        changes may be staged that build on the durable state again.
+        """
         if epoch == self._epoch:
             self._epoch += 1
             self._staged.clear()

@@ -16,8 +16,8 @@ import msgspec
 from flotta.apiserver.json_object import JsonObject
 
 # A change is forgotten when it is beyond both.
-KEPT_EVENTS = 10_000
-KEPT_SECONDS = 300.0
+KEPT_EVENTS = 10_000  # changes
+KEPT_SECONDS = 300.0  # as long as etcd's compaction interval in Kubernetes
 MIN_COMPACTION = 1000  # forgotten changes, before a list is copied to get rid of them
 
 
@@ -67,6 +67,8 @@ class StoredChange:
 
 @dataclass
 class _ResourceLog:
+    """The changes of one resource; those before `head` are forgotten and go at times."""
+
     changes: list[StoredChange] = field(default_factory=list)
     head: int = 0
 
@@ -110,7 +112,10 @@ class WatchCache:
             self.forgotten = change.version
 
     def changes_after(self, resource: str, version: int) -> list[StoredChange] | None:
-        """Return the changes of a resource newer than a version; None when the log no longer reaches there."""
+        """Return the changes of a resource that are newer than a version, oldest first.
+
+        None when the log no longer reaches there: the reader has missed changes.
+        """
         if version < self.forgotten:
             return None
         log = self._by_resource.get(resource)

@@ -12,7 +12,7 @@ from flotta.apiserver.storage.database import Database, EventRow
 
 log = logging.getLogger(__name__)
 
-MAX_BATCH = 500  # changes in one transaction
+MAX_BATCH = 500  # commits in one transaction
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Writer:
         failure: Exception | None = None
         try:
             self._database.write(rows, self.forget_before)
-        except Exception as error:
+        except Exception as error:  # Whatever it was, everybody who waits must hear of it.
             log.exception("Storing %d changes failed", len(rows))
             failure = error
             self._broken_epoch = batch[-1].epoch
