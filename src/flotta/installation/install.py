@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypedDict, cast
 
 from flotta.installation import names
 from flotta.installation.apply import Applier, is_ours, refuse_terminating
@@ -29,6 +30,12 @@ from flotta.own_names import OPERATOR
 from flotta.resources.client import ApiError, Client
 from flotta.resources.kinds import GROUP, SECRET
 from flotta.resources.objects.core import Secret
+
+
+class VersionInfo(TypedDict, total=False):
+    """The answer of `/version`."""
+
+    gitVersion: str  # of Kubernetes, as v1.36.3
 
 
 @dataclass(frozen=True)
@@ -156,9 +163,10 @@ async def _refuse_missing_secret(applier: Applier, installation: Installation) -
 
 async def _read_cluster_version(client: Client) -> str:
     try:
-        return str((await client.read_json("/version")).get("gitVersion", ""))
+        version = cast("VersionInfo", await client.read_json("/version"))
     except ApiError as error:
         raise describe_error(error) from error
+    return version.get("gitVersion", "")
 
 
 def _image_of(deployment: Deployment | None) -> str:

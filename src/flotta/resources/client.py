@@ -218,7 +218,7 @@ class Client:
 
         It ends when the server ends it. Raises Expired when that version is too old.
         """
-        query = {
+        query: Query = {
             "watch": "true",
             "allowWatchBookmarks": "true",
             "resourceVersion": resource_version,
@@ -287,7 +287,7 @@ class Client:
         method: str,
         path: str,
         query: Query | None = None,
-        body: Any = None,
+        body: object = None,
         content_type: str = JSON,
     ) -> Any:
         return json.loads(await self._transport.read_body(method, path, query, body, content_type))

@@ -30,13 +30,19 @@ class PrinterColumn(TypedDict, total=False):
     priority: int
 
 
+class CrdSchema(TypedDict):
+    """The schema of one version: OpenAPI v3, which the engine walks whatever it holds."""
+
+    openAPIV3Schema: dict[str, Any]
+
+
 class CrdVersion(TypedDict, total=False):
-    """One version of a kind; its schema is OpenAPI v3."""
+    """One version of a kind."""
 
     name: Required[str]
     served: bool
     storage: Required[bool]  # true of the one version in which objects are kept
-    schema: dict[str, Any]
+    schema: CrdSchema
     subresources: dict[str, object]
     additionalPrinterColumns: list[PrinterColumn]
 

@@ -10,7 +10,7 @@ import contextlib
 import json
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping
-from typing import Any, Self
+from typing import Self
 from urllib.parse import urlencode
 
 import aiohttp
@@ -22,7 +22,7 @@ from flotta.backoff import Backoff
 from flotta.resources.errors import Unreachable, raise_error
 from flotta.resources.kubeconfig import describe_missing_context
 
-Query = Mapping[str, Any]
+Query = Mapping[str, str | int | None]
 JSON = "application/json"
 REQUEST_TIMEOUT = 30.0  # seconds
 MAX_SILENCE = 150.0  # seconds; both engines send a bookmark every minute
@@ -78,7 +78,7 @@ class Transport:
         method: str,
         path: str,
         query: Query | None = None,
-        body: Any = None,
+        body: object = None,
         content_type: str = JSON,
     ) -> bytes:
         """Return the whole body. Parameters of the query that are None are left out."""
@@ -98,7 +98,7 @@ class Transport:
         method: str,
         path: str,
         query: Query | None = None,
-        body: Any = None,
+        body: object = None,
         content_type: str = JSON,
         timeout: float = REQUEST_TIMEOUT,  # noqa: ASYNC109 - handed to the HTTP client
     ) -> aiohttp.ClientResponse:
@@ -117,7 +117,12 @@ class Transport:
         return await self._request(method, url, headers, body, limits)
 
     async def _request(
-        self, method: str, url: str, headers: Mapping[str, str], body: Any, limits: Any
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: object,
+        limits: aiohttp.ClientTimeout,
     ) -> aiohttp.ClientResponse:
         try:
             result = await self._api.rest_client.request(  # type: ignore[no-untyped-call]

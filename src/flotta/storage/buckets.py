@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from botocore.exceptions import ClientError
 
+from flotta.storage.aws import BucketConfiguration, ObjectIdentifier, S3Client
 from flotta.storage.errors import StorageRefused, StorageUnavailable
 from flotta.storage.s3_site import S3Site, error_code
 from flotta.storage.settings import DEFAULT_REGION
@@ -31,10 +30,13 @@ class Buckets:
         await self._site.call_s3(lambda s3: _remove_bucket(s3, bucket))
 
 
-def _ensure_bucket(s3: Any, bucket: str, region: str) -> None:
-    where = {"CreateBucketConfiguration": {"LocationConstraint": region}}
+def _ensure_bucket(s3: S3Client, bucket: str, region: str) -> None:
     try:
-        s3.create_bucket(Bucket=bucket, **({} if region == DEFAULT_REGION else where))
+        if region == DEFAULT_REGION:  # which S3 refuses to be told (CreateBucket)
+            s3.create_bucket(Bucket=bucket)
+        else:
+            where: BucketConfiguration = {"LocationConstraint": region}
+            s3.create_bucket(Bucket=bucket, CreateBucketConfiguration=where)
     except ClientError as error:
         if error_code(error) == TAKEN:
             _require_own(s3, bucket)
@@ -42,7 +44,7 @@ def _ensure_bucket(s3: Any, bucket: str, region: str) -> None:
             raise
 
 
-def _require_own(s3: Any, bucket: str) -> None:
+def _require_own(s3: S3Client, bucket: str) -> None:
     try:
         s3.head_bucket(Bucket=bucket)
     except ClientError as error:
@@ -51,7 +53,7 @@ def _require_own(s3: Any, bucket: str) -> None:
         raise
 
 
-def _remove_bucket(s3: Any, bucket: str) -> None:
+def _remove_bucket(s3: S3Client, bucket: str) -> None:
     try:
         _empty_bucket(s3, bucket)
         s3.delete_bucket(Bucket=bucket)
@@ -60,13 +62,13 @@ def _remove_bucket(s3: Any, bucket: str) -> None:
             raise
 
 
-def _empty_bucket(s3: Any, bucket: str) -> None:
+def _empty_bucket(s3: S3Client, bucket: str) -> None:
     # One page is taken again and again instead of paging: what was listed is gone by then.
     while contents := s3.list_objects_v2(Bucket=bucket).get("Contents"):
-        doomed = [{"Key": item["Key"]} for item in contents]
+        doomed: list[ObjectIdentifier] = [{"Key": item["Key"]} for item in contents]
         response = s3.delete_objects(Bucket=bucket, Delete={"Objects": doomed, "Quiet": True})
-        if response.get("Errors"):
-            problem = response["Errors"][0]
+        if errors := response.get("Errors"):
+            problem = errors[0]
             raise StorageUnavailable(
                 f"bucket {bucket}: {problem.get('Key')} was not removed: {problem.get('Code')}"
             )

@@ -8,11 +8,11 @@ did not reach the claim's Secret is worthless, so a new one begins by deleting a
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from botocore.exceptions import ClientError
 
 from flotta.storage.access_keys import AccessKey
+from flotta.storage.aws import IamClient, PolicyDocument, Statement
 from flotta.storage.s3_site import S3Site, error_code
 
 POLICY = "bucket"
@@ -58,14 +58,15 @@ class IamIssuer:
 def policy_for(bucket: str) -> str:
     """Return the policy document that allows work on the objects of one bucket, no more."""
     resource = f"arn:aws:s3:::{bucket}"
-    statements = [
+    statements: list[Statement] = [
         {"Effect": "Allow", "Action": list(BUCKET_ACTIONS), "Resource": resource},
         {"Effect": "Allow", "Action": list(OBJECT_ACTIONS), "Resource": f"{resource}/*"},
     ]
-    return json.dumps({"Version": "2012-10-17", "Statement": statements})
+    document: PolicyDocument = {"Version": "2012-10-17", "Statement": statements}
+    return json.dumps(document)
 
 
-def _issue_key(iam: Any, bucket: str) -> AccessKey:
+def _issue_key(iam: IamClient, bucket: str) -> AccessKey:
     _ensure_user(iam, bucket)
     for access_key in _list_access_keys(iam, bucket):
         iam.delete_access_key(UserName=bucket, AccessKeyId=access_key)
@@ -73,7 +74,7 @@ def _issue_key(iam: Any, bucket: str) -> AccessKey:
     return AccessKey(made["AccessKeyId"], made["SecretAccessKey"], bucket)
 
 
-def _activate_key(iam: Any, key: AccessKey) -> bool:
+def _activate_key(iam: IamClient, key: AccessKey) -> bool:
     user = str(key.bucket)
     try:
         known = _list_access_keys(iam, user)
@@ -90,7 +91,7 @@ def _activate_key(iam: Any, key: AccessKey) -> bool:
     return True
 
 
-def _revoke_keys(iam: Any, user: str) -> bool:
+def _revoke_keys(iam: IamClient, user: str) -> bool:
     try:
         for access_key in _list_access_keys(iam, user):
             iam.delete_access_key(UserName=user, AccessKeyId=access_key)
@@ -104,7 +105,7 @@ def _revoke_keys(iam: Any, user: str) -> bool:
     return True
 
 
-def _ensure_user(iam: Any, user: str) -> None:
+def _ensure_user(iam: IamClient, user: str) -> None:
     try:
         iam.create_user(UserName=user)
     except ClientError as error:
@@ -113,18 +114,19 @@ def _ensure_user(iam: Any, user: str) -> None:
     _ensure_policy(iam, user)
 
 
-def _ensure_policy(iam: Any, user: str) -> None:
+def _ensure_policy(iam: IamClient, user: str) -> None:
     wanted = policy_for(user)
     try:
         found = iam.get_user_policy(UserName=user, PolicyName=POLICY)["PolicyDocument"]
+        present = found == json.loads(wanted)
     except ClientError as error:
         if error_code(error) != ABSENT:
             raise
-        found = None
-    if found != json.loads(wanted):
+        present = False
+    if not present:
         iam.put_user_policy(UserName=user, PolicyName=POLICY, PolicyDocument=wanted)
 
 
-def _list_access_keys(iam: Any, user: str) -> list[str]:
+def _list_access_keys(iam: IamClient, user: str) -> list[str]:
     listed = iam.list_access_keys(UserName=user)["AccessKeyMetadata"]
     return [item["AccessKeyId"] for item in listed]

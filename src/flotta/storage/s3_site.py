@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import boto3
 from botocore.config import Config
@@ -17,6 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError, SSLError
 
 from flotta.storage.access_keys import AccessKey
 from flotta.storage.administrator import authority_file, read_administrator
+from flotta.storage.aws import IamClient, S3Client
 from flotta.storage.errors import StorageError, StorageRefused, StorageUnavailable
 from flotta.storage.settings import StorageSettings
 
@@ -32,11 +34,32 @@ REFUSED = (
 )
 CONNECT_TIMEOUT = 5  # seconds
 READ_TIMEOUT = 30  # seconds
-MAX_ATTEMPTS = 3
+MAX_ATTEMPTS = 3  # requests in all
 # Where an administrator set them: on Kubernetes, and for an operator outside.
 AUTHORITY_PLACES = "s3.ca_pem or ca.crt of Secret flotta-s3-admin, or S3_CA_FILE"
 KEY_PLACES = "Secret flotta-s3-admin, or S3_ADMIN_FILE,"
 T = TypeVar("T")
+ClientT = TypeVar("ClientT")
+
+
+@dataclass(frozen=True)
+class Access:
+    """What a client was made with."""
+
+    key: AccessKey
+    ca: bytes  # PEM, empty for the system's own
+
+
+@dataclass
+class Service(Generic[ClientT]):
+    """A service of the site, and its client once there is one."""
+
+    name: str  # as boto3 calls it
+    setting: str  # which names the endpoint
+    endpoint: str
+    region: str
+    access: Access | None = None
+    client: ClientT | None = None
 
 
 class S3Site:
@@ -45,7 +68,10 @@ class S3Site:
     def __init__(self, settings: StorageSettings) -> None:
         self._settings = settings
         self._lock = threading.Lock()
-        self._clients: dict[str, tuple[tuple[AccessKey, bytes], Any]] = {}
+        self._s3 = Service[S3Client]("s3", "S3_ENDPOINT", settings.endpoint, settings.region)
+        self._iam = Service[IamClient](
+            "iam", "S3_IAM_ENDPOINT", settings.iam_endpoint or "", IAM_REGION
+        )
 
     @property
     def region(self) -> str:
@@ -66,51 +92,46 @@ class S3Site:
                 f"the CA of S3 ({AUTHORITY_PLACES}) cannot be read: {error}"
             ) from error
 
-    async def call_s3(self, action: Callable[[Any], T]) -> T:
+    async def call_s3(self, action: Callable[[S3Client], T]) -> T:
         """Run an action on an S3 client in a thread; raises StorageError."""
-        return await asyncio.to_thread(self._call, "s3", action)
+        return await asyncio.to_thread(self._call, self._s3, action)
 
-    async def call_iam(self, action: Callable[[Any], T]) -> T:
+    async def call_iam(self, action: Callable[[IamClient], T]) -> T:
         """Run an action on an IAM client in a thread; raises StorageError."""
-        return await asyncio.to_thread(self._call, "iam", action)
+        return await asyncio.to_thread(self._call, self._iam, action)
 
-    def _call(self, service: str, action: Callable[[Any], T]) -> T:
-        name, endpoint = self._find_endpoint(service)
+    def _call(self, service: Service[ClientT], action: Callable[[ClientT], T]) -> T:
         try:
-            return action(self._client(service, endpoint))
+            return action(self._client(service))
         except ClientError as error:
-            raise _translate_error(error, endpoint) from error
+            raise _translate_error(error, service.endpoint) from error
         except SSLError as error:
             raise StorageUnavailable(
-                f"{endpoint} shows a certificate that is not trusted; "
+                f"{service.endpoint} shows a certificate that is not trusted; "
                 f"put its CA into {AUTHORITY_PLACES}"
             ) from error
         except BotoCoreError as error:
-            raise StorageUnavailable(f"no answer from {name} {endpoint}: {error}") from error
+            raise StorageUnavailable(
+                f"no answer from {service.setting} {service.endpoint}: {error}"
+            ) from error
         except (OSError, ValueError) as error:
             raise StorageUnavailable(str(error)) from error
 
-    def _find_endpoint(self, service: str) -> tuple[str, str]:
-        if service == "iam":
-            return "S3_IAM_ENDPOINT", self._settings.iam_endpoint or ""
-        return "S3_ENDPOINT", self._settings.endpoint
-
-    def _client(self, service: str, endpoint: str) -> Any:
+    def _client(self, service: Service[ClientT]) -> ClientT:
         with self._lock:
-            now = self.read_administrator(), self.read_ca()
-            made, client = self._clients.get(service, (None, None))
-            if made != now:
-                client = self._new_client(service, endpoint, now[0])
-                self._clients[service] = now, client
-            return client
+            now = Access(self.read_administrator(), self.read_ca())
+            if service.client is None or service.access != now:
+                service.client = self._new_client(service, now.key)
+                service.access = now
+            return service.client
 
-    def _new_client(self, service: str, endpoint: str, key: AccessKey) -> Any:
+    def _new_client(self, service: Service[ClientT], key: AccessKey) -> ClientT:
         path = authority_file(self._settings.admin_file, self._settings.ca_file)
         # boto3's default session is not for several threads.
-        return boto3.session.Session().client(
-            service,
-            endpoint_url=endpoint,
-            region_name=IAM_REGION if service == "iam" else self.region,
+        client: ClientT = boto3.session.Session().client(
+            service.name,
+            endpoint_url=service.endpoint,
+            region_name=service.region,
             aws_access_key_id=key.access_key,
             aws_secret_access_key=key.secret_key,
             verify=str(path) if path else True,
@@ -123,6 +144,7 @@ class S3Site:
                 retries={"mode": "standard", "total_max_attempts": MAX_ATTEMPTS},
             ),
         )
+        return client
 
 
 def error_code(error: ClientError) -> str:

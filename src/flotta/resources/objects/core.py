@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from flotta.resources.objects.meta import Condition, CustomResource, Manifest, Resource
 
@@ -78,5 +78,5 @@ class LeaseSpec(TypedDict, total=False):
     leaseTransitions: int
 
 
-class Lease(CustomResource[LeaseSpec, Any]):
+class Lease(CustomResource[LeaseSpec, Manifest]):
     """A Lease (coordination.k8s.io/v1), by which one of several processes leads."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Generic, Literal, Required, TypedDict, TypeVar
+from typing import Generic, Literal, Required, TypedDict, TypeVar
 
 ConditionStatus = Literal["True", "False", "Unknown"]
 # An object, or a part of one, that is built or passed on whole: nothing in it is read by name.
@@ -38,7 +38,7 @@ class ObjectMeta(TypedDict, total=False):
     annotations: dict[str, str]
     finalizers: list[str]
     ownerReferences: list[OwnerReference]
-    managedFields: list[Any]
+    managedFields: list[Manifest]
 
 
 class Resource(TypedDict, total=False):

@@ -7,14 +7,16 @@ words of AWS, and every other one is refused rather than understood half.
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TypeVar, cast
 
+from flotta.storage.aws import PolicyDocument, Statement
 from flotta.storage.bucket_names import is_bucket_name
 
 FIELDS = frozenset({"Sid", "Effect", "Action", "Resource"})
 NEEDED = frozenset({"s3:ListBucket", "s3:GetObject", "s3:PutObject", "s3:DeleteObject"})
 EVERYTHING = "s3:*"
 PREFIX = "arn:aws:s3:::"
+Item = TypeVar("Item")
 
 
 class BadPolicy(ValueError):
@@ -24,7 +26,9 @@ class BadPolicy(ValueError):
 def find_bucket(document: str) -> str:
     """Return the only bucket that the policy allows work in; raises BadPolicy."""
     try:
-        statements = _as_list(json.loads(document)["Statement"])
+        # Whoever wrote it did not ask us: what it is instead shows in the errors below.
+        policy = cast("PolicyDocument", json.loads(document))
+        statements = _as_list(policy["Statement"])
         actions = {action for statement in statements for action in _list_actions(statement)}
         buckets = {bucket for statement in statements for bucket in _list_buckets(statement)}
     except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -38,13 +42,13 @@ def find_bucket(document: str) -> str:
     return buckets.pop()
 
 
-def _list_actions(statement: dict[str, Any]) -> list[str]:
+def _list_actions(statement: Statement) -> list[str]:
     if statement["Effect"] != "Allow" or not set(statement) <= FIELDS:
         raise BadPolicy("a policy of this server has only Allow, Action and Resource")
     return _as_list(statement["Action"])
 
 
-def _list_buckets(statement: dict[str, Any]) -> list[str]:
+def _list_buckets(statement: Statement) -> list[str]:
     return [_parse_bucket(resource) for resource in _as_list(statement["Resource"])]
 
 
@@ -55,5 +59,5 @@ def _parse_bucket(resource: str) -> str:
     return name
 
 
-def _as_list(value: Any) -> list[Any]:
+def _as_list(value: Item | list[Item]) -> list[Item]:
     return value if isinstance(value, list) else [value]

@@ -13,7 +13,6 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from flotta.daemon import write_atomically
 from flotta.rfc3339 import format_time
@@ -21,7 +20,7 @@ from flotta.storage.access_keys import AccessKey, new_access_key_id, new_secret_
 from flotta.storage.iam.policies import find_bucket
 from flotta.storage.key_store import KEY_MODE, drop_key, write_key
 
-MAX_KEYS = 2
+MAX_KEYS = 2  # of a user, as AWS has it
 NAME = re.compile(r"[A-Za-z0-9_+=,.@-]{1,64}")
 
 
@@ -128,8 +127,8 @@ class Users:
 
     def _save(self, user: User) -> User:
         self._directory.mkdir(mode=0o750, exist_ok=True)
-        data: dict[str, Any] = asdict(user)
-        write_atomically(self._file_of(user.name), json.dumps(data).encode(), KEY_MODE)
+        data = json.dumps(asdict(user)).encode()
+        write_atomically(self._file_of(user.name), data, KEY_MODE)
         return user
 
     def _file_of(self, name: str) -> Path:
