@@ -95,7 +95,7 @@ CORE = (
 
 
 def _custom_resources(crd: CustomResourceDefinition) -> list[Resource]:
-    """One resource for each served version of a CRD."""
+    """Return one resource for each served version of a CRD."""
     spec = crd["spec"]
     names = spec["names"]
     return [

@@ -64,7 +64,7 @@ class StatusError(Exception):
         self.warnings: list[str] = []
 
     def status(self) -> JsonObject:
-        """Return the Status object of this refusal."""
+        """Return the Status object of this error."""
         body: JsonObject = {
             "kind": "Status",
             "apiVersion": "v1",
@@ -94,13 +94,13 @@ def qualified_name(plural: str, group: str) -> str:
 
 
 def status_details(kind: str, group: str, name: str) -> JsonObject:
-    """Details of a Status; empty parts are left out."""
+    """Return the details of a Status; empty parts are left out."""
     parts = {"name": name, "group": group, "kind": kind}
     return {key: value for key, value in parts.items() if value}
 
 
 def bad_request(message: str) -> StatusError:
-    """400: the request cannot be read, or contradicts itself."""
+    """Return a 400: the request cannot be read, or contradicts itself."""
     return StatusError(400, message, "BadRequest")
 
 
@@ -114,29 +114,29 @@ def describe_mismatch(field: str, value: object, expected: str) -> str:
 
 
 def wrong_type(field: str, value: object, expected: str) -> StatusError:
-    """400: a value of another type. Kubernetes gives no causes for what it cannot decode."""
+    """Return a 400: a value has another type. Nothing that cannot be decoded has causes."""
     return bad_request(describe_mismatch(field, value, expected))
 
 
 def unauthorized() -> StatusError:
-    """401: the credentials do not count."""
+    """Return a 401: the credentials do not count."""
     return StatusError(401, "Unauthorized", "Unauthorized")
 
 
 def not_found(plural: str, group: str, name: str) -> StatusError:
-    """404: there is no object of this name."""
+    """Return a 404: there is no object of this name."""
     message = f'{qualified_name(plural, group)} "{name}" not found'
     return StatusError(404, message, "NotFound", status_details(plural, group, name))
 
 
 def unknown_resource() -> StatusError:
-    """404: nothing of this kind is served."""
+    """Return a 404: nothing of this kind is served."""
     message = "the server could not find the requested resource"
     return StatusError(404, message, "NotFound", {})
 
 
 def already_exists(plural: str, group: str, name: str, *, deleting: bool = False) -> StatusError:
-    """409: the name is taken."""
+    """Return a 409: the name is taken."""
     prefix = "object is being deleted: " if deleting else ""
     message = f'{prefix}{qualified_name(plural, group)} "{name}" already exists'
     return StatusError(409, message, "AlreadyExists", status_details(plural, group, name))
@@ -148,7 +148,7 @@ MODIFIED = (
 
 
 def conflict(kind: str, group: str, name: str, why: str = MODIFIED) -> StatusError:
-    """409: the object is not what the request builds on."""
+    """Return a 409: the object is not what the request builds on."""
     message = f'Operation cannot be fulfilled on {qualified_name(kind, group)} "{name}": {why}'
     return StatusError(409, message, "Conflict", status_details(kind, group, name))
 
@@ -172,26 +172,26 @@ def invalid_options(kind: str, *causes: CauseLike) -> StatusError:
 
 
 def unprocessable() -> StatusError:
-    """422: a JSON patch that cannot be applied."""
+    """Return a 422: a JSON patch that cannot be applied."""
     message = "the server rejected our request due to an error in our request"
     return StatusError(422, message, "Invalid", {})
 
 
 def expired(message: str, continue_token: str | None = None) -> StatusError:
-    """410: the version is no longer in the watch cache."""
+    """Return a 410: the version is no longer in the watch cache."""
     metadata = {"continue": continue_token} if continue_token else None
     return StatusError(410, message, "Expired", metadata=metadata)
 
 
 def forbidden(plural: str, group: str, name: str, why: str) -> StatusError:
-    """403: the server itself does not allow it, whoever asks."""
+    """Return a 403: the server itself does not allow it, whoever asks."""
     subject = f'{qualified_name(plural, group)} "{name}"' if name else qualified_name(plural, group)
     message = f"{subject} is forbidden: {why}"
     return StatusError(403, message, "Forbidden", status_details(plural, group, name))
 
 
 def internal(message: str) -> StatusError:
-    """500, which Kubernetes also gives for some mistakes of clients."""
+    """Return a 500, which Kubernetes also gives for some mistakes of clients."""
     return StatusError(500, message)
 
 

@@ -156,7 +156,7 @@ class Registry:
         return self._by_name["namespaces"]
 
     def group_versions(self) -> list[GroupVersion]:
-        """Every (group, version), core first, in the order of registration."""
+        """Return every (group, version), core first, in the order of registration."""
         return list(
             dict.fromkeys(
                 GroupVersion(resource.group, resource.version) for resource in self.resources

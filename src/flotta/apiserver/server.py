@@ -1,4 +1,4 @@
-"""The whole server: its parts put together and run until it is told to stop."""
+"""The whole server: its parts put together and run until a signal stops it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ PKI_FILES = ("ca.crt", "server.crt", "server.key")
 
 @dataclass(frozen=True)
 class Settings:
-    """What `flotta-apiserver serve` is told."""
+    """What the command line of `flotta-apiserver serve` says."""
 
     host: str
     port: int

@@ -41,7 +41,7 @@ class EventExpiry:
 
 
 def last_seen(event: JsonObject) -> datetime:
-    """When an Event happened last: the newest of its times."""
+    """Return when an Event happened last: the newest of its times."""
     times = (
         event["metadata"]["creationTimestamp"],
         event.get("lastTimestamp"),

@@ -128,7 +128,7 @@ class GarbageCollector:
         )
 
     def _owner_state(self, key: ObjectKey, owner: JsonObject) -> str:
-        """Whether an owner is solid, absent, or waiting for its dependents to go."""
+        """Tell whether an owner is solid, absent, or waiting for its dependents to go."""
         if self._objects.registry.of_kind(owner["apiVersion"], owner["kind"]) is None:
             return "solid"  # Of a kind that is not served: nothing is known about it.
         # An owner is cluster-wide or in the namespace of its dependent; Kubernetes takes a

@@ -33,7 +33,7 @@ FIELD_LABELS = {
 
 
 def normalize(event: JsonObject, _old: JsonObject | None) -> None:
-    """Events always show these fields."""
+    """Fill in the fields that an Event always shows."""
     event.setdefault("involvedObject", {})
     event.setdefault("source", {})
     for field in ("firstTimestamp", "lastTimestamp", "eventTime"):
@@ -43,7 +43,7 @@ def normalize(event: JsonObject, _old: JsonObject | None) -> None:
 
 
 def validate(new: JsonObject, _old: JsonObject | None) -> Iterable[Cause]:
-    """Return what is wrong with an Event: where it is, and what a timed one lacks."""
+    """Return what is wrong with an Event: where it is, and what is missing in a timed one."""
     involved = new["involvedObject"].get("namespace", "")
     namespace = new["metadata"]["namespace"]
     shared = {"default", "kube-system"} if new["eventTime"] else {"default"}

@@ -17,7 +17,7 @@ def normalize(lease: JsonObject, _old: JsonObject | None) -> None:
 
 
 def validate(new: JsonObject, _old: JsonObject | None) -> Iterable[Cause]:
-    """Numbers that make no sense."""
+    """Return the numbers that make no sense."""
     spec = new["spec"]
     duration = spec.get("leaseDurationSeconds")
     if duration is not None and duration <= 0:

@@ -66,7 +66,7 @@ def decoded_size(data: dict[str, str]) -> int:
 
 
 def validate_keys(field: str, data: JsonObject) -> Iterable[Cause]:
-    """Keys that Kubernetes does not allow."""
+    """Return the keys that Kubernetes does not allow."""
     for key in data:
         problem = data_key_problem(key)
         if problem:

@@ -20,7 +20,7 @@ class Authorization:
         self._roles = roles
 
     def allows(self, user: User, target: Target) -> bool:
-        """Whether a user may make a resource request."""
+        """Tell whether a user may make a resource request."""
         if MASTERS in user.groups:
             return True
         if user.anonymous:
@@ -44,7 +44,7 @@ class Authorization:
             raise _forbidden_error(user, target)
 
     def allows_path(self, user: User, path: str) -> bool:
-        """Whether a user may read a path that is no resource."""
+        """Tell whether a user may read a path that is not a resource."""
         if MASTERS in user.groups:
             return True
         paths = PUBLIC_PATHS if user.anonymous else DISCOVERY_PATHS
@@ -60,7 +60,7 @@ class Authorization:
         }
 
     def check_path(self, user: User, method: str, path: str) -> None:
-        """Refuse with a 403 to read a path that is no resource, unless it is allowed."""
+        """Refuse a path that is not a resource with a 403 unless it may be read."""
         if not self.allows_path(user, path):
             verb = {"HEAD": "head"}.get(method, method.lower())
             message = f'forbidden: User "{user.name}" cannot {verb} path "{path}"'

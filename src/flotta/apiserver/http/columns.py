@@ -86,7 +86,7 @@ UNDESCRIBED = "Custom resource definition column (in JSONPath format)"
 
 
 def custom_columns(declared: Sequence[PrinterColumn]) -> tuple[Column, ...]:
-    """Columns of a CRD's additionalPrinterColumns; Name and Age when there are none."""
+    """Return the columns of a CRD's additionalPrinterColumns; Name and Age when there are none."""
     if not declared:
         return NAME, CUSTOM_AGE
     return NAME, *(_make_custom_column(column) for column in declared)

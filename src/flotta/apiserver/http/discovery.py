@@ -65,7 +65,7 @@ class Discovery:
         return None
 
     def paths(self) -> list[str]:
-        """Every path that answers, for `/`."""
+        """Return every path that answers, for `/`."""
         groups = dict.fromkeys(f"/apis/{group}" for group, _ in self._versions() if group)
         versions = [f"/apis/{group}/{version}" for group, version in self._versions() if group]
         documents = ["/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"]
@@ -114,7 +114,7 @@ class Discovery:
 
 
 def wants_aggregated(accept: str | None) -> bool:
-    """Whether an Accept header offers aggregated discovery v2; it wins over plain JSON."""
+    """Tell whether an Accept header offers aggregated discovery v2; it wins over plain JSON."""
     for kind, parameters in parse_accept(accept or ""):
         asked = (parameters.get("g"), parameters.get("v"), parameters.get("as"))
         if kind == "application/json" and asked == (

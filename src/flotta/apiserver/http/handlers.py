@@ -85,7 +85,7 @@ class Call:
 
 
 async def get_object(call: Call) -> web.StreamResponse:
-    """GET of one object."""
+    """Respond to GET of one object."""
     media = call.media()
     endpoint = call.endpoint
     await wait_for_version(call.objects.store, watch_version(call.request.query))
@@ -100,7 +100,7 @@ async def get_object(call: Call) -> web.StreamResponse:
 
 
 async def list_objects(call: Call) -> web.StreamResponse:
-    """GET of a collection."""
+    """Respond to GET of a collection."""
     media = call.media()
     selection = parse_selection(call.resource, call.target.namespace or None, call.request.query)
     page = await list_page(call.objects.store, selection, call.request.query)
@@ -108,7 +108,7 @@ async def list_objects(call: Call) -> web.StreamResponse:
 
 
 async def create_object(call: Call) -> web.StreamResponse:
-    """POST."""
+    """Respond to POST."""
     media = call.media()
     options = call.options("CreateOptions")
     result = await writes.create_object(call.objects, call.endpoint, await call.body(), options)
@@ -116,7 +116,7 @@ async def create_object(call: Call) -> web.StreamResponse:
 
 
 async def update_object(call: Call) -> web.StreamResponse:
-    """PUT; of a few kinds it creates what is not there."""
+    """Respond to PUT; of a few kinds it creates what is not there."""
     media = call.media()
     options = call.options("UpdateOptions")
     body = await call.body()
@@ -149,7 +149,7 @@ async def _create_named(call: Call, body: DecodedBody, options: WriteOptions) ->
 
 
 async def patch_object(call: Call) -> web.StreamResponse:
-    """PATCH in one of the four forms, server-side apply among them."""
+    """Respond to PATCH in one of the four forms, server-side apply among them."""
     media = call.media()
     kind = media_type(call.request.headers)
     _check_patch_type(call.resource, kind)
@@ -193,7 +193,7 @@ def _respond(call: Call, result: writes.WriteResult, media: Media) -> web.Stream
 
 
 async def delete_object(call: Call) -> web.StreamResponse:
-    """DELETE of one object: a Status when it is gone, the object while it waits."""
+    """Respond to DELETE: with a Status when the object is gone, with the object while it waits."""
     options = delete_options(
         call.request.query, await _delete_body(call), call.resource.api_version
     )

@@ -41,7 +41,7 @@ def object_response(
     warnings: Iterable[str] = (),
     include: str = "",
 ) -> web.Response:
-    """One object in the form that was negotiated."""
+    """Return one object in the form that was negotiated."""
     if media.transform == "Table":
         meta = {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
         obj = table.make_table(resource, [obj], meta, media, include)

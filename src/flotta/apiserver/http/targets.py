@@ -56,7 +56,7 @@ def _parse_resource(group: str, version: str, rest: list[str]) -> Target | None:
 
 
 def is_watch(query: Mapping[str, str]) -> bool:
-    """Kubernetes takes everything but these as true."""
+    """Tell whether a watch is asked for: Kubernetes takes everything but these as true."""
     return "watch" in query and query["watch"] not in ("0", "false", "False")
 
 

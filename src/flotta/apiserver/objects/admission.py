@@ -138,7 +138,7 @@ def _leave_out_known_causes(
 
 
 def describe_field_problems(unknown: Iterable[str], duplicates: Iterable[str]) -> list[str]:
-    """Sentences about fields that a strict decoder refuses, sorted by path."""
+    """Return sentences about fields that a strict decoder refuses, sorted by path."""
     found = [(path, f'unknown field "{path}"') for path in unknown]
     found += [(path, f'duplicate field "{path}"') for path in duplicates]
     return [text for _, text in sorted(found)]
@@ -157,5 +157,5 @@ def apply_field_validation(problems: list[str], options: WriteOptions, *, patch:
 
 
 def find_warnings(obj: JsonObject, resource: Resource) -> list[str]:
-    """Return what a client is to be told of an object that is accepted all the same."""
+    """Return the warnings about an object that is accepted all the same."""
     return [*find_finalizer_warnings(obj), *resource.find_warnings(obj)]

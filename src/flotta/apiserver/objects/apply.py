@@ -121,7 +121,7 @@ class _Application:
     def _find_conflicts(
         self, live: JsonObject, others: list[ManagedFieldsEntry], claimed: set[Path]
     ) -> dict[Path, list[ManagedFieldsEntry]]:
-        """Paths that others own with another value than the wanted one."""
+        """Return the paths that others own with another value than the wanted one."""
         present = field_paths.flatten_object(live, self.shape)
         wanted = field_paths.flatten_object(self._owned_part(), self.shape)
         found: dict[Path, list[ManagedFieldsEntry]] = {}
@@ -177,14 +177,14 @@ class _Application:
 
 
 def _agrees(present: Any, wanted: Any) -> bool:
-    """Whether a wanted value leaves the present one as it is; an empty map asks for nothing."""
+    """Tell whether a wanted value leaves the present one alone; an empty map asks for nothing."""
     return wanted is CONTAINER or present == wanted or (present is CONTAINER and not wanted)
 
 
 def _keep_order(
     others: list[ManagedFieldsEntry], mine: ManagedFieldsEntry, old: JsonObject
 ) -> list[ManagedFieldsEntry]:
-    """Entries in the order they had; a new one comes last."""
+    """Return the entries in the order they had; a new one comes last."""
     order = [entry.owner for entry in managed_fields.read_entries(old["metadata"])]
     position = {owner: index for index, owner in enumerate(order)}
     return sorted([*others, mine], key=lambda entry: position.get(entry.owner, len(order)))
@@ -205,8 +205,8 @@ def _conflict_error(found: dict[Path, list[ManagedFieldsEntry]]) -> StatusError:
         for manager, paths in by_manager.items()
         for path in paths
     ]
-    told = _describe_conflicts(by_manager, len(causes))
-    message = f"Apply failed with {_describe_count(causes)}: {told}"
+    shown = _describe_conflicts(by_manager, len(causes))
+    message = f"Apply failed with {_describe_count(causes)}: {shown}"
     return StatusError(409, message, "Conflict", {"causes": causes})
 
 

@@ -82,7 +82,7 @@ def item_keys(item: JsonObject, shape: JsonObject) -> JsonObject:
 
 
 def is_atomic(value: Any, shape: JsonObject) -> bool:
-    """Whether a value is one leaf, so that only the whole of it is owned."""
+    """Tell whether a value is one leaf, so that only the whole of it is owned."""
     if isinstance(value, dict):
         return not value or shape.get("x-kubernetes-map-type") == "atomic"
     if isinstance(value, list):
@@ -91,7 +91,7 @@ def is_atomic(value: Any, shape: JsonObject) -> bool:
 
 
 def flatten_object(obj: JsonObject, shape: JsonObject) -> dict[Path, Any]:
-    """Every path of an object with its value; maps and keyed lists have the value CONTAINER."""
+    """Return path → value of everything in an object; maps and keyed lists are CONTAINER."""
     found: dict[Path, Any] = {}
     for name, value in obj.items():
         if name == "metadata":

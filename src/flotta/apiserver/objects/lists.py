@@ -48,7 +48,7 @@ class Selection:
     fields: FieldSelector
 
     def matches(self, record: ObjectRecord) -> bool:
-        """Whether an object is asked for."""
+        """Tell whether an object is asked for."""
         if self.namespace is not None and record.key.namespace != self.namespace:
             return False
         return self.labels.matches(record.labels) and self.fields.matches(record.load)
@@ -79,7 +79,7 @@ class Page:
     remaining: int | None = None
 
     def metadata(self, *, custom: bool) -> JsonObject:
-        """ListMeta; custom resources always show `continue`."""
+        """Return the ListMeta; custom resources always show `continue`."""
         meta: JsonObject = {}
         if custom or self.next_token:
             meta["continue"] = self.next_token

@@ -309,7 +309,7 @@ def _validate_finalizers(meta: JsonObject, old: JsonObject | None, *, custom: bo
 
 
 def find_finalizer_warnings(obj: JsonObject) -> list[str]:
-    """Warnings about finalizers without a domain."""
+    """Return warnings about finalizers without a domain."""
     return [
         f'metadata.finalizers: "{finalizer}": prefer a domain-qualified finalizer name to avoid '
         "accidental conflicts with other finalizer writers"

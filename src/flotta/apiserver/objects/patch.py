@@ -104,7 +104,7 @@ class _Operations(jsonpatch.JsonPatch):
 
 
 def strategic_merge(target: Any, patch: Any, path: tuple[str, ...] = ()) -> Any:
-    """Strategic merge as core kinds need it: metadata's lists, `$patch`, primitive lists."""
+    """Merge strategically as core kinds need it: metadata's lists, `$patch`, primitive lists."""
     if not isinstance(patch, dict):
         return patch
     directive = patch.get("$patch")

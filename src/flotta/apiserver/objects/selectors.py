@@ -26,7 +26,7 @@ class Requirement:
     values: tuple[str, ...] = ()
 
     def matches(self, labels: Labels) -> bool:
-        """Whether labels satisfy this term."""
+        """Tell whether labels satisfy this term."""
         present = self.key in labels
         if self.operator in ("!=", "notin"):
             return not present or labels[self.key] not in self.values
@@ -55,7 +55,7 @@ class LabelSelector:
     requirements: tuple[Requirement, ...] = ()
 
     def matches(self, labels: Labels) -> bool:
-        """Whether labels satisfy every term."""
+        """Tell whether labels satisfy every term."""
         return all(requirement.matches(labels) for requirement in self.requirements)
 
 
@@ -157,7 +157,7 @@ class FieldSelector:
     terms: tuple[tuple[tuple[str, ...], bool, str], ...] = ()
 
     def matches(self, load: Callable[[], JsonObject]) -> bool:
-        """Whether an object satisfies every term; `load` is called if there is one."""
+        """Tell whether an object satisfies every term; `load` is called if there is one."""
         if not self.terms:
             return True
         obj = load()

@@ -96,7 +96,7 @@ class Watch:
         self._wake.set()
 
     async def events(self) -> AsyncIterator[list[WatchEvent]]:
-        """Batches of events until the watch's time is over; an empty batch asks for headers."""
+        """Yield batches of events until the watch's time is over; an empty one asks for headers."""
         resource = self._selection.resource.qualified
         self._store.watch_cache.subscribe(resource, self._wake)
         try:

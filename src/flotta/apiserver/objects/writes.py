@@ -327,7 +327,7 @@ def is_same_state(obj: JsonObject, old: JsonObject) -> bool:
 
 
 def changes_generation(obj: JsonObject, old: JsonObject, resource: Resource) -> bool:
-    """Whether an update changes what a generation counts: all but metadata and status."""
+    """Tell whether an update changes what a generation counts: all but metadata and status."""
     ignored = {"metadata", "status"} if resource.status else {"metadata"}
     return {key: value for key, value in obj.items() if key not in ignored} != {
         key: value for key, value in old.items() if key not in ignored
@@ -335,7 +335,7 @@ def changes_generation(obj: JsonObject, old: JsonObject, resource: Resource) -> 
 
 
 def is_finished(obj: JsonObject) -> bool:
-    """Whether an object is being deleted and nothing holds it any more."""
+    """Tell whether an object is being deleted and nothing holds it any more."""
     meta = obj["metadata"]
     held = bool(meta.get("finalizers")) or bool((obj.get("spec") or {}).get("finalizers"))
     return "deletionTimestamp" in meta and not (

@@ -64,7 +64,7 @@ class Database:
         _migrate(self._connection, path)
 
     def objects(self) -> Iterator[tuple[str, str, str, int, bytes]]:
-        """Every stored object as (resource, namespace, name, version, body)."""
+        """Yield every stored object as (resource, namespace, name, version, body)."""
         query = "SELECT resource, namespace, name, version, body FROM objects"
         with closing(self._connection.execute(query)) as rows:
             yield from rows

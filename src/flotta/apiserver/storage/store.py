@@ -69,7 +69,7 @@ class Store:
         return self._objects.get(key.resource, {}).get((key.namespace, key.name))
 
     def list_records(self, resource: str, namespace: str | None) -> list[ObjectRecord]:
-        """Durable objects by namespace, then name; `namespace` None means all."""
+        """Return the durable objects by namespace, then name; `namespace` None means all."""
         objects = self._objects.get(resource, {})
         if resource not in self._order:
             self._order[resource] = sorted(objects, key=lambda place: (f"{place[0]}/", place[1]))
@@ -102,7 +102,7 @@ class Store:
         return staged.record if staged else self.get(key)
 
     def newest_in(self, resource: str, namespace: str) -> list[ObjectRecord]:
-        """Like `list_records`, of one namespace, with changes that are still being written."""
+        """Return what `list_records` does of one namespace, with changes still being written."""
         found = {record.key: record for record in self.list_records(resource, namespace)}
         for key, staged in self._staged.items():
             if key.resource == resource and key.namespace == namespace:

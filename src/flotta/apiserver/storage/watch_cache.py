@@ -122,7 +122,7 @@ class WatchCache:
         return log.after(version) if log else []
 
     def all_changes_after(self, version: int) -> list[StoredChange] | None:
-        """Like `changes_after`, of all resources."""
+        """Return what `changes_after` does, of all resources."""
         if version < self.forgotten:
             return None
         found = list(takewhile(lambda change: change.version > version, reversed(self._all)))
