@@ -10,8 +10,8 @@ EXPLANATIONS = {
     ),
     403: (
         "the Edge API says this certificate is not for device {device} (403). Compare client-id in "
-        "config.toml with the certificate; if the EdgeDevice was deleted and made anew, remove the "
-        "device's own certificate (role flotta.edge.device, device_state=absent, then present)."
+        "config.toml with the certificate; if the EdgeDevice was deleted and created again, remove "
+        "the device's own certificate (role flotta.edge.device, device_state=absent, then present)."
     ),
     404: (
         "the Edge API does not know device {device} (404). Nothing is removed from this device for "

@@ -23,7 +23,7 @@ RETRY_DELAYS = (0.1, 0.2, 0.4, 0.8, 1.6, 1.6, 1.6)  # seconds between attempts t
 REFUSED = (
     "the server closed the connection without an answer: probably refused, certificate not from "
     "this fleet's CA. Compare {cert} with the CA of the Edge API (Secret flotta-ca); after the "
-    "control plane was made anew, run the device role again."
+    "control plane was set up again, run the device role again."
 )
 UNTRUSTED = (
     "server certificate is not from this device's CA or not for the name in config.toml "

@@ -122,7 +122,7 @@ def walk(
         if error.errno not in (errno.ELOOP, errno.ENOTDIR):
             raise
         skipped(
-            Skipped(source, "leads through a symbolic link or something else that is no directory")
+            Skipped(source, "leads through a symbolic link or something that is not a directory")
         )
 
 

@@ -127,7 +127,7 @@ class Agent:
             self._events.wipe()
             for feature in reversed(self._features):
                 await feature.wipe()
-            log.info("Everything is removed; the device waits to be registered anew")
+            log.info("Everything is removed; the device waits to be registered again")
 
     def _handle_connect(self) -> None:
         """Register; a gateway that starts again ends the parking of a device that was sent away."""

@@ -66,7 +66,7 @@ def check_name(name: str) -> None:
     if not is_subdomain(name) or len(name) > MAX_NAME:
         raise WorkloadError(
             "InvalidName",
-            f"{name[:80]!r} is no DNS-1123 name of at most {MAX_NAME} characters",
+            f"{name[:80]!r} is not a DNS-1123 name of at most {MAX_NAME} characters",
             permanent=True,
         )
 

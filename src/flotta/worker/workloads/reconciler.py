@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import replace
 
 from flotta.protocol.models import DataConfiguration
@@ -13,27 +12,16 @@ from flotta.worker import podman, systemd
 from flotta.worker.errors import WorkloadError
 from flotta.worker.workloads.crash_loop import CrashLoopBackOff
 from flotta.worker.workloads.desired import Desired
+from flotta.worker.workloads.execution import Flush, StartError, StepExecution
 from flotta.worker.workloads.files import WorkloadFiles
 from flotta.worker.workloads.manifest import Pod
 from flotta.worker.workloads.observer import Observer
 from flotta.worker.workloads.retry import RetryDelay, run_unless_changed, sleep_unless_changed
-from flotta.worker.workloads.state import classify_start_failure
-from flotta.worker.workloads.steps import (
-    FetchImages,
-    FlushData,
-    RemoveFiles,
-    StartPod,
-    Step,
-    StopPod,
-    WriteFiles,
-    plan_steps,
-)
+from flotta.worker.workloads.steps import FetchImages, Step, plan_steps
 
 log = logging.getLogger(__name__)
 
-Flush = Callable[[str, DataConfiguration | None], Awaitable[None]]
 EAGER_STARTS = 4  # failed starts after which the next one is left to systemd
-MAX_PARALLEL = 2  # image downloads and starts at once
 DISK_RETRY = 10.0  # seconds after the disk refused something
 BUG_RETRY = 30.0  # seconds after an error that nobody expected
 
@@ -50,17 +38,15 @@ class Reconciler:
     ) -> None:
         self._files = files
         self._observer = observer
-        self._flush = flush
+        self._execution = StepExecution(files, observer.crashes, flush, self._set_activity)
         self._on_change = on_change
         self._desired: Desired | None = None
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._changed: dict[str, asyncio.Event] = {}
         self._wake = asyncio.Event()
-        self._slots = asyncio.Semaphore(MAX_PARALLEL)
-        self._reloading = asyncio.Lock()
         self._attempted: set[str] = set()
         self._delays: dict[str, RetryDelay] = {}
-        self.crash_loops = CrashLoopBackOff(observer.crashes, self._stop_unit, self.wake)
+        self.crash_loops = CrashLoopBackOff(observer.crashes, self._execution.stop_unit, self.wake)
         self.failures: dict[str, WorkloadError] = {}
         self.activities: dict[str, str] = {}
         self.first_pass = asyncio.Event()
@@ -110,7 +96,7 @@ class Reconciler:
         self.failures.clear()
         self._delays.clear()
         installed = await asyncio.to_thread(self._files.list_installed)
-        await asyncio.gather(*(self._stop_pod(name) for name in installed))
+        await asyncio.gather(*(self._execution.stop_pod(name) for name in installed))
         for name in installed:
             await asyncio.to_thread(self._files.remove_workload, name)
         for name in {c.workload for c in await podman.list_containers() or []}:
@@ -198,86 +184,11 @@ class Reconciler:
         for step in steps:
             if changed.is_set():
                 return
-            work = asyncio.create_task(self._execute_step(step))
+            work = asyncio.create_task(self._execution.execute_step(step))
             if isinstance(step, FetchImages):
                 await run_unless_changed(changed, work)
             else:
                 await work
-
-    async def _execute_step(self, step: Step) -> None:
-        match step:
-            case FetchImages():
-                await self._fetch_images(step)
-            case WriteFiles(pod):
-                await self._write_files(pod)
-            case StartPod(name):
-                await self._start_pod(name)
-            case StopPod(name):
-                await self._stop_pod(name)
-            case FlushData(name):
-                record = self._files.list_installed().get(name)
-                await self._flush(name, record.data if record else None)
-            case RemoveFiles(name):
-                await asyncio.to_thread(self._files.remove_workload, name)
-                await self._reload_systemd()
-                log.info("Workload %s is removed", name)
-
-    async def _fetch_images(self, step: FetchImages) -> None:
-        pod = step.pod
-        missing = await podman.find_missing_images(pod.images)
-        for image in missing:
-            if image in pod.never_pull:
-                raise WorkloadError(
-                    "ImageNeverPull", f"image {image} is not present and its pull policy is Never"
-                )
-        wanted = list(dict.fromkeys([*missing, *(pod.always_pull if step.refresh else ())]))
-        if not wanted:
-            return
-        self._set_activity(pod.name, "Pulling")
-        paths = self._files.paths_of(pod.name)
-        if pod.auth is not None:
-            await asyncio.to_thread(self._files.write_auth, pod)
-        async with self._slots:
-            for image in wanted:
-                await podman.pull_image(image, paths.auth_file if pod.auth is not None else None)
-
-    async def _write_files(self, pod: Pod) -> None:
-        if await asyncio.to_thread(self._files.write_pod, pod):
-            await self._reload_systemd()
-
-    async def _reload_systemd(self) -> None:
-        async with self._reloading:
-            if not await systemd.reload():
-                raise WorkloadError("SystemdFailure", "systemd did not reload its units")
-
-    async def _start_pod(self, name: str) -> None:
-        self._set_activity(name, "Starting")
-        unit = self._files.unit_of(name)
-        async with self._slots, self._ignoring_exits(name):
-            started = await systemd.restart(unit)
-        if not started:
-            message = podman.extract_cause(await systemd.read_last_lines(unit))
-            raise StartError(classify_start_failure(message), message)
-        log.info("Workload %s is started", name)
-
-    async def _stop_pod(self, name: str) -> None:
-        self._set_activity(name, "Stopping")
-        async with self._ignoring_exits(name):
-            await systemd.stop(self._files.unit_of(name))
-            await podman.remove_pod(name)
-
-    async def _stop_unit(self, name: str) -> None:
-        async with self._ignoring_exits(name):
-            await systemd.stop(self._files.unit_of(name))
-
-    @contextlib.asynccontextmanager
-    async def _ignoring_exits(self, name: str) -> AsyncIterator[None]:
-        """Do not count the exits of containers that we end ourselves."""
-        self._observer.crashes.mute(name)
-        try:
-            yield
-        finally:
-            self._observer.crashes.unmute(name)
 
     def _set_activity(self, name: str, activity: str) -> None:
         if self.activities.get(name) != activity:
@@ -307,7 +218,3 @@ class Reconciler:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._tasks.clear()
-
-
-class StartError(WorkloadError):
-    """The unit of a pod did not start."""

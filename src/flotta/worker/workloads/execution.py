@@ -1,0 +1,138 @@
+"""Carry out the steps from a pod that is there to the one that is wanted."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from flotta.protocol.models import DataConfiguration
+from flotta.worker import podman, systemd
+from flotta.worker.errors import WorkloadError
+from flotta.worker.workloads.crash_loop import Crashes
+from flotta.worker.workloads.files import WorkloadFiles
+from flotta.worker.workloads.manifest import Pod
+from flotta.worker.workloads.state import classify_start_failure
+from flotta.worker.workloads.steps import (
+    FetchImages,
+    FlushData,
+    RemoveFiles,
+    StartPod,
+    Step,
+    StopPod,
+    WriteFiles,
+)
+
+log = logging.getLogger(__name__)
+
+Flush = Callable[[str, DataConfiguration | None], Awaitable[None]]
+MAX_PARALLEL = 2  # image downloads and starts at once
+
+
+class StartError(WorkloadError):
+    """The unit of a pod did not start."""
+
+
+class StepExecution:
+    """Carries out steps of several workloads beside each other.
+
+    `flush` sends the files of a workload a last time; `set_activity` is called with a workload and
+    what is done with it now.
+    """
+
+    def __init__(
+        self,
+        files: WorkloadFiles,
+        crashes: Crashes,
+        flush: Flush,
+        set_activity: Callable[[str, str], None],
+    ) -> None:
+        self._files = files
+        self._crashes = crashes
+        self._flush = flush
+        self._set_activity = set_activity
+        self._slots = asyncio.Semaphore(MAX_PARALLEL)
+        self._reloading = asyncio.Lock()
+
+    async def execute_step(self, step: Step) -> None:
+        """Carry out one step.
+
+        Raises WorkloadError (StartError for a unit that did not start), and OSError when the disk
+        refuses.
+        """
+        match step:
+            case FetchImages():
+                await self._fetch_images(step)
+            case WriteFiles(pod):
+                await self._write_files(pod)
+            case StartPod(name):
+                await self._start_pod(name)
+            case StopPod(name):
+                await self.stop_pod(name)
+            case FlushData(name):
+                record = self._files.list_installed().get(name)
+                await self._flush(name, record.data if record else None)
+            case RemoveFiles(name):
+                await asyncio.to_thread(self._files.remove_workload, name)
+                await self._reload_systemd()
+                log.info("Workload %s is removed", name)
+
+    async def _fetch_images(self, step: FetchImages) -> None:
+        pod = step.pod
+        missing = await podman.find_missing_images(pod.images)
+        for image in missing:
+            if image in pod.never_pull:
+                raise WorkloadError(
+                    "ImageNeverPull", f"image {image} is not present and its pull policy is Never"
+                )
+        wanted = list(dict.fromkeys([*missing, *(pod.always_pull if step.refresh else ())]))
+        if not wanted:
+            return
+        self._set_activity(pod.name, "Pulling")
+        paths = self._files.paths_of(pod.name)
+        if pod.auth is not None:
+            await asyncio.to_thread(self._files.write_auth, pod)
+        async with self._slots:
+            for image in wanted:
+                await podman.pull_image(image, paths.auth_file if pod.auth is not None else None)
+
+    async def _write_files(self, pod: Pod) -> None:
+        if await asyncio.to_thread(self._files.write_pod, pod):
+            await self._reload_systemd()
+
+    async def _reload_systemd(self) -> None:
+        async with self._reloading:
+            if not await systemd.reload():
+                raise WorkloadError("SystemdFailure", "systemd did not reload its units")
+
+    async def _start_pod(self, name: str) -> None:
+        self._set_activity(name, "Starting")
+        unit = self._files.unit_of(name)
+        async with self._slots, self._ignoring_exits(name):
+            started = await systemd.restart(unit)
+        if not started:
+            message = podman.extract_cause(await systemd.read_last_lines(unit))
+            raise StartError(classify_start_failure(message), message)
+        log.info("Workload %s is started", name)
+
+    async def stop_pod(self, name: str) -> None:
+        """Stop the unit of a workload and remove what is left of its pod."""
+        self._set_activity(name, "Stopping")
+        async with self._ignoring_exits(name):
+            await systemd.stop(self._files.unit_of(name))
+            await podman.remove_pod(name)
+
+    async def stop_unit(self, name: str) -> None:
+        """Stop the unit of a workload that stays, and is started again later."""
+        async with self._ignoring_exits(name):
+            await systemd.stop(self._files.unit_of(name))
+
+    @contextlib.asynccontextmanager
+    async def _ignoring_exits(self, name: str) -> AsyncIterator[None]:
+        """Do not count the exits of containers that we end ourselves."""
+        self._crashes.mute(name)
+        try:
+            yield
+        finally:
+            self._crashes.unmute(name)
