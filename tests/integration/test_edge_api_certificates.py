@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 from operator_site import resource_api
 
+from flotta.edge_api.backends.backend import SecretConflict
 from flotta.edge_api.backends.crd.secrets import Secrets
 from flotta.edge_api.certificates import Certificates
 from flotta.edge_api.settings import Settings
@@ -41,8 +42,12 @@ async def client(access: Callable[[str], Path], admin: Client) -> AsyncIterator[
         yield opened
 
 
+def secrets_of(client: Client) -> Secrets:
+    return Secrets(client, "flotta", Cache(client, SECRET))
+
+
 def certificates(client: Client, settings: Settings) -> Certificates:
-    return Certificates(Secrets(client, settings.namespace, Cache(client, SECRET)), settings)
+    return Certificates(secrets_of(client), settings)
 
 
 async def test_replicas_that_start_together_agree(client: Client) -> None:
@@ -127,3 +132,15 @@ async def test_registration_certificates_name_their_namespaces(client: Client) -
     assert all(
         b64decode(secret["data"]["client.crt"]).startswith(b"-----BEGIN") for secret in secrets
     )
+
+
+async def test_a_secret_that_others_changed_meanwhile_is_not_replaced(client: Client) -> None:
+    secrets = secrets_of(client)
+    first = await secrets.create("mine", {"a": b"1"}, registration=True)
+    await secrets.replace(first, {"a": b"2"})
+
+    with pytest.raises(SecretConflict):
+        await secrets.replace(first, {"a": b"3"})
+
+    (found,) = await secrets.list_registration_secrets()  # the label stayed
+    assert (found.name, found.data) == ("mine", {"a": b"2"})
