@@ -41,11 +41,12 @@ class Listener:
         found = await asyncio.get_running_loop().getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
-        family, address = found[0][0], found[0][4]
+        family, *_, address = found[0]
         self._socket = socket.create_server(address, family=family, backlog=BACKLOG)
         self._socket.setblocking(False)
         self._run(self._accept(self._socket))
-        return int(self._socket.getsockname()[1])
+        _, port, *_ = self._socket.getsockname()  # two values for IPv4, four for IPv6
+        return int(port)
 
     async def stop_accepting(self) -> None:
         """Close the listening socket and give up pending handshakes."""

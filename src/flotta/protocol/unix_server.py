@@ -54,7 +54,8 @@ def _give_to_group(path: Path, group: str) -> None:
 def peer_user(sock: socket.socket) -> int:
     """Return the user id of the process that connected."""
     data = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size)
-    return int(CREDENTIALS.unpack(data)[1])
+    _, user, _ = CREDENTIALS.unpack(data)
+    return int(user)
 
 
 class GuardedServer(grpclib.server.Server):

@@ -28,7 +28,7 @@ from flotta.resources.client import Client, NotFound, retry_on_conflict
 from flotta.resources.conditions import DISCONNECTED, with_condition
 from flotta.resources.kinds import EDGE_DEVICE, SECRET
 from flotta.resources.objects.devices import EdgeDevice, EdgeDeviceStatus
-from flotta.resources.views import Key, key_of, labels_of, status_of
+from flotta.resources.views import Key, key_of, labels_of, name_of, namespace_of, status_of
 
 log = logging.getLogger(__name__)
 
@@ -191,9 +191,9 @@ class CrdBackend:
         )
         self._last_message[key] = message_id
         if beat.hardware is not None:
-            await self._write_labels(key, device, new)
+            await self._write_labels(device, new)
 
-    async def _write_labels(self, key: Key, device: EdgeDevice, status: EdgeDeviceStatus) -> None:
+    async def _write_labels(self, device: EdgeDevice, status: EdgeDeviceStatus) -> None:
         wanted = hardware.hardware_labels(status.get("hardware"))
         present = labels_of(device)
         missing = {name: text for name, text in wanted.items() if present.get(name) != text}
@@ -202,7 +202,7 @@ class CrdBackend:
 
         async def patch() -> None:
             body = {"metadata": {"labels": missing}}
-            await self._client.merge_patch(EDGE_DEVICE, key[1], key[0], body)
+            await self._client.merge_patch(EDGE_DEVICE, name_of(device), namespace_of(device), body)
 
         await retry_on_conflict(patch)
 
@@ -212,7 +212,8 @@ class CrdBackend:
             raise Refusal(403, f"the certificate is revoked: the device is {membership.value}")
 
     async def _read_device(self, key: Key) -> EdgeDevice | None:
-        return await self._client.get_or_none(EDGE_DEVICE, key[1], key[0])
+        namespace, name = key
+        return await self._client.get_or_none(EDGE_DEVICE, name, namespace)
 
     def _device_changed(self, old: EdgeDevice | None, new: EdgeDevice | None) -> None:
         if old is not None and new is None:

@@ -38,7 +38,8 @@ class Caches:
         self._required: dict[Kind[Resource], Cache[Any]] = {
             kind: Cache(client, kind) for kind in KINDS
         }
-        self._routes = OptionalCache(client, ROUTE, NOOBAA_ROUTE[0])
+        route_namespace, _ = NOOBAA_ROUTE
+        self._routes = OptionalCache(client, ROUTE, route_namespace)
         self._caches = {**self._required, ROUTE: self._routes.cache}
         self.devices = self.of(EDGE_DEVICE)
 

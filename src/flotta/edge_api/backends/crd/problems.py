@@ -72,10 +72,11 @@ class ProblemReporter:
     async def _check_due(self) -> None:
         due, self._due = self._due, set()
         for key in due:
+            _, name = key
             try:
                 self._write_if_different(key)
-            except Exception:
-                log.exception("the configuration of %s cannot be made", key[1])
+            except Exception:  # as in `presence`: the other devices are checked all the same
+                log.exception("the configuration of %s cannot be made", name)
             await asyncio.sleep(0)  # devices are served between two renderings
 
     def _write_if_different(self, key: Key) -> None:
@@ -93,6 +94,7 @@ class ProblemReporter:
 
     async def _write(self, key: Key) -> None:
         problems: tuple[Problem, ...] = ()
+        _, name = key
 
         def change(device: EdgeDevice) -> EdgeDeviceStatus:
             nonlocal problems
@@ -104,7 +106,7 @@ class ProblemReporter:
             async with self._turns:
                 written = await self._statuses.update(key, change)
         except ApiError as error:
-            log.warning("problems of %s: %s", key[1], error)
+            log.warning("problems of %s: %s", name, error)
             return
         if written is not None:
             await self._events.write_problems(

@@ -52,10 +52,11 @@ class Statuses:
         Raises NotFound when the device is gone, Conflict after too many collisions.
         """
         known = None if afresh else self.newest_device(key)
+        namespace, name = key
 
         async def attempt() -> WrittenStatus | None:
             nonlocal known
-            device = known or await self._client.get(EDGE_DEVICE, key[1], key[0])
+            device = known or await self._client.get(EDGE_DEVICE, name, namespace)
             known = None  # what was refused once is read afresh
             old = status_of(device)
             new = change(device)
@@ -69,8 +70,9 @@ class Statuses:
     async def _write(self, key: Key, device: EdgeDevice, patch: MergePatch) -> None:
         version = {"resourceVersion": device["metadata"]["resourceVersion"]}
         body: MergePatch = {"metadata": version, "status": patch}
+        namespace, name = key
         try:
-            result = await self._client.merge_patch(EDGE_DEVICE, key[1], key[0], body, "status")
+            result = await self._client.merge_patch(EDGE_DEVICE, name, namespace, body, "status")
         except Conflict:
             self._ahead.pop(key, None)
             raise
