@@ -195,13 +195,11 @@ class WantedWorkload:
         note = {NOTE: compute_digest(spec)}
         if workload is None:
             metadata: ObjectMeta = {"name": self.name, "namespace": self.namespace}
-            new: EdgeWorkload = {"metadata": {**metadata, "annotations": note}, "spec": spec}
-            return await self.client.create(EDGE_WORKLOAD, new)
-        annotations = {**annotations_of(workload), **note}
-        metadata = {**workload["metadata"], "annotations": annotations}
-        return await self.client.replace(
-            EDGE_WORKLOAD, {**workload, "metadata": metadata, "spec": spec}
-        )
+            metadata["annotations"] = note
+            return await self.client.create(EDGE_WORKLOAD, {"metadata": metadata, "spec": spec})
+        metadata = {**workload["metadata"], "annotations": {**annotations_of(workload), **note}}
+        wanted: EdgeWorkload = {**workload, "metadata": metadata, "spec": spec}
+        return await self.client.replace(EDGE_WORKLOAD, wanted)
 
     async def is_gone(self) -> bool:
         """Tell whether the workload is not there any more."""
