@@ -8,6 +8,8 @@ import os
 from collections.abc import Mapping
 from urllib.parse import SplitResult, unquote, urlsplit
 
+DEFAULT_PORT = 3128  # TCP, of most proxies
+
 
 def find_proxy(host: str, environment: Mapping[str, str] = os.environ) -> SplitResult | None:
     """Return the proxy for a host from HTTPS_PROXY and NO_PROXY (either case), or None.
@@ -36,7 +38,7 @@ async def open_tunnel(
     proxy: SplitResult, target: str
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """Return a connection through which the proxy passes everything to `target` (host:port)."""
-    reader, writer = await asyncio.open_connection(proxy.hostname, proxy.port or 3128)
+    reader, writer = await asyncio.open_connection(proxy.hostname, proxy.port or DEFAULT_PORT)
     try:
         writer.write(_connect_request(proxy, target))
         await writer.drain()

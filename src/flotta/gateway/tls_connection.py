@@ -18,6 +18,8 @@ from flotta.gateway.settings import Settings
 
 log = logging.getLogger(__name__)
 
+ADDRESS_DELAY = 0.25  # seconds until the next address is tried as well (RFC 8305, 8)
+CLOCK_SKEW = dt.timedelta(minutes=5)  # that a server is ahead without a warning
 RETRY_DELAYS = (0.1, 0.2, 0.4, 0.8, 1.6, 1.6, 1.6)  # seconds between attempts to connect
 
 REFUSED = (
@@ -97,7 +99,7 @@ async def _open_stream(
             ssl=context,
             server_hostname=settings.host,
             ssl_handshake_timeout=limit,
-            happy_eyeballs_delay=0.25,
+            happy_eyeballs_delay=ADDRESS_DELAY,
         )
 
 
@@ -124,7 +126,7 @@ def _check_validity(writer: asyncio.StreamWriter, clock: Clock) -> None:
     start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     clock.raise_floor(start)
     now = clock.now()
-    if start - dt.timedelta(minutes=5) <= now <= end or certificate.serial_number in _warned:
+    if start - CLOCK_SKEW <= now <= end or certificate.serial_number in _warned:
         return
     _warned.add(certificate.serial_number)
     log.warning(

@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import logging
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from flotta.sync.comparison import Comparer, Comparison
 from flotta.sync.failures import Failures
-from flotta.sync.job import (
-    AbortTask,
-    ChildMessage,
-    DownloadTask,
-    RunAborted,
-    Task,
-    TaskOutcome,
-    UploadStarted,
-    UploadTask,
-)
+from flotta.sync.job import ChildMessage, RunAborted, TaskOutcome, UploadStarted
 from flotta.sync.listing import ListingClient
-from flotta.sync.model import Direction, FileStat, S3Storage, SyncedPath, SyncWorkload
+from flotta.sync.model import Direction, S3Storage, SyncedPath, SyncWorkload
 from flotta.sync.plan import LocalFile, PlannedDownload
 from flotta.sync.state_db import FileRecord, StateDatabase
+from flotta.sync.tasks import PlannedTask, fingerprint, make_record, plan_tasks
 from flotta.sync.transfer import Transfer
 
 log = logging.getLogger(__name__)
@@ -32,22 +23,6 @@ BATCH = 1000  # tasks of one run of the child
 # A file that changes at every look is sent as it is after so many cycles; reading it is checked.
 MAX_DEFERRALS = 2  # cycles
 MAX_CHANGES = 4  # cycles in which a file may change while it is read before that is a failure
-
-
-@dataclass(frozen=True)
-class _PlannedTask:
-    """A task of the child and what it was planned from."""
-
-    task: Task
-    source: LocalFile | PlannedDownload | FileRecord
-
-    @property
-    def direction(self) -> Direction:
-        return "down" if isinstance(self.task, DownloadTask) else "up"
-
-    @property
-    def path(self) -> SyncedPath:
-        return SyncedPath(self.task.workload, self.direction, self.task.path)
 
 
 @dataclass
@@ -106,7 +81,7 @@ class Cycle:
         self._leave_out_waiting(report.comparisons)
         if quiet_period:
             report.still_changing = await self._leave_out_changing(report.comparisons, quiet_period)
-        await self._transfer_all(storage, _plan_tasks(report.comparisons), report)
+        await self._transfer_all(storage, plan_tasks(report.comparisons), report)
         return report
 
     def _forget_bucket_content(self) -> None:
@@ -140,10 +115,10 @@ class Cycle:
         self, workload: str, direction: Direction, source: LocalFile | PlannedDownload
     ) -> bool:
         path = SyncedPath(workload, direction, source.path)
-        return self._failures.is_due(path, _fingerprint(source))
+        return self._failures.is_due(path, fingerprint(source))
 
     async def _leave_out_changing(self, comparisons: list[Comparison], quiet_period: float) -> int:
-        """Leave out files that change within the period; returns how many."""
+        """Leave out files that change within the period; return how many."""
         if not any(comparison.send for comparison in comparisons):
             return 0
         await asyncio.sleep(quiet_period)
@@ -173,7 +148,7 @@ class Cycle:
         return count
 
     async def _transfer_all(
-        self, storage: S3Storage, planned: list[_PlannedTask], report: CycleReport
+        self, storage: S3Storage, planned: list[PlannedTask], report: CycleReport
     ) -> None:
         for start in range(0, len(planned), BATCH):
             batch = planned[start : start + BATCH]
@@ -182,7 +157,7 @@ class Cycle:
                 await self._transfer_batch(storage, wanted, report)
 
     async def _transfer_batch(
-        self, storage: S3Storage, planned: list[_PlannedTask], report: CycleReport
+        self, storage: S3Storage, planned: list[PlannedTask], report: CycleReport
     ) -> None:
         by_number = {item.task.number: item for item in planned}
         await asyncio.to_thread(self._mark_pending, planned)
@@ -191,7 +166,7 @@ class Cycle:
             async for messages in batches:
                 await asyncio.to_thread(self._apply_messages, messages, by_number, report)
 
-    def _mark_pending(self, planned: list[_PlannedTask]) -> None:
+    def _mark_pending(self, planned: list[PlannedTask]) -> None:
         for workload in {item.task.workload for item in planned}:
             sending = [
                 FileRecord(item.task.path, item.task.key)
@@ -201,9 +176,9 @@ class Cycle:
             self._database.mark_pending(workload, "up", sending)
 
     def _apply_messages(
-        self, messages: list[ChildMessage], planned: dict[int, _PlannedTask], report: CycleReport
+        self, messages: list[ChildMessage], planned: dict[int, PlannedTask], report: CycleReport
     ) -> None:
-        finished: dict[tuple[str, Direction], list[tuple[_PlannedTask, TaskOutcome]]] = {}
+        finished: dict[tuple[str, Direction], list[tuple[PlannedTask, TaskOutcome]]] = {}
         for message in messages:
             if isinstance(message, RunAborted):
                 report.stopped = message.message
@@ -222,7 +197,7 @@ class Cycle:
             self._record_transfers(workload, direction, outcomes)
             report.transferred += len(outcomes)
 
-    def _check_success(self, item: _PlannedTask, outcome: TaskOutcome) -> bool:
+    def _check_success(self, item: PlannedTask, outcome: TaskOutcome) -> bool:
         if outcome.result in ("done", "equal", "unchanged"):
             self._failures.record_success(item.path)
             self._changes.pop((item.task.workload, item.task.path), None)
@@ -233,79 +208,25 @@ class Cycle:
             self._record_change_while_read(item)
         return False
 
-    def _record_change_while_read(self, item: _PlannedTask) -> None:
+    def _record_change_while_read(self, item: PlannedTask) -> None:
         if self._count_change(item.task.workload, item.task.path) > MAX_CHANGES:
             self._record_failure(item, "keeps changing while it is read")
 
-    def _record_failure(self, item: _PlannedTask, message: str) -> None:
+    def _record_failure(self, item: PlannedTask, message: str) -> None:
         task = item.task
         log.warning("%s of %s/%s failed: %s", item.direction, task.workload, task.path, message)
-        self._failures.record_failure(item.path, _fingerprint(item.source), message)
+        self._failures.record_failure(item.path, fingerprint(item.source), message)
 
     def _record_transfers(
-        self, workload: str, direction: Direction, outcomes: list[tuple[_PlannedTask, TaskOutcome]]
+        self, workload: str, direction: Direction, outcomes: list[tuple[PlannedTask, TaskOutcome]]
     ) -> None:
         aborted = [item.source for item, _ in outcomes if isinstance(item.source, FileRecord)]
         transfers = [
             (item, outcome) for item, outcome in outcomes if not isinstance(item.source, FileRecord)
         ]
-        records = [_make_record(item, outcome) for item, outcome in transfers]
+        records = [make_record(item, outcome) for item, outcome in transfers]
         moved = sum(outcome.result != "unchanged" for _, outcome in transfers)
         self._database.delete_records(workload, direction, aborted)
         self._database.save_records(workload, direction, records, moved)
         for item, outcome in outcomes:
             log.info("%s %s/%s: %s", direction, workload, item.task.path, outcome.result)
-
-
-def _fingerprint(source: LocalFile | PlannedDownload | FileRecord) -> Hashable:
-    """Return what must differ for a failed path to be tried before its time."""
-    if isinstance(source, LocalFile):
-        return source.stat
-    return source.remote if isinstance(source, PlannedDownload) else source.upload_id
-
-
-def _plan_tasks(comparisons: Iterable[Comparison]) -> list[_PlannedTask]:
-    planned: list[_PlannedTask] = []
-    for comparison in comparisons:
-        workload = comparison.workload
-        for file in comparison.send:
-            record = comparison.sent.get((file.path, file.key))
-            planned.append(_PlannedTask(_upload_task(len(planned), workload, file, record), file))
-        for download in comparison.fetch:
-            task = _download_task(len(planned), workload, download)
-            planned.append(_PlannedTask(task, download))
-        for record in comparison.aborts:
-            upload_id = record.upload_id or ""
-            abort = AbortTask(len(planned), workload, record.path, record.key, upload_id)
-            planned.append(_PlannedTask(abort, record))
-    return planned
-
-
-def _upload_task(
-    number: int, workload: str, file: LocalFile, record: FileRecord | None
-) -> UploadTask:
-    return UploadTask(
-        number=number,
-        workload=workload,
-        path=file.path,
-        key=file.key,
-        check=record is None or record.pending,
-        digest=record.digest if record else None,
-        upload_id=record.upload_id if record else None,
-    )
-
-
-def _download_task(number: int, workload: str, download: PlannedDownload) -> DownloadTask:
-    remote = download.remote
-    return DownloadTask(
-        number, workload, download.path, remote.key, remote.etag, remote.size, remote.modified
-    )
-
-
-def _make_record(item: _PlannedTask, outcome: TaskOutcome) -> FileRecord:
-    stat = FileStat(*outcome.stat) if outcome.stat else None
-    record = FileRecord(item.task.path, item.task.key, stat, outcome.digest, outcome.etag)
-    if isinstance(item.source, PlannedDownload):
-        remote = item.source.remote
-        return dataclasses.replace(record, remote_size=remote.size, modified=remote.modified)
-    return dataclasses.replace(record, remote_size=stat.size if stat else None)

@@ -12,6 +12,8 @@ from flotta.protocol.envelope import decode
 from flotta.protocol.models import DeviceConfigurationMessage, S3StorageConfiguration
 from flotta.worker.errors import ConfigurationError
 
+DEFAULT_PERIOD = 60.0  # seconds between heartbeats
+
 
 def parse_configuration(content: bytes, device_id: str = "") -> DeviceConfigurationMessage:
     """Decode and check the content of a `device` message.
@@ -47,9 +49,11 @@ def _check_names(message: DeviceConfigurationMessage) -> None:
 
 
 def read_heartbeat_period(message: DeviceConfigurationMessage | None) -> float:
-    """Return the heartbeat period in seconds, 60 when it is absent or not positive."""
+    """Return the heartbeat period in seconds, the default when it is absent or not positive."""
     section = message.configuration.heartbeat if message and message.configuration else None
-    return float(section.period_seconds) if section and section.period_seconds > 0 else 60.0
+    return (
+        float(section.period_seconds) if section and section.period_seconds > 0 else DEFAULT_PERIOD
+    )
 
 
 def find_s3_storage(message: DeviceConfigurationMessage) -> S3StorageConfiguration | None:

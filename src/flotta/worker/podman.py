@@ -16,6 +16,7 @@ WORKLOAD_LABEL = "project-flotta.io/workload"
 DIGEST_LABEL = "project-flotta.io/digest"
 COMMAND_TIMEOUT = 120.0  # seconds for a command without a download
 PULL_TIMEOUT = 2 * 3600.0  # seconds for one image, on slow links too
+MAX_CAUSE = 1000  # characters of what podman says
 
 
 class _PsEntry(TypedDict, total=False):
@@ -109,7 +110,9 @@ def extract_cause(lines: Iterable[str]) -> str:
         if TELLING.match(line):
             telling.append(line)
     cause = _find_cause(telling) or last
-    return CONTAINER_ID.sub("", cause).removeprefix("Error: ")[:1000] or "podman gave no reason"
+    return (
+        CONTAINER_ID.sub("", cause).removeprefix("Error: ")[:MAX_CAUSE] or "podman gave no reason"
+    )
 
 
 def _find_cause(telling: list[str]) -> str:

@@ -10,10 +10,13 @@ from dataclasses import dataclass
 
 log = logging.getLogger(__name__)
 
+NOT_FOUND = 127  # exit status, as of sh(1)
+TIMED_OUT = 124  # exit status, as of timeout(1)
+
 
 @dataclass(frozen=True)
 class ProcessResult:
-    """Exit status (negative signal number, 124 for a timeout) and output of a program."""
+    """Exit status (a negative signal number, `NOT_FOUND`, `TIMED_OUT`) and output of a program."""
 
     status: int
     out: bytes
@@ -28,8 +31,7 @@ class ProcessResult:
 async def run(*argv: str, timeout: float) -> ProcessResult:  # noqa: ASYNC109 (it ends the program)
     """Run a program without input for at most `timeout` seconds, then kill it.
 
-    Never raises: a program that cannot be started has status 127, one that took too long 124, as
-    with sh(1) and timeout(1).
+    Raises nothing: one that cannot be started or took too long has a status for that.
     """
     try:
         process = await asyncio.create_subprocess_exec(
@@ -40,13 +42,15 @@ async def run(*argv: str, timeout: float) -> ProcessResult:  # noqa: ASYNC109 (i
             env=_child_environment(),
         )
     except OSError as error:
-        return ProcessResult(127, b"", f"{argv[0]}: {error.strerror}")
+        return ProcessResult(NOT_FOUND, b"", f"{argv[0]}: {error.strerror}")
     log.debug("Started %s", " ".join(argv[:4]))
     try:
         async with asyncio.timeout(timeout):
             out, err = await process.communicate()
     except TimeoutError:
-        return ProcessResult(124, b"", f"{argv[0]} did not finish within {timeout:.0f} seconds")
+        return ProcessResult(
+            TIMED_OUT, b"", f"{argv[0]} did not finish within {timeout:.0f} seconds"
+        )
     finally:
         await _kill_process(process)
     return ProcessResult(process.returncode or 0, out, err.decode(errors="replace"))

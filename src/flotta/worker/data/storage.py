@@ -9,10 +9,12 @@ from flotta.protocol.models import S3StorageConfiguration
 from flotta.sync.model import S3Storage
 from flotta.worker.errors import ConfigurationError
 
+HTTPS_PORT = 443  # TCP
+
 
 def decode_storage(section: S3StorageConfiguration) -> S3Storage:
     """Decode the wire form, whose keys and CA are base64; raises ConfigurationError."""
-    port = section.bucket_port or 443
+    port = section.bucket_port or HTTPS_PORT
     try:
         access, secret, ca = (
             base64.b64decode(value, validate=True).decode()

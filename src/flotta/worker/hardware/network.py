@@ -17,6 +17,8 @@ ATTRIBUTE = struct.Struct("=HH")  # struct rtattr
 GET_ADDRESSES, NEW_ADDRESS, ERROR, DONE = 22, 20, 2, 3  # types of messages, netlink(7)
 REQUEST_DUMP = 0x1 | 0x300  # NLM_F_REQUEST | NLM_F_DUMP
 IFA_ADDRESS, IFA_LOCAL = 1, 2  # types of attributes
+KERNEL_TIMEOUT = 2.0  # seconds for an answer that needs no I/O
+BUFFER_SIZE = 64 * 1024  # bytes of an answer read at once
 FLAGS = (
     (0x1, "up"),
     (0x2, "broadcast"),
@@ -71,12 +73,12 @@ def read_addresses() -> dict[int, list[ipaddress.IPv4Interface | ipaddress.IPv6I
 
 def _request_addresses() -> Iterator[tuple[int, ipaddress.IPv4Interface | ipaddress.IPv6Interface]]:
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as kernel:
-        kernel.settimeout(2.0)
+        kernel.settimeout(KERNEL_TIMEOUT)
         body = ADDRESS.pack(socket.AF_UNSPEC, 0, 0, 0, 0)
         header = HEADER.pack(HEADER.size + len(body), GET_ADDRESSES, REQUEST_DUMP, 1, 0)
         kernel.send(header + body)
         while True:
-            data = kernel.recv(65536)
+            data = kernel.recv(BUFFER_SIZE)
             for kind, payload in _split_messages(data):
                 if kind in (DONE, ERROR):
                     return

@@ -11,6 +11,7 @@ from pathlib import Path
 from flotta.protocol.hardware import Disk, HostDevice, Mount
 from flotta.worker.hardware.sysfs import list_directory, read_number, read_text
 
+SECTOR = 512  # bytes; the unit of /sys/block/*/size whatever the disk has
 NO_DISKS = ("loop", "ram", "zram", "dm-", "md", "sr", "fd", "nbd")
 SKIPPED_IN_DEV = {"pts", "shm", "fd", "mqueue", ".lxc", ".lxd-mounts", ".udev", "console"}
 OF_EVERY_KERNEL = re.compile(
@@ -36,7 +37,7 @@ def _read_disk(entry: Path, links: dict[str, str]) -> Disk:
         id=by_id or by_path,
         by_id=by_id,
         by_path=by_path,
-        size_bytes=(read_number(entry / "size") or 0) * 512,
+        size_bytes=(read_number(entry / "size") or 0) * SECTOR,
         drive_type="HDD" if read_text(entry / "queue/rotational") == "1" else "SSD",
         vendor=read_text(device / "vendor") or None,
         model=read_text(device / "model") or read_text(device / "name") or None,

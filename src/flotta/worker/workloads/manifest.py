@@ -24,6 +24,9 @@ from flotta.worker.workloads.pod_spec import (
 from flotta.worker.workloads.references import Sources, read_volume, resolve_environment
 
 MAX_NAME = 100  # characters; the path of the manifest, escaped, has to fit into a unit name
+DEFAULT_GRACE = 10  # seconds, as podman has it
+MAX_GRACE = 3600  # seconds
+DIGEST_LENGTH = 16  # hexadecimal digits
 
 
 @dataclass(frozen=True)
@@ -215,10 +218,10 @@ def _make_pod(
 
 
 def _read_grace_period(spec: PodSpec) -> int:
-    """Return the seconds between SIGTERM and SIGKILL: ten, as podman has it, unless specified."""
+    """Return the seconds between SIGTERM and SIGKILL, the default for what cannot be used."""
     seconds = spec.get("terminationGracePeriodSeconds")
-    return seconds if isinstance(seconds, int) and 0 <= seconds <= 3600 else 10
+    return seconds if isinstance(seconds, int) and 0 <= seconds <= MAX_GRACE else DEFAULT_GRACE
 
 
 def _compute_digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()[:16]
+    return hashlib.sha256(data).hexdigest()[:DIGEST_LENGTH]

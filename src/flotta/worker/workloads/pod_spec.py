@@ -16,6 +16,8 @@ import yaml
 from flotta.worker.errors import WorkloadError
 from flotta.yaml_loader import load_yaml
 
+MAX_CAUSE = 300  # characters of what the YAML parser says
+
 
 class Reference(TypedDict, total=False):
     """`configMapRef` or `secretRef` of a container."""
@@ -181,7 +183,7 @@ def _load_mapping(text: str, what: str) -> dict[str, object]:
     try:
         document = load_yaml(text)
     except yaml.YAMLError as error:
-        place = " ".join(str(error).split())[:300]
+        place = " ".join(str(error).split())[:MAX_CAUSE]
         raise invalid_specification(f"{what} is not YAML: {place}") from error
     if not isinstance(document, dict):
         raise invalid_specification(f"{what} is not a mapping")
