@@ -7,7 +7,8 @@ resources that are served (`registry` holds them).
    (`authorization`), and passes the call to `handlers` or, for a watch, to `streams`; `responses`
    is how it comes out again, in the form that `negotiation` chose.
 2. `objects/`: `bodies` decodes, `options` reads the query, `admission` and `metadata` make the
-   object what it may be, `writes` and `deletion` decide; `lists` and `watch` read.
+   object what it may be, `creation`, `updates` and `deletion` decide (`writes` is what they share);
+   `lists` and `watch` read.
 3. `schema/` applies the schema of a CRD (`structural`: `nodes` is it compiled, `pruning` and
    `checks` use it); `core/` has the rules of the core kinds, whose schemas are in
    `schema/kubernetes`.

@@ -7,13 +7,7 @@ import json
 from collections.abc import Iterable
 
 from flotta.apiserver.core.schema import CoreSchema
-from flotta.apiserver.errors import (
-    Cause,
-    forbidden_value,
-    invalid_value,
-    required,
-    too_long,
-)
+from flotta.apiserver.errors import Cause, forbidden_value, invalid_value, required, too_long
 from flotta.apiserver.json_object import JsonObject
 from flotta.apiserver.names import data_key_problem
 

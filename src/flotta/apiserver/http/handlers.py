@@ -7,20 +7,14 @@ from dataclasses import dataclass, replace
 
 from aiohttp import web
 
-from flotta.apiserver.errors import (
-    PlainTextError,
-    StatusError,
-    bad_request,
-    status_details,
-    unknown_resource,
-)
+from flotta.apiserver.errors import StatusError, bad_request
 from flotta.apiserver.http import responses, table
 from flotta.apiserver.http.authn import User
 from flotta.apiserver.http.authorization import Authorization
 from flotta.apiserver.http.negotiation import Media, negotiate
 from flotta.apiserver.http.targets import Target
 from flotta.apiserver.json_object import JsonObject
-from flotta.apiserver.objects import deletion, writes
+from flotta.apiserver.objects import creation, deletion, updates
 from flotta.apiserver.objects.apply import apply_configuration
 from flotta.apiserver.objects.bodies import DecodedBody, decode_body, media_type, read_body
 from flotta.apiserver.objects.lists import list_page, parse_selection, wait_for_version
@@ -32,8 +26,9 @@ from flotta.apiserver.objects.patch import (
     STRATEGIC_PATCH,
     apply_patch,
 )
+from flotta.apiserver.objects.updates import RequestedChange
 from flotta.apiserver.objects.watch import watch_version
-from flotta.apiserver.objects.writes import Endpoint, Objects, RequestedChange
+from flotta.apiserver.objects.writes import Endpoint, Objects, WriteResult, check_name
 from flotta.apiserver.registry import Resource
 
 CUSTOM_PATCHES = (JSON_PATCH, MERGE_PATCH, APPLY_PATCH)
@@ -111,7 +106,7 @@ async def create_object(call: Call) -> web.StreamResponse:
     """Respond to POST."""
     media = call.media()
     options = call.options("CreateOptions")
-    result = await writes.create_object(call.objects, call.endpoint, await call.body(), options)
+    result = await creation.create_object(call.objects, call.endpoint, await call.body(), options)
     return _respond(call, result, media)
 
 
@@ -125,8 +120,8 @@ async def update_object(call: Call) -> web.StreamResponse:
         call.check_create()
         result = await _create_named(call, body, options)
     else:
-        writes.check_name(body.value, endpoint)
-        result = await writes.update_object(
+        check_name(body.value, endpoint)
+        result = await updates.update_object(
             call.objects,
             endpoint,
             lambda _old: RequestedChange(body.value, body.duplicates),
@@ -135,13 +130,13 @@ async def update_object(call: Call) -> web.StreamResponse:
     return _respond(call, result, media)
 
 
-async def _create_named(call: Call, body: DecodedBody, options: WriteOptions) -> writes.WriteResult:
+async def _create_named(call: Call, body: DecodedBody, options: WriteOptions) -> WriteResult:
     """Create by PUT: the name comes from the URL."""
     meta = body.value.get("metadata")
     if isinstance(meta, dict) and meta.get("name", call.endpoint.name) == call.endpoint.name:
         meta["name"] = call.endpoint.name
         meta.pop("resourceVersion", None)
-        return await writes.create_object(call.objects, call.endpoint, body, options)
+        return await creation.create_object(call.objects, call.endpoint, body, options)
     name = meta.get("name") if isinstance(meta, dict) else ""
     raise bad_request(
         f"the name of the object ({name}) does not match the name on the URL ({call.endpoint.name})"
@@ -160,7 +155,7 @@ async def patch_object(call: Call) -> web.StreamResponse:
             call.objects, call.endpoint, body, options, call.check_create
         )
     else:
-        result = await writes.update_object(
+        result = await updates.update_object(
             call.objects, call.endpoint, _propose_patch(kind, body), options
         )
     return _respond(call, result, media)
@@ -181,7 +176,7 @@ def _check_patch_type(resource: Resource, kind: str) -> None:
         raise StatusError(415, message + " or ".join(accepted), "UnsupportedMediaType")
 
 
-def _respond(call: Call, result: writes.WriteResult, media: Media) -> web.StreamResponse:
+def _respond(call: Call, result: WriteResult, media: Media) -> web.StreamResponse:
     return responses.object_response(
         result.obj,
         call.resource,
@@ -235,46 +230,3 @@ HANDLERS: dict[str, Callable[[Call], Awaitable[web.StreamResponse]]] = {
     "delete": delete_object,
     "deletecollection": delete_collection,
 }
-
-
-def check_offered(call: Call) -> None:
-    """Refuse what a resource does not offer at this endpoint."""
-    resource, target = call.resource, call.target
-    if target.subresource and target.subresource not in resource.subresources:
-        raise call.endpoint.not_found() if resource.custom else unknown_resource()
-    if resource.namespaced and not target.namespace and target.name:
-        raise PlainTextError() if resource.custom else unknown_resource()
-    if not resource.namespaced and target.namespace and target.namespace != target.name:
-        raise PlainTextError()
-    if (
-        resource.namespaced
-        and not target.namespace
-        and target.verb in ("create", "deletecollection")
-    ):
-        raise PlainTextError() if resource.custom else method_not_allowed(call)
-    if resource.custom and target.verb in ("patch", "update") and not target.name:
-        raise bad_request("name must be provided")
-    if not _offers(call):
-        raise method_not_allowed(call)
-
-
-def _offers(call: Call) -> bool:
-    verb, resource = call.target.verb, call.resource
-    if call.target.subresource:
-        return verb in ("get", "patch", "update") and not (
-            call.target.subresource == "finalize" and verb != "update"
-        )
-    if verb in ("update", "patch") and not call.target.name:
-        return False
-    return verb in resource.verbs
-
-
-def method_not_allowed(call: Call) -> StatusError:
-    """Return the 405 that a resource of this sort is refused with."""
-    resource, verb = call.resource, call.target.verb
-    if not resource.custom:
-        message = "the server does not allow this method on the requested resource"
-        return StatusError(405, message, "MethodNotAllowed", {})
-    message = f'{verb} is not supported on resources of kind "{resource.qualified}"'
-    named = status_details(resource.plural, resource.group, "")
-    return StatusError(405, message, "MethodNotAllowed", named)

@@ -13,8 +13,9 @@ from flotta.apiserver.http.authn import User, authenticate
 from flotta.apiserver.http.authorization import REVIEW_GROUPS, Authorization
 from flotta.apiserver.http.discovery import AGGREGATED, Discovery, wants_aggregated
 from flotta.apiserver.http.documents import Documents
-from flotta.apiserver.http.handlers import HANDLERS, Call, check_offered
+from flotta.apiserver.http.handlers import HANDLERS, Call
 from flotta.apiserver.http.negotiation import negotiate
+from flotta.apiserver.http.offers import check_offered
 from flotta.apiserver.http.reviews import serve_review
 from flotta.apiserver.http.streams import Streams
 from flotta.apiserver.http.targets import Target, parse_target

@@ -13,11 +13,8 @@ from flotta.apiserver.errors import (
     wrong_type,
 )
 from flotta.apiserver.json_object import JsonObject
-from flotta.apiserver.objects.metadata import (
-    find_finalizer_warnings,
-    head_first,
-    validate_metadata,
-)
+from flotta.apiserver.objects.metadata import head_first
+from flotta.apiserver.objects.metadata_rules import find_finalizer_warnings, validate_metadata
 from flotta.apiserver.objects.options import WriteOptions
 from flotta.apiserver.registry import Registry, Resource
 

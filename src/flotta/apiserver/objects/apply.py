@@ -11,17 +11,12 @@ from flotta.apiserver.errors import StatusError, bad_request, wrong_type
 from flotta.apiserver.json_object import JsonObject
 from flotta.apiserver.objects import field_paths, managed_fields
 from flotta.apiserver.objects.bodies import DecodedBody, decode_yaml
+from flotta.apiserver.objects.creation import create_object
 from flotta.apiserver.objects.field_paths import CONTAINER, Path
 from flotta.apiserver.objects.managed_fields import ManagedFieldsEntry, Owner
 from flotta.apiserver.objects.options import WriteOptions
-from flotta.apiserver.objects.writes import (
-    Endpoint,
-    Objects,
-    RequestedChange,
-    WriteResult,
-    create_object,
-    update_object,
-)
+from flotta.apiserver.objects.updates import RequestedChange, update_object
+from flotta.apiserver.objects.writes import Endpoint, Objects, WriteResult
 from flotta.apiserver.registry import Resource
 
 

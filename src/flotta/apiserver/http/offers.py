@@ -1,0 +1,55 @@
+"""Which methods a resource and its subresources offer; what is not offered is refused."""
+
+from __future__ import annotations
+
+from flotta.apiserver.errors import (
+    PlainTextError,
+    StatusError,
+    bad_request,
+    status_details,
+    unknown_resource,
+)
+from flotta.apiserver.http.handlers import Call
+
+
+def check_offered(call: Call) -> None:
+    """Refuse what a resource does not offer at this endpoint."""
+    resource, target = call.resource, call.target
+    if target.subresource and target.subresource not in resource.subresources:
+        raise call.endpoint.not_found() if resource.custom else unknown_resource()
+    if resource.namespaced and not target.namespace and target.name:
+        raise PlainTextError() if resource.custom else unknown_resource()
+    if not resource.namespaced and target.namespace and target.namespace != target.name:
+        raise PlainTextError()
+    if (
+        resource.namespaced
+        and not target.namespace
+        and target.verb in ("create", "deletecollection")
+    ):
+        raise PlainTextError() if resource.custom else method_not_allowed(call)
+    if resource.custom and target.verb in ("patch", "update") and not target.name:
+        raise bad_request("name must be provided")
+    if not _offers(call):
+        raise method_not_allowed(call)
+
+
+def _offers(call: Call) -> bool:
+    verb, resource = call.target.verb, call.resource
+    if call.target.subresource:
+        return verb in ("get", "patch", "update") and not (
+            call.target.subresource == "finalize" and verb != "update"
+        )
+    if verb in ("update", "patch") and not call.target.name:
+        return False
+    return verb in resource.verbs
+
+
+def method_not_allowed(call: Call) -> StatusError:
+    """Return the 405 that a resource of this sort is refused with."""
+    resource, verb = call.resource, call.target.verb
+    if not resource.custom:
+        message = "the server does not allow this method on the requested resource"
+        return StatusError(405, message, "MethodNotAllowed", {})
+    message = f'{verb} is not supported on resources of kind "{resource.qualified}"'
+    named = status_details(resource.plural, resource.group, "")
+    return StatusError(405, message, "MethodNotAllowed", named)
