@@ -158,7 +158,7 @@ class Machines:
     ) -> subprocess.CompletedProcess[str]:
         """Run kubectl; again when the API server stood still before anything could be asked of it.
 
-        kubectl waits ten seconds for it, whatever it is told.
+        kubectl waits ten seconds for it, whatever timeout it is given.
         """
         for _ in range(6):
             result = subprocess.run(

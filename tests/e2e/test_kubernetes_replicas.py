@@ -37,7 +37,7 @@ def kill_processes(cluster: Cluster) -> None:
     for process in cluster.processes(EDGE_API):
         before = cluster.restarts(EDGE_API)
         cluster.node.run(f"kill -KILL {process}")
-        eventually("it runs anew", lambda n=before: cluster.restarts(EDGE_API) > n, 120)
+        eventually("it runs again", lambda n=before: cluster.restarts(EDGE_API) > n, 120)
         eventually("two replicas answer again", cluster.receives_devices, 120)
 
 

@@ -18,7 +18,7 @@ GROUP = "management.project-flotta.io"
 def left_behind(site: Site) -> list[str]:
     """Every object of the cluster that is ours by its name, label, namespace or kind."""
     kinds = site.kubectl("api-resources", "--verbs=list", "--no-headers", "-o", "name").split()
-    # An event about an object outlives it by an hour; a metric is no object.
+    # An event about an object outlives it by an hour; a metric is not an object.
     listed = [kind for kind in kinds if not kind.startswith("events")]
     items = json.loads(site.kubectl("get", ",".join(listed), "-A", "-o", "json"))["items"]
     return [

@@ -41,7 +41,7 @@ class S3Server:
         return read_administrator(self.admin_file)
 
     def settings(self, **other: Any) -> StorageSettings:
-        """Return what an operator is told about this server, with some values changed."""
+        """Return the settings by which an operator finds this server, with some values changed."""
         same: dict[str, Any] = {
             "device_endpoint": self.endpoint,
             "endpoint": self.endpoint,

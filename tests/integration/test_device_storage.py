@@ -118,7 +118,7 @@ async def refused(call: Callable[..., Any], **arguments: Any) -> str:
 
 def condition(device: Object) -> Object:
     conditions = device.get("status", {}).get("conditions") or []
-    return next((one for one in conditions if one["type"] == "Configured"), {})
+    return next((item for item in conditions if item["type"] == "Configured"), {})
 
 
 async def reasons(fleet: Fleet, name: str) -> dict[str, str]:

@@ -63,7 +63,7 @@ async def bring(client: Client, crd: Object) -> None:
 
     async def established() -> bool:
         conditions = (await client.get(CRD, name)).get("status", {}).get("conditions") or []
-        return ("Established", "True") in [(one["type"], one["status"]) for one in conditions]
+        return ("Established", "True") in [(item["type"], item["status"]) for item in conditions]
 
     await eventually(established)
 

@@ -188,7 +188,7 @@ async def test_pods_that_are_refused_are_explained(place: Place) -> None:
     async def refused() -> bool:
         deployment = await place.get(DEPLOYMENT, "flotta-operator")
         conditions = (deployment.get("status") or {}).get("conditions") or []
-        return any(one["type"] == "ReplicaFailure" for one in conditions)
+        return any(item["type"] == "ReplicaFailure" for item in conditions)
 
     await eventually(refused, 60)
     with pytest.raises(InstallationError, match=r"pods are refused.*exceeded quota"):

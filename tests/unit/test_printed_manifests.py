@@ -20,9 +20,9 @@ def test_settings_come_from_standard_input(
     printed, said = capsys.readouterr()
     images = {
         container["image"]
-        for one in yaml.safe_load_all(printed)
-        if one["kind"] == "Deployment" and one["metadata"]["namespace"] == "edge"
-        for container in one["spec"]["template"]["spec"]["containers"]
+        for item in yaml.safe_load_all(printed)
+        if item["kind"] == "Deployment" and item["metadata"]["namespace"] == "edge"
+        for container in item["spec"]["template"]["spec"]["containers"]
     }
     assert images == {"registry.example.com/flotta:1"}
     assert said == ""

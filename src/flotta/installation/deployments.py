@@ -20,7 +20,7 @@ USER = 65532  # user and group id of the image's user
 CHECKSUM = "flotta.project-flotta.io/configuration"
 # A stopping Edge API serves on (DRAIN_SECONDS), answers what it holds (its SHUTDOWN_TIMEOUT) and
 # writes the devices' presence.
-GRACE_SECONDS = 30  # seconds
+GRACE_SECONDS = 30  # seconds from SIGTERM to SIGKILL
 
 
 def render_deployments(installation: Installation) -> list[Resource]:

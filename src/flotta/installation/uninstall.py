@@ -111,7 +111,7 @@ class Uninstaller:
             await release_objects(self._applier, kind)
 
     async def _warn_of_leftovers(self) -> None:
-        """Warn of what is left behind because there is no operator that could clean up."""
+        """Warn of what is left behind because no operator is there to clean up."""
         claims = await self._list_claims()
         devices = await self._applier.list_objects(EDGE_DEVICE)
         if devices:

@@ -18,7 +18,7 @@ from flotta.resources.views import Key, key_of
 # Called with an object before and after a change; None stands for "not there".
 Callback = Callable[[ResourceT | None, ResourceT | None], None]
 RELIST_AFTER = 120.0  # seconds of silence; servers that send bookmarks do so each minute
-MAX_SILENCE = 240.0  # seconds; a kind of which nothing is heard is listed anew after 150 s
+MAX_SILENCE = 240.0  # seconds; a kind of which nothing is heard is listed again after 150 s
 LIST_RETRY = 1.0, 30.0  # first and longest seconds until a failed list is tried again
 WATCH_RETRY = 0.4, 10.0  # first and longest seconds until a broken watch is resumed
 log = logging.getLogger(__name__)

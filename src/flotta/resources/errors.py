@@ -1,4 +1,4 @@
-"""What a response of the resource API that is no success raises.
+"""What a response of the resource API that is not a success raises.
 
 ApiError
  ├── Unreachable       no response at all
@@ -43,7 +43,7 @@ class Status(TypedDict, total=False):
 
 
 class ApiError(Exception):
-    """A response that is no success.
+    """A response that is not a success.
 
     `status` is the HTTP code (0: none), `details` as in the Status object.
     """
@@ -63,7 +63,7 @@ class Unreachable(ApiError):
 
 
 class Forbidden(ApiError):
-    """The client's identity lacks the right."""
+    """The client's identity does not have the right."""
 
 
 class NotFound(ApiError):

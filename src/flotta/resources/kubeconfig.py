@@ -11,7 +11,7 @@ from flotta.yaml_loader import load_yaml
 
 
 def describe_missing_context(path: str, context: str | None) -> str:
-    """Return a sentence when the file lacks the context (None: its current one), else nothing."""
+    """Return a sentence when the file has no such context (None: its current one), else ""."""
     with contextlib.suppress(OSError, yaml.YAMLError, TypeError, KeyError, ValueError):
         config = load_yaml(Path(path).read_bytes())
         names = [str(item["name"]) for item in config["contexts"]]

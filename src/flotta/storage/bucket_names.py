@@ -7,7 +7,7 @@ import re
 
 BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 NAME_LENGTH = 50  # characters of the wished name
-DIGEST_LENGTH = 8  # characters
+DIGEST_LENGTH = 8  # characters of the digest of the claim's UID
 
 
 def make_bucket_name(wanted: str, uid: str) -> str:

@@ -32,7 +32,9 @@ class Buckets:
 
 def _ensure_bucket(s3: S3Client, bucket: str, region: str) -> None:
     try:
-        if region == DEFAULT_REGION:  # which S3 refuses to be told (CreateBucket)
+        if (
+            region == DEFAULT_REGION
+        ):  # which S3 does not accept by its name (API reference, CreateBucket)
             s3.create_bucket(Bucket=bucket)
         else:
             where: BucketConfiguration = {"LocationConstraint": region}

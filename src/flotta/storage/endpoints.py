@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
+# Scheme, name or address, port: nothing behind these, and no password.
 FORM = re.compile(r"(https?)://([\w.-]+|\[[0-9a-fA-F:.]+\])(:\d+)?", re.ASCII)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from flotta.daemon import write_atomically
 from flotta.storage.access_keys import AccessKey, is_access_key_id
 
-KEY_MODE = 0o640
+KEY_MODE = 0o640  # the group is that of the directory, by which the server reads
 # Rewritten at each drop, so that a key made and dropped between two looks is noticed.
 DROPPED = "dropped"
 

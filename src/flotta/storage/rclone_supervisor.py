@@ -26,9 +26,9 @@ log = logging.getLogger(__name__)
 POLL_INTERVAL = 0.5  # seconds between looks at the key directory
 DROP_DELAY = 0.5  # seconds in which more dropped keys join one restart
 RESTART_DELAYS = (1.0, 30.0)  # seconds after rclone's first fall, and at most
-STOP_TIMEOUT = 10.0  # seconds
+STOP_TIMEOUT = 10.0  # seconds from SIGTERM to SIGKILL
 LINE_LIMIT = 2**20  # bytes of one line of rclone's log
-TEMPORARY = ".rclone_temp_*"
+TEMPORARY = ".rclone_temp_*"  # files of uploads that are not complete
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def rclone_command(settings: S3ServerSettings, program: Path) -> list[str]:
 
 
 class RcloneSupervisor:
-    """Runs rclone until told to stop."""
+    """Runs rclone until it is to stop."""
 
     def __init__(self, settings: S3ServerSettings) -> None:
         self._settings = settings

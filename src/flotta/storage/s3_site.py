@@ -32,7 +32,7 @@ REFUSED = (
     *("InvalidBucketName", "MalformedPolicyDocument", "LimitExceeded", "NotImplemented"),
     *("InvalidAction", "MethodNotAllowed", "IllegalLocationConstraintException"),
 )
-CONNECT_TIMEOUT = 5  # seconds
+CONNECT_TIMEOUT = 5  # seconds, as the next
 READ_TIMEOUT = 30  # seconds
 MAX_ATTEMPTS = 3  # requests in all
 # Where an administrator set them: on Kubernetes, and for an operator outside.

@@ -13,12 +13,12 @@ from flotta.storage.rclone_supervisor import RcloneSupervisor, S3ServerSettings
 
 
 def run(options: argparse.Namespace) -> int:
-    """Serve until told to stop; return the exit status. Raises ValueError with a sentence."""
+    """Serve until it is to stop; return the exit status. Raises ValueError with a sentence."""
     for path in (options.root, options.keys, options.cert, options.key):
         if not os.access(path, os.R_OK):
             raise ValueError(f"{path} is missing or not readable")
     settings = _make_settings(options)
-    os.umask(0o027)
+    os.umask(0o027)  # what is written is for the group too, to read, and for nobody else
     run_daemon(lambda: _serve(settings, options.iam_listen))
     return 0
 

@@ -20,8 +20,8 @@ from flotta.storage.iam.users import IamError, Users
 from flotta.storage.key_store import read_key
 from flotta.storage.rclone_supervisor import S3ServerSettings
 
-MAX_BODY = 64 * 1024  # bytes
-RENEWAL_CHECK = 5.0  # seconds
+MAX_BODY = 64 * 1024  # bytes of a request
+RENEWAL_CHECK = 5.0  # seconds between looks at the certificate
 log = logging.getLogger(__name__)
 Form = Mapping[str, str]
 
