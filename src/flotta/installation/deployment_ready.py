@@ -130,8 +130,6 @@ class DeploymentReadiness:
                     text = await self._applier.client.read_text(path, query)
                 except ApiError:
                     continue
-                if lines := text.split("\n"):
-                    return next((line for line in reversed(lines) if line.strip()), "")[
-                        :SHOWN_LENGTH
-                    ]
+                lines = (line for line in reversed(text.split("\n")) if line.strip())
+                return next(lines, "")[:SHOWN_LENGTH]
         return ""

@@ -73,6 +73,31 @@ def _render_deployment(
     container: ProgramContainer,
     volumes: list[Manifest],
 ) -> Deployment:
+    annotations = {CHECKSUM: settings_checksum(installation, name)}
+    deployment = new_object(installation, names.DEPLOYMENT, name, name)
+    deployment["spec"] = {
+        "replicas": replicas,
+        "revisionHistoryLimit": 3,
+        "progressDeadlineSeconds": 600,
+        "selector": {"matchLabels": selector_labels(name)},
+        "strategy": {
+            "type": "RollingUpdate",
+            "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1},
+        },
+        "template": {
+            "metadata": {"labels": selector_labels(name), "annotations": annotations},
+            "spec": _render_pod(installation, name, container, volumes),
+        },
+    }
+    return deployment
+
+
+def _render_pod(
+    installation: Installation,
+    name: str,
+    container: ProgramContainer,
+    volumes: list[Manifest],
+) -> ProgramPodSpec:
     pod: ProgramPodSpec = {
         "serviceAccountName": name,
         "automountServiceAccountToken": True,
@@ -89,23 +114,7 @@ def _render_deployment(
     }
     if installation.image_pull_secrets:
         pod["imagePullSecrets"] = [{"name": item} for item in installation.image_pull_secrets]
-    annotations = {CHECKSUM: settings_checksum(installation, name)}
-    deployment = new_object(installation, names.DEPLOYMENT, name, name)
-    deployment["spec"] = {
-        "replicas": replicas,
-        "revisionHistoryLimit": 3,
-        "progressDeadlineSeconds": 600,
-        "selector": {"matchLabels": selector_labels(name)},
-        "strategy": {
-            "type": "RollingUpdate",
-            "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1},
-        },
-        "template": {
-            "metadata": {"labels": selector_labels(name), "annotations": annotations},
-            "spec": pod,
-        },
-    }
-    return deployment
+    return pod
 
 
 def _pod_user(installation: Installation) -> dict[str, int]:

@@ -15,6 +15,7 @@ PASSTHROUGH = {
     "nginx.ingress.kubernetes.io/ssl-passthrough": "true",
     "nginx.ingress.kubernetes.io/backend-protocol": "HTTPS",
 }
+METRICS_COMPONENT = "flotta-metrics"  # by whose label the ServiceMonitor finds its Service
 
 
 def render_service(installation: Installation) -> objects.Service:
@@ -117,29 +118,33 @@ def _render_service_monitor(
     installation: Installation, monitor: options.ServiceMonitor
 ) -> list[Resource]:
     """Return a ServiceMonitor and the Service it needs, apart from the one that devices reach."""
-    component = "flotta-metrics"
+    scraped = new_object(
+        installation,
+        names.SERVICE_MONITOR,
+        names.METRICS_SERVICE,
+        METRICS_COMPONENT,
+        labels=monitor.labels,
+    )
+    scraped["spec"] = {
+        "endpoints": [{"port": "metrics", "path": "/metrics", "interval": monitor.interval}],
+        "namespaceSelector": {"matchNames": [installation.namespace]},
+        "selector": {"matchLabels": selector_labels(METRICS_COMPONENT)},
+    }
+    return [_render_metrics_service(installation), scraped]
+
+
+def _render_metrics_service(installation: Installation) -> objects.Service:
+    """Return a Service of both programs; without an address of its own, as each pod is asked."""
     port = {
         "name": "metrics",
         "protocol": "TCP",
         "port": names.METRICS_PORT,
         "targetPort": "metrics",
     }
-    service = new_object(installation, names.SERVICE, names.METRICS_SERVICE, component)
+    service = new_object(installation, names.SERVICE, names.METRICS_SERVICE, METRICS_COMPONENT)
     service["spec"] = {
         "clusterIP": "None",
         "selector": {names.PART_OF: "flotta"},
         "ports": [port],
     }
-    scraped = new_object(
-        installation,
-        names.SERVICE_MONITOR,
-        names.METRICS_SERVICE,
-        component,
-        labels=monitor.labels,
-    )
-    scraped["spec"] = {
-        "endpoints": [{"port": "metrics", "path": "/metrics", "interval": monitor.interval}],
-        "namespaceSelector": {"matchNames": [installation.namespace]},
-        "selector": {"matchLabels": selector_labels(component)},
-    }
-    return [service, scraped]
+    return service
