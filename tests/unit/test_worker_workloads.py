@@ -1,0 +1,117 @@
+"""What workloads and data synchronisation say in heartbeats and events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from flotta.protocol.models import (
+    DataConfiguration,
+    DeviceConfiguration,
+    DeviceConfigurationMessage,
+    Heartbeat,
+    S3StorageConfiguration,
+    StorageConfiguration,
+    Workload,
+    WorkloadStatus,
+)
+from flotta.sync.loop import SyncLoop
+from flotta.worker.data.feature import DataFeature
+from flotta.worker.settings import Settings
+from flotta.worker.workloads.feature import WorkloadsFeature
+
+PLAIN = "containers: [{name: c, image: x}]"
+
+
+class Listener:
+    """The agent as far as a feature sees it; keeps what it is asked for."""
+
+    device_id = "device-1"
+
+    def __init__(self) -> None:
+        self.requests = 0
+        self.events: list[tuple[str, str]] = []
+
+    def request_heartbeat(self) -> None:
+        self.requests += 1
+
+    def add_event(self, reason: str, message: str, *, workload: str = "") -> None:
+        self.events.append((reason, workload))
+
+
+class BrokenTransfers:
+    """Transfers of which every one failed; keeps which workloads are leaving."""
+
+    def __init__(self) -> None:
+        self.leaving: list[str] = []
+
+    def keep_leaving(self, leaving: Mapping[str, DataConfiguration | None]) -> None:
+        self.leaving = list(leaving)
+
+    async def flush_workload(self, name: str, data: DataConfiguration | None) -> None:
+        raise AssertionError
+
+    def add_transfer_status(self, status: WorkloadStatus) -> str:
+        status.files_up = 3
+        return "no bucket"
+
+
+def workloads(tmp_path: Path) -> tuple[WorkloadsFeature, Listener, BrokenTransfers]:
+    settings = Settings(state_dir=tmp_path / "state", volumes_dir=tmp_path / "volumes")
+    listener, transfers = Listener(), BrokenTransfers()
+    return WorkloadsFeature(settings, listener, transfers), listener, transfers
+
+
+def message(*configured: Workload) -> DeviceConfigurationMessage:
+    return DeviceConfigurationMessage(workloads=list(configured))
+
+
+async def test_what_is_wrong_with_a_pod_hides_what_is_wrong_with_its_files(tmp_path: Path) -> None:
+    feature, listener, _ = workloads(tmp_path)
+    feature.configure(message(Workload(name="web", specification=PLAIN), Workload(name="bad")))
+    heartbeat = Heartbeat()
+
+    await feature.report(heartbeat)
+
+    assert [
+        (status.name, status.status, status.reason, status.files_up)
+        for status in heartbeat.workloads or []
+        if status is not None
+    ] == [("web", "Deploying", "DataSyncFailed", 3), ("bad", "Error", "InvalidSpecification", 3)]
+    assert listener.events == [("InvalidSpecification", "bad")]
+    assert listener.requests == 1
+
+
+async def test_a_failure_is_an_event_once(tmp_path: Path) -> None:
+    feature, listener, _ = workloads(tmp_path)
+
+    for _ in range(2):
+        feature.configure(message(Workload(name="bad")))
+
+    assert listener.events == [("InvalidSpecification", "bad")]
+    assert listener.requests == 1
+
+
+async def test_a_workload_that_is_not_configured_any_more_leaves_with_its_files(
+    tmp_path: Path,
+) -> None:
+    feature, _, transfers = workloads(tmp_path)
+    (tmp_path / "state/workloads/old").mkdir(parents=True)
+
+    feature.configure(message(Workload(name="web", specification=PLAIN)))
+
+    assert transfers.leaving == ["old"]
+
+
+async def test_storage_that_cannot_be_used_is_an_event(tmp_path: Path) -> None:
+    (tmp_path / "volumes").mkdir()
+    listener = Listener()
+    feature = DataFeature(SyncLoop(tmp_path, tmp_path / "volumes"), listener)
+    s3 = S3StorageConfiguration(bucket_name="b", bucket_host="h", aws_access_key_id="%")
+    storage = StorageConfiguration(s3=s3)
+
+    feature.configure(
+        DeviceConfigurationMessage(configuration=DeviceConfiguration(storage=storage))
+    )
+
+    assert listener.events == [("InvalidStorage", "")]
