@@ -6,8 +6,9 @@ import hashlib
 from datetime import UTC, datetime
 
 from flotta.resources.kinds import EVENT, Kind
-from flotta.resources.objects.core import Event
+from flotta.resources.objects.core import Event, ObjectReference
 from flotta.resources.objects.meta import MergePatch, Resource
+from flotta.resources.views import name_of, namespace_of
 from flotta.rfc3339 import format_micro_time, format_time
 
 MESSAGE_LIMIT = 1024  # bytes, as the API server enforces when eventTime is set
@@ -25,24 +26,17 @@ def build_event(
 
     Its name is derived from its content, so that a repetition meets the same object.
     """
-    metadata = involved["metadata"]
-    now = datetime.now(UTC)
-    text = _shorten(message)
-    digest = hashlib.sha256(
-        "\0".join([kind.kind, metadata.get("uid", ""), type_, reason, text, component]).encode()
-    ).hexdigest()[:16]
-    namespace = metadata.get("namespace", "default")
+    now, text = datetime.now(UTC), _shorten(message)
+    reference = _refer_to(involved, kind)
+    said = kind.kind, reference["uid"], type_, reason, text, component
     return {
         "apiVersion": EVENT.api_version,
         "kind": EVENT.kind,
-        "metadata": {"name": f"{metadata['name'][:200]}.{digest}", "namespace": namespace},
-        "involvedObject": {
-            "apiVersion": kind.api_version,
-            "kind": kind.kind,
-            "name": metadata["name"],
-            "namespace": namespace,
-            "uid": metadata.get("uid", ""),
+        "metadata": {
+            "name": f"{name_of(involved)[:200]}.{_digest(*said)}",
+            "namespace": reference["namespace"],
         },
+        "involvedObject": reference,
         "type": type_,
         "reason": reason,
         "message": text,
@@ -55,6 +49,21 @@ def build_event(
         "reportingInstance": component,
         "source": {"component": component},
     }
+
+
+def _refer_to(involved: Resource, kind: Kind[Resource]) -> ObjectReference:
+    """Return a reference to an object; an Event about one without a namespace is in `default`."""
+    return {
+        "apiVersion": kind.api_version,
+        "kind": kind.kind,
+        "name": name_of(involved),
+        "namespace": namespace_of(involved) or "default",
+        "uid": involved["metadata"].get("uid", ""),
+    }
+
+
+def _digest(*texts: str) -> str:
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
 
 
 def _shorten(message: str) -> str:
