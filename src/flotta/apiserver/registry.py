@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol
 from flotta.apiserver.errors import CauseLike, qualified_name
 from flotta.apiserver.json_object import JsonObject
 
+# In the order in which Kubernetes' discovery lists them, for custom resources and core kinds.
 CUSTOM_VERBS = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
 CORE_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 

@@ -8,6 +8,7 @@ from flotta.apiserver.http.targets import Target
 from flotta.apiserver.json_object import JsonObject
 from flotta.resources.roles import Authorizer
 
+# What Kubernetes gives by the roles system:public-info-viewer and system:discovery.
 PUBLIC_PATHS = ("/version", "/healthz", "/livez", "/readyz")
 DISCOVERY_PATHS = (*PUBLIC_PATHS, "/api", "/apis", "/openapi")
 REVIEW_GROUPS = {"authorization.k8s.io", "authentication.k8s.io"}
@@ -25,6 +26,7 @@ class Authorization:
             return True
         if user.anonymous:
             return False
+        # Whoever is known may ask about themselves: system:basic-user in Kubernetes.
         if target.group in REVIEW_GROUPS and target.verb == "create":
             return True
         return self._roles.allowed(

@@ -60,6 +60,8 @@ class Documents:
         if request.headers.get("If-None-Match") == tag:
             return web.Response(status=304, headers={"ETag": tag})
         headers = [("ETag", tag), ("Vary", "Accept"), ("Last-Modified", self._since)]
+        # A URL with the hash of its content never changes what it says, so that kubectl may keep
+        # the document for ever (KEP-2896).
         if asked is None:
             headers.append(("Cache-Control", "no-cache, private"))
         else:

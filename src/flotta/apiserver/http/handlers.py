@@ -116,6 +116,7 @@ async def update_object(call: Call) -> web.StreamResponse:
     options = call.options("UpdateOptions")
     body = await call.body()
     endpoint = call.endpoint
+    # AllowCreateOnUpdate in Kubernetes' registries; Events and Leases have it.
     if endpoint.resource.put_creates and call.objects.store.newest(endpoint.key) is None:
         call.check_create()
         result = await _create_named(call, body, options)
@@ -193,6 +194,7 @@ async def delete_object(call: Call) -> web.StreamResponse:
         call.request.query, await _delete_body(call), call.resource.api_version
     )
     deleted = await deletion.delete_object(call.objects, call.endpoint, options)
+    # A namespace is not gone before its content is, so its deletion shows the object.
     if not deleted.gone or call.resource.plural == "namespaces":
         return responses.json_response(deleted.obj)
     return responses.json_response(responses.success_status(call.resource, deleted.obj))

@@ -59,6 +59,7 @@ def _match_media(
     kind: str, parameters: dict[str, str], *, watch: bool, transforms: bool
 ) -> Media | None:
     chosen = PLAIN_TYPES.get(kind)
+    # Kubernetes has no serializer for streams of YAML either.
     if chosen is None or (watch and chosen == YAML):
         return None
     if parameters.get("stream", "watch") != "watch" or ("stream" in parameters and not watch):

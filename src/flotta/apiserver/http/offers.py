@@ -14,6 +14,8 @@ from flotta.apiserver.http.handlers import Call
 
 def check_offered(call: Call) -> None:
     """Refuse what a resource does not offer at this endpoint."""
+    # Kubernetes serves custom resources and core kinds by different servers, which differ in how
+    # they refuse what they do not know: plain text here, a Status there.
     resource, target = call.resource, call.target
     if target.subresource and target.subresource not in resource.subresources:
         raise call.endpoint.not_found() if resource.custom else unknown_resource()

@@ -47,6 +47,7 @@ class Router:
 
     def application(self) -> web.Application:
         """Return the aiohttp application that sends every request to `handle`."""
+        # No limit of aiohttp's: `read_body` has one, and answers with a Status.
         app = web.Application(client_max_size=0)
         app.router.add_route("*", "/{path:.*}", self.handle)
         return app
