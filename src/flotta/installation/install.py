@@ -163,6 +163,7 @@ async def _refuse_missing_secret(applier: Applier, installation: Installation) -
 
 async def _read_cluster_version(client: Client) -> str:
     try:
+        # Kubernetes' version.Info; the embedded engine has the same.
         version = cast("VersionInfo", await client.read_json("/version"))
     except ApiError as error:
         raise describe_error(error) from error

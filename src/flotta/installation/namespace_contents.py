@@ -111,6 +111,7 @@ def _would_be_missed(obj: NamespacedObject) -> bool:
 async def _discover_kinds(client: Client) -> tuple[list[Kind[NamespacedObject]], list[str]]:
     """Return the kinds that a namespace may hold, and in words what does not answer."""
     try:
+        # The shape of these two answers is that of Kubernetes' discovery API.
         groups = cast("ApiGroupList", await client.read_json("/apis"))["groups"]
     except ApiError as error:
         raise describe_error(error) from error

@@ -46,6 +46,7 @@ def make_backend(access_key: str, keys: Path, root: Path) -> dict[str, str] | No
 
 def answer_question(request: TextIO, response: TextIO, keys: Path, root: Path) -> int:
     """Serve one question of rclone's; the exit status 1 refuses the request."""
+    # rclone alone writes to this program.
     question = cast("Question", json.load(request))
     found = make_backend(str(question.get("user", "")), keys, root)
     if found is None:
