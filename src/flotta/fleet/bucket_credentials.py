@@ -37,7 +37,7 @@ class BucketCredentials:
     def config_port(self, key: str, default: str | None = None, *, given: str | None = None) -> int:
         """Return a port number of the ConfigMap unless one is given."""
         text = given or self.config_value(key, default)
-        if text.isdecimal() and 0 < int(text) < 65536:
+        if text.isdecimal() and 0 < int(text) < 65536:  # RFC 6335: 16 bits, 0 reserved
             return int(text)
         if text:
             self.add_problem(f"{key} is {text!r}, not a port number")

@@ -28,9 +28,9 @@ from flotta.resources.views import (
     status_of,
 )
 
-SHOWN_EVENTS = 5
-WAITING = ("deploying", "created", "unknown")
-HEARD = ("ready", "degraded", "without storage", "misconfigured")
+SHOWN_EVENTS = 5  # the newest; more would push what is wrong now off the screen
+WAITING = ("deploying", "created", "unknown")  # phases in which no reason is nothing unusual
+HEARD = ("ready", "degraded", "without storage", "misconfigured")  # states of a device that reports
 STATES = {
     "ready": "It reports in time",
     "degraded": "It reports in time, but says that not everything works.",
@@ -188,6 +188,7 @@ def _describe_label_mismatch(labels: Mapping[str, str], key: str, wanted: str) -
 def _operator_message(request: SignedRequest) -> str:
     """Return what the operator says of the request as it is now."""
     status = status_of(request)
+    # What was said of an earlier approval would be misleading after a new one.
     seen = status.get("observedGeneration", 0) == generation_of(request)
     messages = [
         condition.get("message", "").rstrip(".")

@@ -15,13 +15,16 @@ from flotta.protocol.hardware import HardwareInfo
 from flotta.resources.objects.devices import Hardware
 from flotta.resources.objects.meta import Manifest
 
+# Names on the wire.
 LISTS = ("disks", "gpus", "interfaces", "host_devices", "mounts")
-REQUIRED_LISTS = ("disks", "gpus", "interfaces")
+REQUIRED_LISTS = ("disks", "gpus", "interfaces")  # by the schema of the CRD
 SECTIONS = ("boot", "cpu", "memory", "system_vendor")
+# What is called otherwise in the custom resource; all else is its camel case.
 RENAMED = {
     "host_devices": {"uid": "owner", "gid": "group"},
     "mounts": {"directory": "folder"},
 }
+# uid_t, gid_t and device numbers are unsigned and may be larger than the schema allows.
 INT32_FIELDS = ("owner", "group", "major", "minor")
 INT32_MAXIMUM = 2**31 - 1
 LABEL_SOURCES = {
@@ -46,7 +49,7 @@ def merge_report(known: Hardware | None, report: HardwareInfo) -> Hardware:
     for name in REQUIRED_LISTS:
         result.setdefault(name, [])
     if "cpu" in result:
-        result["cpu"].setdefault("flags", [])
+        result["cpu"] = {"flags": [], **result["cpu"]}
     return cast("Hardware", result)
 
 

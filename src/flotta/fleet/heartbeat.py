@@ -98,6 +98,7 @@ def without_reason(workload: WorkloadStatus) -> WorkloadStatus:
 def _apply_to_workloads(
     workloads: list[WorkloadStatus], heartbeat: Heartbeat, now: datetime
 ) -> list[WorkloadStatus]:
+    # Agents of other makes may send null among the items.
     reports = {report.name: report for report in heartbeat.workloads or () if report is not None}
     return [
         _apply_report(workload, reports[workload["name"]], now)
@@ -119,6 +120,7 @@ def _apply_report(
         new["reason"] = report.reason
     if report.message:
         new["message"] = report.message
+    # A counter begins with the first file, and is then shown back at 0 after a new start.
     if report.files_up or "filesUp" in workload:
         new["filesUp"] = report.files_up
     if report.files_down or "filesDown" in workload:
@@ -154,6 +156,7 @@ def _apply_playbook_report(
     conditions = (execution.get("PlaybookExecutionStatus") or {}).get("conditions") or []
     if not report.status or (conditions and conditions[-1].get("type") == report.status):
         return execution
+    # The last condition is the state that holds; those before it are the history.
     past: list[Condition] = list(conditions[:-1])
     if conditions:
         past.append({**conditions[-1], "status": "False"})

@@ -77,6 +77,7 @@ def is_silent(
     timeout = timedelta(seconds=MISSED_PERIODS * period)
     if heard_at is not None and now - heard_at <= timeout:
         return False
+    # What another replica heard since its last write may be as old as the write interval.
     return now - written > timeout + write_interval(period, least)
 
 

@@ -37,6 +37,7 @@ def with_problems(
         new["workloads"] = [
             _show_problem(workload, messages, now) for workload in status["workloads"]
         ]
+    # A device that never had a problem needs no condition that says so.
     if found or find_condition(status.get("conditions"), CONFIGURED):
         new["conditions"] = _with_configured(status, found, now, generation)
     return new

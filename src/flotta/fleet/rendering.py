@@ -83,7 +83,7 @@ def render_configuration(
         problems.append(Problem("", section, MISCONFIGURATION, f"{section}: {error}"))
 
     spec = _effective_spec(device, source, report)
-    # A set that is not there may have named a storage.
+    # A set that is not there may have named a storage, so the storage counts as lost too.
     s3, lost = None, bool(problems)
     try:
         s3 = render_storage(device, spec, source, s3_endpoint)
@@ -145,6 +145,7 @@ def _effective_spec(
     device: EdgeDevice, source: ObjectSource, report: device_settings.ReportProblem
 ) -> DeviceSettings:
     """Return the spec of the set the device is in, whole, else the device's own."""
+    # Whole, as in v0.2: merging section by section would give settings that nobody wrote.
     name = labels_of(device).get(MEMBER_LABEL)
     own = spec_of(device)
     if not name:

@@ -21,6 +21,7 @@ from flotta.resources.objects.devices import EdgeDevice
 from flotta.resources.objects.workloads import EdgeWorkload, LabelSelector, LabelSelectorRequirement
 from flotta.resources.views import is_being_deleted, labels_of, name_of, namespace_of, spec_of
 
+# How the operators of a LabelSelectorRequirement judge the value of a label, None when absent.
 LISTS: dict[str, Callable[[str | None, list[str]], bool]] = {
     "In": lambda value, values: value is not None and value in values,
     "NotIn": lambda value, values: value is None or value not in values,

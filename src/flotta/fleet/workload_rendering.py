@@ -44,7 +44,7 @@ CONTAINER_LISTS: tuple[Literal["initContainers", "containers"], ...] = (
     "initContainers",
     "containers",
 )
-PODMAN_PREFIX = "podman/"
+PODMAN_PREFIX = "podman/"  # of labels and annotations that the pod is to have
 REGISTRY_KEY = ".dockerconfigjson"
 
 
@@ -99,6 +99,7 @@ def _render_config_map(found: KeyedData) -> str:
     document = {
         "apiVersion": "v1",
         "kind": "ConfigMap",
+        # Go writes the null; agents of v0.2 were never given a ConfigMap without it.
         "metadata": {"creationTimestamp": None, "name": name_of(found)},
         "data": found.get("data"),
         "binaryData": found.get("binaryData"),
@@ -107,6 +108,7 @@ def _render_config_map(found: KeyedData) -> str:
 
 
 def _render_secret(found: KeyedData) -> models.Secret:
+    # Sorted, so that the version of a configuration changes with its content alone.
     data = dict(sorted((found.get("data") or {}).items()))
     return models.Secret(name=name_of(found), data=msgspec.json.encode(data).decode())
 
