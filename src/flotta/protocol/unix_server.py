@@ -8,17 +8,24 @@ import os
 import shutil
 import socket
 import struct
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import cast
+from typing import Protocol, cast
 
 import grpclib.server
-from grpclib._typing import IServable
+from grpclib.const import Handler
 from grpclib.protocol import H2Protocol
 
 log = logging.getLogger(__name__)
 
 CREDENTIALS = struct.Struct("3i")  # struct ucred: pid, uid, gid
+
+
+class Service(Protocol):
+    """What generated code makes of a service of a .proto file."""
+
+    def __mapping__(self) -> Mapping[str, Handler]:
+        """Return the handlers by the path of their method."""
 
 
 def bind(address: str, group: str | None = None) -> socket.socket:
@@ -61,8 +68,8 @@ def peer_user(sock: socket.socket) -> int:
 class GuardedServer(grpclib.server.Server):
     """A gRPC server that hangs up on processes of users it does not trust."""
 
-    def __init__(self, handlers: Collection[IServable], users: Collection[int]) -> None:
-        super().__init__(handlers)
+    def __init__(self, services: Collection[Service], users: Collection[int]) -> None:
+        super().__init__(services)
         self._users = frozenset(users)
 
     async def listen(self, address: str, group: str | None = None) -> None:
