@@ -83,6 +83,12 @@ def test_pods_and_other_groups_stay_as_they_are() -> None:
     assert convert_manifest(secret) == (secret, [])
 
 
+def test_manifests_of_no_kind_or_of_odd_shapes_stay_for_the_api_to_refuse() -> None:
+    for odd in ({}, {"kind": None}, {"kind": "EdgeDevice", "metadata": []}, {"spec": 5}):
+        document = {"apiVersion": "management.project-flotta.io/v1alpha1", **odd}
+        assert convert_manifest(document) == (document, [])
+
+
 def test_first_group_is_refused_with_the_remedy() -> None:
     with pytest.raises(ConversionError, match=r"write it anew for management\.project-flotta\.io"):
         convert_manifest({"apiVersion": "management.k4e.io/v1alpha1", "kind": "EdgeDevice"})

@@ -42,6 +42,7 @@ def test_times_have_one_form_each() -> None:
     [
         (secret.SCHEMA, {"data": {"a": 5}}, "data.a"),
         (secret.SCHEMA, {"data": ["a"]}, "data"),
+        (secret.SCHEMA, {"data": {"a": "é"}}, "data.a"),
         (event.SCHEMA, {"count": 2**31}, "count"),
         (event.SCHEMA, {"count": True}, "count"),
         (event.SCHEMA, {"eventTime": "2026-01-01T02:00:00Z"}, "eventTime"),

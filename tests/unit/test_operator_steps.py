@@ -77,9 +77,9 @@ async def test_refusal_that_cannot_be_said_because_the_request_is_gone_stays_an_
         await execute_plan(RefusingClient(MISSING, MISSING), creation())
 
 
-async def test_refusal_that_is_said_of_an_old_request_is_a_conflict() -> None:
+async def test_refusal_that_met_a_changed_request_is_tried_again_later_and_later() -> None:
     conflict = Conflict(409, "Conflict", "changed")
-    with pytest.raises(Conflict):
+    with pytest.raises(CreationRefused):
         await execute_plan(RefusingClient(MISSING, conflict), creation())
 
 

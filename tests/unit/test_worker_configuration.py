@@ -140,9 +140,10 @@ def test_storage_values_are_decoded_and_the_port_has_a_default() -> None:
         "AK",
         "SK",
     )
-    section.aws_access_key_id = "%"
-    with pytest.raises(ConfigurationError, match="base64"):
-        decode_storage(section)
+    for unusable in ("%", "é", "/w=="):
+        section.aws_access_key_id = unusable
+        with pytest.raises(ConfigurationError, match="base64"):
+            decode_storage(section)
 
 
 def test_storage_that_the_control_plane_cannot_tell_stays() -> None:

@@ -100,6 +100,12 @@ class EdgeApiServer:
 
     async def stop(self) -> None:
         """Respond to what is held, finish what is running, write what is only in memory."""
+        try:
+            await self._finish()
+        finally:
+            await self._backend.close()
+
+    async def _finish(self) -> None:
         self._handlers.stop()
         self._backend.release_requests()
         if self._listener is not None:
@@ -111,7 +117,6 @@ class EdgeApiServer:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._monitoring.close()
-        await self._backend.close()
 
     async def wait_for_failure(self) -> None:
         """Wait until a background task ends, which it never should; raises its error."""

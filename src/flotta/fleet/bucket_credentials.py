@@ -22,7 +22,8 @@ class BucketCredentials:
 
     def config_value(self, key: str, default: str | None = None) -> str:
         """Return a value of the ConfigMap, or the default when it has none."""
-        text = (_data(self._config_map).get(key) or "").strip() or default
+        # An object of earlier times may hold a number where the schema of today wants a string.
+        text = str(_data(self._config_map).get(key) or "").strip() or default
         if text is None:
             self._absent[CONFIG_MAP].append(key)
         return text or ""
@@ -55,7 +56,7 @@ class BucketCredentials:
 
     def optional_secret_value(self, key: str) -> str:
         """Return a value of the Secret in base64, "" when it has none."""
-        return (_data(self._secret).get(key) or "").strip()
+        return str(_data(self._secret).get(key) or "").strip()
 
     def add_problem(self, sentence: str) -> None:
         """Remember something else that is wrong."""

@@ -153,7 +153,7 @@ def _describe_conditions(conditions: Sequence[Condition]) -> list[str]:
 
 
 def _describe_condition(condition: Condition) -> str:
-    text = (condition.get("message") or condition.get("reason") or "").rstrip(".")
+    text = str(condition.get("message") or condition.get("reason") or "").rstrip(".")
     return f"Condition {condition['type']} is {condition['status']}{': ' if text else ''}{text}."
 
 
@@ -191,7 +191,7 @@ def _operator_message(request: SignedRequest) -> str:
     # What was said of an earlier approval would be misleading after a new one.
     seen = status.get("observedGeneration", 0) == generation_of(request)
     messages = [
-        condition.get("message", "").rstrip(".")
+        str(condition.get("message") or "").rstrip(".")
         for condition in status.get("conditions") or ()
         if condition["status"] == "True" and seen
     ]

@@ -31,4 +31,5 @@ def describe_status(status: WorkloadStatus) -> str:
 
 
 def _phase(status: WorkloadStatus) -> str:
-    return (status.get("phase") or "").lower()
+    # An object of earlier times may hold something else than the schema of today admits.
+    return str(status.get("phase") or "").lower()

@@ -90,10 +90,10 @@ def _convert_list(document: Object, kind: str, items: Sequence[Json]) -> tuple[O
 
 def _convert_object(document: Object, notes: _Notes) -> Object:
     new = dict(document)
-    old_kind = str(document.get("kind", ""))
-    new["kind"] = kind = KINDS.get(old_kind, old_kind)
-    if kind != old_kind:
-        notes.add_renamed(f"kind {old_kind}", kind)
+    kind = str(document.get("kind"))
+    if kind in KINDS:
+        notes.add_renamed(f"kind {kind}", KINDS[kind])
+        new["kind"] = kind = KINDS[kind]
     metadata = new.get("metadata")
     if _is_object(metadata):
         new["metadata"] = _convert_metadata(metadata, notes)

@@ -133,13 +133,15 @@ class Client:
     async def create(self, kind: Kind[ResourceT], obj: ResourceT) -> ResourceT:
         """Create the object and return it as stored; raises AlreadyExists."""
         body = _named(kind, obj)
-        return await self._request_object(kind, "POST", kind.path(namespace_of(obj)), body=body)
+        return await self._request_object(
+            kind, "POST", kind.path(namespace_of(obj) or None), body=body
+        )
 
     async def replace(
         self, kind: Kind[ResourceT], obj: ResourceT, subresource: str | None = None
     ) -> ResourceT:
         """Replace the object; raises Conflict when it is no longer what was read."""
-        path = kind.path(namespace_of(obj), name_of(obj), subresource)
+        path = kind.path(namespace_of(obj) or None, name_of(obj), subresource)
         body = _named(kind, obj)
         return await self._request_object(kind, "PUT", path, body=body)
 
@@ -185,7 +187,7 @@ class Client:
 
         A dry run writes nothing.
         """
-        path = kind.path(namespace_of(obj), name_of(obj))
+        path = kind.path(namespace_of(obj) or None, name_of(obj))
         body = _named(kind, obj)
         query = {"fieldManager": field_manager, "force": "true" if force else "false"}
         if dry_run:

@@ -51,7 +51,7 @@ class Kind(Generic[ResourceT_co]):
         No namespace means cluster-wide.
         """
         parts = ["/apis" if self.group else "/api", self.api_version]
-        if namespace and self.namespaced:
+        if namespace is not None and self.namespaced:
             parts += ["namespaces", namespace]
         parts.append(self.plural)
         parts += [part for part in (name, subresource) if part is not None]

@@ -13,7 +13,6 @@ custom resources, and CoreSchema makes up for it:
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Iterable
 from typing import Any
 
@@ -99,6 +98,6 @@ def _decode_time(node: Node, value: str, path: str) -> str:
 def _decode_bytes(value: str, path: str) -> str:
     try:
         return base64.b64encode(base64.b64decode(value, validate=True)).decode()
-    except binascii.Error as error:
+    except ValueError as error:  # binascii.Error, or characters beyond ASCII
         # Without the value, which is a secret of somebody more often than not.
         raise bad_request(f"{path} must be base64") from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flotta.apiserver import timestamps
@@ -33,7 +33,7 @@ async def apply_configuration(
     """
     wanted = _check_configuration(decode_yaml(body), endpoint)
     if objects.store.newest(endpoint.key) is not None:
-        application = _Application(endpoint, wanted, options)
+        application = Application(endpoint, wanted, options)
         return await update_object(objects, endpoint, application.propose, options)
     if endpoint.subresource:
         raise endpoint.not_found()
@@ -73,7 +73,7 @@ def _check_declared(wanted: JsonObject, endpoint: Endpoint) -> None:
 
 
 @dataclass(frozen=True)
-class _Application:
+class Application:
     """One apply to an existing object."""
 
     endpoint: Endpoint
@@ -82,30 +82,45 @@ class _Application:
 
     @property
     def resource(self) -> Resource:
+        """The kind of the object."""
         return self.endpoint.resource
 
     @property
     def shape(self) -> JsonObject:
+        """The schema by which the object is walked."""
         return field_paths.shape_of(self.resource.openapi)
 
     @property
     def owner(self) -> Owner:
+        """Whose the applied fields are."""
         return Owner(self.options.manager, "Apply", self.endpoint.subresource)
 
     def propose(self, live: JsonObject) -> RequestedChange:
         """Return the merged object; raises a 409 StatusError on conflicts that are not forced."""
-        entries = managed_fields.read_entries(live["metadata"])
+        entries = self._read_entries(live)
         others = [entry for entry in entries if entry.owner != self.owner]
         own = next((entry for entry in entries if entry.owner == self.owner), None)
         claimed = managed_fields.applied_paths(self._owned_part(), self.resource)
         lost = self._find_conflicts(live, others, claimed)
         merged = field_paths.merge_values(live, self.wanted, self.shape)
-        self._drop_fields(merged, (own.paths if own else frozenset()) - claimed, others)
+        dropped = (own.paths if own else frozenset()) - claimed
+        self._drop_fields(merged, dropped, claimed, others)
 
         def track(obj: JsonObject, old: JsonObject) -> None:
             self._track_owners(obj, old, others, own, claimed, lost)
 
         return RequestedChange(merged, patch=True, track=track)
+
+    def _read_entries(self, live: JsonObject) -> list[ManagedFieldsEntry]:
+        """Return the entries by the schema of today: what became one leaf is owned as a whole.
+
+        Fields of an earlier schema would be taken for ones that are no longer sent, and be removed.
+        """
+        present = field_paths.flatten_object(live, self.shape)
+        return [
+            replace(entry, paths=field_paths.fold_paths(entry.paths, present))
+            for entry in managed_fields.read_entries(live["metadata"])
+        ]
 
     def _owned_part(self) -> JsonObject:
         """Return the part of the configuration that is owned at this endpoint."""
@@ -131,10 +146,14 @@ class _Application:
         return found
 
     def _drop_fields(
-        self, obj: JsonObject, dropped: frozenset[Path], others: list[ManagedFieldsEntry]
+        self,
+        obj: JsonObject,
+        dropped: frozenset[Path],
+        claimed: set[Path],
+        others: list[ManagedFieldsEntry],
     ) -> None:
         """Remove what this manager no longer sends and nobody else owns, and maps left empty."""
-        kept = {path for entry in others for path in entry.paths}
+        kept = {path for entry in others for path in entry.paths} | claimed
         for path in sorted(dropped, key=len, reverse=True):
             if any(other[: len(path)] == path for other in kept):
                 continue

@@ -7,6 +7,7 @@ list that is a map, `v:"x"` for an item of a list that is a set. Other lists are
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from flotta.apiserver.json_object import JsonObject
@@ -150,6 +151,21 @@ def decode_paths(fields: JsonObject, path: Path = ()) -> set[Path]:
     for step, child in fields.items():
         found |= {path} if step == "." else decode_paths(child, (*path, step))
     return found
+
+
+def fold_paths(paths: Iterable[Path], present: Mapping[Path, Any]) -> frozenset[Path]:
+    """Return the paths, those below a leaf of an object folded into that leaf.
+
+    `present` is the object as `flatten_object` returns it.
+    """
+    return frozenset(_fold_path(path, present) for path in paths)
+
+
+def _fold_path(path: Path, present: Mapping[Path, Any]) -> Path:
+    for length in range(1, len(path)):
+        if present.get(path[:length], CONTAINER) is not CONTAINER:
+            return path[:length]
+    return path
 
 
 def format_path(path: Path) -> str:

@@ -201,4 +201,4 @@ def _make_conditions(
 
 
 def _is_true(condition: Condition) -> bool:
-    return condition.get("status", "").lower() == "true"
+    return str(condition.get("status")).lower() == "true"  # v0.2 stored what it liked

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from flotta.merge_patch import apply_merge_patch
 from flotta.own_names import OPERATOR
-from flotta.resources.client import AlreadyExists, ApiError, Client, NotFound, Unreachable
+from flotta.resources.client import AlreadyExists, ApiError, Client, Conflict, NotFound, Unreachable
 from flotta.resources.kinds import Kind
 from flotta.resources.objects.meta import MergePatch, Resource
 from flotta.resources.views import name_of, namespace_of, uid_of
@@ -122,7 +122,8 @@ async def _create(client: Client, step: Create) -> None:
     except ApiError as error:
         if step.on_refusal is None:
             raise
-        with contextlib.suppress(NotFound):  # deleted meanwhile
+        # Deleted meanwhile, or changed: the refusal is what has to be tried again later and later.
+        with contextlib.suppress(NotFound, Conflict):
             await execute_steps(client, step.on_refusal(error).steps)
         raise CreationRefused(str(error)) from error
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 
 from flotta.protocol.models import S3StorageConfiguration
 from flotta.sync.model import S3Storage
@@ -24,7 +23,7 @@ def decode_storage(section: S3StorageConfiguration) -> S3Storage:
                 section.aws_ca_bundle,
             )
         )
-    except (binascii.Error, UnicodeDecodeError) as error:
+    except ValueError as error:  # binascii.Error, or characters beyond ASCII on either side
         raise ConfigurationError("the storage section has values that are not base64") from error
     host = f"[{section.bucket_host}]" if ":" in section.bucket_host else section.bucket_host
     return S3Storage(

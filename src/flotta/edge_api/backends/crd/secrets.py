@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import logging
 from collections.abc import Callable, Mapping
 
@@ -95,9 +96,20 @@ class Secrets:
 
 
 def _stored(secret: Secret) -> StoredSecret:
-    data = secret.get("data") or {}
-    decoded = {key: base64.b64decode(value) for key, value in data.items()}
-    return StoredSecret(name_of(secret), decoded, secret["metadata"]["resourceVersion"])
+    data = _decode(secret.get("data") or {})
+    return StoredSecret(name_of(secret), data, secret["metadata"]["resourceVersion"])
+
+
+def _decode(data: Mapping[str, str]) -> dict[str, bytes]:
+    """Return the values; one that a store of earlier times let in and is not base64 is left out.
+
+    Whoever needs it then misses it by its name.
+    """
+    decoded = {}
+    for key, value in data.items():
+        with contextlib.suppress(TypeError, ValueError):
+            decoded[key] = base64.b64decode(value)
+    return decoded
 
 
 def _encode(data: Mapping[str, bytes]) -> dict[str, str]:
