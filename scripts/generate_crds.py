@@ -2,189 +2,59 @@
 
 The CRDs come from scripts/crds and Kubernetes' PodSpec (without descriptions), the core kinds and
 metadata (with them) from the same document: `api/openapi-spec/swagger.json` of the Go module
-`k8s.io/kubernetes`. Run it as `python scripts/generate_crds.py [--check]`; it needs `go` and the
-module proxy (or a filled module cache).
+`k8s.io/kubernetes`.
+
+For a new or changed kind, write scripts/crds/KIND.yaml and run, in the root of the repository,
+`.venv-dev/bin/python scripts/generate_crds.py`. It writes src/flotta/resources/crds/KIND.yaml and
+needs nothing else: the PodSpec is the one in the committed edgeworkload.yaml there.
+
+After a change of kubernetes_schemas.py run it with `--kubernetes`. That reads PodSpec and core
+kinds again, and needs `go` and the module proxy (or a filled module cache). `--check` changes
+nothing and fails if something would be written.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import subprocess
 import sys
-import tempfile
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
+from kubernetes_schemas import CORE_KINDS, KUBERNETES, Schema, core_schema, pod_spec
+from schema_keywords import check_kind, check_shared
 
-Schema = dict[str, Any]
-
-KUBERNETES = "v1.36.3"
 GROUP = "management.project-flotta.io"
 SOURCES = Path(__file__).parent / "crds"
 PACKAGE = Path(__file__).parents[1] / "src/flotta"
 TARGET = PACKAGE / "resources/crds"
 CORE_TARGET = PACKAGE / "apiserver/schema/kubernetes.yaml"
 
-DROPPED = {
-    "description",
-    "x-kubernetes-patch-merge-key",
-    "x-kubernetes-patch-strategy",
-    "x-kubernetes-unions",
-}
-QUANTITY = (
-    r"^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))"
-    r"(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))))?$"
-)
-INT_OR_STRING: Schema = {
-    "x-kubernetes-int-or-string": True,
-    "anyOf": [{"type": "integer"}, {"type": "string"}],
-}
-TEXT_MAP: Schema = {"type": "object", "additionalProperties": {"type": "string"}}
-# Types whose swagger entry says less than a CRD must: what controller-gen writes for them.
-REPLACED: dict[str, Schema] = {
-    "io.k8s.apimachinery.pkg.api.resource.Quantity": {**INT_OR_STRING, "pattern": QUANTITY},
-    "io.k8s.apimachinery.pkg.util.intstr.IntOrString": INT_OR_STRING,
-    "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta": {
-        "type": "object",
-        "properties": {
-            "annotations": TEXT_MAP,
-            "finalizers": {"type": "array", "items": {"type": "string"}},
-            "labels": TEXT_MAP,
-            "name": {"type": "string"},
-            "namespace": {"type": "string"},
-        },
-    },
-}
-PORT: Schema = {"minimum": 1, "maximum": 65535}
-# What Kubernetes keeps in Go code: defaults that list-map keys need, and the checks of pods that
-# matter to podman. The bounds on lists and names keep the rule below cheap enough for Kubernetes.
-ADDED: dict[str, dict[str, Schema]] = {
-    "io.k8s.api.core.v1.ContainerPort": {
-        "containerPort": PORT,
-        "hostPort": PORT | {"minimum": 0},
-        "protocol": {"default": "TCP", "enum": ["TCP", "UDP", "SCTP"]},
-    },
-    "io.k8s.api.core.v1.LocalObjectReference": {"name": {"default": ""}},
-    "io.k8s.api.core.v1.Container": {"name": {"maxLength": 63}},
-    "io.k8s.api.core.v1.PodSpec": {
-        "containers": {"maxItems": 64},
-        "initContainers": {"maxItems": 64},
-    },
-}
-POD_RULES = [
-    {
-        "rule": "!has(self.initContainers) || "
-        "!self.initContainers.exists(i, self.containers.exists(c, c.name == i.name))",
-        "message": "a container must not have the name of an init container",
-    }
-]
 
-META = "io.k8s.apimachinery.pkg.apis.meta.v1"
-CORE_KINDS = (
-    "io.k8s.api.coordination.v1.Lease",
-    "io.k8s.api.core.v1.ConfigMap",
-    "io.k8s.api.core.v1.Event",
-    "io.k8s.api.core.v1.Namespace",
-    "io.k8s.api.core.v1.Secret",
-    f"{META}.ListMeta",
-    f"{META}.ObjectMeta",
-)
-# The engine adds apiVersion, kind, metadata and the group, version and kind itself.
-ADDED_BY_ENGINE = {"apiVersion", "kind", "metadata"}
-# The document does not tell MicroTime from Time; Kubernetes' decoder wants six digits of it.
-MICRO_TIME: Schema = {"pattern": r"\.[0-9]{6}(Z|[+-][0-9]{2}:[0-9]{2})$"}
-
-
-@cache
-def swagger() -> dict[str, Schema]:
-    """Return the definitions of Kubernetes' own OpenAPI document."""
-    command = ["go", "mod", "download", "-json", f"k8s.io/kubernetes@{KUBERNETES}"]
-    with tempfile.TemporaryDirectory() as outside_any_module:
-        done = subprocess.run(
-            command, cwd=outside_any_module, check=True, capture_output=True, text=True
-        )
-    document = Path(json.loads(done.stdout)["Dir"]) / "api/openapi-spec/swagger.json"
-    definitions: dict[str, Schema] = json.loads(document.read_text())["definitions"]
-    return definitions
-
-
-@cache
-def shared() -> dict[str, Schema]:
-    """Return the schemas that several of our kinds use."""
+def read_shared(pod: Schema) -> dict[str, Schema]:
+    """Return the schemas that several of our kinds use, by the names that `$use` takes."""
     entries: dict[str, Schema] = yaml.safe_load((SOURCES / "shared.yaml").read_text())
-    return entries
+    check_shared(entries, "scripts/crds/shared.yaml")
+    return {**entries, "PodSpec": pod}
 
 
-def inlined(name: str) -> Schema:
-    """Return the definition `name` of Kubernetes with every reference written out."""
-    if name in REPLACED:
-        return json.loads(json.dumps(REPLACED[name]))  # type: ignore[no-any-return]
-    schema: Schema = without_references(swagger()[name])
-    for field, additions in ADDED.get(name, {}).items():
-        schema["properties"][field] |= additions
-    return schema
-
-
-def without_references(schema: Schema) -> Schema:
-    """Copy `schema`, follow its references and drop what a CRD cannot hold."""
-    if "$ref" in schema:
-        return inlined(schema["$ref"].rsplit("/", 1)[-1])
-    copy = {key: value for key, value in schema.items() if key not in DROPPED}
-    if "properties" in copy:
-        copy["properties"] = {
-            key: without_references(value) for key, value in sorted(copy["properties"].items())
-        }
-    for key in ("items", "additionalProperties"):
-        if key in copy:
-            copy[key] = without_references(copy[key])
-    return copy
-
-
-def expanded(node: Any) -> Any:
+def expanded(node: Any, shared: dict[str, Schema]) -> Any:
     """Replace every `$use: NAME` by the shared schema of that name."""
     if isinstance(node, list):
-        return [expanded(item) for item in node]
+        return [expanded(item, shared) for item in node]
     if not isinstance(node, dict):
         return node
     used = node.get("$use")
-    base = used_schema(used) if used else {}
-    return base | {key: expanded(value) for key, value in node.items() if key != "$use"}
+    base = expanded(shared[used], shared) if used else {}
+    return base | {key: expanded(value, shared) for key, value in node.items() if key != "$use"}
 
 
-def core_schema(name: str) -> Schema:
-    """Return the definition `name` for the engine: references written out, with descriptions."""
-    schema: Schema = resolved(swagger()[name])
-    schema.pop("x-kubernetes-group-version-kind", None)
-    if not name.startswith(META):
-        properties = schema["properties"].items()
-        schema["properties"] = {k: v for k, v in properties if k not in ADDED_BY_ENGINE}
-    return schema
-
-
-def resolved(node: Any) -> Any:
-    """Replace every reference by what it refers to; its own description wins."""
-    if isinstance(node, list):
-        return [resolved(item) for item in node]
-    if not isinstance(node, dict):
-        return node
-    if "$ref" not in node:
-        return {key: resolved(value) for key, value in sorted(node.items())}
-    name = node["$ref"].rsplit("/", 1)[-1]
-    more = MICRO_TIME if name == f"{META}.MicroTime" else {}
-    own = {key: value for key, value in node.items() if key != "$ref"}
-    return resolved(swagger()[name]) | more | own
-
-
-def used_schema(name: str) -> Schema:
-    """Return the schema `name` of shared.yaml, or Kubernetes' own PodSpec."""
-    if name == "PodSpec":
-        rules = {"description": "A Kubernetes PodSpec.", "x-kubernetes-validations": POD_RULES}
-        return inlined("io.k8s.api.core.v1.PodSpec") | rules
-    schema: Schema = expanded(shared()[name])
-    return schema
+def committed_pod_spec() -> Schema:
+    """Return the PodSpec that `kubernetes_pod_spec` was when it was last read."""
+    crd = yaml.load((TARGET / "edgeworkload.yaml").read_text(), yaml.CSafeLoader)
+    spec = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    pod: Schema = spec["properties"]["pod"]["properties"]["spec"]
+    return pod
 
 
 def column(source: Schema) -> Schema:
@@ -196,7 +66,7 @@ def column(source: Schema) -> Schema:
     return result | {"jsonPath": source["path"]}
 
 
-def version(source: Schema) -> Schema:
+def version(source: Schema, shared: dict[str, Schema]) -> Schema:
     """Return the one version v1alpha1 of a kind."""
     root = {
         "type": "object",
@@ -205,8 +75,8 @@ def version(source: Schema) -> Schema:
             "apiVersion": {"type": "string", "description": "Version of this schema."},
             "kind": {"type": "string", "description": "Kind of the object."},
             "metadata": {"type": "object"},
-            "spec": expanded(source["spec"]),
-            "status": expanded(source["status"]),
+            "spec": expanded(source["spec"], shared),
+            "status": expanded(source["status"], shared),
         },
     }
     if "required" in source:
@@ -221,7 +91,7 @@ def version(source: Schema) -> Schema:
     }
 
 
-def definition(source: Schema) -> Schema:
+def definition(source: Schema, shared: dict[str, Schema]) -> Schema:
     """Return the CustomResourceDefinition of one file of scripts/crds."""
     kind, plural, group = source["kind"], source["plural"], source.get("group", GROUP)
     names = {"kind": kind, "listKind": f"{kind}List", "plural": plural, "singular": kind.lower()}
@@ -235,7 +105,7 @@ def definition(source: Schema) -> Schema:
             "group": group,
             "names": names,
             "scope": "Namespaced",
-            "versions": [version(source)],
+            "versions": [version(source, shared)],
         },
     }
 
@@ -251,38 +121,59 @@ class Plain(yaml.SafeDumper):
 HEAD = "# Generated by scripts/generate_crds.py from {}. Do not edit.\n"
 
 
-def generated() -> dict[Path, str]:
-    """Return file → text of everything that is generated."""
+def generated_core() -> str:
+    """Return the text of the core kinds' schemas."""
     core = {name: core_schema(name) for name in CORE_KINDS}
     text = yaml.dump(core, Dumper=Plain, sort_keys=False, width=200)
-    return {**generated_crds(), CORE_TARGET: HEAD.format(f"Kubernetes {KUBERNETES}") + text}
+    return HEAD.format(f"Kubernetes {KUBERNETES}") + text
 
 
-def generated_crds() -> dict[Path, str]:
-    """Return file → text of every CRD."""
-    head = HEAD.format("scripts/crds")
+def generated_crds(pod: Schema) -> dict[Path, str]:
+    """Return file → text of every CRD. Raises ValueError if a source has an unknown keyword."""
+    shared = read_shared(pod)
     sources = (path for path in sorted(SOURCES.glob("*.yaml")) if path.name != "shared.yaml")
-    return {
-        TARGET / path.name: head
-        + yaml.dump(
-            definition(yaml.safe_load(path.read_text())), Dumper=Plain, sort_keys=False, width=200
-        )
-        for path in sources
-    }
+    return {TARGET / path.name: generated_crd(path, shared) for path in sources}
+
+
+def generated_crd(path: Path, shared: dict[str, Schema]) -> str:
+    """Return the text of the CRD of one file of scripts/crds."""
+    source: Schema = yaml.safe_load(path.read_text())
+    check_kind(source, f"scripts/crds/{path.name}")
+    text = yaml.dump(definition(source, shared), Dumper=Plain, sort_keys=False, width=200)
+    return HEAD.format("scripts/crds") + text
 
 
 def main() -> int:
     """Write the files, or with --check say whether the committed ones are up to date."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--check", action="store_true", help="change nothing, fail on a difference")
-    check = parser.parse_args().check
-    TARGET.mkdir(parents=True, exist_ok=True)
-    for target, text in generated().items():
-        if check and (not target.exists() or target.read_text() != text):
+    parser.add_argument("--kubernetes", action="store_true", help="read Kubernetes' schemas again")
+    options = parser.parse_args()
+    try:
+        files = generated_crds(pod_spec() if options.kubernetes else committed_pod_spec())
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 1
+    if options.kubernetes:
+        files[CORE_TARGET] = generated_core()
+    return check(files) if options.check else write(files)
+
+
+def check(files: dict[Path, str]) -> int:
+    """Return 1 and say so if a committed file differs, else 0."""
+    for target, text in files.items():
+        if not target.exists() or target.read_text() != text:
             print(f"{target} differs: run python scripts/generate_crds.py", file=sys.stderr)
             return 1
-        if not check:
-            target.write_text(text)
+    return 0
+
+
+def write(files: dict[Path, str]) -> int:
+    """Write the files and return 0."""
+    for target, text in files.items():
+        target.write_text(text)
     return 0
 
 

@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+sys.path.append(str(Path(__file__).parents[2] / "scripts"))
+from schema_keywords import check_kind, check_shared
+
 from flotta.resources import crds, kinds
 
 SCRIPT = Path(__file__).parents[2] / "scripts/generate_crds.py"
@@ -22,14 +25,49 @@ def _podspec_is_at_hand() -> bool:
     return any(Path(cache.stdout.strip()).glob("k8s.io/kubernetes@v*/api/openapi-spec"))
 
 
+def _check(*options: str) -> None:
+    command = [sys.executable, SCRIPT, "--check", *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_committed_crds_are_the_generated_ones() -> None:
+    _check()
+
+
 @pytest.mark.skipif(
     not _podspec_is_at_hand(), reason="needs k8s.io/kubernetes in the Go module cache"
 )
-def test_the_committed_crds_are_the_generated_ones() -> None:
-    done = subprocess.run(
-        [sys.executable, SCRIPT, "--check"], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
+def test_the_committed_schemas_are_those_of_kubernetes() -> None:
+    _check("--kubernetes")
+
+
+@pytest.mark.parametrize(
+    ("schema", "named"),
+    [
+        ("{type: string, description: A name, as given.}", "spec.as given."),
+        ("{type: object, properties: {a: {typ: string}}}", "spec.properties.a.typ"),
+        ("{type: array, items: {minimun: 1}}", "spec.items.minimun"),
+        ("{additionalProperties: {anyOf: [{typ: string}]}}", "additionalProperties.anyOf[0].typ"),
+        ("{type: object, properties: {a: }}", "spec.properties.a must be a schema"),
+    ],
+)
+def test_an_unknown_keyword_of_a_schema_is_refused(schema: str, named: str) -> None:
+    source = yaml.safe_load(f"{{columns: [], status: {{}}, spec: {schema}}}")
+    with pytest.raises(ValueError, match=r"^x\.yaml: .*\.$") as raised:
+        check_kind(source, "x.yaml")
+    assert named in str(raised.value)
+
+
+def test_an_unknown_key_of_a_column_and_of_a_kind_is_refused() -> None:
+    source = {"columns": [{"jsonPath": ".a"}], "spec": {}, "status": {}, "scope": "Cluster"}
+    with pytest.raises(ValueError, match=r"(?s): scope is .*\n.*columns\[0\]\.jsonPath"):
+        check_kind(source, "x.yaml")
+
+
+def test_an_unknown_keyword_of_a_shared_schema_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"shared\.yaml: Time\.typ is"):
+        check_shared({"Time": {"typ": "string"}}, "shared.yaml")
 
 
 def test_the_crds_serve_the_known_kinds() -> None:
