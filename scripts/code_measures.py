@@ -6,7 +6,7 @@ import ast
 import io
 import tokenize
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from untyped_objects import Names, name_module
@@ -39,6 +39,16 @@ class FunctionMeasures:
     documented: bool
     typed: bool
     untyped_object: bool
+    any: bool
+
+
+@dataclass(frozen=True)
+class VariableMeasures:
+    """What is measured of the annotation of a variable."""
+
+    field: bool  # of a class, else of a module or a function
+    untyped_object: bool
+    any: bool
 
 
 @dataclass(frozen=True)
@@ -50,7 +60,8 @@ class FileMeasures:
     code_lines: int
     comment_lines: int
     sleeps: int
-    functions: list[FunctionMeasures] = field(default_factory=list)
+    functions: list[FunctionMeasures]
+    variables: list[VariableMeasures]
 
 
 @dataclass(frozen=True)
@@ -83,8 +94,16 @@ def measure_file(source: Source, names: Names) -> FileMeasures:
         measure_function(function, hidden, source, names)
         for function, hidden in walk_functions(source.tree)
     ]
+    variables = [
+        VariableMeasures(
+            field=is_field,
+            untyped_object=names.has_untyped(variable.annotation, source.module),
+            any=names.has_any(variable.annotation, source.module),
+        )
+        for variable, is_field in walk_variables(source.tree)
+    ]
     length, sleeps = len(source.text.splitlines()), count_sleeps(source.tree)
-    return FileMeasures(source.place, length, code, comments, sleeps, functions)
+    return FileMeasures(source.place, length, code, comments, sleeps, functions, variables)
 
 
 def count_lines(text: str) -> tuple[int, int]:
@@ -111,6 +130,14 @@ def walk_functions(node: ast.AST, hidden: bool = False) -> Iterator[tuple[Functi
         yield from walk_functions(child, hides)
 
 
+def walk_variables(tree: ast.Module) -> Iterator[tuple[ast.AnnAssign, bool]]:
+    """Yield every variable with an annotation, and whether it is a field of a class."""
+    for node in ast.walk(tree):
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.AnnAssign):
+                yield child, isinstance(node, ast.ClassDef)
+
+
 def measure_function(
     function: Function, hidden: bool, source: Source, names: Names
 ) -> FunctionMeasures:
@@ -124,6 +151,7 @@ def measure_function(
         documented=ast.get_docstring(function) is not None,
         typed=function.returns is not None,
         untyped_object=any(names.has_untyped(item, source.module) for item in annotations),
+        any=any(names.has_any(item, source.module) for item in annotations),
     )
 
 

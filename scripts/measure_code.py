@@ -12,10 +12,12 @@ measured:
   return type      of all functions
   comments         lines with a comment for 100 lines with code, which docstrings are too; a line
                    with both counts as both, what precedes all code (#!, licence) is no comment
-  dict[str, Any]   functions with that, `Mapping[str, Any]` or an alias of them in an annotation of
-                   an argument or the return value, in containers too; untyped_objects.py finds
-                   aliases across modules. `Mapping[str, object]` (`Manifest`) does not count: a
-                   type checker lets nobody use a field of it
+  dict[str, Any]   functions with that in an annotation of an argument or the return value, in
+                   whatever form: bare, with Any as key or value, an alias, a subclass, in
+                   containers (untyped_objects.py says which). `Mapping[str, object]` (`Manifest`)
+                   does not count: a type checker lets nobody use a field of it
+  Any              functions with an Any in such an annotation, in those objects too
+  fields, variables  both, in the annotations of classes' fields and of all other variables
   sleep            calls of a name or attribute `sleep`
 
 The row "outside the engine" is src/flotta without apiserver, which serves objects of any kind. The
@@ -35,6 +37,7 @@ from untyped_objects import Names
 
 ROOT = Path(__file__).resolve().parent.parent
 COLLECTION = "collections/ansible_collections/flotta/edge"
+FOLDERS = ("src/flotta", COLLECTION, "tests", "scripts", "bench")
 ENGINE = "src/flotta/apiserver/"
 LONGEST = 15  # files and functions that --longest lists
 HEADINGS = (
@@ -48,6 +51,7 @@ HEADINGS = (
     "with return type",
     "comments per 100",
     "with dict[str, Any]",
+    "with Any",
 )
 
 
@@ -59,19 +63,21 @@ def main() -> None:
     parser.add_argument("--root", type=Path, default=ROOT, help="another working tree")
     parser.add_argument("--longest", action="store_true", help="also list the longest")
     options = parser.parse_args()
-    folders = [read_sources(options.root, folder) for folder in ("src/flotta", COLLECTION, "tests")]
+    folders = [read_sources(options.root, folder) for folder in FOLDERS]
     names = Names({source.module: source.tree for sources in folders for source in sources})
-    source, collection, tests = [[measure_file(s, names) for s in sources] for sources in folders]
-    print_table(source, collection, tests)
-    print_tests(tests, source)
+    measures = [[measure_file(source, names) for source in sources] for sources in folders]
+    parts = dict(zip(FOLDERS, measures, strict=True))
+    source = parts["src/flotta"]
+    print_table(parts)
+    print_variables(parts)
+    print_tests(parts["tests"], source)
     if options.longest:
         print_longest(source)
 
 
-def print_table(
-    source: list[FileMeasures], collection: list[FileMeasures], tests: list[FileMeasures]
-) -> None:
+def print_table(parts: dict[str, list[FileMeasures]]) -> None:
     """Print a line for each part of the code."""
+    source = parts["src/flotta"]
     print(" | ".join(HEADINGS))
     print_row("src/flotta", source)
     print_row("outside the engine", [f for f in source if not f.place.startswith(ENGINE)])
@@ -81,8 +87,8 @@ def print_table(
         print_row(
             f"- {package}", [f for f in source if f.place.startswith(f"src/flotta/{package}/")]
         )
-    print_row("collection", collection)
-    print_row("tests", tests)
+    for folder in FOLDERS[1:]:
+        print_row(folder, parts[folder])
 
 
 def print_row(name: str, files: list[FileMeasures]) -> None:
@@ -102,6 +108,7 @@ def print_row(name: str, files: list[FileMeasures]) -> None:
         describe_share([function.typed for function in functions]),
         f"{100 * comments / code:.1f}" if code else "-",
         describe_share([function.untyped_object for function in functions]),
+        describe_share([function.any for function in functions]),
     )
     print(" | ".join(map(str, cells)))
 
@@ -121,6 +128,16 @@ def percentile(values: list[int]) -> int:
 def describe_share(truths: list[bool]) -> str:
     """Return how many are true, in per cent."""
     return f"{100 * sum(truths) / len(truths):.0f}%" if truths else "-"
+
+
+def print_variables(parts: dict[str, list[FileMeasures]]) -> None:
+    """Print how many annotations outside of signatures have no type."""
+    for folder, files in parts.items():
+        for kind, is_field in (("fields", True), ("variables", False)):
+            chosen = [v for file in files for v in file.variables if v.field == is_field]
+            untyped, anys = sum(v.untyped_object for v in chosen), sum(v.any for v in chosen)
+            counts = f"{untyped} with dict[str, Any], {anys} with Any"
+            print(f"{kind} in {folder}: {len(chosen)}, {counts}")
 
 
 def print_tests(tests: list[FileMeasures], source: list[FileMeasures]) -> None:

@@ -1,9 +1,10 @@
-"""Objects without a type in annotations: dict[str, Any], and every name that stands for it.
+"""What has no type in annotations: objects such as dict[str, Any], and a plain Any.
 
-Found are dict, Dict, Mapping and MutableMapping from str to Any, wherever they are in an
-annotation: alone, in a container or a callable, in quotes, or as an alias that any module defines,
-under whatever name it was imported. Not found is `Mapping[str, object]` (`Manifest`, `MergePatch`):
-a type checker lets nobody use a field of it. `Any` alone is not an object either.
+An object without a type is a mapping (dict, Mapping and their kin) that is bare, or has Any as its
+key or its value, alone or as one of several choices, and a class that is derived from one. It is
+found wherever it is in an annotation: alone, in a container or a callable, in quotes, or as an
+alias that any module defines, under whatever name it was imported; so is Any. Not found is
+`Mapping[str, object]` (`Manifest`, `MergePatch`): a type checker lets nobody use a field of it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,11 @@ import ast
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-MAPPINGS = {"dict", "Dict", "Mapping", "MutableMapping"}
+MAPPINGS = {
+    *("dict", "Dict", "Mapping", "MutableMapping", "UserDict", "ChainMap"),
+    *("defaultdict", "DefaultDict", "OrderedDict"),
+}
+UNIONS = {"Optional", "Union"}
 
 
 class Names:
@@ -27,32 +32,47 @@ class Names:
             for module, tree in modules.items()
             for name, target in _list_imports(tree)
         }
-        self._aliases: set[str] = set()
-        assigned = [
-            (f"{module}.{name}", module, value)
+        self._objects: set[str] = set()
+        self._anys = {"typing.Any", "typing_extensions.Any"}
+        defined = [
+            (module, *definition)
             for module, tree in modules.items()
-            for name, value in _list_assignments(tree)
+            for definition in _list_definitions(tree)
         ]
-        # An alias may be made of another one.
-        while found := {
-            name
-            for name, module, value in assigned
-            if name not in self._aliases and self.has_untyped(value, module)
-        }:
-            self._aliases |= found
+        while self._learn(defined):  # an alias may be made of another one
+            pass
 
     def has_untyped(self, annotation: ast.expr, module: str) -> bool:
         """Tell whether there is an object without a type in an annotation of a module."""
         return any(self._is_untyped(node, module) for node in _walk_annotation(annotation))
 
+    def has_any(self, annotation: ast.expr, module: str) -> bool:
+        """Tell whether there is an Any in an annotation of a module, in such objects too."""
+        return any(self._is_any(node, module) for node in _walk_annotation(annotation))
+
+    def _learn(self, defined: list[tuple[str, str, ast.expr]]) -> bool:
+        """Add the names that stand for what is known by now; tell whether there were any."""
+        before = len(self._objects) + len(self._anys)
+        for module, name, value in defined:
+            if self.has_untyped(value, module):
+                self._objects.add(f"{module}.{name}")
+            if self.has_any(value, module):
+                self._anys.add(f"{module}.{name}")
+        return len(self._objects) + len(self._anys) > before
+
     def _is_untyped(self, node: ast.AST, module: str) -> bool:
         if isinstance(node, ast.Name | ast.Attribute):
-            return self._resolve(node, module) in self._aliases
-        if not isinstance(node, ast.Subscript) or not isinstance(node.slice, ast.Tuple):
+            return self._is_mapping(node, module) or self._resolve(node, module) in self._objects
+        if not isinstance(node, ast.Subscript) or not self._is_mapping(node.value, module):
             return False
-        named = [self._resolve(part, module) for part in (node.value, *node.slice.elts)]
-        mapping, *parameters = [name.rpartition(".")[2] for name in named]
-        return mapping in MAPPINGS and parameters == ["str", "Any"]
+        return any(self._is_any(choice, module) for choice in _list_choices(node.slice))
+
+    def _is_mapping(self, node: ast.expr, module: str) -> bool:
+        return _last_name(self._resolve(node, module)) in MAPPINGS
+
+    def _is_any(self, node: ast.AST, module: str) -> bool:
+        is_name = isinstance(node, ast.Name | ast.Attribute)
+        return is_name and self._resolve(node, module) in self._anys
 
     def _resolve(self, node: ast.expr, module: str) -> str:
         """Return the full name of what an expression of a module names."""
@@ -86,22 +106,55 @@ def _list_imports(tree: ast.Module) -> Iterator[tuple[str, str]]:
                 yield alias.asname or first, alias.name if alias.asname else first
 
 
-def _list_assignments(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
-    """Yield each name that the module assigns, and the expression."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Assign):
+def _list_definitions(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
+    """Yield each name that may stand for a type in the module, and what it is made of."""
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef):
+            yield from ((node.name, base) for base in node.bases)
+        elif isinstance(node, ast.Assign) and _may_be_type(node.value):
             yield from ((to.id, node.value) for to in node.targets if isinstance(to, ast.Name))
-        elif isinstance(node, ast.AnnAssign) and node.value and isinstance(node.target, ast.Name):
-            yield node.target.id, node.value
+        elif isinstance(node, ast.AnnAssign) and node.value and _may_be_type(node.value):
+            yield ast.unparse(node.target), node.value
 
 
-def _walk_annotation(annotation: ast.expr) -> Iterator[ast.AST]:
-    """Yield every expression in an annotation, in quoted parts too."""
-    for node in ast.walk(annotation):
+def _may_be_type(value: ast.expr) -> bool:
+    return isinstance(value, ast.Name | ast.Attribute | ast.Subscript | ast.BinOp)
+
+
+def _walk_annotation(annotation: ast.AST) -> Iterator[ast.AST]:
+    """Yield every expression in an annotation, in quoted parts too, but for a name before `[`."""
+    node = _unquote(annotation) if isinstance(annotation, ast.expr) else annotation
+    yield node
+    parts = [node.slice] if isinstance(node, ast.Subscript) else ast.iter_child_nodes(node)
+    for part in parts:
+        yield from _walk_annotation(part)
+
+
+def _list_choices(node: ast.expr) -> Iterator[ast.expr]:
+    """Yield what a key or a value may be: the parts of tuples and unions."""
+    node = _unquote(node)
+    if isinstance(node, ast.Tuple):
+        parts = node.elts
+    elif isinstance(node, ast.BinOp):
+        parts = [node.left, node.right]
+    elif isinstance(node, ast.Subscript) and _last_name(ast.unparse(node.value)) in UNIONS:
+        parts = [node.slice]
+    else:
         yield node
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            try:
-                quoted = ast.parse(node.value, mode="eval").body
-            except SyntaxError:  # a text, as in Literal
-                continue
-            yield from ast.walk(quoted)
+        return
+    for part in parts:
+        yield from _list_choices(part)
+
+
+def _unquote(node: ast.expr) -> ast.expr:
+    """Return the expression in a text, or the text if there is none, as in Literal."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        try:
+            return ast.parse(node.value, mode="eval").body
+        except SyntaxError:
+            return node
+    return node
+
+
+def _last_name(name: str) -> str:
+    return name.rpartition(".")[2]
