@@ -71,8 +71,9 @@ class Names:
         return _last_name(self._resolve(node, module)) in MAPPINGS
 
     def _is_any(self, node: ast.AST, module: str) -> bool:
-        is_name = isinstance(node, ast.Name | ast.Attribute)
-        return is_name and self._resolve(node, module) in self._anys
+        if not isinstance(node, ast.Name | ast.Attribute):
+            return False
+        return self._resolve(node, module) in self._anys
 
     def _resolve(self, node: ast.expr, module: str) -> str:
         """Return the full name of what an expression of a module names."""
