@@ -1,4 +1,4 @@
-"""What every daemon of ours does the same way: logging, signals, notification, durable files."""
+"""What every daemon of ours does the same way: logging, signals, notification."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import os
 import signal
 import socket
 import sys
-import tempfile
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -80,32 +79,3 @@ def run(main: Callable[[], Coroutine[Any, Any, None]], *, uvloop: bool = False) 
         logging.getLogger("flotta").debug("Refused to start", exc_info=True)
         sys.stderr.write(f"{Path(sys.argv[0]).name}: {error}\n")
         raise SystemExit(2) from error
-
-
-def write_atomically(path: Path, data: bytes, mode: int = 0o600) -> None:
-    """Replace `path` by `data`.
-
-    After a power cut it holds the old or the new content, never a mixture.
-    """
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            os.fchmod(file.fileno(), mode)
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(name)
-        raise
-    sync_directory(path.parent)
-
-
-def sync_directory(path: Path) -> None:
-    """Make a rename or removal in this directory durable (fsync(2) of the directory)."""
-    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import yaml
 
-from flotta.daemon import write_atomically
+from flotta.durable_files import write_atomically
 from flotta.identity.authority import Authority, CertificateAndKey
 from flotta.identity.lifetime import covers, renewal_due
 from flotta.yaml_loader import load_yaml

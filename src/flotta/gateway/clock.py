@@ -13,7 +13,7 @@ import logging
 import time
 from pathlib import Path
 
-from flotta.daemon import write_atomically
+from flotta.durable_files import write_atomically
 
 log = logging.getLogger(__name__)
 

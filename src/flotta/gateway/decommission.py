@@ -13,7 +13,7 @@ import logging
 from pathlib import Path
 
 from flotta.backoff import Backoff
-from flotta.daemon import write_atomically
+from flotta.durable_files import write_atomically
 from flotta.gateway.clock import Clock
 from flotta.gateway.edge_api_client import EdgeApiClient
 from flotta.gateway.errors import GatewayError

@@ -19,7 +19,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from flotta.daemon import sync_directory, write_atomically
+from flotta.durable_files import sync_directory, write_atomically
 from flotta.gateway.errors import IdentityUnusable
 from flotta.gateway.identity import (
     Identity,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from flotta.daemon import write_atomically
+from flotta.durable_files import write_atomically
 from flotta.storage.access_keys import AccessKey, new_access_key_id, new_secret_key
 from flotta.storage.key_store import write_key
 

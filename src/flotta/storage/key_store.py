@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from flotta.daemon import write_atomically
+from flotta.durable_files import write_atomically
 from flotta.storage.access_keys import AccessKey, is_access_key_id
 
 KEY_MODE = 0o640  # the group is that of the directory, by which the server reads

@@ -13,7 +13,7 @@ import logging
 import os
 from pathlib import Path
 
-from flotta.daemon import sync_directory, write_atomically
+from flotta.durable_files import sync_directory, write_atomically
 from flotta.protocol.models import DeviceConfigurationMessage
 from flotta.worker.configuration import parse_configuration
 from flotta.worker.errors import ConfigurationError

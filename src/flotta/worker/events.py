@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from flotta.daemon import write_atomically
+from flotta.durable_files import write_atomically
 from flotta.protocol.models import EventInfo
 
 log = logging.getLogger(__name__)

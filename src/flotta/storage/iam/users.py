@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from flotta.daemon import write_atomically
+from flotta.durable_files import write_atomically
 from flotta.rfc3339 import format_time
 from flotta.storage.access_keys import AccessKey, new_access_key_id, new_secret_key
 from flotta.storage.iam.policies import find_bucket

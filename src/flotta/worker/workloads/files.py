@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from flotta.daemon import sync_directory, write_atomically
+from flotta.durable_files import sync_directory, write_atomically
 from flotta.protocol.models import DataConfiguration
 from flotta.worker.errors import WorkloadError
 from flotta.worker.workloads.manifest import Pod, WorkloadPaths, check_name
