@@ -1,4 +1,4 @@
-"""The agent as a frame: what it does with features that it has never heard of."""
+"""What the agent does with features that it has never heard of."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from flotta.protocol.models import (
     RegistrationInfo,
 )
 from flotta.worker.agent import Agent
-from flotta.worker.features import Feature, Frame
+from flotta.worker.features import AgentContext, Feature
 from flotta.worker.settings import Settings
 
 
 class Songs(Feature):
     """Sings; what it does is kept in `calls`, which several features share."""
 
-    def __init__(self, name: str, frame: Frame, calls: list[str]) -> None:
+    def __init__(self, name: str, agent: AgentContext, calls: list[str]) -> None:
         self.name = name
-        self.frame = frame
+        self.agent = agent
         self.calls = calls
         self.tried = asyncio.Event()
 
@@ -37,7 +37,7 @@ class Songs(Feature):
 
     def configure(self, message: DeviceConfigurationMessage) -> None:
         self.calls.append(f"{self.name} configured {message.version}")
-        self.frame.add_event("OutOfTune", f"{self.name} is out of tune")
+        self.agent.add_warning("OutOfTune", f"{self.name} is out of tune")
 
     async def wait_applied(self) -> None:
         await self.tried.wait()
@@ -53,7 +53,7 @@ class Songs(Feature):
         heartbeat.playbook_executions = [*others, PlaybookExecutionStatus(name=self.name)]
 
     async def wipe(self) -> None:
-        self.frame.add_event("OutOfTune", "nobody hears this")
+        self.agent.add_warning("OutOfTune", "nobody hears this")
         self.calls.append(f"{self.name} wiped")
 
 
@@ -67,9 +67,9 @@ class Choir:
     def __init__(self) -> None:
         self.calls: list[str] = []
 
-    def make(self, _: Settings, frame: Frame) -> tuple[Feature, ...]:
-        self.first = Songs("first", frame, self.calls)
-        self.second = Songs("second", frame, self.calls)
+    def make(self, _: Settings, agent: AgentContext) -> tuple[Feature, ...]:
+        self.first = Songs("first", agent, self.calls)
+        self.second = Songs("second", agent, self.calls)
         return self.first, Silence(), self.second
 
 

@@ -35,7 +35,7 @@ class Listener:
     def request_heartbeat(self) -> None:
         self.requests += 1
 
-    def add_event(self, reason: str, message: str, *, workload: str = "") -> None:
+    def add_warning(self, reason: str, message: str, *, workload: str = "") -> None:
         self.events.append((reason, workload))
 
 

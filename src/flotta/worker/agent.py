@@ -1,4 +1,4 @@
-"""The frame around a device's features: configurations, registration, heartbeats, being sent away.
+"""What surrounds a device's features: configurations, registration, heartbeats, being sent away.
 
 What is done with a configuration is up to the features (`features`); nothing here knows them.
 """
@@ -20,7 +20,7 @@ from flotta.worker.configuration_store import ConfigurationStore
 from flotta.worker.errors import ConfigurationError
 from flotta.worker.events import EventQueue
 from flotta.worker.feature_list import make_features
-from flotta.worker.features import Feature, Frame
+from flotta.worker.features import AgentContext, Feature
 from flotta.worker.gateway_client import GatewayClient, WorkerService
 from flotta.worker.heartbeat import DeviceStatus, Heartbeats
 from flotta.worker.registration import Registration
@@ -49,7 +49,7 @@ class Agent:
     def __init__(
         self,
         settings: Settings,
-        make: Callable[[Settings, Frame], tuple[Feature, ...]] = make_features,
+        make: Callable[[Settings, AgentContext], tuple[Feature, ...]] = make_features,
     ) -> None:
         settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._device = _Device()
@@ -97,10 +97,10 @@ class Agent:
         """Ask for a heartbeat soon; requests meanwhile become one."""
         self._heartbeats.request()
 
-    def add_event(self, reason: str, message: str, *, workload: str = "") -> None:
+    def add_warning(self, reason: str, message: str, *, workload: str = "") -> None:
         """Queue a warning; without a configuration it is of something that is being removed."""
         if self._device.message is not None:
-            self._events.add(reason, message, workload=workload)
+            self._events.add_warning(reason, message, workload=workload)
 
     # --- called by the gateway -----
 
@@ -149,7 +149,7 @@ class Agent:
             received = parse_configuration(content, self._gateway.device_id)
         except ConfigurationError as error:
             log.error("Configuration refused, the last good one stays: %s", error)
-            self._events.add("ConfigurationRefused", str(error))
+            self._events.add_warning("ConfigurationRefused", str(error))
             self._heartbeats.request()
             return
         message = keep_unresolved(received, self._device.message)

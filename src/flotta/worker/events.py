@@ -25,15 +25,15 @@ class EventQueue:
         self._path = path
         self._events = _load(path)
 
-    def add(self, reason: str, message: str, *, warn: bool = True, workload: str = "") -> None:
-        """Queue an event, unless it equals one of the last ten.
+    def add_warning(self, reason: str, message: str, *, workload: str = "") -> None:
+        """Queue a warning, unless it equals one of the last ten.
 
-        `warn` False makes it an information. A disk that refuses is only logged.
+        A disk that refuses is only logged.
         """
         event = EventInfo(
             reason=reason,
             message=message[:MAX_MESSAGE],
-            type="warn" if warn else "info",
+            type="warn",
             workload=workload,
         )
         if any(event == other for other in self._events[-REMEMBERED:]):

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from flotta.sync.loop import SyncLoop
 from flotta.worker.data.feature import DataFeature
-from flotta.worker.features import Feature, Frame
+from flotta.worker.features import AgentContext, Feature
 from flotta.worker.hardware.feature import HardwareFeature
 from flotta.worker.hardware.inventory import Inventory
 from flotta.worker.settings import Settings
 from flotta.worker.workloads.feature import WorkloadsFeature
 
 
-def make_features(settings: Settings, frame: Frame) -> tuple[Feature, ...]:
+def make_features(settings: Settings, agent: AgentContext) -> tuple[Feature, ...]:
     """Return the features of a device, each after those that it builds on."""
-    data = DataFeature(SyncLoop(settings.state_dir, settings.volumes_dir), frame)
+    data = DataFeature(SyncLoop(settings.state_dir, settings.volumes_dir), agent)
     return (
         HardwareFeature(Inventory()),
         data,
-        WorkloadsFeature(settings, frame, data),
+        WorkloadsFeature(settings, agent, data),
     )

@@ -13,7 +13,7 @@ from typing import Protocol
 from flotta.protocol.models import DeviceConfigurationMessage, Heartbeat, RegistrationInfo
 
 
-class Frame(Protocol):
+class AgentContext(Protocol):
     """What a feature may ask of the agent that runs it."""
 
     @property
@@ -23,8 +23,8 @@ class Frame(Protocol):
     def request_heartbeat(self) -> None:
         """Ask for a heartbeat soon, because a report would be another one now."""
 
-    def add_event(self, reason: str, message: str, *, workload: str = "") -> None:
-        """Queue a warning for the control plane.
+    def add_warning(self, reason: str, message: str, *, workload: str = "") -> None:
+        """Queue a warning, an event for the control plane.
 
         `reason` is one CamelCase word, `message` a sentence, `workload` the name of the workload
         that it is about. Without a configuration there is nobody to warn, and it is dropped.

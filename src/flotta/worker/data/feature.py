@@ -17,7 +17,7 @@ from flotta.sync.loop import S3Storage, SyncLoop, SyncWorkload
 from flotta.worker.configuration import find_s3_storage
 from flotta.worker.data.storage import decode_storage
 from flotta.worker.errors import ConfigurationError
-from flotta.worker.features import Feature, Frame
+from flotta.worker.features import AgentContext, Feature
 
 log = logging.getLogger(__name__)
 
@@ -31,21 +31,23 @@ class DataFeature(Feature):
     them (`add_transfer_status`), so there is nothing to `report` here.
     """
 
-    def __init__(self, engine: SyncLoop, frame: Frame) -> None:
+    def __init__(self, engine: SyncLoop, agent: AgentContext) -> None:
         self._engine = engine
-        self._frame = frame
+        self._agent = agent
         self._storage: S3Storage | None = None
         self._configured: dict[str, DataConfiguration] = {}
         self._leaving: dict[str, DataConfiguration] = {}
 
     def configure(self, message: DeviceConfigurationMessage) -> None:
         """Take storage and data paths; storage that cannot be used is an event."""
-        self._configured = {w.name: w.data for w in message.workloads or [] if w.data}
+        self._configured = {
+            workload.name: workload.data for workload in message.workloads or [] if workload.data
+        }
         section = find_s3_storage(message)
         try:
             self._storage = decode_storage(section) if section else None
         except ConfigurationError as error:
-            self._frame.add_event("InvalidStorage", str(error))
+            self._agent.add_warning("InvalidStorage", str(error))
         self._configure_engine()
 
     async def run(self) -> None:
@@ -83,7 +85,8 @@ class DataFeature(Feature):
     def _configure_engine(self) -> None:
         wanted = self._leaving | self._configured
         self._engine.configure(
-            self._storage, [_make_sync_workload(n, d) for n, d in sorted(wanted.items())]
+            self._storage,
+            [_make_sync_workload(name, data) for name, data in sorted(wanted.items())],
         )
 
 

@@ -13,7 +13,7 @@ from flotta.protocol.models import (
     WorkloadStatus,
 )
 from flotta.protocol.phases import ERROR
-from flotta.worker.features import Feature, Frame
+from flotta.worker.features import AgentContext, Feature
 from flotta.worker.settings import Settings
 from flotta.worker.workloads.desired import build_desired
 from flotta.worker.workloads.files import WorkloadFiles
@@ -43,8 +43,8 @@ class Transfers(Protocol):
 class WorkloadsFeature(Feature):
     """Brings pods to what is configured and says how they are."""
 
-    def __init__(self, settings: Settings, frame: Frame, transfers: Transfers) -> None:
-        self._frame = frame
+    def __init__(self, settings: Settings, agent: AgentContext, transfers: Transfers) -> None:
+        self._agent = agent
         self._transfers = transfers
         self._files = WorkloadFiles(
             settings.workloads_dir, settings.volumes_dir, settings.units_dir
@@ -68,7 +68,7 @@ class WorkloadsFeature(Feature):
     def configure(self, message: DeviceConfigurationMessage) -> None:
         """Take the workloads; a broken one is reported by name."""
         self._names = tuple(workload.name for workload in message.workloads or [])
-        self._reconciler.apply(build_desired(message, self._frame.device_id, self._files))
+        self._reconciler.apply(build_desired(message, self._agent.device_id, self._files))
         self._transfers.keep_leaving(self._reconciler.list_leaving())
         self._report_changes()
 
@@ -111,9 +111,9 @@ class WorkloadsFeature(Feature):
                 and self._reported.get(name) != state.phase_and_reason
                 and state.message
             ):
-                self._frame.add_event(state.reason or "Failed", state.message, workload=name)
+                self._agent.add_warning(state.reason or "Failed", state.message, workload=name)
         self._reported = summaries
-        self._frame.request_heartbeat()
+        self._agent.request_heartbeat()
 
     def _derive_states(self) -> dict[str, WorkloadState]:
         return {name: derive_state(self._observe(name)) for name in self._names}
