@@ -24,6 +24,7 @@ from flotta.worker.features import AgentContext, Feature
 from flotta.worker.gateway_client import GatewayClient, WorkerService
 from flotta.worker.heartbeat import DeviceStatus, Heartbeats
 from flotta.worker.registration import Registration
+from flotta.worker.reporting import Reporting
 from flotta.worker.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -56,8 +57,6 @@ class Agent:
         self._incoming: asyncio.Queue[bytes] = asyncio.Queue(maxsize=1)
         self._wiping = asyncio.Lock()
         self._tasks: asyncio.TaskGroup
-        self._registration_task: asyncio.Task[None] | None = None
-        self._heartbeat_task: asyncio.Task[None] | None = None
         self._parked = False  # sent away: nothing is done until the gateway starts again
         self._store = ConfigurationStore(settings.state_dir)
         self._events = EventQueue(settings.state_dir / "events.json")
@@ -66,9 +65,12 @@ class Agent:
         )
         self._gateway.on_connect = self._handle_connect
         self._features = make(settings, self)
-        self._registration = Registration(self._gateway, self._features, settings.target_namespace)
         self._heartbeats = Heartbeats(
             self._gateway, self._events, self._features, self._read_status, __version__
+        )
+        self._reporting = Reporting(
+            Registration(self._gateway, self._features, settings.target_namespace),
+            self._heartbeats,
         )
 
     async def run(self) -> None:
@@ -83,10 +85,8 @@ class Agent:
                 self._tasks.create_task(feature.run())
             self._tasks.create_task(self._apply_queued())
             self._tasks.create_task(self._gateway.run())
-            self._start_registration()
+            self._register_if_needed()
             notify("READY=1")
-
-    # --- what a feature may ask for -----
 
     @property
     def device_id(self) -> str:
@@ -102,8 +102,6 @@ class Agent:
         if self._device.message is not None:
             self._events.add_warning(reason, message, workload=workload)
 
-    # --- called by the gateway -----
-
     def _queue_configuration(self, content: bytes) -> None:
         """Keep the newest content only: one that was not begun yet is out of date."""
         with contextlib.suppress(asyncio.QueueEmpty):
@@ -118,7 +116,7 @@ class Agent:
     async def _wipe(self) -> None:
         async with self._wiping:
             log.warning("The control plane sent this device away: everything of it is removed")
-            await self._stop_reporting()
+            await self._reporting.stop()
             with contextlib.suppress(asyncio.QueueEmpty):
                 self._incoming.get_nowait()
             # The configuration first: if this ends halfway, it is not applied again at a start.
@@ -133,9 +131,7 @@ class Agent:
         """Register; a gateway that starts again ends the parking of a device that was sent away."""
         if not self._wiping.locked():
             self._parked = False
-            self._start_registration()
-
-    # --- configuration -----
+            self._register_if_needed()
 
     async def _apply_queued(self) -> None:
         while True:
@@ -170,12 +166,10 @@ class Agent:
             "Configuration %s with %d workloads", message.version, len(message.workloads or [])
         )
         self._device.message = message
-        self._stop_registration()
         self._heartbeats.configure(message)
         for feature in self._features:
             feature.configure(message)
-        if self._heartbeat_task is None or self._heartbeat_task.done():
-            self._heartbeat_task = self._tasks.create_task(self._heartbeats.run())
+        self._reporting.start_heartbeats(self._tasks)
         self._report_version_later(message.version)
 
     def _report_version_later(self, version: str) -> None:
@@ -192,24 +186,9 @@ class Agent:
 
         self._tasks.create_task(report())
 
-    # --- registration -----
-
-    def _start_registration(self) -> None:
-        running = self._registration_task is not None and not self._registration_task.done()
-        if self._device.message is None and not running and not self._parked:
-            self._registration_task = self._tasks.create_task(self._registration.run())
-
-    def _stop_registration(self) -> None:
-        if self._registration_task is not None:
-            self._registration_task.cancel()
-            self._registration_task = None
-
-    async def _stop_reporting(self) -> None:
-        self._stop_registration()
-        if self._heartbeat_task is not None:
-            self._heartbeat_task.cancel()
-            await asyncio.wait((self._heartbeat_task,))
-            self._heartbeat_task = None
+    def _register_if_needed(self) -> None:
+        if self._device.message is None and not self._parked:
+            self._reporting.start_registration(self._tasks)
 
     def _read_status(self) -> DeviceStatus:
         return DeviceStatus(self._device.applied_version, bool(self._device.degraded))

@@ -1,0 +1,42 @@
+"""Registration until there is a configuration, heartbeats from then on."""
+
+from __future__ import annotations
+
+import asyncio
+
+from flotta.worker.heartbeat import Heartbeats
+from flotta.worker.registration import Registration
+
+
+class Reporting:
+    """Runs registration or heartbeats as a task, each once at a time; `tasks` outlives both."""
+
+    def __init__(self, registration: Registration, heartbeats: Heartbeats) -> None:
+        self._registration = registration
+        self._heartbeats = heartbeats
+        self._registration_task: asyncio.Task[None] | None = None
+        self._heartbeat_task: asyncio.Task[None] | None = None
+
+    def start_registration(self, tasks: asyncio.TaskGroup) -> None:
+        """Register, unless that is being tried already."""
+        if self._registration_task is None or self._registration_task.done():
+            self._registration_task = tasks.create_task(self._registration.run())
+
+    def start_heartbeats(self, tasks: asyncio.TaskGroup) -> None:
+        """Send heartbeats: a device that has a configuration is registered."""
+        self._stop_registration()
+        if self._heartbeat_task is None or self._heartbeat_task.done():
+            self._heartbeat_task = tasks.create_task(self._heartbeats.run())
+
+    async def stop(self) -> None:
+        """End both; on return no heartbeat is on its way any more."""
+        self._stop_registration()
+        if self._heartbeat_task is not None:
+            self._heartbeat_task.cancel()
+            await asyncio.wait((self._heartbeat_task,))
+            self._heartbeat_task = None
+
+    def _stop_registration(self) -> None:
+        if self._registration_task is not None:
+            self._registration_task.cancel()
+            self._registration_task = None
