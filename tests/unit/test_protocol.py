@@ -14,6 +14,7 @@ from flotta.protocol.envelope import (
     new_command_message,
     new_data_message,
 )
+from flotta.protocol.forwarded_response import ForwardedResponse
 from flotta.protocol.models import DeviceConfiguration, Heartbeat, HeartbeatConfiguration
 from flotta.rfc3339 import NEVER, format_wire_time, parse_required_time, parse_time
 
@@ -99,3 +100,33 @@ def test_time_is_written_with_milliseconds() -> None:
 def test_grpc_data_has_the_field_numbers_of_the_gateway() -> None:
     data = grpc.Data(message_id="m", content=b"c", response_to="r", directive="d")
     assert data.SerializeToString() == b'\n\x01m\x1a\x01c"\x01r*\x01d'
+
+
+def test_a_forwarded_response_has_the_names_and_the_order_of_yggdrasil() -> None:
+    headers = {"Content-Type": "application/json", "Retry-After": "5"}
+    response = ForwardedResponse(503, {"reason": "busy", "list": [1, None]}, headers)
+
+    sent = encode(response)
+
+    assert sent == (
+        b'{"StatusCode":503,"Body":{"reason":"busy","list":[1,null]},'
+        b'"Metadata":{"Content-Type":"application/json","Retry-After":"5"}}'
+    )
+    assert decode(sent, ForwardedResponse) == response
+
+
+def test_a_forwarded_response_without_a_body_says_null() -> None:
+    sent = encode(ForwardedResponse(204, None, {}))
+
+    assert sent == b'{"StatusCode":204,"Body":null,"Metadata":{}}'
+
+
+@pytest.mark.parametrize("text", [b'{"StatusCode":200}', b'{"StatusCode":200,"Metadata":null}'])
+def test_a_forwarded_response_needs_no_more_than_a_status(text: bytes) -> None:
+    assert decode(text, ForwardedResponse) == ForwardedResponse(200)
+
+
+@pytest.mark.parametrize("text", [b"{}", b"[]", b"\xff", b'{"StatusCode":"no"}'])
+def test_a_forwarded_response_without_a_status_is_refused(text: bytes) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        decode(text, ForwardedResponse)

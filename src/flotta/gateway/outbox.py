@@ -20,6 +20,7 @@ from flotta.gateway.renewal import Renewal
 from flotta.gateway.status_codes import explain_status
 from flotta.protocol.directives import ENROLMENT, REGISTRATION
 from flotta.protocol.envelope import Message, encode
+from flotta.protocol.forwarded_response import ForwardedResponse
 from flotta.protocol.grpc import Data
 from flotta.rfc3339 import format_wire_time
 
@@ -139,8 +140,8 @@ def _encode_response(response: HttpResponse) -> bytes:
         body: object = msgspec.json.decode(response.body) if response.body.strip() else None
     except msgspec.DecodeError:
         body = None
-    names = {_canonical_name(name): value for name, value in response.headers.items()}
-    return encode({"StatusCode": response.status, "Body": body, "Metadata": names})
+    headers = {_canonical_name(name): value for name, value in response.headers.items()}
+    return encode(ForwardedResponse(response.status, body, headers))
 
 
 def _canonical_name(name: str) -> str:

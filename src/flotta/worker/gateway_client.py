@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import os
 import socket
@@ -24,6 +23,7 @@ from grpclib.server import Stream
 from flotta.backoff import Backoff
 from flotta.protocol.directives import DEVICE
 from flotta.protocol.envelope import encode
+from flotta.protocol.forwarded_response import ForwardedResponse
 from flotta.protocol.grpc import (
     RECEIVED_DISCONNECT,
     Data,
@@ -44,6 +44,7 @@ log = logging.getLogger(__name__)
 
 SEND_TIMEOUT = 120.0  # seconds; the gateway may renew its certificate meanwhile
 REGISTER_TIMEOUT = 30.0  # seconds
+GATEWAY_RETRY = 0.2, 10.0  # seconds: the first delay, the longest
 CALL_ERRORS = (GRPCError, StreamTerminatedError, OSError, TimeoutError)
 
 
@@ -112,15 +113,11 @@ class GatewayClient:
 
     async def run(self) -> None:
         """Register, stay registered while the gateway lives, start over when it is gone."""
-        backoff = Backoff(0.2, 10.0)  # seconds
+        backoff = Backoff(*GATEWAY_RETRY)
         path = socket_path(self._settings.gateway_address)
         try:
             while True:
-                try:
-                    await self._keep_session(path, backoff)
-                except (DeliveryError, *CALL_ERRORS) as error:
-                    log.info("No gateway at %s: %s", self._settings.gateway_address, error)
-                self._close_channel()
+                await self._try_session(path, backoff)
                 await asyncio.sleep(backoff.next())
         finally:
             self._close_channel()
@@ -141,6 +138,13 @@ class GatewayClient:
         except CALL_ERRORS as error:
             raise DeliveryError(f"the gateway did not send {directive}: {error}") from error
         return _parse_response(bytes(reply.response), directive)
+
+    async def _try_session(self, path: str, backoff: Backoff) -> None:
+        try:
+            await self._keep_session(path, backoff)
+        except (DeliveryError, *CALL_ERRORS) as error:
+            log.info("No gateway at %s: %s", self._settings.gateway_address, error)
+        self._close_channel()
 
     async def _keep_session(self, path: str, backoff: Backoff) -> None:
         reader, writer = await asyncio.open_unix_connection(path)
@@ -197,8 +201,8 @@ def _parse_response(data: bytes, directive: str) -> EdgeApiResponse:
     if not data.strip():
         raise DeliveryError(f"no answer to {directive}: the control plane cannot be reached")
     try:
-        reply = json.loads(data)
-        headers = {str(k).lower(): str(v) for k, v in (reply.get("Metadata") or {}).items()}
-        return EdgeApiResponse(int(reply["StatusCode"]), headers)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        response = msgspec.json.decode(data, type=ForwardedResponse)
+    except ValueError as error:
         raise DeliveryError(f"the gateway's answer to {directive} is unreadable") from error
+    headers = {name.lower(): value for name, value in (response.headers or {}).items()}
+    return EdgeApiResponse(response.status, headers)
