@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from flotta.sync import s3_client
 from flotta.sync.download import DamagedError, Downloader
@@ -31,6 +31,7 @@ from flotta.sync.job import (
     decode_job,
     encode_line,
 )
+from flotta.sync.s3_api import S3Client
 from flotta.sync.upload import Uploader
 
 WORKERS = 4  # threads, with one connection each
@@ -43,7 +44,7 @@ NICENESS = 5  # nice(2); pods go first
 class JobRun:
     """Works through one job; messages may come from several threads."""
 
-    def __init__(self, job: Job, s3: Any) -> None:
+    def __init__(self, job: Job, s3: S3Client) -> None:
         self._job = job
         self._volumes = Path(job.volumes)
         self._lock = threading.Lock()

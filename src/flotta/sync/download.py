@@ -6,11 +6,13 @@ import errno
 import hashlib
 import os
 from pathlib import Path
-from typing import Any
+
+from botocore.exceptions import ClientError
 
 from flotta.sync import checksum, tree
 from flotta.sync.job import DownloadTask, TaskOutcome, transfer_outcome
 from flotta.sync.model import FileStat
+from flotta.sync.s3_api import S3Client
 from flotta.sync.s3_client import is_missing
 
 BLOCK = 256 * 1024  # bytes read from the connection at once
@@ -27,12 +29,9 @@ class DamagedError(Exception):
 
 
 class Downloader:
-    """Fetches objects of one bucket into export directories.
+    """Fetches objects of one bucket into export directories."""
 
-    `s3` is a boto3 client, whose class boto3 makes when the program runs.
-    """
-
-    def __init__(self, s3: Any, bucket: str, spool: Path) -> None:
+    def __init__(self, s3: S3Client, bucket: str, spool: Path) -> None:
         self._s3 = s3
         self._bucket = bucket
         self._spool = spool
@@ -45,7 +44,7 @@ class Downloader:
             partial, digest = self._receive_object(task)
         except ChangedError:
             return TaskOutcome(task.number, "changing")
-        except Exception as error:
+        except ClientError as error:
             if is_missing(error):
                 return TaskOutcome(task.number, "gone")
             raise
@@ -59,9 +58,9 @@ class Downloader:
             digest = self._fill_file(descriptor, task)
             os.fchmod(descriptor, 0o644)
             os.fsync(descriptor)
-        except Exception as error:
+        except (DamagedError, OSError) as error:
             # What a broken connection leaves is kept to go on with; damage and a full disk are not.
-            if isinstance(error, DamagedError) or getattr(error, "errno", None) in FULL:
+            if isinstance(error, DamagedError) or error.errno in FULL:
                 partial.unlink(missing_ok=True)
             raise
         finally:

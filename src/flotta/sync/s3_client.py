@@ -7,7 +7,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import boto3
 from botocore import exceptions
@@ -16,6 +15,7 @@ from botocore.config import Config
 from flotta.sync.job import Bucket, RunAborted
 from flotta.sync.listing import describe_refusal
 from flotta.sync.model import S3Storage
+from flotta.sync.s3_api import S3Client
 
 # Sized for links that are slow and lossy, not for a data centre.
 CONNECT_TIMEOUT = 30  # seconds
@@ -34,7 +34,7 @@ REFUSED = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "Reque
 
 
 @contextmanager
-def open_client(bucket: Bucket, connections: int, folder: Path) -> Iterator[Any]:
+def open_client(bucket: Bucket, connections: int, folder: Path) -> Iterator[S3Client]:
     """Yield an S3 client that takes nothing from the environment but proxies.
 
     The CA, which boto3 wants as a file, lies in `folder` meanwhile.

@@ -6,11 +6,13 @@ import base64
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypedDict
+
+from botocore.exceptions import ClientError
 
 from flotta.sync import checksum, tree
 from flotta.sync.job import TaskOutcome, UploadStarted, UploadTask, transfer_outcome
 from flotta.sync.model import FileStat
+from flotta.sync.s3_api import CompletedPart, S3Client
 from flotta.sync.s3_client import error_code, is_missing
 
 
@@ -18,21 +20,13 @@ class ChangingError(Exception):
     """The file changed while it was read; what was read is discarded."""
 
 
-class _CompletedPart(TypedDict):
-    """A part as CompleteMultipartUpload wants it; `ETag` is in quotes."""
-
-    PartNumber: int
-    ETag: str
-
-
 class Uploader:
     """Sends files of one workload's export directory to one bucket.
 
-    `s3` is a boto3 client, whose class boto3 makes when the program runs; `started` is called
-    before the first part of a multipart upload is sent.
+    `started` is called before the first part of a multipart upload is sent.
     """
 
-    def __init__(self, s3: Any, bucket: str, started: Callable[[UploadStarted], None]) -> None:
+    def __init__(self, s3: S3Client, bucket: str, started: Callable[[UploadStarted], None]) -> None:
         self._s3 = s3
         self._bucket = bucket
         self._started = started
@@ -68,7 +62,7 @@ class Uploader:
     def _find_equal_object(self, key: str, descriptor: int, size: int, digest: str) -> str | None:
         try:
             head = self._s3.head_object(Bucket=self._bucket, Key=key)
-        except Exception as error:
+        except ClientError as error:
             if is_missing(error):
                 return None
             raise
@@ -88,7 +82,7 @@ class Uploader:
                     ContentLength=before.size,
                     ContentMD5=base64.b64encode(digest).decode(),
                 )
-            except Exception as error:
+            except ClientError as error:
                 # The server compares Content-MD5: bytes that changed after hashing are not stored.
                 if error_code(error) in ("BadDigest", "InvalidDigest", "IncompleteBody"):
                     raise ChangingError from error
@@ -98,7 +92,7 @@ class Uploader:
     def _send_parts(self, task: UploadTask, descriptor: int, before: FileStat) -> str:
         upload_id, present = self._resume_upload(task)
         length = checksum.part_size(before.size)
-        parts: list[_CompletedPart] = []
+        parts: list[CompletedPart] = []
         digests: list[bytes] = []
         for number, offset in enumerate(range(0, before.size, length), start=1):
             data = os.pread(descriptor, length, offset)
@@ -127,7 +121,7 @@ class Uploader:
         self,
         task: UploadTask,
         upload_id: str,
-        parts: list[_CompletedPart],
+        parts: list[CompletedPart],
         digests: list[bytes],
         descriptor: int,
         before: FileStat,
@@ -167,7 +161,7 @@ class Uploader:
         remembered = [task.upload_id] if task.upload_id else []
         try:
             listed = self._s3.list_multipart_uploads(Bucket=self._bucket, Prefix=task.key)
-        except Exception as error:
+        except ClientError as error:
             if not error_code(error):
                 raise
             return remembered  # listing uploads is a right that not every key has
@@ -185,7 +179,7 @@ class Uploader:
                 page = self._s3.list_parts(
                     Bucket=self._bucket, Key=key, UploadId=upload_id, PartNumberMarker=marker
                 )
-            except Exception as error:
+            except ClientError as error:
                 if error_code(error) == "NoSuchUpload":
                     return None
                 raise
@@ -199,7 +193,7 @@ class Uploader:
         """Give up an upload; one that does not exist is as good."""
         try:
             self._s3.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload_id)
-        except Exception as error:
+        except ClientError as error:
             if error_code(error) not in ("NoSuchUpload", "404"):
                 raise
 
