@@ -21,6 +21,7 @@ from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 from small_edge_api import SmallEdgeApi, serving
 
+from flotta.backoff import Backoff
 from flotta.gateway import tls_connection
 from flotta.gateway.settings import Settings
 from flotta.identity.authority import Authority
@@ -59,7 +60,8 @@ def logged(caplog: pytest.LogCaptureFixture) -> None:
 @pytest.fixture(autouse=True)
 def quick_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the gateway notice within moments, and not six seconds, that nobody listens."""
-    monkeypatch.setattr(tls_connection, "RETRY_DELAYS", (0.1, 0.1))
+    monkeypatch.setattr(tls_connection, "CONNECT_RETRY", (0.1, 0.1))
+    monkeypatch.setattr(tls_connection, "MAX_RETRIES", 2)
 
 
 def publish(api: SmallEdgeApi, version: str) -> None:
@@ -187,16 +189,14 @@ async def test_outage_is_told_once_and_ends_by_itself(
     assert caplog.text.count("poll for data: localhost") == 1
 
 
-class Attempts:
-    """Pauses between the attempts at a connection, without end; counts the attempts that failed."""
+class CountingBackoff(Backoff):
+    """Pauses between the attempts at a connection; counts all attempts that failed."""
 
     failed = 0
 
-    def __iter__(self) -> Iterator[float]:
-        yield 0.1
-        while True:
-            self.failed += 1
-            yield 0.1
+    def next(self, at_least: float | None = None) -> float:
+        CountingBackoff.failed += 1
+        return super().next(at_least)
 
 
 async def test_server_that_comes_back_soon_was_never_away(
@@ -205,14 +205,15 @@ async def test_server_that_comes_back_soon_was_never_away(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    attempts = Attempts()
-    monkeypatch.setattr(tls_connection, "RETRY_DELAYS", attempts)
+    monkeypatch.setattr(CountingBackoff, "failed", 0)
+    monkeypatch.setattr(tls_connection, "Backoff", CountingBackoff)
+    monkeypatch.setattr(tls_connection, "MAX_RETRIES", 10_000)
     api = SmallEdgeApi(Authority.create("Flotta CA"))
     async with serving(api, tmp_path):
         settings = joined(files, api)
     async with running(settings), worker_of(settings) as worker:
         message = asyncio.create_task(worker.send("heartbeat", {}))
-        await eventually(lambda: attempts.failed >= 10)
+        await eventually(lambda: CountingBackoff.failed >= 10)
         async with serving(api, tmp_path):
             assert (await message)["StatusCode"] == 200
     assert "cannot be reached" not in caplog.text

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime as dt
 import logging
 import socket
 import ssl
+from datetime import timedelta
 
 from cryptography import x509
 
+from flotta.backoff import Backoff
 from flotta.gateway.clock import Clock
 from flotta.gateway.errors import ProbablyRefused, Unreachable, UntrustedServer
 from flotta.gateway.proxy import find_proxy, open_tunnel
@@ -19,8 +20,9 @@ from flotta.gateway.settings import Settings
 log = logging.getLogger(__name__)
 
 ADDRESS_DELAY = 0.25  # seconds until the next address is tried as well (RFC 8305, 8)
-CLOCK_SKEW = dt.timedelta(minutes=5)  # that a server is ahead without a warning
-RETRY_DELAYS = (0.1, 0.2, 0.4, 0.8, 1.6, 1.6, 1.6)  # seconds between attempts to connect
+CLOCK_SKEW = timedelta(minutes=5)  # that a server is ahead without a warning
+CONNECT_RETRY = 0.1, 1.6  # seconds: the first delay, the longest
+MAX_RETRIES = 7  # of one connection, 6.3 seconds in all
 
 REFUSED = (
     "the server closed the connection without an answer: probably refused, certificate not from "
@@ -74,10 +76,11 @@ async def _open_with_retries(
     settings: Settings, context: ssl.SSLContext
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """Try again soon where nobody listens: a server starts, or one of several has just ended."""
-    for delay in RETRY_DELAYS:
+    backoff = Backoff(*CONNECT_RETRY, jitter=0.0)
+    while backoff.failures < MAX_RETRIES:
         with contextlib.suppress(ConnectionRefusedError, ConnectionResetError):
             return await _open_stream(settings, context)
-        await asyncio.sleep(delay)
+        await asyncio.sleep(backoff.next())
     return await _open_stream(settings, context)
 
 

@@ -24,7 +24,7 @@ __all__ = ["DataPath", "S3Storage", "SyncError", "SyncLoop", "SyncStatus", "Sync
 log = logging.getLogger(__name__)
 QUIET_PERIOD = 1.0  # seconds in which a file must not have changed to be sent
 SHOWN = 3  # paths that an error names
-RETRY_DELAYS = (2.0, 300.0)  # seconds after the first failure of the storage, and at most
+STORAGE_RETRY = 2.0, 300.0  # seconds: the first delay, the longest
 
 
 class SyncLoop:
@@ -51,7 +51,7 @@ class SyncLoop:
         self._failures = Failures(interval)
         self._comparer = Comparer(volumes_dir, self._database)
         self._cycle = Cycle(self._comparer, self._database, self._transfer, self._failures)
-        self._backoff = Backoff(*RETRY_DELAYS)
+        self._backoff = Backoff(*STORAGE_RETRY)
         self._busy = asyncio.Lock()
         self._wake = asyncio.Event()
         self._storage: S3Storage | None = None
@@ -66,13 +66,16 @@ class SyncLoop:
         try:
             while True:
                 self._wake.clear()
-                delay = await self._try_cycle()
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(delay):
-                        await self._wake.wait()
+                await self._wait_until_woken(await self._try_cycle())
         finally:
             self._transfer.kill_child()
             self._close_listing()
+
+    async def _wait_until_woken(self, seconds: float) -> None:
+        """Wait for a new configuration, at most for `seconds`."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
 
     def configure(self, storage: S3Storage | None, workloads: Sequence[SyncWorkload]) -> None:
         """Set what the next cycle synchronises; a running one finishes with what it began with."""
@@ -84,7 +87,8 @@ class SyncLoop:
             self._failures.clear()
             self._comparer.require_full_comparison()
         self._storage, self._workloads = storage, wanted
-        self._errors = {w.name: e for w in wanted if (e := self._errors.get(w.name))}
+        names = {workload.name for workload in wanted}
+        self._errors = {name: error for name, error in self._errors.items() if name in names}
         self._backoff.reset()
         self._wake.set()
 
@@ -94,8 +98,8 @@ class SyncLoop:
         A running transfer is interrupted for it and taken up again by the next cycle.
         """
         storage = self._storage
-        chosen = [known for known in self._workloads if known.name == workload]
-        if storage is None or not chosen:
+        chosen = next((known for known in self._workloads if known.name == workload), None)
+        if storage is None or chosen is None:
             return True
         try:
             async with asyncio.timeout(timeout):
@@ -103,15 +107,15 @@ class SyncLoop:
                 async with self._busy:
                     return await self._final_upload(storage, chosen)
         except TimeoutError:
-            log.warning("the final upload of %s was not finished in %s s", workload, timeout)
+            log.warning("The final upload of %s was not finished in %s s", workload, timeout)
             return False
 
-    async def _final_upload(self, storage: S3Storage, workloads: list[SyncWorkload]) -> bool:
-        self._failures.clear(workloads[0].name)
-        self._comparer.require_full_comparison(workloads[0].name)
-        report = await self._cycle.run(storage, workloads, None, 0.0)
+    async def _final_upload(self, storage: S3Storage, workload: SyncWorkload) -> bool:
+        self._failures.clear(workload.name)
+        self._comparer.require_full_comparison(workload.name)
+        report = await self._cycle.run(storage, [workload], None, quiet_period=0.0)
         self._record_report(report)
-        return report.stopped is None and not self._failures.messages(workloads[0].name)
+        return report.stopped is None and not self._failures.messages(workload.name)
 
     def status(self, workload: str) -> SyncStatus:
         """Return counters, time of the last upload and the current error of a workload."""
@@ -145,7 +149,7 @@ class SyncLoop:
             async with self._busy:
                 report = await self._run_cycle()
         except Exception as error:  # the outermost loop: logged, reported, tried again
-            log.exception("synchronisation failed")
+            log.exception("The synchronisation failed")
             report = CycleReport(stopped=f"The synchronisation failed: {error}")
             self._set_errors(report)
         if report.stopped is None:
@@ -213,7 +217,9 @@ class SyncLoop:
         now = {(comparison.workload, str(skipped)) for skipped in comparison.skipped}
         for workload, text in now - self._reported:
             log.warning("%s: skipped %s", workload, text)
-        others = {known for known in self._reported if known[0] != comparison.workload}
+        others = {
+            (workload, text) for workload, text in self._reported if workload != comparison.workload
+        }
         self._reported = others | now
 
 

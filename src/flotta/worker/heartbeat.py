@@ -30,6 +30,7 @@ MIN_GAP = 1.0  # seconds between two heartbeats
 BURST = 20  # heartbeats that may follow each other at that gap
 BUSY_GAP = 5.0  # seconds between heartbeats after a burst, so that a flapping pod floods nobody
 JITTER = 0.1  # the part of a period by which it is varied either way
+HEARTBEAT_RETRY = 2.0, 60.0  # seconds: the first delay, the longest
 EXPLANATIONS = {
     401: "the certificate is not accepted; the gateway renews it",
     403: "the certificate does not belong to this device id",
@@ -75,7 +76,7 @@ class Heartbeats:
 
     async def run(self) -> None:
         """Send heartbeats until cancelled."""
-        backoff = Backoff(2.0, 60.0)  # seconds
+        backoff = Backoff(*HEARTBEAT_RETRY)
         self._wanted.set()
         while True:
             await self._wait_for_request(self._period)

@@ -15,6 +15,7 @@ from flotta.worker.gateway_client import EdgeApiResponse, GatewayClient
 
 log = logging.getLogger(__name__)
 
+REGISTRATION_RETRY = 1.0, 60.0  # seconds: the first delay, the longest
 EXPLANATIONS = {
     200: "the enrolment waits for approval",
     400: "the control plane does not understand this device's request",
@@ -46,7 +47,7 @@ class Registration:
 
     async def run(self) -> None:
         """Register; try for ever, from every second up to once a minute."""
-        backoff = Backoff(1.0, 60.0)  # seconds
+        backoff = Backoff(*REGISTRATION_RETRY)
         logged = ""
         while True:
             wait: float | None = None

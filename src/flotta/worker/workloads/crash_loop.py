@@ -26,7 +26,7 @@ LOOP_WINDOW = 60.0  # seconds in which exits count as a loop
 LOOP_EXITS = 5  # exits of one container within that time
 UNNAMED_TIME = 10.0  # seconds for which an exit waits until podman tells whose it was
 MAX_EXITS = 200  # exits that are remembered of one container
-FIRST_PAUSE, MAX_PAUSE = 10.0, 300.0  # seconds for which a pod is stopped, at first and at most
+CRASH_LOOP_RETRY = 10.0, 300.0  # seconds for which a pod is stopped: at first, the longest
 
 
 class ContainerName(NamedTuple):
@@ -61,7 +61,10 @@ class Crashes:
 
     def learn_names(self, containers: Iterable[Container]) -> None:
         """Learn which container has which id."""
-        self._names = {c.id: ContainerName(c.workload, c.name) for c in containers}
+        self._names = {
+            container.id: ContainerName(container.workload, container.name)
+            for container in containers
+        }
         self._assign_exits()
         since = self.clock() - UNNAMED_TIME
         self._unnamed = [(id_, end) for id_, end in self._unnamed if end.moment > since]
@@ -168,7 +171,7 @@ class CrashLoopBackOff:
                 task.cancel()
 
     async def _pause(self, name: str) -> None:
-        backoff = self._backoffs.setdefault(name, Backoff(FIRST_PAUSE, MAX_PAUSE, jitter=0.0))
+        backoff = self._backoffs.setdefault(name, Backoff(*CRASH_LOOP_RETRY, jitter=0.0))
         seconds = backoff.next()
         log.warning("Workload %s crashes in a loop; it is stopped for %.0f s", name, seconds)
         await self._stop(name)

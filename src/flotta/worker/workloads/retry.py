@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 
 from flotta.backoff import Backoff
 
+WORKLOAD_RETRY = 2.0, 120.0  # seconds: the first delay, the longest
+
 
 @dataclass
 class RetryDelay:
@@ -16,7 +18,7 @@ class RetryDelay:
 
     failed_starts: int = 0
     until: float = 0.0  # by the monotonic clock
-    backoff: Backoff = field(default_factory=lambda: Backoff(2.0, 120.0))  # seconds
+    backoff: Backoff = field(default_factory=lambda: Backoff(*WORKLOAD_RETRY))
 
     @property
     def seconds_left(self) -> float:
