@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import logging
 import time
 from collections.abc import AsyncIterator
+from datetime import datetime, tzinfo
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import pytest_asyncio
@@ -167,13 +166,12 @@ async def test_expired_server_certificate_is_reported_and_tolerated(
 async def test_device_whose_clock_stands_at_1970_joins(
     files: DeviceFiles, api: SmallEdgeApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Epoch(dt.datetime):
+    class Epoch(datetime):
         @classmethod
-        def now(cls, tz: dt.tzinfo | None = None) -> dt.datetime:  # type: ignore[override]
-            return dt.datetime.fromtimestamp(0, tz)
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+            return datetime.fromtimestamp(0, tz)
 
-    local = SimpleNamespace(datetime=Epoch, timedelta=dt.timedelta, UTC=dt.UTC)
-    monkeypatch.setattr(clock, "dt", local)
+    monkeypatch.setattr(clock, "datetime", Epoch)
     settings = configure(files, api)
     async with running(settings), worker_of(settings) as worker:
         await worker.register()

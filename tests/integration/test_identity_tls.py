@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -156,7 +156,7 @@ def signed_by(
 ) -> CertificateAndKey:
     """Return a certificate and key in the manner of v0.2 signed by any key."""
     key = new_key() if issuer else issuer_key
-    now = dt.datetime.now(dt.UTC)
+    now = datetime.now(UTC)
     organization = authority_module.ORGANIZATION
     subject = x509.Name(
         [
@@ -170,8 +170,8 @@ def signed_by(
         .issuer_name(issuer.subject if issuer else issuer_name or subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
         .add_extension(
             x509.KeyUsage(True, False, False, False, False, False, False, False, False),
             critical=True,

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-import datetime as dt
 import logging
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -94,15 +94,15 @@ def test_tags_become_strings(tmp_path: Path) -> None:
 def test_clock_prefers_the_servers_time_and_never_falls_behind(tmp_path: Path) -> None:
     file = tmp_path / "clock"
     clock = Clock(file)
-    future = dt.datetime.now(dt.UTC) + dt.timedelta(days=400)
+    future = datetime.now(UTC) + timedelta(days=400)
     clock.raise_floor(future)
     assert clock.now() == future
     clock.learn_time("Wed, 11 Nov 2026 10:00:00 GMT")
-    learned = dt.datetime(2026, 11, 11, 10, tzinfo=dt.UTC)
-    assert learned <= clock.now() < learned + dt.timedelta(minutes=5)
+    learned = datetime(2026, 11, 11, 10, tzinfo=UTC)
+    assert learned <= clock.now() < learned + timedelta(minutes=5)
     assert Clock(file).now() >= learned
     clock.learn_time("yesterday")
-    assert clock.now() < learned + dt.timedelta(minutes=5)
+    assert clock.now() < learned + timedelta(minutes=5)
 
 
 def test_a_failure_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-import datetime as dt
 import subprocess
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -23,7 +23,7 @@ from flotta.identity.peers import Peer, PeerError, read_peer
 from flotta.identity.requests import RequestError, certificate_request, load_request
 
 UID = "0b6f0f5c-2f10-4a55-8d3e-5f0c2c3e9e0f"
-NOW = dt.datetime.now(dt.UTC)
+NOW = datetime.now(UTC)
 
 
 @pytest.fixture(scope="module")
@@ -163,8 +163,8 @@ def self_signed_authority(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(1)
-        .not_valid_before(NOW - dt.timedelta(days=1))
-        .not_valid_after(NOW + dt.timedelta(days=100))
+        .not_valid_before(NOW - timedelta(days=1))
+        .not_valid_after(NOW + timedelta(days=100))
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(
@@ -241,9 +241,9 @@ def test_device_peer_is_read_from_the_leaf(authority: Authority) -> None:
         "shops",
         UID,
     )
-    assert peer.valid_at(dt.datetime.now(dt.UTC))
-    assert not peer.valid_at(NOW + dt.timedelta(days=31))
-    assert not peer.valid_at(NOW - dt.timedelta(days=1))
+    assert peer.valid_at(datetime.now(UTC))
+    assert not peer.valid_at(NOW + timedelta(days=31))
+    assert not peer.valid_at(NOW - timedelta(days=1))
 
 
 def test_registration_peer_lists_its_namespaces(authority: Authority) -> None:
@@ -277,7 +277,7 @@ def reference_certificate(common_name: str, units: tuple[str, ...] = ()) -> byte
         .public_key(key.public_key())
         .serial_number(1)
         .not_valid_before(NOW)
-        .not_valid_after(NOW + dt.timedelta(days=1))
+        .not_valid_after(NOW + timedelta(days=1))
         .add_extension(x509.ExtendedKeyUsage(both), critical=False)
         .sign(key, hashes.SHA256())
     )
@@ -310,5 +310,5 @@ def test_names_of_a_server_certificate_are_compared_in_normal_form(authority: Au
 
 def test_renewal_is_due_after_two_thirds(authority: Authority) -> None:
     pem = authority.issue_server(["a"], days=30).certificate
-    assert not renewal_due(pem, NOW + dt.timedelta(days=19))
-    assert renewal_due(pem, NOW + dt.timedelta(days=21))
+    assert not renewal_due(pem, NOW + timedelta(days=19))
+    assert renewal_due(pem, NOW + timedelta(days=21))

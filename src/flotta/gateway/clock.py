@@ -7,18 +7,18 @@ than the latest moment that is known to have passed.
 
 from __future__ import annotations
 
-import datetime as dt
 import email.utils
 import logging
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from flotta.durable_files import write_atomically
 
 log = logging.getLogger(__name__)
 
-SAVE_INTERVAL = dt.timedelta(days=1)  # flash memory wears out
-TOLERATED_DIFFERENCE = dt.timedelta(minutes=5)  # of the local clock, without a warning
+SAVE_INTERVAL = timedelta(days=1)  # flash memory wears out
+TOLERATED_DIFFERENCE = timedelta(minutes=5)  # of the local clock, without a warning
 
 
 class Clock:
@@ -28,16 +28,16 @@ class Clock:
         self._file = file
         self._remembered = _read(file)
         self._floor = self._remembered
-        self._anchor: tuple[dt.datetime, float] | None = None
+        self._anchor: tuple[datetime, float] | None = None
 
-    def now(self) -> dt.datetime:
+    def now(self) -> datetime:
         """Return the best known time, in UTC."""
         if self._anchor is not None:
             moment, at = self._anchor
-            return moment + dt.timedelta(seconds=time.monotonic() - at)
-        return max(dt.datetime.now(dt.UTC), self._floor)
+            return moment + timedelta(seconds=time.monotonic() - at)
+        return max(datetime.now(UTC), self._floor)
 
-    def raise_floor(self, moment: dt.datetime) -> None:
+    def raise_floor(self, moment: datetime) -> None:
         """Take note of a moment that has certainly passed, such as the issue of a certificate."""
         self._floor = max(self._floor, moment)
 
@@ -47,14 +47,14 @@ class Clock:
             moment = email.utils.parsedate_to_datetime(date)
         except ValueError:
             return
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         if self._anchor is None:
             self._warn_about_local_clock(moment)
         self._anchor = (moment, time.monotonic())
         self._remember(moment)
 
-    def _warn_about_local_clock(self, moment: dt.datetime) -> None:
-        local = dt.datetime.now(dt.UTC)
+    def _warn_about_local_clock(self, moment: datetime) -> None:
+        local = datetime.now(UTC)
         if abs(local - moment) > TOLERATED_DIFFERENCE:
             log.warning(
                 "This device's clock says %s, the control plane's %s; certificates are judged by "
@@ -63,7 +63,7 @@ class Clock:
                 moment.isoformat(timespec="seconds"),
             )
 
-    def _remember(self, moment: dt.datetime) -> None:
+    def _remember(self, moment: datetime) -> None:
         if moment - self._remembered < SAVE_INTERVAL:
             return
         self._remembered = moment
@@ -73,8 +73,8 @@ class Clock:
             log.warning("The time could not be remembered in %s: %s", self._file, error)
 
 
-def _read(file: Path) -> dt.datetime:
+def _read(file: Path) -> datetime:
     try:
-        return dt.datetime.fromisoformat(file.read_text().strip()).astimezone(dt.UTC)
+        return datetime.fromisoformat(file.read_text().strip()).astimezone(UTC)
     except (OSError, ValueError):
-        return dt.datetime.fromtimestamp(0, dt.UTC)
+        return datetime.fromtimestamp(0, UTC)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime as dt
 import logging
 import random
+from datetime import datetime
 
 from flotta.backoff import Backoff
 from flotta.gateway.certificate_requests import CertificateRequests
@@ -99,7 +99,10 @@ class Renewal:
         return [identity for identity in self._store.load_identities() if identity.is_device]
 
     def _seconds_left(self, identity: Identity) -> float:
-        """Seconds until two thirds of the certificate's life are over, a little less by chance."""
+        """Return the seconds until two thirds of the certificate's life are over.
+
+        They are a little less by chance.
+        """
         life = identity.peer.not_after - identity.peer.not_before
         moment = renewal_time(identity.certificate) - life * self._early
         return (moment - self._clock.now()).total_seconds()
@@ -143,5 +146,5 @@ class Renewal:
         return False
 
 
-def _format_date(moment: dt.datetime) -> str:
+def _format_date(moment: datetime) -> str:
     return moment.isoformat(timespec="seconds")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import date, time
 from pathlib import Path
 from typing import TypedDict, Unpack
 
@@ -155,7 +155,7 @@ def _parse_ca_root(path: Path, table: Mapping[str, object]) -> tuple[Path, ...]:
 def _format_tag(path: Path, key: str, value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, dt.date | dt.time):
+    if isinstance(value, date | time):
         return value.isoformat()
     if isinstance(value, str | int | float):
         return str(value)

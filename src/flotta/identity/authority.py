@@ -7,10 +7,10 @@ issuing certificates itself.
 
 from __future__ import annotations
 
-import datetime as dt
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from cryptography import x509
@@ -27,7 +27,7 @@ ORGANIZATION = "flotta-operator"
 REGISTRATION_NAME = "register"
 MAX_NAME_LENGTH = 64  # characters; ub-common-name, RFC 5280 appendix A
 # Certificates begin so much before they are signed, for clocks that are behind.
-CLOCK_SKEW = dt.timedelta(minutes=5)
+CLOCK_SKEW = timedelta(minutes=5)
 
 
 class AuthorityError(IdentityError):
@@ -50,7 +50,7 @@ class _Profile:
 
 
 class Authority:
-    """Issue certificates with one CA key. `certificate_pem` is what clients have to trust."""
+    """Issues certificates with one CA key. `certificate_pem` is what clients have to trust."""
 
     def __init__(self, certificate: x509.Certificate, key: PrivateKey, bundle: bytes) -> None:
         self._certificate = certificate
@@ -187,10 +187,10 @@ def _start_builder(
     issuer: x509.Name,
     public_key: CertificatePublicKeyTypes,
     days: int,
-    latest_end: dt.datetime | None = None,
+    latest_end: datetime | None = None,
 ) -> x509.CertificateBuilder:
-    now = dt.datetime.now(dt.UTC).replace(microsecond=0)
-    end = now + dt.timedelta(days=days)
+    now = datetime.now(UTC).replace(microsecond=0)
+    end = now + timedelta(days=days)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)

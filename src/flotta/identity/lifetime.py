@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import ipaddress
+from datetime import datetime
 
 from cryptography import x509
 
@@ -22,18 +22,18 @@ def load_certificate(pem: bytes | str) -> x509.Certificate:
         raise CertificateError("The certificate is not a readable PEM.") from error
 
 
-def valid_at(certificate: x509.Certificate, now: dt.datetime) -> bool:
+def valid_at(certificate: x509.Certificate, now: datetime) -> bool:
     """Tell whether `now` (with zone) lies in the validity period, both ends included."""
     return certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc
 
 
-def renewal_time(certificate: x509.Certificate) -> dt.datetime:
+def renewal_time(certificate: x509.Certificate) -> datetime:
     """Return the moment at which two thirds of the certificate's life have passed."""
     start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     return start + (end - start) * 2 / 3
 
 
-def renewal_due(pem: bytes | str, now: dt.datetime) -> bool:
+def renewal_due(pem: bytes | str, now: datetime) -> bool:
     """Tell whether the certificate has lived two thirds of its life."""
     return now >= renewal_time(load_certificate(pem))
 

@@ -6,9 +6,9 @@ afterwards (class, device id, namespace, validity) comes from here.
 
 from __future__ import annotations
 
-import datetime as dt
 import hashlib
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 from cryptography import x509
@@ -39,10 +39,10 @@ class Peer:
     uid: str | None  # of the EdgeDevice; certificates of v0.2 have none
     fingerprint: str  # hex SHA-256 of the certificate's DER
     public_key_fingerprint: str  # hex SHA-256 of its SubjectPublicKeyInfo
-    not_before: dt.datetime
-    not_after: dt.datetime
+    not_before: datetime
+    not_after: datetime
 
-    def valid_at(self, now: dt.datetime) -> bool:
+    def valid_at(self, now: datetime) -> bool:
         """Tell whether `now` (with zone) lies in the validity period."""
         return self.not_before <= now <= self.not_after
 
