@@ -1,4 +1,4 @@
-"""Requests to the Edge API: two polls, and messages of which none holds up another."""
+"""Requests to the Edge API: two polls, and messages that do not block each other."""
 
 from __future__ import annotations
 

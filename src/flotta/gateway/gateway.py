@@ -35,11 +35,13 @@ from flotta.protocol.unix_server import GuardedServer
 log = logging.getLogger(__name__)
 
 ANNOUNCEMENT_DELAY = 0.5  # seconds in which several changes of workers make one announcement
+MICROSECONDS = 1_000_000  # of a second
+SIGNS_OF_LIFE = 2  # within WatchdogSec, as sd_watchdog_enabled(3) recommends
 OFFLINE_TIMEOUT = 3.0  # seconds for the last message at shutdown
 
 
 class Gateway:
-    """Wire the parts together and run them until asked to stop."""
+    """Wires the parts together and runs them until asked to stop."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -224,4 +226,4 @@ async def _feed_watchdog() -> None:
     microseconds = int(os.environ.get("WATCHDOG_USEC", "0"))
     while microseconds:
         notify("WATCHDOG=1")
-        await asyncio.sleep(microseconds / 2_000_000)
+        await asyncio.sleep(microseconds / MICROSECONDS / SIGNS_OF_LIFE)

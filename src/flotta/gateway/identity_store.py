@@ -65,8 +65,9 @@ class IdentityStore:
         """Return the identity to use; IdentityUnusable when there is none."""
         identities = self.load_identities()
         if not identities:
+            certificate, _ = self._registration
             raise IdentityUnusable(
-                f"There is no usable certificate: {self._registration[0]} and its key are missing "
+                f"There is no usable certificate: {certificate} and its key are missing "
                 "or broken. Install the registration certificate again (role flotta.edge.device)."
             )
         return identities[0]
@@ -177,7 +178,7 @@ class IdentityStore:
         return [name for name in names if name.isdecimal()]
 
     def _order_generations(self) -> list[str]:
-        """Names of generations: the current one, then the others from the newest."""
+        """Return the names of the generations: the current one, then the others from the newest."""
         names = sorted(self._list_generation_numbers(), key=int, reverse=True)
         try:
             current = os.readlink(self._folder / CURRENT)

@@ -46,7 +46,7 @@ async def open_tunnel(
     except (asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
         writer.transport.abort()
         raise ConnectionError("the proxy gave no proper answer") from error
-    except BaseException:
+    except BaseException:  # cancelled as well: no half-open connection stays behind
         writer.transport.abort()
         raise
     status = head.split(b"\r\n", 1)[0].decode("latin-1").partition(" ")[2]

@@ -23,6 +23,12 @@ from flotta.protocol.grpc import RECEIVED_DISCONNECT, Data, EventNotification, W
 log = logging.getLogger(__name__)
 
 MAX_HANDLER = 32  # characters; it becomes the name of a socket
+# Fields of proc_pid_stat(5), counted from 1.
+AFTER_NAME, STARTTIME = 3, 22
+# A worker is on this machine and is asked again sooner than the Edge API: what divides its delays
+# (`retry_first` and `retry_cap` of `Timing`, seconds).
+MESSAGE_RETRY_DIVISORS = 4, 2  # of the first delay and of the longest, for a message
+DISCONNECT_RETRY_DIVISOR = 6  # of the longest delay
 LISTEN_DELAY = 0.2  # seconds; a worker begins to listen when it knows where
 CALL_ERRORS = (GRPCError, ProtocolError, StreamTerminatedError, OSError, TimeoutError)
 
@@ -124,7 +130,9 @@ class Workers:
 
     async def disconnect(self) -> None:
         """Tell every worker RECEIVED_DISCONNECT; return once all have answered, at least one."""
-        backoff = Backoff(self._timing.retry_first, self._timing.retry_cap / 6)
+        backoff = Backoff(
+            self._timing.retry_first, self._timing.retry_cap / DISCONNECT_RETRY_DIVISOR
+        )
         while not self._workers or self._still_connected():
             if not self._workers:
                 log.warning("The disconnect waits for a worker to register and clean up.")
@@ -182,7 +190,8 @@ class Workers:
 
     async def _feed_worker(self, worker: Worker) -> None:
         """Send the latest message until the worker took it, then wait for the next."""
-        backoff = Backoff(self._timing.retry_first / 4, self._timing.retry_cap / 2)
+        first, longest = MESSAGE_RETRY_DIVISORS
+        backoff = Backoff(self._timing.retry_first / first, self._timing.retry_cap / longest)
         await asyncio.sleep(LISTEN_DELAY)
         taken = b""
         while True:
@@ -217,7 +226,8 @@ def _identify_process(pid: int) -> ProcessIdentity | None:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return None
-    return ProcessIdentity(pid, stat.rpartition(")")[2].split()[19])
+    _, _, fields = stat.rpartition(")")  # the name in brackets may contain anything
+    return ProcessIdentity(pid, fields.split()[STARTTIME - AFTER_NAME])
 
 
 def _describe_error(error: BaseException) -> str:

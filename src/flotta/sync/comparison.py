@@ -67,9 +67,9 @@ class Comparer:
 
     def require_full_comparison(self, workload: str | None = None) -> None:
         """Compare one workload, or all, in full the next time."""
-        for known in [*self._idle]:
-            if workload in (None, known[0]):
-                self._idle.pop(known, None)
+        for known, direction in [*self._idle]:
+            if workload in (None, known):
+                self._idle.pop((known, direction), None)
 
     def compare_egress(self, workload: SyncWorkload) -> Comparison:
         """Compare the export directory with the database; no request is made.

@@ -32,6 +32,7 @@ MIGRATIONS = (
     CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
     """,
 )
+FILE_COLUMNS = 14  # of the table `file`
 
 
 @dataclass(frozen=True)
@@ -69,12 +70,14 @@ class StateDatabase:
     ) -> dict[tuple[str, str], FileRecord]:
         """Return every remembered path of one workload by (path, key)."""
         with self._lock:
-            found = self._connection.execute(
+            cursor = self._connection.cursor()
+            cursor.row_factory = sqlite3.Row
+            found = cursor.execute(
                 "SELECT path, key, size, mtime_ns, ctime_ns, inode, digest, etag, remote_size,"
                 " modified, pending, upload_id FROM file WHERE workload = ? AND direction = ?",
                 (workload, direction),
             ).fetchall()
-        return {(row[0], row[1]): _read_record(row) for row in found}
+        return {(record.path, record.key): record for record in map(_read_record, found)}
 
     def save_records(
         self,
@@ -87,7 +90,7 @@ class StateDatabase:
         values = [(workload, direction, *_column_values(record)) for record in records]
         with self._lock, self._connection:
             self._connection.executemany(
-                f"INSERT OR REPLACE INTO file VALUES ({', '.join('?' * 14)})",  # noqa: S608
+                f"INSERT OR REPLACE INTO file VALUES ({', '.join('?' * FILE_COLUMNS)})",  # noqa: S608
                 values,
             )
             if transferred:
@@ -154,7 +157,7 @@ class StateDatabase:
             known = self._connection.execute(
                 "SELECT value FROM setting WHERE name = 'bucket'"
             ).fetchone()
-            if known and known[0] == identity:
+            if known == (identity,):
                 return
             if known:
                 self._connection.execute("DELETE FROM file")
@@ -179,10 +182,24 @@ class StateDatabase:
         }
 
 
-def _read_record(found: tuple[object, ...]) -> FileRecord:
-    path, key, size, mtime, ctime, inode, digest, etag, remote, modified, pending, upload = found
-    stat = None if size is None else FileStat(size, mtime, ctime, inode)  # type: ignore[arg-type]
-    return FileRecord(path, key, stat, digest, etag, remote, modified, bool(pending), upload)  # type: ignore[arg-type]
+def _read_record(row: sqlite3.Row) -> FileRecord:
+    return FileRecord(
+        path=row["path"],
+        key=row["key"],
+        stat=_read_stat(row),
+        digest=row["digest"],
+        etag=row["etag"],
+        remote_size=row["remote_size"],
+        modified=row["modified"],
+        pending=bool(row["pending"]),
+        upload_id=row["upload_id"],
+    )
+
+
+def _read_stat(row: sqlite3.Row) -> FileStat | None:
+    if row["size"] is None:
+        return None
+    return FileStat(row["size"], row["mtime_ns"], row["ctime_ns"], row["inode"])
 
 
 def _column_values(record: FileRecord) -> Iterator[object]:
@@ -218,7 +235,7 @@ def _connect_database(path: Path) -> sqlite3.Connection:
     database.execute("PRAGMA journal_mode = WAL")
     database.execute("PRAGMA synchronous = FULL")
     database.execute("PRAGMA cache_size = -512")  # KiB
-    version = database.execute("PRAGMA user_version").fetchone()[0]
+    (version,) = database.execute("PRAGMA user_version").fetchone()
     if version > len(MIGRATIONS):
         database.close()
         raise SyncError(

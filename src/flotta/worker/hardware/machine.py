@@ -53,7 +53,9 @@ def _read_memory_blocks(root: Path) -> int | None:
     folder = root / "sys/devices/system/memory"
     size = read_text(folder / "block_size_bytes")
     online = [
-        e for e in list_directory(folder) if e.name[6:].isdigit() and read_text(e / "online") == "1"
+        entry
+        for entry in list_directory(folder)
+        if entry.name.removeprefix("memory").isdigit() and read_text(entry / "online") == "1"
     ]
     return int(size, 16) * len(online) if size and online else None
 
@@ -75,5 +77,5 @@ def read_system_vendor(root: Path) -> SystemVendor:
 
 
 def read_boot(root: Path) -> Boot:
-    """Tell how the machine was booted."""
+    """Return how the machine was booted."""
     return Boot(current_boot_mode="uefi" if (root / "sys/firmware/efi").exists() else "bios")

@@ -32,11 +32,10 @@ OF_CONTAINERS = ("veth", "podman", "cni-", "docker", "br-")
 def read_interfaces(root: Path) -> list[Interface | None]:
     """Return the interfaces of the device itself, without loopback and those for containers."""
     addresses = read_addresses()
-    found = (e for e in list_directory(root / "sys/class/net") if e.name != "lo")
     return [
         _read_interface(entry, addresses)
-        for entry in found
-        if not entry.name.startswith(OF_CONTAINERS)
+        for entry in list_directory(root / "sys/class/net")
+        if entry.name != "lo" and not entry.name.startswith(OF_CONTAINERS)
     ]
 
 
@@ -55,8 +54,10 @@ def _read_interface(
         flags=[name for bit, name in FLAGS if flags & bit],
         vendor=read_text(entry / "device/vendor") or None,
         product=read_text(entry / "device/device") or None,
-        ipv4_addresses=[str(a) for a in own if a.version == 4],
-        ipv6_addresses=[str(a) for a in own if a.version == 6 and not a.is_link_local],
+        ipv4_addresses=[str(address) for address in own if address.version == 4],
+        ipv6_addresses=[
+            str(address) for address in own if address.version == 6 and not address.is_link_local
+        ],
     )
 
 
@@ -77,13 +78,18 @@ def _request_addresses() -> Iterator[tuple[int, ipaddress.IPv4Interface | ipaddr
         body = ADDRESS.pack(socket.AF_UNSPEC, 0, 0, 0, 0)
         header = HEADER.pack(HEADER.size + len(body), GET_ADDRESSES, REQUEST_DUMP, 1, 0)
         kernel.send(header + body)
-        while True:
-            data = kernel.recv(BUFFER_SIZE)
-            for kind, payload in _split_messages(data):
-                if kind in (DONE, ERROR):
-                    return
-                if kind == NEW_ADDRESS:
-                    yield from _parse_address(payload)
+        for kind, payload in _receive_messages(kernel):
+            if kind == NEW_ADDRESS:
+                yield from _parse_address(payload)
+
+
+def _receive_messages(kernel: socket.socket) -> Iterator[tuple[int, bytes]]:
+    """Yield type and content of each message until the answer ends, well or with an error."""
+    while True:
+        for kind, payload in _split_messages(kernel.recv(BUFFER_SIZE)):
+            if kind in (DONE, ERROR):
+                return
+            yield kind, payload
 
 
 def _split_messages(data: bytes) -> Iterator[tuple[int, bytes]]:

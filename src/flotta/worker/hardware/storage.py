@@ -24,8 +24,11 @@ CONTAINER_ROOTS = ("/var/lib/containers/", "/run/", "/var/lib/docker/")
 def read_disks(root: Path) -> list[Disk | None]:
     """Return the whole disks below /sys/block."""
     links = _read_disk_links(root)
-    found = (e for e in list_directory(root / "sys/block") if not e.name.startswith(NO_DISKS))
-    return [_read_disk(entry, links.get(entry.name, {})) for entry in found]
+    return [
+        _read_disk(entry, links.get(entry.name, {}))
+        for entry in list_directory(root / "sys/block")
+        if not entry.name.startswith(NO_DISKS)
+    ]
 
 
 def _read_disk(entry: Path, links: dict[str, str]) -> Disk:
@@ -98,11 +101,13 @@ def _parse_mount(line: str) -> Mount | None:
     fields, rest = left.split(" "), right.split(" ")
     if not dash or len(fields) < 6 or len(rest) < 2:
         return None
-    directory, kind, device = _unescape(fields[4]), rest[0], _unescape(rest[1])
+    _, _, _, _, mount_point, options, *_ = fields
+    kind, source, *_ = rest
+    directory, device = _unescape(mount_point), _unescape(source)
     real = device.startswith("/dev/") or kind in NETWORK_TYPES or directory == "/"
     if not real or directory.startswith(CONTAINER_ROOTS):
         return None
-    return Mount(device=device, directory=directory, type=kind, options=f"({fields[5]})")
+    return Mount(device=device, directory=directory, type=kind, options=f"({options})")
 
 
 def _unescape(text: str) -> str:
