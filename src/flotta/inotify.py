@@ -43,7 +43,7 @@ class Event:
 
     @property
     def watch_ended(self) -> bool:
-        """True when the watched directory is gone, and its watch number with it."""
+        """Whether the watched directory is gone, and its watch number with it."""
         return bool(self.mask & IGNORED)
 
 

@@ -73,7 +73,8 @@ class Cycle:
         self._interrupted = False
         report = CycleReport()
         report.comparisons = await asyncio.to_thread(self._compare_sides, workloads, listing)
-        report.stopped = next((c.problem for c in report.comparisons if c.unreachable), None)
+        unreachable = (known for known in report.comparisons if known.unreachable)
+        report.stopped = next((known.problem for known in unreachable), None)
         if any(comparison.bucket_gone for comparison in report.comparisons):
             self._forget_bucket_content()
         if report.stopped:

@@ -14,7 +14,7 @@ from flotta.sync.model import FileStat
 
 
 class UploadTask(msgspec.Struct, tag="upload", frozen=True):
-    """Send one file. `check`: first ask whether the bucket already has equal bytes."""
+    """The upload of one file. `check`: ask first whether the bucket already has equal bytes."""
 
     number: int
     workload: str
@@ -26,7 +26,7 @@ class UploadTask(msgspec.Struct, tag="upload", frozen=True):
 
 
 class DownloadTask(msgspec.Struct, tag="download", frozen=True):
-    """Fetch one object as it was listed."""
+    """The download of one object as it was listed."""
 
     number: int
     workload: str
@@ -38,7 +38,7 @@ class DownloadTask(msgspec.Struct, tag="download", frozen=True):
 
 
 class AbortTask(msgspec.Struct, tag="abort", frozen=True):
-    """Give up a multipart upload whose file is gone."""
+    """The end of a multipart upload whose file is gone."""
 
     number: int
     workload: str
@@ -62,7 +62,7 @@ class Bucket(msgspec.Struct, frozen=True):
 
 
 class Job(msgspec.Struct, frozen=True):
-    """Everything one run of the child needs. Seam: bandwidth limit and disk reserve belong here."""
+    """Everything one run of the child needs."""
 
     bucket: Bucket
     volumes: str

@@ -107,7 +107,7 @@ async def _read_batches(process: asyncio.subprocess.Process) -> AsyncIterator[li
 async def _log_errors(process: asyncio.subprocess.Process) -> None:
     if process.stderr is not None:
         async for line in process.stderr:
-            log.warning("transfer: %s", line.decode(errors="replace").rstrip())
+            log.warning("Transfer: %s", line.decode(errors="replace").rstrip())
 
 
 def _describe_exit(code: int | None) -> str:

@@ -48,7 +48,7 @@ async def read_unit_states(units: Iterable[str]) -> dict[str, UnitState]:
 
 def parse_unit_states(text: str) -> dict[str, UnitState]:
     """Read the blocks that `systemctl show` prints, one a unit."""
-    blocks = (dict(line.partition("=")[::2] for line in b.splitlines()) for b in text.split("\n\n"))
+    blocks = [_parse_properties(block) for block in text.split("\n\n")]
     return {
         block["Id"]: UnitState(
             active=block.get("ActiveState", "inactive"),
@@ -60,6 +60,12 @@ def parse_unit_states(text: str) -> dict[str, UnitState]:
         for block in blocks
         if "Id" in block
     }
+
+
+def _parse_properties(block: str) -> dict[str, str]:
+    """Return the properties of one unit, from lines of `Name=value`."""
+    lines = (line.partition("=") for line in block.splitlines())
+    return {name: value for name, _, value in lines}
 
 
 async def reload() -> bool:

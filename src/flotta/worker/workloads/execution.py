@@ -35,7 +35,7 @@ class StartError(WorkloadError):
 
 
 class StepExecution:
-    """Carries out steps of several workloads beside each other.
+    """Carries out steps of several workloads concurrently.
 
     `flush` sends the files of a workload a last time; `set_activity` is called with a workload and
     what is done with it now.

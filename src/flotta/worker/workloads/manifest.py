@@ -175,7 +175,7 @@ def _mount_read_only(spec: PodSpec, volume: str) -> None:
 def _add_export(spec: PodSpec, name: str, paths: WorkloadPaths) -> None:
     volume = f"export-{name}"
     host_path: HostPath = {"path": str(paths.export), "type": "DirectoryOrCreate"}
-    others = [v for v in spec.get("volumes") or [] if v.get("name") != volume]
+    others = [other for other in spec.get("volumes") or [] if other.get("name") != volume]
     spec["volumes"] = [*others, {"name": volume, "hostPath": host_path}]
     for container in spec["containers"]:
         mounts = container.get("volumeMounts") or []

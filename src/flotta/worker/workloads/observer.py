@@ -100,11 +100,13 @@ class Observer:
 
     def containers_of(self, workload: str) -> list[Container]:
         """Return the last seen containers of a workload's pod."""
-        return [c for c in self.snapshot.containers if c.workload == workload]
+        return [
+            container for container in self.snapshot.containers if container.workload == workload
+        ]
 
     def digest_of(self, workload: str) -> str:
         """Return the digest of the pod that exists, empty when there is none."""
-        return next((c.digest for c in self.containers_of(workload)), "")
+        return next((container.digest for container in self.containers_of(workload)), "")
 
     def explanation_of(self, workload: str) -> str:
         """Return why the unit failed last, in podman's words."""
@@ -135,7 +137,7 @@ class Observer:
             self._count_exit(path.name, exit_code)
 
     def _handle_overflow(self) -> None:
-        """Events were lost: read every exit that is not known, and look at all units and pods."""
+        """Read every exit that is not known and look at all units and pods: events were lost."""
         for container_id, exit_code in self._exit_files.read_new():
             self._count_exit(container_id, exit_code)
         self._hint.set()

@@ -74,7 +74,8 @@ class Reconciler:
     def list_leaving(self) -> dict[str, DataConfiguration | None]:
         """Return the workloads with files here that are not wanted any more, with their paths."""
         wanted = set(self._desired.names) if self._desired else set()
-        return {n: r.data for n, r in self._files.list_installed().items() if n not in wanted}
+        installed = self._files.list_installed()
+        return {name: record.data for name, record in installed.items() if name not in wanted}
 
     async def run(self) -> None:
         """Reconcile until cancelled."""
@@ -99,7 +100,7 @@ class Reconciler:
         await asyncio.gather(*(self._execution.stop_pod(name) for name in installed))
         for name in installed:
             await asyncio.to_thread(self._files.remove_workload, name)
-        for name in {c.workload for c in await podman.list_containers() or []}:
+        for name in {container.workload for container in await podman.list_containers() or []}:
             await podman.remove_pod(name)
         await systemd.reload()
         self.activities.clear()

@@ -169,7 +169,7 @@ def decode_secret(secret: Secret) -> dict[str, bytes]:
     """Return key → value of a secret; raises WorkloadError when its data is not in wire form."""
     try:
         data = json.loads(secret.data or "{}")
-        return {str(k): base64.b64decode(v, validate=True) for k, v in data.items()}
+        return {str(key): base64.b64decode(value, validate=True) for key, value in data.items()}
     except (ValueError, TypeError, AttributeError, binascii.Error) as error:
         raise WorkloadError(
             "InvalidSecret", f"secret {secret.name} is malformed", permanent=True

@@ -74,7 +74,11 @@ def derive_state(observed: Observation) -> WorkloadState:
         )
     worst = max(observed.crashes, key=lambda crash: crash.count, default=None)
     if worst is not None and worst.count >= CRASH_LOOP:
-        others = any(c.state == "running" for c in observed.containers if c.name != worst.container)
+        others = any(
+            container.state == "running"
+            for container in observed.containers
+            if container.name != worst.container
+        )
         return WorkloadState(
             DEGRADED if others else ERROR, "CrashLoopBackOff", _describe_crash(worst)
         )
@@ -90,16 +94,17 @@ def derive_state(observed: Observation) -> WorkloadState:
 
 
 def _derive_running_state(phase: str, observed: Observation, worst: Crash | None) -> WorkloadState:
-    if phase == EXITED and not any(c.exit_code for c in observed.containers):
+    if phase == EXITED and not any(container.exit_code for container in observed.containers):
         return WorkloadState(phase, "Completed")
-    failed = next((c for c in observed.containers if c.state == "exited" and c.exit_code), None)
+    exited = (container for container in observed.containers if container.state == "exited")
+    failed = next((container for container in exited if container.exit_code), None)
     if failed is not None:
         return WorkloadState(
             phase,
             "ContainerFailed",
             f'container "{failed.name}" exited with code {failed.exit_code}',
         )
-    running = [c.name for c in observed.containers if c.state == "running"]
+    running = [container.name for container in observed.containers if container.state == "running"]
     if worst is not None and worst.container in running:
         return WorkloadState(phase, "ContainerRestarted", _describe_crash(worst))
     return WorkloadState(phase)

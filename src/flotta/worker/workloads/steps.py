@@ -11,7 +11,7 @@ from flotta.worker.workloads.manifest import Pod
 
 @dataclass(frozen=True)
 class FetchImages:
-    """Make the pod's images present; `refresh` also asks for newer ones (pull policy Always)."""
+    """Makes the pod's images present; `refresh` also asks for newer ones (pull policy Always)."""
 
     pod: Pod
     refresh: bool
@@ -19,35 +19,35 @@ class FetchImages:
 
 @dataclass(frozen=True)
 class WriteFiles:
-    """Put manifest, files and unit settings in place."""
+    """Puts manifest, files and unit settings in place."""
 
     pod: Pod
 
 
 @dataclass(frozen=True)
 class StartPod:
-    """Start the pod's unit, replacing a pod that runs from older files."""
+    """Starts the pod's unit, replacing a pod that runs from older files."""
 
     name: str
 
 
 @dataclass(frozen=True)
 class StopPod:
-    """Stop the pod's unit and make sure that no pod is left."""
+    """Stops the pod's unit and makes sure that no pod is left."""
 
     name: str
 
 
 @dataclass(frozen=True)
 class FlushData:
-    """Upload a last time what a workload that goes away has written."""
+    """Uploads a last time what a workload that goes away has written."""
 
     name: str
 
 
 @dataclass(frozen=True)
 class RemoveFiles:
-    """Delete everything of a workload, its export directory included."""
+    """Deletes everything of a workload, its export directory included."""
 
     name: str
 

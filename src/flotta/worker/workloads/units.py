@@ -31,7 +31,7 @@ def _escape_path(path: str) -> str:
         if char == "/"
         else char
         if char in PLAIN
-        else "".join(rf"\x{b:02x}" for b in char.encode())
+        else "".join(rf"\x{byte:02x}" for byte in char.encode())
         for char in path
     )
 
