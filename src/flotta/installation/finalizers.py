@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flotta.installation.apply import Applier
 from flotta.installation.errors import describe_error
+from flotta.resources.changes import as_read, change_metadata
 from flotta.resources.client import ApiError, Conflict, NotFound
 from flotta.resources.finalizers import BUCKET_FINALIZER, DEVICE_FINALIZER, LEGACY_FINALIZERS
 from flotta.resources.kinds import Kind
@@ -23,8 +24,7 @@ async def release_objects(applier: Applier, kind: Kind[Resource]) -> None:
         kept = [item for item in present if item not in OWN_FINALIZERS]
         if not is_being_deleted(obj) or kept == present:
             continue
-        version = obj["metadata"]["resourceVersion"]
-        patch = {"metadata": {"finalizers": kept, "resourceVersion": version}}
+        patch = as_read(change_metadata({"finalizers": kept}), obj)
         try:
             await applier.client.merge_patch(kind, name_of(obj), namespace_of(obj), patch)
         except (NotFound, Conflict):

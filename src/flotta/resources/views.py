@@ -11,6 +11,7 @@ from typing import cast
 from flotta.resources.objects.meta import (
     Condition,
     CustomResource,
+    Manifest,
     Resource,
     SpecT,
     StatusT,
@@ -76,5 +77,5 @@ def status_of(resource: CustomResource[SpecT, StatusT]) -> StatusT:
 
 def conditions_of(resource: Resource) -> Sequence[Condition]:
     """Return `status.conditions`."""
-    status = cast("CustomResource[object, dict[str, list[Condition]]]", resource).get("status")
+    status = cast("CustomResource[Manifest, dict[str, list[Condition]]]", resource).get("status")
     return (status or {}).get("conditions") or ()

@@ -10,11 +10,12 @@ import logging
 from dataclasses import dataclass
 
 from flotta.own_names import OPERATOR
+from flotta.resources.changes import as_read, change_metadata, change_spec, change_status
 from flotta.resources.client import Client
 from flotta.resources.finalizers import BUCKET_FINALIZER
 from flotta.resources.kinds import BUCKET_CLAIM
 from flotta.resources.objects.meta import MergePatch
-from flotta.resources.objects.storage import BucketClaim, BucketClaimSpec
+from flotta.resources.objects.storage import BucketClaim, BucketClaimSpec, BucketClaimStatus
 from flotta.resources.views import (
     finalizers_of,
     is_being_deleted,
@@ -88,22 +89,21 @@ class Provisioner:
     async def _adopt_claim(self, claim: BucketClaim) -> BucketClaim:
         """Fix name of the bucket and finalizer before anything exists that would need removal."""
         spec = spec_of(claim)
-        change: dict[str, object] = {}
+        change: MergePatch = {}
         if not spec.get("bucketName"):
             wanted = spec.get("generateBucketName") or name_of(claim)
-            chosen: BucketClaimSpec = {"bucketName": make_bucket_name(wanted, uid_of(claim))}
-            change["spec"] = chosen
+            name = make_bucket_name(wanted, uid_of(claim))
+            chosen: BucketClaimSpec = {**spec, "bucketName": name}
+            change = change_spec(claim, chosen)
         elif not is_bucket_of(spec["bucketName"], uid_of(claim)):
             # An exact name could be the bucket of another device, or one that is not Flotta's.
             raise StorageRefused(
                 "spec.bucketName cannot be chosen with this storage class; use generateBucketName"
             )
-        finalizers = None
         if not has_bucket_finalizer(claim):
             finalizers = [*finalizers_of(claim), BUCKET_FINALIZER]
-        if not change and finalizers is None:
-            return claim
-        return await self._patch_claim(claim, change, finalizers=finalizers)
+            change = {**change, **change_metadata({"finalizers": finalizers})}
+        return await self._patch_claim(claim, change) if change else claim
 
     async def _hand_out_key(
         self, objects: ClaimObjects, known: AccessKey | None, bucket: str
@@ -121,8 +121,9 @@ class Provisioner:
 
     async def _bind_claim(self, claim: BucketClaim, bucket: str) -> None:
         # Conditions only say why a claim is not bound.
-        bound = {"status": {"phase": "Bound", "conditions": None}}
-        await self._patch_claim(claim, bound, subresource="status")
+        bound: BucketClaimStatus = {**status_of(claim), "phase": "Bound"}
+        bound.pop("conditions", None)
+        await self._patch_claim(claim, change_status(claim, bound), "status")
         log.info("Claim %s/%s is bound to %s", *key_of(claim), bucket)
         if self.issuer.warning:
             await self.client.record_event(
@@ -143,23 +144,15 @@ class Provisioner:
             await Buckets(self.site).remove(bucket)
         await ClaimObjects(self.client, claim).delete()
         kept = [item for item in finalizers_of(claim) if item != BUCKET_FINALIZER]
-        await self._patch_claim(claim, {}, finalizers=kept)
+        await self._patch_claim(claim, change_metadata({"finalizers": kept}))
         log.info("Bucket %s of claim %s/%s is removed", bucket, *key_of(claim))
         return None
 
     async def _patch_claim(
-        self,
-        claim: BucketClaim,
-        change: MergePatch,
-        *,
-        finalizers: list[str] | None = None,
-        subresource: str | None = None,
+        self, claim: BucketClaim, change: MergePatch, subresource: str | None = None
     ) -> BucketClaim:
         """Change the claim if it is still the one that was read, else raise Conflict."""
-        metadata: dict[str, object] = {"resourceVersion": claim["metadata"]["resourceVersion"]}
-        if finalizers is not None:
-            metadata["finalizers"] = finalizers
-        patch = {**change, "metadata": metadata}
+        patch = as_read(change, claim)
         return await self.client.merge_patch(
             BUCKET_CLAIM, name_of(claim), namespace_of(claim), patch, subresource
         )

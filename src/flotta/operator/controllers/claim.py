@@ -12,13 +12,13 @@ from datetime import datetime
 
 from flotta.operator.controllers.context import Context, utc_now
 from flotta.operator.runtime.kind_controller import KindController, Watch, itself
-from flotta.operator.runtime.steps import Patch, Plan, RecordEvent, Step, execute_steps
+from flotta.operator.runtime.steps import Plan, RecordEvent, Step, execute_steps, patch_status
 from flotta.operator.settings import EMBEDDED_CLASS
 from flotta.resources.client import Client, Conflict, NotFound
 from flotta.resources.conditions import READY, with_condition
 from flotta.resources.kinds import BUCKET_CLAIM
-from flotta.resources.objects.storage import BucketClaim
-from flotta.resources.views import conditions_of, is_being_deleted, spec_of
+from flotta.resources.objects.storage import BucketClaim, BucketClaimStatus
+from flotta.resources.views import conditions_of, is_being_deleted, spec_of, status_of
 from flotta.storage.errors import StorageError
 from flotta.storage.provisioner import Provisioner, has_bucket_finalizer
 
@@ -64,9 +64,8 @@ def plan_failure(claim: BucketClaim, message: str, now: datetime) -> Plan:
     steps: list[Step] = [RecordEvent(BUCKET_CLAIM, claim, "Warning", reason, message)]
     old, generation = conditions_of(claim), claim["metadata"].get("generation")
     conditions = with_condition(old, READY, "False", reason, message, now, generation)
-    if conditions != old:
-        patch = {"status": {"conditions": conditions}}
-        steps.append(Patch(BUCKET_CLAIM, claim, patch, "status"))
+    status: BucketClaimStatus = {**status_of(claim), "conditions": conditions}
+    steps += patch_status(BUCKET_CLAIM, claim, status)
     return Plan(tuple(steps))
 
 

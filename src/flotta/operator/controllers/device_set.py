@@ -6,16 +6,25 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from flotta.operator.controllers.accepted import judge_set
+from flotta.operator.controllers.conditions import judged_conditions
 from flotta.operator.controllers.context import Context, utc_now
-from flotta.operator.controllers.counts import COUNTS_DELAY, plan_status
-from flotta.operator.controllers.device_views import is_ready, members_of, set_name
+from flotta.operator.controllers.device_views import COUNTS_DELAY, is_ready, members_of, set_name
 from flotta.operator.runtime.kind_controller import KindController, Watch, planned, spec_changed
-from flotta.operator.runtime.steps import Plan
+from flotta.operator.runtime.steps import Plan, patch_status
 from flotta.resources.conditions import ACCEPTED
 from flotta.resources.kinds import EDGE_DEVICE, EDGE_DEVICE_SET
-from flotta.resources.objects.device_settings import EdgeDeviceSet
+from flotta.resources.objects.device_settings import EdgeDeviceSet, EdgeDeviceSetStatus
 from flotta.resources.objects.devices import EdgeDevice
-from flotta.resources.views import Key, is_being_deleted, key_of, name_of, namespace_of, uid_of
+from flotta.resources.views import (
+    Key,
+    generation_of,
+    is_being_deleted,
+    key_of,
+    name_of,
+    namespace_of,
+    status_of,
+    uid_of,
+)
 
 
 def device_set_controller(context: Context) -> KindController[EdgeDeviceSet]:
@@ -57,8 +66,14 @@ def plan_set(device_set: EdgeDeviceSet, members: Sequence[EdgeDevice], now: date
     if is_being_deleted(device_set):
         return Plan()
     states = {ACCEPTED: judge_set(device_set)}
-    counts = {"members": len(members), "ready": sum(map(is_ready, members))}
-    return plan_status(EDGE_DEVICE_SET, device_set, counts, states, now)
+    status: EdgeDeviceSetStatus = {
+        **status_of(device_set),
+        "members": len(members),
+        "ready": sum(map(is_ready, members)),
+        "observedGeneration": generation_of(device_set),
+        "conditions": judged_conditions(device_set, states, now),
+    }
+    return Plan(patch_status(EDGE_DEVICE_SET, device_set, status))
 
 
 def _counted_fields(device: EdgeDevice | None) -> object:

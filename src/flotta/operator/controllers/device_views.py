@@ -10,6 +10,8 @@ from flotta.resources.objects.device_settings import DeviceSettings, EdgeDeviceS
 from flotta.resources.objects.devices import EdgeDevice, WorkloadStatus
 from flotta.resources.views import is_being_deleted, labels_of, status_of
 
+COUNTS_DELAY = 1.0  # seconds in which changes of many devices join one write of counts of them
+
 
 def set_name(device: EdgeDevice) -> str | None:
     """Return the name of the EdgeDeviceSet that the device is labelled with."""

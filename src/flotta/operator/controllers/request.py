@@ -14,12 +14,24 @@ from datetime import datetime, timedelta
 from flotta.fleet.joining import REQUEST_NAMESPACE, UNREGISTERED_LABEL, is_approved, is_declined
 from flotta.operator.controllers.context import Context, utc_now
 from flotta.operator.runtime.kind_controller import KindController, Watch, itself, planned
-from flotta.operator.runtime.steps import Create, Delete, Patch, Plan, RecordEvent
+from flotta.operator.runtime.steps import (
+    Create,
+    Delete,
+    Plan,
+    RecordEvent,
+    patch_spec,
+    patch_status,
+)
 from flotta.resources.client import ApiError, NotFound
 from flotta.resources.conditions import find_condition
 from flotta.resources.finalizers import DEVICE_FINALIZER
 from flotta.resources.kinds import EDGE_DEVICE, MEMBER_LABEL, SIGNED_REQUEST
-from flotta.resources.objects.devices import EdgeDevice, SignedRequest, SignedRequestStatus
+from flotta.resources.objects.devices import (
+    EdgeDevice,
+    SignedRequest,
+    SignedRequestSpec,
+    SignedRequestStatus,
+)
 from flotta.resources.objects.meta import Condition
 from flotta.resources.views import (
     Key,
@@ -86,7 +98,8 @@ def plan_request(
     if is_declined(request):
         return plan_status(request, DECLINED, "An administrator declined the device", now)
     if auto:
-        return Plan((Patch(SIGNED_REQUEST, request, {"spec": {"approved": True}}),))
+        approved: SignedRequestSpec = {**request["spec"], "approved": True}
+        return Plan(patch_spec(SIGNED_REQUEST, request, approved))
     return _plan_waiting(request, now, expiry)
 
 
@@ -95,13 +108,12 @@ def plan_status(request: SignedRequest, phase: str, message: str, now: datetime)
     generation = generation_of(request)
     conditions = _make_conditions(conditions_of(request), phase, message, now)
     new: SignedRequestStatus = {
+        **status_of(request),
         "phase": phase,
         "observedGeneration": generation,
         "conditions": [{**item, "observedGeneration": generation} for item in conditions],
     }
-    if status_of(request) == new:
-        return Plan()
-    return Plan((Patch(SIGNED_REQUEST, request, {"status": new}, "status"),))
+    return Plan(patch_status(SIGNED_REQUEST, request, new))
 
 
 def plan_refusal(request: SignedRequest, message: str, now: datetime) -> Plan:

@@ -13,25 +13,27 @@ from functools import partial
 from flotta.fleet.selection import devices_for, matches
 from flotta.fleet.workload_status import describe_status, is_failing, is_running
 from flotta.operator.controllers.accepted import judge_workload
+from flotta.operator.controllers.conditions import judged_conditions
 from flotta.operator.controllers.context import Context, utc_now
-from flotta.operator.controllers.counts import COUNTS_DELAY, plan_status
-from flotta.operator.controllers.device_views import is_silent, workload_statuses
+from flotta.operator.controllers.device_views import COUNTS_DELAY, is_silent, workload_statuses
 from flotta.operator.runtime.kind_controller import KindController, Watch, planned, spec_changed
-from flotta.operator.runtime.steps import Patch, Plan
+from flotta.operator.runtime.steps import Plan, patch_metadata, patch_status
 from flotta.resources.cache import Cache
 from flotta.resources.conditions import ACCEPTED, READY, ConditionState
 from flotta.resources.finalizers import LEGACY_WORKLOAD_FINALIZERS
 from flotta.resources.kinds import EDGE_DEVICE, EDGE_WORKLOAD
 from flotta.resources.objects.devices import EdgeDevice
-from flotta.resources.objects.workloads import EdgeWorkload
+from flotta.resources.objects.workloads import EdgeWorkload, EdgeWorkloadStatus
 from flotta.resources.views import (
     Key,
     finalizers_of,
+    generation_of,
     is_being_deleted,
     key_of,
     labels_of,
     name_of,
     namespace_of,
+    status_of,
     uid_of,
 )
 
@@ -88,7 +90,13 @@ def plan_workload(workload: EdgeWorkload, devices: Iterable[EdgeDevice], now: da
     for device in devices_for(workload, devices):
         counts.add(device, name_of(workload))
     states = {ACCEPTED: judge_workload(workload), READY: counts.ready_state()}
-    return plan_status(EDGE_WORKLOAD, workload, counts.in_status(), states, now)
+    status: EdgeWorkloadStatus = {
+        **status_of(workload),
+        **counts.in_status(),
+        "observedGeneration": generation_of(workload),
+        "conditions": judged_conditions(workload, states, now),
+    }
+    return Plan(patch_status(EDGE_WORKLOAD, workload, status))
 
 
 @dataclass
@@ -119,7 +127,7 @@ class WorkloadCounts:
             cause = f"{name_of(device)}: {describe_status(report)}"
             self.first_failure = self.first_failure or cause[:MAX_CAUSE]
 
-    def in_status(self) -> dict[str, int]:
+    def in_status(self) -> EdgeWorkloadStatus:
         """Return the fields of the status."""
         return {"matched": self.matched, "running": self.running, "failed": self.failed}
 
@@ -163,7 +171,7 @@ def _plan_removal(workload: EdgeWorkload) -> Plan:
     kept = [item for item in finalizers if item not in LEGACY_WORKLOAD_FINALIZERS]
     if kept == finalizers:
         return Plan()
-    return Plan((Patch(EDGE_WORKLOAD, workload, {"metadata": {"finalizers": kept}}),))
+    return Plan(patch_metadata(EDGE_WORKLOAD, workload, {"finalizers": kept}))
 
 
 def _plural(count: int) -> str:

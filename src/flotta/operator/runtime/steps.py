@@ -7,11 +7,23 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from flotta.merge_patch import apply_merge_patch
 from flotta.own_names import OPERATOR
+from flotta.resources.changes import (
+    MetadataChange,
+    at_version,
+    change_metadata,
+    change_spec,
+    change_status,
+)
 from flotta.resources.client import AlreadyExists, ApiError, Client, Conflict, NotFound, Unreachable
 from flotta.resources.kinds import Kind
-from flotta.resources.objects.meta import MergePatch, Resource
+from flotta.resources.objects.meta import (
+    CustomResource,
+    MergePatch,
+    Resource,
+    SpecT,
+    StatusT,
+)
 from flotta.resources.views import name_of, namespace_of, uid_of
 
 log = logging.getLogger(__name__)
@@ -19,7 +31,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Create:
-    """Create an object; one that is there already is left as it is.
+    """The creation of an object; one that is there already is left as it is.
 
     `on_refusal` gives the plan for the case that the API refuses it (not: that it does not answer);
     the refusal is still an error, so that it is tried again.
@@ -32,7 +44,10 @@ class Create:
 
 @dataclass(frozen=True)
 class Patch:
-    """Merge-patch an object that was read at this resourceVersion (else Conflict)."""
+    """A merge patch of an object, which must be as it was read (else Conflict).
+
+    Made by `patch_metadata`, `patch_spec` and `patch_status`, which know the fields of the kind.
+    """
 
     kind: Kind[Resource]
     target: Resource
@@ -42,7 +57,7 @@ class Patch:
 
 @dataclass(frozen=True)
 class Delete:
-    """Delete an object if it is still the one with this UID; an absent one is fine."""
+    """The deletion of an object if it is still the one with this UID; an absent one is fine."""
 
     kind: Kind[Resource]
     target: Resource
@@ -50,7 +65,7 @@ class Delete:
 
 @dataclass(frozen=True)
 class RecordEvent:
-    """Record an Event about an object; the plan goes on when the API refuses the Event.
+    """An Event about an object; the plan goes on when the API refuses it.
 
     `type_` is Normal or Warning.
     """
@@ -63,6 +78,34 @@ class RecordEvent:
 
 
 Step = Create | Patch | Delete | RecordEvent
+
+
+def patch_metadata(
+    kind: Kind[Resource], target: Resource, change: MetadataChange
+) -> tuple[Patch, ...]:
+    """Return the step that makes this change, none for an empty one."""
+    patch = change_metadata(change)
+    return (Patch(kind, target, patch),) if patch else ()
+
+
+def patch_spec(
+    kind: Kind[CustomResource[SpecT, StatusT]],
+    target: CustomResource[SpecT, StatusT],
+    spec: SpecT,
+) -> tuple[Patch, ...]:
+    """Return the step that makes the spec of `target` this one, none when it is."""
+    patch = change_spec(target, spec)
+    return (Patch(kind, target, patch),) if patch else ()
+
+
+def patch_status(
+    kind: Kind[CustomResource[SpecT, StatusT]],
+    target: CustomResource[SpecT, StatusT],
+    status: StatusT,
+) -> tuple[Patch, ...]:
+    """Return the step that makes the status of `target` this one, none when it is."""
+    patch = change_status(target, status)
+    return (Patch(kind, target, patch, "status"),) if patch else ()
 
 
 @dataclass(frozen=True)
@@ -132,7 +175,7 @@ async def _patch(client: Client, step: Patch, versions: dict[str, str]) -> None:
     # A second patch of one object starts from the version that the first one made.
     uid = uid_of(step.target)
     version = versions.get(uid) or step.target["metadata"]["resourceVersion"]
-    patch = apply_merge_patch(step.patch, {"metadata": {"resourceVersion": version}})
+    patch = at_version(step.patch, version)
     patched = await client.merge_patch(
         step.kind, name_of(step.target), namespace_of(step.target), patch, step.subresource
     )

@@ -10,8 +10,8 @@ ConditionStatus = Literal["True", "False", "Unknown"]
 Manifest = Mapping[str, object]
 MergePatch = Mapping[str, object]  # RFC 7396; null removes a key
 
-SpecT = TypeVar("SpecT")
-StatusT = TypeVar("StatusT")
+SpecT = TypeVar("SpecT", bound=Manifest)
+StatusT = TypeVar("StatusT", bound=Manifest)
 
 
 class OwnerReference(TypedDict, total=False):

@@ -24,6 +24,7 @@ from flotta.edge_api.settings import Settings
 from flotta.fleet import hardware, heartbeat, presence
 from flotta.identity.peers import Peer
 from flotta.protocol.models import EnrolmentInfo, Heartbeat, RegistrationInfo
+from flotta.resources.changes import change_metadata
 from flotta.resources.client import Client, NotFound, retry_on_conflict
 from flotta.resources.conditions import DISCONNECTED, with_condition
 from flotta.resources.kinds import EDGE_DEVICE, SECRET
@@ -196,12 +197,14 @@ class CrdBackend:
     async def _write_labels(self, device: EdgeDevice, status: EdgeDeviceStatus) -> None:
         wanted = hardware.hardware_labels(status.get("hardware"))
         present = labels_of(device)
-        missing = {name: text for name, text in wanted.items() if present.get(name) != text}
+        missing: dict[str, str | None] = {
+            name: text for name, text in wanted.items() if present.get(name) != text
+        }
         if not missing:
             return
 
         async def patch() -> None:
-            body = {"metadata": {"labels": missing}}
+            body = change_metadata({"labels": missing})
             await self._client.merge_patch(EDGE_DEVICE, name_of(device), namespace_of(device), body)
 
         await retry_on_conflict(patch)

@@ -13,9 +13,14 @@ from flotta.edge_api.refusals import Refusal
 from flotta.fleet import hardware
 from flotta.fleet.joining import KEY_ANNOTATION, REQUEST_NAMESPACE, UNREGISTERED_LABEL
 from flotta.identity.peers import Peer
-from flotta.merge_patch import make_merge_patch
 from flotta.protocol.hardware import HardwareInfo
 from flotta.protocol.models import EnrolmentInfo, Features, RegistrationInfo
+from flotta.resources.changes import (
+    MetadataChange,
+    as_read,
+    change_metadata,
+    change_status,
+)
 from flotta.resources.client import AlreadyExists, Client, retry_on_conflict
 from flotta.resources.kinds import EDGE_DEVICE, SIGNED_REQUEST
 from flotta.resources.objects.devices import (
@@ -112,14 +117,9 @@ class Joining:
         labels = {key: text for key, text in wanted.items() if present.get(key) != text}
         if not labels and annotations.get(KEY_ANNOTATION) == fingerprint:
             return
-        metadata = {
-            "labels": labels,
-            "annotations": {KEY_ANNOTATION: fingerprint},
-            "resourceVersion": device["metadata"]["resourceVersion"],
-        }
-        await self._client.merge_patch(
-            EDGE_DEVICE, name_of(device), namespace_of(device), {"metadata": metadata}
-        )
+        change: MetadataChange = {"labels": labels, "annotations": {KEY_ANNOTATION: fingerprint}}
+        patch = as_read(change_metadata(change), device)
+        await self._client.merge_patch(EDGE_DEVICE, name_of(device), namespace_of(device), patch)
 
     async def _record_hardware(self, device: EdgeDevice, report: HardwareInfo) -> EdgeDevice:
         """Write what a device reported of itself and return the EdgeDevice as it is then."""
@@ -130,10 +130,7 @@ class Joining:
         }
         if new == status:
             return device
-        patch = {
-            "metadata": {"resourceVersion": device["metadata"]["resourceVersion"]},
-            "status": make_merge_patch(status, new),
-        }
+        patch = as_read(change_status(device, new), device)
         return await self._client.merge_patch(
             EDGE_DEVICE, name_of(device), namespace_of(device), patch, "status"
         )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from flotta.merge_patch import make_merge_patch
 from flotta.resources.cache import Cache
+from flotta.resources.changes import as_read, change_status
 from flotta.resources.client import Client, Conflict, retry_on_conflict
 from flotta.resources.kinds import EDGE_DEVICE
 from flotta.resources.objects.devices import EdgeDevice, EdgeDeviceStatus
@@ -62,17 +62,15 @@ class Statuses:
             new = change(device)
             if new == old:
                 return None
-            await self._write(key, device, make_merge_patch(old, new))
+            await self._write(key, as_read(change_status(device, new), device))
             return WrittenStatus(device, old, new)
 
         return await retry_on_conflict(attempt)
 
-    async def _write(self, key: Key, device: EdgeDevice, patch: MergePatch) -> None:
-        version = {"resourceVersion": device["metadata"]["resourceVersion"]}
-        body: MergePatch = {"metadata": version, "status": patch}
+    async def _write(self, key: Key, patch: MergePatch) -> None:
         namespace, name = key
         try:
-            result = await self._client.merge_patch(EDGE_DEVICE, name, namespace, body, "status")
+            result = await self._client.merge_patch(EDGE_DEVICE, name, namespace, patch, "status")
         except Conflict:
             self._ahead.pop(key, None)
             raise

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from flotta.fleet.joining import is_declined, is_registered, was_heard
 from flotta.operator.controllers.device.bucket_claims import belongs_to
-from flotta.operator.runtime.steps import Delete, Patch, Plan, RecordEvent, Step
+from flotta.operator.runtime.steps import Delete, Plan, RecordEvent, Step, patch_metadata
 from flotta.resources.conditions import DISCONNECTED, find_condition
 from flotta.resources.finalizers import DEVICE_FINALIZER, LEGACY_DEVICE_FINALIZERS
 from flotta.resources.kinds import BUCKET_CLAIM, EDGE_DEVICE, SIGNED_REQUEST
@@ -22,7 +22,8 @@ from flotta.resources.views import conditions_of, finalizers_of, name_of, namesp
 from flotta.rfc3339 import parse_required_time
 
 CLAIM_RECHECK = (45.0, 60.0)  # seconds until a claim on its way out is checked again
-CLAIM_REPORT_AGE = (180.0, 240.0)  # seconds of being on its way out at which it is reported
+# Seconds of being on its way out between which a claim is reported.
+CLAIM_REPORT_FROM, CLAIM_REPORT_BEFORE = 180.0, 240.0
 OWN_FINALIZERS = LEGACY_DEVICE_FINALIZERS | {DEVICE_FINALIZER}
 
 
@@ -49,7 +50,7 @@ def plan_decommission(
         steps.append(_report_timeout(device, timeout))
     if request is not None and _is_removable(request, device):
         steps.append(Delete(SIGNED_REQUEST, request))
-    steps.append(Patch(EDGE_DEVICE, device, {"metadata": {"finalizers": others}}))
+    steps += patch_metadata(EDGE_DEVICE, device, {"finalizers": others})
     return Plan(tuple(steps))
 
 
@@ -59,7 +60,7 @@ def _plan_claim_removal(device: EdgeDevice, claim: BucketClaim, now: datetime) -
     if not asked:
         return Plan((Delete(BUCKET_CLAIM, claim),), requeue_after=recheck)
     age = (now - parse_required_time(asked)).total_seconds()
-    if not CLAIM_REPORT_AGE[0] <= age < CLAIM_REPORT_AGE[1]:
+    if not CLAIM_REPORT_FROM <= age < CLAIM_REPORT_BEFORE:
         return Plan(requeue_after=recheck)
     message = f"Its ObjectBucketClaim {name_of(claim)} does not go; the Events of the claim say why"
     return Plan(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from flotta.operator.controllers.accepted import judge_device
+from flotta.operator.controllers.conditions import judged_conditions
 from flotta.operator.controllers.device import membership
 from flotta.operator.controllers.device.bucket_claims import (
     bound_claim_name,
@@ -15,20 +16,19 @@ from flotta.operator.controllers.device.bucket_claims import (
     wants_claim,
 )
 from flotta.operator.controllers.device_views import set_name, workload_statuses
-from flotta.operator.runtime.steps import Create, Patch, Plan, Step
+from flotta.operator.runtime.steps import Create, Plan, Step, patch_metadata, patch_status
 from flotta.operator.settings import Settings
-from flotta.resources.conditions import ACCEPTED, STORAGE_READY, ConditionState, with_condition
+from flotta.resources.changes import MetadataChange
+from flotta.resources.conditions import ACCEPTED, STORAGE_READY, ConditionState
 from flotta.resources.finalizers import DEVICE_FINALIZER, LEGACY_DEVICE_FINALIZERS
 from flotta.resources.kinds import BUCKET_CLAIM, EDGE_DEVICE
 from flotta.resources.objects.device_settings import EdgeDeviceSet
-from flotta.resources.objects.devices import EdgeDevice
-from flotta.resources.objects.meta import MergePatch
+from flotta.resources.objects.devices import EdgeDevice, EdgeDeviceStatus
+from flotta.resources.objects.meta import Condition
 from flotta.resources.objects.storage import BucketClaim
 from flotta.resources.objects.workloads import EdgeWorkload
 from flotta.resources.views import (
-    conditions_of,
     finalizers_of,
-    generation_of,
     labels_of,
     status_of,
 )
@@ -60,22 +60,19 @@ def plan_device(
         states[STORAGE_READY] = judge_storage(device, claim, wanted=wanted)
     steps: list[Step] = []
     metadata = _change_metadata(device, names)
-    status = {
-        **_change_status(device, names, claim),
-        **_change_conditions(device, states, now),
-    }
-    later = bool(status) and "finalizers" not in metadata
-    if metadata and not later:
-        steps.append(Patch(EDGE_DEVICE, device, {"metadata": metadata}))
-    if status:
-        steps.append(Patch(EDGE_DEVICE, device, {"status": status}, "status"))
+    status = _new_status(device, names, claim, judged_conditions(device, states, now))
+    writes = patch_status(EDGE_DEVICE, device, status)
+    later = bool(writes) and "finalizers" not in metadata
+    if not later:
+        steps += patch_metadata(EDGE_DEVICE, device, metadata)
+    steps += writes
     if claim is None and wanted:
         steps.append(Create(BUCKET_CLAIM, make_bucket_claim(device, settings)))
     return Plan(tuple(steps), requeue_after=LABELS_DELAY if metadata and later else wait or None)
 
 
-def _change_metadata(device: EdgeDevice, names: Sequence[str]) -> MergePatch:
-    change: dict[str, object] = {}
+def _change_metadata(device: EdgeDevice, names: Sequence[str]) -> MetadataChange:
+    change: MetadataChange = {}
     labels = membership.change_labels(labels_of(device), names)
     if labels:
         change["labels"] = labels
@@ -88,26 +85,19 @@ def _change_metadata(device: EdgeDevice, names: Sequence[str]) -> MergePatch:
     return change
 
 
-def _change_conditions(
-    device: EdgeDevice, states: Mapping[str, ConditionState | None], now: datetime
-) -> MergePatch:
-    """Return the conditions with these states, by type; None removes one."""
-    old = list(conditions_of(device))
-    new = [condition for condition in old if states.get(condition["type"], condition)]
-    for type_, state in states.items():
-        if state:
-            new = with_condition(new, type_, *state, now, generation_of(device))
-    return {} if new == old else {"conditions": new}
-
-
-def _change_status(
-    device: EdgeDevice, names: Sequence[str], claim: BucketClaim | None
-) -> MergePatch:
-    change: dict[str, object] = {}
-    statuses = membership.update_statuses(workload_statuses(device), names)
-    if statuses is not None:
-        change["workloads"] = statuses
+def _new_status(
+    device: EdgeDevice,
+    names: Sequence[str],
+    claim: BucketClaim | None,
+    conditions: list[Condition],
+) -> EdgeDeviceStatus:
+    status: EdgeDeviceStatus = {**status_of(device), "conditions": conditions}
+    workloads = membership.update_statuses(workload_statuses(device), names)
+    if workloads is not None:
+        status["workloads"] = workloads
     claim_name = bound_claim_name(device, claim)
-    if claim_name != (status_of(device).get("dataObc") or None):
-        change["dataObc"] = claim_name
-    return change
+    if claim_name:
+        status["dataObc"] = claim_name
+    elif status.get("dataObc"):
+        del status["dataObc"]
+    return status
