@@ -1,6 +1,7 @@
-"""Names of the control plane's own objects, found by programs and installation.
+"""Names of the control plane's own objects, and its port: what several programs agree on.
 
-Here, because servers that keep them elsewhere than in the resource API use them too.
+Here, because servers that keep the objects elsewhere than in the resource API use the names too,
+and devices the port.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ OPERATOR = "flotta-operator"  # Deployment, Lease and component of Events
 EDGE_API = "flotta-edge-api"  # Deployment and component of Events
 CA_SECRET = "flotta-ca"  # noqa: S105 - a name
 HOST_SECRET = "flotta-host-certificate"  # noqa: S105 - a name
+DEVICE_PORT = 8043  # TCP, at which the Edge API serves devices unless told otherwise
 REGISTRATION_LABEL = "reg-client-ca"  # "true" on each Secret with a registration certificate
 REGISTRATION_SELECTOR = f"{REGISTRATION_LABEL}=true"
 

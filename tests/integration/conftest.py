@@ -18,7 +18,7 @@ from sync_site import BUCKET, Site, make_site
 
 from flotta.installation.crds import install_crds, remove_crds, render_crds
 from flotta.installation.errors import InstallationError
-from flotta.installation.names import CRD
+from flotta.installation.kinds import CRD
 from flotta.resources.client import Client, NotFound
 from flotta.resources.kinds import EDGE_DEVICE
 from servers.api_server import KubernetesApi

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from flotta.installation.names import ROUTE, SERVICE_MONITOR
-from flotta.resources.kinds import Kind
+from flotta.installation.kinds import SERVICE_MONITOR
+from flotta.resources.kinds import ROUTE, Kind
 
 Object = dict[str, Any]
 TEXT: Object = {"type": "string"}

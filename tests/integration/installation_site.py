@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from flotta.installation.install import InstallOutcome, install
-from flotta.installation.names import DEPLOYMENT, OURS, POD, RENDERED, SERVICE
+from flotta.installation.kinds import DEPLOYMENT, POD, RENDERED, SERVICE
+from flotta.installation.names import OURS
 from flotta.installation.settings import Installation
 from flotta.installation.uninstall import UninstallOutcome, uninstall
 from flotta.resources.client import ApiError, Client, NotFound

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from contract.cluster import Cluster
-from flotta.installation.names import CRD
+from flotta.installation.kinds import CRD
 from flotta.own_names import FLOTTA_NAMESPACE
 from flotta.resources import crds
 from flotta.resources.client import Client, NotFound

@@ -13,7 +13,7 @@ import pytest
 
 from flotta.installation.crds import CrdOutcome, install_crds, remove_crds, render_crds
 from flotta.installation.errors import InstallationError
-from flotta.installation.names import CRD
+from flotta.installation.kinds import CRD
 from flotta.resources.client import Client
 from flotta.resources.kinds import BUCKET_CLAIM, EDGE_DEVICE, Kind
 from servers.api_server import KubernetesApi

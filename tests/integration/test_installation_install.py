@@ -24,15 +24,7 @@ from contract.kubectl import current_kubectl
 from flotta.installation.apply import Applier
 from flotta.installation.crds import remove_crds
 from flotta.installation.errors import InstallationError
-from flotta.installation.names import (
-    BUDGET,
-    CLUSTER_ROLE,
-    DEPLOYMENT,
-    INGRESS,
-    POD,
-    ROLE,
-    SERVICE,
-)
+from flotta.installation.kinds import BUDGET, CLUSTER_ROLE, DEPLOYMENT, INGRESS, POD, ROLE, SERVICE
 from flotta.resources.kinds import CONFIG_MAP, NAMESPACE, SECRET, Kind
 from servers.api_server import KubernetesApi
 from waiting import eventually

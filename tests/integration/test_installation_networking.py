@@ -15,14 +15,8 @@ from installation_site import (
 )
 
 from flotta.installation.errors import InstallationError
-from flotta.installation.names import (
-    CRD,
-    NODE,
-    ROUTE,
-    SERVICE,
-    SERVICE_MONITOR,
-)
-from flotta.resources.kinds import CONFIG_MAP
+from flotta.installation.kinds import CRD, NODE, SERVICE, SERVICE_MONITOR
+from flotta.resources.kinds import CONFIG_MAP, ROUTE
 
 Object = dict[str, Any]
 

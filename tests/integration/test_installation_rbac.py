@@ -17,7 +17,7 @@ from s3_server import S3Server, running_s3
 
 from flotta.installation.crds import install_crds, remove_crds
 from flotta.installation.errors import InstallationError
-from flotta.installation.names import CLUSTER_ROLE, CLUSTER_ROLE_BINDING, DEPLOYMENT
+from flotta.installation.kinds import CLUSTER_ROLE, CLUSTER_ROLE_BINDING, DEPLOYMENT
 from flotta.installation.rbac import render_installer_role
 from flotta.resources.client import Client
 from flotta.resources.kinds import (

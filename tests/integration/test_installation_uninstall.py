@@ -7,7 +7,7 @@ from installation_site import S3, InterruptedClient, Place, add_data, titles
 
 from flotta.installation.crds import remove_crds
 from flotta.installation.errors import InstallationError
-from flotta.installation.names import DEPLOYMENT
+from flotta.installation.kinds import DEPLOYMENT
 from flotta.resources.kinds import EDGE_DEVICE, NAMESPACE, SECRET, Kind
 
 VOLUME_CLAIM = Kind("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims")

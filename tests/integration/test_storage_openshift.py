@@ -13,7 +13,7 @@ from edge_site import Device, Fleet, Site, edge_api, fleet_of
 from operator_site import resource_api
 from storage_site import delivered
 
-from flotta.installation.names import CRD
+from flotta.installation.kinds import CRD
 from flotta.installation.rbac import render_rbac
 from flotta.installation.settings import Installation
 from flotta.resources.client import ApiError, Client

@@ -10,8 +10,9 @@ from installation_inputs import CA, S3
 
 from flotta.edge_api.settings import Settings as EdgeApiSettings
 from flotta.installation.crds import render_crds
+from flotta.installation.kinds import KINDS
 from flotta.installation.manifests import render_objects
-from flotta.installation.names import KINDS, OPERATOR, object_identity
+from flotta.installation.names import OPERATOR, object_identity
 from flotta.installation.rbac import render_installer_role
 from flotta.installation.settings import Installation
 from flotta.operator.settings import Settings as OperatorSettings

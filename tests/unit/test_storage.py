@@ -12,7 +12,7 @@ import pytest
 from flotta.storage.access_keys import AccessKey, is_access_key_id, new_access_key_id
 from flotta.storage.access_log import format_line
 from flotta.storage.administrator import ensure_administrator, read_administrator
-from flotta.storage.auth_proxy import answer_question, make_backend
+from flotta.storage.auth_proxy import answer_question, make_rclone_backend
 from flotta.storage.bucket_names import make_bucket_name
 from flotta.storage.key_store import drop_keys, read_key, write_key
 from flotta.storage.rclone_supervisor import S3ServerSettings, rclone_command
@@ -59,12 +59,12 @@ def test_device_gets_its_bucket_and_the_administrator_everything(tmp_path: Path)
     write_key(tmp_path, DEVICE)
     admin = AccessKey(new_access_key_id(), "master", None)
     write_key(tmp_path, admin)
-    device = make_backend(DEVICE.access_key, tmp_path, Path("/data"))
+    device = make_rclone_backend(DEVICE.access_key, tmp_path, Path("/data"))
     assert device
     assert device["type"] == "combine"
     assert device["upstreams"].startswith('"till-1-0=')
     assert device["_secret_access_key"] == "its secret"
-    everything = make_backend(admin.access_key, tmp_path, Path("/data"))
+    everything = make_rclone_backend(admin.access_key, tmp_path, Path("/data"))
     assert everything
     assert (everything["type"], everything["remote"]) == ("hasher", "/data")
 

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 
 from flotta.apiserver.core import configmap, event, lease, namespace, secret
 from flotta.apiserver.http import columns
-from flotta.apiserver.registry import CORE_VERBS, Registry, Resource
+from flotta.apiserver.registry import CORE_VERBS, Registry, ServedResource
 from flotta.apiserver.schema.structural import StructuralSchema
 from flotta.resources.crds import CustomResourceDefinition
 
 CORE = (
-    Resource(
+    ServedResource(
         "",
         "v1",
         "Namespace",
@@ -28,7 +28,7 @@ CORE = (
         normalize=namespace.normalize,
         verbs=tuple(verb for verb in CORE_VERBS if verb != "deletecollection"),
     ),
-    Resource(
+    ServedResource(
         "",
         "v1",
         "Secret",
@@ -44,7 +44,7 @@ CORE = (
         find_warnings=secret.find_warnings,
         verbs=CORE_VERBS,
     ),
-    Resource(
+    ServedResource(
         "",
         "v1",
         "ConfigMap",
@@ -59,7 +59,7 @@ CORE = (
         validate=configmap.validate,
         verbs=CORE_VERBS,
     ),
-    Resource(
+    ServedResource(
         "",
         "v1",
         "Event",
@@ -76,7 +76,7 @@ CORE = (
         validate=event.validate,
         verbs=CORE_VERBS,
     ),
-    Resource(
+    ServedResource(
         "coordination.k8s.io",
         "v1",
         "Lease",
@@ -94,12 +94,12 @@ CORE = (
 )
 
 
-def _custom_resources(crd: CustomResourceDefinition) -> list[Resource]:
+def _custom_resources(crd: CustomResourceDefinition) -> list[ServedResource]:
     """Return one resource for each served version of a CRD."""
     spec = crd["spec"]
     names = spec["names"]
     return [
-        Resource(
+        ServedResource(
             spec["group"],
             version["name"],
             names["kind"],

@@ -42,7 +42,7 @@ class Cause:
 
 
 class StatusError(Exception):
-    """A request that is answered by a Status object."""
+    """A request to which the response is a Status object."""
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class StatusError(Exception):
 
 
 class PlainTextError(Exception):
-    """A request that is answered in plain text, as Kubernetes does for unknown paths."""
+    """A request to which the response is plain text, as Kubernetes does for unknown paths."""
 
     def __init__(self, code: int = 404, text: str = "404 page not found\n") -> None:
         super().__init__(text)

@@ -69,7 +69,7 @@ def leave_unchanged(_obj: JsonObject, _old: JsonObject | None) -> None:
 
 
 @dataclass(frozen=True)
-class Resource:
+class ServedResource:
     """One served resource. `custom` chooses the rules of custom resources, else of core kinds.
 
     `normalize` changes an object after its schema was applied (what core kinds fill in or drop
@@ -128,7 +128,7 @@ class GroupVersion(NamedTuple):
 class Registry:
     """All served resources, found by group, version and plural."""
 
-    def __init__(self, resources: Iterable[Resource]) -> None:
+    def __init__(self, resources: Iterable[ServedResource]) -> None:
         self.resources = tuple(resources)
         self._by_place = {
             (resource.group, resource.version, resource.plural): resource
@@ -139,20 +139,20 @@ class Registry:
         }
         self._by_name = {resource.qualified: resource for resource in self.resources}
 
-    def find(self, group: str, version: str, plural: str) -> Resource | None:
+    def find(self, group: str, version: str, plural: str) -> ServedResource | None:
         """Return the resource of a URL, or None."""
         return self._by_place.get((group, version, plural))
 
-    def of_kind(self, api_version: str, kind: str) -> Resource | None:
+    def of_kind(self, api_version: str, kind: str) -> ServedResource | None:
         """Return the resource of the head of an object, or None."""
         return self._by_kind.get((api_version, kind))
 
-    def named(self, name: str) -> Resource:
+    def named(self, name: str) -> ServedResource:
         """Return the resource of a store key."""
         return self._by_name[name]
 
     @property
-    def namespaces(self) -> Resource:
+    def namespaces(self) -> ServedResource:
         """The resource that namespaces are."""
         return self._by_name["namespaces"]
 
@@ -164,7 +164,7 @@ class Registry:
             )
         )
 
-    def within(self, group: str, version: str) -> list[Resource]:
+    def within(self, group: str, version: str) -> list[ServedResource]:
         """Return the resources of a group and version, sorted by plural."""
         found = [
             resource

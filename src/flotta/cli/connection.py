@@ -48,7 +48,7 @@ def _describe_error(error: ApiError) -> str:
         return f"the resource API does not answer: {error}"
     if isinstance(error, Forbidden):
         return f"the kubeconfig's identity may not do that: {error}"
-    # A path that Kubernetes does not serve is answered without a reason; a missing object has one.
+    # For a path that it does not serve Kubernetes gives no reason, for a missing object it does.
     if isinstance(error, NotFound) and not error.reason:
         return NOT_INSTALLED
     return str(error)

@@ -7,10 +7,12 @@ import asyncio
 import os
 
 from flotta.daemon import notify, run, stop_event
+from flotta.edge_api.backends import BACKENDS
 from flotta.edge_api.server import EdgeApiServer
 from flotta.edge_api.settings import Settings
 
-EPILOG = """environment:
+KNOWN = ", ".join(BACKENDS)
+EPILOG = f"""environment:
   KUBECONFIG                   resource API and identity (default: the pod's service account)
   BIND_ADDRESS, HTTPS_PORT     where devices connect (0.0.0.0, 8043)
   SERVER_NAMES, DOMAIN         names and addresses in the server certificate, comma separated
@@ -23,7 +25,7 @@ EPILOG = """environment:
                                not the address in the claims' ConfigMaps
   ENROLMENTS_PER_SECOND        how many devices may ask to join in a second (50)
   PRESENCE_WRITE_SECONDS       least time between two writes of a device's lastSeenTime (30)
-  BACKEND                      where devices are kept: crd, the resource API (crd)
+  BACKEND                      where devices are kept, one of: {KNOWN} ({Settings.backend})
   EDGE_API_DRAIN_SECONDS       how long a server that was told to stop serves on while it says at
                                /readyz that it is not ready (0)
   LOG_LEVEL                    debug, info, warn, error (info)

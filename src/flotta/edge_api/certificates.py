@@ -115,7 +115,7 @@ class Certificates:
         reason = _reason_to_renew(issued, authority, required)
         if reason is None:
             return issued
-        log.info("issuing a new server certificate: %s", reason)
+        log.info("Issuing a new server certificate: %s", reason)
         issued = authority.issue_server(names)
         await self._secrets.replace(secret, _secret_data("server", issued))
         return issued
@@ -140,7 +140,7 @@ def _reason_to_renew(
         if _issued_by_a_fleet(issued.certificate):
             return "the fleet has another CA now"
         if not valid_at(load_certificate(issued.certificate), now):
-            log.error("the server certificate in Secret %s is not valid now", HOST_SECRET)
+            log.error("The server certificate in Secret %s is not valid now", HOST_SECRET)
         return None  # the user's own certificate is the user's to renew
     if renewal_due(issued.certificate, now):
         return "two thirds of its life have passed"

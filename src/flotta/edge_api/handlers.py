@@ -177,7 +177,7 @@ class Handlers:
             if refusal.status != 404:
                 self._metrics.count("failed_registration")
             raise
-        except Exception:
+        except Exception:  # counted whatever it is, and passed on
             self._metrics.count("failed_registration")
             raise
 

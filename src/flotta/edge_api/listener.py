@@ -18,7 +18,8 @@ HANDSHAKE_TIMEOUT = 15.0  # seconds
 MAX_HANDSHAKES = 512  # at the same time; more clients wait unread
 LOGGED_PER_SECOND = 20  # failed handshakes
 BACKLOG = 1024  # connections that the kernel keeps until they are accepted
-ACCEPT_RETRY = 0.1  # seconds after a failure to accept
+# Seconds after a failure to accept; fixed, because clients wait in the backlog meanwhile.
+ACCEPT_RETRY = 0.1
 log = logging.getLogger(__name__)
 
 
@@ -64,7 +65,7 @@ class Listener:
                 connection, address = await loop.sock_accept(listening)
             except OSError as error:  # no file descriptors left, or the client has gone
                 self._turns.release()
-                log.error("accepting a connection failed: %s", error)
+                log.error("Accepting a connection failed: %s", error)
                 await asyncio.sleep(ACCEPT_RETRY)
                 continue
             self._run(self._handshake(connection, address))
@@ -118,7 +119,10 @@ class _FailureLog:
 
 
 def _format_address(peer: object) -> str:
-    return f"{peer[0]} port {peer[1]}" if isinstance(peer, tuple) else "an unknown address"
+    if not isinstance(peer, tuple):
+        return "an unknown address"
+    host, port, *_ = peer
+    return f"{host} port {port}"
 
 
 def _explain_failure(error: Exception) -> str:

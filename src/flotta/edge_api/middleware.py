@@ -34,7 +34,7 @@ def error_middleware(metrics: EdgeApiMetrics) -> Middleware:
         except BackendError as error:
             log.warning("%s %s: %s", request.method, request.path, error)
             return refusal_response(error.refusal)
-        except Exception:
+        except Exception:  # a defect ends its request, not the server
             log.exception("%s %s", request.method, request.path)
             return error_response(500, 500, "internal error")
         finally:

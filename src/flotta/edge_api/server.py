@@ -28,7 +28,7 @@ from flotta.monitoring import MonitoringServer
 KEEPALIVE = 150.0  # seconds; gateways hold a request for 55
 SHUTDOWN_TIMEOUT = 5.0  # seconds
 RENEWAL_CHECK = 3600.0  # seconds
-RENEWAL_RETRY = 5.0  # seconds until certificates that could not be kept are tried again
+RENEWAL_RETRY = 5.0, 60.0  # first and longest seconds until keeping them is tried again
 START_RETRY = 0.5, 10.0  # first and longest seconds between two attempts to read the certificates
 log = logging.getLogger(__name__)
 
@@ -91,7 +91,7 @@ class EdgeApiServer:
         self._listener = Listener(self._runner.server, self._material.make_context())
         self.port = await self._listener.start(self._settings.bind_address, self._settings.port)
         self._tasks.append(asyncio.create_task(self._keep_certificates()))
-        log.info("serving devices on %s port %d", self._settings.bind_address, self.port)
+        log.info("Serving devices on %s port %d", self._settings.bind_address, self.port)
 
     async def drain(self) -> None:
         """Say that new devices should go elsewhere, and serve those that do not know yet."""
@@ -152,7 +152,7 @@ class EdgeApiServer:
                 return await self._certificates.ensure(starting=True)
             except BackendError as error:
                 delay = backoff.next()
-                log.warning("certificates: %s; trying again in %.1f s", error, delay)
+                log.warning("Certificates: %s; trying again in %.1f s", error, delay)
                 await asyncio.sleep(delay)
 
     def _watch_secret(self, name: str) -> None:
@@ -160,6 +160,7 @@ class EdgeApiServer:
             self._secret_changed.set()
 
     async def _keep_certificates(self) -> None:
+        backoff = Backoff(*RENEWAL_RETRY)
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(RENEWAL_CHECK):
@@ -168,17 +169,18 @@ class EdgeApiServer:
             try:
                 material = await self._certificates.ensure()
             except (BackendError, IdentityError) as error:
-                log.error("certificates: %s; the present ones stay in use", error)
-                await asyncio.sleep(RENEWAL_RETRY)
+                log.error("Certificates: %s; the present ones stay in use", error)
+                await asyncio.sleep(backoff.next())
                 self._secret_changed.set()
                 continue
+            backoff.reset()
             self._use_material(material)
 
     def _use_material(self, material: Material) -> None:
         old = self._material
         if old and self._listener and _differs(old, material):
             self._listener.context = material.make_context()
-            log.info("new certificates are in use")
+            log.info("New certificates are in use")
         self._material = material
 
     def _application(self) -> web.Application:

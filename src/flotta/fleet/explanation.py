@@ -28,7 +28,7 @@ from flotta.resources.views import (
     status_of,
 )
 
-SHOWN_EVENTS = 5  # the newest; more would push what is wrong now off the screen
+SHOWN_EVENTS = 5  # Events, the newest; more would push what is wrong now off the screen
 WAITING = ("deploying", "created", "unknown")  # phases in which no reason is nothing unusual
 HEARD = ("ready", "degraded", "without storage", "misconfigured")  # states of a device that reports
 STATES = {

@@ -26,7 +26,7 @@ RENAMED = {
 }
 # uid_t, gid_t and device numbers are unsigned and may be larger than the schema allows.
 INT32_FIELDS = ("owner", "group", "major", "minor")
-INT32_MAXIMUM = 2**31 - 1
+INT32_MAXIMUM = 2**31 - 1  # the largest number of the CRD's format int32
 LABEL_SOURCES = {
     "device.hostname": ("hostname",),
     "device.cpu-architecture": ("cpu", "architecture"),
@@ -103,7 +103,7 @@ def _convert_part(section: str, fields: Manifest) -> Manifest:
 
 
 def _storable(key: str, value: object) -> bool:
-    """Leave out numbers the CRD's int32 cannot hold; the reference let them wrap."""
+    """Tell whether the CRD can hold the value; the reference let numbers beyond int32 wrap."""
     return key not in INT32_FIELDS or (isinstance(value, int) and 0 <= value <= INT32_MAXIMUM)
 
 

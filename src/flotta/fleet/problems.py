@@ -26,8 +26,7 @@ def with_problems(
 ) -> EdgeDeviceStatus:
     """Return the status with these problems shown and solved ones cleared.
 
-    Equal when nothing changed.
-
+    It equals the old one when nothing changed.
     `generation` is that of the EdgeDevice whose configuration has the problems.
     """
     found = sorted(problems, key=describe_problem)

@@ -39,7 +39,7 @@ class WorkloadRow:
 
 @dataclass(frozen=True)
 class DeviceRow:
-    """A device; `last_seen` is an RFC 3339 time, empty when it was never heard of."""
+    """A device; `last_seen` is an RFC 3339 time, empty when nothing was ever heard from it."""
 
     namespace: str
     name: str

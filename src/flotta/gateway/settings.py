@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TypedDict, Unpack
 
 from flotta.identity.peers import is_device_id
+from flotta.own_names import DEVICE_PORT
 
-DEFAULT_PORT = 8043  # TCP, of the Edge API
 DEFAULT_PREFIX = "api/flotta-management/v1"
 MACHINE_ID = Path("/etc/machine-id")
 
@@ -115,7 +115,7 @@ def _parse_server(path: Path, table: Mapping[str, object]) -> tuple[str, int]:
         raise ValueError(f"{path}: server has to be host:port without scheme, not {text!r}")
     host, colon, port = text.rpartition(":")
     if not colon or text.endswith("]") or (":" in host and not host.startswith("[")):
-        host, port = text, str(DEFAULT_PORT)
+        host, port = text, str(DEVICE_PORT)
     if not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
         raise ValueError(f"{path}: the port of server {text!r} is not a number from 1 to 65535")
     return host.strip("[]"), int(port)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from flotta.installation import names
+from flotta.installation import kinds, names
 from flotta.installation.diff import ObjectChange, diff_objects
 from flotta.installation.errors import TERMINATING, InstallationError, describe_error
 from flotta.resources.client import (
@@ -78,7 +78,7 @@ class Applier:
         await self._apply(crd, live, force=force)
 
     async def _apply(self, obj: ResourceT, live: ResourceT | None, *, force: bool) -> ResourceT:
-        kind = names.kind_of(obj)
+        kind = kinds.kind_of(obj)
         wanted = await self._dry_run(kind, obj, live, force=force)
         found = diff_objects(names.title(obj), live, wanted)
         if found is None:
@@ -97,7 +97,7 @@ class Applier:
         """
         namespace = namespace_of(obj)
         if live is None and namespace and not await self.exists(NAMESPACE, namespace):
-            if kind in names.OPTIONAL:
+            if kind in kinds.OPTIONAL:
                 await self.client.list(kind)  # NotFound where the cluster does not know the kind
             return obj
         return await self.client.apply(kind, obj, names.FIELD_MANAGER, force=force, dry_run=True)
@@ -136,7 +136,7 @@ class Applier:
     async def list_own(self, namespaces: Iterable[str]) -> list[tuple[Kind[Resource], Resource]]:
         """Return what we made, cluster-wide or in these namespaces, in the order of removal."""
         found: list[tuple[Kind[Resource], Resource]] = []
-        for kind in names.RENDERED:
+        for kind in kinds.RENDERED:
             places: Iterable[str | None] = namespaces if kind.namespaced else (None,)
             for place in places:
                 found += [(kind, obj) for obj in await self.list_objects(kind, place, names.OURS)]
@@ -158,7 +158,7 @@ class Applier:
 
     async def get_live(self, obj: ResourceT) -> ResourceT | None:
         """Return a rendered object as it is at the server, None when it is not there."""
-        return await self.get_or_none(names.kind_of(obj), name_of(obj), namespace_of(obj))
+        return await self.get_or_none(kinds.kind_of(obj), name_of(obj), namespace_of(obj))
 
     async def get_or_none(
         self, kind: Kind[ResourceT], name: str, namespace: str | None = None

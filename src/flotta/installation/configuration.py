@@ -9,7 +9,7 @@ import json
 from flotta.installation import names
 from flotta.installation.metadata import new_object
 from flotta.installation.settings import Installation
-from flotta.own_names import EDGE_API, OPERATOR
+from flotta.own_names import DEVICE_PORT, EDGE_API, OPERATOR
 from flotta.resources.kinds import CONFIG_MAP, SECRET
 from flotta.resources.objects.core import ConfigMap, Secret
 
@@ -23,7 +23,7 @@ def edge_api_environment(installation: Installation) -> dict[str, str]:
     foreign = installation.s3 if installation.provisioner is None else None
     return {
         "BIND_ADDRESS": EVERYWHERE,
-        "HTTPS_PORT": str(names.DEVICE_PORT),
+        "HTTPS_PORT": str(DEVICE_PORT),
         "METRICS_ADDR": f"{EVERYWHERE}:{names.METRICS_PORT}",
         "LOG_LEVEL": installation.log_level,
         "SERVER_NAMES": ",".join(installation.certificate_names),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from flotta import __version__
-from flotta.installation import names
+from flotta.installation import kinds, names
 from flotta.installation.apply import Applier, is_ours
 from flotta.installation.deadline import Deadline
 from flotta.installation.diff import ObjectChange
@@ -114,7 +114,7 @@ async def _drop_webhook(applier: Applier, live: CustomResourceDefinition) -> Non
     if conversion.get("strategy") != "Webhook" or applier.check_mode:
         return
     patch = {"spec": {"conversion": {"strategy": "None", "webhook": None}}}
-    await applier.client.merge_patch(names.CRD, name_of(live), None, patch)
+    await applier.client.merge_patch(kinds.CRD, name_of(live), None, patch)
 
 
 async def _wait_until_served(applier: Applier, wanted: list[str], wait_timeout: float) -> None:
@@ -122,7 +122,7 @@ async def _wait_until_served(applier: Applier, wanted: list[str], wait_timeout: 
     for name in wanted:
 
         async def is_served(name: str = name) -> bool:
-            crd = await applier.get_or_none(names.CRD, name)
+            crd = await applier.get_or_none(kinds.CRD, name)
             _refuse_taken_names(crd)
             return _condition_status(crd, "Established") == "True"
 
@@ -160,7 +160,7 @@ async def remove_crds(
     if not force:
         await _refuse_objects(applier, doomed)
     for live in doomed:
-        await applier.remove(live, names.CRD)
+        await applier.remove(live, kinds.CRD)
         outcome.names.append(name_of(live))
     if not check_mode:
         await _wait_until_gone(applier, doomed, wait_timeout)
@@ -189,7 +189,7 @@ async def _wait_until_gone(
     deadline = Deadline(wait_timeout)
 
     async def are_gone() -> bool:
-        remaining = [crd for crd in doomed if await applier.exists(names.CRD, name_of(crd))]
+        remaining = [crd for crd in doomed if await applier.exists(kinds.CRD, name_of(crd))]
         for crd in remaining:
             await release_objects(applier, defined_kind(crd))
         return not remaining

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
-from flotta.installation import names
+from flotta.installation import kinds, names
 from flotta.installation.apply import Applier
 from flotta.installation.deadline import Deadline
 from flotta.installation.errors import InstallationError
@@ -57,7 +57,7 @@ class DeploymentReadiness:
                 raise await self._describe_failure(name, found, f"after {wait_timeout:.0f} s")
 
     async def _is_ready(self, name: str) -> bool:
-        deployment = await self._applier.get_or_none(names.DEPLOYMENT, name, self._namespace)
+        deployment = await self._applier.get_or_none(kinds.DEPLOYMENT, name, self._namespace)
         if deployment is None:
             raise InstallationError(f"Deployment {name} was deleted meanwhile; run this again")
         if is_rolled_out(deployment):
@@ -71,12 +71,14 @@ class DeploymentReadiness:
         """Tell whether a reason was seen for so long that waiting is in vain."""
         now = asyncio.get_running_loop().time()
         first = self._since.setdefault((name, reason), now)
-        self._since = {key: at for key, at in self._since.items() if key[0] != name}
+        self._since = {
+            (other, why): at for (other, why), at in self._since.items() if other != name
+        }
         self._since[name, reason] = first
         return reason in HOPELESS_AFTER and now - first >= HOPELESS_AFTER[reason]
 
     async def _find_reason(self, name: str) -> Diagnosis:
-        deployment = await self._applier.get_or_none(names.DEPLOYMENT, name, self._namespace)
+        deployment = await self._applier.get_or_none(kinds.DEPLOYMENT, name, self._namespace)
         found = replica_failure(deployment) if deployment else UNKNOWN
         if found.reason:
             return found
@@ -86,7 +88,7 @@ class DeploymentReadiness:
     async def _list_pods(self, name: str) -> Objects[Pod]:
         """Return the pods, the newest first: an older one still works while the new one fails."""
         labels = ",".join(f"{key}={value}" for key, value in selector_labels(name).items())
-        pods = await self._applier.list_objects(names.POD, self._namespace, labels)
+        pods = await self._applier.list_objects(kinds.POD, self._namespace, labels)
         return sorted(pods, key=lambda pod: pod["metadata"]["creationTimestamp"], reverse=True)
 
     async def _describe_failure(self, name: str, found: Diagnosis, when: str) -> InstallationError:
@@ -123,7 +125,7 @@ class DeploymentReadiness:
     async def _read_last_log_line(self, name: str) -> str:
         """Return the last line that a crashing pod logged; empty when the log cannot be read."""
         for pod in await self._list_pods(name):
-            path = names.POD.path(self._namespace, name_of(pod), "log")
+            path = kinds.POD.path(self._namespace, name_of(pod), "log")
             for previous in ("true", "false"):
                 try:
                     query = {"tailLines": str(LAST_LINES), "previous": previous}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flotta.installation import names
+from flotta.installation import kinds, names
 from flotta.installation.configuration import S3_FOLDER, settings_checksum
 from flotta.installation.metadata import new_object, selector_labels
 from flotta.installation.objects import (
@@ -13,13 +13,13 @@ from flotta.installation.objects import (
 )
 from flotta.installation.options import Resources
 from flotta.installation.settings import Installation
-from flotta.own_names import EDGE_API, OPERATOR
+from flotta.own_names import DEVICE_PORT, EDGE_API, OPERATOR
 from flotta.resources.objects.meta import Manifest, Resource
 
 USER = 65532  # user and group id of the image's user
 CHECKSUM = "flotta.project-flotta.io/configuration"
-# A stopping Edge API serves on (DRAIN_SECONDS), answers what it holds (its SHUTDOWN_TIMEOUT) and
-# writes the devices' presence.
+# A stopping Edge API serves on (DRAIN_SECONDS), responds to what it holds (its SHUTDOWN_TIMEOUT)
+# and writes the devices' presence.
 GRACE_SECONDS = 30  # seconds from SIGTERM to SIGKILL
 
 
@@ -59,7 +59,7 @@ def _render_edge_api(installation: Installation) -> Deployment:
         EDGE_API,
         names.EDGE_API_CONFIG,
         installation.edge_api_resources,
-        {"devices": names.DEVICE_PORT, "metrics": names.METRICS_PORT},
+        {"devices": DEVICE_PORT, "metrics": names.METRICS_PORT},
         "metrics",
         [],
     )
@@ -74,7 +74,7 @@ def _render_deployment(
     volumes: list[Manifest],
 ) -> Deployment:
     annotations = {CHECKSUM: settings_checksum(installation, name)}
-    deployment = new_object(installation, names.DEPLOYMENT, name, name)
+    deployment = new_object(installation, kinds.DEPLOYMENT, name, name)
     deployment["spec"] = {
         "replicas": replicas,
         "revisionHistoryLimit": 3,
@@ -192,6 +192,6 @@ def _render_budgets(installation: Installation) -> list[PodDisruptionBudget]:
     """Return a budget for two replicas and more; with one it would forbid every maintenance."""
     if installation.edge_api_replicas < 2:
         return []
-    budget = new_object(installation, names.BUDGET, EDGE_API, EDGE_API)
+    budget = new_object(installation, kinds.BUDGET, EDGE_API, EDGE_API)
     budget["spec"] = {"maxUnavailable": 1, "selector": {"matchLabels": selector_labels(EDGE_API)}}
     return [budget]

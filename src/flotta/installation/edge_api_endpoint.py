@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 
-from flotta.installation import names
+from flotta.installation import kinds, names
 from flotta.installation.apply import Applier
 from flotta.installation.deadline import Deadline
 from flotta.installation.errors import ASK, InstallationError, describe_error
 from flotta.installation.objects import Node, Service
 from flotta.installation.settings import Installation
-from flotta.own_names import EDGE_API
+from flotta.own_names import DEVICE_PORT, EDGE_API
 from flotta.resources.client import ApiError, Forbidden, NotFound
 from flotta.resources.kinds import NAMESPACE
 from flotta.resources.views import is_being_deleted, name_of, status_of
@@ -70,7 +70,7 @@ async def _wait_for_balancer(
         return balancer_names(service)
 
     async def read_names() -> tuple[str, ...]:
-        live = await applier.get_or_none(names.SERVICE, EDGE_API, installation.namespace)
+        live = await applier.get_or_none(kinds.SERVICE, EDGE_API, installation.namespace)
         return balancer_names(live) if live is not None else ()
 
     found = await Deadline(wait_timeout).wait_until(read_names)
@@ -93,10 +93,10 @@ def balancer_names(service: Service) -> tuple[str, ...]:
 async def _read_node_names(applier: Applier, *, needed: bool) -> tuple[str, ...]:
     """Return the addresses of the nodes.
 
-    None when they may not be read and are not needed, because devices have another way in.
+    Empty when they may not be read and are not needed, because devices have another way in.
     """
     try:
-        nodes = await applier.client.list(names.NODE)
+        nodes = await applier.client.list(kinds.NODE)
     except Forbidden as error:
         if not needed:
             return ()
@@ -129,7 +129,7 @@ def edge_api_endpoint(installation: Installation) -> str:
     name = installation.certificate_names[0]
     host = f"[{name}]" if ":" in name else name
     node_port = installation.service_type == "NodePort"
-    return f"{host}:{installation.node_port if node_port else names.DEVICE_PORT}"
+    return f"{host}:{installation.node_port if node_port else DEVICE_PORT}"
 
 
 def lacks_address(installation: Installation) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypedDict, cast
 
-from flotta.installation import names
+from flotta.installation import kinds, names
 from flotta.installation.apply import Applier, is_ours, refuse_terminating
 from flotta.installation.deployment_ready import DeploymentReadiness
 from flotta.installation.diff import ObjectChange
@@ -33,7 +33,7 @@ from flotta.resources.objects.core import Secret
 
 
 class VersionInfo(TypedDict, total=False):
-    """The answer of `/version`."""
+    """The response of `/version`."""
 
     gitVersion: str  # of Kubernetes, as v1.36.3
 
@@ -66,7 +66,7 @@ async def install(
     applier = Applier(client, check_mode=check_mode)
     cluster_version = await _read_cluster_version(client)
     await _refuse_obstacles(applier, installation)
-    before = await applier.get_or_none(names.DEPLOYMENT, OPERATOR, installation.namespace)
+    before = await applier.get_or_none(kinds.DEPLOYMENT, OPERATOR, installation.namespace)
     installation = await _apply_all(applier, installation, wait_timeout=wait_timeout)
     if wait_timeout and not check_mode:
         await DeploymentReadiness(applier, installation.namespace, installation.image).wait(
@@ -133,11 +133,11 @@ async def _apply_namespace(applier: Applier, installation: Installation) -> None
 
 
 async def _refuse_obstacles(applier: Applier, installation: Installation) -> None:
-    if not applier.check_mode and not await applier.exists(names.CRD, f"edgedevices.{GROUP}"):
+    if not applier.check_mode and not await applier.exists(kinds.CRD, f"edgedevices.{GROUP}"):
         raise InstallationError(
             "The cluster does not know the fleet's kinds yet; run the module flotta.edge.crds first"
         )
-    binding = await applier.get_or_none(names.CLUSTER_ROLE_BINDING, OPERATOR)
+    binding = await applier.get_or_none(kinds.CLUSTER_ROLE_BINDING, OPERATOR)
     if binding is None or not is_ours(binding):
         return
     for subject in binding.get("subjects") or ():

@@ -49,7 +49,7 @@ class ApiGroup(TypedDict):
 
 
 class ApiGroupList(TypedDict):
-    """The answer of `/apis`."""
+    """The response of `/apis`."""
 
     groups: list[ApiGroup]
 
@@ -64,7 +64,7 @@ class ApiResource(TypedDict):
 
 
 class ApiResourceList(TypedDict):
-    """The answer of `/apis/GROUP/VERSION` and of `/api/v1`."""
+    """The response of `/apis/GROUP/VERSION` and of `/api/v1`."""
 
     resources: list[ApiResource]
 
@@ -111,7 +111,7 @@ def _would_be_missed(obj: NamespacedObject) -> bool:
 async def _discover_kinds(client: Client) -> tuple[list[Kind[NamespacedObject]], list[str]]:
     """Return the kinds that a namespace may hold, and in words what does not answer."""
     try:
-        # The shape of these two answers is that of Kubernetes' discovery API.
+        # The shape of these two responses is that of Kubernetes' discovery API.
         groups = cast("ApiGroupList", await client.read_json("/apis"))["groups"]
     except ApiError as error:
         raise describe_error(error) from error

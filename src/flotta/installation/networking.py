@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from flotta.installation import names, objects, options
+from flotta.installation import kinds, names, objects, options
 from flotta.installation.metadata import new_object, selector_labels
 from flotta.installation.settings import Installation
-from flotta.own_names import EDGE_API, OPERATOR
+from flotta.own_names import DEVICE_PORT, EDGE_API, OPERATOR
 from flotta.resources.kinds import ROUTE
 from flotta.resources.objects.meta import Manifest, Resource
 from flotta.resources.objects.storage import Route
@@ -23,12 +23,12 @@ def render_service(installation: Installation) -> objects.Service:
     port: dict[str, object] = {
         "name": "devices",
         "protocol": "TCP",
-        "port": names.DEVICE_PORT,
+        "port": DEVICE_PORT,
         "targetPort": "devices",
     }
     if installation.service_type == "NodePort":
         port["nodePort"] = installation.node_port
-    service = new_object(installation, names.SERVICE, EDGE_API, EDGE_API)
+    service = new_object(installation, kinds.SERVICE, EDGE_API, EDGE_API)
     service["spec"] = {
         "type": installation.service_type,
         "selector": selector_labels(EDGE_API),
@@ -62,7 +62,7 @@ def _render_ingress(installation: Installation, ingress: options.Ingress) -> obj
         spec["ingressClassName"] = ingress.class_name
     rendered = new_object(
         installation,
-        names.INGRESS,
+        kinds.INGRESS,
         EDGE_API,
         EDGE_API,
         annotations={**PASSTHROUGH, **ingress.annotations},
@@ -105,7 +105,7 @@ def _allow_metrics(policy: options.NetworkPolicy) -> list[Manifest]:
 def _render_network_policy(
     installation: Installation, name: str, allowed: list[Manifest]
 ) -> objects.NetworkPolicy:
-    policy = new_object(installation, names.NETWORK_POLICY, name, name)
+    policy = new_object(installation, kinds.NETWORK_POLICY, name, name)
     policy["spec"] = {
         "podSelector": {"matchLabels": selector_labels(name)},
         "policyTypes": ["Ingress"],
@@ -120,7 +120,7 @@ def _render_service_monitor(
     """Return a ServiceMonitor and the Service it needs, apart from the one that devices reach."""
     scraped = new_object(
         installation,
-        names.SERVICE_MONITOR,
+        kinds.SERVICE_MONITOR,
         names.METRICS_SERVICE,
         METRICS_COMPONENT,
         labels=monitor.labels,
@@ -141,7 +141,7 @@ def _render_metrics_service(installation: Installation) -> objects.Service:
         "port": names.METRICS_PORT,
         "targetPort": "metrics",
     }
-    service = new_object(installation, names.SERVICE, names.METRICS_SERVICE, METRICS_COMPONENT)
+    service = new_object(installation, kinds.SERVICE, names.METRICS_SERVICE, METRICS_COMPONENT)
     service["spec"] = {
         "clusterIP": "None",
         "selector": {names.PART_OF: "flotta"},

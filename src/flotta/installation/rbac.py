@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
-from flotta.installation import names
+from flotta.installation import kinds, names
 from flotta.installation.metadata import new_object
 from flotta.installation.namespace_contents import BUILT_IN
 from flotta.installation.objects import Role, ServiceAccount
@@ -53,7 +53,7 @@ def _actual_namespace(installation: Installation, namespace: str) -> str:
 
 
 def _render_account(installation: Installation, user: str) -> ServiceAccount:
-    account = new_object(installation, names.SERVICE_ACCOUNT, user, user)
+    account = new_object(installation, kinds.SERVICE_ACCOUNT, user, user)
     account["automountServiceAccountToken"] = False
     return account
 
@@ -67,13 +67,13 @@ def _render_role(
     """
     if not rules:
         return []
-    kind = names.ROLE if namespace else names.CLUSTER_ROLE
-    binding_kind = names.ROLE_BINDING if namespace else names.CLUSTER_ROLE_BINDING
+    kind = kinds.ROLE if namespace else kinds.CLUSTER_ROLE
+    binding_kind = kinds.ROLE_BINDING if namespace else kinds.CLUSTER_ROLE_BINDING
     component = min(role.users)
     rendered = new_object(installation, kind, role.name, component, namespace=namespace)
     rendered["rules"] = [rule.in_rbac() for rule in rules]
     binding = new_object(installation, binding_kind, role.name, component, namespace=namespace)
-    binding["roleRef"] = {"apiGroup": names.RBAC_GROUP, "kind": kind.kind, "name": role.name}
+    binding["roleRef"] = {"apiGroup": kinds.RBAC_GROUP, "kind": kind.kind, "name": role.name}
     binding["subjects"] = [
         {"kind": "ServiceAccount", "namespace": installation.namespace, "name": user}
         for user in sorted(role.users)
@@ -87,15 +87,15 @@ def render_installer_role() -> Role:
     It allows no more than that. Kubernetes lets nobody hand out rights that he does not have, so
     the programs' rights are in it.
     """
-    managed = (*names.RENDERED, NAMESPACE, names.CRD)
+    managed = (*kinds.RENDERED, NAMESPACE, kinds.CRD)
     rules: list[PolicyRule] = [
-        _rule(group, kinds, ("get", "list", "create", "patch", "delete"))
-        for group, kinds in groupby(sorted(managed, key=_group_of), key=_group_of)
+        _rule(group, members, ("get", "list", "create", "patch", "delete"))
+        for group, members in groupby(sorted(managed, key=_group_of), key=_group_of)
     ]
     rules += [
-        _rule("", (names.POD, names.NODE), ("get", "list")),
+        _rule("", (kinds.POD, kinds.NODE), ("get", "list")),
         {"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]},
-        _rule("apps", (names.REPLICA_SET,), ("get", "list")),
+        _rule("apps", (kinds.REPLICA_SET,), ("get", "list")),
         *(_allow_listing(group, plurals) for group, plurals in BUILT_IN.items()),
         _rule(LEASE.group, (LEASE,), ("get", "delete")),
         {
@@ -106,8 +106,8 @@ def render_installer_role() -> Role:
     ]
     granted = [rule.in_rbac() for role in roles.load().roles for rule in role.rules]
     return {
-        "apiVersion": names.CLUSTER_ROLE.api_version,
-        "kind": names.CLUSTER_ROLE.kind,
+        "apiVersion": kinds.CLUSTER_ROLE.api_version,
+        "kind": kinds.CLUSTER_ROLE.kind,
         "metadata": {"name": names.INSTALLER},
         "rules": [*rules, *_drop_duplicates(granted)],
     }
@@ -121,10 +121,10 @@ def _group_of(kind: Kind[Resource]) -> str:
     return kind.group
 
 
-def _rule(group: str, kinds: Iterable[Kind[Resource]], verbs: Sequence[str]) -> PolicyRule:
+def _rule(group: str, members: Iterable[Kind[Resource]], verbs: Sequence[str]) -> PolicyRule:
     return {
         "apiGroups": [group],
-        "resources": sorted({kind.plural for kind in kinds}),
+        "resources": sorted({kind.plural for kind in members}),
         "verbs": list(verbs),
     }
 

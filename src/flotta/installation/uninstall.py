@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from flotta.installation import names
+from flotta.installation import kinds, names
 from flotta.installation.apply import Applier, is_ours
 from flotta.installation.deadline import Deadline
 from flotta.installation.diff import ObjectChange
@@ -57,7 +57,7 @@ async def uninstall(
         )
     applier = Applier(client, check_mode=check_mode)
     uninstaller = Uninstaller(applier, namespace, Deadline(wait_timeout), wait_timeout)
-    operator = await applier.get_or_none(names.DEPLOYMENT, OPERATOR, namespace)
+    operator = await applier.get_or_none(kinds.DEPLOYMENT, OPERATOR, namespace)
     uninstaller.outcome.previous_version = version_label(operator)
     if delete_data:
         await uninstaller.remove_fleet(operator)
@@ -164,7 +164,7 @@ class Uninstaller:
 
     async def _pods_are_gone(self) -> bool:
         selector = f"{names.PART_OF}=flotta"
-        for kind in (names.REPLICA_SET, names.POD):
+        for kind in (kinds.REPLICA_SET, kinds.POD):
             if await self._applier.list_objects(kind, self._namespace, selector):
                 return False
         return True

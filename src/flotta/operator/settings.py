@@ -34,22 +34,21 @@ class Settings:
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
         """Read all settings; raises ValueError with a sentence for the first bad one."""
-        env = environment
-        storage_class = read_text(env, "BUCKET_STORAGE_CLASS", EMBEDDED_CLASS)
-        probe_address = read_address(env, "PROBE_ADDR", PROBE_ADDRESS)
+        storage_class = read_text(environment, "BUCKET_STORAGE_CLASS", EMBEDDED_CLASS)
+        probe_address = read_address(environment, "PROBE_ADDR", PROBE_ADDRESS)
         return cls(
-            auto_approval=read_flag(env, "AUTO_APPROVAL_PROCESS", default=True),
-            bucket_auto_create=read_flag(env, "OBC_AUTO_CREATE", default=True),
+            auto_approval=read_flag(environment, "AUTO_APPROVAL_PROCESS", default=True),
+            bucket_auto_create=read_flag(environment, "OBC_AUTO_CREATE", default=True),
             bucket_storage_class=storage_class,
-            decommission_timeout=read_number(env, "DECOMMISSION_TIMEOUT", 300, 0),
-            request_expiry=read_number(env, "REQUEST_EXPIRY", 30 * 86400, 0),
-            workers=read_number(env, "MAX_CONCURRENT_RECONCILES", 3, 1),
-            device_workers=read_number(env, "EDGEWORKLOAD_CONCURRENCY", 5, 1),
-            leader_elect=read_flag(env, "LEADER_ELECT", default=False),
-            namespace=read_text(env, "FLOTTA_NAMESPACE", FLOTTA_NAMESPACE),
+            decommission_timeout=read_number(environment, "DECOMMISSION_TIMEOUT", 300, 0),
+            request_expiry=read_number(environment, "REQUEST_EXPIRY", 30 * 86400, 0),
+            workers=read_number(environment, "MAX_CONCURRENT_RECONCILES", 3, 1),
+            device_workers=read_number(environment, "EDGEWORKLOAD_CONCURRENCY", 5, 1),
+            leader_elect=read_flag(environment, "LEADER_ELECT", default=False),
+            namespace=read_text(environment, "FLOTTA_NAMESPACE", FLOTTA_NAMESPACE),
             probe_address=probe_address,
-            metrics_address=read_address(env, "METRICS_ADDR", probe_address),
-            storage=_read_storage(env, storage_class),
+            metrics_address=read_address(environment, "METRICS_ADDR", probe_address),
+            storage=_read_storage(environment, storage_class),
         )
 
 

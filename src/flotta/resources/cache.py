@@ -18,7 +18,7 @@ from flotta.resources.views import Key, key_of
 # Called with an object before and after a change; None stands for "not there".
 Callback = Callable[[ResourceT | None, ResourceT | None], None]
 RELIST_AFTER = 120.0  # seconds of silence; servers that send bookmarks do so each minute
-MAX_SILENCE = 240.0  # seconds; a kind of which nothing is heard is listed again after 150 s
+MAX_SILENCE = 240.0  # seconds; a kind from which nothing is heard is listed again after 150 s
 LIST_RETRY = 1.0, 30.0  # first and longest seconds until a failed list is tried again
 WATCH_RETRY = 0.4, 10.0  # first and longest seconds until a broken watch is resumed
 log = logging.getLogger(__name__)
@@ -42,12 +42,12 @@ class Cache(Generic[ResourceT]):
 
     @property
     def synced(self) -> bool:
-        """True once the first list is in."""
+        """Whether the first list is in."""
         return self._synced.is_set()
 
     @property
     def silence(self) -> float:
-        """Seconds since the server was heard: a list, a change or a bookmark.
+        """Seconds since the server was heard from: a list, a change or a bookmark.
 
         Infinite before the first.
         """
@@ -55,7 +55,7 @@ class Cache(Generic[ResourceT]):
 
     @property
     def unhealthy_reason(self) -> str | None:
-        """Return in words why the cache cannot be relied on, None when it can."""
+        """Why the cache cannot be relied on, in words; None when it can."""
         if not self.synced:
             return f"{self.kind.plural}: not listed yet"
         if self.silence > MAX_SILENCE:
@@ -143,21 +143,23 @@ class Cache(Generic[ResourceT]):
         if old is not None and _version(old) == _version(obj):
             return
         self._objects[key] = obj
-        self._by_namespace.setdefault(key[0], {})[key[1]] = obj
+        namespace, name = key
+        self._by_namespace.setdefault(namespace, {})[name] = obj
         self._notify_subscribers(old, obj)
 
     def _remove(self, obj: ResourceT) -> None:
         key = key_of(obj)
         old = self._objects.pop(key, None)
         if old is not None:
-            del self._by_namespace[key[0]][key[1]]
+            namespace, name = key
+            del self._by_namespace[namespace][name]
             self._notify_subscribers(old, None)
 
     def _notify_subscribers(self, old: ResourceT | None, new: ResourceT | None) -> None:
         for callback in self._callbacks:
             try:
                 callback(old, new)
-            except Exception:
+            except Exception:  # a defect of one subscriber must not end the watch for the others
                 log.exception("%s: a subscriber failed", self.kind.plural)
 
 

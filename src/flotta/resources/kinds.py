@@ -58,45 +58,46 @@ class Kind(Generic[ResourceT_co]):
         return "/".join(parts)
 
 
-EDGE_DEVICE: Kind[EdgeDevice] = Kind(GROUP, VERSION, "EdgeDevice", "edgedevices", status=True)
-EDGE_DEVICE_SET: Kind[EdgeDeviceSet] = Kind(
-    GROUP, VERSION, "EdgeDeviceSet", "edgedevicesets", status=True
+_served: list[Kind[Resource]] = []
+
+
+def _serve(kind: Kind[ResourceT]) -> Kind[ResourceT]:
+    """Return the kind, which is among `ALL` from now on."""
+    _served.append(kind)
+    return kind
+
+
+EDGE_DEVICE: Kind[EdgeDevice] = _serve(
+    Kind(GROUP, VERSION, "EdgeDevice", "edgedevices", status=True)
 )
-EDGE_WORKLOAD: Kind[EdgeWorkload] = Kind(
-    GROUP, VERSION, "EdgeWorkload", "edgeworkloads", status=True
+EDGE_DEVICE_SET: Kind[EdgeDeviceSet] = _serve(
+    Kind(GROUP, VERSION, "EdgeDeviceSet", "edgedevicesets", status=True)
 )
-SIGNED_REQUEST: Kind[SignedRequest] = Kind(
-    GROUP, VERSION, "EdgeDeviceSignedRequest", "edgedevicesignedrequest", status=True
+EDGE_WORKLOAD: Kind[EdgeWorkload] = _serve(
+    Kind(GROUP, VERSION, "EdgeWorkload", "edgeworkloads", status=True)
 )
-EDGE_CONFIG: Kind[EdgeConfig] = Kind(GROUP, VERSION, "EdgeConfig", "edgeconfigs", status=True)
-PLAYBOOK_EXECUTION: Kind[PlaybookExecution] = Kind(
-    GROUP, VERSION, "PlaybookExecution", "playbookexecutions", status=True
+SIGNED_REQUEST: Kind[SignedRequest] = _serve(
+    Kind(GROUP, VERSION, "EdgeDeviceSignedRequest", "edgedevicesignedrequest", status=True)
 )
-BUCKET_CLAIM: Kind[BucketClaim] = Kind(
-    "objectbucket.io", "v1alpha1", "ObjectBucketClaim", "objectbucketclaims", status=True
+EDGE_CONFIG: Kind[EdgeConfig] = _serve(
+    Kind(GROUP, VERSION, "EdgeConfig", "edgeconfigs", status=True)
 )
-SECRET: Kind[Secret] = Kind("", "v1", "Secret", "secrets")
-CONFIG_MAP: Kind[ConfigMap] = Kind("", "v1", "ConfigMap", "configmaps")
-EVENT: Kind[Event] = Kind("", "v1", "Event", "events")
-NAMESPACE: Kind[Namespace] = Kind(
-    "", "v1", "Namespace", "namespaces", namespaced=False, status=True
+PLAYBOOK_EXECUTION: Kind[PlaybookExecution] = _serve(
+    Kind(GROUP, VERSION, "PlaybookExecution", "playbookexecutions", status=True)
 )
-LEASE: Kind[Lease] = Kind("coordination.k8s.io", "v1", "Lease", "leases")
+BUCKET_CLAIM: Kind[BucketClaim] = _serve(
+    Kind("objectbucket.io", "v1alpha1", "ObjectBucketClaim", "objectbucketclaims", status=True)
+)
+SECRET: Kind[Secret] = _serve(Kind("", "v1", "Secret", "secrets"))
+CONFIG_MAP: Kind[ConfigMap] = _serve(Kind("", "v1", "ConfigMap", "configmaps"))
+EVENT: Kind[Event] = _serve(Kind("", "v1", "Event", "events"))
+NAMESPACE: Kind[Namespace] = _serve(
+    Kind("", "v1", "Namespace", "namespaces", namespaced=False, status=True)
+)
+LEASE: Kind[Lease] = _serve(Kind("coordination.k8s.io", "v1", "Lease", "leases"))
+
+# What both engines serve, in the order above.
+ALL: tuple[Kind[Resource], ...] = tuple(_served)
 
 # OpenShift's, never served or made by us: read where it is there.
 ROUTE: Kind[Route] = Kind("route.openshift.io", "v1", "Route", "routes", status=True)
-
-ALL: tuple[Kind[Resource], ...] = (
-    EDGE_DEVICE,
-    EDGE_DEVICE_SET,
-    EDGE_WORKLOAD,
-    SIGNED_REQUEST,
-    EDGE_CONFIG,
-    PLAYBOOK_EXECUTION,
-    BUCKET_CLAIM,
-    SECRET,
-    CONFIG_MAP,
-    EVENT,
-    NAMESPACE,
-    LEASE,
-)

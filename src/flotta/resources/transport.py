@@ -157,7 +157,8 @@ async def _successful(
 def _retry_after(response: aiohttp.ClientResponse, backoff: Backoff) -> float:
     """Return the seconds until the next attempt at a busy server, which names them or not."""
     text = response.headers.get("Retry-After", "")
-    return min(float(text), BUSY_RETRY[1]) if text.isdecimal() else backoff.next()
+    _, longest = BUSY_RETRY
+    return min(float(text), longest) if text.isdecimal() else backoff.next()
 
 
 async def _split_lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:

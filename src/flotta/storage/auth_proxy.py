@@ -25,7 +25,7 @@ class Question(TypedDict, total=False):
     user: str  # the access key
 
 
-def make_backend(access_key: str, keys: Path, root: Path) -> dict[str, str] | None:
+def make_rclone_backend(access_key: str, keys: Path, root: Path) -> dict[str, str] | None:
     """Return the rclone backend of the key's holder, None when the key is unknown.
 
     Its items are the options of the backend's `type`; those with an underscore are for rclone's
@@ -48,7 +48,7 @@ def answer_question(request: TextIO, response: TextIO, keys: Path, root: Path) -
     """Serve one question of rclone's; the exit status 1 refuses the request."""
     # rclone alone writes to this program.
     question = cast("Question", json.load(request))
-    found = make_backend(str(question.get("user", "")), keys, root)
+    found = make_rclone_backend(str(question.get("user", "")), keys, root)
     if found is None:
         return 1
     json.dump(found, response)

@@ -1,4 +1,4 @@
-"""boto3's clients of S3 and IAM, which have no types: the calls made, and what is read of answers.
+"""boto3's clients of S3 and IAM, which have no types: the calls, and what is read of responses.
 
 Arguments and fields are spelt as in the API references of Amazon S3 and of AWS IAM.
 """
@@ -30,7 +30,7 @@ class ListedObjects(TypedDict, total=False):
 
 
 class Deletion(TypedDict):
-    """The objects to delete; `Quiet` leaves those out of the answer that went."""
+    """The objects to delete; `Quiet` leaves those out of the response that went."""
 
     Objects: Sequence[ObjectIdentifier]
     Quiet: bool
@@ -44,7 +44,7 @@ class DeletionError(TypedDict, total=False):
 
 
 class DeletedObjects(TypedDict, total=False):
-    """The answer to a deletion; without `Errors` all went well."""
+    """The response to a deletion; without `Errors` all went well."""
 
     Errors: list[DeletionError]
 
@@ -94,7 +94,7 @@ class CreatedAccessKey(TypedDict):
 
 
 class AccessKeyCreation(TypedDict):
-    """The answer to CreateAccessKey."""
+    """The response to CreateAccessKey."""
 
     AccessKey: CreatedAccessKey
 
@@ -106,19 +106,19 @@ class AccessKeyMetadata(TypedDict):
 
 
 class ListedAccessKeys(TypedDict):
-    """The answer to ListAccessKeys."""
+    """The response to ListAccessKeys."""
 
     AccessKeyMetadata: list[AccessKeyMetadata]
 
 
 class ListedPolicies(TypedDict):
-    """The answer to ListUserPolicies."""
+    """The response to ListUserPolicies."""
 
     PolicyNames: list[str]
 
 
 class UserPolicy(TypedDict):
-    """The answer to GetUserPolicy; botocore has decoded the document."""
+    """The response to GetUserPolicy; botocore has decoded the document."""
 
     PolicyDocument: Manifest
 

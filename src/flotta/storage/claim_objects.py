@@ -19,7 +19,7 @@ from flotta.storage.errors import StorageRefused
 
 HTTPS_PORT = 443  # TCP
 AUTHORITY = "tls.crt"  # key of the Secret: the CA, as PEM
-KEY_FIELDS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+ACCESS_KEY, SECRET_KEY = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"  # keys of the Secret
 DataObject = TypeVar("DataObject", Secret, ConfigMap)
 
 
@@ -42,10 +42,12 @@ class ClaimObjects:
         self._refuse_foreign(secret)
         data = secret.get("data") or {}
         try:
-            values = [base64.b64decode(data[name]).decode() for name in KEY_FIELDS]
+            access_key, secret_key = (
+                base64.b64decode(data[name]).decode() for name in (ACCESS_KEY, SECRET_KEY)
+            )
         except (KeyError, ValueError):
             return None
-        return AccessKey(values[0], values[1], bucket) if all(values) else None
+        return AccessKey(access_key, secret_key, bucket) if access_key and secret_key else None
 
     async def write_secret(self, key: AccessKey, authority: bytes) -> None:
         """Write the access key and the CA of the S3 site (PEM), empty if that has none of its own.
@@ -53,8 +55,8 @@ class ClaimObjects:
         Raises StorageRefused when the Secret of this name is not the claim's.
         """
         values = {
-            KEY_FIELDS[0]: key.access_key.encode(),
-            KEY_FIELDS[1]: key.secret_key.encode(),
+            ACCESS_KEY: key.access_key.encode(),
+            SECRET_KEY: key.secret_key.encode(),
             AUTHORITY: authority,
         }
         data = {

@@ -25,7 +25,7 @@ from flotta.storage.key_store import DROPPED
 log = logging.getLogger(__name__)
 POLL_INTERVAL = 0.5  # seconds between looks at the key directory
 DROP_DELAY = 0.5  # seconds in which more dropped keys join one restart
-RESTART_DELAYS = (1.0, 30.0)  # seconds after rclone's first fall, and at most
+RESTART_RETRY = 1.0, 30.0  # first and longest seconds until an rclone that exited is started
 STOP_TIMEOUT = 10.0  # seconds from SIGTERM to SIGKILL
 LINE_LIMIT = 2**20  # bytes of one line of rclone's log
 TEMPORARY = ".rclone_temp_*"  # files of uploads that are not complete
@@ -44,7 +44,7 @@ class S3ServerSettings:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Return what the auth proxy, a child of rclone, finds the directories by."""
+        """Variables by which the auth proxy, a child of rclone, finds the directories."""
         return {"FLOTTA_S3_ROOT": str(self.root), "FLOTTA_S3_KEYS": str(self.keys)}
 
 
@@ -81,10 +81,10 @@ class RcloneSupervisor:
         self._command = rclone_command(settings, rclone_program())
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Serve until the event is set; a fallen rclone is started again with back-off."""
-        backoff = Backoff(*RESTART_DELAYS)
+        """Serve until the event is set; an rclone that exited is started again with back-off."""
+        backoff = Backoff(*RESTART_RETRY)
         while not stop.is_set():
-            if await self._serve_once(stop) == "fell":
+            if await self._serve_once(stop) == "exited":
                 log.error("rclone ended by itself; starting it again")
                 await _wait_for_stop(stop, backoff.next())
             else:
@@ -124,7 +124,7 @@ class RcloneSupervisor:
                 log.info("The certificate was renewed; restarting")
                 return "renewed"
             before = now
-        return "stopped" if stop.is_set() else "fell"
+        return "stopped" if stop.is_set() else "exited"
 
     async def _relay_log(self, process: asyncio.subprocess.Process) -> None:
         assert process.stderr is not None  # noqa: S101 - asked for above

@@ -16,7 +16,9 @@ from flotta.apiserver.storage.watch_cache import ObjectKey, StoredChange
 
 log = logging.getLogger(__name__)
 
-RETRY_SECONDS = 2.0  # between an error and the next start
+# Between an error and the next start; fixed, because one process asks its own store: there is no
+# crowd to spread, and the first start after the store works again is to come soon.
+RETRY_SECONDS = 2.0
 
 
 async def follow_changes(

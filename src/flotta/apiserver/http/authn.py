@@ -33,7 +33,7 @@ class User:
 
     @property
     def anonymous(self) -> bool:
-        """Tell whether the caller showed no credential."""
+        """Whether the caller showed no credential."""
         return self.name == ANONYMOUS
 
 

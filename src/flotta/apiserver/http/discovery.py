@@ -12,7 +12,7 @@ import msgspec
 
 from flotta.apiserver.http.negotiation import parse_accept
 from flotta.apiserver.json_object import JsonObject
-from flotta.apiserver.registry import Registry, Resource
+from flotta.apiserver.registry import Registry, ServedResource
 
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 STATUS_VERBS = ["get", "patch", "update"]
@@ -40,7 +40,7 @@ VERSION: JsonObject = {
 
 
 class Discovery:
-    """Answers about what is served; they are the same for everybody and never change."""
+    """Responses about what is served; they are the same for everybody and never change."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
@@ -65,7 +65,7 @@ class Discovery:
         return None
 
     def paths(self) -> list[str]:
-        """Return every path that answers, for `/`."""
+        """Return every path that is served, for `/`."""
         groups = dict.fromkeys(f"/apis/{group}" for group, _ in self._versions() if group)
         versions = [f"/apis/{group}/{version}" for group, version in self._versions() if group]
         documents = ["/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"]
@@ -135,7 +135,7 @@ def _api_versions(host: str) -> JsonObject:
     }
 
 
-def _resource_entries(resource: Resource) -> list[JsonObject]:
+def _resource_entries(resource: ServedResource) -> list[JsonObject]:
     entry: JsonObject = {
         "name": resource.plural,
         "singularName": resource.singular,
@@ -150,7 +150,7 @@ def _resource_entries(resource: Resource) -> list[JsonObject]:
     return [entry, *(_subresource_entry(resource, name) for name in resource.subresources)]
 
 
-def _subresource_entry(resource: Resource, name: str) -> JsonObject:
+def _subresource_entry(resource: ServedResource, name: str) -> JsonObject:
     return {
         "name": f"{resource.plural}/{name}",
         "singularName": "",
@@ -198,7 +198,7 @@ def _version_item(registry: Registry, group: str, version: str) -> JsonObject:
     return {"version": version, "freshness": "Current", "resources": resources}
 
 
-def _resource_item(resource: Resource) -> JsonObject:
+def _resource_item(resource: ServedResource) -> JsonObject:
     response = {"group": resource.group, "version": resource.version, "kind": resource.kind}
     if not resource.group:
         response["version"] = ""

@@ -29,7 +29,7 @@ from flotta.apiserver.objects.patch import (
 from flotta.apiserver.objects.updates import RequestedChange
 from flotta.apiserver.objects.watch import watch_version
 from flotta.apiserver.objects.writes import Endpoint, Objects, WriteResult, check_name
-from flotta.apiserver.registry import Resource
+from flotta.apiserver.registry import ServedResource
 
 CUSTOM_PATCHES = (JSON_PATCH, MERGE_PATCH, APPLY_PATCH)
 CORE_PATCHES = (*CUSTOM_PATCHES, STRATEGIC_PATCH)
@@ -41,7 +41,7 @@ class Call:
 
     request: web.Request
     objects: Objects
-    resource: Resource
+    resource: ServedResource
     target: Target
     user: User
     authorization: Authorization
@@ -170,7 +170,7 @@ def _propose_patch(kind: str, body: bytes) -> Callable[[JsonObject], RequestedCh
     return propose
 
 
-def _check_patch_type(resource: Resource, kind: str) -> None:
+def _check_patch_type(resource: ServedResource, kind: str) -> None:
     accepted = CUSTOM_PATCHES if resource.custom else CORE_PATCHES
     if kind not in accepted:
         message = f'the body has the type "{kind}"; a patch of {resource.plural} has '
@@ -210,7 +210,7 @@ async def _delete_body(call: Call) -> JsonObject:
 
 
 async def delete_collection(call: Call) -> web.StreamResponse:
-    """Delete what a selector finds in one namespace; answers with the list of it."""
+    """Delete what a selector finds in one namespace; responds with the list of it."""
     body = await _delete_body(call)
     query = call.request.query
     options = delete_options(query, body, call.resource.api_version)

@@ -14,7 +14,7 @@ from flotta.apiserver.http import table
 from flotta.apiserver.http.negotiation import JSON, YAML, Media
 from flotta.apiserver.json_object import JsonObject
 from flotta.apiserver.objects.lists import Page
-from flotta.apiserver.registry import Resource
+from flotta.apiserver.registry import ServedResource
 
 
 def json_response(
@@ -34,7 +34,7 @@ def text_response(text: str, code: int = 200) -> web.Response:
 
 def object_response(
     obj: JsonObject,
-    resource: Resource,
+    resource: ServedResource,
     media: Media,
     *,
     code: int = 200,
@@ -66,7 +66,9 @@ def warning_header(text: str) -> str:
     return f'299 - "{quoted}"'
 
 
-def list_response(page: Page, resource: Resource, media: Media, include: str = "") -> web.Response:
+def list_response(
+    page: Page, resource: ServedResource, media: Media, include: str = ""
+) -> web.Response:
     """Return a list in the form that was negotiated."""
     meta = page.metadata(custom=resource.custom and not media.transform)
     if media.transform == "PartialObjectMetadata":
@@ -84,7 +86,7 @@ def list_response(page: Page, resource: Resource, media: Media, include: str = "
     return json_response(raw)
 
 
-def _raw_list(page: Page, resource: Resource, meta: JsonObject) -> bytes:
+def _raw_list(page: Page, resource: ServedResource, meta: JsonObject) -> bytes:
     """Return the JSON of a list, put together from stored bytes.
 
     Items of core lists have no apiVersion and kind, as in Kubernetes, where the list has the type.
@@ -99,7 +101,7 @@ def _raw_list(page: Page, resource: Resource, meta: JsonObject) -> bytes:
     return start[:-1] + b',"items":[' + b",".join(items) + b"]}"
 
 
-def object_head(resource: Resource) -> bytes:
+def object_head(resource: ServedResource) -> bytes:
     """Return the bytes with which every stored object of a resource begins."""
     head = msgspec.json.encode({"apiVersion": resource.api_version, "kind": resource.kind})
     return head[:-1] + b","
@@ -116,7 +118,7 @@ def plain_text_response(error: PlainTextError) -> web.Response:
     return text_response(error.text, error.code)
 
 
-def success_status(resource: Resource, obj: JsonObject) -> JsonObject:
+def success_status(resource: ServedResource, obj: JsonObject) -> JsonObject:
     """Return the Status of a finished deletion."""
     meta = obj["metadata"]
     parts = {

@@ -17,7 +17,7 @@ from flotta.apiserver.objects.bodies import decode_body, media_type, read_body
 async def serve_review(
     request: web.Request, user: User, target: Target, authorization: Authorization
 ) -> web.Response:
-    """Answer a request to one of the virtual review resources."""
+    """Respond to a request to one of the virtual review resources."""
     kind = REVIEWS.get((target.group, target.version), {}).get(target.plural)
     if kind is None:
         raise PlainTextError()

@@ -20,7 +20,7 @@ from flotta.apiserver.http.reviews import serve_review
 from flotta.apiserver.http.streams import Streams
 from flotta.apiserver.http.targets import Target, parse_target
 from flotta.apiserver.objects.writes import Objects
-from flotta.apiserver.registry import Resource
+from flotta.apiserver.registry import ServedResource
 from flotta.apiserver.storage.store import StorageFailure
 
 log = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ class Router:
 
     def application(self) -> web.Application:
         """Return the aiohttp application that sends every request to `handle`."""
-        # No limit of aiohttp's: `read_body` has one, and answers with a Status.
+        # No limit of aiohttp's: `read_body` has one, and responds with a Status.
         app = web.Application(client_max_size=0)
         app.router.add_route("*", "/{path:.*}", self.handle)
         return app
@@ -68,7 +68,7 @@ class Router:
             return responses.status_error_response(bad_request(text))
         except (ConnectionError, web.HTTPException):
             raise
-        except Exception:
+        except Exception:  # a defect ends its request, not the server
             log.exception("%s %s failed", request.method, request.path)
             text = "Internal error occurred: see the log of flotta-apiserver"
             return responses.status_error_response(StatusError(500, text, "InternalError", {}))
@@ -94,7 +94,7 @@ class Router:
             return await self._services.streams.serve(call)
         return await HANDLERS[target.verb](call)
 
-    def _find_resource(self, target: Target) -> Resource:
+    def _find_resource(self, target: Target) -> ServedResource:
         registry = self._services.objects.registry
         resource = registry.find(target.group, target.version, target.plural)
         if resource is None:

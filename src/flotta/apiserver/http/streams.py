@@ -11,7 +11,7 @@ from flotta.apiserver.http.negotiation import JSON, Media, negotiate
 from flotta.apiserver.json_object import JsonObject
 from flotta.apiserver.objects.lists import parse_selection
 from flotta.apiserver.objects.watch import Watch, WatchEvent, parse_watch
-from flotta.apiserver.registry import Resource
+from flotta.apiserver.registry import ServedResource
 
 MAX_WRITE = 256 * 1024  # bytes, after which a batch is cut into another write
 
@@ -19,7 +19,7 @@ MAX_WRITE = 256 * 1024  # bytes, after which a batch is cut into another write
 class WatchEncoder:
     """Turns events into lines; a Table has its column definitions only once."""
 
-    def __init__(self, resource: Resource, media: Media, include: str) -> None:
+    def __init__(self, resource: ServedResource, media: Media, include: str) -> None:
         self._resource = resource
         self._media = media
         self._include = include
@@ -59,7 +59,7 @@ class Streams:
             watch.stop()
 
     async def serve(self, call: Call) -> web.StreamResponse:
-        """Answer a watch request until it ends."""
+        """Respond to a watch request until it ends."""
         request = call.request
         media = negotiate(request.headers.get("Accept"), watch=True)
         selection = parse_selection(call.resource, call.target.namespace or None, request.query)

@@ -8,7 +8,7 @@ from typing import Any
 from flotta.apiserver.errors import StatusError, bad_request
 from flotta.apiserver.http.negotiation import Media
 from flotta.apiserver.json_object import JsonObject
-from flotta.apiserver.registry import Resource
+from flotta.apiserver.registry import ServedResource
 
 INCLUDES = ("", "None", "Metadata", "Object")
 
@@ -22,7 +22,7 @@ def check_include(include: str) -> None:
 
 
 def make_table(
-    resource: Resource,
+    resource: ServedResource,
     objects: Iterable[JsonObject],
     metadata: JsonObject,
     media: Media,
@@ -44,7 +44,7 @@ def make_table(
     }
 
 
-def _column_definitions(resource: Resource) -> list[JsonObject]:
+def _column_definitions(resource: ServedResource) -> list[JsonObject]:
     return [
         {
             "name": column.name,
@@ -57,7 +57,7 @@ def _column_definitions(resource: Resource) -> list[JsonObject]:
     ]
 
 
-def _make_row(resource: Resource, obj: JsonObject, version: str, include: str) -> JsonObject:
+def _make_row(resource: ServedResource, obj: JsonObject, version: str, include: str) -> JsonObject:
     return {
         "cells": [column.cell(obj) for column in resource.columns],
         "object": _row_object(obj, version, include),
@@ -71,7 +71,7 @@ def _row_object(obj: JsonObject, version: str, include: str) -> JsonObject | Non
 
 
 def make_bookmark_table(
-    resource: Resource, obj: JsonObject, media: Media, *, columns: bool
+    resource: ServedResource, obj: JsonObject, media: Media, *, columns: bool
 ) -> JsonObject:
     """Return a bookmark as a Table: one row of empty cells whose object carries the version."""
     version = f"meta.k8s.io/{media.version}"
@@ -103,7 +103,7 @@ def make_partial_list(
     }
 
 
-def partial_list_error(resource: Resource) -> StatusError:
+def partial_list_error(resource: ServedResource) -> StatusError:
     """Return the 406 for a list that is asked for in the form of one object."""
     return StatusError(
         406,

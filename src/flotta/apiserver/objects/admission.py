@@ -16,13 +16,13 @@ from flotta.apiserver.json_object import JsonObject
 from flotta.apiserver.objects.metadata import head_first
 from flotta.apiserver.objects.metadata_rules import find_finalizer_warnings, validate_metadata
 from flotta.apiserver.objects.options import WriteOptions
-from flotta.apiserver.registry import Registry, Resource
+from flotta.apiserver.registry import Registry, ServedResource
 
 FieldPolicy = Callable[[list[str]], list[str]]
 
 
 def check_head(
-    obj: JsonObject, resource: Resource, registry: Registry, *, patch: bool = False
+    obj: JsonObject, resource: ServedResource, registry: Registry, *, patch: bool = False
 ) -> None:
     """Check apiVersion and kind of a body, and complete them for core kinds."""
     if resource.custom:
@@ -39,7 +39,7 @@ def check_head(
     obj["apiVersion"], obj["kind"] = resource.api_version, resource.kind
 
 
-def _check_custom_head(obj: JsonObject, resource: Resource, *, patch: bool) -> None:
+def _check_custom_head(obj: JsonObject, resource: ServedResource, *, patch: bool) -> None:
     kind = obj.get("kind")
     if not kind or not isinstance(kind, str):
         raise wrong_type("kind", kind, resource.kind)
@@ -90,7 +90,7 @@ def _ignore_unknown(_unknown: list[str]) -> list[str]:
 
 def admit_object(
     obj: JsonObject,
-    resource: Resource,
+    resource: ServedResource,
     old: JsonObject | None,
     causes: Iterable[CauseLike] = (),
     subresource: str = "",
@@ -119,7 +119,7 @@ def admit_object(
 
 
 def _leave_out_known_causes(
-    causes: Sequence[CauseLike], resource: Resource, old: JsonObject | None, subresource: str
+    causes: Sequence[CauseLike], resource: ServedResource, old: JsonObject | None, subresource: str
 ) -> list[CauseLike]:
     """Leave out what is wrong with the stored object already: its schema became stricter since.
 
@@ -153,6 +153,6 @@ def apply_field_validation(problems: list[str], options: WriteOptions, *, patch:
     raise bad_request(text)
 
 
-def find_warnings(obj: JsonObject, resource: Resource) -> list[str]:
+def find_warnings(obj: JsonObject, resource: ServedResource) -> list[str]:
     """Return the warnings about an object that is accepted all the same."""
     return [*find_finalizer_warnings(obj), *resource.find_warnings(obj)]

@@ -17,7 +17,7 @@ from flotta.apiserver.objects.managed_fields import ManagedFieldsEntry, Owner
 from flotta.apiserver.objects.options import WriteOptions
 from flotta.apiserver.objects.updates import RequestedChange, update_object
 from flotta.apiserver.objects.writes import Endpoint, Objects, WriteResult
-from flotta.apiserver.registry import Resource
+from flotta.apiserver.registry import ServedResource
 
 
 async def apply_configuration(
@@ -81,7 +81,7 @@ class Application:
     options: WriteOptions
 
     @property
-    def resource(self) -> Resource:
+    def resource(self) -> ServedResource:
         """The kind of the object."""
         return self.endpoint.resource
 

@@ -26,7 +26,7 @@ from flotta.apiserver.objects.selectors import (
     parse_field_selector,
     parse_label_selector,
 )
-from flotta.apiserver.registry import Resource
+from flotta.apiserver.registry import ServedResource
 from flotta.apiserver.storage.store import Store
 from flotta.apiserver.storage.watch_cache import ObjectKey, ObjectRecord
 
@@ -42,7 +42,7 @@ TOO_OLD_PAGE = (
 class Selection:
     """Which objects of a resource are asked for; `namespace` None means all."""
 
-    resource: Resource
+    resource: ServedResource
     namespace: str | None
     labels: LabelSelector
     fields: FieldSelector
@@ -55,7 +55,7 @@ class Selection:
 
 
 def parse_selection(
-    resource: Resource, namespace: str | None, query: Mapping[str, str]
+    resource: ServedResource, namespace: str | None, query: Mapping[str, str]
 ) -> Selection:
     """Read labelSelector and fieldSelector."""
     strict = not resource.custom and not resource.field_labels
@@ -97,7 +97,7 @@ class _PageStart:
 
 
 async def list_page(store: Store, selection: Selection, query: Mapping[str, str]) -> Page:
-    """Answer a list request."""
+    """Respond to a list request."""
     _check_options(query)
     limit = parse_integer(query, "limit") or 0
     parse_integer(query, "timeoutSeconds")

@@ -8,7 +8,7 @@ from flotta.apiserver import timestamps
 from flotta.apiserver.json_object import JsonObject
 from flotta.apiserver.objects import field_paths
 from flotta.apiserver.objects.field_paths import CONTAINER, Path
-from flotta.apiserver.registry import Resource
+from flotta.apiserver.registry import ServedResource
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def write_entries(obj: JsonObject, entries: list[ManagedFieldsEntry]) -> None:
         obj["metadata"]["managedFields"] = kept
 
 
-def applied_paths(configuration: JsonObject, resource: Resource) -> set[Path]:
+def applied_paths(configuration: JsonObject, resource: ServedResource) -> set[Path]:
     """Return what the sender of an apply owns: leaves, and the items of keyed lists themselves."""
     found = field_paths.flatten_object(configuration, field_paths.shape_of(resource.openapi))
     return {
@@ -79,7 +79,7 @@ def applied_paths(configuration: JsonObject, resource: Resource) -> set[Path]:
 
 
 def track_create(
-    obj: JsonObject, sent: JsonObject, resource: Resource, manager: str, operation: str
+    obj: JsonObject, sent: JsonObject, resource: ServedResource, manager: str, operation: str
 ) -> None:
     """Give every field of a new object to its creator; an applier owns only what was sent."""
     present = set(field_paths.flatten_object(obj, field_paths.shape_of(resource.openapi)))
@@ -95,7 +95,7 @@ def track_update(
     old: JsonObject,
     entries: list[ManagedFieldsEntry],
     writer: Owner,
-    resource: Resource,
+    resource: ServedResource,
 ) -> None:
     """Move what an update changed from its former owners to the writer."""
     shape = field_paths.shape_of(resource.openapi)
@@ -112,7 +112,7 @@ def track_update(
 
 
 def _claim_paths(
-    entries: list[ManagedFieldsEntry], writer: Owner, claimed: set[Path], resource: Resource
+    entries: list[ManagedFieldsEntry], writer: Owner, claimed: set[Path], resource: ServedResource
 ) -> list[ManagedFieldsEntry]:
     """Add paths to the writer's entry; its time is that of this write."""
     own = next((entry for entry in entries if entry.owner == writer), None)

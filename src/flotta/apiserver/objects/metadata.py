@@ -9,7 +9,7 @@ from typing import Any
 from flotta.apiserver import names, timestamps
 from flotta.apiserver.errors import Cause, conflict, internal, invalid_value, wrong_type
 from flotta.apiserver.json_object import JsonObject
-from flotta.apiserver.registry import Resource
+from flotta.apiserver.registry import ServedResource
 from flotta.apiserver.timestamps import normalize_time
 
 SERVER_FIELDS = ("selfLink", "deletionTimestamp", "deletionGracePeriodSeconds")
@@ -135,7 +135,7 @@ READERS: dict[str, Callable[[str, Any], object]] = {
 }
 
 
-def prepare_new(obj: JsonObject, resource: Resource) -> None:
+def prepare_new(obj: JsonObject, resource: ServedResource) -> None:
     """Fill the server's fields of an object that is to be created."""
     meta = obj["metadata"]
     if meta.get("resourceVersion", "") not in ("", "0"):
@@ -152,7 +152,7 @@ def prepare_new(obj: JsonObject, resource: Resource) -> None:
 
 
 def prepare_update(
-    obj: JsonObject, old: JsonObject, resource: Resource, *, patch: bool
+    obj: JsonObject, old: JsonObject, resource: ServedResource, *, patch: bool
 ) -> list[Cause]:
     """Keep the server's fields of the old state; returns the causes of forbidden changes."""
     meta, before = obj["metadata"], old["metadata"]

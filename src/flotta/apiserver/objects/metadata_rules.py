@@ -8,7 +8,7 @@ from typing import Any
 from flotta.apiserver import names
 from flotta.apiserver.errors import Cause, forbidden_value, invalid_value, required, too_long
 from flotta.apiserver.json_object import JsonObject
-from flotta.apiserver.registry import Resource
+from flotta.apiserver.registry import ServedResource
 
 UNQUALIFIED = "name is neither a standard finalizer name nor is it fully qualified"
 DOMAINLESS_FINALIZERS = {"orphan", "foregroundDeletion", "kubernetes"}
@@ -18,7 +18,9 @@ DOMAINLESS_FINALIZERS = {"orphan", "foregroundDeletion", "kubernetes"}
 MAX_ANNOTATIONS = 256 * 1024  # bytes, keys and values together
 
 
-def validate_metadata(obj: JsonObject, resource: Resource, old: JsonObject | None) -> list[Cause]:
+def validate_metadata(
+    obj: JsonObject, resource: ServedResource, old: JsonObject | None
+) -> list[Cause]:
     """Return everything that Kubernetes refuses in metadata with a 422."""
     meta = obj["metadata"]
     return [
@@ -30,7 +32,7 @@ def validate_metadata(obj: JsonObject, resource: Resource, old: JsonObject | Non
     ]
 
 
-def _validate_name(meta: JsonObject, resource: Resource) -> list[Cause]:
+def _validate_name(meta: JsonObject, resource: ServedResource) -> list[Cause]:
     name, prefix = meta.get("name", ""), meta.get("generateName", "")
     if not name:
         return [required("metadata.name", "name or generateName is required")]

@@ -45,7 +45,7 @@ def watch_version(query: Mapping[str, str]) -> int | None:
     """Return the resourceVersion of a watch or of a request for one object; None when absent."""
     text = query.get("resourceVersion", "")
     if text and not text.isdigit():
-        # A list answers 400 to the same mistake; Kubernetes reads its version elsewhere.
+        # A list responds with 400 to the same mistake; Kubernetes reads its version elsewhere.
         raise internal(describe_mismatch("resourceVersion", text, "a whole number"))
     return int(text) if text else None
 

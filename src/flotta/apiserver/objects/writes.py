@@ -11,7 +11,7 @@ from flotta.apiserver.errors import bad_request, not_found
 from flotta.apiserver.json_object import JsonObject
 from flotta.apiserver.objects.admission import apply_field_validation, describe_field_problems
 from flotta.apiserver.objects.options import WriteOptions
-from flotta.apiserver.registry import Registry, Resource
+from flotta.apiserver.registry import Registry, ServedResource
 from flotta.apiserver.storage.store import Store
 from flotta.apiserver.storage.watch_cache import ObjectKey, ObjectRecord
 
@@ -28,7 +28,7 @@ class Objects:
 class Endpoint:
     """The addressed resource, namespace, name ("" on a collection) and subresource."""
 
-    resource: Resource
+    resource: ServedResource
     namespace: str
     name: str = ""
     subresource: str = ""
@@ -96,7 +96,7 @@ def is_same_state(obj: JsonObject, old: JsonObject) -> bool:
     )
 
 
-def changes_generation(obj: JsonObject, old: JsonObject, resource: Resource) -> bool:
+def changes_generation(obj: JsonObject, old: JsonObject, resource: ServedResource) -> bool:
     """Tell whether an update changes what a generation counts: all but metadata and status."""
     ignored = {"metadata", "status"} if resource.status else {"metadata"}
     return {key: value for key, value in obj.items() if key not in ignored} != {

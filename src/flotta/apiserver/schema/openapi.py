@@ -11,10 +11,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from flotta.apiserver.json_object import JsonObject
-from flotta.apiserver.registry import Resource
+from flotta.apiserver.registry import ServedResource
 from flotta.apiserver.schema.kubernetes import LIST_META, OBJECT_META, schema_of
 from flotta.resources import kinds
-from flotta.resources.objects.meta import Resource as Object
+from flotta.resources.objects.meta import Resource
 
 PATCH_TYPES = (
     "application/apply-patch+yaml",
@@ -28,7 +28,7 @@ STRATEGIC = "application/strategic-merge-patch+json"
 class _DescribedKind:
     """A kind with its schema; `built_in` kinds take strategic merge patches."""
 
-    kind: kinds.Kind[Object]
+    kind: kinds.Kind[Resource]
     schema: JsonObject
     built_in: bool
 
@@ -45,7 +45,7 @@ class _DescribedKind:
         return f"{group}.{self.kind.version}.{self.kind.kind}"
 
 
-def make_documents(resources: Iterable[Resource]) -> dict[str, JsonObject]:
+def make_documents(resources: Iterable[ServedResource]) -> dict[str, JsonObject]:
     """Return path → document (`api/v1`, `apis/GROUP/VERSION`) of what is served."""
     groups: dict[str, list[_DescribedKind]] = {}
     for resource in resources:
@@ -55,7 +55,7 @@ def make_documents(resources: Iterable[Resource]) -> dict[str, JsonObject]:
     return {path: _make_document(path, members) for path, members in groups.items()}
 
 
-def _kind_of(resource: Resource) -> kinds.Kind[Object]:
+def _kind_of(resource: ServedResource) -> kinds.Kind[Resource]:
     return kinds.Kind(
         resource.group,
         resource.version,

@@ -8,7 +8,7 @@ from typing import Any
 from flotta.apiserver.json_object import JsonObject
 from flotta.apiserver.schema.nodes import NOTHING, Node
 
-INT64 = 1 << 63
+INT64 = 1 << 63  # the first whole number that an int64 cannot hold
 
 
 def shape_value(node: Node, value: Any, path: str, unknown: list[str]) -> Any:

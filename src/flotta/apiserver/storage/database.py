@@ -88,7 +88,7 @@ class Database:
                 _write_event(connection, event)
             connection.execute("DELETE FROM events WHERE version < ?", (forget_before,))
             connection.execute("COMMIT")
-        except BaseException:
+        except BaseException:  # whatever it was, no transaction may stay open
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise

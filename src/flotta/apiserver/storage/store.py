@@ -117,8 +117,6 @@ class Store:
         if staged is not None:
             await asyncio.shield(staged.durable)
 
-    # Writing
-
     async def put(self, key: ObjectKey, obj: JsonObject) -> ObjectRecord:
         """Store an object; its metadata.resourceVersion is set. Returns when it is durable.
 
@@ -199,8 +197,6 @@ class Store:
         self.watch_cache.append(change)
         self.watch_cache.trim()
         self._writer.forget_before = self.watch_cache.forgotten + 1
-
-    # Starting
 
     def _load(self) -> None:
         for resource, namespace, name, version, body in self._database.objects():

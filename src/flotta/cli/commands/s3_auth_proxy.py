@@ -15,5 +15,5 @@ from flotta.storage.auth_proxy import answer_question
 
 def run(_: argparse.Namespace) -> int:
     """Answer the question on standard input; return the exit status."""
-    directories = os.environ["FLOTTA_S3_KEYS"], os.environ["FLOTTA_S3_ROOT"]
-    return answer_question(sys.stdin, sys.stdout, Path(directories[0]), Path(directories[1]))
+    keys, root = Path(os.environ["FLOTTA_S3_KEYS"]), Path(os.environ["FLOTTA_S3_ROOT"])
+    return answer_question(sys.stdin, sys.stdout, keys, root)

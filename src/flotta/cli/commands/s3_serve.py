@@ -54,7 +54,7 @@ async def _serving_iam(settings: S3ServerSettings, listen: str | None) -> AsyncI
     try:
         await iam.start()
     except OSError as error:
-        raise ValueError(f"--iam-listen {listen} cannot be had: {error}") from error
+        raise ValueError(f"cannot listen on {listen} (--iam-listen): {error}") from error
     try:
         yield
     finally:

@@ -57,7 +57,7 @@ class StoredSecret:
     """A secret as it was read: its values by key; `version` changes when anybody writes it."""
 
     name: str
-    data: Mapping[str, bytes] = field(repr=False)  # keys do not belong into logs
+    data: Mapping[str, bytes] = field(repr=False)  # keys do not belong in logs
     version: str
 
 

@@ -1,8 +1,8 @@
 """ObjectBucketClaim: has our provisioner answer it, and says why one stays unanswered.
 
-Claims of other storage classes are left to whoever answers them. This controller does not plan: the
-provisioner talks to S3, and what it does next depends on the answer (a bucket that is there, a key
-that is known, what is left to delete). Only what is said of a failure is planned.
+Claims of other storage classes are left to whoever answers them. This controller does not plan:
+the provisioner talks to S3, and what it does next depends on the response (a bucket that is there,
+a key that is known, what is left to delete). Only what is said of a failure is planned.
 """
 
 from __future__ import annotations

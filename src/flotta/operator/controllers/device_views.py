@@ -37,7 +37,7 @@ def storage_section(resource: EdgeDevice | EdgeDeviceSet) -> S3Section:
 
 
 def is_ready(device: EdgeDevice) -> bool:
-    """Tell whether the device was heard of in time and is well."""
+    """Tell whether the device was heard from in time and is well."""
     return ready_status(status_of(device)) == "True"
 
 

@@ -45,6 +45,6 @@ class Caches:
         await asyncio.gather(*(cache.wait_synced() for cache in self._caches.values()))
 
     def find_stale(self) -> list[str]:
-        """Return a sentence for each kind that is not listed yet or no longer heard of."""
+        """Return a sentence for each kind that is not listed yet or whose watch is silent."""
         reasons = (cache.unhealthy_reason for cache in self._caches.values())
         return [reason for reason in reasons if reason]

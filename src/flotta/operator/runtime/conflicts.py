@@ -24,9 +24,10 @@ async def reconcile_newest(
     Returns the seconds after which to come back; None when the object is gone or nothing is due.
     """
     known = [cached]
+    namespace, name = key
 
     async def attempt() -> float | None:
-        obj = known.pop() if known else await client.get_or_none(kind, key[1], key[0])
+        obj = known.pop() if known else await client.get_or_none(kind, name, namespace)
         return None if obj is None else await reconcile(obj)
 
     try:

@@ -69,7 +69,8 @@ class Controller:
             del self._started[key]
 
     async def _reconcile_key(self, key: Key) -> None:
-        subject = f"{self.name} {key[0]}/{key[1]}"
+        namespace, name = key
+        subject = f"{self.name} {namespace}/{name}"
         try:
             delay = await self._reconcile(key)
         except (ApiError, CreationRefused, StorageError) as error:

@@ -69,7 +69,7 @@ class KindController(Generic[ResourceT]):
     `reconcile` gets one of `objects` and returns the seconds after which to come back, None when
     only a change matters. It raises Conflict when that object is not the newest and is then called
     with the newest. Most kinds plan, and have it made by `planned`; a kind whose work is done
-    outside the API, where each step depends on the answer to the one before, does it itself.
+    outside the API, where each step depends on the response to the one before, does it itself.
     """
 
     objects: Cache[ResourceT]

@@ -26,7 +26,8 @@ from flotta.rfc3339 import format_micro_time
 
 LEASE_DURATION = 15  # seconds a holder may be silent
 RENEW_INTERVAL = 5.0  # seconds between renewals, and the longest that one may take
-RETRY_INTERVAL = 1.0  # seconds until a failed renewal is tried again
+# Seconds until a failed renewal is tried again; fixed, because few fit before RENEW_DEADLINE.
+RETRY_INTERVAL = 1.0
 RENEW_DEADLINE = 10.0  # seconds without a renewal after which the holder stops working
 THREAD_GRACE = 3.0  # seconds that calls in threads go on; below LEASE_DURATION - RENEW_DEADLINE
 log = logging.getLogger(__name__)
@@ -41,7 +42,8 @@ class LeaderElection:
         self._client = client
         self._namespace = namespace
         self._identity = identity or f"{socket.gethostname()}_{os.getpid()}"
-        self._seen: tuple[str, float] = ("", 0.0)
+        self._seen_version = ""  # resourceVersion of the Lease
+        self._seen_at = 0.0  # seconds of our clock, when that version was new to us
         self._holder = ""
         self._renewed = 0.0
 
@@ -115,14 +117,14 @@ class LeaderElection:
     def _may_take_lease(self, lease: Lease) -> bool:
         """Tell whether the Lease is ours, free, or not renewed for its whole duration."""
         version = lease["metadata"]["resourceVersion"]
-        if version != self._seen[0]:
-            self._seen = (version, _clock())
+        if version != self._seen_version:
+            self._seen_version, self._seen_at = version, _clock()
         spec = spec_of(lease)
         holder = spec.get("holderIdentity") or self._identity
         if holder == self._identity:
             return True
         self._holder = holder
-        return _clock() - self._seen[1] > (spec.get("leaseDurationSeconds") or LEASE_DURATION)
+        return _clock() - self._seen_at > (spec.get("leaseDurationSeconds") or LEASE_DURATION)
 
 
 async def run_as_leader(

@@ -9,8 +9,7 @@ from typing import Generic, TypeVar
 
 from flotta.backoff import Backoff
 
-FIRST_DELAY = 0.2  # seconds until a key that failed for the first time comes back
-MAX_DELAY = 60.0  # seconds
+KEY_RETRY = 0.2, 60.0  # first and longest seconds until a key that failed comes back
 KeyT = TypeVar("KeyT", bound=Hashable)
 
 
@@ -77,7 +76,7 @@ class WorkQueue(Generic[KeyT]):
 
     def retry(self, key: KeyT) -> float:
         """Say that the key's work failed; it comes back after the returned delay in seconds."""
-        delay = self._backoffs.setdefault(key, Backoff(FIRST_DELAY, MAX_DELAY)).next()
+        delay = self._backoffs.setdefault(key, Backoff(*KEY_RETRY)).next()
         self._release(key)
         self.add_after(key, delay)
         return delay

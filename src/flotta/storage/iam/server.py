@@ -15,7 +15,7 @@ from aiohttp import web
 from flotta.identity.ssl_contexts import open_server_context
 from flotta.storage.iam import responses
 from flotta.storage.iam.policies import BadPolicy
-from flotta.storage.iam.signatures import SignedRequest, Unsigned, verify_signature
+from flotta.storage.iam.signatures import SignedHttpRequest, Unsigned, verify_signature
 from flotta.storage.iam.users import IamError, Users
 from flotta.storage.key_store import read_key
 from flotta.storage.rclone_supervisor import S3ServerSettings
@@ -42,14 +42,14 @@ class IamServer:
         self.address = ""
 
     async def start(self) -> None:
-        """Listen on `host:port`; OSError when that cannot be had."""
+        """Listen on `host:port`; raises OSError when it cannot."""
         host, _, port = self._listen.rpartition(":")
         await self._runner.setup()
         site = web.TCPSite(self._runner, host.strip("[]"), int(port), ssl_context=self._context)
         await site.start()
         self._renewal = asyncio.create_task(self._follow_certificate())
-        bound = self._runner.addresses[0]
-        self.address = f"https://{bound[0]}:{bound[1]}"
+        address, bound_port, *_ = self._runner.addresses[0]
+        self.address = f"https://{address}:{bound_port}"
         log.info("Starting IAM server on [%s]", self.address)
 
     async def stop(self) -> None:
@@ -81,7 +81,7 @@ class IamServer:
     def _require_administrator(self, request: web.Request, body: bytes) -> None:
         headers = tuple((name.lower(), value) for name, value in request.headers.items())
         url = f"https://{request.host}{request.raw_path}"
-        signed = SignedRequest(request.method, url, headers, body)
+        signed = SignedHttpRequest(request.method, url, headers, body)
         access_key = verify_signature(signed, "iam", self._secret_of, datetime.now(UTC))
         key = read_key(self._settings.keys, access_key)
         if key is None or key.bucket is not None:
@@ -159,4 +159,4 @@ class IamServer:
                     self._context.load_cert_chain(*files)
                     seen = now
             except (OSError, ValueError) as error:
-                log.warning("the renewed certificate is not usable yet: %s", error)
+                log.warning("The renewed certificate is not usable yet: %s", error)

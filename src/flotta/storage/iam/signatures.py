@@ -36,7 +36,7 @@ class Unsigned(Exception):
 
 
 @dataclass(frozen=True)
-class SignedRequest:
+class SignedHttpRequest:
     """What of an HTTP request a signature covers; header names in small letters."""
 
     method: str
@@ -55,7 +55,7 @@ class SignedRequest:
 
 
 def verify_signature(
-    request: SignedRequest, service: str, secret_of: Callable[[str], str | None], now: datetime
+    request: SignedHttpRequest, service: str, secret_of: Callable[[str], str | None], now: datetime
 ) -> str:
     """Return the id of the access key that signed the request; raises Unsigned."""
     claimed = AUTHORIZATION.fullmatch(request.header_value("authorization"))
@@ -91,13 +91,13 @@ def _require_recent(stamp: str, date: str, now: datetime) -> None:
         )
 
 
-def _require_own_body(request: SignedRequest) -> None:
+def _require_own_body(request: SignedHttpRequest) -> None:
     signed = request.header_values(BODY_HASH)
     if signed and signed != [hashlib.sha256(request.body).hexdigest()]:
         raise Unsigned("SignatureDoesNotMatch", "the body is not the one that was signed")
 
 
-def _compute_signature(request: SignedRequest, names: Iterable[str], auth: SigV4Auth) -> str:
+def _compute_signature(request: SignedHttpRequest, names: Iterable[str], auth: SigV4Auth) -> str:
     again = AWSRequest(request.method, request.url, data=request.body)
     for name in names:
         for value in request.header_values(name):

@@ -172,7 +172,7 @@ class CrdBackend:
 
         try:
             # The device says it once, maybe obeying another server: the deletion need not have
-            # been heard of here yet.
+            # been heard from here yet.
             await self._statuses.update(key_of_peer(peer), change, afresh=True)
         except NotFound:
             return

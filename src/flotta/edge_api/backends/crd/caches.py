@@ -50,14 +50,14 @@ class Caches:
 
     @property
     def synced(self) -> bool:
-        """True when every cache holds its first list."""
+        """Whether every cache holds its first list."""
         return self._routes.settled and all(cache.synced for cache in self._required.values())
 
     @property
     def unhealthy_reason(self) -> str | None:
-        """Return why the caches cannot be relied on, None when they can.
+        """Why the caches cannot be relied on, in words; None when they can.
 
-        A kind was not listed, or nothing more is heard of it.
+        A kind was not listed, or nothing more is heard from the API about it.
         """
         for cache in self._required.values():
             if cache.synced and cache.unhealthy_reason:

@@ -108,4 +108,4 @@ class Events:
                 component=EDGE_API,
             )
         except ApiError as error:
-            log.warning("event %s about %s: %s", reason, name_of(involved), error)
+            log.warning("Event %s about %s: %s", reason, name_of(involved), error)

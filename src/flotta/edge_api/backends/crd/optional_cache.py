@@ -6,13 +6,14 @@ import asyncio
 import logging
 from typing import Generic
 
+from flotta.backoff import Backoff
 from flotta.resources.cache import Cache
 from flotta.resources.client import ApiError, Client, Forbidden, NotFound
 from flotta.resources.kinds import Kind, ResourceT
 
 RECHECK_INTERVAL = 300.0  # seconds until an absent kind is looked for again
 START_TIMEOUT = 30.0  # seconds in which the start waits for an API that gives no clear response
-RETRY_INTERVAL = 2.0  # seconds between two questions to an API that gives none
+READ_RETRY = 1.0, 10.0  # first and longest seconds until an API that gave none is asked again
 log = logging.getLogger(__name__)
 
 
@@ -27,7 +28,7 @@ class OptionalCache(Generic[ResourceT]):
 
     @property
     def settled(self) -> bool:
-        """True when the cache is filled, or it is known that there is nothing to fill it with."""
+        """Whether the cache is filled, or it is known that there is nothing to fill it with."""
         return self._settled.is_set() or self.cache.synced
 
     async def wait_settled(self) -> None:
@@ -51,6 +52,7 @@ class OptionalCache(Generic[ResourceT]):
         await self.cache.run()
 
     async def _is_readable(self) -> bool:
+        backoff = Backoff(*READ_RETRY)
         while True:
             try:
                 await self._client.list(self.cache.kind, self._namespace)
@@ -58,6 +60,6 @@ class OptionalCache(Generic[ResourceT]):
                 return False
             except ApiError as error:
                 log.debug("%s: %s", self.cache.kind.plural, error)
-                await asyncio.sleep(RETRY_INTERVAL)
+                await asyncio.sleep(backoff.next())
             else:
                 return True

@@ -64,7 +64,7 @@ class PresenceTracker:
             try:
                 change = self._due_change(device, now)
             except Exception as error:  # a device of an odd shape stands in nobody's way
-                log.warning("presence of %s: %r", name_of(device), error)
+                log.warning("Presence of %s: %r", name_of(device), error)
                 continue
             if change is not None:
                 due.append((device, change))
@@ -112,7 +112,7 @@ class PresenceTracker:
                 except NotFound:
                     self.forget(key_of(device))
                 except ApiError as error:
-                    log.warning("presence of %s: %s", name_of(device), error)
+                    log.warning("Presence of %s: %s", name_of(device), error)
 
         await asyncio.gather(*(write(device, change) for device, change in due))
 

@@ -76,7 +76,7 @@ class ProblemReporter:
             try:
                 self._write_if_different(key)
             except Exception:  # as in `presence`: the other devices are checked all the same
-                log.exception("the configuration of %s cannot be made", name)
+                log.exception("The configuration of %s cannot be made", name)
             await asyncio.sleep(0)  # devices are served between two renderings
 
     def _write_if_different(self, key: Key) -> None:
@@ -106,7 +106,7 @@ class ProblemReporter:
             async with self._turns:
                 written = await self._statuses.update(key, change)
         except ApiError as error:
-            log.warning("problems of %s: %s", name, error)
+            log.warning("Problems of %s: %s", name, error)
             return
         if written is not None:
             await self._events.write_problems(

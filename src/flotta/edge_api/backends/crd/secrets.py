@@ -61,7 +61,7 @@ class Secrets:
                     return _stored(found)
                 await asyncio.sleep(backoff.next())  # it is just being written or deleted
             else:
-                log.info("created Secret %s/%s", self._namespace, name)
+                log.info("Created Secret %s/%s", self._namespace, name)
                 return _stored(created)
         return _stored(await self._client.get(SECRET, name, self._namespace))
 

@@ -1,0 +1,94 @@
+"""The kinds that an installation consists of or looks at, besides those of every program."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from flotta.installation.objects import (
+    Deployment,
+    Ingress,
+    NetworkPolicy,
+    Node,
+    Pod,
+    PodDisruptionBudget,
+    ReplicaSet,
+    Role,
+    RoleBinding,
+    Service,
+    ServiceAccount,
+    ServiceMonitor,
+)
+from flotta.resources.crds import CustomResourceDefinition
+from flotta.resources.kinds import (
+    CONFIG_MAP,
+    LEASE,
+    NAMESPACE,
+    ROUTE,
+    SECRET,
+    Kind,
+    ResourceT,
+)
+from flotta.resources.objects.meta import Resource
+
+SERVICE_ACCOUNT: Kind[ServiceAccount] = Kind("", "v1", "ServiceAccount", "serviceaccounts")
+SERVICE: Kind[Service] = Kind("", "v1", "Service", "services")
+POD: Kind[Pod] = Kind("", "v1", "Pod", "pods")
+NODE: Kind[Node] = Kind("", "v1", "Node", "nodes", namespaced=False)
+DEPLOYMENT: Kind[Deployment] = Kind("apps", "v1", "Deployment", "deployments", status=True)
+REPLICA_SET: Kind[ReplicaSet] = Kind("apps", "v1", "ReplicaSet", "replicasets", status=True)
+BUDGET: Kind[PodDisruptionBudget] = Kind(
+    "policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets", status=True
+)
+RBAC_GROUP = "rbac.authorization.k8s.io"
+CLUSTER_ROLE: Kind[Role] = Kind(RBAC_GROUP, "v1", "ClusterRole", "clusterroles", namespaced=False)
+CLUSTER_ROLE_BINDING: Kind[RoleBinding] = Kind(
+    RBAC_GROUP, "v1", "ClusterRoleBinding", "clusterrolebindings", namespaced=False
+)
+ROLE: Kind[Role] = Kind(RBAC_GROUP, "v1", "Role", "roles")
+ROLE_BINDING: Kind[RoleBinding] = Kind(RBAC_GROUP, "v1", "RoleBinding", "rolebindings")
+INGRESS: Kind[Ingress] = Kind("networking.k8s.io", "v1", "Ingress", "ingresses", status=True)
+NETWORK_POLICY: Kind[NetworkPolicy] = Kind(
+    "networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies"
+)
+SERVICE_MONITOR: Kind[ServiceMonitor] = Kind(
+    "monitoring.coreos.com", "v1", "ServiceMonitor", "servicemonitors"
+)
+CRD: Kind[CustomResourceDefinition] = Kind(
+    "apiextensions.k8s.io",
+    "v1",
+    "CustomResourceDefinition",
+    "customresourcedefinitions",
+    namespaced=False,
+    status=True,
+)
+
+# What may be rendered, in the order in which it is removed: programs first, rights last.
+RENDERED: tuple[Kind[Resource], ...] = (
+    DEPLOYMENT,
+    BUDGET,
+    SERVICE_MONITOR,
+    ROUTE,
+    INGRESS,
+    NETWORK_POLICY,
+    SERVICE,
+    CONFIG_MAP,
+    SECRET,
+    ROLE_BINDING,
+    CLUSTER_ROLE_BINDING,
+    ROLE,
+    CLUSTER_ROLE,
+    SERVICE_ACCOUNT,
+)
+OPTIONAL: tuple[Kind[Resource], ...] = (
+    SERVICE_MONITOR,
+    ROUTE,
+)  # kinds that a cluster need not know
+KINDS: dict[tuple[str, str], Kind[Resource]] = {
+    (kind.api_version, kind.kind): kind for kind in (*RENDERED, NAMESPACE, LEASE, CRD)
+}
+
+
+def kind_of(obj: ResourceT) -> Kind[ResourceT]:
+    """Return the kind of a rendered object; KeyError for one that we do not render."""
+    # The table does not know that an object's type and its apiVersion and kind say the same.
+    return cast("Kind[ResourceT]", KINDS[obj["apiVersion"], obj["kind"]])
