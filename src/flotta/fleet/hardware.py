@@ -7,7 +7,8 @@ is known; v0.2 replaced it and lost CPU, vendor and disks.
 from __future__ import annotations
 
 import re
-from typing import Any, cast
+from collections.abc import Mapping
+from typing import cast
 
 import msgspec
 
@@ -40,16 +41,18 @@ LABEL_LIMIT = 63  # characters of a Kubernetes label value
 
 def merge_report(known: Hardware | None, report: HardwareInfo) -> Hardware:
     """Return `status.hardware` after a report; what the report does not mention stays."""
-    result: dict[str, Any] = dict(known or {})
+    result: dict[str, object] = dict(known or {})
     for name, value in convert_report(report).items():
-        if name in map(_camel, SECTIONS):
-            result[name] = {**result.get(name, {}), **cast("Manifest", value)}
+        before = result.get(name)
+        if isinstance(before, Mapping) and isinstance(value, Mapping):
+            result[name] = {**before, **value}
         else:
             result[name] = value
     for name in REQUIRED_LISTS:
         result.setdefault(name, [])
-    if "cpu" in result:
-        result["cpu"] = {"flags": [], **result["cpu"]}
+    if isinstance(cpu := result.get("cpu"), Mapping):
+        result["cpu"] = {"flags": [], **cpu}
+    # Its names are those of the custom resource: `convert_report` made them.
     return cast("Hardware", result)
 
 
@@ -58,15 +61,18 @@ def convert_report(report: HardwareInfo) -> Manifest:
 
     On the wire null, an empty list and an absent one mean the same: not reported.
     """
-    wire: dict[str, Any] = msgspec.to_builtins(report)
+    wire: Mapping[str, object] = msgspec.to_builtins(report)
     result: dict[str, object] = {"hostname": report.hostname} if report.hostname else {}
     for name in SECTIONS:
-        if wire.get(name):
-            result[_camel(name)] = _convert_part(name, wire[name])
+        part = wire.get(name)
+        if part and isinstance(part, Mapping):
+            result[_camel(name)] = _convert_part(name, part)
     for name in LISTS:
-        items = [_convert_part(name, item) for item in wire.get(name) or () if item is not None]
-        if items:
-            result[_camel(name)] = items
+        parts = wire.get(name)
+        if isinstance(parts, list):
+            items = [_convert_part(name, item) for item in parts if item is not None]
+            if items:
+                result[_camel(name)] = items
     return result
 
 
@@ -113,7 +119,7 @@ def _camel(name: str) -> str:
 
 
 def _text_at(hardware: Hardware | None, path: tuple[str, ...]) -> str:
-    value: Any = hardware or {}
+    value: object = hardware
     for step in path:
-        value = value.get(step) or {}
+        value = value.get(step) if isinstance(value, Mapping) else None
     return value if isinstance(value, str) else ""

@@ -31,7 +31,10 @@ class PrinterColumn(TypedDict, total=False):
 
 
 class CrdSchema(TypedDict):
-    """The schema of one version: OpenAPI v3, which the engine walks whatever it holds."""
+    """The schema of one version: OpenAPI v3, which the engine walks whatever it holds.
+
+    Any: it is as deep and mixed as JSON, and the engine is made for JSON objects.
+    """
 
     openAPIV3Schema: dict[str, Any]
 
