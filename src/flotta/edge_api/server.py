@@ -28,7 +28,7 @@ from flotta.monitoring import MonitoringServer
 KEEPALIVE = 150.0  # seconds; gateways hold a request for 55
 SHUTDOWN_TIMEOUT = 5.0  # seconds
 RENEWAL_CHECK = 3600.0  # seconds
-RENEWAL_RETRY = 5.0, 60.0  # first and longest seconds until keeping them is tried again
+RENEWAL_RETRY = 5.0, 60.0  # first and longest seconds until failed certificates are tried again
 START_RETRY = 0.5, 10.0  # first and longest seconds between two attempts to read the certificates
 log = logging.getLogger(__name__)
 
