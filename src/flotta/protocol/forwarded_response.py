@@ -5,6 +5,8 @@ The names are those of yggdrasil. Without a response there is no JSON at all.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 
@@ -13,4 +15,4 @@ class ForwardedResponse(msgspec.Struct):
 
     status: int = msgspec.field(name="StatusCode")
     body: object = msgspec.field(default=None, name="Body")  # JSON; None for another one or none
-    headers: dict[str, str] | None = msgspec.field(default=None, name="Metadata")
+    headers: Mapping[str, object] | None = msgspec.field(default=None, name="Metadata")  # texts
