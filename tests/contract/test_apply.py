@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from contract.api import Api, config_map, core, device, devices
+from contract.api import GROUP, Api, config_map, core, device, devices
 
 
 def apply(api: Api, namespace: str, spec: Any, manager: str, *, force: bool = False) -> Any:
@@ -122,3 +122,40 @@ def test_manager_is_noted_and_can_be_cleared(api: Api, namespace: str) -> None:
     assert entry["fieldsV1"]["f:spec"]["f:heartbeat"]["f:periodSeconds"] == {}
     cleared = api.merge(devices(namespace, "d"), {"metadata": {"managedFields": [{}]}}).body
     assert "managedFields" not in cleared["metadata"]
+
+
+def test_an_item_that_is_no_longer_sent_goes_whole(api: Api, namespace: str) -> None:
+    path = f"{GROUP}/namespaces/{namespace}/edgeworkloads/w"
+    both = [{"name": name, "image": "i", "env": [{"name": "E", "value": "1"}]} for name in "ab"]
+
+    def workload(containers: list[Any]) -> Any:
+        return {
+            "apiVersion": "management.project-flotta.io/v1alpha1",
+            "kind": "EdgeWorkload",
+            "metadata": {"name": "w"},
+            "spec": {"type": "pod", "pod": {"spec": {"containers": containers}}},
+        }
+
+    assert api.apply(path, workload(both), "fieldManager=m1").status == 201
+    response = api.apply(path, workload(both[:1]), "fieldManager=m1")
+    assert response.status == 200, response.body
+    assert response.body["spec"]["pod"]["spec"]["containers"] == both[:1]
+    bare = [{"name": "a", "image": "i"}]
+    response = api.apply(path, workload(bare), "fieldManager=m1")
+    assert response.status == 200, response.body
+    assert response.body["spec"]["pod"]["spec"]["containers"] == bare
+    # Another one owns a field of the item: it goes all the same.
+    assert api.apply(path, workload(both), "fieldManager=m1").status == 200
+    patch = {"spec": {"pod": {"spec": {"containers": [both[0], {**both[1], "image": "j"}]}}}}
+    assert api.merge(path + "?fieldManager=upd", patch).status == 200
+    response = api.apply(path, workload(both[:1]), "fieldManager=m1")
+    assert response.status == 200, response.body
+    assert response.body["spec"]["pod"]["spec"]["containers"] == both[:1]
+    # Another one applied the item, too: it stays whole.
+    assert api.apply(path, workload(both), "fieldManager=m1").status == 200
+    assert api.apply(path, workload([{"name": "b", "image": "i"}]), "fieldManager=m2").status == 200
+    response = api.apply(path, workload(both[:1]), "fieldManager=m1")
+    assert response.body["spec"]["pod"]["spec"]["containers"] == [
+        both[0],
+        {"name": "b", "image": "i"},
+    ]

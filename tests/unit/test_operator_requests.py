@@ -18,6 +18,14 @@ def test_automatic_approval_only_sets_approved() -> None:
     assert (step.kind, step.patch) == (SIGNED_REQUEST, {"spec": {"approved": True}})
 
 
+def test_request_without_a_spec_is_approved_for_the_api_to_refuse() -> None:
+    bare = request()
+    del bare["spec"]
+    (step,) = plan_request(bare, None, NOW, auto=True).steps
+    assert isinstance(step, Patch)
+    assert step.patch == {"spec": {"approved": True}}
+
+
 def test_waiting_request_is_pending_and_stays_as_it_is() -> None:
     waiting = applied(request(), plan_request(request(), None, NOW, auto=False))
     assert truths(waiting) == {"pending": "True", "approved": "False", "declined": "False"}

@@ -44,6 +44,13 @@ def test_foreign_conditions_stay() -> None:
     assert truths(written)["Configured"] == "False"
 
 
+def test_condition_without_a_type_stays_too() -> None:
+    odd = workload(deviceSelector={})
+    odd["status"] = {"conditions": [{"status": "True"}]}
+    written = applied(odd, plan_workload(odd, [], NOW))
+    assert written["status"]["conditions"][0] == {"status": "True"}
+
+
 def test_deleted_workload_only_loses_legacy_finalizers() -> None:
     going = workload(deviceSelector={})
     legacy = ["yggdrasil-device-reference-finalizer", "a/b"]

@@ -45,7 +45,6 @@ __all__ = [
 T = TypeVar("T")
 Objects = list[ResourceT]  # Client.list hides the name of the type
 PAGE_SIZE = 500  # objects in one response to a list
-# First and longest seconds until an attempt that met a conflict is repeated.
 CONFLICT_RETRY = 0.01, 0.7  # first and longest seconds until a conflict is tried again
 MERGE_PATCH = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"

@@ -154,8 +154,11 @@ class Application:
     ) -> None:
         """Remove what this manager no longer sends and nobody else owns, and maps left empty."""
         kept = {path for entry in others for path in entry.paths} | claimed
-        for path in sorted(dropped, key=len, reverse=True):
-            if any(other[: len(path)] == path for other in kept):
+        # An item before its fields: without its keys it would not be found any more.
+        for path in sorted(dropped, key=len):
+            # As in Kubernetes, whoever owns but a field of an item does not keep the item.
+            item = path[-1].startswith("k:")
+            if path in kept or (not item and any(other[: len(path)] == path for other in kept)):
                 continue
             field_paths.remove_value(obj, path, self.shape)
             self._drop_empty_containers(obj, path[:-1], kept)

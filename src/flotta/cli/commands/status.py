@@ -19,7 +19,7 @@ from flotta.resources.kinds import EDGE_DEVICE, SIGNED_REQUEST
 
 def run(options: argparse.Namespace) -> str:
     """Return the text to print. Raises ValueError with a sentence."""
-    rows = run_connected(options, lambda client: _read_rows(client, options.namespace))
+    rows = run_connected(options, lambda client: _read_rows(client, options.namespace or None))
     if options.output == "json":
         return json.dumps(rows_as_data(rows), indent=2)
     if not rows:

@@ -15,7 +15,7 @@ def judged_conditions(
 ) -> list[Condition]:
     """Return all conditions of the object with these states, by type; None removes one."""
     old = conditions_of(resource)
-    new = [condition for condition in old if states.get(condition["type"], condition)]
+    new = [condition for condition in old if states.get(condition.get("type", ""), condition)]
     for type_, state in states.items():
         if state:
             new = with_condition(new, type_, *state, now, generation_of(resource))

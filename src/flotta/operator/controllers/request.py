@@ -39,6 +39,7 @@ from flotta.resources.views import (
     generation_of,
     is_being_deleted,
     name_of,
+    spec_of,
     status_of,
 )
 from flotta.rfc3339 import format_time, parse_required_time
@@ -53,7 +54,7 @@ def request_controller(context: Context) -> KindController[SignedRequest]:
     auto, expiry = context.settings.auto_approval, context.settings.request_expiry
 
     async def read_device(request: SignedRequest) -> EdgeDevice | None:
-        namespace, name = request["spec"]["targetNamespace"], name_of(request)
+        namespace, name = spec_of(request).get("targetNamespace", ""), name_of(request)
         device = devices.get(namespace, name)
         if device is None and is_approved(request):
             # A cache that is behind must not make a new request look like one whose device is gone.
@@ -98,7 +99,7 @@ def plan_request(
     if is_declined(request):
         return plan_status(request, DECLINED, "An administrator declined the device", now)
     if auto:
-        approved: SignedRequestSpec = {**request["spec"], "approved": True}
+        approved: SignedRequestSpec = {**spec_of(request), "approved": True}
         return Plan(patch_spec(SIGNED_REQUEST, request, approved))
     return _plan_waiting(request, now, expiry)
 

@@ -18,7 +18,7 @@ from flotta.resources.finalizers import DEVICE_FINALIZER, LEGACY_DEVICE_FINALIZE
 from flotta.resources.kinds import BUCKET_CLAIM, EDGE_DEVICE, SIGNED_REQUEST
 from flotta.resources.objects.devices import EdgeDevice, SignedRequest
 from flotta.resources.objects.storage import BucketClaim
-from flotta.resources.views import conditions_of, finalizers_of, name_of, namespace_of
+from flotta.resources.views import conditions_of, finalizers_of, name_of, namespace_of, spec_of
 from flotta.rfc3339 import parse_required_time
 
 CLAIM_RECHECK = (45.0, 60.0)  # seconds until a claim on its way out is checked again
@@ -71,7 +71,7 @@ def _plan_claim_removal(device: EdgeDevice, claim: BucketClaim, now: datetime) -
 
 def _is_removable(request: SignedRequest, device: EdgeDevice) -> bool:
     """Tell whether the request brought this device and is not to keep it out."""
-    brought = request["spec"].get("targetNamespace") == namespace_of(device)
+    brought = spec_of(request).get("targetNamespace") == namespace_of(device)
     return brought and not is_declined(request)
 
 

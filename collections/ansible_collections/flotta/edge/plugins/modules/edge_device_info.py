@@ -85,7 +85,7 @@ async def read_devices(client: Client, parameters: Parameters) -> list[EdgeDevic
         found = await client.get_or_none(EDGE_DEVICE, parameters.name, namespace)
         return [found] if found else []
     return await client.list(
-        EDGE_DEVICE, parameters.namespace, label_selector=parameters.label_selector
+        EDGE_DEVICE, parameters.namespace or None, label_selector=parameters.label_selector
     )
 
 
