@@ -82,7 +82,6 @@ class Node:
 
 
 NOTHING = Node()
-ANYTHING = Node(preserve=True)
 
 
 def compile_schema(schema: JsonObject, path: str = "") -> Node:
