@@ -9,6 +9,7 @@ part format ruff format --quiet --check "${code[@]}"
 part lint ruff check --quiet "${code[@]}"
 part types quiet mypy
 part layers quiet lint-imports --no-logo
+part docs quiet mkdocs build --quiet --strict
 tests "unit tests" tests/unit
 echo "The check took $SECONDS s."
 [ $failed = 0 ]
