@@ -1,6 +1,7 @@
 """Where the buckets are and who issues their keys: the operator's `S3_*` environment.
 
-An administrator names one S3 site and exactly one issuer of access keys (docs/how-to/provide-storage.md).
+An administrator names one S3 site and exactly one issuer of access keys
+(docs/how-to/provide-storage.md).
 """
 
 from __future__ import annotations
