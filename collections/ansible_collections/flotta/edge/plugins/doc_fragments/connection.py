@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flotta.edge contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Options and notes that every module shares which talks to the resource API."""
+"""Options, requirements and notes of every module that uses the resource API."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ class ModuleDocFragment:
 options:
   kubeconfig:
     description:
-      - File with the address of the resource API and the identity to use there.
-      - When omitted, E(KUBECONFIG) of the machine where the module runs, else C(~/.kube/config), else the service account of its pod.
+      - Kubeconfig with the address of the resource API and the identity to use there.
+      - A path on the machine where the module runs. When omitted, E(KUBECONFIG), else C(~/.kube/config), else the service account of its pod.
     type: path
   context:
     description:
-      - Context of the kubeconfig to use. When omitted, its current one.
+      - Context of the kubeconfig.
+      - When omitted, its current one.
     type: str
 requirements:
   - flotta-edge with its extra C(control-plane), which the role P(flotta.edge.operator#role) installs, and P(flotta.edge.programs#role) alone
@@ -31,7 +32,7 @@ notes:
 options:
   wait:
     description:
-      - Whether to wait for the result.
+      - Whether to wait until the result is complete.
     type: bool
     default: false
   wait_timeout:
@@ -41,7 +42,7 @@ options:
     default: 120
   wait_sleep:
     description:
-      - Seconds between two looks.
+      - Seconds between two checks.
     type: int
     default: 1
 """

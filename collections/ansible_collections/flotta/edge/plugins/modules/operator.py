@@ -21,20 +21,21 @@ options:
   state:
     description:
       - Whether the control plane is installed.
-      - With V(absent), everything that V(present) made is removed. Devices, workloads and the certificate authority
-        stay, with the namespace that holds it, unless O(delete_data=true).
+      - With V(absent), everything that V(present) created is removed. Devices, workloads, buckets and the certificate
+        authority stay, with the namespace that holds it, unless O(delete_data=true).
     type: str
     choices: [present, absent]
     default: present
   namespace:
     description:
-      - Namespace of the control plane. It is created when it does not exist.
+      - Namespace of the control plane.
+      - It is created when it does not exist.
     type: str
     default: flotta
   image:
     description:
       - Container image of the control plane.
-      - When omitted, C(localhost/flotta-edge-control-plane) of this release, which has to be loaded on the nodes.
+      - When omitted, C(localhost/flotta-edge-control-plane) of this release, which must be loaded on every node.
     type: str
   image_pull_policy:
     description:
@@ -44,31 +45,35 @@ options:
     default: IfNotPresent
   image_pull_secrets:
     description:
-      - Names of Secrets in O(namespace) with access to the registry.
+      - Names of Secrets with access to the registry.
+      - The Secrets must exist in O(namespace).
     type: list
     elements: str
     default: []
   edge_api_replicas:
     description:
-      - How many Edge APIs answer devices.
+      - How many pods the Edge API has.
+      - Any of them can serve any device.
     type: int
     default: 2
   operator_replicas:
     description:
-      - How many operators run. One of them works, the others wait to take over.
+      - How many pods the operator has, of which one leads.
+      - The others take over when the leader fails.
     type: int
     default: 2
   edge_api_resources:
     description:
-      - What an Edge API asks for and may take.
+      - What a pod of the Edge API requests and may use.
+      - Values are quantities of Kubernetes, such as V(100m) or V(128Mi).
     type: dict
     suboptions: &resources
       cpu_request:
-        description: Processor time that is kept free.
+        description: Processor time that is reserved.
         type: str
         default: 100m
       memory_request:
-        description: Memory that is kept free.
+        description: Memory that is reserved.
         type: str
         default: 128Mi
       cpu_limit:
@@ -81,25 +86,29 @@ options:
         default: 512Mi
   operator_resources:
     description:
-      - What an operator asks for and may take.
+      - What a pod of the operator requests and may use.
+      - Values are quantities of Kubernetes, such as V(100m) or V(128Mi).
     type: dict
     suboptions: *resources
   service_type:
     description:
-      - How devices reach the Edge API from outside.
-      - With V(LoadBalancer), the module waits for the address and puts it into the server certificate.
+      - How devices reach the Edge API from outside the cluster.
+      - With V(LoadBalancer), the module waits until the load balancer has an address, and adds the address to the
+        server certificate.
+      - With V(ClusterIP), devices need O(ingress) or O(route), or another way into the cluster that you provide.
     type: str
     choices: [NodePort, LoadBalancer, ClusterIP]
     default: NodePort
   node_port:
     description:
-      - Port on every node with O(service_type=NodePort).
+      - Port on every node that leads to the Edge API.
+      - Used with O(service_type=NodePort) only. It must be free and in the cluster's range of node ports.
     type: int
     default: 30043
   server_names:
     description:
-      - Names and addresses under which devices reach the Edge API, the one to tell them first. The server certificate
-        covers them.
+      - Names and addresses at which devices reach the Edge API; its server certificate covers them.
+      - The first of them is the host in the returned RV(endpoint).
       - When omitted, the addresses of the nodes with O(service_type=NodePort).
     type: list
     elements: str
@@ -107,32 +116,36 @@ options:
   registration_namespaces:
     description:
       - Namespaces that new devices may join.
+      - The Edge API keeps a registration certificate that allows them.
     type: list
     elements: str
     default: [default]
   device_certificate_days:
     description:
-      - Days for which the certificate of a device is valid. Devices renew it in time.
+      - Days for which the certificate of a device is valid; devices renew it in time.
     type: int
     default: 30
   auto_approval:
     description:
-      - Whether every device with a registration certificate may join.
+      - Whether a device with a registration certificate joins without approval.
+      - With V(false), an administrator approves each device with C(flotta approve).
     type: bool
     default: true
   bucket_for_every_device:
     description:
-      - Whether every device gets a bucket.
-      - When omitted, yes if O(s3) or O(bucket_storage_class) is set.
+      - Whether each device gets a bucket.
+      - When omitted, devices get buckets if O(s3) or O(bucket_storage_class) is set.
     type: bool
   bucket_storage_class:
     description:
-      - Storage class of the bucket claims. Claims of a class that is not ours are left to its provisioner.
-      - When omitted, the class that the operator provides from O(s3).
+      - Storage class of the devices' bucket claims.
+      - Claims of another provisioner's class are left to that provisioner.
+      - When omitted, flotta's own class, for which the operator creates the buckets on the server of O(s3).
     type: str
   request_expiry:
     description:
-      - Seconds after which a request to join that nobody answered is removed; V(0) keeps it for ever.
+      - Seconds after which an unanswered request to join is removed; V(0) keeps it forever.
+      - A device that is still waiting then requests to join again.
     type: int
     default: 2592000
   edgeworkload_concurrency:
@@ -147,62 +160,69 @@ options:
     default: 3
   decommission_timeout:
     description:
-      - Seconds that a deleted device has to acknowledge.
+      - Seconds that a deleted device has to confirm that it left.
+      - After that, the operator removes what belongs to the device without the confirmation.
     type: int
     default: 300
   s3:
     description:
-      - S3 server in which the operator makes buckets.
-      - With O(bucket_storage_class) of another provisioner, O(s3.device_endpoint) alone says where devices reach the
-        buckets that it makes.
-      - When omitted, the operator makes none.
+      - S3 server in which devices get their buckets.
+      - The operator creates the buckets if O(s3.iam_endpoint) or O(s3.shared_keys) is set.
+      - With the O(bucket_storage_class) of another provisioner, set O(s3.device_endpoint) alone, to say where devices
+        reach the buckets of that provisioner.
+      - When omitted, the operator creates no buckets.
     type: dict
     suboptions:
       device_endpoint:
         description:
-          - Address at which devices reach the server, C(https://HOST:PORT).
-          - When omitted, O(s3.endpoint).
+          - Address at which devices reach the S3 server.
+          - C(https://HOST:PORT). When omitted, O(s3.endpoint).
         type: str
       endpoint:
         description:
-          - Address at which the operator reaches the server.
-          - When omitted, O(s3.device_endpoint).
+          - Address at which the operator reaches the S3 server; http is possible.
+          - C(https://HOST:PORT) or C(http://HOST:PORT); without O(s3.device_endpoint) it must be https. When omitted,
+            O(s3.device_endpoint).
         type: str
       iam_endpoint:
         description:
-          - Address of the server's IAM API, where the operator makes a user and a key for every device.
+          - Address of the server's IAM API, where the operator creates a user and an access key for each bucket.
+          - Each device can then use its own bucket only.
         type: str
       shared_keys:
         description:
-          - Whether every device gets the administrator's key, for servers without an IAM API. Every device can then
-            read the files of all others.
-          - Either this or O(s3.iam_endpoint) is needed for the operator to make buckets.
+          - Whether every device gets the administrator's access key, for servers without an IAM API; each device can
+            then read and change every bucket.
+          - The operator needs either this or O(s3.iam_endpoint) to create buckets.
         type: bool
         default: false
       region:
         description:
-          - Region of the server.
+          - Region of the buckets.
           - When omitted, V(us-east-1).
         type: str
       access_key:
         description:
-          - Access key of the administrator of the server.
-          - When omitted, you make the Secret C(flotta-s3-admin) with the keys C(AWS_ACCESS_KEY_ID),
-            C(AWS_SECRET_ACCESS_KEY) and, if needed, C(ca.crt) yourself.
+          - Access key of the S3 server's administrator.
+          - When omitted, create the Secret C(flotta-s3-admin) in O(namespace) yourself, with the keys
+            C(AWS_ACCESS_KEY_ID), C(AWS_SECRET_ACCESS_KEY) and, for a private CA, C(ca.crt).
         type: str
       secret_key:
         description:
-          - Secret key that belongs to O(s3.access_key).
+          - Secret key that belongs to the access key.
+          - Take it from a vault, the environment or a file.
         type: str
       ca_pem:
         description:
-          - Certificate of the CA that signed the server's certificate, PEM.
-          - When omitted, a CA that the image knows.
+          - CA of the S3 server's certificate, PEM.
+          - It needs O(s3.access_key). When omitted, the CAs that the image trusts.
         type: str
   ingress:
     description:
-      - An Ingress that passes TLS through to the Edge API, as C(ingress-nginx) does with passthrough enabled.
-      - When omitted, none.
+      - Ingress that passes TLS through to the Edge API.
+      - The Ingress controller must support TLS passthrough, as C(ingress-nginx) does with
+        C(--enable-ssl-passthrough).
+      - When omitted, none is created.
     type: dict
     suboptions:
       host:
@@ -213,12 +233,12 @@ options:
         description: Class of the Ingress. When omitted, the cluster's default.
         type: str
       annotations:
-        description: Further annotations, for controllers that want others.
+        description: Further annotations, for other Ingress controllers.
         type: dict
   route:
     description:
-      - A Route of OpenShift that passes TLS through to the Edge API.
-      - When omitted, none.
+      - OpenShift Route that passes TLS through to the Edge API.
+      - When omitted, none is created.
     type: dict
     suboptions:
       host:
@@ -226,12 +246,12 @@ options:
         type: str
         required: true
       labels:
-        description: Further labels, for routers that choose by them.
+        description: Further labels, for routers that select by them.
         type: dict
   network_policy:
     description:
-      - NetworkPolicies that let only devices and monitoring connect to the pods. An empty dictionary takes the defaults.
-      - When omitted, none.
+      - NetworkPolicies that let only devices and monitoring connect to the pods.
+      - An empty dictionary uses the defaults. When omitted, none is created.
     type: dict
     suboptions:
       device_networks:
@@ -239,43 +259,44 @@ options:
         type: list
         elements: str
       monitoring_namespace:
-        description: Namespace from which metrics are read. When omitted, nobody may read them.
+        description: Namespace from which metrics may be read. When omitted, none.
         type: str
   service_monitor:
     description:
-      - A ServiceMonitor for the Prometheus operator. An empty dictionary takes the defaults.
-      - When omitted, none.
+      - ServiceMonitor for the Prometheus operator.
+      - An empty dictionary uses the defaults. When omitted, none is created.
     type: dict
     suboptions:
       interval:
-        description: Time between two readings.
+        description: Time between two scrapes.
         type: str
         default: 30s
       labels:
-        description: Labels by which the Prometheus finds it.
+        description: Labels by which the Prometheus selects it.
         type: dict
   log_level:
     description:
-      - How much is logged.
+      - How much the control plane logs.
     type: str
     choices: [debug, info, warn, error]
     default: info
   wait:
     description:
-      - Whether to wait until everything runs, or is gone.
+      - Whether to wait until everything runs, or is removed.
     type: bool
     default: true
   wait_timeout:
     description:
       - Seconds to wait at most.
-      - With O(delete_data=true), devices that are off have O(decommission_timeout) to acknowledge, so give it more
-        than that.
+      - With O(delete_data=true), devices that are offline have O(decommission_timeout) to confirm, so set more than
+        that.
     type: int
     default: 300
   delete_data:
     description:
-      - With O(state=absent), removes all devices, workloads, buckets and the certificate authority as well. The
-        devices are told to leave while the operator still runs, so it needs O(wait=true).
+      - "Whether uninstalling also removes all stored data: devices, workloads, certificates and buckets."
+      - Used with O(state=absent) only. Devices are decommissioned while the operator still runs, so it needs
+        O(wait=true).
     type: bool
     default: false
 extends_documentation_fragment:
