@@ -260,10 +260,12 @@ async def test_the_device_does_not_choose_a_namespace_its_certificate_does_not_n
 async def test_malformed_requests_get_the_framework_errors(fleet: Fleet) -> None:
     device = await fleet.joined()
     bad_csr = {"certificate_request": "-----BEGIN CERTIFICATE REQUEST-----\nx\n"}
+    deep = b'{"type":"data","content":' + b"[" * 5000 + b"]" * 5000 + b"}"
 
     assert _error(await device.post("data", b"")) == (422, 602)
     assert _error(await device.post("data", {"type": "chatter"})) == (422, 606)
     assert _error(await device.post("data", b"no json")) == (400, 400)
+    assert _error(await device.post("data", deep)) == (400, 400)
     assert _error(await device.post("data", {"type": "data", "sent": "yesterday"})) == (400, 400)
     assert _error(await device.send("dance", {})) == (400, 400)
     assert _error(await device.send("heartbeat", [])) == (400, 400)

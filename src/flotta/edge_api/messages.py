@@ -48,7 +48,7 @@ async def read_message(request: web.Request) -> Message:
     try:
         message = decode_message(body)
         parse_time(message.sent)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise Refusal(400, f"parsing body failed: {error}") from error
     except ValueError as error:
         if str(error).startswith("type in body"):
@@ -61,7 +61,7 @@ def decode_content(message: Message, type_: type[T]) -> T:
     """Return the content of a message as a model; raises Refusal 400 when it does not fit."""
     try:
         return decode(message.content, type_)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Refusal(400, f"content: {error}") from error
 
 

@@ -176,6 +176,6 @@ def _require_may_register(
     if enrolled not in (None, key_fingerprint):
         raise Refusal(
             403,
-            "the key is not the one that enrolled; to accept the new one, delete the "
-            "EdgeDeviceSignedRequest of the device",
+            "the key is not the one that enrolled; to accept the new one, delete the EdgeDevice: "
+            "then the device can enrol again",
         )
