@@ -6,7 +6,8 @@ metadata (with them) from the same document: `api/openapi-spec/swagger.json` of 
 
 For a new or changed kind, write scripts/crds/KIND.yaml and run, in the root of the repository,
 `.venv-dev/bin/python scripts/generate_crds.py`. It writes src/flotta/resources/crds/KIND.yaml and
-needs nothing else: the PodSpec is the one in the committed edgeworkload.yaml there.
+needs nothing else: the PodSpec is the one in the committed edgeworkload.yaml there. Then run
+`scripts/document_crds.py`, which writes the page of the same kinds.
 
 After a change of kubernetes_schemas.py run it with `--kubernetes`. That reads PodSpec and core
 kinds again, and needs `go` and the module proxy (or a filled module cache). `--check` changes
@@ -29,6 +30,7 @@ SOURCES = Path(__file__).parent / "crds"
 PACKAGE = Path(__file__).parents[1] / "src/flotta"
 TARGET = PACKAGE / "resources/crds"
 CORE_TARGET = PACKAGE / "apiserver/schema/kubernetes.yaml"
+PENDING = " Devices do not carry this out yet."
 
 
 def read_shared(pod: Schema) -> dict[str, Schema]:
@@ -38,15 +40,34 @@ def read_shared(pod: Schema) -> dict[str, Schema]:
     return {**entries, "PodSpec": pod}
 
 
-def expanded(node: Any, shared: dict[str, Schema]) -> Any:
-    """Replace every `$use: NAME` by the shared schema of that name."""
+def resolved(node: Schema, shared: dict[str, Schema]) -> Schema:
+    """Return the node with what its `$use` names; its own keywords come before those."""
+    while "$use" in node:
+        own = {key: value for key, value in node.items() if key != "$use"}
+        node = shared[node["$use"]] | own
+    return node
+
+
+def expanded(node: Any, shared: dict[str, Schema], *, pending: bool = False) -> Any:
+    """Replace every `$use: NAME` by the shared schema of that name.
+
+    What is below a `$pending: true` is `pending`: its descriptions say so, because `kubectl
+    explain` shows one field at a time.
+    """
     if isinstance(node, list):
-        return [expanded(item, shared) for item in node]
+        return [expanded(item, shared, pending=pending) for item in node]
     if not isinstance(node, dict):
         return node
-    used = node.get("$use")
-    base = expanded(shared[used], shared) if used else {}
-    return base | {key: expanded(value, shared) for key, value in node.items() if key != "$use"}
+    node = resolved(node, shared)
+    pending = pending or "$pending" in node
+    result = {
+        key: expanded(value, shared, pending=pending)
+        for key, value in node.items()
+        if key != "$pending"
+    }
+    if pending and isinstance(result.get("description"), str):
+        result["description"] += PENDING
+    return result
 
 
 def committed_pod_spec() -> Schema:

@@ -1,4 +1,4 @@
-"""What may stand in scripts/crds: a comma without quotes in `{…}` makes a keyword of its sentence.
+"""The keys that scripts/crds may use: in `{…}`, a comma without quotes turns a sentence into keys.
 
 YAML reads `{type: string, description: Name, as given.}` as three keys, of which the last one has
 no value, and a Kubernetes API server drops a keyword that it does not know.
@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import Any
 
-# What a CRD's schema may have that ours use, and `$use` of the generator.
+# The keywords of a CRD's schema that ours use, and the two of the generator.
 KEYWORDS = {
-    *("$use", "type", "description", "format", "default", "enum", "pattern", "required"),
-    *("properties", "additionalProperties", "items", "anyOf"),
+    *("$use", "$pending", "type", "description", "format", "default", "enum", "pattern"),
+    *("properties", "additionalProperties", "items", "anyOf", "required"),
     *("minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems"),
     *("minProperties", "maxProperties", "nullable", "uniqueItems"),
     *("x-kubernetes-list-type", "x-kubernetes-list-map-keys", "x-kubernetes-map-type"),
@@ -21,6 +21,7 @@ KEYWORDS = {
 KIND_KEYS = {
     *("group", "kind", "plural", "shortNames", "description", "columns", "required"),
     *("spec", "status"),
+    *("metadata", "example"),  # for the page alone: labels and the like, and a manifest
 }
 COLUMN_KEYS = {"name", "type", "path", "description", "priority"}
 
