@@ -8,17 +8,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TypedDict
 
 import yaml
-
-
-class Option(TypedDict, total=False):
-    """An input as meta/argument_specs.yml documents it."""
-
-    type: str
-    required: bool
-    default: object
+from role_inputs import Option
 
 
 def documented(option: Option, value: object) -> bool:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 
 from flotta import daemon
+from flotta.settings.device import WORKER
+from flotta.settings.help import new_parser
 from flotta.worker.agent import Agent
 from flotta.worker.settings import Settings
-
-DESCRIPTION = (
-    "Run the worker; settings come from the environment (YGG_SOCKET_ADDR, YGG_CONFIG_DIR, "
-    "LOG_LEVEL)."
-)
 
 
 async def _serve() -> None:
@@ -31,7 +27,7 @@ async def _serve() -> None:
 
 def main() -> None:
     """Run the worker until SIGTERM."""
-    argparse.ArgumentParser(prog="flotta-device-worker", description=DESCRIPTION).parse_args()
+    new_parser("flotta-device-worker", __doc__, WORKER).parse_args()
     daemon.run(_serve)
 
 

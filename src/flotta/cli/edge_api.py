@@ -2,45 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
 
 from flotta.daemon import notify, run, stop_event
-from flotta.edge_api.backends import BACKENDS
 from flotta.edge_api.server import EdgeApiServer
 from flotta.edge_api.settings import Settings
-
-KNOWN = ", ".join(BACKENDS)
-EPILOG = f"""environment:
-  KUBECONFIG                   resource API and identity (default: the pod's service account)
-  BIND_ADDRESS, HTTPS_PORT     where devices connect (0.0.0.0, 8043)
-  SERVER_NAMES, DOMAIN         names and addresses in the server certificate, comma separated
-  TLS_LOCALHOST_ENABLED        add localhost, 127.0.0.1 and ::1 (true)
-  METRICS_ADDR                 /metrics, /healthz, /readyz (127.0.0.1:8080; off)
-  CLIENT_CERT_EXPIRATION_DAYS  life of device certificates (30)
-  REGISTRATION_NAMESPACES      namespaces new devices may join (default)
-  FLOTTA_NAMESPACE             where the CA and the certificates are kept (flotta)
-  S3_DEVICE_ENDPOINT           https://HOST:PORT by which devices reach the buckets of claims, if
-                               not the address in the claims' ConfigMaps
-  ENROLMENTS_PER_SECOND        how many devices may ask to join in a second (50)
-  PRESENCE_WRITE_SECONDS       least time between two writes of a device's lastSeenTime (30)
-  BACKEND                      where devices are kept, one of: {KNOWN} ({Settings.backend})
-  EDGE_API_DRAIN_SECONDS       how long a server that was told to stop serves on while it says at
-                               /readyz that it is not ready (0)
-  LOG_LEVEL                    debug, info, warn, error (info)
-"""
+from flotta.settings.edge_api import EDGE_API
+from flotta.settings.help import new_parser
 
 
 def main() -> None:
     """Run the server until SIGTERM or SIGINT."""
-    parser = argparse.ArgumentParser(
-        prog="flotta-edge-api",
-        description=__doc__,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.parse_args()
+    new_parser("flotta-edge-api", __doc__, EDGE_API).parse_args()
     run(_serve, uvloop=True)
 
 

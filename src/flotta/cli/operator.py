@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import logging
@@ -16,47 +15,17 @@ from flotta.operator.runtime.monitoring import serve_monitoring
 from flotta.operator.service import Operator
 from flotta.operator.settings import Settings
 from flotta.resources.client import Client
+from flotta.settings.help import new_parser
+from flotta.settings.operator import OPERATOR
 from flotta.storage.provisioner import Provisioner, choose_issuer
 from flotta.storage.s3_site import S3Site
 
 log = logging.getLogger(__name__)
-EPILOG = """environment:
-  KUBECONFIG                 resource API and identity (default: the pod's service account)
-  AUTO_APPROVAL_PROCESS      approve every device that asks to join (true)
-  OBC_AUTO_CREATE            a bucket claim for every registered device (true)
-  BUCKET_STORAGE_CLASS       storage class of the claims (flotta.project-flotta.io/embedded);
-                             answered by this operator if the S3_ settings are there
-  DECOMMISSION_TIMEOUT       seconds a deleted device has to acknowledge (300)
-  REQUEST_EXPIRY             seconds a request waits for approval (2592000; 0: for ever)
-  S3_DEVICE_ENDPOINT         https://HOST:PORT of the S3 server, as devices reach it
-  S3_ENDPOINT                the same as the operator reaches it (S3_DEVICE_ENDPOINT)
-  S3_REGION                  region of the buckets (us-east-1)
-  S3_CA_FILE                 CA of its certificate, PEM (ca.crt beside the pair, else the system's)
-  S3_ADMIN_FILE              administrator's key pair: a file of NAME=value lines, or a mounted
-                             Secret, with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY
-                             one of these issues the keys of the buckets:
-  S3_IAM_ENDPOINT            https://HOST:PORT of an AWS IAM query API; a user for each bucket
-  S3_KEYS_DIR                directory of the embedded server's key files
-  S3_SHARED_KEYS             give the administrator's pair to every device (false)
-  MAX_CONCURRENT_RECONCILES  objects a controller handles at a time (3)
-  EDGEWORKLOAD_CONCURRENCY   devices handled at a time (5)
-  LEADER_ELECT               several operators, one works (false)
-  PROBE_ADDR                 /healthz, /readyz: HOST:PORT, :PORT, off (127.0.0.1:8081)
-  METRICS_ADDR               /metrics, the same forms (as PROBE_ADDR)
-  FLOTTA_NAMESPACE           where the Lease is (flotta)
-  LOG_LEVEL                  debug, info, warn, error (info)
-"""
 
 
 def main() -> None:
     """Run the operator until SIGTERM or SIGINT."""
-    parser = argparse.ArgumentParser(
-        prog="flotta-operator",
-        description=__doc__,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.parse_args()
+    new_parser("flotta-operator", __doc__, OPERATOR).parse_args()
     run(_operate)
 
 

@@ -18,11 +18,11 @@ from flotta.resources.kinds import BUCKET_CLAIM, ROUTE, SECRET
 from flotta.resources.objects.device_settings import DeviceSettings
 from flotta.resources.objects.devices import EdgeDevice
 from flotta.resources.views import namespace_of, spec_of, status_of
+from flotta.settings.storage import S3_REGION
 
 NOOBAA_CLASS = "openshift-storage.noobaa.io"
 NOOBAA_ROUTE = ("openshift-storage", "s3")
 ROUTER_CA = ("openshift-ingress-operator", "router-ca")
-DEFAULT_REGION = "us-east-1"
 HTTPS = "443"
 
 
@@ -48,7 +48,7 @@ def render_storage(
     if claim:
         credentials = BucketCredentials(source, namespace, config_map=claim, secret=claim)
         address = _address_of_claim(source, namespace, claim, endpoint, credentials)
-        return _read_configuration(credentials, address, port=HTTPS, region=DEFAULT_REGION)
+        return _read_configuration(credentials, address, port=HTTPS, region=S3_REGION.default)
     names = _external_names(spec)
     if names is None:
         return None

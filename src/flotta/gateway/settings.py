@@ -11,8 +11,8 @@ from typing import TypedDict, Unpack
 
 from flotta.identity.peers import is_device_id
 from flotta.own_names import DEVICE_PORT
+from flotta.settings import device as known
 
-DEFAULT_PREFIX = "api/flotta-management/v1"
 MACHINE_ID = Path("/etc/machine-id")
 
 
@@ -42,14 +42,14 @@ class Settings:
     cert_file: Path
     key_file: Path
     ca_root: tuple[Path, ...]
-    path_prefix: str = DEFAULT_PREFIX
-    log_level: str = "info"
+    path_prefix: str = known.PATH_PREFIX.default
+    log_level: str = known.DEVICE_LOG_LEVEL.default
     tags: Mapping[str, str] = field(default_factory=dict)
     device_folder: Path = Path("/etc/pki/consumer/device")
-    state_folder: Path = Path("/var/lib/flotta/gateway")
-    socket: Path = Path("/run/flotta/gateway.sock")
-    workers_folder: Path = Path("/run/flotta/workers")
-    group: str | None = "flotta-ipc"
+    state_folder: Path = known.STATE_DIR.path
+    socket: Path = known.SOCKET.path
+    workers_folder: Path = known.WORKERS_DIR.path
+    group: str | None = known.GROUP.default
     users: frozenset[int] = frozenset({0})
     timing: Timing = Timing()
 
@@ -86,8 +86,8 @@ def load_settings(config: Path, tags: Path, **places: Unpack[Places]) -> Setting
         cert_file=cert_file,
         key_file=_parse_path(config, table, "key-file"),
         ca_root=_parse_ca_root(config, table),
-        path_prefix=str(table.get("path-prefix", DEFAULT_PREFIX)).strip("/"),
-        log_level=str(table.get("log-level", "info")),
+        path_prefix=str(table.get(known.PATH_PREFIX.key, known.PATH_PREFIX.default)).strip("/"),
+        log_level=str(table.get(known.DEVICE_LOG_LEVEL.key, known.DEVICE_LOG_LEVEL.default)),
         tags=load_tags(tags),
         device_folder=cert_file.parent / "device",
     )

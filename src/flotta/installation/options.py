@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Self
 
+from flotta.settings import installation as table
 from flotta.storage.endpoints import checked_endpoint
 
 
@@ -47,10 +48,10 @@ def _freeze(value: Any) -> Any:
 class Resources(SettingsGroup):
     """What a pod asks for and may take, in Kubernetes' units (quantities as text)."""
 
-    cpu_request: str = "100m"
-    memory_request: str = "128Mi"
-    cpu_limit: str = "1"
-    memory_limit: str = "512Mi"
+    cpu_request: str = table.CPU_REQUEST
+    memory_request: str = table.MEMORY_REQUEST
+    cpu_limit: str = table.CPU_LIMIT
+    memory_limit: str = table.MEMORY_LIMIT
 
 
 NO_KEYS = (
@@ -143,5 +144,5 @@ class NetworkPolicy(SettingsGroup):
 class ServiceMonitor(SettingsGroup):
     """A ServiceMonitor for a Prometheus that its operator runs."""
 
-    interval: str = "30s"
+    interval: str = table.SCRAPE_INTERVAL.default
     labels: Mapping[str, str] = field(default_factory=dict)

@@ -20,11 +20,33 @@ from flotta.installation.options import (
     SettingsGroup,
     Storage,
 )
+from flotta.settings import installation as table
+from flotta.settings.common import LOG_LEVEL, NAMESPACE
+from flotta.settings.edge_api import CLIENT_CERT_EXPIRATION_DAYS, REGISTRATION_NAMESPACES
+from flotta.settings.operator import (
+    AUTO_APPROVAL,
+    DECOMMISSION_TIMEOUT,
+    EDGEWORKLOAD_CONCURRENCY,
+    MAX_CONCURRENT_RECONCILES,
+    REQUEST_EXPIRY,
+)
+from flotta.settings.setting import Choice, Number
 
 IMAGE = f"localhost/flotta-edge-control-plane:{__version__}"
-PULL_POLICIES = ("Always", "IfNotPresent", "Never")
-SERVICE_TYPES = ("NodePort", "LoadBalancer", "ClusterIP")
-LOG_LEVELS = ("debug", "info", "warn", "error")
+# Settings that say themselves what they may be.
+CHECKED: tuple[Choice | Number, ...] = (
+    table.IMAGE_PULL_POLICY,
+    table.SERVICE_TYPE,
+    LOG_LEVEL,
+    table.EDGE_API_REPLICAS,
+    table.OPERATOR_REPLICAS,
+    table.NODE_PORT,
+    CLIENT_CERT_EXPIRATION_DAYS,
+    DECOMMISSION_TIMEOUT,
+    REQUEST_EXPIRY,
+    EDGEWORKLOAD_CONCURRENCY,
+    MAX_CONCURRENT_RECONCILES,
+)
 
 
 class Accepted(NamedTuple):
@@ -59,28 +81,28 @@ class Installation:
     Raises ValueError with a sentence for a bad value.
     """
 
-    namespace: str = "flotta"
+    namespace: str = NAMESPACE.default
     image: str = IMAGE
-    image_pull_policy: str = "IfNotPresent"
+    image_pull_policy: str = table.IMAGE_PULL_POLICY.default
     image_pull_secrets: tuple[str, ...] = ()
     version: str = __version__
-    edge_api_replicas: int = 2
-    operator_replicas: int = 2
+    edge_api_replicas: int = table.EDGE_API_REPLICAS.default
+    operator_replicas: int = table.OPERATOR_REPLICAS.default
     edge_api_resources: Resources = field(default_factory=Resources)
     operator_resources: Resources = field(default_factory=Resources)
-    service_type: str = "NodePort"
-    node_port: int = 30043
+    service_type: str = table.SERVICE_TYPE.default
+    node_port: int = table.NODE_PORT.default
     server_names: tuple[str, ...] = ()
-    registration_namespaces: tuple[str, ...] = ("default",)
-    device_certificate_days: int = 30
-    auto_approval: bool = True
+    registration_namespaces: tuple[str, ...] = REGISTRATION_NAMESPACES.default
+    device_certificate_days: int = CLIENT_CERT_EXPIRATION_DAYS.default
+    auto_approval: bool = AUTO_APPROVAL.default
     bucket_for_every_device: bool | None = None  # None: where somebody provides
     bucket_storage_class: str = ""  # empty: the operator's own
-    decommission_timeout: int = 300
-    request_expiry: int = 30 * 86400
-    edgeworkload_concurrency: int = 5  # devices that the operator handles at a time
-    max_concurrent_reconciles: int = 3  # other objects of a kind
-    log_level: str = "info"
+    decommission_timeout: int = DECOMMISSION_TIMEOUT.default
+    request_expiry: int = REQUEST_EXPIRY.default
+    edgeworkload_concurrency: int = EDGEWORKLOAD_CONCURRENCY.default
+    max_concurrent_reconciles: int = MAX_CONCURRENT_RECONCILES.default
+    log_level: str = LOG_LEVEL.default
     s3: Storage | None = None
     ingress: Ingress | None = None
     route: Route | None = None
@@ -92,17 +114,8 @@ class Installation:
 
     def __post_init__(self) -> None:
         _check_label("namespace", self.namespace)
-        _check_choice("image_pull_policy", self.image_pull_policy, PULL_POLICIES)
-        _check_choice("service_type", self.service_type, SERVICE_TYPES)
-        _check_choice("log_level", self.log_level, LOG_LEVELS)
-        _check_number("edge_api_replicas", self.edge_api_replicas, 1, 100)
-        _check_number("operator_replicas", self.operator_replicas, 1, 10)
-        _check_number("node_port", self.node_port, 1, 65535)
-        _check_number("device_certificate_days", self.device_certificate_days, 1, 3650)
-        _check_number("decommission_timeout", self.decommission_timeout, 0, 10**7)
-        _check_number("request_expiry", self.request_expiry, 0, 10**9)
-        _check_number("edgeworkload_concurrency", self.edgeworkload_concurrency, 1, 100)
-        _check_number("max_concurrent_reconciles", self.max_concurrent_reconciles, 1, 100)
+        for setting in CHECKED:
+            setting.check(getattr(self, setting.option), setting.option)
         if not self.image or any(letter.isspace() for letter in self.image):
             raise ValueError(f"image is {self.image!r}; use the name of a container image")
         for name in self.server_names:
@@ -184,16 +197,6 @@ def _check_type(name: str, annotation: str, value: object) -> None:
     accepted = ACCEPTED.get(annotation)
     if accepted is not None and not isinstance(value, accepted.types):
         raise ValueError(f"{name} is {value!r}; {accepted.remedy}")
-
-
-def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ValueError(f"{name} is {value!r}; use {', '.join(choices[:-1])} or {choices[-1]}")
-
-
-def _check_number(name: str, value: int, least: int, most: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-        raise ValueError(f"{name} is {value!r}; use a whole number from {least} to {most}")
 
 
 def _check_label(name: str, value: str) -> None:

@@ -3,51 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from flotta.environment import Address, read_address, read_flag, read_number, read_text
 from flotta.fleet.object_storage import NOOBAA_CLASS
-from flotta.own_names import FLOTTA_NAMESPACE
+from flotta.settings import operator as table
+from flotta.settings.common import NAMESPACE
+from flotta.settings.setting import Address
 from flotta.storage.settings import StorageSettings
-
-EMBEDDED_CLASS = "flotta.project-flotta.io/embedded"
-PROBE_ADDRESS = ("127.0.0.1", 8081)
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What an administrator may set. Times are seconds."""
+    """What an administrator may set (docs/reference/settings.md). Times are seconds."""
 
-    auto_approval: bool = True
-    bucket_auto_create: bool = True
-    bucket_storage_class: str = EMBEDDED_CLASS
-    decommission_timeout: float = 300.0
-    request_expiry: float = 30 * 86400.0  # 0: a request waits for ever
-    workers: int = 3
-    device_workers: int = 5
-    leader_elect: bool = False
-    namespace: str = FLOTTA_NAMESPACE  # of the leader's Lease
-    probe_address: Address | None = PROBE_ADDRESS
-    metrics_address: Address | None = PROBE_ADDRESS
+    auto_approval: bool = table.AUTO_APPROVAL.default
+    bucket_auto_create: bool = table.BUCKET_FOR_EVERY_DEVICE.default
+    bucket_storage_class: str = table.BUCKET_STORAGE_CLASS.default
+    decommission_timeout: float = table.DECOMMISSION_TIMEOUT.default
+    request_expiry: float = table.REQUEST_EXPIRY.default  # 0: a request waits forever
+    workers: int = table.MAX_CONCURRENT_RECONCILES.default
+    device_workers: int = table.EDGEWORKLOAD_CONCURRENCY.default
+    leader_elect: bool = table.LEADER_ELECT.default
+    namespace: str = NAMESPACE.default  # of the leader's Lease
+    probe_address: Address | None = table.PROBE_ADDR.default
+    metrics_address: Address | None = table.METRICS_ADDR.default
     storage: StorageSettings | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
         """Read all settings; raises ValueError with a sentence for the first bad one."""
-        storage_class = read_text(environment, "BUCKET_STORAGE_CLASS", EMBEDDED_CLASS)
-        probe_address = read_address(environment, "PROBE_ADDR", PROBE_ADDRESS)
+        storage_class = table.BUCKET_STORAGE_CLASS.read(environment)
+        probe_address = table.PROBE_ADDR.read(environment)
+        # Metrics are beside the probes unless they have an address of their own.
+        metrics = replace(table.METRICS_ADDR, default=probe_address)
         return cls(
-            auto_approval=read_flag(environment, "AUTO_APPROVAL_PROCESS", default=True),
-            bucket_auto_create=read_flag(environment, "OBC_AUTO_CREATE", default=True),
+            auto_approval=table.AUTO_APPROVAL.read(environment),
+            bucket_auto_create=table.BUCKET_FOR_EVERY_DEVICE.read(environment),
             bucket_storage_class=storage_class,
-            decommission_timeout=read_number(environment, "DECOMMISSION_TIMEOUT", 300, 0),
-            request_expiry=read_number(environment, "REQUEST_EXPIRY", 30 * 86400, 0),
-            workers=read_number(environment, "MAX_CONCURRENT_RECONCILES", 3, 1),
-            device_workers=read_number(environment, "EDGEWORKLOAD_CONCURRENCY", 5, 1),
-            leader_elect=read_flag(environment, "LEADER_ELECT", default=False),
-            namespace=read_text(environment, "FLOTTA_NAMESPACE", FLOTTA_NAMESPACE),
+            decommission_timeout=table.DECOMMISSION_TIMEOUT.read(environment),
+            request_expiry=table.REQUEST_EXPIRY.read(environment),
+            workers=table.MAX_CONCURRENT_RECONCILES.read(environment),
+            device_workers=table.EDGEWORKLOAD_CONCURRENCY.read(environment),
+            leader_elect=table.LEADER_ELECT.read(environment),
+            namespace=NAMESPACE.read(environment),
             probe_address=probe_address,
-            metrics_address=read_address(environment, "METRICS_ADDR", probe_address),
+            metrics_address=metrics.read(environment),
             storage=_read_storage(environment, storage_class),
         )
 

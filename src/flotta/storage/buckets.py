@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from botocore.exceptions import ClientError
 
+from flotta.settings.storage import S3_REGION
 from flotta.storage.aws import BucketConfiguration, ObjectIdentifier, S3Client
 from flotta.storage.errors import StorageRefused, StorageUnavailable
 from flotta.storage.s3_site import S3Site, error_code
-from flotta.storage.settings import DEFAULT_REGION
 
 OWN = "BucketAlreadyOwnedByYou"
 TAKEN = "BucketAlreadyExists"  # somebody else's on AWS; some servers say so of our own, too
@@ -33,7 +33,7 @@ class Buckets:
 def _ensure_bucket(s3: S3Client, bucket: str, region: str) -> None:
     try:
         if (
-            region == DEFAULT_REGION
+            region == S3_REGION.default
         ):  # which S3 does not accept by its name (API reference, CreateBucket)
             s3.create_bucket(Bucket=bucket)
         else:

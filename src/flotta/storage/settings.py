@@ -6,19 +6,14 @@ An administrator names one S3 site and exactly one issuer of access keys
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from flotta.environment import read_flag
+from flotta.settings import storage as table
+from flotta.settings.setting import Endpoint, Setting
 from flotta.storage.endpoints import checked_endpoint
-
-DEFAULT_REGION = "us-east-1"
-ISSUERS = ("S3_KEYS_DIR", "S3_IAM_ENDPOINT", "S3_SHARED_KEYS")
-NAMES = (
-    *("S3_DEVICE_ENDPOINT", "S3_ENDPOINT", "S3_CA_FILE", "S3_ADMIN_FILE", "S3_REGION"),
-    *ISSUERS,
-)
 
 
 @dataclass(frozen=True)
@@ -28,7 +23,7 @@ class StorageSettings:
     device_endpoint: str  # https://host:port, as devices reach it
     endpoint: str  # as the operator reaches it
     admin_file: Path  # a file of NAME=value lines, or a folder with one file for each name
-    region: str = DEFAULT_REGION
+    region: str = table.S3_REGION.default
     ca_file: Path | None = None
     keys: Path | None = None  # key directory of the embedded server
     iam_endpoint: str | None = None
@@ -37,34 +32,44 @@ class StorageSettings:
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> StorageSettings | None:
         """Read the settings, None when there are none; ValueError with a sentence for a bad one."""
-        given = {name: environment.get(name, "").strip() for name in NAMES}
-        shared = read_flag(environment, "S3_SHARED_KEYS", default=False)
-        if not shared:
-            given["S3_SHARED_KEYS"] = ""
-        if not any(given.values()):
+        given = [item for item in table.STORAGE if _is_given(item, environment)]
+        if not given:
             return None
         _require_whole(given)
-        device_endpoint = checked_endpoint(given["S3_DEVICE_ENDPOINT"], "S3_DEVICE_ENDPOINT")
-        endpoint = checked_endpoint(given["S3_ENDPOINT"], "S3_ENDPOINT", ("https", "http"))
+        device_endpoint = _read_endpoint(table.S3_DEVICE_ENDPOINT, environment)
+        endpoint = _read_endpoint(table.S3_ENDPOINT, environment, ("https", "http"))
         return cls(
             device_endpoint=device_endpoint,
             endpoint=endpoint or device_endpoint,
-            admin_file=Path(given["S3_ADMIN_FILE"]),
-            region=given["S3_REGION"] or DEFAULT_REGION,
-            ca_file=_path(given["S3_CA_FILE"]),
-            keys=_path(given["S3_KEYS_DIR"]),
-            iam_endpoint=checked_endpoint(given["S3_IAM_ENDPOINT"], "S3_IAM_ENDPOINT") or None,
-            shared_keys=shared,
+            admin_file=table.S3_ADMIN_FILE.read(environment) or Path(),
+            region=table.S3_REGION.read(environment),
+            ca_file=table.S3_CA_FILE.read(environment),
+            keys=table.S3_KEYS_DIR.read(environment),
+            iam_endpoint=_read_endpoint(table.S3_IAM_ENDPOINT, environment) or None,
+            shared_keys=table.S3_SHARED_KEYS.read(environment),
         )
 
 
-def _require_whole(given: Mapping[str, str]) -> None:
-    missing = [name for name in ("S3_DEVICE_ENDPOINT", "S3_ADMIN_FILE") if not given[name]]
+def _is_given(setting: Setting[Any], environment: Mapping[str, str]) -> bool:
+    """Tell whether somebody chose something; `S3_SHARED_KEYS=false` chooses nothing."""
+    set_at_all = bool(environment.get(setting.variable, "").strip())
+    return set_at_all and setting.read(environment) is not False
+
+
+def _read_endpoint(
+    setting: Endpoint, environment: Mapping[str, str], schemes: tuple[str, ...] = ("https",)
+) -> str:
+    return checked_endpoint(setting.read(environment), setting.variable, schemes)
+
+
+def _require_whole(given: Sequence[Setting[Any]]) -> None:
+    needed = (table.S3_DEVICE_ENDPOINT, table.S3_ADMIN_FILE)
+    missing = [item.variable for item in needed if item not in given]
     if missing:
         raise ValueError(
             f"{' and '.join(missing)} must be set too, for bucket claims to be answered"
         )
-    chosen = [name for name in ISSUERS if given[name]]
+    chosen = [item.variable for item in table.ISSUERS if item in given]
     if not chosen:
         raise ValueError(
             "nothing issues keys for the buckets; set S3_IAM_ENDPOINT (a user of its own for each "
@@ -73,7 +78,3 @@ def _require_whole(given: Mapping[str, str]) -> None:
         )
     if len(chosen) > 1:
         raise ValueError(f"{' and '.join(chosen)} exclude each other; keep one of them")
-
-
-def _path(text: str) -> Path | None:
-    return Path(text) if text else None

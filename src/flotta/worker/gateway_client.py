@@ -36,6 +36,7 @@ from flotta.protocol.grpc import (
     WorkerBase,
 )
 from flotta.protocol.unix_server import GuardedServer, peer_user
+from flotta.settings.device import YGG_CLIENT_ID
 from flotta.worker.errors import DeliveryError
 from flotta.worker.settings import Settings, socket_path
 from flotta.worker.trusted_users import trusted_uids
@@ -174,7 +175,7 @@ class GatewayClient:
             raise DeliveryError(f"it has another worker for directive {DEVICE}")
         await self._listen(reply.address)
         config = await stub.GetConfig(Empty(), timeout=REGISTER_TIMEOUT)
-        self.device_id = config.client_id or os.environ.get("YGG_CLIENT_ID", "")
+        self.device_id = config.client_id or YGG_CLIENT_ID.read(os.environ)
         if config.key_file:
             log.warning(
                 "This gateway leaves key and certificate to its workers; we cannot renew them"

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from flotta.settings import device as table
+
 DEVICE_DIRECTORY = Path("/var/local/yggdrasil/device")
 
 
@@ -19,8 +21,8 @@ class Settings:
     for each unit that runs.
     """
 
-    gateway_address: str = "unix:/run/flotta/gateway.sock"
-    state_dir: Path = Path("/var/lib/flotta/worker")
+    gateway_address: str = table.YGG_SOCKET_ADDR.default
+    state_dir: Path = table.FLOTTA_WORKER_STATE.path
     volumes_dir: Path = DEVICE_DIRECTORY / "volumes"
     units_dir: Path = Path("/etc/systemd/system")
     exits_dir: Path = Path("/run/libpod/exits")
@@ -37,10 +39,10 @@ class Settings:
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
         """Read what a gateway hands over; everything has a default."""
-        config_dir = Path(environment.get("YGG_CONFIG_DIR") or "/etc/yggdrasil")
+        config_dir = table.YGG_CONFIG_DIR.read(environment) or cls.tags_file.parent
         return cls(
-            gateway_address=environment.get("YGG_SOCKET_ADDR") or cls.gateway_address,
-            state_dir=Path(environment.get("FLOTTA_WORKER_STATE") or cls.state_dir),
+            gateway_address=table.YGG_SOCKET_ADDR.read(environment),
+            state_dir=table.FLOTTA_WORKER_STATE.read(environment) or cls.state_dir,
             tags_file=config_dir / "tags.toml",
         )
 

@@ -13,12 +13,12 @@ from datetime import datetime
 from flotta.operator.controllers.context import Context, utc_now
 from flotta.operator.runtime.kind_controller import KindController, Watch, itself
 from flotta.operator.runtime.steps import Plan, RecordEvent, Step, execute_steps, patch_status
-from flotta.operator.settings import EMBEDDED_CLASS
 from flotta.resources.client import Client, Conflict, NotFound
 from flotta.resources.conditions import READY, with_condition
 from flotta.resources.kinds import BUCKET_CLAIM
 from flotta.resources.objects.storage import BucketClaim, BucketClaimStatus
 from flotta.resources.views import conditions_of, is_being_deleted, spec_of, status_of
+from flotta.settings.operator import EMBEDDED_CLASS
 from flotta.storage.errors import StorageError
 from flotta.storage.provisioner import Provisioner, has_bucket_finalizer
 

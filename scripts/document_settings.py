@@ -1,0 +1,180 @@
+"""Render docs/reference/settings.md and the inputs in the READMEs of the roles.
+
+Usage: document_settings.py [--check]. The page comes from `flotta.settings`, the tables of the
+READMEs from the roles' argument_specs. With --check, nothing is written and the exit code tells
+whether something would be.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from role_inputs import ROLES_FOLDER, read_inputs, to_markdown
+
+from flotta.settings.device import GATEWAY_FILE
+from flotta.settings.help import describe_default, format_value
+from flotta.settings.setting import Number, Setting
+from flotta.settings.table import CONTROL_PLANE, PROGRAMS, ROLES
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs/reference/settings.md"
+INTRODUCTION = """# Settings
+
+Every setting of the programs, of the module `flotta.edge.operator` and of the roles. Settings of
+single devices and workloads, such as the period of heartbeats, are fields of
+[custom resources](crds.md).
+
+A setting can have several names: an environment variable or command-line option of a program, an
+option of the module and an input of the role. If a role or the module installed the control plane,
+change the input or option and run it again: it restarts what has to be restarted. On Kubernetes,
+variables without an option go into the ConfigMaps `flotta-manager-config` (operator) and
+`flotta-edge-api-config` (Edge API), which keep the keys that you add; restart the Deployment
+afterwards.
+
+*Change* says when a new value takes effect: `restart` at the next start of the program, `at once`
+while it runs, `next run` when the module or the role runs again.
+
+An empty environment variable is the same as an absent one. An unusable value stops the program at
+its start, with a sentence that names the variable and says what to use.
+"""
+COLUMNS = ("Setting", "Also", "Type", "Default", "Change", "Meaning")
+Row = tuple[str, ...]
+
+
+def render_page() -> str:
+    """Return the page of all settings."""
+    return INTRODUCTION + "".join(
+        f"\n## {title}\n\n{text}{_table(COLUMNS, map(_row, settings))}"
+        for title, text, settings in _sections()
+    )
+
+
+def _sections() -> Iterator[tuple[str, str, Iterable[Setting[Any]]]]:
+    """Yield title, introduction and settings of each section."""
+    for program, title in (("flotta-operator", "Operator"), ("flotta-edge-api", "Edge API")):
+        yield title, f"Read by `{program}` from its environment.\n\n", PROGRAMS[program]
+    rest = [setting for setting in CONTROL_PLANE if not setting.variable]
+    yield "Installation of the control plane", "", rest
+    for program, settings in PROGRAMS.items():
+        if program.split()[0] in ("flotta-apiserver", "flotta-s3"):
+            yield f"`{program}`", "", settings
+    gateway = (
+        "Keys of `/etc/yggdrasil/config.toml`, which the role `flotta.edge.device` writes.\n\n"
+    )
+    yield "Gateway: configuration file", gateway, GATEWAY_FILE
+    yield "Gateway: command line and environment", "", PROGRAMS["flotta-gateway"]
+    yield "Device worker", "Read from the environment.\n\n", PROGRAMS["flotta-device-worker"]
+    for role in ("device", "programs", "local_hosts"):
+        yield f"Role `flotta.edge.{role}`", "", ROLES[role]
+
+
+def _row(setting: Setting[Any]) -> Row:
+    names = [
+        text
+        for text in (
+            setting.variable,
+            setting.flag,
+            setting.key and f"key {setting.key}",
+            setting.option and f"option {setting.option}",
+            setting.role_input and f"input {setting.role_input}",
+        )
+        if text
+    ]
+    first, *others = (name.split(" ") for name in names)
+    also = [" ".join([*words[:-1], f"`{words[-1]}`"]) for words in others]
+    return (
+        f"`{first[-1]}`",
+        ", ".join(also),
+        _type(setting),
+        _defaults(setting),
+        _change(setting),
+        setting.help,
+    )
+
+
+def _type(setting: Setting[Any]) -> str:
+    if setting.choices:
+        return ", ".join(f"`{word}`" for word in setting.choices)
+    if isinstance(setting, Number):
+        return f"{setting.unit or 'number'}, {setting.least} to {setting.most}"
+    return setting.TYPE
+
+
+def _defaults(setting: Setting[Any]) -> str:
+    """Return the default, and those of module and role where they differ."""
+    if setting.required:
+        return "required"
+    texts = [_quote(describe_default(setting), setting.default_help)]
+    if setting.option_default_help:
+        texts.append(f"module: {setting.option_default_help}")
+    for place, value in (("module", setting.option_default), ("role", setting.input_default)):
+        other = "" if value is ... else format_value(value)
+        if other and other != format_value(setting.default):
+            texts.append(f"{place}: `{other}`")
+    return "; ".join(text for text in texts if text)
+
+
+def _quote(text: str, words: str) -> str:
+    return text if words or not text else f"`{text}`"
+
+
+def _change(setting: Setting[Any]) -> str:
+    if setting.live:
+        return "at once"
+    return "restart" if setting.variable or setting.flag or setting.key else "next run"
+
+
+def render_readme(role: str, text: str) -> str:
+    """Return a README with the table of inputs as the role has them now."""
+    start = text.index("| Name | Default | Meaning |")
+    end = text.index("\n\n", start)
+    table = _table(("Name", "Default", "Meaning"), _input_rows(role)).rstrip("\n")
+    return text[:start] + table + text[end:]
+
+
+def _input_rows(role: str) -> Iterator[Row]:
+    words = {item.role_input: item.default_help for item in ROLES[role]}
+    for name, option in read_inputs(role):
+        default = option.get("default")
+        if option.get("required"):
+            shown = "required"
+        elif words.get(name):
+            shown = words[name]
+        else:
+            shown = f"`{_short(default)}`" if _short(default) else "none"
+        yield f"`{name}`", shown, to_markdown(option)
+
+
+def _short(default: object) -> str:
+    return " ".join(format_value(tuple(default) if isinstance(default, list) else default).split())
+
+
+def _table(columns: Row, rows: Iterable[Row]) -> str:
+    """Return a Markdown table; a pipe in a cell would end it."""
+    lines = [columns, tuple("---" for _ in columns), *rows]
+    cells = (" | ".join(cell.replace("|", r"\|") for cell in line) for line in lines)
+    return "".join(f"| {line} |\n" for line in cells)
+
+
+def render() -> dict[Path, str]:
+    """Return the text of every file that has settings in it."""
+    readmes = {role: ROLES_FOLDER / role / "README.md" for role in ROLES}
+    texts = {path: render_readme(role, path.read_text()) for role, path in readmes.items()}
+    return {PAGE: render_page(), **texts}
+
+
+def main() -> int:
+    """Write what is out of date, or only name it."""
+    stale = {path: text for path, text in render().items() if path.read_text() != text}
+    for path, text in stale.items():
+        print(f"{path.relative_to(ROOT)} was out of date")
+        if "--check" not in sys.argv:
+            path.write_text(text)
+    return bool(stale and "--check" in sys.argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

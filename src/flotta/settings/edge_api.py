@@ -1,0 +1,101 @@
+"""Settings of the Edge API."""
+
+from __future__ import annotations
+
+from flotta.own_names import DEVICE_PORT
+from flotta.settings.common import KUBECONFIG, LOG_LEVEL, NAMESPACE
+from flotta.settings.setting import EVERYWHERE, Flag, ListenAddress, Number, Text, Words
+from flotta.settings.storage import S3_DEVICE_ENDPOINT
+
+DEFAULT_DOMAIN = "project-flotta.io"
+
+BIND_ADDRESS = Text(
+    help="Address at which the Edge API listens.", default=EVERYWHERE, variable="BIND_ADDRESS"
+)
+HTTPS_PORT = Number(
+    help="Port at which devices reach the Edge API.",
+    default=DEVICE_PORT,
+    most=65535,
+    variable="HTTPS_PORT",
+    role_input="operator_edge_api_port",
+)
+SERVER_NAMES = Words(
+    help="Names and addresses at which devices reach the Edge API; its server certificate covers "
+    "them.",
+    default=(DEFAULT_DOMAIN,),
+    variable="SERVER_NAMES",
+    option="server_names",
+    option_default=(),
+)
+DOMAIN = Words(help="Further names for the server certificate.", variable="DOMAIN")
+TLS_LOCALHOST_ENABLED = Flag(
+    help="Whether the server certificate also covers localhost, 127.0.0.1 and ::1.",
+    default=True,
+    variable="TLS_LOCALHOST_ENABLED",
+)
+METRICS_ADDR = ListenAddress(
+    help="Where the Edge API serves /metrics, /healthz and /readyz.",
+    default=("127.0.0.1", 8080),
+    variable="METRICS_ADDR",
+)
+CLIENT_CERT_EXPIRATION_DAYS = Number(
+    help="Days for which the certificate of a device is valid; devices renew it in time.",
+    default=30,
+    unit="days",
+    least=1,
+    most=3650,
+    variable="CLIENT_CERT_EXPIRATION_DAYS",
+    option="device_certificate_days",
+    role_input="operator_device_certificate_days",
+)
+REGISTRATION_NAMESPACES = Words(
+    help="Namespaces that new devices may join.",
+    default=("default",),
+    variable="REGISTRATION_NAMESPACES",
+    option="registration_namespaces",
+    role_input="operator_registration_namespaces",
+)
+ENROLMENTS_PER_SECOND = Number(
+    help="How many devices together may request to join in a second.",
+    default=50,
+    least=1,
+    most=10_000,
+    variable="ENROLMENTS_PER_SECOND",
+)
+PRESENCE_WRITE_SECONDS = Number(
+    help="Seconds that pass at least between two writes of a device's `lastSeenTime`.",
+    default=30,
+    unit="seconds",
+    least=1,
+    most=3600,
+    variable="PRESENCE_WRITE_SECONDS",
+)
+BACKEND = Text(
+    help="Where devices are kept: `crd` is the resource API.", default="crd", variable="BACKEND"
+)
+EDGE_API_DRAIN_SECONDS = Number(
+    help="Seconds for which a stopping Edge API still serves while /readyz already fails.",
+    default=0,
+    unit="seconds",
+    most=300,
+    variable="EDGE_API_DRAIN_SECONDS",
+)
+
+EDGE_API = (
+    KUBECONFIG,
+    BIND_ADDRESS,
+    HTTPS_PORT,
+    SERVER_NAMES,
+    DOMAIN,
+    TLS_LOCALHOST_ENABLED,
+    CLIENT_CERT_EXPIRATION_DAYS,
+    REGISTRATION_NAMESPACES,
+    ENROLMENTS_PER_SECOND,
+    PRESENCE_WRITE_SECONDS,
+    S3_DEVICE_ENDPOINT,
+    BACKEND,
+    EDGE_API_DRAIN_SECONDS,
+    METRICS_ADDR,
+    NAMESPACE,
+    LOG_LEVEL,
+)

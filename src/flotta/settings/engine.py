@@ -1,0 +1,77 @@
+"""Options of the embedded engine: resource API and object storage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flotta.settings.common import LOG_LEVEL
+from flotta.settings.setting import FilePath, Number, Text, Words
+
+RESOURCE_API_PORT = Number(
+    help="Port of the embedded resource API.",
+    default=6443,
+    least=1,
+    most=65535,
+    role_input="operator_resource_api_port",
+)
+S3_PORT = Number(
+    help="Port of the embedded object storage.",
+    default=9000,
+    least=1,
+    most=65535,
+    role_input="operator_s3_port",
+)
+PKI_DIR = FilePath(
+    help="Directory of the certificates and private keys.",
+    default=Path("/etc/flotta/pki"),
+    flag="--pki-dir",
+)
+KUBECONFIG_DIR = FilePath(
+    help="Directory of the kubeconfigs.",
+    default=Path("/etc/flotta/kubeconfig"),
+    flag="--kubeconfig-dir",
+)
+SERVER = Text(help="Address that clients use, https://HOST:PORT.", flag="--server", required=True)
+SAN = Words(help="Name or address in the server certificate; repeatable.", flag="--san")
+API_LISTEN = Text(help="HOST:PORT at which it listens.", default="0.0.0.0:6443", flag="--listen")
+DATABASE = FilePath(
+    help="File of the database.",
+    default=Path("/var/lib/flotta/apiserver/state.db"),
+    flag="--database",
+)
+KEPT_EVENTS = Number(
+    help="How many changes a watch can resume over, at least.",
+    default=10_000,
+    most=10**9,
+    flag="--kept-events",
+)
+KEPT_SECONDS = Number(
+    help="Seconds over which a watch can resume, at least.",
+    default=300,
+    unit="seconds",
+    most=10**9,
+    flag="--kept-seconds",
+)
+ADMIN_FILE = FilePath(
+    help="File that gets the administrator's access key, mode 0600.",
+    flag="--admin-file",
+    required=True,
+)
+KEYS = FilePath(help="Directory of the key files.", flag="--keys", required=True)
+ROOT = FilePath(help="Directory of the buckets.", flag="--root", required=True)
+S3_LISTEN = Text(help="HOST:PORT at which it listens.", default="127.0.0.1:9000", flag="--listen")
+IAM_LISTEN = Text(
+    help="HOST:PORT at which it also serves the IAM API, by which operators elsewhere issue keys.",
+    default_help="nowhere",
+    flag="--iam-listen",
+)
+CERT = FilePath(help="Server certificate chain, PEM.", flag="--cert", required=True)
+KEY = FilePath(help="Private key of the server certificate, PEM.", flag="--key", required=True)
+CACHE = FilePath(
+    help="Directory of rclone's cache.", default_help="`cache` beside the root", flag="--cache"
+)
+
+APISERVER_INIT = (PKI_DIR, KUBECONFIG_DIR, SERVER, SAN)
+APISERVER_SERVE = (API_LISTEN, DATABASE, PKI_DIR, KEPT_EVENTS, KEPT_SECONDS, LOG_LEVEL)
+S3_INIT = (ADMIN_FILE, KEYS)
+S3_SERVE = (ROOT, KEYS, S3_LISTEN, IAM_LISTEN, CERT, KEY, CACHE, LOG_LEVEL)

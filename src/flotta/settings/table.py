@@ -1,0 +1,45 @@
+"""Which program, module and role has which settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flotta.settings.device import DEVICE_ROLE, GATEWAY, WORKER
+from flotta.settings.edge_api import EDGE_API
+from flotta.settings.engine import (
+    APISERVER_INIT,
+    APISERVER_SERVE,
+    RESOURCE_API_PORT,
+    S3_INIT,
+    S3_PORT,
+    S3_SERVE,
+)
+from flotta.settings.installation import INSTALLATION
+from flotta.settings.operator import OPERATOR
+from flotta.settings.roles import LOCAL_HOSTS_ROLE, PROGRAMS_ROLE
+from flotta.settings.setting import Setting
+
+Settings = tuple[Setting[Any], ...]
+
+# The command lines; `flotta-s3 serve` is the command `serve` of the program `flotta-s3`.
+PROGRAMS: Mapping[str, Settings] = {
+    "flotta-operator": OPERATOR,
+    "flotta-edge-api": EDGE_API,
+    "flotta-apiserver init": APISERVER_INIT,
+    "flotta-apiserver serve": APISERVER_SERVE,
+    "flotta-s3 init": S3_INIT,
+    "flotta-s3 serve": S3_SERVE,
+    "flotta-gateway": GATEWAY,
+    "flotta-device-worker": WORKER,
+}
+CONTROL_PLANE: Settings = tuple(
+    dict.fromkeys((*OPERATOR, *EDGE_API, RESOURCE_API_PORT, S3_PORT, *INSTALLATION))
+)
+OPERATOR_MODULE: Settings = tuple(setting for setting in CONTROL_PLANE if setting.option)
+ROLES: Mapping[str, Settings] = {
+    "operator": tuple(setting for setting in CONTROL_PLANE if setting.role_input),
+    "device": DEVICE_ROLE,
+    "programs": PROGRAMS_ROLE,
+    "local_hosts": LOCAL_HOSTS_ROLE,
+}
