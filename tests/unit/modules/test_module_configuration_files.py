@@ -54,7 +54,7 @@ def test_check_mode_shows_what_would_change_but_no_secret(tmp_path: Path) -> Non
     assert answer["changed"]
     unit, secret = answer["diff"]
     assert (unit["before"], unit["after"]) == ("", "[Unit]\n")
-    assert secret["after"] == "(not shown: not everybody may read it)\n"
+    assert secret["after"] == "(not shown: other users may not read this file)\n"
     assert os.listdir(tmp_path) == []
 
 

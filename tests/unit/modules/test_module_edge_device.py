@@ -38,10 +38,10 @@ def test_a_device_that_never_joined_or_is_silent_fails_with_where_to_look(
     client: MemoryClient,
 ) -> None:
     answer = run("edge_device", name="till-1", wait_timeout=0)
-    assert "Device till-1 has not asked to join within 0 s." in answer["msg"]
+    assert "Device till-1 did not register within 0 s." in answer["msg"]
     client.have(EDGE_DEVICE, "till-1")
     answer = run("edge_device", name="till-1", wait=True, wait_timeout=0)
-    assert "Device till-1 joined but sent no heartbeat within 0 s." in answer["msg"]
+    assert "Device till-1 registered but sent no heartbeat within 0 s." in answer["msg"]
     assert "journalctl -u flotta-gateway" in answer["msg"]
     client.have(EDGE_DEVICE, "till-1", status=READY)
     assert not run("edge_device", name="till-1", wait=True, wait_timeout=0)["changed"]
@@ -53,7 +53,7 @@ def test_removal_is_asked_for_once(client: MemoryClient) -> None:
     assert not run("edge_device", name="till-1", state="absent")["changed"]
     client.have(EDGE_DEVICE, "till-2", metadata={"deletionTimestamp": "2026-05-01T12:00:00Z"})
     answer = run("edge_device", name="till-2", state="absent", wait=True, wait_timeout=0)
-    assert "Device till-2 is still there after 0 s" in answer["msg"]
+    assert "Device till-2 still exists after 0 s" in answer["msg"]
     assert client.writes == ["delete"]
 
 

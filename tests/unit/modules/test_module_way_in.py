@@ -26,7 +26,8 @@ def test_a_kubeconfig_that_is_not_there_is_named(module: str) -> None:
     answer = run(module, kubeconfig="/nowhere", **REQUIRED[module])
     assert answer["failed"]
     assert answer["msg"] == (
-        "There is no kubeconfig /nowhere on this machine; name the file that kubectl uses."
+        "There is no kubeconfig /nowhere on this machine; "
+        "set kubeconfig to the file that kubectl uses."
     )
 
 
@@ -37,7 +38,10 @@ def test_without_any_kubeconfig_the_places_for_one_are_named(
     for name in ("KUBECONFIG", "KUBERNETES_SERVICE_HOST"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert "There is no kubeconfig: name one" in run(module, **REQUIRED[module])["msg"]
+    assert (
+        "There is no kubeconfig: set the option kubeconfig"
+        in run(module, **REQUIRED[module])["msg"]
+    )
 
 
 @of_the_api
@@ -76,12 +80,15 @@ def test_an_unknown_parameter_is_refused(module: str) -> None:
     ("error", "sentence"),
     [
         (Unreachable(0, "Unreachable", "refused"), "The resource API does not answer: refused."),
-        (ApiError(401, "Unauthorized", "who?"), "does not know the user of here (context edge)"),
+        (ApiError(401, "Unauthorized", "who?"), "does not accept the user of here (context edge)"),
         (
             Forbidden(403, "Forbidden", "no get"),
-            "user of here (context edge) lacks a right: no get",
+            "user of here (context edge) does not have the permission: no get",
         ),
-        (ApiError(422, "Invalid", "spec.x: no"), "The resource API refused: spec.x: no"),
+        (
+            ApiError(422, "Invalid", "spec.x: no"),
+            "The resource API refused the request: spec.x: no",
+        ),
     ],
 )
 def test_an_answer_that_is_no_success_is_explained(error: ApiError, sentence: str) -> None:

@@ -1,21 +1,23 @@
 # Copyright: (c) 2026, flotta.edge contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One line for each step that did something, with the time it took; failures in full sentences."""
+"""A stdout callback with one line for each task that changed something, and readable failures."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: progress
 type: stdout
-short_description: Readable progress of a long run
+short_description: Short output with the time that each task took
 version_added: 0.1.0
 description:
-  - Prints one line for each step that changed something or took longer than a second.
-  - A step that waits for something in the background says so while it waits.
-  - A failed step names the host, what was tried, what came back and, where the task gives an C(advice) variable, what to do.
+  - Prints one line for each task that changed something or took longer than a second, with the time it took.
+  - For a task that retries until something is ready, prints a line every 15 seconds.
+  - For a failed task, prints the host, the task, its message and output and, if the task has a variable C(advice), what to do.
+  - With C(-v) or more, prints the same as the callback P(ansible.builtin.default#callback).
 requirements:
-  - set as stdout in configuration
+  - Set it as standard output callback, with C(stdout_callback = flotta.edge.progress) in C(ansible.cfg) or
+    E(ANSIBLE_STDOUT_CALLBACK) in the environment.
 extends_documentation_fragment:
   - default_callback
 """
@@ -31,12 +33,12 @@ from ansible.playbook.play import Play
 from ansible.playbook.task import Task
 from ansible.plugins.callback.default import CallbackModule as Default
 
-SLOW = 1.0  # seconds after which a step is named that changed nothing
-REPEAT_WAITING = 15.0  # seconds between two lines about a step that waits
+SLOW = 1.0  # seconds from which a task without a change is printed, too
+REPEAT_WAITING = 15.0  # seconds between two lines about a task that retries
 
 
 class StepResult(Protocol):
-    """How a task, or one item of it, went on a host. Its class differs between releases."""
+    """The result of a task, or of an item of its loop, on a host. Its class differs between releases."""
 
     _host: Host
     _task: Task
@@ -44,7 +46,7 @@ class StepResult(Protocol):
 
 
 class CallbackModule(Default):
-    """Keep what the user asked for (options, -v, check mode); print less, and say how long."""
+    """Prints less than the default callback, and the time; obeys the same options."""
 
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "stdout"
@@ -72,13 +74,13 @@ class CallbackModule(Default):
         self._display.display(f"\n{name}", color=constants.COLOR_HIGHLIGHT)
 
     def v2_playbook_on_task_start(self, task: Task, is_conditional: bool) -> None:
-        """Begin a step."""
+        """Begin a task."""
         self._begin_task(task)
         if not self._quiet():
             super().v2_playbook_on_task_start(task, is_conditional)
 
     def v2_playbook_on_handler_task_start(self, task: Task) -> None:
-        """Begin a step that something before it asked for."""
+        """Begin a handler."""
         self._begin_task(task)
         if not self._quiet():
             super().v2_playbook_on_handler_task_start(task)
@@ -104,12 +106,12 @@ class CallbackModule(Default):
         self._display.display(f"  {name} [{hosts}] {seconds:.1f} s", color=color)
 
     def v2_runner_on_start(self, host: Host, task: Task) -> None:
-        """Print nothing: a step is named when it is over."""
+        """Print nothing: a task is printed when it ends."""
         if not self._quiet():
             super().v2_runner_on_start(host, task)
 
     def v2_runner_on_ok(self, result: StepResult) -> None:
-        """Note the step, and print what a debug task says."""
+        """Note the result, and print what a debug task prints."""
         if not self._quiet():
             super().v2_runner_on_ok(result)
             return
@@ -118,14 +120,14 @@ class CallbackModule(Default):
             self._show_debug(result)
 
     def v2_runner_item_on_ok(self, result: StepResult) -> None:
-        """Print what an item of a debug task says."""
+        """Print what an item of a debug task prints."""
         if not self._quiet():
             super().v2_runner_item_on_ok(result)
             return
         self._show_debug(result)
 
     def _show_debug(self, result: StepResult) -> None:
-        """Print what a debug task prints: its message, or a variable by its name."""
+        """Print the message of a debug task, or its variable with its name."""
         if result._task.action not in constants._ACTION_DEBUG:
             return
         self._clean_results(result._result, result._task.action)
@@ -153,7 +155,7 @@ class CallbackModule(Default):
         self._steps[result._host.get_name()] = what
 
     def v2_runner_retry(self, result: StepResult) -> None:
-        """Say at times that a step waits, for what and for how long."""
+        """Print from time to time which task is retried, and for how long."""
         if not self._quiet():
             super().v2_runner_retry(result)
             return
@@ -169,7 +171,7 @@ class CallbackModule(Default):
         )
 
     def v2_runner_on_failed(self, result: StepResult, ignore_errors: bool = False) -> None:
-        """Explain a failure, of a loop once for each item."""
+        """Explain a failure; of a loop, each failed item has been explained already."""
         if not self._quiet() or ignore_errors:
             super().v2_runner_on_failed(result, ignore_errors)
             return
@@ -185,7 +187,7 @@ class CallbackModule(Default):
         self._explain_failure(result)
 
     def v2_runner_on_unreachable(self, result: StepResult) -> None:
-        """Explain why a host was not reached."""
+        """Explain why a host is unreachable."""
         if not self._quiet():
             super().v2_runner_on_unreachable(result)
             return
@@ -207,12 +209,12 @@ class CallbackModule(Default):
         self._display.display("")
 
     def v2_playbook_on_stats(self, stats: AggregateStats) -> None:
-        """Print the last step, the counts of each host and the time of the whole run."""
+        """Print the last task, the recap and the time of the whole run."""
         self._finish_task()
         super().v2_playbook_on_stats(stats)
         self._display.display(f"{time.monotonic() - self._run_started:.0f} seconds")
 
 
 def _indented(text: str) -> str:
-    """Return the text with every line four columns to the right."""
+    """Return the text with every line indented by four columns."""
     return "\n".join(f"    {line}" for line in text.splitlines())

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """The resource API: where it is, and what the module needs."""
+    """How a module connects to the resource API, and what it needs for that."""
 
     DOCUMENTATION = r"""
 options:
@@ -22,10 +22,18 @@ options:
       - When omitted, its current one.
     type: str
 requirements:
-  - flotta-edge with its extra C(control-plane), which the role P(flotta.edge.operator#role) installs, and P(flotta.edge.programs#role) alone
+  - flotta-edge with the extra C(control-plane), of the same release as this collection; the roles P(flotta.edge.operator#role) and
+    P(flotta.edge.programs#role) install it
 notes:
-  - Run it on the control plane host. It changes to the Python that has the programs by itself, in C(~/.local/share/flotta) or C(/opt/flotta),
-    or in the folder that the environment variable E(FLOTTA_PROGRAMS) names.
+  - Run the module on the host of the control plane, or on any machine that has flotta-edge and a kubeconfig.
+  - The module switches to the Python of flotta-edge by itself. It looks in the directory that the environment variable E(FLOTTA_PROGRAMS)
+    names, in C(~/.local/share/flotta) and in C(/opt/flotta).
+attributes:
+  action_group:
+    description: Use C(group/flotta.edge.edge) in C(module_defaults) to set options of this module once for a play.
+    support: full
+    membership:
+      - flotta.edge.edge
 """
 
     WAITING = r"""

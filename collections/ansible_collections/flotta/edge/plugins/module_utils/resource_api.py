@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, flotta.edge contributors
 # Apache License 2.0 (see LICENSES/Apache-2.0.txt or https://www.apache.org/licenses/LICENSE-2.0)
 # SPDX-License-Identifier: Apache-2.0
-"""What the modules that talk to the resource API have in common: the way in, waiting, failing."""
+"""What all modules of the resource API share: how they connect, wait and fail."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from typing import NoReturn, TypeVar, cast
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.respawn import has_respawned, respawn_module
 
-# What this and the modules cannot import of flotta. They name it only in functions that `run` calls
-# when there is no such error, and in annotations, which nobody evaluates.
+# Errors of this module and of the modules when they import flotta. Its names are used only in
+# functions that `run` calls when there is no error, and in annotations, which are never evaluated.
 import_errors: list[ImportError] = []
 try:
     from flotta.migration.manifests import Json, convert_manifest
@@ -35,16 +35,16 @@ WAIT_SPEC = {
     "wait_timeout": {"type": "int", "default": 120},
     "wait_sleep": {"type": "int", "default": 1},
 }
-# Where the role flotta.edge.programs puts them: for one user, or for the whole machine.
+# Where the role flotta.edge.programs installs flotta-edge: for one user, or for the machine.
 PROGRAMS = ("~/.local/share/flotta", "/opt/flotta")
 MISSING = (
     "flotta-edge is not installed on this machine. Run the module on the control plane, where the role "
-    "flotta.edge.operator installs it, or install it here with the role flotta.edge.programs: "
-    "programs_extras: [control-plane], programs_directory: ~/.local/share/flotta."
+    "flotta.edge.operator installs it, or install it here with the role flotta.edge.programs "
+    "(programs_extras: [control-plane], programs_directory: ~/.local/share/flotta)."
 )
 OTHER_RELEASE = (
-    "flotta-edge on this machine is incomplete, or of another release than this collection ({0}). Install the release "
-    "that belongs to it: with the role flotta.edge.operator on the control plane, with flotta.edge.programs elsewhere."
+    "flotta-edge on this machine is incomplete, or of another release than this collection ({0}). Install the same "
+    "release with the role flotta.edge.operator on the control plane, or with flotta.edge.programs on other machines."
 )
 
 
@@ -62,13 +62,13 @@ class Waiting:
 
     wait: bool
     wait_timeout: int
-    wait_sleep: int  # between two looks
+    wait_sleep: int  # between two checks
 
 
 def run(
     module: AnsibleModule, connection: Connection, work: Callable[[Client], Awaitable[Manifest]]
 ) -> NoReturn:
-    """Exit with the result that `work(client)` returns, or with what went wrong and the remedy.
+    """Exit with the result of `work(client)`, or fail with what went wrong and how to mend it.
 
     Of what `work` raises, ApiError, ValueError and TimeoutError fail the module with a sentence.
     """
@@ -83,12 +83,12 @@ def run(
 
 
 def _require_programs(module: AnsibleModule) -> None:
-    """Go on in the Python that has the programs; fail the module when there is none."""
+    """Continue in the Python that has flotta-edge; fail the module when there is none."""
     if not import_errors:
         return
     python = find_python()
     if python and not has_respawned():
-        # Delegated tasks cannot choose an interpreter, so the module changes to the right one itself.
+        # Delegated tasks cannot choose an interpreter, so the module switches to the right one itself.
         respawn_module(python)
     error = import_errors[0]
     lines = traceback.format_exception(type(error), error, error.__traceback__)
@@ -96,14 +96,14 @@ def _require_programs(module: AnsibleModule) -> None:
 
 
 def describe_import_error(error: ImportError) -> str:
-    """Say whether the programs are not here at all, or not those of this release."""
+    """Say whether flotta-edge is not installed at all, or is of another release."""
     if isinstance(error, ModuleNotFoundError) and error.name == "flotta":
         return MISSING
     return OTHER_RELEASE.format(error)
 
 
 def find_python() -> str | None:
-    """Return the Python that has the control plane's programs, or None."""
+    """Return the Python that has flotta-edge, or None."""
     folders = (os.environ.get("FLOTTA_PROGRAMS"), *PROGRAMS)
     found = (
         os.path.join(os.path.expanduser(folder), "current/bin/python")
@@ -114,7 +114,7 @@ def find_python() -> str | None:
 
 
 def find_kubeconfig(connection: Connection) -> str | None:
-    """Return the kubeconfig that the parameters mean; None is the service account of a pod.
+    """Return the path of the kubeconfig to use; None means the service account of the pod.
 
     Raises ValueError with a sentence when there is neither.
     """
@@ -122,7 +122,7 @@ def find_kubeconfig(connection: Connection) -> str | None:
     if path:
         if not any(map(os.path.exists, path.split(os.pathsep))):
             raise ValueError(
-                f"There is no kubeconfig {path} on this machine; name the file that kubectl uses."
+                f"There is no kubeconfig {path} on this machine; set kubeconfig to the file that kubectl uses."
             )
         return path
     usual = os.path.expanduser("~/.kube/config")
@@ -130,26 +130,26 @@ def find_kubeconfig(connection: Connection) -> str | None:
         return usual
     if "KUBERNETES_SERVICE_HOST" not in os.environ:
         raise ValueError(
-            "There is no kubeconfig: name one with the option kubeconfig, by KUBECONFIG, or put it at ~/.kube/config."
+            "There is no kubeconfig: set the option kubeconfig or the environment variable KUBECONFIG, or put one at ~/.kube/config."
         )
     return None
 
 
 def describe_error(error: ApiError, connection: Connection) -> str:
-    """Return what went wrong at the resource API, and the remedy."""
+    """Return a sentence that says what went wrong at the resource API and what to do."""
     if isinstance(error, Unreachable):
         return (
-            f"The resource API does not answer: {error.message}. Check that it runs, and that "
-            f"{_describe_source(connection)} has an address of it that this machine reaches."
+            f"The resource API does not answer: {error.message}. Check that it runs, and that this machine "
+            f"can reach the address in {_describe_source(connection)}."
         )
     if error.status == 401:
-        return f"The resource API does not know the user of {_describe_source(connection)}; name a kubeconfig that is still valid."
+        return f"The resource API does not accept the user of {_describe_source(connection)}; use a kubeconfig with valid credentials."
     if isinstance(error, Forbidden):
         return (
-            f"The user of {_describe_source(connection)} lacks a right: {error.message}. "
-            "Name the kubeconfig of an administrator, or let one grant the right."
+            f"The user of {_describe_source(connection)} does not have the permission: {error.message}. "
+            "Use the kubeconfig of an administrator, or ask an administrator to grant the permission."
         )
-    return f"The resource API refused: {error.message}"
+    return f"The resource API refused the request: {error.message}"
 
 
 def _describe_source(connection: Connection) -> str:
@@ -170,24 +170,24 @@ async def _connect_and_work(
 def replace_old_names(
     module: AnsibleModule, kind: Kind[ResourceT], metadata: Json, spec: Json
 ) -> ResourceT:
-    """Return the object that a user wrote, with the names of today.
+    """Return the object that a user wrote, with the current names of its fields.
 
-    The module warns of each name of an earlier release.
+    The module warns about each name of an earlier release.
     """
     new, sentences = convert_manifest(
         {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": metadata, "spec": spec}
     )
     for sentence in sentences:
         module.warn(f"{kind.kind}: {sentence}")
-    return cast("ResourceT", new)  # the API refuses what is not so
+    return cast("ResourceT", new)  # the API checks it
 
 
 async def wait_until(
     waiting: Waiting, look: Callable[[], Awaitable[T | None]], describe: Callable[[], str]
 ) -> T:
-    """Look again and again until `look()` returns something true, and return that.
+    """Call `look()` until it returns something true, and return that.
 
-    When `wait_timeout` is over, TimeoutError carries what `describe()` returns.
+    Raises TimeoutError with the text of `describe()` after `wait_timeout`.
     """
     deadline = time.monotonic() + waiting.wait_timeout
     while True:

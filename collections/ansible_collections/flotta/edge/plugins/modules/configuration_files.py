@@ -7,46 +7,47 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: configuration_files
-short_description: Write the configuration files of a service together
+short_description: Write several configuration files in one task
 version_added: 0.1.0
 description:
-  - Writes several files in one step and says which of them changed, so that only what depends on
-    them is restarted.
-  - Each file is written beside its place, with its owner and mode, and renamed. A reader sees the
-    old or the new content, and a secret is at no moment readable by anybody else.
+  - Writes several files in one task and returns which of them changed, so that you can restart only the services
+    that use these files.
+  - Each file is written to a temporary file in the same directory, with its owner and mode, and then renamed. Other
+    programs see either the old or the new content, and other users can never read a secret.
 author:
   - flotta.edge contributors (@project-flotta)
 options:
   files:
     description:
-      - The files, written in this order.
+      - The files, in the order in which they are written.
     type: list
     elements: dict
     required: true
     suboptions:
       path:
         description:
-          - Absolute path of the file. Missing folders above it are made with mode V(0755).
+          - Absolute path of the file.
+          - Missing parent directories are created with mode V(0755).
         type: path
         required: true
       content:
         description:
-          - The whole content.
+          - The whole content of the file.
           - When omitted, the file is removed.
         type: str
       mode:
         description:
-          - Permissions as octal digits.
+          - Permissions as octal digits, in quotes.
         type: str
         default: "0644"
       owner:
         description:
-          - User that owns the file.
+          - Name of the user that owns the file.
         type: str
         default: root
       group:
         description:
-          - Group of the file.
+          - Name of the group of the file.
         type: str
         default: root
 attributes:
@@ -54,15 +55,24 @@ attributes:
     description: Reports which files would change.
     support: full
   diff_mode:
-    description: Shows the content of files that everybody may read; of others that they change.
+    description: Shows the content of files that every user may read. Of other files it shows only that they change.
     support: full
   idempotent:
-    description: A file that is as wanted is left alone.
+    description: Changes nothing when content, mode, owner and group are as desired.
     support: full
+  platform:
+    description: Runs on Linux and other POSIX systems.
+    support: full
+    platforms: posix
+notes:
+  - The task result contains the contents in C(invocation). Use C(no_log=true) on a task that writes secrets.
+seealso:
+  - module: ansible.builtin.copy
+  - module: ansible.builtin.template
 """
 
 EXAMPLES = r"""
-- name: Write the unit and its environment
+- name: Write a systemd unit and its environment file
   flotta.edge.configuration_files:
     files:
       - path: /etc/systemd/system/example.service
@@ -70,11 +80,19 @@ EXAMPLES = r"""
       - path: /etc/example.env
         content: "LEVEL=info\n"
         mode: "0600"
+  register: files
+
+- name: Restart the service when one of them changed
+  ansible.builtin.systemd_service:
+    name: example.service
+    state: restarted
+    daemon_reload: true
+  when: files is changed
 """
 
 RETURN = r"""
 paths:
-  description: The files that changed.
+  description: Paths of the files that changed, or would change in check mode.
   type: list
   elements: str
   returned: success
@@ -90,15 +108,15 @@ from dataclasses import dataclass
 
 from ansible.module_utils.basic import AnsibleModule
 
-UNKNOWN = -1  # number of a user or group that is yet to be made; no file has it
+UNKNOWN = -1  # number of a user or group that does not exist yet; no file has it
 
 
 @dataclass(frozen=True)
 class WantedFile:
-    """One of the files that the parameters name."""
+    """A file as the parameters describe it."""
 
     path: str
-    content: str | None  # None: no such file
+    content: str | None  # None removes the file
     mode: str  # octal digits
     owner: str
     group: str
@@ -106,7 +124,7 @@ class WantedFile:
 
 @dataclass(frozen=True)
 class State:
-    """What is at a path, or shall be."""
+    """The actual or the desired state of a file."""
 
     content: bytes
     mode: int
@@ -117,18 +135,20 @@ class State:
 def find_owner(module: AnsibleModule, file: WantedFile) -> tuple[int, int]:
     """Return the numbers of owner and group.
 
-    A name that does not exist fails the module; in check mode both are UNKNOWN then.
+    Fails the module for a name that does not exist; in check mode both are UNKNOWN then.
     """
     try:
         return pwd.getpwnam(file.owner).pw_uid, grp.getgrnam(file.group).gr_gid
     except KeyError as error:
         if module.check_mode:
             return UNKNOWN, UNKNOWN
-        module.fail_json(msg=f"Cannot write {file.path}: {error.args[0]}.")
+        module.fail_json(
+            msg=f"Cannot write {file.path}: {error.args[0]}. Create the user or group first, or set another owner or group."
+        )
 
 
 def read_state(path: str) -> State | None:
-    """Return what is at the path, None if nothing is."""
+    """Return the actual state of a file, None if it does not exist."""
     try:
         with open(path, "rb") as stream:
             found = os.fstat(stream.fileno())
@@ -138,7 +158,7 @@ def read_state(path: str) -> State | None:
 
 
 def wanted_state(module: AnsibleModule, file: WantedFile) -> State | None:
-    """Return what shall be at the path; None when nothing shall."""
+    """Return the desired state of a file, None if it must not exist."""
     if file.content is None:
         return None
     owner, group = find_owner(module, file)
@@ -146,7 +166,7 @@ def wanted_state(module: AnsibleModule, file: WantedFile) -> State | None:
 
 
 def write(path: str, state: State) -> None:
-    """Write the file beside its place and rename it: a half-written one is never found."""
+    """Write a temporary file in the same directory and rename it, so that no reader sees a part of it."""
     folder = os.path.dirname(path)
     os.makedirs(folder, mode=0o755, exist_ok=True)
     handle, partial = tempfile.mkstemp(dir=folder, prefix=".flotta-")
@@ -164,11 +184,11 @@ def write(path: str, state: State) -> None:
 
 
 def describe_content(state: State | None) -> str:
-    """Return the content for a difference, unless not everybody may read it."""
+    """Return the content for a difference, unless some users may not read the file."""
     if state is None:
         return ""
     if not state.mode & stat.S_IROTH:
-        return "(not shown: not everybody may read it)\n"
+        return "(not shown: other users may not read this file)\n"
     return state.content.decode(errors="replace")
 
 
@@ -183,7 +203,7 @@ def make_diff(path: str, before: State | None, after: State | None) -> dict[str,
 
 
 def ensure(module: AnsibleModule, file: WantedFile) -> dict[str, str] | None:
-    """Have the file as it is wanted; return what Ansible shows with --diff, None without a change."""
+    """Write or remove a file as desired; return what Ansible shows with --diff, None without a change."""
     before, after = read_state(file.path), wanted_state(module, file)
     if before == after:
         return None

@@ -7,33 +7,34 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: crds
-short_description: Install the kinds of a fleet on Kubernetes
+short_description: Install the CRDs of flotta on Kubernetes
 version_added: 0.1.0
 description:
-  - Installs the CustomResourceDefinitions of this release on a Kubernetes cluster, brings older ones up to date, or
+  - Installs the CustomResourceDefinitions (CRDs) of this release on a Kubernetes cluster, upgrades older ones, or
     removes them.
-  - The definition of ObjectBucketClaim is left to the storage system that brought it, where there is one.
-  - The embedded engine has these kinds built in and does not need this module.
+  - A CRD of ObjectBucketClaim that a storage system installed stays as it is.
+  - The embedded resource API has the CRDs built in and does not need this module.
 author:
   - flotta.edge contributors (@project-flotta)
 options:
   state:
     description:
-      - Whether the cluster knows the kinds.
-      - With V(absent), the module refuses as long as objects of the kinds exist, unless O(force=true).
+      - Whether the CRDs are installed.
+      - With V(absent), the module fails while custom resources of the fleet exist, unless O(force=true).
     type: str
     choices: [present, absent]
     default: present
   force:
     description:
-      - With O(state=present), takes over definitions that somebody else manages.
-      - With O(state=absent), deletes all objects of the fleet together with the definitions. Devices are not told, and
-        buckets stay on the S3 server.
+      - With O(state=present), takes over CRDs that another tool manages.
+      - With O(state=absent), deletes all custom resources of the fleet together with the CRDs. Devices are not notified,
+        and buckets stay on the S3 server.
     type: bool
     default: false
   wait:
     description:
-      - Whether to wait until the kinds are served. Removal is always waited for.
+      - Whether to wait until the cluster serves the CRDs.
+      - With O(state=absent), the module always waits until they are removed.
     type: bool
     default: true
   wait_timeout:
@@ -48,21 +49,21 @@ attributes:
     description: Reports what would change, as the API server computes it.
     support: full
   diff_mode:
-    description: Shows the definitions before and after.
+    description: Shows the CRDs before and after.
     support: full
   idempotent:
-    description: Definitions that are as in this release are left alone.
+    description: Changes nothing when the CRDs are those of this release.
     support: full
 seealso:
   - module: flotta.edge.operator
 """
 
 EXAMPLES = r"""
-- name: Have the kinds of the fleet
+- name: Install the CRDs, or upgrade them to this release
   flotta.edge.crds:
     kubeconfig: ~/.kube/config
 
-- name: Remove the kinds when no device is left
+- name: Remove the CRDs after the last device, workload and other custom resource
   flotta.edge.crds:
     kubeconfig: ~/.kube/config
     state: absent
@@ -70,19 +71,21 @@ EXAMPLES = r"""
 
 RETURN = r"""
 crds:
-  description: Names of the definitions that are installed, or were removed.
+  description: Names of the CRDs that are installed or were removed.
   type: list
   elements: str
   returned: success
   sample: [edgedevices.management.project-flotta.io]
 version:
-  description: Release of the definitions.
+  description: Release of the CRDs.
   type: str
   returned: success
+  sample: 0.1.0
 previous_version:
-  description: Release of the definitions that were there before. Empty when there were none.
+  description: Release of the CRDs before. Empty when none were installed.
   type: str
   returned: success
+  sample: ""
 """
 
 from dataclasses import dataclass
@@ -109,7 +112,7 @@ class Parameters(api.Connection):
 
 
 async def apply_state(client: Client, parameters: Parameters, *, check_mode: bool) -> CrdOutcome:
-    """Install or remove the definitions, as the parameters say."""
+    """Install or remove the CRDs, as the parameters say."""
     if parameters.state == "absent":
         return await remove_crds(
             client,

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: edge_device
-short_description: Label, configure or remove a device of the fleet
+short_description: Label, configure or decommission a device
 version_added: 0.1.0
 description:
-  - Sets labels and specification of an EdgeDevice, or removes it.
-  - A device registers itself. O(state=present) waits until it has done so.
-  - Removing a device tells it to stop its workloads and to forget its identity. The record is gone
-    when the device has confirmed, or when the control plane has waited long enough.
+  - Sets labels and specification of an EdgeDevice, or decommissions the device.
+  - Devices register themselves. With O(state=present), the module first waits until the device has registered, for
+    O(wait_timeout) seconds at most, with O(wait=false) as well.
+  - With O(state=absent), the device stops its workloads and removes their data and its own identity. The EdgeDevice
+    is removed when the device has confirmed that, or when the control plane has waited long enough for it.
 author:
   - flotta.edge contributors (@project-flotta)
 options:
@@ -29,44 +30,69 @@ options:
     default: default
   labels:
     description:
-      - Labels that the device shall have. Other labels are left alone.
+      - Labels of the device. Labels that are not listed here stay as they are.
+      - Workloads and device sets select devices by these labels.
     type: dict
     default: {}
   spec:
     description:
-      - Fields of the specification, merged into it. Others are left alone; a null removes a field.
+      - Fields to set in the specification of the EdgeDevice. They are merged into it (a JSON merge patch, RFC 7386).
+      - Fields that are not listed here stay as they are; V(null) removes a field.
     type: dict
     default: {}
   state:
     description:
       - Whether the device is part of the fleet.
+      - V(absent) decommissions the device, and removes its bucket and the files in it.
     type: str
     choices: [present, absent]
     default: present
+  wait:
+    description:
+      - Whether to wait until the device is ready, that is, until the control plane receives its heartbeats. With
+        O(state=absent), until the EdgeDevice is removed.
+    type: bool
+    default: false
+  wait_timeout:
+    description:
+      - Seconds to wait at most.
+      - With O(state=absent), set more than the C(decommission_timeout) of the control plane, which is 300 by default.
+    type: int
+    default: 120
 extends_documentation_fragment:
   - flotta.edge.connection
   - flotta.edge.connection.waiting
 attributes:
   check_mode:
-    description: Reports what would change.
+    description: Reports what would change. Does not wait for the device.
     support: full
   diff_mode:
     description: Shows labels and specification before and after.
     support: full
   idempotent:
-    description: A device that is as wanted is left alone.
+    description: Changes nothing when labels and specification are as desired.
     support: full
+seealso:
+  - module: flotta.edge.edge_device_info
+  - module: flotta.edge.edge_workload
 """
 
 EXAMPLES = r"""
-- name: Wait for the till to be up and give it a role
+- name: Wait until the till is ready and set its role
   flotta.edge.edge_device:
     name: till-1
     labels:
       role: till
     wait: true
 
-- name: Take a camera out of the fleet
+- name: Let the till send a heartbeat every 30 seconds
+  flotta.edge.edge_device:
+    name: till-1
+    spec:
+      heartbeat:
+        periodSeconds: 30
+
+- name: Decommission a camera
   flotta.edge.edge_device:
     name: camera-1
     state: absent
@@ -76,9 +102,22 @@ EXAMPLES = r"""
 
 RETURN = r"""
 device:
-  description: The EdgeDevice.
+  description: The EdgeDevice, as the resource API returns it.
   type: dict
   returned: when it exists
+  contains:
+    metadata:
+      description: Name, namespace, labels and other metadata.
+      type: dict
+      returned: always
+    spec:
+      description: Desired configuration of the device.
+      type: dict
+      returned: always
+    status:
+      description: Conditions, workloads, hardware and other state that the control plane recorded.
+      type: dict
+      returned: when the device has reported
 """
 
 from collections.abc import Mapping
@@ -99,7 +138,9 @@ try:
 except ImportError as error:
     api.import_errors.append(error)  # api.run() says so
 
-WHERE_TO_LOOK = "On the device: journalctl -u flotta-gateway -u flotta-device-worker"
+WHERE_TO_LOOK = (
+    "Its log says why; on the device, run: journalctl -u flotta-gateway -u flotta-device-worker"
+)
 
 
 @dataclass(frozen=True)
@@ -119,19 +160,19 @@ def changeable_part(device: EdgeDevice) -> Manifest:
 
 
 def is_ready(device: EdgeDevice) -> bool:
-    """Tell whether the control plane hears the device."""
+    """Tell whether the control plane receives heartbeats of the device."""
     return condition_status(conditions_of(device), READY) == "True"
 
 
 class WantedDevice:
-    """One device as the parameters name it."""
+    """The device that the parameters name."""
 
     def __init__(self, module: AnsibleModule, client: Client, parameters: Parameters) -> None:
         self.module, self.client, self.parameters = module, client, parameters
         self.name, self.namespace = parameters.name, parameters.namespace
 
     async def ensure_present(self) -> Manifest:
-        """Have the device as the parameters say; return the result of the module."""
+        """Configure the device as desired; return the result of the module."""
         device = await self.wait_registered()
         if device is None:  # check mode only
             return {"changed": True}
@@ -154,7 +195,7 @@ class WantedDevice:
         return changeable_part(given)
 
     async def ensure_absent(self) -> Manifest:
-        """Have no such device; return the result of the module."""
+        """Decommission the device; return the result of the module."""
         device = await self.find()
         if device is None:
             return {"changed": False}
@@ -166,24 +207,24 @@ class WantedDevice:
         return {"changed": True, "diff": api.make_diff(changeable_part(device), None)}
 
     async def find(self) -> EdgeDevice | None:
-        """Return the device, None when there is none."""
+        """Return the device, None when it does not exist."""
         return await self.client.get_or_none(EDGE_DEVICE, self.name, self.namespace)
 
     async def wait_registered(self) -> EdgeDevice | None:
-        """Return the device once it is there; in check mode None when it is not."""
+        """Return the device once it is registered; in check mode None when it is not."""
         if self.module.check_mode:
             return await self.find()
         return await api.wait_until(
             self.parameters,
             self.find,
             lambda: (
-                f"Device {self.name} has not asked to join within {self.parameters.wait_timeout} s. "
+                f"Device {self.name} did not register within {self.parameters.wait_timeout} s. "
                 f"{WHERE_TO_LOOK}"
             ),
         )
 
     async def wait_ready(self) -> EdgeDevice:
-        """Return the device once it is heard."""
+        """Return the device once it is ready."""
 
         async def find_ready() -> EdgeDevice | None:
             device = await self.find()
@@ -193,20 +234,21 @@ class WantedDevice:
             self.parameters,
             find_ready,
             lambda: (
-                f"Device {self.name} joined but sent no heartbeat within "
+                f"Device {self.name} registered but sent no heartbeat within "
                 f"{self.parameters.wait_timeout} s. {WHERE_TO_LOOK}"
             ),
         )
 
     async def is_gone(self) -> bool:
-        """Tell whether the device is not there any more."""
+        """Tell whether the device no longer exists."""
         return await self.find() is None
 
     def describe_delay(self) -> str:
-        """Return why the device is still there."""
+        """Return why the device still exists."""
         return (
-            f"Device {self.name} is still there after {self.parameters.wait_timeout} s: it has not confirmed that it "
-            f"left. The control plane gives up on it after DECOMMISSION_TIMEOUT (default 300 s)."
+            f"Device {self.name} still exists after {self.parameters.wait_timeout} s: it has not confirmed that it left. "
+            "The control plane removes it without that after the operator's decommission_timeout (default 300 s); "
+            "set wait_timeout to more than that."
         )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: edge_device_info
-short_description: Read the devices of the fleet
+short_description: Read the devices of a fleet
 version_added: 0.1.0
 description:
   - Returns EdgeDevices with their labels, specification and status.
@@ -16,15 +16,18 @@ author:
 options:
   name:
     description:
-      - Id of one device. When omitted, all are returned.
+      - Id of a device.
+      - When omitted, all devices are returned. The list is empty when no device has this id.
     type: str
   namespace:
     description:
-      - Namespace to look in. When omitted, all of them; together with O(name), V(default).
+      - Namespace of the devices.
+      - When omitted, all namespaces, or V(default) together with O(name).
     type: str
   label_selector:
     description:
-      - Return only devices with these labels, for example V(role=till,app).
+      - Returns only devices that match this label selector of Kubernetes, for example V(role=till,app).
+      - Ignored together with O(name).
     type: str
 extends_documentation_fragment:
   - flotta.edge.connection
@@ -38,6 +41,8 @@ attributes:
   idempotent:
     description: Changes nothing.
     support: full
+seealso:
+  - module: flotta.edge.edge_device
 """
 
 EXAMPLES = r"""
@@ -45,14 +50,35 @@ EXAMPLES = r"""
   flotta.edge.edge_device_info:
     label_selector: role=till
   register: tills
+
+- name: Fail when a till is not ready
+  ansible.builtin.assert:
+    that: item.status.conditions | selectattr('type', 'equalto', 'Ready') | map(attribute='status') | first == 'True'
+    fail_msg: "{{ item.metadata.name }} is not ready"
+  loop: "{{ tills.devices }}"
+  loop_control:
+    label: "{{ item.metadata.name }}"
 """
 
 RETURN = r"""
 devices:
-  description: The EdgeDevices.
+  description: The EdgeDevices, as the resource API returns them.
   type: list
   elements: dict
   returned: success
+  contains:
+    metadata:
+      description: Name, namespace, labels and other metadata.
+      type: dict
+      returned: always
+    spec:
+      description: Desired configuration of the device.
+      type: dict
+      returned: always
+    status:
+      description: Conditions, workloads, hardware and other state that the control plane recorded.
+      type: dict
+      returned: when the device has reported
 """
 
 from dataclasses import dataclass
@@ -79,7 +105,7 @@ class Parameters(api.Connection):
 
 
 async def read_devices(client: Client, parameters: Parameters) -> list[EdgeDevice]:
-    """Return the devices that the parameters ask for."""
+    """Return the devices that the parameters select."""
     if parameters.name:
         namespace = parameters.namespace or "default"
         found = await client.get_or_none(EDGE_DEVICE, parameters.name, namespace)

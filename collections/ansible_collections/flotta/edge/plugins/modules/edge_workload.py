@@ -7,10 +7,10 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: edge_workload
-short_description: Place a workload on devices
+short_description: Run a workload on devices
 version_added: 0.1.0
 description:
-  - Creates, changes or removes an EdgeWorkload, which runs a pod on each device that it selects.
+  - Creates, changes or removes an EdgeWorkload, which runs a pod on each device that it selects by name or label.
 author:
   - flotta.edge contributors (@project-flotta)
 options:
@@ -21,13 +21,13 @@ options:
     required: true
   namespace:
     description:
-      - Namespace of the workload and of the devices it selects.
+      - Namespace of the workload and of the devices that it selects.
     type: str
     default: default
   spec:
     description:
-      - The whole specification. What it does not name is removed.
-      - Names of fields that earlier releases used (as C(data.paths)) are replaced, with a warning.
+      - The whole specification of the EdgeWorkload. Fields that are not listed here are removed.
+      - Field names of earlier releases, such as C(data.paths), are replaced by the current ones, with a warning.
       - Required with O(state=present).
     type: dict
   state:
@@ -38,8 +38,8 @@ options:
     default: present
   wait:
     description:
-      - Wait until the workload runs on every device that it selects, and that still reports; it must
-        select one at least. With O(state=absent), until it is gone.
+      - Whether to wait until the workload runs on every selected device that is online; at least one device must be
+        selected. With O(state=absent), until the EdgeWorkload is removed.
     type: bool
     default: false
 extends_documentation_fragment:
@@ -53,12 +53,14 @@ attributes:
     description: Shows the specification before and after.
     support: full
   idempotent:
-    description: A workload that was made from the same specification is left alone.
+    description: Changes nothing when the workload was created from the same specification.
     support: full
+seealso:
+  - module: flotta.edge.edge_device
 """
 
 EXAMPLES = r"""
-- name: Run the statistics on every device with this label
+- name: Run the sample workload on every device with the label app=os-stats
   flotta.edge.edge_workload:
     name: os-stats
     spec:
@@ -70,15 +72,53 @@ EXAMPLES = r"""
         spec:
           containers:
             - name: os-stats
-              image: localhost/flotta-edge-os-stats:latest
+              image: localhost/flotta-edge-os-stats:1
+              imagePullPolicy: Never
     wait: true
+
+- name: Run a web server on one device, and upload its reports to the device's bucket
+  flotta.edge.edge_workload:
+    name: web
+    spec:
+      type: pod
+      device: till-1
+      data:
+        egress:
+          - source: reports  # /export/reports in the container
+            target: web/reports
+      pod:
+        spec:
+          containers:
+            - name: nginx
+              image: docker.io/library/nginx:1.29
+              ports:
+                - containerPort: 80
+                  hostPort: 8080
+
+- name: Remove the web server from its device
+  flotta.edge.edge_workload:
+    name: web
+    state: absent
 """
 
 RETURN = r"""
 workload:
-  description: The EdgeWorkload.
+  description: The EdgeWorkload, as the resource API returns it.
   type: dict
   returned: when it exists
+  contains:
+    metadata:
+      description: Name, namespace and other metadata.
+      type: dict
+      returned: always
+    spec:
+      description: The specification, with defaults.
+      type: dict
+      returned: always
+    status:
+      description: How many devices the workload selects and runs on, and its conditions.
+      type: dict
+      returned: when the operator has handled the workload
 """
 
 import hashlib
@@ -100,7 +140,7 @@ try:
 except ImportError as error:
     api.import_errors.append(error)  # api.run() says so
 
-# The API adds defaults to what we send, so the specification itself cannot be compared.
+# The API adds defaults to what the module sends, so the specifications cannot be compared.
 NOTE = "management.project-flotta.io/specification-digest"
 
 
@@ -115,12 +155,12 @@ class Parameters(api.Connection, api.Waiting):
 
 
 def compute_digest(spec: Manifest) -> str:
-    """Return a digest of a specification that its order has no influence on."""
+    """Return a digest of a specification, whatever the order of its fields."""
     return hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()
 
 
 def contains(whole: object, part: object) -> bool:
-    """Tell whether everything in `part` is so in `whole`, which may hold more; both are JSON."""
+    """Tell whether `whole` has everything in `part`, and maybe more; both are JSON."""
     if isinstance(part, dict) and isinstance(whole, dict):
         return all(key in whole and contains(whole[key], value) for key, value in part.items())
     if isinstance(part, list) and isinstance(whole, list):
@@ -129,13 +169,13 @@ def contains(whole: object, part: object) -> bool:
 
 
 def is_made_from(workload: EdgeWorkload, spec: EdgeWorkloadSpec) -> bool:
-    """Tell whether a workload was made from this specification, and is so still."""
+    """Tell whether a workload was created from this specification and still has it."""
     noted = annotations_of(workload).get(NOTE)
     return noted == compute_digest(spec) and contains(workload["spec"], spec)
 
 
 def runs_everywhere(workload: EdgeWorkload) -> bool:
-    """Tell whether it runs on every device that it selects, one at least, and that still reports."""
+    """Tell whether it selects a device, and runs on every selected device that is online."""
     status = status_of(workload)
     observed = status.get("observedGeneration", 0) >= generation_of(workload)
     matched = status.get("matched", 0)
@@ -145,21 +185,21 @@ def runs_everywhere(workload: EdgeWorkload) -> bool:
 
 
 class WantedWorkload:
-    """One workload as the parameters name it."""
+    """The workload that the parameters name."""
 
     def __init__(self, module: AnsibleModule, client: Client, parameters: Parameters) -> None:
         self.module, self.client, self.parameters = module, client, parameters
         self.name, self.namespace = parameters.name, parameters.namespace
-        self.seen: EdgeWorkload | None = None  # while the module waits: the last that was found
+        self.seen: EdgeWorkload | None = None  # while the module waits: as last read
 
     async def ensure_present(self) -> Manifest:
-        """Have the workload as the parameters say; return the result of the module."""
+        """Create or change the workload as desired; return the result of the module."""
         workload = await self.find()
         spec = self.read_spec()
         changed = workload is None or not is_made_from(workload, spec)
         before = workload["spec"] if workload else None
         if changed and not self.module.check_mode:
-            # The operator writes counts into the object at any time.
+            # The operator may write counts into the object at any time.
             workload = await retry_on_conflict(lambda: self.write(spec))
         if self.parameters.wait and not self.module.check_mode:
             workload = await api.wait_until(self.parameters, self.find_running, self.describe_delay)
@@ -173,20 +213,18 @@ class WantedWorkload:
         return given["spec"]
 
     async def ensure_absent(self) -> Manifest:
-        """Have no such workload; return the result of the module."""
+        """Remove the workload; return the result of the module."""
         workload = await self.find()
         if workload is None:
             return {"changed": False}
         if not self.module.check_mode:
             await self.client.delete(EDGE_WORKLOAD, self.name, self.namespace)
             if self.parameters.wait:
-                await api.wait_until(
-                    self.parameters, self.is_gone, lambda: f"Workload {self.name} is still there."
-                )
+                await api.wait_until(self.parameters, self.is_gone, self.describe_removal)
         return {"changed": True, "diff": api.make_diff(workload["spec"], None)}
 
     async def find(self) -> EdgeWorkload | None:
-        """Return the workload, None when there is none."""
+        """Return the workload, None when it does not exist."""
         return await self.client.get_or_none(EDGE_WORKLOAD, self.name, self.namespace)
 
     async def write(self, spec: EdgeWorkloadSpec) -> EdgeWorkload:
@@ -202,22 +240,29 @@ class WantedWorkload:
         return await self.client.replace(EDGE_WORKLOAD, wanted)
 
     async def is_gone(self) -> bool:
-        """Tell whether the workload is not there any more."""
+        """Tell whether the workload no longer exists."""
         return await self.find() is None
 
+    def describe_removal(self) -> str:
+        """Return why the workload still exists."""
+        return (
+            f"Workload {self.name} still exists after {self.parameters.wait_timeout} s. "
+            "Its finalizers keep it; check that the operator runs, which removes those of flotta."
+        )
+
     async def find_running(self) -> EdgeWorkload | None:
-        """Return the workload if it runs on every device that still reports."""
+        """Return the workload if it runs on every selected device that is online."""
         self.seen = await self.find()
         return self.seen if self.seen and runs_everywhere(self.seen) else None
 
     def describe_delay(self) -> str:
-        """Return on how many devices the workload runs yet."""
+        """Return on how many devices the workload runs so far."""
         if self.seen is None:
-            return f"Workload {self.name} was deleted while the module waited for it; run the task again to have it."
+            return f"Workload {self.name} was deleted while the module waited for it; run the task again to create it."
         status = status_of(self.seen)
         return (
             f"Workload {self.name} runs on {status.get('running', 0)} of {status.get('matched', 0)} devices after "
-            f"{self.parameters.wait_timeout} s. kubectl describe edgedevice says why."
+            f"{self.parameters.wait_timeout} s. kubectl describe edgedevice, or flotta explain workload {self.name}, says why."
         )
 
 

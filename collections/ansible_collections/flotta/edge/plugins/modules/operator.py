@@ -10,11 +10,11 @@ module: operator
 short_description: Install the control plane on Kubernetes
 version_added: 0.1.0
 description:
-  - Installs operator and Edge API on a Kubernetes cluster with their rights, settings and entrance, changes and
-    upgrades them, or removes them.
-  - The module M(flotta.edge.crds) has to run before.
-  - What the module made and does not need any more is removed. What the Edge API made itself, above all its
-    certificate authority, is never touched.
+  - Installs, changes, upgrades or uninstalls the operator and the Edge API on a Kubernetes cluster, with their RBAC
+    permissions, settings and the Service, Ingress or Route by which devices connect.
+  - Run the module M(flotta.edge.crds) first. The role P(flotta.edge.operator#role) runs both.
+  - Objects that the module created and that are no longer needed are removed. What the Edge API itself created, above
+    all its certificate authority, stays as it is unless O(delete_data=true).
 author:
   - flotta.edge contributors (@project-flotta)
 options:
@@ -309,26 +309,28 @@ attributes:
     description: Shows every object before and after. Values of Secrets are not shown.
     support: full
   idempotent:
-    description: Objects that are as wanted are left alone.
+    description: Changes nothing when all objects are as desired.
     support: full
 seealso:
   - module: flotta.edge.crds
+  - module: flotta.edge.registration_certificate
 """
 
 EXAMPLES = r"""
-- name: Have the control plane on the nodes' port 30043
+- name: Install the control plane, which devices reach at port 30043 of every node
   flotta.edge.operator:
     kubeconfig: ~/.kube/config
     image: registry.example.com/flotta-edge-control-plane:0.1.0
     server_names: [edge.example.com]
   register: control_plane
 
-- name: Say where devices connect
+- name: Show where devices connect
   ansible.builtin.debug:
     var: control_plane.endpoint
 
 - name: Give every device a bucket
   flotta.edge.operator:
+    image: registry.example.com/flotta-edge-control-plane:0.1.0
     server_names: [edge.example.com]
     s3:
       device_endpoint: https://s3.example.com:9000
@@ -336,11 +338,11 @@ EXAMPLES = r"""
       access_key: "{{ s3_access_key }}"
       secret_key: "{{ s3_secret_key }}"
 
-- name: Remove the control plane and keep the fleet's data for another time
+- name: Uninstall the control plane and keep the data of the fleet
   flotta.edge.operator:
     state: absent
 
-- name: Dissolve the fleet
+- name: Decommission all devices, uninstall the control plane and remove all data
   flotta.edge.operator:
     state: absent
     delete_data: true
@@ -359,27 +361,35 @@ server_names:
   elements: str
   returned: with O(state=present)
 versions:
-  description: Releases, and what was there before. Empty strings where nothing was.
+  description: Releases and images, now and before. Empty strings stand for nothing.
   type: dict
   returned: success
   contains:
     cluster:
-      description: Version of Kubernetes, only with O(state=present).
+      description: Version of Kubernetes.
       type: str
+      returned: with O(state=present)
+      sample: v1.36.0
     installed:
-      description: Release of the control plane, empty with O(state=absent).
+      description: Release of the control plane that is installed now. Empty with O(state=absent).
       type: str
+      returned: success
+      sample: 0.1.0
     image:
-      description: Image of the control plane, empty with O(state=absent).
+      description: Container image of the control plane. Empty with O(state=absent).
       type: str
+      returned: success
+      sample: registry.example.com/flotta-edge-control-plane:0.1.0
     previous:
-      description: Release before.
+      description: Release that was installed before.
       type: str
+      returned: success
     previous_image:
-      description: Image before, only with O(state=present).
+      description: Container image before.
       type: str
+      returned: with O(state=present)
 kept:
-  description: What was not removed because it is data.
+  description: Objects that were not removed because they are data of the fleet.
   type: list
   elements: str
   returned: with O(state=absent)
@@ -468,18 +478,18 @@ SETTINGS = {
 
 @dataclass(frozen=True)
 class Parameters(api.Connection):
-    """The parameters that are about what the module does, and those of SETTINGS as they are."""
+    """The parameters of the module; those of SETTINGS are kept together, unchanged."""
 
     state: str  # present or absent
     wait: bool
     wait_timeout: int  # seconds
     delete_data: bool
     namespace: str
-    settings: Mapping[str, object]  # `Installation.from_parameters` knows and checks them
+    settings: Mapping[str, object]  # `Installation.from_parameters` checks them
 
     @property
     def effective_timeout(self) -> int:
-        """Seconds to wait, 0 when the module is not to wait."""
+        """Seconds to wait, 0 to not wait."""
         return self.wait_timeout if self.wait else 0
 
 
@@ -491,7 +501,7 @@ def read_parameters(module: AnsibleModule) -> Parameters:
 
 
 async def ensure_present(module: AnsibleModule, client: Client, parameters: Parameters) -> Manifest:
-    """Have the control plane as the parameters say; return the result of the module."""
+    """Install or change the control plane as desired; return the result of the module."""
     found = await install(
         client,
         Installation.from_parameters(parameters.settings),
@@ -509,7 +519,7 @@ async def ensure_present(module: AnsibleModule, client: Client, parameters: Para
 
 
 def describe_versions(found: InstallOutcome) -> dict[str, str]:
-    """Return the releases that are installed, and those that were before."""
+    """Return the releases and images, now and before."""
     return {
         "cluster": found.cluster_version,
         "installed": found.version,
@@ -520,7 +530,7 @@ def describe_versions(found: InstallOutcome) -> dict[str, str]:
 
 
 async def ensure_absent(module: AnsibleModule, client: Client, parameters: Parameters) -> Manifest:
-    """Have no control plane; return the result of the module."""
+    """Uninstall the control plane; return the result of the module."""
     found = await uninstall(
         client,
         parameters.namespace,
@@ -535,7 +545,7 @@ async def ensure_absent(module: AnsibleModule, client: Client, parameters: Param
 
 
 def describe_changes(found: InstallOutcome | UninstallOutcome) -> Manifest:
-    """Return what Ansible is told of the objects that changed."""
+    """Return `changed` and the differences of the objects."""
     return {
         "changed": bool(found.changes),
         "diff": [change.as_ansible_diff() for change in found.changes],

@@ -7,43 +7,53 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: registration_certificate
-short_description: Read a certificate with which devices may join
+short_description: Read or issue a registration certificate
 version_added: 0.1.0
 description:
-  - Returns a registration certificate that allows a namespace, its key, and the certificate of the
-    Flotta CA.
-  - The Edge API keeps one for the namespace V(default). For another namespace one is issued when
-    there is none that stays valid for a month.
+  - Returns a registration certificate with which a device may join a namespace, its private key, and the certificate
+    of the Flotta CA.
+  - The Edge API keeps such a certificate for its C(registration_namespaces). When no certificate allows the namespace
+    and stays valid for another 30 days, the module issues one.
 author:
   - flotta.edge contributors (@project-flotta)
 options:
   namespace:
     description:
-      - Namespace that a device with this certificate may join.
+      - Namespace that devices with this certificate may join.
     type: str
     default: default
   control_plane_namespace:
     description:
-      - Namespace of the control plane, as M(flotta.edge.operator) was told.
+      - Namespace of the control plane.
+      - The O(flotta.edge.operator#module:namespace) with which it was installed; V(flotta) for an embedded control plane.
     type: str
     default: flotta
+  wait:
+    description:
+      - Whether to wait until the Edge API has created the Flotta CA, which it does at its first start.
+    type: bool
+    default: false
 extends_documentation_fragment:
   - flotta.edge.connection
   - flotta.edge.connection.waiting
 attributes:
   check_mode:
-    description: Issues nothing.
+    description: Issues no certificate. RV(certificate) and RV(key) are empty when there is none.
     support: full
   diff_mode:
-    description: Shows no secrets.
+    description: Shows nothing, because all results are secrets.
     support: none
   idempotent:
-    description: A certificate that is there is returned.
+    description: Returns the existing certificate when there is a suitable one.
     support: full
+seealso:
+  - module: flotta.edge.operator
+notes:
+  - Use C(no_log=true) on the task, because the result contains a private key.
 """
 
 EXAMPLES = r"""
-- name: Read what a device needs to join
+- name: Read what a device needs to join the namespace shops
   flotta.edge.registration_certificate:
     namespace: shops
   register: registration
@@ -56,7 +66,7 @@ certificate:
   type: str
   returned: success
 key:
-  description: Its private key, PEM. Use C(no_log) on the task.
+  description: Private key of the registration certificate, PEM.
   type: str
   returned: success
 ca:
@@ -105,25 +115,25 @@ class Parameters(api.Connection, api.Waiting):
 
 
 def decode_entry(secret: Secret, key: str) -> str:
-    """Return one text of a Secret."""
+    """Return the text of an entry of a Secret."""
     return base64.b64decode(secret["data"][key]).decode()
 
 
 def read_certificate(secret: Secret) -> Peer:
-    """Return what the certificate in a Secret says of its holder."""
+    """Return what the certificate in a Secret says about its holder."""
     certificate = x509.load_pem_x509_certificate(decode_entry(secret, "client.crt").encode())
     return read_peer(certificate.public_bytes(Encoding.DER))
 
 
 def is_usable(peer: Peer, namespace: str, now: datetime.datetime) -> bool:
-    """Tell whether a certificate allows the namespace now and for a month to come."""
+    """Tell whether a certificate allows the namespace now and for another 30 days."""
     return namespace in peer.namespaces and peer.not_before <= now and peer.not_after > now + MONTH
 
 
 def find_usable(
     secrets_found: Sequence[Secret], namespace: str, now: datetime.datetime
 ) -> Secret | None:
-    """Return the Secret with the usable certificate that lasts longest, None without one."""
+    """Return the Secret with the usable certificate that is valid longest, None without one."""
     peers = {name_of(secret): read_certificate(secret) for secret in secrets_found}
     return max(
         (item for item in secrets_found if is_usable(peers[name_of(item)], namespace, now)),
@@ -135,9 +145,9 @@ def find_usable(
 async def issue(
     client: Client, ca: Secret, parameters: Parameters, others: Sequence[Secret]
 ) -> Secret:
-    """Issue a certificate for a namespace; return the Secret that it is kept in.
+    """Issue a certificate for a namespace; return the Secret that holds it.
 
-    `others` are the Secrets whose names are taken.
+    `others` are the Secrets whose names are in use.
     """
     authority = Authority.from_pem(decode_entry(ca, "ca.crt"), decode_entry(ca, "ca.key"))
     issued = authority.issue_registration([parameters.namespace])
@@ -158,14 +168,14 @@ async def issue(
 
 
 async def find_authority(client: Client, parameters: Parameters) -> Secret:
-    """Return the Secret of the Flotta CA, which the module waits for if the parameters say so."""
+    """Return the Secret of the Flotta CA; wait for it if the parameters say so."""
     place = parameters.control_plane_namespace
     return await api.wait_until(
         parameters if parameters.wait else replace(parameters, wait_timeout=0),
         lambda: client.get_or_none(SECRET, CA_SECRET, place),
         lambda: (
-            f"There is no Flotta CA in namespace {place}: the Edge API makes it at its first start. "
-            f"Its log says why it did not: journalctl -u flotta-edge-api there, or kubectl -n {place} logs deploy/flotta-edge-api"
+            f"There is no Flotta CA in namespace {place}: the Edge API creates it at its first start. Its log says why it "
+            f"did not: journalctl -u flotta-edge-api on its host, or kubectl -n {place} logs deploy/flotta-edge-api"
         ),
     )
 
@@ -189,7 +199,7 @@ async def ensure_certificate(
 
 
 def describe_certificate(secret: Secret, ca: Secret) -> dict[str, str]:
-    """Return what Ansible is told of a certificate."""
+    """Return the certificate, its key and the CA as the module returns them."""
     return {
         "certificate": decode_entry(secret, "client.crt"),
         "key": decode_entry(secret, "client.key"),

@@ -7,59 +7,65 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: wheelhouse
-short_description: Collect the wheels of locked requirements for a host
+short_description: Download the wheels of locked requirements for a host
 version_added: 0.1.0
 description:
-  - Downloads every wheel that locked requirements name, for the Python version and architecture of
-    another machine, and packs them into one archive.
-  - Run it on the controller. It uses the settings of C(pip) there, so a mirror that works for you
-    works for it. Hosts then need no package index.
-  - An archive is named after its content. One that is there already is not collected again.
+  - Downloads all wheels that files of locked requirements list, for the Python version and architecture of another
+    machine, and packs them into one archive. The other machine then needs no package index.
+  - Run the module on the controller. It uses the C(pip) settings of the user who runs it, such as a mirror.
+  - The name of an archive follows from the requirements and the host's Python, architecture and C library. An archive
+    that exists is not downloaded again.
 author:
   - flotta.edge contributors (@project-flotta)
 options:
   requirements:
     description:
-      - Files with locked requirements, each with its hashes.
+      - Paths of files with locked requirements, each requirement with its hashes.
     type: list
     elements: path
     required: true
   path:
     description:
-      - Folder for the archives. It is made if it is missing.
+      - Directory for the archives.
+      - It is created when it does not exist.
     type: path
     required: true
   python_version:
     description:
-      - Major and minor version of Python on the host, for example V(3.11).
+      - Major and minor version of Python on the host, for example V(3.11), in quotes.
     type: str
     required: true
   architecture:
     description:
-      - Architecture of the host as C(uname -m) prints it.
+      - Architecture of the host as C(uname -m) prints it, for example V(aarch64).
     type: str
     required: true
   libc_version:
     description:
-      - Version of the GNU C library on the host. Wheels that need a newer one are not taken.
+      - Version of the GNU C library (glibc) on the host, for example V(2.36).
+      - Wheels that need a newer version are not used.
     type: str
     default: "2.36"
 attributes:
   check_mode:
-    description: Reports whether the archive would be collected.
+    description: Reports whether the archive would be created. Downloads nothing.
     support: full
   diff_mode:
-    description: Returns details on what changed.
+    description: Shows no differences.
     support: none
   idempotent:
-    description: An archive that is there is kept.
+    description: Changes nothing when the archive exists.
     support: full
+  platform:
+    description: Runs on Linux and other POSIX systems.
+    support: full
+    platforms: posix
 requirements:
-  - C(pip) for the Python that runs the module
+  - C(pip) in the Python that runs the module
 """
 
 EXAMPLES = r"""
-- name: Collect the wheels of the device's programs
+- name: Download the wheels for devices with Debian 12 on 64-bit ARM
   flotta.edge.wheelhouse:
     requirements:
       - requirements/device.txt
@@ -72,7 +78,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 archive:
-  description: The archive, an uncompressed tar file of wheels.
+  description: Path of the archive, an uncompressed tar file of wheels.
   type: str
   returned: success
   sample: /home/me/.cache/flotta-edge/wheelhouse-5f0c3e0b9d1a.tar
@@ -89,7 +95,7 @@ from dataclasses import dataclass
 
 from ansible.module_utils.basic import AnsibleModule
 
-OLDEST_LIBC_MINOR = 5  # glibc 2.5, the oldest for which there are wheels (manylinux1, PEP 513)
+OLDEST_LIBC_MINOR = 5  # glibc 2.5, the oldest for which wheels exist (manylinux1, PEP 513)
 
 
 @dataclass(frozen=True)
@@ -116,7 +122,7 @@ def platform_tags(architecture: str, libc_version: str) -> list[str]:
 def download_command(
     python: str, requirements: list[str], folder: str, python_version: str, tags: list[str]
 ) -> list[str]:
-    """Return the command line by which pip collects the wheels in a folder."""
+    """Return the command line by which pip downloads the wheels into a directory."""
     abi = "cp" + python_version.replace(".", "")
     command = [
         python,
@@ -139,7 +145,7 @@ def download_command(
 
 
 def content_name(requirements: list[str], *about: str) -> str:
-    """Return the name of the archive: a digest of what is asked for."""
+    """Return the name of the archive, with a digest of the requirements and of `about`."""
     digest = hashlib.sha256("\n".join(about).encode())
     for path in requirements:
         with open(path, "rb") as stream:
@@ -148,7 +154,7 @@ def content_name(requirements: list[str], *about: str) -> str:
 
 
 def pack(folder: str, archive: str) -> None:
-    """Write the archive beside its place and rename it: a half-written one is never found."""
+    """Write the archive under a temporary name and rename it, so that it is always complete."""
     partial = f"{archive}.partial"
     with tarfile.open(partial, "w") as tar:
         for name in sorted(os.listdir(folder)):
@@ -157,7 +163,7 @@ def pack(folder: str, archive: str) -> None:
 
 
 def collect(module: AnsibleModule, parameters: Parameters, archive: str) -> None:
-    """Download the wheels and make the archive of them; fail the module when pip fails."""
+    """Download the wheels and pack them into the archive; fail the module when pip fails."""
     folder = tempfile.mkdtemp(dir=parameters.path)
     tags = platform_tags(parameters.architecture, parameters.libc_version)
     command = download_command(
@@ -167,8 +173,9 @@ def collect(module: AnsibleModule, parameters: Parameters, archive: str) -> None
         code, _output, errors = module.run_command(command)
         if code != 0:
             module.fail_json(
-                msg=f"pip could not collect the wheels for Python {parameters.python_version} on "
-                f"{parameters.architecture}. It used your own pip settings (pip config list).\n"
+                msg=f"pip could not download the wheels for Python {parameters.python_version} on "
+                f"{parameters.architecture}. Check that this machine reaches the package index of your pip settings "
+                f"(pip config list) and that the index has wheels for this platform.\n"
                 f"{errors.strip()}"
             )
         pack(folder, archive)
@@ -177,10 +184,10 @@ def collect(module: AnsibleModule, parameters: Parameters, archive: str) -> None
 
 
 def collect_once(module: AnsibleModule, parameters: Parameters, archive: str) -> bool:
-    """Collect the wheels unless somebody does at this moment; tell whether it was done here."""
+    """Create the archive unless another process has done so meanwhile; tell whether it was created."""
     os.makedirs(parameters.path, exist_ok=True)
     with open(f"{archive}.lock", "w", encoding="utf-8") as lock:
-        # Several hosts of one kind ask at the same time; the first one collects.
+        # Tasks for several hosts of a kind run at the same time; the first creates the archive.
         fcntl.flock(lock, fcntl.LOCK_EX)
         missing = not os.path.exists(archive)
         if missing:
