@@ -132,7 +132,7 @@ def test_two_keys_for_one_path_are_reported_and_the_first_wins():
     plan.add(DataPath("one", "config"), [remote("one/a")], target_exists=True)
     plan.add(DataPath("two", "config"), [remote("two/a")], target_exists=True)
     assert [fetch.remote.key for fetch in plan.fetch] == ["one/a"]
-    assert str(skipped[0]) == "two/a: config/a is already the place of one/a"
+    assert str(skipped[0]) == "two/a: config/a is already used by one/a"
 
 
 def test_records_of_objects_that_are_not_listed_are_gone():

@@ -167,7 +167,7 @@ def test_registry_credentials_are_not_in_the_manifest() -> None:
 @pytest.mark.parametrize(
     ("text", "reason", "words"),
     [
-        ("containers: [{", "InvalidSpecification", "not YAML"),
+        ("containers: [{", "InvalidSpecification", "not valid YAML"),
         ("just text", "InvalidSpecification", "not a mapping"),
         ("containers: []", "InvalidSpecification", "no containers"),
         ("containers: [{image: x}]", "InvalidSpecification", "no name"),

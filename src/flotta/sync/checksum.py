@@ -1,6 +1,6 @@
 """MD5 of files and the ETags that S3 servers make of them.
 
-MD5 is what ETag and Content-MD5 are; it detects damage and equality here, it protects nothing.
+ETag and Content-MD5 are MD5; here it detects damage and equality, it does not protect anything.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ BLOCK = MEBIBYTE  # bytes read at once
 MAX_PARTS = 10_000  # parts of one upload (Amazon S3)
 PLAIN = re.compile(r"[0-9a-f]{32}")
 COMPOSITE = re.compile(r"[0-9a-f]{32}-([0-9]+)")
-# Part sizes of usual clients, for objects that others uploaded in parts.
+# Part sizes of usual clients, for objects that other programs uploaded in parts.
 USUAL_PART_SIZES = (5 * MEBIBYTE, 16 * MEBIBYTE, 64 * MEBIBYTE)  # bytes
 
 

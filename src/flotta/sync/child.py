@@ -35,7 +35,7 @@ from flotta.sync.s3_api import S3Client
 from flotta.sync.upload import Uploader
 
 WORKERS = 4  # threads, with one connection each
-# So many in a row are not the fault of single paths any more.
+# After so many in a row the cause is not a single path.
 MAX_FAILURES = 3  # tasks
 PR_SET_PDEATHSIG = 1  # prctl(2)
 NICENESS = 5  # nice(2); pods go first
@@ -98,7 +98,7 @@ class JobRun:
 
 
 def _classify_error(error: Exception) -> Literal["network", "refused"] | None:
-    """Return what an error might be of the whole storage, though one path can cause it too."""
+    """Return the kind of an error that may concern the whole storage or just one path."""
     if isinstance(error, s3_client.NETWORK_ERRORS):
         return "network"
     return "refused" if s3_client.error_code(error) in s3_client.DENIED else None
@@ -118,7 +118,7 @@ def _die_with_parent(parent: int) -> None:
 
 @contextmanager
 def _locked(spool: Path) -> Iterator[None]:
-    """Hold the lock of the spool; waits for a child that an earlier parent left behind."""
+    """Hold the lock of the spool; waits for a child that an earlier parent has left."""
     descriptor = os.open(spool / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

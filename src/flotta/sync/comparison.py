@@ -74,8 +74,8 @@ class Comparer:
     def compare_egress(self, workload: SyncWorkload) -> Comparison:
         """Compare the export directory with the database; no request is made.
 
-        Where inotify saw nothing since a comparison without result, that is repeated only now and
-        then.
+        Where inotify saw nothing since a comparison without result, that result is used again, up
+        to `MAX_REUSES` times.
         """
         for changed in self._watch.read_changed_workloads():
             self._idle.pop((changed, "up"), None)
@@ -188,7 +188,7 @@ class Comparer:
         return tree.stat_path(self._volumes / workload.name, target) is not None
 
     def read_again(self, workload: str, local: LocalFile) -> LocalFile | None:
-        """Return the file as it is now, or None if it is gone."""
+        """Return the file as it is now, or None if it was removed."""
         found = tree.stat_path(self._volumes / workload, local.path)
         if found is None or not stat.S_ISREG(found.st_mode):
             return None
@@ -228,7 +228,7 @@ class Comparer:
             yield LocalFile(f"{source}/{relative}" if source else relative, key, seen)
 
     def _watch_way_to(self, root: Path, source: str) -> None:
-        """Watch the directories above a source too: it may be made or replaced."""
+        """Watch the directories above a source too: the source may be made or replaced."""
         parts = source.split("/")
         for end in range(len(parts)):
             try:

@@ -1,4 +1,7 @@
-"""One cycle: compare both sides, leave out files that still change, transfer, record."""
+"""One cycle: compare both sides, leave out files that still change, transfer, record.
+
+Rules: docs/reference/device.md#cycles, docs/reference/device.md#transfers.
+"""
 
 from __future__ import annotations
 
@@ -96,13 +99,13 @@ class Cycle:
         for workload in workloads:
             comparison = self._comparer.compare_egress(workload)
             comparisons.append(comparison)
-            # After one failed listing the others would only wait for the same timeout.
+            # After one failed listing the others would only wait for the same timeout again.
             if listing is not None and not any(known.unreachable for known in comparisons):
                 self._comparer.compare_ingress(workload, listing, comparison)
         return comparisons
 
     def _leave_out_waiting(self, comparisons: Iterable[Comparison]) -> None:
-        """Leave out paths that failed not long ago."""
+        """Leave out paths that failed recently."""
         for comparison in comparisons:
             name, send, fetch = comparison.workload, comparison.send, comparison.fetch
             self._failures.retain_paths(name, "up", {file.path for file in send})

@@ -21,7 +21,7 @@ PARTIAL = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class ChangedError(Exception):
-    """The object is not the listed one any more; the next listing tells what it is."""
+    """The object is no longer the listed one; the next listing shows the new one."""
 
 
 class DamagedError(Exception):
@@ -59,7 +59,8 @@ class Downloader:
             os.fchmod(descriptor, 0o644)
             os.fsync(descriptor)
         except (DamagedError, OSError) as error:
-            # What a broken connection leaves is kept to go on with; damage and a full disk are not.
+            # The partial file of a broken connection is kept to resume; a damaged one is not, nor
+            # one on a full disk.
             if isinstance(error, DamagedError) or error.errno in FULL:
                 partial.unlink(missing_ok=True)
             raise
@@ -106,7 +107,7 @@ def spool_name(task: DownloadTask) -> str:
 
 
 def _usable_bytes(descriptor: int, task: DownloadTask) -> int:
-    """Return how many bytes of a partial file to keep: what a checksum will verify at the end."""
+    """Return how many bytes of a partial file to keep: those a checksum verifies at the end."""
     size = os.fstat(descriptor).st_size
     return size if checksum.is_plain_md5(task.etag) and size <= task.size else 0
 

@@ -21,7 +21,7 @@ class _Failure:
 
 
 class Failures:
-    """Paths that failed: each is left alone for a while, unless it changed meanwhile.
+    """Paths that failed: each is tried again after a while, or as soon as it changes.
 
     `first` is the longest wait in seconds after the first failure of a path.
     """
@@ -51,7 +51,7 @@ class Failures:
         self._failures.pop(path, None)
 
     def retain_paths(self, workload: str, direction: Direction, paths: set[str]) -> None:
-        """Forget failures of all other paths: they need no transfer any more."""
+        """Forget failures of all other paths: they no longer need a transfer."""
         for known in [*self._failures]:
             same = known.workload == workload and known.direction == direction
             if same and known.path not in paths:

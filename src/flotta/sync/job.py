@@ -1,4 +1,4 @@
-"""What the resident process tells the transferring child, and what the child reports.
+"""The messages between the resident process and the transferring child.
 
 One job as JSON on the child's stdin, so that credentials are neither in its arguments nor in its
 environment; one JSON line on its stdout for every message.
@@ -38,7 +38,7 @@ class DownloadTask(msgspec.Struct, tag="download", frozen=True):
 
 
 class AbortTask(msgspec.Struct, tag="abort", frozen=True):
-    """The end of a multipart upload whose file is gone."""
+    """The end of a multipart upload whose file was removed."""
 
     number: int
     workload: str

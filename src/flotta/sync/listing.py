@@ -1,6 +1,7 @@
 """The signed ListObjectsV2 that the resident process makes itself, without boto3.
 
-One kept connection; TLS is verified with the CA of the storage; proxies of the environment count.
+One kept connection; TLS is verified with the CA of the storage; proxies of the environment are
+used.
 Source: Amazon S3 API reference, ListObjectsV2 (path-style addressing, encoding-type=url).
 """
 
@@ -29,7 +30,7 @@ TRUNCATED = re.compile(rb"<IsTruncated>\s*true\s*<")
 
 
 class ConnectionFailedError(SyncError):
-    """The server was not reached or broke off; trying again later is right."""
+    """The server was not reached or the connection broke; trying again later may help."""
 
 
 class RefusedError(SyncError):
@@ -85,7 +86,7 @@ class ListingClient:
             self.close()
             if not kept:
                 raise ConnectionFailedError(self._describe_failure(error)) from error
-        # A kept connection may have been closed by the server meanwhile: once more with a new one.
+        # The server may have closed the kept connection meanwhile: try once more with a new one.
         try:
             return self._send_request(query)
         except (OSError, http.client.HTTPException) as error:

@@ -1,4 +1,7 @@
-"""The resident part: a cycle every few seconds, configuration, final uploads, status."""
+"""The resident part: a cycle every few seconds, configuration, final uploads, status.
+
+Rules and numbers: docs/reference/device.md#cycles, docs/reference/device.md#errors.
+"""
 
 from __future__ import annotations
 
@@ -95,7 +98,7 @@ class SyncLoop:
     async def flush(self, workload: str, timeout: float) -> bool:  # noqa: ASYNC109
         """Send what a workload still has to send, within `timeout` seconds; return whether all was.
 
-        A running transfer is interrupted for it and taken up again by the next cycle.
+        A running transfer is interrupted for it and resumed by the next cycle.
         """
         storage = self._storage
         chosen = next((known for known in self._workloads if known.name == workload), None)
@@ -125,7 +128,7 @@ class SyncLoop:
     def forget_workload(self, workload: str) -> None:
         """Forget a workload that was removed; its transfers that still run are not recorded."""
         self._cycle.removed_workloads.add(workload)
-        # A child must not write into a directory that is being removed.
+        # The child must not write into a directory that is being removed.
         self._cycle.interrupt_transfers()
         self._workloads = tuple(known for known in self._workloads if known.name != workload)
         self._failures.clear(workload)
@@ -233,6 +236,6 @@ def _identify_bucket(storage: S3Storage) -> str:
 
 
 def _clear_spool(spool: Path) -> None:
-    """Remove partial downloads that nothing asks for any more and what a killed child left."""
+    """Remove partial downloads that are no longer needed and what a killed child left."""
     for left_over in (*spool.glob("*.part"), *spool.glob("*.pem")):
         left_over.unlink(missing_ok=True)

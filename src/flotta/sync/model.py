@@ -16,7 +16,7 @@ class SyncError(Exception):
 
 @dataclass(frozen=True)
 class S3Storage:
-    """One bucket and the right to use it. `endpoint` is a URL; no `ca_pem`: the system's CAs."""
+    """One bucket and its credentials. `endpoint` is a URL; no `ca_pem`: the system's CAs."""
 
     endpoint: str
     region: str
@@ -45,7 +45,7 @@ class SyncWorkload:
 
 @dataclass(frozen=True)
 class SyncStatus:
-    """Persisted counters of one workload and the sentence that says what is wrong, if anything."""
+    """Persisted counters of one workload, and a sentence about its problem, if any."""
 
     last_data_upload: datetime | None = None
     files_up: int = 0
@@ -55,7 +55,7 @@ class SyncStatus:
 
 @dataclass(frozen=True, order=True)
 class FileStat:
-    """What tells a changed file from an unchanged one without reading it."""
+    """What distinguishes a changed file from an unchanged one without reading it."""
 
     size: int
     mtime_ns: int

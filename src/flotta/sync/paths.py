@@ -1,7 +1,8 @@
 """Names on both sides: bucket keys and paths below an export directory, normalised once.
 
 Keys are never made from URLs and never resolved: a name with `..`, an empty segment, a NUL byte or
-an absolute path has no counterpart on the other side and is refused with a reason.
+an absolute path has no counterpart on the other side and is refused with a reason. Examples:
+docs/reference/device.md#names-on-both-sides.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""Pure planning: what is there, what is remembered → what has to be transferred.
+"""Pure planning: what exists and what is remembered → what must be transferred.
 
-Rules (docs/architecture.md, "Data synchronisation"):
+Rules (docs/reference/device.md#what-is-transferred):
 
 * Each side is compared with its own records in the state database. A local change is sent; a change
-  in the bucket is fetched. Removal on either side is never carried to the other.
+  in the bucket is fetched. Removal on either side is never repeated on the other.
 * A directory may be the source of egress and the target of ingress. What came from the bucket and
-  was not changed on the device is not sent (so nothing runs in circles); what the device sent is
-  not fetched. If both sides of the same path and key changed, the device's version is sent.
+  was not changed on the device is not sent (so no file circulates); what the device sent is not
+  fetched. If both sides of the same path and key changed, the device's version is sent.
 * A fetched file that was removed on the device stays removed until the object changes, unless the
   whole target directory is gone, which means that the volume is a new one.
 """
@@ -41,7 +41,7 @@ class PlannedDownload:
 
 @dataclass
 class UploadPlan:
-    """What to send, and records whose file is gone or no longer configured."""
+    """What to send, and records whose file was removed or is no longer configured."""
 
     send: list[LocalFile] = field(default_factory=list)
     gone: list[FileRecord] = field(default_factory=list)
@@ -93,7 +93,7 @@ class DownloadPlan:
                 self.fetch.append(PlannedDownload(path, remote))
 
     def gone(self) -> list[FileRecord]:
-        """Return remembered records whose object is not listed any more."""
+        """Return remembered records whose object is no longer listed."""
         return [record for record in self.fetched.values() if record.key not in self._listed]
 
     def _find_path(self, data_path: DataPath, key: str) -> str | None:
@@ -107,7 +107,7 @@ class DownloadPlan:
             return None
         first = self._taken.setdefault(path, key)
         if first != key:
-            self.skipped(Skipped(key, f"{path} is already the place of {first}"))
+            self.skipped(Skipped(key, f"{path} is already used by {first}"))
             return None
         return path
 

@@ -1,4 +1,4 @@
-"""boto3's client of S3, which has no types: the calls made, and what is read of their answers.
+"""boto3's client of S3, which has no types: the calls made, and what is read of their responses.
 
 Arguments and fields are spelt as in the API reference of Amazon S3; an `ETag` is in quotes.
 """
@@ -17,7 +17,7 @@ class ObjectHead(TypedDict):
 
 
 class ObjectContent(TypedDict):
-    """An object, or the part of it that was asked for."""
+    """An object, or the requested part of it."""
 
     ETag: str
     ContentLength: int  # bytes of the part
@@ -31,17 +31,17 @@ class BodyStream(Protocol):
         """Return the next bytes, at most `amount`; none at the end."""
 
     def close(self) -> None:
-        """Give up what was not read."""
+        """Discard what was not read."""
 
 
 class StoredObject(TypedDict):
-    """The answer to a write."""
+    """The response to a write."""
 
     ETag: str
 
 
 class CreatedUpload(TypedDict):
-    """The answer to CreateMultipartUpload."""
+    """The response to CreateMultipartUpload."""
 
     UploadId: str
 

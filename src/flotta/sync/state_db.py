@@ -1,7 +1,8 @@
 """The state database: what each side of every path looked like when it was last synchronised.
 
 SQLite in WAL mode with synchronous=FULL: a committed row survives power loss. Losing the file loses
-no data: content is then compared once by checksum and nothing equal is sent again.
+no data: content is then compared once by checksum and nothing equal is sent again
+(docs/reference/device.md#state-database).
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ FILE_COLUMNS = 14  # of the table `file`
 class FileRecord:
     """What is remembered of one file. `pending`: a transfer was begun and its outcome is not known.
 
-    `digest` is the MD5 of the content; `etag`, `remote_size` and `modified` are the bucket's words.
+    `digest` is the MD5 of the content; `etag`, `remote_size` and `modified` are as the bucket says.
     """
 
     path: str
@@ -131,7 +132,7 @@ class StateDatabase:
     def delete_records(
         self, workload: str, direction: Direction, records: Iterable[FileRecord]
     ) -> None:
-        """Forget paths that are on neither side any more."""
+        """Forget paths that no longer need a record."""
         keys = [(workload, direction, record.path, record.key) for record in records]
         with self._lock, self._connection:
             self._connection.executemany(
@@ -152,7 +153,7 @@ class StateDatabase:
                 self._connection.execute(f"DELETE FROM {table}")  # noqa: S608
 
     def switch_bucket(self, identity: str) -> None:
-        """Set which bucket is synchronised with; what is remembered of another one is dropped."""
+        """Set the bucket; what is remembered of another one is dropped."""
         with self._lock, self._connection:
             known = self._connection.execute(
                 "SELECT value FROM setting WHERE name = 'bucket'"
@@ -223,7 +224,7 @@ def _open_database(path: Path) -> sqlite3.Connection:
     except sqlite3.DatabaseError as error:
         if isinstance(error, sqlite3.OperationalError):
             raise
-        # Not a database (any more): keep it for inspection and start over, which is safe.
+        # Not a database: keep it for inspection and start with a new one, which is safe.
         path.replace(path.with_suffix(".damaged"))
         for leftover in (f"{path}-wal", f"{path}-shm"):
             path.with_name(leftover.rpartition("/")[2]).unlink(missing_ok=True)

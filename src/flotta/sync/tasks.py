@@ -1,4 +1,4 @@
-"""Tasks of the transferring child: made from a comparison, and remembered when they are done."""
+"""Tasks of the transferring child: made from a comparison, recorded when they are done."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class PlannedTask:
 
     @property
     def direction(self) -> Direction:
-        """Which way the file goes; giving up an upload counts as up."""
+        """The direction of the file; aborting an upload counts as up."""
         return "down" if isinstance(self.task, DownloadTask) else "up"
 
     @property
@@ -32,7 +32,7 @@ class PlannedTask:
 
 
 def fingerprint(source: LocalFile | PlannedDownload | FileRecord) -> Hashable:
-    """Return what must differ for a failed path to be tried before its time."""
+    """Return what must differ for a failed path to be tried early."""
     if isinstance(source, LocalFile):
         return source.stat
     return source.remote if isinstance(source, PlannedDownload) else source.upload_id
@@ -78,7 +78,7 @@ def _download_task(number: int, workload: str, download: PlannedDownload) -> Dow
 
 
 def make_record(item: PlannedTask, outcome: TaskOutcome) -> FileRecord:
-    """Return what to remember of a file that is equal on both sides now."""
+    """Return what to remember of a file that is now equal on both sides."""
     stat = FileStat(*outcome.stat) if outcome.stat else None
     record = FileRecord(item.task.path, item.task.key, stat, outcome.digest, outcome.etag)
     if isinstance(item.source, PlannedDownload):

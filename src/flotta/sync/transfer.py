@@ -47,7 +47,7 @@ class Transfer:
             await errors
 
     def kill_child(self) -> None:
-        """End the running child; what it was sending is taken up again later."""
+        """End the running child; what it was sending is resumed later."""
         self._interrupted = True
         if self._process is not None and self._process.returncode is None:
             self._process.kill()

@@ -88,7 +88,7 @@ def open_file(root: Path, path: str) -> Iterator[int]:
 
 
 def stat_path(root: Path, path: str) -> os.stat_result | None:
-    """Return lstat of `path` below `root`, following no link, or None if it is not there."""
+    """Return lstat of `path` below `root`, following no link, or None if it does not exist."""
     folder, _, name = path.rpartition("/")
     try:
         with open_directory(root, folder) as parent:
@@ -110,8 +110,8 @@ def walk(
     """Yield path relative to `source` and stat of every regular file below it.
 
     `entered` gets the descriptor of each directory before it is read. A missing source yields
-    nothing. What is neither file nor directory, and names that are not UTF-8, go to `skipped` with
-    their path relative to `root`.
+    nothing. Entries that are neither file nor directory, and names that are not UTF-8, go to
+    `skipped` with their path relative to `root`.
     """
     try:
         with open_directory(root, source) as descriptor:

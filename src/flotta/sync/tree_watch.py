@@ -1,4 +1,4 @@
-"""inotify as a hint that nothing below an export directory changed; a full walk stays the truth.
+"""inotify as a hint that nothing below an export directory changed; only a full walk is certain.
 
 Watches are set through descriptors (/proc/self/fd), so no path is resolved.
 """
@@ -22,10 +22,10 @@ MASK = (
 
 
 class TreeWatch:
-    """Watches directories of several workloads; says which of them something happened in.
+    """Watches directories of several workloads and reports which of them changed.
 
     Where the kernel's limits of instances or watches leave a directory unwatched, `is_complete` is
-    False and its workload has to be walked in full.
+    False and its workload must be walked in full.
     """
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class TreeWatch:
         self._incomplete: set[str] = set()
 
     def restart_workload(self, workload: str) -> None:
-        """Start adding the directories of a workload (again)."""
+        """Start adding the directories of a workload again."""
         self._incomplete.discard(workload)
         if self._inotify is None:
             self._incomplete.add(workload)

@@ -98,7 +98,7 @@ class Uploader:
             data = os.pread(descriptor, length, offset)
             digest = checksum.part_digest(data)
             if present.get(number) not in (None, (digest.hex(), len(data))):
-                # Sent from another version of the file: such parts cannot be replaced everywhere.
+                # Sent from another version of the file; not every server lets a part be replaced.
                 self.abort_upload(task.key, upload_id)
                 return self._send_parts(_without_upload(task), descriptor, before)
             if number not in present:
@@ -139,11 +139,11 @@ class Uploader:
         )
         etag = str(response["ETag"]).strip('"')
         if "-" in etag and etag != checksum.composite_etag(digests):
-            raise OSError("the S3 server put the parts together wrongly")
+            raise OSError("the S3 server assembled the parts incorrectly")
         return etag
 
     def _resume_upload(self, task: UploadTask) -> tuple[str, dict[int, tuple[str, int]]]:
-        """Return an upload to go on with and the parts it has, else a new one."""
+        """Return an upload to resume and the parts it has, else a new one."""
         left_over = self._list_left_over(task)
         for upload_id in left_over[:1]:
             present = self._list_parts(task.key, upload_id)
@@ -164,7 +164,7 @@ class Uploader:
         except ClientError as error:
             if not error_code(error):
                 raise
-            return remembered  # listing uploads is a right that not every key has
+            return remembered  # listing uploads is a permission that not every access key has
         found = [item["UploadId"] for item in listed.get("Uploads", []) if item["Key"] == task.key]
         return [
             *[known for known in remembered if known in found],
@@ -190,7 +190,7 @@ class Uploader:
             marker = page["NextPartNumberMarker"]
 
     def abort_upload(self, key: str, upload_id: str) -> None:
-        """Give up an upload; one that does not exist is as good."""
+        """Abort an upload; one that does not exist is not an error."""
         try:
             self._s3.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload_id)
         except ClientError as error:

@@ -1,6 +1,7 @@
-"""What surrounds a device's features: configurations, registration, heartbeats, being sent away.
+"""What surrounds a device's features: configurations, registration, heartbeats, disconnect.
 
 What is done with a configuration is up to the features (`features`); nothing here knows them.
+Rules: docs/reference/device.md#life-of-a-device, docs/reference/device.md#configuration.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ APPLY_TIMEOUT = 30.0  # seconds until a version is reported although not all was
 
 @dataclass
 class _Device:
-    """What the device knows of itself."""
+    """What the device knows about itself."""
 
     message: DeviceConfigurationMessage | None = None  # the configuration, None before there is one
     applied_version: str = ""  # of the last configuration of which everything was tried once
@@ -44,7 +45,7 @@ class _Device:
 class Agent:
     """Runs the features of a device; `run` serves until cancelled.
 
-    `make` builds them; what it is handed for them to ask of may be asked once the agent runs.
+    `make` builds them; they may use the context that it is given once the agent runs.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class Agent:
         self._incoming: asyncio.Queue[bytes] = asyncio.Queue(maxsize=1)
         self._wiping = asyncio.Lock()
         self._tasks: asyncio.TaskGroup
-        self._parked = False  # sent away: nothing is done until the gateway starts again
+        self._parked = False  # disconnected: nothing is done until the gateway starts again
         self._store = ConfigurationStore(settings.state_dir)
         self._events = EventQueue(settings.state_dir / "events.json")
         self._gateway = GatewayClient(
@@ -90,32 +91,35 @@ class Agent:
 
     @property
     def device_id(self) -> str:
-        """The id of this device, empty until a gateway was there."""
+        """The id of this device, empty until a gateway was connected."""
         return self._gateway.device_id
 
     def request_heartbeat(self) -> None:
-        """Ask for a heartbeat soon; requests meanwhile become one."""
+        """Ask for a heartbeat soon; several requests become one heartbeat."""
         self._heartbeats.request()
 
     def add_warning(self, reason: str, message: str, *, workload: str = "") -> None:
-        """Queue a warning; without a configuration it is of something that is being removed."""
+        """Queue a warning; drop it without a configuration, when everything is being removed."""
         if self._device.message is not None:
             self._events.add_warning(reason, message, workload=workload)
 
     def _queue_configuration(self, content: bytes) -> None:
-        """Keep the newest content only: one that was not begun yet is out of date."""
+        """Keep the newest content only: one that is not being applied yet is out of date."""
         with contextlib.suppress(asyncio.QueueEmpty):
             self._incoming.get_nowait()
         self._incoming.put_nowait(content)
 
     async def _handle_disconnect(self) -> None:
-        """Remove everything that came from the control plane, even if the gateway stops waiting."""
+        """Remove everything that came from the control plane, even if the gateway stops waiting.
+
+        Order and extent: docs/reference/device.md#disconnect.
+        """
         self._parked = True
         await asyncio.shield(self._tasks.create_task(self._wipe()))
 
     async def _wipe(self) -> None:
         async with self._wiping:
-            log.warning("The control plane sent this device away: everything of it is removed")
+            log.warning("The control plane removed this device: removing workloads and data")
             await self._reporting.stop()
             with contextlib.suppress(asyncio.QueueEmpty):
                 self._incoming.get_nowait()
@@ -125,10 +129,10 @@ class Agent:
             self._events.wipe()
             for feature in reversed(self._features):
                 await feature.wipe()
-            log.info("Everything is removed; the device waits to be registered again")
+            log.info("Workloads and data are removed; the device waits to be registered again")
 
     def _handle_connect(self) -> None:
-        """Register; a gateway that starts again ends the parking of a device that was sent away."""
+        """Register; a gateway that starts again ends the parking of a disconnected device."""
         if not self._wiping.locked():
             self._parked = False
             self._register_if_needed()
@@ -157,8 +161,8 @@ class Agent:
             await asyncio.to_thread(self._store.save, content)
             self._device.degraded = ""
         except OSError as error:
-            log.error("The configuration is applied but not kept on disk: %s", error)
-            self._device.degraded = f"configuration not kept: {error}"
+            log.error("The configuration is applied but could not be stored: %s", error)
+            self._device.degraded = f"configuration not stored: {error}"
         self._apply_message(message)
 
     def _apply_message(self, message: DeviceConfigurationMessage) -> None:

@@ -1,7 +1,7 @@
-"""Validation of a configuration message as a whole.
+"""Validation of a configuration message as a whole (docs/reference/device.md#checks-of-a-message).
 
-A fault of one workload is not a fault of the message: it is found when that workload is built, and
-reported by name.
+An error in one workload is not an error of the message: it is found when that workload is built,
+and reported by name.
 """
 
 from __future__ import annotations
@@ -65,9 +65,9 @@ def find_s3_storage(message: DeviceConfigurationMessage) -> S3StorageConfigurati
 def keep_unresolved(
     message: DeviceConfigurationMessage, before: DeviceConfigurationMessage | None
 ) -> DeviceConfigurationMessage:
-    """Return the message, with what the control plane cannot tell now as it was `before`.
+    """Return the message, with what the control plane cannot resolve now kept from `before`.
 
-    That can be the storage. Without anything to keep, the message itself comes back.
+    That can be the storage. Return the message itself if there is nothing to keep.
     """
     new = message.configuration
     if new is None or not new.storage_unresolved or find_s3_storage(message) is not None:

@@ -1,8 +1,8 @@
 """The configuration on disk: two generations, each with a checksum.
 
-A generation is one file: the SHA-256 of the rest in hex, a line feed, and the message content as it
-came. It contains secrets: 0600 in a 0700 directory. What cannot be read is never taken for "no
-workloads": `load` then returns None.
+A generation is one file: the SHA-256 of the rest in hex, a line feed, and the message content as
+received. It contains secrets: 0600 in a 0700 directory. Unreadable files never mean "no workloads":
+`load` then returns None (docs/reference/device.md#configuration-on-disk).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class ConfigurationStore:
         self.previous = directory / "configuration.previous"
 
     def load(self) -> DeviceConfigurationMessage | None:
-        """Return the newest generation that is whole, None when there is none."""
+        """Return the newest generation that is intact, None when there is none."""
         for path in (self.current, self.previous):
             try:
                 return parse_configuration(_unseal(path.read_bytes()))
@@ -42,14 +42,14 @@ class ConfigurationStore:
     def save(self, content: bytes) -> None:
         """Make `content` the current generation.
 
-        Raises OSError when the disk refuses; the old generation then stays.
+        Raises OSError when it cannot be written; the old generation then stays.
         """
         if self._is_whole(self.current):
             self._keep_current()
         write_atomically(self.current, _seal(content))
 
     def wipe(self) -> None:
-        """Forget everything."""
+        """Remove both generations."""
         for path in (self.current, self.previous):
             path.unlink(missing_ok=True)
         if self.current.parent.exists():
@@ -76,5 +76,5 @@ def _seal(content: bytes) -> bytes:
 def _unseal(data: bytes) -> bytes:
     checksum, _, content = data.partition(b"\n")
     if checksum.decode(errors="replace") != hashlib.sha256(content).hexdigest():
-        raise ConfigurationError("its checksum does not fit its content")
+        raise ConfigurationError("its checksum does not match its content")
     return content

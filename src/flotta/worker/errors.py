@@ -1,9 +1,9 @@
-"""What goes wrong on a device.
+"""Errors of the worker.
 
 WorkerError
-├── ConfigurationError   a configuration message that must not be applied as a whole
-├── WorkloadError        one workload cannot run as asked; has the reason that the user sees
-└── DeliveryError        the gateway or what is behind it gave no usable response
+├── ConfigurationError   a configuration message that is refused as a whole
+├── WorkloadError        one workload cannot run as specified; has the reason that the user sees
+└── DeliveryError        the gateway or the Edge API gave no usable response
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class WorkloadError(WorkerError):
 
 
 class DeliveryError(WorkerError):
-    """A message could not be delivered; `retry_after` is the server's wish in seconds."""
+    """A message could not be delivered; `retry_after` is the server's Retry-After in seconds."""
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)

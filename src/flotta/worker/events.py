@@ -19,7 +19,7 @@ REMEMBERED = 10  # events, the newest, which are not repeated
 
 
 class EventQueue:
-    """At most `MAX_EVENTS` events, oldest first; when it is full the oldest go."""
+    """At most `MAX_EVENTS` events, oldest first; the oldest are dropped when it is full."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -28,7 +28,7 @@ class EventQueue:
     def add_warning(self, reason: str, message: str, *, workload: str = "") -> None:
         """Queue a warning, unless it equals one of the last ten.
 
-        A disk that refuses is only logged.
+        An error of the disk is only logged.
         """
         event = EventInfo(
             reason=reason,
@@ -43,17 +43,17 @@ class EventQueue:
         self._save()
 
     def next_batch(self) -> list[EventInfo]:
-        """Return what the next heartbeat shall carry."""
+        """Return what the next heartbeat should carry."""
         return self._events[:BATCH_SIZE]
 
     def acknowledge(self, sent: list[EventInfo]) -> None:
-        """Forget events that the control plane has; those dropped meanwhile are gone already."""
+        """Remove events that the control plane has; some may have been dropped meanwhile."""
         gone = {id(event) for event in sent}
         self._events = [event for event in self._events if id(event) not in gone]
         self._save()
 
     def wipe(self) -> None:
-        """Forget everything."""
+        """Remove all events."""
         self._events.clear()
         self._path.unlink(missing_ok=True)
 
@@ -61,7 +61,7 @@ class EventQueue:
         try:
             write_atomically(self._path, msgspec.json.encode(self._events))
         except OSError as error:
-            log.warning("Events cannot be kept on disk: %s", error)
+            log.warning("Events cannot be stored on disk: %s", error)
 
 
 def _load(path: Path) -> list[EventInfo]:
@@ -70,5 +70,5 @@ def _load(path: Path) -> list[EventInfo]:
     except FileNotFoundError:
         return []
     except (OSError, ValueError) as error:
-        log.warning("%s is unusable and starts empty: %s", path, error)
+        log.warning("%s is unusable, starting with no events: %s", path, error)
         return []

@@ -1,4 +1,4 @@
-"""The features of a device, the only place that knows all of them."""
+"""The features of a device; no other module knows all of them."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What a feature is to the agent, and what the agent is to a feature.
+"""The interfaces between the agent and its features.
 
-The agent takes in configurations, keeps them, registers, sends heartbeats and obeys `disconnect`.
+The agent receives configurations, stores them, registers, sends heartbeats and obeys `disconnect`.
 Everything that a device does with a configuration is a feature: a folder beside this file and its
 line in `feature_list`. The agent goes through the features in the order of that list, and wipes
 them in the reverse order, because a feature comes after those that it builds on.
@@ -18,29 +18,29 @@ class AgentContext(Protocol):
 
     @property
     def device_id(self) -> str:
-        """The id of this device, empty until a gateway was there."""
+        """The id of this device, empty until a gateway was connected."""
 
     def request_heartbeat(self) -> None:
-        """Ask for a heartbeat soon, because a report would be another one now."""
+        """Ask for a heartbeat soon, because a report would differ from the last one."""
 
     def add_warning(self, reason: str, message: str, *, workload: str = "") -> None:
         """Queue a warning, an event for the control plane.
 
         `reason` is one CamelCase word, `message` a sentence, `workload` the name of the workload
-        that it is about. Without a configuration there is nobody to warn, and it is dropped.
+        that it is about. Without a configuration no control plane expects it, and it is dropped.
         """
 
 
 class Feature(Protocol):
     """One thing that a device does for its control plane.
 
-    A feature that derives from this class writes only the methods that it has a use for: the others
-    do nothing. They are called in this order: `prepare` once, `configure` for a configuration that
-    is on disk, then `run` beside all others.
+    A subclass overrides only the methods that it needs; the others do nothing. They are called in
+    this order: `prepare` once, `configure` for a configuration that is on disk, then `run` beside
+    all others.
     """
 
     async def prepare(self) -> None:
-        """Look at what there is on the device, before anything is configured or runs."""
+        """Look at what exists on the device, before anything is configured or runs."""
         return
 
     def configure(self, message: DeviceConfigurationMessage) -> None:
@@ -63,7 +63,7 @@ class Feature(Protocol):
         return
 
     async def describe(self, registration: RegistrationInfo) -> None:
-        """Fill in what the control plane has to know of the device before it belongs to it."""
+        """Fill in what the control plane must know about the device before it joins."""
         return
 
     async def report(self, heartbeat: Heartbeat) -> None:
@@ -71,7 +71,7 @@ class Feature(Protocol):
         return
 
     def acknowledge(self, heartbeat: Heartbeat) -> None:
-        """Take note that the control plane has accepted a heartbeat that `report` has filled."""
+        """Note that the control plane has accepted a heartbeat that `report` filled."""
         return
 
     async def wipe(self) -> None:

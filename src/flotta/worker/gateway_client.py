@@ -1,7 +1,8 @@
-"""The gateway's client and the service that it calls: register, send, be called.
+"""The client of the gateway, and the service that the gateway calls.
 
-A gateway that goes away and comes back is noticed by a second, silent connection that reaches its
-end of file; the worker then registers again, with a back-off of at most ten seconds.
+A second, idle connection reaches its end of file when the gateway stops; the worker then registers
+again, with a back-off of at most ten seconds. Both sides check the user of the other process
+(docs/reference/device.md#local-sockets).
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ CALL_ERRORS = (GRPCError, StreamTerminatedError, OSError, TimeoutError)
 
 @dataclass(frozen=True)
 class EdgeApiResponse:
-    """HTTP status and header fields by lower-case name; the body of none is needed here."""
+    """HTTP status and header fields by lower-case name; no caller needs a body."""
 
     status: int
     headers: dict[str, str] = field(default_factory=dict)
@@ -63,14 +64,14 @@ class EdgeApiResponse:
 
     @property
     def retry_after(self) -> float | None:
-        """The server's Retry-After in seconds; a date there is not understood."""
+        """The server's Retry-After in seconds; None for a date or without the header."""
         with contextlib.suppress(KeyError, ValueError):
             return float(self.headers["retry-after"])
         return None
 
 
 class WorkerService(WorkerBase):
-    """What the gateway calls: new content for us, and events."""
+    """What the gateway calls: new content for the worker, and events."""
 
     def __init__(
         self, on_content: Callable[[bytes], None], on_disconnect: Callable[[], Awaitable[None]]
@@ -88,7 +89,7 @@ class WorkerService(WorkerBase):
     async def NotifyEvent(  # noqa: N802 (gRPC name)
         self, stream: Stream[EventNotification, EventReceipt]
     ) -> None:
-        """Answer RECEIVED_DISCONNECT when everything is gone; other events need nothing."""
+        """Answer RECEIVED_DISCONNECT when everything is removed; other events need nothing."""
         event = await stream.recv_message()
         if event is not None and event.name == RECEIVED_DISCONNECT:
             await self._on_disconnect()
@@ -113,7 +114,7 @@ class GatewayClient:
         self.on_connect: Callable[[], None] = lambda: None
 
     async def run(self) -> None:
-        """Register, stay registered while the gateway lives, start over when it is gone."""
+        """Register, stay registered while the gateway runs, register again when it is back."""
         backoff = Backoff(*GATEWAY_RETRY)
         path = socket_path(self._settings.gateway_address)
         try:
@@ -126,14 +127,14 @@ class GatewayClient:
                 self._server.close()
 
     async def send(self, directive: str, content: msgspec.Struct) -> EdgeApiResponse:
-        """Send a message to the Edge API once the gateway is there, and return the response.
+        """Send a message to the Edge API once the gateway is connected; return the response.
 
-        Raises DeliveryError when no response came.
+        Raises DeliveryError when there was no response.
         """
         await self.connected.wait()
         data = Data(message_id=str(uuid.uuid4()), directive=directive, content=encode(content))
         if self._channel is None:
-            raise DeliveryError("the gateway is not there")
+            raise DeliveryError("the gateway is not running")
         try:
             reply = await DispatcherStub(self._channel).Send(data, timeout=SEND_TIMEOUT)
         except CALL_ERRORS as error:
@@ -158,27 +159,27 @@ class GatewayClient:
             self.on_connect()
             while await reader.read(4096):
                 pass
-            log.info("The gateway went away")
+            log.info("The gateway closed the connection")
         finally:
             writer.close()
 
     def _check_gateway(self, connection: socket.socket) -> None:
         uid = peer_user(connection)
         if uid not in trusted_uids(self._settings.gateway_user):
-            raise DeliveryError(f"it runs as user id {uid}, which is not the gateway's")
+            raise DeliveryError(f"it runs as user id {uid}, not as the gateway's user")
 
     async def _register(self, channel: Channel) -> None:
         stub = DispatcherStub(channel)
         request = RegistrationRequest(handler=DEVICE, pid=os.getpid())
         reply = await stub.Register(request, timeout=REGISTER_TIMEOUT)
         if not reply.registered:
-            raise DeliveryError(f"it has another worker for directive {DEVICE}")
+            raise DeliveryError(f"it already has a worker for directive {DEVICE}")
         await self._listen(reply.address)
         config = await stub.GetConfig(Empty(), timeout=REGISTER_TIMEOUT)
         self.device_id = config.client_id or YGG_CLIENT_ID.read(os.environ)
         if config.key_file:
             log.warning(
-                "This gateway leaves key and certificate to its workers; we cannot renew them"
+                "This gateway leaves key and certificate to its workers; this one cannot renew them"
             )
         log.info("Registered with the gateway as device %s", self.device_id)
 

@@ -1,4 +1,7 @@
-"""Heartbeats: at once after a change and once a period, never in step with other devices."""
+"""Heartbeats: at once after a change and once a period, never in step with other devices.
+
+Rules and numbers: docs/reference/device.md#heartbeats.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +30,8 @@ log = logging.getLogger(__name__)
 
 COALESCE_TIME = 0.25  # seconds in which several requests become one heartbeat
 MIN_GAP = 1.0  # seconds between two heartbeats
-BURST = 20  # heartbeats that may follow each other at that gap
-BUSY_GAP = 5.0  # seconds between heartbeats after a burst, so that a flapping pod floods nobody
+BURST = 20  # heartbeats at that gap: enough for a device that starts its pods
+BUSY_GAP = 5.0  # seconds between heartbeats after a burst: a flapping pod must not flood the server
 JITTER = 0.1  # the part of a period by which it is varied either way
 HEARTBEAT_RETRY = 2.0, 60.0  # seconds: the first delay, the longest
 EXPLANATIONS = {
@@ -40,14 +43,14 @@ EXPLANATIONS = {
 
 @dataclass(frozen=True)
 class DeviceStatus:
-    """What the agent itself says in a heartbeat, taken when that is built."""
+    """The agent's own part of a heartbeat, read when that is built."""
 
     version: str  # of the configuration that was applied last, empty for none
     degraded: bool = False
 
 
 class Heartbeats:
-    """Sends heartbeats while `run` runs; `request` asks for one now."""
+    """Sends heartbeats while `run` runs; `request` asks for one soon."""
 
     def __init__(
         self,
@@ -71,7 +74,7 @@ class Heartbeats:
         self._period = read_heartbeat_period(message)
 
     def request(self) -> None:
-        """Ask for a heartbeat within a second; requests meanwhile become one."""
+        """Ask for a heartbeat soon; several requests become one heartbeat."""
         self._wanted.set()
 
     async def run(self) -> None:

@@ -16,7 +16,7 @@ WORKLOAD_LABEL = "project-flotta.io/workload"
 DIGEST_LABEL = "project-flotta.io/digest"
 COMMAND_TIMEOUT = 120.0  # seconds for a command without a download
 PULL_TIMEOUT = 2 * 3600.0  # seconds for one image, on slow links too
-MAX_CAUSE = 1000  # characters of what podman says
+MAX_CAUSE = 1000  # characters of podman's message
 
 
 class _PsEntry(TypedDict, total=False):
@@ -32,7 +32,7 @@ class _PsEntry(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Container:
-    """One regular or init container of a pod of ours; `state` and `exit_code` are podman's."""
+    """One regular or init container of a workload's pod; `state` and `exit_code` are podman's."""
 
     id: str
     name: str
@@ -44,13 +44,13 @@ class Container:
 
 
 async def list_containers() -> list[Container] | None:
-    """Return all containers of pods that this worker made; None when podman says nothing usable."""
+    """Return the containers of pods that the worker made; None when podman's output is unusable."""
     argv = ["podman", "ps", "-a", "--format", "json", "--filter", f"label={WORKLOAD_LABEL}"]
     done = await run(*argv, timeout=COMMAND_TIMEOUT)
     if not done.ok:
         return None
     try:
-        # The shape is podman's to keep; another one ends in the errors below.
+        # podman defines the shape; any other one raises one of the errors below.
         entries = cast("list[_PsEntry]", json.loads(done.out or b"[]"))
         return [_parse_container(entry) for entry in entries]
     except (ValueError, KeyError, TypeError):
@@ -80,7 +80,7 @@ async def find_missing_images(images: Iterable[str]) -> list[str]:
 
 
 async def pull_image(image: str, auth_file: Path | None) -> None:
-    """Fetch an image; raises WorkloadError ImagePullFailed with podman's own words."""
+    """Fetch an image; raises WorkloadError ImagePullFailed with podman's message."""
     auth = ["--authfile", str(auth_file)] if auth_file else []
     done = await run("podman", "pull", "-q", *auth, image, timeout=PULL_TIMEOUT)
     if not done.ok:
@@ -91,7 +91,7 @@ async def pull_image(image: str, auth_file: Path | None) -> None:
 
 
 async def remove_pod(name: str) -> bool:
-    """Remove a pod and its containers by force, if it exists; return whether it is gone."""
+    """Remove a pod and its containers by force, if it exists; return whether that worked."""
     return (await run("podman", "pod", "rm", "-f", "-i", name, timeout=COMMAND_TIMEOUT)).ok
 
 

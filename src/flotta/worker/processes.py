@@ -1,4 +1,4 @@
-"""Running a program and reading what it says; the only place that starts processes."""
+"""Running a program and reading its output; the only place that starts processes."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class ProcessResult:
 
     @property
     def ok(self) -> bool:
-        """Whether the program says that it succeeded."""
+        """Whether the program succeeded."""
         return self.status == 0
 
 
 async def run(*argv: str, timeout: float) -> ProcessResult:  # noqa: ASYNC109 (it ends the program)
     """Run a program without input for at most `timeout` seconds, then kill it.
 
-    Raises nothing: one that cannot be started or took too long has a status for that.
+    Raises nothing: there is a status for a program that cannot be started or takes too long.
     """
     try:
         process = await asyncio.create_subprocess_exec(
@@ -57,7 +57,7 @@ async def run(*argv: str, timeout: float) -> ProcessResult:  # noqa: ASYNC109 (i
 
 
 def _child_environment() -> dict[str, str]:
-    """Keep from children what systemd means for this process alone."""
+    """Return the environment without what systemd means for this process alone."""
     own = ("NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_")
     return {name: value for name, value in os.environ.items() if not name.startswith(own)}
 

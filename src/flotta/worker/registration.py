@@ -1,4 +1,8 @@
-"""Enrolment and registration: one driver that tries until the device belongs to the fleet."""
+"""Enrolment and registration, repeated until the device belongs to the fleet.
+
+Rules: docs/reference/device.md#enrolment, docs/reference/device.md#registration; what each status
+means: docs/reference/device.md#what-a-status-means.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +32,7 @@ EXPLANATIONS = {
 
 
 def explain_status(status: int) -> str:
-    """Return what an HTTP status means for a device that wants to belong to the fleet."""
+    """Return what an HTTP status means for a device that joins."""
     return EXPLANATIONS.get(status, f"the control plane answered with status {status}")
 
 
@@ -46,7 +50,7 @@ class Registration:
         self._namespace = namespace
 
     async def run(self) -> None:
-        """Register; try for ever, from every second up to once a minute."""
+        """Register; retry forever, after one second at first and at most a minute later."""
         backoff = Backoff(*REGISTRATION_RETRY)
         logged = ""
         while True:
@@ -65,7 +69,7 @@ class Registration:
             await asyncio.sleep(backoff.next(wait))
 
     async def _try_registration(self) -> EdgeApiResponse | None:
-        """Do both steps; return None for success, else the response that stands in the way."""
+        """Do both steps; return None for success, else the response that prevents it."""
         registration = RegistrationInfo()
         for feature in self._features:
             await feature.describe(registration)

@@ -9,7 +9,7 @@ from flotta.worker.registration import Registration
 
 
 class Reporting:
-    """Runs registration or heartbeats as a task, each once at a time; `tasks` outlives both."""
+    """Runs registration or heartbeats as a task, at most one of each; `tasks` outlives both."""
 
     def __init__(self, registration: Registration, heartbeats: Heartbeats) -> None:
         self._registration = registration
@@ -18,7 +18,7 @@ class Reporting:
         self._heartbeat_task: asyncio.Task[None] | None = None
 
     def start_registration(self, tasks: asyncio.TaskGroup) -> None:
-        """Register, unless that is being tried already."""
+        """Register, unless a registration is in progress."""
         if self._registration_task is None or self._registration_task.done():
             self._registration_task = tasks.create_task(self._registration.run())
 
@@ -29,7 +29,7 @@ class Reporting:
             self._heartbeat_task = tasks.create_task(self._heartbeats.run())
 
     async def stop(self) -> None:
-        """End both; on return no heartbeat is on its way any more."""
+        """End both; on return no heartbeat is in flight."""
         self._stop_registration()
         if self._heartbeat_task is not None:
             self._heartbeat_task.cancel()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from flotta.worker.processes import run
 
-COMMAND_TIMEOUT = 30.0  # seconds for a command that waits for no unit
+COMMAND_TIMEOUT = 30.0  # seconds for a command that does not wait for a unit
 START_TIMEOUT = 16 * 60.0  # seconds, more than TimeoutStartSec of the units
 STOP_TIMEOUT = 180.0  # seconds for the containers of a pod to end
 PROPERTIES = "Id,ActiveState,SubState,Result,NRestarts,InvocationID"
@@ -30,7 +30,7 @@ class UnitState:
 
     @property
     def changing(self) -> bool:
-        """Whether the unit starts or stops at this moment."""
+        """Whether the unit is starting or stopping."""
         return self.active in ("activating", "deactivating") and not self.waits_for_restart
 
 

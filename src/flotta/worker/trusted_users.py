@@ -1,4 +1,4 @@
-"""Whose processes the worker takes for the gateway."""
+"""Which users' processes the worker accepts as the gateway."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pwd
 
 
 def trusted_uids(user: str) -> frozenset[int]:
-    """Return the users that may be the gateway: root, ourselves, the gateway's own if it exists."""
+    """Return the users that may be the gateway: root, the worker's, the gateway's if it exists."""
     uids = {0, os.geteuid()}
     with contextlib.suppress(KeyError):
         uids.add(pwd.getpwnam(user).pw_uid)

@@ -1,1 +1,1 @@
-"""Data synchronisation: what a configuration asks of the engine in `flotta.sync`."""
+"""Data synchronisation: from a configuration to the engine in `flotta.sync`."""

@@ -1,4 +1,4 @@
-"""Data synchronisation of workloads, the ones that go away included."""
+"""Data synchronisation of workloads, including those that are being removed."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from flotta.worker.features import AgentContext, Feature
 
 log = logging.getLogger(__name__)
 
-FLUSH_TIMEOUT = 30.0  # seconds for the last upload of a workload that goes away
+FLUSH_TIMEOUT = 30.0  # seconds for the last upload of a workload that is removed
 
 
 class DataFeature(Feature):
     """Feeds the engine: configured workloads, and leaving ones until their last upload is done.
 
-    Its results stand in the statuses of the workloads. The feature that reports those asks for
-    them (`add_transfer_status`), so there is nothing to `report` here.
+    Its results are part of the workloads' statuses. The feature that reports those asks for them
+    (`add_transfer_status`), so there is nothing to `report` here.
     """
 
     def __init__(self, engine: SyncLoop, agent: AgentContext) -> None:
@@ -55,7 +55,7 @@ class DataFeature(Feature):
         await self._engine.run()
 
     def keep_leaving(self, leaving: Mapping[str, DataConfiguration | None]) -> None:
-        """Set which workloads are going away but still have files to send."""
+        """Set which workloads are being removed but still have files to send."""
         self._leaving = {name: data for name, data in leaving.items() if data}
         self._configure_engine()
 
@@ -70,7 +70,7 @@ class DataFeature(Feature):
         self._engine.forget_workload(name)
 
     def add_transfer_status(self, status: WorkloadStatus) -> str:
-        """Add upload time and counters to a status; return what is wrong, if anything."""
+        """Add upload time and counters to a status; return the problem, empty for none."""
         seen = self._engine.status(status.name)
         status.last_data_upload = format_wire_time(seen.last_data_upload)
         status.files_up, status.files_down = seen.files_up, seen.files_down

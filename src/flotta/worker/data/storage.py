@@ -1,4 +1,4 @@
-"""The storage section of a configuration, as the engine wants it."""
+"""The storage section of a configuration, in the engine's form."""
 
 from __future__ import annotations
 

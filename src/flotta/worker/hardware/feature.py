@@ -1,4 +1,4 @@
-"""The inventory in registrations, and in heartbeats as `heartbeat.hardware_profile` wants it."""
+"""The inventory in registrations, and in heartbeats as `heartbeat.hardware_profile` asks."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from flotta.worker.hardware.inventory import Inventory
 
 
 class HardwareFeature(Feature):
-    """Says what the device is made of.
+    """Reports the hardware of the device.
 
-    What was sent last is remembered beyond a wipe: the registration that follows carries the
-    inventory anyway.
+    A wipe does not reset what was sent last: the registration that follows carries the inventory
+    anyway.
     """
 
     def __init__(self, inventory: Inventory) -> None:
         self._inventory = inventory
         self._profile = HardwareProfileConfiguration()
-        self._reported = ""  # digest of the inventory in the heartbeat that is on its way
+        self._reported = ""  # digest of the inventory in the heartbeat that is in flight
         self._accepted = ""  # digest of the inventory that the control plane has
 
     def configure(self, message: DeviceConfigurationMessage) -> None:
@@ -39,7 +39,7 @@ class HardwareFeature(Feature):
         registration.hardware = await asyncio.to_thread(self._inventory.read)
 
     async def report(self, heartbeat: Heartbeat) -> None:
-        """Add the inventory if the profile wants it; with scope delta only after a change."""
+        """Add the inventory if the profile asks for it; with scope delta only after a change."""
         if not self._profile.include:
             return
         hardware = await asyncio.to_thread(self._inventory.read)

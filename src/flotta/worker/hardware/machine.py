@@ -1,4 +1,4 @@
-"""Processor, memory, maker and firmware."""
+"""Processor, memory, manufacturer and firmware."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _read_frequency(root: Path, fields: dict[str, str]) -> float | None:
 
 
 def read_memory(root: Path) -> Memory:
-    """Return what the kernel can use, and what is plugged in, if the firmware tells."""
+    """Return what the kernel can use, and what is installed, if the kernel knows."""
     match = re.search(r"^MemTotal:\s+(\d+) kB", read_text(root / "proc/meminfo"), re.M)
     usable = int(match[1]) * 1024 if match else None
     return Memory(physical_bytes=_read_memory_blocks(root) or usable, usable_bytes=usable)
@@ -77,5 +77,5 @@ def read_system_vendor(root: Path) -> SystemVendor:
 
 
 def read_boot(root: Path) -> Boot:
-    """Return how the machine was booted."""
+    """Return the boot mode."""
     return Boot(current_boot_mode="uefi" if (root / "sys/firmware/efi").exists() else "bios")

@@ -17,7 +17,7 @@ ATTRIBUTE = struct.Struct("=HH")  # struct rtattr
 GET_ADDRESSES, NEW_ADDRESS, ERROR, DONE = 22, 20, 2, 3  # types of messages, netlink(7)
 REQUEST_DUMP = 0x1 | 0x300  # NLM_F_REQUEST | NLM_F_DUMP
 IFA_ADDRESS, IFA_LOCAL = 1, 2  # types of attributes
-KERNEL_TIMEOUT = 2.0  # seconds for an answer that needs no I/O
+KERNEL_TIMEOUT = 2.0  # seconds for a response that needs no I/O
 BUFFER_SIZE = 64 * 1024  # bytes of an answer read at once
 FLAGS = (
     (0x1, "up"),

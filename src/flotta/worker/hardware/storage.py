@@ -16,7 +16,7 @@ NO_DISKS = ("loop", "ram", "zram", "dm-", "md", "sr", "fd", "nbd")
 SKIPPED_IN_DEV = {"pts", "shm", "fd", "mqueue", ".lxc", ".lxd-mounts", ".udev", "console"}
 OF_EVERY_KERNEL = re.compile(
     r"(tty|vcs[au]?|loop|ram)\d*|loop-control"
-)  # hundreds that tell nothing
+)  # hundreds that say nothing about the device
 NETWORK_TYPES = {"nfs", "nfs4", "cifs", "smb3", "9p", "virtiofs", "ceph", "fuse.sshfs"}
 CONTAINER_ROOTS = ("/var/lib/containers/", "/run/", "/var/lib/docker/")
 

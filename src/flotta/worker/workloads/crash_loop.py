@@ -1,9 +1,10 @@
-"""Containers that end by themselves, and the back-off of pods where one does so again and again.
+"""Containers that exit by themselves, and the back-off of pods where one does so repeatedly.
 
-podman restarts a container at once and for ever, several times a second: on a small device a
-whole processor. When one ended `LOOP_EXITS` times within a minute, its pod is stopped and
-started again later, later each time. (A single container cannot be stopped reliably between two
-crashes, and must not be started from the worker's own control group.)
+podman restarts a container at once and forever, several times a second: on a small device that
+takes a whole processor. When a container exited `LOOP_EXITS` times within a minute, its pod is
+stopped and started again after a pause that grows each time
+(docs/reference/device.md#crash-loops). A single container cannot be stopped reliably between two
+crashes, and must not be started from the worker's own control group.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ log = logging.getLogger(__name__)
 REPORT_WINDOW = 600.0  # seconds for which an exit is remembered and reported
 LOOP_WINDOW = 60.0  # seconds in which exits count as a loop
 LOOP_EXITS = 5  # exits of one container within that time
-UNNAMED_TIME = 10.0  # seconds for which an exit waits until podman tells whose it was
+UNNAMED_TIME = 10.0  # seconds for which an exit waits until podman names its container
 MAX_EXITS = 200  # exits that are remembered of one container
-CRASH_LOOP_RETRY = 10.0, 300.0  # seconds for which a pod is stopped: at first, the longest
+CRASH_LOOP_RETRY = 10.0, 300.0  # seconds for which a pod is stopped: the first time, the longest
 
 
 class ContainerName(NamedTuple):
@@ -37,7 +38,7 @@ class ContainerName(NamedTuple):
 
 
 class Exit(NamedTuple):
-    """How a container ended, and when by the clock of `Crashes`."""
+    """How a container exited, and when by the clock of `Crashes`."""
 
     moment: float
     code: int
@@ -55,7 +56,7 @@ class Crashes:
     _muted: set[str] = field(default_factory=set)
 
     def record_exit(self, container_id: str, exit_code: int) -> None:
-        """Remember that a container ended."""
+        """Remember that a container exited."""
         self._unnamed.append((container_id, Exit(self.clock(), exit_code)))
         self._assign_exits()
 
@@ -70,7 +71,7 @@ class Crashes:
         self._unnamed = [(id_, end) for id_, end in self._unnamed if end.moment > since]
 
     def forget(self, workload: str) -> None:
-        """Start over: the exits of containers that are stopped on purpose are not crashes."""
+        """Forget all exits of a workload."""
         self._exits = {
             name: ends for name, ends in self._exits.items() if name.workload != workload
         }
@@ -78,7 +79,7 @@ class Crashes:
         self._forget_ids(workload)
 
     def list_crashes(self, workload: str) -> list[Crash]:
-        """Return which containers of a workload crashed lately."""
+        """Return which containers of a workload exited within the last ten minutes."""
         return [
             Crash(name.container, ends[-1].code, len(ends))
             for name, ends in self._exits_within(REPORT_WINDOW).items()
@@ -95,7 +96,7 @@ class Crashes:
         self._muted.discard(workload)
 
     def forgive(self, workload: str) -> None:
-        """Let the exits so far not count as a loop any more; they are reported all the same."""
+        """Stop counting the exits so far towards a loop; they are still reported."""
         self._forgiven[workload] = self.clock()
 
     def list_crashed(self) -> list[ContainerName]:
@@ -155,7 +156,7 @@ class CrashLoopBackOff:
         return set(self._tasks)
 
     def stop_looping(self) -> None:
-        """Stop the pods that crash in a loop; one that was calm since begins with a short pause."""
+        """Stop the pods that crash in a loop; without recent exits the pause is short again."""
         crashed = {name.workload for name in self._crashes.list_crashed()}
         looping = {name.workload for name in self._crashes.list_looping()}
         for name in self._backoffs.keys() - crashed - self._tasks.keys():
@@ -164,7 +165,7 @@ class CrashLoopBackOff:
             self._tasks[name] = asyncio.create_task(self._pause(name))
 
     def cancel(self, *names: str) -> None:
-        """End the pauses of these workloads, of all without a name."""
+        """End the pauses of these workloads, or of all if none is named."""
         for name in names or list(self._tasks):
             task = self._tasks.pop(name, None)
             if task is not None:

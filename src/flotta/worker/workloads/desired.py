@@ -1,4 +1,4 @@
-"""What shall run: the pods that a configuration asks for, and those that cannot be built."""
+"""What should run: the pods that a configuration asks for, and those that cannot be built."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class Desired:
 def build_desired(
     message: DeviceConfigurationMessage, device_id: str, files: WorkloadFiles
 ) -> Desired:
-    """Build the pod of each workload; one that cannot be built does not keep others from it.
+    """Build the pod of each workload; one that cannot be built does not affect the others.
 
-    `device_id` is what the pods of a message without one get.
+    `device_id` is used for a message without one.
     """
     pods: dict[str, Pod] = {}
     broken: dict[str, WorkloadError] = {}

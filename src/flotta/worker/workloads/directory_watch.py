@@ -1,4 +1,4 @@
-"""inotify on the event loop: notices entries of directories that come, change or go."""
+"""inotify on the event loop: notices entries that are made, changed or removed in directories."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ MASK = inotify.CLOSE_WRITE | inotify.MOVED_FROM | inotify.MOVED_TO | inotify.CRE
 class DirectoryWatch:
     """Calls back from the running loop until closed.
 
-    `on_entry` gets the path of an entry, and whether it is gone. `on_overflow` is called when
-    events were lost: whatever is watched has to be looked at again.
+    `on_entry` gets the path of an entry, and whether it was removed. `on_overflow` is called when
+    events were lost: everything that is watched must be examined again.
     """
 
     def __init__(
@@ -29,7 +29,7 @@ class DirectoryWatch:
         asyncio.get_running_loop().add_reader(self._inotify.descriptor, self._read_events)
 
     def add(self, directory: Path) -> bool:
-        """Watch a directory; return whether it exists by now. Watching twice is harmless."""
+        """Watch a directory; return whether it exists. Watching twice is harmless."""
         try:
             watch = self._inotify.add(os.fsencode(directory), MASK)
         except OSError:

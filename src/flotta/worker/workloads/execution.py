@@ -1,4 +1,4 @@
-"""Carry out the steps from a pod that is there to the one that is wanted."""
+"""Carry out the steps from the present pod to the desired one."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class StepExecution:
     """Carries out steps of several workloads concurrently.
 
     `flush` sends the files of a workload a last time; `set_activity` is called with a workload and
-    what is done with it now.
+    its current activity.
     """
 
     def __init__(
@@ -58,8 +58,8 @@ class StepExecution:
     async def execute_step(self, step: Step) -> None:
         """Carry out one step.
 
-        Raises WorkloadError (StartError for a unit that did not start), and OSError when the disk
-        refuses.
+        Raises WorkloadError (StartError for a unit that did not start), and OSError when a file
+        cannot be written.
         """
         match step:
             case FetchImages():
@@ -117,20 +117,20 @@ class StepExecution:
         log.info("Workload %s is started", name)
 
     async def stop_pod(self, name: str) -> None:
-        """Stop the unit of a workload and remove what is left of its pod."""
+        """Stop the unit of a workload and remove the rest of its pod."""
         self._set_activity(name, "Stopping")
         async with self._ignoring_exits(name):
             await systemd.stop(self._files.unit_of(name))
             await podman.remove_pod(name)
 
     async def stop_unit(self, name: str) -> None:
-        """Stop the unit of a workload that stays, and is started again later."""
+        """Stop the unit of a workload that will be started again."""
         async with self._ignoring_exits(name):
             await systemd.stop(self._files.unit_of(name))
 
     @contextlib.asynccontextmanager
     async def _ignoring_exits(self, name: str) -> AsyncIterator[None]:
-        """Do not count the exits of containers that we end ourselves."""
+        """Do not count the exits of containers that the worker stops itself."""
         self._crashes.mute(name)
         try:
             yield

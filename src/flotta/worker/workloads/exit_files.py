@@ -10,19 +10,19 @@ ID_LENGTH = 64  # hexadecimal digits; temporary files have longer names
 
 
 class ExitFiles:
-    """Reads each exit once, however often its file is looked at."""
+    """Reports each exit once, however often its file is read."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self._read: dict[str, tuple[int, int]] = {}  # container id → inode and time of its file
 
     def skip_present(self) -> None:
-        """Leave out the exits that are there now: nobody knows how long ago they were."""
+        """Skip the exits that are present now: when they happened is unknown."""
         for _ in self.read_new():
             pass
 
     def read_new(self) -> Iterator[tuple[str, int]]:
-        """Yield container id and exit code for each file that came, or was written again."""
+        """Yield container id and exit code for each file that is new or was written again."""
         try:
             paths = sorted(self.directory.iterdir())
         except OSError:
@@ -48,5 +48,5 @@ class ExitFiles:
         return None
 
     def forget(self, path: Path) -> None:
-        """Take note that a file is gone."""
+        """Note that a file was removed."""
         self._read.pop(path.name, None)

@@ -23,25 +23,25 @@ from flotta.worker.workloads.state import Observation, WorkloadState, derive_sta
 
 
 class Transfers(Protocol):
-    """What a pod needs of data synchronisation: its files leave the device before it does.
+    """What a pod needs from data synchronisation: its files are sent before it is removed.
 
-    Only the reconciler knows when a workload goes, and an entry of `Heartbeat.workloads` carries
-    both the state of the pod and that of its files. So workloads are handed this much of the
-    data feature, which in turn knows nothing of pods.
+    Only the reconciler knows when a workload is removed, and an entry of `Heartbeat.workloads`
+    carries both the state of the pod and that of its files. So workloads are given this much of
+    the data feature, which in turn knows nothing about pods.
     """
 
     def keep_leaving(self, leaving: Mapping[str, DataConfiguration | None]) -> None:
-        """Set which workloads are going away but still have files to send."""
+        """Set which workloads are being removed but still have files to send."""
 
     async def flush_workload(self, name: str, data: DataConfiguration | None) -> None:
-        """Send the files of a workload that goes away a last time, within a bound."""
+        """Send the files of a workload that is being removed a last time, within a time limit."""
 
     def add_transfer_status(self, status: WorkloadStatus) -> str:
-        """Add upload time and counters to a status; return what is wrong, empty for nothing."""
+        """Add upload time and counters to a status; return the problem, empty for none."""
 
 
 class WorkloadsFeature(Feature):
-    """Brings pods to what is configured and says how they are."""
+    """Brings pods to what is configured and reports their state."""
 
     def __init__(self, settings: Settings, agent: AgentContext, transfers: Transfers) -> None:
         self._agent = agent
@@ -59,7 +59,7 @@ class WorkloadsFeature(Feature):
         self._reported: dict[str, tuple[str, str]] = {}  # phase and reason by workload
 
     async def prepare(self) -> None:
-        """See what runs, so that the first configuration is compared with that."""
+        """Observe what runs, so that the first configuration is compared with that."""
         self._observer.watch_units(
             {name: self._files.unit_of(name) for name in self._files.list_installed()}
         )
@@ -95,7 +95,7 @@ class WorkloadsFeature(Feature):
         await self._reconciler.wipe()
 
     def _handle_snapshot(self) -> None:
-        """Compare with what is wanted, and with what was reported."""
+        """Compare with what is desired and with what was reported."""
         self._reconciler.wake()
         self._report_changes()
 
@@ -129,7 +129,7 @@ class WorkloadsFeature(Feature):
         )
 
     def _make_status(self, name: str, state: WorkloadState) -> WorkloadStatus:
-        """Return the entry of a heartbeat; what is wrong with the pod hides what is with files."""
+        """Return the entry of a heartbeat; a reason of the pod hides a problem with files."""
         status = WorkloadStatus(
             name=name, status=state.phase, reason=state.reason, message=state.message
         )

@@ -1,4 +1,4 @@
-"""What the device keeps on disk for each workload, so that its pod comes back without us.
+"""What the device keeps on disk for each workload, so that its pod starts without the worker.
 
 `<workloads>/<name>/` (0700) holds `pod.yaml`, `auth.json`, `files/` and, written last,
 `workload.json`: the digest of what is there and the data paths, which a final upload needs even
@@ -67,8 +67,8 @@ class WorkloadFiles:
     def write_pod(self, pod: Pod) -> bool:
         """Put everything of a pod in place; return whether systemd has to reload its units.
 
-        Raises OSError when the disk refuses; what is there by then is written again later, because
-        the record with the digest is the last file.
+        Raises OSError when a file cannot be written; everything is then written again
+        later, because the record with the digest is the last file.
         """
         paths = self.paths_of(pod.name)
         self._make_directories(paths)
@@ -85,7 +85,7 @@ class WorkloadFiles:
         return changed
 
     def remove_workload(self, name: str) -> None:
-        """Remove files, unit settings and the export directory of a workload, as far as there."""
+        """Remove files, unit settings and the export directory of a workload, if they exist."""
         paths = self.paths_of(name)
         unit = self.unit_of(name)
         self._wants_link(unit).unlink(missing_ok=True)
@@ -100,7 +100,7 @@ class WorkloadFiles:
         paths.export.mkdir(mode=0o755, exist_ok=True)
 
     def write_auth(self, pod: Pod) -> None:
-        """Put the registry credentials of a pod in place, or take them away."""
+        """Write the registry credentials of a pod, or remove them if it has none."""
         paths = self.paths_of(pod.name)
         if pod.auth is None:
             paths.auth_file.unlink(missing_ok=True)

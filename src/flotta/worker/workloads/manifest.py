@@ -1,4 +1,7 @@
-"""The manifest that podman plays: one Pod made from the workload's specification."""
+"""The manifest that podman plays: one Pod made from the workload's specification.
+
+What is changed, added and passed through: docs/reference/device.md#the-pod.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ from flotta.worker.workloads.pod_spec import (
 )
 from flotta.worker.workloads.references import Sources, read_volume, resolve_environment
 
-MAX_NAME = 100  # characters; the path of the manifest, escaped, has to fit into a unit name
+MAX_NAME = 100  # characters; the path of the manifest, escaped, must fit into a unit name
 DEFAULT_GRACE = 10  # seconds, as podman has it
 MAX_GRACE = 3600  # seconds
 DIGEST_LENGTH = 16  # hexadecimal digits
@@ -49,7 +52,7 @@ class WorkloadPaths:
 
 @dataclass(frozen=True)
 class Pod:
-    """A pod as it shall run: manifest, digest of all that defines it, files that it needs."""
+    """A pod as it should run: manifest, digest of all that defines it, files that it needs."""
 
     name: str
     manifest: bytes
@@ -65,7 +68,7 @@ class Pod:
 
 
 def check_name(name: str) -> None:
-    """Refuse a name that is not a DNS-1123 subdomain or too long; it gets into paths."""
+    """Refuse a name that is not a DNS-1123 subdomain or too long, because paths contain it."""
     if not is_subdomain(name) or len(name) > MAX_NAME:
         raise WorkloadError(
             "InvalidName",
@@ -95,9 +98,9 @@ def build_pod(
 
 
 def _complete_container(container: Container, sources: Sources, device_id: str) -> None:
-    """Resolve references, add DEVICE_ID, keep only ports that are asked for on the host.
+    """Resolve references, add DEVICE_ID, keep only ports with a `hostPort`.
 
-    podman 4.3.1 publishes a port without `hostPort` under its own number, which nobody asked for.
+    podman 4.3.1 would publish a port without `hostPort` under its own number.
     """
     environment = resolve_environment(container, sources)
     others = [entry for entry in environment if entry.get("name") != "DEVICE_ID"]
@@ -113,8 +116,8 @@ def _complete_container(container: Container, sources: Sources, device_id: str) 
 def _pull_policies(spec: PodSpec) -> dict[str, str]:
     """Return image → pull policy and leave to podman only what works without a network.
 
-    `Always` is done once, when the workload is applied: a reboot without a network must not stop
-    a pod.
+    `Always` is carried out once, when the workload is applied: a reboot without a network must not
+    stop a pod (docs/reference/device.md#images).
     """
     policies: dict[str, str] = {}
     for container in list_containers(spec):
@@ -139,7 +142,7 @@ def _project_volumes(
             volumes.append(volume)
             continue
         name = volume["name"]
-        # The digest in the path makes the pod another one when a value changes.
+        # With the digest in the path, another value makes another pod.
         folder = PurePosixPath("files") / _compute_digest(_serialize_files(content)) / name
         files |= {folder / _check_relative(path): data for path, data in content.items()}
         if not content:
@@ -199,7 +202,7 @@ def _make_pod(
         digest = _compute_digest(json.dumps([pod, policies], sort_keys=True).encode())
     except TypeError as error:
         raise invalid_specification(
-            f"the pod specification has a value that JSON cannot carry: {error}"
+            f"the pod specification has a value that JSON cannot represent: {error}"
         ) from error
     labels[DIGEST_LABEL] = digest
     return Pod(
@@ -218,7 +221,7 @@ def _make_pod(
 
 
 def _read_grace_period(spec: PodSpec) -> int:
-    """Return the seconds between SIGTERM and SIGKILL, the default for what cannot be used."""
+    """Return the seconds between SIGTERM and SIGKILL, the default for an unusable value."""
     seconds = spec.get("terminationGracePeriodSeconds")
     return seconds if isinstance(seconds, int) and 0 <= seconds <= MAX_GRACE else DEFAULT_GRACE
 

@@ -1,9 +1,9 @@
-"""See what runs, with as few processes as possible.
+"""Observe what runs, with as few processes as possible (docs/reference/device.md#observation).
 
-Two directories tell when something happened: conmon writes the exit code of each container that
-ends, systemd keeps a link for each unit that runs. Only then are systemctl and podman asked, once
+Two directories show when something happened: conmon writes the exit code of each container that
+exits, systemd keeps a link for each unit that runs. Only then are systemctl and podman asked, once
 for all workloads; and every five minutes, because a hint can be missed. When the kernel had to drop
-events, everything that is watched is looked at again.
+events, everything that is watched is examined again.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from flotta.worker.workloads.directory_watch import DirectoryWatch
 from flotta.worker.workloads.exit_files import ExitFiles
 from flotta.worker.workloads.steps import Current
 
-SETTLE = 0.3  # seconds after a hint in which several become one look
-SECOND_LOOK = 2.0  # seconds after a look, for what followed the hint
-BUSY_GAP = 5.0  # seconds after a hint, when hints do not end
+SETTLE = 0.3  # seconds after a hint: a pod that starts or stops causes several at once
+SECOND_LOOK = 2.0  # seconds after a look: podman changes states a little after the hint
+BUSY_GAP = 5.0  # seconds after a hint while hints keep coming: each look starts two processes
 STARTING_LOOK = 1.0  # seconds between looks while a unit starts
 CALM_LOOKS = 3  # hints in a row that are followed up at once
-FULL_CHECK = 300.0  # seconds without a hint after which all is looked at: one can be missed
+FULL_CHECK = 300.0  # seconds without a hint until everything is examined: one can be missed
 
 
 @dataclass
 class Snapshot:
-    """What was seen last; `known` is False until podman answered once."""
+    """What was seen last; `known` is False until podman has answered once."""
 
     units: dict[str, UnitState] = field(default_factory=dict)
     containers: list[Container] = field(default_factory=list)
@@ -64,11 +64,11 @@ class Observer:
         self.snapshot = Snapshot()
 
     def watch_units(self, units: dict[str, str]) -> None:
-        """Set which unit each workload has; only these are looked at."""
+        """Set which unit each workload has; only these are observed."""
         self._units = dict(units)
 
     async def run(self) -> None:
-        """Refresh after each hint, and now and then, until cancelled."""
+        """Refresh after each hint and periodically, until cancelled."""
         watch = DirectoryWatch(self._handle_entry, self._handle_overflow)
         self._exit_files.skip_present()
         try:
@@ -105,15 +105,15 @@ class Observer:
         ]
 
     def digest_of(self, workload: str) -> str:
-        """Return the digest of the pod that exists, empty when there is none."""
+        """Return the digest of the existing pod, empty when there is none."""
         return next((container.digest for container in self.containers_of(workload)), "")
 
     def explanation_of(self, workload: str) -> str:
-        """Return why the unit failed last, in podman's words."""
+        """Return why the unit failed last: podman's message."""
         return self._explanations.get(self._units.get(workload, ""), _Explanation()).cause
 
     def forget(self, workload: str) -> None:
-        """Forget why a workload failed and how often it crashed: it becomes another one."""
+        """Forget why a workload failed and how often it crashed: its definition changes."""
         self._explanations.pop(self._units.get(workload, ""), None)
         self.crashes.forget(workload)
 
@@ -137,7 +137,7 @@ class Observer:
             self._count_exit(path.name, exit_code)
 
     def _handle_overflow(self) -> None:
-        """Read every exit that is not known and look at all units and pods: events were lost."""
+        """Read every exit that is not known and examine all units and pods: events were lost."""
         for container_id, exit_code in self._exit_files.read_new():
             self._count_exit(container_id, exit_code)
         self._hint.set()
@@ -167,7 +167,7 @@ class Observer:
         return SECOND_LOOK if self._looks else FULL_CHECK
 
     async def _explain_failures(self, units: dict[str, UnitState]) -> None:
-        """Find out why units failed; kept until they run, so that a retry does not hide it."""
+        """Find out why units failed; keep that until they run, so that a retry does not hide it."""
         for name in self._explanations.keys() - units.keys():
             del self._explanations[name]
         for name, unit in units.items():

@@ -1,10 +1,10 @@
-"""What the worker reads and changes of PodSpecs and ConfigMaps, and the border where they come in.
+"""What the worker reads and changes of PodSpecs and ConfigMaps, and where they are parsed.
 
-The text comes from whoever wrote the workload. Checked is what everything else rests on: that it
+The text comes from the author of the workload. Only what everything else relies on is checked: it
 is a mapping, with containers that have a name and an image. Other fields are typed as Kubernetes
-has them and taken on trust; where one has another shape, what reads it fails with Python's own
-error, which `desired` reports as InvalidSpecification. Fields that are not listed here stay as
-they are and get to podman.
+has them and trusted; where one has another shape, the code that reads it fails with Python's own
+error, which `desired` reports as InvalidSpecification. Fields that are not listed here are passed
+to podman unchanged (docs/reference/device.md#the-pod).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import yaml
 from flotta.worker.errors import WorkloadError
 from flotta.yaml_loader import load_yaml
 
-MAX_CAUSE = 300  # characters of what the YAML parser says
+MAX_CAUSE = 300  # characters of the YAML parser's message
 
 
 class Reference(TypedDict, total=False):
@@ -138,7 +138,7 @@ class ConfigMapMetadata(TypedDict, total=False):
 
 
 class ConfigMap(TypedDict, total=False):
-    """A ConfigMap that a workload brings along; `binaryData` is base64."""
+    """A ConfigMap that comes with a workload; `binaryData` is base64."""
 
     metadata: ConfigMapMetadata
     data: dict[str, object]
@@ -168,7 +168,7 @@ def list_containers(spec: PodSpec) -> list[Container]:
 
 
 def invalid_specification(message: str) -> WorkloadError:
-    """Return the error of a specification that no device could run."""
+    """Return the error for a specification that cannot run on any device."""
     return WorkloadError("InvalidSpecification", message, permanent=True)
 
 
@@ -184,7 +184,7 @@ def _load_mapping(text: str, what: str) -> dict[str, object]:
         document = load_yaml(text)
     except yaml.YAMLError as error:
         place = " ".join(str(error).split())[:MAX_CAUSE]
-        raise invalid_specification(f"{what} is not YAML: {place}") from error
+        raise invalid_specification(f"{what} is not valid YAML: {place}") from error
     if not isinstance(document, dict):
         raise invalid_specification(f"{what} is not a mapping")
     return document

@@ -1,4 +1,7 @@
-"""Bring the pods that run to those that are wanted, with one task a workload."""
+"""Bring the running pods to the desired state, with one task per workload.
+
+Rules: docs/reference/device.md#from-desired-to-running, docs/reference/device.md#retries.
+"""
 
 from __future__ import annotations
 
@@ -22,12 +25,12 @@ from flotta.worker.workloads.steps import FetchImages, Step, plan_steps
 log = logging.getLogger(__name__)
 
 EAGER_STARTS = 4  # failed starts after which the next one is left to systemd
-DISK_RETRY = 10.0  # seconds after the disk refused something
-BUG_RETRY = 30.0  # seconds after an error that nobody expected
+DISK_RETRY = 10.0  # seconds after an error of the disk
+BUG_RETRY = 30.0  # seconds after an unexpected error
 
 
 class Reconciler:
-    """Owns the workloads of this device. Without a desired state it touches nothing."""
+    """Owns the workloads of this device. Without a desired state it changes nothing."""
 
     def __init__(
         self,
@@ -68,11 +71,11 @@ class Reconciler:
         self.wake()
 
     def wake(self) -> None:
-        """Look again: something may have changed."""
+        """Compare again: something may have changed."""
         self._wake.set()
 
     def list_leaving(self) -> dict[str, DataConfiguration | None]:
-        """Return the workloads with files here that are not wanted any more, with their paths."""
+        """Return the workloads with files here that are no longer desired, and their data paths."""
         wanted = set(self._desired.names) if self._desired else set()
         installed = self._files.list_installed()
         return {name: record.data for name, record in installed.items() if name not in wanted}

@@ -1,9 +1,10 @@
 """ConfigMaps and Secrets of a pod, resolved on the device.
 
 Values become plain environment entries and files, because podman's own way differs between its
-versions (4.3.1 wants a secret as JSON for the environment but as YAML for a volume, and never
-updates a volume made from a ConfigMap), and because a pod that carries its values starts after a
-reboot without anybody's help. The manifest is 0600.
+versions (4.3.1 expects a secret as JSON for the environment but as YAML for a volume, and never
+updates a volume made from a ConfigMap), and because a pod that contains its values starts after a
+reboot without help. The manifest is 0600. Rules:
+docs/reference/device.md#configmaps-secrets-and-environment.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ class Sources:
             return decode_secret(self.secrets[name])
         if optional:
             return {}
-        raise WorkloadError(f"{kind}NotFound", f'{kind} "{name}" is not there', permanent=True)
+        raise WorkloadError(f"{kind}NotFound", f'{kind} "{name}" does not exist', permanent=True)
 
 
 def _parse_config_map(text: str) -> tuple[str, Values]:
@@ -70,8 +71,8 @@ def _parse_config_map(text: str) -> tuple[str, Values]:
 def resolve_environment(container: Container, sources: Sources) -> list[EnvVar]:
     """Return the container's `env` with `envFrom` and references replaced by their values.
 
-    Raises WorkloadError for a reference that leads nowhere and is not optional, and for a value
-    that is not text.
+    Raises WorkloadError for a missing reference that is not optional, and for a value that is not
+    text.
     """
     resolved: dict[str, EnvVar] = {}
     for source in container.get("envFrom") or []:
@@ -132,7 +133,7 @@ def _decode_text(kind: str, key: str, value: bytes) -> str:
     if "\0" in text:
         raise WorkloadError(
             f"Invalid{kind}",
-            f'key "{key}" is not text, so it cannot be in the environment',
+            f'key "{key}" is not text, so it cannot be an environment variable',
             permanent=True,
         )
     return text
@@ -141,7 +142,7 @@ def _decode_text(kind: str, key: str, value: bytes) -> str:
 def read_volume(volume: Volume, sources: Sources) -> dict[str, bytes] | None:
     """Return path → content of a `configMap` or `secret` volume, None for other volumes.
 
-    Raises WorkloadError for what is not there and not optional. The paths are not checked.
+    Raises WorkloadError for a missing object that is not optional. The paths are not checked.
     """
     config_map, secret = volume.get("configMap"), volume.get("secret")
     if config_map is not None:
@@ -161,16 +162,18 @@ def _read_items(
         return dict(values)
     missing = [item["key"] for item in chosen if item["key"] not in values]
     if missing and not optional:
-        raise WorkloadError(f"{kind}NotFound", f'there is no key "{missing[0]}"', permanent=True)
+        raise WorkloadError(
+            f"{kind}NotFound", f'{kind} "{name}" has no key "{missing[0]}"', permanent=True
+        )
     return {item["path"]: values[item["key"]] for item in chosen if item["key"] in values}
 
 
 def decode_secret(secret: Secret) -> dict[str, bytes]:
-    """Return key → value of a secret; raises WorkloadError when its data is not in wire form."""
+    """Return key → value of a secret; raises WorkloadError when its data is malformed."""
     try:
         data = json.loads(secret.data or "{}")
         return {str(key): base64.b64decode(value, validate=True) for key, value in data.items()}
     except (ValueError, TypeError, AttributeError, binascii.Error) as error:
         raise WorkloadError(
-            "InvalidSecret", f"secret {secret.name} is malformed", permanent=True
+            "InvalidSecret", f'Secret "{secret.name}" is malformed', permanent=True
         ) from error

@@ -1,4 +1,7 @@
-"""Waiting between two attempts at a workload, and giving up when something else is wanted."""
+"""Waiting between two attempts at a workload, and stopping early when its definition changes.
+
+Numbers: docs/reference/device.md#retries.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ WORKLOAD_RETRY = 2.0, 120.0  # seconds: the first delay, the longest
 
 @dataclass
 class RetryDelay:
-    """How long to wait before a workload is tried again, and how often its start failed."""
+    """How long to wait before the next attempt at a workload, and how often its start failed."""
 
     failed_starts: int = 0
     until: float = 0.0  # by the monotonic clock
@@ -39,7 +42,7 @@ async def sleep_unless_changed(changed: asyncio.Event, seconds: float) -> None:
 
 
 async def run_unless_changed(changed: asyncio.Event, work: asyncio.Task[None]) -> None:
-    """Wait for work, but give it up as soon as something else is wanted."""
+    """Wait for work, but cancel it as soon as the event is set."""
     change = asyncio.create_task(changed.wait())
     try:
         await asyncio.wait((work, change), return_when=asyncio.FIRST_COMPLETED)

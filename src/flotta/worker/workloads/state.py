@@ -1,7 +1,7 @@
-"""From what is seen of a pod to the phase, reason and message that are reported.
+"""From observations of a pod to the phase, reason and message that are reported.
 
-Phases are podman's words for pods, which every control plane knows, and `Deploying` until there
-is a pod.
+Phases are podman's words for pods, which every control plane knows, and `Deploying` until a pod
+exists (docs/reference/device.md#phases-and-reasons).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CRASH_LOOP = 3  # crashes within ten minutes that are reported as a loop
 
 @dataclass(frozen=True)
 class Crash:
-    """How a container ended lately: last exit code, and how often within the last ten minutes."""
+    """Recent exits of a container: the last code, and how many within the last ten minutes."""
 
     container: str
     exit_code: int
@@ -51,7 +51,7 @@ class WorkloadState:
 
 @dataclass(frozen=True)
 class Observation:
-    """All that is known of one configured workload."""
+    """All that is known about one configured workload."""
 
     unit: UnitState = NO_UNIT
     containers: Sequence[Container] = ()

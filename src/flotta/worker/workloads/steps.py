@@ -1,4 +1,4 @@
-"""Desired minus current gives steps."""
+"""Desired minus current gives steps (docs/reference/device.md#from-desired-to-running)."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ class StartPod:
 
 @dataclass(frozen=True)
 class StopPod:
-    """Stops the pod's unit and makes sure that no pod is left."""
+    """Stops the pod's unit and removes the pod if it remains."""
 
     name: str
 
 
 @dataclass(frozen=True)
 class FlushData:
-    """Uploads a last time what a workload that goes away has written."""
+    """Uploads a last time what a workload that is removed has written."""
 
     name: str
 
@@ -57,7 +57,7 @@ Step = FetchImages | WriteFiles | StartPod | StopPod | FlushData | RemoveFiles
 
 @dataclass(frozen=True)
 class Current:
-    """What is there of one workload: record on disk, if any, unit, digest of the pod."""
+    """What exists of one workload: record on disk, if any, unit, digest of the pod."""
 
     record: WorkloadRecord | None = None  # on disk
     unit: UnitState = NO_UNIT
@@ -65,7 +65,7 @@ class Current:
 
     @property
     def settled(self) -> bool:
-        """Whether the unit holds its pod, or will without us."""
+        """Whether the unit runs its pod, or will without the worker."""
         return self.unit.active in ("active", "reloading") or self.unit.waits_for_restart
 
 
@@ -77,7 +77,7 @@ def plan_steps(
     eager: bool = False,
     crash_looping: bool = False,
 ) -> tuple[Step, ...]:
-    """Return the steps from `current` to `pod`, none when nothing is to be done.
+    """Return the steps from `current` to `pod`, none when there is nothing to do.
 
     `pod` None removes the workload. `eager` starts a unit now that systemd would
     restart only later; `crash_looping` leaves a unit stopped.

@@ -1,4 +1,7 @@
-"""Names and drop-ins of podman's own `podman-kube@` units, which keep the pods without us."""
+"""Names and drop-ins of podman's own `podman-kube@` units, which run the pods without the worker.
+
+Rules: docs/reference/device.md#units.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ PLAIN = frozenset(string.ascii_letters + string.digits + ":_.")
 
 
 # `play kube --down` of podman 4.3.1 kills without grace, so the pod is stopped first. A pod that
-# came to its end by itself ($MAINPID is empty) stays, so that its exit codes can be read.
+# ended by itself ($MAINPID is empty) stays, so that its exit codes can be read.
 STOP = (
     "ExecStop=/bin/sh -c '{condition}podman pod stop -t {grace} {pod}; "
     """exec podman play kube --down "$$1"' sh %I"""
@@ -37,15 +40,15 @@ def _escape_path(path: str) -> str:
 
 
 def render_drop_in(pod: str, restart_policy: str, grace: int, auth_file: Path | None) -> bytes:
-    """Return our settings for the unit of one pod.
+    """Return the drop-in for the unit of one pod.
 
-    `grace` is how many seconds its containers have to end after SIGTERM.
+    `grace` is how many seconds its containers have to exit after SIGTERM.
 
-    What podman 4.3.1 leaves out of its unit: it does not restart; a container that could not start
-    (port taken) leaves it active with a dead pod, so the pod is looked at after each start; a
+    It makes up for the unit of podman 4.3.1: that does not restart; a container that could not
+    start (port taken) leaves it active with a dead pod, so the pod is examined after each start; a
     failed start leaves its parts behind. A pod whose containers may end (restartPolicy Never,
-    OnFailure) ends its service container by a signal: that is success. `podman-restart.service` of
-    the distribution would otherwise start the pods of before a reboot at the same time.
+    OnFailure) ends its service container by a signal: that is success. The distribution's
+    `podman-restart.service` would otherwise start the same pods at boot.
     """
     ends = restart_policy in ("Never", "OnFailure")
     lines = [
