@@ -21,6 +21,7 @@ def crd_fields() -> frozenset[str]:
     return frozenset(path for crd in crds.load() for path in _of_crd(crd))
 
 
+@cache
 def field_kinds() -> frozenset[str]:
     """Return the kinds whose fields are known, such as `EdgeDevice`."""
     return frozenset(crd["spec"]["names"]["kind"] for crd in crds.load())

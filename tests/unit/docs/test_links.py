@@ -1,0 +1,62 @@
+"""Links, citations and paths lead somewhere."""
+
+from __future__ import annotations
+
+import glob
+import re
+from pathlib import Path
+
+import pytest
+from pages import ROOT, anchors, inline_code, links, pages, tracked_files
+
+CITATION = re.compile(r"\bdocs/[\w./-]+?\.(?:md|svg)(?:#[\w-]+)?")
+# Folders of the repository; `docs/reference/` would also be a path of some other project.
+PLACES = (
+    *("src", "collections", "scripts", "tests", "playbooks", "inventories", "examples", "bench"),
+    *("containers", "requirements", "docs"),
+)
+PATH = re.compile(rf"^(?:{'|'.join(PLACES)})/[\w./*{{}},-]*$")
+
+
+def name(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("page", pages(), ids=name)
+def test_links_of_a_page_resolve(page: Path) -> None:
+    for link in links(page):
+        if "://" in link or link.startswith("mailto:"):
+            assert link.startswith("https://"), link
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path) if path else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+@pytest.mark.parametrize("page", pages(), ids=name)
+def test_paths_on_a_page_exist(page: Path) -> None:
+    for code in inline_code(page):
+        if PATH.match(code):
+            assert expand(code), code
+
+
+def expand(pattern: str) -> bool:
+    """Tell whether each of `a/{b,c}.py` exists, with `*` for anything."""
+    if match := re.search(r"\{([^{}]*)\}", pattern):
+        head, tail = pattern[: match.start()], pattern[match.end() :]
+        return all(expand(f"{head}{part}{tail}") for part in match[1].split(","))
+    return bool(glob.glob(pattern.rstrip("/"), root_dir=ROOT))
+
+
+def test_pages_that_code_cites_have_that_heading() -> None:
+    cited = 0
+    for path in tracked_files():
+        if path.suffix not in (".py", ".yaml", ".yml", ".sh", ".toml", ".j2"):
+            continue
+        for citation in CITATION.findall(path.read_text()):
+            file, _, anchor = citation.partition("#")
+            assert (ROOT / file).is_file(), f"{name(path)}: {citation}"
+            assert not anchor or anchor in anchors(ROOT / file), f"{name(path)}: {citation}"
+            cited += 1
+    assert cited > 30
