@@ -307,7 +307,7 @@ async def test_what_external_storage_lacks_is_said_and_noticed_when_it_comes(
     assert await fleet.find(BUCKET_CLAIM, "lacking-1") is None
 
     await external(fleet, "shop-s3")
-    await complained(devices, device, "ConfigMap 'shop-s3' lacks BUCKET_PORT")
+    await complained(devices, device, "ConfigMap 'shop-s3' is missing BUCKET_PORT")
     version, section = await delivered(device)
     assert section == {}
     held = asyncio.create_task(delivered(device, version=version, wait=50))

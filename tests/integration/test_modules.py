@@ -71,7 +71,7 @@ async def test_workload_of_an_earlier_release_keeps_its_uploads_and_is_warned_ab
     spec = {"type": "pod", "pod": pod, "data": {"paths": [pair]}}
     first = run("edge_workload", kubeconfig, name="old", spec=spec)
     assert first["changed"]
-    assert "spec.data.paths is called spec.data.egress now" in " ".join(first["told"].split())
+    assert "spec.data.paths is now spec.data.egress" in " ".join(first["told"].split())
     async with await Client.connect(str(kubeconfig)) as client:
         workload = await client.get(EDGE_WORKLOAD, "old", "default")
     assert workload["spec"]["data"] == {"egress": [pair]}

@@ -90,7 +90,7 @@ def test_manifests_of_no_kind_or_of_odd_shapes_stay_for_the_api_to_refuse() -> N
 
 
 def test_first_group_is_refused_with_the_remedy() -> None:
-    with pytest.raises(ConversionError, match=r"write it anew for management\.project-flotta\.io"):
+    with pytest.raises(ConversionError, match=r"write it again for management\.project-flotta\.io"):
         convert_manifest({"apiVersion": "management.k4e.io/v1alpha1", "kind": "EdgeDevice"})
 
 
@@ -127,7 +127,7 @@ def test_command_reads_standard_input_and_warns_on_standard_error() -> None:
         check=True,
     )
     assert documents(done.stdout)["EdgeWorkload"]["metadata"]["name"] == "receipts"
-    assert "EdgeDeployment receipts: spec.data.paths is called spec.data.egress now" in done.stderr
+    assert "EdgeDeployment receipts: spec.data.paths is now spec.data.egress" in done.stderr
     broken = subprocess.run(
         [sys.executable, "-m", "flotta.cli.flotta", "convert"],
         input="a: [",

@@ -138,20 +138,20 @@ def test_an_approved_request_without_device_is_explained_by_what_the_operator_sa
 def test_a_failing_workload_is_explained_by_reason_and_message() -> None:
     entry = {"name": "w1", "phase": "Failed", "reason": "ImageMissing", "message": "no image x"}
     lines = explain_device(device(workloads=[entry]), [workload(device="till-1")], [])
-    assert "w1 is Failed, because of ImageMissing: no image x." in lines
+    assert "w1 is Failed: ImageMissing: no image x." in lines
 
 
-def test_all_is_well_only_without_failing_workload_and_broken_condition() -> None:
+def test_everything_works_only_without_failing_workload_and_broken_condition() -> None:
     broken = {"type": "Accepted", "status": "False"}
     error = {"name": "w1", "phase": "Error", "reason": "ImageMissing"}
     (well, *_) = explain_device(device(conditions=ready("True")), [], [])
-    assert "all is well" in well
+    assert "everything works" in well
     for status in (
         {"conditions": [*ready("True"), broken]},
         {"conditions": ready("True"), "workloads": [error]},
     ):
         (first, *_) = explain_device(device(**status), [], [])
-        assert "but not all is well." in first
+        assert "but not everything works." in first
 
 
 def test_a_device_is_explained_by_its_broken_condition_and_events() -> None:
@@ -172,11 +172,11 @@ def test_a_device_is_explained_by_its_broken_condition_and_events() -> None:
         ({"device": "camera-1"}, "Not on till-1: the workload names the device camera-1."),
         (
             {"deviceSelector": {"matchLabels": {"role": "camera"}}},
-            "Not on till-1: it has role=till, and role=camera is asked for.",
+            "Not on till-1: it has role=till; the workload requires role=camera.",
         ),
         (
             {"deviceSelector": {"matchLabels": {"site": "north"}}},
-            "Not on till-1: it has no label site, and site=north is asked for.",
+            "Not on till-1: it has no label site; the workload requires site=north.",
         ),
         (
             {
@@ -184,7 +184,7 @@ def test_a_device_is_explained_by_its_broken_condition_and_events() -> None:
                     "matchExpressions": [{"key": "role", "operator": "NotIn", "values": ["till"]}]
                 }
             },
-            "Not on till-1: it has role=till, and role NotIn (till) is asked for.",
+            "Not on till-1: it has role=till; the workload requires role NotIn (till).",
         ),
     ],
 )
@@ -192,7 +192,7 @@ def test_a_device_without_the_workload_is_explained_by_the_mismatch(
     spec: dict[str, Any], sentence: str
 ) -> None:
     lines = explain_workload(workload(**spec), [device(labels={"role": "till"})], [])
-    assert lines == ["w1 is for 0 devices.", sentence]
+    assert lines == ["w1 selects 0 devices.", sentence]
 
 
 def test_a_workload_without_selector_says_so() -> None:

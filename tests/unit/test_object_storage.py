@@ -106,13 +106,13 @@ def test_claim_of_openshift_without_route_is_a_complaint() -> None:
     assert "Route openshift-storage/s3" in complaint(source, {}, {"dataObc": "d-17"})
 
 
-def test_everything_that_lacks_is_said_at_once() -> None:
+def test_everything_that_is_missing_is_reported_at_once() -> None:
     few = {"BUCKET_NAME": "x", "BUCKET_PORT": "70000", "BUCKET_HOST": "https://s3.lab.example"}
     told = complaint(lab(few, {"AWS_ACCESS_KEY_ID": "labuser", "AWS_SECRET_ACCESS_KEY": "\n"}))
-    assert "ConfigMap 'lab-s3' lacks BUCKET_REGION" in told
-    assert "Secret 'lab-s3-keys' lacks AWS_SECRET_ACCESS_KEY" in told
+    assert "ConfigMap 'lab-s3' is missing BUCKET_REGION" in told
+    assert "Secret 'lab-s3-keys' is missing AWS_SECRET_ACCESS_KEY" in told
     assert "BUCKET_PORT is '70000', not a port number" in told
-    assert "BUCKET_HOST is 'https://s3.lab.example'; give the name of the host alone" in told
+    assert "BUCKET_HOST is 'https://s3.lab.example'; give the host name only" in told
     assert "labuser" not in told
 
 

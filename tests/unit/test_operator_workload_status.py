@@ -84,7 +84,7 @@ def ready_of(fleet: list[Object]) -> Object:
 def test_device_that_is_not_heard_of_runs_nothing() -> None:
     ready = ready_of([printing("a"), printing("b", "Unknown"), printing("c", "False")])
     assert (ready["status"], ready["reason"], ready["running"]) == ("Unknown", "DevicesSilent", 2)
-    assert ready["message"] == "Running on 2 of 3 devices; not heard of 1"
+    assert ready["message"] == "Running on 2 of 3 devices; 1 offline"
     assert ready_of([printing("a", "Unknown")])["status"] == "Unknown"
 
 
@@ -92,7 +92,7 @@ def test_first_failing_device_is_named_with_reason_and_message() -> None:
     why = {"phase": "Error", "reason": "ImagePullFailed", "message": "no such image."}
     fleet = [printing("c", **why), printing("b", **why), printing("a"), printing("d", "Unknown")]
     assert ready_of(fleet)["message"] == (
-        "Failed on 2 of 4 devices; not heard of 1; b: ImagePullFailed: no such image"
+        "Failed on 2 of 4 devices; 1 offline; b: ImagePullFailed: no such image"
     )
 
 

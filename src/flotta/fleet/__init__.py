@@ -1,1 +1,4 @@
-"""Pure rules of the fleet: what is wanted where, and what a report changes. No I/O."""
+"""Pure rules of the fleet: what runs where, and what a report changes. No I/O.
+
+The rules are described in docs/reference/control-plane.md.
+"""

@@ -11,7 +11,7 @@ from flotta.resources.objects.core import KeyedData
 
 
 class BucketCredentials:
-    """Reads the values; what is wrong is remembered, so that people hear of all of it at once."""
+    """Reads the values and collects what is wrong, so that users see all of it at once."""
 
     def __init__(self, source: ObjectSource, namespace: str, config_map: str, secret: str) -> None:
         self._config_map = source.lookup(CONFIG_MAP, namespace, config_map)
@@ -21,22 +21,22 @@ class BucketCredentials:
         self._problems: list[str] = []
 
     def config_value(self, key: str, default: str | None = None) -> str:
-        """Return a value of the ConfigMap, or the default when it has none."""
-        # An object of earlier times may hold a number where the schema of today wants a string.
+        """Return a value from the ConfigMap, or the default when it has none."""
+        # An older object may contain a number where the schema now requires a string.
         text = str(_data(self._config_map).get(key) or "").strip() or default
         if text is None:
             self._absent[CONFIG_MAP].append(key)
         return text or ""
 
     def config_host(self, key: str) -> str:
-        """Return a host name or address of the ConfigMap."""
+        """Return a host name or address from the ConfigMap."""
         text = self.config_value(key)
         if "/" in text:
-            self.add_problem(f"{key} is {text!r}; give the name of the host alone")
+            self.add_problem(f"{key} is {text!r}; give the host name only")
         return text
 
     def config_port(self, key: str, default: str | None = None, *, given: str | None = None) -> int:
-        """Return a port number of the ConfigMap unless one is given."""
+        """Return `given`, else a port number from the ConfigMap."""
         text = given or self.config_value(key, default)
         if text.isdecimal() and 0 < int(text) < 65536:  # RFC 6335: 16 bits, 0 reserved
             return int(text)
@@ -45,7 +45,7 @@ class BucketCredentials:
         return 0
 
     def secret_value(self, key: str) -> str:
-        """Return a value of the Secret in base64, without the line end that `echo` leaves in it."""
+        """Return a value from the Secret in base64, without the newline that `echo` appends."""
         try:
             text = base64.b64decode(_data(self._secret).get(key) or "").strip()
         except (binascii.Error, ValueError):
@@ -55,7 +55,7 @@ class BucketCredentials:
         return base64.b64encode(text).decode()
 
     def optional_secret_value(self, key: str) -> str:
-        """Return a value of the Secret in base64, "" when it has none."""
+        """Return a value from the Secret in base64, "" when it has none."""
         return str(_data(self._secret).get(key) or "").strip()
 
     def add_problem(self, sentence: str) -> None:
@@ -63,7 +63,7 @@ class BucketCredentials:
         self._problems.append(sentence)
 
     def require_complete(self) -> None:
-        """Raise BrokenReference with everything that was missed since the beginning."""
+        """Raise BrokenReference with everything that was missing or wrong."""
         sentences = [
             *self._describe_missing(CONFIG_MAP, self._config_map),
             *self._describe_missing(SECRET, self._secret),
@@ -77,7 +77,7 @@ class BucketCredentials:
         if obj is None:
             return [f"{name} does not exist"]
         absent = self._absent[kind]
-        return [f"{name} lacks {' and '.join(absent)}"] if absent else []
+        return [f"{name} is missing {' and '.join(absent)}"] if absent else []
 
 
 def _data(obj: KeyedData | None) -> dict[str, str]:

@@ -1,7 +1,8 @@
 """The sections of a device's configuration that concern the device itself, except storage.
 
-`spec` is the EdgeDevice's, or the whole EdgeDeviceSet's when the device is in one: a section that
-the set does not have is not taken from the device either.
+`spec` is the EdgeDevice's, or the whole EdgeDeviceSet's when the device is in a set: a section that
+the set does not have is not taken from the device either. Defaults and wire names:
+docs/reference/control-plane.md#device-settings.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ ALLOW_LIST_KEY = "metrics_list.yaml"
 
 
 def render_heartbeat(spec: DeviceSettings) -> HeartbeatConfiguration:
-    """Return how often and with what the device reports."""
+    """Return how often the device reports, and whether with its hardware."""
     section = spec.get("heartbeat") or {}
     profile = section.get("hardwareProfile") or {}
     return HeartbeatConfiguration(
@@ -66,7 +67,7 @@ def render_heartbeat(spec: DeviceSettings) -> HeartbeatConfiguration:
 
 
 def render_operating_system(spec: DeviceSettings) -> OsInformation | None:
-    """Return the wanted OSTree commit; None leaves the system alone."""
+    """Return the desired OSTree commit; None leaves the system alone."""
     section = spec.get("osInformation")
     if section is None:
         return None
@@ -78,7 +79,7 @@ def render_operating_system(spec: DeviceSettings) -> OsInformation | None:
 
 
 def render_mounts(spec: DeviceSettings) -> list[Mount]:
-    """Return the mounts the device has to make."""
+    """Return the mounts that the device should make."""
     return [
         Mount(
             device=item.get("device"),
@@ -108,7 +109,7 @@ def render_metrics(
 ) -> MetricsConfiguration:
     """Return retention, receiver and components.
 
-    The receiver is always there, with an empty url when off.
+    The receiver is always present; an empty url means that it is off.
     """
     section = spec.get("metrics") or {}
     return MetricsConfiguration(

@@ -1,4 +1,4 @@
-"""Why a device or a workload is as it is, in sentences. No I/O."""
+"""Explanations of the state of a device or a workload, in sentences. No I/O."""
 
 from __future__ import annotations
 
@@ -28,31 +28,29 @@ from flotta.resources.views import (
     status_of,
 )
 
-SHOWN_EVENTS = 5  # Events, the newest; more would push what is wrong now off the screen
-WAITING = ("deploying", "created", "unknown")  # phases in which no reason is nothing unusual
+SHOWN_EVENTS = 5  # newest Events; more would push the current problems off the screen
+WAITING = ("deploying", "created", "unknown")  # phases that usually have no reason
 HEARD = ("ready", "degraded", "without storage", "misconfigured")  # states of a device that reports
 STATES = {
     "ready": "It reports in time",
-    "degraded": "It reports in time, but says that not everything works.",
+    "degraded": "It reports in time, but says that it is degraded.",
     "without storage": "It reports in time, but has no bucket for its files.",
-    "misconfigured": (
-        "It reports in time, but not everything in its configuration can be carried out."
-    ),
+    "misconfigured": "It reports in time, but part of its configuration cannot be delivered.",
     "not ready": "It reports, but is not ready.",
     "offline": "It has not reported in time: it is switched off, or cannot reach the Edge API.",
-    "joining": "It was approved and has not registered yet. Its gateway does that by itself.",
-    "leaving": "It is being removed; that waits until the device has acknowledged it.",
+    "joining": "It is approved but has not registered yet. Its gateway registers by itself.",
+    "leaving": "It is being decommissioned; flotta waits until the device acknowledges that.",
     "unknown": "It has not reported yet.",
 }
 
 
 def explain_request(request: SignedRequest) -> list[str]:
-    """Explain a request that no device came of."""
+    """Explain a request without an EdgeDevice."""
     name, state = name_of(request), request_state(request)
     if state == "waiting for approval":
-        return [f"{name} asks to join. Let it in with: flotta approve {name}"]
+        return [f"{name} requests to join. Approve it with: flotta approve {name}"]
     if state == "declined":
-        return [f"{name} asked to join and was declined. Undo that with: flotta approve {name}"]
+        return [f"{name} requested to join and was declined. To approve it: flotta approve {name}"]
     return [
         f"{name} is approved, but its EdgeDevice does not exist yet.",
         _operator_message(request),
@@ -62,11 +60,13 @@ def explain_request(request: SignedRequest) -> list[str]:
 def explain_device(
     device: EdgeDevice, workloads: Iterable[EdgeWorkload], events: Iterable[Event]
 ) -> list[str]:
-    """Explain a device: how it is, what runs on it and what does not, what happened lately."""
+    """Explain a device: its state, what runs on it and what does not, recent Events."""
     lines = [_describe_state(device), *_describe_conditions(conditions_of(device))]
     member = labels_of(device).get(MEMBER_LABEL)
     if member:
-        lines.append(f"It is a member of the set {member}, whose configuration wins.")
+        lines.append(
+            f"It is a member of the EdgeDeviceSet {member}, whose settings replace its own."
+        )
     return [*lines, *_describe_workloads(device, workloads), *_describe_events(events)]
 
 
@@ -75,14 +75,14 @@ def _describe_state(device: EdgeDevice) -> str:
     meaning = STATES[word]
     if word == "ready":
         well = not _describe_conditions(conditions_of(device)) and not _has_failing_workload(status)
-        meaning += " and all is well." if well else ", but not all is well."
+        meaning += " and everything works." if well else ", but not everything works."
     return (
         f"{name} is {word}. {meaning} Last seen: {describe_age(status.get('lastSeenTime') or '')}."
     )
 
 
 def _describe_workloads(device: EdgeDevice, workloads: Iterable[EdgeWorkload]) -> list[str]:
-    """Say how each workload is that is for the device or still on it."""
+    """Describe each workload that selects the device or is still on it."""
     entries = {entry["name"]: entry for entry in status_of(device).get("workloads") or ()}
     chosen = [name_of(workload) for workload in workloads_for(device, workloads)]
     if not chosen and not entries:
@@ -90,14 +90,14 @@ def _describe_workloads(device: EdgeDevice, workloads: Iterable[EdgeWorkload]) -
     leaving = [name for name in entries if name not in chosen]
     return [
         *(_describe_workload_status(name, entries.get(name)) for name in chosen),
-        *(f"{name} is no longer for it and is being removed." for name in leaving),
+        *(f"{name} no longer selects it and is being removed." for name in leaving),
     ]
 
 
 def explain_workload(
     workload: EdgeWorkload, devices: Iterable[EdgeDevice], events: Iterable[Event]
 ) -> list[str]:
-    """Explain a workload: where it runs, where it fails, and why other devices do not have it."""
+    """Explain a workload: where it runs, where it fails, and why not on other devices."""
     candidates = [device for device in devices if namespace_of(device) == namespace_of(workload)]
     chosen = devices_for(workload, candidates)
     lines = [_describe_target(workload, len(chosen))]
@@ -113,31 +113,31 @@ def explain_workload(
 def _describe_target(workload: EdgeWorkload, count: int) -> str:
     name = name_of(workload)
     if is_being_deleted(workload):
-        return f"{name} is being deleted and leaves its devices."
+        return f"{name} is being deleted and removed from its devices."
     problem = selector_problem(workload)
     if problem:
         return f"{name} runs nowhere: {problem}."
     devices = "1 device" if count == 1 else f"{count} devices"
-    return f"{name} is for {devices}."
+    return f"{name} selects {devices}."
 
 
 def _describe_on_device(device: EdgeDevice, workload: str) -> str:
     entries = status_of(device).get("workloads") or ()
     entry = next((entry for entry in entries if entry["name"] == workload), None)
     name, word = name_of(device), device_state(device)
-    asleep = "" if word in HEARD else f" The device is {word}."
-    return f"On {name}: {_describe_workload_status(workload, entry)}{asleep}"
+    state = "" if word in HEARD else f" The device is {word}."
+    return f"On {name}: {_describe_workload_status(workload, entry)}{state}"
 
 
 def _describe_workload_status(name: str, entry: WorkloadStatus | None) -> str:
     if entry is None:
-        return f"{name} is not assigned yet; the operator does that. Is flotta-operator running?"
+        return f"{name} is not assigned yet; the operator assigns it. Is flotta-operator running?"
     phase = entry.get("phase") or "unknown"
     why = ": ".join(filter(None, (entry.get("reason"), entry.get("message"))))
     if why:
-        return f"{name} is {phase}, because of {why.rstrip('.')}."
+        return f"{name} is {phase}: {why.rstrip('.')}."
     if phase.lower() in WAITING:
-        return f"{name} is {phase}; the device has not said more yet."
+        return f"{name} is {phase}; the device has not reported more yet."
     return f"{name} is {phase}."
 
 
@@ -158,10 +158,10 @@ def _describe_condition(condition: Condition) -> str:
 
 
 def _explain_mismatch(workload: EdgeWorkload, device: EdgeDevice) -> str:
-    """Say why the workload does not select the device; empty when its selector is at fault."""
+    """Return why the workload does not select the device; "" when its selector is unusable."""
     spec = spec_of(workload)
     if is_being_deleted(device):
-        return "it is being removed"
+        return "it is being decommissioned"
     if spec.get("device"):
         return f"the workload names the device {spec['device']}"
     labels, selector = labels_of(device), spec.get("deviceSelector") or {}
@@ -182,13 +182,13 @@ def _describe_values(requirement: LabelSelectorRequirement) -> str:
 
 def _describe_label_mismatch(labels: Mapping[str, str], key: str, wanted: str) -> str:
     have = f"it has {key}={labels[key]}" if key in labels else f"it has no label {key}"
-    return f"{have}, and {wanted} is asked for"
+    return f"{have}; the workload requires {wanted}"
 
 
 def _operator_message(request: SignedRequest) -> str:
-    """Return what the operator says of the request as it is now."""
+    """Return the operator's message about the current state of the request."""
     status = status_of(request)
-    # What was said of an earlier approval would be misleading after a new one.
+    # A message about an earlier approval would be misleading after a new one.
     seen = status.get("observedGeneration", 0) == generation_of(request)
     messages = [
         str(condition.get("message") or "").rstrip(".")
@@ -202,7 +202,7 @@ def _describe_events(events: Iterable[Event]) -> list[str]:
     recent = sorted(events, key=_event_time)[-SHOWN_EVENTS:]
     if not recent:
         return []
-    return ["Lately:", *map(_describe_event, recent)]
+    return ["Recent Events:", *map(_describe_event, recent)]
 
 
 def _describe_event(event: Event) -> str:

@@ -1,7 +1,8 @@
 """Hardware reports of devices: from the wire to the custom resource, and to labels.
 
 Devices report everything once and afterwards only what changed, so a report is merged into what
-is known; v0.2 replaced it and lost CPU, vendor and disks.
+is known (docs/reference/control-plane.md#hardware-reports); v0.2 replaced it and lost CPU, vendor
+and disks.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ from flotta.resources.objects.meta import Manifest
 LISTS = ("disks", "gpus", "interfaces", "host_devices", "mounts")
 REQUIRED_LISTS = ("disks", "gpus", "interfaces")  # by the schema of the CRD
 SECTIONS = ("boot", "cpu", "memory", "system_vendor")
-# What is called otherwise in the custom resource; all else is its camel case.
+# Fields with another name in the custom resource; all others are converted to camel case.
 RENAMED = {
     "host_devices": {"uid": "owner", "gid": "group"},
     "mounts": {"directory": "folder"},
 }
-# uid_t, gid_t and device numbers are unsigned and may be larger than the schema allows.
+# uid_t, gid_t and device numbers are unsigned and can be larger than the schema allows.
 INT32_FIELDS = ("owner", "group", "major", "minor")
 INT32_MAXIMUM = 2**31 - 1  # the largest number of the CRD's format int32
 LABEL_SOURCES = {
@@ -40,7 +41,7 @@ LABEL_LIMIT = 63  # characters of a Kubernetes label value
 
 
 def merge_report(known: Hardware | None, report: HardwareInfo) -> Hardware:
-    """Return `status.hardware` after a report; what the report does not mention stays."""
+    """Return `status.hardware` after a report; what the report does not mention is kept."""
     result: dict[str, object] = dict(known or {})
     for name, value in convert_report(report).items():
         before = result.get(name)
@@ -57,9 +58,9 @@ def merge_report(known: Hardware | None, report: HardwareInfo) -> Hardware:
 
 
 def convert_report(report: HardwareInfo) -> Manifest:
-    """Return the parts a report mentions under their names in the custom resource.
+    """Return the parts that a report mentions, with their names in the custom resource.
 
-    On the wire null, an empty list and an absent one mean the same: not reported.
+    On the wire null, an empty list and an absent list mean the same: not reported.
     """
     wire: Mapping[str, object] = msgspec.to_builtins(report)
     result: dict[str, object] = {"hostname": report.hostname} if report.hostname else {}
@@ -77,15 +78,18 @@ def convert_report(report: HardwareInfo) -> Manifest:
 
 
 def hardware_labels(hardware: Hardware | None) -> dict[str, str]:
-    """Return the labels derived from `status.hardware`."""
+    """Return the labels made from `status.hardware`.
+
+    Names and values: docs/reference/control-plane.md#hardware-labels.
+    """
     found = {key: label_value(_text_at(hardware, path)) for key, path in LABEL_SOURCES.items()}
     return {key: value for key, value in found.items() if value}
 
 
 def label_value(text: str) -> str:
-    """Return a text as label value, "" if nothing is left.
+    """Return a text as a label value, "" if nothing is left.
 
-    It has lower-case and legal characters only, at most 63.
+    The value has lower-case and legal characters only, at most 63.
     """
     legal = re.sub(r"[^a-z0-9\-_.]", "", _between_letters(text.lower()))
     return legal.strip("-_.")[:LABEL_LIMIT].rstrip("-_.")
@@ -109,7 +113,7 @@ def _convert_part(section: str, fields: Manifest) -> Manifest:
 
 
 def _storable(key: str, value: object) -> bool:
-    """Tell whether the CRD can hold the value; the reference let numbers beyond int32 wrap."""
+    """Tell whether the CRD can store the value; v0.2 let numbers beyond int32 wrap."""
     return key not in INT32_FIELDS or (isinstance(value, int) and 0 <= value <= INT32_MAXIMUM)
 
 

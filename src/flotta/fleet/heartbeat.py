@@ -1,8 +1,9 @@
 """Heartbeat to `EdgeDevice.status`: the merge rules.
 
-Membership of `status.workloads` belongs to the operator; a heartbeat changes the reported fields
-of entries that are there and neither adds nor removes one. What a heartbeat does not mention is
-kept, except the state of a workload that the device stopped reporting: it is `Deploying` again.
+The operator decides which entries `status.workloads` has; a heartbeat changes the reported fields
+of existing entries and neither adds nor removes entries. What a heartbeat does not mention is
+kept, except the state of a workload that the device stopped reporting: it is `Deploying` again
+(docs/reference/control-plane.md#heartbeats-and-status).
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class Transition:
 
 
 def apply_heartbeat(device: EdgeDevice, heartbeat: Heartbeat, now: datetime) -> EdgeDeviceStatus:
-    """Return the new status; equal to the old one when the heartbeat says nothing new.
+    """Return the new status; equal to the old one when the heartbeat reports nothing new.
 
     Presence (`lastSeenTime`, condition Ready) is not decided here: see `presence`.
     """
@@ -67,7 +68,7 @@ def apply_heartbeat(device: EdgeDevice, heartbeat: Heartbeat, now: datetime) -> 
 
 
 def find_transitions(old: EdgeDeviceStatus, new: EdgeDeviceStatus) -> list[Transition]:
-    """Return which workloads began to fail, fail otherwise, or recovered, from `old` to `new`."""
+    """Return the workloads that began to fail, fail differently, or recovered since `old`."""
     before = {workload["name"]: workload for workload in old.get("workloads") or ()}
     found = []
     for workload in new.get("workloads") or ():
@@ -98,7 +99,7 @@ def without_reason(workload: WorkloadStatus) -> WorkloadStatus:
 def _apply_to_workloads(
     workloads: list[WorkloadStatus], heartbeat: Heartbeat, now: datetime
 ) -> list[WorkloadStatus]:
-    # Agents of other makes may send null among the items.
+    # Agents that are not ours may send null among the items.
     reports = {report.name: report for report in heartbeat.workloads or () if report is not None}
     return [
         _apply_report(workload, reports[workload["name"]], now)
@@ -112,7 +113,7 @@ def _apply_report(
     workload: WorkloadStatus, report: models.WorkloadStatus, now: datetime
 ) -> WorkloadStatus:
     if workload.get("reason") == MISCONFIGURATION:
-        # It is about to be removed there; what is wrong is shown until it is solved.
+        # The device is about to remove it; the problem is shown until it is solved.
         return workload
     new = with_phase(workload, report.status, now) if report.status else workload.copy()
     new = without_reason(new)
@@ -120,7 +121,7 @@ def _apply_report(
         new["reason"] = report.reason
     if report.message:
         new["message"] = report.message
-    # A counter begins with the first file, and is then shown back at 0 after a new start.
+    # A counter appears with the first file, and is shown as 0 again after a restart.
     if report.files_up or "filesUp" in workload:
         new["filesUp"] = report.files_up
     if report.files_down or "filesDown" in workload:
@@ -156,7 +157,7 @@ def _apply_playbook_report(
     conditions = (execution.get("PlaybookExecutionStatus") or {}).get("conditions") or []
     if not report.status or (conditions and conditions[-1].get("type") == report.status):
         return execution
-    # The last condition is the state that holds; those before it are the history.
+    # The last condition is the current state; those before it are the history.
     past: list[Condition] = list(conditions[:-1])
     if conditions:
         past.append({**conditions[-1], "status": "False"})

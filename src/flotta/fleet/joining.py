@@ -1,4 +1,7 @@
-"""How a device joins: where its request is kept, and what request and device say about it."""
+"""How a device joins: where its request is kept, and what request and device say about it.
+
+See docs/reference/control-plane.md#joining.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ def is_registered(device: EdgeDevice) -> bool:
 def was_heard(device: EdgeDevice) -> bool:
     """Tell whether a device ever registered or reported under this name.
 
-    A hand-made object has no trace of it.
+    An object that a user created has no trace of a device.
     """
     status = status_of(device)
     registered = KEY_ANNOTATION in annotations_of(device)
@@ -30,11 +33,11 @@ def was_heard(device: EdgeDevice) -> bool:
 
 
 def is_approved(request: SignedRequest) -> bool:
-    """Tell whether an administrator, or the automatic approval, lets the device in."""
+    """Tell whether an administrator or the automatic approval approved the device."""
     return bool(spec_of(request).get("approved"))
 
 
 def is_declined(request: SignedRequest) -> bool:
-    """Tell whether an administrator keeps the device out; an approval wins."""
+    """Tell whether an administrator declined the device; an approval wins."""
     declined = annotations_of(request).get(DECLINED_ANNOTATION) == "true"
     return declined and not is_approved(request)

@@ -1,9 +1,9 @@
 """Which bucket a device synchronises with, and with what credentials.
 
-A bound bucket claim (`status.dataObc`) wins over external storage named in the spec that is in
-force. The values come from a ConfigMap and a Secret; those
-of a claim have the claim's name. The address in a claim's ConfigMap is often for the cluster's
-inside, so OpenShift's Route, or the operator's endpoint for devices, takes its place.
+A bound bucket claim (`status.dataObc`) wins over external storage named in the spec in force
+(docs/reference/control-plane.md#storage). The values come from a ConfigMap and a Secret; those
+of a claim have the claim's name. The address in a claim's ConfigMap is often reachable only inside
+the cluster, so OpenShift's Route, or the endpoint for devices in the settings, replaces it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ HTTPS = "443"
 
 @dataclass(frozen=True)
 class _Address:
-    """Where a bucket is, in place of what the ConfigMap says, and the CA of its certificate."""
+    """Where a bucket is, instead of what the ConfigMap says, and the CA of its certificate."""
 
     host: str
     port: str = HTTPS
@@ -38,7 +38,7 @@ class _Address:
 def render_storage(
     device: EdgeDevice, spec: DeviceSettings, source: ObjectSource, endpoint: str = ""
 ) -> S3StorageConfiguration | None:
-    """Return the device's storage, None when none is wanted; or raise BrokenReference.
+    """Return the device's storage, None when it should have none; or raise BrokenReference.
 
     The BrokenReference names everything that is missing. `endpoint` is the `https://host:port`
     by which devices reach the buckets of claims, if set.
@@ -61,7 +61,7 @@ def _read_configuration(
     port: str | None = None,
     region: str | None = None,
 ) -> S3StorageConfiguration:
-    """Read the whole; `port` and `region` are what to use when the ConfigMap does not have them."""
+    """Read every value; `port` and `region` are used when the ConfigMap does not have them."""
     storage = S3StorageConfiguration(
         bucket_name=credentials.config_value("BUCKET_NAME"),
         bucket_host=address.host if address else credentials.config_host("BUCKET_HOST"),

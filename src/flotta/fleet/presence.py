@@ -1,4 +1,7 @@
-"""Whether a device is there: condition Ready of EdgeDevice, from the times of its heartbeats."""
+"""Whether a device is online: condition Ready of EdgeDevice, from the times of its heartbeats.
+
+The formula and what it gives for usual periods: docs/reference/control-plane.md#presence.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,14 @@ from flotta.resources.objects.devices import EdgeDevice, EdgeDeviceStatus
 from flotta.resources.views import spec_of
 from flotta.rfc3339 import format_time, parse_time
 
-MISSED_PERIODS = 3  # heartbeats that may fail to come before a device counts as silent
-WRITE_PERIODS = 2  # lastSeenTime is written at most every that many periods
+MISSED_PERIODS = 3  # heartbeats that may be missed before a device counts as silent
+WRITE_PERIODS = 2  # lastSeenTime is written at most once in this many periods
 
 
 def mark_heard(
     status: EdgeDeviceStatus, now: datetime, generation: int | None = None
 ) -> EdgeDeviceStatus:
-    """Return the status of a device that was heard at `now`, lastSeenTime included."""
+    """Return the status of a device heard from at `now`, with lastSeenTime."""
     phase = status.get("phase") or "up"
     well = phase != "degraded"
     conditions = with_condition(
@@ -45,7 +48,7 @@ def mark_silent(
 
 
 def ready_status(status: EdgeDeviceStatus) -> str | None:
-    """Return the status of condition Ready, None when the device was never heard."""
+    """Return the status of condition Ready, None when the device was never heard from."""
     return condition_status(status.get("conditions"), READY)
 
 
@@ -58,7 +61,7 @@ def last_seen(status: EdgeDeviceStatus) -> datetime | None:
 
 
 def write_interval(period: float, least: float) -> timedelta:
-    """Return how old the written lastSeenTime of a device with this heartbeat period may become."""
+    """Return how old the written lastSeenTime of a device may become, given its period."""
     return timedelta(seconds=max(WRITE_PERIODS * period, least))
 
 
@@ -71,17 +74,18 @@ def is_silent(
 ) -> bool:
     """Tell whether a device counts as silent.
 
-    `heard_at` is what this process heard, `written` the time that any process wrote. Both must be
-    too old: another replica may be the one that hears the device, and writes only now and then.
+    `heard_at` is when this process heard from the device, `written` the time that any process
+    wrote. Both must be too old: another replica may hear from the device, and it writes only
+    now and then.
     """
     timeout = timedelta(seconds=MISSED_PERIODS * period)
     if heard_at is not None and now - heard_at <= timeout:
         return False
-    # What another replica heard since its last write may be as old as the write interval.
+    # The last heartbeat that another replica wrote may be as old as the write interval.
     return now - written > timeout + write_interval(period, least)
 
 
 def heartbeat_period(device: EdgeDevice, spec: DeviceSettings | None = None) -> float:
-    """Return the heartbeat period in seconds of a device; `spec` is its set's when it is in one."""
+    """Return the heartbeat period of a device in seconds; `spec` is that of its set, if any."""
     section = spec_of(device) if spec is None else spec
     return float((section.get("heartbeat") or {}).get("periodSeconds") or DEFAULT_PERIOD)

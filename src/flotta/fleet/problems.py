@@ -1,4 +1,7 @@
-"""Problems of rendering, as people see them: in `status.workloads` and condition Configured."""
+"""Problems of rendering, as people see them: in `status.workloads` and condition Configured.
+
+See docs/reference/control-plane.md#broken-references.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from flotta.resources.objects.meta import Condition
 
 
 def describe_problem(problem: Problem) -> str:
-    """Return the problem as it stands in conditions and Events."""
+    """Return the problem as conditions and Events show it."""
     return f"{problem.workload}: {problem.message}" if problem.workload else problem.message
 
 
@@ -24,7 +27,7 @@ def with_problems(
     now: datetime,
     generation: int | None = None,
 ) -> EdgeDeviceStatus:
-    """Return the status with these problems shown and solved ones cleared.
+    """Return the status that shows these problems and no solved ones.
 
     It equals the old one when nothing changed.
     `generation` is that of the EdgeDevice whose configuration has the problems.
@@ -36,14 +39,14 @@ def with_problems(
         new["workloads"] = [
             _show_problem(workload, messages, now) for workload in status["workloads"]
         ]
-    # A device that never had a problem needs no condition that says so.
+    # A device that never had a problem does not need a condition that says so.
     if found or find_condition(status.get("conditions"), CONFIGURED):
         new["conditions"] = _with_configured(status, found, now, generation)
     return new
 
 
 def find_new_problems(status: EdgeDeviceStatus, problems: Iterable[Problem]) -> list[Problem]:
-    """Return the problems that the status did not show yet."""
+    """Return the problems that the status does not show yet."""
     configured = find_condition(status.get("conditions"), CONFIGURED)
     shown = configured.get("message", "").splitlines() if configured else ()
     return [problem for problem in problems if describe_problem(problem) not in shown]

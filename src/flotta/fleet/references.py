@@ -1,8 +1,8 @@
-"""Secrets and ConfigMaps that a pod refers to, and whether they are there.
+"""Secrets and ConfigMaps that a pod refers to, and whether they exist.
 
-Containers, init containers and volumes are looked at (the reference overlooked Secret volumes, and
-broke at an environment variable with a literal value). A mandatory reference to an object wins
-over an optional one.
+References are found in containers, init containers and volumes; v0.2 overlooked Secret volumes and
+failed at an environment variable with a literal value. A mandatory reference to an object wins
+over an optional one (docs/reference/control-plane.md#configmaps-and-secrets-of-workloads).
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ class ObjectSource(Protocol):
         """Return the EdgeWorkloads of a namespace."""
 
     def lookup(self, kind: Kind[ResourceT], namespace: str, name: str) -> ResourceT | None:
-        """Return one object, None when it is not there."""
+        """Return one object, None when it does not exist."""
 
 
 class BrokenReference(Exception):
-    """An object or key that is referred to does not exist or cannot be used.
+    """A referenced object or key does not exist or cannot be used.
 
     The text is a sentence.
     """
@@ -41,12 +41,12 @@ class BrokenReference(Exception):
 
 @dataclass(frozen=True)
 class Reference:
-    """What a pod wants of one Secret or ConfigMap."""
+    """What a pod needs from one Secret or ConfigMap."""
 
     kind: Kind[KeyedData]
     name: str
     optional: bool
-    keys: frozenset[str] = frozenset()  # that must be there
+    keys: frozenset[str] = frozenset()  # that must exist
 
     def __or__(self, other: Reference) -> Reference:
         optional = self.optional and other.optional
@@ -54,7 +54,7 @@ class Reference:
 
 
 def pod_references(pod: PodSpec) -> list[Reference]:
-    """Return the references of a PodSpec, one for each object, sorted by kind and name."""
+    """Return the references in a PodSpec, one for each object, sorted by kind and name."""
     found: dict[tuple[str, str], Reference] = {}
     for reference in _all_references(pod):
         key = (reference.kind.kind, reference.name)
@@ -85,7 +85,7 @@ def require_value(
 ) -> str:
     """Return one value of a Secret (base64 as stored) or ConfigMap.
 
-    Raises BrokenReference when it is not there.
+    Raises BrokenReference when it does not exist.
     """
     found = resolve_reference(
         Reference(kind, name, optional=False, keys=frozenset({key})), source, namespace
@@ -118,7 +118,7 @@ def _key_reference(kind: Kind[KeyedData], selector: KeySelector | None) -> Itera
 
 
 def _secret_volume_reference(volume: SecretVolume | None) -> Iterator[Reference]:
-    """Yield the reference of a Secret volume, the only one that calls its name `secretName`."""
+    """Yield the reference of a Secret volume, the only kind with a `secretName`."""
     if volume and volume.get("secretName"):
         named: NamedSource = {
             "name": volume["secretName"],

@@ -2,7 +2,8 @@
 
 Which workloads a device runs is decided here from the selectors, at every rendering; membership
 in `status.workloads` is for people to read. One broken reference disables one workload or one
-section and is reported as a Problem; it never withholds the rest.
+section and is reported as a Problem; it never holds back the rest
+(docs/reference/control-plane.md#broken-references).
 """
 
 from __future__ import annotations
@@ -51,7 +52,10 @@ class Problem:
 
 @dataclass(frozen=True)
 class RenderedConfiguration:
-    """A device's configuration; `version` changes exactly when the content does."""
+    """A device's configuration; `version` changes if and only if the content does.
+
+    It is a digest of the content (docs/reference/control-plane.md#version-of-a-configuration).
+    """
 
     content: DeviceConfigurationMessage
     version: str
@@ -72,9 +76,10 @@ def render_configuration(
 ) -> RenderedConfiguration:
     """Return the configuration of an EdgeDevice.
 
-    `last_s3` is what was delivered before: it stays while the references to the wanted storage
-    cannot be resolved, because a device that hears "no storage" stops synchronising. When it is
-    not known (a control plane that was just started), the device is told to keep what it has.
+    `last_s3` is what was delivered before: it stays while the references to the desired storage
+    cannot be resolved, because a device that gets "no storage" stops synchronising. When it is
+    not known (a control plane that was just started), the device is asked to keep what it has
+    (docs/reference/control-plane.md#storage).
     `s3_endpoint` is where devices reach the buckets of claims, if not where ConfigMaps say.
     """
     problems: list[Problem] = []
@@ -83,7 +88,7 @@ def render_configuration(
         problems.append(Problem("", section, MISCONFIGURATION, f"{section}: {error}"))
 
     spec = _effective_spec(device, source, report)
-    # A set that is not there may have named a storage, so the storage counts as lost too.
+    # A set that does not exist may have named a storage, so the storage counts as lost too.
     s3, lost = None, bool(problems)
     try:
         s3 = render_storage(device, spec, source, s3_endpoint)
@@ -144,8 +149,11 @@ def _render_workloads(
 def _effective_spec(
     device: EdgeDevice, source: ObjectSource, report: device_settings.ReportProblem
 ) -> DeviceSettings:
-    """Return the spec of the set the device is in, whole, else the device's own."""
-    # Whole, as in v0.2: merging section by section would give settings that nobody wrote.
+    """Return the whole spec of the device's set, else the device's own.
+
+    (docs/reference/control-plane.md#edgedevicesets)
+    """
+    # Whole, as in v0.2: merging section by section would give settings that no user wrote.
     name = labels_of(device).get(MEMBER_LABEL)
     own = spec_of(device)
     if not name:

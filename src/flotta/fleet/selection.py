@@ -3,12 +3,13 @@
 The one place that knows the rules; operator and Edge API both call it, so that what is listed in
 `status.workloads` and what is delivered to a device can never follow different rules.
 
-Rules (Kubernetes LabelSelector semantics):
+Rules (Kubernetes LabelSelector semantics;
+docs/reference/control-plane.md#which-device-runs-which-workload):
 
-* workload and device are of one namespace, and neither is being deleted;
+* workload and device are in the same namespace, and neither is being deleted;
 * a non-empty `spec.device` is the name of the only device and wins over `spec.deviceSelector`;
 * an absent selector selects nothing, an empty one every device of the namespace;
-* `matchLabels` and all `matchExpressions` must hold together; `NotIn` holds for an absent key;
+* `matchLabels` and all `matchExpressions` must hold; `NotIn` also holds for an absent key;
 * a selector that Kubernetes would refuse (unknown operator, `In` without values, …) selects
   nothing; `selector_problem` says why.
 """
@@ -21,7 +22,7 @@ from flotta.resources.objects.devices import EdgeDevice
 from flotta.resources.objects.workloads import EdgeWorkload, LabelSelector, LabelSelectorRequirement
 from flotta.resources.views import is_being_deleted, labels_of, name_of, namespace_of, spec_of
 
-# How the operators of a LabelSelectorRequirement judge the value of a label, None when absent.
+# Operators of a LabelSelectorRequirement, applied to the value of a label (None when absent).
 LISTS: dict[str, Callable[[str | None, list[str]], bool]] = {
     "In": lambda value, values: value is not None and value in values,
     "NotIn": lambda value, values: value is None or value not in values,
@@ -33,7 +34,7 @@ PRESENCE: dict[str, Callable[[str | None], bool]] = {
 
 
 def matches(workload: EdgeWorkload, device: EdgeDevice) -> bool:
-    """Tell whether this EdgeWorkload is to run on this EdgeDevice."""
+    """Tell whether this EdgeWorkload should run on this EdgeDevice."""
     if is_being_deleted(workload) or is_being_deleted(device):
         return False
     if namespace_of(workload) != namespace_of(device):
@@ -46,13 +47,13 @@ def matches(workload: EdgeWorkload, device: EdgeDevice) -> bool:
 
 
 def workloads_for(device: EdgeDevice, workloads: Iterable[EdgeWorkload]) -> list[EdgeWorkload]:
-    """Return the workloads that are to run on the device, sorted by name."""
+    """Return the workloads that should run on the device, sorted by name."""
     found = [workload for workload in workloads if matches(workload, device)]
     return sorted(found, key=name_of)
 
 
 def devices_for(workload: EdgeWorkload, devices: Iterable[EdgeDevice]) -> list[EdgeDevice]:
-    """Return the devices that are to run the workload, sorted by name."""
+    """Return the devices that should run the workload, sorted by name."""
     return sorted((device for device in devices if matches(workload, device)), key=name_of)
 
 
@@ -65,7 +66,7 @@ def selects(selector: LabelSelector, labels: Mapping[str, str]) -> bool:
 
 
 def selector_problem(workload: EdgeWorkload) -> str | None:
-    """Say in a sentence why the workload's selector can select nothing, None when it is usable."""
+    """Return a sentence why the workload's selector can select nothing, None when it is usable."""
     spec = spec_of(workload)
     if spec.get("device"):
         return None
@@ -96,4 +97,4 @@ def _expression_problem(index: int, item: LabelSelectorRequirement) -> str | Non
         return None if values else f"{path}.values must not be empty for operator {operator}"
     if operator in PRESENCE:
         return f"{path}.values must be empty for operator {operator}" if values else None
-    return f"{path}.operator {operator!r} is none of In, NotIn, Exists, DoesNotExist"
+    return f"{path}.operator {operator!r} is not one of In, NotIn, Exists, DoesNotExist"

@@ -1,4 +1,4 @@
-"""The fleet in rows: one for each device, and for each request that waits."""
+"""The fleet in rows: one for each device, and one for each request without a device."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from flotta.resources.views import (
 )
 from flotta.rfc3339 import parse_time
 
-# Labels that the control plane writes; people look for their own.
+# Labels that the control plane writes; users look for their own.
 WRITTEN = ("device.", "workload/", MEMBER_LABEL, UNREGISTERED_LABEL)
 
 
 @dataclass(frozen=True)
 class WorkloadRow:
-    """A workload on a device; counts are files since the workload came."""
+    """A workload on a device; the counts are files since the workload was added."""
 
     name: str
     phase: str
@@ -39,7 +39,7 @@ class WorkloadRow:
 
 @dataclass(frozen=True)
 class DeviceRow:
-    """A device; `last_seen` is an RFC 3339 time, empty when nothing was ever heard from it."""
+    """A device; `last_seen` is an RFC 3339 time, empty if it was never heard from."""
 
     namespace: str
     name: str
@@ -55,7 +55,7 @@ class DeviceRow:
 def device_rows(
     devices: Iterable[EdgeDevice], requests: Iterable[SignedRequest]
 ) -> list[DeviceRow]:
-    """Return the rows of all devices, then of the requests that no device came of."""
+    """Return the rows of all devices, then of the requests without an EdgeDevice."""
     known = [_device_row(device) for device in devices]
     names = {row.name for row in known}
     waiting = [_request_row(request) for request in requests if name_of(request) not in names]
@@ -63,7 +63,7 @@ def device_rows(
 
 
 def device_state(device: EdgeDevice) -> str:
-    """Return in a word or two how the device is."""
+    """Return the state of the device in a word or two."""
     status = status_of(device)
     if is_being_deleted(device):
         return "leaving"
@@ -80,7 +80,7 @@ def device_state(device: EdgeDevice) -> str:
 
 
 def request_state(request: SignedRequest) -> str:
-    """Return in a few words what became of a request to join."""
+    """Return the state of a request to join in a few words."""
     if is_declined(request):
         return "declined"
     return "approved" if is_approved(request) else "waiting for approval"

@@ -1,4 +1,7 @@
-"""One EdgeWorkload as a device gets it, with the ConfigMaps and Secrets its pod needs."""
+"""One EdgeWorkload as a device gets it, with the ConfigMaps and Secrets its pod needs.
+
+What is delivered from which field: docs/reference/control-plane.md#workloads.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +47,7 @@ CONTAINER_LISTS: tuple[Literal["initContainers", "containers"], ...] = (
     "initContainers",
     "containers",
 )
-PODMAN_PREFIX = "podman/"  # of labels and annotations that the pod is to have
+PODMAN_PREFIX = "podman/"  # of labels and annotations that are passed on to the pod
 REGISTRY_KEY = ".dockerconfigjson"
 
 
@@ -99,7 +102,7 @@ def _render_config_map(found: KeyedData) -> str:
     document = {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        # Go writes the null; agents of v0.2 were never given a ConfigMap without it.
+        # Go writes the null; agents of v0.2 never got a ConfigMap without it.
         "metadata": {"creationTimestamp": None, "name": name_of(found)},
         "data": found.get("data"),
         "binaryData": found.get("binaryData"),
@@ -114,7 +117,7 @@ def _render_secret(found: KeyedData) -> models.Secret:
 
 
 def _with_resources(pod: PodSpec) -> Manifest:
-    """Give each container the `resources: {}` that agents of v0.2 are used to."""
+    """Add the `resources: {}` that agents of v0.2 expect in each container."""
     result: dict[str, object] = dict(pod)
     for key in CONTAINER_LISTS:
         if containers := pod.get(key):

@@ -1,7 +1,8 @@
-"""What a device says of a workload: the items of `EdgeDevice.status.workloads`.
+"""What a device reports about a workload: the items of `EdgeDevice.status.workloads`.
 
-Phases are any agent's words: podman's states of pods, v0.2's `crashed` and `stopped`. The reason
-beside `Deploying` names what the device is doing, beside another phase what went wrong.
+A phase is any text that an agent sends: podman's states of pods, v0.2's `crashed` and `stopped`.
+With the phase `Deploying`, the reason names what the device is doing; with another phase, what went
+wrong (docs/reference/control-plane.md#states-of-workloads).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from flotta.resources.objects.devices import WorkloadStatus
 
 FAILING = frozenset({"error", "degraded", "failed", "crashed", "dead"})
 HARMLESS = frozenset({"running", "deploying"})
-COMPLETED = "Completed"  # reason of a pod whose containers all ended well
+COMPLETED = "Completed"  # reason of a pod whose containers all exited with status 0
 
 
 def is_running(status: WorkloadStatus) -> bool:
@@ -31,5 +32,5 @@ def describe_status(status: WorkloadStatus) -> str:
 
 
 def _phase(status: WorkloadStatus) -> str:
-    # An object of earlier times may hold something else than the schema of today admits.
+    # An older object may contain something that the schema no longer allows.
     return str(status.get("phase") or "").lower()

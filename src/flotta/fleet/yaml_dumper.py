@@ -1,7 +1,7 @@
 """YAML text that every reader understands the same way.
 
-PyYAML follows YAML 1.1, device agents often 1.2: a plain `1e3`, `0o7` or `y` is a string to
-one and something else to the other, so every string that could be mistaken is quoted.
+PyYAML follows YAML 1.1, device agents often 1.2: a plain `1e3`, `0o7` or `y` is a string in one
+version and something else in the other, so every string that could be misread is quoted.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ MISTAKABLE = re.compile(r"[-+.0-9].*|[yYnN]|", re.DOTALL)
 
 
 class _Dumper(BASE):  # type: ignore[misc]
-    """Writes no anchors and quotes doubtful strings."""
+    """Writes no anchors and quotes ambiguous strings."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True

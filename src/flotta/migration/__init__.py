@@ -1,1 +1,1 @@
-"""Bringing what earlier releases of Project Flotta left behind to the form of today."""
+"""Conversion of what earlier releases of Project Flotta left behind."""

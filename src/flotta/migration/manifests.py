@@ -1,7 +1,8 @@
-"""Bring manifests of earlier Project Flotta releases to the kinds and fields of today.
+"""Convert manifests of earlier Project Flotta releases to today's kinds and fields.
 
-The API drops fields that it does not know, so an old manifest would lose its settings in silence.
-Here they are moved to where they belong, and each change is told as a sentence.
+The API drops fields that it does not know, so an old manifest would silently lose settings.
+They are moved to their new places, and each change is reported as a sentence. What is renamed and
+what is dropped: docs/reference/control-plane.md#manifests.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ KINDS = {
     "EdgeDeviceGroup": "EdgeDeviceSet",
 }
 LABELS = {"flotta/configured-by": MEMBER_LABEL}
-SELECTOR_LABELS = "selector/"  # what v0.2 wrote on workloads to find them again
-# What a server wrote into an object that was read from it; a new server would refuse it.
+SELECTOR_LABELS = "selector/"  # labels that v0.2 wrote on workloads as an index
+# Fields that a server wrote into an object read from it; another server would refuse them.
 SERVER_FIELDS = (
     "creationTimestamp",
     "generation",
@@ -41,7 +42,7 @@ ALIASES = {"directory": "folder", "uid": "owner", "gid": "group"}  # names on th
 
 
 class ConversionError(ValueError):
-    """The manifest cannot be converted; the message says what to do."""
+    """The manifest cannot be converted; the message says what to do instead."""
 
 
 @dataclass
@@ -51,17 +52,17 @@ class _Notes:
     sentences: list[str]
 
     def add_renamed(self, old: str, new: str) -> None:
-        self.sentences.append(f"{old} is called {new} now")
+        self.sentences.append(f"{old} is now {new}")
 
     def add_dropped(self, what: str, why: str) -> None:
-        self.sentences.append(f"{what} is left out: {why}")
+        self.sentences.append(f"{what} is dropped: {why}")
 
 
 def convert_manifest(document: Object) -> tuple[Object, list[str]]:
-    """Return the manifest as it is written today and a sentence for each change.
+    """Return the converted manifest and a sentence for each change.
 
-    Objects of other groups, and new manifests, come back equal and without a sentence. Raises
-    ConversionError for a group that has no counterpart.
+    Objects of other groups, and manifests that need no change, are returned equal and without a
+    sentence. Raises ConversionError for a group that cannot be converted.
     """
     kind, items = document.get("kind"), document.get("items")
     if isinstance(kind, str) and kind.endswith("List") and isinstance(items, list):
@@ -70,7 +71,7 @@ def convert_manifest(document: Object) -> tuple[Object, list[str]]:
     if group == OLD_GROUP:
         raise ConversionError(
             f"{document.get('kind')} is of group {OLD_GROUP}, whose fields differ; "
-            f"write it anew for {GROUP}/v1alpha1"
+            f"write it again for {GROUP}/v1alpha1"
         )
     if group != GROUP:
         return document, []
@@ -118,7 +119,7 @@ def _convert_metadata(metadata: Object, notes: _Notes) -> Object:
     kept = [item for item in finalizers if item not in LEGACY_FINALIZERS]
     if len(kept) != len(finalizers):
         new["finalizers"] = kept
-        notes.add_dropped("an old finalizer", "nobody would ever remove it")
+        notes.add_dropped("an old finalizer", "nothing would ever remove it")
     return new
 
 
@@ -126,7 +127,7 @@ def _convert_labels(labels: Object, notes: _Notes) -> Object:
     new: dict[str, Json] = {}
     for key, value in labels.items():
         if key.startswith(SELECTOR_LABELS):
-            notes.add_dropped(f"label {key}", "selectors need no labels on the workload any more")
+            notes.add_dropped(f"label {key}", "selectors no longer need labels on the workload")
             continue
         if key in LABELS:
             notes.add_renamed(f"label {key}", LABELS[key])
@@ -166,7 +167,7 @@ def _convert_expression(item: Json, notes: _Notes) -> Json:
 
 
 def _convert_playbooks(spec: Object, notes: _Notes) -> Object:
-    """Move time-outs to where they are read: into each playbook."""
+    """Move timeouts into each playbook."""
     job = spec.get("edgePlaybook")
     if not _is_object(job):
         return spec
@@ -201,7 +202,7 @@ MOVES: dict[str, Callable[[Object, _Notes], Object]] = {
 def _rename_fields(value: Json, schema: Schema, path: str, notes: _Notes) -> Json:
     """Return the value with snake-case and wire names replaced by those of the schema."""
     if path == "spec.pod":
-        return value  # Kubernetes' own, and so in every release
+        return value  # Kubernetes' own type, the same in every release
     if path.endswith(".cpu.frequency") and isinstance(value, int | float):
         return f"{value:.2f}"  # MHz; a number in earlier manifests
     if isinstance(value, list) and "items" in schema:
@@ -219,7 +220,7 @@ def _rename_fields_of(value: Object, schema: Schema, path: str, notes: _Notes) -
     for key, item in value.items():
         name = key if key in known or others else _known_name(key, known)
         if name is None:
-            notes.add_dropped(f"{path}.{key}", "there is no such field")
+            notes.add_dropped(f"{path}.{key}", "no such field exists")
             continue
         if name != key:
             notes.add_renamed(f"{path}.{key}", name)
@@ -227,7 +228,7 @@ def _rename_fields_of(value: Object, schema: Schema, path: str, notes: _Notes) -
         new[name] = _rename_fields(item, inner, f"{path}.{name}", notes)
     for name in map(str, _list_of(schema.get("required"))):
         if _object_of(known.get(name)).get("type") == "array":
-            new.setdefault(name, [])  # earlier manifests left empty lists out
+            new.setdefault(name, [])  # earlier manifests omitted empty lists
     return new
 
 
@@ -253,7 +254,7 @@ def _is_object(value: Json) -> TypeGuard[Object]:
 
 
 def _object_of(value: Json) -> Object:
-    """Return an object, an empty one for anything else: what is not one stays as it was written."""
+    """Return an object, an empty one for anything else, which is then kept as written."""
     return value if _is_object(value) else {}
 
 

@@ -1,5 +1,6 @@
-"""The operator: level-triggered controllers that bring the fleet's resources in line.
+"""The operator: level-triggered controllers that reconcile the fleet's resources.
 
-`controllers` knows the kinds: what a change concerns, and what is to be done. `runtime` runs them:
-what is known (from caches) goes into a plan, its steps are carried out. `service` lists the kinds.
+`controllers` knows the kinds: what a change concerns, and what to do about it. `runtime` runs them:
+a plan is made from what the caches contain, then its steps are carried out. `service` lists the
+kinds. The rules are described in docs/reference/control-plane.md.
 """

@@ -18,7 +18,7 @@ from flotta.operator.settings import Settings
 from flotta.resources.client import Client
 from flotta.storage.provisioner import Provisioner
 
-# Any: of whatever kind; each is checked where it is made.
+# Any: of any kind; each is checked where it is made.
 MakeController = Callable[[Context], KindController[Any]]
 CONTROLLERS: tuple[MakeController, ...] = (
     device_controller,

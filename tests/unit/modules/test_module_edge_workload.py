@@ -99,7 +99,7 @@ def test_a_name_of_an_earlier_release_is_replaced_with_a_warning(client: MemoryC
     pair = {"source": "stats", "target": "statistics"}
     answer = run("edge_workload", name="web", spec={**SPEC, "data": {"paths": [pair]}})
     assert answer["workload"]["spec"]["data"] == {"egress": [pair]}
-    assert "spec.data.paths is called spec.data.egress now" in str(answer["warnings"])
+    assert "spec.data.paths is now spec.data.egress" in str(answer["warnings"])
 
 
 def test_a_workload_needs_a_specification() -> None:

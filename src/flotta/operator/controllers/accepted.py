@@ -1,4 +1,4 @@
-"""Condition Accepted: whether what a user wrote into an object can be carried out as it is."""
+"""Condition Accepted: whether an object can be carried out as the user wrote it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def judge_workload(workload: EdgeWorkload) -> ConditionState:
     if problem:
         return "False", "SelectorUnusable", problem
     if workload_label(name_of(workload)) is None:
-        text = "The name is no label value (over 63 characters): devices get no workload/ label"
+        text = "The name is longer than 63 characters, so devices get no label workload/NAME"
         return "True", "NoLabel", text
     return "True", "Valid", "The selector is usable"
 
@@ -35,7 +35,7 @@ def judge_set(device_set: EdgeDeviceSet) -> ConditionState:
 def judge_device(
     device: EdgeDevice, set_name: str | None, device_set: EdgeDeviceSet | None
 ) -> ConditionState:
-    """Judge an EdgeDevice with the name of its set, and the set if there is one of that name."""
+    """Judge an EdgeDevice with the name of its set, and that set if it exists."""
     if set_name and device_set is None:
         text = f"EdgeDeviceSet {set_name} does not exist; the device's own settings are in force"
         return "False", "SetMissing", text
@@ -51,6 +51,6 @@ def judge_device(
 def _find_contradiction(resource: EdgeDevice | EdgeDeviceSet) -> ConditionState | None:
     s3 = storage_section(resource)
     if s3.get("createOBC") and (s3.get("secretName") or s3.get("configMapName")):
-        text = "storage.s3.createOBC excludes secretName and configMapName; the names win"
+        text = "storage.s3.createOBC is ignored, because secretName or configMapName is set"
         return "False", "StorageContradiction", text
     return None

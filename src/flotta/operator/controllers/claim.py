@@ -1,8 +1,9 @@
-"""ObjectBucketClaim: has our provisioner answer it, and says why one stays unanswered.
+"""ObjectBucketClaim: has our provisioner handle it, and reports why a claim is not bound.
 
-Claims of other storage classes are left to whoever answers them. This controller does not plan:
-the provisioner talks to S3, and what it does next depends on the response (a bucket that is there,
-a key that is known, what is left to delete). Only what is said of a failure is planned.
+Claims of other storage classes are left to their provisioners. This controller does not plan:
+the provisioner talks to S3, and what it does next depends on the response (a bucket that exists,
+a key that is known, what is left to delete). Only the report of a failure is planned. Steps and
+names: docs/reference/control-plane.md#how-the-operator-provisions-a-claim.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ from flotta.storage.provisioner import Provisioner, has_bucket_finalizer
 
 NOT_CONFIGURED = (
     "no S3 server is configured for bucket claims; "
-    "set s3 (S3_DEVICE_ENDPOINT and what belongs to it), "
-    "or bucket_storage_class (BUCKET_STORAGE_CLASS) of another provisioner"
+    "set s3 (S3_DEVICE_ENDPOINT and the related settings), "
+    "or bucket_storage_class (BUCKET_STORAGE_CLASS) to the class of another provisioner"
 )
 
 
@@ -43,9 +44,9 @@ def claim_controller(context: Context) -> KindController[BucketClaim]:
 async def reconcile_claim(
     client: Client, provisioner: Provisioner | None, claim: BucketClaim
 ) -> float | None:
-    """Provide for a claim, or clean up after it; return the seconds after which to come back.
+    """Provision a claim, or clean up after it; return the seconds after which to come back.
 
-    Raises StorageError, after it is said of the claim, and ApiError.
+    Raises ApiError, and StorageError after reporting it on the claim.
     """
     if provisioner is None:
         if has_bucket_finalizer(claim) or _storage_class(claim) == EMBEDDED_CLASS:
@@ -59,7 +60,7 @@ async def reconcile_claim(
 
 
 def plan_failure(claim: BucketClaim, message: str, now: datetime) -> Plan:
-    """Plan to say in an Event and condition Ready why the claim is not carried out."""
+    """Plan an Event and condition Ready that say why the claim is not carried out."""
     reason = "ReleaseFailed" if is_being_deleted(claim) else "ProvisioningFailed"
     steps: list[Step] = [RecordEvent(BUCKET_CLAIM, claim, "Warning", reason, message)]
     old, generation = conditions_of(claim), claim["metadata"].get("generation")
@@ -70,7 +71,7 @@ def plan_failure(claim: BucketClaim, message: str, now: datetime) -> Plan:
 
 
 async def _report_failure(client: Client, claim: BucketClaim, message: str) -> None:
-    with contextlib.suppress(Conflict, NotFound):  # a changed claim is looked at again anyway
+    with contextlib.suppress(Conflict, NotFound):  # a changed claim is reconciled again anyway
         await execute_steps(client, plan_failure(claim, message, utc_now()).steps)
 
 

@@ -1,4 +1,4 @@
-"""What a controller is made from."""
+"""What controllers are made from."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from flotta.storage.provisioner import Provisioner
 
 @dataclass(frozen=True)
 class Context:
-    """The API, what is known of it, and what the administrator set.
+    """The API, its caches, and what the administrator set.
 
-    A controller asks `caches` for every kind that it reads. Without a `provisioner` bucket claims
-    are somebody else's.
+    A controller asks `caches` for every kind that it reads. Without a `provisioner`, bucket claims
+    are left to other provisioners.
     """
 
     client: Client
@@ -26,5 +26,5 @@ class Context:
 
 
 def utc_now() -> datetime:
-    """Return the moment for which a plan is made."""
+    """Return the current time, for which a plan is made."""
     return datetime.now(UTC)

@@ -47,14 +47,14 @@ def device_set_controller(context: Context) -> KindController[EdgeDeviceSet]:
 
 
 def concerned_by_set(old: EdgeDeviceSet | None, new: EdgeDeviceSet | None) -> Iterable[Key]:
-    """Yield the set itself when its user changed it."""
+    """Yield the set itself when a user changed it."""
     device_set = new or old
     if device_set is not None and spec_changed(old, new):
         yield key_of(device_set)
 
 
 def concerned_by_device(old: EdgeDevice | None, new: EdgeDevice | None) -> set[Key]:
-    """Return the sets whose counts a change of a device may alter."""
+    """Return the sets whose counts a change of a device may affect."""
     if _counted_fields(old) == _counted_fields(new):
         return set()
     sides = (side for side in (old, new) if side)
@@ -77,7 +77,7 @@ def plan_set(device_set: EdgeDeviceSet, members: Sequence[EdgeDevice], now: date
 
 
 def _counted_fields(device: EdgeDevice | None) -> object:
-    """Return what of a device the counts of its set depend on."""
+    """Return the fields of a device on which the counts of its set depend."""
     if device is None:
         return None
     deleted = device["metadata"].get("deletionTimestamp")

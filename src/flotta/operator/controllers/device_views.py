@@ -1,4 +1,4 @@
-"""What of an EdgeDevice, and of the settings in force on it, several controllers look at."""
+"""Fields of an EdgeDevice, and of its settings in force, that several controllers read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from flotta.resources.objects.device_settings import DeviceSettings, EdgeDeviceS
 from flotta.resources.objects.devices import EdgeDevice, WorkloadStatus
 from flotta.resources.views import is_being_deleted, labels_of, status_of
 
-COUNTS_DELAY = 1.0  # seconds in which changes of many devices join one write of counts of them
+COUNTS_DELAY = 1.0  # seconds in which changes of many devices are combined into one write
 
 
 def set_name(device: EdgeDevice) -> str | None:
@@ -19,7 +19,7 @@ def set_name(device: EdgeDevice) -> str | None:
 
 
 def members_of(devices: Iterable[EdgeDevice], name: str) -> list[EdgeDevice]:
-    """Return the members of a set that are not being deleted; all devices are of its namespace."""
+    """Return the members of a set that are not being deleted, from devices of its namespace."""
     return [
         device for device in devices if set_name(device) == name and not is_being_deleted(device)
     ]
@@ -37,7 +37,7 @@ def storage_section(resource: EdgeDevice | EdgeDeviceSet) -> S3Section:
 
 
 def is_ready(device: EdgeDevice) -> bool:
-    """Tell whether the device was heard from in time and is well."""
+    """Tell whether the device was heard from in time and is not degraded."""
     return ready_status(status_of(device)) == "True"
 
 

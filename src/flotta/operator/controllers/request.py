@@ -1,9 +1,10 @@
 """EdgeDeviceSignedRequest: approval, and the EdgeDevice that follows from it.
 
-An approved request makes one EdgeDevice, once. When that device is gone later, the request goes
-too; were it kept, it would bring the device back, or keep it from enrolling again. A request that
-waited too long for its approval goes as well: a device that still wants to join asks again. A
-declined request stays, because it is what keeps the device out.
+An approved request creates one EdgeDevice, once. When that EdgeDevice no longer exists, the request
+is deleted too; if it were kept, it would bring the device back, or keep it from enrolling again. A
+request that waited too long for its approval is deleted as well: the device enrols again if it
+still wants to join. A declined request stays, because it keeps the device out
+(docs/reference/control-plane.md#joining).
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def request_controller(context: Context) -> KindController[SignedRequest]:
         namespace, name = spec_of(request).get("targetNamespace", ""), name_of(request)
         device = devices.get(namespace, name)
         if device is None and is_approved(request):
-            # A cache that is behind must not make a new request look like one whose device is gone.
+            # A stale cache must not make a new request look like one whose device was deleted.
             return await context.client.get_or_none(EDGE_DEVICE, name, namespace)
         return device
 
@@ -74,7 +75,7 @@ def request_controller(context: Context) -> KindController[SignedRequest]:
 
 
 def concerned_by_device(old: EdgeDevice | None, new: EdgeDevice | None) -> Iterable[Key]:
-    """Yield the request of a device that came or went."""
+    """Yield the request of a device that was created or deleted."""
     device = new or old
     if device is not None and (old is None or new is None):
         yield REQUEST_NAMESPACE, name_of(device)
@@ -88,9 +89,9 @@ def plan_request(
     auto: bool,
     expiry: float = 0.0,
 ) -> Plan:
-    """Plan for a request and the EdgeDevice of its name in its target namespace, if there is one.
+    """Plan for a request and the EdgeDevice of its name in its target namespace, if it exists.
 
-    `expiry` is in seconds from when the request began to wait; 0 lets it wait for ever.
+    `expiry` is in seconds from when the request began to wait; 0 lets it wait forever.
     """
     if is_being_deleted(request):
         return Plan()
@@ -105,7 +106,7 @@ def plan_request(
 
 
 def plan_status(request: SignedRequest, phase: str, message: str, now: datetime) -> Plan:
-    """Plan to write phase and conditions of the request; no step when they are there already."""
+    """Plan to write phase and conditions of the request; no step when they are up to date."""
     generation = generation_of(request)
     conditions = _make_conditions(conditions_of(request), phase, message, now)
     new: SignedRequestStatus = {
@@ -118,7 +119,7 @@ def plan_status(request: SignedRequest, phase: str, message: str, now: datetime)
 
 
 def plan_refusal(request: SignedRequest, message: str, now: datetime) -> Plan:
-    """Plan after the API refused to create the EdgeDevice: say so in the status of the request."""
+    """Plan to report in the status of the request that the API refused the EdgeDevice."""
     return plan_status(request, PENDING, f"The EdgeDevice cannot be created: {message}", now)
 
 
@@ -142,9 +143,9 @@ def make_edge_device(request: SignedRequest, now: datetime) -> EdgeDevice:
 
 
 def was_created(request: SignedRequest) -> bool:
-    """Tell whether the EdgeDevice was made already.
+    """Tell whether the EdgeDevice was created before.
 
-    We say "True" of it, v0.2 said "true".
+    The condition has the status "True"; v0.2 wrote "true".
     """
     approved = find_condition(conditions_of(request), APPROVED)
     return approved is not None and _is_true(approved)
@@ -157,13 +158,13 @@ def _plan_waiting(request: SignedRequest, now: datetime, expiry: float) -> Plan:
     left = (_waiting_since(request, now) + timedelta(seconds=expiry) - now).total_seconds()
     if left > 0:
         return Plan(plan.steps, requeue_after=left)
-    message = f"Nobody approved the device within {expiry:.0f} seconds; it may ask again"
+    message = f"The device was not approved within {expiry:.0f} seconds; it may enrol again"
     report = RecordEvent(SIGNED_REQUEST, request, "Normal", "Expired", message)
     return Plan((report, Delete(SIGNED_REQUEST, request)))
 
 
 def _waiting_since(request: SignedRequest, now: datetime) -> datetime:
-    """Return when the request was made, or taken back from another state."""
+    """Return when the request was created, or became pending again."""
     pending = find_condition(conditions_of(request), PENDING)
     if pending is None:
         since = request["metadata"].get("creationTimestamp")
@@ -185,7 +186,7 @@ def _plan_approved(request: SignedRequest, device: EdgeDevice | None, now: datet
         return plan_refusal(request, _describe_refusal(error), now)
 
     creation = Create(EDGE_DEVICE, make_edge_device(request, now), on_refusal)
-    # At once again: the next plan finds the device and writes that it was created.
+    # Again at once: the next plan finds the device and writes that it was created.
     return Plan((creation,), requeue_after=0.0)
 
 
@@ -214,4 +215,4 @@ def _make_conditions(
 
 
 def _is_true(condition: Condition) -> bool:
-    return str(condition.get("status")).lower() == "true"  # v0.2 stored what it liked
+    return str(condition.get("status")).lower() == "true"  # v0.2 wrote lower case

@@ -1,6 +1,6 @@
 """EdgeWorkload: counts of its devices, and conditions.
 
-Which device runs it is decided by the controller of devices.
+The controller of devices decides which device runs it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from flotta.resources.views import (
     uid_of,
 )
 
-MAX_CAUSE = 300  # characters of what the first failing device says
+MAX_CAUSE = 300  # characters of what the first failing device reports
 
 
 def workload_controller(context: Context) -> KindController[EdgeWorkload]:
@@ -59,7 +59,7 @@ def workload_controller(context: Context) -> KindController[EdgeWorkload]:
 
 
 def concerned_by_workload(old: EdgeWorkload | None, new: EdgeWorkload | None) -> Iterable[Key]:
-    """Yield the workload itself when its user changed it."""
+    """Yield the workload itself when a user changed it."""
     if new is not None and spec_changed(old, new):
         yield key_of(new)
 
@@ -67,7 +67,7 @@ def concerned_by_workload(old: EdgeWorkload | None, new: EdgeWorkload | None) ->
 def concerned_by_device(
     workloads: Cache[EdgeWorkload], old: EdgeDevice | None, new: EdgeDevice | None
 ) -> set[Key]:
-    """Return the workloads whose counts a change of a device may alter."""
+    """Return the workloads whose counts a change of a device may affect."""
     device = new or old
     if device is None:
         return set()
@@ -101,10 +101,10 @@ def plan_workload(workload: EdgeWorkload, devices: Iterable[EdgeDevice], now: da
 
 @dataclass
 class WorkloadCounts:
-    """Counts the devices that are to run a workload by how it does there.
+    """Counts the devices that should run a workload by its state there.
 
-    What a device said last counts while it is heard; one that is not heard is neither running nor
-    failed.
+    The last report of a device counts as long as the device is online; an offline device counts
+    neither as running nor as failed.
     """
 
     matched: int = 0
@@ -136,7 +136,7 @@ class WorkloadCounts:
         if not self.matched:
             return "False", "NoDevice", "No device is selected"
         of_all = f"of {_plural(self.matched)}"
-        rest = f"; not heard of {self.silent}" if self.silent else ""
+        rest = f"; {self.silent} offline" if self.silent else ""
         if self.failed:
             text = f"Failed on {self.failed} {of_all}{rest}; {self.first_failure}"
             return "False", "Failed", text
@@ -149,14 +149,14 @@ class WorkloadCounts:
 
 
 def _matched_fields(device: EdgeDevice | None) -> object:
-    """Return what of a device decides what runs on it."""
+    """Return the fields of a device that decide what runs on it."""
     if device is None:
         return None
     return uid_of(device), labels_of(device), device["metadata"].get("deletionTimestamp")
 
 
 def _reports(device: EdgeDevice | None) -> dict[str, tuple[object, ...]]:
-    """Return what of a device the counts of each of its workloads depend on, by name."""
+    """Return what the counts of each workload of a device depend on, by name."""
     if device is None:
         return {}
     silent = is_silent(device)

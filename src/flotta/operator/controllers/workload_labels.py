@@ -1,4 +1,7 @@
-"""The labels `workload/<name>` by which a device shows what it is to run."""
+"""The labels `workload/<name>` that show what a device should run.
+
+See docs/reference/control-plane.md#labels-annotations-and-finalizers.
+"""
 
 from __future__ import annotations
 

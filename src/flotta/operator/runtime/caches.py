@@ -1,4 +1,4 @@
-"""The list+watch caches of the operator: one for each kind that a controller asked for."""
+"""The list+watch caches of the operator: one for each kind that a controller reads."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from flotta.resources.objects.meta import Resource
 
 
 class Caches:
-    """The caches, made when controllers are put together and run as one."""
+    """The caches, created when controllers are built and run together."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        # Any: no dictionary can say that a kind and its cache are of the same objects.
+        # Any: a dictionary type cannot say that a kind and its cache have the same objects.
         self._caches: dict[Kind[Resource], Cache[Any]] = {}
         self._running = False
 
     def of(self, kind: Kind[ResourceT]) -> Cache[ResourceT]:
-        """Return the cache of a kind, the same to all who ask.
+        """Return the cache of a kind, always the same one.
 
-        Raises RuntimeError for a kind that is new after the caches began to run: nobody would fill
-        its cache.
+        Raises RuntimeError for a new kind after the caches began to run: nothing would fill its
+        cache.
         """
         if kind not in self._caches:
             if self._running:
-                raise RuntimeError(f"{kind.plural}: the caches run already")
+                raise RuntimeError(f"{kind.plural}: the caches are already running")
             self._caches[kind] = Cache(self._client, kind)
         cache: Cache[ResourceT] = self._caches[kind]
         return cache
@@ -45,6 +45,6 @@ class Caches:
         await asyncio.gather(*(cache.wait_synced() for cache in self._caches.values()))
 
     def find_stale(self) -> list[str]:
-        """Return a sentence for each kind that is not listed yet or whose watch is silent."""
+        """Return a sentence for each kind that was not listed yet or whose watch is silent."""
         reasons = (cache.unhealthy_reason for cache in self._caches.values())
         return [reason for reason in reasons if reason]

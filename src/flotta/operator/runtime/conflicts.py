@@ -9,7 +9,7 @@ from flotta.resources.kinds import Kind, ResourceT
 from flotta.resources.views import Key
 
 MAX_ATTEMPTS = 5  # the first with the cached object
-CONFLICT_DELAY = 1.0  # seconds until an object that lost every attempt is reconciled again
+CONFLICT_DELAY = 1.0  # seconds until an object is reconciled again after all attempts failed
 
 
 async def reconcile_newest(
@@ -21,7 +21,7 @@ async def reconcile_newest(
 ) -> float | None:
     """Call `reconcile` with the cached object, then, while it raises Conflict, with the newest one.
 
-    Returns the seconds after which to come back; None when the object is gone or nothing is due.
+    Returns the seconds after which to come back; None when it was deleted or nothing is due.
     """
     known = [cached]
     namespace, name = key

@@ -15,15 +15,15 @@ from flotta.resources.views import Key
 from flotta.storage.errors import StorageError
 
 ReconcileKey = Callable[[Key], Awaitable[float | None]]
-RESYNC = 600.0  # seconds between two runs over every object, in case a watch missed something
+RESYNC = 600.0  # seconds until every object is reconciled again, in case a watch missed a change
 log = logging.getLogger(__name__)
 
 
 class Controller:
     """Calls `reconcile((namespace, name))` for each key of its queue.
 
-    A returned number of seconds asks to come back then; what it raises is logged, and the key comes
-    back later and later. `list_keys` names all objects that there are.
+    If it returns a number of seconds, the key comes back then; if it raises, the error is logged,
+    and the key comes back after growing delays. `list_keys` returns the keys of all objects.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Controller:
 
     @property
     def busy_seconds(self) -> float:
-        """Seconds for which every worker has been at its present object, 0 while one is free."""
+        """Seconds for which every worker has been at its present object, 0 while any is free."""
         if len(self._started) < self._workers:
             return 0.0
         return time.monotonic() - max(self._started.values())
@@ -75,10 +75,10 @@ class Controller:
             delay = await self._reconcile(key)
         except (ApiError, CreationRefused, StorageError) as error:
             self.results["error"] += 1
-            log.warning("%s: %s; again in %.1f s", subject, error, self.queue.retry(key))
+            log.warning("%s: %s; retrying in %.1f s", subject, error, self.queue.retry(key))
         except Exception:  # a defect in one kind must not stop the others
             self.results["error"] += 1
-            log.exception("%s failed; again in %.1f s", subject, self.queue.retry(key))
+            log.exception("%s failed; retrying in %.1f s", subject, self.queue.retry(key))
         else:
             self.results["success"] += 1
             self.queue.finish(key)

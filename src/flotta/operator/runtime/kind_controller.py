@@ -1,4 +1,4 @@
-"""The seam between the runtime and the kinds: what a controller of a kind has to say of itself."""
+"""The interface between the runtime and the kinds: what the controller of a kind provides."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ class Source(Protocol):
     """Something whose changes put keys into the queue of a controller."""
 
     def feed(self, queue: WorkQueue[Key]) -> None:
-        """Begin to put them there."""
+        """Start putting keys into the queue."""
 
 
 @dataclass(frozen=True)
 class Watch(Generic[ResourceT]):
     """The changes in a cache, and the keys of a controller that each of them concerns.
 
-    `concerned` gets the object before and after a change, None where it is not there (never both).
-    `delay` is in seconds: what changes within it is reconciled once.
+    `concerned` gets the object before and after a change, None where it does not exist (never
+    both). `delay` is in seconds: changes within it are reconciled once.
     """
 
     cache: Cache[ResourceT]
@@ -49,27 +49,27 @@ class Watch(Generic[ResourceT]):
 
 
 def itself(_: Resource | None, new: Resource | None) -> Iterable[Key]:
-    """Yield the changed object's own key while it is there: any change concerns it."""
+    """Yield the changed object's own key while it exists: any change concerns it."""
     if new is not None:
         yield key_of(new)
 
 
 def spec_changed(old: Resource | None, new: Resource | None) -> bool:
-    """Tell whether an object came, went, is being deleted now, or has another spec.
+    """Tell whether an object was created or deleted, is being deleted now, or has another spec.
 
-    The API counts changes of a spec in the generation; heartbeats and labels leave it.
+    The API counts changes of a spec in the generation; heartbeats and labels do not change it.
     """
     return _wanted(old) != _wanted(new)
 
 
 @dataclass(frozen=True)
 class KindController(Generic[ResourceT]):
-    """A kind that is reconciled: its objects, what puts one of them in question, and the work.
+    """A reconciled kind: its objects, the changes that concern them, and the work.
 
     `reconcile` gets one of `objects` and returns the seconds after which to come back, None when
-    only a change matters. It raises Conflict when that object is not the newest and is then called
-    with the newest. Most kinds plan, and have it made by `planned`; a kind whose work is done
-    outside the API, where each step depends on the response to the one before, does it itself.
+    only a change matters. It raises Conflict when that object is not the newest, and is then called
+    with the newest. Most kinds make plans and get it from `planned`; a kind whose work is outside
+    the API, where each step depends on the response to the step before, implements it itself.
     """
 
     objects: Cache[ResourceT]
@@ -78,7 +78,7 @@ class KindController(Generic[ResourceT]):
     workers: int
 
     def build(self, client: Client) -> Controller:
-        """Return what runs it; its queue fills from now on."""
+        """Return the controller that runs it; its queue fills from now on."""
         kind = self.objects.kind
 
         async def reconcile_key(key: Key) -> float | None:
@@ -97,7 +97,7 @@ class KindController(Generic[ResourceT]):
 def planned(client: Client, plan: Callable[[ResourceT], Awaitable[Plan]]) -> Reconcile[ResourceT]:
     """Return the `reconcile` that carries out what is planned for an object.
 
-    `plan` may read from the API what no cache has in time; it writes nothing.
+    `plan` may read from the API what caches do not have in time; it writes nothing.
     """
 
     async def reconcile(resource: ResourceT) -> float | None:

@@ -1,8 +1,9 @@
 """Leader election with a Lease (coordination.k8s.io/v1): one operator works, the others wait.
 
-Times are judged by our own clock from when a change of the Lease was *seen*, as Kubernetes' own
+Times are measured by our own clock from when a change of the Lease was *seen*, as Kubernetes' own
 clients do, so that clocks of different machines need not agree. `kubernetes.aio.leaderelection`
-would not do: it has no release, and does not stop the work before the Lease can be another's.
+is not an option: it has no release, and does not stop the work before another process can take the
+Lease.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ from flotta.resources.objects.core import Lease, LeaseSpec
 from flotta.resources.views import spec_of
 from flotta.rfc3339 import format_micro_time
 
-LEASE_DURATION = 15  # seconds a holder may be silent
+LEASE_DURATION = 15  # seconds for which a holder may fail to renew
 RENEW_INTERVAL = 5.0  # seconds between renewals, and the longest that one may take
-# Seconds until a failed renewal is tried again; fixed, because few fit before RENEW_DEADLINE.
+# Seconds until a failed renewal is retried; fixed, because few fit before RENEW_DEADLINE.
 RETRY_INTERVAL = 1.0
 RENEW_DEADLINE = 10.0  # seconds without a renewal after which the holder stops working
-THREAD_GRACE = 3.0  # seconds that calls in threads go on; below LEASE_DURATION - RENEW_DEADLINE
+THREAD_GRACE = 3.0  # seconds for running calls; below LEASE_DURATION - RENEW_DEADLINE
 log = logging.getLogger(__name__)
 
 
@@ -43,15 +44,15 @@ class LeaderElection:
         self._namespace = namespace
         self._identity = identity or f"{socket.gethostname()}_{os.getpid()}"
         self._seen_version = ""  # resourceVersion of the Lease
-        self._seen_at = 0.0  # seconds of our clock, when that version was new to us
+        self._seen_at = 0.0  # seconds of our clock at which that version was first seen
         self._holder = ""
         self._renewed = 0.0
 
     async def acquire(self) -> None:
-        """Wait until the Lease is ours."""
+        """Wait until this process holds the Lease."""
         while not await self._acquire_or_renew():  # noqa: ASYNC110 - no event comes from elsewhere
             await asyncio.sleep(RENEW_INTERVAL / 2)
-        log.info("%s leads", self._identity)
+        log.info("%s is the leader", self._identity)
 
     async def hold(self) -> None:
         """Renew the Lease; return when it is lost.
@@ -62,7 +63,7 @@ class LeaderElection:
             while self._holder == self._identity:
                 async with asyncio.timeout_at(self._renewed + RENEW_DEADLINE):
                     await self._renew()
-        log.error("The leader's lease is lost")
+        log.error("Lost the leader election Lease")
 
     async def release(self) -> None:
         """Let a successor start at once."""
@@ -72,29 +73,29 @@ class LeaderElection:
                 if spec_of(lease).get("holderIdentity") == self._identity:
                     await self._client.replace(LEASE, _set_holder(lease, ""))
         except (ApiError, TimeoutError) as error:
-            log.debug("The lease was not released: %s", error)
+            log.debug("The Lease was not released: %s", error)
 
     async def _renew(self) -> None:
-        """Return after a renewal, or when somebody else holds the Lease."""
+        """Return after a renewal, or when another process holds the Lease."""
         await asyncio.sleep(RENEW_INTERVAL)
         while not await self._acquire_or_renew() and self._holder == self._identity:  # noqa: ASYNC110
             await asyncio.sleep(RETRY_INTERVAL)
 
     async def _acquire_or_renew(self) -> bool:
-        """Tell whether the Lease is ours now; False also when the API does not answer in time."""
+        """Tell whether we hold the Lease now; False also when the API does not answer in time."""
         started = _clock()
         try:
             async with asyncio.timeout(RENEW_INTERVAL):
                 taken = await self._write_lease()
         except (ApiError, TimeoutError) as error:
-            log.warning("Leader election: %s", error or "no answer")
+            log.warning("Leader election: %s", error or "the resource API did not answer in time")
             return False
         if taken:
             self._renewed, self._holder = started, self._identity
         return taken
 
     async def _write_lease(self) -> bool:
-        """Write ourselves into the Lease unless it is another's; return whether we did."""
+        """Take or renew the Lease unless another process holds it; return whether we did."""
         lease = await self._client.get_or_none(LEASE, OPERATOR, self._namespace)
         if lease is None:
             return await self._create_lease()
@@ -115,7 +116,7 @@ class LeaderElection:
         return True
 
     def _may_take_lease(self, lease: Lease) -> bool:
-        """Tell whether the Lease is ours, free, or not renewed for its whole duration."""
+        """Tell whether we hold the Lease, it is free, or it was not renewed in time."""
         version = lease["metadata"]["resourceVersion"]
         if version != self._seen_version:
             self._seen_version, self._seen_at = version, _clock()
@@ -132,8 +133,8 @@ async def run_as_leader(
 ) -> None:
     """Wait for the Lease and work until it is lost, or until cancelled.
 
-    What the work began in threads of the loop ends too: with the Lease still held, or, when it is
-    lost, in time for the successor; if need be with the process.
+    Calls of the work in threads of the loop end too: while the Lease is still held, or, when it is
+    lost, before the successor starts; if necessary, the process exits.
     """
     await election.acquire()
     threads = ThreadPoolExecutor()
@@ -165,12 +166,12 @@ async def _end_work(working: asyncio.Task[None], threads: ThreadPoolExecutor) ->
 async def _end_in_time(ending: asyncio.Task[None]) -> None:
     await asyncio.wait((ending,), timeout=THREAD_GRACE)
     if not ending.done():
-        log.critical("A call goes on after the leader's lease is lost; ending at once")
+        log.critical("A call is still running after the Lease was lost; exiting at once")
         os._exit(1)
 
 
 def _set_holder(lease: Lease, identity: str) -> Lease:
-    """Return the Lease held by this identity from now on; an empty one frees it."""
+    """Return the Lease held by this identity from now on; an empty identity frees it."""
     spec = spec_of(lease)
     now = format_micro_time(datetime.now(UTC))
     changed = spec.get("holderIdentity") != identity

@@ -22,7 +22,7 @@ STUCK_AFTER = 600.0  # seconds; longer than any call to API server or S3 with al
 
 
 class Monitored(Protocol):
-    """What is looked at: the operator as a whole, which this layer does not know."""
+    """The operator as a whole, as far as this layer needs it."""
 
     caches: Caches
     controllers: tuple[Controller, ...]
@@ -46,9 +46,9 @@ async def serve_monitoring(operator: Monitored, settings: Settings) -> AsyncIter
 
 
 def find_stuck_controllers(operator: Monitored) -> list[str]:
-    """Return a sentence for each controller whose workers all stay at one object."""
+    """Return a sentence for each controller whose workers are all stuck."""
     return [
-        f"{controller.name}: no worker came to an end for {controller.busy_seconds:.0f} s"
+        f"{controller.name}: no worker has finished for {controller.busy_seconds:.0f} s"
         for controller in operator.controllers
         if controller.busy_seconds > STUCK_AFTER
     ]
@@ -61,7 +61,7 @@ def _make_registry(operator: Monitored) -> CollectorRegistry:
 
 
 class OperatorMetrics(Collector):
-    """Reads what the controllers count when it is asked for."""
+    """Reads the counts of the controllers at each scrape."""
 
     def __init__(self, operator: Monitored) -> None:
         self._operator = operator
@@ -70,12 +70,12 @@ class OperatorMetrics(Collector):
         """Yield the metrics (called by prometheus_client at a scrape)."""
         reconciles = CounterMetricFamily(  # prometheus_client appends _total
             "flotta_operator_reconciles",
-            "Reconciles that ended.",
+            "Finished reconciliations, by result.",
             labels=("controller", "result"),
         )
         queued = GaugeMetricFamily(
             "flotta_operator_queue_length",
-            "Objects that wait for a worker.",
+            "Objects waiting for a worker.",
             labels=("controller",),
         )
         for controller in self._operator.controllers:

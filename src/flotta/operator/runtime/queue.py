@@ -1,4 +1,4 @@
-"""A keyed work queue: what is to be reconciled, each key once, never twice at a time."""
+"""A keyed work queue: each key is queued once and never handed out twice at a time."""
 
 from __future__ import annotations
 
@@ -70,12 +70,12 @@ class WorkQueue(Generic[KeyT]):
         return key
 
     def finish(self, key: KeyT) -> None:
-        """Say that the key's work succeeded."""
+        """Report that the key's work succeeded."""
         self._backoffs.pop(key, None)
         self._release(key)
 
     def retry(self, key: KeyT) -> float:
-        """Say that the key's work failed; it comes back after the returned delay in seconds."""
+        """Report that the key's work failed; it comes back after the returned delay in seconds."""
         delay = self._backoffs.setdefault(key, Backoff(*KEY_RETRY)).next()
         self._release(key)
         self.add_after(key, delay)

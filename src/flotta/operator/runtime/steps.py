@@ -1,4 +1,4 @@
-"""What a plan consists of, and the one place that carries it out."""
+"""The steps of a plan, and the one place that carries them out."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Create:
-    """The creation of an object; one that is there already is left as it is.
+    """The creation of an object; an existing one is left as it is.
 
-    `on_refusal` gives the plan for the case that the API refuses it (not: that it does not answer);
-    the refusal is still an error, so that it is tried again.
+    `on_refusal` returns the plan for the case that the API refuses it (not that it does not
+    answer); the refusal is still an error, so that the creation is tried again.
     """
 
     kind: Kind[Resource]
@@ -44,7 +44,7 @@ class Create:
 
 @dataclass(frozen=True)
 class Patch:
-    """A merge patch of an object, which must be as it was read (else Conflict).
+    """A merge patch of an object, which must not have changed since it was read (else Conflict).
 
     Made by `patch_metadata`, `patch_spec` and `patch_status`, which know the fields of the kind.
     """
@@ -57,7 +57,7 @@ class Patch:
 
 @dataclass(frozen=True)
 class Delete:
-    """The deletion of an object if it is still the one with this UID; an absent one is fine."""
+    """The deletion of the object with this UID; it is fine if it no longer exists."""
 
     kind: Kind[Resource]
     target: Resource
@@ -65,7 +65,7 @@ class Delete:
 
 @dataclass(frozen=True)
 class RecordEvent:
-    """An Event about an object; the plan goes on when the API refuses it.
+    """An Event about an object; the plan continues when the API refuses it.
 
     `type_` is Normal or Warning.
     """
@@ -83,7 +83,7 @@ Step = Create | Patch | Delete | RecordEvent
 def patch_metadata(
     kind: Kind[Resource], target: Resource, change: MetadataChange
 ) -> tuple[Patch, ...]:
-    """Return the step that makes this change, none for an empty one."""
+    """Return the step that makes this change, none for an empty change."""
     patch = change_metadata(change)
     return (Patch(kind, target, patch),) if patch else ()
 
@@ -93,7 +93,7 @@ def patch_spec(
     target: CustomResource[SpecT, StatusT],
     spec: SpecT,
 ) -> tuple[Patch, ...]:
-    """Return the step that makes the spec of `target` this one, none when it is."""
+    """Return the step that sets the spec of `target`, none when it is equal."""
     patch = change_spec(target, spec)
     return (Patch(kind, target, patch),) if patch else ()
 
@@ -103,7 +103,7 @@ def patch_status(
     target: CustomResource[SpecT, StatusT],
     status: StatusT,
 ) -> tuple[Patch, ...]:
-    """Return the step that makes the status of `target` this one, none when it is."""
+    """Return the step that sets the status of `target`, none when it is equal."""
     patch = change_status(target, status)
     return (Patch(kind, target, patch, "status"),) if patch else ()
 
@@ -117,15 +117,15 @@ class Plan:
 
 
 class CreationRefused(Exception):
-    """The API refused to create an object, and what was planned for that case is done.
+    """The API refused to create an object, and the plan for that case was carried out.
 
-    Not an ApiError: a refusal may be a NotFound or a Conflict, which would be taken for one of the
-    object that is reconciled.
+    Not an ApiError: a refusal may be a NotFound or a Conflict, which would be mistaken for an error
+    about the reconciled object.
     """
 
 
 async def execute_plan(client: Client, plan: Plan) -> float | None:
-    """Carry out a plan and return its `requeue_after`, None when an object of it is gone.
+    """Carry out a plan and return its `requeue_after`, None when one of its objects is deleted.
 
     Raises CreationRefused and ApiError as `execute_steps` does.
     """
@@ -139,7 +139,7 @@ async def execute_plan(client: Client, plan: Plan) -> float | None:
 async def execute_steps(client: Client, steps: Sequence[Step]) -> None:
     """Carry out steps in order.
 
-    Stops with the first ApiError (Conflict included), or with CreationRefused after the plan for a
+    Stops at the first ApiError (Conflict included), or with CreationRefused after the plan for a
     refusal.
     """
     versions: dict[str, str] = {}  # by UID
@@ -165,14 +165,14 @@ async def _create(client: Client, step: Create) -> None:
     except ApiError as error:
         if step.on_refusal is None:
             raise
-        # Deleted meanwhile, or changed: the refusal is what has to be tried again later and later.
+        # Deleted meanwhile, or changed: the creation is tried again after growing delays.
         with contextlib.suppress(NotFound, Conflict):
             await execute_steps(client, step.on_refusal(error).steps)
         raise CreationRefused(str(error)) from error
 
 
 async def _patch(client: Client, step: Patch, versions: dict[str, str]) -> None:
-    # A second patch of one object starts from the version that the first one made.
+    # A second patch of an object starts from the version that the first patch made.
     uid = uid_of(step.target)
     version = versions.get(uid) or step.target["metadata"]["resourceVersion"]
     patch = at_version(step.patch, version)

@@ -1,4 +1,7 @@
-"""Whether a device gets a bucket claim, and what its status says about the claim."""
+"""Whether a device gets a bucket claim, and what its status says about the claim.
+
+See docs/reference/control-plane.md#bucket-claims.
+"""
 
 from __future__ import annotations
 
@@ -25,14 +28,14 @@ from flotta.resources.views import (
 from flotta.rfc3339 import parse_required_time
 from flotta.storage.provisioner import is_bound
 
-PROVISIONER_TIMEOUT = 10.0  # seconds in which a provisioner normally answers
+PROVISIONER_TIMEOUT = 10.0  # seconds in which a provisioner normally handles a claim
 
 
 def wants_claim(device: EdgeDevice, device_set: EdgeDeviceSet | None, *, auto_create: bool) -> bool:
-    """Tell whether the device is to have a bucket claim.
+    """Tell whether the device should have a bucket claim.
 
-    The set's storage section replaces the device's as a whole, so external
-    storage counts where it is in force; `createOBC` counts on either.
+    The set's storage section replaces the device's as a whole, so external storage counts only
+    where it is in force; `createOBC` counts on either.
     """
     if not is_registered(device):
         return False
@@ -46,7 +49,7 @@ def wants_claim(device: EdgeDevice, device_set: EdgeDeviceSet | None, *, auto_cr
 
 
 def make_bucket_claim(device: EdgeDevice, settings: Settings) -> BucketClaim:
-    """Return the claim of a device; it is named like the device and goes with it."""
+    """Return the claim of a device; it has the device's name and is deleted with it."""
     return {
         "apiVersion": BUCKET_CLAIM.api_version,
         "kind": BUCKET_CLAIM.kind,
@@ -63,7 +66,7 @@ def make_bucket_claim(device: EdgeDevice, settings: Settings) -> BucketClaim:
 
 
 def bound_claim_name(device: EdgeDevice, claim: BucketClaim | None) -> str | None:
-    """Return what `status.dataObc` has to be: the claim's name from Bound until the claim goes."""
+    """Return `status.dataObc`: the claim's name from Bound until the claim is deleted."""
     if claim is None or is_being_deleted(claim):
         return None
     if is_bound(claim):
@@ -74,15 +77,15 @@ def bound_claim_name(device: EdgeDevice, claim: BucketClaim | None) -> str | Non
 def judge_storage(
     device: EdgeDevice, claim: BucketClaim | None, *, wanted: bool
 ) -> ConditionState | None:
-    """Judge the bucket that a device has by its claim.
+    """Judge the bucket that a device has from its claim.
 
-    None when it has none by a claim and gets none: the condition is not for this device.
+    None when it has none and gets none from a claim: the condition does not apply to this device.
     """
     if claim is None or is_being_deleted(claim):
         return None
     name = name_of(claim)
     if bound_claim_name(device, claim):
-        return "True", "ClaimBound", f"ObjectBucketClaim {name} is answered"
+        return "True", "ClaimBound", f"ObjectBucketClaim {name} is bound"
     if not wanted:
         return None
     problem = find_condition(conditions_of(claim), READY)
@@ -90,14 +93,14 @@ def judge_storage(
         return "False", problem["reason"], f"ObjectBucketClaim {name}: {problem['message']}"
     storage_class = spec_of(claim).get("storageClassName") or "none"
     text = (
-        f"No provisioner has answered ObjectBucketClaim {name} yet; "
+        f"No provisioner has handled ObjectBucketClaim {name} yet; "
         f"its storage class is {storage_class}"
     )
     return "False", "ClaimPending", text
 
 
 def provisioner_time_left(claim: BucketClaim | None, now: datetime) -> float:
-    """Return the seconds left to a provisioner before a claim without a condition is reported."""
+    """Return the seconds that a provisioner has left before the claim is reported."""
     if claim is None or is_bound(claim) or find_condition(conditions_of(claim), READY):
         return 0.0
     asked = parse_required_time(claim["metadata"]["creationTimestamp"])
@@ -105,9 +108,9 @@ def provisioner_time_left(claim: BucketClaim | None, now: datetime) -> float:
 
 
 def belongs_to(claim: BucketClaim, device: EdgeDevice) -> bool:
-    """Tell whether the claim goes when the device goes.
+    """Tell whether the claim is deleted with the device.
 
-    It does when the device owns it, or records it as its own and nobody owns it.
+    It is when the device owns it, or when the device's status names it and nothing owns it.
     """
     owners = claim["metadata"].get("ownerReferences") or []
     owned = any(owner.get("uid") == uid_of(device) for owner in owners)

@@ -1,4 +1,4 @@
-"""The controller of EdgeDevices: what concerns a device, and what its plan is made from."""
+"""The controller of EdgeDevices: which changes concern a device, and the inputs of its plan."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def device_controller(context: Context) -> KindController[EdgeDevice]:
 
 
 def concerned_by_device(old: EdgeDevice | None, new: EdgeDevice | None) -> Iterable[Key]:
-    """Yield the device itself when its plan may become another one; heartbeats leave it."""
+    """Yield the device itself when its plan may change; heartbeats do not change it."""
     if new is not None and plan_inputs(old) != plan_inputs(new):
         yield key_of(new)
 
@@ -71,7 +71,7 @@ def concerned_by_device(old: EdgeDevice | None, new: EdgeDevice | None) -> Itera
 def concerned_by_workload(
     devices: Cache[EdgeDevice], old: EdgeWorkload | None, new: EdgeWorkload | None
 ) -> Iterable[Key]:
-    """Yield the devices whose membership a change of a workload puts in question."""
+    """Yield the devices whose membership a change of a workload may affect."""
     workload = new or old
     if workload is None or _target_fields(old) == _target_fields(new):
         return
@@ -84,7 +84,7 @@ def concerned_by_workload(
 def concerned_by_set(
     devices: Cache[EdgeDevice], old: EdgeDeviceSet | None, new: EdgeDeviceSet | None
 ) -> Iterable[Key]:
-    """Yield the members of a set that its user changed."""
+    """Yield the members of a set that a user changed."""
     device_set = new or old
     if device_set is not None and spec_changed(old, new):
         for device in members_of(devices.list(namespace_of(device_set)), name_of(device_set)):
@@ -92,14 +92,14 @@ def concerned_by_set(
 
 
 def concerned_by_claim(old: BucketClaim | None, new: BucketClaim | None) -> Iterable[Key]:
-    """Yield the device that the claim is named like."""
+    """Yield the device of the claim's name."""
     claim = new or old
     if claim is not None:
         yield key_of(claim)
 
 
 def plan_inputs(device: EdgeDevice | None) -> object:
-    """Return what of a device its own plan depends on; heartbeats leave it equal."""
+    """Return the fields of a device on which its plan depends; heartbeats leave them equal."""
     if device is None:
         return None
     metadata = device["metadata"]
@@ -116,7 +116,7 @@ def plan_inputs(device: EdgeDevice | None) -> object:
 
 
 def _target_fields(workload: EdgeWorkload | None) -> object:
-    """Return what of a workload decides where it runs."""
+    """Return the fields of a workload that decide where it runs."""
     if workload is None:
         return None
     spec = workload.get("spec") or {}
@@ -140,7 +140,7 @@ def _plan_staying(context: Context, device: EdgeDevice) -> Plan:
 
 
 async def _plan_leaving(context: Context, device: EdgeDevice) -> Plan:
-    # Caches may be behind; what is removed here must be what is there.
+    # Caches may be stale; what is removed here must be what exists.
     name = name_of(device)
     claim = await context.client.get_or_none(BUCKET_CLAIM, name, namespace_of(device))
     request = await context.client.get_or_none(SIGNED_REQUEST, name, REQUEST_NAMESPACE)

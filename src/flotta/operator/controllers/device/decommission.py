@@ -1,8 +1,9 @@
-"""EdgeDevice that is being deleted: wait for the device, clean up after it, let the object go.
+"""EdgeDevice that is being deleted: wait for the device, clean up after it, remove the finalizer.
 
-Order: the device says that it disconnected (or the time is over, or nobody can say it), then its
-bucket claim goes (and with it bucket and keys), then its signed request, then our finalizer. A
-declined request stays, because it keeps the device from joining again.
+Order: the device acknowledges that it disconnected (or the time is over, or no device exists that
+could), then its bucket claim is deleted (with bucket and keys), then its signed request, then our
+finalizer. A declined request stays, because it keeps the device from joining again
+(docs/reference/control-plane.md#decommissioning).
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ from flotta.resources.objects.storage import BucketClaim
 from flotta.resources.views import conditions_of, finalizers_of, name_of, namespace_of, spec_of
 from flotta.rfc3339 import parse_required_time
 
-CLAIM_RECHECK = (45.0, 60.0)  # seconds until a claim on its way out is checked again
-# Seconds of being on its way out between which a claim is reported.
+CLAIM_RECHECK = (45.0, 60.0)  # seconds until a claim that is being deleted is checked again
+# Seconds since its deletion between which a claim that still exists is reported.
 CLAIM_REPORT_FROM, CLAIM_REPORT_BEFORE = 180.0, 240.0
 OWN_FINALIZERS = LEGACY_DEVICE_FINALIZERS | {DEVICE_FINALIZER}
 
@@ -62,7 +63,7 @@ def _plan_claim_removal(device: EdgeDevice, claim: BucketClaim, now: datetime) -
     age = (now - parse_required_time(asked)).total_seconds()
     if not CLAIM_REPORT_FROM <= age < CLAIM_REPORT_BEFORE:
         return Plan(requeue_after=recheck)
-    message = f"Its ObjectBucketClaim {name_of(claim)} does not go; the Events of the claim say why"
+    message = f"ObjectBucketClaim {name_of(claim)} is still being deleted; its Events say why"
     return Plan(
         (RecordEvent(EDGE_DEVICE, device, "Warning", "ClaimRemains", message),),
         requeue_after=recheck,
@@ -70,7 +71,7 @@ def _plan_claim_removal(device: EdgeDevice, claim: BucketClaim, now: datetime) -
 
 
 def _is_removable(request: SignedRequest, device: EdgeDevice) -> bool:
-    """Tell whether the request brought this device and is not to keep it out."""
+    """Tell whether the request led to this device and does not keep it out."""
     brought = spec_of(request).get("targetNamespace") == namespace_of(device)
     return brought and not is_declined(request)
 
@@ -82,14 +83,14 @@ def is_disconnected(device: EdgeDevice) -> bool:
 
 
 def _is_awaited(device: EdgeDevice, request: SignedRequest | None) -> bool:
-    """Tell whether there may be a device that has yet to acknowledge its removal."""
+    """Tell whether a device may exist that has yet to acknowledge its removal."""
     if is_disconnected(device) or not is_registered(device):
         return False
     return request is not None or was_heard(device)
 
 
 def _time_left(device: EdgeDevice, now: datetime, timeout: float) -> float:
-    """Return the seconds that are left to the device to acknowledge."""
+    """Return the seconds that the device has left to acknowledge."""
     asked = parse_required_time(device["metadata"]["deletionTimestamp"])
     return max(0.0, (asked + timedelta(seconds=timeout) - now).total_seconds())
 

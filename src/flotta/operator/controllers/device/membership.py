@@ -1,6 +1,7 @@
 """Which workloads a device lists: entries of `status.workloads` and `workload/…` labels.
 
-The operator adds and removes entries; phase, times and reasons of existing ones are the Edge API's.
+The operator adds and removes entries; the Edge API writes phase, times and reasons of existing ones
+(docs/reference/control-plane.md#who-writes-which-status).
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ from flotta.resources.views import labels_of, name_of
 
 
 def wanted_workloads(device: EdgeDevice, workloads: Iterable[EdgeWorkload]) -> list[str]:
-    """Return the names of the workloads that the device is to run, sorted."""
+    """Return the names of the workloads that the device should run, sorted."""
     return [name_of(workload) for workload in workloads_for(device, workloads)]
 
 
 def update_statuses(
     current: Sequence[WorkloadStatus], names: Sequence[str]
 ) -> list[WorkloadStatus] | None:
-    """Return the new `status.workloads`, None when it is right already."""
+    """Return the new `status.workloads`, None when it is up to date."""
     kept = [entry for entry in current if entry["name"] in set(names)]
     present = {entry["name"] for entry in kept}
     added: list[WorkloadStatus] = [
@@ -34,7 +35,7 @@ def update_statuses(
 
 
 def change_labels(current: Mapping[str, str], names: Sequence[str]) -> dict[str, str | None]:
-    """Return the labels to change (None removes one); labels without our prefix are not touched."""
+    """Return the labels to change (None removes a label); only those with our prefix change."""
     keys = {key for name in names if (key := workload_label(name))}
     changed: dict[str, str | None] = {
         key: "true" for key in sorted(keys) if current.get(key) != "true"

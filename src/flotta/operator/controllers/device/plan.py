@@ -1,4 +1,4 @@
-"""EdgeDevice that stays: membership, finalizer and bucket claim."""
+"""EdgeDevice that is not being deleted: membership, finalizer and bucket claim."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from flotta.resources.views import (
     status_of,
 )
 
-LABELS_DELAY = 2.0  # seconds until the labels are planned, should no event of the status come
+LABELS_DELAY = 2.0  # seconds until the labels are planned if no change of the status is seen
 
 
 def plan_device(
@@ -46,9 +46,9 @@ def plan_device(
 ) -> Plan:
     """Plan for a device with the workloads of its namespace, its set and its bucket claim.
 
-    At most one write of the object, one of its status and one new claim come out. Labels wait for
-    the next plan when the status changes too: a workload for many devices is then in the status of
-    all of them before the first label is written.
+    The plan has at most one write of the object, one of its status and one new claim. Labels wait
+    for the next plan when the status changes too: a workload for many devices is then in the status
+    of all of them before the first label is written.
     """
     names = membership.wanted_workloads(device, workloads)
     wanted = wants_claim(device, device_set, auto_create=settings.bucket_auto_create)
