@@ -1,7 +1,8 @@
-"""Names of the control plane's own objects, and its port: what several programs agree on.
+"""Names of the control plane's own objects, and its port, which several programs share.
 
-Here, because servers that keep the objects elsewhere than in the resource API use the names too,
-and devices the port.
+They are here because servers whose backend is not the resource API use the names too, and devices
+use the port. Other labels, annotations and finalizers, with their writers:
+docs/reference/control-plane.md#labels-annotations-and-finalizers.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ OPERATOR = "flotta-operator"  # Deployment, Lease and component of Events
 EDGE_API = "flotta-edge-api"  # Deployment and component of Events
 CA_SECRET = "flotta-ca"  # noqa: S105 - a name
 HOST_SECRET = "flotta-host-certificate"  # noqa: S105 - a name
-DEVICE_PORT = 8043  # TCP, at which the Edge API serves devices unless told otherwise
+DEVICE_PORT = 8043  # TCP, at which the Edge API serves devices by default
 REGISTRATION_LABEL = "reg-client-ca"  # "true" on each Secret with a registration certificate
 REGISTRATION_SELECTOR = f"{REGISTRATION_LABEL}=true"
 
@@ -23,9 +24,9 @@ REGISTRATION_SELECTOR = f"{REGISTRATION_LABEL}=true"
 def name_registration_secret(authority: str, namespaces: str, others: Iterable[str]) -> str:
     """Return the name of a new Secret with a registration certificate.
 
-    `authority` is the CA certificate (PEM), `namespaces` joins those of the certificate by commas,
-    `others` are the names of such Secrets that are there already. The name follows from these
-    three, so that writers that begin together make one Secret.
+    `authority` is the CA certificate (PEM), `namespaces` are those of the certificate, joined by
+    commas, `others` are the names of existing Secrets of this kind. The name is derived from these
+    three, so that writers that start at the same time create one Secret.
     """
     seed = "\n".join([authority, namespaces, *sorted(others)])
     return f"{REGISTRATION_LABEL}-{hashlib.sha256(seed.encode()).hexdigest()[:10]}"
