@@ -117,7 +117,7 @@ def test_inputs_reach_the_objects_and_the_address_reaches_devices(
         "operator_max_concurrent_reconciles": "18",
         "operator_resources": {"memory_limit": "456Mi"},
         "operator_ingress": {"host": "edge.example"},
-        "__operator_rehearsal": False,
+        "__operator_dry_run": False,
         "operator_kubernetes_kubeconfig": str(kubernetes.kubeconfig()),
         **HERE,
     }
@@ -158,7 +158,7 @@ def test_inputs_of_the_removal_may_be_text(kubernetes: KubernetesApi, tmp_path: 
     play = {"hosts": "all", "roles": ["flotta.edge.operator"]}
     said = playbook(tmp_path, play, {"cluster": inputs}, *text)
     assert "failed=0" in said, said
-    assert "Kinds of the fleet go" in said
+    assert "Remove the CRDs of flotta" in said
 
 
 def test_kubeconfig_is_looked_for_before_anything_is_installed(tmp_path: Path) -> None:

@@ -1,9 +1,9 @@
-"""Give each named host an address of the subnet that it keeps for its life.
+"""Assign each named host an address of the subnet, which it keeps.
 
 addresses.py FOLDER SUBNET HOST...
 
-Podman hands out another address at every start of a container unless it is told one. The
-address of a host is the content of FOLDER/HOST.address. Prints the hosts that got a new one.
+Without a fixed address, podman gives a container another one at every start. The address of a
+host is the content of FOLDER/HOST.address. Prints the hosts that got an address now.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ FIRST_HOST = 10  # number of an address in the subnet
 
 
 def assign_addresses(folder: Path, subnet: str, hosts: list[str]) -> list[str]:
-    """Give an address to each host that has none; return those hosts."""
+    """Assign an address to each host without one; return these hosts."""
     folder.mkdir(mode=0o700, exist_ok=True)
     network = ipaddress.ip_network(subnet)
     used = {file.read_text() for file in folder.glob("*.address")}

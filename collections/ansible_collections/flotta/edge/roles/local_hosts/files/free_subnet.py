@@ -1,6 +1,6 @@
 """Print the first of the given subnets that overlaps neither a route nor a podman network.
 
-Prints nothing when every one of them is taken.
+Prints nothing when all of them are in use.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def list_taken() -> list[str]:
     routes = [route["dst"] for route in json.loads(read_output("ip", "-json", "route"))]
     networks = json.loads(read_output("podman", "network", "ls", "--format", "json"))
     subnets = [subnet["subnet"] for network in networks for subnet in network.get("subnets", [])]
-    # Containers on the local hosts use podman's default subnet, even where this machine does not.
+    # Containers inside the local hosts use podman's default subnet, even if this machine does not.
     return [*(route for route in routes if route != "default"), *subnets, "10.88.0.0/16"]
 
 
