@@ -1,9 +1,9 @@
-"""How long from `kubectl apply` accepted to the container running, and what it is made of.
+"""Measure the time from `kubectl apply` accepted to the container running, and its parts.
 
 Method: on the running local site (`make site`), a workload with an image that is present is applied
 and deleted N times. All hosts share this machine's clock, so times are compared directly: the
-moment kubectl returned, the moments when podman made and started the container (from `podman
-inspect`), and the moment when the status said Running (from a watch). Prints each run and the
+moment kubectl returned, the moments when podman created and started the container (from `podman
+inspect`), and the moment when the status said Running (polled). Prints each run and the
 medians, in milliseconds.
 """
 
@@ -25,21 +25,21 @@ from e2e.site import Site, workload
 
 
 class ContainerState(TypedDict):
-    """The state of a container; the time is podman's."""
+    """The state of a container; the time is in podman's format."""
 
     Status: str
     StartedAt: str
 
 
 class InspectedContainer(TypedDict):
-    """What is read of `podman inspect`."""
+    """The fields that are read from `podman inspect`."""
 
     Created: str
     State: ContainerState
 
 
 def moment(text: str) -> float:
-    """Read podman's time, which has nanoseconds."""
+    """Parse podman's time, which has nanoseconds."""
     head, _, rest = text.partition(".")
     digits = "".join(c for c in rest[:9] if c.isdigit())
     zone = rest[len(digits) :].replace("Z", "+00:00")
@@ -47,7 +47,7 @@ def moment(text: str) -> float:
 
 
 def running(site: Site, container: str) -> InspectedContainer | None:
-    """Return what podman says of a container, once it runs."""
+    """Return what podman reports about a container, once it runs."""
     shown: list[InspectedContainer] = json.loads(
         site.till.run(f"podman inspect {container}", check=False) or "[]"
     )
@@ -67,7 +67,7 @@ def once(site: Site, number: int) -> dict[str, float]:
     eventually("it is gone", lambda: container not in site.till.containers(), 60)
     started = moment(shown["State"]["StartedAt"])
     return {
-        "container made": 1000 * (moment(shown["Created"]) - accepted),
+        "container created": 1000 * (moment(shown["Created"]) - accepted),
         "container running": 1000 * (started - accepted),
         "status Running": 1000 * (reported - accepted),
     }

@@ -1,4 +1,4 @@
-"""What the two programs of an idle device cost in memory and processor time.
+"""Measure memory and processor time of the two programs of an idle device.
 
 Method: on the running local site (`make site`), the proportional set size of both services' main
 processes (from `/proc/PID/smaps_rollup`) and their processor time over a minute, on both devices.
@@ -16,10 +16,10 @@ from e2e.machines import Host
 from e2e.site import Site
 
 UNITS = ("flotta-gateway", "flotta-device-worker")
-SECONDS = 60  # in which the processor time is taken
+SECONDS = 60  # over which processor time is measured
 
 
-def figures(host: Host, unit: str) -> tuple[float, float]:
+def measures(host: Host, unit: str) -> tuple[float, float]:
     """Return PSS in MB and processor time in seconds."""
     pid = host.run(f"systemctl show -p MainPID --value {unit}").strip()
     pss = host.run(f"grep ^Pss: /proc/{pid}/smaps_rollup").split()[1]
@@ -30,12 +30,12 @@ def figures(host: Host, unit: str) -> tuple[float, float]:
 def main() -> None:
     site = Site(Path(__file__).resolve().parents[1])
     hosts = (site.till, site.camera)
-    before = {(h.name, unit): figures(h, unit)[1] for h in hosts for unit in UNITS}
+    before = {(h.name, unit): measures(h, unit)[1] for h in hosts for unit in UNITS}
     time.sleep(SECONDS)
     for host in hosts:
         total = 0.0
         for unit in UNITS:
-            pss, cpu = figures(host, unit)
+            pss, cpu = measures(host, unit)
             total += pss
             spent = 1000 * (cpu - before[host.name, unit]) / SECONDS
             print(f"{host.name} {unit}: {pss:.1f} MB, {spent:.2f} ms of processor time a second")

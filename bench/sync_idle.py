@@ -1,8 +1,8 @@
-"""Cost of an idle synchronisation cycle: CPU, requests and memory with 10,000 files each way.
+"""Measure an idle synchronisation cycle: CPU, requests and memory with 10,000 files each way.
 
 Method: a real `rclone serve s3` over TLS (tests/integration/s3_server.py) holds 10,000 objects, the
-export directory has 10,000 files in 100 directories; after the first synchronisation N cycles are
-run back to back in this process and process time is divided by N. Requests come from the server's
+export directory has 10,000 files in 100 directories. After the first synchronisation, N cycles run
+back to back in this process, and process time is divided by N. Requests are counted in the server's
 access log. Usage: PYTHONPATH=src:tests:tests/integration python bench/sync_idle.py [files] [cycles]
 """
 

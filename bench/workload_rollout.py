@@ -1,11 +1,11 @@
-"""How fast a new workload is in the status of every device that it selects, on both engines.
+"""Measure how fast a new workload is in the status of every device it selects, on both engines.
 
-Method: N EdgeDevices, an operator as a process with its own rights, and an API server: the embedded
-one, then kube-apiserver with an etcd that does sync to disk. Timed by a watch: from the moment an
-EdgeWorkload with an empty selector was created until it is in `status.workloads` of the last
-device, and until the last label is there. Then what must not write is counted by the same watch: a
-workload for a tenth of the devices may touch that tenth alone, and a new image touches none. What
-bounds the rate of writes is told from the processor time of each program while a workload spreads.
+Method: N EdgeDevices, an operator as a process with its own permissions, and an API server: the
+embedded one, then kube-apiserver with an etcd that syncs to disk. A watch measures the time from
+the creation of an EdgeWorkload with an empty selector until it is in `status.workloads` of the last
+device, and until the last label is set. Then the same watch counts needless writes: a workload for
+a tenth of the devices may touch only that tenth, and a new image touches none. The processor time
+of each program while a workload spreads shows what limits the rate of writes.
 Usage: PYTHONPATH=src:tests:tests/integration python bench/workload_rollout.py [devices] [runs]
 """
 
@@ -34,16 +34,16 @@ from flotta.resources.objects.devices import EdgeDevice
 from flotta.resources.views import labels_of, name_of, status_of
 from servers.api_server import KubernetesApi
 
-TICKS = os.sysconf("SC_CLK_TCK")  # of processor time in a second
-CREATORS = 16  # devices that are made at a time
+TICKS = os.sysconf("SC_CLK_TCK")  # ticks of processor time per second
+CREATORS = 16  # devices created at a time
 QUIET = 3.0  # seconds without a write after which nothing more is expected
-FULL = 85.0  # percent of a core from which a program counts as bound by it
+FULL = 85.0  # per cent of a core above which a program counts as limited by it
 WORKERS = Settings().device_workers
 PROGRAMS = ("flotta.cli.operator", "flotta.cli.apiserver", "kube-apiserver", "etcd")
 
 
 class DurableApi(KubernetesApi):
-    """The API server of the tests, on an etcd that does not skip fsync."""
+    """The API server of the tests, with an etcd that does not skip fsync."""
 
     def _etcd(self) -> list[str]:
         return [option for option in super()._etcd() if option != "--unsafe-no-fsync"]
@@ -51,7 +51,7 @@ class DurableApi(KubernetesApi):
 
 @contextmanager
 def engine_access(directory: Path, engine: str) -> Iterator[Callable[[str], Path]]:
-    """Start an engine; yields what gives the kubeconfig of a component."""
+    """Start an engine; yield a function that returns the kubeconfig of a component."""
     if engine == "embedded":
         with resource_api(directory, engine) as access:
             yield access
@@ -68,7 +68,7 @@ def engine_access(directory: Path, engine: str) -> Iterator[Callable[[str], Path
 
 
 class Writes:
-    """A watch of all devices: how often each was written, and which list a workload."""
+    """A watch of all devices: how often each was written, and which devices list a workload."""
 
     def __init__(self, client: Client):
         self.client = client
@@ -96,13 +96,13 @@ class Writes:
         return sum(key in labels_of(device) for device in self.devices.values())
 
     async def until(self, done: Callable[[], bool]) -> float:
-        """Wait until it is so; returns the time of the last write."""
-        while not done():  # noqa: ASYNC110 - what is awaited is many
+        """Wait until `done` is true; return the time of the last write."""
+        while not done():  # noqa: ASYNC110 - there is no single event to await
             await asyncio.sleep(0.02)
         return self.last
 
     async def quiet(self) -> None:
-        while time.monotonic() - self.last < QUIET:  # noqa: ASYNC110 - nothing happens then
+        while time.monotonic() - self.last < QUIET:  # noqa: ASYNC110 - it waits for no event
             await asyncio.sleep(0.1)
 
 
@@ -120,7 +120,7 @@ def processor_seconds() -> dict[str, float]:
             command = (folder / "cmdline").read_text().replace("\0", " ")
             fields = (folder / "stat").read_text().rpartition(")")[2].split()
         except OSError:
-            continue  # it ended just now
+            continue  # the process has just ended
         if int(fields[1]) == os.getpid():
             name = next((program for program in PROGRAMS if program in command), "")
             found[name] = (int(fields[11]) + int(fields[12])) / TICKS
@@ -141,7 +141,7 @@ async def created(client: Client, count: int) -> None:
 
 
 async def rollout(writes: Writes, fleet: Fleet, name: str) -> float:
-    """Return the seconds until a new workload is everywhere."""
+    """Return the seconds until every device lists a new workload."""
     before, begun = processor_seconds(), time.monotonic()
     writes.counts.clear()
     await fleet.workload(name, deviceSelector={})
@@ -155,25 +155,25 @@ async def rollout(writes: Writes, fleet: Fleet, name: str) -> float:
     print(
         f"  {name}: {seconds:.1f} s, {rate:.0f} status writes/s, {1000 * WORKERS / rate:.0f} ms "
         f"each with {WORKERS} workers; labels {labels:.1f} s, {written / labels:.0f} writes/s in "
-        f"all, {written / total:.2f} a device; {bound(shares)}",
+        f"total, {written / total:.2f} per device; {bound(shares)}",
         flush=True,
     )
     return seconds
 
 
 def bound(shares: dict[str, float]) -> str:
-    """Say what keeps the writes from being faster; shares are percents of one core."""
+    """Say what limits the rate of writes; shares are per cent of one core."""
     busiest = max(shares, key=lambda program: shares[program])
-    figures = ", ".join(f"{program} {share:.0f} %" for program, share in shares.items())
+    percents = ", ".join(f"{program} {share:.0f} %" for program, share in shares.items())
     if shares[busiest] > FULL:
-        return f"bound by the one core of {busiest} ({figures})"
+        return f"limited by the one core of {busiest} ({percents})"
     if sum(shares.values()) > FULL * (os.cpu_count() or 1):
-        return f"bound by the processors of the machine ({figures})"
-    return f"bound by the answers of the API server to EDGEWORKLOAD_CONCURRENCY workers ({figures})"
+        return f"limited by the processors of the machine ({percents})"
+    return f"limited by the API server's responses to EDGEWORKLOAD_CONCURRENCY workers ({percents})"
 
 
 async def needless(writes: Writes, fleet: Fleet) -> None:
-    """Say how many writes reached devices that nothing concerned."""
+    """Print how many writes reached devices that were not concerned."""
     writes.counts.clear()
     await fleet.workload("tenth", deviceSelector={"matchLabels": {"role": "tenth"}})
     tenth = (len(writes.devices) + 9) // 10
@@ -184,12 +184,12 @@ async def needless(writes: Writes, fleet: Fleet) -> None:
         for name, count in writes.counts.items()
         if labels_of(writes.devices[name])["role"] == "other"
     )
-    print(f"  a workload for {tenth} devices: {others} writes of the other devices")
+    print(f"  a workload for {tenth} devices: {others} writes to the other devices")
     writes.counts.clear()
     pod = {"spec": {"containers": [{"name": "main", "image": "localhost/other"}]}}
     await fleet.client.merge_patch(EDGE_WORKLOAD, "tenth", "default", {"spec": {"pod": pod}})
     await asyncio.sleep(QUIET)
-    print(f"  a new image: {sum(writes.counts.values())} writes of devices", flush=True)
+    print(f"  a new image: {sum(writes.counts.values())} writes to devices", flush=True)
 
 
 async def measure(site: Site, count: int, runs: int) -> None:
@@ -200,7 +200,10 @@ async def measure(site: Site, count: int, runs: int) -> None:
         watching = asyncio.create_task(writes.run())
         await writes.until(lambda: len(writes.devices) == count)
         await writes.quiet()
-        print(f"  {count} devices made and taken in {time.monotonic() - begun:.0f} s", flush=True)
+        print(
+            f"  {count} devices created and processed in {time.monotonic() - begun:.0f} s",
+            flush=True,
+        )
         seconds = [await rollout(writes, Fleet(client), f"everywhere-{run}") for run in range(runs)]
         print(f"  median: {statistics.median(seconds):.1f} s for {count} devices")
         await needless(writes, Fleet(client))

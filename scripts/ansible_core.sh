@@ -1,10 +1,10 @@
 #!/bin/bash
-# Have a release of ansible-core, and print the folder of its virtual environment.
+# Install a release of ansible-core unless it is installed, and print the folder of its virtual environment.
 #
 #   ansible_core.sh VERSION        such as 2.17
 #
-# It needs the environment for development, whose own release is not installed twice. What runs on the
-# same Python sees everything else there. Exit code 77: there is no Python that is new enough.
+# It needs the environment for development, whose own release is not installed twice. A release that runs
+# on the same Python also sees the other packages there. Exit code 77: no Python is new enough.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 development=$PWD/.venv-dev
@@ -17,7 +17,7 @@ if grep -q "^ansible-core==${version//./\\.}\\." requirements/dev.txt; then
   exit 0
 fi
 
-# newer: a Python that 2.20 and later run on, of this machine or of pyenv.
+# newer: print a Python that 2.20 and later run on, from the path or from pyenv.
 newer() {
   local python
   for python in python3.{14,13,12} "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.1[2-4].*/bin/python3; do
@@ -31,7 +31,7 @@ case $version in
   2.17 | 2.18 | 2.19) ;;
   *)
     "$python" -c 'import sys; sys.exit(sys.version_info < (3, 12))' || python=$(newer) || {
-      echo "ansible-core $version needs Python 3.12 or newer, which is not here: install one so that it is on the path, or by pyenv." >&2
+      echo "ansible-core $version needs Python 3.12 or newer, which was not found: install it on the path or with pyenv." >&2
       exit 77
     }
     ;;

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Run every benchmark; each says in its docstring what it measures and how.
+# Run every benchmark; the docstring of each says what it measures and how.
 set -eu
 cd "$(dirname "$0")/.."
 for file in bench/*.py; do

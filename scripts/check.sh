@@ -1,5 +1,5 @@
 #!/bin/bash
-# Format, lint, types, layers and unit tests: what must be green before every commit.
+# Check format, lint, types, layers, docs and unit tests: what must be green before every commit.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 . scripts/parts.sh

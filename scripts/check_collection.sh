@@ -1,5 +1,5 @@
 #!/bin/bash
-# Everything that can be said about the Ansible collection without a site.
+# Check everything about the Ansible collection that needs no site.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 . scripts/parts.sh

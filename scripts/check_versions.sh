@@ -1,10 +1,10 @@
 #!/bin/bash
-# The collection on each release of ansible-core that runs on every Python we support: the units of its
-# modules and the syntax of every playbook and role. On later ones test_deep.sh runs sanity.
+# Test the collection on each release of ansible-core that runs on every supported Python: the unit tests of
+# its modules and the syntax of every playbook and role. On later releases test_deep.sh runs sanity.
 #
-#   check_versions.sh [VERSION…]        such as 2.17; all of them unless some are named
+#   check_versions.sh [VERSION…]        such as 2.17; default: all of them
 #
-# On the release that the environment for development has, the units of modules run with all others.
+# On the release of the environment for development, these unit tests run with all others.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 . scripts/parts.sh
@@ -13,7 +13,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export ANSIBLE_NOCOLOR=1 NO_COLOR=1
 
-# Playbooks include roles only when they run, so here is one that reads all their tasks at once.
+# Playbooks include roles only when they run, so this prints one that reads all their tasks at once.
 every_task() {
   local file role
   shopt -s globstar
@@ -24,7 +24,7 @@ every_task() {
   done
 }
 
-# One playbook of the tests needs somebody else's collection.
+# One playbook of the tests needs the collection kubernetes.core.
 syntax() {
   every_task >"$work/every_task.yml"
   quiet "$1" -m ansible.cli.playbook --syntax-check -i inventories/local -i inventories/kubernetes \

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Let the devices leave, then remove the local hosts, whatever the first step said.
+# Decommission the devices, then remove the local hosts even if the first step failed.
 set -u
 cd "$(dirname "$0")/.." || exit
 playbook=".venv-site/bin/ansible-playbook -i inventories/local"
@@ -7,5 +7,5 @@ playbook=".venv-site/bin/ansible-playbook -i inventories/local"
   echo "There is no local site here."
   exit 0
 }
-$playbook playbooks/decommission.yml || echo "Not every device could say goodbye; the hosts go all the same."
+$playbook playbooks/decommission.yml || echo "Not every device could be decommissioned; the hosts are removed anyway."
 exec $playbook flotta.edge.local_hosts_absent

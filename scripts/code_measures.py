@@ -1,4 +1,4 @@
-"""What is measured of Python files; measure_code.py says how each is counted and prints it."""
+"""Measures of Python files; measure_code.py says how each is counted and prints them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 @dataclass(frozen=True)
 class FunctionMeasures:
-    """What is measured of one function."""
+    """The measures of one function."""
 
     place: str
     length: int
@@ -44,16 +44,16 @@ class FunctionMeasures:
 
 @dataclass(frozen=True)
 class VariableMeasures:
-    """What is measured of the annotation of a variable."""
+    """The measures of a variable's annotation."""
 
-    field: bool  # of a class, else of a module or a function
+    field: bool  # whether it is a field of a class; otherwise it is in a module or function
     untyped_object: bool
     any: bool
 
 
 @dataclass(frozen=True)
 class FileMeasures:
-    """What is measured of one file."""
+    """The measures of one file."""
 
     place: str
     length: int
@@ -119,7 +119,7 @@ def count_lines(text: str) -> tuple[int, int]:
 
 
 def walk_functions(node: ast.AST, hidden: bool = False) -> Iterator[tuple[Function, bool]]:
-    """Yield every function below a node, and whether what it is in hides it from others."""
+    """Yield every function below a node, and whether what surrounds it makes it private."""
     for child in ast.iter_child_nodes(node):
         hides = hidden
         if isinstance(child, Function):
@@ -141,7 +141,7 @@ def walk_variables(tree: ast.Module) -> Iterator[tuple[ast.AnnAssign, bool]]:
 def measure_function(
     function: Function, hidden: bool, source: Source, names: Names
 ) -> FunctionMeasures:
-    """Return the measures of one function; `hidden` is what it is in."""
+    """Return the measures of one function; `hidden` tells whether its surroundings are private."""
     annotations = find_annotations(function)
     return FunctionMeasures(
         place=f"{source.place}:{function.lineno} {function.name}",
@@ -165,12 +165,12 @@ def find_annotations(function: Function) -> list[ast.expr]:
 
 
 def measure_nesting(body: Iterable[ast.AST]) -> int:
-    """Return the levels of blocks in a body; functions and classes inside count by themselves."""
+    """Return the levels of blocks in a body; functions and classes inside count separately."""
     return max((nesting_of(statement) for statement in body), default=0)
 
 
 def nesting_of(node: ast.AST) -> int:
-    """Return the levels of blocks that a statement or a part of one opens."""
+    """Return the levels of blocks that a statement, or a part of it, opens."""
     if isinstance(node, Function | ast.ClassDef | ast.Lambda):
         return 0
     if isinstance(node, ast.If) and len(node.orelse) == 1 and isinstance(node.orelse[0], ast.If):

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Build the collection's artifact from the commit: build/flotta-edge-VERSION.tar.gz
+# Build the collection's artifact from the current commit: build/flotta-edge-VERSION.tar.gz
 set -eu
 cd "$(dirname "$0")/.."
 top=$(pwd)

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Copy the working tree's files of the collection below a folder, and print where they are.
+# Copy the collection's files from the working tree below a folder, and print the path of the copy.
 #
 #   copy_collection.sh FOLDER
 #

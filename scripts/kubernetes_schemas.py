@@ -32,7 +32,7 @@ INT_OR_STRING: Schema = {
     "anyOf": [{"type": "integer"}, {"type": "string"}],
 }
 TEXT_MAP: Schema = {"type": "object", "additionalProperties": {"type": "string"}}
-# Types whose swagger entry says less than a CRD must: what controller-gen writes for them.
+# Types whose swagger entry says less than a CRD needs: what controller-gen writes for them.
 REPLACED: dict[str, Schema] = {
     "io.k8s.apimachinery.pkg.api.resource.Quantity": {**INT_OR_STRING, "pattern": QUANTITY},
     "io.k8s.apimachinery.pkg.util.intstr.IntOrString": INT_OR_STRING,
@@ -48,8 +48,8 @@ REPLACED: dict[str, Schema] = {
     },
 }
 PORT: Schema = {"minimum": 1, "maximum": 65535}
-# What Kubernetes keeps in Go code: defaults that list-map keys need, and the checks of pods that
-# matter to podman. The bounds on lists and names keep the rule below cheap enough for Kubernetes.
+# What Kubernetes has only in Go code: defaults that list-map keys need, and the checks of pods that
+# matter to podman. The limits on lists and names keep the rule below cheap enough for Kubernetes.
 ADDED: dict[str, dict[str, Schema]] = {
     "io.k8s.api.core.v1.ContainerPort": {
         "containerPort": PORT,
@@ -83,7 +83,7 @@ CORE_KINDS = (
 )
 # The engine adds apiVersion, kind, metadata and the group, version and kind itself.
 ADDED_BY_ENGINE = {"apiVersion", "kind", "metadata"}
-# The document does not tell MicroTime from Time; Kubernetes' decoder wants six digits of it.
+# The document does not distinguish MicroTime from Time; Kubernetes' decoder requires six digits.
 MICRO_TIME: Schema = {"pattern": r"\.[0-9]{6}(Z|[+-][0-9]{2}:[0-9]{2})$"}
 
 
@@ -101,7 +101,7 @@ def swagger() -> dict[str, Schema]:
 
 
 def inlined(name: str) -> Schema:
-    """Return the definition `name` of Kubernetes with every reference written out."""
+    """Return the definition `name` of Kubernetes with every reference expanded."""
     if name in REPLACED:
         return json.loads(json.dumps(REPLACED[name]))  # type: ignore[no-any-return]
     schema: Schema = without_references(swagger()[name])
@@ -132,7 +132,7 @@ def pod_spec() -> Schema:
 
 
 def core_schema(name: str) -> Schema:
-    """Return the definition `name` for the engine: references written out, with descriptions."""
+    """Return the definition `name` for the engine: references expanded, with descriptions."""
     schema: Schema = resolved(swagger()[name])
     schema.pop("x-kubernetes-group-version-kind", None)
     if not name.startswith(META):

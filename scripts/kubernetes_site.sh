@@ -1,10 +1,10 @@
 #!/bin/bash
-# A site whose control plane runs on Kubernetes, all on this machine: a node, an S3 server and two
-# devices as hosts in podman, and on them what inventories/kubernetes describes.
+# Create or remove a site whose control plane runs on Kubernetes, all on this machine: a node, an S3 server
+# and two devices as hosts in podman, with what inventories/kubernetes describes.
 #
 #   kubernetes_site.sh up | down
 #
-# Environment: FLOTTA_SITE and FLOTTA_SITE_NAME as tests/cluster/node.sh has them.
+# Environment: FLOTTA_SITE and FLOTTA_SITE_NAME, as in tests/cluster/node.sh.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export FLOTTA_SITE=${FLOTTA_SITE:-.site-kubernetes}
@@ -17,7 +17,7 @@ hosts() { .venv-site/bin/ansible-playbook -i tests/cluster/inventory "$@"; }
 site() { .venv-site/bin/ansible-playbook -i inventories/kubernetes -i tests/cluster/inventory "$@"; }
 
 up() {
-  heading "Machines; Kubernetes (from source it takes minutes, once) and the control plane's image are built beside them"
+  heading "Machines; Kubernetes (minutes, the first time) and the control plane's image are built in the background"
   scripts/test_servers.sh node >/dev/null &
   local servers=$!
   scripts/image.sh --save "$archive" &
@@ -39,7 +39,7 @@ up() {
 down() {
   [ -d "$FLOTTA_SITE" ] || { echo "There is no Kubernetes site here."; return; }
   [ ! -e "$FLOTTA_SITE/kubeconfig" ] || site playbooks/decommission.yml ||
-    echo "Not every device could say goodbye; the hosts go all the same."
+    echo "Not every device could be decommissioned; the hosts are removed anyway."
   hosts flotta.edge.local_hosts_absent
 }
 

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# Sourced by the scripts that run many parts beside each other: lanes, each of which is a function in
-# the background with a log of its own. What waits lets others work, and what computes gives way to it.
-# The script's `groups` are the words that choose among them.
+# Sourced by the scripts that run many parts in parallel: lanes, each a function in the background with
+# its own log. Lanes that compute yield to lanes that mostly wait. The script's `groups` are the words that
+# select lanes.
 export LC_ALL=C.UTF-8 RESULTS=$PWD/.cache/results PIP_NO_INPUT=1
 rm -rf "$RESULTS"
 mkdir -p "$RESULTS"
@@ -9,13 +9,13 @@ plain_path=$PATH
 . scripts/parts.sh
 declare -A lanes=()
 
-# What make runs has its own environments.
+# Programs that make starts use their own environments.
 make() { PATH=$plain_path PYTHONPATH='' command make --no-print-directory "$@"; }
 
 wanted() { [[ ${groups:?} == *" $1 "* ]]; }
 heading() { printf '\n== %s (%d:%02d)\n' "$1" $((SECONDS / 60)) $((SECONDS % 60)); }
 
-# lane NAME FUNCTION: run it in the background, in a group of processes of its own.
+# lane NAME FUNCTION: run the function in the background, in its own process group.
 lane() {
   set -m
   { "$2"; : >"$RESULTS/$1.over"; } </dev/null >"$RESULTS/$1.log" 2>&1 &
@@ -24,7 +24,7 @@ lane() {
   echo "In the background: $1."
 }
 
-# Two lanes that others wait for.
+# Other lanes wait for these two.
 environment() { part "environment" make venv-dev; }
 # The tests run against a real API server, the site on Kubernetes on a whole node.
 servers() {
@@ -32,15 +32,15 @@ servers() {
   if wanted kubernetes; then part "Kubernetes" scripts/test_servers.sh node; fi
 }
 
-# For a lane that computes: what waits for something goes first when it is there. Where the kernel
-# shares out the processors by session, being nice is of no use, but a control group is.
+# For a lane that computes: lanes that wait get the processors first when they are ready. Where the kernel
+# schedules by session (autogroup), niceness has no effect, but a control group has.
 background=/sys/fs/cgroup/cpu/flotta-tests-$$
 give_way() {
   mkdir -p "$background" 2>/dev/null && echo 640 >"$background/cpu.shares" && echo $BASHPID >"$background/cgroup.procs" && return
   renice -n 10 --pid $BASHPID >/dev/null
 } 2>/dev/null
 
-# has_run PART…: wait until each of these is over, whatever came of it.
+# has_run PART…: wait until each of these parts has ended, passed or not.
 has_run() {
   local name
   for name; do
@@ -48,7 +48,7 @@ has_run() {
   done
 }
 
-# Say what becomes of the parts of all lanes, and show what a lane said when it is over.
+# Print the outcome of the parts of all lanes, and the log of a lane when it has ended.
 follow() {
   local name over shown=0
   while [ ${#lanes[@]} != 0 ]; do
@@ -59,7 +59,7 @@ follow() {
   done
 }
 
-# Say how the parts went that are not among the first `shown`.
+# Print the outcome of the parts after the first `shown`.
 tell_parts() {
   local began took used verdict name
   while IFS=$'\t' read -r began took used verdict name; do
@@ -71,7 +71,7 @@ tell_parts() {
 ended() {
   unset "lanes[$1]"
   show "$1"
-  [ -e "$RESULTS/$1.over" ] || record FAILED "$1, which broke off"
+  [ -e "$RESULTS/$1.over" ] || record FAILED "$1, which was aborted"
 }
 
 show() {
@@ -80,7 +80,7 @@ show() {
   echo
 }
 
-# changes_nothing COMMAND…: a run of Ansible after which no host has changed.
+# changes_nothing COMMAND…: run Ansible; succeed if it changed no host.
 changes_nothing() {
   local report
   report=$(mktemp --tmpdir="$RESULTS" re-run.XXXXXX.log)
@@ -88,7 +88,7 @@ changes_nothing() {
   [ "${PIPESTATUS[0]}" = 0 ] && grep -q 'changed=' "$report" && ! grep -q 'changed=[1-9]' "$report"
 }
 
-# nothing_is_left FOLDER NETWORK: neither of them, nor a container of the site in the folder.
+# nothing_is_left FOLDER NETWORK: succeed if neither exists, nor a container of the site in the folder.
 nothing_is_left() {
   local left
   left=$(podman ps --all --filter "label=flotta.edge.site=$PWD/$1" --format '{{.Names}}'
@@ -97,14 +97,14 @@ nothing_is_left() {
   [ -z "$left" ] || { echo "Still there: $left"; return 1; }
 }
 
-# clean TARGET FOLDER NETWORK: take a site away, unless somebody wants to look at it.
+# clean TARGET FOLDER NETWORK: remove a site, unless KEEP_SITE is set.
 clean() {
   [ -z "${KEEP_SITE:-}" ] || return 0
   part "$1" make "$1"
   part "nothing is left after $1" nothing_is_left "$2" "$3"
 }
 
-# The table and the sum need no environment, so that they are there even when there is none.
+# Table and sum need no virtual environment, so they are printed even if creating it failed.
 summary() {
   rmdir "$background" 2>/dev/null
   printf '\nAll of it took %d:%02d.\n\n' $((SECONDS / 60)) $((SECONDS % 60))

@@ -3,7 +3,7 @@
 #
 #   lock.sh UV
 #
-# Every file takes its versions from one resolution, so that the extras can share a venv.
+# All files take their versions from one resolution, so that the extras can share a virtual environment.
 set -eu
 uv=$1
 cd "$(dirname "$0")/.."
@@ -19,7 +19,7 @@ compile() {
 
 "$uv" pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links \
   --upgrade --no-header --no-annotate --all-extras --group dev pyproject.toml requirements/site.in --output-file "$all"
-# A controller of any system collects wheels by these, so no marker may depend on where it runs.
+# Controllers on any system collect wheels with these files, so no marker may depend on where uv runs.
 config=--no-config
 for extra in control-plane device sync; do
   compile "requirements/$extra.txt" --constraint "$all" --extra "$extra" pyproject.toml
@@ -28,7 +28,7 @@ config=
 compile requirements/site.txt --constraint "$all" requirements/site.in
 compile requirements/go.txt requirements/go.in
 compile requirements/dev.txt --constraint "$all" --all-extras --group dev pyproject.toml requirements/site.in
-# The releases of ansible-core that the collection is tested on beside that of dev.txt.
+# The other releases of ansible-core that the collection is tested on, besides the one in dev.txt.
 for core in 2.17 2.18; do
   echo "ansible-core==$core.*" | compile "requirements/ansible-$core.txt" --upgrade -
 done

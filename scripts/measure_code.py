@@ -1,22 +1,21 @@
-"""Print measures of the Python code: how long, how deep, how described, how typed.
+"""Print measures of the Python code: length, nesting, docstrings, types.
 
-A file counts unless it is generated (`_pb2.py`, `_grpc.py`) or holds no line. How each column is
-measured:
+A file counts unless it is generated (`_pb2.py`, `_grpc.py`) or empty. How each column is measured:
 
-  file, function   lines of the text: for a file all of them, for a function from `def` to its last
-                   line, without decorators. Of each the median, the 90th percentile, the longest.
+  file, function   lines of text: of a file all of them, of a function from `def` to its last line,
+                   without decorators. Median, 90th percentile and maximum.
   functions        every `def`, methods and functions inside functions too
   nesting          levels of if, for, while, try, with and match in a function; elif adds none
-  docstring        of the public functions: no `_` before their name or the name of a class around
-                   them, and not inside another function
+  docstring        of the public functions: neither their name nor that of a surrounding class
+                   begins with `_`, and they are not inside another function
   return type      of all functions
-  comments         lines with a comment for 100 lines with code, which docstrings are too; a line
-                   with both counts as both, what precedes all code (#!, licence) is no comment
+  comments         lines with a comment per 100 lines with code. Docstrings are code; a line with
+                   both counts as both; what precedes all code (#!, licence) is not a comment
   dict[str, Any]   functions with that in an annotation of an argument or the return value, in
-                   whatever form: bare, with Any as key or value, an alias, a subclass, in
-                   containers (untyped_objects.py says which). `Mapping[str, object]` (`Manifest`)
-                   does not count: a type checker lets nobody use a field of it
-  Any              functions with an Any in such an annotation, in those objects too
+                   any form: bare, with Any as key or value, an alias, a subclass, in containers
+                   (untyped_objects.py says which). `Mapping[str, object]` (`Manifest`) does not
+                   count: a type checker refuses any use of its fields
+  Any              functions with an Any in such an annotation, including those objects
   fields, variables  both, in the annotations of classes' fields and of all other variables
   sleep            calls of a name or attribute `sleep`
 
@@ -56,7 +55,7 @@ HEADINGS = (
 
 
 def main() -> None:
-    """Print the table, and with --longest what is longest in src/flotta."""
+    """Print the table, and with --longest the longest functions and files in src/flotta."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -76,7 +75,7 @@ def main() -> None:
 
 
 def print_table(parts: dict[str, list[FileMeasures]]) -> None:
-    """Print a line for each part of the code."""
+    """Print a row for each part of the code."""
     source = parts["src/flotta"]
     print(" | ".join(HEADINGS))
     print_row("src/flotta", source)
@@ -92,7 +91,7 @@ def print_table(parts: dict[str, list[FileMeasures]]) -> None:
 
 
 def print_row(name: str, files: list[FileMeasures]) -> None:
-    """Print the line of the table about some files."""
+    """Print the row of the table for some files."""
     functions = [function for file in files for function in file.functions]
     public = [function for function in functions if function.public]
     comments, code = sum(f.comment_lines for f in files), sum(f.code_lines for f in files)
@@ -121,12 +120,12 @@ def describe_spread(values: list[int]) -> str:
 
 
 def percentile(values: list[int]) -> int:
-    """Return the 90th percentile, 0 of none."""
+    """Return the 90th percentile, 0 if there are no values."""
     return sorted(values)[round((len(values) - 1) * 0.9)] if values else 0
 
 
 def describe_share(truths: list[bool]) -> str:
-    """Return how many are true, in per cent."""
+    """Return the share that is true, in per cent."""
     return f"{100 * sum(truths) / len(truths):.0f}%" if truths else "-"
 
 
@@ -141,7 +140,7 @@ def print_variables(parts: dict[str, list[FileMeasures]]) -> None:
 
 
 def print_tests(tests: list[FileMeasures], source: list[FileMeasures]) -> None:
-    """Print how much is tested by how much, and how often tests sleep."""
+    """Print the ratio of test lines to source lines, and how often tests sleep."""
     lines = [sum(file.length for file in files) for files in (tests, source)]
     print(f"tests : src/flotta (lines) {lines[0]} : {lines[1]} = {lines[0] / lines[1]:.2f}")
     print(f"sleep calls in tests: {sum(file.sleeps for file in tests)}")
@@ -155,7 +154,7 @@ def print_longest(files: list[FileMeasures]) -> None:
 
 
 def list_longest(title: str, lengths: list[tuple[int, str]]) -> None:
-    """Print the longest of some things, the longest first."""
+    """Print the longest items, the longest first."""
     print(f"longest {title}:")
     for length, place in sorted(lengths, reverse=True)[:LONGEST]:
         print(f"  {length:4} {place}")

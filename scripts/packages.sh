@@ -1,5 +1,5 @@
 #!/bin/sh
-# Install the Debian packages that the local site needs, and those that are named; print which.
+# Install the Debian packages that the local site needs and those given as arguments; print which.
 set -eu
 needed="aardvark-dns catatonit crun iproute2 iptables mmdebstrap netavark openssh-client podman
 python3-venv runc uidmap"
@@ -8,7 +8,7 @@ missing=
 for package in $needed "$@"; do
   dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null | grep -q '^.i' || missing="$missing $package"
 done
-# The sample image takes a static busybox out of its package.
+# The sample image extracts a static busybox from its package.
 [ -n "$missing" ] || apt-cache show busybox-static >/dev/null 2>&1 || missing=" "
 [ -n "$missing" ] || exit 0
 

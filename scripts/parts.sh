@@ -1,8 +1,8 @@
 # shellcheck shell=bash
-# Sourced by the scripts that check things in several parts. A part that fails does not stop the
-# next one; `failed` counts them. RESULTS may name a folder that collects how the parts went: in the
-# file `parts` a line of verdict and name for each that counts as one, and in `times` of each when it
-# began, how long it took, how much of the processors its own programs had, verdict and name.
+# Sourced by the scripts that check things in several parts. A failed part does not stop the next one;
+# `failed` counts them. RESULTS may name a folder for the results: in the file `parts`, a line with verdict
+# and name for each part that counts as one; in `times`, for each part its start, duration, processor time
+# of its programs, verdict and name.
 failed=0
 bin=$PWD/.venv-dev/bin
 export PYTHONPATH=$PWD/src PATH=$bin:$PATH
@@ -19,8 +19,8 @@ look_at_processors() {
   used=$((stat[15] + stat[16]))
 }
 
-# timed NAME COMMAND…: run the command, then say how it went and how long it took. The exit code 77
-# says that something is missing here which is not our fault.
+# timed NAME COMMAND…: run the command, then print its outcome and how long it took. Exit code 77 means
+# skipped: something is missing on this machine.
 timed() {
   local name=$1 began=$EPOCHSECONDS used before took
   shift
@@ -34,17 +34,17 @@ timed() {
   [ $verdict = passed ]
 }
 
-# part NAME COMMAND…: the same, and count it.
+# part NAME COMMAND…: the same, and record it.
 part() {
   timed "$@"
   record "$verdict" "$1"
   [ "$verdict" = passed ]
 }
 
-# tests NAME FOLDER [OPTION…]: run pytest, of another Python if `python` names one. Where results are
+# tests NAME FOLDER [OPTION…]: run pytest, with another Python if `python` names one. Where results are
 # collected, its tests count one by one.
-# `-n 2 --dist loadfile` runs the files of a folder in two processes, each with servers of its own: a third
-# costs more for its idle API servers than it gains.
+# `-n 2 --dist loadfile` runs the files of a folder in two processes, each with its own servers: a third
+# process costs more for its idle API servers than it gains.
 tests() {
   local name=$1 folder=$2 file
   shift 2
@@ -56,12 +56,12 @@ tests() {
   rm -f "$file"
   timed "$name" "${python:-python}" -m pytest -q "$folder" "--junitxml=$file" "$@" && return
   failed=$((failed + 1))
-  # A run that broke off has no failed test to show for it.
+  # A run that was aborted has no failed test.
   grep -Eqs '(failures|errors)="[1-9]' "$file" || record FAILED "$name"
   return 1
 }
 
-# quiet COMMAND…: show what the command says only when it fails.
+# quiet COMMAND…: show the output of the command only if it fails.
 quiet() {
   local report code
   report=$("$@" 2>&1) && return

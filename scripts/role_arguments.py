@@ -14,9 +14,9 @@ from role_inputs import Option
 
 
 def documented(option: Option, value: object) -> bool:
-    """Tell whether the option names that default.
+    """Tell whether the option documents that default.
 
-    A template that is not a text may be left to the option's description.
+    A template for a value other than a string may be left to the option's description.
     """
     if "default" not in option and option.get("type") != "str":
         return isinstance(value, str) and "{{" in value
@@ -24,7 +24,7 @@ def documented(option: Option, value: object) -> bool:
 
 
 def differences(role: Path) -> Iterator[str]:
-    """Say where the inputs that `role` documents are not those that it has."""
+    """Yield where the inputs that `role` documents differ from those it has."""
     specs = role / "meta/argument_specs.yml"
     if not specs.exists():
         yield "has no meta/argument_specs.yml"
@@ -36,9 +36,9 @@ def differences(role: Path) -> Iterator[str]:
         yield f"{name} is not in meta/argument_specs.yml"
     for name, option in options.items():
         if name not in defaults and not option.get("required") and "default" in option:
-            yield f"{name} has a default that defaults/main.yml does not know"
+            yield f"{name} has a default that is not in defaults/main.yml"
         if name in defaults and not documented(option, defaults[name]):
-            yield f"{name} defaults to {defaults[name]!r}, documented is {option.get('default')!r}"
+            yield f"{name} defaults to {defaults[name]!r}, documented as {option.get('default')!r}"
 
 
 def main() -> int:

@@ -1,10 +1,10 @@
 #!/bin/bash
-# ansible-test sanity of the collection on a release of ansible-core.
+# Run ansible-test sanity on the collection with a release of ansible-core.
 #
 #   sanity.sh VERSION        such as 2.19
 #
 # Its own virtual environments are kept in the user's cache, where every checkout finds them.
-# Exit code 77: there is no Python that is new enough for that release.
+# Exit code 77: no Python is new enough for that release.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 core=$(scripts/ansible_core.sh "$1")
@@ -13,8 +13,8 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 copy=$(scripts/copy_collection.sh "$work")
 
-# ansible-test makes its environments without pip and would fetch a script that installs pip from
-# a host outside the package index; Python's own ensurepip does the same. Each release asks for another.
+# ansible-test creates its environments without pip and would download a script that installs pip from
+# a host outside the package index. Python's own ensurepip does the same. The name differs by release.
 mkdir -p "$home/.ansible/test/cache"
 for pip in 23_1_2 24_2 25_2; do
   cat >"$home/.ansible/test/cache/get_pip_$pip.py" <<'PYTHON'

@@ -1,7 +1,7 @@
-"""The keys that scripts/crds may use: in `{…}`, a comma without quotes turns a sentence into keys.
+"""The keys allowed in scripts/crds: in `{…}`, an unquoted comma turns a sentence into keys.
 
-YAML reads `{type: string, description: Name, as given.}` as three keys, of which the last one has
-no value, and a Kubernetes API server drops a keyword that it does not know.
+YAML reads `{type: string, description: Name, as given.}` as three keys, the last of which has no
+value, and a Kubernetes API server drops unknown keywords.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import Any
 
-# The keywords of a CRD's schema that ours use, and the two of the generator.
+# The keywords of a CRD's schema that our kinds use, and two of the generator.
 KEYWORDS = {
     *("$use", "$pending", "type", "description", "format", "default", "enum", "pattern"),
     *("properties", "additionalProperties", "items", "anyOf", "required"),
@@ -27,7 +27,7 @@ COLUMN_KEYS = {"name", "type", "path", "description", "priority"}
 
 
 def check_kind(source: dict[str, Any], file: str) -> None:
-    """Raise ValueError with a sentence for each key of a kind's file that nobody knows."""
+    """Raise ValueError with a sentence for each unknown key of a kind's file."""
     wrong = [*_unknown(source, KIND_KEYS, "")]
     for number, column in enumerate(source["columns"]):
         wrong += _unknown(column, COLUMN_KEYS, f"columns[{number}]")
@@ -37,7 +37,7 @@ def check_kind(source: dict[str, Any], file: str) -> None:
 
 
 def check_shared(schemas: dict[str, Any], file: str) -> None:
-    """Raise ValueError with a sentence for each key of shared.yaml that nobody knows."""
+    """Raise ValueError with a sentence for each unknown key of shared.yaml."""
     _refuse([line for name, schema in schemas.items() for line in _walk(schema, name)], file)
 
 
@@ -47,7 +47,7 @@ def _refuse(wrong: list[str], file: str) -> None:
 
 
 def _walk(schema: object, path: str) -> Iterator[str]:
-    """Yield a sentence for each wrong keyword of a schema and of those in it."""
+    """Yield a sentence for each wrong keyword of a schema and of the schemas in it."""
     if not isinstance(schema, dict):
         yield f"{path} must be a schema, not {schema!r}."
         return
@@ -66,6 +66,6 @@ def _unknown(keys: Collection[str], known: set[str], path: str) -> Iterator[str]
         if key not in known:
             place = f"{path}.{key}" if path else key
             yield (
-                f"{place} is not a keyword that is known here: put a text that has a comma into "
-                "quotes, or add the keyword to scripts/schema_keywords.py."
+                f"{place} is not a known keyword: put text that contains a comma into quotes, "
+                "or add the keyword to scripts/schema_keywords.py."
             )

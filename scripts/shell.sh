@@ -5,17 +5,17 @@
 set -eu
 site=$(cd "$(dirname "$0")/.." && pwd)/.site
 [ -n "${1:-}" ] || {
-  echo "Name a host: make shell HOST=till-1" >&2
+  echo "Give the name of a host: make shell HOST=till-1" >&2
   exit 1
 }
 host=$1
 shift
 ls "$site"/hosts/*.address >/dev/null 2>&1 || {
-  echo "There is no local site here; make one with: make site" >&2
+  echo "There is no local site here; create one with: make site" >&2
   exit 1
 }
 [ -f "$site/hosts/$host.address" ] || {
-  echo "There is no local host $host; name one of these:" >&2
+  echo "There is no local host $host. Local hosts:" >&2
   (cd "$site/hosts" && for file in *.address; do echo "  ${file%.address}"; done) >&2
   exit 1
 }

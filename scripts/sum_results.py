@@ -1,9 +1,9 @@
-"""Print what each part took, and last the sum `N passed, N failed, N skipped`; exit 1 on a failure.
+"""Print the time of each part, then the sum `N passed, N failed, N skipped`; exit 1 on a failure.
 
-Usage: sum_results.py FOLDER. It holds what scripts/parts.sh and pytest wrote: JUnit files, whose
-tests count; the file `parts` with a line `passed`, `skipped` or `FAILED`, tab, name for each part
-that is not a set of tests; and the file `times` with began, took, processor time (seconds), verdict
-and name of every part.
+Usage: sum_results.py FOLDER. The folder has what scripts/parts.sh and pytest wrote: JUnit files,
+whose tests count; the file `parts` with a line `passed`, `skipped` or `FAILED`, tab, name for each
+part that is not a set of tests; and the file `times` with start, duration, processor time
+(seconds), verdict and name of every part.
 """
 
 from __future__ import annotations
@@ -19,28 +19,28 @@ WORSE_THAN_PASSED = {"failure": "failed", "error": "failed", "skipped": "skipped
 
 
 class Result(NamedTuple):
-    """What became of a test or a part: passed, failed or skipped."""
+    """The outcome of a test or a part: passed, failed or skipped."""
 
     verdict: str
     name: str
 
 
 def of_tests(file: Path) -> list[Result]:
-    """Return the result of each test of a JUnit file; one that broke off counts as a failure."""
+    """Return the result of each test of a JUnit file; an unreadable file counts as a failure."""
     try:
         cases = ET.parse(file).getroot().iter("testcase")  # noqa: S314 - pytest wrote it just now
     except ET.ParseError:
-        return [Result("failed", f"{file.stem}, which broke off")]
+        return [Result("failed", f"{file.stem}, which was aborted")]
     return [Result(verdict(case), f"{case.get('classname')}::{case.get('name')}") for case in cases]
 
 
 def verdict(case: ET.Element) -> str:
-    """Return what became of one test."""
+    """Return the outcome of one test."""
     return next((WORSE_THAN_PASSED[e.tag] for e in case if e.tag in WORSE_THAN_PASSED), "passed")
 
 
 def fields(file: Path) -> list[list[str]]:
-    """Return the lines of a file of tab-separated fields, none if it is not there."""
+    """Return the lines of a file of tab-separated fields, none if it does not exist."""
     lines = file.read_text().splitlines() if file.exists() else []
     return [line.split("\t") for line in lines]
 
@@ -51,7 +51,7 @@ def clock(seconds: int) -> str:
 
 
 def table(times: list[list[str]]) -> Iterator[str]:
-    """Return a line for each part, in the order in which they began."""
+    """Return a line for each part, in the order in which they started."""
     rows = sorted((int(began), int(took), int(used), name) for began, took, used, _, name in times)
     yield f"{'Began':>6}{'Took':>8}{'Processors':>12}  Part"
     for began, took, used, name in rows:

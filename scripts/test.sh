@@ -1,12 +1,12 @@
 #!/bin/bash
 # Set up and test everything on this machine: Debian, root, podman.
 #
-#   test.sh [check] [collection] [integration] [site] [kubernetes]        everything unless some are named
+#   test.sh [check] [collection] [integration] [site] [kubernetes]        default: all of them
 #
-# Most of it runs beside each other, since the sites wait more than they compute. At the end is a
-# table of what each part took; the last line is the sum: N passed, N failed, N skipped. Everything
-# runs, whatever fails before it, and the exit code is 0 when nothing failed. Local sites that run in
-# this checkout are used, and taken away at the end unless KEEP_SITE=1. Reports are in .cache/results.
+# Most parts run in parallel, because the sites wait more than they compute. At the end is a table of
+# what each part took; the last line is the sum: N passed, N failed, N skipped. A failed part does not
+# stop the others, and the exit code is 0 when nothing failed. Local sites that run in this checkout
+# are used, and removed at the end unless KEEP_SITE=1. Reports are in .cache/results.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 groups=" ${*:-check collection integration site kubernetes} "
@@ -26,7 +26,7 @@ tests_with_servers() {
   give_way
   has_run "environment" "API server"
   tests "contract tests" tests/contract
-  # They wait more than they compute; those of one file share servers.
+  # They wait more than they compute; the tests of a file share servers.
   tests "integration tests" tests/integration --numprocesses=2 --dist=loadfile
 }
 
@@ -39,7 +39,7 @@ site() {
   clean clean-site .site flotta-site
 }
 
-# Both sites have the same image of their hosts; the first one makes it.
+# Both sites use the same image for their hosts; the first site builds it.
 hosts_of_the_other_site() {
   compgen -G '.site/hosts/*.known_hosts' >/dev/null || cut -f5 "$RESULTS/times" | grep -qx "site"
 }

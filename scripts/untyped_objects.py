@@ -1,10 +1,10 @@
-"""What has no type in annotations: objects such as dict[str, Any], and a plain Any.
+"""Annotations without a type: objects such as dict[str, Any], and a plain Any.
 
-An object without a type is a mapping (dict, Mapping and their kin) that is bare, or has Any as its
-key or its value, alone or as one of several choices, and a class that is derived from one. It is
-found wherever it is in an annotation: alone, in a container or a callable, in quotes, or as an
-alias that any module defines, under whatever name it was imported; so is Any. Not found is
-`Mapping[str, object]` (`Manifest`, `MergePatch`): a type checker lets nobody use a field of it.
+An object without a type is a mapping (dict, Mapping and similar) that is bare or has Any as its key
+or value, alone or in a union, and a class derived from such a mapping. It is found anywhere in an
+annotation: alone, in a container or a callable, in quotes, or as an alias that any module defines,
+under whatever name it was imported. The same holds for Any. `Mapping[str, object]` (`Manifest`,
+`MergePatch`) does not count: a type checker refuses any use of its fields.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ UNIONS = {"Optional", "Union"}
 class Names:
     """What the names in the annotations of some modules stand for.
 
-    `modules` are by the names under which others import them.
+    The keys of `modules` are the names under which other modules import them.
     """
 
     def __init__(self, modules: Mapping[str, ast.Module]) -> None:
@@ -39,7 +39,7 @@ class Names:
             for module, tree in modules.items()
             for definition in _list_definitions(tree)
         ]
-        while self._learn(defined):  # an alias may be made of another one
+        while self._learn(defined):  # an alias may refer to another alias
             pass
 
     def has_untyped(self, annotation: ast.expr, module: str) -> bool:
@@ -47,11 +47,11 @@ class Names:
         return any(self._is_untyped(node, module) for node in _walk_annotation(annotation))
 
     def has_any(self, annotation: ast.expr, module: str) -> bool:
-        """Tell whether there is an Any in an annotation of a module, in such objects too."""
+        """Tell whether there is an Any in an annotation of a module, including such objects."""
         return any(self._is_any(node, module) for node in _walk_annotation(annotation))
 
     def _learn(self, defined: list[tuple[str, str, ast.expr]]) -> bool:
-        """Add the names that stand for what is known by now; tell whether there were any."""
+        """Add the names that stand for something already known; tell whether any were added."""
         before = len(self._objects) + len(self._anys)
         for module, name, value in defined:
             if self.has_untyped(value, module):
@@ -76,10 +76,10 @@ class Names:
         return self._resolve(node, module) in self._anys
 
     def _resolve(self, node: ast.expr, module: str) -> str:
-        """Return the full name of what an expression of a module names."""
+        """Return the full name of what an expression in a module refers to."""
         first, dot, rest = ast.unparse(node).partition(".")
         name = self._imports.get(f"{module}.{first}", f"{module}.{first}") + dot + rest
-        while name in self._imports:  # a module that imports it hands it on
+        while name in self._imports:  # re-exported by a module that imports it
             name = self._imports[name]
         return name
 
@@ -96,7 +96,7 @@ def name_module(path: Path, root: Path) -> str:
 
 
 def _list_imports(tree: ast.Module) -> Iterator[tuple[str, str]]:
-    """Yield each imported name, as the module calls it, and its full name."""
+    """Yield each imported name as the module uses it, and its full name."""
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom):
             for alias in node.names:
@@ -108,7 +108,7 @@ def _list_imports(tree: ast.Module) -> Iterator[tuple[str, str]]:
 
 
 def _list_definitions(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
-    """Yield each name that may stand for a type in the module, and what it is made of."""
+    """Yield each name that may stand for a type in the module, and its definition."""
     for node in tree.body:
         if isinstance(node, ast.ClassDef):
             yield from ((node.name, base) for base in node.bases)
@@ -123,7 +123,7 @@ def _may_be_type(value: ast.expr) -> bool:
 
 
 def _walk_annotation(annotation: ast.AST) -> Iterator[ast.AST]:
-    """Yield every expression in an annotation, in quoted parts too, but for a name before `[`."""
+    """Yield every expression in an annotation, including quoted parts, except a name before `[`."""
     node = _unquote(annotation) if isinstance(annotation, ast.expr) else annotation
     yield node
     parts = [node.slice] if isinstance(node, ast.Subscript) else ast.iter_child_nodes(node)
@@ -148,7 +148,7 @@ def _list_choices(node: ast.expr) -> Iterator[ast.expr]:
 
 
 def _unquote(node: ast.expr) -> ast.expr:
-    """Return the expression in a text, or the text if there is none, as in Literal."""
+    """Return the expression in a string, or the string itself if it is not one, as in Literal."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         try:
             return ast.parse(node.value, mode="eval").body

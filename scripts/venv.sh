@@ -1,5 +1,5 @@
 #!/bin/sh
-# Make a virtual environment with exactly the locked requirements, by the user's own pip settings.
+# Create a virtual environment with exactly the locked requirements, using the user's own pip settings.
 #
 #   venv.sh PYTHON FOLDER REQUIREMENTS
 set -eu
@@ -14,6 +14,6 @@ digest=$(cat "$requirements" | sha256sum)
 
 echo "Virtual environment $folder"
 "$python" -m venv --clear "$folder"
-# Python compiles what is used when it is used, which is a third of what is installed.
+# Python compiles modules at their first import; only a third of what is installed is ever imported.
 "$folder/bin/pip" --disable-pip-version-check install --quiet --no-compile --no-deps --require-hashes --requirement "$requirements"
 echo "$digest" >"$folder/.requirements"

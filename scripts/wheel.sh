@@ -1,5 +1,5 @@
 #!/bin/sh
-# Build the flotta-edge wheel and put it, with the locked requirements, where the collection
+# Build the flotta-edge wheel and copy it, with the locked requirements, to where the collection
 # looks for them.
 #
 #   wheel.sh PYTHON [FOLDER]        PYTHON has hatchling; FOLDER is the collection

@@ -34,16 +34,16 @@ MASTERS = "system:masters"
 
 
 def programs() -> Path:
-    """Return the folder with the servers, which are built when they are not there yet (minutes)."""
+    """Return the folder with the servers; build them if they do not exist yet (minutes)."""
     script = SCRIPTS / "test_servers.sh"
-    answer = subprocess.run([str(script), "api"], stdout=subprocess.PIPE, text=True, check=True)
-    return Path(answer.stdout.strip())
+    done = subprocess.run([str(script), "api"], stdout=subprocess.PIPE, text=True, check=True)
+    return Path(done.stdout.strip())
 
 
 class KubernetesApi:
     """One API server with an etcd of its own; its files are below `folder`.
 
-    `options` are further arguments of kube-apiserver.
+    `options` are additional arguments of kube-apiserver.
     """
 
     def __init__(self, folder: Path, options: Sequence[str] = ()) -> None:
@@ -58,22 +58,24 @@ class KubernetesApi:
         self._write_keys()
 
     def start(self) -> None:
-        """Start all three; returns when the API server says that it is ready."""
+        """Start all three; return when the API server reports that it is ready."""
         self._binaries = programs()
         self._start("etcd", self._etcd())
-        self._wait(f"{self._etcd_address}/health")  # the API server gives up on it after a while
+        self._wait(
+            f"{self._etcd_address}/health"
+        )  # the API server stops waiting for it after a while
         self._start("kube-apiserver", self._api_server())
         self._wait(f"{self.server}/readyz")
         self._start("kube-controller-manager", self._controller_manager())
 
     def stop(self) -> None:
-        """End all three, each before what it depends on: a watch holds up the end of its server."""
+        """Stop all three, each before what it depends on: open watches delay their server."""
         for name in ("kube-controller-manager", "kube-apiserver", "etcd"):
             if name in self._processes:
                 self.kill(name, signal.SIGTERM)
 
     def kill(self, name: str, number: int = signal.SIGKILL) -> None:
-        """End one of the programs by a signal."""
+        """Stop one of the programs with a signal."""
         process = self._processes.pop(name)
         process.send_signal(number)
         try:
@@ -89,7 +91,7 @@ class KubernetesApi:
         self._wait(f"{self.server}/readyz")
 
     def restart_controllers(self) -> None:
-        """Restart the controllers: garbage collection looks for new kinds twice a minute only."""
+        """Restart the controllers: garbage collection looks for new kinds only twice a minute."""
         self.kill("kube-controller-manager")
         self._start("kube-controller-manager", self._controller_manager())
 
@@ -97,7 +99,7 @@ class KubernetesApi:
         return (self.folder / f"{name}.log").read_text(errors="replace")
 
     def kubeconfig(self, user: str = "admin", groups: Sequence[str] | None = None) -> Path:
-        """Return a kubeconfig for a user name; without groups, admin is one of system:masters."""
+        """Return a kubeconfig for a user; without groups, admin belongs to system:masters."""
         if groups is None:
             groups = [MASTERS] if user == "admin" else []
         pair = self._authority.issue_client(user, groups)
@@ -167,7 +169,7 @@ class KubernetesApi:
             "--service-account-issuer=https://kubernetes.default.svc",
             f"--service-cluster-ip-range={SERVICES}",
             "--authorization-mode=RBAC",
-            # Nothing of ours may need less than what a careful administrator turns on.
+            # Our programs must also work with what a careful administrator enables.
             "--enable-admission-plugins=OwnerReferencesPermissionEnforcement",
             "--endpoint-reconciler-type=none",
             f"--cert-dir={self.folder}",
@@ -185,16 +187,16 @@ class KubernetesApi:
         ]
 
     def _wait(self, url: str) -> None:
-        """Wait until a program answers 200 at a URL; all of them must be running."""
+        """Wait until a program responds with 200 at a URL; all of them must be running."""
         context = ssl.create_default_context(cafile=str(self.folder / "ca.crt"))
 
-        def answers() -> bool:
-            dead = [name for name, one in self._processes.items() if one.poll() is not None]
+        def responds() -> bool:
+            dead = [name for name, process in self._processes.items() if process.poll() is not None]
             assert not dead, f"{dead[0]} ended: {self.log(dead[0])[-2000:]}"
-            return _answers(url, context)
+            return _responds(url, context)
 
         try:
-            wait_until(answers, START_SECONDS)
+            wait_until(responds, START_SECONDS)
         except NotInTimeError as error:
             raise AssertionError(f"{url} is not ready: {self._last_log()[-2000:]}") from error
 
@@ -202,18 +204,18 @@ class KubernetesApi:
         return self.log(list(self._processes)[-1])
 
 
-def _answers(url: str, context: ssl.SSLContext) -> bool:
+def _responds(url: str, context: ssl.SSLContext) -> bool:
     try:
         with urllib.request.urlopen(  # noqa: S310 - our own address
             url, context=context, timeout=15
-        ) as answer:
-            return bool(answer.status == 200)
+        ) as response:
+            return bool(response.status == 200)
     except (urllib.error.URLError, OSError):
         return False
 
 
 def _account_key() -> bytes:
-    """Return a new key for service account tokens; Kubernetes reads the form of SEC 1 alone."""
+    """Return a new key for service account tokens; Kubernetes reads only the SEC 1 form."""
     return new_key().private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.TraditionalOpenSSL,

@@ -1,8 +1,8 @@
-"""Ports for the servers of tests, each handed out once on this machine, whatever runs at a time.
+"""Ports for the servers of tests, each handed out once on this machine, by any number of processes.
 
-The kernel gives clients the ports from 32768 on, and Kubernetes gives Services those from 30000 on;
-a port that was free there may be taken before the server that it was chosen for listens, or while
-that server is down. So tests count upwards through the ports below.
+The kernel gives clients the ports from 32768 on, and Kubernetes gives Services those from 30000 on.
+A free port there may be taken before the server that it was chosen for listens, or while that
+server is down. So tests count upwards through the ports below these.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ FIRST, COUNT = 20000, 10000
 
 
 def free_port() -> int:
-    """Return a port of the loopback that no test was given lately and nobody listens on."""
+    """Return a loopback port that no test got recently and no program listens on."""
     while True:
         port = FIRST + _next() % COUNT
         with socket.socket() as sock:
@@ -30,7 +30,7 @@ def free_port() -> int:
 
 
 def _next() -> int:
-    """Return the next number of a count that all processes of this user share."""
+    """Return the next number of a counter that all processes of this user share."""
     path = Path(tempfile.gettempdir()) / f"flotta-test-ports.{os.getuid()}"
     with path.open("a+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

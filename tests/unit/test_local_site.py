@@ -34,13 +34,13 @@ def make(checkout: Path, *arguments: str) -> str:
 
 
 def test_a_shell_needs_a_host_and_a_site(checkout: Path) -> None:
-    assert make(checkout, "shell").startswith("Name a host: make shell HOST=till-1\n")
+    assert make(checkout, "shell").startswith("Give the name of a host: make shell HOST=till-1\n")
     for target in (["shell", "HOST=till-1"], ["status"]):
-        assert make(checkout, *target).startswith("There is no local site here; make one with: ")
+        assert make(checkout, *target).startswith("There is no local site here; create one with: ")
     (checkout / ".site/hosts").mkdir(parents=True)
     (checkout / ".site/hosts/till-1.address").write_text("192.0.2.1\n")
     assert make(checkout, "shell", "HOST=x").startswith(
-        "There is no local host x; name one of these:\n  till-1\n"
+        "There is no local host x. Local hosts:\n  till-1\n"
     )
 
 
