@@ -1,4 +1,4 @@
-"""A resource API of either engine, an operator and, when asked for, the embedded S3 server.
+"""A resource API of either engine, an operator and, on request, the embedded S3 server.
 
 All of them are real processes.
 """
@@ -55,7 +55,7 @@ class Site:
 def operator_site(
     directory: Path, engine: str = "embedded", *, storage: bool = False, **settings: str
 ) -> Iterator[Site]:
-    """Start the parts and wait until each says that it is ready."""
+    """Start the parts and wait until each is ready."""
     with resource_api(directory, engine) as access, ExitStack() as stack:
         s3 = None
         if storage:
@@ -69,7 +69,7 @@ def operator_site(
 
 @contextmanager
 def resource_api(directory: Path, engine: str) -> Iterator[Callable[[str], Path]]:
-    """Start an engine; yields what gives the kubeconfig of a component."""
+    """Start an engine; yield a function that returns the kubeconfig of a component."""
     if engine == "embedded":
         with embedded_api(directory):
             yield lambda name: directory / "kubeconfig" / f"{name}.kubeconfig"
@@ -145,7 +145,7 @@ def daemon(
 
 
 def has_ended(pid: int) -> bool:
-    """Tell whether a process of ours has ended that nobody has waited for."""
+    """Tell whether a child process that was not waited for has ended."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
 
 
@@ -224,13 +224,13 @@ class Fleet:
         await self.client.merge_patch(EDGE_DEVICE, name, namespace, patch)
 
     async def acknowledge(self, name: str) -> None:
-        """Do what the Edge API does when the device says that it disconnected."""
+        """Do what the Edge API does when the device acknowledges its removal."""
         condition = {"type": "Disconnected", "status": "True", "reason": "Acknowledged"}
         patch = {"status": {"conditions": [condition]}}
         await self.client.merge_patch(EDGE_DEVICE, name, "default", patch, "status")
 
     async def worked_off(self) -> None:
-        """Return when the operator has worked off what changed until now.
+        """Return when the operator has handled all changes so far.
 
         A device that came later has had its turn by then.
         """

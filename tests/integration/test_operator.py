@@ -1,4 +1,4 @@
-"""The operator as a process, with its own rights, against either engine and real S3."""
+"""The operator as a process, with its own permissions, against either engine and real S3."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def is_refused(device: Object) -> bool:
 
 
 async def touch(fleet: Fleet, claim: str) -> None:
-    """Have the operator look at a claim now."""
+    """Have the operator reconcile a claim now."""
     touched = {"metadata": {"annotations": {"touched": str(time.monotonic_ns())}}}
     await fleet.client.merge_patch(BUCKET_CLAIM, claim, "default", touched)
 
@@ -88,7 +88,7 @@ async def test_request_is_approved_and_becomes_a_device(fleet: Fleet) -> None:
     assert device["spec"]["requestTime"].endswith("Z")
 
 
-async def test_missing_namespace_is_reported_and_the_device_made_when_it_appears(
+async def test_missing_namespace_is_reported_and_the_device_created_when_it_appears(
     fleet: Fleet,
 ) -> None:
     await fleet.request("join-2", namespace="shops")
@@ -140,7 +140,7 @@ async def test_lost_secret_is_replaced_and_its_key_closed(fleet: Fleet, site: Si
         await touch(fleet, "heal-1")
         await fleet.seen(SECRET, "heal-1", lambda _: True)
         new = await bucket_key(fleet, "heal-1")
-        # A look at the claim that began before its Secret went restores it.
+        # A reconciliation that began before the Secret was deleted restores it.
         return new if new.access_key != old.access_key else None
 
     new = await eventually(replaced)
@@ -154,7 +154,7 @@ async def test_lost_secret_is_replaced_and_its_key_closed(fleet: Fleet, site: Si
     )
 
 
-async def test_secret_of_somebody_else_is_left_alone(fleet: Fleet) -> None:
+async def test_secret_that_the_claim_does_not_own_is_left_alone(fleet: Fleet) -> None:
     foreign = {"metadata": {"name": "squat-1", "namespace": "default"}}
     foreign["stringData"] = {"AWS_ACCESS_KEY_ID": "../../x", "AWS_SECRET_ACCESS_KEY": "y"}
     await fleet.client.create(SECRET, foreign)
@@ -239,7 +239,7 @@ async def test_reported_phase_survives_a_change_of_membership_and_is_counted(fle
     assert workload["status"]["observedGeneration"] == workload["metadata"]["generation"]
 
 
-async def test_changed_selector_and_deletion_take_a_workload_away(fleet: Fleet) -> None:
+async def test_changed_selector_and_deletion_remove_a_workload(fleet: Fleet) -> None:
     await fleet.device("aim-1", zone="a")
     await fleet.device("aim-2", zone="b")
     await fleet.workload("aimed", deviceSelector={"matchLabels": {"zone": "a"}})

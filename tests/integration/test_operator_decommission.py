@@ -1,4 +1,4 @@
-"""Devices that leave, with the operator as a process on either engine."""
+"""Devices that are decommissioned, with the operator as a process on either engine."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def fleet(site: Site) -> AsyncIterator[Fleet]:
         yield Fleet(client)
 
 
-async def test_namespace_of_a_device_that_is_off_can_be_deleted(fleet: Fleet) -> None:
+async def test_namespace_of_an_offline_device_can_be_deleted(fleet: Fleet) -> None:
     await fleet.namespace("closed")
     await fleet.request("off-1", namespace="closed")
     await fleet.seen(EDGE_DEVICE, "off-1", lambda d: d["metadata"]["finalizers"], "closed")
@@ -75,7 +75,7 @@ async def test_decommission_ends_after_the_timeout_without_the_device(fleet: Fle
     assert "DecommissionTimeout" in await reasons(fleet, "silent-1")
 
 
-async def test_device_that_never_registered_goes_at_once(fleet: Fleet) -> None:
+async def test_device_that_never_registered_is_deleted_at_once(fleet: Fleet) -> None:
     await fleet.request("early-1")
     await fleet.seen(SIGNED_REQUEST, "early-1", is_approved)
     await fleet.client.delete(EDGE_DEVICE, "early-1", "default")
@@ -84,7 +84,7 @@ async def test_device_that_never_registered_goes_at_once(fleet: Fleet) -> None:
     assert "DecommissionTimeout" not in await reasons(fleet, "early-1")
 
 
-async def test_device_stripped_of_its_finalizer_takes_its_request_along_and_stays_away(
+async def test_request_of_a_device_without_finalizer_is_deleted_with_it(
     fleet: Fleet,
 ) -> None:
     await fleet.request("stripped-1")
@@ -114,7 +114,7 @@ def is_approved(request: Object) -> bool:
 
 
 def flotta(site: Site, *arguments: str) -> str:
-    """Run a command of the administrator; returns what it says."""
+    """Run a command of the administrator; return its output."""
     return subprocess.run(
         [sys.executable, "-m", "flotta.cli.flotta", *arguments],
         env={**os.environ, "PYTHONPATH": SOURCE, "KUBECONFIG": site.kubeconfig()},

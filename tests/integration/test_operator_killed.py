@@ -40,12 +40,12 @@ from flotta.resources.kinds import (
 from waiting import eventually, settles
 
 Object = dict[str, Any]
-TAKEOVER_SECONDS = 60.0  # 15 without a renewal, 2.5 between two looks, and a loaded machine
+TAKEOVER_SECONDS = 60.0  # 15 without a renewal, 2.5 between two attempts, and a loaded machine
 
 
 @dataclass(frozen=True)
 class Turmoil:
-    """How many devices come, how many of them go, and how often the operator is killed."""
+    """How many devices are created and deleted, and how often the operator is killed."""
 
     devices: int
     leaving: int
@@ -66,7 +66,7 @@ def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
 
 
 def is_settled(device: Object) -> bool:
-    """Tell whether a device that stays has all that the operator gives it, once."""
+    """Tell whether a remaining device has all that the operator gives it, once."""
     status, labels = device.get("status", {}), device["metadata"].get("labels", {})
     names = [entry["name"] for entry in status.get("workloads", [])]
     return (
@@ -83,7 +83,7 @@ async def settled(fleet: Fleet, turmoil: Turmoil) -> bool:
 
 
 async def disturb(fleet: Fleet, turmoil: Turmoil) -> None:
-    """Give the operator work of every sort while it is being killed."""
+    """Give the operator work of every kind while it is being killed."""
     for number in range(turmoil.devices):
         await fleet.request(f"d-{number}")
     await fleet.workload("everywhere", deviceSelector={})
@@ -102,7 +102,7 @@ async def disturb(fleet: Fleet, turmoil: Turmoil) -> None:
     [Turmoil(6, 2, 3), pytest.param(Turmoil(24, 6, 8), marks=pytest.mark.deep)],
     ids=["some", "many"],
 )
-async def test_operator_killed_at_random_moments_brings_everything_in_line(
+async def test_operator_killed_at_random_moments_reconciles_everything(
     site: Site, turmoil: Turmoil
 ) -> None:
     assert site.s3
@@ -129,7 +129,7 @@ async def test_operator_killed_at_random_moments_brings_everything_in_line(
 
 
 async def nothing_is_left_behind(fleet: Fleet, site: Site, turmoil: Turmoil) -> None:
-    """Claims, answers, keys and buckets are those of the devices that stay, and no others."""
+    """Only claims, Secrets, keys and buckets of the remaining devices exist."""
     assert site.s3
     for kind in (BUCKET_CLAIM, SIGNED_REQUEST):
         assert {
@@ -146,7 +146,7 @@ async def nothing_is_left_behind(fleet: Fleet, site: Site, turmoil: Turmoil) -> 
 
 
 async def lease_of(client: Client, *others: str) -> Object:
-    """Return the Lease while somebody else holds it."""
+    """Return the Lease while another process holds it."""
     lease = await Fleet(client).find(LEASE, "flotta-operator", "flotta")
     return lease["spec"] if lease and lease["spec"]["holderIdentity"] not in ("", *others) else {}
 
@@ -208,7 +208,7 @@ async def writes_since(client: Client, version: str) -> dict[str, int]:
     return counts
 
 
-async def test_operator_goes_on_when_the_api_server_comes_back(tmp_path: Path) -> None:
+async def test_operator_continues_when_the_api_server_comes_back(tmp_path: Path) -> None:
     with shared_cluster() as cluster:
         site = Site(tmp_path, tmp_path / "operator.log", None, cluster.kubeconfig)
         with running_operator(site, OBC_AUTO_CREATE="false"):

@@ -1,4 +1,4 @@
-"""One operator works at a time: who has the Lease, and nobody who lost it."""
+"""One operator works at a time: the one that holds the Lease."""
 
 from __future__ import annotations
 
@@ -49,9 +49,7 @@ async def holder(client: Client) -> str:
     return str(lease["spec"]["holderIdentity"]) if lease else ""
 
 
-async def test_second_operator_takes_over_when_the_leader_is_gone(
-    tmp_path: Path, engine: str
-) -> None:
+async def test_second_operator_takes_over_when_the_leader_ends(tmp_path: Path, engine: str) -> None:
     with operator_site(tmp_path, engine, **SETTINGS) as site:
         async with await Client.connect(site.kubeconfig()) as client:
             fleet = Fleet(client)
@@ -136,7 +134,7 @@ async def test_work_ends_in_time_when_the_api_hangs(
             await asyncio.wait_for(leading, 60)
         finally:
             os.kill(api, signal.SIGCONT)
-        assert ended[0] - stopped < leader_election.LEASE_DURATION  # nobody else leads before
+        assert ended[0] - stopped < leader_election.LEASE_DURATION  # no other process leads before
 
 
 async def operator_client(directory: Path) -> Client:

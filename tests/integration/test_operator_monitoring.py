@@ -1,4 +1,4 @@
-"""The probes of the operator: 200 while it hears and works, else 503 with a sentence."""
+"""The probes of the operator: 200 while it hears from the API and works, else 503 and why."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def answer(address: tuple[str, int], path: str) -> tuple[int, str]:
         return response.status, await response.text()
 
 
-async def test_operator_is_ready_while_it_hears_of_every_kind(
+async def test_operator_is_ready_while_it_hears_about_every_kind(
     client: Client, api: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     address = ("127.0.0.1", free_port())

@@ -1,4 +1,4 @@
-"""What the operator writes for a new workload or at another start: as little as possible."""
+"""What the operator writes for a new workload or after a restart: as little as possible."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def versions(devices: list[Object]) -> dict[str, str]:
 
 
 async def status_writes(client: Client, before: list[Object], version: str) -> dict[str, int]:
-    """Count for each device how often its status became another one since then."""
+    """Count for each device how often its status changed since then."""
     counts: dict[str, int] = {}
     last = {device["metadata"]["name"]: json.dumps(device["status"]) for device in before}
     for device in await changes(client, EDGE_DEVICE, version):
@@ -76,7 +76,7 @@ async def status_writes(client: Client, before: list[Object], version: str) -> d
 
 
 async def has_looked(address: str, kind: str) -> bool:
-    """Tell whether an operator has come to the end with an object of a kind."""
+    """Tell whether an operator has finished an object of a kind."""
     async with aiohttp.ClientSession() as session, session.get(f"http://{address}/metrics") as said:
         series = f'flotta_operator_reconciles_total{{controller="{kind}",result="success"}}'
         text = await said.text()

@@ -1,4 +1,4 @@
-"""Manifests of earlier releases become manifests that today's CRDs take whole."""
+"""Manifests of earlier releases become manifests that today's CRDs accept in full."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_edge_deployment_becomes_a_workload_that_uploads_its_paths() -> None:
     assert convert_manifest(new) == (new, [])
 
 
-def test_paths_join_what_is_uploaded_already() -> None:
+def test_paths_are_added_to_egress() -> None:
     one, two = {"source": "a", "target": "a"}, {"source": "b", "target": "b"}
     data = {"paths": [one, two], "egress": [one], "ingress": [two]}
     new, _ = convert_manifest(manifest("EdgeWorkload", {"type": "pod", "data": data}))
@@ -94,7 +94,7 @@ def test_first_group_is_refused_with_the_remedy() -> None:
         convert_manifest({"apiVersion": "management.k4e.io/v1alpha1", "kind": "EdgeDevice"})
 
 
-def test_no_field_of_the_old_manifests_is_dropped_by_the_api_in_silence() -> None:
+def test_no_field_of_the_old_manifests_is_silently_dropped_by_the_api() -> None:
     schemas = {
         crd["spec"]["names"]["kind"]: crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
         for crd in crds.load()
@@ -113,7 +113,7 @@ def test_no_field_of_the_old_manifests_is_dropped_by_the_api_in_silence() -> Non
     assert found["EdgeConfig"]["spec"]["edgePlaybook"]["playbooks"][0]["timeoutSeconds"] == 60
 
 
-def test_document_in_order_keeps_text_and_comments() -> None:
+def test_document_without_changes_keeps_text_and_comments() -> None:
     text = "# ours\nkind: ConfigMap  # kept\napiVersion: v1\n"
     assert convert_text(f"{text}---\n{text}") == (f"{text}---\n{text}", [])
 

@@ -1,4 +1,4 @@
-"""A device is called silent only while nobody has heard it."""
+"""A device counts as silent only if no replica hears from it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def judged(tracker: PresenceTracker) -> Change:
     return change
 
 
-def test_a_device_that_nobody_hears_becomes_unknown(tracker: PresenceTracker) -> None:
+def test_a_device_that_no_replica_hears_becomes_unknown(tracker: PresenceTracker) -> None:
     newest = device({}, presence.mark_heard({}, SEEN))
 
     assert presence.ready_status(judged(tracker)(newest)) == "Unknown"

@@ -84,7 +84,7 @@ def test_the_state_of_a_device(given: dict[str, Any], word: str) -> None:
         ("2026-11-01T12:00:00Z", "20 d ago"),
     ],
 )
-def test_times_are_told_by_their_distance(time: str, text: str) -> None:
+def test_times_are_shown_as_ages(time: str, text: str) -> None:
     assert fleet_status.describe_age(time, NOW) == text
 
 

@@ -50,7 +50,7 @@ def test_only_a_changed_phase_moves_the_transition_time() -> None:
     assert (changed["phase"], changed["lastTransitionTime"]) == ("Exited", "2026-01-10T09:00:00Z")
 
 
-def test_membership_is_not_the_devices_business() -> None:
+def test_a_device_does_not_change_its_membership() -> None:
     unknown = [{"name": "other", "status": "Running"}, None, *reported()]
 
     assert [workload["name"] for workload in after(listed(), workloads=unknown)["workloads"]] == [
@@ -99,7 +99,7 @@ def test_a_heartbeat_without_upgrade_or_hardware_keeps_what_is_known() -> None:
     assert result["hardware"] == {"hostname": "h"}
 
 
-def test_playbooks_without_conditions_are_taken() -> None:
+def test_playbooks_without_conditions_are_accepted() -> None:
     known = {"PlaybookExec": [{"name": "tune"}, {"name": "other"}]}
     report = [{"name": "tune", "status": "Running"}, None]
 

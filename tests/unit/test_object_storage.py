@@ -1,6 +1,6 @@
 """Which bucket a device gets: claim before external storage, and the right address.
 
-All that is missing is named at once.
+Everything that is missing is reported at once.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def lab(config_map: dict[str, str], secret: dict[str, str]) -> Objects:
 
 
 def claimed(storage_class: str) -> Objects:
-    """Return a claim as a provisioner inside the cluster answers it."""
+    """Return a claim as a provisioner inside the cluster binds it."""
     inside = {"BUCKET_NAME": "b-17", "BUCKET_HOST": "s3.storage.svc", "BUCKET_PORT": "443"}
     source = (
         Objects().with_config_map("d-17", **inside, BUCKET_REGION="").with_secret("d-17", **PAIR)
@@ -57,7 +57,7 @@ def text(encoded: str) -> str:
     return base64.b64decode(encoded).decode()
 
 
-def test_external_storage_is_delivered_as_it_stands() -> None:
+def test_external_storage_is_delivered_as_written() -> None:
     s3 = found(lab(LAB, {**PAIR, "tls.crt": "PEM"}))
     assert (s3.bucket_host, s3.bucket_port, s3.bucket_region) == (
         "s3.lab.example",
@@ -68,7 +68,7 @@ def test_external_storage_is_delivered_as_it_stands() -> None:
     assert (text(s3.aws_secret_access_key), text(s3.aws_ca_bundle)) == ("labsecret", "PEM")
 
 
-def test_line_ends_that_an_editor_left_are_no_part_of_values() -> None:
+def test_trailing_newlines_are_not_part_of_values() -> None:
     ragged = {key: value + "\n" for key, value in PAIR.items()}
     s3 = found(lab({key: f" {value}\n" for key, value in LAB.items()}, ragged))
     assert (s3.bucket_host, s3.bucket_port) == ("s3.lab.example", 9000)
@@ -101,7 +101,7 @@ def test_claim_of_openshift_is_reached_by_its_route_with_the_routers_ca() -> Non
     assert s3.aws_ca_bundle == encoded
 
 
-def test_claim_of_openshift_without_route_is_a_complaint() -> None:
+def test_claim_of_openshift_without_route_is_reported() -> None:
     source = claimed("openshift-storage.noobaa.io")
     assert "Route openshift-storage/s3" in complaint(source, {}, {"dataObc": "d-17"})
 
@@ -121,6 +121,6 @@ def test_absent_objects_are_named_once() -> None:
     assert told == "ConfigMap 'lab-s3' does not exist; Secret 'lab-s3-keys' does not exist"
 
 
-def test_half_of_external_storage_is_a_complaint() -> None:
+def test_half_of_external_storage_is_reported() -> None:
     half = {"storage": {"s3": {"secretName": "lab-s3-keys"}}}
     assert complaint(Objects(), half) == "storage.s3 needs both configMapName and secretName"

@@ -45,7 +45,7 @@ async def test_newest_object_follows_a_conflict() -> None:
     assert reconcile.versions == [1, 2]
 
 
-async def test_object_that_is_gone_needs_nothing() -> None:
+async def test_deleted_object_needs_nothing() -> None:
     reconcile = Reconcile()
     client = OneObjectClient(None)
     assert await reconcile_newest(client, EDGE_DEVICE, KEY, None, reconcile) is None

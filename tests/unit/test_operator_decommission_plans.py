@@ -1,4 +1,4 @@
-"""What the operator plans for a device that leaves."""
+"""What the operator plans for a device that is being deleted."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_device_has_the_timeout_to_acknowledge() -> None:
     )
 
 
-def test_claim_goes_before_request_and_finalizer() -> None:
+def test_claim_is_deleted_before_request_and_finalizer() -> None:
     gone = leaving(conditions=DISCONNECTED)
     plan = plan_decommission(gone, claim("Bound"), request(), NOW, 300)
     (step,) = plan.steps
@@ -55,13 +55,13 @@ def test_device_that_never_registered_is_not_waited_for() -> None:
     assert isinstance(step, Patch)
 
 
-def test_device_that_only_was_written_by_hand_is_not_waited_for() -> None:
+def test_device_that_only_a_user_created_is_not_waited_for() -> None:
     by_hand = leaving(lastSeenTime=None, workloads=[{"name": "printer"}])
     (step,) = plan_decommission(by_hand, None, None, NOW, 300).steps
     assert isinstance(step, Patch)
 
 
-def test_device_that_was_ever_there_is_waited_for_though_it_is_off() -> None:
+def test_device_that_was_ever_online_is_waited_for_though_it_is_offline() -> None:
     silent = leaving(lastSeenTime=None)
     assert plan_decommission(silent, None, request(approved=True), NOW, 300).requeue_after == 300
     described = leaving(lastSeenTime=None, hardware={"hostname": "till-1"})
@@ -70,7 +70,7 @@ def test_device_that_was_ever_there_is_waited_for_though_it_is_off() -> None:
     assert plan_decommission(silent, None, None, NOW, 300).requeue_after == 300
 
 
-def test_foreign_claim_request_and_finalizer_stay() -> None:
+def test_claim_request_and_finalizer_of_others_stay() -> None:
     gone = leaving(conditions=DISCONNECTED, finalizers=["a/b", "device-finalizer"])
     foreign = claim("Bound", ownerReferences=[{"uid": "somebody"}])
     elsewhere = request(targetNamespace="shops")
@@ -80,14 +80,14 @@ def test_foreign_claim_request_and_finalizer_stay() -> None:
     assert plan_decommission(leaving(finalizers=["a/b"]), None, None, LATER, 0) == Plan()
 
 
-def test_declined_request_stays_when_its_device_goes() -> None:
+def test_declined_request_stays_when_its_device_is_deleted() -> None:
     gone, declined = leaving(conditions=DISCONNECTED), request(approved=False)
     declined["metadata"]["annotations"] = {"management.project-flotta.io/declined": "true"}
     (step,) = plan_decommission(gone, None, declined, NOW, 300).steps
     assert isinstance(step, Patch)
 
 
-def test_claim_that_does_not_go_is_looked_at_seldom_and_reported_after_minutes() -> None:
+def test_claim_that_remains_is_checked_seldom_and_reported_after_minutes() -> None:
     gone = leaving(conditions=DISCONNECTED)
     doomed = claim("Bound", deletionTimestamp="2026-05-01T12:00:00Z")
     for seconds, reported in ((10, False), (200, True), (300, False)):

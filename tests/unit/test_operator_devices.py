@@ -1,4 +1,4 @@
-"""What the operator plans for a device that stays: membership, finalizer and bucket claim."""
+"""What the operator plans for a device in the fleet: membership, finalizer and bucket claim."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_status_comes_before_labels_and_the_finalizer_before_both() -> None:
     assert second.subresource == "status"
 
 
-def test_device_in_line_needs_no_step() -> None:
+def test_device_that_is_up_to_date_needs_no_step() -> None:
     settled = device(
         labels={"workload/printer": "true"}, workloads=[{"name": "printer", "phase": "Running"}]
     )
@@ -117,7 +117,7 @@ def test_device_says_whose_settings_are_in_force() -> None:
         (s3(secretName="s"), {}, True, True),
     ],
 )
-def test_claim_is_wanted_unless_external_storage_is_in_force(
+def test_claim_is_created_unless_external_storage_is_in_force(
     own: Object, of_set: Object | None, auto: bool, expected: bool
 ) -> None:
     device_set = None if of_set is None else {"spec": of_set}
@@ -143,7 +143,7 @@ def test_claim_is_created_once_and_recorded_when_bound() -> None:
 CLAIMS = Settings(bucket_auto_create=True, bucket_storage_class="fast")
 
 
-def test_bucket_that_comes_in_time_takes_one_write() -> None:
+def test_claim_that_is_bound_in_time_takes_one_write() -> None:
     plan = plan_device(device(), [], None, claim("Pending"), CLAIMS, NOW)
     assert plan == Plan(requeue_after=PROVISIONER_TIMEOUT)
     plan = plan_device(device(), [], None, claim("Bound"), CLAIMS, NOW)
@@ -152,7 +152,7 @@ def test_bucket_that_comes_in_time_takes_one_write() -> None:
     assert plan_device(ready, [], None, claim("Bound"), CLAIMS, LATER) == Plan()
 
 
-def test_claim_that_nobody_answers_is_reported() -> None:
+def test_claim_that_no_provisioner_handles_is_reported() -> None:
     plan = plan_device(device(), [], None, claim(), CLAIMS, LATER)
     written = applied(device(), plan)
     condition = find_condition(written["status"]["conditions"], "StorageReady") or {}
@@ -179,7 +179,7 @@ def test_device_that_changes_to_external_storage_no_longer_reports_its_claim() -
     assert truths(after) == {"Accepted": "True"}
 
 
-def test_record_of_the_claim_lasts_until_the_claim_goes() -> None:
+def test_record_of_the_claim_lasts_until_the_claim_is_deleted() -> None:
     recorded = device(dataObc="till-1")
     assert bound_claim_name(recorded, claim("Pending")) == "till-1"
     assert bound_claim_name(recorded, None) is None

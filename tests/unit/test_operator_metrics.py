@@ -1,4 +1,4 @@
-"""What Prometheus reads of the operator; dashboards depend on these names."""
+"""What Prometheus reads from the operator; dashboards depend on these names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The work queue: each key once, never twice at a time, failures later and later."""
+"""The work queue: each key once, never twice at a time, failures after growing delays."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from flotta.resources.client import ApiError
 from flotta.resources.views import Key
 from waiting import eventually
 
-pytestmark = pytest.mark.looptime  # what waits for a time is there at once
+pytestmark = pytest.mark.looptime  # waits end at once
 
 
 async def test_key_added_twice_comes_once() -> None:
@@ -84,7 +84,7 @@ async def test_workers_are_bounded_and_no_key_is_handled_twice_at_a_time() -> No
     assert controller.results["error"] == 0
 
 
-async def test_any_failure_is_tried_again_and_the_worker_goes_on() -> None:
+async def test_any_failure_is_tried_again_and_the_worker_continues() -> None:
     calls: list[Key] = []
 
     async def reconcile(key: Key) -> None:

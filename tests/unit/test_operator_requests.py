@@ -41,7 +41,7 @@ def test_declined_request_stays_declined_even_with_automatic_approval() -> None:
     assert plan_request(declined, None, LATER, auto=True) == Plan()
 
 
-def test_approved_request_makes_the_device_of_its_set() -> None:
+def test_approved_request_creates_the_device_in_its_set() -> None:
     plan = plan_request(request(approved=True, targetSet="north"), None, NOW, auto=False)
     (step,) = plan.steps
     assert isinstance(step, Create)
@@ -80,7 +80,7 @@ def test_waiting_request_expires_and_a_declined_one_stays() -> None:
 
 
 @pytest.mark.parametrize("word", ["True", "true"])
-def test_request_whose_device_is_gone_goes_instead_of_bringing_it_back(word: str) -> None:
+def test_request_whose_device_was_deleted_is_deleted_too(word: str) -> None:
     used = request(approved=True)
     used["status"] = {"conditions": [{"type": "approved", "status": word}]}
     (step,) = plan_request(used, None, NOW, auto=True).steps

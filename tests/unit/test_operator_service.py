@@ -1,4 +1,4 @@
-"""A kind of which the operator never heard is reconciled when it is among the controllers."""
+"""A new kind is reconciled when it is among the controllers."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_every_controller_watches_its_own_kind() -> None:
         assert any(watch.cache is spec.objects for watch in spec.watches)
 
 
-async def test_kind_that_is_asked_for_too_late_is_refused() -> None:
+async def test_kind_that_is_requested_too_late_is_refused() -> None:
     operator = Operator(WatchedClient(), Settings(), kinds=())
     await operator.run_caches()
     with pytest.raises(RuntimeError, match="lamps"):

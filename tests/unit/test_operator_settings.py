@@ -47,7 +47,7 @@ def test_given_values() -> None:
     assert settings.storage.ca_file == Path("/ca")
 
 
-def test_metrics_are_beside_the_probes_unless_told_otherwise() -> None:
+def test_metrics_are_beside_the_probes_by_default() -> None:
     def listening(**given: str) -> tuple[object, object]:
         settings = Settings.from_environment(given)
         return settings.probe_address, settings.metrics_address

@@ -40,7 +40,7 @@ def creation() -> Plan:
 @pytest.mark.parametrize(
     "refusal", [MISSING, Conflict(409, "Conflict", "quota"), ApiError(403, "", "no")]
 )
-async def test_refused_creation_is_said_of_its_request_and_an_error(
+async def test_refused_creation_is_reported_on_its_request_and_an_error(
     refusal: ApiError,
 ) -> None:
     client = RefusingClient(refusal)
@@ -51,7 +51,7 @@ async def test_refused_creation_is_said_of_its_request_and_an_error(
     assert refusal.message in patch["status"]["conditions"][0]["message"]
 
 
-async def test_missing_namespace_is_said_with_what_to_do() -> None:
+async def test_missing_namespace_is_reported_with_what_to_do() -> None:
     client = RefusingClient(MISSING)
     with pytest.raises(CreationRefused):
         await execute_plan(client, creation())
@@ -66,24 +66,24 @@ async def test_api_that_does_not_answer_refuses_nothing() -> None:
     assert client.patches == []
 
 
-async def test_object_that_is_there_already_is_as_good_as_created() -> None:
+async def test_existing_object_counts_as_created() -> None:
     client = RefusingClient(AlreadyExists(409, "AlreadyExists", "there"))
     assert await execute_plan(client, creation()) == 0.0
     assert client.patches == []
 
 
-async def test_refusal_that_cannot_be_said_because_the_request_is_gone_stays_an_error() -> None:
+async def test_refusal_that_cannot_be_reported_on_a_deleted_request_stays_an_error() -> None:
     with pytest.raises(CreationRefused):
         await execute_plan(RefusingClient(MISSING, MISSING), creation())
 
 
-async def test_refusal_that_met_a_changed_request_is_tried_again_later_and_later() -> None:
+async def test_refusal_that_met_a_changed_request_is_retried_after_growing_delays() -> None:
     conflict = Conflict(409, "Conflict", "changed")
     with pytest.raises(CreationRefused):
         await execute_plan(RefusingClient(MISSING, conflict), creation())
 
 
-async def test_plan_ends_where_its_object_is_gone() -> None:
+async def test_plan_ends_where_its_object_was_deleted() -> None:
     patch = Patch(SIGNED_REQUEST, request(), {"spec": {"approved": True}})
     rest = Create(EDGE_DEVICE, device())
     client = RefusingClient(ApiError(500, "", "must not be reached"), MISSING)

@@ -1,4 +1,4 @@
-"""What the operator says about workloads and sets."""
+"""What the operator reports about workloads and sets."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_workload_says_why_its_selector_is_unusable() -> None:
     assert "operator" in written["status"]["conditions"][0]["message"]
 
 
-def test_foreign_conditions_stay() -> None:
+def test_conditions_of_others_stay() -> None:
     watched = workload(device="nobody")
     watched["status"] = {"conditions": [{"type": "Configured", "status": "False"}]}
     written = applied(watched, plan_workload(watched, [], NOW))
@@ -81,7 +81,7 @@ def ready_of(fleet: list[Object]) -> Object:
     return {**ready, "running": written["status"]["running"]}
 
 
-def test_device_that_is_not_heard_of_runs_nothing() -> None:
+def test_offline_device_runs_nothing() -> None:
     ready = ready_of([printing("a"), printing("b", "Unknown"), printing("c", "False")])
     assert (ready["status"], ready["reason"], ready["running"]) == ("Unknown", "DevicesSilent", 2)
     assert ready["message"] == "Running on 2 of 3 devices; 1 offline"
@@ -96,7 +96,7 @@ def test_first_failing_device_is_named_with_reason_and_message() -> None:
     )
 
 
-def test_change_of_what_is_heard_concerns_the_workloads_of_the_device() -> None:
+def test_change_of_what_is_reported_concerns_the_workloads_of_the_device() -> None:
     workloads = Cache(Client.__new__(Client), EDGE_WORKLOAD)
     well, silent = printing("a"), printing("a", "Unknown")
     assert concerned_by_device(workloads, well, silent) == {("default", "printer")}

@@ -15,8 +15,8 @@ from flotta.fleet.yaml_dumper import dump_yaml
 
 DATA = Path(__file__).parent.parent / "data"
 
-# Control-plane specification, Appendix B: compared there with the reference renderer.
-APPENDIX_B_SPEC = {
+# v0.2 renders the same configuration from these objects.
+LAB_SPEC = {
     "heartbeat": {"periodSeconds": 20, "hardwareProfile": {"include": True, "scope": "full"}},
     "storage": {"s3": {"configMapName": "lab-s3", "secretName": "lab-s3-keys"}},
     "logCollection": {
@@ -28,7 +28,7 @@ APPENDIX_B_SPEC = {
     },
     "mounts": [{"device": "/dev/sdb1", "folder": "/srv/data", "type": "ext4", "options": "rw"}],
 }
-APPENDIX_B_RESULT = {
+LAB_RESULT = {
     "heartbeat": {
         "hardware_profile": {"include": True, "scope": "full"},
         "period_seconds": 20,
@@ -96,10 +96,10 @@ def names(rendered: RenderedConfiguration) -> list[str]:
     return [workload["name"] for workload in wire(rendered).get("workloads", ())]
 
 
-def test_the_lab_device_of_the_specification_renders_exactly() -> None:
-    rendered = render_configuration(device(APPENDIX_B_SPEC), lab())
+def test_a_device_with_every_section_renders_exactly() -> None:
+    rendered = render_configuration(device(LAB_SPEC), lab())
 
-    assert configuration(rendered) == APPENDIX_B_RESULT
+    assert configuration(rendered) == LAB_RESULT
     assert rendered.problems == ()
 
 
@@ -111,9 +111,9 @@ def test_an_empty_device_gets_what_old_agents_cannot_do_without() -> None:
     }
 
 
-def test_a_set_replaces_every_section_even_those_it_lacks() -> None:
+def test_a_set_replaces_every_section_even_those_it_does_not_have() -> None:
     source = lab().with_set("tills", {"heartbeat": {"periodSeconds": 5}})
-    member = device(APPENDIX_B_SPEC, **{"flotta/member-of": "tills"})
+    member = device(LAB_SPEC, **{"flotta/member-of": "tills"})
 
     assert configuration(render_configuration(member, source)) == {
         "heartbeat": {"hardware_profile": {}, "period_seconds": 5},
@@ -123,11 +123,11 @@ def test_a_set_replaces_every_section_even_those_it_lacks() -> None:
 
 
 def test_a_missing_set_leaves_the_device_its_own_settings_and_is_reported() -> None:
-    member = device(APPENDIX_B_SPEC, **{"flotta/member-of": "gone"})
+    member = device(LAB_SPEC, **{"flotta/member-of": "gone"})
 
     rendered = render_configuration(member, lab())
 
-    assert configuration(rendered) == APPENDIX_B_RESULT
+    assert configuration(rendered) == LAB_RESULT
     assert "EdgeDeviceSet 'gone' does not exist" in rendered.problems[0].message
 
 
@@ -141,7 +141,7 @@ def test_a_literal_environment_variable_is_delivered() -> None:
     assert specification["containers"][0]["resources"] == {}
 
 
-def test_a_workload_with_everything_renders_as_recorded_from_the_reference() -> None:
+def test_a_workload_with_everything_renders_as_recorded_from_v0_2() -> None:
     recorded = json.loads((DATA / "messages" / "to-agent-device-configuration.json").read_text())[
         "content"
     ]["workloads"][0]
@@ -296,7 +296,7 @@ def test_a_device_being_deleted_runs_nothing() -> None:
     assert names(render_configuration(leaving, Objects(workload("a")))) == []
 
 
-def test_status_workloads_has_no_say_in_what_is_delivered() -> None:
+def test_status_workloads_does_not_affect_what_is_delivered() -> None:
     listed = device(status={"workloads": [{"name": "other", "phase": "Deploying"}]})
 
     assert names(render_configuration(listed, Objects(workload("a")))) == ["a"]
@@ -343,7 +343,7 @@ def test_unresolvable_storage_is_reported_and_what_was_delivered_stays() -> None
     assert unwanted.problems == ()
 
 
-def test_a_set_that_is_not_there_takes_no_storage_away() -> None:
+def test_a_missing_set_removes_no_storage() -> None:
     before = render_configuration(device({}, {"dataObc": "d-17"}), claimed())
     member = device({}, **{"flotta/member-of": "tills"})
 
@@ -358,7 +358,7 @@ def test_a_set_that_is_not_there_takes_no_storage_away() -> None:
 
 
 def test_broken_device_settings_are_left_out_one_by_one() -> None:
-    rendered = render_configuration(device(APPENDIX_B_SPEC), Objects())
+    rendered = render_configuration(device(LAB_SPEC), Objects())
 
     result = configuration(rendered)
     assert "log-collection" not in result

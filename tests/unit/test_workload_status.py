@@ -1,4 +1,4 @@
-"""What an entry of `status.workloads` tells, whichever agent wrote it."""
+"""What an entry of `status.workloads` means, whichever agent wrote it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from flotta.fleet.workload_status import describe_status, is_failing, is_running
         ("Degraded", "CrashLoopBackOff", True),
     ],
 )
-def test_failures_are_told_from_work_in_progress(phase: str, reason: str, failing: bool) -> None:
+def test_failures_differ_from_work_in_progress(phase: str, reason: str, failing: bool) -> None:
     assert is_failing({"phase": phase, "reason": reason}) is failing
 
 
