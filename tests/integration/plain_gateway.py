@@ -107,7 +107,7 @@ class PlainGateway(DispatcherBase):
             await WorkerStub(channel).Send(Data(directive="device", content=content), timeout=30)
 
     async def disconnect(self) -> None:
-        """Send the device away; returns when the worker has confirmed."""
+        """Disconnect the device; returns when the worker has confirmed."""
         async with Channel(path=str(self.folder / "device.sock")) as channel:
             event = EventNotification(name=RECEIVED_DISCONNECT)
             await WorkerStub(channel).NotifyEvent(event, timeout=60)

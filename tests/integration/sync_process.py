@@ -1,4 +1,4 @@
-"""Runs a SyncLoop as the device worker does; told what by a JSON file. For tests that kill it."""
+"""Runs a SyncLoop as the device worker does; configured by a JSON file. For tests that kill it."""
 
 from __future__ import annotations
 

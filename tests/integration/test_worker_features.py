@@ -1,4 +1,4 @@
-"""What the agent does with features that it has never heard of."""
+"""What the agent does with features that it does not know."""
 
 from __future__ import annotations
 

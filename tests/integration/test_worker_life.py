@@ -1,4 +1,4 @@
-"""The device worker with a gateway on real sockets, from joining to being sent away.
+"""The device worker with a gateway on real sockets, from joining to disconnect.
 
 Workloads that need podman and systemd are shown on whole hosts; here they are refused before they
 get that far.
@@ -169,7 +169,7 @@ async def test_a_gateway_that_comes_back_finds_the_worker_again(
         await gateway.wait_for(gateway.heartbeats)
 
 
-async def test_a_device_that_is_sent_away_forgets_everything_until_the_gateway_starts_anew(
+async def test_a_disconnected_device_forgets_everything_until_the_gateway_starts_again(
     gateway: PlainGateway, tmp_path: Path
 ) -> None:
     async with running(gateway, tmp_path):

@@ -25,7 +25,7 @@ def test_prefixes_end_with_the_delimiter():
     assert paths.listing_prefix("/") == ""
 
 
-def test_a_leading_slash_of_a_target_is_no_part_of_the_key():
+def test_a_leading_slash_of_a_target_is_not_part_of_the_key():
     assert paths.key_below("/x/", "a#?%25") == "x/a#?%25"
 
 

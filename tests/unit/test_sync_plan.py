@@ -94,7 +94,7 @@ def test_everything_is_fetched_again_when_the_target_directory_is_gone():
     assert downloads([remote()], [record], target_exists=False)[0].fetch
 
 
-def test_what_we_sent_is_not_fetched_until_somebody_changes_it():
+def test_what_the_device_sent_is_not_fetched_until_it_changes():
     for etag in (MD5, "f" * 32 + "-2"):
         record = FileRecord("config/a", "configuration/a", STAT, MD5, etag)
         assert downloads([remote()], sent=[record])[0].fetch == []

@@ -29,7 +29,7 @@ def watch(tmp_path):
     return watch
 
 
-def test_a_change_is_told_once_and_of_its_workload_alone(watch, tmp_path):
+def test_a_change_is_reported_once_and_for_its_workload_alone(watch, tmp_path):
     assert watch.is_complete("one")
     assert watch.read_changed_workloads() == set()
     (tmp_path / "one" / "file").touch()

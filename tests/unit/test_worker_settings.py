@@ -1,4 +1,4 @@
-"""What the worker is told by its environment and the files beside it."""
+"""What the worker reads from its environment and the files beside it."""
 
 from __future__ import annotations
 

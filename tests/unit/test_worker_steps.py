@@ -73,7 +73,7 @@ def test_a_pod_made_of_older_files_is_replaced() -> None:
     )
 
 
-def test_a_unit_that_stands_still_is_started_again() -> None:
+def test_a_stopped_unit_is_started_again() -> None:
     assert plan_steps("web", pod(), current(pod(), ENDED, runs=""))[-1] == StartPod("web")
 
 

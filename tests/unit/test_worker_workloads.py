@@ -40,7 +40,7 @@ class Listener:
 
 
 class BrokenTransfers:
-    """Transfers of which every one failed; keeps which workloads are leaving."""
+    """Transfers that all failed; records which workloads are being removed."""
 
     def __init__(self) -> None:
         self.leaving: list[str] = []
@@ -92,7 +92,7 @@ async def test_a_failure_is_an_event_once(tmp_path: Path) -> None:
     assert listener.requests == 1
 
 
-async def test_a_workload_that_is_not_configured_any_more_leaves_with_its_files(
+async def test_a_workload_that_is_no_longer_configured_is_removed_with_its_files(
     tmp_path: Path,
 ) -> None:
     feature, _, transfers = workloads(tmp_path)

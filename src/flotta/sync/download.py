@@ -1,4 +1,7 @@
-"""Fetch one object: into the spool, verified, durable, then visible by one rename."""
+"""Fetch one object: into the spool, verified, durable, then visible by one rename.
+
+Rules: docs/reference/device.md#transfers.
+"""
 
 from __future__ import annotations
 

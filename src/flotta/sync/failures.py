@@ -1,4 +1,7 @@
-"""Paths that could not be transferred, and when each of them is tried again."""
+"""Paths that could not be transferred, and when each of them is tried again.
+
+Numbers: docs/reference/device.md#errors.
+"""
 
 from __future__ import annotations
 

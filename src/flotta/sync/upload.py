@@ -1,4 +1,7 @@
-"""Send one file: only consistent content reaches its key, and nothing equal is sent again."""
+"""Send one file: only consistent content reaches its key, and nothing equal is sent again.
+
+Rules: docs/reference/device.md#transfers.
+"""
 
 from __future__ import annotations
 

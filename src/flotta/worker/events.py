@@ -1,4 +1,7 @@
-"""Events for the control plane: kept on disk until a heartbeat that carried them was accepted."""
+"""Events for the control plane: kept on disk until a heartbeat that carried them was accepted.
+
+Numbers: docs/reference/device.md#heartbeats.
+"""
 
 from __future__ import annotations
 

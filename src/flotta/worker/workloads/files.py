@@ -3,7 +3,7 @@
 `<workloads>/<name>/` (0700) holds `pod.yaml`, `auth.json`, `files/` and, written last,
 `workload.json`: the digest of what is there and the data paths, which a final upload needs even
 after a restart. The unit's drop-in and its link in `multi-user.target.wants` live in systemd's
-directory.
+directory. The whole layout: docs/reference/files-and-ports.md#state.
 """
 
 from __future__ import annotations
