@@ -1,4 +1,4 @@
-"""Ages as kubectl prints them."""
+"""Ages as `kubectl get` prints them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The served resources: core kinds with built-in rules, and every CRD of the package."""
+"""The served resources: core kinds with built-in rules, and every CRD of the package.
+
+Their list is in docs/reference/resource-api.md#kinds.
+"""
 
 from __future__ import annotations
 

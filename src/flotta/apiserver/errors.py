@@ -1,4 +1,7 @@
-"""What a request is refused with.
+"""The errors with which a request is refused.
+
+Status codes, `reason` and `details` are those of Kubernetes ("Error conditions" in its API
+conventions); messages are our own sentences.
 
 StatusError      a response that is a Status object with status Failure
 PlainTextError   a response in plain text (unknown paths)
@@ -17,15 +20,15 @@ MAX_SHOWN = 100  # characters of a value in a message
 
 
 class CauseLike(Protocol):
-    """What a validation error must say; schema validation has its own class of this shape."""
+    """What a validation error has; schema validation has its own class of this shape."""
 
     @property
     def reason(self) -> str:
-        """A word of Kubernetes such as `FieldValueInvalid`, by which programs tell causes apart."""
+        """Kubernetes' word for the error, such as `FieldValueInvalid`, for programs."""
 
     @property
     def message(self) -> str:
-        """What is wrong, for people."""
+        """What is wrong, for people to read."""
 
     @property
     def field(self) -> str:
@@ -34,7 +37,7 @@ class CauseLike(Protocol):
 
 @dataclass(frozen=True)
 class Cause:
-    """One validation error, worded as Kubernetes' `field.Error`."""
+    """One validation error, with the words of Kubernetes' `field.Error`."""
 
     reason: str
     message: str
@@ -42,7 +45,7 @@ class Cause:
 
 
 class StatusError(Exception):
-    """A request to which the response is a Status object."""
+    """A request that is answered with a Status object."""
 
     def __init__(
         self,
@@ -80,7 +83,7 @@ class StatusError(Exception):
 
 
 class PlainTextError(Exception):
-    """A request to which the response is plain text, as Kubernetes does for unknown paths."""
+    """A request that is answered in plain text, as Kubernetes does for unknown paths."""
 
     def __init__(self, code: int = 404, text: str = "404 page not found\n") -> None:
         super().__init__(text)
@@ -109,22 +112,22 @@ def describe_mismatch(field: str, value: object, expected: str) -> str:
     shown = json.dumps(value, ensure_ascii=False)
     if len(shown) > MAX_SHOWN:
         shown = f"{shown[:MAX_SHOWN]}…"
-    # Half of a surrogate pair, which JSON can hold, could not be sent back.
+    # JSON can contain half of a surrogate pair, which cannot be sent back.
     return f"{field} must be {expected}, not {shown}".encode(errors="replace").decode()
 
 
 def wrong_type(field: str, value: object, expected: str) -> StatusError:
-    """Return a 400: a value has another type. Nothing that cannot be decoded has causes."""
+    """Return a 400 without causes: a value has the wrong type and cannot be decoded."""
     return bad_request(describe_mismatch(field, value, expected))
 
 
 def unauthorized() -> StatusError:
-    """Return a 401: the credentials do not count."""
+    """Return a 401: the credentials are not valid."""
     return StatusError(401, "Unauthorized", "Unauthorized")
 
 
 def not_found(plural: str, group: str, name: str) -> StatusError:
-    """Return a 404: there is no object of this name."""
+    """Return a 404: no object has this name."""
     message = f'{qualified_name(plural, group)} "{name}" not found'
     return StatusError(404, message, "NotFound", status_details(plural, group, name))
 
@@ -148,7 +151,7 @@ MODIFIED = (
 
 
 def conflict(kind: str, group: str, name: str, why: str = MODIFIED) -> StatusError:
-    """Return a 409: the object is not what the request builds on."""
+    """Return a 409: the request is based on another version of the object."""
     message = f'Operation cannot be fulfilled on {qualified_name(kind, group)} "{name}": {why}'
     return StatusError(409, message, "Conflict", status_details(kind, group, name))
 
@@ -172,7 +175,7 @@ def invalid_options(kind: str, *causes: CauseLike) -> StatusError:
 
 
 def unprocessable() -> StatusError:
-    """Return a 422: a JSON patch that cannot be applied."""
+    """Return a 422: the JSON patch cannot be applied."""
     message = "the server rejected our request due to an error in our request"
     return StatusError(422, message, "Invalid", {})
 
@@ -184,34 +187,34 @@ def expired(message: str, continue_token: str | None = None) -> StatusError:
 
 
 def forbidden(plural: str, group: str, name: str, why: str) -> StatusError:
-    """Return a 403: the server itself does not allow it, whoever asks."""
+    """Return a 403: the server allows this to no user."""
     subject = f'{qualified_name(plural, group)} "{name}"' if name else qualified_name(plural, group)
     message = f"{subject} is forbidden: {why}"
     return StatusError(403, message, "Forbidden", status_details(plural, group, name))
 
 
 def internal(message: str) -> StatusError:
-    """Return a 500, which Kubernetes also gives for some mistakes of clients."""
+    """Return a 500, with which Kubernetes also answers some mistakes of clients."""
     return StatusError(500, message)
 
 
-# Causes, worded as k8s.io/apimachinery/pkg/util/validation/field words them.
+# Causes, with the words of k8s.io/apimachinery/pkg/util/validation/field.
 
 
 def required(field: str, text: str = "") -> Cause:
-    """Return a field that must be there."""
+    """Return the cause for a required field that is missing."""
     return Cause(
         "FieldValueRequired", f"Required value: {text}" if text else "Required value", field
     )
 
 
 def invalid_value(field: str, value: object, text: str) -> Cause:
-    """Return a value that does not fit; `text` says what would."""
+    """Return the cause for a wrong value; `text` says what is valid."""
     return Cause("FieldValueInvalid", f"Invalid value: {format_value(value)}: {text}", field)
 
 
 def unsupported(field: str, value: str, supported: Iterable[str]) -> Cause:
-    """Return a value that is none of the possible ones."""
+    """Return the cause for a value that is not among the supported ones."""
     choices = ", ".join(f'"{choice}"' for choice in supported)
     return Cause(
         "FieldValueNotSupported", f"Unsupported value: {value}: supported values: {choices}", field
@@ -219,12 +222,12 @@ def unsupported(field: str, value: str, supported: Iterable[str]) -> Cause:
 
 
 def forbidden_value(field: str, text: str) -> Cause:
-    """Return a field that must not be set, or not changed."""
+    """Return the cause for a field that must not be set or changed."""
     return Cause("FieldValueForbidden", f"Forbidden: {text}", field)
 
 
 def too_long(field: str, limit: int) -> Cause:
-    """Return a value of more than `limit` bytes."""
+    """Return the cause for a value of more than `limit` bytes."""
     return Cause("FieldValueTooLong", f"Too long: may not be more than {limit} bytes", field)
 
 

@@ -1,7 +1,7 @@
 """Objects as JSON decodes them.
 
-The engine serves any kind that a CRD describes, so it has no type for each: an object's shape is
-checked against its schema when a request brings it, not by mypy.
+The engine serves any kind that a CRD describes and has no type for each of them: an object is
+checked against its schema when a request arrives, not by mypy.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ JsonObject = dict[str, Any]
 
 
 def value_at(obj: JsonObject, *path: str) -> Any:
-    """Return the value at a path of keys; None when a key is absent or leads to no object."""
+    """Return the value at a path of keys; None if a key is absent or is not an object."""
     found: Any = obj
     for key in path:
         found = found.get(key) if isinstance(found, dict) else None

@@ -1,4 +1,7 @@
-"""Rules for names, labels and annotation keys, with Kubernetes' sentences."""
+"""Rules for names, labels and annotation keys, with the sentences of Kubernetes.
+
+"Object Names and IDs" and "Labels and Selectors" in its documentation; RFC 1123.
+"""
 
 from __future__ import annotations
 
@@ -40,9 +43,9 @@ DATA_KEY_TEXT = (
     "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. "
     "'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
 )
-# No vowels, and no digits that look like them: five of these never make a word.
+# No vowels, and no digits that look like vowels, so that no word can come out.
 GENERATED = "bcdfghjklmnpqrstvwxz2456789"
-MAX_PREFIX = 58  # characters of a generateName that are kept
+MAX_PREFIX = 58  # characters of a generateName that are kept; five more make a DNS label
 
 
 def subdomain_problem(name: str) -> str:

@@ -1,6 +1,7 @@
-"""The engine's own files: authorities, server certificates, kubeconfigs.
+"""The engine's own files: CAs, server certificates, kubeconfigs.
 
-Everything is made once and renewed when it is due.
+Everything is created once and renewed when it is due
+(docs/reference/resource-api.md#authentication-and-permissions).
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ USERS = {
     "operator": ("flotta-operator", ()),
     "edge-api": ("flotta-edge-api", ()),
 }
-"""Kubeconfig name to user (CN) and groups (O)."""
+"""Name of the kubeconfig → user (CN) and groups (O)."""
 
 
 @dataclass(frozen=True)
 class PkiSettings:
-    """Where the files go, and what they have to say."""
+    """Where the files are written, and the address and names that they contain."""
 
     pki: Path
     kubeconfigs: Path
@@ -38,7 +39,7 @@ class PkiSettings:
 
 
 def ensure_pki(settings: PkiSettings) -> bool:
-    """Make what is missing, renew what is due; returns whether anything was written."""
+    """Create what is missing and renew what is due; return whether anything was written."""
     for folder in (settings.pki, settings.kubeconfigs):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     names = [*LOCAL_NAMES, *(name for name in settings.names if name not in LOCAL_NAMES)]
@@ -103,7 +104,7 @@ def _is_current(path: Path, server: str, authority: Authority) -> bool:
 
 
 def render_kubeconfig(server: str, ca: bytes, user: str, issued: CertificateAndKey) -> bytes:
-    """Return a kubeconfig with everything embedded."""
+    """Return a kubeconfig that contains certificate, key and CA."""
     content = {
         "apiVersion": "v1",
         "kind": "Config",

@@ -1,4 +1,4 @@
-"""Which resources are served, and what is particular to each."""
+"""The resources that are served, and what distinguishes them."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ CORE_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "u
 
 
 class Admitted(Protocol):
-    """What a schema makes of an object: pruned, with defaults, and what is wrong with it."""
+    """The result of applying a schema: the object with defaults, and what is wrong with it."""
 
     @property
     def obj(self) -> JsonObject:
-        """The object as it may be stored."""
+        """The object in the form in which it can be stored."""
 
     @property
     def unknown(self) -> Sequence[str]:
@@ -27,25 +27,25 @@ class Admitted(Protocol):
 
     @property
     def causes(self) -> Sequence[CauseLike]:
-        """What is wrong; empty when the object may be stored."""
+        """What is wrong; empty when the object can be stored."""
 
 
 class Schema(Protocol):
-    """What admission needs of a schema; core kinds and custom resources have one each."""
+    """What admission needs of a schema; core kinds and custom resources have a class each."""
 
     def admit(
         self, obj: JsonObject, subresource: str = "", earlier: Iterable[CauseLike] = (), /
     ) -> Admitted:
-        """Prune, default and validate `obj`, which stays as it is.
+        """Prune, default and validate `obj`, which is not changed.
 
-        At a `subresource` only errors of that part count. `earlier` errors, of the metadata, may
-        keep rules from being checked.
+        At a `subresource` only the errors in that part count. `earlier` errors, of the metadata,
+        can prevent the validation rules from being checked.
         """
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of `kubectl get`; `cell` takes the value out of an object."""
+    """A column of `kubectl get`; `cell` reads its value from an object."""
 
     name: str
     type: str
@@ -70,10 +70,10 @@ def leave_unchanged(_obj: JsonObject, _old: JsonObject | None) -> None:
 
 @dataclass(frozen=True)
 class ServedResource:
-    """One served resource. `custom` chooses the rules of custom resources, else of core kinds.
+    """A served resource. `custom` selects the rules of custom resources instead of core kinds'.
 
-    `normalize` changes an object after its schema was applied (what core kinds fill in or drop
-    themselves); `validate` then compares it with the old state.
+    `normalize` changes an object after its schema was applied (core kinds add and remove some
+    fields themselves); `validate` then compares it with the old state.
     """
 
     group: str
@@ -98,7 +98,7 @@ class ServedResource:
 
     @property
     def api_version(self) -> str:
-        """`GROUP/VERSION`, of the core group the version alone."""
+        """`GROUP/VERSION`, or only the version for the core group."""
         return f"{self.group}/{self.version}" if self.group else self.version
 
     @property
@@ -113,7 +113,7 @@ class ServedResource:
 
     @property
     def subresources(self) -> tuple[str, ...]:
-        """What can be addressed below an object."""
+        """The names of the subresources."""
         extra = ("finalize",) if self.plural == "namespaces" else ()
         return (*extra, "status") if self.status else extra
 
@@ -144,7 +144,7 @@ class Registry:
         return self._by_place.get((group, version, plural))
 
     def of_kind(self, api_version: str, kind: str) -> ServedResource | None:
-        """Return the resource of the head of an object, or None."""
+        """Return the resource of an apiVersion and kind, or None."""
         return self._by_kind.get((api_version, kind))
 
     def named(self, name: str) -> ServedResource:
@@ -153,7 +153,7 @@ class Registry:
 
     @property
     def namespaces(self) -> ServedResource:
-        """The resource that namespaces are."""
+        """The resource of namespaces."""
         return self._by_name["namespaces"]
 
     def group_versions(self) -> list[GroupVersion]:

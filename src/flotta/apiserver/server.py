@@ -1,4 +1,4 @@
-"""The whole server: its parts put together and run until a signal stops it."""
+"""The whole server: its parts are assembled and run until a signal stops it."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ from flotta.resources import crds, roles
 
 log = logging.getLogger(__name__)
 
-SHUTDOWN_SECONDS = 5.0  # for requests that are being served
+SHUTDOWN_SECONDS = 5.0  # that requests in progress have at the end
 PKI_FILES = ("ca.crt", "server.crt", "server.key")
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What the command line of `flotta-apiserver serve` says."""
+    """The options of `flotta-apiserver serve`."""
 
     host: str
     port: int
@@ -99,7 +99,7 @@ def _start_controllers(objects: Objects) -> list[asyncio.Task[None]]:
 
 
 async def _wait_for_end(stop: asyncio.Event, controllers: list[asyncio.Task[None]]) -> None:
-    """Wait for the order to stop; a controller that ends by itself ends the server."""
+    """Wait for the signal to stop; a controller that ends by itself ends the server."""
     waiting = asyncio.create_task(stop.wait())
     done, _ = await asyncio.wait([waiting, *controllers], return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()

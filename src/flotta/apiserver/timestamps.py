@@ -1,6 +1,7 @@
 """Times in objects: what clients may send, and the form in which they are stored.
 
-Kubernetes refuses what lacks a part or a zone, so the shared lenient reader alone will not do here.
+Kubernetes refuses a time without seconds or zone, so the shared lenient parser is not enough. The
+forms are metav1.Time and metav1.MicroTime: RFC 3339 in UTC, in whole seconds and with six digits.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def now() -> str:
 
 
 def normalize_time(text: str) -> str:
-    """Return a time in UTC and whole seconds. Raises ValueError when it is not RFC 3339."""
+    """Return a time in UTC and whole seconds. Raises ValueError if it is not RFC 3339."""
     if not TIME.fullmatch(text):
         raise ValueError(f"{text} is not {TIME_FORM}")
     moment = parse_time(re.sub(r"\.\d+", "", text))
@@ -34,7 +35,7 @@ def normalize_time(text: str) -> str:
 
 
 def normalize_micro_time(text: str) -> str:
-    """Return a time in UTC with exactly six fraction digits, which it must have already."""
+    """Return a time in UTC; it must have exactly six digits of a second, else ValueError."""
     if not MICRO_TIME.fullmatch(text):
         raise ValueError(f"{text} is not {MICRO_TIME_FORM}")
     moment = parse_time(text)

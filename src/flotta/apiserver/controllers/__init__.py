@@ -1,1 +1,1 @@
-"""Controllers that are part of the engine: what Kubernetes does by kube-controller-manager."""
+"""Controllers inside the engine, in place of Kubernetes' kube-controller-manager."""

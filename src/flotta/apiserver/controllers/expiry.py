@@ -1,4 +1,7 @@
-"""Events live for an hour, as in Kubernetes; else every heartbeat problem would stay for ever."""
+"""Expiry of Events after an hour, as by default in Kubernetes (`--event-ttl`).
+
+Without it every problem of a heartbeat would stay forever.
+"""
 
 from __future__ import annotations
 
@@ -16,22 +19,22 @@ from flotta.rfc3339 import parse_time
 log = logging.getLogger(__name__)
 
 LIFE = timedelta(hours=1)
-PERIOD_SECONDS = 60.0  # between two looks
+PERIOD_SECONDS = 60.0  # between two checks
 
 
 class EventExpiry:
-    """Removes core Events that were not seen again for an hour."""
+    """Removes Events that did not occur again for an hour."""
 
     def __init__(self, objects: Objects) -> None:
         self._objects = objects
 
     async def run(self) -> None:
-        """Look for old Events every minute, until cancelled."""
+        """Remove old Events every minute until cancelled."""
         while True:
             try:
                 await self._remove_old_events(datetime.now(UTC) - LIFE)
             except (StorageFailure, StatusError):
-                log.exception("Old events could not be removed")
+                log.exception("Old Events could not be removed")
             await asyncio.sleep(PERIOD_SECONDS)
 
     async def _remove_old_events(self, limit: datetime) -> None:
@@ -41,7 +44,7 @@ class EventExpiry:
 
 
 def last_seen(event: JsonObject) -> datetime:
-    """Return when an Event happened last: the newest of its times."""
+    """Return when an Event last occurred: the newest of its times."""
     times = (
         event["metadata"]["creationTimestamp"],
         event.get("lastTimestamp"),

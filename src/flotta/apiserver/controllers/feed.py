@@ -16,8 +16,8 @@ from flotta.apiserver.storage.watch_cache import ObjectKey, StoredChange
 
 log = logging.getLogger(__name__)
 
-# Between an error and the next start; fixed, because one process asks its own store: there is no
-# crowd to spread, and the first start after the store works again is to come soon.
+# Seconds between an error and the next start. Fixed, because a single process reads its own store:
+# there is no load to spread, and work should resume soon after the store works again.
 RETRY_SECONDS = 2.0
 
 
@@ -26,9 +26,9 @@ async def follow_changes(
     start: Callable[[], Awaitable[None]],
     handle: Callable[[list[StoredChange]], Awaitable[None]],
 ) -> None:
-    """Call `start` once with everything present, then `handle` with the changes since.
+    """Call `start`, which reads everything that exists, then `handle` with the changes since.
 
-    When the log no longer reaches back, or storing failed, it begins again with `start`.
+    When the log does not reach back far enough, or storing failed, `start` is called again.
     """
     wake = asyncio.Event()
     for resource in objects.registry.resources:
@@ -37,7 +37,7 @@ async def follow_changes(
         try:
             await _follow_until_gap(objects, start, handle, wake)
         except (StorageFailure, StatusError):
-            log.exception("A controller begins again")
+            log.exception("A controller failed and starts again")
             await asyncio.sleep(RETRY_SECONDS)
 
 
@@ -64,7 +64,7 @@ async def _follow_until_gap(
 async def amend_object(
     objects: Objects, key: ObjectKey, change: Callable[[JsonObject], None]
 ) -> None:
-    """Change an object as the server itself; nothing happens when it is gone or unchanged."""
+    """Change an object as the server itself; do nothing if it is gone or unchanged."""
     record = objects.store.newest(key)
     if record is None:
         return
@@ -82,7 +82,7 @@ async def amend_object(
 
 
 async def delete_unless_gone(objects: Objects, key: ObjectKey, policy: str = "Background") -> None:
-    """Delete an object as the server itself, unless it is gone or on its way."""
+    """Delete an object as the server itself, unless it is gone or being deleted."""
     record = objects.store.newest(key)
     if record is None or "deletionTimestamp" in record.load()["metadata"]:
         return

@@ -1,4 +1,7 @@
-"""Garbage collection by ownerReferences: Background, Foreground and Orphan."""
+"""Garbage collection by ownerReferences: Background, Foreground and Orphan.
+
+The rules are in "Garbage Collection" and "Owners and Dependents" of Kubernetes' documentation.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from flotta.apiserver.storage.watch_cache import ObjectKey, ObjectRecord, Stored
 
 @dataclass(frozen=True)
 class _Node:
-    """What the collector remembers of an object."""
+    """What the collector remembers about an object."""
 
     uid: str
     owners: tuple[JsonObject, ...]
@@ -33,7 +36,7 @@ def _make_node(record: ObjectRecord) -> _Node:
 
 
 class GarbageCollector:
-    """Keeps a graph of owners and dependents, and removes what lost all its owners."""
+    """Keeps a graph of owners and dependents, and deletes objects without a living owner."""
 
     def __init__(self, objects: Objects) -> None:
         self._objects = objects
@@ -42,7 +45,7 @@ class GarbageCollector:
         self._dependents: dict[str, set[ObjectKey]] = {}
 
     async def run(self) -> None:
-        """Collect until cancelled."""
+        """Collect garbage until cancelled."""
         await follow_changes(self._objects, self._build_graph, self._handle_changes)
 
     async def _build_graph(self) -> None:
@@ -56,7 +59,7 @@ class GarbageCollector:
             await self._collect(key)
 
     async def _handle_changes(self, changes: list[StoredChange]) -> None:
-        """Learn all changes first, so that no owner is missing only because it came late."""
+        """Add all changes to the graph first, so that an owner that comes later is not missed."""
         affected: dict[ObjectKey, None] = {}
         for change in changes:
             key = change.record.key
@@ -89,7 +92,7 @@ class GarbageCollector:
                 self._dependents.pop(owner["uid"], None)
 
     def _forget_object(self, key: ObjectKey) -> Iterable[ObjectKey]:
-        """Remove an object from the graph; returns its dependents and the owners it had."""
+        """Remove an object from the graph; return its dependents and former owners."""
         node = self._nodes.get(key)
         self._remove_node(key)
         if node is None:
@@ -112,7 +115,7 @@ class GarbageCollector:
             await self._delete_in_foreground(key, node)
 
     async def _collect_dependent(self, key: ObjectKey, node: _Node) -> None:
-        """Delete a dependent without living owners; drop references to dead ones from others."""
+        """Delete a dependent without living owners; else remove its references to absent ones."""
         states = [(owner, self._owner_state(key, owner)) for owner in node.owners]
         solid = [owner for owner, state in states if state == "solid"]
         if len(solid) == len(states):
@@ -128,11 +131,11 @@ class GarbageCollector:
         )
 
     def _owner_state(self, key: ObjectKey, owner: JsonObject) -> str:
-        """Tell whether an owner is solid, absent, or waiting for its dependents to go."""
+        """Return `solid`, `absent`, or `waiting` if the owner waits for its dependents to go."""
         if self._objects.registry.of_kind(owner["apiVersion"], owner["kind"]) is None:
-            return "solid"  # Of a kind that is not served: nothing is known about it.
-        # An owner is cluster-wide or in the namespace of its dependent; Kubernetes takes a
-        # reference across namespaces for one to an owner that does not exist.
+            return "solid"  # of a kind that is not served: nothing is known about it
+        # An owner is cluster-wide or in the namespace of its dependent; Kubernetes treats a
+        # reference across namespaces as one to an owner that does not exist.
         owner_key = self._keys.get(owner["uid"])
         if owner_key is None or owner_key.namespace not in ("", key.namespace):
             return "absent"

@@ -1,4 +1,4 @@
-"""Deletion of namespaces: first everything inside, then the namespace."""
+"""Deletion of namespaces: first everything inside, then the namespace itself."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from flotta.apiserver.json_object import JsonObject
 from flotta.apiserver.objects.writes import Objects
 from flotta.apiserver.storage.watch_cache import ObjectKey, ObjectRecord, StoredChange
 
-# Conditions of a namespace on its way out: (type, reason, message). Nothing can go wrong there with
-# these parts here, but whoever watches a namespace expects to read that.
+# Conditions of a namespace that is being deleted: (type, reason, message). Here nothing can go
+# wrong in these parts, but clients that watch a namespace expect the conditions.
 QUIET_CONDITIONS = (
     ("NamespaceDeletionDiscoveryFailure", "ResourcesDiscovered", "All resources discovered"),
     ("NamespaceDeletionGroupVersionParsingFailure", "ParsedGroupVersions", "All groups parsed"),
@@ -20,7 +20,7 @@ QUIET_CONDITIONS = (
 
 
 class NamespaceController:
-    """Empties terminating namespaces and lets them go when nothing is left."""
+    """Empties terminating namespaces and removes them when nothing is left."""
 
     def __init__(self, objects: Objects) -> None:
         self._objects = objects
@@ -57,7 +57,7 @@ class NamespaceController:
     async def _empty_namespace(self, namespace: str) -> None:
         for record in self._list_content(namespace):
             await delete_unless_gone(self._objects, record.key)
-        # No await between this look and the change: nothing can appear in between.
+        # No await between this list and the change: nothing can be created in between.
         left = self._list_content(namespace)
         key = ObjectKey(self._objects.registry.namespaces.qualified, "", namespace)
         await amend_object(
@@ -78,7 +78,7 @@ def _drop_finalizers(namespace: JsonObject) -> None:
 
 
 def _report_remaining(left: list[ObjectRecord]) -> Callable[[JsonObject], None]:
-    """Set the conditions that say what a namespace still waits for."""
+    """Return a change that sets the conditions about what a namespace still waits for."""
     resources: dict[str, int] = {}
     finalizers: dict[str, int] = {}
     for record in left:

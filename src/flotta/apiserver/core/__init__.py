@@ -1,1 +1,1 @@
-"""The core kinds that Flotta needs, with the rules that Kubernetes compiles into its server."""
+"""The core kinds that flotta needs, with the rules that are compiled into kube-apiserver."""

@@ -1,4 +1,4 @@
-"""ConfigMaps."""
+"""The rules of ConfigMaps (core/v1)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SCHEMA = CoreSchema("io.k8s.api.core.v1.ConfigMap")
 
 
 def normalize(config_map: JsonObject, _old: JsonObject | None) -> None:
-    """Drop empty maps, which Kubernetes does not store."""
+    """Remove empty maps, which Kubernetes does not store."""
     for field in ("data", "binaryData"):
         if not config_map.get(field, True):
             del config_map[field]

@@ -1,4 +1,4 @@
-"""core/v1 Events."""
+"""The rules of Events (core/v1)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from flotta.apiserver.errors import Cause, invalid_value, required
 from flotta.apiserver.json_object import JsonObject
 from flotta.apiserver.names import qualified_problems
 
-# Bytes.
+# Field → most bytes, of Events with eventTime.
 LIMITS = {"reportingInstance": 128, "action": 128, "reason": 128, "message": 1024}
 SCHEMA = CoreSchema("io.k8s.api.core.v1.Event")
 FIELD_LABELS = {
@@ -33,7 +33,7 @@ FIELD_LABELS = {
 
 
 def normalize(event: JsonObject, _old: JsonObject | None) -> None:
-    """Fill in the fields that an Event always shows."""
+    """Add the fields that an Event always has."""
     event.setdefault("involvedObject", {})
     event.setdefault("source", {})
     for field in ("firstTimestamp", "lastTimestamp", "eventTime"):
@@ -43,16 +43,16 @@ def normalize(event: JsonObject, _old: JsonObject | None) -> None:
 
 
 def validate(new: JsonObject, _old: JsonObject | None) -> Iterable[Cause]:
-    """Return what is wrong with an Event: where it is, and what is missing in a timed one."""
+    """Return what is wrong with the namespace of an Event, or missing in one with eventTime."""
     involved = new["involvedObject"].get("namespace", "")
     namespace = new["metadata"]["namespace"]
     shared = {"default", "kube-system"} if new["eventTime"] else {"default"}
-    # An Event with eventTime may be about an object of another namespace.
+    # An Event with eventTime may be about an object in another namespace.
     fits = namespace in shared if not involved else new["eventTime"] or involved == namespace
     if not fits:
         yield invalid_value("involvedObject.namespace", involved, "does not match event.namespace")
-    # By eventTime Kubernetes tells Events of the newer API (events.k8s.io), which have stricter
-    # rules, from those that clients have always sent.
+    # By eventTime Kubernetes recognises Events of the newer API (events.k8s.io), for which the
+    # rules are stricter.
     if new["eventTime"]:
         yield from _validate_timed_event(new)
 
@@ -60,7 +60,7 @@ def validate(new: JsonObject, _old: JsonObject | None) -> Iterable[Cause]:
 def _validate_timed_event(event: JsonObject) -> Iterable[Cause]:
     """Return what is refused in an Event with eventTime.
 
-    Kubernetes counts bytes although its text says characters.
+    Kubernetes counts bytes, although its message says characters.
     """
     component = event["reportingComponent"]
     for problem in qualified_problems(component):

@@ -1,4 +1,4 @@
-"""Leases of coordination.k8s.io."""
+"""The rules of Leases (coordination.k8s.io/v1)."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ SCHEMA = CoreSchema("io.k8s.api.coordination.v1.Lease")
 
 
 def normalize(lease: JsonObject, _old: JsonObject | None) -> None:
-    """Give a Lease its spec, which it always has."""
+    """Add the spec, which a Lease always has."""
     lease.setdefault("spec", {})
 
 
 def validate(new: JsonObject, _old: JsonObject | None) -> Iterable[Cause]:
-    """Return the numbers that make no sense."""
+    """Return the numbers that are out of range."""
     spec = new["spec"]
     duration = spec.get("leaseDurationSeconds")
     if duration is not None and duration <= 0:

@@ -1,4 +1,4 @@
-"""Namespaces as objects; their deletion is a controller's work."""
+"""The rules of Namespaces (core/v1); `controllers/namespaces` deletes them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SCHEMA = CoreSchema("io.k8s.api.core.v1.Namespace")
 
 
 def normalize(namespace: JsonObject, old: JsonObject | None) -> None:
-    """Keep the name label and spec.finalizers, which only /finalize changes."""
+    """Set the name label, and phase and finalizer of a new namespace."""
     meta = namespace["metadata"]
     meta.setdefault("labels", {})[NAME_LABEL] = meta["name"]
     if old is None:

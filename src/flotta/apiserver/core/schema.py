@@ -1,11 +1,11 @@
 """Admission of core kinds by Kubernetes' own schemas.
 
-Kubernetes has no schema for them at run time: it decodes them into structs. So they differ from
-custom resources, and CoreSchema makes up for it:
+Kubernetes has no schema for them at run time: it decodes them into structs. So they behave
+differently from custom resources, and CoreSchema reproduces that:
 
-* a wrong type is a 400 without causes (there: the decoder fails), not a 422;
-* what a schema says beyond types (`required`, keys of lists) is not looked at: each kind's
-  `validate` has the rules that count;
+* a wrong type is a 400 without causes (in Kubernetes the decoder fails), not a 422;
+* what a schema says beyond types (`required`, keys of lists) is ignored: the rules are in each
+  kind's `validate`;
 * null in a map is an empty string, the zero value of Go;
 * times and base64 are stored in one form, however they were written.
 """
@@ -42,7 +42,7 @@ class CoreSchema:
     def admit(
         self, obj: JsonObject, _subresource: str = "", _earlier: Iterable[CauseLike] = ()
     ) -> Admission:
-        """Prune an object and bring its values into one form. Raises a 400 at a wrong type."""
+        """Prune an object and normalise its values. Raises a 400 StatusError at a wrong type."""
         admission = self._schema.admit(_decode(self._root, obj, ""))
         for cause in admission.causes:
             if cause.reason in WRONG_TYPE:
@@ -51,7 +51,7 @@ class CoreSchema:
 
 
 def _leave_out_bytes(schema: Any) -> Any:
-    """Leave base64 to `_decode`: the format `byte` of a schema does not take the empty string."""
+    """Remove the format `byte`, which refuses the empty string: `_decode` checks base64."""
     if not isinstance(schema, dict):
         return schema
     return {
@@ -99,5 +99,5 @@ def _decode_bytes(value: str, path: str) -> str:
     try:
         return base64.b64encode(base64.b64decode(value, validate=True)).decode()
     except ValueError as error:  # binascii.Error, or characters beyond ASCII
-        # Without the value, which is a secret of somebody more often than not.
+        # Without the value, which is often a secret.
         raise bad_request(f"{path} must be base64") from error

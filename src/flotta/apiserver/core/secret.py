@@ -1,4 +1,4 @@
-"""Secrets: write-only stringData, typed contents, immutability."""
+"""The rules of Secrets (core/v1): write-only stringData, typed contents, immutability."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SCHEMA = CoreSchema("io.k8s.api.core.v1.Secret")
 
 
 def normalize(secret: JsonObject, _old: JsonObject | None) -> None:
-    """Merge stringData over data and fill the type."""
+    """Merge stringData over data and set the default type."""
     texts = secret.pop("stringData", {})
     data = secret.setdefault("data", {})
     data.update({key: base64.b64encode(text.encode()).decode() for key, text in texts.items()})
@@ -39,7 +39,7 @@ def normalize(secret: JsonObject, _old: JsonObject | None) -> None:
 
 
 def validate(new: JsonObject, old: JsonObject | None) -> Iterable[Cause]:
-    """Return what is wrong with the data, with what its type asks for, or with a change."""
+    """Return what is wrong with the data, by its type, or with a change."""
     data = new.get("data", {})
     yield from validate_keys("data", data)
     if decoded_size(data) > MAX_DATA:
@@ -55,12 +55,12 @@ def validate(new: JsonObject, old: JsonObject | None) -> Iterable[Cause]:
 
 
 def decoded_size(data: dict[str, str]) -> int:
-    """Return the sum of the decoded values in bytes."""
+    """Return the size of all decoded values in bytes."""
     return sum(len(value) // 4 * 3 - value[-2:].count("=") for value in data.values())
 
 
 def validate_keys(field: str, data: JsonObject) -> Iterable[Cause]:
-    """Return the keys that Kubernetes does not allow."""
+    """Return the causes for keys that Kubernetes does not allow."""
     for key in data:
         problem = data_key_problem(key)
         if problem:
@@ -70,7 +70,7 @@ def validate_keys(field: str, data: JsonObject) -> Iterable[Cause]:
 def validate_immutable(
     new: JsonObject, old: JsonObject, fields: tuple[str, ...]
 ) -> Iterable[Cause]:
-    """Return what a Secret or ConfigMap with `immutable: true` refuses."""
+    """Return the changes that a Secret or ConfigMap with `immutable: true` refuses."""
     if not old.get("immutable"):
         return
     text = "field is immutable when `immutable` is set"
@@ -102,7 +102,7 @@ def _is_json(encoded: str) -> bool:
 
 
 def find_warnings(secret: JsonObject) -> list[str]:
-    """Return a warning about a certificate that is not one; Kubernetes accepts it."""
+    """Return a warning if a TLS Secret has no PEM certificate; Kubernetes accepts it, too."""
     if secret["type"] != "kubernetes.io/tls":
         return []
     certificate = base64.b64decode(secret.get("data", {}).get("tls.crt", ""))

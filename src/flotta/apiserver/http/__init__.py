@@ -1,1 +1,1 @@
-"""From a request to its response: who, may they, what, and in which form."""
+"""From a request to its response: authentication, authorization, handling, encoding."""

@@ -1,4 +1,7 @@
-"""Who is calling: the client certificate of the connection (RFC 5280 names: CN user, O groups)."""
+"""The caller: the client certificate of the connection (RFC 5280 names: CN user, O groups).
+
+Rules: docs/reference/resource-api.md#authentication-and-permissions.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ MASTERS = "system:masters"
 
 @dataclass(frozen=True)
 class User:
-    """A caller: name, groups and, for certificates, the fingerprint of the credential."""
+    """A caller: name, groups and, with a certificate, its SHA-256 and expiry (Unix time)."""
 
     name: str
     groups: tuple[str, ...]
@@ -33,7 +36,7 @@ class User:
 
     @property
     def anonymous(self) -> bool:
-        """Whether the caller showed no credential."""
+        """Whether the caller presented no credential."""
         return self.name == ANONYMOUS
 
 
@@ -41,17 +44,17 @@ NOBODY = User(ANONYMOUS, (UNAUTHENTICATED,))
 
 
 def engine_context(certificate: Path, key: Path, client_ca: Path) -> ssl.SSLContext:
-    """Return the server's TLS context: a client certificate is optional, but of the engine's CA."""
+    """Return the server's TLS context: a client certificate is optional, and of the engine's CA."""
     context = server_context(certificate, key, client_ca, check_time=True)
     context.verify_mode = ssl.CERT_OPTIONAL
     return context
 
 
 def authenticate(request: web.Request) -> User:
-    """Return the user of a request. Raises a 401 StatusError for credentials that do not count."""
+    """Return the user of a request. Raises a 401 StatusError for invalid credentials."""
     user = _connection_user(request)
     if user is not None:
-        # Kept connections outlive certificates.
+        # A connection that is kept open can outlive the certificate.
         if user.expires < time.time():
             raise unauthorized()
         return user
@@ -71,7 +74,7 @@ def _connection_user(request: web.Request) -> User | None:
 
 @lru_cache(maxsize=1024)
 def certificate_user(der: bytes) -> User:
-    """Return the user that a verified client certificate stands for."""
+    """Return the user of a verified client certificate. Raises a 401 StatusError without a CN."""
     certificate = x509.load_der_x509_certificate(der)
     names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     groups = certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)

@@ -1,4 +1,7 @@
-"""Who may do what: the roles of the package, and Kubernetes' wording of refusals."""
+"""Permissions: the roles of the package, with the messages of Kubernetes' RBAC.
+
+Rules: docs/reference/resource-api.md#authentication-and-permissions.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,14 @@ from flotta.apiserver.http.targets import Target
 from flotta.apiserver.json_object import JsonObject
 from flotta.resources.roles import Authorizer
 
-# What Kubernetes gives by the roles system:public-info-viewer and system:discovery.
+# What Kubernetes allows by the roles system:public-info-viewer and system:discovery.
 PUBLIC_PATHS = ("/version", "/healthz", "/livez", "/readyz")
 DISCOVERY_PATHS = (*PUBLIC_PATHS, "/api", "/apis", "/openapi")
 REVIEW_GROUPS = {"authorization.k8s.io", "authentication.k8s.io"}
 
 
 class Authorization:
-    """Decisions about requests."""
+    """Decides which requests are allowed."""
 
     def __init__(self, roles: Authorizer) -> None:
         self._roles = roles
@@ -26,7 +29,7 @@ class Authorization:
             return True
         if user.anonymous:
             return False
-        # Whoever is known may ask about themselves: system:basic-user in Kubernetes.
+        # Every authenticated user may ask about itself: system:basic-user in Kubernetes.
         if target.group in REVIEW_GROUPS and target.verb == "create":
             return True
         return self._roles.allowed(

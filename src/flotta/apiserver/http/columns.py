@@ -86,7 +86,7 @@ UNDESCRIBED = "Custom resource definition column (in JSONPath format)"
 
 
 def custom_columns(declared: Sequence[PrinterColumn]) -> tuple[Column, ...]:
-    """Return the columns of a CRD's additionalPrinterColumns; Name and Age when there are none."""
+    """Return Name and a CRD's additionalPrinterColumns; Name and Age if it has none."""
     if not declared:
         return NAME, CUSTOM_AGE
     return NAME, *(_make_custom_column(column) for column in declared)

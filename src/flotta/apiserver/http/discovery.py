@@ -1,7 +1,7 @@
 """Discovery documents: /version, /api, /apis and the lists of resources.
 
-kubectl asks for the aggregated form (KEP-3352), which has everything in two requests; older clients
-and many libraries ask for the plain one, group by group.
+kubectl requests the aggregated form (KEP-3352), which has everything in two requests; older clients
+and many libraries request the plain form, group by group.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ REVIEWS = {
     },
     ("authentication.k8s.io", "v1"): {"selfsubjectreviews": "SelfSubjectReview"},
 }
-"""Virtual resources: they can only be created, and nothing is stored."""
+"""Virtual resources: they can only be created, and nothing is stored (KEP-3325)."""
 
 VERSION: JsonObject = {
     "major": "1",
@@ -40,7 +40,7 @@ VERSION: JsonObject = {
 
 
 class Discovery:
-    """Responses about what is served; they are the same for everybody and never change."""
+    """The responses about what is served; they are the same for all users and never change."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
@@ -48,7 +48,7 @@ class Discovery:
         self._groups = msgspec.json.encode(_aggregated(_group_items(registry)))
 
     def plain(self, path: str, host: str) -> JsonObject | None:
-        """Return the legacy document of a path without trailing slash, or None."""
+        """Return the plain document of a path without trailing slash, or None."""
         if path == "/version":
             return VERSION
         if path == "/api":
@@ -65,7 +65,7 @@ class Discovery:
         return None
 
     def paths(self) -> list[str]:
-        """Return every path that is served, for `/`."""
+        """Return the paths that are served, for `/`."""
         groups = dict.fromkeys(f"/apis/{group}" for group, _ in self._versions() if group)
         versions = [f"/apis/{group}/{version}" for group, version in self._versions() if group]
         documents = ["/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"]
@@ -114,7 +114,7 @@ class Discovery:
 
 
 def wants_aggregated(accept: str | None) -> bool:
-    """Tell whether an Accept header offers aggregated discovery v2; it wins over plain JSON."""
+    """Tell whether an Accept header has aggregated discovery v2, which comes before plain JSON."""
     for kind, parameters in parse_accept(accept or ""):
         asked = (parameters.get("g"), parameters.get("v"), parameters.get("as"))
         if kind == "application/json" and asked == (

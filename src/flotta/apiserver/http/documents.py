@@ -1,4 +1,4 @@
-"""/openapi: what kubectl needs for validation and explain."""
+"""/openapi: the documents that kubectl needs for validation and explain (KEP-2896)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Documents:
         """Serve a request below /openapi."""
         path = request.path.rstrip("/") if request.path != "/openapi/v3/" else request.path
         if path == "/openapi/v2":
-            # Empty and valid: clients that only know version 2 then skip their own validation.
+            # Empty and valid: clients that only know version 2 then skip client-side validation.
             return web.Response(body=b"", headers={"Content-Type": V2_TYPE})
         if path == "/openapi/v3":
             return self._serve_index(request)
@@ -60,8 +60,8 @@ class Documents:
         if request.headers.get("If-None-Match") == tag:
             return web.Response(status=304, headers={"ETag": tag})
         headers = [("ETag", tag), ("Vary", "Accept"), ("Last-Modified", self._since)]
-        # A URL with the hash of its content never changes what it says, so that kubectl may keep
-        # the document for ever (KEP-2896).
+        # What a URL with the hash of its content returns never changes, so kubectl may keep the
+        # document forever (KEP-2896).
         if asked is None:
             headers.append(("Cache-Control", "no-cache, private"))
         else:

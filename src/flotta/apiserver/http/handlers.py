@@ -1,4 +1,4 @@
-"""Resource requests: from a parsed URL to the response, one function a verb."""
+"""Resource requests: from a parsed URL to the response, a function for each verb."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Call:
         return Endpoint(self.resource, namespace, target.name, target.subresource)
 
     def include(self, media: Media) -> str:
-        """Return what the rows of a Table are to carry; other forms take no notice of it."""
+        """Return what the rows of a Table must contain; other forms ignore it."""
         include = self.request.query.get("includeObject", "")
         if media.transform == "Table":
             table.check_include(include)
@@ -65,11 +65,11 @@ class Call:
         return negotiate(self.request.headers.get("Accept"))
 
     def check_create(self) -> None:
-        """Refuse a creation by another method than POST unless the caller may create as well."""
+        """Refuse to create by another method than POST unless the caller may create, too."""
         self.authorization.check(self.user, replace(self.target, verb="create"))
 
     def options(self, kind: str, *, apply: bool = False) -> WriteOptions:
-        """Return the options of a write; `kind` names them when they are refused."""
+        """Return the options of a write; `kind` is their name in a refusal."""
         agent = self.request.headers.get("User-Agent", "")
         return write_options(self.request.query, agent, kind, apply=apply)
 
@@ -111,12 +111,12 @@ async def create_object(call: Call) -> web.StreamResponse:
 
 
 async def update_object(call: Call) -> web.StreamResponse:
-    """Respond to PUT; of a few kinds it creates what is not there."""
+    """Respond to PUT; Events and Leases are created if they do not exist."""
     media = call.media()
     options = call.options("UpdateOptions")
     body = await call.body()
     endpoint = call.endpoint
-    # AllowCreateOnUpdate in Kubernetes' registries; Events and Leases have it.
+    # AllowCreateOnUpdate in Kubernetes' registries is true for Events and Leases.
     if endpoint.resource.put_creates and call.objects.store.newest(endpoint.key) is None:
         call.check_create()
         result = await _create_named(call, body, options)
@@ -132,7 +132,7 @@ async def update_object(call: Call) -> web.StreamResponse:
 
 
 async def _create_named(call: Call, body: DecodedBody, options: WriteOptions) -> WriteResult:
-    """Create by PUT: the name comes from the URL."""
+    """Create by PUT; the name is that of the URL."""
     meta = body.value.get("metadata")
     if isinstance(meta, dict) and meta.get("name", call.endpoint.name) == call.endpoint.name:
         meta["name"] = call.endpoint.name
@@ -145,7 +145,7 @@ async def _create_named(call: Call, body: DecodedBody, options: WriteOptions) ->
 
 
 async def patch_object(call: Call) -> web.StreamResponse:
-    """Respond to PATCH in one of the four forms, server-side apply among them."""
+    """Respond to PATCH of one of the four types, which include server-side apply."""
     media = call.media()
     kind = media_type(call.request.headers)
     _check_patch_type(call.resource, kind)
@@ -173,7 +173,7 @@ def _propose_patch(kind: str, body: bytes) -> Callable[[JsonObject], RequestedCh
 def _check_patch_type(resource: ServedResource, kind: str) -> None:
     accepted = CUSTOM_PATCHES if resource.custom else CORE_PATCHES
     if kind not in accepted:
-        message = f'the body has the type "{kind}"; a patch of {resource.plural} has '
+        message = f'the body has the type "{kind}"; a patch of {resource.plural} must have '
         raise StatusError(415, message + " or ".join(accepted), "UnsupportedMediaType")
 
 
@@ -189,12 +189,12 @@ def _respond(call: Call, result: WriteResult, media: Media) -> web.StreamRespons
 
 
 async def delete_object(call: Call) -> web.StreamResponse:
-    """Respond to DELETE: with a Status when the object is gone, with the object while it waits."""
+    """Respond to DELETE: a Status if the object is gone, the object while finalizers hold it."""
     options = delete_options(
         call.request.query, await _delete_body(call), call.resource.api_version
     )
     deleted = await deletion.delete_object(call.objects, call.endpoint, options)
-    # A namespace is not gone before its content is, so its deletion shows the object.
+    # A namespace is not gone before its content is, so the response is the object.
     if not deleted.gone or call.resource.plural == "namespaces":
         return responses.json_response(deleted.obj)
     return responses.json_response(responses.success_status(call.resource, deleted.obj))
@@ -210,7 +210,7 @@ async def _delete_body(call: Call) -> JsonObject:
 
 
 async def delete_collection(call: Call) -> web.StreamResponse:
-    """Delete what a selector finds in one namespace; responds with the list of it."""
+    """Delete what a selector matches in a namespace; respond with the list of it."""
     body = await _delete_body(call)
     query = call.request.query
     options = delete_options(query, body, call.resource.api_version)

@@ -1,4 +1,4 @@
-"""Which representation a client accepts (RFC 9110 §12.5.1, Kubernetes' `as=Table`)."""
+"""The representation that a client accepts (RFC 9110 §12.5.1, Kubernetes' `as=Table`)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ META_VERSIONS = {"v1", "v1beta1"}
 
 @dataclass(frozen=True)
 class Media:
-    """A chosen representation: type of the response, and the conversion asked for ("": none)."""
+    """A representation: type of the response, and the requested conversion ("": none)."""
 
     type: str = JSON
     transform: str = ""

@@ -1,4 +1,4 @@
-"""Which methods a resource and its subresources offer; what is not offered is refused."""
+"""The methods that a resource and its subresources offer; others are refused."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from flotta.apiserver.http.handlers import Call
 
 
 def check_offered(call: Call) -> None:
-    """Refuse what a resource does not offer at this endpoint."""
-    # Kubernetes serves custom resources and core kinds by different servers, which differ in how
-    # they refuse what they do not know: plain text here, a Status there.
+    """Refuse a method that the resource does not offer at this endpoint."""
+    # Kubernetes serves custom resources and core kinds by different servers, which refuse unknown
+    # paths differently: the former in plain text, the latter by a Status.
     resource, target = call.resource, call.target
     if target.subresource and target.subresource not in resource.subresources:
         raise call.endpoint.not_found() if resource.custom else unknown_resource()
@@ -47,7 +47,7 @@ def _offers(call: Call) -> bool:
 
 
 def method_not_allowed(call: Call) -> StatusError:
-    """Return the 405 that a resource of this sort is refused with."""
+    """Return the 405 for a method, worded as for custom resources or core kinds."""
     resource, verb = call.resource, call.target.verb
     if not resource.custom:
         message = "the server does not allow this method on the requested resource"

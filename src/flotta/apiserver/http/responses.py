@@ -20,7 +20,7 @@ from flotta.apiserver.registry import ServedResource
 def json_response(
     body: bytes | JsonObject, code: int = 200, headers: Iterable[tuple[str, str]] = ()
 ) -> web.Response:
-    """Return a JSON response; the type has no charset, as in Kubernetes."""
+    """Return a JSON response; its media type has no charset, as in Kubernetes."""
     raw = body if isinstance(body, bytes) else msgspec.json.encode(body)
     fields = CIMultiDict(headers)
     fields.setdefault("Content-Type", JSON)
@@ -41,7 +41,7 @@ def object_response(
     warnings: Iterable[str] = (),
     include: str = "",
 ) -> web.Response:
-    """Return one object in the form that was negotiated."""
+    """Return an object in the negotiated form."""
     if media.transform == "Table":
         meta = {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
         obj = table.make_table(resource, [obj], meta, media, include)
@@ -61,7 +61,7 @@ def _encoded_response(
 
 
 def warning_header(text: str) -> str:
-    """Return a Warning header (RFC 7234 §5.5) as Kubernetes sends it."""
+    """Return a Warning header (RFC 7234 §5.5) as Kubernetes sends it (KEP-1693)."""
     quoted = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'299 - "{quoted}"'
 
@@ -69,7 +69,7 @@ def warning_header(text: str) -> str:
 def list_response(
     page: Page, resource: ServedResource, media: Media, include: str = ""
 ) -> web.Response:
-    """Return a list in the form that was negotiated."""
+    """Return a list in the negotiated form."""
     meta = page.metadata(custom=resource.custom and not media.transform)
     if media.transform == "PartialObjectMetadata":
         raise table.partial_list_error(resource)
@@ -87,9 +87,9 @@ def list_response(
 
 
 def _raw_list(page: Page, resource: ServedResource, meta: JsonObject) -> bytes:
-    """Return the JSON of a list, put together from stored bytes.
+    """Return the JSON of a list, joined from stored bytes.
 
-    Items of core lists have no apiVersion and kind, as in Kubernetes, where the list has the type.
+    Items of core lists have no apiVersion and kind, as in Kubernetes: those of the list apply.
     """
     items = [record.raw for record in page.records]
     if not resource.custom:

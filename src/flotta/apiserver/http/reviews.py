@@ -1,4 +1,4 @@
-"""Self reviews: who am I, what may I do. Nothing is stored."""
+"""Self reviews for `kubectl auth whoami` (KEP-3325) and `can-i`. Nothing is stored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One entry for every path: who calls, may they, and which part responds."""
+"""The entry for every path: authentication, authorization, and the part that responds."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ HEALTH_PATHS = {"/healthz", "/livez", "/readyz"}
 
 @dataclass(frozen=True)
 class Services:
-    """The parts that requests are passed to."""
+    """The parts to which requests are passed."""
 
     objects: Objects
     authorization: Authorization
@@ -47,13 +47,13 @@ class Router:
 
     def application(self) -> web.Application:
         """Return the aiohttp application that sends every request to `handle`."""
-        # No limit of aiohttp's: `read_body` has one, and responds with a Status.
+        # Without aiohttp's limit: `read_body` has its own, and responds with a Status.
         app = web.Application(client_max_size=0)
         app.router.add_route("*", "/{path:.*}", self.handle)
         return app
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Respond to any request; errors become Status objects here and nowhere else."""
+        """Respond to any request; this is the only place that turns errors into responses."""
         try:
             return await self._route(request, authenticate(request))
         except StatusError as error:
@@ -64,7 +64,7 @@ class Router:
             text = f"Internal error occurred: the change could not be stored: {error}"
             return responses.status_error_response(StatusError(500, text, "InternalError", {}))
         except UnicodeEncodeError:
-            text = "the body has a character that is not Unicode (half of a surrogate pair)"
+            text = "the body has half of a surrogate pair, which is not a Unicode character"
             return responses.status_error_response(bad_request(text))
         except (ConnectionError, web.HTTPException):
             raise

@@ -1,4 +1,4 @@
-"""Sending a watch to a client: one JSON object a line, chunked."""
+"""Sending a watch to a client: a JSON object per line, chunked."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from flotta.apiserver.objects.lists import parse_selection
 from flotta.apiserver.objects.watch import Watch, WatchEvent, parse_watch
 from flotta.apiserver.registry import ServedResource
 
-MAX_WRITE = 256 * 1024  # bytes, after which a batch is cut into another write
+MAX_WRITE = 256 * 1024  # bytes, after which a batch continues in another write
 
 
 class WatchEncoder:
-    """Turns events into lines; a Table has its column definitions only once."""
+    """Turns events into lines; only the first Table has column definitions."""
 
     def __init__(self, resource: ServedResource, media: Media, include: str) -> None:
         self._resource = resource
@@ -48,7 +48,7 @@ class WatchEncoder:
 
 
 class Streams:
-    """All running watches, so that a stopping server can end them."""
+    """All running watches, so that they can be ended when the server stops."""
 
     def __init__(self) -> None:
         self._running: set[Watch] = set()
@@ -82,7 +82,7 @@ class Streams:
 
 
 def _join_lines(lines: list[bytes]) -> list[bytes]:
-    """Join lines into writes of a sensible size."""
+    """Join lines into writes of at least MAX_WRITE bytes, the last one excepted."""
     pieces: list[bytes] = []
     start = size = 0
     for index, line in enumerate(lines):

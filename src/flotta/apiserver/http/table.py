@@ -1,4 +1,7 @@
-"""Table and PartialObjectMetadata (meta.k8s.io), the forms that `kubectl get` asks for."""
+"""Table and PartialObjectMetadata (meta.k8s.io), the forms that `kubectl get` requests.
+
+"Receiving resources as Tables" in Kubernetes' API concepts.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ INCLUDES = ("", "None", "Metadata", "Object")
 
 
 def check_include(include: str) -> None:
-    """Refuse a value of includeObject that does not exist with a 400."""
+    """Refuse an unknown value of includeObject with a 400."""
     if include not in INCLUDES:
         raise bad_request(
             f'unrecognized includeObject value: "{include}", use None, Metadata or Object'
@@ -32,7 +35,7 @@ def make_table(
 ) -> JsonObject:
     """Return a Table of objects.
 
-    Without `columns` the definitions are null: in a watch only the first event has them.
+    Without `columns` the definitions are null: only the first event of a watch has them.
     """
     version = f"meta.k8s.io/{media.version}"
     return {
@@ -73,7 +76,7 @@ def _row_object(obj: JsonObject, version: str, include: str) -> JsonObject | Non
 def make_bookmark_table(
     resource: ServedResource, obj: JsonObject, media: Media, *, columns: bool
 ) -> JsonObject:
-    """Return a bookmark as a Table: one row of empty cells whose object carries the version."""
+    """Return a bookmark as a Table: a row of empty cells whose object has the version."""
     version = f"meta.k8s.io/{media.version}"
     cells: list[Any] = ["", *([None] * (len(resource.columns) - 1))]
     return {
@@ -86,14 +89,14 @@ def make_bookmark_table(
 
 
 def make_partial(obj: JsonObject, version: str = "meta.k8s.io/v1") -> JsonObject:
-    """Return an object's metadata alone."""
+    """Return only the metadata of an object."""
     return {"kind": "PartialObjectMetadata", "apiVersion": version, "metadata": obj["metadata"]}
 
 
 def make_partial_list(
     objects: Iterable[JsonObject], metadata: JsonObject, media: Media
 ) -> JsonObject:
-    """Return a list with the metadata of objects alone."""
+    """Return a list with only the metadata of objects."""
     version = f"meta.k8s.io/{media.version}"
     return {
         "kind": "PartialObjectMetadataList",
@@ -104,7 +107,7 @@ def make_partial_list(
 
 
 def partial_list_error(resource: ServedResource) -> StatusError:
-    """Return the 406 for a list that is asked for in the form of one object."""
+    """Return the 406 for a list that is requested in the form of a single object."""
     return StatusError(
         406,
         "you requested PartialObjectMetadata, but the requested object is a list "

@@ -1,4 +1,4 @@
-"""What a URL and a method ask for, before anything is looked up (Kubernetes' RequestInfo)."""
+"""What a URL and a method request, before anything is looked up (Kubernetes' RequestInfo)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Target:
 
     @property
     def resource_and_subresource(self) -> str:
-        """`PLURAL/SUBRESOURCE` as rules and messages have it, or the plural."""
+        """`PLURAL/SUBRESOURCE` as in rules and messages, or the plural."""
         return f"{self.plural}/{self.subresource}" if self.subresource else self.plural
 
 
@@ -56,7 +56,7 @@ def _parse_resource(group: str, version: str, rest: list[str]) -> Target | None:
 
 
 def is_watch(query: Mapping[str, str]) -> bool:
-    """Tell whether a watch is asked for: Kubernetes takes everything but these as true."""
+    """Tell whether a watch is requested: Kubernetes takes every other value for true."""
     return "watch" in query and query["watch"] not in ("0", "false", "False")
 
 

@@ -1,1 +1,1 @@
-"""Objects on their way in and out: bodies, admission, writes, patches, lists and watches."""
+"""What happens to objects: bodies, admission, writes, patches, lists and watches."""

@@ -1,4 +1,4 @@
-"""From a decoded body to an object that may be stored: head, metadata, schema, checks."""
+"""From a decoded body to an object that can be stored: kind, metadata, schema, checks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FieldPolicy = Callable[[list[str]], list[str]]
 def check_head(
     obj: JsonObject, resource: ServedResource, registry: Registry, *, patch: bool = False
 ) -> None:
-    """Check apiVersion and kind of a body, and complete them for core kinds."""
+    """Check apiVersion and kind of a body; core kinds may omit them."""
     if resource.custom:
         _check_custom_head(obj, resource, patch=patch)
         return
@@ -62,9 +62,9 @@ def _name(obj: JsonObject) -> str:
 
 
 def check_location(obj: JsonObject, namespace: str, name: str) -> None:
-    """Compare metadata.namespace and metadata.name with the URL; fill what is absent.
+    """Compare metadata.namespace and metadata.name with the URL; set an absent namespace.
 
-    metadata must be decoded. An empty `name` means that the URL has none.
+    The metadata must be decoded. An empty `name` means that the URL has none.
     """
     meta = obj["metadata"]
     if meta.get("namespace", namespace) != namespace:
@@ -98,8 +98,8 @@ def admit_object(
 ) -> tuple[JsonObject, list[str]]:
     """Prune, default and validate an object with decoded metadata.
 
-    At a subresource only errors in its own part count. `field_policy` gets the paths of the
-    fields that were pruned, and refuses them or makes warnings of them.
+    At a subresource only the errors in that part count. `field_policy` gets the paths of the
+    fields that were pruned, and raises an error or returns warnings about them.
     Returns the object and the warnings; raises a 422 StatusError with every cause.
     """
     found: list[CauseLike] = [*causes, *validate_metadata(obj, resource, old)]
@@ -121,10 +121,10 @@ def admit_object(
 def _leave_out_known_causes(
     causes: Sequence[CauseLike], resource: ServedResource, old: JsonObject | None, subresource: str
 ) -> list[CauseLike]:
-    """Leave out what is wrong with the stored object already: its schema became stricter since.
+    """Leave out what is already wrong in the stored object, because its schema became stricter.
 
-    Else nobody could change anything else of it, not even its finalizers. Kubernetes compares
-    field by field (ratcheting, KEP-4008).
+    Otherwise nothing else of the object could be changed, not even its finalizers. Kubernetes
+    compares field by field (ratcheting, KEP-4008).
     """
     if not causes or old is None or not resource.custom:
         return list(causes)
@@ -142,7 +142,7 @@ def describe_field_problems(unknown: Iterable[str], duplicates: Iterable[str]) -
 
 
 def apply_field_validation(problems: list[str], options: WriteOptions, *, patch: bool) -> list[str]:
-    """Refuse (Strict), warn about (Warn, default) or ignore unknown and duplicate fields."""
+    """Refuse (Strict), drop (Ignore) or return as warnings (default) these problems (KEP-2885)."""
     if options.validation == "Ignore" or not problems:
         return []
     if options.validation != "Strict":
@@ -154,5 +154,5 @@ def apply_field_validation(problems: list[str], options: WriteOptions, *, patch:
 
 
 def find_warnings(obj: JsonObject, resource: ServedResource) -> list[str]:
-    """Return the warnings about an object that is accepted all the same."""
+    """Return the warnings about an object that is accepted."""
     return [*find_finalizer_warnings(obj), *resource.find_warnings(obj)]

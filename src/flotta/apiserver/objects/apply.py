@@ -1,4 +1,4 @@
-"""Server-side apply (KEP-555): who owns a field decides who may change it, and what is dropped."""
+"""Server-side apply (KEP-555): owners of fields decide on conflicts and removals."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ async def apply_configuration(
     options: WriteOptions,
     check_create: Callable[[], None],
 ) -> WriteResult:
-    """Create or change an object so that it agrees with the applied configuration.
+    """Create or change an object so that it has the applied configuration.
 
-    `check_create` raises a 403 StatusError for who may only change objects.
+    `check_create` raises a 403 StatusError for users who may change objects but not create them.
     """
     wanted = _check_configuration(decode_yaml(body), endpoint)
     if objects.store.newest(endpoint.key) is not None:
@@ -44,7 +44,7 @@ async def apply_configuration(
 
 
 def _check_configuration(wanted: Any, endpoint: Endpoint) -> JsonObject:
-    """Check an applied configuration and leave out what its endpoint ignores."""
+    """Check an applied configuration and leave out the parts that the endpoint ignores."""
     resource = endpoint.resource
     if not isinstance(wanted, dict):
         raise wrong_type("the configuration", wanted, "an object")
@@ -65,7 +65,7 @@ def _check_configuration(wanted: Any, endpoint: Endpoint) -> JsonObject:
 
 
 def _check_declared(wanted: JsonObject, endpoint: Endpoint) -> None:
-    """Refuse fields that the schema does not have: they could never be owned."""
+    """Refuse fields that the schema does not have: they cannot be owned."""
     resource = endpoint.resource
     unknown = resource.schema.admit(wanted).unknown
     if unknown:
@@ -74,7 +74,7 @@ def _check_declared(wanted: JsonObject, endpoint: Endpoint) -> None:
 
 @dataclass(frozen=True)
 class Application:
-    """One apply to an existing object."""
+    """An apply to an existing object."""
 
     endpoint: Endpoint
     wanted: JsonObject
@@ -87,16 +87,16 @@ class Application:
 
     @property
     def shape(self) -> JsonObject:
-        """The schema by which the object is walked."""
+        """The schema by which the object is traversed."""
         return field_paths.shape_of(self.resource.openapi)
 
     @property
     def owner(self) -> Owner:
-        """Whose the applied fields are."""
+        """The owner of the applied fields."""
         return Owner(self.options.manager, "Apply", self.endpoint.subresource)
 
     def propose(self, live: JsonObject) -> RequestedChange:
-        """Return the merged object; raises a 409 StatusError on conflicts that are not forced."""
+        """Return the merged object. Raises a 409 StatusError on conflicts without `force`."""
         entries = self._read_entries(live)
         others = [entry for entry in entries if entry.owner != self.owner]
         own = next((entry for entry in entries if entry.owner == self.owner), None)
@@ -112,9 +112,9 @@ class Application:
         return RequestedChange(merged, patch=True, track=track)
 
     def _read_entries(self, live: JsonObject) -> list[ManagedFieldsEntry]:
-        """Return the entries by the schema of today: what became one leaf is owned as a whole.
+        """Return the entries by the current schema: what became one leaf is owned as a whole.
 
-        Fields of an earlier schema would be taken for ones that are no longer sent, and be removed.
+        Otherwise fields of an earlier schema would count as no longer sent, and be removed.
         """
         present = field_paths.flatten_object(live, self.shape)
         return [
@@ -123,7 +123,7 @@ class Application:
         ]
 
     def _owned_part(self) -> JsonObject:
-        """Return the part of the configuration that is owned at this endpoint."""
+        """Return the part of the configuration that can be owned at this endpoint."""
         if self.endpoint.subresource != "status":
             return self.wanted
         return {"metadata": {}, "status": self.wanted.get("status", {})}
@@ -131,7 +131,7 @@ class Application:
     def _find_conflicts(
         self, live: JsonObject, others: list[ManagedFieldsEntry], claimed: set[Path]
     ) -> dict[Path, list[ManagedFieldsEntry]]:
-        """Return the paths that others own with another value than the wanted one."""
+        """Return the paths that others own with a value that differs from the applied one."""
         present = field_paths.flatten_object(live, self.shape)
         wanted = field_paths.flatten_object(self._owned_part(), self.shape)
         found: dict[Path, list[ManagedFieldsEntry]] = {}
@@ -152,11 +152,11 @@ class Application:
         claimed: set[Path],
         others: list[ManagedFieldsEntry],
     ) -> None:
-        """Remove what this manager no longer sends and nobody else owns, and maps left empty."""
+        """Remove what this manager no longer sends and no other owns, and maps left empty."""
         kept = {path for entry in others for path in entry.paths} | claimed
-        # An item before its fields: without its keys it would not be found any more.
+        # An item before its fields: without its keys it could not be found.
         for path in sorted(dropped, key=len):
-            # As in Kubernetes, whoever owns but a field of an item does not keep the item.
+            # As in Kubernetes, owning a field of an item is not enough to keep the item.
             item = path[-1].startswith("k:")
             if path in kept or (not item and any(other[: len(path)] == path for other in kept)):
                 continue
@@ -194,21 +194,21 @@ class Application:
 
 
 def _agrees(present: Any, wanted: Any) -> bool:
-    """Tell whether a wanted value leaves the present one alone; an empty map asks for nothing."""
+    """Tell whether a value agrees with the present one; an empty map requests nothing."""
     return wanted is CONTAINER or present == wanted or (present is CONTAINER and not wanted)
 
 
 def _keep_order(
     others: list[ManagedFieldsEntry], mine: ManagedFieldsEntry, old: JsonObject
 ) -> list[ManagedFieldsEntry]:
-    """Return the entries in the order they had; a new one comes last."""
+    """Return the entries in their former order; a new one is last."""
     order = [entry.owner for entry in managed_fields.read_entries(old["metadata"])]
     position = {owner: index for index, owner in enumerate(order)}
     return sorted([*others, mine], key=lambda entry: position.get(entry.owner, len(order)))
 
 
 def _conflict_error(found: dict[Path, list[ManagedFieldsEntry]]) -> StatusError:
-    """Return the 409 that names every conflicting field and its manager."""
+    """Return the 409 with every conflicting field and its manager."""
     by_manager: dict[str, list[Path]] = {}
     for path, entries in found.items():
         for entry in entries:

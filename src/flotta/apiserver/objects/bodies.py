@@ -1,4 +1,4 @@
-"""Request bodies: media types, JSON with duplicate keys noticed, YAML, protobuf."""
+"""Request bodies: media types, JSON with detection of duplicate keys, YAML, protobuf."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ PROTOBUF = "application/vnd.kubernetes.protobuf"
 
 @dataclass(frozen=True)
 class DecodedBody:
-    """A decoded body and the paths of keys that it gives twice."""
+    """A decoded body and the paths of its duplicate keys."""
 
     value: Any
     duplicates: list[str] = field(default_factory=list)
 
 
 async def read_body(request: web.Request) -> bytes:
-    """Return the whole body; 413 beyond Kubernetes' limit."""
+    """Return the whole body. Raises a 413 StatusError above Kubernetes' limit."""
     length = request.content_length
     if length is not None and length > MAX_BODY:
         raise _too_large()
@@ -52,9 +52,9 @@ def media_type(headers: Mapping[str, str]) -> str:
 
 
 def decode_body(body: bytes, kind_of_body: str, wanted: str) -> DecodedBody:
-    """Decode the body of POST, PUT or DELETE; an absent type is taken as JSON.
+    """Decode the body of POST, PUT or DELETE; without a type it is taken for JSON.
 
-    `wanted` is the kind named in refusals.
+    `wanted` is the kind that refusals name.
     """
     if kind_of_body in ("", "application/json"):
         return decode_json(body, wanted)
@@ -73,7 +73,7 @@ def decode_body(body: bytes, kind_of_body: str, wanted: str) -> DecodedBody:
 
 
 def decode_json(body: bytes, wanted: str) -> DecodedBody:
-    """Decode a JSON object and note which keys it gives twice."""
+    """Decode a JSON object and find duplicate keys."""
     try:
         value, duplicates = parse_json(body)
     except ValueError as error:
@@ -94,7 +94,7 @@ def decode_yaml(body: bytes) -> Any:
 
 
 class _BodyLoader(Loader):
-    """Takes `y` and `n` for truth values too, as YAML 1.1 says and Kubernetes does with bodies."""
+    """Reads `y` and `n` as truth values, too, as YAML 1.1 says and Kubernetes does."""
 
 
 _BodyLoader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("[yYnN]$"), list("yYnN"))
@@ -104,7 +104,7 @@ _BodyLoader.bool_values = {**yaml.SafeLoader.bool_values, "y": True, "n": False}
 def parse_json(body: bytes) -> tuple[Any, list[str]]:
     """Parse JSON text; returns the value and the dotted paths of duplicate keys."""
     repeated: dict[int, list[str]] = {}
-    keep: list[JsonObject] = []  # The ids above stay unique only while the objects live.
+    keep: list[JsonObject] = []  # the ids above are unique only while the objects exist
 
     def collect(items: list[tuple[str, Any]]) -> JsonObject:
         found = dict(items)
@@ -122,7 +122,7 @@ def parse_json(body: bytes) -> tuple[Any, list[str]]:
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a number of JSON")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _find_duplicates(value: Any, repeated: dict[int, list[str]], path: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Creating an object: the semantics, without HTTP."""
+"""Creation of an object: the semantics, without HTTP."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from flotta.apiserver.objects.options import WriteOptions
 from flotta.apiserver.objects.writes import Endpoint, Objects, WriteResult, make_field_policy
 from flotta.apiserver.storage.watch_cache import ObjectKey
 
-MAX_ATTEMPTS = 5  # names generated for one object; Kubernetes tries again as well (KEP-4420)
+MAX_ATTEMPTS = 5  # names generated for an object; Kubernetes also tries again (KEP-4420)
 
 
 async def create_object(
@@ -46,7 +46,7 @@ async def create_object(
 
 
 def _check_new(objects: Objects, endpoint: Endpoint, obj: JsonObject) -> list[str]:
-    """Check where a body may go and drop what it may not set; returns unknown metadata fields."""
+    """Check kind and place of a body, remove what it may not set; return unknown metadata."""
     resource = endpoint.resource
     check_head(obj, resource, objects.registry)
     unknown = decode_metadata(obj)
@@ -61,7 +61,7 @@ def _check_new(objects: Objects, endpoint: Endpoint, obj: JsonObject) -> list[st
 def _free_key(
     objects: Objects, endpoint: Endpoint, obj: JsonObject, *, generated: bool
 ) -> ObjectKey:
-    """Return the key of a new object; a generated name that is taken is drawn again a few times."""
+    """Return the key of a new object; a generated name that is taken is replaced a few times."""
     meta, resource = obj["metadata"], endpoint.resource
     for _ in range(MAX_ATTEMPTS if generated else 1):
         key = ObjectKey(resource.qualified, endpoint.namespace, meta["name"])

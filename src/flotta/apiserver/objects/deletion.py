@@ -1,4 +1,4 @@
-"""Deleting one object: preconditions, finalizers, propagation policy, protected namespaces."""
+"""Deletion of an object: preconditions, finalizers, propagation policy, protected namespaces."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from flotta.apiserver.json_object import JsonObject
 from flotta.apiserver.objects.options import DeleteOptions
 from flotta.apiserver.objects.writes import Endpoint, Objects, is_finished, require_record
 
-# The finalizers by which Kubernetes notes a propagation policy; the garbage collector removes them.
+# The finalizers by which Kubernetes records a propagation policy; the garbage collector removes
+# them.
 FOREGROUND = "foregroundDeletion"
 ORPHAN = "orphan"
 POLICY_FINALIZERS = {"Foreground": FOREGROUND, "Orphan": ORPHAN}
@@ -19,7 +20,7 @@ POLICY_FINALIZERS = {"Foreground": FOREGROUND, "Orphan": ORPHAN}
 
 @dataclass(frozen=True)
 class DeleteResult:
-    """The last state, or that in which it still waits; `gone` tells which."""
+    """The last state if the object is `gone`, else the state in which finalizers hold it."""
 
     obj: JsonObject
     gone: bool
@@ -28,7 +29,7 @@ class DeleteResult:
 async def delete_object(
     objects: Objects, endpoint: Endpoint, options: DeleteOptions
 ) -> DeleteResult:
-    """Delete an object, or mark it when finalizers hold it."""
+    """Delete an object, or mark it as being deleted if it has finalizers."""
     record = require_record(objects, endpoint)
     obj = record.load()
     _check_not_protected(endpoint)
@@ -70,7 +71,7 @@ def _check_preconditions(obj: JsonObject, endpoint: Endpoint, options: DeleteOpt
 
 
 def _mark_deleted(obj: JsonObject, endpoint: Endpoint, options: DeleteOptions) -> JsonObject:
-    """Return the object as it looks once its deletion was asked for."""
+    """Return the object in its state after a request for its deletion."""
     meta = obj["metadata"]
     finalizers = [name for name in meta.get("finalizers", []) if name not in (FOREGROUND, ORPHAN)]
     if "deletionTimestamp" in meta and options.policy == "Background":
@@ -85,7 +86,7 @@ def _mark_deleted(obj: JsonObject, endpoint: Endpoint, options: DeleteOptions) -
         meta["deletionTimestamp"] = timestamps.now()
         meta["deletionGracePeriodSeconds"] = 0
         if endpoint.resource.custom:
-            # To be gone is a wish like one in the spec: controllers see it by a new generation.
+            # A deletion changes the desired state, as a change of the spec does.
             meta["generation"] = meta.get("generation", 0) + 1
     if obj["kind"] == "Namespace":
         meta.pop("deletionGracePeriodSeconds", None)

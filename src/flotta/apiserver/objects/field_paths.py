@@ -1,4 +1,4 @@
-"""Paths of fields, as managedFields (FieldsV1) name them, and walking objects by them.
+"""Paths of fields, as managedFields (FieldsV1, KEP-555) has them, and access to objects by them.
 
 A path is a tuple of steps: `f:name` for a field or map key, `k:{"uid":"1"}` for an item of a
 list that is a map, `v:"x"` for an item of a list that is a set. Other lists are one leaf.
@@ -39,7 +39,7 @@ METADATA_SHAPE: JsonObject = {
 
 
 class _Container:
-    """Stands for a map or keyed list that has fields of its own."""
+    """Stands for a map or keyed list, whose fields have paths of their own."""
 
     def __repr__(self) -> str:
         return "CONTAINER"
@@ -49,12 +49,12 @@ CONTAINER = _Container()
 
 
 def shape_of(openapi: JsonObject) -> JsonObject:
-    """Return the schema to walk an object of a kind by; metadata has its own."""
+    """Return the schema by which objects of a kind are traversed; metadata has its own."""
     return {**openapi, "properties": {**openapi.get("properties", {}), "metadata": METADATA_SHAPE}}
 
 
 def child_shape(shape: JsonObject, name: str) -> JsonObject:
-    """Return the schema of a field or of the values of a map; empty when there is none."""
+    """Return the schema of a field or of the values of a map; empty if there is none."""
     found = shape.get("properties", {}).get(name)
     if found is None:
         found = shape.get("additionalProperties")
@@ -62,7 +62,7 @@ def child_shape(shape: JsonObject, name: str) -> JsonObject:
 
 
 def item_step(item: Any, shape: JsonObject) -> str | None:
-    """Return the step to an item of a list; None when the list is one leaf."""
+    """Return the step to an item of a list; None if the list is one leaf."""
     kind = shape.get("x-kubernetes-list-type")
     if kind == "set":
         return "v:" + _compact(item)
@@ -83,7 +83,7 @@ def item_keys(item: JsonObject, shape: JsonObject) -> JsonObject:
 
 
 def is_atomic(value: Any, shape: JsonObject) -> bool:
-    """Tell whether a value is one leaf, so that only the whole of it is owned."""
+    """Tell whether a value is one leaf, which can only be owned as a whole."""
     if isinstance(value, dict):
         return not value or shape.get("x-kubernetes-map-type") == "atomic"
     if isinstance(value, list):
@@ -92,7 +92,7 @@ def is_atomic(value: Any, shape: JsonObject) -> bool:
 
 
 def flatten_object(obj: JsonObject, shape: JsonObject) -> dict[Path, Any]:
-    """Return path → value of everything in an object; maps and keyed lists are CONTAINER."""
+    """Return path → value of all fields of an object; maps and keyed lists are CONTAINER."""
     found: dict[Path, Any] = {}
     for name, value in obj.items():
         if name == "metadata":
@@ -137,7 +137,7 @@ def encode_paths(paths: set[Path]) -> JsonObject:
 
 
 def _shorten_leaves(node: JsonObject) -> JsonObject:
-    """Write a node without children as {} alone."""
+    """Write a node without children as {}."""
     if set(node) == {"."}:
         return {}
     return {step: _shorten_leaves(child) for step, child in node.items()}
@@ -154,7 +154,7 @@ def decode_paths(fields: JsonObject, path: Path = ()) -> set[Path]:
 
 
 def fold_paths(paths: Iterable[Path], present: Mapping[Path, Any]) -> frozenset[Path]:
-    """Return the paths, those below a leaf of an object folded into that leaf.
+    """Return the paths; those below a leaf of an object become the path of that leaf.
 
     `present` is the object as `flatten_object` returns it.
     """
@@ -169,7 +169,7 @@ def _fold_path(path: Path, present: Mapping[Path, Any]) -> Path:
 
 
 def format_path(path: Path) -> str:
-    """Return a path as conflicts print it: `.spec.ports[name="x"].port`."""
+    """Return a path as in messages about conflicts: `.spec.ports[name="x"].port`."""
     shown = ""
     for step in path:
         kind, _, rest = step.partition(":")
@@ -184,7 +184,7 @@ def format_path(path: Path) -> str:
 
 
 def remove_value(obj: JsonObject, path: Path, shape: JsonObject) -> None:
-    """Take the field or item at a path out of an object."""
+    """Remove the field or item at a path from an object."""
     node: Any = obj
     for step in path[:-1]:
         node = _follow_step(node, step, shape)
@@ -223,7 +223,7 @@ def _step_shape(shape: JsonObject, step: str) -> JsonObject:
 
 
 def merge_values(live: Any, wanted: Any, shape: JsonObject) -> Any:
-    """Lay a wanted value over a live one: maps and keyed lists merge, the rest replaces."""
+    """Merge a value into a live one: maps and keyed lists merge, other values replace."""
     if isinstance(wanted, dict) and isinstance(live, dict) and not is_atomic(wanted, shape):
         merged = dict(live)
         for name, value in wanted.items():

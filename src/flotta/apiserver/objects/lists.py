@@ -1,4 +1,8 @@
-"""Collections: resourceVersion rules, pages, and the pieces a list response is made of."""
+"""Collections: rules of resourceVersion, pages, and the parts of a list response.
+
+"Retrieving large results sets in chunks" and "Semantics for get and list" in Kubernetes' API
+concepts; docs/reference/resource-api.md#requests.
+"""
 
 from __future__ import annotations
 
@@ -30,17 +34,17 @@ from flotta.apiserver.registry import ServedResource
 from flotta.apiserver.storage.store import Store
 from flotta.apiserver.storage.watch_cache import ObjectKey, ObjectRecord
 
-FUTURE_WAIT = 3.0  # seconds for a version that is not there yet
+FUTURE_WAIT = 3.0  # seconds for a version that does not exist yet
 MATCHES = ("Exact", "NotOlderThan", "")
 TOO_OLD_PAGE = (
-    "the state that this list shows is no longer known: list again, or go on with the continue "
-    "token of this response; what follows is then of another state than what came before"
+    "the state that this list shows is no longer known: list again, or use the continue token of "
+    "this response; the next page then shows a newer state than the pages before"
 )
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Which objects of a resource are asked for; `namespace` None means all."""
+    """Which objects of a resource are requested; `namespace` None means all namespaces."""
 
     resource: ServedResource
     namespace: str | None
@@ -48,7 +52,7 @@ class Selection:
     fields: FieldSelector
 
     def matches(self, record: ObjectRecord) -> bool:
-        """Tell whether an object is asked for."""
+        """Tell whether an object is selected."""
         if self.namespace is not None and record.key.namespace != self.namespace:
             return False
         return self.labels.matches(record.labels) and self.fields.matches(record.load)
@@ -71,7 +75,7 @@ def parse_selection(
 
 @dataclass(frozen=True)
 class Page:
-    """One page of a list: records, the version they show, and what follows."""
+    """A page of a list: records, their version, and how many follow."""
 
     records: Sequence[ObjectRecord]
     version: int
@@ -90,7 +94,7 @@ class Page:
 
 @dataclass(frozen=True)
 class _PageStart:
-    """Where a page starts: after which place, at which version (-1: the current one)."""
+    """Where a page starts: after a (namespace, name), at a version (-1: the current one)."""
 
     version: int
     after: tuple[str, str] | None
@@ -107,11 +111,11 @@ async def list_page(store: Store, selection: Selection, query: Mapping[str, str]
         return _make_page(store, selection, start, limit)
     await wait_for_version(store, version)
     match = query.get("resourceVersionMatch", "")
-    # A version with a limit means that very state, so that pages fit together ("Semantics for get
-    # and list" in Kubernetes' API concepts); without a limit, not an older one.
+    # A version with a limit means exactly that state, so that pages fit together; without a
+    # limit, it means that state or a newer one.
     exact = match == "Exact" or (version and limit > 0 and match != "NotOlderThan")
     if version == 0 and match != "Exact":
-        # Any version will do: kube-apiserver takes the whole list from its cache, without pages.
+        # Any version is good: kube-apiserver takes the whole list from its cache, without pages.
         limit = 0
     return _make_page(
         store, selection, _PageStart(version if exact and version else -1, None), limit
@@ -150,7 +154,7 @@ def list_version(query: Mapping[str, str]) -> int | None:
 
 
 async def wait_for_version(store: Store, version: int | None) -> None:
-    """Wait a moment for a version that is not there yet, then refuse with a 504."""
+    """Wait a moment for a version that does not exist yet, then raise a 504 StatusError."""
     if version is None or version <= store.version:
         return
     await asyncio.sleep(FUTURE_WAIT)
@@ -184,7 +188,7 @@ def _make_page(store: Store, selection: Selection, start: _PageStart, limit: int
     if limit <= 0 or len(found) <= limit:
         return Page(found, version)
     page = found[:limit]
-    # Left out when there is a selector (ListMeta.remainingItemCount in Kubernetes' API).
+    # Omitted with a selector (ListMeta.remainingItemCount in Kubernetes' API).
     remaining = (
         None if selection.labels.requirements or selection.fields.terms else len(found) - limit
     )
@@ -224,4 +228,4 @@ def _read_token(token: str) -> _PageStart:
         namespace, _, name = content["start"].partition("/")
         return _PageStart(int(content["rv"]), (namespace, name))
     except (binascii.Error, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise bad_request("continue is not a token that a list of this server gave") from error
+        raise bad_request("continue is not a token from a list of this server") from error

@@ -1,4 +1,4 @@
-"""Who owns which field (metadata.managedFields) after creates and updates."""
+"""The owners of fields (metadata.managedFields, KEP-555) after creates and updates."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from flotta.apiserver.registry import ServedResource
 
 @dataclass(frozen=True)
 class Owner:
-    """Whose an entry is."""
+    """The owner of an entry: manager, operation (Apply or Update) and subresource."""
 
     manager: str
     operation: str
@@ -22,7 +22,7 @@ class Owner:
 
 @dataclass(frozen=True)
 class ManagedFieldsEntry:
-    """One entry of managedFields."""
+    """An entry of managedFields."""
 
     owner: Owner
     api_version: str
@@ -30,13 +30,13 @@ class ManagedFieldsEntry:
     paths: frozenset[Path]
 
     def with_paths(self, paths: frozenset[Path] | set[Path]) -> ManagedFieldsEntry:
-        """Return the entry with other paths; the time is that of the last real change."""
+        """Return the entry with other paths; its time changes only if the paths do."""
         if paths == self.paths:
             return self
         return replace(self, paths=frozenset(paths), time=timestamps.now())
 
     def to_json(self) -> JsonObject:
-        """Return the entry as it stands in metadata.managedFields."""
+        """Return the entry in the form of metadata.managedFields."""
         entry = {
             "manager": self.owner.manager,
             "operation": self.owner.operation,
@@ -49,7 +49,7 @@ class ManagedFieldsEntry:
 
 
 def read_entries(meta: JsonObject) -> list[ManagedFieldsEntry]:
-    """Return the entries of an object's metadata; malformed ones are left out."""
+    """Return the entries of an object's metadata without malformed ones."""
     return [
         ManagedFieldsEntry(
             Owner(entry["manager"], entry["operation"], entry.get("subresource", "")),
@@ -63,7 +63,7 @@ def read_entries(meta: JsonObject) -> list[ManagedFieldsEntry]:
 
 
 def write_entries(obj: JsonObject, entries: list[ManagedFieldsEntry]) -> None:
-    """Write entries into an object; those that own nothing disappear."""
+    """Write entries into an object, without those that own nothing."""
     kept = [entry.to_json() for entry in entries if entry.paths]
     obj["metadata"].pop("managedFields", None)
     if kept:
@@ -71,7 +71,7 @@ def write_entries(obj: JsonObject, entries: list[ManagedFieldsEntry]) -> None:
 
 
 def applied_paths(configuration: JsonObject, resource: ServedResource) -> set[Path]:
-    """Return what the sender of an apply owns: leaves, and the items of keyed lists themselves."""
+    """Return what an applier owns: leaves, and the items of keyed lists themselves."""
     found = field_paths.flatten_object(configuration, field_paths.shape_of(resource.openapi))
     return {
         path for path, value in found.items() if value is not CONTAINER or path[-1].startswith("k:")
@@ -81,7 +81,7 @@ def applied_paths(configuration: JsonObject, resource: ServedResource) -> set[Pa
 def track_create(
     obj: JsonObject, sent: JsonObject, resource: ServedResource, manager: str, operation: str
 ) -> None:
-    """Give every field of a new object to its creator; an applier owns only what was sent."""
+    """Make the creator the owner of every field; an applier owns only what was sent."""
     present = set(field_paths.flatten_object(obj, field_paths.shape_of(resource.openapi)))
     paths = applied_paths(sent, resource) & present if operation == "Apply" else present
     owner = Owner(manager, operation)
@@ -97,7 +97,7 @@ def track_update(
     writer: Owner,
     resource: ServedResource,
 ) -> None:
-    """Move what an update changed from its former owners to the writer."""
+    """Move the fields that an update changed from their former owners to the writer."""
     shape = field_paths.shape_of(resource.openapi)
     before, after = field_paths.flatten_object(old, shape), field_paths.flatten_object(obj, shape)
     changed = {path for path, value in after.items() if path not in before or before[path] != value}
@@ -114,7 +114,7 @@ def track_update(
 def _claim_paths(
     entries: list[ManagedFieldsEntry], writer: Owner, claimed: set[Path], resource: ServedResource
 ) -> list[ManagedFieldsEntry]:
-    """Add paths to the writer's entry; its time is that of this write."""
+    """Add paths to the writer's entry, with the time of this write."""
     own = next((entry for entry in entries if entry.owner == writer), None)
     paths = frozenset(claimed) | (own.paths if own else frozenset())
     renewed = ManagedFieldsEntry(writer, resource.api_version, timestamps.now(), paths)

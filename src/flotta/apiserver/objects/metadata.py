@@ -1,4 +1,7 @@
-"""metadata of objects: its types, and the fields that belong to the server."""
+"""The metadata of objects: its types, and the fields that only the server sets.
+
+"Metadata" in Kubernetes' API conventions.
+"""
 
 from __future__ import annotations
 
@@ -37,9 +40,9 @@ OWNER_TYPES = {
 
 
 def decode_metadata(obj: JsonObject) -> list[str]:
-    """Bring obj["metadata"] into its types; returns the paths of unknown fields, removed.
+    """Decode obj["metadata"]; return the paths of unknown fields, which are removed.
 
-    Raises a 400 StatusError on a wrong type, as Kubernetes' decoder does.
+    Raises a 400 StatusError on a wrong type, like Kubernetes' decoder.
     """
     raw = obj.get("metadata")
     if raw is None:
@@ -91,7 +94,7 @@ def _read_number(key: str, value: Any) -> int:
 def _read_map(key: str, value: Any) -> dict[str, str]:
     if not isinstance(value, dict):
         raise wrong_type(f"metadata.{key}", value, "an object of strings")
-    # null is the zero value of Go, an empty string.
+    # null becomes the zero value of Go, an empty string.
     return {
         name: _read_text(f"{key}.{name}", "" if item is None else item)
         for name, item in value.items()
@@ -136,10 +139,10 @@ READERS: dict[str, Callable[[str, Any], object]] = {
 
 
 def prepare_new(obj: JsonObject, resource: ServedResource) -> None:
-    """Fill the server's fields of an object that is to be created."""
+    """Set the server's fields of a new object."""
     meta = obj["metadata"]
     if meta.get("resourceVersion", "") not in ("", "0"):
-        # A 500 there too: its storage layer finds out, and nothing makes it the client's mistake.
+        # Kubernetes answers with a 500, too: its storage layer detects it.
         raise internal("resourceVersion should not be set on objects to be created")
     for key in (*SERVER_FIELDS, "resourceVersion", "generation"):
         meta.pop(key, None)
@@ -154,11 +157,11 @@ def prepare_new(obj: JsonObject, resource: ServedResource) -> None:
 def prepare_update(
     obj: JsonObject, old: JsonObject, resource: ServedResource, *, patch: bool
 ) -> list[Cause]:
-    """Keep the server's fields of the old state; returns the causes of forbidden changes."""
+    """Keep the server's fields of the old state; return the causes of forbidden changes."""
     meta, before = obj["metadata"], old["metadata"]
     causes = []
     uid = meta.get("uid")
-    # For a PUT the uid is a precondition, as in DeleteOptions; a patch would have to change it.
+    # In a PUT the uid is a precondition, as in DeleteOptions; a patch would change it.
     if uid and uid != before["uid"]:
         if not patch:
             why = (

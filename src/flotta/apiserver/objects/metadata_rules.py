@@ -1,4 +1,7 @@
-"""What Kubernetes refuses in metadata with a 422: in names, labels, owners and the like."""
+"""What Kubernetes refuses in metadata with a 422: names, labels, owners and the like.
+
+k8s.io/apimachinery/pkg/api/validation, and the limits in docs/reference/resource-api.md#limits.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,7 @@ def _validate_name(meta: JsonObject, resource: ServedResource) -> list[Cause]:
         return [required("metadata.name", "name or generateName is required")]
     is_namespace = resource.plural == "namespaces" and not resource.custom
     find_problem = names.dns_label_problem if is_namespace else names.subdomain_problem
-    # A prefix may end in what a name must not end in.
+    # A prefix may end with a character that a name must not end with.
     given = {"generateName": prefix.rstrip("-."), "name": name} if prefix else {"name": name}
     return [
         invalid_value(f"metadata.{key}", meta[key], problem)

@@ -1,4 +1,4 @@
-"""Query parameters and DeleteOptions, checked."""
+"""Query parameters and DeleteOptions, checked: dry run (KEP-576), field validation (KEP-2885)."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class WriteOptions:
 def write_options(
     query: Mapping[str, str], user_agent: str, kind: str, *, apply: bool = False
 ) -> WriteOptions:
-    """Read the options of a write; `kind` (CreateOptions, ...) names them in a refusal."""
+    """Read the options of a write; `kind` (CreateOptions, …) is their name in a refusal."""
     causes = [*_dry_run_causes(query), *_validation_causes(query), *_manager_causes(query, apply)]
     force = query.get("force", "") in ("true", "1", "True")
     if force and not apply:
@@ -121,11 +121,11 @@ def _check_delete_kind(body: JsonObject, api_version: str) -> None:
     kind = body.get("kind", "")
     if kind not in ("", "DeleteOptions"):
         raise bad_request(
-            f'no kind "{kind}" is registered for the body of a delete request; '
+            f'the body of a delete request cannot have the kind "{kind}"; '
             "send DeleteOptions or nothing"
         )
     if body.get("apiVersion", "") not in ACCEPTED_VERSIONS | {api_version}:
-        raise bad_request(f'DeleteOptions of version "{body["apiVersion"]}" are not known here')
+        raise bad_request(f'DeleteOptions of version "{body["apiVersion"]}" are not supported')
 
 
 def _check_policy(policy: Any, orphan: Any) -> None:

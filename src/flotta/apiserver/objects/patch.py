@@ -1,4 +1,7 @@
-"""The patch types: JSON patch (RFC 6902), merge patch (RFC 7396), Kubernetes' strategic merge."""
+"""The patch types: JSON patch (RFC 6902), merge patch (RFC 7396), Kubernetes' strategic merge.
+
+What is served of each: docs/reference/resource-api.md#requests.
+"""
 
 from __future__ import annotations
 
@@ -25,10 +28,10 @@ STRATEGIC_SETS = {("metadata", "finalizers")}
 
 
 def apply_patch(kind: str, body: bytes, obj: JsonObject) -> tuple[JsonObject, list[str]]:
-    """Return the patched copy of an object, and the paths of keys that a merge patch gives twice.
+    """Return the patched copy of an object, and the paths of duplicate keys of a merge patch.
 
-    Raises a 400 for what is not a patch, a 413 for too many operations and a 422 for a JSON patch
-    that does not fit the object.
+    Raises a StatusError: 400 for what is not a patch, 413 for too many operations, 422 for a JSON
+    patch that cannot be applied to the object.
     """
     try:
         patch, duplicates = parse_json(body)
@@ -69,14 +72,14 @@ def _json_patch(operations: Any, obj: JsonObject) -> JsonObject:
 
 
 def _complete_operation(operation: Any) -> Any:
-    """Return the operation; without a value, `add` and `replace` mean null."""
+    """Return the operation; `add` and `replace` without a value mean null."""
     if isinstance(operation, dict) and operation.get("op") in ("add", "replace"):
         return {"value": None, **operation}
     return operation
 
 
 class _Replace(jsonpatch.ReplaceOperation):
-    """Kubernetes lets `replace` add a field to an object."""
+    """In Kubernetes, `replace` may add a field to an object."""
 
     def apply(self, obj: Any) -> Any:
         parent, field = self.pointer.to_last(obj)
@@ -87,7 +90,7 @@ class _Replace(jsonpatch.ReplaceOperation):
 
 
 class _Test(jsonpatch.TestOperation):
-    """For Kubernetes, an absent field of an object is null."""
+    """In Kubernetes, an absent field of an object equals null."""
 
     def apply(self, obj: Any) -> Any:
         parent, field = self.pointer.to_last(obj)
@@ -104,7 +107,7 @@ class _Operations(jsonpatch.JsonPatch):
 
 
 def strategic_merge(target: Any, patch: Any, path: tuple[str, ...] = ()) -> Any:
-    """Merge strategically as core kinds need it: metadata's lists, `$patch`, primitive lists."""
+    """Merge strategically what core kinds need: lists of metadata, `$patch`, primitive lists."""
     if not isinstance(patch, dict):
         return patch
     directive = patch.get("$patch")

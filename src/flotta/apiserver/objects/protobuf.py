@@ -1,7 +1,8 @@
-"""Reading of the protobuf bodies that kubectl 1.32 and later send for core kinds and self reviews.
+"""Decoding of the protobuf bodies that kubectl 1.32 and later send for core kinds and self reviews.
 
-Only requests are read; responses are always JSON, which kubectl accepts. Field numbers are those of
-Kubernetes' generated.proto files.
+Only requests are decoded; responses are always JSON, which kubectl accepts. The envelope is that of
+"Protobuf encoding" in Kubernetes' API concepts, the field numbers are those of its generated.proto
+files.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ from flotta.apiserver.json_object import JsonObject
 from flotta.rfc3339 import format_time
 
 MAGIC = b"k8s\x00"
-NOT_PROTOBUF = "the body does not begin with the four bytes of Kubernetes' protobuf messages"
+NOT_PROTOBUF = "the body does not begin with the four bytes of a Kubernetes protobuf message"
 
 
 class ProtobufError(ValueError):
-    """The body is not the protobuf message it claims to be."""
+    """The body is not a valid protobuf message."""
 
 
 def _varint(data: bytes, position: int) -> tuple[int, int]:
@@ -62,7 +63,7 @@ def _value(data: bytes, position: int, wire_type: int) -> tuple[int | bytes, int
 
 @dataclass(frozen=True)
 class _Field:
-    """How one field is read: its JSON name, its reader, and whether it collects."""
+    """How a field is decoded: its JSON name, its reader, and whether it repeats."""
 
     name: str
     read: Callable[[Any], Any]
@@ -117,7 +118,7 @@ def _map_item(read: Callable[[Any], Any]) -> Callable[[bytes], tuple[str, Any]]:
 
 def _as_bytes(value: int | bytes) -> bytes:
     if isinstance(value, int):
-        raise ProtobufError("the protobuf message has a number where text belongs")
+        raise ProtobufError("the protobuf message has a number in place of a text")
     return value
 
 
@@ -234,5 +235,5 @@ def decode(body: bytes) -> JsonObject:
     kind = envelope.get("type", {}).get("kind", "")
     fields = KINDS.get(kind)
     if fields is None:
-        raise ProtobufError(f'kind "{kind}" is read here as JSON only')
+        raise ProtobufError(f'the kind "{kind}" is only accepted as JSON')
     return {**envelope["type"], **_read(envelope.get("raw", b""), fields)}

@@ -1,4 +1,8 @@
-"""Label and field selectors: Kubernetes' grammar, its errors, and matching."""
+"""Label and field selectors: Kubernetes' grammar, its errors, and matching.
+
+"Labels and Selectors" and "Field Selectors" in its documentation; the fields of each kind are in
+docs/reference/resource-api.md#requests.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +23,7 @@ END = ""
 
 @dataclass(frozen=True)
 class Requirement:
-    """One term of a label selector; operator is = != in notin exists ! > <."""
+    """A term of a label selector; operator is = != in notin exists ! > <."""
 
     key: str
     operator: str
@@ -50,7 +54,7 @@ class Requirement:
 
 @dataclass(frozen=True)
 class LabelSelector:
-    """Terms on labels; all must hold, and without any everything matches."""
+    """Terms on labels; all must hold, and without terms everything matches."""
 
     requirements: tuple[Requirement, ...] = ()
 
@@ -146,7 +150,7 @@ def _unparsable(text: str) -> Exception:
 
 
 def parse_label_selector(text: str) -> LabelSelector:
-    """Parse `a=1,b in (x,y),!c`; raises a 400 StatusError when it cannot be read."""
+    """Parse `a=1,b in (x,y),!c`. Raises a 400 StatusError if that is not possible."""
     return LabelSelector(tuple(_Parser(text).requirements()))
 
 
@@ -157,14 +161,14 @@ class FieldSelector:
     terms: tuple[tuple[tuple[str, ...], bool, str], ...] = ()
 
     def matches(self, load: Callable[[], JsonObject]) -> bool:
-        """Tell whether an object satisfies every term; `load` is called if there is one."""
+        """Tell whether an object satisfies every term; `load` is called only if there are terms."""
         if not self.terms:
             return True
         obj = load()
         return all((_text_at(obj, path) == value) is equal for path, equal, value in self.terms)
 
     def required_value(self, path: tuple[str, ...]) -> str | None:
-        """Return the value that a path must have, if the selector says so."""
+        """Return the value that the selector requires at a path, else None."""
         for term, equal, value in self.terms:
             if term == path and equal:
                 return value

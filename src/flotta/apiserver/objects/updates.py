@@ -1,4 +1,4 @@
-"""Changing an object by PUT or patch: the semantics, without HTTP."""
+"""Changes of an object by PUT or patch: the semantics, without HTTP."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ TrackOwners = Callable[[JsonObject, JsonObject], None]
 
 @dataclass(frozen=True)
 class RequestedChange:
-    """What an update wants: the new object (body of a PUT, result of a patch) and its kind.
+    """What an update requests: the new object (body of a PUT, or result of a `patch`).
 
-    `track` notes the owners of fields when that is not the ordinary way (server-side apply).
+    `track` records the owners of fields if that is not done in the usual way (server-side apply).
     """
 
     obj: JsonObject
@@ -71,7 +71,7 @@ async def update_object(
 def _check_change(
     objects: Objects, endpoint: Endpoint, change: RequestedChange, old: JsonObject
 ) -> list[str]:
-    """Check that a change is of this object in this version; returns unknown metadata fields."""
+    """Check that a change is of this object and version; return unknown metadata fields."""
     check_head(change.obj, endpoint.resource, objects.registry, patch=change.patch)
     unknown = decode_metadata(change.obj)
     check_location(change.obj, endpoint.namespace, endpoint.name)
@@ -82,7 +82,7 @@ def _check_change(
 def _owner_tracker(
     change: RequestedChange, old: JsonObject, endpoint: Endpoint, options: WriteOptions
 ) -> TrackOwners:
-    """Note the owners: a PUT without any keeps them, a patch may clear or replace them."""
+    """Return what records owners: a PUT without any keeps them, a patch may replace them."""
     given = change.obj["metadata"].get("managedFields")
     source = old if given is None and not change.patch else change.obj
     entries = managed_fields.read_entries(source["metadata"])
@@ -97,14 +97,14 @@ def _owner_tracker(
 def _check_version(
     obj: JsonObject, old: JsonObject, endpoint: Endpoint, change: RequestedChange
 ) -> None:
-    """Compare the resourceVersion that the client built on with the stored one."""
+    """Compare the resourceVersion on which the change is based with the stored one."""
     resource, meta = endpoint.resource, obj["metadata"]
     given = meta.get("resourceVersion", "")
     if given and not given.isdigit():
-        # A 500 there too: its storage layer finds out, and nothing makes it the client's mistake.
+        # Kubernetes answers with a 500, too: its storage layer detects it.
         raise internal(describe_mismatch("metadata.resourceVersion", given, "a whole number"))
-    # A PUT of a custom resource must say what it builds on; of a core kind, without a version, it
-    # overwrites (AllowUnconditionalUpdate in Kubernetes' registries).
+    # A PUT of a custom resource must have a version; a PUT of a core kind without one overwrites
+    # (AllowUnconditionalUpdate in Kubernetes' registries).
     if given in ("", "0"):
         if resource.custom and not (change.patch and given == ""):
             cause = invalid_value("metadata.resourceVersion", 0, "must be specified for an update")
@@ -116,7 +116,7 @@ def _check_version(
 
 
 def keep_other_parts(obj: JsonObject, old: JsonObject, endpoint: Endpoint) -> JsonObject:
-    """Keep what the addressed endpoint may not change as it was."""
+    """Keep the parts that the addressed endpoint may not change."""
     if endpoint.subresource:
         field_name = "status" if endpoint.subresource == "status" else "spec"
         meta = {**old["metadata"], "resourceVersion": obj["metadata"]["resourceVersion"]}
@@ -136,8 +136,8 @@ def _with_field(obj: JsonObject, name: str, source: JsonObject) -> JsonObject:
 async def _store_update(
     objects: Objects, endpoint: Endpoint, obj: JsonObject, old: JsonObject, *, dry_run: bool
 ) -> JsonObject:
-    """Store a change, if it is one; an object that only waited for its finalizers goes."""
-    # Kubernetes writes nothing either: no new version, and watches stay quiet.
+    """Store the object if it changed; remove it if it only waited for its finalizers."""
+    # Kubernetes writes nothing either: no new version and no watch event.
     if is_same_state(obj, old):
         await objects.store.wait_durable(endpoint.key)
         return old

@@ -1,4 +1,7 @@
-"""Watch streams, served from the watch cache."""
+"""Watch streams, served from the watch cache.
+
+Rules: docs/reference/resource-api.md#watches-and-the-resume-window.
+"""
 
 from __future__ import annotations
 
@@ -15,16 +18,16 @@ from flotta.apiserver.objects.options import parse_integer
 from flotta.apiserver.storage.store import Store
 from flotta.apiserver.storage.watch_cache import ObjectRecord, StoredChange
 
-BOOKMARK_SECONDS = 60.0  # of quiet, after which a bookmark (KEP-956) says how far the watch is
-# Seconds, of a watch that asks for no timeout. Kubernetes ends it at a random moment between
-# --min-request-timeout (1800) and twice that, so that not all clients come back at once.
+BOOKMARK_SECONDS = 60.0  # without an event, after which a bookmark (KEP-956) has the version
+# Seconds that a watch without timeoutSeconds lasts. Kubernetes ends it at a random moment between
+# --min-request-timeout (1800) and twice that, so that not all clients reconnect at once.
 MIN_LIFE, MAX_LIFE = 1800.0, 3600.0
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 
 
 @dataclass(frozen=True)
 class WatchOptions:
-    """How a watch starts and ends. `version` None: begin with what exists."""
+    """How a watch starts and ends. `version` None: start with the existing objects."""
 
     version: int | None
     bookmarks: bool
@@ -34,7 +37,7 @@ class WatchOptions:
 
 @dataclass(frozen=True)
 class WatchEvent:
-    """One event: a record of ADDED, MODIFIED, DELETED; or a ready object of BOOKMARK, ERROR."""
+    """An event: with a record (ADDED, MODIFIED, DELETED) or an object (BOOKMARK, ERROR, …)."""
 
     type: str
     record: ObjectRecord | None = None
@@ -42,10 +45,10 @@ class WatchEvent:
 
 
 def watch_version(query: Mapping[str, str]) -> int | None:
-    """Return the resourceVersion of a watch or of a request for one object; None when absent."""
+    """Return the resourceVersion of a watch or of a GET of one object; None when absent."""
     text = query.get("resourceVersion", "")
     if text and not text.isdigit():
-        # A list responds with 400 to the same mistake; Kubernetes reads its version elsewhere.
+        # For a list the same mistake is a 400: Kubernetes parses its version elsewhere.
         raise internal(describe_mismatch("resourceVersion", text, "a whole number"))
     return int(text) if text else None
 
@@ -57,13 +60,13 @@ def parse_watch(query: Mapping[str, str]) -> WatchOptions:
     lifetime = random.uniform(MIN_LIFE, MAX_LIFE)  # noqa: S311 - spreads load
     seconds = parse_integer(query, "timeoutSeconds") or lifetime
     bookmarks = query.get("allowWatchBookmarks", "") not in ("", "0", "false", "False")
-    # Version "0" is any version: such a watch begins with what exists, like one without a version.
+    # Version "0" means any version: the watch starts with the existing objects.
     initial = streaming or not version
     return WatchOptions(version or None, bookmarks, initial, seconds)
 
 
 def _wants_initial_events(query: Mapping[str, str]) -> bool:
-    """Tell whether a streaming list (KEP-3157) is asked for; refuses contradictions."""
+    """Tell whether a streaming list (KEP-3157) is requested; refuse contradictions."""
     match = query.get("resourceVersionMatch", "")
     if "sendInitialEvents" not in query:
         if match:
@@ -79,7 +82,7 @@ def _wants_initial_events(query: Mapping[str, str]) -> bool:
 
 
 class Watch:
-    """One running watch."""
+    """A running watch."""
 
     def __init__(self, store: Store, selection: Selection, options: WatchOptions) -> None:
         self._store = store
@@ -91,12 +94,12 @@ class Watch:
         self._at = options.version if options.version is not None else store.version
 
     def stop(self) -> None:
-        """End the stream soon; the client resumes elsewhere or later."""
+        """End the stream soon; the client can resume later."""
         self._stopping = True
         self._wake.set()
 
     async def events(self) -> AsyncIterator[list[WatchEvent]]:
-        """Yield batches of events until the watch's time is over; an empty one asks for headers."""
+        """Yield batches of events until the watch's time is over; the first one may be empty."""
         resource = self._selection.resource.qualified
         self._store.watch_cache.subscribe(resource, self._wake)
         try:
@@ -122,7 +125,7 @@ class Watch:
         return [*events, self._make_bookmark(initial=True)] if self._options.bookmarks else events
 
     async def _next_events(self) -> list[WatchEvent]:
-        """Return the next events, or after a quiet while a bookmark, or nothing at the end."""
+        """Return the next events, a bookmark after a time without events, or nothing at the end."""
         self._wake.clear()
         changes = self._store.watch_cache.changes_after(
             self._selection.resource.qualified, self._at
@@ -147,7 +150,7 @@ class Watch:
         return []
 
     def _make_event(self, change: StoredChange) -> WatchEvent | None:
-        """Return what this watch sees: to enter its selection is an add, to leave it a delete."""
+        """Return the event for this watch: entering its selection is ADDED, leaving it DELETED."""
         selection, previous = self._selection, change.previous
         was = previous is not None and change.type != "ADDED" and selection.matches(previous)
         if change.type == "DELETED":
@@ -181,7 +184,7 @@ class Watch:
 
 
 def _with_version(record: ObjectRecord, version: int) -> JsonObject:
-    """Return a state under the version at which it left a selection."""
+    """Return the state of an object with the version at which it left the selection."""
     obj = record.load()
     obj["metadata"]["resourceVersion"] = str(version)
     return obj

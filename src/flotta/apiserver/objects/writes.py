@@ -1,4 +1,4 @@
-"""What every write needs: where it goes, what it did, and what it means for an object."""
+"""What all writes share: the endpoint, the result, and how states of an object compare."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from flotta.apiserver.storage.watch_cache import ObjectKey, ObjectRecord
 
 @dataclass(frozen=True)
 class Objects:
-    """Everything that reading and writing objects needs."""
+    """The store and the registry, which all reads and writes of objects need."""
 
     store: Store
     registry: Registry
@@ -35,17 +35,17 @@ class Endpoint:
 
     @property
     def key(self) -> ObjectKey:
-        """Where the object is in the store."""
+        """The key of the object in the store."""
         return ObjectKey(self.resource.qualified, self.namespace, self.name)
 
     def not_found(self) -> Exception:
-        """Return the 404 for an object that is not there."""
+        """Return the 404 for an object that does not exist."""
         return not_found(self.resource.plural, self.resource.group, self.name)
 
 
 @dataclass(frozen=True)
 class WriteResult:
-    """What a write did."""
+    """The result of a write."""
 
     obj: JsonObject
     created: bool = False
@@ -53,7 +53,7 @@ class WriteResult:
 
 
 def require_record(objects: Objects, endpoint: Endpoint) -> ObjectRecord:
-    """Return the newest state of an object, or a 404 StatusError."""
+    """Return the newest state of an object. Raises a 404 StatusError."""
     record = objects.store.newest(endpoint.key)
     if record is None:
         raise endpoint.not_found()
@@ -77,7 +77,7 @@ def make_field_policy(
     *,
     patch: bool,
 ) -> Callable[[list[str]], list[str]]:
-    """Return what is done about unknown fields, of the metadata too, and about duplicate ones."""
+    """Return what handles unknown fields, those of the metadata included, and duplicate ones."""
 
     def field_policy(pruned: list[str]) -> list[str]:
         problems = describe_field_problems([*unknown, *pruned], duplicates)
@@ -87,17 +87,17 @@ def make_field_policy(
 
 
 def is_same_state(obj: JsonObject, old: JsonObject) -> bool:
-    """Tell whether nothing changed. Times in managedFields never differ alone."""
+    """Tell whether nothing changed. Times in managedFields never change alone."""
     if obj != old:
         return False
-    # Python takes 1, 1.0 and True for equal, JSON does not.
+    # In Python 1, 1.0 and True are equal, in JSON they are not.
     return msgspec.json.encode(obj, order="deterministic") == msgspec.json.encode(
         old, order="deterministic"
     )
 
 
 def changes_generation(obj: JsonObject, old: JsonObject, resource: ServedResource) -> bool:
-    """Tell whether an update changes what a generation counts: all but metadata and status."""
+    """Tell whether an update changes the generation: anything but metadata and status does."""
     ignored = {"metadata", "status"} if resource.status else {"metadata"}
     return {key: value for key, value in obj.items() if key not in ignored} != {
         key: value for key, value in old.items() if key not in ignored
@@ -105,7 +105,7 @@ def changes_generation(obj: JsonObject, old: JsonObject, resource: ServedResourc
 
 
 def is_finished(obj: JsonObject) -> bool:
-    """Tell whether an object is being deleted and nothing holds it any more."""
+    """Tell whether an object is being deleted and has no finalizers left."""
     meta = obj["metadata"]
     held = bool(meta.get("finalizers")) or bool((obj.get("spec") or {}).get("finalizers"))
     return "deletionTimestamp" in meta and not (

@@ -1,1 +1,1 @@
-"""Structural schemas of CRDs, compiled and applied, and what OpenAPI says of them."""
+"""Structural schemas of CRDs, compiled and applied, and their OpenAPI documents."""

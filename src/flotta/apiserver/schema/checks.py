@@ -1,4 +1,4 @@
-"""Validate a shaped object; the causes are worded as k8s.io/kube-openapi words them."""
+"""Validation of a pruned object; the causes have the words of k8s.io/kube-openapi."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from flotta.apiserver.errors import Cause
 from flotta.apiserver.json_object import JsonObject
 from flotta.apiserver.schema.nodes import Node
 
-# Kubernetes reports some errors without a field; Go prints the absent path so.
+# Kubernetes reports some errors without a field; this is how Go prints the absent path.
 NO_FIELD = "<nil>"
 
 INT64 = 1 << 63  # the first number that is too large
@@ -26,7 +26,7 @@ KINDS = {
     list: "array",
     str: "string",
 }
-# The words for numbers in errors about a field that has a format.
+# The types of numbers in errors about a field that has a format.
 GO_FORMATS = {"integer": "int64", "number": "float64"}
 DATE_TIME = re.compile(
     r"(\d{4}-\d{2}-\d{2})[Tt]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d+)?([Zz]|[+-]\d{2}:\d{2})"
@@ -60,12 +60,12 @@ def check_value(node: Node, value: Any, path: str, causes: list[Cause]) -> None:
 
 def _kind(value: Any) -> str:
     kind = KINDS[type(value)]
-    # Go decodes what does not fit into an int64 as float64.
+    # Go decodes a number that does not fit into an int64 as float64.
     return "number" if kind == "integer" and not -INT64 <= value < INT64 else kind
 
 
 def _wrong_type_or_format(node: Node, kind: str, path: str) -> Cause:
-    """Return the error about a wrong type, which names formats instead of types now and then."""
+    """Return the error about a wrong type, which sometimes names formats instead of types."""
     if node.format and kind not in ("string", "array"):
         return _wrong_type(path, node.format, GO_FORMATS.get(kind, ""))
     return _wrong_type(path, node.types, kind)
@@ -168,7 +168,7 @@ def _check_unique(node: Node, value: list[Any], path: str, causes: list[Cause]) 
     for index, item in enumerate(value):
         identity = _format_value(_identify_item(node, item))
         seen[identity] += 1
-        # Kubernetes names an identity once, however often it comes back.
+        # Kubernetes reports an identity once, however often it occurs.
         if seen[identity] == 2:
             text = f"Duplicate value: {identity}"
             causes.append(Cause("FieldValueDuplicate", text, f"{path}[{index}]"))

@@ -1,8 +1,8 @@
-r"""The JSONPath of printer columns.
+r"""The JSONPath of printer columns ("JSONPath Support" in Kubernetes' documentation).
 
-That is `.a.b`, `.a\.b`, `['a']`, `[*]`, `[0]`, `[-1:]`, `[?(@.a=="b")]`.
+Supported are `.a.b`, `.a\.b`, `['a']`, `[*]`, `[0]`, `[-1:]`, `[?(@.a=="b")]`.
 
-Kubernetes takes the first result of a path, so that is what a path gives here.
+As in Kubernetes, the value of a column is the first result of its path.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ TOKEN = re.compile(
 
 
 class PathError(ValueError):
-    """A JSONPath uses what printer columns of this engine cannot do."""
+    """A JSONPath has a part that this engine does not support."""
 
 
 def compile_path(path: str) -> Callable[[Any], Any]:
-    """Return a function that takes the first value at `path` out of an object, or None."""
+    """Return a function that returns the first value at `path` in an object, or None."""
     steps = list(_steps(path))
 
     def first(obj: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Kubernetes' own schemas of the core kinds and of metadata, by the names of its OpenAPI document.
+"""Kubernetes' own schemas of the core kinds and of metadata, by their names in its OpenAPI.
 
 scripts/generate_crds.py writes them to kubernetes.yaml, without apiVersion, kind and metadata.
 """

@@ -1,4 +1,4 @@
-"""Structural schemas, compiled once into nodes that admission walks."""
+"""Structural schemas, compiled once into nodes that admission traverses."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from flotta.apiserver.json_object import JsonObject
 from flotta.apiserver.schema.patterns import Pattern
 from flotta.apiserver.schema.rules import Rule, compile_rule
 
-# Keywords that a Node keeps as they are, and what it calls them.
+# Keywords whose values a Node keeps unchanged, and its names for them.
 OWN = {
     "type": "type",
     "nullable": "nullable",
@@ -45,12 +45,12 @@ NUMBER_TYPES = {"int-or-string": "integer,string"}
 
 
 class SchemaError(ValueError):
-    """A schema uses what admission does not understand."""
+    """A schema has a keyword that admission does not know."""
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One place of a schema. `type` is a JSON type or "int-or-string"; empty means any."""
+    """A place in a schema. `type` is a JSON type or "int-or-string"; empty means any."""
 
     type: str = ""
     properties: dict[str, Node] = field(default_factory=dict)
@@ -77,7 +77,7 @@ class Node:
 
     @property
     def types(self) -> str:
-        """The type as error messages name it."""
+        """The type as in error messages."""
         return NUMBER_TYPES.get(self.type, self.type)
 
 
@@ -85,7 +85,7 @@ NOTHING = Node()
 
 
 def compile_schema(schema: JsonObject, path: str = "") -> Node:
-    """Compile `schema`; raise SchemaError at a keyword that would silently not be checked."""
+    """Compile `schema`. Raises SchemaError at a keyword that would silently be ignored."""
     unknown = sorted(set(schema) - UNDERSTOOD)
     if unknown:
         raise SchemaError(f"{path or 'the schema'} uses {', '.join(unknown)}")
@@ -109,7 +109,7 @@ def compile_schema(schema: JsonObject, path: str = "") -> Node:
 
 
 def _own_keywords(schema: JsonObject) -> JsonObject:
-    """Return what the keywords of one schema say about its own place."""
+    """Return the values of the keywords that concern the place itself."""
     own = {name: schema[keyword] for keyword, name in OWN.items() if keyword in schema}
     own |= {name: tuple(schema[keyword]) for keyword, name in LISTS.items() if keyword in schema}
     if "pattern" in schema:
@@ -120,7 +120,7 @@ def _own_keywords(schema: JsonObject) -> JsonObject:
 
 
 def compile_root(schema: JsonObject) -> Node:
-    """Compile the schema of a whole object; its metadata is left to the API machinery."""
+    """Compile the schema of a whole object; `objects/metadata` checks its metadata."""
     properties = {
         "apiVersion": {"type": "string"},
         "kind": {"type": "string"},

@@ -1,7 +1,7 @@
-"""OpenAPI v3 documents of everything that is served, one for each group version.
+"""OpenAPI v3 documents of everything that is served, one for each group version (KEP-2896).
 
-kubectl reads from them that a kind exists (`x-kubernetes-group-version-kind` on an operation),
-that the server checks fields itself (parameter `fieldValidation` of the patch operation), and what
+kubectl finds in them that a kind exists (`x-kubernetes-group-version-kind` on an operation), that
+the server validates fields itself (parameter `fieldValidation` of the patch operation), and what
 `kubectl explain` prints.
 """
 
@@ -85,7 +85,7 @@ def _make_schemas(described: _DescribedKind) -> JsonObject:
         "apiVersion": {"type": "string", "description": "Version of this schema."},
         "kind": {"type": "string", "description": "Kind of the object."},
         **described.schema.get("properties", {}),
-        "metadata": _reference(OBJECT_META, "Name, labels and what the server keeps."),
+        "metadata": _reference(OBJECT_META, "Name, labels and the fields that the server sets."),
     }
     gvk = described.gvk
     items = {"type": "array", "items": _reference(described.name), "description": "Objects."}
@@ -96,7 +96,7 @@ def _make_schemas(described: _DescribedKind) -> JsonObject:
         "properties": {
             "apiVersion": properties["apiVersion"],
             "kind": properties["kind"],
-            "metadata": _reference(LIST_META, "What belongs to the whole list."),
+            "metadata": _reference(LIST_META, "Version and continue token of the list."),
             "items": items,
         },
         "x-kubernetes-group-version-kind": [{**gvk, "kind": f"{gvk['kind']}List"}],

@@ -1,4 +1,4 @@
-"""Regular expressions of schemas and rules, as Go reads them."""
+"""Regular expressions of schemas and rules, with the meaning that Go gives them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 class Pattern:
     """A pattern and its `text`.
 
-    Go's `$` is the end alone; Python's also stands before a last newline.
+    In Go `$` only matches at the end; in Python also before a newline at the end.
     """
 
     def __init__(self, text: str) -> None:
@@ -16,5 +16,5 @@ class Pattern:
         self._compiled = re.compile(re.sub(r"\$$", r"\\Z", text))
 
     def matches(self, value: str) -> bool:
-        """Tell whether the pattern is found in the value."""
+        """Tell whether the pattern matches anywhere in the value."""
         return self._compiled.search(value) is not None

@@ -1,4 +1,7 @@
-"""Bring an object into the shape of its schema: prune, drop nulls, normalise numbers, default."""
+"""Pruning and defaulting by a schema, which also removes nulls and normalises numbers.
+
+"Extend the Kubernetes API with CustomResourceDefinitions" in Kubernetes' documentation.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ INT64 = 1 << 63  # the first whole number that an int64 cannot hold
 
 
 def shape_value(node: Node, value: Any, path: str, unknown: list[str]) -> Any:
-    """Return a copy of `value` as it is stored; paths of pruned fields go to `unknown`."""
+    """Return a copy of `value` in its stored form; append paths of pruned fields to `unknown`."""
     if node.preserve:
         return value
     kind = type(value)
@@ -33,7 +36,7 @@ def _shape_object(node: Node, value: JsonObject, path: str, unknown: list[str]) 
         where = f"{path}.{key}" if path else key
         if child is None:
             unknown.append(where)
-        # null where it is not allowed counts as absent, so that a default can take its place
+        # null where it is not allowed means absent, so that the default applies
         # ("Defaulting and Nullable" in Kubernetes' documentation of CRDs).
         elif item is not None or child.nullable:
             result[key] = shape_value(child, item, where, unknown)

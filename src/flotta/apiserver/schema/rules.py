@@ -1,8 +1,8 @@
-"""The CEL rules of our own CRDs, as Python predicates.
+"""The CEL rules of our own CRDs (docs/reference/crds.md) as Python predicates.
 
-A Kubernetes API server evaluates `x-kubernetes-validations`. This engine serves a fixed set of CRDs
-whose few rules are written here a second time, found by the text of the rule. A CRD with another
-rule is refused when it is loaded, so that a rule can never be skipped silently.
+kube-apiserver evaluates `x-kubernetes-validations` (KEP-2876). This engine serves a fixed set of
+CRDs whose few rules are repeated here, by the text of the rule. A CRD with another rule is refused
+when it is loaded, so that no rule is skipped silently.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ LABEL_KEYS = f"self.all(key, key.matches('{LABEL_KEY.text}'))"
 
 
 class UnknownRuleError(ValueError):
-    """A CRD carries a rule that has no predicate here."""
+    """A CRD has a rule without a predicate in this module."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule that `holds` for a valid object, and the error when it does not."""
+    """A rule: whether it `holds` for an object, and the error if it does not."""
 
     holds: Callable[[JsonObject], bool]
     reason: str
@@ -46,7 +46,7 @@ class Rule:
 
 
 def compile_rule(entry: Mapping[str, str]) -> Rule:
-    """Return the rule of one entry of x-kubernetes-validations."""
+    """Return the rule of an entry of x-kubernetes-validations. Raises UnknownRuleError."""
     predicate = PREDICATES.get(entry["rule"])
     if predicate is None:
         raise UnknownRuleError(f"no predicate for the rule {entry['rule']!r}")

@@ -1,9 +1,9 @@
 """Admission of an object by its structural schema: what is stored, and what is refused.
 
 Rules: Kubernetes' structural schemas (pruning, defaulting, nullable, list types, int-or-string,
-validation rules). Errors have the reasons, messages and fields of Kubernetes 1.36; their order is
-as unimportant here as it is there. One deliberate difference: a list where a string with a format
-belongs is a type error, while Kubernetes lets it pass.
+validation rules). Errors have the reasons, messages and fields of Kubernetes 1.36; their order has
+no meaning, as in Kubernetes. A list in place of a string with a format is a type error, a
+deliberate difference (docs/reference/resource-api.md#differences-to-kube-apiserver).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ RULES_NOT_CHECKED = Cause(
 
 
 class Admission(NamedTuple):
-    """The object as it is stored, the sorted paths of removed fields, and every error."""
+    """The object in its stored form, the sorted paths of removed fields, and all errors."""
 
     obj: JsonObject
     unknown: list[str]
@@ -51,11 +51,11 @@ class StructuralSchema:
     def admit(
         self, obj: JsonObject, subresource: str = "", earlier: Iterable[CauseLike] = ()
     ) -> Admission:
-        """Prune, default and validate `obj` (unchanged; the result shares its metadata).
+        """Prune, default and validate `obj`, which is not changed; the result shares its metadata.
 
-        With subresource "status" only errors of the status count, worded as Kubernetes words them
-        there: the field has the prefix `status.`, the text has not. Validation rules are left out
-        when there are errors, `earlier` ones in the metadata too.
+        With subresource "status" only errors in the status count. As in Kubernetes, their field
+        has the prefix `status.` and their text does not. Validation rules are not checked if there
+        are errors, `earlier` ones of the metadata included.
         """
         unknown: list[str] = []
         causes: list[Cause] = []
@@ -69,7 +69,7 @@ class StructuralSchema:
 
 
 def _keep_causes_within(part: str, causes: list[Cause]) -> list[Cause]:
-    """Keep the causes about `part`, with texts that name the path inside it."""
+    """Return the causes about `part`, with paths inside it in their texts."""
     inside = re.compile(rf"(?<=[ \"]){part}\.(?=.* (?:in body|must validate)|[^ ]*$)")
     return [
         replace(cause, message=inside.sub("", cause.message, count=1))

@@ -1,4 +1,7 @@
-"""The SQLite file: its schema, its migrations and the lock that keeps it to one process."""
+"""The SQLite file: its schema, its migrations, and the lock that admits only one process.
+
+Rules: docs/reference/resource-api.md#storage-and-durability.
+"""
 
 from __future__ import annotations
 
@@ -32,16 +35,16 @@ MIGRATIONS = (
     );
     """,
 )
-"""Statement n brings a file from user_version n to n + 1. Entries are only ever added."""
+"""Statement n migrates a file from user_version n to n + 1. Entries are only ever added."""
 
 
 class DatabaseError(Exception):
-    """The database file cannot be used; the text says what to do."""
+    """The database file cannot be used; the text says why and what to do."""
 
 
 @dataclass(frozen=True)
 class EventRow:
-    """One change as it is stored: the object after it and, if there was one, before it."""
+    """A change as it is stored: the object after it and, if it existed, before it."""
 
     version: int
     at: float
@@ -54,7 +57,7 @@ class EventRow:
 
 
 class Database:
-    """One open SQLite file. Only the writer thread calls `write` after the start."""
+    """An open SQLite file. After the start only the writer thread calls `write`."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -70,7 +73,7 @@ class Database:
             yield from rows
 
     def events(self) -> Iterator[EventRow]:
-        """Return the event log, oldest first."""
+        """Yield the stored changes, oldest first."""
         query = (
             "SELECT version, at, type, resource, namespace, name, body, previous "
             "FROM events ORDER BY version"
@@ -80,7 +83,7 @@ class Database:
                 yield EventRow(*row)
 
     def write(self, events: Iterable[EventRow], forget_before: int) -> None:
-        """Store changes durably in one transaction; drop log entries older than a version."""
+        """Store changes durably in one transaction; forget changes older than a version."""
         connection = self._connection
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -88,13 +91,13 @@ class Database:
                 _write_event(connection, event)
             connection.execute("DELETE FROM events WHERE version < ?", (forget_before,))
             connection.execute("COMMIT")
-        except BaseException:  # whatever it was, no transaction may stay open
+        except BaseException:  # whatever happened, no transaction may stay open
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
 
     def close(self) -> None:
-        """Close the file and give up the lock."""
+        """Close the file and release the lock."""
         self._connection.close()
         os.close(self._lock)
 
@@ -127,7 +130,7 @@ def _write_event(connection: sqlite3.Connection, event: EventRow) -> None:
 
 
 def _lock(path: Path) -> int:
-    """Hold a lock beside the file as long as the process lives."""
+    """Take a lock beside the file, which lasts as long as the process."""
     descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -138,13 +141,13 @@ def _lock(path: Path) -> int:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    # The file holds Secrets: it is created private, SQLite gives its -wal file the same mode.
+    # The file contains Secrets: it is created private, and SQLite gives the -wal file its mode.
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     try:
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         connection.execute("PRAGMA journal_mode = WAL")
-        # In WAL mode NORMAL may lose the last transactions when the power goes; a client was told
-        # by then that they are stored.
+        # In WAL mode NORMAL can lose the last transactions when the power fails, after clients
+        # got the answer that they are stored.
         connection.execute("PRAGMA synchronous = FULL")
     except sqlite3.DatabaseError as error:
         raise DatabaseError(f"{path} is not a usable SQLite file: {error}") from error

@@ -1,7 +1,8 @@
 """All objects, in memory and on disk.
 
-Decisions are taken in the event loop against `newest`, which includes changes that are still being
-written. Readers and watches see a change only when it is durable.
+Decisions are made in the event loop by `newest`, which includes changes that are still being
+written. Readers and watches see a change only when it is durable
+(docs/reference/resource-api.md#storage-and-durability).
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ from flotta.apiserver.storage.writer import Commit, Writer
 
 
 class StorageFailure(Exception):
-    """A change could not be made durable and did not happen."""
+    """A change could not be made durable and has no effect."""
 
 
 @dataclass(frozen=True)
 class _Staged:
-    """The newest change of an object on its way to the disk; `record` None is a deletion."""
+    """The newest change of an object that is being written; `record` None is a deletion."""
 
     version: int
     record: ObjectRecord | None
@@ -38,7 +39,7 @@ class _Staged:
 
 
 class Store:
-    """The resource store. Everything but the writer thread runs in one event loop."""
+    """The store of objects. Everything but the writer thread runs in one event loop."""
 
     def __init__(self, database: Database, watch_cache: WatchCache | None = None) -> None:
         self.watch_cache = watch_cache or WatchCache()
@@ -54,7 +55,7 @@ class Store:
         self._load()
 
     def start(self) -> None:
-        """Start the thread that writes."""
+        """Start the writer thread."""
         self._writer.start()
 
     async def stop(self) -> None:
@@ -83,7 +84,7 @@ class Store:
     ) -> list[ObjectRecord] | None:
         """Return the list as it was at an earlier version, by undoing the changes since.
 
-        None when the log no longer reaches there.
+        None when the log does not reach back that far.
         """
         later = self.watch_cache.changes_after(resource, version)
         if later is None:
@@ -97,12 +98,12 @@ class Store:
         return [state[key] for key in sorted(state, key=lambda key: key.sort_key)]
 
     def newest(self, key: ObjectKey) -> ObjectRecord | None:
-        """Return the state that the next change must build on."""
+        """Return the state on which the next change must be based."""
         staged = self._staged.get(key)
         return staged.record if staged else self.get(key)
 
     def newest_in(self, resource: str, namespace: str) -> list[ObjectRecord]:
-        """Return what `list_records` does of one namespace, with changes still being written."""
+        """Return the objects of a namespace, including changes that are still being written."""
         found = {record.key: record for record in self.list_records(resource, namespace)}
         for key, staged in self._staged.items():
             if key.resource == resource and key.namespace == namespace:
@@ -118,16 +119,16 @@ class Store:
             await asyncio.shield(staged.durable)
 
     async def put(self, key: ObjectKey, obj: JsonObject) -> ObjectRecord:
-        """Store an object; its metadata.resourceVersion is set. Returns when it is durable.
+        """Store an object and set its metadata.resourceVersion. Returns when it is durable.
 
-        The decision (reading `newest` and calling this) must not be interrupted by an await:
-        everything up to the first suspension of this coroutine happens in the caller's step.
+        No await may come between reading `newest` and calling this: everything up to the first
+        suspension of this coroutine happens in the caller's step. Raises StorageFailure.
         """
         previous = self.newest(key)
         return await self._stage_change("MODIFIED" if previous else "ADDED", key, obj, previous)
 
     async def remove(self, key: ObjectKey, last: JsonObject) -> ObjectRecord:
-        """Delete an object whose last state is `last`; the returned record has a new version."""
+        """Delete an object whose last state is `last`; return a record with a new version."""
         return await self._stage_change("DELETED", key, last, self.newest(key))
 
     async def _stage_change(
@@ -164,7 +165,7 @@ class Store:
         if error is not None:
             self._abandon_epoch(epoch)
             durable.set_exception(StorageFailure(str(error)))
-            durable.exception()  # Nobody may be waiting any more; that is no news to log.
+            durable.exception()  # retrieved, so that nothing is logged if no one waits any more
             return
         self._publish_change(change)
         key = change.record.key
@@ -174,10 +175,10 @@ class Store:
         durable.set_result(None)
 
     def _abandon_epoch(self, epoch: int) -> None:
-        """Forget everything staged: it built on a change that did not happen.
+        """Forget all staged changes: they are based on a change that failed.
 
-        Several changes of an epoch fail; only the first report counts, for by the second new
-        changes may be staged that build on the durable state again.
+        Several changes of an epoch fail. Only the first report counts, because by the second one
+        new changes may be staged that are based on the durable state again.
         """
         if epoch == self._epoch:
             self._epoch += 1
@@ -207,7 +208,7 @@ class Store:
         for row in self._database.events():
             first = row.version if first is None else first
             self._replay_event(row)
-        # Without any log nobody may resume from before now.
+        # Without a log no watch can resume from an earlier version.
         self.watch_cache.forgotten = self.version if first is None else first - 1
         self._next = self.version + 1
 

@@ -1,4 +1,7 @@
-"""The in-memory log of recent changes, from which watches and old list pages are served."""
+"""The in-memory log of recent changes, from which watches and old list pages are served.
+
+Rules: docs/reference/resource-api.md#watches-and-the-resume-window.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ import msgspec
 
 from flotta.apiserver.json_object import JsonObject
 
-# A change is forgotten when it is beyond both.
+# A change is forgotten when it is beyond both limits.
 KEPT_EVENTS = 10_000  # changes
 KEPT_SECONDS = 300.0  # as long as etcd's compaction interval in Kubernetes
 MIN_COMPACTION = 1000  # forgotten changes, before a list is copied to get rid of them
@@ -30,13 +33,13 @@ class ObjectKey(NamedTuple):
 
     @property
     def sort_key(self) -> tuple[str, str]:
-        """The order in a list: that of the bytes of `namespace/name`."""
+        """The order in a list: by the bytes of `namespace/name`."""
         return f"{self.namespace}/", self.name
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectRecord:
-    """One state of one object. Only bytes are kept: `load` gives everybody a fresh copy."""
+    """A state of an object. Only bytes are kept: `load` returns a new copy each time."""
 
     key: ObjectKey
     version: int
@@ -44,19 +47,19 @@ class ObjectRecord:
     labels: dict[str, str]
 
     def load(self) -> JsonObject:
-        """Return the object as a dictionary the caller may change."""
+        """Return the object as a dictionary that the caller may change."""
         loaded: JsonObject = msgspec.json.decode(self.raw)
         return loaded
 
 
 def make_record(key: ObjectKey, version: int, obj: JsonObject) -> ObjectRecord:
-    """Return a record of an object whose metadata.resourceVersion is already `version`."""
+    """Return a record of an object that already has `version` as its resourceVersion."""
     return ObjectRecord(key, version, msgspec.json.encode(obj), obj["metadata"].get("labels") or {})
 
 
 @dataclass(frozen=True, slots=True)
 class StoredChange:
-    """One entry of the log; `record` of a DELETED change is the last state, newly versioned."""
+    """An entry of the log; a DELETED change has the last state with a new version."""
 
     version: int
     at: float
@@ -67,7 +70,7 @@ class StoredChange:
 
 @dataclass
 class _ResourceLog:
-    """The changes of one resource; those before `head` are forgotten and go at times."""
+    """The changes of a resource; those before `head` are forgotten and removed later."""
 
     changes: list[StoredChange] = field(default_factory=list)
     head: int = 0
@@ -84,7 +87,7 @@ class _ResourceLog:
 
 
 class WatchCache:
-    """Recent changes of all resources, and the events that wake those who wait for more."""
+    """Recent changes of all resources, and the events that wake the readers that wait."""
 
     def __init__(self, kept_events: int = KEPT_EVENTS, kept_seconds: float = KEPT_SECONDS) -> None:
         self._kept_events = kept_events
@@ -96,7 +99,7 @@ class WatchCache:
         """The newest version that is no longer in the log."""
 
     def append(self, change: StoredChange) -> None:
-        """Add the newest change and wake who waits for its resource."""
+        """Add the newest change and wake the readers of its resource."""
         resource = change.record.key.resource
         self._all.append(change)
         self._by_resource.setdefault(resource, _ResourceLog()).changes.append(change)
@@ -104,7 +107,7 @@ class WatchCache:
             wake.set()
 
     def trim(self) -> None:
-        """Forget what is both too much and too old."""
+        """Forget the changes that are beyond both limits."""
         oldest_kept = time.time() - self._kept_seconds
         while len(self._all) > self._kept_events and self._all[0].at < oldest_kept:
             change = self._all.popleft()
@@ -114,7 +117,7 @@ class WatchCache:
     def changes_after(self, resource: str, version: int) -> list[StoredChange] | None:
         """Return the changes of a resource that are newer than a version, oldest first.
 
-        None when the log no longer reaches there: the reader has missed changes.
+        None when the log does not reach back that far: the reader has missed changes.
         """
         if version < self.forgotten:
             return None
@@ -122,7 +125,7 @@ class WatchCache:
         return log.after(version) if log else []
 
     def all_changes_after(self, version: int) -> list[StoredChange] | None:
-        """Return what `changes_after` does, of all resources."""
+        """Return the changes of all resources that are newer than a version, or None."""
         if version < self.forgotten:
             return None
         found = list(takewhile(lambda change: change.version > version, reversed(self._all)))
@@ -133,5 +136,5 @@ class WatchCache:
         self._waiting.setdefault(resource, set()).add(wake)
 
     def unsubscribe(self, resource: str, wake: asyncio.Event) -> None:
-        """End what `subscribe` began."""
+        """Stop setting `wake`."""
         self._waiting.get(resource, set()).discard(wake)

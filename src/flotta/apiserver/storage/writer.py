@@ -1,4 +1,4 @@
-"""The thread that makes changes durable: it drains a queue into one transaction at a time."""
+"""The thread that makes changes durable: it writes a queue, one transaction at a time."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ MAX_BATCH = 500  # commits in one transaction
 
 @dataclass(frozen=True)
 class Commit:
-    """Changes that become durable together, and who hears of it.
+    """Changes that become durable together.
 
-    `epoch` groups commits that build on each other: when one fails, the later ones of its epoch
-    fail too. `done` is called in the writer thread with None or the error.
+    `epoch` groups commits that are based on each other: when one fails, the later ones of its
+    epoch fail, too. `done` is called in the writer thread with None or the error.
     """
 
     epoch: int
@@ -29,7 +29,7 @@ class Commit:
 
 
 class Writer:
-    """Group commit: everything that waits when a transaction starts goes into it."""
+    """Group commit: a transaction takes everything that waits when it starts."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -85,7 +85,7 @@ class Writer:
         failure: Exception | None = None
         try:
             self._database.write(rows, self.forget_before)
-        except Exception as error:  # Whatever it was, everybody who waits must hear of it.
+        except Exception as error:  # whatever happened, all that wait must be notified
             log.exception("Storing %d changes failed", len(rows))
             failure = error
             self._broken_epoch = batch[-1].epoch
