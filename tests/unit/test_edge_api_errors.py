@@ -17,9 +17,9 @@ from flotta.resources.errors import ApiError, Conflict, Invalid, Unreachable
 @pytest.mark.parametrize(
     ("error", "status", "retry_after", "words"),
     [
-        (Conflict(409, "Conflict", "changed"), 503, "2", "send it again"),
+        (Conflict(409, "Conflict", "changed"), 503, "2", "send the message again"),
         (Unreachable(0, "Unreachable", "refused"), 503, "5", "does not answer"),
-        (Invalid(422, "Invalid", "secret detail"), 500, None, "refused: Invalid"),
+        (Invalid(422, "Invalid", "secret detail"), 500, None, "refused the request: Invalid"),
     ],
 )
 async def test_what_will_pass_is_told_apart_from_what_will_not(

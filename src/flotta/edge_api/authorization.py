@@ -1,11 +1,14 @@
-"""Who may do what, from the leaf certificate alone.
+"""Authorization by the leaf certificate alone.
+
+The rules are in docs/reference/wire-protocol.md#certificate-classes:
 
 * A registration certificate can enrol and register, nothing else.
-* A device certificate speaks for its own id only; when it has expired, it can register again,
-  nothing else.
-* Both ends of the validity period count at every request: kept connections outlive certificates.
+* A device certificate is valid for its own device id only; when it has expired, it can register
+  again, nothing else.
+* Both ends of the validity period are checked at every request: a kept connection may outlive its
+  certificate.
 
-Revocation needs the EdgeDevice and is the backend's matter.
+Revocation depends on the EdgeDevice; the backend checks it.
 """
 
 from __future__ import annotations
@@ -26,14 +29,14 @@ _read_peer = lru_cache(maxsize=8192)(read_peer)
 def peer_of(request: web.Request) -> Peer:
     """Return the verified owner of the request's connection.
 
-    Raises Refusal 401 when it has no class of ours.
+    Raises Refusal 401 when its certificate is neither a registration nor a device certificate.
     """
     if request.transport is None:
-        raise Refusal(401, "the device closed the connection before it was answered")
+        raise Refusal(401, "the device closed the connection before the response")
     tls = request.transport.get_extra_info("ssl_object")
     der = tls.getpeercert(True) if tls else None
     if not der:
-        raise Refusal(401, "no client certificate")
+        raise Refusal(401, "the request came without a client certificate")
     try:
         return _read_peer(der)
     except PeerError as error:
@@ -43,11 +46,13 @@ def peer_of(request: web.Request) -> Peer:
 def checked_device_id(text: str) -> str:
     """Return the device id of a path.
 
-    It becomes the name of a Kubernetes object (RFC 1123 subdomain).
+    It becomes the name of a Kubernetes object (RFC 1123 subdomain) and a common name, hence
+    docs/reference/wire-protocol.md#limits.
     """
     if text == REGISTRATION_NAME or not is_device_id(text):
         raise Refusal(
-            400, "the device id is no lower-case DNS name of at most 64 characters, or is reserved"
+            400,
+            "the device id is not a lower-case DNS name of at most 64 characters, or is reserved",
         )
     return text
 
@@ -61,7 +66,10 @@ def require_own_device(peer: Peer, device_id: str, now: datetime) -> None:
 
 
 def require_data(peer: Peer, device_id: str, directive: str, now: datetime) -> None:
-    """Allow a POST of this directive on the data channel."""
+    """Allow a POST of this directive on the data channel.
+
+    The statuses are in docs/reference/wire-protocol.md#post-dataout.
+    """
     if peer.kind == "registration":
         _require_valid(peer, now)
         if directive not in (ENROLMENT, REGISTRATION):

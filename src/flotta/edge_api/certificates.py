@@ -1,7 +1,8 @@
-"""The Edge API's own certificates, kept where all servers of the fleet find them.
+"""The Edge API's own certificates, stored where all its replicas find them.
 
-Several replicas may start at once on an empty system: whoever creates a secret first wins, the
-others take what is there.
+Several replicas may start at once on an empty system: the first that creates a secret wins, the
+others use it. What is issued and renewed when is in
+docs/explanation/security.md#how-certificates-are-issued-renewed-and-revoked.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Material:
-    """What the server works with: the authority for devices, and its own certificate and key."""
+    """The authority for devices, and the server's own certificate and key."""
 
     authority: Authority
     server: CertificateAndKey
@@ -75,10 +76,10 @@ class Certificates:
     async def ensure(self, *, starting: bool = False) -> Material:
         """Return the current material, after creating or renewing what is missing or due.
 
-        Only a server that starts looks at the names: while replicas with old and new settings run
+        Only a server that starts compares the names: while replicas with old and new settings run
         side by side, the newest decides and the others follow.
-        Raises IdentityError when a secret of the user's holds something unusable, BackendError
-        when the store cannot be used now.
+        Raises IdentityError when a secret has unusable content, BackendError when the store cannot
+        be used now.
         """
         authority = await self._ensure_authority()
         names = list(self._settings.server_names) if starting else []
@@ -121,7 +122,7 @@ class Certificates:
         return issued
 
     async def _ensure_registration(self, authority: Authority) -> None:
-        """Keep one usable registration certificate; others, made by people, are left alone."""
+        """Keep one usable registration certificate; those of administrators are left alone."""
         wanted = self._settings.registration_namespaces
         secrets = await self._secrets.list_registration_secrets()
         if any(_lets_devices_in(secret, authority, wanted) for secret in secrets):
@@ -138,19 +139,22 @@ def _reason_to_renew(
     now = datetime.now(UTC)
     if not _issued_by(issued.certificate, authority):
         if _issued_by_a_fleet(issued.certificate):
-            return "the fleet has another CA now"
+            return "the CA of the fleet was replaced"
         if not valid_at(load_certificate(issued.certificate), now):
-            log.error("The server certificate in Secret %s is not valid now", HOST_SECRET)
-        return None  # the user's own certificate is the user's to renew
+            log.error(
+                "The server certificate in Secret %s is not valid now; replace it there",
+                HOST_SECRET,
+            )
+        return None  # users renew their own certificates
     if renewal_due(issued.certificate, now):
-        return "two thirds of its life have passed"
+        return "two thirds of its validity have passed"
     if not covers(issued.certificate, names):
-        return "the server has other names now"
+        return "the names of the server changed"
     return None
 
 
 def _issued_by_a_fleet(pem: bytes) -> bool:
-    """Tell whether a Flotta CA issued the certificate: ours, a former one, or one of v0.2."""
+    """Tell whether a Flotta CA issued the certificate: the present one, a former one, or v0.2."""
     issuer = load_certificate(pem).issuer
     names = issuer.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
     return any(name.value == ORGANIZATION for name in names)
@@ -170,7 +174,7 @@ def _issued_by(pem: bytes, authority: Authority) -> bool:
 def _lets_devices_in(
     secret: StoredSecret, authority: Authority, namespaces: tuple[str, ...]
 ) -> bool:
-    """Tell whether a registration secret still lets new devices in, to exactly these namespaces."""
+    """Tell whether a registration secret admits new devices to exactly these namespaces."""
     try:
         pem = _read_secret(secret, "client").certificate
         if not _issued_by(pem, authority) or renewal_due(pem, datetime.now(UTC)):
@@ -185,7 +189,9 @@ def _read_secret(secret: StoredSecret, stem: str) -> CertificateAndKey:
     try:
         return CertificateAndKey(secret.data[f"{stem}.crt"], secret.data[f"{stem}.key"])
     except KeyError as error:
-        raise IdentityError(f"Secret {secret.name!r} has no key {error.args[0]!r}.") from error
+        raise IdentityError(
+            f"Secret {secret.name!r} has no key {error.args[0]!r}; add it or delete the Secret."
+        ) from error
 
 
 def _secret_data(stem: str, issued: CertificateAndKey) -> dict[str, bytes]:

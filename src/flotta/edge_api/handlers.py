@@ -1,4 +1,7 @@
-"""The four device endpoints: control and data, in and out."""
+"""The four device endpoints: control and data, in and out.
+
+What each responds is in docs/reference/wire-protocol.md#status-codes.
+"""
 
 from __future__ import annotations
 
@@ -46,12 +49,12 @@ from flotta.protocol.models import (
 )
 
 BASE = "/api/flotta-management/v1"
-HELD = "flotta_held"  # request key: the response was held, its time says nothing
+HELD = "flotta_held"  # request key: the response was held, so its duration is not measured
 log = logging.getLogger(__name__)
 
 
 class Handlers:
-    """Turns requests of authorised devices into calls of the backend."""
+    """Turns requests of authorised devices into calls to the backend."""
 
     def __init__(
         self,
@@ -88,7 +91,10 @@ class Handlers:
         self._stopping.set()
 
     async def control_in(self, request: web.Request) -> web.Response:
-        """Respond with the command that waits for the device, or with nothing."""
+        """Respond with the command that waits for the device, or with nothing.
+
+        See docs/reference/wire-protocol.md#get-controlin.
+        """
         peer = _own_device(request)
         deadline = _Deadline(messages.read_wait_preference(request))
         while await self._backend.membership(peer) is Membership.ACTIVE:
@@ -101,7 +107,10 @@ class Handlers:
         return messages.json_response(encode(new_command_message(DISCONNECT)))
 
     async def control_out(self, request: web.Request) -> web.Response:
-        """Record an event or a connection status of the device."""
+        """Record that the device has disconnected; accept every other event and ignore it.
+
+        See docs/reference/wire-protocol.md#events-and-connection-status.
+        """
         peer = _own_device(request)
         message = await messages.read_message(request)
         if message.type == "event" and bytes(message.content) == encode(DISCONNECT):
@@ -112,7 +121,8 @@ class Handlers:
     async def data_in(self, request: web.Request) -> web.Response:
         """Respond with the configuration.
 
-        A client that knows it has the response when it changes, or 304.
+        A client that has it gets the response when it changes, or 304
+        (docs/reference/wire-protocol.md#get-datain).
         """
         peer = _own_device(request)
         known = messages.known_version(request)
@@ -132,7 +142,10 @@ class Handlers:
         return messages.json_response(encode(message), headers)
 
     async def data_out(self, request: web.Request) -> web.Response:
-        """Handle a message of the device; the certificate class depends on its directive."""
+        """Handle a message of the device; its directive decides which certificates are allowed.
+
+        See docs/reference/wire-protocol.md#post-dataout.
+        """
         messages.require_json_accepted(request)
         peer = peer_of(request)
         device_id = checked_device_id(request.match_info["device_id"])
@@ -177,7 +190,7 @@ class Handlers:
             if refusal.status != 404:
                 self._metrics.count("failed_registration")
             raise
-        except Exception:  # counted whatever it is, and passed on
+        except Exception:  # counted whatever it is, and raised again
             self._metrics.count("failed_registration")
             raise
 
@@ -188,7 +201,10 @@ class Handlers:
         return messages.empty_response()
 
     async def _handle_playbooks(self, peer: Peer, device_id: str, message: Message) -> web.Response:
-        """Respond that there is nothing to run; old agents need all three metadata keys."""
+        """Respond that there is nothing to run.
+
+        Agents of v0.2 need all three metadata keys (docs/reference/wire-protocol.md#ansible).
+        """
         await self._require_member(peer)
         metadata: dict[str, object] = {
             "message-id": str(uuid.uuid4()),
@@ -200,7 +216,7 @@ class Handlers:
     async def _require_member(self, peer: Peer) -> None:
         membership = await self._backend.membership(peer)
         if membership is Membership.ABSENT:
-            raise Refusal(404, "there is no such device")
+            raise Refusal(404, "the device does not exist")
         if membership is Membership.REVOKED:
             raise Refusal(403, "the certificate is revoked: the device was deleted")
 

@@ -1,8 +1,8 @@
-"""The TLS listener: admits connections whose client certificate comes from the fleet's CA.
+"""The TLS listener: admits connections whose client certificate was issued by the fleet's CA.
 
-The servers of asyncio and uvloop drop a failed handshake without a word. Here connections are
+The servers of asyncio and uvloop drop a failed handshake without logging it. Here connections are
 accepted one by one, so that a failure is logged with address and reason, and so that the context
-can be exchanged while the server runs (removal of a CA needs a new one).
+can be replaced while the server runs (removing a CA needs a new context).
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ import time
 from collections.abc import Callable, Coroutine
 
 HANDSHAKE_TIMEOUT = 15.0  # seconds
-MAX_HANDSHAKES = 512  # at the same time; more clients wait unread
+MAX_HANDSHAKES = 512  # at the same time; further clients wait
 LOGGED_PER_SECOND = 20  # failed handshakes
 BACKLOG = 1024  # connections that the kernel keeps until they are accepted
-# Seconds after a failure to accept; fixed, because clients wait in the backlog meanwhile.
+# Seconds of waiting after a failure to accept; fixed, because clients wait in the backlog.
 ACCEPT_RETRY = 0.1
 log = logging.getLogger(__name__)
 
 
 class Listener:
-    """Accepts TLS connections and gives each to a protocol of `factory`."""
+    """Accepts TLS connections and passes each to a protocol made by `factory`."""
 
     def __init__(self, factory: Callable[[], asyncio.Protocol], context: ssl.SSLContext) -> None:
         self.context = context  # may be replaced at any time; used for new connections
@@ -35,7 +35,7 @@ class Listener:
         self._log = _FailureLog()
 
     async def start(self, host: str, port: int) -> int:
-        """Listen and return the port (useful when 0 was asked for).
+        """Listen and return the port (useful for port 0).
 
         Raises OSError when the address is taken.
         """
@@ -63,7 +63,7 @@ class Listener:
             await self._turns.acquire()
             try:
                 connection, address = await loop.sock_accept(listening)
-            except OSError as error:  # no file descriptors left, or the client has gone
+            except OSError as error:  # no file descriptors are left, or the client has gone
                 self._turns.release()
                 log.error("Accepting a connection failed: %s", error)
                 await asyncio.sleep(ACCEPT_RETRY)
@@ -91,7 +91,7 @@ class Listener:
 
 
 class _FailureLog:
-    """Logs failed handshakes, a bounded number each second: a scanner must not fill the journal."""
+    """Logs failed handshakes, a limited number each second: a scanner must not fill the log."""
 
     def __init__(self) -> None:
         self._second = 0
@@ -100,7 +100,11 @@ class _FailureLog:
 
     def log_failure(self, peer: object, error: Exception) -> None:
         if isinstance(error, ConnectionError) and not isinstance(error, ssl.SSLError):
-            log.debug("%s left during the TLS handshake: %s", _format_address(peer), error)
+            log.debug(
+                "%s closed the connection during the TLS handshake: %s",
+                _format_address(peer),
+                error,
+            )
             return
         if self._has_room():
             log.warning(

@@ -1,4 +1,8 @@
-"""Reading requests and writing responses: bodies, envelopes, headers."""
+"""Reading requests and writing responses: bodies, envelopes, headers.
+
+The rules are in docs/reference/wire-protocol.md#headers-and-caching and its section "Unusable
+bodies".
+"""
 
 from __future__ import annotations
 
@@ -29,27 +33,30 @@ ACCEPTED = frozenset({JSON, "application/*", "*/*"})
 
 
 def require_json_accepted(request: web.Request) -> None:
-    """Refuse (406) a client that does not take JSON."""
+    """Refuse (406) a client that does not accept JSON."""
     accept = request.headers.get(hdrs.ACCEPT)
     if accept and not ACCEPTED & {part.split(";")[0].strip() for part in accept.lower().split(",")}:
-        raise Refusal(406, f"unsupported media type requested, only {JSON} is available")
+        raise Refusal(
+            406, f"the Accept header does not allow {JSON}, the only type that is available"
+        )
 
 
 async def read_message(request: web.Request) -> Message:
     """Return the envelope of a POST.
 
-    Raises Refusal: 422 for no body or an unknown type, 415, 408 (too slow), 400 (not a message).
+    Raises Refusal 422 (no body or an unknown type), 415, 408 (too slow) or 400 (not a message); see
+    docs/reference/wire-protocol.md#unusable-bodies.
     """
     body = await _read_body(request)
     if not body:
-        raise Refusal(422, "body in body is required", code=602)
+        raise Refusal(422, "the request has no body; it must be a message", code=602)
     if request.content_type != JSON:
-        raise Refusal(415, f"unsupported media type {request.content_type!r}, only {JSON}")
+        raise Refusal(415, f"the content type is {request.content_type!r}; it must be {JSON}")
     try:
         message = decode_message(body)
         parse_time(message.sent)
     except (msgspec.MsgspecError, RecursionError) as error:
-        raise Refusal(400, f"parsing body failed: {error}") from error
+        raise Refusal(400, f"the body is not a message: {error}") from error
     except ValueError as error:
         if str(error).startswith("type in body"):
             raise Refusal(422, str(error), code=606) from error
@@ -86,7 +93,10 @@ def message_response(
 
 
 def read_wait_preference(request: web.Request) -> float:
-    """Return how many seconds the client lets its request be held (`Prefer: wait`, RFC 7240)."""
+    """Return for how many seconds the client allows its request to be held.
+
+    That is `Prefer: wait` of RFC 7240, 0 without it, at most MAX_WAIT.
+    """
     found = WAIT.search(",".join(request.headers.getall("Prefer", [])))
     return min(float(found[1]), MAX_WAIT) if found else 0.0
 

@@ -1,6 +1,7 @@
-"""Prometheus metrics of the Edge API; dashboards depend on these names.
+"""Prometheus metrics of the Edge API (docs/reference/metrics.md#edge-api).
 
-prometheus_client appends `_total` to the name of a Counter, so the counters are collected here.
+Dashboards depend on these names, which are those of Flotta v0.2. prometheus_client appends `_total`
+to the name of a Counter, so the counters are collected here.
 """
 
 from __future__ import annotations
@@ -14,15 +15,15 @@ from prometheus_client.registry import Collector
 PREFIX = "flotta_api_edge_devices_"
 PLAIN = {
     "successful_registration": "Registrations that gave a device its certificate.",
-    "failed_registration": "Registrations that failed, not counting devices awaiting approval.",
-    "unregistration": "Disconnect commands handed out.",
-    "failed_authentication": "Requests answered with 401.",
-    "invalid_owner": "Requests answered with 403.",
+    "failed_registration": "Registrations that failed, without those that wait for approval.",
+    "unregistration": "Responses with the command disconnect.",
+    "failed_authentication": "Requests refused with 401.",
+    "invalid_owner": "Requests refused with 403.",
 }
 
 
 class EdgeApiMetrics(Collector):
-    """Counts; one registry per server, so that two servers in a process do not meet."""
+    """Counters of one server; each has its own registry, so that a process may have several."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -30,7 +31,7 @@ class EdgeApiMetrics(Collector):
         self._heartbeats: dict[tuple[str, str], int] = {}
         self.latency = Histogram(
             "flotta_api_request_seconds",
-            "Time from request to answer; held requests are not counted.",
+            "Time from request to response; held requests are not counted.",
             ["channel"],
             registry=self.registry,
         )

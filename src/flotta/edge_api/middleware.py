@@ -13,7 +13,7 @@ from flotta.edge_api.handlers import HELD
 from flotta.edge_api.metrics import EdgeApiMetrics
 from flotta.edge_api.refusals import Refusal, error_response, refusal_response
 
-# HTTP statuses logged at debug only: a device waits for its approval, or sends too much.
+# HTTP statuses logged at debug level only: a device waits for its approval, or sends too much.
 USUAL = (404, 429)
 log = logging.getLogger(__name__)
 

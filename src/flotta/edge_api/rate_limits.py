@@ -1,4 +1,7 @@
-"""Modest protection against a client that floods: token buckets in memory."""
+"""Rate limits of devices and of enrolments: token buckets in memory, for each replica.
+
+The numbers are in docs/reference/wire-protocol.md#limits.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from flotta.token_bucket import TokenBucket
 
 DEVICE_RATE = 10.0  # messages a second of one device
 DEVICE_BURST = 40.0  # messages at once
-REMEMBERED = 10000  # devices; the one heard longest ago is forgotten first
+REMEMBERED = 10000  # devices; the device whose last message is oldest is forgotten first
 ENROLMENT_BURST_SECONDS = 10.0  # seconds' worth of enrolments that may come at once
 
 
@@ -22,7 +25,7 @@ class RateLimits:
         self._devices: OrderedDict[str, TokenBucket] = OrderedDict()
 
     def admit_message(self, device_id: str) -> None:
-        """Refuse (429) the message of a device that sends too many."""
+        """Refuse (429) a message when its device sends too many."""
         bucket = self._devices.pop(device_id, None) or TokenBucket(DEVICE_RATE, DEVICE_BURST)
         self._devices[device_id] = bucket
         if len(self._devices) > REMEMBERED:

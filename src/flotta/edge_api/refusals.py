@@ -1,7 +1,7 @@
 """Responses that refuse a request: one exception, one JSON body.
 
-The device's gateway drops a response whose body is neither empty nor JSON, so every error of this
-server has the same small JSON body.
+The gateway of v0.2 drops a response whose body is neither empty nor JSON, so every error of this
+server has the same small JSON body (docs/reference/wire-protocol.md#error-body).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from aiohttp import web
 class Refusal(Exception):
     """Respond to the request with this HTTP status and sentence.
 
-    `code` differs from it for 422 only.
+    `code` differs from the status for 422 only.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The Edge API as a whole: its parts started and stopped in order."""
+"""The Edge API as a whole: starts and stops its parts in order."""
 
 from __future__ import annotations
 
@@ -94,12 +94,12 @@ class EdgeApiServer:
         log.info("Serving devices on %s port %d", self._settings.bind_address, self.port)
 
     async def drain(self) -> None:
-        """Say that new devices should go elsewhere, and serve those that do not know yet."""
+        """Report "not ready", and keep serving devices that still connect here."""
         self._draining = True
         await asyncio.sleep(self._settings.drain_seconds)
 
     async def stop(self) -> None:
-        """Respond to what is held, finish what is running, write what is only in memory."""
+        """Answer held requests, finish running ones, write what is only in memory."""
         try:
             await self._finish()
         finally:
@@ -142,9 +142,9 @@ class EdgeApiServer:
         return []
 
     async def _wait_for_material(self) -> Material:
-        """Retry while the backend is not there yet.
+        """Retry while the backend is unreachable.
 
-        An unusable secret ends the start with its sentence.
+        An unusable secret ends the start with an error.
         """
         backoff = Backoff(*START_RETRY)
         while True:
@@ -152,7 +152,7 @@ class EdgeApiServer:
                 return await self._certificates.ensure(starting=True)
             except BackendError as error:
                 delay = backoff.next()
-                log.warning("Certificates: %s; trying again in %.1f s", error, delay)
+                log.warning("Certificates cannot be read: %s; trying again in %.1f s", error, delay)
                 await asyncio.sleep(delay)
 
     def _watch_secret(self, name: str) -> None:
@@ -169,7 +169,7 @@ class EdgeApiServer:
             try:
                 material = await self._certificates.ensure()
             except (BackendError, IdentityError) as error:
-                log.error("Certificates: %s; the present ones stay in use", error)
+                log.error("Certificates cannot be renewed: %s; the present ones stay in use", error)
                 await asyncio.sleep(backoff.next())
                 self._secret_changed.set()
                 continue

@@ -1,5 +1,5 @@
-"""Keys, requests, certificates and the SSL contexts made of them.
+"""Keys, certificate requests, certificates and SSL contexts.
 
-Every certificate of the system is made by `authority`, read by `peers` and used through
-`ssl_contexts`; nothing else touches X.509.
+`authority` issues every certificate of the system, `peers` reads them, `ssl_contexts` uses them.
+docs/explanation/security.md says who holds which key.
 """

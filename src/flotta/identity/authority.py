@@ -1,8 +1,8 @@
-"""The fleet's certification authority and the four classes of certificates it issues.
+"""The fleet's certificate authority and the four classes of certificates it issues.
 
-Rules of RFC 5280 that the reference implementation broke are kept here: random serials, key
-identifiers, one extended key usage per class, and basic constraints that stop a device from
-issuing certificates itself.
+The profiles are in docs/reference/wire-protocol.md#certificate-classes. They keep rules of RFC 5280
+that Flotta v0.2 broke: random serial numbers, key identifiers, one extended key usage for each
+class, and basic constraints that stop a device from issuing certificates itself.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from flotta.identity.requests import signature_hash
 ORGANIZATION = "flotta-operator"
 REGISTRATION_NAME = "register"
 MAX_NAME_LENGTH = 64  # characters; ub-common-name, RFC 5280 appendix A
-# Certificates begin so much before they are signed, for clocks that are behind.
+# Certificates begin this long before they are signed, for clocks that are behind.
 CLOCK_SKEW = timedelta(minutes=5)
 
 
 class AuthorityError(IdentityError):
-    """The authority's own certificate or key is unusable, or it cannot issue what was asked for."""
+    """The authority's own certificate or key is unusable, or it cannot issue what was requested."""
 
 
 class CertificateAndKey(NamedTuple):
@@ -50,7 +50,7 @@ class _Profile:
 
 
 class Authority:
-    """Issues certificates with one CA key. `certificate_pem` is what clients have to trust."""
+    """Issues certificates with one CA key. Clients have to trust `certificate_pem`."""
 
     def __init__(self, certificate: x509.Certificate, key: PrivateKey, bundle: bytes) -> None:
         self._certificate = certificate
@@ -87,10 +87,10 @@ class Authority:
     def from_pem(cls, certificate_pem: bytes | str, key_pem: bytes | str) -> Authority:
         """Return the authority of an existing certificate and key.
 
-        They are ours, those of v0.2 or the user's own (EC, RSA).
+        They may come from this class, from v0.2 or from the user's own PKI (EC, RSA).
 
-        `certificate_pem` may be a bundle: the certificate that fits the key issues, all of them
-        stay trusted.
+        `certificate_pem` may be a bundle: the certificate of the key issues, all of them are
+        trusted (docs/explanation/security.md#how-certificates-are-issued-renewed-and-revoked).
         """
         bundle = certificate_pem.encode() if isinstance(certificate_pem, str) else certificate_pem
         key = load_key(key_pem)
@@ -102,7 +102,9 @@ class Authority:
         if not own:
             raise AuthorityError("The CA certificate does not belong to the CA key.")
         if not _is_authority(own[0]):
-            raise AuthorityError("The certificate given as CA is not a CA certificate.")
+            raise AuthorityError(
+                "The certificate in ca.crt is not a CA certificate (basic constraints CA:TRUE)."
+            )
         return cls(own[0], key, bundle)
 
     def issue_server(self, names: Sequence[str], days: int = 365) -> CertificateAndKey:
@@ -117,7 +119,7 @@ class Authority:
     def issue_registration(
         self, namespaces: Sequence[str] = ("default",), days: int = 365
     ) -> CertificateAndKey:
-        """Return what a new device enrols with, good for the given namespaces only."""
+        """Return what a new device enrols with, valid for the given namespaces only."""
         subject = _build_name(REGISTRATION_NAME, (ORGANIZATION,), namespaces)
         return self._issue(_Profile(subject, ExtendedKeyUsageOID.CLIENT_AUTH, days))
 
@@ -141,8 +143,8 @@ class Authority:
     ) -> bytes:
         """Return the PEM certificate of a device. Nothing but its key is taken from the request.
 
-        `uid` is the UID of the EdgeDevice object; the certificate counts only while that very
-        object exists.
+        `uid` is the UID of the EdgeDevice; the certificate is accepted only while that object
+        exists (docs/reference/wire-protocol.md#device-id-and-namespace).
         """
         if device_id == REGISTRATION_NAME:
             raise AuthorityError(f"The device id {REGISTRATION_NAME!r} is reserved.")
@@ -208,7 +210,7 @@ def _build_name(
     for text in (common_name, *organizations, *units):
         if not 0 < len(text) <= MAX_NAME_LENGTH:
             raise AuthorityError(
-                f"The name {text!r} does not fit into a certificate: 1 to 64 characters."
+                f"The name {text!r} does not fit into a certificate: use 1 to 64 characters."
             )
     return x509.Name(
         [

@@ -7,7 +7,7 @@
     ├── CertificateError   lifetime.py
     └── PeerError          peers.py
 
-The text of each is a sentence for the operator and never contains key material.
+Each text is a sentence for an administrator and never contains key material.
 """
 
 from __future__ import annotations

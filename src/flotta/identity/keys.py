@@ -1,4 +1,4 @@
-"""Private keys: made as P-256, written as PKCS#8, read in every usual PEM form."""
+"""Private keys: generated as P-256, written as PKCS#8, read in every usual PEM form."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ACCEPTED_CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
 
 
 class KeyFormatError(IdentityError):
-    """The PEM is not a private key that can be used here."""
+    """The PEM is not a private key of an accepted form and type."""
 
 
 def new_key() -> ec.EllipticCurvePrivateKey:
@@ -59,7 +59,7 @@ def public_key_fingerprint(public_key: PublicKeyTypes) -> str:
 
 
 def strong_enough(public_key: PublicKeyTypes) -> bool:
-    """Tell whether a key is of a type and size that may appear in this fleet."""
+    """Tell whether a key is of an accepted type and size."""
     if isinstance(public_key, ec.EllipticCurvePublicKey):
         return isinstance(public_key.curve, ACCEPTED_CURVES)
     if isinstance(public_key, rsa.RSAPublicKey):
@@ -72,5 +72,5 @@ def _as_bytes(pem: bytes | str) -> bytes:
 
 
 def _reason(error: Exception) -> str:
-    """Only the class of reason: parser messages may quote their input."""
+    """Return a fixed sentence: the parser's own messages may quote the key."""
     return "it is encrypted" if isinstance(error, TypeError) else "it is not a PEM private key"

@@ -1,4 +1,4 @@
-"""When a certificate is valid, when it has to be renewed, which names it covers."""
+"""The validity of a certificate, the time of its renewal, and the names it covers."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ def load_certificate(pem: bytes | str) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(pem.encode() if isinstance(pem, str) else pem)
     except ValueError as error:
-        raise CertificateError("The certificate is not a readable PEM.") from error
+        raise CertificateError("The certificate is not a readable PEM certificate.") from error
 
 
 def valid_at(certificate: x509.Certificate, now: datetime) -> bool:
-    """Tell whether `now` (with zone) lies in the validity period, both ends included."""
+    """Tell whether `now` (with zone) is in the validity period, both ends included."""
     return certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc
 
 
 def renewal_time(certificate: x509.Certificate) -> datetime:
-    """Return the moment at which two thirds of the certificate's life have passed."""
+    """Return the moment at which two thirds of the certificate's validity have passed."""
     start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     return start + (end - start) * 2 / 3
 
 
 def renewal_due(pem: bytes | str, now: datetime) -> bool:
-    """Tell whether the certificate has lived two thirds of its life."""
+    """Tell whether two thirds of the certificate's validity have passed."""
     return now >= renewal_time(load_certificate(pem))
 
 
@@ -57,7 +57,7 @@ def covers(pem: bytes | str, names: list[str]) -> bool:
 
 
 def normalize_name(name: str) -> str:
-    """Return the form in which a name or address stands in certificates made here."""
+    """Return the form of a name or address in certificates that `authority` issues."""
     try:
         return str(ipaddress.ip_address(name))
     except ValueError:

@@ -1,7 +1,8 @@
-"""Who is at the other end of a connection, read from the leaf certificate alone.
+"""The peer of a connection, read from the leaf certificate alone.
 
 The TLS layer has verified the chain and the possession of the key. Everything a server decides
-afterwards (class, device id, namespace, validity) comes from here.
+afterwards (class, device id, namespace, validity) comes from here. The rules are in
+docs/reference/wire-protocol.md#client-certificates.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class Peer:
 
     kind: Literal["registration", "device"]
     device_id: str  # lower case; "" for a registration certificate
-    namespace: str  # the device's, or the first one a registration certificate allows
+    namespace: str  # of the device, or the first that a registration certificate allows
     namespaces: tuple[str, ...]  # all that are allowed
     uid: str | None  # of the EdgeDevice; certificates of v0.2 have none
     fingerprint: str  # hex SHA-256 of the certificate's DER
@@ -43,12 +44,15 @@ class Peer:
     not_after: datetime
 
     def valid_at(self, now: datetime) -> bool:
-        """Tell whether `now` (with zone) lies in the validity period."""
+        """Tell whether `now` (with zone) is in the validity period."""
         return self.not_before <= now <= self.not_after
 
 
 def read_peer(der: bytes) -> Peer:
-    """Return whom a DER certificate speaks for; PeerError when it is of no device class."""
+    """Return the holder of a DER certificate.
+
+    Raises PeerError when it is neither a registration nor a device certificate.
+    """
     try:
         certificate = x509.load_der_x509_certificate(der)
         _require_client_leaf(certificate)
@@ -82,15 +86,19 @@ def _require_client_leaf(certificate: x509.Certificate) -> None:
     extensions = certificate.extensions
     try:
         if extensions.get_extension_for_class(x509.BasicConstraints).value.ca:
-            raise PeerError("A CA certificate was presented as client certificate.")
+            raise PeerError("The client presented a CA certificate.")
     except x509.ExtensionNotFound:
         pass  # certificates of v0.2 have no basic constraints
     try:
         usages = extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     except x509.ExtensionNotFound as error:
-        raise PeerError("The certificate does not say that it is for clients.") from error
+        raise PeerError(
+            "The certificate has no extended key usage; it must be issued for clientAuth."
+        ) from error
     if ExtendedKeyUsageOID.CLIENT_AUTH not in usages:
-        raise PeerError("The certificate is not for clients (server certificate?).")
+        raise PeerError(
+            "The certificate is not issued for clientAuth; it may be a server certificate."
+        )
     if ORGANIZATION not in _subject_values(certificate, NameOID.ORGANIZATION_NAME):
         raise PeerError(f"The certificate's organization is not {ORGANIZATION}.")
 
@@ -98,7 +106,7 @@ def _require_client_leaf(certificate: x509.Certificate) -> None:
 def _device_id(certificate: x509.Certificate) -> str:
     names = _subject_values(certificate, NameOID.COMMON_NAME)
     if len(names) != 1:
-        raise PeerError("The certificate has not exactly one common name.")
+        raise PeerError("The certificate must have exactly one common name.")
     if names[0] == REGISTRATION_NAME:
         return REGISTRATION_NAME
     name = names[0].lower()

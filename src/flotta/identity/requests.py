@@ -15,7 +15,7 @@ MAX_REQUEST = 16 * 1024  # bytes
 
 
 class RequestError(IdentityError):
-    """The certificate request is not acceptable."""
+    """The certificate request is not accepted."""
 
 
 def certificate_request(key: PrivateKey, device_id: str) -> bytes:
@@ -29,8 +29,8 @@ def certificate_request(key: PrivateKey, device_id: str) -> bytes:
 def load_request(pem: bytes | str) -> x509.CertificateSigningRequest:
     """Return the request of a PEM text after checking that its sender holds the private key.
 
-    Raises RequestError when it cannot be read, its self-signature is wrong (the reference server
-    accepted those) or its key is weak.
+    Raises RequestError when it cannot be read, its self-signature is wrong (servers of v0.2
+    accepted that) or its key is weak.
     """
     data = pem.encode() if isinstance(pem, str) else pem
     if len(data) > MAX_REQUEST:
@@ -40,7 +40,7 @@ def load_request(pem: bytes | str) -> x509.CertificateSigningRequest:
         genuine = request.is_signature_valid
         public_key = request.public_key()
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise RequestError("The certificate request is not a readable PKCS#10 PEM.") from error
+        raise RequestError("The certificate request is not readable as PKCS#10 in PEM.") from error
     if not genuine:
         raise RequestError("The certificate request is not signed by its own key.")
     if not strong_enough(public_key):

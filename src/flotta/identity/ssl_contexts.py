@@ -1,8 +1,8 @@
-"""The one place that makes SSL contexts.
+"""The one place that makes SSL contexts (docs/reference/wire-protocol.md#tls).
 
-Both sides leave the check of validity periods to the application (`NO_CHECK_TIME`): a server has
-to answer a device whose certificate expired, and a device whose clock stands at 1970 has to reach
-its server. `peers.Peer.valid_at` and the gateway's own check take that place.
+Both sides leave the check of validity periods to the application (`NO_CHECK_TIME`): a server has to
+answer a device whose certificate has expired, and a device whose clock says 1970 has to reach its
+server. `peers.Peer.valid_at` and the gateway's own check replace it.
 """
 
 from __future__ import annotations
@@ -74,6 +74,6 @@ def _add_trusted(context: ssl.SSLContext, trust: Trust | Sequence[Trust]) -> Non
 
 
 def _set_verification(context: ssl.SSLContext, *, check_time: bool) -> None:
-    # A fleet's CA may be an intermediate of the user's own PKI: it is an anchor all the same.
+    # A fleet's CA may be an intermediate of the user's own PKI: it is a trust anchor all the same.
     flags = context.verify_flags | ssl.VERIFY_X509_PARTIAL_CHAIN
     context.verify_flags = flags if check_time else ssl.VerifyFlags(flags | NO_CHECK_TIME)

@@ -1,4 +1,4 @@
-"""What goes over the wire between device and control plane, and between gateway and worker.
+"""The wire protocol between device and control plane, and between gateway and worker.
 
-Imports no other package of ours.
+Described in docs/reference/wire-protocol.md. The package imports no other package of flotta.
 """

@@ -1,13 +1,18 @@
-"""Directives of the data channel (what a `data` message is about), names of commands and events."""
+"""Names of directives, commands and events.
+
+A directive says what a `data` message is about (docs/reference/wire-protocol.md#envelopes).
+"""
 
 from __future__ import annotations
 
 ENROLMENT = "enrolment"
-ENROLMENT_APPROVED = 208  # HTTP status once it is approved; 200 before that
+# HTTP status of an approved enrolment, 200 before that
+# (docs/reference/wire-protocol.md#post-dataout).
+ENROLMENT_APPROVED = 208
 REGISTRATION = "registration"
 HEARTBEAT = "heartbeat"
 ANSIBLE = "ansible"
-DEVICE = "device"  # the configuration; also the handler name of the worker that takes it
+DEVICE = "device"  # the configuration; also the handler name of the worker that receives it
 
 DISCONNECT = "disconnect"  # a command, and the event that acknowledges it
 RECONNECT = "reconnect"  # a command

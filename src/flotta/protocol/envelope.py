@@ -1,4 +1,4 @@
-"""Message envelopes between gateway and Edge API."""
+"""Message envelopes between gateway and Edge API (docs/reference/wire-protocol.md#envelopes)."""
 
 from __future__ import annotations
 
@@ -11,18 +11,21 @@ import msgspec
 from flotta.rfc3339 import format_wire_time
 
 T = TypeVar("T")
-# Of a message; an empty type is accepted as well.
+# Types of messages; an empty type is accepted as well.
 TYPES = ("connection-status", "command", "event", "data")
 NULL = msgspec.Raw(b"null")
 
 
 class Message(msgspec.Struct, omit_defaults=True):
-    """One message in either direction; `content` is embedded JSON of the directive's own form."""
+    """One message in either direction (docs/reference/wire-protocol.md#message).
+
+    `content` is embedded JSON in the form of its directive.
+    """
 
     type: str = ""  # one of TYPES
     message_id: str = ""
     response_to: str = ""  # the id of another message
-    version: int = 0  # 1 in messages of ours
+    version: int = 0  # 1 in the messages that flotta sends
     sent: str = ""  # RFC 3339
     directive: str = ""  # of a `data` message: what it is about
     metadata: dict[str, object] | None = None
@@ -30,7 +33,10 @@ class Message(msgspec.Struct, omit_defaults=True):
 
 
 class MessageResponse(msgspec.Struct, omit_defaults=True):
-    """Body of a 200 response to a message from the device."""
+    """Body of a 200 response to a message from the device.
+
+    See docs/reference/wire-protocol.md#message-response.
+    """
 
     directive: str = ""
     message_id: str = ""
@@ -39,16 +45,17 @@ class MessageResponse(msgspec.Struct, omit_defaults=True):
 
 
 class Command(msgspec.Struct):
-    """Content of a `command` message: ping, disconnect, reconnect."""
+    """Content of a `command` message (docs/reference/wire-protocol.md#commands)."""
 
     command: str
     arguments: dict[str, str] | None = None
 
 
 def decode(data: bytes | msgspec.Raw, type_: type[T]) -> T:
-    """Decode JSON into a model; unknown fields are ignored, `null` stands for an empty object.
+    """Decode JSON into a model; unknown fields are ignored, `null` is read as an empty object.
 
-    Raises ValueError with the path of the first wrong field.
+    The rules are in docs/reference/wire-protocol.md#json-conventions. Raises ValueError with the
+    path of the first wrong field.
     """
     return msgspec.json.decode(b"{}" if bytes(data).strip() in (b"", b"null") else data, type=type_)
 
@@ -61,7 +68,8 @@ def encode(obj: object) -> bytes:
 def decode_message(data: bytes) -> Message:
     """Decode an envelope.
 
-    Raises ValueError when it is not a message (msgspec.DecodeError: not even JSON of its form).
+    Raises ValueError for an unknown type, msgspec.DecodeError (one of its subclasses) for anything
+    that is not JSON of this form.
     """
     message = msgspec.json.decode(data, type=Message)
     if message.type and message.type not in TYPES:
@@ -72,7 +80,10 @@ def decode_message(data: bytes) -> Message:
 def new_message(
     type_: str, content: object = None, *, directive: str = "", response_to: str = ""
 ) -> Message:
-    """Return a message with a new id and the time; `content` is a model, plain data or Raw."""
+    """Return a message with a new id and the current time.
+
+    `content` is a model, plain data or Raw.
+    """
     raw = content if isinstance(content, msgspec.Raw) else msgspec.Raw(encode(content))
     return Message(
         type=type_,

@@ -1,4 +1,7 @@
-"""The gRPC services between gateway and workers, under names of ours."""
+"""The gRPC services between gateway and workers, without the names of generated modules.
+
+Described in docs/reference/wire-protocol.md#grpc-between-gateway-and-worker.
+"""
 
 from __future__ import annotations
 

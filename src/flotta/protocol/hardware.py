@@ -1,4 +1,7 @@
-"""HardwareInfo and its parts as they go over the wire. Sizes are bytes, CPU frequency is MHz."""
+"""HardwareInfo and its parts on the wire (docs/reference/wire-protocol.md#hardware).
+
+Sizes are in bytes, the CPU frequency is in MHz.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import msgspec
 
 
 class _Part(msgspec.Struct, omit_defaults=True, kw_only=True):
-    """What each part has: None is not sent."""
+    """Base of the parts: None is not sent."""
 
 
 class Boot(_Part):
@@ -64,7 +67,7 @@ class Gpu(_Part):
 
 
 class HostDevice(_Part):
-    """An element of `host_devices`: a device file that pods may use, and who owns it.
+    """An element of `host_devices`: a device file that pods may use, and its owner.
 
     `device_type` is b (block) or c (character), as for mknod(1).
     """
@@ -95,7 +98,7 @@ class Interface(_Part):
 
 
 class Memory(_Part):
-    """`memory`: what is plugged in, and what the kernel can use."""
+    """`memory`: the installed memory, and what the kernel can use."""
 
     physical_bytes: int | None = None
     usable_bytes: int | None = None
@@ -111,7 +114,7 @@ class Mount(_Part):
 
 
 class SystemVendor(_Part):
-    """`system_vendor`: who made the device, and whether it is a virtual machine."""
+    """`system_vendor`: the maker of the device, and whether it is a virtual machine."""
 
     manufacturer: str | None = None
     product_name: str | None = None
@@ -120,7 +123,7 @@ class SystemVendor(_Part):
 
 
 class HardwareInfo(_Part):
-    """What a device says of itself; every part is optional, None means "not reported"."""
+    """What a device reports about itself; every part is optional, None means "not reported"."""
 
     boot: Boot | None = None
     cpu: CPU | None = None

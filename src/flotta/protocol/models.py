@@ -1,7 +1,7 @@
-"""Contents of the directives. Attribute names are snake case of the wire names.
+"""Contents of the directives. Attribute names are the wire names in snake case.
 
-Absent, `null` and empty mean the same; list elements that are `null` must be skipped by
-readers.
+For objects and lists, absent, `null` and empty mean the same; readers must skip list elements that
+are `null` (docs/reference/wire-protocol.md#json-conventions).
 """
 
 from __future__ import annotations
@@ -13,20 +13,21 @@ from flotta.rfc3339 import NEVER
 
 
 class _Content(msgspec.Struct, omit_defaults=True, kw_only=True):
-    """What a content, or a part of one, has: what is not set is not sent."""
+    """Base of contents and their parts: a field that is not set is not sent."""
 
 
 class Features(_Content):
-    """What a device says of itself when it asks to join."""
+    """What a device reports about itself when it requests to join."""
 
     hardware: HardwareInfo | None = None
     model_name: str = msgspec.field(default="", name="modelName")
 
 
 class EnrolmentInfo(_Content):
-    """`enrolment`: the request to join a namespace.
+    """`enrolment`: the request to join a namespace (docs/reference/wire-protocol.md#enrolment).
 
-    `public_key_fingerprint` is ours: hex SHA-256 of the key's SubjectPublicKeyInfo.
+    `public_key_fingerprint`, the hex SHA-256 of the key's SubjectPublicKeyInfo, is an addition to
+    the protocol of v0.2.
     """
 
     features: Features | None = None
@@ -37,7 +38,7 @@ class EnrolmentInfo(_Content):
 class RegistrationInfo(_Content):
     """`registration`: the request for a device certificate.
 
-    `certificate_request` is a PEM PKCS#10 request.
+    `certificate_request` is PKCS#10 in PEM (docs/reference/wire-protocol.md#registration).
     """
 
     hardware: HardwareInfo | None = None
@@ -51,7 +52,7 @@ class RegistrationResponse(_Content):
 
 
 class WorkloadStatus(_Content):
-    """State of one workload; `reason`, `message` and the file counters are ours."""
+    """State of one workload; `reason`, `message` and the file counters are additions to v0.2."""
 
     name: str = ""
     status: str = ""  # one of `phases`
@@ -63,7 +64,7 @@ class WorkloadStatus(_Content):
 
 
 class PlaybookExecutionStatus(_Content):
-    """How a playbook runs. Agents of v0.2 report it, ours have none."""
+    """State of a playbook. Only agents of v0.2 report it."""
 
     name: str = ""
     status: str = ""
@@ -79,7 +80,7 @@ class UpgradeStatus(_Content):
 
 
 class EventInfo(_Content):
-    """Something that happened on the device; `type` is info or warn. `workload` is ours."""
+    """An event on the device; `type` is info or warn. `workload` is an addition to v0.2."""
 
     reason: str = ""
     message: str = ""
@@ -88,7 +89,10 @@ class EventInfo(_Content):
 
 
 class Heartbeat(_Content):
-    """`heartbeat`: what a device reports of itself and its workloads; `agent_version` is ours."""
+    """`heartbeat`: the state of a device and its workloads.
+
+    `agent_version` is an addition to v0.2 (docs/reference/wire-protocol.md#heartbeat).
+    """
 
     status: str = ""  # up, degraded
     version: str = ""  # of the configuration that the device applied
@@ -103,7 +107,7 @@ class Heartbeat(_Content):
 
 
 class PlaybookExecution(_Content):
-    """A playbook, as agents of v0.2 know it; this control plane sends none."""
+    """A playbook, as agents of v0.2 run it; this control plane sends none."""
 
     name: str = ""
     ansible_playbook_string: str = ""
@@ -120,7 +124,8 @@ class HardwareProfileConfiguration(_Content):
 class HeartbeatConfiguration(msgspec.Struct, kw_only=True):
     """How often and with what a device reports; `period_seconds` 0 means 60.
 
-    The profile is always sent: agents of v0.2 stop without one.
+    The profile is always sent, because agents of v0.2 stop without it
+    (docs/reference/wire-protocol.md#device-settings).
     """
 
     hardware_profile: HardwareProfileConfiguration = msgspec.field(
@@ -130,13 +135,16 @@ class HeartbeatConfiguration(msgspec.Struct, kw_only=True):
 
 
 class AnsibleManagerConfiguration(_Content):
-    """How often an agent of v0.2 asks for playbooks; this control plane does not say."""
+    """How often an agent of v0.2 asks for playbooks; this control plane does not send it."""
 
     period_seconds: int = 0
 
 
 class S3StorageConfiguration(_Content):
-    """The bucket of a device, and its keys. The `aws_*` values are base64 of the raw bytes."""
+    """The bucket of a device and its access key. The `aws_*` values are base64 of the raw bytes.
+
+    See docs/reference/wire-protocol.md#storage.
+    """
 
     aws_access_key_id: str = ""
     aws_ca_bundle: str = ""
@@ -148,7 +156,7 @@ class S3StorageConfiguration(_Content):
 
 
 class StorageConfiguration(_Content):
-    """Where a device synchronises its files; without `s3` nowhere."""
+    """Where a device synchronises its files; without `s3` it has no storage."""
 
     s3: S3StorageConfiguration | None = None
 
@@ -177,7 +185,7 @@ class MetricsReceiverConfiguration(_Content):
 
 
 class MetricsRetention(_Content):
-    """How much of its metrics a device keeps while the receiver is away."""
+    """How much of its metrics a device keeps while the receiver is unreachable."""
 
     max_hours: int = 0
     max_mib: int = 0
@@ -186,7 +194,7 @@ class MetricsRetention(_Content):
 class MetricsConfiguration(_Content):
     """Metrics that a device collects, keeps and forwards.
 
-    `system` are figures of the operating system, `data-transfer` of the file synchronisation.
+    `system` are metrics of the operating system, `data-transfer` of the file synchronisation.
     """
 
     data_transfer: ComponentMetricsConfiguration | None = msgspec.field(
@@ -213,7 +221,7 @@ class LogsCollectionInformation(_Content):
 
 
 class OsInformation(_Content):
-    """The OSTree commit that a device is to boot, and the web address that has it."""
+    """The OSTree commit that a device should boot, and the URL of its repository."""
 
     automatically_upgrade: bool = False
     commit_id: str = ""
@@ -234,12 +242,13 @@ class DeviceConfiguration(_Content):
     mounts: list[Mount] | None = None
     os: OsInformation | None = None
     storage: StorageConfiguration | None = None
-    # Ours: storage is wanted but not known now, so what the device has stays.
+    # An addition to v0.2: storage is configured but cannot be resolved now; the device keeps what
+    # it has.
     storage_unresolved: bool = False
 
 
 class DataPath(_Content):
-    """Two places that are kept in step: `source` is the one that is copied from."""
+    """A directory and a prefix in the bucket; files are copied from `source` to `target`."""
 
     source: str = ""
     target: str = ""
@@ -253,13 +262,13 @@ class DataConfiguration(_Content):
 
 
 class ImageRegistries(_Content):
-    """Credentials for the registries of images; `authFile` is the text of a .dockerconfigjson."""
+    """Credentials for image registries; `authFile` is the text of a .dockerconfigjson."""
 
     auth_file: str = msgspec.field(default="", name="authFile")
 
 
 class ContainerMetrics(_Content):
-    """What is different in the metrics of one container of a workload."""
+    """How the metrics of one container differ from those of its workload."""
 
     disabled: bool = False
     path: str = ""
@@ -277,7 +286,10 @@ class Metrics(_Content):
 
 
 class Workload(_Content):
-    """One pod; `specification` is the YAML of a PodSpec, `configmaps` are YAML documents."""
+    """One pod; `specification` is the YAML of a PodSpec, `configmaps` are YAML documents.
+
+    See docs/reference/wire-protocol.md#workloads.
+    """
 
     annotations: dict[str, str] | None = None
     configmaps: list[str] | None = None
@@ -299,7 +311,10 @@ class Secret(_Content):
 
 
 class DeviceConfigurationMessage(_Content):
-    """`device`: everything a device has to know; `version` identifies the content."""
+    """`device`: everything a device has to know; `version` identifies the content.
+
+    See docs/reference/wire-protocol.md#configuration.
+    """
 
     configuration: DeviceConfiguration | None = None
     device_id: str = ""

@@ -1,4 +1,7 @@
-"""A gRPC server on a unix socket for processes of trusted users only (SO_PEERCRED, unix(7))."""
+"""A gRPC server on a unix socket for processes of trusted users only (SO_PEERCRED, unix(7)).
+
+Described in docs/reference/wire-protocol.md#sockets.
+"""
 
 from __future__ import annotations
 
@@ -22,17 +25,17 @@ CREDENTIALS = struct.Struct("3i")  # struct ucred: pid, uid, gid
 
 
 class Service(Protocol):
-    """What generated code makes of a service of a .proto file."""
+    """A service as generated from a .proto file."""
 
     def __mapping__(self) -> Mapping[str, Handler]:
-        """Return the handlers by the path of their method."""
+        """Return the handlers by the path of their methods."""
 
 
 def bind(address: str, group: str | None = None) -> socket.socket:
     """Return a bound, not yet listening socket at a path or, with a leading NUL, an abstract name.
 
-    A path gets mode 0660 and the group, if there is such a group and it may be set; a socket left
-    over by an earlier process is replaced.
+    A path gets mode 0660 and the group, if that exists and this process may set it. A socket that
+    an earlier process left behind is replaced.
     """
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     if address.startswith("\0"):
@@ -66,7 +69,7 @@ def peer_user(sock: socket.socket) -> int:
 
 
 class GuardedServer(grpclib.server.Server):
-    """A gRPC server that hangs up on processes of users it does not trust."""
+    """A gRPC server that closes connections of processes whose user it does not trust."""
 
     def __init__(self, services: Collection[Service], users: Collection[int]) -> None:
         super().__init__(services)

@@ -1,10 +1,11 @@
-"""What is behind the wire interface of the Edge API, by the setting BACKEND.
+"""Backends of the Edge API: where devices are stored, by the setting BACKEND.
 
-`backend` says what a backend is and `factory` makes the chosen one. A further backend is a package
-here whose `make_backend` returns it (see `factory.BackendPackage`), and a line in `BACKENDS`.
+`backend` defines the interface and `factory` makes the chosen backend. To add another, write a
+package here whose `make_backend` returns it (see `factory.BackendPackage`), and add it to
+`BACKENDS`.
 """
 
 from __future__ import annotations
 
-# Names of packages, so that a server loads the libraries of its own backend only.
+# Names of packages, so that a server loads only the libraries of its own backend.
 BACKENDS = {"crd": "flotta.edge_api.backends.crd"}

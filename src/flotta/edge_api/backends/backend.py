@@ -1,4 +1,4 @@
-"""What the Edge API wants of its backend: a fleet of devices, and the server's own secrets."""
+"""The interface of a backend of the Edge API: a fleet of devices, and the server's own secrets."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from flotta.protocol.models import EnrolmentInfo, Heartbeat, RegistrationInfo
 
 
 class BackendError(Exception):
-    """The backend could not do what was asked, which another attempt may change.
+    """The backend could not do its work; another attempt may succeed.
 
-    The text is for the log and may say more than devices should read; they get `refusal`.
+    The text is for the log and may say more than devices should see; they get `refusal`.
     """
 
     def __init__(self, text: str, refusal: Refusal) -> None:
@@ -24,21 +24,24 @@ class BackendError(Exception):
 
 
 class SecretConflict(BackendError):
-    """A secret is no longer what was read."""
+    """A secret was changed since it was read."""
 
 
 class Membership(enum.Enum):
-    """What the holder of a device certificate is to the fleet."""
+    """The state of a device certificate's holder.
+
+    What each means for requests is in docs/reference/wire-protocol.md#device-id-and-namespace.
+    """
 
     ACTIVE = "active"
-    LEAVING = "leaving"  # the device is to disconnect; then the fleet forgets it
-    ABSENT = "absent"  # there is no device of this name
-    REVOKED = "revoked"  # the device of this name is another one
+    LEAVING = "leaving"  # the device is being deleted and has to disconnect
+    ABSENT = "absent"  # no device of this name exists
+    REVOKED = "revoked"  # the device of this name is not the one of the certificate
 
 
 @dataclass(frozen=True)
 class RecordedRegistration:
-    """A recorded registration: what the device's certificate will say."""
+    """A recorded registration: what the device's certificate will contain."""
 
     namespace: str
     uid: str  # of this device; a later one of the same name has another
@@ -54,7 +57,7 @@ class Configuration:
 
 @dataclass(frozen=True)
 class StoredSecret:
-    """A secret as it was read: its values by key; `version` changes when anybody writes it."""
+    """A secret as it was read: its values by key; `version` changes with every write."""
 
     name: str
     data: Mapping[str, bytes] = field(repr=False)  # keys do not belong in logs
@@ -62,13 +65,13 @@ class StoredSecret:
 
 
 class SecretStore(Protocol):
-    """Where the servers of a fleet share their certificates and keys.
+    """Store in which the servers of a fleet share their certificates and keys.
 
     Every method may raise BackendError.
     """
 
     async def read(self, name: str) -> StoredSecret | None:
-        """Return a secret as of now, None when there is none."""
+        """Return a secret as of now, None when it does not exist."""
 
     async def create(
         self, name: str, data: Mapping[str, bytes], *, registration: bool = False
@@ -79,22 +82,22 @@ class SecretStore(Protocol):
         """
 
     async def replace(self, secret: StoredSecret, data: Mapping[str, bytes]) -> None:
-        """Give a secret other data; raises SecretConflict when it is no longer what was read."""
+        """Replace the data of a secret; raises SecretConflict when it changed since it was read."""
 
     async def list_registration_secrets(self) -> list[StoredSecret]:
-        """Return the secrets with registration certificates; people may have made some of them."""
+        """Return the secrets with registration certificates, those of administrators too."""
 
     def subscribe(self, changed: Callable[[str], None]) -> None:
         """Call `changed(name)` in the loop when a secret was created, changed or deleted.
 
-        Only while the backend runs; a call too many does no harm.
+        Only while the backend runs; it may also be called without a change.
         """
 
 
 class Backend(Protocol):
     """A fleet of devices, and the secrets of its servers.
 
-    Every method about devices may raise Refusal, which is what the device gets, or BackendError.
+    Every method about devices may raise Refusal, which the device gets, or BackendError.
     The server calls in this order: `run` in a task until it stops, `wait_ready`, devices' requests,
     `release_requests`, `flush`, the cancellation of `run`, `close`.
     """
@@ -105,7 +108,7 @@ class Backend(Protocol):
 
     @property
     def unready_reason(self) -> str | None:
-        """Why no device should be sent here now, as a sentence; None when all is well."""
+        """Why this server is not ready for devices, as a sentence; None when it is."""
 
     async def run(self) -> None:
         """Keep up to date until cancelled. An end before that, or an error, ends the server."""
@@ -114,16 +117,16 @@ class Backend(Protocol):
         """Wait until devices can be served; needs `run`."""
 
     def release_requests(self) -> None:
-        """Let every `wait_for_change` return now (the server stops)."""
+        """Make every `wait_for_change` return now (the server stops)."""
 
     async def flush(self) -> None:
-        """Write what is only in memory; no request is running, `run` still is."""
+        """Write what is only in memory; no request is running any more, but `run` is."""
 
     async def close(self) -> None:
-        """Give up connections; nothing is called after this."""
+        """Close connections; nothing is called after this."""
 
     async def membership(self, peer: Peer) -> Membership:
-        """Tell what a device certificate is worth; absence is confirmed, never guessed."""
+        """Return the state of a certificate's holder; absence is confirmed, never assumed."""
 
     async def enrol(self, peer: Peer, device_id: str, info: EnrolmentInfo) -> bool:
         """Record a request to join; True when the device may register."""
@@ -140,10 +143,10 @@ class Backend(Protocol):
         """Return the device's configuration as of now."""
 
     async def record_heartbeat(self, peer: Peer, message_id: str, heartbeat: Heartbeat) -> None:
-        """Record what an active device reports; a `message_id` may come twice."""
+        """Record what a device reports; a `message_id` may come twice."""
 
     async def record_disconnect(self, peer: Peer) -> None:
-        """Record that the device obeyed the disconnect command."""
+        """Record that the device carried out the disconnect command."""
 
     async def wait_for_change(self, peer: Peer, seconds: float) -> None:
         """Return when something about the device may have changed, or after that time."""

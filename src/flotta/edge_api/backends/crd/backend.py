@@ -1,4 +1,4 @@
-"""The backend on the resource API: EdgeDevice and its kin."""
+"""The backend on the resource API: devices are EdgeDevice objects."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class CrdBackend:
         await self._caches.wait_synced()
 
     async def run(self) -> None:
-        """Keep caches and presence current until cancelled; pending writes are finished then."""
+        """Keep caches and presence current until cancelled, then finish pending writes."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._caches.run())
             group.create_task(self._presence.run())
@@ -85,7 +85,7 @@ class CrdBackend:
 
     @translate_api_errors
     async def flush(self) -> None:
-        """Write when devices were last heard."""
+        """Write when devices were last heard from."""
         await self._presence.flush()
 
     async def close(self) -> None:
@@ -93,14 +93,14 @@ class CrdBackend:
         await self._client.close()
 
     def release_requests(self) -> None:
-        """Let every held request be responded to now."""
+        """Make every held request get its response now."""
         self._wakeups.wake_all()
 
     @translate_api_errors
     async def membership(self, peer: Peer) -> Membership:
-        """Tell what a device certificate is worth.
+        """Return the state of a certificate's holder.
 
-        The cache says so, but the API itself that the device is gone.
+        The cache decides, unless it says that the device is gone: then the API itself is asked.
         """
         key = key_of_peer(peer)
         membership = judge_membership(peer, self._caches.devices.get(*key))
@@ -112,7 +112,10 @@ class CrdBackend:
 
     @translate_api_errors
     async def enrol(self, peer: Peer, device_id: str, info: EnrolmentInfo) -> bool:
-        """Record a request to join; a device that is in the fleet already may register."""
+        """Record a request to join; a device that belongs to the fleet may register.
+
+        See docs/reference/wire-protocol.md#enrolment.
+        """
         if peer.kind == "device":
             await self._require_active(peer)
             return True
@@ -122,33 +125,36 @@ class CrdBackend:
     async def register(
         self, peer: Peer, device_id: str, info: RegistrationInfo, key_fingerprint: str
     ) -> RecordedRegistration:
-        """Record hardware, labels and key of a device; see `joining` for who may."""
+        """Record hardware, labels and key of a device; `joining` says when that is allowed."""
         if peer.kind == "device":
             await self._require_active(peer)
         return await self._joining.register(peer, device_id, info, key_fingerprint)
 
     @translate_api_errors
     async def get_configuration(self, peer: Peer) -> Configuration:
-        """Return the configuration, rendered when something it was made of changed."""
+        """Return the configuration; it is rendered again when one of its inputs changed."""
         key = key_of_peer(peer)
         device = self._caches.devices.get(*key) or await self._read_device(key)
         if device is None:
-            raise Refusal(404, "there is no such device")
+            raise Refusal(404, "the device does not exist")
         return self._configurations.get(device).configuration
 
     async def wait_for_change(self, peer: Peer, seconds: float) -> None:
-        """Return when the watches tell of a change of the configuration's inputs, or in time."""
+        """Return when a watch reports a change of the configuration's inputs, or after the time."""
         await self._wakeups.wait(key_of_peer(peer), seconds)
 
     @translate_api_errors
     async def record_heartbeat(self, peer: Peer, message_id: str, heartbeat: Heartbeat) -> None:
-        """Write what is new to the EdgeDevice, one heartbeat of a device after the other."""
+        """Write what is new to the EdgeDevice, one heartbeat of a device after the other.
+
+        What changes is in docs/reference/control-plane.md#heartbeats-and-status.
+        """
         key = key_of_peer(peer)
         async with self._locks.setdefault(key, asyncio.Lock()):
             try:
                 await self._apply_heartbeat(key, message_id, heartbeat)
             except NotFound as error:
-                raise Refusal(404, "there is no such device") from error
+                raise Refusal(404, "the device does not exist") from error
         self._metrics.count_heartbeat(*key)
 
     @translate_api_errors
@@ -171,8 +177,8 @@ class CrdBackend:
             return {**status, "conditions": conditions}
 
         try:
-            # The device says it once, maybe obeying another server: the deletion need not have
-            # been heard from here yet.
+            # The device sends it once, and may have got the command from another replica: the watch
+            # of this one need not have reported the deletion yet.
             await self._statuses.update(key_of_peer(peer), change, afresh=True)
         except NotFound:
             return
@@ -184,7 +190,7 @@ class CrdBackend:
         self._presence.record_heartbeat(key, now)
         device = written.device if written else self._statuses.newest_device(key)
         if device is None:
-            raise Refusal(404, "there is no such device")
+            raise Refusal(404, "the device does not exist")
         status = status_of(device)
         old, new = (written.old, written.new) if written else (status, status)
         await self._events.write_heartbeat_events(
@@ -235,7 +241,7 @@ def key_of_peer(peer: Peer) -> Key:
 
 
 def _heartbeat_change(beat: Heartbeat, now: datetime) -> StatusChange:
-    """Return what a heartbeat makes of a status; the mere time of it is not written."""
+    """Return the change of a status by a heartbeat; its time alone is not written."""
 
     def change(device: EdgeDevice) -> EdgeDeviceStatus:
         old = status_of(device)

@@ -1,4 +1,4 @@
-"""The watched objects that configurations are made of."""
+"""Caches of the objects that configurations are rendered from."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Caches:
     """One list+watch cache of each kind; an ObjectSource for rendering."""
 
     def __init__(self, client: Client) -> None:
-        # A dictionary cannot say that each value has the type of its key; `of` does.
+        # A dictionary cannot express that each value has the type of its key; `of` does.
         self._required: dict[Kind[Resource], Cache[Any]] = {
             kind: Cache(client, kind) for kind in KINDS
         }
@@ -44,7 +44,7 @@ class Caches:
         self.devices = self.of(EDGE_DEVICE)
 
     def of(self, kind: Kind[ResourceT]) -> Cache[ResourceT]:
-        """Return the cache of a kind; that of ROUTE is empty where there are no Routes."""
+        """Return the cache of a kind; that of ROUTE is empty on clusters without Routes."""
         cache: Cache[ResourceT] = self._caches[kind]
         return cache
 
@@ -55,9 +55,9 @@ class Caches:
 
     @property
     def unhealthy_reason(self) -> str | None:
-        """Why the caches cannot be relied on, in words; None when they can.
+        """Why the caches cannot be relied on, as a sentence; None when they can.
 
-        A kind was not listed, or nothing more is heard from the API about it.
+        A kind was not listed yet, or its watch is broken.
         """
         for cache in self._required.values():
             if cache.synced and cache.unhealthy_reason:
@@ -81,5 +81,5 @@ class Caches:
         return self.of(EDGE_WORKLOAD).list(namespace)
 
     def lookup(self, kind: Kind[ResourceT], namespace: str, name: str) -> ResourceT | None:
-        """Return one object, None when it is not there."""
+        """Return one object, None when it does not exist."""
         return self.of(kind).get(namespace, name)

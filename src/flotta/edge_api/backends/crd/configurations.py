@@ -53,7 +53,7 @@ class Lookup(NamedTuple):
 
 @dataclass(frozen=True)
 class CachedConfiguration:
-    """What was rendered for a device; `generation` is that of the EdgeDevice it was made of."""
+    """A rendered configuration; `generation` is that of the EdgeDevice it was rendered from."""
 
     rendered: RenderedConfiguration
     generation: int | None
@@ -63,7 +63,7 @@ class CachedConfiguration:
 
 @dataclass
 class _RecordingSource:
-    """An ObjectSource that remembers what was looked up, found or not."""
+    """An ObjectSource that records what was looked up, found or not."""
 
     caches: Caches
     lookups: set[Lookup] = field(default_factory=set)
@@ -73,13 +73,13 @@ class _RecordingSource:
         return self.caches.workloads(namespace)
 
     def lookup(self, kind: Kind[ResourceT], namespace: str, name: str) -> ResourceT | None:
-        """Return one object, None when it is not there."""
+        """Return one object, None when it does not exist."""
         self.lookups.add(Lookup(kind.plural, namespace, name))
         return self.caches.lookup(kind, namespace, name)
 
 
 class Configurations:
-    """Configuration by device, rendered when it is asked for."""
+    """Configurations by device, rendered when they are needed."""
 
     def __init__(self, caches: Caches, wakeups: Wakeups, s3_endpoint: str = "") -> None:
         self._caches = caches
@@ -94,7 +94,7 @@ class Configurations:
             caches.of(kind).subscribe(self._reference_callback(kind))
 
     def subscribe(self, outdated: Callable[[Key], None]) -> None:
-        """Call `outdated(key)` when what was rendered for a device no longer holds."""
+        """Call `outdated(key)` when the rendered configuration of a device is out of date."""
         self._outdated.append(outdated)
 
     def get(self, device: EdgeDevice) -> CachedConfiguration:
@@ -157,7 +157,7 @@ class Configurations:
 
 
 def _device_inputs(device: EdgeDevice) -> tuple[object, ...]:
-    """Return what of an EdgeDevice a configuration and its delivery depend on."""
+    """Return the parts of an EdgeDevice that a configuration and its delivery depend on."""
     return (
         uid_of(device),
         is_being_deleted(device),
@@ -168,7 +168,7 @@ def _device_inputs(device: EdgeDevice) -> tuple[object, ...]:
 
 
 def _workload_inputs(workload: EdgeWorkload) -> tuple[object, ...]:
-    """Return what of an EdgeWorkload configurations depend on."""
+    """Return the parts of an EdgeWorkload that configurations depend on."""
     return (
         is_being_deleted(workload),
         workload["metadata"].get("labels"),

@@ -1,4 +1,4 @@
-"""Errors of the resource API as those of a backend."""
+"""Translates errors of the resource API into those of a backend."""
 
 from __future__ import annotations
 
@@ -15,12 +15,16 @@ T = TypeVar("T")
 
 
 def refuse_api_error(error: ApiError) -> Refusal:
-    """Return what a device gets for an error; what the API said in detail is not for devices."""
+    """Return what a device gets for an error, without the details of the API's message."""
     if error.status == 0:
         return Refusal(503, "the resource API does not answer", retry_after=5)
     if isinstance(error, Conflict):
-        return Refusal(503, "others keep writing to the same object; send it again", retry_after=2)
-    return Refusal(500, f"the resource API refused: {error.reason or error.status}")
+        return Refusal(
+            503,
+            "other writers keep changing the same object; send the message again",
+            retry_after=2,
+        )
+    return Refusal(500, f"the resource API refused the request: {error.reason or error.status}")
 
 
 def translate_api_errors(

@@ -1,4 +1,7 @@
-"""Core Events about devices and workloads; a lost one is logged and never fails a request."""
+"""Events about devices and workloads; one that cannot be written is logged and fails no request.
+
+All of them are in docs/reference/reasons.md#events.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,7 @@ class Events:
         old: EdgeDeviceStatus,
         new: EdgeDeviceStatus,
     ) -> None:
-        """Write what the device reported, and which workloads began to fail or recovered."""
+        """Write the events that the device reported, and which workloads failed or recovered."""
         events = [event for event in reported if event is not None][:EVENTS_PER_HEARTBEAT]
         for event in events:
             await self._write_reported(device, event)
@@ -42,7 +45,7 @@ class Events:
         explained = {event.workload for event in events if event.type == "warn"}
         for transition in find_transitions(old, new):
             if transition.failing and transition.workload in explained:
-                continue  # the device says it better
+                continue  # the device reported it in its own words
             await self._write_transition(
                 device, transition, on_device=transition.message not in said
             )
@@ -59,7 +62,7 @@ class Events:
                 )
 
     async def write_silence(self, device: EdgeDevice) -> None:
-        """Write that heartbeats no longer come."""
+        """Write that no more heartbeats arrive."""
         await self._write(
             device,
             EDGE_DEVICE,

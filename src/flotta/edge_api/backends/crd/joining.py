@@ -1,9 +1,10 @@
-"""Enrolment and registration: how a device gets into the fleet.
+"""Enrolment and registration: how a device joins the fleet.
 
-The registration certificate is shared by many devices, so it is worth little: it may ask to join
-the namespaces it names, and complete the registration of an approved device that has not
-registered yet, or that registered the very same key (the response got lost). Everything here reads
-the API itself, not the caches: it happens rarely and decides about certificates.
+The registration certificate is shared by many devices, so it allows little: to request to join the
+namespaces it names, and to complete the registration of an approved device that has not registered
+yet, or that registered the very same key (the response was lost). Everything here reads the API
+itself, not the caches: it happens rarely and decides about certificates. The rules are in
+docs/reference/wire-protocol.md#registration.
 """
 
 from __future__ import annotations
@@ -50,9 +51,9 @@ class Joining:
         self._client = client
 
     async def enrol(self, peer: Peer, device_id: str, info: EnrolmentInfo) -> bool:
-        """Record that a device wants to join.
+        """Record that a device requests to join.
 
-        True when its EdgeDevice exists and it may register.
+        Return whether its EdgeDevice exists, so that it may register.
         """
         namespace = _target_namespace(peer, info)
         device = await self._client.get_or_none(EDGE_DEVICE, device_id, namespace)
@@ -71,13 +72,13 @@ class Joining:
     async def register(
         self, peer: Peer, device_id: str, info: RegistrationInfo, key_fingerprint: str
     ) -> RecordedRegistration:
-        """Record hardware, labels and key of a device; afterwards its certificate may be signed."""
+        """Record hardware, labels and key of a device before its certificate is issued."""
         request: SignedRequest | None = None
         namespace = peer.namespace
         if peer.kind == "registration":
             request = await self._client.get_or_none(SIGNED_REQUEST, device_id, REQUEST_NAMESPACE)
             if request is None:
-                raise Refusal(404, "the device has not enrolled")
+                raise Refusal(404, "the device has not enrolled: it has no EdgeDeviceSignedRequest")
             namespace = spec_of(request).get("targetNamespace") or REQUEST_NAMESPACE
             _require_namespace(peer, namespace)
 
@@ -122,7 +123,7 @@ class Joining:
         await self._client.merge_patch(EDGE_DEVICE, name_of(device), namespace_of(device), patch)
 
     async def _record_hardware(self, device: EdgeDevice, report: HardwareInfo) -> EdgeDevice:
-        """Write what a device reported of itself and return the EdgeDevice as it is then."""
+        """Write the hardware report of a device and return the changed EdgeDevice."""
         status = status_of(device)
         new: EdgeDeviceStatus = {
             **status,

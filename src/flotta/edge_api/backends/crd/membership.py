@@ -1,4 +1,7 @@
-"""Whether a device certificate belongs to the EdgeDevice of its name."""
+"""Whether a device certificate belongs to the EdgeDevice of its name.
+
+The rules are in docs/reference/wire-protocol.md#device-id-and-namespace.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ BACKDATED = timedelta(days=1, minutes=5)
 
 
 def judge_membership(peer: Peer, device: EdgeDevice | None) -> Membership:
-    """Return what a device certificate is worth to the EdgeDevice of its name."""
+    """Return the state of a certificate's holder, given the EdgeDevice of its name."""
     if device is None:
         return Membership.ABSENT
     if peer.uid is None:

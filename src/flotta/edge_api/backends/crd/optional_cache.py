@@ -1,4 +1,4 @@
-"""A cache of a kind that not every cluster has, or lets us read."""
+"""A cache of a kind that a cluster may not have, or may not allow flotta to read."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from flotta.resources.cache import Cache
 from flotta.resources.client import ApiError, Client, Forbidden, NotFound
 from flotta.resources.kinds import Kind, ResourceT
 
-RECHECK_INTERVAL = 300.0  # seconds until an absent kind is looked for again
-START_TIMEOUT = 30.0  # seconds in which the start waits for an API that gives no clear response
-READ_RETRY = 1.0, 10.0  # first and longest seconds until an API that gave none is asked again
+RECHECK_INTERVAL = 300.0  # seconds until an absent kind is tried again
+START_TIMEOUT = 30.0  # seconds for which the start waits for a clear response
+READ_RETRY = 1.0, 10.0  # first and longest seconds between two attempts without one
 log = logging.getLogger(__name__)
 
 
@@ -28,13 +28,13 @@ class OptionalCache(Generic[ResourceT]):
 
     @property
     def settled(self) -> bool:
-        """Whether the cache is filled, or it is known that there is nothing to fill it with."""
+        """Whether the cache is filled, or the kind is known to be absent."""
         return self._settled.is_set() or self.cache.synced
 
     async def wait_settled(self) -> None:
-        """Wait for `settled`, but not for ever.
+        """Wait for `settled`, at most START_TIMEOUT.
 
-        Other APIs than Kubernetes' own may be down for long.
+        An aggregated API may be down for long.
         """
         waits = [
             asyncio.create_task(wait) for wait in (self._settled.wait(), self.cache.wait_synced())

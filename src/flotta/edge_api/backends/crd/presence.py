@@ -1,4 +1,7 @@
-"""Who was heard when, in memory, written in coalesced batches."""
+"""When each device was last heard from: in memory, written in coalesced batches.
+
+See docs/reference/control-plane.md#presence.
+"""
 
 from __future__ import annotations
 
@@ -63,7 +66,7 @@ class PresenceTracker:
         for device in self._caches.devices.list():
             try:
                 change = self._due_change(device, now)
-            except Exception as error:  # a device of an odd shape stands in nobody's way
+            except Exception as error:  # one unreadable object must not stop the others
                 log.warning("Presence of %s: %r", name_of(device), error)
                 continue
             if change is not None:
@@ -125,8 +128,8 @@ class PresenceTracker:
 
 
 def _heard_at(device: EdgeDevice, moment: datetime) -> EdgeDeviceStatus:
-    """Return the status of a device heard at `moment`, unless another replica wrote later."""
+    """Return the status of a device heard from at `moment`, unless a replica wrote a later time."""
     old = status_of(device)
     new = presence.mark_heard(old, moment, device["metadata"].get("generation"))
-    # Both are in UTC and in whole seconds, so they compare as texts.
+    # Both are in UTC and in whole seconds, so they compare as strings.
     return old if old.get("lastSeenTime", "") > new["lastSeenTime"] else new

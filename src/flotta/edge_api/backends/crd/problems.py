@@ -1,4 +1,7 @@
-"""What is wrong with a device's configuration, kept on its EdgeDevice as it is rendered now."""
+"""Problems of a device's configuration, written to its EdgeDevice whenever they change.
+
+See docs/reference/control-plane.md#broken-references.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from flotta.resources.client import ApiError
 from flotta.resources.objects.devices import EdgeDevice, EdgeDeviceStatus
 from flotta.resources.views import Key, key_of, status_of
 
-DEBOUNCE = 0.3  # seconds; a workload and its Secret come one after the other
+DEBOUNCE = 0.3  # seconds; a workload and its Secret are often created one after the other
 # Seconds between two checks of all devices, for failed writes and those of other replicas.
 RESYNC_INTERVAL = 30.0
 CONCURRENT_WRITES = 8  # requests
@@ -25,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 class ProblemReporter:
-    """Checks a device when its configuration is outdated, whether or not the device asks for it."""
+    """Checks a device when its configuration changed, whether or not the device polls."""
 
     def __init__(
         self, caches: Caches, configurations: Configurations, statuses: Statuses, events: Events
@@ -42,7 +45,7 @@ class ProblemReporter:
         caches.devices.subscribe(self._device_changed)
 
     async def run(self) -> None:
-        """Write what differs until cancelled; running writes are finished then."""
+        """Write what differs until cancelled, then finish running writes."""
         await self._caches.wait_synced()
         try:
             while True:
@@ -75,13 +78,13 @@ class ProblemReporter:
             _, name = key
             try:
                 self._write_if_different(key)
-            except Exception:  # as in `presence`: the other devices are checked all the same
-                log.exception("The configuration of %s cannot be made", name)
+            except Exception:  # as in `presence`: one object must not stop the others
+                log.exception("The configuration of %s cannot be rendered", name)
             await asyncio.sleep(0)  # devices are served between two renderings
 
     def _write_if_different(self, key: Key) -> None:
         if key in self._writing:
-            self._schedule(key)  # after that write, which may show what is outdated by now
+            self._schedule(key)  # again after that write, which may be out of date by then
         elif self._differs(key):
             task = self._writing[key] = asyncio.create_task(self._write(key))
             task.add_done_callback(lambda _: self._writing.pop(key))

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 class Secrets:
-    """A SecretStore. Reads ask the API itself; `watched` only says that something changed."""
+    """A SecretStore. It reads from the API itself; `watched` only reports changes."""
 
     def __init__(self, client: Client, namespace: str, watched: Cache[Secret]) -> None:
         self._client = client
@@ -33,7 +33,7 @@ class Secrets:
 
     @translate_api_errors
     async def read(self, name: str) -> StoredSecret | None:
-        """Return a Secret, None when there is none."""
+        """Return a Secret, None when it does not exist."""
         secret = await self._client.get_or_none(SECRET, name, self._namespace)
         return _stored(secret) if secret else None
 
@@ -67,7 +67,7 @@ class Secrets:
 
     @translate_api_errors
     async def replace(self, secret: StoredSecret, data: Mapping[str, bytes]) -> None:
-        """Give a Secret other data; its labels and whatever else it has stay."""
+        """Replace the data of a Secret; its labels and other metadata stay."""
         found = await self._client.get(SECRET, secret.name, self._namespace)
         found["metadata"]["resourceVersion"] = secret.version  # the API compares it
         new: Secret = {**found, "data": _encode(data)}
@@ -85,7 +85,7 @@ class Secrets:
         return [_stored(secret) for secret in found]
 
     def subscribe(self, changed: Callable[[str], None]) -> None:
-        """Call `changed(name)` when the watch tells of a Secret of the namespace."""
+        """Call `changed(name)` when the watch reports a change of a Secret in the namespace."""
 
         def secret_changed(old: Secret | None, new: Secret | None) -> None:
             secret = new or old
@@ -101,9 +101,9 @@ def _stored(secret: Secret) -> StoredSecret:
 
 
 def _decode(data: Mapping[str, str]) -> dict[str, bytes]:
-    """Return the values; one that a store of earlier times let in and is not base64 is left out.
+    """Return the values. A value that is not base64, as earlier stores allowed, is left out.
 
-    Whoever needs it then misses it by its name.
+    Reading it then fails as a missing key, by name.
     """
     decoded = {}
     for key, value in data.items():

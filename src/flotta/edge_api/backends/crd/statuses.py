@@ -36,7 +36,7 @@ class Statuses:
     def __init__(self, client: Client, devices: Cache[EdgeDevice]) -> None:
         self._client = client
         self._devices = devices
-        self._ahead: dict[Key, EdgeDevice] = {}  # own writes newer than what the watch brought
+        self._ahead: dict[Key, EdgeDevice] = {}  # own writes newer than the last of the watch
         devices.subscribe(self._device_changed)
 
     def newest_device(self, key: Key) -> EdgeDevice | None:
@@ -46,10 +46,10 @@ class Statuses:
     async def update(
         self, key: Key, change: StatusChange, *, afresh: bool = False
     ) -> WrittenStatus | None:
-        """Set the status that `change(device)` returns; None when it is what is there.
+        """Set the status that `change(device)` returns; None when that is the present one.
 
-        What the watch brought decides that, unless the device is to be read `afresh`.
-        Raises NotFound when the device is gone, Conflict after too many collisions.
+        The watch's object is compared, unless the device is to be read from the API (`afresh`).
+        Raises NotFound when the device is gone, Conflict after too many conflicts.
         """
         known = None if afresh else self.newest_device(key)
         namespace, name = key
@@ -57,7 +57,7 @@ class Statuses:
         async def attempt() -> WrittenStatus | None:
             nonlocal known
             device = known or await self._client.get(EDGE_DEVICE, name, namespace)
-            known = None  # what was refused once is read afresh
+            known = None  # after a conflict the device is read again
             old = status_of(device)
             new = change(device)
             if new == old:

@@ -15,7 +15,7 @@ class Wakeups:
         self._waiting: dict[Key, set[asyncio.Future[None]]] = defaultdict(set)
 
     async def wait(self, key: Key, seconds: float) -> None:
-        """Return when the device is woken, or after that time."""
+        """Return when `wake` is called for the device, or after that time."""
         future = asyncio.get_running_loop().create_future()
         self._waiting[key].add(future)
         try:
@@ -26,12 +26,12 @@ class Wakeups:
                 del self._waiting[key]
 
     def wake(self, key: Key) -> None:
-        """Let everything that waits for this device look again."""
+        """Make everything that waits for this device check again."""
         for future in self._waiting.get(key, ()):
             if not future.done():
                 future.set_result(None)
 
     def wake_all(self) -> None:
-        """Let everything look again (the server stops)."""
+        """Make everything check again (the server stops)."""
         for key in list(self._waiting):
             self.wake(key)
