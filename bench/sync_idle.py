@@ -64,7 +64,7 @@ def populate(site: Site, files: int) -> None:
 
 
 async def main() -> None:
-    files, cycles = (int(text) for text in [*sys.argv[1:], "10000", "20"][:2])
+    files, cycles = (int(text) for text in [*sys.argv[1:], *["10000", "20"][len(sys.argv) - 1 :]])
     with tempfile.TemporaryDirectory() as folder:
         base = Path(folder)
         (base / "s3").mkdir()
