@@ -79,11 +79,6 @@ class Page:
         yield from ("", f"## {kind}", "", source["description"], "")
         yield f"`apiVersion: {source.get('group', GROUP)}/v1alpha1`, {_names(source)}."
         yield from ("", "```yaml", *source["example"].splitlines(), "```")
-        if "metadata" in source:
-            yield from ("", f"### Metadata of {kind}", "")
-            yield from _table("Label, annotation or finalizer", "Written by", "Meaning")
-            for entry in source["metadata"]:
-                yield _row(_capital(entry["name"]), entry["writer"], entry["description"])
         yield from ("", f"### Columns of {kind}", "")
         yield from _table(f"Column of `kubectl get {source['plural']}`", "Shows")
         for column in source["columns"]:
@@ -179,10 +174,6 @@ def _limits(node: Schema, shared: dict[str, Schema]) -> Iterator[str]:
 
 def _scalar(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def _table(*titles: str) -> tuple[str, str]:

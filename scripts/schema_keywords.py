@@ -21,7 +21,7 @@ KEYWORDS = {
 KIND_KEYS = {
     *("group", "kind", "plural", "shortNames", "description", "columns", "required"),
     *("spec", "status"),
-    *("metadata", "example"),  # for the page alone: labels and the like, and a manifest
+    "example",  # a manifest, for the page alone
 }
 COLUMN_KEYS = {"name", "type", "path", "description", "priority"}
 
