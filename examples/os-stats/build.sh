@@ -1,10 +1,10 @@
 #!/bin/sh
-# Build the image localhost/flotta-edge-os-stats:1 and, when a path is given, save it there.
+# Build the image localhost/flotta-edge-os-stats:1 and, if a path is given, save it there.
 #
 #   build.sh [ARCHIVE]
 #
 # It needs podman, and Debian's package busybox-static, which is downloaded unless BUSYBOX names a
-# statically linked busybox. CONTAINERS_CONF is honoured by podman as ever.
+# statically linked busybox. podman obeys CONTAINERS_CONF as usual.
 
 set -eu
 
@@ -12,7 +12,7 @@ IMAGE=${IMAGE:-localhost/flotta-edge-os-stats:1}
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-# Images must not depend on the umask of whoever builds them.
+# The image must not depend on the umask of the user who builds it.
 umask 022
 chmod 755 "$work"
 

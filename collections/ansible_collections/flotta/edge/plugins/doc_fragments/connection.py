@@ -15,6 +15,7 @@ options:
     description:
       - Kubeconfig with the address of the resource API and the identity to use there.
       - A path on the machine where the module runs. When omitted, E(KUBECONFIG), else C(~/.kube/config), else the service account of its pod.
+      - On the host of an embedded control plane, C(/etc/flotta/kubeconfig/admin.kubeconfig) is the one of the administrator.
     type: path
   context:
     description:

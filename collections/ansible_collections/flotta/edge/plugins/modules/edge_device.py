@@ -80,6 +80,7 @@ seealso:
 EXAMPLES = r"""
 - name: Wait until the till is ready and set its role
   flotta.edge.edge_device:
+    kubeconfig: /etc/flotta/kubeconfig/admin.kubeconfig
     name: till-1
     labels:
       role: till

@@ -62,6 +62,7 @@ seealso:
 EXAMPLES = r"""
 - name: Run the sample workload on every device with the label app=os-stats
   flotta.edge.edge_workload:
+    kubeconfig: /etc/flotta/kubeconfig/admin.kubeconfig
     name: os-stats
     spec:
       type: pod
