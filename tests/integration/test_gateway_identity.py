@@ -160,7 +160,7 @@ async def test_expired_server_certificate_is_reported_and_tolerated(
         settings = configure(files, api)
         async with running(settings), worker_of(settings) as worker:
             assert (await worker.send("enrolment", {"features": {}}))["StatusCode"] == 208
-    assert "It is accepted all the same" in caplog.text
+    assert "The connection is used anyway" in caplog.text
 
 
 async def test_device_whose_clock_stands_at_1970_joins(
@@ -202,7 +202,7 @@ async def test_missing_identity_is_reported_and_does_not_end_the_gateway(
     (files.pki / "cert.pem").unlink()
     async with running(settings), worker_of(settings) as worker:
         assert await worker.send("enrolment", {"features": {}}) == {}
-        assert "There is no usable certificate" in caplog.text
+        assert "This device has no usable certificate" in caplog.text
         (files.pki / "cert.pem").write_bytes(b"")
         registration = api.authority.issue_registration()
         (files.pki / "cert.pem").write_bytes(registration.certificate)

@@ -123,7 +123,7 @@ def test_a_failure_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
 def test_every_status_is_explained_with_the_device() -> None:
     assert "device till-7" in explain_status(403, "till-7")
     assert "till-7" in explain_status(404, "till-7")
-    assert "problem of its own (503)" in explain_status(503, "till-7")
+    assert "cannot handle the message (503)" in explain_status(503, "till-7")
     assert explain_status(418, "till-7").endswith("418")
 
 

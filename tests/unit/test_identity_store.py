@@ -140,7 +140,7 @@ def spoil(folder: Path, damage: str) -> None:
 
 def test_nothing_usable_is_said_in_a_sentence(pki: Path) -> None:
     (pki / "key.pem").write_bytes(b"")
-    with pytest.raises(IdentityUnusable, match="Install the registration certificate again"):
+    with pytest.raises(IdentityUnusable, match="to install the registration certificate"):
         open_store(pki).load_current()
 
 
@@ -148,9 +148,9 @@ def test_unfit_certificates_are_not_installed(pki: Path, authority: Authority) -
     store = open_store(pki)
     pending = store.ensure_pending_key()
     for certificate, reason in (
-        (signed(authority, new_key()), "another key"),
-        (signed(authority, pending, "other"), "another device"),
-        (authority.issue_registration().certificate, "another key"),
+        (signed(authority, new_key()), "not for the key"),
+        (signed(authority, pending, "other"), "not for this device"),
+        (authority.issue_registration().certificate, "not for the key"),
         (b"nonsense", "unusable"),
     ):
         with pytest.raises(IdentityUnusable, match=reason):

@@ -1,1 +1,4 @@
-"""The device's gateway: owns identity and network, relays between Edge API and workers."""
+"""The gateway of a device: owns identity and network, relays between Edge API and workers.
+
+Described in docs/reference/device.md#gateway.
+"""

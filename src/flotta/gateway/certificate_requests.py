@@ -1,7 +1,8 @@
 """How the device gets its certificate: by the worker's registration and by renewal.
 
 The gateway adds the fingerprint of the pending key to the enrolment and the certificate request to
-the registration, and takes the certificate out of the response. The worker learns the outcome only.
+the registration, and takes the certificate out of the response. The worker gets only the status
+(docs/reference/wire-protocol.md#from-the-worker-to-the-edge-api).
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 class CertificateRequests:
-    """Asks for the device's certificate and installs it; one exchange at a time."""
+    """Requests the device's certificate and installs it; one exchange at a time."""
 
     def __init__(
         self,
@@ -54,13 +55,13 @@ class CertificateRequests:
     async def register(
         self, content: bytes, post: Callable[[msgspec.Raw], Awaitable[HttpResponse]]
     ) -> HttpResponse:
-        """Send the worker's registration with a certificate request and install what comes back."""
+        """Send the worker's registration with a certificate request; install the certificate."""
         async with self._lock:
             response = await post(self._add_certificate_request(_parse_object(content)))
             return await self._install_certificate(response)
 
     async def renew(self, identity: Identity) -> HttpResponse:
-        """Ask for a certificate for a new key by means of an existing one, expired or not."""
+        """Request a certificate for a new key with an existing certificate, expired or not."""
         async with self._lock:
             body = encode(new_data_message(REGISTRATION, self._add_certificate_request({})))
             return await self._install_certificate(
@@ -89,7 +90,7 @@ class CertificateRequests:
 
 
 def _parse_object(content: bytes) -> dict[str, object]:
-    """Return the members of a JSON object; `null` and nothing are an empty one."""
+    """Return the members of a JSON object; `null` and empty bytes are an empty object."""
     if content.strip() in (b"", b"null"):
         return {}
     try:
@@ -99,11 +100,11 @@ def _parse_object(content: bytes) -> dict[str, object]:
 
 
 def _split_certificate(body: bytes) -> tuple[bytes, bytes]:
-    """Return the response without the certificate, with all that else is in it, and that in PEM."""
+    """Return the response without the certificate, and the certificate in PEM."""
     try:
         response = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
         content = msgspec.json.decode(response["content"], type=dict[str, msgspec.Raw])
         certificate = msgspec.json.decode(content.pop("certificate"), type=str).encode()
     except (msgspec.DecodeError, KeyError, ValueError) as error:
-        raise BadResponse("the answer to the registration contains no certificate") from error
+        raise BadResponse("the response to the registration contains no certificate") from error
     return encode({**response, "content": content}), certificate

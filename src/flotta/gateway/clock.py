@@ -1,8 +1,8 @@
-"""The time as the fleet sees it, for devices whose own clock cannot be relied on.
+"""The time of the control plane, for devices whose own clock may be wrong.
 
-Certificates are issued and judged by the control plane. Its time, authenticated by TLS, is learned
-from the Date header of its responses; before the first one the local clock counts, but never less
-than the latest moment that is known to have passed.
+The control plane issues and checks certificates. Its time, authenticated by TLS, is read from the
+Date header of its responses. Before the first response the local clock is used, but never a time
+before the latest moment that is known to have passed (docs/reference/device.md#time).
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from flotta.durable_files import write_atomically
 
 log = logging.getLogger(__name__)
 
-SAVE_INTERVAL = timedelta(days=1)  # flash memory wears out
+SAVE_INTERVAL = timedelta(days=1)  # between two writes, because flash memory wears out
 TOLERATED_DIFFERENCE = timedelta(minutes=5)  # of the local clock, without a warning
 
 
 class Clock:
-    """Local time, corrected by what the server says."""
+    """Local time, corrected by the server's."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -38,11 +38,11 @@ class Clock:
         return max(datetime.now(UTC), self._floor)
 
     def raise_floor(self, moment: datetime) -> None:
-        """Take note of a moment that has certainly passed, such as the issue of a certificate."""
+        """Note a moment that has certainly passed, such as the beginning of a certificate."""
         self._floor = max(self._floor, moment)
 
     def learn_time(self, date: str) -> None:
-        """Take over the Date header of the verified server; one that is not a date is ignored."""
+        """Use the Date header of the verified server; a value that is not a date is ignored."""
         try:
             moment = email.utils.parsedate_to_datetime(date)
         except ValueError:
@@ -57,8 +57,8 @@ class Clock:
         local = datetime.now(UTC)
         if abs(local - moment) > TOLERATED_DIFFERENCE:
             log.warning(
-                "This device's clock says %s, the control plane's %s; certificates are judged by "
-                "the latter. Check time synchronisation.",
+                "This device's clock says %s, the control plane's %s; certificates are checked "
+                "against the latter. Check the time synchronisation of this device.",
                 local.isoformat(timespec="seconds"),
                 moment.isoformat(timespec="seconds"),
             )
@@ -70,7 +70,7 @@ class Clock:
         try:
             write_atomically(self._file, f"{moment.isoformat()}\n".encode(), 0o644)
         except OSError as error:
-            log.warning("The time could not be remembered in %s: %s", self._file, error)
+            log.warning("The time could not be stored in %s: %s", self._file, error)
 
 
 def _read(file: Path) -> datetime:

@@ -1,8 +1,9 @@
-"""Leave the fleet: workers clean up, the Edge API hears of it, the device's certificates go.
+"""Leaving the fleet: workers clean up, the Edge API is notified, the certificates are removed.
 
-The order survives a power cut at any point. Before the marker file exists the Edge API still says
-`disconnect` and everything is repeated; afterwards the gateway stays parked, so that the device
-does not enrol again by itself with the registration certificate it keeps.
+The order is safe against a power cut at any point. Before the marker file exists the Edge API still
+sends `disconnect` and everything is repeated; afterwards the gateway stays parked, so that the
+device does not enrol again by itself with the registration certificate, which it keeps
+(docs/reference/device.md#disconnect).
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ MARKER = "decommissioned"
 
 
 class Decommission:
-    """The way out, and the state at its end."""
+    """Carries out the command `disconnect`, then keeps the gateway parked."""
 
     def __init__(
         self,
@@ -53,8 +54,10 @@ class Decommission:
         return self._settings.state_folder / MARKER
 
     async def run(self, command_id: str) -> None:
-        """Have everything removed, confirm it, and park."""
-        log.warning("This device was removed from the fleet: workloads and data are removed now.")
+        """Make workers remove everything, confirm it, and write the marker."""
+        log.warning(
+            "This device was removed from the fleet: its workloads and data are removed now"
+        )
         self._workers.forget_messages()
         await self._workers.disconnect()
         await self._confirm_disconnect(command_id)
@@ -68,7 +71,7 @@ class Decommission:
         write_atomically(self.marker, text.encode() + b"\n", 0o644)
 
     async def park(self) -> None:
-        """Do nothing but tell workers that register later to clean up as well."""
+        """Do nothing but make workers that register later clean up as well."""
         try:
             self._store.wipe()
         except OSError as error:
@@ -76,7 +79,7 @@ class Decommission:
         self._edge_api.reconnect()
         log.warning(
             "Parked: this device left the fleet. To let it join again, remove %s and restart this "
-            "service (role flotta.edge.device with state present does both).",
+            "service; the role flotta.edge.device with device_state=present does both.",
             self.marker,
         )
         while True:
@@ -84,7 +87,7 @@ class Decommission:
             await self._workers.wait_for_worker()
 
     async def _confirm_disconnect(self, command_id: str) -> None:
-        """Post the event `disconnect` until the Edge API has it, or no longer wants it."""
+        """Post the event `disconnect` until the Edge API accepts or refuses it."""
         backoff = Backoff(self._settings.timing.retry_first, self._settings.timing.retry_cap)
         body = encode(new_message("event", DISCONNECT, response_to=command_id))
         while True:

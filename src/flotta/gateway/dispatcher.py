@@ -1,4 +1,7 @@
-"""The gRPC service that workers call."""
+"""The gRPC service that workers call.
+
+See docs/reference/wire-protocol.md#grpc-between-gateway-and-worker.
+"""
 
 from __future__ import annotations
 
@@ -35,10 +38,13 @@ class DispatcherService(DispatcherBase):
     async def Register(  # noqa: N802
         self, stream: Stream[RegistrationRequest, RegistrationResponse]
     ) -> None:
-        """Tell a worker where to listen, or refuse it."""
+        """Assign the address on which a worker listens, or refuse it."""
         request = await _receive_message(stream)
         if request.detached_content:
-            raise GRPCError(Status.UNIMPLEMENTED, "detached content is not supported")
+            raise GRPCError(
+                Status.UNIMPLEMENTED,
+                "detached content is not supported; register without detached_content",
+            )
         address = self._workers.register(request.handler, request.pid, request.features)
         await stream.send_message(
             RegistrationResponse(registered=address is not None, address=address or "")
@@ -54,7 +60,10 @@ class DispatcherService(DispatcherBase):
         await stream.send_message(Response(response=response))
 
     async def GetConfig(self, stream: Stream[Empty, Config]) -> None:  # noqa: N802
-        """Return what a worker may know. No key_file: the key is the gateway's alone."""
+        """Return the configuration for workers, without key_file: only the gateway has the key.
+
+        See docs/reference/wire-protocol.md#start.
+        """
         await _receive_message(stream)
         settings = self._settings
         await stream.send_message(

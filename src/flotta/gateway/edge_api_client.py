@@ -1,4 +1,7 @@
-"""Requests to the Edge API: two polls, and messages that do not block each other."""
+"""Requests to the Edge API: two polls, and messages that do not block each other.
+
+See docs/reference/device.md#connections.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +26,8 @@ MAX_PARALLEL_SENDS = 4  # connections for messages, besides the two for polls
 class EdgeApiClient:
     """Requests to one Edge API with the device's present identity.
 
-    Files are read again for every connection, so a new certificate or a changed CA needs no
-    restart, only `reconnect`.
+    Files are read again for every connection, so a new certificate or a changed CA needs only
+    `reconnect`, not a restart.
     """
 
     def __init__(self, settings: Settings, store: IdentityStore, clock: Clock) -> None:
@@ -40,7 +43,10 @@ class EdgeApiClient:
         self._epoch = 0
 
     async def poll(self, channel: Channel, etag: str | None) -> HttpResponse:
-        """GET what is waiting; the server may hold the request until there is something."""
+        """GET what is waiting; the server may hold the request until there is something.
+
+        The headers are in docs/reference/wire-protocol.md#headers-and-caching.
+        """
         hold = self._settings.timing.hold
         headers = [("Accept", "application/json"), ("Prefer", f"wait={hold}")]
         if etag:
@@ -49,7 +55,7 @@ class EdgeApiClient:
         return self._learn_time(await self._polls[channel].request(request))
 
     async def post(self, channel: Channel, body: bytes) -> HttpResponse:
-        """POST one message with the present identity. One that is stuck holds up no other."""
+        """POST one message with the present identity. One that is stuck does not delay others."""
         async with self._slots:
             epoch = self._epoch
             connection = (
@@ -76,7 +82,7 @@ class EdgeApiClient:
             connection.close()
 
     def reconnect(self) -> None:
-        """Drop connections that are made with an earlier identity, without cutting messages off."""
+        """Drop the connections of an earlier identity, but let messages on their way finish."""
         self._epoch += 1
         for connection in (*self._polls.values(), *self._idle):
             connection.close()
@@ -96,7 +102,7 @@ class EdgeApiClient:
         return f"/{settings.path_prefix}/{channel}/{settings.device_id}/{direction}"
 
     async def _connect(self) -> TlsConnection:
-        """Return a connection with the present identity, also when that changed meanwhile."""
+        """Return a connection with the present identity, even if that changed meanwhile."""
         while True:
             epoch, identity = self._epoch, self._store.load_current()
             connection = await connect(self._settings, self._make_context(identity), self._clock)
@@ -108,7 +114,7 @@ class EdgeApiClient:
         self._clock.raise_floor(identity.peer.not_before)
         try:
             return client_context(self._settings.ca_root, identity.cert_path, identity.key_path)
-        except OSError as error:  # ssl.SSLError is one, too
+        except OSError as error:  # ssl.SSLError is an OSError
             files = ", ".join(map(str, (*self._settings.ca_root, identity.cert_path)))
             raise IdentityUnusable(f"one of {files} cannot be used: {error}") from error
 

@@ -1,18 +1,18 @@
-"""Errors of this package; the text of each is a sentence for the journal.
+"""Errors of this package; the text of each is a sentence for the log.
 
 GatewayError
 ├── Unreachable        no connection, or no response in time: temporary
-├── UntrustedServer    the server is not of this device's fleet
+├── UntrustedServer    the server does not belong to this device's fleet
 ├── ProbablyRefused    connection ended before any byte of a response
-├── BadResponse        not HTTP, too large, or not the content that was asked for
-└── IdentityUnusable   a certificate that cannot be installed, or none at all
+├── BadResponse        not HTTP, too large, or not the expected content
+└── IdentityUnusable   a certificate that cannot be installed, or no certificate at all
 """
 
 from __future__ import annotations
 
 
 class GatewayError(Exception):
-    """Something between device and Edge API did not work."""
+    """A request of the device to the Edge API failed."""
 
 
 class Unreachable(GatewayError):
@@ -26,14 +26,14 @@ class UntrustedServer(GatewayError):
 class ProbablyRefused(GatewayError):
     """The server closed the connection before any byte of a response.
 
-    A server that refuses a client certificate does just that: with TLS 1.3 the client's handshake
-    is complete by then, and asyncio and uvloop send no alert.
+    A server that refuses a client certificate does exactly that: with TLS 1.3 the client's
+    handshake is complete by then, and asyncio and uvloop send no alert.
     """
 
 
 class BadResponse(GatewayError):
-    """The response is not HTTP, too large, or not what was asked for."""
+    """The response is not HTTP, too large, or not the expected content."""
 
 
 class IdentityUnusable(GatewayError):
-    """There is no usable certificate and key, or a new one does not fit."""
+    """No usable certificate and key exist, or a new certificate does not fit."""

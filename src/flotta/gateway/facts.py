@@ -1,4 +1,7 @@
-"""What the gateway says about the device when it connects."""
+"""What the gateway reports about the device when it connects.
+
+See docs/reference/wire-protocol.md#events-and-connection-status.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ SIOCGIFADDR = 0x8915  # netdevice(7)
 
 
 class CanonicalFacts(TypedDict):
-    """What identifies the machine, in the words of the wire protocol."""
+    """What identifies the machine, under the names of the wire protocol."""
 
     fqdn: str
     ip_addresses: list[str]
@@ -53,7 +56,7 @@ def build_connection_status(
 
 
 def read_canonical_facts() -> CanonicalFacts:
-    """Return what identifies the machine; what cannot be read is left out."""
+    """Return what identifies the machine; values that cannot be read are left out."""
     facts: CanonicalFacts = {
         "fqdn": socket.gethostname(),
         "ip_addresses": _read_ipv4_addresses(),

@@ -1,4 +1,4 @@
-"""The gateway as a whole: what runs side by side, and how the parts tell each other of changes."""
+"""The gateway as a whole: runs its parts side by side and connects them."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ from flotta.protocol.unix_server import GuardedServer
 
 log = logging.getLogger(__name__)
 
-ANNOUNCEMENT_DELAY = 0.5  # seconds in which several changes of workers make one announcement
+ANNOUNCEMENT_DELAY = 0.5  # seconds in which several changes of workers become one announcement
 MICROSECONDS = 1_000_000  # of a second
-SIGNS_OF_LIFE = 2  # within WatchdogSec, as sd_watchdog_enabled(3) recommends
+SIGNS_OF_LIFE = 2  # keep-alives within WatchdogSec, as sd_watchdog_enabled(3) recommends
 OFFLINE_TIMEOUT = 3.0  # seconds for the last message at shutdown
 
 
 class Gateway:
-    """Wires the parts together and runs them until asked to stop."""
+    """Connects the parts and runs them until it is stopped."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -154,7 +154,7 @@ class Gateway:
         return poll
 
     def _confirm_identity(self, identity: Identity) -> None:
-        """Forget earlier certificates: the Edge API answered to this one."""
+        """Remove earlier certificates: the Edge API accepted this one."""
         self._renewal.confirm_identity()
         try:
             self._store.mark_used(identity)
@@ -168,7 +168,10 @@ class Gateway:
         self._status_changed.set()
 
     async def _announce_workers(self) -> None:
-        """Tell the Edge API that the device is online and which workers it has; best effort."""
+        """Report to the Edge API that the device is online and which workers it has; best effort.
+
+        See docs/reference/wire-protocol.md#events-and-connection-status.
+        """
         announced: ConnectionStatus | None = None
         self._status_changed.set()
         while True:
@@ -195,7 +198,7 @@ class Gateway:
         return await self._edge_api.post("data", encode(new_data_message(directive, content)))
 
     async def _announce_offline(self) -> None:
-        """Tell the Edge API that this device goes offline, if that is quickly done."""
+        """Report to the Edge API that this device goes offline, within OFFLINE_TIMEOUT."""
         if self._may_poll.is_set() and not self._outbox.closed:
             status = build_connection_status("offline", {}, self.settings.tags)
             with contextlib.suppress(TimeoutError):
@@ -208,7 +211,7 @@ class Gateway:
         )
 
     async def _reconnect_later(self, _: Message, arguments: dict[str, str]) -> None:
-        """Close the connections, and open them again after the delay that was asked for."""
+        """Close the connections, and open them again after the delay in the command."""
         self._may_poll.clear()
         asyncio.get_running_loop().call_later(read_delay(arguments), self._reconnect_now)
 
@@ -222,7 +225,7 @@ class Gateway:
 
 
 async def _feed_watchdog() -> None:
-    """Show systemd that the loop turns, where the unit asks for it (WatchdogSec)."""
+    """Notify systemd that the event loop runs, if the unit has WatchdogSec."""
     microseconds = int(os.environ.get("WATCHDOG_USEC", "0"))
     while microseconds:
         notify("WATCHDOG=1")

@@ -16,14 +16,14 @@ from flotta.gateway.settings import Settings
 from flotta.gateway.tls_connection import REFUSED, TlsConnection
 
 MAX_RESPONSE_SIZE = 32 * 1024 * 1024  # bytes
-EXCHANGE_TIMEOUT = 15 * 60.0  # seconds; ends what trickles in for ever
+EXCHANGE_TIMEOUT = 15 * 60.0  # seconds; ends a response that trickles in without end
 CHUNK_SIZE = 16 * 1024  # bytes read or written at once
 USER_AGENT = f"flotta-gateway/{__version__}"
 
 
 @dataclass(frozen=True)
 class HttpRequest:
-    """What to send; `hold` is how many seconds the server may wait before it answers."""
+    """A request; `hold` is how many seconds the server may wait before it responds."""
 
     method: str
     path: str
@@ -48,7 +48,7 @@ class HttpResponse:
 
     @property
     def retry_after(self) -> float:
-        """Seconds that the server asked to wait (RFC 9110, 10.2.3), 0 when it did not."""
+        """Seconds that the server asks the client to wait (RFC 9110, 10.2.3), 0 without it."""
         text = self.headers.get("retry-after", "")
         return float(text) if text.isascii() and text.isdigit() else 0.0
 
@@ -69,8 +69,8 @@ class HttpConnection:
     async def request(self, request: HttpRequest) -> HttpResponse:
         """Return the response, whatever its status; raise GatewayError when there is none.
 
-        A kept connection may have ended unnoticed; then the request is repeated once on a new one,
-        which is safe because every message of this protocol may arrive twice.
+        A kept connection may have ended unnoticed; then the request is repeated once on a new
+        connection, which is safe because every message of this protocol may arrive twice.
         """
         async with self._lock:
             kept = self._connection is not None and self._connection.usable
@@ -110,9 +110,9 @@ class HttpConnection:
             finished = (protocol.our_state, protocol.their_state) == (h11.DONE, h11.DONE)
             return response
         except h11.ProtocolError as error:
-            raise BadResponse(f"the server's answer is not proper HTTP: {error}") from error
+            raise BadResponse(f"the server's response is not valid HTTP: {error}") from error
         except TimeoutError as error:
-            raise Unreachable(f"{self._settings.server} did not answer in time") from error
+            raise Unreachable(f"{self._settings.server} did not respond in time") from error
         finally:
             if not finished and self._connection is connection:
                 self.close()
@@ -135,7 +135,7 @@ class HttpConnection:
                 async with asyncio.timeout(self._settings.timing.response_timeout):
                     await connection.writer.drain()
         except (ConnectionError, ssl.SSLError):
-            pass  # the server may have answered before it closed, for example with 413
+            pass  # the server may have responded before it closed, for example with 413
 
     async def _receive_response(
         self,
@@ -159,12 +159,12 @@ class HttpConnection:
                 body += event.data
                 if len(body) > MAX_RESPONSE_SIZE:
                     raise BadResponse(
-                        f"the server's answer is larger than {MAX_RESPONSE_SIZE} bytes"
+                        f"the server's response is larger than {MAX_RESPONSE_SIZE} bytes"
                     )
             elif isinstance(event, h11.EndOfMessage) and head is not None:
                 return _make_response(head, bytes(body), time.monotonic() - started)
             elif isinstance(event, h11.ConnectionClosed):
-                raise BadResponse("the server closed the connection in the middle of an answer")
+                raise BadResponse("the server closed the connection in the middle of a response")
 
     async def _read_chunk(
         self, connection: TlsConnection, seconds: float, *, silent: bool
@@ -173,7 +173,7 @@ class HttpConnection:
         try:
             async with asyncio.timeout(seconds):
                 data = await connection.reader.read(CHUNK_SIZE)
-        except ssl.SSLError as error:  # a server that does send an alert, such as v0.2's
+        except ssl.SSLError as error:  # a server that sends an alert, such as that of v0.2
             data, reason = b"", f" (TLS: {error.reason})"
         except ConnectionError:
             data = b""

@@ -1,4 +1,4 @@
-"""What a device proves itself with: a certificate and its key, read from files."""
+"""The identity of a device: a certificate and its key, read from files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from flotta.identity.peers import Peer, read_peer
 
 @dataclass(frozen=True)
 class Identity:
-    """A certificate and key that fit each other."""
+    """A certificate and the key that belongs to it."""
 
     peer: Peer
     certificate: x509.Certificate
@@ -28,7 +28,7 @@ class Identity:
 
     @property
     def is_device(self) -> bool:
-        """Whether this is a device's own identity, not the one for registration."""
+        """Whether this is a device's own identity, not the registration identity."""
         return self.peer.kind == "device"
 
 
@@ -41,7 +41,10 @@ def load_identity(cert_path: Path, key_path: Path) -> Identity:
 
 
 def identify_peer(certificate: x509.Certificate) -> Peer:
-    """Return whom a certificate speaks for; PeerError when it is of no device class."""
+    """Return the holder of a certificate.
+
+    Raises PeerError when it is neither a registration nor a device certificate.
+    """
     return read_peer(certificate.public_bytes(Encoding.DER))
 
 

@@ -1,13 +1,15 @@
 """The device's identity on disk, safe against a power cut between any two steps.
 
+See docs/reference/device.md#renewal-and-key-rotation for the rules.
+
     <folder>/1/{cert,key}.pem      generations; a folder appears under its number by one rename
     <folder>/2/{cert,key}.pem      `used` beside them: the Edge API has accepted this identity
     <folder>/current -> 2          switched by one rename
-    <folder>/pending.pem           key of a request that is not answered yet
+    <folder>/pending.pem           key of a request without a response yet
 
-The pending key survives retries and restarts: the Edge API lets a registration be repeated for the
-same key only, and a response lost on the way must not lock the device out. It is removed after the
-switch. The registration certificate and its key, installed from outside, are never touched.
+The pending key survives retries and restarts: the Edge API accepts a repeated registration for the
+same key only, and a lost response must not lock the device out. The key is removed after the
+switch. The registration certificate and its key, which Ansible installs, are never touched.
 """
 
 from __future__ import annotations
@@ -50,10 +52,10 @@ class IdentityStore:
         self._warned: set[str] = set()
 
     def load_identities(self) -> list[Identity]:
-        """Return every usable identity, the one to use first; may be empty.
+        """Return every usable identity in the order of preference; may be empty.
 
-        A broken current generation is passed over for the one before, and that for the
-        registration identity.
+        A broken current generation is skipped for the one before, and that for the registration
+        identity.
         """
         registration = list(self._load_usable([self._registration]))
         folders = (self._folder / name for name in self._order_generations())
@@ -62,25 +64,25 @@ class IdentityStore:
         return own + [identity for identity in registration if not identity.is_device]
 
     def load_current(self) -> Identity:
-        """Return the identity to use; IdentityUnusable when there is none."""
+        """Return the identity to use; raises IdentityUnusable when there is none."""
         identities = self.load_identities()
         if not identities:
             certificate, _ = self._registration
             raise IdentityUnusable(
-                f"There is no usable certificate: {certificate} and its key are missing "
-                "or broken. Install the registration certificate again (role flotta.edge.device)."
+                f"This device has no usable certificate: {certificate} and its key are missing or "
+                "broken. Run the role flotta.edge.device to install the registration certificate."
             )
         return identities[0]
 
     def ensure_pending_key(self) -> PrivateKey:
-        """Return the key for the next certificate, made once and kept until it is installed."""
+        """Return the key of the next certificate, generated once and kept until it is installed."""
         path = self._folder / PENDING
         try:
             return load_key(path.read_bytes())
         except FileNotFoundError:
             pass
         except KeyFormatError:
-            log.warning("%s is damaged; a new key is made.", path)
+            log.warning("%s is damaged; generating a new key", path)
         self._folder.mkdir(mode=0o700, exist_ok=True)
         key = new_key()
         write_atomically(path, key_to_pem(key))
@@ -101,9 +103,9 @@ class IdentityStore:
         return identity
 
     def mark_used(self, identity: Identity) -> None:
-        """Take note that the Edge API accepted this identity: earlier ones are not needed.
+        """Note that the Edge API accepted this identity, and remove earlier ones.
 
-        Nothing happens unless it is the current one: a response to a former one may come late.
+        Does nothing unless it is the current one: a response to an earlier one may come late.
         """
         folder = identity.cert_path.parent
         if not self._is_current(folder) or (folder / USED).exists():
@@ -139,9 +141,9 @@ class IdentityStore:
         except IdentityError as error:
             raise IdentityUnusable(f"The new certificate is unusable: {error}") from error
         if certificate.public_key() != key.public_key():
-            raise IdentityUnusable("The new certificate is for another key than was asked for.")
+            raise IdentityUnusable("The new certificate is not for the key of the request.")
         if peer.kind != "device" or peer.device_id != self._device_id:
-            raise IdentityUnusable("The new certificate is for another device than this one.")
+            raise IdentityUnusable("The new certificate is not for this device.")
 
     def _write_generation(self, name: str, certificate: bytes, key: bytes) -> Path:
         fresh = self._folder / f".{name}.new"
@@ -191,15 +193,15 @@ class IdentityStore:
             try:
                 yield load_identity(cert_path, key_path)
             except (OSError, IdentityError, IdentityUnusable) as error:
-                self._warn_once(f"{cert_path} is passed over: {error}")
+                self._warn_once(f"{cert_path} is not used: {error}")
 
     def _is_own(self, identity: Identity, registration: list[Identity]) -> bool:
-        """Tell whether an identity is for this device and of the fleet it now belongs to."""
+        """Tell whether an identity is for this device and its present fleet."""
         where = identity.cert_path
         if identity.peer.device_id != self._device_id or not identity.is_device:
             self._warn_once(
                 f"{where} is for device {identity.peer.device_id!r}, but client-id is "
-                f"{self._device_id!r}: the device has to register again."
+                f"{self._device_id!r}: the device registers again."
             )
             return False
         authorities = load_authorities(self._ca_root)
@@ -208,8 +210,8 @@ class IdentityStore:
         ):
             return True
         self._warn_once(
-            f"{where} is not from the CA in ca-root, the registration certificate is: "
-            "the device has to register again."
+            f"{where} was not issued by the CA in ca-root, but the registration certificate was: "
+            "the device registers again."
         )
         return False
 

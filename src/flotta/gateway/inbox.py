@@ -1,4 +1,7 @@
-"""Messages of the Edge API: configuration for workers, commands for the gateway."""
+"""Messages of the Edge API: configuration for workers, commands for the gateway.
+
+See docs/reference/wire-protocol.md#commands.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,13 @@ from flotta.protocol.grpc import Data
 
 log = logging.getLogger(__name__)
 
-MAX_DELAY = 3600.0  # seconds that a command can keep the device away
+MAX_DELAY = 3600.0  # seconds for which a command can keep the device offline
 
 Handler = Callable[[Message, dict[str, str]], Awaitable[None]]
 
 
 async def deliver_data(body: bytes, workers: Workers) -> bool:
-    """Hand a data message to its worker; tell whether it contained anything new.
+    """Pass a data message to its worker; return whether it contained anything new.
 
     Raises ValueError when it is not a message.
     """
@@ -38,7 +41,7 @@ async def deliver_data(body: bytes, workers: Workers) -> bool:
 
 
 async def execute_command(body: bytes, handlers: Mapping[str, Handler]) -> bool:
-    """Carry out a command; return whether there is a handler for it, as others are only logged.
+    """Carry out a command; return whether it is known, others are only logged.
 
     Raises ValueError when the body is not a message.
     """

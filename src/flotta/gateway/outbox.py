@@ -1,4 +1,7 @@
-"""Messages of the workers on their way to the Edge API."""
+"""Messages of the workers on their way to the Edge API.
+
+See docs/reference/wire-protocol.md#from-the-worker-to-the-edge-api.
+"""
 
 from __future__ import annotations
 
@@ -26,13 +29,13 @@ from flotta.rfc3339 import format_wire_time
 
 log = logging.getLogger(__name__)
 
-NO_RESPONSE = b""  # what a worker gets when there was no response
-RENEWAL_TIMEOUT = 30.0  # seconds that a message waits for a new certificate
+NO_RESPONSE = b""  # a worker gets it when there was no response
+RENEWAL_TIMEOUT = 30.0  # seconds for which a message waits for a new certificate
 UNREGISTERED = HttpResponse(401, {})
 
 
 class Outbox:
-    """Sends the workers' messages; returns the responses in the form of the gRPC protocol."""
+    """Sends the workers' messages; returns the responses as the gRPC protocol has them."""
 
     def __init__(
         self,
@@ -54,12 +57,11 @@ class Outbox:
     async def send(self, data: Data) -> bytes:
         """Return the response as JSON bytes, empty when there was none.
 
-        Raises ValueError for what is not a message: several or no JSON values, or a URL
-        as directive.
+        Raises ValueError for content that is not one JSON value, and for a URL as directive.
         """
         content = _parse_json(data.content)
         if "://" in data.directive:
-            raise ValueError("directives with a URL are not supported")
+            raise ValueError("a URL as directive is not supported")
         if self.closed:
             return NO_RESPONSE
         try:
@@ -82,7 +84,7 @@ class Outbox:
             )
         if not identity.is_device:
             self.on_unregistered()
-            return UNREGISTERED  # the Edge API would say so, too; tells the worker to register
+            return UNREGISTERED  # as the Edge API would respond; the worker then registers
         return await self._post_and_renew(data, content, identity)
 
     async def _post_and_renew(
@@ -114,10 +116,10 @@ class Outbox:
         if directive == ENROLMENT and response.status == 200:
             self._log_once.failed(
                 directive,
-                f"waiting for approval of the EdgeDeviceSignedRequest {self._device_id}",
+                f"waiting for the approval of EdgeDeviceSignedRequest {self._device_id}",
             )
         elif response is UNREGISTERED:
-            self._log_once.failed(directive, "not sent: this device is not registered yet")
+            self._log_once.failed(directive, "not sent: this device has not registered yet")
         elif response.ok:
             self._log_once.recovered(directive)
         else:
@@ -125,13 +127,13 @@ class Outbox:
 
 
 def _parse_json(content: bytes) -> msgspec.Raw:
-    """Return one JSON value; nothing becomes `null`, as the reference gateway has it."""
+    """Return one JSON value; empty content becomes `null`, as in the gateway of v0.2."""
     if not content.strip():
         return msgspec.Raw(b"null")
     try:
         msgspec.json.decode(content)
     except msgspec.DecodeError as error:
-        raise ValueError(f"the content has to be one JSON value: {error}") from error
+        raise ValueError(f"the content must be one JSON value: {error}") from error
     return msgspec.Raw(content)
 
 

@@ -1,4 +1,4 @@
-"""Ask the Edge API for what is waiting, again and again, without wearing anybody out."""
+"""Polls of the Edge API for commands and configurations (docs/reference/device.md#polls)."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from flotta.gateway.status_codes import explain_status
 
 log = logging.getLogger(__name__)
 
-UNREADABLE_DELAY = 60.0  # seconds until a message is asked for again that cannot be read
+UNREADABLE_DELAY = 60.0  # seconds until the next poll after a message that cannot be read
 
 
 class PollTarget(Protocol):
-    """Where polls go to."""
+    """The target of polls."""
 
     async def poll(self, channel: Channel, etag: str | None) -> HttpResponse:
         """Return what is waiting on a channel, status 304 if that is what `etag` names.
@@ -35,7 +35,7 @@ class PollTarget(Protocol):
 
 
 class Poll:
-    """Polls one channel: `handle_body` gets each body and tells whether it had anything new."""
+    """Polls one channel: `handle_body` gets each body and returns whether it had anything new."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class Poll:
         self.on_unauthorized: Callable[[Identity], object] = lambda _: None
 
     async def run(self, may_poll: asyncio.Event) -> None:
-        """Poll for ever, while `may_poll` is set."""
+        """Poll while `may_poll` is set, until cancelled."""
         while True:
             await may_poll.wait()
             await asyncio.sleep(await self.poll_once())
@@ -68,7 +68,9 @@ class Poll:
         try:
             identity = self._store.load_current()
             if not identity.is_device:
-                raise IdentityUnusable("there is no device certificate: the worker must register")
+                raise IdentityUnusable(
+                    "this device has no certificate of its own yet: it must register"
+                )
             response = await self._target.poll(self._channel, self._etag)
         except GatewayError as error:
             self._log_once.failed(self._activity, str(error))
@@ -96,7 +98,7 @@ class Poll:
             try:
                 fresh = await self._handle_body(response.body)
             except ValueError as error:
-                self._log_once.failed(self._activity, f"the message is unreadable: {error}")
+                self._log_once.failed(self._activity, f"the message cannot be read: {error}")
                 return UNREADABLE_DELAY
         if response.status == 200:
             self._etag = response.headers.get("etag")
@@ -104,9 +106,9 @@ class Poll:
         return self._choose_delay(response, fresh=fresh)
 
     def _choose_delay(self, response: HttpResponse, *, fresh: bool) -> float:
-        """Ask again at once, unless the server answers without holding the request.
+        """Return the seconds until the next poll: 0 unless the server did not hold the request.
 
-        Servers of v0.2 know neither ETag nor Prefer and send everything every time.
+        Servers of v0.2 support neither ETag nor Prefer and send everything every time.
         """
         if response.elapsed >= self._timing.quick_response:
             return 0.0

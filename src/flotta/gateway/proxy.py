@@ -1,4 +1,4 @@
-"""Reach the server through an HTTP proxy where the environment names one (RFC 9110 §9.3.6)."""
+"""Connections through the HTTP proxy that the environment names (RFC 9110, 9.3.6)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping
 from urllib.parse import SplitResult, unquote, urlsplit
 
-DEFAULT_PORT = 3128  # TCP, of most proxies
+DEFAULT_PORT = 3128  # TCP, the usual port of proxies
 
 
 def find_proxy(host: str, environment: Mapping[str, str] = os.environ) -> SplitResult | None:
@@ -21,7 +21,7 @@ def find_proxy(host: str, environment: Mapping[str, str] = os.environ) -> SplitR
         return None
     proxy = urlsplit(text if "://" in text else f"http://{text}")
     if proxy.scheme != "http" or not proxy.hostname:
-        raise ValueError("HTTPS_PROXY has to be http://[user:password@]host:port")
+        raise ValueError("HTTPS_PROXY must be http://[user:password@]host:port")
     return proxy
 
 
@@ -37,7 +37,7 @@ def _is_excepted(host: str, exceptions: str | None) -> bool:
 async def open_tunnel(
     proxy: SplitResult, target: str
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """Return a connection through which the proxy passes everything to `target` (host:port)."""
+    """Return a connection that the proxy relays to `target` (host:port)."""
     reader, writer = await asyncio.open_connection(proxy.hostname, proxy.port or DEFAULT_PORT)
     try:
         writer.write(_connect_request(proxy, target))
@@ -45,8 +45,10 @@ async def open_tunnel(
         head = await reader.readuntil(b"\r\n\r\n")
     except (asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
         writer.transport.abort()
-        raise ConnectionError("the proxy gave no proper answer") from error
-    except BaseException:  # cancelled as well: no half-open connection stays behind
+        raise ConnectionError(
+            f"the proxy {proxy.hostname} did not answer with HTTP; check HTTPS_PROXY"
+        ) from error
+    except BaseException:  # cancelled as well: no half-open connection may stay behind
         writer.transport.abort()
         raise
     status = head.split(b"\r\n", 1)[0].decode("latin-1").partition(" ")[2]

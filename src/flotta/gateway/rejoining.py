@@ -1,9 +1,9 @@
-"""Join again without the worker's help when the device certificate was lost or became foreign.
+"""Joining again without the worker, when the device certificate is lost or of another fleet.
 
-A worker that was registered once works on with its stored configuration and does not enrol again.
-So when it sends messages while there is nothing but the registration certificate (a new control
-plane, a changed device id, damaged files), the gateway enrols and registers itself; the hardware
-follows with the worker's heartbeats.
+A worker that has registered once keeps working with its stored configuration and does not enrol
+again. So when it sends messages while the gateway has only the registration certificate (a new
+control plane, a changed device id, damaged files), the gateway enrols and registers by itself; the
+hardware follows with the worker's heartbeats (docs/reference/device.md#joining-again).
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from flotta.protocol.directives import ENROLMENT, ENROLMENT_APPROVED, REGISTRATI
 
 log = logging.getLogger(__name__)
 
-WORKER_TIMEOUT = 5.0  # seconds for a worker to enrol by itself
+WORKER_TIMEOUT = 5.0  # seconds in which a worker may enrol by itself
 
 PostMessage = Callable[[str, msgspec.Raw], Awaitable[HttpResponse]]
 
 
 class Rejoining:
-    """Enrols and registers while it is needed."""
+    """Enrols and registers when it is needed."""
 
     def __init__(
         self,
@@ -51,11 +51,11 @@ class Rejoining:
         self._log_once = LogOnce(log)
 
     def request_rejoin(self) -> None:
-        """Join again, as a worker has something to say and the device no certificate of its own."""
+        """Join again: a worker sent a message, but the device has no certificate of its own."""
         self._needed.set()
 
     async def run(self) -> None:
-        """Join whenever it is needed; for ever."""
+        """Join whenever it is needed, until cancelled."""
         while True:
             await self._needed.wait()
             await asyncio.sleep(min(WORKER_TIMEOUT, self._timing.quick_delay))

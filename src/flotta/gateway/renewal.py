@@ -1,4 +1,7 @@
-"""Renew the device certificate in time, and when the Edge API says it is no longer good."""
+"""Renewal of the device certificate: in time, and when the Edge API no longer accepts it.
+
+See docs/reference/device.md#renewal-and-key-rotation.
+"""
 
 from __future__ import annotations
 
@@ -22,11 +25,11 @@ from flotta.identity.lifetime import renewal_time, valid_at
 log = logging.getLogger(__name__)
 
 MAX_SLEEP = 3600.0  # seconds; the clock may be corrected in the meantime
-JITTER = 0.1  # part of a certificate's life: a fleet enrolled together does not renew together
+JITTER = 0.1  # part of the validity: a fleet that enrolled together must not renew together
 
 
 class Renewal:
-    """Watches the current device certificate; knows nothing of the one for registration."""
+    """Watches the current device certificate, not the registration certificate."""
 
     def __init__(
         self,
@@ -50,7 +53,7 @@ class Renewal:
         self._unproven = False
 
     def demand(self, refused: Identity) -> bool:
-        """Renew now, as this certificate was refused; return whether it is still the present one.
+        """Renew now, because this certificate was refused; return whether it is still in use.
 
         Raises IdentityUnusable when there is no certificate.
         """
@@ -60,12 +63,12 @@ class Renewal:
         return True
 
     def note_new_identity(self) -> None:
-        """Look at the dates of the new certificate."""
+        """Note that a new certificate is installed."""
         self._demanded.clear()
         self._changed.set()
 
     def confirm_identity(self) -> None:
-        """Take note that the Edge API accepts the present certificate."""
+        """Note that the Edge API accepts the present certificate."""
         self._demanded.clear()
         self._unproven = False
         self._urgent.reset()
@@ -81,7 +84,7 @@ class Renewal:
         return False
 
     async def run(self) -> None:
-        """Renew for ever."""
+        """Renew until cancelled."""
         while True:
             identity = self._device_identity()
             if identity is None:
@@ -99,12 +102,12 @@ class Renewal:
         return [identity for identity in self._store.load_identities() if identity.is_device]
 
     def _seconds_left(self, identity: Identity) -> float:
-        """Return the seconds until two thirds of the certificate's life are over.
+        """Return the seconds until two thirds of the certificate's validity have passed.
 
-        They are a little less by chance.
+        A random part of up to JITTER is subtracted.
         """
-        life = identity.peer.not_after - identity.peer.not_before
-        moment = renewal_time(identity.certificate) - life * self._early
+        validity = identity.peer.not_after - identity.peer.not_before
+        moment = renewal_time(identity.certificate) - validity * self._early
         return (moment - self._clock.now()).total_seconds()
 
     async def _wait_for_change(self, seconds: float) -> None:
@@ -117,7 +120,7 @@ class Renewal:
                 wait.cancel()
 
     async def _try_renewal(self, current: Identity) -> None:
-        if self._unproven:  # the last new certificate was refused as well: do not hurry
+        if self._unproven:  # the last new certificate was refused as well: slow down
             await asyncio.sleep(self._urgent.next())
         log.info(
             "Renewing the certificate that is valid to %s", _format_date(current.peer.not_after)
@@ -131,7 +134,7 @@ class Renewal:
         await asyncio.sleep((self._urgent if urgent else self._calm).next())
 
     async def _renew_with_any_identity(self) -> bool:
-        """Try the current identity, then the one before, should the new one not be accepted."""
+        """Try the current identity, then earlier ones, in case the new one is not accepted."""
         reasons = []
         for identity in self._device_identities():
             try:

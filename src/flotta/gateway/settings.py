@@ -1,4 +1,7 @@
-"""The gateway's configuration: config.toml and tags.toml, paths and waiting times."""
+"""The gateway's configuration: config.toml and tags.toml, paths and waiting times.
+
+The keys are in docs/reference/settings.md#gateway-configuration-file.
+"""
 
 from __future__ import annotations
 

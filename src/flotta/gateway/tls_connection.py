@@ -1,4 +1,4 @@
-"""Open a TLS connection to the Edge API and say in words why it did not come about."""
+"""TLS connections to the Edge API, and sentences that explain why one failed."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from flotta.gateway.settings import Settings
 
 log = logging.getLogger(__name__)
 
-ADDRESS_DELAY = 0.25  # seconds until the next address is tried as well (RFC 8305, 8)
+ADDRESS_DELAY = 0.25  # seconds until the next address is tried too (RFC 8305, 8)
 CLOCK_SKEW = timedelta(minutes=5)  # that a server is ahead without a warning
 CONNECT_RETRY = 0.1, 1.6  # seconds: the first delay, the longest
 MAX_RETRIES = 7  # of one connection, 6.3 seconds in all
 
 REFUSED = (
-    "the server closed the connection without an answer: probably refused, certificate not from "
-    "this fleet's CA. Compare {cert} with the CA of the Edge API (Secret flotta-ca); after the "
-    "control plane was set up again, run the device role again."
+    "the server closed the connection without a response: probably refused, certificate not from "
+    "this fleet's CA. Compare {cert} with the CA of the Edge API (Secret flotta-ca). If the "
+    "control plane was installed again, run the role flotta.edge.device again."
 )
 UNTRUSTED = (
     "server certificate is not from this device's CA or not for the name in config.toml "
@@ -37,7 +37,7 @@ UNTRUSTED = (
 
 
 class TlsConnection:
-    """One TLS connection: reader, writer, and the server certificate's validity looked at."""
+    """One TLS connection: its reader and writer."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
@@ -45,11 +45,11 @@ class TlsConnection:
 
     @property
     def usable(self) -> bool:
-        """Whether the server has kept the connection open, as far as it is known."""
+        """Whether the connection is open, as far as this side knows."""
         return not self.reader.at_eof() and not self.writer.is_closing()
 
     def abort(self) -> None:
-        """Drop the connection without waiting for anything."""
+        """Close the connection without waiting for anything."""
         self.writer.transport.abort()
 
 
@@ -64,7 +64,7 @@ async def connect(settings: Settings, context: ssl.SSLContext, clock: Clock) -> 
             f"the server refused the TLS handshake ({error.reason or error})"
         ) from error
     except (OSError, ValueError, TimeoutError) as error:
-        reason = str(error) or f"no answer within {settings.timing.connect_timeout:.0f} s"
+        reason = str(error) or f"no response within {settings.timing.connect_timeout:.0f} s"
         raise Unreachable(f"{settings.server} cannot be reached: {reason}") from error
     connection = TlsConnection(reader, writer)
     _set_socket_options(writer, settings)
@@ -75,7 +75,7 @@ async def connect(settings: Settings, context: ssl.SSLContext, clock: Clock) -> 
 async def _open_with_retries(
     settings: Settings, context: ssl.SSLContext
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """Try again soon where nobody listens: a server starts, or one of several has just ended."""
+    """Retry soon when nothing listens: a server is starting, or a replica has just ended."""
     backoff = Backoff(*CONNECT_RETRY, jitter=0.0)
     while backoff.failures < MAX_RETRIES:
         with contextlib.suppress(ConnectionRefusedError, ConnectionResetError):
@@ -107,7 +107,7 @@ async def _open_stream(
 
 
 def _set_socket_options(writer: asyncio.StreamWriter, settings: Settings) -> None:
-    """Notice a path that silently died (NAT, mobile networks) sooner than TCP would."""
+    """Notice a broken path (NAT, mobile networks) sooner than TCP would."""
     sock = writer.get_extra_info("socket")
     milliseconds = int(settings.timing.response_timeout * 1000)
     with contextlib.suppress(OSError):
@@ -119,10 +119,10 @@ _warned: set[int] = set()
 
 
 def _check_validity(writer: asyncio.StreamWriter, clock: Clock) -> None:
-    """Warn, once a certificate, when the server's validity period does not fit the time.
+    """Warn, once for each certificate, when the time is not in the server certificate's validity.
 
-    The context leaves time out, for a device whose clock is wrong must still get to its server.
-    Chain, name and possession of the key are verified all the same.
+    The context does not check it, because a device whose clock is wrong must still reach its server
+    (docs/reference/wire-protocol.md#tls). Chain, name and possession of the key are verified.
     """
     der = writer.get_extra_info("ssl_object").getpeercert(True)
     certificate = x509.load_der_x509_certificate(der)
@@ -133,7 +133,7 @@ def _check_validity(writer: asyncio.StreamWriter, clock: Clock) -> None:
         return
     _warned.add(certificate.serial_number)
     log.warning(
-        "The server certificate is valid from %s to %s, but it is %s here: the control plane has "
-        "not renewed it, or this device's clock is wrong. It is accepted all the same.",
+        "The server certificate is valid from %s to %s, but it is %s here. Either the control "
+        "plane has not renewed it, or this device's clock is wrong. The connection is used anyway.",
         *(moment.isoformat(timespec="seconds") for moment in (start, end, now)),
     )

@@ -1,4 +1,7 @@
-"""The workers on this device: who registered, where they listen, which messages are for them."""
+"""The workers on this device: registrations, addresses and the messages for them.
+
+See docs/reference/wire-protocol.md#from-the-edge-api-to-the-worker.
+"""
 
 from __future__ import annotations
 
@@ -25,16 +28,16 @@ log = logging.getLogger(__name__)
 MAX_HANDLER = 32  # characters; it becomes the name of a socket
 # Fields of proc_pid_stat(5), counted from 1.
 AFTER_NAME, STARTTIME = 3, 22
-# A worker is on this machine and is asked again sooner than the Edge API: what divides its delays
-# (`retry_first` and `retry_cap` of `Timing`, seconds).
+# A worker is on this machine and is called again sooner than the Edge API: divisors of the delays
+# `retry_first` and `retry_cap` of `Timing` (seconds).
 MESSAGE_RETRY_DIVISORS = 4, 2  # of the first delay and of the longest, for a message
 DISCONNECT_RETRY_DIVISOR = 6  # of the longest delay
-LISTEN_DELAY = 0.2  # seconds; a worker begins to listen when it knows where
+LISTEN_DELAY = 0.2  # seconds; a worker begins to listen after it got its address
 CALL_ERRORS = (GRPCError, ProtocolError, StreamTerminatedError, OSError, TimeoutError)
 
 
 class ProcessIdentity(NamedTuple):
-    """What names a process even after its pid was given to another one."""
+    """The identity of a process, which its pid alone is not: pids are reused."""
 
     pid: int
     start_time: str  # clock ticks since boot, field 22 of proc_pid_stat(5)
@@ -84,33 +87,35 @@ class Workers:
         self._arrived = asyncio.Event()
 
     def adopt_running(self) -> None:
-        """Take over the workers that were there before this gateway (re)started."""
+        """Take over workers that registered before this gateway was restarted."""
         for path in sorted(self._folder.glob("*.sock")):
             if _is_handler(path.stem):
                 self._add_worker(path.stem, None, {})
 
     def register(self, handler: str, pid: int, features: Mapping[str, str]) -> str | None:
-        """Return the address a worker shall listen on; None while another one is alive."""
+        """Return the address on which a worker must listen; None while another one is alive."""
         if not _is_handler(handler):
             return None
         process = _identify_process(pid)
         known = self._workers.get(handler)
         if known and known.process != process and known.alive:
-            log.warning("Worker %s (pid %d) is refused: another one lives.", handler, pid)
+            log.warning(
+                "Worker %s (pid %d) is refused: another process serves this handler", handler, pid
+            )
             return None
         self._add_worker(handler, process, dict(features))
         log.info("Worker %s registered (pid %d)", handler, pid)
         return f"unix:{self._socket_path(handler)}"
 
     def list_features(self) -> dict[str, dict[str, str]]:
-        """Return the features each handler announced, for the connection status."""
+        """Return the features of each handler, for the connection status."""
         return {handler: worker.features for handler, worker in self._workers.items()}
 
     def deliver(self, message: Data) -> bool:
-        """Let the worker have a message; return whether its content is another one than before.
+        """Queue a message for its worker; return whether its content differs from the last.
 
         Only the latest message for a directive is kept. A worker that registers later,
-        or again, gets the latest one then.
+        or again, gets the latest message then.
         """
         digest = hashlib.sha256(message.content).digest()
         known = self._latest.get(message.directive)
@@ -119,23 +124,26 @@ class Workers:
         self._latest[message.directive] = _Latest(digest, message)
         worker = self._workers.get(message.directive)
         if worker is None:
-            log.info("The message for %r waits for its worker to register", message.directive)
+            log.info("The message for %r waits until its worker registers", message.directive)
         else:
             worker.wake.set()
         return True
 
     def forget_messages(self) -> None:
-        """Deliver nothing of what was received so far."""
+        """Drop all messages received so far."""
         self._latest.clear()
 
     async def disconnect(self) -> None:
-        """Tell every worker RECEIVED_DISCONNECT; return once all have answered, at least one."""
+        """Send RECEIVED_DISCONNECT to every worker; return when all, and at least one, answered.
+
+        See docs/reference/wire-protocol.md#disconnect.
+        """
         backoff = Backoff(
             self._timing.retry_first, self._timing.retry_cap / DISCONNECT_RETRY_DIVISOR
         )
         while not self._workers or self._still_connected():
             if not self._workers:
-                log.warning("The disconnect waits for a worker to register and clean up.")
+                log.warning("The disconnect waits until a worker registers and cleans up")
                 await self.wait_for_worker()
             for worker in self._still_connected():
                 worker.disconnected = await self._notify_worker(worker)
@@ -189,7 +197,7 @@ class Workers:
         return self._folder / f"{handler}.sock"
 
     async def _feed_worker(self, worker: Worker) -> None:
-        """Send the latest message until the worker took it, then wait for the next."""
+        """Send the latest message until the worker accepts it, then wait for the next."""
         first, longest = MESSAGE_RETRY_DIVISORS
         backoff = Backoff(self._timing.retry_first / first, self._timing.retry_cap / longest)
         await asyncio.sleep(LISTEN_DELAY)
@@ -210,7 +218,9 @@ class Workers:
         try:
             await WorkerStub(worker.channel).Send(message, timeout=self._timing.worker_timeout)
         except CALL_ERRORS as error:
-            self._log_once.failed(activity, f"did not take its message ({_describe_error(error)})")
+            self._log_once.failed(
+                activity, f"did not accept its message ({_describe_error(error)})"
+            )
             return False
         self._log_once.recovered(activity)
         return True
