@@ -1,4 +1,4 @@
-"""Certificates that no fleet of ours issued."""
+"""Certificates that no flotta control plane issued."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def authority(organization: str) -> Pair:
 
 
 def issue(signer: Pair, common_name: str, *, self_signed: bool = False) -> Pair:
-    """Return a certificate that looks like one of the fleet, signed by the signer or by itself."""
+    """Return a certificate that looks like one of the fleet: signed by `signer`, or self-signed."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name(
         [

@@ -21,7 +21,7 @@ collect_ignore_glob = (
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave to the other site what one of them shows well enough, unless everything is wanted."""
+    """On Kubernetes, run tests for which one engine is enough only if deep tests are selected."""
     for item in items:
         if KUBERNETES and item.get_closest_marker("on_one_engine"):
             item.add_marker("deep")

@@ -16,7 +16,7 @@ DEVICES_PORT = 8043
 
 
 class ControlPlane(ABC):
-    """Where devices find it, what it logs, and how it is switched off and on, with its storage."""
+    """Where devices find it, what it logs, and how it is stopped and started, with its storage."""
 
     port: int
 
@@ -30,23 +30,23 @@ class ControlPlane(ABC):
 
     @abstractmethod
     def edge_api_log(self, since: str) -> str:
-        """Return what the Edge API logged in this time, as `1m`."""
+        """Return what the Edge API logged in the last `1m` or another time."""
 
     @abstractmethod
     def serves(self) -> bool:
-        """Tell whether the Edge API is there as it was ordered."""
+        """Tell whether the Edge API runs as installed."""
 
     @abstractmethod
     def remains(self) -> list[str]:
-        """Return what is installed of it, whatever it stored."""
+        """Return what is installed of it, apart from its data."""
 
     @abstractmethod
     def stop(self) -> None:
-        """Switch everything off."""
+        """Stop everything."""
 
     @abstractmethod
     def start(self) -> None:
-        """Switch it on again."""
+        """Start it again."""
 
 
 class Embedded(ControlPlane):
@@ -117,7 +117,7 @@ class Cluster(ControlPlane):
         return [name for name in found.split() if "/flotta-" in name]
 
     def pods(self, program: str) -> list[str]:
-        """Names of the pods of a program that have not been told to end."""
+        """Names of the pods of a program that are not being deleted."""
         return [pod["metadata"]["name"] for pod in self._pods(program)]
 
     def _pods(self, program: str) -> list[dict[str, Any]]:
@@ -127,14 +127,14 @@ class Cluster(ControlPlane):
         return [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
 
     def remove(self, pod: str) -> None:
-        """End a pod a second after it was told to.
+        """Delete a pod with a second of grace.
 
         A forced deletion would take its token away while the process still lives.
         """
         self.site.kubectl("delete", "pod", pod, "-n", NAMESPACE, "--grace-period=1")
 
     def kill(self, *pods: str) -> None:
-        """End pods at once, as when their processes die."""
+        """Kill pods at once, as when their processes die."""
         if not pods:
             return
         self.site.kubectl(
@@ -163,7 +163,7 @@ class Cluster(ControlPlane):
         return len(pods) == wanted and all(_ready(pod) for pod in pods)
 
     def restarts(self, program: str) -> int:
-        """How often the containers of a program were started again."""
+        """How often the containers of a program were restarted."""
         statuses = [pod["status"].get("containerStatuses", []) for pod in self._pods(program)]
         return sum(container["restartCount"] for pod in statuses for container in pod)
 

@@ -1,4 +1,4 @@
-"""The machines of a site: reached by SSH, switched by podman; and kubectl for its control plane."""
+"""The machines of a site, by SSH and podman, and kubectl for its control plane."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ class Machines:
         self._kubectl = str(beside) if beside.exists() else (shutil.which("kubectl") or "kubectl")
 
     def _prefix(self) -> str:
-        """How the names of the site's containers begin."""
+        """Prefix of the names of the site's containers."""
         label = f"label=flotta.edge.site={self.folder}"
         names = self.podman("ps", "--all", "--filter", label, "--format", "{{.Names}}").split()
         return next(name.removesuffix("-till-1") for name in names if name.endswith("-till-1"))

@@ -39,7 +39,7 @@ class Site(Machines):
         return entry.get("phase") if entry else None
 
     def entry(self, device: str, workload: str) -> dict[str, Any] | None:
-        """Return what the device's status says of a workload."""
+        """Return what the device's status says about a workload."""
         listed = self.get("edgedevice", device)["status"].get("workloads", [])
         return next((entry for entry in listed if entry["name"] == workload), None)
 
@@ -54,7 +54,7 @@ class Site(Machines):
         return name
 
     def s3(self) -> Any:
-        """Return a client with the administrator's rights, from the site's `s3.env`."""
+        """Return a client with the administrator's access key, from the site's `s3.env`."""
         settings = dict(
             line.split("=", 1)
             for line in (self.folder / "s3.env").read_text().splitlines()

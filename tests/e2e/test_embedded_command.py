@@ -7,7 +7,7 @@ from e2e.site import Site
 COMMAND = "/usr/local/bin/flotta"
 
 
-def test_a_program_of_somebody_else_is_left_alone(site: Site) -> None:
+def test_a_command_that_flotta_did_not_create_is_left_alone(site: Site) -> None:
     host = site.storage
     host.run(f"rm {COMMAND} && echo mine > {COMMAND}")
     try:

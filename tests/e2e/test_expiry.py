@@ -1,4 +1,4 @@
-"""A device whose certificate expired while it was off comes back by itself.
+"""A device whose certificate expired while it was offline comes back by itself.
 
 It can do nothing else before.
 """

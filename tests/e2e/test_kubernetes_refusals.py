@@ -69,7 +69,7 @@ def test_an_unreachable_server_is_named(site: Site, tmp_path: Path) -> None:
     assert "kubeconfig" in said
 
 
-def test_a_missing_right_is_named_and_nothing_changes(
+def test_a_missing_permission_is_named_and_nothing_changes(
     site: Site, cluster: Cluster, tmp_path: Path
 ) -> None:
     site.kubectl("create", "serviceaccount", "e2e-nobody")

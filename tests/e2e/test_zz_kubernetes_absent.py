@@ -55,7 +55,9 @@ def test_decommission_leaves_no_object_behind(site: Site) -> None:
 
 
 @pytest.mark.deep
-def test_a_site_that_was_decommissioned_can_be_made_anew(site: Site, cluster: Cluster) -> None:
+def test_a_site_that_was_decommissioned_can_be_installed_again(
+    site: Site, cluster: Cluster
+) -> None:
     result = site.playbook("decommission")
     assert result.returncode == 0, result.stdout[-3000:]
     eventually("nothing is left", lambda: nothing_left(site))

@@ -15,12 +15,12 @@ options:
     description:
       - Kubeconfig with the address of the resource API and the identity to use there.
       - A path on the machine where the module runs. When omitted, E(KUBECONFIG), else C(~/.kube/config), else the service account of its pod.
-      - On the host of an embedded control plane, C(/etc/flotta/kubeconfig/admin.kubeconfig) is the one of the administrator.
+      - On the host of an embedded control plane, the administrator's kubeconfig is C(/etc/flotta/kubeconfig/admin.kubeconfig).
     type: path
   context:
     description:
       - Context of the kubeconfig.
-      - When omitted, its current one.
+      - When omitted, the current context.
     type: str
 requirements:
   - flotta-edge with the extra C(control-plane), of the same release as this collection; the roles P(flotta.edge.operator#role) and

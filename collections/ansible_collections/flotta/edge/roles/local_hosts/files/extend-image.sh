@@ -1,5 +1,5 @@
 #!/bin/sh
-# Make an image of another one and more Debian packages, unless it is there.
+# Build an image from another image and further Debian packages, unless it exists.
 #
 #   extend-image.sh BASE TAG "PACKAGE..."
 set -eu
