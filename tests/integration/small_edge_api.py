@@ -27,7 +27,7 @@ UID = "0b6f0f5c-2f10-4a55-8d3e-5f0c2c3e9e0f"
 
 
 class SmallEdgeApi:
-    """Records requests; answers as its attributes say."""
+    """Records requests; responds as its attributes say."""
 
     def __init__(self, authority: Authority) -> None:
         self.authority = authority

@@ -147,7 +147,7 @@ async def test_a_hold_ends_with_304_when_nothing_changes(fleet: Fleet) -> None:
     await device.close()
 
 
-async def test_a_missing_secret_withholds_one_workload_and_is_told_once(fleet: Fleet) -> None:
+async def test_a_missing_secret_withholds_one_workload_and_is_reported_once(fleet: Fleet) -> None:
     device = await fleet.joined(test="broken")
     reference = {"secretKeyRef": {"name": "late", "key": "a"}}
     bad = pod(env=[{"name": "A", "valueFrom": reference}])
@@ -337,7 +337,7 @@ async def test_heartbeats_and_the_operator_do_not_overwrite_each_other(fleet: Fl
     await device.close()
 
 
-async def test_a_deleted_device_is_told_to_disconnect_and_its_answer_is_recorded(
+async def test_a_deleted_device_gets_disconnect_and_its_response_is_recorded(
     fleet: Fleet,
 ) -> None:
     device = await fleet.joined()

@@ -115,7 +115,7 @@ async def test_certificates_from_elsewhere_do_not_get_past_tls(fleet: Fleet) -> 
     await device.close()
 
 
-async def test_a_server_certificate_is_no_device(fleet: Fleet) -> None:
+async def test_a_server_certificate_is_not_a_device(fleet: Fleet) -> None:
     issued = fleet.authority.issue_server(["127.0.0.1"])
     stranger = fleet.stranger("d-1", issued)
     with pytest.raises(aiohttp.ClientError):  # TLS itself asks for clientAuth

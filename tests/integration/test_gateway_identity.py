@@ -163,7 +163,7 @@ async def test_expired_server_certificate_is_reported_and_tolerated(
     assert "The connection is used anyway" in caplog.text
 
 
-async def test_device_whose_clock_stands_at_1970_joins(
+async def test_device_whose_clock_says_1970_joins(
     files: DeviceFiles, api: SmallEdgeApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Epoch(datetime):

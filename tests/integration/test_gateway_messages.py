@@ -59,7 +59,7 @@ def logged(caplog: pytest.LogCaptureFixture) -> None:
 
 @pytest.fixture(autouse=True)
 def quick_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the gateway notice within moments, and not six seconds, that nobody listens."""
+    """Let the gateway notice at once, and not after six seconds, that nothing listens."""
     monkeypatch.setattr(tls_connection, "CONNECT_RETRY", (0.1, 0.1))
     monkeypatch.setattr(tls_connection, "MAX_RETRIES", 2)
 
@@ -122,7 +122,7 @@ async def test_restarted_gateway_finds_the_worker_that_stayed(
             await eventually(lambda: len(worker.configurations) == 2)
 
 
-async def test_old_server_is_polled_with_pauses_and_heard_once(
+async def test_old_server_is_polled_with_pauses_and_delivered_once(
     settings: Settings, api: SmallEdgeApi
 ) -> None:
     api.holds = False
@@ -174,7 +174,7 @@ async def test_messages_share_one_kept_connection(settings: Settings, api: Small
         assert [http._connection for http in idle] == [kept]
 
 
-async def test_outage_is_told_once_and_ends_by_itself(
+async def test_outage_is_logged_once_and_ends_by_itself(
     files: DeviceFiles, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     api = SmallEdgeApi(Authority.create("Flotta CA"))
@@ -199,7 +199,7 @@ class CountingBackoff(Backoff):
         return super().next(at_least)
 
 
-async def test_server_that_comes_back_soon_was_never_away(
+async def test_server_that_comes_back_soon_is_not_reported(
     files: DeviceFiles,
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
@@ -266,7 +266,7 @@ async def test_disconnect_is_confirmed_only_after_a_worker_cleaned_up(
     assert (files.pki / "cert.pem").exists()
 
 
-async def test_parked_device_stays_parked_over_restarts_until_the_marker_goes(
+async def test_parked_device_stays_parked_over_restarts_until_the_marker_is_removed(
     settings: Settings, api: SmallEdgeApi, files: DeviceFiles
 ) -> None:
     (files.state / "decommissioned").write_text("{}")
@@ -313,14 +313,14 @@ async def test_malformed_messages_of_a_worker_are_refused(
 
 @pytest.fixture
 def open_folder() -> Iterator[Path]:
-    """Return a folder for everybody; pytest closes the one above its own whenever it starts."""
+    """Return a folder that every user can enter, which those of pytest are not."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         yield Path(folder)
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="changes its user id")
-async def test_processes_of_other_users_are_turned_away(
+async def test_processes_of_other_users_are_refused(
     settings: Settings, api: SmallEdgeApi, caplog: pytest.LogCaptureFixture, open_folder: Path
 ) -> None:
     settings = dataclasses.replace(settings, socket=open_folder / "gateway.sock")

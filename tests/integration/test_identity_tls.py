@@ -108,7 +108,7 @@ def expired_device(files: Files) -> CertificateAndKey:
     )
 
 
-async def test_without_or_with_foreign_certificate_nothing_is_answered(files: Files) -> None:
+async def test_without_a_certificate_of_the_fleet_there_is_no_response(files: Files) -> None:
     foreign = files.save("foreign", Authority.create("Other CA").issue_registration())
     server_class = files.server
     async with listening(server_context(*files.server, files.ca)) as (_, ask):

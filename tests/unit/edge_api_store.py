@@ -33,7 +33,7 @@ class Store:
         self._held: dict[Kind, list[Event]] = {}
 
     def put(self, kind: Kind, obj: Object) -> Object:
-        """Create or replace an object as somebody else."""
+        """Create or replace an object as another writer."""
         metadata = obj["metadata"]
         new = metadata["name"] not in self.objects[kind]
         self._version += 1

@@ -89,7 +89,7 @@ async def configured(store: Store, state: str | None, generation: int | None = N
     await eventually(lambda: shown() == (state, generation))
 
 
-async def test_a_problem_comes_and_goes_on_a_device_that_asks_for_nothing(
+async def test_a_problem_appears_and_disappears_on_a_device_that_does_not_poll(
     store: Store, backend: CrdBackend
 ) -> None:
     store.put(EDGE_WORKLOAD, workload("web", NEEDY))
@@ -103,7 +103,7 @@ async def test_a_problem_comes_and_goes_on_a_device_that_asks_for_nothing(
     assert store.events == ["EdgeDevice Misconfiguration", "EdgeWorkload Misconfiguration"]
 
 
-async def test_a_device_that_cannot_be_rendered_stands_in_nobodys_way(
+async def test_a_device_that_cannot_be_rendered_does_not_stop_the_others(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(presence, "CHECK_INTERVAL", 0.01)
@@ -166,7 +166,7 @@ async def test_a_device_that_has_not_registered_shows_no_problems(
     assert store.patches == 0
 
 
-async def test_a_disconnect_is_recorded_although_the_deletion_was_not_heard_of(
+async def test_a_disconnect_is_recorded_before_the_watch_reports_the_deletion(
     store: Store, backend: CrdBackend
 ) -> None:
     store.hold(EDGE_DEVICE)

@@ -22,7 +22,7 @@ from flotta.resources.errors import ApiError, Conflict, Invalid, Unreachable
         (Invalid(422, "Invalid", "secret detail"), 500, None, "refused the request: Invalid"),
     ],
 )
-async def test_what_will_pass_is_told_apart_from_what_will_not(
+async def test_temporary_and_lasting_errors_have_different_statuses(
     error: ApiError, status: int, retry_after: str | None, words: str
 ) -> None:
     @translate_api_errors

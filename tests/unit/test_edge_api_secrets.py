@@ -1,4 +1,4 @@
-"""Secrets of the Edge API whose values somebody else wrote."""
+"""Secrets of the Edge API whose values another writer changed."""
 
 from __future__ import annotations
 

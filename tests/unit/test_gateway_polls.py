@@ -1,4 +1,4 @@
-"""What a poll makes of an answer that does not suit the device's present certificate."""
+"""How a poll handles a response that does not belong to the device's present certificate."""
 
 from __future__ import annotations
 

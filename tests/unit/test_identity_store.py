@@ -172,7 +172,9 @@ def test_certificate_of_another_device_id_or_fleet_is_not_used(
     assert not open_store(pki).load_current().is_device
 
 
-def test_unknown_issuer_alone_strands_nobody(pki: Path, authority: Authority) -> None:
+def test_an_unknown_issuer_alone_does_not_lock_a_device_out(
+    pki: Path, authority: Authority
+) -> None:
     """With only a root in ca-root, neither issuer is there; the device keeps its identity."""
     install(open_store(pki), authority)
     (pki / "ca.pem").write_bytes(Authority.create("root").certificate_pem)

@@ -79,7 +79,7 @@ def test_date_times_of_every_accepted_form(text: str, expected: datetime | None)
     assert parse_time(text) == expected
 
 
-def test_text_that_is_no_date_time_is_refused() -> None:
+def test_text_that_is_not_a_date_time_is_refused() -> None:
     with pytest.raises(ValueError, match="not a date-time"):
         parse_time("yesterday")
 
