@@ -56,8 +56,8 @@ def test_what_is_in_the_way_is_one_sentence(own_engine: Engine, tmp_path: Path) 
     failures = {
         "there is no kubeconfig": flotta(tmp_path / "none", "status"),
         "does not answer": flotta(away, "status"),
-        "may not do that": flotta(own_engine.kubeconfig("edge-api"), "approve", "x"),
-        "no device x asks to join": flotta(admin, "approve", "x"),
+        "is not allowed to do this": flotta(own_engine.kubeconfig("edge-api"), "approve", "x"),
+        "no device x requests to join": flotta(admin, "approve", "x"),
         "there is no workload x": flotta(admin, "explain", "workload", "x"),
     }
     for sentence, done in failures.items():

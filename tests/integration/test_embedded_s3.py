@@ -214,7 +214,7 @@ def test_init_that_cannot_write_says_so_in_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "keys").write_text("a file")
     result = init(tmp_path)
     assert result.returncode == 1
-    assert result.stderr.startswith("flotta-s3: the key pair cannot be written: ")
+    assert result.stderr.startswith("flotta-s3: the access key cannot be written: ")
     assert len(result.stderr.splitlines()) == 1
     assert not (tmp_path / "admin.env").exists()
 

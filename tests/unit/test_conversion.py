@@ -135,4 +135,4 @@ def test_command_reads_standard_input_and_warns_on_standard_error() -> None:
         text=True,
     )
     assert broken.returncode == 1
-    assert broken.stderr.startswith("flotta: document 1 is not readable as YAML")
+    assert broken.stderr.startswith("flotta: document 1 is not valid YAML")

@@ -1,4 +1,4 @@
-"""The request of a device to join, as `flotta approve` and `flotta decline` change it."""
+"""Changes a device's request to join, for `flotta approve` and `flotta decline`."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from flotta.resources.objects.meta import MergePatch
 async def patch_request(client: Client, name: str, patch: MergePatch) -> SignedRequest:
     """Change the request of a device; return it.
 
-    Raises ValueError with a sentence when there is none, ApiError for any other refusal.
+    Raises ValueError with a sentence when there is no request, ApiError for any other refusal.
     """
     try:
         return await client.merge_patch(SIGNED_REQUEST, name, REQUEST_NAMESPACE, patch)
     except NotFound as error:
         if not error.reason:  # the kind itself is not known
             raise
-        raise ValueError(f"no device {name} asks to join; see: flotta status") from error
+        raise ValueError(
+            f"no device {name} requests to join; list the requests with: flotta status"
+        ) from error

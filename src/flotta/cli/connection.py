@@ -1,4 +1,4 @@
-"""The resource API as the commands of `flotta` reach it, and what they say when it refuses."""
+"""Connects the commands of `flotta` to the resource API and describes its errors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from flotta.resources.client import ApiError, Client, Forbidden, NotFound, Unrea
 Result = TypeVar("Result")
 
 NOT_INSTALLED = (
-    "flotta is not installed on this cluster (it has no kind EdgeDevice or its like); install it "
+    "flotta is not installed on this cluster (the CRDs of the fleet are missing); install it "
     "with the role flotta.edge.operator, or choose another cluster with --kubeconfig or --context"
 )
 
@@ -40,14 +40,14 @@ async def _connect_and_work(
     except ApiError as error:
         raise ValueError(_describe_error(error)) from error
     except yaml.YAMLError as error:
-        raise ValueError("the kubeconfig is not readable as YAML") from error
+        raise ValueError("the kubeconfig is not valid YAML") from error
 
 
 def _describe_error(error: ApiError) -> str:
     if isinstance(error, Unreachable):
         return f"the resource API does not answer: {error}"
     if isinstance(error, Forbidden):
-        return f"the kubeconfig's identity may not do that: {error}"
+        return f"the user of the kubeconfig is not allowed to do this: {error}"
     # For a path that it does not serve Kubernetes gives no reason, for a missing object it does.
     if isinstance(error, NotFound) and not error.reason:
         return NOT_INSTALLED

@@ -1,4 +1,4 @@
-"""`flotta`: look at the fleet, let devices in, find out why something does not run."""
+"""`flotta`: show the fleet, approve devices, explain why a workload does not run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Commands: TypeAlias = (
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Entry point; ends with one sentence and status 1 when something is in the way."""
+    """Entry point; exits with one sentence and status 1 on an error."""
     options = _parser().parse_args(arguments)
     try:
         text = run_command(options.command, options)
@@ -29,7 +29,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="flotta", description=__doc__)
     parser.add_argument(
         "--kubeconfig",
-        help=f"default: $KUBECONFIG, else {LOCAL_KUBECONFIG} or ~/.kube/config if it is there",
+        help=f"default: $KUBECONFIG, else {LOCAL_KUBECONFIG} or ~/.kube/config if it exists",
     )
     parser.add_argument("--context", help="context of the kubeconfig; default: its current one")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
@@ -43,24 +43,34 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_status(commands: Commands) -> None:
     status = commands.add_parser("status", help="show every device, its workloads and files")
-    status.add_argument("-n", "--namespace", help="only this namespace")
-    status.add_argument("-o", "--output", choices=["table", "json"], default="table")
+    status.add_argument("-n", "--namespace", help="only devices of this namespace")
+    status.add_argument(
+        "-o",
+        "--output",
+        choices=["table", "json"],
+        default="table",
+        help="table for people (default) or json for programs",
+    )
 
 
 def _add_approval(commands: Commands) -> None:
-    approve = commands.add_parser("approve", help="let a device in that asks to join")
+    approve = commands.add_parser("approve", help="approve a device that requests to join")
     approve.add_argument("name", help="id of the device")
-    approve.add_argument("-n", "--namespace", help="namespace of the EdgeDevice")
+    approve.add_argument(
+        "-n", "--namespace", help="namespace of the EdgeDevice; default: the one it requests"
+    )
     approve.add_argument("--set", help="EdgeDeviceSet that the device joins")
-    decline = commands.add_parser("decline", help="refuse a device that asks to join")
+    decline = commands.add_parser("decline", help="decline a device that requests to join")
     decline.add_argument("name", help="id of the device")
 
 
 def _add_explain(commands: Commands) -> None:
-    explain = commands.add_parser("explain", help="say why a device or workload is as it is")
+    explain = commands.add_parser("explain", help="explain the state of a device or a workload")
     explain.add_argument("kind", choices=["device", "workload"])
-    explain.add_argument("name")
-    explain.add_argument("-n", "--namespace", default="default")
+    explain.add_argument("name", help="name of the EdgeDevice or EdgeWorkload")
+    explain.add_argument(
+        "-n", "--namespace", default="default", help="namespace of the object; default: default"
+    )
 
 
 def _add_manifests(commands: Commands) -> None:
@@ -73,12 +83,14 @@ def _add_manifests(commands: Commands) -> None:
         "- is standard input",
     )
     manifests.add_argument(
-        "--installer", action="store_true", help="only the ClusterRole that an installer needs"
+        "--installer",
+        action="store_true",
+        help="print only the ClusterRole that an installer needs",
     )
 
 
 def _add_convert(commands: Commands) -> None:
-    convert = commands.add_parser("convert", help="rewrite manifests of earlier releases")
+    convert = commands.add_parser("convert", help="convert manifests of earlier releases")
     convert.add_argument(
         "file", nargs="?", default="-", help="YAML or JSON; default: standard input"
     )

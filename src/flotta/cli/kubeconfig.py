@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-# Where role operator puts the administrator's access on the control plane.
+# Where the role operator puts the administrator's kubeconfig on the control plane.
 LOCAL_KUBECONFIG = Path("/etc/flotta/kubeconfig/admin.kubeconfig")
 
 
 def find_kubeconfig(given: str | None) -> str | None:
     """Return the path: the given one, else $KUBECONFIG, else one of the usual places.
 
-    None means that there is none. Raises ValueError for a file that is named and missing.
+    None means that there is none. Raises ValueError when a named file is missing.
     """
     path = given or os.environ.get("KUBECONFIG")
     if path and not Path(path).exists():

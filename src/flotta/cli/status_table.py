@@ -1,4 +1,4 @@
-"""The rows of the fleet as `flotta status` prints them."""
+"""The fleet as `flotta status` prints it: rows of a table, or data for JSON."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The commands of the programs, one module each with a function `run(options)`.
 
-A module is imported when its command is asked for, so `--help` and a command that must be quick do
-not pay for the Kubernetes client or the servers.
+A module is imported when its command runs, so that `--help` and commands that must be quick do not
+pay for the Kubernetes client or the servers.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from flotta.apiserver.storage.database import DatabaseError
 
 
 def run(options: argparse.Namespace) -> None:
-    """Serve until SIGTERM or SIGINT; end with one sentence when something is in the way."""
+    """Serve until SIGTERM or SIGINT; exit with one sentence on an error."""
     host, _, port = options.listen.rpartition(":")
     if not port.isdigit():
         sys.exit("flotta-apiserver: --listen must look like HOST:PORT")

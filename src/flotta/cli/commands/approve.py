@@ -1,4 +1,4 @@
-"""`flotta approve`: let a device in that asks to join."""
+"""`flotta approve`: approve a device that requests to join."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from flotta.resources.client import Client
 
 
 def run(options: argparse.Namespace) -> str:
-    """Return the sentence to print. Raises ValueError with one."""
+    """Return the sentence to print. Raises ValueError with a sentence."""
     return run_connected(options, lambda client: _approve(client, options))
 
 

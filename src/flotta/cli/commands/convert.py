@@ -1,4 +1,4 @@
-"""`flotta convert`: old manifests in, manifests of today out, document by document."""
+"""`flotta convert`: converts manifests of earlier releases, document by document."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SEPARATOR = re.compile(r"^---(?:[ \t].*)?\n?", re.MULTILINE)
 
 
 class Conversion(NamedTuple):
-    """The text of all documents, and the sentences about what changed."""
+    """The text of all documents, and a sentence for each change."""
 
     text: str
     warnings: list[str]
@@ -42,7 +42,7 @@ def convert_file(name: str) -> Conversion:
 
 
 def convert_text(text: str) -> Conversion:
-    """Convert each YAML document; one that is in order keeps its text and comments."""
+    """Convert each YAML document; one that needs no change keeps its text and comments."""
     warnings: list[str] = []
     documents = [
         _convert_document(part, number, warnings)
@@ -55,7 +55,7 @@ def _convert_document(text: str, number: int, warnings: list[str]) -> str:
     try:
         document = load_yaml(text)
     except yaml.YAMLError as error:
-        raise ValueError(f"document {number} is not readable as YAML: {error}") from error
+        raise ValueError(f"document {number} is not valid YAML: {error}") from error
     if not isinstance(document, dict):
         return _end_with_newline(text)
     try:

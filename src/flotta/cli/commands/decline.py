@@ -1,4 +1,4 @@
-"""`flotta decline`: refuse a device that asks to join."""
+"""`flotta decline`: decline a device that requests to join."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from flotta.resources.kinds import EDGE_DEVICE
 
 
 def run(options: argparse.Namespace) -> str:
-    """Return the sentence to print. Raises ValueError with one."""
+    """Return the sentence to print. Raises ValueError with a sentence."""
     return run_connected(options, lambda client: _decline(client, options.name))
 
 
@@ -25,5 +25,5 @@ async def _decline(client: Client, name: str) -> str:
     namespace = request["spec"]["targetNamespace"]
     if await client.get_or_none(EDGE_DEVICE, name, namespace):
         remedy = f"kubectl delete edgedevice {name} -n {namespace}"
-        return f"{name} is declined, but still in the fleet; remove it with: {remedy}"
+        return f"{name} is declined, but still part of the fleet; remove it with: {remedy}"
     return f"{name} is declined."

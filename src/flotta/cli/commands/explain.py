@@ -1,4 +1,4 @@
-"""`flotta explain`: why a device or a workload is as it is."""
+"""`flotta explain`: the state of a device or a workload, in sentences."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from flotta.resources.objects.meta import Resource
 
 
 def run(options: argparse.Namespace) -> str:
-    """Return the sentences to print, one a line. Raises ValueError with one."""
+    """Return the sentences to print, one per line. Raises ValueError with a sentence."""
     explain = _explain_device if options.kind == "device" else _explain_workload
     lines = run_connected(options, lambda client: explain(client, options.name, options.namespace))
     return "\n".join(lines)
@@ -30,7 +30,10 @@ async def _explain_device(client: Client, name: str, namespace: str) -> list[str
         return explain_device(device, workloads, events)
     request = await client.get_or_none(SIGNED_REQUEST, name, REQUEST_NAMESPACE)
     if request is None:
-        raise ValueError(f"there is no device {name} in namespace {namespace}, nor a request")
+        raise ValueError(
+            f"there is no device {name} in namespace {namespace}, and no request to join under "
+            "that name; list both with: flotta status"
+        )
     return explain_request(request)
 
 
@@ -38,7 +41,9 @@ async def _explain_workload(client: Client, name: str, namespace: str) -> list[s
     devices = await client.list(EDGE_DEVICE, namespace)
     workload = await client.get_or_none(EDGE_WORKLOAD, name, namespace)
     if workload is None:
-        raise ValueError(f"there is no workload {name} in namespace {namespace}")
+        raise ValueError(
+            f"there is no workload {name} in namespace {namespace}; name another namespace with -n"
+        )
     events = await _list_events(client, EDGE_WORKLOAD, name, namespace)
     return explain_workload(workload, devices, events)
 

@@ -1,4 +1,4 @@
-"""`flotta manifests`: the objects of an installation as YAML, to apply by other means."""
+"""`flotta manifests`: the objects of an installation as YAML, for other tools to apply."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from flotta.resources.objects.meta import Manifest
 from flotta.yaml_loader import load_yaml
 
 NO_IMAGE = (
-    "no image is set, so the pods use {}, which only this machine may have; "
+    "no image is set, so the pods use {}, which may exist on this machine only; "
     "set image to one that the cluster can pull"
 )
 
@@ -47,5 +47,5 @@ def _read_settings(path: str | None) -> dict[str, object]:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ValueError(f"{path} cannot be read: {error}") from error
     if not isinstance(settings, dict):
-        raise ValueError(f"{path} holds no mapping of settings")
+        raise ValueError(f"{path} is not a mapping of settings")
     return settings

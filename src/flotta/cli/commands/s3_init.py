@@ -1,4 +1,4 @@
-"""`flotta-s3 init`: the administrator's access key, made once."""
+"""`flotta-s3 init`: makes the administrator's access key, once."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ def run(options: argparse.Namespace) -> int:
     try:
         changed = ensure_administrator(options.admin_file, options.keys)
     except OSError as error:
-        raise ValueError(f"the key pair cannot be written: {error}") from error
+        raise ValueError(f"the access key cannot be written: {error}") from error
     print(json.dumps({"changed": changed}))
     return 0

@@ -1,4 +1,4 @@
-"""`flotta-s3 serve`: S3 over TLS until stopped, and beside it the IAM query API if it is wanted."""
+"""`flotta-s3 serve`: S3 over TLS until stopped, and the IAM query API if configured."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from flotta.storage.rclone_supervisor import RcloneSupervisor, S3ServerSettings
 
 
 def run(options: argparse.Namespace) -> int:
-    """Serve until it is to stop; return the exit status. Raises ValueError with a sentence."""
+    """Serve until stopped; return the exit status. Raises ValueError with a sentence."""
     for path in (options.root, options.keys, options.cert, options.key):
         if not os.access(path, os.R_OK):
             raise ValueError(f"{path} is missing or not readable")
     settings = _make_settings(options)
-    os.umask(0o027)  # what is written is for the group too, to read, and for nobody else
+    os.umask(0o027)  # the group may read what is written, others may not
     run_daemon(lambda: _serve(settings, options.iam_listen))
     return 0
 

@@ -23,7 +23,7 @@ def run(options: argparse.Namespace) -> str:
     if options.output == "json":
         return json.dumps(rows_as_data(rows), indent=2)
     if not rows:
-        return "There are no devices, and none asks to join."
+        return "There are no devices and no requests to join."
     return _print_table(rows_as_table(rows))
 
 
