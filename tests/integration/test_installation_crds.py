@@ -118,7 +118,7 @@ async def test_objects_in_a_version_that_we_do_not_know_are_not_given_up(client:
     crd["spec"]["versions"][0]["name"] = "v2"
     await bring(client, crd)
     for force in (False, True):
-        with pytest.raises(InstallationError, match="keeps objects in version v2"):
+        with pytest.raises(InstallationError, match="has objects stored in version v2"):
             await install(client, force=force)
     await drop(client, DEVICES)
 
@@ -145,7 +145,7 @@ async def test_names_that_another_definition_has_are_explained(client: Client) -
     if DEVICES in [item["metadata"]["name"] for item in await client.list(CRD)]:
         await drop(client, DEVICES)
     await bring(client, crd)
-    with pytest.raises(InstallationError, match=r"another CRD has its names.*remove the other one"):
+    with pytest.raises(InstallationError, match=r"another CRD uses its names.*remove the other CRD"):
         await install(client)
     await drop(client, crd["metadata"]["name"])
 

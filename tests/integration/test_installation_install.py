@@ -106,7 +106,7 @@ async def test_an_object_of_somebody_else_is_refused(place: Place) -> None:
     metadata = {"name": "flotta-edge-api", "namespace": place.namespace}
     spec = {"ports": [{"port": 80}]}
     await place.client.create(SERVICE, {"metadata": metadata, "spec": spec})
-    with pytest.raises(InstallationError, match="belongs to something else; remove it"):
+    with pytest.raises(InstallationError, match="was not created by flotta; remove it"):
         await place.present()
 
 
@@ -122,7 +122,7 @@ async def test_a_namespace_that_was_there_is_used_and_left(place: Place) -> None
 async def test_a_second_control_plane_is_refused(place: Place) -> None:
     await place.present()
     with pytest.raises(
-        InstallationError, match=f"installed in namespace {place.namespace} already"
+        InstallationError, match=f"already installed in namespace {place.namespace}"
     ):
         await Place(place.api, place.client, "elsewhere").present()
 
@@ -139,7 +139,7 @@ async def test_an_object_that_was_made_anew_is_not_removed(place: Place) -> None
     await place.present()
     read = await place.get(CONFIG_MAP, "flotta-manager-config")
     read["metadata"]["uid"] = "00000000-0000-0000-0000-000000000000"
-    with pytest.raises(InstallationError, match="was made anew while this ran; run this again"):
+    with pytest.raises(InstallationError, match="was deleted and created again meanwhile; run this again"):
         await Applier(place.client).remove(read, CONFIG_MAP)
     assert await place.find(CONFIG_MAP, "flotta-manager-config")
 
@@ -183,7 +183,7 @@ async def test_pods_that_are_refused_are_explained(place: Place) -> None:
         return any(item["type"] == "ReplicaFailure" for item in conditions)
 
     await eventually(refused, 60)
-    with pytest.raises(InstallationError, match=r"pods are refused.*exceeded quota"):
+    with pytest.raises(InstallationError, match=r"refuses its pods.*exceeded quota"):
         await place.present(wait_timeout=2)
 
 

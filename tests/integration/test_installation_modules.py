@@ -95,7 +95,7 @@ def test_a_server_that_does_not_answer_is_explained(
     path = tmp_path / "kubeconfig"
     path.write_text(kubernetes.kubeconfig().read_text().replace(str(kubernetes.port), "1"))
     result, _ = run("operator", kubeconfig=str(path))
-    assert result["msg"].startswith("The Kubernetes API does not answer")
+    assert result["msg"].startswith("The Kubernetes API does not respond")
     assert "check the server's address in the kubeconfig" in result["msg"]
 
 

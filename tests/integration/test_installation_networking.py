@@ -65,7 +65,7 @@ async def test_without_names_devices_use_the_nodes_addresses(place: Place) -> No
 
 
 async def test_kinds_that_the_cluster_does_not_know_are_explained(place: Place) -> None:
-    with pytest.raises(InstallationError, match=r"does not know the kind Route.*leave out route"):
+    with pytest.raises(InstallationError, match=r"does not serve the kind Route.*leave out route"):
         await place.present(check_mode=True, route={"host": "edge.example"})
     with pytest.raises(InstallationError, match="leave out service_monitor"):
         await place.present(service_monitor={})

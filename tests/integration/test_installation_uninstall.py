@@ -37,7 +37,7 @@ async def test_removal_keeps_the_fleet_and_its_certificates(place: Place) -> Non
     assert "1 EdgeDevice" in outcome.kept
     assert f"Namespace {place.namespace} with Secret {place.namespace}/flotta-ca" in outcome.kept
     assert titles(await place.absent()) == []
-    with pytest.raises(InstallationError, match=r"still there \(1 EdgeDevice\)"):
+    with pytest.raises(InstallationError, match=r"still exists \(1 EdgeDevice\)"):
         await remove_crds(place.client, check_mode=False, force=False, wait_timeout=20)
 
 
@@ -47,7 +47,7 @@ async def test_removal_with_data_works_without_an_operator_and_says_what_stays_b
     await place.present()
     await add_data(place)
     outcome = await place.absent(wait_timeout=60, delete_data=True)
-    assert "1 devices were not told to leave" in outcome.warnings[0]
+    assert "1 devices were not decommissioned" in outcome.warnings[0]
     assert await place.client.list(EDGE_DEVICE) == []
     assert outcome.kept == []
     assert await place.find(SECRET, "flotta-ca") is None

@@ -214,11 +214,11 @@ async def test_iam_that_refuses_or_is_not_there_is_told_apart(
     admin_file.write_text("AWS_ACCESS_KEY_ID=AAAABBBBCCCCDDDDEEEE\nAWS_SECRET_ACCESS_KEY=no\n")
     wrong = server.settings(iam_endpoint=server.iam_endpoint, admin_file=admin_file)
     with pytest.raises(
-        StorageRefused, match="check the key pair in Secret flotta-s3-admin, or S3_ADMIN_FILE"
+        StorageRefused, match="check the access key in Secret flotta-s3-admin, or S3_ADMIN_FILE"
     ):
         await choose_issuer(wrong, S3Site(wrong)).issue_key("never-a")
     silent = server.settings(iam_endpoint="https://127.0.0.1:1")
-    with pytest.raises(StorageUnavailable, match="no answer from S3_IAM_ENDPOINT"):
+    with pytest.raises(StorageUnavailable, match="no response from S3_IAM_ENDPOINT"):
         await choose_issuer(silent, S3Site(silent)).issue_key("never-a")
 
 

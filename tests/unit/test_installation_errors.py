@@ -27,7 +27,7 @@ def test_an_installer_without_the_rights_to_hand_out_is_told_so() -> None:
         '(groups=["system:authenticated"]) is attempting to grant RBAC permissions not currently '
         "held:\n{APIGroups"
     )
-    assert text.startswith("jane may not hand out the rights")
+    assert text.startswith("jane may not grant the permissions")
     assert "\n" not in text
 
 

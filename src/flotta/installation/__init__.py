@@ -1,1 +1,1 @@
-"""The control plane on Kubernetes: render its objects (no I/O), install, uninstall."""
+"""The control plane on Kubernetes: rendering of its objects (no I/O), installing, uninstalling."""

@@ -1,7 +1,7 @@
-"""Server-side apply of rendered objects, or a report of what that would change.
+"""Server-side apply of rendered objects, or a report of what it would change.
 
-The server itself computes the result (server-side apply with a dry run), so defaults, pruning and
-normalisation are never taken for differences, and check mode is the same path without the write.
+The server itself computes the result (server-side apply with a dry run). So defaults, pruning and
+normalisation are never reported as differences, and check mode is the same path without the write.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from flotta.resources.views import (
     uid_of,
 )
 
-# Of a kind that a cluster need not know: the setting that asks for an object of it.
+# Kinds that a cluster need not serve, with the setting that adds an object of the kind.
 OPTION_OF_KIND = {"Route": "route", "ServiceMonitor": "service_monitor"}
 
 
 class Applier:
-    """Applies and removes objects one by one and keeps what changed."""
+    """Applies and removes objects one by one and collects the changes."""
 
     def __init__(self, client: Client, *, check_mode: bool = False) -> None:
         self.client = client
@@ -44,14 +44,14 @@ class Applier:
         self.changes: list[ObjectChange] = []
 
     async def apply(self, obj: ResourceT) -> ResourceT:
-        """Make the object as rendered; return it as it is then, in check mode as it would be.
+        """Create or change the object; return it as it is then, in check mode as it would be.
 
-        Raises InstallationError, also for an object of this name that is not ours.
+        Raises InstallationError, also for an object of this name that flotta did not create.
         """
         title = names.title(obj)
         try:
-            # Controllers write the same objects; a forced application conflicts with their
-            # writes only.
+            # Controllers write the same objects; a forced apply conflicts only with their
+            # concurrent writes.
             return await retry_on_conflict(lambda: self._apply_once(obj))
         except NotFound as error:
             raise _explain_not_found(obj, error) from error
@@ -71,9 +71,10 @@ class Applier:
         *,
         force: bool,
     ) -> None:
-        """Make a CRD as rendered; `live` is the one at the server.
+        """Create or change a CRD; `live` is the one at the server.
 
-        Raises ApiError as the server says it: Conflict for fields in other hands, unless forced.
+        Raises ApiError as the server reports it: Conflict for fields that another manager owns,
+        unless forced.
         """
         await self._apply(crd, live, force=force)
 
@@ -93,19 +94,20 @@ class Applier:
     ) -> ResourceT:
         """Return what applying would give.
 
-        An object whose namespace is yet to come is taken as rendered: the server refuses it.
+        An object whose namespace does not exist yet is returned as rendered, because the server
+        refuses it.
         """
         namespace = namespace_of(obj)
         if live is None and namespace and not await self.exists(NAMESPACE, namespace):
             if kind in kinds.OPTIONAL:
-                await self.client.list(kind)  # NotFound where the cluster does not know the kind
+                await self.client.list(kind)  # NotFound if the cluster does not serve the kind
             return obj
         return await self.client.apply(kind, obj, names.FIELD_MANAGER, force=force, dry_run=True)
 
     async def remove(self, obj: ResourceT, kind: Kind[ResourceT]) -> None:
-        """Delete an object that was read from the server, unless somebody did so already.
+        """Delete an object that was read from the server, unless it is being deleted already.
 
-        Raises InstallationError, also when the object is another one by now.
+        Raises InstallationError, also when it was replaced by another object meanwhile.
         """
         if is_being_deleted(obj):
             return
@@ -121,20 +123,20 @@ class Applier:
             return
         except Conflict as error:  # of another UID
             raise InstallationError(
-                f"{title} was made anew while this ran; run this again"
+                f"{title} was deleted and created again meanwhile; run this again"
             ) from error
         except ApiError as error:
             raise describe_error(error, title) from error
 
     async def prune(self, rendered: Iterable[Resource], namespaces: Iterable[str]) -> None:
-        """Remove what we made in these namespaces or cluster-wide and do not render any more."""
+        """Remove what flotta created in these namespaces or cluster-wide and no longer renders."""
         wanted = {names.object_identity(obj) for obj in rendered}
         for kind, obj in await self.list_own(namespaces):
             if names.object_identity(obj) not in wanted:
                 await self.remove(obj, kind)
 
     async def list_own(self, namespaces: Iterable[str]) -> list[tuple[Kind[Resource], Resource]]:
-        """Return what we made, cluster-wide or in these namespaces, in the order of removal."""
+        """Return what flotta created, cluster-wide or in these namespaces, in order of removal."""
         found: list[tuple[Kind[Resource], Resource]] = []
         for kind in kinds.RENDERED:
             places: Iterable[str | None] = namespaces if kind.namespaced else (None,)
@@ -145,9 +147,9 @@ class Applier:
     async def list_objects(
         self, kind: Kind[ResourceT], namespace: str | None = None, selector: str | None = None
     ) -> Objects[ResourceT]:
-        """Return the objects of a kind; none where the cluster does not know the kind.
+        """Return the objects of a kind; none if the cluster does not serve the kind.
 
-        No namespace means all. Raises InstallationError.
+        Without a namespace those of all namespaces. Raises InstallationError.
         """
         try:
             return await self.client.list(kind, namespace, label_selector=selector)
@@ -157,34 +159,34 @@ class Applier:
             raise describe_error(error, kind.plural) from error
 
     async def get_live(self, obj: ResourceT) -> ResourceT | None:
-        """Return a rendered object as it is at the server, None when it is not there."""
+        """Return a rendered object as it is at the server, None when it does not exist."""
         return await self.get_or_none(kinds.kind_of(obj), name_of(obj), namespace_of(obj))
 
     async def get_or_none(
         self, kind: Kind[ResourceT], name: str, namespace: str | None = None
     ) -> ResourceT | None:
-        """Return the object of a name, None when there is none; raises InstallationError."""
+        """Return the object, None when it does not exist; raises InstallationError."""
         try:
             return await self.client.get_or_none(kind, name, namespace)
         except ApiError as error:
             raise describe_error(error, f"{kind.kind} {name}") from error
 
     async def exists(self, kind: Kind[Resource], name: str, namespace: str | None = None) -> bool:
-        """Tell whether an object of the name is there; raises InstallationError."""
+        """Tell whether the object exists; raises InstallationError."""
         return await self.get_or_none(kind, name, namespace) is not None
 
 
 def is_ours(obj: Resource) -> bool:
-    """Tell whether we made the object, by its label."""
+    """Tell whether flotta created the object, by its label."""
     return labels_of(obj).get(names.MANAGED_BY) == names.FIELD_MANAGER
 
 
 def refuse_foreign(live: Resource) -> None:
-    """Raise for an object that somebody else made under a name that we need."""
+    """Raise for an object under a name that we need, but not created by flotta."""
     if not is_ours(live):
         raise InstallationError(
-            f"{names.title(live)} is there already and belongs to something else; remove it, or "
-            f"hand it over by the label {names.MANAGED_BY}={names.FIELD_MANAGER}"
+            f"{names.title(live)} exists and was not created by flotta; remove it, or let flotta "
+            f"take it over with the label {names.MANAGED_BY}={names.FIELD_MANAGER}"
         )
 
 
@@ -199,6 +201,6 @@ def _explain_not_found(obj: Resource, error: NotFound) -> InstallationError:
     if option is None:
         return describe_error(error, names.title(obj))
     return InstallationError(
-        f"This cluster does not know the kind {obj['kind']} ({obj['apiVersion']}); leave out "
-        f"{option}, or install what brings the kind"
+        f"This cluster does not serve the kind {obj['kind']} ({obj['apiVersion']}); leave out "
+        f"{option}, or install what provides the kind"
     )

@@ -1,4 +1,4 @@
-"""ConfigMaps and the Secret from which the programs read their settings (environment variables)."""
+"""The ConfigMaps and the Secret with the programs' settings (environment variables)."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from flotta.own_names import DEVICE_PORT, EDGE_API, OPERATOR
 from flotta.resources.kinds import CONFIG_MAP, SECRET
 from flotta.resources.objects.core import ConfigMap, Secret
 
-EVERYWHERE = "0.0.0.0"  # noqa: S104 - the kubelet and Prometheus come from outside of the pod
-DRAIN_SECONDS = 5  # seconds until every node knows that a stopping pod gets no new connections
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - the kubelet and Prometheus connect from outside the pod
+DRAIN_SECONDS = 5  # seconds until every node knows that a stopping pod takes no new connections
 S3_FOLDER = "/etc/flotta/s3"  # in the pod: where the Secret with the administrator's key is mounted
 
 
@@ -32,7 +32,7 @@ def edge_api_environment(installation: Installation) -> dict[str, str]:
         "REGISTRATION_NAMESPACES": ",".join(installation.registration_namespaces),
         "BACKEND": "crd",
         "EDGE_API_DRAIN_SECONDS": str(DRAIN_SECONDS),
-        # What our own operator makes says by itself where it is.
+        # Claims of our own operator name the endpoint themselves.
         **({"S3_DEVICE_ENDPOINT": foreign.device_endpoint} if foreign else {}),
     }
 
@@ -74,7 +74,7 @@ def _storage_environment(installation: Installation) -> dict[str, str]:
 
 
 def render_config_maps(installation: Installation) -> list[ConfigMap]:
-    """Return both ConfigMaps under their documented names."""
+    """Return both ConfigMaps; their names are documented."""
     return [
         _render_config_map(installation, names.EDGE_API_CONFIG, EDGE_API),
         _render_config_map(installation, names.OPERATOR_CONFIG, OPERATOR),
@@ -89,7 +89,7 @@ def _render_config_map(installation: Installation, name: str, component: str) ->
 
 
 def render_secrets(installation: Installation) -> list[Secret]:
-    """Return the Secret with the S3 administrator's access key, if it was given."""
+    """Return the Secret with the S3 administrator's access key, if the user set one."""
     storage = installation.provisioner
     if storage is None or not storage.access_key:
         return []
@@ -108,7 +108,7 @@ def render_secrets(installation: Installation) -> list[Secret]:
 
 
 def settings_checksum(installation: Installation, component: str) -> str:
-    """Return a digest of what a program reads only at its start."""
+    """Return a digest of what a program reads only when it starts."""
     if component == EDGE_API:
         read: object = edge_api_environment(installation)
     else:

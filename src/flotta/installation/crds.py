@@ -1,4 +1,4 @@
-"""The CRDs: install them, wait until they are served, remove them."""
+"""The CRDs on a cluster: installing, waiting until they are served, removing."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from flotta.resources.kinds import BUCKET_CLAIM, Kind
 from flotta.resources.objects.meta import Resource
 from flotta.resources.views import conditions_of, is_being_deleted, name_of
 
-SHARED = f"{BUCKET_CLAIM.plural}.{BUCKET_CLAIM.group}"  # other storage systems bring this one
-SERVED_INTERVAL = 0.2  # seconds between looks at CRDs that are to be served
-GONE_INTERVAL = 0.5  # seconds between looks at CRDs that are to go
+SHARED = f"{BUCKET_CLAIM.plural}.{BUCKET_CLAIM.group}"  # other storage systems install it, too
+SERVED_INTERVAL = 0.2  # seconds between two checks whether CRDs are served
+GONE_INTERVAL = 0.5  # seconds between two checks whether CRDs are gone
 
 
 @dataclass
 class CrdOutcome:
-    """The outcome: what changed, and the names of the CRDs that are ours."""
+    """The outcome: what changed, and the names of the CRDs that flotta created."""
 
     changes: list[ObjectChange] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
     version: str = __version__
-    previous: str = ""  # version of what was there before
+    previous: str = ""  # version that was installed before
 
 
 def render_crds() -> list[CustomResourceDefinition]:
-    """Return the CRDs of this release, labelled as ours."""
+    """Return the CRDs of this release with our labels."""
     labels = {
         names.NAME: "flotta-crds",
         names.PART_OF: "flotta",
@@ -48,10 +48,11 @@ def render_crds() -> list[CustomResourceDefinition]:
 async def install_crds(
     client: Client, *, check_mode: bool, force: bool, wait_timeout: float
 ) -> CrdOutcome:
-    """Bring the CRDs in line and wait so many seconds until they are served; 0 does not wait.
+    """Install or change the CRDs and wait until they are served.
 
-    Raises InstallationError, also when fields of one are in other hands, unless forced. The one
-    that is shared is left alone where another storage system brought it.
+    `wait_timeout` is in seconds; 0 does not wait. Raises InstallationError, also when another
+    manager owns fields of a CRD, unless forced. The shared CRD is left unchanged if another storage
+    system installed it.
     """
     applier = Applier(client, check_mode=check_mode)
     outcome = CrdOutcome(changes=applier.changes)
@@ -78,7 +79,7 @@ async def _install_crd(
     if live is not None and is_being_deleted(live):
         raise InstallationError(
             f"CRD {name} is being deleted; wait until it is gone and run this again "
-            f"(kubectl get crd {name} -o yaml says what holds it)"
+            f"(kubectl get crd {name} -o yaml shows what blocks it)"
         )
     _refuse_other_versions(crd, live)
     if force and live is not None:
@@ -96,20 +97,20 @@ async def _install_crd(
 def _refuse_other_versions(
     crd: CustomResourceDefinition, live: CustomResourceDefinition | None
 ) -> None:
-    """Raise for objects stored in a version that we do not know: nobody could read them then."""
+    """Raise for objects stored in a version that we do not know: they could not be read then."""
     status = (live.get("status") if live else None) or {}
     stored = set(status.get("storedVersions") or ())
     foreign = sorted(stored - {version["name"] for version in crd["spec"]["versions"]})
     if foreign:
         raise InstallationError(
-            f"CRD {name_of(crd)} keeps objects in version {', '.join(foreign)}, which this "
-            "release does not know; install the release that made it, or remove the CRD with its "
-            "objects"
+            f"CRD {name_of(crd)} has objects stored in version {', '.join(foreign)}, which this "
+            "release does not know; install the release that created it, or remove the CRD with "
+            "its objects"
         )
 
 
 async def _drop_webhook(applier: Applier, live: CustomResourceDefinition) -> None:
-    """Remove the conversion webhook of earlier systems, which an apply would leave in place."""
+    """Remove the conversion webhook of earlier releases, which an apply would leave in place."""
     conversion = live["spec"].get("conversion") or {}
     if conversion.get("strategy") != "Webhook" or applier.check_mode:
         return
@@ -129,7 +130,7 @@ async def _wait_until_served(applier: Applier, wanted: list[str], wait_timeout: 
         if not await deadline.wait_until(is_served, SERVED_INTERVAL):
             raise InstallationError(
                 f"CRD {name} is not served after {wait_timeout:.0f} s; "
-                f"kubectl describe crd {name} says why"
+                f"kubectl describe crd {name} shows why"
             )
 
 
@@ -137,17 +138,17 @@ def _refuse_taken_names(crd: CustomResourceDefinition | None) -> None:
     accepted = find_condition(conditions_of(crd), "NamesAccepted") if crd else None
     if crd and accepted and accepted["status"] == "False":
         raise InstallationError(
-            f"CRD {name_of(crd)} cannot be served because another CRD has its names: "
-            f"{accepted.get('message')}; remove the other one"
+            f"CRD {name_of(crd)} cannot be served because another CRD uses its names: "
+            f"{accepted.get('message')}; remove the other CRD"
         )
 
 
 async def remove_crds(
     client: Client, *, check_mode: bool, force: bool, wait_timeout: float
 ) -> CrdOutcome:
-    """Remove our CRDs; while objects exist only if forced, and then with these.
+    """Remove our CRDs; if objects of them exist, only if forced, and then with these objects.
 
-    Raises InstallationError when they are not gone after so many seconds.
+    Raises InstallationError when they still exist after `wait_timeout` seconds.
     """
     applier = Applier(client, check_mode=check_mode)
     outcome = CrdOutcome(changes=applier.changes)
@@ -176,7 +177,7 @@ async def _refuse_objects(applier: Applier, doomed: list[CustomResourceDefinitio
     if found:
         shown = ", ".join(f"{count} {kind}" for kind, count in found.items())
         raise InstallationError(
-            f"The fleet's data is still there ({shown}); remove it with flotta.edge.operator, "
+            f"The fleet's data still exists ({shown}); remove it with flotta.edge.operator, "
             "state=absent and delete_data=true, or use force=true to delete it together with the "
             "CRDs"
         )
@@ -185,7 +186,7 @@ async def _refuse_objects(applier: Applier, doomed: list[CustomResourceDefinitio
 async def _wait_until_gone(
     applier: Applier, doomed: list[CustomResourceDefinition], wait_timeout: float
 ) -> None:
-    """Wait until the CRDs are gone; objects that wait for an operator that is gone are released."""
+    """Wait until the CRDs are gone; release objects that wait for an operator that is gone."""
     deadline = Deadline(wait_timeout)
 
     async def are_gone() -> bool:
@@ -196,8 +197,8 @@ async def _wait_until_gone(
 
     if not await deadline.wait_until(are_gone, GONE_INTERVAL):
         raise InstallationError(
-            f"The CRDs are still there after {wait_timeout:.0f} s: objects have finalizers of "
-            f"other programs; kubectl get crd -l {names.OURS} shows them"
+            f"The CRDs still exist after {wait_timeout:.0f} s: objects have finalizers of "
+            f"other programs; kubectl get crd -l {names.OURS} shows the CRDs"
         )
 
 

@@ -1,4 +1,4 @@
-"""Waiting for something to become true at the cluster, but not for ever."""
+"""Waiting for a condition at the cluster, with a time limit."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 T = TypeVar("T")
-POLL_INTERVAL = 1.0  # seconds between looks at the cluster
+POLL_INTERVAL = 1.0  # seconds between two requests to the cluster
 
 
 class Deadline:
-    """The end of the time that a user grants; seconds from now."""
+    """A point in time, given as seconds from now, until which a user waits."""
 
     def __init__(self, seconds: float) -> None:
         self._end = asyncio.get_running_loop().time() + seconds
@@ -26,7 +26,7 @@ class Deadline:
     ) -> T:
         """Poll until the condition is true or the time is over; return its last result.
 
-        The condition is asked at least once, and `interval` seconds lie between two looks.
+        The condition is evaluated at least once, and every `interval` seconds.
         """
         while True:
             found = await condition()

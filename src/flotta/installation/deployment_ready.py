@@ -1,4 +1,7 @@
-"""Wait until the Deployments are ready; say why when they are not."""
+"""Waiting until the Deployments are ready, and the cause when they are not.
+
+The reasons are explained in docs/reference/reasons.md#while-kubernetes-starts-the-control-plane.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ from flotta.installation.pod_diagnosis import (
 from flotta.resources.client import ApiError, Objects
 from flotta.resources.views import name_of
 
-# Seconds after which a reason will not go away by itself. Others are waited for to the end.
+# Seconds after which a reason does not go away by itself. For others we wait until the timeout.
 HOPELESS_AFTER = {
     "ImagePullBackOff": 30.0,
     "CreateContainerConfigError": 30.0,
@@ -31,7 +34,7 @@ HOPELESS_AFTER = {
     TOO_LARGE: 60.0,
     "FailedCreate": 30.0,
 }
-LAST_LINES = 20  # of a log: the last of them may be empty
+LAST_LINES = 20  # of a log that are read, because the last may be empty
 SHOWN_LENGTH = 400  # characters of a log line in a message
 
 
@@ -47,8 +50,8 @@ class DeploymentReadiness:
     async def wait(self, wait_timeout: float) -> None:
         """Return when both are rolled out.
 
-        Raises InstallationError with the reason of a pod when they are not after so many seconds,
-        or when they will not be.
+        Raises InstallationError with the reason of a pod when they are not after `wait_timeout`
+        seconds, or as soon as waiting longer is useless.
         """
         deadline = Deadline(wait_timeout)
         for name in names.PROGRAMS:
@@ -59,7 +62,7 @@ class DeploymentReadiness:
     async def _is_ready(self, name: str) -> bool:
         deployment = await self._applier.get_or_none(kinds.DEPLOYMENT, name, self._namespace)
         if deployment is None:
-            raise InstallationError(f"Deployment {name} was deleted meanwhile; run this again")
+            raise InstallationError(f"Deployment {name} was deleted while this ran; run this again")
         if is_rolled_out(deployment):
             return True
         found = await self._find_reason(name)
@@ -68,7 +71,7 @@ class DeploymentReadiness:
         return False
 
     def _is_hopeless(self, name: str, reason: str) -> bool:
-        """Tell whether a reason was seen for so long that waiting is in vain."""
+        """Tell whether a reason has lasted so long that waiting is useless."""
         now = asyncio.get_running_loop().time()
         first = self._since.setdefault((name, reason), now)
         self._since = {
@@ -102,28 +105,28 @@ class DeploymentReadiness:
         if reason == TOO_LARGE:
             option = f"{name.removeprefix('flotta-').replace('-', '_')}_resources.memory_limit"
             return InstallationError(
-                f"{name} is not ready {when}: it is ended because it needs more memory than it may "
-                f"take; raise {option}"
+                f"{name} is not ready {when}: it was killed because it used more memory than its "
+                f"limit; raise {option}"
             )
         if reason in (CRASHING, "Error", "Completed"):
             line = await self._read_last_log_line(name)
             return InstallationError(
-                f"{name} is not ready {when}: it ends again and again"
-                f"{f'; its last words are: {line}' if line else ''}; change the setting that they "
-                f"name, or look at: kubectl --namespace {self._namespace} logs --previous "
+                f"{name} is not ready {when}: it exits again and again"
+                f"{f'; its last log line is: {line}' if line else ''}; change the setting that it "
+                f"names, or look at: kubectl --namespace {self._namespace} logs --previous "
                 f"--selector {names.NAME}={name}"
             )
         if reason == "FailedCreate":
             return InstallationError(
-                f"{name} is not ready {when}: its pods are refused ({said}); "
-                "change what refuses them"
+                f"{name} is not ready {when}: the cluster refuses its pods ({said}); "
+                "change the quota or policy that refuses them"
             )
         place = f"kubectl --namespace {self._namespace} describe pod --selector {names.NAME}={name}"
         because = f": {reason}{f' ({said})' if said else ''}" if reason else ""
         return InstallationError(f"{name} is not ready {when}{because}; look at: {place}")
 
     async def _read_last_log_line(self, name: str) -> str:
-        """Return the last line that a crashing pod logged; empty when the log cannot be read."""
+        """Return the last log line of a crashing pod; empty when the log cannot be read."""
         for pod in await self._list_pods(name):
             path = kinds.POD.path(self._namespace, name_of(pod), "log")
             for previous in ("true", "false"):

@@ -1,4 +1,4 @@
-"""The Deployments of operator and Edge API, and what protects their pods."""
+"""The Deployments of operator and Edge API, and the PodDisruptionBudget."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from flotta.resources.objects.meta import Manifest, Resource
 
 USER = 65532  # user and group id of the image's user
 CHECKSUM = "flotta.project-flotta.io/configuration"
-# A stopping Edge API serves on (DRAIN_SECONDS), responds to what it holds (its SHUTDOWN_TIMEOUT)
-# and writes the devices' presence.
+# A stopping Edge API goes on serving for DRAIN_SECONDS, then answers the requests it holds (its
+# SHUTDOWN_TIMEOUT) and writes the presence of devices.
 GRACE_SECONDS = 30  # seconds from SIGTERM to SIGKILL
 
 
 def render_deployments(installation: Installation) -> list[Resource]:
-    """Return both Deployments and the budget that keeps one Edge API at work during maintenance."""
+    """Return both Deployments and the budget that keeps one Edge API running in maintenance."""
     return [
         _render_operator(installation),
         _render_edge_api(installation),
@@ -119,7 +119,7 @@ def _render_pod(
 
 def _pod_user(installation: Installation) -> dict[str, int]:
     if installation.assigned_users:
-        return {}  # OpenShift chooses, and refuses pods that do
+        return {}  # OpenShift chooses them, and refuses pods that do so
     return {"runAsUser": USER, "runAsGroup": USER, "fsGroup": USER}
 
 
@@ -132,7 +132,7 @@ def _render_container(
     probed: str,
     mounts: list[Manifest],
 ) -> ProgramContainer:
-    """Return the container; `ports` are by name, `probed` is the name of the one with probes."""
+    """Return the container; `ports` are by name, `probed` is the name of the port for probes."""
     return {
         "name": name.removeprefix("flotta-"),
         "image": installation.image,
@@ -189,7 +189,7 @@ def _topology_spread(name: str) -> Manifest:
 
 
 def _render_budgets(installation: Installation) -> list[PodDisruptionBudget]:
-    """Return a budget for two replicas and more; with one it would forbid every maintenance."""
+    """Return a budget for two or more replicas; with a single one it would block maintenance."""
     if installation.edge_api_replicas < 2:
         return []
     budget = new_object(installation, kinds.BUDGET, EDGE_API, EDGE_API)

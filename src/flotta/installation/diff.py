@@ -1,4 +1,4 @@
-"""What an apply changes, shown without secrets."""
+"""The difference that an apply makes, without secret values."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TypedDict
 
 from flotta.resources.objects.meta import Manifest
 
-# Written by the server or by controllers, and never by us.
+# Written only by the server or by controllers.
 NOISE = (
     "managedFields",
     "resourceVersion",
@@ -53,7 +53,7 @@ class ObjectChange:
 
 
 def strip_noise(obj: Manifest | None) -> Manifest | None:
-    """Return an object without its status and what the server notes about it."""
+    """Return an object without its status and the metadata that the server writes."""
     if obj is None:
         return None
     metadata = {key: value for key, value in _section(obj, "metadata").items() if key not in NOISE}
@@ -68,7 +68,7 @@ def strip_noise(obj: Manifest | None) -> Manifest | None:
 def diff_objects(
     title: str, before: Manifest | None, after: Manifest | None
 ) -> ObjectChange | None:
-    """Return what is different, None when nothing is."""
+    """Return the difference, None when there is none."""
     old, new = strip_noise(before), strip_noise(after)
     if old == new:
         return None
@@ -78,9 +78,9 @@ def diff_objects(
 
 
 def _hide_values(secret: Manifest | None, older: Manifest | None) -> Manifest | None:
-    """Return a Secret whose values are replaced by words that say only whether they are new.
+    """Return a Secret with texts in place of its values that say only whether they are new.
 
-    Annotations are left out: other tools keep copies of values there.
+    Annotations are left out: other tools store copies of values there.
     """
     if secret is None:
         return None
@@ -96,6 +96,6 @@ def _hide_values(secret: Manifest | None, older: Manifest | None) -> Manifest | 
 
 
 def _section(obj: Manifest, name: str) -> Manifest:
-    """Return a part of an object that holds names and values, an empty one for any other."""
+    """Return a part of an object if it is a mapping, else an empty one."""
     part = obj.get(name)
     return part if isinstance(part, Mapping) else {}

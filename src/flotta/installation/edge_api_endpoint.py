@@ -1,4 +1,4 @@
-"""Where devices reach the Edge API: addresses of nodes or load balancer, and the endpoint."""
+"""The address at which devices reach the Edge API: of nodes, load balancer, Ingress or Route."""
 
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ HTTPS = 443  # TCP
 async def add_found_names(
     applier: Applier, installation: Installation, service: Service, *, wait_timeout: float
 ) -> Installation:
-    """Return the installation with the names that the cluster gives it.
+    """Return the installation with the names and addresses that the cluster gives it.
 
-    Its certificate has to cover them. `service` is the Edge API's as it was applied, and
-    `wait_timeout` seconds until a load balancer has an address; 0 does not wait. Raises
-    InstallationError when it has none, or the nodes may not be read and devices have no other way.
+    The server certificate must cover them. `service` is that of the Edge API as it was applied.
+    `wait_timeout` is the time in seconds in which a load balancer must get an address; 0 does not
+    wait. Raises InstallationError when it gets none, and when the nodes may not be read although
+    devices have no other address.
     """
     if installation.service_type == "LoadBalancer":
         found = await _wait_for_balancer(applier, installation, service, wait_timeout=wait_timeout)
@@ -38,7 +39,7 @@ async def add_found_names(
 
 
 async def detect_openshift(applier: Applier, installation: Installation) -> Installation:
-    """Return the installation fitted to OpenShift, where the cluster is one."""
+    """Return the installation adapted to OpenShift if the cluster runs it."""
     return dataclasses.replace(
         installation,
         openshift=installation.openshift or await _has_openshift_storage(applier),
@@ -47,7 +48,7 @@ async def detect_openshift(applier: Applier, installation: Installation) -> Inst
 
 
 async def _has_openshift_storage(applier: Applier) -> bool:
-    """Tell whether its namespace is there and stays, so that rights can be given in it."""
+    """Tell whether its namespace exists and stays, so that roles can be bound in it."""
     found = await applier.get_or_none(NAMESPACE, names.STORAGE_NAMESPACE)
     return found is not None and not is_being_deleted(found)
 
@@ -77,14 +78,14 @@ async def _wait_for_balancer(
     if not found:
         raise InstallationError(
             f"Service {installation.namespace}/{EDGE_API} has no address after "
-            f"{wait_timeout:.0f} s; this cluster seems to have no load balancer: "
+            f"{wait_timeout:.0f} s; the cluster does not seem to have a load balancer: "
             "use service_type=NodePort, or install one"
         )
     return found
 
 
 def balancer_names(service: Service) -> tuple[str, ...]:
-    """Return what a load balancer was given: host names and addresses."""
+    """Return the host names and addresses of a load balancer."""
     entries = (status_of(service).get("loadBalancer") or {}).get("ingress") or ()
     found = [item for entry in entries for item in (entry.get("hostname"), entry.get("ip"))]
     return tuple(item for item in found if item)
@@ -93,7 +94,7 @@ def balancer_names(service: Service) -> tuple[str, ...]:
 async def _read_node_names(applier: Applier, *, needed: bool) -> tuple[str, ...]:
     """Return the addresses of the nodes.
 
-    Empty when they may not be read and are not needed, because devices have another way in.
+    Empty when they may not be read and are not needed, because devices have another address.
     """
     try:
         nodes = await applier.client.list(kinds.NODE)
@@ -101,7 +102,7 @@ async def _read_node_names(applier: Applier, *, needed: bool) -> tuple[str, ...]
         if not needed:
             return ()
         raise InstallationError(
-            "The addresses of the nodes, at which devices connect, may not be read; "
+            "You may not read the addresses of the nodes, to which devices connect; "
             f"set server_names, or {ASK}"
         ) from error
     except ApiError as error:
@@ -133,6 +134,6 @@ def edge_api_endpoint(installation: Installation) -> str:
 
 
 def lacks_address(installation: Installation) -> bool:
-    """Tell whether devices have no way in yet: the load balancer has no address so far."""
+    """Tell whether devices cannot connect yet, because the load balancer has no address."""
     known = (*installation.server_names, *installation.ingress_hosts, *installation.found_names)
     return installation.service_type == "LoadBalancer" and not known

@@ -1,4 +1,4 @@
-"""What goes wrong at the API server, as one sentence with the remedy."""
+"""Errors of the API server as one sentence that says what to do."""
 
 from __future__ import annotations
 
@@ -23,33 +23,35 @@ GRANTS = "is attempting to grant RBAC permissions not currently held"
 
 TERMINATING = (
     "Namespace {namespace} is being deleted; wait until it is gone and run this again "
-    "(kubectl get namespace {namespace} -o yaml says what holds it)"
+    "(kubectl get namespace {namespace} -o yaml shows what blocks it)"
 )
 
 
 class InstallationError(ValueError):
-    """Something is in the way; the text is one sentence for the user."""
+    """The installation cannot go on; the text is one sentence for the user."""
 
 
 def describe_error(error: ApiError, doing: str = "") -> InstallationError:
     """Return the sentence for an error response of the API server.
 
-    `doing` names the object at work, "" for none.
+    `doing` names the object that was read or written, "" for none.
     """
     if isinstance(error, Unreachable):
         text = (
-            f"The Kubernetes API does not answer ({error.message}); check the server's address in "
+            f"The Kubernetes API does not respond ({error.message}); check the server's address in "
             "the kubeconfig and the network"
         )
     elif error.status == 401:
-        text = "The Kubernetes API does not know the kubeconfig's identity; get a fresh kubeconfig"
+        text = (
+            "The Kubernetes API does not accept the kubeconfig's credentials; get a new kubeconfig"
+        )
     elif DENIED_BY_POLICY.search(error.message):
         what = doing or "an object"
-        text = f"A policy of the cluster refuses {what} ({error.message}); ask whoever set it"
+        text = f"A policy of the cluster refuses {what} ({error.message}); ask its administrator"
     elif isinstance(error, Forbidden):
         text = _describe_forbidden(error, doing)
     elif isinstance(error, Conflict):
-        text = f"{doing or 'An object'} is in other hands: {_describe_managers(error)}"
+        text = f"{doing or 'An object'} has fields of another manager: {_describe_managers(error)}"
     elif isinstance(error, Invalid):
         what = doing or "an object"
         text = f"The Kubernetes API refuses {what}: {error.message}{_suggest_port(error)}"
@@ -65,16 +67,16 @@ def _describe_forbidden(error: Forbidden, doing: str) -> str:
         return TERMINATING.format(namespace=found.group(1) if found else "of the object")
     if QUOTA in error.message:
         return (
-            f"{doing or 'An object'} is more than the namespace may hold ({error.message}); "
-            "ask for a larger ResourceQuota, or remove what is not needed there"
+            f"{doing or 'An object'} exceeds the quota of the namespace ({error.message}); "
+            "ask for a larger ResourceQuota, or remove objects that are not needed"
         )
     if GRANTS in error.message:
         user = re.search(r'user "([^"]*)"', error.message)
         who = user.group(1) if user else "The kubeconfig's identity"
-        return f"{who} may not hand out the rights that operator and Edge API need; {ASK}"
+        return f"{who} may not grant the permissions that operator and Edge API need; {ASK}"
     denied = DENIED.search(error.message)
     if denied is None:
-        return f"The Kubernetes API does not allow it ({error.message}); {ASK}"
+        return f"The Kubernetes API forbids it ({error.message}); {ASK}"
     group = denied["group"]
     resource = f"{denied['resource']}.{group}" if group else denied["resource"]
     place = denied["place"].strip().replace('"', "").replace("in the namespace", "in namespace")
@@ -94,7 +96,7 @@ def _describe_managers(error: Conflict) -> str:
 
 def _suggest_port(error: Invalid) -> str:
     if "provided port is already allocated" in error.message:
-        return "; another Service has this port: choose another node_port"
+        return "; another Service uses this port: choose another node_port"
     if "not in the valid range" in error.message:
         return "; choose a node_port of that range"
     return ""

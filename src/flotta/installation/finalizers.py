@@ -1,4 +1,4 @@
-"""Finalizers of ours on objects that are being deleted when no operator is there to answer."""
+"""Removal of our finalizers from objects that are being deleted while no operator runs."""
 
 from __future__ import annotations
 
@@ -28,6 +28,6 @@ async def release_objects(applier: Applier, kind: Kind[Resource]) -> None:
         try:
             await applier.client.merge_patch(kind, name_of(obj), namespace_of(obj), patch)
         except (NotFound, Conflict):
-            continue  # gone, or changed in between: the next round sees it again
+            continue  # gone, or changed meanwhile: the next round handles it
         except ApiError as error:
             raise describe_error(error, f"{kind.kind} {name_of(obj)}") from error

@@ -1,4 +1,4 @@
-"""Install the control plane, or bring it in line with new settings."""
+"""Installation of the control plane, and changes of its settings."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ class VersionInfo(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class InstallOutcome:
-    """What was done. `endpoint` is `host:port` for devices, empty while it is not known.
+    """The outcome. `endpoint` is `host:port` for devices, empty while it is not known.
 
-    Versions and images are empty where nothing was there before; `warnings` are sentences.
+    The previous version and image are empty if nothing was installed; `warnings` are sentences.
     """
 
     changes: list[ObjectChange]
@@ -59,9 +59,9 @@ class InstallOutcome:
 async def install(
     client: Client, installation: Installation, *, check_mode: bool, wait_timeout: float
 ) -> InstallOutcome:
-    """Bring the cluster in line; raises InstallationError.
+    """Install the control plane or change it; raises InstallationError.
 
-    `wait_timeout` is seconds, for the load balancer and then for the programs; 0 does not wait.
+    `wait_timeout` is in seconds, for the load balancer and then for the programs; 0 does not wait.
     """
     applier = Applier(client, check_mode=check_mode)
     cluster_version = await _read_cluster_version(client)
@@ -89,15 +89,15 @@ def _list_warnings(installation: Installation, *, check_mode: bool) -> list[str]
     if check_mode or not lacks_address(installation):
         return []
     return [
-        "The load balancer has no address yet, so the server certificate covers none that devices "
-        "can reach; run this again when it has one, or set server_names"
+        "The load balancer has no address yet, so the server certificate does not cover the "
+        "address that devices will use; run this again when it has one, or set server_names"
     ]
 
 
 async def _apply_all(
     applier: Applier, installation: Installation, *, wait_timeout: float
 ) -> Installation:
-    """Apply in order. The Service comes before the settings that hold its address."""
+    """Apply in order. The Service comes before the settings that contain its address."""
     installation = await detect_openshift(applier, installation)
     await _apply_namespace(applier, installation)
     for obj in render_prerequisites(installation):
@@ -116,7 +116,7 @@ async def _apply_all(
 def _kept_secrets(installation: Installation) -> list[Secret]:
     """Return what stays without being rendered.
 
-    A Secret that we made once, and whose key the user no longer gives, is still mounted.
+    A Secret that flotta created, and whose key the user no longer sets, is still mounted.
     """
     if installation.provisioner is None:
         return []
@@ -124,7 +124,7 @@ def _kept_secrets(installation: Installation) -> list[Secret]:
 
 
 async def _apply_namespace(applier: Applier, installation: Installation) -> None:
-    """Make the namespace; one that somebody else made is left alone, and stays at removal."""
+    """Create the namespace; one not created by flotta is left unchanged and never removed."""
     namespace = render_namespace(installation)
     live = await applier.get_live(namespace)
     refuse_terminating(live)
@@ -135,7 +135,7 @@ async def _apply_namespace(applier: Applier, installation: Installation) -> None
 async def _refuse_obstacles(applier: Applier, installation: Installation) -> None:
     if not applier.check_mode and not await applier.exists(kinds.CRD, f"edgedevices.{GROUP}"):
         raise InstallationError(
-            "The cluster does not know the fleet's kinds yet; run the module flotta.edge.crds first"
+            "The CRDs are not installed yet; run the module flotta.edge.crds first"
         )
     binding = await applier.get_or_none(kinds.CLUSTER_ROLE_BINDING, OPERATOR)
     if binding is None or not is_ours(binding):
@@ -143,8 +143,8 @@ async def _refuse_obstacles(applier: Applier, installation: Installation) -> Non
     for subject in binding.get("subjects") or ():
         if subject.get("namespace") != installation.namespace:
             raise InstallationError(
-                f"The control plane is installed in namespace {subject.get('namespace')} already, "
-                "and a cluster can have one only; use that namespace, or remove it there first"
+                f"The control plane is already installed in namespace {subject.get('namespace')}, "
+                "and a cluster can have only one; use that namespace, or uninstall it there first"
             )
 
 
@@ -155,7 +155,7 @@ async def _refuse_missing_secret(applier: Applier, installation: Installation) -
     if not await applier.exists(SECRET, names.S3_SECRET, namespace):
         raise InstallationError(
             f"The Secret {namespace}/{names.S3_SECRET} with the S3 administrator's key is missing; "
-            "set s3.access_key and s3.secret_key, or make it: "
+            "set s3.access_key and s3.secret_key, or create it: "
             f"kubectl --namespace {namespace} create secret generic {names.S3_SECRET} "
             "--from-env-file=FILE"
         )
@@ -163,7 +163,7 @@ async def _refuse_missing_secret(applier: Applier, installation: Installation) -
 
 async def _read_cluster_version(client: Client) -> str:
     try:
-        # Kubernetes' version.Info; the embedded engine has the same.
+        # Kubernetes' version.Info; the embedded engine serves the same.
         version = cast("VersionInfo", await client.read_json("/version"))
     except ApiError as error:
         raise describe_error(error) from error

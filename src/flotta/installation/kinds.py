@@ -1,4 +1,4 @@
-"""The kinds that an installation consists of or looks at, besides those of every program."""
+"""The kinds that an installation consists of or reads, besides those of every program."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ CRD: Kind[CustomResourceDefinition] = Kind(
     status=True,
 )
 
-# What may be rendered, in the order in which it is removed: programs first, rights last.
+# What may be rendered, in the order in which it is removed: programs first, RBAC last.
 RENDERED: tuple[Kind[Resource], ...] = (
     DEPLOYMENT,
     BUDGET,
@@ -82,13 +82,13 @@ RENDERED: tuple[Kind[Resource], ...] = (
 OPTIONAL: tuple[Kind[Resource], ...] = (
     SERVICE_MONITOR,
     ROUTE,
-)  # kinds that a cluster need not know
+)  # kinds that a cluster need not serve
 KINDS: dict[tuple[str, str], Kind[Resource]] = {
     (kind.api_version, kind.kind): kind for kind in (*RENDERED, NAMESPACE, LEASE, CRD)
 }
 
 
 def kind_of(obj: ResourceT) -> Kind[ResourceT]:
-    """Return the kind of a rendered object; KeyError for one that we do not render."""
-    # The table does not know that an object's type and its apiVersion and kind say the same.
+    """Return the kind of a rendered object; KeyError for a kind that we do not render."""
+    # The type of the table cannot express that an object's type follows from apiVersion and kind.
     return cast("Kind[ResourceT]", KINDS[obj["apiVersion"], obj["kind"]])

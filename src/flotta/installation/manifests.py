@@ -1,4 +1,4 @@
-"""Everything that an installation consists of, in the order in which it is applied. No I/O."""
+"""All objects of an installation, in the order in which they are applied. No I/O."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def render_objects(installation: Installation) -> list[Resource]:
 
 
 def render_prerequisites(installation: Installation) -> list[Resource]:
-    """Return what the programs need, and what does not depend on where devices reach them."""
+    """Return what the programs need and what does not depend on the address for devices."""
     return [*render_rbac(installation), *render_secrets(installation)]
 
 
 def render_programs(installation: Installation) -> list[Resource]:
-    """Return the programs with their settings, which hold the addresses of the Service."""
+    """Return the programs with their settings, which contain the addresses of the Service."""
     return [
         *render_config_maps(installation),
         *render_deployments(installation),
@@ -39,7 +39,7 @@ def render_programs(installation: Installation) -> list[Resource]:
 
 
 def render_namespace(installation: Installation) -> Namespace:
-    """Return the Namespace, which lets in only pods without special rights."""
+    """Return the Namespace, which admits only pods of the Pod Security level restricted."""
     level = "pod-security.kubernetes.io/enforce"
     return new_object(
         installation,

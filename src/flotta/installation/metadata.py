@@ -24,9 +24,9 @@ def new_object(
     labels: Mapping[str, str] | None = None,
     annotations: Mapping[str, str] | None = None,
 ) -> ResourceT:
-    """Return an object with nothing but apiVersion, kind and metadata; the renderer adds the rest.
+    """Return an object with only apiVersion, kind and metadata; the renderer adds the rest.
 
-    An empty namespace is the installation's. `labels` come before our own, which win.
+    An empty namespace means that of the installation. Our own labels override `labels`.
     """
     own = {**selector_labels(component), **_own_labels(installation, component)}
     metadata: ObjectMeta = {"name": name, "labels": {**(labels or {}), **own}}
@@ -34,7 +34,7 @@ def new_object(
         metadata["namespace"] = namespace or installation.namespace
     if annotations:
         metadata["annotations"] = dict(annotations)
-    # The kind says which type this begins.
+    # The kind determines the type.
     return cast(
         "ResourceT",
         {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": metadata},
@@ -42,7 +42,7 @@ def new_object(
 
 
 def selector_labels(component: str) -> dict[str, str]:
-    """Return the labels that a component's pods have and keep for ever."""
+    """Return the labels by which a component's pods are selected; they must never change."""
     return {names.NAME: component, names.PART_OF: "flotta"}
 
 
@@ -55,11 +55,11 @@ def _own_labels(installation: Installation, component: str) -> dict[str, str]:
 
 
 def version_label(obj: Resource | None) -> str:
-    """Return the version that an object was made by, "" without an object or a label."""
+    """Return the version of flotta that wrote an object, "" without an object or a label."""
     return labels_of(obj).get(names.VERSION, "") if obj is not None else ""
 
 
 def to_label_value(text: str) -> str:
-    """Return a version as a label may hold it."""
+    """Return a version as a valid value of a label."""
     letters = (letter if letter.isalnum() or letter in "._-" else "_" for letter in text)
     return "".join(letters)[:LABEL_LENGTH]

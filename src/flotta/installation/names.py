@@ -17,7 +17,7 @@ VERSION = "app.kubernetes.io/version"
 OURS = f"{MANAGED_BY}={FIELD_MANAGER},{PART_OF}=flotta"
 
 PROGRAMS = (OPERATOR, EDGE_API)
-PROVISIONER = "flotta-provisioner"  # the role of an operator that has an S3 server
+PROVISIONER = "flotta-provisioner"  # the role of an operator with an S3 server
 OPERATOR_CONFIG = "flotta-manager-config"
 EDGE_API_CONFIG = "flotta-edge-api-config"
 S3_SECRET = "flotta-s3-admin"  # noqa: S105 - the name of an object
@@ -29,7 +29,7 @@ PROBE_PORT = 8081  # TCP, of the operator
 
 
 class ObjectIdentity(NamedTuple):
-    """What tells objects of all kinds apart; an empty namespace is the cluster scope."""
+    """What identifies an object of any kind; an empty namespace means the cluster scope."""
 
     api_version: str
     kind: str
@@ -38,7 +38,7 @@ class ObjectIdentity(NamedTuple):
 
 
 def object_identity(obj: Resource) -> ObjectIdentity:
-    """Return what tells the object apart from all others."""
+    """Return what identifies the object among all others."""
     return ObjectIdentity(obj["apiVersion"], obj["kind"], namespace_of(obj), name_of(obj))
 
 

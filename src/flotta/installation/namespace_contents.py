@@ -1,4 +1,4 @@
-"""What a namespace holds that somebody would miss if it went."""
+"""The objects in a namespace that would be lost with it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from flotta.resources.kinds import Kind
 from flotta.resources.objects.meta import Resource
 from flotta.resources.views import is_being_deleted, name_of
 
-# Kubernetes makes these by itself, for what is counted anyway.
+# Kubernetes creates these for objects that are counted themselves.
 GENERATED = frozenset(
     {"events", "endpoints", "endpointslices", "leases", "controllerrevisions", "podmetrics"}
 )
@@ -22,7 +22,7 @@ EVERYWHERE = {
     "ConfigMap": ("kube-root-ca.crt", "openshift-service-ca.crt"),
     "ServiceAccount": ("default", "builder", "deployer"),
 }
-# Kinds of Kubernetes itself that we make none of, so an installer needs the right to list them.
+# Kinds of Kubernetes that we do not render; an installer needs permission to list them, too.
 BUILT_IN = {
     "": (
         *("persistentvolumeclaims", "podtemplates", "replicationcontrollers"),
@@ -70,15 +70,15 @@ class ApiResourceList(TypedDict):
 
 
 class NamespacedObject(Resource, total=False):
-    """An object of any kind; `type` is what a Secret has, and kinds that we do not know."""
+    """An object of any kind; `type` is a field of Secrets and of kinds that we do not know."""
 
     type: object
 
 
 async def list_contents(applier: Applier, namespace: str) -> list[str]:
-    """Name what is in the namespace, one text for each object; of what cannot be looked at, say so.
+    """Return a text for each object in the namespace, and for what cannot be listed.
 
-    Objects on their way out do not count. Raises InstallationError.
+    Objects that are being deleted do not count. Raises InstallationError.
     """
     kinds, found = await _discover_kinds(applier.client)
     for kind in kinds:
@@ -92,7 +92,7 @@ async def _list_kind(applier: Applier, kind: Kind[NamespacedObject], namespace: 
     except NotFound:
         return []
     except Forbidden:
-        return [f"{kind.plural} of {kind.group or 'Kubernetes'}, if any: they may not be listed"]
+        return [f"{kind.plural} of {kind.group or 'Kubernetes'}, if any: you may not list them"]
     except ApiError as error:
         raise describe_error(error, kind.plural) from error
     return [names.title(obj) for obj in objects if _would_be_missed(obj)]
@@ -109,9 +109,9 @@ def _would_be_missed(obj: NamespacedObject) -> bool:
 
 
 async def _discover_kinds(client: Client) -> tuple[list[Kind[NamespacedObject]], list[str]]:
-    """Return the kinds that a namespace may hold, and in words what does not answer."""
+    """Return the kinds that a namespace may contain, and a text for each API without response."""
     try:
-        # The shape of these two responses is that of Kubernetes' discovery API.
+        # Both responses have the form of Kubernetes' discovery API.
         groups = cast("ApiGroupList", await client.read_json("/apis"))["groups"]
     except ApiError as error:
         raise describe_error(error) from error
@@ -122,7 +122,7 @@ async def _discover_kinds(client: Client) -> tuple[list[Kind[NamespacedObject]],
         try:
             served = cast("ApiResourceList", await client.read_json(path))["resources"]
         except ApiError as error:
-            silent.append(f"what {version} serves, if anything: {error.message}")
+            silent.append(f"objects of {version}, if any: {error.message}")
             continue
         kinds += _namespaced_kinds(version, served)
     return kinds, silent

@@ -10,16 +10,16 @@ from flotta.resources.kinds import ROUTE
 from flotta.resources.objects.meta import Manifest, Resource
 from flotta.resources.objects.storage import Route
 
-# What ingress-nginx reads; the API has no field for it.
+# Annotations of ingress-nginx; the Ingress API has no field for TLS passthrough.
 PASSTHROUGH = {
     "nginx.ingress.kubernetes.io/ssl-passthrough": "true",
     "nginx.ingress.kubernetes.io/backend-protocol": "HTTPS",
 }
-METRICS_COMPONENT = "flotta-metrics"  # by whose label the ServiceMonitor finds its Service
+METRICS_COMPONENT = "flotta-metrics"  # the label by which the ServiceMonitor selects its Service
 
 
 def render_service(installation: Installation) -> objects.Service:
-    """Return the Service of the device port; metrics and probes are not in it."""
+    """Return the Service for devices, without the ports of metrics and probes."""
     port: dict[str, object] = {
         "name": "devices",
         "protocol": "TCP",
@@ -38,7 +38,7 @@ def render_service(installation: Installation) -> objects.Service:
 
 
 def render_optional_objects(installation: Installation) -> list[Resource]:
-    """Return the objects of the optional parts that are chosen."""
+    """Return the objects of the optional parts that the user chose."""
     chosen: list[Resource] = []
     if installation.ingress is not None:
         chosen.append(_render_ingress(installation, installation.ingress))
@@ -85,7 +85,7 @@ def _render_route(installation: Installation, route: options.Route) -> Route:
 def _render_network_policies(
     installation: Installation, policy: options.NetworkPolicy
 ) -> list[objects.NetworkPolicy]:
-    """Return a policy for each program; the kubelet's probes pass any policy."""
+    """Return a policy for each program; probes of the kubelet pass any policy."""
     peers = [{"ipBlock": {"cidr": network}} for network in policy.device_networks]
     devices = {"from": peers, "ports": [{"protocol": "TCP", "port": "devices"}]}
     return [
@@ -117,7 +117,10 @@ def _render_network_policy(
 def _render_service_monitor(
     installation: Installation, monitor: options.ServiceMonitor
 ) -> list[Resource]:
-    """Return a ServiceMonitor and the Service it needs, apart from the one that devices reach."""
+    """Return a ServiceMonitor and its Service, which is not the one for devices.
+
+    Addresses are in docs/reference/metrics.md#addresses.
+    """
     scraped = new_object(
         installation,
         kinds.SERVICE_MONITOR,
@@ -134,7 +137,7 @@ def _render_service_monitor(
 
 
 def _render_metrics_service(installation: Installation) -> objects.Service:
-    """Return a Service of both programs; without an address of its own, as each pod is asked."""
+    """Return a headless Service of both programs, because every pod is scraped."""
     port = {
         "name": "metrics",
         "protocol": "TCP",

@@ -1,6 +1,6 @@
-"""The types of the objects that an installation consists of, or looks at in the cluster.
+"""The types of the objects that an installation consists of or reads in the cluster.
 
-Of each kind: what is read by name; what is only rendered is a `Manifest`.
+They have the fields that are read by name; what is only rendered is a `Manifest`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Role(Resource, total=False):
 
 
 class RoleReference(TypedDict):
-    """The role that a binding hands out."""
+    """The role that a binding grants."""
 
     apiGroup: str
     kind: str
@@ -39,7 +39,7 @@ class RoleReference(TypedDict):
 
 
 class Subject(TypedDict, total=False):
-    """Who gets the role of a binding; users and groups have no namespace."""
+    """A subject of a binding; users and groups have no namespace."""
 
     kind: str
     namespace: str
@@ -54,14 +54,14 @@ class RoleBinding(Resource, total=False):
 
 
 class LoadBalancerAddress(TypedDict, total=False):
-    """A way in through a load balancer: one of the two."""
+    """An address of a load balancer: a host name or an IP address."""
 
     hostname: str
     ip: str
 
 
 class LoadBalancerStatus(TypedDict, total=False):
-    """What the cluster's load balancer gave a Service."""
+    """The addresses of a Service at the cluster's load balancer."""
 
     ingress: list[LoadBalancerAddress]
 
@@ -77,14 +77,14 @@ class Service(CustomResource[Manifest, ServiceStatus]):
 
 
 class NodeAddress(TypedDict):
-    """An address of a node; `type` is ExternalIP, InternalIP or a kind of name."""
+    """An address of a node; `type` is ExternalIP, InternalIP or one for names."""
 
     type: str
     address: str
 
 
 class NodeStatus(TypedDict, total=False):
-    """What a node says of itself."""
+    """The status of a node."""
 
     addresses: list[NodeAddress]
 
@@ -94,7 +94,7 @@ class Node(CustomResource[Manifest, NodeStatus]):
 
 
 class ContainerStateWaiting(TypedDict, total=False):
-    """Why a container has not begun."""
+    """Why a container does not run yet."""
 
     reason: str
     message: str
@@ -165,7 +165,7 @@ class ProgramPodSpec(TypedDict, total=False):
 
 
 class Pod(CustomResource[ProgramPodSpec, PodStatus]):
-    """A pod of ours, as the cluster made it of a Deployment."""
+    """A pod of one of our Deployments."""
 
 
 class ProgramPodTemplate(TypedDict):
@@ -176,7 +176,7 @@ class ProgramPodTemplate(TypedDict):
 
 
 class DeploymentSpec(TypedDict, total=False):
-    """How many pods there are to be, and of which kind."""
+    """The number of pods and their template."""
 
     replicas: int
     revisionHistoryLimit: int
@@ -187,7 +187,7 @@ class DeploymentSpec(TypedDict, total=False):
 
 
 class DeploymentStatus(TypedDict, total=False):
-    """How far a rollout is; a count of zero is left out."""
+    """The progress of a rollout; a count of zero is left out."""
 
     observedGeneration: int
     replicas: int
@@ -201,11 +201,11 @@ class Deployment(CustomResource[DeploymentSpec, DeploymentStatus]):
 
 
 class ReplicaSet(CustomResource[Manifest, Manifest]):
-    """A ReplicaSet, which a Deployment makes for each of its revisions."""
+    """A ReplicaSet, which a Deployment creates for each of its revisions."""
 
 
 class PodDisruptionBudget(CustomResource[Manifest, Manifest]):
-    """How many pods maintenance may take away at a time."""
+    """A PodDisruptionBudget."""
 
 
 class Ingress(CustomResource[Manifest, Manifest]):

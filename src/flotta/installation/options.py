@@ -1,4 +1,4 @@
-"""Parts of an installation with settings of their own: storage, resources, what is optional."""
+"""Parts of an installation with settings of their own: storage, resources, optional parts."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from flotta.storage.endpoints import checked_endpoint
 
 @dataclass(frozen=True)
 class SettingsGroup:
-    """A group of settings; `from_parameters` refuses what it does not know."""
+    """A group of settings; `from_parameters` refuses unknown ones."""
 
     @classmethod
     def from_parameters(cls, name: str, parameters: object) -> Self:
-        """Return the part that a mapping describes; None in it means the default.
+        """Return the group that a mapping describes; None in it means the default.
 
-        `name` is for the sentence of a refusal. Raises ValueError for what is not a mapping, for
-        an unknown or missing name, and for a value that the part refuses.
+        `name` is that of the group in messages. Raises ValueError for what is not a mapping, for
+        an unknown or missing setting, and for a value that the group refuses.
         """
         if not isinstance(parameters, Mapping):
             raise ValueError(f"{name} is {parameters!r}; use a mapping")
         known = {item.name: item for item in fields(cls)}
         unknown = sorted(set(parameters) - set(known))
         if unknown:
-            raise ValueError(f"{name}.{unknown[0]} is no setting; there are {', '.join(known)}")
+            raise ValueError(f"{name}.{unknown[0]} is not a setting; use {', '.join(known)}")
         given = {key: value for key, value in parameters.items() if value is not None}
         missing = [
             key
@@ -40,13 +40,13 @@ class SettingsGroup:
 
 
 def _freeze(value: Any) -> Any:
-    """Return a value as a frozen dataclass may hold it; what it is, nobody has checked yet."""
+    """Return a value that a frozen dataclass may contain; its type is not checked here."""
     return tuple(value) if isinstance(value, list) else value
 
 
 @dataclass(frozen=True)
 class Resources(SettingsGroup):
-    """What a pod asks for and may take, in Kubernetes' units (quantities as text)."""
+    """The requests and limits of a pod, in Kubernetes' quantities."""
 
     cpu_request: str = table.CPU_REQUEST
     memory_request: str = table.MEMORY_REQUEST
@@ -55,17 +55,17 @@ class Resources(SettingsGroup):
 
 
 NO_KEYS = (
-    "s3 has to say where devices get keys from: set s3.iam_endpoint, or else "
-    "s3.shared_keys=true to give every device the administrator's pair"
+    "s3 must say where devices get access keys from: set s3.iam_endpoint, or else "
+    "s3.shared_keys=true to give every device the administrator's access key"
 )
 
 
 @dataclass(frozen=True)
 class Storage(SettingsGroup):
-    """The S3 server in which the operator makes buckets, and how devices get keys for them.
+    """The S3 server in which the operator creates buckets, and how devices get access keys.
 
-    Without `access_key` the Secret flotta-s3-admin is made by somebody else. With nothing but
-    `device_endpoint` another provisioner makes the buckets, and devices reach them there.
+    Without `access_key` the user creates the Secret flotta-s3-admin. With `device_endpoint` alone
+    another provisioner creates the buckets, and devices reach them at this address.
     """
 
     device_endpoint: str = ""
@@ -86,16 +86,16 @@ class Storage(SettingsGroup):
         checked_endpoint(self.iam_endpoint, "s3.iam_endpoint")
         self._check_keys()
         if self.ca_pem and "-----BEGIN CERTIFICATE-----" not in self.ca_pem:
-            raise ValueError("s3.ca_pem holds no certificate in PEM form")
+            raise ValueError("s3.ca_pem does not contain a certificate in PEM form")
         if self.ca_pem and not self.access_key:
             raise ValueError(
                 "s3.ca_pem needs s3.access_key: both are kept in the Secret flotta-s3-admin, "
-                "so put the CA there as ca.crt if you make that Secret yourself"
+                "so put the CA there as ca.crt if you create that Secret yourself"
             )
 
     @property
     def makes_buckets(self) -> bool:
-        """Whether our operator makes the buckets."""
+        """Whether our operator creates the buckets."""
         return bool(self.iam_endpoint) or self.shared_keys
 
     def _check_keys(self) -> None:
@@ -136,13 +136,14 @@ class NetworkPolicy(SettingsGroup):
                 ipaddress.ip_network(network)
             except ValueError as error:
                 raise ValueError(
-                    f"network_policy.device_networks has {network!r}; use networks as 192.0.2.0/24"
+                    f"network_policy.device_networks has {network!r}; use a network such as "
+                    "192.0.2.0/24"
                 ) from error
 
 
 @dataclass(frozen=True)
 class ServiceMonitor(SettingsGroup):
-    """A ServiceMonitor for a Prometheus that its operator runs."""
+    """A ServiceMonitor for Prometheus Operator."""
 
     interval: str = table.SCRAPE_INTERVAL.default
     labels: Mapping[str, str] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Why a Deployment does not get ready, read from its pods as the cluster reports them."""
+"""The cause why a Deployment does not become ready, from the status of its pods."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TOO_LARGE = "OOMKilled"
 
 
 class Diagnosis(NamedTuple):
-    """Why something is not ready, in Kubernetes' words; both are empty when nothing is known."""
+    """Why a pod is not ready, in Kubernetes' words; both are empty when nothing is known."""
 
     reason: str
     message: str
@@ -26,9 +26,9 @@ UNKNOWN = Diagnosis("", "")
 
 
 def unhealthy_reason(pod: Pod) -> Diagnosis:
-    """Tell what keeps a pod from being ready, UNKNOWN for nothing.
+    """Return why a pod is not ready, UNKNOWN when no cause is visible.
 
-    Every trouble with an image has the reason ImagePullBackOff.
+    Every problem with an image has the reason ImagePullBackOff.
     """
     for container in status_of(pod).get("containerStatuses") or ():
         found = _unhealthy_container(container)
@@ -39,7 +39,7 @@ def unhealthy_reason(pod: Pod) -> Diagnosis:
         reason = scheduled.get("reason", "Unschedulable")
         return Diagnosis(reason, scheduled.get("message", ""))
     if not spec_of(pod).get("nodeName"):
-        return Diagnosis("Pending", "no node has taken the pod yet")
+        return Diagnosis("Pending", "the pod is not assigned to a node yet")
     return UNKNOWN
 
 
@@ -51,7 +51,7 @@ def _unhealthy_container(container: ContainerStatus) -> Diagnosis:
     if reason in IMAGE_REASONS:
         return Diagnosis("ImagePullBackOff", waiting.get("message", ""))
     if reason not in (None, "ContainerCreating", "PodInitializing"):
-        # It waits because it fell; why it fell says more.
+        # It waits because it ended; the cause of the end says more.
         fell = TOO_LARGE if before.get("reason") == TOO_LARGE else reason
         return Diagnosis(fell, waiting.get("message", ""))
     ended = state.get("terminated")
@@ -63,7 +63,7 @@ def _unhealthy_container(container: ContainerStatus) -> Diagnosis:
 
 
 def replica_failure(deployment: Deployment) -> Diagnosis:
-    """Tell why pods cannot even be made (quota, admission), UNKNOWN if they can."""
+    """Return why pods cannot be created (quota, admission), UNKNOWN if they can."""
     failure = find_condition(conditions_of(deployment), "ReplicaFailure")
     if failure is not None and failure["status"] == "True":
         return Diagnosis(failure.get("reason", "ReplicaFailure"), failure.get("message", ""))
@@ -71,7 +71,7 @@ def replica_failure(deployment: Deployment) -> Diagnosis:
 
 
 def is_rolled_out(deployment: Deployment) -> bool:
-    """Tell whether every replica is of the newest kind and available, and no older one is left."""
+    """Tell whether every replica is up to date and available, and no older one is left."""
     status = status_of(deployment)
     wanted = spec_of(deployment).get("replicas", 1)
     counts = (

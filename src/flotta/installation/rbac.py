@@ -1,4 +1,4 @@
-"""RBAC: the roles of `resources/roles.yaml` as Kubernetes wants them, and an installer's role."""
+"""RBAC: the roles of `resources/roles.yaml` as Kubernetes objects, and the role of an installer."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from flotta.resources.kinds import ALL, GROUP, LEASE, NAMESPACE, Kind
 from flotta.resources.objects.meta import Resource
 from flotta.resources.roles import PolicyRule, Rule
 
-OURS = "flotta"  # how roles.yaml calls the namespace of the installation
+OURS = "flotta"  # the name of the installation's namespace in roles.yaml
 
 
 def render_rbac(installation: Installation) -> list[Resource]:
     """Return ServiceAccounts and each role: a ClusterRole, and a Role in each namespace it names.
 
-    Each has its binding behind it.
+    Each is followed by its binding.
     """
     needed = [role for role in roles.load().roles if _is_needed(installation, role)]
     users = dict.fromkeys(user for role in needed for user in sorted(role.users))
@@ -38,12 +38,12 @@ def render_rbac(installation: Installation) -> list[Resource]:
 
 
 def _is_needed(installation: Installation, role: roles.Role) -> bool:
-    """Tell whether the role is rendered: only who makes buckets has to write Secrets."""
+    """Tell whether the role is rendered: only an operator with an S3 server writes Secrets."""
     return role.name != names.PROVISIONER or installation.provisioner is not None
 
 
 def _namespaces(installation: Installation, role: roles.Role) -> list[str]:
-    """Return the namespaces of a role's rules that are there: ours, on OpenShift its own, too."""
+    """Return the namespaces of a role's rules that exist: ours, and those of OpenShift on it."""
     named = sorted({namespace for rule in role.rules for namespace in rule.namespaces})
     return [item for item in named if item == OURS or installation.openshift]
 
@@ -61,9 +61,9 @@ def _render_account(installation: Installation, user: str) -> ServiceAccount:
 def _render_role(
     installation: Installation, role: roles.Role, namespace: str, rules: Sequence[Rule]
 ) -> list[Resource]:
-    """Return a Role, for no namespace a ClusterRole, and its binding to the role's users.
+    """Return a Role, without a namespace a ClusterRole, and its binding to the role's users.
 
-    These are ServiceAccounts. Without rules there is nothing.
+    The users are ServiceAccounts. Without rules the list is empty.
     """
     if not rules:
         return []
@@ -82,10 +82,10 @@ def _render_role(
 
 
 def render_installer_role() -> Role:
-    """Return the ClusterRole that lets its holder install, change and remove the control plane.
+    """Return the ClusterRole that allows to install, change and uninstall the control plane.
 
-    It allows no more than that. Kubernetes lets nobody hand out rights that he does not have, so
-    the programs' rights are in it.
+    It allows no more than that. It includes the permissions of the programs, because Kubernetes
+    lets users grant only permissions that they have (privilege escalation prevention).
     """
     managed = (*kinds.RENDERED, NAMESPACE, kinds.CRD)
     rules: list[PolicyRule] = [

@@ -1,8 +1,8 @@
-"""Uninstall the control plane. The fleet's data stays unless the user asks for its deletion.
+"""Uninstalling of the control plane. The fleet's data stays unless the user asks for its deletion.
 
-Data are the fleet's objects (devices, workloads, …) and the Secrets of its certificate authority,
-without which no device would be known again. They go first, while the operator still lives: it
-tells the devices and empties the buckets.
+Data is the fleet's objects (devices, workloads, …) and the Secrets of its certificate authority,
+without which no device could connect again. The objects are deleted first, while the operator still
+runs, because it decommissions devices and deletes buckets.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ FLEET = tuple(kind for kind in ALL if kind.group == GROUP)
 
 @dataclass
 class UninstallOutcome:
-    """The outcome: what changed, what was kept, what could not be cleaned up."""
+    """The outcome: what changed, what was kept, and warnings about what could not be cleaned up."""
 
     changes: list[ObjectChange] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
@@ -46,9 +46,9 @@ async def uninstall(
     check_mode: bool,
     wait_timeout: float,
 ) -> UninstallOutcome:
-    """Remove everything that was installed, and the fleet with its data if asked for.
+    """Remove everything that was installed, and with `delete_data` the fleet.
 
-    `wait_timeout` is seconds for all of it, 0 does not wait. Raises InstallationError.
+    `wait_timeout` is the time in seconds for all of it; 0 does not wait. Raises InstallationError.
     """
     if delete_data and not wait_timeout:
         raise InstallationError(
@@ -81,7 +81,7 @@ class Uninstaller:
         self.outcome = UninstallOutcome(changes=applier.changes)
 
     async def remove_fleet(self, operator: Deployment | None) -> None:
-        """Delete devices, workloads and all else of the fleet, and wait until they are gone."""
+        """Delete devices, workloads and other objects of the fleet; wait until they are gone."""
         for kind in FLEET:
             for obj in await self._applier.list_objects(kind):
                 await self._applier.remove(obj, kind)
@@ -102,7 +102,7 @@ class Uninstaller:
             raise InstallationError(await self._describe_remains(alive=alive))
 
     async def _list_claims(self) -> Objects[BucketClaim]:
-        """Return the bucket claims that only our operator can answer."""
+        """Return the bucket claims that only our operator can release."""
         claims = await self._applier.list_objects(BUCKET_CLAIM)
         return [item for item in claims if not OWN_FINALIZERS.isdisjoint(finalizers_of(item))]
 
@@ -111,13 +111,13 @@ class Uninstaller:
             await release_objects(self._applier, kind)
 
     async def _warn_of_leftovers(self) -> None:
-        """Warn of what is left behind because no operator is there to clean up."""
+        """Add warnings about what is left behind because no operator runs to clean up."""
         claims = await self._list_claims()
         devices = await self._applier.list_objects(EDGE_DEVICE)
         if devices:
             self.outcome.warnings.append(
-                f"No operator was running: {len(devices)} devices were not told to leave; "
-                "they wipe themselves only when an Edge API with the same CA tells them"
+                f"No operator was running: {len(devices)} devices were not decommissioned; "
+                "they wipe themselves only when an Edge API with the same CA sends them the command"
             )
         if claims:
             self.outcome.warnings.append(
@@ -144,18 +144,18 @@ class Uninstaller:
             else "they have finalizers of other programs; remove these"
         )
         return (
-            f"The fleet's data is not gone after {self._timeout:.0f} s "
+            f"The fleet's data still exists after {self._timeout:.0f} s "
             f"({shown or 'bucket claims'}): {reason}"
         )
 
     async def remove_programs(self) -> None:
-        """Remove what we rendered, wherever it is, then the pods' traces."""
+        """Remove every object that was rendered, then what its pods left behind."""
         places = (self._namespace, names.STORAGE_NAMESPACE)
         for kind, obj in await self._applier.list_own(places):
             await self._applier.remove(obj, kind)
         await self._wait(
             self._pods_are_gone,
-            f"Pods of the control plane are still there after {self._timeout:.0f} s; "
+            f"Pods of the control plane still exist after {self._timeout:.0f} s; "
             f"look at: kubectl --namespace {self._namespace} get pods",
         )
         lease = await self._applier.get_or_none(LEASE, OPERATOR, self._namespace)
@@ -170,7 +170,7 @@ class Uninstaller:
         return True
 
     async def remove_certificates(self) -> None:
-        """Remove the certificate authority: from here on no device of the fleet can come back."""
+        """Remove the certificate authority; no device of the fleet can connect after that."""
         found = await self._applier.list_objects(SECRET, self._namespace, REGISTRATION_SELECTOR)
         for name in (CA_SECRET, HOST_SECRET):
             secret = await self._applier.get_or_none(SECRET, name, self._namespace)
@@ -179,7 +179,7 @@ class Uninstaller:
             await self._applier.remove(secret, SECRET)
 
     async def remove_namespace(self, *, keep_data: bool) -> None:
-        """Remove the namespace if we made it and nothing is in it that somebody may miss."""
+        """Remove the namespace if flotta created it and nothing would be lost with it."""
         live = await self._applier.get_or_none(NAMESPACE, self._namespace)
         if keep_data:
             await self._note_kept_fleet()
@@ -193,12 +193,12 @@ class Uninstaller:
         await self._applier.remove(live, NAMESPACE)
         await self._wait(
             self._namespace_is_gone,
-            f"Namespace {self._namespace} is still there after {self._timeout:.0f} s; "
-            f"kubectl get namespace {self._namespace} -o yaml says what holds it",
+            f"Namespace {self._namespace} still exists after {self._timeout:.0f} s; "
+            f"kubectl get namespace {self._namespace} -o yaml shows what blocks it",
         )
 
     async def _wait(self, condition: Callable[[], Awaitable[bool]], sentence: str) -> None:
-        """Wait for what was asked for, if the user waits.
+        """Wait for the condition unless the user does not wait.
 
         Raises InstallationError with the sentence when it takes too long.
         """
@@ -213,7 +213,7 @@ class Uninstaller:
                 self.outcome.kept.append(f"{count} {kind.kind}")
 
     async def _list_losses(self) -> list[str]:
-        """Name what would be lost with the namespace; what we remove does not count."""
+        """Return what would be lost with the namespace, without what is being removed."""
         gone = {change.title for change in self._applier.changes if change.after is None}
         return [
             item for item in await list_contents(self._applier, self._namespace) if item not in gone

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 ID = re.compile(r"[A-Z0-9]{16,32}")
 ID_ALPHABET = string.ascii_uppercase + string.digits
-ID_LENGTH = 20  # characters, as AWS has them
+ID_LENGTH = 20  # characters, as at AWS
 SECRET_BYTES = 30  # of randomness: 40 characters
 
 
@@ -26,7 +26,7 @@ class AccessKey:
 
 
 def new_access_key_id() -> str:
-    """Return 20 random characters, the shape of an AWS access key id."""
+    """Return 20 random characters, the form of an AWS access key id."""
     return "".join(secrets.choice(ID_ALPHABET) for _ in range(ID_LENGTH))
 
 
@@ -36,5 +36,5 @@ def new_secret_key() -> str:
 
 
 def is_access_key_id(text: str) -> bool:
-    """Tell whether the text has the shape of our key ids, so that it is safe as a file name."""
+    """Tell whether the text has the form of our key ids, which makes it safe as a file name."""
     return ID.fullmatch(text) is not None

@@ -1,6 +1,7 @@
-"""Turn rclone's debug log into one readable line a request, and hide the rest of the chatter.
+"""rclone's debug log as an access log: one readable line for each request.
 
-rclone has no access log; at debug level it names every request it begins to serve.
+rclone has no access log; at debug level it names every request when it starts to serve it. The rest
+of the debug output is left out.
 """
 
 from __future__ import annotations

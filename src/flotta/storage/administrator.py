@@ -1,6 +1,6 @@
-"""The administrator's access key: a file of `NAME=value` lines, or a folder of files named so.
+"""The S3 administrator's access key: a file of `NAME=value` lines, or a folder with a file a name.
 
-The folder is how Kubernetes mounts a Secret; a `ca.crt` in it is the CA of the S3 site.
+Kubernetes mounts a Secret as such a folder; a `ca.crt` in it is the CA of the S3 server.
 """
 
 from __future__ import annotations
@@ -14,27 +14,27 @@ from flotta.storage.key_store import write_key
 ACCESS = "AWS_ACCESS_KEY_ID"
 SECRET = "AWS_SECRET_ACCESS_KEY"  # noqa: S105 - a name, not a secret
 AUTHORITY = "ca.crt"
-ADMIN_FILE_MODE = 0o600  # only its owner, who may do anything in every bucket
-# Set-group-id: key files belong to the group of the directory, whoever writes them (key_store).
+ADMIN_FILE_MODE = 0o600  # only its owner: the key opens every bucket
+# Set-group-id: key files belong to the group of the directory, not of the writer (key_store).
 KEY_DIRECTORY_MODE = 0o2770
 
 
 def read_administrator(path: Path) -> AccessKey:
-    """Read the key of a file or folder; raises ValueError with a sentence when it is not there."""
+    """Read the key from a file or folder; raises ValueError with a sentence when it is missing."""
     try:
         values = _read_folder(path) if path.is_dir() else _read_lines(path)
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"the S3 administrator's key cannot be read: {error}") from error
     if not values.get(ACCESS) or not values.get(SECRET):
         raise ValueError(
-            f"{path} lacks {ACCESS} or {SECRET}; put both there, on Kubernetes by the Secret "
-            "flotta-s3-admin (flotta-s3 init does for its own server)"
+            f"{ACCESS} or {SECRET} is missing in {path}; add both, on Kubernetes to the Secret "
+            "flotta-s3-admin (for the embedded S3 server flotta-s3 init does so)"
         )
     return AccessKey(values[ACCESS], values[SECRET], bucket=None)
 
 
 def authority_file(admin_file: Path, ca_file: Path | None) -> Path | None:
-    """Return the CA that was named, else the one beside the key, None for the system's own."""
+    """Return `ca_file`, else the CA next to the key, None for the CAs of the system."""
     if ca_file is not None:
         return ca_file
     beside = admin_file / AUTHORITY
@@ -42,10 +42,10 @@ def authority_file(admin_file: Path, ca_file: Path | None) -> Path | None:
 
 
 def ensure_administrator(path: Path, keys: Path) -> bool:
-    """Make the key once and see that the server knows it; returns whether anything changed.
+    """Create the key once and make it known to the server; returns whether anything changed.
 
-    The directory of the keys is made for the group that owns it. Raises OSError when something
-    cannot be written.
+    Creates the directory of the keys, too, for the group that owns it. Raises OSError when
+    something cannot be written.
     """
     if not keys.is_dir():
         keys.mkdir()

@@ -1,13 +1,13 @@
-"""The auth proxy of `rclone serve s3`: which secret an access key has, and what it opens.
+"""The auth proxy of `rclone serve s3`: the secret of an access key, and what the key opens.
 
-rclone starts this program for an access key that it has not met, writes `{"user": ACCESS_KEY}` to
-it and reads the backend's configuration; it then verifies each request's signature with the
-`_secret_access_key` in it (`rclone serve s3 --help`, "Auth Proxy"). So every key has a
-secret of its own. A device's backend is a `combine` of the one bucket, which makes every other
-bucket absent; the administrator's is the whole directory.
+rclone starts this program for an access key that it does not know yet, writes
+`{"user": ACCESS_KEY}` to it and reads the backend's configuration; it then verifies the signature
+of each request with the `_secret_access_key` in it (`rclone serve s3 --help`, "Auth Proxy"). So
+every key has a secret of its own. A device's backend is a `combine` of its one bucket, so no other
+bucket exists for it; the administrator's is the whole directory.
 
-Both lie under `hasher`, which remembers MD5 sums by size and time: without it each listing and
-each ranged GET would read whole files for the ETag.
+Both use `hasher`, which remembers MD5 sums by size and time: without it each listing and each
+ranged GET would read whole files to compute the ETag.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ class Question(TypedDict, total=False):
 
 
 def make_rclone_backend(access_key: str, keys: Path, root: Path) -> dict[str, str] | None:
-    """Return the rclone backend of the key's holder, None when the key is unknown.
+    """Return the rclone backend for a key, None when the key is unknown.
 
-    Its items are the options of the backend's `type`; those with an underscore are for rclone's
+    Its items are the options of the backend's `type`; those with an underscore belong to rclone's
     proxy protocol.
     """
     key = read_key(keys, access_key)
@@ -45,8 +45,8 @@ def make_rclone_backend(access_key: str, keys: Path, root: Path) -> dict[str, st
 
 
 def answer_question(request: TextIO, response: TextIO, keys: Path, root: Path) -> int:
-    """Serve one question of rclone's; the exit status 1 refuses the request."""
-    # rclone alone writes to this program.
+    """Answer one question of rclone and return the exit status; 1 refuses the request."""
+    # Only rclone writes to this program.
     question = cast("Question", json.load(request))
     found = make_rclone_backend(str(question.get("user", "")), keys, root)
     if found is None:

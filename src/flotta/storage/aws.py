@@ -1,6 +1,6 @@
-"""boto3's clients of S3 and IAM, which have no types: the calls, and what is read of responses.
+"""Types for boto3's clients of S3 and IAM, which have none: the calls and the fields that we read.
 
-Arguments and fields are spelt as in the API references of Amazon S3 and of AWS IAM.
+Arguments and fields are spelt as in the API references of Amazon S3 and AWS IAM.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from flotta.resources.objects.meta import Manifest
 
 
 class BucketConfiguration(TypedDict):
-    """Where a bucket is made, unless that is the default region."""
+    """The region of a new bucket, unless it is the default region."""
 
     LocationConstraint: str
 
@@ -30,7 +30,7 @@ class ListedObjects(TypedDict, total=False):
 
 
 class Deletion(TypedDict):
-    """The objects to delete; `Quiet` leaves those out of the response that went."""
+    """The objects to delete; with `Quiet` the response lists only those that were not deleted."""
 
     Objects: Sequence[ObjectIdentifier]
     Quiet: bool
@@ -44,7 +44,7 @@ class DeletionError(TypedDict, total=False):
 
 
 class DeletedObjects(TypedDict, total=False):
-    """The response to a deletion; without `Errors` all went well."""
+    """The response to a deletion; without `Errors` every object was deleted."""
 
     Errors: list[DeletionError]
 
@@ -55,13 +55,13 @@ class S3Client(Protocol):
     def create_bucket(
         self, *, Bucket: str, CreateBucketConfiguration: BucketConfiguration = ...
     ) -> object:
-        """Make a bucket."""
+        """Create a bucket."""
 
     def head_bucket(self, *, Bucket: str) -> object:
-        """Find out whether a bucket is there and ours."""
+        """Check that a bucket exists and that this key may use it."""
 
     def delete_bucket(self, *, Bucket: str) -> object:
-        """Remove an empty bucket."""
+        """Delete an empty bucket."""
 
     def list_objects_v2(self, *, Bucket: str) -> ListedObjects:
         """List the first objects of a bucket."""
@@ -71,7 +71,7 @@ class S3Client(Protocol):
 
 
 class Statement(TypedDict, total=False):
-    """A statement of a policy; a list of one may be written without brackets."""
+    """A statement of a policy; a list with one item may be written without brackets."""
 
     Sid: str
     Effect: Required[str]
@@ -80,7 +80,7 @@ class Statement(TypedDict, total=False):
 
 
 class PolicyDocument(TypedDict, total=False):
-    """What a user of IAM may do."""
+    """The permissions of an IAM user."""
 
     Version: str
     Statement: Required[Statement | list[Statement]]
@@ -127,13 +127,13 @@ class IamClient(Protocol):
     """A client of IAM. Every call raises ClientError for a refusal, BotoCoreError for no answer."""
 
     def create_user(self, *, UserName: str) -> object:
-        """Make a user; EntityAlreadyExists when there is one."""
+        """Create a user; EntityAlreadyExists when the name is taken."""
 
     def delete_user(self, *, UserName: str) -> object:
-        """Remove a user that has neither keys nor policies."""
+        """Delete a user that has neither keys nor policies."""
 
     def create_access_key(self, *, UserName: str) -> AccessKeyCreation:
-        """Make an access key, the user's second at most."""
+        """Create an access key; a user has at most two."""
 
     def list_access_keys(self, *, UserName: str) -> ListedAccessKeys:
         """List a user's access keys."""
@@ -142,13 +142,13 @@ class IamClient(Protocol):
         """Delete an access key."""
 
     def put_user_policy(self, *, UserName: str, PolicyName: str, PolicyDocument: str) -> object:
-        """Write a policy of the user's; the document is JSON."""
+        """Write a policy of the user; the document is JSON."""
 
     def get_user_policy(self, *, UserName: str, PolicyName: str) -> UserPolicy:
-        """Read a policy of the user's."""
+        """Read a policy of the user."""
 
     def list_user_policies(self, *, UserName: str) -> ListedPolicies:
         """List the names of the user's policies."""
 
     def delete_user_policy(self, *, UserName: str, PolicyName: str) -> object:
-        """Delete a policy of the user's."""
+        """Delete a policy of the user."""

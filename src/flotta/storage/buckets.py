@@ -1,4 +1,4 @@
-"""Make and remove buckets as an administrator."""
+"""Buckets of an S3 site, created and deleted with the administrator's key."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from flotta.storage.errors import StorageRefused, StorageUnavailable
 from flotta.storage.s3_site import S3Site, error_code
 
 OWN = "BucketAlreadyOwnedByYou"
-TAKEN = "BucketAlreadyExists"  # somebody else's on AWS; some servers say so of our own, too
+TAKEN = "BucketAlreadyExists"  # AWS: owned by another account; some servers: also by ours
 ABSENT = ("NoSuchBucket", "404")
 
 
@@ -21,12 +21,12 @@ class Buckets:
         self._site = site
 
     async def ensure(self, bucket: str) -> None:
-        """Create the bucket unless it is there; StorageRefused when the name is somebody else's."""
+        """Create the bucket unless it exists; StorageRefused when another account owns the name."""
         region = self._site.region
         await self._site.call_s3(lambda s3: _ensure_bucket(s3, bucket, region))
 
     async def remove(self, bucket: str) -> None:
-        """Remove the bucket with all it holds; an absent one is fine."""
+        """Delete the bucket with all its objects; an absent one is fine."""
         await self._site.call_s3(lambda s3: _remove_bucket(s3, bucket))
 
 
@@ -51,7 +51,7 @@ def _require_own(s3: S3Client, bucket: str) -> None:
         s3.head_bucket(Bucket=bucket)
     except ClientError as error:
         if error_code(error) in ("403", "AccessDenied"):
-            raise StorageRefused(f"bucket {bucket} belongs to somebody else") from error
+            raise StorageRefused(f"bucket {bucket} belongs to another account") from error
         raise
 
 
@@ -65,12 +65,12 @@ def _remove_bucket(s3: S3Client, bucket: str) -> None:
 
 
 def _empty_bucket(s3: S3Client, bucket: str) -> None:
-    # One page is taken again and again instead of paging: what was listed is gone by then.
+    # The first page is listed again instead of the next: its objects are deleted by then.
     while contents := s3.list_objects_v2(Bucket=bucket).get("Contents"):
         doomed: list[ObjectIdentifier] = [{"Key": item["Key"]} for item in contents]
         response = s3.delete_objects(Bucket=bucket, Delete={"Objects": doomed, "Quiet": True})
         if errors := response.get("Errors"):
             problem = errors[0]
             raise StorageUnavailable(
-                f"bucket {bucket}: {problem.get('Key')} was not removed: {problem.get('Code')}"
+                f"bucket {bucket}: {problem.get('Key')} was not deleted: {problem.get('Code')}"
             )

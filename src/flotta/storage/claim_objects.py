@@ -1,4 +1,7 @@
-"""What a bucket claim is given: a ConfigMap and a Secret of its name that go with it."""
+"""The ConfigMap and the Secret of a bucket claim, which have its name and are deleted with it.
+
+Their keys: docs/reference/control-plane.md#storage.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ DataObject = TypeVar("DataObject", Secret, ConfigMap)
 
 
 class ClaimObjects:
-    """Reads and writes the two objects of one claim; those of somebody else are refused."""
+    """Reads and writes the two objects of a claim; refuses objects that the claim does not own."""
 
     def __init__(self, client: Client, claim: BucketClaim) -> None:
         self._client = client
@@ -34,7 +37,7 @@ class ClaimObjects:
     async def read_key(self, bucket: str) -> AccessKey | None:
         """Return the access key of the Secret, None without one.
 
-        Raises StorageRefused when the Secret is not the claim's.
+        Raises StorageRefused when the claim does not own the Secret.
         """
         secret = await self._client.get_or_none(SECRET, self._name, self._namespace)
         if secret is None:
@@ -50,9 +53,9 @@ class ClaimObjects:
         return AccessKey(access_key, secret_key, bucket) if access_key and secret_key else None
 
     async def write_secret(self, key: AccessKey, authority: bytes) -> None:
-        """Write the access key and the CA of the S3 site (PEM), empty if that has none of its own.
+        """Write the access key and the CA of the S3 site (PEM), empty if it needs none.
 
-        Raises StorageRefused when the Secret of this name is not the claim's.
+        Raises StorageRefused when the claim does not own the Secret of this name.
         """
         values = {
             ACCESS_KEY: key.access_key.encode(),
@@ -69,7 +72,7 @@ class ClaimObjects:
     async def write_config_map(self, bucket: str, endpoint: str, region: str) -> None:
         """Write where devices find the bucket; the endpoint is `https://host[:port]`.
 
-        Raises StorageRefused when the ConfigMap of this name is not the claim's.
+        Raises StorageRefused when the claim does not own the ConfigMap of this name.
         """
         url = urlsplit(endpoint)
         data: dict[str, str | None] = {
@@ -82,14 +85,14 @@ class ClaimObjects:
         await self._ensure_object(CONFIG_MAP, config_map, data)
 
     async def delete(self) -> None:
-        """Delete both objects if they are the claim's; absent ones are fine."""
+        """Delete both objects if the claim owns them; absent ones are fine."""
         await self._delete_own(SECRET)
         await self._delete_own(CONFIG_MAP)
 
     async def _ensure_object(
         self, kind: Kind[DataObject], new: DataObject, data: Mapping[str, str | None]
     ) -> None:
-        """Create the object, or bring the data of the present one in line; None removes a name."""
+        """Create the object, or change the data of the existing one; None removes a key."""
         new["data"] = {key: value for key, value in data.items() if value is not None}
         try:
             await self._client.create(kind, new)
@@ -107,7 +110,7 @@ class ClaimObjects:
         found = await self._client.get_or_none(kind, self._name, self._namespace)
         if found is None or not self._owns(found):
             return
-        with contextlib.suppress(NotFound):  # somebody else was faster
+        with contextlib.suppress(NotFound):  # deleted meanwhile
             await self._client.delete(kind, self._name, self._namespace, uid=uid_of(found))
 
     def _metadata(self) -> ObjectMeta:
@@ -126,6 +129,7 @@ class ClaimObjects:
     def _refuse_foreign(self, resource: Resource) -> None:
         if not self._owns(resource):
             raise StorageRefused(
-                f"the {resource.get('kind', 'object')} {self._namespace}/{self._name} is not the "
-                "claim's; it is left alone, and the claim stays unbound until it is gone"
+                f"the {resource.get('kind', 'object')} {self._namespace}/{self._name} exists and "
+                "was not created for the claim; it is left unchanged, and the claim stays unbound "
+                "until you delete it"
             )

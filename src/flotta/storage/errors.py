@@ -1,20 +1,20 @@
 """What can go wrong with object storage.
 
 StorageError
- ├── StorageUnavailable   temporary: no answer, or a refusal that ends by itself
- └── StorageRefused       the server understood and will not do it
+ ├── StorageUnavailable   temporary: no response, or a refusal that ends by itself
+ └── StorageRefused       the server understood the request and refuses it
 """
 
 from __future__ import annotations
 
 
 class StorageError(Exception):
-    """The S3 server did not do what was asked."""
+    """The S3 server did not carry out a request."""
 
 
 class StorageUnavailable(StorageError):
-    """Worth trying again later."""
+    """Another attempt may succeed."""
 
 
 class StorageRefused(StorageError):
-    """Trying again changes nothing until somebody changes a setting."""
+    """Another attempt fails, too, until a setting is changed."""

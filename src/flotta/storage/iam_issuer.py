@@ -1,7 +1,7 @@
 """Access keys from an AWS IAM query API: for each bucket a user of its name with one policy.
 
-IAM shows a secret once, at CreateAccessKey, and gives a user two keys at most. A key whose secret
-did not reach the claim's Secret is worthless, so a new one begins by deleting all others.
+IAM shows a secret only once, at CreateAccessKey, and allows a user two keys. A key whose secret did
+not reach the claim's Secret is useless, so all others are deleted before a new one is created.
 (IAM API reference, actions CreateUser, PutUserPolicy, CreateAccessKey.)
 """
 
@@ -32,10 +32,10 @@ class IamIssuer:
 
     def __init__(self, site: S3Site) -> None:
         self._site = site
-        self._unseen: set[str] = set()  # made here and not listed yet: AWS tells of changes late
+        self._unseen: set[str] = set()  # created here, not listed yet: AWS lists changes late
 
     async def issue_key(self, bucket: str) -> AccessKey:
-        """Make the bucket's user if need be, and a new key of it; all others are deleted."""
+        """Create the bucket's user if it does not exist, and a new key; delete its other keys."""
         key = await self._site.call_iam(lambda iam: _issue_key(iam, bucket))
         self._unseen.add(key.access_key)
         return key
@@ -43,7 +43,7 @@ class IamIssuer:
     async def activate_key(self, key: AccessKey) -> bool:
         """Delete every other key of the bucket's user; False when IAM does not list this one.
 
-        A key that was made here counts until IAM has listed it once.
+        A key that was created here is valid until IAM has listed it once.
         """
         if await self._site.call_iam(lambda iam: _activate_key(iam, key)):
             self._unseen.discard(key.access_key)
@@ -56,7 +56,7 @@ class IamIssuer:
 
 
 def policy_for(bucket: str) -> str:
-    """Return the policy document that allows work on the objects of one bucket, no more."""
+    """Return the policy document that allows access to the objects of one bucket, and no more."""
     resource = f"arn:aws:s3:::{bucket}"
     statements: list[Statement] = [
         {"Effect": "Allow", "Action": list(BUCKET_ACTIONS), "Resource": resource},

@@ -1,13 +1,13 @@
-"""Who issues the access keys that open the buckets.
+"""Issuers of the access keys that open the buckets.
 
     KeyIssuer
      ├── DirectoryIssuer   the embedded server's key directory
      ├── IamIssuer         users and policies of an AWS IAM query API (iam_issuer.py)
-     └── SharedIssuer      the administrator's own key for everybody
+     └── SharedIssuer      the administrator's own key for every bucket
 
-The Secret of a claim is the truth about its access key. So `issue_key` comes first, then the Secret
-is written, then `activate_key` makes that key, and no other, open the bucket. A crash in between
-leaves a key that nobody knows; the next `activate_key` or `issue_key` takes it away.
+The Secret of a claim decides which access key is in use. So `issue_key` comes first, then the
+Secret is written, then `activate_key` makes that key, and no other, open the bucket. A crash in
+between leaves an unused key, which the next `activate_key` or `issue_key` deletes.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ class KeyIssuer(Protocol):
     Every method may be repeated and may raise StorageError.
     """
 
-    warning: str  # what people should know about the keys, "" for nothing
+    warning: str  # a sentence for administrators about the keys, "" for none
 
     async def issue_key(self, bucket: str) -> AccessKey:
-        """Return a new access key for the bucket, whose claim has none that counts."""
+        """Return a new access key for a bucket whose claim has no valid one."""
 
     async def activate_key(self, key: AccessKey) -> bool:
-        """Make this key, and no other, open its bucket; False when it does not count any more."""
+        """Make this key, and no other, open its bucket; False when it is no longer valid."""
 
     async def revoke_keys(self, bucket: str) -> bool:
-        """Take every key of the bucket away; True when one was there until now."""
+        """Revoke every key of the bucket; True when there was one."""
 
 
 class DirectoryIssuer:
@@ -54,34 +54,35 @@ class DirectoryIssuer:
         self._directory = directory
 
     async def issue_key(self, bucket: str) -> AccessKey:
-        """Make up a key; the server gets to know it by `activate_key`."""
+        """Generate a key; `activate_key` makes it known to the server."""
         return AccessKey(new_access_key_id(), new_secret_key(), bucket)
 
     async def activate_key(self, key: AccessKey) -> bool:
-        """Write the key's file and drop the bucket's others.
+        """Write the key's file and delete those of the bucket's other keys.
 
-        False for a key that cannot be ours, or that opens another bucket.
+        False for a key that this issuer cannot have issued, or that opens another bucket.
         """
         if not is_access_key_id(key.access_key) or not key.bucket:
             return False
         known = await asyncio.to_thread(read_key, self._directory, key.access_key)
         if known is not None and known.bucket != key.bucket:
-            return False  # a Secret edited to name somebody else's key must not replace it
+            return False  # a Secret that was edited must not take over another bucket's key
         await asyncio.to_thread(write_key, self._directory, key)
         await asyncio.to_thread(drop_keys, self._directory, key.bucket, keep=key.access_key)
         return True
 
     async def revoke_keys(self, bucket: str) -> bool:
-        """Drop the files of the bucket's keys; False when there was none."""
+        """Delete the files of the bucket's keys; False when there was none."""
         return bool(await asyncio.to_thread(drop_keys, self._directory, bucket))
 
 
 class SharedIssuer:
-    """Hands out the administrator's own key, where a site can do no better."""
+    """Hands out the administrator's own key, for S3 servers without an IAM API."""
 
     warning = (
-        "the bucket is opened by the administrator's own keys, so its holder can read and change "
-        "every other bucket too; set S3_IAM_ENDPOINT instead of S3_SHARED_KEYS to keep them apart"
+        "the bucket is opened by the administrator's own access key, so its user can read and "
+        "change every other bucket, too; set S3_IAM_ENDPOINT instead of S3_SHARED_KEYS to give "
+        "each device a key of its own"
     )
 
     def __init__(self, site: S3Site) -> None:
@@ -93,12 +94,12 @@ class SharedIssuer:
         return AccessKey(shared.access_key, shared.secret_key, bucket)
 
     async def activate_key(self, key: AccessKey) -> bool:
-        """Tell whether this is the administrator's key of today."""
+        """Tell whether this is the administrator's current key."""
         shared = self._read_administrator()
         return (key.access_key, key.secret_key) == (shared.access_key, shared.secret_key)
 
     async def revoke_keys(self, bucket: str) -> bool:
-        """Take nothing away: the key opens the other buckets, too."""
+        """Revoke nothing: the key opens the other buckets, too."""
         return False
 
     def _read_administrator(self) -> AccessKey:

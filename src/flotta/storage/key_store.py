@@ -14,13 +14,13 @@ from pathlib import Path
 from flotta.durable_files import write_atomically
 from flotta.storage.access_keys import AccessKey, is_access_key_id
 
-KEY_MODE = 0o640  # the group is that of the directory, by which the server reads
-# Rewritten at each drop, so that a key made and dropped between two looks is noticed.
+KEY_MODE = 0o640  # the server reads as the group of the directory
+# Rewritten whenever a key is dropped, so that one created and dropped between two polls is noticed.
 DROPPED = "dropped"
 
 
 def write_key(directory: Path, key: AccessKey) -> bool:
-    """Store an access key durably; returns False when exactly this one is there already."""
+    """Store an access key durably; returns False when it is stored already."""
     if read_key(directory, key.access_key) == key:
         return False
     data = json.dumps(asdict(key)).encode()
@@ -29,7 +29,7 @@ def write_key(directory: Path, key: AccessKey) -> bool:
 
 
 def read_key(directory: Path, access_key: str) -> AccessKey | None:
-    """Return the access key of this id; None for an unknown or impossible id or a damaged file."""
+    """Return the access key of this id; None for an unknown or invalid id or a damaged file."""
     if not is_access_key_id(access_key):
         return None
     try:
@@ -39,7 +39,7 @@ def read_key(directory: Path, access_key: str) -> AccessKey | None:
 
 
 def drop_keys(directory: Path, bucket: str, *, keep: str | None = None) -> list[str]:
-    """Remove every key of the bucket but `keep`; returns the ids that are gone now."""
+    """Remove every key of the bucket but `keep`; returns the ids that were removed."""
     dropped = [
         key.access_key
         for key in list_keys(directory)
@@ -51,9 +51,9 @@ def drop_keys(directory: Path, bucket: str, *, keep: str | None = None) -> list[
 
 
 def drop_key(directory: Path, access_key: str) -> None:
-    """Remove one access key; an absent one is fine. ValueError for what cannot be an id."""
+    """Remove one access key; an absent one is fine. Raises ValueError for an invalid id."""
     if not is_access_key_id(access_key):
-        raise ValueError("no access key has such an id")
+        raise ValueError("the id is not one of an access key")
     (directory / f"{access_key}.json").unlink(missing_ok=True)
     write_atomically(directory / DROPPED, access_key.encode(), KEY_MODE)
 

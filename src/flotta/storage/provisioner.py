@@ -1,7 +1,8 @@
 """The provisioner: gives ObjectBucketClaims of one storage class a bucket and an access key.
 
-The claim's owner finds both in a ConfigMap and a Secret named like the claim (`claim_objects`). The
-Secret is the truth about the access key; `issuers` says how a crash in the middle is put right.
+Its rules are in docs/reference/control-plane.md#how-the-operator-provisions-a-claim. Bucket and key
+are in a ConfigMap and a Secret named like the claim (`claim_objects`). The Secret decides which
+access key is in use; `issuers` says how a crash in between is repaired.
 """
 
 from __future__ import annotations
@@ -36,12 +37,12 @@ from flotta.storage.issuers import DirectoryIssuer, KeyIssuer, SharedIssuer
 from flotta.storage.s3_site import S3Site
 from flotta.storage.settings import StorageSettings
 
-KEY_LINGERS = 2.0  # seconds until an S3 server has certainly noticed a dropped key
+KEY_LINGERS = 2.0  # seconds until an S3 server no longer accepts a revoked key
 log = logging.getLogger(__name__)
 
 
 def choose_issuer(settings: StorageSettings, site: S3Site) -> KeyIssuer:
-    """Return the issuer that the administrator chose."""
+    """Return the issuer for these settings."""
     if settings.keys is not None:
         return DirectoryIssuer(settings.keys)
     return IamIssuer(site) if settings.iam_endpoint else SharedIssuer(site)
@@ -49,7 +50,7 @@ def choose_issuer(settings: StorageSettings, site: S3Site) -> KeyIssuer:
 
 @dataclass(frozen=True)
 class Provisioner:
-    """Brings one claim after the other in line; every step may be repeated."""
+    """Provisions one claim at a time; every step may be repeated."""
 
     client: Client
     site: S3Site
@@ -58,14 +59,14 @@ class Provisioner:
     storage_class: str
 
     def is_ours(self, claim: BucketClaim) -> bool:
-        """Tell whether the claim is for our storage class, or was when we gave it a bucket."""
+        """Tell whether the claim has our storage class, or had it when its bucket was created."""
         same_class = spec_of(claim).get("storageClassName") == self.storage_class
         return same_class or has_bucket_finalizer(claim)
 
     async def reconcile(self, claim: BucketClaim) -> float | None:
-        """Provide for the claim, or clean up after one that is being deleted.
+        """Provision the claim, or clean up after one that is being deleted.
 
-        Returns the seconds after which to come back for the rest, None when all is done.
+        Returns the seconds after which to call this again for the rest, None when all is done.
         Raises ApiError (Conflict when the claim is not the newest) and StorageError.
         """
         if not self.is_ours(claim):
@@ -87,7 +88,7 @@ class Provisioner:
             await self._bind_claim(claim, bucket)
 
     async def _adopt_claim(self, claim: BucketClaim) -> BucketClaim:
-        """Fix name of the bucket and finalizer before anything exists that would need removal."""
+        """Write bucket name and finalizer before anything exists that must be removed later."""
         spec = spec_of(claim)
         change: MergePatch = {}
         if not spec.get("bucketName"):
@@ -96,7 +97,7 @@ class Provisioner:
             chosen: BucketClaimSpec = {**spec, "bucketName": name}
             change = change_spec(claim, chosen)
         elif not is_bucket_of(spec["bucketName"], uid_of(claim)):
-            # An exact name could be the bucket of another device, or one that is not Flotta's.
+            # An exact name could be the bucket of another device, or one not created by flotta.
             raise StorageRefused(
                 "spec.bucketName cannot be chosen with this storage class; use generateBucketName"
             )
@@ -138,7 +139,7 @@ class Provisioner:
     async def _clean_up(self, claim: BucketClaim) -> float | None:
         bucket = spec_of(claim).get("bucketName") or ""
         if is_bucket_of(bucket, uid_of(claim)):
-            # Keys first: nobody may write into a bucket that is being emptied.
+            # Keys first: nothing must be written into a bucket that is being emptied.
             if await self.issuer.revoke_keys(bucket):
                 return KEY_LINGERS
             await Buckets(self.site).remove(bucket)
@@ -151,7 +152,7 @@ class Provisioner:
     async def _patch_claim(
         self, claim: BucketClaim, change: MergePatch, subresource: str | None = None
     ) -> BucketClaim:
-        """Change the claim if it is still the one that was read, else raise Conflict."""
+        """Change the claim unless it changed since it was read; raises Conflict then."""
         patch = as_read(change, claim)
         return await self.client.merge_patch(
             BUCKET_CLAIM, name_of(claim), namespace_of(claim), patch, subresource
@@ -159,7 +160,7 @@ class Provisioner:
 
 
 def has_bucket_finalizer(claim: BucketClaim) -> bool:
-    """Tell whether a bucket may exist for the claim, so that it has to be removed with it."""
+    """Tell whether a bucket may exist for the claim, which must be removed with it."""
     return BUCKET_FINALIZER in finalizers_of(claim)
 
 

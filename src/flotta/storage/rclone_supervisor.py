@@ -1,8 +1,9 @@
-"""The embedded S3 server: `rclone serve s3`, kept running and honest about its keys.
+"""The embedded S3 server: `rclone serve s3`, kept running and up to date with its keys.
 
-rclone remembers an accepted key for five minutes, so a dropped key file restarts it (half a second
-without service, clients retry); a renewed certificate does too. Multipart uploads in progress do
-not survive a restart: their temporary files are removed, the client starts the upload over.
+rclone remembers an accepted key for five minutes, so it is restarted when a key file is dropped
+(half a second without service, clients retry) and when the certificate is renewed. Multipart
+uploads in progress do not survive a restart: their temporary files are removed, and the client
+starts the upload again.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ from flotta.storage.access_log import format_line
 from flotta.storage.key_store import DROPPED
 
 log = logging.getLogger(__name__)
-POLL_INTERVAL = 0.5  # seconds between looks at the key directory
+POLL_INTERVAL = 0.5  # seconds between two polls of the key directory
 DROP_DELAY = 0.5  # seconds in which more dropped keys join one restart
-RESTART_RETRY = 1.0, 30.0  # first and longest seconds until an rclone that exited is started
+RESTART_RETRY = 1.0, 30.0  # first and longest seconds until rclone is started after it exited
 STOP_TIMEOUT = 10.0  # seconds from SIGTERM to SIGKILL
 LINE_LIMIT = 2**20  # bytes of one line of rclone's log
 TEMPORARY = ".rclone_temp_*"  # files of uploads that are not complete
@@ -61,31 +62,31 @@ def rclone_program() -> Path:
 
 
 def rclone_command(settings: S3ServerSettings, program: Path) -> list[str]:
-    """Return rclone's command line; no secret is in it."""
+    """Return rclone's command line; it contains no secret."""
     proxy = f"{sys.executable} -m flotta.cli.s3 auth-proxy"
     return [
         *(str(program), "serve", "s3", "--addr", settings.listen),
         *("--cert", str(settings.certificate), "--key", str(settings.private_key)),
         *("--min-tls-version", "tls1.2", "--auth-proxy", proxy),
-        # Each key caches directories of its own; 0s re-arms a timer without end (a whole core).
+        # Each key has a directory cache; with 0s a timer re-arms endlessly (a whole core).
         *("--dir-cache-time", "1s", "--poll-interval", "0", "--vfs-cache-mode", "off"),
         *("--cache-dir", str(settings.cache), "--config", os.devnull, "--umask", "027", "-vv"),
     ]
 
 
 class RcloneSupervisor:
-    """Runs rclone until it is to stop."""
+    """Runs rclone until it is asked to stop."""
 
     def __init__(self, settings: S3ServerSettings) -> None:
         self._settings = settings
         self._command = rclone_command(settings, rclone_program())
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Serve until the event is set; an rclone that exited is started again with back-off."""
+        """Serve until the event is set; start rclone again, with back-off, when it exits."""
         backoff = Backoff(*RESTART_RETRY)
         while not stop.is_set():
             if await self._serve_once(stop) == "exited":
-                log.error("rclone ended by itself; starting it again")
+                log.error("rclone exited unexpectedly; starting it again")
                 await _wait_for_stop(stop, backoff.next())
             else:
                 backoff.reset()
@@ -154,7 +155,7 @@ def _read_watched(settings: S3ServerSettings) -> _Watched:
 
 
 def _remove_temporary(root: Path, before: float) -> None:
-    """Remove what uploads of earlier runs left behind; rclone never confirmed those to anybody."""
+    """Remove what uploads of earlier runs left behind; rclone never confirmed them to a client."""
     for path in root.rglob(TEMPORARY):
         with contextlib.suppress(OSError):
             if path.is_file() and path.stat().st_mtime < before:

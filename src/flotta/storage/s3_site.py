@@ -1,7 +1,6 @@
 """One S3 site as its administrator sees it: the control plane's only caller of AWS APIs.
 
-The administrator's key and the CA are read again for each use, so that a rotated Secret needs no
-restart.
+The administrator's key and the CA are read for each use, so that a rotated Secret needs no restart.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from flotta.storage.aws import IamClient, S3Client
 from flotta.storage.errors import StorageError, StorageRefused, StorageUnavailable
 from flotta.storage.settings import StorageSettings
 
-IAM_REGION = "us-east-1"  # AWS signs its one global IAM with this region; others do not mind
+IAM_REGION = "us-east-1"  # signatures for AWS' global IAM use it; other servers accept any
 KEY_REFUSALS = (
     *("AccessDenied", "SignatureDoesNotMatch", "InvalidAccessKeyId", "InvalidClientTokenId"),
     *("403", "AuthFailure"),
@@ -35,7 +34,7 @@ REFUSED = (
 CONNECT_TIMEOUT = 5  # seconds, as the next
 READ_TIMEOUT = 30  # seconds
 MAX_ATTEMPTS = 3  # requests in all
-# Where an administrator set them: on Kubernetes, and for an operator outside.
+# Where an administrator sets them: on Kubernetes, and for an operator outside a cluster.
 AUTHORITY_PLACES = "s3.ca_pem or ca.crt of Secret flotta-s3-admin, or S3_CA_FILE"
 KEY_PLACES = "Secret flotta-s3-admin, or S3_ADMIN_FILE,"
 T = TypeVar("T")
@@ -44,18 +43,18 @@ ClientT = TypeVar("ClientT")
 
 @dataclass(frozen=True)
 class Access:
-    """What a client was made with."""
+    """The key and CA of a client."""
 
     key: AccessKey
-    ca: bytes  # PEM, empty for the system's own
+    ca: bytes  # PEM, empty for the CAs of the system
 
 
 @dataclass
 class Service(Generic[ClientT]):
-    """A service of the site, and its client once there is one."""
+    """A service of the site, and its client once it is created."""
 
-    name: str  # as boto3 calls it
-    setting: str  # which names the endpoint
+    name: str  # in boto3
+    setting: str  # that has the endpoint
     endpoint: str
     region: str
     access: Access | None = None
@@ -63,7 +62,7 @@ class Service(Generic[ClientT]):
 
 
 class S3Site:
-    """Makes boto3 clients for the services of the site and turns their errors into sentences."""
+    """Creates boto3 clients for the services of the site and turns their errors into sentences."""
 
     def __init__(self, settings: StorageSettings) -> None:
         self._settings = settings
@@ -75,7 +74,7 @@ class S3Site:
 
     @property
     def region(self) -> str:
-        """The region in which buckets are made."""
+        """The region in which buckets are created."""
         return self._settings.region
 
     def read_administrator(self) -> AccessKey:
@@ -83,7 +82,7 @@ class S3Site:
         return read_administrator(self._settings.admin_file)
 
     def read_ca(self) -> bytes:
-        """Return the CA as PEM, empty for the system's own; ValueError when it cannot be read."""
+        """Return the CA as PEM, empty for those of the system; ValueError if it is unreadable."""
         path = authority_file(self._settings.admin_file, self._settings.ca_file)
         try:
             return path.read_bytes() if path else b""
@@ -107,12 +106,12 @@ class S3Site:
             raise _translate_error(error, service.endpoint) from error
         except SSLError as error:
             raise StorageUnavailable(
-                f"{service.endpoint} shows a certificate that is not trusted; "
-                f"put its CA into {AUTHORITY_PLACES}"
+                f"the certificate of {service.endpoint} is not trusted; "
+                f"set its CA in {AUTHORITY_PLACES}"
             ) from error
         except BotoCoreError as error:
             raise StorageUnavailable(
-                f"no answer from {service.setting} {service.endpoint}: {error}"
+                f"no response from {service.setting} {service.endpoint}: {error}"
             ) from error
         except (OSError, ValueError) as error:
             raise StorageUnavailable(str(error)) from error
@@ -127,7 +126,7 @@ class S3Site:
 
     def _new_client(self, service: Service[ClientT], key: AccessKey) -> ClientT:
         path = authority_file(self._settings.admin_file, self._settings.ca_file)
-        # boto3's default session is not for several threads.
+        # boto3's default session is not thread-safe.
         client: ClientT = boto3.session.Session().client(
             service.name,
             endpoint_url=service.endpoint,
@@ -157,5 +156,5 @@ def _translate_error(error: ClientError, endpoint: str) -> StorageError:
     message = error.response.get("Error", {}).get("Message", "")
     text = f"{endpoint} refused {error.operation_name}: {code} {message}".strip()
     if code in KEY_REFUSALS:
-        text += f"; check the key pair in {KEY_PLACES} and what it may do"
+        text += f"; check the access key in {KEY_PLACES} and its permissions"
     return (StorageRefused if code in REFUSED else StorageUnavailable)(text)

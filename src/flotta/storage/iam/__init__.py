@@ -1,5 +1,5 @@
-"""The embedded server's side of the AWS IAM query API: users, policies and keys of its buckets.
+"""The AWS IAM query API of the embedded S3 server: users, policies and access keys.
 
-It serves an operator on Kubernetes that has its buckets on an embedded S3 server; the client's side
-is `iam_issuer`, which works at any IAM.
+An operator on Kubernetes uses it to create access keys for buckets on an embedded S3 server. The
+client is `iam_issuer`, which works with any IAM API.
 """

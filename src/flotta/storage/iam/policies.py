@@ -1,7 +1,7 @@
-"""Which bucket a policy document opens.
+"""The bucket that a policy document opens.
 
-The embedded server knows one right: everything in one bucket. So a policy has to say that in the
-words of AWS, and every other one is refused rather than understood half.
+The embedded server knows one permission: everything in one bucket. A policy must say that in the
+terms of AWS; any other policy is refused, so that none is applied in part.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ Item = TypeVar("Item")
 
 
 class BadPolicy(ValueError):
-    """The document does not mean one whole bucket; the text is a sentence."""
+    """The document does not allow access to one whole bucket; the text is a sentence."""
 
 
 def find_bucket(document: str) -> str:
-    """Return the only bucket that the policy allows work in; raises BadPolicy."""
+    """Return the only bucket that the policy allows access to; raises BadPolicy."""
     try:
-        # Whoever wrote it did not ask us: what it is instead shows in the errors below.
+        # A client may send anything: a document of another form raises one of the errors below.
         policy = cast("PolicyDocument", json.loads(document))
         statements = _as_list(policy["Statement"])
         actions = {action for statement in statements for action in _list_actions(statement)}
@@ -36,15 +36,15 @@ def find_bucket(document: str) -> str:
             raise
         raise BadPolicy("the policy document is not a policy") from error
     if len(buckets) != 1:
-        raise BadPolicy("a policy of this server has to name exactly one bucket")
+        raise BadPolicy("a policy of this server must name exactly one bucket")
     if EVERYTHING not in actions and not actions >= NEEDED:
-        raise BadPolicy(f"a policy of this server has to allow {', '.join(sorted(NEEDED))}")
+        raise BadPolicy(f"a policy of this server must allow {', '.join(sorted(NEEDED))}")
     return buckets.pop()
 
 
 def _list_actions(statement: Statement) -> list[str]:
     if statement["Effect"] != "Allow" or not set(statement) <= FIELDS:
-        raise BadPolicy("a policy of this server has only Allow, Action and Resource")
+        raise BadPolicy("a policy of this server may contain only Allow, Action and Resource")
     return _as_list(statement["Action"])
 
 

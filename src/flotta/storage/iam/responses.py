@@ -25,7 +25,7 @@ def success_document(action: str, result: Fields | None = None) -> bytes:
 
 
 def error_document(code: str, message: str) -> bytes:
-    """Return the response that says why nothing was done."""
+    """Return the response to a refused request."""
     root = Element("ErrorResponse", xmlns=NAMESPACE)
     error = {"Type": "Sender", "Code": code, "Message": message}
     _fill_element(root, {"Error": error, "RequestId": str(uuid.uuid4())})
@@ -33,7 +33,7 @@ def error_document(code: str, message: str) -> bytes:
 
 
 def user_fields(found: User) -> Fields:
-    """Return a user as CreateUser tells it."""
+    """Return a user as CreateUser responds with it."""
     return {
         "Path": "/",
         "UserName": found.name,
@@ -44,17 +44,17 @@ def user_fields(found: User) -> Fields:
 
 
 def new_key_fields(name: str, key: AccessKey, created: str) -> Fields:
-    """Return an access key as CreateAccessKey tells it, with its secret."""
+    """Return an access key as CreateAccessKey responds with it, including its secret."""
     return {**listed_key_fields(name, key.access_key, created), "SecretAccessKey": key.secret_key}
 
 
 def listed_key_fields(name: str, key_id: str, created: str) -> Fields:
-    """Return an access key as ListAccessKeys tells it."""
+    """Return an access key as ListAccessKeys lists it."""
     return {"UserName": name, "AccessKeyId": key_id, "Status": "Active", "CreateDate": created}
 
 
 def policy_fields(name: str, policy_name: str, document: str) -> Fields:
-    """Return a policy as GetUserPolicy tells it; the document is URL encoded (RFC 3986)."""
+    """Return a policy as GetUserPolicy responds with it; the document is URL encoded (RFC 3986)."""
     return {
         "UserName": name,
         "PolicyName": policy_name,

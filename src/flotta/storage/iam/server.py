@@ -1,6 +1,6 @@
-"""The part of the AWS IAM query API that gives operators elsewhere keys of the embedded S3 server.
+"""The part of the AWS IAM query API by which a remote operator gets keys of the embedded S3 server.
 
-Only the administrator's signature opens it. What it does is kept in the server's key directory.
+Every request must be signed with the administrator's key. State is kept in the key directory.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from flotta.storage.key_store import read_key
 from flotta.storage.rclone_supervisor import S3ServerSettings
 
 MAX_BODY = 64 * 1024  # bytes of a request
-RENEWAL_CHECK = 5.0  # seconds between looks at the certificate
+RENEWAL_CHECK = 5.0  # seconds between two checks of the certificate
 log = logging.getLogger(__name__)
 Form = Mapping[str, str]
 
@@ -85,7 +85,7 @@ class IamServer:
         access_key = verify_signature(signed, "iam", self._secret_of, datetime.now(UTC))
         key = read_key(self._settings.keys, access_key)
         if key is None or key.bucket is not None:
-            raise Unsigned("AccessDenied", "only the administrator of the server manages users")
+            raise Unsigned("AccessDenied", "only the administrator's key may manage users")
 
     def _secret_of(self, access_key: str) -> str | None:
         key = read_key(self._settings.keys, access_key)
@@ -148,7 +148,7 @@ class IamServer:
     }
 
     async def _follow_certificate(self) -> None:
-        """Load the certificate again when it was renewed; connections that are open go on."""
+        """Load the certificate again when it is renewed; open connections stay."""
         files = (self._settings.certificate, self._settings.private_key)
         seen = [path.stat().st_mtime_ns for path in files]
         while True:

@@ -1,7 +1,7 @@
-"""Verify that a request was signed by the holder of an access key (AWS Signature Version 4).
+"""Verification of signed requests (AWS Signature Version 4).
 
-The signature is computed again by botocore's own signer and compared in constant time. The body
-always counts: an unsigned payload is refused.
+The signature is computed again with botocore's own signer and compared in constant time. It always
+covers the body: an unsigned payload is refused.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ AUTHORIZATION = re.compile(
 
 
 class Unsigned(Exception):
-    """The request is not accepted; `code` as AWS names it."""
+    """The request is refused; `code` is AWS' name for the cause."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -37,7 +37,7 @@ class Unsigned(Exception):
 
 @dataclass(frozen=True)
 class SignedHttpRequest:
-    """What of an HTTP request a signature covers; header names in small letters."""
+    """What a signature covers of an HTTP request; header names are in lower case."""
 
     method: str
     url: str
@@ -65,7 +65,7 @@ def verify_signature(
         raise Unsigned("SignatureDoesNotMatch", f"the request is not signed for {service}")
     names = claimed["headers"].split(";")
     if not set(names) >= NEEDED:
-        raise Unsigned("IncompleteSignature", "host and x-amz-date have to be signed")
+        raise Unsigned("IncompleteSignature", "the signature must cover host and x-amz-date")
     _require_recent(request.header_value("x-amz-date"), claimed["date"], now)
     _require_own_body(request)
     secret = secret_of(claimed["key"])
@@ -76,7 +76,9 @@ def verify_signature(
         request, names, SigV4Auth(credentials, service, claimed["region"])
     )
     if not hmac.compare_digest(expected, claimed["signature"]):
-        raise Unsigned("SignatureDoesNotMatch", "the signature does not fit request and secret key")
+        raise Unsigned(
+            "SignatureDoesNotMatch", "the signature does not match request and secret key"
+        )
     return claimed["key"]
 
 
@@ -84,10 +86,11 @@ def _require_recent(stamp: str, date: str, now: datetime) -> None:
     try:
         signed = datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     except ValueError as error:
-        raise Unsigned("IncompleteSignature", "x-amz-date is no time") from error
+        raise Unsigned("IncompleteSignature", "x-amz-date is not a date-time") from error
     if not stamp.startswith(date) or abs(now - signed) > MAX_CLOCK_SKEW:
         raise Unsigned(
-            "RequestExpired", "the request is not of this quarter of an hour; compare the clocks"
+            "RequestExpired",
+            "the request was signed more than 15 minutes ago or in the future; compare the clocks",
         )
 
 

@@ -1,8 +1,8 @@
-"""Users of the embedded S3 server, in the words of AWS IAM, kept beside their access keys.
+"""Users of the embedded S3 server, in the terms of AWS IAM.
 
 A user is a file `users/<name>.json` in the key directory, with at most one policy and two access
-keys. The keys themselves lie in the key directory, where the auth proxy reads them; a user's file
-names a key before the key exists and until it is gone, so nothing is ever left without an owner.
+keys. The keys themselves are in the key directory, where the auth proxy reads them; a user's file
+names a key from before the key exists until after it is deleted, so every key has an owner.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from flotta.storage.access_keys import AccessKey, new_access_key_id, new_secret_
 from flotta.storage.iam.policies import find_bucket
 from flotta.storage.key_store import KEY_MODE, drop_key, write_key
 
-MAX_KEYS = 2  # of a user, as AWS has it
+MAX_KEYS = 2  # of a user, as at AWS
 NAME = re.compile(r"[A-Za-z0-9_+=,.@-]{1,64}")
 
 
 class IamError(Exception):
-    """The request is refused; `status` is the HTTP status, `code` as AWS names it."""
+    """The request is refused; `status` is the HTTP status, `code` AWS' name for the cause."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)
@@ -44,18 +44,18 @@ class User:
 
 
 class Users:
-    """The users of one key directory. Methods do not overlap: the caller takes one at a time."""
+    """The users of one key directory. The caller runs one method at a time."""
 
     def __init__(self, keys: Path) -> None:
         self._keys = keys
         self._directory = keys / "users"
 
     def create(self, name: str) -> User:
-        """Make a user; EntityAlreadyExists when there is one."""
+        """Create a user; EntityAlreadyExists when the name is taken."""
         if NAME.fullmatch(name) is None:
-            raise IamError(400, "ValidationError", f"{name!r} is no name for a user")
+            raise IamError(400, "ValidationError", f"{name!r} is not a valid user name")
         if self._file_of(name).exists():
-            raise IamError(409, "EntityAlreadyExists", f"the user {name} exists")
+            raise IamError(409, "EntityAlreadyExists", f"the user {name} already exists")
         return self._save(User(name, _now()))
 
     def get(self, name: str) -> User:
@@ -65,22 +65,24 @@ class Users:
                 return User(**json.loads(self._file_of(name).read_bytes()))
             except FileNotFoundError:
                 pass
-        raise IamError(404, "NoSuchEntity", f"there is no user {name!r}")
+        raise IamError(404, "NoSuchEntity", f"the user {name!r} does not exist")
 
     def delete(self, name: str) -> None:
-        """Remove a user that has nothing left."""
+        """Delete a user that has neither policies nor access keys."""
         user = self.get(name)
         if user.policies or user.keys:
             raise IamError(409, "DeleteConflict", "delete policies and access keys first")
         self._file_of(name).unlink()
 
     def put_policy(self, name: str, policy: str, document: str) -> None:
-        """Give a user its policy; raises BadPolicy when this is not one whole bucket."""
+        """Set the policy of a user; raises BadPolicy unless it allows one whole bucket."""
         user, bucket = self.get(name), find_bucket(document)
         if set(user.policies) - {policy}:
-            raise IamError(409, "LimitExceeded", "a user of this server has one policy")
+            raise IamError(409, "LimitExceeded", "a user of this server has at most one policy")
         if user.keys and _find_buckets(user.policies.values()) != {bucket}:
-            raise IamError(409, "DeleteConflict", "delete the access keys before another bucket")
+            raise IamError(
+                409, "DeleteConflict", "delete the access keys before you change the bucket"
+            )
         user.policies = {policy: document}
         self._save(user)
 
@@ -92,7 +94,7 @@ class Users:
             raise IamError(404, "NoSuchEntity", f"{name} has no policy {policy!r}") from error
 
     def delete_policy(self, name: str, policy: str) -> None:
-        """Remove the policy of a user that has no access key any more."""
+        """Remove the policy of a user that has no access keys."""
         self.get_policy(name, policy)
         user = self.get(name)
         if user.keys:
@@ -101,14 +103,14 @@ class Users:
         self._save(user)
 
     def create_key(self, name: str) -> AccessKey:
-        """Make an access key for the user's bucket; its secret is shown this once."""
+        """Create an access key for the user's bucket; its secret is not shown again."""
         user = self.get(name)
         if not user.policies:
             raise IamError(
-                409, "InvalidInput", "put a policy first: it says which bucket is opened"
+                409, "InvalidInput", "put a policy first: it names the bucket that the key opens"
             )
         if len(user.keys) >= MAX_KEYS:
-            raise IamError(409, "LimitExceeded", f"a user has {MAX_KEYS} access keys at most")
+            raise IamError(409, "LimitExceeded", f"a user has at most {MAX_KEYS} access keys")
         (bucket,) = _find_buckets(user.policies.values())
         key = AccessKey(new_access_key_id(), new_secret_key(), bucket)
         user.keys[key.access_key] = _now()
@@ -117,7 +119,7 @@ class Users:
         return key
 
     def delete_key(self, name: str, access_key: str) -> None:
-        """Take an access key of the user's away."""
+        """Revoke an access key of the user."""
         user = self.get(name)
         if access_key not in user.keys:
             raise IamError(404, "NoSuchEntity", f"{name} has no access key {access_key!r}")
