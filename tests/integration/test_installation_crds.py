@@ -145,7 +145,9 @@ async def test_names_that_another_definition_has_are_explained(client: Client) -
     if DEVICES in [item["metadata"]["name"] for item in await client.list(CRD)]:
         await drop(client, DEVICES)
     await bring(client, crd)
-    with pytest.raises(InstallationError, match=r"another CRD uses its names.*remove the other CRD"):
+    with pytest.raises(
+        InstallationError, match=r"another CRD uses its names.*remove the other CRD"
+    ):
         await install(client)
     await drop(client, crd["metadata"]["name"])
 

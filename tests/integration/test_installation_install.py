@@ -139,7 +139,9 @@ async def test_an_object_that_was_made_anew_is_not_removed(place: Place) -> None
     await place.present()
     read = await place.get(CONFIG_MAP, "flotta-manager-config")
     read["metadata"]["uid"] = "00000000-0000-0000-0000-000000000000"
-    with pytest.raises(InstallationError, match="was deleted and created again meanwhile; run this again"):
+    with pytest.raises(
+        InstallationError, match="was deleted and created again meanwhile; run this again"
+    ):
         await Applier(place.client).remove(read, CONFIG_MAP)
     assert await place.find(CONFIG_MAP, "flotta-manager-config")
 
