@@ -1,19 +1,19 @@
-"""How long to wait before a failed call is tried again: the one rule of all programs."""
+"""The delay before a failed call is retried: one rule for all programs."""
 
 from __future__ import annotations
 
 import random
 
-JITTER = 0.5  # the part of a delay that is random: a fleet that failed together returns spread out
-MAX_RETRY_AFTER = 3600.0  # seconds; a server cannot silence a client for longer
+JITTER = 0.5  # the random part of a delay: devices that failed together return spread out
+MAX_RETRY_AFTER = 3600.0  # seconds; a server cannot make a client wait longer
 MAX_DOUBLINGS = 30  # keeps the power of two finite
 
 
 class Backoff:
     """Exponential back-off: delays of `first`, 2·`first`, 4·`first`, … up to `cap` seconds.
 
-    Up to `jitter` (0 to 1) of each delay is taken off at random. `failures` counts the delays
-    handed out since the last success.
+    Each delay is shortened at random by up to `jitter` (0 to 1) of it. `failures` counts the
+    delays since the last success.
     """
 
     def __init__(self, first: float, cap: float, jitter: float = JITTER) -> None:

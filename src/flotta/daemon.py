@@ -1,4 +1,4 @@
-"""What every daemon of ours does the same way: logging, signals, notification."""
+"""What all our daemons have in common: logging, signals, notification of systemd."""
 
 from __future__ import annotations
 
@@ -20,8 +20,7 @@ def configure_logging(level: str | None = None) -> None:
     `level` is debug, info, warn, warning or error (default `$LOG_LEVEL`, else info).
 
     Raises ValueError with a sentence for another word. Under systemd the journal adds the time.
-    What libraries say at debug is left out: botocore for one logs responses with the secrets in
-    them.
+    Libraries do not log at debug level: botocore, for example, would log responses with secrets.
     """
     word = (level or os.environ.get("LOG_LEVEL") or "info").strip().lower()
     names = {"warn": "WARNING", "dpanic": "ERROR", "panic": "CRITICAL", "fatal": "CRITICAL"}
@@ -59,10 +58,10 @@ def stop_event() -> asyncio.Event:
 
 
 def run(main: Callable[[], Coroutine[Any, Any, None]], *, uvloop: bool = False) -> None:
-    """Run a daemon's main coroutine to its end, on uvloop where many TLS connections are held.
+    """Run a daemon's main coroutine to its end, on uvloop for servers of many TLS connections.
 
-    A `ValueError` is a mistake in the configuration: its sentence is the whole output, and the
-    exit status 2.
+    A `ValueError` is a mistake in the configuration: its sentence is the only output, and the exit
+    status is 2.
     """
     try:
         configure_logging()

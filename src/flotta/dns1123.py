@@ -1,6 +1,6 @@
 """Names after RFC 1123 as Kubernetes defines them (apimachinery, util/validation).
 
-A subdomain's labels have no limit of their own there, only the whole name has one.
+In Kubernetes only the whole name has a maximum length, not the labels of a subdomain.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Files that are whole after a power cut: the old content or the new, never a mixture."""
+"""Files that survive a power cut with the old content or the new, never a mixture."""
 
 from __future__ import annotations
 
@@ -9,10 +9,7 @@ from pathlib import Path
 
 
 def write_atomically(path: Path, data: bytes, mode: int = 0o600) -> None:
-    """Replace `path` by `data`.
-
-    After a power cut it holds the old or the new content, never a mixture.
-    """
+    """Replace the content of `path` with `data`, atomically and durably."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -21,7 +18,7 @@ def write_atomically(path: Path, data: bytes, mode: int = 0o600) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(name, path)
-    except BaseException:  # cancelled or interrupted as well: no temporary file stays behind
+    except BaseException:  # cancelled or interrupted, too: no temporary file stays behind
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name)
         raise

@@ -1,7 +1,7 @@
 """inotify(7) by ctypes: the only module that calls it.
 
-The queue of the kernel is finite. When it overflows, events are lost and the kernel says only that;
-every reader has to look at all it watches then (`Event.overflow`).
+The kernel's queue is finite. When it overflows, events are lost, and the kernel reports only that;
+every reader must then check everything that it watches (`Event.overflow`).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Event:
 
     @property
     def overflow(self) -> bool:
-        """Whether events were lost: anything that is watched may have changed."""
+        """Whether events were lost, so that anything that is watched may have changed."""
         return bool(self.mask & OVERFLOW)
 
     @property
@@ -56,7 +56,7 @@ class Inotify:
             raise OSError(ctypes.get_errno(), "inotify_init1 failed")
 
     def add(self, path: bytes, mask: int) -> int:
-        """Watch a path and return the watch number, for a path that is watched already its own.
+        """Watch a path and return the watch number; a path that is watched already keeps its own.
 
         Raises OSError: no such path, or the limit of watches is reached.
         """

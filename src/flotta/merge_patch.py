@@ -1,4 +1,4 @@
-"""JSON merge patch (RFC 7396): apply one, and make one of what is different."""
+"""JSON merge patch (RFC 7396): applying one, and making one from a difference."""
 
 from __future__ import annotations
 

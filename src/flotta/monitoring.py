@@ -1,6 +1,6 @@
-"""Plain HTTP for machines that watch a program: `/healthz`, `/readyz` and Prometheus' `/metrics`.
+"""The monitoring server: `/healthz`, `/readyz` and `/metrics` over plain HTTP.
 
-Shared by the operator and the Edge API; devices do not load it.
+Used by the operator and the Edge API (docs/reference/metrics.md#probes); devices do not load it.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-Check = Callable[[], list[str]]  # what is wrong, a sentence each; empty when all is well
+Check = Callable[[], list[str]]  # a sentence for each problem; empty when there is none
 
 
 class MonitoringServer:
-    """Responds with 200, or 503 and the sentences of `unhealthy` or `unready`.
+    """Responds with 200, or with 503 and the sentences of `unhealthy` or `unready`.
 
-    Without a registry there is no `/metrics` (404).
+    Without a registry `/metrics` is not served (404).
     """
 
     def __init__(
@@ -28,7 +28,7 @@ class MonitoringServer:
         self._runner = web.AppRunner(self._application(registry), access_log=None)
 
     async def listen(self, host: str, port: int) -> int:
-        """Serve at a further address as well, and return its port.
+        """Listen on one more address and return its port.
 
         Raises ValueError with a sentence for an address that cannot be used.
         """

@@ -1,11 +1,11 @@
-"""Date-times as RFC 3339 text, in the precisions that Kubernetes and the wire protocol use."""
+"""Date-times as RFC 3339 text, with the precision of Kubernetes and of the wire protocol."""
 
 from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
 
-NEVER = "0001-01-01T00:00:00.000Z"  # the zero time of the Go programs at the other end
+NEVER = "0001-01-01T00:00:00.000Z"  # the zero time of Go, in which v0.2 is written
 
 PATTERN = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?)?"
@@ -24,7 +24,7 @@ def format_micro_time(moment: datetime) -> str:
 
 
 def format_wire_time(moment: datetime | None) -> str:
-    """Return a moment in UTC with milliseconds, as messages carry it; `NEVER` for None."""
+    """Return a moment in UTC with milliseconds, as in messages; `NEVER` for None."""
     if moment is None:
         return NEVER
     text = moment.astimezone(UTC).isoformat(timespec="milliseconds")
@@ -54,7 +54,7 @@ def parse_time(text: str) -> datetime | None:
 
 
 def parse_required_time(text: str) -> datetime:
-    """Read a date-time that has to be there. Raises ValueError for anything else, "never" too."""
+    """Read a date-time; raises ValueError for anything else, also for "never"."""
     moment = parse_time(text)
     if moment is None:
         raise ValueError(f"{text!r} is not a date-time (RFC 3339)")

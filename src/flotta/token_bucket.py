@@ -1,4 +1,4 @@
-"""A limit of rate that allows bursts (token bucket)."""
+"""A rate limit that allows bursts (token bucket)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 class TokenBucket:
-    """Allows `burst` events at once and `rate` events a second in the long run."""
+    """Allows `burst` events at once and `rate` events per second on average."""
 
     def __init__(
         self, rate: float, burst: float, clock: Callable[[], float] = time.monotonic
@@ -19,7 +19,7 @@ class TokenBucket:
         self._filled_at = clock()
 
     def take(self) -> bool:
-        """Take a token if there is one; return whether there was."""
+        """Take a token; return whether there was one."""
         self._fill()
         if self._tokens < 1:
             return False
@@ -27,7 +27,7 @@ class TokenBucket:
         return True
 
     def wait_time(self) -> float:
-        """Return the seconds until there is a token, 0 when there is one now."""
+        """Return the seconds until a token is available, 0 when one is available now."""
         self._fill()
         return max(0.0, (1 - self._tokens) / self._rate)
 

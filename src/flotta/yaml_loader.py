@@ -1,4 +1,4 @@
-"""YAML as Kubernetes reads it: JSON's types and nothing else, so a date stays text."""
+"""YAML as Kubernetes reads it: only the types of JSON, so a date stays text."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ BASE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class Loader(BASE):  # type: ignore[misc]
-    """PyYAML's safe loader, in C where that is built, without the type timestamp."""
+    """PyYAML's safe loader without the type timestamp, in C if available."""
 
 
 Loader.yaml_implicit_resolvers = {
@@ -20,5 +20,5 @@ Loader.yaml_implicit_resolvers = {
 
 
 def load_yaml(text: str | bytes) -> Any:
-    """Return the one document in a YAML text. Raises yaml.YAMLError for anything else."""
+    """Return the only document of a YAML text. Raises yaml.YAMLError for anything else."""
     return yaml.load(text, Loader)  # noqa: S506 - a safe loader

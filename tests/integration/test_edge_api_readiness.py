@@ -51,7 +51,7 @@ async def test_a_server_whose_watches_are_silent_is_not_ready(
             status, text = await readiness(server)
             return text if status == 503 else ""
 
-        assert "nothing heard of the API" in await eventually(unready)
+        assert "nothing heard from the API" in await eventually(unready)
 
 
 async def test_a_server_that_does_not_listen_yet_is_not_ready(

@@ -86,7 +86,7 @@ def test_a_bad_kubeconfig_is_explained(tmp_path: Path, content: str) -> None:
 
 def test_a_context_that_is_not_there_is_explained(kubernetes: KubernetesApi) -> None:
     result, _ = run("crds", kubeconfig=str(kubernetes.kubeconfig()), context="production")
-    assert "there is no context production in" in result["msg"]
+    assert "has no context production; use one of" in result["msg"]
 
 
 def test_a_server_that_does_not_answer_is_explained(

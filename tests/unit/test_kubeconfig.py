@@ -34,13 +34,13 @@ def kubeconfig(folder: Path, current: str) -> Path:
 
 def test_a_context_that_is_not_there_is_named_beside_those_that_are(tmp_path: Path) -> None:
     path = kubeconfig(tmp_path, "shop")
-    sentence = f"flotta: there is no context nope in {path}; it has: shop, lab"
+    sentence = f"flotta: {path} has no context nope; use one of: shop, lab"
     assert said(path, "--context", "nope") == sentence
     assert "does not answer" in said(path, "--context", "lab")
 
 
 def test_a_current_context_that_is_not_there_is_named_too(tmp_path: Path) -> None:
-    assert "there is no context gone in" in said(kubeconfig(tmp_path, "gone"))
+    assert "has no context gone; use one of" in said(kubeconfig(tmp_path, "gone"))
 
 
 @pytest.mark.parametrize("content", ["", "just text", "contexts: 5", "{", "contexts: [{}]"])

@@ -1,1 +1,1 @@
-"""The Kubernetes-style resources: CRDs, roles, the one client, and the list+watch cache."""
+"""The resource API: CRDs, RBAC roles, kinds and types, the client and the list+watch cache."""

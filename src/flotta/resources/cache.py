@@ -17,8 +17,8 @@ from flotta.resources.views import Key, key_of
 
 # Called with an object before and after a change; None stands for "not there".
 Callback = Callable[[ResourceT | None, ResourceT | None], None]
-RELIST_AFTER = 120.0  # seconds of silence; servers that send bookmarks do so each minute
-MAX_SILENCE = 240.0  # seconds; a kind from which nothing is heard is listed again after 150 s
+RELIST_AFTER = 120.0  # seconds of silence; servers that send bookmarks do so every minute
+MAX_SILENCE = 240.0  # seconds; a kind without a sign of life is listed again after 150 s
 LIST_RETRY = 1.0, 30.0  # first and longest seconds until a failed list is tried again
 WATCH_RETRY = 0.4, 10.0  # first and longest seconds until a broken watch is resumed
 log = logging.getLogger(__name__)
@@ -42,12 +42,12 @@ class Cache(Generic[ResourceT]):
 
     @property
     def synced(self) -> bool:
-        """Whether the first list is in."""
+        """Whether the first list is complete."""
         return self._synced.is_set()
 
     @property
     def silence(self) -> float:
-        """Seconds since the server was heard from: a list, a change or a bookmark.
+        """Seconds since the server sent a list, a change or a bookmark.
 
         Infinite before the first.
         """
@@ -59,7 +59,7 @@ class Cache(Generic[ResourceT]):
         if not self.synced:
             return f"{self.kind.plural}: not listed yet"
         if self.silence > MAX_SILENCE:
-            return f"{self.kind.plural}: nothing heard of the API for {self.silence:.0f} s"
+            return f"{self.kind.plural}: nothing heard from the API for {self.silence:.0f} s"
         return None
 
     async def wait_synced(self) -> None:
@@ -67,7 +67,7 @@ class Cache(Generic[ResourceT]):
         await self._synced.wait()
 
     def get(self, namespace: str | None, name: str) -> ResourceT | None:
-        """Return one object, None when there is none."""
+        """Return one object, None when it does not exist."""
         return self._by_namespace.get(namespace or "", {}).get(name)
 
     def list(self, namespace: str | None = None) -> Objects[ResourceT]:
@@ -109,8 +109,8 @@ class Cache(Generic[ResourceT]):
     async def _watch(self, version: str) -> None:
         """Follow changes, resuming after clean ends and broken connections.
 
-        Raises Expired for a version that is too old; returns when nothing was heard for long, which
-        a list tells from a kind without changes (not every server sends bookmarks then).
+        Raises Expired for a version that is too old. Returns after a long silence: only a list can
+        tell a broken watch from a kind without changes (not every server sends bookmarks).
         """
         backoff = Backoff(*WATCH_RETRY)
         while True:

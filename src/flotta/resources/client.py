@@ -1,6 +1,6 @@
-"""The one client of the resource API, by kinds and objects.
+"""The client of the resource API, which works with kinds and objects.
 
-`errors` has its errors, `transport` its connection.
+Its errors are in `errors`, its connection is in `transport`.
 """
 
 from __future__ import annotations
@@ -52,23 +52,23 @@ APPLY_PATCH = "application/apply-patch+yaml"
 
 
 class Client:
-    """One connection pool to one API server. The kind says of which type its objects are."""
+    """A connection pool to one API server. A kind carries the type of its objects."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
     @classmethod
     async def connect(cls, kubeconfig: str | None = None, context: str | None = None) -> Self:
-        """Make a client from a kubeconfig file, else from the pod's service account.
+        """Return a client for a kubeconfig file, else for the pod's service account.
 
         `kubeconfig` is a path (default `$KUBECONFIG`), `context` one of the file's contexts
         (default: its current one).
-        Raises ValueError with a sentence when neither gives a configuration.
+        Raises ValueError with a sentence when there is neither.
         """
         return cls(await Transport.connect(kubeconfig, context))
 
     async def close(self) -> None:
-        """End the connections."""
+        """Close the connections."""
         await self._transport.close()
 
     async def __aenter__(self) -> Self:
@@ -139,7 +139,7 @@ class Client:
     async def replace(
         self, kind: Kind[ResourceT], obj: ResourceT, subresource: str | None = None
     ) -> ResourceT:
-        """Replace the object; raises Conflict when it is no longer what was read."""
+        """Replace the object; raises Conflict when it changed since it was read."""
         path = kind.path(namespace_of(obj) or None, name_of(obj), subresource)
         body = _named(kind, obj)
         return await self._request_object(kind, "PUT", path, body=body)
@@ -217,7 +217,7 @@ class Client:
     ) -> AsyncIterator[tuple[str, ResourceT]]:
         """Yield (ADDED | MODIFIED | DELETED | BOOKMARK, object) after `resource_version`.
 
-        It ends when the server ends it. Raises Expired when that version is too old.
+        It ends when the server closes the watch. Raises Expired when the version is too old.
         """
         query: Query = {
             "watch": "true",
@@ -245,9 +245,8 @@ class Client:
     ) -> None:
         """Write a core Event about `involved` (an object of `kind`).
 
-        A repeated one is counted, not added.
-
-        `type_` is Normal or Warning.
+        If the same Event exists, its count is increased. `type_` is Normal or Warning, `reason` is
+        listed in docs/reference/reasons.md#events.
         """
         event = build_event(involved, kind, type_, reason, message, component)
         try:
@@ -257,11 +256,11 @@ class Client:
                 await self._count_repetition(event["metadata"])
 
     async def read_json(self, path: str, query: Query | None = None) -> Any:
-        """Return the JSON of a path that is not an object of a kind, as `/version`."""
+        """Return the JSON at a path that is not an object of a kind, such as `/version`."""
         return await self._request_json("GET", path, query)
 
     async def read_text(self, path: str, query: Query | None = None) -> str:
-        """Return the text of a path, as the log of a pod."""
+        """Return the text at a path, such as the log of a pod."""
         data = await self._transport.read_body("GET", path, query)
         return data.decode(errors="replace")
 
@@ -279,7 +278,7 @@ class Client:
         body: object = None,
         content_type: str = JSON,
     ) -> ResourceT:
-        """Return the object of a response: what the server admits has the shape of its kind."""
+        """Return the object of a response: what the server admits has the type of its kind."""
         obj: ResourceT = await self._request_json(method, path, query, body, content_type)
         return obj
 
@@ -295,17 +294,17 @@ class Client:
 
 
 def _named(kind: Kind[ResourceT], obj: ResourceT) -> ResourceT:
-    """Return the object with apiVersion and kind, which lists leave out and we do not write."""
+    """Return the object with apiVersion and kind, which lists and our own objects leave out."""
     return cast("ResourceT", {"apiVersion": kind.api_version, "kind": kind.kind, **obj})
 
 
 async def retry_on_conflict(attempt: Callable[[], Awaitable[T]], tries: int = 12) -> T:
     """Await `attempt()` again, after a pause, while it raises Conflict.
 
-    `attempt` reads afresh each time.
+    `attempt` must read the object again each time.
 
-    The pauses grow to half a second, about three seconds in all: who meets a busy writer loses
-    every second try, and twelve in a row hardly ever.
+    The pauses grow to half a second, about three seconds in all: beside a busy writer every second
+    attempt fails, but hardly ever twelve in a row.
     """
     backoff = Backoff(*CONFLICT_RETRY)
     for _ in range(tries - 1):

@@ -1,4 +1,7 @@
-"""Standard Kubernetes conditions (metav1.Condition) in a list."""
+"""Standard Kubernetes conditions (metav1.Condition) in a list.
+
+The reasons that we set are listed in docs/reference/reasons.md#conditions.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,11 @@ from datetime import datetime
 from flotta.resources.objects.meta import Condition, ConditionStatus
 from flotta.rfc3339 import format_time
 
-ACCEPTED = "Accepted"  # of an EdgeDevice or EdgeWorkload: what was asked for can be carried out
-CONFIGURED = "Configured"  # of an EdgeDevice: nothing in its configuration is broken
-DISCONNECTED = "Disconnected"  # of an EdgeDevice: it has acknowledged its removal
-READY = "Ready"  # of an EdgeDevice: heard in time; of a bucket claim: answered
-STORAGE_READY = "StorageReady"  # of an EdgeDevice that gets its bucket by a claim
+ACCEPTED = "Accepted"  # of an EdgeDevice, EdgeDeviceSet or EdgeWorkload: the spec is usable
+CONFIGURED = "Configured"  # of an EdgeDevice: no reference in its configuration is broken
+DISCONNECTED = "Disconnected"  # of an EdgeDevice: it has acknowledged its decommission
+READY = "Ready"  # of an EdgeDevice: heartbeats come; of an EdgeWorkload: it runs everywhere
+STORAGE_READY = "StorageReady"  # of an EdgeDevice with a bucket claim: it has its bucket
 
 ConditionState = tuple[ConditionStatus, str, str]  # status, reason, message
 
@@ -37,9 +40,9 @@ def with_condition(
     now: datetime,
     generation: int | None = None,
 ) -> list[Condition]:
-    """Return the list with one condition set; its lastTransitionTime moves only with its status.
+    """Return the list with one condition set; its lastTransitionTime changes only with its status.
 
-    `generation` is the one of the object that was judged; None keeps what the condition says.
+    `generation` is that of the object that was judged; None keeps the one in the condition.
     """
     items = list(conditions or ())
     old = find_condition(items, type_)

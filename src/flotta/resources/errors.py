@@ -1,4 +1,4 @@
-"""What a response of the resource API that is not a success raises.
+"""Errors that a response of the resource API raises unless it is a success.
 
 ApiError
  ├── Unreachable       no response at all
@@ -17,7 +17,7 @@ from typing import NoReturn, TypedDict
 
 
 class StatusDetails(TypedDict, total=False):
-    """What a Status says about the object; `causes` name fields."""
+    """Details of a Status about the object; `causes` name fields."""
 
     name: str
     kind: str
@@ -26,7 +26,7 @@ class StatusDetails(TypedDict, total=False):
 
 
 class StatusCause(TypedDict, total=False):
-    """One reason of a refusal."""
+    """One cause of a refusal."""
 
     reason: str
     message: str
@@ -34,7 +34,7 @@ class StatusCause(TypedDict, total=False):
 
 
 class Status(TypedDict, total=False):
-    """A metav1.Status, as far as it was read; the body of an error may be anything."""
+    """The fields of a metav1.Status that we read; the body of an error may be anything."""
 
     reason: str
     message: str
@@ -63,7 +63,7 @@ class Unreachable(ApiError):
 
 
 class Forbidden(ApiError):
-    """The client's identity does not have the right."""
+    """The client does not have permission."""
 
 
 class NotFound(ApiError):
@@ -71,7 +71,7 @@ class NotFound(ApiError):
 
 
 class AlreadyExists(ApiError):
-    """Create met an object of that name."""
+    """An object of this name exists already."""
 
 
 class Conflict(ApiError):
@@ -83,7 +83,7 @@ class Expired(ApiError):
 
 
 class Invalid(ApiError):
-    """The object was refused by validation."""
+    """The object did not pass validation."""
 
 
 BY_STATUS: Mapping[int, type[ApiError]] = {
@@ -96,7 +96,7 @@ BY_STATUS: Mapping[int, type[ApiError]] = {
 
 
 def raise_error(code: int, status: Status) -> NoReturn:
-    """Raise the error of an HTTP code and a Status object."""
+    """Raise the error for an HTTP code and a Status object."""
     reason = status.get("reason", "")
     error = AlreadyExists if reason == "AlreadyExists" else BY_STATUS.get(code, ApiError)
     message = status.get("message") or f"HTTP status {code}"

@@ -1,4 +1,7 @@
-"""Kubernetes core Events about our objects (Event v1 core)."""
+"""Kubernetes core Events about our objects (Event v1 core).
+
+Their reasons are listed in docs/reference/reasons.md#events.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ def build_event(
 ) -> Event:
     """Return the Event object.
 
-    Its name is derived from its content, so that a repetition meets the same object.
+    Its name is derived from its content, so that a repetition finds the same object.
     """
     now, text = datetime.now(UTC), _shorten(message)
     reference = _refer_to(involved, kind)

@@ -1,11 +1,14 @@
-"""Finalizers that keep our objects until what belongs to them is gone."""
+"""Finalizers that keep our objects until what belongs to them is removed.
+
+Described in docs/reference/control-plane.md#labels-annotations-and-finalizers.
+"""
 
 from __future__ import annotations
 
 DEVICE_FINALIZER = "device-finalizer"
-BUCKET_FINALIZER = "flotta.project-flotta.io/bucket"  # of a claim whose bucket is ours
+BUCKET_FINALIZER = "flotta.project-flotta.io/bucket"  # of a claim whose bucket flotta created
 
-# Finalizers that earlier systems wrote and nobody removes any more.
+# Finalizers that earlier releases of Project Flotta wrote; their own controllers are gone.
 LEGACY_DEVICE_FINALIZERS = frozenset(
     {"yggdrasil-connection-finalizer", "yggdrasil-workload-finalizer"}
 )

@@ -1,4 +1,4 @@
-"""The resource kinds that the control plane knows, with their REST paths."""
+"""The kinds of the resource API that the control plane uses, with their REST paths."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ResourceT_co = TypeVar("ResourceT_co", bound=Resource, covariant=True)
 class Kind(Generic[ResourceT_co]):
     """One kind of one group version, and the type of its objects.
 
-    `status` tells whether it has the status subresource.
+    `status` says whether the kind has the status subresource.
     """
 
     group: str
@@ -48,7 +48,7 @@ class Kind(Generic[ResourceT_co]):
     ) -> str:
         """Return the URL path of a collection, an object or a subresource.
 
-        No namespace means cluster-wide.
+        Without a namespace it is that of all namespaces or of the cluster scope.
         """
         parts = ["/apis" if self.group else "/api", self.api_version]
         if namespace is not None and self.namespaced:
@@ -62,7 +62,7 @@ _served: list[Kind[Resource]] = []
 
 
 def _serve(kind: Kind[ResourceT]) -> Kind[ResourceT]:
-    """Return the kind, which is among `ALL` from now on."""
+    """Return the kind after adding it to `ALL`."""
     _served.append(kind)
     return kind
 
@@ -99,5 +99,5 @@ LEASE: Kind[Lease] = _serve(Kind("coordination.k8s.io", "v1", "Lease", "leases")
 # What both engines serve, in the order above.
 ALL: tuple[Kind[Resource], ...] = tuple(_served)
 
-# OpenShift's, never served or made by us: read where it is there.
+# OpenShift's; we read it where it exists, and neither serve nor write it otherwise.
 ROUTE: Kind[Route] = Kind("route.openshift.io", "v1", "Route", "routes", status=True)

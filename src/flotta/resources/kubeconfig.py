@@ -1,4 +1,4 @@
-"""The contexts of a kubeconfig file, read only where it could not be used."""
+"""The contexts of a kubeconfig file, read only to explain why the file is not usable."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from flotta.yaml_loader import load_yaml
 
 
 def describe_missing_context(path: str, context: str | None) -> str:
-    """Return a sentence when the file has no such context (None: its current one), else ""."""
+    """Return a sentence if the file does not have the context (None: its current one), else ""."""
     with contextlib.suppress(OSError, yaml.YAMLError, TypeError, KeyError, ValueError):
         config = load_yaml(Path(path).read_bytes())
         names = [str(item["name"]) for item in config["contexts"]]
         wanted = context or config["current-context"]
         if names and wanted not in names:
-            return f"there is no context {wanted} in {path}; it has: {', '.join(names)}"
+            return f"{path} has no context {wanted}; use one of: {', '.join(names)}"
     return ""

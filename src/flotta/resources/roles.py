@@ -1,4 +1,4 @@
-"""The roles of `roles.yaml`: what each component may do, decided as Kubernetes' RBAC decides."""
+"""The RBAC roles of `roles.yaml`: the permissions of each component, evaluated as in Kubernetes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MASTERS = "system:masters"
 
 
 class PolicyRule(TypedDict, total=False):
-    """A rule as RBAC writes it (rbac.authorization.k8s.io/v1)."""
+    """A rule of a Role (rbac.authorization.k8s.io/v1)."""
 
     verbs: list[str]
     apiGroups: list[str]
@@ -25,7 +25,7 @@ class PolicyRule(TypedDict, total=False):
 class Rule:
     """Verbs on resources.
 
-    No namespaces means every namespace and the cluster scope; no names, every name.
+    Without namespaces it covers every namespace and the cluster scope, without names every name.
     """
 
     groups: frozenset[str]
@@ -36,7 +36,7 @@ class Rule:
 
     @classmethod
     def of(cls, entry: Mapping[str, Sequence[str]]) -> Rule:
-        """Make one of an entry of `roles.yaml`."""
+        """Return the rule of an entry of `roles.yaml`."""
         return cls(
             frozenset(entry["apiGroups"]),
             frozenset(entry["resources"]),
@@ -46,7 +46,7 @@ class Rule:
         )
 
     def allows(self, verb: str, group: str, resource: str, namespace: str, name: str) -> bool:
-        """Tell whether this rule covers a request; an empty namespace is the cluster scope."""
+        """Tell whether this rule allows a request; an empty namespace is the cluster scope."""
         return (
             verb in self.verbs
             and group in self.groups
@@ -69,7 +69,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Role:
-    """A named list of rules and the users who have it."""
+    """A named list of rules and the users that have the role."""
 
     name: str
     users: frozenset[str]
@@ -77,9 +77,9 @@ class Role:
 
 
 class Authorizer:
-    """Decides by roles.
+    """Authorizes requests by roles.
 
-    Nothing that no rule allows is allowed, but to members of system:masters.
+    A request is denied unless a rule allows it or the user is in the group system:masters.
     """
 
     def __init__(self, roles: Iterable[Role]) -> None:
@@ -91,7 +91,7 @@ class Authorizer:
 
     @classmethod
     def load(cls) -> Authorizer:
-        """Read the roles that the package carries."""
+        """Read the roles in the package."""
         text = (resources.files("flotta.resources") / "roles.yaml").read_text(encoding="utf-8")
         return cls(
             Role(

@@ -1,6 +1,6 @@
-"""HTTP to one API server: the only module that touches Kubernetes' library.
+"""HTTP to one API server: the only module that uses the Kubernetes library.
 
-Errors are those of `errors`.
+Its errors are those of `errors`.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ Query = Mapping[str, str | int | None]
 JSON = "application/json"
 REQUEST_TIMEOUT = 30.0  # seconds
 MAX_SILENCE = 150.0  # seconds; both engines send a bookmark every minute
-BUSY = 429  # Too Many Requests (RFC 6585): API Priority and Fairness asks to come again
+BUSY = 429  # Too Many Requests (RFC 6585): API Priority and Fairness asks to retry later
 MAX_ATTEMPTS = 5  # requests in all while the server is busy
-BUSY_RETRY = 0.5, 10.0  # first and longest seconds until a busy server is asked again
+BUSY_RETRY = 0.5, 10.0  # first and longest seconds until a request to a busy server is retried
 
-# The loader looks into the file without checking its shape first.
+# The loader does not check the structure of the file first.
 UNUSABLE = (
     *(kubernetes_config.ConfigException, yaml.YAMLError, OSError),
     *(TypeError, KeyError, AttributeError, ValueError),
@@ -40,7 +40,7 @@ UNUSABLE = (
 class Transport:
     """A connection pool.
 
-    Every method raises ApiError: Unreachable, or what the server's Status says.
+    Every method raises ApiError: Unreachable, or the error of the server's Status.
     """
 
     def __init__(self, api: kubernetes_client.ApiClient) -> None:
@@ -49,7 +49,7 @@ class Transport:
 
     @classmethod
     async def connect(cls, kubeconfig: str | None, context: str | None) -> Self:
-        """Make one as `Client.connect` says."""
+        """Return a transport, as described at `Client.connect`."""
         configuration = kubernetes_client.Configuration()
         path = kubeconfig or os.environ.get("KUBECONFIG")
         try:
@@ -70,7 +70,7 @@ class Transport:
             ) from error
 
     async def close(self) -> None:
-        """End the connections."""
+        """Close the connections."""
         await self._api.close()  # type: ignore[no-untyped-call]
 
     async def read_body(
@@ -81,9 +81,9 @@ class Transport:
         body: object = None,
         content_type: str = JSON,
     ) -> bytes:
-        """Return the whole body. Parameters of the query that are None are left out."""
+        """Return the whole body. Query parameters that are None are left out."""
         sent = self._send(method, path, query, body, content_type)
-        async with _successful(sent, f"{self._host} broke off") as response:
+        async with _successful(sent, f"{self._host} closed the connection early") as response:
             return await response.read()
 
     async def stream_lines(self, path: str, query: Query, seconds: float) -> AsyncGenerator[bytes]:
@@ -130,7 +130,7 @@ class Transport:
             )
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Unreachable(
-                0, "Unreachable", f"no answer from {self._host}: {error or type(error).__name__}"
+                0, "Unreachable", f"no response from {self._host}: {error or type(error).__name__}"
             ) from error
         response: aiohttp.ClientResponse = result.response
         return response
@@ -140,9 +140,9 @@ class Transport:
 async def _successful(
     sent: Awaitable[aiohttp.ClientResponse], failure: str
 ) -> AsyncIterator[aiohttp.ClientResponse]:
-    """Hand out the response to what was sent, unless it is an error.
+    """Yield the response unless it is an error.
 
-    `failure` names a connection that ends in it.
+    `failure` is the text of the error for a connection that breaks meanwhile.
     """
     response = await sent
     try:
@@ -155,7 +155,7 @@ async def _successful(
 
 
 def _retry_after(response: aiohttp.ClientResponse, backoff: Backoff) -> float:
-    """Return the seconds until the next attempt at a busy server, which names them or not."""
+    """Return the seconds until the next attempt: those of Retry-After, else of the back-off."""
     text = response.headers.get("Retry-After", "")
     _, longest = BUSY_RETRY
     return min(float(text), longest) if text.isdecimal() else backoff.next()

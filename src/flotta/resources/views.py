@@ -1,6 +1,6 @@
-"""Read-only views of what objects have in common, where the API may leave parts out.
+"""Read-only views of the fields that objects have in common and that the API may leave out.
 
-Nothing of what they return may be changed: it belongs to the object, often one in a cache.
+What they return must not be changed: it belongs to the object, which is often in a cache.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ def name_of(resource: Resource) -> str:
 
 
 def namespace_of(resource: Resource) -> str:
-    """Return `metadata.namespace`, "" for an object of no namespace."""
+    """Return `metadata.namespace`, "" for an object without a namespace."""
     return resource["metadata"].get("namespace", "")
 
 
 def key_of(resource: Resource) -> Key:
-    """Return what tells objects of one kind apart."""
+    """Return what identifies an object among those of its kind."""
     return namespace_of(resource), name_of(resource)
 
 
@@ -61,7 +61,7 @@ def generation_of(resource: Resource) -> int:
 
 
 def is_being_deleted(resource: Resource) -> bool:
-    """Tell whether somebody deleted the object, which its finalizers may keep for a while."""
+    """Tell whether the object is being deleted, which its finalizers may delay."""
     return bool(resource["metadata"].get("deletionTimestamp"))
 
 
@@ -71,7 +71,7 @@ def spec_of(resource: CustomResource[SpecT, StatusT]) -> SpecT:
 
 
 def status_of(resource: CustomResource[SpecT, StatusT]) -> StatusT:
-    """Return the status, an empty one before anybody wrote it."""
+    """Return the status, an empty one when there is none."""
     return resource.get("status") or cast("StatusT", {})
 
 

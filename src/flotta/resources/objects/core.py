@@ -35,7 +35,7 @@ class ObjectReference(TypedDict, total=False):
 
 
 class EventSource(TypedDict, total=False):
-    """Who recorded an Event, as earlier clients read it."""
+    """The component that recorded an Event, for older clients."""
 
     component: str
 
@@ -69,7 +69,7 @@ class Namespace(CustomResource[Manifest, NamespaceStatus]):
 
 
 class LeaseSpec(TypedDict, total=False):
-    """Who holds a Lease, and since when."""
+    """The holder of a Lease, and since when."""
 
     holderIdentity: str
     leaseDurationSeconds: int
@@ -79,4 +79,4 @@ class LeaseSpec(TypedDict, total=False):
 
 
 class Lease(CustomResource[LeaseSpec, Manifest]):
-    """A Lease (coordination.k8s.io/v1), by which one of several processes leads."""
+    """A Lease (coordination.k8s.io/v1), which elects the leader of several processes."""

@@ -1,4 +1,4 @@
-"""The settings that a device has of its own, or from its EdgeDeviceSet."""
+"""The settings of a device, its own or those of its EdgeDeviceSet."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from flotta.resources.objects.meta import Condition, CustomResource, NameReferen
 
 
 class HardwareProfile(TypedDict, total=False):
-    """Whether heartbeats bring the hardware, and all of it or what changed."""
+    """Whether heartbeats report the hardware, and all of it or only changes."""
 
     include: bool
     scope: str
 
 
 class HeartbeatSection(TypedDict, total=False):
-    """How often and with what the device reports."""
+    """How often the device reports, and what."""
 
     periodSeconds: int
     hardwareProfile: HardwareProfile
 
 
 class S3Section(TypedDict, total=False):
-    """The external storage of a device, or the wish for a bucket of its own."""
+    """The external storage of a device, or the request for a bucket of its own."""
 
     secretName: str
     configMapName: str
@@ -86,7 +86,7 @@ class MountSection(TypedDict, total=False):
 
 
 class OperatingSystemSection(TypedDict, total=False):
-    """The OSTree commit that a device is to run."""
+    """The OSTree commit that a device should run."""
 
     automaticallyUpgrade: bool
     commitID: str
@@ -94,7 +94,7 @@ class OperatingSystemSection(TypedDict, total=False):
 
 
 class DeviceSettings(TypedDict, total=False):
-    """The settings that a device has of its own, or from its set."""
+    """The settings of a device, its own or those of its set."""
 
     heartbeat: HeartbeatSection
     storage: StorageSection
@@ -114,4 +114,4 @@ class EdgeDeviceSetStatus(TypedDict, total=False):
 
 
 class EdgeDeviceSet(CustomResource[DeviceSettings, EdgeDeviceSetStatus]):
-    """Settings of all devices that are labelled with its name."""
+    """The settings of all devices that are labelled with its name."""

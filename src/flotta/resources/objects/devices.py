@@ -1,4 +1,4 @@
-"""EdgeDevice, and the request by which a device joins."""
+"""EdgeDevice, and EdgeDeviceSignedRequest, with which a device joins."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from flotta.resources.objects.playbooks import PlaybookExecutionStatus
 
 
 class EdgeDeviceSpec(DeviceSettings, total=False):
-    """What is wanted of a device."""
+    """The desired settings of a device."""
 
     requestTime: str
 
@@ -24,7 +24,7 @@ class Cpu(TypedDict, total=False):
 
 
 class SystemVendor(TypedDict, total=False):
-    """Who made a device."""
+    """The manufacturer of a device."""
 
     manufacturer: str
     productName: str
@@ -32,7 +32,7 @@ class SystemVendor(TypedDict, total=False):
 
 
 class Hardware(TypedDict, total=False):
-    """The hardware that a device reported; lists of parts are stored as they came."""
+    """The hardware that a device reported; lists of parts are stored as reported."""
 
     hostname: str
     boot: Manifest
@@ -47,7 +47,7 @@ class Hardware(TypedDict, total=False):
 
 
 class WorkloadStatus(TypedDict, total=False):
-    """What a device says of one workload."""
+    """The status of a workload on a device."""
 
     name: Required[str]
     phase: str
@@ -68,14 +68,14 @@ class UpgradeInformation(TypedDict, total=False):
 
 
 class DevicePlaybook(TypedDict, total=False):
-    """What a device says of one PlaybookExecution."""
+    """The status of a PlaybookExecution on a device."""
 
     name: Required[str]
     PlaybookExecutionStatus: PlaybookExecutionStatus
 
 
 class EdgeDeviceStatus(TypedDict, total=False):
-    """What a device reported, and what the control plane found of it."""
+    """What a device reported, and what the control plane found out about it."""
 
     phase: str
     lastSeenTime: str
@@ -94,14 +94,14 @@ class EdgeDevice(CustomResource[EdgeDeviceSpec, EdgeDeviceStatus]):
 
 
 class Features(TypedDict, total=False):
-    """What a device said of itself when it asked to join."""
+    """What a device reported about itself when it requested to join."""
 
     modelName: str
     hardware: Hardware
 
 
 class SignedRequestSpec(TypedDict, total=False):
-    """Where a device wants to join, and whether it may."""
+    """The namespace that a device requests to join, and whether it is approved."""
 
     targetNamespace: Required[str]
     targetSet: str
@@ -110,7 +110,7 @@ class SignedRequestSpec(TypedDict, total=False):
 
 
 class SignedRequestStatus(TypedDict, total=False):
-    """How far a request is."""
+    """The state of a request."""
 
     observedGeneration: int
     phase: str

@@ -1,4 +1,4 @@
-"""What every object of the resource API has: metadata, and most have spec and status."""
+"""The fields that objects of the resource API have in common: metadata, spec and status."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Generic, Literal, Required, TypedDict, TypeVar
 
 ConditionStatus = Literal["True", "False", "Unknown"]
-# An object, or a part of one, that is built or passed on whole: nothing in it is read by name.
+# An object, or a part of one, that is only built or passed on: no field of it is read by name.
 Manifest = Mapping[str, object]
 MergePatch = Mapping[str, object]  # RFC 7396; null removes a key
 
@@ -15,17 +15,17 @@ StatusT = TypeVar("StatusT", bound=Manifest)
 
 
 class OwnerReference(TypedDict, total=False):
-    """The object that another belongs to, and with which it is deleted."""
+    """The owner of an object, with which the object is deleted."""
 
     apiVersion: str
     kind: str
     name: str
     uid: Required[str]
-    controller: bool  # true of the one that makes and keeps it
+    controller: bool  # true for the owner that created and manages it
 
 
 class ObjectMeta(TypedDict, total=False):
-    """Metadata; what the server writes is only in objects that were read from it."""
+    """Metadata; fields that the server writes are only in objects that were read from it."""
 
     name: Required[str]
     namespace: str
@@ -50,14 +50,14 @@ class Resource(TypedDict, total=False):
 
 
 class CustomResource(Resource, Generic[SpecT, StatusT], total=False):
-    """An object of a kind with what a user wants, and what is."""
+    """An object with the desired state (spec) and the actual state (status)."""
 
     spec: SpecT
     status: StatusT
 
 
 class Condition(TypedDict, total=False):
-    """A metav1.Condition; those of earlier releases lack some fields."""
+    """A metav1.Condition; in those of earlier releases some fields are missing."""
 
     type: Required[str]
     status: Required[str]

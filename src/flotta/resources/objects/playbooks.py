@@ -8,7 +8,7 @@ from flotta.resources.objects.meta import Condition, CustomResource
 
 
 class Playbook(TypedDict, total=False):
-    """A playbook and how it is to run."""
+    """A playbook and how to run it."""
 
     content: Required[str]
     timeoutSeconds: int
@@ -23,19 +23,19 @@ class EdgePlaybook(TypedDict, total=False):
 
 
 class PlaybookExecutionStatus(TypedDict, total=False):
-    """How a playbook ran."""
+    """The result of a playbook."""
 
     conditions: list[Condition]
 
 
 class EdgeConfigSpec(TypedDict, total=False):
-    """What is to be done on the devices that an EdgeConfig is for."""
+    """The playbooks for the devices of an EdgeConfig."""
 
     edgePlaybook: EdgePlaybook
 
 
 class EdgeConfigStatus(TypedDict, total=False):
-    """How the playbooks of an EdgeConfig ran."""
+    """The results of an EdgeConfig's playbooks."""
 
     edgePlaybookStatus: PlaybookExecutionStatus
 
@@ -52,4 +52,4 @@ class PlaybookExecutionSpec(TypedDict, total=False):
 
 
 class PlaybookExecution(CustomResource[PlaybookExecutionSpec, PlaybookExecutionStatus]):
-    """One run of one playbook on one device, and how it went."""
+    """One run of one playbook on one device, and its result."""

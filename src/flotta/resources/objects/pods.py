@@ -1,4 +1,4 @@
-"""What a PodSpec refers to. Devices get all of it; only this is read here."""
+"""The parts of a PodSpec that refer to other objects, and nothing else; devices get all of it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class KeySelector(TypedDict, total=False):
 
 
 class EnvVarSource(TypedDict, total=False):
-    """Where the value of an environment variable comes from."""
+    """The source of an environment variable's value."""
 
     secretKeyRef: KeySelector
     configMapKeyRef: KeySelector
@@ -31,7 +31,7 @@ class EnvVar(TypedDict, total=False):
 
 
 class EnvFromSource(TypedDict, total=False):
-    """Where many environment variables come from."""
+    """A source of several environment variables."""
 
     prefix: str
     secretRef: NamedSource
@@ -63,7 +63,7 @@ class SecretVolume(TypedDict, total=False):
 
 
 class NamedSource(TypedDict, total=False):
-    """A Secret or ConfigMap as environment or in a projected volume, a ConfigMap as a volume."""
+    """A Secret or ConfigMap as environment or in a projected volume; a ConfigMap as a volume."""
 
     name: str
     items: list[KeyToPath]
@@ -93,7 +93,7 @@ class Volume(TypedDict, total=False):
 
 
 class PodSpec(TypedDict, total=False):
-    """A pod; the device gets all of it, we read what it refers to."""
+    """A pod; the device gets all of it, we read only its references."""
 
     initContainers: list[Container]
     containers: list[Container]

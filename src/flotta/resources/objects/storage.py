@@ -8,7 +8,7 @@ from flotta.resources.objects.meta import Condition, CustomResource, Manifest
 
 
 class BucketClaimSpec(TypedDict, total=False):
-    """The bucket that is wanted."""
+    """The desired bucket."""
 
     storageClassName: str
     bucketName: str
@@ -18,7 +18,7 @@ class BucketClaimSpec(TypedDict, total=False):
 
 
 class BucketClaimStatus(TypedDict, total=False):
-    """Whether the bucket is there; conditions only say why it is not."""
+    """Whether the bucket exists; conditions only say why it does not."""
 
     phase: str
     conditions: list[Condition]

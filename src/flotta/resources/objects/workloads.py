@@ -1,4 +1,4 @@
-"""EdgeWorkload: a pod, and the devices that it is for."""
+"""EdgeWorkload: a pod, and the devices that run it."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ class DataPath(TypedDict):
 
 
 class DataSection(TypedDict, total=False):
-    """What of a pod is synchronised: up (egress) and down (ingress)."""
+    """The directories of a pod that are synchronised: up (egress) and down (ingress)."""
 
     egress: list[DataPath]
     ingress: list[DataPath]
 
 
 class ImageRegistriesSection(TypedDict, total=False):
-    """The credentials for the registries of a workload."""
+    """The registry credentials of a workload."""
 
     secretRef: NameReference
 
