@@ -31,6 +31,7 @@ from flotta.resources.views import (
 SHOWN_EVENTS = 5  # newest Events; more would push the current problems off the screen
 WAITING = ("deploying", "created", "unknown")  # phases that usually have no reason
 HEARD = ("ready", "degraded", "without storage", "misconfigured")  # states of a device that reports
+# Each state and what to do is in docs/reference/reasons.md#states-in-flotta-status.
 STATES = {
     "ready": "It reports in time",
     "degraded": "It reports in time, but says that it is degraded.",

@@ -20,7 +20,8 @@ class ConfigurationError(WorkerError):
 class WorkloadError(WorkerError):
     """A workload failed; `reason` is one CamelCase word.
 
-    `permanent` means that only a new configuration helps.
+    `permanent` means that only a new configuration helps. Every reason must be listed in
+    docs/reference/reasons.md#reasons-of-a-workload-on-a-device.
     """
 
     def __init__(self, reason: str, message: str, *, permanent: bool = False) -> None:

@@ -1,6 +1,6 @@
 """Health, readiness and Prometheus metrics of the operator.
 
-Dashboards depend on the names of the metrics.
+Dashboards depend on the names of the metrics, which docs/reference/metrics.md#operator lists.
 """
 
 from __future__ import annotations
