@@ -1,4 +1,4 @@
-"""A real Kubernetes API with our kinds and our roles."""
+"""A real Kubernetes API with our CRDs and our roles."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Cluster:
 
 
 def install_kinds(admin: Api) -> None:
-    """Create our CustomResourceDefinitions; returns when everything about them is served."""
+    """Create our CRDs; return when everything about them is served."""
     definitions = crds.load()
     for definition in definitions:
         admin.create(CRDS, definition)
@@ -73,7 +73,7 @@ def install_kinds(admin: Api) -> None:
 
 
 def install_roles(admin: Api) -> None:
-    """Create the roles of an installation, bound to users of the accounts' names as well."""
+    """Create the roles of an installation, also bound to users with the accounts' names."""
     admin.create("/api/v1/namespaces", {"metadata": {"name": "flotta"}})
     storage = Storage("https://s3.example:9000", shared_keys=True)
     objects = render_rbac(Installation(s3=storage))
@@ -86,7 +86,7 @@ def install_roles(admin: Api) -> None:
 
 
 def wait_for_rights(admin: Api, objects: Sequence[dict[str, Any]]) -> None:
-    """Wait until users have what these roles give: the API server hears of them by watches."""
+    """Wait until the roles are in force: the API server learns of them by watches."""
     roles = {(obj["kind"], obj["metadata"]["name"]): obj for obj in objects if "rules" in obj}
     for binding in objects:
         for user in [
@@ -113,7 +113,7 @@ def _is_allowed(admin: Api, spec: dict[str, Any]) -> bool:
 
 
 def _wait_for(admin: Api, path: str, text: str = "", **headers: str) -> None:
-    """Wait until a path is served and its response has a text in it."""
+    """Wait until a path is served and its response contains a text."""
 
     def is_served() -> bool:
         response = admin.get(path, **headers)

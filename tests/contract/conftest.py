@@ -1,12 +1,11 @@
 """The two engines to test against, each started once: the embedded one and a real Kubernetes API.
 
-Whoever takes `api`, `kubeconfig`, `kubectl` or `namespace` is tested on both. Tests of what only
-the embedded engine has (files, crashes) take `embedded` or, when they stop or kill it,
-`own_engine`.
+Tests that use `api`, `kubeconfig`, `kubectl` or `namespace` run on both. Tests of what only the
+embedded engine has (files, crashes) use `embedded` or, if they stop or kill it, `own_engine`.
 
-Both must agree in what clients act on: status codes, `reason` and `details` with the fields of its
-causes. Messages are each engine's own; a test reads one only where nothing else names a field, a
-manager or a right, and then only looks for that name.
+Both must agree in everything on which clients act: status codes, `reason` and `details` with the
+fields of its causes. Messages differ; a test reads one only where nothing else names a field, a
+manager or a permission, and then only looks for that name.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what proves little of ours: the oldest kubectl against Kubernetes itself."""
+    """Mark the tests of the oldest kubectl against Kubernetes: they prove little about flotta."""
     for item in items:
         given = getattr(item, "callspec", None)
         if given and {"engine": "kubernetes", "kubectl": "debian"}.items() <= given.params.items():
@@ -36,7 +35,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 class Server(Protocol):
-    """What both engines offer to a test."""
+    """What tests need of either engine."""
 
     def kubeconfig(self, user: str, groups: Sequence[str] | None = None) -> Path:
         """Return a kubeconfig of a user; `admin`, `operator` and `edge-api` need no groups."""
@@ -92,7 +91,7 @@ def api(kubeconfig: Path) -> Api:
 
 @pytest.fixture
 def namespace(api: Api) -> Iterator[str]:
-    """Return a fresh namespace."""
+    """Return a new namespace."""
     name = f"test-{time.time_ns():x}"
     api.create("/api/v1/namespaces", {"metadata": {"name": name}})
     yield name
@@ -103,7 +102,7 @@ def namespace(api: Api) -> Iterator[str]:
 def kubectl(
     request: pytest.FixtureRequest, kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Kubectl:
-    """Return kubectl as installed, and the 1.20 of Debian 12."""
+    """Return the current kubectl, and 1.20 of Debian 12."""
     find = current_kubectl if request.param == "current" else debian_kubectl
     return Kubectl(find(), kubeconfig, tmp_path_factory.mktemp("kubectl"))
 

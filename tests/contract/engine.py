@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-TIMEOUT = 60.0  # seconds: on a busy machine any program may stand still for a while
+TIMEOUT = 60.0  # seconds: on a busy machine any program may pause for a while
 
 
 class Engine:
@@ -40,7 +40,7 @@ class Engine:
         assert json.loads(done.stdout) == {"changed": True}
 
     def command(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a subcommand to its end."""
+        """Run a subcommand until it ends."""
         return subprocess.run(
             [*self._program(name), *arguments], capture_output=True, text=True, timeout=TIMEOUT
         )
@@ -50,7 +50,7 @@ class Engine:
         return [sys.executable, "-m", "flotta.cli.apiserver", name, "--pki-dir", pki]
 
     def start(self, *arguments: str) -> None:
-        """Start the server and wait until it says that it is ready."""
+        """Start the server and wait until it reports that it is ready."""
         path = self.folder / "notify.sock"
         path.unlink(missing_ok=True)
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:

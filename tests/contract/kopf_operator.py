@@ -1,4 +1,4 @@
-"""A small operator of the kind that users write: `kopf run` starts it as a process of its own."""
+"""A small operator such as users write; `kopf run` starts it as a separate process."""
 
 from __future__ import annotations
 

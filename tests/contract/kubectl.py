@@ -1,4 +1,4 @@
-"""kubectl, the current one and the oldest that is promised to work."""
+"""kubectl: the current version and the oldest one that is supported."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _unpack(cache: Path) -> None:
 
 
 class Kubectl:
-    """Runs kubectl with one kubeconfig; its discovery cache is its own."""
+    """Runs kubectl with one kubeconfig and a separate discovery cache."""
 
     def __init__(self, program: Path, kubeconfig: Path, cache: Path) -> None:
         self.program = program

@@ -16,7 +16,7 @@ FIVE = {"heartbeat": {"periodSeconds": 5}}
 SIX = {"heartbeat": {"periodSeconds": 6}}
 
 
-def test_owners_conflict_share_and_take(api: Api, namespace: str) -> None:
+def test_managers_conflict_share_and_force_fields(api: Api, namespace: str) -> None:
     created = apply(api, namespace, FIVE, "m1")
     assert created.status == 201
     assert apply(api, namespace, FIVE, "m1").body == created.body
@@ -25,19 +25,19 @@ def test_owners_conflict_share_and_take(api: Api, namespace: str) -> None:
     conflict = apply(api, namespace, SIX, "m2")
     assert (conflict.status, conflict.body["reason"]) == (409, "Conflict")
     assert conflict.causes == {("FieldManagerConflict", ".spec.heartbeat.periodSeconds")}
-    assert '"m1"' in conflict.body["message"]  # kubectl prints it: whose the field is
+    assert '"m1"' in conflict.body["message"]  # kubectl prints it: the owner of the field
     assert apply(api, namespace, SIX, "m2", force=True).body["spec"] == SIX
     assert apply(api, namespace, {}, "m1").body["spec"] == SIX
     assert apply(api, namespace, {}, "m2").body.get("spec", {}) == {}
 
 
-def test_dropped_field_stays_with_its_other_owner(api: Api, namespace: str) -> None:
+def test_a_dropped_field_stays_while_another_manager_owns_it(api: Api, namespace: str) -> None:
     apply(api, namespace, FIVE, "m1")
     apply(api, namespace, FIVE, "m2")
     assert apply(api, namespace, {}, "m2").body["spec"] == FIVE
 
 
-def test_update_takes_fields_from_appliers(api: Api, namespace: str) -> None:
+def test_an_update_takes_over_fields_of_appliers(api: Api, namespace: str) -> None:
     apply(api, namespace, FIVE, "m1")
     api.merge(devices(namespace, "s") + "?fieldManager=upd", {"spec": SIX})
     conflict = apply(api, namespace, FIVE, "m1")
@@ -81,7 +81,7 @@ def test_dry_run_and_old_versions(api: Api, namespace: str) -> None:
     assert api.get(path).body["spec"] == FIVE
 
 
-def test_defaults_belong_to_nobody(api: Api, namespace: str) -> None:
+def test_defaults_have_no_owner(api: Api, namespace: str) -> None:
     body = apply(api, namespace, {"metrics": {"system": {}}}, "m1").body
     assert body["spec"]["metrics"]["system"] == {"interval": 60}
     (entry,) = body["metadata"]["managedFields"]
@@ -90,7 +90,7 @@ def test_defaults_belong_to_nobody(api: Api, namespace: str) -> None:
     assert taken.status == 200
 
 
-def test_bad_applications(api: Api, namespace: str) -> None:
+def test_bad_apply_requests_are_refused(api: Api, namespace: str) -> None:
     path = devices(namespace, "s")
     assert api.apply(path, device("s"), "").status == 422
     managed = device("s", managedFields=[{"manager": "x"}])
@@ -114,7 +114,7 @@ def test_finalizers_merge_as_a_set(api: Api, namespace: str) -> None:
     assert "finalizers" not in response.body["metadata"]
 
 
-def test_manager_is_noted_and_can_be_cleared(api: Api, namespace: str) -> None:
+def test_managers_are_recorded_and_can_be_cleared(api: Api, namespace: str) -> None:
     headers = {"Content-Type": "application/json", "User-Agent": "agent/1.0"}
     obj = api.post(devices(namespace), device("d", FIVE), headers).body
     (entry,) = obj["metadata"]["managedFields"]
@@ -124,7 +124,7 @@ def test_manager_is_noted_and_can_be_cleared(api: Api, namespace: str) -> None:
     assert "managedFields" not in cleared["metadata"]
 
 
-def test_an_item_that_is_no_longer_sent_goes_whole(api: Api, namespace: str) -> None:
+def test_an_item_that_is_no_longer_applied_is_removed_whole(api: Api, namespace: str) -> None:
     path = f"{GROUP}/namespaces/{namespace}/edgeworkloads/w"
     both = [{"name": name, "image": "i", "env": [{"name": "E", "value": "1"}]} for name in "ab"]
 
@@ -144,14 +144,14 @@ def test_an_item_that_is_no_longer_sent_goes_whole(api: Api, namespace: str) -> 
     response = api.apply(path, workload(bare), "fieldManager=m1")
     assert response.status == 200, response.body
     assert response.body["spec"]["pod"]["spec"]["containers"] == bare
-    # Another one owns a field of the item: it goes all the same.
+    # Another manager owns a field of the item: the item is removed nevertheless.
     assert api.apply(path, workload(both), "fieldManager=m1").status == 200
     patch = {"spec": {"pod": {"spec": {"containers": [both[0], {**both[1], "image": "j"}]}}}}
     assert api.merge(path + "?fieldManager=upd", patch).status == 200
     response = api.apply(path, workload(both[:1]), "fieldManager=m1")
     assert response.status == 200, response.body
     assert response.body["spec"]["pod"]["spec"]["containers"] == both[:1]
-    # Another one applied the item, too: it stays whole.
+    # Another manager applied the item, too: the item stays whole.
     assert api.apply(path, workload(both), "fieldManager=m1").status == 200
     assert api.apply(path, workload([{"name": "b", "image": "i"}]), "fieldManager=m2").status == 200
     response = api.apply(path, workload(both[:1]), "fieldManager=m1")

@@ -1,4 +1,4 @@
-"""Versions of objects: who builds on an old one is refused, so that no change is lost."""
+"""Versions of objects: a write based on an old version is refused, so no change is lost."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_stale_version_conflicts(api: Api, namespace: str) -> None:
 def test_versions_in_reads_of_one_object(api: Api, namespace: str) -> None:
     obj = api.create(devices(namespace), device("d"))
     path = devices(namespace, "d")
-    # A server that reads old versions from a cache waits for its own one, and has it from then on.
+    # A server that reads old versions from a cache first waits until the cache has this one.
     for version in (obj["metadata"]["resourceVersion"], "0", "1"):
         assert api.get(f"{path}?resourceVersion={version}").body == obj
     assert api.get(f"{path}?resourceVersion=abc").status == 500

@@ -47,7 +47,7 @@ def test_events_with_a_time_are_checked(
     assert (response.status, response.causes) == (422, causes)
 
 
-def test_events_name_the_namespace_of_what_they_are_about(api: Api, namespace: str) -> None:
+def test_events_name_the_namespace_of_their_object(api: Api, namespace: str) -> None:
     elsewhere = event("elsewhere", reason="R")
     response = api.post(core(namespace, "events"), elsewhere)
     assert response.causes == {(INVALID, "involvedObject.namespace")}
@@ -102,7 +102,7 @@ def test_numbers_of_leases_are_checked(
     assert (response.status, response.causes) == (422, {(INVALID, field)})
 
 
-def test_of_two_who_want_a_lease_one_gets_it(api: Api, namespace: str) -> None:
+def test_only_one_of_two_candidates_gets_a_lease(api: Api, namespace: str) -> None:
     spec = {"holderIdentity": "a", "leaseDurationSeconds": 15, "renewTime": SIX_DIGITS}
     seen = api.create(leases(namespace), {"metadata": {"name": "l"}, "spec": spec})
     first = api.put(leases(namespace, "l"), seen | {"spec": spec | {"holderIdentity": "b"}})
@@ -144,7 +144,7 @@ def test_secrets_are_checked_by_their_type(
     assert (response.status, response.causes) == (422, causes)
 
 
-def test_a_certificate_that_is_none_is_warned_about(api: Api, namespace: str) -> None:
+def test_a_tls_secret_without_a_certificate_causes_a_warning(api: Api, namespace: str) -> None:
     body = {"metadata": {"name": "s"}, "type": "kubernetes.io/tls"}
     body["data"] = {"tls.crt": "eA==", "tls.key": "eA=="}
     response = api.post(core(namespace, "secrets"), body)
@@ -201,7 +201,7 @@ def test_owners_are_checked(api: Api, namespace: str, owner: dict[str, Any], fie
     assert {cause_field for _, cause_field in response.causes} == {field}
 
 
-def test_there_is_one_controller_at_most(api: Api, namespace: str) -> None:
+def test_an_object_has_at_most_one_controller(api: Api, namespace: str) -> None:
     owner = {"apiVersion": "v1", "kind": "ConfigMap", "controller": True}
     owners = [owner | {"name": name, "uid": name} for name in ("x", "y")]
     response = api.post(core(namespace, "configmaps"), config_map("c", ownerReferences=owners))

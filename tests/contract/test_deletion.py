@@ -25,7 +25,7 @@ def release(api: Api, path: str) -> Any:
     )
 
 
-def test_plain_delete_answers_success(api: Api, namespace: str) -> None:
+def test_a_delete_returns_success(api: Api, namespace: str) -> None:
     obj = api.create(devices(namespace), device("d"))
     assert api.delete(devices(namespace, "d")).body == {
         "kind": "Status",
@@ -54,7 +54,7 @@ def test_finalizer_holds_an_object(api: Api, namespace: str) -> None:
         assert api.delete(path).body == waiting
         again = api.post(devices(namespace), device("d"))
         assert (again.status, again.body["reason"]) == (409, "AlreadyExists")
-        # kubectl prints it: who creates it again has to wait.
+        # kubectl prints it: the name can be used again later.
         assert "is being deleted" in again.body["message"]
         response = release(api, path)
         modified, deleted = w.take(2)
@@ -65,7 +65,7 @@ def test_finalizer_holds_an_object(api: Api, namespace: str) -> None:
     assert int(deleted["object"]["metadata"]["resourceVersion"]) > int(response.version)
 
 
-def test_no_finalizer_may_come_late(api: Api, namespace: str) -> None:
+def test_an_object_being_deleted_takes_no_new_finalizers(api: Api, namespace: str) -> None:
     held(api, namespace)
     api.delete(devices(namespace, "d"))
     patch = {"metadata": {"finalizers": [FINALIZER, "new.one/x"]}}
@@ -152,15 +152,15 @@ def test_orphans_stay_without_their_owner(api: Api, namespace: str) -> None:
     assert "ownerReferences" not in api.get(path).body["metadata"]
 
 
-def test_dead_owners(api: Api, namespace: str) -> None:
+def test_a_dependent_needs_one_living_owner_in_its_namespace(api: Api, namespace: str) -> None:
     owner = api.create(devices(namespace), device("d"))
-    dead = owner_of(owner) | {"uid": "dead"}
+    absent = owner_of(owner) | {"uid": "absent"}
     elsewhere = api.create(devices("default"), device(f"other-{namespace}"))
-    gone = dependent(api, namespace, dead, name="dead")
-    foreign = dependent(api, namespace, owner_of(elsewhere), name="foreign")
-    kept = dependent(api, namespace, dead, owner_of(owner), name="kept")
-    wait_until(lambda: is_gone(api, gone))
-    wait_until(lambda: is_gone(api, foreign))
+    orphan = dependent(api, namespace, absent, name="orphan")
+    outside = dependent(api, namespace, owner_of(elsewhere), name="outside")
+    kept = dependent(api, namespace, absent, owner_of(owner), name="kept")
+    wait_until(lambda: is_gone(api, orphan))
+    wait_until(lambda: is_gone(api, outside))
     wait_until(lambda: len(api.get(kept).body["metadata"]["ownerReferences"]) == 1)
     api.delete(devices("default", f"other-{namespace}"))
 
@@ -188,7 +188,7 @@ def test_namespace_waits_for_its_content(api: Api) -> None:
 
 
 @pytest.mark.parametrize("name", ["default", "kube-system"])
-def test_some_namespaces_may_not_go(api: Api, name: str) -> None:
+def test_some_namespaces_cannot_be_deleted(api: Api, name: str) -> None:
     response = api.delete(f"/api/v1/namespaces/{name}")
     assert (response.status, response.body["reason"]) == (403, "Forbidden")
     assert response.body["details"] == {"name": name, "kind": "namespaces"}

@@ -1,4 +1,4 @@
-"""The file survives crashes, refuses strangers, and the server's own files are private."""
+"""The database survives crashes and admits one server; the server's files are private."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_kill_keeps_every_acknowledged_write(own_engine: Engine) -> None:
     assert int(newer["metadata"]["resourceVersion"]) > max(versions)
 
 
-def test_newer_file_is_refused_with_a_sentence(own_engine: Engine) -> None:
+def test_a_newer_file_is_refused_with_a_sentence(own_engine: Engine) -> None:
     own_engine.start()
     own_engine.stop()
     with sqlite3.connect(own_engine.database) as connection:
@@ -141,7 +141,7 @@ def test_old_events_expire_at_start(own_engine: Engine) -> None:
     assert api.get(core("default", "events", kept)).status == 200
 
 
-def test_odd_json_is_refused_without_a_trace(own_engine: Engine) -> None:
+def test_odd_json_is_refused_without_a_traceback(own_engine: Engine) -> None:
     own_engine.start()
     api = Api(own_engine.kubeconfig("admin"))
     path = core("default", "configmaps")
@@ -177,7 +177,7 @@ def test_full_disk_refuses_writes_and_recovers(own_engine: Engine) -> None:
     assert api.get(f"{path}/lost").status == 404
 
 
-def test_missing_certificates_are_told_with_the_remedy(own_engine: Engine) -> None:
+def test_missing_certificates_are_reported_with_the_remedy(own_engine: Engine) -> None:
     (own_engine.folder / "pki" / "server.key").unlink()
     done = own_engine.command(
         "serve",
@@ -193,7 +193,7 @@ def test_missing_certificates_are_told_with_the_remedy(own_engine: Engine) -> No
 
 
 def test_what_a_stricter_schema_would_refuse_can_still_be_changed(own_engine: Engine) -> None:
-    """As on Kubernetes, only what a change makes wrong is refused."""
+    """As on Kubernetes, only errors that the change itself makes are refused."""
     own_engine.start()
     api = Api(own_engine.kubeconfig("admin"))
     api.create(devices("default"), device("d", {"requestTime": "2026-01-01T00:00:00Z"}))

@@ -1,4 +1,4 @@
-"""Corners of the URL space: subresources, odd methods, single objects."""
+"""Subresources, unusual methods, single objects, discovery."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_namespace_keeps_its_label_and_finalizer(api: Api, namespace: str) -> No
     assert "generation" not in body["metadata"]
 
 
-def test_finalize_endpoint_lets_a_stuck_namespace_go(api: Api) -> None:
+def test_the_finalize_endpoint_removes_a_stuck_namespace(api: Api) -> None:
     path = "/api/v1/namespaces/stuck"
     api.create("/api/v1/namespaces", {"metadata": {"name": "stuck"}})
     api.create(core("stuck", "configmaps"), config_map("c", finalizers=["a.b/c"]))
@@ -70,7 +70,7 @@ def test_finalize_endpoint_lets_a_stuck_namespace_go(api: Api) -> None:
     api.delete(core("stuck", "configmaps", "c"))
 
 
-def test_metadata_only_answers(api: Api, namespace: str) -> None:
+def test_responses_with_metadata_only(api: Api, namespace: str) -> None:
     obj = api.create(devices(namespace), device("d"))
     partial = api.get(devices(namespace, "d"), Accept=PARTIAL).body
     assert set(partial) == {"kind", "apiVersion", "metadata"}
@@ -108,7 +108,7 @@ def test_broken_protobuf_is_a_bad_request(api: Api, namespace: str) -> None:
         assert (response.status, response.body["reason"]) == (400, "BadRequest")
 
 
-def test_last_finalizer_patch_answers_the_old_version(api: Api, namespace: str) -> None:
+def test_the_patch_of_the_last_finalizer_returns_the_old_version(api: Api, namespace: str) -> None:
     api.create(devices(namespace), device("d", finalizers=["a.b/c"]))
     waiting = api.delete(devices(namespace, "d")).version
     response = api.merge(devices(namespace, "d"), {"metadata": {"finalizers": None}})

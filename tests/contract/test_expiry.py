@@ -1,4 +1,4 @@
-"""410 Gone: what is older than the server remembers, and how a client goes on from there."""
+"""410 Gone: versions older than the resume window, and how clients recover."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LITTLE_MEMORY = ("--kept-events", "10", "--kept-seconds", "0")
 def server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Engine | Cluster]:
-    """Return an engine that soon forgets what was."""
+    """Return an engine that soon forgets changes."""
     folder = tmp_path_factory.mktemp("forgetful")
     server: Engine | Cluster
     if request.param == "embedded":
@@ -78,7 +78,7 @@ def test_too_old_watch_gets_an_error_event(forgetful: Api) -> None:
     assert (status["kind"], status["code"], status["reason"]) == ("Status", 410, "Expired")
 
 
-def test_too_old_lists_are_gone_and_a_page_offers_a_token_to_go_on(forgetful: Api) -> None:
+def test_too_old_lists_expire_and_a_page_offers_a_new_token(forgetful: Api) -> None:
     page = forgetful.get(f"{DEVICES}?limit=5").body
     old = page["metadata"]["resourceVersion"]
     following = f"{DEVICES}?limit=5&continue={page['metadata']['continue']}"
@@ -97,13 +97,13 @@ def test_too_old_lists_are_gone_and_a_page_offers_a_token_to_go_on(forgetful: Ap
     assert forgetful.get(f"{DEVICES}?resourceVersion={old}").status == 200
 
 
-def test_streaming_list_from_an_old_version_begins_anew(forgetful: Api) -> None:
+def test_a_streaming_list_from_an_old_version_starts_again(forgetful: Api) -> None:
     query = "resourceVersion=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan"
     with forgetful.watch(DEVICES, query) as watch:
         assert {event["type"] for event in watch.take(30)} == {"ADDED"}
 
 
-async def test_the_client_is_told(forgetful: Api, access: Path) -> None:
+async def test_the_client_raises_expired(forgetful: Api, access: Path) -> None:
     async with await Client.connect(str(access)) as client:
         with pytest.raises(Expired):
             async for _ in client.watch(EDGE_DEVICE, "default", resource_version="1"):
@@ -125,7 +125,7 @@ async def test_a_cache_whose_watch_expired_lists_again(
         forgetful.merge(f"{DEVICES}/d01", {"metadata": {"labels": {"a": "b"}}})
         await eventually(lambda: "labels" in (cache.get("default", "d01") or {})["metadata"])
         cache.subscribe(lambda old, new: seen.append(((new or old)["metadata"]["name"], bool(new))))
-        # Nothing of this returns to the loop, so the cache learns of it when all has happened.
+        # None of this yields to the event loop, so the cache notices it only afterwards.
         forgetful.create(core("default", "configmaps"), {"metadata": {"generateName": "later-"}})
         restart(server)
         forgetful.delete(f"{DEVICES}/d02")
@@ -139,7 +139,7 @@ async def test_a_cache_whose_watch_expired_lists_again(
     assert names == {f"d{index:02}" for index in range(30)} - {"d02"} | {"z"}
 
 
-def test_watch_goes_on_from_a_remembered_version(forgetful: Api) -> None:
+def test_a_watch_resumes_from_a_known_version(forgetful: Api) -> None:
     seen = forgetful.get(f"{GROUP}/edgedevices").version
     forgetful.merge(f"{DEVICES}/d01", {"metadata": {"labels": {"a": "b"}}})
     forgetful.delete(f"{DEVICES}/d02")

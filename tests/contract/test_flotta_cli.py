@@ -1,4 +1,4 @@
-"""`flotta` against the resource API: status, approval, and one sentence when that fails."""
+"""`flotta` against the resource API: status, approval, and one sentence on failure."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_request_is_seen_declined_and_approved(own_engine: Engine) -> None:
     assert (row["name"], row["state"], row["set"]) == ("asking", "approved", "north")
 
 
-def test_what_is_in_the_way_is_one_sentence(own_engine: Engine, tmp_path: Path) -> None:
+def test_a_failure_is_one_sentence(own_engine: Engine, tmp_path: Path) -> None:
     own_engine.start()
     admin = own_engine.kubeconfig("admin")
     away = tmp_path / "away"

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 OPERATOR = Path(__file__).with_name("kopf_operator.py")
 FINALIZER = "kopf.zalando.org/KopfFinalizerMarker"
-SECONDS = 60.0  # kopf takes some to start
+SECONDS = 60.0  # kopf needs some to start
 
 
 @pytest.fixture
 def log(api: Api, kubeconfig: Path, namespace: str, tmp_path: Path) -> Iterator[Path]:
-    """Return what the operator says that runs in a namespace where it found a device."""
+    """Yield the output of the operator, which runs in a namespace with a device."""
     api.create(devices(namespace), device("listed"))
     path = tmp_path / "log"
     command = [sys.executable, "-m", "kopf", "run", "--standalone", "-n", namespace, str(OPERATOR)]

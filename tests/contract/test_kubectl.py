@@ -1,4 +1,4 @@
-"""kubectl as people use it: the current one, and Debian 12's 1.20 for all but explain."""
+"""kubectl as people use it: the current version, and 1.20 of Debian 12 for most commands."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ SCRIPT = HERE.parents[1] / "scripts" / "kubernetes_collection.sh"
 
 @pytest.fixture(scope="session")
 def collections() -> str:
-    """Return the folder with the collection, which is fetched when it is not there yet."""
+    """Return the folder with the collection, which is downloaded if it is missing."""
     response = subprocess.run(
         [str(SCRIPT), sys.executable], capture_output=True, text=True, timeout=300, check=False
     )
@@ -44,7 +44,7 @@ def play(
         "ANSIBLE_LOCALHOST_WARNING": "false",
         "ANSIBLE_NOCOLOR": "1",
         "K8S_AUTH_KUBECONFIG": str(kubeconfig),
-        "TMPDIR": str(tmp_path),  # kubernetes.core remembers discovery there, by address
+        "TMPDIR": str(tmp_path),  # kubernetes.core caches discovery here, by address
     }
 
     def run(again: bool) -> int:

@@ -36,13 +36,13 @@ def test_pages_show_one_version(api: Api, five: str) -> None:
     assert third["metadata"]["continue"] == ""
 
 
-def test_selected_pages_do_not_count(api: Api, five: str) -> None:
+def test_pages_with_a_selector_have_no_remaining_count(api: Api, five: str) -> None:
     page = api.get(f"{five}?limit=1&labelSelector=i").body
     assert page["metadata"]["continue"]
     assert "remainingItemCount" not in page["metadata"]
 
 
-def test_core_lists_have_bare_items(api: Api, namespace: str) -> None:
+def test_items_of_core_lists_have_no_kind(api: Api, namespace: str) -> None:
     api.create(core(namespace, "configmaps"), config_map("c"))
     body = api.get(core(namespace, "configmaps")).body
     assert (body["kind"], body["apiVersion"]) == ("ConfigMapList", "v1")
@@ -52,7 +52,9 @@ def test_core_lists_have_bare_items(api: Api, namespace: str) -> None:
 
 def test_version_zero_lists_everything(api: Api, five: str) -> None:
     newest = api.get(five).version
-    api.get(f"{five}?resourceVersion={newest}")  # what answers with any version has this one then
+    api.get(
+        f"{five}?resourceVersion={newest}"
+    )  # so that a cache that serves any version has this one
     assert len(api.get(f"{five}?resourceVersion=0&limit=1").body["items"]) == 5
 
 

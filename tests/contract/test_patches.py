@@ -1,4 +1,4 @@
-"""Merge, JSON and strategic patches: what they change, and what is refused."""
+"""Merge, JSON and strategic merge patches: what they change, and what is refused."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_patch_with_equal_values_changes_nothing(api: Api, namespace: str, patch
         ({"metadata": {"creationTimestamp": None, "generation": 99, "uid": None}}, 200),
     ],
 )
-def test_a_patch_keeps_the_head_of_an_object(
+def test_a_patch_keeps_api_version_and_kind(
     api: Api, namespace: str, patch: object, status: int
 ) -> None:
     obj = api.create(devices(namespace), device("d"))
@@ -46,7 +46,7 @@ def test_strategic_patch_is_for_core_kinds(api: Api, namespace: str) -> None:
     api.create(devices(namespace), device("d"))
     response = api.request("PATCH", devices(namespace, "d"), {}, STRATEGIC)
     assert (response.status, response.body["reason"]) == (415, "UnsupportedMediaType")
-    for accepted in (JSON_PATCH, MERGE, APPLY):  # kubectl prints which types there are
+    for accepted in (JSON_PATCH, MERGE, APPLY):  # kubectl prints the accepted types
         assert accepted["Content-Type"] in response.body["message"]
     api.create(core(namespace, "configmaps"), config_map("c", finalizers=["a.b/one"]))
     patch = {"metadata": {"finalizers": ["a.b/two"]}, "data": {"a": "b"}}

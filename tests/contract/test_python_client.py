@@ -1,4 +1,4 @@
-"""The official Python client, as it is: no Content-Type, bodies without kind, +00:00 times."""
+"""The official Python client: no Content-Type, bodies without kind, times with +00:00."""
 
 from __future__ import annotations
 

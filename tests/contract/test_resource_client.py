@@ -1,4 +1,4 @@
-"""The one client and its cache, against any engine."""
+"""Our client and its cache, on either engine."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ async def test_errors_have_the_classes_of_their_reasons(client: Client, namespac
         await client.delete(EDGE_DEVICE, "d1", namespace, uid="another")
 
 
-async def test_retry_on_conflict_reads_afresh(client: Client, namespace: str) -> None:
+async def test_retry_on_conflict_reads_again(client: Client, namespace: str) -> None:
     await client.create(
         CONFIG_MAP, {"metadata": {"name": "n", "namespace": namespace}, "data": {"n": "0"}}
     )

@@ -1,4 +1,4 @@
-"""Who may do what, and how refusals are worded."""
+"""Permissions, and the form of refusals."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LEASES = "/apis/coordination.k8s.io/v1/namespaces"
 
 @pytest.fixture
 def bob(engine: Server) -> Api:
-    """Return a user with a certificate and no rights."""
+    """Return a user with a certificate and without permissions."""
     return Api(engine.kubeconfig("bob", ("group-a", "group-b")))
 
 
@@ -92,20 +92,20 @@ def test_refusal_comes_before_existence(bob: Api) -> None:
 def test_anonymous_callers_see_only_version_and_health(engine: Server) -> None:
     nobody = Api(engine.kubeconfig("admin"), anonymous=True)
     for path in ("/version", "/healthz", "/livez", "/readyz"):
-        wait_until(lambda path=path: nobody.get(path).status == 200)  # health has its moments
+        wait_until(lambda path=path: nobody.get(path).status == 200)  # health can fail for a moment
     for path in ("/apis", "/openapi/v3", devices("default")):
         assert nobody.get(path).status == 403
     assert 'User "system:anonymous"' in nobody.get("/apis").body["message"]
 
 
-def test_bad_token_counts_only_without_a_certificate(engine: Server) -> None:
+def test_a_bad_token_is_refused_only_without_a_certificate(engine: Server) -> None:
     nobody = Api(engine.kubeconfig("admin"), anonymous=True)
     refused = nobody.get("/version", Authorization="Bearer wrong")
     assert (refused.status, refused.body["reason"]) == (401, "Unauthorized")
     assert Api(engine.kubeconfig("admin")).get("/apis", Authorization="Bearer x").status == 200
 
 
-def test_who_am_i(bob: Api) -> None:
+def test_a_self_review_names_user_and_groups(bob: Api) -> None:
     response = bob.post(SELF, {"kind": "SelfSubjectReview"})
     user = response.body["status"]["userInfo"]
     assert (response.status, user["username"]) == (201, "bob")
@@ -125,7 +125,9 @@ def test_who_am_i(bob: Api) -> None:
         ("coordination.k8s.io", "leases"),
     ],
 )
-def test_can_i_agrees_with_what_happens(engine: Server, name: str, group: str, plural: str) -> None:
+def test_access_reviews_agree_with_what_is_allowed(
+    engine: Server, name: str, group: str, plural: str
+) -> None:
     user = Api(engine.kubeconfig(name))
     asked = {"verb": "list", "group": group, "resource": plural, "namespace": "default"}
     spec = {"spec": {"resourceAttributes": asked}}
@@ -136,7 +138,7 @@ def test_can_i_agrees_with_what_happens(engine: Server, name: str, group: str, p
     assert review.body["status"]["allowed"] == (user.get(path).status == 200)
 
 
-def test_reviews_want_attributes_and_cannot_be_read(bob: Api) -> None:
+def test_reviews_need_attributes_and_cannot_be_read(bob: Api) -> None:
     path = f"{REVIEWS}/selfsubjectaccessreviews"
     assert bob.post(path, {"spec": {}}).status == 422
     asked = {"nonResourceAttributes": {"path": "/apis", "verb": "get"}}
@@ -147,7 +149,7 @@ def test_reviews_want_attributes_and_cannot_be_read(bob: Api) -> None:
     assert "edgedevices" not in [name for names in listed for name in names]
 
 
-def test_components_may_do_their_work_and_no_more(
+def test_components_may_do_their_work_and_nothing_else(
     api: Api, operator: Api, edge_api: Api, namespace: str
 ) -> None:
     api.create(devices(namespace), device("d"))
@@ -164,7 +166,7 @@ def test_components_may_do_their_work_and_no_more(
     assert (applied.status, api.get(devices(namespace, "new")).status) == (403, 404)
 
 
-def test_secrets_are_read_everywhere_and_written_at_home_by_the_edge_api(
+def test_the_edge_api_reads_secrets_everywhere_and_writes_in_its_namespace(
     api: Api, operator: Api, edge_api: Api, namespace: str
 ) -> None:
     body = {"metadata": {"name": f"s-{namespace}"}, "data": {"a": "eA=="}}
@@ -179,7 +181,7 @@ def test_secrets_are_read_everywhere_and_written_at_home_by_the_edge_api(
     assert operator.post(core(namespace, "configmaps"), config_map("c")).status == 201
 
 
-def test_leases_are_taken_by_the_operator_in_the_own_namespace_only(
+def test_the_operator_takes_leases_only_in_its_namespace(
     operator: Api, edge_api: Api, namespace: str
 ) -> None:
     lease = {"metadata": {"name": f"l-{namespace}"}, "spec": {"holderIdentity": "me"}}
@@ -188,10 +190,10 @@ def test_leases_are_taken_by_the_operator_in_the_own_namespace_only(
     assert edge_api.post(f"{LEASES}/flotta/leases", lease).status == 403
 
 
-# What only the embedded engine has: a certificate that is none of its own ends the handshake.
+# On the embedded engine only: a certificate of another CA ends the handshake.
 
 
-def test_certificate_of_a_foreign_authority_is_refused(embedded: Engine, tmp_path: Path) -> None:
+def test_a_certificate_of_another_ca_is_refused(embedded: Engine, tmp_path: Path) -> None:
     pair = Authority.create("foreign").issue_client("flotta-admin", ("system:masters",))
     trusted = embedded.authority().certificate_pem
     path = tmp_path / "foreign.kubeconfig"
@@ -200,7 +202,7 @@ def test_certificate_of_a_foreign_authority_is_refused(embedded: Engine, tmp_pat
         Api(path).get("/apis")
 
 
-def test_server_certificate_is_no_credential(embedded: Engine) -> None:
+def test_a_server_certificate_is_not_a_credential(embedded: Engine) -> None:
     api = Api(embedded.kubeconfig("admin"), anonymous=True)
     pki = embedded.folder / "pki"
     api.context.load_cert_chain(pki / "server.crt", pki / "server.key")

@@ -1,4 +1,4 @@
-"""Apply and PUT may create; who may only change objects must not create one by them."""
+"""Apply and PUT can create, but not for users who may only change objects."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class EngineWithRule(Engine):
 
 
 def bind(cluster: Cluster) -> None:
-    """Give the changer the same rights at a real API server."""
+    """Give the user the same permissions on a real API server."""
     admin = Api(cluster.kubeconfig("admin"))
     head = {"apiVersion": "rbac.authorization.k8s.io/v1", "metadata": {"name": CHANGER}}
     role = head | {"kind": "ClusterRole", "rules": [RULE]}
@@ -60,7 +60,7 @@ def bind(cluster: Cluster) -> None:
 def users(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Api, Api]]:
-    """Return the administrator, and a user who may read and change, but create nothing."""
+    """Return the administrator, and a user who may read and change but not create."""
     if request.param == "embedded":
         engine = EngineWithRule(tmp_path_factory.mktemp("rule"))
         engine.start()
@@ -93,7 +93,7 @@ EVENT = core("default", "events", "absent")
         (LEASE, lease("absent")),
     ],
 )
-def test_apply_creates_for_those_who_may_create(
+def test_apply_creates_only_with_permission_to_create(
     users: tuple[Api, Api], path: str, body: dict[str, Any]
 ) -> None:
     admin, changer = users
@@ -107,7 +107,7 @@ def test_apply_creates_for_those_who_may_create(
     admin.delete(path)
 
 
-def test_apply_to_the_status_of_nothing_finds_nothing(users: tuple[Api, Api]) -> None:
+def test_apply_to_the_status_of_a_missing_object_is_not_found(users: tuple[Api, Api]) -> None:
     _, changer = users
     path = devices("default", "absent")
     assert changer.apply(f"{path}/status", device("absent"), "fieldManager=m").status == 404
@@ -115,7 +115,7 @@ def test_apply_to_the_status_of_nothing_finds_nothing(users: tuple[Api, Api]) ->
 
 
 @pytest.mark.parametrize(("path", "body"), [(LEASE, lease("absent")), (EVENT, event("absent"))])
-def test_put_creates_for_those_who_may_create(
+def test_put_creates_only_with_permission_to_create(
     users: tuple[Api, Api], path: str, body: dict[str, Any]
 ) -> None:
     admin, changer = users

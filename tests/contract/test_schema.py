@@ -25,7 +25,7 @@ def test_field_validation(api: Api, namespace: str) -> None:
     assert api.post(f"{path}?fieldValidation=Ignore", device("ignored", UNKNOWN)).warnings == []
     strict = api.post(f"{path}?fieldValidation=Strict", device("strict", UNKNOWN))
     assert (strict.status, strict.body["reason"]) == (400, "BadRequest")
-    # There are no causes; what kubectl prints must name the fields.
+    # There are no causes; the message, which kubectl prints, must name the fields.
     for field in ('"spec.bogus"', '"spec.heartbeat.nope"'):
         assert f"unknown field {field}" in strict.body["message"]
     patch = api.merge(f"{devices(namespace, 'ignored')}?fieldValidation=Strict", {"spec": UNKNOWN})
@@ -39,7 +39,7 @@ def test_field_validation(api: Api, namespace: str) -> None:
     assert api.get(devices(namespace, "strict")).status == 404
 
 
-def test_duplicate_fields_are_noticed(api: Api, namespace: str) -> None:
+def test_duplicate_fields_are_detected(api: Api, namespace: str) -> None:
     body = (
         b'{"apiVersion":"management.project-flotta.io/v1alpha1","kind":"EdgeDevice",'
         b'"metadata":{"name":"d"},"spec":{"heartbeat":{"periodSeconds":1,"periodSeconds":2}}}'
@@ -111,7 +111,7 @@ def test_a_number_too_large_for_its_format_is_refused(
     assert api.create(devices(namespace), device("d", spec))["spec"] == spec
 
 
-def test_all_errors_are_told_at_once(api: Api, namespace: str) -> None:
+def test_all_errors_are_reported_at_once(api: Api, namespace: str) -> None:
     spec = {"requestTime": "x", "mounts": [{"device": 1}], "metrics": {"system": {"interval": -1}}}
     causes = api.post(devices(namespace), device("d", spec)).causes
     fields = {field for _, field in causes} - {"<nil>"}
@@ -223,7 +223,7 @@ def test_a_rule_may_have_its_own_reason(api: Api, namespace: str) -> None:
     assert api.post(devices(namespace), device("d", spec)).status == 201
 
 
-def test_rules_wait_for_a_sound_object(api: Api, namespace: str) -> None:
+def test_rules_are_checked_only_without_other_errors(api: Api, namespace: str) -> None:
     """An error of the metadata counts as much as one of the schema."""
     spec = requirement(operator="In")
     body = workload(**spec) | {"metadata": {}}
@@ -242,7 +242,7 @@ def test_ports_are_unique(api: Api, namespace: str) -> None:
     assert ("FieldValueDuplicate", field) in response.causes
 
 
-def test_unknown_fields_are_told_before_other_errors(api: Api, namespace: str) -> None:
+def test_unknown_fields_are_reported_before_other_errors(api: Api, namespace: str) -> None:
     spec = {"bogus": 1, "heartbeat": {"periodSeconds": "often"}}
     strict = api.post(f"{devices(namespace)}?fieldValidation=Strict", device("d", spec))
     assert (strict.status, strict.body["reason"]) == (400, "BadRequest")

@@ -1,4 +1,4 @@
-"""Tables, the form in which `kubectl get` asks for objects."""
+"""Tables, the form in which `kubectl get` requests objects."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_cells_are_those_of_the_object(api: Api, namespace: str) -> None:
 
 
 def cells(api: Api, path: str) -> dict[str, object]:
-    """Return what the only row shows under each heading; ages move on and are looked at here."""
+    """Return column → cell of the only row; ages change and are checked here."""
     table = api.get(path, Accept=TABLE).body
     (row,) = table["rows"]
     names = [column["name"] for column in table["columnDefinitions"]]
@@ -81,7 +81,7 @@ def cells(api: Api, path: str) -> dict[str, object]:
     return shown
 
 
-def test_writes_answer_tables_too(api: Api, namespace: str) -> None:
+def test_writes_return_tables_too(api: Api, namespace: str) -> None:
     headers = {"Content-Type": "application/json", "Accept": TABLE}
     created = api.request("POST", devices(namespace), device("d"), headers)
     assert (created.status, created.body["kind"]) == (201, "Table")
@@ -93,7 +93,7 @@ def test_writes_answer_tables_too(api: Api, namespace: str) -> None:
     assert deleted.body["kind"] == "Status"
 
 
-def test_what_rows_carry(api: Api, namespace: str) -> None:
+def test_rows_contain_the_requested_part(api: Api, namespace: str) -> None:
     api.create(devices(namespace), device("d"))
     path = devices(namespace)
 

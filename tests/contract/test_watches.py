@@ -16,7 +16,7 @@ INITIAL = "sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBo
 
 
 def settled(api: Api, namespace: str) -> None:
-    """Let the server's cache come up to now: a watch from no version begins with what that has."""
+    """Bring the server's cache up to date: a watch without version starts with its content."""
     newest = api.get(devices(namespace)).version
     assert api.get(f"{devices(namespace)}?resourceVersion={newest}").status == 200
 
@@ -34,7 +34,7 @@ def test_every_write_is_seen_once_and_in_order(api: Api, namespace: str) -> None
     assert [event["type"] for event in events] == ["ADDED", "MODIFIED"] * 50
 
 
-def test_watch_without_version_begins_with_what_exists(api: Api, namespace: str) -> None:
+def test_a_watch_without_version_starts_with_existing_objects(api: Api, namespace: str) -> None:
     for name in ("b", "a", "c"):
         api.create(devices(namespace), device(name))
     settled(api, namespace)
@@ -75,7 +75,7 @@ def test_timeout_ends_with_a_bookmark(api: Api, namespace: str) -> None:
         assert time.monotonic() - begin > 3.5
         return bool(events)
 
-    wait_until(came)  # Kubernetes sends none when it comes too late to its last two seconds
+    wait_until(came)  # Kubernetes sends none if it reaches the last two seconds too late
     assert {event["type"] for event in events} == {"BOOKMARK"}
     bookmark = events[-1]["object"]
     assert set(bookmark) == {"kind", "apiVersion", "metadata"}
@@ -150,7 +150,7 @@ def test_watch_from_the_future_waits(api: Api, namespace: str) -> None:
         assert list(watch.rest()) == []
 
 
-def test_core_objects_in_a_watch_have_their_head(api: Api, namespace: str) -> None:
+def test_core_objects_in_a_watch_have_api_version_and_kind(api: Api, namespace: str) -> None:
     api.create(core(namespace, "secrets"), {"metadata": {"name": "s"}})
     with api.watch(core(namespace, "secrets"), "fieldSelector=metadata.name%3Ds") as watch:
         obj = watch.next()["object"]
@@ -161,7 +161,7 @@ def test_watch_over_all_namespaces_tells_them_apart(api: Api, namespace: str) ->
     start = api.get(f"{GROUP}/edgedevices").version
     with api.watch(f"{GROUP}/edgedevices", f"resourceVersion={start}") as watch:
         api.create(devices(namespace), device(f"d-{namespace}"))
-        # Those of former tests still go away meanwhile.
+        # Objects of earlier tests are still being deleted meanwhile.
         objects = (watch.next()["object"]["metadata"] for _ in range(1000))
         assert next(item for item in objects if namespace in item["name"])["namespace"] == namespace
 

@@ -51,7 +51,7 @@ def test_main_endpoint_ignores_status(api: Api, namespace: str) -> None:
     assert "status" not in api.put(devices(namespace, "d"), obj | {"status": {"phase": "x"}}).body
 
 
-def test_server_owned_fields_are_the_servers(api: Api, namespace: str) -> None:
+def test_clients_cannot_set_fields_of_the_server(api: Api, namespace: str) -> None:
     sent = device(
         "d",
         uid="mine",
@@ -84,7 +84,7 @@ def test_yaml_body(api: Api, namespace: str) -> None:
     assert response.body["metadata"]["annotations"] == {"when": "2026-01-01T00:00:00Z"}
 
 
-def test_bodies_without_head_are_for_core_kinds(api: Api, namespace: str) -> None:
+def test_only_core_kinds_may_omit_api_version_and_kind(api: Api, namespace: str) -> None:
     api.create(core(namespace, "configmaps"), {"metadata": {"name": "c"}})
     response = api.post(devices(namespace), {"metadata": {"name": "d"}})
     assert (response.status, response.body["reason"]) == (400, "BadRequest")
@@ -128,7 +128,7 @@ def test_limits(api: Api, namespace: str) -> None:
     response = api.post(devices(namespace), device("d", annotations={"a": "x" * 256 * 1024}))
     assert response.causes == {
         ("FieldValueTooLong", "metadata.annotations"),
-        ("FieldValueInvalid", "<nil>"),  # the rules of the schema were not looked at
+        ("FieldValueInvalid", "<nil>"),  # the rules of the schema were not checked
     }
 
 

@@ -21,7 +21,7 @@ WANTED = {
     "metadata": {"name": "e", "namespace": "n"},
     "involvedObject": INVOLVED,
 }
-# The schema of that time did not say that an ObjectReference is atomic.
+# The schema of that release did not say that an ObjectReference is atomic.
 OWNED = {
     "manager": "m1",
     "operation": "Apply",

@@ -1,4 +1,4 @@
-"""Core kinds in the embedded engine: what Kubernetes' schemas do not say of its decoders."""
+"""Core kinds in the embedded engine: behaviour of decoders that no schema describes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OpenAPI documents, as far as kubectl reads them (tests/contract drives kubectl itself)."""
+"""OpenAPI documents, as far as kubectl reads them (tests/contract runs kubectl itself)."""
 
 from __future__ import annotations
 

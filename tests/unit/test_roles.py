@@ -1,4 +1,4 @@
-"""Rights of the components."""
+"""Permissions of the components."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_the_operator_neither_lists_secrets_nor_creates_workloads() -> None:
     assert may("flotta-operator", "patch", OURS, "edgeworkloads/status", "default")
 
 
-def test_strangers_may_nothing_and_masters_everything() -> None:
+def test_unknown_users_may_do_nothing_and_masters_everything() -> None:
     assert not may("somebody", "get", OURS, "edgedevices", "default", "till-1")
     assert AUTHORIZER.allowed("somebody", ["system:masters"], "delete", "", "secrets", "flotta")
 

@@ -1,7 +1,7 @@
 """Admission by the schemas of our CRDs.
 
 `data/admission.jsonl` was recorded from k8s.io/apiextensions-apiserver v0.36.3, the code that a
-real API server runs: what it stores, which fields it calls unknown, which causes it gives.
+real API server runs: the stored object, the unknown fields and the causes.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def test_a_playbook_configuration_needs_its_playbooks() -> None:
     assert fields("EdgeConfig", {"spec": {}}) == {("FieldValueRequired", "spec.edgePlaybook")}
 
 
-def test_errors_of_the_status_subresource_lack_the_prefix_in_their_text() -> None:
+def test_errors_of_the_status_subresource_have_no_prefix_in_their_text() -> None:
     admission = schema("EdgeDevice").admit(
         {
             "spec": {"mounts": 5},
@@ -133,7 +133,7 @@ def test_the_given_object_stays_as_it_is() -> None:
     assert json.dumps(given) == before
 
 
-def test_a_list_is_no_date() -> None:
+def test_a_list_is_not_a_date() -> None:
     causes = fields("EdgeDevice", {"spec": {"requestTime": ["2026-01-01T00:00:00Z"]}})
     assert causes == {("FieldValueTypeInvalid", "spec.requestTime")}
 

@@ -36,7 +36,7 @@ OBJECT = {
         (".nothing.at.all", None),
     ],
 )
-def test_a_path_gives_its_first_value(path: str, value: Any) -> None:
+def test_a_path_returns_its_first_value(path: str, value: Any) -> None:
     assert compile_path(path)(OBJECT) == value
 
 
