@@ -17,8 +17,16 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from generate_crds import GROUP, SOURCES, check, read_shared, resolved, write
-from kubernetes_schemas import Schema
+from generate_crds import (
+    GROUP,
+    SOURCES,
+    check,
+    committed_pod_spec,
+    read_shared,
+    resolved,
+    write,
+)
+from kubernetes_schemas import KUBERNETES, Schema
 
 PAGE = Path(__file__).parents[1] / "docs/reference/crds.md"
 ORDER = (
@@ -31,7 +39,9 @@ SHOWN_ONCE = {
 }
 POD_SPEC = (
     "[Kubernetes' PodSpec]"
-    "(https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/#PodSpec)"
+    "(https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/#PodSpec) "
+    f"of {KUBERNETES}, with at most 64 containers and 64 init containers. "
+    "[Device](device.md#the-pod) says what the device makes of it."
 )
 NOT_YET = "*Not yet.* "
 TYPES = {"date-time": "time (RFC 3339)", "byte": "base64"}
@@ -116,7 +126,7 @@ class Page:
         limits = "; ".join([*(["required"] if required else []), *_limits(node, self.shared)])
         text = (NOT_YET if place.pending else "") + node.get("description", "")
         if used == "PodSpec":
-            yield _row(f"`{place.path}`", "object", limits, f"{POD_SPEC}.")
+            yield _row(f"`{place.path}`", "object", limits, POD_SPEC)
             return
         first = self.shown.get(used)
         if first is not None:
@@ -187,7 +197,7 @@ def _row(*cells: str) -> str:
 def page() -> str:
     """Return the text of the page."""
     sources = [yaml.safe_load((SOURCES / f"{name}.yaml").read_text()) for name in ORDER]
-    tables = Page(read_shared({"type": "object"}))
+    tables = Page(read_shared(committed_pod_spec()))
     lines = [(SOURCES / "introduction.md").read_text(), *_table("Kind", "What it is")]
     for source in sources:
         sentence, dot, _ = source["description"].partition(". ")

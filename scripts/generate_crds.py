@@ -186,7 +186,7 @@ def check(files: dict[Path, str]) -> int:
     """Return 1 and say so if a committed file differs, else 0."""
     for target, text in files.items():
         if not target.exists() or target.read_text() != text:
-            print(f"{target} differs: run python scripts/generate_crds.py", file=sys.stderr)
+            print(f"{target} differs: run python {sys.argv[0]}", file=sys.stderr)
             return 1
     return 0
 
