@@ -28,7 +28,7 @@ class Timing:
     hold: int = 55  # how long the server may hold a poll (Prefer: wait)
     retry_first: float = 1.0  # after the first failure
     retry_cap: float = 60.0  # after many failures
-    quick_response: float = 1.0  # an unchanged answer faster than this was not held
+    quick_response: float = 1.0  # an unchanged response faster than this was not held
     quick_delay: float = 5.0  # then the next poll waits this long and up to half as much again
     worker_timeout: float = 60.0  # for a worker to take a message
     cleanup_timeout: float = 120.0  # for a worker to remove everything
@@ -107,7 +107,9 @@ def _read_toml(path: Path) -> dict[str, object]:
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
-        raise ValueError(f"{path} does not exist; role flotta.edge.device writes it") from None
+        raise ValueError(
+            f"{path} does not exist; run the role flotta.edge.device, which writes it"
+        ) from None
     except (OSError, ValueError) as error:
         raise ValueError(f"{path} cannot be read: {error}") from error
 
@@ -115,7 +117,7 @@ def _read_toml(path: Path) -> dict[str, object]:
 def _parse_server(path: Path, table: Mapping[str, object]) -> tuple[str, int]:
     text = table.get("server")
     if not isinstance(text, str) or not text or "/" in text:
-        raise ValueError(f"{path}: server has to be host:port without scheme, not {text!r}")
+        raise ValueError(f"{path}: server must be host:port without scheme, not {text!r}")
     host, colon, port = text.rpartition(":")
     if not colon or text.endswith("]") or (":" in host and not host.startswith("[")):
         host, port = text, str(DEVICE_PORT)
@@ -130,8 +132,8 @@ def _parse_device_id(path: Path, table: Mapping[str, object]) -> str:
     device_id = str(text).strip().lower()
     if not is_device_id(device_id) or device_id == "register":
         raise ValueError(
-            f"{path}: client-id {text!r} cannot be a device id: lower-case letters, digits, "
-            "'-' and '.', at most 64 characters, not 'register'"
+            f"{path}: client-id {text!r} cannot be a device id: use at most 64 lower-case "
+            "letters, digits, '-' and '.', and not 'register'"
         )
     return device_id
 
@@ -151,7 +153,7 @@ def _parse_ca_root(path: Path, table: Mapping[str, object]) -> tuple[Path, ...]:
     roots = table.get("ca-root")
     roots = [roots] if isinstance(roots, str) else roots
     if not isinstance(roots, list) or not roots or not all(isinstance(root, str) for root in roots):
-        raise ValueError(f"{path}: ca-root has to name at least one file of CA certificates")
+        raise ValueError(f"{path}: ca-root must name at least one file of CA certificates")
     return tuple(Path(root) for root in roots)
 
 
@@ -162,4 +164,4 @@ def _format_tag(path: Path, key: str, value: object) -> str:
         return value.isoformat()
     if isinstance(value, str | int | float):
         return str(value)
-    raise ValueError(f"{path}: tag {key} has to be a plain value, not a table or list")
+    raise ValueError(f"{path}: tag {key} must be a plain value, not a table or list")
