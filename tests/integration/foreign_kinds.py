@@ -1,4 +1,4 @@
-"""CRDs of kinds that other systems bring, after their public API: what we may write, no more.
+"""CRDs of kinds that other systems install, after their public API: only what we may write.
 
 Fields that are left out are those that no installation of ours sets, so a slip in our objects is
 refused.

@@ -1,4 +1,4 @@
-"""S3 and IAM that are not ours: moto's server over TLS, which enforces the policies it is given."""
+"""S3 and IAM of another vendor: moto's server over TLS, which enforces the policies it is given."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An installation on a real Kubernetes API; a test plays the kubelet, which is not there."""
+"""An installation on a real Kubernetes API; tests play the kubelet, because there are no nodes."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Place:
         return await self.client.get_or_none(kind, name, self.namespace)
 
     async def ours(self) -> list[str]:
-        """Return what is labelled as ours, anywhere."""
+        """Return every object with our labels."""
         found = []
         for kind in RENDERED:
             with contextlib.suppress(NotFound):
@@ -115,7 +115,7 @@ class Place:
 
     @asynccontextmanager
     async def kubelet(self) -> AsyncIterator[None]:
-        """Let every pod become ready as soon as it is there."""
+        """Let every pod become ready as soon as it exists."""
 
         async def work() -> None:
             while True:
@@ -133,7 +133,7 @@ class Place:
 
 
 class InterruptedClient(Client):
-    """A client with somebody else who changes each device just before its first patch."""
+    """A client beside a writer that changes each device just before its first patch."""
 
     def __init__(self, api: Any) -> None:
         super().__init__(api)

@@ -31,7 +31,7 @@ _in_use = False
 
 @contextmanager
 def shared_cluster() -> Iterator[Cluster]:
-    """Return the cluster of this run, without an object of ours.
+    """Return the cluster of this run, without our objects.
 
     Whoever uses it has to end before the block does.
     """
@@ -81,7 +81,7 @@ def _is_left(obj: Object) -> bool:
 
 
 async def _remove(client: Client, kind: Kind, obj: Object) -> None:
-    """Delete an object; nobody is there to act on its finalizers."""
+    """Delete an object; no controller runs to act on its finalizers."""
     metadata = obj["metadata"]
     name, namespace = metadata["name"], metadata.get("namespace")
     with suppress(NotFound):

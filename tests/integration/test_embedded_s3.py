@@ -58,7 +58,7 @@ async def test_device_writes_and_the_administrator_reads_the_same_bytes(server: 
     assert "till-1-a" in [bucket["Name"] for bucket in admin.list_buckets()["Buckets"]]
 
 
-async def test_device_reaches_no_bucket_but_its_own(server: S3Server) -> None:
+async def test_device_reaches_only_its_own_bucket(server: S3Server) -> None:
     first, second = await device(server, "first-a"), await device(server, "second-a")
     server.client(second).put_object(Bucket="second-a", Key="secret", Body=b"1")
     client = server.client(first)
@@ -119,7 +119,7 @@ async def test_big_file_goes_by_multipart_and_keeps_the_plain_md5_as_etag(
     await seen(server, "PART big-a/big", times=4)
 
 
-async def test_etag_follows_the_content_whoever_writes(server: S3Server) -> None:
+async def test_etag_follows_the_content_of_every_writer(server: S3Server) -> None:
     client = server.client(await device(server, "etag-a"))
     admin = server.client(server.administrator)
 

@@ -1,4 +1,4 @@
-"""The CRDs on a real Kubernetes API: installed, in other hands, taken over, removed."""
+"""The CRDs on a real Kubernetes API: installed, owned by another manager, taken over, removed."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def of_somebody_else(name: str) -> Object:
 
 
 async def bring(client: Client, crd: Object) -> None:
-    """Let another system have this CRD, in the place of ours if it is there."""
+    """Install this CRD as another system, in place of ours if that exists."""
     name = crd["metadata"]["name"]
     if any(item["metadata"]["name"] == name for item in await client.list(CRD)):
         await drop(client, name)

@@ -84,7 +84,7 @@ async def test_what_is_not_wanted_any_more_is_removed(place: Place) -> None:
     assert f"Ingress {place.namespace}/flotta-edge-api" in titles(outcome)
 
 
-async def test_what_somebody_changed_by_hand_is_put_right(place: Place) -> None:
+async def test_manual_changes_are_reverted(place: Place) -> None:
     await place.present()
     patch = {"spec": {"replicas": 7}}
     await place.client.merge_patch(DEPLOYMENT, "flotta-edge-api", place.namespace, patch)
@@ -92,7 +92,7 @@ async def test_what_somebody_changed_by_hand_is_put_right(place: Place) -> None:
     assert (await place.get(DEPLOYMENT, "flotta-edge-api"))["spec"]["replicas"] == 2
 
 
-async def test_settings_that_somebody_added_stay(place: Place) -> None:
+async def test_settings_that_another_manager_added_stay(place: Place) -> None:
     await place.present()
     patch = {"data": {"HTTPS_PROXY": "http://proxy.example:3128"}}
     await place.client.merge_patch(CONFIG_MAP, "flotta-manager-config", place.namespace, patch)
@@ -101,7 +101,7 @@ async def test_settings_that_somebody_added_stay(place: Place) -> None:
     assert config["data"]["HTTPS_PROXY"] == "http://proxy.example:3128"
 
 
-async def test_an_object_of_somebody_else_is_refused(place: Place) -> None:
+async def test_an_object_not_created_by_flotta_is_refused(place: Place) -> None:
     await place.client.create(NAMESPACE, {"metadata": {"name": place.namespace}})
     metadata = {"name": "flotta-edge-api", "namespace": place.namespace}
     spec = {"ports": [{"port": 80}]}
@@ -135,7 +135,7 @@ async def test_a_namespace_on_its_way_out_is_waited_for_by_the_user(place: Place
     await gone(place, place.namespace)
 
 
-async def test_an_object_that_was_made_anew_is_not_removed(place: Place) -> None:
+async def test_an_object_that_was_created_again_is_not_removed(place: Place) -> None:
     await place.present()
     read = await place.get(CONFIG_MAP, "flotta-manager-config")
     read["metadata"]["uid"] = "00000000-0000-0000-0000-000000000000"

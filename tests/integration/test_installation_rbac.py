@@ -1,4 +1,4 @@
-"""Who needs which rights: programs work with the rendered ones, an installer with the printed."""
+"""RBAC: the programs work with the rendered roles, an installer with the printed role."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ async def _may(place: Place, user: str, rule: Object) -> bool:
     return bool(answer["status"]["allowed"])
 
 
-async def test_somebody_without_rights_is_told_which_one_is_missing(place: Place) -> None:
+async def test_a_missing_permission_is_named(place: Place) -> None:
     async with user(place, "jane", None) as client:
         with pytest.raises(InstallationError) as refusal:
             await place.present(client)
@@ -112,7 +112,7 @@ async def test_somebody_without_rights_is_told_which_one_is_missing(place: Place
     assert str(crds.value).startswith("jane may not get customresourcedefinitions.")
 
 
-async def test_somebody_who_may_not_hand_out_rights_is_told_so(place: Place) -> None:
+async def test_missing_permission_to_grant_is_explained(place: Place) -> None:
     rules = [rule for rule in render_installer_role()["rules"] if "watch" not in rule["verbs"]]
     async with user(place, "june", rules) as client:
         with pytest.raises(InstallationError, match="june may not grant the permissions"):
@@ -120,7 +120,7 @@ async def test_somebody_who_may_not_hand_out_rights_is_told_so(place: Place) -> 
     await place.absent(wait_timeout=60)
 
 
-async def test_somebody_who_may_not_read_nodes_is_asked_for_names(place: Place) -> None:
+async def test_without_permission_to_read_nodes_names_are_required(place: Place) -> None:
     rules = [rule for rule in render_installer_role()["rules"] if "nodes" not in rule["resources"]]
     rules.append({"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"]})
     async with user(place, "nina", rules) as client:
@@ -218,7 +218,7 @@ def _assert_nothing_was_refused(folder: Path) -> None:
 
 
 async def _live(site: Site, place: Place) -> None:
-    """Let a device join, get a bucket and a workload, report and be known."""
+    """Let a device join, get a bucket and a workload, and report."""
     client = place.client
     await client.create(EDGE_WORKLOAD, _workload())
     async with fleet_of(site) as fleet:

@@ -1,4 +1,4 @@
-"""Removing the control plane from a real Kubernetes API: what goes, what stays, what is said."""
+"""Uninstalling from a real Kubernetes API: what is removed, what stays, what is reported."""
 
 from __future__ import annotations
 

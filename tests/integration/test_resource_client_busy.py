@@ -16,7 +16,7 @@ NAME = {"metadata": {"name": "one", "namespace": "default"}}
 
 
 class BusyServer:
-    """Answers 429 as often as it is told to, then the object."""
+    """Responds with 429 a given number of times, then with the object."""
 
     def __init__(self) -> None:
         self.refusals = 0

@@ -76,7 +76,7 @@ async def killed_often(site: Site, settings: dict[str, str], kills: int) -> None
 
 
 async def something_happens(s3: S3Server, before: set[str]) -> None:
-    """Return at once when something more was made; there may be nothing left to make."""
+    """Return at once when something more was created; there may be nothing left to create."""
     with suppress(NotInTimeError):
         await eventually(lambda: changes(s3) != before, PATIENCE, pause=0.0005)
 

@@ -1,4 +1,4 @@
-"""Who issues keys: the same expectations of every issuer, on our server and on a foreign one."""
+"""Issuers of access keys: the same expectations of each, on our server and another vendor's."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ async def test_activating_again_changes_nothing(storage: Storage) -> None:
     assert storage.opens(key, bucket)
 
 
-async def test_key_of_somebody_else_does_not_count(storage: Storage) -> None:
+async def test_key_of_another_bucket_is_not_accepted(storage: Storage) -> None:
     mine, other = unique(storage, "mine"), unique(storage, "other")
     await storage.handed_out(mine)
     theirs = await storage.handed_out(other)
@@ -161,7 +161,7 @@ async def removed(storage: Storage, bucket: str) -> bool:
     return True
 
 
-async def test_revoking_closes_the_bucket_and_leaves_nobody(storage: Storage) -> None:
+async def test_revoking_closes_the_bucket_and_deletes_its_user(storage: Storage) -> None:
     bucket = unique(storage, "withdrawn")
     key = await storage.handed_out(bucket)
     assert _granted(storage.server.client(key).put_object, Bucket=bucket, Key="left", Body=b"1")
@@ -176,7 +176,7 @@ async def test_revoking_closes_the_bucket_and_leaves_nobody(storage: Storage) ->
         await eventually(lambda: removed(storage, bucket))
 
 
-async def test_policy_that_somebody_changed_is_put_right(servers: dict[str, S3Server]) -> None:
+async def test_changed_policy_is_restored(servers: dict[str, S3Server]) -> None:
     server = servers["foreign"]
     storage = Storage(server, server.settings(iam_endpoint=server.iam_endpoint))
     key = await storage.handed_out("drift-a")

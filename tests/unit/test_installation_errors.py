@@ -31,7 +31,7 @@ def test_an_installer_without_the_rights_to_hand_out_is_told_so() -> None:
     assert "\n" not in text
 
 
-def test_a_quota_and_a_policy_are_not_taken_for_missing_rights() -> None:
+def test_a_quota_and_a_policy_are_not_taken_for_missing_permissions() -> None:
     quota = forbidden('services "x" is forbidden: exceeded quota: few, requested: services=1')
     assert "exceeded quota: few" in quota
     assert "ask for a larger ResourceQuota" in quota

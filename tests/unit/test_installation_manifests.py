@@ -1,4 +1,4 @@
-"""Rendering of an installation on Kubernetes: rights, settings, protection of the pods."""
+"""Rendering of an installation on Kubernetes: RBAC, settings, protection of the pods."""
 
 from __future__ import annotations
 
@@ -209,7 +209,7 @@ def test_the_s3_key_is_in_a_secret_that_only_the_operator_mounts() -> None:
 
 
 @pytest.mark.parametrize("name", ["flotta-operator", "flotta-edge-api"])
-def test_pods_have_no_special_rights(name: str) -> None:
+def test_pods_are_unprivileged(name: str) -> None:
     pod = pod_of(rendered(**EVERYTHING), name)
     container = pod["containers"][0]
     assert pod["securityContext"]["runAsNonRoot"] is True

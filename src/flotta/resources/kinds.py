@@ -15,7 +15,8 @@ from flotta.resources.objects.workloads import EdgeWorkload
 
 GROUP = "management.project-flotta.io"
 VERSION = "v1alpha1"
-MEMBER_LABEL = "flotta/member-of"  # of an EdgeDevice: the name of its EdgeDeviceSet
+# Of an EdgeDevice: the name of its EdgeDeviceSet (docs/reference/control-plane.md#edgedevicesets).
+MEMBER_LABEL = "flotta/member-of"
 
 ResourceT = TypeVar("ResourceT", bound=Resource)
 ResourceT_co = TypeVar("ResourceT_co", bound=Resource, covariant=True)

@@ -3,6 +3,9 @@
 IAM shows a secret only once, at CreateAccessKey, and allows a user two keys. A key whose secret did
 not reach the claim's Secret is useless, so all others are deleted before a new one is created.
 (IAM API reference, actions CreateUser, PutUserPolicy, CreateAccessKey.)
+
+The permissions that the administrator needs:
+docs/how-to/provide-storage.md#permissions-of-the-administrators-access-key.
 """
 
 from __future__ import annotations

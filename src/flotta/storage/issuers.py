@@ -1,5 +1,7 @@
 """Issuers of the access keys that open the buckets.
 
+Which one to choose is in docs/how-to/provide-storage.md#access-keys-of-devices.
+
     KeyIssuer
      ├── DirectoryIssuer   the embedded server's key directory
      ├── IamIssuer         users and policies of an AWS IAM query API (iam_issuer.py)

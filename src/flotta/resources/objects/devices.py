@@ -1,4 +1,7 @@
-"""EdgeDevice, and EdgeDeviceSignedRequest, with which a device joins."""
+"""EdgeDevice, and EdgeDeviceSignedRequest, with which a device joins.
+
+Fields are described in docs/reference/crds.md#edgedevice.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bucket claims, and OpenShift's Routes to buckets."""
+"""Bucket claims (docs/reference/crds.md#objectbucketclaim), and OpenShift's Routes to buckets."""
 
 from __future__ import annotations
 

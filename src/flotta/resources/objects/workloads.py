@@ -1,4 +1,4 @@
-"""EdgeWorkload: a pod, and the devices that run it."""
+"""EdgeWorkload: a pod, and the devices that run it (docs/reference/crds.md#edgeworkload)."""
 
 from __future__ import annotations
 
