@@ -1,4 +1,7 @@
-"""The RBAC roles of `roles.yaml`: the permissions of each component, evaluated as in Kubernetes."""
+"""The RBAC roles of `roles.yaml`: the permissions of each component, evaluated as in Kubernetes.
+
+In short: docs/reference/resource-api.md#authentication-and-permissions.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The settings of a device, its own or those of its EdgeDeviceSet."""
+"""The settings of a device, its own or those of its EdgeDeviceSet.
+
+Units and defaults: docs/reference/crds.md#spec-of-edgedevice.
+"""
 
 from __future__ import annotations
 

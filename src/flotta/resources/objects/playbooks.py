@@ -1,4 +1,4 @@
-"""EdgeConfig and PlaybookExecution."""
+"""EdgeConfig and PlaybookExecution, which are only stored (docs/reference/crds.md#edgeconfig)."""
 
 from __future__ import annotations
 
