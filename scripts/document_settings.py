@@ -141,8 +141,8 @@ def _input_rows(role: str) -> Iterator[Row]:
         default = option.get("default")
         if option.get("required"):
             shown = "required"
-        elif words.get(name):
-            shown = words[name]
+        elif words.get(name) and (not default or "hostvars" in str(default)):
+            shown = words[name]  # better than a template over other hosts
         else:
             shown = f"`{_short(default)}`" if _short(default) else "none"
         yield f"`{name}`", shown, to_markdown(option)

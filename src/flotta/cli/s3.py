@@ -22,7 +22,7 @@ def main() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="flotta-s3", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    init = commands.add_parser("init", help="make the administrator's key pair once")
+    init = commands.add_parser("init", help="create the administrator's access key once")
     add_options(init, S3_INIT)
     init.set_defaults(module="s3_init")
     serve = commands.add_parser("serve", help="serve S3 over TLS until stopped")

@@ -175,7 +175,7 @@ class Installation:
         known = {item.name for item in fields(cls)} - {"found_names"}
         unknown = sorted(set(parameters) - known)
         if unknown:
-            raise ValueError(f"{unknown[0]} is no setting; there are {', '.join(sorted(known))}")
+            raise ValueError(f"{unknown[0]} is not a setting; use {', '.join(sorted(known))}")
         given = {name: value for name, value in parameters.items() if value is not None}
         for item in fields(cls):
             if item.name in given:

@@ -155,7 +155,7 @@ DEVICE_ROLE: tuple[Setting[Any], ...] = (
     Number(
         help="Port at which the device reaches the Edge API.",
         default=DEVICE_PORT,
-        default_help="the one that the control plane's host opens by its own inputs",
+        default_help="the port that the inputs of the control plane's host name",
         least=1,
         most=65535,
         role_input="device_control_plane_port",

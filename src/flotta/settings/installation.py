@@ -58,13 +58,13 @@ ADMIN_KUBECONFIG = FilePath(
 )
 CONTEXT = Text(
     help="Context of the kubeconfig.",
-    default_help="its current one",
+    default_help="the current context",
     option="context",
     role_input="operator_kubernetes_context",
 )
 IMAGE = Text(
     help="Container image of the control plane.",
-    default_help="`localhost/flotta-edge-control-plane` of this release",
+    option_default_help="`localhost/flotta-edge-control-plane` of this release",
     option="image",
     role_input="operator_image",
 )

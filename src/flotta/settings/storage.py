@@ -12,7 +12,7 @@ S3_DEVICE_ENDPOINT = Endpoint(
 )
 S3_ENDPOINT = Endpoint(
     help="Address at which the operator reaches the S3 server; http is possible.",
-    default_help="the one of devices",
+    default_help="the address that devices use",
     variable="S3_ENDPOINT",
     option="s3.endpoint",
     role_input="operator_s3.endpoint",

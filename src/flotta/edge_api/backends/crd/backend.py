@@ -179,7 +179,7 @@ class CrdBackend:
         try:
             # The device sends it once, and may have got the command from another replica: the watch
             # of this one need not have reported the deletion yet.
-            await self._statuses.update(key_of_peer(peer), change, afresh=True)
+            await self._statuses.update(key_of_peer(peer), change, reread=True)
         except NotFound:
             return
 

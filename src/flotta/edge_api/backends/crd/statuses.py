@@ -44,14 +44,14 @@ class Statuses:
         return self._ahead.get(key) or self._devices.get(*key)
 
     async def update(
-        self, key: Key, change: StatusChange, *, afresh: bool = False
+        self, key: Key, change: StatusChange, *, reread: bool = False
     ) -> WrittenStatus | None:
         """Set the status that `change(device)` returns; None when that is the present one.
 
-        The watch's object is compared, unless the device is to be read from the API (`afresh`).
+        The watch's object is compared, unless the device is to be read from the API (`reread`).
         Raises NotFound when the device is gone, Conflict after too many conflicts.
         """
-        known = None if afresh else self.newest_device(key)
+        known = None if reread else self.newest_device(key)
         namespace, name = key
 
         async def attempt() -> WrittenStatus | None:
