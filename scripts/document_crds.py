@@ -78,12 +78,12 @@ class Place:
 
 @dataclass
 class Page:
-    """The tables of the page; `shown` says where a shared schema is shown."""
+    """Describes kinds in Markdown; `shown` is where each shared schema is shown."""
 
     shared: dict[str, Schema]
     shown: dict[str, Place] = field(default_factory=dict)
 
-    def kind(self, source: Schema) -> Iterator[str]:
+    def describe_kind(self, source: Schema) -> Iterator[str]:
         """Yield the lines of a kind."""
         kind = source["kind"]
         yield from ("", f"## {kind}", "", source["description"], "")
@@ -95,9 +95,9 @@ class Page:
             yield _row(*_column(column))
         for part in ("spec", "status"):
             yield from ("", f"### {part.capitalize()} of {kind}", "")
-            yield from self._part(source, part)
+            yield from self._describe_part(source, part)
 
-    def _part(self, source: Schema, part: str) -> Iterator[str]:
+    def _describe_part(self, source: Schema, part: str) -> Iterator[str]:
         node = resolved(source[part], self.shared)
         place = Place(source["kind"], part, part).below("", node)
         used = _shared_name(source[part])
@@ -106,19 +106,21 @@ class Page:
         yield from _table("Field", "Type", "Default and limits", "Description")
         if used in SHOWN_ONCE:
             self.shown.setdefault(used, place)
-        yield from self._fields(node, place)
+        yield from self._describe_fields(node, place)
 
-    def _fields(self, node: Schema, place: Place) -> Iterator[str]:
+    def _describe_fields(self, node: Schema, place: Place) -> Iterator[str]:
         """Yield a row for each field below a schema."""
         for name, raw in node.get("properties", {}).items():
             required = name in node.get("required", ())
-            yield from self._field(raw, place.below(f".{name}", raw), required=required)
+            yield from self._describe_field(raw, place.below(f".{name}", raw), required=required)
         if isinstance(values := node.get("additionalProperties"), dict):
-            yield from self._fields(resolved(values, self.shared), place.below(".KEY", values))
+            yield from self._describe_fields(
+                resolved(values, self.shared), place.below(".KEY", values)
+            )
         if isinstance(items := node.get("items"), dict):
-            yield from self._fields(resolved(items, self.shared), place.below("[]", items))
+            yield from self._describe_fields(resolved(items, self.shared), place.below("[]", items))
 
-    def _field(self, raw: Schema, place: Place, *, required: bool) -> Iterator[str]:
+    def _describe_field(self, raw: Schema, place: Place, *, required: bool) -> Iterator[str]:
         """Yield the row of a field, and those below it unless they are shown elsewhere."""
         node = resolved(raw, self.shared)
         place = place.below("", node)
@@ -135,7 +137,7 @@ class Page:
         if first is None:
             if used in SHOWN_ONCE:
                 self.shown[used] = place
-            yield from self._fields(node, place)
+            yield from self._describe_fields(node, place)
 
 
 def _shared_name(raw: Schema) -> str:
@@ -194,7 +196,7 @@ def _row(*cells: str) -> str:
     return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
 
 
-def page() -> str:
+def render_page() -> str:
     """Return the text of the page."""
     sources = [yaml.safe_load((SOURCES / f"{name}.yaml").read_text()) for name in ORDER]
     tables = Page(read_shared(committed_pod_spec()))
@@ -204,7 +206,7 @@ def page() -> str:
         link = f"[{source['kind']}](#{source['kind'].lower()})"
         lines.append(_row(link, sentence + dot.strip()))
     for source in sources:
-        lines += tables.kind(source)
+        lines += tables.describe_kind(source)
     lines += ["", "`scripts/document_crds.py` generates this page from `scripts/crds/`."]
     return "\n".join(lines) + "\n"
 
@@ -215,7 +217,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--check", action="store_true", help="change nothing, fail on a difference")
-    files = {PAGE: page()}
+    files = {PAGE: render_page()}
     return check(files) if parser.parse_args().check else write(files)
 
 
