@@ -14,7 +14,9 @@ from flotta.rfc3339 import format_time
 ACCEPTED = "Accepted"  # of an EdgeDevice, EdgeDeviceSet or EdgeWorkload: the spec is usable
 CONFIGURED = "Configured"  # of an EdgeDevice: no reference in its configuration is broken
 DISCONNECTED = "Disconnected"  # of an EdgeDevice: it has acknowledged its decommission
-READY = "Ready"  # of an EdgeDevice: heartbeats come; of an EdgeWorkload: it runs everywhere
+# Of an EdgeDevice: heartbeats come; of an EdgeWorkload: it runs on all its devices; of a bucket
+# claim: only False, while it cannot be provisioned or released.
+READY = "Ready"
 STORAGE_READY = "StorageReady"  # of an EdgeDevice with a bucket claim: it has its bucket
 
 ConditionState = tuple[ConditionStatus, str, str]  # status, reason, message

@@ -100,5 +100,5 @@ LEASE: Kind[Lease] = _serve(Kind("coordination.k8s.io", "v1", "Lease", "leases")
 # What both engines serve, in the order above.
 ALL: tuple[Kind[Resource], ...] = tuple(_served)
 
-# OpenShift's; we read it where it exists, and neither serve nor write it otherwise.
+# OpenShift's; the embedded engine does not serve it.
 ROUTE: Kind[Route] = Kind("route.openshift.io", "v1", "Route", "routes", status=True)
