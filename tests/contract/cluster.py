@@ -86,7 +86,7 @@ def install_roles(admin: Api) -> None:
 
 
 def wait_for_rights(admin: Api, objects: Sequence[dict[str, Any]]) -> None:
-    """Wait until the roles are in force: the API server learns of them by watches."""
+    """Wait until the roles are in effect: the API server learns of them by watches."""
     roles = {(obj["kind"], obj["metadata"]["name"]): obj for obj in objects if "rules" in obj}
     for binding in objects:
         for user in [

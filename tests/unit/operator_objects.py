@@ -18,7 +18,7 @@ VALID = {
     "type": "Accepted",
     "status": "True",
     "reason": "Valid",
-    "message": "The device's own settings are in force",
+    "message": "The device's own settings are in effect",
     "lastTransitionTime": "2026-05-01T12:00:00Z",
     "observedGeneration": 0,
 }

@@ -1,6 +1,6 @@
 """Which bucket a device synchronises with, and with what credentials.
 
-A bound bucket claim (`status.dataObc`) wins over external storage named in the spec in force
+A bound bucket claim (`status.dataObc`) wins over external storage named in the spec in effect
 (docs/reference/control-plane.md#storage). The values come from a ConfigMap and a Secret; those
 of a claim have the claim's name. The address in a claim's ConfigMap is often reachable only inside
 the cluster, so OpenShift's Route, or the endpoint for devices in the settings, replaces it.

@@ -28,7 +28,7 @@ def judge_set(device_set: EdgeDeviceSet) -> ConditionState:
     return _find_contradiction(device_set) or (
         "True",
         "Valid",
-        "Its settings are in force on all members",
+        "Its settings are in effect on all members",
     )
 
 
@@ -37,14 +37,14 @@ def judge_device(
 ) -> ConditionState:
     """Judge an EdgeDevice with the name of its set, and that set if it exists."""
     if set_name and device_set is None:
-        text = f"EdgeDeviceSet {set_name} does not exist; the device's own settings are in force"
+        text = f"EdgeDeviceSet {set_name} does not exist; the device's own settings are in effect"
         return "False", "SetMissing", text
     if device_set is not None:
-        return "True", "InSet", f"The settings of EdgeDeviceSet {set_name} are in force"
+        return "True", "InSet", f"The settings of EdgeDeviceSet {set_name} are in effect"
     return _find_contradiction(device) or (
         "True",
         "Valid",
-        "The device's own settings are in force",
+        "The device's own settings are in effect",
     )
 
 

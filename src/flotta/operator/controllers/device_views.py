@@ -1,4 +1,4 @@
-"""Fields of an EdgeDevice, and of its settings in force, that several controllers read."""
+"""Fields of an EdgeDevice, and of its settings in effect, that several controllers read."""
 
 from __future__ import annotations
 

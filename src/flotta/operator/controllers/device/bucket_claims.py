@@ -35,7 +35,7 @@ def wants_claim(device: EdgeDevice, device_set: EdgeDeviceSet | None, *, auto_cr
     """Tell whether the device should have a bucket claim.
 
     The set's storage section replaces the device's as a whole, so external storage counts only
-    where it is in force; `createOBC` counts on either.
+    where it is in effect; `createOBC` counts on either.
     """
     if not is_registered(device):
         return False
