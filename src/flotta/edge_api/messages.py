@@ -1,6 +1,6 @@
 """Reading requests and writing responses: bodies, envelopes, headers.
 
-The rules are in docs/reference/wire-protocol.md#headers-and-caching and its section "Unusable
+The rules are in docs/reference/wire-protocol.md#headers-and-caching and its section "Invalid
 bodies".
 """
 
@@ -45,7 +45,7 @@ async def read_message(request: web.Request) -> Message:
     """Return the envelope of a POST.
 
     Raises Refusal 422 (no body or an unknown type), 415, 408 (too slow) or 400 (not a message); see
-    docs/reference/wire-protocol.md#unusable-bodies.
+    docs/reference/wire-protocol.md#invalid-bodies.
     """
     body = await _read_body(request)
     if not body:

@@ -2,7 +2,7 @@
 
 Keys are never made from URLs and never resolved: a name with `..`, an empty segment, a NUL byte or
 an absolute path has no counterpart on the other side and is refused with a reason. Examples:
-docs/reference/device.md#names-on-both-sides.
+docs/reference/device.md#paths-and-keys.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What surrounds a device's features: configurations, registration, heartbeats, disconnect.
 
 What is done with a configuration is up to the features (`features`); nothing here knows them.
-Rules: docs/reference/device.md#life-of-a-device, docs/reference/device.md#configuration.
+Rules: docs/reference/device.md#lifecycle-of-a-device, docs/reference/device.md#configuration.
 """
 
 from __future__ import annotations

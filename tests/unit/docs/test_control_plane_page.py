@@ -58,7 +58,7 @@ def test_conversions_are_listed() -> None:
     "phrase",
     [
         f"first {rendering.VERSION_LENGTH} hexadecimal digits",
-        f"or {device_settings.DEFAULT_PERIOD} if the set names none",
+        f"or {device_settings.DEFAULT_PERIOD} if the set does not have one",
         f"`requestNumSamples` ({device_settings.DEFAULT_SAMPLES})",
         f"`timeoutSeconds` ({device_settings.DEFAULT_RECEIVER_TIMEOUT})",
         f"in KiB ({device_settings.DEFAULT_BUFFER})",
@@ -74,7 +74,7 @@ def test_conversions_are_listed() -> None:
         f"every {controller.RESYNC / 60:.0f} minutes",
         f"valid for {leader_election.LEASE_DURATION} s",
         f"renewed every {leader_election.RENEW_INTERVAL:.0f} s",
-        f"for {leader_election.RENEW_DEADLINE:.0f} s stops working",
+        f"for {leader_election.RENEW_DEADLINE:.0f} s exits",
         f"| {MESSAGE_LIMIT} bytes |",
         f"| {MAX_CAUSE} characters |",
         f"`ENROLMENTS_PER_SECOND` ({EdgeApiSettings.enrolments_per_second:.0f})",

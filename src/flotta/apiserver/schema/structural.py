@@ -3,7 +3,7 @@
 Rules: Kubernetes' structural schemas (pruning, defaulting, nullable, list types, int-or-string,
 validation rules). Errors have the reasons, messages and fields of Kubernetes 1.36; their order has
 no meaning, as in Kubernetes. A list in place of a string with a format is a type error, a
-deliberate difference (docs/reference/resource-api.md#differences-to-kube-apiserver).
+deliberate difference (docs/reference/resource-api.md#differences-from-kube-apiserver).
 """
 
 from __future__ import annotations
