@@ -65,7 +65,8 @@ def _sections() -> Iterator[tuple[str, str, Iterable[Setting[Any]]]]:
         "Keys of `/etc/yggdrasil/config.toml`, which the role `flotta.edge.device` writes.\n\n"
     )
     yield "Gateway: configuration file", gateway, GATEWAY_FILE
-    yield "Gateway: command line and environment", "", PROGRAMS["flotta-gateway"]
+    precedence = "`--log-level` wins over `LOG_LEVEL`.\n\n"
+    yield "Gateway: command line and environment", precedence, PROGRAMS["flotta-gateway"]
     yield "Device worker", "Read from the environment.\n\n", PROGRAMS["flotta-device-worker"]
     for role in ("device", "programs", "local_hosts"):
         yield f"Role `flotta.edge.{role}`", "", ROLES[role]

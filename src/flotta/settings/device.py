@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +115,7 @@ GATEWAY_FILE = (
     KEY_FILE,
     CA_ROOT,
     PATH_PREFIX,
-    DEVICE_LOG_LEVEL,
+    replace(DEVICE_LOG_LEVEL, variable="", flag=""),
 )
 GATEWAY = (
     CONFIG,
@@ -125,11 +126,17 @@ GATEWAY = (
     WORKERS_DIR,
     GROUP,
     ALLOW_USER,
-    DEVICE_LOG_LEVEL,
+    replace(DEVICE_LOG_LEVEL, default_help="`log-level` of the configuration file"),
     HTTPS_PROXY,
     NO_PROXY,
 )
-WORKER = (YGG_SOCKET_ADDR, YGG_CONFIG_DIR, YGG_CLIENT_ID, FLOTTA_WORKER_STATE, DEVICE_LOG_LEVEL)
+WORKER = (
+    YGG_SOCKET_ADDR,
+    YGG_CONFIG_DIR,
+    YGG_CLIENT_ID,
+    FLOTTA_WORKER_STATE,
+    replace(DEVICE_LOG_LEVEL, flag="", key=""),
+)
 
 DEVICE_ROLE: tuple[Setting[Any], ...] = (
     Choice(

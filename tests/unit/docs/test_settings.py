@@ -87,6 +87,11 @@ def test_the_help_of_a_program_says_what_the_table_says(
             assert "".join(describe(setting).split()) in printed
 
 
+@pytest.mark.parametrize("program", ["flotta-operator", "flotta-edge-api", "flotta-device-worker"])
+def test_a_program_that_reads_only_its_environment_has_no_options(program: str) -> None:
+    assert [setting.flag for setting in PROGRAMS[program] if setting.flag] == []
+
+
 def test_the_gateway_reads_the_keys_of_the_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
