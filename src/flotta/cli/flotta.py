@@ -15,7 +15,10 @@ Commands: TypeAlias = (
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Entry point; exits with one sentence and status 1 on an error."""
+    """Entry point; exits with one sentence and status 1 on an error.
+
+    The exit codes are those of docs/reference/command-line.md#exit-codes.
+    """
     options = _parser().parse_args(arguments)
     try:
         text = run_command(options.command, options)

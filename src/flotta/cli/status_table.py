@@ -1,4 +1,7 @@
-"""The fleet as `flotta status` prints it: rows of a table, or data for JSON."""
+"""The fleet as `flotta status` prints it: rows of a table, or data for JSON.
+
+Columns and keys are an interface (docs/reference/command-line.md#flotta-status).
+"""
 
 from __future__ import annotations
 

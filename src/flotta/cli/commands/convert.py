@@ -1,4 +1,7 @@
-"""`flotta convert`: converts manifests of earlier releases, document by document."""
+"""`flotta convert`: converts manifests of earlier releases, document by document.
+
+What stays and what is printed where: docs/reference/command-line.md#flotta-convert.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""`flotta manifests`: the objects of an installation as YAML, for other tools to apply."""
+"""`flotta manifests`: the objects of an installation as YAML, for other tools to apply.
+
+What a user has to add by hand: docs/how-to/install-on-kubernetes.md#without-ansible.
+"""
 
 from __future__ import annotations
 
