@@ -16,6 +16,8 @@ from role_inputs import ROLES_FOLDER, read_inputs, to_markdown
 
 from flotta.settings.device import GATEWAY_FILE
 from flotta.settings.help import describe_default, format_value
+from flotta.settings.installation import MANIFESTS
+from flotta.settings.roles import PLAYBOOKS
 from flotta.settings.setting import Number, Setting
 from flotta.settings.table import CONTROL_PLANE, PROGRAMS, ROLES
 
@@ -32,7 +34,18 @@ option of the module and an input of the role. If a role or the module installed
 change the input or option and run it again: it restarts what has to be restarted. On Kubernetes,
 variables without an option go into the ConfigMaps `flotta-manager-config` (operator) and
 `flotta-edge-api-config` (Edge API), which keep the keys that you add; restart the Deployment
-afterwards.
+afterwards. On a machine, put variables without an input into a drop-in of the unit, which the roles
+leave alone:
+
+```
+mkdir -p /etc/systemd/system/flotta-edge-api.service.d
+cat >/etc/systemd/system/flotta-edge-api.service.d/settings.conf <<'END'
+[Service]
+Environment=ENROLMENTS_PER_SECOND=100
+END
+systemctl daemon-reload
+systemctl restart flotta-edge-api
+```
 
 *Change* says when a new value takes effect: `restart` at the next start of the program, `at once`
 while it runs, `next run` when the module or the role runs again.
@@ -58,6 +71,8 @@ def _sections() -> Iterator[tuple[str, str, Iterable[Setting[Any]]]]:
         yield title, f"Read by `{program}` from its environment.\n\n", PROGRAMS[program]
     rest = [setting for setting in CONTROL_PLANE if not setting.variable]
     yield "Installation of the control plane", "", rest
+    text = "Keys of its settings file, besides the options of the module.\n\n"
+    yield "`flotta manifests`", text, MANIFESTS
     for program, settings in PROGRAMS.items():
         if program.split()[0] in ("flotta-apiserver", "flotta-s3"):
             yield f"`{program}`", "", settings
@@ -68,6 +83,7 @@ def _sections() -> Iterator[tuple[str, str, Iterable[Setting[Any]]]]:
     precedence = "`--log-level` wins over `LOG_LEVEL`.\n\n"
     yield "Gateway: command line and environment", precedence, PROGRAMS["flotta-gateway"]
     yield "Device worker", "Read from the environment.\n\n", PROGRAMS["flotta-device-worker"]
+    yield "Variables of the playbooks", "Set in the inventory.\n\n", PLAYBOOKS
     for role in ("device", "programs", "local_hosts"):
         yield f"Role `flotta.edge.{role}`", "", ROLES[role]
 

@@ -230,6 +230,24 @@ def _resources(option: str, role_input: str) -> tuple[Setting[str], ...]:
     )
 
 
+# `flotta manifests` asks no cluster, so its file says what the module finds out by itself.
+MANIFESTS: tuple[Setting[Any], ...] = (
+    Text(
+        help="Release in the label `app.kubernetes.io/version`.",
+        default_help="the installed one",
+        key="version",
+    ),
+    Flag(
+        help="Whether OpenShift Data Foundation is installed; the Edge API then reads its Route.",
+        default=False,
+        key="openshift",
+    ),
+    Flag(
+        help="Whether the cluster chooses the user ids of pods, as OpenShift does.",
+        default=False,
+        key="assigned_users",
+    ),
+)
 INSTALLATION: tuple[Setting[Any], ...] = (
     STATE,
     ENGINE,

@@ -83,7 +83,7 @@ PROBE_ADDR = ListenAddress(
 METRICS_ADDR = ListenAddress(
     help="Where the operator serves /metrics.",
     default=PROBE_ADDRESS,
-    default_help="`PROBE_ADDR`",
+    default_help="`PROBE_ADDR`; the role sets `127.0.0.1:8082` on a machine",
     variable="METRICS_ADDR",
 )
 

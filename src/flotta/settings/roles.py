@@ -49,6 +49,22 @@ PROGRAMS_ROLE: tuple[Setting[Any], ...] = (
         input_default="{{ flotta_wheelhouse | default('') }}",
     ),
 )
+PLAYBOOKS: tuple[Setting[Any], ...] = (
+    Words(
+        help="Workloads that the playbooks `flotta.edge.site` and `flotta.edge.workloads` create: "
+        "dictionaries with `name`, `spec` and, if need be, `namespace`.",
+        role_input="flotta_workloads",
+    ),
+    FilePath(
+        help="Directory on the controller in which downloads are kept, for all roles.",
+        role_input="flotta_cache_directory",
+        input_default="~/.cache/flotta-edge",
+    ),
+    FilePath(
+        help="Archive of wheels for all hosts, for a controller without a package index.",
+        role_input="flotta_wheelhouse",
+    ),
+)
 LOCAL_HOSTS_ROLE: tuple[Setting[Any], ...] = (
     Choice(
         help="Whether the local hosts exist.",

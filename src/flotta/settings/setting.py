@@ -34,7 +34,7 @@ class Setting(Generic[T]):
     unit: str = ""  # of a number, as a word that `help` contains
     variable: str = ""  # in the environment of the programs
     flag: str = ""  # on a program's command line
-    key: str = ""  # in /etc/yggdrasil/config.toml
+    key: str = ""  # in a file: config.toml of the gateway, or that of `flotta manifests`
     option: str = ""  # of the module flotta.edge.operator; a dot leads into a dictionary
     role_input: str = ""
     option_default: object = ...  # of the module, where it is not `default`

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import importlib
 import subprocess
 import sys
@@ -21,13 +22,15 @@ from ansible_collections.flotta.edge.plugins.doc_fragments import connection
 from ansible_collections.flotta.edge.plugins.module_utils import resource_api
 from ansible_collections.flotta.edge.plugins.modules import operator as operator_module
 from document_settings import render
-from role_inputs import Option, flatten, read_inputs, to_markdown
+from role_inputs import ROLES_FOLDER, Option, flatten, read_inputs, to_markdown
 
 from flotta.edge_api.settings import Settings as EdgeApiSettings
 from flotta.gateway.settings import load_settings
+from flotta.installation.settings import Installation
 from flotta.operator.settings import Settings as OperatorSettings
 from flotta.settings.device import GATEWAY_FILE
 from flotta.settings.help import describe
+from flotta.settings.installation import MANIFESTS
 from flotta.settings.setting import Number, Setting
 from flotta.settings.table import OPERATOR_MODULE, PROGRAMS, ROLES
 from flotta.worker.settings import Settings as WorkerSettings
@@ -158,6 +161,21 @@ def test_the_argument_spec_of_the_module_has_the_options_of_the_table() -> None:
 @pytest.mark.parametrize("role", ROLES)
 def test_a_role_has_the_inputs_of_the_table(role: str) -> None:
     assert differences(ROLES[role], "role_input", dict(read_inputs(role)), "input_default") == []
+
+
+def test_the_settings_of_an_installation_are_options_or_keys_of_its_file() -> None:
+    keys = {setting.key for setting in MANIFESTS}
+    options = {setting.option.partition(".")[0] for setting in OPERATOR_MODULE}
+    fields = {item.name for item in dataclasses.fields(Installation)} - {"found_names"}
+    assert fields <= keys | options
+    assert keys <= fields
+
+
+def test_the_role_writes_variables_of_the_table() -> None:
+    role = yaml.safe_load((ROLES_FOLDER / "operator/vars/main.yml").read_text())
+    for service in role["__operator_services"]:
+        program = service["command"].split(" --")[0].strip()
+        assert service["environment"].keys() <= variables(program), program
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
