@@ -43,12 +43,12 @@ CA_ROOT = Words(
     required=True,
 )
 PATH_PREFIX = Text(
-    help="Path of the Edge API before the channel.",
+    help="Path prefix of the Edge API.",
     default="api/flotta-management/v1",
     key="path-prefix",
 )
 HTTPS_PROXY = Text(
-    help="HTTP proxy by which the gateway reaches the Edge API.", variable="HTTPS_PROXY"
+    help="HTTP proxy through which the gateway reaches the Edge API.", variable="HTTPS_PROXY"
 )
 NO_PROXY = Text(
     help="Hosts and domains that the gateway reaches without the proxy, separated by commas.",
@@ -81,7 +81,7 @@ SOCKET = FilePath(
     flag="--socket",
 )
 WORKERS_DIR = FilePath(
-    help="Directory of the workers' unix sockets.",
+    help="Directory of the workers' Unix sockets.",
     default=Path("/run/flotta/workers"),
     flag="--workers-dir",
 )
@@ -99,7 +99,7 @@ YGG_CONFIG_DIR = FilePath(
     help="Directory of `tags.toml`.", default=Path("/etc/yggdrasil"), variable="YGG_CONFIG_DIR"
 )
 YGG_CLIENT_ID = Text(
-    help="Id of the device, for gateways that do not say it over the socket.",
+    help="Id of the device, for gateways that do not report it over the socket.",
     variable="YGG_CLIENT_ID",
 )
 FLOTTA_WORKER_STATE = FilePath(
@@ -156,7 +156,7 @@ DEVICE_ROLE: tuple[Setting[Any], ...] = (
         help="Name or address at which the device reaches the control plane.",
         default_help="`operator_address` of the control plane, else the host of its Ingress or "
         "Route, "
-        "else what its load balancer got in this run, else its `ansible_host`",
+        "else the address that its load balancer got in this run, else its `ansible_host`",
         role_input="device_control_plane_address",
     ),
     Number(

@@ -63,7 +63,7 @@ ENROLMENTS_PER_SECOND = Number(
     variable="ENROLMENTS_PER_SECOND",
 )
 PRESENCE_WRITE_SECONDS = Number(
-    help="Seconds that pass at least between two writes of a device's `lastSeenTime`.",
+    help="Minimum number of seconds between two writes of a device's `lastSeenTime`.",
     default=30,
     unit="seconds",
     least=1,
@@ -71,7 +71,7 @@ PRESENCE_WRITE_SECONDS = Number(
     variable="PRESENCE_WRITE_SECONDS",
 )
 BACKEND = Text(
-    help="Where devices are kept: `crd` is the resource API.", default="crd", variable="BACKEND"
+    help="Where devices are stored: `crd` is the resource API.", default="crd", variable="BACKEND"
 )
 EDGE_API_DRAIN_SECONDS = Number(
     help="Seconds for which a stopping Edge API still serves while /readyz already fails.",

@@ -40,13 +40,13 @@ DATABASE = FilePath(
     flag="--database",
 )
 KEPT_EVENTS = Number(
-    help="How many changes a watch can resume over, at least.",
+    help="Minimum number of changes over which a watch can resume.",
     default=10_000,
     most=10**9,
     flag="--kept-events",
 )
 KEPT_SECONDS = Number(
-    help="Seconds over which a watch can resume, at least.",
+    help="Minimum number of seconds over which a watch can resume.",
     default=300,
     unit="seconds",
     most=10**9,
@@ -61,7 +61,7 @@ KEYS = FilePath(help="Directory of the key files.", flag="--keys", required=True
 ROOT = FilePath(help="Directory of the buckets.", flag="--root", required=True)
 S3_LISTEN = Text(help="HOST:PORT at which it listens.", default="127.0.0.1:9000", flag="--listen")
 IAM_LISTEN = Text(
-    help="HOST:PORT at which it also serves the IAM API, by which operators elsewhere issue keys.",
+    help="HOST:PORT at which it also serves the IAM API, for operators on other machines.",
     default_help="nowhere",
     flag="--iam-listen",
 )

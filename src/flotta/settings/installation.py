@@ -15,7 +15,7 @@ STATE = Choice(
     role_input="operator_state",
 )
 ENGINE = Choice(
-    help="What serves the resource API: our own server on SQLite, or a Kubernetes cluster.",
+    help="What serves the resource API: the embedded server on SQLite, or a Kubernetes cluster.",
     values=("embedded", "kubernetes"),
     default="embedded",
     role_input="operator_engine",
@@ -76,12 +76,12 @@ IMAGE_PULL_POLICY = Choice(
     role_input="operator_image_pull_policy",
 )
 IMAGE_PULL_SECRETS = Words(
-    help="Names of Secrets with access to the registry.",
+    help="Names of Secrets with credentials for the registry.",
     option="image_pull_secrets",
     role_input="operator_image_pull_secrets",
 )
 EDGE_API_REPLICAS = Number(
-    help="How many pods the Edge API has.",
+    help="How many Edge API pods run.",
     default=2,
     least=1,
     most=100,
@@ -89,7 +89,7 @@ EDGE_API_REPLICAS = Number(
     role_input="operator_edge_api_replicas",
 )
 OPERATOR_REPLICAS = Number(
-    help="How many pods the operator has, of which one leads.",
+    help="How many operator pods run; one of them is the leader.",
     default=2,
     least=1,
     most=10,
@@ -97,12 +97,12 @@ OPERATOR_REPLICAS = Number(
     role_input="operator_replicas",
 )
 EDGE_API_RESOURCES = Group(
-    help="What a pod of the Edge API requests and may use.",
+    help="Resource requests and limits of each Edge API pod.",
     option="edge_api_resources",
     role_input="operator_edge_api_resources",
 )
 OPERATOR_RESOURCES = Group(
-    help="What a pod of the operator requests and may use.",
+    help="Resource requests and limits of each operator pod.",
     option="operator_resources",
     role_input="operator_resources",
 )
@@ -114,7 +114,7 @@ SERVICE_TYPE = Choice(
     role_input="operator_service_type",
 )
 NODE_PORT = Number(
-    help="Port on every node that leads to the Edge API.",
+    help="Port on every node at which devices reach the Edge API.",
     default=30043,
     least=1,
     most=65535,
@@ -140,7 +140,7 @@ S3_SECRET_KEY = Text(
 )
 S3_CA_PEM = Text(
     help="CA of the S3 server's certificate, PEM.",
-    default_help="the CAs that the image knows",
+    default_help="the CAs in the image",
     option="s3.ca_pem",
     role_input="operator_s3.ca_pem",
 )
@@ -191,13 +191,13 @@ SCRAPE_INTERVAL = Text(
     help="Time between two scrapes.", default="30s", option="service_monitor.interval"
 )
 SERVICE_MONITOR_LABELS = Group(
-    help="Labels by which the Prometheus selects it.", option="service_monitor.labels"
+    help="Labels by which Prometheus selects the ServiceMonitor.", option="service_monitor.labels"
 )
 WAIT = Flag(
     help="Whether to wait until everything runs, or is removed.", default=True, option="wait"
 )
 WAIT_TIMEOUT = Number(
-    help="Seconds to wait at most.",
+    help="Maximum number of seconds to wait.",
     default=300,
     unit="seconds",
     most=10**7,
@@ -213,10 +213,10 @@ CPU_REQUEST, MEMORY_REQUEST, CPU_LIMIT, MEMORY_LIMIT = "100m", "128Mi", "1", "51
 def _resources(option: str, role_input: str) -> tuple[Setting[str], ...]:
     """Return what a pod requests and may use, in Kubernetes' quantities."""
     values = (
-        ("cpu_request", "Processor time that is reserved.", CPU_REQUEST),
-        ("memory_request", "Memory that is reserved.", MEMORY_REQUEST),
-        ("cpu_limit", "Processor time at most.", CPU_LIMIT),
-        ("memory_limit", "Memory at most.", MEMORY_LIMIT),
+        ("cpu_request", "CPU request of each pod.", CPU_REQUEST),
+        ("memory_request", "Memory request of each pod.", MEMORY_REQUEST),
+        ("cpu_limit", "CPU limit of each pod.", CPU_LIMIT),
+        ("memory_limit", "Memory limit of each pod.", MEMORY_LIMIT),
     )
     return tuple(
         Text(

@@ -35,7 +35,7 @@ BUCKET_STORAGE_CLASS = Text(
     input_default="",
 )
 DECOMMISSION_TIMEOUT = Number(
-    help="Seconds that a deleted device has to confirm that it left.",
+    help="Seconds that a deleted device has to acknowledge its removal.",
     default=300,
     unit="seconds",
     most=10**9,
@@ -44,7 +44,7 @@ DECOMMISSION_TIMEOUT = Number(
     role_input="operator_decommission_timeout",
 )
 REQUEST_EXPIRY = Number(
-    help="Seconds after which an unanswered request to join is removed; `0` keeps it forever.",
+    help="Seconds after which a pending request to join is deleted; `0` keeps it forever.",
     default=30 * 86400,
     unit="seconds",
     most=10**9,
@@ -71,7 +71,7 @@ MAX_CONCURRENT_RECONCILES = Number(
     role_input="operator_max_concurrent_reconciles",
 )
 LEADER_ELECT = Flag(
-    help="Whether several operators elect a leader, which alone works.",
+    help="Whether several operators elect a leader; only the leader works.",
     default=False,
     variable="LEADER_ELECT",
 )

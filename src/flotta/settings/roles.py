@@ -103,7 +103,9 @@ LOCAL_HOSTS_ROLE: tuple[Setting[Any], ...] = (
         default="bookworm",
         role_input="local_hosts_suite",
     ),
-    Text(help="Debian mirror.", default_help="that of mmdebstrap", role_input="local_hosts_mirror"),
+    Text(
+        help="Debian mirror.", default_help="mmdebstrap's default", role_input="local_hosts_mirror"
+    ),
     Text(
         help="Container image of the local hosts.",
         default_help="one is built from Debian packages",

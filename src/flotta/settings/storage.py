@@ -11,7 +11,7 @@ S3_DEVICE_ENDPOINT = Endpoint(
     role_input="operator_s3.device_endpoint",
 )
 S3_ENDPOINT = Endpoint(
-    help="Address at which the operator reaches the S3 server; http is possible.",
+    help="Address at which the operator reaches the S3 server; may use http.",
     default_help="the address that devices use",
     variable="S3_ENDPOINT",
     option="s3.endpoint",

@@ -46,7 +46,7 @@ options:
     default: false
   wait_timeout:
     description:
-      - Seconds to wait at most.
+      - Maximum number of seconds to wait.
     type: int
     default: 120
   wait_sleep:

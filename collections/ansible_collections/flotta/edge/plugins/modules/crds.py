@@ -39,7 +39,7 @@ options:
     default: true
   wait_timeout:
     description:
-      - Seconds to wait at most.
+      - Maximum number of seconds to wait.
     type: int
     default: 120
 extends_documentation_fragment:

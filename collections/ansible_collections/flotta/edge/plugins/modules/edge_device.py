@@ -14,7 +14,7 @@ description:
   - Devices register themselves. With O(state=present), the module first waits until the device has registered, for
     O(wait_timeout) seconds at most, with O(wait=false) as well.
   - With O(state=absent), the device stops its workloads and removes their data and its own identity. The EdgeDevice
-    is removed when the device has confirmed that, or when the control plane has waited long enough for it.
+    is removed when the device has acknowledged that, or when the control plane has waited long enough for it.
 author:
   - flotta.edge contributors (@project-flotta)
 options:
@@ -55,7 +55,7 @@ options:
     default: false
   wait_timeout:
     description:
-      - Seconds to wait at most.
+      - Maximum number of seconds to wait.
       - With O(state=absent), set more than the C(decommission_timeout) of the control plane, which is 300 by default.
     type: int
     default: 120

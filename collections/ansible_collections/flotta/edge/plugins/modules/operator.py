@@ -45,48 +45,48 @@ options:
     default: IfNotPresent
   image_pull_secrets:
     description:
-      - Names of Secrets with access to the registry.
+      - Names of Secrets with credentials for the registry.
       - The Secrets must exist in O(namespace).
     type: list
     elements: str
     default: []
   edge_api_replicas:
     description:
-      - How many pods the Edge API has.
+      - How many Edge API pods run.
       - Any of them can serve any device.
     type: int
     default: 2
   operator_replicas:
     description:
-      - How many pods the operator has, of which one leads.
+      - How many operator pods run; one of them is the leader.
       - The others take over when the leader fails.
     type: int
     default: 2
   edge_api_resources:
     description:
-      - What a pod of the Edge API requests and may use.
+      - Resource requests and limits of each Edge API pod.
       - Values are quantities of Kubernetes, such as V(100m) or V(128Mi).
     type: dict
     suboptions: &resources
       cpu_request:
-        description: Processor time that is reserved.
+        description: CPU request of each pod.
         type: str
         default: 100m
       memory_request:
-        description: Memory that is reserved.
+        description: Memory request of each pod.
         type: str
         default: 128Mi
       cpu_limit:
-        description: Processor time at most.
+        description: CPU limit of each pod.
         type: str
         default: "1"
       memory_limit:
-        description: Memory at most.
+        description: Memory limit of each pod.
         type: str
         default: 512Mi
   operator_resources:
     description:
-      - What a pod of the operator requests and may use.
+      - Resource requests and limits of each operator pod.
       - Values are quantities of Kubernetes, such as V(100m) or V(128Mi).
     type: dict
     suboptions: *resources
@@ -101,7 +101,7 @@ options:
     default: NodePort
   node_port:
     description:
-      - Port on every node that leads to the Edge API.
+      - Port on every node at which devices reach the Edge API.
       - Used with O(service_type=NodePort) only. It must be free and in the cluster's range of node ports.
     type: int
     default: 30043
@@ -144,7 +144,7 @@ options:
     type: str
   request_expiry:
     description:
-      - Seconds after which an unanswered request to join is removed; V(0) keeps it forever.
+      - Seconds after which a pending request to join is deleted; V(0) keeps it forever.
       - A device that is still waiting then requests to join again.
     type: int
     default: 2592000
@@ -160,8 +160,8 @@ options:
     default: 3
   decommission_timeout:
     description:
-      - Seconds that a deleted device has to confirm that it left.
-      - After that, the operator removes what belongs to the device without the confirmation.
+      - Seconds that a deleted device has to acknowledge its removal.
+      - After that, the operator removes what belongs to the device without waiting longer.
     type: int
     default: 300
   s3:
@@ -180,7 +180,7 @@ options:
         type: str
       endpoint:
         description:
-          - Address at which the operator reaches the S3 server; http is possible.
+          - Address at which the operator reaches the S3 server; may use http.
           - C(https://HOST:PORT) or C(http://HOST:PORT); without O(s3.device_endpoint) it must be https. When omitted,
             O(s3.device_endpoint).
         type: str
@@ -272,7 +272,7 @@ options:
         type: str
         default: 30s
       labels:
-        description: Labels by which the Prometheus selects it.
+        description: Labels by which Prometheus selects the ServiceMonitor.
         type: dict
   log_level:
     description:
@@ -287,7 +287,7 @@ options:
     default: true
   wait_timeout:
     description:
-      - Seconds to wait at most.
+      - Maximum number of seconds to wait.
       - With O(delete_data=true), devices that are offline have O(decommission_timeout) to confirm, so set more than
         that.
     type: int
