@@ -150,7 +150,7 @@ async def test_an_object_that_was_created_again_is_not_removed(place: Place) -> 
     ("waiting", "sentence"),
     [
         ({"reason": "ErrImagePull", "message": "no such image"}, "cannot get the image registry"),
-        ({"reason": "CrashLoopBackOff", "message": "back-off"}, r"again and again.*logs --prev"),
+        ({"reason": "CrashLoopBackOff", "message": "back-off"}, r"keeps exiting.*logs --prev"),
         ({"reason": "CreateContainerConfigError", "message": "no ConfigMap"}, "no ConfigMap"),
     ],
 )

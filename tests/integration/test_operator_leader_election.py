@@ -82,7 +82,7 @@ async def test_operator_whose_lease_is_taken_away_stops_working(tmp_path: Path) 
             await client.merge_patch(LEASE, OPERATOR, "flotta", taken)
 
             await eventually(
-                lambda: "another operator may lead now" in site.operator_log.read_text()
+                lambda: "another operator may be the leader now" in site.operator_log.read_text()
             )
             await eventually(lambda: has_ended(int(leading.rsplit("_", 1)[1])))
             await fleet.device("late-1")

@@ -151,7 +151,7 @@ def test_unfit_certificates_are_not_installed(pki: Path, authority: Authority) -
         (signed(authority, new_key()), "not for the key"),
         (signed(authority, pending, "other"), "not for this device"),
         (authority.issue_registration().certificate, "not for the key"),
-        (b"nonsense", "unusable"),
+        (b"nonsense", "invalid"),
     ):
         with pytest.raises(IdentityUnusable, match=reason):
             store.install(certificate)

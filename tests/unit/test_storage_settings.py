@@ -40,9 +40,9 @@ def test_operator_may_have_its_own_way_to_the_server() -> None:
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        (KEYS, "S3_DEVICE_ENDPOINT and S3_ADMIN_FILE must be set"),
-        ({"S3_CA_FILE": "/ca"}, "S3_DEVICE_ENDPOINT and S3_ADMIN_FILE must be set"),
-        ({"S3_DEVICE_ENDPOINT": "https://h:9000", **KEYS}, "S3_ADMIN_FILE must be set"),
+        (KEYS, "S3_DEVICE_ENDPOINT and S3_ADMIN_FILE must also be set"),
+        ({"S3_CA_FILE": "/ca"}, "S3_DEVICE_ENDPOINT and S3_ADMIN_FILE must also be set"),
+        ({"S3_DEVICE_ENDPOINT": "https://h:9000", **KEYS}, "S3_ADMIN_FILE must also be set"),
         (SITE, "set S3_IAM_ENDPOINT .* S3_KEYS_DIR .* or S3_SHARED_KEYS"),
         (SITE | KEYS | IAM, "S3_KEYS_DIR and S3_IAM_ENDPOINT exclude each other"),
         (SITE | {"S3_SHARED_KEYS": "perhaps"}, "S3_SHARED_KEYS is 'perhaps'"),

@@ -19,7 +19,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="flotta-apiserver", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     init = commands.add_parser(
-        "init", help="make the certificates and kubeconfigs that are missing or due for renewal"
+        "init", help="create the certificates and kubeconfigs that are missing or due for renewal"
     )
     add_options(init, APISERVER_INIT)
     serve = commands.add_parser("serve", help="serve the resource API")

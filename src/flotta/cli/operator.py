@@ -50,7 +50,7 @@ async def _work(client: Client, operator: Operator, settings: Settings) -> None:
         await run_as_leader(
             LeaderElection(client, namespace=settings.namespace), operator.run_controllers
         )
-        raise SystemExit("flotta-operator: another operator may lead now; ending")
+        raise SystemExit("flotta-operator: another operator may be the leader now; exiting")
 
 
 async def _until(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:

@@ -28,7 +28,9 @@ def _parser() -> argparse.ArgumentParser:
     serve = commands.add_parser("serve", help="serve S3 over TLS until stopped")
     add_options(serve, S3_SERVE)
     serve.set_defaults(module="s3_serve")
-    proxy = commands.add_parser("auth-proxy", help="answer rclone's question about an access key")
+    proxy = commands.add_parser(
+        "auth-proxy", help="look up an access key for rclone, which calls this"
+    )
     proxy.set_defaults(module="s3_auth_proxy")
     return parser
 

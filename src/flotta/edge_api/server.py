@@ -169,7 +169,7 @@ class EdgeApiServer:
             try:
                 material = await self._certificates.ensure()
             except (BackendError, IdentityError) as error:
-                log.error("Certificates cannot be renewed: %s; the present ones stay in use", error)
+                log.error("Certificates cannot be renewed: %s; the current ones stay in use", error)
                 await asyncio.sleep(backoff.next())
                 self._secret_changed.set()
                 continue

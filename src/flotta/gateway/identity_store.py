@@ -139,7 +139,7 @@ class IdentityStore:
             certificate = load_certificate(pem)
             peer = identify_peer(certificate)
         except IdentityError as error:
-            raise IdentityUnusable(f"The new certificate is unusable: {error}") from error
+            raise IdentityUnusable(f"The new certificate is invalid: {error}") from error
         if certificate.public_key() != key.public_key():
             raise IdentityUnusable("The new certificate is not for the key of the request.")
         if peer.kind != "device" or peer.device_id != self._device_id:

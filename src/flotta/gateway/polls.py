@@ -69,7 +69,7 @@ class Poll:
             identity = self._store.load_current()
             if not identity.is_device:
                 raise IdentityUnusable(
-                    "this device has no certificate of its own yet: it must register"
+                    "this device has no certificate of its own yet; it must register"
                 )
             response = await self._target.poll(self._channel, self._etag)
         except GatewayError as error:

@@ -111,7 +111,7 @@ class DeploymentReadiness:
         if reason in (CRASHING, "Error", "Completed"):
             line = await self._read_last_log_line(name)
             return InstallationError(
-                f"{name} is not ready {when}: it exits again and again"
+                f"{name} is not ready {when}: it keeps exiting"
                 f"{f'; its last log line is: {line}' if line else ''}; change the setting that it "
                 f"names, or look at: kubectl --namespace {self._namespace} logs --previous "
                 f"--selector {names.NAME}={name}"

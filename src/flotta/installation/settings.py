@@ -129,7 +129,7 @@ class Installation:
     def _check_storage(self) -> None:
         if self.provisioner is not None and self.bucket_storage_class == NOOBAA_CLASS:
             raise ValueError(
-                f"bucket_storage_class {NOOBAA_CLASS} is answered by OpenShift Data Foundation; "
+                f"bucket_storage_class {NOOBAA_CLASS} is served by OpenShift Data Foundation; "
                 "leave out s3, or choose another class"
             )
         if self.s3 is not None and not self.s3.makes_buckets and not self.bucket_storage_class:

@@ -141,7 +141,7 @@ class Uninstaller:
             "devices have DECOMMISSION_TIMEOUT to acknowledge; run this again, or with a longer "
             "wait_timeout"
             if alive
-            else "they have finalizers of other programs; remove these"
+            else "they have finalizers of other programs; remove those finalizers"
         )
         return (
             f"The fleet's data still exists after {self._timeout:.0f} s "

@@ -53,11 +53,11 @@ class Settings:
 
 
 def _read_storage(environment: Mapping[str, str], storage_class: str) -> StorageSettings | None:
-    """Read where the buckets are; a class that OpenShift answers must not be answered twice."""
+    """Read where the buckets are; a class that OpenShift serves must not be served twice."""
     storage = StorageSettings.from_environment(environment)
     if storage is not None and storage_class == NOOBAA_CLASS:
         raise ValueError(
-            f"BUCKET_STORAGE_CLASS {NOOBAA_CLASS} is answered by OpenShift Data Foundation; "
+            f"BUCKET_STORAGE_CLASS {NOOBAA_CLASS} is served by OpenShift Data Foundation; "
             "choose another name, or remove the S3_ settings"
         )
     return storage

@@ -82,9 +82,9 @@ class SharedIssuer:
     """Hands out the administrator's own key, for S3 servers without an IAM API."""
 
     warning = (
-        "the bucket is opened by the administrator's own access key, so its user can read and "
-        "change every other bucket, too; set S3_IAM_ENDPOINT instead of S3_SHARED_KEYS to give "
-        "each device a key of its own"
+        "the bucket uses the administrator's own access key, which can read and change every "
+        "other bucket, too; set S3_IAM_ENDPOINT instead of S3_SHARED_KEYS to give each device "
+        "a separate key"
     )
 
     def __init__(self, site: S3Site) -> None:

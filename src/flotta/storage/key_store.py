@@ -53,7 +53,7 @@ def drop_keys(directory: Path, bucket: str, *, keep: str | None = None) -> list[
 def drop_key(directory: Path, access_key: str) -> None:
     """Remove one access key; an absent one is fine. Raises ValueError for an invalid id."""
     if not is_access_key_id(access_key):
-        raise ValueError("the id is not one of an access key")
+        raise ValueError("the id is not a valid access key id")
     (directory / f"{access_key}.json").unlink(missing_ok=True)
     write_atomically(directory / DROPPED, access_key.encode(), KEY_MODE)
 

@@ -66,14 +66,12 @@ def _require_whole(given: Sequence[Setting[Any]]) -> None:
     needed = (table.S3_DEVICE_ENDPOINT, table.S3_ADMIN_FILE)
     missing = [item.variable for item in needed if item not in given]
     if missing:
-        raise ValueError(
-            f"{' and '.join(missing)} must be set too, for bucket claims to be answered"
-        )
+        raise ValueError(f"{' and '.join(missing)} must also be set to provision bucket claims")
     chosen = [item.variable for item in table.ISSUERS if item in given]
     if not chosen:
         raise ValueError(
-            "nothing issues keys for the buckets; set S3_IAM_ENDPOINT (a user of its own for each "
-            "bucket), S3_KEYS_DIR (embedded server) or S3_SHARED_KEYS=true "
+            "nothing issues access keys for the buckets; set S3_IAM_ENDPOINT (a separate user for "
+            "each bucket), S3_KEYS_DIR (embedded server) or S3_SHARED_KEYS=true "
             "(no isolation of devices)"
         )
     if len(chosen) > 1:

@@ -36,7 +36,7 @@ class ConfigurationStore:
             except FileNotFoundError:
                 continue
             except (OSError, ConfigurationError) as error:
-                log.warning("%s is unusable: %s", path, error)
+                log.warning("%s cannot be used: %s", path, error)
         return None
 
     def save(self, content: bytes) -> None:

@@ -73,5 +73,5 @@ def _load(path: Path) -> list[EventInfo]:
     except FileNotFoundError:
         return []
     except (OSError, ValueError) as error:
-        log.warning("%s is unusable, starting with no events: %s", path, error)
+        log.warning("%s cannot be read, starting without events: %s", path, error)
         return []

@@ -201,10 +201,10 @@ class GatewayClient:
 
 def _parse_response(data: bytes, directive: str) -> EdgeApiResponse:
     if not data.strip():
-        raise DeliveryError(f"no answer to {directive}: the control plane cannot be reached")
+        raise DeliveryError(f"no response to {directive}: the control plane cannot be reached")
     try:
         response = msgspec.json.decode(data, type=ForwardedResponse, strict=False)
     except ValueError as error:
-        raise DeliveryError(f"the gateway's answer to {directive} is unreadable") from error
+        raise DeliveryError(f"the gateway's response to {directive} is unreadable") from error
     headers = {name.lower(): str(value) for name, value in (response.headers or {}).items()}
     return EdgeApiResponse(response.status, headers)

@@ -1,4 +1,4 @@
-"""`flotta-s3 auth-proxy`: the answer to rclone's question about an access key.
+"""`flotta-s3 auth-proxy`: tells rclone about an access key.
 
 rclone waits for this program, so it imports next to nothing.
 """

@@ -131,7 +131,7 @@ class Reconciler:
             self._record_failure(name, WorkloadError("DiskFailure", str(error)))
             self._wake_later(DISK_RETRY)
         except Exception as error:  # the workload's outermost loop: others must go on
-            log.exception("Workload %s", name)
+            log.exception("Workload %s failed unexpectedly", name)
             self._record_failure(
                 name, WorkloadError("InternalError", f"{type(error).__name__}: {error}")
             )

@@ -111,4 +111,6 @@ class Events:
                 component=EDGE_API,
             )
         except ApiError as error:
-            log.warning("Event %s about %s: %s", reason, name_of(involved), error)
+            log.warning(
+                "Event %s about %s could not be recorded: %s", reason, name_of(involved), error
+            )

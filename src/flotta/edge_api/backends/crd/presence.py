@@ -67,7 +67,7 @@ class PresenceTracker:
             try:
                 change = self._due_change(device, now)
             except Exception as error:  # one unreadable object must not stop the others
-                log.warning("Presence of %s: %r", name_of(device), error)
+                log.warning("The presence of %s cannot be judged: %r", name_of(device), error)
                 continue
             if change is not None:
                 due.append((device, change))
@@ -115,7 +115,9 @@ class PresenceTracker:
                 except NotFound:
                     self.forget(key_of(device))
                 except ApiError as error:
-                    log.warning("Presence of %s: %s", name_of(device), error)
+                    log.warning(
+                        "The presence of %s could not be written: %s", name_of(device), error
+                    )
 
         await asyncio.gather(*(write(device, change) for device, change in due))
 

@@ -109,7 +109,7 @@ class ProblemReporter:
             async with self._turns:
                 written = await self._statuses.update(key, change)
         except ApiError as error:
-            log.warning("Problems of %s: %s", name, error)
+            log.warning("The problems of %s could not be written: %s", name, error)
             return
         if written is not None:
             await self._events.write_problems(
