@@ -1,21 +1,21 @@
 # make site        a control plane and two devices on this machine, with a sample workload
 # make clean-site  removes them
-# make site-kubernetes, make clean-site-kubernetes   the same with the control plane on a Kubernetes of its own
+# make site-kubernetes, make clean-site-kubernetes   the same with the control plane on a Kubernetes cluster
 # make image       the container image of the control plane; REFRESH=1 includes Debian's security updates
 # make shell HOST=till-1    a shell on a host of the local site
 # make status      the table of the fleet
 # make check       format, lint, types, docs, unit tests
 # make test        everything, on a fresh machine; PARTS="check site" only those (see scripts/test.sh)
-# make test-deep   what is stronger only by repetition: many power cuts, long outages, sanity on every
+# make test-deep   tests that need repetition: many power cuts, long outages, sanity on every
 #                  ansible-core; PARTS="sanity" only that (see scripts/test_deep.sh)
 # make bench       benchmarks
 # make collection  the collection's artifact, from the current commit
-# make lock        take new versions of everything into the lock files
+# make lock        update every version in the lock files
 
 PYTHON ?= python3
 SHELL := /bin/sh
 export LC_ALL := C.UTF-8
-# Some images set it; every program would then compile what it imports at each start: two thirds of its time.
+# Some images set it; every program then compiles its imports at each start, which takes two thirds of its time.
 unexport PYTHONDONTWRITEBYTECODE
 
 PLAYBOOK := .venv-site/bin/ansible-playbook -i inventories/local

@@ -1,8 +1,8 @@
 #!/bin/bash
-# A whole Kubernetes node as a systemd host in podman, for tests and for trying.
+# A whole Kubernetes node as a systemd host in podman, for tests and experiments.
 #
-#   node.sh up               make it, wait until it is ready, write kubeconfig into the site's folder
-#   node.sh load IMAGE.tar…  load images that podman saved, unless IMAGE.tar.name names one that is there
+#   node.sh up               create it, wait until it is ready, write kubeconfig into the site's folder
+#   node.sh load IMAGE.tar…  load images that podman saved, unless IMAGE.tar.name names one that is loaded
 #   node.sh reboot           stop and start the host, wait until it is ready
 #   node.sh down             remove the host and all other hosts of its site
 #
@@ -25,7 +25,7 @@ inside() { podman exec --interactive "$container" "$@"; }
 running() { [ "$(podman container inspect --format '{{.State.Running}}' "$container" 2>/dev/null)" = true ]; }
 kubectl() { inside kubectl --kubeconfig=/etc/kubernetes/admin.kubeconfig "$@"; }
 
-# eventually SECONDS COMMAND…: try until it succeeds.
+# eventually SECONDS COMMAND…: retry until it succeeds.
 eventually() {
   local end=$((SECONDS + $1))
   shift
@@ -35,7 +35,7 @@ eventually() {
   done
 }
 
-# The node counts as ready only when it has said so in this life of the host.
+# The node counts as ready only when it has reported so since the host started.
 answers() { kubectl get --raw=/readyz && kubectl get --raw=/api/v1/namespaces/default/serviceaccounts/default; }
 ready() {
   kubectl get node node -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}{.status.conditions[?(@.type=="Ready")].lastHeartbeatTime}' |
