@@ -1,7 +1,7 @@
-"""Measure memory and processor time of the two programs of an idle device.
+"""Measure memory and CPU time of the two programs of an idle device.
 
 Method: on the running local site (`make site`), the proportional set size of both services' main
-processes (from `/proc/PID/smaps_rollup`) and their processor time over a minute, on both devices.
+processes (from `/proc/PID/smaps_rollup`) and their CPU time over a minute, on both devices.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from e2e.machines import Host
 from e2e.site import Site
 
 UNITS = ("flotta-gateway", "flotta-device-worker")
-SECONDS = 60  # over which processor time is measured
+SECONDS = 60  # over which CPU time is measured
 
 
 def measures(host: Host, unit: str) -> tuple[float, float]:
-    """Return PSS in MB and processor time in seconds."""
+    """Return PSS in MB and CPU time in seconds."""
     pid = host.run(f"systemctl show -p MainPID --value {unit}").strip()
     pss = host.run(f"grep ^Pss: /proc/{pid}/smaps_rollup").split()[1]
     ticks = host.run(f"cut -d' ' -f14,15 /proc/{pid}/stat").split()
@@ -38,7 +38,7 @@ def main() -> None:
             pss, cpu = measures(host, unit)
             total += pss
             spent = 1000 * (cpu - before[host.name, unit]) / SECONDS
-            print(f"{host.name} {unit}: {pss:.1f} MB, {spent:.2f} ms of processor time a second")
+            print(f"{host.name} {unit}: {pss:.1f} MB, {spent:.2f} ms of CPU time a second")
         print(f"{host.name} together: {total:.1f} MB")
 
 

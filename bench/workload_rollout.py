@@ -4,7 +4,7 @@ Method: N EdgeDevices, an operator as a process with its own permissions, and an
 embedded one, then kube-apiserver with an etcd that syncs to disk. A watch measures the time from
 the creation of an EdgeWorkload with an empty selector until it is in `status.workloads` of the last
 device, and until the last label is set. Then the same watch counts needless writes: a workload for
-a tenth of the devices may touch only that tenth, and a new image touches none. The processor time
+a tenth of the devices may touch only that tenth, and a new image touches none. The CPU time
 of each program while a workload spreads shows what limits the rate of writes.
 Usage: PYTHONPATH=src:tests:tests/integration python bench/workload_rollout.py [devices] [runs]
 """
@@ -34,7 +34,7 @@ from flotta.resources.objects.devices import EdgeDevice
 from flotta.resources.views import labels_of, name_of, status_of
 from servers.api_server import KubernetesApi
 
-TICKS = os.sysconf("SC_CLK_TCK")  # ticks of processor time per second
+TICKS = os.sysconf("SC_CLK_TCK")  # ticks of CPU time per second
 CREATORS = 16  # devices created at a time
 QUIET = 3.0  # seconds without a write after which nothing more is expected
 FULL = 85.0  # per cent of a core above which a program counts as limited by it
@@ -113,7 +113,7 @@ def lists(device: EdgeDevice, workload: str) -> bool:
 
 
 def processor_seconds() -> dict[str, float]:
-    """Return the processor time of the programs that this process started."""
+    """Return the CPU time of the programs that this process started."""
     found = {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Sourced by the scripts that check things in several parts. A failed part does not stop the next one;
 # `failed` counts them. RESULTS may name a folder for the results: in the file `parts`, a line with verdict
-# and name for each part that counts as one; in `times`, for each part its start, duration, processor time
+# and name for each part that counts as one; in `times`, for each part its start, duration, CPU time
 # of its programs, verdict and name.
 failed=0
 bin=$PWD/.venv-dev/bin
@@ -12,7 +12,7 @@ record() {
   [ -z "${RESULTS:-}" ] || printf '%s\t%s\n' "$1" "$2" >>"$RESULTS/parts"
 }
 
-# Put the processor time of this shell's programs that have ended, in hundredths of a second, into `used`.
+# Put the CPU time of this shell's programs that have ended, in hundredths of a second, into `used`.
 look_at_processors() {
   local stat
   read -ra stat <"/proc/$BASHPID/stat"

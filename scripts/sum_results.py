@@ -2,7 +2,7 @@
 
 Usage: sum_results.py FOLDER. The folder has what scripts/parts.sh and pytest wrote: JUnit files,
 whose tests count; the file `parts` with a line `passed`, `skipped` or `FAILED`, tab, name for each
-part that is not a set of tests; and the file `times` with start, duration, processor time
+part that is not a set of tests; and the file `times` with start, duration, CPU time
 (seconds), verdict and name of every part.
 """
 

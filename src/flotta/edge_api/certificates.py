@@ -154,7 +154,7 @@ def _reason_to_renew(
 
 
 def _issued_by_a_fleet(pem: bytes) -> bool:
-    """Tell whether a Flotta CA issued the certificate: the present one, a former one, or v0.2."""
+    """Tell whether a Flotta CA issued the certificate: the current one, a former one, or v0.2."""
     issuer = load_certificate(pem).issuer
     names = issuer.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
     return any(name.value == ORGANIZATION for name in names)

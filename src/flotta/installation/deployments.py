@@ -18,7 +18,7 @@ from flotta.resources.objects.meta import Manifest, Resource
 
 USER = 65532  # user and group id of the image's user
 CHECKSUM = "flotta.project-flotta.io/configuration"
-# A stopping Edge API goes on serving for DRAIN_SECONDS, then answers the requests it holds (its
+# A stopping Edge API keeps serving for DRAIN_SECONDS, then answers the requests it holds (its
 # SHUTDOWN_TIMEOUT) and writes the presence of devices.
 GRACE_SECONDS = 30  # seconds from SIGTERM to SIGKILL
 

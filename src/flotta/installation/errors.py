@@ -28,7 +28,7 @@ TERMINATING = (
 
 
 class InstallationError(ValueError):
-    """The installation cannot go on; the text is one sentence for the user."""
+    """The installation cannot continue; the text is one sentence for the user."""
 
 
 def describe_error(error: ApiError, doing: str = "") -> InstallationError:

@@ -72,7 +72,7 @@ class JobRun:
         try:
             self.write_message(self._run_task(task))
             self._failures_in_a_row = 0
-        except Exception as error:  # the outermost edge of one task: others go on
+        except Exception as error:  # the outermost edge of one task: others continue
             self._report_failure(task, error)
 
     def _run_task(self, task: Task) -> TaskOutcome:

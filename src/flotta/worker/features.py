@@ -75,5 +75,5 @@ class Feature(Protocol):
         return
 
     async def wipe(self) -> None:
-        """Remove everything that came from the control plane; `run` goes on."""
+        """Remove everything that came from the control plane; `run` continues."""
         return

@@ -23,6 +23,14 @@ WORDINGS = {
     r"\bentrances?\b": "Ingress, endpoint",
     r"\bgoes on with\b.*\bas it was\b": "continues with",
     r"\bstands in nobody\b": "does no harm",
+    r"\bgo(?:es|ing)? on(?= (?:with|serving|working|running)\b|[.,;:)]|$)": "continue, keep …",
+    r"\b(?:are|is|stays?|settings) in force\b": "in effect",
+    r"\bprocessor time\b": "CPU time",
+    r"\bthe present ones?\b": "the current one",
+    r"\btried on\b": "tested on",
+    r"\bwished\b": "requested",
+    r"\bcome(?:s)? to (?:its|their) end\b|\bcame to (?:its|their) end\b": "exit, finish",
+    r"\b(?:work|works|run|runs) on (?:from|when|without|in peace)\b": "keep working, keep running",
 }
 SUFFIXES = {".py", ".md", ".yml", ".yaml", ".sh", ".j2", ".toml", ".txt", ""}
 EXEMPT = ("LICENSE", "tests/", "requirements/", "src/flotta/apiserver/schema/kubernetes.yaml")

@@ -194,7 +194,7 @@ class Application:
 
 
 def _agrees(present: Any, wanted: Any) -> bool:
-    """Tell whether a value agrees with the present one; an empty map requests nothing."""
+    """Tell whether a value agrees with the current one; an empty map requests nothing."""
     return wanted is CONTAINER or present == wanted or (present is CONTAINER and not wanted)
 
 

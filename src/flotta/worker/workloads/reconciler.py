@@ -130,7 +130,7 @@ class Reconciler:
             log.warning("Workload %s: %s", name, error)
             self._record_failure(name, WorkloadError("DiskFailure", str(error)))
             self._wake_later(DISK_RETRY)
-        except Exception as error:  # the workload's outermost loop: others must go on
+        except Exception as error:  # the workload's outermost loop: others must continue
             log.exception("Workload %s failed unexpectedly", name)
             self._record_failure(
                 name, WorkloadError("InternalError", f"{type(error).__name__}: {error}")

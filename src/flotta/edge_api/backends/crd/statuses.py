@@ -46,7 +46,7 @@ class Statuses:
     async def update(
         self, key: Key, change: StatusChange, *, reread: bool = False
     ) -> WrittenStatus | None:
-        """Set the status that `change(device)` returns; None when that is the present one.
+        """Set the status that `change(device)` returns; None when that is the current one.
 
         The watch's object is compared, unless the device is to be read from the API (`reread`).
         Raises NotFound when the device is gone, Conflict after too many conflicts.
