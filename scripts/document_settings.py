@@ -10,7 +10,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 from role_inputs import ROLES_FOLDER, read_inputs, to_markdown
 
@@ -65,7 +64,7 @@ def render_page() -> str:
     )
 
 
-def _sections() -> Iterator[tuple[str, str, Iterable[Setting[Any]]]]:
+def _sections() -> Iterator[tuple[str, str, Iterable[Setting[object]]]]:
     """Yield title, introduction and settings of each section."""
     for program, title in (("flotta-operator", "Operator"), ("flotta-edge-api", "Edge API")):
         yield title, f"Read by `{program}` from its environment.\n\n", PROGRAMS[program]
@@ -88,7 +87,7 @@ def _sections() -> Iterator[tuple[str, str, Iterable[Setting[Any]]]]:
         yield f"Role `flotta.edge.{role}`", "", ROLES[role]
 
 
-def _row(setting: Setting[Any]) -> Row:
+def _row(setting: Setting[object]) -> Row:
     names = [
         text
         for text in (
@@ -112,7 +111,7 @@ def _row(setting: Setting[Any]) -> Row:
     )
 
 
-def _type(setting: Setting[Any]) -> str:
+def _type(setting: Setting[object]) -> str:
     if setting.choices:
         return ", ".join(f"`{word}`" for word in setting.choices)
     if isinstance(setting, Number):
@@ -120,7 +119,7 @@ def _type(setting: Setting[Any]) -> str:
     return setting.TYPE
 
 
-def _defaults(setting: Setting[Any]) -> str:
+def _defaults(setting: Setting[object]) -> str:
     """Return the default, and those of module and role where they differ."""
     if setting.required:
         return "required"
@@ -138,7 +137,7 @@ def _quote(text: str, words: str) -> str:
     return text if words or not text else f"`{text}`"
 
 
-def _change(setting: Setting[Any]) -> str:
+def _change(setting: Setting[object]) -> str:
     if setting.live:
         return "at once"
     return "restart" if setting.variable or setting.flag or setting.key else "next run"

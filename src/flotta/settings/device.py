@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from flotta.own_names import DEVICE_PORT
 from flotta.settings.setting import Choice, FilePath, Group, LogLevel, Number, Setting, Text, Words
@@ -138,7 +137,7 @@ WORKER = (
     replace(DEVICE_LOG_LEVEL, flag="", key=""),
 )
 
-DEVICE_ROLE: tuple[Setting[Any], ...] = (
+DEVICE_ROLE: tuple[Setting[object], ...] = (
     Choice(
         help="Whether the device is part of the fleet.",
         values=("present", "absent"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import textwrap
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from flotta.settings.setting import Setting, Words
 
@@ -14,7 +13,7 @@ MARGIN = 4  # columns before the description of a variable
 
 
 def new_parser(
-    program: str, description: str | None, settings: Iterable[Setting[Any]]
+    program: str, description: str | None, settings: Iterable[Setting[object]]
 ) -> argparse.ArgumentParser:
     """Return a parser with the options of a program; its epilog describes the variables."""
     given = tuple(settings)
@@ -28,7 +27,7 @@ def new_parser(
     return parser
 
 
-def add_options(parser: argparse.ArgumentParser, settings: Iterable[Setting[Any]]) -> None:
+def add_options(parser: argparse.ArgumentParser, settings: Iterable[Setting[object]]) -> None:
     """Add an option for each setting that has a flag.
 
     Its default is None where the environment or a file may set it too.
@@ -47,7 +46,7 @@ def add_options(parser: argparse.ArgumentParser, settings: Iterable[Setting[Any]
             )
 
 
-def describe_variables(settings: Iterable[Setting[Any]]) -> str:
+def describe_variables(settings: Iterable[Setting[object]]) -> str:
     """Return the epilog that names every environment variable; empty without any."""
     lines = [
         f"  {setting.variable}\n{_wrap(describe(setting))}"
@@ -57,7 +56,7 @@ def describe_variables(settings: Iterable[Setting[Any]]) -> str:
     return "\n".join(["environment:", *lines]) if lines else ""
 
 
-def describe(setting: Setting[Any]) -> str:
+def describe(setting: Setting[object]) -> str:
     """Return what the setting is, and its default in parentheses."""
     default = describe_default(setting)
     notes = [f"one of {', '.join(setting.choices)}"] if setting.choices else []
@@ -66,7 +65,7 @@ def describe(setting: Setting[Any]) -> str:
     return text.replace("`", "")
 
 
-def describe_default(setting: Setting[Any]) -> str:
+def describe_default(setting: Setting[object]) -> str:
     """Return the default of a program's setting in words; empty where there is none."""
     return setting.default_help or format_value(setting.default)
 
@@ -81,7 +80,7 @@ def format_value(value: object) -> str:
     return "" if value in (None, {}, []) else str(value)
 
 
-def _reader(setting: Setting[Any]) -> Callable[[str], object]:
+def _reader(setting: Setting[object]) -> Callable[[str], object]:
     def read(text: str) -> object:
         try:
             return setting.parse(text, setting.flag)
@@ -91,7 +90,7 @@ def _reader(setting: Setting[Any]) -> Callable[[str], object]:
     return read
 
 
-def _help(setting: Setting[Any]) -> str:
+def _help(setting: Setting[object]) -> str:
     return describe(setting).replace("%", "%%")
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from flotta.settings.common import KUBECONFIG
 from flotta.settings.setting import Choice, FilePath, Flag, Group, Number, Setting, Text, Words
 
@@ -231,7 +229,7 @@ def _resources(option: str, role_input: str) -> tuple[Setting[str], ...]:
 
 
 # `flotta manifests` asks no cluster, so its file says what the module finds out by itself.
-MANIFESTS: tuple[Setting[Any], ...] = (
+MANIFESTS: tuple[Setting[object], ...] = (
     Text(
         help="Release in the label `app.kubernetes.io/version`.",
         default_help="the installed one",
@@ -248,7 +246,7 @@ MANIFESTS: tuple[Setting[Any], ...] = (
         key="assigned_users",
     ),
 )
-INSTALLATION: tuple[Setting[Any], ...] = (
+INSTALLATION: tuple[Setting[object], ...] = (
     STATE,
     ENGINE,
     ADDRESS,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from flotta.settings.setting import Choice, FilePath, Setting, Text, Words
 
 CACHE = "{{ flotta_cache_directory | default('~/.cache/flotta-edge') }}"
@@ -16,7 +14,7 @@ SUBNETS = (
     "192.168.217.0/24",
 )
 
-PROGRAMS_ROLE: tuple[Setting[Any], ...] = (
+PROGRAMS_ROLE: tuple[Setting[object], ...] = (
     Choice(
         help="Whether the flotta programs are installed.",
         values=STATES,
@@ -49,7 +47,7 @@ PROGRAMS_ROLE: tuple[Setting[Any], ...] = (
         input_default="{{ flotta_wheelhouse | default('') }}",
     ),
 )
-PLAYBOOKS: tuple[Setting[Any], ...] = (
+PLAYBOOKS: tuple[Setting[object], ...] = (
     Words(
         help="Workloads that the playbooks `flotta.edge.site` and `flotta.edge.workloads` create: "
         "dictionaries with `name`, `spec` and, if need be, `namespace`.",
@@ -65,7 +63,7 @@ PLAYBOOKS: tuple[Setting[Any], ...] = (
         role_input="flotta_wheelhouse",
     ),
 )
-LOCAL_HOSTS_ROLE: tuple[Setting[Any], ...] = (
+LOCAL_HOSTS_ROLE: tuple[Setting[object], ...] = (
     Choice(
         help="Whether the local hosts exist.",
         values=STATES,

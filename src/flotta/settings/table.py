@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from flotta.settings.device import DEVICE_ROLE, GATEWAY, WORKER
 from flotta.settings.edge_api import EDGE_API
@@ -20,7 +19,7 @@ from flotta.settings.operator import OPERATOR
 from flotta.settings.roles import LOCAL_HOSTS_ROLE, PROGRAMS_ROLE
 from flotta.settings.setting import Setting
 
-Settings = tuple[Setting[Any], ...]
+Settings = tuple[Setting[object], ...]
 
 # The command lines; `flotta-s3 serve` is the command `serve` of the program `flotta-s3`.
 PROGRAMS: Mapping[str, Settings] = {

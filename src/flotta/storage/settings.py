@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from flotta.settings import storage as table
 from flotta.settings.setting import Endpoint, Setting
@@ -50,7 +49,7 @@ class StorageSettings:
         )
 
 
-def _is_given(setting: Setting[Any], environment: Mapping[str, str]) -> bool:
+def _is_given(setting: Setting[object], environment: Mapping[str, str]) -> bool:
     """Tell whether somebody chose something; `S3_SHARED_KEYS=false` chooses nothing."""
     set_at_all = bool(environment.get(setting.variable, "").strip())
     return set_at_all and setting.read(environment) is not False
@@ -62,7 +61,7 @@ def _read_endpoint(
     return checked_endpoint(setting.read(environment), setting.variable, schemes)
 
 
-def _require_whole(given: Sequence[Setting[Any]]) -> None:
+def _require_whole(given: Sequence[Setting[object]]) -> None:
     needed = (table.S3_DEVICE_ENDPOINT, table.S3_ADMIN_FILE)
     missing = [item.variable for item in needed if item not in given]
     if missing:

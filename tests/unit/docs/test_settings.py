@@ -119,7 +119,7 @@ def module_options() -> dict[str, Option]:
 
 
 def differences(
-    settings: Iterable[Setting[Any]], name: str, found: Mapping[str, Option], default: str
+    settings: Iterable[Setting[object]], name: str, found: Mapping[str, Option], default: str
 ) -> list[str]:
     """Say where options differ from the table; `name` and `default` are attributes of a setting."""
     wanted = {getattr(setting, name): setting for setting in settings}
