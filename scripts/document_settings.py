@@ -46,8 +46,9 @@ systemctl daemon-reload
 systemctl restart flotta-edge-api
 ```
 
-*Change* says when a new value takes effect: `restart` at the next start of the program, `at once`
-while it runs, `next run` when the module or the role runs again.
+*Change* says when a new value takes effect: `restart` at the next start of the program (module and
+role restart it themselves), `at once` while it runs, `next run` when the module or the role runs
+again.
 
 An empty environment variable is the same as an absent one. An unusable value stops the program at
 its start, with a sentence that names the variable and says what to use.

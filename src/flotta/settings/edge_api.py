@@ -49,7 +49,7 @@ CLIENT_CERT_EXPIRATION_DAYS = Number(
     role_input="operator_device_certificate_days",
 )
 REGISTRATION_NAMESPACES = Words(
-    help="Namespaces that new devices may join.",
+    help="Namespaces that the registration certificate of the Edge API allows.",
     default=("default",),
     variable="REGISTRATION_NAMESPACES",
     option="registration_namespaces",

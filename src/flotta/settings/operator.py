@@ -35,7 +35,7 @@ BUCKET_STORAGE_CLASS = Text(
     input_default="",
 )
 DECOMMISSION_TIMEOUT = Number(
-    help="Seconds that a deleted device has to acknowledge its removal.",
+    help="Seconds that a deleted device has to acknowledge its removal; `0` does not wait.",
     default=300,
     unit="seconds",
     most=10**9,

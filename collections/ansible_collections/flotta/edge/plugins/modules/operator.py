@@ -115,8 +115,8 @@ options:
     default: []
   registration_namespaces:
     description:
-      - Namespaces that new devices may join.
-      - The Edge API keeps a registration certificate that allows them.
+      - Namespaces that the registration certificate of the Edge API allows.
+      - The module M(flotta.edge.registration_certificate) issues certificates for others.
     type: list
     elements: str
     default: [default]
@@ -160,7 +160,7 @@ options:
     default: 3
   decommission_timeout:
     description:
-      - Seconds that a deleted device has to acknowledge its removal.
+      - Seconds that a deleted device has to acknowledge its removal; V(0) does not wait.
       - After that, the operator removes what belongs to the device without waiting longer.
     type: int
     default: 300
@@ -168,8 +168,8 @@ options:
     description:
       - S3 server in which devices get their buckets.
       - The operator creates the buckets if O(s3.iam_endpoint) or O(s3.shared_keys) is set.
-      - With the O(bucket_storage_class) of another provisioner, set O(s3.device_endpoint) alone, to say where devices
-        reach the buckets of that provisioner.
+      - With the O(bucket_storage_class) of another provisioner, set O(s3.device_endpoint) and nothing else, to say where
+        devices reach the buckets of that provisioner.
       - When omitted, the operator creates no buckets.
     type: dict
     suboptions:
