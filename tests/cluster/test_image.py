@@ -149,5 +149,5 @@ def test_build_that_fails_says_so_and_saves_no_older_image(
     )
     podman("rmi", older)
     assert result.returncode != 0
-    assert f"Nothing can be built on the base image {broken_base}; name one of" in result.stderr
+    assert f"The base image {broken_base} cannot be used; set BASE to" in result.stderr
     assert not (tmp_path / "image.tar").exists()
