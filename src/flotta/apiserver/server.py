@@ -110,7 +110,7 @@ async def _wait_for_end(stop: asyncio.Event, controllers: list[asyncio.Task[None
 async def _start_listening(router: Router, settings: Settings) -> web.AppRunner:
     authority, certificate, key = (settings.pki / name for name in PKI_FILES)
     context = engine_context(certificate, key, authority)
-    # A renewed certificate serves new connections after `systemctl reload`.
+    # After SIGHUP a renewed certificate serves new connections.
     asyncio.get_running_loop().add_signal_handler(
         signal.SIGHUP, context.load_cert_chain, certificate, key
     )
