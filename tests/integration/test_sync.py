@@ -224,6 +224,14 @@ async def test_wrong_credentials_are_a_sentence_and_right_ones_resume(site):
         await eventually(lambda: loop.status("shop").error is None)
 
 
+async def test_without_storage_no_error_remains(site):
+    site.write("stats/a", b"1")
+    async with running(site, storage=replace(site.storage, secret_key="wrong" * 8)) as loop:
+        await eventually(lambda: loop.status("shop").error)
+        loop.configure(None, [WORKLOAD])
+        await eventually(lambda: loop.status("shop").error is None)
+
+
 async def test_a_server_of_another_ca_is_not_trusted(site):
     site.write("stats/a", b"1")
     other = Authority.create("other CA", "flotta").certificate_pem.decode()

@@ -166,6 +166,7 @@ class SyncLoop:
         storage, workloads = self._storage, self._workloads
         if storage is None:
             self._close_listing()
+            self._errors.clear()
             return CycleReport()
         listing = self._listing_of(storage)
         report = await self._cycle.run(storage, workloads, listing, self._quiet_period)
