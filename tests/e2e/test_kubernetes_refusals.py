@@ -64,7 +64,7 @@ def other_kubeconfig(site: Site, path: Path, server: str = "", token: str = "") 
 def test_an_unreachable_server_is_named(site: Site, tmp_path: Path) -> None:
     path = other_kubeconfig(site, tmp_path / "kubeconfig", server="https://127.0.0.1:1")
     said = install(site, operator_kubernetes_kubeconfig=str(path))
-    assert "does not answer" in said
+    assert "does not respond" in said
     assert "127.0.0.1:1" in said
     assert "kubeconfig" in said
 
