@@ -48,7 +48,9 @@ systemctl restart flotta-edge-api
 
 *Change* says when a new value takes effect: `restart` at the next start of the program (module and
 role restart it themselves), `at once` while it runs, `next run` when the module or the role runs
-again.
+again. These change without a restart: LIVE. The same is true of the content
+of the Secrets `flotta-ca` and `flotta-host-certificate`, which the Edge API watches, of
+certificates on a device, and of every field of a [custom resource](crds.md).
 
 An empty environment variable is the same as an absent one. An unusable value stops the program at
 its start, with a sentence that names the variable and says what to use.
@@ -59,7 +61,8 @@ Row = tuple[str, ...]
 
 def render_page() -> str:
     """Return the page of all settings."""
-    return INTRODUCTION + "".join(
+    live = sorted({f"`{item.variable}`" for item in CONTROL_PLANE if item.live})
+    return INTRODUCTION.replace("LIVE", " and ".join(live)) + "".join(
         f"\n## {title}\n\n{text}{_table(COLUMNS, map(_row, settings))}"
         for title, text, settings in _sections()
     )

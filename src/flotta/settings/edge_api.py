@@ -26,6 +26,7 @@ SERVER_NAMES = Words(
     variable="SERVER_NAMES",
     option="server_names",
     option_default=(),
+    option_default_help="the addresses of the nodes with `service_type` `NodePort`, else none",
 )
 DOMAIN = Words(help="Further names for the server certificate.", variable="DOMAIN")
 TLS_LOCALHOST_ENABLED = Flag(

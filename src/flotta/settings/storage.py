@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flotta.settings.setting import Endpoint, FilePath, Flag, Text
+from flotta.settings.setting import Endpoint, FilePath, Flag, PlainEndpoint, Text
 
 S3_DEVICE_ENDPOINT = Endpoint(
     help="Address at which devices reach the S3 server.",
@@ -10,7 +10,7 @@ S3_DEVICE_ENDPOINT = Endpoint(
     option="s3.device_endpoint",
     role_input="operator_s3.device_endpoint",
 )
-S3_ENDPOINT = Endpoint(
+S3_ENDPOINT = PlainEndpoint(
     help="Address at which the operator reaches the S3 server; may use http.",
     default_help="the address that devices use",
     variable="S3_ENDPOINT",
