@@ -4,7 +4,7 @@
 #   test.sh [check] [collection] [integration] [site] [kubernetes]        default: all of them
 #
 # Most parts run in parallel, because the sites wait more than they compute. At the end is a table of
-# what each part took; the last line is the sum: N passed, N failed, N skipped. A failed part does not
+# how long each part took; the last line is the sum: N passed, N failed, N skipped. A failed part does not
 # stop the others, and the exit code is 0 when nothing failed. Local sites that run in this checkout
 # are used, and removed at the end unless KEEP_SITE=1. Reports are in .cache/results.
 set -u

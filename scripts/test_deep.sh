@@ -1,5 +1,5 @@
 #!/bin/bash
-# Run what make test leaves out because it is stronger only by repetition or length: many power cuts,
+# Run what make test leaves out because it gains strength from repetition or length: many power cuts,
 # long outages, random kills; and ansible-test sanity on every supported release of ansible-core.
 #
 #   test_deep.sh [sanity] [repetition] [site] [kubernetes]        default: all of them

@@ -1,4 +1,4 @@
-"""Waiting in tests: for what proves a thing, never for a time.
+"""Waiting in tests: for an observable condition, never a fixed time.
 
     device = await eventually(lambda: find("till-1"))   # in a test with an event loop
     wait_until(lambda: path.exists())                   # in a test without one

@@ -39,7 +39,7 @@ STATES = {
     "misconfigured": "It reports in time, but part of its configuration cannot be delivered.",
     "not ready": "It reports, but is not ready.",
     "offline": "It has not reported in time: it is switched off, or cannot reach the Edge API.",
-    "joining": "It is approved but has not registered yet. Its gateway registers by itself.",
+    "joining": "It is approved but has not registered yet. Its gateway registers automatically.",
     "leaving": "It is being decommissioned; flotta waits until the device acknowledges that.",
     "unknown": "It has not reported yet.",
 }

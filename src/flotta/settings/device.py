@@ -161,7 +161,7 @@ DEVICE_ROLE: tuple[Setting[object], ...] = (
     Number(
         help="Port at which the device reaches the Edge API.",
         default=DEVICE_PORT,
-        default_help="the port that the inputs of the control plane's host name",
+        default_help="the port set by the control plane host's inputs",
         least=1,
         most=65535,
         role_input="device_control_plane_port",

@@ -228,7 +228,7 @@ def _resources(option: str, role_input: str) -> tuple[Setting[str], ...]:
     )
 
 
-# `flotta manifests` asks no cluster, so its file says what the module finds out by itself.
+# `flotta manifests` asks no cluster, so its file says what the module finds out itself.
 MANIFESTS: tuple[Setting[object], ...] = (
     Text(
         help="Release in the label `app.kubernetes.io/version`.",

@@ -1,4 +1,4 @@
-"""`flotta-s3 init`: makes the administrator's access key, once."""
+"""`flotta-s3 init`: creates the administrator's access key, once."""
 
 from __future__ import annotations
 

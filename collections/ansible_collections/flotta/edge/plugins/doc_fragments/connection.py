@@ -27,7 +27,7 @@ requirements:
     P(flotta.edge.programs#role) install it
 notes:
   - Run the module on the host of the control plane, or on any machine that has flotta-edge and a kubeconfig.
-  - The module switches to the Python of flotta-edge by itself. It looks in the directory that the environment variable E(FLOTTA_PROGRAMS)
+  - The module switches to the Python of flotta-edge automatically. It looks in the directory that the environment variable E(FLOTTA_PROGRAMS)
     names, in C(~/.local/share/flotta) and in C(/opt/flotta).
 attributes:
   action_group:

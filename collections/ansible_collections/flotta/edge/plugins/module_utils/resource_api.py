@@ -68,7 +68,7 @@ class Waiting:
 def run(
     module: AnsibleModule, connection: Connection, work: Callable[[Client], Awaitable[Manifest]]
 ) -> NoReturn:
-    """Exit with the result of `work(client)`, or fail with what went wrong and how to mend it.
+    """Exit with the result of `work(client)`, or fail with what went wrong and how to fix it.
 
     Of what `work` raises, ApiError, ValueError and TimeoutError fail the module with a sentence.
     """
