@@ -60,3 +60,9 @@ def test_pages_that_code_cites_have_that_heading() -> None:
             assert not anchor or anchor in anchors(ROOT / file), f"{name(path)}: {citation}"
             cited += 1
     assert cited > 30
+
+
+def test_the_start_page_lists_every_page_of_the_site() -> None:
+    docs = ROOT / "docs"
+    listed = {(docs / link.partition("#")[0]).resolve() for link in links(docs / "index.md")}
+    assert {page for page in pages() if page.is_relative_to(docs)} - listed == {docs / "index.md"}
