@@ -37,6 +37,7 @@ def tracked_files() -> tuple[Path, ...]:
     return tuple(path for line in listed.splitlines() if (path := ROOT / line).is_file())
 
 
+@cache
 def pages() -> list[Path]:
     """Return the Markdown pages of the repository.
 
@@ -51,27 +52,32 @@ def pages() -> list[Path]:
     ]
 
 
+@cache
 def blocks(page: Path) -> list[Block]:
     """Return the fenced blocks of a page, without their indentation."""
     matches = FENCE.finditer(page.read_text())
     return [Block(match[2], _dedent(match[3], match[1])) for match in matches]
 
 
+@cache
 def inline_code(page: Path) -> list[str]:
     """Return what stands in backticks outside fenced blocks."""
     return INLINE.findall(prose(page))
 
 
+@cache
 def links(page: Path) -> list[str]:
     """Return the targets of the links of a page."""
     return LINK.findall(INLINE.sub("", prose(page)))
 
 
+@cache
 def prose(page: Path) -> str:
     """Return a page without its fenced blocks."""
     return FENCE.sub("", page.read_text())
 
 
+@cache
 def anchors(page: Path) -> set[str]:
     """Return the anchors of the headings, as mkdocs and GitHub make them."""
     return set(_slugs(HEADING.findall(prose(page))))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from pathlib import Path
 
@@ -49,13 +50,18 @@ def texts() -> list[Path]:
     ]
 
 
+@functools.cache
+def lines() -> list[tuple[str, str]]:
+    """Return every line with its place, without the names in it."""
+    return [
+        (f"{path.relative_to(ROOT)}:{number}", NAMES.sub("", line).strip())
+        for path in texts()
+        for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1)
+    ]
+
+
 @pytest.mark.parametrize("wording", WORDINGS)
 def test_wording(wording: str) -> None:
     pattern = re.compile(wording, re.IGNORECASE)
-    found = [
-        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
-        for path in texts()
-        for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1)
-        if pattern.search(NAMES.sub("", line))
-    ]
+    found = [f"{place}: {line}" for place, line in lines() if pattern.search(line)]
     assert found == [], f"write: {WORDINGS[wording]}"
