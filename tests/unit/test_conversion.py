@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
+from crd_schemas import schemas_by_kind
 from flotta.apiserver.schema.structural import StructuralSchema
 from flotta.cli.commands.convert import convert_text
 from flotta.migration.manifests import ConversionError, convert_manifest
-from flotta.resources import crds
 
 Object = dict[str, Any]
 GROUP = "management.project-flotta.io/v1alpha1"
@@ -95,15 +95,11 @@ def test_first_group_is_refused_with_the_remedy() -> None:
 
 
 def test_no_field_of_the_old_manifests_is_silently_dropped_by_the_api() -> None:
-    schemas = {
-        crd["spec"]["names"]["kind"]: crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
-        for crd in crds.load()
-    }
     found = documents(convert_text(OLD.read_text()).text)
     del found["ConfigMap"]
     assert set(found) == {"EdgeWorkload", "EdgeDevice", "EdgeDeviceSignedRequest", "EdgeConfig"}
     for kind, new in found.items():
-        admission = StructuralSchema(schemas[kind]).admit(new)
+        admission = StructuralSchema(schemas_by_kind()[kind]).admit(new)
         assert (admission.unknown, admission.causes) == ([], []), kind
     hardware = found["EdgeDeviceSignedRequest"]["spec"]["features"]["hardware"]
     assert hardware["cpu"]["frequency"] == "3400.00"

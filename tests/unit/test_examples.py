@@ -6,17 +6,13 @@ from pathlib import Path
 
 import yaml
 
+from crd_schemas import schemas_by_kind
 from flotta.apiserver.schema.structural import StructuralSchema
-from flotta.resources import crds
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def test_every_example_is_accepted_without_an_unknown_field() -> None:
-    schemas = {
-        crd["spec"]["names"]["kind"]: crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
-        for crd in crds.load()
-    }
     manifests = [
         manifest
         for path in EXAMPLES.glob("*/*.yaml")
@@ -24,5 +20,5 @@ def test_every_example_is_accepted_without_an_unknown_field() -> None:
     ]
     assert manifests
     for manifest in manifests:
-        admission = StructuralSchema(schemas[manifest["kind"]]).admit(manifest)
+        admission = StructuralSchema(schemas_by_kind()[manifest["kind"]]).admit(manifest)
         assert (admission.unknown, admission.causes) == ([], [])

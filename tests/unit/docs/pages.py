@@ -52,6 +52,11 @@ def pages() -> list[Path]:
     ]
 
 
+def name_of(page: Path) -> str:
+    """Return the path of a page in the repository."""
+    return str(page.relative_to(ROOT))
+
+
 @cache
 def blocks(page: Path) -> list[Block]:
     """Return the fenced blocks of a page, without their indentation."""

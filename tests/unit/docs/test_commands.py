@@ -12,13 +12,13 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 from crd_fields import crd_fields
-from pages import ROOT, Block, blocks, inline_code, pages
+from pages import ROOT, Block, blocks, inline_code, name_of, pages
 
+from crd_schemas import schemas_by_kind
 from flotta.apiserver.schema.structural import StructuralSchema
 from flotta.resources import crds
 
@@ -34,10 +34,6 @@ taken_by_kubectl: set[tuple[str, ...]] = set()  # verb and options that were par
 REDIRECTION = re.compile(r"^\d?[<>]")
 COLLECTION = ROOT / "collections/ansible_collections/flotta/edge"
 GROUP = "management.project-flotta.io"
-
-
-def name(page: Path) -> str:
-    return str(page.relative_to(ROOT))
 
 
 def shell_lines(block: Block) -> Iterator[str]:
@@ -72,7 +68,7 @@ def make_targets() -> set[str]:
     return set(phony[1].split())
 
 
-@pytest.mark.parametrize("page", pages(), ids=name)
+@pytest.mark.parametrize("page", pages(), ids=name_of)
 def test_make_targets_exist(page: Path) -> None:
     for program, *words in commands(page):
         if program == "make":
@@ -80,7 +76,7 @@ def test_make_targets_exist(page: Path) -> None:
             assert set(targets) <= make_targets(), words
 
 
-@pytest.mark.parametrize("page", pages(), ids=name)
+@pytest.mark.parametrize("page", pages(), ids=name_of)
 def test_our_programs_take_the_arguments(
     page: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -103,7 +99,7 @@ def run_without_effect(words: list[str], monkeypatch: pytest.MonkeyPatch) -> Non
     module.main()
 
 
-@pytest.mark.parametrize("page", pages(), ids=name)
+@pytest.mark.parametrize("page", pages(), ids=name_of)
 def test_playbooks_plugins_and_roles_exist(page: Path) -> None:
     for full_name in re.findall(r"\bflotta\.edge\.(\w+)", page.read_text()):
         assert in_collection(full_name), full_name
@@ -118,7 +114,7 @@ def in_collection(short_name: str) -> bool:
     return any(place.exists() for place in places)
 
 
-@pytest.mark.parametrize("page", pages(), ids=name)
+@pytest.mark.parametrize("page", pages(), ids=name_of)
 def test_playbooks_that_are_run_exist(page: Path) -> None:
     for program, *words in commands(page):
         if program == "ansible-playbook" and words:
@@ -128,7 +124,7 @@ def test_playbooks_that_are_run_exist(page: Path) -> None:
             assert known or any(word.startswith("flotta.edge.") for word in words), words
 
 
-@pytest.mark.parametrize("page", pages(), ids=name)
+@pytest.mark.parametrize("page", pages(), ids=name_of)
 def test_kubectl_knows_the_options(page: Path) -> None:
     for program, *words in commands(page):
         if program == "kubectl" and words:
@@ -149,7 +145,7 @@ def kubectl_error(words: Iterable[str]) -> str:
     return done.stderr if done.returncode else ""
 
 
-@pytest.mark.parametrize("page", pages(), ids=name)
+@pytest.mark.parametrize("page", pages(), ids=name_of)
 def test_kubectl_is_asked_for_kinds_that_there_are(page: Path) -> None:
     for program, *words in commands(page):
         if program != "kubectl":
@@ -180,7 +176,7 @@ def our_resources() -> set[str]:
     }
 
 
-@pytest.mark.parametrize("page", pages(), ids=name)
+@pytest.mark.parametrize("page", pages(), ids=name_of)
 def test_scripts_are_shell(page: Path) -> None:
     for block in blocks(page):
         if block.language in ("sh", "bash", "shell"):
@@ -190,21 +186,12 @@ def test_scripts_are_shell(page: Path) -> None:
             assert done.returncode == 0, f"{block.text}{done.stderr}"
 
 
-@pytest.mark.parametrize("page", pages(), ids=name)
+@pytest.mark.parametrize("page", pages(), ids=name_of)
 def test_manifests_are_accepted_without_an_unknown_field(page: Path) -> None:
-    schemas = our_schemas()
     for block in blocks(page):
         if block.language not in ("yaml", "yml"):
             continue
         for manifest in yaml.safe_load_all(block.text):
             if isinstance(manifest, dict) and str(manifest.get("apiVersion")).startswith(GROUP):
-                admission = StructuralSchema(schemas[manifest["kind"]]).admit(manifest)
+                admission = StructuralSchema(schemas_by_kind()[manifest["kind"]]).admit(manifest)
                 assert (admission.unknown, admission.causes) == ([], []), block.text
-
-
-@functools.cache
-def our_schemas() -> dict[str, Any]:
-    return {
-        crd["spec"]["names"]["kind"]: crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
-        for crd in crds.load()
-    }

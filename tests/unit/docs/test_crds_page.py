@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
+from crd_schemas import schemas_by_kind
 from flotta.apiserver.schema.structural import StructuralSchema
-from flotta.resources import crds
 
 ROOT = Path(__file__).parents[3]
 SOURCES = [path for path in (ROOT / "scripts/crds").glob("*.yaml") if path.stem != "shared"]
@@ -29,22 +29,15 @@ def test_the_example_of_each_kind_is_accepted(source: Path) -> None:
     kind = yaml.safe_load(source.read_text())
     manifest = yaml.safe_load(kind["example"])
     assert manifest["kind"] == kind["kind"]
-    admission = StructuralSchema(_schemas()[kind["kind"]]).admit(manifest)
+    admission = StructuralSchema(schemas_by_kind()[kind["kind"]]).admit(manifest)
     assert (admission.unknown, admission.causes) == ([], [])
 
 
 def test_every_field_has_a_description_that_is_a_sentence() -> None:
-    for kind, schema in _schemas().items():
+    for kind, schema in schemas_by_kind().items():
         for part in ("spec", "status"):
             for path, field in _fields(schema["properties"][part], f"{kind}.{part}"):
                 assert field.get("description", "").endswith("."), path
-
-
-def _schemas() -> dict[str, dict[str, Any]]:
-    return {
-        crd["spec"]["names"]["kind"]: crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
-        for crd in crds.load()
-    }
 
 
 def _fields(schema: dict[str, Any], path: str) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from pages import ROOT, anchors, inline_code, links, pages, tracked_files
+from pages import ROOT, anchors, inline_code, links, name_of, pages, tracked_files
 
 CITATION = re.compile(r"\bdocs/[\w./-]+?\.(?:md|svg)(?:#[\w-]+)?")
 # Folders of the repository; `docs/reference/` would also be a path of some other project.
@@ -18,11 +18,7 @@ PLACES = (
 PATH = re.compile(rf"^(?:{'|'.join(PLACES)})/[\w./*{{}},-]*$")
 
 
-def name(page: Path) -> str:
-    return str(page.relative_to(ROOT))
-
-
-@pytest.mark.parametrize("page", pages(), ids=name)
+@pytest.mark.parametrize("page", pages(), ids=name_of)
 def test_links_of_a_page_resolve(page: Path) -> None:
     for link in links(page):
         if "://" in link or link.startswith("mailto:"):
@@ -34,7 +30,7 @@ def test_links_of_a_page_resolve(page: Path) -> None:
         assert not anchor or anchor in anchors(target), link
 
 
-@pytest.mark.parametrize("page", pages(), ids=name)
+@pytest.mark.parametrize("page", pages(), ids=name_of)
 def test_paths_on_a_page_exist(page: Path) -> None:
     for code in inline_code(page):
         if PATH.match(code):
@@ -56,8 +52,8 @@ def test_pages_that_code_cites_have_that_heading() -> None:
             continue
         for citation in CITATION.findall(path.read_text()):
             file, _, anchor = citation.partition("#")
-            assert (ROOT / file).is_file(), f"{name(path)}: {citation}"
-            assert not anchor or anchor in anchors(ROOT / file), f"{name(path)}: {citation}"
+            assert (ROOT / file).is_file(), f"{name_of(path)}: {citation}"
+            assert not anchor or anchor in anchors(ROOT / file), f"{name_of(path)}: {citation}"
             cited += 1
     assert cited > 30
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from crd_fields import crd_fields, field_kinds
-from pages import ROOT, inline_code, pages, tracked_files
+from pages import inline_code, name_of, pages, tracked_files
 
 from flotta.settings.table import CONTROL_PLANE, PROGRAMS, ROLES
 
@@ -28,16 +28,12 @@ FOREIGN_FIELDS = (
 )
 
 
-def name(page: Path) -> str:
-    return str(page.relative_to(ROOT))
-
-
 def known_variables() -> set[str]:
     settings = [*CONTROL_PLANE, *(item for program in PROGRAMS.values() for item in program)]
     return {setting.variable for setting in settings}
 
 
-@pytest.mark.parametrize("page", pages(), ids=name)
+@pytest.mark.parametrize("page", pages(), ids=name_of)
 def test_variables_exist(page: Path) -> None:
     for code in inline_code(page):
         word = code.partition("=")[0]
@@ -57,7 +53,7 @@ def words_of_code() -> set[str]:
     return {word for path in code for word in WORD.findall(path.read_text(errors="replace"))}
 
 
-@pytest.mark.parametrize("page", pages(), ids=name)
+@pytest.mark.parametrize("page", pages(), ids=name_of)
 def test_inputs_of_roles_exist(page: Path) -> None:
     known = {setting.role_input for settings in ROLES.values() for setting in settings}
     for code in inline_code(page):
@@ -66,7 +62,7 @@ def test_inputs_of_roles_exist(page: Path) -> None:
             assert occurs(word), code
 
 
-@pytest.mark.parametrize("page", pages(), ids=name)
+@pytest.mark.parametrize("page", pages(), ids=name_of)
 def test_fields_exist(page: Path) -> None:
     for code in inline_code(page):
         match = FIELD.match(code.split("=")[0])
@@ -76,7 +72,7 @@ def test_fields_exist(page: Path) -> None:
             assert any(f"{kind}.{path}" in crd_fields() for kind in kinds), code
 
 
-@pytest.mark.parametrize("page", pages(), ids=name)
+@pytest.mark.parametrize("page", pages(), ids=name_of)
 def test_units_exist(page: Path) -> None:
     for code in inline_code(page):
         if UNIT.match(code):
