@@ -10,6 +10,6 @@ part lint ruff check --quiet "${code[@]}"
 part types quiet mypy
 part layers quiet lint-imports --no-logo
 part docs quiet mkdocs build --quiet --strict
-tests "unit tests" tests/unit
+tests "unit tests" tests/unit --numprocesses=2 --dist=loadfile
 echo "The check took $SECONDS s."
 [ $failed = 0 ]
