@@ -15,10 +15,11 @@ from e2e.site import VOLUMES, Site
 
 def wiped(site: Site, since: str) -> bool:
     """Tell whether the camera is empty and has left: only then may it come back."""
-    pods = site.camera.run("podman pod ps --noheading")
-    volumes = site.camera.run(f"ls {VOLUMES} 2>/dev/null || true")
-    parked = "Parked: this device left the fleet" in site.camera.journal("flotta-gateway", since)
-    return parked and not pods.strip() and not volumes.strip()
+    assert "Parked: this device left the fleet" in site.camera.journal("flotta-gateway", since)
+    assert not (pods := site.camera.run("podman pod ps --noheading")).strip(), pods
+    volumes = site.camera.run(f"find {VOLUMES} -mindepth 1 2>/dev/null || true")
+    assert not volumes.strip(), volumes
+    return True
 
 
 def now() -> str:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from grpclib.exceptions import GRPCError
 from plain_gateway import PlainGateway
 
 from flotta.protocol.hardware import HardwareInfo
@@ -19,6 +20,7 @@ from flotta.protocol.models import (
     RegistrationInfo,
 )
 from flotta.worker.agent import Agent
+from flotta.worker.errors import WipeError
 from flotta.worker.features import AgentContext, Feature
 from flotta.worker.settings import Settings
 
@@ -156,6 +158,24 @@ async def test_features_are_wiped_in_reverse_order_and_say_no_more(
 
     assert choir.calls[-2:] == ["second wiped", "first wiped"]
     assert list((tmp_path / "state").iterdir()) == []
+
+
+async def test_a_wipe_that_failed_is_not_confirmed_and_can_be_repeated(
+    gateway: PlainGateway, choir: Choir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail() -> None:
+        raise WipeError("podman still has pods web")
+
+    await gateway.configure(configuration("v1"))
+    await gateway.wait_for(gateway.heartbeats)
+    with monkeypatch.context() as patch:
+        patch.setattr(choir.second, "wipe", fail)
+        with pytest.raises(GRPCError, match="podman still has pods web"):
+            await gateway.disconnect()
+
+    await gateway.disconnect()
+
+    assert choir.calls[-2:] == ["second wiped", "first wiped"]
 
 
 async def test_a_feature_describes_the_device_that_enrols_and_registers(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
+
 from flotta.protocol.models import (
     DataConfiguration,
     DeviceConfiguration,
@@ -16,8 +18,11 @@ from flotta.protocol.models import (
     WorkloadStatus,
 )
 from flotta.sync.loop import SyncLoop
+from flotta.worker import podman, systemd
 from flotta.worker.data.feature import DataFeature
+from flotta.worker.errors import WipeError
 from flotta.worker.settings import Settings
+from flotta.worker.workloads import reconciler
 from flotta.worker.workloads.feature import WorkloadsFeature
 
 PLAIN = "containers: [{name: c, image: x}]"
@@ -115,3 +120,68 @@ async def test_storage_that_cannot_be_used_is_an_event(tmp_path: Path) -> None:
     )
 
     assert listener.events == [("InvalidStorage", "")]
+
+
+class Podman:
+    """Lists `pods` by turns, the last one for ever; records which pods are removed."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *pods: list[str] | None) -> None:
+        self.lists = list(pods)
+        self.removed: list[str] = []
+
+        async def stop(_: str) -> bool:
+            return True
+
+        async def reload() -> bool:
+            return True
+
+        monkeypatch.setattr(podman, "list_pods", self.list_pods)
+        monkeypatch.setattr(podman, "remove_pod", self.remove_pod)
+        monkeypatch.setattr(systemd, "stop", stop)
+        monkeypatch.setattr(systemd, "reload", reload)
+        monkeypatch.setattr(reconciler, "WIPE_DELAYS", (0.0, 0.0, 0.0))
+
+    async def list_pods(self) -> list[str] | None:
+        return self.lists.pop(0) if len(self.lists) > 1 else self.lists[0]
+
+    async def remove_pod(self, name: str) -> bool:
+        self.removed.append(name)
+        return True
+
+
+async def test_a_wipe_removes_what_starts_while_it_removes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feature, _, _ = workloads(tmp_path)
+    device = Podman(monkeypatch, ["web"], ["late"], ["late"], [])
+
+    await feature.wipe()
+
+    assert device.removed == ["web", "late"]
+
+
+async def test_a_wipe_removes_installed_workloads_without_a_pod(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feature, _, _ = workloads(tmp_path)
+    (tmp_path / "state/workloads/web").mkdir(parents=True)
+    (tmp_path / "volumes/web").mkdir(parents=True)
+    Podman(monkeypatch, [])
+
+    await feature.wipe()
+
+    assert not (tmp_path / "state/workloads/web").exists()
+    assert not (tmp_path / "volumes/web").exists()
+
+
+@pytest.mark.parametrize(
+    ("pods", "left"), [(["web"], "pods web"), (None, "pods that it does not list")]
+)
+async def test_a_wipe_that_leaves_a_pod_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pods: list[str] | None, left: str
+) -> None:
+    feature, _, _ = workloads(tmp_path)
+    Podman(monkeypatch, pods)
+
+    with pytest.raises(WipeError, match=left):
+        await feature.wipe()

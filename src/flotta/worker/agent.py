@@ -18,7 +18,7 @@ from flotta.protocol.envelope import encode
 from flotta.protocol.models import DeviceConfigurationMessage
 from flotta.worker.configuration import keep_unresolved, parse_configuration
 from flotta.worker.configuration_store import ConfigurationStore
-from flotta.worker.errors import ConfigurationError
+from flotta.worker.errors import ConfigurationError, WorkerError
 from flotta.worker.events import EventQueue
 from flotta.worker.feature_list import make_features
 from flotta.worker.features import AgentContext, Feature
@@ -112,24 +112,36 @@ class Agent:
     async def _handle_disconnect(self) -> None:
         """Remove everything that came from the control plane, even if the gateway stops waiting.
 
-        Order and extent: docs/reference/device.md#disconnect.
+        Order and extent: docs/reference/device.md#disconnect. Raises WorkerError or OSError when
+        something is left; the gateway repeats the command then.
         """
         self._parked = True
-        await asyncio.shield(self._tasks.create_task(self._wipe()))
+        error = await asyncio.shield(self._tasks.create_task(self._wipe()))
+        if error is not None:
+            raise error
 
-    async def _wipe(self) -> None:
+    async def _wipe(self) -> WorkerError | OSError | None:
+        """Return what prevented the removal, because an error of a task would end the worker."""
         async with self._wiping:
-            log.warning("The control plane removed this device: removing workloads and data")
-            await self._reporting.stop()
-            with contextlib.suppress(asyncio.QueueEmpty):
-                self._incoming.get_nowait()
-            # The configuration first: if this ends halfway, it is not applied again at a start.
-            self._device = _Device()
-            self._store.wipe()
-            self._events.wipe()
-            for feature in reversed(self._features):
-                await feature.wipe()
+            try:
+                await self._remove_everything()
+            except (WorkerError, OSError) as error:
+                log.error("Not everything is removed: %s", error)
+                return error
             log.info("Workloads and data are removed; the device waits to be registered again")
+            return None
+
+    async def _remove_everything(self) -> None:
+        log.warning("The control plane removed this device: removing workloads and data")
+        await self._reporting.stop()
+        with contextlib.suppress(asyncio.QueueEmpty):
+            self._incoming.get_nowait()
+        # The configuration first: if this ends halfway, it is not applied again at a start.
+        self._device = _Device()
+        self._store.wipe()
+        self._events.wipe()
+        for feature in reversed(self._features):
+            await feature.wipe()
 
     def _handle_connect(self) -> None:
         """Register; a gateway that starts again ends the parking of a disconnected device."""

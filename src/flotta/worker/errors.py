@@ -31,6 +31,10 @@ class WorkloadError(WorkerError):
         self.permanent = permanent
 
 
+class WipeError(WorkerError):
+    """Something of the workloads could not be removed; the message says what."""
+
+
 class DeliveryError(WorkerError):
     """A message could not be delivered; `retry_after` is the server's Retry-After in seconds."""
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 from grpclib.client import Channel
+from grpclib.const import Status
 from grpclib.exceptions import GRPCError, StreamTerminatedError
 from grpclib.server import Stream
 
@@ -38,7 +39,7 @@ from flotta.protocol.grpc import (
 )
 from flotta.protocol.unix_server import GuardedServer, peer_user
 from flotta.settings.device import YGG_CLIENT_ID
-from flotta.worker.errors import DeliveryError
+from flotta.worker.errors import DeliveryError, WorkerError
 from flotta.worker.settings import Settings, socket_path
 from flotta.worker.trusted_users import trusted_uids
 
@@ -92,7 +93,10 @@ class WorkerService(WorkerBase):
         """Answer RECEIVED_DISCONNECT when everything is removed; other events need nothing."""
         event = await stream.recv_message()
         if event is not None and event.name == RECEIVED_DISCONNECT:
-            await self._on_disconnect()
+            try:
+                await self._on_disconnect()
+            except (WorkerError, OSError) as error:
+                raise GRPCError(Status.INTERNAL, str(error)) from error
         await stream.send_message(EventReceipt())
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Required, TypedDict, cast
 
 from flotta.worker.errors import WorkloadError
-from flotta.worker.processes import run
+from flotta.worker.processes import NOT_FOUND, run
 
 WORKLOAD_LABEL = "project-flotta.io/workload"
 DIGEST_LABEL = "project-flotta.io/digest"
@@ -53,6 +53,23 @@ async def list_containers() -> list[Container] | None:
         # podman defines the shape; any other one raises one of the errors below.
         entries = cast("list[_PsEntry]", json.loads(done.out or b"[]"))
         return [_parse_container(entry) for entry in entries]
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+async def list_pods() -> list[str] | None:
+    """Return the names of the pods that the worker made; None when podman's output is unusable.
+
+    A pod whose start was interrupted may have none of the containers of `list_containers`.
+    """
+    argv = ["podman", "pod", "ps", "--format", "json", "--filter", f"label={WORKLOAD_LABEL}"]
+    done = await run(*argv, timeout=COMMAND_TIMEOUT)
+    if done.status == NOT_FOUND:
+        return []
+    if not done.ok:
+        return None
+    try:
+        return [str(entry["Name"]) for entry in json.loads(done.out or b"[]")]
     except (ValueError, KeyError, TypeError):
         return None
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from flotta.protocol.models import DataConfiguration
 from flotta.worker import podman, systemd
-from flotta.worker.errors import WorkloadError
+from flotta.worker.errors import WipeError, WorkloadError
 from flotta.worker.workloads.crash_loop import CrashLoopBackOff
 from flotta.worker.workloads.desired import Desired
 from flotta.worker.workloads.execution import Flush, StartError, StepExecution
@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 EAGER_STARTS = 4  # failed starts after which the next one is left to systemd
 DISK_RETRY = 10.0  # seconds after an error of the disk
 BUG_RETRY = 30.0  # seconds after an unexpected error
+WIPE_DELAYS = 0.0, 1.0, 2.0, 5.0, 10.0  # seconds before each attempt to remove all workloads
 
 
 class Reconciler:
@@ -93,21 +94,36 @@ class Reconciler:
             await self._cancel_all()
 
     async def wipe(self) -> None:
-        """Stop and remove every workload, whatever state it is in."""
+        """Stop and remove every workload, whatever state it is in.
+
+        Raises WipeError with the pods that are left, and OSError.
+        """
         self._desired = None
         self.crash_loops.cancel()
         await self._cancel_all()
         self.failures.clear()
         self._delays.clear()
-        installed = await asyncio.to_thread(self._files.list_installed)
-        await asyncio.gather(*(self._execution.stop_pod(name) for name in installed))
-        for name in installed:
-            await asyncio.to_thread(self._files.remove_workload, name)
-        for name in {container.workload for container in await podman.list_containers() or []}:
-            await podman.remove_pod(name)
+        await self._remove_everything()
         await systemd.reload()
         self.activities.clear()
         self._observer.watch_units({})
+
+    async def _remove_everything(self) -> None:
+        """Remove workloads until podman has none of their pods; more may start at boot."""
+        for delay in WIPE_DELAYS:
+            await asyncio.sleep(delay)
+            installed = await asyncio.to_thread(self._files.list_installed)
+            await self._stop_pods({*installed, *(await podman.list_pods() or ())})
+            for name in installed:
+                await asyncio.to_thread(self._files.remove_workload, name)
+            left = await podman.list_pods()
+            if left == []:
+                return
+            log.warning("After the removal podman still has: %s", _name_pods(left))
+        raise WipeError(f"podman still has {_name_pods(left)}")
+
+    async def _stop_pods(self, names: set[str]) -> None:
+        await asyncio.gather(*(self._execution.stop_pod(name) for name in names))
 
     def _start_tasks(self) -> None:
         if self._desired is None:
@@ -222,3 +238,7 @@ class Reconciler:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._tasks.clear()
+
+
+def _name_pods(names: list[str] | None) -> str:
+    return "pods that it does not list" if names is None else f"pods {', '.join(sorted(names))}"
