@@ -153,11 +153,24 @@ async def test_a_wipe_removes_what_starts_while_it_removes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     feature, _, _ = workloads(tmp_path)
+    (tmp_path / "volumes/late").mkdir(parents=True)  # podman makes it when the pod starts
     device = Podman(monkeypatch, ["web"], ["late"], ["late"], [])
 
     await feature.wipe()
 
     assert device.removed == ["web", "late"]
+    assert not (tmp_path / "volumes/late").exists()
+
+
+async def test_a_pod_of_another_name_does_not_hold_up_a_wipe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feature, _, _ = workloads(tmp_path)
+    device = Podman(monkeypatch, ["Not_Ours", "web"], [])
+
+    await feature.wipe()
+
+    assert device.removed == ["Not_Ours", "web"]
 
 
 async def test_a_wipe_removes_installed_workloads_without_a_pod(

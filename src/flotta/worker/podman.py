@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Required, TypedDict, cast
+from typing import Any, Required, TypedDict, TypeVar
 
 from flotta.worker.errors import WorkloadError
-from flotta.worker.processes import NOT_FOUND, run
+from flotta.worker.processes import NOT_FOUND, ProcessResult, run
 
 WORKLOAD_LABEL = "project-flotta.io/workload"
 DIGEST_LABEL = "project-flotta.io/digest"
 COMMAND_TIMEOUT = 120.0  # seconds for a command without a download
 PULL_TIMEOUT = 2 * 3600.0  # seconds for one image, on slow links too
 MAX_CAUSE = 1000  # characters of podman's message
+ItemT = TypeVar("ItemT")
 
 
 class _PsEntry(TypedDict, total=False):
@@ -46,15 +47,7 @@ class Container:
 async def list_containers() -> list[Container] | None:
     """Return the containers of pods that the worker made; None when podman's output is unusable."""
     argv = ["podman", "ps", "-a", "--format", "json", "--filter", f"label={WORKLOAD_LABEL}"]
-    done = await run(*argv, timeout=COMMAND_TIMEOUT)
-    if not done.ok:
-        return None
-    try:
-        # podman defines the shape; any other one raises one of the errors below.
-        entries = cast("list[_PsEntry]", json.loads(done.out or b"[]"))
-        return [_parse_container(entry) for entry in entries]
-    except (ValueError, KeyError, TypeError):
-        return None
+    return _parse_list(await run(*argv, timeout=COMMAND_TIMEOUT), _parse_container)
 
 
 async def list_pods() -> list[str] | None:
@@ -65,11 +58,16 @@ async def list_pods() -> list[str] | None:
     argv = ["podman", "pod", "ps", "--format", "json", "--filter", f"label={WORKLOAD_LABEL}"]
     done = await run(*argv, timeout=COMMAND_TIMEOUT)
     if done.status == NOT_FOUND:
-        return []
+        return []  # where podman is not installed, there is nothing that it could remove
+    return _parse_list(done, lambda entry: entry["Name"])
+
+
+def _parse_list(done: ProcessResult, parse: Callable[[Any], ItemT]) -> list[ItemT] | None:
     if not done.ok:
         return None
     try:
-        return [str(entry["Name"]) for entry in json.loads(done.out or b"[]")]
+        # podman defines the shape; any other one raises one of the errors below.
+        return [parse(entry) for entry in json.loads(done.out or b"[]")]
     except (ValueError, KeyError, TypeError):
         return None
 

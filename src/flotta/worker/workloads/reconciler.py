@@ -6,6 +6,7 @@ Rules: docs/reference/device.md#from-desired-to-running, docs/reference/device.m
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import replace
@@ -103,27 +104,29 @@ class Reconciler:
         await self._cancel_all()
         self.failures.clear()
         self._delays.clear()
-        await self._remove_everything()
+        await self._remove_workloads()
         await systemd.reload()
         self.activities.clear()
         self._observer.watch_units({})
 
-    async def _remove_everything(self) -> None:
+    async def _remove_workloads(self) -> None:
         """Remove workloads until podman has none of their pods; more may start at boot."""
         for delay in WIPE_DELAYS:
             await asyncio.sleep(delay)
             installed = await asyncio.to_thread(self._files.list_installed)
-            await self._stop_pods({*installed, *(await podman.list_pods() or ())})
-            for name in installed:
-                await asyncio.to_thread(self._files.remove_workload, name)
+            await asyncio.gather(*(self._execution.stop_pod(name) for name in installed))
+            pods = await podman.list_pods() or []
+            for name in pods:
+                await podman.remove_pod(name)
+            # After the pods: one that starts late makes its export directory again.
+            for name in {*installed, *pods}:
+                with contextlib.suppress(WorkloadError):  # no workload has such a name, nor files
+                    await asyncio.to_thread(self._files.remove_workload, name)
             left = await podman.list_pods()
             if left == []:
                 return
-            log.warning("After the removal podman still has: %s", _name_pods(left))
+            log.warning("After the removal podman still has %s", _name_pods(left))
         raise WipeError(f"podman still has {_name_pods(left)}")
-
-    async def _stop_pods(self, names: set[str]) -> None:
-        await asyncio.gather(*(self._execution.stop_pod(name) for name in names))
 
     def _start_tasks(self) -> None:
         if self._desired is None:
@@ -241,4 +244,7 @@ class Reconciler:
 
 
 def _name_pods(names: list[str] | None) -> str:
-    return "pods that it does not list" if names is None else f"pods {', '.join(sorted(names))}"
+    if names is None:
+        return "pods that it does not list; `podman pod ps` says why"
+    pods = " ".join(sorted(names))
+    return f"pods {pods}; `podman pod rm -f {pods}` says why"
