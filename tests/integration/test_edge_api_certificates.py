@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -20,6 +21,8 @@ from flotta.identity.lifetime import covered_names
 from flotta.resources.cache import Cache
 from flotta.resources.client import Client
 from flotta.resources.kinds import SECRET
+from flotta.resources.objects.core import Secret
+from pkcs8 import to_pkcs8
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +80,86 @@ async def test_a_second_start_changes_nothing(client: Client) -> None:
     await certificates(client, Settings()).ensure(starting=True)
 
     assert await client.list(SECRET, "flotta") == before
+
+
+def keys_of(secrets: list[Secret]) -> dict[str, bytes]:
+    return {
+        f"{secret['metadata']['name']}/{entry}": b64decode(value)
+        for secret in secrets
+        for entry, value in secret["data"].items()
+        if entry.endswith(".key")
+    }
+
+
+async def write_pkcs8(admin: Client) -> dict[str, bytes]:
+    """Put all keys in the form in which former releases wrote them; return the keys as they were.
+
+    What others added to the Secrets has to stay.
+    """
+    secrets = await admin.list(SECRET, "flotta")
+    for secret in secrets:
+        keys = {
+            entry: b64encode(to_pkcs8(b64decode(value))).decode()
+            for entry, value in secret["data"].items()
+            if entry.endswith(".key")
+        }
+        extra = {"note": b64encode(b"ours").decode()}
+        metadata = secret["metadata"] | {"annotations": {"owner": "us"}}
+        data = secret["data"] | keys | extra
+        await admin.replace(SECRET, {**secret, "metadata": metadata, "data": data})
+    return keys_of(secrets)
+
+
+async def test_keys_of_former_releases_are_rewritten_at_the_start_and_stay_the_same(
+    client: Client, admin: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    first = await certificates(client, Settings()).ensure(starting=True)
+    written = await write_pkcs8(admin)
+    assert len(written) == 3
+    replicas = [certificates(client, Settings()) for _ in range(4)]
+
+    found = await asyncio.gather(*(replica.ensure(starting=True) for replica in replicas))
+
+    assert {material.server for material in found} == {first.server}
+    secrets = await admin.list(SECRET, "flotta")
+    assert keys_of(secrets) == written
+    assert {key.splitlines()[0] for key in written.values()} == {b"-----BEGIN EC PRIVATE KEY-----"}
+    assert {b64decode(secret["data"]["note"]) for secret in secrets} == {b"ours"}
+    assert all(secret["metadata"]["annotations"] == {"owner": "us"} for secret in secrets)
+    assert "it is the same key" in caplog.text
+    assert "PRIVATE KEY" not in caplog.text
+
+    await certificates(client, Settings()).ensure(starting=True)
+    assert await admin.list(SECRET, "flotta") == secrets
+
+
+async def test_only_a_start_rewrites_keys(client: Client, admin: Client) -> None:
+    """A tool that keeps its own form must not make both write again and again."""
+    await certificates(client, Settings()).ensure(starting=True)
+    await write_pkcs8(admin)
+    before = await admin.list(SECRET, "flotta")
+
+    material = await certificates(client, Settings()).ensure()
+
+    material.make_context()
+    assert await admin.list(SECRET, "flotta") == before
+
+
+async def test_a_secret_that_may_not_change_does_not_stop_the_start(
+    client: Client, admin: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    await certificates(client, Settings()).ensure(starting=True)
+    await write_pkcs8(admin)
+    ca = await admin.get(SECRET, "flotta-ca", "flotta")
+    await admin.replace(SECRET, {**ca, "immutable": True})
+
+    material = await certificates(client, Settings()).ensure(starting=True)
+
+    material.make_context()
+    assert "The key in Secret flotta-ca stays PKCS#8" in caplog.text
+    kept = keys_of(await admin.list(SECRET, "flotta"))
+    assert kept["flotta-ca/ca.key"].startswith(b"-----BEGIN PRIVATE KEY-----")
 
 
 async def test_a_replica_with_older_settings_follows_the_newest(client: Client) -> None:

@@ -7,20 +7,23 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from flotta.identity.authority import Authority, AuthorityError, CertificateAndKey
 from flotta.identity.keys import (
     KeyFormatError,
+    PrivateKey,
     key_to_pem,
     load_key,
     new_key,
     public_key_fingerprint,
+    to_traditional_pem,
 )
 from flotta.identity.lifetime import covers, load_certificate, renewal_due
 from flotta.identity.peers import Peer, PeerError, read_peer
 from flotta.identity.requests import RequestError, certificate_request, load_request
+from pkcs8 import to_pkcs8
 
 UID = "0b6f0f5c-2f10-4a55-8d3e-5f0c2c3e9e0f"
 NOW = datetime.now(UTC)
@@ -186,7 +189,33 @@ def test_sec1_keys_of_the_reference_are_read() -> None:
     assert b"BEGIN EC PRIVATE KEY" in pem
     loaded = load_key(pem)
     assert public_key_fingerprint(loaded.public_key()) == public_key_fingerprint(key.public_key())
-    assert b"BEGIN PRIVATE KEY" in key_to_pem(loaded)
+    assert key_to_pem(loaded) == pem
+
+
+@pytest.mark.parametrize(
+    ("key", "label"),
+    [
+        (new_key(), b"-----BEGIN EC PRIVATE KEY-----\n"),
+        (ec.generate_private_key(ec.SECP384R1()), b"-----BEGIN EC PRIVATE KEY-----\n"),
+        (rsa.generate_private_key(65537, 2048), b"-----BEGIN RSA PRIVATE KEY-----\n"),
+        (ed25519.Ed25519PrivateKey.generate(), b"-----BEGIN PRIVATE KEY-----\n"),
+    ],
+    ids=["P-256", "P-384", "RSA", "Ed25519"],
+)
+def test_keys_are_written_in_the_form_that_v02_reads_if_they_have_one(
+    key: PrivateKey, label: bytes
+) -> None:
+    rewritten = to_traditional_pem(to_pkcs8(key))
+
+    assert rewritten.startswith(label)
+    assert load_key(rewritten).public_key() == key.public_key()
+    assert to_traditional_pem(rewritten) == rewritten == key_to_pem(key)
+
+
+def test_key_behind_its_curve_is_rewritten_because_v02_reads_the_first_block() -> None:
+    key = new_key()
+    curve = b"-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n"
+    assert to_traditional_pem(curve + key_to_pem(key)) == key_to_pem(key)
 
 
 def test_unreadable_and_weak_keys_are_refused() -> None:

@@ -15,6 +15,7 @@ from flotta.gateway.identity_store import IdentityStore
 from flotta.identity.authority import Authority
 from flotta.identity.keys import PrivateKey, key_to_pem, load_key, new_key, public_key_fingerprint
 from flotta.identity.requests import certificate_request, load_request
+from pkcs8 import to_pkcs8
 
 DEVICE = "till-7"
 UID = "0b6f0f5c-2f10-4a55-8d3e-5f0c2c3e9e0f"
@@ -82,6 +83,63 @@ def test_key_files_are_private(pki: Path, authority: Authority) -> None:
     assert (pki / "device/pending.pem").stat().st_mode & 0o777 == 0o600
     install(store, authority)
     assert (pki / "device/current/key.pem").stat().st_mode & 0o777 == 0o600
+
+
+def key_files(pki: Path) -> dict[str, bytes]:
+    found = [*(pki / "device").glob("[0-9]*/key.pem"), pki / "device/pending.pem"]
+    return {str(path.relative_to(pki)): path.read_bytes() for path in found}
+
+
+def test_keys_of_former_releases_are_rewritten_once_and_stay_the_same_keys(
+    pki: Path, authority: Authority
+) -> None:
+    store = open_store(pki)
+    install(store, authority)
+    install(store, authority)
+    store.ensure_pending_key()
+    written = key_files(pki)
+    for name, pem in written.items():
+        (pki / name).write_bytes(to_pkcs8(pem))
+    registration = to_pkcs8((pki / "key.pem").read_bytes())
+    (pki / "key.pem").write_bytes(registration)
+    assert len(written) == 3
+
+    open_store(pki).rewrite_keys()
+    assert key_files(pki) == written
+    assert all(pem.startswith(b"-----BEGIN EC PRIVATE KEY-----") for pem in written.values())
+    assert {(pki / name).stat().st_mode & 0o777 for name in written} == {0o600}
+    assert open_store(pki).load_current().is_device
+    assert (pki / "key.pem").read_bytes() == registration  # it is Ansible's
+
+    files = [(pki / name).stat().st_ino for name in written]
+    open_store(pki).rewrite_keys()
+    assert [(pki / name).stat().st_ino for name in written] == files
+
+
+def test_damaged_key_file_stays_as_it_is(pki: Path, authority: Authority) -> None:
+    install(open_store(pki), authority)
+    (pki / "device/1/key.pem").write_bytes(b"\0" * 200)
+    (pki / "device/pending.pem").mkdir()
+
+    open_store(pki).rewrite_keys()
+
+    assert (pki / "device/1/key.pem").read_bytes() == b"\0" * 200
+
+
+def test_power_cut_at_any_step_of_rewriting_leaves_the_same_key(
+    pki: Path, authority: Authority
+) -> None:
+    install(open_store(pki), authority)
+    path = pki / "device/1/key.pem"
+    key, former = load_key(path.read_bytes()), to_pkcs8(path.read_bytes())
+    path.write_bytes(former)
+
+    total = steps_of(lambda: open_store(pki).rewrite_keys())
+    assert total > 2
+    for allowed in range(total):
+        path.write_bytes(former)
+        cut_after(allowed, lambda: open_store(pki).rewrite_keys())
+        assert load_key(path.read_bytes()).public_key() == key.public_key()
 
 
 def test_former_certificate_stays_until_the_new_one_was_accepted(

@@ -16,16 +16,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import NameOID
 
 from flotta.backoff import Backoff
 from flotta.edge_api.backends.backend import SecretConflict, SecretStore, StoredSecret
+from flotta.edge_api.key_forms import rewrite_keys
 from flotta.edge_api.settings import Settings
 from flotta.identity.authority import ORGANIZATION, Authority, CertificateAndKey
 from flotta.identity.errors import IdentityError
+from flotta.identity.issuers import issued_by, load_bundle
 from flotta.identity.lifetime import covers, load_certificate, renewal_due, valid_at
 from flotta.identity.peers import read_peer
 from flotta.identity.ssl_contexts import server_context
@@ -77,10 +77,13 @@ class Certificates:
         """Return the current material, after creating or renewing what is missing or due.
 
         Only a server that starts compares the names: while replicas with old and new settings run
-        side by side, the newest decides and the others follow.
+        side by side, the newest decides and the others follow. Only then are keys rewritten, too:
+        a tool that restores its own form of a key must not make it change again and again.
         Raises IdentityError when a secret has unusable content, BackendError when the store cannot
         be used now.
         """
+        if starting:
+            await rewrite_keys(self._secrets)
         authority = await self._ensure_authority()
         names = list(self._settings.server_names) if starting else []
         server = await self._ensure_server(authority, names)
@@ -161,14 +164,7 @@ def _issued_by_a_fleet(pem: bytes) -> bool:
 
 
 def _issued_by(pem: bytes, authority: Authority) -> bool:
-    certificate = load_certificate(pem)
-    for issuer in x509.load_pem_x509_certificates(authority.certificate_pem):
-        try:
-            certificate.verify_directly_issued_by(issuer)
-        except (ValueError, TypeError, InvalidSignature):
-            continue
-        return True
-    return False
+    return issued_by(load_certificate(pem), load_bundle(authority.certificate_pem))
 
 
 def _lets_devices_in(

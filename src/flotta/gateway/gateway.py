@@ -112,6 +112,7 @@ class Gateway:
 
     def _check_identity(self) -> None:
         settings = self.settings
+        self._store.rewrite_keys()
         try:
             identity = self._store.load_current()
         except IdentityUnusable as error:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from flotta.gateway.errors import IdentityUnusable
+from flotta.identity.errors import IdentityError
+from flotta.identity.issuers import load_bundle
 from flotta.identity.keys import load_key
 from flotta.identity.lifetime import load_certificate
 from flotta.identity.peers import Peer, read_peer
@@ -52,15 +53,6 @@ def load_authorities(paths: Iterable[Path]) -> list[x509.Certificate]:
     """Return every certificate of the readable files."""
     found: list[x509.Certificate] = []
     for path in paths:
-        with contextlib.suppress(OSError, ValueError):
-            found += x509.load_pem_x509_certificates(path.read_bytes())
+        with contextlib.suppress(OSError, IdentityError):
+            found += load_bundle(path.read_bytes())
     return found
-
-
-def issued_by(identity: Identity, authorities: Iterable[x509.Certificate]) -> bool:
-    """Tell whether one of the authorities signed the certificate itself."""
-    for authority in authorities:
-        with contextlib.suppress(ValueError, TypeError, InvalidSignature):
-            identity.certificate.verify_directly_issued_by(authority)
-            return True
-    return False

@@ -10,6 +10,7 @@ See docs/reference/device.md#renewal-and-key-rotation for the rules.
 The pending key survives retries and restarts: the Edge API accepts a repeated registration for the
 same key only, and a lost response must not lock the device out. The key is removed after the
 switch. The registration certificate and its key, which Ansible installs, are never touched.
+Former releases wrote keys as PKCS#8; `rewrite_keys` replaces each such file by one rename.
 """
 
 from __future__ import annotations
@@ -26,12 +27,19 @@ from flotta.gateway.errors import IdentityUnusable
 from flotta.gateway.identity import (
     Identity,
     identify_peer,
-    issued_by,
     load_authorities,
     load_identity,
 )
 from flotta.identity.errors import IdentityError
-from flotta.identity.keys import KeyFormatError, PrivateKey, key_to_pem, load_key, new_key
+from flotta.identity.issuers import issued_by
+from flotta.identity.keys import (
+    KeyFormatError,
+    PrivateKey,
+    key_to_pem,
+    load_key,
+    new_key,
+    to_traditional_pem,
+)
 from flotta.identity.lifetime import load_certificate
 
 log = logging.getLogger(__name__)
@@ -73,6 +81,20 @@ class IdentityStore:
                 "broken. Run the role flotta.edge.device to install the registration certificate."
             )
         return identities[0]
+
+    def rewrite_keys(self) -> None:
+        """Rewrite the device's keys in the form that v0.2 reads too; they stay the same keys.
+
+        A file that cannot be read or written stays as it is: it serves as well as before.
+        """
+        folders = (self._folder / name for name in self._list_generation_numbers())
+        for path in (*(folder / KEY for folder in folders), self._folder / PENDING):
+            with contextlib.suppress(OSError, KeyFormatError):
+                pem = path.read_bytes()
+                rewritten = to_traditional_pem(pem)
+                if rewritten != pem:
+                    write_atomically(path, rewritten)
+                    log.info("%s is SEC 1 or PKCS#1 now; it is the same key", path)
 
     def ensure_pending_key(self) -> PrivateKey:
         """Return the key of the next certificate, generated once and kept until it is installed."""
@@ -205,8 +227,8 @@ class IdentityStore:
             )
             return False
         authorities = load_authorities(self._ca_root)
-        if issued_by(identity, authorities) or not any(
-            issued_by(identity, authorities) for identity in registration
+        if issued_by(identity.certificate, authorities) or not any(
+            issued_by(identity.certificate, authorities) for identity in registration
         ):
             return True
         self._warn_once(

@@ -35,7 +35,7 @@ class AuthorityError(IdentityError):
 
 
 class CertificateAndKey(NamedTuple):
-    """A certificate and its private key (PKCS#8), both PEM."""
+    """A certificate and its private key (form: `key_to_pem`), both PEM."""
 
     certificate: bytes
     key: bytes
@@ -59,7 +59,7 @@ class Authority:
 
     @property
     def key_pem(self) -> bytes:
-        """The private key as unencrypted PKCS#8 PEM."""
+        """The private key as unencrypted PEM (form: `key_to_pem`)."""
         return key_to_pem(self._key)
 
     @classmethod

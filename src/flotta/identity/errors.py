@@ -5,6 +5,7 @@
     ├── RequestError       requests.py
     ├── AuthorityError     authority.py
     ├── CertificateError   lifetime.py
+    ├── BundleError        issuers.py
     └── PeerError          peers.py
 
 Each text is a sentence for an administrator and never contains key material.

@@ -1,8 +1,13 @@
-"""Private keys: generated as P-256, written as PKCS#8, read in every usual PEM form."""
+"""Private keys: generated as P-256, read in every usual PEM form, written in the traditional one.
+
+The traditional forms are SEC 1 (RFC 5915) and PKCS#1 (RFC 8017). Agents and control planes of
+Flotta v0.2 read no other (docs/reference/wire-protocol.md#certificate-classes).
+"""
 
 from __future__ import annotations
 
 import hashlib
+import re
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -14,6 +19,8 @@ PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519Pri
 
 MIN_RSA_BITS = 2048  # of the modulus
 ACCEPTED_CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
+TRADITIONAL_LABELS = (b"EC PRIVATE KEY", b"RSA PRIVATE KEY")
+FIRST_LABEL = re.compile(rb"^-----BEGIN ([A-Z0-9 ]+)-----", re.MULTILINE)
 
 
 class KeyFormatError(IdentityError):
@@ -26,18 +33,38 @@ def new_key() -> ec.EllipticCurvePrivateKey:
 
 
 def key_to_pem(key: PrivateKey) -> bytes:
-    """Return the key as unencrypted PKCS#8 PEM (RFC 5958)."""
+    """Return the key as unencrypted PEM: EC as SEC 1, RSA as PKCS#1, Ed25519 as PKCS#8.
+
+    Ed25519 has no form but PKCS#8 (RFC 8410).
+    """
+    pkcs8_only = isinstance(key, ed25519.Ed25519PrivateKey)
     return key.private_bytes(
         serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
+        serialization.PrivateFormat.PKCS8
+        if pkcs8_only
+        else serialization.PrivateFormat.TraditionalOpenSSL,
         serialization.NoEncryption(),
     )
+
+
+def to_traditional_pem(pem: bytes) -> bytes:
+    """Return the PEM of the same key in the form of `key_to_pem`.
+
+    A PEM whose first block has that form is returned as it is: v0.2 reads the first block only.
+    Raises KeyFormatError as `load_key` does.
+    """
+    first = FIRST_LABEL.search(pem)
+    if first and first[1] in TRADITIONAL_LABELS:
+        return pem
+    key = load_key(pem)
+    return pem if isinstance(key, ed25519.Ed25519PrivateKey) else key_to_pem(key)
 
 
 def load_key(pem: bytes | str) -> PrivateKey:
     """Return the private key of a PKCS#8, SEC 1 or PKCS#1 PEM.
 
-    The latter two are what Flotta v0.2 wrote into its Secrets and onto its devices.
+    The latter two are what Flotta v0.2 writes; PKCS#8 is what `openssl genpkey` and former releases
+    of flotta.edge write.
     """
     try:
         key = serialization.load_pem_private_key(_as_bytes(pem), password=None)

@@ -11,7 +11,9 @@ from memory_client import MemoryClient
 from module_run import loaded, run
 
 from flotta.identity.authority import Authority
+from flotta.identity.keys import key_to_pem, new_key
 from flotta.resources.kinds import SECRET
+from pkcs8 import to_pkcs8
 
 
 def encoded(**pem: bytes) -> dict[str, str]:
@@ -49,6 +51,72 @@ def test_check_mode_issues_nothing(client: MemoryClient, authority: Authority) -
     assert client.writes == []
 
 
+def test_key_is_sec1_whatever_its_form_in_the_secret(
+    client: MemoryClient, authority: Authority
+) -> None:
+    issued = run("registration_certificate", namespace="shops")
+    assert issued["key"].startswith("-----BEGIN EC PRIVATE KEY-----")
+    (secret,) = (obj for obj in client.objects.values() if "client.key" in obj["data"])
+    secret["data"] |= encoded(client_key=to_pkcs8(issued["key"].encode()))
+
+    again = run("registration_certificate", namespace="shops")
+
+    assert (again["changed"], again["key"]) == (False, issued["key"])
+    assert client.writes == ["create"]
+
+
+def test_certificate_of_another_ca_is_not_used(client: MemoryClient, authority: Authority) -> None:
+    former = run("registration_certificate", namespace="shops")
+    new = Authority.create("Flotta CA", "flotta")  # of the same name
+    client.have(
+        SECRET,
+        "flotta-ca",
+        "flotta",
+        data=encoded(ca_crt=new.certificate_pem, ca_key=new.key_pem),
+    )
+
+    issued, again = (run("registration_certificate", namespace="shops") for _ in "ab")
+
+    assert issued["changed"]
+    assert issued["certificate"] != former["certificate"]
+    assert again == issued | {"changed": False, "invocation": again["invocation"]}
+
+
+def test_certificate_of_any_ca_in_the_bundle_is_used(
+    client: MemoryClient, authority: Authority
+) -> None:
+    former = run("registration_certificate", namespace="shops")
+    new = Authority.create("Flotta CA", "flotta")
+    bundle = new.certificate_pem + authority.certificate_pem
+    client.have(SECRET, "flotta-ca", "flotta", data=encoded(ca_crt=bundle, ca_key=new.key_pem))
+
+    again = run("registration_certificate", namespace="shops")
+
+    assert (again["changed"], again["certificate"]) == (False, former["certificate"])
+
+
+@pytest.mark.parametrize("damage", ["no data", "no key", "foreign key", "no PEM", "server"])
+def test_damaged_secret_is_passed_over(
+    client: MemoryClient, authority: Authority, damage: str
+) -> None:
+    good = registration(authority, "good", "shops")["data"]
+    server = authority.issue_server(["shops"])
+    data = {
+        "no data": {},
+        "no key": {"client.crt": good["client.crt"]},
+        "foreign key": good | encoded(client_key=key_to_pem(new_key())),
+        "no PEM": good | encoded(client_crt=b"nonsense"),
+        "server": encoded(client_crt=server.certificate, client_key=server.key),
+    }[damage]
+    metadata = {"labels": {"reg-client-ca": "true"}}
+    client.have(SECRET, "reg-client-ca-damaged", "flotta", data=data, metadata=metadata)
+
+    issued = run("registration_certificate", namespace="shops")
+
+    assert issued["changed"]
+    assert issued["certificate"].startswith("-----BEGIN CERTIFICATE-----")
+
+
 @pytest.mark.usefixtures("client")
 def test_without_a_ca_the_log_to_read_is_named() -> None:
     answer = run("registration_certificate", control_plane_namespace="edge")
@@ -57,11 +125,12 @@ def test_without_a_ca_the_log_to_read_is_named() -> None:
 
 
 def test_usable_is_what_allows_the_namespace_for_a_month(authority: Authority) -> None:
-    find_usable = loaded("registration_certificate").find_usable
+    find = loaded("registration_certificate").find_usable
+    ca = {"metadata": {}, "data": encoded(ca_crt=authority.certificate_pem)}
     shops, tills = registration(authority, "a", "shops"), registration(authority, "b", "tills")
     now = datetime.datetime.now(tz=datetime.UTC)
-    assert find_usable([shops, tills], "tills", now) is tills
-    assert find_usable([shops], "tills", now) is None
-    assert find_usable([shops], "shops", now + datetime.timedelta(days=36500)) is None
-    assert find_usable([shops], "shops", now - datetime.timedelta(days=1)) is None
-    assert find_usable([], "shops", now) is None
+    assert find([shops, tills], ca, "tills", now) is tills
+    assert find([shops], ca, "tills", now) is None
+    assert find([shops], ca, "shops", now + datetime.timedelta(days=36500)) is None
+    assert find([shops], ca, "shops", now - datetime.timedelta(days=1)) is None
+    assert find([], ca, "shops", now) is None

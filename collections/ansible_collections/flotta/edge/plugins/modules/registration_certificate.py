@@ -12,8 +12,8 @@ version_added: 0.1.0
 description:
   - Returns a registration certificate with which a device may join a namespace, its private key, and the certificate
     of the Flotta CA.
-  - The Edge API keeps such a certificate for its C(registration_namespaces). When no certificate allows the namespace
-    and stays valid for another 30 days, the module issues one.
+  - The Edge API keeps such a certificate for its C(registration_namespaces). When no certificate of the current
+    Flotta CA allows the namespace and stays valid for another 30 days, the module issues one.
 author:
   - flotta.edge contributors (@project-flotta)
 options:
@@ -66,7 +66,10 @@ certificate:
   type: str
   returned: success
 key:
-  description: Private key of the registration certificate, PEM.
+  description:
+    - Private key of the registration certificate, PEM.
+    - An EC key is in the form SEC 1 (C(EC PRIVATE KEY)), which agents of Project Flotta v0.2 read as well, whatever its
+      form in the Secret.
   type: str
   returned: success
 ca:
@@ -88,6 +91,9 @@ try:
     from cryptography.hazmat.primitives.serialization import Encoding
 
     from flotta.identity.authority import Authority
+    from flotta.identity.issuers import issued_by, load_bundle
+    from flotta.identity.keys import load_key, to_traditional_pem
+    from flotta.identity.lifetime import load_certificate
     from flotta.identity.peers import Peer, read_peer
     from flotta.own_names import (
         CA_SECRET,
@@ -119,10 +125,16 @@ def decode_entry(secret: Secret, key: str) -> str:
     return base64.b64decode(secret["data"][key]).decode()
 
 
-def read_certificate(secret: Secret) -> Peer:
-    """Return what the certificate in a Secret says about its holder."""
-    certificate = x509.load_pem_x509_certificate(decode_entry(secret, "client.crt").encode())
-    return read_peer(certificate.public_bytes(Encoding.DER))
+def read_certificate(secret: Secret, authorities: Sequence[x509.Certificate]) -> Peer | None:
+    """Return what the registration certificate in a Secret says, None unless a current CA issued it for its key."""
+    try:
+        certificate = load_certificate(decode_entry(secret, "client.crt"))
+        key = load_key(decode_entry(secret, "client.key"))
+        peer = read_peer(certificate.public_bytes(Encoding.DER))
+    except (KeyError, ValueError):  # an entry is missing or not what it has to be
+        return None
+    usable = issued_by(certificate, authorities) and certificate.public_key() == key.public_key()
+    return peer if usable and peer.kind == "registration" else None
 
 
 def is_usable(peer: Peer, namespace: str, now: datetime.datetime) -> bool:
@@ -131,15 +143,17 @@ def is_usable(peer: Peer, namespace: str, now: datetime.datetime) -> bool:
 
 
 def find_usable(
-    secrets_found: Sequence[Secret], namespace: str, now: datetime.datetime
+    secrets_found: Sequence[Secret], ca: Secret, namespace: str, now: datetime.datetime
 ) -> Secret | None:
     """Return the Secret with the usable certificate that is valid longest, None without one."""
-    peers = {name_of(secret): read_certificate(secret) for secret in secrets_found}
-    return max(
-        (item for item in secrets_found if is_usable(peers[name_of(item)], namespace, now)),
-        key=lambda item: (peers[name_of(item)].not_after, name_of(item)),
-        default=None,
-    )
+    authorities = load_bundle(decode_entry(ca, "ca.crt"))
+    peers = ((read_certificate(secret, authorities), secret) for secret in secrets_found)
+    usable = [
+        (peer.not_after, name_of(secret), secret)
+        for peer, secret in peers
+        if peer and is_usable(peer, namespace, now)
+    ]
+    return max(usable)[-1] if usable else None
 
 
 async def issue(
@@ -189,7 +203,7 @@ async def ensure_certificate(
         SECRET, parameters.control_plane_namespace, label_selector=REGISTRATION_SELECTOR
     )
     now = datetime.datetime.now(tz=datetime.timezone.utc)
-    secret = find_usable(found, parameters.namespace, now)
+    secret = find_usable(found, ca, parameters.namespace, now)
     if secret is not None:
         return {"changed": False, **describe_certificate(secret, ca)}
     if check_mode:
@@ -202,7 +216,7 @@ def describe_certificate(secret: Secret, ca: Secret) -> dict[str, str]:
     """Return the certificate, its key and the CA as the module returns them."""
     return {
         "certificate": decode_entry(secret, "client.crt"),
-        "key": decode_entry(secret, "client.key"),
+        "key": to_traditional_pem(decode_entry(secret, "client.key").encode()).decode(),
         "ca": decode_entry(ca, "ca.crt"),
     }
 
