@@ -6,6 +6,7 @@ The test is the device, the administrator, and the provisioner of a foreign stor
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
@@ -21,6 +22,8 @@ from operator_site import ENGINES, Fleet, Site, resource_api, running_operator
 from s3_server import S3Server, running_s3
 from storage_site import delivered, iam_settings
 
+from flotta.fleet.claim_ownership import DEVICE_ANNOTATION
+from flotta.resources.client import AlreadyExists
 from flotta.resources.finalizers import BUCKET_FINALIZER
 from flotta.resources.kinds import (
     BUCKET_CLAIM,
@@ -240,35 +243,116 @@ async def test_bucket_that_is_not_the_claims_cannot_be_claimed(
     assert (place.s3.root / victim["bucket_name"]).is_dir()
 
 
-async def test_claim_of_another_class_is_left_to_its_provisioner_and_noticed_when_bound(
-    place: Place, devices: Devices, fleet: Fleet
-) -> None:
-    metadata = {"name": "foreign-1", "namespace": "default"}
-    spec = {"storageClassName": "rook-ceph-bucket", "generateBucketName": "foreign-1"}
-    claim = await fleet.client.create(BUCKET_CLAIM, {"metadata": metadata, "spec": spec})
-    device = await joined(devices, fleet, "foreign-1", ASKED)
-    version, section = await delivered(device)
-    assert section == {}
-    await fleet.worked_off()
-    assert await fleet.client.get(BUCKET_CLAIM, "foreign-1", "default") == claim
+def lib_bucket_owner(claim: Object) -> Object:
+    """Return the metadata of what lib-bucket-provisioner (NooBaa, Rook) writes for a claim."""
+    reference = {"apiVersion": "objectbucket.io/v1alpha1", "kind": "ObjectBucketClaim"}
+    owner = {**reference, "name": claim["metadata"]["name"], "uid": claim["metadata"]["uid"]}
+    flags = {"controller": True, "blockOwnerDeletion": True}
+    return {**named(owner["name"]), "ownerReferences": [owner | flags]}
 
-    held = asyncio.create_task(delivered(device, version=version, wait=50))
+
+def named(name: str) -> Object:
+    return {"name": name, "namespace": "default"}
+
+
+async def bind_elsewhere(fleet: Fleet, claim: Object) -> None:
+    """Do what another provisioner does for a claim."""
+    metadata, name = lib_bucket_owner(claim), claim["metadata"]["name"]
     data = {"BUCKET_NAME": "b-1", "BUCKET_HOST": "ceph.shop.example", "BUCKET_PORT": "8443"}
     await fleet.client.create(CONFIG_MAP, {"metadata": metadata, "data": data})
     access_key = {"AWS_ACCESS_KEY_ID": "ceph", "AWS_SECRET_ACCESS_KEY": "hidden"}
     await fleet.client.create(SECRET, {"metadata": metadata, "stringData": access_key})
     bound = {"status": {"phase": "Bound"}}
-    await fleet.client.merge_patch(BUCKET_CLAIM, "foreign-1", "default", bound, "status")
+    await fleet.client.merge_patch(BUCKET_CLAIM, name, "default", bound, "status")
+
+
+async def claim_of_a_team(fleet: Fleet, name: str) -> Object:
+    spec = {"storageClassName": "rook-ceph-bucket", "generateBucketName": name}
+    return await fleet.client.create(BUCKET_CLAIM, {"metadata": named(name), "spec": spec})
+
+
+def storage_reason(device: Object) -> str:
+    conditions = device.get("status", {}).get("conditions") or []
+    return next((item["reason"] for item in conditions if item["type"] == "StorageReady"), "")
+
+
+@pytest.mark.parametrize("spec", [None, ASKED], ids=["unasked", "asked"])
+async def test_device_with_the_name_of_somebodys_claim_gets_no_keys_and_deletes_nothing(
+    devices: Devices, fleet: Fleet, spec: Object | None
+) -> None:
+    name = f"billing-{'asked' if spec else 'unasked'}"
+    await bind_elsewhere(fleet, await claim_of_a_team(fleet, name))
+    before = [await fleet.find(kind, name) for kind in (BUCKET_CLAIM, SECRET, CONFIG_MAP)]
+    device = await joined(devices, fleet, name, spec)
+    found = await fleet.seen(EDGE_DEVICE, name, lambda d: storage_reason(d) == "ClaimForeign")
+    assert "dataObc" not in found["status"]
+    assert (await delivered(device))[1] == {}
+    # Not even when the status names the claim, as an operator of before wrote it.
+    recorded = {"status": {"dataObc": name}}
+    await fleet.client.merge_patch(EDGE_DEVICE, name, "default", recorded, "status")
+    assert (await delivered(device))[1] == {}
+    await fleet.seen(EDGE_DEVICE, name, lambda d: "dataObc" not in d["status"])
+    assert (await delivered(device))[1] == {}
+
+    await fleet.client.delete(EDGE_DEVICE, name, "default")
+    await vanished(fleet, EDGE_DEVICE, name)
+    await fleet.worked_off()
+    after = [await fleet.find(kind, name) for kind in (BUCKET_CLAIM, SECRET, CONFIG_MAP)]
+    assert after == before
+
+
+async def test_claim_that_is_annotated_for_a_device_is_used_and_stays_when_it_goes(
+    devices: Devices, fleet: Fleet
+) -> None:
+    claim = await claim_of_a_team(fleet, "lent-1")
+    device = await joined(devices, fleet, "lent-1", ASKED)
+    await bind_elsewhere(fleet, claim)
+    await fleet.seen(EDGE_DEVICE, "lent-1", lambda d: storage_reason(d) == "ClaimForeign")
+    version, section = await delivered(device)
+    assert section == {}
+
+    held = asyncio.create_task(delivered(device, version=version, wait=50))
+    mark = {"metadata": {"annotations": {DEVICE_ANNOTATION: "lent-1"}}}
+    await fleet.client.merge_patch(BUCKET_CLAIM, "lent-1", "default", mark)
     await held
     section = await storage_of(device)
     assert (section["bucket_host"], section["bucket_port"]) == ("ceph.shop.example", 8443)
     assert key_of(section) == AccessKey("ceph", "hidden", "b-1")
-    found = await fleet.client.get(BUCKET_CLAIM, "foreign-1", "default")
+    found = await fleet.client.get(BUCKET_CLAIM, "lent-1", "default")
     assert BUCKET_FINALIZER not in (found["metadata"].get("finalizers") or [])
 
-    await fleet.client.delete(EDGE_DEVICE, "foreign-1", "default")
-    await vanished(fleet, EDGE_DEVICE, "foreign-1")
-    assert await fleet.find(BUCKET_CLAIM, "foreign-1") is None
+    await fleet.client.delete(EDGE_DEVICE, "lent-1", "default")
+    await vanished(fleet, EDGE_DEVICE, "lent-1")
+    await fleet.worked_off()
+    assert await fleet.client.get(BUCKET_CLAIM, "lent-1", "default") == found
+
+
+async def test_keys_are_not_read_from_a_secret_that_the_claim_does_not_own(
+    devices: Devices, fleet: Fleet
+) -> None:
+    device = await joined(devices, fleet, "swapped-1", ASKED)
+    before = await storage_of(device)
+    theirs = {"AWS_ACCESS_KEY_ID": "team", "AWS_SECRET_ACCESS_KEY": "hidden"}
+
+    async def swapped() -> bool:
+        """Replace the Secret; the operator may write its own again in between."""
+        found = await fleet.find(SECRET, "swapped-1")
+        if found and not found["metadata"].get("ownerReferences"):
+            return True
+        if found:
+            await fleet.client.delete(SECRET, "swapped-1", "default")
+        with contextlib.suppress(AlreadyExists):
+            metadata = named("swapped-1")
+            await fleet.client.create(SECRET, {"metadata": metadata, "stringData": theirs})
+        return False
+
+    await eventually(swapped)
+    await complained(devices, device, "Secret 'swapped-1' was not written for ObjectBucketClaim")
+    assert (await delivered(device))[1] == before
+    secret = await fleet.find(SECRET, "swapped-1")
+    await fleet.client.delete(EDGE_DEVICE, "swapped-1", "default")
+    await vanished(fleet, EDGE_DEVICE, "swapped-1")
+    assert await fleet.find(SECRET, "swapped-1") == secret
 
 
 async def complained(devices: Devices, device: Device, text: str) -> Object:
@@ -369,6 +453,7 @@ async def test_sets_storage_takes_the_place_of_the_devices_and_a_claim_goes_befo
     await storage_of(device, lambda s: s["bucket_name"] == "of-the-set")
 
     metadata = {"name": "ranked-1", "namespace": "default"}
+    metadata["annotations"] = {DEVICE_ANNOTATION: "ranked-1"}
     spec = {"storageClassName": "shop-buckets", "generateBucketName": "ranked-1"}
     await fleet.client.create(BUCKET_CLAIM, {"metadata": metadata, "spec": spec})
     await storage_of(device, lambda s: s["bucket_name"].startswith("ranked-1-"))

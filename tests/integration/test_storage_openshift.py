@@ -93,10 +93,13 @@ async def served(client: Client) -> bool:
 
 
 async def with_bucket(fleet: Fleet, device: Device) -> None:
-    """Do what NooBaa and the operator do for a claim of the device."""
-    metadata = {"name": device.device_id, "namespace": "default"}
+    """Do what NooBaa and the operator of v0.2 do for a claim of the device."""
+    metadata: Object = {"name": device.device_id, "namespace": "default"}
     spec = {"storageClassName": CLASS, "generateBucketName": device.device_id}
-    await fleet.client.create(BUCKET_CLAIM, {"metadata": metadata, "spec": spec})
+    claim = await fleet.client.create(BUCKET_CLAIM, {"metadata": metadata, "spec": spec})
+    reference = {"apiVersion": BUCKET_CLAIM.api_version, "kind": BUCKET_CLAIM.kind}
+    owner = {**reference, "name": device.device_id, "uid": claim["metadata"]["uid"]}
+    metadata = {**metadata, "ownerReferences": [owner]}
     inside = {"BUCKET_NAME": "b-1", "BUCKET_HOST": "s3.openshift-storage.svc", "BUCKET_PORT": "443"}
     data = {**inside, "BUCKET_REGION": ""}
     await fleet.client.create(CONFIG_MAP, {"metadata": metadata, "data": data})

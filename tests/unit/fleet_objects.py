@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from flotta.resources.kinds import CONFIG_MAP, EDGE_DEVICE_SET, SECRET, Kind
+from flotta.resources.kinds import BUCKET_CLAIM, CONFIG_MAP, EDGE_DEVICE_SET, SECRET, Kind
 
 Object = dict[str, Any]
 
@@ -36,6 +36,15 @@ class Objects:
     def with_object(self, kind: Kind, namespace: str, name: str, resource: Object) -> Objects:
         self._others[kind.plural, namespace, name] = resource
         return self
+
+    def with_claim(self, name: str, owner: str = "u-1", storage_class: str = "fast") -> Objects:
+        """Add a claim that the EdgeDevice with this UID owns; it owns ConfigMap and Secret."""
+        metadata = {**_metadata(name), "uid": f"claim-{name}", "ownerReferences": [{"uid": owner}]}
+        spec = {"storageClassName": storage_class}
+        for kind in (SECRET, CONFIG_MAP):
+            if found := self.lookup(kind, "default", name):
+                found["metadata"]["ownerReferences"] = [{"uid": f"claim-{name}"}]
+        return self._with(BUCKET_CLAIM, {"metadata": metadata, "spec": spec})
 
     def _with(self, kind: Kind, resource: Object) -> Objects:
         metadata = resource["metadata"]

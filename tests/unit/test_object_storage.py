@@ -14,7 +14,7 @@ from fleet_objects import Object, Objects, device
 from flotta.fleet.object_storage import render_storage
 from flotta.fleet.references import BrokenReference
 from flotta.protocol.models import S3StorageConfiguration
-from flotta.resources.kinds import BUCKET_CLAIM, ROUTE, SECRET
+from flotta.resources.kinds import ROUTE, SECRET
 
 EXTERNAL = {"storage": {"s3": {"configMapName": "lab-s3", "secretName": "lab-s3-keys"}}}
 LAB = {
@@ -36,8 +36,7 @@ def claimed(storage_class: str) -> Objects:
     source = (
         Objects().with_config_map("d-17", **inside, BUCKET_REGION="").with_secret("d-17", **PAIR)
     )
-    claim = {"spec": {"storageClassName": storage_class}}
-    return source.with_object(BUCKET_CLAIM, "default", "d-17", claim)
+    return source.with_claim("d-17", storage_class=storage_class)
 
 
 def found(source: Objects, endpoint: str = "", **fields: Any) -> S3StorageConfiguration:

@@ -307,6 +307,7 @@ def claimed() -> Objects:
         Objects()
         .with_config_map("d-17", BUCKET_NAME="b-17", BUCKET_HOST="10.0.0.1", BUCKET_PORT="9000")
         .with_secret("d-17", AWS_ACCESS_KEY_ID="k", AWS_SECRET_ACCESS_KEY="s", **{"tls.crt": "PEM"})
+        .with_claim("d-17")
     )
 
 
@@ -335,7 +336,7 @@ def test_unresolvable_storage_is_reported_and_what_was_delivered_stays() -> None
 
     assert "storage" not in configuration(first)
     assert configuration(first)["storage_unresolved"] is True
-    assert "ConfigMap 'd-17' does not exist" in first.problems[0].message
+    assert "ObjectBucketClaim 'd-17' does not exist" in first.problems[0].message
     assert configuration(later)["storage"] == configuration(before)["storage"]
     assert "storage_unresolved" not in configuration(later)
     assert "storage" not in configuration(unwanted)

@@ -5,15 +5,30 @@ from __future__ import annotations
 import base64
 import binascii
 
+from flotta.fleet.claim_ownership import is_owned_by
 from flotta.fleet.references import BrokenReference, ObjectSource
 from flotta.resources.kinds import CONFIG_MAP, SECRET, Kind
 from flotta.resources.objects.core import KeyedData
+from flotta.resources.objects.storage import BucketClaim
+from flotta.resources.views import name_of
 
 
 class BucketCredentials:
-    """Reads the values and collects what is wrong, so that users see all of it at once."""
+    """Reads the values and collects what is wrong, so that users see all of it at once.
 
-    def __init__(self, source: ObjectSource, namespace: str, config_map: str, secret: str) -> None:
+    With a claim, only objects that the claim owns are read: every provisioner that uses the
+    library of the kind (lib-bucket-provisioner: NooBaa, Rook) sets this owner, and so does ours.
+    """
+
+    def __init__(
+        self,
+        source: ObjectSource,
+        namespace: str,
+        config_map: str,
+        secret: str,
+        claim: BucketClaim | None = None,
+    ) -> None:
+        self._claim = claim
         self._config_map = source.lookup(CONFIG_MAP, namespace, config_map)
         self._secret = source.lookup(SECRET, namespace, secret)
         self._names = {CONFIG_MAP: config_map, SECRET: secret}
@@ -65,17 +80,20 @@ class BucketCredentials:
     def require_complete(self) -> None:
         """Raise BrokenReference with everything that was missing or wrong."""
         sentences = [
-            *self._describe_missing(CONFIG_MAP, self._config_map),
-            *self._describe_missing(SECRET, self._secret),
+            *self._describe(CONFIG_MAP, self._config_map),
+            *self._describe(SECRET, self._secret),
             *self._problems,
         ]
         if sentences:
             raise BrokenReference("; ".join(sentences))
 
-    def _describe_missing(self, kind: Kind[KeyedData], obj: KeyedData | None) -> list[str]:
+    def _describe(self, kind: Kind[KeyedData], obj: KeyedData | None) -> list[str]:
         name = f"{kind.kind} {self._names[kind]!r}"
         if obj is None:
             return [f"{name} does not exist"]
+        if self._claim is not None and not is_owned_by(obj, self._claim):
+            claim = f"ObjectBucketClaim {name_of(self._claim)!r}"
+            return [f"{name} was not written for {claim}; delete or rename it"]
         absent = self._absent[kind]
         return [f"{name} is missing {' and '.join(absent)}"] if absent else []
 

@@ -1,9 +1,12 @@
 """Which bucket a device synchronises with, and with what credentials.
 
-A bound bucket claim (`status.dataObc`) wins over external storage named in the spec in effect
-(docs/reference/control-plane.md#storage). The values come from a ConfigMap and a Secret; those
-of a claim have the claim's name. The address in a claim's ConfigMap is often reachable only inside
-the cluster, so OpenShift's Route, or the endpoint for devices in the settings, replaces it.
+A bound bucket claim (`status.dataObc`) of the device wins over external storage named in the spec
+in effect (docs/reference/control-plane.md#storage). A claim that is not the device's counts for
+nothing, whatever the status says: the operator's status may be old.
+
+The values come from a ConfigMap and a Secret; those of a claim have the claim's name and the claim
+as their owner. The address in a claim's ConfigMap is often reachable only inside the cluster, so
+OpenShift's Route, or the endpoint for devices in the settings, replaces it.
 """
 
 from __future__ import annotations
@@ -12,15 +15,16 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from flotta.fleet.bucket_credentials import BucketCredentials
+from flotta.fleet.claim_ownership import NOOBAA_CLASS, is_claim_of
 from flotta.fleet.references import BrokenReference, ObjectSource
 from flotta.protocol.models import S3StorageConfiguration
 from flotta.resources.kinds import BUCKET_CLAIM, ROUTE, SECRET
 from flotta.resources.objects.device_settings import DeviceSettings
 from flotta.resources.objects.devices import EdgeDevice
-from flotta.resources.views import namespace_of, spec_of, status_of
+from flotta.resources.objects.storage import BucketClaim
+from flotta.resources.views import name_of, namespace_of, spec_of, status_of
 from flotta.settings.storage import S3_REGION
 
-NOOBAA_CLASS = "openshift-storage.noobaa.io"
 NOOBAA_ROUTE = ("openshift-storage", "s3")
 ROUTER_CA = ("openshift-ingress-operator", "router-ca")
 HTTPS = "443"
@@ -44,15 +48,26 @@ def render_storage(
     by which devices reach the buckets of claims, if set.
     """
     namespace = namespace_of(device)
-    claim = status_of(device).get("dataObc")
-    if claim:
-        credentials = BucketCredentials(source, namespace, config_map=claim, secret=claim)
-        address = _address_of_claim(source, namespace, claim, endpoint, credentials)
+    claim = _claim_in_use(device, source)
+    if claim is not None:
+        name = name_of(claim)
+        credentials = BucketCredentials(source, namespace, name, name, claim)
+        address = _address_of_claim(source, claim, endpoint, credentials)
         return _read_configuration(credentials, address, port=HTTPS, region=S3_REGION.default)
     names = _external_names(spec)
     if names is None:
         return None
     return _read_configuration(BucketCredentials(source, namespace, *names), None)
+
+
+def _claim_in_use(device: EdgeDevice, source: ObjectSource) -> BucketClaim | None:
+    name = status_of(device).get("dataObc")
+    if not name:
+        return None
+    claim = source.lookup(BUCKET_CLAIM, namespace_of(device), name)
+    if claim is None:
+        raise BrokenReference(f"ObjectBucketClaim {name!r} does not exist")
+    return claim if is_claim_of(claim, device) else None
 
 
 def _read_configuration(
@@ -80,10 +95,9 @@ def _read_configuration(
 
 
 def _address_of_claim(
-    source: ObjectSource, namespace: str, claim: str, endpoint: str, credentials: BucketCredentials
+    source: ObjectSource, claim: BucketClaim, endpoint: str, credentials: BucketCredentials
 ) -> _Address | None:
-    obj = source.lookup(BUCKET_CLAIM, namespace, claim)
-    if obj is not None and spec_of(obj).get("storageClassName") == NOOBAA_CLASS:
+    if spec_of(claim).get("storageClassName") == NOOBAA_CLASS:
         return _route_address(source, credentials)
     if endpoint:
         url = urlsplit(endpoint)

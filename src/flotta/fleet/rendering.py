@@ -67,6 +67,12 @@ class RenderedConfiguration:
         section = self.content.configuration.storage if self.content.configuration else None
         return section.s3 if section else None
 
+    @property
+    def storage_unresolved(self) -> bool:
+        """Whether the desired storage is unknown, so that the device keeps what it has."""
+        configuration = self.content.configuration
+        return configuration is not None and bool(configuration.storage_unresolved)
+
 
 def render_configuration(
     device: EdgeDevice,

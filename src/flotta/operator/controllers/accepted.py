@@ -51,6 +51,10 @@ def judge_device(
 def _find_contradiction(resource: EdgeDevice | EdgeDeviceSet) -> ConditionState | None:
     s3 = storage_section(resource)
     if s3.get("createOBC") and (s3.get("secretName") or s3.get("configMapName")):
-        text = "storage.s3.createOBC is ignored, because secretName or configMapName is set"
+        # Which of them a device uses depends on whether it has a claim: StorageReady says it.
+        text = (
+            "storage.s3 has createOBC and secretName or configMapName; "
+            "no bucket claim is created because of createOBC"
+        )
         return "False", "StorageContradiction", text
     return None

@@ -110,6 +110,8 @@ class Configurations:
         rendered = render_configuration(device, source, self._last_s3.get(key), self._s3_endpoint)
         if rendered.s3 is not None:
             self._last_s3[key] = rendered.s3
+        elif not rendered.storage_unresolved:
+            self._last_s3.pop(key, None)  # keys that were taken away must not come back later
         for lookup in source.lookups:
             self._dependents[lookup].add(key)
         generation = device["metadata"].get("generation")
@@ -131,7 +133,7 @@ class Configurations:
             return
         key = key_of(device)
         self._invalidate(key)
-        if new is None:
+        if new is None or (old and uid_of(old) != uid_of(new)):
             self._last_s3.pop(key, None)
 
     def _workload_changed(self, old: EdgeWorkload | None, new: EdgeWorkload | None) -> None:

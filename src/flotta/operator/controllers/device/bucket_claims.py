@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from flotta.fleet.claim_ownership import DEVICE_ANNOTATION, is_claim_of
 from flotta.fleet.joining import is_registered
 from flotta.operator.controllers.device_views import storage_section
 from flotta.operator.settings import Settings
@@ -37,15 +38,18 @@ def wants_claim(device: EdgeDevice, device_set: EdgeDeviceSet | None, *, auto_cr
     The set's storage section replaces the device's as a whole, so external storage counts only
     where it is in effect; `createOBC` counts on either.
     """
-    if not is_registered(device):
-        return False
-    in_force = storage_section(device if device_set is None else device_set)
-    if in_force.get("configMapName") or in_force.get("secretName"):
+    if not is_registered(device) or names_external(device, device_set):
         return False
     asked = storage_section(device).get("createOBC") or (
         device_set is not None and storage_section(device_set).get("createOBC")
     )
     return bool(auto_create or asked)
+
+
+def names_external(device: EdgeDevice, device_set: EdgeDeviceSet | None) -> bool:
+    """Tell whether the storage section in effect names an external bucket, even incompletely."""
+    in_force = storage_section(device if device_set is None else device_set)
+    return bool(in_force.get("configMapName") or in_force.get("secretName"))
 
 
 def make_bucket_claim(device: EdgeDevice, settings: Settings) -> BucketClaim:
@@ -66,8 +70,11 @@ def make_bucket_claim(device: EdgeDevice, settings: Settings) -> BucketClaim:
 
 
 def bound_claim_name(device: EdgeDevice, claim: BucketClaim | None) -> str | None:
-    """Return `status.dataObc`: the claim's name from Bound until the claim is deleted."""
-    if claim is None or is_being_deleted(claim):
+    """Return `status.dataObc`: the claim's name from Bound until the claim is deleted.
+
+    None for a claim that is not the device's, even if an earlier operator recorded it.
+    """
+    if claim is None or is_being_deleted(claim) or not is_claim_of(claim, device):
         return None
     if is_bound(claim):
         return name_of(claim)
@@ -75,19 +82,35 @@ def bound_claim_name(device: EdgeDevice, claim: BucketClaim | None) -> str | Non
 
 
 def judge_storage(
-    device: EdgeDevice, claim: BucketClaim | None, *, wanted: bool
+    device: EdgeDevice, claim: BucketClaim | None, *, wanted: bool, external: bool
 ) -> ConditionState | None:
     """Judge the bucket that a device has from its claim.
 
-    None when it has none and gets none from a claim: the condition does not apply to this device.
+    `external` tells whether an external bucket is named. None when the device has no bucket from a
+    claim and gets none: the condition does not apply to it.
     """
-    if claim is None or is_being_deleted(claim):
+    if claim is None:
         return None
-    name = name_of(claim)
+    if not is_claim_of(claim, device):
+        # Said whether a claim is wanted or not: who made it by hand may expect it to be used.
+        return None if external or not is_registered(device) else _judge_foreign(device, claim)
+    if is_being_deleted(claim):
+        return None
     if bound_claim_name(device, claim):
-        return "True", "ClaimBound", f"ObjectBucketClaim {name} is bound"
-    if not wanted:
-        return None
+        return _judge_bound(claim, external=external)
+    return _judge_unbound(claim) if wanted else None
+
+
+def _judge_bound(claim: BucketClaim, *, external: bool) -> ConditionState:
+    text = f"ObjectBucketClaim {name_of(claim)} is bound"
+    if not external:
+        return "True", "ClaimBound", text
+    text += "; configMapName and secretName of storage.s3 are ignored as long as it exists"
+    return "True", "ExternalIgnored", text
+
+
+def _judge_unbound(claim: BucketClaim) -> ConditionState:
+    name = name_of(claim)
     problem = find_condition(conditions_of(claim), READY)
     if problem:
         return "False", problem["reason"], f"ObjectBucketClaim {name}: {problem['message']}"
@@ -99,23 +122,27 @@ def judge_storage(
     return "False", "ClaimPending", text
 
 
+def _judge_foreign(device: EdgeDevice, claim: BucketClaim) -> ConditionState:
+    name, namespace = name_of(claim), namespace_of(claim)
+    text = (
+        f"ObjectBucketClaim {name} was not made for this EdgeDevice, which gets no keys from it; "
+    )
+    if is_being_deleted(claim):
+        text += "it is being deleted, and its condition Ready says what becomes of the bucket"
+        return "False", "ClaimForeign", text
+    text += (
+        "if it is to use that bucket, run: kubectl annotate objectbucketclaim "
+        f"{name} --namespace {namespace} {DEVICE_ANNOTATION}={name_of(device)}"
+    )
+    return "False", "ClaimForeign", text
+
+
 def provisioner_time_left(claim: BucketClaim | None, now: datetime) -> float:
     """Return the seconds that a provisioner has left before the claim is reported."""
     if claim is None or is_bound(claim) or find_condition(conditions_of(claim), READY):
         return 0.0
     asked = parse_required_time(claim["metadata"]["creationTimestamp"])
     return max(0.0, PROVISIONER_TIMEOUT - (now - asked).total_seconds())
-
-
-def belongs_to(claim: BucketClaim, device: EdgeDevice) -> bool:
-    """Tell whether the claim is deleted with the device.
-
-    It is when the device owns it, or when the device's status names it and nothing owns it.
-    """
-    owners = claim["metadata"].get("ownerReferences") or []
-    owned = any(owner.get("uid") == uid_of(device) for owner in owners)
-    recorded = status_of(device).get("dataObc") == name_of(claim)
-    return owned or (recorded and not owners)
 
 
 def _owner_reference(device: EdgeDevice) -> OwnerReference:

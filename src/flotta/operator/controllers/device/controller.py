@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import partial
 
+from flotta.fleet.claim_ownership import DEVICE_ANNOTATION, is_claim_of
 from flotta.fleet.joining import REQUEST_NAMESPACE
 from flotta.fleet.selection import matches
 from flotta.operator.controllers.context import Context, utc_now
@@ -29,6 +30,7 @@ from flotta.resources.objects.storage import BucketClaim
 from flotta.resources.objects.workloads import EdgeWorkload
 from flotta.resources.views import (
     Key,
+    annotations_of,
     conditions_of,
     is_being_deleted,
     key_of,
@@ -92,10 +94,12 @@ def concerned_by_set(
 
 
 def concerned_by_claim(old: BucketClaim | None, new: BucketClaim | None) -> Iterable[Key]:
-    """Yield the device of the claim's name."""
+    """Yield the device of the claim's name, and the one that an annotation names."""
     claim = new or old
     if claim is not None:
         yield key_of(claim)
+        if named := annotations_of(claim).get(DEVICE_ANNOTATION):
+            yield namespace_of(claim), named
 
 
 def plan_inputs(device: EdgeDevice | None) -> object:
@@ -125,18 +129,25 @@ def _target_fields(workload: EdgeWorkload | None) -> object:
 
 
 def _plan_staying(context: Context, device: EdgeDevice) -> Plan:
-    caches, namespace, name = context.caches, namespace_of(device), name_of(device)
+    caches, namespace = context.caches, namespace_of(device)
     member_of = set_name(device)
-    claims = caches.of(BUCKET_CLAIM)
-    recorded = status_of(device).get("dataObc") or name
     return plan_device(
         device,
         caches.of(EDGE_WORKLOAD).list(namespace),
         caches.of(EDGE_DEVICE_SET).get(namespace, member_of) if member_of else None,
-        claims.get(namespace, recorded) or claims.get(namespace, name),
+        _find_claim(caches.of(BUCKET_CLAIM), device),
         context.settings,
         utc_now(),
     )
+
+
+def _find_claim(claims: Cache[BucketClaim], device: EdgeDevice) -> BucketClaim | None:
+    """Return the recorded claim if the device may use it, else the claim of the device's name."""
+    namespace, name = key_of(device)
+    recorded = claims.get(namespace, status_of(device).get("dataObc") or name)
+    if recorded is not None and is_claim_of(recorded, device):
+        return recorded
+    return claims.get(namespace, name)
 
 
 async def _plan_leaving(context: Context, device: EdgeDevice) -> Plan:

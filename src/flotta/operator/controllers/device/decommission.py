@@ -2,7 +2,8 @@
 
 Order: the device acknowledges that it disconnected (or the time is over, or no device exists that
 could), then its bucket claim is deleted (with bucket and keys), then its signed request, then our
-finalizer. A declined request stays, because it keeps the device from joining again
+finalizer. Only a claim that the EdgeDevice owns is deleted: one that somebody else made, or v0.2,
+stays. A declined request stays, because it keeps the device from joining again
 (docs/reference/control-plane.md#decommissioning).
 """
 
@@ -11,8 +12,8 @@ from __future__ import annotations
 import random
 from datetime import datetime, timedelta
 
+from flotta.fleet.claim_ownership import is_owned_by
 from flotta.fleet.joining import is_declined, is_registered, was_heard
-from flotta.operator.controllers.device.bucket_claims import belongs_to
 from flotta.operator.runtime.steps import Delete, Plan, RecordEvent, Step, patch_metadata
 from flotta.resources.conditions import DISCONNECTED, find_condition
 from flotta.resources.finalizers import DEVICE_FINALIZER, LEGACY_DEVICE_FINALIZERS
@@ -44,7 +45,7 @@ def plan_decommission(
     wait = _time_left(device, now, timeout) if awaited else 0.0
     if wait > 0:
         return Plan(requeue_after=wait)
-    if claim is not None and belongs_to(claim, device):
+    if claim is not None and is_owned_by(claim, device):
         return _plan_claim_removal(device, claim, now)
     steps: list[Step] = []
     if awaited:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+from flotta.fleet.claim_ownership import is_claim_of
 from flotta.operator.controllers.accepted import judge_device
 from flotta.operator.controllers.conditions import judged_conditions
 from flotta.operator.controllers.device import membership
@@ -12,6 +13,7 @@ from flotta.operator.controllers.device.bucket_claims import (
     bound_claim_name,
     judge_storage,
     make_bucket_claim,
+    names_external,
     provisioner_time_left,
     wants_claim,
 )
@@ -55,9 +57,11 @@ def plan_device(
     states: dict[str, ConditionState | None] = {
         ACCEPTED: judge_device(device, set_name(device), device_set)
     }
-    wait = provisioner_time_left(claim, now) if wanted else 0.0
+    own = claim is not None and is_claim_of(claim, device)
+    wait = provisioner_time_left(claim, now) if wanted and own else 0.0
     if not wait:
-        states[STORAGE_READY] = judge_storage(device, claim, wanted=wanted)
+        external = names_external(device, device_set)
+        states[STORAGE_READY] = judge_storage(device, claim, wanted=wanted, external=external)
     steps: list[Step] = []
     metadata = _change_metadata(device, names)
     status = _new_status(device, names, claim, judged_conditions(device, states, now))
