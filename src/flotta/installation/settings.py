@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from flotta import __version__
 from flotta.dns1123 import is_label
-from flotta.fleet.object_storage import NOOBAA_CLASS
+from flotta.fleet.claim_ownership import NOOBAA_CLASS
 from flotta.installation.options import (
     NO_KEYS,
     Ingress,

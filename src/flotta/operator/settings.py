@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from flotta.fleet.object_storage import NOOBAA_CLASS
+from flotta.fleet.claim_ownership import NOOBAA_CLASS
 from flotta.settings import operator as table
 from flotta.settings.common import NAMESPACE
 from flotta.settings.setting import Address
