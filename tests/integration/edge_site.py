@@ -110,6 +110,7 @@ class Device:
     ) -> None:
         self.device_id = device_id
         self.key = new_key()
+        self.port = site.port
         self._origin = f"https://127.0.0.1:{site.port}{BASE}"
         self._directory = site.directory
         self._ca = ca
@@ -176,13 +177,14 @@ class Device:
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
-            connector = aiohttp.TCPConnector(ssl=self._context(), limit=10)
+            connector = aiohttp.TCPConnector(ssl=self.tls_context(), limit=10)
             self._session = aiohttp.ClientSession(
                 connector=connector, timeout=aiohttp.ClientTimeout(total=60)
             )
         return self._session
 
-    def _context(self) -> Any:
+    def tls_context(self) -> Any:
+        """Return a context that presents the device's certificate."""
         if self.identity is None:
             return client_context(self._ca)
         stem = self._directory / uuid.uuid4().hex

@@ -50,7 +50,9 @@ class MemorySecrets:
 
     async def replace(self, secret: StoredSecret, data: Mapping[str, bytes]) -> None:
         if self._secrets.get(secret.name) != secret:
-            raise SecretConflict(f"{secret.name} was changed", Refusal(503, "try again"))
+            raise SecretConflict(
+                f"{secret.name} was changed", Refusal(503, "try again", reason="Conflict")
+            )
         self._put(secret.name, data)
 
     async def list_registration_secrets(self) -> list[StoredSecret]:
@@ -90,6 +92,7 @@ class MemoryBackend:
         self.enrolled: list[str] = []
         self.ending: list[str] = []  # what the server does when it stops, in order
         self.broken = False
+        self.holding = 0  # requests that wait for a change
         self._running = asyncio.Event()
         self._changed = asyncio.Event()
 
@@ -124,7 +127,9 @@ class MemoryBackend:
 
     async def membership(self, peer: Peer) -> Membership:
         if self.broken:
-            raise BackendError("bit 7 is stuck", Refusal(503, "not now", retry_after=3))
+            raise BackendError(
+                "bit 7 is stuck", Refusal(503, "not now", reason="Starting", retry_after=3)
+            )
         device = self.devices.get(peer.device_id)
         if device is None:
             return Membership.ABSENT
@@ -140,7 +145,7 @@ class MemoryBackend:
         self, peer: Peer, device_id: str, info: RegistrationInfo, key_fingerprint: str
     ) -> RecordedRegistration:
         if device_id not in self.devices:
-            raise Refusal(404, "the device is not approved yet")
+            raise Refusal(404, "the device is not approved yet", reason="NotApproved")
         return RecordedRegistration("default", self.devices[device_id].uid)
 
     async def get_configuration(self, peer: Peer) -> Configuration:
@@ -154,4 +159,8 @@ class MemoryBackend:
         self.devices[peer.device_id].has_left = True
 
     async def wait_for_change(self, peer: Peer, seconds: float) -> None:
-        await asyncio.wait([asyncio.create_task(self._changed.wait())], timeout=seconds)
+        self.holding += 1
+        try:
+            await asyncio.wait([asyncio.create_task(self._changed.wait())], timeout=seconds)
+        finally:
+            self.holding -= 1

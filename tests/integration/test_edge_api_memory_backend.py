@@ -4,60 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
-import memory_backend
 import pytest
 import pytest_asyncio
-from edge_site import Device, Site, data_message
-from memory_backend import MemoryBackend, MemoryDevice
+from edge_site import data_message
+from memory_backend import MemoryDevice
+from memory_site import MemorySite, memory_site
 
-from flotta.edge_api.backends import BACKENDS
-from flotta.edge_api.server import EdgeApiServer
-from flotta.edge_api.settings import Settings
-from flotta.identity.authority import CertificateAndKey
-from flotta.own_names import CA_SECRET, HOST_SECRET
+from flotta.own_names import HOST_SECRET
 from waiting import eventually
-
-ENVIRONMENT = {
-    "BACKEND": "memory",
-    "BIND_ADDRESS": "127.0.0.1",
-    "HTTPS_PORT": "0",
-    "METRICS_ADDR": "127.0.0.1:0",
-}
-
-
-@dataclass
-class MemorySite:
-    server: EdgeApiServer
-    backend: MemoryBackend
-    directory: Path
-
-    async def device(self) -> Device:
-        """Return device `till-7` with a registration certificate."""
-        site = Site(self.directory, Path(), self.server.port, self.server.monitoring_port, {})
-        authority = await self.backend.secrets.read(CA_SECRET)
-        (secret,) = await self.backend.secrets.list_registration_secrets()
-        identity = CertificateAndKey(secret.data["client.crt"], secret.data["client.key"])
-        assert authority is not None
-        return Device(site, authority.data["ca.crt"], "till-7", identity)
-
-    async def joined(self) -> Device:
-        device = await self.device()
-        self.backend.devices["till-7"] = MemoryDevice()
-        assert (await device.register()).status == 200
-        return device
 
 
 @pytest_asyncio.fixture
 async def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[MemorySite]:
-    monkeypatch.setitem(BACKENDS, "memory", "memory_backend")
-    server = await EdgeApiServer.create(Settings.from_environment(ENVIRONMENT))
-    await server.start()
-    yield MemorySite(server, memory_backend.made.pop(), tmp_path)
-    await server.stop()
+    async with memory_site(tmp_path, monkeypatch) as started:
+        yield started
 
 
 async def test_a_device_joins_reports_and_leaves(site: MemorySite) -> None:

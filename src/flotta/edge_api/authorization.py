@@ -18,29 +18,32 @@ from functools import lru_cache
 
 from aiohttp import web
 
+from flotta.edge_api.messages import ClientGone
 from flotta.edge_api.refusals import Refusal
 from flotta.identity.authority import REGISTRATION_NAME
 from flotta.identity.peers import Peer, PeerError, is_device_id, read_peer
 from flotta.protocol.directives import ENROLMENT, REGISTRATION
 
+UNCLASSED = "CertificateNotAccepted"  # reason
 _read_peer = lru_cache(maxsize=8192)(read_peer)
 
 
 def peer_of(request: web.Request) -> Peer:
     """Return the verified owner of the request's connection.
 
-    Raises Refusal 401 when its certificate is neither a registration nor a device certificate.
+    Raises Refusal 401 when its certificate is neither a registration nor a device certificate, and
+    ClientGone when the connection is closed: then nobody waits for a response.
     """
     if request.transport is None:
-        raise Refusal(401, "the device closed the connection before the response")
+        raise ClientGone
     tls = request.transport.get_extra_info("ssl_object")
     der = tls.getpeercert(True) if tls else None
     if not der:
-        raise Refusal(401, "the request came without a client certificate")
+        raise Refusal(401, "the request came without a client certificate", reason=UNCLASSED)
     try:
         return _read_peer(der)
     except PeerError as error:
-        raise Refusal(401, str(error)) from error
+        raise Refusal(401, str(error), reason=UNCLASSED) from error
 
 
 def checked_device_id(text: str) -> str:
@@ -53,6 +56,7 @@ def checked_device_id(text: str) -> str:
         raise Refusal(
             400,
             "the device id is not a lower-case DNS name of at most 64 characters, or is reserved",
+            reason="InvalidDeviceId",
         )
     return text
 
@@ -60,41 +64,62 @@ def checked_device_id(text: str) -> str:
 def require_own_device(peer: Peer, device_id: str, now: datetime) -> None:
     """Allow a valid device certificate for its own id only."""
     if peer.kind != "device":
-        raise Refusal(401, "a registration certificate can only enrol and register")
+        raise _registration_only(401)
     _require_valid(peer, now)
     _require_own_id(peer, device_id)
 
 
-def require_data(peer: Peer, device_id: str, directive: str, now: datetime) -> None:
-    """Allow a POST of this directive on the data channel.
+def require_sender(peer: Peer, device_id: str, now: datetime) -> None:
+    """Allow a POST on the data channel of this device, before its body and directive are known.
+
+    A device certificate that has expired is allowed: it may register again.
+    """
+    if peer.kind == "registration":
+        _require_valid(peer, now)
+        return
+    _require_begun(peer, now)
+    _require_own_id(peer, device_id)
+
+
+def require_data(peer: Peer, directive: str, now: datetime) -> None:
+    """Allow a POST of this directive on the data channel, by a peer that may send there.
 
     The statuses are in docs/reference/wire-protocol.md#post-dataout.
     """
     if peer.kind == "registration":
-        _require_valid(peer, now)
         if directive not in (ENROLMENT, REGISTRATION):
-            raise Refusal(403, "a registration certificate can only enrol and register")
-        return
-    if directive == REGISTRATION:
-        _require_begun(peer, now)
-    else:
+            raise _registration_only(403)
+    elif directive != REGISTRATION:
         _require_valid(peer, now)
-    _require_own_id(peer, device_id)
 
 
 def _require_valid(peer: Peer, now: datetime) -> None:
     _require_begun(peer, now)
     if not peer.valid_at(now):
-        raise Refusal(401, f"the client certificate expired at {peer.not_after.isoformat()}")
+        raise Refusal(
+            401,
+            f"the client certificate expired at {peer.not_after.isoformat()}",
+            reason="CertificateExpired",
+        )
 
 
 def _require_begun(peer: Peer, now: datetime) -> None:
     if now < peer.not_before:
         raise Refusal(
-            401, f"the client certificate is not valid before {peer.not_before.isoformat()}"
+            401,
+            f"the client certificate is not valid before {peer.not_before.isoformat()}",
+            reason="CertificateNotYetValid",
         )
 
 
 def _require_own_id(peer: Peer, device_id: str) -> None:
     if peer.device_id != device_id:
-        raise Refusal(403, "the certificate belongs to another device")
+        raise Refusal(403, "the certificate belongs to another device", reason="OtherDevice")
+
+
+def _registration_only(status: int) -> Refusal:
+    return Refusal(
+        status,
+        "a registration certificate can only enrol and register",
+        reason="RegistrationOnly",
+    )

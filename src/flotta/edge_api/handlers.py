@@ -21,6 +21,7 @@ from flotta.edge_api.authorization import (
     peer_of,
     require_data,
     require_own_device,
+    require_sender,
 )
 from flotta.edge_api.backends.backend import Backend, Membership, RecordedRegistration
 from flotta.edge_api.metrics import EdgeApiMetrics
@@ -48,7 +49,6 @@ from flotta.protocol.models import (
     RegistrationResponse,
 )
 
-BASE = "/api/flotta-management/v1"
 HELD = "flotta_held"  # request key: the response was held, so its duration is not measured
 log = logging.getLogger(__name__)
 
@@ -76,15 +76,6 @@ class Handlers:
             HEARTBEAT: self._handle_heartbeat,
             ANSIBLE: self._handle_playbooks,
         }
-
-    def routes(self) -> list[web.RouteDef]:
-        """Return the routes of the device API."""
-        return [
-            web.get(BASE + "/control/{device_id}/in", self.control_in, allow_head=False),
-            web.post(BASE + "/control/{device_id}/out", self.control_out),
-            web.get(BASE + "/data/{device_id}/in", self.data_in, allow_head=False),
-            web.post(BASE + "/data/{device_id}/out", self.data_out),
-        ]
 
     def stop(self) -> None:
         """Hold no further requests."""
@@ -149,12 +140,14 @@ class Handlers:
         messages.require_json_accepted(request)
         peer = peer_of(request)
         device_id = checked_device_id(request.match_info["device_id"])
+        require_sender(peer, device_id, datetime.now(UTC))
         message = await messages.read_message(request)
-        require_data(peer, device_id, message.directive, datetime.now(UTC))
+        require_data(peer, message.directive, datetime.now(UTC))
         handler = self._directives.get(message.directive)
         if handler is None:
-            raise Refusal(400, f"unknown directive {message.directive!r}")
-        self._limits.admit_message(device_id)
+            raise Refusal(
+                400, f"unknown directive {message.directive[:64]!r}", reason="UnknownDirective"
+            )
         return await handler(peer, device_id, message)
 
     async def _enrol(self, peer: Peer, device_id: str, message: Message) -> web.Response:
@@ -166,11 +159,12 @@ class Handlers:
 
     async def _register(self, peer: Peer, device_id: str, message: Message) -> web.Response:
         info = messages.decode_content(message, RegistrationInfo)
+        self._limits.admit_registration(peer)
         try:
             request = load_request(info.certificate_request)
             fingerprint = public_key_fingerprint(request.public_key())
         except IdentityError as error:
-            raise Refusal(400, str(error)) from error
+            raise Refusal(400, str(error), reason="InvalidCertificateRequest") from error
         registration = await self._record_registration(peer, device_id, info, fingerprint)
         certificate = self._authority().sign_device(
             request, device_id, registration.namespace, registration.uid, self._certificate_days
@@ -216,9 +210,11 @@ class Handlers:
     async def _require_member(self, peer: Peer) -> None:
         membership = await self._backend.membership(peer)
         if membership is Membership.ABSENT:
-            raise Refusal(404, "the device does not exist")
+            raise Refusal(404, "the device does not exist", reason="UnknownDevice")
         if membership is Membership.REVOKED:
-            raise Refusal(403, "the certificate is revoked: the device was deleted")
+            raise Refusal(
+                403, "the certificate is revoked: the device was deleted", reason="Revoked"
+            )
 
 
 class _Deadline:

@@ -20,6 +20,7 @@ PLAIN = {
     "failed_authentication": "Requests refused with 401.",
     "invalid_owner": "Requests refused with 403.",
 }
+STATUSES = {401: "failed_authentication", 403: "invalid_owner"}  # HTTP status of a refusal
 
 
 class EdgeApiMetrics(Collector):
@@ -29,6 +30,7 @@ class EdgeApiMetrics(Collector):
         self.registry = CollectorRegistry()
         self._plain = dict.fromkeys(PLAIN, 0)
         self._heartbeats: dict[tuple[str, str], int] = {}
+        self._refused: dict[str, int] = {}  # by reason
         self.latency = Histogram(
             "flotta_api_request_seconds",
             "Time from request to response; held requests are not counted.",
@@ -42,6 +44,12 @@ class EdgeApiMetrics(Collector):
     def count(self, name: str) -> None:
         """Increase one of the counters without labels."""
         self._plain[name] += 1
+
+    def count_refusal(self, status: int, reason: str) -> None:
+        """Count a refused request."""
+        self._refused[reason] = self._refused.get(reason, 0) + 1
+        if status in STATUSES:
+            self.count(STATUSES[status])
 
     def count_heartbeat(self, namespace: str, device_id: str) -> None:
         """Count a stored heartbeat of a device."""
@@ -58,8 +66,16 @@ class EdgeApiMetrics(Collector):
             metric = Metric(PREFIX + name, PLAIN[name], "counter")
             metric.add_sample(PREFIX + name, {}, value)
             yield metric
+        yield self._collect_refused()
         name = PREFIX + "heartbeat"
         metric = Metric(name, "Heartbeats stored.", "counter")
         for (namespace, device_id), value in self._heartbeats.items():
             metric.add_sample(name, {"deviceNamespace": namespace, "deviceID": device_id}, value)
         yield metric
+
+    def _collect_refused(self) -> Metric:
+        name = PREFIX + "refused"
+        metric = Metric(name, "Refused requests.", "counter")
+        for reason, value in self._refused.items():
+            metric.add_sample(name, {"reason": reason}, value)
+        return metric

@@ -10,59 +10,81 @@ from aiohttp.typedefs import Handler, Middleware
 
 from flotta.edge_api.backends.backend import BackendError
 from flotta.edge_api.handlers import HELD
+from flotta.edge_api.messages import ClientGone
 from flotta.edge_api.metrics import EdgeApiMetrics
 from flotta.edge_api.refusals import Refusal, error_response, refusal_response
+from flotta.limited_log import LimitedLog
+from flotta.printable_text import printable
 
-# HTTP statuses logged at debug level only: a device waits for its approval, or sends too much.
-USUAL = (404, 429)
+# Reasons logged at debug level only: a device waits for its approval, or sends too much.
+USUAL = ("NotEnrolled", "NotApproved", "TooManyRequests", "TooManyEnrolments")
+PATH_LIMIT = 200  # characters of a path in a log line
 log = logging.getLogger(__name__)
 
 
 def error_middleware(metrics: EdgeApiMetrics) -> Middleware:
     """Return the middleware that turns errors into JSON responses and counts."""
+    errors = _Errors(metrics)
 
     @web.middleware
     async def translate(request: web.Request, handler: Handler) -> web.StreamResponse:
         started = time.monotonic()
         try:
-            return await handler(request)
-        except Refusal as refusal:
-            _log_refusal(request, refusal, metrics)
-            return refusal_response(refusal)
-        except web.HTTPException as error:
-            return _framework_error_response(error)
-        except BackendError as error:
-            log.warning("%s %s: %s", request.method, request.path, error)
-            return refusal_response(error.refusal)
-        except Exception:  # a defect ends its request, not the server
-            log.exception("%s %s", request.method, request.path)
-            return error_response(500, 500, "internal error")
+            response = await handler(request)
+        except Exception as error:  # a defect ends its request, not the server
+            response = errors.respond(request, error)
         finally:
             if HELD not in request:
                 channel = "control" if "/control/" in request.path else "data"
                 metrics.latency.labels(channel).observe(time.monotonic() - started)
+        if not request.content.is_eof():
+            response.force_close()  # the rest of the body is not worth reading
+        return response
 
     return translate
 
 
-def _log_refusal(request: web.Request, refusal: Refusal, metrics: EdgeApiMetrics) -> None:
-    level = logging.DEBUG if refusal.status in USUAL else logging.INFO
-    address = request.remote or "an unknown address"
-    log.log(
-        level,
-        "%s %s from %s: %d %s",
-        request.method,
-        request.path,
-        address,
-        refusal.status,
-        refusal.message,
-    )
-    if refusal.status == 401:
-        metrics.count("failed_authentication")
-    elif refusal.status == 403:
-        metrics.count("invalid_owner")
+class _Errors:
+    """Turns each error of a handler into a response; logs a limited number of them."""
+
+    def __init__(self, metrics: EdgeApiMetrics) -> None:
+        self._metrics = metrics
+        self._refusals = LimitedLog(log)
+        self._failures = LimitedLog(log)
+
+    def respond(self, request: web.Request, error: Exception) -> web.Response:
+        """Return the response of an error."""
+        match error:
+            case Refusal():
+                self._log_refusal(request, error)
+                self._metrics.count_refusal(error.status, error.reason)
+                return refusal_response(error)
+            case ClientGone():
+                log.debug("%s: the client closed the connection", _describe(request))
+                return web.Response(status=408)  # nobody reads it
+            case BackendError():
+                self._failures.log(
+                    logging.WARNING, "%s: %s", _describe(request), printable(str(error))
+                )
+                return refusal_response(error.refusal)
+            case web.HTTPException():
+                return error_response(error.status, error.reason, "InvalidMessage")
+        self._failures.log(logging.ERROR, "%s", _describe(request), exc_info=True)
+        return error_response(500, "internal error", reason="InternalError")
+
+    def _log_refusal(self, request: web.Request, refusal: Refusal) -> None:
+        level = logging.DEBUG if refusal.reason in USUAL else logging.INFO
+        self._refusals.log(
+            level,
+            "%s from %s: %d %s: %s",
+            _describe(request),
+            request.remote or "an unknown address",
+            refusal.status,
+            refusal.reason,
+            printable(refusal.message),
+        )
 
 
-def _framework_error_response(error: web.HTTPException) -> web.Response:
-    allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
-    return error_response(error.status, error.status, error.reason, allow)
+def _describe(request: web.Request) -> str:
+    """Return method and path for the log; a path may hold any character, also line breaks."""
+    return f"{printable(request.method, 20)} {printable(request.path, PATH_LIMIT)}"

@@ -5,15 +5,57 @@ The numbers are in docs/reference/wire-protocol.md#limits.
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
+from collections.abc import Callable, Hashable
 
 from flotta.edge_api.refusals import Refusal
+from flotta.identity.peers import Peer
 from flotta.token_bucket import TokenBucket
 
-DEVICE_RATE = 10.0  # messages a second of one device
-DEVICE_BURST = 40.0  # messages at once
-REMEMBERED = 10000  # devices; the device whose last message is oldest is forgotten first
+DEVICE_RATE = 10.0  # requests a second of one device
+DEVICE_BURST = 40.0  # requests at once
+# A device gets a new certificate, and so a new bucket, with each registration.
+RENEWAL_RATE = 1 / 60  # registrations a second with a device certificate
+RENEWAL_BURST = 10.0  # registrations at once
+REMEMBERED = 10_000  # buckets; the one that was used longest ago is forgotten first
 ENROLMENT_BURST_SECONDS = 10.0  # seconds' worth of enrolments that may come at once
+# Requests with one registration certificate, which a whole batch of devices shares, for each
+# enrolment that is allowed: an enrolment or two, a registration, and some that are refused.
+REQUESTS_PER_ENROLMENT = 4
+
+
+class KeyedBuckets:
+    """A token bucket for each key, for the keys that were used last.
+
+    A forgotten bucket is full when its key comes back. That gives nothing away: within the time in
+    which a bucket fills, not so many other keys come by.
+    """
+
+    def __init__(
+        self,
+        rate: float,
+        burst: float,
+        remembered: int = REMEMBERED,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._remembered = remembered
+        self._clock = clock
+        self._buckets: OrderedDict[Hashable, TokenBucket] = OrderedDict()
+
+    def __len__(self) -> int:
+        """Return how many buckets are remembered."""
+        return len(self._buckets)
+
+    def take(self, key: Hashable) -> bool:
+        """Take a token from the bucket of a key; return whether there was one."""
+        bucket = self._buckets.pop(key, None) or TokenBucket(self._rate, self._burst, self._clock)
+        self._buckets[key] = bucket
+        if len(self._buckets) > self._remembered:
+            self._buckets.popitem(last=False)
+        return bucket.take()
 
 
 class RateLimits:
@@ -22,18 +64,39 @@ class RateLimits:
     def __init__(self, enrolments_per_second: float) -> None:
         burst = enrolments_per_second * ENROLMENT_BURST_SECONDS
         self._enrolments = TokenBucket(enrolments_per_second, burst)
-        self._devices: OrderedDict[str, TokenBucket] = OrderedDict()
+        self._devices = KeyedBuckets(DEVICE_RATE, DEVICE_BURST)
+        self._joining = KeyedBuckets(DEVICE_RATE, DEVICE_BURST)
+        self._renewals = KeyedBuckets(RENEWAL_RATE, RENEWAL_BURST)
+        self._shared = KeyedBuckets(
+            enrolments_per_second * REQUESTS_PER_ENROLMENT, burst * REQUESTS_PER_ENROLMENT
+        )
 
-    def admit_message(self, device_id: str) -> None:
-        """Refuse (429) a message when its device sends too many."""
-        bucket = self._devices.pop(device_id, None) or TokenBucket(DEVICE_RATE, DEVICE_BURST)
-        self._devices[device_id] = bucket
-        if len(self._devices) > REMEMBERED:
-            self._devices.popitem(last=False)
-        if not bucket.take():
-            raise Refusal(429, "the device sends too many messages", retry_after=1)
+    def admit_request(self, peer: Peer, device_id: str) -> None:
+        """Refuse (429) a request of a certificate that sends too many.
+
+        The certificate counts and not the device id: one that was revoked names the same device.
+        Devices share a registration certificate; there the `device_id` of the path counts as well.
+        """
+        if peer.kind == "device":
+            admitted = self._devices.take(peer.fingerprint)
+        else:
+            joining = (peer.fingerprint, device_id)
+            admitted = self._joining.take(joining) and self._shared.take(peer.fingerprint)
+        if not admitted:
+            raise _too_many("the device sends too many requests", 1)
+
+    def admit_registration(self, peer: Peer) -> None:
+        """Refuse (429) a registration with a device certificate when there were many just now."""
+        if peer.kind == "device" and not self._renewals.take(peer.uid or peer.fingerprint):
+            raise _too_many("the device renews its certificate too often", 60)
 
     def admit_enrolment(self) -> None:
         """Refuse (429) an enrolment while too many devices enrol at once."""
         if not self._enrolments.take():
-            raise Refusal(429, "too many devices enrol at once", retry_after=5)
+            raise Refusal(
+                429, "too many devices enrol at once", reason="TooManyEnrolments", retry_after=5
+            )
+
+
+def _too_many(sentence: str, seconds: int) -> Refusal:
+    return Refusal(429, sentence, reason="TooManyRequests", retry_after=seconds)

@@ -7,37 +7,59 @@ server has the same small JSON body (docs/reference/wire-protocol.md#error-body)
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 
 class Refusal(Exception):
     """Respond to the request with this HTTP status and sentence.
 
-    `code` differs from the status for 422 only.
+    `code` differs from the status for 422 only. `reason` is a word of
+    docs/reference/reasons.md#refusals-of-the-edge-api.
     """
 
     def __init__(
-        self, status: int, message: str, *, code: int | None = None, retry_after: int | None = None
+        self,
+        status: int,
+        message: str,
+        *,
+        reason: str,
+        code: int | None = None,
+        retry_after: int | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
+        self.reason = reason
         self.code = status if code is None else code
-        self.retry_after = retry_after  # seconds
+        self.headers = dict(headers or {})
+        if retry_after is not None:  # seconds
+            self.headers[hdrs.RETRY_AFTER] = str(retry_after)
 
 
 def refusal_response(refusal: Refusal) -> web.Response:
     """Return the HTTP response of a refusal."""
-    headers = {} if refusal.retry_after is None else {"Retry-After": str(refusal.retry_after)}
-    return error_response(refusal.status, refusal.code, refusal.message, headers)
+    return error_response(
+        refusal.status, refusal.message, refusal.reason, code=refusal.code, headers=refusal.headers
+    )
 
 
 def error_response(
-    status: int, code: int, message: str, headers: dict[str, str] | None = None
+    status: int,
+    message: str,
+    reason: str,
+    *,
+    code: int | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> web.Response:
-    """Return a response with body `{"code": …, "message": …}`."""
-    text = json.dumps({"code": code, "message": message})
+    """Return a response with body `{"code": …, "reason": …, "message": …}`."""
+    body = {
+        "code": status if code is None else code,
+        "reason": reason,
+        "message": message,
+    }
     return web.Response(
-        status=status, text=text, content_type="application/json", headers=headers or {}
+        status=status, text=json.dumps(body), content_type="application/json", headers=headers
     )

@@ -11,6 +11,7 @@ from typing import Self
 from aiohttp import web
 
 from flotta.backoff import Backoff
+from flotta.edge_api.admission import admission_middleware
 from flotta.edge_api.backends.backend import Backend, BackendError
 from flotta.edge_api.backends.factory import make_backend
 from flotta.edge_api.certificates import OWN_SECRETS, Certificates, Material
@@ -21,12 +22,17 @@ from flotta.edge_api.metrics import EdgeApiMetrics
 from flotta.edge_api.middleware import error_middleware
 from flotta.edge_api.rate_limits import RateLimits
 from flotta.edge_api.refusals import Refusal
+from flotta.edge_api.routes import add_routes
 from flotta.edge_api.settings import Settings
 from flotta.identity.errors import IdentityError
 from flotta.monitoring import MonitoringServer
 
 KEEPALIVE = 150.0  # seconds; gateways hold a request for 55
 SHUTDOWN_TIMEOUT = 5.0  # seconds
+# Seconds for which the rest of a refused body is read and dropped, so that the client sees its
+# response before the connection is closed; a close with unread data would destroy it (RFC 9112,
+# 9.6).
+LINGERING_TIME = 1.0
 RENEWAL_CHECK = 3600.0  # seconds
 RENEWAL_RETRY = 5.0, 60.0  # first and longest seconds until failed certificates are tried again
 START_RETRY = 0.5, 10.0  # first and longest seconds between two attempts to read the certificates
@@ -44,11 +50,12 @@ class EdgeApiServer:
         self.metrics = metrics
         self._backend = backend
         self._certificates = Certificates(backend.secrets, settings)
+        self._limits = RateLimits(settings.enrolments_per_second)
         self._handlers = Handlers(
             self._backend,
             lambda: self._current.authority,
             settings.certificate_days,
-            RateLimits(settings.enrolments_per_second),
+            self._limits,
             self.metrics,
         )
         self._monitoring = MonitoringServer(
@@ -61,6 +68,9 @@ class EdgeApiServer:
             access_log=None,
             keepalive_timeout=KEEPALIVE,
             shutdown_timeout=SHUTDOWN_TIMEOUT,
+            auto_decompress=False,  # `admission` refuses coded bodies; nothing is inflated
+            handler_cancellation=True,  # a client that goes away frees its held request
+            lingering_time=LINGERING_TIME,
         )
         self._secret_changed = asyncio.Event()
         self._draining = False
@@ -127,7 +137,7 @@ class EdgeApiServer:
     @property
     def _current(self) -> Material:
         if self._material is None:
-            raise Refusal(503, "the server is starting", retry_after=2)
+            raise Refusal(503, "the server is starting", reason="Starting", retry_after=2)
         return self._material
 
     def _unready(self) -> list[str]:
@@ -185,9 +195,10 @@ class EdgeApiServer:
 
     def _application(self) -> web.Application:
         app = web.Application(
-            middlewares=[error_middleware(self.metrics)], client_max_size=MAX_BODY
+            middlewares=[error_middleware(self.metrics), admission_middleware(self._limits)],
+            client_max_size=MAX_BODY,
         )
-        app.add_routes(self._handlers.routes())
+        add_routes(app.router, self._handlers)
         app.on_response_prepare.append(_name_server)
         return app
 

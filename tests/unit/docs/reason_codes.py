@@ -56,12 +56,18 @@ class Source:
             parameters = [argument.arg for argument in node.args.args]
             skip = parameters[:1] in (["self"], ["cls"])
             self._learn_parameters(node.name, parameters[skip:])
-            for argument in node.args.kwonlyargs:
-                if argument.arg in NAMES:
-                    self._positions.setdefault(node.name, set()).add((argument.arg, ONLY_BY_NAME))
+            self._learn_keywords(node.name, node)
         elif isinstance(node, ast.ClassDef):
             self._bases[node.name] = [ast.unparse(base) for base in node.bases]
             self._learn_parameters(node.name, _constructor_parameters(node))
+            for item in node.body:
+                if isinstance(item, ast.FunctionDef) and item.name == "__init__":
+                    self._learn_keywords(node.name, item)
+
+    def _learn_keywords(self, name: str, function: Function) -> None:
+        for argument in function.args.kwonlyargs:
+            if argument.arg in NAMES:
+                self._positions.setdefault(name, set()).add((argument.arg, ONLY_BY_NAME))
 
     def _learn_parameters(self, name: str, parameters: list[str]) -> None:
         for position, parameter in enumerate(parameters):

@@ -24,6 +24,7 @@ QUERY = re.compile(r"```promql\n(.*?)```", re.DOTALL)
 def edge_api_metrics() -> set[str]:
     metrics = EdgeApiMetrics()
     metrics.count_heartbeat("default", "camera-1")  # a series with labels begins with its first
+    metrics.count_refusal(429, "TooManyRequests")
     metrics.latency.labels("data").observe(0.1)
     return names_of(metrics.registry.collect())
 

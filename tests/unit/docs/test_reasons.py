@@ -21,8 +21,6 @@ SRC = Path(__file__).parents[3] / "src" / "flotta"
 # What sets reasons of our own objects. The reasons of the embedded engine's Status are Kubernetes'.
 PACKAGES = ("edge_api", "fleet", "operator", "storage", "sync", "worker")
 PAGE = "reasons.md"
-# What aiohttp refuses before our own code: unknown path, wrong method, body too large.
-FRAMEWORK_STATUSES = {404, 405, 413}
 
 
 @cache
@@ -71,6 +69,7 @@ def test_every_status_of_a_refusal_is_on_the_page() -> None:
         "agent.add_warning('NewReason', 'a sentence')",
         "RecordEvent(kind, target, 'Warning', 'NewReason', 'a sentence')",
         "client.record_event(target, reason='NewReason')",
+        "raise Refusal(404, 'a sentence', reason='NewReason')",
         "status.reason, status.message = 'NewReason', 'a sentence'",
         "entry = {**entry, 'reason': 'NewReason'}",
         "reason = other or ('NewReason' if failed else '')",
@@ -84,6 +83,7 @@ def test_a_reason_is_found_however_it_is_written(statement: str, tmp_path: Path)
         "def add_warning(reason, message): ...\n"
         "class RecordEvent:\n    kind: str\n    target: str\n    type_: str\n    reason: str\n"
         "def record_event(target, *, reason): ...\n"
+        "class Refusal(Exception):\n    def __init__(self, status, message, *, reason): ...\n"
     )
     (package / "user.py").write_text(f"def report():\n    {statement}\n")
 
@@ -102,7 +102,7 @@ def refusal_statuses() -> set[int]:
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Call)
     )
-    return FRAMEWORK_STATUSES | {
+    return {
         int(call.args[0].value)
         for call in calls
         if ast.unparse(call.func) in ("Refusal", "error_response")

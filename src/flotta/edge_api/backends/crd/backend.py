@@ -107,7 +107,7 @@ class CrdBackend:
         if membership in (Membership.ACTIVE, Membership.LEAVING):
             return membership
         if not self._caches.devices.synced:
-            raise Refusal(503, "the server is starting", retry_after=2)
+            raise Refusal(503, "the server is starting", reason="Starting", retry_after=2)
         return judge_membership(peer, await self._read_device(key))
 
     @translate_api_errors
@@ -136,7 +136,7 @@ class CrdBackend:
         key = key_of_peer(peer)
         device = self._caches.devices.get(*key) or await self._read_device(key)
         if device is None:
-            raise Refusal(404, "the device does not exist")
+            raise Refusal(404, "the device does not exist", reason="UnknownDevice")
         return self._configurations.get(device).configuration
 
     async def wait_for_change(self, peer: Peer, seconds: float) -> None:
@@ -154,7 +154,7 @@ class CrdBackend:
             try:
                 await self._apply_heartbeat(key, message_id, heartbeat)
             except NotFound as error:
-                raise Refusal(404, "the device does not exist") from error
+                raise Refusal(404, "the device does not exist", reason="UnknownDevice") from error
         self._metrics.count_heartbeat(*key)
 
     @translate_api_errors
@@ -190,7 +190,7 @@ class CrdBackend:
         self._presence.record_heartbeat(key, now)
         device = written.device if written else self._statuses.newest_device(key)
         if device is None:
-            raise Refusal(404, "the device does not exist")
+            raise Refusal(404, "the device does not exist", reason="UnknownDevice")
         status = status_of(device)
         old, new = (written.old, written.new) if written else (status, status)
         await self._events.write_heartbeat_events(
@@ -218,7 +218,11 @@ class CrdBackend:
     async def _require_active(self, peer: Peer) -> None:
         membership = await self.membership(peer)
         if membership is not Membership.ACTIVE:
-            raise Refusal(403, f"the certificate is revoked: the device is {membership.value}")
+            raise Refusal(
+                403,
+                f"the certificate is revoked: the device is {membership.value}",
+                reason="Revoked",
+            )
 
     async def _read_device(self, key: Key) -> EdgeDevice | None:
         namespace, name = key

@@ -17,14 +17,21 @@ T = TypeVar("T")
 def refuse_api_error(error: ApiError) -> Refusal:
     """Return what a device gets for an error, without the details of the API's message."""
     if error.status == 0:
-        return Refusal(503, "the resource API does not answer", retry_after=5)
+        return Refusal(
+            503, "the resource API does not answer", reason="ResourceApiUnreachable", retry_after=5
+        )
     if isinstance(error, Conflict):
         return Refusal(
             503,
             "other writers keep changing the same object; send the message again",
+            reason="Conflict",
             retry_after=2,
         )
-    return Refusal(500, f"the resource API refused the request: {error.reason or error.status}")
+    return Refusal(
+        500,
+        f"the resource API refused the request: {error.reason or error.status}",
+        reason="ResourceApiRefused",
+    )
 
 
 def translate_api_errors(

@@ -78,14 +78,18 @@ class Joining:
         if peer.kind == "registration":
             request = await self._client.get_or_none(SIGNED_REQUEST, device_id, REQUEST_NAMESPACE)
             if request is None:
-                raise Refusal(404, "the device has not enrolled: it has no EdgeDeviceSignedRequest")
+                raise Refusal(
+                    404,
+                    "the device has not enrolled: it has no EdgeDeviceSignedRequest",
+                    reason="NotEnrolled",
+                )
             namespace = spec_of(request).get("targetNamespace") or REQUEST_NAMESPACE
             _require_namespace(peer, namespace)
 
         async def attempt() -> RecordedRegistration:
             device = await self._client.get_or_none(EDGE_DEVICE, device_id, namespace)
             if device is None:
-                raise Refusal(404, "the device is not approved yet")
+                raise Refusal(404, "the device is not approved yet", reason="NotApproved")
             _require_may_register(peer, device, request, key_fingerprint)
             await self._record_registration(device, info, key_fingerprint)
             return RecordedRegistration(namespace, uid_of(device))
@@ -157,6 +161,7 @@ def _require_namespace(peer: Peer, namespace: str) -> None:
             403,
             f"the registration certificate does not allow namespace {namespace!r}, "
             f"only {', '.join(peer.namespaces)}",
+            reason="NamespaceNotAllowed",
         )
 
 
@@ -164,13 +169,15 @@ def _require_may_register(
     peer: Peer, device: EdgeDevice, request: SignedRequest | None, key_fingerprint: str
 ) -> None:
     if is_being_deleted(device):
-        raise Refusal(403, "the device is being removed from the fleet")
+        raise Refusal(403, "the device is being removed from the fleet", reason="DeviceLeaving")
     if peer.kind == "device":
         return  # its membership was checked
     if labels_of(device).get(UNREGISTERED_LABEL) != "true":
         if annotations_of(device).get(KEY_ANNOTATION) != key_fingerprint:
             raise Refusal(
-                403, "the device is registered; only its own certificate can register it again"
+                403,
+                "the device is registered; only its own certificate can register it again",
+                reason="AlreadyRegistered",
             )
         return
     enrolled = annotations_of(request).get(KEY_ANNOTATION) if request else None
@@ -179,4 +186,5 @@ def _require_may_register(
             403,
             "the key is not the one that enrolled; to accept the new one, delete the EdgeDevice: "
             "then the device can enrol again",
+            reason="OtherKey",
         )

@@ -1,0 +1,56 @@
+"""What is looked at before the body of a request is read: certificate, rate, form of the body.
+
+Nothing here costs more than the head of the request, so a peer that is not admitted costs nothing
+else. The order is in docs/reference/wire-protocol.md#status-codes.
+"""
+
+from __future__ import annotations
+
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler, Middleware
+
+from flotta.edge_api.authorization import peer_of
+from flotta.edge_api.messages import MAX_BODY, body_too_large
+from flotta.edge_api.rate_limits import RateLimits
+from flotta.edge_api.refusals import Refusal
+from flotta.identity.peers import is_device_id
+
+CONTINUE = "100-continue"
+
+
+def admission_middleware(limits: RateLimits) -> Middleware:
+    """Return the middleware that admits a request to its handler, or raises Refusal.
+
+    Statuses: 401 (certificate without class), 429 (rate), 413, 415 and 417 (form of the body).
+    """
+
+    @web.middleware
+    async def admit(request: web.Request, handler: Handler) -> web.StreamResponse:
+        device_id = request.match_info.get("device_id", "")
+        limits.admit_request(peer_of(request), device_id if is_device_id(device_id) else "")
+        _require_plain_body(request)
+        _require_small_body(request)
+        return await handler(request)
+
+    return admit
+
+
+def _require_plain_body(request: web.Request) -> None:
+    """Refuse coded bodies: to inflate one costs a thousand times what it costs to send it."""
+    transfer = ",".join(request.headers.getall(hdrs.TRANSFER_ENCODING, []))
+    if hdrs.CONTENT_ENCODING in request.headers or transfer.strip().lower() not in ("", "chunked"):
+        raise Refusal(
+            415,
+            "the body is compressed or coded; send it without Content-Encoding, and with no "
+            "Transfer-Encoding other than chunked",
+            reason="UnsupportedEncoding",
+        )
+    if request.headers.get(hdrs.EXPECT, CONTINUE).strip().lower() != CONTINUE:
+        raise Refusal(
+            417, f"the only expectation allowed is {CONTINUE}", reason="UnsupportedExpectation"
+        )
+
+
+def _require_small_body(request: web.Request) -> None:
+    if (request.content_length or 0) > MAX_BODY:
+        raise body_too_large()
