@@ -31,9 +31,22 @@ def printable(text: str, limit: int = LIMIT) -> str:
     of more than `limit` characters ends with an ellipsis at that length. Printable text is
     returned unchanged, so that the function may be applied again where the text goes out.
     """
-    if len(text) > limit:
-        text = text[: max(limit - len(ELLIPSIS), 0)] + ELLIPSIS[:limit]
+    text = cut(text, limit)
+    if text.isascii() and text.isprintable():
+        return text  # nearly all are: reports have hundreds of texts
     return UNPRINTABLE.sub(_sign, text)
+
+
+def printable_lines(text: str) -> str:
+    """Return a text of our own that quotes others: its line breaks stay, all else is printable."""
+    return "\n".join(printable(line, len(line)) for line in text.split("\n"))
+
+
+def cut(text: str, limit: int) -> str:
+    """Return the text, with an ellipsis as its last character if it had more than `limit`."""
+    if len(text) <= limit:
+        return text
+    return text[: max(limit - len(ELLIPSIS), 0)] + ELLIPSIS[:limit]
 
 
 def _sign(match: re.Match[str]) -> str:

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
 
-from flotta.fleet.hardware import hardware_labels, label_value, merge_report
+from flotta.fleet.hardware import SIZE_LIMIT, hardware_labels, label_value, merge_report
 from flotta.protocol.envelope import decode
 from flotta.protocol.hardware import HardwareInfo
 
@@ -81,3 +82,56 @@ def test_labels_come_from_merged_hardware_and_skip_what_is_unknown() -> None:
         "device.system-serial": "eb-0042",
     }
     assert hardware_labels(None) == {}
+
+
+def test_a_report_has_the_lengths_and_counts_of_the_crd() -> None:
+    flood = "\x1b[31m" + "x" * 2_000_000
+    report = info(
+        hostname=flood,
+        cpu={"flags": ["f" * 100] * 5000, "model_name": flood},
+        disks=[{"name": "x" * 500}] * 5000,
+        interfaces=[{"name": "e", "flags": ["up"] * 5000, "ipv4_addresses": ["a"] * 5000}],
+        system_vendor={"serial_number": flood},
+    )
+    hardware = merge_report(None, report)
+
+    assert hardware["hostname"] == "␛[31m" + "x" * 250 + "…"
+    assert [len(flag) for flag in hardware["cpu"]["flags"]] == [32] * 512
+    assert len(hardware["disks"]) <= 128
+    assert len(hardware["interfaces"][0]["flags"]) == 64  # type: ignore[arg-type]
+    assert len(hardware["systemVendor"]["serialNumber"]) == 256
+
+
+def test_sections_that_are_all_at_their_limits_stay_within_the_size_of_the_whole() -> None:
+    hardware = None
+    wide = "\u4e00" * 256
+    for name, fields in {
+        "disks": ("by_id", "by_path", "model", "serial"),
+        "gpus": ("name", "vendor"),
+        "interfaces": ("name", "product"),
+        "host_devices": ("path",),
+        "mounts": ("device", "directory", "options"),
+    }.items():
+        part = dict.fromkeys(fields, wide)
+        hardware = merge_report(hardware, info(hostname="till", **{name: [part] * 1024}))
+
+    assert hardware is not None
+    assert len(json.dumps(hardware, ensure_ascii=False).encode()) <= SIZE_LIMIT * 1.1
+    assert hardware["hostname"] == "till"
+    report = info(mounts=[{"device": "/dev/sda"}])
+    assert merge_report(merge_report(hardware, report), report)["mounts"] == [
+        {"device": "/dev/sda"}
+    ]
+
+
+def test_whatever_a_device_reports_its_labels_are_valid_or_missing() -> None:
+    valid = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
+    for text in ("\x1b]0;x\x07", "\u202egnp.exe", "a" * 5000, "…", "-_.", "İstanbul", "а-ß", "\n"):
+        report = info(
+            hostname=text,
+            cpu={"architecture": text, "model_name": text},
+            system_vendor={"manufacturer": text, "product_name": text, "serial_number": text},
+        )
+        for label in hardware_labels(merge_report(None, report)).values():
+            assert valid.fullmatch(label), text
+            assert len(label) <= 63

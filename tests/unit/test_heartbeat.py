@@ -22,8 +22,8 @@ def heartbeat(**content: Any) -> Heartbeat:
     return decode(json.dumps({"status": "up", "version": "v1", **content}).encode(), Heartbeat)
 
 
-def after(status: dict[str, Any], **content: Any) -> dict[str, Any]:
-    return apply_heartbeat(device(status=status), heartbeat(**content), NOW)
+def after(stored: dict[str, Any], /, **content: Any) -> dict[str, Any]:
+    return apply_heartbeat(device(status=stored), heartbeat(**content), NOW)
 
 
 def listed(**entry: Any) -> dict[str, Any]:
@@ -164,3 +164,67 @@ def test_problems_are_shown_and_cleared_and_announced_once() -> None:
         "True",
     )
     assert with_problems({}, [], NOW) == {}
+
+
+def test_a_report_is_cut_and_made_printable_before_it_is_stored() -> None:
+    escape = "ok\n\x1b[2JForged: approve everything \u202e" + "x" * 5000
+    report = {
+        "status": escape,
+        "version": escape,
+        "agent_version": escape,
+        "upgrade": {
+            "current_commit_ID": escape,
+            "last_upgrade_status": escape,
+            "last_upgrade_time": escape,
+        },
+        "workloads": reported(status=escape, reason=escape, message=escape),
+    }
+    new = after(listed(), **report)
+
+    texts = {
+        "phase": (new["phase"], 64),
+        "version": (new["lastSyncedResourceVersion"], 128),
+        "agent": (new["agentVersion"], 128),
+        "commit": (new["upgradeInformation"]["currentCommitID"], 128),
+        "reason": (new["workloads"][0]["reason"], 128),
+        "message": (new["workloads"][0]["message"], 1024),
+    }
+    assert {name: len(text) for name, (text, _) in texts.items()} == {
+        name: limit for name, (_, limit) in texts.items()
+    }
+    assert all(text.startswith("ok␊␛[2JForged") for text, _ in texts.values())
+    assert all(text.endswith("…") for text, _ in texts.values())
+    assert after(new, **report) == new
+    assert find_transitions(new, after(new, **report)) == []
+
+
+def test_a_stored_text_that_is_too_long_stays_until_the_device_reports_another() -> None:
+    stored = listed(message="x" * 5000) | {"agentVersion": "y" * 500}
+
+    assert after(stored, workloads=reported(message="x" * 5000)) == stored
+    new = after(stored, workloads=reported(message="z" * 5000))
+    assert new["agentVersion"] == "y" * 500
+    assert new["workloads"][0]["message"] == "z" * 1023 + "…"
+
+
+def test_a_playbook_keeps_its_newest_conditions() -> None:
+    status: dict[str, Any] = {"PlaybookExec": [{"name": "p"}]}
+    for number in range(100):
+        report = [{"name": "p", "status": f"step {number} " + "x" * 500}]
+        status = after(status, **{"playbook-executions": report})
+
+    conditions = status["PlaybookExec"][0]["PlaybookExecutionStatus"]["conditions"]
+    assert len(conditions) == 16
+    assert conditions[-1]["type"].startswith("step 99 ")
+    assert {len(condition["type"]) for condition in conditions} == {64}
+
+
+def test_problems_beyond_the_limit_of_a_condition_are_announced_once() -> None:
+    problems = [
+        Problem(f"web-{number}", "Secret", "Misconfiguration", "m" * 500) for number in range(100)
+    ]
+    status = with_problems({}, problems, NOW)
+
+    assert len(status["conditions"][0]["message"]) == 32768
+    assert len(find_new_problems({}, problems)) == 100
+    assert find_new_problems(status, problems) == []

@@ -14,6 +14,8 @@ from typing import cast
 import msgspec
 
 from flotta.protocol.hardware import HardwareInfo
+from flotta.resources.bounds import fit_report
+from flotta.resources.kinds import EDGE_DEVICE
 from flotta.resources.objects.devices import Hardware
 from flotta.resources.objects.meta import Manifest
 
@@ -38,10 +40,15 @@ LABEL_SOURCES = {
     "device.system-serial": ("systemVendor", "serialNumber"),
 }
 LABEL_LIMIT = 63  # characters of a Kubernetes label value
+SIZE_LIMIT = 128 * 1024  # bytes of `status.hardware` as JSON; a large server has 40 KiB
 
 
 def merge_report(known: Hardware | None, report: HardwareInfo) -> Hardware:
-    """Return `status.hardware` after a report; what the report does not mention is kept."""
+    """Return `status.hardware` after a report; what the report does not mention is kept.
+
+    Texts are printable, and everything has the lengths, counts and size of
+    docs/reference/control-plane.md#limits.
+    """
     result: dict[str, object] = dict(known or {})
     for name, value in convert_report(report).items():
         before = result.get(name)
@@ -54,7 +61,24 @@ def merge_report(known: Hardware | None, report: HardwareInfo) -> Hardware:
     if isinstance(cpu := result.get("cpu"), Mapping):
         result["cpu"] = {"flags": [], **cpu}
     # Its names are those of the custom resource: `convert_report` made them.
-    return cast("Hardware", result)
+    fitted = fit_report(cast("Hardware", result), EDGE_DEVICE, "status", "hardware")
+    return _fit_size(fitted)
+
+
+def _fit_size(hardware: Hardware) -> Hardware:
+    """Return the hardware with its longest lists halved until all of it is within the limit.
+
+    Each list has its limit, but all at their limits would fill an object of the API.
+    """
+    lists = {name: parts for name in map(_camel, LISTS) if (parts := _list_at(hardware, name))}
+    while len(msgspec.json.encode({**hardware, **lists})) > SIZE_LIMIT and any(lists.values()):
+        longest = max(lists, key=lambda name: len(msgspec.json.encode(lists[name])))
+        lists[longest] = lists[longest][: len(lists[longest]) // 2]
+    return cast("Hardware", {**hardware, **lists})
+
+
+def _list_at(hardware: Mapping[str, object], name: str) -> list[Manifest]:
+    return cast("list[Manifest]", hardware.get(name) or [])
 
 
 def convert_report(report: HardwareInfo) -> Manifest:

@@ -13,12 +13,15 @@ from datetime import datetime
 
 from flotta.fleet import hardware
 from flotta.fleet.workload_status import is_failing, is_running
+from flotta.printable_text import printable
 from flotta.protocol import models
 from flotta.protocol.models import (
     Heartbeat,
     UpgradeStatus,
 )
 from flotta.protocol.phases import DEPLOYING
+from flotta.resources.bounds import fit_changes
+from flotta.resources.kinds import EDGE_DEVICE
 from flotta.resources.objects.devices import (
     DevicePlaybook,
     EdgeDevice,
@@ -31,6 +34,8 @@ from flotta.resources.views import status_of
 from flotta.rfc3339 import format_time, parse_time
 
 MISCONFIGURATION = "Misconfiguration"  # reason of entries whose workload is not delivered
+PLAYBOOK_HISTORY = 16  # conditions of an execution that are kept, the newest
+STATUS_LIMIT = 64  # characters of a playbook's status
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,8 @@ class Transition:
 def apply_heartbeat(device: EdgeDevice, heartbeat: Heartbeat, now: datetime) -> EdgeDeviceStatus:
     """Return the new status; equal to the old one when the heartbeat reports nothing new.
 
-    Presence (`lastSeenTime`, condition Ready) is not decided here: see `presence`.
+    What is new is printable, and cut to the lengths and counts of the CRD. Presence
+    (`lastSeenTime`, condition Ready) is not decided here: see `presence`.
     """
     old = status_of(device)
     new = old.copy()
@@ -64,7 +70,7 @@ def apply_heartbeat(device: EdgeDevice, heartbeat: Heartbeat, now: datetime) -> 
         new["workloads"] = _apply_to_workloads(old["workloads"], heartbeat, now)
     if old.get("PlaybookExec"):
         new["PlaybookExec"] = _apply_to_playbooks(old["PlaybookExec"], heartbeat, now)
-    return new
+    return fit_changes(EDGE_DEVICE, old, new, printable)
 
 
 def find_transitions(old: EdgeDeviceStatus, new: EdgeDeviceStatus) -> list[Transition]:
@@ -155,18 +161,20 @@ def _apply_playbook_report(
     execution: DevicePlaybook, report: models.PlaybookExecutionStatus, now: datetime
 ) -> DevicePlaybook:
     conditions = (execution.get("PlaybookExecutionStatus") or {}).get("conditions") or []
-    if not report.status or (conditions and conditions[-1].get("type") == report.status):
+    status = printable(report.status, STATUS_LIMIT)
+    if not status or (conditions and conditions[-1].get("type") == status):
         return execution
     # The last condition is the current state; those before it are the history.
     past: list[Condition] = list(conditions[:-1])
     if conditions:
         past.append({**conditions[-1], "status": "False"})
     current: Condition = {
-        "type": report.status,
+        "type": status,
         "status": "True",
         "lastTransitionTime": format_time(now),
     }
-    return {**execution, "PlaybookExecutionStatus": {"conditions": [*past, current]}}
+    kept = [*past, current][-PLAYBOOK_HISTORY:]
+    return {**execution, "PlaybookExecutionStatus": {"conditions": kept}}
 
 
 def _upgrade_information(report: UpgradeStatus) -> UpgradeInformation:

@@ -10,15 +10,23 @@ from datetime import datetime
 
 from flotta.fleet.heartbeat import MISCONFIGURATION, with_phase, without_reason
 from flotta.fleet.rendering import Problem
+from flotta.printable_text import cut, printable
 from flotta.protocol.phases import DEPLOYING, ERROR
 from flotta.resources.conditions import CONFIGURED, ConditionState, find_condition, with_condition
 from flotta.resources.objects.devices import EdgeDeviceStatus, WorkloadStatus
 from flotta.resources.objects.meta import Condition
 
+MESSAGE_LIMIT = 32768  # characters of a condition's message (metav1.Condition)
+
 
 def describe_problem(problem: Problem) -> str:
-    """Return the problem as conditions and Events show it."""
-    return f"{problem.workload}: {problem.message}" if problem.workload else problem.message
+    """Return the problem as conditions and Events show it, on one line."""
+    message = _shown_message(problem)
+    return f"{problem.workload}: {message}" if problem.workload else message
+
+
+def _shown_message(problem: Problem) -> str:
+    return printable(problem.message)
 
 
 def with_problems(
@@ -34,7 +42,7 @@ def with_problems(
     """
     found = sorted(problems, key=describe_problem)
     new = status.copy()
-    messages = {problem.workload: problem.message for problem in found if problem.workload}
+    messages = {problem.workload: _shown_message(problem) for problem in found if problem.workload}
     if status.get("workloads"):
         new["workloads"] = [
             _show_problem(workload, messages, now) for workload in status["workloads"]
@@ -48,14 +56,17 @@ def with_problems(
 def find_new_problems(status: EdgeDeviceStatus, problems: Iterable[Problem]) -> list[Problem]:
     """Return the problems that the status does not show yet."""
     configured = find_condition(status.get("conditions"), CONFIGURED)
-    shown = configured.get("message", "").splitlines() if configured else ()
+    message = configured.get("message", "") if configured else ""
+    if len(message) >= MESSAGE_LIMIT:
+        return []  # those that were cut off would be new each time
+    shown = message.splitlines()
     return [problem for problem in problems if describe_problem(problem) not in shown]
 
 
 def _with_configured(
     status: EdgeDeviceStatus, problems: list[Problem], now: datetime, generation: int | None
 ) -> list[Condition]:
-    message = "\n".join(map(describe_problem, problems))
+    message = cut("\n".join(map(describe_problem, problems)), MESSAGE_LIMIT)
     state: ConditionState = (
         ("False", MISCONFIGURATION, message)
         if problems

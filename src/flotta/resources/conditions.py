@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
+from flotta.printable_text import printable_lines
 from flotta.resources.objects.meta import Condition, ConditionStatus
 from flotta.rfc3339 import format_time
 
@@ -44,7 +45,8 @@ def with_condition(
 ) -> list[Condition]:
     """Return the list with one condition set; its lastTransitionTime changes only with its status.
 
-    `generation` is that of the object that was judged; None keeps the one in the condition.
+    `generation` is that of the object that was judged; None keeps the one in the condition. The
+    message may quote others (a storage server, a device): it becomes printable, line by line.
     """
     items = list(conditions or ())
     old = find_condition(items, type_)
@@ -54,7 +56,7 @@ def with_condition(
         "type": type_,
         "status": status,
         "reason": reason,
-        "message": message,
+        "message": printable_lines(message),
         "lastTransitionTime": since or format_time(now),
     }
     known = old.get("observedGeneration") if old else None

@@ -6,6 +6,7 @@ Their fields are described in docs/reference/crds.md#custom-resources.
 from __future__ import annotations
 
 from importlib import resources
+from importlib.resources.abc import Traversable
 from typing import Any, Required, TypedDict
 
 from flotta.resources.objects.meta import Condition, Resource
@@ -85,9 +86,15 @@ class CustomResourceDefinition(Resource, total=False):
 
 def load() -> list[CustomResourceDefinition]:
     """Return every CRD as apiextensions.k8s.io/v1 object, in the order of their file names."""
-    folder = resources.files("flotta.resources") / "crds"
-    files = sorted(
-        (file for file in folder.iterdir() if file.name.endswith(".yaml")),
-        key=lambda file: file.name,
-    )
-    return [load_yaml(file.read_bytes()) for file in files]
+    names = sorted(file.name for file in _folder().iterdir() if file.name.endswith(".yaml"))
+    return [load_yaml((_folder() / name).read_bytes()) for name in names]
+
+
+def load_crd(kind: str) -> CustomResourceDefinition:
+    """Return the CRD of one of our kinds, such as `EdgeDevice`."""
+    crd: CustomResourceDefinition = load_yaml((_folder() / f"{kind.lower()}.yaml").read_bytes())
+    return crd
+
+
+def _folder() -> Traversable:
+    return resources.files("flotta.resources") / "crds"

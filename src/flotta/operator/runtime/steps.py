@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from flotta.own_names import OPERATOR
+from flotta.resources.bounds import fit_changes
 from flotta.resources.changes import (
     MetadataChange,
     at_version,
@@ -24,7 +25,7 @@ from flotta.resources.objects.meta import (
     SpecT,
     StatusT,
 )
-from flotta.resources.views import name_of, namespace_of, uid_of
+from flotta.resources.views import name_of, namespace_of, status_of, uid_of
 
 log = logging.getLogger(__name__)
 
@@ -103,8 +104,12 @@ def patch_status(
     target: CustomResource[SpecT, StatusT],
     status: StatusT,
 ) -> tuple[Patch, ...]:
-    """Return the step that sets the status of `target`, none when it is equal."""
-    patch = change_status(target, status)
+    """Return the step that sets the status of `target`, none when it is equal.
+
+    What is too long for the schema of the kind is cut.
+    """
+    old: StatusT = status_of(target)
+    patch = change_status(target, fit_changes(kind, old, status))
     return (Patch(kind, target, patch, "status"),) if patch else ()
 
 

@@ -16,6 +16,7 @@ from flotta.fleet.joining import KEY_ANNOTATION, REQUEST_NAMESPACE, UNREGISTERED
 from flotta.identity.peers import Peer
 from flotta.protocol.hardware import HardwareInfo
 from flotta.protocol.models import EnrolmentInfo, Features, RegistrationInfo
+from flotta.resources.bounds import fit_report
 from flotta.resources.changes import (
     MetadataChange,
     as_read,
@@ -145,7 +146,7 @@ def _stored_features(features: Features) -> StoredFeatures:
     stored: StoredFeatures = {"modelName": features.model_name}
     if features.hardware:
         stored["hardware"] = hardware.merge_report(None, features.hardware)
-    return stored
+    return fit_report(stored, SIGNED_REQUEST, "spec", "features")
 
 
 def _target_namespace(peer: Peer, info: EnrolmentInfo) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from flotta.resources.bounds import fit_changes
 from flotta.resources.cache import Cache
 from flotta.resources.changes import as_read, change_status
 from flotta.resources.client import Client, Conflict, retry_on_conflict
@@ -59,7 +60,7 @@ class Statuses:
             device = known or await self._client.get(EDGE_DEVICE, name, namespace)
             known = None  # after a conflict the device is read again
             old = status_of(device)
-            new = change(device)
+            new = fit_changes(EDGE_DEVICE, old, change(device))
             if new == old:
                 return None
             await self._write(key, as_read(change_status(device, new), device))
