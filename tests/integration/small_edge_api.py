@@ -38,6 +38,7 @@ class SmallEdgeApi:
         self.content: dict[str, Any] = {"device_id": "till-7", "version": "1", "configuration": {}}
         self.command: str | None = None
         self.holds = True  # knows ETag and Prefer; servers of v0.2 do not
+        self.rewrites = False  # any write changes version and order, as on servers of v0.2
         self.days = 30
         self.refuse_before = 0  # certificates issued before this number of renewals get 401
         self.issued: list[int] = []  # serial numbers
@@ -53,6 +54,15 @@ class SmallEdgeApi:
     def change(self) -> None:
         self.changed.set()
         self.changed = asyncio.Event()
+
+    def rewrite(self) -> None:
+        """Change the version, and the order of each workload's ConfigMaps, but not the content."""
+        workloads = [
+            {**workload, "configmaps": workload["configmaps"][::-1]}
+            for workload in self.content.get("workloads", [])
+        ]
+        version = str(int(self.content["version"]) + 1)
+        self.content = {**self.content, "version": version, "workloads": workloads}
 
     def events(self, kind: str) -> list[Any]:
         return [message["content"] for _, message in self.posted if message["type"] == kind]
@@ -95,6 +105,8 @@ class SmallEdgeApi:
         if directive == "registration":
             return self._register(request, message)
         self._accepted(request, directive)
+        if self.rewrites:
+            self.rewrite()
         return web.Response()
 
     def _register(self, request: web.Request, message: dict[str, Any]) -> web.Response:

@@ -148,6 +148,24 @@ async def test_a_version_is_reported_when_every_feature_has_tried_it(
     await gateway.wait_for(lambda: gateway.heartbeats()[-1].get("version") == "v1")
 
 
+async def test_a_new_version_of_the_same_content_is_reported_once_that_is_applied(
+    gateway: PlainGateway, choir: Choir
+) -> None:
+    await gateway.configure(configuration("v1"))
+    await gateway.wait_for(gateway.heartbeats)
+    await gateway.configure(configuration("v2"))
+    choir.first.tried.set()
+    choir.second.tried.set()
+
+    await gateway.wait_for(lambda: gateway.heartbeats()[-1].get("version") == "v2")
+
+    assert {beat.get("version") for beat in gateway.heartbeats()} == {None, "v2"}
+    assert [call for call in choir.calls if "configured" in call] == [
+        "first configured v1",
+        "second configured v1",
+    ]
+
+
 async def test_features_are_wiped_in_reverse_order_and_say_no_more(
     gateway: PlainGateway, choir: Choir, tmp_path: Path
 ) -> None:

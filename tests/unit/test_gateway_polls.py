@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from flotta.gateway.edge_api_client import Channel
 from flotta.gateway.http_client import HttpResponse
 from flotta.gateway.polls import Poll
 from flotta.gateway.renewal import Renewal
@@ -50,3 +51,26 @@ async def test_only_the_present_certificate_is_renewed_when_it_is_refused(
 
     assert demanded.count(True) == demands
     assert renewal._demanded.is_set() == bool(demands)
+
+
+@pytest.mark.parametrize(
+    ("channel", "headers", "hurries"),
+    [("data", {"etag": '"1"'}, True), ("data", {}, False), ("control", {}, True)],
+)
+async def test_only_a_server_that_can_hold_is_asked_again_soon_for_configurations(
+    channel: Channel, headers: dict[str, str], *, hurries: bool
+) -> None:
+    class Server(Device):
+        async def poll(self, channel: str, etag: str | None) -> HttpResponse:
+            return HttpResponse(200, headers, b"something new")
+
+    async def something_new(_: bytes) -> bool:
+        return True
+
+    server = Server(renews=False)
+    poll = Poll(channel, SETTINGS, server, server, something_new)  # type: ignore[arg-type]
+
+    delay = await poll.poll_once()
+
+    timing = SETTINGS.timing
+    assert (delay == timing.quick_response) if hurries else (delay >= timing.quick_delay)

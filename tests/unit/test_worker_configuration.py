@@ -23,6 +23,7 @@ from flotta.worker.configuration import (
     parse_configuration,
     read_heartbeat_period,
 )
+from flotta.worker.configuration_changes import has_same_content, keep_unchanged_workloads
 from flotta.worker.configuration_store import ConfigurationStore
 from flotta.worker.data.storage import decode_storage
 from flotta.worker.errors import ConfigurationError
@@ -160,3 +161,51 @@ def test_storage_that_the_control_plane_cannot_tell_stays() -> None:
 
 def _configured(**fields: Any) -> DeviceConfigurationMessage:
     return DeviceConfigurationMessage(configuration=DeviceConfiguration(**fields))
+
+
+def fleet_message(
+    version: str, *workloads: dict[str, Any], **more: Any
+) -> DeviceConfigurationMessage:
+    return parse_configuration(content(version, workloads=list(workloads), **more))
+
+
+TILL = {"name": "till", "specification": "a", "configmaps": ["1", "2"]}
+SCALE = {"name": "scale", "specification": "b"}
+KEYS = [{"name": "one", "data": "{}"}, {"name": "two", "data": "{}"}]
+
+
+def test_version_and_order_are_not_content() -> None:
+    message = fleet_message("1", TILL, SCALE, secrets=KEYS)
+    turned = TILL | {"configmaps": ["2", "1"]}
+
+    assert has_same_content(message, fleet_message("2", SCALE, turned, secrets=KEYS[::-1]))
+    assert has_same_content(parse_configuration(content("1")), fleet_message("2", secrets=[]))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        fleet_message("1", TILL, secrets=KEYS),
+        fleet_message("1", TILL | {"configmaps": ["1", "3"]}, SCALE, secrets=KEYS),
+        fleet_message("1", TILL | {"configmaps": ["1", "2", "2"]}, SCALE, secrets=KEYS),
+        fleet_message("1", TILL, SCALE | {"specification": "c"}, secrets=KEYS),
+        fleet_message("1", TILL, SCALE, secrets=[KEYS[0], KEYS[1] | {"data": "x"}]),
+        None,
+    ],
+)
+def test_everything_else_is_content_whatever_the_version(
+    other: DeviceConfigurationMessage | None,
+) -> None:
+    assert not has_same_content(fleet_message("1", TILL, SCALE, secrets=KEYS), other)
+
+
+def test_a_workload_in_another_order_stays_as_it_is_beside_one_that_changes() -> None:
+    before = fleet_message("1", TILL, SCALE)
+    changed = SCALE | {"specification": "c"}
+    after = fleet_message("2", changed, TILL | {"configmaps": ["2", "1"]})
+
+    kept = keep_unchanged_workloads(after, before)
+
+    assert kept == fleet_message("2", changed, TILL)
+    assert keep_unchanged_workloads(kept, before) is kept
+    assert keep_unchanged_workloads(after, None) is after

@@ -108,10 +108,12 @@ class Poll:
     def _choose_delay(self, response: HttpResponse, *, fresh: bool) -> float:
         """Return the seconds until the next poll: 0 unless the server did not hold the request.
 
-        Servers of v0.2 support neither ETag nor Prefer and send everything every time.
+        Servers of v0.2 support neither ETag nor Prefer and send everything every time. Their
+        configurations differ although nothing has changed, in version and order, so one that is new
+        does not mean that more is to come.
         """
         if response.elapsed >= self._timing.quick_response:
             return 0.0
-        if fresh:
+        if fresh and (self._channel == "control" or self._etag is not None):
             return self._timing.quick_response
         return self._timing.quick_delay * random.uniform(1.0, 1.5)  # noqa: S311

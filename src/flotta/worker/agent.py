@@ -17,6 +17,7 @@ from flotta.daemon import notify
 from flotta.protocol.envelope import encode
 from flotta.protocol.models import DeviceConfigurationMessage
 from flotta.worker.configuration import keep_unresolved, parse_configuration
+from flotta.worker.configuration_changes import has_same_content, keep_unchanged_workloads
 from flotta.worker.configuration_store import ConfigurationStore
 from flotta.worker.errors import ConfigurationError, WorkerError
 from flotta.worker.events import EventQueue
@@ -38,8 +39,21 @@ class _Device:
     """What the device knows about itself."""
 
     message: DeviceConfigurationMessage | None = None  # the configuration, None before there is one
-    applied_version: str = ""  # of the last configuration of which everything was tried once
+    version: str = ""  # the last that the control plane gave this configuration
+    is_applied: bool = False  # everything of it was tried once
+    applied_version: str = ""  # of the last configuration that was applied
     degraded: str = ""  # why it is not as it should be, empty when it is
+    refusal: str = ""  # why the last message was refused, empty when it was not
+
+    def take_version(self, version: str) -> None:
+        """Report the version of the present configuration with the next regular heartbeat.
+
+        A heartbeat at once would change the version on a control plane of v0.2, and the new version
+        would cause the next heartbeat, and so on. Nothing is reported before it is applied.
+        """
+        self.version = version
+        if self.is_applied:
+            self.applied_version = version
 
 
 class Agent:
@@ -160,35 +174,47 @@ class Agent:
         try:
             received = parse_configuration(content, self._gateway.device_id)
         except ConfigurationError as error:
-            log.error("Configuration refused, the last good one stays: %s", error)
-            self._events.add_warning("ConfigurationRefused", str(error))
-            self._heartbeats.request()
+            self._refuse_content(str(error))
             return
-        message = keep_unresolved(received, self._device.message)
-        if message == self._device.message:
+        self._device.refusal = ""
+        before = self._device.message
+        message = keep_unchanged_workloads(keep_unresolved(received, before), before)
+        if has_same_content(message, before):
+            self._device.take_version(message.version)
             return
-        if message is not received:
-            content = encode(message)
+        await self._store_content(content if message is received else encode(message))
+        self._apply_message(message)
+
+    def _refuse_content(self, reason: str) -> None:
+        """Report why a configuration is refused, once: see `_Device.take_version`."""
+        if reason == self._device.refusal:
+            return
+        self._device.refusal = reason
+        log.error("Configuration refused, the last good one stays: %s", reason)
+        self._events.add_warning("ConfigurationRefused", reason)
+        self._heartbeats.request()
+
+    async def _store_content(self, content: bytes) -> None:
         try:
             await asyncio.to_thread(self._store.save, content)
             self._device.degraded = ""
         except OSError as error:
             log.error("The configuration is applied but could not be stored: %s", error)
             self._device.degraded = f"configuration not stored: {error}"
-        self._apply_message(message)
 
     def _apply_message(self, message: DeviceConfigurationMessage) -> None:
         log.info(
             "Configuration %s with %d workloads", message.version, len(message.workloads or [])
         )
-        self._device.message = message
+        self._device.message, self._device.is_applied = message, False
+        self._device.take_version(message.version)
         self._heartbeats.configure(message)
         for feature in self._features:
             feature.configure(message)
         self._reporting.start_heartbeats(self._tasks)
-        self._report_version_later(message.version)
+        self._report_version_later(message)
 
-    def _report_version_later(self, version: str) -> None:
+    def _report_version_later(self, message: DeviceConfigurationMessage) -> None:
         """Report the version once every feature has tried everything, or after half a minute."""
 
         async def report() -> None:
@@ -196,8 +222,9 @@ class Agent:
                 async with asyncio.timeout(APPLY_TIMEOUT):
                     for feature in self._features:
                         await feature.wait_applied()
-            if self._device.message is not None and self._device.message.version == version:
-                self._device.applied_version = version
+            if self._device.message is message:
+                self._device.is_applied = True
+                self._device.take_version(self._device.version)
                 self._heartbeats.request()
 
         self._tasks.create_task(report())
