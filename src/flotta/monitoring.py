@@ -11,6 +11,11 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
+from flotta.serving.http_server import HttpServer
+from flotta.serving.limits import Limits
+
+CONNECTIONS = 64  # at once; a probe and a scrape need one each
+
 Check = Callable[[], list[str]]  # a sentence for each problem; empty when there is none
 
 
@@ -25,24 +30,23 @@ class MonitoringServer:
     ) -> None:
         self._unhealthy = unhealthy
         self._unready = unready
-        self._runner = web.AppRunner(self._application(registry), access_log=None)
+        self._http = HttpServer(
+            self._application(registry), "flotta", Limits(CONNECTIONS, CONNECTIONS // 2)
+        )
 
     async def listen(self, host: str, port: int) -> int:
         """Listen on one more address and return its port.
 
         Raises ValueError with a sentence for an address that cannot be used.
         """
-        if self._runner.server is None:
-            await self._runner.setup()
         try:
-            await web.TCPSite(self._runner, host, port).start()
+            return await self._http.start(host, port)
         except OSError as error:
             raise ValueError(f"cannot listen on {host}:{port}: {error.strerror}") from error
-        return int(self._runner.addresses[-1][1])
 
     async def close(self) -> None:
         """Stop serving."""
-        await self._runner.cleanup()
+        await self._http.stop()
 
     def _application(self, registry: CollectorRegistry | None) -> web.Application:
         application = web.Application()

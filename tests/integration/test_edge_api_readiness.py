@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,12 +13,12 @@ import pytest
 from operator_site import resource_api
 
 from flotta.edge_api.backends.crd.backend import CrdBackend
-from flotta.edge_api.listener import Listener
 from flotta.edge_api.metrics import EdgeApiMetrics
 from flotta.edge_api.server import EdgeApiServer
 from flotta.edge_api.settings import Settings
 from flotta.resources import cache
 from flotta.resources.client import Client
+from flotta.serving.http_server import HttpServer
 from waiting import eventually
 
 
@@ -58,14 +59,17 @@ async def test_a_server_that_does_not_listen_yet_is_not_ready(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reached, released = asyncio.Event(), asyncio.Event()
-    start = Listener.start
+    start = HttpServer.start
 
-    async def late(listener: Listener, host: str, port: int) -> int:
-        reached.set()
-        await released.wait()
-        return await start(listener, host, port)
+    async def late(
+        server: HttpServer, host: str, port: int, context: ssl.SSLContext | None = None
+    ) -> int:
+        if context is not None:  # not the probes, which have no TLS
+            reached.set()
+            await released.wait()
+        return await start(server, host, port, context)
 
-    monkeypatch.setattr(Listener, "start", late)
+    monkeypatch.setattr(HttpServer, "start", late)
     async with edge_api(tmp_path) as server:
         starting = asyncio.create_task(server.start())
         await reached.wait()

@@ -8,15 +8,14 @@ import signal
 from dataclasses import dataclass
 from pathlib import Path
 
-from aiohttp import web
-
 from flotta import daemon
 from flotta.apiserver.catalogue import build_registry
 from flotta.apiserver.controllers.expiry import EventExpiry
 from flotta.apiserver.controllers.garbage import GarbageCollector
 from flotta.apiserver.controllers.namespaces import NamespaceController
 from flotta.apiserver.core.namespace import INITIAL
-from flotta.apiserver.http.authn import engine_context
+from flotta.apiserver.http import responses
+from flotta.apiserver.http.authn import engine_context, identify
 from flotta.apiserver.http.authorization import Authorization
 from flotta.apiserver.http.discovery import Discovery
 from flotta.apiserver.http.documents import Documents
@@ -31,6 +30,8 @@ from flotta.apiserver.storage.database import Database
 from flotta.apiserver.storage.store import Store
 from flotta.apiserver.storage.watch_cache import KEPT_EVENTS, KEPT_SECONDS, ObjectKey, WatchCache
 from flotta.resources import crds, roles
+from flotta.serving.http_server import HttpServer
+from flotta.serving.limits import Limits
 
 log = logging.getLogger(__name__)
 
@@ -60,12 +61,12 @@ async def run_server(settings: Settings) -> None:
     services = _make_services(store)
     await _create_namespaces(services.objects)
     controllers = _start_controllers(services.objects)
-    runner = await _start_listening(Router(services), settings)
+    http = await _start_listening(Router(services), settings)
     daemon.notify("READY=1")
     await _wait_for_end(stop, controllers)
     daemon.notify("STOPPING=1")
     services.streams.stop()
-    await runner.cleanup()
+    await http.stop()
     for task in controllers:
         task.cancel()
     await asyncio.gather(*controllers, return_exceptions=True)
@@ -107,26 +108,25 @@ async def _wait_for_end(stop: asyncio.Event, controllers: list[asyncio.Task[None
         await task
 
 
-async def _start_listening(router: Router, settings: Settings) -> web.AppRunner:
+async def _start_listening(router: Router, settings: Settings) -> HttpServer:
     authority, certificate, key = (settings.pki / name for name in PKI_FILES)
     context = engine_context(certificate, key, authority)
     # After SIGHUP a renewed certificate serves new connections.
     asyncio.get_running_loop().add_signal_handler(
         signal.SIGHUP, context.load_cert_chain, certificate, key
     )
-    runner = web.AppRunner(
+    http = HttpServer(
         router.application(),
-        access_log=None,
+        "flotta-apiserver",
+        Limits.of_descriptors(),
+        identify=identify,
+        error_response=responses.error_response,
         handler_cancellation=True,
         shutdown_timeout=SHUTDOWN_SECONDS,
-        keepalive_timeout=120,
     )
-    await runner.setup()
-    site = web.TCPSite(runner, settings.host, settings.port, ssl_context=context, backlog=1024)
-    await site.start()
-    for address in runner.addresses:
-        log.info("Listening on %s port %s", *address[:2])
-    return runner
+    port = await http.start(settings.host, settings.port, context)
+    log.info("Listening on %s port %d", settings.host, port)
+    return http
 
 
 async def _create_namespaces(objects: Objects) -> None:

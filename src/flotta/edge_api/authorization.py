@@ -25,7 +25,7 @@ from flotta.identity.peers import Peer, PeerError, is_device_id, read_peer
 from flotta.protocol.directives import ENROLMENT, REGISTRATION
 
 UNCLASSED = "CertificateNotAccepted"  # reason
-_read_peer = lru_cache(maxsize=8192)(read_peer)
+read_peer_cached = lru_cache(maxsize=8192)(read_peer)
 
 
 def peer_of(request: web.Request) -> Peer:
@@ -41,7 +41,7 @@ def peer_of(request: web.Request) -> Peer:
     if not der:
         raise Refusal(401, "the request came without a client certificate", reason=UNCLASSED)
     try:
-        return _read_peer(der)
+        return read_peer_cached(der)
     except PeerError as error:
         raise Refusal(401, str(error), reason=UNCLASSED) from error
 

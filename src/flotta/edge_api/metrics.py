@@ -12,6 +12,9 @@ from prometheus_client import CollectorRegistry, Histogram, PlatformCollector, P
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
+from flotta.serving.limits import CAPS, Cap
+
+CAPPED = "flotta_api_connections_capped_total"
 PREFIX = "flotta_api_edge_devices_"
 PLAIN = {
     "successful_registration": "Registrations that gave a device its certificate.",
@@ -29,6 +32,7 @@ class EdgeApiMetrics(Collector):
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self._plain = dict.fromkeys(PLAIN, 0)
+        self._capped: dict[Cap, int] = dict.fromkeys(CAPS, 0)
         self._heartbeats: dict[tuple[str, str], int] = {}
         self._refused: dict[str, int] = {}  # by reason
         self.latency = Histogram(
@@ -51,6 +55,10 @@ class EdgeApiMetrics(Collector):
         if status in STATUSES:
             self.count(STATUSES[status])
 
+    def count_cap(self, cap: Cap) -> None:
+        """Count a connection that was closed or refused because of a cap."""
+        self._capped[cap] += 1
+
     def count_heartbeat(self, namespace: str, device_id: str) -> None:
         """Count a stored heartbeat of a device."""
         key = (namespace, device_id)
@@ -67,6 +75,10 @@ class EdgeApiMetrics(Collector):
             metric.add_sample(PREFIX + name, {}, value)
             yield metric
         yield self._collect_refused()
+        metric = Metric(CAPPED, "Connections closed or refused because of a cap.", "counter")
+        for cap, count in self._capped.items():
+            metric.add_sample(CAPPED, {"cap": cap}, count)
+        yield metric
         name = PREFIX + "heartbeat"
         metric = Metric(name, "Heartbeats stored.", "counter")
         for (namespace, device_id), value in self._heartbeats.items():

@@ -16,23 +16,19 @@ from flotta.edge_api.backends.backend import Backend, BackendError
 from flotta.edge_api.backends.factory import make_backend
 from flotta.edge_api.certificates import OWN_SECRETS, Certificates, Material
 from flotta.edge_api.handlers import Handlers
-from flotta.edge_api.listener import Listener
 from flotta.edge_api.messages import MAX_BODY
 from flotta.edge_api.metrics import EdgeApiMetrics
 from flotta.edge_api.middleware import error_middleware
+from flotta.edge_api.owners import identify
 from flotta.edge_api.rate_limits import RateLimits
 from flotta.edge_api.refusals import Refusal
 from flotta.edge_api.routes import add_routes
 from flotta.edge_api.settings import Settings
 from flotta.identity.errors import IdentityError
 from flotta.monitoring import MonitoringServer
+from flotta.serving.http_server import HttpServer
+from flotta.serving.limits import Limits
 
-KEEPALIVE = 150.0  # seconds; gateways hold a request for 55
-SHUTDOWN_TIMEOUT = 5.0  # seconds
-# Seconds for which the rest of a refused body is read and dropped, so that the client sees its
-# response before the connection is closed; a close with unread data would destroy it (RFC 9112,
-# 9.6).
-LINGERING_TIME = 1.0
 RENEWAL_CHECK = 3600.0  # seconds
 RENEWAL_RETRY = 5.0, 60.0  # first and longest seconds until failed certificates are tried again
 START_RETRY = 0.5, 10.0  # first and longest seconds between two attempts to read the certificates
@@ -62,15 +58,16 @@ class EdgeApiServer:
             registry=self.metrics.registry, unhealthy=list, unready=self._unready
         )
         self._material: Material | None = None
-        self._listener: Listener | None = None
-        self._runner = web.AppRunner(
+        self._http = HttpServer(
             self._application(),
-            access_log=None,
-            keepalive_timeout=KEEPALIVE,
-            shutdown_timeout=SHUTDOWN_TIMEOUT,
-            auto_decompress=False,  # `admission` refuses coded bodies; nothing is inflated
+            "flotta-edge-api",
+            Limits.of_descriptors(
+                settings.max_connections, by_address=settings.has_address_fairness
+            ),
+            identify=identify,
+            count=self.metrics.count_cap,
             handler_cancellation=True,  # a client that goes away frees its held request
-            lingering_time=LINGERING_TIME,
+            proxy_protocol=settings.has_proxy_protocol,
         )
         self._secret_changed = asyncio.Event()
         self._draining = False
@@ -95,11 +92,9 @@ class EdgeApiServer:
         self._tasks.append(asyncio.create_task(self._backend.run()))
         self._material = await self._wait_for_material()
         await self._backend.wait_ready()
-        await self._runner.setup()
-        if self._runner.server is None:
-            raise RuntimeError("the HTTP server was not set up")
-        self._listener = Listener(self._runner.server, self._material.make_context())
-        self.port = await self._listener.start(self._settings.bind_address, self._settings.port)
+        self.port = await self._http.start(
+            self._settings.bind_address, self._settings.port, self._material.make_context()
+        )
         self._tasks.append(asyncio.create_task(self._keep_certificates()))
         log.info("Serving devices on %s port %d", self._settings.bind_address, self.port)
 
@@ -118,9 +113,7 @@ class EdgeApiServer:
     async def _finish(self) -> None:
         self._handlers.stop()
         self._backend.release_requests()
-        if self._listener is not None:
-            await self._listener.stop_accepting()
-        await self._runner.cleanup()
+        await self._http.stop()
         with contextlib.suppress(BackendError):
             await self._backend.flush()
         for task in self._tasks:
@@ -188,8 +181,8 @@ class EdgeApiServer:
 
     def _use_material(self, material: Material) -> None:
         old = self._material
-        if old and self._listener and _differs(old, material):
-            self._listener.context = material.make_context()
+        if old and _differs(old, material):
+            self._http.replace_context(material.make_context())
             log.info("New certificates are in use")
         self._material = material
 
@@ -199,7 +192,6 @@ class EdgeApiServer:
             client_max_size=MAX_BODY,
         )
         add_routes(app.router, self._handlers)
-        app.on_response_prepare.append(_name_server)
         return app
 
 
@@ -207,7 +199,3 @@ def _differs(old: Material, new: Material) -> bool:
     return (
         old.server != new.server or old.authority.certificate_pem != new.authority.certificate_pem
     )
-
-
-async def _name_server(_: web.Request, response: web.StreamResponse) -> None:
-    response.headers["Server"] = "flotta-edge-api"

@@ -28,6 +28,9 @@ class Settings:
     presence_write_seconds: float = table.PRESENCE_WRITE_SECONDS.default
     enrolments_per_second: float = table.ENROLMENTS_PER_SECOND.default
     drain_seconds: float = table.EDGE_API_DRAIN_SECONDS.default
+    max_connections: int = table.MAX_CONNECTIONS.default  # 0: as many as descriptors allow
+    has_address_fairness: bool = table.ADDRESS_FAIRNESS.default
+    has_proxy_protocol: bool = table.PROXY_PROTOCOL.default
     s3_device_endpoint: str = ""  # "" leaves it to the claims where their buckets are
     namespace: str = NAMESPACE.default
     backend: str = table.BACKEND.default  # a key of BACKENDS
@@ -48,6 +51,9 @@ class Settings:
             presence_write_seconds=table.PRESENCE_WRITE_SECONDS.read(environment),
             enrolments_per_second=table.ENROLMENTS_PER_SECOND.read(environment),
             drain_seconds=table.EDGE_API_DRAIN_SECONDS.read(environment),
+            max_connections=table.MAX_CONNECTIONS.read(environment),
+            has_address_fairness=table.ADDRESS_FAIRNESS.read(environment),
+            has_proxy_protocol=table.PROXY_PROTOCOL.read(environment),
             s3_device_endpoint=checked_endpoint(
                 S3_DEVICE_ENDPOINT.read(environment), S3_DEVICE_ENDPOINT.variable
             ),

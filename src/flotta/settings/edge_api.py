@@ -81,6 +81,25 @@ EDGE_API_DRAIN_SECONDS = Number(
     most=300,
     variable="EDGE_API_DRAIN_SECONDS",
 )
+MAX_CONNECTIONS = Number(
+    help="Most connections that the Edge API serves at once; 0 means as many as its file "
+    "descriptors allow.",
+    default=0,
+    most=1_000_000,
+    variable="MAX_CONNECTIONS",
+)
+ADDRESS_FAIRNESS = Flag(
+    help="Whether client addresses share pending TLS handshakes fairly; not useful behind a "
+    "balancer that hides them.",
+    default=True,
+    variable="ADDRESS_FAIRNESS",
+)
+PROXY_PROTOCOL = Flag(
+    help="Whether every connection to the Edge API begins with a header of the PROXY protocol, by "
+    "which a balancer passes on the address of the device.",
+    default=False,
+    variable="PROXY_PROTOCOL",
+)
 
 EDGE_API = (
     KUBECONFIG,
@@ -96,6 +115,9 @@ EDGE_API = (
     S3_DEVICE_ENDPOINT,
     BACKEND,
     EDGE_API_DRAIN_SECONDS,
+    MAX_CONNECTIONS,
+    ADDRESS_FAIRNESS,
+    PROXY_PROTOCOL,
     METRICS_ADDR,
     NAMESPACE,
     LOG_LEVEL,

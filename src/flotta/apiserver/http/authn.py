@@ -5,6 +5,7 @@ Rules: docs/reference/resource-api.md#authentication-and-permissions.
 
 from __future__ import annotations
 
+import hashlib
 import ssl
 import time
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from cryptography.x509.oid import NameOID
 
 from flotta.apiserver.errors import unauthorized
 from flotta.identity.ssl_contexts import server_context
+from flotta.serving.http_server import anonymous
+from flotta.serving.limits import Owner
 
 ANONYMOUS = "system:anonymous"
 AUTHENTICATED = "system:authenticated"
@@ -40,6 +43,9 @@ class User:
         return self.name == ANONYMOUS
 
 
+# Connections at once of one certificate: the operator and each Edge API use up to 100 for requests,
+# and one for each watch; many people may share the administrator's.
+OF_A_CERTIFICATE = 512
 NOBODY = User(ANONYMOUS, (UNAUTHENTICATED,))
 
 
@@ -70,6 +76,17 @@ def _connection_user(request: web.Request) -> User | None:
     tls = transport.get_extra_info("ssl_object")
     der = tls.getpeercert(True) if tls is not None else None
     return certificate_user(der) if der else None
+
+
+def identify(der: bytes | None) -> Owner:
+    """Return whose connection it is.
+
+    The caps are in docs/reference/control-plane.md#connections.
+    """
+    if der is None:
+        return anonymous()
+    digest = hashlib.sha256(der).hexdigest()
+    return Owner(digest, f"client certificate {digest[:16]}", OF_A_CERTIFICATE)
 
 
 @lru_cache(maxsize=1024)

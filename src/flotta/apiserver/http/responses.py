@@ -60,6 +60,20 @@ def _encoded_response(
     return json_response(obj, code, headers)
 
 
+REASONS = {
+    400: "BadRequest",
+    408: "Timeout",
+    413: "RequestEntityTooLarge",
+    415: "UnsupportedMediaType",
+    500: "InternalError",
+}
+
+
+def error_response(code: int, message: str) -> web.Response:
+    """Return the Status of a request that does not get as far as the router."""
+    return status_error_response(StatusError(code, message, REASONS.get(code), {}))
+
+
 def warning_header(text: str) -> str:
     """Return a Warning header (RFC 7234 §5.5) as Kubernetes sends it (KEP-1693)."""
     quoted = text.replace("\\", "\\\\").replace('"', '\\"')

@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from aiohttp import web
 
 from flotta.identity.ssl_contexts import open_server_context
+from flotta.serving.http_server import HttpServer
+from flotta.serving.limits import Limits
 from flotta.storage.iam import responses
 from flotta.storage.iam.policies import BadPolicy
 from flotta.storage.iam.signatures import SignedHttpRequest, Unsigned, verify_signature
@@ -20,6 +22,7 @@ from flotta.storage.iam.users import IamError, Users
 from flotta.storage.key_store import read_key
 from flotta.storage.rclone_supervisor import S3ServerSettings
 
+CONNECTIONS = 128  # at once; one operator uses up to ten
 MAX_BODY = 64 * 1024  # bytes of a request
 RENEWAL_CHECK = 5.0  # seconds between two checks of the certificate
 log = logging.getLogger(__name__)
@@ -37,18 +40,16 @@ class IamServer:
         self._context = open_server_context(settings.certificate, settings.private_key)
         application = web.Application(client_max_size=MAX_BODY)
         application.router.add_post("/", self._handle)
-        self._runner = web.AppRunner(application, access_log=None)
+        self._http = HttpServer(application, "flotta-s3", Limits(CONNECTIONS, CONNECTIONS // 2))
         self._renewal: asyncio.Task[None] | None = None
         self.address = ""
 
     async def start(self) -> None:
         """Listen on `host:port`; raises OSError when it cannot."""
         host, _, port = self._listen.rpartition(":")
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, host.strip("[]"), int(port), ssl_context=self._context)
-        await site.start()
+        address = host.strip("[]")
+        bound_port = await self._http.start(address, int(port), self._context)
         self._renewal = asyncio.create_task(self._follow_certificate())
-        address, bound_port, *_ = self._runner.addresses[0]
         self.address = f"https://{address}:{bound_port}"
         log.info("Starting IAM server on [%s]", self.address)
 
@@ -56,7 +57,7 @@ class IamServer:
         """Finish the requests that are being served and close."""
         if self._renewal is not None:
             self._renewal.cancel()
-        await self._runner.cleanup()
+        await self._http.stop()
 
     async def _handle(self, request: web.Request) -> web.Response:
         body = await request.read()

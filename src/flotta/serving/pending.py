@@ -1,0 +1,170 @@
+"""Connections whose handshake is pending, and which of them gives way to a new one.
+
+1. At the limit, the oldest that has sent nothing gives way, once it has had SPARED seconds: the
+   round trip of a slow link.
+2. When all of those are younger, the address that has most of them loses its oldest. It keeps its
+   only one.
+3. Without such a connection, the oldest that has not finished within STALLED seconds gives way.
+4. Without that, the newcomer waits for its turn: handshakes that make progress end soon, and
+   breaking them off would cost the clients and us the same work again.
+5. From half of the limit on, an address with more than its fair share of those that have sent
+   nothing loses its oldest, once it has had SPARED seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+import time
+from dataclasses import dataclass, field
+
+from flotta.serving.limits import Limits
+
+SPARED = 1.0  # seconds
+STALLED = 3.0  # seconds
+
+
+@dataclass(eq=False)
+class Pending:
+    """An accepted connection before the end of its handshake."""
+
+    connection: socket.socket
+    host: str
+    port: int
+    task: asyncio.Task[None] | None = None
+    has_header: bool = True  # what it sends next is its handshake, not the header of a balancer
+    has_spoken: bool = False  # has sent the first byte of its handshake
+    is_handed_over: bool = False  # the event loop owns the socket
+    since: float = field(default_factory=time.monotonic)
+
+    @property
+    def age(self) -> float:
+        """Seconds since it was accepted."""
+        return time.monotonic() - self.since
+
+    def look_for_data(self) -> bool:
+        """Tell whether the first byte of the handshake has come; what has ended has not."""
+        if not self.has_header:
+            return False
+        try:
+            return bool(self.connection.recv(1, socket.MSG_PEEK))
+        except OSError:  # nothing yet, or the connection broke
+            return False
+
+    def close(self) -> None:
+        """Break the connection off."""
+        if self.task is not None:
+            self.task.cancel()
+        elif not self.is_handed_over:
+            self.connection.close()
+
+    def __str__(self) -> str:
+        return f"{self.host} port {self.port}"
+
+
+class PendingHandshakes:
+    """The pending connections, in the order in which they were accepted."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        # Dictionaries keep the order; an address that has none is absent.
+        self._silent: dict[Pending, None] = {}
+        self._by_address: dict[str, dict[Pending, None]] = {}
+        self._speaking: dict[Pending, None] = {}
+
+    def __len__(self) -> int:
+        return len(self._silent) + len(self._speaking)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the limit is reached."""
+        return len(self) >= self._limits.handshakes
+
+    def add(self, new: Pending) -> None:
+        """Note a connection."""
+        if new.has_spoken:
+            self._speaking[new] = None
+            return
+        self._silent[new] = None
+        self._by_address.setdefault(self._address(new), {})[new] = None
+
+    def note_speaking(self, pending: Pending) -> None:
+        """Note that a connection has sent the first byte of its handshake."""
+        pending.has_spoken = True
+        if pending in self._silent:
+            self._forget_silent(pending)
+            self._speaking[pending] = None
+
+    def rename(self, pending: Pending, host: str, port: int) -> None:
+        """Note the address of the client that a balancer passed on (PROXY protocol)."""
+        is_noted = pending in self._silent
+        self._forget_address(pending)
+        pending.host, pending.port = host, port
+        if is_noted:
+            self._by_address.setdefault(self._address(pending), {})[pending] = None
+
+    def discard(self, pending: Pending) -> None:
+        """Forget a connection whose handshake has ended, if it is known."""
+        self._speaking.pop(pending, None)
+        if pending in self._silent:
+            self._forget_silent(pending)
+
+    def find_stalled(self) -> Pending | None:
+        """Return the connection that gives way to a newcomer; None means that it has to wait."""
+        oldest = self._first_silent(self._silent)
+        if oldest is not None and oldest.age <= SPARED:
+            fullest = max(self._by_address.values(), key=len, default={})
+            oldest = self._first_silent(fullest) if len(fullest) > 1 else None
+        if oldest is not None:
+            return oldest
+        slowest = next(iter(self._speaking), None)
+        return slowest if slowest is not None and slowest.age > STALLED else None
+
+    def find_above_share(self, new: Pending) -> Pending | None:
+        """Return the connection of the same address that gives way, None within its fair share."""
+        limit = self._limits.handshakes
+        silent = self._by_address.get(self._address(new), {})
+        addresses = len(self._by_address) + 1  # at least one other may come
+        if not self._limits.by_address or len(self) <= limit // 2:
+            return None
+        oldest = self._first_silent(silent) if len(silent) > limit // addresses else None
+        return oldest if oldest is not None and oldest.age > SPARED else None
+
+    def _first_silent(self, silent: dict[Pending, None]) -> Pending | None:
+        """Return the first that has really sent nothing: it may have spoken since the last look."""
+        while first := next(iter(silent), None):
+            if not first.look_for_data():
+                return first
+            self.note_speaking(first)
+        return None
+
+    def _forget_silent(self, pending: Pending) -> None:
+        del self._silent[pending]
+        self._forget_address(pending)
+
+    def _forget_address(self, pending: Pending) -> None:
+        address = self._address(pending)
+        of_address = self._by_address.get(address, {})
+        of_address.pop(pending, None)
+        if not of_address:
+            self._by_address.pop(address, None)
+
+    def _address(self, pending: Pending) -> str:
+        return network_of(pending.host) if self._limits.by_address else ""
+
+
+def network_of(host: str) -> str:
+    """Return what counts as one address: an IPv4 address, or the /64 of an IPv6 address.
+
+    A /64 is the smallest network that one customer gets (RFC 6177).
+    """
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return host
+    if address.version == 4:
+        return host
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.IPv6Network((address, 64), strict=False))
