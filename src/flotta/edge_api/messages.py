@@ -133,7 +133,7 @@ async def _read_body(request: web.Request) -> bytes:
         async with asyncio.timeout(BODY_TIMEOUT):
             await _invite_body(request)
             return await request.read()
-    except TimeoutError as error:
+    except (TimeoutError, web.HTTPRequestTimeout) as error:
         raise Refusal(408, "the body did not arrive in time", reason="BodyTimeout") from error
     except web.HTTPRequestEntityTooLarge as error:
         raise body_too_large() from error

@@ -74,11 +74,11 @@ class EdgeApiMetrics(Collector):
             metric = Metric(PREFIX + name, PLAIN[name], "counter")
             metric.add_sample(PREFIX + name, {}, value)
             yield metric
-        yield self._collect_refused()
         metric = Metric(CAPPED, "Connections closed or refused because of a cap.", "counter")
         for cap, count in self._capped.items():
             metric.add_sample(CAPPED, {"cap": cap}, count)
         yield metric
+        yield self._collect_refused()
         name = PREFIX + "heartbeat"
         metric = Metric(name, "Heartbeats stored.", "counter")
         for (namespace, device_id), value in self._heartbeats.items():

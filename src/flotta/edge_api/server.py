@@ -21,7 +21,7 @@ from flotta.edge_api.metrics import EdgeApiMetrics
 from flotta.edge_api.middleware import error_middleware
 from flotta.edge_api.owners import identify
 from flotta.edge_api.rate_limits import RateLimits
-from flotta.edge_api.refusals import Refusal
+from flotta.edge_api.refusals import Refusal, error_response
 from flotta.edge_api.routes import add_routes
 from flotta.edge_api.settings import Settings
 from flotta.identity.errors import IdentityError
@@ -65,6 +65,7 @@ class EdgeApiServer:
                 settings.max_connections, by_address=settings.has_address_fairness
             ),
             identify=identify,
+            error_response=_refuse,
             count=self.metrics.count_cap,
             handler_cancellation=True,  # a client that goes away frees its held request
             proxy_protocol=settings.has_proxy_protocol,
@@ -193,6 +194,18 @@ class EdgeApiServer:
         )
         add_routes(app.router, self._handlers)
         return app
+
+
+def _refuse(status: int, sentence: str) -> web.Response:
+    """Return the response to what never reaches a handler, such as something that is not HTTP."""
+    match status:
+        case 400:
+            return error_response(400, sentence, "MalformedRequest")
+        case 408:
+            return error_response(408, sentence, "BodyTimeout")
+        case 415:
+            return error_response(415, sentence, "UnsupportedEncoding")
+    return error_response(status, sentence, "InternalError")
 
 
 def _differs(old: Material, new: Material) -> bool:
