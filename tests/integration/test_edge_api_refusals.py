@@ -277,6 +277,26 @@ async def test_malformed_requests_get_the_framework_errors(fleet: Fleet) -> None
     await device.close()
 
 
+@pytest.mark.parametrize("number", ["9" * 26, str(2**63), "9" * 5000, "1e400", "NaN", "-Infinity"])
+async def test_a_number_that_cannot_be_stored_does_not_stop_a_heartbeat(
+    fleet: Fleet, number: str
+) -> None:
+    device = await fleet.joined()
+    hardware = f"""{{"hostname": "till", "cpu": {{"count": {number}, "model_name": "M"}},
+        "memory": {{"physical_bytes": {number}}}, "interfaces": [{{"name": "e", "mtu": {number}}}],
+        "disks": [{{"name": "sda", "io_perf": {{"sync_duration": {number}}}}}]}}"""
+    text = json.dumps(data_message("heartbeat", {"status": "up", "hardware": "HARDWARE"}))
+
+    reply = await device.post("data", text.replace('"HARDWARE"', hardware).encode())
+
+    assert reply.status == 200, reply.body
+    stored = (await fleet.get(device))["status"]["hardware"]
+    assert stored["cpu"] == {"modelName": "M", "flags": []}
+    assert stored["interfaces"] == [{"name": "e", "flags": []}]
+    assert not stored.get("memory")
+    await device.close()
+
+
 def _error(reply: object) -> tuple[int, int]:
     return reply.status, reply.json()["code"]  # type: ignore[attr-defined]
 

@@ -303,6 +303,7 @@ async def test_malformed_messages_of_a_worker_are_refused(
     async with running(settings), worker_of(settings) as worker:
         for data in (
             Data(directive="heartbeat", content=b"{} {}"),
+            Data(directive="heartbeat", content=b"[" * 5000 + b"]" * 5000),
             Data(directive="https://elsewhere.example/", content=b"{}"),
         ):
             with pytest.raises(GRPCError) as refusal:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any
 
@@ -135,3 +136,28 @@ def test_whatever_a_device_reports_its_labels_are_valid_or_missing() -> None:
         for label in hardware_labels(merge_report(None, report)).values():
             assert valid.fullmatch(label), text
             assert len(label) <= 63
+
+
+def test_numbers_that_the_custom_resource_cannot_store_are_left_out() -> None:
+    huge = 10**25
+    report = info(
+        cpu={"count": huge, "architecture": "x86_64", "frequency": 1e300},
+        memory={"physical_bytes": 2**63, "usable_bytes": 2**63 - 1},
+        disks=[{"name": "sda", "size_bytes": huge, "io_perf": {"sync_duration": -huge}}],
+        interfaces=[{"name": "eth0", "mtu": huge, "speed_mbps": -1}],
+    )
+
+    assert merge_report(None, report) == {
+        "cpu": {"architecture": "x86_64", "flags": []},
+        "memory": {"usableBytes": 2**63 - 1},
+        "disks": [{"name": "sda", "ioPerf": {}}],
+        "interfaces": [{"name": "eth0", "flags": [], "speedMbps": -1}],
+        "gpus": [],
+    }
+
+
+@pytest.mark.parametrize("frequency", [math.nan, math.inf, -1.0])
+def test_a_frequency_that_cannot_be_is_left_out(frequency: float) -> None:
+    report = info(cpu={"count": 2, "frequency": frequency})
+
+    assert merge_report(None, report)["cpu"] == {"count": 2, "flags": []}

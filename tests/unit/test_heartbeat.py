@@ -228,3 +228,10 @@ def test_problems_beyond_the_limit_of_a_condition_are_announced_once() -> None:
     assert len(status["conditions"][0]["message"]) == 32768
     assert len(find_new_problems({}, problems)) == 100
     assert find_new_problems(status, problems) == []
+
+
+def test_counters_of_files_are_kept_within_what_can_be_stored() -> None:
+    report = reported(files_up=10**25, files_down=-3)
+    entry = after(listed(filesDown=1), workloads=report)["workloads"][0]
+
+    assert (entry["filesUp"], entry["filesDown"]) == (2**63 - 1, 0)

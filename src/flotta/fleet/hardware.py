@@ -31,6 +31,8 @@ RENAMED = {
 # uid_t, gid_t and device numbers are unsigned and can be larger than the schema allows.
 INT32_FIELDS = ("owner", "group", "major", "minor")
 INT32_MAXIMUM = 2**31 - 1  # the largest number of the CRD's format int32
+INT64_MAXIMUM = 2**63 - 1  # the largest number of the CRD's format int64
+FREQUENCY_LIMIT = 1e9  # MHz; from here on a frequency is nonsense
 LABEL_SOURCES = {
     "device.hostname": ("hostname",),
     "device.cpu-architecture": ("cpu", "architecture"),
@@ -129,16 +131,29 @@ def _convert_part(section: str, fields: Manifest) -> Manifest:
     result = {renamed.get(key, _camel(key)): value for key, value in fields.items()}
     if section == "interfaces":
         result.setdefault("flags", [])
-    if section == "cpu" and "frequency" in result:
-        result["frequency"] = f"{result['frequency']:.2f}"  # MHz; the custom resource has a string
+    if section == "cpu":
+        result |= _frequency(result.pop("frequency", None))
     if isinstance(times := result.get("ioPerf"), dict):
-        result["ioPerf"] = {_camel(key): value for key, value in times.items()}
+        result["ioPerf"] = _convert_part("io_perf", times)
     return {key: value for key, value in result.items() if _storable(key, value)}
 
 
+def _frequency(megahertz: object) -> dict[str, str]:
+    """Return the field of a frequency, of which the custom resource has a string."""
+    if isinstance(megahertz, int | float) and 0 <= megahertz < FREQUENCY_LIMIT:
+        return {"frequency": f"{megahertz:.2f}"}
+    return {}
+
+
 def _storable(key: str, value: object) -> bool:
-    """Tell whether the CRD can store the value; v0.2 let numbers beyond int32 wrap."""
-    return key not in INT32_FIELDS or (isinstance(value, int) and 0 <= value <= INT32_MAXIMUM)
+    """Tell whether the CRD can store the value; v0.2 let numbers beyond int32 wrap.
+
+    A number that it cannot store is left out. Were the report refused instead, the device would
+    send it without end.
+    """
+    if key in INT32_FIELDS:
+        return isinstance(value, int) and 0 <= value <= INT32_MAXIMUM
+    return not isinstance(value, int) or -INT64_MAXIMUM <= value <= INT64_MAXIMUM
 
 
 def _camel(name: str) -> str:

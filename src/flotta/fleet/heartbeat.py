@@ -129,9 +129,9 @@ def _apply_report(
         new["message"] = report.message
     # A counter appears with the first file, and is shown as 0 again after a restart.
     if report.files_up or "filesUp" in workload:
-        new["filesUp"] = report.files_up
+        new["filesUp"] = _stored_count(report.files_up)
     if report.files_down or "filesDown" in workload:
-        new["filesDown"] = report.files_down
+        new["filesDown"] = _stored_count(report.files_down)
     if uploaded := _stored_time(report.last_data_upload):
         new["lastDataUpload"] = uploaded
     return new
@@ -194,6 +194,11 @@ def _describe_transition(workload: WorkloadStatus, *, failing: bool) -> Transiti
     reason = workload.get("reason") or ("Failed" if failing else "Running")
     message = workload.get("message") or f"the workload is {workload.get('phase')}"
     return Transition(workload["name"], failing, reason, message)
+
+
+def _stored_count(number: int) -> int:
+    """Return the nearest number that the CRD can store."""
+    return min(max(number, 0), hardware.INT64_MAXIMUM)
 
 
 def _stored_time(text: str) -> str | None:

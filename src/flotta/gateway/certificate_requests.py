@@ -23,6 +23,7 @@ from flotta.identity.keys import public_key_fingerprint
 from flotta.identity.requests import certificate_request
 from flotta.protocol.directives import REGISTRATION
 from flotta.protocol.envelope import encode, new_data_message
+from flotta.protocol.json_text import decode_json
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +95,7 @@ def _parse_object(content: bytes) -> dict[str, object]:
     if content.strip() in (b"", b"null"):
         return {}
     try:
-        return msgspec.json.decode(content, type=dict[str, object])
+        return decode_json(content, dict[str, object])
     except msgspec.DecodeError as error:
         raise ValueError(f"the content is not a JSON object: {error}") from error
 
@@ -102,7 +103,7 @@ def _parse_object(content: bytes) -> dict[str, object]:
 def _split_certificate(body: bytes) -> tuple[bytes, bytes]:
     """Return the response without the certificate, and the certificate in PEM."""
     try:
-        response = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+        response = decode_json(body, dict[str, msgspec.Raw])
         content = msgspec.json.decode(response["content"], type=dict[str, msgspec.Raw])
         certificate = msgspec.json.decode(content.pop("certificate"), type=str).encode()
     except (msgspec.DecodeError, KeyError, ValueError) as error:

@@ -25,6 +25,7 @@ from flotta.protocol.directives import ENROLMENT, REGISTRATION
 from flotta.protocol.envelope import Message, encode
 from flotta.protocol.forwarded_response import ForwardedResponse
 from flotta.protocol.grpc import Data
+from flotta.protocol.json_text import decode_json
 from flotta.rfc3339 import format_wire_time
 
 log = logging.getLogger(__name__)
@@ -131,7 +132,7 @@ def _parse_json(content: bytes) -> msgspec.Raw:
     if not content.strip():
         return msgspec.Raw(b"null")
     try:
-        msgspec.json.decode(content)
+        decode_json(content, object)
     except msgspec.DecodeError as error:
         raise ValueError(f"the content must be one JSON value: {error}") from error
     return msgspec.Raw(content)
@@ -139,8 +140,8 @@ def _parse_json(content: bytes) -> msgspec.Raw:
 
 def _encode_response(response: HttpResponse) -> bytes:
     try:
-        body: object = msgspec.json.decode(response.body) if response.body.strip() else None
-    except msgspec.DecodeError:
+        body: object = _parse_json(response.body)
+    except ValueError:
         body = None
     headers = {_canonical_name(name): value for name, value in response.headers.items()}
     return encode(ForwardedResponse(response.status, body, headers))

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import msgspec
 
+from flotta.protocol.json_text import decode_report
 from flotta.rfc3339 import format_wire_time
 
 T = TypeVar("T")
@@ -57,7 +58,7 @@ def decode(data: bytes | msgspec.Raw, type_: type[T]) -> T:
     The rules are in docs/reference/wire-protocol.md#json-conventions. Raises ValueError with the
     path of the first wrong field.
     """
-    return msgspec.json.decode(b"{}" if bytes(data).strip() in (b"", b"null") else data, type=type_)
+    return decode_report(b"{}" if bytes(data).strip() in (b"", b"null") else data, type_)
 
 
 def encode(obj: object) -> bytes:
@@ -69,9 +70,9 @@ def decode_message(data: bytes) -> Message:
     """Decode an envelope.
 
     Raises ValueError for an unknown type, msgspec.DecodeError (one of its subclasses) for anything
-    that is not JSON of this form.
+    that is not JSON of this form, or nested too deeply.
     """
-    message = msgspec.json.decode(data, type=Message)
+    message = decode_report(data, Message)
     if message.type and message.type not in TYPES:
         raise ValueError(f"type in body should be one of {list(TYPES)}")
     return message

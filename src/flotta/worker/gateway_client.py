@@ -37,6 +37,7 @@ from flotta.protocol.grpc import (
     Response,
     WorkerBase,
 )
+from flotta.protocol.json_text import decode_json
 from flotta.protocol.unix_server import GuardedServer, peer_user
 from flotta.settings.device import YGG_CLIENT_ID
 from flotta.worker.errors import DeliveryError, WorkerError
@@ -207,7 +208,7 @@ def _parse_response(data: bytes, directive: str) -> EdgeApiResponse:
     if not data.strip():
         raise DeliveryError(f"no response to {directive}: the control plane cannot be reached")
     try:
-        response = msgspec.json.decode(data, type=ForwardedResponse, strict=False)
+        response = decode_json(data, ForwardedResponse, strict=False)
     except ValueError as error:
         raise DeliveryError(f"the gateway's response to {directive} is unreadable") from error
     headers = {name.lower(): str(value) for name, value in (response.headers or {}).items()}
