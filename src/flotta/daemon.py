@@ -13,9 +13,37 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+from flotta.printable_text import printable, printable_lines
+
+LINE_LIMIT = 16 * 1024  # characters of a line in the log; journald cuts at 48 KiB
+
+
+class LineFormatter(logging.Formatter):
+    """Writes each record on one line, and a traceback on indented lines below.
+
+    Names of files, keys, pods and devices are in many messages, and none may begin a line.
+    """
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name in logging
+        """Return the line of a record."""
+        line = super().formatMessage(record)
+        return printable(line, LINE_LIMIT)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - the name in logging
+        """Return the lines of a traceback."""
+        return _indented(super().formatException(ei))
+
+    def formatStack(self, stack_info: str) -> str:  # noqa: N802 - the name in logging
+        """Return the lines of a stack."""
+        return _indented(super().formatStack(stack_info))
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"    {printable(line, LINE_LIMIT)}" for line in text.split("\n"))
+
 
 def configure_logging(level: str | None = None) -> None:
-    """Log to stderr.
+    """Log to stderr, one printable line for each record.
 
     `level` is debug, info, warn, warning or error (default `$LOG_LEVEL`, else info).
 
@@ -28,7 +56,9 @@ def configure_logging(level: str | None = None) -> None:
     if number is None:
         raise ValueError(f"the log level is {word!r}; use debug, info, warn or error")
     stamp = "" if "JOURNAL_STREAM" in os.environ else "%(asctime)s "
-    logging.basicConfig(stream=sys.stderr, format=stamp + "%(levelname)s %(name)s: %(message)s")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(LineFormatter(stamp + "%(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(handlers=[handler])
     logging.getLogger().setLevel(max(number, logging.INFO))
     logging.getLogger("flotta").setLevel(number)
 
@@ -76,5 +106,5 @@ def run(main: Callable[[], Coroutine[Any, Any, None]], *, uvloop: bool = False) 
         return
     except ValueError as error:
         logging.getLogger("flotta").debug("Refused to start", exc_info=True)
-        sys.stderr.write(f"{Path(sys.argv[0]).name}: {error}\n")
+        sys.stderr.write(f"{Path(sys.argv[0]).name}: {printable_lines(str(error))}\n")
         raise SystemExit(2) from error

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from contract.api import GROUP, MERGE, Api, config_map, core, device, devices
+from contract.engine import Engine
 from flotta.resources import crds
 
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
@@ -124,3 +125,16 @@ def test_unknown_forms_are_not_acceptable(api: Api, namespace: str) -> None:
         assert api.get(devices(namespace), Accept=accept).status == 406
         plain = api.get(devices(namespace), Accept=f"{accept},application/json")
         assert plain.body["kind"] == "EdgeDeviceList"
+
+
+def test_a_terminal_obeys_no_cell(embedded: Engine) -> None:
+    """Kubectl before 1.23 prints cells as they come; the embedded engine replaces there, too."""
+    api, namespace = Api(embedded.kubeconfig("admin")), "cells"
+    api.create("/api/v1/namespaces", {"metadata": {"name": namespace}})
+    api.create(devices(namespace), device("d"))
+    said = "up\n\x1b[2Jforged \u202e"
+    assert api.merge(devices(namespace, "d") + "/status", {"status": {"phase": said}}).status == 200
+    table = api.get(devices(namespace), Accept=TABLE).body
+    names = [column["name"] for column in table["columnDefinitions"]]
+    assert table["rows"][0]["cells"][names.index("Phase")] == "up␊␛[2Jforged �"
+    assert api.get(devices(namespace, "d")).body["status"]["phase"] == said

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -228,3 +229,21 @@ def init(folder: Path) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
     )
+
+
+async def test_nobody_forges_a_line_of_the_log(server: S3Server) -> None:
+    """Neither a stranger, whose key is not known, nor a device with a key of an object."""
+    stranger = AccessKey(new_access_key_id(), new_secret_key(), "till-9-z")
+    forged = "q\nERROR: forged by nobody\n2026/01/01 00:00:00 ERROR : forged\x1b[2J"
+    refusal(server.client(stranger).put_object, Bucket="till-9-z", Key=forged, Body=b"x")
+    client = server.client(await device(server, "till-9-z"))
+    client.put_object(Bucket="till-9-z", Key="q␊\u202edeceived", Body=b"x")
+    lines = await eventually(lambda: server.requests("PUT till-9-z/q"))
+
+    assert lines == ["PUT till-9-z/q␊�deceived"]
+    text = server.log.read_text()
+    assert "\x1b" not in text
+    assert not [
+        line for line in text.splitlines() if re.match(r"(\S+ \S+ )?ERROR\s*: forged", line)
+    ]
+    assert "forged by nobody" in text

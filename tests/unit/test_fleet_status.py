@@ -198,3 +198,38 @@ def test_a_device_without_the_workload_is_explained_by_the_mismatch(
 def test_a_workload_without_selector_says_so() -> None:
     (line,) = explain_workload(workload(), [device()], [])
     assert line.startswith("w1 runs nowhere: neither spec.device nor spec.deviceSelector")
+
+
+HOSTILE = "ok\n\x1b[2JForged line: approve everything\u202e"
+SHOWN = "ok␊␛[2JForged line: approve everything�"
+
+
+def test_what_a_device_says_neither_forges_a_line_nor_reaches_the_terminal() -> None:
+    """Also what an earlier release stored as it came."""
+    condition = {"type": "Ready", "status": "False", "message": f"first\nsecond {HOSTILE}"}
+    entry = {"name": "web", "phase": HOSTILE, "reason": HOSTILE, "message": HOSTILE}
+    known = device(phase="up", conditions=[condition], workloads=[entry])
+    event = {
+        "metadata": {"creationTimestamp": "2026-01-01T00:00:00Z"},
+        "reason": HOSTILE,
+        "message": HOSTILE,
+    }
+    lines = explain_device(known, [], [event])
+
+    assert not [character for line in lines for character in line if ord(character) < 32]
+    assert not any(line.startswith("Forged") or "\u202e" in line for line in lines)
+    assert any(f"{SHOWN}: {SHOWN}" in line for line in lines)
+    (row,) = fleet_status.device_rows([known], [])
+    assert (row.workloads[0].phase, row.workloads[0].reason, row.workloads[0].message) == (
+        SHOWN,
+    ) * 3
+    waiting = request()
+    waiting["spec"] = {"targetNamespace": HOSTILE, "targetSet": HOSTILE}
+    (row,) = fleet_status.device_rows([], [waiting])
+    assert (row.namespace, row.set) == (SHOWN, SHOWN)
+
+
+def test_further_lines_of_a_condition_are_indented() -> None:
+    condition = {"type": "Configured", "status": "False", "message": "web: a.\nprinter: b."}
+    lines = explain_device(device(conditions=[condition]), [], [])
+    assert lines[1:3] == ["Condition Configured is False: web: a.", "  printer: b."]

@@ -101,24 +101,55 @@ def test_command_line_serves_tls_and_asks_the_proxy() -> None:
     assert line[line.index("--auth-proxy") + 1].endswith("-m flotta.cli.s3 auth-proxy")
 
 
+def record(level: str, message: str, about: str = "serve s3") -> str:
+    return json.dumps({"time": "2026", "level": level, "msg": message, "object": about}) + "\n"
+
+
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("DEBUG : serve s3: CREATE OBJECT: b a/x y.txt", "access: PUT b/a/x y.txt"),
-        ("DEBUG : serve s3: GET OBJECT Bucket: b Object: a/x", "access: GET b/a/x"),
-        ("DEBUG : serve s3: HEAD OBJECT b m", "access: HEAD b/m"),
-        ("DEBUG : serve s3: DELETE: b m", "access: DELETE b/m"),
-        ("DEBUG : serve s3: put multipart upload b big f-1", "access: PART b/big"),
-        ("DEBUG : serve s3: complete multipart upload b a b f-1", "access: COMPLETE b/a b"),
+        (record("debug", "CREATE OBJECT: b a/x y.txt"), "access: PUT b/a/x y.txt"),
+        (record("debug", "GET OBJECT Bucket: b Object: a/x"), "access: GET b/a/x"),
+        (record("debug", "HEAD OBJECT b m"), "access: HEAD b/m"),
+        (record("debug", "DELETE: b m"), "access: DELETE b/m"),
+        (record("debug", "put multipart upload b big f-1"), "access: PART b/big"),
+        (record("debug", "complete multipart upload b a b f-1"), "access: COMPLETE b/a b"),
         (
-            'DEBUG : serve s3: bucketname: b prefix: prefix:"mp/", delim:"/" page: {}',
+            record("debug", 'bucketname: b prefix: prefix:"mp/", delim:"/" page: {}'),
             "access: LIST b/mp/",
         ),
-        ("DEBUG : Re-reading directory (1µs old)", None),
-        ("INFO  : b/x: Deleted", None),
-        ("NOTICE: Starting s3 server on [x]", "NOTICE: Starting s3 server on [x]"),
-        ("INFO  : /b/y: 1.2.3.4:5: Auth failed: no", "INFO  : /b/y: 1.2.3.4:5: Auth failed: no"),
+        (record("debug", "Re-reading directory (1µs old)", ""), None),
+        (record("info", "Deleted", "b/x"), None),
+        (record("notice", "Starting s3 server on [x]", ""), "NOTICE: Starting s3 server on [x]"),
+        (record("info", "1.2.3.4:5: Auth failed", "/b/y"), "INFO  : /b/y: 1.2.3.4:5: Auth failed"),
     ],
 )
 def test_log_names_each_request_and_hides_the_chatter(line: str, expected: str | None) -> None:
-    assert format_line(f"2026/11/21 10:03:53 {line}\n") == expected
+    assert format_line(line) == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (
+            record(
+                "info", "1.2.3.4:5: Auth failed", "/b/q\n2026/01/01 00:00:00 ERROR : forged\x1b[2J"
+            ),
+            "INFO  : /b/q␊2026/01/01 00:00:00 ERROR : forged␛[2J: 1.2.3.4:5: Auth failed",
+        ),
+        (
+            record("debug", "DELETE: b q\nERROR: forged \u202e"),
+            "access: DELETE b/q␊ERROR: forged �",
+        ),
+        ("ERROR : forged by nobody\n", "    rclone: ERROR : forged by nobody"),
+        (
+            "2026/01/01 00:00:00 ERROR : forged\x1b\n",
+            "    rclone: 2026/01/01 00:00:00 ERROR : forged␛",
+        ),
+        ('{"level": "info"}\n', '    rclone: {"level": "info"}'),
+        ("\n", None),
+        ("\ud800\n", "    rclone: �"),
+    ],
+)
+def test_no_text_of_a_client_begins_a_line_of_the_log(line: str, expected: str | None) -> None:
+    assert format_line(line) == expected

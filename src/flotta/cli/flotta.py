@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from flotta.cli.commands import run_command
 from flotta.cli.kubeconfig import LOCAL_KUBECONFIG
+from flotta.printable_text import printable_lines
 
 Commands: TypeAlias = (
     "argparse._SubParsersAction[argparse.ArgumentParser]"  # generic in its stubs only
@@ -23,7 +24,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         text = run_command(options.command, options)
     except ValueError as error:
-        sys.exit(f"flotta: {error}")
+        sys.exit(f"flotta: {printable_lines(str(error))}")
     if text:
         print(text)
 

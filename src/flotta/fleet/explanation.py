@@ -1,4 +1,7 @@
-"""Explanations of the state of a device or a workload, in sentences. No I/O."""
+"""Explanations of the state of a device or a workload, in sentences. No I/O.
+
+Each line is printable: devices, and what earlier releases stored of them, are quoted.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from flotta.fleet.selection import devices_for, selector_problem, selects, workloads_for
 from flotta.fleet.status import describe_age, device_state, request_state
 from flotta.fleet.workload_status import is_failing
+from flotta.printable_text import printable
 from flotta.resources.kinds import MEMBER_LABEL
 from flotta.resources.objects.core import Event
 from flotta.resources.objects.devices import (
@@ -29,6 +33,7 @@ from flotta.resources.views import (
 )
 
 SHOWN_EVENTS = 5  # newest Events; more would push the current problems off the screen
+LINE_LIMIT = 4096  # characters of a line
 WAITING = ("deploying", "created", "unknown")  # phases that usually have no reason
 HEARD = ("ready", "degraded", "without storage", "misconfigured")  # states of a device that reports
 # Each state and what to do is in docs/reference/reasons.md#states-in-flotta-status.
@@ -47,6 +52,10 @@ STATES = {
 
 def explain_request(request: SignedRequest) -> list[str]:
     """Explain a request without an EdgeDevice."""
+    return [printable(line, LINE_LIMIT) for line in _request_lines(request)]
+
+
+def _request_lines(request: SignedRequest) -> list[str]:
     name, state = name_of(request), request_state(request)
     if state == "waiting for approval":
         return [f"{name} requests to join. Approve it with: flotta approve {name}"]
@@ -68,7 +77,8 @@ def explain_device(
         lines.append(
             f"It is a member of the EdgeDeviceSet {member}, whose settings replace its own."
         )
-    return [*lines, *_describe_workloads(device, workloads), *_describe_events(events)]
+    lines += [*_describe_workloads(device, workloads), *_describe_events(events)]
+    return [printable(line, LINE_LIMIT) for line in lines]
 
 
 def _describe_state(device: EdgeDevice) -> str:
@@ -108,7 +118,7 @@ def explain_workload(
         for device in candidates
         if device not in chosen and (reason := _explain_mismatch(workload, device))
     ]
-    return lines + _describe_events(events)
+    return [printable(line, LINE_LIMIT) for line in lines + _describe_events(events)]
 
 
 def _describe_target(workload: EdgeWorkload, count: int) -> str:
@@ -147,15 +157,22 @@ def _has_failing_workload(status: EdgeDeviceStatus) -> bool:
 
 
 def _describe_conditions(conditions: Sequence[Condition]) -> list[str]:
-    """Return a sentence for each condition that is not true."""
+    """Return a sentence for each condition that is not true, further lines of it indented."""
     return [
-        _describe_condition(condition) for condition in conditions if condition["status"] != "True"
+        line
+        for condition in conditions
+        if condition["status"] != "True"
+        for line in _describe_condition(condition)
     ]
 
 
-def _describe_condition(condition: Condition) -> str:
+def _describe_condition(condition: Condition) -> list[str]:
     text = str(condition.get("message") or condition.get("reason") or "").rstrip(".")
-    return f"Condition {condition['type']} is {condition['status']}{': ' if text else ''}{text}."
+    sentence = (
+        f"Condition {condition['type']} is {condition['status']}{': ' if text else ''}{text}."
+    )
+    first, *rest = sentence.split("\n")
+    return [first, *(f"  {line}" for line in rest)]
 
 
 def _explain_mismatch(workload: EdgeWorkload, device: EdgeDevice) -> str:

@@ -1,4 +1,7 @@
-"""The fleet in rows: one for each device, and one for each request without a device."""
+"""The fleet in rows: one for each device, and one for each request without a device.
+
+Texts of devices are printable, also those that an earlier release stored as they came.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from datetime import UTC, datetime
 
 from flotta.fleet.joining import UNREGISTERED_LABEL, is_approved, is_declined, is_registered
 from flotta.fleet.presence import ready_status
+from flotta.printable_text import printable
 from flotta.resources.conditions import CONFIGURED, STORAGE_READY, condition_status
 from flotta.resources.kinds import MEMBER_LABEL
 from flotta.resources.objects.devices import EdgeDevice, SignedRequest, WorkloadStatus
@@ -108,7 +112,7 @@ def _device_row(device: EdgeDevice) -> DeviceRow:
         set=labels.get(MEMBER_LABEL, ""),
         labels={key: labels[key] for key in sorted(labels) if not key.startswith(WRITTEN)},
         workloads=workloads,
-        last_seen=status.get("lastSeenTime") or "",
+        last_seen=printable(status.get("lastSeenTime") or ""),
         files_up=sum(workload.files_up for workload in workloads),
         files_down=sum(workload.files_down for workload in workloads),
     )
@@ -116,10 +120,10 @@ def _device_row(device: EdgeDevice) -> DeviceRow:
 
 def _workload_row(entry: WorkloadStatus) -> WorkloadRow:
     return WorkloadRow(
-        name=entry["name"],
-        phase=entry.get("phase") or "unknown",
-        reason=entry.get("reason") or "",
-        message=entry.get("message") or "",
+        name=printable(entry["name"]),
+        phase=printable(entry.get("phase") or "unknown"),
+        reason=printable(entry.get("reason") or ""),
+        message=printable(entry.get("message") or ""),
         files_up=entry.get("filesUp") or 0,
         files_down=entry.get("filesDown") or 0,
     )
@@ -128,10 +132,10 @@ def _workload_row(entry: WorkloadStatus) -> WorkloadRow:
 def _request_row(request: SignedRequest) -> DeviceRow:
     spec = spec_of(request)
     return DeviceRow(
-        namespace=spec.get("targetNamespace") or "default",
+        namespace=printable(spec.get("targetNamespace") or "default"),
         name=name_of(request),
         state=request_state(request),
-        set=spec.get("targetSet") or "",
+        set=printable(spec.get("targetSet") or ""),
         labels={},
         workloads=(),
         last_seen="",

@@ -8,13 +8,16 @@ from __future__ import annotations
 import hashlib
 from datetime import UTC, datetime
 
+from flotta.printable_text import printable
 from flotta.resources.kinds import EVENT, Kind
 from flotta.resources.objects.core import Event, ObjectReference
 from flotta.resources.objects.meta import MergePatch, Resource
 from flotta.resources.views import name_of, namespace_of
 from flotta.rfc3339 import format_micro_time, format_time
 
-MESSAGE_LIMIT = 1024  # bytes, as the API server enforces when eventTime is set
+# As the API server enforces when eventTime is set.
+MESSAGE_LIMIT = 1024  # bytes
+REASON_LIMIT = 128  # characters, of the action as well
 
 
 def build_event(
@@ -27,9 +30,11 @@ def build_event(
 ) -> Event:
     """Return the Event object.
 
-    Its name is derived from its content, so that a repetition finds the same object.
+    Its name is derived from its content, so that a repetition finds the same object. Reason and
+    message may be those of a device: they become printable.
     """
-    now, text = datetime.now(UTC), _shorten(message)
+    now, text = datetime.now(UTC), _shorten(printable(message, MESSAGE_LIMIT))
+    reason = printable(reason, REASON_LIMIT)
     reference = _refer_to(involved, kind)
     said = kind.kind, reference["uid"], type_, reason, text, component
     return {

@@ -1,15 +1,19 @@
 """rclone's debug log as an access log: one readable line for each request.
 
 rclone has no access log; at debug level it names every request when it starts to serve it. The rest
-of the debug output is left out.
+of the debug output is left out. rclone logs as JSON, one record on a line: in its text form, a key
+with a line break could begin a line of its own, with any stamp and level.
 """
 
 from __future__ import annotations
 
 import re
 
-STAMP = re.compile(r"^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d ")
-LEVEL = re.compile(r"^(DEBUG|INFO|NOTICE|ERROR|CRITICAL)\s*: ")
+import msgspec
+
+from flotta.printable_text import printable
+
+LINE_LIMIT = 4096  # characters of a line that is passed on
 REQUESTS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"serve s3: CREATE OBJECT: (\S+) (.*)"), "PUT {}/{}"),
     (re.compile(r"serve s3: GET OBJECT Bucket: (\S+) Object: (.*)"), "GET {}/{}"),
@@ -26,13 +30,34 @@ REQUESTS: tuple[tuple[re.Pattern[str], str], ...] = (
 HARMLESS = ("poll-interval is not supported", "Moved (server-side)", ": Deleted", ": Copied")
 
 
+class Record(msgspec.Struct):
+    """A record of rclone's log (`rclone --use-json-log`); `object` is what it is about."""
+
+    level: str
+    msg: str
+    object: str = ""
+
+
 def format_line(line: str) -> str | None:
-    """Return the line to print for a line of rclone's log, None to leave it out."""
-    line = STAMP.sub("", line.rstrip("\n"))
-    level = LEVEL.match(line)
-    if level is None or level[1] != "DEBUG":
-        return None if any(text in line for text in HARMLESS) else line
-    return _format_request(line)
+    """Return the line to print for a line of rclone's log, None to leave it out.
+
+    What is not a record (a panic, output of the auth proxy) is indented, so that it cannot be taken
+    for one. All of it is printable.
+    """
+    try:
+        record = msgspec.json.decode(line, type=Record)
+    except (msgspec.DecodeError, UnicodeEncodeError):
+        text = printable(line.rstrip("\r\n"), LINE_LIMIT)
+        return f"    rclone: {text}" if text.strip() else None
+    about = f"{record.object}: {record.msg}" if record.object else record.msg
+    text = printable(about, LINE_LIMIT)
+    if record.level == "debug":
+        return _format_request(text)
+    return None if any(part in text for part in HARMLESS) else _format_record(record, text)
+
+
+def _format_record(record: Record, text: str) -> str:
+    return f"{printable(record.level.upper(), 8):<6}: {text}"
 
 
 def _format_request(line: str) -> str | None:

@@ -70,7 +70,8 @@ def rclone_command(settings: S3ServerSettings, program: Path) -> list[str]:
         *("--min-tls-version", "tls1.2", "--auth-proxy", proxy),
         # Each key has a directory cache; with 0s a timer re-arms endlessly (a whole core).
         *("--dir-cache-time", "1s", "--poll-interval", "0", "--vfs-cache-mode", "off"),
-        *("--cache-dir", str(settings.cache), "--config", os.devnull, "--umask", "027", "-vv"),
+        *("--cache-dir", str(settings.cache), "--config", os.devnull, "--umask", "027"),
+        *("-vv", "--use-json-log"),
     ]
 
 
@@ -129,7 +130,7 @@ class RcloneSupervisor:
 
     async def _relay_log(self, process: asyncio.subprocess.Process) -> None:
         assert process.stderr is not None  # noqa: S101 - asked for above
-        async for raw in process.stderr:
+        while raw := await _read_line(process.stderr):
             text = raw.decode(errors="replace")
             if "Starting s3 server on" in text:
                 notify("READY=1")
@@ -137,6 +138,14 @@ class RcloneSupervisor:
             if line is not None:
                 sys.stderr.write(line + "\n")
                 sys.stderr.flush()
+
+
+async def _read_line(stream: asyncio.StreamReader) -> bytes:
+    """Return the next line, b"" at the end."""
+    try:
+        return await stream.readline()
+    except ValueError:  # the line was dropped; rclone would block if nobody read on
+        return b"a line was too long and is left out\n"
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from flotta.apiserver.errors import StatusError, bad_request
 from flotta.apiserver.http.negotiation import Media
 from flotta.apiserver.json_object import JsonObject
 from flotta.apiserver.registry import ServedResource
+from flotta.printable_text import printable
 
 INCLUDES = ("", "None", "Metadata", "Object")
 
@@ -62,9 +63,14 @@ def _column_definitions(resource: ServedResource) -> list[JsonObject]:
 
 def _make_row(resource: ServedResource, obj: JsonObject, version: str, include: str) -> JsonObject:
     return {
-        "cells": [column.cell(obj) for column in resource.columns],
+        "cells": [_printable_cell(column.cell(obj)) for column in resource.columns],
         "object": _row_object(obj, version, include),
     }
+
+
+def _printable_cell(cell: Any) -> Any:
+    """Return a cell that no terminal obeys: kubectl 1.20 prints what it gets (CVE-2021-25743)."""
+    return printable(cell, len(cell)) if isinstance(cell, str) else cell
 
 
 def _row_object(obj: JsonObject, version: str, include: str) -> JsonObject | None:

@@ -7,6 +7,7 @@ import argparse
 from flotta.cli.approval import patch_request
 from flotta.cli.connection import run_connected
 from flotta.fleet.joining import DECLINED_ANNOTATION
+from flotta.printable_text import printable
 from flotta.resources.client import Client
 
 
@@ -23,4 +24,5 @@ async def _approve(client: Client, options: argparse.Namespace) -> str:
         "metadata": {"annotations": {DECLINED_ANNOTATION: None}},
     }
     request = await patch_request(client, options.name, patch)
-    return f"{options.name} is approved for namespace {request['spec']['targetNamespace']}."
+    namespace = printable(request["spec"]["targetNamespace"])
+    return f"{options.name} is approved for namespace {namespace}."

@@ -7,6 +7,7 @@ import argparse
 from flotta.cli.approval import patch_request
 from flotta.cli.connection import run_connected
 from flotta.fleet.joining import DECLINED_ANNOTATION
+from flotta.printable_text import printable
 from flotta.resources.client import Client
 from flotta.resources.kinds import EDGE_DEVICE
 
@@ -22,7 +23,7 @@ async def _decline(client: Client, name: str) -> str:
         "metadata": {"annotations": {DECLINED_ANNOTATION: "true"}},
     }
     request = await patch_request(client, name, patch)
-    namespace = request["spec"]["targetNamespace"]
+    namespace = printable(request["spec"]["targetNamespace"])
     if await client.get_or_none(EDGE_DEVICE, name, namespace):
         remedy = f"kubectl delete edgedevice {name} -n {namespace}"
         return f"{name} is declined, but still part of the fleet; remove it with: {remedy}"

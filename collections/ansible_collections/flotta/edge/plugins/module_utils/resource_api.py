@@ -21,6 +21,7 @@ from ansible.module_utils.common.respawn import has_respawned, respawn_module
 import_errors: list[ImportError] = []
 try:
     from flotta.migration.manifests import Json, convert_manifest
+    from flotta.printable_text import printable_lines
     from flotta.resources.client import ApiError, Client, Forbidden, Unreachable
     from flotta.resources.kinds import Kind, ResourceT
     from flotta.resources.objects.meta import Manifest
@@ -76,9 +77,11 @@ def run(
     try:
         result = asyncio.run(_connect_and_work(connection, work))
     except ApiError as error:
-        module.fail_json(msg=describe_error(error, connection), reason=error.reason)
+        module.fail_json(
+            msg=printable_lines(describe_error(error, connection)), reason=error.reason
+        )
     except (ValueError, TimeoutError) as error:
-        module.fail_json(msg=str(error))
+        module.fail_json(msg=printable_lines(str(error)))
     module.exit_json(**result)
 
 
