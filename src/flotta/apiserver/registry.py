@@ -29,17 +29,27 @@ class Admitted(Protocol):
     def causes(self) -> Sequence[CauseLike]:
         """What is wrong; empty when the object can be stored."""
 
+    @property
+    def warnings(self) -> Sequence[str]:
+        """Sentences about what is wrong but was so before."""
+
 
 class Schema(Protocol):
     """What admission needs of a schema; core kinds and custom resources have a class each."""
 
     def admit(
-        self, obj: JsonObject, subresource: str = "", earlier: Iterable[CauseLike] = (), /
+        self,
+        obj: JsonObject,
+        subresource: str = "",
+        earlier: Iterable[CauseLike] = (),
+        old: JsonObject | None = None,
+        /,
     ) -> Admitted:
         """Prune, default and validate `obj`, which is not changed.
 
         At a `subresource` only the errors in that part count. `earlier` errors, of the metadata,
-        can prevent the validation rules from being checked.
+        can prevent the validation rules from being checked. What is wrong in a part that stands so
+        in `old`, the stored object, does not count.
         """
 
 

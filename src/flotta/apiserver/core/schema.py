@@ -40,7 +40,11 @@ class CoreSchema:
         self._schema = StructuralSchema(_leave_out_bytes(self.openapi))
 
     def admit(
-        self, obj: JsonObject, _subresource: str = "", _earlier: Iterable[CauseLike] = ()
+        self,
+        obj: JsonObject,
+        _subresource: str = "",
+        _earlier: Iterable[CauseLike] = (),
+        _old: JsonObject | None = None,
     ) -> Admission:
         """Prune an object and normalise its values. Raises a 400 StatusError at a wrong type."""
         admission = self._schema.admit(_decode(self._root, obj, ""))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 from flotta.apiserver.errors import (
     Cause,
@@ -98,17 +98,17 @@ def admit_object(
 ) -> tuple[JsonObject, list[str]]:
     """Prune, default and validate an object with decoded metadata.
 
-    At a subresource only the errors in that part count. `field_policy` gets the paths of the
+    At a subresource only the errors in that part count, and of an update (`old` is the stored
+    object) only those in what it changes. `field_policy` gets the paths of the
     fields that were pruned, and raises an error or returns warnings about them.
     Returns the object and the warnings; raises a 422 StatusError with every cause.
     """
     found: list[CauseLike] = [*causes, *validate_metadata(obj, resource, old)]
-    admitted = resource.schema.admit(obj, subresource, found)
-    warnings = field_policy(list(admitted.unknown))
+    admitted = resource.schema.admit(obj, subresource, found, old)
+    warnings = [*field_policy(list(admitted.unknown)), *admitted.warnings]
     clean = head_first(admitted.obj)
-    wrong = _leave_out_known_causes(admitted.causes, resource, old, subresource)
-    found += wrong
-    if not wrong:
+    found += admitted.causes
+    if not admitted.causes:
         resource.normalize(clean, old)
         found += resource.validate(clean, old)
     if found:
@@ -116,22 +116,6 @@ def admit_object(
         error.warnings = warnings
         raise error
     return clean, warnings
-
-
-def _leave_out_known_causes(
-    causes: Sequence[CauseLike], resource: ServedResource, old: JsonObject | None, subresource: str
-) -> list[CauseLike]:
-    """Leave out what is already wrong in the stored object, because its schema became stricter.
-
-    Otherwise nothing else of the object could be changed, not even its finalizers. Kubernetes
-    compares field by field (ratcheting, KEP-4008).
-    """
-    if not causes or old is None or not resource.custom:
-        return list(causes)
-    known = {
-        (cause.message, cause.field) for cause in resource.schema.admit(old, subresource).causes
-    }
-    return [cause for cause in causes if (cause.message, cause.field) not in known]
 
 
 def describe_field_problems(unknown: Iterable[str], duplicates: Iterable[str]) -> list[str]:

@@ -12,9 +12,17 @@ from typing import Any
 from flotta.apiserver.errors import Cause
 from flotta.apiserver.json_object import JsonObject
 from flotta.apiserver.schema.nodes import Node
+from flotta.apiserver.schema.ratcheting import (
+    NO_VALUE,
+    identify_item,
+    is_unchanged,
+    old_field,
+    old_items,
+)
 
 # Kubernetes reports some errors without a field; this is how Go prints the absent path.
 NO_FIELD = "<nil>"
+DUPLICATE = "FieldValueDuplicate"
 
 INT64 = 1 << 63  # the first number that is too large
 RANGES = {"int32": 1 << 31, "int64": INT64, "": INT64}
@@ -36,10 +44,22 @@ BASE64 = re.compile(
 )
 
 
-def check_value(node: Node, value: Any, path: str, causes: list[Cause]) -> None:
-    """Append to `causes` everything that is wrong with `value` at `path` and below."""
+def check_value(
+    node: Node, value: Any, path: str, causes: list[Cause], old: Any = NO_VALUE
+) -> None:
+    """Append to `causes` everything that is wrong with `value` at `path` and below.
+
+    What is wrong in a part that is what it was in `old` does not count (see `ratcheting`).
+    """
     if node.preserve:
         return
+    found: list[Cause] = []
+    _check_any(node, value, path, found, old)
+    if found and not is_unchanged(node, value, old):
+        causes += found
+
+
+def _check_any(node: Node, value: Any, path: str, causes: list[Cause], old: Any) -> None:
     if value is None:
         if not node.nullable:
             causes.append(_wrong_type(path, node.types, "null"))
@@ -55,7 +75,7 @@ def check_value(node: Node, value: Any, path: str, causes: list[Cause]) -> None:
         causes.append(Cause("FieldValueNotSupported", text, path))
     check_kind = CHECKS.get(kind)
     if check_kind is not None:
-        check_kind(node, value, path, causes)
+        check_kind(node, value, path, causes, old)
 
 
 def _kind(value: Any) -> str:
@@ -100,7 +120,7 @@ def _check_int_or_string(node: Node, value: Any, kind: str, path: str, causes: l
     causes.append(_wrong_type(path, "integer", kind))
 
 
-def _check_number(node: Node, value: float, path: str, causes: list[Cause]) -> None:
+def _check_number(node: Node, value: float, path: str, causes: list[Cause], _old: Any) -> None:
     limit = RANGES.get(node.format, INT64)
     integral = type(value) is int and -limit <= value < limit
     if node.type in ("integer", "int-or-string") and not integral:
@@ -112,7 +132,7 @@ def _check_number(node: Node, value: float, path: str, causes: list[Cause]) -> N
         causes.append(_invalid(path, value, f"should be less than or equal to {node.maximum}"))
 
 
-def _check_string(node: Node, value: str, path: str, causes: list[Cause]) -> None:
+def _check_string(node: Node, value: str, path: str, causes: list[Cause], _old: Any) -> None:
     wanted = FORMATS.get(node.format)
     if wanted is not None and not wanted(value):
         causes.append(_wrong_type(path, node.format, value))
@@ -125,7 +145,7 @@ def _check_string(node: Node, value: str, path: str, causes: list[Cause]) -> Non
         causes.append(_invalid(path, value, f"should match '{node.pattern.text}'"))
 
 
-def _check_object(node: Node, value: JsonObject, path: str, causes: list[Cause]) -> None:
+def _check_object(node: Node, value: JsonObject, path: str, causes: list[Cause], old: Any) -> None:
     prefix = f"{path}." if path else ""
     _check_count(len(value), node.max_properties, path, causes)
     causes.extend(
@@ -136,7 +156,7 @@ def _check_object(node: Node, value: JsonObject, path: str, causes: list[Cause])
     for key, item in value.items():
         child = node.properties.get(key) or node.additional
         if child is not None:
-            check_value(child, item, f"{prefix}{key}", causes)
+            check_value(child, item, f"{prefix}{key}", causes, old_field(old, key))
 
 
 def _check_count(size: int, most: int | None, path: str, causes: list[Cause]) -> None:
@@ -145,14 +165,15 @@ def _check_count(size: int, most: int | None, path: str, causes: list[Cause]) ->
         causes.append(Cause("FieldValueTooMany", text, path))
 
 
-def _check_array(node: Node, value: list[Any], path: str, causes: list[Cause]) -> None:
+def _check_array(node: Node, value: list[Any], path: str, causes: list[Cause], old: Any) -> None:
     size = len(value)
     if node.min_items is not None and size < node.min_items:
         causes.append(_invalid(path, size, f"should have at least {node.min_items} items"))
     _check_count(size, node.max_items, path, causes)
     if node.items is not None:
-        for index, item in enumerate(value):
-            check_value(node.items, item, f"{path}[{index}]", causes)
+        pairs = zip(value, old_items(node, value, old), strict=True)
+        for index, (item, before) in enumerate(pairs):
+            check_value(node.items, item, f"{path}[{index}]", causes, before)
     if node.list_type != "atomic":
         _check_unique(node, value, path, causes)
 
@@ -166,18 +187,12 @@ def _check_unique(node: Node, value: list[Any], path: str, causes: list[Cause]) 
             return
     seen: Counter[str] = Counter()
     for index, item in enumerate(value):
-        identity = _format_value(_identify_item(node, item))
+        identity = _format_value(identify_item(node, item))
         seen[identity] += 1
         # Kubernetes reports an identity once, however often it occurs.
         if seen[identity] == 2:
             text = f"Duplicate value: {identity}"
-            causes.append(Cause("FieldValueDuplicate", text, f"{path}[{index}]"))
-
-
-def _identify_item(node: Node, item: Any) -> Any:
-    if node.list_type == "set":
-        return item
-    return {key: item[key] for key in node.list_keys if key in item} if item else {}
+            causes.append(Cause(DUPLICATE, text, f"{path}[{index}]"))
 
 
 def _is_date_time(text: str) -> bool:
@@ -196,7 +211,7 @@ def _is_base64(text: str) -> bool:
 
 
 FORMATS: dict[str, Callable[[str], bool]] = {"date-time": _is_date_time, "byte": _is_base64}
-CHECKS: dict[str, Callable[[Node, Any, str, list[Cause]], None]] = {
+CHECKS: dict[str, Callable[[Node, Any, str, list[Cause], Any], None]] = {
     "array": _check_array,
     "integer": _check_number,
     "number": _check_number,

@@ -38,11 +38,22 @@ class UnknownRuleError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule: whether it `holds` for an object, and the error if it does not."""
+    """A rule: its predicate, and the error if it does not hold."""
 
-    holds: Callable[[JsonObject], bool]
+    predicate: Callable[[JsonObject], bool]
     reason: str
     message: str
+
+    def holds(self, value: JsonObject) -> bool:
+        """Tell whether the rule holds for an object.
+
+        It does not for one with a part that is missing or of another type, which an object of an
+        earlier schema may have.
+        """
+        try:
+            return self.predicate(value)
+        except (AttributeError, KeyError, TypeError):
+            return False
 
 
 def compile_rule(entry: Mapping[str, str]) -> Rule:
