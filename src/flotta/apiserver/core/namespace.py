@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from flotta.apiserver.core.schema import CoreSchema
 from flotta.apiserver.json_object import JsonObject
+from flotta.own_names import FLOTTA_NAMESPACE
 
 NAME_LABEL = "kubernetes.io/metadata.name"
-PROTECTED = ("default", "kube-system")
-INITIAL = ("default", "kube-system", "flotta")
+# The last one has the control plane's own Secrets, its CA among them.
+PROTECTED = INITIAL = ("default", "kube-system", FLOTTA_NAMESPACE)
 SCHEMA = CoreSchema("io.k8s.api.core.v1.Namespace")
 
 

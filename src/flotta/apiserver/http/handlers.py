@@ -76,7 +76,7 @@ class Call:
     async def body(self) -> DecodedBody:
         """Return the decoded body of the request."""
         body = await read_body(self.request)
-        return decode_body(body, media_type(self.request.headers), self.resource.kind)
+        return await decode_body(body, media_type(self.request.headers), self.resource.kind)
 
 
 async def get_object(call: Call) -> web.StreamResponse:
@@ -205,7 +205,8 @@ async def _delete_body(call: Call) -> JsonObject:
     if not body.strip():
         return {}
     kind = media_type(call.request.headers)
-    value: JsonObject = decode_body(body, kind, "DeleteOptions").value
+    decoded = await decode_body(body, kind, "DeleteOptions")
+    value: JsonObject = decoded.value
     return value
 
 

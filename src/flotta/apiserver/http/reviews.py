@@ -24,7 +24,8 @@ async def serve_review(
     if target.verb != "create":
         message = "the server does not allow this method on the requested resource"
         raise StatusError(405, message, "MethodNotAllowed", {})
-    body = decode_body(await read_body(request), media_type(request.headers), kind).value
+    raw = await read_body(request)
+    body = (await decode_body(raw, media_type(request.headers), kind)).value
     spec = body.get("spec") or {}
     response: JsonObject = {
         "kind": kind,

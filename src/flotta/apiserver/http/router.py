@@ -7,7 +7,13 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from flotta.apiserver.errors import PlainTextError, StatusError, bad_request, unknown_resource
+from flotta.apiserver.errors import (
+    PlainTextError,
+    StatusError,
+    bad_request,
+    internal,
+    unknown_resource,
+)
 from flotta.apiserver.http import responses
 from flotta.apiserver.http.authn import User, authenticate
 from flotta.apiserver.http.authorization import REVIEW_GROUPS, Authorization
@@ -21,7 +27,7 @@ from flotta.apiserver.http.streams import Streams
 from flotta.apiserver.http.targets import Target, parse_target
 from flotta.apiserver.objects.writes import Objects
 from flotta.apiserver.registry import ServedResource
-from flotta.apiserver.storage.store import StorageFailure
+from flotta.apiserver.storage.store import ObjectTooLargeError, StorageFailure
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +69,8 @@ class Router:
         except StorageFailure as error:
             text = f"Internal error occurred: the change could not be stored: {error}"
             return responses.status_error_response(StatusError(500, text, "InternalError", {}))
+        except ObjectTooLargeError as error:
+            return responses.status_error_response(internal(str(error)))
         except UnicodeEncodeError:
             text = "the body has half of a surrogate pair, which is not a Unicode character"
             return responses.status_error_response(bad_request(text))

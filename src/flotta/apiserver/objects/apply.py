@@ -31,7 +31,7 @@ async def apply_configuration(
 
     `check_create` raises a 403 StatusError for users who may change objects but not create them.
     """
-    wanted = _check_configuration(decode_yaml(body), endpoint)
+    wanted = _check_configuration(await decode_yaml(body, endpoint.resource.kind), endpoint)
     if objects.store.newest(endpoint.key) is not None:
         application = Application(endpoint, wanted, options)
         return await update_object(objects, endpoint, application.propose, options)
@@ -43,11 +43,9 @@ async def apply_configuration(
     return await create_object(objects, endpoint, DecodedBody(wanted), options, operation="Apply")
 
 
-def _check_configuration(wanted: Any, endpoint: Endpoint) -> JsonObject:
+def _check_configuration(wanted: JsonObject, endpoint: Endpoint) -> JsonObject:
     """Check an applied configuration and leave out the parts that the endpoint ignores."""
     resource = endpoint.resource
-    if not isinstance(wanted, dict):
-        raise wrong_type("the configuration", wanted, "an object")
     kind, version = wanted.get("kind"), wanted.get("apiVersion")
     if (kind, version) != (resource.kind, resource.api_version):
         text = f"the configuration is a {kind} of {version}"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -13,10 +15,11 @@ from aiohttp import web
 
 from flotta.apiserver.errors import StatusError, bad_request, wrong_type
 from flotta.apiserver.json_object import JsonObject
-from flotta.apiserver.objects import protobuf
-from flotta.yaml_loader import Loader
+from flotta.apiserver.objects import extent, protobuf
+from flotta.yaml_loader import Loader, load_yaml
 
 MAX_BODY = 3 * 1024 * 1024  # bytes, as in kube-apiserver
+QUICK = 16 * 1024  # bytes of YAML or protobuf, which are parsed before others are served again
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 
 
@@ -51,7 +54,7 @@ def media_type(headers: Mapping[str, str]) -> str:
     return headers.get("Content-Type", "").partition(";")[0].strip().lower()
 
 
-def decode_body(body: bytes, kind_of_body: str, wanted: str) -> DecodedBody:
+async def decode_body(body: bytes, kind_of_body: str, wanted: str) -> DecodedBody:
     """Decode the body of POST, PUT or DELETE; without a type it is taken for JSON.
 
     `wanted` is the kind that refusals name.
@@ -59,12 +62,9 @@ def decode_body(body: bytes, kind_of_body: str, wanted: str) -> DecodedBody:
     if kind_of_body in ("", "application/json"):
         return decode_json(body, wanted)
     if kind_of_body == "application/yaml":
-        return DecodedBody(decode_yaml(body))
+        return DecodedBody(await decode_yaml(body, wanted))
     if kind_of_body == PROTOBUF:
-        try:
-            return DecodedBody(protobuf.decode(body))
-        except protobuf.ProtobufError as error:
-            raise bad_request(str(error)) from error
+        return DecodedBody(await _decode_aside(_decode_protobuf, body))
     message = (
         f'the body has the type "{kind_of_body}"; it must have application/json, '
         f"application/yaml or {PROTOBUF}"
@@ -84,13 +84,37 @@ def decode_json(body: bytes, wanted: str) -> DecodedBody:
     return DecodedBody(value, duplicates)
 
 
-def decode_yaml(body: bytes) -> Any:
-    """Decode YAML or JSON text into JSON types."""
+async def decode_yaml(body: bytes, wanted: str) -> JsonObject:
+    """Decode an object in YAML or JSON; `wanted` is the kind that refusals name."""
+    value = await _decode_aside(_parse_yaml, body)
+    if not isinstance(value, dict):
+        raise wrong_type("the body", value, f"a {wanted}")
+    return value
+
+
+async def _decode_aside(decode: Callable[[bytes], Any], body: bytes) -> Any:
+    """Decode a body; what can take long does not keep others waiting."""
+    return decode(body) if len(body) <= QUICK else await asyncio.to_thread(decode, body)
+
+
+def _parse_yaml(body: bytes) -> Any:
     try:
-        decoded = yaml.load(body, Loader=_BodyLoader)  # noqa: S506 - a safe loader
-        return json.loads(json.dumps(decoded))
-    except (yaml.YAMLError, TypeError, ValueError, UnicodeDecodeError) as error:
+        decoded = json.dumps(load_yaml(body, _BodyLoader), allow_nan=False)
+        return _check_extent(json.loads(decoded))
+    except (yaml.YAMLError, TypeError, ValueError, RecursionError) as error:
         raise bad_request(f"error decoding YAML: {error}") from error
+
+
+def _decode_protobuf(body: bytes) -> Any:
+    try:
+        return _check_extent(protobuf.decode(body))
+    except ValueError as error:
+        raise bad_request(str(error)) from error
+
+
+def _check_extent(value: Any) -> Any:
+    extent.check_value(value)
+    return value
 
 
 class _BodyLoader(Loader):
@@ -102,15 +126,19 @@ _BodyLoader.bool_values = {**yaml.SafeLoader.bool_values, "y": True, "n": False}
 
 
 def parse_json(body: bytes) -> tuple[Any, list[str]]:
-    """Parse JSON text; returns the value and the dotted paths of duplicate keys."""
+    """Parse JSON text; returns the value and the dotted paths of duplicate keys.
+
+    Raises ValueError for what is not JSON, or is excessive.
+    """
+    extent.check_text(body)
     repeated: dict[int, list[str]] = {}
     keep: list[JsonObject] = []  # the ids above are unique only while the objects exist
 
     def collect(items: list[tuple[str, Any]]) -> JsonObject:
         found = dict(items)
         if len(found) != len(items):
-            keys = [key for key, _ in items]
-            repeated[id(found)] = sorted({key for key in keys if keys.count(key) > 1})
+            counts = Counter(key for key, _ in items)
+            repeated[id(found)] = sorted(key for key, count in counts.items() if count > 1)
             keep.append(found)
         return found
 
@@ -118,6 +146,7 @@ def parse_json(body: bytes) -> tuple[Any, list[str]]:
         value = json.loads(body, object_pairs_hook=collect, parse_constant=_refuse_constant)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
+    extent.check_value(value)
     return value, _find_duplicates(value, repeated, "") if repeated else []
 
 

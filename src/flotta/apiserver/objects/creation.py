@@ -15,7 +15,13 @@ from flotta.apiserver.objects.admission import (
 from flotta.apiserver.objects.bodies import DecodedBody
 from flotta.apiserver.objects.metadata import decode_metadata, prepare_new
 from flotta.apiserver.objects.options import WriteOptions
-from flotta.apiserver.objects.writes import Endpoint, Objects, WriteResult, make_field_policy
+from flotta.apiserver.objects.writes import (
+    Endpoint,
+    Objects,
+    WriteResult,
+    make_field_policy,
+    put_object,
+)
 from flotta.apiserver.storage.watch_cache import ObjectKey
 
 MAX_ATTEMPTS = 5  # names generated for an object; Kubernetes also tries again (KEP-4420)
@@ -41,7 +47,7 @@ async def create_object(
     managed_fields.track_create(obj, sent, resource, options.manager, operation)
     warnings += find_warnings(obj, resource)
     if not options.dry_run:
-        await objects.store.put(key, obj)
+        await put_object(objects, key, obj)
     return WriteResult(obj, created=True, warnings=warnings)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from flotta.apiserver.errors import (
     wrong_type,
 )
 from flotta.apiserver.json_object import JsonObject
-from flotta.apiserver.objects.options import parse_integer
+from flotta.apiserver.objects.options import parse_integer, parse_version
 from flotta.apiserver.objects.selectors import (
     FieldSelector,
     LabelSelector,
@@ -148,9 +147,10 @@ def list_version(query: Mapping[str, str]) -> int | None:
     text = query.get("resourceVersion", "")
     if not text:
         return None
-    if not text.isdigit():
+    version = parse_version(text)
+    if version is None:
         raise wrong_type("resourceVersion", text, "a whole number")
-    return int(text)
+    return version
 
 
 async def wait_for_version(store: Store, version: int | None) -> None:
@@ -227,5 +227,5 @@ def _read_token(token: str) -> _PageStart:
         content = json.loads(text)
         namespace, _, name = content["start"].partition("/")
         return _PageStart(int(content["rv"]), (namespace, name))
-    except (binascii.Error, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise bad_request("continue is not a token from a list of this server") from error

@@ -10,6 +10,9 @@ from flotta.apiserver.objects import field_paths
 from flotta.apiserver.objects.field_paths import CONTAINER, Path
 from flotta.apiserver.registry import ServedResource
 
+MAX_UPDATERS = 10  # entries of updates in an object, as in Kubernetes
+ANCIENT = "ancient-changes"  # the manager of those that had to be merged
+
 
 @dataclass(frozen=True)
 class Owner:
@@ -64,10 +67,27 @@ def read_entries(meta: JsonObject) -> list[ManagedFieldsEntry]:
 
 def write_entries(obj: JsonObject, entries: list[ManagedFieldsEntry]) -> None:
     """Write entries into an object, without those that own nothing."""
-    kept = [entry.to_json() for entry in entries if entry.paths]
+    kept = [entry.to_json() for entry in _cap_updaters(entries) if entry.paths]
     obj["metadata"].pop("managedFields", None)
     if kept:
         obj["metadata"]["managedFields"] = kept
+
+
+def _cap_updaters(entries: list[ManagedFieldsEntry]) -> list[ManagedFieldsEntry]:
+    """Merge the oldest entries of updates into one if there are too many, as Kubernetes does."""
+    updates = [entry for entry in entries if entry.owner.operation == "Update"]
+    excess = len(updates) - MAX_UPDATERS
+    if excess <= 0:
+        return entries
+    ancient = [entry for entry in updates if entry.owner.manager == ANCIENT]
+    others = [entry for entry in updates if entry not in ancient]
+    oldest = sorted(others, key=lambda entry: entry.time)
+    # The merged entry is one itself, unless it exists already.
+    merged = ancient + oldest[: excess if ancient else excess + 1]
+    paths = frozenset[Path]().union(*(entry.paths for entry in merged))
+    newest = max(merged, key=lambda entry: entry.time)
+    one = ManagedFieldsEntry(Owner(ANCIENT, "Update"), newest.api_version, newest.time, paths)
+    return [one, *(entry for entry in entries if entry not in merged)]
 
 
 def applied_paths(configuration: JsonObject, resource: ServedResource) -> set[Path]:

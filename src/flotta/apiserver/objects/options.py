@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -142,7 +143,11 @@ def parse_integer(query: Mapping[str, str], name: str) -> int | None:
     text = query.get(name, "")
     if not text:
         return None
-    try:
-        return int(text)
-    except ValueError as error:
-        raise wrong_type(name, text, "a whole number") from error
+    if not re.fullmatch(r"[+-]?[0-9]{1,18}", text, re.ASCII):
+        raise wrong_type(name, text, "a whole number of at most 18 digits")
+    return int(text)
+
+
+def parse_version(text: str) -> int | None:
+    """Return a resourceVersion as a number; None if it is not one that this server gives."""
+    return int(text) if re.fullmatch(r"[0-9]{1,18}", text, re.ASCII) else None

@@ -11,9 +11,18 @@ from typing import Any
 
 import jsonpatch
 import jsonpointer
+import msgspec
 
-from flotta.apiserver.errors import StatusError, bad_request, unprocessable, wrong_type
+from flotta.apiserver.errors import (
+    StatusError,
+    bad_request,
+    invalid,
+    invalid_value,
+    unprocessable,
+    wrong_type,
+)
 from flotta.apiserver.json_object import JsonObject
+from flotta.apiserver.objects import extent
 from flotta.apiserver.objects.bodies import parse_json
 from flotta.merge_patch import apply_merge_patch
 
@@ -22,6 +31,7 @@ MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
 MAX_OPERATIONS = 10_000  # in one JSON patch, as in Kubernetes
+MAX_COPIED = 3 * 1024 * 1024  # bytes that the copies of a JSON patch add up to, as in Kubernetes
 # `patchStrategy: merge` of ObjectMeta in Kubernetes: these lists merge, all others are replaced.
 STRATEGIC_LIST_KEYS = {("metadata", "ownerReferences"): "uid"}
 STRATEGIC_SETS = {("metadata", "finalizers")}
@@ -41,8 +51,13 @@ def apply_patch(kind: str, body: bytes, obj: JsonObject) -> tuple[JsonObject, li
         return _json_patch(patch, obj), []
     if not isinstance(patch, dict):
         raise wrong_type("the patch", patch, "an object")
-    merge = strategic_merge if kind == STRATEGIC_PATCH else apply_merge_patch
-    return merge(copy.deepcopy(obj), patch), duplicates
+    if kind == MERGE_PATCH:
+        return apply_merge_patch(copy.deepcopy(obj), patch), duplicates
+    try:
+        return strategic_merge(copy.deepcopy(obj), patch), duplicates
+    except (TypeError, AttributeError) as error:
+        text = "a list that is merged has an item of the wrong type"
+        raise invalid("", "", "", [invalid_value("patch", "", text)]) from error
 
 
 def _json_patch(operations: Any, obj: JsonObject) -> JsonObject:
@@ -55,10 +70,10 @@ def _json_patch(operations: Any, obj: JsonObject) -> JsonObject:
             "RequestEntityTooLarge",
         )
     try:
-        patched = _Operations([_complete_operation(operation) for operation in operations]).apply(
-            obj
-        )
+        patched = _apply_operations(operations, obj)
     except (
+        extent.ExcessiveValueError,
+        RecursionError,
         jsonpatch.JsonPatchException,
         jsonpointer.JsonPointerException,
         TypeError,
@@ -100,10 +115,34 @@ class _Test(jsonpatch.TestOperation):
         return super().apply(obj)
 
 
+class _Copy(jsonpatch.CopyOperation):
+    """A copy; `size` is that of the copied value."""
+
+    size = 0
+
+    def apply(self, obj: Any) -> Any:
+        source = self.pointer_cls(self.operation["from"]).resolve(obj)
+        self.size = len(msgspec.json.encode(source))
+        return super().apply(obj)
+
+
 class _Operations(jsonpatch.JsonPatch):
     operations = MappingProxyType(
-        {**jsonpatch.JsonPatch.operations, "replace": _Replace, "test": _Test}
+        {**jsonpatch.JsonPatch.operations, "copy": _Copy, "replace": _Replace, "test": _Test}
     )
+
+
+def _apply_operations(operations: list[Any], obj: JsonObject) -> Any:
+    """Return the patched copy of an object. Raises ExcessiveValueError if it is not bounded."""
+    patch: Any = _Operations([_complete_operation(operation) for operation in operations])
+    patched, copied = copy.deepcopy(obj), 0
+    for operation in patch._ops:
+        patched = operation.apply(patched)
+        copied += operation.size if isinstance(operation, _Copy) else 0
+        if copied > MAX_COPIED:
+            raise extent.ExcessiveValueError(f"copies add up to more than {MAX_COPIED} bytes")
+    extent.check_value(patched)
+    return patched
 
 
 def strategic_merge(target: Any, patch: Any, path: tuple[str, ...] = ()) -> Any:
@@ -124,7 +163,8 @@ def strategic_merge(target: Any, patch: Any, path: tuple[str, ...] = ()) -> Any:
 def _strategic_field(merged: JsonObject, key: str, value: Any, path: tuple[str, ...]) -> None:
     if key.startswith("$deleteFromPrimitiveList/"):
         name = key.partition("/")[2]
-        merged[name] = [item for item in merged.get(name) or [] if item not in value]
+        removed = _by_text(value)
+        merged[name] = [item for item in merged.get(name) or [] if _text(item) not in removed]
         return
     if key.startswith(("$setElementOrder/", "$retainKeys")):
         return
@@ -132,12 +172,21 @@ def _strategic_field(merged: JsonObject, key: str, value: Any, path: tuple[str, 
     if value is None:
         merged.pop(key, None)
     elif place in STRATEGIC_SETS and isinstance(value, list):
-        present = merged.get(key) or []
-        merged[key] = [item for item in value if item not in present] + present
+        present = _by_text(merged.get(key) or [])
+        added = [item for item in value if _text(item) not in present]
+        merged[key] = [*added, *present.values()]
     elif place in STRATEGIC_LIST_KEYS and isinstance(value, list):
         merged[key] = _merge_list(merged.get(key) or [], value, STRATEGIC_LIST_KEYS[place])
     else:
         merged[key] = strategic_merge(merged.get(key), value, place)
+
+
+def _text(value: Any) -> bytes:
+    return msgspec.json.encode(value)
+
+
+def _by_text(values: list[Any]) -> dict[bytes, Any]:
+    return {_text(value): value for value in values}
 
 
 def _merge_list(present: list[Any], patch: list[Any], key: str) -> list[Any]:

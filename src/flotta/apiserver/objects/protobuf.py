@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -20,8 +21,14 @@ MAGIC = b"k8s\x00"
 NOT_PROTOBUF = "the body does not begin with the four bytes of a Kubernetes protobuf message"
 
 
+MAX_FIELDS = 100_000  # in a body, those that are skipped included
+
+
 class ProtobufError(ValueError):
-    """The body is not a valid protobuf message."""
+    """The body is not a valid protobuf message, or has too many fields."""
+
+
+FIELDS_LEFT: ContextVar[Iterator[int]] = ContextVar("FIELDS_LEFT")
 
 
 def _varint(data: bytes, position: int) -> tuple[int, int]:
@@ -41,7 +48,10 @@ def _varint(data: bytes, position: int) -> tuple[int, int]:
 def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
     """Yield number and value of each field of a message; values are integers or bytes."""
     position = 0
+    left = FIELDS_LEFT.get()
     while position < len(data):
+        if next(left, None) is None:
+            raise ProtobufError(f"the protobuf message has more than {MAX_FIELDS} fields")
         tag, position = _varint(data, position)
         value, position = _value(data, position, tag & 7)
         yield tag >> 3, value
@@ -231,6 +241,7 @@ def decode(body: bytes) -> JsonObject:
     """Return the JSON form of a protobuf body. Raises ProtobufError with a sentence."""
     if not body.startswith(MAGIC):
         raise ProtobufError(NOT_PROTOBUF)
+    FIELDS_LEFT.set(iter(range(MAX_FIELDS)))
     envelope = _read(body[len(MAGIC) :], ENVELOPE)
     kind = envelope.get("type", {}).get("kind", "")
     fields = KINDS.get(kind)

@@ -17,7 +17,7 @@ from flotta.apiserver.objects.admission import (
     find_warnings,
 )
 from flotta.apiserver.objects.metadata import decode_metadata, prepare_update
-from flotta.apiserver.objects.options import WriteOptions
+from flotta.apiserver.objects.options import WriteOptions, parse_version
 from flotta.apiserver.objects.writes import (
     Endpoint,
     Objects,
@@ -26,6 +26,7 @@ from flotta.apiserver.objects.writes import (
     is_finished,
     is_same_state,
     make_field_policy,
+    put_object,
     require_record,
 )
 
@@ -100,7 +101,7 @@ def _check_version(
     """Compare the resourceVersion on which the change is based with the stored one."""
     resource, meta = endpoint.resource, obj["metadata"]
     given = meta.get("resourceVersion", "")
-    if given and not given.isdigit():
+    if given and parse_version(given) is None:
         # Kubernetes answers with a 500, too: its storage layer detects it.
         raise internal(describe_mismatch("metadata.resourceVersion", given, "a whole number"))
     # A PUT of a custom resource must have a version; a PUT of a core kind without one overwrites
@@ -149,5 +150,5 @@ async def _store_update(
         last: JsonObject = msgspec.json.decode(msgspec.json.encode(obj))
         await objects.store.remove(endpoint.key, old)
         return last
-    await objects.store.put(endpoint.key, obj)
+    await put_object(objects, endpoint.key, obj)
     return obj

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from flotta.apiserver.errors import describe_mismatch, forbidden_value, internal, invalid_options
 from flotta.apiserver.json_object import JsonObject
 from flotta.apiserver.objects.lists import Selection
-from flotta.apiserver.objects.options import parse_integer
+from flotta.apiserver.objects.options import parse_integer, parse_version
 from flotta.apiserver.storage.store import Store
 from flotta.apiserver.storage.watch_cache import ObjectRecord, StoredChange
 
@@ -47,10 +47,11 @@ class WatchEvent:
 def watch_version(query: Mapping[str, str]) -> int | None:
     """Return the resourceVersion of a watch or of a GET of one object; None when absent."""
     text = query.get("resourceVersion", "")
-    if text and not text.isdigit():
+    version = parse_version(text)
+    if text and version is None:
         # For a list the same mistake is a 400: Kubernetes parses its version elsewhere.
         raise internal(describe_mismatch("resourceVersion", text, "a whole number"))
-    return int(text) if text else None
+    return version
 
 
 def parse_watch(query: Mapping[str, str]) -> WatchOptions:
@@ -127,9 +128,7 @@ class Watch:
     async def _next_events(self) -> list[WatchEvent]:
         """Return the next events, a bookmark after a time without events, or nothing at the end."""
         self._wake.clear()
-        changes = self._store.watch_cache.changes_after(
-            self._selection.resource.qualified, self._at
-        )
+        changes = self._store.watch_cache.next_changes(self._selection.resource.qualified, self._at)
         if changes is None:
             self._stopping = True
             return [self._too_old_event()]

@@ -12,7 +12,7 @@ from flotta.apiserver.json_object import JsonObject
 from flotta.apiserver.objects.admission import apply_field_validation, describe_field_problems
 from flotta.apiserver.objects.options import WriteOptions
 from flotta.apiserver.registry import Registry, ServedResource
-from flotta.apiserver.storage.store import Store
+from flotta.apiserver.storage.store import ObjectTooLargeError, Store
 from flotta.apiserver.storage.watch_cache import ObjectKey, ObjectRecord
 
 
@@ -84,6 +84,19 @@ def make_field_policy(
         return apply_field_validation(problems, options, patch=patch)
 
     return field_policy
+
+
+async def put_object(objects: Objects, key: ObjectKey, obj: JsonObject) -> None:
+    """Store an object. As in Kubernetes, one that is too large is tried without managedFields.
+
+    Raises ObjectTooLargeError and StorageFailure.
+    """
+    try:
+        await objects.store.put(key, obj)
+    except ObjectTooLargeError:
+        if obj["metadata"].pop("managedFields", None) is None:
+            raise
+        await objects.store.put(key, obj)
 
 
 def is_same_state(obj: JsonObject, old: JsonObject) -> bool:

@@ -1,0 +1,177 @@
+"""What is too large, too deep or too much is refused by both engines, and soon."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from contract.api import Api, config_map, core, device, devices
+from contract.engine import Engine
+
+YAML = {"Content-Type": "application/yaml"}
+STRATEGIC = {"Content-Type": "application/strategic-merge-patch+json"}
+MIB = 1024 * 1024
+
+
+def alias_bomb() -> bytes:
+    """Return 400 bytes of YAML whose value has 100 million texts."""
+    lines = ["a: &a [x,x,x,x,x,x,x,x,x,x]"]
+    for before, letter in zip("abcdefg", "bcdefgh", strict=True):
+        lines.append(f"{letter}: &{letter} [{','.join([f'*{before}'] * 10)}]")
+    return "\n".join(lines).encode()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"[" * 100_000, id="brackets"),
+        pytest.param(b"a: " + b"{a: " * 50_000, id="braces"),
+        pytest.param(alias_bomb(), id="aliases"),
+    ],
+)
+def test_yaml_bombs_are_refused(api: Api, namespace: str, body: bytes) -> None:
+    response = api.post(core(namespace, "configmaps"), body, YAML)
+    assert (response.status, response.body["reason"]) == (400, "BadRequest")
+
+
+def test_a_few_aliases_are_accepted(api: Api, namespace: str) -> None:
+    body = b"metadata: {name: c, labels: &l {a: b}, annotations: *l}"
+    created = api.post(core(namespace, "configmaps"), body, YAML)
+    assert created.body["metadata"]["annotations"] == {"a": "b"}
+
+
+def test_a_time_to_the_base_60_stays_text(api: Api, namespace: str) -> None:
+    body = b"{metadata: {name: c}, data: {port: 22:22, long: " + b"1:" * 50_000 + b"1}}"
+    assert api.post(core(namespace, "configmaps"), body, YAML).body["data"]["port"] == "22:22"
+
+
+@pytest.mark.parametrize("kind", ["application/json", "application/merge-patch+json"])
+def test_deep_json_is_refused(api: Api, namespace: str, kind: str) -> None:
+    path = core(namespace, "configmaps")
+    api.create(path, config_map("c"))
+    deep = b'{"a":' * 100_000 + b"1" + b"}" * 100_000
+    headers = {"Content-Type": kind}
+    if kind == "application/json":
+        response = api.post(path, deep, headers)
+    else:
+        response = api.request("PATCH", f"{path}/c", deep, headers)
+    assert (response.status, response.body["reason"]) == (400, "BadRequest")
+
+
+def test_copies_of_a_json_patch_are_bounded(api: Api, namespace: str) -> None:
+    path = core(namespace, "configmaps")
+    api.create(path, config_map("c", {"a": "x"}))
+    copies = [{"op": "copy", "from": "/data", "path": f"/data/c{n}"} for n in range(40)]
+    doubled = api.json_patch(f"{path}/c", *copies)
+    assert (doubled.status, doubled.body["reason"]) == (422, "Invalid")
+    large = {"op": "add", "path": "/data/b", "value": "x" * 600_000}
+    copies = [{"op": "copy", "from": "/data/b", "path": f"/data/c{n}"} for n in range(10)]
+    assert api.json_patch(f"{path}/c", large, *copies).status == 422
+    assert api.get(f"{path}/c").body["data"] == {"a": "x"}
+
+
+def test_operations_of_a_json_patch_are_bounded(api: Api, namespace: str) -> None:
+    path = core(namespace, "configmaps")
+    api.create(path, config_map("c", {"a": "x"}))
+    test = {"op": "test", "path": "/data/a", "value": "x"}
+    refused = api.json_patch(f"{path}/c", *[test] * 10_001)
+    assert (refused.status, refused.body["reason"]) == (413, "RequestEntityTooLarge")
+    assert api.json_patch(f"{path}/c", *[test] * 10_000).status == 200
+
+
+def test_a_body_is_at_most_3_mib(api: Api, namespace: str) -> None:
+    body = json.dumps({**config_map("c"), "x": "y" * 3 * MIB}).encode()
+    refused = api.post(core(namespace, "configmaps"), body)
+    assert (refused.status, refused.body["reason"]) == (413, "RequestEntityTooLarge")
+
+
+def notes(size: int) -> dict[str, Any]:
+    """Return a device with about this many bytes in a field that has no limit of its own."""
+    return {**device("d"), "metadata": {"name": "d", "ownerReferences": [owner(size)]}}
+
+
+def owner(size: int) -> dict[str, str]:
+    return {"apiVersion": "example.com/v1", "kind": "Owner", "name": "x" * size, "uid": "1"}
+
+
+def test_an_object_is_at_most_about_1_5_mib(api: Api, namespace: str) -> None:
+    refused = api.post(devices(namespace), notes(1_700_000))
+    assert refused.status == 500
+    assert "too large" in refused.body["message"]
+    assert "reason" not in refused.body
+    assert api.get(devices(namespace, "d")).status == 404
+    assert api.post(devices(namespace), notes(1_400_000)).status == 201
+
+
+@pytest.mark.parametrize("way", ["put", "merge", "json patch", "apply"])
+def test_no_change_makes_an_object_too_large(api: Api, namespace: str, way: str) -> None:
+    created = api.create(devices(namespace), device("d"))
+    path = devices(namespace, "d")
+    large = notes(1_700_000)
+    large["metadata"]["resourceVersion"] = created["metadata"]["resourceVersion"]
+    owners = large["metadata"]["ownerReferences"]
+    if way == "put":
+        refused = api.put(path, large)
+    elif way == "merge":
+        refused = api.merge(path, {"metadata": {"ownerReferences": owners}})
+    elif way == "json patch":
+        add = {"op": "add", "path": "/metadata/ownerReferences", "value": owners}
+        refused = api.json_patch(path, add)
+    else:
+        refused = api.apply(path, large, "fieldManager=m")
+    assert (refused.status, "reason" in refused.body) == (500, False)
+    assert api.get(path).body == created
+
+
+def test_the_owners_of_fields_are_bounded(api: Api, namespace: str) -> None:
+    path = core(namespace, "configmaps")
+    api.create(path, config_map("c", {"a": "b"}))
+    for number in range(14):
+        change = {"data": {f"k{number}": "v"}}
+        done = api.merge(f"{path}/c?fieldManager=m{number}", change)
+        assert done.status == 200, done.content
+    managers = [entry["manager"] for entry in done.body["metadata"]["managedFields"]]
+    assert len(managers) == 10
+    assert {"ancient-changes", "m13"} <= set(managers)
+    assert api.merge(f"{path}/c?fieldManager=m0", {"data": {"k1": "w"}}).body["data"]["k13"] == "v"
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "resourceVersion=" + "9" * 5000,
+        "resourceVersion=%C2%B2",
+        "limit=" + "9" * 5000,
+        "limit=" + "9" * 30,
+        "timeoutSeconds=" + "9" * 400,
+        "continue=W1tbW1tb",
+        "continue=" + "W1tb" * 1500,
+    ],
+)
+def test_numbers_and_tokens_of_a_query_are_bounded(api: Api, namespace: str, query: str) -> None:
+    refused = api.get(f"{core(namespace, 'configmaps')}?{query}")
+    assert (refused.status, refused.body["reason"]) == (400, "BadRequest")
+
+
+def test_a_merged_list_with_a_wrong_item_is_refused(api: Api, namespace: str) -> None:
+    path = core(namespace, "configmaps")
+    api.create(path, config_map("c"))
+    body = {"metadata": {"ownerReferences": ["x"]}}
+    refused = api.request("PATCH", f"{path}/c", body, STRATEGIC)
+    assert (refused.status, refused.body["reason"]) == (422, "Invalid")
+
+
+@pytest.mark.parametrize("name", ["default", "kube-system"])
+def test_namespaces_of_the_system_cannot_be_deleted(api: Api, name: str) -> None:
+    refused = api.delete(f"/api/v1/namespaces/{name}")
+    assert (refused.status, refused.body["reason"]) == (403, "Forbidden")
+
+
+def test_the_namespace_of_the_control_plane_cannot_be_deleted(embedded: Engine) -> None:
+    api = Api(embedded.kubeconfig("admin"))
+    refused = api.delete("/api/v1/namespaces/flotta")
+    assert (refused.status, refused.body["reason"]) == (403, "Forbidden")
+    api.create(core("flotta", "configmaps"), config_map("c"))
+    assert api.delete(core("flotta", "configmaps", "c")).status == 200
