@@ -6,16 +6,20 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from flotta.apiserver.pki import render_kubeconfig
+from flotta.apiserver.storage.checksums import checksum_row
 from flotta.identity.authority import Authority
 from servers.ports import free_port
+from waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 TIMEOUT = 60.0  # seconds: on a busy machine any program may pause for a while
@@ -55,7 +59,6 @@ class Engine:
         path.unlink(missing_ok=True)
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
             notify.bind(str(path))
-            notify.settimeout(TIMEOUT)
             listen = ["--listen", f"127.0.0.1:{self.port}", "--database", str(self.database)]
             with (self.folder / "log").open("ab") as log:
                 self.process = subprocess.Popen(
@@ -63,11 +66,51 @@ class Engine:
                     stderr=log,
                     env={**os.environ, "NOTIFY_SOCKET": str(path)},
                 )
-            assert notify.recv(100) == b"READY=1", self.log
+            notify.settimeout(0.2)
+            wait_until(lambda: self._is_ready(notify), seconds=TIMEOUT)
+
+    def _is_ready(self, notify: socket.socket) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, self.log
+        try:
+            return notify.recv(100) == b"READY=1"
+        except TimeoutError:
+            return False
 
     @property
     def log(self) -> str:
         return (self.folder / "log").read_text()
+
+    @contextmanager
+    def connection(self) -> Iterator[sqlite3.Connection]:
+        """Open the database of the stopped server, and commit at the end."""
+        connection = sqlite3.connect(self.database)
+        try:
+            with connection:
+                yield connection
+        finally:
+            connection.close()
+
+    def change_stored(self, name: str, old: str, new: str, *, honest: bool = True) -> None:
+        """Replace a text in a stored object; if not `honest`, its checksum stays as it was."""
+        with self.connection() as connection:
+            connection.create_function("checksum_row", -1, checksum_row)
+            connection.execute(
+                "UPDATE objects SET body = CAST(replace(CAST(body AS TEXT), ?, ?) AS BLOB) "
+                "WHERE name = ?",
+                (old, new, name),
+            )
+            if honest:
+                connection.execute(
+                    "UPDATE objects SET checksum = "
+                    "checksum_row(resource, namespace, name, version, body) WHERE name = ?",
+                    (name,),
+                )
+
+    def refusal(self) -> subprocess.CompletedProcess[str]:
+        """Start the server, which must end by itself."""
+        database = str(self.database)
+        return self.command("serve", "--database", database, "--listen", "127.0.0.1:0")
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """End the server by a signal; returns its exit status."""

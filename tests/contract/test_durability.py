@@ -10,6 +10,8 @@ import sqlite3
 import stat
 import threading
 
+import pytest
+
 from contract.api import Api, config_map, core, device, devices
 from contract.engine import Engine
 from waiting import wait_until
@@ -55,9 +57,7 @@ def test_a_newer_file_is_refused_with_a_sentence(own_engine: Engine) -> None:
     own_engine.stop()
     with sqlite3.connect(own_engine.database) as connection:
         connection.execute("PRAGMA user_version = 99")
-    done = own_engine.command(
-        "serve", "--database", str(own_engine.database), "--listen", "127.0.0.1:0"
-    )
+    done = own_engine.refusal()
     assert done.returncode != 0
     assert "was written by a newer flotta-apiserver" in done.stderr
     assert "Traceback" not in done.stderr
@@ -65,9 +65,7 @@ def test_a_newer_file_is_refused_with_a_sentence(own_engine: Engine) -> None:
 
 def test_second_server_on_one_file_is_refused(own_engine: Engine) -> None:
     own_engine.start()
-    done = own_engine.command(
-        "serve", "--database", str(own_engine.database), "--listen", "127.0.0.1:0"
-    )
+    done = own_engine.refusal()
     assert done.returncode != 0
     assert "is in use by another flotta-apiserver" in done.stderr
 
@@ -130,12 +128,7 @@ def test_old_events_expire_at_start(own_engine: Engine) -> None:
     kept = api.create(core("default", "events"), event)["metadata"]["name"]
     old = api.create(core("default", "events"), event)["metadata"]["name"]
     own_engine.stop()
-    with sqlite3.connect(own_engine.database) as connection:
-        connection.execute(
-            "UPDATE objects SET body = CAST(replace(CAST(body AS TEXT), "
-            '\'"creationTimestamp":"2\', \'"creationTimestamp":"1\') AS BLOB) WHERE name = ?',
-            (old,),
-        )
+    own_engine.change_stored(old, '"creationTimestamp":"2', '"creationTimestamp":"1')
     own_engine.start()
     wait_until(lambda: api.get(core("default", "events", old)).status == 404)
     assert api.get(core("default", "events", kept)).status == 200
@@ -198,11 +191,7 @@ def test_what_a_stricter_schema_would_refuse_can_still_be_changed(own_engine: En
     api = Api(own_engine.kubeconfig("admin"))
     api.create(devices("default"), device("d", {"requestTime": "2026-01-01T00:00:00Z"}))
     own_engine.stop()
-    with sqlite3.connect(own_engine.database) as connection:
-        connection.execute(
-            "UPDATE objects SET body = CAST(replace(CAST(body AS TEXT), "
-            "'2026-01-01T00:00:00Z', 'once') AS BLOB) WHERE name = 'd'"
-        )
+    own_engine.change_stored("d", "2026-01-01T00:00:00Z", "once")
     own_engine.start()
     path = devices("default", "d")
     assert api.merge(path, {"metadata": {"labels": {"a": "b"}}}).status == 200
@@ -211,3 +200,73 @@ def test_what_a_stricter_schema_would_refuse_can_still_be_changed(own_engine: En
     assert {field for _, field in refused.causes} - {"<nil>"} == {"spec.heartbeat.periodSeconds"}
     assert api.merge(path, {"spec": {"requestTime": "never"}}).status == 422
     assert api.merge(path, {"spec": {"requestTime": "2026-01-01T00:00:00Z"}}).status == 200
+
+
+@pytest.mark.parametrize("damage", ["value", "page", "cut", "empty", "foreign"])
+def test_a_damaged_database_is_noticed_at_start(own_engine: Engine, damage: str) -> None:
+    own_engine.start()
+    api = Api(own_engine.kubeconfig("admin"))
+    for number in range(50):
+        api.create(core("default", "configmaps"), config_map(f"c{number}", {"a": "before" * 100}))
+    own_engine.stop()
+    make_damage(own_engine, damage)
+    done = own_engine.refusal()
+    assert done.returncode == 65
+    assert "is damaged" in done.stderr
+    assert "flotta-apiserver restore" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def make_damage(engine: Engine, damage: str) -> None:
+    content = engine.database.read_bytes()
+    if damage == "value":
+        engine.change_stored("c7", "before", "behind", honest=False)
+    elif damage == "page":
+        middle = len(content) // 2 // 4096 * 4096
+        engine.database.write_bytes(
+            content[:middle] + bytes(range(256)) * 16 + content[middle + 4096 :]
+        )
+    else:
+        parts = {"cut": content[:-20_000], "empty": b"", "foreign": b"not a database" * 500}
+        engine.database.write_bytes(parts[damage])
+
+
+def test_damage_of_the_history_costs_only_the_history(own_engine: Engine) -> None:
+    own_engine.start()
+    api = Api(own_engine.kubeconfig("admin"))
+    path = core("default", "configmaps")
+    first = api.create(path, config_map("c", {"n": "1"}))
+    second = api.merge(f"{path}/c", {"data": {"n": "2"}})
+    api.merge(f"{path}/c", {"data": {"n": "3"}})
+    own_engine.stop()
+    with own_engine.connection() as connection:
+        connection.execute(
+            "UPDATE changes SET previous = x'00' WHERE version = ?", (second.version,)
+        )
+    own_engine.start()
+    with api.watch(path, f"resourceVersion={second.version}") as watch:
+        assert watch.next()["object"]["data"] == {"n": "3"}
+    with api.watch(path, f"resourceVersion={first['metadata']['resourceVersion']}") as watch:
+        assert watch.next()["object"]["code"] == 410
+
+
+@pytest.mark.parametrize("link", ["symbolic", "hard", "relative", "folder"])
+def test_second_server_by_another_name_of_the_file_is_refused(
+    own_engine: Engine, link: str
+) -> None:
+    own_engine.start()
+    other = own_engine.folder / "other"
+    other.mkdir()
+    named = other / "alias.db"
+    if link == "symbolic":
+        named.symlink_to(own_engine.database)
+    elif link == "hard":
+        named.hardlink_to(own_engine.database)
+    elif link == "relative":
+        named = other / ".." / "state.db"
+    else:
+        (other / "folder").symlink_to(own_engine.folder)
+        named = other / "folder" / "state.db"
+    done = own_engine.command("serve", "--database", str(named), "--listen", "127.0.0.1:0")
+    assert done.returncode == 1
+    assert "is in use by another flotta-apiserver" in done.stderr

@@ -28,7 +28,13 @@ from flotta.apiserver.objects.writes import Objects
 from flotta.apiserver.schema.openapi import make_documents
 from flotta.apiserver.storage.database import Database
 from flotta.apiserver.storage.store import Store
-from flotta.apiserver.storage.watch_cache import KEPT_EVENTS, KEPT_SECONDS, ObjectKey, WatchCache
+from flotta.apiserver.storage.watch_cache import (
+    KEPT_BYTES,
+    KEPT_EVENTS,
+    KEPT_SECONDS,
+    ObjectKey,
+    WatchCache,
+)
 from flotta.resources import crds, roles
 from flotta.serving.http_server import HttpServer
 from flotta.serving.limits import Limits
@@ -49,13 +55,14 @@ class Settings:
     pki: Path
     kept_events: int = KEPT_EVENTS
     kept_seconds: float = KEPT_SECONDS
+    kept_bytes: int = KEPT_BYTES
 
 
 async def run_server(settings: Settings) -> None:
     """Run the resource API until SIGTERM or SIGINT."""
     _check_pki(settings.pki)
     stop = daemon.stop_event()
-    watch_cache = WatchCache(settings.kept_events, settings.kept_seconds)
+    watch_cache = WatchCache(settings.kept_events, settings.kept_seconds, settings.kept_bytes)
     store = Store(Database(settings.database), watch_cache)
     store.start()
     services = _make_services(store)

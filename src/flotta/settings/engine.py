@@ -40,17 +40,27 @@ DATABASE = FilePath(
     flag="--database",
 )
 KEPT_EVENTS = Number(
-    help="Minimum number of changes over which a watch can resume.",
+    help="Number of changes over which a watch can resume, within `--kept-bytes`.",
     default=10_000,
     most=10**9,
     flag="--kept-events",
 )
 KEPT_SECONDS = Number(
-    help="Minimum number of seconds over which a watch can resume.",
+    help="Seconds over which a watch can resume even if there were more changes, "
+    "within `--kept-bytes`.",
     default=300,
     unit="seconds",
     most=10**9,
     flag="--kept-seconds",
+)
+KEPT_BYTES = Number(
+    help="Bytes that the changes over which a watch can resume take up at most, in memory and "
+    "on the disk.",
+    default=64 * 1024 * 1024,
+    unit="bytes",
+    least=1024 * 1024,
+    most=2**40,
+    flag="--kept-bytes",
 )
 ADMIN_FILE = FilePath(
     help="File that gets the administrator's access key, mode 0600.",
@@ -72,6 +82,14 @@ CACHE = FilePath(
 )
 
 APISERVER_INIT = (PKI_DIR, KUBECONFIG_DIR, SERVER, SAN)
-APISERVER_SERVE = (API_LISTEN, DATABASE, PKI_DIR, KEPT_EVENTS, KEPT_SECONDS, LOG_LEVEL)
+APISERVER_SERVE = (
+    API_LISTEN,
+    DATABASE,
+    PKI_DIR,
+    KEPT_EVENTS,
+    KEPT_SECONDS,
+    KEPT_BYTES,
+    LOG_LEVEL,
+)
 S3_INIT = (ADMIN_FILE, KEYS)
 S3_SERVE = (ROOT, KEYS, S3_LISTEN, IAM_LISTEN, CERT, KEY, CACHE, LOG_LEVEL)

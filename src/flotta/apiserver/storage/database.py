@@ -1,4 +1,4 @@
-"""The SQLite file: its schema, its migrations, and the lock that admits only one process.
+"""The SQLite file: how it is opened, checked, read and written, by one process at a time.
 
 Rules: docs/reference/resource-api.md#storage-and-durability.
 """
@@ -9,92 +9,127 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-MIGRATIONS = (
-    """
-    CREATE TABLE objects (
-        resource TEXT NOT NULL,
-        namespace TEXT NOT NULL,
-        name TEXT NOT NULL,
-        version INTEGER NOT NULL,
-        body BLOB NOT NULL,
-        PRIMARY KEY (resource, namespace, name)
-    );
-    CREATE TABLE events (
-        version INTEGER PRIMARY KEY,
-        at REAL NOT NULL,
-        type TEXT NOT NULL,
-        resource TEXT NOT NULL,
-        namespace TEXT NOT NULL,
-        name TEXT NOT NULL,
-        body BLOB NOT NULL,
-        previous BLOB
-    );
-    """,
-)
-"""Statement n migrates a file from user_version n to n + 1. Entries are only ever added."""
+from flotta.apiserver.storage.checksums import checksum_row
+from flotta.apiserver.storage.migrations import MIGRATIONS, format_version, migrate
+
+WAL_BYTES = 16 * 1024 * 1024  # to which a larger write-ahead log is cut after a checkpoint
+FREE_BYTES = 64 * 1024 * 1024  # of free pages, above which the file shrinks
+SHRINK_PAGES = 2048  # given back to the file system after a transaction
+# What SQLite reports when a file cannot grow. A quota or a limit on the size of files is not
+# SQLITE_FULL but a failed write (os_unix.c).
+FULL_CODES = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE}
 
 
 class DatabaseError(Exception):
     """The database file cannot be used; the text says why and what to do."""
 
 
+class DamagedDatabaseError(DatabaseError):
+    """What is in the file is not what was written. Starting again does not help."""
+
+
+class NewerDatabaseError(DatabaseError):
+    """A newer release wrote the file. Starting again does not help."""
+
+
+class FullDiskError(Exception):
+    """There is no room for a transaction; nothing of it was stored."""
+
+
 @dataclass(frozen=True)
-class EventRow:
-    """A change as it is stored: the object after it and, if it existed, before it."""
+class ObjectRow:
+    """An object as it is stored."""
+
+    resource: str
+    namespace: str
+    name: str
+    version: int
+    body: bytes
+
+
+@dataclass(frozen=True)
+class ChangeRow:
+    """A change: the state after it (None: deleted) and, if there was one, that before it."""
 
     version: int
-    at: float
     type: str
     resource: str
     namespace: str
     name: str
-    body: bytes
+    body: bytes | None
     previous: bytes | None
 
 
 class Database:
-    """An open SQLite file. After the start only the writer thread calls `write`."""
+    """An open SQLite file. After the start only the writer thread calls `write` and `shrink`.
+
+    Raises DatabaseError with a sentence if the file cannot be used.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._lock = _lock(path)
-        self._connection = _connect(path)
-        _migrate(self._connection, path)
+        self._lock = lock_database(path, create=True)
+        try:
+            self._connection = _connect(path)
+        except BaseException:  # whatever happened, another attempt must get the lock
+            os.close(self._lock)
+            raise
 
-    def objects(self) -> Iterator[tuple[str, str, str, int, bytes]]:
-        """Yield every stored object as (resource, namespace, name, version, body)."""
-        query = "SELECT resource, namespace, name, version, body FROM objects"
-        with closing(self._connection.execute(query)) as rows:
-            yield from rows
+    def version(self) -> int:
+        """Return the newest resource version that was ever given."""
+        return int(self._connection.execute("SELECT max(version) FROM counter").fetchone()[0] or 0)
 
-    def events(self) -> Iterator[EventRow]:
-        """Yield the stored changes, oldest first."""
+    def objects(self) -> Iterator[ObjectRow]:
+        """Yield every stored object. Raises DamagedDatabaseError at one that was changed."""
+        yield from read_objects(self._connection, self.path)
+
+    def changes(self) -> Iterator[ChangeRow]:
+        """Yield the stored changes without the states after them, newest first.
+
+        Ends before a damaged one: clients that need older changes list again.
+        """
         query = (
-            "SELECT version, at, type, resource, namespace, name, body, previous "
-            "FROM events ORDER BY version"
+            "SELECT version, type, resource, namespace, name, previous, checksum "
+            "FROM changes ORDER BY version DESC"
         )
         with closing(self._connection.execute(query)) as rows:
-            for row in rows:
-                yield EventRow(*row)
+            for *values, previous, checksum in rows:
+                if checksum != checksum_row(*values, previous):
+                    return
+                version, kind, *key = values
+                yield ChangeRow(version, kind, key[0], key[1], key[2], None, previous)
 
-    def write(self, events: Iterable[EventRow], forget_before: int) -> None:
-        """Store changes durably in one transaction; forget changes older than a version."""
+    def write(self, rows: Iterable[ChangeRow], forget_before: int, *, history: bool = True) -> None:
+        """Store changes durably in one transaction; forget those older than a version.
+
+        Without `history`, all changes are forgotten, which frees room. Raises FullDiskError.
+        """
+        with _transaction(self._connection) as connection:
+            if history:
+                connection.execute("DELETE FROM changes WHERE version < ?", (forget_before,))
+            else:
+                connection.execute("DELETE FROM changes")
+            for row in rows:
+                _write_row(connection, row, history=history)
+
+    def shrink(self, above: int = FREE_BYTES) -> None:
+        """Give some room back to the file system if more than `above` bytes of the file are free.
+
+        Room that is not given back is used again by later changes.
+        """
         connection = self._connection
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            for event in events:
-                _write_event(connection, event)
-            connection.execute("DELETE FROM events WHERE version < ?", (forget_before,))
-            connection.execute("COMMIT")
-        except BaseException:  # whatever happened, no transaction may stay open
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
+        free, size = (
+            int(connection.execute(f"PRAGMA {name}").fetchone()[0])
+            for name in ("freelist_count", "page_size")
+        )
+        if free * size > above:
+            connection.execute(f"PRAGMA incremental_vacuum({SHRINK_PAGES})").fetchall()
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def close(self) -> None:
         """Close the file and release the lock."""
@@ -102,66 +137,146 @@ class Database:
         os.close(self._lock)
 
 
-def _write_event(connection: sqlite3.Connection, event: EventRow) -> None:
-    connection.execute(
-        "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            event.version,
-            event.at,
-            event.type,
-            event.resource,
-            event.namespace,
-            event.name,
-            event.body,
-            event.previous,
-        ),
+def read_objects(connection: sqlite3.Connection, path: Path) -> Iterator[ObjectRow]:
+    """Yield every object of a database. Raises DamagedDatabaseError at one that was changed."""
+    query = "SELECT resource, namespace, name, version, body, checksum FROM objects"
+    try:
+        with closing(connection.execute(query)) as rows:
+            for *values, checksum in rows:
+                row = ObjectRow(*values)
+                if checksum != checksum_row(*values):
+                    what = f"{row.resource} {row.namespace}/{row.name} is not as it was written"
+                    raise damaged(path, what)
+                yield row
+    except sqlite3.DatabaseError as error:
+        raise damaged(path, str(error)) from error
+
+
+def damaged(path: Path, why: str) -> DamagedDatabaseError:
+    """Return the error for a damaged file, with what to do."""
+    return DamagedDatabaseError(
+        f"{path} is damaged ({why}). Nothing was changed. Restore a backup with "
+        "`flotta-apiserver restore --force overwrite FILE`, which keeps the damaged file beside "
+        "the new one, then start flotta-apiserver again"
     )
-    key = (event.resource, event.namespace, event.name)
-    if event.type == "DELETED":
+
+
+def lock_database(path: Path, *, create: bool = False) -> int:
+    """Lock a database for this process; return the descriptor that holds the lock.
+
+    The file itself is locked, whatever the name by which it was opened. flock(2) does not meet
+    the locks of SQLite, which are those of fcntl(2). Raises DatabaseError if it is in use, and
+    FileNotFoundError without `create`.
+    """
+    # The file contains Secrets: it is created private, and SQLite gives the -wal file its mode.
+    flags = os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0)
+    is_new = not path.exists()
+    descriptor = os.open(path, flags, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not is_new and os.fstat(descriptor).st_size == 0:
+            raise damaged(path, "it is empty")
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise DatabaseError(f"{path} is in use by another flotta-apiserver") from error
+    except DatabaseError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def check_file(connection: sqlite3.Connection, path: Path) -> None:
+    """Raise DamagedDatabaseError if the structure of a database is damaged."""
+    try:
+        found = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+    except sqlite3.DatabaseError as error:
+        found = str(error)
+    if found != "ok":
+        raise damaged(path, " ".join(found.split()))
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    try:
+        _prepare(connection, path)
+    except sqlite3.OperationalError as error:
+        connection.close()
+        raise DatabaseError(f"{path} cannot be opened: {error}") from error
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        raise damaged(path, str(error)) from error
+    except DatabaseError:
+        connection.close()
+        raise
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    # Only before the first table; the file of an earlier release gets it when it is rewritten.
+    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    connection.execute("PRAGMA journal_mode = WAL")
+    # In WAL mode NORMAL can lose the last transactions when the power fails, after clients
+    # got the answer that they are stored.
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
+    check_file(connection, path)
+    check_format(connection, path)
+    if format_version(connection) < len(MIGRATIONS):
+        migrate(connection)
+        _rewrite(connection)
+
+
+def check_format(connection: sqlite3.Connection, path: Path) -> None:
+    """Raise NewerDatabaseError if a newer release wrote a database."""
+    found = format_version(connection)
+    if found > len(MIGRATIONS):
+        raise NewerDatabaseError(
+            f"{path} was written by a newer flotta-apiserver (format {found}, this program knows "
+            f"up to {len(MIGRATIONS)}): install that version, or restore a copy made before"
+        )
+
+
+def _rewrite(connection: sqlite3.Connection) -> None:
+    """Make the file as small as its content, and able to shrink from now on."""
+    try:
+        connection.execute("VACUUM")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode not in FULL_CODES:
+            raise
+        # There is no room for a second copy. The file can be used as it is: it does not grow
+        # before its free pages are used.
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        yield connection
+        connection.execute("COMMIT")
+    except BaseException as error:  # whatever happened, no transaction may stay open
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        if getattr(error, "sqlite_errorcode", None) in FULL_CODES:
+            raise FullDiskError(str(error)) from error
+        raise
+
+
+def _write_row(connection: sqlite3.Connection, row: ChangeRow, *, history: bool) -> None:
+    key = (row.resource, row.namespace, row.name)
+    if history:
+        values = (row.version, row.type, *key)
+        connection.execute(
+            "INSERT INTO changes VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (*values, row.previous, checksum_row(*values, row.previous)),
+        )
+    connection.execute("UPDATE counter SET version = ?", (row.version,))
+    if row.body is None:
         connection.execute(
             "DELETE FROM objects WHERE resource = ? AND namespace = ? AND name = ?", key
         )
         return
     connection.execute(
-        "INSERT INTO objects VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE "
-        "SET version = excluded.version, body = excluded.body",
-        (*key, event.version, event.body),
+        "INSERT INTO objects VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
+        "version = excluded.version, body = excluded.body, checksum = excluded.checksum",
+        (*key, row.version, row.body, checksum_row(*key, row.version, row.body)),
     )
-
-
-def _lock(path: Path) -> int:
-    """Take a lock beside the file, which lasts as long as the process."""
-    descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(descriptor)
-        raise DatabaseError(f"{path} is in use by another flotta-apiserver") from error
-    return descriptor
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    # The file contains Secrets: it is created private, and SQLite gives the -wal file its mode.
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    try:
-        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        connection.execute("PRAGMA journal_mode = WAL")
-        # In WAL mode NORMAL can lose the last transactions when the power fails, after clients
-        # got the answer that they are stored.
-        connection.execute("PRAGMA synchronous = FULL")
-    except sqlite3.DatabaseError as error:
-        raise DatabaseError(f"{path} is not a usable SQLite file: {error}") from error
-    return connection
-
-
-def _migrate(connection: sqlite3.Connection, path: Path) -> None:
-    found = int(connection.execute("PRAGMA user_version").fetchone()[0])
-    if found > len(MIGRATIONS):
-        raise DatabaseError(
-            f"{path} was written by a newer flotta-apiserver (format {found}, this program knows "
-            f"up to {len(MIGRATIONS)}): install that version, or restore a copy made before"
-        )
-    for number in range(found, len(MIGRATIONS)):
-        connection.executescript(
-            f"BEGIN; {MIGRATIONS[number]} PRAGMA user_version = {number + 1}; COMMIT;"
-        )

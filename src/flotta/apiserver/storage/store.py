@@ -8,13 +8,12 @@ written. Readers and watches see a change only when it is durable
 from __future__ import annotations
 
 import asyncio
-import time
 from dataclasses import dataclass
 
 import msgspec
 
 from flotta.apiserver.json_object import JsonObject
-from flotta.apiserver.storage.database import Database, EventRow
+from flotta.apiserver.storage.database import ChangeRow, Database
 from flotta.apiserver.storage.watch_cache import (
     ObjectKey,
     ObjectRecord,
@@ -23,10 +22,21 @@ from flotta.apiserver.storage.watch_cache import (
     make_record,
 )
 from flotta.apiserver.storage.writer import Commit, Writer
+from flotta.own_names import FLOTTA_NAMESPACE
+
+MAX_OWN = 16 * 1024  # bytes of such an object that a full disk still takes
+
+
+MAX_OBJECT = 1536 * 1024  # bytes of an object as JSON: etcd's limit of a request
+MAX_DELETING = MAX_OBJECT + 64 * 1024  # so that marking an object as being deleted is possible
 
 
 class StorageFailure(Exception):
     """A change could not be made durable and has no effect."""
+
+
+class ObjectTooLargeError(Exception):
+    """An object is larger than the store takes; nothing was changed."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +46,7 @@ class _Staged:
     version: int
     record: ObjectRecord | None
     durable: asyncio.Future[None]
+    essential: bool
 
 
 class Store:
@@ -122,7 +133,8 @@ class Store:
         """Store an object and set its metadata.resourceVersion. Returns when it is durable.
 
         No await may come between reading `newest` and calling this: everything up to the first
-        suspension of this coroutine happens in the caller's step. Raises StorageFailure.
+        suspension of this coroutine happens in the caller's step. Raises StorageFailure, and
+        ObjectTooLargeError before anything is changed.
         """
         previous = self.newest(key)
         return await self._stage_change("MODIFIED" if previous else "ADDED", key, obj, previous)
@@ -135,25 +147,30 @@ class Store:
         self, kind: str, key: ObjectKey, obj: JsonObject, previous: ObjectRecord | None
     ) -> ObjectRecord:
         version = self._next
-        self._next += 1
         obj["metadata"]["resourceVersion"] = str(version)
         record = make_record(key, version, obj)
-        change = StoredChange(version, time.time(), kind, record, previous)
+        if kind != "DELETED":
+            _check_size(record, obj, previous)
+        self._next += 1
+        change = StoredChange(version, kind, record, previous)
         durable: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         state = None if kind == "DELETED" else record
-        self._staged[key] = _Staged(version, state, durable)
-        self._submit_change(change, durable)
+        essential = _is_essential(kind, record, obj)
+        self._staged[key] = _Staged(version, state, durable, essential)
+        self._submit_change(change, durable, essential=essential)
         await asyncio.shield(durable)
         return record
 
-    def _submit_change(self, change: StoredChange, durable: asyncio.Future[None]) -> None:
+    def _submit_change(
+        self, change: StoredChange, durable: asyncio.Future[None], *, essential: bool
+    ) -> None:
         loop = asyncio.get_running_loop()
         epoch = self._epoch
 
         def done(error: Exception | None) -> None:
             loop.call_soon_threadsafe(self._complete_change, epoch, change, durable, error)
 
-        self._writer.submit(Commit(epoch, (_make_event_row(change),), done))
+        self._writer.submit(Commit(epoch, _make_row(change), done, essential))
 
     def _complete_change(
         self,
@@ -162,27 +179,31 @@ class Store:
         durable: asyncio.Future[None],
         error: Exception | None,
     ) -> None:
+        key = change.record.key
+        staged = self._staged.get(key)
+        is_newest = staged is not None and staged.version == change.version
         if error is not None:
             self._abandon_epoch(epoch)
+            if is_newest:
+                self._staged.pop(key, None)
             durable.set_exception(StorageFailure(str(error)))
             durable.exception()  # retrieved, so that nothing is logged if no one waits any more
             return
         self._publish_change(change)
-        key = change.record.key
-        staged = self._staged.get(key)
-        if staged is not None and staged.version == change.version:
+        if is_newest:
             del self._staged[key]
         durable.set_result(None)
 
     def _abandon_epoch(self, epoch: int) -> None:
-        """Forget all staged changes: they are based on a change that failed.
+        """Forget the staged changes: they can be based on a change that failed.
 
         Several changes of an epoch fail. Only the first report counts, because by the second one
-        new changes may be staged that are based on the durable state again.
+        new changes may be staged that are based on the durable state again. Essential changes are
+        written nevertheless (`Writer`), so they still count.
         """
         if epoch == self._epoch:
             self._epoch += 1
-            self._staged.clear()
+            self._staged = {key: kept for key, kept in self._staged.items() if kept.essential}
 
     def _publish_change(self, change: StoredChange) -> None:
         key = change.record.key
@@ -200,24 +221,69 @@ class Store:
         self._writer.forget_before = self.watch_cache.forgotten + 1
 
     def _load(self) -> None:
-        for resource, namespace, name, version, body in self._database.objects():
-            record = _read_record(ObjectKey(resource, namespace, name), version, body)
-            self._objects.setdefault(resource, {})[(namespace, name)] = record
-            self.version = max(self.version, version)
-        first: int | None = None
-        for row in self._database.events():
-            first = row.version if first is None else first
-            self._replay_event(row)
-        # Without a log no watch can resume from an earlier version.
-        self.watch_cache.forgotten = self.version if first is None else first - 1
+        self.version = self._database.version()
+        for row in self._database.objects():
+            key = ObjectKey(row.resource, row.namespace, row.name)
+            record = _read_record(key, row.version, row.body)
+            self._objects.setdefault(row.resource, {})[(row.namespace, row.name)] = record
+            self.version = max(self.version, row.version)
+        for change in reversed(self._read_history()):
+            self.watch_cache.append(change)
+        self.watch_cache.trim()
+        self._writer.forget_before = self.watch_cache.forgotten + 1
         self._next = self.version + 1
 
-    def _replay_event(self, row: EventRow) -> None:
-        key = ObjectKey(row.resource, row.namespace, row.name)
-        record = _read_record(key, row.version, row.body)
-        previous = _read_record(key, 0, row.previous) if row.previous is not None else None
-        self.watch_cache.append(StoredChange(row.version, row.at, row.type, record, previous))
-        self.version = max(self.version, row.version)
+    def _read_history(self) -> list[StoredChange]:
+        """Return the changes from the newest one back to the limit of the watch cache."""
+        after: dict[ObjectKey, ObjectRecord | None] = {}
+        found: list[StoredChange] = []
+        memory = 0
+        # Without a log no watch can resume from an earlier version.
+        self.watch_cache.forgotten = self.version
+        for row in self._database.changes():
+            key = ObjectKey(row.resource, row.namespace, row.name)
+            change = _restore_change(row, key, after.get(key, self.get(key)))
+            memory += change.memory
+            if found and memory > self.watch_cache.kept_bytes:
+                break
+            found.append(change)
+            after[key] = change.previous
+            self.watch_cache.forgotten = row.version - 1
+        return found
+
+
+def _check_size(record: ObjectRecord, obj: JsonObject, previous: ObjectRecord | None) -> None:
+    """Raise ObjectTooLargeError, unless the object of an earlier release does not grow."""
+    limit = MAX_DELETING if "deletionTimestamp" in obj["metadata"] else MAX_OBJECT
+    size = _content_size(record)
+    if size > limit and (previous is None or size > _content_size(previous)):
+        raise ObjectTooLargeError(
+            f"the object is too large: it has {size} bytes as JSON, at most {limit} are stored"
+        )
+
+
+def _content_size(record: ObjectRecord) -> int:
+    return len(record.raw) - len(str(record.version))
+
+
+def _is_essential(kind: str, record: ObjectRecord, obj: JsonObject) -> bool:
+    """Tell whether a change is written to the reserve of a full disk, too.
+
+    It is what makes room: deletions, what finishes them, and the small objects of the control
+    plane itself, without which nobody finishes them (its Leases, what it records of deletions).
+    """
+    own = record.key.namespace == FLOTTA_NAMESPACE and len(record.raw) <= MAX_OWN
+    return kind == "DELETED" or "deletionTimestamp" in obj["metadata"] or own
+
+
+def _restore_change(row: ChangeRow, key: ObjectKey, after: ObjectRecord | None) -> StoredChange:
+    """Return a change as it was; `after` is the state of its object after it."""
+    previous = _read_record(key, 0, row.previous) if row.previous is not None else None
+    if after is None:  # a deletion
+        last = previous.load() if previous else {"metadata": {}}
+        last["metadata"]["resourceVersion"] = str(row.version)
+        after = make_record(key, row.version, last)
+    return StoredChange(row.version, row.type, after, previous)
 
 
 class _Metadata(msgspec.Struct):
@@ -235,7 +301,7 @@ def _read_record(key: ObjectKey, version: int, body: bytes) -> ObjectRecord:
     return ObjectRecord(key, version, body, _labelled.decode(body).metadata.labels or {})
 
 
-def _make_event_row(change: StoredChange) -> EventRow:
-    key = change.record.key
+def _make_row(change: StoredChange) -> ChangeRow:
     previous = change.previous.raw if change.previous else None
-    return EventRow(change.version, change.at, change.type, *key, change.record.raw, previous)
+    body = None if change.type == "DELETED" else change.record.raw
+    return ChangeRow(change.version, change.type, *change.record.key, body, previous)

@@ -7,7 +7,13 @@ import sys
 
 from flotta import daemon
 from flotta.apiserver.server import Settings, run_server
-from flotta.apiserver.storage.database import DatabaseError
+from flotta.apiserver.storage.database import (
+    DamagedDatabaseError,
+    DatabaseError,
+    NewerDatabaseError,
+)
+
+UNUSABLE = 65  # exit status (EX_DATAERR of sysexits.h) after which systemd does not start it again
 
 
 def run(options: argparse.Namespace) -> None:
@@ -22,8 +28,12 @@ def run(options: argparse.Namespace) -> None:
         pki=options.pki_dir,
         kept_events=options.kept_events,
         kept_seconds=options.kept_seconds,
+        kept_bytes=options.kept_bytes,
     )
     try:
         daemon.run(lambda: run_server(settings), uvloop=True)
+    except (DamagedDatabaseError, NewerDatabaseError) as error:
+        sys.stderr.write(f"flotta-apiserver: {error}\n")
+        sys.exit(UNUSABLE)
     except (DatabaseError, OSError) as error:
         sys.exit(f"flotta-apiserver: {error}")
