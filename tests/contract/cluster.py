@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from contract.api import Api
 from flotta.apiserver.pki import USERS
+from flotta.installation.admission_policies import render_admission_policies
 from flotta.installation.options import Storage
 from flotta.installation.rbac import render_rbac
 from flotta.installation.settings import Installation
@@ -28,6 +29,11 @@ PATHS = {
     "ClusterRoleBinding": f"{RBAC}/clusterrolebindings",
     "Role": f"{RBAC}/namespaces/flotta/roles",
     "RoleBinding": f"{RBAC}/namespaces/flotta/rolebindings",
+}
+ADMISSION = "/apis/admissionregistration.k8s.io/v1"
+POLICIES = {
+    "ValidatingAdmissionPolicy": f"{ADMISSION}/validatingadmissionpolicies",
+    "ValidatingAdmissionPolicyBinding": f"{ADMISSION}/validatingadmissionpolicybindings",
 }
 
 
@@ -82,7 +88,17 @@ def install_roles(admin: Api) -> None:
             user = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User"}
             obj["subjects"] += [user | {"name": item["name"]} for item in obj["subjects"]]
         admin.create(PATHS[obj["kind"]], obj)
+    install_policies(admin, render_admission_policies(Installation(s3=storage)))
     wait_for_rights(admin, objects)
+
+
+def install_policies(admin: Api, objects: Sequence[dict[str, Any]]) -> None:
+    """Create the policies of an installation, for users with the accounts' names."""
+    for obj in objects:
+        for condition in obj["spec"].get("matchConditions", []):
+            text = condition["expression"].replace("system:serviceaccount:flotta:", "")
+            condition["expression"] = text
+        admin.create(POLICIES[obj["kind"]], obj)
 
 
 def wait_for_rights(admin: Api, objects: Sequence[dict[str, Any]]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,6 +15,7 @@ from waiting import wait_until
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from contract.api import Response
     from contract.conftest import Server
     from contract.engine import Engine
 
@@ -179,6 +180,56 @@ def test_the_edge_api_reads_secrets_everywhere_and_writes_in_its_namespace(
     assert edge_api.delete(core("flotta", "secrets", f"s-{namespace}")).status == 403
     assert operator.get("/api/v1/secrets").status == 403
     assert operator.post(core(namespace, "configmaps"), config_map("c")).status == 201
+
+
+@pytest.mark.parametrize("kind", ["secrets", "configmaps"])
+def test_the_operator_changes_nothing_where_the_keys_of_the_fleet_are(
+    api: Api, operator: Api, namespace: str, kind: str
+) -> None:
+    name = f"ca-{namespace}"
+    body: dict[str, Any] = {"metadata": {"name": name}, "data": {"a": "eA=="}}
+    kept = api.create(core("flotta", kind), body)
+    new = {"metadata": {"name": f"new-{namespace}"}, "data": {}}
+
+    # Kubernetes compiles policies a moment after they were created.
+    wait_until(lambda: operator.post(core("flotta", kind) + "?dryRun=All", new).status == 403)
+    patched = operator.merge(core("flotta", kind, name), {"data": {"a": "eQ=="}})
+    assert (patched.status, patched.body["reason"]) == (403, "Forbidden")
+    assert operator.delete(core("flotta", kind, name)).status == 403
+    assert api.get(core("flotta", kind, name)).body == kept
+    # Claims are answered in the namespaces of devices all the same.
+    assert operator.post(core(namespace, kind), new).status == 201
+    assert operator.delete(core(namespace, kind, new["metadata"]["name"])).status == 200
+
+
+def test_the_operator_cannot_read_the_key_of_the_fleet(embedded: Engine) -> None:
+    # On the embedded engine only: RBAC knows no exceptions, and policies are not asked about reads.
+    admin, operator = (Api(embedded.kubeconfig(name)) for name in ("admin", "operator"))
+    admin.create(core("flotta", "secrets"), {"metadata": {"name": "flotta-ca"}, "data": {}})
+    refused = operator.get(core("flotta", "secrets", "flotta-ca"))
+    assert (refused.status, refused.body["reason"]) == (403, "Forbidden")
+    assert operator.get(core("default", "secrets", "flotta-ca")).status == 404
+
+
+def test_the_edge_api_cannot_create_an_approved_request(
+    api: Api, edge_api: Api, namespace: str
+) -> None:
+    path = f"{GROUP}/namespaces/default/edgedevicesignedrequest"
+
+    def ask(name: str, query: str = "", **spec: Any) -> Response:
+        kind = {"apiVersion": "management.project-flotta.io/v1alpha1"}
+        kind["kind"] = "EdgeDeviceSignedRequest"
+        metadata = {"name": f"{name}-{namespace}"}
+        wanted = {"targetNamespace": namespace, **spec}
+        return edge_api.post(path + query, kind | {"metadata": metadata, "spec": wanted})
+
+    wait_until(lambda: ask("yes", "?dryRun=All", approved=True).status == 403)
+    refused = ask("yes", approved=True)
+    assert (refused.status, refused.body["reason"]) == (403, "Forbidden")
+    assert "spec.approved" in refused.body["message"]
+    assert api.get(f"{path}/yes-{namespace}").status == 404
+    assert ask("no", approved=False).status == 201
+    assert ask("unsaid").status == 201
 
 
 def test_the_operator_takes_leases_only_in_its_namespace(

@@ -88,6 +88,44 @@ def test_every_rule_of_the_roles_file_is_granted_once_and_nothing_else(openshift
     assert sorted(granted, key=str) == sorted(expected, key=str)
 
 
+def test_exceptions_of_the_roles_file_become_policies_for_the_accounts() -> None:
+    objects = rendered(namespace="edge", s3=S3)
+    policies = {
+        obj["metadata"]["name"]: obj["spec"]
+        for obj in objects
+        if obj["kind"] == "ValidatingAdmissionPolicy"
+    }
+    bindings = {
+        obj["spec"]["policyName"]: obj["spec"]
+        for obj in objects
+        if obj["kind"] == "ValidatingAdmissionPolicyBinding"
+    }
+    assert set(policies) == set(bindings)
+    secrets = policies["flotta-provisioner-configmaps"]
+    operator = "request.userInfo.username in ['system:serviceaccount:edge:flotta-operator']"
+    assert secrets["matchConditions"] == [{"name": "user", "expression": operator}]
+    refused = {
+        (resource, operation)
+        for rule in secrets["matchConstraints"]["resourceRules"]
+        for resource in rule["resources"]
+        for operation in rule["operations"]
+    }
+    assert {("secrets", item) for item in ("CREATE", "UPDATE", "DELETE")} <= refused
+    assert bindings["flotta-provisioner-configmaps"]["matchResources"] == {
+        "namespaceSelector": {
+            "matchExpressions": [
+                {"key": "kubernetes.io/metadata.name", "operator": "In", "values": ["edge"]}
+            ]
+        }
+    }
+    (approval,) = policies["flotta-edge-api-edgedevicesignedrequest"]["validations"]
+    assert approval["expression"] == (
+        "!(has(object.spec) && has(object.spec.approved) && object.spec.approved)"
+    )
+    without = {obj["metadata"]["name"] for obj in rendered() if "Policy" in obj["kind"]}
+    assert without == {"flotta-edge-api-edgedevicesignedrequest"}
+
+
 def test_no_right_is_a_wildcard() -> None:
     for role in [*rendered(**EVERYTHING), render_installer_role()]:
         for rule in role.get("rules", []):
@@ -97,7 +135,7 @@ def test_no_right_is_a_wildcard() -> None:
 def test_every_role_is_bound_to_the_account_of_its_program_only() -> None:
     programs = {"flotta-provisioner": OPERATOR}
     for obj in rendered(namespace="edge", openshift=True, s3=S3):
-        if obj["kind"].endswith("Binding"):
+        if obj["kind"] in ("RoleBinding", "ClusterRoleBinding"):
             name = obj["metadata"]["name"]
             assert obj["roleRef"]["name"] == name
             assert obj["roleRef"]["kind"] == obj["kind"].removesuffix("Binding")

@@ -65,6 +65,31 @@ def test_the_operator_neither_lists_secrets_nor_creates_workloads() -> None:
     assert may("flotta-operator", "patch", OURS, "edgeworkloads/status", "default")
 
 
+@pytest.mark.parametrize("verb", ["get", "create", "patch", "delete"])
+@pytest.mark.parametrize("namespace", ["flotta", ""])
+def test_the_operator_has_no_right_on_the_keys_of_the_fleet(verb: str, namespace: str) -> None:
+    assert not may("flotta-operator", verb, "", "secrets", namespace, "flotta-ca")
+    assert may("flotta-operator", verb, "", "secrets", "shop", "till-1")
+
+
+def test_excepted_namespaces_are_left_out_of_the_rules_of_a_namespace() -> None:
+    for namespace, expected in (("flotta", False), ("shop", True)):
+        rules = AUTHORIZER.rules("flotta-operator", (), namespace)
+        assert any("secrets" in rule["resources"] for rule in rules) is expected
+
+
+@pytest.mark.parametrize(
+    ("spec", "refused"),
+    [({"approved": True}, ["spec.approved"]), ({"approved": False}, []), ({}, []), (None, [])],
+)
+def test_the_edge_api_creates_only_requests_that_are_not_approved(
+    spec: object, refused: list[str]
+) -> None:
+    request = ("create", OURS, "edgedevicesignedrequest", "default", {"spec": spec})
+    assert AUTHORIZER.refused_fields("flotta-edge-api", (), *request) == refused
+    assert AUTHORIZER.refused_fields("admin", ["system:masters"], *request) == []
+
+
 def test_unknown_users_may_do_nothing_and_masters_everything() -> None:
     assert not may("somebody", "get", OURS, "edgedevices", "default", "till-1")
     assert AUTHORIZER.allowed("somebody", ["system:masters"], "delete", "", "secrets", "flotta")

@@ -158,6 +158,16 @@ class Applier:
         except ApiError as error:
             raise describe_error(error, kind.plural) from error
 
+    async def serves(self, kind: Kind[Resource]) -> bool:
+        """Tell whether the cluster serves a kind; raises InstallationError."""
+        try:
+            await self.client.list(kind)
+        except NotFound:
+            return False
+        except ApiError as error:
+            raise describe_error(error, kind.plural) from error
+        return True
+
     async def get_live(self, obj: ResourceT) -> ResourceT | None:
         """Return a rendered object as it is at the server, None when it does not exist."""
         return await self.get_or_none(kinds.kind_of(obj), name_of(obj), namespace_of(obj))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TypedDict, cast
 
 from flotta.installation import kinds, names
+from flotta.installation.admission_policies import render_admission_policies
 from flotta.installation.apply import Applier, is_ours, refuse_terminating
 from flotta.installation.deployment_ready import DeploymentReadiness
 from flotta.installation.diff import ObjectChange
@@ -81,7 +82,10 @@ async def install(
         image=installation.image,
         previous_version=version_label(before),
         previous_image=_image_of(before),
-        warnings=_list_warnings(installation, check_mode=check_mode),
+        warnings=[
+            *_list_warnings(installation, check_mode=check_mode),
+            *await _warn_of_missing_policies(applier),
+        ],
     )
 
 
@@ -94,6 +98,16 @@ def _list_warnings(installation: Installation, *, check_mode: bool) -> list[str]
     ]
 
 
+async def _warn_of_missing_policies(applier: Applier) -> list[str]:
+    if await applier.serves(kinds.ADMISSION_POLICY):
+        return []
+    return [
+        "The cluster does not serve ValidatingAdmissionPolicies (Kubernetes 1.30 does), so nothing "
+        "keeps the operator from changing the Secrets of its namespace, or the Edge API from "
+        "approving the requests that it creates; upgrade the cluster and run this again"
+    ]
+
+
 async def _apply_all(
     applier: Applier, installation: Installation, *, wait_timeout: float
 ) -> Installation:
@@ -102,6 +116,9 @@ async def _apply_all(
     await _apply_namespace(applier, installation)
     for obj in render_prerequisites(installation):
         await applier.apply(obj)
+    if await applier.serves(kinds.ADMISSION_POLICY):
+        for obj in render_admission_policies(installation):
+            await applier.apply(obj)
     service = await applier.apply(render_service(installation))
     await _refuse_missing_secret(applier, installation)
     installation = await add_found_names(applier, installation, service, wait_timeout=wait_timeout)

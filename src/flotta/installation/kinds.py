@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import cast
 
 from flotta.installation.objects import (
+    AdmissionPolicy,
+    AdmissionPolicyBinding,
     Deployment,
     Ingress,
     NetworkPolicy,
@@ -46,6 +48,22 @@ CLUSTER_ROLE_BINDING: Kind[RoleBinding] = Kind(
 )
 ROLE: Kind[Role] = Kind(RBAC_GROUP, "v1", "Role", "roles")
 ROLE_BINDING: Kind[RoleBinding] = Kind(RBAC_GROUP, "v1", "RoleBinding", "rolebindings")
+ADMISSION_GROUP = "admissionregistration.k8s.io"
+ADMISSION_POLICY: Kind[AdmissionPolicy] = Kind(
+    ADMISSION_GROUP,
+    "v1",
+    "ValidatingAdmissionPolicy",
+    "validatingadmissionpolicies",
+    namespaced=False,
+    status=True,
+)
+ADMISSION_BINDING: Kind[AdmissionPolicyBinding] = Kind(
+    ADMISSION_GROUP,
+    "v1",
+    "ValidatingAdmissionPolicyBinding",
+    "validatingadmissionpolicybindings",
+    namespaced=False,
+)
 INGRESS: Kind[Ingress] = Kind("networking.k8s.io", "v1", "Ingress", "ingresses", status=True)
 NETWORK_POLICY: Kind[NetworkPolicy] = Kind(
     "networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies"
@@ -73,6 +91,8 @@ RENDERED: tuple[Kind[Resource], ...] = (
     SERVICE,
     CONFIG_MAP,
     SECRET,
+    ADMISSION_BINDING,
+    ADMISSION_POLICY,
     ROLE_BINDING,
     CLUSTER_ROLE_BINDING,
     ROLE,
@@ -82,6 +102,8 @@ RENDERED: tuple[Kind[Resource], ...] = (
 OPTIONAL: tuple[Kind[Resource], ...] = (
     SERVICE_MONITOR,
     ROUTE,
+    ADMISSION_POLICY,
+    ADMISSION_BINDING,
 )  # kinds that a cluster need not serve
 KINDS: dict[tuple[str, str], Kind[Resource]] = {
     (kind.api_version, kind.kind): kind for kind in (*RENDERED, NAMESPACE, LEASE, CRD)

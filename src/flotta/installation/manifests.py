@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from flotta.installation import names
+from flotta.installation.admission_policies import render_admission_policies
 from flotta.installation.configuration import render_config_maps, render_secrets
 from flotta.installation.deployments import render_deployments
 from flotta.installation.metadata import new_object
@@ -19,6 +20,7 @@ def render_objects(installation: Installation) -> list[Resource]:
     return [
         render_namespace(installation),
         *render_prerequisites(installation),
+        *render_admission_policies(installation),
         render_service(installation),
         *render_programs(installation),
     ]

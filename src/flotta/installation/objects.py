@@ -53,6 +53,18 @@ class RoleBinding(Resource, total=False):
     subjects: list[Subject]
 
 
+class AdmissionPolicy(Resource, total=False):
+    """A ValidatingAdmissionPolicy."""
+
+    spec: Manifest
+
+
+class AdmissionPolicyBinding(Resource, total=False):
+    """A ValidatingAdmissionPolicyBinding."""
+
+    spec: Manifest
+
+
 class LoadBalancerAddress(TypedDict, total=False):
     """An address of a load balancer: a host name or an IP address."""
 

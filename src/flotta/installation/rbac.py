@@ -23,7 +23,7 @@ def render_rbac(installation: Installation) -> list[Resource]:
 
     Each is followed by its binding.
     """
-    needed = [role for role in roles.load().roles if _is_needed(installation, role)]
+    needed = needed_roles(installation)
     users = dict.fromkeys(user for role in needed for user in sorted(role.users))
     objects: list[Resource] = [_render_account(installation, user) for user in users]
     for role in needed:
@@ -32,14 +32,15 @@ def render_rbac(installation: Installation) -> list[Resource]:
         for namespace in _namespaces(installation, role):
             rules = [rule for rule in role.rules if namespace in rule.namespaces]
             objects += _render_role(
-                installation, role, _actual_namespace(installation, namespace), rules
+                installation, role, actual_namespace(installation, namespace), rules
             )
     return objects
 
 
-def _is_needed(installation: Installation, role: roles.Role) -> bool:
-    """Tell whether the role is rendered: only an operator with an S3 server writes Secrets."""
-    return role.name != names.PROVISIONER or installation.provisioner is not None
+def needed_roles(installation: Installation) -> list[roles.Role]:
+    """Return the roles that are rendered: only an operator with an S3 server writes Secrets."""
+    without = set() if installation.provisioner is not None else {names.PROVISIONER}
+    return [role for role in roles.load().roles if role.name not in without]
 
 
 def _namespaces(installation: Installation, role: roles.Role) -> list[str]:
@@ -48,7 +49,8 @@ def _namespaces(installation: Installation, role: roles.Role) -> list[str]:
     return [item for item in named if item == OURS or installation.openshift]
 
 
-def _actual_namespace(installation: Installation, namespace: str) -> str:
+def actual_namespace(installation: Installation, namespace: str) -> str:
+    """Return the namespace of the cluster that roles.yaml calls by this name."""
     return installation.namespace if namespace == OURS else namespace
 
 

@@ -29,6 +29,7 @@ class Rule:
     """Verbs on resources.
 
     Without namespaces it covers every namespace and the cluster scope, without names every name.
+    With excepted namespaces it covers neither those nor the cluster scope, which includes them.
     """
 
     groups: frozenset[str]
@@ -36,6 +37,8 @@ class Rule:
     verbs: frozenset[str]
     namespaces: frozenset[str] = frozenset()
     names: frozenset[str] = frozenset()
+    except_namespaces: frozenset[str] = frozenset()
+    except_true: frozenset[str] = frozenset()  # dotted paths of fields
 
     @classmethod
     def of(cls, entry: Mapping[str, Sequence[str]]) -> Rule:
@@ -46,6 +49,8 @@ class Rule:
             frozenset(entry["verbs"]),
             frozenset(entry.get("namespaces", ())),
             frozenset(entry.get("resourceNames", ())),
+            frozenset(entry.get("exceptNamespaces", ())),
+            frozenset(entry.get("exceptTrue", ())),
         )
 
     def allows(self, verb: str, group: str, resource: str, namespace: str, name: str) -> bool:
@@ -54,9 +59,19 @@ class Rule:
             verb in self.verbs
             and group in self.groups
             and resource in self.resources
-            and (not self.namespaces or namespace in self.namespaces)
+            and self.covers(namespace)
             and (not self.names or name in self.names)
         )
+
+    def covers(self, namespace: str) -> bool:
+        """Tell whether the rule is for this namespace; an empty one is the cluster scope."""
+        if self.except_namespaces and (not namespace or namespace in self.except_namespaces):
+            return False
+        return not self.namespaces or namespace in self.namespaces
+
+    def refused_fields(self, obj: object) -> list[str]:
+        """Return the fields that are set in an object, but must not be by this rule."""
+        return sorted(path for path in self.except_true if _value_at(obj, path))
 
     def in_rbac(self) -> PolicyRule:
         """Return the rule as an entry of a Kubernetes Role, and of a SubjectRulesReview."""
@@ -123,15 +138,40 @@ class Authorizer:
         rules = self._rules.get(user, ())
         return any(rule.allows(verb, group, full, namespace, name) for rule in rules)
 
+    def refused_fields(
+        self,
+        user: str,
+        groups: Sequence[str],
+        verb: str,
+        group: str,
+        resource: str,
+        namespace: str,
+        obj: object,
+    ) -> list[str]:
+        """Return the fields of an object because of which an allowed write is refused.
+
+        Empty if one rule that allows the request has nothing against the object.
+        """
+        if MASTERS in groups:
+            return []
+        allowing = [
+            rule.refused_fields(obj)
+            for rule in self._rules.get(user, ())
+            if not rule.names and rule.allows(verb, group, resource, namespace, "")
+        ]
+        return min(allowing, key=len, default=[])
+
     def rules(self, user: str, groups: Sequence[str], namespace: str) -> list[PolicyRule]:
         """Return what `user` may do in a namespace, as resourceRules of a SubjectRulesReview."""
         if MASTERS in groups:
             return [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}]
-        return [
-            rule.in_rbac()
-            for rule in self._rules.get(user, ())
-            if not rule.namespaces or namespace in rule.namespaces
-        ]
+        return [rule.in_rbac() for rule in self._rules.get(user, ()) if rule.covers(namespace)]
+
+
+def _value_at(obj: object, path: str) -> object:
+    for part in path.split("."):
+        obj = obj.get(part) if isinstance(obj, dict) else None
+    return obj
 
 
 def load() -> Authorizer:

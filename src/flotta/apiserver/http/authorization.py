@@ -48,6 +48,16 @@ class Authorization:
         if not self.allows(user, target):
             raise _forbidden_error(user, target)
 
+    def check_object(self, user: User, target: Target, obj: JsonObject) -> None:
+        """Refuse to create an object with a field that this user must not set, with a 403."""
+        refused = self._roles.refused_fields(
+            user.name, user.groups, target.verb, target.group, target.plural, target.namespace, obj
+        )
+        if refused:
+            error = _forbidden_error(user, target)
+            error.message += f" with {' and '.join(refused)} set to true"
+            raise error
+
     def allows_path(self, user: User, path: str) -> bool:
         """Tell whether a user may read a path that is not a resource."""
         if MASTERS in user.groups:

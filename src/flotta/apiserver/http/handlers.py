@@ -106,7 +106,9 @@ async def create_object(call: Call) -> web.StreamResponse:
     """Respond to POST."""
     media = call.media()
     options = call.options("CreateOptions")
-    result = await creation.create_object(call.objects, call.endpoint, await call.body(), options)
+    body = await call.body()
+    call.authorization.check_object(call.user, call.target, body.value)
+    result = await creation.create_object(call.objects, call.endpoint, body, options)
     return _respond(call, result, media)
 
 

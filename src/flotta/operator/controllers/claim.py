@@ -14,7 +14,7 @@ from datetime import datetime
 from flotta.operator.controllers.context import Context, utc_now
 from flotta.operator.runtime.kind_controller import KindController, Watch, itself
 from flotta.operator.runtime.steps import Plan, RecordEvent, Step, execute_steps, patch_status
-from flotta.resources.client import Client, Conflict, NotFound
+from flotta.resources.client import Client, Conflict, Forbidden, NotFound
 from flotta.resources.conditions import READY, with_condition
 from flotta.resources.kinds import BUCKET_CLAIM
 from flotta.resources.objects.storage import BucketClaim, BucketClaimStatus
@@ -27,6 +27,10 @@ NOT_CONFIGURED = (
     "no S3 server is configured for bucket claims; "
     "set s3 (S3_DEVICE_ENDPOINT and the related settings), "
     "or bucket_storage_class (BUCKET_STORAGE_CLASS) to the class of another provisioner"
+)
+NO_PERMISSION = (
+    "the operator may not write the claim's Secret and ConfigMap ({message}); "
+    "claims in the operator's own namespace get no bucket, use another one for devices"
 )
 
 
@@ -46,7 +50,7 @@ async def reconcile_claim(
 ) -> float | None:
     """Provision a claim, or clean up after it; return the seconds after which to come back.
 
-    Raises ApiError, and StorageError after reporting it on the claim.
+    Raises ApiError, and StorageError and Forbidden after reporting them on the claim.
     """
     if provisioner is None:
         if has_bucket_finalizer(claim) or _storage_class(claim) == EMBEDDED_CLASS:
@@ -56,6 +60,9 @@ async def reconcile_claim(
         return await provisioner.reconcile(claim)
     except StorageError as error:
         await _report_failure(client, claim, str(error))
+        raise
+    except Forbidden as error:
+        await _report_failure(client, claim, NO_PERMISSION.format(message=error.message))
         raise
 
 
