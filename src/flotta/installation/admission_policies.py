@@ -16,6 +16,7 @@ from flotta.resources.objects.meta import Manifest, Resource
 from flotta.resources.roles import Role, Rule
 
 OPERATIONS = {"create": "CREATE", "update": "UPDATE", "patch": "UPDATE", "delete": "DELETE"}
+REFUSAL = "Forbidden"  # the reason of a refused request, as by RBAC; 422 without it
 NAMESPACE_NAME = "kubernetes.io/metadata.name"  # the label that Kubernetes sets on each namespace
 
 
@@ -103,7 +104,7 @@ def _match(rule: Rule, resources: Sequence[str], verbs: Sequence[str]) -> list[M
 
 
 def _spec(matched: Sequence[Manifest], expression: str, message: str) -> Manifest:
-    validation = {"expression": expression, "message": message, "reason": "Forbidden"}
+    validation = {"expression": expression, "message": message, "reason": REFUSAL}
     return {
         "matchConstraints": {"resourceRules": list(matched)},
         "validations": [validation],

@@ -1,6 +1,6 @@
 """The RBAC roles of `roles.yaml`: the permissions of each component, evaluated as in Kubernetes.
 
-In short: docs/reference/resource-api.md#authentication-and-permissions.
+As a table: docs/architecture.md#security-boundaries.
 """
 
 from __future__ import annotations
