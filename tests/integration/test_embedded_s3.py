@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -88,6 +89,38 @@ async def test_device_cannot_create_buckets(server: S3Server) -> None:
     with pytest.raises(ClientError):
         client.create_bucket(Bucket="another-a")
     assert not (server.root / "another-a").exists()
+
+
+async def test_bucket_that_its_device_deletes_is_there_again(server: S3Server) -> None:
+    client = server.client(await device(server, "undone-a"))
+    client.put_object(Bucket="undone-a", Key="x", Body=b"1")
+    client.delete_object(Bucket="undone-a", Key="x")
+    client.delete_bucket(Bucket="undone-a")
+    # Nothing is written before: for a moment, rclone would create the folder for that.
+    await eventually(lambda: _exists(server, "undone-a"))
+
+    async def works() -> bool:
+        with contextlib.suppress(ClientError):
+            client.put_object(Bucket="undone-a", Key="y", Body=b"2")
+            return True
+        return False
+
+    await eventually(works)
+    assert (server.root / "undone-a" / "y").read_bytes() == b"2"
+    assert (server.root / "undone-a").stat().st_mode & 0o777 == 0o750
+
+
+async def test_bucket_without_a_key_stays_deleted(server: S3Server) -> None:
+    await buckets_of(server).ensure("gone-a")
+    await device(server, "kept-a")
+    await buckets_of(server).remove("gone-a")
+    server.client(await device(server, "kept-b")).delete_bucket(Bucket="kept-b")
+    await eventually(lambda: _exists(server, "kept-b"))
+    assert not (server.root / "gone-a").exists()
+
+
+async def _exists(server: S3Server, bucket: str) -> bool:
+    return (server.root / bucket).is_dir()
 
 
 async def test_each_access_key_is_verified_with_its_own_secret(server: S3Server) -> None:

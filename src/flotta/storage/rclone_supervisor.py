@@ -21,6 +21,7 @@ from pathlib import Path
 from flotta.backoff import Backoff
 from flotta.daemon import notify
 from flotta.storage.access_log import format_line
+from flotta.storage.bucket_folders import BucketFolders
 from flotta.storage.key_store import DROPPED
 
 log = logging.getLogger(__name__)
@@ -81,6 +82,7 @@ class RcloneSupervisor:
     def __init__(self, settings: S3ServerSettings) -> None:
         self._settings = settings
         self._command = rclone_command(settings, rclone_program())
+        self._folders = BucketFolders(settings.root, settings.keys)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until the event is set; start rclone again, with back-off, when it exits."""
@@ -117,6 +119,7 @@ class RcloneSupervisor:
     ) -> str:
         while process.returncode is None and not stop.is_set():
             await _wait_for_stop(stop, POLL_INTERVAL)
+            await self._restore_buckets()
             now = _read_watched(self._settings)
             if before.keys - now.keys or now.dropped != before.dropped:
                 log.info("Access keys were dropped; restarting")
@@ -127,6 +130,12 @@ class RcloneSupervisor:
                 return "renewed"
             before = now
         return "stopped" if stop.is_set() else "exited"
+
+    async def _restore_buckets(self) -> None:
+        try:
+            await asyncio.to_thread(self._folders.restore)
+        except OSError as error:  # a folder that disappears meanwhile, a full disk
+            log.warning("Buckets could not be compared with the keys: %s", error)
 
     async def _relay_log(self, process: asyncio.subprocess.Process) -> None:
         assert process.stderr is not None  # noqa: S101 - asked for above
