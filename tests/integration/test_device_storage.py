@@ -36,6 +36,7 @@ from flotta.resources.kinds import (
     Kind,
 )
 from flotta.storage.access_keys import AccessKey
+from flotta.storage.bucket_names import make_bucket_name
 from waiting import eventually
 
 Object = dict[str, Any]
@@ -127,7 +128,7 @@ def condition(device: Object) -> Object:
 async def reasons(fleet: Fleet, name: str) -> dict[str, str]:
     """Return the Events about an object: message by reason."""
     events = await fleet.client.list(EVENT, "default")
-    return {e["reason"]: e["message"] for e in events if e["involvedObject"]["name"] == name}
+    return {e["reason"]: e["message"] for e in events if e["involvedObject"].get("name") == name}
 
 
 async def test_devices_get_buckets_of_their_own_that_go_with_them(
@@ -353,6 +354,63 @@ async def test_keys_are_not_read_from_a_secret_that_the_claim_does_not_own(
     await fleet.client.delete(EDGE_DEVICE, "swapped-1", "default")
     await vanished(fleet, EDGE_DEVICE, "swapped-1")
     assert await fleet.find(SECRET, "swapped-1") == secret
+
+
+async def claim_told(fleet: Fleet, name: str, text: str) -> None:
+    """Wait until the claim's condition says something."""
+
+    def says(claim: Object) -> bool:
+        conditions = claim.get("status", {}).get("conditions") or []
+        return any(text in item["message"] for item in conditions)
+
+    await fleet.seen(BUCKET_CLAIM, name, says)
+
+
+async def test_bucket_of_a_claim_whose_device_was_restored_under_another_uid_is_kept(
+    place: Place, devices: Devices, fleet: Fleet
+) -> None:
+    spec = {"storageClassName": "shop-buckets", "generateBucketName": "reborn-1"}
+    mark = {"annotations": {DEVICE_ANNOTATION: "reborn-1"}}
+    await fleet.client.create(BUCKET_CLAIM, {"metadata": named("reborn-1") | mark, "spec": spec})
+    device = await joined(devices, fleet, "reborn-1", ASKED)
+    key = key_of(await storage_of(device))
+    client = place.s3.client(key)
+    assert not await refused(client.put_object, Bucket=key.bucket, Key="x", Body=b"1")
+    # What a restore leaves: the claim's owner has the UID of before. The garbage collector deletes.
+    owner = {"apiVersion": EDGE_DEVICE.api_version, "kind": EDGE_DEVICE.kind}
+    before = {**owner, "name": "reborn-1", "uid": "11111111-2222-3333-4444-555555555555"}
+    restored = {"metadata": {"annotations": None, "ownerReferences": [before]}}
+    await fleet.client.merge_patch(BUCKET_CLAIM, "reborn-1", "default", restored)
+    await fleet.seen(BUCKET_CLAIM, "reborn-1", lambda c: c["metadata"].get("deletionTimestamp"))
+    await claim_told(fleet, "reborn-1", "flotta.project-flotta.io/bucket=delete, or =keep")
+    await fleet.seen(EDGE_DEVICE, "reborn-1", lambda d: storage_reason(d) == "ClaimForeign")
+    assert (await delivered(device))[1] == {}
+    file = place.s3.root / str(key.bucket) / "x"
+    assert file.read_bytes() == b"1"
+
+    decided = {"metadata": {"annotations": {"flotta.project-flotta.io/bucket": "keep"}}}
+    await fleet.client.merge_patch(BUCKET_CLAIM, "reborn-1", "default", decided)
+    section = await storage_of(device, lambda s: s["bucket_name"] != key.bucket)
+    assert section["bucket_name"].startswith("reborn-1-")
+    assert file.read_bytes() == b"1"
+    assert not (place.s3.keys / f"{key.access_key}.json").exists()
+
+
+async def test_bucket_that_somebody_else_made_under_the_name_is_left_alone(
+    place: Place, fleet: Fleet
+) -> None:
+    claim = await claim_of_a_team(fleet, "squatted")
+    bucket = make_bucket_name("squatted", claim["metadata"]["uid"])
+    admin = place.s3.client(place.s3.administrator)
+    admin.create_bucket(Bucket=bucket)
+    admin.put_object(Bucket=bucket, Key="x", Body=b"1")
+    ours = {"spec": {"storageClassName": "shop-buckets"}}
+    await fleet.client.merge_patch(BUCKET_CLAIM, "squatted", "default", ours)
+    await claim_told(fleet, "squatted", f"bucket {bucket} exists and was not created for the claim")
+    assert await fleet.find(SECRET, "squatted") is None
+    await fleet.client.delete(BUCKET_CLAIM, "squatted", "default")
+    await vanished(fleet, BUCKET_CLAIM, "squatted")
+    assert (place.s3.root / bucket / "x").read_bytes() == b"1"
 
 
 async def complained(devices: Devices, device: Device, text: str) -> Object:

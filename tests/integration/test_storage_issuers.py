@@ -105,6 +105,16 @@ def unique(storage: Storage, name: str) -> str:
     return f"{name}-{'d' if storage.settings.keys else 'i'}"
 
 
+async def test_what_exists_under_the_name_of_a_new_bucket_is_seen(storage: Storage) -> None:
+    bucket = unique(storage, "unseen")
+    buckets = Buckets(storage.site)
+    assert not await buckets.exists(bucket)
+    assert not await storage.issuer.has_keys(bucket)
+    await storage.handed_out(bucket)
+    assert await buckets.exists(bucket)
+    assert await storage.issuer.has_keys(bucket)
+
+
 async def test_key_opens_its_bucket_and_no_other(storage: Storage) -> None:
     first, second = unique(storage, "first"), unique(storage, "second")
     key = await storage.handed_out(first)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import base64
 import binascii
 
-from flotta.fleet.claim_ownership import is_owned_by
 from flotta.fleet.references import BrokenReference, ObjectSource
 from flotta.resources.kinds import CONFIG_MAP, SECRET, Kind
 from flotta.resources.objects.core import KeyedData
 from flotta.resources.objects.storage import BucketClaim
-from flotta.resources.views import name_of
+from flotta.resources.views import is_owned_by, name_of
 
 
 class BucketCredentials:

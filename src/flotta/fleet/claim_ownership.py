@@ -8,18 +8,11 @@ it or marked it (docs/reference/control-plane.md#whose-claim-it-is).
 from __future__ import annotations
 
 from flotta.resources.objects.devices import EdgeDevice
-from flotta.resources.objects.meta import Resource
 from flotta.resources.objects.storage import BucketClaim
-from flotta.resources.views import annotations_of, name_of, spec_of, status_of, uid_of
+from flotta.resources.views import annotations_of, is_owned_by, name_of, spec_of, status_of
 
 DEVICE_ANNOTATION = "flotta.project-flotta.io/device"  # of a claim: the EdgeDevice that may use it
 NOOBAA_CLASS = "openshift-storage.noobaa.io"  # the only storage class of v0.2
-
-
-def is_owned_by(resource: Resource, owner: Resource) -> bool:
-    """Tell whether an owner reference names this very object; a UID is never used twice."""
-    owners = resource["metadata"].get("ownerReferences") or ()
-    return any(entry.get("uid") == uid_of(owner) for entry in owners)
 
 
 def is_claim_of(claim: BucketClaim, device: EdgeDevice) -> bool:

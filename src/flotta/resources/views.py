@@ -60,6 +60,12 @@ def generation_of(resource: Resource) -> int:
     return resource["metadata"].get("generation", 0)
 
 
+def is_owned_by(resource: Resource, owner: Resource) -> bool:
+    """Tell whether an owner reference names this very object; a UID is never used twice."""
+    owners = resource["metadata"].get("ownerReferences") or ()
+    return any(entry.get("uid") == uid_of(owner) for entry in owners)
+
+
 def is_being_deleted(resource: Resource) -> bool:
     """Tell whether the object is being deleted, which its finalizers may delay."""
     return bool(resource["metadata"].get("deletionTimestamp"))

@@ -12,6 +12,7 @@ from flotta.storage.s3_site import S3Site, error_code
 OWN = "BucketAlreadyOwnedByYou"
 TAKEN = "BucketAlreadyExists"  # AWS: owned by another account; some servers: also by ours
 ABSENT = ("NoSuchBucket", "404")
+ELSEWHERE = ("403", "AccessDenied", "301", "PermanentRedirect")
 
 
 class Buckets:
@@ -25,9 +26,17 @@ class Buckets:
         region = self._site.region
         await self._site.call_s3(lambda s3: _ensure_bucket(s3, bucket, region))
 
+    async def exists(self, bucket: str) -> bool:
+        """Tell whether a bucket of this name exists, of whatever account."""
+        return await self._site.call_s3(lambda s3: _bucket_exists(s3, bucket))
+
     async def remove(self, bucket: str) -> None:
         """Delete the bucket with all its objects; an absent one is fine."""
         await self._site.call_s3(lambda s3: _remove_bucket(s3, bucket))
+
+    async def is_empty(self, bucket: str) -> bool:
+        """Tell whether the bucket has no object; True for an absent one."""
+        return await self._site.call_s3(lambda s3: _is_empty(s3, bucket))
 
 
 def _ensure_bucket(s3: S3Client, bucket: str, region: str) -> None:
@@ -46,6 +55,19 @@ def _ensure_bucket(s3: S3Client, bucket: str, region: str) -> None:
             raise
 
 
+def _bucket_exists(s3: S3Client, bucket: str) -> bool:
+    try:
+        s3.head_bucket(Bucket=bucket)
+    except ClientError as error:
+        # A HEAD has no body, so the code is the HTTP status (API reference, HeadBucket): 403 and
+        # 301 are for buckets of other accounts and regions.
+        if error_code(error) in ABSENT:
+            return False
+        if error_code(error) not in ELSEWHERE:
+            raise
+    return True
+
+
 def _require_own(s3: S3Client, bucket: str) -> None:
     try:
         s3.head_bucket(Bucket=bucket)
@@ -53,6 +75,15 @@ def _require_own(s3: S3Client, bucket: str) -> None:
         if error_code(error) in ("403", "AccessDenied"):
             raise StorageRefused(f"bucket {bucket} belongs to another account") from error
         raise
+
+
+def _is_empty(s3: S3Client, bucket: str) -> bool:
+    try:
+        return not s3.list_objects_v2(Bucket=bucket).get("Contents")
+    except ClientError as error:
+        if error_code(error) not in ABSENT:
+            raise
+    return True
 
 
 def _remove_bucket(s3: S3Client, bucket: str) -> None:

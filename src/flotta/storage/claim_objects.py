@@ -16,7 +16,7 @@ from flotta.resources.kinds import BUCKET_CLAIM, CONFIG_MAP, SECRET, Kind
 from flotta.resources.objects.core import ConfigMap, Secret
 from flotta.resources.objects.meta import ObjectMeta, OwnerReference, Resource
 from flotta.resources.objects.storage import BucketClaim
-from flotta.resources.views import name_of, namespace_of, uid_of
+from flotta.resources.views import is_owned_by, name_of, namespace_of, uid_of
 from flotta.storage.access_keys import AccessKey
 from flotta.storage.errors import StorageRefused
 
@@ -108,7 +108,7 @@ class ClaimObjects:
 
     async def _delete_own(self, kind: Kind[Resource]) -> None:
         found = await self._client.get_or_none(kind, self._name, self._namespace)
-        if found is None or not self._owns(found):
+        if found is None or not is_owned_by(found, self._claim):
             return
         with contextlib.suppress(NotFound):  # deleted meanwhile
             await self._client.delete(kind, self._name, self._namespace, uid=uid_of(found))
@@ -122,12 +122,8 @@ class ClaimObjects:
         }
         return {"name": self._name, "namespace": self._namespace, "ownerReferences": [owner]}
 
-    def _owns(self, resource: Resource) -> bool:
-        owners = resource["metadata"].get("ownerReferences") or ()
-        return any(owner["uid"] == uid_of(self._claim) for owner in owners)
-
     def _refuse_foreign(self, resource: Resource) -> None:
-        if not self._owns(resource):
+        if not is_owned_by(resource, self._claim):
             raise StorageRefused(
                 f"the {resource.get('kind', 'object')} {self._namespace}/{self._name} exists and "
                 "was not created for the claim; it is left unchanged, and the claim stays unbound "

@@ -37,6 +37,10 @@ class IamIssuer:
         self._site = site
         self._unseen: set[str] = set()  # created here, not listed yet: AWS lists changes late
 
+    async def has_keys(self, bucket: str) -> bool:
+        """Tell whether a user of the bucket's name exists, with keys or without."""
+        return await self._site.call_iam(lambda iam: _user_exists(iam, bucket))
+
     async def issue_key(self, bucket: str) -> AccessKey:
         """Create the bucket's user if it does not exist, and a new key; delete its other keys."""
         key = await self._site.call_iam(lambda iam: _issue_key(iam, bucket))
@@ -67,6 +71,16 @@ def policy_for(bucket: str) -> str:
     ]
     document: PolicyDocument = {"Version": "2012-10-17", "Statement": statements}
     return json.dumps(document)
+
+
+def _user_exists(iam: IamClient, user: str) -> bool:
+    try:
+        _list_access_keys(iam, user)  # GetUser would be one more permission
+    except ClientError as error:
+        if error_code(error) == ABSENT:
+            return False
+        raise
+    return True
 
 
 def _issue_key(iam: IamClient, bucket: str) -> AccessKey:

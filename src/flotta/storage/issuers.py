@@ -25,7 +25,7 @@ from flotta.storage.access_keys import (
     new_secret_key,
 )
 from flotta.storage.errors import StorageUnavailable
-from flotta.storage.key_store import drop_keys, read_key, write_key
+from flotta.storage.key_store import drop_keys, list_keys, read_key, write_key
 from flotta.storage.s3_site import S3Site
 
 
@@ -36,6 +36,9 @@ class KeyIssuer(Protocol):
     """
 
     warning: str  # a sentence for administrators about the keys, "" for none
+
+    async def has_keys(self, bucket: str) -> bool:
+        """Tell whether keys, or their user, exist for a bucket that none was issued for yet."""
 
     async def issue_key(self, bucket: str) -> AccessKey:
         """Return a new access key for a bucket whose claim has no valid one."""
@@ -54,6 +57,11 @@ class DirectoryIssuer:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
+
+    async def has_keys(self, bucket: str) -> bool:
+        """Tell whether a key of the directory opens the bucket."""
+        keys = await asyncio.to_thread(lambda: list(list_keys(self._directory)))
+        return any(key.bucket == bucket for key in keys)
 
     async def issue_key(self, bucket: str) -> AccessKey:
         """Generate a key; `activate_key` makes it known to the server."""
@@ -89,6 +97,10 @@ class SharedIssuer:
 
     def __init__(self, site: S3Site) -> None:
         self._site = site
+
+    async def has_keys(self, bucket: str) -> bool:
+        """Return False: there are no keys of single buckets."""
+        return False
 
     async def issue_key(self, bucket: str) -> AccessKey:
         """Return the administrator's key; raises StorageUnavailable when it cannot be read."""

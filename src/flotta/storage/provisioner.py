@@ -28,6 +28,7 @@ from flotta.resources.views import (
     uid_of,
 )
 from flotta.storage.access_keys import AccessKey
+from flotta.storage.bucket_fate import KEEP, UNDECIDED, decide_fate, describe_kept
 from flotta.storage.bucket_names import is_bucket_of, make_bucket_name
 from flotta.storage.buckets import Buckets
 from flotta.storage.claim_objects import ClaimObjects
@@ -91,20 +92,37 @@ class Provisioner:
         """Write bucket name and finalizer before anything exists that must be removed later."""
         spec = spec_of(claim)
         change: MergePatch = {}
+        wanted = spec.get("generateBucketName") or name_of(claim)
+        name = spec.get("bucketName") or make_bucket_name(wanted, uid_of(claim))
         if not spec.get("bucketName"):
-            wanted = spec.get("generateBucketName") or name_of(claim)
-            name = make_bucket_name(wanted, uid_of(claim))
             chosen: BucketClaimSpec = {**spec, "bucketName": name}
             change = change_spec(claim, chosen)
-        elif not is_bucket_of(spec["bucketName"], uid_of(claim)):
+        elif not is_bucket_of(name, uid_of(claim)):
             # An exact name could be the bucket of another device, or one not created by flotta.
             raise StorageRefused(
                 "spec.bucketName cannot be chosen with this storage class; use generateBucketName"
             )
         if not has_bucket_finalizer(claim):
+            await self._refuse_existing(name)
             finalizers = [*finalizers_of(claim), BUCKET_FINALIZER]
             change = {**change, **change_metadata({"finalizers": finalizers})}
         return await self._patch_claim(claim, change) if change else claim
+
+    async def _refuse_existing(self, bucket: str) -> None:
+        """Refuse what somebody else made, before the claim says that the bucket is its own.
+
+        From then on everything of this name is the claim's, and is removed with it.
+        """
+        if await Buckets(self.site).exists(bucket):
+            raise StorageRefused(
+                f"bucket {bucket} exists and was not created for the claim; "
+                "delete the claim and create it again, which gives it another name"
+            )
+        if await self.issuer.has_keys(bucket):
+            raise StorageRefused(
+                f"access keys or a user of the name {bucket} exist and are not the claim's; "
+                "delete the claim and create it again, which gives it another name"
+            )
 
     async def _hand_out_key(
         self, objects: ClaimObjects, known: AccessKey | None, bucket: str
@@ -139,10 +157,14 @@ class Provisioner:
     async def _clean_up(self, claim: BucketClaim) -> float | None:
         bucket = spec_of(claim).get("bucketName") or ""
         if is_bucket_of(bucket, uid_of(claim)):
+            fate = await decide_fate(self.client, claim)
+            if fate == UNDECIDED and not await Buckets(self.site).is_empty(bucket):
+                raise StorageRefused(describe_kept(bucket, claim))
             # Keys first: nothing must be written into a bucket that is being emptied.
             if await self.issuer.revoke_keys(bucket):
                 return KEY_LINGERS
-            await Buckets(self.site).remove(bucket)
+            if fate != KEEP:
+                await Buckets(self.site).remove(bucket)
         await ClaimObjects(self.client, claim).delete()
         kept = [item for item in finalizers_of(claim) if item != BUCKET_FINALIZER]
         await self._patch_claim(claim, change_metadata({"finalizers": kept}))

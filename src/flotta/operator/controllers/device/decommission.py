@@ -12,7 +12,6 @@ from __future__ import annotations
 import random
 from datetime import datetime, timedelta
 
-from flotta.fleet.claim_ownership import is_owned_by
 from flotta.fleet.joining import is_declined, is_registered, was_heard
 from flotta.operator.runtime.steps import Delete, Plan, RecordEvent, Step, patch_metadata
 from flotta.resources.conditions import DISCONNECTED, find_condition
@@ -20,7 +19,14 @@ from flotta.resources.finalizers import DEVICE_FINALIZER, LEGACY_DEVICE_FINALIZE
 from flotta.resources.kinds import BUCKET_CLAIM, EDGE_DEVICE, SIGNED_REQUEST
 from flotta.resources.objects.devices import EdgeDevice, SignedRequest
 from flotta.resources.objects.storage import BucketClaim
-from flotta.resources.views import conditions_of, finalizers_of, name_of, namespace_of, spec_of
+from flotta.resources.views import (
+    conditions_of,
+    finalizers_of,
+    is_owned_by,
+    name_of,
+    namespace_of,
+    spec_of,
+)
 from flotta.rfc3339 import parse_required_time
 
 CLAIM_RECHECK = (45.0, 60.0)  # seconds until a claim that is being deleted is checked again
