@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from flotta.fleet.selection import devices_for, selector_problem, selects, workloads_for
+from flotta.fleet.self_reported import secrets_warning
 from flotta.fleet.status import describe_age, device_state, request_state
 from flotta.fleet.workload_status import is_failing
 from flotta.printable_text import printable
@@ -111,7 +112,7 @@ def explain_workload(
     """Explain a workload: where it runs, where it fails, and why not on other devices."""
     candidates = [device for device in devices if namespace_of(device) == namespace_of(workload)]
     chosen = devices_for(workload, candidates)
-    lines = [_describe_target(workload, len(chosen))]
+    lines = [_describe_target(workload, len(chosen)), *_describe_warning(workload)]
     lines += [_describe_on_device(device, name_of(workload)) for device in chosen]
     lines += [
         f"Not on {name_of(device)}: {reason}."
@@ -130,6 +131,11 @@ def _describe_target(workload: EdgeWorkload, count: int) -> str:
         return f"{name} runs nowhere: {problem}."
     devices = "1 device" if count == 1 else f"{count} devices"
     return f"{name} selects {devices}."
+
+
+def _describe_warning(workload: EdgeWorkload) -> list[str]:
+    warning = secrets_warning(workload)
+    return [f"Warning: {warning}."] if warning else []
 
 
 def _describe_on_device(device: EdgeDevice, workload: str) -> str:

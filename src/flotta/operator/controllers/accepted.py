@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from flotta.fleet.selection import selector_problem
+from flotta.fleet.self_reported import secrets_warning
 from flotta.operator.controllers.device_views import storage_section
 from flotta.operator.controllers.workload_labels import workload_label
 from flotta.resources.conditions import ConditionState
@@ -11,12 +12,18 @@ from flotta.resources.objects.devices import EdgeDevice
 from flotta.resources.objects.workloads import EdgeWorkload
 from flotta.resources.views import name_of
 
+# Of a workload that runs although its selector is a risk: a warning.
+SELF_REPORTED = "SecretsBySelfReportedLabels"
+
 
 def judge_workload(workload: EdgeWorkload) -> ConditionState:
     """Judge an EdgeWorkload."""
     problem = selector_problem(workload)
     if problem:
         return "False", "SelectorUnusable", problem
+    warning = secrets_warning(workload)
+    if warning:
+        return "True", SELF_REPORTED, warning
     if workload_label(name_of(workload)) is None:
         text = "The name is longer than 63 characters, so devices get no label workload/NAME"
         return "True", "NoLabel", text

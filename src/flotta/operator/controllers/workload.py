@@ -12,14 +12,14 @@ from functools import partial
 
 from flotta.fleet.selection import devices_for, matches
 from flotta.fleet.workload_status import describe_status, is_failing, is_running
-from flotta.operator.controllers.accepted import judge_workload
+from flotta.operator.controllers.accepted import SELF_REPORTED, judge_workload
 from flotta.operator.controllers.conditions import judged_conditions
 from flotta.operator.controllers.context import Context, utc_now
 from flotta.operator.controllers.device_views import COUNTS_DELAY, is_silent, workload_statuses
 from flotta.operator.runtime.kind_controller import KindController, Watch, planned, spec_changed
-from flotta.operator.runtime.steps import Plan, patch_metadata, patch_status
+from flotta.operator.runtime.steps import Plan, RecordEvent, patch_metadata, patch_status
 from flotta.resources.cache import Cache
-from flotta.resources.conditions import ACCEPTED, READY, ConditionState
+from flotta.resources.conditions import ACCEPTED, READY, ConditionState, find_condition
 from flotta.resources.finalizers import LEGACY_WORKLOAD_FINALIZERS
 from flotta.resources.kinds import EDGE_DEVICE, EDGE_WORKLOAD
 from flotta.resources.objects.devices import EdgeDevice
@@ -89,14 +89,24 @@ def plan_workload(workload: EdgeWorkload, devices: Iterable[EdgeDevice], now: da
     counts = WorkloadCounts()
     for device in devices_for(workload, devices):
         counts.add(device, name_of(workload))
-    states = {ACCEPTED: judge_workload(workload), READY: counts.ready_state()}
+    accepted = judge_workload(workload)
+    states = {ACCEPTED: accepted, READY: counts.ready_state()}
     status: EdgeWorkloadStatus = {
         **status_of(workload),
         **counts.in_status(),
         "observedGeneration": generation_of(workload),
         "conditions": judged_conditions(workload, states, now),
     }
-    return Plan(patch_status(EDGE_WORKLOAD, workload, status))
+    return Plan((*patch_status(EDGE_WORKLOAD, workload, status), *_warn(workload, accepted)))
+
+
+def _warn(workload: EdgeWorkload, accepted: ConditionState) -> tuple[RecordEvent, ...]:
+    """Return the Event about a selector that is a risk, once for each new message."""
+    _, reason, message = accepted
+    known = find_condition(status_of(workload).get("conditions"), ACCEPTED)
+    if reason != SELF_REPORTED or (known and known.get("message") == message):
+        return ()
+    return (RecordEvent(EDGE_WORKLOAD, workload, "Warning", reason, message),)
 
 
 @dataclass
