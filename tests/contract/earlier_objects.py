@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from contract import loose_kinds
@@ -119,27 +120,34 @@ def store(api: Api) -> None:
             assert response.status == 200, response.content
 
 
-class LooseEngine(Engine):
-    """An embedded engine whose kinds have no limits while it is `loose`."""
+class OtherEngine(Engine):
+    """An embedded engine that runs another program while it has one."""
 
-    loose = True
+    program: ModuleType | None = loose_kinds
 
     def _program(self, name: str) -> list[str]:
         usual = super()._program(name)
-        if not self.loose:
+        if self.program is None:
             return usual
-        return [sys.executable, str(Path(loose_kinds.__file__)), *usual[usual.index(name) :]]
+        return [sys.executable, str(self.program.__file__), *usual[usual.index(name) :]]
 
 
 @contextmanager
-def on_embedded(folder: Path) -> Iterator[Engine]:
-    """Yield an embedded engine that has the objects."""
-    engine = LooseEngine(folder)
+def on_embedded(
+    folder: Path, program: ModuleType | None = None, device_spec: Object | None = None
+) -> Iterator[Engine]:
+    """Yield an embedded engine, or another `program`, that has the objects.
+
+    The spec of the EdgeDevice can be changed before its schema is back.
+    """
+    engine = OtherEngine(folder)
     try:
         engine.start()
-        store(Api(engine.kubeconfig("admin")))
+        admin = Api(engine.kubeconfig("admin"))
+        store(admin)
+        admin.merge(path_of("edgedevices", "till"), {"spec": device_spec or {}})
         engine.stop()
-        engine.loose = False
+        engine.program = program
         engine.start()
         yield engine
     finally:

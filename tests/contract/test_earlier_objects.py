@@ -28,6 +28,7 @@ from flotta.edge_api.backends.crd.backend import CrdBackend
 from flotta.edge_api.metrics import EdgeApiMetrics
 from flotta.edge_api.settings import Settings
 from flotta.identity.peers import Peer
+from flotta.protocol.hardware import HardwareInfo
 from flotta.protocol.models import Heartbeat, WorkloadStatus
 from flotta.resources.client import Client
 
@@ -146,21 +147,29 @@ async def edge_api(kubeconfig: Path) -> AsyncIterator[CrdBackend]:
         await backend.close()
 
 
-async def test_heartbeats_go_on(server: Server, admin: Api) -> None:
-    uid = admin.get(TILL).body["metadata"]["uid"]
+async def report(kubeconfig: Path, uid: str) -> None:
+    """Send three heartbeats that change the status."""
     moment = datetime(2026, 1, 1, tzinfo=UTC)
     peer = Peer("device", "till", NAMESPACE, (NAMESPACE,), uid, "f", "k", moment, moment)
-    report = WorkloadStatus(name="printer", status="Running", message="y" * 5000)
-    async with edge_api(server.kubeconfig("admin")) as backend:
+    workload = WorkloadStatus(name="printer", status="Running", message="y" * 5000)
+    hardware = HardwareInfo(hostname="till-1")
+    async with edge_api(kubeconfig) as backend:
         for number in range(3):
-            beat = Heartbeat(status="up", version=f"v{number}", workloads=[report])
+            beat = Heartbeat(
+                status="up", version=f"v{number}", workloads=[workload], hardware=hardware
+            )
             await backend.record_heartbeat(peer, f"message-{number}", beat)
 
-    status = admin.get(TILL).body["status"]
-    assert status["lastSyncedResourceVersion"] == "v2"
-    by_name = {entry["name"]: entry for entry in status["workloads"]}
+
+async def test_heartbeats_go_on(server: Server, admin: Api) -> None:
+    await report(server.kubeconfig("admin"), admin.get(TILL).body["metadata"]["uid"])
+
+    till = admin.get(TILL).body
+    assert till["status"]["lastSyncedResourceVersion"] == "v2"
+    by_name = {entry["name"]: entry for entry in till["status"]["workloads"]}
     assert by_name["printer"]["message"] == "y" * 1023 + "…"
-    assert status["agentVersion"] == LONG
+    assert till["metadata"]["labels"]["device.hostname"] == "till-1"
+    assert till["status"]["agentVersion"] == LONG
 
 
 @pytest.mark.parametrize(("plural", "name"), NAMES.items())

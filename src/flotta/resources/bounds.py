@@ -51,6 +51,14 @@ def fit_changes(
     return cast("StatusT", fitted)
 
 
+def fit_whole(kind: Kind[CustomResource[SpecT, StatusT]], status: StatusT) -> StatusT:
+    """Return the status with all of it cut to the lengths and counts of the schema.
+
+    For an API server that checks unchanged fields as well (Kubernetes before 1.30).
+    """
+    return cast("StatusT", _fit(status, schema_at(kind, "status"), cut))
+
+
 def _fit(value: object, schema: Schema, bound: TextBound) -> object:
     if isinstance(value, str):
         limit = schema.get("maxLength")

@@ -19,6 +19,7 @@ DISCONNECTED = "Disconnected"  # of an EdgeDevice: it has acknowledged its decom
 # claim: only False, while it cannot be provisioned or released.
 READY = "Ready"
 STORAGE_READY = "StorageReady"  # of an EdgeDevice with a bucket claim: it has its bucket
+UPDATABLE = "Updatable"  # only False: stored fields prevent every change of the object
 
 ConditionState = tuple[ConditionStatus, str, str]  # status, reason, message
 

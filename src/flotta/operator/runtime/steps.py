@@ -7,6 +7,11 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from flotta.operator.runtime.stored_violations import (
+    clear_violation,
+    cut_status_patch,
+    report_violation,
+)
 from flotta.own_names import OPERATOR
 from flotta.resources.bounds import fit_changes
 from flotta.resources.changes import (
@@ -16,7 +21,15 @@ from flotta.resources.changes import (
     change_spec,
     change_status,
 )
-from flotta.resources.client import AlreadyExists, ApiError, Client, Conflict, NotFound, Unreachable
+from flotta.resources.client import (
+    AlreadyExists,
+    ApiError,
+    Client,
+    Conflict,
+    Invalid,
+    NotFound,
+    Unreachable,
+)
 from flotta.resources.kinds import Kind
 from flotta.resources.objects.meta import (
     CustomResource,
@@ -180,11 +193,22 @@ async def _patch(client: Client, step: Patch, versions: dict[str, str]) -> None:
     # A second patch of an object starts from the version that the first patch made.
     uid = uid_of(step.target)
     version = versions.get(uid) or step.target["metadata"]["resourceVersion"]
-    patch = at_version(step.patch, version)
-    patched = await client.merge_patch(
-        step.kind, name_of(step.target), namespace_of(step.target), patch, step.subresource
-    )
+    patched = await _write(client, step, at_version(step.patch, version))
     versions[uid] = patched["metadata"]["resourceVersion"]
+
+
+async def _write(client: Client, step: Patch, patch: MergePatch) -> Resource:
+    kind, target = step.kind, step.target
+    place = kind, name_of(target), namespace_of(target)
+    try:
+        patched = await client.merge_patch(*place, patch, step.subresource)
+    except Invalid as error:
+        if step.subresource:
+            whole = cut_status_patch(kind, target, step.patch)
+            return await client.merge_patch(*place, whole, step.subresource)
+        await report_violation(client, kind, target, error)
+        raise
+    return patched if step.subresource else await clear_violation(client, kind, patched)
 
 
 async def _delete(client: Client, step: Delete) -> None:

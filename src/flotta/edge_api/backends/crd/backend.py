@@ -25,7 +25,7 @@ from flotta.fleet import hardware, heartbeat, presence
 from flotta.identity.peers import Peer
 from flotta.protocol.models import EnrolmentInfo, Heartbeat, RegistrationInfo
 from flotta.resources.changes import change_metadata
-from flotta.resources.client import Client, NotFound, retry_on_conflict
+from flotta.resources.client import Client, Invalid, NotFound, retry_on_conflict
 from flotta.resources.conditions import DISCONNECTED, with_condition
 from flotta.resources.kinds import EDGE_DEVICE, SECRET
 from flotta.resources.objects.devices import EdgeDevice, EdgeDeviceStatus
@@ -213,7 +213,10 @@ class CrdBackend:
             body = change_metadata({"labels": missing})
             await self._client.merge_patch(EDGE_DEVICE, name_of(device), namespace_of(device), body)
 
-        await retry_on_conflict(patch)
+        try:
+            await retry_on_conflict(patch)
+        except Invalid as error:  # of the spec, by an API server that checks all of the object
+            log.warning("The labels of %s could not be written: %s", name_of(device), error)
 
     async def _require_active(self, peer: Peer) -> None:
         membership = await self.membership(peer)

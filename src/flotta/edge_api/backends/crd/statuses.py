@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from flotta.resources.bounds import fit_changes
+from flotta.resources.bounds import fit_changes, fit_whole
 from flotta.resources.cache import Cache
 from flotta.resources.changes import as_read, change_status
-from flotta.resources.client import Client, Conflict, retry_on_conflict
+from flotta.resources.client import Client, Conflict, Invalid, retry_on_conflict
 from flotta.resources.kinds import EDGE_DEVICE
 from flotta.resources.objects.devices import EdgeDevice, EdgeDeviceStatus
 from flotta.resources.objects.meta import MergePatch
@@ -63,10 +63,24 @@ class Statuses:
             new = fit_changes(EDGE_DEVICE, old, change(device))
             if new == old:
                 return None
-            await self._write(key, as_read(change_status(device, new), device))
+            new = await self._write_fitting(key, device, new)
             return WrittenStatus(device, old, new)
 
         return await retry_on_conflict(attempt)
+
+    async def _write_fitting(
+        self, key: Key, device: EdgeDevice, new: EdgeDeviceStatus
+    ) -> EdgeDeviceStatus:
+        """Write the status and return it; what an earlier release stored must not prevent that."""
+        try:
+            await self._write(key, as_read(change_status(device, new), device))
+        except Invalid:
+            whole = fit_whole(EDGE_DEVICE, new)
+            if whole == new:
+                raise
+            await self._write(key, as_read(change_status(device, whole), device))
+            return whole
+        return new
 
     async def _write(self, key: Key, patch: MergePatch) -> None:
         namespace, name = key
