@@ -13,6 +13,7 @@ from base64 import b64decode
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,12 +21,14 @@ import aiohttp
 from multidict import CIMultiDictProxy
 from operator_site import resource_api
 
+from flotta.fleet.tombstones import Tombstone, Wipe, make_tombstone
 from flotta.identity.authority import Authority, CertificateAndKey
 from flotta.identity.keys import key_to_pem, new_key, public_key_fingerprint
 from flotta.identity.requests import certificate_request
 from flotta.identity.ssl_contexts import client_context
+from flotta.own_names import FLOTTA_NAMESPACE
 from flotta.resources.client import Client, NotFound
-from flotta.resources.kinds import EDGE_DEVICE, SECRET, SIGNED_REQUEST
+from flotta.resources.kinds import CONFIG_MAP, EDGE_DEVICE, SECRET, SIGNED_REQUEST
 from servers.ports import free_port
 from waiting import NotInTimeError, wait_until
 
@@ -235,6 +238,11 @@ class Fleet:
         await self.approve(device.device_id, **labels)
         assert (await device.register(hostname=device.device_id)).status == 200
         return device
+
+    async def bury(self, obj: Object, wipe: Wipe = "granted") -> None:
+        """Write a tombstone as the operator does for a deleted EdgeDevice."""
+        tombstone = Tombstone.of(obj, wipe, datetime.now(UTC))
+        await self.client.create(CONFIG_MAP, make_tombstone(tombstone, FLOTTA_NAMESPACE))
 
     async def get(self, device: Device) -> Object:
         return await self.client.get(EDGE_DEVICE, device.device_id, "default")

@@ -135,7 +135,7 @@ class MemoryBackend:
             return Membership.ABSENT
         if device.uid != peer.uid:
             return Membership.REVOKED
-        return Membership.LEAVING if device.is_leaving else Membership.ACTIVE
+        return Membership.DECOMMISSIONED if device.is_leaving else Membership.ACTIVE
 
     async def enrol(self, peer: Peer, device_id: str, info: EnrolmentInfo) -> bool:
         self.enrolled.append(device_id)

@@ -348,6 +348,7 @@ async def test_a_deleted_device_gets_disconnect_and_its_response_is_recorded(
 
     held = await device.held(device.get("control", Prefer="wait=50"))
     await fleet.client.delete(EDGE_DEVICE, name, "default")
+    await fleet.bury(await fleet.get(device))
     command = await asyncio.wait_for(held, 30)
     assert command.json()["content"] == {"command": "disconnect", "arguments": None}
 
@@ -358,14 +359,11 @@ async def test_a_deleted_device_gets_disconnect_and_its_response_is_recorded(
     assert (condition["type"], condition["status"]) == ("Disconnected", "True")
     assert condition["observedGeneration"] == known["metadata"]["generation"]
 
-    async def unknown() -> bool:
-        return (await device.get("data")).status == 404
-
     released = {"metadata": {"finalizers": None}}
     await fleet.client.merge_patch(EDGE_DEVICE, name, "default", released)
     again = await device.get("control")
     assert again.json()["content"]["command"] == "disconnect"
     assert (await device.post("control", event)).status == 200
-    await eventually(unknown)
-    assert (await device.beat()).status == 404
+    assert (await device.beat()).status == 403
+    assert (await device.get("data")).json()["reason"] == "DeviceDecommissioned"
     await device.close()

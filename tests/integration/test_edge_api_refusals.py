@@ -15,11 +15,12 @@ import pytest
 import pytest_asyncio
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
+from device_certificates import issue_device
 from edge_site import Device, Fleet, Site, data_message, edge_site, fleet_of
 
 from flotta.identity.authority import Authority, CertificateAndKey
-from flotta.identity.keys import key_to_pem, load_key, new_key
-from flotta.identity.requests import certificate_request, load_request
+from flotta.identity.keys import key_to_pem, new_key
+from flotta.identity.requests import certificate_request
 from flotta.identity.ssl_contexts import client_context
 from flotta.resources.kinds import EDGE_DEVICE, SECRET
 from waiting import eventually
@@ -37,33 +38,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 async def fleet(site: Site) -> AsyncIterator[Fleet]:
     async with fleet_of(site) as opened:
         yield opened
-
-
-def issue_device(
-    authority: Authority,
-    device_id: str,
-    uid: str,
-    *,
-    end: timedelta = timedelta(days=1),
-    namespace: str = "default",
-) -> CertificateAndKey:
-    """Return a device certificate and key that ends at now + `end`."""
-    key = new_key()
-    csr = load_request(certificate_request(key, device_id))
-    pem = authority.sign_device(csr, device_id, namespace, uid, 1)
-    certificate = x509.load_pem_x509_certificate(pem)
-    signer = load_key(authority.key_pem)
-    builder = x509.CertificateBuilder(
-        issuer_name=certificate.issuer,
-        subject_name=certificate.subject,
-        public_key=certificate.public_key(),
-        serial_number=certificate.serial_number,
-        not_valid_before=datetime.now(UTC) - timedelta(days=2),
-        not_valid_after=datetime.now(UTC) + end,
-        extensions=list(certificate.extensions),
-    )
-    signed = builder.sign(signer, hashes.SHA256())  # type: ignore[arg-type]
-    return CertificateAndKey(signed.public_bytes(serialization.Encoding.PEM), key_to_pem(key))
 
 
 async def refused(device: Device) -> bool:
@@ -244,7 +218,8 @@ async def test_a_deleted_device_stays_revoked_when_another_takes_its_name(fleet:
     assert (await device.beat()).status == 403
     assert (await device.enrol()).status == 403
     assert (await device.register()).status == 403
-    assert (await device.get("control")).json()["content"]["command"] == "disconnect"
+    refusal = await device.get("control")
+    assert (refusal.status, refusal.json()["reason"]) == (403, "UnknownDevice")
     await device.close()
 
 

@@ -102,6 +102,7 @@ async def test_deleted_device_cleans_up_confirms_and_can_return(
         held = {"metadata": {"finalizers": ["device-finalizer"]}}
         await fleet.client.merge_patch(EDGE_DEVICE, device_id, "default", held)
         await fleet.client.delete(EDGE_DEVICE, device_id, "default")
+        await fleet.bury(await fleet.client.get(EDGE_DEVICE, device_id, "default"))
         await eventually(lambda: worker.disconnects == 1)
         await eventually((files.state / "decommissioned").exists)
         assert not files.serial

@@ -20,11 +20,12 @@ from flotta.edge_api.metrics import EdgeApiMetrics
 from flotta.edge_api.settings import Settings
 from flotta.fleet.problems import with_problems
 from flotta.fleet.rendering import Problem
+from flotta.fleet.tombstones import Tombstone, Wipe, make_tombstone
 from flotta.identity.peers import Peer
 from flotta.protocol.models import HardwareInfo, Heartbeat, WorkloadStatus
 from flotta.resources.conditions import find_condition
 from flotta.resources.errors import ApiError
-from flotta.resources.kinds import EDGE_DEVICE, EDGE_WORKLOAD, SECRET
+from flotta.resources.kinds import CONFIG_MAP, EDGE_DEVICE, EDGE_WORKLOAD, SECRET
 from waiting import eventually
 
 pytestmark = pytest.mark.looptime(start=time.monotonic)  # the fixtures had real time
@@ -170,15 +171,36 @@ async def test_a_disconnect_is_recorded_before_the_watch_reports_the_deletion(
     store: Store, backend: CrdBackend
 ) -> None:
     store.hold(EDGE_DEVICE)
-    leaving = copy.deepcopy(store.device())
-    leaving["metadata"]["deletionTimestamp"] = "2026-01-10T09:00:00Z"
-    store.put(EDGE_DEVICE, leaving)
+    store.hold(CONFIG_MAP)
+    leaving = delete(store)
+    store.put(CONFIG_MAP, make_tombstone(Tombstone.of(leaving, "granted", NOW), "flotta"))
 
     await backend.record_disconnect(PEER)
 
     disconnected = find_condition(store.device()["status"].get("conditions"), "Disconnected")
     assert disconnected is not None
     assert disconnected["status"] == "True"
+
+
+@pytest.mark.parametrize("wipe", ["held", None])
+async def test_a_device_that_was_not_told_to_wipe_itself_cannot_say_that_it_did(
+    store: Store, backend: CrdBackend, wipe: Wipe | None
+) -> None:
+    leaving = delete(store)
+    if wipe:
+        store.put(CONFIG_MAP, make_tombstone(Tombstone.of(leaving, wipe, NOW), "flotta"))
+
+    await backend.record_disconnect(PEER)
+
+    assert find_condition(store.device()["status"].get("conditions"), "Disconnected") is None
+    assert store.patches == 0
+
+
+def delete(store: Store) -> Object:
+    """Begin the deletion of the device; it has finalizers."""
+    leaving = copy.deepcopy(store.device())
+    leaving["metadata"]["deletionTimestamp"] = "2026-01-10T09:00:00Z"
+    return store.put(EDGE_DEVICE, leaving)
 
 
 async def test_conditions_say_for_which_generation_they_hold(

@@ -4,7 +4,7 @@ The rules are in docs/reference/wire-protocol.md#certificate-classes:
 
 * A registration certificate can enrol and register, nothing else.
 * A device certificate is valid for its own device id only; when it has expired, it can register
-  again, nothing else.
+  again, or be told that the device was decommissioned, nothing else.
 * Both ends of the validity period are checked at every request: a kept connection may outlive its
   certificate.
 
@@ -67,6 +67,17 @@ def require_own_device(peer: Peer, device_id: str, now: datetime) -> None:
         raise _registration_only(401)
     _require_valid(peer, now)
     _require_own_id(peer, device_id)
+
+
+def require_former_device(peer: Peer, device_id: str, now: datetime) -> None:
+    """Allow a device certificate for its own id that may have expired.
+
+    It may be told that the device was decommissioned, and acknowledge it.
+    """
+    if peer.kind == "device" and peer.not_before <= now and not peer.valid_at(now):
+        _require_own_id(peer, device_id)
+    else:
+        require_own_device(peer, device_id, now)
 
 
 def require_sender(peer: Peer, device_id: str, now: datetime) -> None:

@@ -20,6 +20,7 @@ from flotta.edge_api.authorization import (
     checked_device_id,
     peer_of,
     require_data,
+    require_former_device,
     require_own_device,
     require_sender,
 )
@@ -51,6 +52,25 @@ from flotta.protocol.models import (
 
 HELD = "flotta_held"  # request key: the response was held, so its duration is not measured
 log = logging.getLogger(__name__)
+
+# What a device that is not a member gets. None of it makes a device remove anything; only the
+# command `disconnect` does (docs/reference/wire-protocol.md#device-id-and-namespace).
+REFUSALS: dict[Membership, Callable[[], Refusal]] = {
+    Membership.LEAVING: lambda: Refusal(
+        403, "the device is being deleted; it keeps its configuration", reason="DeviceLeaving"
+    ),
+    Membership.DECOMMISSIONED: lambda: Refusal(
+        403, "the device was decommissioned", reason="DeviceDecommissioned"
+    ),
+    Membership.ABSENT: lambda: Refusal(
+        404, "the device is unknown to this control plane", reason="UnknownDevice"
+    ),
+    Membership.REVOKED: lambda: Refusal(
+        403,
+        "the device is unknown to this control plane: the certificate is for an earlier device",
+        reason="UnknownDevice",
+    ),
+}
 
 
 class Handlers:
@@ -86,14 +106,18 @@ class Handlers:
 
         See docs/reference/wire-protocol.md#get-controlin.
         """
-        peer = _own_device(request)
         deadline = _Deadline(messages.read_wait_preference(request))
-        while await self._backend.membership(peer) is Membership.ACTIVE:
+        while True:
+            peer = _former_device(request)
+            membership = await self._backend.membership(peer)
+            if membership is Membership.DECOMMISSIONED:
+                break
+            _own_device(request)  # its certificate may have expired, also meanwhile
+            _require_member(membership)
             if deadline.passed or self._stopping.is_set():
                 return messages.empty_response()
             request[HELD] = True
             await self._backend.wait_for_change(peer, deadline.remaining)
-            _own_device(request)  # the certificate may have expired meanwhile
         self._metrics.count("unregistration")
         return messages.json_response(encode(new_command_message(DISCONNECT)))
 
@@ -102,7 +126,9 @@ class Handlers:
 
         See docs/reference/wire-protocol.md#events-and-connection-status.
         """
-        peer = _own_device(request)
+        peer = _former_device(request)
+        if await self._backend.membership(peer) is not Membership.DECOMMISSIONED:
+            _own_device(request)
         message = await messages.read_message(request)
         if message.type == "event" and bytes(message.content) == encode(DISCONNECT):
             log.info("%s has disconnected", peer.device_id)
@@ -119,7 +145,7 @@ class Handlers:
         known = messages.known_version(request)
         deadline = _Deadline(messages.read_wait_preference(request) if known else 0.0)
         while True:
-            await self._require_member(peer)
+            _require_member(await self._backend.membership(peer), staying=True)
             configuration = await self._backend.get_configuration(peer)
             if configuration.version != known or deadline.passed or self._stopping.is_set():
                 break
@@ -190,7 +216,7 @@ class Handlers:
 
     async def _handle_heartbeat(self, peer: Peer, device_id: str, message: Message) -> web.Response:
         heartbeat = messages.decode_content(message, Heartbeat)
-        await self._require_member(peer)
+        _require_member(await self._backend.membership(peer))
         await self._backend.record_heartbeat(peer, message.message_id, heartbeat)
         return messages.empty_response()
 
@@ -199,22 +225,13 @@ class Handlers:
 
         Agents of v0.2 need all three metadata keys (docs/reference/wire-protocol.md#ansible).
         """
-        await self._require_member(peer)
+        _require_member(await self._backend.membership(peer))
         metadata: dict[str, object] = {
             "message-id": str(uuid.uuid4()),
             "crc_dispatcher_correlation_id": device_id,
             "return_url": "return_url",
         }
         return messages.message_response(message, "[]", metadata)
-
-    async def _require_member(self, peer: Peer) -> None:
-        membership = await self._backend.membership(peer)
-        if membership is Membership.ABSENT:
-            raise Refusal(404, "the device does not exist", reason="UnknownDevice")
-        if membership is Membership.REVOKED:
-            raise Refusal(
-                403, "the certificate is revoked: the device was deleted", reason="Revoked"
-            )
 
 
 class _Deadline:
@@ -230,6 +247,24 @@ class _Deadline:
     @property
     def passed(self) -> bool:
         return self.remaining <= 0
+
+
+def _require_member(membership: Membership, *, staying: bool = False) -> None:
+    """Refuse a device that does not belong to the fleet, or one that leaves it (`staying`)."""
+    refusal = REFUSALS.get(membership)
+    if refusal is not None and (staying or membership is not Membership.LEAVING):
+        raise refusal()
+
+
+def _former_device(request: web.Request) -> Peer:
+    """Return the device, whose certificate may have expired.
+
+    That is enough to be told that it was decommissioned: it may have been offline for long.
+    """
+    messages.require_json_accepted(request)
+    peer = peer_of(request)
+    require_former_device(peer, request.match_info["device_id"], datetime.now(UTC))
+    return peer
 
 
 def _own_device(request: web.Request) -> Peer:

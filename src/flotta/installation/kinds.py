@@ -20,7 +20,7 @@ from flotta.installation.objects import (
     ServiceAccount,
     ServiceMonitor,
 )
-from flotta.resources.crds import CustomResourceDefinition
+from flotta.resources.crds import CRD as CRD
 from flotta.resources.kinds import (
     CONFIG_MAP,
     LEASE,
@@ -71,15 +71,6 @@ NETWORK_POLICY: Kind[NetworkPolicy] = Kind(
 SERVICE_MONITOR: Kind[ServiceMonitor] = Kind(
     "monitoring.coreos.com", "v1", "ServiceMonitor", "servicemonitors"
 )
-CRD: Kind[CustomResourceDefinition] = Kind(
-    "apiextensions.k8s.io",
-    "v1",
-    "CustomResourceDefinition",
-    "customresourcedefinitions",
-    namespaced=False,
-    status=True,
-)
-
 # What may be rendered, in the order in which it is removed: programs first, RBAC last.
 RENDERED: tuple[Kind[Resource], ...] = (
     DEPLOYMENT,

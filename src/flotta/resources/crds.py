@@ -9,6 +9,7 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Any, Required, TypedDict
 
+from flotta.resources.kinds import Kind
 from flotta.resources.objects.meta import Condition, Resource
 from flotta.yaml_loader import load_yaml
 
@@ -82,6 +83,17 @@ class CustomResourceDefinition(Resource, total=False):
 
     spec: Required[CrdSpec]
     status: CrdStatus
+
+
+# The embedded engine does not serve it: its kinds never change.
+CRD: Kind[CustomResourceDefinition] = Kind(
+    "apiextensions.k8s.io",
+    "v1",
+    "CustomResourceDefinition",
+    "customresourcedefinitions",
+    namespaced=False,
+    status=True,
+)
 
 
 def load() -> list[CustomResourceDefinition]:

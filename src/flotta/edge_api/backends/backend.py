@@ -34,8 +34,9 @@ class Membership(enum.Enum):
     """
 
     ACTIVE = "active"
-    LEAVING = "leaving"  # the device is being deleted and has to disconnect
-    ABSENT = "absent"  # no device of this name exists
+    LEAVING = "leaving"  # the device is being deleted, but may not be told to wipe itself (yet)
+    DECOMMISSIONED = "decommissioned"  # the device was deleted for good and has to wipe itself
+    ABSENT = "absent"  # no device of this name exists; nobody knows why
     REVOKED = "revoked"  # the device of this name is not the one of the certificate
 
 
@@ -126,7 +127,11 @@ class Backend(Protocol):
         """Close connections; nothing is called after this."""
 
     async def membership(self, peer: Peer) -> Membership:
-        """Return the state of a certificate's holder; absence is confirmed, never assumed."""
+        """Return the state of a certificate's holder; absence is confirmed, never assumed.
+
+        DECOMMISSIONED makes the device remove everything, so it needs a record of the deletion; a
+        device that is merely not found is ABSENT or REVOKED and keeps running.
+        """
 
     async def enrol(self, peer: Peer, device_id: str, info: EnrolmentInfo) -> bool:
         """Record a request to join; True when the device may register."""

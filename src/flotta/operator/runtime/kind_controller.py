@@ -76,12 +76,16 @@ class KindController(Generic[ResourceT]):
     reconcile: Reconcile[ResourceT]
     watches: tuple[Source, ...]
     workers: int
+    # Awaited first: does what is left to do for earlier objects of this key.
+    settle: Callable[[Key], Awaitable[None]] | None = None
 
     def build(self, client: Client) -> Controller:
         """Return the controller that runs it; its queue fills from now on."""
         kind = self.objects.kind
 
         async def reconcile_key(key: Key) -> float | None:
+            if self.settle is not None:
+                await self.settle(key)
             known = self.objects.get(*key)
             return await reconcile_newest(client, kind, key, known, self.reconcile)
 

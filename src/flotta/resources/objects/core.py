@@ -20,8 +20,10 @@ class Secret(KeyedData, total=False):
     type: str
 
 
-class ConfigMap(KeyedData):
+class ConfigMap(KeyedData, total=False):
     """A ConfigMap; the values of `data` are text."""
+
+    immutable: bool  # true: `data` can never be changed again
 
 
 class ObjectReference(TypedDict, total=False):

@@ -17,19 +17,29 @@ from flotta.edge_api.backends.crd.presence import PresenceTracker
 from flotta.edge_api.backends.crd.problems import ProblemReporter
 from flotta.edge_api.backends.crd.secrets import Secrets
 from flotta.edge_api.backends.crd.statuses import StatusChange, Statuses
+from flotta.edge_api.backends.crd.tombstones import Tombstones
 from flotta.edge_api.backends.crd.wakeups import Wakeups
 from flotta.edge_api.metrics import EdgeApiMetrics
 from flotta.edge_api.refusals import Refusal
 from flotta.edge_api.settings import Settings
 from flotta.fleet import hardware, heartbeat, presence
+from flotta.fleet.tombstones import read_tombstone, tombstone_name
 from flotta.identity.peers import Peer
 from flotta.protocol.models import EnrolmentInfo, Heartbeat, RegistrationInfo
 from flotta.resources.changes import change_metadata
 from flotta.resources.client import Client, Invalid, NotFound, retry_on_conflict
 from flotta.resources.conditions import DISCONNECTED, with_condition
-from flotta.resources.kinds import EDGE_DEVICE, SECRET
+from flotta.resources.kinds import CONFIG_MAP, EDGE_DEVICE, SECRET
 from flotta.resources.objects.devices import EdgeDevice, EdgeDeviceStatus
-from flotta.resources.views import Key, key_of, labels_of, name_of, namespace_of, status_of
+from flotta.resources.views import (
+    Key,
+    key_of,
+    labels_of,
+    name_of,
+    namespace_of,
+    status_of,
+    uid_of,
+)
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +52,11 @@ class CrdBackend:
         self._metrics = metrics
         self._caches = Caches(client)
         self._secrets = Secrets(client, settings.namespace, self._caches.of(SECRET))
+        self._namespace = settings.namespace
         self._wakeups = Wakeups()
+        self._tombstones = Tombstones(
+            self._caches.of(CONFIG_MAP), settings.namespace, self._wakeups.wake
+        )
         self._statuses = Statuses(client, self._caches.devices)
         self._events = Events(client, self._caches)
         self._joining = Joining(client)
@@ -104,7 +118,11 @@ class CrdBackend:
         """
         key = key_of_peer(peer)
         membership = judge_membership(peer, self._caches.devices.get(*key))
-        if membership in (Membership.ACTIVE, Membership.LEAVING):
+        if membership is Membership.ACTIVE:
+            return membership
+        if self._tombstones.grants_wipe(peer):
+            return Membership.DECOMMISSIONED
+        if membership is Membership.LEAVING:
             return membership
         if not self._caches.devices.synced:
             raise Refusal(503, "the server is starting", reason="Starting", retry_after=2)
@@ -159,7 +177,15 @@ class CrdBackend:
 
     @translate_api_errors
     async def record_disconnect(self, peer: Peer) -> None:
-        """Set condition Disconnected, which lets the operator finish deleting the EdgeDevice."""
+        """Set condition Disconnected, which lets the operator finish deleting the EdgeDevice.
+
+        Only for a device that was told to wipe itself: what others say here changes nothing.
+        """
+        # The device sends it once, and may have got the command from another replica: the watches
+        # of this one need not have reported the deletion yet.
+        device = await self._read_device(key_of_peer(peer))
+        if device is None or not await self._is_granted(peer, device):
+            return
 
         def change(device: EdgeDevice) -> EdgeDeviceStatus:
             status = status_of(device)
@@ -177,8 +203,6 @@ class CrdBackend:
             return {**status, "conditions": conditions}
 
         try:
-            # The device sends it once, and may have got the command from another replica: the watch
-            # of this one need not have reported the deletion yet.
             await self._statuses.update(key_of_peer(peer), change, reread=True)
         except NotFound:
             return
@@ -221,11 +245,18 @@ class CrdBackend:
     async def _require_active(self, peer: Peer) -> None:
         membership = await self.membership(peer)
         if membership is not Membership.ACTIVE:
+            unknown = membership in (Membership.ABSENT, Membership.REVOKED)
             raise Refusal(
                 403,
                 f"the certificate is revoked: the device is {membership.value}",
-                reason="Revoked",
+                reason="UnknownDevice" if unknown else "DeviceLeaving",
             )
+
+    async def _is_granted(self, peer: Peer, device: EdgeDevice) -> bool:
+        name = tombstone_name(uid_of(device))
+        stored = await self._client.get_or_none(CONFIG_MAP, name, self._namespace)
+        tombstone = read_tombstone(stored)
+        return tombstone is not None and tombstone.granted and tombstone.holds_for(peer)
 
     async def _read_device(self, key: Key) -> EdgeDevice | None:
         namespace, name = key

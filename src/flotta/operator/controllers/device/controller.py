@@ -8,8 +8,14 @@ from functools import partial
 from flotta.fleet.claim_ownership import DEVICE_ANNOTATION, is_claim_of
 from flotta.fleet.joining import REQUEST_NAMESPACE
 from flotta.fleet.selection import matches
+from flotta.fleet.tombstones import confirmed_by
 from flotta.operator.controllers.context import Context, utc_now
-from flotta.operator.controllers.device.decommission import plan_decommission
+from flotta.operator.controllers.device.decommission import (
+    plan_decommission,
+    plan_hold,
+    plan_release,
+)
+from flotta.operator.controllers.device.departure import Departures
 from flotta.operator.controllers.device.membership import is_listed
 from flotta.operator.controllers.device.plan import plan_device
 from flotta.operator.controllers.device_views import members_of, set_name, workload_statuses
@@ -45,10 +51,11 @@ def device_controller(context: Context) -> KindController[EdgeDevice]:
     """Return the controller of EdgeDevices."""
     caches = context.caches
     devices = caches.of(EDGE_DEVICE)
+    departures = Departures(context)
 
     async def plan(device: EdgeDevice) -> Plan:
         if is_being_deleted(device):
-            return await _plan_leaving(context, device)
+            return await _plan_leaving(context, departures, device)
         return _plan_staying(context, device)
 
     return KindController(
@@ -59,8 +66,10 @@ def device_controller(context: Context) -> KindController[EdgeDevice]:
             Watch(caches.of(EDGE_WORKLOAD), partial(concerned_by_workload, devices)),
             Watch(caches.of(EDGE_DEVICE_SET), partial(concerned_by_set, devices)),
             Watch(caches.of(BUCKET_CLAIM), concerned_by_claim),
+            departures,
         ),
         context.settings.device_workers,
+        departures.settle,
     )
 
 
@@ -113,6 +122,7 @@ def plan_inputs(device: EdgeDevice | None) -> object:
         metadata.get("deletionTimestamp"),
         metadata.get("labels"),
         metadata.get("finalizers"),
+        confirmed_by(device),
         [entry["name"] for entry in workload_statuses(device)],
         status_of(device).get("dataObc"),
         [item["status"] for item in conditions_of(device) if item["type"] == DISCONNECTED],
@@ -150,10 +160,17 @@ def _find_claim(claims: Cache[BucketClaim], device: EdgeDevice) -> BucketClaim |
     return claims.get(namespace, name)
 
 
-async def _plan_leaving(context: Context, device: EdgeDevice) -> Plan:
+async def _plan_leaving(context: Context, departures: Departures, device: EdgeDevice) -> Plan:
     # Caches may be stale; what is removed here must be what exists.
-    name = name_of(device)
-    claim = await context.client.get_or_none(BUCKET_CLAIM, name, namespace_of(device))
+    name, now = name_of(device), utc_now()
     request = await context.client.get_or_none(SIGNED_REQUEST, name, REQUEST_NAMESPACE)
+    departure = await departures.decide(device, request, now)
+    if departure.ending:
+        return plan_release(device)
+    if departure.tombstone is not None and not departure.tombstone.granted:
+        return plan_hold(device, departure.steps, now)
+    claim = await context.client.get_or_none(BUCKET_CLAIM, name, namespace_of(device))
+    since = departure.tombstone.moment if departure.tombstone else None
     timeout = context.settings.decommission_timeout
-    return plan_decommission(device, claim, request, utc_now(), timeout)
+    plan = plan_decommission(device, claim, request, now, timeout, since)
+    return Plan(departure.steps + plan.steps, plan.requeue_after)
