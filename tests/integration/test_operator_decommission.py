@@ -14,7 +14,7 @@ import pytest
 from operator_site import ENGINES, SOURCE, Fleet, Object, Site, operator_site
 
 from flotta.resources.client import Client, NotFound
-from flotta.resources.kinds import EDGE_DEVICE, EVENT, NAMESPACE, SIGNED_REQUEST
+from flotta.resources.kinds import CONFIG_MAP, EDGE_DEVICE, EVENT, NAMESPACE, SIGNED_REQUEST
 
 TIMEOUT = 2  # seconds
 
@@ -40,9 +40,12 @@ async def test_namespace_of_an_offline_device_can_be_deleted(fleet: Fleet) -> No
     await fleet.request("off-1", namespace="closed")
     await fleet.seen(EDGE_DEVICE, "off-1", lambda d: d["metadata"]["finalizers"], "closed")
     await fleet.register("off-1", "closed")
+    uid = await uid_of(fleet, "off-1", "closed")
     await fleet.client.delete(NAMESPACE, "closed")
     await fleet.gone(EDGE_DEVICE, "off-1", "closed")
     await fleet.gone(NAMESPACE, "closed", seconds=60)
+    await fleet.worked_off()
+    assert await tombstone(fleet, uid) is None
 
 
 async def test_declined_member_stays_out_after_its_removal(fleet: Fleet, site: Site) -> None:
@@ -67,21 +70,28 @@ async def test_decommission_ends_after_the_timeout_without_the_device(fleet: Fle
     await fleet.request("silent-1")
     await fleet.seen(SIGNED_REQUEST, "silent-1", is_approved)
     await fleet.register("silent-1")
+    uid = await uid_of(fleet, "silent-1")
     asked = int(time.time())  # a deletionTimestamp has no fractions
     await fleet.client.delete(EDGE_DEVICE, "silent-1", "default")
     await fleet.gone(EDGE_DEVICE, "silent-1")
     assert time.time() - asked >= TIMEOUT
     await fleet.gone(SIGNED_REQUEST, "silent-1")
     assert "DecommissionTimeout" in await reasons(fleet, "silent-1")
+    buried = await tombstone(fleet, uid)
+    assert buried is not None
+    assert (buried["data"]["wipe"], buried["data"]["by"]) == ("granted", "unknown")
+    assert buried["immutable"] is True
 
 
 async def test_device_that_never_registered_is_deleted_at_once(fleet: Fleet) -> None:
     await fleet.request("early-1")
     await fleet.seen(SIGNED_REQUEST, "early-1", is_approved)
+    uid = await uid_of(fleet, "early-1")
     await fleet.client.delete(EDGE_DEVICE, "early-1", "default")
     await fleet.gone(EDGE_DEVICE, "early-1")
     await fleet.gone(SIGNED_REQUEST, "early-1")
     assert "DecommissionTimeout" not in await reasons(fleet, "early-1")
+    assert await tombstone(fleet, uid) is None
 
 
 async def test_request_of_a_device_without_finalizer_is_deleted_with_it(
@@ -90,13 +100,24 @@ async def test_request_of_a_device_without_finalizer_is_deleted_with_it(
     await fleet.request("stripped-1")
     await fleet.seen(SIGNED_REQUEST, "stripped-1", is_approved)
     await fleet.register("stripped-1")
+    uid = await uid_of(fleet, "stripped-1")
     await fleet.client.delete(EDGE_DEVICE, "stripped-1", "default")
     bare = {"metadata": {"finalizers": None}}
     with suppress(NotFound):  # the time is over
         await fleet.client.merge_patch(EDGE_DEVICE, "stripped-1", "default", bare)
     await fleet.gone(SIGNED_REQUEST, "stripped-1")
     await fleet.worked_off()
+    assert await tombstone(fleet, uid) is not None
     assert await fleet.find(EDGE_DEVICE, "stripped-1") is None
+
+
+async def uid_of(fleet: Fleet, name: str, namespace: str = "default") -> str:
+    found = await fleet.client.get(EDGE_DEVICE, name, namespace)
+    return found["metadata"]["uid"]
+
+
+async def tombstone(fleet: Fleet, uid: str) -> Object | None:
+    return await fleet.find(CONFIG_MAP, f"decommissioned-{uid}", "flotta")
 
 
 async def reasons(fleet: Fleet, name: str) -> set[str]:

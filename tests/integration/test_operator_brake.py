@@ -1,0 +1,95 @@
+"""Many devices deleted at once: ten are wiped, the others wait for an administrator's word."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from operator_site import ENGINES, Fleet, Object, Site, resource_api, running_operator
+
+from flotta.resources.client import Client
+from flotta.resources.kinds import CONFIG_MAP, EDGE_DEVICE, EVENT
+from waiting import eventually
+
+SETTINGS = {"DECOMMISSION_TIMEOUT": "600", "OBC_AUTO_CREATE": "false"}
+CONFIRMED = "management.project-flotta.io/decommissioned-by"
+
+
+@pytest.fixture(params=ENGINES)
+def site(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
+    directory = tmp_path_factory.mktemp("brake")
+    with resource_api(directory, request.param) as access:
+        yield Site(directory, directory / "operator.log", None, access)
+
+
+@pytest.fixture
+async def fleet(site: Site) -> AsyncIterator[Fleet]:
+    async with await Client.connect(site.kubeconfig()) as client:
+        yield Fleet(client)
+
+
+async def test_eleven_deletions_wipe_ten_devices_also_across_a_restart(
+    site: Site, fleet: Fleet
+) -> None:
+    names = [f"till-{number}" for number in range(12)]
+    with running_operator(site, **SETTINGS):
+        for name in names:
+            await heard_device(fleet, name)
+        for name in names[:10]:
+            await fleet.client.delete(EDGE_DEVICE, name, "default")
+        await eventually(lambda: has_wipes(fleet, {"granted": 10}))
+    with running_operator(site, **SETTINGS):
+        await fleet.client.delete(EDGE_DEVICE, names[10], "default")
+        held = await fleet.seen(EDGE_DEVICE, names[10], is_held)
+
+        assert await has_wipes(fleet, {"granted": 10, "held": 1})
+        assert held["metadata"]["finalizers"] == ["device-finalizer"]
+        events = await fleet.client.list(EVENT, "default")
+        assert [e["involvedObject"]["name"] for e in events if e["reason"] == "WipeHeld"] == [
+            names[10]
+        ]
+
+        word = {"metadata": {"annotations": {CONFIRMED: "admin"}}}
+        await fleet.client.merge_patch(EDGE_DEVICE, names[10], "default", word)
+        await eventually(lambda: has_wipes(fleet, {"granted": 11}))
+        await fleet.client.merge_patch(EDGE_DEVICE, names[11], "default", word)
+        await fleet.client.delete(EDGE_DEVICE, names[11], "default")
+        await eventually(lambda: has_wipes(fleet, {"granted": 12}))
+
+
+async def test_devices_that_vanished_without_an_operator_are_not_wiped(
+    site: Site, fleet: Fleet
+) -> None:
+    with running_operator(site, **SETTINGS):
+        await heard_device(fleet, "till-1")
+    bare = {"metadata": {"finalizers": None}}
+    await fleet.client.merge_patch(EDGE_DEVICE, "till-1", "default", bare)
+    await fleet.client.delete(EDGE_DEVICE, "till-1", "default")
+    with running_operator(site, **SETTINGS):
+        await fleet.worked_off()
+        assert await has_wipes(fleet, {})
+
+
+async def heard_device(fleet: Fleet, name: str) -> None:
+    """Create a device that has registered and reported."""
+    await fleet.device(name)
+    await fleet.seen(EDGE_DEVICE, name, lambda device: device["metadata"].get("finalizers"))
+    seen = {"status": {"lastSeenTime": "2026-05-01T12:00:00Z"}}
+    await fleet.client.merge_patch(EDGE_DEVICE, name, "default", seen, "status")
+
+
+async def has_wipes(fleet: Fleet, wanted: dict[str, int]) -> bool:
+    """Tell whether so many tombstones grant the wipe and hold it."""
+    selector = "management.project-flotta.io/record=decommissioned-device"
+    found: dict[str, int] = {}
+    for tombstone in await fleet.client.list(CONFIG_MAP, "flotta", label_selector=selector):
+        wipe = tombstone["data"]["wipe"]
+        found[wipe] = found.get(wipe, 0) + 1
+    return found == wanted
+
+
+def is_held(device: Object) -> bool:
+    conditions = device.get("status", {}).get("conditions", [])
+    return any((c["type"], c["reason"]) == ("WipeAllowed", "WipeHeld") for c in conditions)
