@@ -23,4 +23,5 @@ def test_reconciles_and_queues_are_shown_for_every_controller() -> None:
     assert 'flotta_operator_reconciles_total{controller="EdgeDevice",result="error"} 2.0' in lines
     assert "# TYPE flotta_operator_queue_length gauge" in lines
     assert 'flotta_operator_queue_length{controller="ObjectBucketClaim"} 0.0' in lines
-    assert sum(not line.startswith("#") for line in lines) == 15
+    assert "flotta_operator_wipes_held 0.0" in lines
+    assert sum(not line.startswith("#") for line in lines) == 16

@@ -1,4 +1,4 @@
-"""`flotta`: show the fleet, approve devices, explain why a workload does not run."""
+"""`flotta`: show the fleet, let devices in and out, explain why a workload does not run."""
 
 from __future__ import annotations
 
@@ -39,6 +39,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
     _add_status(commands)
     _add_approval(commands)
+    _add_adoption(commands)
+    _add_decommission(commands)
     _add_explain(commands)
     _add_manifests(commands)
     _add_convert(commands)
@@ -66,6 +68,35 @@ def _add_approval(commands: Commands) -> None:
     approve.add_argument("--set", help="EdgeDeviceSet that the device joins")
     decline = commands.add_parser("decline", help="decline a device that requests to join")
     decline.add_argument("name", help="id of the device")
+
+
+def _add_adoption(commands: Commands) -> None:
+    adopt = commands.add_parser("adopt", help="take back devices that are unknown to it")
+    adopt.add_argument("name", nargs="*", help="id of a device")
+    adopt.add_argument("--selector", help="labels of existing EdgeDevices: adopt their devices")
+    adopt.add_argument("--all-unknown", action="store_true", help="adopt every unknown device")
+    adopt.add_argument("-n", "--namespace", help="only devices of this namespace")
+    adopt.add_argument(
+        "--label",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="label of the EdgeDevice; may be repeated",
+    )
+    adopt.add_argument("--set", help="EdgeDeviceSet that the devices join")
+
+
+def _add_decommission(commands: Commands) -> None:
+    decommission = commands.add_parser(
+        "decommission", help="wipe devices and remove them, or confirm wipes that are held"
+    )
+    decommission.add_argument("name", nargs="*", help="id of a device")
+    decommission.add_argument("--selector", help="labels of the devices")
+    decommission.add_argument("--held", action="store_true", help="every wipe that is held")
+    decommission.add_argument(
+        "-n", "--namespace", help="namespace of the devices; default for names: default"
+    )
+    decommission.add_argument("--yes", action="store_true", help="do it for several devices")
 
 
 def _add_explain(commands: Commands) -> None:

@@ -21,6 +21,7 @@ COLOURS = {
     "without storage": "yellow",
     "misconfigured": "yellow",
     "waiting for approval": "yellow",
+    "withheld": "yellow",
 }
 HEADINGS = ("Device", "State", "Labels", "Workloads", "Last seen", "Up", "Down")
 

@@ -53,25 +53,6 @@ from flotta.protocol.models import (
 HELD = "flotta_held"  # request key: the response was held, so its duration is not measured
 log = logging.getLogger(__name__)
 
-# What a device that is not a member gets. None of it makes a device remove anything; only the
-# command `disconnect` does (docs/reference/wire-protocol.md#device-id-and-namespace).
-REFUSALS: dict[Membership, Callable[[], Refusal]] = {
-    Membership.LEAVING: lambda: Refusal(
-        403, "the device is being deleted; it keeps its configuration", reason="DeviceLeaving"
-    ),
-    Membership.DECOMMISSIONED: lambda: Refusal(
-        403, "the device was decommissioned", reason="DeviceDecommissioned"
-    ),
-    Membership.ABSENT: lambda: Refusal(
-        404, "the device is unknown to this control plane", reason="UnknownDevice"
-    ),
-    Membership.REVOKED: lambda: Refusal(
-        403,
-        "the device is unknown to this control plane: the certificate is for an earlier device",
-        reason="UnknownDevice",
-    ),
-}
-
 
 class Handlers:
     """Turns requests of authorised devices into calls to the backend."""
@@ -250,10 +231,25 @@ class _Deadline:
 
 
 def _require_member(membership: Membership, *, staying: bool = False) -> None:
-    """Refuse a device that does not belong to the fleet, or one that leaves it (`staying`)."""
-    refusal = REFUSALS.get(membership)
-    if refusal is not None and (staying or membership is not Membership.LEAVING):
-        raise refusal()
+    """Refuse a device that does not belong to the fleet, or one that leaves it (`staying`).
+
+    None of these refusals makes a device remove anything; only the command `disconnect` does
+    (docs/reference/wire-protocol.md#device-id-and-namespace).
+    """
+    stranger = "the device is unknown to this control plane"
+    match membership:
+        case Membership.LEAVING if staying:
+            text = "the device is being deleted; it keeps its configuration"
+            raise Refusal(403, text, reason="DeviceLeaving")
+        case Membership.DECOMMISSIONED:
+            raise Refusal(403, "the device was decommissioned", reason="DeviceDecommissioned")
+        case Membership.ABSENT:
+            raise Refusal(404, stranger, reason="UnknownDevice")
+        case Membership.REVOKED:
+            text = f"{stranger}: the certificate is for an earlier device of this name"
+            raise Refusal(403, text, reason="UnknownDevice")
+        case _:
+            return
 
 
 def _former_device(request: web.Request) -> Peer:

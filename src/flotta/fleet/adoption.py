@@ -1,20 +1,27 @@
 """Adoption: an EdgeDevice accepts the certificate of a device that this control plane did not know.
 
 The device proves its key in the TLS handshake, and the administrator named it; its next renewal
-gives it a certificate for the new EdgeDevice (docs/reference/control-plane.md#adoption).
+gives it a certificate for the new EdgeDevice. Such a device, and one that joins again with what it
+runs, gets no configuration that would remove a workload and its files, unless somebody says so
+(docs/reference/control-plane.md#adoption).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from flotta.identity.peers import Peer
+from flotta.printable_text import cut
+from flotta.resources.conditions import ConditionState
 from flotta.resources.kinds import GROUP
 from flotta.resources.objects.devices import EdgeDevice
 from flotta.resources.views import annotations_of
 
 FORMER_UID_ANNOTATION = f"{GROUP}/former-uid"
 FORMER_KEY_ANNOTATION = f"{GROUP}/former-key-fingerprint"
+WITHHELD_ANNOTATION = f"{GROUP}/configuration-withheld"
+MESSAGE_LIMIT = 4096  # characters; a device may report many workloads
 
 
 @dataclass(frozen=True)
@@ -35,3 +42,28 @@ def former_identity(device: EdgeDevice) -> FormerIdentity | None:
     annotations = annotations_of(device)
     key = annotations.get(FORMER_KEY_ANNOTATION, "")
     return FormerIdentity(annotations.get(FORMER_UID_ANNOTATION, ""), key) if key else None
+
+
+def is_withheld(device: EdgeDevice) -> bool:
+    """Tell whether the device gets no configuration until it is known to keep what it runs."""
+    return annotations_of(device).get(WITHHELD_ANNOTATION) == "true"
+
+
+def find_losses(running: Iterable[str], delivered: Iterable[str]) -> list[str]:
+    """Return the workloads that a device would remove with its files, sorted.
+
+    `running` are those that it reports, `delivered` those in the configuration that it would get.
+    """
+    return sorted(set(running) - set(delivered))
+
+
+def judge_release(losses: Sequence[str]) -> ConditionState:
+    """Return the state of condition ConfigurationReleased, given what the device would lose."""
+    if not losses:
+        return "True", "Released", "The device has reported; its configuration keeps what it runs."
+    message = (
+        f"The device runs {', '.join(losses)}, which its configuration does not contain. Give the "
+        "EdgeDevice the labels that select them, or, if the device is to remove them with their "
+        f"files, remove the annotation {WITHHELD_ANNOTATION}."
+    )
+    return "False", "ConfigurationWithheld", cut(message, MESSAGE_LIMIT)

@@ -47,6 +47,8 @@ STATES = {
     "offline": "It has not reported in time: it is switched off, or cannot reach the Edge API.",
     "joining": "It is approved but has not registered yet. Its gateway registers automatically.",
     "leaving": "It is being decommissioned; flotta waits until the device acknowledges that.",
+    "wipe held": "It was deleted with many others; it keeps running and waits for your word.",
+    "withheld": "It gets no configuration until that keeps what the device runs.",
     "unknown": "It has not reported yet.",
 }
 

@@ -9,8 +9,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from flotta.fleet.adoption import is_withheld
 from flotta.fleet.joining import UNREGISTERED_LABEL, is_approved, is_declined, is_registered
 from flotta.fleet.presence import ready_status
+from flotta.fleet.tombstones import is_held
+from flotta.fleet.unknown_devices import UnknownDevice
 from flotta.printable_text import printable
 from flotta.resources.conditions import CONFIGURED, STORAGE_READY, condition_status
 from flotta.resources.kinds import MEMBER_LABEL
@@ -26,6 +29,7 @@ from flotta.resources.views import (
 from flotta.rfc3339 import parse_time
 
 # Labels that the control plane writes; users look for their own.
+UNKNOWN_STATE = "unknown to this control plane"
 WRITTEN = ("device.", "workload/", MEMBER_LABEL, UNREGISTERED_LABEL)
 
 
@@ -57,22 +61,27 @@ class DeviceRow:
 
 
 def device_rows(
-    devices: Iterable[EdgeDevice], requests: Iterable[SignedRequest]
+    devices: Iterable[EdgeDevice],
+    requests: Iterable[SignedRequest],
+    unknown: Iterable[UnknownDevice] = (),
 ) -> list[DeviceRow]:
-    """Return the rows of all devices, then of the requests without an EdgeDevice."""
+    """Return the rows of all devices, of the requests without an EdgeDevice, of unknown devices."""
     known = [_device_row(device) for device in devices]
     names = {row.name for row in known}
     waiting = [_request_row(request) for request in requests if name_of(request) not in names]
-    return sorted(known, key=_sort_key) + sorted(waiting, key=_sort_key)
+    strangers = [_unknown_row(device) for device in unknown]
+    return [row for rows in (known, waiting, strangers) for row in sorted(rows, key=_sort_key)]
 
 
 def device_state(device: EdgeDevice) -> str:
     """Return the state of the device in a word or two."""
     status = status_of(device)
     if is_being_deleted(device):
-        return "leaving"
+        return "wipe held" if is_held(device) else "leaving"
     if not is_registered(device):
         return "joining"
+    if is_withheld(device):
+        return "withheld"
     heard = ready_status(status)
     if heard != "True":
         return {"False": "not ready", "Unknown": "offline"}.get(str(heard), "unknown")
@@ -139,6 +148,20 @@ def _request_row(request: SignedRequest) -> DeviceRow:
         labels={},
         workloads=(),
         last_seen="",
+        files_up=0,
+        files_down=0,
+    )
+
+
+def _unknown_row(device: UnknownDevice) -> DeviceRow:
+    return DeviceRow(
+        namespace=device.namespace,
+        name=device.name,
+        state=UNKNOWN_STATE,
+        set="",
+        labels={},
+        workloads=(),
+        last_seen=device.last_seen,
         files_up=0,
         files_down=0,
     )

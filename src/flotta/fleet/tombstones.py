@@ -15,10 +15,19 @@ from typing import Literal, Self
 from flotta.fleet.adoption import FormerIdentity, former_identity, identity_of
 from flotta.fleet.joining import KEY_ANNOTATION
 from flotta.identity.peers import Peer
+from flotta.resources.conditions import WIPE_ALLOWED, condition_status
 from flotta.resources.kinds import GROUP
 from flotta.resources.objects.core import ConfigMap
 from flotta.resources.objects.devices import EdgeDevice
-from flotta.resources.views import annotations_of, labels_of, name_of, namespace_of, uid_of
+from flotta.resources.views import (
+    annotations_of,
+    conditions_of,
+    is_being_deleted,
+    labels_of,
+    name_of,
+    namespace_of,
+    uid_of,
+)
 from flotta.rfc3339 import format_time, parse_time
 
 Wipe = Literal["granted", "held"]
@@ -103,6 +112,12 @@ class Tombstone:
 def confirmed_by(device: EdgeDevice) -> str:
     """Return who confirmed the decommission of a device, "" for nobody."""
     return annotations_of(device).get(CONFIRMED_ANNOTATION, "")
+
+
+def is_held(device: EdgeDevice) -> bool:
+    """Tell whether the wipe of a device that is being deleted waits for an administrator's word."""
+    held = condition_status(conditions_of(device), WIPE_ALLOWED) == "False"
+    return held and is_being_deleted(device) and not confirmed_by(device)
 
 
 def tombstone_name(uid: str) -> str:

@@ -20,7 +20,7 @@ from flotta.gateway.identity import Identity
 from flotta.gateway.identity_store import IdentityStore
 from flotta.gateway.log_once import LogOnce
 from flotta.gateway.renewal import Renewal
-from flotta.gateway.status_codes import explain_status
+from flotta.gateway.status_codes import explain_refusal
 from flotta.protocol.directives import ENROLMENT, REGISTRATION
 from flotta.protocol.envelope import Message, encode
 from flotta.protocol.forwarded_response import ForwardedResponse
@@ -124,7 +124,7 @@ class Outbox:
         elif response.ok:
             self._log_once.recovered(directive)
         else:
-            self._log_once.failed(directive, explain_status(response.status, self._device_id))
+            self._log_once.failed(directive, explain_refusal(response, self._device_id))
 
 
 def _parse_json(content: bytes) -> msgspec.Raw:

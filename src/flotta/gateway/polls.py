@@ -17,7 +17,7 @@ from flotta.gateway.identity import Identity
 from flotta.gateway.identity_store import IdentityStore
 from flotta.gateway.log_once import LogOnce
 from flotta.gateway.settings import Settings
-from flotta.gateway.status_codes import explain_status
+from flotta.gateway.status_codes import explain_refusal
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ class Poll:
         return f"poll for {self._channel}"
 
     def _handle_refusal(self, response: HttpResponse, identity: Identity) -> float:
-        self._log_once.failed(self._activity, explain_status(response.status, self._device_id))
+        self._log_once.failed(self._activity, explain_refusal(response, self._device_id))
         if response.status == 401:
             with contextlib.suppress(IdentityUnusable):
                 self.on_unauthorized(identity)

@@ -22,7 +22,7 @@ from flotta.gateway.http_client import HttpResponse
 from flotta.gateway.identity_store import IdentityStore
 from flotta.gateway.log_once import LogOnce
 from flotta.gateway.settings import Settings
-from flotta.gateway.status_codes import explain_status
+from flotta.gateway.status_codes import explain_refusal
 from flotta.protocol.directives import ENROLMENT, ENROLMENT_APPROVED, REGISTRATION
 
 log = logging.getLogger(__name__)
@@ -70,9 +70,7 @@ class Rejoining:
                 response = await self._try_to_join()
                 if response.status == 200:
                     break
-                self._log_once.failed(
-                    "joining again", explain_status(response.status, self._device_id)
-                )
+                self._log_once.failed("joining again", explain_refusal(response, self._device_id))
                 wait = response.retry_after
             except (GatewayError, OSError) as error:
                 self._log_once.failed("joining again", str(error))

@@ -19,7 +19,7 @@ from flotta.gateway.identity import Identity
 from flotta.gateway.identity_store import IdentityStore
 from flotta.gateway.log_once import LogOnce
 from flotta.gateway.settings import Timing
-from flotta.gateway.status_codes import explain_status
+from flotta.gateway.status_codes import explain_refusal
 from flotta.identity.lifetime import renewal_time, valid_at
 
 log = logging.getLogger(__name__)
@@ -144,7 +144,7 @@ class Renewal:
                 continue
             if response.status == 200:
                 return True
-            reasons.append(explain_status(response.status, self._device_id))
+            reasons.append(explain_refusal(response, self._device_id))
         self._log_once.failed("renewal", "; ".join(dict.fromkeys(reasons)))
         return False
 

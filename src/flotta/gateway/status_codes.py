@@ -5,6 +5,26 @@ All statuses are in docs/reference/wire-protocol.md#status-codes.
 
 from __future__ import annotations
 
+import msgspec
+
+from flotta.gateway.http_client import HttpResponse
+
+# By the reason in the body, which servers of v0.2 do not send.
+REASONS = {
+    "UnknownDevice": (
+        "this control plane does not know device {device} ({status}). Nothing is removed, and its "
+        "workloads keep running. If it belongs to the fleet, an administrator takes it back: "
+        "flotta adopt {device}"
+    ),
+    "DeviceLeaving": (
+        "the EdgeDevice of {device} is being deleted ({status}); until that is decided, the "
+        "workloads keep running"
+    ),
+    "ConfigurationWithheld": (
+        "the control plane withholds the configuration ({status}), so that device {device} keeps "
+        "what it runs; flotta explain device {device} says why"
+    ),
+}
 EXPLANATIONS = {
     400: (
         "the Edge API cannot read the message (400): compare the versions of gateway and Edge API"
@@ -28,8 +48,26 @@ EXPLANATIONS = {
 }
 
 
-def explain_status(status: int, device: str) -> str:
-    """Return what a status other than success means, for the log."""
+def explain_refusal(response: HttpResponse, device: str) -> str:
+    """Return what a response other than a success means, for the log."""
+    text = REASONS.get(_read_reason(response.body))
+    if text is not None:
+        return text.format(status=response.status, device=device)
+    return _explain_status(response.status, device)
+
+
+def _read_reason(body: bytes) -> str:
+    try:
+        return msgspec.json.decode(body, type=_ErrorBody).reason
+    except msgspec.DecodeError:  # also for a body that is not JSON, such as that of a proxy
+        return ""
+
+
+class _ErrorBody(msgspec.Struct):
+    reason: str = ""
+
+
+def _explain_status(status: int, device: str) -> str:
     if status in EXPLANATIONS:
         return EXPLANATIONS[status].format(device=device)
     if status >= 500:

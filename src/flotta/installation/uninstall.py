@@ -7,9 +7,11 @@ runs, because it decommissions devices and deletes buckets.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from flotta.fleet.tombstones import CONFIRMED_ANNOTATION, RECORD_LABEL
 from flotta.installation import kinds, names
 from flotta.installation.apply import Applier, is_ours
 from flotta.installation.deadline import Deadline
@@ -20,10 +22,20 @@ from flotta.installation.metadata import version_label
 from flotta.installation.namespace_contents import list_contents
 from flotta.installation.objects import Deployment
 from flotta.own_names import CA_SECRET, HOST_SECRET, OPERATOR, REGISTRATION_SELECTOR
-from flotta.resources.client import Client, Objects
-from flotta.resources.kinds import ALL, BUCKET_CLAIM, EDGE_DEVICE, GROUP, LEASE, NAMESPACE, SECRET
+from flotta.resources.changes import change_metadata
+from flotta.resources.client import Client, NotFound, Objects
+from flotta.resources.kinds import (
+    ALL,
+    BUCKET_CLAIM,
+    CONFIG_MAP,
+    EDGE_DEVICE,
+    GROUP,
+    LEASE,
+    NAMESPACE,
+    SECRET,
+)
 from flotta.resources.objects.storage import BucketClaim
-from flotta.resources.views import finalizers_of, status_of
+from flotta.resources.views import finalizers_of, name_of, namespace_of, status_of
 
 FLEET = tuple(kind for kind in ALL if kind.group == GROUP)
 
@@ -82,6 +94,7 @@ class Uninstaller:
 
     async def remove_fleet(self, operator: Deployment | None) -> None:
         """Delete devices, workloads and other objects of the fleet; wait until they are gone."""
+        await self._confirm_decommissions()
         for kind in FLEET:
             for obj in await self._applier.list_objects(kind):
                 await self._applier.remove(obj, kind)
@@ -101,6 +114,17 @@ class Uninstaller:
         if not await self._deadline.wait_until(is_cleaned_up):
             raise InstallationError(await self._describe_remains(alive=alive))
 
+    async def _confirm_decommissions(self) -> None:
+        """Say that the deletion of all devices is meant, so that the operator does not hold it."""
+        word = change_metadata({"annotations": {CONFIRMED_ANNOTATION: "flotta.edge.operator"}})
+        for device in await self._applier.list_objects(EDGE_DEVICE):
+            if self._applier.check_mode:
+                return
+            with contextlib.suppress(NotFound):
+                await self._applier.client.merge_patch(
+                    EDGE_DEVICE, name_of(device), namespace_of(device), word
+                )
+
     async def _list_claims(self) -> Objects[BucketClaim]:
         """Return the bucket claims that only our operator can release."""
         claims = await self._applier.list_objects(BUCKET_CLAIM)
@@ -117,7 +141,7 @@ class Uninstaller:
         if devices:
             self.outcome.warnings.append(
                 f"No operator was running: {len(devices)} devices were not decommissioned; "
-                "they wipe themselves only when an Edge API with the same CA sends them the command"
+                "they keep running with their files"
             )
         if claims:
             self.outcome.warnings.append(
@@ -170,7 +194,12 @@ class Uninstaller:
         return True
 
     async def remove_certificates(self) -> None:
-        """Remove the certificate authority; no device of the fleet can connect after that."""
+        """Remove the certificate authority, and the records of devices that it certified.
+
+        No device of the fleet can connect after that.
+        """
+        for record in await self._applier.list_objects(CONFIG_MAP, self._namespace, RECORD_LABEL):
+            await self._applier.remove(record, CONFIG_MAP)
         found = await self._applier.list_objects(SECRET, self._namespace, REGISTRATION_SELECTOR)
         for name in (CA_SECRET, HOST_SECRET):
             secret = await self._applier.get_or_none(SECRET, name, self._namespace)

@@ -14,6 +14,8 @@ from flotta.rfc3339 import format_time
 
 ACCEPTED = "Accepted"  # of an EdgeDevice, EdgeDeviceSet or EdgeWorkload: the spec is usable
 CONFIGURED = "Configured"  # of an EdgeDevice: no reference in its configuration is broken
+# Of an EdgeDevice that was adopted or joined again: its configuration keeps what it runs.
+CONFIGURATION_RELEASED = "ConfigurationReleased"
 DISCONNECTED = "Disconnected"  # of an EdgeDevice: it has acknowledged its decommission
 # Of an EdgeDevice: heartbeats come; of an EdgeWorkload: it runs on all its devices; of a bucket
 # claim: only False, while it cannot be provisioned or released.

@@ -74,6 +74,10 @@ class Feature(Protocol):
         """Note that the control plane has accepted a heartbeat that `report` filled."""
         return
 
+    def note_stranger(self) -> None:
+        """Note that the control plane does not know the device, nor what was reported before."""
+        return
+
     async def wipe(self) -> None:
         """Remove everything that came from the control plane; `run` continues."""
         return

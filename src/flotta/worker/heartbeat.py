@@ -36,9 +36,10 @@ JITTER = 0.1  # the part of a period by which it is varied either way
 HEARTBEAT_RETRY = 2.0, 60.0  # seconds: the first delay, the longest
 EXPLANATIONS = {
     401: "the certificate is not accepted; the gateway renews it",
-    403: "the certificate does not belong to this device id",
-    404: "the control plane does not know this device",
+    403: "the control plane does not accept this device; its workloads keep running",
+    404: "the control plane does not know this device; its workloads keep running",
 }
+STRANGER = (403, 404)  # statuses for a device that the control plane does not know
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ class Heartbeats:
         self._wanted = asyncio.Event()
         self._period = read_heartbeat_period(None)
         self._bucket = TokenBucket(1 / BUSY_GAP, BURST)
+        self._logged = ""
 
     def configure(self, message: DeviceConfigurationMessage) -> None:
         """Take the period from a configuration."""
@@ -86,13 +88,24 @@ class Heartbeats:
             self._wanted.clear()
             try:
                 await self._send_heartbeat()
+                self._log_failure("")
                 backoff.reset()
                 self._bucket.take()
                 await asyncio.sleep(max(MIN_GAP - COALESCE_TIME, self._bucket.wait_time()))
             except DeliveryError as error:
-                log.warning("Heartbeat not delivered: %s", error)
+                self._log_failure(str(error))
                 await asyncio.sleep(min(backoff.next(error.retry_after), self._period))
                 self._wanted.set()
+
+    def _log_failure(self, reason: str) -> None:
+        """Log once what prevents heartbeats; an empty reason means that nothing does."""
+        if reason == self._logged:
+            return
+        if reason:
+            log.warning("Heartbeat not delivered: %s", reason)
+        else:
+            log.info("Heartbeats are delivered again")
+        self._logged = reason
 
     async def _wait_for_request(self, period: float) -> None:
         """Wait until the period is over, or until soon after a heartbeat was asked for."""
@@ -108,6 +121,9 @@ class Heartbeats:
         events = self._events.next_batch()
         heartbeat = await self._build_heartbeat(events)
         response = await self._gateway.send(HEARTBEAT, heartbeat)
+        if response.status in STRANGER:
+            for feature in self._features:
+                feature.note_stranger()
         if not response.ok:
             reason = EXPLANATIONS.get(
                 response.status, f"the control plane answered {response.status}"

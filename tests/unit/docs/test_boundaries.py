@@ -17,6 +17,7 @@ class Grant(NamedTuple):
 
     user: str
     resource: str
+    name: str  # of one object, "" for all
     namespace: str  # "" for all
     verb: str
     excepted: frozenset[str]
@@ -26,11 +27,13 @@ def documented() -> set[Grant]:
     text = (ROOT / "docs/architecture.md").read_text().partition("## Security boundaries")[2]
     found: list[Grant] = []
     for user, _, cells in ROW.findall(text):
-        resources, namespaces, verbs, excepted = (cell.strip() for cell in cells.split("|"))
+        resources, names, namespaces, verbs, excepted = (cell.strip() for cell in cells.split("|"))
+        assert names == "all" or CODE.findall(names), names
         assert namespaces == "all" or CODE.findall(namespaces), namespaces
         found += [
-            Grant(user, resource, namespace, verb, frozenset(CODE.findall(excepted)))
+            Grant(user, resource, name, namespace, verb, frozenset(CODE.findall(excepted)))
             for resource in CODE.findall(resources)
+            for name in CODE.findall(names) or [""]
             for namespace in CODE.findall(namespaces) or [""]
             for verb in verbs.split(", ")
         ]
@@ -40,11 +43,12 @@ def documented() -> set[Grant]:
 
 def granted() -> set[Grant]:
     return {
-        Grant(user, resource, namespace, verb, rule.except_namespaces | rule.except_true)
+        Grant(user, resource, name, namespace, verb, rule.except_namespaces | rule.except_true)
         for role in roles.load().roles
         for user in role.users
         for rule in role.rules
         for resource in rule.resources
+        for name in rule.names or [""]
         for namespace in rule.namespaces or [""]
         for verb in rule.verbs
     }
@@ -62,7 +66,6 @@ def test_the_tables_words_are_the_only_names_of_resources() -> None:
     groups: dict[str, set[str]] = {}
     for role in roles.load().roles:
         for rule in role.rules:
-            assert not rule.names, "the table has no column for names yet"
             for resource in rule.resources:
                 groups.setdefault(resource, set()).update(rule.groups)
     assert {resource for resource, found in groups.items() if len(found) > 1} == set()

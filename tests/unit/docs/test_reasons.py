@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from flotta.fleet import explanation
-from flotta.fleet.status import request_state
+from flotta.fleet.status import UNKNOWN_STATE, request_state
 from flotta.installation.admission_policies import REFUSAL
 from flotta.installation.deployment_ready import HOPELESS_AFTER
 from flotta.operator.controllers.request import APPROVED, DECLINED, PENDING
@@ -53,7 +53,7 @@ def test_every_state_of_flotta_status_is_on_the_page() -> None:
     requests = {request_state(request) for request in (waiting, approved, declined)}
 
     assert len(requests) == 3
-    assert first_cells(PAGE, "State") == {*explanation.STATES} | requests
+    assert first_cells(PAGE, "State") == {*explanation.STATES, UNKNOWN_STATE} | requests
 
 
 def test_every_condition_of_a_request_is_on_the_page() -> None:

@@ -26,7 +26,8 @@ class MemoryClient:
 
     def have(self, kind: Kind, name: str, namespace: str = "default", **content: Any) -> Object:
         """Put an object there."""
-        metadata = {"name": name, "namespace": namespace, **content.pop("metadata", {})}
+        known = {"name": name, "namespace": namespace, "uid": f"uid-{name}"}
+        metadata = {**known, **content.pop("metadata", {})}
         obj = self.objects[kind.kind, namespace, name] = {"metadata": metadata, **content}
         return obj
 
@@ -36,7 +37,7 @@ class MemoryClient:
         except KeyError:
             raise NotFound(404, "NotFound", f"{name} not found") from None
 
-    async def get_or_none(self, kind: Kind, name: str, namespace: str) -> Object | None:
+    async def get_or_none(self, kind: Kind, name: str, namespace: str = "") -> Object | None:
         return self.objects.get((kind.kind, namespace, name))
 
     async def list(
@@ -71,6 +72,8 @@ class MemoryClient:
         self.objects[kind.kind, namespace, name] = merged
         return merged
 
-    async def delete(self, kind: Kind, name: str, namespace: str) -> None:
+    async def delete(
+        self, kind: Kind, name: str, namespace: str, *, uid: str | None = None
+    ) -> None:
         self.writes.append("delete")
         del self.objects[kind.kind, namespace, name]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from memory_client import MemoryClient
 from module_run import run
 
-from flotta.resources.kinds import EDGE_DEVICE
+from flotta.resources.kinds import CONFIG_MAP, EDGE_DEVICE, NAMESPACE
 
 HEARTBEAT = {"heartbeat": {"periodSeconds": 5}}
 UPGRADE = {"osInformation": {"automaticallyUpgrade": True}}
@@ -54,7 +54,39 @@ def test_removal_is_asked_for_once(client: MemoryClient) -> None:
     client.have(EDGE_DEVICE, "till-2", metadata={"deletionTimestamp": "2026-05-01T12:00:00Z"})
     answer = run("edge_device", name="till-2", state="absent", wait=True, wait_timeout=0)
     assert "Device till-2 still exists after 0 s" in answer["msg"]
-    assert client.writes == ["delete"]
+    assert client.writes == ["patch", "delete", "patch"]
+    annotations = client.objects["EdgeDevice", "default", "till-2"]["metadata"]["annotations"]
+    assert (
+        "flotta.edge.edge_device" in annotations["management.project-flotta.io/decommissioned-by"]
+    )
+
+
+def test_an_unknown_device_is_adopted_with_its_labels(client: MemoryClient) -> None:
+    client.have(
+        CONFIG_MAP,
+        "unknown-u-1",
+        "flotta",
+        metadata={"labels": {"management.project-flotta.io/record": "unknown-device"}},
+        data={"name": "till-1", "namespace": "default", "uid": "u-1", "keyFingerprint": "ab"},
+    )
+    client.have(NAMESPACE, "default", "")
+    wanted = {"name": "till-1", "adopt": True, "labels": {"role": "till", "n": 3}}
+
+    assert run("edge_device", check_mode=True, **wanted)["changed"]
+    assert client.writes == []
+    answer = run("edge_device", **wanted)
+
+    assert answer["changed"]
+    assert answer["device"]["metadata"]["labels"] == {"role": "till", "n": "3"}
+    annotations = answer["device"]["metadata"]["annotations"]
+    assert annotations["management.project-flotta.io/former-uid"] == "u-1"
+    assert client.writes == ["create"]
+
+
+def test_a_device_that_is_known_is_not_adopted(client: MemoryClient) -> None:
+    client.have(EDGE_DEVICE, "till-1")
+    assert not run("edge_device", name="till-1", adopt=True)["changed"]
+    assert client.writes == []
 
 
 def test_wrong_parameters_are_named() -> None:

@@ -25,6 +25,6 @@ async def _decline(client: Client, name: str) -> str:
     request = await patch_request(client, name, patch)
     namespace = printable(request["spec"]["targetNamespace"])
     if await client.get_or_none(EDGE_DEVICE, name, namespace):
-        remedy = f"kubectl delete edgedevice {name} -n {namespace}"
+        remedy = f"flotta decommission {name} -n {namespace}"
         return f"{name} is declined, but still part of the fleet; remove it with: {remedy}"
     return f"{name} is declined."

@@ -9,11 +9,13 @@ import json
 from rich.console import Console
 from rich.table import Table
 
+from flotta.cli.adoption import list_unknown
 from flotta.cli.connection import run_connected
 from flotta.cli.status_table import rows_as_data, rows_as_table
 from flotta.fleet.joining import REQUEST_NAMESPACE
-from flotta.fleet.status import DeviceRow, device_rows
-from flotta.resources.client import Client
+from flotta.fleet.status import UNKNOWN_STATE, DeviceRow, device_rows
+from flotta.fleet.unknown_devices import UnknownDevice
+from flotta.resources.client import Client, Forbidden
 from flotta.resources.kinds import EDGE_DEVICE, SIGNED_REQUEST
 
 
@@ -24,15 +26,36 @@ def run(options: argparse.Namespace) -> str:
         return json.dumps(rows_as_data(rows), indent=2)
     if not rows:
         return "There are no devices and no requests to join."
-    return _print_table(rows_as_table(rows))
+    return "\n".join([_print_table(rows_as_table(rows)), *_next_steps(rows)])
+
+
+def _next_steps(rows: list[DeviceRow]) -> list[str]:
+    """Return a sentence for states in which devices wait for somebody."""
+    states = {row.state for row in rows}
+    steps = {
+        UNKNOWN_STATE: "Devices that are unknown to this control plane keep running. "
+        "Take them back with: flotta adopt NAME",
+        "wipe held": "Devices whose wipe is held keep running. "
+        "To wipe them: flotta decommission --held",
+    }
+    return [text for state, text in steps.items() if state in states]
 
 
 async def _read_rows(client: Client, namespace: str | None) -> list[DeviceRow]:
-    devices, requests = await asyncio.gather(
-        client.list(EDGE_DEVICE, namespace), client.list(SIGNED_REQUEST, REQUEST_NAMESPACE)
+    devices, requests, unknown = await asyncio.gather(
+        client.list(EDGE_DEVICE, namespace),
+        client.list(SIGNED_REQUEST, REQUEST_NAMESPACE),
+        _list_unknown(client),
     )
-    rows = device_rows(devices, requests)
+    rows = device_rows(devices, requests, unknown)
     return [row for row in rows if not namespace or row.namespace == namespace]
+
+
+async def _list_unknown(client: Client) -> list[UnknownDevice]:
+    try:
+        return await list_unknown(client)
+    except Forbidden:  # who may see devices need not see the control plane's own objects
+        return []
 
 
 def _print_table(table: Table) -> str:

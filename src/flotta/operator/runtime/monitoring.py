@@ -13,10 +13,12 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from flotta.fleet.tombstones import is_held
 from flotta.monitoring import MonitoringServer
 from flotta.operator.runtime.caches import Caches
 from flotta.operator.runtime.controller import Controller
 from flotta.operator.settings import Settings
+from flotta.resources.kinds import EDGE_DEVICE
 
 STUCK_AFTER = 600.0  # seconds; longer than any call to API server or S3 with all its retries
 
@@ -82,4 +84,10 @@ class OperatorMetrics(Collector):
             for result in ("success", "error"):
                 reconciles.add_metric((controller.name, result), controller.results[result])
             queued.add_metric((controller.name,), len(controller.queue))
-        yield from (reconciles, queued)
+        devices = self._operator.caches.of(EDGE_DEVICE).list()
+        held = GaugeMetricFamily(
+            "flotta_operator_wipes_held",
+            "Deleted devices whose wipe waits for an administrator's word.",
+            value=sum(map(is_held, devices)),
+        )
+        yield from (reconciles, queued, held)

@@ -28,6 +28,7 @@ class HardwareFeature(Feature):
         self._profile = HardwareProfileConfiguration()
         self._reported = ""  # digest of the inventory in the heartbeat that is in flight
         self._accepted = ""  # digest of the inventory that the control plane has
+        self._owed = False  # whether the inventory is reported whatever the profile says
 
     def configure(self, message: DeviceConfigurationMessage) -> None:
         """Take the hardware profile."""
@@ -40,17 +41,25 @@ class HardwareFeature(Feature):
 
     async def report(self, heartbeat: Heartbeat) -> None:
         """Add the inventory if the profile asks for it; with scope delta only after a change."""
-        if not self._profile.include:
+        if not self._profile.include and not self._owed:
             return
         hardware = await asyncio.to_thread(self._inventory.read)
         self._reported = hashlib.sha256(encode(hardware)).hexdigest()
-        if self._profile.scope != "delta" or self._reported != self._accepted:
+        if self._owed or self._profile.scope != "delta" or self._reported != self._accepted:
             heartbeat.hardware = hardware
 
     def acknowledge(self, heartbeat: Heartbeat) -> None:
         """Remember the inventory that the control plane has now."""
         if heartbeat.hardware is not None:
             self._accepted = self._reported
+            self._owed = False
+
+    def note_stranger(self) -> None:
+        """Report the inventory in the next heartbeats, until one of them is accepted.
+
+        A control plane that does not know the device has no labels of it either.
+        """
+        self._owed = True
 
     async def wipe(self) -> None:
         """Forget the profile."""

@@ -15,14 +15,18 @@ from flotta.edge_api.backends.crd.joining import Joining
 from flotta.edge_api.backends.crd.membership import judge_membership
 from flotta.edge_api.backends.crd.presence import PresenceTracker
 from flotta.edge_api.backends.crd.problems import ProblemReporter
+from flotta.edge_api.backends.crd.removals import Removals
 from flotta.edge_api.backends.crd.secrets import Secrets
 from flotta.edge_api.backends.crd.statuses import StatusChange, Statuses
 from flotta.edge_api.backends.crd.tombstones import Tombstones
+from flotta.edge_api.backends.crd.unknown_devices import UnknownDevices
 from flotta.edge_api.backends.crd.wakeups import Wakeups
+from flotta.edge_api.backends.crd.withholding import Withholding
 from flotta.edge_api.metrics import EdgeApiMetrics
 from flotta.edge_api.refusals import Refusal
 from flotta.edge_api.settings import Settings
 from flotta.fleet import hardware, heartbeat, presence
+from flotta.fleet.adoption import is_withheld
 from flotta.fleet.tombstones import read_tombstone, tombstone_name
 from flotta.identity.peers import Peer
 from flotta.protocol.models import EnrolmentInfo, Heartbeat, RegistrationInfo
@@ -41,6 +45,7 @@ from flotta.resources.views import (
     uid_of,
 )
 
+WITHHELD_RETRY = 10  # seconds until a device asks for a withheld configuration again
 log = logging.getLogger(__name__)
 
 
@@ -72,6 +77,9 @@ class CrdBackend:
             settings.presence_write_seconds,
             self._events.write_silence,
         )
+        self._unknown = UnknownDevices(client, self._caches.of(CONFIG_MAP), settings.namespace)
+        self._removals = Removals(client, self._caches)
+        self._withholding = Withholding(client, self._configurations, self._statuses)
         self._locks: dict[Key, asyncio.Lock] = {}
         self._last_message: dict[Key, str] = {}
         self._caches.devices.subscribe(self._device_changed)
@@ -96,6 +104,7 @@ class CrdBackend:
             group.create_task(self._caches.run())
             group.create_task(self._presence.run())
             group.create_task(self._problems.run())
+            group.create_task(self._unknown.run())
 
     @translate_api_errors
     async def flush(self) -> None:
@@ -112,10 +121,18 @@ class CrdBackend:
 
     @translate_api_errors
     async def membership(self, peer: Peer) -> Membership:
-        """Return the state of a certificate's holder.
+        """Return the state of a certificate's holder, and record one that is not known.
 
         The cache decides, unless it says that the device is gone: then the API itself is asked.
         """
+        membership = await self._judge(peer)
+        if membership in (Membership.ABSENT, Membership.REVOKED):
+            self._unknown.note(peer)
+        elif membership is not Membership.LEAVING:
+            self._unknown.forget(peer)
+        return membership
+
+    async def _judge(self, peer: Peer) -> Membership:
         key = key_of_peer(peer)
         membership = judge_membership(peer, self._caches.devices.get(*key))
         if membership is Membership.ACTIVE:
@@ -155,7 +172,13 @@ class CrdBackend:
         device = self._caches.devices.get(*key) or await self._read_device(key)
         if device is None:
             raise Refusal(404, "the device does not exist", reason="UnknownDevice")
-        return self._configurations.get(device).configuration
+        if is_withheld(device):
+            raise _withheld("the device has not shown yet that it would keep what it runs")
+        configuration = self._configurations.get(device).configuration
+        ending = await self._removals.find_ending(peer.namespace)
+        if ending:
+            raise _withheld(ending)
+        return configuration
 
     async def wait_for_change(self, peer: Peer, seconds: float) -> None:
         """Return when a watch reports a change of the configuration's inputs, or after the time."""
@@ -221,6 +244,8 @@ class CrdBackend:
             device, () if repeated else beat.events or (), old, new
         )
         self._last_message[key] = message_id
+        if is_withheld(device):
+            await self._withholding.review(device, beat)
         if beat.hardware is not None:
             await self._write_labels(device, new)
 
@@ -243,7 +268,8 @@ class CrdBackend:
             log.warning("The labels of %s could not be written: %s", name_of(device), error)
 
     async def _require_active(self, peer: Peer) -> None:
-        membership = await self.membership(peer)
+        # Earlier keys of a device may come here; only that of its polls is recorded.
+        membership = await self._judge(peer)
         if membership is not Membership.ACTIVE:
             unknown = membership in (Membership.ABSENT, Membership.REVOKED)
             raise Refusal(
@@ -276,6 +302,11 @@ class CrdBackend:
 def key_of_peer(peer: Peer) -> Key:
     """Return the key of the EdgeDevice that a device certificate belongs to."""
     return peer.namespace, peer.device_id
+
+
+def _withheld(cause: str) -> Refusal:
+    message = f"the configuration is withheld: {cause}"
+    return Refusal(503, message, reason="ConfigurationWithheld", retry_after=WITHHELD_RETRY)
 
 
 def _heartbeat_change(beat: Heartbeat, now: datetime) -> StatusChange:

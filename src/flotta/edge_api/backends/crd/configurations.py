@@ -10,6 +10,7 @@ from typing import NamedTuple
 from flotta.edge_api.backends.backend import Configuration
 from flotta.edge_api.backends.crd.caches import Caches
 from flotta.edge_api.backends.crd.wakeups import Wakeups
+from flotta.fleet.adoption import is_withheld
 from flotta.fleet.rendering import RenderedConfiguration, render_configuration
 from flotta.fleet.selection import matches
 from flotta.protocol.envelope import encode
@@ -163,6 +164,7 @@ def _device_inputs(device: EdgeDevice) -> tuple[object, ...]:
     return (
         uid_of(device),
         is_being_deleted(device),
+        is_withheld(device),
         device["metadata"].get("labels"),
         device.get("spec"),
         status_of(device).get("dataObc"),

@@ -12,6 +12,7 @@ from __future__ import annotations
 from flotta.edge_api.backends.backend import RecordedRegistration
 from flotta.edge_api.refusals import Refusal
 from flotta.fleet import hardware
+from flotta.fleet.adoption import WITHHELD_ANNOTATION
 from flotta.fleet.joining import KEY_ANNOTATION, REQUEST_NAMESPACE, UNREGISTERED_LABEL
 from flotta.identity.peers import Peer
 from flotta.protocol.hardware import HardwareInfo
@@ -124,6 +125,9 @@ class Joining:
         if not labels and annotations.get(KEY_ANNOTATION) == fingerprint:
             return
         change: MetadataChange = {"labels": labels, "annotations": {KEY_ANNOTATION: fingerprint}}
+        if labels.get(UNREGISTERED_LABEL, "") is None and info.hardware is None:
+            # A new device describes itself; one that joins again by its gateway runs something.
+            change["annotations"][WITHHELD_ANNOTATION] = "true"
         patch = as_read(change_metadata(change), device)
         await self._client.merge_patch(EDGE_DEVICE, name_of(device), namespace_of(device), patch)
 

@@ -15,6 +15,7 @@ description:
     O(wait_timeout) seconds at most, with O(wait=false) as well.
   - With O(state=absent), the device stops its workloads and removes their data and its own identity. The EdgeDevice
     is removed when the device has acknowledged that, or when the control plane has waited long enough for it.
+  - O(state=absent) counts as an administrator's word, so the control plane does not hold the removal of many devices.
 author:
   - flotta.edge contributors (@project-flotta)
 options:
@@ -47,6 +48,15 @@ options:
     type: str
     choices: [present, absent]
     default: present
+  adopt:
+    description:
+      - Whether to take back a device that has a certificate of this fleet but is unknown to the control plane, for
+        instance after an old backup was restored. The EdgeDevice is created if it does not exist, with O(labels).
+      - The device gets no configuration until that keeps the workloads that it runs.
+      - Changes nothing for a device that is known. Needs permission to read and write ConfigMaps in the namespace of
+        the control plane, which is the environment variable E(FLOTTA_NAMESPACE), V(flotta) by default.
+    type: bool
+    default: false
   wait:
     description:
       - Whether to wait until the device is ready, that is, until the control plane receives its heartbeats. With
@@ -93,6 +103,13 @@ EXAMPLES = r"""
       heartbeat:
         periodSeconds: 30
 
+- name: Take back a till after an old backup of the control plane was restored
+  flotta.edge.edge_device:
+    name: till-1
+    adopt: true
+    labels:
+      role: till
+
 - name: Decommission a camera
   flotta.edge.edge_device:
     name: camera-1
@@ -128,6 +145,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.flotta.edge.plugins.module_utils import resource_api as api
 
 try:
+    from flotta.cli.adoption import adopt, find_newest, list_unknown
+    from flotta.cli.decommissioning import confirm_and_delete
     from flotta.merge_patch import apply_merge_patch
     from flotta.migration.manifests import Json
     from flotta.resources.client import Client
@@ -135,7 +154,7 @@ try:
     from flotta.resources.kinds import EDGE_DEVICE
     from flotta.resources.objects.devices import EdgeDevice
     from flotta.resources.objects.meta import Manifest
-    from flotta.resources.views import conditions_of, is_being_deleted, labels_of, spec_of
+    from flotta.resources.views import conditions_of, labels_of, spec_of
 except ImportError as error:
     api.import_errors.append(error)  # api.run() says so
 
@@ -152,6 +171,7 @@ class Parameters(api.Connection, api.Waiting):
     namespace: str
     labels: Mapping[str, Json]  # YAML makes numbers of some values
     spec: Mapping[str, Json]  # as a merge patch
+    adopt: bool
     state: str  # present or absent
 
 
@@ -174,6 +194,7 @@ class WantedDevice:
 
     async def ensure_present(self) -> Manifest:
         """Configure the device as desired; return the result of the module."""
+        adopted = self.parameters.adopt and await self.adopt()
         device = await self.wait_registered()
         if device is None:  # check mode only
             return {"changed": True}
@@ -186,7 +207,16 @@ class WantedDevice:
             device = await self.client.merge_patch(EDGE_DEVICE, self.name, self.namespace, wanted)
         if self.parameters.wait and not self.module.check_mode:
             device = await self.wait_ready()
-        return {"changed": changed, "device": device, "diff": api.make_diff(before, after)}
+        diff = api.make_diff(before, after)
+        return {"changed": changed or adopted, "device": device, "diff": diff}
+
+    async def adopt(self) -> bool:
+        """Take the device back if it is unknown to the control plane; tell whether it was."""
+        unknown = find_newest(await list_unknown(self.client, self.namespace), self.name)
+        if unknown is not None and not self.module.check_mode:
+            labels = {key: str(value) for key, value in self.parameters.labels.items()}
+            await adopt(self.client, unknown, labels)
+        return unknown is not None
 
     def make_patch(self) -> Manifest:
         """Return the merge patch for the part of the device that this module can change."""
@@ -201,8 +231,7 @@ class WantedDevice:
         if device is None:
             return {"changed": False}
         if not self.module.check_mode:
-            if not is_being_deleted(device):
-                await self.client.delete(EDGE_DEVICE, self.name, self.namespace)
+            await confirm_and_delete(self.client, device, "flotta.edge.edge_device")
             if self.parameters.wait:
                 await api.wait_until(self.parameters, self.is_gone, self.describe_delay)
         return {"changed": True, "diff": api.make_diff(changeable_part(device), None)}
@@ -263,6 +292,7 @@ def main() -> None:
             "namespace": {"type": "str", "default": "default"},
             "labels": {"type": "dict", "default": {}},
             "spec": {"type": "dict", "default": {}},
+            "adopt": {"type": "bool", "default": False},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         },
         supports_check_mode=True,

@@ -1,0 +1,70 @@
+"""Confirms the decommission of devices, for `flotta decommission` and `edge_device`.
+
+See docs/reference/control-plane.md#the-brake-on-wipes.
+"""
+
+from __future__ import annotations
+
+import getpass
+from datetime import UTC, datetime
+
+from flotta.cli.adoption import own_namespace
+from flotta.fleet.tombstones import (
+    CONFIRMED_ANNOTATION,
+    TOMBSTONE_SELECTOR,
+    Tombstone,
+    confirmed_by,
+    make_tombstone,
+    read_tombstone,
+    tombstone_name,
+)
+from flotta.resources.changes import change_metadata
+from flotta.resources.client import Client
+from flotta.resources.kinds import CONFIG_MAP, EDGE_DEVICE
+from flotta.resources.objects.devices import EdgeDevice
+from flotta.resources.views import is_being_deleted, name_of, namespace_of, uid_of
+
+
+async def confirm_and_delete(client: Client, device: EdgeDevice, program: str) -> None:
+    """Delete an EdgeDevice with an administrator's word, so that no brake holds it.
+
+    `program` is what the administrator used. Raises ApiError.
+    """
+    name, namespace = name_of(device), namespace_of(device)
+    if not confirmed_by(device):
+        await _confirm(client, name, namespace, _author(program))
+    if not is_being_deleted(device):
+        await client.delete(EDGE_DEVICE, name, namespace, uid=uid_of(device))
+
+
+async def list_held(client: Client, namespace: str | None = None) -> list[Tombstone]:
+    """Return the tombstones whose wipe waits for an administrator's word."""
+    found = await client.list(CONFIG_MAP, own_namespace(), label_selector=TOMBSTONE_SELECTOR)
+    tombstones = (read_tombstone(config_map) for config_map in found)
+    held = [item for item in tombstones if item is not None and not item.granted]
+    chosen = [item for item in held if namespace in (None, item.namespace)]
+    return sorted(chosen, key=lambda item: (item.namespace, item.name))
+
+
+async def grant(client: Client, held: Tombstone, program: str) -> None:
+    """Give an administrator's word for a wipe that is held. Raises ApiError."""
+    device = await client.get_or_none(EDGE_DEVICE, held.name, held.namespace)
+    if device is not None and uid_of(device) == held.uid:
+        await _confirm(client, held.name, held.namespace, _author(program))
+        return
+    granted = make_tombstone(held.grant(_author(program), datetime.now(UTC)), own_namespace())
+    patch = {"data": granted.get("data"), "immutable": True}
+    await client.merge_patch(CONFIG_MAP, tombstone_name(held.uid), own_namespace(), patch)
+
+
+async def _confirm(client: Client, name: str, namespace: str, by: str) -> None:
+    patch = change_metadata({"annotations": {CONFIRMED_ANNOTATION: by}})
+    await client.merge_patch(EDGE_DEVICE, name, namespace, patch)
+
+
+def _author(program: str) -> str:
+    """Return who uses this program here; the resource API knows the user of the kubeconfig only."""
+    try:
+        return f"{getpass.getuser()} ({program})"
+    except (KeyError, OSError):  # a user id without a name
+        return program

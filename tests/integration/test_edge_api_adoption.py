@@ -1,0 +1,283 @@
+"""Devices that the control plane does not know are shown, taken back, and lose nothing by it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+import pytest_asyncio
+from device_certificates import issue_device
+from edge_site import SOURCE, Device, Fleet, Site, edge_site, fleet_of
+from operator_site import ENGINES, Object
+
+from flotta.identity.requests import certificate_request
+from flotta.resources.kinds import CONFIG_MAP, EDGE_DEVICE, EDGE_WORKLOAD, NAMESPACE
+from waiting import eventually
+
+WITHHELD = (503, "ConfigurationWithheld")
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def site(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
+    with edge_site(tmp_path_factory.mktemp("edge"), request.param) as started:
+        yield started
+
+
+@pytest_asyncio.fixture
+async def fleet(site: Site) -> AsyncIterator[Fleet]:
+    async with fleet_of(site) as opened:
+        yield opened
+
+
+async def test_a_device_that_lost_its_edgedevice_is_adopted_and_keeps_its_workloads(
+    fleet: Fleet,
+) -> None:
+    label = "adopted"
+    device = await fleet.joined(test=label)
+    await fleet.client.create(EDGE_WORKLOAD, workload(label, label))
+    await eventually(lambda: runs(device, label))
+    await lose(fleet, device)
+    await eventually(lambda: is_listed(fleet, device))
+
+    assert "is adopted" in await flotta(fleet, "adopt", device.device_id)
+
+    await eventually(lambda: is_accepted(device))
+    assert await configuration(device) == WITHHELD
+    await beat_with(device, label)
+    assert await configuration(device) == WITHHELD
+    assert "which its configuration does not contain" in await flotta(
+        fleet, "explain", "device", device.device_id
+    )
+    labels = {"metadata": {"labels": {"test": label}}}
+    await fleet.client.merge_patch(EDGE_DEVICE, device.device_id, "default", labels)
+
+    async def is_released() -> bool:
+        await beat_with(device, label)
+        return await configuration(device) == (200, "")
+
+    await eventually(is_released)
+    assert await runs(device, label)
+    await eventually(lambda: is_forgotten(fleet, device))
+
+    assert (await device.register()).status == 200
+    assert await runs(device, label)
+    await device.close()
+
+
+async def test_a_device_whose_edgedevice_was_created_again_is_adopted_by_its_labels(
+    fleet: Fleet,
+) -> None:
+    devices = [await fleet.joined() for _ in range(2)]
+    for device in devices:
+        await lose(fleet, device)
+        labels = {"shop": "bern", "edgedeviceSignedRequest": "true"}
+        metadata = {"name": device.device_id, "namespace": "default", "labels": labels}
+        await fleet.client.create(EDGE_DEVICE, {"metadata": metadata, "spec": {}})
+        await eventually(lambda d=device: is_listed(fleet, d))
+
+    await flotta(fleet, "adopt", "--selector", "shop=bern", "--label", "role=till")
+
+    for device in devices:
+        await eventually(lambda d=device: is_accepted(d))
+        known = await fleet.get(device)
+        assert known["metadata"]["labels"] == {"shop": "bern", "role": "till"}
+        await beat_with(device)
+        await eventually(lambda d=device: is_delivered(d))
+        await device.close()
+
+
+async def test_adoption_of_all_says_which_namespace_is_missing(fleet: Fleet) -> None:
+    device = await fleet.joined()
+    await lose(fleet, device)
+    uid = str(uuid.uuid4())
+    identity = issue_device(fleet.authority, "lonely-1", uid, namespace="no-such-shop")
+    lonely = fleet.device("lonely-1", identity)
+    for client in (device, lonely):
+        await eventually(lambda d=client: is_listed(fleet, d))
+
+    failure = await flotta(fleet, "adopt", "--all-unknown", succeeds=False)
+
+    assert "namespace no-such-shop, which does not exist" in failure
+    await eventually(lambda: is_accepted(device))
+    for client in (device, lonely):
+        await client.close()
+
+
+async def test_another_device_under_the_name_is_not_replaced(fleet: Fleet) -> None:
+    old = await fleet.joined()
+    await lose(fleet, old)
+    new = fleet.device(old.device_id)
+    await fleet.approve(old.device_id)
+    assert (await new.register()).status == 200
+    assert (await new.beat()).status == 200
+    await eventually(lambda: is_listed(fleet, old))
+
+    failure = await flotta(fleet, "adopt", old.device_id, succeeds=False)
+
+    assert f"another device reports as {old.device_id}" in failure
+    assert (await new.get("control")).body == b""
+    for client in (old, new):
+        await client.close()
+
+
+async def test_a_stolen_name_without_the_key_is_not_adopted(fleet: Fleet) -> None:
+    device = await fleet.joined()
+    lost = await lose(fleet, device)
+    await eventually(lambda: is_listed(fleet, device))
+    await flotta(fleet, "adopt", device.device_id)
+    await eventually(lambda: is_accepted(device))
+    # Of the same CA, device and UID, but of another key.
+    other = issue_device(fleet.authority, device.device_id, lost["metadata"]["uid"])
+    stranger = fleet.device(device.device_id, other)
+
+    assert (await stranger.get("control")).json()["reason"] == "UnknownDevice"
+    for client in (device, stranger):
+        await client.close()
+
+
+async def test_a_device_that_joins_again_with_what_it_runs_keeps_it(fleet: Fleet) -> None:
+    label = "again"
+    device = fleet.device()
+    await device.enrol()
+    await fleet.approve(device.device_id)
+    await fleet.client.create(EDGE_WORKLOAD, workload(label, label))
+    request = certificate_request(device.key, device.device_id).decode()
+    # The gateway's own registration has no hardware: the worker has a configuration.
+    reply = await device.send("registration", {"certificate_request": request})
+    assert reply.status == 200
+    assert (await device.register()).status == 200
+
+    await beat_with(device, label)
+    assert await configuration(device) == WITHHELD
+    labels = {"metadata": {"labels": {"test": label}}}
+    await fleet.client.merge_patch(EDGE_DEVICE, device.device_id, "default", labels)
+
+    async def is_released() -> bool:
+        await beat_with(device, label)
+        return await runs(device, label)
+
+    await eventually(is_released)
+    await device.close()
+
+
+async def test_a_namespace_that_is_deleted_takes_no_workload_off_its_devices(
+    fleet: Fleet,
+) -> None:
+    shop = "closing-shop"
+    await fleet.client.create(NAMESPACE, {"metadata": {"name": shop}})
+    # Workload and device outlive the deletion of the namespace, so that the order can be chosen.
+    kept = {"finalizers": ["test.example/kept"]}
+    metadata = {"name": "till-1", "namespace": shop, "labels": {"test": shop}, **kept}
+    known = await fleet.client.create(EDGE_DEVICE, {"metadata": metadata, "spec": {}})
+    web = workload(shop, shop, shop)
+    await fleet.client.create(EDGE_WORKLOAD, web)
+    uid = known["metadata"]["uid"]
+    device = fleet.device("till-1", issue_device(fleet.authority, "till-1", uid, namespace=shop))
+    await eventually(lambda: runs(device, shop))
+    etag = (await device.get("data")).headers["ETag"]
+    held = await device.held(device.get("data", If_None_Match=etag, Prefer="wait=50"))
+
+    await fleet.client.delete(NAMESPACE, shop)
+    reply = await asyncio.wait_for(held, 60)
+
+    assert reply.status in (304, 403, 503), reply.body
+
+    async def is_withheld() -> bool:
+        reply = await device.get("data")
+        assert reply.status != 200, reply.body
+        return reply.json()["reason"] in ("ConfigurationWithheld", "DeviceLeaving")
+
+    await eventually(is_withheld)
+    bare = {"metadata": {"finalizers": None}}
+    await fleet.client.merge_patch(EDGE_DEVICE, "till-1", shop, bare)
+    await eventually(lambda: is_refused(device))
+    await device.close()
+
+
+async def lose(fleet: Fleet, device: Device) -> Object:
+    """Remove the EdgeDevice as a restored backup does: nobody deleted the device."""
+    lost = await fleet.get(device)
+    await fleet.client.delete(EDGE_DEVICE, device.device_id, "default")
+    return lost
+
+
+def workload(name: str, label: str, namespace: str = "default") -> Object:
+    pod = {"containers": [{"name": "web", "image": "localhost/web:1"}]}
+    selector = {"matchLabels": {"test": label}}
+    return {
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"type": "pod", "deviceSelector": selector, "pod": {"spec": pod}},
+    }
+
+
+async def beat_with(device: Device, *names: str) -> None:
+    """Send a heartbeat of a device that runs these workloads."""
+    entries = [{"name": name, "status": "Running"} for name in names]
+    assert (await device.beat(workloads=entries)).status == 200
+
+
+async def configuration(device: Device) -> tuple[int, str]:
+    """Return status and reason of a request for the configuration."""
+    reply = await device.get("data")
+    return reply.status, "" if reply.status == 200 else reply.json()["reason"]
+
+
+async def is_delivered(device: Device) -> bool:
+    return await configuration(device) == (200, "")
+
+
+async def runs(device: Device, name: str) -> bool:
+    reply = await device.get("data")
+    if reply.status != 200:
+        return False
+    return name in [entry["name"] for entry in reply.json()["content"].get("workloads", ())]
+
+
+async def is_accepted(device: Device) -> bool:
+    return (await device.get("control")).status == 200
+
+
+async def is_refused(device: Device) -> bool:
+    return (await device.get("control")).status in (403, 404)
+
+
+async def records_of(fleet: Fleet, device: Device) -> list[Object]:
+    selector = "management.project-flotta.io/record=unknown-device"
+    found = await fleet.client.list(CONFIG_MAP, "flotta", label_selector=selector)
+    return [item for item in found if item["data"]["name"] == device.device_id]
+
+
+async def is_listed(fleet: Fleet, device: Device) -> bool:
+    """Let the device poll; tell whether it is recorded and shown as unknown."""
+    assert (await device.get("control")).status in (200, 403, 404)
+    if not await records_of(fleet, device):
+        return False
+    shown = await flotta(fleet, "status", "-o", "json")
+    return "unknown to this control plane" in shown and device.device_id in shown
+
+
+async def is_forgotten(fleet: Fleet, device: Device) -> bool:
+    await device.get("control")
+    return not await records_of(fleet, device)
+
+
+async def flotta(fleet: Fleet, *arguments: str, succeeds: bool = True) -> str:
+    """Run a command of the administrator; return its output."""
+    environment = {"PYTHONPATH": str(SOURCE), "KUBECONFIG": str(fleet.site.kubeconfig)}
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-m", "flotta.cli.flotta", *arguments],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode == 0) is succeeds, done.stdout + done.stderr
+    return done.stdout if succeeds else done.stderr
