@@ -10,7 +10,7 @@ from flotta.gateway.clock import Clock
 from flotta.gateway.http_client import HttpResponse
 from flotta.gateway.log_once import LogOnce
 from flotta.gateway.settings import Settings, load_settings, load_tags
-from flotta.gateway.status_codes import explain_status
+from flotta.gateway.status_codes import explain_refusal
 
 CONFIG = """
 log-level = "debug"
@@ -121,10 +121,14 @@ def test_a_failure_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_every_status_is_explained_with_the_device() -> None:
-    assert "device till-7" in explain_status(403, "till-7")
-    assert "till-7" in explain_status(404, "till-7")
-    assert "cannot handle the message (503)" in explain_status(503, "till-7")
-    assert explain_status(418, "till-7").endswith("418")
+    def explain(status: int, body: bytes = b"") -> str:
+        return explain_refusal(HttpResponse(status, {}, body), "till-7")
+
+    assert "device till-7" in explain(403)
+    assert "till-7" in explain(404, b"<html>")
+    assert "cannot handle the message (503)" in explain(503, b"[]")
+    assert explain(418, b'{"reason": 7}').endswith("418")
+    assert "flotta adopt till-7" in explain(403, b'{"code": 403, "reason": "UnknownDevice"}')
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("7", 7), ("x", 0), ("", 0)])
