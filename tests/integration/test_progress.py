@@ -13,19 +13,10 @@ ROOT = Path(__file__).parents[2]
 TIMED = re.compile(r"\[localhost\] \d+\.\d s$")
 
 
-def test_what_debug_prints_is_shown(tmp_path: Path) -> None:
-    tasks = [
-        {"ansible.builtin.debug": {"var": "label"}},
-        {"ansible.builtin.debug": {"msg": "It is {{ item }}."}, "loop": ["red", "blue"]},
-        {"ansible.builtin.set_fact": {"quiet": "nothing of this"}},
-    ]
-    play = {
-        "hosts": "localhost",
-        "gather_facts": False,
-        "vars": {"label": {"app": "os-stats"}},
-        "tasks": tasks,
-    }
-    (tmp_path / "play.json").write_text(json.dumps([play]))
+def run_play(folder: Path, tasks: list[object], **variables: object) -> list[str]:
+    """Run tasks on this host and return the lines before the recap."""
+    play = {"hosts": "localhost", "gather_facts": False, "vars": variables, "tasks": tasks}
+    (folder / "play.json").write_text(json.dumps([play]))
     environment = {
         **os.environ,
         "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections"),
@@ -34,8 +25,24 @@ def test_what_debug_prints_is_shown(tmp_path: Path) -> None:
         "NO_COLOR": "1",
     }
     command = [sys.executable, "-m", "ansible.cli.playbook", "play.json"]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
-    lines = done.stdout.split("PLAY RECAP")[0].splitlines()
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    return done.stdout.split("PLAY RECAP")[0].splitlines()
+
+
+def test_what_debug_prints_is_shown(tmp_path: Path) -> None:
+    tasks: list[object] = [
+        {"ansible.builtin.debug": {"var": "label"}},
+        {"ansible.builtin.debug": {"msg": "It is {{ item }}."}, "loop": ["red", "blue"]},
+        {"ansible.builtin.set_fact": {"quiet": "nothing of this"}},
+    ]
+    lines = run_play(tmp_path, tasks, label={"app": "os-stats"})
     # A step of more than a second has a line of its own, on a machine that stands still any step.
     said = " ".join(" ".join(line for line in lines if not TIMED.search(line)).split())
-    assert said == 'localhost { "label": { "app": "os-stats" } } It is red. It is blue.', done
+    assert said == 'localhost { "label": { "app": "os-stats" } } It is red. It is blue.', lines
+
+
+def test_output_of_a_host_reaches_no_terminal_as_it_is(tmp_path: Path) -> None:
+    script = r"printf 'ok\nFAILED \033[2Jforged\n\342\200\256' >&2; exit 1"
+    lines = run_play(tmp_path, [{"ansible.builtin.shell": script}])
+    assert "    FAILED \ufffd[2Jforged" in lines
+    assert not any("\x1b" in line or "\u202e" in line for line in lines)

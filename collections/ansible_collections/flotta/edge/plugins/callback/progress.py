@@ -132,9 +132,9 @@ class CallbackModule(Default):
             return
         self._clean_results(result._result, result._task.action)
         if "msg" in result._result:
-            self._display.display(str(result._result["msg"]))
+            self._display.display(_printable(str(result._result["msg"])))
         else:
-            self._display.display(self._dump_results(result._result, indent=4))
+            self._display.display(_printable(self._dump_results(result._result, indent=4)))
 
     def v2_runner_on_skipped(self, result: StepResult) -> None:
         """Print nothing."""
@@ -216,5 +216,14 @@ class CallbackModule(Default):
 
 
 def _indented(text: str) -> str:
-    """Return the text with every line indented by four columns."""
-    return "\n".join(f"    {line}" for line in text.splitlines())
+    """Return the printable text with every line indented by four columns."""
+    return "\n".join(f"    {line}" for line in _printable(text).split("\n"))
+
+
+def _printable(text: str) -> str:
+    """Return the text without what a terminal would obey: hosts write messages and output.
+
+    flotta.printable_text does the same; the controller may not have it.
+    """
+    kept = text.replace("\r\n", "\n").replace("\t", "    ")
+    return "".join(x if x.isprintable() or x == "\n" else "\N{REPLACEMENT CHARACTER}" for x in kept)
