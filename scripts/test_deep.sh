@@ -1,6 +1,7 @@
 #!/bin/bash
 # Run what make test leaves out because it gains strength from repetition or length: many power cuts,
-# long outages, random kills; and ansible-test sanity on every supported release of ansible-core.
+# long outages, random kills, attacks that last; and ansible-test sanity on every supported release of
+# ansible-core.
 #
 #   test_deep.sh [sanity] [repetition] [site] [kubernetes]        default: all of them
 #
