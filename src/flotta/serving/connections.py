@@ -3,6 +3,9 @@
 Connections of an owner beyond its cap cost only this owner: its connection that has been idle
 longest is closed, else the one whose request has lasted longest. So the newest connection of a
 client that lost its network is served, although the server still counts the dead ones.
+
+When all connections together reach their limit, an idle one without a certificate gives way to a
+newcomer, else an idle one of the owner that has most, if that is more than FAIR.
 """
 
 from __future__ import annotations
@@ -10,7 +13,10 @@ from __future__ import annotations
 from typing import Protocol
 
 from flotta.serving.failure_log import CapLog
-from flotta.serving.limits import Owner
+from flotta.serving.limits import ANONYMOUS, Owner
+
+FAIR = 4  # connections of one owner that no newcomer displaces
+SHARE = 4  # one owner has at most this part of all connections: a quarter
 
 
 class Connection(Protocol):
@@ -39,9 +45,11 @@ class _Share:
 class Connections:
     """All established connections of a server."""
 
-    def __init__(self, log: CapLog) -> None:
+    def __init__(self, total: int, log: CapLog) -> None:
+        self._most = max(1, total // SHARE)
         self._log = log
         self._shares: dict[str, _Share] = {}
+        self._above_fair: dict[str, _Share] = {}
         self._length = 0
 
     def __len__(self) -> int:
@@ -51,17 +59,20 @@ class Connections:
         """Note a new connection, which is idle; close another of its owner beyond the cap."""
         owner = connection.owner
         share = self._shares.setdefault(owner.key, _Share())
+        most = min(owner.most, self._most)
         oldest = share.oldest()
-        if len(share) >= owner.most and oldest is not None:
+        if len(share) >= most and oldest is not None:
             self.shed(oldest)
             self._log.report(
                 owner.cap,
-                f"{owner.name} has more than {owner.most} connections: the oldest is closed "
+                f"{owner.name} has more than {most} connections: the oldest is closed "
                 "(docs: control-plane.md#connections)",
             )
         share.idle[connection] = None
         self._shares[owner.key] = share
         self._length += 1
+        if len(share) > FAIR:
+            self._above_fair[owner.key] = share
 
     def note_busy(self, connection: Connection) -> None:
         """Note that a request of the connection has begun."""
@@ -83,6 +94,8 @@ class Connections:
             return
         found = share.idle.pop(connection, connection), share.busy.pop(connection, connection)
         self._length -= None in found
+        if len(share) <= FAIR:
+            self._above_fair.pop(key, None)
         if not share:
             del self._shares[key]
 
@@ -91,7 +104,10 @@ class Connections:
         self.discard(connection)
         connection.abort()
 
-    def oldest_idle(self, key: str) -> Connection | None:
-        """Return the connection of an owner that has been idle longest."""
-        share = self._shares.get(key)
-        return next(iter(share.idle), None) if share else None
+    def find_dispensable(self) -> Connection | None:
+        """Return the connection that gives way to a newcomer when there are too many in all."""
+        anonymous = self._shares.get(ANONYMOUS)
+        if anonymous is not None and anonymous.idle:
+            return next(iter(anonymous.idle))
+        greediest = max(self._above_fair.values(), key=len, default=None)
+        return next(iter(greediest.idle), None) if greediest else None

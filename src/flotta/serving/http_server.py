@@ -12,17 +12,17 @@ from aiohttp import hdrs, web
 from flotta.serving.connections import Connections
 from flotta.serving.failure_log import CapLog
 from flotta.serving.http_connection import ErrorResponse, Gate, HttpConnection
-from flotta.serving.limits import Cap, Deadlines, Identify, Limits, Owner
+from flotta.serving.limits import ANONYMOUS, Cap, Deadlines, Identify, Limits, Owner
 from flotta.serving.listener import Listener
 from flotta.serving.pending import Pending
 
-ANONYMOUS = 64  # connections at once of clients without a certificate, all of them together
+OF_ALL_ANONYMOUS = 64  # connections at once of clients without a certificate
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
-def anonymous(_: bytes | None = None, most: int = ANONYMOUS) -> Owner:
+def anonymous(_: bytes | None = None, most: int = OF_ALL_ANONYMOUS) -> Owner:
     """Return the owner of connections without a client certificate."""
-    return Owner("", "all clients without a certificate together", most, "anonymous")
+    return Owner(ANONYMOUS, "all clients without a certificate together", most, "anonymous")
 
 
 def json_error(status: int, sentence: str) -> web.Response:
@@ -63,7 +63,7 @@ class HttpServer:
         )
         application.on_response_prepare.append(self._name_server)
         caps = CapLog(count)
-        self._connections = Connections(caps)
+        self._connections = Connections(limits.total, caps)
         self._listener = Listener(
             self._new_connection,
             self._connections,

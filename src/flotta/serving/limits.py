@@ -14,6 +14,7 @@ CAPS: tuple[Cap, ...] = (
     *("total", "handshakes", "address"),
     *("certificate", "anonymous", "descriptors"),
 )
+ANONYMOUS = ""  # the key of all clients without a certificate
 HANDSHAKES = 512  # pending at once; a handshake takes about a millisecond of CPU
 
 

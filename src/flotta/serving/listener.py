@@ -128,7 +128,7 @@ class Listener:
 
     def _make_room_in_all(self, new: Pending) -> bool:
         stalled = self._pending.find_stalled()
-        idle = self._connections.oldest_idle("")
+        idle = self._connections.find_dispensable()
         if stalled is not None:
             self._drop(stalled)
         elif idle is not None:
