@@ -202,7 +202,7 @@ ADDED = {
     "flotta-manager-config": {"DECOMMISSION_TIMEOUT", "REQUEST_EXPIRY"},
     "flotta-edge-api-config": {
         *("BIND_ADDRESS", "SERVER_NAMES", "REGISTRATION_NAMESPACES", "EDGE_API_DRAIN_SECONDS"),
-        "ADDRESS_FAIRNESS",
+        *("ADDRESS_FAIRNESS", "PROXY_PROTOCOL"),
     },
 }
 

@@ -69,6 +69,7 @@ class EdgeApiServer:
             count=self.metrics.count_cap,
             handler_cancellation=True,  # a client that goes away frees its held request
             proxy_protocol=settings.has_proxy_protocol,
+            refuses_coded_bodies=False,  # `admission` does
         )
         self._secret_changed = asyncio.Event()
         self._draining = False

@@ -32,8 +32,9 @@ def edge_api_environment(installation: Installation) -> dict[str, str]:
         "REGISTRATION_NAMESPACES": ",".join(installation.registration_namespaces),
         "BACKEND": "crd",
         "EDGE_API_DRAIN_SECONDS": str(DRAIN_SECONDS),
-        # Nodes and balancers hide the addresses of devices.
-        "ADDRESS_FAIRNESS": "false",
+        "PROXY_PROTOCOL": _to_text(installation.proxy_protocol),
+        # Without it, nodes and balancers hide the addresses of devices.
+        "ADDRESS_FAIRNESS": _to_text(installation.proxy_protocol),
         # Claims of our own operator name the endpoint themselves.
         **({"S3_DEVICE_ENDPOINT": foreign.device_endpoint} if foreign else {}),
     }

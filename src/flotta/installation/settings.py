@@ -22,7 +22,11 @@ from flotta.installation.options import (
 )
 from flotta.settings import installation as table
 from flotta.settings.common import LOG_LEVEL, NAMESPACE
-from flotta.settings.edge_api import CLIENT_CERT_EXPIRATION_DAYS, REGISTRATION_NAMESPACES
+from flotta.settings.edge_api import (
+    CLIENT_CERT_EXPIRATION_DAYS,
+    PROXY_PROTOCOL,
+    REGISTRATION_NAMESPACES,
+)
 from flotta.settings.operator import (
     AUTO_APPROVAL,
     DECOMMISSION_TIMEOUT,
@@ -95,6 +99,7 @@ class Installation:
     server_names: tuple[str, ...] = ()
     registration_namespaces: tuple[str, ...] = REGISTRATION_NAMESPACES.default
     device_certificate_days: int = CLIENT_CERT_EXPIRATION_DAYS.default
+    proxy_protocol: bool = PROXY_PROTOCOL.default
     auto_approval: bool = AUTO_APPROVAL.default
     bucket_for_every_device: bool | None = None  # None: where somebody provides
     bucket_storage_class: str = ""  # empty: the operator's own

@@ -7,9 +7,9 @@ import ssl
 import time
 from collections.abc import Callable
 
+from flotta.limited_log import LimitedLog
 from flotta.serving.limits import Cap
 
-LOGGED_PER_SECOND = 20  # failed handshakes
 CAP_INTERVAL = 60.0  # seconds between two lines about the same cap
 log = logging.getLogger(__name__)
 
@@ -18,27 +18,15 @@ class FailureLog:
     """Logs failed handshakes, a limited number each second."""
 
     def __init__(self) -> None:
-        self._second = 0
-        self._logged = 0
-        self._skipped = 0
+        self._log = LimitedLog(log)
 
     def log_failure(self, peer: str, error: Exception) -> None:
         """Log why a handshake failed; a connection that broke only at debug level."""
         if isinstance(error, ConnectionError) and not isinstance(error, ssl.SSLError):
             log.debug("%s closed the connection during the TLS handshake: %s", peer, error)
             return
-        if self._has_room():
-            log.warning("TLS handshake with %s failed: %s", peer, _explain_failure(error))
-
-    def _has_room(self) -> bool:
-        second = int(time.monotonic())
-        if second != self._second:
-            if self._skipped:
-                log.warning("%d more failed TLS handshakes", self._skipped)
-            self._second, self._logged, self._skipped = second, 0, 0
-        self._logged += 1
-        self._skipped += self._logged > LOGGED_PER_SECOND
-        return self._logged <= LOGGED_PER_SECOND
+        text = "TLS handshake with %s failed: %s"
+        self._log.log(logging.WARNING, text, peer, _explain_failure(error))
 
 
 class CapLog:

@@ -20,7 +20,7 @@ from flotta.serving.pending import Pending
 
 HEADER_LINE = 8190  # bytes of the request line, and of one header
 HEADERS = 64  # of one request
-LINGERING = 5.0  # seconds in which the rest of a refused body is read, so that the refusal arrives
+LINGERING = 2.0  # seconds in which the rest of a refused body is read, so that the refusal arrives
 log = logging.getLogger(__name__)
 
 ErrorResponse = Callable[[int, str], web.Response]  # from HTTP status and sentence
@@ -60,6 +60,7 @@ class HttpConnection(web.RequestHandler):
             auto_decompress=False,  # inflating is work before authority and rate are known
         )
         self._gate = gate
+        self._accepted = accepted
         self._peer = (accepted.host, accepted.port)
         self._timer: asyncio.TimerHandle | None = None
         self._content: StreamReader | None = None  # of the last request
@@ -76,6 +77,7 @@ class HttpConnection(web.RequestHandler):
         tls = transport.get_extra_info("ssl_object")
         self.owner = self._gate.identify(tls.getpeercert(True) if tls else None)
         super().connection_made(transport)
+        self._accepted.established(self._accepted)
         self._gate.connections.add(self)
         self._arm(self._gate.deadlines.first_request, self.abort)
 

@@ -35,6 +35,7 @@ class HttpServer:
     """Serves an application on one or more addresses.
 
     `name` is for the header `Server`; `count` is called for each connection that a cap costs.
+    Bodies are never inflated: by default a coded one is refused with 415.
     """
 
     def __init__(
@@ -50,11 +51,13 @@ class HttpServer:
         handler_cancellation: bool = False,
         shutdown_timeout: float = 5.0,
         proxy_protocol: bool = False,
+        refuses_coded_bodies: bool = True,
     ) -> None:
         self._name = name
         self._deadlines = deadlines
         self._identify = identify
         self._error_response = error_response
+        self._refuses_coded_bodies = refuses_coded_bodies
         self._gate: Gate | None = None
         self._runner = web.AppRunner(
             application,
@@ -124,7 +127,7 @@ class HttpServer:
             assert isinstance(connection, HttpConnection)  # noqa: S101 - made by _new_connection
             connection.begin(request)
             try:
-                if request.headers.get(hdrs.CONTENT_ENCODING, "identity").lower() != "identity":
+                if self._refuses_coded_bodies and hdrs.CONTENT_ENCODING in request.headers:
                     raise web.HTTPUnsupportedMediaType
                 return await handler(request)
             except web.HTTPException as error:

@@ -1,9 +1,11 @@
 """The listener: accepts connections within the caps, and completes their TLS handshakes.
 
 The servers of asyncio and uvloop accept without a limit and drop a failed handshake without logging
-it. Here connections are accepted one by one, so that a failure is logged with address and reason,
-that a flood costs those that cause it, and that the context can be replaced while the server runs
-(removing a CA needs a new context).
+it. Here a failure is logged with address and reason, a flood costs those that cause it, and the
+context can be replaced while the server runs (removing a CA needs a new context).
+
+A connection that has sent nothing costs a descriptor and a callback: no task, no timer, no TLS
+object. So a flood of them takes little of the time in which others are served.
 """
 
 from __future__ import annotations
@@ -13,15 +15,17 @@ import errno
 import logging
 import socket
 import ssl
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 
 from flotta.serving.connections import Connections
 from flotta.serving.failure_log import CapLog, FailureLog
 from flotta.serving.limits import Cap, Deadlines, Limits
 from flotta.serving.pending import Pending, PendingHandshakes
 from flotta.serving.proxy_protocol import ProxyHeaderError, read_header
+from flotta.serving.readability import wait_readable
 
-BACKLOG = 1024  # connections that the kernel keeps until they are accepted
+BACKLOG = 4096  # connections that the kernel keeps until they are accepted
+BATCH = 64  # connections that are accepted before others are served
 # Seconds of waiting after a failure to accept; fixed, because clients wait in the backlog.
 ACCEPT_RETRY = 0.5
 TURN_CHECK = 0.25  # seconds between two looks for a handshake that stalls
@@ -29,6 +33,7 @@ CLOSING = 3.0  # seconds in which a client may answer the end of TLS
 # Seconds after which the kernel drops a client that takes no data (TCP_USER_TIMEOUT, tcp(7)).
 UNACKNOWLEDGED = 150
 EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+MORE = "(docs: control-plane.md#connections)"
 log = logging.getLogger(__name__)
 
 Factory = Callable[[Pending], asyncio.Protocol]
@@ -56,8 +61,11 @@ class Listener:
         self._deadlines = deadlines
         self._proxy_protocol = proxy_protocol
         self._pending = PendingHandshakes(limits)
+        self._waiting: list[Pending] = []  # accepted, but without room yet
         self._sockets: list[socket.socket] = []
         self._tasks: set[asyncio.Task[None]] = set()
+        self._sweeping: asyncio.TimerHandle | None = None
+        self._retrying: asyncio.TimerHandle | None = None
         self._failures = FailureLog()
 
     async def start(self, host: str, port: int) -> int:
@@ -65,7 +73,8 @@ class Listener:
 
         Raises OSError when an address is taken. May be called again for another address.
         """
-        found = await asyncio.get_running_loop().getaddrinfo(
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(
             host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
         for family, *_, address in dict.fromkeys(found):
@@ -74,138 +83,120 @@ class Listener:
             opened.setblocking(False)
             _, port, *_ = opened.getsockname()  # two values for IPv4, four for IPv6
             self._sockets.append(opened)
-            self._run(self._accept(opened))
+            loop.add_reader(opened, self._accept, opened)
         return port
 
     async def stop_accepting(self) -> None:
         """Close the listening sockets and give up pending handshakes."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for timer in (self._sweeping, self._retrying):
+            if timer is not None:
+                timer.cancel()
+        self._stop_reading()
         for opened in self._sockets:
             opened.close()
+        self._sockets.clear()
+        for pending in (*self._waiting, *self._pending):
+            self._drop(pending)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _accept(self, listening: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
+    def _accept(self, listening: socket.socket) -> None:
+        for _ in range(BATCH):
             try:
-                connection, (host, port, *_) = await loop.sock_accept(listening)
+                connection, (host, port, *_) = listening.accept()
+            except BlockingIOError:
+                return
             except OSError as error:  # no file descriptors are left, or the client has gone
-                await self._pause(error)
-                continue
+                self._note_failure(error)
+                return
+            connection.setblocking(False)
             new = Pending(connection, host, port, has_header=not self._proxy_protocol)
-            try:
-                if await self._make_room(new):
-                    self._admit(new)
-            except asyncio.CancelledError:
-                new.close()
-                raise
+            if not self._take_in(new):
+                self._waiting.append(new)
+                self._pause(TURN_CHECK)
+                return
 
-    async def _pause(self, error: OSError) -> None:
-        """Wait for a descriptor; a flood may leave none to our own files and connections."""
-        if error.errno not in EXHAUSTED:
-            log.debug("A client has gone before it was accepted: %s", error)
-            return
-        self._caps.report(
-            "descriptors",
-            f"Accepting a connection failed: {error.strerror}; raise LimitNOFILE of the service "
-            "(docs: control-plane.md#connections)",
-        )
-        self._drop(self._pending.find_stalled())
-        await asyncio.sleep(ACCEPT_RETRY)
-
-    async def _make_room(self, new: Pending) -> bool:
-        """Let others give way; tell whether the newcomer may stay. It may have to wait."""
+    def _take_in(self, new: Pending) -> bool:
+        """Let others give way to a newcomer and begin with it; tell False if it has to wait."""
         if len(self._connections) + len(self._pending) >= self._limits.total:
-            return self._make_room_in_all(new)
+            self._make_room_in_all(new)
+            return True
         while self._pending.is_full:
             stalled = self._pending.find_stalled()
             if stalled is None:
-                await asyncio.sleep(TURN_CHECK)
-                continue
+                return False
             self._shed(stalled, "handshakes", f"more than {self._limits.handshakes} are pending")
+        self._begin(new)
         return True
 
-    def _make_room_in_all(self, new: Pending) -> bool:
+    def _make_room_in_all(self, new: Pending) -> None:
         stalled = self._pending.find_stalled()
         idle = self._connections.find_dispensable()
         if stalled is not None:
             self._drop(stalled)
         elif idle is not None:
             self._connections.shed(idle)
+        if stalled is not None or idle is not None:
+            self._begin(new)
         else:
-            new.close()
+            new.connection.close()
         self._caps.report(
             "total",
             f"There are {self._limits.total} connections: {stalled or 'one'} was closed for "
-            f"{new}, or is refused (docs: control-plane.md#connections)",
+            f"{new}, or is refused {MORE}",
         )
-        return stalled is not None or idle is not None
 
-    def _admit(self, new: Pending) -> None:
+    def _begin(self, new: Pending) -> None:
         new.has_spoken = new.look_for_data()
+        new.established = self._pending.discard
         self._pending.add(new)
-        new.task = self._run(self._serve(new))
-        new.task.add_done_callback(lambda _: self._end(new))
+        if new.has_spoken:
+            self._serve(new)
+            return
+        asyncio.get_running_loop().add_reader(new.connection, self._note_data, new)
+        self._sweep_later()
         above = self._pending.find_above_share(new)
         if above is not None:
             self._shed(above, "address", f"{new.host} has more than its share of them")
 
-    def _shed(self, pending: Pending, cap: Cap, why: str) -> None:
-        self._drop(pending)
-        self._caps.report(
-            cap,
-            f"The pending handshake with {pending} was dropped: {why} "
-            "(docs: control-plane.md#connections)",
-        )
+    def _note_data(self, new: Pending) -> None:
+        """Continue with a connection that has sent something, or has ended."""
+        asyncio.get_running_loop().remove_reader(new.connection)
+        if new.has_header:
+            self._pending.note_speaking(new)
+        self._serve(new)
 
-    def _drop(self, pending: Pending | None) -> None:
-        if pending is not None:
-            self._pending.discard(pending)
-            pending.close()
+    def _serve(self, new: Pending) -> None:
+        new.task = asyncio.get_running_loop().create_task(self._shake_hands(new))
+        self._tasks.add(new.task)
+        new.task.add_done_callback(lambda _: self._end(new))
 
-    def _end(self, pending: Pending) -> None:
-        """Forget a handshake that has ended, and close what the event loop did not take over."""
-        self._pending.discard(pending)
-        if not pending.is_handed_over:
-            pending.connection.close()
-
-    def _run(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
-
-    async def _serve(self, new: Pending) -> None:
+    async def _shake_hands(self, new: Pending) -> None:
         try:
-            async with asyncio.timeout(self._deadlines.handshake):
-                async with asyncio.timeout(self._deadlines.hello):
-                    await self._wait_for_hello(new)
-                await self._shake_hands(new)
+            async with asyncio.timeout(self._deadlines.handshake - new.age):
+                await self._read_balancer_header(new)
+                await self._connect(new)
         except TimeoutError:
-            silent = not new.has_spoken
-            self._failures.log_failure(
-                str(new), TimeoutError("it sent nothing" if silent else "it took too long")
-            )
+            self._failures.log_failure(str(new), TimeoutError("it took too long"))
         except (OSError, ProxyHeaderError) as error:  # ssl.SSLError is an OSError
             self._failures.log_failure(str(new), error)
 
-    async def _wait_for_hello(self, new: Pending) -> None:
+    async def _read_balancer_header(self, new: Pending) -> None:
+        if new.has_header:
+            return
+        source = await read_header(new.connection, lambda: wait_readable(new.connection))
+        if source is not None:
+            self._pending.rename(new, *source)
+        new.has_header = True
+        await wait_readable(new.connection)
+        self._pending.note_speaking(new)
+
+    async def _connect(self, new: Pending) -> None:
+        if not new.look_for_data():
+            raise ConnectionResetError("it sent nothing")
         new.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         new.connection.setsockopt(
             socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED * 1000
         )
-        if self._proxy_protocol:
-            source = await read_header(new.connection, lambda: _wait_readable(new.connection))
-            if source is not None:
-                self._pending.rename(new, *source)
-            new.has_header = True
-        await _wait_readable(new.connection)
-        if not new.connection.recv(1, socket.MSG_PEEK):
-            raise ConnectionResetError("it sent nothing")
-        self._pending.note_speaking(new)
-
-    async def _shake_hands(self, new: Pending) -> None:
         new.is_handed_over = True
         await asyncio.get_running_loop().connect_accepted_socket(
             lambda: self._factory(new),
@@ -215,24 +206,75 @@ class Listener:
             ssl_shutdown_timeout=CLOSING if self.context else None,
         )
 
+    def _end(self, pending: Pending) -> None:
+        """Forget a handshake that has ended, and close what the event loop did not take over."""
+        if pending.task is not None:
+            self._tasks.discard(pending.task)
+        self._pending.discard(pending)
+        if not pending.is_handed_over:
+            pending.connection.close()
+        if self._waiting:
+            self._resume()
 
-async def _wait_readable(connection: socket.socket) -> None:
-    """Wait until a socket has data or has ended, without reading."""
-    try:
-        connection.recv(1, socket.MSG_PEEK)
-    except BlockingIOError:
-        pass
-    else:
-        return
-    loop = asyncio.get_running_loop()
-    readable: asyncio.Future[None] = loop.create_future()
-    loop.add_reader(connection, _resolve, readable)
-    try:
-        await readable
-    finally:
-        loop.remove_reader(connection)
+    def _shed(self, pending: Pending, cap: Cap, why: str) -> None:
+        self._drop(pending)
+        self._caps.report(cap, f"The pending handshake with {pending} was dropped: {why} {MORE}")
 
+    def _drop(self, pending: Pending) -> None:
+        self._pending.discard(pending)
+        if pending.task is not None:
+            pending.task.cancel()
+            return
+        asyncio.get_running_loop().remove_reader(pending.connection)
+        pending.connection.close()
 
-def _resolve(waiting: asyncio.Future[None]) -> None:
-    if not waiting.done():
-        waiting.set_result(None)
+    def _sweep_later(self) -> None:
+        oldest = self._pending.oldest_silent
+        if oldest is not None and self._sweeping is None:
+            seconds = max(0.0, self._deadlines.hello - oldest.age)
+            self._sweeping = asyncio.get_running_loop().call_later(seconds, self._sweep)
+
+    def _sweep(self) -> None:
+        """Close the connections that have sent nothing in time."""
+        self._sweeping = None
+        while (oldest := self._pending.oldest_silent) and oldest.age >= self._deadlines.hello:
+            self._failures.log_failure(str(oldest), TimeoutError("it sent nothing"))
+            self._drop(oldest)
+        self._sweep_later()
+
+    def _note_failure(self, error: OSError) -> None:
+        """Wait for a descriptor; a flood may leave none to our own files and connections."""
+        if error.errno not in EXHAUSTED:
+            log.debug("A client has gone before it was accepted: %s", error)
+            return
+        self._caps.report(
+            "descriptors",
+            f"Accepting a connection failed: {error.strerror}; raise LimitNOFILE of the service "
+            f"{MORE}",
+        )
+        stalled = self._pending.find_stalled()
+        if stalled is not None:
+            self._drop(stalled)
+        self._pause(ACCEPT_RETRY)
+
+    def _pause(self, seconds: float) -> None:
+        """Accept nothing for a while; clients wait in the backlog."""
+        self._stop_reading()
+        if self._retrying is not None:
+            self._retrying.cancel()
+        self._retrying = asyncio.get_running_loop().call_later(seconds, self._resume)
+
+    def _resume(self) -> None:
+        """Take in those that wait, then accept again."""
+        while self._waiting:
+            if not self._take_in(self._waiting[0]):
+                self._pause(TURN_CHECK)
+                return
+            self._waiting.pop(0)
+        loop = asyncio.get_running_loop()
+        for opened in self._sockets:
+            loop.add_reader(opened, self._accept, opened)
+
+    def _stop_reading(self) -> None:
+        for opened in self._sockets:
+            asyncio.get_running_loop().remove_reader(opened)

@@ -17,6 +17,7 @@ import asyncio
 import ipaddress
 import socket
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from flotta.serving.limits import Limits
@@ -36,6 +37,8 @@ class Pending:
     has_header: bool = True  # what it sends next is its handshake, not the header of a balancer
     has_spoken: bool = False  # has sent the first byte of its handshake
     is_handed_over: bool = False  # the event loop owns the socket
+    # Called with this when its handshake is complete, before the connection counts as one.
+    established: Callable[[Pending], None] = lambda _: None
     since: float = field(default_factory=time.monotonic)
 
     @property
@@ -51,13 +54,6 @@ class Pending:
             return bool(self.connection.recv(1, socket.MSG_PEEK))
         except OSError:  # nothing yet, or the connection broke
             return False
-
-    def close(self) -> None:
-        """Break the connection off."""
-        if self.task is not None:
-            self.task.cancel()
-        elif not self.is_handed_over:
-            self.connection.close()
 
     def __str__(self) -> str:
         return f"{self.host} port {self.port}"
@@ -75,6 +71,14 @@ class PendingHandshakes:
 
     def __len__(self) -> int:
         return len(self._silent) + len(self._speaking)
+
+    def __iter__(self) -> Iterator[Pending]:
+        return iter((*self._silent, *self._speaking))
+
+    @property
+    def oldest_silent(self) -> Pending | None:
+        """The connection that has sent nothing for the longest time."""
+        return next(iter(self._silent), None)
 
     @property
     def is_full(self) -> bool:

@@ -99,6 +99,8 @@ PROXY_PROTOCOL = Flag(
     "which a balancer passes on the address of the device.",
     default=False,
     variable="PROXY_PROTOCOL",
+    option="proxy_protocol",
+    role_input="operator_edge_api_proxy_protocol",
 )
 
 EDGE_API = (

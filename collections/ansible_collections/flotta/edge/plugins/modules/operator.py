@@ -125,6 +125,13 @@ options:
       - Days for which the certificate of a device is valid; devices renew it in time.
     type: int
     default: 30
+  proxy_protocol:
+    description:
+      - Whether every connection to the Edge API begins with a header of the PROXY protocol, by which a balancer passes on
+        the address of the device.
+      - The balancer must be set to send it, and the Edge API must be reachable through the balancer only.
+    type: bool
+    default: false
   auto_approval:
     description:
       - Whether a device with a registration certificate joins without approval.
@@ -460,6 +467,7 @@ SETTINGS = {
     "server_names": {"type": "list", "elements": "str", "default": []},
     "registration_namespaces": {"type": "list", "elements": "str", "default": ["default"]},
     "device_certificate_days": {"type": "int", "default": 30},
+    "proxy_protocol": {"type": "bool", "default": False},
     "auto_approval": {"type": "bool", "default": True},
     "bucket_for_every_device": {"type": "bool"},
     "bucket_storage_class": {"type": "str"},
