@@ -23,6 +23,7 @@ from flotta.operator.runtime.steps import (
     patch_spec,
     patch_status,
 )
+from flotta.printable_text import printable_lines
 from flotta.resources.client import ApiError, NotFound
 from flotta.resources.conditions import find_condition
 from flotta.resources.finalizers import DEVICE_FINALIZER
@@ -205,7 +206,7 @@ def _make_conditions(
         status = "True" if type_ == phase else "False"
         condition: Condition = {"type": type_, "status": status}
         if type_ == phase:
-            condition["message"] = message
+            condition["message"] = printable_lines(message)
         before = find_condition(old, type_)
         moved = before is None or before.get("status") != status
         since = None if moved or before is None else before.get("lastTransitionTime")

@@ -13,6 +13,7 @@ from flotta.fleet.heartbeat import Transition, find_transitions
 from flotta.fleet.problems import describe_problem
 from flotta.fleet.rendering import Problem
 from flotta.own_names import EDGE_API
+from flotta.printable_text import printable
 from flotta.protocol.models import EventInfo
 from flotta.resources.client import ApiError, Client
 from flotta.resources.kinds import EDGE_DEVICE, EDGE_WORKLOAD, Kind, ResourceT
@@ -41,7 +42,7 @@ class Events:
         events = [event for event in reported if event is not None][:EVENTS_PER_HEARTBEAT]
         for event in events:
             await self._write_reported(device, event)
-        said = {event.message for event in events}
+        said = {printable(event.message) for event in events}  # as the status has them
         explained = {event.workload for event in events if event.type == "warn"}
         for transition in find_transitions(old, new):
             if transition.failing and transition.workload in explained:
