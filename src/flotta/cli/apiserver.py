@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from flotta.cli.commands import run_command
-from flotta.settings.engine import APISERVER_INIT, APISERVER_SERVE
+from flotta.settings.engine import (
+    APISERVER_BACKUP,
+    APISERVER_INIT,
+    APISERVER_RESTORE,
+    APISERVER_SERVE,
+)
 from flotta.settings.help import add_options
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point."""
     options = _parser().parse_args(arguments)
-    run_command(f"apiserver_{options.command}", options)
+    result = run_command(f"apiserver_{options.command}", options)
+    if result is not None:
+        print(result)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -24,6 +32,16 @@ def _parser() -> argparse.ArgumentParser:
     add_options(init, APISERVER_INIT)
     serve = commands.add_parser("serve", help="serve the resource API")
     add_options(serve, APISERVER_SERVE)
+    backup = commands.add_parser(
+        "backup", help="write fleet, keys and certificates to one archive; the server may run"
+    )
+    backup.add_argument("file", type=Path, metavar="FILE", help="archive to write, mode 0600")
+    add_options(backup, APISERVER_BACKUP)
+    restore = commands.add_parser(
+        "restore", help="restore such an archive while the services are stopped"
+    )
+    restore.add_argument("file", type=Path, metavar="FILE", help="archive to read")
+    add_options(restore, APISERVER_RESTORE)
     return parser
 
 

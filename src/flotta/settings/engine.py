@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from flotta.settings.common import LOG_LEVEL
-from flotta.settings.setting import FilePath, Number, Text, Words
+from flotta.settings.setting import FilePath, Number, Setting, Text, Words
 
 RESOURCE_API_PORT = Number(
     help="Port of the embedded resource API.",
@@ -13,6 +13,11 @@ RESOURCE_API_PORT = Number(
     least=1,
     most=65535,
     role_input="operator_resource_api_port",
+)
+RESOURCE_API_LISTEN = Text(
+    help="Address at which the embedded resource API listens.",
+    default="127.0.0.1",
+    role_input="operator_resource_api_listen",
 )
 S3_PORT = Number(
     help="Port of the embedded object storage.",
@@ -33,7 +38,7 @@ KUBECONFIG_DIR = FilePath(
 )
 SERVER = Text(help="Address that clients use, https://HOST:PORT.", flag="--server", required=True)
 SAN = Words(help="Name or address in the server certificate; repeatable.", flag="--san")
-API_LISTEN = Text(help="HOST:PORT at which it listens.", default="0.0.0.0:6443", flag="--listen")
+API_LISTEN = Text(help="HOST:PORT at which it listens.", default="127.0.0.1:6443", flag="--listen")
 DATABASE = FilePath(
     help="File of the database.",
     default=Path("/var/lib/flotta/apiserver/state.db"),
@@ -81,6 +86,22 @@ CACHE = FilePath(
     help="Directory of rclone's cache.", default_help="`cache` beside the root", flag="--cache"
 )
 
+BACKUP_S3_KEYS = FilePath(
+    help="Directory of the access keys of the embedded object storage.",
+    default=Path("/var/lib/flotta/s3/keys"),
+    flag="--s3-keys",
+)
+BACKUP_S3_ADMIN_FILE = FilePath(
+    help="File with the access key of the storage administrator.",
+    default=Path("/etc/flotta/s3-admin.env"),
+    flag="--s3-admin-file",
+)
+FORCE = Text(
+    help="The word `overwrite`: replace the control plane that is there. It is kept beside the "
+    "restored one, with `.replaced` at the end of each name.",
+    flag="--force",
+)
+RESOURCE_API: tuple[Setting[object], ...] = (RESOURCE_API_LISTEN, RESOURCE_API_PORT)
 APISERVER_INIT = (PKI_DIR, KUBECONFIG_DIR, SERVER, SAN)
 APISERVER_SERVE = (
     API_LISTEN,
@@ -91,5 +112,13 @@ APISERVER_SERVE = (
     KEPT_BYTES,
     LOG_LEVEL,
 )
+APISERVER_BACKUP = (
+    DATABASE,
+    PKI_DIR,
+    KUBECONFIG_DIR,
+    BACKUP_S3_KEYS,
+    BACKUP_S3_ADMIN_FILE,
+)
+APISERVER_RESTORE = (*APISERVER_BACKUP, FORCE)
 S3_INIT = (ADMIN_FILE, KEYS)
 S3_SERVE = (ROOT, KEYS, S3_LISTEN, IAM_LISTEN, CERT, KEY, CACHE, LOG_LEVEL)

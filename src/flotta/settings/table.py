@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from flotta.settings.device import DEVICE_ROLE, GATEWAY, WORKER
 from flotta.settings.edge_api import EDGE_API
 from flotta.settings.engine import (
+    APISERVER_BACKUP,
     APISERVER_INIT,
+    APISERVER_RESTORE,
     APISERVER_SERVE,
-    RESOURCE_API_PORT,
+    RESOURCE_API,
     S3_INIT,
     S3_PORT,
     S3_SERVE,
@@ -27,13 +29,15 @@ PROGRAMS: Mapping[str, Settings] = {
     "flotta-edge-api": EDGE_API,
     "flotta-apiserver init": APISERVER_INIT,
     "flotta-apiserver serve": APISERVER_SERVE,
+    "flotta-apiserver backup": APISERVER_BACKUP,
+    "flotta-apiserver restore": APISERVER_RESTORE,
     "flotta-s3 init": S3_INIT,
     "flotta-s3 serve": S3_SERVE,
     "flotta-gateway": GATEWAY,
     "flotta-device-worker": WORKER,
 }
 CONTROL_PLANE: Settings = tuple(
-    dict.fromkeys((*OPERATOR, *EDGE_API, RESOURCE_API_PORT, S3_PORT, *INSTALLATION))
+    dict.fromkeys((*OPERATOR, *EDGE_API, *RESOURCE_API, S3_PORT, *INSTALLATION))
 )
 OPERATOR_MODULE: Settings = tuple(setting for setting in CONTROL_PLANE if setting.option)
 ROLES: Mapping[str, Settings] = {

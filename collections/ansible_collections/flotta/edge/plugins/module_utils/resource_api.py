@@ -138,12 +138,18 @@ def find_kubeconfig(connection: Connection) -> str | None:
     return None
 
 
+LOOPBACK = (
+    "An embedded control plane listens on its own machine only: for others, set the input operator_resource_api_listen of the role "
+    "flotta.edge.operator to 0.0.0.0 or an address of that machine, and run the playbook."
+)
+
+
 def describe_error(error: ApiError, connection: Connection) -> str:
     """Return a sentence that says what went wrong at the resource API and what to do."""
     if isinstance(error, Unreachable):
         return (
             f"The resource API does not answer: {error.message}. Check that it runs, and that this machine "
-            f"can reach the address in {_describe_source(connection)}."
+            f"can reach the address in {_describe_source(connection)}.{' ' + LOOPBACK if error.refused else ''}"
         )
     if error.status == 401:
         return f"The resource API does not accept the user of {_describe_source(connection)}; use a kubeconfig with valid credentials."
