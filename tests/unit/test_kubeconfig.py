@@ -39,6 +39,10 @@ def test_a_context_that_is_not_there_is_named_beside_those_that_are(tmp_path: Pa
     assert "does not answer" in said(path, "--context", "lab")
 
 
+def test_a_refused_connection_names_the_input_for_other_addresses(tmp_path: Path) -> None:
+    assert "operator_resource_api_listen" in said(kubeconfig(tmp_path, "lab"))
+
+
 def test_a_current_context_that_is_not_there_is_named_too(tmp_path: Path) -> None:
     assert "has no context gone; use one of" in said(kubeconfig(tmp_path, "gone"))
 

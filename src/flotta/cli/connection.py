@@ -43,9 +43,16 @@ async def _connect_and_work(
         raise ValueError("the kubeconfig is not valid YAML") from error
 
 
+# What to do where the connection was refused.
+LOOPBACK = (
+    "; check that it runs. An embedded control plane listens on its own machine only, unless the "
+    "role's input operator_resource_api_listen is another address"
+)
+
+
 def _describe_error(error: ApiError) -> str:
     if isinstance(error, Unreachable):
-        return f"the resource API does not answer: {error}"
+        return f"the resource API does not answer: {error}{LOOPBACK if error.refused else ''}"
     if isinstance(error, Forbidden):
         return f"the user of the kubeconfig is not allowed to do this: {error}"
     # For a path that it does not serve Kubernetes gives no reason, for a missing object it does.

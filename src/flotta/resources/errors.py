@@ -61,6 +61,12 @@ class ApiError(Exception):
 class Unreachable(ApiError):
     """The server did not respond."""
 
+    @property
+    def refused(self) -> bool:
+        """Whether nothing listens at the address."""
+        cause = self.__cause__
+        return isinstance(getattr(cause, "os_error", cause), ConnectionRefusedError)
+
 
 class Forbidden(ApiError):
     """The client does not have permission."""

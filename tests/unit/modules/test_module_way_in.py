@@ -96,6 +96,15 @@ def test_an_answer_that_is_no_success_is_explained(error: ApiError, sentence: st
     assert sentence in api.describe_error(error, api.Connection("here", "edge"))
 
 
+def test_a_refused_connection_names_the_input_for_other_addresses() -> None:
+    api = loaded("crds").api
+    error = Unreachable(0, "Unreachable", "no response")
+    connection = api.Connection("here", "")
+    assert "operator_resource_api_listen" not in api.describe_error(error, connection)
+    error.__cause__ = ConnectionRefusedError()
+    assert "operator_resource_api_listen" in api.describe_error(error, connection)
+
+
 def test_the_reason_of_a_refusal_is_returned(
     client: MemoryClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
