@@ -396,6 +396,29 @@ async def test_bucket_of_a_claim_whose_device_was_restored_under_another_uid_is_
     assert not (place.s3.keys / f"{key.access_key}.json").exists()
 
 
+async def test_claim_where_the_keys_of_the_fleet_are_gets_no_bucket_and_can_be_deleted(
+    place: Place, fleet: Fleet
+) -> None:
+    spec = {"storageClassName": "shop-buckets", "generateBucketName": "inside"}
+    metadata = {"name": "inside", "namespace": "flotta", "finalizers": [BUCKET_FINALIZER]}
+    before = {path.name for path in place.s3.root.iterdir()}
+    await fleet.client.create(BUCKET_CLAIM, {"metadata": metadata, "spec": spec})
+
+    async def told() -> bool:
+        claim = await fleet.client.get(BUCKET_CLAIM, "inside", "flotta")
+        conditions = claim.get("status", {}).get("conditions") or []
+        return any("holds the keys of the fleet" in item["message"] for item in conditions)
+
+    await eventually(told)
+    assert before >= {path.name for path in place.s3.root.iterdir() if "inside" in path.name}
+    await fleet.client.delete(BUCKET_CLAIM, "inside", "flotta")
+
+    async def gone() -> bool:
+        return await fleet.client.get_or_none(BUCKET_CLAIM, "inside", "flotta") is None
+
+    await eventually(gone)
+
+
 async def test_bucket_that_somebody_else_made_under_the_name_is_left_alone(
     place: Place, fleet: Fleet
 ) -> None:

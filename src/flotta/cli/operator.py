@@ -77,7 +77,14 @@ def _provisioner(client: Client, settings: Settings) -> Provisioner | None:
     issuer = choose_issuer(storage, site)
     if issuer.warning:
         log.warning("S3_SHARED_KEYS: %s", issuer.warning)
-    return Provisioner(client, site, issuer, storage.device_endpoint, settings.bucket_storage_class)
+    return Provisioner(
+        client,
+        site,
+        issuer,
+        storage.device_endpoint,
+        settings.bucket_storage_class,
+        settings.namespace,
+    )
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from flotta.resources.client import AlreadyExists, Client, NotFound
+from flotta.resources.client import AlreadyExists, Client, Forbidden, NotFound
 from flotta.resources.kinds import BUCKET_CLAIM, CONFIG_MAP, SECRET, Kind
 from flotta.resources.objects.core import ConfigMap, Secret
 from flotta.resources.objects.meta import ObjectMeta, OwnerReference, Resource
@@ -85,7 +85,10 @@ class ClaimObjects:
         await self._ensure_object(CONFIG_MAP, config_map, data)
 
     async def delete(self) -> None:
-        """Delete both objects if the claim owns them; absent ones are fine."""
+        """Delete both objects if the claim owns them; absent ones are fine.
+
+        Where the operator has no permission they are left to the API's garbage collection.
+        """
         await self._delete_own(SECRET)
         await self._delete_own(CONFIG_MAP)
 
@@ -107,10 +110,10 @@ class ClaimObjects:
             await self._client.merge_patch(kind, self._name, self._namespace, {"data": change})
 
     async def _delete_own(self, kind: Kind[Resource]) -> None:
-        found = await self._client.get_or_none(kind, self._name, self._namespace)
-        if found is None or not is_owned_by(found, self._claim):
-            return
-        with contextlib.suppress(NotFound):  # deleted meanwhile
+        with contextlib.suppress(NotFound, Forbidden):  # deleted meanwhile, or in our namespace
+            found = await self._client.get_or_none(kind, self._name, self._namespace)
+            if found is None or not is_owned_by(found, self._claim):
+                return
             await self._client.delete(kind, self._name, self._namespace, uid=uid_of(found))
 
     def _metadata(self) -> ObjectMeta:

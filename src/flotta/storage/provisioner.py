@@ -58,6 +58,7 @@ class Provisioner:
     issuer: KeyIssuer
     device_endpoint: str
     storage_class: str
+    own_namespace: str  # of the control plane, whose Secrets are the fleet's keys
 
     def is_ours(self, claim: BucketClaim) -> bool:
         """Tell whether the claim has our storage class, or had it when its bucket was created."""
@@ -74,6 +75,13 @@ class Provisioner:
             return None
         if is_being_deleted(claim):
             return await self._clean_up(claim) if has_bucket_finalizer(claim) else None
+        if namespace_of(claim) == self.own_namespace:
+            # Nothing is created that the operator may not hand out, or remove afterwards.
+            raise StorageRefused(
+                f"the operator has no permission on Secrets and ConfigMaps of namespace "
+                f"{self.own_namespace}, which holds the keys of the fleet; "
+                "use another namespace for devices with buckets"
+            )
         await self._provide_bucket(claim)
         return None
 

@@ -29,8 +29,8 @@ NOT_CONFIGURED = (
     "or bucket_storage_class (BUCKET_STORAGE_CLASS) to the class of another provisioner"
 )
 NO_PERMISSION = (
-    "the operator may not write the claim's Secret and ConfigMap ({message}); "
-    "claims in the operator's own namespace get no bucket, use another one for devices"
+    "the operator is refused what it needs for the claim ({message}); "
+    "install the control plane again, which restores its permissions"
 )
 
 
