@@ -10,37 +10,39 @@ LINES_PER_SECOND = 20  # logged; the others are counted
 
 
 class LimitedLog:
-    """Logs a limited number of lines each second, and then how many it left out.
+    """Logs a limited number of lines in an interval, and afterwards how many it left out.
 
-    That number is part of the first line after a second in which lines were left out.
+    That number has a line of its own, before the first one of a later interval.
     """
 
     def __init__(
         self,
         log: logging.Logger,
-        per_second: int = LINES_PER_SECOND,
+        lines: int = LINES_PER_SECOND,
+        interval: float = 1.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._log = log
-        self._per_second = per_second
+        self._lines = lines
+        self._interval = interval  # seconds
         self._clock = clock
-        self._second = -1
+        self._current = -1  # number of the interval
         self._logged = 0
         self._skipped = 0
 
     def log(self, level: int, text: str, *args: object, exc_info: bool = False) -> None:
-        """Log a line as `logging.Logger.log` does, unless there were too many in this second."""
+        """Log a line as `logging.Logger.log` does, unless there were too many in this interval."""
         if not self._log.isEnabledFor(level):
             return
         if self._has_room():
             self._log.log(level, text, *args, exc_info=exc_info)
 
     def _has_room(self) -> bool:
-        second = int(self._clock())
-        if second != self._second:
+        current = int(self._clock() / self._interval)
+        if current != self._current:
             if self._skipped:
                 self._log.warning("%d more such lines were left out", self._skipped)
-            self._second, self._logged, self._skipped = second, 0, 0
+            self._current, self._logged, self._skipped = current, 0, 0
         self._logged += 1
-        self._skipped += self._logged > self._per_second
-        return self._logged <= self._per_second
+        self._skipped += self._logged > self._lines
+        return self._logged <= self._lines

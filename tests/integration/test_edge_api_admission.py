@@ -260,3 +260,16 @@ async def test_every_refusal_is_json_counted_and_one_line_of_the_log(
     lines = [text for text in caplog.messages if f": {status} " in text]
     assert all(text.isprintable() for text in lines)
     assert head is None or len(lines) == 1
+
+
+async def test_only_a_device_that_was_told_to_go_is_logged_as_disconnected(
+    site: MemorySite, device: Device, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    event = {**data_message("", "disconnect"), "type": "event"}
+
+    assert (await device.post("control", event)).status == 200
+    assert "has disconnected" not in caplog.text
+    site.backend.devices["till-7"].is_leaving = True
+    assert (await device.post("control", event)).status == 200
+    assert "default/till-7 has disconnected" in caplog.text

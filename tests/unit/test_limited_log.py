@@ -11,7 +11,7 @@ from flotta.limited_log import LimitedLog
 
 def test_lines_beyond_the_limit_of_a_second_are_counted(caplog: pytest.LogCaptureFixture) -> None:
     now = 1.0
-    limited = LimitedLog(logging.getLogger("flood"), per_second=3, clock=lambda: now)
+    limited = LimitedLog(logging.getLogger("flood"), lines=3, clock=lambda: now)
     for number in range(10):
         limited.log(logging.WARNING, "line %d", number)
     now = 2.5
@@ -23,7 +23,7 @@ def test_lines_beyond_the_limit_of_a_second_are_counted(caplog: pytest.LogCaptur
 
 def test_lines_below_the_level_of_the_log_take_no_room(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    limited = LimitedLog(logging.getLogger("flood"), per_second=1, clock=lambda: 1.0)
+    limited = LimitedLog(logging.getLogger("flood"), lines=1, clock=lambda: 1.0)
     limited.log(logging.DEBUG, "detail")
     limited.log(logging.INFO, "line")
 

@@ -108,12 +108,15 @@ class Handlers:
         See docs/reference/wire-protocol.md#events-and-connection-status.
         """
         peer = _former_device(request)
-        if await self._backend.membership(peer) is not Membership.DECOMMISSIONED:
+        was_told = await self._backend.membership(peer) is Membership.DECOMMISSIONED
+        if not was_told:
             _own_device(request)
         message = await messages.read_message(request)
         if message.type == "event" and bytes(message.content) == encode(DISCONNECT):
-            log.info("%s has disconnected", peer.device_id)
             await self._backend.record_disconnect(peer)
+            # Any device can send this event; it says something only of one that was told to go.
+            level = logging.INFO if was_told else logging.DEBUG
+            log.log(level, "%s/%s has disconnected", peer.namespace, peer.device_id)
         return messages.empty_response()
 
     async def data_in(self, request: web.Request) -> web.Response:

@@ -6,7 +6,8 @@ to the name of a Counter, so the counters are collected here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Histogram, PlatformCollector, ProcessCollector
 from prometheus_client.core import Metric
@@ -34,7 +35,8 @@ class EdgeApiMetrics(Collector):
         self._plain = dict.fromkeys(PLAIN, 0)
         self._capped: dict[Cap, int] = dict.fromkeys(CAPS, 0)
         self._heartbeats: dict[tuple[str, str], int] = {}
-        self._refused: dict[str, int] = {}  # by reason
+        self._refused: Counter[str] = Counter()  # by reason
+        self._dropped_events: Counter[str] = Counter()  # by cause
         self.latency = Histogram(
             "flotta_api_request_seconds",
             "Time from request to response; held requests are not counted.",
@@ -51,9 +53,14 @@ class EdgeApiMetrics(Collector):
 
     def count_refusal(self, status: int, reason: str) -> None:
         """Count a refused request."""
-        self._refused[reason] = self._refused.get(reason, 0) + 1
+        self._refused[reason] += 1
         if status in STATUSES:
             self.count(STATUSES[status])
+
+    def count_dropped_events(self, cause: str, number: int) -> None:
+        """Count Events of a device that were not written."""
+        if number:
+            self._dropped_events[cause] += number
 
     def count_cap(self, cap: Cap) -> None:
         """Count a connection that was closed or refused because of a cap."""
@@ -78,16 +85,19 @@ class EdgeApiMetrics(Collector):
         for cap, count in self._capped.items():
             metric.add_sample(CAPPED, {"cap": cap}, count)
         yield metric
-        yield self._collect_refused()
+        yield _labelled("refused", "Refused requests.", "reason", self._refused)
+        yield _labelled(
+            "dropped_events", "Events of devices not written.", "cause", self._dropped_events
+        )
         name = PREFIX + "heartbeat"
         metric = Metric(name, "Heartbeats stored.", "counter")
         for (namespace, device_id), value in self._heartbeats.items():
             metric.add_sample(name, {"deviceNamespace": namespace, "deviceID": device_id}, value)
         yield metric
 
-    def _collect_refused(self) -> Metric:
-        name = PREFIX + "refused"
-        metric = Metric(name, "Refused requests.", "counter")
-        for reason, value in self._refused.items():
-            metric.add_sample(name, {"reason": reason}, value)
-        return metric
+
+def _labelled(name: str, text: str, label: str, values: Mapping[str, int]) -> Metric:
+    metric = Metric(PREFIX + name, text, "counter")
+    for key, value in values.items():
+        metric.add_sample(PREFIX + name, {label: key}, value)
+    return metric

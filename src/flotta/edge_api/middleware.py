@@ -17,7 +17,10 @@ from flotta.limited_log import LimitedLog
 from flotta.printable_text import printable
 
 # Reasons logged at debug level only: a device waits for its approval, or sends too much.
-USUAL = ("NotEnrolled", "NotApproved", "TooManyRequests", "TooManyEnrolments")
+USUAL = (
+    *("NotEnrolled", "NotApproved"),
+    *("TooManyRequests", "TooManyEnrolments", "TooManyPendingRequests"),
+)
 PATH_LIMIT = 200  # characters of a path in a log line
 log = logging.getLogger(__name__)
 

@@ -27,6 +27,8 @@ class Settings:
     registration_namespaces: tuple[str, ...] = table.REGISTRATION_NAMESPACES.default
     presence_write_seconds: float = table.PRESENCE_WRITE_SECONDS.default
     enrolments_per_second: float = table.ENROLMENTS_PER_SECOND.default
+    pending_per_certificate: int = table.PENDING_REQUESTS_PER_CERTIFICATE.default
+    pending_per_namespace: int = table.PENDING_REQUESTS_PER_NAMESPACE.default
     drain_seconds: float = table.EDGE_API_DRAIN_SECONDS.default
     max_connections: int = table.MAX_CONNECTIONS.default  # 0: as many as descriptors allow
     has_address_fairness: bool = table.ADDRESS_FAIRNESS.default
@@ -50,6 +52,8 @@ class Settings:
             registration_namespaces=table.REGISTRATION_NAMESPACES.read(environment),
             presence_write_seconds=table.PRESENCE_WRITE_SECONDS.read(environment),
             enrolments_per_second=table.ENROLMENTS_PER_SECOND.read(environment),
+            pending_per_certificate=table.PENDING_REQUESTS_PER_CERTIFICATE.read(environment),
+            pending_per_namespace=table.PENDING_REQUESTS_PER_NAMESPACE.read(environment),
             drain_seconds=table.EDGE_API_DRAIN_SECONDS.read(environment),
             max_connections=table.MAX_CONNECTIONS.read(environment),
             has_address_fairness=table.ADDRESS_FAIRNESS.read(environment),

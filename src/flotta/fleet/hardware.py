@@ -64,16 +64,16 @@ def merge_report(known: Hardware | None, report: HardwareInfo) -> Hardware:
         result["cpu"] = {"flags": [], **cpu}
     # Its names are those of the custom resource: `convert_report` made them.
     fitted = fit_report(cast("Hardware", result), EDGE_DEVICE, "status", "hardware")
-    return _fit_size(fitted)
+    return fit_size(fitted, SIZE_LIMIT)
 
 
-def _fit_size(hardware: Hardware) -> Hardware:
-    """Return the hardware with its longest lists halved until all of it is within the limit.
+def fit_size(hardware: Hardware, limit: int) -> Hardware:
+    """Return the hardware with its longest lists halved until its JSON has at most `limit` bytes.
 
     Each list has its limit, but all at their limits would fill an object of the API.
     """
     lists = {name: parts for name in map(_camel, LISTS) if (parts := _list_at(hardware, name))}
-    while len(msgspec.json.encode({**hardware, **lists})) > SIZE_LIMIT and any(lists.values()):
+    while len(msgspec.json.encode({**hardware, **lists})) > limit and any(lists.values()):
         longest = max(lists, key=lambda name: len(msgspec.json.encode(lists[name])))
         lists[longest] = lists[longest][: len(lists[longest]) // 2]
     return cast("Hardware", {**hardware, **lists})

@@ -16,6 +16,9 @@ KEY_ANNOTATION = (
     f"{GROUP}/key-fingerprint"  # of the key that enrolled (request) or registered (device)
 )
 
+# Of a request: hex SHA-256 of the registration certificate that it came with.
+CERTIFICATE_ANNOTATION = f"{GROUP}/registration-certificate"
+
 
 def is_registered(device: EdgeDevice) -> bool:
     """Tell whether the device has finished its first registration."""

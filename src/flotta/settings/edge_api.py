@@ -63,6 +63,20 @@ ENROLMENTS_PER_SECOND = Number(
     most=10_000,
     variable="ENROLMENTS_PER_SECOND",
 )
+PENDING_REQUESTS_PER_CERTIFICATE = Number(
+    help="How many devices with one registration certificate may wait for their approval.",
+    default=10_000,
+    least=1,
+    most=1_000_000,
+    variable="PENDING_REQUESTS_PER_CERTIFICATE",
+)
+PENDING_REQUESTS_PER_NAMESPACE = Number(
+    help="How many devices that want to join one namespace may wait for their approval.",
+    default=20_000,
+    least=1,
+    most=1_000_000,
+    variable="PENDING_REQUESTS_PER_NAMESPACE",
+)
 PRESENCE_WRITE_SECONDS = Number(
     help="Minimum number of seconds between two writes of a device's `lastSeenTime`.",
     default=30,
@@ -113,6 +127,8 @@ EDGE_API = (
     CLIENT_CERT_EXPIRATION_DAYS,
     REGISTRATION_NAMESPACES,
     ENROLMENTS_PER_SECOND,
+    PENDING_REQUESTS_PER_CERTIFICATE,
+    PENDING_REQUESTS_PER_NAMESPACE,
     PRESENCE_WRITE_SECONDS,
     S3_DEVICE_ENDPOINT,
     BACKEND,

@@ -25,6 +25,7 @@ def edge_api_metrics() -> set[str]:
     metrics = EdgeApiMetrics()
     metrics.count_heartbeat("default", "camera-1")  # a series with labels begins with its first
     metrics.count_refusal(429, "TooManyRequests")
+    metrics.count_dropped_events("rate", 1)
     metrics.latency.labels("data").observe(0.1)
     return names_of(metrics.registry.collect())
 

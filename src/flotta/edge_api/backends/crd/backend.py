@@ -10,9 +10,11 @@ from flotta.edge_api.backends.backend import Configuration, Membership, Recorded
 from flotta.edge_api.backends.crd.caches import Caches
 from flotta.edge_api.backends.crd.configurations import Configurations
 from flotta.edge_api.backends.crd.errors import translate_api_errors
+from flotta.edge_api.backends.crd.event_limits import EventLimits
 from flotta.edge_api.backends.crd.events import Events
 from flotta.edge_api.backends.crd.joining import Joining
 from flotta.edge_api.backends.crd.membership import judge_membership
+from flotta.edge_api.backends.crd.pending_requests import PendingLimits, PendingRequests
 from flotta.edge_api.backends.crd.presence import PresenceTracker
 from flotta.edge_api.backends.crd.problems import ProblemReporter
 from flotta.edge_api.backends.crd.removals import Removals
@@ -33,7 +35,7 @@ from flotta.protocol.models import EnrolmentInfo, Heartbeat, RegistrationInfo
 from flotta.resources.changes import change_metadata
 from flotta.resources.client import Client, Invalid, NotFound, retry_on_conflict
 from flotta.resources.conditions import DISCONNECTED, with_condition
-from flotta.resources.kinds import CONFIG_MAP, EDGE_DEVICE, SECRET
+from flotta.resources.kinds import CONFIG_MAP, EDGE_DEVICE, SECRET, SIGNED_REQUEST
 from flotta.resources.objects.devices import EdgeDevice, EdgeDeviceStatus
 from flotta.resources.views import (
     Key,
@@ -46,6 +48,7 @@ from flotta.resources.views import (
 )
 
 WITHHELD_RETRY = 10  # seconds until a device asks for a withheld configuration again
+MESSAGE_ID_LIMIT = 64  # characters of the last message's id that are remembered; a UUID has 36
 log = logging.getLogger(__name__)
 
 
@@ -63,8 +66,14 @@ class CrdBackend:
             self._caches.of(CONFIG_MAP), settings.namespace, self._wakeups.wake
         )
         self._statuses = Statuses(client, self._caches.devices)
-        self._events = Events(client, self._caches)
-        self._joining = Joining(client)
+        self._events = Events(client, self._caches, EventLimits(metrics))
+        self._joining = Joining(
+            client,
+            PendingRequests(
+                self._caches.of(SIGNED_REQUEST),
+                PendingLimits(settings.pending_per_certificate, settings.pending_per_namespace),
+            ),
+        )
         self._configurations = Configurations(
             self._caches, self._wakeups, settings.s3_device_endpoint
         )
@@ -231,7 +240,7 @@ class CrdBackend:
             return
 
     async def _apply_heartbeat(self, key: Key, message_id: str, beat: Heartbeat) -> None:
-        now = datetime.now(UTC)
+        now, message_id = datetime.now(UTC), message_id[:MESSAGE_ID_LIMIT]
         repeated = bool(message_id) and self._last_message.get(key) == message_id
         written = await self._statuses.update(key, _heartbeat_change(beat, now))
         self._presence.record_heartbeat(key, now)

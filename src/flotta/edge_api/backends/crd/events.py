@@ -9,6 +9,7 @@ import logging
 from collections.abc import Iterable
 
 from flotta.edge_api.backends.crd.caches import Caches
+from flotta.edge_api.backends.crd.event_limits import EventLimits
 from flotta.fleet.heartbeat import Transition, find_transitions
 from flotta.fleet.problems import describe_problem
 from flotta.fleet.rendering import Problem
@@ -18,6 +19,7 @@ from flotta.protocol.models import EventInfo
 from flotta.resources.client import ApiError, Client
 from flotta.resources.kinds import EDGE_DEVICE, EDGE_WORKLOAD, Kind, ResourceT
 from flotta.resources.objects.devices import EdgeDevice, EdgeDeviceStatus
+from flotta.resources.objects.workloads import EdgeWorkload
 from flotta.resources.views import name_of, namespace_of
 
 EVENTS_PER_HEARTBEAT = 50  # that the device reported; more are dropped
@@ -27,9 +29,10 @@ log = logging.getLogger(__name__)
 class Events:
     """Writes Events under the name of the Edge API."""
 
-    def __init__(self, client: Client, caches: Caches) -> None:
+    def __init__(self, client: Client, caches: Caches, limits: EventLimits) -> None:
         self._client = client
         self._caches = caches
+        self._limits = limits  # of what devices cause
 
     async def write_heartbeat_events(
         self,
@@ -38,8 +41,13 @@ class Events:
         old: EdgeDeviceStatus,
         new: EdgeDeviceStatus,
     ) -> None:
-        """Write the events that the device reported, and which workloads failed or recovered."""
-        events = [event for event in reported if event is not None][:EVENTS_PER_HEARTBEAT]
+        """Write the events that the device reported, and which workloads failed or recovered.
+
+        Those beyond the limits of the device are left out (docs/reference/control-plane.md#limits).
+        """
+        given = [event for event in reported if event is not None]
+        events = given[:EVENTS_PER_HEARTBEAT]
+        self._limits.count_dropped("number", len(given) - len(events))
         for event in events:
             await self._write_reported(device, event)
         said = {printable(event.message) for event in events}  # as the status has them
@@ -57,10 +65,10 @@ class Events:
             await self._write(
                 device, EDGE_DEVICE, "Warning", problem.reason, describe_problem(problem)
             )
-            if problem.workload:
-                await self._write_about_workload(
-                    device, problem.workload, "Warning", problem.reason, problem.message
-                )
+            workload = self._workload(device, problem.workload)
+            if workload is not None:
+                text = f"{name_of(device)}: {problem.message}"
+                await self._write(workload, EDGE_WORKLOAD, "Warning", problem.reason, text)
 
     async def write_silence(self, device: EdgeDevice) -> None:
         """Write that no more heartbeats arrive."""
@@ -76,9 +84,8 @@ class Events:
         type_ = "Warning" if event.type == "warn" else "Normal"
         reason = event.reason or "Device"
         text = f"{event.workload}: {event.message}" if event.workload else event.message
-        await self._write(device, EDGE_DEVICE, type_, reason, text)
-        if event.workload:
-            await self._write_about_workload(device, event.workload, type_, reason, event.message)
+        await self._write_about_device(device, type_, reason, text)
+        await self._write_about_workload(device, event.workload, type_, reason, event.message)
 
     async def _write_transition(
         self, device: EdgeDevice, transition: Transition, *, on_device: bool
@@ -86,18 +93,29 @@ class Events:
         type_ = "Warning" if transition.failing else "Normal"
         if on_device:
             text = f"{transition.workload}: {transition.message}"
-            await self._write(device, EDGE_DEVICE, type_, transition.reason, text)
+            await self._write_about_device(device, type_, transition.reason, text)
         await self._write_about_workload(
             device, transition.workload, type_, transition.reason, transition.message
         )
 
+    async def _write_about_device(
+        self, device: EdgeDevice, type_: str, reason: str, message: str
+    ) -> None:
+        if self._limits.admit(device, EDGE_DEVICE, device):
+            await self._write(device, EDGE_DEVICE, type_, reason, message)
+
     async def _write_about_workload(
         self, device: EdgeDevice, name: str, type_: str, reason: str, message: str
     ) -> None:
-        workload = self._caches.lookup(EDGE_WORKLOAD, namespace_of(device), name)
-        if workload is not None:
+        workload = self._workload(device, name)
+        if workload is None or not self._limits.admit_workload(device, workload):
+            return
+        if self._limits.admit(device, EDGE_WORKLOAD, workload):
             text = f"{name_of(device)}: {message}"
             await self._write(workload, EDGE_WORKLOAD, type_, reason, text)
+
+    def _workload(self, device: EdgeDevice, name: str) -> EdgeWorkload | None:
+        return self._caches.lookup(EDGE_WORKLOAD, namespace_of(device), name) if name else None
 
     async def _write(
         self, involved: ResourceT, kind: Kind[ResourceT], type_: str, reason: str, message: str

@@ -9,11 +9,19 @@ docs/reference/wire-protocol.md#registration.
 
 from __future__ import annotations
 
+import re
+
 from flotta.edge_api.backends.backend import RecordedRegistration
+from flotta.edge_api.backends.crd.pending_requests import PendingRequests
 from flotta.edge_api.refusals import Refusal
 from flotta.fleet import hardware
 from flotta.fleet.adoption import WITHHELD_ANNOTATION
-from flotta.fleet.joining import KEY_ANNOTATION, REQUEST_NAMESPACE, UNREGISTERED_LABEL
+from flotta.fleet.joining import (
+    CERTIFICATE_ANNOTATION,
+    KEY_ANNOTATION,
+    REQUEST_NAMESPACE,
+    UNREGISTERED_LABEL,
+)
 from flotta.identity.peers import Peer
 from flotta.protocol.hardware import HardwareInfo
 from flotta.protocol.models import EnrolmentInfo, Features, RegistrationInfo
@@ -33,7 +41,6 @@ from flotta.resources.objects.devices import (
     SignedRequestSpec,
 )
 from flotta.resources.objects.devices import Features as StoredFeatures
-from flotta.resources.objects.meta import ObjectMeta
 from flotta.resources.views import (
     annotations_of,
     is_being_deleted,
@@ -45,12 +52,18 @@ from flotta.resources.views import (
     uid_of,
 )
 
+FINGERPRINT = re.compile(r"[0-9a-f]{64}")
+# Bytes of hardware as JSON in a request, of which thousands may wait. All of it is reported again
+# at the registration.
+FEATURES_LIMIT = 16 * 1024
+
 
 class Joining:
     """Records enrolments and registrations."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, pending: PendingRequests) -> None:
         self._client = client
+        self._pending = pending
 
     async def enrol(self, peer: Peer, device_id: str, info: EnrolmentInfo) -> bool:
         """Record that a device requests to join.
@@ -63,7 +76,8 @@ class Joining:
             return not is_being_deleted(device)
         request = await self._client.get_or_none(SIGNED_REQUEST, device_id, REQUEST_NAMESPACE)
         if request is None:
-            await self._create_request(device_id, namespace, info)
+            with self._pending.place(device_id, namespace, peer.fingerprint):
+                await self._create_request(_new_request(peer, device_id, namespace, info))
             return False
         approved = spec_of(request).get("targetNamespace") or REQUEST_NAMESPACE
         if approved == namespace:
@@ -98,14 +112,7 @@ class Joining:
 
         return await retry_on_conflict(attempt)
 
-    async def _create_request(self, device_id: str, namespace: str, info: EnrolmentInfo) -> None:
-        metadata: ObjectMeta = {"name": device_id, "namespace": REQUEST_NAMESPACE}
-        if info.public_key_fingerprint:
-            metadata["annotations"] = {KEY_ANNOTATION: info.public_key_fingerprint}
-        spec: SignedRequestSpec = {"targetNamespace": namespace, "approved": False}
-        if info.features is not None:
-            spec["features"] = _stored_features(info.features)
-        request: SignedRequest = {"metadata": metadata, "spec": spec}
+    async def _create_request(self, request: SignedRequest) -> None:
         try:
             await self._client.create(SIGNED_REQUEST, request)
         except AlreadyExists:
@@ -146,10 +153,32 @@ class Joining:
         )
 
 
+def _new_request(peer: Peer, device_id: str, namespace: str, info: EnrolmentInfo) -> SignedRequest:
+    annotations = {CERTIFICATE_ANNOTATION: peer.fingerprint}
+    if info.public_key_fingerprint:
+        if not FINGERPRINT.fullmatch(info.public_key_fingerprint):
+            raise Refusal(
+                400, "the fingerprint of the key is not a hex SHA-256", reason="InvalidMessage"
+            )
+        annotations[KEY_ANNOTATION] = info.public_key_fingerprint
+    spec: SignedRequestSpec = {"targetNamespace": namespace, "approved": False}
+    if info.features is not None:
+        spec["features"] = _stored_features(info.features)
+    return {
+        "metadata": {
+            "name": device_id,
+            "namespace": REQUEST_NAMESPACE,
+            "annotations": annotations,
+        },
+        "spec": spec,
+    }
+
+
 def _stored_features(features: Features) -> StoredFeatures:
     stored: StoredFeatures = {"modelName": features.model_name}
     if features.hardware:
-        stored["hardware"] = hardware.merge_report(None, features.hardware)
+        known = hardware.merge_report(None, features.hardware)
+        stored["hardware"] = hardware.fit_size(known, FEATURES_LIMIT)
     return fit_report(stored, SIGNED_REQUEST, "spec", "features")
 
 
@@ -164,7 +193,7 @@ def _require_namespace(peer: Peer, namespace: str) -> None:
     if namespace not in peer.namespaces:
         raise Refusal(
             403,
-            f"the registration certificate does not allow namespace {namespace!r}, "
+            f"the registration certificate does not allow namespace {namespace[:64]!r}, "
             f"only {', '.join(peer.namespaces)}",
             reason="NamespaceNotAllowed",
         )
