@@ -113,9 +113,10 @@ async def test_adoption_of_all_says_which_namespace_is_missing(fleet: Fleet) -> 
 async def test_another_device_under_the_name_is_not_replaced(fleet: Fleet) -> None:
     old = await fleet.joined()
     await lose(fleet, old)
-    new = fleet.device(old.device_id)
-    await fleet.approve(old.device_id)
-    assert (await new.register()).status == 200
+    metadata = {"name": old.device_id, "namespace": "default"}
+    created = await fleet.client.create(EDGE_DEVICE, {"metadata": metadata, "spec": {}})
+    uid = created["metadata"]["uid"]
+    new = fleet.device(old.device_id, issue_device(fleet.authority, old.device_id, uid))
     assert (await new.beat()).status == 200
     await eventually(lambda: is_listed(fleet, old))
 

@@ -53,7 +53,7 @@ async def test_declined_member_stays_out_after_its_removal(fleet: Fleet, site: S
     await fleet.seen(EDGE_DEVICE, "unwanted-1", lambda _: True)
     await fleet.register("unwanted-1")
     answer = await asyncio.to_thread(flotta, site, "decline", "unwanted-1")
-    assert "kubectl delete edgedevice unwanted-1 -n default" in answer
+    assert "flotta decommission unwanted-1 -n default" in answer
     await fleet.client.delete(EDGE_DEVICE, "unwanted-1", "default")
     with suppress(NotFound):  # the time is over
         await fleet.acknowledge("unwanted-1")
