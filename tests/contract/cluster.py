@@ -121,7 +121,8 @@ def _attributes(role: dict[str, Any]) -> Iterator[dict[str, str]]:
         for group, whole, verb in product(rule["apiGroups"], rule["resources"], rule["verbs"]):
             resource, _, part = whole.partition("/")
             asked = {"group": group, "resource": resource, "subresource": part, "verb": verb}
-            yield asked | {"namespace": namespace}
+            for name in rule.get("resourceNames", [""]):
+                yield asked | {"namespace": namespace, "name": name}
 
 
 def _is_allowed(admin: Api, spec: dict[str, Any]) -> bool:
