@@ -59,6 +59,11 @@ RARE = {
     ("flotta-operator", "configmaps", "patch"),
     # The names in the server certificate change.
     ("flotta-edge-api", "secrets", "update"),
+    # A device that the control plane does not know asks, and its record goes when it is adopted.
+    ("flotta-edge-api", "configmaps", "get"),
+    ("flotta-edge-api", "configmaps", "create"),
+    ("flotta-edge-api", "configmaps", "patch"),
+    ("flotta-edge-api", "configmaps", "delete"),
     # OpenShift stores the files.
     ("flotta-edge-api", "routes.route.openshift.io", "list"),
     ("flotta-edge-api", "routes.route.openshift.io", "watch"),

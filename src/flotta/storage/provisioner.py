@@ -78,7 +78,7 @@ class Provisioner:
         if namespace_of(claim) == self.own_namespace:
             # Nothing is created that the operator may not hand out, or remove afterwards.
             raise StorageRefused(
-                f"the operator has no permission on Secrets and ConfigMaps of namespace "
+                f"the operator has no permission on Secrets of namespace "
                 f"{self.own_namespace}, which holds the keys of the fleet; "
                 "use another namespace for devices with buckets"
             )
