@@ -36,6 +36,7 @@ Object = dict[str, Any]
 T = TypeVar("T")
 BASE = "/api/flotta-management/v1"
 END_SECONDS = 60
+EDGE_API = "flotta.cli.edge_api"  # the module that is run
 SOURCE = Path(__file__).parents[2] / "src"
 
 
@@ -82,7 +83,7 @@ def edge_api(directory: Path, access: Callable[[str], Path], **environment: str)
         "METRICS_ADDR": f"127.0.0.1:{monitoring_port}",
         **environment,
     }
-    with process(directory / "edge-api.log", env, "flotta.cli.edge_api") as pid:
+    with process(directory / "edge-api.log", env, EDGE_API) as pid:
         site = Site(directory, access("admin"), port, monitoring_port, env, pid)
         wait_for_ready(site)
         yield site

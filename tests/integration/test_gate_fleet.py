@@ -10,11 +10,12 @@ import resource
 import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
+import edge_site
 import pytest
-from edge_site import BASE, Fleet, Site, edge_site, fleet_of
+from edge_site import BASE, Fleet, Site, fleet_of
 from gate_site import Client, keep_up
 
 from flotta.identity.authority import Authority
@@ -59,6 +60,16 @@ class Identities:
         return client_context(self._authority.certificate_pem, *self._files)
 
 
+@contextmanager
+def patient_site(folder: Path) -> Iterator[Site]:
+    """Start a resource API and an Edge API that lets clients idle."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(edge_site, "EDGE_API", "patient_edge_api")
+        path = f"{edge_site.SOURCE}:{Path(__file__).parent}"
+        with edge_site.edge_site(folder, PYTHONPATH=path) as site:
+            yield site
+
+
 async def connect(site: Site, context: ssl.SSLContext) -> Client:
     reader, writer = await asyncio.open_connection(
         "127.0.0.1", site.port, ssl=context, local_addr=(ADDRESS, 0), ssl_handshake_timeout=30
@@ -101,7 +112,7 @@ async def silent_flood(site: Site) -> AsyncIterator[None]:
 async def test_six_thousand_devices_behind_one_address_get_in_during_a_silent_flood(
     tmp_path: Path,
 ) -> None:
-    with edge_site(tmp_path) as site:
+    with patient_site(tmp_path) as site:
         async with fleet_of(site) as fleet:
             await _fill(site, fleet)
 

@@ -98,7 +98,7 @@ def test_command_line_serves_tls_and_asks_the_proxy() -> None:
     assert line[:5] == ["/rclone", "serve", "s3", "--addr", "0.0.0.0:9000"]
     for option, value in (("--cert", "/c"), ("--key", "/k"), ("--dir-cache-time", "1s")):
         assert line[line.index(option) + 1] == value
-    assert line[line.index("--auth-proxy") + 1].endswith("-m flotta.cli.s3 auth-proxy")
+    assert line[line.index("--auth-proxy") + 1].endswith("flotta/storage/auth_proxy.sh")
 
 
 def record(level: str, message: str, about: str = "serve s3") -> str:

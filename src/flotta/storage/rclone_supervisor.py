@@ -30,6 +30,16 @@ DROP_DELAY = 0.5  # seconds in which more dropped keys join one restart
 RESTART_RETRY = 1.0, 30.0  # first and longest seconds until rclone is started after it exited
 STOP_TIMEOUT = 10.0  # seconds from SIGTERM to SIGKILL
 LINE_LIMIT = 2**20  # bytes of one line of rclone's log
+AUTH_PROXY = Path(__file__).with_name("auth_proxy.sh")
+# rclone counts from the headers of a request to the end of its body or response, and breaks the
+# transfer off. A part of an upload has 8 MiB: at 1 kB/s, a slow GPRS link, it takes 2 h 20 min. A
+# download that is broken off continues where it stopped. Headers have 10 s, an idle connection 60 s
+# and a TLS handshake 10 s; no flag changes these.
+TRANSFER_TIMEOUT = "3h"
+# Two names of 1,024 bytes, three times as long in percent-encoding: path and x-amz-copy-source.
+HEADER_BYTES = 8192
+UPLOADS = 100  # multipart uploads of one key at the same time
+UPLOAD_BUFFER, KEY_BUFFER = "128Mi", "256Mi"  # parts that arrive out of order: an upload's, a key's
 TEMPORARY = ".rclone_temp_*"  # files of uploads that are not complete
 
 
@@ -47,7 +57,11 @@ class S3ServerSettings:
     @property
     def environment(self) -> dict[str, str]:
         """Variables by which the auth proxy, a child of rclone, finds the directories."""
-        return {"FLOTTA_S3_ROOT": str(self.root), "FLOTTA_S3_KEYS": str(self.keys)}
+        return {
+            "FLOTTA_S3_ROOT": str(self.root),
+            "FLOTTA_S3_KEYS": str(self.keys),
+            "FLOTTA_S3_PYTHON": sys.executable,
+        }
 
 
 def rclone_program() -> Path:
@@ -64,13 +78,16 @@ def rclone_program() -> Path:
 
 def rclone_command(settings: S3ServerSettings, program: Path) -> list[str]:
     """Return rclone's command line; it contains no secret."""
-    proxy = f"{sys.executable} -m flotta.cli.s3 auth-proxy"
     return [
         *(str(program), "serve", "s3", "--addr", settings.listen),
         *("--cert", str(settings.certificate), "--key", str(settings.private_key)),
-        *("--min-tls-version", "tls1.2", "--auth-proxy", proxy),
+        *("--min-tls-version", "tls1.2", "--auth-proxy", f"/bin/sh {AUTH_PROXY}"),
         # Each key has a directory cache; with 0s a timer re-arms endlessly (a whole core).
         *("--dir-cache-time", "1s", "--poll-interval", "0", "--vfs-cache-mode", "off"),
+        *("--server-read-timeout", TRANSFER_TIMEOUT, "--server-write-timeout", TRANSFER_TIMEOUT),
+        *("--max-header-bytes", str(HEADER_BYTES), "--multipart-max-uploads", str(UPLOADS)),
+        *("--multipart-streaming-buffer-limit", UPLOAD_BUFFER),
+        *("--multipart-streaming-buffer-total", KEY_BUFFER),
         *("--cache-dir", str(settings.cache), "--config", os.devnull, "--umask", "027"),
         *("-vv", "--use-json-log"),
     ]
