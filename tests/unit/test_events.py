@@ -15,8 +15,10 @@ def test_words_of_a_device_are_printable_and_short_enough_for_an_event() -> None
     assert event["reason"] == event["action"] == event["message"] == "ok␊␛[2JForged line�"
 
     event = build_event(about, EDGE_DEVICE, "Warning", "R" * 500, "\x1b" * 5000, "flotta-edge-api")
-    assert len(event["reason"]) == 128
+    assert len(event["reason"].encode()) == 128
     assert len(event["message"].encode()) <= 1024
+    event = build_event(about, EDGE_DEVICE, "Warning", "\x1b" * 128, "m", "flotta-edge-api")
+    assert len(event["action"].encode()) <= 128
 
 
 def test_repetitions_of_a_long_message_are_one_event() -> None:

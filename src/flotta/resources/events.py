@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from datetime import UTC, datetime
 
-from flotta.printable_text import printable
+from flotta.printable_text import ELLIPSIS, printable
 from flotta.resources.kinds import EVENT, Kind
 from flotta.resources.objects.core import Event, ObjectReference
 from flotta.resources.objects.meta import MergePatch, Resource
@@ -17,7 +17,7 @@ from flotta.rfc3339 import format_micro_time, format_time
 
 # As the API server enforces when eventTime is set.
 MESSAGE_LIMIT = 1024  # bytes
-REASON_LIMIT = 128  # characters, of the action as well
+REASON_LIMIT = 128  # bytes, of the action as well
 
 
 def build_event(
@@ -33,8 +33,8 @@ def build_event(
     Its name is derived from its content, so that a repetition finds the same object. Reason and
     message may be those of a device: they become printable.
     """
-    now, text = datetime.now(UTC), _shorten(printable(message, MESSAGE_LIMIT))
-    reason = printable(reason, REASON_LIMIT)
+    now, text = datetime.now(UTC), _fit(message, MESSAGE_LIMIT)
+    reason = _fit(reason, REASON_LIMIT)
     reference = _refer_to(involved, kind)
     said = kind.kind, reference["uid"], type_, reason, text, component
     return {
@@ -74,11 +74,13 @@ def _digest(*texts: str) -> str:
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
 
 
-def _shorten(message: str) -> str:
-    data = message.encode()
-    if len(data) <= MESSAGE_LIMIT:
-        return message
-    return data[: MESSAGE_LIMIT - len("…".encode())].decode(errors="ignore") + "…"
+def _fit(text: str, limit: int) -> str:
+    """Return the text printable, and shortened to this number of bytes."""
+    text = printable(text, limit)
+    data = text.encode()
+    if len(data) <= limit:
+        return text
+    return data[: limit - len(ELLIPSIS.encode())].decode(errors="ignore") + ELLIPSIS
 
 
 def series_patch(old: Event) -> MergePatch:
