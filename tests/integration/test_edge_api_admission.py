@@ -12,11 +12,12 @@ import pytest_asyncio
 from edge_site import Device, data_message
 from memory_site import MemorySite, memory_site
 from prometheus_client import generate_latest
-from raw_requests import raw_connection, request_head
+from raw_requests import RawConnection, raw_connection, request_head
 
 from flotta.edge_api.messages import MAX_BODY
 from flotta.edge_api.rate_limits import DEVICE_BURST
 from flotta.protocol.models import Heartbeat
+from flotta.serving.http_connection import LINGERING_BYTES
 from waiting import eventually
 
 JSON = "Content-Type: application/json"
@@ -103,6 +104,28 @@ async def test_a_large_body_is_refused_before_it_is_sent(device: Device) -> None
     assert (response.status, response.reason) == (413, "BodyTooLarge")
     assert response.headers["connection"] == "close"
     assert closed
+
+
+async def test_the_rest_of_a_refused_body_is_not_read_for_long(device: Device) -> None:
+    async with raw_connection(device) as connection:
+        length = f"Content-Length: {10**12}"
+        await connection.send(request_head("POST", "/data/till-7/out", JSON, length))
+        assert (await connection.response()).status == 413
+        sent = await send_until_closed(connection, most=256 * LINGERING_BYTES)
+
+    assert sent < 64 * LINGERING_BYTES  # with what the buffers on the way hold
+
+
+async def send_until_closed(connection: RawConnection, most: int) -> int:
+    """Return how many bytes could be sent."""
+    sent = 0
+    try:
+        while sent < most:
+            await connection.send(b" " * 0x10000)
+            sent += 0x10000
+    except OSError:
+        pass
+    return sent
 
 
 async def test_a_body_without_length_is_refused_once_it_is_too_large(device: Device) -> None:
@@ -229,6 +252,47 @@ async def test_a_client_that_leaves_in_the_middle_of_its_body_is_no_failure(
     assert heartbeats(site) == []
     assert "Traceback" not in caplog.text
     assert "401" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 20_000 + b"\r\n\r\n",
+        b"\x16\x03\x01 no HTTP at all\r\n\r\n",
+        b"GET / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+    ],
+    ids=["http2", "long header", "no http", "two lengths"],
+)
+async def test_what_is_not_http_gets_json_and_no_traceback(
+    device: Device, caplog: pytest.LogCaptureFixture, head: bytes
+) -> None:
+    async with raw_connection(device) as connection:
+        await connection.send(head)
+        response = await connection.response()
+
+    assert (response.status, response.reason) == (400, "MalformedRequest")
+    assert "Traceback" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("path", "expectation", "status", "reason"),
+    [
+        ("/nowhere", "100-continue", 404, "UnknownPath"),
+        ("/data/till-7/in", "100-continue", 405, "MethodNotAllowed"),
+        ("/data/till-7/out", "200-ok", 417, "UnsupportedExpectation"),
+    ],
+)
+async def test_a_request_that_is_refused_is_not_asked_for_its_body(
+    device: Device, path: str, expectation: str, status: int, reason: str
+) -> None:
+    head = request_head("POST", path, JSON, "Content-Length: 9", f"Expect: {expectation}")
+    async with raw_connection(device) as connection:
+        await connection.send(head)
+        response = await connection.response()
+
+    assert (response.status, response.reason) == (status, reason)
+    assert response.headers["connection"] == "close"
 
 
 @pytest.mark.parametrize(

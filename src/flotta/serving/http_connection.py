@@ -14,13 +14,17 @@ from typing import Any
 
 from aiohttp import StreamReader, web
 
+from flotta.printable_text import printable
 from flotta.serving.connections import Connections
 from flotta.serving.limits import Deadlines, Identify
 from flotta.serving.pending import Pending
 
 HEADER_LINE = 8190  # bytes of the request line, and of one header
 HEADERS = 64  # of one request
-LINGERING = 2.0  # seconds in which the rest of a refused body is read, so that the refusal arrives
+# Seconds and bytes in which the rest of a refused body is read, so that the refusal arrives (RFC
+# 9112, 9.6). Without the second, a peer could have its data decrypted all the time.
+LINGERING = 2.0
+LINGERING_BYTES = 1024 * 1024
 log = logging.getLogger(__name__)
 
 ErrorResponse = Callable[[int, str], web.Response]  # from HTTP status and sentence
@@ -65,6 +69,7 @@ class HttpConnection(web.RequestHandler):
         self._timer: asyncio.TimerHandle | None = None
         self._content: StreamReader | None = None  # of the last request
         self._is_handling = False
+        self._unwanted = 0  # bytes of a body that were received after its response
         self.owner = gate.identify(None)
 
     @property
@@ -92,6 +97,11 @@ class HttpConnection(web.RequestHandler):
         read_whole = self._content is None or self._content.is_eof()
         if data and self._timer is None and not self._is_handling and read_whole:
             self._arm(self._gate.deadlines.headers, self.abort)
+        if not self._is_handling and not read_whole:
+            self._unwanted += len(data)
+            if self._unwanted > LINGERING_BYTES:
+                self.abort()
+                return
         super().data_received(data)
 
     def abort(self) -> None:
@@ -104,6 +114,7 @@ class HttpConnection(web.RequestHandler):
         self._disarm()
         self._is_handling = True
         self._content = request.content
+        self._unwanted = 0
         self._gate.connections.note_busy(self)
         if not request.content.is_eof():
             self._arm(self._gate.deadlines.body, self._give_up_body)
@@ -126,7 +137,7 @@ class HttpConnection(web.RequestHandler):
             log.debug("%s sent no HTTP request: %s", request.remote, message)
             sentence = "this is not an HTTP/1.1 request, or its headers are too long"
         else:
-            log.error("%s %s failed", request.method, request.path, exc_info=exc)
+            log.error("%s %s failed", request.method, printable(request.path), exc_info=exc)
             status, sentence = 500, "internal error"
         if request.writer.output_size > 0:
             raise ConnectionError("the response has begun already")

@@ -11,6 +11,8 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from flotta.backoff import Backoff
 from flotta.protocol.directives import HEARTBEAT
 from flotta.protocol.models import (
@@ -39,6 +41,8 @@ EXPLANATIONS = {
     403: "the control plane does not accept this device; its workloads keep running",
     404: "the control plane does not know this device; its workloads keep running",
 }
+TOO_LARGE = 413
+BRIEF = 80  # characters of a message in a heartbeat without details
 STRANGER = (403, 404)  # statuses for a device that the control plane does not know
 
 
@@ -121,6 +125,10 @@ class Heartbeats:
         events = self._events.next_batch()
         heartbeat = await self._build_heartbeat(events)
         response = await self._gateway.send(HEARTBEAT, heartbeat)
+        if response.status == TOO_LARGE:
+            # A device whose heartbeats are too large would be offline for the control plane.
+            heartbeat, events = without_details(heartbeat), []
+            response = await self._gateway.send(HEARTBEAT, heartbeat)
         if response.status in STRANGER:
             for feature in self._features:
                 feature.note_stranger()
@@ -148,3 +156,13 @@ class Heartbeats:
         heartbeat.status = "degraded" if status.degraded else "up"
         heartbeat.version = status.version
         return heartbeat
+
+
+def without_details(heartbeat: Heartbeat) -> Heartbeat:
+    """Return the heartbeat with short messages, and without hardware and events."""
+    workloads = [
+        msgspec.structs.replace(workload, message=workload.message[:BRIEF])
+        for workload in heartbeat.workloads or ()
+        if workload is not None
+    ]
+    return msgspec.structs.replace(heartbeat, workloads=workloads, hardware=None, events=[])
