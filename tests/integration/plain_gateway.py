@@ -57,6 +57,7 @@ class PlainGateway(DispatcherBase):
     statuses: dict[str, list[int | None]] = field(
         default_factory=lambda: {"enrolment": [208], "registration": [200], "heartbeat": [200]}
     )
+    headers: dict[str, str] = field(default_factory=dict)  # of the responses to heartbeats
     sent: list[Sent] = field(default_factory=list)
     registrations: int = 0
     news: asyncio.Event = field(default_factory=asyncio.Event)
@@ -97,7 +98,8 @@ class PlainGateway(DispatcherBase):
         self.sent.append(Sent(data.directive, json.loads(data.content or b"null")))
         answers = self.statuses[data.directive]
         status = answers.pop(0) if len(answers) > 1 else answers[0]
-        body = json.dumps({"StatusCode": status, "Body": None, "Metadata": {}}).encode()
+        headers = self.headers if data.directive == "heartbeat" else {}
+        body = json.dumps({"StatusCode": status, "Body": None, "Metadata": headers}).encode()
         await stream.send_message(Response(response=b"" if status is None else body))
         self.news.set()
 

@@ -50,8 +50,14 @@ async def test_a_device_that_lost_its_edgedevice_is_adopted_and_keeps_its_worklo
 
     await eventually(lambda: is_accepted(device))
     assert await configuration(device) == WITHHELD
-    await beat_with(device, label)
+    reply = await device.beat(workloads=[{"name": label, "status": "Running"}])
+    assert (reply.status, reply.headers["Flotta-Wanted"]) == (200, "hardware")
     assert await configuration(device) == WITHHELD
+    reply = await device.beat(
+        workloads=[{"name": label, "status": "Running"}], hardware={"hostname": "Press-03"}
+    )
+    assert "Flotta-Wanted" not in reply.headers
+    assert (await fleet.get(device))["metadata"]["labels"] == {"device.hostname": "press-03"}
     assert "which its configuration does not contain" in await flotta(
         fleet, "explain", "device", device.device_id
     )

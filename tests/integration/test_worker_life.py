@@ -103,6 +103,27 @@ async def test_a_configuration_is_answered_by_a_heartbeat_with_every_workload(
     assert beats[-1]["agent_version"]
 
 
+async def test_the_hardware_is_reported_when_the_control_plane_asks_for_it(
+    gateway: PlainGateway, tmp_path: Path
+) -> None:
+    def described() -> list[bool]:
+        return [bool(beat.get("hardware")) for beat in gateway.heartbeats()]
+
+    async with running(gateway, tmp_path):
+        await gateway.wait_for(lambda: "registration" in directives(gateway))
+        await gateway.configure(configuration("v1", period=60))
+        await gateway.wait_for(described)
+        assert not any(described())
+
+        gateway.headers = {"Flotta-Wanted": "hardware"}
+        await gateway.configure(configuration("v2", period=61))
+
+        await gateway.wait_for(lambda: any(described()))
+        gateway.headers = {}
+    hardware = next(beat["hardware"] for beat in gateway.heartbeats() if beat.get("hardware"))
+    assert hardware["hostname"] == socket.gethostname()
+
+
 async def test_events_are_sent_until_the_control_plane_has_them(
     gateway: PlainGateway, tmp_path: Path
 ) -> None:

@@ -39,8 +39,10 @@ from flotta.protocol.directives import (
     DISCONNECT,
     ENROLMENT,
     ENROLMENT_APPROVED,
+    HARDWARE,
     HEARTBEAT,
     REGISTRATION,
+    WANTED_HEADER,
 )
 from flotta.protocol.envelope import Message, encode, new_command_message, new_data_message
 from flotta.protocol.models import (
@@ -201,8 +203,11 @@ class Handlers:
     async def _handle_heartbeat(self, peer: Peer, device_id: str, message: Message) -> web.Response:
         heartbeat = messages.decode_content(message, Heartbeat)
         _require_member(await self._backend.membership(peer))
-        await self._backend.record_heartbeat(peer, message.message_id, heartbeat)
-        return messages.empty_response()
+        complete = await self._backend.record_heartbeat(peer, message.message_id, heartbeat)
+        response = messages.empty_response()
+        if not complete:
+            response.headers[WANTED_HEADER] = HARDWARE
+        return response
 
     async def _handle_playbooks(self, peer: Peer, device_id: str, message: Message) -> web.Response:
         """Respond that there is nothing to run.

@@ -11,6 +11,9 @@ ENROLMENT = "enrolment"
 ENROLMENT_APPROVED = 208
 REGISTRATION = "registration"
 HEARTBEAT = "heartbeat"
+# Header of the response to a heartbeat, and its value: what the device is asked to report.
+WANTED_HEADER = "Flotta-Wanted"
+HARDWARE = "hardware"
 ANSIBLE = "ansible"
 DEVICE = "device"  # the configuration; also the handler name of the worker that receives it
 

@@ -74,8 +74,8 @@ class Feature(Protocol):
         """Note that the control plane has accepted a heartbeat that `report` filled."""
         return
 
-    def note_stranger(self) -> None:
-        """Note that the control plane does not know the device, nor what was reported before."""
+    def report_fully(self) -> None:
+        """Report everything with the next heartbeat: the control plane has lost it."""
         return
 
     async def wipe(self) -> None:

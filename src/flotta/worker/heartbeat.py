@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import msgspec
 
 from flotta.backoff import Backoff
-from flotta.protocol.directives import HEARTBEAT
+from flotta.protocol.directives import HARDWARE, HEARTBEAT, WANTED_HEADER
 from flotta.protocol.models import (
     DeviceConfigurationMessage,
     EventInfo,
@@ -26,7 +26,7 @@ from flotta.worker.configuration import read_heartbeat_period
 from flotta.worker.errors import DeliveryError
 from flotta.worker.events import EventQueue
 from flotta.worker.features import Feature
-from flotta.worker.gateway_client import GatewayClient
+from flotta.worker.gateway_client import EdgeApiResponse, GatewayClient
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,6 @@ EXPLANATIONS = {
 }
 TOO_LARGE = 413
 BRIEF = 80  # characters of a message in a heartbeat without details
-STRANGER = (403, 404)  # statuses for a device that the control plane does not know
 
 
 @dataclass(frozen=True)
@@ -125,13 +124,11 @@ class Heartbeats:
         events = self._events.next_batch()
         heartbeat = await self._build_heartbeat(events)
         response = await self._gateway.send(HEARTBEAT, heartbeat)
-        if response.status == TOO_LARGE:
+        too_large = response.status == TOO_LARGE
+        if too_large:
             # A device whose heartbeats are too large would be offline for the control plane.
             heartbeat, events = without_details(heartbeat), []
             response = await self._gateway.send(HEARTBEAT, heartbeat)
-        if response.status in STRANGER:
-            for feature in self._features:
-                feature.note_stranger()
         if not response.ok:
             reason = EXPLANATIONS.get(
                 response.status, f"the control plane answered {response.status}"
@@ -141,6 +138,15 @@ class Heartbeats:
             self._events.acknowledge(events)
         for feature in self._features:
             feature.acknowledge(heartbeat)
+        if not too_large and heartbeat.hardware is None:
+            self._heed_wish(response)
+
+    def _heed_wish(self, response: EdgeApiResponse) -> None:
+        """Report the hardware soon if the control plane has none of it."""
+        if response.headers.get(WANTED_HEADER.lower()) == HARDWARE:
+            for feature in self._features:
+                feature.report_fully()
+            self.request()
 
     async def _build_heartbeat(self, events: list[EventInfo]) -> Heartbeat:
         heartbeat = Heartbeat(

@@ -147,8 +147,11 @@ class Backend(Protocol):
     async def get_configuration(self, peer: Peer) -> Configuration:
         """Return the device's configuration as of now."""
 
-    async def record_heartbeat(self, peer: Peer, message_id: str, heartbeat: Heartbeat) -> None:
-        """Record what a device reports; a `message_id` may come twice."""
+    async def record_heartbeat(self, peer: Peer, message_id: str, heartbeat: Heartbeat) -> bool:
+        """Record what a device reports; a `message_id` may come twice.
+
+        Return whether its hardware is known; else the device is asked to report it.
+        """
 
     async def record_disconnect(self, peer: Peer) -> None:
         """Record that the device carried out the disconnect command."""

@@ -54,11 +54,8 @@ class HardwareFeature(Feature):
             self._accepted = self._reported
             self._owed = False
 
-    def note_stranger(self) -> None:
-        """Report the inventory in the next heartbeats, until one of them is accepted.
-
-        A control plane that does not know the device has no labels of it either.
-        """
+    def report_fully(self) -> None:
+        """Report the inventory in the next heartbeats, until one of them is accepted."""
         self._owed = True
 
     async def wipe(self) -> None:

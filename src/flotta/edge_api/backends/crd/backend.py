@@ -194,7 +194,7 @@ class CrdBackend:
         await self._wakeups.wait(key_of_peer(peer), seconds)
 
     @translate_api_errors
-    async def record_heartbeat(self, peer: Peer, message_id: str, heartbeat: Heartbeat) -> None:
+    async def record_heartbeat(self, peer: Peer, message_id: str, heartbeat: Heartbeat) -> bool:
         """Write what is new to the EdgeDevice, one heartbeat of a device after the other.
 
         What changes is in docs/reference/control-plane.md#heartbeats-and-status.
@@ -202,10 +202,11 @@ class CrdBackend:
         key = key_of_peer(peer)
         async with self._locks.setdefault(key, asyncio.Lock()):
             try:
-                await self._apply_heartbeat(key, message_id, heartbeat)
+                known = await self._apply_heartbeat(key, message_id, heartbeat)
             except NotFound as error:
                 raise Refusal(404, "the device does not exist", reason="UnknownDevice") from error
         self._metrics.count_heartbeat(*key)
+        return "hardware" in known
 
     @translate_api_errors
     async def record_disconnect(self, peer: Peer) -> None:
@@ -239,7 +240,10 @@ class CrdBackend:
         except NotFound:
             return
 
-    async def _apply_heartbeat(self, key: Key, message_id: str, beat: Heartbeat) -> None:
+    async def _apply_heartbeat(
+        self, key: Key, message_id: str, beat: Heartbeat
+    ) -> EdgeDeviceStatus:
+        """Write what is new, and return the status that the device has then."""
         now, message_id = datetime.now(UTC), message_id[:MESSAGE_ID_LIMIT]
         repeated = bool(message_id) and self._last_message.get(key) == message_id
         written = await self._statuses.update(key, _heartbeat_change(beat, now))
@@ -257,6 +261,7 @@ class CrdBackend:
             await self._withholding.review(device, beat)
         if beat.hardware is not None:
             await self._write_labels(device, new)
+        return new
 
     async def _write_labels(self, device: EdgeDevice, status: EdgeDeviceStatus) -> None:
         wanted = hardware.hardware_labels(status.get("hardware"))
