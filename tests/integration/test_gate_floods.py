@@ -16,6 +16,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 from edge_site import Device, Fleet, Site, edge_site, fleet_of
+from gate_site import Client as HttpClient
 from gate_site import keep_up
 from operator_site import embedded_api
 
@@ -220,4 +221,15 @@ async def test_idle_connections_without_a_certificate_do_not_stop_the_administra
             probe = await asyncio.to_thread(urlopen, f"{server}/readyz", context=context)
             assert probe.read() == b"ok"
             flood.close()
+            await _assert_status_for_nonsense(server, context)
         assert lines_about_caps(tmp_path / "apiserver.log") == 1
+
+
+async def _assert_status_for_nonsense(server: str, context: ssl.SSLContext) -> None:
+    """Check that the resource API answers what is not HTTP with a Status, as everything else."""
+    port = int(server.rpartition(":")[2])
+    client = HttpClient(*await asyncio.open_connection("127.0.0.1", port, ssl=context))
+    answer = await client.ask(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+    assert (answer.status, answer.json()["kind"], answer.json()["code"]) == (400, "Status", 400)
+    assert answer.headers["server"] == "flotta-apiserver"
+    client.close()

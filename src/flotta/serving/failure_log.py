@@ -10,15 +10,16 @@ from collections.abc import Callable
 from flotta.limited_log import LimitedLog
 from flotta.serving.limits import Cap
 
+LINES, INTERVAL = 20, 20.0  # failed handshakes that are logged in so many seconds
 CAP_INTERVAL = 60.0  # seconds between two lines about the same cap
 log = logging.getLogger(__name__)
 
 
 class FailureLog:
-    """Logs failed handshakes, a limited number each second."""
+    """Logs failed handshakes, a limited number of them."""
 
     def __init__(self) -> None:
-        self._log = LimitedLog(log)
+        self._log = LimitedLog(log, LINES, INTERVAL)
 
     def log_failure(self, peer: str, error: Exception) -> None:
         """Log why a handshake failed; a connection that broke only at debug level."""
