@@ -72,8 +72,12 @@ async def test_a_device_that_lost_its_edgedevice_is_adopted_and_keeps_its_worklo
     assert await runs(device, label)
     await eventually(lambda: is_forgotten(fleet, device))
 
+    former = device.identity
     assert (await device.register()).status == 200
     assert await runs(device, label)
+    await beat_with(device, label)
+    await device.use(former)
+    await eventually(lambda: is_refused(device))
     await device.close()
 
 

@@ -28,7 +28,12 @@ from flotta.edge_api.metrics import EdgeApiMetrics
 from flotta.edge_api.refusals import Refusal
 from flotta.edge_api.settings import Settings
 from flotta.fleet import hardware, heartbeat, presence
-from flotta.fleet.adoption import is_withheld
+from flotta.fleet.adoption import (
+    FORMER_KEY_ANNOTATION,
+    FORMER_UID_ANNOTATION,
+    former_identity,
+    is_withheld,
+)
 from flotta.fleet.tombstones import read_tombstone, tombstone_name
 from flotta.identity.peers import Peer
 from flotta.protocol.models import EnrolmentInfo, Heartbeat, RegistrationInfo
@@ -205,6 +210,7 @@ class CrdBackend:
                 known = await self._apply_heartbeat(key, message_id, heartbeat)
             except NotFound as error:
                 raise Refusal(404, "the device does not exist", reason="UnknownDevice") from error
+        await self._end_adoption(peer)
         self._metrics.count_heartbeat(*key)
         return "hardware" in known
 
@@ -262,6 +268,18 @@ class CrdBackend:
         if beat.hardware is not None:
             await self._write_labels(device, new)
         return new
+
+    async def _end_adoption(self, peer: Peer) -> None:
+        """Accept the former certificate of an adopted device no longer: it uses its new one."""
+        device = self._caches.devices.get(*key_of_peer(peer))
+        if device is None or former_identity(device) is None or peer.uid != uid_of(device):
+            return
+        forgotten: dict[str, str | None] = {
+            FORMER_UID_ANNOTATION: None,
+            FORMER_KEY_ANNOTATION: None,
+        }
+        patch = change_metadata({"annotations": forgotten})
+        await self._client.merge_patch(EDGE_DEVICE, name_of(device), namespace_of(device), patch)
 
     async def _write_labels(self, device: EdgeDevice, status: EdgeDeviceStatus) -> None:
         wanted = hardware.hardware_labels(status.get("hardware"))
