@@ -55,7 +55,7 @@ kubernetes() {
 }
 
 heading "set-up"
-part "packages" scripts/packages.sh git shellcheck
+part "packages" scripts/packages.sh git shellcheck faketime
 if wanted site; then lane "site" site; fi
 if wanted integration || wanted kubernetes; then lane "servers" servers; fi
 if wanted kubernetes; then lane "site on Kubernetes" kubernetes; fi

@@ -45,7 +45,7 @@ sites() {
 }
 
 heading "set-up"
-part "packages" scripts/packages.sh git shellcheck
+part "packages" scripts/packages.sh git shellcheck faketime
 if wanted repetition || wanted kubernetes; then lane "servers" servers; fi
 if wanted sanity; then lane "sanity" sanity; fi
 if wanted repetition; then lane "repetition" repetition; fi

@@ -34,6 +34,7 @@ class Engine:
         self.server = f"https://127.0.0.1:{self.port}"
         self.database = folder / "state.db"
         self.process: subprocess.Popen[bytes] | None = None
+        self.environment: dict[str, str] = {}
         self._initialize()
 
     def _initialize(self) -> None:
@@ -46,7 +47,11 @@ class Engine:
     def command(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a subcommand until it ends."""
         return subprocess.run(
-            [*self._program(name), *arguments], capture_output=True, text=True, timeout=TIMEOUT
+            [*self._program(name), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT,
+            env={**os.environ, **self.environment},
         )
 
     def _program(self, name: str) -> list[str]:
@@ -64,7 +69,7 @@ class Engine:
                 self.process = subprocess.Popen(
                     [*self._program("serve"), *listen, *arguments],
                     stderr=log,
-                    env={**os.environ, "NOTIFY_SOCKET": str(path)},
+                    env={**os.environ, **self.environment, "NOTIFY_SOCKET": str(path)},
                 )
             notify.settimeout(0.2)
             wait_until(lambda: self._is_ready(notify), seconds=TIMEOUT)

@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import yaml
 
 from flotta.durable_files import write_atomically
 from flotta.identity.authority import Authority, CertificateAndKey
-from flotta.identity.lifetime import covers, renewal_due
+from flotta.identity.lifetime import covers, load_certificate
 from flotta.yaml_loader import load_yaml
 
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 LIFETIME = 365  # days, of server and client certificates
+# Where the validity of CAs and server certificates begins: when the clock of this machine is set
+# back, even to its beginning, its own programs must still accept its own server.
+SINCE = datetime(1970, 1, 1, tzinfo=UTC)
 USERS = {
     "admin": ("flotta-admin", ("system:masters",)),
     "operator": ("flotta-operator", ()),
@@ -59,7 +62,7 @@ def _ensure_authority(pki: Path, name: str, common_name: str) -> tuple[Authority
     certificate, key = pki / f"{name}.crt", pki / f"{name}.key"
     if certificate.exists() and key.exists():
         return Authority.from_pem(certificate.read_bytes(), key.read_bytes()), False
-    authority = Authority.create(common_name)
+    authority = Authority.create(common_name, since=SINCE)
     write_atomically(key, authority.key_pem)
     write_atomically(certificate, authority.certificate_pem, 0o644)
     return authority, True
@@ -71,9 +74,9 @@ def _ensure_server_certificate(
     certificate, key = pki / f"{name}.crt", pki / f"{name}.key"
     if not renew and certificate.exists() and key.exists():
         pem = certificate.read_bytes()
-        if covers(pem, names) and not renewal_due(pem, datetime.now(UTC)):
+        if covers(pem, names) and not _is_due(pem):
             return False
-    issued = authority.issue_server(names, LIFETIME)
+    issued = authority.issue_server(names, LIFETIME, SINCE)
     write_atomically(key, issued.key)
     write_atomically(certificate, issued.certificate, 0o644)
     return True
@@ -100,7 +103,13 @@ def _is_current(path: Path, server: str, authority: Authority) -> bool:
     except (yaml.YAMLError, KeyError, TypeError, IndexError, ValueError):
         return False
     fits = cluster["server"] == server and trusted == authority.certificate_pem
-    return fits and not renewal_due(certificate, datetime.now(UTC))
+    return fits and not _is_due(certificate)
+
+
+def _is_due(pem: bytes) -> bool:
+    """Tell whether two thirds of a certificate's lifetime have passed, whenever it begins."""
+    end = load_certificate(pem).not_valid_after_utc
+    return datetime.now(UTC) >= end - timedelta(days=LIFETIME) / 3
 
 
 def render_kubeconfig(server: str, ca: bytes, user: str, issued: CertificateAndKey) -> bytes:

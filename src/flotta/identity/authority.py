@@ -47,6 +47,7 @@ class _Profile:
     usage: ObjectIdentifier
     days: int
     names: tuple[x509.GeneralName, ...] = ()
+    since: datetime | None = None  # the beginning of its validity, if that is not now
 
 
 class Authority:
@@ -64,12 +65,19 @@ class Authority:
 
     @classmethod
     def create(
-        cls, common_name: str, organization: str = ORGANIZATION, days: int = 3650
+        cls,
+        common_name: str,
+        organization: str = ORGANIZATION,
+        days: int = 3650,
+        since: datetime | None = None,
     ) -> Authority:
-        """Return a new self-signed P-256 authority that may sign leaves but no further CA."""
+        """Return a new self-signed P-256 authority that may sign leaves but no further CA.
+
+        It is valid `since` a moment, by default a few minutes ago.
+        """
         key = new_key()
         subject = _build_name(common_name, (organization,))
-        builder = _start_builder(subject, subject, key.public_key(), days)
+        builder = _start_builder(subject, subject, key.public_key(), days, since=since)
         identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
         certificate = (
             builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
@@ -107,14 +115,17 @@ class Authority:
             )
         return cls(own[0], key, bundle)
 
-    def issue_server(self, names: Sequence[str], days: int = 365) -> CertificateAndKey:
+    def issue_server(
+        self, names: Sequence[str], days: int = 365, since: datetime | None = None
+    ) -> CertificateAndKey:
         """Return a server certificate and its key for DNS names and addresses."""
         if not names:
             raise AuthorityError("A server certificate needs at least one name.")
         short = [name for name in map(normalize_name, names) if len(name) <= MAX_NAME_LENGTH]
         subject = _build_name(short[0] if short else "server", (ORGANIZATION,))
         alternatives = tuple(map(_general_name, names))
-        return self._issue(_Profile(subject, ExtendedKeyUsageOID.SERVER_AUTH, days, alternatives))
+        usage = ExtendedKeyUsageOID.SERVER_AUTH
+        return self._issue(_Profile(subject, usage, days, alternatives, since))
 
     def issue_registration(
         self, namespaces: Sequence[str] = ("default",), days: int = 365
@@ -160,7 +171,12 @@ class Authority:
     def _sign(self, public_key: CertificatePublicKeyTypes, profile: _Profile) -> bytes:
         end = self._certificate.not_valid_after_utc
         builder = _start_builder(
-            profile.subject, self._certificate.subject, public_key, profile.days, end
+            profile.subject,
+            self._certificate.subject,
+            public_key,
+            profile.days,
+            end,
+            profile.since,
         )
         builder = (
             builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
@@ -190,6 +206,7 @@ def _start_builder(
     public_key: CertificatePublicKeyTypes,
     days: int,
     latest_end: datetime | None = None,
+    since: datetime | None = None,
 ) -> x509.CertificateBuilder:
     now = datetime.now(UTC).replace(microsecond=0)
     end = now + timedelta(days=days)
@@ -199,7 +216,7 @@ def _start_builder(
         .issuer_name(issuer)
         .public_key(public_key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - CLOCK_SKEW)
+        .not_valid_before(since or now - CLOCK_SKEW)
         .not_valid_after(min(end, latest_end) if latest_end else end)
     )
 

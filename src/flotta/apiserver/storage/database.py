@@ -18,7 +18,7 @@ from flotta.apiserver.storage.migrations import MIGRATIONS, format_version, migr
 
 WAL_BYTES = 16 * 1024 * 1024  # to which a larger write-ahead log is cut after a checkpoint
 FREE_BYTES = 64 * 1024 * 1024  # of free pages, above which the file shrinks
-SHRINK_PAGES = 2048  # given back to the file system after a transaction
+SHRINK_PAGES = 256  # given back in a step, so that the write-ahead log stays small
 # What SQLite reports when a file cannot grow. A quota or a limit on the size of files is not
 # SQLITE_FULL but a failed write (os_unix.c).
 FULL_CODES = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE}
@@ -117,19 +117,24 @@ class Database:
             for row in rows:
                 _write_row(connection, row, history=history)
 
-    def shrink(self, above: int = FREE_BYTES) -> None:
+    def shrink(self, above: int = FREE_BYTES, steps: int = 1) -> None:
         """Give some room back to the file system if more than `above` bytes of the file are free.
 
-        Room that is not given back is used again by later changes.
+        Room that is not given back is used again by later changes, and so is the write-ahead log,
+        which keeps its size: on a full disk others would take its room.
         """
-        connection = self._connection
+        for _ in range(steps):
+            if self._free_bytes() <= above:
+                return
+            self._connection.execute(f"PRAGMA incremental_vacuum({SHRINK_PAGES})").fetchall()
+            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+    def _free_bytes(self) -> int:
         free, size = (
-            int(connection.execute(f"PRAGMA {name}").fetchone()[0])
+            int(self._connection.execute(f"PRAGMA {name}").fetchone()[0])
             for name in ("freelist_count", "page_size")
         )
-        if free * size > above:
-            connection.execute(f"PRAGMA incremental_vacuum({SHRINK_PAGES})").fetchall()
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        return free * size
 
     def close(self) -> None:
         """Close the file and release the lock."""

@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 MAX_BATCH = 500  # commits in one transaction
 MAX_BATCH_BYTES = 2 * 1024 * 1024  # of objects in one transaction, if there is more than one
+FULL_STEPS = 32  # by which the database shrinks after each deletion on a full disk
 FULL_DISK = (
     "the disk of the database is full: free room on it, or delete objects, which is still possible"
 )
@@ -148,7 +149,7 @@ class Writer:
         # What succeeded is reported first: new changes must be based on it.
         if error is None:
             _confirm(kept)
-            self._shrink(above=0)
+            self._shrink(above=0, steps=FULL_STEPS)
         else:
             refused = batch
         if refused:
@@ -165,9 +166,9 @@ class Writer:
             return error
         return None
 
-    def _shrink(self, above: int = FREE_BYTES) -> None:
+    def _shrink(self, above: int = FREE_BYTES, steps: int = 1) -> None:
         try:
-            self._database.shrink(above)
+            self._database.shrink(above, steps)
         except sqlite3.Error as error:  # everything is stored; the next change tries it again
             log.debug("The database could not shrink: %s", error)
 
