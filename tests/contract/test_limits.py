@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from typing import Any
+from urllib.parse import quote
 
 import pytest
+import yaml
 
 from contract.api import Api, config_map, core, device, devices
 from contract.engine import Engine
@@ -167,6 +170,57 @@ def test_a_merged_list_with_a_wrong_item_is_refused(api: Api, namespace: str) ->
 def test_namespaces_of_the_system_cannot_be_deleted(api: Api, name: str) -> None:
     refused = api.delete(f"/api/v1/namespaces/{name}")
     assert (refused.status, refused.body["reason"]) == (403, "Forbidden")
+
+
+def test_odd_numbers_cause_no_server_error(embedded: Engine) -> None:
+    api = Api(embedded.kubeconfig("admin"))
+    api.create(core("default", "configmaps"), config_map("numbers", {"a": "b"}))
+    path = core("default", "configmaps", "numbers")
+    added = {"op": "add", "path": "/x", "value": 1 << 70}
+    copied = {"op": "copy", "from": "/x", "path": "/y"}
+    assert api.json_patch(path, added, copied).status == 200  # pruned
+    body = {"metadata": {"finalizers": [1 << 70]}}
+    assert api.request("PATCH", path, body, STRATEGIC).status == 400
+    token = b64encode(b'{"rv": 1e999, "start": "a/b"}').decode()
+    assert api.get(f"{core('default', 'configmaps')}?continue={token}").status == 400
+    assert "Traceback" not in embedded.log
+
+
+def test_lists_of_metadata_and_selectors_are_bounded(embedded: Engine) -> None:
+    api = Api(embedded.kubeconfig("admin"))
+    path = core("default", "configmaps")
+    many = [{**owner(5), "uid": str(number)} for number in range(257)]
+    refused = api.post(path, config_map("many", ownerReferences=many))
+    assert refused.causes == {("FieldValueTooMany", "metadata.ownerReferences")}
+    names = [f"example.com/f{number}" for number in range(257)]
+    refused = api.post(path, config_map("many", finalizers=names))
+    assert refused.causes == {("FieldValueTooMany", "metadata.finalizers")}
+    for selector in ("labelSelector", "fieldSelector"):
+        terms = ",".join(["metadata.name=x"] * 101)
+        assert api.get(f"{path}?{selector}={quote(terms)}").status == 400
+    values = ",".join(f"v{number}" for number in range(500))
+    assert api.get(f"{path}?labelSelector={quote(f'a in ({values})')}").status == 200
+
+
+def test_a_repeated_key_among_many_is_found_soon(embedded: Engine) -> None:
+    """Comparing each key with each other one took half an hour for this body."""
+    api = Api(embedded.kubeconfig("admin"))
+    keys = ",".join(f'"k{number}":""' for number in [*range(40_000), 1])
+    body = f'{{"metadata":{{"name":"keys"}},"data":{{{keys}}}}}'.encode()
+    created = api.post(core("default", "configmaps"), body)
+    assert created.status == 201
+    assert "data.k1" in created.warnings[0]
+
+
+def test_a_large_list_is_valid_yaml(embedded: Engine) -> None:
+    api = Api(embedded.kubeconfig("admin"))
+    path = core("default", "configmaps")
+    for number in range(3):
+        api.create(path, config_map(f"large{number}", {"a": "x" * 40_000}))
+    response = api.get(path, Accept="application/yaml")
+    assert response.headers["Content-Type"] == "application/yaml"
+    names = {item["metadata"]["name"] for item in yaml.safe_load(response.content)["items"]}
+    assert {"large0", "large1", "large2"} <= names
 
 
 def test_the_namespace_of_the_control_plane_cannot_be_deleted(embedded: Engine) -> None:

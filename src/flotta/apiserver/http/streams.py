@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import msgspec
 from aiohttp import web
 
@@ -71,7 +73,7 @@ class Streams:
         self._running.add(watch)
         try:
             async for batch in watch.events():
-                for piece in _join_lines([encoder.encode_line(event) for event in batch]):
+                for piece in _join_lines(map(encoder.encode_line, batch)):
                     await response.write(piece)
         except ConnectionError:
             return response
@@ -81,15 +83,16 @@ class Streams:
         return response
 
 
-def _join_lines(lines: list[bytes]) -> list[bytes]:
-    """Join lines into writes of at least MAX_WRITE bytes, the last one excepted."""
-    pieces: list[bytes] = []
-    start = size = 0
-    for index, line in enumerate(lines):
-        size += len(line)
-        if size >= MAX_WRITE:
-            pieces.append(b"".join(lines[start : index + 1]))
-            start, size = index + 1, 0
-    if start < len(lines):
-        pieces.append(b"".join(lines[start:]))
-    return pieces
+def _join_lines(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """Join lines into writes of at least MAX_WRITE bytes, the last one excepted.
+
+    Lines are taken one by one, so that not all objects of a kind are encoded at a time.
+    """
+    piece = bytearray()
+    for line in lines:
+        piece += line
+        if len(piece) >= MAX_WRITE:
+            yield bytes(piece)
+            piece.clear()
+    if piece:
+        yield bytes(piece)

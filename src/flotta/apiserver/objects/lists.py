@@ -34,6 +34,7 @@ from flotta.apiserver.storage.store import Store
 from flotta.apiserver.storage.watch_cache import ObjectKey, ObjectRecord
 
 FUTURE_WAIT = 3.0  # seconds for a version that does not exist yet
+BAD_TOKEN = ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError
 MATCHES = ("Exact", "NotOlderThan", "")
 TOO_OLD_PAGE = (
     "the state that this list shows is no longer known: list again, or use the continue token of "
@@ -227,5 +228,5 @@ def _read_token(token: str) -> _PageStart:
         content = json.loads(text)
         namespace, _, name = content["start"].partition("/")
         return _PageStart(int(content["rv"]), (namespace, name))
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except BAD_TOKEN as error:
         raise bad_request("continue is not a token from a list of this server") from error

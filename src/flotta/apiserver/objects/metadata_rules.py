@@ -19,6 +19,8 @@ DOMAINLESS_FINALIZERS = {"orphan", "foregroundDeletion", "kubernetes"}
 
 # Kubernetes' TotalAnnotationSizeLimitB.
 MAX_ANNOTATIONS = 256 * 1024  # bytes, keys and values together
+# Server-side apply looks for each item of such a list in the whole list.
+MAX_ITEMS = 256  # owners, and finalizers
 
 
 def validate_metadata(
@@ -32,6 +34,21 @@ def validate_metadata(
         *_validate_annotations(meta),
         *_validate_owners(meta),
         *_validate_finalizers(meta, old, custom=resource.custom),
+        *_validate_counts(meta, old),
+    ]
+
+
+def _validate_counts(meta: JsonObject, old: JsonObject | None) -> list[Cause]:
+    """Return the causes of lists that are too long, unless they were longer before."""
+    before = old["metadata"] if old else {}
+    return [
+        Cause(
+            "FieldValueTooMany",
+            f"Too many: {len(meta[key])}: must have at most {MAX_ITEMS} items",
+            f"metadata.{key}",
+        )
+        for key in ("ownerReferences", "finalizers")
+        if len(meta.get(key, ())) > max(MAX_ITEMS, len(before.get(key, ())))
     ]
 
 

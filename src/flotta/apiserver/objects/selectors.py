@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from flotta.apiserver.errors import bad_request, describe_mismatch
@@ -19,6 +20,7 @@ Labels = Mapping[str, str]
 TOKEN = re.compile(r"\s*(!=|==|=|!|<|>|\(|\)|,|[^\s!=<>(),]+)")
 SYMBOLS = {"!=", "==", "=", "!", "<", ">", "(", ")", ","}
 END = ""
+MAX_TERMS = 100  # of a selector: each of them is compared with each object
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Requirement:
         """Tell whether labels satisfy this term."""
         present = self.key in labels
         if self.operator in ("!=", "notin"):
-            return not present or labels[self.key] not in self.values
+            return not present or labels[self.key] not in self._accepted
         if self.operator == "!":
             return not present
         if not present:
@@ -42,7 +44,11 @@ class Requirement:
             return True
         if self.operator in (">", "<"):
             return self._compares(labels[self.key])
-        return labels[self.key] in self.values
+        return labels[self.key] in self._accepted
+
+    @cached_property
+    def _accepted(self) -> frozenset[str]:
+        return frozenset(self.values)
 
     def _compares(self, value: str) -> bool:
         try:
@@ -86,6 +92,8 @@ class _Parser:
             if word != ",":
                 raise _unparsable(f"found '{word}', expected: ',' or 'end of string'")
             found.append(self.requirement())
+            if len(found) > MAX_TERMS:
+                raise _unparsable(f"it has more than {MAX_TERMS} terms")
         return found
 
     def requirement(self) -> Requirement:
@@ -193,7 +201,10 @@ def parse_field_selector(
     """Parse `metadata.name=a,type!=b`; `labels` maps the kind's own fields to paths."""
     known = {**METADATA_FIELDS, **labels}
     terms = []
-    for term in filter(None, (part.strip() for part in text.split(","))):
+    parts = [part.strip() for part in text.split(",")]
+    if len(parts) > MAX_TERMS:
+        raise bad_request(f"the field selector cannot be read: it has more than {MAX_TERMS} terms")
+    for term in filter(None, parts):
         match = re.fullmatch(r"([^=!\s]+)\s*(==|=|!=)\s*(.*)", term)
         if match is None:
             raise bad_request(f"the field selector cannot be read: '{term}' has no =, == or !=")
