@@ -124,12 +124,19 @@ def test_deleting_makes_room_when_the_database_itself_fills_the_disk(
     assert api.post(PATH, config_map("new")).status == 201
 
 
-def test_a_start_on_a_full_disk_serves_what_is_there(own_engine: Engine, disk: Disk) -> None:
+@pytest.mark.parametrize("when", ["while it runs", "while it is stopped"])
+def test_a_start_on_a_full_disk_serves_what_is_there(
+    own_engine: Engine, disk: Disk, when: str
+) -> None:
     own_engine.start()
     api = Api(own_engine.kubeconfig("admin"))
     api.create(PATH, config_map("c"))
-    fill_until_refused(api, disk)
-    own_engine.stop(signal.SIGKILL)
+    if when == "while it runs":
+        fill_until_refused(api, disk)
+        own_engine.stop(signal.SIGKILL)
+    else:
+        own_engine.stop()
+        disk.fill()
     own_engine.start()
     assert api.get(f"{PATH}/c").status == 200
     assert api.delete(f"{PATH}/c").status == 200

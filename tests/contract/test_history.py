@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contract.api import Api, config_map, core, device, devices
+from contract.api import Api, config_map, core
 from contract.engine import Engine
 
 MIB = 1024 * 1024
@@ -10,11 +10,12 @@ LITTLE = ("--kept-bytes", str(4 * MIB))
 
 
 def flood(api: Api, changes: int) -> str:
-    """Change the large status of a device; return the version before it."""
-    created = api.create(devices("default"), device("flood"))
+    """Change a large object; return the version before it."""
+    path = core("default", "configmaps")
+    created = api.create(path, config_map("flood"))
     for number in range(changes):
-        status = {"status": {"phase": f"{number}" + "x" * 500_000}}
-        assert api.merge(devices("default", "flood") + "/status", status).status == 200
+        change = {"data": {"a": f"{number}" + "x" * 500_000}}
+        assert api.merge(f"{path}/flood", change).status == 200
     version: str = created["metadata"]["resourceVersion"]
     return version
 
@@ -39,7 +40,7 @@ def test_a_flood_of_large_changes_leaves_memory_and_disk_as_they_were(own_engine
     old = flood(api, 120)
     assert resident(own_engine) - before < 45 * MIB
     assert disk(own_engine) < 45 * MIB
-    with api.watch(devices("default"), f"resourceVersion={old}") as watch:
+    with api.watch(core("default", "configmaps"), f"resourceVersion={old}") as watch:
         event = watch.next()
     assert (event["type"], event["object"]["code"]) == ("ERROR", 410)
     own_engine.stop()

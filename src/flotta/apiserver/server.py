@@ -42,6 +42,7 @@ from flotta.serving.limits import Limits
 log = logging.getLogger(__name__)
 
 SHUTDOWN_SECONDS = 5.0  # that requests in progress have at the end
+OPEN_SECONDS = 900  # in which a database of many GiB of an earlier release is read and rewritten
 PKI_FILES = ("ca.crt", "server.crt", "server.key")
 
 
@@ -63,6 +64,7 @@ async def run_server(settings: Settings) -> None:
     _check_pki(settings.pki)
     stop = daemon.stop_event()
     watch_cache = WatchCache(settings.kept_events, settings.kept_seconds, settings.kept_bytes)
+    daemon.notify(f"EXTEND_TIMEOUT_USEC={OPEN_SECONDS * 1_000_000}")
     store = Store(Database(settings.database), watch_cache)
     store.start()
     services = _make_services(store)

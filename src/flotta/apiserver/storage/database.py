@@ -15,6 +15,7 @@ from pathlib import Path
 
 from flotta.apiserver.storage.checksums import checksum_row
 from flotta.apiserver.storage.migrations import MIGRATIONS, format_version, migrate
+from flotta.apiserver.storage.reserve import Reserve
 
 WAL_BYTES = 16 * 1024 * 1024  # to which a larger write-ahead log is cut after a checkpoint
 FREE_BYTES = 64 * 1024 * 1024  # of free pages, above which the file shrinks
@@ -75,7 +76,7 @@ class Database:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock = lock_database(path, create=True)
         try:
-            self._connection = _connect(path)
+            self._connection = _connect_on_any_disk(path)
         except BaseException:  # whatever happened, another attempt must get the lock
             os.close(self._lock)
             raise
@@ -200,12 +201,29 @@ def check_file(connection: sqlite3.Connection, path: Path) -> None:
         raise damaged(path, " ".join(found.split()))
 
 
+def _connect_on_any_disk(path: Path) -> sqlite3.Connection:
+    """Open a database; on a full disk with the room of the reserve."""
+    try:
+        return _connect(path)
+    except FullDiskError:
+        Reserve(path).give_up()
+    try:
+        return _connect(path)
+    except FullDiskError as error:
+        why = f"the disk of {path} is full ({error})"
+        raise DatabaseError(
+            f"{why}: free some MiB on it; the server then starts by itself"
+        ) from error
+
+
 def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
         _prepare(connection, path)
     except sqlite3.OperationalError as error:
         connection.close()
+        if error.sqlite_errorcode in FULL_CODES:
+            raise FullDiskError(str(error)) from error
         raise DatabaseError(f"{path} cannot be opened: {error}") from error
     except sqlite3.DatabaseError as error:
         connection.close()

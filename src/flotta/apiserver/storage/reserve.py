@@ -15,10 +15,10 @@ SIZE = 16 * 1024 * 1024  # bytes
 
 
 class Reserve:
-    """A file that only takes up room."""
+    """A file beside the database that only takes up room."""
 
-    def __init__(self, path: Path, size: int = SIZE) -> None:
-        self._path = path
+    def __init__(self, database: Path, size: int = SIZE) -> None:
+        self._path = database.with_name(f"{database.name}.reserve")
         self._size = size
 
     def make(self) -> bool:

@@ -63,7 +63,7 @@ class Writer:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._reserve = Reserve(database.path.with_name(f"{database.path.name}.reserve"))
+        self._reserve = Reserve(database.path)
         self._queue: queue.SimpleQueue[Commit | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._broken_epoch = -1

@@ -12,6 +12,7 @@ from flotta.apiserver.storage.database import (
     DatabaseError,
     NewerDatabaseError,
 )
+from flotta.apiserver.storage.store import StorageFailure
 
 UNUSABLE = 65  # exit status (EX_DATAERR of sysexits.h) after which systemd does not start it again
 
@@ -35,5 +36,5 @@ def run(options: argparse.Namespace) -> None:
     except (DamagedDatabaseError, NewerDatabaseError) as error:
         sys.stderr.write(f"flotta-apiserver: {error}\n")
         sys.exit(UNUSABLE)
-    except (DatabaseError, OSError) as error:
+    except (DatabaseError, StorageFailure, OSError) as error:
         sys.exit(f"flotta-apiserver: {error}")
