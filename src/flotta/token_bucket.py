@@ -18,12 +18,12 @@ class TokenBucket:
         self._tokens = burst
         self._filled_at = clock()
 
-    def take(self) -> bool:
-        """Take a token; return whether there was one."""
+    def take(self, tokens: float = 1) -> bool:
+        """Take tokens; return whether there were so many, else none is taken."""
         self._fill()
-        if self._tokens < 1:
+        if self._tokens < tokens:
             return False
-        self._tokens -= 1
+        self._tokens -= tokens
         return True
 
     def wait_time(self) -> float:

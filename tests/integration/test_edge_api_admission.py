@@ -12,10 +12,11 @@ import pytest_asyncio
 from edge_site import Device, data_message
 from memory_site import MemorySite, memory_site
 from prometheus_client import generate_latest
-from raw_requests import RawConnection, raw_connection, request_head
+from raw_requests import RawConnection, RawResponse, raw_connection, request_head
 
+from flotta.edge_api import rate_limits
 from flotta.edge_api.messages import MAX_BODY
-from flotta.edge_api.rate_limits import DEVICE_BURST
+from flotta.edge_api.rate_limits import BODY_BURST, DEVICE_BURST
 from flotta.protocol.models import Heartbeat
 from flotta.serving.http_connection import LINGERING_BYTES
 from waiting import eventually
@@ -26,6 +27,7 @@ HEARTBEAT = json.dumps(data_message("heartbeat", {"status": "up"})).encode()
 
 @pytest_asyncio.fixture
 async def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[MemorySite]:
+    monkeypatch.setattr(rate_limits, "DEVICE_RATE", 1e-6)  # a slow machine refills no bucket
     async with memory_site(tmp_path, monkeypatch) as started:
         yield started
 
@@ -190,6 +192,36 @@ async def test_a_device_does_not_get_a_new_rate_with_each_new_certificate(device
 
     assert statuses[0] == 200
     assert statuses[-1] == 429
+
+
+async def test_a_device_that_sends_much_is_refused_before_its_body(
+    site: MemorySite, device: Device
+) -> None:
+    body = HEARTBEAT.ljust(MAX_BODY)
+    head = request_head("POST", "/data/till-7/out", JSON, f"Content-Length: {MAX_BODY}")
+    allowed = int(BODY_BURST // MAX_BODY)
+    async with raw_connection(device) as connection:
+        for _ in range(allowed - 1):
+            await connection.send(head + body)
+            assert (await connection.response()).status == 200
+        refused = await first_refusal(connection, head, body)
+        closed = await connection.is_closed()
+
+    assert (refused.status, refused.reason) == (429, "TooManyRequests")
+    assert refused.headers["retry-after"] == "4"
+    assert closed
+
+
+async def first_refusal(connection: RawConnection, head: bytes, body: bytes) -> RawResponse:
+    """Ask for an invitation to send each body; return the first response that is none."""
+    polite = head.replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n")
+    while True:
+        await connection.send(polite)
+        response = await connection.response()
+        if response.status != 100:
+            return response
+        await connection.send(body)
+        await connection.response()
 
 
 async def test_authority_counts_before_the_body(device: Device) -> None:

@@ -27,9 +27,12 @@ def admission_middleware(limits: RateLimits) -> Middleware:
     @web.middleware
     async def admit(request: web.Request, handler: Handler) -> web.StreamResponse:
         device_id = request.match_info.get("device_id", "")
-        limits.admit_request(peer_of(request), device_id if is_device_id(device_id) else "")
+        device_id = device_id if is_device_id(device_id) else ""
+        peer = peer_of(request)
+        limits.admit_request(peer, device_id)
         _require_plain_body(request)
         _require_small_body(request)
+        limits.admit_body(peer, device_id, _largest_size(request))
         return await handler(request)
 
     return admit
@@ -54,3 +57,10 @@ def _require_plain_body(request: web.Request) -> None:
 def _require_small_body(request: web.Request) -> None:
     if (request.content_length or 0) > MAX_BODY:
         raise body_too_large()
+
+
+def _largest_size(request: web.Request) -> int:
+    """Return how many bytes the body can have; one without a length counts as the largest."""
+    if request.content_length is not None:
+        return request.content_length
+    return MAX_BODY if request.body_exists else 0

@@ -5,6 +5,7 @@ The numbers are in docs/reference/wire-protocol.md#limits.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -15,6 +16,10 @@ from flotta.token_bucket import TokenBucket
 
 DEVICE_RATE = 10.0  # requests a second of one device
 DEVICE_BURST = 40.0  # requests at once
+# A report costs far more than its bytes: it is compared, cleaned, stored, and told to every watch.
+# A device that reports all the hardware of a large server each minute sends 3 KiB a second.
+BODY_RATE = 64 * 1024.0  # bytes a second of the bodies of one device
+BODY_BURST = 4 * 1024 * 1024.0  # bytes at once
 # A device gets a new certificate, and so a new bucket, with each registration.
 RENEWAL_RATE = 1 / 60  # registrations a second with a device certificate
 RENEWAL_BURST = 10.0  # registrations at once
@@ -49,13 +54,13 @@ class KeyedBuckets:
         """Return how many buckets are remembered."""
         return len(self._buckets)
 
-    def take(self, key: Hashable) -> bool:
-        """Take a token from the bucket of a key; return whether there was one."""
+    def take(self, key: Hashable, tokens: float = 1) -> bool:
+        """Take tokens from the bucket of a key; return whether there were so many."""
         bucket = self._buckets.pop(key, None) or TokenBucket(self._rate, self._burst, self._clock)
         self._buckets[key] = bucket
         if len(self._buckets) > self._remembered:
             self._buckets.popitem(last=False)
-        return bucket.take()
+        return bucket.take(tokens)
 
 
 class RateLimits:
@@ -66,6 +71,7 @@ class RateLimits:
         self._enrolments = TokenBucket(enrolments_per_second, burst)
         self._devices = KeyedBuckets(DEVICE_RATE, DEVICE_BURST)
         self._joining = KeyedBuckets(DEVICE_RATE, DEVICE_BURST)
+        self._bodies = KeyedBuckets(BODY_RATE, BODY_BURST)
         self._renewals = KeyedBuckets(RENEWAL_RATE, RENEWAL_BURST)
         self._shared = KeyedBuckets(
             enrolments_per_second * REQUESTS_PER_ENROLMENT, burst * REQUESTS_PER_ENROLMENT
@@ -84,6 +90,11 @@ class RateLimits:
             admitted = self._joining.take(joining) and self._shared.take(peer.fingerprint)
         if not admitted:
             raise _too_many("the device sends too many requests", 1)
+
+    def admit_body(self, peer: Peer, device_id: str, size: int) -> None:
+        """Refuse (429) a body of so many bytes when its device sends too much."""
+        if size and not self._bodies.take((peer.fingerprint, device_id), size):
+            raise _too_many("the device sends too much", math.ceil(size / BODY_RATE))
 
     def admit_registration(self, peer: Peer) -> None:
         """Refuse (429) a registration with a device certificate when there were many just now."""
