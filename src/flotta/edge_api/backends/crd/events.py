@@ -13,6 +13,7 @@ from flotta.edge_api.backends.crd.event_limits import EventLimits
 from flotta.fleet.heartbeat import Transition, find_transitions
 from flotta.fleet.problems import describe_problem
 from flotta.fleet.rendering import Problem
+from flotta.limited_log import LimitedLog
 from flotta.own_names import EDGE_API
 from flotta.printable_text import printable
 from flotta.protocol.models import EventInfo
@@ -33,6 +34,7 @@ class Events:
         self._client = client
         self._caches = caches
         self._limits = limits  # of what devices cause
+        self._failures = LimitedLog(log)
 
     async def write_heartbeat_events(
         self,
@@ -130,6 +132,10 @@ class Events:
                 component=EDGE_API,
             )
         except ApiError as error:
-            log.warning(
-                "Event %s about %s could not be recorded: %s", reason, name_of(involved), error
+            self._failures.log(
+                logging.WARNING,
+                "Event %s about %s could not be recorded: %s",
+                printable(reason, 64),
+                name_of(involved),
+                printable(str(error)),
             )
