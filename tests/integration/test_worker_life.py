@@ -178,6 +178,34 @@ async def test_a_restarted_worker_goes_on_without_registering(
     assert set(directives(gateway)) == {"heartbeat"}
 
 
+async def test_a_worker_that_lost_its_newest_configuration_removes_nothing_until_it_has_it_again(
+    gateway: PlainGateway, tmp_path: Path
+) -> None:
+    def names() -> list[str]:
+        beats = gateway.heartbeats()
+        return [workload["name"] for workload in beats[-1]["workloads"]] if beats else []
+
+    async with running(gateway, tmp_path):
+        await gateway.wait_for(lambda: "registration" in directives(gateway))
+        await gateway.configure(configuration("v1", BROKEN))
+        await gateway.wait_for(gateway.heartbeats)
+        await gateway.configure(configuration("v2", BROKEN, {"name": "newer"}))
+        await gateway.wait_for(lambda: names() == ["broken", "newer"])
+    (tmp_path / "state/configuration").write_bytes(b"")
+    (tmp_path / "state/workloads/newer").mkdir(parents=True)
+    exported = tmp_path / "device/volumes/newer/film"
+    exported.parent.mkdir(parents=True)
+    exported.touch()
+    gateway.sent.clear()
+
+    async with running(gateway, tmp_path):
+        await gateway.wait_for(lambda: any(h.get("version") == "v1" for h in gateway.heartbeats()))
+        assert names() == ["broken", "newer"]
+        assert exported.exists()
+        await gateway.configure(configuration("v1", BROKEN))
+        await gateway.wait_for(lambda: not exported.exists())
+
+
 async def test_a_gateway_that_comes_back_finds_the_worker_again(
     gateway: PlainGateway, tmp_path: Path
 ) -> None:

@@ -214,13 +214,14 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("case", BROKEN)
-def test_a_broken_reference_disables_its_workload_only(case: str) -> None:
+def test_a_broken_reference_holds_its_workload_only(case: str) -> None:
     pod, message = BROKEN[case]
     source = Objects(workload("bad", pod), workload("good")).with_secret("there", a="1")
 
     rendered = render_configuration(device(), source)
 
     assert names(rendered) == ["good"]
+    assert rendered.content.unresolved_workloads == ["bad"]
     assert [(problem.workload, problem.message) for problem in rendered.problems] == [
         ("bad", message)
     ]

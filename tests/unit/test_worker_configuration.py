@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from flotta.protocol.models import (
     S3StorageConfiguration,
     StorageConfiguration,
 )
+from flotta.worker import configuration_store
 from flotta.worker.configuration import (
     find_s3_storage,
     keep_unresolved,
@@ -37,6 +39,12 @@ def content(version: str, **more: Any) -> bytes:
 
 def version(message: DeviceConfigurationMessage | None) -> str | None:
     return message.version if message else None
+
+
+def loaded(store: ConfigurationStore) -> tuple[str, bool] | None:
+    """Return the version on disk, and whether it is known to be the newest."""
+    found = store.load()
+    return (found.message.version, found.is_newest) if found else None
 
 
 def test_the_recorded_configuration_is_accepted() -> None:
@@ -92,11 +100,11 @@ def test_a_damaged_configuration_gives_way_to_the_one_before(
     store = ConfigurationStore(tmp_path)
     store.save(content("1"))
     store.save(content("2"))
-    assert version(store.load()) == "2"
+    assert loaded(store) == ("2", True)
 
     damage(store.current)
 
-    assert version(store.load()) == "1"
+    assert loaded(store) == ("1", False)
 
 
 def test_a_damaged_current_generation_does_not_replace_the_good_previous_one(
@@ -110,7 +118,25 @@ def test_a_damaged_current_generation_does_not_replace_the_good_previous_one(
     store.save(content("3"))
     _truncate(store.current)
 
-    assert version(store.load()) == "1"
+    assert loaded(store) == ("1", False)
+
+
+def test_a_configuration_that_was_not_stored_leaves_the_one_before_as_an_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    store = ConfigurationStore(tmp_path)
+    store.save(content("1"))
+    with monkeypatch.context() as full:
+        full.setattr(configuration_store, "write_atomically", write)
+        with pytest.raises(OSError, match="No space"):
+            store.save(content("2"))
+
+    assert loaded(store) == ("1", False)
+    store.save(content("2"))
+    assert loaded(store) == ("2", True)
 
 
 def test_without_a_readable_generation_nothing_is_known(tmp_path: Path) -> None:
@@ -197,6 +223,24 @@ def test_everything_else_is_content_whatever_the_version(
     other: DeviceConfigurationMessage | None,
 ) -> None:
     assert not has_same_content(fleet_message("1", TILL, SCALE, secrets=KEYS), other)
+
+
+def test_a_workload_that_the_control_plane_cannot_deliver_stays_with_its_secrets() -> None:
+    had = fleet_message("1", TILL, SCALE, secrets=KEYS)
+    newer = {"name": "one", "data": '{"k": "bg=="}'}
+    received = fleet_message("2", SCALE, secrets=[newer], unresolved_workloads=["till", "unknown"])
+
+    kept = keep_unresolved(received, had)
+
+    assert [workload.name for workload in kept.workloads or []] == ["scale", "till"]
+    assert [(secret.name, secret.data) for secret in kept.secrets or []] == [
+        ("one", newer["data"]),
+        ("two", "{}"),
+    ]
+    assert keep_unresolved(kept, had) is kept
+    assert keep_unresolved(received, None) is received
+    deleted = fleet_message("3", SCALE)
+    assert keep_unresolved(deleted, had) is deleted
 
 
 def test_a_workload_in_another_order_stays_as_it_is_beside_one_that_changes() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from flotta.protocol.models import (
     DataConfiguration,
@@ -24,6 +26,7 @@ from flotta.worker.errors import WipeError
 from flotta.worker.settings import Settings
 from flotta.worker.workloads import reconciler
 from flotta.worker.workloads.feature import WorkloadsFeature
+from flotta.worker.workloads.observer import Observer
 
 PLAIN = "containers: [{name: c, image: x}]"
 
@@ -32,6 +35,7 @@ class Listener:
     """The agent as far as a feature sees it; keeps what it is asked for."""
 
     device_id = "device-1"
+    may_remove = True
 
     def __init__(self) -> None:
         self.requests = 0
@@ -106,6 +110,69 @@ async def test_a_workload_that_is_no_longer_configured_is_removed_with_its_files
     feature.configure(message(Workload(name="web", specification=PLAIN)))
 
     assert transfers.leaving == ["old"]
+
+
+async def test_a_workload_that_the_control_plane_cannot_deliver_now_stays_with_its_files(
+    tmp_path: Path,
+) -> None:
+    feature, _, transfers = workloads(tmp_path)
+    for name in ("till", "old"):
+        (tmp_path / "state/workloads" / name).mkdir(parents=True)
+    heartbeat = Heartbeat()
+
+    feature.configure(replace(message(), unresolved_workloads=["till", "elsewhere"]))
+    await feature.report(heartbeat)
+
+    assert transfers.leaving == ["old"]
+    assert [status and status.name for status in heartbeat.workloads or []] == ["till"]
+
+
+async def test_an_old_configuration_removes_nothing_and_what_stays_is_reported(
+    tmp_path: Path,
+) -> None:
+    feature, listener, transfers = workloads(tmp_path)
+    (tmp_path / "state/workloads/newer").mkdir(parents=True)
+    heartbeat = Heartbeat()
+    listener.may_remove = False
+
+    feature.configure(message(Workload(name="web", specification=PLAIN)))
+    await feature.report(heartbeat)
+
+    assert transfers.leaving == []
+    assert [status and status.name for status in heartbeat.workloads or []] == ["web", "newer"]
+
+
+async def test_a_workload_that_turns_out_broken_while_it_is_changed_keeps_its_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def nothing(*_: object) -> None:
+        return
+
+    monkeypatch.setattr(BrokenTransfers, "flush_workload", nothing)
+    monkeypatch.setattr(Observer, "refresh", nothing)
+    monkeypatch.setattr(Observer, "run", nothing)
+    feature, _, _ = workloads(tmp_path)
+    Podman(monkeypatch, [])
+    pulling = asyncio.Event()
+
+    async def find_missing_images(_: object) -> list[str]:
+        pulling.set()
+        await asyncio.Event().wait()
+        return []
+
+    monkeypatch.setattr(podman, "find_missing_images", find_missing_images)
+    (tmp_path / "state/workloads/web").mkdir(parents=True)
+    (tmp_path / "volumes/web").mkdir(parents=True)
+    running = asyncio.create_task(feature.run())
+    feature.configure(message(Workload(name="web", specification=PLAIN)))
+    await pulling.wait()
+
+    feature.configure(message(Workload(name="web", specification="containers: []")))
+    while any(task.get_name() == "workload web" for task in asyncio.all_tasks()):
+        await asyncio.sleep(0)
+
+    assert (tmp_path / "volumes/web").exists()
+    running.cancel()
 
 
 async def test_storage_that_cannot_be_used_is_an_event(tmp_path: Path) -> None:

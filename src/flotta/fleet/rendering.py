@@ -1,9 +1,9 @@
 """The configuration of one device, computed from objects alone.
 
 Which workloads a device runs is decided here from the selectors, at every rendering; membership
-in `status.workloads` is for people to read. One broken reference disables one workload or one
-section and is reported as a Problem; it never holds back the rest
-(docs/reference/control-plane.md#broken-references).
+in `status.workloads` is for people to read. One broken reference holds back one workload or one
+section and is reported as a Problem; it never holds back the rest, and a device keeps what it has
+of that workload (docs/reference/control-plane.md#broken-references).
 """
 
 from __future__ import annotations
@@ -104,12 +104,13 @@ def render_configuration(
     configuration = _render_settings(device, spec, source, report)
     configuration.storage = _storage_section(s3 or (last_s3 if lost else None))
     configuration.storage_unresolved = lost and configuration.storage is None
-    workloads, secrets = _render_workloads(device, source, problems)
+    workloads, secrets, unresolved = _render_workloads(device, source, problems)
     content = DeviceConfigurationMessage(
         device_id=name_of(device),
         configuration=configuration,
         workloads=workloads or None,
         secrets=[secrets[name] for name in sorted(secrets)] or None,
+        unresolved_workloads=unresolved or None,
     )
     content.version = _content_version(content)
     return RenderedConfiguration(content, content.version, tuple(problems))
@@ -137,19 +138,22 @@ def _storage_section(s3: S3StorageConfiguration | None) -> StorageConfiguration 
 
 def _render_workloads(
     device: EdgeDevice, source: ObjectSource, problems: list[Problem]
-) -> tuple[list[Workload], dict[str, Secret]]:
+) -> tuple[list[Workload], dict[str, Secret], list[str]]:
+    """Return what is delivered, and the names of workloads that cannot be delivered now."""
     workloads: list[Workload] = []
     secrets: dict[str, Secret] = {}
+    unresolved: list[str] = []
     for resource in workloads_for(device, source.workloads(namespace_of(device))):
         name = name_of(resource)
         try:
             rendered = render_workload(resource, source)
         except BrokenReference as error:
             problems.append(Problem(name, "EdgeWorkload", MISCONFIGURATION, str(error)))
+            unresolved.append(name)
             continue
         workloads.append(rendered.workload)
         secrets |= rendered.secrets
-    return workloads, secrets
+    return workloads, secrets, unresolved
 
 
 def _effective_spec(

@@ -319,6 +319,9 @@ class DeviceConfigurationMessage(_Content):
     configuration: DeviceConfiguration | None = None
     device_id: str = ""
     secrets: list[Secret] | None = None
+    # An addition to v0.2: names of workloads that are configured but cannot be delivered now; the
+    # device keeps what it has of them.
+    unresolved_workloads: list[str] | None = None
     version: str = ""
     workloads: list[Workload] | None = None
     workloads_monitoring_interval: int = 0

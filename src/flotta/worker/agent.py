@@ -39,6 +39,7 @@ class _Device:
     """What the device knows about itself."""
 
     message: DeviceConfigurationMessage | None = None  # the configuration, None before there is one
+    is_newest: bool = True  # not from disk, where a newer one may have been lost
     version: str = ""  # the last that the control plane gave this configuration
     is_applied: bool = False  # everything of it was tried once
     applied_version: str = ""  # of the last configuration that was applied
@@ -90,12 +91,12 @@ class Agent:
 
     async def run(self) -> None:
         """Work from what is on disk, then with the control plane, until cancelled."""
-        message = await asyncio.to_thread(self._store.load)
+        stored = await asyncio.to_thread(self._store.load)
         async with asyncio.TaskGroup() as self._tasks:
             for feature in self._features:
                 await feature.prepare()
-            if message is not None:
-                self._apply_message(message)
+            if stored is not None:
+                self._apply_message(stored.message, is_newest=stored.is_newest)
             for feature in self._features:
                 self._tasks.create_task(feature.run())
             self._tasks.create_task(self._apply_queued())
@@ -107,6 +108,11 @@ class Agent:
     def device_id(self) -> str:
         """The id of this device, empty until a gateway was connected."""
         return self._gateway.device_id
+
+    @property
+    def may_remove(self) -> bool:
+        """Whether what the configuration does not contain is to be removed."""
+        return self._device.is_newest
 
     def request_heartbeat(self) -> None:
         """Ask for a heartbeat soon; several requests become one heartbeat."""
@@ -179,7 +185,7 @@ class Agent:
         self._device.refusal = ""
         before = self._device.message
         message = keep_unchanged_workloads(keep_unresolved(received, before), before)
-        if has_same_content(message, before):
+        if self._device.is_newest and has_same_content(message, before):
             self._device.take_version(message.version)
             return
         await self._store_content(content if message is received else encode(message))
@@ -202,11 +208,14 @@ class Agent:
             log.error("The configuration is applied but could not be stored: %s", error)
             self._device.degraded = f"configuration not stored: {error}"
 
-    def _apply_message(self, message: DeviceConfigurationMessage) -> None:
+    def _apply_message(
+        self, message: DeviceConfigurationMessage, *, is_newest: bool = True
+    ) -> None:
         log.info(
             "Configuration %s with %d workloads", message.version, len(message.workloads or [])
         )
         self._device.message, self._device.is_applied = message, False
+        self._device.is_newest = is_newest
         self._device.take_version(message.version)
         self._heartbeats.configure(message)
         for feature in self._features:

@@ -67,12 +67,33 @@ def keep_unresolved(
 ) -> DeviceConfigurationMessage:
     """Return the message, with what the control plane cannot resolve now kept from `before`.
 
-    That can be the storage. Return the message itself if there is nothing to keep.
+    That can be the storage and workloads: a missing Secret does not remove a pod with its files.
+    Return the message itself if there is nothing to keep.
     """
+    return message if before is None else _keep_workloads(_keep_storage(message, before), before)
+
+
+def _keep_storage(
+    message: DeviceConfigurationMessage, before: DeviceConfigurationMessage
+) -> DeviceConfigurationMessage:
     new = message.configuration
     if new is None or not new.storage_unresolved or find_s3_storage(message) is not None:
         return message
-    if before is None or before.configuration is None or find_s3_storage(before) is None:
+    if before.configuration is None or find_s3_storage(before) is None:
         return message
     kept = replace(new, storage=before.configuration.storage)
     return replace(message, configuration=kept)
+
+
+def _keep_workloads(
+    message: DeviceConfigurationMessage, before: DeviceConfigurationMessage
+) -> DeviceConfigurationMessage:
+    """Return the message with unresolved workloads as they are in `before`, and their Secrets."""
+    workloads, secrets = message.workloads or [], message.secrets or []
+    names = set(message.unresolved_workloads or ()) - {workload.name for workload in workloads}
+    kept = [workload for workload in before.workloads or [] if workload.name in names]
+    if not kept:
+        return message
+    known = {secret.name for secret in secrets}
+    needed = [secret for secret in before.secrets or [] if secret.name not in known]
+    return replace(message, workloads=[*workloads, *kept], secrets=[*secrets, *needed] or None)

@@ -2,7 +2,9 @@
 
 A generation is one file: the SHA-256 of the rest in hex, a line feed, and the message content as
 received. It contains secrets: 0600 in a 0700 directory. Unreadable files never mean "no workloads":
-`load` then returns None (docs/reference/device.md#configuration-on-disk).
+`load` then returns None, and says when there may have been a newer configuration, so that nothing
+is removed because an older one does not contain it
+(docs/reference/device.md#configuration-on-disk).
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import hashlib
 import logging
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 from flotta.durable_files import sync_directory, write_atomically
 from flotta.protocol.models import DeviceConfigurationMessage
@@ -21,6 +24,13 @@ from flotta.worker.errors import ConfigurationError
 log = logging.getLogger(__name__)
 
 
+class StoredConfiguration(NamedTuple):
+    """A configuration from the disk; `is_newest` unless a newer one was lost or not stored."""
+
+    message: DeviceConfigurationMessage
+    is_newest: bool
+
+
 class ConfigurationStore:
     """Keeps the last good configuration in `directory` and the one before it."""
 
@@ -28,25 +38,32 @@ class ConfigurationStore:
         self.current = directory / "configuration"
         self.previous = directory / "configuration.previous"
 
-    def load(self) -> DeviceConfigurationMessage | None:
+    def load(self) -> StoredConfiguration | None:
         """Return the newest generation that is intact, None when there is none."""
         for path in (self.current, self.previous):
             try:
-                return parse_configuration(_unseal(path.read_bytes()))
+                message = parse_configuration(_unseal(path.read_bytes()))
             except FileNotFoundError:
                 continue
             except (OSError, ConfigurationError) as error:
                 log.warning("%s cannot be used: %s", path, error)
+                continue
+            return StoredConfiguration(message, is_newest=path == self.current)
         return None
 
     def save(self, content: bytes) -> None:
         """Make `content` the current generation.
 
-        Raises OSError when it cannot be written; the old generation then stays.
+        Raises OSError when it cannot be written; the old generation is then the one before.
         """
-        if self._is_whole(self.current):
-            self._keep_current()
-        write_atomically(self.current, _seal(content))
+        try:
+            if self._is_whole(self.current):
+                self._keep_current()
+            write_atomically(self.current, _seal(content))
+        except OSError:
+            with contextlib.suppress(OSError):
+                self._retire_current()
+            raise
 
     def wipe(self) -> None:
         """Remove both generations."""
@@ -60,6 +77,15 @@ class ConfigurationStore:
         spare.unlink(missing_ok=True)
         os.link(self.current, spare)
         os.replace(spare, self.previous)
+
+    def _retire_current(self) -> None:
+        """Leave the old generation as the one before only; a full disk has the space for that."""
+        if not self._is_whole(self.current):
+            return
+        # Renaming a file to another name of the same file does nothing (rename(2)).
+        if not (self.previous.exists() and self.previous.samefile(self.current)):
+            os.replace(self.current, self.previous)
+        self.current.unlink(missing_ok=True)
 
     @staticmethod
     def _is_whole(path: Path) -> bool:

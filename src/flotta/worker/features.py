@@ -20,6 +20,13 @@ class AgentContext(Protocol):
     def device_id(self) -> str:
         """The id of this device, empty until a gateway was connected."""
 
+    @property
+    def may_remove(self) -> bool:
+        """Whether what the configuration does not contain is to be removed.
+
+        Not while the configuration is from disk and a newer one may have been lost.
+        """
+
     def request_heartbeat(self) -> None:
         """Ask for a heartbeat soon, because a report would differ from the last one."""
 

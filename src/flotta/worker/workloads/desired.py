@@ -13,23 +13,37 @@ from flotta.worker.workloads.manifest import Pod, build_pod
 
 @dataclass(frozen=True)
 class Desired:
-    """Pods by name, and the workloads that cannot be built, with the cause."""
+    """Pods by name, and the workloads that cannot be built, with the cause.
+
+    `held` are installed workloads that stay as they are, because what is desired is not known.
+    """
 
     pods: Mapping[str, Pod] = field(default_factory=dict)
     broken: Mapping[str, WorkloadError] = field(default_factory=dict)
+    held: frozenset[str] = frozenset()
 
     @property
     def names(self) -> list[str]:
-        """Everything that is configured, whether it can be built or not."""
-        return [*self.pods, *self.broken]
+        """Everything that stays on the device, whether it can be built or not."""
+        return [*self.pods, *self.broken, *sorted(self.held)]
+
+    @property
+    def untouched(self) -> set[str]:
+        """The workloads of which what is installed stays as it is."""
+        return {*self.broken, *self.held}
 
 
 def build_desired(
-    message: DeviceConfigurationMessage, device_id: str, files: WorkloadFiles
+    message: DeviceConfigurationMessage,
+    device_id: str,
+    files: WorkloadFiles,
+    *,
+    may_remove: bool = True,
 ) -> Desired:
     """Build the pod of each workload; one that cannot be built does not affect the others.
 
-    `device_id` is used for a message without one.
+    `device_id` is used for a message without one. Without `may_remove`, every installed workload
+    that is not configured is held.
     """
     pods: dict[str, Pod] = {}
     broken: dict[str, WorkloadError] = {}
@@ -41,7 +55,9 @@ def build_desired(
             )
         except WorkloadError as error:
             broken[workload.name] = error
-    return Desired(pods, broken)
+    absent = files.list_installed().keys() - pods.keys() - broken.keys()
+    unresolved = set(message.unresolved_workloads or ())
+    return Desired(pods, broken, frozenset(absent & unresolved if may_remove else absent))
 
 
 def _build_pod(

@@ -67,8 +67,13 @@ class WorkloadsFeature(Feature):
 
     def configure(self, message: DeviceConfigurationMessage) -> None:
         """Take the workloads; a broken one is reported by name."""
-        self._names = tuple(workload.name for workload in message.workloads or [])
-        self._reconciler.apply(build_desired(message, self._agent.device_id, self._files))
+        desired = build_desired(
+            message, self._agent.device_id, self._files, may_remove=self._agent.may_remove
+        )
+        # What is held is reported too: it shows the control plane what the device would lose.
+        configured = (workload.name for workload in message.workloads or [])
+        self._names = (*configured, *sorted(desired.held))
+        self._reconciler.apply(desired)
         self._transfers.keep_leaving(self._reconciler.list_leaving())
         self._report_changes()
 
@@ -83,7 +88,7 @@ class WorkloadsFeature(Feature):
             tasks.create_task(self._reconciler.run())
 
     async def report(self, heartbeat: Heartbeat) -> None:
-        """Add the status of each configured workload."""
+        """Add the status of each workload that is configured or held."""
         heartbeat.workloads = [
             self._make_status(name, state) for name, state in self._derive_states().items()
         ]

@@ -68,7 +68,7 @@ class Reconciler:
                 self._delays.pop(name, None)
                 self._change_event(name).set()
         self.failures.update(desired.broken)
-        self._attempted = set(desired.broken)
+        self._attempted = desired.untouched
         self.first_pass.clear()
         self.wake()
 
@@ -134,7 +134,7 @@ class Reconciler:
         installed = self._files.list_installed()
         names = {*installed, *self._desired.pods}
         self._observer.watch_units({name: self._files.unit_of(name) for name in names})
-        for name in sorted(names - set(self._desired.broken)):
+        for name in sorted(names - self._desired.untouched):
             task = self._tasks.get(name)
             if task is None or task.done():
                 self._tasks[name] = asyncio.create_task(
@@ -162,7 +162,9 @@ class Reconciler:
         asyncio.get_running_loop().call_later(seconds, self.wake)
 
     async def _converge(self, name: str) -> None:
-        while self._desired is not None:
+        # Looked at each time: a pod that is being pulled may turn out broken in the next
+        # configuration, and is not removed for that.
+        while self._desired is not None and name not in self._desired.untouched:
             changed = self._change_event(name)
             changed.clear()
             pod = self._desired.pods.get(name)
