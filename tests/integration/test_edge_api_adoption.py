@@ -46,6 +46,8 @@ async def test_a_device_that_lost_its_edgedevice_is_adopted_and_keeps_its_worklo
     await lose(fleet, device)
     await eventually(lambda: is_listed(fleet, device))
 
+    explained = await flotta(fleet, "explain", "device", device.device_id)
+    assert f"take it back with: flotta adopt {device.device_id} -n default" in explained
     assert "is adopted" in await flotta(fleet, "adopt", device.device_id)
 
     await eventually(lambda: is_accepted(device))

@@ -17,7 +17,7 @@ from flotta.fleet.joining import KEY_ANNOTATION, UNREGISTERED_LABEL
 from flotta.fleet.tombstones import read_tombstone, tombstone_name
 from flotta.fleet.unknown_devices import UNKNOWN_SELECTOR, UnknownDevice, read_record
 from flotta.resources.changes import MetadataChange, change_metadata
-from flotta.resources.client import Client
+from flotta.resources.client import Client, Forbidden
 from flotta.resources.kinds import CONFIG_MAP, EDGE_DEVICE, NAMESPACE
 from flotta.resources.objects.devices import EdgeDevice
 from flotta.resources.views import is_being_deleted, status_of
@@ -35,12 +35,26 @@ def own_namespace() -> str:
 
 
 async def list_unknown(client: Client, namespace: str | None = None) -> list[UnknownDevice]:
-    """Return the devices that the control plane does not know, of one namespace or of all."""
+    """Return the devices that the control plane does not know, of one namespace or of all.
+
+    Raises ApiError.
+    """
     config_maps = await client.list(CONFIG_MAP, own_namespace(), label_selector=UNKNOWN_SELECTOR)
     records = (read_record(config_map) for config_map in config_maps)
     found = (record for record in records if record is not None)
     chosen = [device for device in found if namespace in (None, device.namespace)]
     return sorted(chosen, key=lambda device: (device.namespace, device.name, device.last_seen))
+
+
+async def list_visible_unknown(client: Client, namespace: str | None = None) -> list[UnknownDevice]:
+    """Return what `list_unknown` does, nothing to a user who may not see the records.
+
+    Who may see devices need not see the control plane's own objects.
+    """
+    try:
+        return await list_unknown(client, namespace)
+    except Forbidden:
+        return []
 
 
 async def adopt(client: Client, unknown: UnknownDevice, labels: Mapping[str, str]) -> EdgeDevice:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from flotta.fleet.selection import devices_for, selector_problem, selects, workloads_for
 from flotta.fleet.self_reported import secrets_warning
 from flotta.fleet.status import describe_age, device_state, request_state
+from flotta.fleet.unknown_devices import UnknownDevice
 from flotta.fleet.workload_status import is_failing
 from flotta.printable_text import printable
 from flotta.resources.kinds import MEMBER_LABEL
@@ -67,6 +68,16 @@ def _request_lines(request: SignedRequest) -> list[str]:
     return [
         f"{name} is approved, but its EdgeDevice does not exist yet.",
         _operator_message(request),
+    ]
+
+
+def explain_unknown(device: UnknownDevice) -> list[str]:
+    """Explain a device that has a certificate of the fleet, but no EdgeDevice that accepts it."""
+    return [
+        f"{device.name} is unknown to this control plane and keeps running. It was last seen "
+        f"{describe_age(device.last_seen)}.",
+        f"If it belongs to the fleet, take it back with: flotta adopt {device.name} "
+        f"-n {device.namespace}",
     ]
 
 

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import argparse
 
+from flotta.cli.adoption import find_newest, list_visible_unknown
 from flotta.cli.connection import run_connected
-from flotta.fleet.explanation import explain_device, explain_request, explain_workload
+from flotta.fleet.explanation import (
+    explain_device,
+    explain_request,
+    explain_unknown,
+    explain_workload,
+)
 from flotta.fleet.joining import REQUEST_NAMESPACE
 from flotta.resources.client import Client
 from flotta.resources.kinds import EDGE_DEVICE, EDGE_WORKLOAD, EVENT, SIGNED_REQUEST, Kind
@@ -30,6 +36,9 @@ async def _explain_device(client: Client, name: str, namespace: str) -> list[str
         return explain_device(device, workloads, events)
     request = await client.get_or_none(SIGNED_REQUEST, name, REQUEST_NAMESPACE)
     if request is None:
+        unknown = find_newest(await list_visible_unknown(client, namespace), name)
+        if unknown is not None:
+            return explain_unknown(unknown)
         raise ValueError(
             f"there is no device {name} in namespace {namespace}, and no request to join under "
             "that name; list both with: flotta status"

@@ -9,13 +9,12 @@ import json
 from rich.console import Console
 from rich.table import Table
 
-from flotta.cli.adoption import list_unknown
+from flotta.cli.adoption import list_visible_unknown
 from flotta.cli.connection import run_connected
 from flotta.cli.status_table import rows_as_data, rows_as_table
 from flotta.fleet.joining import REQUEST_NAMESPACE
 from flotta.fleet.status import UNKNOWN_STATE, DeviceRow, device_rows
-from flotta.fleet.unknown_devices import UnknownDevice
-from flotta.resources.client import Client, Forbidden
+from flotta.resources.client import Client
 from flotta.resources.kinds import EDGE_DEVICE, SIGNED_REQUEST
 
 
@@ -45,17 +44,10 @@ async def _read_rows(client: Client, namespace: str | None) -> list[DeviceRow]:
     devices, requests, unknown = await asyncio.gather(
         client.list(EDGE_DEVICE, namespace),
         client.list(SIGNED_REQUEST, REQUEST_NAMESPACE),
-        _list_unknown(client),
+        list_visible_unknown(client, namespace),
     )
     rows = device_rows(devices, requests, unknown)
     return [row for row in rows if not namespace or row.namespace == namespace]
-
-
-async def _list_unknown(client: Client) -> list[UnknownDevice]:
-    try:
-        return await list_unknown(client)
-    except Forbidden:  # who may see devices need not see the control plane's own objects
-        return []
 
 
 def _print_table(table: Table) -> str:
