@@ -151,6 +151,7 @@ def test_the_owners_of_fields_are_bounded(api: Api, namespace: str) -> None:
         "timeoutSeconds=" + "9" * 400,
         "continue=W1tbW1tb",
         "continue=" + "W1tb" * 1500,
+        "continue=eyJydiI6MWU5OTksInN0YXJ0IjoiYS9iIn0",  # {"rv":1e999,"start":"a/b"}
     ],
 )
 def test_numbers_and_tokens_of_a_query_are_bounded(api: Api, namespace: str, query: str) -> None:
@@ -229,3 +230,60 @@ def test_the_namespace_of_the_control_plane_cannot_be_deleted(embedded: Engine) 
     assert (refused.status, refused.body["reason"]) == (403, "Forbidden")
     api.create(core("flotta", "configmaps"), config_map("c"))
     assert api.delete(core("flotta", "configmaps", "c")).status == 200
+
+
+def test_warnings_are_as_many_and_as_long_as_a_client_takes(api: Api, namespace: str) -> None:
+    fields = {"k" * 100_000: 1, "a\r\nX-Forged: 1": 1, **{f"unknown-{i}": 1 for i in range(5000)}}
+    path = f"{core(namespace, 'configmaps')}?fieldValidation=Warn"
+    created = api.post(path, {**config_map("c"), **fields})
+    assert created.status == 201
+    assert "X-Forged" not in created.headers
+
+
+@pytest.mark.parametrize("validation", ["Warn", "Strict"])
+def test_a_long_name_is_not_repeated_for_each_field_below_it(
+    embedded: Engine, validation: str
+) -> None:
+    api = Api(embedded.kubeconfig("admin"))
+    path = f"{core('default', 'configmaps')}?fieldValidation={validation}"
+    name = "k" * 1_000_000
+    duplicates = ",".join(['{"a":1,"a":1}'] * 15_000)
+    fields = ",".join(f'"{i}":1' for i in range(30_000))
+    for body in (f'{{"{name}":[{duplicates}]}}', f'{{"data":{{"{name}":{{{fields}}}}}}}'):
+        refused = api.post(path, body.encode())
+        assert refused.status in (400, 422)
+        assert len(refused.content) < 3 * MIB
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        *({"preconditions": [1]}, {"preconditions": "x"}, {"preconditions": {"uid": {}}}),
+        *({"dryRun": 5}, {"dryRun": "All"}, {"propagationPolicy": {}}),
+        *({"kind": []}, {"apiVersion": {}}, {"orphanDependents": "x"}),
+    ],
+    ids=str,
+)
+def test_options_of_a_deletion_with_a_wrong_type_are_refused(
+    api: Api, namespace: str, options: dict[str, Any]
+) -> None:
+    path = f"{core(namespace, 'configmaps')}/c"
+    api.create(core(namespace, "configmaps"), config_map("c"))
+    refused = api.request("DELETE", path, options)
+    assert (refused.status, refused.body["reason"]) == (400, "BadRequest")
+    assert api.get(path).status == 200
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        *([1], "x", {"resourceAttributes": [1]}, {"nonResourceAttributes": [5]}),
+        *({"resourceAttributes": {"verb": {}}}, {"nonResourceAttributes": {"path": 5}}),
+    ],
+    ids=str,
+)
+def test_a_self_review_with_a_wrong_type_is_refused(api: Api, spec: Any) -> None:
+    review = {"kind": "SelfSubjectAccessReview", "apiVersion": "authorization.k8s.io/v1"}
+    path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+    refused = api.post(path, {**review, "spec": spec})
+    assert (refused.status, refused.body["reason"]) == (400, "BadRequest")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
 
 import msgspec
 import yaml
@@ -15,6 +16,10 @@ from flotta.apiserver.http.negotiation import JSON, YAML, Media
 from flotta.apiserver.json_object import JsonObject
 from flotta.apiserver.objects.lists import Page
 from flotta.apiserver.registry import ServedResource
+from flotta.printable_text import printable
+
+MAX_WARNINGS = 32  # in a response
+MAX_WARNING = 1000  # characters of one
 
 MAX_BLOCK_YAML = 64 * 1024  # bytes as JSON
 
@@ -55,7 +60,7 @@ def object_response(
 def _encoded_response(
     obj: JsonObject, media: Media, code: int = 200, warnings: Iterable[str] = ()
 ) -> web.Response:
-    headers = [("Warning", warning_header(text)) for text in warnings]
+    headers = _warning_headers(warnings)
     if media.type == YAML:
         return json_response(_render_yaml(obj), code, [*headers, ("Content-Type", YAML)])
     return json_response(obj, code, headers)
@@ -91,6 +96,12 @@ def warning_header(text: str) -> str:
     """Return a Warning header (RFC 7234 §5.5) as Kubernetes sends it (KEP-1693)."""
     quoted = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'299 - "{quoted}"'
+
+
+def _warning_headers(warnings: Iterable[str]) -> list[tuple[str, str]]:
+    """Return the first warnings; clients refuse a response with too many or too long headers."""
+    shown = islice(warnings, MAX_WARNINGS)
+    return [("Warning", warning_header(printable(text, MAX_WARNING))) for text in shown]
 
 
 def list_response(
@@ -136,8 +147,8 @@ def object_head(resource: ServedResource) -> bytes:
 
 def status_error_response(error: StatusError) -> web.Response:
     """Return the Status object of an error, with its headers and warnings."""
-    warnings = [("Warning", warning_header(text)) for text in error.warnings]
-    return json_response(error.status(), error.code, [*error.headers.items(), *warnings])
+    headers = [*error.headers.items(), *_warning_headers(error.warnings)]
+    return json_response(error.status(), error.code, headers)
 
 
 def plain_text_response(error: PlainTextError) -> web.Response:

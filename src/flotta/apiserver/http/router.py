@@ -28,6 +28,8 @@ from flotta.apiserver.http.targets import Target, parse_target
 from flotta.apiserver.objects.writes import Objects
 from flotta.apiserver.registry import ServedResource
 from flotta.apiserver.storage.store import ObjectTooLargeError, StorageFailure
+from flotta.limited_log import LimitedLog
+from flotta.printable_text import printable
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +52,8 @@ class Router:
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        # A request that meets a defect can be repeated as fast as one likes.
+        self._defects = LimitedLog(log, 1)
 
     def application(self) -> web.Application:
         """Return the aiohttp application that sends every request to `handle`."""
@@ -77,7 +81,12 @@ class Router:
         except (ConnectionError, web.HTTPException):
             raise
         except Exception:  # a defect ends its request, not the server
-            log.exception("%s %s failed", request.method, request.path)
+            self._defects.log(
+                logging.ERROR,
+                "%s %s failed",
+                *(printable(request.method), printable(request.path)),
+                exc_info=True,
+            )
             text = "Internal error occurred: see the log of flotta-apiserver"
             return responses.status_error_response(StatusError(500, text, "InternalError", {}))
 

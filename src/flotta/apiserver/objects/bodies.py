@@ -6,8 +6,9 @@ import asyncio
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, NoReturn
 
 import yaml
@@ -20,6 +21,8 @@ from flotta.yaml_loader import Loader, load_yaml
 
 MAX_BODY = 3 * 1024 * 1024  # bytes, as in kube-apiserver
 QUICK = 16 * 1024  # bytes of YAML or protobuf, which are parsed before others are served again
+MAX_DUPLICATES = 100  # duplicate keys that are reported
+MAX_NAME = 253  # characters of a name in such a report; names of labels and data are not longer
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 
 
@@ -126,7 +129,7 @@ _BodyLoader.bool_values = {**yaml.SafeLoader.bool_values, "y": True, "n": False}
 
 
 def parse_json(body: bytes) -> tuple[Any, list[str]]:
-    """Parse JSON text; returns the value and the dotted paths of duplicate keys.
+    """Parse JSON text; returns the value and the dotted paths of the first duplicate keys.
 
     Raises ValueError for what is not JSON, or is excessive.
     """
@@ -147,21 +150,23 @@ def parse_json(body: bytes) -> tuple[Any, list[str]]:
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
     extent.check_value(value)
-    return value, _find_duplicates(value, repeated, "") if repeated else []
+    found = _find_duplicates(value, repeated) if repeated else ()
+    return value, list(islice(found, MAX_DUPLICATES))
 
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a JSON number")
 
 
-def _find_duplicates(value: Any, repeated: dict[int, list[str]], path: str) -> list[str]:
-    prefix = f"{path}." if path else ""
-    found = []
+def _find_duplicates(
+    value: Any, repeated: dict[int, list[str]], path: tuple[str, ...] = ()
+) -> Iterator[str]:
+    """Yield the path of each duplicate key; names in it are cut, for each may fill the body."""
     if isinstance(value, dict):
-        found += [prefix + key for key in repeated.get(id(value), ())]
+        for key in repeated.get(id(value), ()):
+            yield "".join((*path, f".{key[:MAX_NAME]}")).removeprefix(".")
         for key, item in value.items():
-            found += _find_duplicates(item, repeated, prefix + key)
+            yield from _find_duplicates(item, repeated, (*path, f".{key[:MAX_NAME]}"))
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            found += _find_duplicates(item, repeated, f"{path}[{index}]")
-    return found
+            yield from _find_duplicates(item, repeated, (*path, f"[{index}]"))

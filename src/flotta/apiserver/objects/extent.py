@@ -14,7 +14,9 @@ MAX_DEPTH = 100  # objects and lists within each other
 MAX_VALUES = 100_000  # in one body or object
 # A value begins after one of these bytes.
 STARTS = (b",", b":", b"[", b"{")
-STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+# Matches at every quotation mark, also one that nothing closes, and never steps back: otherwise a
+# body of escaped quotation marks takes time by the square of its length.
+STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 
 
 class ExcessiveValueError(ValueError):

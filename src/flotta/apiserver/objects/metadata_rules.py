@@ -148,11 +148,8 @@ def _validate_finalizers(meta: JsonObject, old: JsonObject | None, *, custom: bo
         ]
     if old is None or "deletionTimestamp" not in old["metadata"]:
         return causes
-    added = [
-        finalizer
-        for finalizer in finalizers
-        if finalizer not in old["metadata"].get("finalizers", [])
-    ]
+    present = set(old["metadata"].get("finalizers", []))
+    added = [finalizer for finalizer in finalizers if finalizer not in present]
     if added:
         text = f"an object that is being deleted takes no new finalizers: {', '.join(added)}"
         causes.append(forbidden_value(path, text))

@@ -89,11 +89,21 @@ class DeleteOptions:
     dry_run: bool = False
 
 
+# The fields of DeleteOptions by their types, but gracePeriodSeconds, which has a rule of its own.
+DELETE_TYPES: tuple[tuple[str, type, str], ...] = (
+    ("kind", str, "a string"),
+    ("apiVersion", str, "a string"),
+    ("propagationPolicy", str, "a string"),
+    ("orphanDependents", bool, "true or false"),
+    ("preconditions", dict, "an object"),
+    ("dryRun", list, "a list of strings"),
+)
 ACCEPTED_VERSIONS = {"", "v1", "meta.k8s.io/v1"}
 
 
 def delete_options(query: Mapping[str, str], body: JsonObject, api_version: str) -> DeleteOptions:
     """Read DeleteOptions from body and query, as Kubernetes merges them."""
+    _check_delete_types(body)
     _check_delete_kind(body, api_version)
     grace = body.get("gracePeriodSeconds")
     if grace is not None and (isinstance(grace, bool) or not isinstance(grace, int)):
@@ -116,6 +126,17 @@ def delete_options(query: Mapping[str, str], body: JsonObject, api_version: str)
         resource_version=preconditions.get("resourceVersion"),
         dry_run=bool(dry_run),
     )
+
+
+def _check_delete_types(body: JsonObject) -> None:
+    """Refuse fields that no DeleteOptions can be decoded from, with a 400."""
+    for name, kind, what in DELETE_TYPES:
+        if not isinstance(body.get(name), kind | None):
+            raise wrong_type(name, body[name], what)
+    preconditions = body.get("preconditions") or {}
+    for name in ("uid", "resourceVersion"):
+        if not isinstance(preconditions.get(name), str | None):
+            raise wrong_type(f"preconditions.{name}", preconditions[name], "a string")
 
 
 def _check_delete_kind(body: JsonObject, api_version: str) -> None:

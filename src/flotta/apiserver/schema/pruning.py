@@ -12,6 +12,8 @@ from flotta.apiserver.json_object import JsonObject
 from flotta.apiserver.schema.nodes import NOTHING, Node
 
 INT64 = 1 << 63  # the first whole number that an int64 cannot hold
+MAX_UNKNOWN = 100  # pruned fields that are reported
+MAX_NAME = 253  # characters of a name in such a report; names of labels and data are not longer
 
 
 def shape_value(node: Node, value: Any, path: str, unknown: list[str]) -> Any:
@@ -33,9 +35,11 @@ def _shape_object(node: Node, value: JsonObject, path: str, unknown: list[str]) 
     result = {}
     for key, item in value.items():
         child = node.properties.get(key) or node.additional
-        where = f"{path}.{key}" if path else key
+        # A name may fill the body, and then each field below would repeat it.
+        where = f"{path}.{key[:MAX_NAME]}" if path else key[:MAX_NAME]
         if child is None:
-            unknown.append(where)
+            if len(unknown) < MAX_UNKNOWN:
+                unknown.append(where)
         # null where it is not allowed means absent, so that the default applies
         # ("Defaulting and Nullable" in Kubernetes' documentation of CRDs).
         elif item is not None or child.nullable:

@@ -1,0 +1,47 @@
+"""Work on a request is bounded by its length, not by the square of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from flotta.apiserver.catalogue import build_registry
+from flotta.apiserver.objects import extent
+from flotta.apiserver.objects.extent import ExcessiveValueError
+from flotta.apiserver.objects.metadata_rules import validate_metadata
+from flotta.resources import crds
+
+
+def test_a_string_that_nothing_closes_is_looked_at_once() -> None:
+    unclosed = b'"' + b'\\"' * 1_000_000
+    assert extent.STRING.sub(b"", b"1," + unclosed) == b"1,"
+    with pytest.raises(ExcessiveValueError):
+        extent.check_text(b"1," * (extent.MAX_VALUES + 1) + unclosed)
+
+
+def test_what_is_in_a_string_is_no_value() -> None:
+    assert extent.STRING.sub(b"", b'{"a\\"b,":1,"c\\\\":[2],"d') == b"{:1,:[2],"
+    extent.check_text(b'"' + b"," * (extent.MAX_VALUES + 1) + b'"')
+
+
+def test_finalizers_are_not_compared_each_with_each() -> None:
+    compared = 0
+
+    class Counted(str):
+        __slots__ = ()
+        __hash__ = str.__hash__
+
+        def __eq__(self, other: object) -> bool:
+            nonlocal compared
+            compared += 1
+            return str.__eq__(self, other)
+
+    def being_deleted(letter: str) -> dict[str, Any]:
+        finalizers = [Counted(f"a/{letter}{index}") for index in range(500)]
+        return {"metadata": {"deletionTimestamp": "now", "finalizers": finalizers}}
+
+    namespaces = build_registry(crds.load()).namespaces
+    causes = validate_metadata(being_deleted("new"), namespaces, being_deleted("old"))
+    assert [cause.field for cause in causes] == ["metadata.finalizers"]
+    assert compared < 1000
