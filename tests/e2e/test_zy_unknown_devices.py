@@ -122,7 +122,7 @@ def survivors(host: Host, before: str) -> bool:
 def keep_running_unknown(site: Site, before: dict[str, str], began: str) -> None:
     """Wait until the devices are refused and shown as unknown; they have lost nothing then."""
     for name in ROLES:
-        eventually(f"{name} is shown", lambda n=name: state(site, n) == UNKNOWN, 240, 2.0)
+        eventually(f"{name} is shown", lambda n=name: UNKNOWN in states(site, n), 240, 2.0)
     for host in hosts(site):
         eventually(
             f"{host.name} says that it is unknown",
@@ -151,7 +151,7 @@ def is_ready(site: Site, name: str) -> bool:
         if "deletionTimestamp" in claim["metadata"]:
             keep = "flotta.project-flotta.io/bucket=keep"
             site.kubectl("annotate", "objectbucketclaim", name, keep, check=False)
-    return state(site, name) == "ready"
+    return states(site, name) == ["ready"]
 
 
 def adopt_each(site: Site) -> None:
@@ -181,9 +181,10 @@ def names(site: Site, kind: str, namespace: str = "default") -> list[str]:
     return [item["metadata"]["name"] for item in listed["items"]]
 
 
-def state(site: Site, name: str) -> str:
+def states(site: Site, name: str) -> list[str]:
+    """Return what is shown of a device: its EdgeDevice, and what is unknown under its name."""
     rows = json.loads(flotta(site, "status", "-o", "json"))
-    return next((row["state"] for row in rows if row["name"] == name), "")
+    return [row["state"] for row in rows if row["name"] == name]
 
 
 def flotta(site: Site, *arguments: str) -> str:

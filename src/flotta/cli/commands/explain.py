@@ -34,11 +34,11 @@ async def _explain_device(client: Client, name: str, namespace: str) -> list[str
     if device is not None:
         events = await _list_events(client, EDGE_DEVICE, name, namespace)
         return explain_device(device, workloads, events)
+    unknown = find_newest(await list_visible_unknown(client, namespace), name)
+    if unknown is not None:
+        return explain_unknown(unknown)
     request = await client.get_or_none(SIGNED_REQUEST, name, REQUEST_NAMESPACE)
     if request is None:
-        unknown = find_newest(await list_visible_unknown(client, namespace), name)
-        if unknown is not None:
-            return explain_unknown(unknown)
         raise ValueError(
             f"there is no device {name} in namespace {namespace}, and no request to join under "
             "that name; list both with: flotta status"
