@@ -138,7 +138,7 @@ async def gate_site(
     proxy_protocol: bool = False,
     tls: bool = True,
 ) -> AsyncIterator[GateSite]:
-    """Serve `/` (the address of the client), POST `/` (its body) and `/held`."""
+    """Serve `/` (the address of the client), POST `/` (its body), `/much` and `/held`."""
     authority = Authority.create("gate")
     issued = authority.issue_server(["localhost"])
     for name, content in (("server.crt", issued.certificate), ("server.key", issued.key)):
@@ -188,7 +188,15 @@ def _routes(site: GateSite) -> list[web.RouteDef]:
         await site.held.wait()
         return web.Response(text="held")
 
-    return [web.get("/", show), web.post("/", echo), web.get("/held", hold)]
+    async def send_much(_: web.Request) -> web.Response:
+        return web.Response(body=bytes(64 * 1024 * 1024))
+
+    return [
+        web.get("/much", send_much),
+        web.get("/", show),
+        web.post("/", echo),
+        web.get("/held", hold),
+    ]
 
 
 async def keep_up(work: Callable[[], Awaitable[object]]) -> None:

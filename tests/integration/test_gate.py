@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 from gate_site import GET, NEVER, PATIENT, Client, GateSite, gate_site, keep_up
 
-from flotta.serving import pending
+from flotta.serving import listener, pending
 from flotta.serving.limits import Limits
 from waiting import eventually
 
@@ -195,6 +196,19 @@ async def test_a_body_that_does_not_come_gets_a_408(tmp_path: Path) -> None:
         assert await client.end() == b""
 
 
+async def test_a_client_that_takes_no_data_is_dropped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener, "UNACKNOWLEDGED", 1)
+    async with gate_site(tmp_path, ROOMY) as site:
+        client = await site.connect(site.identity("till-1"))
+        client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        client.writer.write(GET.replace(b"/ ", b"/much "))
+        await eventually(lambda: len(site.server._connections) == 1)
+
+        await eventually(lambda: len(site.server._connections) == 0)
+
+
 @pytest.mark.parametrize("deadline", ["hello", "handshake"])
 async def test_a_handshake_that_does_not_come_is_given_up(
     tmp_path: Path, deadline: str, caplog: pytest.LogCaptureFixture
@@ -207,6 +221,19 @@ async def test_a_handshake_that_does_not_come_is_given_up(
 
         assert await asyncio.get_running_loop().sock_recv(raw, 1) == b""
         assert "TLS handshake with 127.0.0.1 port" in caplog.text
+
+
+async def test_what_came_while_the_machine_stood_still_is_looked_at(tmp_path: Path) -> None:
+    async with gate_site(tmp_path, ROOMY, deadlines=replace(PATIENT, hello=0.2)) as site:
+        gate = site.server._listener
+        raw = await site.connect_silently()
+        await eventually(lambda: len(gate._pending) == 1, pause=0)
+        raw.send(b"\x16")
+        time.sleep(0.5)
+        gate._sweep()  # as a loop does that looks at its timers first
+
+        (pending_one,) = gate._pending
+        assert pending_one.has_spoken
 
 
 @pytest.mark.parametrize(

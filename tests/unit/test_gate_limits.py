@@ -50,6 +50,22 @@ def test_descriptors_are_kept_for_ourselves(monkeypatch: pytest.MonkeyPatch) -> 
     assert Limits.of_descriptors(10).total == 10
 
 
+@pytest.mark.parametrize(
+    ("written", "most"), [("max", 20_000), (str(512 * 2**20), 7_021), (str(100 * 2**20), 914)]
+)
+def test_memory_that_is_limited_limits_connections(
+    written: str, most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = Path("/proc/self/cgroup").read_text().strip().rpartition("0::")[2].lstrip("/")
+    (tmp_path / own).mkdir(parents=True, exist_ok=True)
+    (tmp_path / own / "memory.max").write_text(written + "\n")
+    monkeypatch.setattr(descriptors, "CGROUPS", tmp_path)
+    monkeypatch.setattr(descriptors, "raise_limit", lambda: 20_000)
+
+    total = Limits.of_descriptors().total
+    assert total == most or (written == "max" and 19_000 < total < most)
+
+
 def services() -> list[dict[str, Any]]:
     found = yaml.safe_load((ROLE / "vars/main.yml").read_text())["__operator_services"]
     return list(found)

@@ -25,6 +25,7 @@ HEADERS = 64  # of one request
 # 9112, 9.6). Without the second, a peer could have its data decrypted all the time.
 LINGERING = 2.0
 LINGERING_BYTES = 1024 * 1024
+LAST_LOOK = 0.1  # seconds
 log = logging.getLogger(__name__)
 
 ErrorResponse = Callable[[int, str], web.Response]  # from HTTP status and sentence
@@ -151,7 +152,11 @@ class HttpConnection(web.RequestHandler):
             log.error(*args, **kw)
 
     def _arm(self, seconds: float, action: Callable[[], None]) -> None:
-        self._timer = asyncio.get_running_loop().call_later(seconds, action)
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._arm_last, action)
+
+    def _arm_last(self, action: Callable[[], None]) -> None:
+        """Read once more before a deadline ends: the machine may have stood still until now."""
+        self._timer = asyncio.get_running_loop().call_later(LAST_LOOK, action)
 
     def _disarm(self) -> None:
         if self._timer is not None:

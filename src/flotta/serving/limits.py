@@ -41,9 +41,9 @@ class Limits:
 
     @classmethod
     def of_descriptors(cls, most: int = 0, *, by_address: bool = True) -> Limits:
-        """Return what the descriptors of this process allow, and at most `most` unless it is 0.
+        """Return what descriptors and memory of this process allow, at most `most`.
 
-        At most half of the connections may be pending handshakes.
+        With 0, `most` does not count. At most half of the connections may be pending handshakes.
         """
         budget = connection_budget()
         total = max(1, min(budget, most) if most else budget)
@@ -55,7 +55,7 @@ class Deadlines:
     """Seconds within which a client must do something."""
 
     hello: float = 5.0  # send the first byte, and before it the header of the PROXY protocol
-    handshake: float = 15.0  # complete the TLS handshake, with the time until its first byte
+    handshake: float = 15.0  # complete the TLS handshake, from its first byte
     first_request: float = 10.0  # send the first request with all its headers
     headers: float = 10.0  # complete the headers of a further request that has begun
     body: float = 60.0  # send a request's body whole; handlers may have a shorter time of theirs

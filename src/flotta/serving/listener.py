@@ -15,6 +15,7 @@ import errno
 import logging
 import socket
 import ssl
+import time
 from collections.abc import Callable
 
 from flotta.serving.connections import Connections
@@ -172,7 +173,7 @@ class Listener:
 
     async def _shake_hands(self, new: Pending) -> None:
         try:
-            async with asyncio.timeout(self._deadlines.handshake - new.age):
+            async with asyncio.timeout(self._deadlines.handshake):
                 await self._read_balancer_header(new)
                 await self._connect(new)
         except TimeoutError:
@@ -238,6 +239,11 @@ class Listener:
         """Close the connections that have sent nothing in time."""
         self._sweeping = None
         while (oldest := self._pending.oldest_silent) and oldest.age >= self._deadlines.hello:
+            if oldest.task is None and oldest.has_data():
+                # The machine stood still: what it sent in time was not looked at yet.
+                oldest.since = time.monotonic()
+                self._note_data(oldest)
+                continue
             self._failures.log_failure(str(oldest), TimeoutError("it sent nothing"))
             self._drop(oldest)
         self._sweep_later()

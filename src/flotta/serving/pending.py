@@ -48,8 +48,10 @@ class Pending:
 
     def look_for_data(self) -> bool:
         """Tell whether the first byte of the handshake has come; what has ended has not."""
-        if not self.has_header:
-            return False
+        return self.has_header and self.has_data()
+
+    def has_data(self) -> bool:
+        """Tell whether something can be read."""
         try:
             return bool(self.connection.recv(1, socket.MSG_PEEK))
         except OSError:  # nothing yet, or the connection broke

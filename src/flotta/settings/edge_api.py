@@ -97,7 +97,7 @@ EDGE_API_DRAIN_SECONDS = Number(
 )
 MAX_CONNECTIONS = Number(
     help="Most connections that the Edge API serves at once; 0 means as many as its file "
-    "descriptors allow.",
+    "descriptors and its memory allow.",
     default=0,
     most=1_000_000,
     variable="MAX_CONNECTIONS",
