@@ -17,6 +17,7 @@ from flotta.apiserver.storage.checksums import checksum_row
 from flotta.apiserver.storage.migrations import MIGRATIONS, format_version, migrate
 from flotta.apiserver.storage.reserve import Reserve
 
+OBJECT_TYPES = (str, str, str, int, bytes)  # of the columns of an object
 WAL_BYTES = 16 * 1024 * 1024  # to which a larger write-ahead log is cut after a checkpoint
 FREE_BYTES = 64 * 1024 * 1024  # of free pages, above which the file shrinks
 SHRINK_PAGES = 256  # given back in a step, so that the write-ahead log stays small
@@ -150,7 +151,9 @@ def read_objects(connection: sqlite3.Connection, path: Path) -> Iterator[ObjectR
         with closing(connection.execute(query)) as rows:
             for *values, checksum in rows:
                 row = ObjectRow(*values)
-                if checksum != checksum_row(*values):
+                # A changed type, as of a text that became bytes, is not in the checksum.
+                types = tuple(map(type, values))
+                if checksum != checksum_row(*values) or types != OBJECT_TYPES:
                     what = f"{row.resource} {row.namespace}/{row.name} is not as it was written"
                     raise damaged(path, what)
                 yield row
@@ -193,12 +196,14 @@ def lock_database(path: Path, *, create: bool = False) -> int:
 
 def check_file(connection: sqlite3.Connection, path: Path) -> None:
     """Raise DamagedDatabaseError if the structure of a database is damaged."""
-    try:
-        found = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
-    except sqlite3.DatabaseError as error:
-        found = str(error)
-    if found != "ok":
-        raise damaged(path, " ".join(found.split()))
+    # The first checks the pages, the second that no object is missing in its table or index.
+    for check in ("quick_check(1)", "integrity_check(objects)"):
+        try:
+            found = str(connection.execute(f"PRAGMA {check}").fetchone()[0])
+        except sqlite3.DatabaseError as error:
+            found = str(error)
+        if found not in ("ok", "no such table: objects"):
+            raise damaged(path, " ".join(found.split()))
 
 
 def _connect_on_any_disk(path: Path) -> sqlite3.Connection:
