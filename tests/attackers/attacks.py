@@ -13,6 +13,7 @@ from attackers.connections import Door, Tally, ask, hold_open
 from attackers.target import BASE, Target, make_context
 
 MIB = 2**20
+FOREIGN_WORKLOAD = "payroll"  # it exists, and the attacker does not have it
 SIZES = (2 * MIB - 1000, 250_000, 60_000)  # bytes of a large heartbeat
 
 
@@ -58,15 +59,14 @@ async def enrolments(target: Target, tally: Tally) -> None:
 
 
 async def events(target: Target, tally: Tally) -> None:
-    """Send heartbeats full of Events about workloads that the device does not have."""
+    """Send heartbeats full of Events: about itself, and about a workload that it does not have."""
 
     def build() -> bytes:
-        texts = [uuid.uuid4().hex for _ in range(50)]
         return _heartbeat(
             target,
             events=[
-                {"reason": "Failed", "message": text, "type": "warn", "workload": "payroll"}
-                for text in texts
+                {"reason": "Failed", "message": uuid.uuid4().hex, "type": "warn", "workload": name}
+                for name in 25 * (FOREIGN_WORKLOAD, "")
             ],
         )
 

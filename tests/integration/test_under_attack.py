@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import resource
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -16,14 +17,27 @@ import pytest_asyncio
 from attacked_site import again, make_target
 from edge_site import Device, Fleet, Site, edge_site, fleet_of
 
-from attackers.attacks import ATTACKS
-from attackers.running import attacking
+from attackers.attacks import ATTACKS, FOREIGN_WORKLOAD
+from attackers.running import RunningAttack, attacking
+from flotta.fleet.joining import is_approved
 from flotta.resources.client import Client
-from flotta.resources.kinds import EDGE_DEVICE
+from flotta.resources.kinds import EDGE_DEVICE, EDGE_WORKLOAD, EVENT, SIGNED_REQUEST
+from flotta.resources.objects.meta import Manifest
 
 SYSTEMD_DESCRIPTORS = 1024  # DefaultLimitNOFILE of systemd, the soft limit of a service
+MOST_EVENTS = 30  # about one object: 25 at once, and one every five minutes
+MOST_PENDING = 100  # requests to join with one registration certificate
 PACE = 1.0  # seconds between two rounds; a device is allowed ten requests a second
 HELD = {"Prefer": "wait=55"}
+
+WORKLOAD: Manifest = {
+    "metadata": {"name": FOREIGN_WORKLOAD, "namespace": "default"},
+    "spec": {
+        "type": "pod",
+        "deviceSelector": {"matchLabels": {"role": "accounting"}},
+        "pod": {"spec": {"containers": [{"name": "main", "image": "img"}]}},
+    },
+}
 
 # By attack: whether the control plane has met it, from what the attacker counted.
 MET: Mapping[str, Callable[[Mapping[str, int]], bool]] = {
@@ -48,13 +62,14 @@ def few_descriptors() -> Iterator[None]:
 
 @pytest.fixture
 def site(few_descriptors: None, tmp_path: Path) -> Iterator[Site]:
-    with edge_site(tmp_path) as started:
+    with edge_site(tmp_path, PENDING_REQUESTS_PER_CERTIFICATE=str(MOST_PENDING)) as started:
         yield started
 
 
 @pytest_asyncio.fixture
 async def fleet(site: Site) -> AsyncIterator[Fleet]:
     async with fleet_of(site) as opened:
+        await opened.client.create(EDGE_WORKLOAD, WORKLOAD)
         yield opened
 
 
@@ -85,6 +100,17 @@ async def live(fleet: Fleet, device: Device, number: int) -> None:
     assert await read_as_newcomer(fleet, device) == device.device_id
 
 
+async def assert_bounded(fleet: Fleet, attacks: Mapping[str, RunningAttack]) -> None:
+    """Check that what attackers leave behind is bounded, and that nothing foreign is in it."""
+    pending = [one for one in await fleet.client.list(SIGNED_REQUEST) if not is_approved(one)]
+    assert len(pending) <= MOST_PENDING
+    about = Counter(event["involvedObject"]["name"] for event in await fleet.client.list(EVENT))
+    assert about[FOREIGN_WORKLOAD] == 0
+    assert max(about.values(), default=0) <= MOST_EVENTS
+    if compressed := attacks.get("compressed-bodies"):
+        assert "200" not in compressed.counts
+
+
 @pytest.mark.deep
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("names", [*([name] for name in ATTACKS), list(ATTACKS)], ids="+".join)
@@ -104,5 +130,6 @@ async def test_a_device_keeps_its_heartbeat_and_gets_its_configuration(
             assert not [name for name, attack in attacks.items() if attack.failed]
 
     await live(fleet, device, number + 1)
+    await assert_bounded(fleet, attacks)
     assert len(await fleet.client.list(EDGE_DEVICE)) == 1 + len(names)
     await device.close()
