@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import dataclasses
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,11 +14,13 @@ import pytest
 from edge_api_store import Object, Store
 from fleet_objects import container, device, workload
 
-from flotta.edge_api.backends.backend import BackendError
+from flotta.edge_api.backends.backend import BackendError, Membership
 from flotta.edge_api.backends.crd import presence, problems
 from flotta.edge_api.backends.crd.backend import CrdBackend
 from flotta.edge_api.metrics import EdgeApiMetrics
+from flotta.edge_api.refusals import Refusal
 from flotta.edge_api.settings import Settings
+from flotta.fleet.adoption import WITHHELD_ANNOTATION
 from flotta.fleet.problems import with_problems
 from flotta.fleet.rendering import Problem
 from flotta.fleet.tombstones import Tombstone, Wipe, make_tombstone
@@ -194,6 +197,37 @@ async def test_a_device_that_was_not_told_to_wipe_itself_cannot_say_that_it_did(
 
     assert find_condition(store.device()["status"].get("conditions"), "Disconnected") is None
     assert store.patches == 0
+
+
+async def test_an_adopted_device_gets_nothing_that_was_made_before_its_adoption(
+    store: Store, backend: CrdBackend
+) -> None:
+    store.hold(EDGE_DEVICE)
+    adopted = copy.deepcopy(store.device())
+    adopted["metadata"] |= {"uid": "u-2", "annotations": {WITHHELD_ANNOTATION: "true"}}
+    store.put(EDGE_DEVICE, adopted)
+    adopter = dataclasses.replace(PEER, uid="u-2")
+
+    assert await backend.membership(adopter) is Membership.ACTIVE
+    with pytest.raises(Refusal, match="has not reached this server yet"):
+        await backend.get_configuration(adopter)
+    store.release(EDGE_DEVICE)
+    await asyncio.sleep(0.1)
+    with pytest.raises(Refusal, match="has not shown yet"):
+        await backend.get_configuration(adopter)
+
+
+async def test_a_device_that_joined_again_gets_nothing_that_was_made_before_it_registered(
+    store: Store, backend: CrdBackend
+) -> None:
+    store.put(EDGE_DEVICE, device({}, {}, edgedeviceSignedRequest="true"))
+    await asyncio.sleep(0.1)
+
+    store.hold(EDGE_DEVICE)
+    store.put(EDGE_DEVICE, device({}, {}))
+
+    with pytest.raises(Refusal, match="has not reached this server yet"):
+        await backend.get_configuration(PEER)
 
 
 def delete(store: Store) -> Object:

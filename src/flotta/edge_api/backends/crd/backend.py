@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from flotta.edge_api.backends.backend import Configuration, Membership, RecordedRegistration
 from flotta.edge_api.backends.crd.caches import Caches
 from flotta.edge_api.backends.crd.configurations import Configurations
+from flotta.edge_api.backends.crd.delivery import Delivery
 from flotta.edge_api.backends.crd.errors import translate_api_errors
 from flotta.edge_api.backends.crd.event_limits import EventLimits
 from flotta.edge_api.backends.crd.events import Events
@@ -52,7 +53,6 @@ from flotta.resources.views import (
     uid_of,
 )
 
-WITHHELD_RETRY = 10  # seconds until a device asks for a withheld configuration again
 MESSAGE_ID_LIMIT = 64  # characters of the last message's id that are remembered; a UUID has 36
 log = logging.getLogger(__name__)
 
@@ -92,7 +92,9 @@ class CrdBackend:
             self._events.write_silence,
         )
         self._unknown = UnknownDevices(client, self._caches.of(CONFIG_MAP), settings.namespace)
-        self._removals = Removals(client, self._caches)
+        self._delivery = Delivery(
+            client, self._caches, self._configurations, Removals(client, self._caches)
+        )
         self._withholding = Withholding(client, self._configurations, self._statuses)
         self._locks: dict[Key, asyncio.Lock] = {}
         self._last_message: dict[Key, str] = {}
@@ -182,17 +184,7 @@ class CrdBackend:
     @translate_api_errors
     async def get_configuration(self, peer: Peer) -> Configuration:
         """Return the configuration; it is rendered again when one of its inputs changed."""
-        key = key_of_peer(peer)
-        device = self._caches.devices.get(*key) or await self._read_device(key)
-        if device is None:
-            raise Refusal(404, "the device does not exist", reason="UnknownDevice")
-        if is_withheld(device):
-            raise _withheld("the device has not shown yet that it would keep what it runs")
-        configuration = self._configurations.get(device).configuration
-        ending = await self._removals.find_ending(peer.namespace)
-        if ending:
-            raise _withheld(ending)
-        return configuration
+        return await self._delivery.get(peer)
 
     async def wait_for_change(self, peer: Peer, seconds: float) -> None:
         """Return when a watch reports a change of the configuration's inputs, or after the time."""
@@ -334,11 +326,6 @@ class CrdBackend:
 def key_of_peer(peer: Peer) -> Key:
     """Return the key of the EdgeDevice that a device certificate belongs to."""
     return peer.namespace, peer.device_id
-
-
-def _withheld(cause: str) -> Refusal:
-    message = f"the configuration is withheld: {cause}"
-    return Refusal(503, message, reason="ConfigurationWithheld", retry_after=WITHHELD_RETRY)
 
 
 def _heartbeat_change(beat: Heartbeat, now: datetime) -> StatusChange:
