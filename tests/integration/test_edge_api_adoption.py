@@ -140,6 +140,30 @@ async def test_another_device_under_the_name_is_not_replaced(fleet: Fleet) -> No
         await client.close()
 
 
+async def test_of_two_devices_with_the_same_name_an_administrator_chooses(fleet: Fleet) -> None:
+    device, other = await fleet.joined(), await fleet.joined()
+    lost = await lose(fleet, device)
+    await lose(fleet, other)
+    # A device that had the name before, and that nobody decommissioned.
+    former = issue_device(fleet.authority, device.device_id, str(uuid.uuid4()))
+    stranger = fleet.device(device.device_id, former)
+    for client in (device, other, stranger):
+        await eventually(lambda d=client: is_listed(fleet, d))
+    await eventually(lambda: has_records(fleet, device, 2))
+
+    failure = await flotta(fleet, "adopt", "--all-unknown", succeeds=False)
+
+    assert f"different keys are unknown as {device.device_id}" in failure
+    await eventually(lambda: is_accepted(other))
+    assert (await device.get("control")).status == 404
+    assert (await stranger.get("control")).status == 404
+    await flotta(fleet, "adopt", f"unknown-{lost['metadata']['uid']}")
+    await eventually(lambda: is_accepted(device))
+    assert await is_refused(stranger)
+    for client in (device, other, stranger):
+        await client.close()
+
+
 async def test_a_stolen_name_without_the_key_is_not_adopted(fleet: Fleet) -> None:
     device = await fleet.joined()
     lost = await lose(fleet, device)
@@ -265,6 +289,10 @@ async def records_of(fleet: Fleet, device: Device) -> list[Object]:
     selector = "management.project-flotta.io/record=unknown-device"
     found = await fleet.client.list(CONFIG_MAP, "flotta", label_selector=selector)
     return [item for item in found if item["data"]["name"] == device.device_id]
+
+
+async def has_records(fleet: Fleet, device: Device, count: int) -> bool:
+    return len(await records_of(fleet, device)) == count
 
 
 async def is_listed(fleet: Fleet, device: Device) -> bool:

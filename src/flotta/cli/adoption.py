@@ -94,9 +94,28 @@ async def adopt(client: Client, unknown: UnknownDevice, labels: Mapping[str, str
     )
 
 
+def is_named(unknown: UnknownDevice, name: str) -> bool:
+    """Tell whether a name is that of the device or of its record."""
+    return name in (unknown.name, unknown.record_name)
+
+
 def find_newest(found: Iterable[UnknownDevice], name: str) -> UnknownDevice | None:
-    """Return the unknown device of a name; of several the one that was seen last."""
-    named = [device for device in found if device.name == name]
+    """Return the unknown device of a name in one namespace; of several the one seen last.
+
+    Raises AdoptionError when the name belongs to several keys: one of them may be that of a device
+    that was replaced or stolen, and whoever reports last is not proved to be the right one.
+    """
+    named = [device for device in found if is_named(device, name)]
+    if len({device.identity.key_fingerprint for device in named}) > 1:
+        records = "; ".join(
+            f"{device.record_name} (key {device.identity.key_fingerprint[:12]}, last seen "
+            f"{device.last_seen})"
+            for device in named
+        )
+        raise AdoptionError(
+            f"devices with different keys are unknown as {name}; find out which of them is yours, "
+            f"and adopt it by the name of its record: {records}"
+        )
     return max(named, key=lambda device: device.last_seen, default=None)
 
 

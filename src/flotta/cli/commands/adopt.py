@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from flotta.cli.adoption import adopt, find_newest, list_unknown
+from flotta.cli.adoption import adopt, find_newest, is_named, list_unknown
 from flotta.cli.connection import run_connected
 from flotta.fleet.unknown_devices import UnknownDevice
 from flotta.resources.client import Client
@@ -25,8 +25,11 @@ async def _adopt_all(client: Client, options: argparse.Namespace, labels: dict[s
     if not chosen:
         return "There is no such device that this control plane does not know."
     lines, failures = [], []
-    for unknown in chosen:
+    for name, here in chosen:
         try:
+            unknown = find_newest(here, name)
+            if unknown is None:
+                continue
             await adopt(client, unknown, labels)
         except ValueError as error:
             failures.append(str(error))
@@ -40,19 +43,22 @@ async def _adopt_all(client: Client, options: argparse.Namespace, labels: dict[s
     return "\n".join(lines)
 
 
-async def _choose(client: Client, options: argparse.Namespace) -> list[UnknownDevice]:
-    """Return the devices to adopt; of several certificates of a name the one that was seen last."""
+async def _choose(
+    client: Client, options: argparse.Namespace
+) -> list[tuple[str, list[UnknownDevice]]]:
+    """Return the names to adopt, each with what is unknown by it in one namespace."""
     found = await list_unknown(client, options.namespace)
     names = options.name or sorted({device.name for device in found})
     if options.selector:
         names = await _select(client, options)
     if options.name:
         _require_unambiguous(found, options.name)
-    chosen: list[UnknownDevice] = []
+    chosen: list[tuple[str, list[UnknownDevice]]] = []
     for namespace in sorted({device.namespace for device in found}):
         here = [device for device in found if device.namespace == namespace]
-        newest = (find_newest(here, name) for name in names)
-        chosen += [device for device in newest if device is not None]
+        for name in names:
+            named = [device for device in here if is_named(device, name)]
+            chosen += [(name, named)] if named else []
     return chosen
 
 
@@ -64,7 +70,7 @@ async def _select(client: Client, options: argparse.Namespace) -> list[str]:
 
 def _require_unambiguous(found: list[UnknownDevice], names: list[str]) -> None:
     for name in names:
-        namespaces = sorted({device.namespace for device in found if device.name == name})
+        namespaces = sorted({device.namespace for device in found if is_named(device, name)})
         if not namespaces:
             raise ValueError(
                 f"no device {name} is unknown to this control plane; list them with: flotta status"
