@@ -70,6 +70,38 @@ async def test_handshakes_that_stall_give_way(
         assert (await site.ask(identity)).status == 200
 
 
+async def test_handshakes_that_one_address_begins_do_not_shut_out_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pending, "STALLED", NEVER)
+    async with gate_site(tmp_path, Limits(total=40, handshakes=10)) as site:
+        for _ in range(15):
+            raw = await site.connect_silently("127.0.0.2")
+            raw.send(b"\x16")  # the first byte of a ClientHello
+        other = await site.connect_silently("127.0.0.3")
+        other.send(b"\x16")
+
+        for name in ("till-1", "till-2"):
+            assert (await site.ask(site.identity(name))).status == 200
+        assert site.caps.keys() == {"handshakes"}
+        other.setblocking(False)
+        with pytest.raises(BlockingIOError):  # it is still pending
+            other.recv(1)
+
+
+async def test_those_that_wait_for_their_turn_are_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pending, "STALLED", NEVER)
+    async with gate_site(tmp_path, Limits(total=40, handshakes=10)) as site:
+        for _ in range(50):
+            raw = await site.connect_silently("127.0.0.2")
+            raw.send(b"\x16")
+
+        assert (await site.ask(site.identity("till-1"))).status == 200
+        await eventually(lambda: site.caps["address"] >= 25)
+
+
 async def test_handshakes_in_progress_are_not_broken_off_for_further_ones(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

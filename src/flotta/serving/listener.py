@@ -111,18 +111,33 @@ class Listener:
                 return
             connection.setblocking(False)
             new = Pending(connection, host, port, has_header=not self._proxy_protocol)
-            if not self._take_in(new):
-                self._waiting.append(new)
-                self._pause(TURN_CHECK)
+            if not self._take_in(new) and not self._let_wait(new):
                 return
+
+    def _let_wait(self, new: Pending) -> bool:
+        """Let a newcomer wait; tell whether others are accepted meanwhile.
+
+        They are if its address has more than its share: those of others need not wait for it.
+        """
+        self._waiting.append(new)
+        if self._pending.exceeds_share(new):
+            if len(self._waiting) > min(BACKLOG, self._limits.total // 4):
+                oldest = self._waiting.pop(0)
+                self._shed(oldest, "address", f"{oldest.host} has more than its share of them")
+            if self._retrying is None:  # else a flood would put it off again and again
+                self._resume_later(TURN_CHECK)
+            return True
+        self._pause(TURN_CHECK)
+        return False
 
     def _take_in(self, new: Pending) -> bool:
         """Let others give way to a newcomer and begin with it; tell False if it has to wait."""
-        if len(self._connections) + len(self._pending) >= self._limits.total:
+        held = len(self._connections) + len(self._pending) + len(self._waiting)
+        if held >= self._limits.total:
             self._make_room_in_all(new)
             return True
         while self._pending.is_full:
-            stalled = self._pending.find_stalled()
+            stalled = self._pending.find_stalled(new)
             if stalled is None:
                 return False
             self._shed(stalled, "handshakes", f"more than {self._limits.handshakes} are pending")
@@ -266,16 +281,23 @@ class Listener:
     def _pause(self, seconds: float) -> None:
         """Accept nothing for a while; clients wait in the backlog."""
         self._stop_reading()
+        self._resume_later(seconds)
+
+    def _resume_later(self, seconds: float) -> None:
         if self._retrying is not None:
             self._retrying.cancel()
         self._retrying = asyncio.get_running_loop().call_later(seconds, self._resume)
 
     def _resume(self) -> None:
         """Take in those that wait, then accept again."""
+        self._retrying = None
         while self._waiting:
             if not self._take_in(self._waiting[0]):
-                self._pause(TURN_CHECK)
-                return
+                if not self._pending.exceeds_share(self._waiting[0]):
+                    self._pause(TURN_CHECK)
+                    return
+                self._resume_later(TURN_CHECK)
+                break
             self._waiting.pop(0)
         loop = asyncio.get_running_loop()
         for opened in self._sockets:

@@ -4,10 +4,12 @@
    round trip of a slow link.
 2. When all of those are younger, the address that has most of them loses its oldest. It keeps its
    only one.
-3. Without such a connection, the oldest that has not finished within STALLED seconds gives way.
-4. Without that, the newcomer waits for its turn: handshakes that make progress end soon, and
+3. Without such a connection, the address with more than its fair share of those that have begun
+   their handshake loses its oldest to a newcomer of another address.
+4. Without that, the oldest that has not finished within STALLED seconds gives way.
+5. Without that, the newcomer waits for its turn: handshakes that make progress end soon, and
    breaking them off would cost the clients and us the same work again.
-5. From half of the limit on, an address with more than its fair share of those that have sent
+6. From half of the limit on, an address with more than its fair share of those that have sent
    nothing loses its oldest, once it has had SPARED seconds.
 """
 
@@ -70,6 +72,7 @@ class PendingHandshakes:
         self._silent: dict[Pending, None] = {}
         self._by_address: dict[str, dict[Pending, None]] = {}
         self._speaking: dict[Pending, None] = {}
+        self._speaking_by_address: dict[str, dict[Pending, None]] = {}
 
     def __len__(self) -> int:
         return len(self._silent) + len(self._speaking)
@@ -90,7 +93,7 @@ class PendingHandshakes:
     def add(self, new: Pending) -> None:
         """Note a connection."""
         if new.has_spoken:
-            self._speaking[new] = None
+            self._add_speaking(new)
             return
         self._silent[new] = None
         self._by_address.setdefault(self._address(new), {})[new] = None
@@ -100,7 +103,7 @@ class PendingHandshakes:
         pending.has_spoken = True
         if pending in self._silent:
             self._forget_silent(pending)
-            self._speaking[pending] = None
+            self._add_speaking(pending)
 
     def rename(self, pending: Pending, host: str, port: int) -> None:
         """Note the address of the client that a balancer passed on (PROXY protocol)."""
@@ -112,11 +115,13 @@ class PendingHandshakes:
 
     def discard(self, pending: Pending) -> None:
         """Forget a connection whose handshake has ended, if it is known."""
-        self._speaking.pop(pending, None)
+        if pending in self._speaking:
+            del self._speaking[pending]
+            _remove(self._speaking_by_address, self._address(pending), pending)
         if pending in self._silent:
             self._forget_silent(pending)
 
-    def find_stalled(self) -> Pending | None:
+    def find_stalled(self, new: Pending | None = None) -> Pending | None:
         """Return the connection that gives way to a newcomer; None means that it has to wait."""
         oldest = self._first_silent(self._silent)
         if oldest is not None and oldest.age <= SPARED:
@@ -124,6 +129,9 @@ class PendingHandshakes:
             oldest = self._first_silent(fullest) if len(fullest) > 1 else None
         if oldest is not None:
             return oldest
+        greedy = self._greediest_speaker()
+        if greedy is not None and new is not None and self._address(new) != greedy:
+            return next(iter(self._speaking_by_address[greedy]))
         slowest = next(iter(self._speaking), None)
         return slowest if slowest is not None and slowest.age > STALLED else None
 
@@ -136,6 +144,22 @@ class PendingHandshakes:
             return None
         oldest = self._first_silent(silent) if len(silent) > limit // addresses else None
         return oldest if oldest is not None and oldest.age > SPARED else None
+
+    def exceeds_share(self, new: Pending) -> bool:
+        """Tell whether the address of a newcomer has begun more handshakes than its fair share."""
+        return self._address(new) == self._greediest_speaker()
+
+    def _greediest_speaker(self) -> str | None:
+        by_address = self._speaking_by_address
+        share = self._limits.handshakes // (len(by_address) + 1)  # at least one other may come
+        most = max(by_address, key=lambda address: len(by_address[address]), default=None)
+        if most is None or not self._limits.by_address or len(by_address[most]) <= share:
+            return None
+        return most
+
+    def _add_speaking(self, pending: Pending) -> None:
+        self._speaking[pending] = None
+        self._speaking_by_address.setdefault(self._address(pending), {})[pending] = None
 
     def _first_silent(self, silent: dict[Pending, None]) -> Pending | None:
         """Return the first that has really sent nothing: it may have spoken since the last look."""
@@ -150,14 +174,18 @@ class PendingHandshakes:
         self._forget_address(pending)
 
     def _forget_address(self, pending: Pending) -> None:
-        address = self._address(pending)
-        of_address = self._by_address.get(address, {})
-        of_address.pop(pending, None)
-        if not of_address:
-            self._by_address.pop(address, None)
+        _remove(self._by_address, self._address(pending), pending)
 
     def _address(self, pending: Pending) -> str:
         return network_of(pending.host) if self._limits.by_address else ""
+
+
+def _remove(by_address: dict[str, dict[Pending, None]], address: str, pending: Pending) -> None:
+    """Remove a connection from those of its address, and the address with its last one."""
+    of_address = by_address.get(address, {})
+    of_address.pop(pending, None)
+    if not of_address:
+        by_address.pop(address, None)
 
 
 def network_of(host: str) -> str:
