@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from operator_site import ENGINES, Fleet, Object, Site, resource_api, running_operator
+from operator_site import ENGINES, SOURCE, Fleet, Object, Site, resource_api, running_operator
 
 from flotta.resources.client import Client
 from flotta.resources.kinds import CONFIG_MAP, EDGE_DEVICE, EVENT
 from waiting import eventually
 
 SETTINGS = {"DECOMMISSION_TIMEOUT": "600", "OBC_AUTO_CREATE": "false"}
-CONFIRMED = "management.project-flotta.io/decommissioned-by"
 
 
 @pytest.fixture(params=ENGINES)
@@ -51,11 +54,11 @@ async def test_eleven_deletions_wipe_ten_devices_also_across_a_restart(
             names[10]
         ]
 
-        word = {"metadata": {"annotations": {CONFIRMED: "admin"}}}
-        await fleet.client.merge_patch(EDGE_DEVICE, names[10], "default", word)
+        refused = await asyncio.to_thread(flotta, site, "decommission", "--held")
+        assert "this wipes 1 devices with their files (default/till-10)" in refused.stderr
+        await asyncio.to_thread(flotta, site, "decommission", "--held", "--yes")
         await eventually(lambda: has_wipes(fleet, {"granted": 11}))
-        await fleet.client.merge_patch(EDGE_DEVICE, names[11], "default", word)
-        await fleet.client.delete(EDGE_DEVICE, names[11], "default")
+        await asyncio.to_thread(flotta, site, "decommission", names[11])
         await eventually(lambda: has_wipes(fleet, {"granted": 12}))
 
 
@@ -88,6 +91,17 @@ async def has_wipes(fleet: Fleet, wanted: dict[str, int]) -> bool:
         wipe = tombstone["data"]["wipe"]
         found[wipe] = found.get(wipe, 0) + 1
     return found == wanted
+
+
+def flotta(site: Site, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of the administrator."""
+    return subprocess.run(
+        [sys.executable, "-m", "flotta.cli.flotta", *arguments],
+        env={**os.environ, "PYTHONPATH": SOURCE, "KUBECONFIG": site.kubeconfig()},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
 
 
 def is_held(device: Object) -> bool:
