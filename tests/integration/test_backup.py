@@ -18,6 +18,7 @@ from edge_site import Device, edge_api, fleet_of
 
 from contract.api import Api, config_map, core
 from contract.engine import Engine
+from waiting import eventually
 
 ADMIN = "AWS_ACCESS_KEY_ID=admin"
 PLACES = ("state.db", "pki", "kubeconfig", "keys", "s3-admin.env")
@@ -124,10 +125,40 @@ async def test_a_device_goes_on_after_a_restore_on_another_machine(
     with edge_api(other.folder, other.engine.kubeconfig) as site:
         same = Device(site, ca, name, identity)
         assert (await same.beat()).status == 200
-        configuration = await same.get("data")
-        assert configuration.status == 200
-        assert configuration.json()["directive"] == "device"
+        await eventually(lambda: gets_configuration(same))
         await same.close()
+
+
+async def test_workloads_that_a_backup_does_not_know_stay_on_devices(
+    machine: Machine, tmp_path: Path
+) -> None:
+    archive = tmp_path / "fleet.tar"
+    machine.engine.start()
+    with edge_api(machine.folder, machine.engine.kubeconfig) as site:
+        async with fleet_of(site) as fleet:
+            device = await fleet.joined()
+            assert (await device.beat()).status == 200
+            assert machine.run("backup", archive).returncode == 0
+            ca, name, identity = fleet.authority.certificate_pem, device.device_id, device.identity
+            await device.close()
+    machine.engine.stop()
+    assert machine.run("restore", archive, "--force", "overwrite").returncode == 0
+    machine.engine.start()
+
+    with edge_api(machine.folder, machine.engine.kubeconfig) as site:
+        same = Device(site, ca, name, identity)
+        newer = [{"name": "newer", "status": "Running"}]
+        assert (await same.get("data")).json()["reason"] == "ConfigurationWithheld"
+        assert (await same.beat(workloads=newer)).status == 200
+        assert (await same.get("data")).json()["reason"] == "ConfigurationWithheld"
+        assert (await same.beat(workloads=[])).status == 200
+        await eventually(lambda: gets_configuration(same))
+        await same.close()
+
+
+async def gets_configuration(device: Device) -> bool:
+    reply = await device.get("data")
+    return reply.status == 200 and reply.json()["directive"] == "device"
 
 
 def test_versions_continue_above_all_that_clients_know(machine: Machine, tmp_path: Path) -> None:

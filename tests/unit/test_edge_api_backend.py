@@ -20,7 +20,6 @@ from flotta.edge_api.backends.crd.backend import CrdBackend
 from flotta.edge_api.metrics import EdgeApiMetrics
 from flotta.edge_api.refusals import Refusal
 from flotta.edge_api.settings import Settings
-from flotta.fleet.adoption import WITHHELD_ANNOTATION
 from flotta.fleet.problems import with_problems
 from flotta.fleet.rendering import Problem
 from flotta.fleet.tombstones import Tombstone, Wipe, make_tombstone
@@ -28,7 +27,13 @@ from flotta.identity.peers import Peer
 from flotta.protocol.models import HardwareInfo, Heartbeat, WorkloadStatus
 from flotta.resources.conditions import find_condition
 from flotta.resources.errors import ApiError
-from flotta.resources.kinds import CONFIG_MAP, EDGE_DEVICE, EDGE_WORKLOAD, SECRET
+from flotta.resources.kinds import (
+    CONFIG_MAP,
+    EDGE_DEVICE,
+    EDGE_WORKLOAD,
+    SECRET,
+    WITHHELD_ANNOTATION,
+)
 from waiting import eventually
 
 pytestmark = pytest.mark.looptime(start=time.monotonic)  # the fixtures had real time

@@ -11,14 +11,13 @@ from collections.abc import Iterable, Mapping
 from flotta.fleet.adoption import (
     FORMER_KEY_ANNOTATION,
     FORMER_UID_ANNOTATION,
-    WITHHELD_ANNOTATION,
 )
 from flotta.fleet.joining import KEY_ANNOTATION, UNREGISTERED_LABEL
 from flotta.fleet.tombstones import read_tombstone, tombstone_name
 from flotta.fleet.unknown_devices import UNKNOWN_SELECTOR, UnknownDevice, read_record
 from flotta.resources.changes import MetadataChange, change_metadata
 from flotta.resources.client import Client, Forbidden
-from flotta.resources.kinds import CONFIG_MAP, EDGE_DEVICE, NAMESPACE
+from flotta.resources.kinds import CONFIG_MAP, EDGE_DEVICE, NAMESPACE, WITHHELD_ANNOTATION
 from flotta.resources.objects.devices import EdgeDevice
 from flotta.resources.views import is_being_deleted, status_of
 from flotta.rfc3339 import parse_time

@@ -14,13 +14,12 @@ from dataclasses import dataclass
 from flotta.identity.peers import Peer
 from flotta.printable_text import cut
 from flotta.resources.conditions import ConditionState
-from flotta.resources.kinds import GROUP
+from flotta.resources.kinds import GROUP, WITHHELD_ANNOTATION
 from flotta.resources.objects.devices import EdgeDevice
 from flotta.resources.views import annotations_of
 
 FORMER_UID_ANNOTATION = f"{GROUP}/former-uid"
 FORMER_KEY_ANNOTATION = f"{GROUP}/former-key-fingerprint"
-WITHHELD_ANNOTATION = f"{GROUP}/configuration-withheld"
 MESSAGE_LIMIT = 4096  # characters; a device may report many workloads
 
 

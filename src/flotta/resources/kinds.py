@@ -15,6 +15,8 @@ from flotta.resources.objects.workloads import EdgeWorkload
 
 GROUP = "management.project-flotta.io"
 VERSION = "v1alpha1"
+# Of an EdgeDevice: it gets no configuration yet (docs/reference/control-plane.md#adoption).
+WITHHELD_ANNOTATION = f"{GROUP}/configuration-withheld"
 # Of an EdgeDevice: the name of its EdgeDeviceSet (docs/reference/control-plane.md#edgedevicesets).
 MEMBER_LABEL = "flotta/member-of"
 

@@ -27,6 +27,7 @@ from flotta.apiserver.backup.contents import (
     Entry,
     Places,
 )
+from flotta.apiserver.backup.withholding import withhold_configurations
 from flotta.apiserver.storage.database import (
     DamagedDatabaseError,
     DatabaseError,
@@ -171,6 +172,7 @@ def _prepare_database(path: Path) -> int:
             objects = sum(1 for _ in read_objects(connection, path))
             connection.execute("DELETE FROM changes")
             connection.execute("UPDATE counter SET version = version + ?", (BUMP,))
+            withhold_configurations(connection)
     except (sqlite3.Error, DatabaseError) as error:
         raise BackupError(f"the database of the archive cannot be used: {error}") from error
     return objects

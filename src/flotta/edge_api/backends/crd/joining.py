@@ -15,7 +15,6 @@ from flotta.edge_api.backends.backend import RecordedRegistration
 from flotta.edge_api.backends.crd.pending_requests import PendingRequests
 from flotta.edge_api.refusals import Refusal
 from flotta.fleet import hardware
-from flotta.fleet.adoption import WITHHELD_ANNOTATION
 from flotta.fleet.joining import (
     CERTIFICATE_ANNOTATION,
     KEY_ANNOTATION,
@@ -33,7 +32,7 @@ from flotta.resources.changes import (
     change_status,
 )
 from flotta.resources.client import AlreadyExists, Client, retry_on_conflict
-from flotta.resources.kinds import EDGE_DEVICE, SIGNED_REQUEST
+from flotta.resources.kinds import EDGE_DEVICE, SIGNED_REQUEST, WITHHELD_ANNOTATION
 from flotta.resources.objects.devices import (
     EdgeDevice,
     EdgeDeviceStatus,

@@ -12,12 +12,12 @@ from datetime import UTC, datetime
 
 from flotta.edge_api.backends.crd.configurations import Configurations
 from flotta.edge_api.backends.crd.statuses import Statuses
-from flotta.fleet.adoption import WITHHELD_ANNOTATION, find_losses, judge_release
+from flotta.fleet.adoption import find_losses, judge_release
 from flotta.protocol.models import Heartbeat
 from flotta.resources.changes import change_metadata
 from flotta.resources.client import Client
 from flotta.resources.conditions import CONFIGURATION_RELEASED, with_condition
-from flotta.resources.kinds import EDGE_DEVICE
+from flotta.resources.kinds import EDGE_DEVICE, WITHHELD_ANNOTATION
 from flotta.resources.objects.devices import EdgeDevice, EdgeDeviceStatus
 from flotta.resources.views import conditions_of, key_of, name_of, namespace_of, status_of
 
