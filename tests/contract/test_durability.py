@@ -202,7 +202,13 @@ def test_what_a_stricter_schema_would_refuse_can_still_be_changed(own_engine: En
     assert api.merge(path, {"spec": {"requestTime": "2026-01-01T00:00:00Z"}}).status == 200
 
 
-@pytest.mark.parametrize("damage", ["value", "page", "cut", "empty", "foreign"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        *("value", "page", "cut", "empty", "foreign"),
+        *("missing", "short", "log", "table", "column", "format"),
+    ],
+)
 def test_a_damaged_database_is_noticed_at_start(own_engine: Engine, damage: str) -> None:
     own_engine.start()
     api = Api(own_engine.kubeconfig("admin"))
@@ -217,6 +223,13 @@ def test_a_damaged_database_is_noticed_at_start(own_engine: Engine, damage: str)
     assert "Traceback" not in done.stderr
 
 
+SQL_DAMAGE = {
+    "table": "DROP TABLE counter",
+    "column": "ALTER TABLE objects ADD COLUMN more",
+    "format": "PRAGMA user_version = 0",
+}
+
+
 def make_damage(engine: Engine, damage: str) -> None:
     content = engine.database.read_bytes()
     if damage == "value":
@@ -226,8 +239,22 @@ def make_damage(engine: Engine, damage: str) -> None:
         engine.database.write_bytes(
             content[:middle] + bytes(range(256)) * 16 + content[middle + 4096 :]
         )
+    elif damage in SQL_DAMAGE:
+        with engine.connection() as connection:
+            connection.execute(SQL_DAMAGE[damage])
+    elif damage == "missing":
+        engine.database.unlink()
+    elif damage == "log":  # the first pages are written to the log only
+        engine.database.unlink()
+        with engine.connection() as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
     else:
-        parts = {"cut": content[:-20_000], "empty": b"", "foreign": b"not a database" * 500}
+        parts = {
+            "cut": content[:-20_000],
+            "empty": b"",
+            "short": b"x",
+            "foreign": b"not a database" * 500,
+        }
         engine.database.write_bytes(parts[damage])
 
 

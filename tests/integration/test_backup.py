@@ -18,6 +18,7 @@ from edge_site import Device, edge_api, fleet_of
 
 from contract.api import Api, config_map, core
 from contract.engine import Engine
+from flotta.apiserver.backup import restore
 from waiting import eventually
 
 ADMIN = "AWS_ACCESS_KEY_ID=admin"
@@ -338,3 +339,16 @@ def test_a_changed_byte_is_noticed(installed: Machine, archive: Path, tmp_path: 
         changed[place] ^= 1
         bad.write_bytes(changed)
         assert installed.run("restore", bad, "--force", "overwrite").returncode == 1
+
+
+def test_the_log_of_the_old_database_is_away_before_the_new_one_is_there(tmp_path: Path) -> None:
+    place, staged = tmp_path / "state.db", tmp_path / "staged"
+    for name in ("state.db", "state.db-wal", "state.db-shm"):
+        (tmp_path / name).write_text("old")
+    with pytest.raises(FileNotFoundError):  # as if the power failed before the last step
+        restore._put_in_place(restore._Move(staged, place))
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "state.db.replaced",
+        "state.db.replaced-shm",
+        "state.db.replaced-wal",
+    ]

@@ -7,7 +7,13 @@ from typing import Any
 
 import pytest
 
-from flotta.fleet.hardware import SIZE_LIMIT, hardware_labels, label_value, merge_report
+from flotta.fleet.hardware import (
+    SIZE_LIMIT,
+    convert_report,
+    hardware_labels,
+    label_value,
+    merge_report,
+)
 from flotta.protocol.envelope import decode
 from flotta.protocol.hardware import HardwareInfo
 
@@ -101,6 +107,12 @@ def test_a_report_has_the_lengths_and_counts_of_the_crd() -> None:
     assert len(hardware["disks"]) <= 128
     assert len(hardware["interfaces"][0]["flags"]) == 64  # type: ignore[arg-type]
     assert len(hardware["systemVendor"]["serialNumber"]) == 256
+
+
+def test_a_list_is_cut_before_its_items_are_converted() -> None:
+    many: list[Any] = [None, *[{}] * 50_000]
+    converted = convert_report(info(interfaces=many, mounts=many, disks=many))
+    assert [len(part) for part in converted.values()] == [128, 128, 256]
 
 
 def test_sections_that_are_all_at_their_limits_stay_within_the_size_of_the_whole() -> None:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import islice
 from typing import cast
 
 import msgspec
 
 from flotta.protocol.hardware import HardwareInfo
-from flotta.resources.bounds import fit_report
+from flotta.resources.bounds import fit_report, schema_at
 from flotta.resources.kinds import EDGE_DEVICE
 from flotta.resources.objects.devices import Hardware
 from flotta.resources.objects.meta import Manifest
@@ -97,7 +98,9 @@ def convert_report(report: HardwareInfo) -> Manifest:
     for name in LISTS:
         parts = wire.get(name)
         if isinstance(parts, list):
-            items = [_convert_part(name, item) for item in parts if item is not None]
+            most = schema_at(EDGE_DEVICE, "status", "hardware", _camel(name)).get("maxItems")
+            kept = islice((item for item in parts if item is not None), cast("int", most))
+            items = [_convert_part(name, item) for item in kept]
             if items:
                 result[_camel(name)] = items
     return result

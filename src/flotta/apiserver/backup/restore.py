@@ -73,7 +73,6 @@ def restore_backup(archive: Path, places: Places, *, force: str = "") -> int:
             _set_owners(contents, targets)
             for move in _moves(places, contents, targets):
                 _put_in_place(move)
-            _remove_log(places.database)
     return objects
 
 
@@ -208,13 +207,17 @@ def _put_in_place(move: _Move) -> None:
         if old.is_dir() and not old.is_symlink():
             shutil.rmtree(old)
         os.replace(place, old)
+    _move_log(place, old)
     os.replace(move.staged, place)
     sync_directory(place.parent)
 
 
-def _remove_log(database: Path) -> None:
-    """Remove what SQLite keeps beside a database: it belongs to the one that was replaced."""
+def _move_log(database: Path, old: Path) -> None:
+    """Move what SQLite keeps beside a database along with it; other places have nothing of it.
+
+    That comes before the new one is put there: SQLite would write the log of the old one into it.
+    """
     for suffix in ("-wal", "-shm"):
-        old = database.with_name(f"{database.name}{suffix}")
-        if old.exists():
-            os.replace(old, database.with_name(f"{database.name}{REPLACED}{suffix}"))
+        log = database.with_name(f"{database.name}{suffix}")
+        if log.exists():
+            os.replace(log, old.with_name(f"{old.name}{suffix}"))

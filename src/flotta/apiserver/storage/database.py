@@ -14,10 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flotta.apiserver.storage.checksums import checksum_row
-from flotta.apiserver.storage.migrations import MIGRATIONS, format_version, migrate
+from flotta.apiserver.storage.migrations import (
+    MIGRATIONS,
+    format_version,
+    has_tables,
+    migrate,
+)
 from flotta.apiserver.storage.reserve import Reserve
 
 OBJECT_TYPES = (str, str, str, int, bytes)  # of the columns of an object
+HEADER_BYTES = 100  # of an SQLite file; SQLite takes a shorter one for a new one
 WAL_BYTES = 16 * 1024 * 1024  # to which a larger write-ahead log is cut after a checkpoint
 FREE_BYTES = 64 * 1024 * 1024  # of free pages, above which the file shrinks
 SHRINK_PAGES = 256  # given back in a step, so that the write-ahead log stays small
@@ -180,11 +186,13 @@ def lock_database(path: Path, *, create: bool = False) -> int:
     # The file contains Secrets: it is created private, and SQLite gives the -wal file its mode.
     flags = os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0)
     is_new = not path.exists()
+    if is_new and create:
+        _require_no_trace(path)
     descriptor = os.open(path, flags, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if not is_new and os.fstat(descriptor).st_size == 0:
-            raise damaged(path, "it is empty")
+        if not is_new and os.fstat(descriptor).st_size < HEADER_BYTES:
+            raise damaged(path, "it is empty or nearly so")
     except BlockingIOError as error:
         os.close(descriptor)
         raise DatabaseError(f"{path} is in use by another flotta-apiserver") from error
@@ -192,6 +200,18 @@ def lock_database(path: Path, *, create: bool = False) -> int:
         os.close(descriptor)
         raise
     return descriptor
+
+
+def _require_no_trace(path: Path) -> None:
+    """Refuse to begin an empty database where there was one: somebody lost or moved the file."""
+    for suffix in ("-wal", ".reserve"):
+        trace = path.with_name(f"{path.name}{suffix}")
+        if trace.exists() and trace.stat().st_size:
+            raise damaged(
+                path,
+                f"it is missing, while {trace.name} is there; without that, too, the server "
+                "begins without objects",
+            )
 
 
 def check_file(connection: sqlite3.Connection, path: Path) -> None:
@@ -229,6 +249,8 @@ def _connect(path: Path) -> sqlite3.Connection:
         connection.close()
         if error.sqlite_errorcode in FULL_CODES:
             raise FullDiskError(str(error)) from error
+        if error.sqlite_errorcode == sqlite3.SQLITE_ERROR:  # tables are missing, or there already
+            raise damaged(path, str(error)) from error
         raise DatabaseError(f"{path} cannot be opened: {error}") from error
     except sqlite3.DatabaseError as error:
         connection.close()
@@ -249,9 +271,13 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
     check_file(connection, path)
     check_format(connection, path)
+    if format_version(connection) == 0 and Reserve(path).exists():
+        raise damaged(path, f"it has no tables; {path.name}-wal, which had them, may be lost")
     if format_version(connection) < len(MIGRATIONS):
         migrate(connection)
         _rewrite(connection)
+    if not has_tables(connection):
+        raise damaged(path, "its tables are not those that this program writes")
 
 
 def check_format(connection: sqlite3.Connection, path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 
 from flotta.apiserver.storage.checksums import checksum_row
 
@@ -64,3 +65,17 @@ def migrate(connection: sqlite3.Connection) -> None:
         connection.executescript(
             f"BEGIN; {MIGRATIONS[number]} PRAGMA user_version = {number + 1}; COMMIT;"
         )
+
+
+def has_tables(connection: sqlite3.Connection) -> bool:
+    """Tell whether a file has the tables, and these the columns, of the current format."""
+    with closing(sqlite3.connect(":memory:")) as model:
+        migrate(model)
+        found = model.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        tables = [name for (name,) in found]
+        return all(_columns(connection, name) == _columns(model, name) for name in tables)
+
+
+def _columns(connection: sqlite3.Connection, table: str) -> list[str]:
+    rows = connection.execute("SELECT name FROM pragma_table_info(?)", (table,))
+    return [name for (name,) in rows]

@@ -21,6 +21,10 @@ class Reserve:
         self._path = database.with_name(f"{database.name}.reserve")
         self._size = size
 
+    def exists(self) -> bool:
+        """Tell whether it was made, so that the database was in use."""
+        return self._path.exists()
+
     def make(self) -> bool:
         """Take up the room; return whether there was enough of it."""
         try:
