@@ -31,6 +31,7 @@ from flotta.resources.kinds import (
     EDGE_DEVICE,
     EDGE_DEVICE_SET,
     EVENT,
+    NAMESPACE,
     SECRET,
     SIGNED_REQUEST,
     Kind,
@@ -394,6 +395,38 @@ async def test_bucket_of_a_claim_whose_device_was_restored_under_another_uid_is_
     assert section["bucket_name"].startswith("reborn-1-")
     assert file.read_bytes() == b"1"
     assert not (place.s3.keys / f"{key.access_key}.json").exists()
+
+
+async def test_bucket_of_a_device_that_goes_with_its_namespace_is_kept(
+    place: Place, fleet: Fleet
+) -> None:
+    shop, keep = "closing", {"flotta.project-flotta.io/bucket": "keep"}
+    await fleet.client.create(NAMESPACE, {"metadata": {"name": shop}})
+    # The EdgeDevice outlives its claim, which is then deleted as if it had been decommissioned.
+    metadata = {"name": "closing-1", "namespace": shop, "finalizers": ["test.example/kept"]}
+    device = await fleet.client.create(EDGE_DEVICE, {"metadata": metadata, "spec": ASKED})
+    claim = await fleet.seen(
+        BUCKET_CLAIM, "closing-1", lambda c: c.get("status", {}).get("phase") == "Bound", shop
+    )
+    assert claim["metadata"]["ownerReferences"][0]["uid"] == device["metadata"]["uid"]
+    bucket = claim["spec"]["bucketName"]
+    place.s3.client(place.s3.administrator).put_object(Bucket=bucket, Key="x", Body=b"1")
+
+    await fleet.client.delete(NAMESPACE, shop)
+    await fleet.seen(
+        BUCKET_CLAIM,
+        "closing-1",
+        lambda c: "is kept" in str(c.get("status", {}).get("conditions")),
+        shop,
+    )
+    assert (place.s3.root / bucket / "x").read_bytes() == b"1"
+
+    decided = {"metadata": {"annotations": keep}}
+    await fleet.client.merge_patch(BUCKET_CLAIM, "closing-1", shop, decided)
+    bare = {"metadata": {"finalizers": None}}
+    await fleet.client.merge_patch(EDGE_DEVICE, "closing-1", shop, bare)
+    await fleet.gone(NAMESPACE, shop, seconds=60)
+    assert (place.s3.root / bucket / "x").read_bytes() == b"1"
 
 
 async def test_claim_where_the_keys_of_the_fleet_are_gets_no_bucket_and_can_be_deleted(
