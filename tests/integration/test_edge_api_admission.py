@@ -14,7 +14,7 @@ from memory_site import MemorySite, memory_site
 from prometheus_client import generate_latest
 from raw_requests import RawConnection, RawResponse, raw_connection, request_head
 
-from flotta.edge_api import rate_limits
+from flotta.edge_api import messages, rate_limits
 from flotta.edge_api.messages import MAX_BODY
 from flotta.edge_api.rate_limits import BODY_BURST, DEVICE_BURST
 from flotta.protocol.models import Heartbeat
@@ -192,6 +192,14 @@ async def test_a_device_does_not_get_a_new_rate_with_each_new_certificate(device
 
     assert statuses[0] == 200
     assert statuses[-1] == 429
+
+
+async def test_a_large_body_has_the_time_that_a_slow_network_takes(
+    site: MemorySite, device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(messages, "BODY_TIMEOUT", 0.0)
+    assert (await device.beat(status="x" * 60_000)).status == 200
+    assert len(heartbeats(site)) == 1
 
 
 async def test_a_device_that_sends_much_is_refused_before_its_body(

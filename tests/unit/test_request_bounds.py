@@ -11,6 +11,7 @@ from flotta.apiserver.objects import extent
 from flotta.apiserver.objects.extent import ExcessiveValueError
 from flotta.apiserver.objects.metadata_rules import validate_metadata
 from flotta.resources import crds
+from flotta.serving.limits import Deadlines
 
 
 def test_a_string_that_nothing_closes_is_looked_at_once() -> None:
@@ -45,3 +46,10 @@ def test_finalizers_are_not_compared_each_with_each() -> None:
     causes = validate_metadata(being_deleted("new"), namespaces, being_deleted("old"))
     assert [cause.field for cause in causes] == ["metadata.finalizers"]
     assert compared < 1000
+
+
+@pytest.mark.parametrize(
+    ("length", "seconds"), [(None, 60.0), (0, 60.0), (102_400, 260.0), (10**15, 6204.0)]
+)
+def test_a_body_has_time_for_its_length(length: int | None, seconds: float) -> None:
+    assert Deadlines().for_body(length) == seconds

@@ -22,12 +22,13 @@ from flotta.protocol.envelope import (
     encode,
 )
 from flotta.rfc3339 import parse_time
+from flotta.serving.limits import Deadlines
 
 T = TypeVar("T")
 # Bytes. A heartbeat of a device with 250 workloads that all fail and report their reasons, or with
 # the hardware of a server (64 disks, 128 interfaces, 500 device files), has less than 200 KiB.
 MAX_BODY = 256 * 1024
-BODY_TIMEOUT = 30.0  # seconds
+BODY_TIMEOUT = 30.0  # seconds, besides those that a slow network takes (`Deadlines.for_body`)
 MAX_WAIT = 90.0  # seconds
 WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?(\d{1,6})\"?\s*(?=[,;]|$)", re.IGNORECASE)
 JSON = "application/json"
@@ -130,7 +131,8 @@ def known_version(request: web.Request) -> str | None:
 async def _read_body(request: web.Request) -> bytes:
     """Return the body; it is never held in memory beyond MAX_BODY."""
     try:
-        async with asyncio.timeout(BODY_TIMEOUT):
+        seconds = Deadlines(body=BODY_TIMEOUT).for_body(request.content_length)
+        async with asyncio.timeout(seconds):
             await _invite_body(request)
             return await request.read()
     except (TimeoutError, web.HTTPRequestTimeout) as error:

@@ -16,6 +16,7 @@ from flotta.gateway.settings import Settings
 from flotta.gateway.tls_connection import REFUSED, TlsConnection
 
 MAX_RESPONSE_SIZE = 32 * 1024 * 1024  # bytes
+SLOWEST = 512  # bytes a second at which a body is sent, as the Edge API allows
 EXCHANGE_TIMEOUT = 15 * 60.0  # seconds; ends a response that trickles in without end
 CHUNK_SIZE = 16 * 1024  # bytes read or written at once
 USER_AGENT = f"flotta-gateway/{__version__}"
@@ -146,7 +147,9 @@ class HttpConnection:
     ) -> HttpResponse:
         head: h11.Response | None = None
         body, silent = bytearray(), True
+        # The kernel takes a body at once; sending it takes longer.
         seconds = self._settings.timing.response_timeout + request.hold
+        seconds += len(request.body) / SLOWEST
         while True:
             event = protocol.next_event()
             if event is h11.NEED_DATA:

@@ -118,7 +118,7 @@ class HttpConnection(web.RequestHandler):
         self._unwanted = 0
         self._gate.connections.note_busy(self)
         if not request.content.is_eof():
-            self._arm(self._gate.deadlines.body, self._give_up_body)
+            self._arm(self._gate.deadlines.for_body(request.content_length), self._give_up_body)
 
     def end(self) -> None:
         """Note that the request has its response."""

@@ -15,6 +15,9 @@ CAPS: tuple[Cap, ...] = (
     *("certificate", "anonymous", "descriptors"),
 )
 ANONYMOUS = ""  # the key of all clients without a certificate
+# A body may come as slowly as over GPRS with little signal, but its length must be known then.
+SLOWEST = 512  # bytes a second
+LONGEST_BODY = 3 * 1024 * 1024  # bytes; that of the resource API
 HANDSHAKES = 512  # pending at once; a handshake takes about a millisecond of CPU
 
 
@@ -58,5 +61,9 @@ class Deadlines:
     handshake: float = 15.0  # complete the TLS handshake, from its first byte
     first_request: float = 10.0  # send the first request with all its headers
     headers: float = 10.0  # complete the headers of a further request that has begun
-    body: float = 60.0  # send a request's body whole; handlers may have a shorter time of theirs
+    body: float = 60.0  # begin with a request's body; see `for_body`
     idle: float = 150.0  # send the next request; gateways hold one for 55
+
+    def for_body(self, length: int | None) -> float:
+        """Return the seconds within which a body of this many bytes has to be here as a whole."""
+        return self.body + min(length or 0, LONGEST_BODY) / SLOWEST
