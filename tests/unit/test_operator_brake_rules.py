@@ -23,8 +23,17 @@ class Records:
         return [dict(make_tombstone(stone, "flotta")) for stone in self.tombstones]
 
 
-def brake(*tombstones: Tombstone) -> Brake:
-    return Brake(Records(*tombstones), "flotta")  # type: ignore[arg-type]
+class Hours:
+    """A clock that a test moves."""
+
+    seconds = 1e6
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+def brake(*tombstones: Tombstone, clock: Hours | None = None) -> Brake:
+    return Brake(Records(*tombstones), "flotta", clock or Hours())  # type: ignore[arg-type]
 
 
 def stone(uid: str, age: timedelta, by: str = "unknown") -> Tombstone:
@@ -37,13 +46,24 @@ def test_ten_devices_or_a_hundredth_of_the_fleet(fleet: int, allowed: int) -> No
 
 
 async def test_the_eleventh_device_within_an_hour_is_held_and_the_next_hour_is_another() -> None:
-    brakes = brake()
-    decisions = [await brakes.decide(f"u-{n}", 100, NOW + timedelta(minutes=n)) for n in range(12)]
+    clock = Hours()
+    brakes = brake(clock=clock)
+    decisions = []
+    for number in range(12):
+        decisions.append(await brakes.decide(f"u-{number}", 100, NOW))
+        clock.seconds += 60
     assert decisions == ["granted"] * 10 + ["held"] * 2
-    assert await brakes.decide("u-9", 100, NOW + timedelta(minutes=20)) == "granted"  # once more
-    later = NOW + timedelta(hours=1)
-    assert await brakes.decide("u-20", 100, later) == "granted"  # the first is an hour old
-    assert await brakes.decide("u-21", 100, later) == "held"
+    assert await brakes.decide("u-9", 100, NOW) == "granted"  # once more
+    clock.seconds += 48 * 60
+    assert await brakes.decide("u-20", 100, NOW) == "granted"  # the first is an hour old
+    assert await brakes.decide("u-21", 100, NOW) == "held"
+
+
+async def test_a_step_of_the_wall_clock_does_not_end_the_hour() -> None:
+    brakes = brake(*(stone(f"r-{n}", timedelta(minutes=30)) for n in range(9)))
+    assert await brakes.decide("u-1", 100, NOW) == "granted"
+    for step in (timedelta(days=1), timedelta(days=-1)):
+        assert await brakes.decide("u-2", 100, NOW + step) == "held"
 
 
 async def test_another_leader_counts_what_the_tombstones_say() -> None:
