@@ -287,3 +287,9 @@ def test_a_self_review_with_a_wrong_type_is_refused(api: Api, spec: Any) -> None
     path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
     refused = api.post(path, {**review, "spec": spec})
     assert (refused.status, refused.body["reason"]) == (400, "BadRequest")
+
+
+def test_a_body_whose_version_is_no_text_is_refused(api: Api, namespace: str) -> None:
+    body = {**config_map("c"), "apiVersion": [{}], "kind": "ConfigMap"}
+    refused = api.post(core(namespace, "configmaps"), body)
+    assert (refused.status, refused.body["reason"]) == (400, "BadRequest")

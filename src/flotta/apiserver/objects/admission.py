@@ -31,7 +31,7 @@ def check_head(
     kind = obj.setdefault("kind", resource.kind) or resource.kind
     version = obj.setdefault("apiVersion", resource.api_version) or resource.api_version
     if (version, kind) != (resource.api_version, resource.kind):
-        known = registry.of_kind(version, kind) if isinstance(kind, str) else None
+        known = registry.of_kind(str(version), str(kind))  # both may be anything
         wrong = known.kind if known else kind
         raise bad_request(
             f"the body is a {wrong} of {version}, not a {resource.kind} of {resource.api_version}"
