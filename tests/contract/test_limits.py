@@ -232,10 +232,11 @@ def test_the_namespace_of_the_control_plane_cannot_be_deleted(embedded: Engine) 
     assert api.delete(core("flotta", "configmaps", "c")).status == 200
 
 
-def test_warnings_are_as_many_and_as_long_as_a_client_takes(api: Api, namespace: str) -> None:
+def test_warnings_are_as_many_and_as_long_as_a_client_takes(embedded: Engine) -> None:
+    api = Api(embedded.kubeconfig("admin"))
     fields = {"k" * 100_000: 1, "a\r\nX-Forged: 1": 1, **{f"unknown-{i}": 1 for i in range(5000)}}
-    path = f"{core(namespace, 'configmaps')}?fieldValidation=Warn"
-    created = api.post(path, {**config_map("c"), **fields})
+    path = f"{core('default', 'configmaps')}?fieldValidation=Warn"
+    created = api.post(path, {**config_map("warned"), **fields})
     assert created.status == 201
     assert "X-Forged" not in created.headers
 
