@@ -207,6 +207,7 @@ def test_what_a_stricter_schema_would_refuse_can_still_be_changed(own_engine: En
     [
         *("value", "page", "cut", "empty", "foreign"),
         *("missing", "short", "log", "table", "column", "format"),
+        *("trigger", "view", "index", "no counter", "counters", "text", "large", "behind", "body"),
     ],
 )
 def test_a_damaged_database_is_noticed_at_start(own_engine: Engine, damage: str) -> None:
@@ -227,6 +228,14 @@ SQL_DAMAGE = {
     "table": "DROP TABLE counter",
     "column": "ALTER TABLE objects ADD COLUMN more",
     "format": "PRAGMA user_version = 0",
+    "trigger": "CREATE TRIGGER t AFTER UPDATE ON counter BEGIN SELECT raise(ABORT, 'no'); END",
+    "view": "CREATE VIEW v AS SELECT * FROM objects",
+    "index": "CREATE INDEX i ON objects (abs(version))",
+    "no counter": "DELETE FROM counter",
+    "counters": "INSERT INTO counter VALUES (1)",
+    "text": "UPDATE counter SET version = 'many'",
+    "large": "UPDATE counter SET version = 9223372036854775807",
+    "behind": "UPDATE counter SET version = 3",
 }
 
 
@@ -234,6 +243,8 @@ def make_damage(engine: Engine, damage: str) -> None:
     content = engine.database.read_bytes()
     if damage == "value":
         engine.change_stored("c7", "before", "behind", honest=False)
+    elif damage == "body":
+        engine.change_stored("c7", '{"', "{")
     elif damage == "page":
         middle = len(content) // 2 // 4096 * 4096
         engine.database.write_bytes(

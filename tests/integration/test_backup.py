@@ -6,10 +6,12 @@ import hashlib
 import io
 import json
 import os
+import sqlite3
 import stat
 import subprocess
 import tarfile
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from edge_site import Device, edge_api, fleet_of
 from contract.api import Api, config_map, core
 from contract.engine import Engine
 from flotta.apiserver.backup import restore
+from flotta.apiserver.storage.checksums import checksum_row
 from waiting import eventually
 
 ADMIN = "AWS_ACCESS_KEY_ID=admin"
@@ -269,11 +272,38 @@ def without_database(parts: dict[str, Any]) -> None:
 
 
 def foreign_database(parts: dict[str, Any]) -> None:
-    content = b"not a database" * 1000
+    replace_database(parts, b"not a database" * 1000)
+
+
+def changed_database(statement: str) -> Callable[[dict[str, Any]], None]:
+    def change(parts: dict[str, Any]) -> None:
+        with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+            connection.deserialize(parts["files"]["database/state.db"])
+            connection.create_function("checksum_row", -1, checksum_row)
+            connection.executescript(statement)
+            replace_database(parts, connection.serialize())
+
+    return change
+
+
+def device_with(body: str) -> str:
+    key = "'edgedevices.management.project-flotta.io', 'default', 'd', 1"
+    row = f"{key}, x'{body.encode().hex()}'"
+    return f"INSERT INTO objects VALUES ({row}, checksum_row({row}))"  # noqa: S608
+
+
+def replace_database(parts: dict[str, Any], content: bytes) -> None:
     parts["files"]["database/state.db"] = content
     for entry in parts["contents"]["entries"]:
         if entry["name"] == "database/state.db":
             entry |= {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+
+
+def owned_by(name: str) -> Callable[[dict[str, Any]], None]:
+    def change(parts: dict[str, Any]) -> None:
+        parts["contents"]["entries"][0]["owner"] = name
+
+    return change
 
 
 def link(archive: bytes) -> bytes:
@@ -307,6 +337,26 @@ def long_header(archive: bytes) -> bytes:
         pytest.param(rewrite(unlisted), id="not listed"),
         pytest.param(rewrite(without_database), id="no database"),
         pytest.param(rewrite(foreign_database), id="foreign database"),
+        *(
+            pytest.param(rewrite(changed_database(statement)), id=statement[:40])
+            for statement in (
+                "UPDATE counter SET version = 9223372036854775807",
+                "UPDATE counter SET version = 9223372036854775807 - 1000000001",
+                "UPDATE counter SET version = -1",
+                "UPDATE counter SET version = 1e300",
+                "DELETE FROM counter",
+                "INSERT INTO counter SELECT * FROM counter",
+                "CREATE TRIGGER t AFTER DELETE ON changes BEGIN DELETE FROM objects; END",
+                "CREATE VIEW v AS SELECT * FROM objects",
+                "CREATE TABLE more (a)",
+                "PRAGMA user_version = 1",
+                device_with("[]"),
+                device_with('{"metadata":{"annotations":[]},"status":{"lastSeenTime":"x"}}'),
+                device_with('{"metadata":{},"status":[1]}'),
+                device_with("{" * 100_000),
+            )
+        ),
+        pytest.param(rewrite(owned_by("flotta-\0")), id="owner with NUL"),
         pytest.param(link, id="link"),
         pytest.param(long_header, id="long header"),
         pytest.param(lambda archive: archive[: len(archive) // 2], id="cut"),

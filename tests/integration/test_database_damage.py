@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from flotta.apiserver.storage.database import ChangeRow, Database, DatabaseError
+from flotta.apiserver.storage.database import ChangeRow, Database
+from flotta.apiserver.storage.integrity import DatabaseError
 
 OBJECTS = 60
 

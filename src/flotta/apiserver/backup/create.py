@@ -33,7 +33,8 @@ from flotta.apiserver.backup.contents import (
     check_contents,
     is_name,
 )
-from flotta.apiserver.storage.database import DatabaseError, check_file, read_objects
+from flotta.apiserver.storage.database import read_objects
+from flotta.apiserver.storage.integrity import DatabaseError, check_counter, check_file
 from flotta.durable_files import sync_directory
 from flotta.rfc3339 import format_time
 
@@ -82,6 +83,7 @@ def _copy_database(database: Path, copy: Path) -> int:
             source.backup(target)
             target.execute("PRAGMA journal_mode = DELETE").fetchall()
             check_file(target, database)
+            check_counter(target, database)
             return sum(1 for _ in read_objects(target, database))
     except (sqlite3.Error, DatabaseError) as error:
         raise BackupError(f"nothing was written: {error}") from error

@@ -27,14 +27,13 @@ from flotta.apiserver.backup.contents import (
     Entry,
     Places,
 )
-from flotta.apiserver.backup.withholding import withhold_configurations
-from flotta.apiserver.storage.database import (
+from flotta.apiserver.backup.withholding import ForeignDeviceError, withhold_configurations
+from flotta.apiserver.storage.database import lock_database, read_objects
+from flotta.apiserver.storage.integrity import (
     DamagedDatabaseError,
     DatabaseError,
+    check_counter,
     check_file,
-    check_format,
-    lock_database,
-    read_objects,
 )
 from flotta.apiserver.storage.migrations import migrate
 from flotta.durable_files import sync_directory
@@ -44,6 +43,7 @@ REPLACED = ".replaced"
 # Clients may know versions that are newer than the backup. They must not meet them again with
 # another content, so versions continue far above (etcd: `snapshot restore --bump-revision`).
 BUMP = 1_000_000_000  # versions
+MAX_RESTORED = 10**18  # the newest version in an archive, so that many restores fit above it
 FILE_MODES, FOLDER_MODES = 0o755, 0o2775  # the bits that are restored
 ROOM = 16 * 1024 * 1024  # bytes that must be left on the disk beside the database
 
@@ -115,9 +115,9 @@ def _check_owners(contents: Contents) -> None:
         try:
             pwd.getpwnam(entry.owner)
             grp.getgrnam(entry.group)
-        except KeyError as error:
+        except (KeyError, ValueError) as error:  # ValueError: a name with NUL
             raise BackupError(
-                f"this machine has no account {entry.owner}: install the same release with the "
+                f"this machine has no account {entry.owner!r}: install the same release with the "
                 "playbook flotta.edge.control_plane first, stop its services, then restore"
             ) from error
 
@@ -166,13 +166,13 @@ def _prepare_database(path: Path) -> int:
     try:
         with closing(sqlite3.connect(path, isolation_level=None)) as connection:
             check_file(connection, path)
-            check_format(connection, path)
             migrate(connection)
+            check_counter(connection, path, MAX_RESTORED)
             objects = sum(1 for _ in read_objects(connection, path))
             connection.execute("DELETE FROM changes")
             connection.execute("UPDATE counter SET version = version + ?", (BUMP,))
             withhold_configurations(connection)
-    except (sqlite3.Error, DatabaseError) as error:
+    except (sqlite3.Error, DatabaseError, ForeignDeviceError) as error:
         raise BackupError(f"the database of the archive cannot be used: {error}") from error
     return objects
 

@@ -12,16 +12,33 @@ import sqlite3
 import msgspec
 
 from flotta.apiserver.errors import qualified_name
+from flotta.apiserver.json_object import JsonObject
 from flotta.apiserver.storage.checksums import checksum_row
 from flotta.resources.kinds import EDGE_DEVICE, WITHHELD_ANNOTATION
 
 RESOURCE = qualified_name(EDGE_DEVICE.plural, EDGE_DEVICE.group)
 
 
+class ForeignDeviceError(Exception):
+    """An EdgeDevice of the database is not one that this program stores."""
+
+
+class _Metadata(msgspec.Struct):
+    annotations: dict[str, str] | None = None
+
+
+class _Device(msgspec.Struct):
+    """What is read of an EdgeDevice, to check its types."""
+
+    metadata: _Metadata
+    status: dict[str, msgspec.Raw] | None = None
+
+
 def withhold_configurations(connection: sqlite3.Connection) -> None:
     """Annotate the EdgeDevices of a database whose objects are intact.
 
     Only those of devices that ever reported: a new one reports nothing before its configuration.
+    Raises ForeignDeviceError.
     """
     (version,) = connection.execute("SELECT version FROM counter").fetchone()
     keys = connection.execute(
@@ -31,7 +48,7 @@ def withhold_configurations(connection: sqlite3.Connection) -> None:
     for key in keys:
         query = "SELECT body FROM objects WHERE resource = ? AND namespace = ? AND name = ?"
         (body,) = connection.execute(query, (RESOURCE, *key)).fetchone()
-        device = msgspec.json.decode(body)
+        device = _read_device(body, key)
         if not (device.get("status") or {}).get("lastSeenTime"):
             continue
         version += 1
@@ -47,3 +64,12 @@ def withhold_configurations(connection: sqlite3.Connection) -> None:
         )
     connection.execute("UPDATE counter SET version = ?", (version,))
     connection.execute("COMMIT")
+
+
+def _read_device(body: bytes, key: tuple[str, str]) -> JsonObject:
+    try:
+        msgspec.json.decode(body, type=_Device)
+        device: JsonObject = msgspec.json.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise ForeignDeviceError(f"EdgeDevice {'/'.join(key)} cannot be read: {error}") from error
+    return device

@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flotta.apiserver.storage.checksums import checksum_row
-from flotta.apiserver.storage.migrations import (
-    MIGRATIONS,
-    format_version,
-    has_tables,
-    migrate,
+from flotta.apiserver.storage.integrity import (
+    DatabaseError,
+    check_counter,
+    check_file,
+    damaged,
 )
+from flotta.apiserver.storage.migrations import MIGRATIONS, format_version, migrate
 from flotta.apiserver.storage.reserve import Reserve
 
 OBJECT_TYPES = (str, str, str, int, bytes)  # of the columns of an object
@@ -30,18 +31,6 @@ SHRINK_PAGES = 256  # given back in a step, so that the write-ahead log stays sm
 # What SQLite reports when a file cannot grow. A quota or a limit on the size of files is not
 # SQLITE_FULL but a failed write (os_unix.c).
 FULL_CODES = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE}
-
-
-class DatabaseError(Exception):
-    """The database file cannot be used; the text says why and what to do."""
-
-
-class DamagedDatabaseError(DatabaseError):
-    """What is in the file is not what was written. Starting again does not help."""
-
-
-class NewerDatabaseError(DatabaseError):
-    """A newer release wrote the file. Starting again does not help."""
 
 
 class FullDiskError(Exception):
@@ -90,7 +79,7 @@ class Database:
 
     def version(self) -> int:
         """Return the newest resource version that was ever given."""
-        return int(self._connection.execute("SELECT max(version) FROM counter").fetchone()[0] or 0)
+        return int(self._connection.execute("SELECT version FROM counter").fetchone()[0])
 
     def objects(self) -> Iterator[ObjectRow]:
         """Yield every stored object. Raises DamagedDatabaseError at one that was changed."""
@@ -167,15 +156,6 @@ def read_objects(connection: sqlite3.Connection, path: Path) -> Iterator[ObjectR
         raise damaged(path, str(error)) from error
 
 
-def damaged(path: Path, why: str) -> DamagedDatabaseError:
-    """Return the error for a damaged file, with what to do."""
-    return DamagedDatabaseError(
-        f"{path} is damaged ({why}). Nothing was changed. Restore a backup with "
-        "`flotta-apiserver restore --force overwrite FILE`, which keeps the damaged file beside "
-        "the new one, then start flotta-apiserver again"
-    )
-
-
 def lock_database(path: Path, *, create: bool = False) -> int:
     """Lock a database for this process; return the descriptor that holds the lock.
 
@@ -212,18 +192,6 @@ def _require_no_trace(path: Path) -> None:
                 f"it is missing, while {trace.name} is there; without that, too, the server "
                 "begins without objects",
             )
-
-
-def check_file(connection: sqlite3.Connection, path: Path) -> None:
-    """Raise DamagedDatabaseError if the structure of a database is damaged."""
-    # The first checks the pages, the second that no object is missing in its table or index.
-    for check in ("quick_check(1)", "integrity_check(objects)"):
-        try:
-            found = str(connection.execute(f"PRAGMA {check}").fetchone()[0])
-        except sqlite3.DatabaseError as error:
-            found = str(error)
-        if found not in ("ok", "no such table: objects"):
-            raise damaged(path, " ".join(found.split()))
 
 
 def _connect_on_any_disk(path: Path) -> sqlite3.Connection:
@@ -270,24 +238,12 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
     check_file(connection, path)
-    check_format(connection, path)
     if format_version(connection) == 0 and Reserve(path).exists():
         raise damaged(path, f"it has no tables; {path.name}-wal, which had them, may be lost")
     if format_version(connection) < len(MIGRATIONS):
         migrate(connection)
         _rewrite(connection)
-    if not has_tables(connection):
-        raise damaged(path, "its tables are not those that this program writes")
-
-
-def check_format(connection: sqlite3.Connection, path: Path) -> None:
-    """Raise NewerDatabaseError if a newer release wrote a database."""
-    found = format_version(connection)
-    if found > len(MIGRATIONS):
-        raise NewerDatabaseError(
-            f"{path} was written by a newer flotta-apiserver (format {found}, this program knows "
-            f"up to {len(MIGRATIONS)}): install that version, or restore a copy made before"
-        )
+    check_counter(connection, path)
 
 
 def _rewrite(connection: sqlite3.Connection) -> None:

@@ -58,24 +58,30 @@ def format_version(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
-def migrate(connection: sqlite3.Connection) -> None:
-    """Bring a file of an earlier format to the current one. Raises sqlite3.Error."""
+def migrate(connection: sqlite3.Connection, to: int = len(MIGRATIONS)) -> None:
+    """Bring a file of an earlier format to a later one. Raises sqlite3.Error."""
     connection.create_function("checksum_row", -1, checksum_row, deterministic=True)
-    for number in range(format_version(connection), len(MIGRATIONS)):
+    for number in range(format_version(connection), to):
         connection.executescript(
             f"BEGIN; {MIGRATIONS[number]} PRAGMA user_version = {number + 1}; COMMIT;"
         )
 
 
-def has_tables(connection: sqlite3.Connection) -> bool:
-    """Tell whether a file has the tables, and these the columns, of the current format."""
+def has_expected_schema(connection: sqlite3.Connection) -> bool:
+    """Tell whether a file has exactly the tables of its format: no other one, view or trigger."""
     with closing(sqlite3.connect(":memory:")) as model:
-        migrate(model)
-        found = model.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-        tables = [name for (name,) in found]
-        return all(_columns(connection, name) == _columns(model, name) for name in tables)
+        migrate(model, format_version(connection))
+        return _schema(connection) == _schema(model)
 
 
-def _columns(connection: sqlite3.Connection, table: str) -> list[str]:
-    rows = connection.execute("SELECT name FROM pragma_table_info(?)", (table,))
-    return [name for (name,) in rows]
+def _schema(connection: sqlite3.Connection) -> list[tuple[bytes, ...]]:
+    # As bytes: a damaged text may not be UTF-8. The statistics of ANALYZE, which an
+    # administrator may have run, change no result.
+    query = (
+        "SELECT CAST(type AS BLOB), CAST(name AS BLOB), CAST(tbl_name AS BLOB), CAST(sql AS BLOB) "
+        "FROM sqlite_master WHERE name NOT IN ('sqlite_stat1', 'sqlite_stat4') "
+        "ORDER BY type, name"
+    )
+    rows = connection.execute(query).fetchall()
+    # Earlier releases wrote the same text with another indentation.
+    return [tuple(b" ".join((value or b"").split()) for value in row) for row in rows]

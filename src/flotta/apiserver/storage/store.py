@@ -14,6 +14,7 @@ import msgspec
 
 from flotta.apiserver.json_object import JsonObject
 from flotta.apiserver.storage.database import ChangeRow, Database
+from flotta.apiserver.storage.integrity import damaged
 from flotta.apiserver.storage.watch_cache import (
     ObjectKey,
     ObjectRecord,
@@ -24,6 +25,8 @@ from flotta.apiserver.storage.watch_cache import (
 from flotta.apiserver.storage.writer import Commit, Writer
 from flotta.own_names import FLOTTA_NAMESPACE
 
+# What reading a body raises that nobody stored as it is. TypeError, KeyError: another shape.
+UNREADABLE = msgspec.MsgspecError, UnicodeDecodeError, RecursionError, TypeError, KeyError
 MAX_OWN = 16 * 1024  # bytes of such an object that a full disk still takes
 
 
@@ -224,7 +227,11 @@ class Store:
         self.version = self._database.version()
         for row in self._database.objects():
             key = ObjectKey(row.resource, row.namespace, row.name)
-            record = _read_record(key, row.version, row.body)
+            try:
+                record = _read_record(key, row.version, row.body)
+            except UNREADABLE as error:
+                what = f"{row.resource} {row.namespace}/{row.name} cannot be read: {error}"
+                raise damaged(self._database.path, what) from error
             self._objects.setdefault(row.resource, {})[(row.namespace, row.name)] = record
             self.version = max(self.version, row.version)
         for change in reversed(self._read_history()):
@@ -242,7 +249,10 @@ class Store:
         self.watch_cache.forgotten = self.version
         for row in self._database.changes():
             key = ObjectKey(row.resource, row.namespace, row.name)
-            change = _restore_change(row, key, after.get(key, self.get(key)))
+            try:
+                change = _restore_change(row, key, after.get(key, self.get(key)))
+            except UNREADABLE:  # as at a damaged one: watches that need older changes list again
+                break
             memory += change.memory
             if found and memory > self.watch_cache.kept_bytes:
                 break

@@ -7,7 +7,7 @@ import sys
 
 from flotta import daemon
 from flotta.apiserver.server import Settings, run_server
-from flotta.apiserver.storage.database import (
+from flotta.apiserver.storage.integrity import (
     DamagedDatabaseError,
     DatabaseError,
     NewerDatabaseError,
