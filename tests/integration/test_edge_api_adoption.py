@@ -11,10 +11,12 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import pytest_asyncio
+from cryptography import x509
 from device_certificates import issue_device
 from edge_site import SOURCE, Device, Fleet, Site, edge_site, fleet_of
 from operator_site import ENGINES, Object
 
+from flotta.identity.keys import public_key_fingerprint
 from flotta.identity.requests import certificate_request
 from flotta.resources.kinds import CONFIG_MAP, EDGE_DEVICE, EDGE_WORKLOAD, NAMESPACE
 from waiting import eventually
@@ -140,12 +142,17 @@ async def test_another_device_under_the_name_is_not_replaced(fleet: Fleet) -> No
         await client.close()
 
 
-async def test_of_two_devices_with_the_same_name_an_administrator_chooses(fleet: Fleet) -> None:
+@pytest.mark.parametrize("copied", [False, True])
+async def test_of_two_devices_with_the_same_name_an_administrator_chooses(
+    fleet: Fleet, copied: bool
+) -> None:
     device, other = await fleet.joined(), await fleet.joined()
     lost = await lose(fleet, device)
     await lose(fleet, other)
-    # A device that had the name before, and that nobody decommissioned.
-    former = issue_device(fleet.authority, device.device_id, str(uuid.uuid4()))
+    # A device that had the name before, and that nobody decommissioned; or a copied disk of this
+    # device, with an older certificate for the same UID.
+    uid = lost["metadata"]["uid"] if copied else str(uuid.uuid4())
+    former = issue_device(fleet.authority, device.device_id, uid)
     stranger = fleet.device(device.device_id, former)
     for client in (device, other, stranger):
         await eventually(lambda d=client: is_listed(fleet, d))
@@ -157,7 +164,7 @@ async def test_of_two_devices_with_the_same_name_an_administrator_chooses(fleet:
     await eventually(lambda: is_accepted(other))
     assert (await device.get("control")).status == 404
     assert (await stranger.get("control")).status == 404
-    await flotta(fleet, "adopt", f"unknown-{lost['metadata']['uid']}")
+    await flotta(fleet, "adopt", record_name(lost, device))
     await eventually(lambda: is_accepted(device))
     assert await is_refused(stranger)
     for client in (device, other, stranger):
@@ -283,6 +290,14 @@ async def is_accepted(device: Device) -> bool:
 
 async def is_refused(device: Device) -> bool:
     return (await device.get("control")).status in (403, 404)
+
+
+def record_name(lost: Object, device: Device) -> str:
+    """Return the name of the record of the device with its present key."""
+    assert device.identity is not None
+    certificate = x509.load_pem_x509_certificate(device.identity.certificate)
+    key = public_key_fingerprint(certificate.public_key())
+    return f"unknown-{lost['metadata']['uid']}-{key[:16]}"
 
 
 async def records_of(fleet: Fleet, device: Device) -> list[Object]:

@@ -19,6 +19,7 @@ from flotta.resources.views import labels_of, name_of
 from flotta.rfc3339 import format_time
 
 UNKNOWN = "unknown-device"  # value of RECORD_LABEL
+KEY_LENGTH = 16  # characters of a key's fingerprint in the name of a record
 UNKNOWN_SELECTOR = f"{RECORD_LABEL}={UNKNOWN}"
 
 
@@ -40,8 +41,12 @@ class UnknownDevice:
 
     @property
     def record_name(self) -> str:
-        """The name of the ConfigMap; it may be unusable, as certificates say what they like."""
-        return f"unknown-{self.identity.uid or self.identity.key_fingerprint}".lower()
+        """The name of the ConfigMap; it may be unusable, as certificates say what they like.
+
+        It tells the keys of one UID apart: an older certificate may be on a copied disk.
+        """
+        uid, key = self.identity.uid, self.identity.key_fingerprint
+        return (f"unknown-{uid}-{key[:KEY_LENGTH]}" if uid else f"unknown-{key}").lower()
 
     @property
     def is_recordable(self) -> bool:

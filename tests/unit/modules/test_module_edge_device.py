@@ -64,7 +64,7 @@ def test_removal_is_asked_for_once(client: MemoryClient) -> None:
 def test_an_unknown_device_is_adopted_with_its_labels(client: MemoryClient) -> None:
     client.have(
         CONFIG_MAP,
-        "unknown-u-1",
+        "unknown-u-1-ab",
         "flotta",
         metadata={"labels": {"management.project-flotta.io/record": "unknown-device"}},
         data={"name": "till-1", "namespace": "default", "uid": "u-1", "keyFingerprint": "ab"},

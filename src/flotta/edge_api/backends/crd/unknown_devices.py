@@ -53,7 +53,7 @@ class UnknownDevices:
         """Record that this control plane does not know a device."""
         device = UnknownDevice.of(peer, self._now())
         known = self._known.get(device.record_name)
-        if not device.is_recordable or (known and not self._is_outdated(known, device)):
+        if not device.is_recordable or (known and not self._is_outdated(known)):
             return
         if known is None and len(self._known) >= MAX_RECORDS:
             log.debug("Unknown devices are not recorded any more: there are %d", MAX_RECORDS)
@@ -77,9 +77,7 @@ class UnknownDevices:
                 name = next(iter(self._pending))
                 await self._write(name, self._pending.pop(name))
 
-    def _is_outdated(self, known: UnknownDevice, device: UnknownDevice) -> bool:
-        if known.identity != device.identity:
-            return True
+    def _is_outdated(self, known: UnknownDevice) -> bool:
         try:
             written = parse_time(known.last_seen)
         except ValueError:
