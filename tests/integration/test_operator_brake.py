@@ -62,6 +62,27 @@ async def test_eleven_deletions_wipe_ten_devices_also_across_a_restart(
         await eventually(lambda: has_wipes(fleet, {"granted": 12}))
 
 
+async def test_a_held_wipe_is_granted_after_the_finalizer_was_removed_by_hand(
+    site: Site, fleet: Fleet
+) -> None:
+    names = [f"till-{number}" for number in range(12)]
+    with running_operator(site, **SETTINGS):
+        for name in names:
+            await heard_device(fleet, name)
+            await fleet.client.delete(EDGE_DEVICE, name, "default")
+        await eventually(lambda: has_wipes(fleet, {"granted": 10, "held": 2}))
+        held = [d["metadata"]["name"] for d in await fleet.client.list(EDGE_DEVICE) if is_held(d)]
+        for name in held:
+            bare = {"metadata": {"finalizers": None}}
+            await fleet.client.merge_patch(EDGE_DEVICE, name, "default", bare)
+        await asyncio.to_thread(flotta, site, "decommission", held[0])
+        assert await has_wipes(fleet, {"granted": 11, "held": 1})
+        unknown = await asyncio.to_thread(flotta, site, "decommission", "till-99")
+        assert "there is no device till-99" in unknown.stderr
+        await asyncio.to_thread(flotta, site, "decommission", "--held", "--yes")
+        assert await has_wipes(fleet, {"granted": 12})
+
+
 async def test_devices_that_vanished_without_an_operator_are_not_wiped(
     site: Site, fleet: Fleet
 ) -> None:

@@ -9,7 +9,14 @@ import pytest
 from operator_objects import device
 
 from flotta.fleet.adoption import FormerIdentity, find_losses, judge_release
-from flotta.fleet.tombstones import Tombstone, make_tombstone, read_tombstone
+from flotta.fleet.tombstones import (
+    CONFIRMED_ANNOTATION,
+    Tombstone,
+    confirmed_by,
+    make_confirmation,
+    make_tombstone,
+    read_tombstone,
+)
 from flotta.identity.peers import Peer
 
 CREATED = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
@@ -84,12 +91,31 @@ def test_an_adopted_device_that_was_decommissioned_is_known_by_its_former_certif
     assert not stone.holds_for(peer(key="cd"))
 
 
-def test_who_confirmed_is_recorded() -> None:
+@pytest.mark.parametrize(
+    ("word", "by"),
+    [
+        ("2026-05-01T11:00:00Z ann (flotta decommission)", "ann (flotta decommission)"),
+        ("2026-05-01T13:00:00Z ann", "ann"),  # after the deletion, for a wipe that was held
+        ("2026-05-01T10:59:59Z ann", "unknown"),  # for a deletion that failed
+        ("2026-05-01T12:00:00Z", "unknown"),
+        ("ann", "unknown"),
+        ("", "unknown"),
+    ],
+)
+def test_the_word_of_an_administrator_counts_for_a_deletion_within_an_hour(
+    word: str, by: str
+) -> None:
     leaving = device(deleted="2026-05-01T12:00:00Z")
-    assert Tombstone.of(leaving, "held", DELETED).by == "unknown"
-    leaving["metadata"]["annotations"] = {"management.project-flotta.io/decommissioned-by": "ann"}
+    leaving["metadata"]["annotations"] = {CONFIRMED_ANNOTATION: word}
     stone = Tombstone.of(leaving, "granted", DELETED)
-    assert (stone.by, stone.confirmed, stone.time) == ("ann", True, "2026-05-01T12:00:00Z")
+    assert (stone.by, stone.confirmed) == (by, by != "unknown")
+    assert stone.time == "2026-05-01T12:00:00Z"
+
+
+def test_a_device_that_is_not_being_deleted_is_not_confirmed() -> None:
+    staying = device()
+    staying["metadata"]["annotations"] = {CONFIRMED_ANNOTATION: make_confirmation("ann", DELETED)}
+    assert confirmed_by(staying) == ""
 
 
 def test_a_configuration_is_released_when_it_keeps_what_runs() -> None:

@@ -14,6 +14,7 @@ from flotta.fleet.tombstones import (
     TOMBSTONE_SELECTOR,
     Tombstone,
     confirmed_by,
+    make_confirmation,
     make_tombstone,
     read_tombstone,
     tombstone_name,
@@ -58,7 +59,8 @@ async def grant(client: Client, held: Tombstone, program: str) -> None:
 
 
 async def _confirm(client: Client, name: str, namespace: str, by: str) -> None:
-    patch = change_metadata({"annotations": {CONFIRMED_ANNOTATION: by}})
+    word = make_confirmation(by, datetime.now(UTC))
+    patch = change_metadata({"annotations": {CONFIRMED_ANNOTATION: word}})
     await client.merge_patch(EDGE_DEVICE, name, namespace, patch)
 
 

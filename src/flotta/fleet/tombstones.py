@@ -36,6 +36,7 @@ TOMBSTONE = "decommissioned-device"  # value of RECORD_LABEL
 TOMBSTONE_SELECTOR = f"{RECORD_LABEL}={TOMBSTONE}"
 # Written by whoever deletes a device with a name and a purpose: the administrator's word.
 CONFIRMED_ANNOTATION = f"{GROUP}/decommissioned-by"
+CONFIRMATION_LIFETIME = timedelta(hours=1)  # within which the deletion has to follow
 UNKNOWN_AUTHOR = "unknown"
 # Certificates of v0.2 name no UID and begin a day before they were signed; clocks may differ.
 BACKDATED, CLOCK_SKEW = timedelta(days=1), timedelta(minutes=5)
@@ -109,9 +110,23 @@ class Tombstone:
         return existed and self.key_fingerprint in ("", peer.public_key_fingerprint)
 
 
+def make_confirmation(by: str, now: datetime) -> str:
+    """Return the value of CONFIRMED_ANNOTATION for somebody's word at this time."""
+    return f"{format_time(now)} {by}"
+
+
 def confirmed_by(device: EdgeDevice) -> str:
-    """Return who confirmed the decommission of a device, "" for nobody."""
-    return annotations_of(device).get(CONFIRMED_ANNOTATION, "")
+    """Return who confirmed that a device which is being deleted is meant, "" for nobody.
+
+    A word from long before the deletion was for another one: it failed, or the object comes from a
+    backup (docs/reference/control-plane.md#the-brake-on-wipes).
+    """
+    time, _, by = annotations_of(device).get(CONFIRMED_ANNOTATION, "").partition(" ")
+    given = _time_or_none(time)
+    deleted = _time_or_none(device["metadata"].get("deletionTimestamp") or "")
+    if given is None or deleted is None or given < deleted - CONFIRMATION_LIFETIME:
+        return ""
+    return by
 
 
 def is_held(device: EdgeDevice) -> bool:

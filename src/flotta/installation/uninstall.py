@@ -10,8 +10,9 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
-from flotta.fleet.tombstones import CONFIRMED_ANNOTATION, RECORD_LABEL
+from flotta.fleet.tombstones import CONFIRMED_ANNOTATION, RECORD_LABEL, make_confirmation
 from flotta.installation import kinds, names
 from flotta.installation.apply import Applier, is_ours
 from flotta.installation.deadline import Deadline
@@ -116,7 +117,8 @@ class Uninstaller:
 
     async def _confirm_decommissions(self) -> None:
         """Say that the deletion of all devices is meant, so that the operator does not hold it."""
-        word = change_metadata({"annotations": {CONFIRMED_ANNOTATION: "flotta.edge.operator"}})
+        confirmation = make_confirmation("flotta.edge.operator", datetime.now(UTC))
+        word = change_metadata({"annotations": {CONFIRMED_ANNOTATION: confirmation}})
         for device in await self._applier.list_objects(EDGE_DEVICE):
             if self._applier.check_mode:
                 return

@@ -6,6 +6,7 @@ import argparse
 
 from flotta.cli.connection import run_connected
 from flotta.cli.decommissioning import confirm_and_delete, grant, list_held
+from flotta.fleet.tombstones import Tombstone
 from flotta.resources.client import Client
 from flotta.resources.kinds import EDGE_DEVICE
 from flotta.resources.objects.devices import EdgeDevice
@@ -25,12 +26,15 @@ def run(options: argparse.Namespace) -> str:
 
 
 async def _decommission(client: Client, options: argparse.Namespace) -> str:
-    devices = await _find(client, options)
+    devices, held = await _find(client, options)
     names = [f"{namespace_of(device)}/{name_of(device)}" for device in devices]
+    names += [f"{tombstone.namespace}/{tombstone.name}" for tombstone in held]
     if options.selector:
         _require_yes(options, names)
     for device in devices:
         await confirm_and_delete(client, device, PROGRAM)
+    for tombstone in held:
+        await grant(client, tombstone, PROGRAM)
     return f"{_describe(names)} wiped and removed; see: flotta status"
 
 
@@ -45,23 +49,36 @@ async def _confirm_held(client: Client, options: argparse.Namespace) -> str:
     return f"{_describe(names)} wiped and removed; see: flotta status"
 
 
-async def _find(client: Client, options: argparse.Namespace) -> list[EdgeDevice]:
+async def _find(
+    client: Client, options: argparse.Namespace
+) -> tuple[list[EdgeDevice], list[Tombstone]]:
+    """Return the devices to remove, and the held wipes of named ones that are gone already."""
     if options.selector:
         found = await client.list(EDGE_DEVICE, options.namespace, label_selector=options.selector)
         if not found:
             raise ValueError(f"no EdgeDevice has the labels {options.selector}")
-        return list(found)
+        return list(found), []
     namespace = options.namespace or "default"
-    devices = []
+    devices: list[EdgeDevice] = []
+    held: list[Tombstone] = []
     for name in options.name:
         device = await client.get_or_none(EDGE_DEVICE, name, namespace)
-        if device is None:
-            raise ValueError(
-                f"there is no device {name} in namespace {namespace}; nothing was removed; "
-                "list the devices with: flotta status"
-            )
-        devices.append(device)
-    return devices
+        if device is not None:
+            devices.append(device)
+        else:
+            held += await _find_held(client, name, namespace)
+    return devices, held
+
+
+async def _find_held(client: Client, name: str, namespace: str) -> list[Tombstone]:
+    """Return the held wipes of a name without an EdgeDevice: its finalizer was removed by hand."""
+    found = [item for item in await list_held(client, namespace) if item.name == name]
+    if not found:
+        raise ValueError(
+            f"there is no device {name} in namespace {namespace}; nothing was removed; "
+            "list the devices with: flotta status"
+        )
+    return found
 
 
 def _require_yes(options: argparse.Namespace, names: list[str]) -> None:
