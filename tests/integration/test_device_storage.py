@@ -328,6 +328,16 @@ async def test_claim_that_is_annotated_for_a_device_is_used_and_stays_when_it_go
     await fleet.worked_off()
     assert await fleet.client.get(BUCKET_CLAIM, "lent-1", "default") == found
 
+    # Whoever enrols under the name next gets nothing by it, before somebody names its UID.
+    await joined(devices, fleet, "lent-1", ASKED)
+    again = await fleet.seen(EDGE_DEVICE, "lent-1", lambda d: storage_reason(d) == "ClaimForeign")
+    assert "dataObc" not in again["status"]
+    mark = {"metadata": {"annotations": {DEVICE_ANNOTATION: again["metadata"]["uid"]}}}
+    await fleet.client.merge_patch(BUCKET_CLAIM, "lent-1", "default", mark)
+    await fleet.seen(EDGE_DEVICE, "lent-1", lambda d: storage_reason(d) == "ClaimBound")
+    await fleet.client.delete(EDGE_DEVICE, "lent-1", "default")
+    await vanished(fleet, EDGE_DEVICE, "lent-1")
+
 
 async def test_keys_are_not_read_from_a_secret_that_the_claim_does_not_own(
     devices: Devices, fleet: Fleet

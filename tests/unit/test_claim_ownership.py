@@ -72,7 +72,7 @@ def test_claim_of_somebody_else_is_not_used_and_the_condition_says_what_to_do(
     assert (storage(written)["status"], storage(written)["reason"]) == ("False", "ClaimForeign")
     assert storage(written)["message"].endswith(
         "kubectl annotate objectbucketclaim till-1 --namespace default "
-        "flotta.project-flotta.io/device=till-1"
+        "flotta.project-flotta.io/device=uid-till-1 --overwrite"
     )
 
 
@@ -82,8 +82,9 @@ def test_pending_claim_of_somebody_else_is_reported_at_once() -> None:
     assert storage(applied(device(), plan))["reason"] == "ClaimForeign"
 
 
-def test_claim_is_used_when_its_annotation_names_the_device() -> None:
-    lent = foreign(annotations={DEVICE_ANNOTATION: "till-1"})
+@pytest.mark.parametrize("value", ["till-1", "uid-till-1"])
+def test_claim_is_used_when_its_annotation_names_the_device(value: str) -> None:
+    lent = foreign(annotations={DEVICE_ANNOTATION: value})
     written = applied(device(), plan_device(device(), [], None, lent, SETTINGS, NOW))
     assert (written["status"]["dataObc"], storage(written)["reason"]) == ("till-1", "ClaimBound")
 

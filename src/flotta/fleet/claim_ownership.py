@@ -9,9 +9,17 @@ from __future__ import annotations
 
 from flotta.resources.objects.devices import EdgeDevice
 from flotta.resources.objects.storage import BucketClaim
-from flotta.resources.views import annotations_of, is_owned_by, name_of, spec_of, status_of
+from flotta.resources.views import (
+    annotations_of,
+    is_owned_by,
+    name_of,
+    spec_of,
+    status_of,
+    uid_of,
+)
 
-DEVICE_ANNOTATION = "flotta.project-flotta.io/device"  # of a claim: the EdgeDevice that may use it
+# Of a claim: UID or name of the EdgeDevice that may use it.
+DEVICE_ANNOTATION = "flotta.project-flotta.io/device"
 NOOBAA_CLASS = "openshift-storage.noobaa.io"  # the only storage class of v0.2
 
 
@@ -19,9 +27,20 @@ def is_claim_of(claim: BucketClaim, device: EdgeDevice) -> bool:
     """Tell whether the device may use the claim, an object of the device's namespace."""
     return (
         is_owned_by(claim, device)
-        or annotations_of(claim).get(DEVICE_ANNOTATION) == name_of(device)
+        or annotations_of(claim).get(DEVICE_ANNOTATION) in (uid_of(device), name_of(device))
         or _is_made_by_v02(claim, device)
     )
+
+
+def names_device(claim: BucketClaim, device: EdgeDevice) -> bool:
+    """Tell whether somebody lent the claim to a name, which another device may have had before."""
+    return annotations_of(claim).get(DEVICE_ANNOTATION) == name_of(device)
+
+
+def without_name(claim: BucketClaim) -> BucketClaim:
+    """Return the claim as it is for a device that took the name of one that was decommissioned."""
+    annotations = {k: v for k, v in annotations_of(claim).items() if k != DEVICE_ANNOTATION}
+    return {**claim, "metadata": {**claim["metadata"], "annotations": annotations}}
 
 
 def _is_made_by_v02(claim: BucketClaim, device: EdgeDevice) -> bool:

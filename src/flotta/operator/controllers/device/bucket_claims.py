@@ -132,7 +132,7 @@ def _judge_foreign(device: EdgeDevice, claim: BucketClaim) -> ConditionState:
         return "False", "ClaimForeign", text
     text += (
         "if it is to use that bucket, run: kubectl annotate objectbucketclaim "
-        f"{name} --namespace {namespace} {DEVICE_ANNOTATION}={name_of(device)}"
+        f"{name} --namespace {namespace} {DEVICE_ANNOTATION}={uid_of(device)} --overwrite"
     )
     return "False", "ClaimForeign", text
 

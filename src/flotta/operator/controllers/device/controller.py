@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import partial
 
-from flotta.fleet.claim_ownership import DEVICE_ANNOTATION, is_claim_of
+from flotta.fleet.claim_ownership import (
+    DEVICE_ANNOTATION,
+    is_claim_of,
+    names_device,
+    without_name,
+)
 from flotta.fleet.joining import REQUEST_NAMESPACE
 from flotta.fleet.selection import matches
 from flotta.fleet.tombstones import confirmed_by
@@ -56,7 +61,7 @@ def device_controller(context: Context) -> KindController[EdgeDevice]:
     async def plan(device: EdgeDevice) -> Plan:
         if is_being_deleted(device):
             return await _plan_leaving(context, departures, device)
-        return _plan_staying(context, device)
+        return await _plan_staying(context, departures, device)
 
     return KindController(
         devices,
@@ -138,14 +143,17 @@ def _target_fields(workload: EdgeWorkload | None) -> object:
     return uid_of(workload), spec.get("device"), spec.get("deviceSelector"), deleted
 
 
-def _plan_staying(context: Context, device: EdgeDevice) -> Plan:
+async def _plan_staying(context: Context, departures: Departures, device: EdgeDevice) -> Plan:
     caches, namespace = context.caches, namespace_of(device)
+    claim = _find_claim(caches.of(BUCKET_CLAIM), device)
+    if claim is not None and names_device(claim, device) and await departures.had_name(device):
+        claim = without_name(claim)
     member_of = set_name(device)
     return plan_device(
         device,
         caches.of(EDGE_WORKLOAD).list(namespace),
         caches.of(EDGE_DEVICE_SET).get(namespace, member_of) if member_of else None,
-        _find_claim(caches.of(BUCKET_CLAIM), device),
+        claim,
         context.settings,
         utc_now(),
     )
