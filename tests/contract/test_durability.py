@@ -8,6 +8,8 @@ import resource
 import signal
 import sqlite3
 import stat
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -15,6 +17,8 @@ import pytest
 from contract.api import Api, config_map, core, device, devices
 from contract.engine import Engine
 from waiting import wait_until
+
+ACCEPT_LOSS = [sys.executable, "-m", "flotta.cli.apiserver", "accept-loss", "--database"]
 
 
 def test_kill_keeps_every_acknowledged_write(own_engine: Engine) -> None:
@@ -308,3 +312,39 @@ def test_second_server_by_another_name_of_the_file_is_refused(
     done = own_engine.command("serve", "--database", str(named), "--listen", "127.0.0.1:0")
     assert done.returncode == 1
     assert "is in use by another flotta-apiserver" in done.stderr
+
+
+@pytest.mark.parametrize("damage", ["missing", "middle"])
+def test_a_lost_or_damaged_log_is_noticed_and_can_be_accepted(
+    own_engine: Engine, damage: str
+) -> None:
+    path = core("default", "configmaps")
+    own_engine.start()
+    own_engine.stop()
+    own_engine.start()
+    api = Api(own_engine.kubeconfig("admin"))
+    for number in range(20):
+        last = api.create(path, config_map(f"c{number}", {"a": "b" * 500}))
+    own_engine.stop(signal.SIGKILL)
+    journal = own_engine.folder / "state.db-wal"
+    content = bytearray(journal.read_bytes())
+    if damage == "missing":
+        journal.unlink()
+    else:
+        middle = len(content) // 2
+        content[middle : middle + 4000] = b"\xff" * 4000
+        journal.write_bytes(content)
+    for _ in range(2):
+        done = own_engine.refusal()
+        assert done.returncode == 65
+        assert "flotta-apiserver accept-loss" in done.stderr
+        assert "Traceback" not in done.stderr
+    accepted = subprocess.run(
+        [*ACCEPT_LOSS, str(own_engine.database)],
+        capture_output=True,
+        text=True,
+    )
+    assert accepted.returncode == 0, accepted.stderr
+    own_engine.start()
+    new = api.create(path, config_map("new"))["metadata"]["resourceVersion"]
+    assert int(new) > int(last["metadata"]["resourceVersion"]) + 1_000_000

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from flotta.cli.commands import run_command
 from flotta.settings.engine import (
+    APISERVER_ACCEPT_LOSS,
     APISERVER_BACKUP,
     APISERVER_INIT,
     APISERVER_RESTORE,
@@ -18,7 +19,7 @@ from flotta.settings.help import add_options
 def main(arguments: list[str] | None = None) -> None:
     """Entry point."""
     options = _parser().parse_args(arguments)
-    result = run_command(f"apiserver_{options.command}", options)
+    result = run_command(f"apiserver_{options.command.replace('-', '_')}", options)
     if result is not None:
         print(result)
 
@@ -42,6 +43,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     restore.add_argument("file", type=Path, metavar="FILE", help="archive to read")
     add_options(restore, APISERVER_RESTORE)
+    accept = commands.add_parser(
+        "accept-loss", help="go on with what is left of a database that lost changes"
+    )
+    add_options(accept, APISERVER_ACCEPT_LOSS)
     return parser
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from flotta.settings.device import DEVICE_ROLE, GATEWAY, WORKER
 from flotta.settings.edge_api import EDGE_API
 from flotta.settings.engine import (
+    APISERVER_ACCEPT_LOSS,
     APISERVER_BACKUP,
     APISERVER_INIT,
     APISERVER_RESTORE,
@@ -31,6 +32,7 @@ PROGRAMS: Mapping[str, Settings] = {
     "flotta-apiserver serve": APISERVER_SERVE,
     "flotta-apiserver backup": APISERVER_BACKUP,
     "flotta-apiserver restore": APISERVER_RESTORE,
+    "flotta-apiserver accept-loss": APISERVER_ACCEPT_LOSS,
     "flotta-s3 init": S3_INIT,
     "flotta-s3 serve": S3_SERVE,
     "flotta-gateway": GATEWAY,

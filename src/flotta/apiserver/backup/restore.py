@@ -27,7 +27,7 @@ from flotta.apiserver.backup.contents import (
     Entry,
     Places,
 )
-from flotta.apiserver.backup.withholding import ForeignDeviceError, withhold_configurations
+from flotta.apiserver.backup.withholding import withhold_configurations
 from flotta.apiserver.storage.database import lock_database, read_objects
 from flotta.apiserver.storage.integrity import (
     DamagedDatabaseError,
@@ -164,16 +164,27 @@ def _check_room(folder: Path, size: int) -> None:
 def _prepare_database(path: Path) -> int:
     """Check the staged database and continue its versions far above; return how many objects."""
     try:
-        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-            check_file(connection, path)
-            migrate(connection)
-            check_counter(connection, path, MAX_RESTORED)
-            objects = sum(1 for _ in read_objects(connection, path))
-            connection.execute("DELETE FROM changes")
-            connection.execute("UPDATE counter SET version = version + ?", (BUMP,))
-            withhold_configurations(connection)
-    except (sqlite3.Error, DatabaseError, ForeignDeviceError) as error:
+        return continue_versions(path)
+    except (sqlite3.Error, DatabaseError) as error:
         raise BackupError(f"the database of the archive cannot be used: {error}") from error
+
+
+def continue_versions(path: Path) -> int:
+    """Check a database and continue its versions far above; return how many objects it has.
+
+    Its history is removed, and the configurations of its devices are withheld, in one transaction.
+    Raises DatabaseError and sqlite3.Error.
+    """
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        check_file(connection, path)
+        migrate(connection)
+        check_counter(connection, path, MAX_RESTORED)
+        objects = sum(1 for _ in read_objects(connection, path))
+        connection.execute("BEGIN")
+        connection.execute("DELETE FROM changes")
+        connection.execute("UPDATE counter SET version = version + ?", (BUMP,))
+        withhold_configurations(connection)
+        connection.execute("COMMIT")
     return objects
 
 
@@ -213,11 +224,11 @@ def _put_in_place(move: _Move) -> None:
 
 
 def _move_log(database: Path, old: Path) -> None:
-    """Move what SQLite keeps beside a database along with it; other places have nothing of it.
+    """Move what is kept beside a database along with it; other places have nothing of it.
 
     That comes before the new one is put there: SQLite would write the log of the old one into it.
     """
-    for suffix in ("-wal", "-shm"):
+    for suffix in ("-wal", "-shm", ".version"):
         log = database.with_name(f"{database.name}{suffix}")
         if log.exists():
             os.replace(log, old.with_name(f"{old.name}{suffix}"))

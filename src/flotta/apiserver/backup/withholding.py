@@ -14,12 +14,13 @@ import msgspec
 from flotta.apiserver.errors import qualified_name
 from flotta.apiserver.json_object import JsonObject
 from flotta.apiserver.storage.checksums import checksum_row
+from flotta.apiserver.storage.integrity import DatabaseError
 from flotta.resources.kinds import EDGE_DEVICE, WITHHELD_ANNOTATION
 
 RESOURCE = qualified_name(EDGE_DEVICE.plural, EDGE_DEVICE.group)
 
 
-class ForeignDeviceError(Exception):
+class ForeignDeviceError(DatabaseError):
     """An EdgeDevice of the database is not one that this program stores."""
 
 
@@ -38,13 +39,12 @@ def withhold_configurations(connection: sqlite3.Connection) -> None:
     """Annotate the EdgeDevices of a database whose objects are intact.
 
     Only those of devices that ever reported: a new one reports nothing before its configuration.
-    Raises ForeignDeviceError.
+    The caller has a transaction. Raises ForeignDeviceError.
     """
     (version,) = connection.execute("SELECT version FROM counter").fetchone()
     keys = connection.execute(
         "SELECT namespace, name FROM objects WHERE resource = ?", (RESOURCE,)
     ).fetchall()
-    connection.execute("BEGIN")
     for key in keys:
         query = "SELECT body FROM objects WHERE resource = ? AND namespace = ? AND name = ?"
         (body,) = connection.execute(query, (RESOURCE, *key)).fetchone()
@@ -63,7 +63,6 @@ def withhold_configurations(connection: sqlite3.Connection) -> None:
             (version, body, checksum_row(RESOURCE, *key, version, body), RESOURCE, *key),
         )
     connection.execute("UPDATE counter SET version = ?", (version,))
-    connection.execute("COMMIT")
 
 
 def _read_device(body: bytes, key: tuple[str, str]) -> JsonObject:

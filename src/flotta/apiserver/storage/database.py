@@ -9,7 +9,7 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,9 +19,11 @@ from flotta.apiserver.storage.integrity import (
     check_counter,
     check_file,
     damaged,
+    lost,
 )
 from flotta.apiserver.storage.migrations import MIGRATIONS, format_version, migrate
 from flotta.apiserver.storage.reserve import Reserve
+from flotta.apiserver.storage.version_record import VersionRecord, Versions
 
 OBJECT_TYPES = (str, str, str, int, bytes)  # of the columns of an object
 HEADER_BYTES = 100  # of an SQLite file; SQLite takes a shorter one for a new one
@@ -72,13 +74,30 @@ class Database:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock = lock_database(path, create=True)
         try:
+            self._record = VersionRecord(path)
+            recorded = self._record.read()
             self._connection = _connect_on_any_disk(path)
+            self._given = self._check_loss(recorded)
         except BaseException:  # whatever happened, another attempt must get the lock
             os.close(self._lock)
             raise
 
+    def _check_loss(self, recorded: Versions | None) -> int:
+        """Return a version that is not below any that was given."""
+        stored = self._stored_version()
+        if recorded is None:
+            self._record.settle(stored, stored)
+            return stored
+        if stored < recorded.acknowledged:
+            self._connection.close()
+            raise lost(self.path, recorded.acknowledged, stored)
+        return max(stored, recorded.promised)
+
     def version(self) -> int:
-        """Return the newest resource version that was ever given."""
+        """Return a version that is not below any that was ever given; most often the newest."""
+        return max(self._given, self._stored_version())
+
+    def _stored_version(self) -> int:
         return int(self._connection.execute("SELECT version FROM counter").fetchone()[0])
 
     def objects(self) -> Iterator[ObjectRow]:
@@ -106,13 +125,17 @@ class Database:
 
         Without `history`, all changes are forgotten, which frees room. Raises FullDiskError.
         """
+        changes = list(rows)
+        newest = max((row.version for row in changes), default=0)
+        self._record.promise(newest)
         with _transaction(self._connection) as connection:
             if history:
                 connection.execute("DELETE FROM changes WHERE version < ?", (forget_before,))
             else:
                 connection.execute("DELETE FROM changes")
-            for row in rows:
+            for row in changes:
                 _write_row(connection, row, history=history)
+        self._record.acknowledge(newest)
 
     def shrink(self, above: int = FREE_BYTES, steps: int = 1) -> None:
         """Give some room back to the file system if more than `above` bytes of the file are free.
@@ -135,6 +158,8 @@ class Database:
 
     def close(self) -> None:
         """Close the file and release the lock."""
+        with suppress(sqlite3.Error):  # of a damaged file: what was recorded stays
+            self._record.settle(self._stored_version(), self.version())
         self._connection.close()
         os.close(self._lock)
 
@@ -184,7 +209,7 @@ def lock_database(path: Path, *, create: bool = False) -> int:
 
 def _require_no_trace(path: Path) -> None:
     """Refuse to begin an empty database where there was one: somebody lost or moved the file."""
-    for suffix in ("-wal", ".reserve"):
+    for suffix in ("-wal", ".reserve", ".version"):
         trace = path.with_name(f"{path.name}{suffix}")
         if trace.exists() and trace.stat().st_size:
             raise damaged(

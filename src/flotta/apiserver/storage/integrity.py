@@ -38,6 +38,16 @@ def damaged(path: Path, why: str) -> DamagedDatabaseError:
     )
 
 
+def lost(path: Path, acknowledged: int, found: int) -> DamagedDatabaseError:
+    """Return the error for a database that ends before what clients know, with what to do."""
+    return DamagedDatabaseError(
+        f"{path} is damaged (it ends at version {found}, and changes up to {acknowledged} were "
+        f"acknowledged: {path.name}-wal was lost or damaged, or the file is an older copy). "
+        "Restore a backup with `flotta-apiserver restore --force overwrite FILE`, or go on with "
+        "what is left with `flotta-apiserver accept-loss`, then start flotta-apiserver again"
+    )
+
+
 def check_file(connection: sqlite3.Connection, path: Path) -> None:
     """Check the structure of a database: its tables, then its pages.
 
