@@ -44,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     restore.add_argument("file", type=Path, metavar="FILE", help="archive to read")
     add_options(restore, APISERVER_RESTORE)
     accept = commands.add_parser(
-        "accept-loss", help="go on with what is left of a database that lost changes"
+        "accept-loss", help="continue with what is left of a database that lost changes"
     )
     add_options(accept, APISERVER_ACCEPT_LOSS)
     return parser

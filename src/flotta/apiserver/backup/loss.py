@@ -1,4 +1,4 @@
-"""Going on with a database that lost changes, when nobody has a better backup."""
+"""Continuing with a database that lost changes, when nobody has a better backup."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def lost(path: Path, acknowledged: int, found: int) -> DamagedDatabaseError:
     return DamagedDatabaseError(
         f"{path} is damaged (it ends at version {found}, and changes up to {acknowledged} were "
         f"acknowledged: {path.name}-wal was lost or damaged, or the file is an older copy). "
-        "Restore a backup with `flotta-apiserver restore --force overwrite FILE`, or go on with "
+        "Restore a backup with `flotta-apiserver restore --force overwrite FILE`, or continue with "
         "what is left with `flotta-apiserver accept-loss`, then start flotta-apiserver again"
     )
 
