@@ -52,6 +52,16 @@ def test_wire_names_become_those_of_the_custom_resource() -> None:
     }
 
 
+@pytest.mark.parametrize("name", ["localhost", "localhost.localdomain", "(none)"])
+def test_a_machine_that_has_no_name_for_a_moment_keeps_its_label(name: str) -> None:
+    known = merge_report(None, info(hostname="till-7"))
+    assert hardware_labels(merge_report(known, info(hostname=name))) == {
+        "device.hostname": "till-7"
+    }
+    assert merge_report(known, info(hostname="till-8"))["hostname"] == "till-8"
+    assert merge_report(None, info(hostname=name))["hostname"] == name
+
+
 def test_a_partial_report_replaces_only_what_it_mentions() -> None:
     known = merge_report(
         None, info(hostname="a", cpu={"architecture": "x86_64"}, disks=[{"name": "sda"}])

@@ -42,6 +42,9 @@ LABEL_SOURCES = {
     "device.system-product": ("systemVendor", "productName"),
     "device.system-serial": ("systemVendor", "serialNumber"),
 }
+# What a machine is called until it has its name, for instance by DHCP; workloads may be selected by
+# the former one, and a device that loses a workload removes its files.
+PLACEHOLDER_HOSTNAMES = ("localhost", "localhost.localdomain", "(none)")
 LABEL_LIMIT = 63  # characters of a Kubernetes label value
 SIZE_LIMIT = 128 * 1024  # bytes of `status.hardware` as JSON; a large server has 40 KiB
 
@@ -53,7 +56,10 @@ def merge_report(known: Hardware | None, report: HardwareInfo) -> Hardware:
     docs/reference/control-plane.md#limits.
     """
     result: dict[str, object] = dict(known or {})
-    for name, value in convert_report(report).items():
+    reported = dict(convert_report(report))
+    if _text_at(known, ("hostname",)) and report.hostname in PLACEHOLDER_HOSTNAMES:
+        del reported["hostname"]
+    for name, value in reported.items():
         before = result.get(name)
         if isinstance(before, Mapping) and isinstance(value, Mapping):
             result[name] = {**before, **value}
