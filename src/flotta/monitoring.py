@@ -5,7 +5,9 @@ Used by the operator and the Edge API (docs/reference/metrics.md#probes); device
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import math
+import time
+from collections.abc import Callable
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, generate_latest
@@ -15,6 +17,9 @@ from flotta.serving.http_server import HttpServer
 from flotta.serving.limits import Limits
 
 CONNECTIONS = 64  # at once; a probe and a scrape need one each
+
+MAX_AGE = 1.0  # seconds for which a page of metrics is kept
+AGE_FACTOR = 20  # times as long as rendering took, so that it takes a twentieth of the time
 
 Check = Callable[[], list[str]]  # a sentence for each problem; empty when there is none
 
@@ -53,7 +58,7 @@ class MonitoringServer:
         application.router.add_get("/healthz", self._healthz)
         application.router.add_get("/readyz", self._readyz)
         if registry is not None:
-            application.router.add_get("/metrics", _metrics_page(registry))
+            application.router.add_get("/metrics", MetricsPage(registry).respond)
         return application
 
     async def _healthz(self, _: web.Request) -> web.Response:
@@ -63,12 +68,32 @@ class MonitoringServer:
         return _response(self._unready())
 
 
-def _metrics_page(registry: CollectorRegistry) -> Callable[[web.Request], Awaitable[web.Response]]:
-    async def respond(_: web.Request) -> web.Response:
-        body = generate_latest(registry)
-        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
+class MetricsPage:
+    """The page of `/metrics`, kept for a while in proportion to what it costs.
 
-    return respond
+    Anybody who reaches the address may ask for it, and it is rendered in the event loop.
+    """
+
+    def __init__(
+        self, registry: CollectorRegistry, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._registry = registry
+        self._clock = clock
+        self._body = b""
+        self._kept_until = -math.inf
+
+    async def respond(self, _: web.Request) -> web.Response:
+        """Return the page."""
+        return web.Response(body=self.render(), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
+
+    def render(self) -> bytes:
+        """Return the text of the page, at most `MAX_AGE` old."""
+        started = self._clock()
+        if started >= self._kept_until:
+            self._body = generate_latest(self._registry)
+            ended = self._clock()
+            self._kept_until = ended + min(MAX_AGE, AGE_FACTOR * (ended - started))
+        return self._body
 
 
 def _response(sentences: list[str]) -> web.Response:

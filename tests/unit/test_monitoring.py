@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import aiohttp
 import pytest
 from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client.core import Metric
 
-from flotta.monitoring import MonitoringServer
+from flotta.monitoring import MetricsPage, MonitoringServer
 
 
 async def fetched(port: int, path: str) -> tuple[int, str]:
@@ -47,3 +50,32 @@ async def test_an_address_in_use_is_a_sentence() -> None:
     with pytest.raises(ValueError, match=f"cannot listen on 127.0.0.1:{port}"):
         await server.listen("127.0.0.1", port)
     await server.close()
+
+
+class Slow:
+    """A collector that takes a while by its own clock."""
+
+    def __init__(self, seconds: float) -> None:
+        self.now = 0.0
+        self.rendered = 0
+        self._seconds = seconds
+
+    def collect(self) -> Iterator[Metric]:
+        self.now += self._seconds
+        self.rendered += 1
+        yield Metric("slow", "Of a fleet.", "gauge")
+
+
+@pytest.mark.parametrize(("cost", "kept"), [(0.01, 0.2), (3.0, 1.0)])
+def test_a_flood_of_scrapes_renders_little(cost: float, kept: float) -> None:
+    slow = Slow(cost)
+    registry = CollectorRegistry()
+    registry.register(slow)
+    before = slow.rendered
+    page = MetricsPage(registry, lambda: slow.now)
+    for _ in range(100):
+        page.render()
+    assert slow.rendered == before + 1
+    slow.now += kept + 0.001
+    page.render()
+    assert slow.rendered == before + 2
