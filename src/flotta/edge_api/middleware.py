@@ -8,10 +8,12 @@ import time
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from flotta.edge_api.authorization import peer_of
 from flotta.edge_api.backends.backend import BackendError
 from flotta.edge_api.handlers import HELD
 from flotta.edge_api.messages import ClientGone
 from flotta.edge_api.metrics import EdgeApiMetrics
+from flotta.edge_api.refusal_log import RefusalLog
 from flotta.edge_api.refusals import Refusal, error_response, refusal_response
 from flotta.limited_log import LimitedLog
 from flotta.printable_text import printable
@@ -52,7 +54,7 @@ class _Errors:
 
     def __init__(self, metrics: EdgeApiMetrics) -> None:
         self._metrics = metrics
-        self._refusals = LimitedLog(log)
+        self._refusals = RefusalLog(log)
         self._failures = LimitedLog(log)
 
     def respond(self, request: web.Request, error: Exception) -> web.Response:
@@ -79,6 +81,8 @@ class _Errors:
         level = logging.DEBUG if refusal.reason in USUAL else logging.INFO
         self._refusals.log(
             level,
+            _client_of(request),
+            refusal.reason,
             "%s from %s: %d %s: %s",
             _describe(request),
             request.remote or "an unknown address",
@@ -86,6 +90,14 @@ class _Errors:
             refusal.reason,
             printable(refusal.message),
         )
+
+
+def _client_of(request: web.Request) -> str:
+    """Return what tells a client from others: its certificate or, without one, its address."""
+    try:
+        return peer_of(request).fingerprint
+    except (Refusal, ClientGone):
+        return request.remote or ""
 
 
 def _describe(request: web.Request) -> str:
