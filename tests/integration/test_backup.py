@@ -393,7 +393,7 @@ def test_a_changed_byte_is_noticed(installed: Machine, archive: Path, tmp_path: 
 
 def test_the_log_of_the_old_database_is_away_before_the_new_one_is_there(tmp_path: Path) -> None:
     place, staged = tmp_path / "state.db", tmp_path / "staged"
-    for name in ("state.db", "state.db-wal", "state.db-shm"):
+    for name in ("state.db", "state.db-wal", "state.db-shm", "state.db.version"):
         (tmp_path / name).write_text("old")
     with pytest.raises(FileNotFoundError):  # as if the power failed before the last step
         restore._put_in_place(restore._Move(staged, place))
@@ -401,4 +401,5 @@ def test_the_log_of_the_old_database_is_away_before_the_new_one_is_there(tmp_pat
         "state.db.replaced",
         "state.db.replaced-shm",
         "state.db.replaced-wal",
+        "state.db.replaced.version",
     ]
