@@ -202,6 +202,18 @@ async def test_a_large_body_has_the_time_that_a_slow_network_takes(
     assert len(heartbeats(site)) == 1
 
 
+async def test_a_body_that_does_not_arrive_is_refused(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(messages, "BODY_TIMEOUT", 0.0)
+    head = request_head("POST", "/data/till-7/out", JSON, "Content-Length: 100")
+    async with raw_connection(device) as connection:
+        await connection.send(head + b'{"type": ')
+        response = await connection.response()
+
+    assert (response.status, response.reason) == (408, "BodyTimeout")
+
+
 async def test_a_device_that_sends_much_is_refused_before_its_body(
     site: MemorySite, device: Device
 ) -> None:

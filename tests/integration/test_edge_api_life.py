@@ -357,6 +357,7 @@ async def test_a_deleted_device_gets_disconnect_and_its_response_is_recorded(
     known = await fleet.get(device)
     (condition,) = known["status"]["conditions"]
     assert (condition["type"], condition["status"]) == ("Disconnected", "True")
+    assert condition["reason"] == "Acknowledged"
     assert condition["observedGeneration"] == known["metadata"]["generation"]
 
     released = {"metadata": {"finalizers": None}}

@@ -66,7 +66,7 @@ async def test_a_backend_that_fails_says_what_devices_get(
     reply = await device.beat()
 
     assert (reply.status, reply.headers["Retry-After"]) == (503, "3")
-    assert reply.json()["message"] == "not now"
+    assert (reply.json()["reason"], reply.json()["message"]) == ("Starting", "not now")
     assert "bit 7 is stuck" in caplog.text
     url = f"http://127.0.0.1:{site.server.monitoring_port}/readyz"
     async with aiohttp.ClientSession() as session, session.get(url) as response:

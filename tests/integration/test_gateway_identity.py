@@ -139,6 +139,7 @@ async def test_other_fleet_is_refused_before_anything_is_sent(
     async with running(settings), worker_of(settings) as worker:
         assert await worker.send("enrolment", {"features": {}}) == {}
     assert "server certificate is not from this device's CA" in caplog.text
+    assert "[ServerNotTrusted]" in caplog.text
     assert not api.posted
 
 
@@ -150,6 +151,7 @@ async def test_refused_certificate_is_explained(
     async with running(settings), worker_of(settings) as worker:
         assert await worker.send("enrolment", {"features": {}}) == {}
     assert "probably refused, certificate not from this fleet's CA" in caplog.text
+    assert "[CertificateRefused]" in caplog.text
 
 
 async def test_expired_server_certificate_is_reported_and_tolerated(
@@ -160,7 +162,7 @@ async def test_expired_server_certificate_is_reported_and_tolerated(
         settings = configure(files, api)
         async with running(settings), worker_of(settings) as worker:
             assert (await worker.send("enrolment", {"features": {}}))["StatusCode"] == 208
-    assert "The connection is used anyway" in caplog.text
+    assert "The connection is used anyway. [ClockDiffers]" in caplog.text
 
 
 async def test_device_whose_clock_says_1970_joins(
@@ -182,13 +184,14 @@ async def test_device_whose_clock_says_1970_joins(
 
 
 async def test_new_control_plane_makes_the_device_join_again_by_itself(
-    files: DeviceFiles, api: SmallEdgeApi
+    files: DeviceFiles, api: SmallEdgeApi, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The worker thinks it is registered: it only sends heartbeats."""
     settings = configure(files, api)
     files.give_identity(Authority.create("The old control plane"))
     async with running(settings), worker_of(settings) as worker:
         assert (await worker.send("heartbeat", {}))["StatusCode"] == 401
+        assert "has not registered yet [NotJoined]" in caplog.text
         await eventually(lambda: api.issued and files.serial == api.issued[0])
         await eventually(lambda: ("device", "data") in api.requests)
         assert (await worker.send("heartbeat", {}))["StatusCode"] == 200
@@ -203,6 +206,7 @@ async def test_missing_identity_is_reported_and_does_not_end_the_gateway(
     async with running(settings), worker_of(settings) as worker:
         assert await worker.send("enrolment", {"features": {}}) == {}
         assert "This device has no usable certificate" in caplog.text
+        assert "[IdentityUnusable]" in caplog.text
         (files.pki / "cert.pem").write_bytes(b"")
         registration = api.authority.issue_registration()
         (files.pki / "cert.pem").write_bytes(registration.certificate)

@@ -187,6 +187,7 @@ async def test_outage_is_logged_once_and_ends_by_itself(
             await eventually(lambda: worker.configurations)
             await eventually(lambda: "poll for data: works again" in caplog.text)
     assert caplog.text.count("poll for data: localhost") == 1
+    assert "[EdgeApiUnreachable]" in caplog.text
 
 
 class CountingBackoff(Backoff):
@@ -236,7 +237,7 @@ async def test_unknown_commands_and_garbage_are_logged_only(
     api.command = "explode"
     api.content = {}
     async with running(settings), worker_of(settings) as worker:
-        await eventually(lambda: "unknown command 'explode'" in caplog.text)
+        await eventually(lambda: "unknown command 'explode' [UnreadableMessage]" in caplog.text)
         assert (await worker.send("heartbeat", {}))["StatusCode"] == 200
 
 
@@ -248,7 +249,10 @@ async def test_disconnect_is_confirmed_only_after_a_worker_cleaned_up(
 ) -> None:
     api.command = "disconnect"
     async with running(settings), worker_of(settings) as worker:
-        await eventually(lambda: "workloads and data are removed now" in caplog.text)
+        await eventually(
+            lambda: "workloads and data are removed now [DeviceRemoved]" in caplog.text
+        )
+        await eventually(lambda: "cleans up [WorkerUnavailable]" in caplog.text)
         for _ in range(3):
             assert (await worker.send("heartbeat", {}))["StatusCode"] == 200
         assert not api.events("event")  # nobody is there to clean up

@@ -162,7 +162,7 @@ async def test_a_fifo_blocks_nothing_and_is_reported(site):
     os.mkfifo(site.export / "stats" / "a")
     async with running(site) as loop:
         await eventually(lambda: loop.status("shop").files_up == 1)
-        assert loop.status("shop").error == "Skipped: stats/a: is a FIFO."
+        assert loop.status("shop").error == "Skipped: stats/a: is a FIFO. [EntrySkipped]"
 
 
 async def test_names_that_are_not_utf8_are_reported_and_others_go_on(site):
@@ -170,7 +170,8 @@ async def test_names_that_are_not_utf8_are_reported_and_others_go_on(site):
     Path(os.fsdecode(os.fsencode(site.export / "stats") + b"/\xff\xfe")).write_bytes(b"2")
     async with running(site) as loop:
         await eventually(lambda: loop.status("shop").files_up == 1)
-        assert loop.status("shop").error == r"Skipped: stats/\xff\xfe: the name is not UTF-8."
+        error = r"Skipped: stats/\xff\xfe: the name is not UTF-8. [EntrySkipped]"
+        assert loop.status("shop").error == error
 
 
 async def test_a_single_file_goes_to_its_target_name_or_below_a_target_directory(site):
@@ -209,7 +210,7 @@ async def test_a_key_that_is_a_directory_on_the_device_is_reported(site):
     async with running(site) as loop:
         await eventually(lambda: (site.export / "config/b").exists())
         error = await eventually(lambda: loop.status("shop").error)
-    assert error == "Not synchronised: config/a: is a directory on the device."
+    assert error == "Not synchronised: config/a: is a directory on the device. [TransferFailed]"
 
 
 async def test_wrong_credentials_are_a_sentence_and_right_ones_resume(site):
@@ -218,6 +219,7 @@ async def test_wrong_credentials_are_a_sentence_and_right_ones_resume(site):
     async with running(site, storage=wrong) as loop:
         error = await eventually(lambda: loop.status("shop").error)
         assert "refused the credentials" in error
+        assert error.endswith("[StorageCredentialsRefused]")
         assert wrong.secret_key not in error
         loop.configure(site.storage, [WORKLOAD])
         await eventually(lambda: loop.status("shop").files_up == 1)
@@ -238,6 +240,7 @@ async def test_a_server_of_another_ca_is_not_trusted(site):
     async with running(site, storage=replace(site.storage, ca_pem=other)) as loop:
         error = await eventually(lambda: loop.status("shop").error)
     assert "certificate" in error
+    assert error.endswith("[StorageNotTrusted]")
 
 
 async def test_flush_sends_what_is_left_and_forget_forgets(site):

@@ -19,6 +19,7 @@ async def test_a_server_that_was_down_is_used_again_by_itself(site, link):
         error = await eventually(lambda: loop.status("shop").error)
         assert link.endpoint in error
         assert "cannot be reached" in error
+        assert error.endswith("[StorageUnreachable]")
         site.write("stats/b", b"2")
         await link.up()
         await eventually(lambda: loop.status("shop").files_up == 2)

@@ -15,15 +15,27 @@ from flotta.resources.errors import ApiError, Conflict, Invalid, Unreachable
 
 
 @pytest.mark.parametrize(
-    ("error", "status", "retry_after", "words"),
+    ("error", "status", "reason", "retry_after", "words"),
     [
-        (Conflict(409, "Conflict", "changed"), 503, "2", "send the message again"),
-        (Unreachable(0, "Unreachable", "refused"), 503, "5", "does not answer"),
-        (Invalid(422, "Invalid", "secret detail"), 500, None, "refused the request: Invalid"),
+        (Conflict(409, "Conflict", "changed"), 503, "Conflict", "2", "send the message again"),
+        (
+            Unreachable(0, "Unreachable", "refused"),
+            503,
+            "ResourceApiUnreachable",
+            "5",
+            "does not answer",
+        ),
+        (
+            Invalid(422, "Invalid", "secret detail"),
+            500,
+            "ResourceApiRefused",
+            None,
+            "refused the request: Invalid",
+        ),
     ],
 )
 async def test_temporary_and_lasting_errors_have_different_statuses(
-    error: ApiError, status: int, retry_after: str | None, words: str
+    error: ApiError, status: int, reason: str, retry_after: str | None, words: str
 ) -> None:
     @translate_api_errors
     async def refuse(_: web.Request) -> web.Response:
@@ -34,6 +46,8 @@ async def test_temporary_and_lasting_errors_have_different_statuses(
     )
 
     assert (response.status, response.headers.get("Retry-After")) == (status, retry_after)
-    message = json.loads(response.body)["message"]
+    body = json.loads(response.body)
+    message = body["message"]
+    assert body["reason"] == reason
     assert words in message
     assert error.message not in message

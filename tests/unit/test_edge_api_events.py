@@ -52,6 +52,13 @@ async def test_a_flood_of_events_ends_after_the_burst() -> None:
     assert site.dropped("rate") == 2 * (100 - BURST)
 
 
+async def test_an_event_without_a_reason_has_one_in_its_place() -> None:
+    site = Site()
+    await site.report(EventInfo(reason="", message="a message"))
+
+    assert site.store.events == ["EdgeDevice Device"]
+
+
 async def test_a_flood_of_one_device_takes_nothing_from_another() -> None:
     site = Site()
     for number in range(100):

@@ -127,8 +127,11 @@ def test_every_status_is_explained_with_the_device() -> None:
     assert "device till-7" in explain(403)
     assert "till-7" in explain(404, b"<html>")
     assert "cannot handle the message (503)" in explain(503, b"[]")
-    assert explain(418, b'{"reason": 7}').endswith("418")
-    assert "flotta adopt till-7" in explain(403, b'{"code": 403, "reason": "UnknownDevice"}')
+    assert explain(418, b'{"reason": 7}').endswith("418 [RequestRefused]")
+    unknown = explain(403, b'{"code": 403, "reason": "UnknownDevice"}')
+    assert "flotta adopt till-7" in unknown
+    assert unknown.endswith("[UnknownDevice]")
+    assert explain(409, b'{"reason": "OfAnotherRelease"}').endswith("[OfAnotherRelease]")
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("7", 7), ("x", 0), ("", 0)])

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from flotta.installation.pod_diagnosis import is_rolled_out, unhealthy_reason
+from flotta.installation.pod_diagnosis import is_rolled_out, replica_failure, unhealthy_reason
 
 Object = dict[str, Any]
 
@@ -30,6 +30,7 @@ def counts(replicas: int, *, updated: int, available: int, observed: int) -> Obj
         (container({"waiting": {"reason": "ErrImagePull"}}), "ImagePullBackOff"),
         (container({"waiting": {"reason": "CrashLoopBackOff"}}), "CrashLoopBackOff"),
         (container({"terminated": {"reason": "Error"}}), "Error"),
+        (container({"terminated": {"exitCode": 1}}), "Terminated"),
         (container({"terminated": {"reason": "OOMKilled"}}), "OOMKilled"),
         (
             container(
@@ -52,6 +53,12 @@ def counts(replicas: int, *, updated: int, available: int, observed: int) -> Obj
 )
 def test_the_reason_of_a_pod_is_found(status: Object, reason: str) -> None:
     assert unhealthy_reason({"spec": {}, "status": status})[0] == reason
+
+
+def test_pods_that_the_cluster_refuses_are_found() -> None:
+    for given, reason in (({"reason": "FailedCreate"}, "FailedCreate"), ({}, "ReplicaFailure")):
+        condition = {"type": "ReplicaFailure", "status": "True", **given}
+        assert replica_failure({"status": {"conditions": [condition]}}).reason == reason
 
 
 @pytest.mark.parametrize(

@@ -81,3 +81,10 @@ def test_a_peer_with_many_certificates_does_not_grow_the_memory() -> None:
 
     assert len(buckets) == 100
     assert not buckets.take(9_999)
+
+
+def test_a_flood_of_enrolments_is_refused() -> None:
+    limits = RateLimits(1)
+    with pytest.raises(Refusal) as refused:
+        [limits.admit_enrolment() for _ in range(1000)]  # type: ignore[func-returns-value]
+    assert (refused.value.status, refused.value.reason) == (429, "TooManyEnrolments")

@@ -46,6 +46,9 @@ kind: ConfigMap
 metadata: {name: settings}
 data: {MODE: fast, DAY: 2024-01-01}
 """
+NUL_MAP = CONFIG_MAP.replace("settings", "nul").replace("fast", r'"\0"')
+NUL = {"name": "A", "valueFrom": {"configMapKeyRef": {"name": "nul", "key": "MODE"}}}
+BINARY = {"name": "A", "valueFrom": {"secretKeyRef": {"name": "binary", "key": "key"}}}
 
 
 def test_every_regular_container_gets_the_export_directory_and_the_device_id() -> None:
@@ -185,11 +188,13 @@ def test_registry_credentials_are_not_in_the_manifest() -> None:
             "ConfigMapNotFound",
             'no key "k"',
         ),
+        (spec(env=[NUL]), "InvalidConfigMap", "not text"),
+        (spec(env=[BINARY]), "InvalidSecret", "not text"),
     ],
 )
 def test_what_cannot_work_is_refused_with_a_reason(text: str, reason: str, words: str) -> None:
     with pytest.raises(WorkloadError, match=words) as caught:
-        pod_of(text, configmaps=[CONFIG_MAP])
+        pod_of(text, (secret("binary", key="\0"),), configmaps=[CONFIG_MAP, NUL_MAP])
 
     assert caught.value.reason == reason
     assert caught.value.permanent

@@ -258,10 +258,15 @@ async def test_a_wipe_removes_installed_workloads_without_a_pod(
     ("pods", "left"), [(["web"], "pods web"), (None, "pods that it does not list")]
 )
 async def test_a_wipe_that_leaves_a_pod_is_an_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pods: list[str] | None, left: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    pods: list[str] | None,
+    left: str,
 ) -> None:
     feature, _, _ = workloads(tmp_path)
     Podman(monkeypatch, pods)
 
     with pytest.raises(WipeError, match=left):
         await feature.wipe()
+    assert "[RemovalIncomplete]" in caplog.text

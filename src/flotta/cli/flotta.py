@@ -101,8 +101,8 @@ def _add_decommission(commands: Commands) -> None:
 
 def _add_explain(commands: Commands) -> None:
     explain = commands.add_parser("explain", help="explain the state of a device or a workload")
-    explain.add_argument("kind", choices=["device", "workload"])
-    explain.add_argument("name", help="name of the EdgeDevice or EdgeWorkload")
+    explain.add_argument("kind", choices=["device", "workload", "reason"])
+    explain.add_argument("name", help="name of the EdgeDevice or EdgeWorkload, or a reason")
     explain.add_argument(
         "-n", "--namespace", default="default", help="namespace of the object; default: default"
     )

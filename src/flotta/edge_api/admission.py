@@ -14,6 +14,7 @@ from flotta.edge_api.messages import MAX_BODY, body_too_large
 from flotta.edge_api.rate_limits import RateLimits
 from flotta.edge_api.refusals import Refusal
 from flotta.identity.peers import is_device_id
+from flotta.protocol.reasons.refusals import UNSUPPORTED_ENCODING, UNSUPPORTED_EXPECTATION
 
 CONTINUE = "100-continue"
 
@@ -46,11 +47,11 @@ def _require_plain_body(request: web.Request) -> None:
             415,
             "the body is compressed or coded; send it without Content-Encoding, and with no "
             "Transfer-Encoding other than chunked",
-            reason="UnsupportedEncoding",
+            reason=UNSUPPORTED_ENCODING,
         )
     if request.headers.get(hdrs.EXPECT, CONTINUE).strip().lower() != CONTINUE:
         raise Refusal(
-            417, f"the only expectation allowed is {CONTINUE}", reason="UnsupportedExpectation"
+            417, f"the only expectation allowed is {CONTINUE}", reason=UNSUPPORTED_EXPECTATION
         )
 
 

@@ -23,8 +23,15 @@ from flotta.edge_api.refusals import Refusal
 from flotta.identity.authority import REGISTRATION_NAME
 from flotta.identity.peers import Peer, PeerError, is_device_id, read_peer
 from flotta.protocol.directives import ENROLMENT, REGISTRATION
+from flotta.protocol.reasons.refusals import (
+    CERTIFICATE_EXPIRED,
+    CERTIFICATE_NOT_ACCEPTED,
+    CERTIFICATE_NOT_YET_VALID,
+    INVALID_DEVICE_ID,
+    OTHER_DEVICE,
+    REGISTRATION_ONLY,
+)
 
-UNCLASSED = "CertificateNotAccepted"  # reason
 read_peer_cached = lru_cache(maxsize=8192)(read_peer)
 
 
@@ -39,11 +46,13 @@ def peer_of(request: web.Request) -> Peer:
     tls = request.transport.get_extra_info("ssl_object")
     der = tls.getpeercert(True) if tls else None
     if not der:
-        raise Refusal(401, "the request came without a client certificate", reason=UNCLASSED)
+        raise Refusal(
+            401, "the request came without a client certificate", reason=CERTIFICATE_NOT_ACCEPTED
+        )
     try:
         return read_peer_cached(der)
     except PeerError as error:
-        raise Refusal(401, str(error), reason=UNCLASSED) from error
+        raise Refusal(401, str(error), reason=CERTIFICATE_NOT_ACCEPTED) from error
 
 
 def checked_device_id(text: str) -> str:
@@ -56,7 +65,7 @@ def checked_device_id(text: str) -> str:
         raise Refusal(
             400,
             "the device id is not a lower-case DNS name of at most 64 characters, or is reserved",
-            reason="InvalidDeviceId",
+            reason=INVALID_DEVICE_ID,
         )
     return text
 
@@ -110,7 +119,7 @@ def _require_valid(peer: Peer, now: datetime) -> None:
         raise Refusal(
             401,
             f"the client certificate expired at {peer.not_after.isoformat()}",
-            reason="CertificateExpired",
+            reason=CERTIFICATE_EXPIRED,
         )
 
 
@@ -119,18 +128,18 @@ def _require_begun(peer: Peer, now: datetime) -> None:
         raise Refusal(
             401,
             f"the client certificate is not valid before {peer.not_before.isoformat()}",
-            reason="CertificateNotYetValid",
+            reason=CERTIFICATE_NOT_YET_VALID,
         )
 
 
 def _require_own_id(peer: Peer, device_id: str) -> None:
     if peer.device_id != device_id:
-        raise Refusal(403, "the certificate belongs to another device", reason="OtherDevice")
+        raise Refusal(403, "the certificate belongs to another device", reason=OTHER_DEVICE)
 
 
 def _registration_only(status: int) -> Refusal:
     return Refusal(
         status,
         "a registration certificate can only enrol and register",
-        reason="RegistrationOnly",
+        reason=REGISTRATION_ONLY,
     )

@@ -51,6 +51,13 @@ from flotta.protocol.models import (
     RegistrationInfo,
     RegistrationResponse,
 )
+from flotta.protocol.reasons.refusals import (
+    DEVICE_DECOMMISSIONED,
+    DEVICE_LEAVING,
+    INVALID_CERTIFICATE_REQUEST,
+    UNKNOWN_DEVICE,
+    UNKNOWN_DIRECTIVE,
+)
 
 HELD = "flotta_held"  # request key: the response was held, so its duration is not measured
 log = logging.getLogger(__name__)
@@ -158,7 +165,7 @@ class Handlers:
         handler = self._directives.get(message.directive)
         if handler is None:
             raise Refusal(
-                400, f"unknown directive {message.directive[:64]!r}", reason="UnknownDirective"
+                400, f"unknown directive {message.directive[:64]!r}", reason=UNKNOWN_DIRECTIVE
             )
         return await handler(peer, device_id, message)
 
@@ -176,7 +183,7 @@ class Handlers:
             request = load_request(info.certificate_request)
             fingerprint = public_key_fingerprint(request.public_key())
         except IdentityError as error:
-            raise Refusal(400, str(error), reason="InvalidCertificateRequest") from error
+            raise Refusal(400, str(error), reason=INVALID_CERTIFICATE_REQUEST) from error
         registration = await self._record_registration(peer, device_id, info, fingerprint)
         certificate = self._authority().sign_device(
             request, device_id, registration.namespace, registration.uid, self._certificate_days
@@ -248,14 +255,14 @@ def _require_member(membership: Membership, *, staying: bool = False) -> None:
     match membership:
         case Membership.LEAVING if staying:
             text = "the device is being deleted; it keeps its configuration"
-            raise Refusal(403, text, reason="DeviceLeaving")
+            raise Refusal(403, text, reason=DEVICE_LEAVING)
         case Membership.DECOMMISSIONED:
-            raise Refusal(403, "the device was decommissioned", reason="DeviceDecommissioned")
+            raise Refusal(403, "the device was decommissioned", reason=DEVICE_DECOMMISSIONED)
         case Membership.ABSENT:
-            raise Refusal(404, stranger, reason="UnknownDevice")
+            raise Refusal(404, stranger, reason=UNKNOWN_DEVICE)
         case Membership.REVOKED:
             text = f"{stranger}: the certificate is for an earlier device of this name"
-            raise Refusal(403, text, reason="UnknownDevice")
+            raise Refusal(403, text, reason=UNKNOWN_DEVICE)
         case _:
             return
 

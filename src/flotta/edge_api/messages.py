@@ -21,6 +21,13 @@ from flotta.protocol.envelope import (
     decode_message,
     encode,
 )
+from flotta.protocol.reasons import refusals
+from flotta.protocol.reasons.refusals import (
+    BODY_TOO_LARGE,
+    INVALID_MESSAGE,
+    NOT_ACCEPTABLE,
+    UNSUPPORTED_MEDIA_TYPE,
+)
 from flotta.rfc3339 import parse_time
 from flotta.serving.limits import Deadlines
 
@@ -32,7 +39,6 @@ BODY_TIMEOUT = 30.0  # seconds, besides those that a slow network takes (`Deadli
 MAX_WAIT = 90.0  # seconds
 WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?(\d{1,6})\"?\s*(?=[,;]|$)", re.IGNORECASE)
 JSON = "application/json"
-INVALID = "InvalidMessage"  # reason
 ACCEPTED = frozenset({JSON, "application/*", "*/*"})
 
 
@@ -42,7 +48,7 @@ class ClientGone(Exception):
 
 def body_too_large() -> Refusal:
     """Return the refusal of a body of more than MAX_BODY bytes."""
-    return Refusal(413, f"the body is larger than {MAX_BODY // 1024} KiB", reason="BodyTooLarge")
+    return Refusal(413, f"the body is larger than {MAX_BODY // 1024} KiB", reason=BODY_TOO_LARGE)
 
 
 def require_json_accepted(request: web.Request) -> None:
@@ -52,7 +58,7 @@ def require_json_accepted(request: web.Request) -> None:
         raise Refusal(
             406,
             f"the Accept header does not allow {JSON}, the only type that is available",
-            reason="NotAcceptable",
+            reason=NOT_ACCEPTABLE,
         )
 
 
@@ -65,23 +71,23 @@ async def read_message(request: web.Request) -> Message:
     body = await _read_body(request)
     if not body:
         raise Refusal(
-            422, "the request has no body; it must be a message", reason=INVALID, code=602
+            422, "the request has no body; it must be a message", reason=INVALID_MESSAGE, code=602
         )
     if request.content_type != JSON:
         raise Refusal(
             415,
             f"the content type is {request.content_type!r}; it must be {JSON}",
-            reason="UnsupportedMediaType",
+            reason=UNSUPPORTED_MEDIA_TYPE,
         )
     try:
         message = decode_message(body)
         parse_time(message.sent)
     except msgspec.MsgspecError as error:
-        raise Refusal(400, f"the body is not a message: {error}", reason=INVALID) from error
+        raise Refusal(400, f"the body is not a message: {error}", reason=INVALID_MESSAGE) from error
     except ValueError as error:
         if str(error).startswith("type in body"):
-            raise Refusal(422, str(error), reason=INVALID, code=606) from error
-        raise Refusal(400, f"sent: {error}", reason=INVALID) from error
+            raise Refusal(422, str(error), reason=INVALID_MESSAGE, code=606) from error
+        raise Refusal(400, f"sent: {error}", reason=INVALID_MESSAGE) from error
     return message
 
 
@@ -90,7 +96,7 @@ def decode_content(message: Message, type_: type[T]) -> T:
     try:
         return decode(message.content, type_)
     except ValueError as error:
-        raise Refusal(400, f"content: {error}", reason=INVALID) from error
+        raise Refusal(400, f"content: {error}", reason=INVALID_MESSAGE) from error
 
 
 def empty_response(status: int = 200) -> web.Response:
@@ -136,14 +142,16 @@ async def _read_body(request: web.Request) -> bytes:
             await _invite_body(request)
             return await request.read()
     except (TimeoutError, web.HTTPRequestTimeout) as error:
-        raise Refusal(408, "the body did not arrive in time", reason="BodyTimeout") from error
+        raise Refusal(
+            408, "the body did not arrive in time", reason=refusals.BODY_TIMEOUT
+        ) from error
     except web.HTTPRequestEntityTooLarge as error:
         raise body_too_large() from error
     except ConnectionError as error:
         raise ClientGone from error
     except web.RequestPayloadError as error:
         raise Refusal(
-            400, "the body is not HTTP: its chunks are malformed", reason=INVALID
+            400, "the body is not HTTP: its chunks are malformed", reason=INVALID_MESSAGE
         ) from error
 
 

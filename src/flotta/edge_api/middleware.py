@@ -17,11 +17,20 @@ from flotta.edge_api.refusal_log import RefusalLog
 from flotta.edge_api.refusals import Refusal, error_response, refusal_response
 from flotta.limited_log import LimitedLog
 from flotta.printable_text import printable
+from flotta.protocol.reasons.refusals import (
+    INVALID_MESSAGE,
+    NOT_APPROVED,
+    NOT_ENROLLED,
+    TOO_MANY_ENROLMENTS,
+    TOO_MANY_PENDING_REQUESTS,
+    TOO_MANY_REQUESTS,
+)
+from flotta.protocol.reasons.workloads import INTERNAL_ERROR
 
 # Reasons logged at debug level only: a device waits for its approval, or sends too much.
 USUAL = (
-    *("NotEnrolled", "NotApproved"),
-    *("TooManyRequests", "TooManyEnrolments", "TooManyPendingRequests"),
+    *(NOT_ENROLLED, NOT_APPROVED),
+    *(TOO_MANY_REQUESTS, TOO_MANY_ENROLMENTS, TOO_MANY_PENDING_REQUESTS),
 )
 PATH_LIMIT = 200  # characters of a path in a log line
 log = logging.getLogger(__name__)
@@ -73,9 +82,9 @@ class _Errors:
                 )
                 return refusal_response(error.refusal)
             case web.HTTPException():
-                return error_response(error.status, error.reason, "InvalidMessage")
+                return error_response(error.status, error.reason, INVALID_MESSAGE)
         self._failures.log(logging.ERROR, "%s", _describe(request), exc_info=True)
-        return error_response(500, "internal error", reason="InternalError")
+        return error_response(500, "internal error", reason=INTERNAL_ERROR)
 
     def _log_refusal(self, request: web.Request, refusal: Refusal) -> None:
         level = logging.DEBUG if refusal.reason in USUAL else logging.INFO

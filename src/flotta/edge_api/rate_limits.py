@@ -12,6 +12,7 @@ from collections.abc import Callable, Hashable
 
 from flotta.edge_api.refusals import Refusal
 from flotta.identity.peers import Peer
+from flotta.protocol.reasons.refusals import TOO_MANY_ENROLMENTS, TOO_MANY_REQUESTS
 from flotta.token_bucket import TokenBucket
 
 DEVICE_RATE = 10.0  # requests a second of one device
@@ -105,9 +106,9 @@ class RateLimits:
         """Refuse (429) an enrolment while too many devices enrol at once."""
         if not self._enrolments.take():
             raise Refusal(
-                429, "too many devices enrol at once", reason="TooManyEnrolments", retry_after=5
+                429, "too many devices enrol at once", reason=TOO_MANY_ENROLMENTS, retry_after=5
             )
 
 
 def _too_many(sentence: str, seconds: int) -> Refusal:
-    return Refusal(429, sentence, reason="TooManyRequests", retry_after=seconds)
+    return Refusal(429, sentence, reason=TOO_MANY_REQUESTS, retry_after=seconds)

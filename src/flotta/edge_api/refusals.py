@@ -11,6 +11,8 @@ from collections.abc import Mapping
 
 from aiohttp import hdrs, web
 
+from flotta.protocol.reasons.reason import Code
+
 
 class Refusal(Exception):
     """Respond to the request with this HTTP status and sentence.
@@ -24,7 +26,7 @@ class Refusal(Exception):
         status: int,
         message: str,
         *,
-        reason: str,
+        reason: Code,
         code: int | None = None,
         retry_after: int | None = None,
         headers: Mapping[str, str] | None = None,
@@ -49,7 +51,7 @@ def refusal_response(refusal: Refusal) -> web.Response:
 def error_response(
     status: int,
     message: str,
-    reason: str,
+    reason: Code,
     *,
     code: int | None = None,
     headers: Mapping[str, str] | None = None,

@@ -11,6 +11,7 @@ from typing import Protocol
 from aiohttp import hdrs, web
 
 from flotta.edge_api.refusals import Refusal
+from flotta.protocol.reasons.refusals import METHOD_NOT_ALLOWED, UNKNOWN_PATH
 
 BASE = "/api/flotta-management/v1"
 
@@ -56,13 +57,13 @@ class _MethodRefusal:
         raise Refusal(
             405,
             f"this path is for {self._allowed} only",
-            reason="MethodNotAllowed",
+            reason=METHOD_NOT_ALLOWED,
             headers={hdrs.ALLOW: self._allowed},
         )
 
 
 async def _refuse_path(_: web.Request) -> web.Response:
-    raise Refusal(404, "this path does not exist", reason="UnknownPath")
+    raise Refusal(404, "this path does not exist", reason=UNKNOWN_PATH)
 
 
 async def _send_nothing(_: web.Request) -> None:

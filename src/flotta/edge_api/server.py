@@ -26,6 +26,8 @@ from flotta.edge_api.routes import add_routes
 from flotta.edge_api.settings import Settings
 from flotta.identity.errors import IdentityError
 from flotta.monitoring import MonitoringServer
+from flotta.protocol.reasons.refusals import BODY_TIMEOUT, MALFORMED_REQUEST, UNSUPPORTED_ENCODING
+from flotta.protocol.reasons.workloads import INTERNAL_ERROR, STARTING
 from flotta.serving.http_server import HttpServer
 from flotta.serving.limits import Limits
 
@@ -132,7 +134,7 @@ class EdgeApiServer:
     @property
     def _current(self) -> Material:
         if self._material is None:
-            raise Refusal(503, "the server is starting", reason="Starting", retry_after=2)
+            raise Refusal(503, "the server is starting", reason=STARTING, retry_after=2)
         return self._material
 
     def _unready(self) -> list[str]:
@@ -201,12 +203,12 @@ def _refuse(status: int, sentence: str) -> web.Response:
     """Return the response to what never reaches a handler, such as something that is not HTTP."""
     match status:
         case 400:
-            return error_response(400, sentence, "MalformedRequest")
+            return error_response(400, sentence, MALFORMED_REQUEST)
         case 408:
-            return error_response(408, sentence, "BodyTimeout")
+            return error_response(408, sentence, BODY_TIMEOUT)
         case 415:
-            return error_response(415, sentence, "UnsupportedEncoding")
-    return error_response(status, sentence, "InternalError")
+            return error_response(415, sentence, UNSUPPORTED_ENCODING)
+    return error_response(status, sentence, INTERNAL_ERROR)
 
 
 def _differs(old: Material, new: Material) -> bool:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 from flotta.identity.peers import Peer
 from flotta.printable_text import cut
+from flotta.protocol.reasons.conditions import RELEASED
+from flotta.protocol.reasons.refusals import CONFIGURATION_WITHHELD
 from flotta.resources.conditions import ConditionState
 from flotta.resources.kinds import GROUP, WITHHELD_ANNOTATION
 from flotta.resources.objects.devices import EdgeDevice
@@ -59,10 +61,10 @@ def find_losses(running: Iterable[str], delivered: Iterable[str]) -> list[str]:
 def judge_release(losses: Sequence[str]) -> ConditionState:
     """Return the state of condition ConfigurationReleased, given what the device would lose."""
     if not losses:
-        return "True", "Released", "The device has reported; its configuration keeps what it runs."
+        return "True", RELEASED, "The device has reported; its configuration keeps what it runs."
     message = (
         f"The device runs {', '.join(losses)}, which its configuration does not contain. Give the "
         "EdgeDevice the labels that select them, or, if the device is to remove them with their "
         f"files, remove the annotation {WITHHELD_ANNOTATION}."
     )
-    return "False", "ConfigurationWithheld", cut(message, MESSAGE_LIMIT)
+    return "False", CONFIGURATION_WITHHELD, cut(message, MESSAGE_LIMIT)

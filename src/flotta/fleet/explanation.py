@@ -5,15 +5,16 @@ Each line is printable: devices, and what earlier releases stored of them, are q
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
+from flotta.fleet.remedies import condition_remedy, workload_remedy
 from flotta.fleet.selection import devices_for, selector_problem, selects, workloads_for
 from flotta.fleet.self_reported import secrets_warning
 from flotta.fleet.status import describe_age, device_state, request_state
 from flotta.fleet.unknown_devices import UnknownDevice
 from flotta.fleet.workload_status import is_failing
 from flotta.printable_text import printable
-from flotta.resources.kinds import MEMBER_LABEL
+from flotta.resources.kinds import EDGE_DEVICE, MEMBER_LABEL
 from flotta.resources.objects.core import Event
 from flotta.resources.objects.devices import (
     EdgeDevice,
@@ -85,7 +86,7 @@ def explain_device(
     device: EdgeDevice, workloads: Iterable[EdgeWorkload], events: Iterable[Event]
 ) -> list[str]:
     """Explain a device: its state, what runs on it and what does not, recent Events."""
-    lines = [_describe_state(device), *_describe_conditions(conditions_of(device))]
+    lines = [_describe_state(device), *_describe_conditions(device)]
     member = labels_of(device).get(MEMBER_LABEL)
     if member:
         lines.append(
@@ -99,7 +100,7 @@ def _describe_state(device: EdgeDevice) -> str:
     name, status, word = name_of(device), status_of(device), device_state(device)
     meaning = STATES[word]
     if word == "ready":
-        well = not _describe_conditions(conditions_of(device)) and not _has_failing_workload(status)
+        well = not _describe_conditions(device) and not _has_failing_workload(status)
         meaning += " and everything works." if well else ", but not everything works."
     return (
         f"{name} is {word}. {meaning} Last seen: {describe_age(status.get('lastSeenTime') or '')}."
@@ -114,7 +115,7 @@ def _describe_workloads(device: EdgeDevice, workloads: Iterable[EdgeWorkload]) -
         return ["No workload selects it; see: flotta explain workload NAME"]
     leaving = [name for name in entries if name not in chosen]
     return [
-        *(_describe_workload_status(name, entries.get(name)) for name in chosen),
+        *(line for name in chosen for line in _describe_entry(device, name, entries.get(name))),
         *(f"{name} no longer selects it and is being removed." for name in leaving),
     ]
 
@@ -126,7 +127,7 @@ def explain_workload(
     candidates = [device for device in devices if namespace_of(device) == namespace_of(workload)]
     chosen = devices_for(workload, candidates)
     lines = [_describe_target(workload, len(chosen)), *_describe_warning(workload)]
-    lines += [_describe_on_device(device, name_of(workload)) for device in chosen]
+    lines += [line for device in chosen for line in _describe_on_device(device, name_of(workload))]
     lines += [
         f"Not on {name_of(device)}: {reason}."
         for device in candidates
@@ -151,12 +152,19 @@ def _describe_warning(workload: EdgeWorkload) -> list[str]:
     return [f"Warning: {warning}."] if warning else []
 
 
-def _describe_on_device(device: EdgeDevice, workload: str) -> str:
+def _describe_on_device(device: EdgeDevice, workload: str) -> list[str]:
     entries = status_of(device).get("workloads") or ()
     entry = next((entry for entry in entries if entry["name"] == workload), None)
     name, word = name_of(device), device_state(device)
     state = "" if word in HEARD else f" The device is {word}."
-    return f"On {name}: {_describe_workload_status(workload, entry)}{state}"
+    first, *rest = _describe_entry(device, workload, entry)
+    return [f"On {name}: {first}{state}", *rest]
+
+
+def _describe_entry(device: EdgeDevice, name: str, entry: WorkloadStatus | None) -> list[str]:
+    """Describe a workload on a device, and what to do about its reason."""
+    remedy = workload_remedy(entry, name_of(device)) if entry else []
+    return [_describe_workload_status(name, entry), *remedy]
 
 
 def _describe_workload_status(name: str, entry: WorkloadStatus | None) -> str:
@@ -175,13 +183,16 @@ def _has_failing_workload(status: EdgeDeviceStatus) -> bool:
     return any(is_failing(entry) for entry in status.get("workloads") or ())
 
 
-def _describe_conditions(conditions: Sequence[Condition]) -> list[str]:
+def _describe_conditions(device: EdgeDevice) -> list[str]:
     """Return a sentence for each condition that is not true, further lines of it indented."""
     return [
         line
-        for condition in conditions
+        for condition in conditions_of(device)
         if condition["status"] != "True"
-        for line in _describe_condition(condition)
+        for line in (
+            *_describe_condition(condition),
+            *condition_remedy(condition, EDGE_DEVICE.kind, name_of(device)),
+        )
     ]
 
 

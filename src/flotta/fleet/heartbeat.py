@@ -20,6 +20,8 @@ from flotta.protocol.models import (
     UpgradeStatus,
 )
 from flotta.protocol.phases import DEPLOYING
+from flotta.protocol.reasons.conditions import RUNNING
+from flotta.protocol.reasons.workloads import FAILED, MISCONFIGURATION
 from flotta.resources.bounds import fit_changes
 from flotta.resources.kinds import EDGE_DEVICE
 from flotta.resources.objects.devices import (
@@ -33,7 +35,6 @@ from flotta.resources.objects.meta import Condition
 from flotta.resources.views import status_of
 from flotta.rfc3339 import format_time, parse_time
 
-MISCONFIGURATION = "Misconfiguration"  # reason of entries whose workload is not delivered
 PLAYBOOK_HISTORY = 16  # conditions of an execution that are kept, the newest
 STATUS_LIMIT = 64  # characters of a playbook's status
 
@@ -191,7 +192,7 @@ def _failure_of(workload: WorkloadStatus) -> tuple[str, str, str]:
 
 
 def _describe_transition(workload: WorkloadStatus, *, failing: bool) -> Transition:
-    reason = workload.get("reason") or ("Failed" if failing else "Running")
+    reason = workload.get("reason") or (FAILED if failing else RUNNING)
     message = workload.get("message") or f"the workload is {workload.get('phase')}"
     return Transition(workload["name"], failing, reason, message)
 

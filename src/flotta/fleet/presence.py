@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from flotta.fleet.device_settings import DEFAULT_PERIOD
+from flotta.protocol.reasons.conditions import DEGRADED, HEARTBEAT_MISSED, HEARTBEAT_RECEIVED
 from flotta.resources.conditions import READY, condition_status, with_condition
 from flotta.resources.objects.device_settings import DeviceSettings
 from flotta.resources.objects.devices import EdgeDevice, EdgeDeviceStatus
@@ -28,7 +29,7 @@ def mark_heard(
         status.get("conditions"),
         READY,
         "True" if well else "False",
-        "HeartbeatReceived" if well else "Degraded",
+        HEARTBEAT_RECEIVED if well else DEGRADED,
         "The device sends heartbeats." if well else "The device reports that it is degraded.",
         now,
         generation,
@@ -42,7 +43,7 @@ def mark_silent(
     """Return the status of a device that stopped sending heartbeats after `seen`."""
     message = f"No heartbeat since {format_time(seen)}."
     conditions = with_condition(
-        status.get("conditions"), READY, "Unknown", "HeartbeatMissed", message, now, generation
+        status.get("conditions"), READY, "Unknown", HEARTBEAT_MISSED, message, now, generation
     )
     return {**status, "conditions": conditions}
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from flotta.fleet.heartbeat import MISCONFIGURATION, with_phase, without_reason
+from flotta.fleet.heartbeat import with_phase, without_reason
 from flotta.fleet.rendering import Problem
 from flotta.printable_text import cut, printable
 from flotta.protocol.phases import DEPLOYING, ERROR
+from flotta.protocol.reasons.conditions import COMPLETE
+from flotta.protocol.reasons.workloads import MISCONFIGURATION
 from flotta.resources.conditions import CONFIGURED, ConditionState, find_condition, with_condition
 from flotta.resources.objects.devices import EdgeDeviceStatus, WorkloadStatus
 from flotta.resources.objects.meta import Condition
@@ -70,7 +72,7 @@ def _with_configured(
     state: ConditionState = (
         ("False", MISCONFIGURATION, message)
         if problems
-        else ("True", "Complete", "Nothing is missing.")
+        else ("True", COMPLETE, "Nothing is missing.")
     )
     return with_condition(status.get("conditions"), CONFIGURED, *state, now, generation)
 

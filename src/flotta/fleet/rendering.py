@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import msgspec
 
 from flotta.fleet import device_settings
-from flotta.fleet.heartbeat import MISCONFIGURATION
 from flotta.fleet.object_storage import render_storage
 from flotta.fleet.references import BrokenReference, ObjectSource
 from flotta.fleet.selection import workloads_for
@@ -27,6 +26,8 @@ from flotta.protocol.models import (
     StorageConfiguration,
     Workload,
 )
+from flotta.protocol.reasons.reason import Code
+from flotta.protocol.reasons.workloads import MISCONFIGURATION
 from flotta.resources.kinds import EDGE_DEVICE_SET, MEMBER_LABEL
 from flotta.resources.objects.device_settings import DeviceSettings
 from flotta.resources.objects.devices import EdgeDevice
@@ -46,7 +47,7 @@ class Problem:
 
     workload: str
     kind: str
-    reason: str
+    reason: Code
     message: str
 
 

@@ -7,11 +7,11 @@ wrong (docs/reference/control-plane.md#states-of-workloads).
 
 from __future__ import annotations
 
+from flotta.protocol.reasons.workloads import COMPLETED
 from flotta.resources.objects.devices import WorkloadStatus
 
 FAILING = frozenset({"error", "degraded", "failed", "crashed", "dead"})
 HARMLESS = frozenset({"running", "deploying"})
-COMPLETED = "Completed"  # reason of a pod whose containers all exited with status 0
 
 
 def is_running(status: WorkloadStatus) -> bool:

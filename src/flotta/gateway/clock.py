@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from flotta.durable_files import write_atomically
+from flotta.protocol.reasons.device_programs import CLOCK_DIFFERS, NOT_STORED
 
 log = logging.getLogger(__name__)
 
@@ -58,9 +59,10 @@ class Clock:
         if abs(local - moment) > TOLERATED_DIFFERENCE:
             log.warning(
                 "This device's clock says %s, the control plane's %s; certificates are checked "
-                "against the latter. Check the time synchronisation of this device.",
+                "against the latter. Check the time synchronisation of this device. [%s]",
                 local.isoformat(timespec="seconds"),
                 moment.isoformat(timespec="seconds"),
+                CLOCK_DIFFERS,
             )
 
     def _remember(self, moment: datetime) -> None:
@@ -70,7 +72,9 @@ class Clock:
         try:
             write_atomically(self._file, f"{moment.isoformat()}\n".encode(), 0o644)
         except OSError as error:
-            log.warning("The time could not be stored in %s: %s", self._file, error)
+            log.warning(
+                "The time could not be stored in %s: %s [%s]", self._file, error, NOT_STORED
+            )
 
 
 def _read(file: Path) -> datetime:

@@ -24,6 +24,7 @@ from flotta.gateway.settings import Settings
 from flotta.gateway.workers import Workers
 from flotta.protocol.directives import DISCONNECT
 from flotta.protocol.envelope import encode, new_message
+from flotta.protocol.reasons.device_programs import DEVICE_REMOVED, IDENTITY_REMAINS
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +57,8 @@ class Decommission:
     async def run(self, command_id: str) -> None:
         """Make workers remove everything, confirm it, and write the marker."""
         log.warning(
-            "This device was removed from the fleet: its workloads and data are removed now"
+            "This device was removed from the fleet: its workloads and data are removed now [%s]",
+            DEVICE_REMOVED,
         )
         self._workers.forget_messages()
         await self._workers.disconnect()
@@ -75,12 +77,15 @@ class Decommission:
         try:
             self._store.wipe()
         except OSError as error:
-            log.error("The device's certificates could not be removed: %s", error)
+            log.error(
+                "The device's certificates could not be removed: %s [%s]", error, IDENTITY_REMAINS
+            )
         self._edge_api.reconnect()
         log.warning(
             "Parked: this device left the fleet. To let it join again, remove %s and restart this "
-            "service; the role flotta.edge.device with device_state=present does both.",
+            "service; the role flotta.edge.device with device_state=present does both. [%s]",
             self.marker,
+            DEVICE_REMOVED,
         )
         while True:
             await self._workers.disconnect()

@@ -30,6 +30,7 @@ from flotta.gateway.settings import Settings
 from flotta.gateway.workers import Workers
 from flotta.protocol import directives
 from flotta.protocol.envelope import Message, encode, new_data_message, new_message
+from flotta.protocol.reasons.device_programs import IDENTITY_REMAINS
 from flotta.protocol.unix_server import GuardedServer
 
 log = logging.getLogger(__name__)
@@ -160,7 +161,9 @@ class Gateway:
         try:
             self._store.mark_used(identity)
         except OSError as error:
-            log.warning("The earlier certificates could not be removed: %s", error)
+            log.warning(
+                "The earlier certificates could not be removed: %s [%s]", error, IDENTITY_REMAINS
+            )
 
     def _use_new_identity(self, _: Identity) -> None:
         self._edge_api.reconnect()

@@ -41,6 +41,7 @@ from flotta.identity.keys import (
     to_traditional_pem,
 )
 from flotta.identity.lifetime import load_certificate
+from flotta.protocol.reasons.device_programs import IDENTITY_UNUSABLE, KEY_DAMAGED
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +105,7 @@ class IdentityStore:
         except FileNotFoundError:
             pass
         except KeyFormatError:
-            log.warning("%s is damaged; generating a new key", path)
+            log.warning("%s is damaged; generating a new key [%s]", path, KEY_DAMAGED)
         self._folder.mkdir(mode=0o700, exist_ok=True)
         key = new_key()
         write_atomically(path, key_to_pem(key))
@@ -240,4 +241,4 @@ class IdentityStore:
     def _warn_once(self, sentence: str) -> None:
         if sentence not in self._warned:
             self._warned.add(sentence)
-            log.warning("%s", sentence)
+            log.warning("%s [%s]", sentence, IDENTITY_UNUSABLE)

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from flotta.gateway.workers import Workers
 from flotta.protocol.envelope import Command, Message, decode, decode_message
 from flotta.protocol.grpc import Data
+from flotta.protocol.reasons.device_programs import UNREADABLE_MESSAGE
 
 log = logging.getLogger(__name__)
 
@@ -47,12 +48,16 @@ async def execute_command(body: bytes, handlers: Mapping[str, Handler]) -> bool:
     """
     message = decode_message(body)
     if message.type != "command":
-        log.warning("Ignored a message of type %r on the control channel", message.type)
+        log.warning(
+            "Ignored a message of type %r on the control channel [%s]",
+            message.type,
+            UNREADABLE_MESSAGE,
+        )
         return False
     command = decode(message.content, Command)
     handler = handlers.get(command.command)
     if handler is None:
-        log.warning("Ignored the unknown command %r", command.command)
+        log.warning("Ignored the unknown command %r [%s]", command.command, UNREADABLE_MESSAGE)
         return False
     log.info("Received command %s", command.command)
     await handler(message, command.arguments or {})

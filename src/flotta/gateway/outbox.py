@@ -14,7 +14,7 @@ import msgspec
 
 from flotta.gateway.certificate_requests import CertificateRequests
 from flotta.gateway.edge_api_client import EdgeApiClient
-from flotta.gateway.errors import GatewayError
+from flotta.gateway.errors import GatewayError, describe_error
 from flotta.gateway.http_client import HttpResponse
 from flotta.gateway.identity import Identity
 from flotta.gateway.identity_store import IdentityStore
@@ -26,6 +26,8 @@ from flotta.protocol.envelope import Message, encode
 from flotta.protocol.forwarded_response import ForwardedResponse
 from flotta.protocol.grpc import Data
 from flotta.protocol.json_text import decode_json
+from flotta.protocol.reasons.device_programs import NOT_JOINED
+from flotta.protocol.reasons.reason import with_code
 from flotta.rfc3339 import format_wire_time
 
 log = logging.getLogger(__name__)
@@ -68,7 +70,7 @@ class Outbox:
         try:
             response = await self._route_message(data, content)
         except (GatewayError, OSError) as error:
-            self._log_once.failed(data.directive, str(error))
+            self._log_once.failed(data.directive, describe_error(error))
             return NO_RESPONSE
         self._log_outcome(data.directive, response)
         return _encode_response(response)
@@ -117,10 +119,15 @@ class Outbox:
         if directive == ENROLMENT and response.status == 200:
             self._log_once.failed(
                 directive,
-                f"waiting for the approval of EdgeDeviceSignedRequest {self._device_id}",
+                with_code(
+                    f"waiting for the approval of EdgeDeviceSignedRequest {self._device_id}",
+                    NOT_JOINED,
+                ),
             )
         elif response is UNREGISTERED:
-            self._log_once.failed(directive, "not sent: this device has not registered yet")
+            self._log_once.failed(
+                directive, with_code("not sent: this device has not registered yet", NOT_JOINED)
+            )
         elif response.ok:
             self._log_once.recovered(directive)
         else:

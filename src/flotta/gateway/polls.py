@@ -18,6 +18,8 @@ from flotta.gateway.identity_store import IdentityStore
 from flotta.gateway.log_once import LogOnce
 from flotta.gateway.settings import Settings
 from flotta.gateway.status_codes import explain_refusal
+from flotta.protocol.reasons.device_programs import UNREADABLE_MESSAGE
+from flotta.protocol.reasons.reason import with_code
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +100,10 @@ class Poll:
             try:
                 fresh = await self._handle_body(response.body)
             except ValueError as error:
-                self._log_once.failed(self._activity, f"the message cannot be read: {error}")
+                self._log_once.failed(
+                    self._activity,
+                    with_code(f"the message cannot be read: {error}", UNREADABLE_MESSAGE),
+                )
                 return UNREADABLE_DELAY
         if response.status == 200:
             self._etag = response.headers.get("etag")

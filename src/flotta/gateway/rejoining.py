@@ -17,7 +17,7 @@ import msgspec
 
 from flotta.backoff import Backoff
 from flotta.gateway.certificate_requests import CertificateRequests
-from flotta.gateway.errors import GatewayError
+from flotta.gateway.errors import GatewayError, describe_error
 from flotta.gateway.http_client import HttpResponse
 from flotta.gateway.identity_store import IdentityStore
 from flotta.gateway.log_once import LogOnce
@@ -73,7 +73,7 @@ class Rejoining:
                 self._log_once.failed("joining again", explain_refusal(response, self._device_id))
                 wait = response.retry_after
             except (GatewayError, OSError) as error:
-                self._log_once.failed("joining again", str(error))
+                self._log_once.failed("joining again", describe_error(error))
             await asyncio.sleep(backoff.next(wait))
         self._log_once.recovered("joining again")
 

@@ -14,7 +14,7 @@ from datetime import datetime
 from flotta.backoff import Backoff
 from flotta.gateway.certificate_requests import CertificateRequests
 from flotta.gateway.clock import Clock
-from flotta.gateway.errors import GatewayError
+from flotta.gateway.errors import GatewayError, describe_error
 from flotta.gateway.identity import Identity
 from flotta.gateway.identity_store import IdentityStore
 from flotta.gateway.log_once import LogOnce
@@ -140,7 +140,7 @@ class Renewal:
             try:
                 response = await self._certificate_requests.renew(identity)
             except (GatewayError, OSError) as error:
-                reasons.append(str(error))
+                reasons.append(describe_error(error))
                 continue
             if response.status == 200:
                 return True

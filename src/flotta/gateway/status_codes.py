@@ -5,22 +5,28 @@ All statuses are in docs/reference/wire-protocol.md#status-codes.
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 from flotta.gateway.http_client import HttpResponse
+from flotta.protocol.reasons.device_programs import REQUEST_REFUSED
+from flotta.protocol.reasons.reason import Code, with_code
+from flotta.protocol.reasons.refusals import CONFIGURATION_WITHHELD, DEVICE_LEAVING, UNKNOWN_DEVICE
 
+CODE = re.compile("[A-Z][A-Za-z]{1,63}")  # a reason of a newer Edge API may be unknown here
 # By the reason in the body, which servers of v0.2 do not send.
-REASONS = {
-    "UnknownDevice": (
+REASONS: dict[str, str] = {
+    UNKNOWN_DEVICE: (
         "this control plane does not know device {device} ({status}). Nothing is removed, and its "
         "workloads keep running. If it belongs to the fleet, an administrator takes it back: "
         "flotta adopt {device}"
     ),
-    "DeviceLeaving": (
+    DEVICE_LEAVING: (
         "the EdgeDevice of {device} is being deleted ({status}); until that is decided, the "
         "workloads keep running"
     ),
-    "ConfigurationWithheld": (
+    CONFIGURATION_WITHHELD: (
         "the control plane withholds the configuration ({status}), so that device {device} keeps "
         "what it runs; flotta explain device {device} says why"
     ),
@@ -49,11 +55,13 @@ EXPLANATIONS = {
 
 
 def explain_refusal(response: HttpResponse, device: str) -> str:
-    """Return what a response other than a success means, for the log."""
-    text = REASONS.get(_read_reason(response.body))
+    """Return what a response other than a success means, with its code, for the log."""
+    reason = _read_reason(response.body)
+    text = REASONS.get(reason)
     if text is not None:
-        return text.format(status=response.status, device=device)
-    return _explain_status(response.status, device)
+        return with_code(text.format(status=response.status, device=device), Code(reason))
+    code = Code(reason) if CODE.fullmatch(reason) else REQUEST_REFUSED
+    return with_code(_explain_status(response.status, device), code)
 
 
 def _read_reason(body: bytes) -> str:

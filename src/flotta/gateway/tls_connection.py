@@ -16,6 +16,7 @@ from flotta.gateway.clock import Clock
 from flotta.gateway.errors import ProbablyRefused, Unreachable, UntrustedServer
 from flotta.gateway.proxy import find_proxy, open_tunnel
 from flotta.gateway.settings import Settings
+from flotta.protocol.reasons.device_programs import CLOCK_DIFFERS
 
 log = logging.getLogger(__name__)
 
@@ -134,6 +135,8 @@ def _check_validity(writer: asyncio.StreamWriter, clock: Clock) -> None:
     _warned.add(certificate.serial_number)
     log.warning(
         "The server certificate is valid from %s to %s, but it is %s here. Either the control "
-        "plane has not renewed it, or this device's clock is wrong. The connection is used anyway.",
+        "plane has not renewed it, or this device's clock is wrong. The connection is used anyway. "
+        "[%s]",
         *(moment.isoformat(timespec="seconds") for moment in (start, end, now)),
+        CLOCK_DIFFERS,
     )

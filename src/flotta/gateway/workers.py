@@ -22,6 +22,8 @@ from flotta.dns1123 import is_label
 from flotta.gateway.log_once import LogOnce
 from flotta.gateway.settings import Timing
 from flotta.protocol.grpc import RECEIVED_DISCONNECT, Data, EventNotification, WorkerStub
+from flotta.protocol.reasons.device_programs import WORKER_UNAVAILABLE
+from flotta.protocol.reasons.reason import with_code
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +102,10 @@ class Workers:
         known = self._workers.get(handler)
         if known and known.process != process and known.alive:
             log.warning(
-                "Worker %s (pid %d) is refused: another process serves this handler", handler, pid
+                "Worker %s (pid %d) is refused: another process serves this handler [%s]",
+                handler,
+                pid,
+                WORKER_UNAVAILABLE,
             )
             return None
         self._add_worker(handler, process, dict(features))
@@ -143,7 +148,10 @@ class Workers:
         )
         while not self._workers or self._still_connected():
             if not self._workers:
-                log.warning("The disconnect waits until a worker registers and cleans up")
+                log.warning(
+                    "The disconnect waits until a worker registers and cleans up [%s]",
+                    WORKER_UNAVAILABLE,
+                )
                 await self.wait_for_worker()
             for worker in self._still_connected():
                 worker.disconnected = await self._notify_worker(worker)
@@ -175,7 +183,10 @@ class Workers:
         except CALL_ERRORS as error:
             self._log_once.failed(
                 worker.handler,
-                f"the worker did not confirm the disconnect ({_describe_error(error)})",
+                with_code(
+                    f"the worker did not confirm the disconnect ({_describe_error(error)})",
+                    WORKER_UNAVAILABLE,
+                ),
             )
             return False
         self._log_once.recovered(worker.handler)
@@ -219,7 +230,10 @@ class Workers:
             await WorkerStub(worker.channel).Send(message, timeout=self._timing.worker_timeout)
         except CALL_ERRORS as error:
             self._log_once.failed(
-                activity, f"did not accept its message ({_describe_error(error)})"
+                activity,
+                with_code(
+                    f"did not accept its message ({_describe_error(error)})", WORKER_UNAVAILABLE
+                ),
             )
             return False
         self._log_once.recovered(activity)

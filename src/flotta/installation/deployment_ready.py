@@ -15,24 +15,29 @@ from flotta.installation.errors import InstallationError
 from flotta.installation.metadata import selector_labels
 from flotta.installation.objects import Pod
 from flotta.installation.pod_diagnosis import (
-    CRASHING,
-    TOO_LARGE,
     UNKNOWN,
     Diagnosis,
     is_rolled_out,
     replica_failure,
     unhealthy_reason,
 )
+from flotta.protocol.reasons.installation import (
+    CREATE_CONTAINER_CONFIG_ERROR,
+    FAILED_CREATE,
+    IMAGE_PULL_BACK_OFF,
+    OOM_KILLED,
+)
+from flotta.protocol.reasons.workloads import COMPLETED, CRASH_LOOP_BACK_OFF
 from flotta.resources.client import ApiError, Objects
 from flotta.resources.views import name_of
 
 # Seconds after which a reason does not go away by itself. For others we wait until the timeout.
 HOPELESS_AFTER = {
-    "ImagePullBackOff": 30.0,
-    "CreateContainerConfigError": 30.0,
-    CRASHING: 60.0,
-    TOO_LARGE: 60.0,
-    "FailedCreate": 30.0,
+    IMAGE_PULL_BACK_OFF: 30.0,
+    CREATE_CONTAINER_CONFIG_ERROR: 30.0,
+    CRASH_LOOP_BACK_OFF: 60.0,
+    OOM_KILLED: 60.0,
+    FAILED_CREATE: 30.0,
 }
 LAST_LINES = 20  # of a log that are read, because the last may be empty
 SHOWN_LENGTH = 400  # characters of a log line in a message
@@ -96,19 +101,19 @@ class DeploymentReadiness:
 
     async def _describe_failure(self, name: str, found: Diagnosis, when: str) -> InstallationError:
         reason, said = found.reason, found.message.strip().rstrip(".")
-        if reason == "ImagePullBackOff":
+        if reason == IMAGE_PULL_BACK_OFF:
             return InstallationError(
                 f"{name} is not ready {when}: the nodes cannot get the image {self._image} "
                 f"({said or reason}); load it on every node, or push it to a registry and set "
                 "image and image_pull_secrets"
             )
-        if reason == TOO_LARGE:
+        if reason == OOM_KILLED:
             option = f"{name.removeprefix('flotta-').replace('-', '_')}_resources.memory_limit"
             return InstallationError(
                 f"{name} is not ready {when}: it was killed because it used more memory than its "
                 f"limit; raise {option}"
             )
-        if reason in (CRASHING, "Error", "Completed"):
+        if reason in (CRASH_LOOP_BACK_OFF, "Error", COMPLETED):
             line = await self._read_last_log_line(name)
             return InstallationError(
                 f"{name} is not ready {when}: it keeps exiting"
@@ -116,7 +121,7 @@ class DeploymentReadiness:
                 f"names, or look at: kubectl --namespace {self._namespace} logs --previous "
                 f"--selector {names.NAME}={name}"
             )
-        if reason == "FailedCreate":
+        if reason == FAILED_CREATE:
             return InstallationError(
                 f"{name} is not ready {when}: the cluster refuses its pods ({said}); "
                 "change the quota or policy that refuses them"

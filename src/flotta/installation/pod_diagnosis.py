@@ -5,14 +5,21 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from flotta.installation.objects import ContainerStatus, Deployment, Pod
+from flotta.protocol.reasons.installation import (
+    IMAGE_PULL_BACK_OFF,
+    NOT_READY,
+    OOM_KILLED,
+    PENDING,
+    REPLICA_FAILURE,
+    TERMINATED,
+    UNSCHEDULABLE,
+)
 from flotta.resources.conditions import find_condition
 from flotta.resources.views import conditions_of, generation_of, spec_of, status_of
 
 IMAGE_REASONS = frozenset(
-    {"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName"}
+    {"ErrImagePull", IMAGE_PULL_BACK_OFF, "ErrImageNeverPull", "InvalidImageName"}
 )
-CRASHING = "CrashLoopBackOff"
-TOO_LARGE = "OOMKilled"
 
 
 class Diagnosis(NamedTuple):
@@ -36,10 +43,10 @@ def unhealthy_reason(pod: Pod) -> Diagnosis:
             return found
     scheduled = find_condition(conditions_of(pod), "PodScheduled")
     if scheduled is not None and scheduled["status"] == "False":
-        reason = scheduled.get("reason", "Unschedulable")
+        reason = scheduled.get("reason", UNSCHEDULABLE)
         return Diagnosis(reason, scheduled.get("message", ""))
     if not spec_of(pod).get("nodeName"):
-        return Diagnosis("Pending", "the pod is not assigned to a node yet")
+        return Diagnosis(PENDING, "the pod is not assigned to a node yet")
     return UNKNOWN
 
 
@@ -49,24 +56,24 @@ def _unhealthy_container(container: ContainerStatus) -> Diagnosis:
     waiting = state.get("waiting") or {}
     reason = waiting.get("reason")
     if reason in IMAGE_REASONS:
-        return Diagnosis("ImagePullBackOff", waiting.get("message", ""))
+        return Diagnosis(IMAGE_PULL_BACK_OFF, waiting.get("message", ""))
     if reason not in (None, "ContainerCreating", "PodInitializing"):
         # It waits because it ended; the cause of the end says more.
-        fell = TOO_LARGE if before.get("reason") == TOO_LARGE else reason
+        fell = OOM_KILLED if before.get("reason") == OOM_KILLED else reason
         return Diagnosis(fell, waiting.get("message", ""))
     ended = state.get("terminated")
     if ended:
-        return Diagnosis(ended.get("reason", "Terminated"), ended.get("message", ""))
+        return Diagnosis(ended.get("reason", TERMINATED), ended.get("message", ""))
     if "running" in state and not container.get("ready"):
-        return Diagnosis("NotReady", "the readiness probe fails")
+        return Diagnosis(NOT_READY, "the readiness probe fails")
     return UNKNOWN
 
 
 def replica_failure(deployment: Deployment) -> Diagnosis:
     """Return why pods cannot be created (quota, admission), UNKNOWN if they can."""
-    failure = find_condition(conditions_of(deployment), "ReplicaFailure")
+    failure = find_condition(conditions_of(deployment), REPLICA_FAILURE)
     if failure is not None and failure["status"] == "True":
-        return Diagnosis(failure.get("reason", "ReplicaFailure"), failure.get("message", ""))
+        return Diagnosis(failure.get("reason", REPLICA_FAILURE), failure.get("message", ""))
     return UNKNOWN
 
 

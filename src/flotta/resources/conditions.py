@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from flotta.printable_text import printable_lines
+from flotta.protocol.reasons.reason import Code
 from flotta.resources.objects.meta import Condition, ConditionStatus
 from flotta.rfc3339 import format_time
 
@@ -25,7 +26,7 @@ WIPE_ALLOWED = "WipeAllowed"
 STORAGE_READY = "StorageReady"  # of an EdgeDevice with a bucket claim: it has its bucket
 UPDATABLE = "Updatable"  # only False: stored fields prevent every change of the object
 
-ConditionState = tuple[ConditionStatus, str, str]  # status, reason, message
+ConditionState = tuple[ConditionStatus, Code, str]  # status, reason, message
 
 
 def find_condition(conditions: Iterable[Condition] | None, type_: str) -> Condition | None:
@@ -43,7 +44,7 @@ def with_condition(
     conditions: Iterable[Condition] | None,
     type_: str,
     status: ConditionStatus,
-    reason: str,
+    reason: Code,
     message: str,
     now: datetime,
     generation: int | None = None,

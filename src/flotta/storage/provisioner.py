@@ -11,6 +11,7 @@ import logging
 from dataclasses import dataclass
 
 from flotta.own_names import OPERATOR
+from flotta.protocol.reasons.events import SHARED_KEYS
 from flotta.resources.changes import as_read, change_metadata, change_spec, change_status
 from flotta.resources.client import Client
 from flotta.resources.finalizers import BUCKET_FINALIZER
@@ -157,7 +158,7 @@ class Provisioner:
                 claim,
                 kind=BUCKET_CLAIM,
                 type_="Warning",
-                reason="SharedKeys",
+                reason=SHARED_KEYS,
                 message=self.issuer.warning,
                 component=OPERATOR,
             )

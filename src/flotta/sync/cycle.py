@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
+from flotta.protocol.reasons.sync import TRANSFER_FAILED
 from flotta.sync.comparison import Comparer, Comparison
 from flotta.sync.failures import Failures
 from flotta.sync.job import ChildMessage, RunAborted, TaskOutcome, UploadStarted
@@ -218,7 +219,14 @@ class Cycle:
 
     def _record_failure(self, item: PlannedTask, message: str) -> None:
         task = item.task
-        log.warning("%s of %s/%s failed: %s", item.direction, task.workload, task.path, message)
+        log.warning(
+            "%s of %s/%s failed: %s [%s]",
+            item.direction,
+            task.workload,
+            task.path,
+            message,
+            TRANSFER_FAILED,
+        )
         self._failures.record_failure(item.path, fingerprint(item.source), message)
 
     def _record_transfers(

@@ -19,6 +19,16 @@ from datetime import UTC, datetime
 from urllib.parse import SplitResult, unquote, unquote_plus, urlsplit
 from xml.etree import ElementTree
 
+from flotta.protocol.reasons.reason import with_code
+from flotta.protocol.reasons.sync import (
+    BUCKET_NOT_FOUND,
+    CLOCK_WRONG,
+    INVALID_LISTING,
+    STORAGE_CREDENTIALS_REFUSED,
+    STORAGE_NOT_TRUSTED,
+    STORAGE_REFUSED,
+    STORAGE_UNREACHABLE,
+)
 from flotta.sync.model import S3Storage, SyncError
 from flotta.sync.signature import EMPTY_SHA256, authorization, canonical_path, canonical_query
 
@@ -103,10 +113,11 @@ class ListingClient:
         body = response.read(RESPONSE_LIMIT)
         if response.status >= 500:
             self.close()
-            raise ConnectionFailedError(
+            sentence = (
                 f"The S3 server {self.storage.endpoint} answered"
                 f" {response.status} {response.reason}."
             )
+            raise ConnectionFailedError(with_code(sentence, STORAGE_UNREACHABLE))
         if response.status != 200:
             raise self._refused_error(response.status, body)
         return body
@@ -146,13 +157,18 @@ class ListingClient:
     def _describe_failure(self, error: Exception) -> str:
         endpoint = self.storage.endpoint
         if isinstance(error, ssl.SSLCertVerificationError):
-            return (
+            text = (
                 f"The certificate of the S3 server {endpoint} is not valid: {error.verify_message}."
             )
+            return with_code(text, STORAGE_NOT_TRUSTED)
         if isinstance(error, TimeoutError):
-            return f"The S3 server {endpoint} did not answer in time."
+            return with_code(
+                f"The S3 server {endpoint} did not answer in time.", STORAGE_UNREACHABLE
+            )
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        return f"The S3 server {endpoint} cannot be reached: {reason}."
+        return with_code(
+            f"The S3 server {endpoint} cannot be reached: {reason}.", STORAGE_UNREACHABLE
+        )
 
     def _refused_error(self, status: int, body: bytes) -> RefusedError:
         code, message = parse_error(body, status)
@@ -160,15 +176,18 @@ class ListingClient:
 
 
 def describe_refusal(storage: S3Storage, code: str, message: str) -> str:
-    """Return the sentence for an error response of the S3 server."""
+    """Return the sentence for an error response of the S3 server, with our code at its end."""
     where = f"{storage.endpoint} (bucket {storage.bucket})"
     if code in ("InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied", "403"):
-        return f"The S3 server {where} refused the credentials: {code}."
+        text = f"The S3 server {where} refused the credentials: {code}."
+        return with_code(text, STORAGE_CREDENTIALS_REFUSED)
     if code in ("NoSuchBucket",):
-        return f"The bucket {storage.bucket} does not exist at {storage.endpoint}."
+        text = f"The bucket {storage.bucket} does not exist at {storage.endpoint}."
+        return with_code(text, BUCKET_NOT_FOUND)
+    text = f"The S3 server {where} refused the request: "
     if code == "RequestTimeTooSkewed":
-        return f"The S3 server {where} refused the request: the clock of the device is wrong."
-    return f"The S3 server {where} refused the request: {code} {message}".rstrip(". ") + "."
+        return with_code(f"{text}the clock of the device is wrong.", CLOCK_WRONG)
+    return with_code(f"{text}{code} {message}".rstrip(". ") + ".", STORAGE_REFUSED)
 
 
 def parse_error(body: bytes, status: int) -> tuple[str, str]:
@@ -198,7 +217,9 @@ def parse_objects(pages: Iterable[bytes]) -> Iterator[RemoteObject]:
 def _next_token(page: bytes) -> str | None:
     if b"NextContinuationToken" not in page:
         if b"ListBucketResult" not in page:
-            raise ConnectionFailedError("The S3 server sent something that is not a listing.")
+            raise ConnectionFailedError(
+                with_code("The S3 server sent something that is not a listing.", INVALID_LISTING)
+            )
         return None
     found = TOKEN.search(page)
     truncated = TRUNCATED.search(page) is not None
@@ -209,7 +230,9 @@ def _parse_listing(page: bytes) -> ElementTree.Element:
     try:
         return _parse_xml(page)
     except ElementTree.ParseError as error:
-        raise ConnectionFailedError("The S3 server sent a listing that is not XML.") from error
+        raise ConnectionFailedError(
+            with_code("The S3 server sent a listing that is not XML.", INVALID_LISTING)
+        ) from error
 
 
 def _parse_xml(body: bytes) -> ElementTree.Element:

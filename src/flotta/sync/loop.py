@@ -14,6 +14,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from flotta.backoff import Backoff
+from flotta.protocol.reasons.reason import with_code
+from flotta.protocol.reasons.sync import (
+    ENTRY_SKIPPED,
+    SYNC_FAILED,
+    TRANSFER_FAILED,
+    TRANSFER_UNFINISHED,
+)
 from flotta.sync.comparison import Comparer, Comparison
 from flotta.sync.cycle import Cycle, CycleReport
 from flotta.sync.failures import Failures
@@ -110,7 +117,12 @@ class SyncLoop:
                 async with self._busy:
                     return await self._final_upload(storage, chosen)
         except TimeoutError:
-            log.warning("The final upload of %s was not finished in %s s", workload, timeout)
+            log.warning(
+                "The final upload of %s was not finished in %s s [%s]",
+                workload,
+                timeout,
+                TRANSFER_UNFINISHED,
+            )
             return False
 
     async def _final_upload(self, storage: S3Storage, workload: SyncWorkload) -> bool:
@@ -152,8 +164,10 @@ class SyncLoop:
             async with self._busy:
                 report = await self._run_cycle()
         except Exception as error:  # the outermost loop: logged, reported, tried again
-            log.exception("The synchronisation failed")
-            report = CycleReport(stopped=f"The synchronisation failed: {error}")
+            log.exception("The synchronisation failed [%s]", SYNC_FAILED)
+            report = CycleReport(
+                stopped=with_code(f"The synchronisation failed: {error}.", SYNC_FAILED)
+            )
             self._set_errors(report)
         if report.stopped is None:
             self._backoff.reset()
@@ -212,15 +226,15 @@ class SyncLoop:
         if comparison.problem:
             return comparison.problem
         if failed := self._failures.messages(comparison.workload):
-            return _summarize("Not synchronised", failed)
+            return with_code(_summarize("Not synchronised", failed), TRANSFER_FAILED)
         if comparison.skipped:
-            return _summarize("Skipped", [str(skipped) for skipped in comparison.skipped])
+            return with_code(_summarize("Skipped", [*map(str, comparison.skipped)]), ENTRY_SKIPPED)
         return None
 
     def _report_once(self, comparison: Comparison) -> None:
         now = {(comparison.workload, str(skipped)) for skipped in comparison.skipped}
         for workload, text in now - self._reported:
-            log.warning("%s: skipped %s", workload, text)
+            log.warning("%s: skipped %s [%s]", workload, text, ENTRY_SKIPPED)
         others = {
             (workload, text) for workload, text in self._reported if workload != comparison.workload
         }

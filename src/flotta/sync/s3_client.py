@@ -12,6 +12,8 @@ import boto3
 from botocore import exceptions
 from botocore.config import Config
 
+from flotta.protocol.reasons.reason import with_code
+from flotta.protocol.reasons.sync import STORAGE_UNREACHABLE
 from flotta.sync.job import Bucket, RunAborted
 from flotta.sync.listing import describe_refusal
 from flotta.sync.model import S3Storage
@@ -86,7 +88,12 @@ def find_abort_reason(error: Exception, bucket: Bucket) -> RunAborted | None:
     """Return what ends the whole run, or None if the error concerns one path."""
     code = error_code(error)
     if isinstance(error, UNREACHABLE):
-        return RunAborted(f"The S3 server {bucket.endpoint} cannot be reached: {error}", "network")
+        return RunAborted(
+            with_code(
+                f"The S3 server {bucket.endpoint} cannot be reached: {error}.", STORAGE_UNREACHABLE
+            ),
+            "network",
+        )
     if code in REFUSED:
         return RunAborted(describe_error(error, bucket), "refused")
     if code == "NoSuchBucket":

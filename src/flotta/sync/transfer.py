@@ -10,6 +10,8 @@ import sys
 from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 
+from flotta.protocol.reasons.reason import with_code
+from flotta.protocol.reasons.sync import SYNC_FAILED
 from flotta.sync.job import Bucket, ChildMessage, Job, RunAborted, Task, decode_message, encode_line
 from flotta.sync.model import S3Storage
 
@@ -107,8 +109,8 @@ async def _read_batches(process: asyncio.subprocess.Process) -> AsyncIterator[li
 async def _log_errors(process: asyncio.subprocess.Process) -> None:
     if process.stderr is not None:
         async for line in process.stderr:
-            log.warning("Transfer: %s", line.decode(errors="replace").rstrip())
+            log.warning("Transfer: %s [%s]", line.decode(errors="replace").rstrip(), SYNC_FAILED)
 
 
 def _describe_exit(code: int | None) -> str:
-    return f"The transferring process ended early (status {code})."
+    return with_code(f"The transferring process ended early (status {code}).", SYNC_FAILED)

@@ -16,6 +16,13 @@ from flotta import __version__
 from flotta.daemon import notify
 from flotta.protocol.envelope import encode
 from flotta.protocol.models import DeviceConfigurationMessage
+from flotta.protocol.reasons.device_programs import (
+    CONFIGURATION_REFUSED,
+    DEVICE_REMOVED,
+    REMOVAL_INCOMPLETE,
+    STATE_NOT_STORED,
+)
+from flotta.protocol.reasons.reason import Code
 from flotta.worker.configuration import keep_unresolved, parse_configuration
 from flotta.worker.configuration_changes import has_same_content, keep_unchanged_workloads
 from flotta.worker.configuration_store import ConfigurationStore
@@ -118,7 +125,7 @@ class Agent:
         """Ask for a heartbeat soon; several requests become one heartbeat."""
         self._heartbeats.request()
 
-    def add_warning(self, reason: str, message: str, *, workload: str = "") -> None:
+    def add_warning(self, reason: Code, message: str, *, workload: str = "") -> None:
         """Queue a warning; drop it without a configuration, when everything is being removed."""
         if self._device.message is not None:
             self._events.add_warning(reason, message, workload=workload)
@@ -146,13 +153,16 @@ class Agent:
             try:
                 await self._remove_everything()
             except (WorkerError, OSError) as error:
-                log.error("Not everything is removed: %s", error)
+                log.error("Not everything is removed: %s [%s]", error, REMOVAL_INCOMPLETE)
                 return error
             log.info("Workloads and data are removed; the device waits to be registered again")
             return None
 
     async def _remove_everything(self) -> None:
-        log.warning("The control plane removed this device: removing workloads and data")
+        log.warning(
+            "The control plane removed this device: removing workloads and data [%s]",
+            DEVICE_REMOVED,
+        )
         await self._reporting.stop()
         with contextlib.suppress(asyncio.QueueEmpty):
             self._incoming.get_nowait()
@@ -196,8 +206,10 @@ class Agent:
         if reason == self._device.refusal:
             return
         self._device.refusal = reason
-        log.error("Configuration refused, the last good one stays: %s", reason)
-        self._events.add_warning("ConfigurationRefused", reason)
+        log.error(
+            "Configuration refused, the last good one stays: %s [%s]", reason, CONFIGURATION_REFUSED
+        )
+        self._events.add_warning(CONFIGURATION_REFUSED, reason)
         self._heartbeats.request()
 
     async def _store_content(self, content: bytes) -> None:
@@ -205,7 +217,11 @@ class Agent:
             await asyncio.to_thread(self._store.save, content)
             self._device.degraded = ""
         except OSError as error:
-            log.error("The configuration is applied but could not be stored: %s", error)
+            log.error(
+                "The configuration is applied but could not be stored: %s [%s]",
+                error,
+                STATE_NOT_STORED,
+            )
             self._device.degraded = f"configuration not stored: {error}"
 
     def _apply_message(

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from flotta.durable_files import sync_directory, write_atomically
 from flotta.protocol.models import DeviceConfigurationMessage
+from flotta.protocol.reasons.device_programs import STATE_UNREADABLE
 from flotta.worker.configuration import parse_configuration
 from flotta.worker.errors import ConfigurationError
 
@@ -46,7 +47,7 @@ class ConfigurationStore:
             except FileNotFoundError:
                 continue
             except (OSError, ConfigurationError) as error:
-                log.warning("%s cannot be used: %s", path, error)
+                log.warning("%s cannot be used: %s [%s]", path, error, STATE_UNREADABLE)
                 continue
             return StoredConfiguration(message, is_newest=path == self.current)
         return None

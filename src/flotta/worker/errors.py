@@ -8,23 +8,25 @@ WorkerError
 
 from __future__ import annotations
 
+from flotta.protocol.reasons.device_programs import GATEWAY_UNAVAILABLE
+from flotta.protocol.reasons.reason import Code, with_code
+
 
 class WorkerError(Exception):
     """Base of the worker's own errors; the text is a sentence for the user."""
 
 
 class ConfigurationError(WorkerError):
-    """The configuration message is malformed or incomplete."""
+    """The configuration message is malformed or incomplete: `ConfigurationRefused`."""
 
 
 class WorkloadError(WorkerError):
-    """A workload failed; `reason` is one CamelCase word.
+    """A workload failed; `reason` is a code of `flotta.protocol.reasons.workloads`.
 
-    `permanent` means that only a new configuration helps. Every reason must be listed in
-    docs/reference/reasons.md#reasons-of-a-workload-on-a-device.
+    `permanent` means that only a new configuration helps.
     """
 
-    def __init__(self, reason: str, message: str, *, permanent: bool = False) -> None:
+    def __init__(self, reason: Code, message: str, *, permanent: bool = False) -> None:
         super().__init__(message)
         self.reason = reason
         self.message = message
@@ -41,3 +43,6 @@ class DeliveryError(WorkerError):
     def __init__(self, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+    def __str__(self) -> str:
+        return with_code(super().__str__(), GATEWAY_UNAVAILABLE)

@@ -12,6 +12,8 @@ import msgspec
 
 from flotta.durable_files import write_atomically
 from flotta.protocol.models import EventInfo
+from flotta.protocol.reasons.device_programs import STATE_NOT_STORED, STATE_UNREADABLE
+from flotta.protocol.reasons.reason import Code
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +30,7 @@ class EventQueue:
         self._path = path
         self._events = _load(path)
 
-    def add_warning(self, reason: str, message: str, *, workload: str = "") -> None:
+    def add_warning(self, reason: Code, message: str, *, workload: str = "") -> None:
         """Queue a warning, unless it equals one of the last ten.
 
         An error of the disk is only logged.
@@ -64,7 +66,7 @@ class EventQueue:
         try:
             write_atomically(self._path, msgspec.json.encode(self._events))
         except OSError as error:
-            log.warning("Events cannot be stored on disk: %s", error)
+            log.warning("Events cannot be stored on disk: %s [%s]", error, STATE_NOT_STORED)
 
 
 def _load(path: Path) -> list[EventInfo]:
@@ -73,5 +75,7 @@ def _load(path: Path) -> list[EventInfo]:
     except FileNotFoundError:
         return []
     except (OSError, ValueError) as error:
-        log.warning("%s cannot be read, starting without events: %s", path, error)
+        log.warning(
+            "%s cannot be read, starting without events: %s [%s]", path, error, STATE_UNREADABLE
+        )
         return []

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from flotta.protocol.models import DeviceConfigurationMessage, Heartbeat, RegistrationInfo
+from flotta.protocol.reasons.reason import Code
 
 
 class AgentContext(Protocol):
@@ -30,7 +31,7 @@ class AgentContext(Protocol):
     def request_heartbeat(self) -> None:
         """Ask for a heartbeat soon, because a report would differ from the last one."""
 
-    def add_warning(self, reason: str, message: str, *, workload: str = "") -> None:
+    def add_warning(self, reason: Code, message: str, *, workload: str = "") -> None:
         """Queue a warning, an event for the control plane.
 
         `reason` is one CamelCase word, `message` a sentence, `workload` the name of the workload

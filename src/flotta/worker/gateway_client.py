@@ -38,6 +38,7 @@ from flotta.protocol.grpc import (
     WorkerBase,
 )
 from flotta.protocol.json_text import decode_json
+from flotta.protocol.reasons.device_programs import RENEWAL_UNSUPPORTED
 from flotta.protocol.unix_server import GuardedServer, peer_user
 from flotta.settings.device import YGG_CLIENT_ID
 from flotta.worker.errors import DeliveryError, WorkerError
@@ -184,7 +185,9 @@ class GatewayClient:
         self.device_id = config.client_id or YGG_CLIENT_ID.read(os.environ)
         if config.key_file:
             log.warning(
-                "This gateway leaves key and certificate to its workers; this one cannot renew them"
+                "This gateway leaves key and certificate to its workers; this one cannot renew "
+                "them [%s]",
+                RENEWAL_UNSUPPORTED,
             )
         log.info("Registered with the gateway as device %s", self.device_id)
 

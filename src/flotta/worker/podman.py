@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Required, TypedDict, TypeVar
 
+from flotta.protocol.reasons.workloads import IMAGE_PULL_FAILED
 from flotta.worker.errors import WorkloadError
 from flotta.worker.processes import NOT_FOUND, ProcessResult, run
 
@@ -100,7 +101,7 @@ async def pull_image(image: str, auth_file: Path | None) -> None:
     done = await run("podman", "pull", "-q", *auth, image, timeout=PULL_TIMEOUT)
     if not done.ok:
         raise WorkloadError(
-            "ImagePullFailed",
+            IMAGE_PULL_FAILED,
             f"image {image} cannot be pulled: {extract_cause(done.err.splitlines())}",
         )
 

@@ -1,4 +1,4 @@
-"""`flotta explain`: the state of a device or a workload, in sentences."""
+"""`flotta explain`: the state of a device or a workload, or a reason, in sentences."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from flotta.fleet.explanation import (
     explain_workload,
 )
 from flotta.fleet.joining import REQUEST_NAMESPACE
+from flotta.fleet.remedies import explain_reason
 from flotta.resources.client import Client
 from flotta.resources.kinds import EDGE_DEVICE, EDGE_WORKLOAD, EVENT, SIGNED_REQUEST, Kind
 from flotta.resources.objects.core import Event
@@ -21,6 +22,8 @@ from flotta.resources.objects.meta import Resource
 
 def run(options: argparse.Namespace) -> str:
     """Return the sentences to print, one per line. Raises ValueError with a sentence."""
+    if options.kind == "reason":
+        return "\n".join(explain_reason(options.name))
     explain = _explain_device if options.kind == "device" else _explain_workload
     lines = run_connected(options, lambda client: explain(client, options.name, options.namespace))
     return "\n".join(lines)

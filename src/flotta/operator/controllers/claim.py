@@ -14,6 +14,7 @@ from datetime import datetime
 from flotta.operator.controllers.context import Context, utc_now
 from flotta.operator.runtime.kind_controller import KindController, Watch, itself
 from flotta.operator.runtime.steps import Plan, RecordEvent, Step, execute_steps, patch_status
+from flotta.protocol.reasons.conditions import PROVISIONING_FAILED, RELEASE_FAILED
 from flotta.resources.client import Client, Conflict, Forbidden, NotFound
 from flotta.resources.conditions import READY, with_condition
 from flotta.resources.kinds import BUCKET_CLAIM
@@ -68,7 +69,7 @@ async def reconcile_claim(
 
 def plan_failure(claim: BucketClaim, message: str, now: datetime) -> Plan:
     """Plan an Event and condition Ready that say why the claim is not carried out."""
-    reason = "ReleaseFailed" if is_being_deleted(claim) else "ProvisioningFailed"
+    reason = RELEASE_FAILED if is_being_deleted(claim) else PROVISIONING_FAILED
     steps: list[Step] = [RecordEvent(BUCKET_CLAIM, claim, "Warning", reason, message)]
     old, generation = conditions_of(claim), claim["metadata"].get("generation")
     conditions = with_condition(old, READY, "False", reason, message, now, generation)

@@ -24,6 +24,9 @@ from flotta.operator.runtime.steps import (
     patch_status,
 )
 from flotta.printable_text import printable_lines
+from flotta.protocol.reasons import conditions as reasons
+from flotta.protocol.reasons.events import EXPIRED
+from flotta.protocol.reasons.reason import Code
 from flotta.resources.client import ApiError, NotFound
 from flotta.resources.conditions import find_condition
 from flotta.resources.finalizers import DEVICE_FINALIZER
@@ -99,17 +102,21 @@ def plan_request(
     if is_approved(request):
         return _plan_approved(request, device, now)
     if is_declined(request):
-        return plan_status(request, DECLINED, "An administrator declined the device", now)
+        return plan_status(
+            request, DECLINED, reasons.DECLINED, "An administrator declined the device", now
+        )
     if auto:
         approved: SignedRequestSpec = {**spec_of(request), "approved": True}
         return Plan(patch_spec(SIGNED_REQUEST, request, approved))
     return _plan_waiting(request, now, expiry)
 
 
-def plan_status(request: SignedRequest, phase: str, message: str, now: datetime) -> Plan:
+def plan_status(
+    request: SignedRequest, phase: str, reason: Code, message: str, now: datetime
+) -> Plan:
     """Plan to write phase and conditions of the request; no step when they are up to date."""
     generation = generation_of(request)
-    conditions = _make_conditions(conditions_of(request), phase, message, now)
+    conditions = _make_conditions(conditions_of(request), phase, reason, message, now)
     new: SignedRequestStatus = {
         **status_of(request),
         "phase": phase,
@@ -121,7 +128,13 @@ def plan_status(request: SignedRequest, phase: str, message: str, now: datetime)
 
 def plan_refusal(request: SignedRequest, message: str, now: datetime) -> Plan:
     """Plan to report in the status of the request that the API refused the EdgeDevice."""
-    return plan_status(request, PENDING, f"The EdgeDevice cannot be created: {message}", now)
+    return plan_status(
+        request,
+        PENDING,
+        reasons.CREATION_REFUSED,
+        f"The EdgeDevice cannot be created: {message}",
+        now,
+    )
 
 
 def make_edge_device(request: SignedRequest, now: datetime) -> EdgeDevice:
@@ -153,14 +166,14 @@ def was_created(request: SignedRequest) -> bool:
 
 
 def _plan_waiting(request: SignedRequest, now: datetime, expiry: float) -> Plan:
-    plan = plan_status(request, PENDING, WAITING, now)
+    plan = plan_status(request, PENDING, reasons.WAITING_FOR_APPROVAL, WAITING, now)
     if not expiry:
         return plan
     left = (_waiting_since(request, now) + timedelta(seconds=expiry) - now).total_seconds()
     if left > 0:
         return Plan(plan.steps, requeue_after=left)
     message = f"The device was not approved within {expiry:.0f} seconds; it may enrol again"
-    report = RecordEvent(SIGNED_REQUEST, request, "Normal", "Expired", message)
+    report = RecordEvent(SIGNED_REQUEST, request, "Normal", EXPIRED, message)
     return Plan((report, Delete(SIGNED_REQUEST, request)))
 
 
@@ -179,7 +192,9 @@ def _waiting_since(request: SignedRequest, now: datetime) -> datetime:
 def _plan_approved(request: SignedRequest, device: EdgeDevice | None, now: datetime) -> Plan:
     if device is not None:
         where = f"{request['spec']['targetNamespace']}/{name_of(request)}"
-        return plan_status(request, APPROVED, f"EdgeDevice {where} was created", now)
+        return plan_status(
+            request, APPROVED, reasons.DEVICE_CREATED, f"EdgeDevice {where} was created", now
+        )
     if was_created(request):
         return Plan((Delete(SIGNED_REQUEST, request),))
 
@@ -198,7 +213,7 @@ def _describe_refusal(error: ApiError) -> str:
 
 
 def _make_conditions(
-    old: Sequence[Condition], phase: str, message: str, now: datetime
+    old: Sequence[Condition], phase: str, reason: Code, message: str, now: datetime
 ) -> list[Condition]:
     """Return a condition of each type; its time moves only with its status."""
     conditions = []
@@ -206,6 +221,7 @@ def _make_conditions(
         status = "True" if type_ == phase else "False"
         condition: Condition = {"type": type_, "status": status}
         if type_ == phase:
+            condition["reason"] = reason
             condition["message"] = printable_lines(message)
         before = find_condition(old, type_)
         moved = before is None or before.get("status") != status

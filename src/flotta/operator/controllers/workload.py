@@ -12,12 +12,20 @@ from functools import partial
 
 from flotta.fleet.selection import devices_for, matches
 from flotta.fleet.workload_status import describe_status, is_failing, is_running
-from flotta.operator.controllers.accepted import SELF_REPORTED, judge_workload
+from flotta.operator.controllers.accepted import judge_workload
 from flotta.operator.controllers.conditions import judged_conditions
 from flotta.operator.controllers.context import Context, utc_now
 from flotta.operator.controllers.device_views import COUNTS_DELAY, is_silent, workload_statuses
 from flotta.operator.runtime.kind_controller import KindController, Watch, planned, spec_changed
 from flotta.operator.runtime.steps import Plan, RecordEvent, patch_metadata, patch_status
+from flotta.protocol.reasons.conditions import (
+    DEVICES_SILENT,
+    NO_DEVICE,
+    PROGRESSING,
+    RUNNING,
+    SECRETS_BY_SELF_REPORTED_LABELS,
+)
+from flotta.protocol.reasons.workloads import FAILED
 from flotta.resources.cache import Cache
 from flotta.resources.conditions import ACCEPTED, READY, ConditionState, find_condition
 from flotta.resources.finalizers import LEGACY_WORKLOAD_FINALIZERS
@@ -104,7 +112,7 @@ def _warn(workload: EdgeWorkload, accepted: ConditionState) -> tuple[RecordEvent
     """Return the Event about a selector that is a risk, once for each new message."""
     _, reason, message = accepted
     known = find_condition(status_of(workload).get("conditions"), ACCEPTED)
-    if reason != SELF_REPORTED or (known and known.get("message") == message):
+    if reason != SECRETS_BY_SELF_REPORTED_LABELS or (known and known.get("message") == message):
         return ()
     return (RecordEvent(EDGE_WORKLOAD, workload, "Warning", reason, message),)
 
@@ -144,18 +152,18 @@ class WorkloadCounts:
     def ready_state(self) -> ConditionState:
         """Return the state of condition Ready."""
         if not self.matched:
-            return "False", "NoDevice", "No device is selected"
+            return "False", NO_DEVICE, "No device is selected"
         of_all = f"of {_plural(self.matched)}"
         rest = f"; {self.silent} offline" if self.silent else ""
         if self.failed:
             text = f"Failed on {self.failed} {of_all}{rest}; {self.first_failure}"
-            return "False", "Failed", text
+            return "False", FAILED, text
         if self.running == self.matched:
-            return "True", "Running", f"Running on {_plural(self.matched)}"
+            return "True", RUNNING, f"Running on {_plural(self.matched)}"
         text = f"Running on {self.running} {of_all}{rest}"
         if self.running + self.silent == self.matched:
-            return "Unknown", "DevicesSilent", text
-        return "False", "Progressing", text
+            return "Unknown", DEVICES_SILENT, text
+        return "False", PROGRESSING, text
 
 
 def _matched_fields(device: EdgeDevice | None) -> object:

@@ -13,6 +13,7 @@ from flotta.operator.runtime.stored_violations import (
     report_violation,
 )
 from flotta.own_names import OPERATOR
+from flotta.protocol.reasons.reason import Code
 from flotta.resources.bounds import fit_changes
 from flotta.resources.changes import (
     MetadataChange,
@@ -87,7 +88,7 @@ class RecordEvent:
     kind: Kind[Resource]
     target: Resource
     type_: str
-    reason: str
+    reason: Code
     message: str
 
 

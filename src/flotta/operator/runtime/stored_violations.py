@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import cast
 
 from flotta.merge_patch import apply_merge_patch
+from flotta.protocol.reasons.conditions import STORED_VIOLATION
 from flotta.resources.bounds import fit_whole
 from flotta.resources.changes import as_read, change_status
 from flotta.resources.client import ApiError, Client
@@ -41,7 +42,7 @@ async def report_violation(
 ) -> None:
     """Say in condition Updatable which stored fields prevent changes; no error if that fails."""
     text = f"The API refuses changes, because of what the object stores: {error.message}"
-    state: ConditionState = ("False", "StoredViolation", text)
+    state: ConditionState = ("False", STORED_VIOLATION, text)
     known = find_condition(conditions_of(target), UPDATABLE)
     if known is None or known.get("message") != text:
         now, generation = datetime.now(UTC), generation_of(target)

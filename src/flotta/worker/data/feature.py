@@ -11,6 +11,8 @@ from flotta.protocol.models import (
     DeviceConfigurationMessage,
     WorkloadStatus,
 )
+from flotta.protocol.reasons.device_programs import INVALID_STORAGE
+from flotta.protocol.reasons.sync import TRANSFER_UNFINISHED
 from flotta.rfc3339 import format_wire_time
 from flotta.sync.loop import DataPath as EnginePath
 from flotta.sync.loop import S3Storage, SyncLoop, SyncWorkload
@@ -47,7 +49,7 @@ class DataFeature(Feature):
         try:
             self._storage = decode_storage(section) if section else None
         except ConfigurationError as error:
-            self._agent.add_warning("InvalidStorage", str(error))
+            self._agent.add_warning(INVALID_STORAGE, str(error))
         self._configure_engine()
 
     async def run(self) -> None:
@@ -64,7 +66,11 @@ class DataFeature(Feature):
         if data and data.egress and self._storage is not None:
             self.keep_leaving(self._leaving | {name: data})
             if not await self._engine.flush(name, FLUSH_TIMEOUT):
-                log.warning("Not all files of %s were uploaded before its removal", name)
+                log.warning(
+                    "Not all files of %s were uploaded before its removal [%s]",
+                    name,
+                    TRANSFER_UNFINISHED,
+                )
         self._leaving.pop(name, None)
         self._configure_engine()
         self._engine.forget_workload(name)

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from flotta.backoff import Backoff
+from flotta.protocol.reasons.workloads import CRASH_LOOP_BACK_OFF
 from flotta.worker.podman import Container
 from flotta.worker.workloads.state import Crash
 
@@ -174,7 +175,12 @@ class CrashLoopBackOff:
     async def _pause(self, name: str) -> None:
         backoff = self._backoffs.setdefault(name, Backoff(*CRASH_LOOP_RETRY, jitter=0.0))
         seconds = backoff.next()
-        log.warning("Workload %s crashes in a loop; it is stopped for %.0f s", name, seconds)
+        log.warning(
+            "Workload %s crashes in a loop; it is stopped for %.0f s [%s]",
+            name,
+            seconds,
+            CRASH_LOOP_BACK_OFF,
+        )
         await self._stop(name)
         await asyncio.sleep(seconds)
         self._crashes.forgive(name)

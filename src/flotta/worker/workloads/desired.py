@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from flotta.protocol.models import DeviceConfigurationMessage, Secret, Workload
+from flotta.protocol.reasons.workloads import INVALID_SPECIFICATION
 from flotta.worker.errors import WorkloadError
 from flotta.worker.workloads.files import WorkloadFiles
 from flotta.worker.workloads.manifest import Pod, build_pod
@@ -68,7 +69,7 @@ def _build_pod(
         return build_pod(workload, secrets, device_id, paths)
     except (TypeError, AttributeError, KeyError, ValueError) as error:
         raise WorkloadError(
-            "InvalidSpecification",
+            INVALID_SPECIFICATION,
             f"the pod specification has an unexpected shape: {error}",
             permanent=True,
         ) from error

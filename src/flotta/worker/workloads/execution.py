@@ -8,6 +8,14 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from flotta.protocol.models import DataConfiguration
+from flotta.protocol.reasons.reason import Code
+from flotta.protocol.reasons.workloads import (
+    IMAGE_NEVER_PULL,
+    PULLING,
+    STARTING,
+    STOPPING,
+    SYSTEMD_FAILURE,
+)
 from flotta.worker import podman, systemd
 from flotta.worker.errors import WorkloadError
 from flotta.worker.workloads.crash_loop import Crashes
@@ -46,7 +54,7 @@ class StepExecution:
         files: WorkloadFiles,
         crashes: Crashes,
         flush: Flush,
-        set_activity: Callable[[str, str], None],
+        set_activity: Callable[[str, Code], None],
     ) -> None:
         self._files = files
         self._crashes = crashes
@@ -84,12 +92,12 @@ class StepExecution:
         for image in missing:
             if image in pod.never_pull:
                 raise WorkloadError(
-                    "ImageNeverPull", f"image {image} is not present and its pull policy is Never"
+                    IMAGE_NEVER_PULL, f"image {image} is not present and its pull policy is Never"
                 )
         wanted = list(dict.fromkeys([*missing, *(pod.always_pull if step.refresh else ())]))
         if not wanted:
             return
-        self._set_activity(pod.name, "Pulling")
+        self._set_activity(pod.name, PULLING)
         paths = self._files.paths_of(pod.name)
         if pod.auth is not None:
             await asyncio.to_thread(self._files.write_auth, pod)
@@ -104,10 +112,10 @@ class StepExecution:
     async def _reload_systemd(self) -> None:
         async with self._reloading:
             if not await systemd.reload():
-                raise WorkloadError("SystemdFailure", "systemd did not reload its units")
+                raise WorkloadError(SYSTEMD_FAILURE, "systemd did not reload its units")
 
     async def _start_pod(self, name: str) -> None:
-        self._set_activity(name, "Starting")
+        self._set_activity(name, STARTING)
         unit = self._files.unit_of(name)
         async with self._slots, self._ignoring_exits(name):
             started = await systemd.restart(unit)
@@ -118,7 +126,7 @@ class StepExecution:
 
     async def stop_pod(self, name: str) -> None:
         """Stop the unit of a workload and remove the rest of its pod."""
-        self._set_activity(name, "Stopping")
+        self._set_activity(name, STOPPING)
         async with self._ignoring_exits(name):
             await systemd.stop(self._files.unit_of(name))
             await podman.remove_pod(name)

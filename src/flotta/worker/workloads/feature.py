@@ -13,6 +13,8 @@ from flotta.protocol.models import (
     WorkloadStatus,
 )
 from flotta.protocol.phases import ERROR
+from flotta.protocol.reasons.reason import NO_REASON
+from flotta.protocol.reasons.workloads import DATA_SYNC_FAILED, FAILED
 from flotta.worker.features import AgentContext, Feature
 from flotta.worker.settings import Settings
 from flotta.worker.workloads.desired import build_desired
@@ -116,7 +118,7 @@ class WorkloadsFeature(Feature):
                 and self._reported.get(name) != state.phase_and_reason
                 and state.message
             ):
-                self._agent.add_warning(state.reason or "Failed", state.message, workload=name)
+                self._agent.add_warning(state.reason or FAILED, state.message, workload=name)
         self._reported = summaries
         self._agent.request_heartbeat()
 
@@ -128,7 +130,7 @@ class WorkloadsFeature(Feature):
             unit=self._observer.unit_state(name),
             containers=self._observer.containers_of(name),
             failure=self._reconciler.failures.get(name),
-            activity=self._reconciler.activities.get(name, ""),
+            activity=self._reconciler.activities.get(name, NO_REASON),
             explanation=self._observer.explanation_of(name),
             crashes=self._observer.crashes.list_crashes(name),
         )
@@ -140,5 +142,5 @@ class WorkloadsFeature(Feature):
         )
         problem = self._transfers.add_transfer_status(status)
         if problem and not status.reason:
-            status.reason, status.message = "DataSyncFailed", problem
+            status.reason, status.message = DATA_SYNC_FAILED, problem
         return status

@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from flotta.dns1123 import is_subdomain
 from flotta.protocol.models import DataConfiguration, Secret, Workload
+from flotta.protocol.reasons.workloads import INVALID_NAME
 from flotta.worker.errors import WorkloadError
 from flotta.worker.podman import DIGEST_LABEL, WORKLOAD_LABEL
 from flotta.worker.workloads.pod_spec import (
@@ -71,7 +72,7 @@ def check_name(name: str) -> None:
     """Refuse a name that is not a DNS-1123 subdomain or too long, because paths contain it."""
     if not is_subdomain(name) or len(name) > MAX_NAME:
         raise WorkloadError(
-            "InvalidName",
+            INVALID_NAME,
             f"{name[:80]!r} is not a DNS-1123 name of at most {MAX_NAME} characters",
             permanent=True,
         )

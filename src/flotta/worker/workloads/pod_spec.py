@@ -13,6 +13,7 @@ from typing import Required, TypedDict, cast
 
 import yaml
 
+from flotta.protocol.reasons.workloads import INVALID_SPECIFICATION
 from flotta.worker.errors import WorkloadError
 from flotta.yaml_loader import load_yaml
 
@@ -169,7 +170,7 @@ def list_containers(spec: PodSpec) -> list[Container]:
 
 def invalid_specification(message: str) -> WorkloadError:
     """Return the error for a specification that cannot run on any device."""
-    return WorkloadError("InvalidSpecification", message, permanent=True)
+    return WorkloadError(INVALID_SPECIFICATION, message, permanent=True)
 
 
 def _check_container(container: object) -> None:

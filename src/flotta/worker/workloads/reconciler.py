@@ -12,6 +12,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from flotta.protocol.models import DataConfiguration
+from flotta.protocol.reasons.device_programs import REMOVAL_INCOMPLETE
+from flotta.protocol.reasons.reason import Code
+from flotta.protocol.reasons.workloads import DISK_FAILURE, INTERNAL_ERROR
 from flotta.worker import podman, systemd
 from flotta.worker.errors import WipeError, WorkloadError
 from flotta.worker.workloads.crash_loop import CrashLoopBackOff
@@ -53,7 +56,7 @@ class Reconciler:
         self._delays: dict[str, RetryDelay] = {}
         self.crash_loops = CrashLoopBackOff(observer.crashes, self._execution.stop_unit, self.wake)
         self.failures: dict[str, WorkloadError] = {}
-        self.activities: dict[str, str] = {}
+        self.activities: dict[str, Code] = {}
         self.first_pass = asyncio.Event()
 
     def apply(self, desired: Desired) -> None:
@@ -125,7 +128,9 @@ class Reconciler:
             left = await podman.list_pods()
             if left == []:
                 return
-            log.warning("After the removal podman still has %s", _name_pods(left))
+            log.warning(
+                "After the removal podman still has %s [%s]", _name_pods(left), REMOVAL_INCOMPLETE
+            )
         raise WipeError(f"podman still has {_name_pods(left)}")
 
     def _start_tasks(self) -> None:
@@ -146,13 +151,12 @@ class Reconciler:
         try:
             await self._converge(name)
         except OSError as error:
-            log.warning("Workload %s: %s", name, error)
-            self._record_failure(name, WorkloadError("DiskFailure", str(error)))
+            self._record_failure(name, WorkloadError(DISK_FAILURE, str(error)))
             self._wake_later(DISK_RETRY)
         except Exception as error:  # the workload's outermost loop: others must continue
-            log.exception("Workload %s failed unexpectedly", name)
+            log.exception("Workload %s failed unexpectedly [%s]", name, INTERNAL_ERROR)
             self._record_failure(
-                name, WorkloadError("InternalError", f"{type(error).__name__}: {error}")
+                name, WorkloadError(INTERNAL_ERROR, f"{type(error).__name__}: {error}")
             )
             self._wake_later(BUG_RETRY)
         finally:
@@ -215,7 +219,7 @@ class Reconciler:
             else:
                 await work
 
-    def _set_activity(self, name: str, activity: str) -> None:
+    def _set_activity(self, name: str, activity: Code) -> None:
         if self.activities.get(name) != activity:
             self.activities[name] = activity
             self._on_change()
@@ -223,7 +227,7 @@ class Reconciler:
     def _record_failure(self, name: str, error: WorkloadError) -> None:
         known = self.failures.get(name)
         if known is None or (known.reason, known.message) != (error.reason, error.message):
-            log.warning("Workload %s: %s: %s", name, error.reason, error.message)
+            log.warning("Workload %s: %s [%s]", name, error.message, error.reason)
         self.failures[name] = error
         self.activities.pop(name, None)
         self._note_attempts(name)

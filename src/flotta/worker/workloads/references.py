@@ -16,6 +16,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from flotta.protocol.models import Secret
+from flotta.protocol.reasons.workloads import (
+    CONFIG_MAP_NOT_FOUND,
+    INVALID_CONFIG_MAP,
+    INVALID_SECRET,
+    SECRET_NOT_FOUND,
+)
 from flotta.worker.errors import WorkloadError
 from flotta.worker.workloads.pod_spec import (
     ConfigMapSource,
@@ -29,6 +35,9 @@ from flotta.worker.workloads.pod_spec import (
 )
 
 Values = Mapping[str, bytes]
+# By the kind that is referred to.
+NOT_FOUND = {"ConfigMap": CONFIG_MAP_NOT_FOUND, "Secret": SECRET_NOT_FOUND}
+INVALID = {"ConfigMap": INVALID_CONFIG_MAP, "Secret": INVALID_SECRET}
 
 
 @dataclass(frozen=True)
@@ -57,7 +66,7 @@ class Sources:
             return decode_secret(self.secrets[name])
         if optional:
             return {}
-        raise WorkloadError(f"{kind}NotFound", f'{kind} "{name}" does not exist', permanent=True)
+        raise WorkloadError(NOT_FOUND[kind], f'{kind} "{name}" does not exist', permanent=True)
 
 
 def _parse_config_map(text: str) -> tuple[str, Values]:
@@ -122,7 +131,7 @@ def _resolve_key(kind: str, reference: KeyReference, sources: Sources) -> str | 
         return _decode_text(kind, key, values[key])
     if optional:
         return None
-    raise WorkloadError(f"{kind}NotFound", f'{kind} "{name}" has no key "{key}"', permanent=True)
+    raise WorkloadError(NOT_FOUND[kind], f'{kind} "{name}" has no key "{key}"', permanent=True)
 
 
 def _decode_text(kind: str, key: str, value: bytes) -> str:
@@ -132,7 +141,7 @@ def _decode_text(kind: str, key: str, value: bytes) -> str:
         text = "\0"
     if "\0" in text:
         raise WorkloadError(
-            f"Invalid{kind}",
+            INVALID[kind],
             f'key "{key}" is not text, so it cannot be an environment variable',
             permanent=True,
         )
@@ -163,7 +172,7 @@ def _read_items(
     missing = [item["key"] for item in chosen if item["key"] not in values]
     if missing and not optional:
         raise WorkloadError(
-            f"{kind}NotFound", f'{kind} "{name}" has no key "{missing[0]}"', permanent=True
+            NOT_FOUND[kind], f'{kind} "{name}" has no key "{missing[0]}"', permanent=True
         )
     return {item["path"]: values[item["key"]] for item in chosen if item["key"] in values}
 
@@ -175,5 +184,5 @@ def decode_secret(secret: Secret) -> dict[str, bytes]:
         return {str(key): base64.b64decode(value, validate=True) for key, value in data.items()}
     except (ValueError, TypeError, AttributeError, binascii.Error) as error:
         raise WorkloadError(
-            "InvalidSecret", f'Secret "{secret.name}" is malformed', permanent=True
+            INVALID_SECRET, f'Secret "{secret.name}" is malformed', permanent=True
         ) from error

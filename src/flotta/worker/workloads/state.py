@@ -19,6 +19,18 @@ from flotta.protocol.phases import (
     RUNNING,
     STOPPED,
 )
+from flotta.protocol.reasons.reason import NO_REASON, Code
+from flotta.protocol.reasons.workloads import (
+    COMPLETED,
+    CONTAINER_FAILED,
+    CONTAINER_RESTARTED,
+    CONTAINER_START_FAILED,
+    CRASH_LOOP_BACK_OFF,
+    HOST_PORT_IN_USE,
+    IMAGE_PULL_FAILED,
+    POD_START_FAILED,
+    STARTING,
+)
 from flotta.worker.errors import WorkloadError
 from flotta.worker.podman import Container
 from flotta.worker.systemd import NO_UNIT, UnitState
@@ -40,7 +52,7 @@ class WorkloadState:
     """What is reported of a workload."""
 
     phase: str
-    reason: str = ""
+    reason: Code = NO_REASON
     message: str = ""
 
     @property
@@ -56,7 +68,7 @@ class Observation:
     unit: UnitState = NO_UNIT
     containers: Sequence[Container] = ()
     failure: WorkloadError | None = None
-    activity: str = ""
+    activity: Code = NO_REASON
     explanation: str = ""
     crashes: Sequence[Crash] = ()
 
@@ -80,7 +92,7 @@ def derive_state(observed: Observation) -> WorkloadState:
             if container.name != worst.container
         )
         return WorkloadState(
-            DEGRADED if others else ERROR, "CrashLoopBackOff", _describe_crash(worst)
+            DEGRADED if others else ERROR, CRASH_LOOP_BACK_OFF, _describe_crash(worst)
         )
     if observed.explanation and observed.unit.active != "active":
         return WorkloadState(
@@ -88,25 +100,25 @@ def derive_state(observed: Observation) -> WorkloadState:
         )
     if observed.activity or observed.unit.changing or not observed.containers:
         return WorkloadState(
-            DEPLOYING, observed.activity or ("Starting" if observed.unit.changing else "")
+            DEPLOYING, observed.activity or (STARTING if observed.unit.changing else NO_REASON)
         )
     return _derive_running_state(phase, observed, worst)
 
 
 def _derive_running_state(phase: str, observed: Observation, worst: Crash | None) -> WorkloadState:
     if phase == EXITED and not any(container.exit_code for container in observed.containers):
-        return WorkloadState(phase, "Completed")
+        return WorkloadState(phase, COMPLETED)
     exited = (container for container in observed.containers if container.state == "exited")
     failed = next((container for container in exited if container.exit_code), None)
     if failed is not None:
         return WorkloadState(
             phase,
-            "ContainerFailed",
+            CONTAINER_FAILED,
             f'container "{failed.name}" exited with code {failed.exit_code}',
         )
     running = [container.name for container in observed.containers if container.state == "running"]
     if worst is not None and worst.container in running:
-        return WorkloadState(phase, "ContainerRestarted", _describe_crash(worst))
+        return WorkloadState(phase, CONTAINER_RESTARTED, _describe_crash(worst))
     return WorkloadState(phase)
 
 
@@ -128,16 +140,16 @@ def derive_pod_phase(containers: Sequence[Container]) -> str:
     return DEGRADED if "running" in states else ERROR
 
 
-def classify_start_failure(message: str) -> str:
+def classify_start_failure(message: str) -> Code:
     """Name the cause of a failed start from podman's message."""
     for words, reason in (
-        ("address already in use", "HostPortInUse"),
-        ("initializing source", "ImagePullFailed"),
-        ("image not known", "ImagePullFailed"),
-        ("executable file not found", "ContainerStartFailed"),
-        ("runc create failed", "ContainerStartFailed"),
-        ("OCI runtime", "ContainerStartFailed"),
+        ("address already in use", HOST_PORT_IN_USE),
+        ("initializing source", IMAGE_PULL_FAILED),
+        ("image not known", IMAGE_PULL_FAILED),
+        ("executable file not found", CONTAINER_START_FAILED),
+        ("runc create failed", CONTAINER_START_FAILED),
+        ("OCI runtime", CONTAINER_START_FAILED),
     ):
         if words in message:
             return reason
-    return "PodStartFailed"
+    return POD_START_FAILED

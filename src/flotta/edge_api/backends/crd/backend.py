@@ -38,6 +38,9 @@ from flotta.fleet.adoption import (
 from flotta.fleet.tombstones import read_tombstone, tombstone_name
 from flotta.identity.peers import Peer
 from flotta.protocol.models import EnrolmentInfo, Heartbeat, RegistrationInfo
+from flotta.protocol.reasons.conditions import ACKNOWLEDGED
+from flotta.protocol.reasons.refusals import DEVICE_LEAVING, UNKNOWN_DEVICE
+from flotta.protocol.reasons.workloads import STARTING
 from flotta.resources.changes import change_metadata
 from flotta.resources.client import Client, Invalid, NotFound, retry_on_conflict
 from flotta.resources.conditions import DISCONNECTED, with_condition
@@ -158,7 +161,7 @@ class CrdBackend:
         if membership is Membership.LEAVING:
             return membership
         if not self._caches.devices.synced:
-            raise Refusal(503, "the server is starting", reason="Starting", retry_after=2)
+            raise Refusal(503, "the server is starting", reason=STARTING, retry_after=2)
         return judge_membership(peer, await self._read_device(key))
 
     @translate_api_errors
@@ -201,7 +204,7 @@ class CrdBackend:
             try:
                 known = await self._apply_heartbeat(key, message_id, heartbeat)
             except NotFound as error:
-                raise Refusal(404, "the device does not exist", reason="UnknownDevice") from error
+                raise Refusal(404, "the device does not exist", reason=UNKNOWN_DEVICE) from error
         await self._end_adoption(peer)
         self._metrics.count_heartbeat(*key)
         return "hardware" in known
@@ -226,7 +229,7 @@ class CrdBackend:
                 status.get("conditions"),
                 DISCONNECTED,
                 "True",
-                "Acknowledged",
+                ACKNOWLEDGED,
                 "The device has disconnected and removed its workloads.",
                 datetime.now(UTC),
                 device["metadata"].get("generation"),
@@ -248,7 +251,7 @@ class CrdBackend:
         self._presence.record_heartbeat(key, now)
         device = written.device if written else self._statuses.newest_device(key)
         if device is None:
-            raise Refusal(404, "the device does not exist", reason="UnknownDevice")
+            raise Refusal(404, "the device does not exist", reason=UNKNOWN_DEVICE)
         status = status_of(device)
         old, new = (written.old, written.new) if written else (status, status)
         await self._events.write_heartbeat_events(
@@ -299,7 +302,7 @@ class CrdBackend:
             raise Refusal(
                 403,
                 f"the certificate is revoked: the device is {membership.value}",
-                reason="UnknownDevice" if unknown else "DeviceLeaving",
+                reason=UNKNOWN_DEVICE if unknown else DEVICE_LEAVING,
             )
 
     async def _is_granted(self, peer: Peer, device: EdgeDevice) -> bool:

@@ -16,6 +16,7 @@ from flotta.edge_api.refusals import Refusal
 from flotta.fleet.adoption import is_withheld
 from flotta.fleet.joining import UNREGISTERED_LABEL
 from flotta.identity.peers import Peer
+from flotta.protocol.reasons.refusals import CONFIGURATION_WITHHELD, UNKNOWN_DEVICE
 from flotta.resources.client import Client
 from flotta.resources.kinds import EDGE_DEVICE
 from flotta.resources.objects.devices import EdgeDevice
@@ -53,7 +54,7 @@ class Delivery:
             return cached
         device = await self._client.get_or_none(EDGE_DEVICE, peer.device_id, peer.namespace)
         if device is None:
-            raise Refusal(404, "the device does not exist", reason="UnknownDevice")
+            raise Refusal(404, "the device does not exist", reason=UNKNOWN_DEVICE)
         if cached is not None and cached["metadata"] != device["metadata"]:
             raise _withheld("the newest EdgeDevice has not reached this server yet")
         return device
@@ -70,4 +71,4 @@ def _is_outdated(device: EdgeDevice, peer: Peer) -> bool:
 
 def _withheld(cause: str) -> Refusal:
     message = f"the configuration is withheld: {cause}"
-    return Refusal(503, message, reason="ConfigurationWithheld", retry_after=WITHHELD_RETRY)
+    return Refusal(503, message, reason=CONFIGURATION_WITHHELD, retry_after=WITHHELD_RETRY)

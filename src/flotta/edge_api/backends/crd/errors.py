@@ -8,6 +8,11 @@ from typing import Any, ParamSpec, TypeVar
 
 from flotta.edge_api.backends.backend import BackendError
 from flotta.edge_api.refusals import Refusal
+from flotta.protocol.reasons.refusals import (
+    CONFLICT,
+    RESOURCE_API_REFUSED,
+    RESOURCE_API_UNREACHABLE,
+)
 from flotta.resources.errors import ApiError, Conflict
 
 P = ParamSpec("P")
@@ -18,19 +23,19 @@ def refuse_api_error(error: ApiError) -> Refusal:
     """Return what a device gets for an error, without the details of the API's message."""
     if error.status == 0:
         return Refusal(
-            503, "the resource API does not answer", reason="ResourceApiUnreachable", retry_after=5
+            503, "the resource API does not answer", reason=RESOURCE_API_UNREACHABLE, retry_after=5
         )
     if isinstance(error, Conflict):
         return Refusal(
             503,
             "other writers keep changing the same object; send the message again",
-            reason="Conflict",
+            reason=CONFLICT,
             retry_after=2,
         )
     return Refusal(
         500,
         f"the resource API refused the request: {error.reason or error.status}",
-        reason="ResourceApiRefused",
+        reason=RESOURCE_API_REFUSED,
     )
 
 

@@ -17,6 +17,8 @@ from flotta.limited_log import LimitedLog
 from flotta.own_names import EDGE_API
 from flotta.printable_text import printable
 from flotta.protocol.models import EventInfo
+from flotta.protocol.reasons.conditions import HEARTBEAT_MISSED
+from flotta.protocol.reasons.events import DEVICE
 from flotta.resources.client import ApiError, Client
 from flotta.resources.kinds import EDGE_DEVICE, EDGE_WORKLOAD, Kind, ResourceT
 from flotta.resources.objects.devices import EdgeDevice, EdgeDeviceStatus
@@ -78,13 +80,13 @@ class Events:
             device,
             EDGE_DEVICE,
             "Warning",
-            "HeartbeatMissed",
+            HEARTBEAT_MISSED,
             "The device stopped sending heartbeats.",
         )
 
     async def _write_reported(self, device: EdgeDevice, event: EventInfo) -> None:
         type_ = "Warning" if event.type == "warn" else "Normal"
-        reason = event.reason or "Device"
+        reason = event.reason or DEVICE
         text = f"{event.workload}: {event.message}" if event.workload else event.message
         await self._write_about_device(device, type_, reason, text)
         await self._write_about_workload(device, event.workload, type_, reason, event.message)

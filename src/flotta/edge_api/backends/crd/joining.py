@@ -24,6 +24,15 @@ from flotta.fleet.joining import (
 from flotta.identity.peers import Peer
 from flotta.protocol.hardware import HardwareInfo
 from flotta.protocol.models import EnrolmentInfo, Features, RegistrationInfo
+from flotta.protocol.reasons.refusals import (
+    ALREADY_REGISTERED,
+    DEVICE_LEAVING,
+    INVALID_MESSAGE,
+    NAMESPACE_NOT_ALLOWED,
+    NOT_APPROVED,
+    NOT_ENROLLED,
+    OTHER_KEY,
+)
 from flotta.resources.bounds import fit_report
 from flotta.resources.changes import (
     MetadataChange,
@@ -96,7 +105,7 @@ class Joining:
                 raise Refusal(
                     404,
                     "the device has not enrolled: it has no EdgeDeviceSignedRequest",
-                    reason="NotEnrolled",
+                    reason=NOT_ENROLLED,
                 )
             namespace = spec_of(request).get("targetNamespace") or REQUEST_NAMESPACE
             _require_namespace(peer, namespace)
@@ -104,7 +113,7 @@ class Joining:
         async def attempt() -> RecordedRegistration:
             device = await self._client.get_or_none(EDGE_DEVICE, device_id, namespace)
             if device is None:
-                raise Refusal(404, "the device is not approved yet", reason="NotApproved")
+                raise Refusal(404, "the device is not approved yet", reason=NOT_APPROVED)
             _require_may_register(peer, device, request, key_fingerprint)
             await self._record_registration(device, info, key_fingerprint)
             return RecordedRegistration(namespace, uid_of(device))
@@ -157,7 +166,7 @@ def _new_request(peer: Peer, device_id: str, namespace: str, info: EnrolmentInfo
     if info.public_key_fingerprint:
         if not FINGERPRINT.fullmatch(info.public_key_fingerprint):
             raise Refusal(
-                400, "the fingerprint of the key is not a hex SHA-256", reason="InvalidMessage"
+                400, "the fingerprint of the key is not a hex SHA-256", reason=INVALID_MESSAGE
             )
         annotations[KEY_ANNOTATION] = info.public_key_fingerprint
     spec: SignedRequestSpec = {"targetNamespace": namespace, "approved": False}
@@ -194,7 +203,7 @@ def _require_namespace(peer: Peer, namespace: str) -> None:
             403,
             f"the registration certificate does not allow namespace {namespace[:64]!r}, "
             f"only {', '.join(peer.namespaces)}",
-            reason="NamespaceNotAllowed",
+            reason=NAMESPACE_NOT_ALLOWED,
         )
 
 
@@ -202,7 +211,7 @@ def _require_may_register(
     peer: Peer, device: EdgeDevice, request: SignedRequest | None, key_fingerprint: str
 ) -> None:
     if is_being_deleted(device):
-        raise Refusal(403, "the device is being removed from the fleet", reason="DeviceLeaving")
+        raise Refusal(403, "the device is being removed from the fleet", reason=DEVICE_LEAVING)
     if peer.kind == "device":
         return  # its membership was checked
     if labels_of(device).get(UNREGISTERED_LABEL) != "true":
@@ -210,7 +219,7 @@ def _require_may_register(
             raise Refusal(
                 403,
                 "the device is registered; only its own certificate can register it again",
-                reason="AlreadyRegistered",
+                reason=ALREADY_REGISTERED,
             )
         return
     enrolled = annotations_of(request).get(KEY_ANNOTATION) if request else None
@@ -219,5 +228,5 @@ def _require_may_register(
             403,
             "the key is not the one that enrolled; to accept the new one, delete the EdgeDevice: "
             "then the device can enrol again",
-            reason="OtherKey",
+            reason=OTHER_KEY,
         )

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from flotta.edge_api.refusals import Refusal
 from flotta.fleet.joining import CERTIFICATE_ANNOTATION, REQUEST_NAMESPACE, is_approved
 from flotta.limited_log import LimitedLog
+from flotta.protocol.reasons.refusals import TOO_MANY_PENDING_REQUESTS
 from flotta.resources.cache import Cache
 from flotta.resources.objects.devices import SignedRequest
 from flotta.resources.views import annotations_of, name_of, spec_of
@@ -89,7 +90,7 @@ class PendingRequests:
         raise Refusal(
             429,
             f"too many devices {whose} wait for their approval; try again later",
-            reason="TooManyPendingRequests",
+            reason=TOO_MANY_PENDING_REQUESTS,
             retry_after=RETRY_AFTER,
         )
 

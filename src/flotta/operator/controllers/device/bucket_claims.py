@@ -11,6 +11,13 @@ from flotta.fleet.claim_ownership import DEVICE_ANNOTATION, is_claim_of
 from flotta.fleet.joining import is_registered
 from flotta.operator.controllers.device_views import storage_section
 from flotta.operator.settings import Settings
+from flotta.protocol.reasons.conditions import (
+    CLAIM_BOUND,
+    CLAIM_FOREIGN,
+    CLAIM_PENDING,
+    EXTERNAL_IGNORED,
+    PROVISIONING_FAILED,
+)
 from flotta.resources.conditions import READY, ConditionState, find_condition
 from flotta.resources.kinds import BUCKET_CLAIM, EDGE_DEVICE
 from flotta.resources.objects.device_settings import EdgeDeviceSet
@@ -104,22 +111,22 @@ def judge_storage(
 def _judge_bound(claim: BucketClaim, *, external: bool) -> ConditionState:
     text = f"ObjectBucketClaim {name_of(claim)} is bound"
     if not external:
-        return "True", "ClaimBound", text
+        return "True", CLAIM_BOUND, text
     text += "; configMapName and secretName of storage.s3 are ignored as long as it exists"
-    return "True", "ExternalIgnored", text
+    return "True", EXTERNAL_IGNORED, text
 
 
 def _judge_unbound(claim: BucketClaim) -> ConditionState:
     name = name_of(claim)
     problem = find_condition(conditions_of(claim), READY)
     if problem:
-        return "False", problem["reason"], f"ObjectBucketClaim {name}: {problem['message']}"
+        return "False", PROVISIONING_FAILED, f"ObjectBucketClaim {name}: {problem['message']}"
     storage_class = spec_of(claim).get("storageClassName") or "none"
     text = (
         f"No provisioner has handled ObjectBucketClaim {name} yet; "
         f"its storage class is {storage_class}"
     )
-    return "False", "ClaimPending", text
+    return "False", CLAIM_PENDING, text
 
 
 def _judge_foreign(device: EdgeDevice, claim: BucketClaim) -> ConditionState:
@@ -129,12 +136,12 @@ def _judge_foreign(device: EdgeDevice, claim: BucketClaim) -> ConditionState:
     )
     if is_being_deleted(claim):
         text += "it is being deleted, and its condition Ready says what becomes of the bucket"
-        return "False", "ClaimForeign", text
+        return "False", CLAIM_FOREIGN, text
     text += (
         "if it is to use that bucket, run: kubectl annotate objectbucketclaim "
         f"{name} --namespace {namespace} {DEVICE_ANNOTATION}={uid_of(device)} --overwrite"
     )
-    return "False", "ClaimForeign", text
+    return "False", CLAIM_FOREIGN, text
 
 
 def provisioner_time_left(claim: BucketClaim | None, now: datetime) -> float:

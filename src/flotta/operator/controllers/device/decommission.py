@@ -22,6 +22,8 @@ from flotta.operator.runtime.steps import (
     patch_metadata,
     patch_status,
 )
+from flotta.protocol.reasons.conditions import WIPE_HELD
+from flotta.protocol.reasons.events import CLAIM_REMAINS, DECOMMISSION_TIMEOUT
 from flotta.resources.conditions import (
     DISCONNECTED,
     WIPE_ALLOWED,
@@ -105,7 +107,7 @@ def plan_hold(device: EdgeDevice, steps: tuple[Step, ...], now: datetime) -> Pla
         conditions_of(device),
         WIPE_ALLOWED,
         "False",
-        "WipeHeld",
+        WIPE_HELD,
         message,
         now,
         generation_of(device),
@@ -113,7 +115,7 @@ def plan_hold(device: EdgeDevice, steps: tuple[Step, ...], now: datetime) -> Pla
     status: EdgeDeviceStatus = {**status_of(device), "conditions": conditions}
     writes: tuple[Step, ...] = patch_status(EDGE_DEVICE, device, status)
     if find_condition(conditions_of(device), WIPE_ALLOWED) is None:
-        writes += (RecordEvent(EDGE_DEVICE, device, "Warning", "WipeHeld", message),)
+        writes += (RecordEvent(EDGE_DEVICE, device, "Warning", WIPE_HELD, message),)
     return Plan(steps + writes, requeue_after=HELD_RECHECK)
 
 
@@ -127,7 +129,7 @@ def _plan_claim_removal(device: EdgeDevice, claim: BucketClaim, now: datetime) -
         return Plan(requeue_after=recheck)
     message = f"ObjectBucketClaim {name_of(claim)} is still being deleted; its Events say why"
     return Plan(
-        (RecordEvent(EDGE_DEVICE, device, "Warning", "ClaimRemains", message),),
+        (RecordEvent(EDGE_DEVICE, device, "Warning", CLAIM_REMAINS, message),),
         requeue_after=recheck,
     )
 
@@ -163,4 +165,4 @@ def _report_timeout(device: EdgeDevice, timeout: float) -> RecordEvent:
         f"The device did not acknowledge its removal within {timeout:.0f} seconds; "
         "it wipes itself when it returns"
     )
-    return RecordEvent(EDGE_DEVICE, device, "Warning", "DecommissionTimeout", message)
+    return RecordEvent(EDGE_DEVICE, device, "Warning", DECOMMISSION_TIMEOUT, message)

@@ -1,0 +1,122 @@
+"""Render the tables of docs/reference/reasons.md that come from `flotta.protocol.reasons`.
+
+Usage: document_reasons.py [--check]. Each table stands below the heading of its section; the text
+around the tables is the page's own. With --check, nothing is written and the exit code tells
+whether something would be.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from flotta.protocol.reasons import (
+    conditions,
+    device_programs,
+    events,
+    installation,
+    refusals,
+    sync,
+    workloads,
+)
+from flotta.protocol.reasons.reason import (
+    Condition,
+    Event,
+    Log,
+    PodReason,
+    Reason,
+    Refusal,
+    Workload,
+)
+
+PAGE = Path(__file__).parents[1] / "docs/reference/reasons.md"
+# Headings of the page, and the rows of the table below each.
+SECTIONS: dict[str, Sequence[Reason]] = {
+    "While a workload is deployed": workloads.DEPLOYING,
+    "ImagePullFailed and ImageNeverPull": workloads.IMAGES,
+    "CrashLoopBackOff and other container exits": workloads.EXITS,
+    "HostPortInUse and other failures to start": workloads.STARTS,
+    "InvalidSpecification and other errors in the workload": workloads.SPECIFICATION,
+    "Misconfiguration, SecretNotFound and other references": workloads.REFERENCES,
+    "DiskFailure and other errors of the device": workloads.DEVICE_ERRORS,
+    "DataSyncFailed": workloads.DATA,
+    "Causes of DataSyncFailed": sync.CAUSES,
+    "EdgeDevice": conditions.DEVICES,
+    "EdgeDeviceSet": conditions.DEVICE_SETS,
+    "EdgeWorkload": conditions.WORKLOADS,
+    "EdgeDeviceSignedRequest": conditions.REQUESTS,
+    "ObjectBucketClaim": conditions.BUCKET_CLAIMS,
+    "Events": [*events.EVENTS, *device_programs.REPORTED],
+    "Refusals of the Edge API": refusals.REFUSALS,
+    "Connection to the Edge API and to the worker": device_programs.CONNECTION,
+    "Identity and time": device_programs.IDENTITY,
+    "State of the worker": device_programs.STATE,
+    "While Kubernetes starts the control plane": installation.PODS,
+}
+FIRST, LAST = "Reason", ("Meaning", "What to do")
+COLUMNS: dict[type, tuple[str, ...]] = {
+    Workload: ("Phase", "Retries"),
+    Condition: ("Condition", "Status"),
+    Event: ("About", "Type", "Component"),
+    Refusal: ("Status",),
+    PodReason: (),
+    Log: ("Program",),
+}
+
+
+def render(page: str) -> str:
+    """Return the page with the tables as the code has them."""
+    for heading, rows in SECTIONS.items():
+        before, text = page.split(f" {heading}\n", 1)
+        start = text.index(f"\n| {_first_column(rows)} |") + 1
+        end = text.index("\n\n", start) + 1 if "\n\n" in text[start:] else len(text)
+        page = f"{before} {heading}\n{text[:start]}{_table(rows)}{text[end:]}"
+    return page
+
+
+def _first_column(rows: Sequence[Reason]) -> str:
+    return "Pod reason" if isinstance(rows[0].place, PodReason) else FIRST
+
+
+def _table(rows: Sequence[Reason]) -> str:
+    columns = (_first_column(rows), *COLUMNS[type(rows[0].place)], *LAST)
+    head = _line(columns), f"|{'---|' * len(columns)}\n"
+    return "".join((*head, *(_line(_cells(row)) for row in rows)))
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n"
+
+
+def _cells(row: Reason) -> tuple[str, ...]:
+    return f"`{row.code}`", *_place_cells(row), row.meaning, row.remedy
+
+
+def _place_cells(row: Reason) -> tuple[str, ...]:
+    match row.place:
+        case Workload(phase, retries):
+            return phase, retries
+        case Condition(_, type_, status):
+            return type_, status
+        case Log(programs):
+            return (", ".join(f"`{name}`" for name in programs.split(", ")),)
+        case _:
+            return tuple(row.place)
+
+
+def main() -> int:
+    """Write the page if it is out of date, or only say so."""
+    old = PAGE.read_text()
+    new = render(old)
+    if new == old:
+        return 0
+    print("docs/reference/reasons.md was out of date")
+    if "--check" in sys.argv:
+        return 1
+    PAGE.write_text(new)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

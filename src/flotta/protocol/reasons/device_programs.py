@@ -1,0 +1,160 @@
+"""Reasons of the two programs of a device, in their journals and in what the worker reports."""
+
+from __future__ import annotations
+
+from flotta.protocol.reasons.reason import Event, Log, Rows
+
+GATEWAY = Log("flotta-gateway")
+WORKER = Log("flotta-device-worker")
+BY_WORKER = Event("EdgeDevice", "Warning", "Edge API, reported by the worker")
+
+CONNECTION = Rows()
+EDGE_API_UNREACHABLE = CONNECTION.add(
+    "EdgeApiUnreachable",
+    GATEWAY,
+    "There is no connection to the Edge API, or no response in time.",
+    "Check the device's network, DNS, proxy and `server` in `/etc/yggdrasil/config.toml`. The "
+    "gateway tries again; workloads keep running.",
+)
+SERVER_NOT_TRUSTED = CONNECTION.add(
+    "ServerNotTrusted",
+    GATEWAY,
+    "The server's certificate was not issued by the device's CA, or not for its name. The gateway "
+    "sends nothing.",
+    "Compare `ca-root` and `server` in `/etc/yggdrasil/config.toml` with the certificate of the "
+    "Edge API.",
+)
+CERTIFICATE_REFUSED = CONNECTION.add(
+    "CertificateRefused",
+    GATEWAY,
+    "The server ended the connection without a response, as a server does that does not accept "
+    "the device's certificate.",
+    "Compare the device's certificate with the CA of the fleet (Secret `flotta-ca`). If the "
+    "control plane was installed again, run the role `flotta.edge.device` again.",
+)
+INVALID_RESPONSE = CONNECTION.add(
+    "InvalidResponse",
+    GATEWAY,
+    "The response is not HTTP, is too large, or is not what was asked for.",
+    "Check that `server` and `path-prefix` in `/etc/yggdrasil/config.toml` lead to the Edge API, "
+    "and compare the versions of control plane and device.",
+)
+REQUEST_REFUSED = CONNECTION.add(
+    "RequestRefused",
+    GATEWAY,
+    "The Edge API refused a request without a reason, as that of Project Flotta v0.2 does, or a "
+    "proxy did.",
+    "The line says what the status means; read the log of the Edge API.",
+)
+NOT_JOINED = CONNECTION.add(
+    "NotJoined",
+    GATEWAY,
+    "The device waits for its approval, or has no certificate of its own yet.",
+    "`flotta approve NAME`. The device then registers automatically.",
+)
+UNREADABLE_MESSAGE = CONNECTION.add(
+    "UnreadableMessage",
+    GATEWAY,
+    "A message of the Edge API cannot be read, or is of an unknown type or command. It is ignored.",
+    "Compare the versions of control plane and device ([Upgrade](../how-to/upgrade.md)).",
+)
+WORKER_UNAVAILABLE = CONNECTION.add(
+    "WorkerUnavailable",
+    GATEWAY,
+    "The worker does not run, does not answer, or another process takes its place. Messages wait.",
+    "`systemctl status flotta-device-worker` on the device.",
+)
+
+IDENTITY = Rows()
+IDENTITY_UNUSABLE = IDENTITY.add(
+    "IdentityUnusable",
+    GATEWAY,
+    "There is no usable certificate and key, or a new certificate does not belong to this device.",
+    "Run the role `flotta.edge.device` again: it installs the registration certificate.",
+)
+KEY_DAMAGED = IDENTITY.add(
+    "KeyDamaged",
+    GATEWAY,
+    "The key of the next certificate cannot be read. The gateway generates another one.",
+    "Check the disk of the device.",
+)
+IDENTITY_REMAINS = IDENTITY.add(
+    "IdentityRemains",
+    GATEWAY,
+    "Certificates or keys could not be removed.",
+    "Check the disk of the device, then remove what the line names.",
+)
+CLOCK_DIFFERS = IDENTITY.add(
+    "ClockDiffers",
+    GATEWAY,
+    "The clock of the device and that of the control plane differ, or the certificate of the "
+    "Edge API is not valid now. The gateway continues.",
+    "Synchronise the clock of the device (NTP); check the certificate of the Edge API.",
+)
+NOT_STORED = IDENTITY.add(
+    "NotStored",
+    GATEWAY,
+    "A key, a certificate or the latest time of the control plane could not be written or read. "
+    "The gateway continues with what it has, and tries again.",
+    "Check the free space and the mounts of the device: `df -h /etc/pki /var/lib/yggdrasil`.",
+)
+DEVICE_REMOVED = IDENTITY.add(
+    "DeviceRemoved",
+    Log("flotta-gateway, flotta-device-worker"),
+    "The device was decommissioned: its workloads, data and certificates are removed, and it "
+    "takes no further part in the fleet.",
+    "Nothing. To let it join again, run the role `flotta.edge.device` with "
+    "`device_state: present`.",
+)
+
+STATE = Rows()
+GATEWAY_UNAVAILABLE = STATE.add(
+    "GatewayUnavailable",
+    WORKER,
+    "The worker has no connection to the gateway, or got no usable response from it.",
+    "`systemctl status flotta-gateway` on the device.",
+)
+RENEWAL_UNSUPPORTED = STATE.add(
+    "RenewalUnsupported",
+    WORKER,
+    "The gateway leaves key and certificate to its workers, and this worker cannot renew them.",
+    "Use the gateway of this project.",
+)
+STATE_UNREADABLE = STATE.add(
+    "StateUnreadable",
+    WORKER,
+    "A file of the worker's state cannot be read. The worker continues with the copy before it, "
+    "or without.",
+    "Check the disk of the device. Nothing is removed because of this.",
+)
+STATE_NOT_STORED = STATE.add(
+    "StateNotStored",
+    WORKER,
+    "The worker's state could not be written. The configuration is applied all the same, and the "
+    "device reports itself degraded.",
+    "Check the free space and the mounts of the device: `df -h /var/lib/flotta`.",
+)
+REMOVAL_INCOMPLETE = STATE.add(
+    "RemovalIncomplete",
+    WORKER,
+    "Something of a workload or of a decommissioned device could not be removed; the line names "
+    "it. The device tries again.",
+    "Remove what the line names, or what keeps it in use.",
+)
+
+REPORTED = Rows()
+CONFIGURATION_REFUSED = REPORTED.add(
+    "ConfigurationRefused",
+    BY_WORKER,
+    "The worker could not use a configuration as a whole: it is malformed, for another device, "
+    "or names a workload twice. The last good one stays in effect.",
+    "Compare the versions of control plane and device ([Upgrade](../how-to/upgrade.md)).",
+)
+INVALID_STORAGE = REPORTED.add(
+    "InvalidStorage",
+    BY_WORKER,
+    "The storage section cannot be decoded. The storage before it stays in use.",
+    "Check the values of the storage Secret.",
+)
+
+SECTIONS = (CONNECTION, IDENTITY, STATE, REPORTED)

@@ -1,0 +1,103 @@
+"""Reasons of Events."""
+
+from __future__ import annotations
+
+from flotta.protocol.reasons.conditions import (
+    HEARTBEAT_MISSED,
+    PROVISIONING_FAILED,
+    RELEASE_FAILED,
+    RUNNING,
+    SECRETS_BY_SELF_REPORTED_LABELS,
+    WIPE_HELD,
+)
+from flotta.protocol.reasons.reason import Event, Rows
+from flotta.protocol.reasons.workloads import FAILED, MISCONFIGURATION
+
+EVENTS = Rows()
+EVENTS.add(
+    HEARTBEAT_MISSED,
+    Event("EdgeDevice", "Warning", "Edge API"),
+    "The device stopped sending heartbeats.",
+    "Check power and network of the device, then `journalctl -u flotta-gateway` on it.",
+)
+EVENTS.add(
+    MISCONFIGURATION,
+    Event("EdgeDevice, EdgeWorkload", "Warning", "Edge API"),
+    "A new problem with the configuration.",
+    "Create or fix the objects that the message names.",
+)
+EVENTS.add(
+    FAILED,
+    Event("EdgeDevice, EdgeWorkload", "Warning", "Edge API"),
+    "The workload fails, and its device gives no reason.",
+    "Read the message.",
+)
+EVENTS.add(
+    RUNNING,
+    Event("EdgeDevice, EdgeWorkload", "Normal", "Edge API"),
+    "The workload runs again after a failure. If it has a reason while it runs, such "
+    "as `ContainerRestarted`, the Event has that one.",
+)
+DEVICE = EVENTS.add(
+    "Device",
+    Event("EdgeDevice", "Normal, Warning", "Edge API, reported by the device"),
+    "An event that the device reported without a reason.",
+    "Read the message.",
+)
+EVENTS.add(
+    SECRETS_BY_SELF_REPORTED_LABELS,
+    Event("EdgeWorkload", "Warning", "operator"),
+    "As in condition Accepted, once for each new message.",
+    "Also require a label that an administrator sets, or name the device in `spec.device`.",
+)
+DECOMMISSION_TIMEOUT = EVENTS.add(
+    "DecommissionTimeout",
+    Event("EdgeDevice", "Warning", "operator"),
+    "A deleted device did not acknowledge in time, and the operator removed its "
+    "EdgeDevice. The device wipes itself when it returns.",
+    "Nothing, or wipe the device by hand ([Remove devices](../how-to/remove-devices.md)).",
+)
+EVENTS.add(
+    WIPE_HELD,
+    Event("EdgeDevice", "Warning", "operator"),
+    "As in the condition.",
+    "To wipe the device: `flotta decommission NAME`. To keep it: [Take back what was "
+    "deleted by "
+    "mistake](../how-to/remove-devices.md#take-back-what-was-deleted-by-mistake).",
+)
+CLAIM_REMAINS = EVENTS.add(
+    "ClaimRemains",
+    Event("EdgeDevice", "Warning", "operator"),
+    "A deleted device waits for its bucket claim, which has not been removed for three minutes.",
+    "Look at the Events of the claim.",
+)
+EXPIRED = EVENTS.add(
+    "Expired",
+    Event("EdgeDeviceSignedRequest", "Normal", "operator"),
+    "A request was not approved in time and was deleted. The device requests to join again.",
+    "Approve the next request, or allow more time ([Settings](settings.md)).",
+)
+EVENTS.add(
+    PROVISIONING_FAILED,
+    Event("ObjectBucketClaim", "Warning", "operator"),
+    "As in the condition.",
+    "See [what can go wrong](../how-to/provide-storage.md#what-can-go-wrong). The "
+    "operator retries.",
+)
+EVENTS.add(
+    RELEASE_FAILED,
+    Event("ObjectBucketClaim", "Warning", "operator"),
+    "As in the condition.",
+    "Make the S3 server reachable again; for a bucket that is kept, decide with the "
+    "command in the message.",
+)
+SHARED_KEYS = EVENTS.add(
+    "SharedKeys",
+    Event("ObjectBucketClaim", "Warning", "operator"),
+    "The device uses the administrator's own access key for its bucket, so the device"
+    " can read and change every bucket.",
+    "Configure the IAM endpoint of the S3 server ([Access keys of "
+    "devices](../how-to/provide-storage.md#access-keys-of-devices)).",
+)
+
+SECTIONS = (EVENTS,)

@@ -1,0 +1,80 @@
+"""Causes of `DataSyncFailed`: at the end of its message, and in the journal of the worker."""
+
+from __future__ import annotations
+
+from flotta.protocol.reasons.reason import Log, Rows
+
+PLACE = Log("flotta-device-worker")
+
+CAUSES = Rows()
+STORAGE_UNREACHABLE = CAUSES.add(
+    "StorageUnreachable",
+    PLACE,
+    "The S3 server cannot be reached, did not answer in time, or answered 5xx.",
+    "Check the address and port of the storage, and the device's DNS and firewall.",
+)
+STORAGE_NOT_TRUSTED = CAUSES.add(
+    "StorageNotTrusted",
+    PLACE,
+    "The certificate of the S3 server is not valid.",
+    "Put the CA into the key `tls.crt` of the storage Secret; check the name in the certificate "
+    "and the clock of the device.",
+)
+STORAGE_CREDENTIALS_REFUSED = CAUSES.add(
+    "StorageCredentialsRefused",
+    PLACE,
+    "The S3 server refused the credentials.",
+    "Check the access key in the Secret of the bucket.",
+)
+STORAGE_REFUSED = CAUSES.add(
+    "StorageRefused",
+    PLACE,
+    "The S3 server refused a request for another reason, which the message quotes.",
+    "Follow the message; read the log of the S3 server.",
+)
+CLOCK_WRONG = CAUSES.add(
+    "ClockWrong",
+    PLACE,
+    "The clock of the device is wrong, so the S3 server refuses its signatures.",
+    "Synchronise the clock of the device (NTP).",
+)
+BUCKET_NOT_FOUND = CAUSES.add(
+    "BucketNotFound",
+    PLACE,
+    "The bucket does not exist.",
+    "Check the bucket's name, or the bucket claim of the device.",
+)
+INVALID_LISTING = CAUSES.add(
+    "InvalidListing",
+    PLACE,
+    "The S3 server sent something that is not a listing.",
+    "Check that the endpoint is an S3 server, and that no proxy answers in its place.",
+)
+TRANSFER_FAILED = CAUSES.add(
+    "TransferFailed",
+    PLACE,
+    "The files that the message names failed; the others are synchronised. The text after each "
+    "path is the cause.",
+    "Do what the cause says. A single file is tried again after up to 30 minutes.",
+)
+TRANSFER_UNFINISHED = CAUSES.add(
+    "TransferUnfinished",
+    PLACE,
+    "The last upload of a workload that is being removed did not finish in time.",
+    "Nothing, if the files are not needed: they are removed with the workload.",
+)
+ENTRY_SKIPPED = CAUSES.add(
+    "EntrySkipped",
+    PLACE,
+    "Entries that cannot be synchronised: links, sockets, FIFOs and devices, names that are not "
+    "UTF-8, two keys for one path.",
+    "Rename or remove them.",
+)
+SYNC_FAILED = CAUSES.add(
+    "SyncFailed",
+    PLACE,
+    "A bug in the synchronisation.",
+    "Report it with the journal of `flotta-device-worker`.",
+)
+
+SECTIONS = (CAUSES,)

@@ -1,0 +1,35 @@
+"""All rows, and how a row is found by its code."""
+
+from __future__ import annotations
+
+import re
+
+from flotta.protocol.reasons import (
+    conditions,
+    device_programs,
+    events,
+    installation,
+    refusals,
+    sync,
+    workloads,
+)
+from flotta.protocol.reasons.reason import Place, Reason
+
+AREAS = (workloads, conditions, events, refusals, device_programs, sync, installation)
+TABLE: tuple[Reason, ...] = tuple(
+    row for area in AREAS for section in area.SECTIONS for row in section
+)
+CODES = frozenset(row.code for row in TABLE)
+LINK = re.compile(r"\[([^\]]+)\]\([^)]+\)")
+
+
+def find_rows(code: str, *places: type[Place]) -> list[Reason]:
+    """Return the rows of a code, only those of these places if any are given."""
+    return [
+        row for row in TABLE if row.code == code and (not places or isinstance(row.place, places))
+    ]
+
+
+def plain_text(markdown: str) -> str:
+    """Return the text of a cell for a terminal: links become their text."""
+    return LINK.sub(r"\1", markdown)

@@ -1,0 +1,197 @@
+"""Reasons of a workload on a device, as the worker and the Edge API report them."""
+
+from __future__ import annotations
+
+from flotta.protocol.reasons.reason import Rows, Workload
+
+DEPLOYING = Rows()
+PULLING = DEPLOYING.add(
+    "Pulling",
+    Workload("`Deploying`", "–"),
+    "The worker downloads an image, or waits for its turn: at most two workloads "
+    "download or start at a time. A download may take up to two hours.",
+    "Wait. Check the device's network connection and the size of the image.",
+)
+STARTING = DEPLOYING.add(
+    "Starting",
+    Workload("`Deploying`", "–"),
+    "systemd starts the pod, or the worker waits for its turn.",
+    "Wait. If it does not end: `journalctl -u flotta-device-worker` on the device.",
+)
+STOPPING = DEPLOYING.add(
+    "Stopping",
+    Workload("`Deploying`", "–"),
+    "The previous pod of this name is being stopped.",
+    "Wait. A container has the pod's grace period to exit.",
+)
+
+IMAGES = Rows()
+IMAGE_PULL_FAILED = IMAGES.add(
+    "ImagePullFailed",
+    Workload("`Error`", "yes"),
+    "podman could not download an image; the message is podman's.",
+    "Check the name of the image, the network and DNS of the device, and for a "
+    "private registry `spec.imageRegistries` ([Pull from a private "
+    "registry](../how-to/run-workloads.md#pull-from-a-private-registry)). Try it on "
+    "the device: `podman pull IMAGE`.",
+)
+IMAGE_NEVER_PULL = IMAGES.add(
+    "ImageNeverPull",
+    Workload("`Error`", "yes"),
+    "The image is not on the device and `imagePullPolicy` is `Never`.",
+    "Load the image on the device (`podman load`), or choose `IfNotPresent`.",
+)
+
+EXITS = Rows()
+CRASH_LOOP_BACK_OFF = EXITS.add(
+    "CrashLoopBackOff",
+    Workload("`Error`, `Degraded` if other containers run", "yes"),
+    "A container exited three times or more within ten minutes. After five exits "
+    "within a minute the worker stops the pod, for 10 seconds at first, later for up "
+    "to 5 minutes.",
+    "Read the container's log on the device: `podman logs WORKLOAD-CONTAINER`. The "
+    "message has the last exit code.",
+)
+CONTAINER_RESTARTED = EXITS.add(
+    "ContainerRestarted",
+    Workload("`Running`, `Degraded`", "–"),
+    "A container exited once or twice within the last ten minutes and runs again.",
+    "If it happens again, read the container's log on the device: `podman logs "
+    "WORKLOAD-CONTAINER`. The reason disappears after ten minutes.",
+)
+CONTAINER_FAILED = EXITS.add(
+    "ContainerFailed",
+    Workload("`Exited`, `Degraded`, `Stopped`", "no"),
+    "A container exited with a code other than 0 and is not restarted, because of the"
+    " pod's `restartPolicy`.",
+    "Read the container's log; change the workload to run it again.",
+)
+COMPLETED = EXITS.add(
+    "Completed",
+    Workload("`Exited`", "–"),
+    "Every container exited with code 0. This is not a failure.",
+    "Nothing.",
+)
+
+STARTS = Rows()
+HOST_PORT_IN_USE = STARTS.add(
+    "HostPortInUse",
+    Workload("`Error`", "yes"),
+    "A `hostPort` of the pod is taken on the device, by another workload or program.",
+    "Choose another `hostPort`, or free the port: `ss -tlnp` on the device.",
+)
+CONTAINER_START_FAILED = STARTS.add(
+    "ContainerStartFailed",
+    Workload("`Error`", "yes"),
+    "The container runtime could not start a container, often because the command "
+    "does not exist in the image or is for another architecture.",
+    "Check `command`, `args` and the platform of the image.",
+)
+POD_START_FAILED = STARTS.add(
+    "PodStartFailed",
+    Workload("`Error`", "yes"),
+    "podman could not start the pod for another reason, which the message quotes.",
+    "Follow the message; the journal of the pod's unit has more.",
+)
+
+SPECIFICATION = Rows()
+INVALID_SPECIFICATION = SPECIFICATION.add(
+    "InvalidSpecification",
+    Workload("`Error`", "no"),
+    "The pod specification has no containers, a container without a name or image, a "
+    "volume path outside its volume, or a value of an unexpected type.",
+    "Correct `spec.pod.spec` of the EdgeWorkload.",
+)
+INVALID_NAME = SPECIFICATION.add(
+    "InvalidName",
+    Workload("`Error`", "no"),
+    "The workload's name is not a DNS-1123 name, or is longer than 100 characters.",
+    "Create the EdgeWorkload under another name.",
+)
+
+REFERENCES = Rows()
+MISCONFIGURATION = REFERENCES.add(
+    "Misconfiguration",
+    Workload("`Error`", "yes, when the objects change"),
+    "The workload refers to a Secret, ConfigMap or key that does not exist or cannot "
+    "be used, so the Edge API does not deliver it, and a device that runs it [keeps "
+    "the version that it has](control-plane.md#broken-references). The other "
+    "workloads of the device are delivered.",
+    "Create what the message names, in the namespace of the EdgeWorkload, or make the"
+    " reference `optional`.",
+)
+SECRET_NOT_FOUND = REFERENCES.add(
+    "SecretNotFound",
+    Workload("`Error`", "no"),
+    "The configuration that the device received does not contain a Secret or a key "
+    "that the pod needs. `Misconfiguration` normally comes first.",
+    "Check the reference and the keys of the Secret.",
+)
+CONFIG_MAP_NOT_FOUND = REFERENCES.add(
+    "ConfigMapNotFound",
+    Workload("`Error`", "no"),
+    "The configuration that the device received does not contain a ConfigMap or a key"
+    " that the pod needs.",
+    "Check the reference and the keys of the ConfigMap.",
+)
+INVALID_SECRET = REFERENCES.add(
+    "InvalidSecret",
+    Workload("`Error`", "no"),
+    "A Secret's data cannot be decoded, or a value for an environment variable is not"
+    " text (UTF-8 without NUL).",
+    "Mount binary values as a volume instead.",
+)
+INVALID_CONFIG_MAP = REFERENCES.add(
+    "InvalidConfigMap",
+    Workload("`Error`", "no"),
+    "A ConfigMap's value for an environment variable is not text (UTF-8 without NUL).",
+    "Mount binary values as a volume instead.",
+)
+
+DEVICE_ERRORS = Rows()
+DISK_FAILURE = DEVICE_ERRORS.add(
+    "DiskFailure",
+    Workload("`Error`", "after 10 seconds"),
+    "The device could not write the workload's files; the message comes from the operating system.",
+    "Check the free space and the mounts of the device: `df -h /var/lib/flotta /var/local`.",
+)
+SYSTEMD_FAILURE = DEVICE_ERRORS.add(
+    "SystemdFailure",
+    Workload("`Error`", "yes"),
+    "systemd did not reload its units.",
+    "`systemctl daemon-reload` on the device shows the cause.",
+)
+INTERNAL_ERROR = DEVICE_ERRORS.add(
+    "InternalError",
+    Workload("`Error`", "after 30 seconds"),
+    "A bug in the worker.",
+    "Report it with the journal of `flotta-device-worker`.",
+)
+FAILED = DEVICE_ERRORS.add(
+    "Failed",
+    Workload("`Error`", "–"),
+    "The device reported a failure without a reason of its own. It occurs in Events.",
+    "Read the message; look at the device's journal.",
+)
+
+DATA = Rows()
+DATA_SYNC_FAILED = DATA.add(
+    "DataSyncFailed",
+    Workload(
+        "any; the pod is not affected", "yes, up to 5 minutes apart, a single file up to 30 minutes"
+    ),
+    "Files of the workload are not synchronised. A reason of the pod takes "
+    "precedence, so it may be hidden.",
+    "The message ends with the code of the cause: see the next table.",
+)
+
+SECTIONS = (
+    DEPLOYING,
+    IMAGES,
+    EXITS,
+    STARTS,
+    SPECIFICATION,
+    REFERENCES,
+    DEVICE_ERRORS,
+    DATA,
+)

@@ -1,0 +1,262 @@
+"""For each reason code a test that provokes it: file below `tests/`, function, codes.
+
+`tests/unit/docs/test_reasons.py` checks that none is missing, and that each test exists and has its
+codes as texts.
+"""
+
+from __future__ import annotations
+
+PROVOKED_BY: dict[str, dict[str, tuple[str, ...]]] = {
+    "contract/test_stored_violations.py": {
+        "test_a_condition_says_what_prevents_changes_until_it_is_corrected": ("StoredViolation",),
+    },
+    "integration/test_edge_api_admission.py": {
+        "test_a_body_that_does_not_arrive_is_refused": ("BodyTimeout",),
+        "test_a_coded_body_is_refused_and_nothing_is_inflated": ("UnsupportedEncoding",),
+        "test_a_large_body_is_refused_before_it_is_sent": ("BodyTooLarge",),
+        "test_a_request_that_is_refused_is_not_asked_for_its_body": (
+            "MethodNotAllowed",
+            "UnsupportedExpectation",
+        ),
+        "test_authority_counts_before_the_body": ("OtherDevice",),
+        "test_the_rate_counts_before_the_body": ("TooManyRequests",),
+        "test_what_is_not_http_gets_json_and_no_traceback": ("MalformedRequest",),
+    },
+    "integration/test_edge_api_adoption.py": {
+        "test_a_namespace_that_is_deleted_takes_no_workload_off_its_devices": ("DeviceLeaving",),
+        "test_a_stolen_name_without_the_key_is_not_adopted": ("UnknownDevice",),
+    },
+    "integration/test_edge_api_life.py": {
+        "test_a_deleted_device_gets_disconnect_and_its_response_is_recorded": (
+            "Acknowledged",
+            "DeviceDecommissioned",
+        ),
+    },
+    "integration/test_edge_api_memory_backend.py": {
+        "test_a_backend_that_fails_says_what_devices_get": ("Starting",),
+    },
+    "integration/test_edge_api_quotas.py": {
+        "test_one_registration_certificate_fills_its_own_places_only": ("TooManyPendingRequests",),
+    },
+    "integration/test_edge_api_reasons.py": {
+        "test_a_body_of_another_type_is_refused": ("UnsupportedMediaType",),
+        "test_a_certificate_is_refused_by_its_period_and_its_class": (
+            "CertificateExpired",
+            "CertificateNotAccepted",
+            "CertificateNotYetValid",
+        ),
+        "test_a_message_is_refused_by_what_is_wrong_with_it": (
+            "InvalidCertificateRequest",
+            "InvalidMessage",
+            "NotAcceptable",
+            "UnknownDirective",
+            "UnknownPath",
+        ),
+        "test_a_registration_certificate_does_little": (
+            "InvalidDeviceId",
+            "NamespaceNotAllowed",
+            "NotEnrolled",
+            "RegistrationOnly",
+        ),
+        "test_a_registration_is_bound_to_a_key": (
+            "AlreadyRegistered",
+            "NotApproved",
+            "OtherKey",
+        ),
+    },
+    "integration/test_gateway_identity.py": {
+        "test_missing_identity_is_reported_and_does_not_end_the_gateway": ("IdentityUnusable",),
+        "test_new_control_plane_makes_the_device_join_again_by_itself": ("NotJoined",),
+        "test_other_fleet_is_refused_before_anything_is_sent": ("ServerNotTrusted",),
+        "test_refused_certificate_is_explained": ("CertificateRefused",),
+    },
+    "integration/test_gateway_messages.py": {
+        "test_disconnect_is_confirmed_only_after_a_worker_cleaned_up": (
+            "DeviceRemoved",
+            "WorkerUnavailable",
+        ),
+        "test_outage_is_logged_once_and_ends_by_itself": ("EdgeApiUnreachable",),
+        "test_unknown_commands_and_garbage_are_logged_only": ("UnreadableMessage",),
+    },
+    "integration/test_installation_install.py": {
+        "test_pods_that_do_not_start_are_explained": ("CreateContainerConfigError",),
+    },
+    "integration/test_operator_brake.py": {
+        "test_eleven_deletions_wipe_ten_devices_also_across_a_restart": ("WipeHeld",),
+    },
+    "integration/test_sync.py": {
+        "test_a_fifo_blocks_nothing_and_is_reported": ("EntrySkipped",),
+        "test_a_key_that_is_a_directory_on_the_device_is_reported": ("TransferFailed",),
+        "test_a_server_of_another_ca_is_not_trusted": ("StorageNotTrusted",),
+    },
+    "integration/test_sync_interruptions.py": {
+        "test_a_server_that_was_down_is_used_again_by_itself": ("StorageUnreachable",),
+    },
+    "integration/test_worker_life.py": {
+        "test_a_bad_configuration_is_reported_and_the_last_good_one_stays": (
+            "ConfigurationRefused",
+        ),
+    },
+    "unit/modules/test_module_edge_workload.py": {
+        "test_waiting_ends_when_every_device_that_is_heard_of_runs_it": ("DevicesSilent",),
+    },
+    "unit/test_claim_ownership.py": {
+        "test_bound_claim_and_its_condition_say_that_the_external_bucket_is_ignored": (
+            "ExternalIgnored",
+        ),
+        "test_claim_is_used_when_its_annotation_names_the_device": ("ClaimBound",),
+        "test_claim_of_somebody_else_is_not_used_and_the_condition_says_what_to_do": (
+            "ClaimForeign",
+        ),
+    },
+    "unit/test_edge_api_errors.py": {
+        "test_temporary_and_lasting_errors_have_different_statuses": (
+            "Conflict",
+            "ResourceApiRefused",
+            "ResourceApiUnreachable",
+        ),
+    },
+    "unit/test_edge_api_events.py": {
+        "test_an_event_without_a_reason_has_one_in_its_place": ("Device",),
+    },
+    "unit/test_gateway_settings.py": {
+        "test_every_status_is_explained_with_the_device": ("RequestRefused",),
+    },
+    "unit/test_installation_pod_diagnosis.py": {
+        "test_pods_that_the_cluster_refuses_are_found": (
+            "FailedCreate",
+            "ReplicaFailure",
+        ),
+        "test_the_reason_of_a_pod_is_found": (
+            "CrashLoopBackOff",
+            "ImagePullBackOff",
+            "NotReady",
+            "OOMKilled",
+            "Pending",
+            "Terminated",
+            "Unschedulable",
+        ),
+    },
+    "unit/test_message_sizes.py": {
+        "test_a_device_whose_heartbeat_is_too_large_reports_without_details": ("ImagePullFailed",),
+    },
+    "unit/test_operator_decommission_plans.py": {
+        "test_timeout_is_reported_in_an_event": ("DecommissionTimeout",),
+    },
+    "unit/test_operator_devices.py": {
+        "test_claim_that_no_provisioner_handles_is_reported": ("ClaimPending",),
+    },
+    "unit/test_rate_limits.py": {
+        "test_a_flood_of_enrolments_is_refused": ("TooManyEnrolments",),
+    },
+    "unit/test_reasons_of_controllers.py": {
+        "test_a_bucket_with_the_administrators_key_is_a_warning": ("SharedKeys",),
+        "test_a_claim_is_not_provisioned_or_not_released": (
+            "ProvisioningFailed",
+            "ReleaseFailed",
+        ),
+        "test_a_claim_that_remains_is_reported": ("ClaimRemains",),
+        "test_a_configuration_that_keeps_what_runs_is_released": (
+            "ConfigurationWithheld",
+            "Released",
+        ),
+        "test_a_device_that_reports_and_one_that_is_silent": (
+            "Degraded",
+            "HeartbeatMissed",
+            "HeartbeatReceived",
+        ),
+        "test_a_request_that_nobody_approves_expires": ("Expired",),
+        "test_a_request_waits_and_is_declined_approved_or_refused": (
+            "CreationRefused",
+            "Declined",
+            "DeviceCreated",
+            "WaitingForApproval",
+        ),
+        "test_a_workload_is_judged_by_its_selector": (
+            "NoLabel",
+            "SecretsBySelfReportedLabels",
+            "SelectorUnusable",
+            "Valid",
+        ),
+        "test_a_workload_is_ready_where_it_runs": (
+            "Failed",
+            "NoDevice",
+            "Progressing",
+            "Running",
+        ),
+        "test_problems_of_a_configuration_until_they_are_solved": (
+            "Complete",
+            "Misconfiguration",
+        ),
+        "test_settings_are_judged": (
+            "InSet",
+            "SetMissing",
+            "StorageContradiction",
+        ),
+    },
+    "unit/test_reasons_of_devices.py": {
+        "test_a_bug_and_a_late_upload_of_the_synchronisation_have_codes": (
+            "SyncFailed",
+            "TransferUnfinished",
+        ),
+        "test_a_damaged_key_is_replaced": ("KeyDamaged",),
+        "test_a_failed_start_is_named_after_its_cause": (
+            "ContainerStartFailed",
+            "PodStartFailed",
+        ),
+        "test_a_gateway_that_leaves_keys_to_its_workers_is_named": ("RenewalUnsupported",),
+        "test_a_registration_without_a_certificate_is_an_invalid_response": ("InvalidResponse",),
+        "test_a_time_that_cannot_be_stored_is_no_obstacle": (
+            "ClockDiffers",
+            "NotStored",
+        ),
+        "test_certificates_that_cannot_be_removed_are_named": ("IdentityRemains",),
+        "test_no_response_means_that_the_gateway_is_unavailable": ("GatewayUnavailable",),
+        "test_state_that_cannot_be_read_or_written_is_named": (
+            "StateNotStored",
+            "StateUnreadable",
+        ),
+        "test_what_a_storage_server_says_has_a_code": (
+            "BucketNotFound",
+            "ClockWrong",
+            "StorageCredentialsRefused",
+            "StorageRefused",
+        ),
+        "test_what_execution_cannot_do_and_what_it_does": (
+            "ImageNeverPull",
+            "Stopping",
+            "SystemdFailure",
+        ),
+        "test_what_happens_unexpectedly_to_one_workload_is_reported": (
+            "DiskFailure",
+            "InternalError",
+        ),
+        "test_what_is_not_a_listing_has_a_code": ("InvalidListing",),
+    },
+    "unit/test_worker_manifest.py": {
+        "test_a_name_that_must_not_be_in_a_path_is_refused": ("InvalidName",),
+        "test_what_cannot_work_is_refused_with_a_reason": (
+            "ConfigMapNotFound",
+            "InvalidConfigMap",
+            "InvalidSecret",
+            "InvalidSpecification",
+            "SecretNotFound",
+        ),
+    },
+    "unit/test_worker_steps.py": {
+        "test_the_state_says_what_the_user_needs": (
+            "Completed",
+            "ContainerFailed",
+            "ContainerRestarted",
+            "HostPortInUse",
+            "Pulling",
+        ),
+    },
+    "unit/test_worker_workloads.py": {
+        "test_a_wipe_that_leaves_a_pod_is_an_error": ("RemovalIncomplete",),
+        "test_storage_that_cannot_be_used_is_an_event": ("InvalidStorage",),
+        "test_what_is_wrong_with_a_pod_hides_what_is_wrong_with_its_files": ("DataSyncFailed",),
+    },
+}
+# What no test can provoke here, and why.
+NOT_PROVOKED: dict[str, str] = {}
