@@ -32,7 +32,7 @@ from flotta.resources.client import ApiError, Objects
 from flotta.resources.views import name_of
 
 # Seconds after which a reason does not go away by itself. For others we wait until the timeout.
-HOPELESS_AFTER = {
+HOPELESS_AFTER: dict[str, float] = {
     IMAGE_PULL_BACK_OFF: 30.0,
     CREATE_CONTAINER_CONFIG_ERROR: 30.0,
     CRASH_LOOP_BACK_OFF: 60.0,
