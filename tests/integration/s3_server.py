@@ -22,7 +22,7 @@ from servers.ports import free_port
 from waiting import wait_until
 
 SOURCE = str(Path(__file__).parents[2] / "src")
-# The server is away for a moment after a key was dropped.
+# The server is away for a moment after its certificate was renewed.
 RETRIES: Any = {"mode": "standard", "total_max_attempts": 8}
 
 
@@ -82,10 +82,6 @@ class S3Server:
         lines = self.log.read_text().splitlines()
         found = (line.removeprefix("access: ") for line in lines if line.startswith("access: "))
         return [line for line in found if line.startswith(start)]
-
-    def second_start(self) -> str:
-        """Wait until the server started again, as after a key is dropped; return its address."""
-        return wait_until(lambda: starts(self.log)[1:])[0]
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import json
@@ -9,14 +10,15 @@ import os
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from boto3.s3.transfer import TransferConfig
-from botocore.exceptions import ClientError
-from s3_server import SOURCE, S3Server, running_s3
+from botocore.exceptions import BotoCoreError, ClientError
+from s3_server import SOURCE, S3Server, running_s3, starts
 
 from flotta.storage.access_keys import AccessKey, new_access_key_id, new_secret_key
 from flotta.storage.buckets import Buckets
@@ -209,17 +211,128 @@ async def test_wrong_administrator_key_is_a_refusal_and_no_server_is_temporary(
         await Buckets(S3Site(strange)).ensure("never-a")
 
 
-async def test_dropped_key_is_refused_within_seconds_and_others_go_on(tmp_path: Path) -> None:
-    with running_s3(tmp_path) as own:
-        gone, stays = await device(own, "gone-a"), await device(own, "stays-a")
-        own.client(gone).put_object(Bucket="gone-a", Key="x", Body=b"1")
-        (own.root / "stays-a" / ".rclone_temp_put_left").write_bytes(b"half")
-        drop_keys(own.keys, "gone-a")
-        own.endpoint = own.second_start()
-        put = {"Bucket": "gone-a", "Key": "y", "Body": b"1"}
-        assert refusal(own.client(gone).put_object, **put) == "AccessDenied"
-        own.client(stays).put_object(Bucket="stays-a", Key="x", Body=b"1")
-        await eventually(lambda: [path.name for path in (own.root / "stays-a").iterdir()] == ["x"])
+class Slow:
+    """A body of 24 MiB that is sent up to its middle, and on when the test says so."""
+
+    def __init__(self) -> None:
+        self.data = os.urandom(MIB) * 24
+        self.is_half_sent, self.may_go_on = threading.Event(), threading.Event()
+        self._position = 0
+
+    def read(self, size: int = -1) -> bytes:
+        if self._position >= len(self.data) // 2 and not self.may_go_on.is_set():
+            self.is_half_sent.set()
+            assert self.may_go_on.wait(60)
+        found = self.data[self._position :][: size if size >= 0 else None]
+        self._position += len(found)
+        return found
+
+    def seek(self, position: int, whence: int = 0) -> int:
+        self._position = position + (len(self.data) if whence == 2 else 0)
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+
+async def test_a_dropped_key_is_closed_while_a_transfer_of_another_goes_on(
+    server: S3Server,
+) -> None:
+    gone, stays = await device(server, "gone-a"), await device(server, "stays-a")
+    thief, other = server.client(gone), server.client(stays)
+    thief.put_object(Bucket="gone-a", Key="x", Body=b"1")
+    begun = thief.create_multipart_upload(Bucket="gone-a", Key="half")["UploadId"]
+    left = {"Key": "half", "UploadId": begun}
+    first = thief.upload_part(Bucket="gone-a", **left, PartNumber=1, Body=b"1" * 5 * MIB)
+    parts = other.create_multipart_upload(Bucket="stays-a", Key="parts")["UploadId"]
+    part = {"Bucket": "stays-a", "Key": "parts", "UploadId": parts}
+    tags = [other.upload_part(**part, PartNumber=1, Body=b"1" * 5 * MIB)["ETag"]]
+    body, before = Slow(), len(starts(server.log))
+    running = asyncio.create_task(
+        asyncio.to_thread(other.put_object, Bucket="stays-a", Key="big", Body=body)
+    )
+    await asyncio.to_thread(body.is_half_sent.wait, 60)
+
+    drop_keys(server.keys, "gone-a")
+    await eventually(lambda: f"Access key {gone.access_key} was dropped" in server.log.read_text())
+
+    for call, arguments in (
+        (thief.put_object, {"Key": "y", "Body": b"1"}),
+        (thief.put_object, {"Key": "x", "Body": b"2"}),
+        (thief.get_object, {"Key": "x"}),
+        (thief.head_object, {"Key": "x"}),
+        (thief.copy_object, {"Key": "z", "CopySource": "gone-a/x"}),
+    ):
+        assert not granted(call, Bucket="gone-a", **arguments)
+    whole = {"Parts": [{"PartNumber": 1, "ETag": first["ETag"]}]}
+    assert not granted(
+        thief.complete_multipart_upload, Bucket="gone-a", **left, MultipartUpload=whole
+    )
+    thief.delete_object(Bucket="gone-a", Key="x")  # S3 confirms that whether it exists or not
+    assert listed(thief, "gone-a") == []
+    assert visible(server, "gone-a") == {"x": b"1"}
+    body.may_go_on.set()
+    await running
+    assert (server.root / "stays-a" / "big").read_bytes() == body.data
+    tags.append(other.upload_part(**part, PartNumber=2, Body=b"2")["ETag"])
+    done = [{"PartNumber": number, "ETag": tag} for number, tag in enumerate(tags, 1)]
+    other.complete_multipart_upload(**part, MultipartUpload={"Parts": done})
+    assert (server.root / "stays-a" / "parts").stat().st_size == 5 * MIB + 1
+    assert len(starts(server.log)) == before
+
+
+async def test_an_upload_of_a_dropped_key_that_is_running_is_not_confirmed(
+    server: S3Server,
+) -> None:
+    gone = await device(server, "cut-a")
+    thief, body = server.client(gone), Slow()
+    thief.put_object(Bucket="cut-a", Key="x", Body=b"1")
+    running = asyncio.create_task(
+        asyncio.to_thread(granted, thief.put_object, Bucket="cut-a", Key="big", Body=body)
+    )
+    await asyncio.to_thread(body.is_half_sent.wait, 60)
+
+    drop_keys(server.keys, "cut-a")
+    await eventually(lambda: f"Access key {gone.access_key} was dropped" in server.log.read_text())
+    body.may_go_on.set()
+
+    assert not await running
+
+
+async def test_a_key_that_is_issued_again_opens_its_bucket_again(server: S3Server) -> None:
+    first = await device(server, "again-a")
+    server.client(first).put_object(Bucket="again-a", Key="x", Body=b"1")
+    drop_keys(server.keys, "again-a")
+    await eventually(lambda: f"Access key {first.access_key} was dropped" in server.log.read_text())
+
+    second = await device(server, "again-a")
+    found = server.client(second).get_object(Bucket="again-a", Key="x")
+    assert found["Body"].read() == b"1"
+    assert not granted(server.client(first).get_object, Bucket="again-a", Key="x")
+
+
+def granted(call: Any, **arguments: Any) -> bool:
+    """Tell whether a request succeeds."""
+    try:
+        call(**arguments)
+    except (ClientError, BotoCoreError):
+        return False
+    return True
+
+
+def visible(server: S3Server, bucket: str) -> dict[str, bytes]:
+    """Return the objects of a bucket, without what an upload that is not complete left."""
+    found = (path for path in (server.root / bucket).iterdir() if path.name[0] != ".")
+    return {path.name: path.read_bytes() for path in found}
+
+
+def listed(client: Any, bucket: str) -> list[str]:
+    """Return the keys that a listing has, none if it is refused."""
+    try:
+        found = client.list_objects_v2(Bucket=bucket)
+    except ClientError:
+        return []
+    return [item["Key"] for item in found.get("Contents", [])]
 
 
 async def seen(server: S3Server, start: str, *, times: int) -> None:

@@ -14,6 +14,7 @@ from flotta.storage.access_log import format_line
 from flotta.storage.administrator import ensure_administrator, read_administrator
 from flotta.storage.auth_proxy import answer_question, make_rclone_backend
 from flotta.storage.bucket_names import make_bucket_name
+from flotta.storage.key_gates import KeyGates
 from flotta.storage.key_store import drop_keys, read_key, write_key
 from flotta.storage.rclone_supervisor import S3ServerSettings, rclone_command
 
@@ -59,20 +60,24 @@ def test_device_gets_its_bucket_and_the_administrator_everything(tmp_path: Path)
     write_key(tmp_path, DEVICE)
     admin = AccessKey(new_access_key_id(), "master", None)
     write_key(tmp_path, admin)
-    device = make_rclone_backend(DEVICE.access_key, tmp_path, Path("/data"))
+    gates = KeyGates(tmp_path / "gates", Path("/buckets/data"))
+    (tmp_path / "gates").mkdir()
+    device = make_rclone_backend(DEVICE.access_key, tmp_path, gates)
     assert device
     assert device["type"] == "combine"
     assert device["upstreams"].startswith('"till-1-0=')
     assert device["_secret_access_key"] == "its secret"
-    everything = make_rclone_backend(admin.access_key, tmp_path, Path("/data"))
+    everything = make_rclone_backend(admin.access_key, tmp_path, gates)
     assert everything
-    assert (everything["type"], everything["remote"]) == ("hasher", "/data")
+    whole = str(tmp_path / "gates" / admin.access_key / "data")
+    assert (everything["type"], everything["remote"]) == ("hasher", whole)
 
 
 def test_proxy_refuses_unknown_keys_by_its_status(tmp_path: Path) -> None:
     response = io.StringIO()
     question = json.dumps({"user": new_access_key_id()})
-    assert answer_question(io.StringIO(question), response, tmp_path, tmp_path) == 1
+    gates = KeyGates(tmp_path, tmp_path)
+    assert answer_question(io.StringIO(question), response, tmp_path, gates) == 1
     assert response.getvalue() == ""
 
 

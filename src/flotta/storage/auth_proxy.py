@@ -4,7 +4,8 @@ rclone starts this program for an access key that it does not know yet, writes
 `{"user": ACCESS_KEY}` to it and reads the backend's configuration; it then verifies the signature
 of each request with the `_secret_access_key` in it (`rclone serve s3 --help`, "Auth Proxy"). So
 every key has a secret of its own. A device's backend is a `combine` of its one bucket, so no other
-bucket exists for it; the administrator's is the whole directory.
+bucket exists for it; the administrator's is the whole directory. Both lead through the gate of the
+key (`key_gates`), by which it is closed although rclone remembers it.
 
 Both use `hasher`, which remembers MD5 sums by size and time: without it each listing and each
 ranged GET would read whole files to compute the ETag.
@@ -16,6 +17,7 @@ import json
 from pathlib import Path
 from typing import TextIO, TypedDict, cast
 
+from flotta.storage.key_gates import KeyGates
 from flotta.storage.key_store import read_key
 
 
@@ -25,7 +27,7 @@ class Question(TypedDict, total=False):
     user: str  # the access key
 
 
-def make_rclone_backend(access_key: str, keys: Path, root: Path) -> dict[str, str] | None:
+def make_rclone_backend(access_key: str, keys: Path, gates: KeyGates) -> dict[str, str] | None:
     """Return the rclone backend for a key, None when the key is unknown.
 
     Its items are the options of the backend's `type`; those with an underscore belong to rclone's
@@ -34,6 +36,11 @@ def make_rclone_backend(access_key: str, keys: Path, root: Path) -> dict[str, st
     key = read_key(keys, access_key)
     if key is None or not key.secret_key:
         return None
+    gates.open(access_key)
+    if read_key(keys, access_key) is None:  # dropped meanwhile, maybe before there was a gate
+        gates.close(access_key)
+        return None
+    root = gates.path_through(access_key)
     if key.bucket is None:
         remote = {"type": "hasher", "remote": str(root), "hashes": "md5", "max_age": "off"}
     else:
@@ -44,11 +51,11 @@ def make_rclone_backend(access_key: str, keys: Path, root: Path) -> dict[str, st
     return {**remote, "_root": "", "_secret_access_key": key.secret_key}
 
 
-def answer_question(request: TextIO, response: TextIO, keys: Path, root: Path) -> int:
+def answer_question(request: TextIO, response: TextIO, keys: Path, gates: KeyGates) -> int:
     """Answer one question of rclone and return the exit status; 1 refuses the request."""
     # Only rclone writes to this program.
     question = cast("Question", json.load(request))
-    found = make_rclone_backend(str(question.get("user", "")), keys, root)
+    found = make_rclone_backend(str(question.get("user", "")), keys, gates)
     if found is None:
         return 1
     json.dump(found, response)

@@ -13,10 +13,30 @@ from pathlib import Path
 
 from flotta.durable_files import write_atomically
 from flotta.storage.access_keys import AccessKey, is_access_key_id
+from flotta.storage.directory_names import DirectoryNames
 
 KEY_MODE = 0o640  # the server reads as the group of the directory
-# Rewritten whenever a key is dropped, so that one created and dropped between two polls is noticed.
-DROPPED = "dropped"
+
+
+SUFFIX = ".json"  # of the file of a key
+
+
+class KeyIds:
+    """The ids of the keys in a directory that is looked at often."""
+
+    def __init__(self, directory: Path) -> None:
+        self._names = DirectoryNames(directory)
+        self._known: frozenset[str] = frozenset()
+        self._ids: frozenset[str] = frozenset()
+
+    def read(self) -> frozenset[str]:
+        """Return the ids, the same object while no file was added or removed; raises OSError."""
+        names = self._names.read()
+        if names is not self._known:
+            found = (name for name in names if name.endswith(SUFFIX))
+            self._known = names
+            self._ids = frozenset(name.removesuffix(SUFFIX) for name in found)
+        return self._ids
 
 
 def write_key(directory: Path, key: AccessKey) -> bool:
@@ -55,7 +75,6 @@ def drop_key(directory: Path, access_key: str) -> None:
     if not is_access_key_id(access_key):
         raise ValueError("the id is not a valid access key id")
     (directory / f"{access_key}.json").unlink(missing_ok=True)
-    write_atomically(directory / DROPPED, access_key.encode(), KEY_MODE)
 
 
 def list_keys(directory: Path) -> Iterator[AccessKey]:

@@ -1,9 +1,9 @@
 """The embedded S3 server: `rclone serve s3`, kept running and up to date with its keys.
 
-rclone remembers an accepted key for five minutes, so it is restarted when a key file is dropped
-(half a second without service, clients retry) and when the certificate is renewed. Multipart
-uploads in progress do not survive a restart: their temporary files are removed, and the client
-starts the upload again.
+rclone remembers an accepted key for five minutes. A key whose file is dropped is closed all the
+same, and without a restart: by its gate (`key_gates`). rclone is restarted when the certificate is
+renewed (half a second without service, clients retry). Multipart uploads in progress do not survive
+that: their temporary files are removed, and the client starts the upload again.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from flotta.backoff import Backoff
 from flotta.daemon import notify
 from flotta.storage.access_log import format_line
 from flotta.storage.bucket_folders import BucketFolders
-from flotta.storage.key_store import DROPPED
+from flotta.storage.key_gates import KeyGates
+from flotta.storage.key_store import KeyIds
 
 log = logging.getLogger(__name__)
-POLL_INTERVAL = 0.5  # seconds between two polls of the key directory
-DROP_DELAY = 0.5  # seconds in which more dropped keys join one restart
+POLL_INTERVAL = 0.2  # seconds between two polls of the key directory
 RESTART_RETRY = 1.0, 30.0  # first and longest seconds until rclone is started after it exited
 STOP_TIMEOUT = 10.0  # seconds from SIGTERM to SIGKILL
 LINE_LIMIT = 2**20  # bytes of one line of rclone's log
@@ -55,11 +55,17 @@ class S3ServerSettings:
     cache: Path
 
     @property
+    def gates(self) -> Path:
+        """The directory of the gates of keys; its path is part of what `hasher` remembers."""
+        return self.cache / "gates"
+
+    @property
     def environment(self) -> dict[str, str]:
         """Variables by which the auth proxy, a child of rclone, finds the directories."""
         return {
             "FLOTTA_S3_ROOT": str(self.root),
             "FLOTTA_S3_KEYS": str(self.keys),
+            "FLOTTA_S3_GATES": str(self.gates),
             "FLOTTA_S3_PYTHON": sys.executable,
         }
 
@@ -100,6 +106,9 @@ class RcloneSupervisor:
         self._settings = settings
         self._command = rclone_command(settings, rclone_program())
         self._folders = BucketFolders(settings.root, settings.keys)
+        self._keys = KeyIds(settings.keys)
+        self._gate_problem = ""
+        self._gates = KeyGates(settings.gates, settings.root)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until the event is set; start rclone again, with back-off, when it exits."""
@@ -112,7 +121,8 @@ class RcloneSupervisor:
                 backoff.reset()
 
     async def _serve_once(self, stop: asyncio.Event) -> str:
-        before = _read_watched(self._settings)
+        before = self._read_watched()
+        await asyncio.to_thread(self._prepare_gates, before.keys)
         started = time.time()
         process = await asyncio.create_subprocess_exec(
             *self._command,
@@ -136,23 +146,47 @@ class RcloneSupervisor:
     ) -> str:
         while process.returncode is None and not stop.is_set():
             await _wait_for_stop(stop, POLL_INTERVAL)
+            now = self._read_watched()
+            await self._settle_gates(now.keys)
             await self._restore_buckets()
-            now = _read_watched(self._settings)
-            if before.keys - now.keys or now.dropped != before.dropped:
-                log.info("Access keys were dropped; restarting")
-                await _wait_for_stop(stop, DROP_DELAY)
-                return "dropped"
             if now.certificate != before.certificate:
                 log.info("The certificate was renewed; restarting")
                 return "renewed"
             before = now
         return "stopped" if stop.is_set() else "exited"
 
+    def _prepare_gates(self, keys: frozenset[str]) -> None:
+        try:
+            self._gates.prepare(keys)
+        except OSError as error:  # a read-only disk: what is there is served
+            self._report_gates(error)
+
+    async def _settle_gates(self, keys: frozenset[str]) -> None:
+        try:
+            closed = await asyncio.to_thread(self._gates.settle, keys)
+        except OSError as error:
+            self._report_gates(error)
+            return
+        self._gate_problem = ""
+        for access_key in closed:
+            log.info("Access key %s was dropped; its gate is closed", access_key)
+
+    def _report_gates(self, error: OSError) -> None:
+        """Log once what keeps gates from being opened and closed: it is tried at every poll."""
+        if str(error) != self._gate_problem:
+            log.error("Access keys cannot be opened and closed: %s", error)
+        self._gate_problem = str(error)
+
     async def _restore_buckets(self) -> None:
         try:
             await asyncio.to_thread(self._folders.restore)
         except OSError as error:  # a folder that disappears meanwhile, a full disk
             log.warning("Buckets could not be compared with the keys: %s", error)
+
+    def _read_watched(self) -> _Watched:
+        files = (self._settings.certificate, self._settings.private_key)
+        certificate, private_key = (path.stat().st_mtime for path in files)
+        return _Watched(self._keys.read(), (certificate, private_key))
 
     async def _relay_log(self, process: asyncio.subprocess.Process) -> None:
         assert process.stderr is not None  # noqa: S101 - asked for above
@@ -176,17 +210,8 @@ async def _read_line(stream: asyncio.StreamReader) -> bytes:
 
 @dataclass(frozen=True)
 class _Watched:
-    keys: frozenset[str]
-    dropped: str
+    keys: frozenset[str]  # ids
     certificate: tuple[float, float]
-
-
-def _read_watched(settings: S3ServerSettings) -> _Watched:
-    names = frozenset(name for name in os.listdir(settings.keys) if name.endswith(".json"))
-    times = (settings.certificate.stat().st_mtime, settings.private_key.stat().st_mtime)
-    marker = settings.keys / DROPPED
-    dropped = marker.read_text() + str(marker.stat().st_mtime_ns) if marker.exists() else ""
-    return _Watched(names, dropped, times)
 
 
 def _remove_temporary(root: Path, before: float) -> None:
