@@ -125,6 +125,9 @@ class MemoryBackend:
         self._changed.set()
         self._changed = asyncio.Event()
 
+    def on_shut_out(self, shut_out: Callable[[str, str], None]) -> None:
+        return
+
     async def membership(self, peer: Peer) -> Membership:
         if self.broken:
             raise BackendError(

@@ -38,6 +38,12 @@ def identify(der: bytes | None) -> Owner:
     return Owner(_device_key(peer), f"{peer.namespace}/{peer.device_id}", OF_A_DEVICE)
 
 
+def device_prefix(namespace: str, device_id: str) -> str:
+    """Return what the keys of all owners begin with that are, or were, the device of this name."""
+    return f"{namespace}/{device_id}/"
+
+
 def _device_key(peer: Peer) -> str:
     """Return the same key for all certificates of an EdgeDevice, and no former one of its name."""
-    return f"{peer.namespace}/{peer.device_id}/{peer.uid or peer.public_key_fingerprint}"
+    holder = peer.uid or peer.public_key_fingerprint
+    return device_prefix(peer.namespace, peer.device_id) + holder

@@ -18,7 +18,8 @@ class Refusal(Exception):
     """Respond to the request with this HTTP status and sentence.
 
     `code` differs from the status for 422 only. `reason` is a word of
-    docs/reference/reasons.md#refusals-of-the-edge-api.
+    docs/reference/reasons.md#refusals-of-the-edge-api. `details` are further fields of the body;
+    `closes` ends the connection with the response.
     """
 
     def __init__(
@@ -30,12 +31,16 @@ class Refusal(Exception):
         code: int | None = None,
         retry_after: int | None = None,
         headers: Mapping[str, str] | None = None,
+        details: Mapping[str, str] | None = None,
+        closes: bool = False,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
         self.reason = reason
         self.code = status if code is None else code
+        self.details = dict(details or {})
+        self.closes = closes
         self.headers = dict(headers or {})
         if retry_after is not None:  # seconds
             self.headers[hdrs.RETRY_AFTER] = str(retry_after)
@@ -43,9 +48,17 @@ class Refusal(Exception):
 
 def refusal_response(refusal: Refusal) -> web.Response:
     """Return the HTTP response of a refusal."""
-    return error_response(
-        refusal.status, refusal.message, refusal.reason, code=refusal.code, headers=refusal.headers
+    response = error_response(
+        refusal.status,
+        refusal.message,
+        refusal.reason,
+        code=refusal.code,
+        headers=refusal.headers,
+        details=refusal.details,
     )
+    if refusal.closes:
+        response.force_close()
+    return response
 
 
 def error_response(
@@ -55,9 +68,11 @@ def error_response(
     *,
     code: int | None = None,
     headers: Mapping[str, str] | None = None,
+    details: Mapping[str, str] | None = None,
 ) -> web.Response:
-    """Return a response with body `{"code": …, "reason": …, "message": …}`."""
+    """Return a response with body `{"code": …, "reason": …, "message": …}`, and the details."""
     body = {
+        **(details or {}),
         "code": status if code is None else code,
         "reason": reason,
         "message": message,

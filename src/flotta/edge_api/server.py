@@ -19,7 +19,7 @@ from flotta.edge_api.handlers import Handlers
 from flotta.edge_api.messages import MAX_BODY
 from flotta.edge_api.metrics import EdgeApiMetrics
 from flotta.edge_api.middleware import error_middleware
-from flotta.edge_api.owners import identify
+from flotta.edge_api.owners import device_prefix, identify
 from flotta.edge_api.rate_limits import RateLimits
 from flotta.edge_api.refusals import Refusal, error_response
 from flotta.edge_api.routes import add_routes
@@ -73,6 +73,7 @@ class EdgeApiServer:
             proxy_protocol=settings.has_proxy_protocol,
             refuses_coded_bodies=False,  # `admission` does
         )
+        backend.on_shut_out(self._close_connections)
         self._secret_changed = asyncio.Event()
         self._draining = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -161,6 +162,10 @@ class EdgeApiServer:
                 delay = backoff.next()
                 log.warning("Certificates cannot be read: %s; trying again in %.1f s", error, delay)
                 await asyncio.sleep(delay)
+
+    def _close_connections(self, namespace: str, device_id: str) -> None:
+        """Close what a quarantined device keeps open; a request in progress gets its refusal."""
+        self._http.close_idle(device_prefix(namespace, device_id))
 
     def _watch_secret(self, name: str) -> None:
         if name in OWN_SECRETS:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from flotta.fleet.quarantine import describe_quarantine, quarantine_of
 from flotta.fleet.remedies import condition_remedy, workload_remedy
 from flotta.fleet.selection import devices_for, selector_problem, selects, workloads_for
 from flotta.fleet.self_reported import secrets_warning
@@ -14,6 +15,7 @@ from flotta.fleet.status import describe_age, device_state, request_state
 from flotta.fleet.unknown_devices import UnknownDevice
 from flotta.fleet.workload_status import is_failing
 from flotta.printable_text import printable
+from flotta.resources.conditions import QUARANTINED, find_condition
 from flotta.resources.kinds import EDGE_DEVICE, MEMBER_LABEL
 from flotta.resources.objects.core import Event
 from flotta.resources.objects.devices import (
@@ -47,6 +49,7 @@ STATES = {
     "misconfigured": "It reports in time, but part of its configuration cannot be delivered.",
     "not ready": "It reports, but is not ready.",
     "offline": "It has not reported in time: it is switched off, or cannot reach the Edge API.",
+    "quarantined": "Nothing that it sends is accepted until it is released.",
     "joining": "It is approved but has not registered yet. Its gateway registers automatically.",
     "leaving": "It is being decommissioned; flotta waits until the device acknowledges that.",
     "wipe held": "It was deleted with many others; it keeps running and waits for your word.",
@@ -86,7 +89,11 @@ def explain_device(
     device: EdgeDevice, workloads: Iterable[EdgeWorkload], events: Iterable[Event]
 ) -> list[str]:
     """Explain a device: its state, what runs on it and what does not, recent Events."""
-    lines = [_describe_state(device), *_describe_conditions(device)]
+    lines = [
+        _describe_state(device),
+        *_describe_quarantine(device),
+        *_describe_conditions(device),
+    ]
     member = labels_of(device).get(MEMBER_LABEL)
     if member:
         lines.append(
@@ -105,6 +112,18 @@ def _describe_state(device: EdgeDevice) -> str:
     return (
         f"{name} is {word}. {meaning} Last seen: {describe_age(status.get('lastSeenTime') or '')}."
     )
+
+
+def _describe_quarantine(device: EdgeDevice) -> list[str]:
+    """Say who quarantined the device, what it may still hold, and how it is let in again."""
+    quarantine = quarantine_of(device)
+    if quarantine is None:
+        return []
+    condition = find_condition(conditions_of(device), QUARANTINED)
+    return [
+        condition["message"] if condition else describe_quarantine(quarantine),
+        f"Let it in again with: flotta device release {name_of(device)} -n {namespace_of(device)}",
+    ]
 
 
 def _describe_workloads(device: EdgeDevice, workloads: Iterable[EdgeWorkload]) -> list[str]:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from flotta.fleet.adoption import is_withheld
 from flotta.fleet.joining import UNREGISTERED_LABEL, is_approved, is_declined, is_registered
 from flotta.fleet.presence import ready_status
+from flotta.fleet.quarantine import is_quarantined
 from flotta.fleet.tombstones import is_held
 from flotta.fleet.unknown_devices import UnknownDevice
 from flotta.printable_text import printable
@@ -78,6 +79,8 @@ def device_state(device: EdgeDevice) -> str:
     status = status_of(device)
     if is_being_deleted(device):
         return "wipe held" if is_held(device) else "leaving"
+    if is_quarantined(device):
+        return "quarantined"
     if not is_registered(device):
         return "joining"
     if is_withheld(device):

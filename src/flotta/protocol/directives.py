@@ -5,6 +5,8 @@ A directive says what a `data` message is about (docs/reference/wire-protocol.md
 
 from __future__ import annotations
 
+from typing import Literal
+
 ENROLMENT = "enrolment"
 # HTTP status of an approved enrolment, 200 before that
 # (docs/reference/wire-protocol.md#post-dataout).
@@ -16,6 +18,12 @@ WANTED_HEADER = "Flotta-Wanted"
 HARDWARE = "hardware"
 ANSIBLE = "ansible"
 DEVICE = "device"  # the configuration; also the handler name of the worker that receives it
+
+# Field in the body of a refusal, and its values: whether a quarantined device stops its pods
+# (docs/reference/wire-protocol.md#quarantine).
+PODS_FIELD = "pods"
+STOP_PODS: Literal["Stop"] = "Stop"
+KEEP_PODS: Literal["Keep"] = "Keep"
 
 DISCONNECT = "disconnect"  # a command, and the event that acknowledges it
 RECONNECT = "reconnect"  # a command

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from flotta.protocol.yggdrasil_grpc import DispatcherBase, DispatcherStub, WorkerBase, WorkerStub
 from flotta.protocol.yggdrasil_pb2 import (
+    CONNECTION_RESTORED,
     RECEIVED_DISCONNECT,
+    UNEXPECTED_DISCONNECT,
     Config,
     Data,
     Empty,
@@ -19,7 +21,9 @@ from flotta.protocol.yggdrasil_pb2 import (
 )
 
 __all__ = [
+    "CONNECTION_RESTORED",
     "RECEIVED_DISCONNECT",
+    "UNEXPECTED_DISCONNECT",
     "Config",
     "Data",
     "DispatcherBase",

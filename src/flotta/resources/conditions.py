@@ -21,6 +21,7 @@ DISCONNECTED = "Disconnected"  # of an EdgeDevice: it has acknowledged its decom
 # Of an EdgeDevice: heartbeats come; of an EdgeWorkload: it runs on all its devices; of a bucket
 # claim: only False, while it cannot be provisioned or released.
 READY = "Ready"
+QUARANTINED = "Quarantined"  # of an EdgeDevice: only True, while it is quarantined
 # Of an EdgeDevice whose deletion waits: whether the device may be told to wipe itself.
 WIPE_ALLOWED = "WipeAllowed"
 STORAGE_READY = "StorageReady"  # of an EdgeDevice with a bucket claim: it has its bucket

@@ -104,6 +104,12 @@ class Connections:
         self.discard(connection)
         connection.abort()
 
+    def close_idle(self, prefix: str) -> None:
+        """Close the idle connections of all owners whose key begins so."""
+        owners = [share for key, share in self._shares.items() if key.startswith(prefix)]
+        for connection in [idle for share in owners for idle in share.idle]:
+            self.shed(connection)
+
     def find_dispensable(self) -> Connection | None:
         """Return the connection that gives way to a newcomer when there are too many in all."""
         anonymous = self._shares.get(ANONYMOUS)

@@ -90,6 +90,10 @@ class HttpServer:
         """Use another TLS context for new connections."""
         self._listener.context = context
 
+    def close_idle(self, prefix: str) -> None:
+        """Close the connections without a request of all owners whose key begins so."""
+        self._connections.close_idle(prefix)
+
     async def stop_accepting(self) -> None:
         """Accept no further connection; those that are established are served."""
         await self._listener.stop_accepting()

@@ -126,6 +126,12 @@ class Backend(Protocol):
     async def close(self) -> None:
         """Close connections; nothing is called after this."""
 
+    def on_shut_out(self, shut_out: Callable[[str, str], None]) -> None:
+        """Call `shut_out(namespace, device_id)` in the loop when a device is quarantined.
+
+        Its idle connections are closed then; its requests are refused by the methods below.
+        """
+
     async def membership(self, peer: Peer) -> Membership:
         """Return the state of a certificate's holder; absence is confirmed, never assumed.
 

@@ -113,6 +113,29 @@ ACKNOWLEDGED = DEVICES.add(
     Condition("EdgeDevice", "Disconnected", "True"),
     "The device has removed its workloads and acknowledged that it is decommissioned.",
 )
+REFUSED = DEVICES.add(
+    "Refused",
+    Condition("EdgeDevice", "Quarantined", "True"),
+    "The device is [quarantined](control-plane.md#quarantine), and every key of a bucket that it "
+    "has is revoked. The message says by whom, when and why, and which Secrets its workloads gave "
+    "it.",
+    "Replace what is secret in them. To let the device in again: `flotta device release NAME`.",
+)
+REVOKING_KEYS = DEVICES.add(
+    "RevokingKeys",
+    Condition("EdgeDevice", "Quarantined", "True"),
+    "The device is quarantined, and the operator has not revoked the access keys of its bucket "
+    "claim yet.",
+    "Wait; if it lasts, the condition Ready and the Events of the claim say why.",
+)
+FOREIGN_KEYS = DEVICES.add(
+    "ForeignKeys",
+    Condition("EdgeDevice", "Quarantined", "True"),
+    "The device is quarantined, and has an access key that flotta did not issue; the message names "
+    "its Secret.",
+    "Revoke the key at the S3 server, then write the new one into the Secret ([Quarantine a "
+    "device](../how-to/quarantine-a-device.md#revoke-what-flotta-cannot-revoke)).",
+)
 WIPE_HELD = DEVICES.add(
     "WipeHeld",
     Condition("EdgeDevice", "WipeAllowed", "False"),
@@ -239,6 +262,21 @@ BUCKET_CLAIMS.add(
     " the operator provisions a "
     "claim](control-plane.md#how-the-operator-provisions-a-claim). The operator "
     "retries.",
+)
+KEYS_REVOKED = BUCKET_CLAIMS.add(
+    "KeysRevoked",
+    Condition("ObjectBucketClaim", "Ready", "False"),
+    "The device of the claim is [quarantined](control-plane.md#quarantine), so its access keys are "
+    "revoked.",
+    "`flotta device release NAME` issues a new one.",
+)
+KEYS_SHARED = BUCKET_CLAIMS.add(
+    "KeysShared",
+    Condition("ObjectBucketClaim", "Ready", "False"),
+    "The device of the claim is quarantined, but uses the administrator's own access key, which "
+    "stays valid.",
+    "Give the operator a new key and revoke the old one ([Access keys of "
+    "devices](../how-to/provide-storage.md#access-keys-of-devices)).",
 )
 RELEASE_FAILED = BUCKET_CLAIMS.add(
     "ReleaseFailed",

@@ -6,6 +6,7 @@ from flotta.protocol.reasons.conditions import (
     HEARTBEAT_MISSED,
     PROVISIONING_FAILED,
     RELEASE_FAILED,
+    RELEASED,
     RUNNING,
     SECRETS_BY_SELF_REPORTED_LABELS,
     WIPE_HELD,
@@ -56,6 +57,18 @@ DECOMMISSION_TIMEOUT = EVENTS.add(
     "A deleted device did not acknowledge in time, and the operator removed its "
     "EdgeDevice. The device wipes itself when it returns.",
     "Nothing, or wipe the device by hand ([Remove devices](../how-to/remove-devices.md)).",
+)
+QUARANTINED = EVENTS.add(
+    "Quarantined",
+    Event("EdgeDevice", "Warning", "operator"),
+    "The device is [quarantined](control-plane.md#quarantine); the message is that of the "
+    "condition.",
+    "Do what the message says. To let the device in again: `flotta device release NAME`.",
+)
+EVENTS.add(
+    RELEASED,
+    Event("EdgeDevice", "Normal", "operator"),
+    "The quarantine has ended.",
 )
 EVENTS.add(
     WIPE_HELD,

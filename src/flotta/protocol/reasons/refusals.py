@@ -85,6 +85,12 @@ DEVICE_LEAVING = REFUSALS.add(
     "The EdgeDevice is being deleted.",
     "Wait: `flotta explain device NAME` says what the deletion waits for.",
 )
+DEVICE_QUARANTINED = REFUSALS.add(
+    "DeviceQuarantined",
+    Refusal("403"),
+    "The device is [quarantined](control-plane.md#quarantine). It keeps everything that it has.",
+    "To let it in again: `flotta device release NAME`.",
+)
 DEVICE_DECOMMISSIONED = REFUSALS.add(
     "DeviceDecommissioned",
     Refusal("403"),

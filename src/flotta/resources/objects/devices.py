@@ -12,10 +12,20 @@ from flotta.resources.objects.meta import Condition, CustomResource, Manifest
 from flotta.resources.objects.playbooks import PlaybookExecutionStatus
 
 
+class QuarantineSection(TypedDict, total=False):
+    """Who quarantined a device, when, why, and whether it stops its pods (`Stop`, `Keep`)."""
+
+    pods: str
+    by: str
+    since: str
+    reason: str
+
+
 class EdgeDeviceSpec(DeviceSettings, total=False):
     """The desired settings of a device."""
 
     requestTime: str
+    quarantine: QuarantineSection
 
 
 class Cpu(TypedDict, total=False):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from flotta.edge_api.backends.backend import Configuration, Membership, RecordedRegistration
@@ -14,6 +15,7 @@ from flotta.edge_api.backends.crd.errors import translate_api_errors
 from flotta.edge_api.backends.crd.event_limits import EventLimits
 from flotta.edge_api.backends.crd.events import Events
 from flotta.edge_api.backends.crd.joining import Joining
+from flotta.edge_api.backends.crd.members import Members
 from flotta.edge_api.backends.crd.membership import judge_membership
 from flotta.edge_api.backends.crd.pending_requests import PendingLimits, PendingRequests
 from flotta.edge_api.backends.crd.presence import PresenceTracker
@@ -35,12 +37,12 @@ from flotta.fleet.adoption import (
     former_identity,
     is_withheld,
 )
+from flotta.fleet.quarantine import is_quarantined
 from flotta.fleet.tombstones import read_tombstone, tombstone_name
 from flotta.identity.peers import Peer
 from flotta.protocol.models import EnrolmentInfo, Heartbeat, RegistrationInfo
 from flotta.protocol.reasons.conditions import ACKNOWLEDGED
-from flotta.protocol.reasons.refusals import DEVICE_LEAVING, UNKNOWN_DEVICE
-from flotta.protocol.reasons.workloads import STARTING
+from flotta.protocol.reasons.refusals import UNKNOWN_DEVICE
 from flotta.resources.changes import change_metadata
 from flotta.resources.client import Client, Invalid, NotFound, retry_on_conflict
 from flotta.resources.conditions import DISCONNECTED, with_condition
@@ -73,10 +75,12 @@ class CrdBackend:
         self._tombstones = Tombstones(
             self._caches.of(CONFIG_MAP), settings.namespace, self._wakeups.wake
         )
+        self._members = Members(client, self._caches.devices, self._tombstones)
         self._statuses = Statuses(client, self._caches.devices)
         self._events = Events(client, self._caches, EventLimits(metrics))
         self._joining = Joining(
             client,
+            self._caches.devices,
             PendingRequests(
                 self._caches.of(SIGNED_REQUEST),
                 PendingLimits(settings.pending_per_certificate, settings.pending_per_namespace),
@@ -102,6 +106,7 @@ class CrdBackend:
         self._locks: dict[Key, asyncio.Lock] = {}
         self._last_message: dict[Key, str] = {}
         self._caches.devices.subscribe(self._device_changed)
+        self._shut_out: Callable[[str, str], None] = lambda *_: None
 
     @property
     def secrets(self) -> Secrets:
@@ -138,31 +143,25 @@ class CrdBackend:
         """Make every held request get its response now."""
         self._wakeups.wake_all()
 
+    def on_shut_out(self, shut_out: Callable[[str, str], None]) -> None:
+        """Call `shut_out(namespace, device_id)` when a watch reports that a device is quarantined.
+
+        Its held requests are answered at the same time: what they wait for has changed.
+        """
+        self._shut_out = shut_out
+
     @translate_api_errors
     async def membership(self, peer: Peer) -> Membership:
         """Return the state of a certificate's holder, and record one that is not known.
 
-        The cache decides, unless it says that the device is gone: then the API itself is asked.
+        Raises Refusal for a device that is quarantined.
         """
-        membership = await self._judge(peer)
+        membership = await self._members.judge(peer)
         if membership in (Membership.ABSENT, Membership.REVOKED):
             self._unknown.note(peer)
         elif membership is not Membership.LEAVING:
             self._unknown.forget(peer)
         return membership
-
-    async def _judge(self, peer: Peer) -> Membership:
-        key = key_of_peer(peer)
-        membership = judge_membership(peer, self._caches.devices.get(*key))
-        if membership is Membership.ACTIVE:
-            return membership
-        if self._tombstones.grants_wipe(peer):
-            return Membership.DECOMMISSIONED
-        if membership is Membership.LEAVING:
-            return membership
-        if not self._caches.devices.synced:
-            raise Refusal(503, "the server is starting", reason=STARTING, retry_after=2)
-        return judge_membership(peer, await self._read_device(key))
 
     @translate_api_errors
     async def enrol(self, peer: Peer, device_id: str, info: EnrolmentInfo) -> bool:
@@ -171,7 +170,7 @@ class CrdBackend:
         See docs/reference/wire-protocol.md#enrolment.
         """
         if peer.kind == "device":
-            await self._require_active(peer)
+            await self._members.require_active(peer)
             return True
         return await self._joining.enrol(peer, device_id, info)
 
@@ -181,7 +180,7 @@ class CrdBackend:
     ) -> RecordedRegistration:
         """Record hardware, labels and key of a device; `joining` says when that is allowed."""
         if peer.kind == "device":
-            await self._require_active(peer)
+            await self._members.require_active(peer)
         return await self._joining.register(peer, device_id, info, key_fingerprint)
 
     @translate_api_errors
@@ -294,17 +293,6 @@ class CrdBackend:
         except Invalid as error:  # of the spec, by an API server that checks all of the object
             log.warning("The labels of %s could not be written: %s", name_of(device), error)
 
-    async def _require_active(self, peer: Peer) -> None:
-        # Earlier keys of a device may come here; only that of its polls is recorded.
-        membership = await self._judge(peer)
-        if membership is not Membership.ACTIVE:
-            unknown = membership in (Membership.ABSENT, Membership.REVOKED)
-            raise Refusal(
-                403,
-                f"the certificate is revoked: the device is {membership.value}",
-                reason=UNKNOWN_DEVICE if unknown else DEVICE_LEAVING,
-            )
-
     async def _is_granted(self, peer: Peer, device: EdgeDevice) -> bool:
         name = tombstone_name(uid_of(device))
         stored = await self._client.get_or_none(CONFIG_MAP, name, self._namespace)
@@ -318,6 +306,8 @@ class CrdBackend:
     def _device_changed(self, old: EdgeDevice | None, new: EdgeDevice | None) -> None:
         if old is not None and new is None:
             self._forget(key_of(old))
+        if new is not None and is_quarantined(new) and not is_quarantined(old):
+            self._shut_out(*key_of(new))
 
     def _forget(self, key: Key) -> None:
         self._presence.forget(key)

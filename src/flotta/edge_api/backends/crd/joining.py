@@ -13,6 +13,7 @@ import re
 
 from flotta.edge_api.backends.backend import RecordedRegistration
 from flotta.edge_api.backends.crd.pending_requests import PendingRequests
+from flotta.edge_api.backends.crd.quarantine import require_released
 from flotta.edge_api.refusals import Refusal
 from flotta.fleet import hardware
 from flotta.fleet.joining import (
@@ -34,6 +35,7 @@ from flotta.protocol.reasons.refusals import (
     OTHER_KEY,
 )
 from flotta.resources.bounds import fit_report
+from flotta.resources.cache import Cache
 from flotta.resources.changes import (
     MetadataChange,
     as_read,
@@ -69,8 +71,11 @@ FEATURES_LIMIT = 16 * 1024
 class Joining:
     """Records enrolments and registrations."""
 
-    def __init__(self, client: Client, pending: PendingRequests) -> None:
+    def __init__(
+        self, client: Client, devices: Cache[EdgeDevice], pending: PendingRequests
+    ) -> None:
         self._client = client
+        self._devices = devices
         self._pending = pending
 
     async def enrol(self, peer: Peer, device_id: str, info: EnrolmentInfo) -> bool:
@@ -79,7 +84,9 @@ class Joining:
         Return whether its EdgeDevice exists, so that it may register.
         """
         namespace = _target_namespace(peer, info)
+        self._require_no_quarantine(peer, device_id)
         device = await self._client.get_or_none(EDGE_DEVICE, device_id, namespace)
+        require_released(device)
         if device is not None:
             return not is_being_deleted(device)
         request = await self._client.get_or_none(SIGNED_REQUEST, device_id, REQUEST_NAMESPACE)
@@ -91,6 +98,7 @@ class Joining:
         if approved == namespace:
             return False
         device = await self._client.get_or_none(EDGE_DEVICE, device_id, approved)
+        require_released(device)
         return device is not None and not is_being_deleted(device)
 
     async def register(
@@ -100,6 +108,7 @@ class Joining:
         request: SignedRequest | None = None
         namespace = peer.namespace
         if peer.kind == "registration":
+            self._require_no_quarantine(peer, device_id)
             request = await self._client.get_or_none(SIGNED_REQUEST, device_id, REQUEST_NAMESPACE)
             if request is None:
                 raise Refusal(
@@ -119,6 +128,14 @@ class Joining:
             return RecordedRegistration(namespace, uid_of(device))
 
         return await retry_on_conflict(attempt)
+
+    def _require_no_quarantine(self, peer: Peer, device_id: str) -> None:
+        """Refuse the id of a quarantined device in every namespace that the certificate names.
+
+        Else its holder could join under the same id next to its own EdgeDevice.
+        """
+        for namespace in peer.namespaces:
+            require_released(self._devices.get(namespace, device_id))
 
     async def _create_request(self, request: SignedRequest) -> None:
         try:
@@ -210,6 +227,7 @@ def _require_namespace(peer: Peer, namespace: str) -> None:
 def _require_may_register(
     peer: Peer, device: EdgeDevice, request: SignedRequest | None, key_fingerprint: str
 ) -> None:
+    require_released(device)
     if is_being_deleted(device):
         raise Refusal(403, "the device is being removed from the fleet", reason=DEVICE_LEAVING)
     if peer.kind == "device":

@@ -15,6 +15,7 @@ from flotta.edge_api.backends.crd.events import Events
 from flotta.edge_api.backends.crd.statuses import Statuses
 from flotta.fleet.joining import is_registered
 from flotta.fleet.problems import find_new_problems, with_problems
+from flotta.fleet.quarantine import is_quarantined
 from flotta.fleet.rendering import Problem
 from flotta.resources.client import ApiError
 from flotta.resources.objects.devices import EdgeDevice, EdgeDeviceStatus
@@ -91,8 +92,8 @@ class ProblemReporter:
 
     def _differs(self, key: Key) -> bool:
         device = self._statuses.newest_device(key)
-        if device is None or not is_registered(device):
-            return False  # a device that has not registered gets no configuration
+        if device is None or not is_registered(device) or is_quarantined(device):
+            return False  # it gets no configuration
         return _status_with_problems(device, self._configurations.get(device)) != status_of(device)
 
     async def _write(self, key: Key) -> None:
