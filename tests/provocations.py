@@ -22,6 +22,9 @@ PROVOKED_BY: dict[str, dict[str, tuple[str, ...]]] = {
         "test_the_rate_counts_before_the_body": ("TooManyRequests",),
         "test_what_is_not_http_gets_json_and_no_traceback": ("MalformedRequest",),
     },
+    "integration/test_device_quarantine.py": {
+        "test_keys_and_certificate_are_closed_until_the_device_is_released": ("KeysRevoked",),
+    },
     "integration/test_edge_api_adoption.py": {
         "test_a_namespace_that_is_deleted_takes_no_workload_off_its_devices": ("DeviceLeaving",),
         "test_a_stolen_name_without_the_key_is_not_adopted": ("UnknownDevice",),
@@ -37,6 +40,11 @@ PROVOKED_BY: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "integration/test_edge_api_quotas.py": {
         "test_one_registration_certificate_fills_its_own_places_only": ("TooManyPendingRequests",),
+    },
+    "integration/test_edge_api_quarantine.py": {
+        "test_nothing_of_a_quarantined_device_is_accepted_by_either_replica": (
+            "DeviceQuarantined",
+        ),
     },
     "integration/test_edge_api_reasons.py": {
         "test_a_body_of_another_type_is_refused": ("UnsupportedMediaType",),
@@ -145,6 +153,18 @@ PROVOKED_BY: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "unit/test_operator_devices.py": {
         "test_claim_that_no_provisioner_handles_is_reported": ("ClaimPending",),
+    },
+    "unit/test_quarantine.py": {
+        "test_keys_that_all_devices_share_stay_and_the_claim_says_so": ("KeysShared",),
+        "test_the_end_is_an_event_and_the_condition_goes": ("Released",),
+        "test_the_keys_of_a_claim_are_said_to_be_closed_only_when_they_are": (
+            "ForeignKeys",
+            "Refused",
+            "RevokingKeys",
+        ),
+        "test_the_operator_says_it_once_as_an_event_and_as_a_condition_while_it_lasts": (
+            "Quarantined",
+        ),
     },
     "unit/test_rate_limits.py": {
         "test_a_flood_of_enrolments_is_refused": ("TooManyEnrolments",),

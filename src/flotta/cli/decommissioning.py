@@ -5,10 +5,10 @@ See docs/reference/control-plane.md#the-brake-on-wipes.
 
 from __future__ import annotations
 
-import getpass
 from datetime import UTC, datetime
 
 from flotta.cli.adoption import own_namespace
+from flotta.cli.authors import name_author
 from flotta.fleet.tombstones import (
     CONFIRMED_ANNOTATION,
     TOMBSTONE_SELECTOR,
@@ -33,7 +33,7 @@ async def confirm_and_delete(client: Client, device: EdgeDevice, program: str) -
     """
     name, namespace = name_of(device), namespace_of(device)
     if not confirmed_by(device):
-        await _confirm(client, name, namespace, _author(program))
+        await _confirm(client, name, namespace, name_author(program))
     if not is_being_deleted(device):
         await client.delete(EDGE_DEVICE, name, namespace, uid=uid_of(device))
 
@@ -51,9 +51,9 @@ async def grant(client: Client, held: Tombstone, program: str) -> None:
     """Give an administrator's word for a wipe that is held. Raises ApiError."""
     device = await client.get_or_none(EDGE_DEVICE, held.name, held.namespace)
     if device is not None and uid_of(device) == held.uid:
-        await _confirm(client, held.name, held.namespace, _author(program))
+        await _confirm(client, held.name, held.namespace, name_author(program))
         return
-    granted = make_tombstone(held.grant(_author(program), datetime.now(UTC)), own_namespace())
+    granted = make_tombstone(held.grant(name_author(program), datetime.now(UTC)), own_namespace())
     patch = {"data": granted.get("data"), "immutable": True}
     await client.merge_patch(CONFIG_MAP, tombstone_name(held.uid), own_namespace(), patch)
 
@@ -62,11 +62,3 @@ async def _confirm(client: Client, name: str, namespace: str, by: str) -> None:
     word = make_confirmation(by, datetime.now(UTC))
     patch = change_metadata({"annotations": {CONFIRMED_ANNOTATION: word}})
     await client.merge_patch(EDGE_DEVICE, name, namespace, patch)
-
-
-def _author(program: str) -> str:
-    """Return who uses this program here; the resource API knows the user of the kubeconfig only."""
-    try:
-        return f"{getpass.getuser()} ({program})"
-    except (KeyError, OSError):  # a user id without a name
-        return program

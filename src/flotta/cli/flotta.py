@@ -9,6 +9,7 @@ from typing import TypeAlias
 from flotta.cli.commands import run_command
 from flotta.cli.kubeconfig import LOCAL_KUBECONFIG
 from flotta.printable_text import printable_lines
+from flotta.protocol.directives import KEEP_PODS, STOP_PODS
 
 Commands: TypeAlias = (
     "argparse._SubParsersAction[argparse.ArgumentParser]"  # generic in its stubs only
@@ -41,6 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_approval(commands)
     _add_adoption(commands)
     _add_decommission(commands)
+    _add_device(commands)
     _add_explain(commands)
     _add_manifests(commands)
     _add_convert(commands)
@@ -97,6 +99,35 @@ def _add_decommission(commands: Commands) -> None:
         "-n", "--namespace", help="namespace of the devices; default for names: default"
     )
     decommission.add_argument("--yes", action="store_true", help="do it for several devices")
+
+
+def _add_device(commands: Commands) -> None:
+    device = commands.add_parser("device", help="keep lost devices out, and let them in again")
+    actions = device.add_subparsers(required=True, metavar="ACTION", dest="action")
+    quarantine = actions.add_parser(
+        "quarantine", help="refuse the certificates and keys of lost or stolen devices"
+    )
+    release = actions.add_parser("release", help="let quarantined devices in again")
+    for action in (quarantine, release):
+        action.add_argument("name", nargs="+", help="id of a device")
+        action.add_argument("-n", "--namespace", default="default", help="namespace of the devices")
+    pods = quarantine.add_mutually_exclusive_group()
+    pods.add_argument(
+        "--stop-pods",
+        dest="pods",
+        action="store_const",
+        const=STOP_PODS,
+        default=STOP_PODS,
+        help="the devices stop their pods when they learn of it (default)",
+    )
+    pods.add_argument(
+        "--keep-pods",
+        dest="pods",
+        action="store_const",
+        const=KEEP_PODS,
+        help="their pods keep running",
+    )
+    quarantine.add_argument("--reason", default="", help="why, for those who look later")
 
 
 def _add_explain(commands: Commands) -> None:

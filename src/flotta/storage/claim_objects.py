@@ -69,6 +69,21 @@ class ClaimObjects:
         secret: Secret = {"metadata": self._metadata(), "type": "Opaque"}
         await self._ensure_object(SECRET, secret, data)
 
+    async def forget_key(self) -> None:
+        """Remove the access key from the Secret if there is one.
+
+        Raises StorageRefused when the claim does not own the Secret of this name.
+        """
+        secret = await self._client.get_or_none(SECRET, self._name, self._namespace)
+        if secret is None:
+            return
+        self._refuse_foreign(secret)
+        forgotten = {
+            name: None for name in (ACCESS_KEY, SECRET_KEY) if name in (secret.get("data") or {})
+        }
+        if forgotten:
+            await self._client.merge_patch(SECRET, self._name, self._namespace, {"data": forgotten})
+
     async def write_config_map(self, bucket: str, endpoint: str, region: str) -> None:
         """Write where devices find the bucket; the endpoint is `https://host[:port]`.
 

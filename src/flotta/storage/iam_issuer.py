@@ -57,7 +57,7 @@ class IamIssuer:
             return True
         return key.access_key in self._unseen
 
-    async def revoke_keys(self, bucket: str) -> bool:
+    async def revoke_keys(self, bucket: str, known: AccessKey | None = None) -> bool:
         """Delete the bucket's user with its keys; False when there was none."""
         return await self._site.call_iam(lambda iam: _revoke_keys(iam, bucket))
 

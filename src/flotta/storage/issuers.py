@@ -25,7 +25,7 @@ from flotta.storage.access_keys import (
     new_secret_key,
 )
 from flotta.storage.errors import StorageUnavailable
-from flotta.storage.key_store import drop_keys, list_keys, read_key, write_key
+from flotta.storage.key_store import drop_key, drop_keys, list_keys, read_key, write_key
 from flotta.storage.s3_site import S3Site
 
 
@@ -46,8 +46,8 @@ class KeyIssuer(Protocol):
     async def activate_key(self, key: AccessKey) -> bool:
         """Make this key, and no other, open its bucket; False when it is no longer valid."""
 
-    async def revoke_keys(self, bucket: str) -> bool:
-        """Revoke every key of the bucket; True when there was one."""
+    async def revoke_keys(self, bucket: str, known: AccessKey | None = None) -> bool:
+        """Revoke every key of the bucket, the known one first; True when there was one."""
 
 
 class DirectoryIssuer:
@@ -81,9 +81,21 @@ class DirectoryIssuer:
         await asyncio.to_thread(drop_keys, self._directory, key.bucket, keep=key.access_key)
         return True
 
-    async def revoke_keys(self, bucket: str) -> bool:
-        """Delete the files of the bucket's keys; False when there was none."""
-        return bool(await asyncio.to_thread(drop_keys, self._directory, bucket))
+    async def revoke_keys(self, bucket: str, known: AccessKey | None = None) -> bool:
+        """Delete the files of the bucket's keys; False when there was none.
+
+        To find those that are not known, every key of the directory is read.
+        """
+        first = known is not None and await asyncio.to_thread(self._drop, known, bucket)
+        return bool(await asyncio.to_thread(drop_keys, self._directory, bucket)) or first
+
+    def _drop(self, key: AccessKey, bucket: str) -> bool:
+        """Drop a key if it opens this bucket: a Secret may have been edited."""
+        stored = read_key(self._directory, key.access_key)
+        if stored is None or stored.bucket != bucket:
+            return False
+        drop_key(self._directory, key.access_key)
+        return True
 
 
 class SharedIssuer:
@@ -112,7 +124,7 @@ class SharedIssuer:
         shared = self._read_administrator()
         return (key.access_key, key.secret_key) == (shared.access_key, shared.secret_key)
 
-    async def revoke_keys(self, bucket: str) -> bool:
+    async def revoke_keys(self, bucket: str, known: AccessKey | None = None) -> bool:
         """Revoke nothing: the key opens the other buckets, too."""
         return False
 

@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from flotta.own_names import OPERATOR
+from flotta.protocol.reasons.conditions import KEYS_REVOKED, KEYS_SHARED
 from flotta.protocol.reasons.events import SHARED_KEYS
 from flotta.resources.changes import as_read, change_metadata, change_spec, change_status
 from flotta.resources.client import Client
+from flotta.resources.conditions import READY, with_condition
 from flotta.resources.finalizers import BUCKET_FINALIZER
 from flotta.resources.kinds import BUCKET_CLAIM
 from flotta.resources.objects.meta import MergePatch
 from flotta.resources.objects.storage import BucketClaim, BucketClaimSpec, BucketClaimStatus
 from flotta.resources.views import (
+    conditions_of,
     finalizers_of,
     is_being_deleted,
     key_of,
@@ -66,8 +70,10 @@ class Provisioner:
         same_class = spec_of(claim).get("storageClassName") == self.storage_class
         return same_class or has_bucket_finalizer(claim)
 
-    async def reconcile(self, claim: BucketClaim) -> float | None:
+    async def reconcile(self, claim: BucketClaim, *, withheld: bool = False) -> float | None:
         """Provision the claim, or clean up after one that is being deleted.
+
+        `withheld` revokes its access keys instead; a new one is issued when it ends.
 
         Returns the seconds after which to call this again for the rest, None when all is done.
         Raises ApiError (Conflict when the claim is not the newest) and StorageError.
@@ -76,6 +82,9 @@ class Provisioner:
             return None
         if is_being_deleted(claim):
             return await self._clean_up(claim) if has_bucket_finalizer(claim) else None
+        if withheld:
+            await self._withhold_keys(claim)
+            return None
         if namespace_of(claim) == self.own_namespace:
             # Nothing is created that the operator may not hand out, or remove afterwards.
             raise StorageRefused(
@@ -146,6 +155,30 @@ class Provisioner:
         key = await self.issuer.issue_key(bucket)
         await objects.write_secret(key, authority)
         await self.issuer.activate_key(key)
+
+    async def _withhold_keys(self, claim: BucketClaim) -> None:
+        """Revoke the keys of a claim whose device is quarantined, and say so in its condition.
+
+        Its bucket stays as it is.
+        """
+        bucket = spec_of(claim).get("bucketName") or ""
+        reason, message = KEYS_REVOKED, "the device is quarantined; its access keys are revoked"
+        if self.issuer.warning:
+            reason, message = KEYS_SHARED, f"the device is quarantined, but {self.issuer.warning}"
+        elif has_bucket_finalizer(claim) and is_bucket_of(bucket, uid_of(claim)):
+            objects = ClaimObjects(self.client, claim)
+            known = await objects.read_key(bucket)
+            # The Secret first: from then on nothing makes this key valid again.
+            await objects.forget_key()
+            await self.issuer.revoke_keys(bucket, known)
+        old, generation = conditions_of(claim), claim["metadata"].get("generation")
+        now = datetime.now(UTC)
+        conditions = with_condition(old, READY, "False", reason, message, now, generation)
+        status: BucketClaimStatus = {**status_of(claim), "conditions": conditions}
+        change = change_status(claim, status)
+        if change:
+            await self._patch_claim(claim, change, "status")
+            log.info("Claim %s/%s: %s", *key_of(claim), message)
 
     async def _bind_claim(self, claim: BucketClaim, bucket: str) -> None:
         # Conditions only say why a claim is not bound.

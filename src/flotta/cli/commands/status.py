@@ -34,6 +34,8 @@ def _next_steps(rows: list[DeviceRow]) -> list[str]:
     steps = {
         UNKNOWN_STATE: "Devices that are unknown to this control plane keep running. "
         "Take them back with: flotta adopt NAME",
+        "quarantined": "Devices that are quarantined are refused, and keep their files. "
+        "Let them in again with: flotta device release NAME",
         "wipe held": "Devices whose wipe is held keep running. "
         "To wipe them: flotta decommission --held",
     }

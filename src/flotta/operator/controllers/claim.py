@@ -9,17 +9,31 @@ names: docs/reference/control-plane.md#how-the-operator-provisions-a-claim.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
+from flotta.fleet.claim_ownership import DEVICE_ANNOTATION, is_claim_of
+from flotta.fleet.quarantine import is_quarantined
 from flotta.operator.controllers.context import Context, utc_now
 from flotta.operator.runtime.kind_controller import KindController, Watch, itself
 from flotta.operator.runtime.steps import Plan, RecordEvent, Step, execute_steps, patch_status
 from flotta.protocol.reasons.conditions import PROVISIONING_FAILED, RELEASE_FAILED
+from flotta.resources.cache import Cache
 from flotta.resources.client import Client, Conflict, Forbidden, NotFound
 from flotta.resources.conditions import READY, with_condition
-from flotta.resources.kinds import BUCKET_CLAIM
+from flotta.resources.kinds import BUCKET_CLAIM, EDGE_DEVICE
+from flotta.resources.objects.devices import EdgeDevice
 from flotta.resources.objects.storage import BucketClaim, BucketClaimStatus
-from flotta.resources.views import conditions_of, is_being_deleted, spec_of, status_of
+from flotta.resources.views import (
+    Key,
+    annotations_of,
+    conditions_of,
+    is_being_deleted,
+    name_of,
+    namespace_of,
+    spec_of,
+    status_of,
+)
 from flotta.settings.operator import EMBEDDED_CLASS
 from flotta.storage.errors import StorageError
 from flotta.storage.provisioner import Provisioner, has_bucket_finalizer
@@ -37,19 +51,49 @@ NO_PERMISSION = (
 
 def claim_controller(context: Context) -> KindController[BucketClaim]:
     """Return the controller of ObjectBucketClaims."""
-    claims = context.caches.of(BUCKET_CLAIM)
+    claims, devices = context.caches.of(BUCKET_CLAIM), context.caches.of(EDGE_DEVICE)
 
     async def reconcile(claim: BucketClaim) -> float | None:
-        return await reconcile_claim(context.client, context.provisioner, claim)
+        withheld = any(map(is_quarantined, _find_devices(devices, claim)))
+        return await reconcile_claim(context.client, context.provisioner, claim, withheld=withheld)
 
-    watches = (Watch(claims, itself),)
+    watches = (Watch(claims, itself), Watch(devices, concerned_by_device))
     return KindController(claims, reconcile, watches, context.settings.workers)
 
 
+def concerned_by_device(old: EdgeDevice | None, new: EdgeDevice | None) -> Iterable[Key]:
+    """Yield the claims of a device that was quarantined or released."""
+    device = new or old
+    if device is None or is_quarantined(old) == is_quarantined(new):
+        return
+    names = {name_of(device), status_of(device).get("dataObc") or name_of(device)}
+    for name in sorted(names):
+        yield namespace_of(device), name
+
+
+def _find_devices(devices: Cache[EdgeDevice], claim: BucketClaim) -> Iterator[EdgeDevice]:
+    """Yield the devices that may use the claim: by its owner, its name, or its annotation."""
+    namespace = namespace_of(claim)
+    owners = claim["metadata"].get("ownerReferences") or ()
+    names = {name_of(claim), *(owner["name"] for owner in owners)}
+    if named := annotations_of(claim).get(DEVICE_ANNOTATION):
+        names.add(named)
+    for name in names:
+        device = devices.get(namespace, name)
+        if device is not None and is_claim_of(claim, device):
+            yield device
+
+
 async def reconcile_claim(
-    client: Client, provisioner: Provisioner | None, claim: BucketClaim
+    client: Client,
+    provisioner: Provisioner | None,
+    claim: BucketClaim,
+    *,
+    withheld: bool = False,
 ) -> float | None:
     """Provision a claim, or clean up after it; return the seconds after which to come back.
+
+    `withheld` says that its device is quarantined: then its keys are revoked.
 
     Raises ApiError, and StorageError and Forbidden after reporting them on the claim.
     """
@@ -58,7 +102,7 @@ async def reconcile_claim(
             await _report_failure(client, claim, NOT_CONFIGURED)
         return None
     try:
-        return await provisioner.reconcile(claim)
+        return await provisioner.reconcile(claim, withheld=withheld)
     except StorageError as error:
         await _report_failure(client, claim, str(error))
         raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from flotta.fleet.claim_ownership import is_claim_of
@@ -17,11 +17,12 @@ from flotta.operator.controllers.device.bucket_claims import (
     provisioner_time_left,
     wants_claim,
 )
+from flotta.operator.controllers.device.quarantine import judge_quarantine, plan_event
 from flotta.operator.controllers.device_views import set_name, workload_statuses
 from flotta.operator.runtime.steps import Create, Plan, Step, patch_metadata, patch_status
 from flotta.operator.settings import Settings
 from flotta.resources.changes import MetadataChange
-from flotta.resources.conditions import ACCEPTED, STORAGE_READY, ConditionState
+from flotta.resources.conditions import ACCEPTED, QUARANTINED, STORAGE_READY, ConditionState
 from flotta.resources.finalizers import DEVICE_FINALIZER, LEGACY_DEVICE_FINALIZERS
 from flotta.resources.kinds import BUCKET_CLAIM, EDGE_DEVICE
 from flotta.resources.objects.device_settings import EdgeDeviceSet
@@ -40,7 +41,7 @@ LABELS_DELAY = 2.0  # seconds until the labels are planned if no change of the s
 
 def plan_device(
     device: EdgeDevice,
-    workloads: Iterable[EdgeWorkload],
+    workloads: Sequence[EdgeWorkload],
     device_set: EdgeDeviceSet | None,
     claim: BucketClaim | None,
     settings: Settings,
@@ -55,7 +56,8 @@ def plan_device(
     names = membership.wanted_workloads(device, workloads)
     wanted = wants_claim(device, device_set, auto_create=settings.bucket_auto_create)
     states: dict[str, ConditionState | None] = {
-        ACCEPTED: judge_device(device, set_name(device), device_set)
+        ACCEPTED: judge_device(device, set_name(device), device_set),
+        QUARANTINED: judge_quarantine(device, device_set, claim, workloads),
     }
     own = claim is not None and is_claim_of(claim, device)
     wait = provisioner_time_left(claim, now) if wanted and own else 0.0
@@ -70,6 +72,7 @@ def plan_device(
     if not later:
         steps += patch_metadata(EDGE_DEVICE, device, metadata)
     steps += writes
+    steps += plan_event(device, states[QUARANTINED])
     if claim is None and wanted:
         steps.append(Create(BUCKET_CLAIM, make_bucket_claim(device, settings)))
     return Plan(tuple(steps), requeue_after=LABELS_DELAY if metadata and later else wait or None)
