@@ -22,6 +22,7 @@ from flotta.identity.keys import key_to_pem, new_key
 from flotta.identity.lifetime import load_certificate
 from flotta.identity.requests import certificate_request, load_request
 from flotta.protocol.grpc import (
+    RECEIVED_DISCONNECT,
     Config,
     Data,
     DispatcherStub,
@@ -122,7 +123,7 @@ class TestWorker(WorkerBase):
 
     def __init__(self, settings: Settings) -> None:
         self.configurations: list[dict[str, Any]] = []
-        self.disconnects = 0
+        self.events: list[EventNotification] = []
         self._channel = Channel(path=str(settings.socket))
         self.dispatcher = DispatcherStub(self._channel)
         self._server = Server([self])
@@ -136,9 +137,14 @@ class TestWorker(WorkerBase):
     async def NotifyEvent(  # noqa: N802
         self, stream: Stream[EventNotification, EventReceipt]
     ) -> None:
-        await stream.recv_message()
-        self.disconnects += 1
+        event = await stream.recv_message()
+        assert event is not None
+        self.events.append(event)
         await stream.send_message(EventReceipt())
+
+    @property
+    def disconnects(self) -> int:
+        return [event.name for event in self.events].count(RECEIVED_DISCONNECT)
 
     async def register(self, pid: int = 0) -> RegistrationResponse:
         """Register and listen where the gateway says."""

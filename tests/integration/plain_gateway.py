@@ -108,11 +108,14 @@ class PlainGateway(DispatcherBase):
         async with Channel(path=str(self.folder / "device.sock")) as channel:
             await WorkerStub(channel).Send(Data(directive="device", content=content), timeout=30)
 
+    async def notify(self, event: EventNotification) -> None:
+        """Tell the worker an event; returns when it has confirmed."""
+        async with Channel(path=str(self.folder / "device.sock")) as channel:
+            await WorkerStub(channel).NotifyEvent(event, timeout=60)
+
     async def disconnect(self) -> None:
         """Disconnect the device; returns when the worker has confirmed."""
-        async with Channel(path=str(self.folder / "device.sock")) as channel:
-            event = EventNotification(name=RECEIVED_DISCONNECT)
-            await WorkerStub(channel).NotifyEvent(event, timeout=60)
+        await self.notify(EventNotification(name=RECEIVED_DISCONNECT))
 
     def heartbeats(self) -> list[dict[str, Any]]:
         return [message.content for message in self.sent if message.directive == "heartbeat"]

@@ -6,6 +6,7 @@ It speaks real TLS with the real contexts; a test changes the answers through it
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -44,6 +45,7 @@ class SmallEdgeApi:
         self.issued: list[int] = []  # serial numbers
         self.stuck: set[str] = set()  # directives that are never answered
         self.lose_registrations = 0  # registrations that are done, but not answered
+        self.quarantine = ""  # Stop or Keep: what every request is refused with
         self.held = 0  # requests that wait for a change now
         self.changed = asyncio.Event()
 
@@ -74,6 +76,7 @@ class SmallEdgeApi:
         self._accepted(request, "control")
         if self.command is None and self.holds:
             await self._hold(request)
+        self._require_released()
         if self.command is None:
             return web.Response()
         return web.Response(body=encode(new_command_message(self.command)))
@@ -134,12 +137,18 @@ class SmallEdgeApi:
         finally:
             self.held -= 1
 
+    def _require_released(self) -> None:
+        if self.quarantine:
+            body = {"code": 403, "reason": "DeviceQuarantined", "pods": self.quarantine}
+            raise web.HTTPForbidden(text=json.dumps(body), content_type="application/json")
+
     def _accepted(self, request: web.Request, what: str) -> None:
         assert request.transport is not None
         der = request.transport.get_extra_info("ssl_object").getpeercert(True)
         peer = read_peer(der)
         serial = x509.load_der_x509_certificate(der).serial_number
         self.requests.append((peer.kind, what))
+        self._require_released()
         count = self.issued.index(serial) + 1 if serial in self.issued else 0
         if peer.kind != "device" or count < self.refuse_before:
             raise web.HTTPUnauthorized

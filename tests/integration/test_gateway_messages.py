@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from device_site import DeviceFiles, running, with_timing, worker_of
+from device_site import DeviceFiles, TestWorker, running, with_timing, worker_of
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 from small_edge_api import SmallEdgeApi, serving
@@ -25,7 +25,7 @@ from flotta.backoff import Backoff
 from flotta.gateway import tls_connection
 from flotta.gateway.settings import Settings
 from flotta.identity.authority import Authority
-from flotta.protocol.grpc import Data
+from flotta.protocol.grpc import CONNECTION_RESTORED, UNEXPECTED_DISCONNECT, Data
 from waiting import eventually
 
 
@@ -229,6 +229,53 @@ async def test_ping_is_answered_with_reference_to_it(settings: Settings, api: Sm
         api.command = None
     pong = next(message for _, message in api.posted if message["content"] == "pong")
     assert pong["response_to"]
+
+
+def told(worker: TestWorker) -> list[tuple[int, str]]:
+    """Return the events that a worker was told, with what is said about its pods."""
+    return [(event.name, event.metadata.get("pods", "")) for event in worker.events]
+
+
+async def test_workers_are_told_that_the_device_is_quarantined_and_when_that_ends(
+    settings: Settings, api: SmallEdgeApi
+) -> None:
+    free, shut = (CONNECTION_RESTORED, ""), (UNEXPECTED_DISCONNECT, "Stop")
+    async with running(settings), worker_of(settings) as worker:
+        await worker.register()
+        await eventually(lambda: told(worker) == [free] and api.held == 2)
+
+        api.quarantine = "Stop"
+        api.change()
+        await eventually(lambda: told(worker) == [free, shut])
+        assert worker.events[-1].detail == "DeviceQuarantined"
+        refused = len(api.requests)
+        await eventually(lambda: len(api.requests) > refused + 3)
+        assert told(worker) == [free, shut]  # once, however often the poll is refused
+
+        api.quarantine = ""
+        await eventually(lambda: told(worker) == [free, shut, free])
+        assert worker.disconnects == 0
+
+
+async def test_a_worker_that_registers_later_is_told_that_the_device_is_quarantined(
+    settings: Settings, api: SmallEdgeApi
+) -> None:
+    api.quarantine = "Keep"
+    async with running(settings), worker_of(settings) as worker:
+        await eventually(lambda: len(api.requests) > 3)
+        await worker.register()
+        await eventually(lambda: told(worker) == [(UNEXPECTED_DISCONNECT, "Keep")])
+
+
+async def test_a_refusal_for_another_reason_tells_workers_nothing(
+    settings: Settings, api: SmallEdgeApi
+) -> None:
+    api.refuse_before = 1
+    async with running(settings), worker_of(settings) as worker:
+        await worker.register()
+        await eventually(lambda: len(api.requests) > 3)
+
+        assert (UNEXPECTED_DISCONNECT, "") not in told(worker)
 
 
 async def test_unknown_commands_and_garbage_are_logged_only(

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from plain_gateway import PlainGateway
 
+from flotta.protocol.grpc import CONNECTION_RESTORED, UNEXPECTED_DISCONNECT, EventNotification
 from flotta.protocol.unix_server import GuardedServer
 from flotta.worker.agent import Agent
 from flotta.worker.settings import Settings
@@ -238,6 +239,48 @@ async def test_a_disconnected_device_forgets_everything_until_the_gateway_starts
         await gateway.start()
         await gateway.wait_for(lambda: "registration" in directives(gateway))
         assert gateway.heartbeats() == []
+
+
+async def test_a_quarantine_that_stops_pods_is_remembered_until_the_device_is_released(
+    gateway: PlainGateway, tmp_path: Path
+) -> None:
+    mark = tmp_path / "state/pods-stopped"
+    async with running(gateway, tmp_path):
+        await gateway.wait_for(lambda: "registration" in directives(gateway))
+        await gateway.configure(configuration("v1", BROKEN))
+        await gateway.notify(quarantine("Stop"))
+        assert mark.exists()
+    gateway.sent.clear()
+
+    async with running(gateway, tmp_path):
+        await gateway.wait_for(gateway.heartbeats)
+        assert mark.exists()
+        await gateway.notify(quarantine("Keep"))
+        assert not mark.exists()
+        await gateway.notify(quarantine("Stop"))
+        await gateway.notify(EventNotification(name=CONNECTION_RESTORED))
+        assert not mark.exists()
+        assert (tmp_path / "state/configuration").exists()
+
+
+async def test_a_quarantined_device_is_wiped_when_it_is_decommissioned(
+    gateway: PlainGateway, tmp_path: Path
+) -> None:
+    async with running(gateway, tmp_path):
+        await gateway.wait_for(lambda: "registration" in directives(gateway))
+        await gateway.configure(configuration("v1", BROKEN))
+        await gateway.notify(quarantine("Stop"))
+
+        await gateway.disconnect()
+
+        left = {path.name for path in (tmp_path / "state").iterdir()}
+        assert left <= {"sync.db", "sync.db-wal", "sync.db-shm", "workloads"}
+
+
+def quarantine(pods: str) -> EventNotification:
+    return EventNotification(
+        name=UNEXPECTED_DISCONNECT, detail="DeviceQuarantined", metadata={"pods": pods}
+    )
 
 
 async def test_a_stranger_on_the_local_socket_is_refused(tmp_path: Path) -> None:

@@ -25,12 +25,14 @@ from flotta.worker.workloads.steps import (
     StopPod,
     WriteFiles,
     plan_steps,
+    plan_suspension,
 )
 from flotta.worker.workloads.units import render_drop_in, unit_name
 
 RUNNING = UnitState("active", "running", "success", 0, "i1")
 RESTARTING = UnitState("activating", "auto-restart", "exit-code", 3, "i2")
 STARTING = UnitState("activating", "start")
+STOPPED = Path("/s/pods-stopped")
 ENDED = UnitState("inactive", "dead", "success", 0, "i3")
 
 
@@ -114,6 +116,30 @@ def test_removal_stops_then_uploads_then_deletes() -> None:
     assert plan_steps("web", None, Current()) == ()
 
 
+@pytest.mark.parametrize("unit", [RUNNING, RESTARTING, STARTING])
+def test_a_suspension_stops_what_runs_or_will(unit: UnitState) -> None:
+    assert plan_suspension("web", current(pod(), unit)) == (StopPod("web"),)
+
+
+def test_a_suspension_removes_nothing() -> None:
+    assert plan_suspension("web", current(pod(), ENDED)) == ()
+    assert plan_suspension("web", Current()) == ()
+
+
+def test_a_pod_that_was_interrupted_is_started_again_although_it_seems_to_have_finished() -> None:
+    ending = pod("Never")
+
+    assert plan_steps("web", ending, current(ending, ENDED)) == ()
+    steps = plan_steps("web", ending, current(ending, ENDED), interrupted=True)
+    assert steps[-1] == StartPod("web")
+
+
+def test_no_unit_starts_while_the_file_of_a_suspension_exists() -> None:
+    always = render_drop_in("web", "Always", 10, None, Path("/s 1/50%/pods-stopped")).decode()
+
+    assert "\nConditionPathExists=!/s 1/50%%/pods-stopped\n" in always
+
+
 def test_unit_names_are_escaped_as_systemd_does() -> None:
     manifest = Path("/var/lib/flotta/worker/workloads/os-stats/pod.yaml")
 
@@ -122,8 +148,8 @@ def test_unit_names_are_escaped_as_systemd_does() -> None:
 
 
 def test_a_pod_that_may_end_counts_as_ended_well_and_the_other_always_comes_back() -> None:
-    always = render_drop_in("web", "Always", 10, None).decode()
-    never = render_drop_in("web", "Never", 10, Path("/a/auth.json")).decode()
+    always = render_drop_in("web", "Always", 10, None, STOPPED).decode()
+    never = render_drop_in("web", "Never", 10, Path("/a/auth.json"), STOPPED).decode()
 
     assert "Restart=always\n" in always
     assert "SuccessExitStatus" not in always

@@ -24,6 +24,7 @@ from flotta.gateway.identity_store import IdentityStore
 from flotta.gateway.inbox import deliver_data, execute_command, read_delay
 from flotta.gateway.outbox import Outbox
 from flotta.gateway.polls import Poll
+from flotta.gateway.quarantine import announce_acceptance, announce_refusal
 from flotta.gateway.rejoining import Rejoining
 from flotta.gateway.renewal import Renewal
 from flotta.gateway.settings import Settings
@@ -136,8 +137,11 @@ class Gateway:
             directives.RECONNECT: self._reconnect_later,
             directives.DISCONNECT: self._begin_disconnect,
         }
+        control = self._make_poll("control", lambda body: execute_command(body, handlers))
+        control.on_accepted = self._note_acceptance
+        control.on_refused = lambda response: announce_refusal(response, self._workers)
         polls = (
-            self._make_poll("control", lambda body: execute_command(body, handlers)),
+            control,
             self._make_poll("data", lambda body: deliver_data(body, self._workers)),
         )
         async with asyncio.TaskGroup() as group:
@@ -154,6 +158,10 @@ class Gateway:
         poll.on_accepted = self._confirm_identity
         poll.on_unauthorized = self._renewal.demand
         return poll
+
+    def _note_acceptance(self, identity: Identity) -> None:
+        announce_acceptance(self._workers)
+        self._confirm_identity(identity)
 
     def _confirm_identity(self, identity: Identity) -> None:
         """Remove earlier certificates: the Edge API accepted this one."""

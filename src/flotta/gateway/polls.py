@@ -57,6 +57,7 @@ class Poll:
         self._backoff = Backoff(self._timing.retry_first, self._timing.retry_cap)
         self._log_once = LogOnce(log)
         self.on_accepted: Callable[[Identity], None] = lambda _: None
+        self.on_refused: Callable[[HttpResponse], None] = lambda _: None
         self.on_unauthorized: Callable[[Identity], object] = lambda _: None
 
     async def run(self, may_poll: asyncio.Event) -> None:
@@ -88,6 +89,7 @@ class Poll:
 
     def _handle_refusal(self, response: HttpResponse, identity: Identity) -> float:
         self._log_once.failed(self._activity, explain_refusal(response, self._device_id))
+        self.on_refused(response)
         if response.status == 401:
             with contextlib.suppress(IdentityUnusable):
                 self.on_unauthorized(identity)

@@ -12,7 +12,12 @@ import msgspec
 from flotta.gateway.http_client import HttpResponse
 from flotta.protocol.reasons.device_programs import REQUEST_REFUSED
 from flotta.protocol.reasons.reason import Code, with_code
-from flotta.protocol.reasons.refusals import CONFIGURATION_WITHHELD, DEVICE_LEAVING, UNKNOWN_DEVICE
+from flotta.protocol.reasons.refusals import (
+    CONFIGURATION_WITHHELD,
+    DEVICE_LEAVING,
+    DEVICE_QUARANTINED,
+    UNKNOWN_DEVICE,
+)
 
 CODE = re.compile("[A-Z][A-Za-z]{1,63}")  # a reason of a newer Edge API may be unknown here
 # By the reason in the body, which servers of v0.2 do not send.
@@ -25,6 +30,10 @@ REASONS: dict[str, str] = {
     DEVICE_LEAVING: (
         "the EdgeDevice of {device} is being deleted ({status}); until that is decided, the "
         "workloads keep running"
+    ),
+    DEVICE_QUARANTINED: (
+        "device {device} is quarantined ({status}). Nothing is removed. If it is in the right "
+        "hands, an administrator lets it in again: flotta device release {device}"
     ),
     CONFIGURATION_WITHHELD: (
         "the control plane withholds the configuration ({status}), so that device {device} keeps "
@@ -56,7 +65,7 @@ EXPLANATIONS = {
 
 def explain_refusal(response: HttpResponse, device: str) -> str:
     """Return what a response other than a success means, with its code, for the log."""
-    reason = _read_reason(response.body)
+    reason = read_refusal(response.body).reason
     text = REASONS.get(reason)
     if text is not None:
         return with_code(text.format(status=response.status, device=device), Code(reason))
@@ -64,15 +73,19 @@ def explain_refusal(response: HttpResponse, device: str) -> str:
     return with_code(_explain_status(response.status, device), code)
 
 
-def _read_reason(body: bytes) -> str:
-    try:
-        return msgspec.json.decode(body, type=_ErrorBody).reason
-    except msgspec.DecodeError:  # also for a body that is not JSON, such as that of a proxy
-        return ""
+class RefusalBody(msgspec.Struct):
+    """What a refusal says (docs/reference/wire-protocol.md#error-body)."""
 
-
-class _ErrorBody(msgspec.Struct):
     reason: str = ""
+    pods: str = ""  # of a quarantined device: Stop or Keep
+
+
+def read_refusal(body: bytes) -> RefusalBody:
+    """Return the body of a refusal, an empty one for anything else, such as that of a proxy."""
+    try:
+        return msgspec.json.decode(body, type=RefusalBody)
+    except msgspec.DecodeError:
+        return RefusalBody()
 
 
 def _explain_status(status: int, device: str) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from grpclib.client import Channel
+from grpclib.const import Status
 from grpclib.exceptions import GRPCError, ProtocolError, StreamTerminatedError
 
 from flotta.backoff import Backoff
@@ -61,6 +62,8 @@ class Worker:
     features: dict[str, str]
     channel: Channel
     wake: asyncio.Event = field(default_factory=asyncio.Event)
+    taken: bytes = b""  # digest of the last message that it accepted
+    told: EventNotification | None = None  # the last event that it confirmed
     feeding: asyncio.Task[None] | None = None
     disconnected: bool = False
 
@@ -85,6 +88,7 @@ class Workers:
         self._changed = changed
         self._workers: dict[str, Worker] = {}
         self._latest: dict[str, _Latest] = {}  # by directive
+        self._event: EventNotification | None = None  # that every worker has to know
         self._log_once = LogOnce(log)
         self._arrived = asyncio.Event()
 
@@ -133,6 +137,14 @@ class Workers:
         else:
             worker.wake.set()
         return True
+
+    def announce(self, event: EventNotification) -> None:
+        """Tell every worker, also one that registers later, this event instead of the last one."""
+        if event == self._event:
+            return
+        self._event = event
+        for worker in self._workers.values():
+            worker.wake.set()
 
     def forget_messages(self) -> None:
         """Drop all messages received so far."""
@@ -208,21 +220,46 @@ class Workers:
         return self._folder / f"{handler}.sock"
 
     async def _feed_worker(self, worker: Worker) -> None:
-        """Send the latest message until the worker accepts it, then wait for the next."""
+        """Pass on the latest event and message until the worker accepts them, then the next."""
         first, longest = MESSAGE_RETRY_DIVISORS
         backoff = Backoff(self._timing.retry_first / first, self._timing.retry_cap / longest)
         await asyncio.sleep(LISTEN_DELAY)
-        taken = b""
         while True:
             worker.wake.clear()
-            latest = self._latest.get(worker.handler)
-            if latest is None or latest.digest == taken:
-                await worker.wake.wait()
-            elif await self._send_message(worker, latest.message):
-                taken = latest.digest
+            accepted = await self._pass_event(worker), await self._pass_message(worker)
+            if all(accepted):
                 backoff.reset()
+                await worker.wake.wait()
             else:
                 await asyncio.sleep(backoff.next())
+
+    async def _pass_event(self, worker: Worker) -> bool:
+        """Tell the worker the latest event; tell whether it knows it."""
+        event = self._event
+        if event is None or event is worker.told:
+            return True
+        try:
+            await WorkerStub(worker.channel).NotifyEvent(event, timeout=self._timing.worker_timeout)
+        except CALL_ERRORS as error:
+            if isinstance(error, GRPCError) and error.status is Status.UNIMPLEMENTED:
+                worker.told = event  # a worker that knows no events
+                return True
+            self._log_once.failed(
+                f"worker {worker.handler}", f"did not take an event ({_describe_error(error)})"
+            )
+            return False
+        worker.told = event
+        return True
+
+    async def _pass_message(self, worker: Worker) -> bool:
+        """Send the latest message; tell whether the worker has it."""
+        latest = self._latest.get(worker.handler)
+        if latest is None or latest.digest == worker.taken:
+            return True
+        if not await self._send_message(worker, latest.message):
+            return False
+        worker.taken = latest.digest
+        return True
 
     async def _send_message(self, worker: Worker, message: Data) -> bool:
         activity = f"worker {worker.handler}"

@@ -84,7 +84,10 @@ class Agent:
         self._store = ConfigurationStore(settings.state_dir)
         self._events = EventQueue(settings.state_dir / "events.json")
         self._gateway = GatewayClient(
-            settings, WorkerService(self._queue_configuration, self._handle_disconnect)
+            settings,
+            WorkerService(
+                self._queue_configuration, self._handle_disconnect, self._handle_quarantine
+            ),
         )
         self._gateway.on_connect = self._handle_connect
         self._features = make(settings, self)
@@ -146,6 +149,14 @@ class Agent:
         error = await asyncio.shield(self._tasks.create_task(self._wipe()))
         if error is not None:
             raise error
+
+    def _handle_quarantine(self, stopped: bool) -> None:
+        """Stop everything that was deployed, or start it again; nothing is removed.
+
+        See docs/reference/device.md#quarantine.
+        """
+        for feature in self._features:
+            feature.keep_stopped(stopped=stopped)
 
     async def _wipe(self) -> WorkerError | OSError | None:
         """Return what prevented the removal, because an error of a task would end the worker."""

@@ -86,6 +86,14 @@ class Feature(Protocol):
         """Report everything with the next heartbeat: the control plane has lost it."""
         return
 
+    def keep_stopped(self, *, stopped: bool) -> None:
+        """Stop what was deployed, until this is called again to start it; remove nothing.
+
+        The device is quarantined, or released. Called again and again with what is known already,
+        and not again after a restart: a feature remembers it.
+        """
+        return
+
     async def wipe(self) -> None:
         """Remove everything that came from the control plane; `run` continues."""
         return

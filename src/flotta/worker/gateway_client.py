@@ -23,10 +23,11 @@ from grpclib.exceptions import GRPCError, StreamTerminatedError
 from grpclib.server import Stream
 
 from flotta.backoff import Backoff
-from flotta.protocol.directives import DEVICE
+from flotta.protocol.directives import DEVICE, PODS_FIELD, STOP_PODS
 from flotta.protocol.envelope import encode
 from flotta.protocol.forwarded_response import ForwardedResponse
 from flotta.protocol.grpc import (
+    CONNECTION_RESTORED,
     RECEIVED_DISCONNECT,
     Data,
     DispatcherStub,
@@ -39,6 +40,7 @@ from flotta.protocol.grpc import (
 )
 from flotta.protocol.json_text import decode_json
 from flotta.protocol.reasons.device_programs import RENEWAL_UNSUPPORTED
+from flotta.protocol.reasons.refusals import DEVICE_QUARANTINED
 from flotta.protocol.unix_server import GuardedServer, peer_user
 from flotta.settings.device import YGG_CLIENT_ID
 from flotta.worker.errors import DeliveryError, WorkerError
@@ -77,10 +79,14 @@ class WorkerService(WorkerBase):
     """What the gateway calls: new content for the worker, and events."""
 
     def __init__(
-        self, on_content: Callable[[bytes], None], on_disconnect: Callable[[], Awaitable[None]]
+        self,
+        on_content: Callable[[bytes], None],
+        on_disconnect: Callable[[], Awaitable[None]],
+        on_quarantine: Callable[[bool], None],
     ) -> None:
         self._on_content = on_content
         self._on_disconnect = on_disconnect
+        self._on_quarantine = on_quarantine  # gets whether the pods are to be stopped
 
     async def Send(self, stream: Stream[Data, Response]) -> None:  # noqa: N802 (gRPC name)
         """Take a message and answer at once; it is applied afterwards."""
@@ -92,13 +98,17 @@ class WorkerService(WorkerBase):
     async def NotifyEvent(  # noqa: N802 (gRPC name)
         self, stream: Stream[EventNotification, EventReceipt]
     ) -> None:
-        """Answer RECEIVED_DISCONNECT when everything is removed; other events need nothing."""
+        """Answer RECEIVED_DISCONNECT when everything is removed, other events at once."""
         event = await stream.recv_message()
         if event is not None and event.name == RECEIVED_DISCONNECT:
             try:
                 await self._on_disconnect()
             except (WorkerError, OSError) as error:
                 raise GRPCError(Status.INTERNAL, str(error)) from error
+        elif event is not None and event.name == CONNECTION_RESTORED:
+            self._on_quarantine(False)
+        elif event is not None and event.detail == DEVICE_QUARANTINED:
+            self._on_quarantine(event.metadata.get(PODS_FIELD) == STOP_PODS)
         await stream.send_message(EventReceipt())
 
 

@@ -38,7 +38,7 @@ JITTER = 0.1  # the part of a period by which it is varied either way
 HEARTBEAT_RETRY = 2.0, 60.0  # seconds: the first delay, the longest
 EXPLANATIONS = {
     401: "the certificate is not accepted; the gateway renews it",
-    403: "the control plane does not accept this device; its workloads keep running",
+    403: "the control plane does not accept this device; nothing is removed",
     404: "the control plane does not know this device; its workloads keep running",
 }
 TOO_LARGE = 413

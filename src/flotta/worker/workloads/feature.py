@@ -22,6 +22,7 @@ from flotta.worker.workloads.files import WorkloadFiles
 from flotta.worker.workloads.observer import Observer
 from flotta.worker.workloads.reconciler import Reconciler
 from flotta.worker.workloads.state import Observation, WorkloadState, derive_state
+from flotta.worker.workloads.suspension import Suspension
 
 
 class Transfers(Protocol):
@@ -54,8 +55,13 @@ class WorkloadsFeature(Feature):
         self._observer = Observer(
             settings.exits_dir, settings.unit_changes_dir, self._handle_snapshot
         )
+        self._suspension = Suspension(self._files.suspension_file)
         self._reconciler = Reconciler(
-            self._files, self._observer, transfers.flush_workload, self._report_changes
+            self._files,
+            self._observer,
+            self._suspension,
+            transfers.flush_workload,
+            self._report_changes,
         )
         self._names: tuple[str, ...] = ()
         self._reported: dict[str, tuple[str, str]] = {}  # phase and reason by workload
@@ -95,11 +101,16 @@ class WorkloadsFeature(Feature):
             self._make_status(name, state) for name, state in self._derive_states().items()
         ]
 
+    def keep_stopped(self, *, stopped: bool) -> None:
+        """Stop every pod until this is called again, also across restarts; keep all files."""
+        self._reconciler.suspend(stopped=stopped)
+
     async def wipe(self) -> None:
         """Stop and remove every pod with its files."""
         self._names = ()
         self._reported.clear()
         await self._reconciler.wipe()
+        self._suspension.end()
 
     def _handle_snapshot(self) -> None:
         """Compare with what is desired and with what was reported."""

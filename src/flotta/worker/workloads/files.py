@@ -22,7 +22,7 @@ from flotta.worker.errors import WorkloadError
 from flotta.worker.workloads.manifest import Pod, WorkloadPaths, check_name
 from flotta.worker.workloads.units import DROP_IN, TEMPLATE, render_drop_in, unit_name
 
-FORMAT = 2  # version of the unit settings; another one rewrites them without a restart
+FORMAT = 3  # version of the unit settings; another one rewrites them without a restart
 TEMPLATE_DIRS = ("/usr/lib/systemd/system", "/lib/systemd/system")
 
 
@@ -41,6 +41,11 @@ class WorkloadFiles:
     workloads_dir: Path
     volumes_dir: Path
     units_dir: Path
+
+    @property
+    def suspension_file(self) -> Path:
+        """The file that keeps every unit from starting while it exists (`suspension`)."""
+        return self.workloads_dir.parent / "pods-stopped"
 
     def paths_of(self, name: str) -> WorkloadPaths:
         """Return the paths of a workload; raises WorkloadError for a name unfit for a path."""
@@ -113,7 +118,9 @@ class WorkloadFiles:
         settings = self.units_dir / f"{unit}.d"
         settings.mkdir(mode=0o755, parents=True, exist_ok=True)
         auth_file = paths.auth_file if pod.auth is not None else None
-        content = render_drop_in(pod.name, pod.restart_policy, pod.grace, auth_file)
+        content = render_drop_in(
+            pod.name, pod.restart_policy, pod.grace, auth_file, self.suspension_file
+        )
         changed = _write_if_changed(settings / DROP_IN, content, 0o644)
         link = self._wants_link(unit)
         if not link.is_symlink():

@@ -12,8 +12,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from flotta.protocol.models import DataConfiguration
-from flotta.protocol.reasons.device_programs import REMOVAL_INCOMPLETE
+from flotta.protocol.reasons.device_programs import REMOVAL_INCOMPLETE, STATE_NOT_STORED
 from flotta.protocol.reasons.reason import Code
+from flotta.protocol.reasons.refusals import DEVICE_QUARANTINED
 from flotta.protocol.reasons.workloads import DISK_FAILURE, INTERNAL_ERROR
 from flotta.worker import podman, systemd
 from flotta.worker.errors import WipeError, WorkloadError
@@ -24,7 +25,8 @@ from flotta.worker.workloads.files import WorkloadFiles
 from flotta.worker.workloads.manifest import Pod
 from flotta.worker.workloads.observer import Observer
 from flotta.worker.workloads.retry import RetryDelay, run_unless_changed, sleep_unless_changed
-from flotta.worker.workloads.steps import FetchImages, Step, plan_steps
+from flotta.worker.workloads.steps import FetchImages, StartPod, Step, plan_steps, plan_suspension
+from flotta.worker.workloads.suspension import Suspension
 
 log = logging.getLogger(__name__)
 
@@ -41,11 +43,15 @@ class Reconciler:
         self,
         files: WorkloadFiles,
         observer: Observer,
+        suspension: Suspension,
         flush: Flush,
         on_change: Callable[[], None],
     ) -> None:
         self._files = files
         self._observer = observer
+        self._suspension = suspension
+        self._retry: asyncio.TimerHandle | None = None
+        self._stopped = suspension.active  # what is wanted, also while the disk cannot be written
         self._execution = StepExecution(files, observer.crashes, flush, self._set_activity)
         self._on_change = on_change
         self._desired: Desired | None = None
@@ -75,6 +81,43 @@ class Reconciler:
         self.first_pass.clear()
         self.wake()
 
+    def suspend(self, *, stopped: bool) -> None:
+        """Stop every pod and keep its files, until this is called again to start them."""
+        self._stopped = stopped
+        self._change_suspension()
+
+    def _change_suspension(self) -> None:
+        """Do what is wanted; try again while the disk cannot be written."""
+        before = self._suspension.active
+        if self._retry is not None:
+            self._retry.cancel()
+        try:
+            if self._stopped:
+                self._suspension.begin(self._list_running())
+            else:
+                self._suspension.end()
+        except OSError as error:
+            path = self._files.suspension_file
+            log.error("%s cannot be changed: %s [%s]", path, error, STATE_NOT_STORED)
+            loop = asyncio.get_running_loop()
+            self._retry = loop.call_later(DISK_RETRY, self._change_suspension)
+        if before == self._suspension.active:
+            return
+        if self._stopped:
+            log.warning("The device is quarantined: all pods stop [%s]", DEVICE_QUARANTINED)
+        else:
+            log.info("The device is released: its pods start again")
+        self._delays.clear()
+        for event in self._changed.values():
+            event.set()
+        self.wake()
+
+    def _list_running(self) -> list[str]:
+        installed = self._files.list_installed()
+        return [
+            name for name in installed if plan_suspension(name, self._observer.read_current(name))
+        ]
+
     def wake(self) -> None:
         """Compare again: something may have changed."""
         self._wake.set()
@@ -87,6 +130,8 @@ class Reconciler:
 
     async def run(self) -> None:
         """Reconcile until cancelled."""
+        if self._suspension.active:
+            self.wake()
         try:
             while True:
                 await self._wake.wait()
@@ -102,7 +147,7 @@ class Reconciler:
 
         Raises WipeError with the pods that are left, and OSError.
         """
-        self._desired = None
+        self._desired, self._stopped, self._suspension.active = None, False, False
         self.crash_loops.cancel()
         await self._cancel_all()
         self.failures.clear()
@@ -133,13 +178,21 @@ class Reconciler:
             )
         raise WipeError(f"podman still has {_name_pods(left)}")
 
+    @property
+    def _wanted(self) -> Desired | None:
+        """The desired state; while the pods are stopped, one that leaves none of them alone."""
+        if not self._suspension.active:
+            return self._desired
+        return Desired(self._desired.pods if self._desired else {})
+
     def _start_tasks(self) -> None:
-        if self._desired is None:
+        wanted = self._wanted
+        if wanted is None:
             return
         installed = self._files.list_installed()
-        names = {*installed, *self._desired.pods}
+        names = {*installed, *wanted.pods}
         self._observer.watch_units({name: self._files.unit_of(name) for name in names})
-        for name in sorted(names - self._desired.untouched):
+        for name in sorted(names - wanted.untouched):
             task = self._tasks.get(name)
             if task is None or task.done():
                 self._tasks[name] = asyncio.create_task(
@@ -168,10 +221,10 @@ class Reconciler:
     async def _converge(self, name: str) -> None:
         # Looked at each time: a pod that is being pulled may turn out broken in the next
         # configuration, and is not removed for that.
-        while self._desired is not None and name not in self._desired.untouched:
+        while (wanted := self._wanted) is not None and name not in wanted.untouched:
             changed = self._change_event(name)
             changed.clear()
-            pod = self._desired.pods.get(name)
+            pod = wanted.pods.get(name)
             delay = self._delays.setdefault(name, RetryDelay())
             steps = self._plan_steps(name, pod, delay)
             if not steps:
@@ -184,6 +237,12 @@ class Reconciler:
             try:
                 await self._execute_steps(steps, changed)
                 self.failures.pop(name, None)
+                if self._suspension.active:
+                    delay.prolong(failed_start=False)
+                    await self._observer.refresh()
+                    continue
+                if StartPod(name) in steps:
+                    self._suspension.interrupted.discard(name)
                 if pod is None:
                     break
             except WorkloadError as error:
@@ -198,8 +257,16 @@ class Reconciler:
         record = self._files.list_installed().get(name)
         current = replace(self._observer.read_current(name), record=record)
         eager = 0 < delay.failed_starts < EAGER_STARTS
-        crash_looping = name in self.crash_loops.workloads
-        return plan_steps(name, pod, current, eager=eager, crash_looping=crash_looping)
+        if self._suspension.active:
+            return plan_suspension(name, current)
+        return plan_steps(
+            name,
+            pod,
+            current,
+            eager=eager,
+            crash_looping=name in self.crash_loops.workloads,
+            interrupted=name in self._suspension.interrupted,
+        )
 
     def _note_health(self, name: str) -> None:
         """Forget the failed starts of a pod that runs after all, by systemd's own restart."""

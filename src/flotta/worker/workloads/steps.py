@@ -76,11 +76,13 @@ def plan_steps(
     *,
     eager: bool = False,
     crash_looping: bool = False,
+    interrupted: bool = False,
 ) -> tuple[Step, ...]:
     """Return the steps from `current` to `pod`, none when there is nothing to do.
 
     `pod` None removes the workload. `eager` starts a unit now that systemd would
-    restart only later; `crash_looping` leaves a unit stopped.
+    restart only later; `crash_looping` leaves a unit stopped; `interrupted` starts one that was
+    stopped before it had finished.
     """
     if pod is None:
         return _plan_removal(name, current)
@@ -88,13 +90,18 @@ def plan_steps(
         return FetchImages(pod, refresh=True), WriteFiles(pod), StartPod(name)
     if (current.record.data, current.record.format) != (pod.data, FORMAT):
         return (WriteFiles(pod),)
-    if current.unit.changing or _is_finished(pod, current):
+    if current.unit.changing or (_is_finished(pod, current) and not interrupted):
         return ()
     stale = current.unit.active == "active" and current.pod_digest not in ("", pod.digest)
     waiting = eager and current.unit.waits_for_restart
     if crash_looping or (current.settled and not stale and not waiting):
         return ()
     return FetchImages(pod, refresh=False), StartPod(name)
+
+
+def plan_suspension(name: str, current: Current) -> tuple[Step, ...]:
+    """Return the steps that stop a pod and leave its files, none for one that does not run."""
+    return (StopPod(name),) if current.settled or current.unit.changing else ()
 
 
 def _plan_removal(name: str, current: Current) -> tuple[Step, ...]:

@@ -39,10 +39,13 @@ def _escape_path(path: str) -> str:
     )
 
 
-def render_drop_in(pod: str, restart_policy: str, grace: int, auth_file: Path | None) -> bytes:
+def render_drop_in(
+    pod: str, restart_policy: str, grace: int, auth_file: Path | None, suspension_file: Path
+) -> bytes:
     """Return the drop-in for the unit of one pod.
 
-    `grace` is how many seconds its containers have to exit after SIGTERM.
+    `grace` is how many seconds its containers have to exit after SIGTERM. While `suspension_file`
+    exists, systemd does not start the unit.
 
     It makes up for the unit of podman 4.3.1: that does not restart; a container that could not
     start (port taken) leaves it active with a dead pod, so the pod is examined after each start; a
@@ -56,6 +59,7 @@ def render_drop_in(pod: str, restart_policy: str, grace: int, auth_file: Path | 
         "[Unit]",
         "StartLimitIntervalSec=0",
         "Before=podman-restart.service",
+        "ConditionPathExists=!" + str(suspension_file).replace("%", "%%"),
         "[Service]",
         "TimeoutStartSec=15min",
         f"TimeoutStopSec={grace + STOP_MARGIN}",

@@ -1,0 +1,223 @@
+"""Pods that are stopped while the device is quarantined, and started again afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from flotta.protocol.models import (
+    DataConfiguration,
+    DeviceConfigurationMessage,
+    Workload,
+    WorkloadStatus,
+)
+from flotta.worker import podman, systemd
+from flotta.worker.settings import Settings
+from flotta.worker.systemd import UnitState
+from flotta.worker.workloads import reconciler
+from flotta.worker.workloads.feature import WorkloadsFeature
+from flotta.worker.workloads.suspension import Suspension
+from waiting import eventually
+
+POD = "containers: [{name: c, image: x}]"
+JOB = "restartPolicy: Never\ncontainers: [{name: c, image: x}]"
+RUNS = UnitState("active", "running", "success", 0, "1")
+FINISHED = UnitState("inactive", "dead", "success", 0, "1")
+
+
+class Agent:
+    """The agent as far as the feature sees it."""
+
+    device_id = "device-1"
+    may_remove = True
+
+    def request_heartbeat(self) -> None:
+        return
+
+    def add_warning(self, reason: str, message: str, *, workload: str = "") -> None:
+        return
+
+
+class NoTransfers:
+    """Transfers of a device without a bucket; nothing is sent a last time: nothing is removed."""
+
+    def keep_leaving(self, leaving: Mapping[str, DataConfiguration | None]) -> None:
+        return
+
+    async def flush_workload(self, name: str, data: DataConfiguration | None) -> None:
+        raise AssertionError
+
+    def add_transfer_status(self, status: WorkloadStatus) -> str:
+        return ""
+
+
+class Host:
+    """systemd and podman of a device: units by name; records what is done with them."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.units: dict[str, UnitState] = {}
+        self.started: list[str] = []
+        self.stopped: list[str] = []
+
+        async def nothing(*_: object) -> bool:
+            return True
+
+        async def none(*_: object) -> list[str]:
+            return []
+
+        monkeypatch.setattr(systemd, "reload", nothing)
+        monkeypatch.setattr(systemd, "restart", self.restart)
+        monkeypatch.setattr(systemd, "stop", self.stop)
+        monkeypatch.setattr(systemd, "read_unit_states", self.read_unit_states)
+        monkeypatch.setattr(podman, "find_missing_images", none)
+        monkeypatch.setattr(podman, "list_containers", none)
+        monkeypatch.setattr(podman, "list_pods", none)
+        monkeypatch.setattr(podman, "remove_pod", nothing)
+
+    async def restart(self, unit: str) -> bool:
+        self.started.append(_name(unit))
+        self.units[unit] = RUNS
+        return True
+
+    async def stop(self, unit: str) -> bool:
+        self.stopped.append(_name(unit))
+        self.units[unit] = FINISHED
+        return True
+
+    async def read_unit_states(self, units: Iterable[str]) -> dict[str, UnitState]:
+        return {unit: self.units[unit] for unit in units if unit in self.units}
+
+    def running(self) -> list[str]:
+        return sorted(_name(unit) for unit, state in self.units.items() if state is RUNS)
+
+    def finish(self, name: str) -> None:
+        (unit,) = (unit for unit in self.units if _name(unit) == name)
+        self.units[unit] = FINISHED
+
+
+def _name(unit: str) -> str:
+    """Return the workload of a unit, whose name ends with `NAME-pod.yaml.service`."""
+    return unit.removesuffix("-pod.yaml.service").rpartition("-")[2]
+
+
+@pytest.fixture
+def host(monkeypatch: pytest.MonkeyPatch) -> Host:
+    return Host(monkeypatch)
+
+
+@asynccontextmanager
+async def running(tmp_path: Path, *configured: Workload) -> AsyncIterator[WorkloadsFeature]:
+    (tmp_path / "state").mkdir(exist_ok=True)
+    settings = Settings(
+        state_dir=tmp_path / "state",
+        volumes_dir=tmp_path / "volumes",
+        units_dir=tmp_path / "units",
+        exits_dir=tmp_path / "exits",
+        unit_changes_dir=tmp_path / "changes",
+    )
+    feature = WorkloadsFeature(settings, Agent(), NoTransfers())
+    await feature.prepare()
+    if configured:
+        feature.configure(DeviceConfigurationMessage(workloads=list(configured)))
+    task = asyncio.create_task(feature.run())
+    try:
+        yield feature
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def test_pods_stop_and_start_again_from_what_the_device_has(
+    tmp_path: Path, host: Host
+) -> None:
+    web, job = Workload(name="web", specification=POD), Workload(name="job", specification=JOB)
+    done = Workload(name="done", specification=JOB)
+    async with running(tmp_path, web, job, done) as feature:
+        await eventually(lambda: host.running() == ["done", "job", "web"])
+        host.finish("done")
+        await feature.prepare()
+        host.started.clear()
+
+        feature.keep_stopped(stopped=True)
+        await eventually(lambda: host.running() == [])
+        assert sorted(host.stopped) == ["job", "web"]
+
+    async with running(tmp_path, web, job, done) as feature:  # the worker was restarted
+        await feature.wait_applied()
+        assert host.started == []
+
+        feature.keep_stopped(stopped=False)
+        await eventually(lambda: host.running() == ["job", "web"])
+        assert sorted(host.started) == ["job", "web"]
+    assert (tmp_path / "volumes" / "web").is_dir()
+
+
+async def test_a_workload_that_is_no_longer_configured_is_stopped_but_not_removed(
+    tmp_path: Path, host: Host
+) -> None:
+    web = Workload(name="web", specification=POD)
+    async with running(tmp_path, web) as feature:
+        await eventually(lambda: host.running() == ["web"])
+        feature.keep_stopped(stopped=True)
+        await eventually(lambda: host.running() == [])
+
+    async with running(tmp_path, Workload(name="bad", specification="containers: []")) as feature:
+        await feature.wait_applied()
+        assert (tmp_path / "volumes" / "web").is_dir()
+
+
+async def test_without_a_configuration_what_is_installed_is_stopped(
+    tmp_path: Path, host: Host
+) -> None:
+    web = Workload(name="web", specification=POD)
+    async with running(tmp_path, web) as feature:
+        await eventually(lambda: host.running() == ["web"])
+
+    async with running(tmp_path) as feature:
+        feature.keep_stopped(stopped=True)
+        await eventually(lambda: host.running() == [])
+    assert (tmp_path / "volumes" / "web").is_dir()
+
+
+async def test_a_disk_that_cannot_be_written_keeps_pods_neither_running_nor_stopped(
+    tmp_path: Path, host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconciler, "DISK_RETRY", 0.01)
+    refused: list[str] = []
+
+    def refuse(*_: object, **__: object) -> None:
+        refused.append("write")
+        raise OSError(30, "Read-only file system")
+
+    async with running(tmp_path, Workload(name="web", specification=POD)) as feature:
+        await eventually(lambda: host.running() == ["web"])
+        with monkeypatch.context() as disk:
+            disk.setattr("flotta.worker.workloads.suspension.write_atomically", refuse)
+            feature.keep_stopped(stopped=True)
+            await eventually(lambda: host.running() == [])
+            await eventually(lambda: len(refused) > 1)
+        await eventually((tmp_path / "state/pods-stopped").exists)
+
+        with monkeypatch.context() as disk:
+            disk.setattr(Path, "unlink", refuse)
+            refused.clear()
+            feature.keep_stopped(stopped=False)
+            await eventually(lambda: len(refused) > 1)
+            assert host.running() == []
+        await eventually(lambda: host.running() == ["web"])
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b'{"a": 1}', b"\xff" * 100])
+def test_a_damaged_file_still_says_that_pods_are_stopped(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "pods-stopped").write_bytes(content)
+
+    found = Suspension(tmp_path / "pods-stopped")
+
+    assert found.active
+    assert found.interrupted == set()
