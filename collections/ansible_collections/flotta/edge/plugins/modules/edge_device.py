@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: edge_device
-short_description: Label, configure or decommission a device
+short_description: Label, configure, quarantine or decommission a device
 version_added: 0.1.0
 description:
   - Sets labels and specification of an EdgeDevice, or decommissions the device.
@@ -57,6 +57,20 @@ options:
         the control plane, which is the environment variable E(FLOTTA_NAMESPACE), V(flotta) by default.
     type: bool
     default: false
+  quarantined:
+    description:
+      - Whether the device is kept out because it was lost or stolen. With V(true), the control plane refuses its certificates
+        and revokes the access keys of its bucket; nothing is removed. With V(false), it is let in again.
+      - When omitted, a quarantine stays as it is.
+      - With V(true), O(wait) does not wait for heartbeats, which are refused.
+    type: bool
+  quarantine_pods:
+    description:
+      - What becomes of the pods of a device that O(quarantined=true) quarantines. V(stop) stops them when the device learns of it.
+        They start again when it is released.
+    type: str
+    choices: [stop, keep]
+    default: stop
   wait:
     description:
       - Whether to wait until the device is ready, that is, until the control plane receives its heartbeats. With
@@ -110,6 +124,16 @@ EXAMPLES = r"""
     labels:
       role: till
 
+- name: Keep a lost till out until it is found
+  flotta.edge.edge_device:
+    name: till-1
+    quarantined: true
+
+- name: Let it in again
+  flotta.edge.edge_device:
+    name: till-1
+    quarantined: false
+
 - name: Decommission a camera
   flotta.edge.edge_device:
     name: camera-1
@@ -147,6 +171,8 @@ from ansible_collections.flotta.edge.plugins.module_utils import resource_api as
 try:
     from flotta.cli.adoption import adopt, find_newest, list_unknown
     from flotta.cli.decommissioning import confirm_and_delete
+    from flotta.cli.quarantine import quarantine, release
+    from flotta.fleet.quarantine import KEEP, STOP, Pods, quarantine_of
     from flotta.merge_patch import apply_merge_patch
     from flotta.migration.manifests import Json
     from flotta.resources.client import Client
@@ -172,6 +198,8 @@ class Parameters(api.Connection, api.Waiting):
     labels: Mapping[str, Json]  # YAML makes numbers of some values
     spec: Mapping[str, Json]  # as a merge patch
     adopt: bool
+    quarantined: bool | None  # None leaves it as it is
+    quarantine_pods: str  # stop or keep
     state: str  # present or absent
 
 
@@ -205,10 +233,36 @@ class WantedDevice:
         if changed and not self.module.check_mode:
             wanted = {"metadata": {"labels": patch["labels"]}, "spec": patch["spec"]}
             device = await self.client.merge_patch(EDGE_DEVICE, self.name, self.namespace, wanted)
-        if self.parameters.wait and not self.module.check_mode:
+        moved = self.must_change_quarantine(device)
+        if moved and not self.module.check_mode:
+            device = await self.change_quarantine(device)
+            after = changeable_part(device)
+        if self.parameters.wait and not self.parameters.quarantined and not self.module.check_mode:
             device = await self.wait_ready()
         diff = api.make_diff(before, after)
-        return {"changed": changed or adopted, "device": device, "diff": diff}
+        return {"changed": changed or adopted or moved, "device": device, "diff": diff}
+
+    def must_change_quarantine(self, device: EdgeDevice) -> bool:
+        """Tell whether the device is not quarantined or released as desired."""
+        known, wanted = quarantine_of(device), self.parameters.quarantined
+        if wanted is None:
+            return False
+        return (known is not None) != wanted or (
+            known is not None and known.pods != self.wanted_pods
+        )
+
+    async def change_quarantine(self, device: EdgeDevice) -> EdgeDevice:
+        """Quarantine the device or release it, and return it."""
+        if not self.parameters.quarantined:
+            return await release(self.client, device)
+        return await quarantine(
+            self.client, device, self.wanted_pods, "", "flotta.edge.edge_device"
+        )
+
+    @property
+    def wanted_pods(self) -> Pods:
+        """What becomes of the pods of a quarantined device, in the words of the API."""
+        return STOP if self.parameters.quarantine_pods == "stop" else KEEP
 
     async def adopt(self) -> bool:
         """Take the device back if it is unknown to the control plane; tell whether it was."""
@@ -293,6 +347,8 @@ def main() -> None:
             "labels": {"type": "dict", "default": {}},
             "spec": {"type": "dict", "default": {}},
             "adopt": {"type": "bool", "default": False},
+            "quarantined": {"type": "bool"},
+            "quarantine_pods": {"type": "str", "choices": ["stop", "keep"], "default": "stop"},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         },
         supports_check_mode=True,

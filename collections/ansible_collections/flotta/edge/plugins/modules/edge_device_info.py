@@ -51,6 +51,10 @@ EXAMPLES = r"""
     label_selector: role=till
   register: tills
 
+- name: List the devices that are quarantined
+  ansible.builtin.debug:
+    msg: "{{ tills.devices | selectattr('spec.quarantine', 'defined') | map(attribute='metadata.name') }}"
+
 - name: Fail when a till is not ready
   ansible.builtin.assert:
     that: item.status.conditions | selectattr('type', 'equalto', 'Ready') | map(attribute='status') | first == 'True'
@@ -75,6 +79,11 @@ devices:
       description: Desired configuration of the device.
       type: dict
       returned: always
+      contains:
+        quarantine:
+          description: Who quarantined the device, when and why, and whether it stops its pods.
+          type: dict
+          returned: while the device is quarantined
     status:
       description: Conditions, workloads, hardware and other state that the control plane recorded.
       type: dict
