@@ -6,8 +6,8 @@
 # make status      the table of the fleet
 # make check       format, lint, types, docs, unit tests
 # make test        everything, on a fresh machine; PARTS="check site" only those (see scripts/test.sh)
-# make test-deep   tests that need repetition: many power cuts, long outages, sanity on every
-#                  ansible-core; PARTS="sanity" only that (see scripts/test_deep.sh)
+# make test-deep   tests that need repetition: many power cuts, long outages, a long fuzz, sanity on
+#                  every ansible-core; PARTS="fuzz" only that (see scripts/test_deep.sh)
 # make bench       benchmarks
 # make collection  the collection's artifact, from the current commit
 # make lock        update every version in the lock files

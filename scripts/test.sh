@@ -15,7 +15,10 @@ groups=" ${*:-check collection integration site kubernetes} "
 checks() {
   give_way
   has_run "environment"
-  if wanted check; then scripts/check.sh; fi
+  if wanted check; then
+    scripts/check.sh
+    tests "fuzz" tests/fuzz  # one minute; make test-deep takes longer
+  fi
   if wanted collection; then
     scripts/check_versions.sh
     scripts/check_collection.sh

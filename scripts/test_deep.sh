@@ -1,16 +1,17 @@
 #!/bin/bash
 # Run what make test leaves out because it gains strength from repetition or length: many power cuts,
-# long outages, random kills, attacks that last; and ansible-test sanity on every supported release of
-# ansible-core.
+# long outages, random kills, attacks that last; a long fuzz of everything that parses foreign bytes; and
+# ansible-test sanity on every supported release of ansible-core.
 #
-#   test_deep.sh [sanity] [repetition] [site] [kubernetes]        default: all of them
+#   test_deep.sh [sanity] [fuzz] [repetition] [site] [kubernetes]        default: all of them
 #
 # Summary, KEEP_SITE and the handling of local sites are those of test.sh. Environment:
 # FLOTTA_E2E_POWER_CUTS, how often the power of a device is cut (20); FLOTTA_E2E_OUTAGE, how long the
-# control plane is unreachable (120 s).
+# control plane is unreachable (120 s); FLOTTA_FUZZ_SECONDS, how long the fuzz runs (900), and
+# FLOTTA_FUZZ_SEED, to repeat a run of it: each run prints its own.
 set -u
 cd "$(dirname "$0")/.." || exit 1
-groups=" ${*:-sanity repetition site kubernetes} "
+groups=" ${*:-sanity fuzz repetition site kubernetes} "
 . scripts/lanes.sh
 
 sanity() {
@@ -20,6 +21,12 @@ sanity() {
   for version in 2.17 2.18 2.19 2.20 2.21; do
     part "ansible-test sanity on $version" quiet scripts/sanity.sh "$version"
   done
+}
+
+fuzz() {
+  give_way
+  has_run "environment"
+  FLOTTA_FUZZ_SECONDS=${FLOTTA_FUZZ_SECONDS:-900} tests "fuzz" tests/fuzz --timeout=7200
 }
 
 repetition() {
@@ -48,6 +55,7 @@ heading "set-up"
 part "packages" scripts/packages.sh git shellcheck faketime
 if wanted repetition || wanted kubernetes; then lane "servers" servers; fi
 if wanted sanity; then lane "sanity" sanity; fi
+if wanted fuzz; then lane "fuzz" fuzz; fi
 if wanted repetition; then lane "repetition" repetition; fi
 if wanted site || wanted kubernetes; then lane "sites" sites; fi
 lane "environment" environment

@@ -165,6 +165,7 @@ def test_requests_that_were_changed_or_are_old_are_refused(server: S3Server) -> 
     assert post(server, body, {}) == 403
     assert post(server, body.replace(b"signed-a", b"signed-b"), headers) == 403
     assert post(server, body, {**headers, "Host": "elsewhere.example"}) == 403
+    assert post(server, body, {**headers, "Host": "["}) == 403
     old = signed(server, body, datetime.now(UTC) - timedelta(minutes=20))
     assert post(server, body, old) == 403
     early = signed(server, body, datetime.now(UTC) + timedelta(minutes=20))

@@ -200,18 +200,33 @@ def parse_error(body: bytes, status: int) -> tuple[str, str]:
 
 
 def parse_objects(pages: Iterable[bytes]) -> Iterator[RemoteObject]:
-    """Yield the objects of listing responses."""
+    """Yield the objects of listing responses. Raises ConnectionFailedError for anything else."""
     for page in pages:
-        root = _parse_listing(page)
-        space = root.tag[: root.tag.rfind("}") + 1]
-        decode = unquote_plus if root.findtext(f"{space}EncodingType") == "url" else str
-        for item in root.iter(f"{space}Contents"):
-            yield RemoteObject(
-                key=decode(item.findtext(f"{space}Key") or ""),
-                size=int(item.findtext(f"{space}Size") or 0),
-                etag=(item.findtext(f"{space}ETag") or "").strip('"'),
-                modified=item.findtext(f"{space}LastModified") or "",
-            )
+        try:
+            yield from _parse_page(page)
+        except ValueError as error:  # a size that is none
+            text = f"The S3 server sent a listing that cannot be read: {error}."
+            raise ConnectionFailedError(with_code(text, INVALID_LISTING)) from error
+
+
+def _parse_page(page: bytes) -> Iterator[RemoteObject]:
+    root = _parse_listing(page)
+    space = root.tag[: root.tag.rfind("}") + 1]
+    decode = unquote_plus if root.findtext(f"{space}EncodingType") == "url" else str
+    for item in root.iter(f"{space}Contents"):
+        yield RemoteObject(
+            key=decode(item.findtext(f"{space}Key") or ""),
+            size=_read_size(item.findtext(f"{space}Size") or "0"),
+            etag=(item.findtext(f"{space}ETag") or "").strip('"'),
+            modified=item.findtext(f"{space}LastModified") or "",
+        )
+
+
+def _read_size(text: str) -> int:
+    size = int(text)
+    if size < 0:
+        raise ValueError(f"an object has a size of {size} bytes")
+    return size
 
 
 def _next_token(page: bytes) -> str | None:
@@ -223,7 +238,8 @@ def _next_token(page: bytes) -> str | None:
         return None
     found = TOKEN.search(page)
     truncated = TRUNCATED.search(page) is not None
-    return html.unescape(found[1].decode()) if found and truncated else None
+    # Bytes that are not UTF-8 make a token that the server refuses.
+    return html.unescape(found[1].decode(errors="replace")) if found and truncated else None
 
 
 def _parse_listing(page: bytes) -> ElementTree.Element:
@@ -237,7 +253,10 @@ def _parse_listing(page: bytes) -> ElementTree.Element:
 
 def _parse_xml(body: bytes) -> ElementTree.Element:
     # expat has no network access and refuses entity bombs; the server is authenticated by TLS.
-    return ElementTree.fromstring(body)  # noqa: S314
+    try:
+        return ElementTree.fromstring(body)  # noqa: S314
+    except (ValueError, LookupError) as error:  # an encoding that Python does not read
+        raise ElementTree.ParseError(str(error)) from error
 
 
 def _proxy_of(url: SplitResult) -> SplitResult | None:

@@ -72,9 +72,12 @@ def verify_signature(
     if secret is None:
         raise Unsigned("InvalidClientTokenId", "the access key is not known")
     credentials = Credentials(claimed["key"], secret)
-    expected = _compute_signature(
-        request, names, SigV4Auth(credentials, service, claimed["region"])
-    )
+    try:
+        expected = _compute_signature(
+            request, names, SigV4Auth(credentials, service, claimed["region"])
+        )
+    except ValueError as error:  # a Host header that is not one, such as `[`
+        raise Unsigned("IncompleteSignature", f"the request cannot be read: {error}") from error
     if not hmac.compare_digest(expected, claimed["signature"]):
         raise Unsigned(
             "SignatureDoesNotMatch", "the signature does not match request and secret key"
