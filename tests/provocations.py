@@ -97,6 +97,11 @@ PROVOKED_BY: dict[str, dict[str, tuple[str, ...]]] = {
         "test_a_key_that_is_a_directory_on_the_device_is_reported": ("TransferFailed",),
         "test_a_server_of_another_ca_is_not_trusted": ("StorageNotTrusted",),
     },
+    "integration/test_sync_confinement.py": {
+        "test_where_the_system_does_not_allow_it_files_are_transferred_and_the_log_says_so_once": (
+            "TransfersUnconfined",
+        ),
+    },
     "integration/test_sync_interruptions.py": {
         "test_a_server_that_was_down_is_used_again_by_itself": ("StorageUnreachable",),
     },
@@ -252,6 +257,9 @@ PROVOKED_BY: dict[str, dict[str, tuple[str, ...]]] = {
             "InternalError",
         ),
         "test_what_is_not_a_listing_has_a_code": ("InvalidListing",),
+    },
+    "unit/test_sync_file_service.py": {
+        "test_what_is_not_part_of_the_job_is_refused_and_ends_the_service": ("FileRequestRefused",),
     },
     "unit/test_worker_manifest.py": {
         "test_a_name_that_must_not_be_in_a_path_is_refused": ("InvalidName",),

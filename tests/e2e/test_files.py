@@ -45,6 +45,26 @@ def test_a_file_put_into_the_bucket_arrives_in_the_container(site: Site) -> None
     )
 
 
+def test_a_private_file_is_sent_by_a_user_that_sees_no_file_of_the_device(site: Site) -> None:
+    made = "/var/tmp/private.bin"
+    site.till.run(
+        f"head -c {64 << 20} /dev/urandom > {made} && chown 4242 {made} && chmod 0 {made} "
+        f"&& mv {made} {VOLUMES}/os-stats/stats/"
+    )
+    look = "cd /proc/$pid && ls root root/etc && grep -E '^(Cap|NoNewPrivs)' status"
+    seen = site.till.run(
+        "for i in $(seq 3000); do pid=$(pgrep -u flotta-transfer) && "
+        f'seen=$({look}) && echo "$seen" && exit; sleep 0.02; done; exit 1'
+    ).split()
+    assert "flotta" not in seen
+    assert "pki" not in seen
+    assert "var" not in seen
+    assert seen.count("0" * 16) == 5
+    bucket = site.bucket("till-1")
+    eventually("the file", lambda: "statistics/private.bin" in site.keys(bucket, "statistics/p"))
+    assert "not confined" not in site.till.journal("flotta-device-worker")
+
+
 def test_a_device_cannot_read_another_devices_bucket(site: Site) -> None:
     secret = site.get("secret", "till-1")["data"]
     keys = " ".join(

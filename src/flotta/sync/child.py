@@ -1,24 +1,24 @@
 """The transferring process: `python -m flotta.sync.child`, a job on stdin, messages on stdout.
 
-It lives only while there is something to transfer and dies with its parent.
+It lives only while there is something to transfer and dies with its parent. It speaks TLS, HTTP and
+S3 with strangers, so it first gives up every right on the device; its two arguments are inherited
+descriptors: the socket on which it gets files, and the lock of the spool.
 """
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import os
-import signal
+import socket
 import sys
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Literal
 
-from flotta.sync import s3_client
+from flotta.sync import linux, s3_client
+from flotta.sync.confinement import confine
 from flotta.sync.download import DamagedError, Downloader
+from flotta.sync.file_client import TaskFiles
 from flotta.sync.job import (
     AbortTask,
     Bucket,
@@ -28,6 +28,7 @@ from flotta.sync.job import (
     RunAborted,
     Task,
     TaskOutcome,
+    Unconfined,
     decode_job,
     encode_line,
 )
@@ -37,21 +38,19 @@ from flotta.sync.upload import Uploader
 WORKERS = 4  # threads, with one connection each
 # After so many in a row the cause is not a single path.
 MAX_FAILURES = 3  # tasks
-PR_SET_PDEATHSIG = 1  # prctl(2)
 NICENESS = 5  # nice(2); pods go first
 
 
 class JobRun:
     """Works through one job; messages may come from several threads."""
 
-    def __init__(self, job: Job, s3: S3Client) -> None:
+    def __init__(self, job: Job, s3: S3Client, files: TaskFiles) -> None:
         self._job = job
-        self._volumes = Path(job.volumes)
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._failures_in_a_row = 0
-        self._uploader = Uploader(s3, job.bucket.name, self.write_message)
-        self._downloader = Downloader(s3, job.bucket.name, Path(job.spool))
+        self._uploader = Uploader(s3, job.bucket.name, files, self.write_message)
+        self._downloader = Downloader(s3, job.bucket.name, files)
 
     def run(self) -> None:
         """Do every task, several at a time, until done or stopped by a fatal error."""
@@ -59,7 +58,7 @@ class JobRun:
             for task in self._job.tasks:
                 pool.submit(self._try_task, task)
 
-    def write_message(self, message: ChildMessage) -> None:
+    def write_message(self, message: ChildMessage | Unconfined) -> None:
         """Write one line to stdout at once."""
         line = encode_line(message)
         with self._lock:
@@ -76,13 +75,12 @@ class JobRun:
             self._report_failure(task, error)
 
     def _run_task(self, task: Task) -> TaskOutcome:
-        root = self._volumes / task.workload
         if isinstance(task, AbortTask):
             self._uploader.abort_upload(task.key, task.upload_id)
             return TaskOutcome(task.number, "done")
         if isinstance(task, DownloadTask):
-            return self._downloader.fetch_object(task, root)
-        return self._uploader.send_file(task, root)
+            return self._downloader.fetch_object(task)
+        return self._uploader.send_file(task)
 
     def _report_failure(self, task: Task, error: Exception) -> None:
         aborted = s3_client.find_abort_reason(error, self._job.bucket)
@@ -111,32 +109,27 @@ def _describe_error(error: Exception, bucket: Bucket) -> str:
 
 
 def _die_with_parent(parent: int) -> None:
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    linux.die_with_parent()
     if os.getppid() != parent:
         raise SystemExit(1)
 
 
-@contextmanager
-def _locked(spool: Path) -> Iterator[None]:
-    """Hold the lock of the spool; waits for a child that an earlier parent has left."""
-    descriptor = os.open(spool / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
 def main() -> None:
-    """Read the job, do it, exit."""
+    """Give up rights, read the job, do it, exit."""
+    connection, lock = (int(argument) for argument in sys.argv[1:])
+    os.nice(NICENESS)
+    problems = confine()
     job = decode_job(sys.stdin.buffer.read())
     _die_with_parent(job.parent)
-    os.umask(0o022)
-    os.nice(NICENESS)
-    spool = Path(job.spool)
-    spool.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _locked(spool), s3_client.open_client(job.bucket, WORKERS, spool) as s3:
-        JobRun(job, s3).run()
+    fcntl.flock(lock, fcntl.LOCK_EX)  # waits for a child that an earlier parent has left
+    with (
+        socket.socket(fileno=connection) as files,
+        s3_client.open_client(job.bucket, WORKERS) as s3,
+    ):
+        run = JobRun(job, s3, TaskFiles(files))
+        if problems:
+            run.write_message(Unconfined(problems))
+        run.run()
 
 
 if __name__ == "__main__":

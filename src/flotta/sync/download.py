@@ -8,11 +8,11 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-from pathlib import Path
 
 from botocore.exceptions import ClientError
 
 from flotta.sync import checksum, tree
+from flotta.sync.file_client import TaskFiles
 from flotta.sync.job import DownloadTask, TaskOutcome, transfer_outcome
 from flotta.sync.model import FileStat
 from flotta.sync.s3_api import S3Client
@@ -20,7 +20,6 @@ from flotta.sync.s3_client import is_missing
 
 BLOCK = 256 * 1024  # bytes read from the connection at once
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-PARTIAL = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class ChangedError(Exception):
@@ -34,42 +33,51 @@ class DamagedError(Exception):
 class Downloader:
     """Fetches objects of one bucket into export directories."""
 
-    def __init__(self, s3: S3Client, bucket: str, spool: Path) -> None:
+    def __init__(self, s3: S3Client, bucket: str, files: TaskFiles) -> None:
         self._s3 = s3
         self._bucket = bucket
-        self._spool = spool
+        self._files = files
 
-    def fetch_object(self, task: DownloadTask, root: Path) -> TaskOutcome:
+    def fetch_object(self, task: DownloadTask) -> TaskOutcome:
         """Fetch the object and say how that ended; S3 and file errors are raised."""
-        if present := _find_present(task, root):
+        if present := self._find_present(task):
             return transfer_outcome(task, "equal", *present, task.etag)
         try:
-            partial, digest = self._receive_object(task)
+            digest = self._receive_object(task)
         except ChangedError:
             return TaskOutcome(task.number, "changing")
         except ClientError as error:
             if is_missing(error):
                 return TaskOutcome(task.number, "gone")
             raise
-        stat = tree.move_into_place(partial, root, task.path)
-        return transfer_outcome(task, "done", stat, digest, task.etag)
+        return transfer_outcome(task, "done", self._files.place(task), digest, task.etag)
 
-    def _receive_object(self, task: DownloadTask) -> tuple[Path, str]:
-        partial = self._spool / spool_name(task)
-        descriptor = os.open(partial, PARTIAL, 0o600)
+    def _find_present(self, task: DownloadTask) -> tuple[FileStat, str] | None:
+        """Return stat and MD5 of the file on the device if it already is the object."""
         try:
-            digest = self._fill_file(descriptor, task)
-            os.fchmod(descriptor, 0o644)
-            os.fsync(descriptor)
+            with self._files.open_source(task) as descriptor:
+                before = tree.file_stat(os.fstat(descriptor))
+                if before.size != task.size:
+                    return None
+                digest = checksum.md5(descriptor).hexdigest()
+                if not checksum.matches_etag(descriptor, before.size, task.etag, digest):
+                    return None
+                return before, digest
+        except OSError:
+            return None
+
+    def _receive_object(self, task: DownloadTask) -> str:
+        try:
+            with self._files.open_partial(task) as descriptor:
+                digest = self._fill_file(descriptor, task)
+                os.fsync(descriptor)
+                return digest
         except (DamagedError, OSError) as error:
             # The partial file of a broken connection is kept to resume; a damaged one is not, nor
             # one on a full disk.
             if isinstance(error, DamagedError) or error.errno in FULL:
-                partial.unlink(missing_ok=True)
+                self._files.discard(task)
             raise
-        finally:
-            os.close(descriptor)
-        return partial, digest
 
     def _fill_file(self, descriptor: int, task: DownloadTask) -> str:
         offset = _usable_bytes(descriptor, task)
@@ -103,12 +111,6 @@ class Downloader:
             body.close()
 
 
-def spool_name(task: DownloadTask) -> str:
-    """Return the name of the partial file; another version of the object has another name."""
-    identity = "\0".join((task.workload, task.path, task.key, task.etag, str(task.size)))
-    return f"{hashlib.sha256(identity.encode()).hexdigest()}.part"
-
-
 def _usable_bytes(descriptor: int, task: DownloadTask) -> int:
     """Return how many bytes of a partial file to keep: those a checksum verifies at the end."""
     size = os.fstat(descriptor).st_size
@@ -120,18 +122,3 @@ def _write_all(descriptor: int, data: bytes, offset: int) -> None:
     while view:
         written = os.pwrite(descriptor, view, offset)
         view, offset = view[written:], offset + written
-
-
-def _find_present(task: DownloadTask, root: Path) -> tuple[FileStat, str] | None:
-    """Return stat and MD5 of the file on the device if it already is the object."""
-    try:
-        with tree.open_file(root, task.path) as descriptor:
-            before = tree.file_stat(os.fstat(descriptor))
-            if before.size != task.size:
-                return None
-            digest = checksum.md5(descriptor).hexdigest()
-            if not checksum.matches_etag(descriptor, before.size, task.etag, digest):
-                return None
-            return before, digest
-    except OSError:
-        return None

@@ -1,7 +1,9 @@
 """The messages between the resident process and the transferring child.
 
 One job as JSON on the child's stdin, so that credentials are neither in its arguments nor in its
-environment; one JSON line on its stdout for every message.
+environment; one JSON line on its stdout for every message. On a Unix socket that it inherits, the
+child asks for the files of its tasks: one packet of JSON for a request, one for the reply, with
+which a descriptor may come.
 """
 
 from __future__ import annotations
@@ -65,8 +67,6 @@ class Job(msgspec.Struct, frozen=True):
     """Everything one run of the child needs."""
 
     bucket: Bucket
-    volumes: str
-    spool: str
     tasks: list[Task]
     parent: int
 
@@ -116,14 +116,46 @@ class RunAborted(msgspec.Struct, tag="fatal", frozen=True):
     kind: Literal["network", "refused", "bucket"]
 
 
+class Unconfined(msgspec.Struct, tag="unconfined", frozen=True):
+    """The child kept rights that it should not have; each problem is a clause about transfers."""
+
+    problems: list[str]
+
+
 ChildMessage = TaskOutcome | UploadStarted | RunAborted
 
+# open-source: the file in the export directory, to read; open-partial: the file that a download
+# fills, to read and write; place: the finished one becomes the file in the export directory;
+# discard: it is removed.
+FileAction = Literal["open-source", "open-partial", "place", "discard"]
+
+
+class FileRequest(msgspec.Struct, frozen=True):
+    """What the child wants of the file of a task; paths are never part of it."""
+
+    number: int
+    action: FileAction
+
+
+class FileReply(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The answer: an errno(3) with its text, the stat of a placed file, or a descriptor beside."""
+
+    errno: int | None = None
+    message: str | None = None
+    stat: tuple[int, int, int, int] | None = None
+
+
+MESSAGE_LIMIT = 4096  # bytes of a request for a file, and of its reply
 ENCODER = msgspec.json.Encoder()
-MESSAGES: msgspec.json.Decoder[ChildMessage] = msgspec.json.Decoder(ChildMessage)
+MESSAGES: msgspec.json.Decoder[ChildMessage | Unconfined] = msgspec.json.Decoder(
+    ChildMessage | Unconfined
+)
 JOBS = msgspec.json.Decoder(Job)
+FILE_REQUESTS = msgspec.json.Decoder(FileRequest)
+FILE_REPLIES = msgspec.json.Decoder(FileReply)
 
 
-def encode_line(message: Job | ChildMessage) -> bytes:
+def encode_line(message: Job | ChildMessage | Unconfined) -> bytes:
     """Return one line of JSON."""
     return ENCODER.encode(message) + b"\n"
 
@@ -133,6 +165,26 @@ def decode_job(data: bytes) -> Job:
     return JOBS.decode(data)
 
 
-def decode_message(line: bytes) -> ChildMessage:
+def decode_message(line: bytes) -> ChildMessage | Unconfined:
     """Read one line of the child's stdout."""
     return MESSAGES.decode(line)
+
+
+def encode_file_request(request: FileRequest) -> bytes:
+    """Return one packet for the worker."""
+    return ENCODER.encode(request)
+
+
+def decode_file_request(data: bytes) -> FileRequest:
+    """Read a packet of the child, which is not trusted; raises msgspec.DecodeError."""
+    return FILE_REQUESTS.decode(data)
+
+
+def encode_file_reply(reply: FileReply) -> bytes:
+    """Return one packet for the child."""
+    return ENCODER.encode(reply)
+
+
+def decode_file_reply(data: bytes) -> FileReply:
+    """Read a packet of the worker."""
+    return FILE_REPLIES.decode(data)

@@ -6,12 +6,12 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import boto3
 from botocore import exceptions
 from botocore.config import Config
 
+from flotta.printable_text import printable
 from flotta.protocol.reasons.reason import with_code
 from flotta.protocol.reasons.sync import STORAGE_UNREACHABLE
 from flotta.sync.job import Bucket, RunAborted
@@ -36,16 +36,13 @@ REFUSED = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "Reque
 
 
 @contextmanager
-def open_client(bucket: Bucket, connections: int, folder: Path) -> Iterator[S3Client]:
-    """Yield an S3 client that takes nothing from the environment but proxies.
-
-    The CA, which boto3 wants as a file, lies in `folder` meanwhile.
-    """
+def open_client(bucket: Bucket, connections: int) -> Iterator[S3Client]:
+    """Yield an S3 client that takes nothing from the environment but proxies."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
     os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
     os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
-    with tempfile.NamedTemporaryFile("w", suffix=".pem", dir=folder) as authority:  # mode 0600
+    with tempfile.NamedTemporaryFile("w", suffix=".pem") as authority:  # boto3 wants a file
         authority.write(bucket.ca_pem or "")
         authority.flush()
         yield boto3.session.Session().client(
@@ -105,7 +102,7 @@ def describe_error(error: Exception, bucket: Bucket) -> str:
     """Return what went wrong for one path."""
     if isinstance(error, exceptions.ClientError):
         storage = S3Storage(bucket.endpoint, bucket.region, bucket.name, "", "")
-        message = str(error.response.get("Error", {}).get("Message", ""))
+        message = printable(str(error.response.get("Error", {}).get("Message", "")))
         return describe_refusal(storage, error_code(error), message)
     if isinstance(error, OSError) and error.strerror:
         return error.strerror

@@ -8,11 +8,11 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Callable
-from pathlib import Path
 
 from botocore.exceptions import ClientError
 
 from flotta.sync import checksum, tree
+from flotta.sync.file_client import TaskFiles
 from flotta.sync.job import TaskOutcome, UploadStarted, UploadTask, transfer_outcome
 from flotta.sync.model import FileStat
 from flotta.sync.s3_api import CompletedPart, S3Client
@@ -24,20 +24,27 @@ class ChangingError(Exception):
 
 
 class Uploader:
-    """Sends files of one workload's export directory to one bucket.
+    """Sends files of export directories to one bucket.
 
     `started` is called before the first part of a multipart upload is sent.
     """
 
-    def __init__(self, s3: S3Client, bucket: str, started: Callable[[UploadStarted], None]) -> None:
+    def __init__(
+        self,
+        s3: S3Client,
+        bucket: str,
+        files: TaskFiles,
+        started: Callable[[UploadStarted], None],
+    ) -> None:
         self._s3 = s3
         self._bucket = bucket
+        self._files = files
         self._started = started
 
-    def send_file(self, task: UploadTask, root: Path) -> TaskOutcome:
+    def send_file(self, task: UploadTask) -> TaskOutcome:
         """Send the file and say how that ended; S3 and file errors are raised."""
         try:
-            with tree.open_file(root, task.path) as descriptor:
+            with self._files.open_source(task) as descriptor:
                 return self._send_content(task, descriptor)
         except FileNotFoundError:
             return TaskOutcome(task.number, "gone")

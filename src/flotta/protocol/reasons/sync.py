@@ -70,6 +70,21 @@ ENTRY_SKIPPED = CAUSES.add(
     "UTF-8, two keys for one path.",
     "Rename or remove them.",
 )
+TRANSFERS_UNCONFINED = CAUSES.add(
+    "TransfersUnconfined",
+    PLACE,
+    "The process that transfers files has more rights than it needs, which the message names. "
+    "Files are transferred all the same.",
+    "Run the role `flotta.edge.device` again: it creates the user and the unit of the worker. In a "
+    "container, give the worker `CAP_SYS_ADMIN`. [Rules](device.md#the-transferring-process).",
+)
+FILE_REQUEST_REFUSED = CAUSES.add(
+    "FileRequestRefused",
+    PLACE,
+    "The process that transfers files asked for one that is not part of its job, and was ended: a "
+    "bug, or an S3 server that took it over.",
+    "Check who operates the S3 server; report it with the journal of `flotta-device-worker`.",
+)
 SYNC_FAILED = CAUSES.add(
     "SyncFailed",
     PLACE,
