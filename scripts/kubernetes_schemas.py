@@ -48,6 +48,13 @@ REPLACED: dict[str, Schema] = {
     },
 }
 PORT: Schema = {"minimum": 1, "maximum": 65535}
+# Names and paths that become files on a device, and operands of podman (RFC 1123; Kubernetes'
+# pkg/apis/core/validation): no separator, no `..`, no leading `-`.
+LABEL: Schema = {"maxLength": 63, "pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"}
+KEY: Schema = {"maxLength": 253, "pattern": "^[-._a-zA-Z0-9]*$"}
+STEP = r"([^./][^/]*|\.[^./][^/]*|\.\.[^/]+|\.)"  # of a path: anything but `..`
+INNER_PATH: Schema = {"maxLength": 1024, "pattern": f"^({STEP}(/{STEP}?)*)?$"}
+IMAGE: Schema = {"pattern": r"^([^-\s]\S*)?$"}
 # What Kubernetes has only in Go code: defaults that list-map keys need, and the checks of pods that
 # matter to podman. The limits on lists and names keep the rule below cheap enough for Kubernetes.
 ADDED: dict[str, dict[str, Schema]] = {
@@ -57,7 +64,10 @@ ADDED: dict[str, dict[str, Schema]] = {
         "protocol": {"default": "TCP", "enum": ["TCP", "UDP", "SCTP"]},
     },
     "io.k8s.api.core.v1.LocalObjectReference": {"name": {"default": ""}},
-    "io.k8s.api.core.v1.Container": {"name": {"maxLength": 63}},
+    "io.k8s.api.core.v1.Container": {"name": LABEL, "image": IMAGE},
+    "io.k8s.api.core.v1.KeyToPath": {"key": KEY, "path": INNER_PATH},
+    "io.k8s.api.core.v1.Volume": {"name": LABEL},
+    "io.k8s.api.core.v1.VolumeMount": {"subPath": INNER_PATH, "subPathExpr": INNER_PATH},
     "io.k8s.api.core.v1.PodSpec": {
         "containers": {"maxItems": 64},
         "initContainers": {"maxItems": 64},

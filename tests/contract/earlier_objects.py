@@ -51,8 +51,21 @@ def earlier_objects() -> list[tuple[str, Object]]:
             "metrics": {"port": 70000},
             "pod": {
                 "spec": {
-                    "containers": [{"name": "n" * 70, "ports": [{"containerPort": 99999}]}],
+                    "containers": [
+                        {
+                            "name": "n" * 70,
+                            "ports": [{"containerPort": 99999}],
+                            "image": "--tls-verify=false",
+                            "volumeMounts": [{"name": "v", "mountPath": "/v", "subPath": ".."}],
+                        }
+                    ],
                     "initContainers": [{"name": "n" * 70}],
+                    "volumes": [
+                        {
+                            "name": "../../etc/cron.d",
+                            "configMap": {"name": "c", "items": [{"key": "/", "path": "/etc/x"}]},
+                        }
+                    ],
                 }
             },
         },

@@ -131,6 +131,16 @@ def workload(**spec: Any) -> dict[str, Any]:
     }
 
 
+def host_names(
+    image: str = "x", volume: str = "v", key: str = "k", path: str = "p", sub_path: str = ""
+) -> dict[str, Any]:
+    mount = {"name": "v", "mountPath": "/v", "subPath": sub_path}
+    source = {"name": "settings", "items": [{"key": key, "path": path}]}
+    containers = [{"name": "a", "image": image, "volumeMounts": [mount]}]
+    volumes = [{"name": volume, "configMap": source}]
+    return {"pod": {"spec": {"containers": containers, "volumes": volumes}}}
+
+
 def requirement(**parts: Any) -> dict[str, Any]:
     return {"deviceSelector": {"matchExpressions": [{"key": "a"} | parts]}}
 
@@ -180,6 +190,26 @@ def requirement(**parts: Any) -> dict[str, Any]:
                 }
             },
             ("FieldValueInvalid", "spec.pod.spec"),
+        ),
+        (
+            host_names(image="--tls-verify=false"),
+            ("FieldValueInvalid", "spec.pod.spec.containers[0].image"),
+        ),
+        (
+            host_names(volume="../../etc/cron.d"),
+            ("FieldValueInvalid", "spec.pod.spec.volumes[0].name"),
+        ),
+        (
+            host_names(path="a/../../b"),
+            ("FieldValueInvalid", "spec.pod.spec.volumes[0].configMap.items[0].path"),
+        ),
+        (
+            host_names(key="../k"),
+            ("FieldValueInvalid", "spec.pod.spec.volumes[0].configMap.items[0].key"),
+        ),
+        (
+            host_names(sub_path=".."),
+            ("FieldValueInvalid", "spec.pod.spec.containers[0].volumeMounts[0].subPath"),
         ),
     ],
 )

@@ -54,6 +54,74 @@ def test_admission_is_what_kubernetes_does(case: dict[str, Any]) -> None:
     assert causes == case["causes"]
 
 
+HOST = "../../../../etc/cron.d"
+CONTAINER = {"name": "a", "image": "x"}
+CONFIG_MAP = {"name": "settings"}
+
+
+@pytest.mark.parametrize(
+    ("given", "place"),
+    [
+        (pod({**CONTAINER, "name": HOST}), "containers[0].name"),
+        (pod({**CONTAINER, "name": "-a"}), "containers[0].name"),
+        (pod({**CONTAINER, "image": "--tls-verify=false"}), "containers[0].image"),
+        (pod({**CONTAINER, "image": "x y"}), "containers[0].image"),
+        (pod(CONTAINER, initContainers=[{"name": "b", "image": "-"}]), "initContainers[0].image"),
+        (pod(CONTAINER, volumes=[{"name": HOST, "configMap": CONFIG_MAP}]), "volumes[0].name"),
+        (pod(CONTAINER, volumes=[{"name": "a.b", "emptyDir": {}}]), "volumes[0].name"),
+        *(
+            (
+                pod({**CONTAINER, "volumeMounts": [{"name": "v", "mountPath": "/v", field: path}]}),
+                f"containers[0].volumeMounts[0].{field}",
+            )
+            for field in ("subPath", "subPathExpr")
+            for path in ("..", "../x", "a/../b", "a/..", "/etc", "x" * 1025)
+        ),
+        *(
+            (
+                pod(
+                    CONTAINER,
+                    volumes=[
+                        {
+                            "name": "v",
+                            "configMap": CONFIG_MAP | {"items": [{"key": "k", "path": path}]},
+                        }
+                    ],
+                ),
+                "volumes[0].configMap.items[0].path",
+            )
+            for path in ("..", "a/../../b", "/etc/cron.d/x")
+        ),
+        (
+            pod(
+                CONTAINER,
+                volumes=[
+                    {
+                        "name": "v",
+                        "secret": {"secretName": "s", "items": [{"key": "../k", "path": "p"}]},
+                    }
+                ],
+            ),
+            "volumes[0].secret.items[0].key",
+        ),
+    ],
+)
+def test_names_that_reach_a_host_are_refused(given: dict[str, Any], place: str) -> None:
+    refused = {field for _, field in fields("EdgeWorkload", workload(pod=given))}
+    assert refused == {f"spec.pod.spec.{place}"}
+
+
+@pytest.mark.parametrize("path", ["", ".", "a", "a/b/", "..a/...", ".config//x", "a..", "..."])
+def test_paths_inside_a_volume_are_accepted(path: str) -> None:
+    mount = {"name": "v", "mountPath": "/v", "subPath": path}
+    image = "registry.example.com:5000/a/b_c@sha256:" + "0" * 64
+    given = pod(
+        {"name": "a-1", "image": image, "volumeMounts": [mount]},
+        volumes=[{"name": "v", "emptyDir": {}}],
+    )
+    assert fields("EdgeWorkload", workload(pod=given)) == set()
+
+
 def test_every_crd_compiles() -> None:
     kinds = {crd["spec"]["names"]["kind"] for crd in crds.load()}
     for kind in kinds:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from flotta.protocol.models import ImageRegistries, Secret, Workload
+from flotta.worker import podman, systemd
 from flotta.worker.errors import WorkloadError
+from flotta.worker.image_pull import pull_image
 from flotta.worker.workloads.manifest import Pod, WorkloadPaths, build_pod
 
 PLACES = WorkloadPaths(Path("/state/web"), Path("/volumes/web"))
@@ -223,3 +227,89 @@ def test_a_volume_path_cannot_leave_the_volume() -> None:
 
     with pytest.raises(WorkloadError, match="inside the volume"):
         pod_of(text, configmaps=[CONFIG_MAP])
+
+
+OUTSIDE = "../../../../etc/cron.d"
+
+
+def volume(name: str = "v", **source: Any) -> dict[str, Any]:
+    return {"name": name, "configMap": {"name": "settings", **source}}
+
+
+def specification(*volumes: dict[str, Any], **container: Any) -> str:
+    containers = [{"name": "c", "image": "x", **container}]
+    return json.dumps({"containers": containers, "volumes": list(volumes)})
+
+
+def mounted(**mount: str) -> str:
+    return specification(volumeMounts=[{"name": "v", "mountPath": "/v", **mount}])
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (specification(volume(OUTSIDE)), "volume name"),
+        (specification(volume("/etc")), "volume name"),
+        (specification(volume("..")), "volume name"),
+        (specification(volume(".")), "volume name"),
+        (specification(volume("a\0")), "volume name"),
+        (specification(volume("v" * 256)), "volume name"),
+        (specification({"name": OUTSIDE, "emptyDir": {}}), "volume name"),
+        (specification(name=OUTSIDE), "container name"),
+        (specification(name="--replace"), "container name"),
+        (specification(image="--tls-verify=false"), "image"),
+        (specification(image="-"), "image"),
+        (specification(image="x y"), "image"),
+        (specification(image="x\n"), "image"),
+        (specification(volume(items=[{"key": "MODE", "path": OUTSIDE}])), "inside the volume"),
+        (specification(volume(items=[{"key": "MODE", "path": "/etc/x"}])), "inside the volume"),
+        (specification(volume(items=[{"key": "MODE", "path": "a\0b"}])), "inside the volume"),
+        (specification(volume(items=[{"key": "MODE", "path": "x" * 256}])), "too long"),
+        (specification(volume(items=[{"key": "MODE", "path": "x/" * 600 + "y"}])), "too long"),
+        (mounted(subPath=OUTSIDE), "inside the volume"),
+        (mounted(subPathExpr="a/../b"), "inside the volume"),
+    ],
+)
+def test_a_name_that_would_leave_its_place_is_refused(text: str, words: str) -> None:
+    with pytest.raises(WorkloadError, match=words) as refusal:
+        pod_of(text, configmaps=[CONFIG_MAP])
+    assert (refusal.value.reason, refusal.value.permanent) == ("InvalidSpecification", True)
+
+
+@pytest.mark.parametrize("key", [OUTSIDE, "..", ".", "", "a/b", "/x", "k\n", "k" * 254])
+def test_a_key_that_is_no_name_of_a_file_is_refused(key: str) -> None:
+    config_map = json.dumps({"metadata": {"name": "settings"}, "data": {key: "x"}})
+    with pytest.raises(WorkloadError) as refusal:
+        pod_of(specification(volume()), configmaps=[config_map])
+    assert refusal.value.reason == "InvalidConfigMap"
+    secrets = (Secret(name="s", data=json.dumps({key: ""})),)
+    with pytest.raises(WorkloadError) as refusal:
+        pod_of(specification({"name": "v", "secret": {"secretName": "s"}}), secrets)
+    assert refusal.value.reason == "InvalidSecret"
+
+
+def test_names_that_podman_allows_still_run() -> None:
+    pod = pod_of(specification(volume("My_volume.1"), name="Old_name"), configmaps=[CONFIG_MAP])
+    assert {path.parts[2] for path in pod.files} == {"My_volume.1"}
+
+
+async def test_no_name_becomes_an_option_of_a_program(tmp_path: Path) -> None:
+    """Every program gets what others named after `--`."""
+    arguments = tmp_path / "arguments"
+    for program in ("podman", "systemctl"):
+        script = tmp_path / program
+        script.write_text(f'#!/bin/sh\necho "$@" >> {arguments}\nexit 1\n')
+        script.chmod(0o755)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+        await podman.find_missing_images(["-image"])
+        with pytest.raises(WorkloadError):
+            await pull_image("-image", Path("/auth"))
+        await podman.remove_pod("-pod")
+        await systemd.read_unit_states(["-unit"])
+        await systemd.restart("-unit")
+        await systemd.stop("-unit")
+    lines = arguments.read_text().splitlines()
+    named = [line for line in lines if not line.startswith("info ")]
+    assert len(named) == 8
+    assert all(re.search(r" -- -(image|pod|unit)$", line) for line in named)

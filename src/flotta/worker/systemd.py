@@ -42,7 +42,7 @@ async def read_unit_states(units: Iterable[str]) -> dict[str, UnitState]:
     names = sorted(units)
     if not names:
         return {}
-    done = await run("systemctl", "show", "-p", PROPERTIES, *names, timeout=COMMAND_TIMEOUT)
+    done = await run("systemctl", "show", "-p", PROPERTIES, "--", *names, timeout=COMMAND_TIMEOUT)
     return parse_unit_states(done.out.decode(errors="replace"))
 
 
@@ -75,7 +75,7 @@ async def reload() -> bool:
 
 async def restart(unit: str) -> bool:
     """Start a unit, stopping it first if it runs; return whether it started in the end."""
-    return (await run("systemctl", "restart", unit, timeout=START_TIMEOUT)).ok
+    return (await run("systemctl", "restart", "--", unit, timeout=START_TIMEOUT)).ok
 
 
 async def stop(unit: str) -> bool:
@@ -83,8 +83,8 @@ async def stop(unit: str) -> bool:
 
     Returns whether it stopped.
     """
-    done = await run("systemctl", "stop", unit, timeout=STOP_TIMEOUT)
-    await run("systemctl", "reset-failed", unit, timeout=COMMAND_TIMEOUT)
+    done = await run("systemctl", "stop", "--", unit, timeout=STOP_TIMEOUT)
+    await run("systemctl", "reset-failed", "--", unit, timeout=COMMAND_TIMEOUT)
     return done.ok
 
 
@@ -96,10 +96,8 @@ async def read_last_lines(unit: str, count: int = 40) -> list[str]:
         "-q",
         "-o",
         "cat",
-        "-n",
-        str(count),
-        "-u",
-        unit,
+        f"--lines={count}",
+        f"--unit={unit}",
         timeout=COMMAND_TIMEOUT,
     )
     return done.out.decode(errors="replace").splitlines()

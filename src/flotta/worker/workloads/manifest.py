@@ -16,6 +16,7 @@ from flotta.protocol.models import DataConfiguration, Secret, Workload
 from flotta.protocol.reasons.workloads import INVALID_NAME
 from flotta.worker.errors import WorkloadError
 from flotta.worker.podman import DIGEST_LABEL, WORKLOAD_LABEL
+from flotta.worker.workloads.host_names import check_host_names, check_relative
 from flotta.worker.workloads.pod_spec import (
     Container,
     HostPath,
@@ -68,9 +69,14 @@ class Pod:
     files: dict[PurePosixPath, bytes] = field(default_factory=dict)  # below the directory
 
 
+def is_name(name: str) -> bool:
+    """Tell whether a workload may have this name: paths and the name of a unit contain it."""
+    return is_subdomain(name) and len(name) <= MAX_NAME
+
+
 def check_name(name: str) -> None:
-    """Refuse a name that is not a DNS-1123 subdomain or too long, because paths contain it."""
-    if not is_subdomain(name) or len(name) > MAX_NAME:
+    """Raise WorkloadError for a name that no workload may have."""
+    if not is_name(name):
         raise WorkloadError(
             INVALID_NAME,
             f"{name[:80]!r} is not a DNS-1123 name of at most {MAX_NAME} characters",
@@ -88,6 +94,7 @@ def build_pod(
     """
     check_name(workload.name)
     spec = parse_pod_spec(workload.specification)
+    check_host_names(spec)
     sources = Sources.from_message(workload.configmaps or [], secrets)
     for container in list_containers(spec):
         _complete_container(container, sources, device_id)
@@ -145,7 +152,7 @@ def _project_volumes(
         name = volume["name"]
         # With the digest in the path, another value makes another pod.
         folder = PurePosixPath("files") / _compute_digest(_serialize_files(content)) / name
-        files |= {folder / _check_relative(path): data for path, data in content.items()}
+        files |= {_inside(folder / check_relative(path)): data for path, data in content.items()}
         if not content:
             files[folder / ".empty"] = b""
         host_path: HostPath = {"path": str(paths.directory / folder), "type": "Directory"}
@@ -160,13 +167,11 @@ def _serialize_files(content: dict[str, bytes]) -> bytes:
     return json.dumps({path: data.hex() for path, data in content.items()}, sort_keys=True).encode()
 
 
-def _check_relative(path: str) -> PurePosixPath:
-    pure = PurePosixPath(path)
-    if pure.is_absolute() or ".." in pure.parts or not pure.parts:
-        raise invalid_specification(
-            f"volume path {path!r} is not a relative path inside the volume"
-        )
-    return pure
+def _inside(path: PurePosixPath) -> PurePosixPath:
+    """Return a path below the workload's directory, whatever it was put together from."""
+    if path.is_absolute() or ".." in path.parts:
+        raise invalid_specification(f"{str(path)[:80]!r} is not inside the workload's directory")
+    return path
 
 
 def _mount_read_only(spec: PodSpec, volume: str) -> None:

@@ -69,6 +69,8 @@ class VolumeMount(TypedDict, total=False):
     name: str
     mountPath: str
     readOnly: bool
+    subPath: str
+    subPathExpr: str
 
 
 class Container(TypedDict, total=False):

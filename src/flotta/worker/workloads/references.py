@@ -11,18 +11,18 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from flotta.protocol.json_text import decode_json
 from flotta.protocol.models import Secret
 from flotta.protocol.reasons.workloads import (
     CONFIG_MAP_NOT_FOUND,
-    INVALID_CONFIG_MAP,
     INVALID_SECRET,
     SECRET_NOT_FOUND,
 )
 from flotta.worker.errors import WorkloadError
+from flotta.worker.workloads.host_names import INVALID, check_key
 from flotta.worker.workloads.pod_spec import (
     ConfigMapSource,
     Container,
@@ -37,7 +37,6 @@ from flotta.worker.workloads.pod_spec import (
 Values = Mapping[str, bytes]
 # By the kind that is referred to.
 NOT_FOUND = {"ConfigMap": CONFIG_MAP_NOT_FOUND, "Secret": SECRET_NOT_FOUND}
-INVALID = {"ConfigMap": INVALID_CONFIG_MAP, "Secret": INVALID_SECRET}
 
 
 @dataclass(frozen=True)
@@ -72,9 +71,11 @@ class Sources:
 def _parse_config_map(text: str) -> tuple[str, Values]:
     document = parse_config_map(text)
     name = (document.get("metadata") or {}).get("name") or ""
+    name = str(name)
     plain = {key: str(value).encode() for key, value in (document.get("data") or {}).items()}
     binary = (document.get("binaryData") or {}).items()
-    return str(name), plain | {key: base64.b64decode(value) for key, value in binary}
+    values = plain | {key: base64.b64decode(value) for key, value in binary}
+    return name, {check_key("ConfigMap", name, str(key)): value for key, value in values.items()}
 
 
 def resolve_environment(container: Container, sources: Sources) -> list[EnvVar]:
@@ -180,8 +181,11 @@ def _read_items(
 def decode_secret(secret: Secret) -> dict[str, bytes]:
     """Return key → value of a secret; raises WorkloadError when its data is malformed."""
     try:
-        data = json.loads(secret.data or "{}")
-        return {str(key): base64.b64decode(value, validate=True) for key, value in data.items()}
+        data = decode_json((secret.data or "{}").encode(), dict[str, str])
+        return {
+            check_key("Secret", secret.name, key): base64.b64decode(value, validate=True)
+            for key, value in data.items()
+        }
     except (ValueError, TypeError, AttributeError, binascii.Error) as error:
         raise WorkloadError(
             INVALID_SECRET, f'Secret "{secret.name}" is malformed', permanent=True

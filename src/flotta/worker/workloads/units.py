@@ -16,8 +16,8 @@ PLAIN = frozenset(string.ascii_letters + string.digits + ":_.")
 # `play kube --down` of podman 4.3.1 kills without grace, so the pod is stopped first. A pod that
 # ended by itself ($MAINPID is empty) stays, so that its exit codes can be read.
 STOP = (
-    "ExecStop=/bin/sh -c '{condition}podman pod stop -t {grace} {pod}; "
-    """exec podman play kube --down "$$1"' sh %I"""
+    "ExecStop=/bin/sh -c '{condition}podman pod stop -t {grace} -- {pod}; "
+    """exec podman play kube --down -- "$$1"' sh %I"""
 )
 IF_IT_RUNS = 'test -n "$$MAINPID" || exit 0; '
 STOP_MARGIN = 60  # seconds for podman to remove a pod after its containers ended
@@ -72,6 +72,6 @@ def render_drop_in(
         f"ExecStartPost=/bin/sh -c '! podman ps -aq --filter pod={pod} "
         "--filter status=created | grep -q .'",
         """ExecStopPost=-/bin/sh -c 'test "$$SERVICE_RESULT" = success || """
-        """exec podman play kube --down "$$1"' sh %I""",
+        """exec podman play kube --down -- "$$1"' sh %I""",
     ]
     return "\n".join([*lines, ""]).encode()
