@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -18,16 +19,42 @@ from flotta.sync.tree_watch import TreeWatch
 
 # Full comparisons happen at least every so many cycles, whatever the hints say.
 MAX_REUSES = 20  # cycles
+# What is compared is in memory, about a kibibyte for each entry, whatever a pod or a bucket holds.
+MAX_ENTRIES = 100_000  # entries of an export directory, and objects of the bucket, of one workload
+MAX_PAGES = 1000  # of the listings of one workload: a server may send small ones without end
+MAX_KEPT = 8 << 20  # bytes of listings that are kept, so that they are not asked for twice
+MAX_SKIPPED = 100  # entries that are named; the others are left out silently
+MIN_PLANNED = 1000  # transfers of a workload in one cycle, however many others have
+TOO_MANY = f"only {MAX_ENTRIES} entries of a workload are synchronised in each direction"
+
+
+class TooManyEntriesError(Exception):
+    """A workload has more entries than are compared."""
+
+
+class Budget:
+    """Counts the entries of one workload in one direction."""
+
+    def __init__(self) -> None:
+        self._left = MAX_ENTRIES
+
+    def take(self, count: int = 1) -> None:
+        """Count entries; raises TooManyEntriesError when there are too many of them."""
+        self._left -= count
+        if self._left < 0:
+            raise TooManyEntriesError
 
 
 @dataclass
 class Comparison:
     """What one workload needs, and what was left out.
 
-    `problem` is a sentence when the bucket could not be listed.
+    `problem` is a sentence when the bucket could not be listed. At most `room` files are to be sent
+    and as many fetched.
     """
 
     workload: str
+    room: int = MAX_ENTRIES
     send: list[LocalFile] = field(default_factory=list)
     fetch: list[PlannedDownload] = field(default_factory=list)
     sent: dict[tuple[str, str], FileRecord] = field(default_factory=dict)
@@ -36,15 +63,35 @@ class Comparison:
     problem: str | None = None
     unreachable: bool = False
     bucket_gone: bool = False
+    is_partial: bool = False  # not every entry was looked at
+
+    def skip(self, skipped: Skipped) -> None:
+        """Note what is left out, as long as there is not too much of it."""
+        if len(self.skipped) < MAX_SKIPPED:
+            self.skipped.append(skipped)
+
+    def skip_rest(self, place: str) -> None:
+        """Note that there is more than is compared."""
+        self.is_partial = True
+        self.skipped.insert(0, Skipped(place, TOO_MANY))
+
+    def forget_unneeded(self) -> None:
+        """Keep only the records of what is to be sent; those of all files take up memory."""
+        needed = {(local.path, local.key) for local in self.send}
+        self.sent = {name: record for name, record in self.sent.items() if name in needed}
 
 
 @dataclass(frozen=True)
 class _ListedSource:
-    """One listed bucket directory; an equal digest means an equal listing."""
+    """One listed bucket directory; an equal digest means an equal listing.
+
+    `pages` is None where they are too large to be kept: they are asked for once more.
+    """
 
     data_path: DataPath
-    pages: list[bytes]
+    pages: list[bytes] | None
     digest: str
+    page_count: int = 0
 
 
 @dataclass
@@ -71,7 +118,7 @@ class Comparer:
             if workload in (None, known):
                 self._idle.pop((known, direction), None)
 
-    def compare_egress(self, workload: SyncWorkload) -> Comparison:
+    def compare_egress(self, workload: SyncWorkload, room: int = MAX_ENTRIES) -> Comparison:
         """Compare the export directory with the database; no request is made.
 
         Where inotify saw nothing since a comparison without result, that result is used again, up
@@ -79,7 +126,7 @@ class Comparer:
         """
         for changed in self._watch.read_changed_workloads():
             self._idle.pop((changed, "up"), None)
-        comparison = Comparison(workload.name)
+        comparison = Comparison(workload.name, max(room, MIN_PLANNED))
         if not workload.egress or self._is_still_idle(
             "up", workload.name, workload.egress, comparison
         ):
@@ -109,10 +156,12 @@ class Comparer:
     def _compare_export(self, workload: SyncWorkload, comparison: Comparison) -> None:
         comparison.sent = self._database.load_records(workload.name, "up")
         fetched = self._database.load_records(workload.name, "down")
-        plan = plan_uploads(self._walk_sources(workload, comparison), comparison.sent, fetched)
+        found = self._walk_sources(workload, comparison)
+        plan = plan_uploads(found, comparison.sent, fetched, comparison.room)
         comparison.send = plan.send
-        comparison.aborts = [record for record in plan.gone if record.upload_id]
-        self._forget_gone(workload.name, plan)
+        if not comparison.is_partial:  # else what was not looked at would count as gone
+            comparison.aborts = [record for record in plan.gone if record.upload_id]
+            self._forget_gone(workload.name, plan)
 
     def _forget_gone(self, workload: str, plan: UploadPlan) -> None:
         finished = [record for record in plan.gone if not record.upload_id]
@@ -126,20 +175,26 @@ class Comparer:
         if not workload.ingress:
             return
         try:
-            sources = [
-                self._list_source(data_path, listing, comparison) for data_path in workload.ingress
-            ]
+            self._compare_sources(workload, listing, comparison)
         except (RefusedError, ConnectionFailedError) as error:
             comparison.problem = str(error)
             comparison.unreachable = getattr(error, "code", None) != "AccessDenied"
             comparison.bucket_gone = getattr(error, "code", None) == "NoSuchBucket"
-            return
+
+    def _compare_sources(
+        self, workload: SyncWorkload, listing: ListingClient, comparison: Comparison
+    ) -> None:
+        budget = Budget()
+        sources = [
+            self._list_source(data_path, listing, comparison, budget)
+            for data_path in workload.ingress
+        ]
         inputs = [
             (source.data_path, source.digest, self._has_target(workload, source))
             for source in sources
         ]
         if comparison.send or not self._is_still_idle("down", workload.name, inputs, comparison):
-            self._compare_listings(workload, sources, comparison, inputs)
+            self._compare_listings(workload, sources, comparison, inputs, listing)
 
     def _compare_listings(
         self,
@@ -147,39 +202,48 @@ class Comparer:
         sources: list[_ListedSource],
         comparison: Comparison,
         inputs: object,
+        listing: ListingClient,
     ) -> None:
         fetched = self._database.load_records(workload.name, "down")
         sent = comparison.sent or self._database.load_records(workload.name, "up")
         before = len(comparison.skipped)
-        plan = DownloadPlan(fetched, sent, comparison.skipped.append)
+        plan = DownloadPlan(fetched, sent, comparison.skip, comparison.room)
         for source in sources:
             exists = self._has_target(workload, source)
-            plan.add(source.data_path, parse_objects(source.pages), target_exists=exists)
+            objects = parse_objects(_pages_of(source, listing))
+            plan.add(source.data_path, objects, target_exists=exists)
         sending = {(local.path, local.key) for local in comparison.send}
         comparison.fetch = [
             download
             for download in plan.fetch
             if (download.path, download.remote.key) not in sending
         ]
-        if len(sources) == len(workload.ingress) and (gone := plan.gone()):
+        if not comparison.is_partial and (gone := plan.gone()):
             self._database.delete_records(workload.name, "down", gone)
         if not plan.fetch:
             self._idle[workload.name, "down"] = _IdleComparison(inputs, comparison.skipped[before:])
 
     def _list_source(
-        self, data_path: DataPath, listing: ListingClient, comparison: Comparison
+        self, data_path: DataPath, listing: ListingClient, comparison: Comparison, budget: Budget
     ) -> _ListedSource:
         try:
             prefix = paths.listing_prefix(data_path.source)
             paths.normalize_directory(data_path.target)
         except paths.NameRefusedError as refusal:
-            comparison.skipped.append(
-                Skipped(f"{data_path.source} → {data_path.target}", str(refusal))
-            )
+            comparison.skip(Skipped(f"{data_path.source} → {data_path.target}", str(refusal)))
             return _ListedSource(data_path, [], "")
-        pages = list(listing.list_pages(prefix))
-        digest = hashlib.sha256(b"".join(hashlib.sha256(page).digest() for page in pages))
-        return _ListedSource(data_path, pages, digest.hexdigest())
+        pages: list[bytes] | None = []
+        digest, size, count = hashlib.sha256(), 0, 0
+        for page in listing.list_pages(prefix):
+            try:
+                budget.take(max(page.count(b"<Contents>"), MAX_ENTRIES // MAX_PAGES))
+            except TooManyEntriesError:
+                comparison.skip_rest(data_path.source)
+                break
+            digest.update(hashlib.sha256(page).digest())
+            size, count = size + len(page), count + 1
+            pages = [*pages, page] if pages is not None and size <= MAX_KEPT else None
+        return _ListedSource(data_path, pages, digest.hexdigest(), count)
 
     def _has_target(self, workload: SyncWorkload, source: _ListedSource) -> bool:
         if not source.digest:
@@ -198,16 +262,18 @@ class Comparer:
         root = self._volumes / paths.check_workload_name(workload.name)
         if tree.stat_path(root, "") is None:
             return
+        budget = Budget()
         for data_path in workload.egress:
             try:
-                yield from self._walk_source(root, data_path, comparison)
+                yield from self._walk_source(root, data_path, comparison, budget)
+            except TooManyEntriesError:
+                comparison.skip_rest(data_path.source)
+                return
             except (paths.NameRefusedError, OSError) as error:
-                comparison.skipped.append(
-                    Skipped(f"{data_path.source} → {data_path.target}", str(error))
-                )
+                comparison.skip(Skipped(f"{data_path.source} → {data_path.target}", str(error)))
 
     def _walk_source(
-        self, root: Path, data_path: DataPath, comparison: Comparison
+        self, root: Path, data_path: DataPath, comparison: Comparison, budget: Budget
     ) -> Iterator[LocalFile]:
         source = paths.normalize_directory(data_path.source)
         paths.normalize_directory(data_path.target)
@@ -219,11 +285,11 @@ class Comparer:
             yield LocalFile(source, key, tree.file_stat(found))
             return
         watch = partial(self._watch.add_directory, root.name)
-        for relative, seen in tree.walk(root, source, comparison.skipped.append, watch):
+        for relative, seen in tree.walk(root, source, comparison.skip, watch, budget.take):
             try:
                 key = paths.key_below(data_path.target, relative)
             except paths.NameRefusedError as refusal:
-                comparison.skipped.append(Skipped(relative, str(refusal)))
+                comparison.skip(Skipped(relative, str(refusal)))
                 continue
             yield LocalFile(f"{source}/{relative}" if source else relative, key, seen)
 
@@ -236,3 +302,10 @@ class Comparer:
                     self._watch.add_directory(root.name, descriptor)
             except OSError:
                 return
+
+
+def _pages_of(source: _ListedSource, listing: ListingClient) -> Iterable[bytes]:
+    if source.pages is not None:
+        return source.pages
+    prefix = paths.listing_prefix(source.data_path.source)
+    return itertools.islice(listing.list_pages(prefix), source.page_count)

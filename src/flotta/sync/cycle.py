@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
+from flotta.limited_log import LimitedLog
 from flotta.protocol.reasons.sync import TRANSFER_FAILED
 from flotta.sync.comparison import Comparer, Comparison
 from flotta.sync.failures import Failures
@@ -23,9 +24,15 @@ from flotta.sync.tasks import PlannedTask, fingerprint, make_record, plan_tasks
 from flotta.sync.transfer import Transfer
 
 log = logging.getLogger(__name__)
+# A pod or a bucket may have any number of files: each kind of line about one is limited.
+file_log = LimitedLog(log, lines=60, interval=60.0)
+failure_log = LimitedLog(log, lines=60, interval=60.0)
+MAX_REASON = 1000  # characters of the reason of a failure
 BATCH = 1000  # tasks of one run of the child
 # A file that changes at every look is sent as it is after so many cycles; reading it is checked.
 MAX_DEFERRALS = 2  # cycles
+MAX_COUNTED = 10_000  # files of which changes are counted
+MAX_PLANNED = 100_000  # transfers of one cycle
 MAX_CHANGES = 4  # cycles in which a file may change while it is read before that is a failure
 
 
@@ -98,11 +105,13 @@ class Cycle:
     ) -> list[Comparison]:
         comparisons: list[Comparison] = []
         for workload in workloads:
-            comparison = self._comparer.compare_egress(workload)
+            planned = sum(len(known.send) + len(known.fetch) for known in comparisons)
+            comparison = self._comparer.compare_egress(workload, MAX_PLANNED - planned)
             comparisons.append(comparison)
             # After one failed listing the others would only wait for the same timeout again.
             if listing is not None and not any(known.unreachable for known in comparisons):
                 self._comparer.compare_ingress(workload, listing, comparison)
+            comparison.forget_unneeded()
         return comparisons
 
     def _leave_out_waiting(self, comparisons: Iterable[Comparison]) -> None:
@@ -148,6 +157,8 @@ class Cycle:
         return self._count_change(workload, now.path) > MAX_DEFERRALS
 
     def _count_change(self, workload: str, path: str) -> int:
+        if len(self._changes) >= MAX_COUNTED:  # of files that have long been removed
+            self._changes.clear()
         count = self._changes.get((workload, path), 0) + 1
         self._changes[workload, path] = count
         return count
@@ -219,12 +230,13 @@ class Cycle:
 
     def _record_failure(self, item: PlannedTask, message: str) -> None:
         task = item.task
-        log.warning(
+        failure_log.log(
+            logging.WARNING,
             "%s of %s/%s failed: %s [%s]",
             item.direction,
             task.workload,
             task.path,
-            message,
+            message[:MAX_REASON],
             TRANSFER_FAILED,
         )
         self._failures.record_failure(item.path, fingerprint(item.source), message)
@@ -241,4 +253,5 @@ class Cycle:
         self._database.delete_records(workload, direction, aborted)
         self._database.save_records(workload, direction, records, moved)
         for item, outcome in outcomes:
-            log.info("%s %s/%s: %s", direction, workload, item.task.path, outcome.result)
+            path = item.task.path
+            file_log.log(logging.INFO, "%s %s/%s: %s", direction, workload, path, outcome.result)

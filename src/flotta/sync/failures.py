@@ -13,6 +13,7 @@ from flotta.backoff import Backoff
 from flotta.sync.model import Direction, SyncedPath
 
 MAX_WAIT = 1800.0  # seconds between two attempts at one path
+MAX_REMEMBERED = 10_000  # paths of all workloads
 
 
 @dataclass
@@ -42,8 +43,10 @@ class Failures:
         return self._clock() >= failure.due
 
     def record_failure(self, path: SyncedPath, fingerprint: Hashable, message: str) -> None:
-        """Note one more failure of a path."""
+        """Note one more failure of a path; beyond MAX_REMEMBERED, the next cycle tries it again."""
         failure = self._failures.get(path)
+        if failure is None and len(self._failures) >= MAX_REMEMBERED:
+            return
         known = failure is not None and failure.fingerprint == fingerprint
         backoff = failure.backoff if failure and known else Backoff(self._first, MAX_WAIT)
         due = self._clock() + backoff.next()

@@ -13,6 +13,7 @@ Rules (docs/reference/device.md#what-is-transferred):
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -51,8 +52,12 @@ def plan_uploads(
     found: Iterable[LocalFile],
     sent: Mapping[tuple[str, str], FileRecord],
     fetched: Mapping[tuple[str, str], FileRecord],
+    room: int = sys.maxsize,
 ) -> UploadPlan:
-    """Compare local files with what is remembered of both directions."""
+    """Compare local files with what is remembered of both directions.
+
+    At most `room` files are planned to be sent; the others follow when these are sent.
+    """
     from_bucket = {(record.path, record.stat) for record in fetched.values()}
     plan = UploadPlan()
     seen: set[tuple[str, str]] = set()
@@ -62,7 +67,8 @@ def plan_uploads(
         seen.add((local.path, local.key))
         record = sent.get((local.path, local.key))
         unchanged = record is not None and record.stat == local.stat and not record.pending
-        if not unchanged and (local.path, local.stat) not in from_bucket:
+        planned = len(plan.send) < room and not unchanged
+        if planned and (local.path, local.stat) not in from_bucket:
             plan.send.append(local)
     plan.gone = [record for name, record in sent.items() if name not in seen]
     return plan
@@ -75,6 +81,7 @@ class DownloadPlan:
     fetched: Mapping[tuple[str, str], FileRecord]
     sent: Mapping[tuple[str, str], FileRecord]
     skipped: Callable[[Skipped], None]
+    room: int = sys.maxsize  # objects that are planned to be fetched; the others follow later
     fetch: list[PlannedDownload] = field(default_factory=list)
     _taken: dict[str, str] = field(default_factory=dict)
     _listed: set[str] = field(default_factory=set)
@@ -89,7 +96,8 @@ class DownloadPlan:
             if path is None:
                 continue
             record = self.fetched.get((path, remote.key)) if target_exists else None
-            if not _as_remembered(record, remote) and not _sent_by_us(ours.get(remote.key), remote):
+            known = _as_remembered(record, remote) or _sent_by_us(ours.get(remote.key), remote)
+            if not known and len(self.fetch) < self.room:
                 self.fetch.append(PlannedDownload(path, remote))
 
     def gone(self) -> list[FileRecord]:

@@ -106,16 +106,18 @@ def walk(
     source: str,
     skipped: Callable[[Skipped], None],
     entered: Callable[[int], None] = lambda _: None,
+    visited: Callable[[], None] = lambda: None,
 ) -> Iterator[tuple[str, FileStat]]:
     """Yield path relative to `source` and stat of every regular file below it.
 
-    `entered` gets the descriptor of each directory before it is read. A missing source yields
-    nothing. Entries that are neither file nor directory, and names that are not UTF-8, go to
+    `entered` gets the descriptor of each directory before it is read. `visited` is called for each
+    entry of any kind, and may raise an error that ends the walk. A missing source yields nothing.
+    Entries that are neither file nor directory, and names that are not UTF-8, go to
     `skipped` with their path relative to `root`.
     """
     try:
         with open_directory(root, source) as descriptor:
-            yield from _Walk(source, skipped, entered).walk_directory(descriptor, "", 0)
+            yield from _Walk(source, skipped, entered, visited).walk_directory(descriptor, "", 0)
     except FileNotFoundError:
         return
     except OSError as error:
@@ -131,6 +133,7 @@ class _Walk:
     source: str
     skipped: Callable[[Skipped], None]
     entered: Callable[[int], None]
+    visited: Callable[[], None]
 
     def walk_directory(
         self, directory: int, path: str, depth: int
@@ -141,6 +144,7 @@ class _Walk:
         self.entered(directory)
         with os.scandir(directory) as entries:
             for entry in entries:
+                self.visited()
                 yield from self._visit_entry(directory, entry, _join_path(path, entry.name), depth)
 
     def _visit_entry(
