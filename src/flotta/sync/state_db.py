@@ -8,13 +8,13 @@ no data: content is then compared once by checksum and nothing equal is sent aga
 from __future__ import annotations
 
 import sqlite3
-import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from flotta.sync.model import Direction, FileStat, SyncError, SyncStatus
+from flotta.sync.model import Direction, FileStat, SyncStatus
+from flotta.sync.state_connection import Problem, StateConnection
 
 # Each entry brings the database from the version of its index to the next one.
 MIGRATIONS = (
@@ -55,30 +55,43 @@ class FileRecord:
 
 
 class StateDatabase:
-    """Every method is one durable transaction and may be called from any thread."""
+    """Every method is one durable transaction and may be called from any thread.
+
+    None raises an error of the disk: see `state_connection`.
+    """
 
     def __init__(self, path: Path) -> None:
-        self._lock = threading.RLock()
-        self._connection = _open_database(path)
+        self._connection = StateConnection(path, MIGRATIONS)
+
+    @property
+    def problem(self) -> Problem | None:
+        """Why nothing is kept on disk, None when it is."""
+        return self._connection.problem
+
+    def heal(self) -> None:
+        """Keep the state on disk again if that is possible now."""
+        self._connection.heal()
 
     def close(self) -> None:
         """Close the database."""
-        with self._lock:
-            self._connection.close()
+        self._connection.close()
 
     def load_records(
         self, workload: str, direction: Direction
     ) -> dict[tuple[str, str], FileRecord]:
         """Return every remembered path of one workload by (path, key)."""
-        with self._lock:
-            cursor = self._connection.cursor()
+
+        def load(connection: sqlite3.Connection) -> dict[tuple[str, str], FileRecord]:
+            cursor = connection.cursor()
             cursor.row_factory = sqlite3.Row
-            found = cursor.execute(
+            cursor.execute(
                 "SELECT path, key, size, mtime_ns, ctime_ns, inode, digest, etag, remote_size,"
                 " modified, pending, upload_id FROM file WHERE workload = ? AND direction = ?",
                 (workload, direction),
-            ).fetchall()
-        return {(record.path, record.key): record for record in map(_read_record, found)}
+            )
+            return {(record.path, record.key): record for record in map(_read_record, cursor)}
+
+        return self._connection.run(load)
 
     def save_records(
         self,
@@ -89,98 +102,114 @@ class StateDatabase:
     ) -> None:
         """Store records, replacing what was remembered of the same paths, and count transfers."""
         values = [(workload, direction, *_column_values(record)) for record in records]
-        with self._lock, self._connection:
-            self._connection.executemany(
+
+        def save(connection: sqlite3.Connection) -> None:
+            connection.executemany(
                 f"INSERT OR REPLACE INTO file VALUES ({', '.join('?' * FILE_COLUMNS)})",  # noqa: S608
                 values,
             )
             if transferred:
-                self._count_files(workload, direction, transferred)
+                _count_files(connection, workload, direction, transferred)
 
-    def _count_files(self, workload: str, direction: Direction, files: int) -> None:
-        column = "files_up" if direction == "up" else "files_down"
-        moment = datetime.now(UTC).isoformat() if direction == "up" else None
-        self._connection.execute("INSERT OR IGNORE INTO workload(name) VALUES (?)", (workload,))
-        self._connection.execute(
-            f"UPDATE workload SET {column} = {column} + ?,"  # noqa: S608
-            " last_upload = coalesce(?, last_upload) WHERE name = ?",
-            (files, moment, workload),
-        )
+        self._connection.run(save, grows=True)
 
     def mark_pending(
         self, workload: str, direction: Direction, records: Iterable[FileRecord]
     ) -> None:
         """Note that transfers of already remembered paths begin; a crash then leaves a trace."""
         keys = [(workload, direction, record.path, record.key) for record in records]
-        with self._lock, self._connection:
-            self._connection.executemany(
-                "UPDATE file SET pending = 1"
-                " WHERE workload = ? AND direction = ? AND path = ? AND key = ?",
-                keys,
-            )
+        self._execute_many(
+            "UPDATE file SET pending = 1"
+            " WHERE workload = ? AND direction = ? AND path = ? AND key = ?",
+            keys,
+        )
 
     def save_upload_id(self, workload: str, path: str, key: str, upload_id: str) -> None:
         """Remember a multipart upload before its first part is sent."""
-        with self._lock, self._connection:
-            self._connection.execute(
-                "INSERT INTO file(workload, direction, path, key, pending, upload_id)"
-                " VALUES (?, 'up', ?, ?, 1, ?)"
-                " ON CONFLICT DO UPDATE SET pending = 1, upload_id = excluded.upload_id",
-                (workload, path, key, upload_id),
-            )
+        self._execute_many(
+            "INSERT INTO file(workload, direction, path, key, pending, upload_id)"
+            " VALUES (?, 'up', ?, ?, 1, ?)"
+            " ON CONFLICT DO UPDATE SET pending = 1, upload_id = excluded.upload_id",
+            [(workload, path, key, upload_id)],
+            grows=True,
+        )
 
     def delete_records(
         self, workload: str, direction: Direction, records: Iterable[FileRecord]
     ) -> None:
         """Forget paths that no longer need a record."""
         keys = [(workload, direction, record.path, record.key) for record in records]
-        with self._lock, self._connection:
-            self._connection.executemany(
-                "DELETE FROM file WHERE workload = ? AND direction = ? AND path = ? AND key = ?",
-                keys,
-            )
+        self._execute_many(
+            "DELETE FROM file WHERE workload = ? AND direction = ? AND path = ? AND key = ?", keys
+        )
 
     def delete_workload(self, workload: str) -> None:
         """Forget everything about one workload."""
-        with self._lock, self._connection:
-            self._connection.execute("DELETE FROM file WHERE workload = ?", (workload,))
-            self._connection.execute("DELETE FROM workload WHERE name = ?", (workload,))
+
+        def delete(connection: sqlite3.Connection) -> None:
+            connection.execute("DELETE FROM file WHERE workload = ?", (workload,))
+            connection.execute("DELETE FROM workload WHERE name = ?", (workload,))
+
+        self._connection.run(delete)
 
     def wipe(self) -> None:
-        """Forget everything."""
-        with self._lock, self._connection:
-            for table in ("file", "workload", "setting"):
-                self._connection.execute(f"DELETE FROM {table}")  # noqa: S608
+        """Forget everything and remove the file; raises OSError."""
+        self._connection.remove()
 
     def switch_bucket(self, identity: str) -> None:
         """Set the bucket; what is remembered of another one is dropped."""
-        with self._lock, self._connection:
-            known = self._connection.execute(
-                "SELECT value FROM setting WHERE name = 'bucket'"
-            ).fetchone()
+
+        def switch(connection: sqlite3.Connection) -> None:
+            query = "SELECT value FROM setting WHERE name = 'bucket'"
+            known = connection.execute(query).fetchone()
             if known == (identity,):
                 return
             if known:
-                self._connection.execute("DELETE FROM file")
-            self._connection.execute(
-                "INSERT OR REPLACE INTO setting VALUES ('bucket', ?)", (identity,)
-            )
+                connection.execute("DELETE FROM file")
+            connection.execute("INSERT OR REPLACE INTO setting VALUES ('bucket', ?)", (identity,))
+
+        self._connection.run(switch)
 
     def delete_upload_records(self) -> None:
         """Drop what is remembered as sent: a new bucket of the same name is empty."""
-        with self._lock, self._connection:
-            self._connection.execute("DELETE FROM file WHERE direction = 'up'")
+        self._execute_many("DELETE FROM file WHERE direction = ?", [("up",)])
 
     def load_statuses(self) -> dict[str, SyncStatus]:
         """Return the persisted counters of every workload, without errors."""
-        with self._lock:
-            found = self._connection.execute(
-                "SELECT name, last_upload, files_up, files_down FROM workload"
-            ).fetchall()
-        return {
-            name: SyncStatus(datetime.fromisoformat(last) if last else None, up, down)
-            for name, last, up, down in found
-        }
+
+        def load(connection: sqlite3.Connection) -> dict[str, SyncStatus]:
+            query = "SELECT name, last_upload, files_up, files_down FROM workload"
+            return dict(map(_read_status, connection.execute(query)))
+
+        return self._connection.run(load)
+
+    def _execute_many(
+        self, statement: str, values: Sequence[tuple[str, ...]], *, grows: bool = False
+    ) -> None:
+        self._connection.run(
+            lambda connection: connection.executemany(statement, values), grows=grows
+        )
+
+
+def _count_files(
+    connection: sqlite3.Connection, workload: str, direction: Direction, files: int
+) -> None:
+    column = "files_up" if direction == "up" else "files_down"
+    moment = datetime.now(UTC).isoformat() if direction == "up" else None
+    connection.execute("INSERT OR IGNORE INTO workload(name) VALUES (?)", (workload,))
+    connection.execute(
+        f"UPDATE workload SET {column} = {column} + ?,"  # noqa: S608
+        " last_upload = coalesce(?, last_upload) WHERE name = ?",
+        (files, moment, workload),
+    )
+
+
+def _read_status(row: tuple[str, str | None, int, int]) -> tuple[str, SyncStatus]:
+    name, last, up, down = row
+    try:
+        return name, SyncStatus(datetime.fromisoformat(last) if last else None, int(up), int(down))
+    except (ValueError, TypeError) as error:
+        raise sqlite3.DatabaseError(f"a counter is not one: {error}") from error
 
 
 def _read_record(row: sqlite3.Row) -> FileRecord:
@@ -215,34 +244,3 @@ def _column_values(record: FileRecord) -> Iterator[object]:
         int(record.pending),
         record.upload_id,
     )
-
-
-def _open_database(path: Path) -> sqlite3.Connection:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    try:
-        return _connect_database(path)
-    except sqlite3.DatabaseError as error:
-        if isinstance(error, sqlite3.OperationalError):
-            raise
-        # Not a database: keep it for inspection and start with a new one, which is safe.
-        path.replace(path.with_suffix(".damaged"))
-        for leftover in (f"{path}-wal", f"{path}-shm"):
-            path.with_name(leftover.rpartition("/")[2]).unlink(missing_ok=True)
-        return _connect_database(path)
-
-
-def _connect_database(path: Path) -> sqlite3.Connection:
-    database = sqlite3.connect(path, check_same_thread=False, timeout=30)  # seconds
-    database.execute("PRAGMA journal_mode = WAL")
-    database.execute("PRAGMA synchronous = FULL")
-    database.execute("PRAGMA cache_size = -512")  # KiB
-    (version,) = database.execute("PRAGMA user_version").fetchone()
-    if version > len(MIGRATIONS):
-        database.close()
-        raise SyncError(
-            f"{path} was written by a newer version (state {version}, this program knows"
-            f" {len(MIGRATIONS)}); install that version again or remove the file."
-        )
-    for number, migration in enumerate(MIGRATIONS[version:], start=version + 1):
-        database.executescript(f"BEGIN; {migration} PRAGMA user_version = {number}; COMMIT;")
-    return database
