@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import itertools
 import os
 
 from botocore.exceptions import ClientError
 
+from flotta.disk_reserve import check_room
 from flotta.sync import checksum, tree
 from flotta.sync.file_client import TaskFiles
 from flotta.sync.job import DownloadTask, TaskOutcome, transfer_outcome
@@ -19,6 +21,7 @@ from flotta.sync.s3_api import S3Client
 from flotta.sync.s3_client import is_missing
 
 BLOCK = 256 * 1024  # bytes read from the connection at once
+ROOM_CHECK = 32  # blocks between two looks at the free space, which others use as well
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -82,6 +85,7 @@ class Downloader:
     def _fill_file(self, descriptor: int, task: DownloadTask) -> str:
         offset = _usable_bytes(descriptor, task)
         os.ftruncate(descriptor, offset)
+        check_room(descriptor, task.size - offset)
         digest = checksum.md5(descriptor, length=offset)
         if offset < task.size or not task.size:
             self._append_rest(descriptor, task, offset, digest)
@@ -103,10 +107,15 @@ class Downloader:
                 raise ChangedError
             if response["ContentLength"] != task.size - offset:
                 raise ChangedError
-            while data := body.read(BLOCK):
+            for number in itertools.count(1):
+                data = body.read(BLOCK)
+                if not data:
+                    break
                 digest.update(data)
                 _write_all(descriptor, data, offset)
                 offset += len(data)
+                if number % ROOM_CHECK == 0:
+                    check_room(descriptor)
         finally:
             body.close()
 

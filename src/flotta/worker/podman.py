@@ -1,4 +1,4 @@
-"""podman, by its command line: the only module that talks to it."""
+"""podman, by its command line. Only `image_pull` beside this module runs it."""
 
 from __future__ import annotations
 
@@ -6,17 +6,13 @@ import json
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Required, TypedDict, TypeVar
 
-from flotta.protocol.reasons.workloads import IMAGE_PULL_FAILED
-from flotta.worker.errors import WorkloadError
 from flotta.worker.processes import NOT_FOUND, ProcessResult, run
 
 WORKLOAD_LABEL = "project-flotta.io/workload"
 DIGEST_LABEL = "project-flotta.io/digest"
 COMMAND_TIMEOUT = 120.0  # seconds for a command without a download
-PULL_TIMEOUT = 2 * 3600.0  # seconds for one image, on slow links too
 MAX_CAUSE = 1000  # characters of podman's message
 ItemT = TypeVar("ItemT")
 
@@ -89,26 +85,16 @@ def _parse_container(entry: _PsEntry) -> Container:
 async def find_missing_images(images: Iterable[str]) -> list[str]:
     """Return those of the images that are not in local storage."""
     names = list(dict.fromkeys(images))
-    inspect = ("podman", "image", "inspect", "--format", "{{.Id}}")
+    # After `--` everything is an operand: no name of another party can become an option.
+    inspect = ("podman", "image", "inspect", "--format", "{{.Id}}", "--")
     if not names or (await run(*inspect, *names, timeout=COMMAND_TIMEOUT)).ok:
         return []
     return [name for name in names if not (await run(*inspect, name, timeout=COMMAND_TIMEOUT)).ok]
 
 
-async def pull_image(image: str, auth_file: Path | None) -> None:
-    """Fetch an image; raises WorkloadError ImagePullFailed with podman's message."""
-    auth = ["--authfile", str(auth_file)] if auth_file else []
-    done = await run("podman", "pull", "-q", *auth, image, timeout=PULL_TIMEOUT)
-    if not done.ok:
-        raise WorkloadError(
-            IMAGE_PULL_FAILED,
-            f"image {image} cannot be pulled: {extract_cause(done.err.splitlines())}",
-        )
-
-
 async def remove_pod(name: str) -> bool:
     """Remove a pod and its containers by force, if it exists; return whether that worked."""
-    return (await run("podman", "pod", "rm", "-f", "-i", name, timeout=COMMAND_TIMEOUT)).ok
+    return (await run("podman", "pod", "rm", "-f", "-i", "--", name, timeout=COMMAND_TIMEOUT)).ok
 
 
 NOISE = re.compile(r"^(time=|\d{4}-\d\d-\d\d |podman-kube@|Pods? |Container:|[0-9a-f]{64}$)")

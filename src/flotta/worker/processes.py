@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 log = logging.getLogger(__name__)
@@ -28,9 +29,14 @@ class ProcessResult:
         return self.status == 0
 
 
-async def run(*argv: str, timeout: float) -> ProcessResult:  # noqa: ASYNC109 (it ends the program)
+async def run(
+    *argv: str,
+    timeout: float,  # noqa: ASYNC109 (it ends the program)
+    environment: Mapping[str, str] | None = None,
+) -> ProcessResult:
     """Run a program without input for at most `timeout` seconds, then kill it.
 
+    `environment` is added to that of the worker.
     Raises nothing: there is a status for a program that cannot be started or takes too long.
     """
     try:
@@ -39,7 +45,7 @@ async def run(*argv: str, timeout: float) -> ProcessResult:  # noqa: ASYNC109 (i
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
-            env=_child_environment(),
+            env=_child_environment() | dict(environment or {}),
         )
     except OSError as error:
         return ProcessResult(NOT_FOUND, b"", f"{argv[0]}: {error.strerror}")

@@ -1,0 +1,148 @@
+"""Room on the disk that our own writes leave free, on real file systems."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from flotta.disk_reserve import ReserveReached, check_room, reserve_of
+from flotta.sync import download
+from flotta.sync.download import Downloader
+from flotta.sync.job import DownloadTask
+from flotta.worker import image_pull
+from flotta.worker.errors import WorkloadError
+from flotta.worker.image_pull import pull_image
+from small_disk import SmallDisk, mount_small_disk
+
+MIB = 1 << 20
+GIB = 1 << 30
+
+
+@pytest.mark.parametrize(
+    ("size", "reserve"),
+    [
+        (0, 256 * MIB),
+        (GIB, 256 * MIB),
+        (5 * GIB, 256 * MIB),
+        (10 * GIB, 512 * MIB),
+        (20 * GIB, GIB),
+        (10**15, GIB),
+    ],
+)
+def test_the_reserve_is_a_twentieth_within_limits(size: int, reserve: int) -> None:
+    assert reserve_of(size) == reserve
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    with mount_small_disk(tmp_path / "disk", "300m") as disk:
+        yield disk
+
+
+def test_there_is_room_down_to_the_reserve(disk: SmallDisk) -> None:
+    for place in (disk.path, disk.path / "not/there", os.open(disk.path, os.O_RDONLY)):
+        check_room(place)
+        check_room(place, 44 * MIB)
+        with pytest.raises(ReserveReached, match=r"MiB free, .* \[DiskReserveReached\]"):
+            check_room(place, 45 * MIB)
+    with (disk.path / "file").open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, 45 * MIB)
+    with pytest.raises(ReserveReached):
+        check_room(disk.path)
+
+
+def test_where_the_system_does_not_say_how_much_is_free_there_is_room() -> None:
+    check_room(Path("/proc"), GIB)
+
+
+class Body:
+    """The body of an object that never ends."""
+
+    def read(self, size: int) -> bytes:
+        return bytes(size)
+
+    def close(self) -> None:
+        return
+
+
+class Bucket:
+    """A bucket with objects of any size; counts the requests."""
+
+    requests = 0
+
+    def get_object(self, **_: object) -> dict[str, object]:
+        self.requests += 1
+        return {"ETag": '"e-1"', "ContentLength": 40 * MIB, "Body": Body()}
+
+
+def task(size: int) -> DownloadTask:
+    return DownloadTask(0, "web", "file", "file", "e-1", size, "monday")
+
+
+def test_an_object_that_would_use_the_reserve_is_not_requested(
+    disk: SmallDisk, tmp_path: Path
+) -> None:
+    bucket = Bucket()
+    (disk.path / "spool").mkdir()
+    downloader = Downloader(bucket, "b", disk.path / "spool")  # type: ignore[arg-type]
+    with pytest.raises(ReserveReached):
+        downloader.fetch_object(task(45 * MIB), tmp_path)
+    assert bucket.requests == 0
+    assert os.listdir(disk.path / "spool") == []
+
+
+def test_a_download_ends_when_others_have_used_the_room(
+    disk: SmallDisk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (disk.path / "spool").mkdir()
+    downloader = Downloader(Bucket(), "b", disk.path / "spool")  # type: ignore[arg-type]
+    looks: list[object] = []
+
+    def look(place: int, wanted: int = 0) -> None:
+        looks.append(place)
+        if len(looks) == 2:  # a pod has written meanwhile
+            with (disk.path / "pod").open("wb") as file:
+                os.posix_fallocate(file.fileno(), 0, 40 * MIB)
+        check_room(place, wanted)
+
+    monkeypatch.setattr(download, "check_room", look)
+    with pytest.raises(ReserveReached):
+        downloader.fetch_object(task(40 * MIB), tmp_path)
+    assert os.listdir(disk.path / "spool") == []
+
+
+PODMAN = """#!/bin/sh
+case "$1" in
+info) echo {storage};;
+pull) echo "$@" >> {log}; head -c 64M /dev/zero > "$TMPDIR/layer"; exec sleep 1000;;
+esac
+"""
+
+
+async def test_the_pull_of_an_image_ends_before_the_reserve(
+    disk: SmallDisk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "log"
+    program = tmp_path / "podman"
+    program.write_text(PODMAN.format(storage=disk.path / "storage", log=log))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(image_pull, "DOWNLOADS", disk.path)
+    monkeypatch.setattr(image_pull, "LOOK", 0.01)
+
+    with pytest.raises(WorkloadError) as refusal:
+        await pull_image("x:1", None)
+    assert refusal.value.reason == "DiskReserveReached"
+    assert "MiB are kept free" in refusal.value.message
+    assert log.read_text() == "pull -q -- x:1\n"
+    assert os.listdir(disk.path) == []
+
+    with (disk.path / "pod").open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, 45 * MIB)
+    log.unlink()
+    with pytest.raises(WorkloadError):
+        await pull_image("x:1", None)
+    assert not log.exists()
