@@ -13,12 +13,13 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from flotta.durable_files import write_atomically
+from flotta.durable_files import read_bounded, write_atomically
 from flotta.protocol.reasons.device_programs import CLOCK_DIFFERS, NOT_STORED
 
 log = logging.getLogger(__name__)
 
 SAVE_INTERVAL = timedelta(days=1)  # between two writes, because flash memory wears out
+MAX_SIZE = 100  # bytes of the file
 TOLERATED_DIFFERENCE = timedelta(minutes=5)  # of the local clock, without a warning
 
 
@@ -79,6 +80,7 @@ class Clock:
 
 def _read(file: Path) -> datetime:
     try:
-        return datetime.fromisoformat(file.read_text().strip()).astimezone(UTC)
-    except (OSError, ValueError):
+        text = read_bounded(file, MAX_SIZE).decode()
+        return datetime.fromisoformat(text.strip()).astimezone(UTC)
+    except (OSError, ValueError, OverflowError):
         return datetime.fromtimestamp(0, UTC)

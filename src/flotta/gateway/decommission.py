@@ -24,7 +24,9 @@ from flotta.gateway.settings import Settings
 from flotta.gateway.workers import Workers
 from flotta.protocol.directives import DISCONNECT
 from flotta.protocol.envelope import encode, new_message
-from flotta.protocol.reasons.device_programs import DEVICE_REMOVED, IDENTITY_REMAINS
+from flotta.protocol.reasons.device_programs import DEVICE_REMOVED, NOT_STORED
+from flotta.protocol.reasons.reason import with_code
+from flotta.unforeseen import run_again
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +65,45 @@ class Decommission:
         self._workers.forget_messages()
         await self._workers.disconnect()
         await self._confirm_disconnect(command_id)
+        self._write_marker()
+
+    async def park(self) -> None:
+        """Do nothing but make workers that register later clean up as well."""
+        retry = asyncio.create_task(run_again(self._finish))
+        try:
+            while True:
+                await self._workers.disconnect()
+                await self._workers.wait_for_worker()
+        finally:
+            retry.cancel()
+
+    async def _finish(self) -> None:
+        """Remove the certificates and write the marker, again and again until both are done."""
+        backoff = Backoff(self._settings.timing.retry_first, self._settings.timing.retry_cap)
+        while True:
+            if self._try_to_finish():
+                break
+            await asyncio.sleep(backoff.next())
+        log.warning(
+            "Parked: this device left the fleet. To let it join again, remove %s and restart this "
+            "service; the role flotta.edge.device with device_state=present does both.",
+            self.marker,
+        )
+
+    def _try_to_finish(self) -> bool:
+        # The marker first: without it, a gateway that starts would join again by itself.
+        marked = self._write_marker()
+        try:
+            self._store.wipe()
+        except (OSError, GatewayError) as error:
+            self._log_once.failed("removal of the device's certificates", str(error))
+            return False
+        finally:
+            self._edge_api.reconnect()
+        return marked
+
+    def _write_marker(self) -> bool:
+        """Return whether the marker exists now; a full or read-only disk may refuse it."""
         text = json.dumps(
             {
                 "time": self._clock.now().isoformat(timespec="seconds"),
@@ -70,26 +111,13 @@ class Decommission:
                 "server": self._settings.server,
             }
         )
-        write_atomically(self.marker, text.encode() + b"\n", 0o644)
-
-    async def park(self) -> None:
-        """Do nothing but make workers that register later clean up as well."""
         try:
-            self._store.wipe()
+            if not self.marker.exists():
+                write_atomically(self.marker, text.encode() + b"\n", 0o644)
         except OSError as error:
-            log.error(
-                "The device's certificates could not be removed: %s [%s]", error, IDENTITY_REMAINS
-            )
-        self._edge_api.reconnect()
-        log.warning(
-            "Parked: this device left the fleet. To let it join again, remove %s and restart this "
-            "service; the role flotta.edge.device with device_state=present does both. [%s]",
-            self.marker,
-            DEVICE_REMOVED,
-        )
-        while True:
-            await self._workers.disconnect()
-            await self._workers.wait_for_worker()
+            self._log_once.failed(f"writing {self.marker}", with_code(str(error), NOT_STORED))
+            return False
+        return True
 
     async def _confirm_disconnect(self, command_id: str) -> None:
         """Post the event `disconnect` until the Edge API accepts or refuses it."""

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import msgspec
 
@@ -33,6 +34,7 @@ from flotta.protocol import directives
 from flotta.protocol.envelope import Message, encode, new_data_message, new_message
 from flotta.protocol.reasons.device_programs import IDENTITY_REMAINS
 from flotta.protocol.unix_server import GuardedServer
+from flotta.unforeseen import run_again
 
 log = logging.getLogger(__name__)
 
@@ -145,10 +147,13 @@ class Gateway:
             self._make_poll("data", lambda body: deliver_data(body, self._workers)),
         )
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(poll.run(self._may_poll)) for poll in polls]
-            tasks.append(group.create_task(self._renewal.run()))
-            tasks.append(group.create_task(self._rejoining.run()))
-            tasks.append(group.create_task(self._announce_workers()))
+            runs: list[Callable[[], Awaitable[None]]] = [
+                *(partial(poll.run, self._may_poll) for poll in polls),
+                self._renewal.run,
+                self._rejoining.run,
+                self._announce_workers,
+            ]
+            tasks = [group.create_task(run_again(run)) for run in runs]
             await asyncio.shield(self._disconnect)
             for task in tasks:
                 task.cancel()

@@ -8,14 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from flotta.durable_files import read_bounded
 from flotta.gateway.errors import IdentityUnusable
 from flotta.identity.errors import IdentityError
 from flotta.identity.issuers import load_bundle
 from flotta.identity.keys import load_key
 from flotta.identity.lifetime import load_certificate
 from flotta.identity.peers import Peer, read_peer
+
+MAX_PEM = 1 << 20  # bytes of a certificate or key
+MAX_BUNDLE = 16 << 20  # bytes of the certificates of all CAs
 
 
 @dataclass(frozen=True)
@@ -35,8 +40,8 @@ class Identity:
 
 def load_identity(cert_path: Path, key_path: Path) -> Identity:
     """Read both files; raises OSError, IdentityError or IdentityUnusable with the reason."""
-    certificate = load_certificate(cert_path.read_bytes())
-    if load_key(key_path.read_bytes()).public_key() != certificate.public_key():
+    certificate = load_certificate(read_bounded(cert_path, MAX_PEM))
+    if load_key(read_bounded(key_path, MAX_PEM)).public_key() != certificate.public_key():
         raise IdentityUnusable("certificate and key do not belong together")
     return Identity(identify_peer(certificate), certificate, cert_path, key_path)
 
@@ -53,6 +58,6 @@ def load_authorities(paths: Iterable[Path]) -> list[x509.Certificate]:
     """Return every certificate of the readable files."""
     found: list[x509.Certificate] = []
     for path in paths:
-        with contextlib.suppress(OSError, IdentityError):
-            found += load_bundle(path.read_bytes())
+        with contextlib.suppress(OSError, IdentityError, UnsupportedAlgorithm):
+            found += load_bundle(read_bounded(path, MAX_BUNDLE))
     return found

@@ -18,13 +18,13 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from flotta.durable_files import sync_directory, write_atomically
+from flotta.durable_files import read_bounded, sync_directory, write_atomically
 from flotta.gateway.errors import IdentityUnusable
 from flotta.gateway.identity import (
+    MAX_PEM,
     Identity,
     identify_peer,
     load_authorities,
@@ -42,6 +42,7 @@ from flotta.identity.keys import (
 )
 from flotta.identity.lifetime import load_certificate
 from flotta.protocol.reasons.device_programs import IDENTITY_UNUSABLE, KEY_DAMAGED
+from flotta.tree_removal import empty_directory, remove_tree
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +92,7 @@ class IdentityStore:
         folders = (self._folder / name for name in self._list_generation_numbers())
         for path in (*(folder / KEY for folder in folders), self._folder / PENDING):
             with contextlib.suppress(OSError, KeyFormatError):
-                pem = path.read_bytes()
+                pem = read_bounded(path, MAX_PEM)
                 rewritten = to_traditional_pem(pem)
                 if rewritten != pem:
                     write_atomically(path, rewritten)
@@ -101,11 +102,12 @@ class IdentityStore:
         """Return the key of the next certificate, generated once and kept until it is installed."""
         path = self._folder / PENDING
         try:
-            return load_key(path.read_bytes())
+            return load_key(read_bounded(path, MAX_PEM))
         except FileNotFoundError:
             pass
-        except KeyFormatError:
+        except Exception:  # whatever the damage: a request needs a key
             log.warning("%s is damaged; generating a new key [%s]", path, KEY_DAMAGED)
+            remove_tree(path)
         self._folder.mkdir(mode=0o700, exist_ok=True)
         key = new_key()
         write_atomically(path, key_to_pem(key))
@@ -137,19 +139,18 @@ class IdentityStore:
         self._forget_pending_of(identity)
         for name in self._list_generation_numbers():
             if int(name) < int(folder.name):
-                shutil.rmtree(self._folder / name, ignore_errors=True)
+                remove_tree(self._folder / name)
 
     def wipe(self) -> None:
-        """Remove the device's own identities and the pending key, not the one for registration."""
-        if not self._folder.exists():
-            return
-        (self._folder / CURRENT).unlink(missing_ok=True)
-        for entry in self._folder.iterdir():
-            if entry.is_dir():
-                shutil.rmtree(entry)
-            else:
-                entry.unlink()
-        sync_directory(self._folder)
+        """Remove the device's own identities and the pending key, not the one for registration.
+
+        Raises IdentityUnusable with what is left after everything was tried.
+        """
+        left = empty_directory(self._folder)
+        if left:
+            raise IdentityUnusable("; ".join(map(str, left)))
+        with contextlib.suppress(FileNotFoundError):
+            sync_directory(self._folder)
 
     def _is_current(self, folder: Path) -> bool:
         try:
@@ -170,7 +171,7 @@ class IdentityStore:
 
     def _write_generation(self, name: str, certificate: bytes, key: bytes) -> Path:
         fresh = self._folder / f".{name}.new"
-        shutil.rmtree(fresh, ignore_errors=True)
+        remove_tree(fresh)
         fresh.mkdir(mode=0o700)
         write_atomically(fresh / KEY, key)
         write_atomically(fresh / CERT, certificate)
@@ -192,14 +193,18 @@ class IdentityStore:
     def _forget_pending_of(self, identity: Identity) -> None:
         """Remove a pending key that a power cut left behind after its certificate's switch."""
         with contextlib.suppress(OSError, KeyFormatError):
-            key = load_key((self._folder / PENDING).read_bytes())
+            key = load_key(read_bounded(self._folder / PENDING, MAX_PEM))
             if key.public_key() == identity.certificate.public_key():
                 self._forget_pending()
 
     def _list_generation_numbers(self) -> list[str]:
-        if not self._folder.is_dir():
+        try:
+            names = [entry.name for entry in self._folder.iterdir() if entry.is_dir()]
+        except FileNotFoundError:
             return []
-        names = (entry.name for entry in self._folder.iterdir() if entry.is_dir())
+        except OSError as error:
+            self._warn_once(f"{self._folder} cannot be read: {error}")
+            return []
         return [name for name in names if name.isdecimal()]
 
     def _order_generations(self) -> list[str]:
@@ -215,7 +220,7 @@ class IdentityStore:
         for cert_path, key_path in files:
             try:
                 yield load_identity(cert_path, key_path)
-            except (OSError, IdentityError, IdentityUnusable) as error:
+            except Exception as error:  # of any damage: the other identities must be tried
                 self._warn_once(f"{cert_path} is not used: {error}")
 
     def _is_own(self, identity: Identity, registration: list[Identity]) -> bool:

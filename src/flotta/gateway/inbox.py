@@ -15,6 +15,7 @@ from flotta.protocol.reasons.device_programs import UNREADABLE_MESSAGE
 
 log = logging.getLogger(__name__)
 
+MAX_NAME = 256  # characters of an id or a directive
 MAX_DELAY = 3600.0  # seconds for which a command can keep the device offline
 
 Handler = Callable[[Message, dict[str, str]], Awaitable[None]]
@@ -25,7 +26,7 @@ async def deliver_data(body: bytes, workers: Workers) -> bool:
 
     Raises ValueError when it is not a message.
     """
-    message = decode_message(body)
+    message = _decode_message(body)
     if message.type not in ("data", "") or not message.directive:
         raise ValueError(
             f"a message of type {message.type!r} without directive on the data channel"
@@ -46,7 +47,7 @@ async def execute_command(body: bytes, handlers: Mapping[str, Handler]) -> bool:
 
     Raises ValueError when the body is not a message.
     """
-    message = decode_message(body)
+    message = _decode_message(body)
     if message.type != "command":
         log.warning(
             "Ignored a message of type %r on the control channel [%s]",
@@ -68,6 +69,14 @@ def read_delay(arguments: dict[str, str]) -> float:
     """Return the seconds of a `reconnect` command, between 0 and an hour."""
     text = arguments.get("delay", "0")
     return min(float(text), MAX_DELAY) if text.isascii() and text.isdigit() else 0.0
+
+
+def _decode_message(body: bytes) -> Message:
+    """Decode an envelope; raises ValueError, also for an id or a directive without measure."""
+    message = decode_message(body)
+    if max(map(len, (message.message_id, message.response_to, message.directive))) > MAX_NAME:
+        raise ValueError(f"an id or directive of more than {MAX_NAME} characters")
+    return message
 
 
 def _stringify(metadata: Mapping[str, object] | None) -> dict[str, str]:

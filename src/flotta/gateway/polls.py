@@ -23,6 +23,7 @@ from flotta.protocol.reasons.reason import with_code
 
 log = logging.getLogger(__name__)
 
+MAX_REASON = 300  # characters of an error that quotes the message
 UNREADABLE_DELAY = 60.0  # seconds until the next poll after a message that cannot be read
 
 
@@ -101,11 +102,9 @@ class Poll:
         if response.status == 200 and response.body.strip():
             try:
                 fresh = await self._handle_body(response.body)
-            except ValueError as error:
-                self._log_once.failed(
-                    self._activity,
-                    with_code(f"the message cannot be read: {error}", UNREADABLE_MESSAGE),
-                )
+            except (ValueError, RecursionError) as error:
+                reason = f"the message cannot be read: {str(error)[:MAX_REASON]}"
+                self._log_once.failed(self._activity, with_code(reason, UNREADABLE_MESSAGE))
                 return UNREADABLE_DELAY
         if response.status == 200:
             self._etag = response.headers.get("etag")

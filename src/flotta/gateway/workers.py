@@ -28,6 +28,7 @@ from flotta.protocol.reasons.reason import with_code
 
 log = logging.getLogger(__name__)
 
+MAX_WAITING = 4  # messages that wait for their workers: each may have 32 MiB
 MAX_HANDLER = 32  # characters; it becomes the name of a socket
 # Fields of proc_pid_stat(5), counted from 1.
 AFTER_NAME, STARTTIME = 3, 22
@@ -126,6 +127,9 @@ class Workers:
         Only the latest message for a directive is kept. A worker that registers later,
         or again, gets the latest message then.
         """
+        if not self._may_keep(message.directive):
+            log.warning("Ignored a message for %r: there is no such worker", message.directive)
+            return False
         digest = hashlib.sha256(message.content).digest()
         known = self._latest.get(message.directive)
         if known is not None and known.digest == digest:
@@ -145,6 +149,11 @@ class Workers:
         self._event = event
         for worker in self._workers.values():
             worker.wake.set()
+
+    def _may_keep(self, directive: str) -> bool:
+        """Tell whether a worker of this name may register, and its message has room until then."""
+        waiting = self._latest.keys() - self._workers.keys() - {directive}
+        return _is_handler(directive) and len(waiting) < MAX_WAITING
 
     def forget_messages(self) -> None:
         """Drop all messages received so far."""
