@@ -122,6 +122,9 @@ PROVOKED_BY: dict[str, dict[str, tuple[str, ...]]] = {
             "ClaimForeign",
         ),
     },
+    "unit/test_disk_reserve.py": {
+        "test_the_pull_of_an_image_ends_before_the_reserve": ("DiskReserveReached",),
+    },
     "unit/test_edge_api_errors.py": {
         "test_temporary_and_lasting_errors_have_different_statuses": (
             "Conflict",
@@ -257,6 +260,12 @@ PROVOKED_BY: dict[str, dict[str, tuple[str, ...]]] = {
             "InternalError",
         ),
         "test_what_is_not_a_listing_has_a_code": ("InvalidListing",),
+    },
+    "unit/test_sync_bounds.py": {
+        "test_more_files_than_are_compared_are_left_out_and_named": ("TooManyFiles",),
+    },
+    "unit/test_sync_state_db.py": {
+        "test_a_read_only_disk_keeps_the_state_in_memory": ("SyncStateUnavailable",),
     },
     "unit/test_sync_file_service.py": {
         "test_what_is_not_part_of_the_job_is_refused_and_ends_the_service": ("FileRequestRefused",),

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import stat
 import tempfile
 from pathlib import Path
+
+READABLE = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # a FIFO must not block
 
 
 def write_atomically(path: Path, data: bytes, mode: int = 0o600) -> None:
@@ -23,6 +27,23 @@ def write_atomically(path: Path, data: bytes, mode: int = 0o600) -> None:
             os.unlink(name)
         raise
     sync_directory(path.parent)
+
+
+def read_bounded(path: Path, limit: int) -> bytes:
+    """Return the content of a regular file of at most `limit` bytes.
+
+    Raises OSError for one that is larger, before it is read, and for anything but a file: a
+    damaged directory entry must not fill the memory or block the reader.
+    """
+    handle = os.open(path, READABLE)
+    with os.fdopen(handle, "rb") as file:
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+        content = file.read(limit + 1) if found.st_size <= limit else b""
+        if found.st_size > limit or len(content) > limit:
+            raise OSError(errno.EFBIG, f"it is larger than {limit} bytes", str(path))
+        return content
 
 
 def sync_directory(path: Path) -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
-from flotta.protocol.models import Workload
+import pytest
+
+from flotta.protocol.models import DataConfiguration, DataPath, ImageRegistries, Workload
 from flotta.worker.workloads.files import WorkloadFiles
 from flotta.worker.workloads.manifest import build_pod
+from small_disk import mount_small_disk
 
 
 def test_files_of_a_workload_come_and_go_whole(tmp_path: Path) -> None:
@@ -30,3 +35,118 @@ def test_files_of_a_workload_come_and_go_whole(tmp_path: Path) -> None:
     files.remove_workload("web")
     left = [path for path in tmp_path.rglob("*") if "web" in path.name]
     assert (files.list_installed(), left) == ({}, [])
+
+
+def installed(tmp_path: Path, name: str = "web") -> WorkloadFiles:
+    files = WorkloadFiles(tmp_path / "workloads", tmp_path / "volumes", tmp_path / "units")
+    workload = Workload(
+        name=name,
+        specification="containers: [{name: c, image: x}]",
+        image_registries=ImageRegistries(auth_file="{}"),
+        data=DataConfiguration(egress=[DataPath(source="out", target="in")]),
+    )
+    files.write_pod(build_pod(workload, [], "d", files.paths_of(name)))
+    return files
+
+
+def keep(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """Refuse the removal of these files, as of files that are marked immutable."""
+    unlink = os.unlink
+
+    def refuse(path: str, *, dir_fd: int | None = None) -> None:
+        if path in names:
+            raise OSError(errno.EPERM, "Operation not permitted")
+        unlink(path, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "unlink", refuse)
+
+
+def test_a_file_that_cannot_be_removed_keeps_no_secret_and_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = installed(tmp_path)
+    paths = files.paths_of("web")
+    (paths.directory / ".pod.yaml.k2x").write_text("of an interrupted write")
+    (paths.export / "a").mkdir()
+    for name in ("a/stubborn", "a/other", "b"):
+        (paths.export / name).write_text("")
+    with monkeypatch.context() as patch:
+        keep(patch, "stubborn")
+        left = files.remove_workload("web")
+
+    assert left.secrets == []
+    assert [failure.path for failure in left.others] == [f"{paths.export}/a/stubborn"]
+    assert os.listdir(paths.directory) == ["workload.json"]
+    assert [path.name for path in paths.export.rglob("*")] == ["a", "stubborn"]
+    assert not list((tmp_path / "units").rglob("podman-kube*"))
+    # After a restart it counts as installed, without files to send.
+    assert files.list_installed()["web"].data is None
+
+    assert files.remove_workload("web").all == []
+    assert files.list_installed() == {}
+    assert not paths.export.exists()
+
+
+def test_an_export_directory_of_any_depth_is_removed(tmp_path: Path) -> None:
+    files = installed(tmp_path)
+    here = os.open(files.paths_of("web").export, os.O_RDONLY)
+    for _ in range(1200):
+        os.mkdir("d", dir_fd=here)
+        inner = os.open("d", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = inner
+    os.close(here)
+    assert files.remove_workload("web").all == []
+    assert os.listdir(tmp_path / "volumes") == []
+
+
+def test_everything_goes_also_what_no_record_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("one", "two", "web"):
+        files = installed(tmp_path, name)
+    (tmp_path / "workloads/.web.tmp").mkdir()
+    (tmp_path / "workloads/file").write_text("")
+    (tmp_path / "volumes/stray").mkdir()
+    (tmp_path / "volumes/one/stubborn").write_text("")
+    with monkeypatch.context() as patch:
+        keep(patch, "stubborn")
+        left = files.remove_all(["late"])
+
+    assert [failure.path for failure in left.all] == [f"{tmp_path}/volumes/one/stubborn"]
+    assert (os.listdir(tmp_path / "workloads"), os.listdir(tmp_path / "volumes")) == (
+        ["one"],
+        ["one"],
+    )
+    assert files.remove_all().all == []
+    assert (os.listdir(tmp_path / "workloads"), os.listdir(tmp_path / "volumes")) == ([], [])
+
+
+def test_an_export_directory_on_a_disk_of_its_own_is_emptied(tmp_path: Path) -> None:
+    files = installed(tmp_path)
+    export = files.paths_of("web").export
+    export.rmdir()
+    with mount_small_disk(export) as disk:
+        (disk.path / "a/b").mkdir(parents=True)
+        with mount_small_disk(disk.path / "a/foreign") as foreign:
+            (foreign.path / "kept").write_text("")
+            left = files.remove_workload("web")
+            assert [failure.path for failure in left.all] == [f"{export}/a/foreign"]
+            assert "unmount it" in left.all[0].reason
+            assert (foreign.path / "kept").exists()
+        assert files.remove_workload("web").all == []
+        assert os.listdir(export) == []
+    assert files.list_installed() == {}
+
+
+def test_a_damaged_or_huge_record_is_like_none(tmp_path: Path) -> None:
+    files = installed(tmp_path)
+    record = files.paths_of("web").directory / "workload.json"
+    for content in (b"[" * 100_000, b"\xff", b'{"digest": 5}', b""):
+        record.write_bytes(content)
+        assert files.list_installed()["web"].digest == ""
+    os.truncate(record, 1 << 40)
+    assert files.list_installed()["web"].digest == ""
+    record.unlink()
+    os.mkfifo(record)
+    assert files.list_installed()["web"].digest == ""

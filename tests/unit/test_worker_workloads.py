@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -24,9 +26,10 @@ from flotta.worker import podman, systemd
 from flotta.worker.data.feature import DataFeature
 from flotta.worker.errors import WipeError
 from flotta.worker.settings import Settings
-from flotta.worker.workloads import reconciler
+from flotta.worker.workloads import retry, wiping
 from flotta.worker.workloads.feature import WorkloadsFeature
 from flotta.worker.workloads.observer import Observer
+from waiting import eventually
 
 PLAIN = "containers: [{name: c, image: x}]"
 
@@ -206,7 +209,7 @@ class Podman:
         monkeypatch.setattr(podman, "remove_pod", self.remove_pod)
         monkeypatch.setattr(systemd, "stop", stop)
         monkeypatch.setattr(systemd, "reload", reload)
-        monkeypatch.setattr(reconciler, "WIPE_DELAYS", (0.0, 0.0, 0.0))
+        monkeypatch.setattr(wiping, "WIPE_DELAYS", (0.0, 0.0, 0.0))
 
     async def list_pods(self) -> list[str] | None:
         return self.lists.pop(0) if len(self.lists) > 1 else self.lists[0]
@@ -270,3 +273,88 @@ async def test_a_wipe_that_leaves_a_pod_is_an_error(
     with pytest.raises(WipeError, match=left):
         await feature.wipe()
     assert "[RemovalIncomplete]" in caplog.text
+
+
+def keep(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """Refuse the removal of these files, as of files that are marked immutable."""
+    unlink = os.unlink
+
+    def refuse(path: str, *, dir_fd: int | None = None) -> None:
+        if path in names:
+            raise OSError(errno.EPERM, "Operation not permitted")
+        unlink(path, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "unlink", refuse)
+
+
+def install(tmp_path: Path, *names: str) -> None:
+    for name in names:
+        (tmp_path / f"state/workloads/{name}/files").mkdir(parents=True)
+        (tmp_path / f"state/workloads/{name}/pod.yaml").write_text("secret")
+        (tmp_path / f"volumes/{name}").mkdir(parents=True)
+
+
+async def test_a_pods_file_keeps_neither_the_device_nor_other_workloads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    feature, _, _ = workloads(tmp_path)
+    install(tmp_path, "one", "two")
+    (tmp_path / "volumes/one/stubborn").write_text("")
+    Podman(monkeypatch, ["one"], [])
+    monkeypatch.setattr(wiping, "LEFTOVER_RETRY", (0.0, 0.0))
+    with monkeypatch.context() as patch:
+        keep(patch, "stubborn")
+        await feature.wipe()  # the device is removed from the fleet all the same
+        assert os.listdir(tmp_path / "volumes") == ["one"]
+        record = tmp_path / "state/workloads/one/workload.json"
+        assert [path for path in (tmp_path / "state").rglob("*") if path.is_file()] == [record]
+        assert "chattr -i" in caplog.text
+        assert f"{tmp_path}/volumes/one/stubborn" in caplog.text
+    await eventually(lambda: not os.listdir(tmp_path / "state/workloads"))
+    assert os.listdir(tmp_path / "volumes") == []
+
+
+async def test_a_secret_that_is_left_is_an_error_and_stops_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feature, _, _ = workloads(tmp_path)
+    install(tmp_path, "one", "two")
+    Podman(monkeypatch, [])
+    keep(monkeypatch, "pod.yaml")
+    with pytest.raises(WipeError, match=r"pod\.yaml.*chattr -i"):
+        await feature.wipe()
+    assert os.listdir(tmp_path / "volumes") == []
+
+
+async def test_a_pod_that_cannot_be_stopped_stops_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feature, _, _ = workloads(tmp_path)
+    install(tmp_path, "one", "two")
+    Podman(monkeypatch, [])
+
+    async def stop(_: str) -> bool:
+        raise RuntimeError("nobody foresaw this")
+
+    monkeypatch.setattr(systemd, "stop", stop)
+    await feature.wipe()
+    assert os.listdir(tmp_path / "volumes") == []
+
+
+async def test_a_removal_that_is_not_complete_is_an_event_and_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feature, listener, _ = workloads(tmp_path)
+    install(tmp_path, "old")
+    (tmp_path / "volumes/old/stubborn").write_text("")
+    Podman(monkeypatch, [])
+    monkeypatch.setattr(retry, "WORKLOAD_RETRY", (0.0, 0.0))
+    with monkeypatch.context() as patch:
+        keep(patch, "stubborn")
+        feature.configure(message())
+        running = asyncio.create_task(feature.run())
+        await eventually(lambda: listener.events == [("RemovalIncomplete", "")])
+        assert not (tmp_path / "state/workloads/old/pod.yaml").exists()
+    await eventually(lambda: os.listdir(tmp_path / "volumes") == [])
+    running.cancel()
+    await asyncio.wait((running,))

@@ -14,26 +14,33 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from flotta.backoff import Backoff
+from flotta.limited_log import LimitedLog
 from flotta.protocol.reasons.reason import with_code
 from flotta.protocol.reasons.sync import (
     ENTRY_SKIPPED,
     SYNC_FAILED,
+    TOO_MANY_FILES,
     TRANSFER_FAILED,
     TRANSFER_UNFINISHED,
 )
-from flotta.sync.comparison import Comparer, Comparison
+from flotta.sync.comparison import TOO_MANY, Comparer, Comparison
 from flotta.sync.cycle import Cycle, CycleReport
 from flotta.sync.failures import Failures
 from flotta.sync.listing import ListingClient
 from flotta.sync.model import DataPath, S3Storage, SyncError, SyncStatus, SyncWorkload
+from flotta.sync.state_connection import Problem
 from flotta.sync.state_db import StateDatabase
 from flotta.sync.transfer import Transfer
+from flotta.tree_removal import empty_directory
 
 __all__ = ["DataPath", "S3Storage", "SyncError", "SyncLoop", "SyncStatus", "SyncWorkload"]
 
 log = logging.getLogger(__name__)
+skipped_log = LimitedLog(log, lines=60, interval=60.0)
 QUIET_PERIOD = 1.0  # seconds in which a file must not have changed to be sent
+MAX_ITEM = 300  # characters of a path with its reason
 SHOWN = 3  # paths that an error names
+STOP_TIMEOUT = 10.0  # seconds for a cycle to end before everything is removed
 STORAGE_RETRY = 2.0, 300.0  # seconds: the first delay, the longest
 
 
@@ -132,6 +139,11 @@ class SyncLoop:
         self._record_report(report)
         return report.stopped is None and not self._failures.messages(workload.name)
 
+    @property
+    def problem(self) -> Problem | None:
+        """Why what was synchronised is not kept on disk, None when it is."""
+        return self._database.problem
+
     def status(self, workload: str) -> SyncStatus:
         """Return counters, time of the last upload and the current error of a workload."""
         known = self._counters.get(workload, SyncStatus())
@@ -149,19 +161,31 @@ class SyncLoop:
         self._counters.pop(workload, None)
         self._errors.pop(workload, None)
 
-    def wipe(self) -> None:
-        """Forget everything and stop what runs: the device is being decommissioned."""
-        for name in {*self._counters, *(known.name for known in self._workloads)}:
-            self.forget_workload(name)
-        self._storage = None
-        self._cycle.interrupt_transfers()
+    async def wipe(self) -> None:
+        """Forget everything and stop what runs: the device is being decommissioned.
+
+        Raises SyncError or OSError when something is left on disk.
+        """
+        self._storage, self._workloads = None, ()
+        self._counters.clear()
+        self._errors.clear()
+        self._failures.clear()
         self._comparer.require_full_comparison()
+        self._cycle.interrupt_transfers()
+        with contextlib.suppress(TimeoutError):  # the child is dead, a listing may still wait
+            async with asyncio.timeout(STOP_TIMEOUT), self._busy:
+                pass
+        self._close_listing()
+        left = await asyncio.to_thread(empty_directory, self._spool)
         self._database.wipe()
+        if left:
+            raise SyncError("; ".join(map(str, left)))
 
     async def _try_cycle(self) -> float:
         """Run one cycle; returns the seconds until the next."""
         try:
             async with self._busy:
+                await asyncio.to_thread(self._database.heal)
                 report = await self._run_cycle()
         except Exception as error:  # the outermost loop: logged, reported, tried again
             log.exception("The synchronisation failed [%s]", SYNC_FAILED)
@@ -227,6 +251,8 @@ class SyncLoop:
             return comparison.problem
         if failed := self._failures.messages(comparison.workload):
             return with_code(_summarize("Not synchronised", failed), TRANSFER_FAILED)
+        if any(skipped.reason == TOO_MANY for skipped in comparison.skipped):
+            return with_code(f"Not all is synchronised: {TOO_MANY}.", TOO_MANY_FILES)
         if comparison.skipped:
             return with_code(_summarize("Skipped", [*map(str, comparison.skipped)]), ENTRY_SKIPPED)
         return None
@@ -234,7 +260,7 @@ class SyncLoop:
     def _report_once(self, comparison: Comparison) -> None:
         now = {(comparison.workload, str(skipped)) for skipped in comparison.skipped}
         for workload, text in now - self._reported:
-            log.warning("%s: skipped %s [%s]", workload, text, ENTRY_SKIPPED)
+            skipped_log.log(logging.WARNING, "%s: skipped %s [%s]", workload, text, ENTRY_SKIPPED)
         others = {
             (workload, text) for workload, text in self._reported if workload != comparison.workload
         }
@@ -243,7 +269,8 @@ class SyncLoop:
 
 def _summarize(what: str, items: list[str]) -> str:
     more = f" and {len(items) - SHOWN} more" if len(items) > SHOWN else ""
-    return f"{what}: {'; '.join(sorted(items)[:SHOWN])}{more}."
+    shown = "; ".join(item[:MAX_ITEM] for item in sorted(items)[:SHOWN])
+    return f"{what}: {shown}{more}."
 
 
 def _identify_bucket(storage: S3Storage) -> str:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 from flotta import __version__
 from flotta.daemon import notify
@@ -23,10 +25,13 @@ from flotta.protocol.reasons.device_programs import (
     STATE_NOT_STORED,
 )
 from flotta.protocol.reasons.reason import Code
+from flotta.protocol.reasons.workloads import INTERNAL_ERROR
+from flotta.tree_removal import empty_directory
+from flotta.unforeseen import keep_going, run_again
 from flotta.worker.configuration import keep_unresolved, parse_configuration
 from flotta.worker.configuration_changes import has_same_content, keep_unchanged_workloads
 from flotta.worker.configuration_store import ConfigurationStore
-from flotta.worker.errors import ConfigurationError, WorkerError
+from flotta.worker.errors import ConfigurationError, WipeError, WorkerError
 from flotta.worker.events import EventQueue
 from flotta.worker.feature_list import make_features
 from flotta.worker.features import AgentContext, Feature
@@ -38,6 +43,8 @@ from flotta.worker.settings import Settings
 
 log = logging.getLogger(__name__)
 
+Wipe = Callable[[], Awaitable[None]]
+STORE_RETRY = 15.0  # seconds between two attempts to store what the disk has refused
 APPLY_TIMEOUT = 30.0  # seconds until a version is reported although not all was tried
 
 
@@ -75,11 +82,13 @@ class Agent:
         settings: Settings,
         make: Callable[[Settings, AgentContext], tuple[Feature, ...]] = make_features,
     ) -> None:
-        settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make_directory(settings.state_dir)
+        self._settings = settings
         self._device = _Device()
         self._incoming: asyncio.Queue[bytes] = asyncio.Queue(maxsize=1)
         self._wiping = asyncio.Lock()
         self._tasks: asyncio.TaskGroup
+        self._unstored: bytes | None = None  # the configuration, if the disk has refused it
         self._parked = False  # disconnected: nothing is done until the gateway starts again
         self._store = ConfigurationStore(settings.state_dir)
         self._events = EventQueue(settings.state_dir / "events.json")
@@ -104,13 +113,14 @@ class Agent:
         stored = await asyncio.to_thread(self._store.load)
         async with asyncio.TaskGroup() as self._tasks:
             for feature in self._features:
-                await feature.prepare()
+                await keep_going(feature.prepare)
             if stored is not None:
                 self._apply_message(stored.message, is_newest=stored.is_newest)
             for feature in self._features:
-                self._tasks.create_task(feature.run())
+                self._tasks.create_task(run_again(feature.run))
             self._tasks.create_task(self._apply_queued())
-            self._tasks.create_task(self._gateway.run())
+            self._tasks.create_task(run_again(self._store_later))
+            self._tasks.create_task(run_again(self._gateway.run))
             self._register_if_needed()
             notify("READY=1")
 
@@ -142,8 +152,8 @@ class Agent:
     async def _handle_disconnect(self) -> None:
         """Remove everything that came from the control plane, even if the gateway stops waiting.
 
-        Order and extent: docs/reference/device.md#disconnect. Raises WorkerError or OSError when
-        something is left; the gateway repeats the command then.
+        Order and extent: docs/reference/device.md#disconnect. Raises WipeError when something
+        is left that must be gone; the gateway repeats the command then.
         """
         self._parked = True
         error = await asyncio.shield(self._tasks.create_task(self._wipe()))
@@ -158,18 +168,19 @@ class Agent:
         for feature in self._features:
             feature.keep_stopped(stopped=stopped)
 
-    async def _wipe(self) -> WorkerError | OSError | None:
+    async def _wipe(self) -> WorkerError | None:
         """Return what prevented the removal, because an error of a task would end the worker."""
         async with self._wiping:
             try:
                 await self._remove_everything()
-            except (WorkerError, OSError) as error:
+            except WorkerError as error:
                 log.error("Not everything is removed: %s [%s]", error, REMOVAL_INCOMPLETE)
                 return error
             log.info("Workloads and data are removed; the device waits to be registered again")
             return None
 
     async def _remove_everything(self) -> None:
+        """Go through everything, whatever fails; raise WipeError with all that failed."""
         log.warning(
             "The control plane removed this device: removing workloads and data [%s]",
             DEVICE_REMOVED,
@@ -177,12 +188,35 @@ class Agent:
         await self._reporting.stop()
         with contextlib.suppress(asyncio.QueueEmpty):
             self._incoming.get_nowait()
-        # The configuration first: if this ends halfway, it is not applied again at a start.
-        self._device = _Device()
-        self._store.wipe()
-        self._events.wipe()
-        for feature in reversed(self._features):
-            await feature.wipe()
+        self._device, self._unstored = _Device(), None
+        # The configuration first: it has all Secrets, and if this ends halfway, it is not applied
+        # again at a start.
+        wipes: list[Wipe] = [
+            partial(asyncio.to_thread, self._store.wipe),
+            partial(asyncio.to_thread, self._events.wipe),
+            *(feature.wipe for feature in reversed(self._features)),
+            self._wipe_state,
+        ]
+        failed: list[str] = []
+        for wipe in wipes:
+            try:
+                await wipe()
+            except Exception as error:  # one of many: all others must go
+                log.debug("A part of the removal failed", exc_info=True)
+                failed.append(str(error) or type(error).__name__)
+        if failed:
+            raise WipeError("; ".join(failed))
+
+    async def _wipe_state(self) -> None:
+        """Remove what else is in the state directory, such as files of an interrupted write."""
+        workloads = self._settings.workloads_dir
+        with contextlib.suppress(OSError):
+            workloads.rmdir()  # it has a record of each workload of which something is left
+        left = await asyncio.to_thread(
+            empty_directory, self._settings.state_dir, kept=(workloads.name,)
+        )
+        if left:
+            raise WipeError("; ".join(map(str, left)))
 
     def _handle_connect(self) -> None:
         """Register; a gateway that starts again ends the parking of a disconnected device."""
@@ -195,7 +229,7 @@ class Agent:
             content = await self._incoming.get()
             async with self._wiping:
                 if not self._parked:
-                    await self._apply_content(content)
+                    await keep_going(partial(self._apply_content, content))
 
     async def _apply_content(self, content: bytes) -> None:
         try:
@@ -226,14 +260,25 @@ class Agent:
     async def _store_content(self, content: bytes) -> None:
         try:
             await asyncio.to_thread(self._store.save, content)
-            self._device.degraded = ""
         except OSError as error:
-            log.error(
-                "The configuration is applied but could not be stored: %s [%s]",
-                error,
-                STATE_NOT_STORED,
-            )
-            self._device.degraded = f"configuration not stored: {error}"
+            if self._unstored is None:
+                log.error(
+                    "The configuration is applied but could not be stored: %s [%s]",
+                    error,
+                    STATE_NOT_STORED,
+                )
+            self._unstored = content
+        else:
+            self._unstored = None
+
+    async def _store_later(self) -> None:
+        """Store a configuration that the disk refused, as soon as that works."""
+        while True:
+            await asyncio.sleep(STORE_RETRY)
+            async with self._wiping:
+                if self._unstored is not None:
+                    await self._store_content(self._unstored)
+                    self._heartbeats.request()
 
     def _apply_message(
         self, message: DeviceConfigurationMessage, *, is_newest: bool = True
@@ -242,13 +287,22 @@ class Agent:
             "Configuration %s with %d workloads", message.version, len(message.workloads or [])
         )
         self._device.message, self._device.is_applied = message, False
+        self._device.degraded = ""
         self._device.is_newest = is_newest
         self._device.take_version(message.version)
         self._heartbeats.configure(message)
         for feature in self._features:
-            feature.configure(message)
+            self._configure_feature(feature, message)
         self._reporting.start_heartbeats(self._tasks)
         self._report_version_later(message)
+
+    def _configure_feature(self, feature: Feature, message: DeviceConfigurationMessage) -> None:
+        try:
+            feature.configure(message)
+        except Exception as error:  # one of several: the others must be configured
+            log.exception("A part of the configuration cannot be applied [%s]", INTERNAL_ERROR)
+            self._device.degraded = f"not all of the configuration is applied: {error}"
+            self.add_warning(INTERNAL_ERROR, f"A part cannot be applied: {error}")
 
     def _report_version_later(self, message: DeviceConfigurationMessage) -> None:
         """Report the version once every feature has tried everything, or after half a minute."""
@@ -263,11 +317,23 @@ class Agent:
                 self._device.take_version(self._device.version)
                 self._heartbeats.request()
 
-        self._tasks.create_task(report())
+        self._tasks.create_task(run_again(report))
 
     def _register_if_needed(self) -> None:
         if self._device.message is None and not self._parked:
             self._reporting.start_registration(self._tasks)
 
     def _read_status(self) -> DeviceStatus:
-        return DeviceStatus(self._device.applied_version, bool(self._device.degraded))
+        problems = (self._device.degraded, *(feature.problem for feature in self._features))
+        degraded = self._unstored is not None or any(problems)
+        return DeviceStatus(self._device.applied_version, degraded)
+
+
+def _make_directory(path: Path) -> None:
+    """Make the state directory; without it the worker runs all the same, to be told what to do."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        log.error(
+            "%s cannot be made, so nothing is kept on disk: %s [%s]", path, error, STATE_NOT_STORED
+        )

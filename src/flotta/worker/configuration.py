@@ -6,6 +6,8 @@ and reported by name.
 
 from __future__ import annotations
 
+from collections import Counter
+
 from msgspec.structs import replace
 
 from flotta.protocol.envelope import decode
@@ -13,6 +15,9 @@ from flotta.protocol.models import DeviceConfigurationMessage, S3StorageConfigur
 from flotta.worker.errors import ConfigurationError
 
 DEFAULT_PERIOD = 60.0  # seconds between heartbeats
+MAX_MESSAGE = 32 << 20  # bytes, as much as the gateway accepts of a response
+MAX_WORKLOADS = 512  # as many as the control plane keeps a status of
+MAX_CAUSE = 300  # characters of a reason that quotes the message
 
 
 def parse_configuration(content: bytes, device_id: str = "") -> DeviceConfigurationMessage:
@@ -23,29 +28,34 @@ def parse_configuration(content: bytes, device_id: str = "") -> DeviceConfigurat
     Raises ConfigurationError with a sentence for anything that is not a complete configuration for
     this device.
     """
+    if len(content) > MAX_MESSAGE:
+        raise ConfigurationError(f"the configuration message has more than {MAX_MESSAGE} bytes")
     if content.strip() in (b"", b"null"):
         raise ConfigurationError("the configuration message is empty")
     try:
         message = decode(content, DeviceConfigurationMessage)
     except ValueError as error:
-        raise ConfigurationError(f"the configuration message is malformed: {error}") from error
+        cause = str(error)[:MAX_CAUSE]
+        raise ConfigurationError(f"the configuration message is malformed: {cause}") from error
     if message.configuration is None:
         raise ConfigurationError("the configuration message has no configuration section")
     if device_id and message.device_id.lower() not in ("", device_id.lower()):
         raise ConfigurationError(
-            f"the configuration is for device {message.device_id}, this is {device_id}"
+            f"the configuration is for device {message.device_id[:MAX_CAUSE]}, this is {device_id}"
         )
     _check_names(message)
     return message
 
 
 def _check_names(message: DeviceConfigurationMessage) -> None:
-    names = [workload.name for workload in message.workloads or []]
-    if not all(names):
+    names = Counter(workload.name for workload in message.workloads or [])
+    if names.total() > MAX_WORKLOADS:
+        raise ConfigurationError(f"the configuration has more than {MAX_WORKLOADS} workloads")
+    if "" in names:
         raise ConfigurationError("the configuration has a workload without a name")
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ConfigurationError(f"the configuration names workload {twice[0]} twice")
+    name, count = max(names.items(), key=lambda item: item[1], default=("", 0))
+    if count > 1:
+        raise ConfigurationError(f"the configuration names workload {name[:MAX_CAUSE]} twice")
 
 
 def read_heartbeat_period(message: DeviceConfigurationMessage | None) -> float:

@@ -16,13 +16,16 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from flotta.durable_files import sync_directory, write_atomically
+from flotta.durable_files import read_bounded, sync_directory, write_atomically
 from flotta.protocol.models import DeviceConfigurationMessage
 from flotta.protocol.reasons.device_programs import STATE_UNREADABLE
-from flotta.worker.configuration import parse_configuration
-from flotta.worker.errors import ConfigurationError
+from flotta.tree_removal import remove_tree
+from flotta.worker.configuration import MAX_MESSAGE, parse_configuration
+from flotta.worker.errors import ConfigurationError, WipeError
 
 log = logging.getLogger(__name__)
+
+MAX_SIZE = MAX_MESSAGE + 100  # bytes, with the checksum
 
 
 class StoredConfiguration(NamedTuple):
@@ -43,10 +46,10 @@ class ConfigurationStore:
         """Return the newest generation that is intact, None when there is none."""
         for path in (self.current, self.previous):
             try:
-                message = parse_configuration(_unseal(path.read_bytes()))
+                message = parse_configuration(_unseal(read_bounded(path, MAX_SIZE)))
             except FileNotFoundError:
                 continue
-            except (OSError, ConfigurationError) as error:
+            except Exception as error:  # of any damage: the device must start
                 log.warning("%s cannot be used: %s [%s]", path, error, STATE_UNREADABLE)
                 continue
             return StoredConfiguration(message, is_newest=path == self.current)
@@ -58,6 +61,7 @@ class ConfigurationStore:
         Raises OSError when it cannot be written; the old generation is then the one before.
         """
         try:
+            self.current.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             if self._is_whole(self.current):
                 self._keep_current()
             write_atomically(self.current, _seal(content))
@@ -67,11 +71,19 @@ class ConfigurationStore:
             raise
 
     def wipe(self) -> None:
-        """Remove both generations."""
-        for path in (self.current, self.previous):
-            path.unlink(missing_ok=True)
-        if self.current.parent.exists():
-            sync_directory(self.current.parent)
+        """Remove both generations and every file that an interrupted write of one has left.
+
+        Raises WipeError with what is left.
+        """
+        folder, left = self.current.parent, []
+        names = os.listdir(folder) if folder.exists() else ()
+        for name in names:
+            if name.lstrip(".").startswith(self.current.name):
+                left += remove_tree(folder / name)
+        if left:
+            raise WipeError("; ".join(map(str, left)))
+        if names:
+            sync_directory(folder)
 
     def _keep_current(self) -> None:
         spare = self.previous.with_suffix(".new")
@@ -91,7 +103,7 @@ class ConfigurationStore:
     @staticmethod
     def _is_whole(path: Path) -> bool:
         with contextlib.suppress(OSError, ConfigurationError):
-            _unseal(path.read_bytes())
+            _unseal(read_bounded(path, MAX_SIZE))
             return True
         return False
 

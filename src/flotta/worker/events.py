@@ -10,7 +10,8 @@ from pathlib import Path
 
 import msgspec
 
-from flotta.durable_files import write_atomically
+from flotta.durable_files import read_bounded, write_atomically
+from flotta.protocol.json_text import decode_json
 from flotta.protocol.models import EventInfo
 from flotta.protocol.reasons.device_programs import STATE_NOT_STORED, STATE_UNREADABLE
 from flotta.protocol.reasons.reason import Code
@@ -20,6 +21,8 @@ log = logging.getLogger(__name__)
 MAX_EVENTS = 200  # events that are kept
 BATCH_SIZE = 50  # events in one heartbeat
 MAX_MESSAGE = 1000  # characters
+MAX_NAME = 253  # characters of a workload's name or a reason
+MAX_SIZE = 4 << 20  # bytes of the file, more than MAX_EVENTS take up
 REMEMBERED = 10  # events, the newest, which are not repeated
 
 
@@ -36,10 +39,10 @@ class EventQueue:
         An error of the disk is only logged.
         """
         event = EventInfo(
-            reason=reason,
+            reason=reason[:MAX_NAME],
             message=message[:MAX_MESSAGE],
             type="warn",
-            workload=workload,
+            workload=workload[:MAX_NAME],
         )
         if any(event == other for other in self._events[-REMEMBERED:]):
             return
@@ -58,7 +61,7 @@ class EventQueue:
         self._save()
 
     def wipe(self) -> None:
-        """Remove all events."""
+        """Remove all events; raises OSError."""
         self._events.clear()
         self._path.unlink(missing_ok=True)
 
@@ -71,7 +74,7 @@ class EventQueue:
 
 def _load(path: Path) -> list[EventInfo]:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=list[EventInfo])
+        return decode_json(read_bounded(path, MAX_SIZE), list[EventInfo])[-MAX_EVENTS:]
     except FileNotFoundError:
         return []
     except (OSError, ValueError) as error:

@@ -47,6 +47,11 @@ class Feature(Protocol):
     all others.
     """
 
+    @property
+    def problem(self) -> str:
+        """Why the device is degraded because of this feature, empty when it is not."""
+        return ""
+
     async def prepare(self) -> None:
         """Look at what exists on the device, before anything is configured or runs."""
         return

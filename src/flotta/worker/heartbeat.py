@@ -10,6 +10,7 @@ import logging
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import msgspec
 
@@ -22,6 +23,7 @@ from flotta.protocol.models import (
     UpgradeStatus,
 )
 from flotta.token_bucket import TokenBucket
+from flotta.unforeseen import keep_going
 from flotta.worker.configuration import read_heartbeat_period
 from flotta.worker.errors import DeliveryError
 from flotta.worker.events import EventQueue
@@ -156,7 +158,7 @@ class Heartbeats:
             agent_version=self._agent_version,
         )
         for feature in self._features:
-            await feature.report(heartbeat)
+            await keep_going(partial(feature.report, heartbeat))
         # Last, so that the version is never older than what the features have reported.
         status = self._read_status()
         heartbeat.status = "degraded" if status.degraded else "up"

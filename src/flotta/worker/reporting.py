@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from flotta.unforeseen import run_again
 from flotta.worker.heartbeat import Heartbeats
 from flotta.worker.registration import Registration
 
@@ -20,13 +21,13 @@ class Reporting:
     def start_registration(self, tasks: asyncio.TaskGroup) -> None:
         """Register, unless a registration is in progress."""
         if self._registration_task is None or self._registration_task.done():
-            self._registration_task = tasks.create_task(self._registration.run())
+            self._registration_task = tasks.create_task(run_again(self._registration.run))
 
     def start_heartbeats(self, tasks: asyncio.TaskGroup) -> None:
         """Send heartbeats: a device that has a configuration is registered."""
         self._stop_registration()
         if self._heartbeat_task is None or self._heartbeat_task.done():
-            self._heartbeat_task = tasks.create_task(self._heartbeats.run())
+            self._heartbeat_task = tasks.create_task(run_again(self._heartbeats.run))
 
     async def stop(self) -> None:
         """End both; on return no heartbeat is in flight."""

@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from flotta.durable_files import read_bounded
 from flotta.settings import device as table
 
+MAX_TAGS = 1 << 20  # bytes of the file of tags
 DEVICE_DIRECTORY = Path("/var/local/yggdrasil/device")
 
 
@@ -49,8 +51,8 @@ class Settings:
     def target_namespace(self) -> str:
         """Return the tag `namespace`, or `default` when there is none that can be read."""
         try:
-            tags = tomllib.loads(self.tags_file.read_text())
-        except (OSError, ValueError):
+            tags = tomllib.loads(read_bounded(self.tags_file, MAX_TAGS).decode())
+        except (OSError, ValueError, RecursionError):
             return "default"
         return str(tags.get("namespace") or "default")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from flotta.protocol.reasons.reason import Event, Log, Rows
+from flotta.protocol.reasons.workloads import DISK_RESERVE_REACHED, INTERNAL_ERROR
 
 GATEWAY = Log("flotta-gateway")
 WORKER = Log("flotta-device-worker")
@@ -146,8 +147,8 @@ REPORTED = Rows()
 CONFIGURATION_REFUSED = REPORTED.add(
     "ConfigurationRefused",
     BY_WORKER,
-    "The worker could not use a configuration as a whole: it is malformed, for another device, "
-    "or names a workload twice. The last good one stays in effect.",
+    "The worker could not use a configuration as a whole: it is malformed, too large, for "
+    "another device, or names a workload twice. The last good one stays in effect.",
     "Compare the versions of control plane and device ([Upgrade](../how-to/upgrade.md)).",
 )
 INVALID_STORAGE = REPORTED.add(
@@ -155,6 +156,33 @@ INVALID_STORAGE = REPORTED.add(
     BY_WORKER,
     "The storage section cannot be decoded. The storage before it stays in use.",
     "Check the values of the storage Secret.",
+)
+REPORTED.add(
+    REMOVAL_INCOMPLETE,
+    BY_WORKER,
+    "Something of a workload that was removed cannot be deleted from the device, such as an "
+    "immutable file of the pod. Its pod and Secrets are gone, and the rest is tried again.",
+    "Do what the message says about each path ([A removal that is not "
+    "complete](device.md#a-removal-that-is-not-complete)).",
+)
+SYNC_STATE_UNAVAILABLE = REPORTED.add(
+    "SyncStateUnavailable",
+    BY_WORKER,
+    "What was synchronised cannot be kept on the device's disk, so it is in memory ([State "
+    "database](device.md#state-database)).",
+    "Check the disk of the device: `df -h /var/lib/flotta`. The message has the error.",
+)
+REPORTED.add(
+    DISK_RESERVE_REACHED,
+    BY_WORKER,
+    "The same, because the disk has less free space than [the reserve](device.md#free-disk-space).",
+    "Free space on the device.",
+)
+REPORTED.add(
+    INTERNAL_ERROR,
+    BY_WORKER,
+    "A part of a configuration could not be applied, because of a bug in the worker.",
+    "Report it with the journal of `flotta-device-worker`.",
 )
 
 SECTIONS = (CONNECTION, IDENTITY, STATE, REPORTED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from flotta.protocol.reasons.reason import Log, Rows
+from flotta.protocol.reasons.workloads import DISK_RESERVE_REACHED
 
 PLACE = Log("flotta-device-worker")
 
@@ -84,6 +85,20 @@ FILE_REQUEST_REFUSED = CAUSES.add(
     "The process that transfers files asked for one that is not part of its job, and was ended: a "
     "bug, or an S3 server that took it over.",
     "Check who operates the S3 server; report it with the journal of `flotta-device-worker`.",
+)
+CAUSES.add(
+    DISK_RESERVE_REACHED,
+    PLACE,
+    "An object is not fetched because it would use [the reserve](device.md#free-disk-space) of the "
+    "disk.",
+    "Free space on the device. Uploads continue.",
+)
+TOO_MANY_FILES = CAUSES.add(
+    "TooManyFiles",
+    PLACE,
+    "The workload has more files or objects than [are "
+    "synchronised](device.md#what-is-transferred). The others are left out.",
+    "Split them between workloads, or remove what was uploaded.",
 )
 SYNC_FAILED = CAUSES.add(
     "SyncFailed",

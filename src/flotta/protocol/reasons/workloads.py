@@ -99,7 +99,8 @@ INVALID_SPECIFICATION = SPECIFICATION.add(
     "InvalidSpecification",
     Workload("`Error`", "no"),
     "The pod specification has no containers, a container without a name or image, a "
-    "volume path outside its volume, or a value of an unexpected type.",
+    "volume path outside its volume, a [name that is not allowed](device.md#the-pod) on a "
+    "device, or a value of an unexpected type.",
     "Correct `spec.pod.spec` of the EdgeWorkload.",
 )
 INVALID_NAME = SPECIFICATION.add(
@@ -137,15 +138,16 @@ CONFIG_MAP_NOT_FOUND = REFERENCES.add(
 INVALID_SECRET = REFERENCES.add(
     "InvalidSecret",
     Workload("`Error`", "no"),
-    "A Secret's data cannot be decoded, or a value for an environment variable is not"
-    " text (UTF-8 without NUL).",
-    "Mount binary values as a volume instead.",
+    "A Secret's data cannot be decoded, a key cannot be the name of a file, or a value for "
+    "an environment variable is not text (UTF-8 without NUL).",
+    "Correct the key; mount binary values as a volume instead.",
 )
 INVALID_CONFIG_MAP = REFERENCES.add(
     "InvalidConfigMap",
     Workload("`Error`", "no"),
-    "A ConfigMap's value for an environment variable is not text (UTF-8 without NUL).",
-    "Mount binary values as a volume instead.",
+    "A key of a ConfigMap cannot be the name of a file, or a value for an environment "
+    "variable is not text (UTF-8 without NUL).",
+    "Correct the key; mount binary values as a volume instead.",
 )
 
 DEVICE_ERRORS = Rows()
@@ -154,6 +156,14 @@ DISK_FAILURE = DEVICE_ERRORS.add(
     Workload("`Error`", "after 10 seconds"),
     "The device could not write the workload's files; the message comes from the operating system.",
     "Check the free space and the mounts of the device: `df -h /var/lib/flotta /var/local`.",
+)
+DISK_RESERVE_REACHED = DEVICE_ERRORS.add(
+    "DiskReserveReached",
+    Workload("`Error`", "yes"),
+    "An image is not pulled because it would leave less free disk space than [the "
+    "reserve](device.md#free-disk-space).",
+    "Free space on the device ([The disk of a device is "
+    "full](../how-to/troubleshoot.md#the-disk-of-a-device-is-full)).",
 )
 SYSTEMD_FAILURE = DEVICE_ERRORS.add(
     "SystemdFailure",

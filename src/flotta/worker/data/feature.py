@@ -9,9 +9,11 @@ from flotta.protocol.models import (
     DataConfiguration,
     DataPath,
     DeviceConfigurationMessage,
+    Heartbeat,
     WorkloadStatus,
 )
 from flotta.protocol.reasons.device_programs import INVALID_STORAGE
+from flotta.protocol.reasons.reason import NO_REASON
 from flotta.protocol.reasons.sync import TRANSFER_UNFINISHED
 from flotta.rfc3339 import format_wire_time
 from flotta.sync.loop import DataPath as EnginePath
@@ -30,7 +32,7 @@ class DataFeature(Feature):
     """Feeds the engine: configured workloads, and leaving ones until their last upload is done.
 
     Its results are part of the workloads' statuses. The feature that reports those asks for them
-    (`add_transfer_status`), so there is nothing to `report` here.
+    (`add_transfer_status`), so only a problem of the engine as a whole is reported here.
     """
 
     def __init__(self, engine: SyncLoop, agent: AgentContext) -> None:
@@ -39,6 +41,19 @@ class DataFeature(Feature):
         self._storage: S3Storage | None = None
         self._configured: dict[str, DataConfiguration] = {}
         self._leaving: dict[str, DataConfiguration] = {}
+        self._warned = NO_REASON
+
+    @property
+    def problem(self) -> str:
+        """Why what was synchronised is not kept on disk."""
+        return self._engine.problem.message if self._engine.problem else ""
+
+    async def report(self, heartbeat: Heartbeat) -> None:
+        """Warn once about a problem of the engine; the device is degraded as long as it lasts."""
+        problem = self._engine.problem
+        if problem is not None and problem.reason != self._warned:
+            self._agent.add_warning(*problem)
+        self._warned = problem.reason if problem else NO_REASON
 
     def configure(self, message: DeviceConfigurationMessage) -> None:
         """Take storage and data paths; storage that cannot be used is an event."""
@@ -85,8 +100,7 @@ class DataFeature(Feature):
     async def wipe(self) -> None:
         """Forget workloads, storage and what was synchronised."""
         self._configured, self._leaving, self._storage = {}, {}, None
-        self._configure_engine()
-        self._engine.wipe()
+        await self._engine.wipe()
 
     def _configure_engine(self) -> None:
         wanted = self._leaving | self._configured

@@ -11,6 +11,8 @@ from flotta.worker.errors import WorkloadError
 from flotta.worker.workloads.files import WorkloadFiles
 from flotta.worker.workloads.manifest import Pod, build_pod
 
+MAX_CAUSE = 300  # characters of an error that quotes the specification
+
 
 @dataclass(frozen=True)
 class Desired:
@@ -67,9 +69,11 @@ def _build_pod(
     paths = files.paths_of(workload.name)
     try:
         return build_pod(workload, secrets, device_id, paths)
-    except (TypeError, AttributeError, KeyError, ValueError) as error:
+    except WorkloadError:
+        raise
+    except Exception as error:  # of any shape: the other workloads must be built
         raise WorkloadError(
             INVALID_SPECIFICATION,
-            f"the pod specification has an unexpected shape: {error}",
+            f"the pod specification has an unexpected shape: {str(error)[:MAX_CAUSE]}",
             permanent=True,
         ) from error

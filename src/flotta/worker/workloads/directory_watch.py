@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -25,11 +26,25 @@ class DirectoryWatch:
         self._on_entry = on_entry
         self._on_overflow = on_overflow
         self._directories: dict[int, Path] = {}
-        self._inotify = inotify.Inotify()
-        asyncio.get_running_loop().add_reader(self._inotify.descriptor, self._read_events)
+        self._inotify: inotify.Inotify | None = None
+        self.try_again()
+
+    @property
+    def is_blind(self) -> bool:
+        """Whether nothing is noticed: pods that run as root share the limit of instances."""
+        return self._inotify is None
+
+    def try_again(self) -> None:
+        """Begin to notice, if that was not possible before."""
+        if self._inotify is None:
+            with contextlib.suppress(OSError):
+                self._inotify = inotify.Inotify()
+                asyncio.get_running_loop().add_reader(self._inotify.descriptor, self._read_events)
 
     def add(self, directory: Path) -> bool:
         """Watch a directory; return whether it exists. Watching twice is harmless."""
+        if self._inotify is None:
+            return False
         try:
             watch = self._inotify.add(os.fsencode(directory), MASK)
         except OSError:
@@ -39,11 +54,12 @@ class DirectoryWatch:
 
     def close(self) -> None:
         """Stop watching."""
-        asyncio.get_running_loop().remove_reader(self._inotify.descriptor)
-        self._inotify.close()
+        if self._inotify is not None:
+            asyncio.get_running_loop().remove_reader(self._inotify.descriptor)
+            self._inotify.close()
 
     def _read_events(self) -> None:
-        for event in self._inotify.read():
+        for event in self._inotify.read() if self._inotify else ():
             if event.overflow:
                 self._on_overflow()
             elif event.watch_ended:

@@ -11,6 +11,7 @@ from flotta.protocol.models import DataConfiguration
 from flotta.protocol.reasons.reason import Code
 from flotta.protocol.reasons.workloads import (
     IMAGE_NEVER_PULL,
+    INTERNAL_ERROR,
     PULLING,
     STARTING,
     STOPPING,
@@ -18,6 +19,7 @@ from flotta.protocol.reasons.workloads import (
 )
 from flotta.worker import podman, systemd
 from flotta.worker.errors import WorkloadError
+from flotta.worker.image_pull import pull_image
 from flotta.worker.workloads.crash_loop import Crashes
 from flotta.worker.workloads.files import WorkloadFiles
 from flotta.worker.workloads.manifest import Pod
@@ -31,6 +33,7 @@ from flotta.worker.workloads.steps import (
     StopPod,
     WriteFiles,
 )
+from flotta.worker.workloads.wiping import log_leftovers, removal_error
 
 log = logging.getLogger(__name__)
 
@@ -79,12 +82,9 @@ class StepExecution:
             case StopPod(name):
                 await self.stop_pod(name)
             case FlushData(name):
-                record = self._files.list_installed().get(name)
-                await self._flush(name, record.data if record else None)
+                await self._flush_data(name)
             case RemoveFiles(name):
-                await asyncio.to_thread(self._files.remove_workload, name)
-                await self._reload_systemd()
-                log.info("Workload %s is removed", name)
+                await self._remove_files(name)
 
     async def _fetch_images(self, step: FetchImages) -> None:
         pod = step.pod
@@ -103,11 +103,28 @@ class StepExecution:
             await asyncio.to_thread(self._files.write_auth, pod)
         async with self._slots:
             for image in wanted:
-                await podman.pull_image(image, paths.auth_file if pod.auth is not None else None)
+                await pull_image(image, paths.auth_file if pod.auth is not None else None)
 
     async def _write_files(self, pod: Pod) -> None:
         if await asyncio.to_thread(self._files.write_pod, pod):
             await self._reload_systemd()
+
+    async def _flush_data(self, name: str) -> None:
+        record = self._files.list_installed().get(name)
+        try:
+            await self._flush(name, record.data if record else None)
+        except Exception:  # whatever keeps files from being sent must not keep the pod's from going
+            log.exception(
+                "The last files of workload %s could not be sent [%s]", name, INTERNAL_ERROR
+            )
+
+    async def _remove_files(self, name: str) -> None:
+        left = await asyncio.to_thread(self._files.remove_workload, name)
+        await self._reload_systemd()
+        if left.all:
+            log_leftovers(left.all)
+            raise removal_error(name, left)
+        log.info("Workload %s is removed", name)
 
     async def _reload_systemd(self) -> None:
         async with self._reloading:

@@ -6,6 +6,9 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from flotta.durable_files import read_bounded
+
+MAX_SIZE = 100  # bytes of a file
 ID_LENGTH = 64  # hexadecimal digits; temporary files have longer names
 
 
@@ -41,7 +44,7 @@ class ExitFiles:
         with contextlib.suppress(OSError, ValueError):
             status = path.stat()
             version = status.st_ino, status.st_mtime_ns
-            code = int(path.read_text())
+            code = int(read_bounded(path, MAX_SIZE))
             if self._read.get(path.name) != version:
                 self._read[path.name] = version
                 return code

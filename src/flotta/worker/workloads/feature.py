@@ -13,6 +13,7 @@ from flotta.protocol.models import (
     WorkloadStatus,
 )
 from flotta.protocol.phases import ERROR
+from flotta.protocol.reasons.device_programs import REMOVAL_INCOMPLETE
 from flotta.protocol.reasons.reason import NO_REASON
 from flotta.protocol.reasons.workloads import DATA_SYNC_FAILED, FAILED
 from flotta.worker.features import AgentContext, Feature
@@ -23,6 +24,9 @@ from flotta.worker.workloads.observer import Observer
 from flotta.worker.workloads.reconciler import Reconciler
 from flotta.worker.workloads.state import Observation, WorkloadState, derive_state
 from flotta.worker.workloads.suspension import Suspension
+
+MAX_NAME = 253  # characters of a name in a status, which may be one that is refused
+MAX_MESSAGE = 1000  # characters
 
 
 class Transfers(Protocol):
@@ -65,6 +69,7 @@ class WorkloadsFeature(Feature):
         )
         self._names: tuple[str, ...] = ()
         self._reported: dict[str, tuple[str, str]] = {}  # phase and reason by workload
+        self._warned: dict[str, str] = {}  # what is left of workloads that are being removed
 
     async def prepare(self) -> None:
         """Observe what runs, so that the first configuration is compared with that."""
@@ -91,6 +96,7 @@ class WorkloadsFeature(Feature):
 
     async def run(self) -> None:
         """Observe and reconcile until cancelled."""
+        self._reconciler.wake()  # it may run again after an error
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._observer.run())
             tasks.create_task(self._reconciler.run())
@@ -119,6 +125,7 @@ class WorkloadsFeature(Feature):
 
     def _report_changes(self) -> None:
         """Ask for a heartbeat if a workload's phase or reason changed; a failure is an event."""
+        self._warn_about_leaving()
         states = self._derive_states()
         summaries = {name: state.phase_and_reason for name, state in states.items()}
         if summaries == self._reported:
@@ -132,6 +139,20 @@ class WorkloadsFeature(Feature):
                 self._agent.add_warning(state.reason or FAILED, state.message, workload=name)
         self._reported = summaries
         self._agent.request_heartbeat()
+
+    def _warn_about_leaving(self) -> None:
+        """Say which workloads cannot be removed; they are in no status, so each is an event."""
+        failures = self._reconciler.failures
+        leaving = {
+            name: failures[name].message
+            for name in failures.keys() - set(self._names)
+            if failures[name].reason == REMOVAL_INCOMPLETE
+        }
+        for name, message in leaving.items():
+            if self._warned.get(name) != message:
+                self._agent.add_warning(REMOVAL_INCOMPLETE, message)
+                self._agent.request_heartbeat()
+        self._warned = leaving
 
     def _derive_states(self) -> dict[str, WorkloadState]:
         return {name: derive_state(self._observe(name)) for name in self._names}
@@ -149,9 +170,10 @@ class WorkloadsFeature(Feature):
     def _make_status(self, name: str, state: WorkloadState) -> WorkloadStatus:
         """Return the entry of a heartbeat; a reason of the pod hides a problem with files."""
         status = WorkloadStatus(
-            name=name, status=state.phase, reason=state.reason, message=state.message
+            name=name[:MAX_NAME], status=state.phase, reason=state.reason, message=state.message
         )
         problem = self._transfers.add_transfer_status(status)
         if problem and not status.reason:
             status.reason, status.message = DATA_SYNC_FAILED, problem
+        status.message = status.message[:MAX_MESSAGE]
         return status

@@ -10,20 +10,42 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 
-from flotta.durable_files import sync_directory, write_atomically
+from flotta.durable_files import read_bounded, sync_directory, write_atomically
+from flotta.protocol.json_text import decode_json
 from flotta.protocol.models import DataConfiguration
+from flotta.tree_removal import RemovalFailure, empty_directory, remove_tree
 from flotta.worker.errors import WorkloadError
-from flotta.worker.workloads.manifest import Pod, WorkloadPaths, check_name
+from flotta.worker.workloads.manifest import Pod, WorkloadPaths, check_name, is_name
 from flotta.worker.workloads.units import DROP_IN, TEMPLATE, render_drop_in, unit_name
 
 FORMAT = 3  # version of the unit settings; another one rewrites them without a restart
 TEMPLATE_DIRS = ("/usr/lib/systemd/system", "/lib/systemd/system")
+RECORD = "workload.json"
+MAX_RECORD = 1 << 20  # bytes
+
+
+@dataclass
+class Leftovers:
+    """What a removal had to leave: what holds Secrets, and the rest, such as a pod's own files."""
+
+    secrets: list[RemovalFailure] = field(default_factory=list)
+    others: list[RemovalFailure] = field(default_factory=list)
+
+    @property
+    def all(self) -> list[RemovalFailure]:
+        """Everything that is left, Secrets first."""
+        return [*self.secrets, *self.others]
+
+    def add(self, other: Leftovers) -> None:
+        """Count what another removal left."""
+        self.secrets += other.secrets
+        self.others += other.others
 
 
 class WorkloadRecord(msgspec.Struct):
@@ -85,18 +107,68 @@ class WorkloadFiles:
         _write_if_changed(paths.manifest, pod.manifest, 0o600)
         changed = self._install_unit(pod, paths)
         record = WorkloadRecord(pod.digest, pod.data, FORMAT)
-        _write_if_changed(paths.directory / "workload.json", msgspec.json.encode(record), 0o600)
+        _write_if_changed(paths.directory / RECORD, msgspec.json.encode(record), 0o600)
         self._remove_old_files(paths, pod)
         return changed
 
-    def remove_workload(self, name: str) -> None:
-        """Remove files, unit settings and the export directory of a workload, if they exist."""
+    def remove_workload(self, name: str) -> Leftovers:
+        """Remove everything of a workload that exists, and return what is left of it.
+
+        Secrets go first. The record goes last, and only if nothing else is left: the workload
+        counts as installed until then, so its removal is tried again after a restart, too.
+        """
         paths = self.paths_of(name)
         unit = self.unit_of(name)
-        self._wants_link(unit).unlink(missing_ok=True)
-        _remove_tree(self.units_dir / f"{unit}.d")
-        _remove_tree(paths.export)
-        _remove_tree(paths.directory)
+        left = Leftovers(self._remove_secrets(paths))
+        for path in (self._wants_link(unit), self.units_dir / f"{unit}.d"):
+            left.others += remove_tree(path)
+        left.others += _remove_export(paths.export)
+        if not left.all:
+            left.others += remove_tree(paths.directory)
+        return left
+
+    def remove_all(self, pods: Iterable[str] = ()) -> Leftovers:
+        """Remove the files of every workload, of those that no record names, and of these pods."""
+        left = Leftovers()
+        found = self._list_names(left)
+        for name in sorted({*found, *filter(is_name, pods)}):
+            if is_name(name):
+                left.add(self.remove_workload(name))
+            else:  # no workload has such a name, nor a unit
+                left.secrets += remove_tree(self.workloads_dir / name)
+                left.others += _remove_export(self.volumes_dir / name)
+        return left
+
+    def _list_names(self, left: Leftovers) -> set[str]:
+        names: set[str] = set()
+        for directory, unread in (
+            (self.workloads_dir, left.secrets),
+            (self.volumes_dir, left.others),
+        ):
+            try:
+                names.update(os.listdir(directory))
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                unread.append(RemovalFailure(str(directory), error.strerror or str(error)))
+        return names
+
+    def _remove_secrets(self, paths: WorkloadPaths) -> list[RemovalFailure]:
+        """Remove manifest, credentials, files and temporary files; keep a record without data.
+
+        What was to be sent has been sent: the files of this workload are about to go.
+        """
+        failures = [
+            *remove_tree(paths.manifest),
+            *remove_tree(paths.auth_file),
+            *empty_directory(paths.directory, kept=(RECORD,)),
+        ]
+        with contextlib.suppress(OSError):  # the disk may be full or gone
+            if paths.directory.is_dir():
+                record = msgspec.json.encode(WorkloadRecord())
+                _write_if_changed(paths.directory / RECORD, record, 0o600)
+                sync_directory(paths.directory)
+        return failures
 
     def _make_directories(self, paths: WorkloadPaths) -> None:
         self.workloads_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -136,9 +208,8 @@ class WorkloadFiles:
     @staticmethod
     def _read_record(directory: Path) -> WorkloadRecord:
         try:
-            return msgspec.json.decode(
-                (directory / "workload.json").read_bytes(), type=WorkloadRecord
-            )
+            content = read_bounded(directory / RECORD, MAX_RECORD)
+            return decode_json(content, WorkloadRecord)
         except (OSError, ValueError):
             return WorkloadRecord()
 
@@ -148,7 +219,7 @@ class WorkloadFiles:
         with contextlib.suppress(FileNotFoundError):
             for folder in (paths.directory / "files").iterdir():
                 if folder.name not in wanted:
-                    shutil.rmtree(folder, ignore_errors=True)
+                    remove_tree(folder)
 
 
 def _find_template() -> str:
@@ -156,16 +227,17 @@ def _find_template() -> str:
     return f"{next(found, TEMPLATE_DIRS[0])}/{TEMPLATE}"
 
 
+def _remove_export(path: Path) -> list[RemovalFailure]:
+    """Remove an export directory; one that is a mount point itself is emptied and stays."""
+    failures = remove_tree(path)
+    if any(failure.path == str(path) for failure in failures):
+        return empty_directory(path)
+    return failures
+
+
 def _write_if_changed(path: Path, content: bytes, mode: int) -> bool:
     with contextlib.suppress(OSError):
-        if path.read_bytes() == content:
+        if read_bounded(path, len(content)) == content:
             return False
     write_atomically(path, content, mode)
     return True
-
-
-def _remove_tree(path: Path) -> None:
-    if path.is_symlink():
-        path.unlink(missing_ok=True)
-    elif path.exists():
-        shutil.rmtree(path)

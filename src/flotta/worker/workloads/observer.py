@@ -27,6 +27,7 @@ SECOND_LOOK = 2.0  # seconds after a look: podman changes states a little after 
 BUSY_GAP = 5.0  # seconds after a hint while hints keep coming: each look starts two processes
 STARTING_LOOK = 1.0  # seconds between looks while a unit starts
 CALM_LOOKS = 3  # hints in a row that are followed up at once
+BLIND_LOOK = 15.0  # seconds between looks where inotify is not available
 FULL_CHECK = 300.0  # seconds without a hint until everything is examined: one can be missed
 
 
@@ -61,6 +62,7 @@ class Observer:
         self.crashes = Crashes()
         self._explanations: dict[str, _Explanation] = {}  # by unit
         self._looks = 0
+        self._is_blind = False
         self.snapshot = Snapshot()
 
     def watch_units(self, units: dict[str, str]) -> None:
@@ -73,8 +75,10 @@ class Observer:
         self._exit_files.skip_present()
         try:
             while True:
+                watch.try_again()
                 for directory in self._directories:
                     watch.add(directory)
+                self._is_blind = watch.is_blind
                 await self._wait_for_hint()
                 await self.refresh()
         finally:
@@ -164,6 +168,8 @@ class Observer:
         await asyncio.sleep(SETTLE if self._looks <= CALM_LOOKS else BUSY_GAP)
 
     def _seconds_to_look(self) -> float:
+        if self._is_blind:
+            return BLIND_LOOK
         return SECOND_LOOK if self._looks else FULL_CHECK
 
     async def _explain_failures(self, units: dict[str, UnitState]) -> None:

@@ -6,18 +6,16 @@ Rules: docs/reference/device.md#from-desired-to-running, docs/reference/device.m
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import replace
 
 from flotta.protocol.models import DataConfiguration
-from flotta.protocol.reasons.device_programs import REMOVAL_INCOMPLETE, STATE_NOT_STORED
+from flotta.protocol.reasons.device_programs import STATE_NOT_STORED, STATE_UNREADABLE
 from flotta.protocol.reasons.reason import Code
 from flotta.protocol.reasons.refusals import DEVICE_QUARANTINED
 from flotta.protocol.reasons.workloads import DISK_FAILURE, INTERNAL_ERROR
-from flotta.worker import podman, systemd
-from flotta.worker.errors import WipeError, WorkloadError
+from flotta.worker.errors import WorkloadError
 from flotta.worker.workloads.crash_loop import CrashLoopBackOff
 from flotta.worker.workloads.desired import Desired
 from flotta.worker.workloads.execution import Flush, StartError, StepExecution
@@ -27,13 +25,13 @@ from flotta.worker.workloads.observer import Observer
 from flotta.worker.workloads.retry import RetryDelay, run_unless_changed, sleep_unless_changed
 from flotta.worker.workloads.steps import FetchImages, StartPod, Step, plan_steps, plan_suspension
 from flotta.worker.workloads.suspension import Suspension
+from flotta.worker.workloads.wiping import WorkloadWipe
 
 log = logging.getLogger(__name__)
 
 EAGER_STARTS = 4  # failed starts after which the next one is left to systemd
 DISK_RETRY = 10.0  # seconds after an error of the disk
 BUG_RETRY = 30.0  # seconds after an unexpected error
-WIPE_DELAYS = 0.0, 1.0, 2.0, 5.0, 10.0  # seconds before each attempt to remove all workloads
 
 
 class Reconciler:
@@ -53,6 +51,7 @@ class Reconciler:
         self._retry: asyncio.TimerHandle | None = None
         self._stopped = suspension.active  # what is wanted, also while the disk cannot be written
         self._execution = StepExecution(files, observer.crashes, flush, self._set_activity)
+        self._wipe = WorkloadWipe(files, self._execution.stop_pod)
         self._on_change = on_change
         self._desired: Desired | None = None
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -69,6 +68,7 @@ class Reconciler:
         """Take a new desired state."""
         before = self._desired or Desired()
         self._desired = desired
+        self._wipe.cancel()
         for name in {*before.names, *desired.names}:
             if before.pods.get(name) != desired.pods.get(name):
                 self.failures.pop(name, None)
@@ -137,46 +137,34 @@ class Reconciler:
                 await self._wake.wait()
                 self._wake.clear()
                 self.crash_loops.stop_looping()
-                self._start_tasks()
+                self._try_to_start_tasks()
         finally:
+            self._wipe.cancel()
             self.crash_loops.cancel()
             await self._cancel_all()
 
     async def wipe(self) -> None:
         """Stop and remove every workload, whatever state it is in.
 
-        Raises WipeError with the pods that are left, and OSError.
+        Raises WipeError with what must be gone and is not.
         """
         self._desired, self._stopped, self._suspension.active = None, False, False
         self.crash_loops.cancel()
         await self._cancel_all()
         self.failures.clear()
         self._delays.clear()
-        await self._remove_workloads()
-        await systemd.reload()
+        await self._wipe.run()
         self.activities.clear()
         self._observer.watch_units({})
 
-    async def _remove_workloads(self) -> None:
-        """Remove workloads until podman has none of their pods; more may start at boot."""
-        for delay in WIPE_DELAYS:
-            await asyncio.sleep(delay)
-            installed = await asyncio.to_thread(self._files.list_installed)
-            await asyncio.gather(*(self._execution.stop_pod(name) for name in installed))
-            pods = await podman.list_pods() or []
-            for name in pods:
-                await podman.remove_pod(name)
-            # After the pods: one that starts late makes its export directory again.
-            for name in {*installed, *pods}:
-                with contextlib.suppress(WorkloadError):  # no workload has such a name, nor files
-                    await asyncio.to_thread(self._files.remove_workload, name)
-            left = await podman.list_pods()
-            if left == []:
-                return
+    def _try_to_start_tasks(self) -> None:
+        try:
+            self._start_tasks()
+        except OSError as error:
             log.warning(
-                "After the removal podman still has %s [%s]", _name_pods(left), REMOVAL_INCOMPLETE
+                "The workloads on disk cannot be compared: %s [%s]", error, STATE_UNREADABLE
             )
-        raise WipeError(f"podman still has {_name_pods(left)}")
+            self._wake_later(DISK_RETRY)
 
     @property
     def _wanted(self) -> Desired | None:
@@ -314,10 +302,3 @@ class Reconciler:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._tasks.clear()
-
-
-def _name_pods(names: list[str] | None) -> str:
-    if names is None:
-        return "pods that it does not list; `podman pod ps` says why"
-    pods = " ".join(sorted(names))
-    return f"pods {pods}; `podman pod rm -f {pods}` says why"

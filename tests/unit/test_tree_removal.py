@@ -1,0 +1,127 @@
+"""Removal of a directory that a program has filled."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from flotta import tree_removal
+from flotta.tree_removal import empty_directory, remove_tree
+
+DIRECTORY = os.O_RDONLY | os.O_DIRECTORY
+
+
+def make_deep_directory(top: Path, depth: int, name: str = "d") -> None:
+    """Make directories below each other, deeper than any path can name."""
+    top.mkdir()
+    descriptor = os.open(top, DIRECTORY)
+    for _ in range(depth):
+        os.mkdir(name, dir_fd=descriptor)
+        inner = os.open(name, DIRECTORY, dir_fd=descriptor)
+        os.close(descriptor)
+        descriptor = inner
+    os.close(os.open("bottom", os.O_CREAT | os.O_WRONLY, dir_fd=descriptor))
+    os.close(descriptor)
+
+
+@pytest.fixture
+def few_descriptors() -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    used = len(os.listdir("/proc/self/fd"))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (used + tree_removal.LEVELS + 8, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.usefixtures("few_descriptors")
+@pytest.mark.parametrize("name", ["d", "n" * 255])
+@pytest.mark.parametrize("depth", [1, 31, 32, 33, 64, 1200])
+def test_any_depth_is_removed_with_few_descriptors(tmp_path: Path, depth: int, name: str) -> None:
+    make_deep_directory(tmp_path / "export", depth, name)
+    assert remove_tree(tmp_path / "export") == []
+    assert os.listdir(tmp_path) == []
+
+
+def test_breadth_links_and_odd_names_are_removed(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "kept").write_text("")
+    top = tmp_path / "export"
+    for number in range(2 * tree_removal.BATCH):
+        (top / f"folder{number}" / "below").mkdir(parents=True)
+        (top / f"file{number}").write_text("")
+    (top / "link").symlink_to(outside)
+    (top / "folder0/link").symlink_to(outside)
+    os.mkfifo(top / "folder0/fifo")
+    os.mkdir(os.fsencode(top) + b"/\xff\n")
+    assert remove_tree(top) == []
+    assert os.listdir(tmp_path) == ["outside"]
+    assert (outside / "kept").exists()
+
+
+def test_a_missing_tree_a_file_and_a_link_are_no_failure(tmp_path: Path) -> None:
+    (tmp_path / "target").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    (tmp_path / "file").write_text("")
+    for name in ("missing", "missing/below", "file/below", "link", "file"):
+        assert remove_tree(tmp_path / name) == []
+    assert os.listdir(tmp_path) == ["target"]
+
+
+@pytest.fixture
+def stubborn(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Names that cannot be removed, as if they were marked immutable."""
+    names: set[str] = set()
+    unlink = os.unlink
+
+    def refuse(name: str, *, dir_fd: int | None = None) -> None:
+        if name in names:
+            raise OSError(errno.EPERM, "Operation not permitted")
+        unlink(name, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "unlink", refuse)
+    return names
+
+
+def test_what_stays_is_named_and_stops_nothing_else(tmp_path: Path, stubborn: set[str]) -> None:
+    top = tmp_path / "export"
+    for folder in ("a", "b", "c"):
+        (top / folder / "inner").mkdir(parents=True)
+        (top / folder / "inner/file").write_text("")
+    (top / "b/inner/stubborn").write_text("")
+    stubborn.add("stubborn")
+    (failure,) = remove_tree(top)
+    assert failure.path == f"{top}/b/inner/stubborn"
+    assert "chattr -i" in failure.reason
+    assert [path.relative_to(top).as_posix() for path in sorted(top.rglob("*"))] == [
+        "b",
+        "b/inner",
+        "b/inner/stubborn",
+    ]
+    stubborn.clear()
+    assert remove_tree(top) == []
+    assert not top.exists()
+
+
+def test_very_many_failures_are_counted_not_listed(tmp_path: Path, stubborn: set[str]) -> None:
+    top = tmp_path / "export"
+    top.mkdir()
+    stubborn.update(f"stubborn{number}" for number in range(tree_removal.MAX_FAILURES + 200))
+    for name in (*stubborn, *(f"file{number}" for number in range(500))):
+        (top / name).write_text("")
+    failures = remove_tree(top)
+    assert len(failures) == tree_removal.MAX_NAMED + 1
+    assert set(os.listdir(top)) == stubborn
+
+
+def test_a_directory_is_emptied_but_for_what_is_kept(tmp_path: Path) -> None:
+    for name in ("kept", "a", "b"):
+        (tmp_path / name / "below").mkdir(parents=True)
+    assert empty_directory(tmp_path, kept=("kept",)) == []
+    assert os.listdir(tmp_path) == ["kept"]
+    assert empty_directory(tmp_path / "missing") == []
