@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -82,23 +83,42 @@ def task(size: int) -> DownloadTask:
     return DownloadTask(0, "web", "file", "file", "e-1", size, "monday")
 
 
-def test_an_object_that_would_use_the_reserve_is_not_requested(
-    disk: SmallDisk, tmp_path: Path
-) -> None:
+class Files:
+    """The files of a download, which the worker opens; the partial one is on the small disk."""
+
+    def __init__(self, folder: Path) -> None:
+        self._partial = folder / "file.part"
+
+    @contextmanager
+    def open_source(self, _: DownloadTask) -> Iterator[int]:
+        raise FileNotFoundError
+        yield 0
+
+    @contextmanager
+    def open_partial(self, _: DownloadTask) -> Iterator[int]:
+        descriptor = os.open(self._partial, os.O_RDWR | os.O_CREAT)
+        yield descriptor
+        os.close(descriptor)
+
+    def discard(self, _: DownloadTask) -> None:
+        self._partial.unlink()
+
+
+def downloader(bucket: Bucket, disk: SmallDisk) -> Downloader:
+    return Downloader(bucket, "b", Files(disk.path))  # type: ignore[arg-type]
+
+
+def test_an_object_that_would_use_the_reserve_is_not_requested(disk: SmallDisk) -> None:
     bucket = Bucket()
-    (disk.path / "spool").mkdir()
-    downloader = Downloader(bucket, "b", disk.path / "spool")  # type: ignore[arg-type]
     with pytest.raises(ReserveReached):
-        downloader.fetch_object(task(45 * MIB), tmp_path)
+        downloader(bucket, disk).fetch_object(task(45 * MIB))
     assert bucket.requests == 0
-    assert os.listdir(disk.path / "spool") == []
+    assert os.listdir(disk.path) == []
 
 
 def test_a_download_ends_when_others_have_used_the_room(
-    disk: SmallDisk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    disk: SmallDisk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (disk.path / "spool").mkdir()
-    downloader = Downloader(Bucket(), "b", disk.path / "spool")  # type: ignore[arg-type]
     looks: list[object] = []
 
     def look(place: int, wanted: int = 0) -> None:
@@ -110,8 +130,8 @@ def test_a_download_ends_when_others_have_used_the_room(
 
     monkeypatch.setattr(download, "check_room", look)
     with pytest.raises(ReserveReached):
-        downloader.fetch_object(task(40 * MIB), tmp_path)
-    assert os.listdir(disk.path / "spool") == []
+        downloader(Bucket(), disk).fetch_object(task(40 * MIB))
+    assert os.listdir(disk.path) == ["pod"]
 
 
 PODMAN = """#!/bin/sh
