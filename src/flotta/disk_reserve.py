@@ -55,4 +55,4 @@ def _nearest(path: Path) -> Path:
 
 
 def _name_of(place: Path | int) -> str:
-    return "the file system of the download" if isinstance(place, int) else str(_nearest(place))
+    return "the file system of the file" if isinstance(place, int) else str(_nearest(place))

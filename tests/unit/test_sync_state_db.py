@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import random
 import sqlite3
 
 import pytest
@@ -118,6 +119,56 @@ def test_damage_in_any_page_is_replaced_by_a_new_database(tmp_path, page):
     assert list(again.load_records("w", "up").values()) == [RECORD]
     assert (tmp_path / "sync.damaged").exists()
     again.close()
+
+
+def test_no_damage_raises_an_error(tmp_path):
+    """Bytes of a small database are changed at random, with seeds that are the same each time."""
+    path = tmp_path / "sync.db"
+    database = StateDatabase(path)
+    database.switch_bucket("one")
+    database.save_records("w", "up", MANY[:20], transferred=1)
+    database.close()
+    whole = path.read_bytes()
+    for seed in range(100):
+        chance = random.Random(seed)
+        content = bytearray(whole)
+        for _ in range(chance.choice((1, 3, 30))):
+            content[chance.randrange(len(content))] = chance.randrange(256)
+        path.write_bytes(content[: chance.choice((len(content), chance.randrange(len(content))))])
+        database = StateDatabase(path)
+        database.load_statuses()
+        for record in database.load_records("w", "up").values():
+            assert isinstance(record.path, str)
+        database.save_records("w", "up", [RECORD], transferred=1)
+        database.delete_workload("other")
+        assert database.load_records("w", "up")
+        database.close()
+        for left in tmp_path.iterdir():
+            left.unlink()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE file SET path = x'ff'",
+        "UPDATE file SET size = 'large'",
+        "UPDATE file SET etag = x'05'",
+        "UPDATE file SET digest = CAST(x'ff' AS TEXT)",
+        "UPDATE workload SET files_up = 'many'",
+    ],
+)
+def test_a_row_of_other_types_counts_as_damage(tmp_path, change):
+    path = tmp_path / "sync.db"
+    database = StateDatabase(path)
+    database.save_records("w", "up", [RECORD], transferred=1)
+    database.close()
+    with sqlite3.connect(path) as connection:
+        connection.execute(change)
+    database = StateDatabase(path)
+    database.load_statuses()
+    assert database.load_records("w", "up") == {}
+    assert (database.problem, (tmp_path / "sync.damaged").exists()) == (None, True)
+    database.close()
 
 
 def test_values_of_another_type_count_as_damage(tmp_path):

@@ -24,7 +24,7 @@ from flotta.gateway.settings import Settings
 from flotta.gateway.workers import Workers
 from flotta.protocol.directives import DISCONNECT
 from flotta.protocol.envelope import encode, new_message
-from flotta.protocol.reasons.device_programs import DEVICE_REMOVED, NOT_STORED
+from flotta.protocol.reasons.device_programs import DEVICE_REMOVED, IDENTITY_REMAINS, NOT_STORED
 from flotta.protocol.reasons.reason import with_code
 from flotta.unforeseen import run_again
 
@@ -86,21 +86,22 @@ class Decommission:
             await asyncio.sleep(backoff.next())
         log.warning(
             "Parked: this device left the fleet. To let it join again, remove %s and restart this "
-            "service; the role flotta.edge.device with device_state=present does both.",
+            "service; the role flotta.edge.device with device_state=present does both. [%s]",
             self.marker,
+            DEVICE_REMOVED,
         )
 
     def _try_to_finish(self) -> bool:
-        # The marker first: without it, a gateway that starts would join again by itself.
-        marked = self._write_marker()
-        try:
-            self._store.wipe()
-        except (OSError, GatewayError) as error:
-            self._log_once.failed("removal of the device's certificates", str(error))
+        # Without the marker a gateway that starts would join again; with its certificates it gets
+        # the command again.
+        if not self._write_marker():
             return False
-        finally:
-            self._edge_api.reconnect()
-        return marked
+        left = self._store.wipe()
+        self._edge_api.reconnect()
+        if left:
+            reason = with_code("; ".join(map(str, left)), IDENTITY_REMAINS)
+            self._log_once.failed("removal of the device's certificates", reason)
+        return not left
 
     def _write_marker(self) -> bool:
         """Return whether the marker exists now; a full or read-only disk may refuse it."""

@@ -42,7 +42,7 @@ from flotta.identity.keys import (
 )
 from flotta.identity.lifetime import load_certificate
 from flotta.protocol.reasons.device_programs import IDENTITY_UNUSABLE, KEY_DAMAGED
-from flotta.tree_removal import empty_directory, remove_tree
+from flotta.tree_removal import RemovalFailure, empty_directory, remove_tree
 
 log = logging.getLogger(__name__)
 
@@ -141,16 +141,15 @@ class IdentityStore:
             if int(name) < int(folder.name):
                 remove_tree(self._folder / name)
 
-    def wipe(self) -> None:
+    def wipe(self) -> list[RemovalFailure]:
         """Remove the device's own identities and the pending key, not the one for registration.
 
-        Raises IdentityUnusable with what is left after everything was tried.
+        Returns what is left after everything was tried.
         """
         left = empty_directory(self._folder)
-        if left:
-            raise IdentityUnusable("; ".join(map(str, left)))
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):
             sync_directory(self._folder)
+        return left
 
     def _is_current(self, folder: Path) -> bool:
         try:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import msgspec
 
+from flotta.disk_reserve import check_room
 from flotta.protocol.reasons.sync import FILE_REQUEST_REFUSED
 from flotta.sync import tree
 from flotta.sync.job import (
@@ -100,7 +101,7 @@ class FileService:
             raise _RefusedError(f"{action} of task {task.number}, which is not a download")
         partial = self._spool / spool_name(task)
         if action == "open-partial":
-            return FileReply(), _open_partial(partial)
+            return FileReply(), _open_partial(partial, task.size)
         if action == "place":
             stat = tree.move_into_place(partial, self._volumes / task.workload, task.path)
             return FileReply(stat=(stat.size, stat.mtime_ns, stat.ctime_ns, stat.inode)), None
@@ -118,9 +119,10 @@ def spool_name(task: DownloadTask) -> str:
     return f"{hashlib.sha256(identity.encode()).hexdigest()}.part"
 
 
-def _open_partial(path: Path) -> int:
+def _open_partial(path: Path, size: int) -> int:
     descriptor = os.open(path, PARTIAL, 0o600)
     try:
+        check_room(path, size - os.fstat(descriptor).st_size)
         os.fchmod(descriptor, 0o644)  # whatever the umask; nobody else enters the spool
     except OSError:
         os.close(descriptor)

@@ -31,7 +31,8 @@ Operation = Callable[[sqlite3.Connection], T]
 BUSY_TIMEOUT = 5.0  # seconds; nobody else uses the file
 CACHE = 512  # KiB
 SQLITE_ERROR = 1  # a table is missing, for example (sqlite.org/rescode.html)
-PROBLEMS = (sqlite3.DatabaseError, OSError, SyncError)
+# Python reads the texts of a damaged file, also those of SQLite's own messages.
+PROBLEMS = (sqlite3.Error, UnicodeDecodeError, OSError, SyncError)
 
 
 class Problem(NamedTuple):
@@ -149,7 +150,7 @@ class StateConnection:
     def _open_or_replace(self) -> sqlite3.Connection:
         try:
             return self._connect()
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             if not _is_damage(error):
                 raise
             self._set_aside(error)
@@ -196,9 +197,10 @@ def _prepare(
 
 def _is_damage(error: Exception) -> bool:
     """Tell whether the file is not the database that it should be, unlike one that is refused."""
-    if not isinstance(error, sqlite3.OperationalError):
-        return isinstance(error, sqlite3.DatabaseError)
-    return getattr(error, "sqlite_errorcode", 0) == SQLITE_ERROR
+    if isinstance(error, sqlite3.OperationalError):
+        # Without a code it is Python's own: a text that is not UTF-8.
+        return getattr(error, "sqlite_errorcode", SQLITE_ERROR) == SQLITE_ERROR
+    return isinstance(error, sqlite3.Error | UnicodeDecodeError)
 
 
 def _describe(error: Exception) -> Problem:

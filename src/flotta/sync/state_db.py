@@ -213,6 +213,12 @@ def _read_status(row: tuple[str, str | None, int, int]) -> tuple[str, SyncStatus
 
 
 def _read_record(row: sqlite3.Row) -> FileRecord:
+    """Return what a row says; raises sqlite3.DatabaseError for values of other types."""
+    texts = [row[name] for name in ("path", "key", "digest", "etag", "modified", "upload_id")]
+    numbers = [row[name] for name in ("size", "mtime_ns", "ctime_ns", "inode", "remote_size")]
+    typed = all(isinstance(text, str | None) for text in texts)
+    if not typed or not all(isinstance(number, int | None) for number in numbers):
+        raise sqlite3.DatabaseError("a row has values of other types")
     return FileRecord(
         path=row["path"],
         key=row["key"],
