@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import resource
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 
 from flotta import tree_removal
 from flotta.tree_removal import empty_directory, remove_tree
+from small_disk import mount_small_disk
 
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY
 
@@ -104,6 +106,52 @@ def test_what_stays_is_named_and_stops_nothing_else(tmp_path: Path, stubborn: se
         "b/inner/stubborn",
     ]
     stubborn.clear()
+    assert remove_tree(top) == []
+    assert not top.exists()
+
+
+@pytest.fixture
+def immutable(tmp_path: Path) -> Iterator[Path]:
+    """Yield a file that is marked immutable, where the file system has such marks."""
+    path = tmp_path / "export/a/marked"
+    path.parent.mkdir(parents=True)
+    path.write_text("")
+    mark = subprocess.run(["chattr", "+i", path], capture_output=True, check=False)
+    if mark.returncode != 0:
+        pytest.skip("this file system or user cannot mark a file as immutable")
+    yield path
+    subprocess.run(["chattr", "-i", path], capture_output=True, check=False)
+
+
+def test_an_immutable_file_is_named_and_everything_else_goes(
+    tmp_path: Path, immutable: Path
+) -> None:
+    (tmp_path / "export/b").mkdir()
+    (failure,) = remove_tree(tmp_path / "export")
+    assert failure.path == str(immutable)
+    assert "chattr -i" in failure.reason
+    assert os.listdir(tmp_path / "export") == ["a"]
+
+
+def test_a_mount_stays_with_its_content(tmp_path: Path) -> None:
+    (tmp_path / "export/a").mkdir(parents=True)
+    with mount_small_disk(tmp_path / "export/a/disk") as disk:
+        (disk.path / "kept").write_text("")
+        (failure,) = remove_tree(tmp_path / "export")
+        assert failure.path == str(disk.path)
+        assert "unmount" in failure.reason
+        assert (disk.path / "kept").exists()
+    assert remove_tree(tmp_path / "export") == []
+
+
+@pytest.mark.deep
+@pytest.mark.usefixtures("few_descriptors")
+def test_very_many_files_and_directories_are_removed(tmp_path: Path) -> None:
+    top = tmp_path / "export"
+    for number in range(10_000):
+        (top / f"{number % 100}" / f"{number}").mkdir(parents=True)
+    for number in range(100_000):
+        os.close(os.open(top / f"{number % 100}" / f"file{number}", os.O_CREAT))
     assert remove_tree(top) == []
     assert not top.exists()
 

@@ -173,9 +173,9 @@ class Agent:
         async with self._wiping:
             try:
                 await self._remove_everything()
-            except WorkerError as error:
+            except Exception as error:  # whatever it is, the gateway asks again
                 log.error("Not everything is removed: %s [%s]", error, REMOVAL_INCOMPLETE)
-                return error
+                return error if isinstance(error, WorkerError) else WipeError(str(error))
             log.info("Workloads and data are removed; the device waits to be registered again")
             return None
 

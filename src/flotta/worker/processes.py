@@ -12,6 +12,8 @@ from dataclasses import dataclass
 log = logging.getLogger(__name__)
 
 NOT_FOUND = 127  # exit status, as of sh(1)
+MAX_OUTPUT = 32 << 20  # bytes of each stream: a list of containers has about 2 KiB for each
+BLOCK = 64 * 1024  # bytes read at once
 TIMED_OUT = 124  # exit status, as of timeout(1)
 
 
@@ -52,7 +54,9 @@ async def run(
     log.debug("Started %s", " ".join(argv[:4]))
     try:
         async with asyncio.timeout(timeout):
-            out, err = await process.communicate()
+            out, err, _ = await asyncio.gather(
+                _read_output(process.stdout), _read_output(process.stderr), process.wait()
+            )
     except TimeoutError:
         return ProcessResult(
             TIMED_OUT, b"", f"{argv[0]} did not finish within {timeout:.0f} seconds"
@@ -60,6 +64,14 @@ async def run(
     finally:
         await _kill_process(process)
     return ProcessResult(process.returncode or 0, out, err.decode(errors="replace"))
+
+
+async def _read_output(stream: asyncio.StreamReader | None) -> bytes:
+    """Read a stream to its end; what is beyond MAX_OUTPUT is dropped."""
+    output = bytearray()
+    while stream is not None and (data := await stream.read(BLOCK)):
+        output += data[: MAX_OUTPUT - len(output)]
+    return bytes(output)
 
 
 def _child_environment() -> dict[str, str]:
