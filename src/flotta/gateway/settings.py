@@ -12,11 +12,13 @@ from datetime import date, time
 from pathlib import Path
 from typing import TypedDict, Unpack
 
+from flotta.durable_files import read_bounded
 from flotta.identity.peers import is_device_id
 from flotta.own_names import DEVICE_PORT
 from flotta.settings import device as known
 
 MACHINE_ID = Path("/etc/machine-id")
+MAX_SIZE = 1 << 20  # bytes of a configuration file
 
 
 @dataclass(frozen=True)
@@ -105,12 +107,12 @@ def load_tags(path: Path) -> dict[str, str]:
 
 def _read_toml(path: Path) -> dict[str, object]:
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        return tomllib.loads(read_bounded(path, MAX_SIZE).decode())
     except FileNotFoundError:
         raise ValueError(
             f"{path} does not exist; run the role flotta.edge.device, which writes it"
         ) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ValueError(f"{path} cannot be read: {error}") from error
 
 

@@ -30,6 +30,7 @@ T = TypeVar("T")
 Operation = Callable[[sqlite3.Connection], T]
 BUSY_TIMEOUT = 5.0  # seconds; nobody else uses the file
 CACHE = 512  # KiB
+MAX_COPIED = 64 << 20  # bytes of a file that is copied into memory
 SQLITE_ERROR = 1  # a table is missing, for example (sqlite.org/rescode.html)
 # Python reads the texts of a damaged file, also those of SQLite's own messages.
 PROBLEMS = (sqlite3.Error, UnicodeDecodeError, OSError, SyncError)
@@ -130,16 +131,20 @@ class StateConnection:
 
     def _copy_into_memory(self, failed: sqlite3.Connection | None) -> sqlite3.Connection:
         """Return a database in memory with what can be read of the one that failed."""
-        memory = _prepare(sqlite3.connect(":memory:", check_same_thread=False), self._migrations)
-        if not self.problem:
-            with (
-                contextlib.suppress(sqlite3.Error),
-                contextlib.closing(failed or self._open_for_reading()) as source,
-            ):
-                (version,) = source.execute("PRAGMA user_version").fetchone()
-                if version == len(self._migrations):
-                    source.backup(memory)
+        memory = sqlite3.connect(":memory:", check_same_thread=False)
+        _prepare(memory, self._migrations)
+        if self.problem is None:
+            with contextlib.suppress(*PROBLEMS):
+                self._copy_file(failed, memory)
         return memory
+
+    def _copy_file(self, failed: sqlite3.Connection | None, memory: sqlite3.Connection) -> None:
+        if self._path.stat().st_size > MAX_COPIED:
+            return
+        with contextlib.closing(failed or self._open_for_reading()) as source:
+            (version,) = source.execute("PRAGMA user_version").fetchone()
+            if version == len(self._migrations):
+                source.backup(memory)
 
     def _open_for_reading(self) -> sqlite3.Connection:
         # On a full disk nothing else opens it. What is not in the main file yet is left out.
