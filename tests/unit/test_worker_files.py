@@ -122,6 +122,14 @@ def test_everything_goes_also_what_no_record_names(
     assert (os.listdir(tmp_path / "workloads"), os.listdir(tmp_path / "volumes")) == ([], [])
 
 
+def test_a_removal_of_everything_ends_where_it_is_told(tmp_path: Path) -> None:
+    for name in ("one", "two", "web"):
+        files = installed(tmp_path, name)
+    answers = iter([True, False])
+    files.remove_all(proceed=lambda: next(answers))
+    assert list(files.list_installed()) == ["two", "web"]
+
+
 def test_an_export_directory_on_a_disk_of_its_own_is_emptied(tmp_path: Path) -> None:
     files = installed(tmp_path)
     export = files.paths_of("web").export

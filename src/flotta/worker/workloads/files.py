@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -127,11 +127,18 @@ class WorkloadFiles:
             left.others += remove_tree(paths.directory)
         return left
 
-    def remove_all(self, pods: Iterable[str] = ()) -> Leftovers:
-        """Remove the files of every workload, of those that no record names, and of these pods."""
+    def remove_all(
+        self, pods: Iterable[str] = (), proceed: Callable[[], bool] = lambda: True
+    ) -> Leftovers:
+        """Remove the files of every workload, of those that no record names, and of these pods.
+
+        Ends before the next one when `proceed` says no.
+        """
         left = Leftovers()
         found = self._list_names(left)
         for name in sorted({*found, *filter(is_name, pods)}):
+            if not proceed():
+                break
             if is_name(name):
                 left.add(self.remove_workload(name))
             else:  # no workload has such a name, nor a unit

@@ -137,6 +137,7 @@ class Reconciler:
                 await self._wake.wait()
                 self._wake.clear()
                 self.crash_loops.stop_looping()
+                await self._wipe.settle()
                 self._try_to_start_tasks()
         finally:
             self._wipe.cancel()

@@ -36,6 +36,7 @@ class WorkloadWipe:
         self._files = files
         self._stop_pod = stop_pod
         self._retry: asyncio.Task[None] | None = None
+        self._removing: asyncio.Future[Leftovers] | None = None  # in a thread, by `_retry`
 
     async def run(self) -> None:
         """Remove everything; more pods may be starting meanwhile.
@@ -71,6 +72,11 @@ class WorkloadWipe:
             self._retry.cancel()
             self._retry = None
 
+    async def settle(self) -> None:
+        """Wait until what `cancel` has stopped touches no file any more."""
+        if self._removing is not None:
+            await asyncio.wait((self._removing,))
+
     async def _stop_pods(self) -> list[str]:
         installed = await asyncio.to_thread(self._list_installed)
         await asyncio.gather(*(self._try_to_stop(name) for name in installed))
@@ -96,7 +102,10 @@ class WorkloadWipe:
         backoff = Backoff(*LEFTOVER_RETRY)
         while True:
             await asyncio.sleep(backoff.next())
-            left = await asyncio.to_thread(self._files.remove_all)
+            # A thread cannot be cancelled: it looks itself whether there is a configuration now.
+            work = asyncio.to_thread(self._files.remove_all, (), lambda: self._retry is not None)
+            self._removing = asyncio.ensure_future(work)
+            left = await asyncio.shield(self._removing)
             if not left.all:
                 log.info("What was left of the removed workloads is removed now")
                 return
