@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from grpclib.exceptions import GRPCError
 from plain_gateway import PlainGateway
 from worker_site import BROKEN, configuration, directives, running
 
 from flotta import disk_reserve
-from flotta.worker import agent
+from flotta.sync.loop import SyncLoop
+from flotta.worker import agent, feature_list, podman
+from flotta.worker.workloads import wiping
 from small_disk import mount_small_disk
 
 
@@ -46,6 +50,7 @@ async def test_it_starts_and_answers_with_a_disk_that_takes_nothing(
 ) -> None:
     monkeypatch.setattr(disk_reserve, "SMALLEST", 0)
     monkeypatch.setattr(agent, "STORE_RETRY", 0.5)
+    monkeypatch.setattr(feature_list, "SyncLoop", partial(SyncLoop, interval=0.5))
     with mount_small_disk(tmp_path / "device") as disk:
         filling = disk.fill()
         if how == "ro":
@@ -195,3 +200,24 @@ async def test_a_wipe_empties_the_state_directory_and_the_spool(
         (state / "workloads/.web.tmp").mkdir(parents=True)
         await gateway.disconnect()
         assert (list(state.iterdir()), list(spool.iterdir())) == ([], [])
+
+
+async def test_a_pod_that_stays_holds_up_the_confirmation_and_nothing_else(
+    gateway: PlainGateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pods = ["stubborn"]
+
+    async def list_pods() -> list[str]:
+        return pods
+
+    monkeypatch.setattr(podman, "list_pods", list_pods)
+    monkeypatch.setattr(wiping, "WIPE_DELAYS", (0.0,))
+    async with running(gateway, tmp_path):
+        await gateway.wait_for(lambda: "registration" in directives(gateway))
+        await gateway.configure(configuration("v1", BROKEN))
+        await is_reported(gateway, "v1")
+        with pytest.raises(GRPCError, match="pods stubborn"):
+            await gateway.disconnect()
+        assert list((tmp_path / "state").iterdir()) == []
+        pods.clear()
+        await gateway.disconnect()

@@ -172,9 +172,9 @@ class WorkloadFiles:
         ]
         with contextlib.suppress(OSError):  # the disk may be full or gone
             if paths.directory.is_dir():
+                sync_directory(paths.directory)
                 record = msgspec.json.encode(WorkloadRecord())
                 _write_if_changed(paths.directory / RECORD, record, 0o600)
-                sync_directory(paths.directory)
         return failures
 
     def _make_directories(self, paths: WorkloadPaths) -> None:
