@@ -19,6 +19,8 @@ def wiped(site: Site, since: str) -> bool:
     assert not (pods := site.camera.run("podman pod ps --noheading")).strip(), pods
     volumes = site.camera.run(f"find {VOLUMES} -mindepth 1 2>/dev/null || true")
     assert not volumes.strip(), volumes
+    state = site.camera.run("find /var/lib/flotta/worker -mindepth 1 2>/dev/null || true")
+    assert not state.strip(), state
     return True
 
 
@@ -29,6 +31,9 @@ def now() -> str:
 
 def test_deleting_a_running_device_wipes_it_and_removes_its_bucket(site: Site) -> None:
     bucket, began = site.bucket("camera-1"), now()
+    # Deeper than a program recurses, and than it has descriptors.
+    deep = "import os; [(os.mkdir('d'), os.chdir('d')) for _ in range(1500)]"
+    site.camera.run(f'cd {VOLUMES}/os-stats && mkdir deep && cd deep && python3 -c "{deep}"')
     site.kubectl("delete", "edgedevice", "camera-1", "--timeout=240s")
     eventually("the camera is wiped", lambda: wiped(site, began))
     buckets = [item["Name"] for item in site.s3().list_buckets()["Buckets"]]
