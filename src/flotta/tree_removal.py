@@ -5,6 +5,7 @@
 2. An entry is always addressed through the descriptor of its parent, without following links.
 3. A mount point stays, with what is mounted there: rmdir(2) refuses it with EBUSY.
 4. What cannot be removed stops nothing else. It is returned with the reason and the next step.
+5. It ends after TIME_LIMIT: a program that still runs may make files as fast as they are removed.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import errno
 import os
 import secrets
 import stat
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +25,7 @@ LEVELS = 32  # directories that are open at once; deeper ones are moved up
 BATCH = 256  # directories of one level that are remembered to be entered
 MAX_FAILURES = 1000  # entries of one directory that are skipped when it is read again
 MAX_NAMED = 20  # failures that are returned for one tree; the others are counted
+TIME_LIMIT = 600.0  # seconds for one tree; the next attempt continues
 MAX_PATH = 300  # characters of a path that is named
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 NOT_EMPTY = (errno.ENOTEMPTY, errno.EEXIST)  # either is allowed by rmdir(2)
@@ -40,6 +43,11 @@ class RemovalFailure(NamedTuple):
 
     path: str
     reason: str
+
+    @property
+    def is_mount_point(self) -> bool:
+        """Whether a file system is mounted there."""
+        return self.reason == REMEDIES[errno.EBUSY]
 
     def __str__(self) -> str:
         return f"{self.path}: {self.reason}"
@@ -73,6 +81,10 @@ class _Level:
     is_crowded: bool = False  # more entries stay than `failed` has room for
 
 
+class _OutOfTimeError(Exception):
+    pass
+
+
 class _Outcome(enum.Enum):
     REMOVED = enum.auto()
     NOT_EMPTY = enum.auto()
@@ -85,6 +97,7 @@ class _Removal:
         self._levels: list[_Level] = []
         self._failures: list[RemovalFailure] = []
         self._is_more_left = False  # than `_failures` names
+        self._end = time.monotonic() + TIME_LIMIT
         self._moved = 0
         self._moved_name = f".removing-{secrets.token_hex(4)}"
 
@@ -95,6 +108,9 @@ class _Removal:
             return [] if error.errno in GONE else [_describe(os.fspath(self._path), error)]
         try:
             self._remove_top(_Level(parent, os.fspath(self._path.parent)))
+        except _OutOfTimeError:
+            reason = f"not all of it was removed within {TIME_LIMIT:.0f} s; it continues"
+            self._failures.append(RemovalFailure(os.fspath(self._path), reason))
         finally:
             for level in self._levels:
                 os.close(level.descriptor)
@@ -145,6 +161,8 @@ class _Removal:
         try:
             with os.scandir(level.descriptor) as entries:
                 for name in (entry.name for entry in entries if entry.name not in level.failed):
+                    if time.monotonic() > self._end:
+                        raise _OutOfTimeError
                     outcome = self._remove_entry(level, name)
                     has_removed |= outcome is _Outcome.REMOVED
                     if outcome is _Outcome.NOT_EMPTY and not was_crowded:

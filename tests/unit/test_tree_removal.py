@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import resource
 import subprocess
@@ -154,6 +155,28 @@ def test_very_many_files_and_directories_are_removed(tmp_path: Path) -> None:
         os.close(os.open(top / f"{number % 100}" / f"file{number}", os.O_CREAT))
     assert remove_tree(top) == []
     assert not top.exists()
+
+
+def test_a_directory_that_is_filled_without_end_is_left_and_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    top = tmp_path / "export"
+    top.mkdir()
+    (top / "0").write_text("")
+    moments = itertools.count()
+    unlink = os.unlink
+
+    def refill(name: str, *, dir_fd: int | None = None) -> None:
+        unlink(name, dir_fd=dir_fd)
+        (top / f"{int(name) + 1}").write_text("")
+
+    monkeypatch.setattr(os, "unlink", refill)
+    monkeypatch.setattr(tree_removal.time, "monotonic", lambda: float(next(moments)))
+    (failure,) = remove_tree(top)
+    assert failure.path == str(top)
+    assert "within 600 s" in failure.reason
+    monkeypatch.undo()
+    assert remove_tree(top) == []
 
 
 def test_very_many_failures_are_counted_not_listed(tmp_path: Path, stubborn: set[str]) -> None:

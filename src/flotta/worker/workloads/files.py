@@ -237,7 +237,7 @@ def _find_template() -> str:
 def _remove_export(path: Path) -> list[RemovalFailure]:
     """Remove an export directory; one that is a mount point itself is emptied and stays."""
     failures = remove_tree(path)
-    if any(failure.path == str(path) for failure in failures):
+    if any(failure.is_mount_point and failure.path == str(path) for failure in failures):
         return empty_directory(path)
     return failures
 
