@@ -145,6 +145,9 @@ esac
 async def test_the_pull_of_an_image_ends_before_the_reserve(
     disk: SmallDisk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for name in ("flotta-pull-old", "other"):  # of a worker that was killed, and of somebody else
+        (disk.path / name / "layers").mkdir(parents=True)
+        os.utime(disk.path / name, (0, 0))
     log = tmp_path / "log"
     program = tmp_path / "podman"
     program.write_text(PODMAN.format(storage=disk.path / "storage", log=log))
@@ -158,7 +161,7 @@ async def test_the_pull_of_an_image_ends_before_the_reserve(
     assert refusal.value.reason == "DiskReserveReached"
     assert "MiB are kept free" in refusal.value.message
     assert log.read_text() == "pull -q -- x:1\n"
-    assert os.listdir(disk.path) == []
+    assert os.listdir(disk.path) == ["other"]
 
     with (disk.path / "pod").open("wb") as file:
         os.posix_fallocate(file.fileno(), 0, 45 * MIB)

@@ -9,17 +9,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import tempfile
+import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 from flotta.disk_reserve import ReserveReached, check_room
 from flotta.protocol.reasons.workloads import DISK_RESERVE_REACHED, IMAGE_PULL_FAILED
+from flotta.tree_removal import remove_tree
 from flotta.worker.errors import WorkloadError
 from flotta.worker.podman import COMMAND_TIMEOUT, extract_cause
 from flotta.worker.processes import ProcessResult, run
 
 PULL_TIMEOUT = 2 * 3600.0  # seconds for one image, on slow links too
 LOOK = 1.0  # seconds between two looks at the free space
+PREFIX = "flotta-pull-"
 STORAGE = Path("/var/lib/containers/storage")  # unless podman says where it is
 DOWNLOADS = Path("/var/tmp")  # noqa: S108 - where podman keeps layers until they are unpacked
 
@@ -52,11 +55,20 @@ async def pull_image(image: str, auth_file: Path | None) -> None:
 @contextlib.asynccontextmanager
 async def _pull_directory() -> AsyncIterator[Path]:
     """Yield a directory for what podman downloads: one that is killed leaves that behind."""
-    directory = tempfile.TemporaryDirectory(prefix="flotta-pull-", dir=DOWNLOADS)
+    await asyncio.to_thread(_remove_left_behind)
+    directory = Path(tempfile.mkdtemp(prefix=PREFIX, dir=DOWNLOADS))
     try:
-        yield Path(directory.name)
+        yield directory
     finally:
-        await asyncio.to_thread(directory.cleanup)
+        await asyncio.to_thread(remove_tree, directory)
+
+
+def _remove_left_behind() -> None:
+    """Remove what a worker that was killed has left, and nothing that may still be in use."""
+    for directory in DOWNLOADS.glob(f"{PREFIX}*"):
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - directory.lstat().st_mtime > 2 * PULL_TIMEOUT:
+                remove_tree(directory)
 
 
 async def _find_storage() -> Path:
