@@ -118,7 +118,9 @@ def worker(site: Site, *prefix: str) -> subprocess.Popen[bytes]:
     [
         ("sys_admin", "they see the files of the device (unshare: Operation not permitted)"),
         ("setuid", "they keep privileges of root (Operation not permitted)"),
-        ("all", "they keep privileges of root (Operation not permitted)"),
+        ("sys_chroot", "they see the files of the device (.: Operation not permitted)"),
+        ("kill", "they run as root, because the worker can end no other user's process"),
+        ("all", "they run as root"),
     ],
 )
 def test_where_the_system_does_not_allow_it_files_are_transferred_and_the_log_says_so_once(

@@ -51,6 +51,8 @@ def confine() -> list[str]:
         problems.append(f"they see the files of the device ({_describe(error)})")
         if unreadable := _find_unreadable(user, group):
             return [*problems, f"they run as root, because their user may not read {unreadable}"]
+    if not linux.is_in_bounding_set(linux.CAP_KILL):
+        return [*problems, "they run as root, because the worker can end no other user's process"]
     try:
         _become(user, group)
     except OSError as error:

@@ -17,6 +17,7 @@ MS_REC, MS_SLAVE = 16384, 1 << 19
 PR_SET_PDEATHSIG = 1
 PR_CAPBSET_READ, PR_CAPBSET_DROP = 23, 24
 PR_SET_NO_NEW_PRIVS = 38
+CAP_KILL = 5  # <linux/capability.h>
 
 
 def unshare(namespaces: int) -> None:
@@ -34,6 +35,11 @@ def mount(source: str, target: str, kind: str | None, flags: int, options: str =
         options.encode() or None,
     )
     _check(LIBC.mount(*arguments), target)
+
+
+def is_in_bounding_set(capability: int) -> bool:
+    """Tell whether this process, and root's processes that it comes from, can have a capability."""
+    return _prctl(PR_CAPBSET_READ, capability) == 1
 
 
 def drop_bounding_set() -> None:
