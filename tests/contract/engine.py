@@ -58,6 +58,14 @@ class Engine:
         pki = str(self.folder / "pki")
         return [sys.executable, "-m", "flotta.cli.apiserver", name, "--pki-dir", pki]
 
+    def go_back(self) -> str:
+        """Prepare the database of the stopped server for the release before; return the output."""
+        program = [sys.executable, "-m", "flotta.cli.apiserver", "go-back"]
+        done = subprocess.run(
+            [*program, "--database", str(self.database)], capture_output=True, text=True, check=True
+        )
+        return done.stdout
+
     def start(self, *arguments: str) -> None:
         """Start the server and wait until it reports that it is ready."""
         path = self.folder / "notify.sock"

@@ -9,6 +9,7 @@ from flotta.cli.commands import run_command
 from flotta.settings.engine import (
     APISERVER_ACCEPT_LOSS,
     APISERVER_BACKUP,
+    APISERVER_GO_BACK,
     APISERVER_INIT,
     APISERVER_RESTORE,
     APISERVER_SERVE,
@@ -47,6 +48,10 @@ def _parser() -> argparse.ArgumentParser:
         "accept-loss", help="continue with what is left of a database that lost changes"
     )
     add_options(accept, APISERVER_ACCEPT_LOSS)
+    back = commands.add_parser(
+        "go-back", help="prepare the database for the release before, while services are stopped"
+    )
+    add_options(back, APISERVER_GO_BACK)
     return parser
 
 

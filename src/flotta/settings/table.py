@@ -9,6 +9,7 @@ from flotta.settings.edge_api import EDGE_API
 from flotta.settings.engine import (
     APISERVER_ACCEPT_LOSS,
     APISERVER_BACKUP,
+    APISERVER_GO_BACK,
     APISERVER_INIT,
     APISERVER_RESTORE,
     APISERVER_SERVE,
@@ -33,6 +34,7 @@ PROGRAMS: Mapping[str, Settings] = {
     "flotta-apiserver backup": APISERVER_BACKUP,
     "flotta-apiserver restore": APISERVER_RESTORE,
     "flotta-apiserver accept-loss": APISERVER_ACCEPT_LOSS,
+    "flotta-apiserver go-back": APISERVER_GO_BACK,
     "flotta-s3 init": S3_INIT,
     "flotta-s3 serve": S3_SERVE,
     "flotta-gateway": GATEWAY,

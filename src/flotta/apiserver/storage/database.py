@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flotta.apiserver.storage.checksums import checksum_row
+from flotta.apiserver.storage.former_copy import keep_former_copy
 from flotta.apiserver.storage.integrity import (
     DatabaseError,
     check_counter,
@@ -265,7 +266,10 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     check_file(connection, path)
     if format_version(connection) == 0 and Reserve(path).exists():
         raise damaged(path, f"it has no tables; {path.name}-wal, which had them, may be lost")
-    if format_version(connection) < len(MIGRATIONS):
+    found = format_version(connection)
+    if found < len(MIGRATIONS):
+        if found:
+            keep_former_copy(connection, path, found)
         migrate(connection)
         _rewrite(connection)
     check_counter(connection, path)

@@ -1,0 +1,96 @@
+"""The database in the format of the release before, for a control plane that goes back to it.
+
+All objects stay, as they are now. The history of changes does not: clients that watch list again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+
+from flotta.apiserver.backup.contents import BackupError
+from flotta.apiserver.storage.database import lock_database, read_objects
+from flotta.apiserver.storage.former_copy import former_copy
+from flotta.apiserver.storage.integrity import DatabaseError, check_counter, check_file
+from flotta.apiserver.storage.migrations import MIGRATIONS, format_version, migrate
+from flotta.durable_files import sync_directory
+
+FORMER = 1  # the format of 0.1.0, which has `events` instead of `changes` and a counter
+SUFFIXES = ("-wal", "-shm", ".version")  # what lies beside a database and belongs to it
+
+
+def go_back(database: Path) -> int:
+    """Put a database of the former format in place of this one; return how many objects it has.
+
+    The present one stays beside it, as `former_copy` names it. Raises BackupError if the database
+    is damaged, in use or in that format already, and OSError.
+    """
+    try:
+        lock = lock_database(database)
+    except (DatabaseError, OSError) as error:
+        raise BackupError(f"nothing was changed: {error}") from error
+    fresh = database.with_name(f".{database.name}.going-back")
+    try:
+        objects = _convert(database, fresh)
+        _put_in_place(database, fresh)
+    except (sqlite3.Error, DatabaseError) as error:
+        raise BackupError(f"nothing was changed: {error}") from error
+    finally:
+        fresh.unlink(missing_ok=True)
+        os.close(lock)
+    return objects
+
+
+def _convert(database: Path, fresh: Path) -> int:
+    fresh.unlink(missing_ok=True)
+    os.close(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+    with (
+        closing(sqlite3.connect(database, isolation_level=None)) as source,
+        closing(sqlite3.connect(fresh, isolation_level=None)) as target,
+    ):
+        _require_newest_format(source, database)
+        migrate(target, to=FORMER)
+        target.execute("BEGIN")
+        rows = [
+            (row.resource, row.namespace, row.name, row.version, row.body)
+            for row in read_objects(source, database)
+        ]
+        target.executemany("INSERT INTO objects VALUES (?, ?, ?, ?, ?)", rows)
+        _continue_versions(source, target)
+        target.execute("COMMIT")
+    return len(rows)
+
+
+def _require_newest_format(source: sqlite3.Connection, database: Path) -> None:
+    check_file(source, database)
+    if format_version(source) != len(MIGRATIONS):
+        raise BackupError(f"nothing was changed: {database} is in the former format already")
+    check_counter(source, database)
+
+
+def _continue_versions(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
+    """Keep the newest version from being given again, although its object may be deleted.
+
+    The former format has no counter: the newest change tells it. This one concerns no object.
+    """
+    (version,) = source.execute("SELECT version FROM counter").fetchone()
+    body = json.dumps({"metadata": {"name": "going-back", "resourceVersion": str(version)}})
+    change = (version, time.time(), "DELETED", "configmaps", "", "going-back", body.encode(), None)
+    target.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?)", change)
+
+
+def _put_in_place(database: Path, fresh: Path) -> None:
+    status = database.stat()
+    os.chown(fresh, status.st_uid, status.st_gid)
+    kept = former_copy(database, len(MIGRATIONS))
+    os.replace(database, kept)
+    for suffix in SUFFIXES:
+        beside = database.with_name(f"{database.name}{suffix}")
+        if beside.exists():
+            os.replace(beside, kept.with_name(f"{kept.name}{suffix}"))
+    os.replace(fresh, database)
+    sync_directory(database.parent)
