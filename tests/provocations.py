@@ -233,6 +233,7 @@ PROVOKED_BY: dict[str, dict[str, tuple[str, ...]]] = {
             "PodStartFailed",
         ),
         "test_a_gateway_that_leaves_keys_to_its_workers_is_named": ("RenewalUnsupported",),
+        "test_a_heartbeat_that_is_refused_is_not_the_gateways_failure": ("HeartbeatRefused",),
         "test_a_registration_without_a_certificate_is_an_invalid_response": ("InvalidResponse",),
         "test_a_time_that_cannot_be_stored_is_no_obstacle": (
             "ClockDiffers",

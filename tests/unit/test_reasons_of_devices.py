@@ -25,7 +25,8 @@ from flotta.worker import gateway_client, podman, systemd
 from flotta.worker.configuration_store import ConfigurationStore
 from flotta.worker.errors import DeliveryError, WorkloadError
 from flotta.worker.events import EventQueue
-from flotta.worker.gateway_client import GatewayClient
+from flotta.worker.gateway_client import EdgeApiResponse, GatewayClient
+from flotta.worker.heartbeat import DeviceStatus, Heartbeats
 from flotta.worker.settings import Settings
 from flotta.worker.workloads.crash_loop import Crashes
 from flotta.worker.workloads.execution import StepExecution
@@ -82,6 +83,20 @@ def test_no_response_means_that_the_gateway_is_unavailable() -> None:
     with pytest.raises(DeliveryError) as error:
         gateway_client._parse_response(b"", "heartbeat")
     assert str(error.value).endswith("[GatewayUnavailable]")
+
+
+async def test_a_heartbeat_that_is_refused_is_not_the_gateways_failure(tmp_path: Path) -> None:
+    class Refusing:
+        async def send(self, *_: object) -> EdgeApiResponse:
+            return EdgeApiResponse(403, {"retry-after": "7"})
+
+    gateway: Any = Refusing()
+    events = EventQueue(tmp_path / "events.json")
+    sender = Heartbeats(gateway, events, [], lambda: DeviceStatus("v1"), "1.0")
+    with pytest.raises(DeliveryError) as error:
+        await sender._send_heartbeat()
+    assert str(error.value).endswith("[HeartbeatRefused]")
+    assert error.value.retry_after == 7
 
 
 async def test_a_gateway_that_leaves_keys_to_its_workers_is_named(

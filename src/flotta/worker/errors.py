@@ -40,9 +40,12 @@ class WipeError(WorkerError):
 class DeliveryError(WorkerError):
     """A message could not be delivered; `retry_after` is the server's Retry-After in seconds."""
 
-    def __init__(self, message: str, retry_after: float | None = None) -> None:
+    def __init__(
+        self, message: str, retry_after: float | None = None, reason: Code = GATEWAY_UNAVAILABLE
+    ) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+        self.reason = reason
 
     def __str__(self) -> str:
-        return with_code(super().__str__(), GATEWAY_UNAVAILABLE)
+        return with_code(super().__str__(), self.reason)

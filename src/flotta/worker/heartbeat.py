@@ -22,6 +22,7 @@ from flotta.protocol.models import (
     Heartbeat,
     UpgradeStatus,
 )
+from flotta.protocol.reasons.device_programs import HEARTBEAT_REFUSED
 from flotta.token_bucket import TokenBucket
 from flotta.unforeseen import keep_going
 from flotta.worker.configuration import read_heartbeat_period
@@ -135,7 +136,7 @@ class Heartbeats:
             reason = EXPLANATIONS.get(
                 response.status, f"the control plane answered {response.status}"
             )
-            raise DeliveryError(reason, response.retry_after)
+            raise DeliveryError(reason, response.retry_after, HEARTBEAT_REFUSED)
         if events:
             self._events.acknowledge(events)
         for feature in self._features:

@@ -36,6 +36,14 @@ FOREIGN = {
     "installation/admission_policies.py": {"Forbidden"},
     "storage/s3_site.py": {"MethodNotAllowed"},
 }
+LOGGED = ("log.warning", "log.error", "log.exception", "self._log.warning")
+# Lines of which the arguments end with a code: errors and sentences that have it.
+BROUGHT = {
+    "gateway/gateway.py: %s",
+    "gateway/log_once.py: %s: %s",
+    "sync/loop.py: %s The next attempt is in %.0f s.",
+    "worker/heartbeat.py: Heartbeat not delivered: %s",
+}
 # Parameters, fields and keys that take a code.
 NAMES = ("reason", "activity")
 
@@ -157,6 +165,19 @@ def test_only_the_table_makes_codes() -> None:
     }
     # What an Edge API of another release gives as its reason is quoted.
     assert makers == {"gateway/status_codes.py"}
+
+
+def test_every_failure_in_the_journal_of_a_device_has_a_code() -> None:
+    without = {
+        f"{path}: {text}"
+        for path, tree in modules().items()
+        if path.startswith(("gateway", "worker", "sync"))
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in LOGGED
+        for text in [node.args[0].value if isinstance(node.args[0], ast.Constant) else ""]
+        if "[%s]" not in str(text)
+    }
+    assert without == BROUGHT
 
 
 def test_every_refusal_has_the_status_of_its_row() -> None:

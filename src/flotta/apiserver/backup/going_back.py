@@ -26,7 +26,7 @@ SUFFIXES = ("-wal", "-shm", ".version")  # what lies beside a database and belon
 def go_back(database: Path) -> int:
     """Put a database of the former format in place of this one; return how many objects it has.
 
-    The present one stays beside it, as `former_copy` names it. Raises BackupError if the database
+    The current one stays beside it, as `former_copy` names it. Raises BackupError if the database
     is damaged, in use or in that format already, and OSError.
     """
     try:

@@ -18,6 +18,6 @@ def run(options: argparse.Namespace) -> str:
         sys.exit(f"flotta-apiserver: {error}")
     return (
         f"All {objects} objects are in the format of the release before. Lost is the history of "
-        "changes: clients that watch list again. The present database stays beside it; what is "
+        "changes: clients that watch list again. The current database stays beside it; what is "
         "written from now on is not in it. Install the release before, then start the services."
     )

@@ -115,6 +115,12 @@ GATEWAY_UNAVAILABLE = STATE.add(
     "The worker has no connection to the gateway, or got no usable response from it.",
     "`systemctl status flotta-gateway` on the device.",
 )
+HEARTBEAT_REFUSED = STATE.add(
+    "HeartbeatRefused",
+    WORKER,
+    "The control plane refused a heartbeat; the line says what the status means.",
+    "The journal of `flotta-gateway` has the reason of the refusal at the same time.",
+)
 RENEWAL_UNSUPPORTED = STATE.add(
     "RenewalUnsupported",
     WORKER,
