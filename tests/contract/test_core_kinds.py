@@ -121,6 +121,11 @@ def test_only_one_of_two_candidates_gets_a_lease(api: Api, namespace: str) -> No
             {(INVALID, "data[.dockerconfigjson]")},
         ),
         (
+            "kubernetes.io/dockerconfigjson",
+            {".dockerconfigjson": "W1tb" * 5000},  # 15,000 brackets
+            {(INVALID, "data[.dockerconfigjson]")},
+        ),
+        (
             "kubernetes.io/basic-auth",
             {},
             {(REQUIRED, "data[username]"), (REQUIRED, "data[password]")},
@@ -209,3 +214,8 @@ def test_an_object_has_at_most_one_controller(api: Api, namespace: str) -> None:
     owners[0]["controller"] = "yes"
     response = api.post(core(namespace, "configmaps"), config_map("c", ownerReferences=owners))
     assert response.status == 400
+
+
+def test_a_namespace_needs_a_name(api: Api) -> None:
+    response = api.post("/api/v1/namespaces", {})
+    assert (response.status, response.causes) == (422, {(REQUIRED, "metadata.name")})

@@ -39,6 +39,7 @@ HOSTILE = (
     "9999-12-31T23:59:59.999999999+23:59",
 )
 NUMBERS = (0, -1, 2**31, 2**53 + 1, 2**63 - 1, 2**63, -(2**63) - 1, 10**30, 1e308, 0.5)
+DEEP = 1200  # levels; Python counts to about 1,000
 # What mutations put in: structure of the formats that are read.
 PIECES = (
     b"",
@@ -117,7 +118,12 @@ def _vary(value: Any, chance: random.Random, extra: Sequence[Any]) -> Any:
 def as_json(values: SearchStrategy[Any]) -> SearchStrategy[bytes]:
     """Draw the values as JSON, some of it damaged."""
     whole = values.map(lambda value: json.dumps(value).encode())
-    return st.one_of(whole, whole, whole.flatmap(mutations))
+    return st.one_of(whole, whole, whole.map(_with_deep_member), whole.flatmap(mutations))
+
+
+def _with_deep_member(data: bytes) -> bytes:
+    """Give an object a member that nobody knows, nested so deeply that skipping it is work."""
+    return data[:-1] + b', "unknown": ' + b"[" * DEEP + b"]" * DEEP + b"}"
 
 
 def changes_of_bytes() -> SearchStrategy[list[tuple[int, int, bytes]]]:

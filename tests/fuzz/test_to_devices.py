@@ -319,11 +319,16 @@ def test_configured_directories(fuzz: Fuzz) -> None:
 def test_messages_of_the_transferring_child(fuzz: Fuzz) -> None:
     outcome = {"type": "outcome", "number": 1, "result": "done", "stat": [1, 2, 3, 4]}
 
+    fatal = {"type": "fatal", "message": "m", "kind": "network"}
+    request = {"number": 1, "action": "open", "size": 5, "offset": 0}
+
     def check(line: bytes) -> None:
         with contextlib.suppress(ValueError, SyncError):
             job.decode_message(line)
+        with contextlib.suppress(msgspec.DecodeError):
+            job.decode_file_request(line)
 
-    fuzz(check, as_json(like(outcome, {"type": "fatal", "message": "m", "kind": "network"})))
+    fuzz(check, as_json(like(outcome, fatal, request)))
 
 
 def test_state_files_of_the_worker(fuzz: Fuzz, tmp_path: Path) -> None:

@@ -104,8 +104,8 @@ def _split_certificate(body: bytes) -> tuple[bytes, bytes]:
     """Return the response without the certificate, and the certificate in PEM."""
     try:
         response = decode_json(body, dict[str, msgspec.Raw])
-        content = msgspec.json.decode(response["content"], type=dict[str, msgspec.Raw])
-        certificate = msgspec.json.decode(content.pop("certificate"), type=str).encode()
+        content = decode_json(response["content"], dict[str, msgspec.Raw])
+        certificate = decode_json(content.pop("certificate"), str).encode()
     except (msgspec.DecodeError, KeyError, ValueError) as error:
         raise BadResponse("the response to the registration contains no certificate") from error
     return encode({**response, "content": content}), certificate

@@ -10,6 +10,7 @@ import re
 import msgspec
 
 from flotta.gateway.http_client import HttpResponse
+from flotta.protocol.json_text import decode_json
 from flotta.protocol.reasons.device_programs import REQUEST_REFUSED
 from flotta.protocol.reasons.reason import Code, with_code
 from flotta.protocol.reasons.refusals import (
@@ -83,7 +84,7 @@ class RefusalBody(msgspec.Struct):
 def read_refusal(body: bytes) -> RefusalBody:
     """Return the body of a refusal, an empty one for anything else, such as that of a proxy."""
     try:
-        return msgspec.json.decode(body, type=RefusalBody)
+        return decode_json(body, RefusalBody)
     except msgspec.DecodeError:
         return RefusalBody()
 

@@ -12,6 +12,7 @@ import re
 import msgspec
 
 from flotta.printable_text import printable
+from flotta.protocol.json_text import decode_json
 
 LINE_LIMIT = 4096  # characters of a line that is passed on
 REQUESTS: tuple[tuple[re.Pattern[str], str], ...] = (
@@ -45,7 +46,7 @@ def format_line(line: str) -> str | None:
     for one. All of it is printable.
     """
     try:
-        record = msgspec.json.decode(line, type=Record)
+        record = decode_json(line.encode(), Record)
     except (msgspec.DecodeError, UnicodeEncodeError):
         text = printable(line.rstrip("\r\n"), LINE_LIMIT)
         return f"    rclone: {text}" if text.strip() else None

@@ -8,10 +8,11 @@ which a descriptor may come.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
+from flotta.protocol.json_text import decode_json
 from flotta.sync.model import FileStat
 
 
@@ -147,12 +148,7 @@ class FileReply(msgspec.Struct, frozen=True, omit_defaults=True):
 
 MESSAGE_LIMIT = 4096  # bytes of a request for a file, and of its reply
 ENCODER = msgspec.json.Encoder()
-MESSAGES: msgspec.json.Decoder[ChildMessage | Unconfined] = msgspec.json.Decoder(
-    ChildMessage | Unconfined
-)
-JOBS = msgspec.json.Decoder(Job)
-FILE_REQUESTS = msgspec.json.Decoder(FileRequest)
-FILE_REPLIES = msgspec.json.Decoder(FileReply)
+CHILD_MESSAGES: Any = ChildMessage | Unconfined
 
 
 def encode_line(message: Job | ChildMessage | Unconfined) -> bytes:
@@ -162,12 +158,13 @@ def encode_line(message: Job | ChildMessage | Unconfined) -> bytes:
 
 def decode_job(data: bytes) -> Job:
     """Read the child's stdin."""
-    return JOBS.decode(data)
+    return decode_json(data, Job)
 
 
 def decode_message(line: bytes) -> ChildMessage | Unconfined:
-    """Read one line of the child's stdout."""
-    return MESSAGES.decode(line)
+    """Read one line of the child's stdout; raises msgspec.DecodeError."""
+    message: ChildMessage | Unconfined = decode_json(line, CHILD_MESSAGES)
+    return message
 
 
 def encode_file_request(request: FileRequest) -> bytes:
@@ -177,7 +174,7 @@ def encode_file_request(request: FileRequest) -> bytes:
 
 def decode_file_request(data: bytes) -> FileRequest:
     """Read a packet of the child, which is not trusted; raises msgspec.DecodeError."""
-    return FILE_REQUESTS.decode(data)
+    return decode_json(data, FileRequest)
 
 
 def encode_file_reply(reply: FileReply) -> bytes:
@@ -187,4 +184,4 @@ def encode_file_reply(reply: FileReply) -> bytes:
 
 def decode_file_reply(data: bytes) -> FileReply:
     """Read a packet of the worker."""
-    return FILE_REPLIES.decode(data)
+    return decode_json(data, FileReply)

@@ -15,7 +15,8 @@ SCHEMA = CoreSchema("io.k8s.api.core.v1.Namespace")
 def normalize(namespace: JsonObject, old: JsonObject | None) -> None:
     """Set the name label, and phase and finalizer of a new namespace."""
     meta = namespace["metadata"]
-    meta.setdefault("labels", {})[NAME_LABEL] = meta["name"]
+    if "name" in meta:  # without one it is refused for that
+        meta.setdefault("labels", {})[NAME_LABEL] = meta["name"]
     if old is None:
         namespace["spec"] = {"finalizers": ["kubernetes"]}
         namespace["status"] = {"phase": "Active"}

@@ -96,7 +96,7 @@ def _validate_type(kind: str, data: dict[str, str]) -> Iterable[Cause]:
 def _is_json(encoded: str) -> bool:
     try:
         json.loads(base64.b64decode(encoded))
-    except ValueError:
+    except (ValueError, RecursionError):  # nested too deeply
         return False
     return True
 

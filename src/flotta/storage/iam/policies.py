@@ -31,7 +31,7 @@ def find_bucket(document: str) -> str:
         statements = _as_list(policy["Statement"])
         actions = {action for statement in statements for action in _list_actions(statement)}
         buckets = {bucket for statement in statements for bucket in _list_buckets(statement)}
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         if isinstance(error, BadPolicy):
             raise
         raise BadPolicy("the policy document is not a policy") from error
