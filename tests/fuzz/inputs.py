@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from hypothesis import strategies as st
@@ -87,32 +88,44 @@ def json_values() -> SearchStrategy[Any]:
 
 
 def like(*examples: Any) -> SearchStrategy[Any]:
-    """Draw values that look like one of the examples, with parts of them replaced or removed."""
+    """Draw values that look like one of the examples, with up to three parts changed."""
     return st.builds(
-        lambda example, number, extra: _vary(example, random.Random(number), extra),
+        lambda example, number, extra: _change_parts(example, random.Random(number), extra),
         st.sampled_from(examples),
         st.integers(0, 2**32),
-        st.lists(json_values(), min_size=1, max_size=3),
+        st.lists(json_values(), max_size=3),
     )
 
 
-def _vary(value: Any, chance: random.Random, extra: Sequence[Any]) -> Any:
-    drawn = chance.random()
-    if drawn < 0.06:
-        return chance.choice(extra)
-    if isinstance(value, dict):
-        kept = {
-            key: _vary(item, chance, extra) for key, item in value.items() if chance.random() > 0.06
-        }
-        if drawn > 0.95:
-            kept[chance.choice(HOSTILE)] = chance.choice(extra)
-        return kept
-    if isinstance(value, list):
-        varied = [_vary(item, chance, extra) for item in value]
-        return varied * 3 if drawn > 0.95 else varied
-    if isinstance(value, str) and drawn > 0.9:
-        return chance.choice(HOSTILE)
-    return value
+def _change_parts(example: Any, chance: random.Random, extra: Sequence[Any]) -> Any:
+    value = [copy.deepcopy(example)]  # so that the whole is a part as well
+    for new in extra:
+        if parts := list(_parts(value)):
+            _change_part(*chance.choice(parts), chance, new)
+    return value[0] if value else None
+
+
+def _parts(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield where each part is: the list or object that has it, and its index or key."""
+    places = range(len(value)) if isinstance(value, list) else [*value]
+    for place in places:
+        yield value, place
+        if isinstance(value[place], dict | list):
+            yield from _parts(value[place])
+
+
+def _change_part(holder: Any, place: Any, chance: random.Random, new: Any) -> None:
+    kind = chance.randrange(5)
+    if kind == 0:
+        del holder[place]
+    elif kind == 1:
+        holder[place] = new
+    elif kind == 2 and isinstance(holder, dict):
+        holder[chance.choice(HOSTILE)] = holder.pop(place)
+    elif kind == 3 and isinstance(holder, list):
+        holder += holder * 3
+    else:
+        holder[place] = chance.choice(HOSTILE)
 
 
 def as_json(values: SearchStrategy[Any]) -> SearchStrategy[bytes]:

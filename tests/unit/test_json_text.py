@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from flotta.protocol.envelope import decode, decode_message
-from flotta.protocol.json_text import decode_report
+from flotta.protocol.json_text import decode_json, decode_report
 from flotta.protocol.models import Heartbeat
 
 
@@ -58,3 +58,8 @@ def test_a_number_that_nothing_can_store_leaves_the_rest_of_the_report(number: s
 def test_a_value_of_another_type_is_still_refused() -> None:
     with pytest.raises(msgspec.ValidationError, match=r"\$\.status"):
         decode_report(b'{"status": 5, "version": ""}', Heartbeat)
+
+
+def test_text_that_is_not_utf_8_is_refused_like_other_wrong_json() -> None:
+    with pytest.raises(msgspec.DecodeError, match="not UTF-8"):
+        decode_json(b'{"a": "\x80"}', dict[str, str])

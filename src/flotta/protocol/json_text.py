@@ -21,14 +21,16 @@ def decode_json(data: bytes | msgspec.Raw, type_: type[T], *, strict: bool = Tru
     """Decode JSON into a type; `strict` is that of msgspec.
 
     Raises msgspec.DecodeError, a ValueError, with the path of the first wrong field, also for JSON
-    that is nested too deeply. The decoder counts the levels and stops before it builds more than
-    Python's limit of about 1,000: a scan before it takes ten to a hundred times as long as the
-    decoding, which a peer could use.
+    that is not UTF-8 or nested too deeply. The decoder counts the levels and stops before it builds
+    more than Python's limit of about 1,000: a scan before it takes ten to a hundred times as long
+    as the decoding, which a peer could use.
     """
     try:
         return msgspec.json.decode(data, type=type_, strict=strict)
     except RecursionError as error:
         raise msgspec.DecodeError("JSON is nested too deeply") from error
+    except UnicodeDecodeError as error:  # in a text; msgspec has no error of its own for it
+        raise msgspec.DecodeError(f"JSON is not UTF-8: {error}") from error
 
 
 def decode_report(data: bytes | msgspec.Raw, type_: type[T]) -> T:
