@@ -15,9 +15,10 @@ from former_release import run_former, unpack_former_release
 
 from contract.engine import Engine
 from flotta.apiserver.backup.contents import BackupError
-from flotta.apiserver.backup.going_back import go_back
+from flotta.apiserver.backup.going_back import FORMER, go_back
 from flotta.apiserver.storage.database import ChangeRow, Database
 from flotta.apiserver.storage.former_copy import former_copy
+from flotta.apiserver.storage.migrations import MIGRATIONS
 from flotta.gateway.clock import Clock
 from flotta.gateway.identity_store import IdentityStore
 from flotta.identity.authority import Authority
@@ -133,6 +134,11 @@ def test_going_back_changes_nothing_when_it_cannot(tmp_path: Path) -> None:
         go_back(path)
     with pytest.raises(BackupError, match="nothing was changed"):
         go_back(tmp_path / "missing.db")
+
+
+def test_every_format_of_the_database_has_a_way_back() -> None:
+    """Whoever adds a migration teaches `go_back` to undo it."""
+    assert len(MIGRATIONS) == FORMER + 1
 
 
 def test_the_former_gateway_uses_the_identity(tmp_path: Path, former: Path) -> None:
