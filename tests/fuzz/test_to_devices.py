@@ -120,9 +120,6 @@ def test_pods_and_their_files(fuzz: Fuzz, tmp_path: Path) -> None:
         desired = build_desired(message, "till-7", files)
         for pod in desired.pods.values():
             built[:] = [len(pod.files)]
-            for path in pod.files:
-                assert_inside(path)
-                assert len(path.parts) >= 4  # files, digest, volume, file
             assert json.loads(pod.manifest)["kind"] == "Pod"
         for error in desired.broken.values():
             assert error.reason
