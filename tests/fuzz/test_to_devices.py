@@ -14,7 +14,9 @@ import msgspec
 import pytest
 from hypothesis import strategies as st
 from inputs import (
+    apply_changes,
     as_json,
+    changes_of_bytes,
     json_values,
     like,
     mutations,
@@ -35,7 +37,7 @@ from flotta.gateway.workers import _is_handler
 from flotta.identity.authority import Authority
 from flotta.identity.requests import certificate_request, load_request
 from flotta.protocol.models import Workload
-from flotta.sync import job, listing, paths, plan
+from flotta.sync import job, listing, paths, plan, state_db
 from flotta.sync.listing import ConnectionFailedError, RemoteObject
 from flotta.sync.model import DataPath, SyncError
 from flotta.worker import gateway_client
@@ -120,6 +122,9 @@ def test_pods_and_their_files(fuzz: Fuzz, tmp_path: Path) -> None:
         desired = build_desired(message, "till-7", files)
         for pod in desired.pods.values():
             built[:] = [len(pod.files)]
+            for path in pod.files:
+                assert_inside(path)
+                assert len(path.parts) >= 4  # files, digest, volume, file
             assert json.loads(pod.manifest)["kind"] == "Pod"
         for error in desired.broken.values():
             assert error.reason
@@ -352,6 +357,25 @@ def test_state_files_of_the_worker(fuzz: Fuzz, tmp_path: Path) -> None:
 
     events = b'[{"reason": "R", "message": "m", "type": "warn", "workload": "w"}]'
     fuzz(check, mutations(sealed, record, events))
+
+
+def test_a_damaged_database_of_the_synchronisation(fuzz: Fuzz, tmp_path: Path) -> None:
+    path = tmp_path / "sync.db"
+    database = state_db.StateDatabase(path)
+    database.load_statuses()
+    database.close()
+    whole = path.read_bytes()
+
+    def check(changes: list[tuple[int, int, bytes]]) -> None:
+        for left in tmp_path.iterdir():
+            left.unlink()
+        path.write_bytes(apply_changes(whole, changes))
+        opened = state_db.StateDatabase(path)
+        opened.load_statuses()
+        opened.load_records("web", "up")
+        opened.close()
+
+    fuzz(check, changes_of_bytes())
 
 
 def test_the_configuration_file_of_the_gateway(fuzz: Fuzz, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from flotta.dns1123 import is_label
 from flotta.gateway.log_once import LogOnce
 from flotta.gateway.settings import Timing
 from flotta.protocol.grpc import RECEIVED_DISCONNECT, Data, EventNotification, WorkerStub
-from flotta.protocol.reasons.device_programs import WORKER_UNAVAILABLE
+from flotta.protocol.reasons.device_programs import UNREADABLE_MESSAGE, WORKER_UNAVAILABLE
 from flotta.protocol.reasons.reason import with_code
 
 log = logging.getLogger(__name__)
@@ -128,7 +128,11 @@ class Workers:
         or again, gets the latest message then.
         """
         if not self._may_keep(message.directive):
-            log.warning("Ignored a message for %r: there is no such worker", message.directive)
+            log.warning(
+                "Ignored a message for %r: there is no such worker [%s]",
+                message.directive,
+                UNREADABLE_MESSAGE,
+            )
             return False
         digest = hashlib.sha256(message.content).digest()
         known = self._latest.get(message.directive)
