@@ -115,8 +115,10 @@ class WorkloadsFeature(Feature):
         """Stop and remove every pod with its files."""
         self._names = ()
         self._reported.clear()
-        await self._reconciler.wipe()
-        self._suspension.end()
+        try:
+            await self._reconciler.wipe()
+        finally:
+            self._suspension.end()
 
     def _handle_snapshot(self) -> None:
         """Compare with what is desired and with what was reported."""
