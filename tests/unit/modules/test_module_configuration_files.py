@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import grp
+import json
 import os
 import pwd
 import stat
@@ -71,3 +72,63 @@ def test_an_owner_who_does_not_exist_is_named_unless_he_may_yet_come(
         assert answer["failed"]
         assert answer["msg"].startswith(f"Cannot write {path}: ")
         assert "nobody-of-this-name" in answer["msg"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "sentence"),
+    [
+        ({"path": "relative"}, "relative is not an absolute path; begin it with /."),
+        ({"mode": "u=rw"}, "has the mode 'u=rw'; use three or four octal digits in quotes"),
+        ({"mode": "0999"}, "has the mode '0999'; use three or four octal digits in quotes"),
+        ({"path": "{folder}"}, "{folder} is a directory; name a file"),
+        ({"path": "/proc/nowhere/file"}, "Cannot write /proc/nowhere/file: "),
+        ({"path": "{folder}/plain/file"}, "Cannot write {folder}/plain/file: "),
+        ({"path": "/proc/self/file"}, "Check that each parent is a directory on a writable"),
+    ],
+)
+def test_what_cannot_be_written_is_a_sentence_and_nothing_is_written(
+    tmp_path: Path, wanted: dict[str, str], sentence: str
+) -> None:
+    (tmp_path / "plain").touch()
+    path = wanted.get("path", "{folder}/file").format(folder=tmp_path)
+    # A file that could be written comes first.
+    given = [*files(tmp_path)[:1], {"content": "x", **ME, **wanted, "path": path}]
+    answer = run("configuration_files", files=given)
+    assert answer["failed"]
+    assert sentence.format(folder=tmp_path) in answer["msg"]
+    assert "Traceback" not in answer["msg"]
+    if not path.startswith("/proc"):
+        assert not (tmp_path / "deep").exists()
+
+
+def test_secret_content_is_in_no_result_and_public_content_is(tmp_path: Path) -> None:
+    wanted = files(tmp_path)
+    first = run("configuration_files", files=wanted)
+    wanted[1]["content"] = "KEY=next\n"
+    second = run("configuration_files", files=wanted)
+    answers = json.dumps([first, second])
+    assert "KEY=" not in answers
+    assert first["invocation"]["module_args"]["files"][0]["content"] == "[Unit]\n"
+    assert first["diff"][0]["after"] == "[Unit]\n"
+
+
+def test_content_that_was_secret_is_not_shown_when_it_becomes_public(tmp_path: Path) -> None:
+    wanted = files(tmp_path)[1:]
+    run("configuration_files", files=wanted)
+    wanted[0] |= {"mode": "0644", "content": "nothing\n"}
+    assert "KEY=" not in json.dumps(run("configuration_files", files=wanted))
+
+
+def test_a_file_without_the_mark_is_neither_replaced_nor_removed(tmp_path: Path) -> None:
+    own, foreign = tmp_path / "own", tmp_path / "foreign"
+    own.write_text("# by flotta\nold\n")
+    foreign.write_text("precious")
+    for change in ({"content": "# by flotta\nnew\n"}, {}):
+        wanted = [
+            {"path": str(path), "mark": "by flotta", **ME, **change} for path in (own, foreign)
+        ]
+        answer = run("configuration_files", files=wanted)
+        assert f"{foreign} exists and was not written by flotta" in answer["msg"]
+        assert (own.read_text(), foreign.read_text()) == ("# by flotta\nold\n", "precious")
+    assert run("configuration_files", files=wanted[:1])["changed"]
+    assert not own.exists()

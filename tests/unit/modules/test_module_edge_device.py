@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
 from memory_client import MemoryClient
-from module_run import run
+from module_run import loaded, run
 
 from flotta.resources.kinds import CONFIG_MAP, EDGE_DEVICE, NAMESPACE
 
@@ -37,7 +38,7 @@ def test_check_mode_says_what_would_change_and_writes_nothing(client: MemoryClie
 def test_a_device_that_never_joined_or_is_silent_fails_with_where_to_look(
     client: MemoryClient,
 ) -> None:
-    answer = run("edge_device", name="till-1", wait_timeout=0)
+    answer = run("edge_device", name="till-1", wait=True, wait_timeout=0)
     assert "Device till-1 did not register within 0 s." in answer["msg"]
     client.have(EDGE_DEVICE, "till-1")
     answer = run("edge_device", name="till-1", wait=True, wait_timeout=0)
@@ -45,6 +46,18 @@ def test_a_device_that_never_joined_or_is_silent_fails_with_where_to_look(
     assert "journalctl -u flotta-gateway" in answer["msg"]
     client.have(EDGE_DEVICE, "till-1", status=READY)
     assert not run("edge_device", name="till-1", wait=True, wait_timeout=0)["changed"]
+
+
+def test_a_device_that_is_not_registered_is_not_waited_for_unless_asked(
+    client: MemoryClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(*_: object) -> None:
+        pytest.fail("the module waited")
+
+    monkeypatch.setattr(loaded("edge_device").api, "wait_until", never)
+    answer = run("edge_device", name="till-1", labels={"a": "b"})
+    assert "Device till-1 is not registered in namespace default." in answer["msg"]
+    assert client.writes == []
 
 
 def test_removal_is_asked_for_once(client: MemoryClient) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from module_run import loaded, run
@@ -41,7 +42,7 @@ def test_a_failure_of_pip_names_the_host_and_whose_settings_were_used(
     assert answer["msg"].startswith("pip could not download the wheels for Python 3.11 on aarch64.")
     assert "your pip settings (pip config list)" in answer["msg"]
     assert "no-such-wheel" in answer["msg"]
-    assert [name for name in os.listdir(cache) if not name.endswith(".lock")] == []
+    assert os.listdir(cache) == []
 
 
 def test_the_name_follows_from_the_requirements_and_the_host(requirements: Path) -> None:
@@ -68,3 +69,48 @@ def test_pip_is_told_the_host_it_collects_for() -> None:
     assert "--require-hashes --only-binary :all: --dest out" in words
     assert "--python-version 3.13 --implementation cp --abi cp313 --abi abi3 --abi none" in words
     assert words.endswith("--platform linux_x --requirement a.txt")
+
+
+@pytest.mark.parametrize(
+    ("about", "sentence"),
+    [
+        ({"architecture": "armv7l"}, "There are no wheels for armv7l."),
+        ({"architecture": "riscv64"}, "have wheels for x86_64 and aarch64 only."),
+        ({"libc_version": ""}, "libc_version is ''; use the version of the GNU C library (glibc)"),
+        ({"libc_version": "musl"}, "Alpine Linux with musl, are not supported"),
+        ({"python_version": "3"}, "use major and minor version in quotes, such as '3.11'"),
+        ({"requirements": ["/nowhere/locked.txt"]}, "/nowhere/locked.txt: No such file"),
+        ({"path": "/proc/nowhere"}, "that you may write to /proc/nowhere"),
+    ],
+)
+def test_what_cannot_be_downloaded_is_a_sentence(
+    tmp_path: Path, requirements: Path, about: dict[str, Any], sentence: str
+) -> None:
+    wanted = {"requirements": [str(requirements)], "path": str(tmp_path / "cache"), **ABOUT}
+    answer = run("wheelhouse", **(wanted | about))
+    assert answer["failed"]
+    assert sentence in answer["msg"]
+    assert "no-such-wheel" not in answer["msg"]
+
+
+def test_archives_that_nobody_uses_and_remains_of_failed_runs_are_removed(
+    tmp_path: Path, requirements: Path
+) -> None:
+    cache = tmp_path / "cache"
+    wanted = {"requirements": [str(requirements)], "path": str(cache), **ABOUT}
+    used = Path(run("wheelhouse", check_mode=True, **wanted)["archive"]).name
+    old = {
+        "wheelhouse-1.tar",
+        "wheelhouse-1.tar.lock",
+        "wheelhouse-2.tar.partial",
+        used,
+        "mine.tar",
+    }
+    (cache / "wheelhouse-x.partial").mkdir(parents=True)
+    for name in (*old, "wheelhouse-x.partial"):
+        (cache / name).touch()
+        os.utime(cache / name, (0, 0))
+    (cache / "wheelhouse-3.tar").touch()
+    assert not run("wheelhouse", **wanted)["changed"]
+    assert set(os.listdir(cache)) == {used, "mine.tar", "wheelhouse-3.tar"}
+    assert (cache / used).stat().st_mtime > 0

@@ -14,6 +14,8 @@ description:
     that use these files.
   - Each file is written to a temporary file in the same directory, with its owner and mode, and then renamed. Other
     programs see either the old or the new content, and other users can never read a secret.
+  - The content of a file that not every user may read counts as a secret. It appears in no result, difference or log,
+    at any verbosity.
 author:
   - flotta.edge contributors (@project-flotta)
 options:
@@ -34,6 +36,11 @@ options:
         description:
           - The whole content of the file.
           - When omitted, the file is removed.
+        type: str
+      mark:
+        description:
+          - Text that an existing file must contain to be replaced or removed. If it does not, the file belongs to
+            another program or to you; the module fails and changes nothing.
         type: str
       mode:
         description:
@@ -64,8 +71,6 @@ attributes:
     description: Runs on Linux and other POSIX systems.
     support: full
     platforms: posix
-notes:
-  - The task result contains the contents in C(invocation). Use C(no_log=true) on a task that writes secrets.
 seealso:
   - module: ansible.builtin.copy
   - module: ansible.builtin.template
@@ -102,12 +107,15 @@ paths:
 import grp
 import os
 import pwd
+import re
 import stat
 import tempfile
 from dataclasses import dataclass
 
 from ansible.module_utils.basic import AnsibleModule
 
+MODE = re.compile("0?[0-7]{3}|[0-7]{4}")
+HIDDEN = "(not shown: other users may not read this file)\n"
 UNKNOWN = -1  # number of a user or group that does not exist yet; no file has it
 
 
@@ -117,6 +125,7 @@ class WantedFile:
 
     path: str
     content: str | None  # None removes the file
+    mark: str | None  # text that an existing file has to contain
     mode: str  # octal digits
     owner: str
     group: str
@@ -147,6 +156,20 @@ def find_owner(module: AnsibleModule, file: WantedFile) -> tuple[int, int]:
         )
 
 
+def check_file(module: AnsibleModule, file: WantedFile) -> None:
+    """Fail the module for a file that cannot be written as the parameters say."""
+    if not os.path.isabs(file.path):
+        module.fail_json(msg=f"{file.path} is not an absolute path; begin it with /.")
+    if not MODE.fullmatch(file.mode):
+        module.fail_json(
+            msg=f"{file.path} has the mode {file.mode!r}; use three or four octal digits in quotes, such as '0644'."
+        )
+    if os.path.isdir(file.path):
+        module.fail_json(
+            msg=f"{file.path} is a directory; name a file, or remove the directory if nobody needs it."
+        )
+
+
 def read_state(path: str) -> State | None:
     """Return the actual state of a file, None if it does not exist."""
     try:
@@ -155,6 +178,15 @@ def read_state(path: str) -> State | None:
             return State(stream.read(), stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid)
     except FileNotFoundError:
         return None
+
+
+def check_mark(module: AnsibleModule, file: WantedFile, before: State | None) -> None:
+    """Fail the module for a file that exists and does not have the mark."""
+    if before is not None and file.mark is not None and file.mark.encode() not in before.content:
+        module.fail_json(
+            msg=f"{file.path} exists and was not written by flotta: {file.mark!r} is not in it. It was not changed. Move it "
+            "elsewhere, or choose another path."
+        )
 
 
 def wanted_state(module: AnsibleModule, file: WantedFile) -> State | None:
@@ -183,43 +215,73 @@ def write(path: str, state: State) -> None:
         raise
 
 
-def describe_content(state: State | None) -> str:
-    """Return the content for a difference, unless some users may not read the file."""
-    if state is None:
-        return ""
-    if not state.mode & stat.S_IROTH:
-        return "(not shown: other users may not read this file)\n"
-    return state.content.decode(errors="replace")
+def is_public(state: State | None) -> bool:
+    """Tell whether every user may read a file; there is nothing to hide in one that does not exist."""
+    return state is None or bool(state.mode & stat.S_IROTH)
 
 
 def make_diff(path: str, before: State | None, after: State | None) -> dict[str, str]:
-    """Return what Ansible shows with --diff."""
-    return {
-        "before_header": path,
-        "after_header": path,
-        "before": describe_content(before),
-        "after": describe_content(after),
-    }
+    """Return what Ansible shows with --diff; no content if only some users may read it, before or after."""
+    public = is_public(before) and is_public(after)
+    texts = [
+        "" if state is None else state.content.decode(errors="replace") if public else HIDDEN
+        for state in (before, after)
+    ]
+    return {"before_header": path, "after_header": path, "before": texts[0], "after": texts[1]}
 
 
-def ensure(module: AnsibleModule, file: WantedFile) -> dict[str, str] | None:
-    """Write or remove a file as desired; return what Ansible shows with --diff, None without a change."""
-    before, after = read_state(file.path), wanted_state(module, file)
+@dataclass(frozen=True)
+class Change:
+    """A file that is not as desired."""
+
+    path: str
+    before: State | None
+    after: State | None  # None removes the file
+
+
+def plan(module: AnsibleModule, file: WantedFile) -> Change | None:
+    """Compare a file with what is desired; None if they agree. Fails the module for what is impossible."""
+    check_file(module, file)
+    before = read_state(file.path)
+    after = wanted_state(module, file)
     if before == after:
         return None
-    if not module.check_mode:
-        if after is None:
-            os.unlink(file.path)
-        else:
-            write(file.path, after)
-    return make_diff(file.path, before, after)
+    check_mark(module, file, before)
+    return Change(file.path, before, after)
+
+
+def apply(change: Change) -> None:
+    """Write or remove a file."""
+    if change.after is None:
+        os.unlink(change.path)
+    else:
+        write(change.path, change.after)
+
+
+def explain(error: OSError, path: str) -> str:
+    """Return a sentence for an error of the operating system."""
+    where = error.filename if isinstance(error.filename, str) else path
+    return (
+        f"Cannot write {path}: {where}: {error.strerror}. Check that each parent is a directory on a writable file system with "
+        "free space, and that the task runs as root or as the owner."
+    )
+
+
+def reveal_public(module: AnsibleModule, files: list[WantedFile]) -> None:
+    """Let results show the content of files that every user may read; all other content stays hidden."""
+    public, secret = set(), set()
+    for file in files:
+        readable = MODE.fullmatch(file.mode) and int(file.mode, 8) & stat.S_IROTH
+        (public if readable else secret).add(file.content)
+    module.no_log_values -= public - secret
 
 
 def main() -> None:
     """Run the module."""
     file_spec = {
         "path": {"type": "path", "required": True},
-        "content": {"type": "str"},
+        "content": {"type": "str", "no_log": True},
+        "mark": {"type": "str"},
         "mode": {"type": "str", "default": "0644"},
         "owner": {"type": "str", "default": "root"},
         "group": {"type": "str", "default": "root"},
@@ -230,13 +292,25 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    paths, diffs = [], []
-    for file in [WantedFile(**given) for given in module.params["files"]]:
-        diff = ensure(module, file)
-        if diff is not None:
-            paths.append(file.path)
-            diffs.append(diff)
-    module.exit_json(changed=bool(paths), paths=paths, diff=diffs)
+    files = [WantedFile(**given) for given in module.params["files"]]
+    reveal_public(module, files)
+    path = ""
+    try:
+        changes = []
+        for file in files:
+            path = file.path
+            changes.append(plan(module, file))
+        made = [change for change in changes if change is not None]
+        for change in [] if module.check_mode else made:
+            path = change.path
+            apply(change)
+    except OSError as error:
+        module.fail_json(msg=explain(error, path))
+    module.exit_json(
+        changed=bool(made),
+        paths=[change.path for change in made],
+        diff=[make_diff(change.path, change.before, change.after) for change in made],
+    )
 
 
 if __name__ == "__main__":

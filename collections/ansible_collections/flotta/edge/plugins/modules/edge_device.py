@@ -11,8 +11,8 @@ short_description: Label, configure, quarantine or decommission a device
 version_added: 0.1.0
 description:
   - Sets labels and specification of an EdgeDevice, or decommissions the device.
-  - Devices register themselves. With O(state=present), the module first waits until the device has registered, for
-    O(wait_timeout) seconds at most, with O(wait=false) as well.
+  - Devices register themselves. With O(state=present) and O(wait=true), the module first waits until the device has
+    registered, for O(wait_timeout) seconds at most. With O(wait=false), it fails at once for a device that has not.
   - With O(state=absent), the device stops its workloads and removes their data and its own identity. The EdgeDevice
     is removed when the device has acknowledged that, or when the control plane has waited long enough for it.
   - O(state=absent) counts as an administrator's word, so the control plane does not hold the removal of many devices.
@@ -298,6 +298,8 @@ class WantedDevice:
         """Return the device once it is registered; in check mode None when it is not."""
         if self.module.check_mode:
             return await self.find()
+        if not self.parameters.wait:
+            return await self.require_registered()
         return await api.wait_until(
             self.parameters,
             self.find,
@@ -306,6 +308,16 @@ class WantedDevice:
                 f"{WHERE_TO_LOOK}"
             ),
         )
+
+    async def require_registered(self) -> EdgeDevice:
+        """Return the device; raises ValueError when it is not registered."""
+        device = await self.find()
+        if device is None:
+            raise ValueError(
+                f"Device {self.name} is not registered in namespace {self.namespace}. Check the name (flotta status lists all "
+                f"devices), or set wait to true to wait until it registers. {WHERE_TO_LOOK}"
+            )
+        return device
 
     async def wait_ready(self) -> EdgeDevice:
         """Return the device once it is ready."""

@@ -15,6 +15,7 @@ description:
   - Run the module on the controller. It uses the C(pip) settings of the user who runs it, such as a mirror.
   - The name of an archive follows from the requirements and the host's Python, architecture and C library. An archive
     that exists is not downloaded again.
+  - Archives that were not used for 30 days are removed from O(path), and what a failed run left there.
 author:
   - flotta.edge contributors (@project-flotta)
 options:
@@ -38,6 +39,7 @@ options:
   architecture:
     description:
       - Architecture of the host as C(uname -m) prints it, for example V(aarch64).
+      - Wheels of all requirements of flotta exist for V(x86_64) and V(aarch64).
     type: str
     required: true
   libc_version:
@@ -84,17 +86,26 @@ archive:
   sample: /home/me/.cache/flotta-edge/wheelhouse-5f0c3e0b9d1a.tar
 """
 
+import contextlib
 import fcntl
+import glob
 import hashlib
 import os
+import re
 import shutil
 import sys
 import tarfile
 import tempfile
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ansible.module_utils.basic import AnsibleModule
 
+UNUSED = 30 * 86400  # seconds after which an archive that nobody used is removed
+ARCHITECTURES = ("x86_64", "aarch64")  # those for which every locked requirement has wheels
+PREFIX = "wheelhouse-"
+VERSION = re.compile(r"\d+\.\d+(\.\d+)?")
 OLDEST_LIBC_MINOR = 5  # glibc 2.5, the oldest for which wheels exist (manylinux1, PEP 513)
 
 
@@ -150,7 +161,7 @@ def content_name(requirements: list[str], *about: str) -> str:
     for path in requirements:
         with open(path, "rb") as stream:
             digest.update(stream.read())
-    return f"wheelhouse-{digest.hexdigest()[:12]}.tar"
+    return f"{PREFIX}{digest.hexdigest()[:12]}.tar"
 
 
 def pack(folder: str, archive: str) -> None:
@@ -162,9 +173,37 @@ def pack(folder: str, archive: str) -> None:
     os.replace(partial, archive)
 
 
+def check_host(module: AnsibleModule, parameters: Parameters) -> None:
+    """Fail the module for a host for which no wheels can exist."""
+    if not VERSION.fullmatch(parameters.libc_version):
+        module.fail_json(
+            msg=f"libc_version is {parameters.libc_version!r}; use the version of the GNU C library (glibc) on the host, such "
+            "as '2.36'. Hosts with another C library, such as Alpine Linux with musl, are not supported: no wheels are built "
+            "for them."
+        )
+    if not VERSION.fullmatch(parameters.python_version):
+        module.fail_json(
+            msg=f"python_version is {parameters.python_version!r}; use major and minor version in quotes, such as '3.11'."
+        )
+
+
+def explain_pip(parameters: Parameters, errors: str) -> str:
+    """Return why pip could not download the wheels, and what to do."""
+    if parameters.architecture not in ARCHITECTURES:
+        return (
+            f"There are no wheels for {parameters.architecture}. All requirements of flotta have wheels for "
+            f"{' and '.join(ARCHITECTURES)} only. Use another machine, or a 64-bit operating system on it."
+        )
+    return (
+        f"pip could not download the wheels for Python {parameters.python_version} on {parameters.architecture}. Check that "
+        "this machine reaches the package index of your pip settings (pip config list) and that the index has wheels for this "
+        f"platform.\n{errors.strip()}"
+    )
+
+
 def collect(module: AnsibleModule, parameters: Parameters, archive: str) -> None:
     """Download the wheels and pack them into the archive; fail the module when pip fails."""
-    folder = tempfile.mkdtemp(dir=parameters.path)
+    folder = tempfile.mkdtemp(dir=parameters.path, prefix=PREFIX, suffix=".partial")
     tags = platform_tags(parameters.architecture, parameters.libc_version)
     command = download_command(
         sys.executable, parameters.requirements, folder, parameters.python_version, tags
@@ -172,27 +211,55 @@ def collect(module: AnsibleModule, parameters: Parameters, archive: str) -> None
     try:
         code, _output, errors = module.run_command(command)
         if code != 0:
-            module.fail_json(
-                msg=f"pip could not download the wheels for Python {parameters.python_version} on "
-                f"{parameters.architecture}. Check that this machine reaches the package index of your pip settings "
-                f"(pip config list) and that the index has wheels for this platform.\n"
-                f"{errors.strip()}"
-            )
+            module.fail_json(msg=explain_pip(parameters, errors))
         pack(folder, archive)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@contextlib.contextmanager
+def locked(path: str) -> Iterator[None]:
+    """Hold a lock file, which is removed at the end."""
+    while True:
+        with open(path, "w", encoding="utf-8") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if is_at(path, lock.fileno()):  # or else another process removed it meanwhile
+                try:
+                    yield
+                finally:
+                    os.unlink(path)
+                return
+
+
+def is_at(path: str, descriptor: int) -> bool:
+    """Tell whether an open file is still the one at its path."""
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
+
+
 def collect_once(module: AnsibleModule, parameters: Parameters, archive: str) -> bool:
     """Create the archive unless another process has done so meanwhile; tell whether it was created."""
     os.makedirs(parameters.path, exist_ok=True)
-    with open(f"{archive}.lock", "w", encoding="utf-8") as lock:
-        # Tasks for several hosts of a kind run at the same time; the first creates the archive.
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    # Tasks for several hosts of a kind run at the same time; the first creates the archive.
+    with locked(f"{archive}.lock"):
         missing = not os.path.exists(archive)
         if missing:
             collect(module, parameters, archive)
     return missing
+
+
+def remove_unused(folder: str, now: float) -> None:
+    """Remove archives that were not used for long, and what interrupted runs left; nothing else."""
+    for path in glob.glob(os.path.join(glob.escape(folder), f"{PREFIX}*")):
+        with contextlib.suppress(OSError):  # another process removes it as well
+            if now - os.stat(path).st_mtime < UNUSED:
+                continue
+            if path.endswith(".partial") and os.path.isdir(path):
+                shutil.rmtree(path)
+            elif path.endswith((".tar", ".tar.lock", ".tar.partial")):
+                os.unlink(path)
 
 
 def main() -> None:
@@ -208,12 +275,30 @@ def main() -> None:
         supports_check_mode=True,
     )
     parameters = Parameters(**module.params)
+    check_host(module, parameters)
+    try:
+        changed, archive = ensure(module, parameters)
+    except OSError as error:
+        module.fail_json(
+            msg=f"{error.filename or parameters.path}: {error.strerror}. Check that the files in requirements exist and that "
+            f"you may write to {parameters.path}."
+        )
+    module.exit_json(changed=changed, archive=archive)
+
+
+def ensure(module: AnsibleModule, parameters: Parameters) -> tuple[bool, str]:
+    """Create the archive if it does not exist; return whether it did not, and its path."""
     about = (parameters.python_version, parameters.architecture, parameters.libc_version)
     archive = os.path.join(parameters.path, content_name(parameters.requirements, *about))
     changed = not os.path.exists(archive)
-    if changed and not module.check_mode:
+    if module.check_mode:
+        return changed, archive
+    if changed:
         changed = collect_once(module, parameters, archive)
-    module.exit_json(changed=changed, archive=archive)
+    with contextlib.suppress(PermissionError):  # of another user, who also removes it
+        os.utime(archive)  # the time of the last use
+    remove_unused(parameters.path, time.time())
+    return changed, archive
 
 
 if __name__ == "__main__":
