@@ -7,5 +7,5 @@ playbook=".venv-site/bin/ansible-playbook -i inventories/local"
   echo "There is no local site here."
   exit 0
 }
-$playbook playbooks/decommission.yml || echo "Not every device could be decommissioned; the hosts are removed anyway."
+$playbook playbooks/decommission.yml -e flotta_decommission=yes || echo "Not every device could be decommissioned; the hosts are removed anyway."
 exec $playbook flotta.edge.local_hosts_absent

@@ -38,7 +38,7 @@ up() {
 
 down() {
   [ -d "$FLOTTA_SITE" ] || { echo "There is no Kubernetes site here."; return; }
-  [ ! -e "$FLOTTA_SITE/kubeconfig" ] || site playbooks/decommission.yml ||
+  [ ! -e "$FLOTTA_SITE/kubeconfig" ] || site playbooks/decommission.yml -e flotta_decommission=yes ||
     echo "Not every device could be decommissioned; the hosts are removed anyway."
   hosts flotta.edge.local_hosts_absent
 }

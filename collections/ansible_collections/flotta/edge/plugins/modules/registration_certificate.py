@@ -13,7 +13,8 @@ description:
   - Returns a registration certificate with which a device may join a namespace, its private key, and the certificate
     of the Flotta CA.
   - The Edge API keeps such a certificate for its C(registration_namespaces). When no certificate of the current
-    Flotta CA allows the namespace and stays valid for another 30 days, the module issues one.
+    Flotta CA allows the namespace and stays valid for another 30 days, the module issues one, unless O(issue=false).
+  - The result appears in no output or log, at any verbosity; tasks can use it as usual.
 author:
   - flotta.edge contributors (@project-flotta)
 options:
@@ -28,6 +29,11 @@ options:
       - The O(flotta.edge.operator#module:namespace) with which it was installed; V(flotta) for an embedded control plane.
     type: str
     default: flotta
+  issue:
+    description:
+      - Whether to issue a certificate if there is no suitable one. V(false) only reads, and fails instead.
+    type: bool
+    default: true
   wait:
     description:
       - Whether to wait until the Edge API has created the Flotta CA, which it does at its first start.
@@ -38,7 +44,7 @@ extends_documentation_fragment:
   - flotta.edge.connection.waiting
 attributes:
   check_mode:
-    description: Issues no certificate. RV(certificate) and RV(key) are empty when there is none.
+    description: Issues no certificate, and does not wait. RV(certificate) and RV(key) are empty when there is none.
     support: full
   diff_mode:
     description: Shows nothing, because all results are secrets.
@@ -48,8 +54,6 @@ attributes:
     support: full
 seealso:
   - module: flotta.edge.operator
-notes:
-  - Use C(no_log=true) on the task, because the result contains a private key.
 """
 
 EXAMPLES = r"""
@@ -57,7 +61,6 @@ EXAMPLES = r"""
   flotta.edge.registration_certificate:
     namespace: shops
   register: registration
-  no_log: true
 """
 
 RETURN = r"""
@@ -118,6 +121,7 @@ class Parameters(api.Connection, api.Waiting):
 
     namespace: str
     control_plane_namespace: str
+    issue: bool
 
 
 def decode_entry(secret: Secret, key: str) -> str:
@@ -198,6 +202,11 @@ async def ensure_certificate(
     client: Client, parameters: Parameters, *, check_mode: bool
 ) -> Manifest:
     """Find or issue a certificate; return the result of the module."""
+    if (
+        check_mode
+        and await client.get_or_none(SECRET, CA_SECRET, parameters.control_plane_namespace) is None
+    ):
+        return {"changed": True, "certificate": "", "key": "", "ca": ""}
     ca = await find_authority(client, parameters)
     found = await client.list(
         SECRET, parameters.control_plane_namespace, label_selector=REGISTRATION_SELECTOR
@@ -206,6 +215,11 @@ async def ensure_certificate(
     secret = find_usable(found, ca, parameters.namespace, now)
     if secret is not None:
         return {"changed": False, **describe_certificate(secret, ca)}
+    if not parameters.issue:
+        raise ValueError(
+            f"No registration certificate of the current Flotta CA allows the namespace {parameters.namespace} for another 30 "
+            "days. Leave out issue to issue one, or add the namespace to registration_namespaces of the control plane."
+        )
     if check_mode:
         return {"changed": True, "certificate": "", "key": "", "ca": decode_entry(ca, "ca.crt")}
     issued = await issue(client, ca, parameters, found)
@@ -229,6 +243,7 @@ def main() -> None:
             **api.WAIT_SPEC,
             "namespace": {"type": "str", "default": "default"},
             "control_plane_namespace": {"type": "str", "default": "flotta"},
+            "issue": {"type": "bool", "default": True},
         },
         supports_check_mode=True,
     )

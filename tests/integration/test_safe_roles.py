@@ -1,0 +1,317 @@
+"""The roles and playbooks change nothing by surprise, and remove nothing that is not flotta's."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from overlaid_host import OverlaidHost, said
+
+from flotta.identity.authority import Authority
+
+RELEASE = "/opt/flotta/9.9.9+0a1b2c3d"
+FOREIGN_CONFIGURATION = '# rhc\nserver = "cert.cloud.redhat.com:443"\n'
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> OverlaidHost:
+    return OverlaidHost(tmp_path)
+
+
+def install_release(host: OverlaidHost, *extras: str) -> None:
+    """Make what looks like an installed release."""
+    note = {"digest": "0123456789abcdef", "extras": list(extras), "python": "3.11"}
+    host.write(f"{RELEASE}/programs.json", json.dumps(note))
+    host.write(f"{RELEASE}/bin/flotta")
+    host.path("/opt/flotta/current").symlink_to(Path(RELEASE).name)
+
+
+def install_foreign_identity(host: OverlaidHost) -> dict[str, str]:
+    """Write what subscription-manager and rhc have on a host of Red Hat; return path and text."""
+    issued = Authority.create("Red Hat Candlepin Authority", "Red Hat, Inc.")
+    files = {
+        "/etc/pki/consumer/cert.pem": issued.certificate_pem.decode(),
+        "/etc/pki/consumer/key.pem": issued.key_pem.decode(),
+        "/etc/yggdrasil/config.toml": FOREIGN_CONFIGURATION,
+        "/etc/yggdrasil/tags.toml": "group = 'a'\n",
+    }
+    for place, text in files.items():
+        host.write(place, text)
+    return files
+
+
+@pytest.mark.parametrize("playbook", ["site", "control_plane", "devices"])
+def test_first_run_in_check_mode_says_what_would_be_done_and_does_nothing(
+    host: OverlaidHost, playbook: str
+) -> None:
+    host.groups["flotta_devices"] = ["box", "till-1"]
+    host.variables["flotta_workloads"] = [{"name": "web", "spec": {}}]
+    host.variables["operator_kubeconfig"] = str(host.folder / "kubeconfig")
+    before = host.written()
+    done = host.run(f"flotta.edge.{playbook}", "--check", "--diff")
+    assert done.returncode == 0, done.stdout[-4000:]
+    text = said(done)
+    assert "Would install 9.9.9+" in text
+    assert "Would enable and start flotta-" in text
+    if playbook != "devices":
+        assert "/etc/systemd/system/flotta-edge-api.service" in text
+        assert f"Would write {host.folder}/kubeconfig on the controller." in text
+    if playbook != "control_plane":
+        assert "/etc/pki/consumer/cert.pem" in text
+    if playbook == "site":
+        assert "this is done by the first run only: workloads web" in text
+    assert host.written() == before
+
+
+@pytest.mark.parametrize("playbook", ["control_plane", "devices"])
+@pytest.mark.parametrize("mode", [["--check"], []])
+def test_everything_a_host_is_missing_is_named_at_once_and_nothing_is_changed(
+    host: OverlaidHost, playbook: str, mode: list[str]
+) -> None:
+    host.double("podman", "#!/bin/sh\necho podman version 3.4.4\n")
+    host.path("/run/systemd/system").rmdir()
+    host.variables["programs_python"] = "/usr/bin/python3.8-missing"
+    before = host.written()
+    text = said(host.run(f"flotta.edge.{playbook}", *mode))
+    assert "[systemd] systemd is not the init system" in text
+    assert "[python] /usr/bin/python3.8-missing is missing or does not run." in text
+    if playbook == "devices":
+        assert "3 requirements are not met, and nothing was changed" in text
+        assert "[commands] podman is 3.4.4; flotta needs 4.3 or newer. Install the package" in text
+    assert host.written() == before
+
+
+def test_programs_are_removed_by_their_mark_and_other_files_stay(host: OverlaidHost) -> None:
+    install_release(host, "control-plane")
+    host.write("/opt/flotta/0.0.9+0a1b2c3d/.flotta-release")
+    host.write("/opt/flotta/backup/precious")
+    host.write("/opt/flotta/1.0+venv/pyvenv.cfg")
+    play = host.folder / "play.json"
+    role = {"role": "flotta.edge.programs", "programs_state": "absent"}
+    play.write_text(json.dumps([{"hosts": "box", "gather_facts": False, "roles": [role]}]))
+    done = host.run(str(play))
+    assert done.returncode == 0, done.stdout[-4000:]
+    left = {path for path in host.written() if path.startswith("/opt")}
+    assert left == {"/opt/flotta/backup/precious", "/opt/flotta/1.0+venv/pyvenv.cfg"}
+    assert "/opt/flotta has other files, which stay: 1.0+venv, backup" in said(done)
+    assert "changed=0" in host.run(str(play)).stdout
+
+
+def test_release_of_a_folder_that_is_no_release_is_not_cleaned_up(host: OverlaidHost) -> None:
+    """A virtual environment beside the releases is not an old release."""
+    host.write("/opt/flotta/venv/pyvenv.cfg")
+    host.write("/opt/flotta/0.0.1+0a1b2c3d/programs.json", "{}")
+    play = host.folder / "play.json"
+    role = {"role": "flotta.edge.programs", "programs_extras": ["sync"]}
+    play.write_text(json.dumps([{"hosts": "box", "gather_facts": False, "roles": [role]}]))
+    done = host.run(str(play))
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert host.path("/opt/flotta/venv/pyvenv.cfg").exists()
+    assert not host.path("/opt/flotta/0.0.1+0a1b2c3d").is_dir()
+    assert (host.path("/opt/flotta/current").resolve() / ".flotta-release").exists()
+    assert "changed=0" in host.run(str(play)).stdout
+
+
+def test_control_plane_on_the_same_host_keeps_its_programs(host: OverlaidHost) -> None:
+    install_release(host, "control-plane", "device", "sync")
+    unit = host.write(
+        "/etc/systemd/system/flotta-s3.service", "ExecStart=/opt/flotta/current/bin/flotta-s3\n"
+    )
+    done = host.run("flotta.edge.devices", device_state="absent")
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert host.path(f"{RELEASE}/bin/flotta").exists()
+    assert "in use by the installation of control-plane, flotta-s3" in said(done)
+    assert json.loads(host.path(f"{RELEASE}/programs.json").read_text())["extras"] == [
+        "control-plane"
+    ]
+    assert "changed=0" in host.run("flotta.edge.devices", device_state="absent").stdout
+
+    done = host.run("flotta.edge.control_plane", operator_state="absent")
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert not unit.exists() or unit.is_char_device()
+    assert [path for path in host.written() if path.startswith("/opt")] == []
+
+
+def test_device_on_the_same_host_keeps_its_programs(host: OverlaidHost) -> None:
+    install_release(host, "control-plane", "device", "sync")
+    done = host.run("flotta.edge.control_plane", operator_state="absent")
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert host.path(f"{RELEASE}/bin/flotta").exists()
+    assert "in use by the installation of device, the installation of sync" in said(done)
+
+
+def test_a_machine_where_flotta_never_was_keeps_everything(host: OverlaidHost) -> None:
+    files = install_foreign_identity(host)
+    host.write("/opt/flotta/precious")
+    host.write("/var/local/yggdrasil/device/volumes/precious")
+    before = host.written()
+    for playbook, state in (("devices", "device_state"), ("control_plane", "operator_state")):
+        done = host.run(
+            f"flotta.edge.{playbook}", **{state: "absent", "operator_delete_data": True}
+        )
+        assert done.returncode == 0, done.stdout[-4000:]
+        assert "changed=0" in done.stdout.split("PLAY RECAP")[1]
+    assert host.written() == before
+    assert {place: host.path(place).read_text() for place in files} == files
+
+
+@pytest.mark.parametrize("family", ["foreign files", "RedHat"])
+def test_device_gets_places_of_its_own_where_those_of_red_hat_are(
+    host: OverlaidHost, family: str
+) -> None:
+    if family == "RedHat":
+        host.write("/etc/redhat-release", "Red Hat Enterprise Linux release 9.4 (Plow)\n")
+    else:
+        install_foreign_identity(host)
+    text = said(host.run("flotta.edge.devices", "--check", "--diff"))
+    for place in ("device/cert.pem", "device/key.pem", "gateway/config.toml", "gateway/tags.toml"):
+        assert f"before: /etc/flotta/{place}" in text
+    assert "before: /etc/pki/consumer" not in text
+    assert "before: /etc/yggdrasil" not in text
+    assert "flotta-gateway --config /etc/flotta/gateway/config.toml --tags /etc/flotta/gat" in text
+    assert "YGG_CONFIG_DIR=/etc/flotta/gateway" in text
+    assert 'cert-file = "/etc/flotta/device/cert.pem"' in text
+
+
+def test_foreign_identity_in_the_chosen_directory_is_a_problem_of_the_host(
+    host: OverlaidHost,
+) -> None:
+    install_foreign_identity(host)
+    done = host.run("flotta.edge.devices", device_identity_directory="/etc/pki/consumer")
+    assert done.returncode != 0
+    assert (
+        "[files] /etc/pki/consumer/cert.pem is not a certificate of flotta-operator. Choose "
+        "another device_identity_directory, or leave it out." in said(done)
+    )
+
+
+def test_identity_and_settings_of_flotta_are_removed_and_those_of_others_stay(
+    host: OverlaidHost,
+) -> None:
+    files = install_foreign_identity(host)
+    registration = Authority.create("Flotta CA", "flotta-operator").issue_registration(["default"])
+    host.write("/srv/ids/unrelated")
+    host.write("/etc/flotta/device/cert.pem", registration.certificate.decode())
+    for name in (
+        "key.pem",
+        "ca.pem",
+        "device/1/cert.pem",
+        "device/1/key.pem",
+        "device/pending.pem",
+    ):
+        host.write(f"/etc/flotta/device/{name}")
+    host.path("/etc/flotta/device/device/current").symlink_to("1")
+    mark = "# Written by the role flotta.edge.device. Changes are lost.\n"
+    host.write("/etc/flotta/gateway/config.toml", mark)
+    host.write("/etc/flotta/gateway/tags.toml", mark)
+    host.write("/etc/tmpfiles.d/flotta-device.conf", mark)
+    host.write("/etc/flotta/pki/ca.key", "of the control plane")
+    host.write("/var/local/yggdrasil/device/volumes/web/data")
+    host.write("/var/lib/flotta/worker/events.json")
+    done = host.run("flotta.edge.devices", device_state="absent")
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert {place: host.path(place).read_text() for place in files} == files
+    left = {path for path in host.written() if "flotta" in path or "yggdrasil" in path}
+    assert left == {"/etc/flotta/pki/ca.key", *(place for place in files if "yggdrasil" in place)}
+    assert "/etc/yggdrasil/config.toml does not contain the mark of flotta" in said(done)
+
+
+def test_decommissioning_wants_a_word_and_says_what_will_go(host: OverlaidHost) -> None:
+    install_release(host, "control-plane", "device", "sync")
+    host.groups["flotta_devices"] = ["box", "till-1"]
+    before = host.written()
+    done = host.run("flotta.edge.decommission")
+    assert done.returncode != 0
+    text = said(done)
+    assert "This decommissions 2 devices (box, till-1): their workloads stop" in text
+    assert "uninstalls the control plane: box with all data." in text
+    assert "flotta decommission NAME" in text
+    assert "run the playbook again with -e flotta_decommission=yes." in text
+    assert text.count("FAILED") + text.count("fatal:") == 1
+    assert host.written() == before
+
+    checked = host.run("flotta.edge.decommission", "--check")
+    assert checked.returncode == 0, checked.stdout[-4000:]
+    assert "This decommissions 2 devices" in said(checked)
+    assert host.written() == before
+
+    assert host.run("flotta.edge.decommission", flotta_decommission="no").returncode != 0
+    done = host.run("flotta.edge.decommission", flotta_decommission="yes")
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert [path for path in host.written() if path.startswith("/opt")] == []
+
+
+def test_decommissioning_does_not_overrule_an_inventory_that_keeps_the_data(
+    host: OverlaidHost,
+) -> None:
+    host.variables["operator_delete_data"] = False
+    kept = host.write("/etc/flotta/pki/ca.key", "key")
+    text = said(host.run("flotta.edge.decommission", flotta_decommission=True))
+    assert "uninstalls the control plane: box without its data." in text
+    assert kept.read_text() == "key"
+    del host.variables["operator_delete_data"]
+    host.run("flotta.edge.decommission", flotta_decommission="yes")
+    assert not kept.exists()
+
+
+def test_control_plane_stays_while_a_device_was_not_reached(host: OverlaidHost) -> None:
+    install_release(host, "control-plane")
+    host.groups["flotta_devices"] = ["lost"]
+    host.variables["ansible_connection"] = (
+        "{{ 'ssh' if inventory_hostname == 'lost' else 'local' }}"
+    )
+    host.variables |= {"ansible_host": "127.0.0.1", "ansible_port": 1}
+    done = host.run("flotta.edge.decommission", flotta_decommission="yes")
+    assert done.returncode != 0
+    text = said(done)
+    assert "1 devices were not decommissioned (lost), so the control plane stays." in text
+    assert "run flotta decommission NAME on the control plane" in text
+    assert host.path(f"{RELEASE}/bin/flotta").exists()
+    host.run("flotta.edge.decommission", flotta_decommission="yes", flotta_leave_devices="yes")
+    assert not host.path(f"{RELEASE}/bin/flotta").exists()
+
+
+@pytest.mark.parametrize(
+    ("playbook", "group"),
+    [("site", "flotta_devices"), ("devices", "flotta_devices"), ("status", "flotta_control_plane")],
+)
+def test_group_that_is_missing_is_named(host: OverlaidHost, playbook: str, group: str) -> None:
+    host.groups = {"flotta_control_plane": ["box"]} if playbook != "status" else {}
+    done = host.run(f"flotta.edge.{playbook}")
+    assert done.returncode != 0
+    assert f"The group {group} is missing in the inventory" in said(done)
+    assert len(done.stdout.splitlines()) < 15
+
+
+def test_device_without_a_control_plane_in_the_inventory_fails_with_a_sentence(
+    host: OverlaidHost,
+) -> None:
+    host.groups = {"flotta_devices": ["box"]}
+    for given, sentence in (
+        (
+            {},
+            "the inventory has no group flotta_control_plane, or the group is empty. Add the host",
+        ),
+        ({"device_control_plane_host": "typo"}, "device_control_plane_host is typo, which the"),
+    ):
+        done = host.run("flotta.edge.devices", **given)
+        assert f"box needs a control plane: {sentence}" in said(done)
+        assert len(done.stdout.splitlines()) < 30
+
+
+def test_secrets_are_in_no_output_at_any_verbosity(host: OverlaidHost) -> None:
+    files = [
+        {"path": "/etc/secret.env", "content": "KEY=topmost\n", "mode": "0600"},
+        {"path": "/etc/public.env", "content": "LEVEL=visible\n"},
+    ]
+    task = {"name": "Write", "flotta.edge.configuration_files": {"files": "{{ files }}"}}
+    play = host.folder / "play.json"
+    plays = [{"hosts": "box", "gather_facts": False, "tasks": [task]}]
+    play.write_text(json.dumps(plays))
+    (host.folder / "files.json").write_text(json.dumps({"files": files}))
+    done = host.run(str(play), "-vvv", "--diff", "-e", f"@{host.folder / 'files.json'}")
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert "topmost" not in done.stdout + done.stderr
+    assert "LEVEL=visible" in done.stdout
+    assert host.path("/etc/secret.env").read_text() == "KEY=topmost\n"
