@@ -149,7 +149,8 @@ DEVICE_ROLE: tuple[Setting[object], ...] = (
     Text(
         help="Inventory name of the control plane.",
         role_input="device_control_plane_host",
-        input_default="{{ groups['flotta_control_plane'] | first }}",
+        default_help="the first host of the group `flotta_control_plane`",
+        input_default="{{ groups['flotta_control_plane'] | default([]) | first | default('') }}",
     ),
     Text(
         help="Name or address at which the device reaches the control plane.",
@@ -201,5 +202,12 @@ DEVICE_ROLE: tuple[Setting[object], ...] = (
         unit="seconds",
         most=10**7,
         role_input="device_decommission_timeout",
+    ),
+    Text(
+        help="Absolute path of the directory for the registration certificate and the device's own "
+        "certificates.",
+        default_help="`/etc/pki/consumer`; `/etc/flotta/device` on hosts of the RedHat family and "
+        "where another program has its identity in `/etc/pki/consumer`",
+        role_input="device_identity_directory",
     ),
 )

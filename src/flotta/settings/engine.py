@@ -26,6 +26,11 @@ S3_PORT = Number(
     most=65535,
     role_input="operator_s3_port",
 )
+METRICS_LISTEN = Text(
+    help="Address at which operator and Edge API of the embedded engine serve metrics.",
+    default="127.0.0.1",
+    role_input="operator_metrics_listen",
+)
 PKI_DIR = FilePath(
     help="Directory of the certificates and private keys.",
     default=Path("/etc/flotta/pki"),

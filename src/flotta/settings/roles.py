@@ -46,6 +46,10 @@ PROGRAMS_ROLE: tuple[Setting[object], ...] = (
         role_input="programs_wheelhouse",
         input_default="{{ flotta_wheelhouse | default('') }}",
     ),
+    Words(
+        help="Checks of the host whose problems are only warned about.",
+        role_input="programs_preflight_ignore",
+    ),
 )
 PLAYBOOKS: tuple[Setting[object], ...] = (
     Words(
@@ -61,6 +65,15 @@ PLAYBOOKS: tuple[Setting[object], ...] = (
     FilePath(
         help="Archive of wheels for all hosts, for a controller without a package index.",
         role_input="flotta_wheelhouse",
+    ),
+    Text(
+        help="`yes` is your word that `flotta.edge.decommission` removes what it names.",
+        role_input="flotta_decommission",
+    ),
+    Text(
+        help="`yes` lets `flotta.edge.decommission` remove the control plane although devices were "
+        "not decommissioned.",
+        role_input="flotta_leave_devices",
     ),
 )
 LOCAL_HOSTS_ROLE: tuple[Setting[object], ...] = (

@@ -13,6 +13,7 @@ from flotta.settings.engine import (
     APISERVER_INIT,
     APISERVER_RESTORE,
     APISERVER_SERVE,
+    METRICS_LISTEN,
     RESOURCE_API,
     S3_INIT,
     S3_PORT,
@@ -41,7 +42,7 @@ PROGRAMS: Mapping[str, Settings] = {
     "flotta-device-worker": WORKER,
 }
 CONTROL_PLANE: Settings = tuple(
-    dict.fromkeys((*OPERATOR, *EDGE_API, *RESOURCE_API, S3_PORT, *INSTALLATION))
+    dict.fromkeys((*OPERATOR, *EDGE_API, *RESOURCE_API, S3_PORT, METRICS_LISTEN, *INSTALLATION))
 )
 OPERATOR_MODULE: Settings = tuple(setting for setting in CONTROL_PLANE if setting.option)
 ROLES: Mapping[str, Settings] = {
