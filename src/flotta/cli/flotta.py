@@ -131,8 +131,12 @@ def _add_device(commands: Commands) -> None:
 
 
 def _add_explain(commands: Commands) -> None:
-    explain = commands.add_parser("explain", help="explain the state of a device or a workload")
-    explain.add_argument("kind", choices=["device", "workload", "reason"])
+    explain = commands.add_parser(
+        "explain",
+        help="explain the state of a device or a workload",
+        description="Explain the state of a device or a workload, or a reason, and what to do.",
+    )
+    explain.add_argument("kind", choices=["device", "workload", "reason"], help="what to explain")
     explain.add_argument("name", help="name of the EdgeDevice or EdgeWorkload, or a reason")
     explain.add_argument(
         "-n", "--namespace", default="default", help="namespace of the object; default: default"

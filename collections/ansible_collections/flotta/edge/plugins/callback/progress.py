@@ -13,7 +13,8 @@ version_added: 0.1.0
 description:
   - Prints one line for each task that changed something or took longer than a second, with the time it took.
   - For a task that retries until something is ready, prints a line every 15 seconds.
-  - For a failed task, prints the host, the task, its message and output and, if the task has a variable C(advice), what to do.
+  - For a failed task, prints the host, the task, its message and output and, if the task has variables C(expected) and C(advice), what
+    was expected and what to do.
   - With C(-v) or more, prints the same as the callback P(ansible.builtin.default#callback).
 requirements:
   - Set it as standard output callback, with C(stdout_callback = flotta.edge.progress) in C(ansible.cfg) or
@@ -203,9 +204,10 @@ class CallbackModule(Default):
         for key, text in texts.items():
             if text and not (key == "stdout" and texts["stderr"]):
                 self._display.display(_indented(text), color=constants.COLOR_ERROR)
-        advice = result._task.vars.get("advice")
-        if advice:
-            self._display.display(_indented(f"What to do: {advice}"), color=constants.COLOR_ERROR)
+        for name, label in (("expected", "Expected"), ("advice", "What to do")):
+            text = result._task.vars.get(name)
+            if text:
+                self._display.display(_indented(f"{label}: {text}"), color=constants.COLOR_ERROR)
         self._display.display("")
 
     def v2_playbook_on_stats(self, stats: AggregateStats) -> None:
