@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import tarfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -147,9 +148,9 @@ class OverlaidHost:
             tag = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
             wheel.writestr(f"{info}/WHEEL", tag)
             wheel.writestr(f"{info}/RECORD", "")
-        subprocess.run(
-            ["tar", "-cf", str(self.folder / "wheels.tar"), "-T", "/dev/null"], check=True
-        )
+        # An archive needs content.
+        with tarfile.open(self.folder / "wheels.tar", "w") as archive:
+            archive.add(self.files / "digest", arcname="digest")
 
 
 def said(done: subprocess.CompletedProcess[str]) -> str:

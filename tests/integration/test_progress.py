@@ -46,3 +46,10 @@ def test_output_of_a_host_reaches_no_terminal_as_it_is(tmp_path: Path) -> None:
     lines = run_play(tmp_path, [{"ansible.builtin.shell": script}])
     assert "    FAILED \ufffd[2Jforged" in lines
     assert not any("\x1b" in line or "\u202e" in line for line in lines)
+
+
+def test_what_a_failed_task_expected_and_what_to_do_is_shown(tmp_path: Path) -> None:
+    words = {"expected": "a free subnet", "advice": "name another one"}
+    lines = run_play(tmp_path, [{"ansible.builtin.command": "false", "vars": words}])
+    assert "    Expected: a free subnet" in lines
+    assert "    What to do: name another one" in lines

@@ -51,7 +51,6 @@ def install_foreign_identity(host: OverlaidHost) -> dict[str, str]:
 def test_first_run_in_check_mode_says_what_would_be_done_and_does_nothing(
     host: OverlaidHost, playbook: str
 ) -> None:
-    host.groups["flotta_devices"] = ["box", "till-1"]
     host.variables["flotta_workloads"] = [{"name": "web", "spec": {}}]
     host.variables["operator_kubeconfig"] = str(host.folder / "kubeconfig")
     before = host.written()

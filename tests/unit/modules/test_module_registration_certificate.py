@@ -51,6 +51,35 @@ def test_check_mode_issues_nothing(client: MemoryClient, authority: Authority) -
     assert client.writes == []
 
 
+@pytest.mark.usefixtures("client")
+def test_check_mode_before_the_first_run_says_that_one_would_be_issued() -> None:
+    answer = run("registration_certificate", check_mode=True, wait=True, namespace="shops")
+    assert (answer["changed"], answer["certificate"], answer["ca"]) == (True, "", "")
+
+
+def test_reading_alone_issues_nothing(client: MemoryClient, authority: Authority) -> None:
+    answer = run("registration_certificate", namespace="shops", issue=False)
+    assert "allows the namespace shops for another 30 days. Leave out issue" in answer["msg"]
+    assert client.writes == []
+    issued = run("registration_certificate", namespace="shops")
+    again = run("registration_certificate", namespace="shops", issue=False)
+    assert (again["changed"], again["certificate"]) == (False, issued["certificate"])
+
+
+@pytest.mark.parametrize("entry", ["ca.crt", "ca.key"])
+@pytest.mark.parametrize("value", [None, "nonsense", b64encode(b"no PEM").decode()])
+def test_a_damaged_ca_is_a_sentence(
+    client: MemoryClient, authority: Authority, entry: str, value: str | None
+) -> None:
+    data = client.objects["Secret", "flotta", "flotta-ca"]["data"]
+    data.pop(entry)
+    if value is not None:
+        data[entry] = value
+    answer = run("registration_certificate", namespace="shops")
+    assert answer["failed"]
+    assert "The Secret flotta/flotta-ca is damaged" in answer["msg"]
+
+
 def test_key_is_sec1_whatever_its_form_in_the_secret(
     client: MemoryClient, authority: Authority
 ) -> None:

@@ -125,7 +125,7 @@ def find_kubeconfig(connection: Connection) -> str | None:
     if path:
         if not any(map(os.path.exists, path.split(os.pathsep))):
             raise ValueError(
-                f"There is no kubeconfig {path} on this machine; set kubeconfig to the file that kubectl uses."
+                f"There is no kubeconfig {path} on this machine{_describe_access()}; set kubeconfig to the file that kubectl uses."
             )
         return path
     usual = os.path.expanduser("~/.kube/config")
@@ -136,6 +136,15 @@ def find_kubeconfig(connection: Connection) -> str | None:
             "There is no kubeconfig: set the option kubeconfig or the environment variable KUBECONFIG, or put one at ~/.kube/config."
         )
     return None
+
+
+def _describe_access() -> str:
+    """Return a hint for a user who may not see all files, empty for root."""
+    if os.geteuid() == 0:
+        return ""
+    return (
+        ", or only root may read it: run the task as root there, with become or ansible_user=root"
+    )
 
 
 LOOPBACK = (

@@ -269,7 +269,8 @@ def explain(error: OSError, path: str) -> str:
 
 def reveal_public(module: AnsibleModule, files: list[WantedFile]) -> None:
     """Let results show the content of files that every user may read; all other content stays hidden."""
-    public, secret = set(), set()
+    public: set[str | None] = set()
+    secret: set[str | None] = set()
     for file in files:
         readable = MODE.fullmatch(file.mode) and int(file.mode, 8) & stat.S_IROTH
         (public if readable else secret).add(file.content)

@@ -160,6 +160,19 @@ def find_usable(
     return max(usable)[-1] if usable else None
 
 
+def load_authority(ca: Secret) -> Authority:
+    """Return the CA that a Secret holds; raises ValueError with a sentence when that is damaged."""
+    try:
+        load_bundle(decode_entry(ca, "ca.crt"))
+        return Authority.from_pem(decode_entry(ca, "ca.crt"), decode_entry(ca, "ca.key"))
+    except (KeyError, ValueError) as error:
+        place = ca["metadata"].get("namespace", "")
+        raise ValueError(
+            f"The Secret {place}/{name_of(ca)} is damaged ({error}). Restore it from a backup: without it, devices do not trust the "
+            "control plane."
+        ) from error
+
+
 async def issue(
     client: Client, ca: Secret, parameters: Parameters, others: Sequence[Secret]
 ) -> Secret:
@@ -167,7 +180,7 @@ async def issue(
 
     `others` are the Secrets whose names are in use.
     """
-    authority = Authority.from_pem(decode_entry(ca, "ca.crt"), decode_entry(ca, "ca.key"))
+    authority = load_authority(ca)
     issued = authority.issue_registration([parameters.namespace])
     place = parameters.control_plane_namespace
     name = name_registration_secret(
@@ -208,6 +221,7 @@ async def ensure_certificate(
     ):
         return {"changed": True, "certificate": "", "key": "", "ca": ""}
     ca = await find_authority(client, parameters)
+    load_authority(ca)
     found = await client.list(
         SECRET, parameters.control_plane_namespace, label_selector=REGISTRATION_SELECTOR
     )
