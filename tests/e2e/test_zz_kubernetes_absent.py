@@ -49,7 +49,7 @@ def test_decommission_leaves_no_object_behind(site: Site) -> None:
     assert left_behind(site), "this test sees nothing of what there is"
     # Earlier tests kept the buckets of devices that were lost; those are asked for by nobody.
     buckets = {site.bucket(name) for name in DEVICES}
-    result = site.playbook("decommission")
+    result = site.playbook("decommission", "-e", "flotta_decommission=yes")
     assert result.returncode == 0, result.stdout[-3000:]
     # What belongs to an object that is gone goes after it: pods, endpoints, the kinds' entries.
     eventually("nothing is left", lambda: nothing_left(site))
@@ -60,7 +60,7 @@ def test_decommission_leaves_no_object_behind(site: Site) -> None:
 def test_a_site_that_was_decommissioned_can_be_installed_again(
     site: Site, cluster: Cluster
 ) -> None:
-    result = site.playbook("decommission")
+    result = site.playbook("decommission", "-e", "flotta_decommission=yes")
     assert result.returncode == 0, result.stdout[-3000:]
     eventually("nothing is left", lambda: nothing_left(site))
     result = site.playbook("site")
