@@ -114,6 +114,14 @@ from dataclasses import dataclass
 
 from ansible.module_utils.basic import AnsibleModule
 
+FILE = {
+    "path": {"type": "path", "required": True},
+    "content": {"type": "str", "no_log": True},
+    "mark": {"type": "str"},
+    "mode": {"type": "str", "default": "0644"},
+    "owner": {"type": "str", "default": "root"},
+    "group": {"type": "str", "default": "root"},
+}
 MODE = re.compile("0?[0-7]{3}|[0-7]{4}")
 HIDDEN = "(not shown: other users may not read this file)\n"
 UNKNOWN = -1  # number of a user or group that does not exist yet; no file has it
@@ -279,17 +287,9 @@ def reveal_public(module: AnsibleModule, files: list[WantedFile]) -> None:
 
 def main() -> None:
     """Run the module."""
-    file_spec = {
-        "path": {"type": "path", "required": True},
-        "content": {"type": "str", "no_log": True},
-        "mark": {"type": "str"},
-        "mode": {"type": "str", "default": "0644"},
-        "owner": {"type": "str", "default": "root"},
-        "group": {"type": "str", "default": "root"},
-    }
     module = AnsibleModule(
         argument_spec={
-            "files": {"type": "list", "elements": "dict", "required": True, "options": file_spec}
+            "files": {"type": "list", "elements": "dict", "required": True, "options": FILE}
         },
         supports_check_mode=True,
     )

@@ -136,6 +136,18 @@ from dataclasses import dataclass
 
 from ansible.module_utils.basic import AnsibleModule
 
+FILE = {
+    "path": {"type": "path", "required": True},
+    "texts": {"type": "list", "elements": "str", "default": []},
+    "organization": {"type": "str"},
+    "contains": {"type": "list", "elements": "str", "default": []},
+    "target": {"type": "str"},
+    "like": {"type": "path"},
+}
+FOLDER = {
+    "path": {"type": "path", "required": True},
+    "shared": {"type": "bool", "default": False},
+}
 EXAMINED = 65536  # bytes of a file in which its mark is looked for
 NAMED = 20  # entries of a directory that are named at most
 CERTIFICATE = re.compile(b"-----BEGIN CERTIFICATE-----(.*?)-----END CERTIFICATE-----", re.DOTALL)
@@ -264,27 +276,10 @@ def remove_empty(paths: Sequence[str], gone: set[str], *, check_mode: bool) -> l
 
 def main() -> None:
     """Run the module."""
-    file_spec = {
-        "path": {"type": "path", "required": True},
-        "texts": {"type": "list", "elements": "str", "default": []},
-        "organization": {"type": "str"},
-        "contains": {"type": "list", "elements": "str", "default": []},
-        "target": {"type": "str"},
-        "like": {"type": "path"},
-    }
-    directory_spec = {
-        "path": {"type": "path", "required": True},
-        "shared": {"type": "bool", "default": False},
-    }
     module = AnsibleModule(
         argument_spec={
-            "files": {"type": "list", "elements": "dict", "default": [], "options": file_spec},
-            "directories": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": directory_spec,
-            },
+            "files": {"type": "list", "elements": "dict", "default": [], "options": FILE},
+            "directories": {"type": "list", "elements": "dict", "default": [], "options": FOLDER},
             "state": {"type": "str", "choices": ["absent", "listed"], "default": "absent"},
         },
         supports_check_mode=True,

@@ -207,6 +207,41 @@ from ansible_collections.flotta.edge.plugins.module_utils.listening_sockets impo
     list_listening,
 )
 
+TEXTS = {"type": "list", "elements": "str", "default": []}
+COMMAND = {
+    "name": {"type": "str", "required": True},
+    "version": {"type": "str"},
+    "remedy": {"type": "str", "required": True},
+}
+SPACE = {
+    "path": {"type": "path", "required": True},
+    "mebibytes": {"type": "int", "required": True},
+    "unless_file": {"type": "path"},
+    "unless_text": {"type": "str", "default": ""},
+}
+PORT = {
+    "port": {"type": "int", "required": True},
+    "address": {"type": "str", "default": "0.0.0.0"},  # noqa: S104 - compared only
+    "unit": {"type": "str", "required": True},
+    "remedy": {"type": "str", "default": "move that program to another port"},
+}
+SPEC = {
+    "root": {"type": "bool", "default": False},
+    "systemd": {"type": "bool", "default": False},
+    "python": {"type": "path"},
+    "python_version": {"type": "str", "default": "3.11"},
+    "architectures": TEXTS,
+    "glibc": {"type": "bool", "default": False},
+    "commands": {"type": "list", "elements": "dict", "default": [], "options": COMMAND},
+    "space": {"type": "list", "elements": "dict", "default": [], "options": SPACE},
+    "controller_time": {"type": "float"},
+    "clock_tolerance": {"type": "int", "default": 300},
+    "ports": {"type": "list", "elements": "dict", "default": [], "options": PORT},
+    "files": TEXTS,
+    "supported": TEXTS,
+    "supported_names": {"type": "str", "default": ""},
+    "ignore": TEXTS,
+}
 CHECKS = (
     "root",
     "systemd",
@@ -426,49 +461,6 @@ def describe_support(wanted: Mapping[str, Any], release: Mapping[str, str]) -> s
     return f"{name} is not supported. Supported: {wanted['supported_names'] or ', '.join(wanted['supported'])}."
 
 
-def main() -> None:
-    """Run the module."""
-    text_list = {"type": "list", "elements": "str", "default": []}
-    command = {
-        "name": {"type": "str", "required": True},
-        "version": {"type": "str"},
-        "remedy": {"type": "str", "required": True},
-    }
-    space = {
-        "path": {"type": "path", "required": True},
-        "mebibytes": {"type": "int", "required": True},
-        "unless_file": {"type": "path"},
-        "unless_text": {"type": "str", "default": ""},
-    }
-    port = {
-        "port": {"type": "int", "required": True},
-        "address": {"type": "str", "default": "0.0.0.0"},  # noqa: S104 - compared only
-        "unit": {"type": "str", "required": True},
-        "remedy": {"type": "str", "default": "move that program to another port"},
-    }
-    module = AnsibleModule(
-        argument_spec={
-            "root": {"type": "bool", "default": False},
-            "systemd": {"type": "bool", "default": False},
-            "python": {"type": "path"},
-            "python_version": {"type": "str", "default": "3.11"},
-            "architectures": text_list,
-            "glibc": {"type": "bool", "default": False},
-            "commands": {"type": "list", "elements": "dict", "default": [], "options": command},
-            "space": {"type": "list", "elements": "dict", "default": [], "options": space},
-            "controller_time": {"type": "float"},
-            "clock_tolerance": {"type": "int", "default": 300},
-            "ports": {"type": "list", "elements": "dict", "default": [], "options": port},
-            "files": text_list,
-            "supported": text_list,
-            "supported_names": {"type": "str", "default": ""},
-            "ignore": text_list,
-        },
-        supports_check_mode=True,
-    )
-    finish(module, list(find_problems(module)))
-
-
 def finish(module: AnsibleModule, found: list[Problem]) -> None:
     """Warn about what is ignored, and exit; fail with all other problems at once."""
     ignored = set(module.params["ignore"])
@@ -477,22 +469,33 @@ def finish(module: AnsibleModule, found: list[Problem]) -> None:
         module.fail_json(
             msg=f"There is no check {', '.join(unknown)}; the checks are {', '.join(CHECKS)}."
         )
-    problems = [f"[{name}] {sentence}" for name, sentence in found if name not in ignored]
     for name, sentence in found:
         if name in ignored:
             module.warn(f"[{name}] {sentence}")
+    problems = [f"[{name}] {sentence}" for name, sentence in found if name not in ignored]
     unsupported = describe_support(module.params, read_distribution())
     if problems:
-        count = f"{len(problems)} requirements are" if len(problems) > 1 else "A requirement is"
-        lines = "\n".join(f"  {problem}" for problem in problems)
-        module.fail_json(
-            msg=f"{count} not met, and nothing was changed:\n{lines}{f'{chr(10)}{unsupported}' if unsupported else ''}\n"
-            "To continue in spite of a check, name it in programs_preflight_ignore.",
-            problems=problems,
-        )
+        module.fail_json(msg=describe_problems(problems, unsupported), problems=problems)
     if unsupported:
         module.warn(unsupported)
     module.exit_json(changed=False, problems=[])
+
+
+def describe_problems(problems: list[str], unsupported: str) -> str:
+    """Return all problems as one text."""
+    count = f"{len(problems)} requirements are" if len(problems) > 1 else "A requirement is"
+    lines = [f"{count} not met, and nothing was changed:"]
+    lines += [f"  {problem}" for problem in problems]
+    lines += [unsupported] if unsupported else []
+    return "\n".join(
+        [*lines, "To continue in spite of a check, name it in programs_preflight_ignore."]
+    )
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    finish(module, list(find_problems(module)))
 
 
 if __name__ == "__main__":
