@@ -80,7 +80,8 @@ def _sections() -> Iterator[tuple[str, str, Iterable[Setting[object]]]]:
         if program.split()[0] in ("flotta-apiserver", "flotta-s3"):
             yield f"`{program}`", "", settings
     gateway = (
-        "Keys of `/etc/yggdrasil/config.toml`, which the role `flotta.edge.device` writes.\n\n"
+        "Keys of `/etc/yggdrasil/config.toml`, which the role `flotta.edge.device` writes; where\n"
+        "other programs have files there, of `/etc/flotta/gateway/config.toml`.\n\n"
     )
     yield "Gateway: configuration file", gateway, GATEWAY_FILE
     precedence = "`--log-level` wins over `LOG_LEVEL`.\n\n"

@@ -57,6 +57,35 @@ def run(module: str, kubeconfig: Path, **parameters: Any) -> dict[str, Any]:
     return answer | {"told": done.stderr}
 
 
+def run_and_register(
+    module: str, kubeconfig: Path, folder: Path, **parameters: Any
+) -> dict[str, Any]:
+    """Run a module in a play; returns what a later task gets, and what was printed."""
+    result = folder / "result.json"
+    write = {"content": "{{ answer | to_json }}", "dest": str(result), "mode": "0600"}
+    tasks: list[dict[str, Any]] = [
+        {
+            f"flotta.edge.{module}": {"kubeconfig": str(kubeconfig), **parameters},
+            "register": "answer",
+            "failed_when": False,
+        },
+        {"ansible.builtin.copy": write, "no_log": True},
+    ]
+    play = folder / "play.json"
+    play.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]))
+    environment = {
+        **os.environ,
+        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections"),
+        "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
+        "PYTHONPATH": str(ROOT / "src"),
+    }
+    command = [sys.executable, "-m", "ansible.cli.playbook", str(play), "-vvv"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=folder)
+    assert result.exists(), done.stdout + done.stderr
+    answer: dict[str, Any] = json.loads(result.read_text())
+    return answer | {"told": done.stdout + done.stderr}
+
+
 def loaded(module: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """Return a module for tests of what another program does in the middle of it."""
     monkeypatch.syspath_prepend(str(ROOT / "collections"))
@@ -168,12 +197,17 @@ async def test_devices_that_are_set_up_at_once_get_one_registration_certificate(
 
 
 async def test_registration_certificate_is_that_of_a_control_plane_in_another_namespace(
-    kubeconfig: Path,
+    kubeconfig: Path, tmp_path: Path
 ) -> None:
     authority = await control_plane_in("edge", kubeconfig)
     there = {"control_plane_namespace": "edge", "namespace": "shops"}
-    issued = run("registration_certificate", kubeconfig, **there)
+    issued = run_and_register("registration_certificate", kubeconfig, tmp_path, **there)
     assert (issued["changed"], issued["ca"]) == (True, authority.certificate_pem.decode())
-    again = run("registration_certificate", kubeconfig, **there)
+    again = run_and_register("registration_certificate", kubeconfig, tmp_path, **there)
     assert (again["changed"], again["certificate"]) == (False, issued["certificate"])
+    # No task has no_log here.
+    assert "PRIVATE KEY" in issued["key"]
+    assert "PRIVATE KEY" not in issued["told"] + again["told"]
+    assert issued["key"].splitlines()[1] not in issued["told"] + again["told"]
+    # An error is no secret.
     assert "no Flotta CA in namespace flotta" in run("registration_certificate", kubeconfig)["msg"]
