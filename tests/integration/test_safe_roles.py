@@ -157,6 +157,8 @@ def test_a_machine_where_flotta_never_was_keeps_everything(host: OverlaidHost) -
     files = install_foreign_identity(host)
     host.write("/opt/flotta/precious")
     host.write("/var/local/yggdrasil/device/volumes/precious")
+    empty = host.path("/etc/flotta/device")
+    empty.mkdir(parents=True)
     before = host.written()
     for playbook, state in (("devices", "device_state"), ("control_plane", "operator_state")):
         done = host.run(
@@ -165,6 +167,7 @@ def test_a_machine_where_flotta_never_was_keeps_everything(host: OverlaidHost) -
         assert done.returncode == 0, done.stdout[-4000:]
         assert unchanged(done), done.stdout[-4000:]
     assert host.written() == before
+    assert empty.is_dir()
     assert {place: host.path(place).read_text() for place in files} == files
 
 

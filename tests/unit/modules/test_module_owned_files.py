@@ -122,3 +122,10 @@ def test_nested_directories_are_removed_when_they_are_empty(tmp_path: Path) -> N
     assert checked["ours"] == [f"{tmp_path}/a/b/file", f"{tmp_path}/a/b", f"{tmp_path}/a"]
     assert run("owned_files", **wanted)["ours"] == checked["ours"]
     assert os.listdir(tmp_path) == []
+
+
+def test_an_empty_directory_of_another_package_stays(tmp_path: Path) -> None:
+    (tmp_path / "consumer").mkdir()
+    directories = [{"path": str(tmp_path / "consumer"), "shared": True}]
+    assert not run("owned_files", directories=directories)["changed"]
+    assert (tmp_path / "consumer").is_dir()

@@ -67,7 +67,8 @@ options:
         required: true
       shared:
         description:
-          - Whether other programs use the directory as well. What is left in it is not named then.
+          - Whether other programs use the directory as well. It is removed only if something of flotta was removed from it
+            and nothing is left, and what is left is not named.
         type: bool
         default: false
   state:
@@ -262,16 +263,26 @@ def list_left(path: str, gone: set[str]) -> list[str]:
     return sorted(name for name in os.listdir(path) if os.path.join(path, name) not in gone)
 
 
-def remove_empty(paths: Sequence[str], gone: set[str], *, check_mode: bool) -> list[str]:
+def remove_empty(
+    directories: Sequence[Mapping[str, object]], gone: set[str], *, check_mode: bool
+) -> list[str]:
     """Remove the directories in which nothing is left; return them."""
     removed = []
-    for path in paths:
-        if os.path.isdir(path) and not os.path.islink(path) and not list_left(path, gone):
+    for directory in directories:
+        path = str(directory["path"])
+        if is_to_go(path, gone, shared=bool(directory["shared"])):
             if not check_mode:
                 os.rmdir(path)
             gone.add(path)
             removed.append(path)
     return removed
+
+
+def is_to_go(path: str, gone: set[str], *, shared: bool) -> bool:
+    """Tell whether a directory exists, is empty and, if it is shared, became so only now."""
+    lost = any(os.path.dirname(other) == path for other in gone)
+    empty = os.path.isdir(path) and not os.path.islink(path) and not list_left(path, gone)
+    return empty and (lost or not shared)
 
 
 def main() -> None:
@@ -293,9 +304,7 @@ def main() -> None:
     for path in [] if module.check_mode else ours:
         remove(module, path)
     directories, gone = module.params["directories"], set(ours)
-    empty = remove_empty(
-        [given["path"] for given in directories], gone, check_mode=module.check_mode
-    )
+    empty = remove_empty(directories, gone, check_mode=module.check_mode)
     foreign += list_leftovers(directories, gone | {finding.path for finding in findings})
     module.exit_json(changed=bool(ours or empty), ours=ours + empty, foreign=foreign)
 
