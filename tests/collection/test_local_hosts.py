@@ -69,9 +69,13 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 
 def other_site(directory: Path) -> str:
     """Make a container, not started, that says it belongs to the site in that folder."""
+    return other_container("--label", f"flotta.edge.site={directory}")
+
+
+def other_container(*options: str) -> str:
+    """Make a container, not started, with the name that a host of the site gets."""
     image = podman("images", "--noheading", "--quiet", "localhost/flotta-edge-host").split()[0]
-    label = f"flotta.edge.site={directory}"
-    return podman("create", "--name", CONTAINER, "--label", label, image, "true")
+    return podman("create", "--name", CONTAINER, *options, image, "true")
 
 
 def test_containers_of_a_site_that_is_gone_make_room(folder: Path) -> None:
@@ -108,3 +112,20 @@ def test_containers_of_another_site_are_left_alone(folder: Path) -> None:
         (result.stdout + result.stderr).split()
     )
     assert podman("container", "inspect", "--format={{.Id}}", CONTAINER) == old
+
+
+def test_a_container_and_a_network_of_nobody_are_left_alone(folder: Path) -> None:
+    container = other_container()
+    podman("network", "create", NAME)
+    result = playbook("local_hosts", folder)
+    assert result.returncode != 0
+    assert "belongs to no site of flotta. Choose another local_hosts_name" in " ".join(
+        (result.stdout + result.stderr).split()
+    )
+    (folder / "site/notes").write_text("mine")
+    (folder / "site/.flotta-site").unlink()  # as if the directory had existed before
+    result = playbook("local_hosts_absent", folder)
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-1000:]
+    assert podman("container", "inspect", "--format={{.Id}}", CONTAINER) == container
+    assert podman("network", "inspect", "--format={{.Name}}", NAME) == NAME
+    assert [path.name for path in (folder / "site").iterdir()] == ["notes"]
