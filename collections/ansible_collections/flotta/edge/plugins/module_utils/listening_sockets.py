@@ -28,7 +28,7 @@ def list_listening() -> Iterator[tuple[str, int, str]]:
             continue
         with open(table, encoding="ascii") as stream:
             for fields in (line.split() for line in list(stream)[1:]):
-                address, _, port = fields[1].partition(":")
+                address, _colon, port = fields[1].partition(":")
                 if fields[3] == LISTENING:
                     yield decode_address(address), int(port, 16), fields[9]
 

@@ -226,7 +226,7 @@ def examine(entries: Sequence[Entry]) -> list[Finding]:
                 foreign = f"{path} is beside {entry.like}, which is missing or not flotta's"
             owned[entry.path] = not foreign
             found.append((place, Finding(path, foreign)))
-    return [finding for _, finding in sorted(found, key=lambda pair: pair[0])]
+    return [finding for _place, finding in sorted(found, key=lambda pair: pair[0])]
 
 
 def list_existing(pattern: str) -> list[str]:

@@ -447,7 +447,7 @@ def read_distribution(path: str = "/etc/os-release") -> dict[str, str]:
     try:
         with open(path, encoding="utf-8", errors="replace") as stream:
             pairs = (line.strip().partition("=") for line in stream)
-            return {name: value.strip("\"'") for name, _, value in pairs}
+            return {name: value.strip("\"'") for name, _equals, value in pairs}
     except OSError:
         return {}
 
