@@ -76,7 +76,9 @@ def test_first_run_in_check_mode_says_what_would_be_done_and_does_nothing(
     assert host.written() == before
 
 
-@pytest.mark.parametrize("playbook", ["control_plane", "devices"])
+@pytest.mark.parametrize(
+    "playbook", ["devices", pytest.param("control_plane", marks=pytest.mark.deep)]
+)
 @pytest.mark.parametrize("mode", [["--check"], pytest.param([], marks=pytest.mark.deep)])
 def test_everything_a_host_is_missing_is_named_at_once_and_nothing_is_changed(
     host: OverlaidHost, playbook: str, mode: list[str]
@@ -110,6 +112,7 @@ def test_programs_are_removed_by_their_mark_and_other_files_stay(host: OverlaidH
     assert unchanged(host.run(str(play)))
 
 
+@pytest.mark.deep
 def test_release_of_a_folder_that_is_no_release_is_not_cleaned_up(host: OverlaidHost) -> None:
     """A virtual environment beside the releases is not an old release."""
     host.write("/opt/flotta/venv/pyvenv.cfg")
@@ -145,6 +148,7 @@ def test_control_plane_on_the_same_host_keeps_its_programs(host: OverlaidHost) -
     assert [path for path in host.written() if path.startswith("/opt")] == []
 
 
+@pytest.mark.deep
 def test_device_on_the_same_host_keeps_its_programs(host: OverlaidHost) -> None:
     install_release(host, "control-plane", "device", "sync")
     done = host.run("flotta.edge.control_plane", operator_state="absent")
@@ -171,7 +175,9 @@ def test_a_machine_where_flotta_never_was_keeps_everything(host: OverlaidHost) -
     assert {place: host.path(place).read_text() for place in files} == files
 
 
-@pytest.mark.parametrize("family", ["foreign files", "RedHat"])
+@pytest.mark.parametrize(
+    "family", ["foreign files", pytest.param("RedHat", marks=pytest.mark.deep)]
+)
 def test_device_gets_places_of_its_own_where_those_of_red_hat_are(
     host: OverlaidHost, family: str
 ) -> None:
@@ -258,6 +264,7 @@ def test_decommissioning_wants_a_word_and_says_what_will_go(host: OverlaidHost) 
     assert [path for path in host.written() if path.startswith("/opt")] == []
 
 
+@pytest.mark.deep
 def test_decommissioning_does_not_overrule_an_inventory_that_keeps_the_data(
     host: OverlaidHost,
 ) -> None:
