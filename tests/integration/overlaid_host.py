@@ -33,6 +33,7 @@ esac
 """
 LOGS = '#!/bin/sh\necho "$0 $*" >>{calls}\n'
 PODMAN = LOGS + '[ "$1" != --version ] || echo "podman version {version}"\n'
+TMPFILES = LOGS + """sed -n 's/^d \\([^ ]*\\).*/\\1/p' "$2" | xargs -r mkdir -p\n"""
 WHEEL = "flotta_edge-9.9.9-py3-none-any.whl"
 
 
@@ -124,7 +125,8 @@ class OverlaidHost:
     def _make_doubles(self) -> None:
         self.double("systemctl", SYSTEMCTL.format(calls=self.calls))
         self.double("podman", PODMAN.format(calls=self.calls, version="4.3.1"))
-        for name in ("systemd-sysusers", "systemd-tmpfiles", "runuser", "userdel", "groupdel"):
+        self.double("systemd-tmpfiles", TMPFILES.format(calls=self.calls))
+        for name in ("systemd-sysusers", "runuser", "userdel", "groupdel"):
             self.double(name, LOGS.format(calls=self.calls))
 
     def double(self, name: str, text: str) -> None:

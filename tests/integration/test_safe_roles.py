@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from overlaid_host import OverlaidHost, said
@@ -338,3 +341,72 @@ def test_secrets_are_in_no_output_at_any_verbosity(host: OverlaidHost) -> None:
     assert "topmost" not in done.stdout + done.stderr
     assert "LEVEL=visible" in done.stdout
     assert host.path("/etc/secret.env").read_text() == "KEY=topmost\n"
+
+
+@pytest.fixture
+def registered(host: OverlaidHost) -> Iterator[dict[str, Any]]:
+    """Return what stands in for a control plane: a port, and a registration certificate."""
+    for name in ("passwd", "group"):
+        lines = Path(f"/etc/{name}").read_text()
+        line = {
+            "passwd": "flotta-gateway:x:987:987::/:/bin/false\n",
+            "group": "flotta-gateway:x:987:\n",
+        }
+        host.write(f"/etc/{name}", lines + line[name])
+    authority = Authority.create("Flotta CA", "flotta-operator")
+    issued = authority.issue_registration(["default"])
+    certificates = {
+        "certificate": issued.certificate.decode(),
+        "key": issued.key.decode(),
+        "ca": authority.certificate_pem.decode(),
+    }
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield {
+            "device_control_plane_address": "127.0.0.1",
+            "device_control_plane_port": server.getsockname()[1],
+            "__device_plane": {"stat": {"exists": False}},
+            "__device_registration": certificates,
+        }
+
+
+def test_identity_stays_moves_and_is_removed_with_what_the_device_made(
+    host: OverlaidHost, registered: dict[str, Any]
+) -> None:
+    files = install_foreign_identity(host)
+    own, other = "/etc/flotta/device", "/etc/elsewhere"
+
+    def run(**inputs: Any) -> subprocess.CompletedProcess[str]:
+        done = host.run("flotta.edge.devices", **registered, **inputs)
+        assert done.returncode == 0, done.stdout[-4000:]
+        assert {place: host.path(place).read_text() for place in files} == files
+        return done
+
+    run()
+    assert (
+        host.path(f"{own}/cert.pem").read_text()
+        == registered["__device_registration"]["certificate"]
+    )
+    assert host.path("/etc/flotta/gateway/config.toml").exists()
+    host.write(f"{own}/device/1/cert.pem", "own certificate")
+    host.write(f"{own}/device/1/key.pem", "own key")
+    host.path(f"{own}/device/current").symlink_to("1")
+    assert unchanged(run())
+
+    run(device_identity_directory=other)
+    assert host.path(f"{other}/device/current/key.pem").read_text() == "own key"
+    assert not [
+        path for path in host.written() if path.startswith(own) and host.path(path).is_file()
+    ]
+    unit = host.path("/etc/systemd/system/flotta-gateway.service").read_text()
+    assert f"ReadWritePaths=-{other}/device" in unit
+    assert (
+        f'cert-file = "{other}/cert.pem"'
+        in host.path("/etc/flotta/gateway/config.toml").read_text()
+    )
+    assert unchanged(run()), "without the input it stays where it is"
+
+    for name in ("flotta-gateway", "flotta-device-worker"):  # nothing to be told of the removal
+        host.path(f"/etc/systemd/system/{name}.service").unlink()
+    run(device_state="absent")
+    left = {path for path in host.written() if host.path(path).is_file()} - files.keys()
+    assert not [path for path in left if "flotta" in path or path.startswith(other)]
