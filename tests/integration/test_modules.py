@@ -170,6 +170,34 @@ async def test_device_takes_settings_and_set_by_their_old_names(kubeconfig: Path
     assert not run("edge_device", kubeconfig, name="till-1", **wanted)["changed"]
 
 
+async def test_device_is_quarantined_and_released_and_left_alone_without_a_wish(
+    kubeconfig: Path,
+) -> None:
+    async with await Client.connect(str(kubeconfig)) as client:
+        await Fleet(client).device("lost-1")
+
+        async def recorded() -> dict[str, Any]:
+            device = await client.get(EDGE_DEVICE, "lost-1", "default")
+            return dict(device["spec"].get("quarantine") or {})
+
+        device = {"name": "lost-1"}
+        kept = {**device, "quarantined": True, "quarantine_pods": "keep"}
+        assert run("edge_device", kubeconfig, **device, quarantined=True)["changed"]
+        first = await recorded()
+        assert first["pods"] == "Stop"
+        assert first["by"].endswith("(flotta.edge.edge_device)")
+        assert not run("edge_device", kubeconfig, **device, quarantined=True)["changed"]
+        assert not run("edge_device", kubeconfig, **device)["changed"]
+        answer = run("edge_device", kubeconfig, **kept, wait=True)  # no heartbeat will come
+        assert answer["changed"]
+        assert await recorded() == {**first, "pods": "Keep"}
+        found = run("edge_device_info", kubeconfig, **device)["devices"]
+        assert found[0]["spec"]["quarantine"] == {**first, "pods": "Keep"}
+        assert run("edge_device", kubeconfig, **device, quarantined=False)["changed"]
+        assert await recorded() == {}
+        assert not run("edge_device", kubeconfig, **device, quarantined=False)["changed"]
+
+
 async def control_plane_in(namespace: str, kubeconfig: Path) -> Authority:
     """Make the Secret of a control plane's CA in a namespace of its own."""
     authority = Authority.create("Flotta CA", "flotta")

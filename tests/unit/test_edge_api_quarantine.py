@@ -15,6 +15,7 @@ from fleet_objects import device
 
 from flotta.edge_api.backends.backend import Membership
 from flotta.edge_api.backends.crd.backend import CrdBackend
+from flotta.edge_api.backends.crd.removals import Removals
 from flotta.edge_api.metrics import EdgeApiMetrics
 from flotta.edge_api.refusals import Refusal
 from flotta.edge_api.settings import Settings
@@ -140,3 +141,22 @@ async def test_another_device_of_its_name_is_a_stranger_as_before(
     await eventually(lambda: refused(backend, PEER))
 
     assert await backend.membership(replace(PEER, uid="u-0")) is Membership.REVOKED
+
+
+async def test_a_configuration_that_is_being_prepared_is_not_delivered_any_more(
+    store: Store, backend: CrdBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[str] = []
+    backend.on_shut_out(lambda *_: closed.append("d-17"))
+
+    async def find_ending(*_: object) -> str:
+        store.put(EDGE_DEVICE, quarantined())
+        await eventually(lambda: closed)
+        return ""
+
+    monkeypatch.setattr(Removals, "find_ending", find_ending)
+
+    with pytest.raises(Refusal) as caught:
+        await backend.get_configuration(PEER)
+
+    assert caught.value.reason == "DeviceQuarantined"

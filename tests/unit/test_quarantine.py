@@ -213,3 +213,10 @@ def test_the_claim_of_a_device_is_looked_at_when_a_quarantine_begins_and_ends() 
     assert list(concerned_by_device(held, free)) == keys
     assert list(concerned_by_device(held, {**held, "status": {}})) == []
     assert list(concerned_by_device(None, free)) == []
+
+
+def test_what_is_recorded_acts_on_no_terminal_and_fits_the_schema() -> None:
+    section = make_section("ada\x1b[2J", KEEP, "x" * 5000 + "\n", datetime.now(UTC))
+
+    assert "\x1b" not in section["by"]
+    assert len(section["reason"]) == 1024

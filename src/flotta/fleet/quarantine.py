@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from flotta.printable_text import cut
+from flotta.printable_text import printable
 from flotta.protocol.directives import KEEP_PODS, STOP_PODS
 from flotta.resources.objects.devices import EdgeDevice, QuarantineSection
 from flotta.resources.views import spec_of
@@ -55,11 +55,11 @@ def make_section(by: str, pods: Pods, reason: str, now: datetime) -> QuarantineS
     """Return `spec.quarantine` for somebody's word at this time."""
     section: QuarantineSection = {
         "pods": pods,
-        "by": cut(by, AUTHOR_LIMIT),
+        "by": printable(by, AUTHOR_LIMIT),
         "since": format_time(now),
     }
     if reason:
-        section["reason"] = cut(reason, REASON_LIMIT)
+        section["reason"] = printable(reason, REASON_LIMIT)
     return section
 
 

@@ -7,6 +7,7 @@ import asyncio
 import base64
 import contextlib
 import time
+from collections.abc import Awaitable, Callable
 
 from flotta.cli.connection import run_connected
 from flotta.cli.quarantine import quarantine, release
@@ -36,7 +37,7 @@ from flotta.resources.views import (
 )
 
 PROGRAM = "flotta device"
-REPORT_TIMEOUT = 5.0  # seconds in which the operator says what it revoked
+REPORT_TIMEOUT = 5.0  # seconds in which the operator says what it revoked, for all devices
 REPORT_CHECK = 0.1  # seconds between two looks
 ACCESS_KEY = "AWS_ACCESS_KEY_ID"
 
@@ -48,25 +49,45 @@ def run(options: argparse.Namespace) -> str:
 
 
 async def _quarantine_all(client: Client, options: argparse.Namespace) -> str:
-    devices = await _find(client, options)
-    changed = [
-        await quarantine(client, device, options.pods, options.reason, PROGRAM)
-        for device in devices
-    ]
-    lines = [line for device in changed for line in await _report(client, device)]
-    return "\n".join(lines)
+    async def work(device: EdgeDevice) -> EdgeDevice:
+        return await quarantine(client, device, options.pods, options.reason, PROGRAM)
+
+    changed = await _change_all(client, options, work)
+    end = time.monotonic() + REPORT_TIMEOUT
+    return "\n".join([line for device in changed for line in await _report(client, device, end)])
 
 
 async def _release_all(client: Client, options: argparse.Namespace) -> str:
     lines = []
-    for device in await _find(client, options):
+
+    async def work(device: EdgeDevice) -> EdgeDevice:
         name = f"{namespace_of(device)}/{name_of(device)}"
         if is_quarantined(device):
-            await release(client, device)
             lines.append(f"{name} is released; it goes on within about a minute.")
         else:
             lines.append(f"{name} is not quarantined; nothing changed.")
+        return await release(client, device)
+
+    await _change_all(client, options, work)
     return "\n".join(lines)
+
+
+async def _change_all(
+    client: Client,
+    options: argparse.Namespace,
+    work: Callable[[EdgeDevice], Awaitable[EdgeDevice]],
+) -> list[EdgeDevice]:
+    """Change every device, whatever fails for others; raise ValueError with all that failed."""
+    changed, failures = [], []
+    for device in await _find(client, options):
+        try:
+            changed.append(await work(device))
+        except ApiError as error:
+            failures.append(f"{name_of(device)}: {error}")
+    if failures:
+        done = ", ".join(map(name_of, changed)) or "none"
+        raise ValueError("; ".join([f"not all devices were changed, only {done}", *failures]))
+    return changed
 
 
 async def _find(client: Client, options: argparse.Namespace) -> list[EdgeDevice]:
@@ -86,10 +107,13 @@ async def _find(client: Client, options: argparse.Namespace) -> list[EdgeDevice]
     return found
 
 
-async def _report(client: Client, device: EdgeDevice) -> list[str]:
-    """Return what the operator says about the quarantine, and the keys that it cannot revoke."""
+async def _report(client: Client, device: EdgeDevice, end: float) -> list[str]:
+    """Return what the operator says about the quarantine, and the keys that it cannot revoke.
+
+    `end` is the monotonic time until which it is waited for.
+    """
     name = f"{namespace_of(device)}/{name_of(device)}"
-    condition = await _wait_for_report(client, device)
+    condition = await _wait_for_report(client, device, end)
     if condition is None:
         said = (
             "The operator has not reported yet which keys are revoked; see: flotta explain "
@@ -103,9 +127,8 @@ async def _report(client: Client, device: EdgeDevice) -> list[str]:
     ]
 
 
-async def _wait_for_report(client: Client, device: EdgeDevice) -> Condition | None:
-    end = time.monotonic() + REPORT_TIMEOUT
-    while time.monotonic() < end:
+async def _wait_for_report(client: Client, device: EdgeDevice, end: float) -> Condition | None:
+    while True:
         newest = await client.get(EDGE_DEVICE, name_of(device), namespace_of(device))
         condition = find_condition(conditions_of(newest), QUARANTINED)
         if (
@@ -114,8 +137,9 @@ async def _wait_for_report(client: Client, device: EdgeDevice) -> Condition | No
             and condition["reason"] != REVOKING_KEYS
         ):
             return condition
+        if time.monotonic() >= end:
+            return None
         await asyncio.sleep(REPORT_CHECK)
-    return None
 
 
 async def _name_keys(client: Client, device: EdgeDevice) -> list[str]:

@@ -11,6 +11,7 @@ from flotta.edge_api.backends.backend import Configuration, Membership
 from flotta.edge_api.backends.crd.caches import Caches
 from flotta.edge_api.backends.crd.configurations import Configurations
 from flotta.edge_api.backends.crd.membership import judge_membership
+from flotta.edge_api.backends.crd.quarantine import require_released
 from flotta.edge_api.backends.crd.removals import Removals
 from flotta.edge_api.refusals import Refusal
 from flotta.fleet.adoption import is_withheld
@@ -45,6 +46,8 @@ class Delivery:
         ending = await self._removals.find_ending(peer.namespace)
         if ending:
             raise _withheld(ending)
+        # Again, after what was waited for: from then on its Secrets stay here.
+        require_released(self._devices.get(peer.namespace, peer.device_id))
         return configuration
 
     async def _find_device(self, peer: Peer) -> EdgeDevice:
