@@ -57,14 +57,13 @@ class KeyGates:
         except OSError:  # a full disk: without a link nothing is found either
             (self._directory / access_key).unlink(missing_ok=True)
 
-    def settle(self, keys: frozenset[str]) -> list[str]:
-        """Give every key of these ids its gate and close all others; return those it closed.
+    def is_settled(self, keys: frozenset[str]) -> bool:
+        """Tell whether nothing has changed since `settle` found nothing to do; costs a look-up."""
+        return self._settled == (self._read_names(), keys)
 
-        Costs one look-up when neither has changed.
-        """
+    def settle(self, keys: frozenset[str]) -> list[str]:
+        """Give every key of these ids its gate and close all others; return those it closed."""
         gates = self._read_names()
-        if self._settled == (gates, keys):
-            return []
         closed = sorted(name for name in gates - keys if self._is_open(name))
         for access_key in closed:
             self.close(access_key)

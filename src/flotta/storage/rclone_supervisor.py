@@ -163,6 +163,8 @@ class RcloneSupervisor:
 
     async def _settle_gates(self, keys: frozenset[str]) -> None:
         try:
+            if self._gates.is_settled(keys):
+                return
             closed = await asyncio.to_thread(self._gates.settle, keys)
         except OSError as error:
             self._report_gates(error)
