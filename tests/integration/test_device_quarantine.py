@@ -6,118 +6,35 @@ The embedded S3 server gets its keys by the directory on the embedded engine, by
 from __future__ import annotations
 
 import asyncio
-import os
-import subprocess
-import sys
-from base64 import b64decode
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.exceptions import BotoCoreError, ClientError
-from edge_site import Device, Fleet, edge_api, fleet_of
-from edge_site import Site as EdgeSite
-from operator_site import ENGINES, Site, resource_api, running_operator, s3_settings
-from s3_server import S3Server, running_s3, starts
-from storage_site import delivered, iam_settings
+from edge_site import Fleet, fleet_of
+from operator_site import ENGINES
+from quarantine_site import Place, joined, key_of, opens, quarantine_site
+from s3_server import S3Server, starts
 
 from flotta.resources.conditions import QUARANTINED, find_condition
-from flotta.resources.kinds import BUCKET_CLAIM, EDGE_DEVICE, SECRET, SIGNED_REQUEST
+from flotta.resources.kinds import BUCKET_CLAIM, EDGE_DEVICE, SECRET
 from flotta.storage.access_keys import AccessKey
 from waiting import eventually
 
 Object = dict[str, Any]
-SOURCE = str(Path(__file__).parents[2] / "src")
-
-
-@dataclass
-class Place:
-    """Everything that runs, and where."""
-
-    operator: Site
-    edge: EdgeSite
-    s3: S3Server
-
-    def flotta(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run the command line as an administrator."""
-        return subprocess.run(
-            [sys.executable, "-m", "flotta.cli.flotta", *arguments],
-            env={**os.environ, "PYTHONPATH": SOURCE, "KUBECONFIG": self.operator.kubeconfig()},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
 
 
 @pytest.fixture(scope="module", params=ENGINES)
 def place(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Place]:
-    directory = tmp_path_factory.mktemp("quarantine")
-    (directory / "s3").mkdir()
-    with ExitStack() as stack:
-        s3 = stack.enter_context(running_s3(directory / "s3", iam=True))
-        access = stack.enter_context(resource_api(directory, request.param))
-        operator = Site(directory, directory / "operator.log", s3, access)
-        by_directory = request.param == "embedded"
-        settings = s3_settings(s3) if by_directory else iam_settings(directory, s3)
-        stack.enter_context(running_operator(operator, OBC_AUTO_CREATE="true", **settings))
-        edge = stack.enter_context(edge_api(directory, access))
-        yield Place(operator, edge, s3)
+    with quarantine_site(tmp_path_factory.mktemp("quarantine"), request.param) as place:
+        yield place
 
 
 @pytest.fixture
 async def fleet(place: Place) -> AsyncIterator[Fleet]:
     async with fleet_of(place.edge) as fleet:
         yield fleet
-
-
-async def joined(fleet: Fleet) -> Device:
-    """Return a registered device; the operator approves and gives it a bucket."""
-    device = fleet.device()
-    assert (await device.enrol()).status == 200
-    approved = {"spec": {"approved": True}}
-    await fleet.client.merge_patch(SIGNED_REQUEST, device.device_id, "default", approved)
-
-    async def is_registered() -> bool:
-        return (await device.register(hostname=device.device_id)).status == 200
-
-    await eventually(is_registered)
-    return device
-
-
-async def key_of(device: Device, other_than: AccessKey | None = None) -> AccessKey:
-    """Return the access key in the configuration of a device."""
-
-    async def look() -> AccessKey | None:
-        reply = await device.get("data")
-        if reply.status != 200:
-            return None
-        _, section = await delivered(device)
-        if not section:
-            return None
-        found, secret = (
-            b64decode(section[f"aws_{part}"]).decode()
-            for part in ("access_key_id", "secret_access_key")
-        )
-        key = AccessKey(found, secret, section["bucket_name"])
-        return None if key == other_than else key
-
-    found: AccessKey = await eventually(look)
-    return found
-
-
-def opens(s3: S3Server, key: AccessKey) -> bool:
-    client = s3.client(key)
-    try:
-        client.put_object(Bucket=key.bucket, Key="probe", Body=b"1")
-        client.get_object(Bucket=key.bucket, Key="probe")["Body"].read()
-    except (ClientError, BotoCoreError):
-        return False
-    return True
 
 
 async def said(fleet: Fleet, name: str, reason: str) -> str:
