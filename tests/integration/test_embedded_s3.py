@@ -275,10 +275,13 @@ async def test_a_dropped_key_is_closed_while_a_transfer_of_another_goes_on(
     await running
     assert (server.root / "stays-a" / "big").read_bytes() == body.data
     tags.append(other.upload_part(**part, PartNumber=2, Body=b"2")["ETag"])
+    assert len(starts(server.log)) == before
     done = [{"PartNumber": number, "ETag": tag} for number, tag in enumerate(tags, 1)]
     other.complete_multipart_upload(**part, MultipartUpload={"Parts": done})
     assert (server.root / "stays-a" / "parts").stat().st_size == 5 * MIB + 1
-    assert len(starts(server.log)) == before
+    # Now nobody else transfers: what the dropped key had begun ends, and its parts go.
+    await eventually(lambda: len(starts(server.log)) == before + 1)
+    await eventually(lambda: [path.name for path in (server.root / "gone-a").iterdir()] == ["x"])
 
 
 async def test_an_upload_of_a_dropped_key_that_is_running_is_not_confirmed(

@@ -2,8 +2,9 @@
 
 rclone remembers an accepted key for five minutes. A key whose file is dropped is closed all the
 same, and without a restart: by its gate (`key_gates`). rclone is restarted when the certificate is
-renewed (half a second without service, clients retry). Multipart uploads in progress do not survive
-that: their temporary files are removed, and the client starts the upload again.
+renewed, and to end what a dropped key had begun, once nobody else transfers anything
+(`begun_transfers`): half a second without service, clients retry. Multipart uploads in progress do
+not survive that: their temporary files are removed, and the client starts the upload again.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 from flotta.backoff import Backoff
 from flotta.daemon import notify
 from flotta.storage.access_log import format_line
+from flotta.storage.begun_transfers import BegunTransfers
 from flotta.storage.bucket_folders import BucketFolders
 from flotta.storage.key_gates import KeyGates
 from flotta.storage.key_store import KeyIds
@@ -108,6 +110,7 @@ class RcloneSupervisor:
         self._folders = BucketFolders(settings.root, settings.keys)
         self._keys = KeyIds(settings.keys)
         self._gate_problem = ""
+        self._begun = BegunTransfers(settings.root, settings.keys)
         self._gates = KeyGates(settings.gates, settings.root)
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -148,6 +151,9 @@ class RcloneSupervisor:
             await _wait_for_stop(stop, POLL_INTERVAL)
             now = self._read_watched()
             await self._settle_gates(now.keys)
+            if self._begun.must_end(process.pid):
+                log.info("Ending transfers of access keys that were dropped; restarting")
+                return "dropped"
             await self._restore_buckets()
             if now.certificate != before.certificate:
                 log.info("The certificate was renewed; restarting")
@@ -156,7 +162,9 @@ class RcloneSupervisor:
         return "stopped" if stop.is_set() else "exited"
 
     def _prepare_gates(self, keys: frozenset[str]) -> None:
+        self._begun.forget()
         try:
+            self._begun.learn(keys)
             self._gates.prepare(keys)
         except OSError as error:  # a read-only disk: what is there is served
             self._report_gates(error)
@@ -165,11 +173,13 @@ class RcloneSupervisor:
         try:
             if self._gates.is_settled(keys):
                 return
+            await asyncio.to_thread(self._begun.learn, keys)
             closed = await asyncio.to_thread(self._gates.settle, keys)
         except OSError as error:
             self._report_gates(error)
             return
         self._gate_problem = ""
+        self._begun.note_closed(closed)
         for access_key in closed:
             log.info("Access key %s was dropped; its gate is closed", access_key)
 
