@@ -244,6 +244,9 @@ async def test_a_dropped_key_is_closed_while_a_transfer_of_another_goes_on(
     begun = thief.create_multipart_upload(Bucket="gone-a", Key="half")["UploadId"]
     left = {"Key": "half", "UploadId": begun}
     first = thief.upload_part(Bucket="gone-a", **left, PartNumber=1, Body=b"1" * 5 * MIB)
+    open_id = thief.create_multipart_upload(Bucket="gone-a", Key="open")["UploadId"]
+    endless = {"Bucket": "gone-a", "Key": "open", "UploadId": open_id}
+    thief.upload_part(**endless, PartNumber=1, Body=b"1" * 5 * MIB)
     parts = other.create_multipart_upload(Bucket="stays-a", Key="parts")["UploadId"]
     part = {"Bucket": "stays-a", "Key": "parts", "UploadId": parts}
     tags = [other.upload_part(**part, PartNumber=1, Body=b"1" * 5 * MIB)["ETag"]]
