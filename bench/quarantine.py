@@ -2,10 +2,11 @@
 
 Method: the embedded engine, an operator, two Edge APIs and the embedded S3 server run as processes
 of their own on this machine; the S3 server has `--keys` further keys. In each run a device holds a
-poll at both Edge APIs and lists its bucket again and again. From the administrator's change until
+poll at both Edge APIs and reads its bucket again and again. From the administrator's change until
 
     replica 1, 2       the held poll is refused
-    access key         the first request to the S3 server is refused
+    contents           the first GET of an object of its bucket is refused
+    metadata           the first HEAD; rclone has directories in memory for half a second
 
 Meanwhile another device puts and gets objects without a pause. Prints median and worst in
 milliseconds, and how many transfers of the other device succeeded and failed.
@@ -21,6 +22,7 @@ import tempfile
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -35,9 +37,12 @@ from quarantine_site import Place, joined, key_of, quarantine_site
 from s3_server import starts
 
 from flotta.cli.quarantine import quarantine
+from flotta.resources.kinds import BUCKET_CLAIM
 from flotta.storage.access_keys import AccessKey, new_access_key_id, new_secret_key
 from flotta.storage.key_store import write_key
+from waiting import eventually
 
+WHAT = ("replica 1", "replica 2", "contents", "metadata")
 SIZE = 1 << 20  # bytes of an object of the other device
 
 
@@ -65,11 +70,11 @@ class Neighbour(threading.Thread):
         self.join()
 
 
-def wait_until_refused(client: Any, bucket: str, begun: float) -> float:
-    """Return the seconds until the object of a bucket cannot be read any more."""
+def wait_until_refused(request: Callable[..., Any], bucket: str, begun: float) -> float:
+    """Return the seconds until a request for an object is refused; others may have to wait."""
     while True:
         try:
-            client.head_object(Bucket=bucket, Key="mine")
+            request(Bucket=bucket, Key="mine")
         except ClientError:
             return time.monotonic() - begun
 
@@ -77,6 +82,7 @@ def wait_until_refused(client: Any, bucket: str, begun: float) -> float:
 async def measure(place: Place, fleet: Fleet, taken: dict[str, list[float]]) -> None:
     device = await joined(fleet)
     key = await key_of(device)
+    await eventually(lambda: is_bound(fleet, device), pause=0.3)  # the operator is idle then
     client = place.s3.client(key)
     client.put_object(Bucket=key.bucket, Key="mine", Body=b"1")
     async with AsyncExitStack() as stack:
@@ -90,7 +96,8 @@ async def measure(place: Place, fleet: Fleet, taken: dict[str, list[float]]) -> 
         begun = time.monotonic()
         waits = [
             *(refused_after(task, begun) for task in held),
-            asyncio.to_thread(wait_until_refused, client, str(key.bucket), begun),
+            asyncio.to_thread(wait_until_refused, client.get_object, str(key.bucket), begun),
+            asyncio.to_thread(wait_until_refused, client.head_object, str(key.bucket), begun),
         ]
         obj = await fleet.get(device)
         begun_change = asyncio.create_task(
@@ -98,8 +105,13 @@ async def measure(place: Place, fleet: Fleet, taken: dict[str, list[float]]) -> 
         )
         times = await asyncio.gather(*waits)
         await begun_change
-    for name, seconds in zip(("replica 1", "replica 2", "access key"), times, strict=True):
+    for name, seconds in zip(WHAT, times, strict=True):
         taken[name].append(seconds)
+
+
+async def is_bound(fleet: Fleet, device: Device) -> bool:
+    claim = await fleet.client.get(BUCKET_CLAIM, device.device_id, "default")
+    return (claim.get("status") or {}).get("phase") == "Bound"
 
 
 async def refused_after(task: asyncio.Task[Any], begun: float) -> float:

@@ -101,7 +101,7 @@ def test_command_line_serves_tls_and_asks_the_proxy() -> None:
     settings = S3ServerSettings(path, path, "0.0.0.0:9000", Path("/c"), Path("/k"), Path("/cache"))
     line = rclone_command(settings, Path("/rclone"))
     assert line[:5] == ["/rclone", "serve", "s3", "--addr", "0.0.0.0:9000"]
-    for option, value in (("--cert", "/c"), ("--key", "/k"), ("--dir-cache-time", "1s")):
+    for option, value in (("--cert", "/c"), ("--key", "/k"), ("--dir-cache-time", "500ms")):
         assert line[line.index(option) + 1] == value
     assert line[line.index("--auth-proxy") + 1].endswith("flotta/storage/auth_proxy.sh")
 

@@ -31,6 +31,7 @@ class KeyGates:
         self._directory = directory
         self._root = root
         self._names = DirectoryNames(directory)
+        self._opened: frozenset[str] = frozenset()
         self._settled: tuple[frozenset[str], frozenset[str]] | None = None  # gates and keys
 
     def path_through(self, access_key: str) -> Path:
@@ -67,10 +68,12 @@ class KeyGates:
         closed = sorted(name for name in gates - keys if self._is_open(name))
         for access_key in closed:
             self.close(access_key)
-        for access_key in keys:
+        # Those that were open are open still, unless somebody removed them: there may be thousands.
+        new = keys - (self._opened & gates)
+        for access_key in new:
             self.open(access_key)
-        has_changed = bool(closed) or not keys <= gates
-        self._settled = None if has_changed else (gates, keys)
+        self._opened = keys
+        self._settled = None if closed or new else (gates, keys)
         return closed
 
     def prepare(self, keys: frozenset[str]) -> None:

@@ -90,8 +90,9 @@ def rclone_command(settings: S3ServerSettings, program: Path) -> list[str]:
         *(str(program), "serve", "s3", "--addr", settings.listen),
         *("--cert", str(settings.certificate), "--key", str(settings.private_key)),
         *("--min-tls-version", "tls1.2", "--auth-proxy", f"/bin/sh {AUTH_PROXY}"),
-        # Each key has a directory cache; with 0s a timer re-arms endlessly (a whole core).
-        *("--dir-cache-time", "1s", "--poll-interval", "0", "--vfs-cache-mode", "off"),
+        # Each key has a directory cache; with 0s a timer re-arms endlessly (a whole core). A
+        # dropped key is still told what exists for this long.
+        *("--dir-cache-time", "500ms", "--poll-interval", "0", "--vfs-cache-mode", "off"),
         *("--server-read-timeout", TRANSFER_TIMEOUT, "--server-write-timeout", TRANSFER_TIMEOUT),
         *("--max-header-bytes", str(HEADER_BYTES), "--multipart-max-uploads", str(UPLOADS)),
         *("--multipart-streaming-buffer-limit", UPLOAD_BUFFER),
