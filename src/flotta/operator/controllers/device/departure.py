@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 from flotta.fleet.joining import REQUEST_NAMESPACE, is_registered, was_heard
 from flotta.fleet.tombstones import (
-    TOMBSTONE_SELECTOR,
     Tombstone,
     confirmed_by,
     make_tombstone,
@@ -84,17 +83,6 @@ class Departures:
             del self._gone[key][uid]
         if key in self._gone and not self._gone[key]:
             del self._gone[key]
-
-    async def had_name(self, device: EdgeDevice) -> bool:
-        """Tell whether another device of this name was decommissioned. Raises ApiError."""
-        found = await self._client.list(
-            CONFIG_MAP, self._namespace, label_selector=TOMBSTONE_SELECTOR
-        )
-        tombstones = [stone for stone in map(read_tombstone, found) if stone is not None]
-        return any(
-            (stone.namespace, stone.name) == key_of(device) and stone.uid != uid_of(device)
-            for stone in tombstones
-        )
 
     async def decide(
         self, device: EdgeDevice, request: SignedRequest | None, now: datetime
