@@ -6,9 +6,11 @@ are `null` (docs/reference/wire-protocol.md#json-conventions).
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
-from flotta.protocol.hardware import HardwareInfo, Mount
+from flotta.protocol.hardware import THOUSANDS, HardwareInfo, Mount
 from flotta.rfc3339 import NEVER
 
 
@@ -96,13 +98,13 @@ class Heartbeat(_Content):
 
     status: str = ""  # up, degraded
     version: str = ""  # of the configuration that the device applied
-    workloads: list[WorkloadStatus | None] | None = None
-    playbook_executions: list[PlaybookExecutionStatus | None] | None = msgspec.field(
-        default=None, name="playbook-executions"
+    workloads: Annotated[list[WorkloadStatus | None], THOUSANDS] | None = None
+    playbook_executions: Annotated[list[PlaybookExecutionStatus | None], THOUSANDS] | None = (
+        msgspec.field(default=None, name="playbook-executions")
     )
     hardware: HardwareInfo | None = None
     upgrade: UpgradeStatus | None = None
-    events: list[EventInfo | None] | None = None
+    events: Annotated[list[EventInfo | None], THOUSANDS] | None = None
     agent_version: str = ""
 
 
