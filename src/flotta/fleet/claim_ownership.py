@@ -18,8 +18,8 @@ from flotta.resources.views import (
     uid_of,
 )
 
-# Of a claim: UID of the EdgeDevice that may use it. Not its name: a device chooses that, and once it
-# was decommissioned another may have it.
+# Of a claim: UID of the EdgeDevice that may use it. Not its name: a device chooses that, and
+# another one may have it later.
 DEVICE_ANNOTATION = "flotta.project-flotta.io/device"
 NOOBAA_CLASS = "openshift-storage.noobaa.io"  # the only storage class of v0.2
 
