@@ -321,8 +321,8 @@ class DeviceConfigurationMessage(_Content):
     configuration: DeviceConfiguration | None = None
     device_id: str = ""
     secrets: list[Secret] | None = None
-    # An addition to v0.2: names of workloads that are configured but cannot be delivered now; the
-    # device keeps what it has of them.
+    # An addition to v0.2: names of workloads that are configured but cannot be delivered now, or
+    # were until a label changed that the device reports; it keeps what it has of them.
     unresolved_workloads: list[str] | None = None
     version: str = ""
     workloads: list[Workload] | None = None

@@ -35,6 +35,7 @@ from flotta.fleet.adoption import (
     former_identity,
     is_withheld,
 )
+from flotta.fleet.former_labels import record_change
 from flotta.fleet.tombstones import read_tombstone, tombstone_name
 from flotta.identity.peers import Peer
 from flotta.protocol.models import EnrolmentInfo, Heartbeat, RegistrationInfo
@@ -283,7 +284,8 @@ class CrdBackend:
             return
 
         async def patch() -> None:
-            body = change_metadata({"labels": missing})
+            former = record_change(device, missing, datetime.now(UTC))
+            body = change_metadata({"labels": missing, "annotations": former})
             await self._client.merge_patch(EDGE_DEVICE, name_of(device), namespace_of(device), body)
 
         try:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from functools import partial
 
 from flotta.fleet.claim_ownership import is_claim_of
+from flotta.fleet.former_labels import settles_at
 from flotta.fleet.joining import REQUEST_NAMESPACE
 from flotta.fleet.selection import matches
 from flotta.fleet.tombstones import confirmed_by
@@ -118,6 +119,7 @@ def plan_inputs(device: EdgeDevice | None) -> object:
         metadata.get("generation"),
         metadata.get("deletionTimestamp"),
         metadata.get("labels"),
+        settles_at(device),
         metadata.get("finalizers"),
         confirmed_by(device),
         [entry["name"] for entry in workload_statuses(device)],
