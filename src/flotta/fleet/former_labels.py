@@ -1,7 +1,7 @@
 """The `device.*` labels that a device had before they changed, and the workloads it keeps by them.
 
 A machine can report another name for a moment, for instance before DHCP gives it its own. Nobody
-wished then that the device loses what is selected by its name: a device removes the files of such a
+meant the device to lose what is selected by its name: a device removes the files of such a
 workload. So it keeps them until its labels have been the same for a while. What an administrator
 changes, a selector or a label, counts at once
 (docs/reference/control-plane.md#hardware-labels-that-change).

@@ -100,19 +100,14 @@ def render_configuration(
         problems.append(Problem("", section, MISCONFIGURATION, f"{section}: {error}"))
 
     spec = _effective_spec(device, source, report)
+    s3 = _resolve_storage(device, spec, source, s3_endpoint, report)
     # A set that does not exist may have named a storage, so the storage counts as lost too.
-    s3, lost = None, bool(problems)
-    try:
-        s3 = render_storage(device, spec, source, s3_endpoint)
-    except BrokenReference as error:
-        report("storage", error)
-        lost = True
+    lost = bool(problems)
     configuration = _render_settings(device, spec, source, report)
     configuration.storage = _storage_section(s3 or (last_s3 if lost else None))
     configuration.storage_unresolved = lost and configuration.storage is None
     workloads, secrets, unresolved = _render_workloads(device, source, problems)
-    present = source.workloads(namespace_of(device))
-    kept = [name_of(item) for item in workloads_kept(device, present, now or datetime.now(UTC))]
+    kept = _names_kept(device, source, now or datetime.now(UTC))
     content = DeviceConfigurationMessage(
         device_id=name_of(device),
         configuration=configuration,
@@ -123,6 +118,25 @@ def render_configuration(
     content.version = _content_version(content)
     end = settles_at(device) if kept else None
     return RenderedConfiguration(content, content.version, tuple(problems), end)
+
+
+def _resolve_storage(
+    device: EdgeDevice,
+    spec: DeviceSettings,
+    source: ObjectSource,
+    endpoint: str,
+    report: device_settings.ReportProblem,
+) -> S3StorageConfiguration | None:
+    try:
+        return render_storage(device, spec, source, endpoint)
+    except BrokenReference as error:
+        report("storage", error)
+        return None
+
+
+def _names_kept(device: EdgeDevice, source: ObjectSource, now: datetime) -> list[str]:
+    workloads = source.workloads(namespace_of(device))
+    return [name_of(workload) for workload in workloads_kept(device, workloads, now)]
 
 
 def _render_settings(
