@@ -13,10 +13,11 @@ from dataclasses import dataclass
 
 from flotta.identity.peers import Peer
 from flotta.printable_text import cut
+from flotta.protocol.models import DeviceConfigurationMessage
 from flotta.resources.conditions import ConditionState
 from flotta.resources.kinds import GROUP, WITHHELD_ANNOTATION
 from flotta.resources.objects.devices import EdgeDevice
-from flotta.resources.views import annotations_of
+from flotta.resources.views import annotations_of, status_of
 
 FORMER_UID_ANNOTATION = f"{GROUP}/former-uid"
 FORMER_KEY_ANNOTATION = f"{GROUP}/former-key-fingerprint"
@@ -54,6 +55,19 @@ def find_losses(running: Iterable[str], delivered: Iterable[str]) -> list[str]:
     `running` are those that it reports, `delivered` those in the configuration that it would get.
     """
     return sorted(set(running) - set(delivered))
+
+
+def find_unprotected(device: EdgeDevice, content: DeviceConfigurationMessage) -> list[str]:
+    """Return the workloads that an agent of v0.2 would remove for a broken reference, sorted.
+
+    It does not know `unresolved_workloads`. Such an agent has sent heartbeats, but no version
+    (docs/reference/control-plane.md#broken-references).
+    """
+    status = status_of(device)
+    if not content.unresolved_workloads or not status.get("phase") or status.get("agentVersion"):
+        return []
+    reported = {entry["name"] for entry in status.get("workloads") or ()}
+    return sorted(reported.intersection(content.unresolved_workloads))
 
 
 def judge_release(losses: Sequence[str]) -> ConditionState:

@@ -139,6 +139,8 @@ class Gateway:
             self._make_poll("control", lambda body: execute_command(body, handlers)),
             self._make_poll("data", lambda body: deliver_data(body, self._workers)),
         )
+        _, data = polls
+        self._outbox.on_configuration_wanted = data.forget
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(poll.run(self._may_poll)) for poll in polls]
             tasks.append(group.create_task(self._renewal.run()))

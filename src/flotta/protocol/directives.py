@@ -17,6 +17,9 @@ HARDWARE = "hardware"
 ANSIBLE = "ansible"
 DEVICE = "device"  # the configuration; also the handler name of the worker that receives it
 
+# From the worker to the gateway only: send the configuration again, also if it did not change.
+CONFIGURATION_WANTED = "configuration-wanted"
+
 DISCONNECT = "disconnect"  # a command, and the event that acknowledges it
 RECONNECT = "reconnect"  # a command
 PING = "ping"  # a command

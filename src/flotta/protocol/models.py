@@ -312,6 +312,18 @@ class Secret(_Content):
     name: str = ""
 
 
+class InputsVersion(_Content):
+    """How new the objects are that a configuration was made of (an addition to v0.2).
+
+    `resource_version` is the decimal version up to which the sender knows all changes. Versions for
+    different `device_uid`s, the UIDs of EdgeDevices, are not comparable
+    (docs/reference/wire-protocol.md#older-configurations).
+    """
+
+    device_uid: str = ""
+    resource_version: str = ""
+
+
 class DeviceConfigurationMessage(_Content):
     """`device`: everything a device has to know; `version` identifies the content.
 
@@ -320,6 +332,7 @@ class DeviceConfigurationMessage(_Content):
 
     configuration: DeviceConfiguration | None = None
     device_id: str = ""
+    inputs_version: InputsVersion | None = None  # not part of the content that `version` identifies
     secrets: list[Secret] | None = None
     # An addition to v0.2: names of workloads that are configured but cannot be delivered now, or
     # were until a label changed that the device reports; it keeps what it has of them.

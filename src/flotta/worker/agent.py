@@ -16,7 +16,7 @@ from flotta import __version__
 from flotta.daemon import notify
 from flotta.protocol.envelope import encode
 from flotta.protocol.models import DeviceConfigurationMessage
-from flotta.worker.configuration import keep_unresolved, parse_configuration
+from flotta.worker.configuration import keep_absent, keep_unresolved, parse_configuration
 from flotta.worker.configuration_changes import has_same_content, keep_unchanged_workloads
 from flotta.worker.configuration_store import ConfigurationStore
 from flotta.worker.errors import ConfigurationError, WorkerError
@@ -25,6 +25,8 @@ from flotta.worker.feature_list import make_features
 from flotta.worker.features import AgentContext, Feature
 from flotta.worker.gateway_client import GatewayClient, WorkerService
 from flotta.worker.heartbeat import DeviceStatus, Heartbeats
+from flotta.worker.newest_inputs import NewestInputs
+from flotta.worker.older_configuration import OlderConfiguration
 from flotta.worker.registration import Registration
 from flotta.worker.reporting import Reporting
 from flotta.worker.settings import Settings
@@ -75,11 +77,13 @@ class Agent:
         self._tasks: asyncio.TaskGroup
         self._parked = False  # disconnected: nothing is done until the gateway starts again
         self._store = ConfigurationStore(settings.state_dir)
+        self._newest = NewestInputs(settings.state_dir / "newest-inputs.json")
         self._events = EventQueue(settings.state_dir / "events.json")
         self._gateway = GatewayClient(
             settings, WorkerService(self._queue_configuration, self._handle_disconnect)
         )
         self._gateway.on_connect = self._handle_connect
+        self._older = OlderConfiguration(self._gateway, self.add_warning)
         self._features = make(settings, self)
         self._heartbeats = Heartbeats(
             self._gateway, self._events, self._features, self._read_status, __version__
@@ -96,7 +100,8 @@ class Agent:
             for feature in self._features:
                 await feature.prepare()
             if stored is not None:
-                self._apply_message(stored.message, is_newest=stored.is_newest)
+                is_newest = stored.is_newest and not self._newest.is_older(stored.message)
+                self._apply_message(stored.message, is_newest=is_newest)
             for feature in self._features:
                 self._tasks.create_task(feature.run())
             self._tasks.create_task(self._apply_queued())
@@ -154,11 +159,13 @@ class Agent:
     async def _remove_everything(self) -> None:
         log.warning("The control plane removed this device: removing workloads and data")
         await self._reporting.stop()
+        self._older.end()
         with contextlib.suppress(asyncio.QueueEmpty):
             self._incoming.get_nowait()
         # The configuration first: if this ends halfway, it is not applied again at a start.
         self._device = _Device()
         self._store.wipe()
+        self._newest.wipe()
         self._events.wipe()
         for feature in reversed(self._features):
             await feature.wipe()
@@ -183,13 +190,31 @@ class Agent:
             self._refuse_content(str(error))
             return
         self._device.refusal = ""
-        before = self._device.message
-        message = keep_unchanged_workloads(keep_unresolved(received, before), before)
-        if self._device.is_newest and has_same_content(message, before):
+        before, is_older = self._device.message, self._newest.is_older(received)
+        known = keep_absent(received, before) if is_older else received
+        message = keep_unchanged_workloads(keep_unresolved(known, before), before)
+        # What an older one does not contain is kept in it, unless it was not known before either.
+        is_newest = self._device.is_newest if is_older and before else not is_older
+        self._newest.note(received)
+        if has_same_content(message, before) and is_newest == self._device.is_newest:
             self._device.take_version(message.version)
-            return
-        await self._store_content(content if message is received else encode(message))
-        self._apply_message(message)
+        else:
+            await self._store_content(content if message is received else encode(message))
+            self._apply_message(message, is_newest=is_newest)
+        if is_older and (known is not received or not is_newest):
+            self._hold(received, known)
+        else:
+            self._older.end()
+
+    def _hold(
+        self, received: DeviceConfigurationMessage, known: DeviceConfigurationMessage
+    ) -> None:
+        """Say which workloads are kept although an older configuration does not contain them."""
+        kept = set(known.unresolved_workloads or ()) - set(received.unresolved_workloads or ())
+        version = received.inputs_version.resource_version if received.inputs_version else ""
+        versions = f"{version} after {self._newest.resource_version}"
+        self._older.begin(self._tasks, tuple(sorted(kept)), versions)
+        self._heartbeats.request()
 
     def _refuse_content(self, reason: str) -> None:
         """Report why a configuration is refused, once: see `_Device.take_version`."""
