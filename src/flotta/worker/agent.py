@@ -83,7 +83,7 @@ class Agent:
             settings, WorkerService(self._queue_configuration, self._handle_disconnect)
         )
         self._gateway.on_connect = self._handle_connect
-        self._older = OlderConfiguration(self._gateway, self.add_warning)
+        self._older = OlderConfiguration(self._gateway, self._events)
         self._features = make(settings, self)
         self._heartbeats = Heartbeats(
             self._gateway, self._events, self._features, self._read_status, __version__

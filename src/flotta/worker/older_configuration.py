@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
 
 from flotta.backoff import Backoff
 from flotta.protocol.directives import CONFIGURATION_WANTED
 from flotta.protocol.models import InputsVersion
 from flotta.worker.errors import DeliveryError
+from flotta.worker.events import EventQueue
 from flotta.worker.gateway_client import GatewayClient
 
 log = logging.getLogger(__name__)
@@ -24,11 +24,11 @@ ASK_AGAIN = 60.0, 600.0  # first and longest seconds until the configuration is 
 
 
 class OlderConfiguration:
-    """Whether workloads are kept against an older configuration; `report` makes a warning of it."""
+    """Whether workloads are kept against an older configuration."""
 
-    def __init__(self, gateway: GatewayClient, report: Callable[[str, str], None]) -> None:
+    def __init__(self, gateway: GatewayClient, events: EventQueue) -> None:
         self._gateway = gateway
-        self._report = report
+        self._events = events
         self._asking: asyncio.Task[None] | None = None
         self._kept: tuple[str, ...] | None = None
 
@@ -38,7 +38,7 @@ class OlderConfiguration:
             self._kept = kept
             message = _describe(kept, versions)
             log.warning("%s", message)
-            self._report(REASON, message)
+            self._events.add_warning(REASON, message)
         if self._asking is None:
             self._asking = tasks.create_task(self._ask())
 
