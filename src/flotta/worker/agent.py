@@ -213,8 +213,8 @@ class Agent:
         kept = set(known.unresolved_workloads or ()) - set(received.unresolved_workloads or ())
         version = received.inputs_version.resource_version if received.inputs_version else ""
         versions = f"{version} after {self._newest.resource_version}"
-        self._older.begin(self._tasks, tuple(sorted(kept)), versions)
-        self._heartbeats.request()
+        if self._older.begin(self._tasks, tuple(sorted(kept)), versions):
+            self._heartbeats.request()
 
     def _refuse_content(self, reason: str) -> None:
         """Report why a configuration is refused, once: see `_Device.take_version`."""

@@ -32,15 +32,20 @@ class OlderConfiguration:
         self._asking: asyncio.Task[None] | None = None
         self._kept: tuple[str, ...] | None = None
 
-    def begin(self, tasks: asyncio.TaskGroup, kept: tuple[str, ...], versions: str) -> None:
-        """Report once that these workloads are kept, and ask for the configuration again."""
-        if kept != self._kept:
-            self._kept = kept
-            message = _describe(kept, versions)
-            log.warning("%s", message)
-            self._events.add_warning(REASON, message)
+    def begin(self, tasks: asyncio.TaskGroup, kept: tuple[str, ...], versions: str) -> bool:
+        """Report once that these workloads are kept, and ask for the configuration again.
+
+        Return whether there is an event for the control plane.
+        """
         if self._asking is None:
             self._asking = tasks.create_task(self._ask())
+        if kept == self._kept:
+            return False
+        self._kept = kept
+        message = _describe(kept, versions)
+        log.warning("%s", message)
+        self._events.add_warning(REASON, message)
+        return True
 
     def end(self) -> None:
         """Take note that the configuration is not an older one, or keeps everything."""
