@@ -266,13 +266,14 @@ async def test_it_is_reported_once_that_a_configuration_is_older(
     async with running(gateway, tmp_path):
         await gateway.wait_for(lambda: "registration" in directives(gateway))
         await gateway.configure(dated(100, BROKEN, {"name": "young"}))
-        for version in (99, 98, 97):
+        for version in (99, 98):
             await gateway.configure(dated(version, BROKEN))
-            await gateway.wait_for(lambda v=version: f"of {v}" in versions(gateway))
+        await gateway.configure(dated(97, BROKEN, {"name": "other"}))
+        await gateway.wait_for(lambda: "of 97" in versions(gateway))
 
     events = [event for beat in gateway.heartbeats() for event in beat["events"]]
     [older] = [event["message"] for event in events if event["reason"] == "ConfigurationOlder"]
-    assert "(resourceVersion 99 after 100)" in older
+    assert " after 100)" in older
     assert older.endswith("Kept: young")
 
 

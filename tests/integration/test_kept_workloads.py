@@ -1,4 +1,4 @@
-"""A device whose Edge API answers from an older state of the store than it has seen before."""
+"""A device, with its gateway and worker, keeps workloads although its Edge API does not say so."""
 
 from __future__ import annotations
 
@@ -14,8 +14,14 @@ from device_site import DeviceFiles, running
 from edge_site import Fleet, Site, edge_site, fleet_of
 from operator_site import Object
 
-from flotta.resources.kinds import EDGE_DEVICE, EDGE_WORKLOAD, EVENT
-from flotta.worker import older_configuration
+from flotta.resources.kinds import (
+    EDGE_DEVICE,
+    EDGE_WORKLOAD,
+    EVENT,
+    SIGNED_REQUEST,
+    WITHHELD_ANNOTATION,
+)
+from flotta.worker import older_configuration, reporting
 from flotta.worker.agent import Agent
 from flotta.worker.settings import Settings
 from waiting import eventually
@@ -24,7 +30,7 @@ DEVICE = "till-7"
 AHEAD = 40  # versions by which the store is behind what the device has seen
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with edge_site(tmp_path_factory.mktemp("edge")) as started:
         yield started
@@ -67,10 +73,11 @@ async def test_a_workload_outlives_an_older_configuration_until_the_store_has_ca
 ) -> None:
     monkeypatch.setattr(older_configuration, "ASK_AGAIN", (0.2, 0.2))
     newest = tmp_path / "worker/newest-inputs.json"
-    await fleet.approve(DEVICE, role="till")
     await fleet.client.create(EDGE_WORKLOAD, workload("young", "till"))
     await fleet.client.create(EDGE_WORKLOAD, workload("other", "nobody"))
     async with device(fleet, tmp_path):
+        await eventually(lambda: fleet.client.get_or_none(SIGNED_REQUEST, DEVICE, "default"))
+        await fleet.approve(DEVICE, role="till")
         await eventually(lambda: "young" in configured(tmp_path))
     exported = tmp_path / "volumes/young/film"
     exported.parent.mkdir(parents=True)
@@ -91,6 +98,28 @@ async def test_a_workload_outlives_an_older_configuration_until_the_store_has_ca
         await eventually(lambda: not exported.exists())
 
     assert "young" not in configured(tmp_path)
+
+
+async def test_a_withheld_device_that_lost_its_configuration_gets_one_that_keeps_what_it_runs(
+    fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reporting, "UNCONFIGURED_DELAY", 0.0)
+    await fleet.client.create(EDGE_WORKLOAD, workload("young", "till"))
+    async with device(fleet, tmp_path):
+        await eventually(lambda: fleet.client.get_or_none(SIGNED_REQUEST, DEVICE, "default"))
+        await fleet.approve(DEVICE, role="till")
+        await eventually(lambda: "young" in configured(tmp_path))
+    for path in tmp_path.glob("worker/configuration*"):
+        path.unlink()
+    (tmp_path / "worker/workloads/young").mkdir(parents=True, exist_ok=True)
+    withheld = {"metadata": {"annotations": {WITHHELD_ANNOTATION: "true"}}}
+    await fleet.client.merge_patch(EDGE_DEVICE, DEVICE, "default", withheld)
+
+    async with device(fleet, tmp_path):
+        await eventually(lambda: "young" in configured(tmp_path))
+
+    found = await fleet.client.get(EDGE_DEVICE, DEVICE, "default")
+    assert WITHHELD_ANNOTATION not in found["metadata"].get("annotations", {})
 
 
 async def is_reported(fleet: Fleet) -> bool:
