@@ -61,6 +61,7 @@ class Worker:
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     feeding: asyncio.Task[None] | None = None
     disconnected: bool = False
+    closed: bool = False
 
     @property
     def alive(self) -> bool:
@@ -68,10 +69,13 @@ class Worker:
         return self.process is not None and _identify_process(self.process.pid) == self.process
 
     def close(self) -> None:
-        """Stop feeding and drop the connection."""
+        """Stop feeding, then drop the connection."""
+        self.closed = True
         if self.feeding is not None:
             self.feeding.cancel()
-        self.channel.close()
+            self.feeding.add_done_callback(lambda _: self.channel.close())
+        else:
+            self.channel.close()
 
 
 class Workers:
@@ -188,7 +192,7 @@ class Workers:
         if earlier is not None:
             earlier.close()
         worker = Worker(handler, process, features, Channel(path=str(self._socket_path(handler))))
-        worker.feeding = asyncio.create_task(self._feed_worker(worker))
+        worker.feeding = asyncio.create_task(self._feed_worker(worker), name=f"feed {handler}")
         self._workers[handler] = worker
         self._arrived.set()
         self._changed()
@@ -202,7 +206,8 @@ class Workers:
         backoff = Backoff(self._timing.retry_first / first, self._timing.retry_cap / longest)
         await asyncio.sleep(LISTEN_DELAY)
         taken = b""
-        while True:
+        # grpclib turns a cancellation into an error of the call when the connection ends as well.
+        while not worker.closed:
             worker.wake.clear()
             latest = self._latest.get(worker.handler)
             if latest is None or latest.digest == taken:
