@@ -49,10 +49,7 @@ async def test_eleven_deletions_wipe_ten_devices_also_across_a_restart(
 
         assert await has_wipes(fleet, {"granted": 10, "held": 1})
         assert held["metadata"]["finalizers"] == ["device-finalizer"]
-        events = await fleet.client.list(EVENT, "default")
-        assert [e["involvedObject"]["name"] for e in events if e["reason"] == "WipeHeld"] == [
-            names[10]
-        ]
+        assert await eventually(lambda: devices_of_events(fleet, "WipeHeld")) == [names[10]]
 
         refused = await asyncio.to_thread(flotta, site, "decommission", "--held")
         assert "this wipes 1 devices with their files (default/till-10)" in refused.stderr
@@ -60,6 +57,11 @@ async def test_eleven_deletions_wipe_ten_devices_also_across_a_restart(
         await eventually(lambda: has_wipes(fleet, {"granted": 11}))
         await asyncio.to_thread(flotta, site, "decommission", names[11])
         await eventually(lambda: has_wipes(fleet, {"granted": 12}))
+
+
+async def devices_of_events(fleet: Fleet, reason: str) -> list[str]:
+    events = await fleet.client.list(EVENT, "default")
+    return [event["involvedObject"]["name"] for event in events if event["reason"] == reason]
 
 
 async def test_a_held_wipe_is_granted_after_the_finalizer_was_removed_by_hand(
