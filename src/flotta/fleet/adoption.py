@@ -75,8 +75,9 @@ def judge_release(losses: Sequence[str]) -> ConditionState:
     if not losses:
         return "True", "Released", "The device has reported; its configuration keeps what it runs."
     message = (
-        f"The device runs {', '.join(losses)}, which its configuration does not contain. Give the "
-        "EdgeDevice the labels that select them, or, if the device is to remove them with their "
-        f"files, remove the annotation {WITHHELD_ANNOTATION}."
+        f"The device runs {', '.join(losses)}, which its configuration does not contain. Create "
+        "the EdgeWorkloads that are missing, or give the EdgeDevice the labels that select them. "
+        "If the device is to remove them with their files, remove the annotation "
+        f"{WITHHELD_ANNOTATION}."
     )
     return "False", "ConfigurationWithheld", cut(message, MESSAGE_LIMIT)

@@ -13,6 +13,7 @@ from flotta.edge_api.backends.backend import Configuration, Membership
 from flotta.edge_api.backends.crd.caches import Caches
 from flotta.edge_api.backends.crd.configurations import Configurations
 from flotta.edge_api.backends.crd.membership import judge_membership
+from flotta.edge_api.backends.crd.redefinition import Redefinition
 from flotta.edge_api.backends.crd.removals import Removals
 from flotta.edge_api.refusals import Refusal
 from flotta.fleet.adoption import find_unprotected, is_withheld
@@ -31,13 +32,19 @@ class Delivery:
     """Delivers configurations to members of the fleet."""
 
     def __init__(
-        self, client: Client, caches: Caches, configurations: Configurations, removals: Removals
+        self,
+        client: Client,
+        caches: Caches,
+        configurations: Configurations,
+        removals: Removals,
+        redefinition: Redefinition,
     ) -> None:
         self._client = client
         self._caches = caches
         self._devices = caches.devices
         self._configurations = configurations
         self._removals = removals
+        self._redefinition = redefinition
 
     async def get(self, peer: Peer) -> Configuration:
         """Return the configuration of a device; raises Refusal to withhold it, and ApiError."""
@@ -51,7 +58,10 @@ class Delivery:
         inputs = InputsVersion(
             device_uid=uid_of(device), resource_version=self._caches.selection_version
         )
+        # Asked after the rendering: what the API says then holds for all that it rests on.
         ending = await self._removals.find_ending(peer.namespace)
+        if not ending:
+            ending = await self._redefinition.withhold(device)
         if ending:
             raise _withheld(ending)
         return replace(cached.configuration, inputs=inputs if inputs.resource_version else None)
