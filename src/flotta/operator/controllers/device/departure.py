@@ -14,7 +14,9 @@ from typing import NamedTuple
 from flotta.fleet.joining import REQUEST_NAMESPACE, is_registered, was_heard
 from flotta.fleet.tombstones import (
     Tombstone,
+    Wipe,
     confirmed_by,
+    is_held,
     make_tombstone,
     read_tombstone,
     tombstone_name,
@@ -103,10 +105,13 @@ class Departures:
         return await self._decide_new(device, now)
 
     async def _decide_new(self, device: EdgeDevice, now: datetime) -> Departure:
-        wipe = "granted"
-        if not confirmed_by(device):
+        wipe: Wipe = "granted"
+        if is_held(device):
+            # Its tombstone is missing: removed by hand, or the store was replaced by an older one.
+            wipe = "held"
+        elif not confirmed_by(device):
             wipe = await self._brake.decide(uid_of(device), len(self._devices.list()), now)
-        tombstone = Tombstone.of(device, "granted" if wipe == "granted" else "held", now)
+        tombstone = Tombstone.of(device, wipe, now)
         step = Create(CONFIG_MAP, make_tombstone(tombstone, self._namespace))
         return Departure(tombstone, None, (step,))
 
