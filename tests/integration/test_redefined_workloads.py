@@ -144,11 +144,10 @@ async def asking(device: Device) -> AsyncIterator[None]:
                 assert names(reply.json()) == ["web"], reply.body
             await asyncio.sleep(0.2)
 
-    task = asyncio.create_task(ask())
-    yield
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(ask())
+        yield
+        task.cancel()
 
 
 async def shows_what_it_would_lose(client: Client, device: Device) -> None:
