@@ -50,7 +50,7 @@ class Redefinition:
 
         That is so while an EdgeWorkload in the cache may be one that is gone. Raises ApiError.
         """
-        ending = await self._removals.find_ending(namespace, afresh=True)
+        ending = await self._removals.find_ending(namespace, reread=True)
         if ending:
             return ending
         definition = self._removals.definition(namespace)

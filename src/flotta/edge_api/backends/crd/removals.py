@@ -47,12 +47,12 @@ class Removals:
         for kind in REMOVABLE:
             caches.of(kind).subscribe(self._follow)
 
-    async def find_ending(self, namespace: str, *, afresh: bool = False) -> str | None:
+    async def find_ending(self, namespace: str, *, reread: bool = False) -> str | None:
         """Return a sentence when configurations of a namespace cannot be relied on, else None.
 
-        `afresh` does not rely on what the API said before this call. Raises ApiError.
+        `reread` does not rely on what the API said before this call. Raises ApiError.
         """
-        called = time.monotonic() if afresh else -math.inf
+        called = time.monotonic() if reread else -math.inf
         if self._is_explained(namespace, called):
             return None
         async with self._locks[namespace]:
