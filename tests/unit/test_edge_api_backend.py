@@ -280,7 +280,8 @@ def lasting(store: Store) -> Store:
     """Return a store with the namespace and the definitions of what configurations rest on."""
     store.put(NAMESPACE, {"metadata": {"name": "default"}})
     for kind in (EDGE_WORKLOAD, EDGE_DEVICE):
-        store.put(CRD, {"metadata": {"name": f"{kind.plural}.{kind.group}"}})
+        name = f"{kind.plural}.{kind.group}"
+        store.put(CRD, {"metadata": {"name": name, "uid": name}})
     return store
 
 
