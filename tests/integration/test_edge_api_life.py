@@ -14,7 +14,7 @@ import pytest_asyncio
 from edge_site import Device, Fleet, Reply, Site, edge_site, fleet_of
 from operator_site import ENGINES
 
-from flotta.fleet.former_labels import CHANGED_ANNOTATION, SETTLED
+from flotta.fleet.former_labels import CHANGED_ANNOTATION, FORMER_ANNOTATION, SETTLED
 from flotta.resources.client import Conflict
 from flotta.resources.kinds import (
     EDGE_DEVICE,
@@ -139,6 +139,8 @@ async def test_a_device_keeps_a_workload_while_it_reports_another_name(fleet: Fl
     changed = parse_required_time(metadata["annotations"][CHANGED_ANNOTATION])
     assert (await device.register(hostname="press-09")).status == 200
     await as_expected(["renamed"], [])
+    annotations = (await fleet.get(device))["metadata"]["annotations"]
+    assert "dhcp-77" in annotations[FORMER_ANNOTATION]
     assert (await device.register(hostname="dhcp-78")).status == 200
     await as_expected([], ["renamed"])
 
