@@ -133,12 +133,12 @@ def test_the_owners_of_fields_are_bounded(api: Api, namespace: str) -> None:
     api.create(path, config_map("c", {"a": "b"}))
     for number in range(14):
         change = {"data": {f"k{number}": "v"}}
-        done = api.merge(f"{path}/c?fieldManager=m{number}", change)
+        done = api.merge(f"{path}/c?fieldManager=m{number:02}", change)
         assert done.status == 200, done.content
     managers = [entry["manager"] for entry in done.body["metadata"]["managedFields"]]
     assert len(managers) == 10
     assert {"ancient-changes", "m13"} <= set(managers)
-    assert api.merge(f"{path}/c?fieldManager=m0", {"data": {"k1": "w"}}).body["data"]["k13"] == "v"
+    assert api.merge(f"{path}/c?fieldManager=m00", {"data": {"k1": "w"}}).body["data"]["k13"] == "v"
 
 
 @pytest.mark.parametrize(
