@@ -109,6 +109,7 @@ PROVOKED_BY: dict[str, dict[str, tuple[str, ...]]] = {
         "test_a_bad_configuration_is_reported_and_the_last_good_one_stays": (
             "ConfigurationRefused",
         ),
+        "test_it_is_reported_once_that_a_configuration_is_older": ("ConfigurationOlder",),
     },
     "unit/modules/test_module_edge_workload.py": {
         "test_waiting_ends_when_every_device_that_is_heard_of_runs_it": ("DevicesSilent",),
@@ -117,7 +118,7 @@ PROVOKED_BY: dict[str, dict[str, tuple[str, ...]]] = {
         "test_bound_claim_and_its_condition_say_that_the_external_bucket_is_ignored": (
             "ExternalIgnored",
         ),
-        "test_claim_is_used_when_its_annotation_names_the_device": ("ClaimBound",),
+        "test_claim_is_used_when_its_annotation_has_the_uid_of_the_device": ("ClaimBound",),
         "test_claim_of_somebody_else_is_not_used_and_the_condition_says_what_to_do": (
             "ClaimForeign",
         ),

@@ -169,7 +169,7 @@ async def test_heartbeats_go_on(server: Server, admin: Api) -> None:
     by_name = {entry["name"]: entry for entry in till["status"]["workloads"]}
     assert by_name["printer"]["message"] == "y" * 1023 + "…"
     assert till["metadata"]["labels"]["device.hostname"] == "till-1"
-    assert till["status"]["agentVersion"] == LONG
+    assert till["status"]["upgradeInformation"] == {"currentCommitID": LONG}
 
 
 @pytest.mark.parametrize(("plural", "name"), NAMES.items())

@@ -1,4 +1,4 @@
-"""What tests of several files take: a Kubernetes API, a namespace there, a link to an S3 server."""
+"""What tests of several files take: a Kubernetes API, an Edge API, an S3 server and its link."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from edge_site import Fleet, edge_site, fleet_of
+from edge_site import Site as EdgeSite
 from installation_site import Place
+from operator_site import ENGINES
 from s3_server import S3Server, running_s3
 from shared_cluster import stop_shared_cluster
 from sync_link import Link
@@ -75,6 +78,22 @@ async def place(kubernetes: KubernetesApi) -> AsyncIterator[Place]:
         yield place
         with contextlib.suppress(InstallationError, NotFound):
             await place.absent(delete_data=bool(await client.list(EDGE_DEVICE)))
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def engine_site(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[EdgeSite]:
+    """Return a resource API and an Edge API as installed, on one engine after the other."""
+    with edge_site(tmp_path_factory.mktemp("edge"), request.param) as started:
+        yield started
+
+
+@pytest.fixture
+async def fleet(engine_site: EdgeSite) -> AsyncIterator[Fleet]:
+    """Return the devices of a file of tests that does not start an Edge API of its own."""
+    async with fleet_of(engine_site) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="module")

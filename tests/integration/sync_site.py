@@ -59,10 +59,12 @@ class Site:
         return self.volumes / WORKLOAD.name
 
     def write(self, path: str, data: bytes) -> Path:
+        """Write a file of the pod at once: a reader sees the former content or this."""
         file = self.export / path
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(data)
-        return file
+        partial = self.base / "partial"  # outside what is synchronised
+        partial.write_bytes(data)
+        return partial.replace(file)
 
     def put(self, key: str, data: bytes) -> None:
         self.client.put_object(Bucket=BUCKET, Key=key, Body=data)

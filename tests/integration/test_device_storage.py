@@ -315,7 +315,8 @@ async def test_claim_that_is_annotated_for_a_device_is_used_and_stays_when_it_go
     assert section == {}
 
     held = asyncio.create_task(delivered(device, version=version, wait=50))
-    mark = {"metadata": {"annotations": {DEVICE_ANNOTATION: "lent-1"}}}
+    found = await fleet.client.get(EDGE_DEVICE, "lent-1", "default")
+    mark = {"metadata": {"annotations": {DEVICE_ANNOTATION: found["metadata"]["uid"]}}}
     await fleet.client.merge_patch(BUCKET_CLAIM, "lent-1", "default", mark)
     await held
     section = await storage_of(device)
@@ -382,9 +383,11 @@ async def test_bucket_of_a_claim_whose_device_was_restored_under_another_uid_is_
     place: Place, devices: Devices, fleet: Fleet
 ) -> None:
     spec = {"storageClassName": "shop-buckets", "generateBucketName": "reborn-1"}
-    mark = {"annotations": {DEVICE_ANNOTATION: "reborn-1"}}
-    await fleet.client.create(BUCKET_CLAIM, {"metadata": named("reborn-1") | mark, "spec": spec})
+    await fleet.client.create(BUCKET_CLAIM, {"metadata": named("reborn-1"), "spec": spec})
     device = await joined(devices, fleet, "reborn-1", ASKED)
+    uid = (await fleet.client.get(EDGE_DEVICE, "reborn-1", "default"))["metadata"]["uid"]
+    mark = {"metadata": {"annotations": {DEVICE_ANNOTATION: uid}}}
+    await fleet.client.merge_patch(BUCKET_CLAIM, "reborn-1", "default", mark)
     key = key_of(await storage_of(device))
     client = place.s3.client(key)
     assert not await refused(client.put_object, Bucket=key.bucket, Key="x", Body=b"1")
@@ -577,8 +580,9 @@ async def test_sets_storage_takes_the_place_of_the_devices_and_a_claim_goes_befo
     await fleet.client.merge_patch(EDGE_DEVICE, "ranked-1", "default", label)
     await storage_of(device, lambda s: s["bucket_name"] == "of-the-set")
 
-    metadata = {"name": "ranked-1", "namespace": "default"}
-    metadata["annotations"] = {DEVICE_ANNOTATION: "ranked-1"}
+    metadata: Object = {"name": "ranked-1", "namespace": "default"}
+    known = await fleet.client.get(EDGE_DEVICE, "ranked-1", "default")
+    metadata["annotations"] = {DEVICE_ANNOTATION: known["metadata"]["uid"]}
     spec = {"storageClassName": "shop-buckets", "generateBucketName": "ranked-1"}
     await fleet.client.create(BUCKET_CLAIM, {"metadata": metadata, "spec": spec})
     await storage_of(device, lambda s: s["bucket_name"].startswith("ranked-1-"))

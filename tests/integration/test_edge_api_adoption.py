@@ -7,14 +7,12 @@ import os
 import subprocess
 import sys
 import uuid
-from collections.abc import AsyncIterator, Iterator
 
 import pytest
-import pytest_asyncio
 from cryptography import x509
 from device_certificates import issue_device
-from edge_site import SOURCE, Device, Fleet, Site, edge_site, fleet_of
-from operator_site import ENGINES, Object
+from edge_site import SOURCE, Device, Fleet
+from operator_site import Object
 
 from flotta.identity.keys import public_key_fingerprint
 from flotta.identity.requests import certificate_request
@@ -22,20 +20,6 @@ from flotta.resources.kinds import CONFIG_MAP, EDGE_DEVICE, EDGE_WORKLOAD, NAMES
 from waiting import eventually
 
 WITHHELD = (503, "ConfigurationWithheld")
-
-
-@pytest.fixture(scope="module", params=ENGINES)
-def site(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Site]:
-    with edge_site(tmp_path_factory.mktemp("edge"), request.param) as started:
-        yield started
-
-
-@pytest_asyncio.fixture
-async def fleet(site: Site) -> AsyncIterator[Fleet]:
-    async with fleet_of(site) as opened:
-        yield opened
 
 
 async def test_a_device_that_lost_its_edgedevice_is_adopted_and_keeps_its_workloads(

@@ -6,12 +6,15 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import pytest_asyncio
-from edge_site import Device, Fleet, Site, edge_site, fleet_of
+from edge_site import Device, Fleet, Reply, Site, edge_site, fleet_of
 from operator_site import ENGINES
 
+from flotta.fleet.former_labels import CHANGED_ANNOTATION, FORMER_ANNOTATION, SETTLED
 from flotta.resources.client import Conflict
 from flotta.resources.kinds import (
     EDGE_DEVICE,
@@ -21,6 +24,7 @@ from flotta.resources.kinds import (
     MEMBER_LABEL,
     SECRET,
 )
+from flotta.rfc3339 import format_time, parse_required_time
 from waiting import eventually
 
 
@@ -80,7 +84,7 @@ def pod(image: str = "localhost/web:1", **spec: object) -> dict[str, object]:
     return {"containers": [{"name": "web", "image": image, **spec}]}
 
 
-def workload(name: str, label: str, spec: dict[str, object]) -> dict[str, object]:
+def workload(name: str, label: str, spec: dict[str, object]) -> dict[str, Any]:
     selector = {"matchLabels": {"test": label}}
     return {
         "metadata": {"name": name, "namespace": "default"},
@@ -101,6 +105,52 @@ async def test_a_held_request_is_answered_when_the_configuration_changes(fleet: 
     reply = await asyncio.wait_for(held, 30)
 
     assert [workload["name"] for workload in reply.json()["content"]["workloads"]] == ["held"]
+    await device.close()
+
+
+def kept(reply: Reply) -> tuple[list[str], list[str]]:
+    """Return the workloads of a configuration, and those that the device keeps as they are."""
+    content = reply.json()["content"]
+    names = [workload["name"] for workload in content.get("workloads") or ()]
+    return names, content.get("unresolved_workloads") or []
+
+
+async def test_a_device_keeps_a_workload_while_it_reports_another_name(fleet: Fleet) -> None:
+    device = await fleet.joined(test="renamed")
+    by_name = workload("renamed", "renamed", pod())
+    by_name["spec"]["deviceSelector"]["matchLabels"]["device.hostname"] = "press-09"
+    await fleet.client.create(EDGE_WORKLOAD, by_name)
+
+    async def delivered() -> tuple[list[str], list[str]]:
+        return kept(await device.get("data"))
+
+    async def as_expected(names: list[str], unresolved: list[str]) -> None:
+        async def is_expected() -> bool:
+            return await delivered() == (names, unresolved)
+
+        await eventually(is_expected)
+
+    assert (await device.beat(hardware={"hostname": "press-09"})).status == 200
+    await as_expected(["renamed"], [])
+    assert (await device.beat(hardware={"hostname": "dhcp-77"})).status == 200
+    await as_expected([], ["renamed"])
+    metadata = (await fleet.get(device))["metadata"]
+    assert metadata["labels"]["device.hostname"] == "dhcp-77"
+    changed = parse_required_time(metadata["annotations"][CHANGED_ANNOTATION])
+    assert (await device.register(hostname="press-09")).status == 200
+    await as_expected(["renamed"], [])
+    annotations = (await fleet.get(device))["metadata"]["annotations"]
+    assert "dhcp-77" in annotations[FORMER_ANNOTATION]
+    assert (await device.register(hostname="dhcp-78")).status == 200
+    await as_expected([], ["renamed"])
+
+    etag = (await device.get("data")).headers["ETag"]
+    past = format_time(datetime.now(UTC) - SETTLED + timedelta(seconds=2))
+    patch = {"metadata": {"annotations": {CHANGED_ANNOTATION: past}}}
+    await fleet.client.merge_patch(EDGE_DEVICE, device.device_id, "default", patch)
+    assert changed <= datetime.now(UTC)
+    reply = await device.get("data", If_None_Match=etag, Prefer="wait=50")
+    assert kept(reply) == ([], [])
     await device.close()
 
 

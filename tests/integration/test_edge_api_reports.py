@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-import pytest
-import pytest_asyncio
-from edge_site import Device, Fleet, Site, edge_site, fleet_of
-from operator_site import ENGINES
+from edge_site import Device, Fleet
 
 from flotta.fleet.explanation import explain_device
 from flotta.resources.kinds import EDGE_DEVICE, EVENT
@@ -22,20 +19,6 @@ HARDWARE = {
     "interfaces": [{"name": "\u200b" * 300, "flags": ["up"] * 100}] * 10,
     "disks": [{"name": "sda"}] * 200,
 }
-
-
-@pytest.fixture(scope="module", params=ENGINES)
-def site(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Site]:
-    with edge_site(tmp_path_factory.mktemp("edge"), request.param) as started:
-        yield started
-
-
-@pytest_asyncio.fixture
-async def fleet(site: Site) -> AsyncIterator[Fleet]:
-    async with fleet_of(site) as opened:
-        yield opened
 
 
 def texts(value: Any) -> Iterator[str]:

@@ -4,33 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 
-import pytest
-import pytest_asyncio
 from device_certificates import issue_device
-from edge_site import Device, Fleet, Reply, Site, edge_site, fleet_of
-from operator_site import ENGINES, Object
+from edge_site import Device, Fleet, Reply
+from operator_site import Object
 
 from flotta.resources.kinds import CONFIG_MAP, EDGE_DEVICE, NAMESPACE
 from waiting import eventually
 
 DISCONNECT = {"type": "event", "message_id": "m", "version": 1, "content": "disconnect"}
-
-
-@pytest.fixture(scope="module", params=ENGINES)
-def site(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Site]:
-    with edge_site(tmp_path_factory.mktemp("edge"), request.param) as started:
-        yield started
-
-
-@pytest_asyncio.fixture
-async def fleet(site: Site) -> AsyncIterator[Fleet]:
-    async with fleet_of(site) as opened:
-        yield opened
 
 
 async def lose(fleet: Fleet, device: Device) -> Object:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import struct
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +14,7 @@ from pathlib import Path
 import pytest
 from gate_site import GET, NEVER, PATIENT, Client, GateSite, gate_site, keep_up
 
-from flotta.serving import listener, pending
+from flotta.serving import listener, pending, unfinished
 from flotta.serving.limits import Limits
 from waiting import eventually
 
@@ -74,6 +76,7 @@ async def test_handshakes_that_one_address_begins_do_not_shut_out_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pending, "STALLED", NEVER)
+    monkeypatch.setattr(pending, "UNANSWERED", NEVER)
     async with gate_site(tmp_path, Limits(total=40, handshakes=10)) as site:
         for _ in range(15):
             raw = await site.connect_silently("127.0.0.2")
@@ -89,10 +92,62 @@ async def test_handshakes_that_one_address_begins_do_not_shut_out_another(
             other.recv(1)
 
 
+async def test_a_part_of_a_client_hello_gives_way_where_addresses_are_hidden(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pending, "STALLED", NEVER)
+    monkeypatch.setattr(pending, "UNANSWERED", 0.0)
+    async with gate_site(tmp_path, Limits(total=100, handshakes=10, by_address=False)) as site:
+        for _ in range(10):
+            raw = await site.connect_silently()
+            raw.send(b"\x16\x03\x01")
+
+        assert (await site.ask(site.identity("till-1"))).status == 200
+        assert site.caps["handshakes"] >= 1
+
+
+async def test_an_address_that_finishes_nothing_gets_half_of_the_handshakes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unfinished, "BURST", 2)
+    monkeypatch.setattr(unfinished, "RATE", 1 / NEVER)
+    noted: Counter[str] = Counter()
+    note = unfinished.UnfinishedHandshakes.note
+
+    def count(known: unfinished.UnfinishedHandshakes, host: str) -> None:
+        noted[host] += 1
+        note(known, host)
+
+    monkeypatch.setattr(unfinished.UnfinishedHandshakes, "note", count)
+    flooder, office = "127.0.0.2", "127.0.0.3"
+    async with gate_site(tmp_path, Limits(total=400, handshakes=20), per_certificate=100) as site:
+        identity = site.identity("till-1")
+
+        async def begin(count: int) -> list[socket.socket]:
+            begun = [await site.connect_silently(flooder) for _ in range(count)]
+            for raw in begun:
+                raw.send(b"\x16")
+            return begun
+
+        for raw in await begin(2):
+            raw.close()  # a handshake that fails
+        await eventually(lambda: noted[flooder] == 2)
+        await begin(30)
+        await eventually(lambda: site.caps["address"] >= 19)  # 11 of 20 are taken
+
+        for _ in range(20):
+            async with asyncio.TaskGroup() as group:
+                answers = [group.create_task(site.ask(identity, office)) for _ in range(8)]
+            assert {task.result().status for task in answers} == {200}
+        assert noted[office] == 0
+        assert site.caps["address"] == 19
+
+
 async def test_those_that_wait_for_their_turn_are_bounded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pending, "STALLED", NEVER)
+    monkeypatch.setattr(pending, "UNANSWERED", NEVER)
     async with gate_site(tmp_path, Limits(total=40, handshakes=10)) as site:
         for _ in range(50):
             raw = await site.connect_silently("127.0.0.2")
@@ -106,6 +161,7 @@ async def test_handshakes_in_progress_are_not_broken_off_for_further_ones(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pending, "STALLED", NEVER)
+    monkeypatch.setattr(pending, "UNANSWERED", NEVER)
     async with gate_site(tmp_path, Limits(total=400, handshakes=5)) as site:
         speaking = [await site.connect_silently() for _ in range(5)]
         for raw in speaking:

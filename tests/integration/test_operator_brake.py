@@ -11,6 +11,9 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from operator_site import ENGINES, SOURCE, Fleet, Object, Site, resource_api, running_operator
 
+from flotta.fleet.adoption import FormerIdentity
+from flotta.fleet.tombstones import tombstone_name
+from flotta.fleet.unknown_devices import UnknownDevice, make_record
 from flotta.resources.client import Client
 from flotta.resources.kinds import CONFIG_MAP, EDGE_DEVICE, EVENT
 from waiting import eventually
@@ -49,10 +52,7 @@ async def test_eleven_deletions_wipe_ten_devices_also_across_a_restart(
 
         assert await has_wipes(fleet, {"granted": 10, "held": 1})
         assert held["metadata"]["finalizers"] == ["device-finalizer"]
-        events = await fleet.client.list(EVENT, "default")
-        assert [e["involvedObject"]["name"] for e in events if e["reason"] == "WipeHeld"] == [
-            names[10]
-        ]
+        assert await eventually(lambda: devices_of_events(fleet, "WipeHeld")) == [names[10]]
 
         refused = await asyncio.to_thread(flotta, site, "decommission", "--held")
         assert "this wipes 1 devices with their files (default/till-10)" in refused.stderr
@@ -60,6 +60,11 @@ async def test_eleven_deletions_wipe_ten_devices_also_across_a_restart(
         await eventually(lambda: has_wipes(fleet, {"granted": 11}))
         await asyncio.to_thread(flotta, site, "decommission", names[11])
         await eventually(lambda: has_wipes(fleet, {"granted": 12}))
+
+
+async def devices_of_events(fleet: Fleet, reason: str) -> list[str]:
+    events = await fleet.client.list(EVENT, "default")
+    return [event["involvedObject"]["name"] for event in events if event["reason"] == reason]
 
 
 async def test_a_held_wipe_is_granted_after_the_finalizer_was_removed_by_hand(
@@ -81,6 +86,38 @@ async def test_a_held_wipe_is_granted_after_the_finalizer_was_removed_by_hand(
         assert "there is no device till-99" in unknown.stderr
         await asyncio.to_thread(flotta, site, "decommission", "--held", "--yes")
         assert await has_wipes(fleet, {"granted": 12})
+
+
+async def test_a_held_wipe_whose_tombstone_is_missing_stays_held(site: Site, fleet: Fleet) -> None:
+    await fleet.device("till-1")
+    bare, kept = ({"metadata": {"finalizers": value}} for value in (None, ["device-finalizer"]))
+    await fleet.client.merge_patch(EDGE_DEVICE, "till-1", "default", kept)
+    held = {"type": "WipeAllowed", "status": "False", "reason": "WipeHeld"}
+    status = {"status": {"lastSeenTime": "2026-05-01T12:00:00Z", "conditions": [held]}}
+    await fleet.client.merge_patch(EDGE_DEVICE, "till-1", "default", status, "status")
+    uid = (await fleet.client.get(EDGE_DEVICE, "till-1", "default"))["metadata"]["uid"]
+    await fleet.client.delete(EDGE_DEVICE, "till-1", "default")
+    with running_operator(site, **SETTINGS):
+        await eventually(lambda: has_wipes(fleet, {"held": 1}))
+        # As in a store that was replaced by an older one.
+        await fleet.client.delete(CONFIG_MAP, tombstone_name(uid), "flotta")
+        await fleet.client.merge_patch(EDGE_DEVICE, "till-1", "default", bare)
+        await eventually(lambda: has_wipes(fleet, {"held": 1}))
+
+
+async def test_a_device_is_wiped_that_was_adopted_and_deleted_without_an_operator(
+    site: Site, fleet: Fleet
+) -> None:
+    time = "2026-05-01T12:00:00Z"
+    identity = FormerIdentity("00000000-0000-4000-8000-000000000001", "a" * 64)
+    unknown = UnknownDevice("till-1", "default", identity, time, time)
+    await fleet.client.create(CONFIG_MAP, make_record(unknown, "flotta"))
+    adopted = await asyncio.to_thread(flotta, site, "adopt", "till-1")
+    assert adopted.returncode == 0, adopted.stderr
+
+    await fleet.client.delete(EDGE_DEVICE, "till-1", "default")
+    with running_operator(site, **SETTINGS):
+        await eventually(lambda: has_wipes(fleet, {"granted": 1}))
 
 
 async def test_devices_that_vanished_without_an_operator_are_not_wiped(

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from plain_gateway import PlainGateway
@@ -18,6 +20,7 @@ from worker_site import BROKEN, configuration, directives, running
 
 from flotta.protocol.grpc import CONNECTION_RESTORED, UNEXPECTED_DISCONNECT, EventNotification
 from flotta.protocol.unix_server import GuardedServer
+from flotta.worker import older_configuration, reporting
 
 
 @pytest.fixture
@@ -162,6 +165,103 @@ async def test_a_worker_that_lost_its_newest_configuration_removes_nothing_until
         assert exported.exists()
         await gateway.configure(configuration("v1", BROKEN))
         await gateway.wait_for(lambda: not exported.exists())
+
+
+def dated(resource_version: int, *workloads: dict[str, Any]) -> bytes:
+    """Return a configuration that says how new its inputs are."""
+    content = json.loads(configuration(f"of {resource_version}", *workloads))
+    inputs = {"device_uid": "u-1", "resource_version": str(resource_version)}
+    return json.dumps({**content, "inputs_version": inputs}).encode()
+
+
+def names(gateway: PlainGateway) -> list[str]:
+    """Return the workloads in the last heartbeat."""
+    beats = gateway.heartbeats()
+    return [workload["name"] for workload in beats[-1]["workloads"]] if beats else []
+
+
+def versions(gateway: PlainGateway) -> list[str]:
+    return [beat.get("version", "") for beat in gateway.heartbeats()]
+
+
+async def test_an_older_configuration_removes_nothing_until_one_comes_that_is_not_older(
+    gateway: PlainGateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(older_configuration, "ASK_AGAIN", (0.1, 0.1))
+    gateway.statuses["configuration-wanted"] = [200]
+    young, exported = {"name": "young"}, tmp_path / "device/volumes/young/film"
+
+    async with running(gateway, tmp_path):
+        await gateway.wait_for(lambda: "registration" in directives(gateway))
+        await gateway.configure(dated(100, BROKEN, young))
+        await gateway.wait_for(lambda: "of 100" in versions(gateway))
+        (tmp_path / "state/workloads/young").mkdir(parents=True)
+        exported.parent.mkdir(parents=True)
+        exported.touch()
+        for _ in range(2):
+            await gateway.configure(dated(99, BROKEN, {"name": "other"}))
+        await gateway.wait_for(lambda: directives(gateway).count("configuration-wanted") >= 2)
+        await gateway.wait_for(lambda: "of 99" in versions(gateway))
+        assert names(gateway) == ["broken", "other", "young"]
+    gateway.sent.clear()
+
+    async with running(gateway, tmp_path):
+        await gateway.wait_for(lambda: "of 99" in versions(gateway))
+        await gateway.configure(dated(98, BROKEN))
+        await gateway.wait_for(lambda: "of 98" in versions(gateway))
+        assert names(gateway) == ["broken", "other", "young"]
+        assert exported.exists()
+        await gateway.configure(dated(100, BROKEN))
+        await gateway.wait_for(lambda: not exported.exists())
+        await gateway.wait_for(lambda: names(gateway) == ["broken"])
+        asked = directives(gateway).count("configuration-wanted")
+        await gateway.configure(configuration("after", BROKEN, young))
+        await gateway.wait_for(lambda: "after" in versions(gateway))
+    assert directives(gateway).count("configuration-wanted") == asked
+
+
+async def test_it_is_reported_once_that_a_configuration_is_older(
+    gateway: PlainGateway, tmp_path: Path
+) -> None:
+    async with running(gateway, tmp_path):
+        await gateway.wait_for(lambda: "registration" in directives(gateway))
+        await gateway.configure(dated(100, BROKEN, {"name": "young"}))
+        for version in (99, 98):
+            await gateway.configure(dated(version, BROKEN))
+        await gateway.configure(dated(97, BROKEN, {"name": "other"}))
+        await gateway.wait_for(lambda: "of 97" in versions(gateway))
+
+    events = [event for beat in gateway.heartbeats() for event in beat["events"]]
+    [older] = [event["message"] for event in events if event["reason"] == "ConfigurationOlder"]
+    assert " after 100)" in older
+    assert older.endswith("Kept: young")
+
+
+async def test_a_device_that_was_disconnected_forgets_how_new_its_configuration_was(
+    gateway: PlainGateway, tmp_path: Path
+) -> None:
+    async with running(gateway, tmp_path):
+        await gateway.wait_for(lambda: "registration" in directives(gateway))
+        await gateway.configure(dated(100, BROKEN))
+        await gateway.wait_for(gateway.heartbeats)
+        assert (tmp_path / "state/newest-inputs.json").exists()
+        await gateway.disconnect()
+
+    assert not (tmp_path / "state/newest-inputs.json").exists()
+
+
+async def test_a_device_whose_configuration_is_withheld_reports_what_is_installed(
+    gateway: PlainGateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reporting, "UNCONFIGURED_DELAY", 0.0)
+    (tmp_path / "state/workloads/till").mkdir(parents=True)
+
+    async with running(gateway, tmp_path):
+        await gateway.wait_for(gateway.heartbeats)
+        assert directives(gateway) == ["enrolment", "registration", "heartbeat"]
+        assert names(gateway) == ["till"]
+        await gateway.configure(configuration("v1", BROKEN))
+        await gateway.wait_for(lambda: names(gateway) == ["broken"])
 
 
 async def test_a_gateway_that_comes_back_finds_the_worker_again(

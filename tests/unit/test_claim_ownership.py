@@ -60,7 +60,9 @@ def storage(resource: Object) -> Object:
     [
         {},
         {"ownerReferences": [{"uid": "an-earlier-till-1", "name": "till-1"}]},
-        {"annotations": {DEVICE_ANNOTATION: "till-2"}},
+        {"annotations": {DEVICE_ANNOTATION: "uid-till-2"}},
+        # Whoever enrols under a name next must not get the bucket of the one before.
+        {"annotations": {DEVICE_ANNOTATION: "till-1"}},
     ],
 )
 def test_claim_of_somebody_else_is_not_used_and_the_condition_says_what_to_do(
@@ -82,9 +84,8 @@ def test_pending_claim_of_somebody_else_is_reported_at_once() -> None:
     assert storage(applied(device(), plan))["reason"] == "ClaimForeign"
 
 
-@pytest.mark.parametrize("value", ["till-1", "uid-till-1"])
-def test_claim_is_used_when_its_annotation_names_the_device(value: str) -> None:
-    lent = foreign(annotations={DEVICE_ANNOTATION: value})
+def test_claim_is_used_when_its_annotation_has_the_uid_of_the_device() -> None:
+    lent = foreign(annotations={DEVICE_ANNOTATION: "uid-till-1"})
     written = applied(device(), plan_device(device(), [], None, lent, SETTINGS, NOW))
     assert (written["status"]["dataObc"], storage(written)["reason"]) == ("till-1", "ClaimBound")
 
@@ -112,7 +113,7 @@ def test_claim_that_v02_cannot_have_made_for_the_device_is_foreign(
 
 
 @pytest.mark.parametrize(
-    "theirs", [foreign(), of_v02(), foreign(annotations={DEVICE_ANNOTATION: "till-1"})]
+    "theirs", [foreign(), of_v02(), foreign(annotations={DEVICE_ANNOTATION: "uid-till-1"})]
 )
 def test_deleted_device_leaves_every_claim_that_it_does_not_own(theirs: Object) -> None:
     gone = migrated(conditions=DISCONNECTED, deleted="2026-05-01T11:59:00Z")

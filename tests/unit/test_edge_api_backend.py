@@ -24,15 +24,25 @@ from flotta.fleet.problems import with_problems
 from flotta.fleet.rendering import Problem
 from flotta.fleet.tombstones import Tombstone, Wipe, make_tombstone
 from flotta.identity.peers import Peer
-from flotta.protocol.models import HardwareInfo, Heartbeat, WorkloadStatus
+from flotta.protocol.envelope import decode
+from flotta.protocol.models import (
+    DeviceConfigurationMessage,
+    HardwareInfo,
+    Heartbeat,
+    WorkloadStatus,
+)
+from flotta.resources.cache import Cache
 from flotta.resources.conditions import find_condition
+from flotta.resources.crds import CRD
 from flotta.resources.errors import ApiError
 from flotta.resources.kinds import (
     CONFIG_MAP,
     EDGE_DEVICE,
     EDGE_WORKLOAD,
+    NAMESPACE,
     SECRET,
     WITHHELD_ANNOTATION,
+    Kind,
 )
 from waiting import eventually
 
@@ -263,3 +273,93 @@ async def test_conditions_say_for_which_generation_they_hold(
     ready = find_condition(store.device()["status"]["conditions"], "Ready")
     assert ready is not None
     assert (ready["status"], ready["observedGeneration"]) == ("True", 1)
+
+
+@pytest.fixture
+def lasting(store: Store) -> Store:
+    """Return a store with the namespace and the definitions of what configurations rest on."""
+    store.put(NAMESPACE, {"metadata": {"name": "default"}})
+    for kind in (EDGE_WORKLOAD, EDGE_DEVICE):
+        name = f"{kind.plural}.{kind.group}"
+        store.put(CRD, {"metadata": {"name": name, "uid": name}})
+    return store
+
+
+async def number_of(backend: CrdBackend) -> int:
+    configuration = await backend.get_configuration(PEER)
+    content = decode(configuration.dated_content, DeviceConfigurationMessage)
+    assert content.inputs_version is not None
+    assert content.inputs_version.device_uid == "u-1"
+    return int(content.inputs_version.resource_version)
+
+
+@pytest.mark.parametrize("dead", [EDGE_WORKLOAD, EDGE_DEVICE])
+async def test_a_configuration_is_as_old_as_the_oldest_watch_that_it_rests_on(
+    lasting: Store, backend: CrdBackend, dead: Kind
+) -> None:
+    def change() -> None:
+        lasting.put(EDGE_WORKLOAD, workload("web", container()))
+        lasting.put(EDGE_DEVICE, copy.deepcopy(lasting.device()))
+
+    change()
+    newest = int(lasting.device()["metadata"]["resourceVersion"])
+    lasting.hold(dead)
+    change()
+    await asyncio.sleep(0.1)
+    assert await number_of(backend) <= newest
+    lasting.release(dead)
+    await asyncio.sleep(0.1)
+    assert await number_of(backend) > newest
+
+
+async def test_newer_inputs_alone_neither_change_a_configuration_nor_wake_its_device(
+    lasting: Store, backend: CrdBackend
+) -> None:
+    known, before = await backend.get_configuration(PEER), await number_of(backend)
+    waiting = asyncio.create_task(backend.wait_for_change(PEER, 600))
+    for _ in range(3):
+        elsewhere = workload("other", deviceSelector={"matchLabels": {"role": "elsewhere"}})
+        lasting.put(EDGE_WORKLOAD, elsewhere)
+        lasting.put(EDGE_DEVICE, copy.deepcopy(lasting.device()))
+        await asyncio.sleep(0.1)
+
+    assert await number_of(backend) > before
+    assert (await backend.get_configuration(PEER)).version == known.version
+    assert not waiting.done()
+    waiting.cancel()
+
+
+async def test_versions_that_are_not_decimal_are_not_sent(
+    lasting: Store, backend: CrdBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Cache, "resource_version", "x7")
+
+    configuration = await backend.get_configuration(PEER)
+
+    assert configuration.inputs is None
+    assert configuration.dated_content == configuration.content
+
+
+@pytest.mark.parametrize(
+    ("status", "withheld"),
+    [
+        ({"phase": "up", "workloads": [{"name": "web"}]}, True),
+        ({"phase": "up", "workloads": [{"name": "other"}]}, False),
+        ({"phase": "up", "workloads": [{"name": "web"}], "agentVersion": "0.4.0"}, False),
+        ({"workloads": [{"name": "web"}]}, False),  # it has not sent a heartbeat yet
+    ],
+)
+async def test_an_agent_of_v0_2_that_runs_a_workload_with_a_broken_reference_gets_nothing(
+    lasting: Store, backend: CrdBackend, status: Object, *, withheld: bool
+) -> None:
+    lasting.put(EDGE_DEVICE, device({}, status))
+    lasting.put(EDGE_WORKLOAD, workload("web", NEEDY))
+    await asyncio.sleep(0.1)
+
+    if withheld:
+        with pytest.raises(Refusal, match="would remove web") as refused:
+            await backend.get_configuration(PEER)
+        assert (refused.value.status, refused.value.reason) == (503, "ConfigurationWithheld")
+        lasting.put(SECRET, LATE)
+        await asyncio.sleep(0.1)
+    assert (await backend.get_configuration(PEER)).version

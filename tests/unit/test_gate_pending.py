@@ -10,7 +10,15 @@ from contextlib import ExitStack
 import pytest
 
 from flotta.serving.limits import Limits
-from flotta.serving.pending import SPARED, STALLED, Pending, PendingHandshakes, network_of
+from flotta.serving.pending import (
+    SPARED,
+    STALLED,
+    UNANSWERED,
+    Pending,
+    PendingHandshakes,
+    network_of,
+)
+from flotta.serving.unfinished import BURST, MOST_ADDRESSES, RATE, UnfinishedHandshakes
 
 FLOODER, NAT = "198.51.100.1", "192.0.2.1"
 
@@ -134,3 +142,82 @@ def test_an_address_that_a_balancer_passed_on_counts_from_then(stack: ExitStack)
 )
 def test_an_ipv6_address_counts_with_its_network(host: str, network: str) -> None:
     assert network_of(host) == network
+
+
+@pytest.fixture
+def link(stack: ExitStack) -> tuple[socket.socket, socket.socket]:
+    """Return the ends of a TCP connection, the server's first."""
+    listening = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+    theirs = stack.enter_context(socket.create_connection(listening.getsockname()))
+    ours = stack.enter_context(listening.accept()[0])
+    ours.setblocking(False)
+    return ours, theirs
+
+
+def test_less_than_a_whole_client_hello_gives_way_sooner(
+    link: tuple[socket.socket, socket.socket],
+) -> None:
+    pending = PendingHandshakes(Limits(100, 1, by_address=False))
+    ours, theirs = link
+    waiting = Pending(ours, NAT, 4711, has_spoken=True)
+    pending.add(waiting)
+    theirs.send(b"\x16")
+    assert ours.recv(1) == b"\x16"  # as TLS does, which waits for more
+    assert pending.find_stalled() is None
+
+    waiting.since -= UNANSWERED
+    assert pending.find_stalled() is waiting
+    assert waiting.has_stalled()
+
+
+def test_what_was_not_read_or_was_answered_has_its_whole_time(
+    link: tuple[socket.socket, socket.socket],
+) -> None:
+    pending = PendingHandshakes(Limits(100, 1, by_address=False))
+    ours, theirs = link
+    theirs.send(b"\x16")
+    waiting = Pending(ours, NAT, 4711, has_spoken=True, since=time.monotonic() - 2 * UNANSWERED)
+    assert ours.recv(1, socket.MSG_PEEK) == b"\x16"  # it has come
+    assert waiting.is_answered()
+    pending.add(waiting)
+    assert pending.find_stalled() is None
+
+    ours.recv(1)
+    assert not waiting.is_answered()
+    ours.send(b"ServerHello")
+    assert waiting.is_answered()
+    assert not waiting.has_stalled()
+
+
+def test_an_address_that_finishes_nothing_is_found_and_one_with_thousands_is_not() -> None:
+    """A flood of 170 a second, as 512 slots of three seconds allow, beside 5,000 devices."""
+    now = 0.0
+    unfinished = UnfinishedHandshakes(lambda: now)
+    refused = refused_devices = 0
+    for step in range(5000):
+        now += 1 / 170
+        if unfinished.are_too_many(FLOODER):
+            refused += 1
+        else:
+            unfinished.note(FLOODER)
+        if step % 100 == 0:  # one in a hundred devices has a bad link
+            unfinished.note(NAT)
+        refused_devices += unfinished.are_too_many(NAT)
+
+    assert refused_devices == 0
+    assert 5000 - refused <= BURST + now * RATE + 1
+
+    now += BURST / RATE
+    assert not unfinished.are_too_many(FLOODER)
+
+
+def test_addresses_count_as_networks_and_are_not_remembered_without_end() -> None:
+    unfinished = UnfinishedHandshakes(lambda: 0.0)
+    for host in range(BURST):
+        unfinished.note(f"2001:db8::{host:x}")
+    assert unfinished.are_too_many("2001:db8::ffff")
+    assert not unfinished.are_too_many("2001:db8:0:1::1")
+
+    for number in range(MOST_ADDRESSES):
+        unfinished.note(f"10.0.{number // 256}.{number % 256}")
+    assert not unfinished.are_too_many("2001:db8::ffff")

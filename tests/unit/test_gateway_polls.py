@@ -10,9 +10,11 @@ import pytest
 
 from flotta.gateway.edge_api_client import Channel
 from flotta.gateway.http_client import HttpResponse
+from flotta.gateway.outbox import Outbox
 from flotta.gateway.polls import Poll
 from flotta.gateway.renewal import Renewal
 from flotta.gateway.settings import Settings
+from flotta.protocol.grpc import Data
 
 SETTINGS = Settings("edge.example", 8043, "till-7", Path("cert.pem"), Path("key.pem"), ())
 
@@ -74,3 +76,25 @@ async def test_only_a_server_that_can_hold_is_asked_again_soon_for_configuration
 
     timing = SETTINGS.timing
     assert (delay == timing.quick_response) if hurries else (delay >= timing.quick_delay)
+
+
+async def test_a_worker_that_wants_the_configuration_gets_it_although_it_did_not_change() -> None:
+    named: list[str | None] = []
+
+    class Server(Device):
+        async def poll(self, channel: Channel, etag: str | None) -> HttpResponse:
+            named.append(etag)
+            return HttpResponse(304 if etag else 200, {"etag": '"1"'}, b"" if etag else b"it")
+
+    server = Server(renews=False)
+    poll = Poll("data", SETTINGS, server, server, nothing_new)  # type: ignore[arg-type]
+    outbox = Outbox("till-7", None, None, None, None)  # type: ignore[arg-type]
+    outbox.on_configuration_wanted = poll.forget
+    for _ in range(2):
+        await poll.poll_once()
+
+    answer = await outbox.send(Data(directive="configuration-wanted", content=b"{}"))
+
+    await poll.poll_once()
+    assert b'"StatusCode":200' in answer
+    assert named == [None, '"1"', None]

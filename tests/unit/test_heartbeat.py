@@ -201,8 +201,9 @@ def test_a_report_is_cut_and_made_printable_before_it_is_stored() -> None:
 def test_a_stored_text_that_is_too_long_stays_until_the_device_reports_another() -> None:
     stored = listed(message="x" * 5000) | {"agentVersion": "y" * 500}
 
-    assert after(stored, workloads=reported(message="x" * 5000)) == stored
-    new = after(stored, workloads=reported(message="z" * 5000))
+    version = "y" * 500
+    assert after(stored, workloads=reported(message="x" * 5000), agent_version=version) == stored
+    new = after(stored, workloads=reported(message="z" * 5000), agent_version=version)
     assert new["agentVersion"] == "y" * 500
     assert new["workloads"][0]["message"] == "z" * 1023 + "…"
 
@@ -235,3 +236,8 @@ def test_counters_of_files_are_kept_within_what_can_be_stored() -> None:
     entry = after(listed(filesDown=1), workloads=report)["workloads"][0]
 
     assert (entry["filesUp"], entry["filesDown"]) == (2**63 - 1, 0)
+
+
+def test_an_agent_without_a_version_is_one_of_v0_2_also_where_a_newer_one_ran() -> None:
+    assert after({"agentVersion": "0.4.0"}, agent_version="0.4.1")["agentVersion"] == "0.4.1"
+    assert "agentVersion" not in after({"agentVersion": "0.4.0"})

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from flotta.apiserver.catalogue import build_registry
+from flotta.apiserver.errors import StatusError
 from flotta.apiserver.objects import extent
 from flotta.apiserver.objects.extent import ExcessiveValueError
 from flotta.apiserver.objects.metadata_rules import validate_metadata
+from flotta.apiserver.objects.patch import JSON_PATCH, apply_patch
 from flotta.resources import crds
 from flotta.serving.limits import Deadlines
 
@@ -53,3 +56,27 @@ def test_finalizers_are_not_compared_each_with_each() -> None:
 )
 def test_a_body_has_time_for_its_length(length: int | None, seconds: float) -> None:
     assert Deadlines().for_body(length) == seconds
+
+
+def test_labels_beyond_the_limit_get_one_cause_and_not_one_each() -> None:
+    labels = {f"not a key {index}": "not a value" for index in range(1001)}
+    namespaces = build_registry(crds.load()).namespaces
+    for field in ("labels", "annotations"):
+        causes = validate_metadata({"metadata": {"name": "n", field: labels}}, namespaces, None)
+        assert [(cause.field, cause.reason) for cause in causes] == [
+            (f"metadata.{field}", "FieldValueTooMany")
+        ]
+
+
+def test_an_object_keeps_as_many_labels_as_it_has() -> None:
+    old = {"metadata": {"name": "n", "labels": {f"l{index}": "x" for index in range(1500)}}}
+    namespaces = build_registry(crds.load()).namespaces
+    assert validate_metadata(old, namespaces, old) == []
+
+
+def test_a_json_patch_has_at_most_a_thousand_operations() -> None:
+    operation = {"op": "test", "path": "/a", "value": 1}
+    assert apply_patch(JSON_PATCH, json.dumps([operation] * 1000).encode(), {"a": 1})
+    with pytest.raises(StatusError) as refused:
+        apply_patch(JSON_PATCH, json.dumps([operation] * 1001).encode(), {"a": 1})
+    assert refused.value.code == 413

@@ -21,6 +21,7 @@ from flotta.protocol.models import (
 from flotta.worker import configuration_store
 from flotta.worker.configuration import (
     find_s3_storage,
+    keep_absent,
     keep_unresolved,
     parse_configuration,
     read_heartbeat_period,
@@ -29,6 +30,7 @@ from flotta.worker.configuration_changes import has_same_content, keep_unchanged
 from flotta.worker.configuration_store import ConfigurationStore
 from flotta.worker.data.storage import decode_storage
 from flotta.worker.errors import ConfigurationError
+from flotta.worker.newest_inputs import NewestInputs
 
 SAMPLES = Path(__file__).parents[1] / "data" / "messages"
 
@@ -206,6 +208,7 @@ def test_version_and_order_are_not_content() -> None:
 
     assert has_same_content(message, fleet_message("2", SCALE, turned, secrets=KEYS[::-1]))
     assert has_same_content(parse_configuration(content("1")), fleet_message("2", secrets=[]))
+    assert has_same_content(dated("7"), dated("8"))
 
 
 @pytest.mark.parametrize(
@@ -253,3 +256,80 @@ def test_a_workload_in_another_order_stays_as_it_is_beside_one_that_changes() ->
     assert kept == fleet_message("2", changed, TILL)
     assert keep_unchanged_workloads(kept, before) is kept
     assert keep_unchanged_workloads(after, None) is after
+
+
+def dated(resource_version: str, uid: str = "u-1", **more: Any) -> DeviceConfigurationMessage:
+    inputs = {"device_uid": uid, "resource_version": resource_version}
+    return parse_configuration(content("1", inputs_version=inputs, **more))
+
+
+@pytest.mark.parametrize(
+    ("message", "is_older"),
+    [
+        (dated("99"), True),
+        (dated("0100"), False),
+        (dated("101"), False),
+        (dated("99", uid="u-2"), False),  # of another control plane, or of an adopted device
+        (dated("ninety"), False),
+        (dated("٩٩"), False),
+        (dated("-1"), False),
+        (dated("0" * 5000), False),
+        (dated(""), False),
+        (parse_configuration(content("1")), False),  # of a control plane of v0.2
+    ],
+)
+def test_a_configuration_of_older_objects_is_recognised_also_after_a_restart(
+    tmp_path: Path, message: DeviceConfigurationMessage, *, is_older: bool
+) -> None:
+    path = tmp_path / "newest"
+    for version in ("100", "98", "nothing"):
+        NewestInputs(path).note(dated(version))
+
+    assert NewestInputs(path).is_older(message) is is_older
+
+
+def test_the_newest_version_is_that_of_the_present_edgedevice(tmp_path: Path) -> None:
+    newest = NewestInputs(tmp_path / "newest")
+    newest.note(dated("100"))
+    newest.note(dated("7", uid="u-2"))
+    assert newest.is_older(dated("6", uid="u-2"))
+    assert newest.resource_version == "7"
+
+    newest.wipe()
+
+    assert not newest.is_older(dated("6", uid="u-2"))
+    assert not NewestInputs(tmp_path / "newest").is_older(dated("6", uid="u-2"))
+
+
+def test_a_damaged_record_of_the_newest_version_is_ignored(tmp_path: Path) -> None:
+    path = tmp_path / "newest"
+    for damaged in (b"", b"{", b"[]", b'{"resource_version": 7}'):
+        path.write_bytes(damaged)
+        newest = NewestInputs(path)
+        assert not newest.is_older(dated("1"))
+        newest.note(dated("2"))
+        assert NewestInputs(path).is_older(dated("1"))
+
+
+def test_a_version_that_cannot_be_stored_counts_until_the_worker_ends(tmp_path: Path) -> None:
+    newest = NewestInputs(tmp_path / "no-such-folder" / "newest")
+    newest.note(dated("2"))
+    assert newest.is_older(dated("1"))
+
+
+def test_an_older_configuration_keeps_what_it_does_not_contain() -> None:
+    had = fleet_message("1", TILL, SCALE, secrets=KEYS, unresolved_workloads=["press"])
+    older = fleet_message("2", SCALE | {"specification": "c"}, unresolved_workloads=["new"])
+
+    kept = keep_unresolved(keep_absent(older, had), had)
+
+    assert kept.unresolved_workloads == ["new", "press", "till"]
+    assert {workload.name: workload.specification for workload in kept.workloads or []} == {
+        "scale": "c",
+        "till": "a",
+    }
+    assert [secret.name for secret in kept.secrets or []] == ["one", "two"]
+    assert keep_absent(kept, had) is kept
+    assert keep_absent(older, None) is older
+    complete = fleet_message("3", TILL, SCALE, {"name": "press"})
+    assert keep_absent(complete, had) is complete

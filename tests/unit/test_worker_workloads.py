@@ -358,3 +358,23 @@ async def test_a_removal_that_is_not_complete_is_an_event_and_is_tried_again(
     await eventually(lambda: os.listdir(tmp_path / "volumes") == [])
     running.cancel()
     await asyncio.wait((running,))
+
+
+async def test_without_a_configuration_what_is_installed_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def observe(_: Observer) -> None:
+        return
+
+    monkeypatch.setattr(Observer, "refresh", observe)
+    feature, _, _ = workloads(tmp_path)
+    (tmp_path / "state/workloads/till").mkdir(parents=True)
+
+    await feature.prepare()
+    heartbeat = Heartbeat()
+    await feature.report(heartbeat)
+
+    assert [status.name for status in heartbeat.workloads or [] if status] == ["till"]
+    feature.configure(message(Workload(name="web", specification=PLAIN)))
+    await feature.report(heartbeat)
+    assert [status.name for status in heartbeat.workloads or [] if status] == ["web"]

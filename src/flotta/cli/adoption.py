@@ -17,6 +17,7 @@ from flotta.fleet.tombstones import read_tombstone, tombstone_name
 from flotta.fleet.unknown_devices import UNKNOWN_SELECTOR, UnknownDevice, read_record
 from flotta.resources.changes import MetadataChange, change_metadata
 from flotta.resources.client import Client, Forbidden
+from flotta.resources.finalizers import DEVICE_FINALIZER
 from flotta.resources.kinds import CONFIG_MAP, EDGE_DEVICE, NAMESPACE, WITHHELD_ANNOTATION
 from flotta.resources.objects.devices import EdgeDevice
 from flotta.resources.views import is_being_deleted, status_of
@@ -80,6 +81,8 @@ async def adopt(client: Client, unknown: UnknownDevice, labels: Mapping[str, str
                     "namespace": unknown.namespace,
                     "labels": dict(labels),
                     "annotations": annotations,
+                    # A deletion before the operator has seen the object is recorded as well.
+                    "finalizers": [DEVICE_FINALIZER],
                 },
                 "spec": {},
             },

@@ -10,6 +10,8 @@ from flotta.settings.help import new_parser
 from flotta.worker.agent import Agent
 from flotta.worker.settings import Settings
 
+STOP_SECONDS = 10
+
 
 async def _serve() -> None:
     stop = daemon.stop_event()
@@ -20,7 +22,9 @@ async def _serve() -> None:
     stopping.cancel()
     if not work.done():
         work.cancel()
-        await asyncio.wait((work,))
+        # A call over gRPC that fails at this moment swallows the cancellation. The end of the event
+        # loop cancels once more what is left then.
+        await asyncio.wait((work,), timeout=STOP_SECONDS)
     elif not work.cancelled():
         work.result()
 

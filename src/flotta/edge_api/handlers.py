@@ -148,7 +148,7 @@ class Handlers:
         headers = {"ETag": f'"{configuration.version}"', "Cache-Control": "private, no-cache"}
         if configuration.version == known:
             return web.Response(status=304, headers=headers)
-        message = new_data_message(DEVICE, Raw(configuration.content))
+        message = new_data_message(DEVICE, Raw(configuration.dated_content))
         return messages.json_response(encode(message), headers)
 
     async def data_out(self, request: web.Request) -> web.Response:

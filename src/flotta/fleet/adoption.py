@@ -13,12 +13,13 @@ from dataclasses import dataclass
 
 from flotta.identity.peers import Peer
 from flotta.printable_text import cut
+from flotta.protocol.models import DeviceConfigurationMessage
 from flotta.protocol.reasons.conditions import RELEASED
 from flotta.protocol.reasons.refusals import CONFIGURATION_WITHHELD
 from flotta.resources.conditions import ConditionState
 from flotta.resources.kinds import GROUP, WITHHELD_ANNOTATION
 from flotta.resources.objects.devices import EdgeDevice
-from flotta.resources.views import annotations_of
+from flotta.resources.views import annotations_of, status_of
 
 FORMER_UID_ANNOTATION = f"{GROUP}/former-uid"
 FORMER_KEY_ANNOTATION = f"{GROUP}/former-key-fingerprint"
@@ -58,13 +59,27 @@ def find_losses(running: Iterable[str], delivered: Iterable[str]) -> list[str]:
     return sorted(set(running) - set(delivered))
 
 
+def find_unprotected(device: EdgeDevice, content: DeviceConfigurationMessage) -> list[str]:
+    """Return the workloads that an agent of v0.2 would remove for a broken reference, sorted.
+
+    It does not know `unresolved_workloads`. Such an agent has sent heartbeats, but no version
+    (docs/reference/control-plane.md#broken-references).
+    """
+    status = status_of(device)
+    if not content.unresolved_workloads or not status.get("phase") or status.get("agentVersion"):
+        return []
+    reported = {entry["name"] for entry in status.get("workloads") or ()}
+    return sorted(reported.intersection(content.unresolved_workloads))
+
+
 def judge_release(losses: Sequence[str]) -> ConditionState:
     """Return the state of condition ConfigurationReleased, given what the device would lose."""
     if not losses:
         return "True", RELEASED, "The device has reported; its configuration keeps what it runs."
     message = (
-        f"The device runs {', '.join(losses)}, which its configuration does not contain. Give the "
-        "EdgeDevice the labels that select them, or, if the device is to remove them with their "
-        f"files, remove the annotation {WITHHELD_ANNOTATION}."
+        f"The device runs {', '.join(losses)}, which its configuration does not contain. Create "
+        "the EdgeWorkloads that are missing, or give the EdgeDevice the labels that select them. "
+        "If the device is to remove them with their files, remove the annotation "
+        f"{WITHHELD_ANNOTATION}."
     )
     return "False", CONFIGURATION_WITHHELD, cut(message, MESSAGE_LIMIT)

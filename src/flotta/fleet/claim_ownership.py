@@ -18,7 +18,8 @@ from flotta.resources.views import (
     uid_of,
 )
 
-# Of a claim: UID or name of the EdgeDevice that may use it.
+# Of a claim: UID of the EdgeDevice that may use it. Not its name: a device chooses that, and
+# another one may have it later.
 DEVICE_ANNOTATION = "flotta.project-flotta.io/device"
 NOOBAA_CLASS = "openshift-storage.noobaa.io"  # the only storage class of v0.2
 
@@ -27,20 +28,9 @@ def is_claim_of(claim: BucketClaim, device: EdgeDevice) -> bool:
     """Tell whether the device may use the claim, an object of the device's namespace."""
     return (
         is_owned_by(claim, device)
-        or annotations_of(claim).get(DEVICE_ANNOTATION) in (uid_of(device), name_of(device))
+        or annotations_of(claim).get(DEVICE_ANNOTATION) == uid_of(device)
         or _is_made_by_v02(claim, device)
     )
-
-
-def names_device(claim: BucketClaim, device: EdgeDevice) -> bool:
-    """Tell whether somebody lent the claim to a name, which another device may have had before."""
-    return annotations_of(claim).get(DEVICE_ANNOTATION) == name_of(device)
-
-
-def without_name(claim: BucketClaim) -> BucketClaim:
-    """Return the claim as it is for a device that took the name of one that was decommissioned."""
-    annotations = {k: v for k, v in annotations_of(claim).items() if k != DEVICE_ANNOTATION}
-    return {**claim, "metadata": {**claim["metadata"], "annotations": annotations}}
 
 
 def _is_made_by_v02(claim: BucketClaim, device: EdgeDevice) -> bool:

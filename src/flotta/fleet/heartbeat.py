@@ -63,6 +63,8 @@ def apply_heartbeat(device: EdgeDevice, heartbeat: Heartbeat, now: datetime) -> 
         new["lastSyncedResourceVersion"] = heartbeat.version
     if heartbeat.agent_version:
         new["agentVersion"] = heartbeat.agent_version
+    else:
+        new.pop("agentVersion", None)  # an agent of v0.2, perhaps installed over a newer one
     if heartbeat.hardware is not None:
         new["hardware"] = hardware.merge_report(old.get("hardware"), heartbeat.hardware)
     if heartbeat.upgrade is not None:

@@ -3,17 +3,20 @@
 Which workloads a device runs is decided here from the selectors, at every rendering; membership
 in `status.workloads` is for people to read. One broken reference holds back one workload or one
 section and is reported as a Problem; it never holds back the rest, and a device keeps what it has
-of that workload (docs/reference/control-plane.md#broken-references).
+of that workload (docs/reference/control-plane.md#broken-references). For a while it also keeps what
+it would lose by a label that it reports itself (`former_labels`).
 """
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import msgspec
 
 from flotta.fleet import device_settings
+from flotta.fleet.former_labels import settles_at, workloads_kept
 from flotta.fleet.object_storage import render_storage
 from flotta.fleet.references import BrokenReference, ObjectSource
 from flotta.fleet.selection import workloads_for
@@ -61,6 +64,7 @@ class RenderedConfiguration:
     content: DeviceConfigurationMessage
     version: str
     problems: tuple[Problem, ...]
+    valid_until: datetime | None = None  # then it has to be rendered again; None for no such time
 
     @property
     def s3(self) -> S3StorageConfiguration | None:
@@ -80,6 +84,7 @@ def render_configuration(
     source: ObjectSource,
     last_s3: S3StorageConfiguration | None = None,
     s3_endpoint: str = "",
+    now: datetime | None = None,
 ) -> RenderedConfiguration:
     """Return the configuration of an EdgeDevice.
 
@@ -88,6 +93,7 @@ def render_configuration(
     not known (a control plane that was just started), the device is asked to keep what it has
     (docs/reference/control-plane.md#storage).
     `s3_endpoint` is where devices reach the buckets of claims, if not where ConfigMaps say.
+    `now` decides which former labels of the device still count; None is the current time.
     """
     problems: list[Problem] = []
 
@@ -95,26 +101,43 @@ def render_configuration(
         problems.append(Problem("", section, MISCONFIGURATION, f"{section}: {error}"))
 
     spec = _effective_spec(device, source, report)
+    s3 = _resolve_storage(device, spec, source, s3_endpoint, report)
     # A set that does not exist may have named a storage, so the storage counts as lost too.
-    s3, lost = None, bool(problems)
-    try:
-        s3 = render_storage(device, spec, source, s3_endpoint)
-    except BrokenReference as error:
-        report("storage", error)
-        lost = True
+    lost = bool(problems)
     configuration = _render_settings(device, spec, source, report)
     configuration.storage = _storage_section(s3 or (last_s3 if lost else None))
     configuration.storage_unresolved = lost and configuration.storage is None
     workloads, secrets, unresolved = _render_workloads(device, source, problems)
+    kept = _names_kept(device, source, now or datetime.now(UTC))
     content = DeviceConfigurationMessage(
         device_id=name_of(device),
         configuration=configuration,
         workloads=workloads or None,
         secrets=[secrets[name] for name in sorted(secrets)] or None,
-        unresolved_workloads=unresolved or None,
+        unresolved_workloads=sorted([*unresolved, *kept]) or None,
     )
     content.version = _content_version(content)
-    return RenderedConfiguration(content, content.version, tuple(problems))
+    end = settles_at(device) if kept else None
+    return RenderedConfiguration(content, content.version, tuple(problems), end)
+
+
+def _resolve_storage(
+    device: EdgeDevice,
+    spec: DeviceSettings,
+    source: ObjectSource,
+    endpoint: str,
+    report: device_settings.ReportProblem,
+) -> S3StorageConfiguration | None:
+    try:
+        return render_storage(device, spec, source, endpoint)
+    except BrokenReference as error:
+        report("storage", error)
+        return None
+
+
+def _names_kept(device: EdgeDevice, source: ObjectSource, now: datetime) -> list[str]:
+    workloads = source.workloads(namespace_of(device))
+    return [name_of(workload) for workload in workloads_kept(device, workloads, now)]
 
 
 def _render_settings(

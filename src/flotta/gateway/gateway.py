@@ -146,6 +146,8 @@ class Gateway:
             control,
             self._make_poll("data", lambda body: deliver_data(body, self._workers)),
         )
+        _, data = polls
+        self._outbox.on_configuration_wanted = data.forget
         async with asyncio.TaskGroup() as group:
             runs: list[Callable[[], Awaitable[None]]] = [
                 *(partial(poll.run, self._may_poll) for poll in polls),

@@ -21,7 +21,7 @@ from flotta.gateway.identity_store import IdentityStore
 from flotta.gateway.log_once import LogOnce
 from flotta.gateway.renewal import Renewal
 from flotta.gateway.status_codes import explain_refusal
-from flotta.protocol.directives import ENROLMENT, REGISTRATION
+from flotta.protocol.directives import CONFIGURATION_WANTED, ENROLMENT, REGISTRATION
 from flotta.protocol.envelope import Message, encode
 from flotta.protocol.forwarded_response import ForwardedResponse
 from flotta.protocol.grpc import Data
@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 NO_RESPONSE = b""  # a worker gets it when there was no response
 RENEWAL_TIMEOUT = 30.0  # seconds for which a message waits for a new certificate
 UNREGISTERED = HttpResponse(401, {})
+TAKEN = HttpResponse(200, {})
 
 
 class Outbox:
@@ -56,6 +57,7 @@ class Outbox:
         self._log_once = LogOnce(log)
         self.closed = False
         self.on_unregistered: Callable[[], None] = lambda: None
+        self.on_configuration_wanted: Callable[[], None] = lambda: None
 
     async def send(self, data: Data) -> bytes:
         """Return the response as JSON bytes, empty when there was none.
@@ -76,6 +78,9 @@ class Outbox:
         return _encode_response(response)
 
     async def _route_message(self, data: Data, content: msgspec.Raw) -> HttpResponse:
+        if data.directive == CONFIGURATION_WANTED:
+            self.on_configuration_wanted()
+            return TAKEN
         identity = self._store.load_current()
         if data.directive == ENROLMENT:
             return await self._post_message(

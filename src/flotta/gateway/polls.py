@@ -61,6 +61,10 @@ class Poll:
         self.on_refused: Callable[[HttpResponse], None] = lambda _: None
         self.on_unauthorized: Callable[[Identity], object] = lambda _: None
 
+    def forget(self) -> None:
+        """Ask for everything with the next request, also for what did not change."""
+        self._etag = None
+
     async def run(self, may_poll: asyncio.Event) -> None:
         """Poll while `may_poll` is set, until cancelled."""
         while True:

@@ -67,6 +67,7 @@ class Worker:
     told: EventNotification | None = None  # the last event that it confirmed
     feeding: asyncio.Task[None] | None = None
     disconnected: bool = False
+    closed: bool = False
 
     @property
     def alive(self) -> bool:
@@ -74,10 +75,13 @@ class Worker:
         return self.process is not None and _identify_process(self.process.pid) == self.process
 
     def close(self) -> None:
-        """Stop feeding and drop the connection."""
+        """Stop feeding, then drop the connection."""
+        self.closed = True
         if self.feeding is not None:
             self.feeding.cancel()
-        self.channel.close()
+            self.feeding.add_done_callback(lambda _: self.channel.close())
+        else:
+            self.channel.close()
 
 
 class Workers:
@@ -224,7 +228,7 @@ class Workers:
         if earlier is not None:
             earlier.close()
         worker = Worker(handler, process, features, Channel(path=str(self._socket_path(handler))))
-        worker.feeding = asyncio.create_task(self._feed_worker(worker))
+        worker.feeding = asyncio.create_task(self._feed_worker(worker), name=f"feed {handler}")
         self._workers[handler] = worker
         self._arrived.set()
         self._changed()
@@ -237,7 +241,8 @@ class Workers:
         first, longest = MESSAGE_RETRY_DIVISORS
         backoff = Backoff(self._timing.retry_first / first, self._timing.retry_cap / longest)
         await asyncio.sleep(LISTEN_DELAY)
-        while True:
+        # grpclib turns a cancellation into an error of the call when the connection ends as well.
+        while not worker.closed:
             worker.wake.clear()
             accepted = await self._pass_event(worker), await self._pass_message(worker)
             if all(accepted):

@@ -25,6 +25,9 @@ PODS_FIELD = "pods"
 STOP_PODS: Literal["Stop"] = "Stop"
 KEEP_PODS: Literal["Keep"] = "Keep"
 
+# From the worker to the gateway only: send the configuration again, also if it did not change.
+CONFIGURATION_WANTED = "configuration-wanted"
+
 DISCONNECT = "disconnect"  # a command, and the event that acknowledges it
 RECONNECT = "reconnect"  # a command
 PING = "ping"  # a command

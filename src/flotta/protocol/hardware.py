@@ -5,7 +5,14 @@ Sizes are in bytes, the CPU frequency is in MHz.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
+
+# Items of a list. No device has so many: it is ten times what an EdgeDevice keeps of the list
+# (docs/reference/control-plane.md#limits), and only saves the work for a body full of empty items.
+HUNDREDS = msgspec.Meta(max_length=1_280)
+THOUSANDS = msgspec.Meta(max_length=10_240)
 
 
 class _Part(msgspec.Struct, omit_defaults=True, kw_only=True):
@@ -24,7 +31,7 @@ class CPU(_Part):
 
     architecture: str | None = None
     count: int | None = None  # logical processors
-    flags: list[str] | None = None
+    flags: Annotated[list[str], THOUSANDS] | None = None
     frequency: float | None = None  # MHz, the highest
     model_name: str | None = None
 
@@ -85,10 +92,11 @@ class Interface(_Part):
 
     biosdevname: str | None = None
     client_id: str | None = None
-    flags: list[str] | None = None
+    flags: Annotated[list[str], HUNDREDS] | None = None
     has_carrier: bool | None = None
-    ipv4_addresses: list[str] | None = None  # with prefix length, as the IPv6 ones
-    ipv6_addresses: list[str] | None = None
+    # With prefix length, as the IPv6 ones.
+    ipv4_addresses: Annotated[list[str], HUNDREDS] | None = None
+    ipv6_addresses: Annotated[list[str], HUNDREDS] | None = None
     mac_address: str | None = None
     mtu: int | None = None
     name: str | None = None
@@ -127,11 +135,11 @@ class HardwareInfo(_Part):
 
     boot: Boot | None = None
     cpu: CPU | None = None
-    disks: list[Disk | None] | None = None
-    gpus: list[Gpu | None] | None = None
-    host_devices: list[HostDevice | None] | None = None
+    disks: Annotated[list[Disk | None], HUNDREDS] | None = None
+    gpus: Annotated[list[Gpu | None], HUNDREDS] | None = None
+    host_devices: Annotated[list[HostDevice | None], THOUSANDS] | None = None
     hostname: str | None = None
-    interfaces: list[Interface | None] | None = None
+    interfaces: Annotated[list[Interface | None], HUNDREDS] | None = None
     memory: Memory | None = None
-    mounts: list[Mount | None] | None = None
+    mounts: Annotated[list[Mount | None], THOUSANDS] | None = None
     system_vendor: SystemVendor | None = None

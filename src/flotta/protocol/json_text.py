@@ -13,6 +13,9 @@ import msgspec
 T = TypeVar("T")
 # Bytes of JSON from which unusable numbers are removed: that takes 50 times as long as decoding.
 REPAIR_LIMIT = 32 * 1024
+LENGTH = (
+    "`array` of length"  # in msgspec's text about a list that is too long, whatever its numbers
+)
 INT64_LIMIT = 2**63  # the first whole number that an int64 cannot hold
 UNUSABLE = object()  # in place of a number that is left out
 
@@ -42,8 +45,8 @@ def decode_report(data: bytes | msgspec.Raw, type_: type[T]) -> T:
     """
     try:
         return decode_json(data, type_)
-    except msgspec.DecodeError:
-        if len(bytes(data)) > REPAIR_LIMIT:
+    except msgspec.DecodeError as error:
+        if len(bytes(data)) > REPAIR_LIMIT or LENGTH in str(error):
             raise
         usable = _without_unusable_numbers(bytes(data))
         if usable is None:

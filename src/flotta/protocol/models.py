@@ -6,9 +6,11 @@ are `null` (docs/reference/wire-protocol.md#json-conventions).
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
-from flotta.protocol.hardware import HardwareInfo, Mount
+from flotta.protocol.hardware import THOUSANDS, HardwareInfo, Mount
 from flotta.rfc3339 import NEVER
 
 
@@ -96,13 +98,13 @@ class Heartbeat(_Content):
 
     status: str = ""  # up, degraded
     version: str = ""  # of the configuration that the device applied
-    workloads: list[WorkloadStatus | None] | None = None
-    playbook_executions: list[PlaybookExecutionStatus | None] | None = msgspec.field(
-        default=None, name="playbook-executions"
+    workloads: Annotated[list[WorkloadStatus | None], THOUSANDS] | None = None
+    playbook_executions: Annotated[list[PlaybookExecutionStatus | None], THOUSANDS] | None = (
+        msgspec.field(default=None, name="playbook-executions")
     )
     hardware: HardwareInfo | None = None
     upgrade: UpgradeStatus | None = None
-    events: list[EventInfo | None] | None = None
+    events: Annotated[list[EventInfo | None], THOUSANDS] | None = None
     agent_version: str = ""
 
 
@@ -310,6 +312,18 @@ class Secret(_Content):
     name: str = ""
 
 
+class InputsVersion(_Content):
+    """How new the objects are that a configuration was made of (an addition to v0.2).
+
+    `resource_version` is the decimal version up to which the sender knows all changes. Versions for
+    different `device_uid`s, the UIDs of EdgeDevices, are not comparable
+    (docs/reference/wire-protocol.md#older-configurations).
+    """
+
+    device_uid: str = ""
+    resource_version: str = ""
+
+
 class DeviceConfigurationMessage(_Content):
     """`device`: everything a device has to know; `version` identifies the content.
 
@@ -318,9 +332,10 @@ class DeviceConfigurationMessage(_Content):
 
     configuration: DeviceConfiguration | None = None
     device_id: str = ""
+    inputs_version: InputsVersion | None = None  # not part of the content that `version` identifies
     secrets: list[Secret] | None = None
-    # An addition to v0.2: names of workloads that are configured but cannot be delivered now; the
-    # device keeps what it has of them.
+    # An addition to v0.2: names of workloads that are configured but cannot be delivered now, or
+    # were until a label changed that the device reports; it keeps what it has of them.
     unresolved_workloads: list[str] | None = None
     version: str = ""
     workloads: list[Workload] | None = None

@@ -39,6 +39,15 @@ class Cache(Generic[ResourceT]):
         self._callbacks: list[Callback[ResourceT]] = []
         self._synced = asyncio.Event()
         self._heard = -math.inf
+        self._version = ""
+
+    @property
+    def resource_version(self) -> str:
+        """The version up to which every change is known, empty before the first list.
+
+        That of the last list, change or bookmark; lower than before if the store was replaced.
+        """
+        return self._version
 
     @property
     def synced(self) -> bool:
@@ -102,6 +111,7 @@ class Cache(Generic[ResourceT]):
             self._put(item)
         for key in gone:
             self._remove(self._objects[key])
+        self._version = version
         self._heard = time.monotonic()
         self._synced.set()
         return version
@@ -122,6 +132,7 @@ class Cache(Generic[ResourceT]):
                     backoff.reset()
                     self._heard = time.monotonic()
                     self._apply_event(type_, obj)
+                    self._version = version
             except Expired:
                 raise
             except ApiError as error:

@@ -24,6 +24,7 @@ from flotta.serving.limits import Cap, Deadlines, Limits
 from flotta.serving.pending import Pending, PendingHandshakes
 from flotta.serving.proxy_protocol import ProxyHeaderError, read_header
 from flotta.serving.readability import wait_readable
+from flotta.serving.unfinished import UnfinishedHandshakes
 
 BACKLOG = 4096  # connections that the kernel keeps until they are accepted
 BATCH = 64  # connections that are accepted before others are served
@@ -62,6 +63,7 @@ class Listener:
         self._deadlines = deadlines
         self._proxy_protocol = proxy_protocol
         self._pending = PendingHandshakes(limits)
+        self._unfinished = UnfinishedHandshakes()
         self._waiting: list[Pending] = []  # accepted, but without room yet
         self._sockets: list[socket.socket] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -111,8 +113,22 @@ class Listener:
                 return
             connection.setblocking(False)
             new = Pending(connection, host, port, has_header=not self._proxy_protocol)
-            if not self._take_in(new) and not self._let_wait(new):
+            if self._refuses(new):
+                connection.close()
+            elif not self._take_in(new) and not self._let_wait(new):
                 return
+
+    def _refuses(self, new: Pending) -> bool:
+        """Tell whether the address of a newcomer wastes handshakes while they are scarce."""
+        refused = (
+            self._pending.is_half_full
+            and new.has_header  # else the address is that of the balancer
+            and self._unfinished.are_too_many(new.host)
+        )
+        if refused:
+            text = f"{new} was refused: its address begins handshakes and does not finish them"
+            self._caps.report("address", f"{text} {MORE}")
+        return refused
 
     def _let_wait(self, new: Pending) -> bool:
         """Let a newcomer wait; tell whether others are accepted meanwhile.
@@ -163,7 +179,7 @@ class Listener:
 
     def _begin(self, new: Pending) -> None:
         new.has_spoken = new.look_for_data()
-        new.established = self._pending.discard
+        new.established = self._note_established
         self._pending.add(new)
         if new.has_spoken:
             self._serve(new)
@@ -173,6 +189,10 @@ class Listener:
         above = self._pending.find_above_share(new)
         if above is not None:
             self._shed(above, "address", f"{new.host} has more than its share of them")
+
+    def _note_established(self, new: Pending) -> None:
+        new.is_established = True
+        self._pending.discard(new)
 
     def _note_data(self, new: Pending) -> None:
         """Continue with a connection that has sent something, or has ended."""
@@ -203,6 +223,8 @@ class Listener:
         if source is not None:
             self._pending.rename(new, *source)
         new.has_header = True
+        if source is not None and self._refuses(new):
+            raise ConnectionRefusedError("its address wastes handshakes")
         await wait_readable(new.connection)
         self._pending.note_speaking(new)
 
@@ -229,6 +251,8 @@ class Listener:
         self._pending.discard(pending)
         if not pending.is_handed_over:
             pending.connection.close()
+        elif not pending.is_established and not pending.gave_way:
+            self._unfinished.note(pending.host)
         if self._waiting:
             self._resume()
 
@@ -239,6 +263,7 @@ class Listener:
     def _drop(self, pending: Pending) -> None:
         self._pending.discard(pending)
         if pending.task is not None:
+            pending.gave_way = not pending.has_stalled()
             pending.task.cancel()
             return
         asyncio.get_running_loop().remove_reader(pending.connection)

@@ -6,7 +6,8 @@
    only one.
 3. Without such a connection, the address with more than its fair share of those that have begun
    their handshake loses its oldest to a newcomer of another address.
-4. Without that, the oldest that has not finished within STALLED seconds gives way.
+4. Without that, the oldest that has not finished within STALLED seconds gives way, else the oldest
+   that has sent less than a whole ClientHello within UNANSWERED seconds.
 5. Without that, the newcomer waits for its turn: handshakes that make progress end soon, and
    breaking them off would cost the clients and us the same work again.
 6. From half of the limit on, an address with more than its fair share of those that have sent
@@ -18,6 +19,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -26,6 +28,8 @@ from flotta.serving.limits import Limits
 
 SPARED = 1.0  # seconds
 STALLED = 3.0  # seconds
+UNANSWERED = 1.0  # seconds
+SENT = slice(156, 160)  # bytes of tcpi_data_segs_out in the tcp_info of Linux (linux/tcp.h)
 
 
 @dataclass(eq=False)
@@ -39,6 +43,8 @@ class Pending:
     has_header: bool = True  # what it sends next is its handshake, not the header of a balancer
     has_spoken: bool = False  # has sent the first byte of its handshake
     is_handed_over: bool = False  # the event loop owns the socket
+    is_established: bool = False  # its handshake is complete
+    gave_way: bool = False  # to another, without being at fault
     # Called with this when its handshake is complete, before the connection counts as one.
     established: Callable[[Pending], None] = lambda _: None
     since: float = field(default_factory=time.monotonic)
@@ -59,6 +65,21 @@ class Pending:
         except OSError:  # nothing yet, or the connection broke
             return False
 
+    def is_answered(self) -> bool:
+        """Tell whether the client got an answer, or we have still to read what it sent.
+
+        Otherwise it sent less than a whole ClientHello, which is answered as soon as it is read.
+        """
+        try:
+            told = self.connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, SENT.stop)
+        except OSError:  # it is closed
+            return True
+        return int.from_bytes(told[SENT], sys.byteorder) > 0 or self.has_data()
+
+    def has_stalled(self) -> bool:
+        """Tell whether it had time enough, so that it is at fault."""
+        return self.age > STALLED or (self.age > UNANSWERED and not self.is_answered())
+
     def __str__(self) -> str:
         return f"{self.host} port {self.port}"
 
@@ -73,6 +94,7 @@ class PendingHandshakes:
         self._by_address: dict[str, dict[Pending, None]] = {}
         self._speaking: dict[Pending, None] = {}
         self._speaking_by_address: dict[str, dict[Pending, None]] = {}
+        self._unanswered: dict[Pending, None] = {}  # of those that speak; may have been answered
 
     def __len__(self) -> int:
         return len(self._silent) + len(self._speaking)
@@ -84,6 +106,11 @@ class PendingHandshakes:
     def oldest_silent(self) -> Pending | None:
         """The connection that has sent nothing for the longest time."""
         return next(iter(self._silent), None)
+
+    @property
+    def is_half_full(self) -> bool:
+        """Whether more than half of the limit is used, so that addresses matter."""
+        return self._limits.by_address and len(self) > self._limits.handshakes // 2
 
     @property
     def is_full(self) -> bool:
@@ -117,6 +144,7 @@ class PendingHandshakes:
         """Forget a connection whose handshake has ended, if it is known."""
         if pending in self._speaking:
             del self._speaking[pending]
+            self._unanswered.pop(pending, None)
             _remove(self._speaking_by_address, self._address(pending), pending)
         if pending in self._silent:
             self._forget_silent(pending)
@@ -133,14 +161,16 @@ class PendingHandshakes:
         if greedy is not None and new is not None and self._address(new) != greedy:
             return next(iter(self._speaking_by_address[greedy]))
         slowest = next(iter(self._speaking), None)
-        return slowest if slowest is not None and slowest.age > STALLED else None
+        if slowest is not None and slowest.age > STALLED:
+            return slowest
+        return self._first_unanswered()
 
     def find_above_share(self, new: Pending) -> Pending | None:
         """Return the connection of the same address that gives way, None within its fair share."""
         limit = self._limits.handshakes
         silent = self._by_address.get(self._address(new), {})
         addresses = len(self._by_address) + 1  # at least one other may come
-        if not self._limits.by_address or len(self) <= limit // 2:
+        if not self.is_half_full:
             return None
         oldest = self._first_silent(silent) if len(silent) > limit // addresses else None
         return oldest if oldest is not None and oldest.age > SPARED else None
@@ -158,8 +188,15 @@ class PendingHandshakes:
         return most
 
     def _add_speaking(self, pending: Pending) -> None:
-        self._speaking[pending] = None
+        self._speaking[pending] = self._unanswered[pending] = None
         self._speaking_by_address.setdefault(self._address(pending), {})[pending] = None
+
+    def _first_unanswered(self) -> Pending | None:
+        while (first := next(iter(self._unanswered), None)) and first.age > UNANSWERED:
+            if not first.is_answered():
+                return first
+            del self._unanswered[first]
+        return None
 
     def _first_silent(self, silent: dict[Pending, None]) -> Pending | None:
         """Return the first that has really sent nothing: it may have spoken since the last look."""

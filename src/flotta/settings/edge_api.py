@@ -104,13 +104,15 @@ MAX_CONNECTIONS = Number(
 )
 ADDRESS_FAIRNESS = Flag(
     help="Whether client addresses share pending TLS handshakes fairly; not useful behind a "
-    "balancer that hides them.",
+    "balancer that hides them. Let the balancer send the PROXY protocol instead: without "
+    "addresses, one that begins hundreds of handshakes a second makes every new device wait.",
     default=True,
     variable="ADDRESS_FAIRNESS",
 )
 PROXY_PROTOCOL = Flag(
     help="Whether every connection to the Edge API begins with a header of the PROXY protocol, by "
-    "which a balancer passes on the address of the device.",
+    "which a balancer passes on the address of the device. Recommended behind every balancer that "
+    "can send it.",
     default=False,
     variable="PROXY_PROTOCOL",
     option="proxy_protocol",

@@ -28,7 +28,7 @@ from flotta.protocol.reasons.reason import Code
 from flotta.protocol.reasons.workloads import INTERNAL_ERROR
 from flotta.tree_removal import empty_directory
 from flotta.unforeseen import keep_going, run_again
-from flotta.worker.configuration import keep_unresolved, parse_configuration
+from flotta.worker.configuration import keep_absent, keep_unresolved, parse_configuration
 from flotta.worker.configuration_changes import has_same_content, keep_unchanged_workloads
 from flotta.worker.configuration_store import ConfigurationStore
 from flotta.worker.errors import ConfigurationError, WipeError, WorkerError
@@ -37,6 +37,8 @@ from flotta.worker.feature_list import make_features
 from flotta.worker.features import AgentContext, Feature
 from flotta.worker.gateway_client import GatewayClient, WorkerService
 from flotta.worker.heartbeat import DeviceStatus, Heartbeats
+from flotta.worker.newest_inputs import NewestInputs
+from flotta.worker.older_configuration import OlderConfiguration
 from flotta.worker.registration import Registration
 from flotta.worker.reporting import Reporting
 from flotta.worker.settings import Settings
@@ -91,6 +93,7 @@ class Agent:
         self._unstored: bytes | None = None  # the configuration, if the disk has refused it
         self._parked = False  # disconnected: nothing is done until the gateway starts again
         self._store = ConfigurationStore(settings.state_dir)
+        self._newest = NewestInputs(settings.state_dir / "newest-inputs.json")
         self._events = EventQueue(settings.state_dir / "events.json")
         self._gateway = GatewayClient(
             settings,
@@ -99,6 +102,7 @@ class Agent:
             ),
         )
         self._gateway.on_connect = self._handle_connect
+        self._older = OlderConfiguration(self._gateway, self._events)
         self._features = make(settings, self)
         self._heartbeats = Heartbeats(
             self._gateway, self._events, self._features, self._read_status, __version__
@@ -115,7 +119,8 @@ class Agent:
             for feature in self._features:
                 await keep_going(feature.prepare)
             if stored is not None:
-                self._apply_message(stored.message, is_newest=stored.is_newest)
+                is_newest = stored.is_newest and not self._newest.is_older(stored.message)
+                self._apply_message(stored.message, is_newest=is_newest)
             for feature in self._features:
                 self._tasks.create_task(run_again(feature.run))
             self._tasks.create_task(self._apply_queued())
@@ -186,6 +191,7 @@ class Agent:
             DEVICE_REMOVED,
         )
         await self._reporting.stop()
+        self._older.end()
         with contextlib.suppress(asyncio.QueueEmpty):
             self._incoming.get_nowait()
         self._device, self._unstored = _Device(), None
@@ -193,6 +199,7 @@ class Agent:
         # again at a start.
         wipes: list[Wipe] = [
             partial(asyncio.to_thread, self._store.wipe),
+            partial(asyncio.to_thread, self._newest.wipe),
             partial(asyncio.to_thread, self._events.wipe),
             *(feature.wipe for feature in reversed(self._features)),
             self._wipe_state,
@@ -238,13 +245,31 @@ class Agent:
             self._refuse_content(str(error))
             return
         self._device.refusal = ""
-        before = self._device.message
-        message = keep_unchanged_workloads(keep_unresolved(received, before), before)
-        if self._device.is_newest and has_same_content(message, before):
+        before, is_older = self._device.message, self._newest.is_older(received)
+        known = keep_absent(received, before) if is_older else received
+        message = keep_unchanged_workloads(keep_unresolved(known, before), before)
+        # What an older one does not contain is kept in it, unless it was not known before either.
+        is_newest = self._device.is_newest if is_older and before else not is_older
+        self._newest.note(received)
+        if has_same_content(message, before) and is_newest == self._device.is_newest:
             self._device.take_version(message.version)
-            return
-        await self._store_content(content if message is received else encode(message))
-        self._apply_message(message)
+        else:
+            await self._store_content(content if message is received else encode(message))
+            self._apply_message(message, is_newest=is_newest)
+        if is_older and (known is not received or not is_newest):
+            self._hold(received, known)
+        else:
+            self._older.end()
+
+    def _hold(
+        self, received: DeviceConfigurationMessage, known: DeviceConfigurationMessage
+    ) -> None:
+        """Say which workloads are kept although an older configuration does not contain them."""
+        kept = set(known.unresolved_workloads or ()) - set(received.unresolved_workloads or ())
+        version = received.inputs_version.resource_version if received.inputs_version else ""
+        versions = f"{version} after {self._newest.resource_version}"
+        if self._older.begin(self._tasks, tuple(sorted(kept)), versions):
+            self._heartbeats.request()
 
     def _refuse_content(self, reason: str) -> None:
         """Report why a configuration is refused, once: see `_Device.take_version`."""

@@ -83,6 +83,24 @@ def keep_unresolved(
     return message if before is None else _keep_workloads(_keep_storage(message, before), before)
 
 
+def keep_absent(
+    message: DeviceConfigurationMessage, before: DeviceConfigurationMessage | None
+) -> DeviceConfigurationMessage:
+    """Return an older message that says of each workload that only `before` has: unresolved.
+
+    Return the message itself if it has all of them.
+    """
+    if before is None:
+        return message
+    delivered = {workload.name for workload in message.workloads or []}
+    unresolved = set(message.unresolved_workloads or ())
+    names = {workload.name for workload in before.workloads or []}
+    kept = names.union(before.unresolved_workloads or ()) - delivered
+    if kept <= unresolved:
+        return message
+    return replace(message, unresolved_workloads=sorted(kept | unresolved))
+
+
 def _keep_storage(
     message: DeviceConfigurationMessage, before: DeviceConfigurationMessage
 ) -> DeviceConfigurationMessage:

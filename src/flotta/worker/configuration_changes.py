@@ -1,4 +1,4 @@
-"""What counts as a change of a configuration: its content, not its version or the order of lists.
+"""What counts as a change of a configuration: its content, not its versions or the order of lists.
 
 Control planes of v0.2 send the version of their EdgeDevice, which every heartbeat changes, and the
 ConfigMaps of a workload in random order (docs/reference/device.md#checks-of-a-message).
@@ -40,7 +40,11 @@ def _normalize(message: DeviceConfigurationMessage) -> DeviceConfigurationMessag
     workloads = sorted(message.workloads or [], key=lambda workload: workload.name)
     secrets = sorted(message.secrets or [], key=lambda secret: (secret.name, secret.data))
     return replace(
-        message, version="", workloads=list(map(_sort_configmaps, workloads)), secrets=secrets
+        message,
+        version="",
+        inputs_version=None,
+        workloads=list(map(_sort_configmaps, workloads)),
+        secrets=secrets,
     )
 
 

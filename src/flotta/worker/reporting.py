@@ -1,4 +1,8 @@
-"""Registration until there is a configuration, heartbeats from then on."""
+"""Registration until there is a configuration, heartbeats from then on.
+
+A device whose configuration is withheld gets it once a heartbeat shows that it would keep what the
+device runs, so heartbeats begin without one (docs/reference/control-plane.md#adoption).
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,8 @@ import asyncio
 from flotta.unforeseen import run_again
 from flotta.worker.heartbeat import Heartbeats
 from flotta.worker.registration import Registration
+
+UNCONFIGURED_DELAY = 10.0  # seconds from the registration to heartbeats without a configuration
 
 
 class Reporting:
@@ -21,13 +27,12 @@ class Reporting:
     def start_registration(self, tasks: asyncio.TaskGroup) -> None:
         """Register, unless a registration is in progress."""
         if self._registration_task is None or self._registration_task.done():
-            self._registration_task = tasks.create_task(run_again(self._registration.run))
+            self._registration_task = tasks.create_task(self._register(tasks))
 
     def start_heartbeats(self, tasks: asyncio.TaskGroup) -> None:
         """Send heartbeats: a device that has a configuration is registered."""
         self._stop_registration()
-        if self._heartbeat_task is None or self._heartbeat_task.done():
-            self._heartbeat_task = tasks.create_task(run_again(self._heartbeats.run))
+        self._run_heartbeats(tasks)
 
     async def stop(self) -> None:
         """End both; on return no heartbeat is in flight."""
@@ -41,3 +46,12 @@ class Reporting:
         if self._registration_task is not None:
             self._registration_task.cancel()
             self._registration_task = None
+
+    async def _register(self, tasks: asyncio.TaskGroup) -> None:
+        await run_again(self._registration.run)
+        await asyncio.sleep(UNCONFIGURED_DELAY)
+        self._run_heartbeats(tasks)
+
+    def _run_heartbeats(self, tasks: asyncio.TaskGroup) -> None:
+        if self._heartbeat_task is None or self._heartbeat_task.done():
+            self._heartbeat_task = tasks.create_task(run_again(self._heartbeats.run))

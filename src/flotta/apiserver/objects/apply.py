@@ -9,7 +9,7 @@ from typing import Any
 from flotta.apiserver import timestamps
 from flotta.apiserver.errors import StatusError, bad_request, wrong_type
 from flotta.apiserver.json_object import JsonObject
-from flotta.apiserver.objects import field_paths, managed_fields
+from flotta.apiserver.objects import extent, field_paths, managed_fields
 from flotta.apiserver.objects.bodies import DecodedBody, decode_yaml
 from flotta.apiserver.objects.creation import create_object
 from flotta.apiserver.objects.field_paths import CONTAINER, Path
@@ -18,6 +18,9 @@ from flotta.apiserver.objects.options import WriteOptions
 from flotta.apiserver.objects.updates import RequestedChange, update_object
 from flotta.apiserver.objects.writes import Endpoint, Objects, WriteResult
 from flotta.apiserver.registry import ServedResource
+
+# Of an applied configuration. Its owners are found for each, in the only event loop.
+MAX_VALUES = 10_000
 
 
 async def apply_configuration(
@@ -31,7 +34,9 @@ async def apply_configuration(
 
     `check_create` raises a 403 StatusError for users who may change objects but not create them.
     """
-    wanted = _check_configuration(await decode_yaml(body, endpoint.resource.kind), endpoint)
+    wanted = await decode_yaml(body, endpoint.resource.kind)
+    _check_extent(wanted)
+    wanted = _check_configuration(wanted, endpoint)
     if objects.store.newest(endpoint.key) is not None:
         application = Application(endpoint, wanted, options)
         return await update_object(objects, endpoint, application.propose, options)
@@ -41,6 +46,14 @@ async def apply_configuration(
     wanted["metadata"].setdefault("name", endpoint.name)
     wanted["metadata"].pop("resourceVersion", None)
     return await create_object(objects, endpoint, DecodedBody(wanted), options, operation="Apply")
+
+
+def _check_extent(wanted: JsonObject) -> None:
+    try:
+        extent.check_value(wanted, MAX_VALUES)
+    except extent.ExcessiveValueError as error:
+        text = f"the configuration cannot be applied: {error}; replace the object instead"
+        raise bad_request(text) from error
 
 
 def _check_configuration(wanted: JsonObject, endpoint: Endpoint) -> JsonObject:

@@ -33,13 +33,16 @@ def _count_starts(text: bytes) -> int:
     return sum(text.count(start) for start in STARTS)
 
 
-def check_value(value: Any) -> None:
-    """Refuse a value that is too deep or has too many values. Raises ExcessiveValueError."""
+def check_value(value: Any, most: int = MAX_VALUES) -> None:
+    """Refuse a value that is too deep or has more than `most` values.
+
+    Raises ExcessiveValueError.
+    """
     level, count = [value], 0
     for _ in range(MAX_DEPTH + 1):
         count += len(level)
-        if count > MAX_VALUES:
-            raise ExcessiveValueError(f"it has more than {MAX_VALUES} values")
+        if count > most:
+            raise ExcessiveValueError(f"it has more than {most} values")
         level = [item for parent in level for item in _items(parent)]
         if not level:
             return

@@ -21,6 +21,12 @@ DOMAINLESS_FINALIZERS = {"orphan", "foregroundDeletion", "kubernetes"}
 MAX_ANNOTATIONS = 256 * 1024  # bytes, keys and values together
 # Server-side apply looks for each item of such a list in the whole list.
 MAX_ITEMS = 256  # owners, and finalizers
+# Each is checked, and told when it is refused. An EdgeDevice has one label for each workload.
+MAX_KEYS = 1_000  # labels, and annotations
+COUNTS = {
+    **dict.fromkeys(("ownerReferences", "finalizers"), MAX_ITEMS),
+    **dict.fromkeys(("labels", "annotations"), MAX_KEYS),
+}
 
 
 def validate_metadata(
@@ -28,13 +34,15 @@ def validate_metadata(
 ) -> list[Cause]:
     """Return everything that Kubernetes refuses in metadata with a 422."""
     meta = obj["metadata"]
+    excessive = _validate_counts(meta, old)
+    if excessive:
+        return excessive  # instead of a cause for each item
     return [
         *(_validate_name(meta, resource) if old is None else ()),
         *_validate_labels(meta),
         *_validate_annotations(meta),
         *_validate_owners(meta),
         *_validate_finalizers(meta, old, custom=resource.custom),
-        *_validate_counts(meta, old),
     ]
 
 
@@ -44,11 +52,11 @@ def _validate_counts(meta: JsonObject, old: JsonObject | None) -> list[Cause]:
     return [
         Cause(
             "FieldValueTooMany",
-            f"Too many: {len(meta[key])}: must have at most {MAX_ITEMS} items",
+            f"Too many: {len(meta[key])}: must have at most {most} items",
             f"metadata.{key}",
         )
-        for key in ("ownerReferences", "finalizers")
-        if len(meta.get(key, ())) > max(MAX_ITEMS, len(before.get(key, ())))
+        for key, most in COUNTS.items()
+        if len(meta.get(key, ())) > max(most, len(before.get(key, ())))
     ]
 
 

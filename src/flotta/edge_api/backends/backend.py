@@ -9,7 +9,8 @@ from typing import Protocol
 
 from flotta.edge_api.refusals import Refusal
 from flotta.identity.peers import Peer
-from flotta.protocol.models import EnrolmentInfo, Heartbeat, RegistrationInfo
+from flotta.protocol.envelope import encode
+from flotta.protocol.models import EnrolmentInfo, Heartbeat, InputsVersion, RegistrationInfo
 
 
 class BackendError(Exception):
@@ -54,6 +55,15 @@ class Configuration:
 
     version: str  # changes exactly when the content does
     content: bytes  # JSON of a DeviceConfigurationMessage
+    inputs: InputsVersion | None = None  # how new it is; None when that cannot be told
+
+    @property
+    def dated_content(self) -> bytes:
+        """The content with `inputs`, which changes more often than what is rendered."""
+        if self.inputs is None:
+            return self.content
+        # Inserted, because a configuration is encoded once and may be large.
+        return b"".join((self.content[:-1], b',"inputs_version":', encode(self.inputs), b"}"))
 
 
 @dataclass(frozen=True)

@@ -149,11 +149,12 @@ WIPE_HELD = DEVICES.add(
 DEVICES.add(
     CONFIGURATION_WITHHELD,
     Condition("EdgeDevice", "ConfigurationReleased", "False"),
-    "The device was adopted or joined again, and the configuration that it would get "
-    "does not contain a workload that it runs, so it gets none. The message names the"
-    " workloads.",
-    "Give the EdgeDevice the labels that select them. If the device is to remove them"
-    " with their files, remove the annotation "
+    "The device was adopted or joined again, its control plane was restored, or EdgeWorkloads "
+    "were [defined again](control-plane.md#objects-that-go-with-their-namespace), and the "
+    "configuration that it would get does not contain a workload that it runs, so it gets none. "
+    "The message names the workloads.",
+    "Create the EdgeWorkloads that are missing, or give the EdgeDevice the labels that select "
+    "them. If the device is to remove them with their files, remove the annotation "
     "`management.project-flotta.io/configuration-withheld`.",
 )
 RELEASED = DEVICES.add(

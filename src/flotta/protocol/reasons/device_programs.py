@@ -157,6 +157,17 @@ CONFIGURATION_REFUSED = REPORTED.add(
     "another device, or names a workload twice. The last good one stays in effect.",
     "Compare the versions of control plane and device ([Upgrade](../how-to/upgrade.md)).",
 )
+CONFIGURATION_OLDER = REPORTED.add(
+    "ConfigurationOlder",
+    BY_WORKER,
+    "A configuration was made of [older objects](device.md#older-configurations) than one before "
+    "it. The device applied it, but keeps the workloads that it does not contain; the message "
+    "names them and both versions.",
+    "If the store was replaced by an older copy, create the missing EdgeWorkloads again before "
+    "its `resourceVersion` has grown past the higher one ([After restoring a "
+    "backup](../how-to/restore-a-backup.md#etcd)). Otherwise look at `/readyz` of each replica of "
+    "the Edge API.",
+)
 INVALID_STORAGE = REPORTED.add(
     "InvalidStorage",
     BY_WORKER,

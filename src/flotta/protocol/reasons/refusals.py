@@ -187,9 +187,10 @@ CONFIGURATION_WITHHELD = REFUSALS.add(
     "ConfigurationWithheld",
     Refusal("503"),
     "The device was [adopted](control-plane.md#adoption) and would remove what it "
-    "runs, its namespace or a CustomResourceDefinition is being deleted, or its "
-    "registration or adoption has not reached this Edge API yet. The device keeps "
-    "what it has.",
+    "runs, its namespace or a CustomResourceDefinition is being deleted or [was created "
+    "again](control-plane.md#objects-that-go-with-their-namespace), its registration or "
+    "adoption has not reached this Edge API yet, or it has an agent of v0.2 and runs a workload "
+    "with a [broken reference](control-plane.md#broken-references). The device keeps what it has.",
     "`flotta explain device NAME` names the workloads. Give the EdgeDevice the labels"
     " that select them.",
 )

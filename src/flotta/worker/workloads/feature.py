@@ -73,9 +73,10 @@ class WorkloadsFeature(Feature):
 
     async def prepare(self) -> None:
         """Observe what runs, so that the first configuration is compared with that."""
-        self._observer.watch_units(
-            {name: self._files.unit_of(name) for name in self._files.list_installed()}
-        )
+        installed = self._files.list_installed()
+        # Reported before there is a configuration: it shows what the device would lose.
+        self._names = tuple(sorted(installed))
+        self._observer.watch_units({name: self._files.unit_of(name) for name in installed})
         await self._observer.refresh()
 
     def configure(self, message: DeviceConfigurationMessage) -> None:
@@ -102,7 +103,7 @@ class WorkloadsFeature(Feature):
             tasks.create_task(self._reconciler.run())
 
     async def report(self, heartbeat: Heartbeat) -> None:
-        """Add the status of each workload that is configured or held."""
+        """Add the status of each workload that is configured or held, else of what is installed."""
         heartbeat.workloads = [
             self._make_status(name, state) for name, state in self._derive_states().items()
         ]

@@ -20,6 +20,7 @@ from flotta.edge_api.backends.crd.membership import judge_membership
 from flotta.edge_api.backends.crd.pending_requests import PendingLimits, PendingRequests
 from flotta.edge_api.backends.crd.presence import PresenceTracker
 from flotta.edge_api.backends.crd.problems import ProblemReporter
+from flotta.edge_api.backends.crd.redefinition import Redefinition
 from flotta.edge_api.backends.crd.removals import Removals
 from flotta.edge_api.backends.crd.secrets import Secrets
 from flotta.edge_api.backends.crd.statuses import StatusChange, Statuses
@@ -37,6 +38,7 @@ from flotta.fleet.adoption import (
     former_identity,
     is_withheld,
 )
+from flotta.fleet.former_labels import record_change
 from flotta.fleet.quarantine import is_quarantined
 from flotta.fleet.tombstones import read_tombstone, tombstone_name
 from flotta.identity.peers import Peer
@@ -99,10 +101,12 @@ class CrdBackend:
             self._events.write_silence,
         )
         self._unknown = UnknownDevices(client, self._caches.of(CONFIG_MAP), settings.namespace)
+        removals = Removals(client, self._caches)
+        redefinition = Redefinition(client, self._caches, removals)
         self._delivery = Delivery(
-            client, self._caches, self._configurations, Removals(client, self._caches)
+            client, self._caches, self._configurations, removals, redefinition
         )
-        self._withholding = Withholding(client, self._configurations, self._statuses)
+        self._withholding = Withholding(client, self._configurations, self._statuses, redefinition)
         self._locks: dict[Key, asyncio.Lock] = {}
         self._last_message: dict[Key, str] = {}
         self._caches.devices.subscribe(self._device_changed)
@@ -285,7 +289,8 @@ class CrdBackend:
             return
 
         async def patch() -> None:
-            body = change_metadata({"labels": missing})
+            former = record_change(device, missing, datetime.now(UTC))
+            body = change_metadata({"labels": missing, "annotations": former})
             await self._client.merge_patch(EDGE_DEVICE, name_of(device), namespace_of(device), body)
 
         try:

@@ -54,6 +54,17 @@ class Caches:
         return self._routes.settled and all(cache.synced for cache in self._required.values())
 
     @property
+    def selection_version(self) -> str:
+        """The resourceVersion up to which EdgeWorkloads and EdgeDevices are both known.
+
+        These decide which workloads a device runs. Empty if versions are not decimal numbers, which
+        alone can be compared.
+        """
+        versions = [self.of(kind).resource_version for kind in (EDGE_WORKLOAD, EDGE_DEVICE)]
+        comparable = all(version.isascii() and version.isdecimal() for version in versions)
+        return min(versions, key=int) if comparable else ""
+
+    @property
     def unhealthy_reason(self) -> str | None:
         """Why the caches cannot be relied on, as a sentence; None when they can.
 

@@ -7,21 +7,25 @@ delivered that rests on what this server does not know yet, or on what goes with
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from flotta.edge_api.backends.backend import Configuration, Membership
 from flotta.edge_api.backends.crd.caches import Caches
 from flotta.edge_api.backends.crd.configurations import Configurations
 from flotta.edge_api.backends.crd.membership import judge_membership
 from flotta.edge_api.backends.crd.quarantine import require_released
+from flotta.edge_api.backends.crd.redefinition import Redefinition
 from flotta.edge_api.backends.crd.removals import Removals
 from flotta.edge_api.refusals import Refusal
-from flotta.fleet.adoption import is_withheld
+from flotta.fleet.adoption import find_unprotected, is_withheld
 from flotta.fleet.joining import UNREGISTERED_LABEL
 from flotta.identity.peers import Peer
+from flotta.protocol.models import InputsVersion
 from flotta.protocol.reasons.refusals import CONFIGURATION_WITHHELD, UNKNOWN_DEVICE
 from flotta.resources.client import Client
 from flotta.resources.kinds import EDGE_DEVICE
 from flotta.resources.objects.devices import EdgeDevice
-from flotta.resources.views import labels_of
+from flotta.resources.views import labels_of, uid_of
 
 WITHHELD_RETRY = 10  # seconds until a device asks for a withheld configuration again
 
@@ -30,25 +34,41 @@ class Delivery:
     """Delivers configurations to members of the fleet."""
 
     def __init__(
-        self, client: Client, caches: Caches, configurations: Configurations, removals: Removals
+        self,
+        client: Client,
+        caches: Caches,
+        configurations: Configurations,
+        removals: Removals,
+        redefinition: Redefinition,
     ) -> None:
         self._client = client
+        self._caches = caches
         self._devices = caches.devices
         self._configurations = configurations
         self._removals = removals
+        self._redefinition = redefinition
 
     async def get(self, peer: Peer) -> Configuration:
         """Return the configuration of a device; raises Refusal to withhold it, and ApiError."""
         device = await self._find_device(peer)
         if is_withheld(device):
             raise _withheld("the device has not shown yet that it would keep what it runs")
-        configuration = self._configurations.get(device).configuration
+        cached = self._configurations.get(device)
+        if lost := find_unprotected(device, cached.rendered.content):
+            raise _withheld(f"its agent would remove {', '.join(lost)}, which cannot be delivered")
+        # Before anything is awaited: the rendering is as new as the caches are now.
+        inputs = InputsVersion(
+            device_uid=uid_of(device), resource_version=self._caches.selection_version
+        )
+        # Asked after the rendering: what the API says then holds for all that it rests on.
         ending = await self._removals.find_ending(peer.namespace)
+        if not ending:
+            ending = await self._redefinition.withhold(device)
         if ending:
             raise _withheld(ending)
         # Again, after what was waited for: from then on its Secrets stay here.
         require_released(self._devices.get(peer.namespace, peer.device_id))
-        return configuration
+        return replace(cached.configuration, inputs=inputs if inputs.resource_version else None)
 
     async def _find_device(self, peer: Peer) -> EdgeDevice:
         """Return the EdgeDevice, from the cache unless that is older than the certificate."""

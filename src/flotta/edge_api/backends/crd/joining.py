@@ -10,12 +10,14 @@ docs/reference/wire-protocol.md#registration.
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 
 from flotta.edge_api.backends.backend import RecordedRegistration
 from flotta.edge_api.backends.crd.pending_requests import PendingRequests
 from flotta.edge_api.backends.crd.quarantine import require_released
 from flotta.edge_api.refusals import Refusal
 from flotta.fleet import hardware
+from flotta.fleet.former_labels import record_change
 from flotta.fleet.joining import (
     CERTIFICATE_ANNOTATION,
     KEY_ANNOTATION,
@@ -156,7 +158,11 @@ class Joining:
         labels = {key: text for key, text in wanted.items() if present.get(key) != text}
         if not labels and annotations.get(KEY_ANNOTATION) == fingerprint:
             return
-        change: MetadataChange = {"labels": labels, "annotations": {KEY_ANNOTATION: fingerprint}}
+        former = record_change(device, labels, datetime.now(UTC))
+        change: MetadataChange = {
+            "labels": labels,
+            "annotations": {KEY_ANNOTATION: fingerprint, **former},
+        }
         if labels.get(UNREGISTERED_LABEL, "") is None and info.hardware is None:
             # A new device describes itself; one that joins again by its gateway runs something.
             change["annotations"][WITHHELD_ANNOTATION] = "true"

@@ -9,10 +9,9 @@ from datetime import timedelta
 
 from flotta.edge_api.backends.backend import Membership
 from flotta.fleet.adoption import former_identity, identity_of
-from flotta.fleet.joining import UNREGISTERED_LABEL
 from flotta.identity.peers import Peer
 from flotta.resources.objects.devices import EdgeDevice
-from flotta.resources.views import is_being_deleted, labels_of, uid_of
+from flotta.resources.views import is_being_deleted, uid_of
 from flotta.rfc3339 import parse_time
 
 # Certificates of v0.2 name no EdgeDevice UID, and begin a day before they were signed.
@@ -29,15 +28,6 @@ def judge_membership(peer: Peer, device: EdgeDevice | None) -> Membership:
     if not _is_genuine(peer, device):
         return Membership.REVOKED
     return Membership.LEAVING if is_being_deleted(device) else Membership.ACTIVE
-
-
-def is_outdated(peer: Peer, device: EdgeDevice) -> bool:
-    """Tell whether a cached EdgeDevice may be older than what the holder's certificate rests on.
-
-    For a member that is so between its registration or adoption and the next event of the watch.
-    """
-    unregistered = UNREGISTERED_LABEL in labels_of(device)
-    return unregistered or judge_membership(peer, device) is not Membership.ACTIVE
 
 
 def _is_genuine(peer: Peer, device: EdgeDevice) -> bool:

@@ -5,12 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import partial
 
-from flotta.fleet.claim_ownership import (
-    DEVICE_ANNOTATION,
-    is_claim_of,
-    names_device,
-    without_name,
-)
+from flotta.fleet.claim_ownership import is_claim_of
+from flotta.fleet.former_labels import settles_at
 from flotta.fleet.joining import REQUEST_NAMESPACE
 from flotta.fleet.selection import matches
 from flotta.fleet.tombstones import confirmed_by
@@ -41,7 +37,6 @@ from flotta.resources.objects.storage import BucketClaim
 from flotta.resources.objects.workloads import EdgeWorkload
 from flotta.resources.views import (
     Key,
-    annotations_of,
     conditions_of,
     is_being_deleted,
     key_of,
@@ -61,7 +56,7 @@ def device_controller(context: Context) -> KindController[EdgeDevice]:
     async def plan(device: EdgeDevice) -> Plan:
         if is_being_deleted(device):
             return await _plan_leaving(context, departures, device)
-        return await _plan_staying(context, departures, device)
+        return _plan_staying(context, device)
 
     return KindController(
         devices,
@@ -108,12 +103,10 @@ def concerned_by_set(
 
 
 def concerned_by_claim(old: BucketClaim | None, new: BucketClaim | None) -> Iterable[Key]:
-    """Yield the device of the claim's name, and the one that an annotation names."""
+    """Yield the device of the claim's name."""
     claim = new or old
     if claim is not None:
         yield key_of(claim)
-        if named := annotations_of(claim).get(DEVICE_ANNOTATION):
-            yield namespace_of(claim), named
 
 
 def plan_inputs(device: EdgeDevice | None) -> object:
@@ -126,6 +119,7 @@ def plan_inputs(device: EdgeDevice | None) -> object:
         metadata.get("generation"),
         metadata.get("deletionTimestamp"),
         metadata.get("labels"),
+        settles_at(device),
         metadata.get("finalizers"),
         confirmed_by(device),
         [entry["name"] for entry in workload_statuses(device)],
@@ -143,17 +137,14 @@ def _target_fields(workload: EdgeWorkload | None) -> object:
     return uid_of(workload), spec.get("device"), spec.get("deviceSelector"), deleted
 
 
-async def _plan_staying(context: Context, departures: Departures, device: EdgeDevice) -> Plan:
+def _plan_staying(context: Context, device: EdgeDevice) -> Plan:
     caches, namespace = context.caches, namespace_of(device)
-    claim = _find_claim(caches.of(BUCKET_CLAIM), device)
-    if claim is not None and names_device(claim, device) and await departures.had_name(device):
-        claim = without_name(claim)
     member_of = set_name(device)
     return plan_device(
         device,
         caches.of(EDGE_WORKLOAD).list(namespace),
         caches.of(EDGE_DEVICE_SET).get(namespace, member_of) if member_of else None,
-        claim,
+        _find_claim(caches.of(BUCKET_CLAIM), device),
         context.settings,
         utc_now(),
     )

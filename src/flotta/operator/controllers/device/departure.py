@@ -13,9 +13,10 @@ from typing import NamedTuple
 
 from flotta.fleet.joining import REQUEST_NAMESPACE, is_registered, was_heard
 from flotta.fleet.tombstones import (
-    TOMBSTONE_SELECTOR,
     Tombstone,
+    Wipe,
     confirmed_by,
+    is_held,
     make_tombstone,
     read_tombstone,
     tombstone_name,
@@ -85,17 +86,6 @@ class Departures:
         if key in self._gone and not self._gone[key]:
             del self._gone[key]
 
-    async def had_name(self, device: EdgeDevice) -> bool:
-        """Tell whether another device of this name was decommissioned. Raises ApiError."""
-        found = await self._client.list(
-            CONFIG_MAP, self._namespace, label_selector=TOMBSTONE_SELECTOR
-        )
-        tombstones = [stone for stone in map(read_tombstone, found) if stone is not None]
-        return any(
-            (stone.namespace, stone.name) == key_of(device) and stone.uid != uid_of(device)
-            for stone in tombstones
-        )
-
     async def decide(
         self, device: EdgeDevice, request: SignedRequest | None, now: datetime
     ) -> Departure:
@@ -115,10 +105,13 @@ class Departures:
         return await self._decide_new(device, now)
 
     async def _decide_new(self, device: EdgeDevice, now: datetime) -> Departure:
-        wipe = "granted"
-        if not confirmed_by(device):
+        wipe: Wipe = "granted"
+        if is_held(device):
+            # Its tombstone is missing: removed by hand, or the store was replaced by an older one.
+            wipe = "held"
+        elif not confirmed_by(device):
             wipe = await self._brake.decide(uid_of(device), len(self._devices.list()), now)
-        tombstone = Tombstone.of(device, "granted" if wipe == "granted" else "held", now)
+        tombstone = Tombstone.of(device, wipe, now)
         step = Create(CONFIG_MAP, make_tombstone(tombstone, self._namespace))
         return Departure(tombstone, None, (step,))
 

@@ -7,7 +7,9 @@ The operator adds and removes entries; the Edge API writes phase, times and reas
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 
+from flotta.fleet.former_labels import workloads_kept
 from flotta.fleet.selection import workloads_for
 from flotta.operator.controllers.device_views import workload_statuses
 from flotta.operator.controllers.workload_labels import WORKLOAD_LABEL, workload_label
@@ -20,6 +22,14 @@ from flotta.resources.views import labels_of, name_of
 def wanted_workloads(device: EdgeDevice, workloads: Iterable[EdgeWorkload]) -> list[str]:
     """Return the names of the workloads that the device should run, sorted."""
     return [name_of(workload) for workload in workloads_for(device, workloads)]
+
+
+def kept_workloads(
+    device: EdgeDevice, workloads: Iterable[EdgeWorkload], now: datetime
+) -> list[str]:
+    """Return the names of listed workloads that the device keeps for a while, sorted."""
+    names = map(name_of, workloads_kept(device, workloads, now))
+    return [name for name in names if is_listed(device, name)]
 
 
 def update_statuses(

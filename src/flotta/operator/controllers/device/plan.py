@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from flotta.fleet.claim_ownership import is_claim_of
+from flotta.fleet.former_labels import settles_at
 from flotta.operator.controllers.accepted import judge_device
 from flotta.operator.controllers.conditions import judged_conditions
 from flotta.operator.controllers.device import membership
@@ -53,7 +54,9 @@ def plan_device(
     for the next plan when the status changes too: a workload for many devices is then in the status
     of all of them before the first label is written.
     """
-    names = membership.wanted_workloads(device, workloads)
+    workloads = list(workloads)
+    kept = membership.kept_workloads(device, workloads, now)
+    names = [*membership.wanted_workloads(device, workloads), *kept]
     wanted = wants_claim(device, device_set, auto_create=settings.bucket_auto_create)
     states: dict[str, ConditionState | None] = {
         ACCEPTED: judge_device(device, set_name(device), device_set),
@@ -75,7 +78,14 @@ def plan_device(
     steps += plan_event(device, states[QUARANTINED])
     if claim is None and wanted:
         steps.append(Create(BUCKET_CLAIM, make_bucket_claim(device, settings)))
-    return Plan(tuple(steps), requeue_after=LABELS_DELAY if metadata and later else wait or None)
+    waits = (LABELS_DELAY if metadata and later else wait, _time_kept(device, now) if kept else 0.0)
+    return Plan(tuple(steps), requeue_after=min(filter(None, waits), default=None))
+
+
+def _time_kept(device: EdgeDevice, now: datetime) -> float:
+    """Return the seconds until the device loses what it keeps by its former labels."""
+    end = settles_at(device)
+    return max(1.0, (end - now).total_seconds()) if end else 0.0
 
 
 def _change_metadata(device: EdgeDevice, names: Sequence[str]) -> MetadataChange:

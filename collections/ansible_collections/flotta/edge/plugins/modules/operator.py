@@ -128,7 +128,7 @@ options:
   proxy_protocol:
     description:
       - Whether every connection to the Edge API begins with a header of the PROXY protocol, by which a balancer passes on
-        the address of the device.
+        the address of the device. Recommended behind every balancer that can send it.
       - The balancer must be set to send it, and the Edge API must be reachable through the balancer only.
     type: bool
     default: false

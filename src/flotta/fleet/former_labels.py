@@ -1,0 +1,99 @@
+"""The `device.*` labels that a device had before they changed, and the workloads it keeps by them.
+
+A machine can report another name for a moment, for instance before DHCP gives it its own. Nobody
+meant the device to lose what is selected by its name: a device removes the files of such a
+workload. So it keeps them until its labels have been the same for a while. What an administrator
+changes, a selector or a label, counts at once
+(docs/reference/control-plane.md#hardware-labels-that-change).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+
+import msgspec
+
+from flotta.fleet.selection import matches
+from flotta.resources.kinds import GROUP
+from flotta.resources.objects.devices import EdgeDevice
+from flotta.resources.objects.workloads import EdgeWorkload
+from flotta.resources.views import annotations_of, labels_of, name_of
+from flotta.rfc3339 import format_time, parse_time
+
+PREFIX = "device."  # of the labels that the Edge API makes from reports
+SETTLED = timedelta(hours=1)  # without a change
+MOST = 8  # former sets of labels that are remembered: the first, and the newest
+CHANGED_ANNOTATION = f"{GROUP}/device-labels-changed"  # RFC 3339
+FORMER_ANNOTATION = f"{GROUP}/former-device-labels"  # JSON: a list of objects, the oldest first
+Labels = dict[str, str]
+
+
+def record_change(
+    device: EdgeDevice, change: Mapping[str, str | None], now: datetime
+) -> dict[str, str | None]:
+    """Return the annotations to write together with a change of labels; none if none is needed.
+
+    The first report of a device changes nothing on which a workload could depend.
+    """
+    before = _own_part(labels_of(device))
+    if not before or all(before.get(key) == text for key, text in _own_items(change)):
+        return {}
+    known = _read_former(device) if is_unsettled(device, now) else []
+    former = [*(labels for labels in known if labels != before), before]
+    kept = [*former[:1], *former[1:][-(MOST - 1) :]]
+    text = msgspec.json.encode(kept).decode()
+    return {CHANGED_ANNOTATION: format_time(now), FORMER_ANNOTATION: text}
+
+
+def settles_at(device: EdgeDevice) -> datetime | None:
+    """Return when former labels no longer count, None without any."""
+    try:
+        changed = parse_time(annotations_of(device).get(CHANGED_ANNOTATION, ""))
+    except ValueError:
+        return None
+    return changed + SETTLED if changed else None
+
+
+def is_unsettled(device: EdgeDevice, now: datetime) -> bool:
+    """Tell whether former labels of the device still count."""
+    end = settles_at(device)
+    return end is not None and now < end
+
+
+def workloads_kept(
+    device: EdgeDevice, workloads: Iterable[EdgeWorkload], now: datetime
+) -> list[EdgeWorkload]:
+    """Return what no longer selects the device only because of its new labels, sorted by name."""
+    if not is_unsettled(device, now):
+        return []
+    found = [
+        item for item in workloads if not matches(item, device) and selects_former(item, device)
+    ]
+    return sorted(found, key=name_of)
+
+
+def selects_former(workload: EdgeWorkload, device: EdgeDevice) -> bool:
+    """Tell whether the workload selects the device with labels that it had, however long ago."""
+    return any(matches(workload, _as_before(device, labels)) for labels in _read_former(device))
+
+
+def _as_before(device: EdgeDevice, former: Labels) -> EdgeDevice:
+    labels = {k: v for k, v in labels_of(device).items() if not k.startswith(PREFIX)}
+    return {**device, "metadata": {**device["metadata"], "labels": labels | former}}
+
+
+def _read_former(device: EdgeDevice) -> list[Labels]:
+    try:
+        text = annotations_of(device).get(FORMER_ANNOTATION, "[]")
+        return msgspec.json.decode(text, type=list[Labels])[:MOST]
+    except msgspec.DecodeError:
+        return []
+
+
+def _own_items(labels: Mapping[str, str | None]) -> Iterable[tuple[str, str | None]]:
+    return ((key, text) for key, text in labels.items() if key.startswith(PREFIX))
+
+
+def _own_part(labels: Mapping[str, str]) -> Labels:
+    return {key: text for key, text in labels.items() if key.startswith(PREFIX)}
