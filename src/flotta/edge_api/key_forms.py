@@ -7,8 +7,10 @@ certificate changes and every reader may be older or newer.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 
+from flotta.backoff import Backoff
 from flotta.edge_api.backends.backend import (
     BackendError,
     SecretConflict,
@@ -18,7 +20,8 @@ from flotta.edge_api.backends.backend import (
 from flotta.identity.keys import KeyFormatError, to_traditional_pem
 from flotta.own_names import CA_SECRET, HOST_SECRET
 
-ATTEMPTS = 5  # to rewrite a Secret that others change at the same time
+ATTEMPTS = 12  # to rewrite a Secret that others change at the same time
+RETRY = 0.01, 0.7  # first and longest seconds between two of them
 log = logging.getLogger(__name__)
 
 
@@ -35,6 +38,7 @@ async def rewrite_keys(secrets: SecretStore) -> None:
 
 
 async def _rewrite_key(secrets: SecretStore, name: str, entry: str) -> None:
+    backoff = Backoff(*RETRY)
     for _ in range(ATTEMPTS):
         secret = await secrets.read(name)
         rewritten = _rewritten_data(secret, entry) if secret else None
@@ -43,6 +47,7 @@ async def _rewrite_key(secrets: SecretStore, name: str, entry: str) -> None:
         try:
             await secrets.replace(secret, rewritten)
         except SecretConflict:  # another replica, which also starts, or an administrator
+            await asyncio.sleep(backoff.next())  # its write may not be readable yet
             continue
         except BackendError as error:
             log.warning(
