@@ -7,19 +7,16 @@ import copy
 import dataclasses
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 import pytest
-from edge_api_store import Object, Store
+from edge_api_store import Object, Store, running
 from fleet_objects import container, device, workload
 
 from flotta.edge_api.backends.backend import BackendError, Membership
 from flotta.edge_api.backends.crd import presence, problems
 from flotta.edge_api.backends.crd.backend import CrdBackend
-from flotta.edge_api.metrics import EdgeApiMetrics
 from flotta.edge_api.refusals import Refusal
-from flotta.edge_api.settings import Settings
 from flotta.fleet.former_labels import CHANGED_ANNOTATION, SETTLED
 from flotta.fleet.problems import with_problems
 from flotta.fleet.rendering import Problem
@@ -59,16 +56,6 @@ def store() -> Store:
     store = Store()
     store.put(EDGE_DEVICE, device({}, {"workloads": [{"name": "web", "phase": "Deploying"}]}))
     return store
-
-
-@asynccontextmanager
-async def running(store: Store) -> AsyncIterator[CrdBackend]:
-    backend = CrdBackend(store, Settings(), EdgeApiMetrics())  # type: ignore[arg-type]
-    task = asyncio.create_task(backend.run())
-    await backend.wait_ready()
-    yield backend
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
 
 
 @pytest.fixture
