@@ -250,7 +250,7 @@ async def _live(site: Site, place: Place) -> None:
         async def configured() -> Any:
             content = (await device.get("data")).json()["content"]
             s3 = (content["configuration"].get("storage") or {}).get("s3")
-            return content if content["workloads"] and s3 else None
+            return content if content.get("workloads") and s3 else None
 
         content = await eventually(configured)
         beat = {"workloads": [{"name": "till", "status": "Running"}]}

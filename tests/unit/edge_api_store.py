@@ -9,8 +9,12 @@ import asyncio
 import copy
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
+from flotta.edge_api.backends.crd.backend import CrdBackend
+from flotta.edge_api.metrics import EdgeApiMetrics
+from flotta.edge_api.settings import Settings
 from flotta.merge_patch import apply_merge_patch
 from flotta.resources.errors import Conflict, NotFound
 from flotta.resources.kinds import EDGE_DEVICE, ROUTE, Kind
@@ -107,3 +111,14 @@ class Store:
             self._held[kind].append(event)
         else:
             self._open[kind].put_nowait(event)
+
+
+@asynccontextmanager
+async def running(store: Store) -> AsyncIterator[CrdBackend]:
+    """Run the backend of an Edge API on this store."""
+    backend = CrdBackend(store, Settings(), EdgeApiMetrics())  # type: ignore[arg-type]
+    task = asyncio.create_task(backend.run())
+    await backend.wait_ready()
+    yield backend
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

@@ -6,20 +6,18 @@ import asyncio
 import copy
 import dataclasses
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 
 import pytest
-from edge_api_store import Object, Store
+from edge_api_store import Object, Store, running
 from fleet_objects import container, device, workload
 
 from flotta.edge_api.backends.backend import BackendError, Membership
 from flotta.edge_api.backends.crd import presence, problems
 from flotta.edge_api.backends.crd.backend import CrdBackend
-from flotta.edge_api.metrics import EdgeApiMetrics
 from flotta.edge_api.refusals import Refusal
-from flotta.edge_api.settings import Settings
+from flotta.fleet.former_labels import CHANGED_ANNOTATION, SETTLED
 from flotta.fleet.problems import with_problems
 from flotta.fleet.rendering import Problem
 from flotta.fleet.tombstones import Tombstone, Wipe, make_tombstone
@@ -44,6 +42,7 @@ from flotta.resources.kinds import (
     WITHHELD_ANNOTATION,
     Kind,
 )
+from flotta.rfc3339 import format_time
 from waiting import eventually
 
 pytestmark = pytest.mark.looptime(start=time.monotonic)  # the fixtures had real time
@@ -57,16 +56,6 @@ def store() -> Store:
     store = Store()
     store.put(EDGE_DEVICE, device({}, {"workloads": [{"name": "web", "phase": "Deploying"}]}))
     return store
-
-
-@asynccontextmanager
-async def running(store: Store) -> AsyncIterator[CrdBackend]:
-    backend = CrdBackend(store, Settings(), EdgeApiMetrics())  # type: ignore[arg-type]
-    task = asyncio.create_task(backend.run())
-    await backend.wait_ready()
-    yield backend
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
 
 
 @pytest.fixture
@@ -92,6 +81,28 @@ async def test_a_failure_is_an_event_although_the_labels_could_not_be_written(
 
     assert store.device()["metadata"]["labels"]["device.hostname"] == "press"
     assert store.events == ["EdgeDevice ImagePull"]
+
+
+async def test_the_hardware_is_wanted_while_labels_made_of_it_may_change_back(
+    store: Store, backend: CrdBackend
+) -> None:
+    async def knows_hardware() -> bool:
+        return await backend.record_heartbeat(PEER, "", Heartbeat(status="up"))
+
+    def labels_changed(moment: datetime) -> None:
+        changed = device({}, {"hardware": {"hostname": "press"}})
+        changed["metadata"]["annotations"] = {CHANGED_ANNOTATION: format_time(moment)}
+        store.put(EDGE_DEVICE, changed)
+
+    assert not await knows_hardware()
+    labels_changed(datetime.now(UTC) - SETTLED)
+    await eventually(knows_hardware)
+    labels_changed(datetime.now(UTC))
+    await eventually(lambda: is_not(knows_hardware))
+
+
+async def is_not(look: Callable[[], Awaitable[bool]]) -> bool:
+    return not await look()
 
 
 NEEDY = container(envFrom=[{"secretRef": {"name": "late"}}])

@@ -78,6 +78,13 @@ def test_the_hour_begins_again_with_each_change_and_the_first_labels_still_count
     assert delivered(device, web(), now + HOUR) == ([], [])
 
 
+def test_the_first_labels_still_count_when_they_came_back_meanwhile() -> None:
+    device = changed(changed(named(), hostname="dhcp"), hostname="till-7")
+    for number in range(2 * MOST):
+        device = changed(device, NOW + number * HOUR / 6, hostname=f"dhcp-{number}")
+    assert delivered(device, web(), NOW + number * HOUR / 6) == ([], ["web"])
+
+
 def test_what_came_with_a_name_of_a_moment_is_kept_too() -> None:
     device = changed(named(), hostname="dhcp-1")
     other = web(matchLabels={NAME: "dhcp-1"})
@@ -125,6 +132,7 @@ def test_without_the_annotation_nothing_is_kept() -> None:
     "annotations",
     [
         {CHANGED_ANNOTATION: "yesterday"},
+        {CHANGED_ANNOTATION: "9999-12-31T23:30:00Z"},
         {FORMER_ANNOTATION: "{"},
         {FORMER_ANNOTATION: '[{"device.hostname": 7}]'},
     ],
@@ -207,6 +215,22 @@ async def test_a_held_request_is_answered_when_the_hour_is_over() -> None:
     await wakeups.wait(key_of(device), 2 * SETTLED.total_seconds())
     assert kept() is None
     assert loop.time() - begin < SETTLED.total_seconds() + 60
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_rendering_that_is_kept_is_of_the_newest_device() -> None:
+    store = Store()
+    caches = Caches(store)  # type: ignore[arg-type]
+    configurations = Configurations(caches, Wakeups(), clock=lambda: NOW)
+    store.put(EDGE_DEVICE, named())
+    store.put(EDGE_WORKLOAD, web())
+    running = asyncio.create_task(caches.run())
+    await caches.wait_synced()
+    (read_before,) = caches.devices.list()
+    read_before = {**read_before, "metadata": {**read_before["metadata"], "labels": {}}}
+    [workload] = configurations.get(read_before).rendered.content.workloads or ()
+    assert workload.name == "web"
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
 

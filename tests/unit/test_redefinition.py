@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import pytest
-from edge_api_store import Object, Store
+from edge_api_store import Object, Store, running
 from fleet_objects import device, workload
 
 from flotta.edge_api.backends.crd.backend import CrdBackend
-from flotta.edge_api.metrics import EdgeApiMetrics
 from flotta.edge_api.refusals import Refusal
-from flotta.edge_api.settings import Settings
 from flotta.identity.peers import Peer
 from flotta.protocol.models import Heartbeat, WorkloadStatus
 from flotta.resources.conditions import find_condition
@@ -41,16 +37,6 @@ def store() -> Store:
     store.put(EDGE_DEVICE, created(device({}, SEEN), NOON))
     store.put(EDGE_WORKLOAD, created(workload("web"), NOON, "w-1"))
     return store
-
-
-@asynccontextmanager
-async def running(store: Store) -> AsyncIterator[CrdBackend]:
-    backend = CrdBackend(store, Settings(), EdgeApiMetrics())  # type: ignore[arg-type]
-    task = asyncio.create_task(backend.run())
-    await backend.wait_ready()
-    yield backend
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_nothing_is_withheld_or_written_where_the_definition_is_older(store: Store) -> None:

@@ -7,7 +7,6 @@ docs/explanation/security.md#how-certificates-are-issued-renewed-and-revoked.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import ssl
@@ -19,9 +18,9 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import NameOID
 
-from flotta.backoff import Backoff
-from flotta.edge_api.backends.backend import SecretConflict, SecretStore, StoredSecret
+from flotta.edge_api.backends.backend import SecretStore, StoredSecret
 from flotta.edge_api.key_forms import rewrite_keys
+from flotta.edge_api.secret_conflicts import retry_on_secret_conflict
 from flotta.edge_api.settings import Settings
 from flotta.identity.authority import ORGANIZATION, Authority, CertificateAndKey
 from flotta.identity.errors import IdentityError
@@ -35,8 +34,6 @@ from flotta.own_names import (
     name_registration_secret,
 )
 
-RENEW_ATTEMPTS = 12  # to replace the server certificate while others do the same
-RENEW_RETRY = 0.01, 0.7  # first and longest seconds between two of them
 OWN_SECRETS = (CA_SECRET, HOST_SECRET)
 log = logging.getLogger(__name__)
 
@@ -100,13 +97,7 @@ class Certificates:
         return Authority.from_pem(issued.certificate, issued.key)
 
     async def _ensure_server(self, authority: Authority, required: list[str]) -> CertificateAndKey:
-        backoff = Backoff(*RENEW_RETRY)
-        for _ in range(RENEW_ATTEMPTS - 1):
-            try:
-                return await self._renew_server(authority, required)
-            except SecretConflict:  # another replica renews it too
-                await asyncio.sleep(backoff.next())
-        return await self._renew_server(authority, required)
+        return await retry_on_secret_conflict(lambda: self._renew_server(authority, required))
 
     async def _renew_server(self, authority: Authority, required: list[str]) -> CertificateAndKey:
         names = list(self._settings.server_names)

@@ -15,10 +15,10 @@ from flotta.edge_api.backends.backend import (
     SecretStore,
     StoredSecret,
 )
+from flotta.edge_api.secret_conflicts import retry_on_secret_conflict
 from flotta.identity.keys import KeyFormatError, to_traditional_pem
 from flotta.own_names import CA_SECRET, HOST_SECRET
 
-ATTEMPTS = 5  # to rewrite a Secret that others change at the same time
 log = logging.getLogger(__name__)
 
 
@@ -35,22 +35,28 @@ async def rewrite_keys(secrets: SecretStore) -> None:
 
 
 async def _rewrite_key(secrets: SecretStore, name: str, entry: str) -> None:
-    for _ in range(ATTEMPTS):
+    async def change() -> None:
         secret = await secrets.read(name)
         rewritten = _rewritten_data(secret, entry) if secret else None
         if secret is None or rewritten is None:
             return
         try:
             await secrets.replace(secret, rewritten)
-        except SecretConflict:  # another replica, which also starts, or an administrator
-            continue
+        except SecretConflict:
+            raise
         except BackendError as error:
-            log.warning(
-                "The key in Secret %s stays PKCS#8, which Flotta v0.2 cannot read: %s", name, error
-            )
-            return
-        log.info("Secret %s has its key as SEC 1 or PKCS#1 now; it is the same key", name)
-        return
+            _log_refused(name, error)
+        else:
+            log.info("Secret %s has its key as SEC 1 or PKCS#1 now; it is the same key", name)
+
+    try:
+        await retry_on_secret_conflict(change)
+    except SecretConflict as error:
+        _log_refused(name, error)
+
+
+def _log_refused(name: str, error: BackendError) -> None:
+    log.warning("The key in Secret %s stays PKCS#8, which Flotta v0.2 cannot read: %s", name, error)
 
 
 def _rewritten_data(secret: StoredSecret, entry: str) -> dict[str, bytes] | None:

@@ -40,9 +40,7 @@ def record_change(
     if not before or all(before.get(key) == text for key, text in _own_items(change)):
         return {}
     known = _read_former(device) if is_unsettled(device, now) else []
-    former = [*(labels for labels in known if labels != before), before]
-    kept = [*former[:1], *former[1:][-(MOST - 1) :]]
-    text = msgspec.json.encode(kept).decode()
+    text = msgspec.json.encode(_remember(known, before)).decode()
     return {CHANGED_ANNOTATION: format_time(now), FORMER_ANNOTATION: text}
 
 
@@ -50,9 +48,9 @@ def settles_at(device: EdgeDevice) -> datetime | None:
     """Return when former labels no longer count, None without any."""
     try:
         changed = parse_time(annotations_of(device).get(CHANGED_ANNOTATION, ""))
-    except ValueError:
+        return changed + SETTLED if changed else None
+    except (ValueError, OverflowError):
         return None
-    return changed + SETTLED if changed else None
 
 
 def is_unsettled(device: EdgeDevice, now: datetime) -> bool:
@@ -76,6 +74,15 @@ def workloads_kept(
 def selects_former(workload: EdgeWorkload, device: EdgeDevice) -> bool:
     """Tell whether the workload selects the device with labels that it had, however long ago."""
     return any(matches(workload, _as_before(device, labels)) for labels in _read_former(device))
+
+
+def _remember(known: list[Labels], before: Labels) -> list[Labels]:
+    """Return the first set of labels, however often it came back, and the newest ones."""
+    first, *later = known or [before]
+    newest = [labels for labels in later if labels != before]
+    if before != first:
+        newest.append(before)
+    return [first, *newest[-(MOST - 1) :]]
 
 
 def _as_before(device: EdgeDevice, former: Labels) -> EdgeDevice:

@@ -56,7 +56,8 @@ class OlderConfiguration:
 
     async def _ask(self) -> None:
         backoff = Backoff(*ASK_AGAIN)
-        while True:
+        # A call over gRPC that fails at that moment swallows the cancellation.
+        while self._asking is asyncio.current_task():
             await asyncio.sleep(backoff.next())
             with contextlib.suppress(DeliveryError):  # asked again later
                 await self._gateway.send(CONFIGURATION_WANTED, InputsVersion())

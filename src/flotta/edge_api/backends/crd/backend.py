@@ -38,7 +38,7 @@ from flotta.fleet.adoption import (
     former_identity,
     is_withheld,
 )
-from flotta.fleet.former_labels import record_change
+from flotta.fleet.former_labels import is_unsettled, record_change
 from flotta.fleet.quarantine import is_quarantined
 from flotta.fleet.tombstones import read_tombstone, tombstone_name
 from flotta.identity.peers import Peer
@@ -210,7 +210,11 @@ class CrdBackend:
                 raise Refusal(404, "the device does not exist", reason=UNKNOWN_DEVICE) from error
         await self._end_adoption(peer)
         self._metrics.count_heartbeat(*key)
-        return "hardware" in known
+        device = self._caches.devices.get(*key)
+        # Labels that changed for a moment may change back: without the hardware nobody learns it.
+        return "hardware" in known and (
+            device is None or not is_unsettled(device, datetime.now(UTC))
+        )
 
     @translate_api_errors
     async def record_disconnect(self, peer: Peer) -> None:

@@ -110,11 +110,15 @@ class Configurations:
         self._outdated.append(outdated)
 
     def get(self, device: EdgeDevice) -> CachedConfiguration:
-        """Return the newest rendering for an EdgeDevice, made now if an input changed."""
+        """Return the newest rendering for an EdgeDevice, made now if an input changed.
+
+        What the caller read may be older than the cache, and a rendering is kept.
+        """
         key = key_of(device)
         cached = self._cached.get(key)
         if cached is None:
-            cached = self._cached[key] = self._render(key, device)
+            newest = self._caches.devices.get(*key) or device
+            cached = self._cached[key] = self._render(key, newest)
         return cached
 
     def _render(self, key: Key, device: EdgeDevice) -> CachedConfiguration:
