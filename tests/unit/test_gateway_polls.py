@@ -30,20 +30,34 @@ class Device:
         return SimpleNamespace(is_device=True, peer=SimpleNamespace(fingerprint=self.fingerprint))
 
     async def poll(self, channel: str, etag: str | None) -> HttpResponse:
+        used = self.load_current()
         if self._renews:
             self.fingerprint = "second"
-        return HttpResponse(401, {})
+        return HttpResponse(401, {}, identity=used)
+
+
+class ReplacedDevice(Device):
+    """A new certificate is installed, but the kept connection still shows the first one."""
+
+    def __init__(self) -> None:
+        super().__init__(renews=False)
+        self._used, self.fingerprint = self.load_current(), "second"
+
+    async def poll(self, channel: str, etag: str | None) -> HttpResponse:
+        return HttpResponse(401, {}, identity=self._used)
 
 
 async def nothing_new(_: bytes) -> bool:
     return False
 
 
-@pytest.mark.parametrize(("renews", "demands"), [(False, 1), (True, 0)])
+@pytest.mark.parametrize(
+    ("device", "demands"),
+    [(Device(renews=False), 1), (Device(renews=True), 0), (ReplacedDevice(), 0)],
+)
 async def test_only_the_present_certificate_is_renewed_when_it_is_refused(
-    *, renews: bool, demands: int
+    device: Device, demands: int
 ) -> None:
-    device = Device(renews=renews)
     poll = Poll("data", SETTINGS, device, device, nothing_new)  # type: ignore[arg-type]
     renewal = Renewal(device, None, None, SETTINGS.timing, "till-7")  # type: ignore[arg-type]
     demanded: list[bool] = []

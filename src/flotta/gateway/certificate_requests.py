@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 
 import msgspec
 
@@ -87,7 +88,7 @@ class CertificateRequests:
             identity.cert_path.parent,
         )
         self._installed(identity)
-        return HttpResponse(response.status, response.headers, body, response.elapsed)
+        return replace(response, body=body)
 
 
 def _parse_object(content: bytes) -> dict[str, object]:

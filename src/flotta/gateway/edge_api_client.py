@@ -73,7 +73,9 @@ class EdgeApiClient:
         """POST one message with a given identity over a connection of its own."""
 
         async def open_connection() -> TlsConnection:
-            return await connect(self._settings, self._make_context(identity), self._clock)
+            return await connect(
+                self._settings, self._make_context(identity), self._clock, identity
+            )
 
         connection = HttpConnection(self._settings, open_connection)
         try:
@@ -105,7 +107,9 @@ class EdgeApiClient:
         """Return a connection with the present identity, even if that changed meanwhile."""
         while True:
             epoch, identity = self._epoch, self._store.load_current()
-            connection = await connect(self._settings, self._make_context(identity), self._clock)
+            connection = await connect(
+                self._settings, self._make_context(identity), self._clock, identity
+            )
             if epoch == self._epoch:
                 return connection
             connection.abort()

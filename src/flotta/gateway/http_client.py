@@ -12,6 +12,7 @@ import h11
 
 from flotta import __version__
 from flotta.gateway.errors import BadResponse, GatewayError, ProbablyRefused, Unreachable
+from flotta.gateway.identity import Identity
 from flotta.gateway.settings import Settings
 from flotta.gateway.tls_connection import REFUSED, TlsConnection
 
@@ -35,12 +36,17 @@ class HttpRequest:
 
 @dataclass(frozen=True)
 class HttpResponse:
-    """Status, headers by lower-case name, body, and the seconds it took."""
+    """Status, headers by lower-case name, body, the seconds it took, and whom it is for.
+
+    `identity` is the one that the connection was opened with: a new certificate may have been
+    installed since. None is a response that this device gave itself.
+    """
 
     status: int
     headers: dict[str, str]
     body: bytes = b""
     elapsed: float = 0.0
+    identity: Identity | None = None
 
     @property
     def ok(self) -> bool:
@@ -165,7 +171,8 @@ class HttpConnection:
                         f"the server's response is larger than {MAX_RESPONSE_SIZE} bytes"
                     )
             elif isinstance(event, h11.EndOfMessage) and head is not None:
-                return _make_response(head, bytes(body), time.monotonic() - started)
+                elapsed = time.monotonic() - started
+                return _make_response(head, bytes(body), elapsed, connection.identity)
             elif isinstance(event, h11.ConnectionClosed):
                 raise BadResponse("the server closed the connection in the middle of a response")
 
@@ -187,9 +194,11 @@ class HttpConnection:
         return data
 
 
-def _make_response(head: h11.Response, body: bytes, elapsed: float) -> HttpResponse:
+def _make_response(
+    head: h11.Response, body: bytes, elapsed: float, identity: Identity
+) -> HttpResponse:
     headers: dict[str, str] = {}
     for raw_name, raw_value in head.headers:
         name, value = raw_name.decode("ascii"), raw_value.decode("latin-1")
         headers[name] = f"{headers[name]};{value}" if name in headers else value
-    return HttpResponse(head.status_code, headers, body, elapsed)
+    return HttpResponse(head.status_code, headers, body, elapsed, identity)

@@ -16,7 +16,6 @@ from flotta.gateway.certificate_requests import CertificateRequests
 from flotta.gateway.edge_api_client import EdgeApiClient
 from flotta.gateway.errors import GatewayError, describe_error
 from flotta.gateway.http_client import HttpResponse
-from flotta.gateway.identity import Identity
 from flotta.gateway.identity_store import IdentityStore
 from flotta.gateway.log_once import LogOnce
 from flotta.gateway.renewal import Renewal
@@ -81,7 +80,7 @@ class Outbox:
         if data.directive == CONFIGURATION_WANTED:
             self.on_configuration_wanted()
             return TAKEN
-        identity = self._store.load_current()
+        is_device = self._store.load_current().is_device
         if data.directive == ENROLMENT:
             return await self._post_message(
                 data, self._certificate_requests.add_fingerprint(bytes(content))
@@ -90,16 +89,15 @@ class Outbox:
             return await self._certificate_requests.register(
                 bytes(content), lambda complete: self._post_message(data, complete)
             )
-        if not identity.is_device:
+        if not is_device:
             self.on_unregistered()
             return UNREGISTERED  # as the Edge API would respond; the worker then registers
-        return await self._post_and_renew(data, content, identity)
+        return await self._post_and_renew(data, content)
 
-    async def _post_and_renew(
-        self, data: Data, content: msgspec.Raw, used: Identity
-    ) -> HttpResponse:
+    async def _post_and_renew(self, data: Data, content: msgspec.Raw) -> HttpResponse:
         response = await self._post_message(data, content)
-        if response.status != 401:
+        used = response.identity
+        if response.status != 401 or used is None:
             return response
         if self._renewal.demand(used) and not await self._renewal.wait_for_new_identity(
             RENEWAL_TIMEOUT

@@ -74,8 +74,7 @@ class Poll:
     async def poll_once(self) -> float:
         """Poll once; return the seconds to wait before the next time."""
         try:
-            identity = self._store.load_current()
-            if not identity.is_device:
+            if not self._store.load_current().is_device:
                 raise IdentityUnusable(
                     "this device has no certificate of its own yet; it must register"
                 )
@@ -84,20 +83,21 @@ class Poll:
             self._log_once.failed(self._activity, str(error))
             return self._backoff.next()
         if not response.ok:
-            return self._handle_refusal(response, identity)
-        self.on_accepted(identity)
+            return self._handle_refusal(response)
+        if response.identity is not None:
+            self.on_accepted(response.identity)
         return await self._handle_response(response)
 
     @property
     def _activity(self) -> str:
         return f"poll for {self._channel}"
 
-    def _handle_refusal(self, response: HttpResponse, identity: Identity) -> float:
+    def _handle_refusal(self, response: HttpResponse) -> float:
         self._log_once.failed(self._activity, explain_refusal(response, self._device_id))
         self.on_refused(response)
-        if response.status == 401:
+        if response.status == 401 and response.identity is not None:
             with contextlib.suppress(IdentityUnusable):
-                self.on_unauthorized(identity)
+                self.on_unauthorized(response.identity)
         return self._backoff.next(response.retry_after)
 
     async def _handle_response(self, response: HttpResponse) -> float:

@@ -14,6 +14,7 @@ from cryptography import x509
 from flotta.backoff import Backoff
 from flotta.gateway.clock import Clock
 from flotta.gateway.errors import ProbablyRefused, Unreachable, UntrustedServer
+from flotta.gateway.identity import Identity
 from flotta.gateway.proxy import find_proxy, open_tunnel
 from flotta.gateway.settings import Settings
 from flotta.protocol.reasons.device_programs import CLOCK_DIFFERS
@@ -38,11 +39,14 @@ UNTRUSTED = (
 
 
 class TlsConnection:
-    """One TLS connection: its reader and writer."""
+    """One TLS connection: its reader and writer, and the identity that this side showed."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, identity: Identity
+    ) -> None:
         self.reader = reader
         self.writer = writer
+        self.identity = identity
 
     @property
     def usable(self) -> bool:
@@ -54,8 +58,13 @@ class TlsConnection:
         self.writer.transport.abort()
 
 
-async def connect(settings: Settings, context: ssl.SSLContext, clock: Clock) -> TlsConnection:
-    """Return a new connection, or raise Unreachable, UntrustedServer or ProbablyRefused."""
+async def connect(
+    settings: Settings, context: ssl.SSLContext, clock: Clock, identity: Identity
+) -> TlsConnection:
+    """Return a new connection, or raise Unreachable, UntrustedServer or ProbablyRefused.
+
+    `context` shows the certificate of `identity`.
+    """
     try:
         reader, writer = await _open_with_retries(settings, context)
     except ssl.SSLCertVerificationError as error:
@@ -67,7 +76,7 @@ async def connect(settings: Settings, context: ssl.SSLContext, clock: Clock) -> 
     except (OSError, ValueError, TimeoutError) as error:
         reason = str(error) or f"no response within {settings.timing.connect_timeout:.0f} s"
         raise Unreachable(f"{settings.server} cannot be reached: {reason}") from error
-    connection = TlsConnection(reader, writer)
+    connection = TlsConnection(reader, writer, identity)
     _set_socket_options(writer, settings)
     _check_validity(writer, clock)
     return connection
