@@ -47,6 +47,7 @@ from flotta.worker.errors import ConfigurationError, DeliveryError
 from flotta.worker.events import EventQueue
 from flotta.worker.workloads.desired import build_desired
 from flotta.worker.workloads.files import WorkloadFiles
+from flotta.worker.workloads.pod_facts import DeviceFacts
 
 Fuzz = Callable[..., None]
 MESSAGES = Path(__file__).parents[1] / "data" / "messages"
@@ -119,7 +120,7 @@ def test_pods_and_their_files(fuzz: Fuzz, tmp_path: Path) -> None:
             "configuration": {},
         }
         message = parse_configuration(json.dumps(configured).encode())
-        desired = build_desired(message, "till-7", files)
+        desired = build_desired(message, DeviceFacts("till-7"), files)
         for pod in desired.pods.values():
             built[:] = [len(pod.files)]
             for path in pod.files:
@@ -143,7 +144,7 @@ def test_secrets(fuzz: Fuzz, tmp_path: Path) -> None:
         secrets = [{"name": "s", "data": data.decode(errors="replace")}]
         configured = {"workloads": [workload], "secrets": secrets, "configuration": {}}
         desired = build_desired(
-            parse_configuration(json.dumps(configured).encode()), "till-7", files
+            parse_configuration(json.dumps(configured).encode()), DeviceFacts("till-7"), files
         )
         for pod in desired.pods.values():
             for path in pod.files:
@@ -163,7 +164,7 @@ def test_names_of_workloads(fuzz: Fuzz, tmp_path: Path) -> None:
             message = parse_configuration(json.dumps({**content, "configuration": {}}).encode())
         except ConfigurationError:
             return
-        desired = build_desired(message, "till-7", files)
+        desired = build_desired(message, DeviceFacts("till-7"), files)
         assert set(desired.pods) | set(desired.broken) == {name}
         assert_nothing_outside(tmp_path, state)
 

@@ -36,6 +36,7 @@ from flotta.worker.configuration_store import ConfigurationStore
 from flotta.worker.events import EventQueue
 from flotta.worker.workloads.files import WorkloadFiles
 from flotta.worker.workloads.manifest import build_pod
+from flotta.worker.workloads.pod_facts import DeviceFacts
 
 DEVICE = {
     "apiVersion": "management.project-flotta.io/v1alpha1",
@@ -183,7 +184,7 @@ def test_the_former_worker_uses_configuration_events_and_workloads(
     store.save(json.dumps(content).encode())
     EventQueue(tmp_path / "events.json").add_warning(INVALID_STORAGE, "m")
     files = WorkloadFiles(tmp_path / "w", tmp_path / "volumes", tmp_path / "units")
-    files.write_pod(build_pod(workload, [], "till-7", files.paths_of("web")))
+    files.write_pod(build_pod(workload, [], DeviceFacts("till-7"), files.paths_of("web")))
     record = files.list_installed()["web"]
 
     program = """

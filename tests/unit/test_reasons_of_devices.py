@@ -32,6 +32,7 @@ from flotta.worker.workloads.crash_loop import Crashes
 from flotta.worker.workloads.execution import StepExecution
 from flotta.worker.workloads.files import WorkloadFiles
 from flotta.worker.workloads.manifest import Pod, build_pod
+from flotta.worker.workloads.pod_facts import DeviceFacts
 from flotta.worker.workloads.reconciler import Reconciler
 from flotta.worker.workloads.state import classify_start_failure
 from flotta.worker.workloads.steps import FetchImages, StopPod, WriteFiles
@@ -145,7 +146,7 @@ def pod(tmp_path: Path, policy: str = "Always") -> Pod:
     paths = WorkloadFiles(tmp_path / "state", tmp_path / "volumes", tmp_path / "units").paths_of(
         "web"
     )
-    return build_pod(workload, [], "till-7", paths)
+    return build_pod(workload, [], DeviceFacts("till-7"), paths)
 
 
 async def test_what_execution_cannot_do_and_what_it_does(

@@ -11,13 +11,14 @@ import pytest
 from flotta.protocol.models import DataConfiguration, DataPath, ImageRegistries, Workload
 from flotta.worker.workloads.files import WorkloadFiles
 from flotta.worker.workloads.manifest import build_pod
+from flotta.worker.workloads.pod_facts import DeviceFacts
 from small_disk import mount_small_disk
 
 
 def test_files_of_a_workload_come_and_go_whole(tmp_path: Path) -> None:
     files = WorkloadFiles(tmp_path / "workloads", tmp_path / "volumes", tmp_path / "units")
     workload = Workload(name="web", specification="containers: [{name: c, image: x}]")
-    pod = build_pod(workload, [], "d", files.paths_of("web"))
+    pod = build_pod(workload, [], DeviceFacts("d"), files.paths_of("web"))
 
     assert files.write_pod(pod)
     assert not files.write_pod(pod)
@@ -45,7 +46,7 @@ def installed(tmp_path: Path, name: str = "web") -> WorkloadFiles:
         image_registries=ImageRegistries(auth_file="{}"),
         data=DataConfiguration(egress=[DataPath(source="out", target="in")]),
     )
-    files.write_pod(build_pod(workload, [], "d", files.paths_of(name)))
+    files.write_pod(build_pod(workload, [], DeviceFacts("d"), files.paths_of(name)))
     return files
 
 

@@ -16,6 +16,7 @@ from flotta.worker import podman, systemd
 from flotta.worker.errors import WorkloadError
 from flotta.worker.image_pull import pull_image
 from flotta.worker.workloads.manifest import Pod, WorkloadPaths, build_pod
+from flotta.worker.workloads.pod_facts import DeviceFacts
 
 PLACES = WorkloadPaths(Path("/state/web"), Path("/volumes/web"))
 
@@ -26,7 +27,7 @@ def spec(**container: Any) -> str:
 
 def pod_of(specification: str, secrets: tuple[Secret, ...] = (), **fields: Any) -> Pod:
     workload = Workload(name="web", specification=specification, **fields)
-    return build_pod(workload, list(secrets), "device-1", PLACES)
+    return build_pod(workload, list(secrets), DeviceFacts("device-1"), PLACES)
 
 
 def document(pod: Pod) -> dict[str, Any]:
@@ -207,7 +208,7 @@ def test_what_cannot_work_is_refused_with_a_reason(text: str, reason: str, words
 @pytest.mark.parametrize("name", ["../evil", "a/b", "Web", "-a", "a b", "", "a" * 101, "a\n"])
 def test_a_name_that_must_not_be_in_a_path_is_refused(name: str) -> None:
     with pytest.raises(WorkloadError) as caught:
-        build_pod(Workload(name=name, specification=spec()), [], "device-1", PLACES)
+        build_pod(Workload(name=name, specification=spec()), [], DeviceFacts("device-1"), PLACES)
 
     assert caught.value.reason == "InvalidName"
 

@@ -15,6 +15,7 @@ from flotta.worker.systemd import UnitState, parse_unit_states
 from flotta.worker.workloads.crash_loop import Crashes
 from flotta.worker.workloads.files import FORMAT, WorkloadRecord
 from flotta.worker.workloads.manifest import Pod, WorkloadPaths, build_pod
+from flotta.worker.workloads.pod_facts import DeviceFacts
 from flotta.worker.workloads.state import Crash, Observation, WorkloadState, derive_state
 from flotta.worker.workloads.steps import (
     Current,
@@ -39,7 +40,9 @@ ENDED = UnitState("inactive", "dead", "success", 0, "i3")
 def pod(policy: str = "Always", image: str = "localhost/x:1") -> Pod:
     spec = {"restartPolicy": policy, "containers": [{"name": "c", "image": image}]}
     workload = Workload(name="web", specification=json.dumps(spec))
-    return build_pod(workload, [], "device-1", WorkloadPaths(Path("/s/web"), Path("/v/web")))
+    return build_pod(
+        workload, [], DeviceFacts("device-1"), WorkloadPaths(Path("/s/web"), Path("/v/web"))
+    )
 
 
 def current(of: Pod, unit: UnitState = RUNNING, *, runs: str | None = None) -> Current:

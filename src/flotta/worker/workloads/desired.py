@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from flotta.protocol.models import DeviceConfigurationMessage, Secret, Workload
 from flotta.protocol.reasons.workloads import INVALID_SPECIFICATION
 from flotta.worker.errors import WorkloadError
 from flotta.worker.workloads.files import WorkloadFiles
 from flotta.worker.workloads.manifest import Pod, build_pod
+from flotta.worker.workloads.pod_facts import DeviceFacts
 
 MAX_CAUSE = 300  # characters of an error that quotes the specification
 
@@ -38,24 +39,23 @@ class Desired:
 
 def build_desired(
     message: DeviceConfigurationMessage,
-    device_id: str,
+    device: DeviceFacts,
     files: WorkloadFiles,
     *,
     may_remove: bool = True,
 ) -> Desired:
     """Build the pod of each workload; one that cannot be built does not affect the others.
 
-    `device_id` is used for a message without one. Without `may_remove`, every installed workload
-    that is not configured is held.
+    The id in `device` is used for a message without one. Without `may_remove`, every installed
+    workload that is not configured is held.
     """
     pods: dict[str, Pod] = {}
     broken: dict[str, WorkloadError] = {}
     secrets = message.secrets or []
+    device = replace(device, device_id=message.device_id or device.device_id)
     for workload in message.workloads or []:
         try:
-            pods[workload.name] = _build_pod(
-                workload, secrets, message.device_id or device_id, files
-            )
+            pods[workload.name] = _build_pod(workload, secrets, device, files)
         except WorkloadError as error:
             broken[workload.name] = error
     absent = files.list_installed().keys() - pods.keys() - broken.keys()
@@ -64,11 +64,11 @@ def build_desired(
 
 
 def _build_pod(
-    workload: Workload, secrets: list[Secret], device_id: str, files: WorkloadFiles
+    workload: Workload, secrets: list[Secret], device: DeviceFacts, files: WorkloadFiles
 ) -> Pod:
     paths = files.paths_of(workload.name)
     try:
-        return build_pod(workload, secrets, device_id, paths)
+        return build_pod(workload, secrets, device, paths)
     except WorkloadError:
         raise
     except Exception as error:  # of any shape: the other workloads must be built

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Protocol
 
 from flotta.protocol.models import (
@@ -19,8 +20,10 @@ from flotta.protocol.reasons.workloads import DATA_SYNC_FAILED, FAILED
 from flotta.worker.features import AgentContext, Feature
 from flotta.worker.settings import Settings
 from flotta.worker.workloads.desired import build_desired
+from flotta.worker.workloads.device_facts import read_device_facts
 from flotta.worker.workloads.files import WorkloadFiles
 from flotta.worker.workloads.observer import Observer
+from flotta.worker.workloads.pod_facts import DeviceFacts
 from flotta.worker.workloads.reconciler import Reconciler
 from flotta.worker.workloads.state import Observation, WorkloadState, derive_state
 from flotta.worker.workloads.suspension import Suspension
@@ -67,12 +70,15 @@ class WorkloadsFeature(Feature):
             transfers.flush_workload,
             self._report_changes,
         )
+        self._device = DeviceFacts()
+        self._volumes_dir = settings.volumes_dir
         self._names: tuple[str, ...] = ()
         self._reported: dict[str, tuple[str, str]] = {}  # phase and reason by workload
         self._warned: dict[str, str] = {}  # what is left of workloads that are being removed
 
     async def prepare(self) -> None:
         """Observe what runs, so that the first configuration is compared with that."""
+        self._device = await read_device_facts(self._volumes_dir)
         installed = self._files.list_installed()
         # Reported before there is a configuration: it shows what the device would lose.
         self._names = tuple(sorted(installed))
@@ -81,9 +87,8 @@ class WorkloadsFeature(Feature):
 
     def configure(self, message: DeviceConfigurationMessage) -> None:
         """Take the workloads; a broken one is reported by name."""
-        desired = build_desired(
-            message, self._agent.device_id, self._files, may_remove=self._agent.may_remove
-        )
+        device = replace(self._device, device_id=self._agent.device_id)
+        desired = build_desired(message, device, self._files, may_remove=self._agent.may_remove)
         # What is held is reported too: it shows the control plane what the device would lose.
         configured = (workload.name for workload in message.workloads or [])
         self._names = (*configured, *sorted(desired.held))

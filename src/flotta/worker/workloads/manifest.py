@@ -17,6 +17,7 @@ from flotta.protocol.reasons.workloads import INVALID_NAME
 from flotta.worker.errors import WorkloadError
 from flotta.worker.podman import DIGEST_LABEL, WORKLOAD_LABEL
 from flotta.worker.workloads.host_names import check_host_names, check_relative
+from flotta.worker.workloads.pod_facts import DeviceFacts, PodFacts
 from flotta.worker.workloads.pod_spec import (
     Container,
     HostPath,
@@ -85,19 +86,20 @@ def check_name(name: str) -> None:
 
 
 def build_pod(
-    workload: Workload, secrets: list[Secret], device_id: str, paths: WorkloadPaths
+    workload: Workload, secrets: list[Secret], device: DeviceFacts, paths: WorkloadPaths
 ) -> Pod:
     """Return the pod of a workload.
 
-    `secrets` are all of the device, `paths` those of this workload. Raises WorkloadError when the
+    `secrets` are all of `device`, `paths` those of this workload. Raises WorkloadError when the
     specification cannot work, and Python's own errors for one of an unexpected shape.
     """
     check_name(workload.name)
+    facts = PodFacts.from_workload(workload, device)
     spec = parse_pod_spec(workload.specification)
     check_host_names(spec)
     sources = Sources.from_message(workload.configmaps or [], secrets)
     for container in list_containers(spec):
-        _complete_container(container, sources, device_id)
+        _complete_container(container, sources, facts)
     policies = _pull_policies(spec)
     files = _project_volumes(spec, sources, paths)
     _add_export(spec, workload.name, paths)
@@ -105,14 +107,14 @@ def build_pod(
     return _make_pod(workload, spec, policies, files, auth or None)
 
 
-def _complete_container(container: Container, sources: Sources, device_id: str) -> None:
+def _complete_container(container: Container, sources: Sources, facts: PodFacts) -> None:
     """Resolve references, add DEVICE_ID, keep only ports with a `hostPort`.
 
     podman 4.3.1 would publish a port without `hostPort` under its own number.
     """
     environment = resolve_environment(container, sources)
     others = [entry for entry in environment if entry.get("name") != "DEVICE_ID"]
-    container["env"] = [*others, {"name": "DEVICE_ID", "value": device_id}]
+    container["env"] = [*others, {"name": "DEVICE_ID", "value": facts.device.device_id}]
     container.pop("envFrom", None)
     ports = [port for port in container.pop("ports", None) or [] if port.get("hostPort")]
     for port in ports:
