@@ -25,6 +25,9 @@ FOREIGN_FIELDS = (
     "spec.additionalConfig",
     "spec.data.paths",
     "spec.edgePlaybook.timeoutSeconds",
+    "spec.nodeName",  # these three are fields of Kubernetes' Pod
+    "status.hostIP",
+    "status.podIP",
 )
 
 

@@ -1,0 +1,89 @@
+"""Render the tables of docs/reference/pod-fields.md from `flotta.pod_fields`.
+
+Usage: document_pod_fields.py [--check]. Each table stands below the heading of its section; the
+text around the tables is the page's own. With --check, nothing is written and the exit code tells
+whether something would be.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from flotta.pod_fields import containers, pod, volumes
+from flotta.pod_fields.field import Field, Refusal, Support
+
+PAGE = Path(__file__).parents[1] / "docs/reference/pod-fields.md"
+# Headings of the page, and the rows of the table below each.
+SECTIONS: dict[str, Sequence[Field]] = {
+    "Network": pod.NETWORK,
+    "Namespaces of the device": pod.NAMESPACES,
+    "Life of the pod": pod.LIFE,
+    "Security of the pod": (*pod.SECURITY, *containers.PROFILES),
+    "What only a cluster has": pod.CLUSTER,
+    "Program and environment": containers.PROCESS,
+    "Life of a container": containers.LIFE,
+    "Probes": containers.PROBES,
+    "Security of a container": (*containers.SECURITY, *containers.PROFILES),
+    "Resources": containers.RESOURCES,
+    "Mounts": containers.MOUNTS,
+    "Init containers": containers.INIT_CONTAINERS,
+    "Directories": volumes.DIRECTORIES,
+    "Files": (*volumes.FILES, *volumes.DOWNWARD),
+    "Storage elsewhere": volumes.ELSEWHERE,
+}
+COLUMNS = "Field", "Support", "What happens", "What is refused"
+
+
+def render(page: str) -> str:
+    """Return the page with the tables as the code has them."""
+    for heading, rows in SECTIONS.items():
+        before, text = page.split(f" {heading}\n", 1)
+        start = text.index(f"\n| {COLUMNS[0]} |") + 1
+        end = text.index("\n\n", start) + 1 if "\n\n" in text[start:] else len(text)
+        page = f"{before} {heading}\n{text[:start]}{_table(rows)}{text[end:]}"
+    return page
+
+
+def _table(rows: Sequence[Field]) -> str:
+    head = _line(COLUMNS), f"|{'---|' * len(COLUMNS)}\n"
+    return "".join((*head, *(_line(_cells(row)) for row in rows)))
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n"
+
+
+def _cells(row: Field) -> tuple[str, ...]:
+    refusals = "; ".join(_describe(row, refusal) for refusal in row.refusals)
+    return f"`{row.path}`", _support(row), row.how or "–", refusals or "–"
+
+
+def _support(row: Field) -> str:
+    if row.native is not None:
+        return f"{row.support}, needed before podman {row.native}"
+    return str(row.support)
+
+
+def _describe(row: Field, refusal: Refusal) -> str:
+    other = f"other than {refusal.unless.words}: " if refusal.unless.words else ""
+    which = other or ("" if row.support is Support.REFUSED else "any value: ")
+    return f"{which}{refusal.message}"
+
+
+def main() -> int:
+    """Write the page if it is out of date, or only say so."""
+    old = PAGE.read_text()
+    new = render(old)
+    if new == old:
+        return 0
+    print("docs/reference/pod-fields.md was out of date")
+    if "--check" in sys.argv:
+        return 1
+    PAGE.write_text(new)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

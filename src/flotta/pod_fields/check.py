@@ -1,0 +1,61 @@
+"""What a PodSpec contains that a device refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from flotta.pod_fields.field import PodmanVersion
+from flotta.pod_fields.table import Node, tree
+
+PREFIX = "spec.pod.spec"  # of an EdgeWorkload
+MAX_KEY = 80  # characters of an unknown field's name
+UNKNOWN = "this release of the device worker does not know the field; remove it, or upgrade"
+
+
+@dataclass(frozen=True)
+class RefusedField:
+    """A field that cannot work: its path in the EdgeWorkload, with indices, and the reason."""
+
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}"
+
+
+def find_refused(
+    spec: Mapping[str, object], podman: PodmanVersion | None = None
+) -> list[RefusedField]:
+    """Return what is refused in a PodSpec, in the order in which it is written.
+
+    Without `podman`, only what works with none. Values of another type than the schema's are left
+    to the code that reads them.
+    """
+    return list(_walk(tree(), spec, PREFIX, podman))
+
+
+def _walk(
+    node: Node, value: object, path: str, podman: PodmanVersion | None
+) -> Iterator[RefusedField]:
+    if value is None:
+        return
+    for refusal in node.row.refusals if node.row else ():
+        if refusal.refuses(value, podman):
+            yield RefusedField(path, refusal.message)
+            return
+    if isinstance(value, list) and "[]" in node.below:
+        for index, item in enumerate(value):
+            yield from _walk(node.below["[]"], item, f"{path}[{index}]", podman)
+    elif isinstance(value, Mapping) and node.below and "[]" not in node.below:
+        for key, item in value.items():
+            yield from _walk_field(node, str(key), item, path, podman)
+
+
+def _walk_field(
+    node: Node, key: str, value: object, path: str, podman: PodmanVersion | None
+) -> Iterator[RefusedField]:
+    if key in node.below:
+        yield from _walk(node.below[key], value, f"{path}.{key}", podman)
+    elif value is not None:
+        yield RefusedField(f"{path}.{key[:MAX_KEY]}", UNKNOWN)

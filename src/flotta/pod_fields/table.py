@@ -1,0 +1,69 @@
+"""All rows, with paths from the PodSpec on, and the tree of their paths."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import cache
+
+from flotta.pod_fields.containers import CONTAINERS, INIT_CONTAINERS, PROFILES
+from flotta.pod_fields.field import Field, Support, expand
+from flotta.pod_fields.pod import POD
+from flotta.pod_fields.volumes import VOLUMES
+
+
+@dataclass
+class Node:
+    """A place in a PodSpec: the row about it, if any, and the places below.
+
+    The items of a list are below the key `[]`.
+    """
+
+    row: Field | None = None
+    below: dict[str, Node] = field(default_factory=dict)
+
+    def add(self, path: str, row: Field) -> None:
+        """Put a row at a path; one that stands there or below gives way."""
+        node = self
+        for step in split_path(path):
+            node = node.below.setdefault(step, Node())
+        node.row, node.below = row, {}
+
+    def find(self, path: str) -> Field | None:
+        """Return the row about a path: its own, or the one that refuses all of a place above."""
+        node = self
+        for step in split_path(path):
+            if step not in node.below:
+                is_whole = node.row is not None and node.row.support is Support.REFUSED
+                return node.row if is_whole else None
+            node = node.below[step]
+        return node.row
+
+
+def split_path(path: str) -> list[str]:
+    """Return the steps of a path: names of fields, and `[]` for the items of a list."""
+    return path.replace("[]", ".[]").split(".")
+
+
+def rows() -> Iterator[Field]:
+    """Yield the rows, those of init containers last and in full."""
+    yield from POD
+    yield from PROFILES
+    yield from _below("volumes[].", VOLUMES)
+    yield from _below("containers[].", CONTAINERS)
+    yield from _below("initContainers[].", (*CONTAINERS, *INIT_CONTAINERS))
+
+
+def _below(prefix: str, fields: Iterable[Field]) -> Iterator[Field]:
+    for row in fields:
+        yield replace(row, path=prefix + row.path)
+
+
+@cache
+def tree() -> Node:
+    """Return the tree of all rows; of two rows for one path the later one counts."""
+    root = Node()
+    for row in rows():
+        for path in expand(row.path):
+            root.add(path, row)
+    return root

@@ -1,0 +1,111 @@
+"""Rows of the fields of volumes, relative to an entry of `volumes`."""
+
+from __future__ import annotations
+
+from flotta.pod_fields.containers import RESOURCE_NAMES
+from flotta.pod_fields.field import (
+    Field,
+    PodmanVersion,
+    Refusal,
+    emulated,
+    honoured,
+    ignored_before,
+    refused,
+)
+from flotta.pod_fields.values import matching, one_of
+
+FILE_PATHS = matching(
+    r"metadata\.(name|namespace|uid|labels|annotations)|metadata\.(labels|annotations)\[.+\]",
+    "`metadata.name`, `metadata.namespace`, `metadata.uid`, `metadata.labels`, "
+    "`metadata.annotations`, `metadata.labels['KEY']`, `metadata.annotations['KEY']`",
+)
+HOST_PATH_TYPES = (
+    *("", "DirectoryOrCreate", "Directory", "FileOrCreate", "File", "Socket"),
+    *("CharDevice", "BlockDevice"),
+)
+OF_CLOUDS = (
+    "{awsElasticBlockStore,azureDisk,azureFile,cephfs,cinder,csi,fc,flexVolume,flocker,"
+    "gcePersistentDisk,glusterfs,iscsi,nfs,photonPersistentDisk,portworxVolume,quobyte,rbd,"
+    "scaleIO,storageos,vsphereVolume}"
+)
+
+FILES = (
+    emulated("{configMap,secret}.{defaultMode,items[].key,items[].mode,items[].path,optional}", ""),
+    emulated("configMap.name", "Mounted read-only. A changed value means a new pod."),
+    emulated("secret.secretName", "Mounted read-only. A changed value means a new pod."),
+    emulated("projected.defaultMode", ""),
+    emulated(
+        "projected.sources[].{configMap,secret}.{items[].key,items[].mode,items[].path,name,"
+        "optional}",
+        "",
+    ),
+    refused(
+        "projected.sources[].{clusterTrustBundle,podCertificate,serviceAccountToken}",
+        "a device has no Kubernetes API and gives no tokens or certificates",
+        "put what the pod needs into a Secret",
+    ),
+)
+
+
+DOWNWARD = (
+    emulated("{downwardAPI,projected.sources[].downwardAPI}.items[].{path,mode}", ""),
+    emulated(
+        "{downwardAPI,projected.sources[].downwardAPI}.items[].fieldRef.apiVersion",
+        "Only v1 exists.",
+    ),
+    emulated(
+        "{downwardAPI,projected.sources[].downwardAPI}.items[].fieldRef.fieldPath",
+        "",
+        Refusal("a device does not know this field", "remove the file", FILE_PATHS),
+    ),
+    emulated(
+        "{downwardAPI,projected.sources[].downwardAPI}.items[].resourceFieldRef."
+        "{containerName,divisor}",
+        "",
+    ),
+    emulated(
+        "{downwardAPI,projected.sources[].downwardAPI}.items[].resourceFieldRef.resource",
+        "",
+        Refusal("a device does not know this resource", "remove the file", RESOURCE_NAMES),
+    ),
+    emulated("downwardAPI.defaultMode", ""),
+)
+
+DIRECTORIES = (
+    honoured("name"),
+    emulated(
+        "emptyDir.medium",
+        "A directory of the workload's own; with `Memory` a tmpfs.",
+        Refusal("a device has no such medium", "remove it, or write Memory", one_of("", "Memory")),
+    ),
+    emulated("emptyDir.sizeLimit", "The size of the tmpfs, else measured by the worker."),
+    honoured("hostPath.path"),
+    honoured(
+        "hostPath.type",
+        "",
+        Refusal("this type does not exist", "use one of the others", one_of(*HOST_PATH_TYPES)),
+    ),
+    emulated(
+        "persistentVolumeClaim.claimName",
+        "One podman volume for each namespace and claim. No PersistentVolumeClaim is needed.",
+    ),
+    emulated("persistentVolumeClaim.readOnly", ""),
+    honoured("image", "", ignored_before(PodmanVersion(5, 3))),
+    honoured("image.{reference,pullPolicy}"),
+)
+
+ELSEWHERE = (
+    refused(
+        OF_CLOUDS,
+        "a device mounts no storage of clusters and clouds",
+        "mount it on the device, and use a hostPath volume",
+    ),
+    refused(
+        "ephemeral",
+        "a device has no storage classes",
+        "use emptyDir, or persistentVolumeClaim for data that stays",
+    ),
+    refused("gitRepo", "podman does not clone repositories", "clone it in an init container"),
+)
+
+VOLUMES: tuple[Field, ...] = (*DIRECTORIES, *FILES, *DOWNWARD, *ELSEWHERE)
