@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 from grpclib.exceptions import GRPCError
-from plain_gateway import PlainGateway
 from worker_site import BROKEN, configuration, directives, running
 
 from flotta import disk_reserve
 from flotta.sync.loop import SyncLoop
 from flotta.worker import agent, feature_list, podman
 from flotta.worker.workloads import wiping
+from plain_gateway import PlainGateway
 from small_disk import mount_small_disk
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from grpclib.exceptions import GRPCError
-from plain_gateway import PlainGateway
 
 from flotta.protocol.hardware import HardwareInfo
 from flotta.protocol.models import (
@@ -23,6 +22,7 @@ from flotta.worker.agent import Agent
 from flotta.worker.errors import WipeError
 from flotta.worker.features import AgentContext, Feature
 from flotta.worker.settings import Settings
+from plain_gateway import PlainGateway
 
 
 class Songs(Feature):

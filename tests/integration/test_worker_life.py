@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from plain_gateway import PlainGateway
 from worker_site import BROKEN, configuration, directives, running
 
 from flotta.protocol.grpc import CONNECTION_RESTORED, UNEXPECTED_DISCONNECT, EventNotification
 from flotta.protocol.unix_server import GuardedServer
 from flotta.worker import older_configuration, reporting
+from plain_gateway import PlainGateway
 
 
 @pytest.fixture

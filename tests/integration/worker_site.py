@@ -9,10 +9,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from plain_gateway import PlainGateway
-
 from flotta.worker.agent import Agent
 from flotta.worker.settings import Settings
+from plain_gateway import PlainGateway
 
 BROKEN = {"name": "broken", "specification": "containers: []"}
 

@@ -1,0 +1,201 @@
+"""A device with the worker of this checkout, and the control plane that it obeys.
+
+with device.running("web", {"containers": [container(script="exec httpd -f -p 8080")]}) as pod:
+    assert pod.sh("echo $DEVICE_ID") == "edge-1"
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from pods import materials
+from pods.control import Control, Texts, Wanted
+from pods.host import Host
+from pods.materials import ROOT, World
+from pods.pod import WORKLOAD_LABEL, Pod
+from waiting import wait_until
+
+ROLE = ROOT / "collections/ansible_collections/flotta/edge/roles/device/templates"
+WORKER = "flotta-device-worker.service"
+PROGRAMS = "/opt/flotta/current/bin"
+VOLUMES = "/var/local/yggdrasil/device/volumes"
+VARIABLES = {
+    "ansible_managed": "tests/pods",
+    "__device_mark": "Written by the role flotta.edge.device",
+    "__device_programs": PROGRAMS,
+    "__device_configuration": "/etc/yggdrasil",
+    "__device_usual_configuration": "/etc/yggdrasil",
+    "__device_identity": "/etc/pki/consumer",
+    "device_log_level": "debug",
+}
+
+
+class Device:
+    """One device; `close` removes everything of it."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self._folder = Path(tempfile.mkdtemp(prefix="flotta-pods-", dir="/var/tmp"))
+        self._ends = contextlib.ExitStack()
+        self._ends.callback(shutil.rmtree, self._folder, ignore_errors=True)
+        try:
+            self.control = Control(self._folder)
+            self._ends.callback(self.control.close)
+            self.host = self._make_host()
+            self._install()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Remove the machine and everything that the test process has made for it."""
+        self._ends.close()
+
+    def _make_host(self) -> Host:
+        archive = materials.sample_archive()
+        mounts = [
+            (self._folder, ""),
+            (ROOT / "src", "ro"),
+            (materials.packages(self.world), "ro"),
+            (materials.compiled(self.world), ""),
+            (archive, "ro"),
+        ]
+        name = f"flotta-pods-{self.world.suite}-{os.getpid()}"
+        host = Host(name, materials.host_image(self.world), mounts)
+        self._ends.callback(host.remove)
+        host.wait_booted()
+        host.run("podman", "load", "--quiet", "--input", str(archive))
+        return host
+
+    def _install(self) -> None:
+        """Install the worker as the role does, but from this checkout."""
+        python_path = f"{ROOT / 'src'}:{materials.packages(self.world)}"
+        self.host.write(
+            f"{PROGRAMS}/flotta-device-worker",
+            "#!/bin/sh\nexec /usr/bin/python3 -m flotta.cli.device_worker\n",
+        )
+        self.host.write(
+            f"/etc/systemd/system/{WORKER}.d/checkout.conf",
+            "[Service]\n"
+            f"Environment=PYTHONPATH={python_path}\n"
+            f"Environment=PYTHONPYCACHEPREFIX={materials.compiled(self.world)}\n"
+            f"Environment=YGG_SOCKET_ADDR={self.control.address}\n",
+        )
+        self.host.write(f"/etc/systemd/system/{WORKER}", render(f"{WORKER}.j2"))
+        self.host.write("/etc/sysusers.d/flotta.conf", render("sysusers.j2"))
+        self.host.write("/etc/tmpfiles.d/flotta.conf", render("tmpfiles.j2"))
+        self.host.sh(
+            f"chmod 755 {PROGRAMS}/flotta-device-worker && systemd-sysusers"
+            " && systemd-tmpfiles --create && systemctl daemon-reload"
+            f" && systemctl enable --now {WORKER}"
+        )
+
+    def deploy(
+        self,
+        name: str,
+        spec: Mapping[str, Any],
+        *,
+        config_maps: Texts | None = None,
+        secrets: Texts | None = None,
+        **fields: Any,
+    ) -> Pod:
+        """Tell the device to run a PodSpec, or to change it; do not wait for that.
+
+        `fields` are others of the workload, as on the wire: labels, annotations, namespace, data.
+        """
+        self.control.wanted[name] = Wanted(spec, config_maps or {}, secrets or {}, fields)
+        if self.control.status(name):
+            self.control.forget()
+        self.control.send()
+        return self.pod(name)
+
+    def pod(self, name: str) -> Pod:
+        """Return the pod of a workload that is wanted."""
+        containers = self.control.wanted[name].spec["containers"]
+        return Pod(self.host, self.control, name, [entry["name"] for entry in containers])
+
+    def run(self, name: str, spec: Mapping[str, Any], **options: Any) -> Pod:
+        """Run a PodSpec of a new workload (see `deploy`); return when every container runs."""
+        assert name not in self.control.wanted, f"{name} exists; use update"
+        pod = self.deploy(name, spec, **options)
+        pod.wait_running()
+        return pod
+
+    def update(self, name: str, spec: Mapping[str, Any], **options: Any) -> Pod:
+        """Change a workload; return when the device has tried it and every container runs."""
+        pod = self.deploy(name, spec, **options)
+        self.control.wait_applied()
+        pod.wait_running()
+        return pod
+
+    @contextlib.contextmanager
+    def running(self, name: str, spec: Mapping[str, Any], **options: Any) -> Iterator[Pod]:
+        """Run a workload (see `run`) until the block is left."""
+        try:
+            yield self.run(name, spec, **options)
+        finally:
+            self.remove(name)
+
+    def remove(self, *names: str) -> None:
+        """Remove workloads; return when nothing of them runs and their files are gone."""
+        for name in names:
+            self.control.wanted.pop(name, None)
+        self.control.send()
+        for name in names:
+            self.wait_gone(name)
+
+    def wait_gone(self, name: str) -> None:
+        """Wait until there is no container of a workload and the worker has no record of it."""
+        look = (
+            f"test ! -e /var/lib/flotta/worker/workloads/{name} && "
+            f'test -z "$(podman ps -aq --filter label={WORKLOAD_LABEL}={name})" && echo gone'
+        )
+        wait_until(lambda: self.host.sh(look, check=False), pause=0.5)
+
+    def export(self, name: str) -> str:
+        """Return the path on the device of what a workload has at `/export`."""
+        return f"{VOLUMES}/{name}"
+
+    def stop_worker(self) -> None:
+        """Stop the worker; pods run on."""
+        self.host.sh(f"systemctl stop {WORKER}")
+
+    def start_worker(self) -> None:
+        """Start the worker; return when it has reported again."""
+        self.control.forget()
+        self.host.sh(f"systemctl start {WORKER}")
+        wait_until(self.control.last_heartbeat)
+
+    def kill_worker(self) -> None:
+        """Kill the worker in the middle of what it does; systemd starts it again."""
+        self.host.sh(f"systemctl kill --signal=KILL {WORKER}")
+
+    def reboot(self, *, with_worker: bool = True) -> None:
+        """Restart the machine; without the worker until `start_worker`."""
+        self.host.sh(f"systemctl {'enable' if with_worker else 'disable'} {WORKER}")
+        self.control.forget()
+        self.host.reboot()
+
+    def journal(self) -> str:
+        """Return what worker, units and podman have logged lately."""
+        return self.host.sh(
+            f"journalctl --no-pager -n 200 -o short-precise -u {WORKER} -u 'podman-kube@*'",
+            check=False,
+        )
+
+
+def render(template: str) -> str:
+    """Return a file of the role device."""
+    environment = jinja2.Environment(  # noqa: S701 (no HTML)
+        undefined=jinja2.StrictUndefined, trim_blocks=True, keep_trailing_newline=True
+    )
+    environment.filters["comment"] = lambda text: f"# {text}"
+    return environment.from_string((ROLE / template).read_text()).render(VARIABLES)
