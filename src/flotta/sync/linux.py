@@ -13,7 +13,8 @@ CLONE_NEWNS = 0x00020000
 CLONE_NEWIPC = 0x08000000
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 1, 2, 4, 8
 MS_REMOUNT, MS_BIND, MS_MOVE = 32, 4096, 8192
-MS_REC, MS_SLAVE = 16384, 1 << 19
+MS_REC, MS_PRIVATE, MS_SLAVE = 16384, 1 << 18, 1 << 19
+MNT_DETACH, UMOUNT_NOFOLLOW = 2, 8
 PR_SET_PDEATHSIG = 1
 PR_CAPBSET_READ, PR_CAPBSET_DROP = 23, 24
 PR_SET_NO_NEW_PRIVS = 38
@@ -35,6 +36,14 @@ def mount(source: str, target: str, kind: str | None, flags: int, options: str =
         options.encode() or None,
     )
     _check(LIBC.mount(*arguments), target)
+
+
+def unmount(target: str) -> None:
+    """Take away the mount at `target` with all below it, in use or not (umount2(2)).
+
+    Raises OSError with `target`.
+    """
+    _check(LIBC.umount2(os.fsencode(target), MNT_DETACH | UMOUNT_NOFOLLOW), target)
 
 
 def is_in_bounding_set(capability: int) -> bool:

@@ -1,0 +1,115 @@
+"""The worker's own mounts: tmpfs of pods, and paths inside their volumes.
+
+They are below a directory of `/run`, so that none survives a reboot. Each is private: what is
+unmounted below it is not unmounted where it came from.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from pathlib import Path
+
+from flotta.sync.linux import (
+    MS_BIND,
+    MS_NODEV,
+    MS_NOSUID,
+    MS_PRIVATE,
+    MS_REC,
+    MS_REMOUNT,
+    mount,
+    unmount,
+)
+from flotta.tree_removal import RemovalFailure
+from flotta.worker.volumes.safe_paths import name_of
+
+MOUNT_INFO = Path("/proc/self/mountinfo")
+OPEN_TO_ALL = 0o777  # as Kubernetes makes an emptyDir
+
+
+def mount_memory(path: Path, size: int | None) -> None:
+    """Mount a tmpfs of at most `size` bytes, or change the size of the one that is mounted."""
+    make_private_directory(path)
+    options = f"size={size}," if size is not None else ""
+    flags = MS_NOSUID | MS_NODEV
+    if os.path.ismount(path):
+        if size is not None:
+            mount("tmpfs", str(path), "tmpfs", flags | MS_REMOUNT, f"size={size}")
+        return
+    mount("tmpfs", str(path), "tmpfs", flags, f"{options}mode={OPEN_TO_ALL:o}")
+    _make_private(path)
+
+
+def mount_open(descriptor: int, target: Path) -> None:
+    """Mount what is open, a file or a directory, at `target`, in the place of what was there."""
+    unmount_all(target)
+    make_private_directory(target.parent)
+    if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+        _replace(target, is_directory=True)
+    else:
+        _replace(target, is_directory=False)
+    mount(name_of(descriptor), str(target), None, MS_BIND | MS_REC)
+    _make_private(target)
+
+
+def make_private_directory(path: Path) -> None:
+    """Make a directory that only root can enter, with those above it."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def remove_mounts(directory: Path) -> list[RemovalFailure]:
+    """Unmount everything below a directory of ours and remove it; return what is left.
+
+    Only mount points, which are empty, are removed: nothing that is mounted is touched.
+    """
+    try:
+        for target in _list_mounts(directory):
+            unmount(target)
+        _remove_empty(directory)
+    except OSError as error:
+        return [RemovalFailure(str(error.filename or directory), error.strerror or str(error))]
+    return []
+
+
+def unmount_all(target: Path) -> None:
+    """Take away every mount at this path; raises OSError."""
+    for place in _list_mounts(target):
+        unmount(place)
+
+
+def _list_mounts(directory: Path) -> list[str]:
+    """Return the mount points at or below a directory, the last ones first."""
+    top = str(directory)
+    with MOUNT_INFO.open(encoding="utf-8", errors="surrogateescape") as lines:
+        places = [_unescape(line.split()[4]) for line in lines]
+    return [place for place in reversed(places) if place == top or place.startswith(f"{top}/")]
+
+
+def _unescape(text: str) -> str:
+    """Read a field of mountinfo, which has some bytes in octal (proc(5))."""
+    for code, char in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
+        text = text.replace(code, char)
+    return text
+
+
+def _remove_empty(directory: Path) -> None:
+    """Remove a directory of mount points; nothing is entered, and what is mounted is refused."""
+    with contextlib.suppress(FileNotFoundError):
+        for entry in sorted(directory.iterdir()):
+            entry.rmdir() if entry.is_dir() else entry.unlink()
+        directory.rmdir()
+
+
+def _replace(target: Path, *, is_directory: bool) -> None:
+    """Make an empty mount point of the right kind."""
+    with contextlib.suppress(FileNotFoundError):
+        target.rmdir() if target.is_dir() else target.unlink()
+    if is_directory:
+        target.mkdir(mode=0o700)
+    else:
+        target.touch(mode=0o600)
+
+
+def _make_private(target: Path) -> None:
+    mount("none", str(target), None, MS_PRIVATE | MS_REC)

@@ -1,0 +1,42 @@
+"""Where the files of one workload are on the device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+MOUNTS = Path("/run/flotta-volumes")  # gone after a reboot, like what is mounted below it
+
+
+@dataclass(frozen=True)
+class WorkloadPaths:
+    """Host paths of one workload."""
+
+    directory: Path
+    export: Path
+    mounts_dir: Path = MOUNTS
+
+    @property
+    def manifest(self) -> Path:
+        """What podman plays; it contains secrets."""
+        return self.directory / "pod.yaml"
+
+    @property
+    def auth_file(self) -> Path:
+        """Credentials for registries, if the workload has any."""
+        return self.directory / "auth.json"
+
+    @property
+    def plan(self) -> Path:
+        """What the unit does for the volumes before podman, if there is something to do."""
+        return self.directory / "volumes.json"
+
+    @property
+    def scratch(self) -> Path:
+        """The directories of `emptyDir` volumes on disk."""
+        return self.directory / "volumes"
+
+    @property
+    def mounts(self) -> Path:
+        """Mount points of the workload's tmpfs and of paths inside its volumes."""
+        return self.mounts_dir / self.directory.name
