@@ -12,11 +12,16 @@ from pathlib import Path
 READABLE = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # a FIFO must not block
 
 
-def write_atomically(path: Path, data: bytes, mode: int = 0o600) -> None:
-    """Replace the content of `path` with `data`, atomically and durably."""
+def write_atomically(path: Path, data: bytes, mode: int = 0o600, group: int | None = None) -> None:
+    """Replace the content of `path` with `data`, atomically and durably.
+
+    `group` is the id of the group that owns the file, None for that of the process.
+    """
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
+            if group is not None:
+                os.fchown(file.fileno(), -1, group)
             os.fchmod(file.fileno(), mode)
             file.write(data)
             file.flush()

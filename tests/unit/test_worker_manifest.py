@@ -56,7 +56,7 @@ NUL = {"name": "A", "valueFrom": {"configMapKeyRef": {"name": "nul", "key": "MOD
 BINARY = {"name": "A", "valueFrom": {"secretKeyRef": {"name": "binary", "key": "key"}}}
 
 
-def test_every_regular_container_gets_the_export_directory_and_the_device_id() -> None:
+def test_every_container_gets_the_export_directory_and_the_device_id() -> None:
     text = json.dumps(
         {
             "initContainers": [{"name": "i", "image": "x"}],
@@ -68,7 +68,7 @@ def test_every_regular_container_gets_the_export_directory_and_the_device_id() -
 
     mount = {"name": "export-web", "mountPath": "/export"}
     assert [c["volumeMounts"] for c in made["containers"]] == [[mount], [mount]]
-    assert "volumeMounts" not in made["initContainers"][0]
+    assert made["initContainers"][0]["volumeMounts"] == [mount]
     assert made["volumes"] == [
         {"name": "export-web", "hostPath": {"path": "/volumes/web", "type": "DirectoryOrCreate"}}
     ]
@@ -134,9 +134,9 @@ def test_secret_volumes_become_files_mounted_read_only() -> None:
 
     pod = pod_of(text, (secret("s", pw="hunter2", other="no"),))
 
-    [(path, content)] = pod.files.items()
+    [(path, file)] = pod.volumes.files.items()
     assert (path.parts[0], *path.parts[2:]) == ("files", "v", "a", "b")
-    assert content == b"hunter2"
+    assert (file.content, file.mode) == (b"hunter2", 0o644)
     assert container(pod)["volumeMounts"][0]["readOnly"] is True
     volume = document(pod)["spec"]["volumes"][0]
     assert volume["hostPath"]["path"] == str(PLACES.directory / path.parent.parent)
@@ -291,7 +291,7 @@ def test_a_key_that_is_no_name_of_a_file_is_refused(key: str) -> None:
 
 def test_names_that_podman_allows_still_run() -> None:
     pod = pod_of(specification(volume("My_volume.1"), name="Old_name"), configmaps=[CONFIG_MAP])
-    assert {path.parts[2] for path in pod.files} == {"My_volume.1"}
+    assert {path.parts[2] for path in pod.volumes.files} == {"My_volume.1"}
 
 
 async def test_no_name_becomes_an_option_of_a_program(tmp_path: Path) -> None:

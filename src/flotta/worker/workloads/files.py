@@ -21,10 +21,15 @@ from flotta.protocol.json_text import decode_json
 from flotta.protocol.models import DataConfiguration
 from flotta.tree_removal import RemovalFailure, empty_directory, remove_tree
 from flotta.worker.errors import WorkloadError
-from flotta.worker.workloads.manifest import Pod, WorkloadPaths, check_name, is_name
+from flotta.worker.volumes.mounts import remove_mounts
+from flotta.worker.volumes.plan import VolumePlan, encode_plan
+from flotta.worker.workloads.manifest import Pod, check_name, is_name
+from flotta.worker.workloads.pod_volumes import PodVolumes
 from flotta.worker.workloads.units import DROP_IN, TEMPLATE, render_drop_in, unit_name
+from flotta.worker.workloads.volume_commands import render_preparation
+from flotta.worker.workloads.workload_paths import MOUNTS, WorkloadPaths
 
-FORMAT = 3  # version of the unit settings; another one rewrites them without a restart
+FORMAT = 4  # version of the unit settings; another one rewrites them without a restart
 TEMPLATE_DIRS = ("/usr/lib/systemd/system", "/lib/systemd/system")
 RECORD = "workload.json"
 MAX_RECORD = 1 << 20  # bytes
@@ -63,6 +68,7 @@ class WorkloadFiles:
     workloads_dir: Path
     volumes_dir: Path
     units_dir: Path
+    mounts_dir: Path = MOUNTS
 
     @property
     def suspension_file(self) -> Path:
@@ -72,7 +78,7 @@ class WorkloadFiles:
     def paths_of(self, name: str) -> WorkloadPaths:
         """Return the paths of a workload; raises WorkloadError for a name unfit for a path."""
         check_name(name)
-        return WorkloadPaths(self.workloads_dir / name, self.volumes_dir / name)
+        return WorkloadPaths(self.workloads_dir / name, self.volumes_dir / name, self.mounts_dir)
 
     def unit_of(self, name: str) -> str:
         """Return the name of the systemd unit of a workload."""
@@ -99,10 +105,8 @@ class WorkloadFiles:
         """
         paths = self.paths_of(pod.name)
         self._make_directories(paths)
-        for relative, content in pod.files.items():
-            target = paths.directory / relative
-            target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-            _write_if_changed(target, content, 0o644)
+        _write_volume_files(pod.volumes, paths.directory)
+        self._write_plan(pod.volumes.plan, paths)
         self.write_auth(pod)
         _write_if_changed(paths.manifest, pod.manifest, 0o600)
         changed = self._install_unit(pod, paths)
@@ -122,6 +126,8 @@ class WorkloadFiles:
         left = Leftovers(self._remove_secrets(paths))
         for path in (self._wants_link(unit), self.units_dir / f"{unit}.d"):
             left.others += remove_tree(path)
+        left.others += remove_mounts(paths.mounts)
+        left.others += remove_tree(paths.scratch)
         left.others += _remove_export(paths.export)
         if not left.all:
             left.others += remove_tree(paths.directory)
@@ -168,7 +174,7 @@ class WorkloadFiles:
         failures = [
             *remove_tree(paths.manifest),
             *remove_tree(paths.auth_file),
-            *empty_directory(paths.directory, kept=(RECORD,)),
+            *empty_directory(paths.directory, kept=(RECORD, paths.scratch.name)),
         ]
         with contextlib.suppress(OSError):  # the disk may be full or gone
             if paths.directory.is_dir():
@@ -176,6 +182,13 @@ class WorkloadFiles:
                 record = msgspec.json.encode(WorkloadRecord())
                 _write_if_changed(paths.directory / RECORD, record, 0o600)
         return failures
+
+    @staticmethod
+    def _write_plan(plan: VolumePlan, paths: WorkloadPaths) -> None:
+        if plan.is_empty:
+            paths.plan.unlink(missing_ok=True)
+        else:
+            _write_if_changed(paths.plan, encode_plan(plan), 0o600)
 
     def _make_directories(self, paths: WorkloadPaths) -> None:
         self.workloads_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -197,8 +210,9 @@ class WorkloadFiles:
         settings = self.units_dir / f"{unit}.d"
         settings.mkdir(mode=0o755, parents=True, exist_ok=True)
         auth_file = paths.auth_file if pod.auth is not None else None
+        preparation = render_preparation(pod.volumes.plan, paths)
         content = render_drop_in(
-            pod.name, pod.restart_policy, pod.grace, auth_file, self.suspension_file
+            pod.name, pod.restart_policy, pod.grace, auth_file, self.suspension_file, preparation
         )
         changed = _write_if_changed(settings / DROP_IN, content, 0o644)
         link = self._wants_link(unit)
@@ -222,11 +236,20 @@ class WorkloadFiles:
 
     @staticmethod
     def _remove_old_files(paths: WorkloadPaths, pod: Pod) -> None:
-        wanted = {path.parts[1] for path in pod.files}
+        wanted = {folder.parts[1] for folder in pod.volumes.folders}
         with contextlib.suppress(FileNotFoundError):
             for folder in (paths.directory / "files").iterdir():
                 if folder.name not in wanted:
                     remove_tree(folder)
+
+
+def _write_volume_files(volumes: PodVolumes, directory: Path) -> None:
+    for folder in volumes.folders:
+        (directory / folder).mkdir(mode=0o755, parents=True, exist_ok=True)
+    for relative, file in volumes.files.items():
+        target = directory / relative
+        target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        _write_if_changed(target, file.content, file.mode, file.group)
 
 
 def _find_template() -> str:
@@ -242,9 +265,9 @@ def _remove_export(path: Path) -> list[RemovalFailure]:
     return failures
 
 
-def _write_if_changed(path: Path, content: bytes, mode: int) -> bool:
+def _write_if_changed(path: Path, content: bytes, mode: int, group: int | None = None) -> bool:
     with contextlib.suppress(OSError):
         if read_bounded(path, len(content)) == content:
             return False
-    write_atomically(path, content, mode)
+    write_atomically(path, content, mode, group)
     return True

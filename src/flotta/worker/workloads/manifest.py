@@ -9,48 +9,29 @@ import copy
 import hashlib
 import json
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
 
 from flotta.dns1123 import is_subdomain
 from flotta.protocol.models import DataConfiguration, Secret, Workload
 from flotta.protocol.reasons.workloads import INVALID_NAME
 from flotta.worker.errors import WorkloadError
 from flotta.worker.podman import DIGEST_LABEL, WORKLOAD_LABEL
-from flotta.worker.workloads.host_names import check_host_names, check_relative
+from flotta.worker.workloads.host_names import check_host_names
 from flotta.worker.workloads.pod_facts import DeviceFacts, PodFacts
 from flotta.worker.workloads.pod_spec import (
     Container,
-    HostPath,
     PodSpec,
-    Volume,
     invalid_specification,
     list_containers,
     parse_pod_spec,
 )
-from flotta.worker.workloads.references import Sources, read_volume, resolve_environment
+from flotta.worker.workloads.pod_volumes import PodVolumes, render_volumes
+from flotta.worker.workloads.references import Sources, resolve_environment
+from flotta.worker.workloads.workload_paths import WorkloadPaths
 
 MAX_NAME = 100  # characters; the path of the manifest, escaped, must fit into a unit name
 DEFAULT_GRACE = 10  # seconds, as podman has it
 MAX_GRACE = 3600  # seconds
 DIGEST_LENGTH = 16  # hexadecimal digits
-
-
-@dataclass(frozen=True)
-class WorkloadPaths:
-    """Host paths of one workload."""
-
-    directory: Path
-    export: Path
-
-    @property
-    def manifest(self) -> Path:
-        """What podman plays; it contains secrets."""
-        return self.directory / "pod.yaml"
-
-    @property
-    def auth_file(self) -> Path:
-        """Credentials for registries, if the workload has any."""
-        return self.directory / "auth.json"
 
 
 @dataclass(frozen=True)
@@ -67,7 +48,7 @@ class Pod:
     grace: int  # seconds between SIGTERM and SIGKILL
     auth: bytes | None = None
     data: DataConfiguration | None = None
-    files: dict[PurePosixPath, bytes] = field(default_factory=dict)  # below the directory
+    volumes: PodVolumes = field(default_factory=PodVolumes)
 
 
 def is_name(name: str) -> bool:
@@ -101,10 +82,9 @@ def build_pod(
     for container in list_containers(spec):
         _complete_container(container, sources, facts)
     policies = _pull_policies(spec)
-    files = _project_volumes(spec, sources, paths)
-    _add_export(spec, workload.name, paths)
+    volumes = render_volumes(spec, sources, paths, facts)
     auth = workload.image_registries.auth_file.encode() if workload.image_registries else b""
-    return _make_pod(workload, spec, policies, files, auth or None)
+    return _make_pod(workload, spec, policies, volumes, auth or None)
 
 
 def _complete_container(container: Container, sources: Sources, facts: PodFacts) -> None:
@@ -137,68 +117,11 @@ def _pull_policies(spec: PodSpec) -> dict[str, str]:
     return policies
 
 
-def _project_volumes(
-    spec: PodSpec, sources: Sources, paths: WorkloadPaths
-) -> dict[PurePosixPath, bytes]:
-    """Turn ConfigMap and Secret volumes into directories of files, mounted read-only.
-
-    Returns the files, relative to the workload's directory.
-    """
-    files: dict[PurePosixPath, bytes] = {}
-    volumes: list[Volume] = []
-    for volume in spec.get("volumes") or []:
-        content = read_volume(volume, sources)
-        if content is None:
-            volumes.append(volume)
-            continue
-        name = volume["name"]
-        # With the digest in the path, another value makes another pod.
-        folder = PurePosixPath("files") / _compute_digest(_serialize_files(content)) / name
-        files |= {_inside(folder / check_relative(path)): data for path, data in content.items()}
-        if not content:
-            files[folder / ".empty"] = b""
-        host_path: HostPath = {"path": str(paths.directory / folder), "type": "Directory"}
-        volumes.append({"name": name, "hostPath": host_path})
-        _mount_read_only(spec, name)
-    if volumes:
-        spec["volumes"] = volumes
-    return files
-
-
-def _serialize_files(content: dict[str, bytes]) -> bytes:
-    return json.dumps({path: data.hex() for path, data in content.items()}, sort_keys=True).encode()
-
-
-def _inside(path: PurePosixPath) -> PurePosixPath:
-    """Return a path below the workload's directory, whatever it was put together from."""
-    if path.is_absolute() or ".." in path.parts:
-        raise invalid_specification(f"{str(path)[:80]!r} is not inside the workload's directory")
-    return path
-
-
-def _mount_read_only(spec: PodSpec, volume: str) -> None:
-    for container in list_containers(spec):
-        for mount in container.get("volumeMounts") or []:
-            if mount.get("name") == volume:
-                mount["readOnly"] = True
-
-
-def _add_export(spec: PodSpec, name: str, paths: WorkloadPaths) -> None:
-    volume = f"export-{name}"
-    host_path: HostPath = {"path": str(paths.export), "type": "DirectoryOrCreate"}
-    others = [other for other in spec.get("volumes") or [] if other.get("name") != volume]
-    spec["volumes"] = [*others, {"name": volume, "hostPath": host_path}]
-    for container in spec["containers"]:
-        mounts = container.get("volumeMounts") or []
-        kept = [mount for mount in mounts if mount.get("mountPath", "").rstrip("/") != "/export"]
-        container["volumeMounts"] = [*kept, {"name": volume, "mountPath": "/export"}]
-
-
 def _make_pod(
     workload: Workload,
     spec: PodSpec,
     policies: dict[str, str],
-    files: dict[PurePosixPath, bytes],
+    volumes: PodVolumes,
     auth: bytes | None,
 ) -> Pod:
     labels = dict(workload.labels or {}) | {WORKLOAD_LABEL: workload.name}
@@ -207,7 +130,8 @@ def _make_pod(
         metadata["annotations"] = dict(workload.annotations)
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": copy.deepcopy(spec)}
     try:
-        digest = _compute_digest(json.dumps([pod, policies], sort_keys=True).encode())
+        parts = [pod, policies, *volumes.identity]
+        digest = _compute_digest(json.dumps(parts, sort_keys=True).encode())
     except TypeError as error:
         raise invalid_specification(
             f"the pod specification has a value that JSON cannot represent: {error}"
@@ -224,7 +148,7 @@ def _make_pod(
         grace=_read_grace_period(spec),
         auth=auth,
         data=workload.data,
-        files=files,
+        volumes=volumes,
     )
 
 

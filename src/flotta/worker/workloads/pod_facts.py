@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from flotta.protocol.models import Workload
+from flotta.worker.workloads.claim_names import ClaimNames
 
 PodmanVersion = tuple[int, int, int]
 OLDEST_PODMAN: PodmanVersion = (4, 3, 0)  # what is assumed when podman does not say
@@ -23,7 +24,7 @@ class DeviceFacts:
     """A device as its pods see their node.
 
     `cpus`, `memory` (bytes) and `storage` (bytes, of the file system with the volumes) are what all
-    pods together can use at most.
+    pods together can use at most. `claims` says which volume stands for which claim.
     """
 
     device_id: str = ""
@@ -31,6 +32,7 @@ class DeviceFacts:
     cpus: int = 1
     memory: int = 0
     storage: int = 0
+    claims: ClaimNames = field(default_factory=ClaimNames)
 
 
 @dataclass(frozen=True)

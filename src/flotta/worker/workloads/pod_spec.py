@@ -73,6 +73,18 @@ class VolumeMount(TypedDict, total=False):
     subPathExpr: str
 
 
+class Resources(TypedDict, total=False):
+    """`resources` of a container: quantities by resource."""
+
+    limits: dict[str, str | int | float]
+
+
+class SecurityContext(TypedDict, total=False):
+    """`securityContext` of a container; more of it is podman's."""
+
+    runAsUser: int
+
+
 class Container(TypedDict, total=False):
     """A regular or init container."""
 
@@ -82,36 +94,72 @@ class Container(TypedDict, total=False):
     env: list[EnvVar]
     envFrom: list[EnvFromSource]
     ports: list[ContainerPort]
+    resources: Resources
+    securityContext: SecurityContext
     volumeMounts: list[VolumeMount]
 
 
-class KeyToPath(TypedDict):
-    """An entry of `items` of a volume."""
+class KeyToPath(TypedDict, total=False):
+    """An entry of `items` of a volume; `mode` has permission bits."""
 
-    key: str
-    path: str
+    key: Required[str]
+    path: Required[str]
+    mode: int
 
 
-class ConfigMapSource(TypedDict, total=False):
-    """`configMap` of a volume."""
+class KeyedSource(TypedDict, total=False):
+    """Which keys of a ConfigMap or Secret become files."""
 
-    name: str
     optional: bool
     items: list[KeyToPath]
 
 
-class SecretSource(TypedDict, total=False):
+class ConfigMapSource(KeyedSource, total=False):
+    """`configMap` of a volume, or `configMap` or `secret` of a projected one."""
+
+    name: str
+    defaultMode: int
+
+
+class SecretSource(KeyedSource, total=False):
     """`secret` of a volume."""
 
     secretName: str
-    optional: bool
-    items: list[KeyToPath]
+    defaultMode: int
 
 
-class HostPath(TypedDict):
+class ProjectedSource(TypedDict, total=False):
+    """An entry of `sources` of a projected volume; its Secrets have a `name`."""
+
+    configMap: ConfigMapSource
+    secret: ConfigMapSource
+
+
+class ProjectedVolume(TypedDict, total=False):
+    """`projected` of a volume."""
+
+    sources: list[ProjectedSource]
+    defaultMode: int
+
+
+class EmptyDir(TypedDict, total=False):
+    """`emptyDir` of a volume; `sizeLimit` is a quantity of bytes."""
+
+    medium: str
+    sizeLimit: str | int
+
+
+class ClaimSource(TypedDict, total=False):
+    """`persistentVolumeClaim` of a volume."""
+
+    claimName: Required[str]
+    readOnly: bool
+
+
+class HostPath(TypedDict, total=False):
     """`hostPath` of a volume."""
 
-    path: str
+    path: Required[str]
     type: str
 
 
@@ -121,7 +169,19 @@ class Volume(TypedDict, total=False):
     name: Required[str]
     configMap: ConfigMapSource
     secret: SecretSource
+    projected: ProjectedVolume
+    emptyDir: EmptyDir | None
+    persistentVolumeClaim: ClaimSource
     hostPath: HostPath
+
+
+class PodSecurityContext(TypedDict, total=False):
+    """`securityContext` of a pod; more of it is podman's."""
+
+    fsGroup: int
+    fsGroupChangePolicy: str
+    supplementalGroups: list[int]
+    runAsUser: int
 
 
 class PodSpec(TypedDict, total=False):
@@ -130,6 +190,7 @@ class PodSpec(TypedDict, total=False):
     containers: Required[list[Container]]
     initContainers: list[Container]
     volumes: list[Volume]
+    securityContext: PodSecurityContext
     restartPolicy: str
     terminationGracePeriodSeconds: int
 

@@ -24,13 +24,10 @@ from flotta.protocol.reasons.workloads import (
 from flotta.worker.errors import WorkloadError
 from flotta.worker.workloads.host_names import INVALID, check_key
 from flotta.worker.workloads.pod_spec import (
-    ConfigMapSource,
     Container,
     EnvFromSource,
     EnvVar,
     KeyReference,
-    SecretSource,
-    Volume,
     parse_config_map,
 )
 
@@ -147,35 +144,6 @@ def _decode_text(kind: str, key: str, value: bytes) -> str:
             permanent=True,
         )
     return text
-
-
-def read_volume(volume: Volume, sources: Sources) -> dict[str, bytes] | None:
-    """Return path → content of a `configMap` or `secret` volume, None for other volumes.
-
-    Raises WorkloadError for a missing object that is not optional. The paths are not checked.
-    """
-    config_map, secret = volume.get("configMap"), volume.get("secret")
-    if config_map is not None:
-        return _read_items("ConfigMap", str(config_map.get("name")), config_map, sources)
-    if secret is not None:
-        return _read_items("Secret", str(secret.get("secretName")), secret, sources)
-    return None
-
-
-def _read_items(
-    kind: str, name: str, source: ConfigMapSource | SecretSource, sources: Sources
-) -> dict[str, bytes]:
-    optional = bool(source.get("optional"))
-    values = sources.read_values(kind, name, optional=optional)
-    chosen = source.get("items")
-    if not chosen:
-        return dict(values)
-    missing = [item["key"] for item in chosen if item["key"] not in values]
-    if missing and not optional:
-        raise WorkloadError(
-            NOT_FOUND[kind], f'{kind} "{name}" has no key "{missing[0]}"', permanent=True
-        )
-    return {item["path"]: values[item["key"]] for item in chosen if item["key"] in values}
 
 
 def decode_secret(secret: Secret) -> dict[str, bytes]:

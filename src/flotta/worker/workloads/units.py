@@ -8,6 +8,8 @@ from __future__ import annotations
 import string
 from pathlib import Path
 
+from flotta.worker.workloads.volume_commands import NOTHING, Preparation, quote
+
 DROP_IN = "50-flotta.conf"
 TEMPLATE = "podman-kube@.service"
 PLAIN = frozenset(string.ascii_letters + string.digits + ":_.")
@@ -40,12 +42,17 @@ def _escape_path(path: str) -> str:
 
 
 def render_drop_in(
-    pod: str, restart_policy: str, grace: int, auth_file: Path | None, suspension_file: Path
+    pod: str,
+    restart_policy: str,
+    grace: int,
+    auth_file: Path | None,
+    suspension_file: Path,
+    preparation: Preparation = NOTHING,
 ) -> bytes:
     """Return the drop-in for the unit of one pod.
 
     `grace` is how many seconds its containers have to exit after SIGTERM. While `suspension_file`
-    exists, systemd does not start the unit.
+    exists, systemd does not start the unit. `preparation` is what the pod's volumes need before.
 
     It makes up for the unit of podman 4.3.1: that does not restart; a container that could not
     start (port taken) leaves it active with a dead pod, so the pod is examined after each start; a
@@ -60,12 +67,15 @@ def render_drop_in(
         "StartLimitIntervalSec=0",
         "Before=podman-restart.service",
         "ConditionPathExists=!" + str(suspension_file).replace("%", "%%"),
+        *(f"RequiresMountsFor={quote(path)}" for path in preparation.paths),
         "[Service]",
         "TimeoutStartSec=15min",
         f"TimeoutStopSec={grace + STOP_MARGIN}",
         "Restart=on-failure" if ends else "Restart=always",
         "RestartSec=30",
         *(["SuccessExitStatus=137 143"] if ends else []),
+        *(f"ExecStartPre={command}" for command in preparation.first),
+        *(f"ExecStartPre={command}" for command in preparation.late),
         "ExecStop=",
         STOP.format(condition=IF_IT_RUNS if ends else "", grace=grace, pod=pod),
         *([f"Environment=REGISTRY_AUTH_FILE={auth_file}"] if auth_file else []),
