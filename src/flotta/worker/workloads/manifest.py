@@ -15,6 +15,7 @@ from flotta.protocol.models import DataConfiguration, Secret, Workload
 from flotta.protocol.reasons.workloads import INVALID_NAME
 from flotta.worker.errors import WorkloadError
 from flotta.worker.podman import DIGEST_LABEL, WORKLOAD_LABEL
+from flotta.worker.workloads.environment import complete_environment
 from flotta.worker.workloads.host_names import check_host_names
 from flotta.worker.workloads.pod_facts import DeviceFacts, PodFacts
 from flotta.worker.workloads.pod_spec import (
@@ -25,7 +26,7 @@ from flotta.worker.workloads.pod_spec import (
     parse_pod_spec,
 )
 from flotta.worker.workloads.pod_volumes import PodVolumes, render_volumes
-from flotta.worker.workloads.references import Sources, resolve_environment
+from flotta.worker.workloads.references import Sources
 from flotta.worker.workloads.workload_paths import WorkloadPaths
 
 MAX_NAME = 100  # characters; the path of the manifest, escaped, must fit into a unit name
@@ -79,23 +80,20 @@ def build_pod(
     spec = parse_pod_spec(workload.specification)
     check_host_names(spec)
     sources = Sources.from_message(workload.configmaps or [], secrets)
+    complete_environment(spec, sources, facts)
     for container in list_containers(spec):
-        _complete_container(container, sources, facts)
+        _keep_published_ports(container)
     policies = _pull_policies(spec)
     volumes = render_volumes(spec, sources, paths, facts)
     auth = workload.image_registries.auth_file.encode() if workload.image_registries else b""
     return _make_pod(workload, spec, policies, volumes, auth or None)
 
 
-def _complete_container(container: Container, sources: Sources, facts: PodFacts) -> None:
-    """Resolve references, add DEVICE_ID, keep only ports with a `hostPort`.
+def _keep_published_ports(container: Container) -> None:
+    """Keep only ports with a `hostPort`.
 
     podman 4.3.1 would publish a port without `hostPort` under its own number.
     """
-    environment = resolve_environment(container, sources)
-    others = [entry for entry in environment if entry.get("name") != "DEVICE_ID"]
-    container["env"] = [*others, {"name": "DEVICE_ID", "value": facts.device.device_id}]
-    container.pop("envFrom", None)
     ports = [port for port in container.pop("ports", None) or [] if port.get("hostPort")]
     for port in ports:
         port.setdefault("containerPort", port["hostPort"])

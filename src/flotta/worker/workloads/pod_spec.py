@@ -41,11 +41,27 @@ class EnvFromSource(TypedDict, total=False):
     secretRef: Reference
 
 
+class FieldReference(TypedDict, total=False):
+    """`fieldRef` of a variable or file."""
+
+    fieldPath: str
+
+
+class ResourceFieldReference(TypedDict, total=False):
+    """`resourceFieldRef` of a variable or file; `divisor` is a quantity."""
+
+    containerName: str
+    resource: str
+    divisor: str | int
+
+
 class EnvVarSource(TypedDict, total=False):
-    """`valueFrom` of a variable; `fieldRef` and others are podman's."""
+    """`valueFrom` of a variable."""
 
     configMapKeyRef: KeyReference
     secretKeyRef: KeyReference
+    fieldRef: FieldReference
+    resourceFieldRef: ResourceFieldReference
 
 
 class EnvVar(TypedDict, total=False):
@@ -77,12 +93,14 @@ class Resources(TypedDict, total=False):
     """`resources` of a container: quantities by resource."""
 
     limits: dict[str, str | int | float]
+    requests: dict[str, str | int | float]
 
 
 class SecurityContext(TypedDict, total=False):
     """`securityContext` of a container; more of it is podman's."""
 
     runAsUser: int
+    runAsNonRoot: bool
 
 
 class Container(TypedDict, total=False):
@@ -91,11 +109,13 @@ class Container(TypedDict, total=False):
     name: Required[str]
     image: Required[str]
     imagePullPolicy: str
+    command: list[str]
+    args: list[str]
+    resources: Resources
+    securityContext: SecurityContext
     env: list[EnvVar]
     envFrom: list[EnvFromSource]
     ports: list[ContainerPort]
-    resources: Resources
-    securityContext: SecurityContext
     volumeMounts: list[VolumeMount]
 
 
@@ -182,6 +202,7 @@ class PodSecurityContext(TypedDict, total=False):
     fsGroupChangePolicy: str
     supplementalGroups: list[int]
     runAsUser: int
+    runAsNonRoot: bool
 
 
 class PodSpec(TypedDict, total=False):
@@ -191,6 +212,8 @@ class PodSpec(TypedDict, total=False):
     initContainers: list[Container]
     volumes: list[Volume]
     securityContext: PodSecurityContext
+    hostNetwork: bool
+    imagePullSecrets: list[Reference]
     restartPolicy: str
     terminationGracePeriodSeconds: int
 

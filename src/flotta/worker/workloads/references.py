@@ -1,7 +1,7 @@
 """ConfigMaps and Secrets of a pod, resolved on the device.
 
-Values become plain environment entries and files, because podman's own way differs between its
-versions (4.3.1 expects a secret as JSON for the environment but as YAML for a volume, and never
+Values become plain variables (`environment`) and files, because podman's own way differs between
+its versions (4.3.1 expects a secret as JSON for the environment but as YAML for a volume, and never
 updates a volume made from a ConfigMap), and because a pod that contains its values starts after a
 reboot without help. The manifest is 0600. Rules:
 docs/reference/device.md#configmaps-secrets-and-environment.
@@ -22,12 +22,8 @@ from flotta.protocol.reasons.workloads import (
     SECRET_NOT_FOUND,
 )
 from flotta.worker.errors import WorkloadError
-from flotta.worker.workloads.host_names import INVALID, check_key
+from flotta.worker.workloads.host_names import check_key
 from flotta.worker.workloads.pod_spec import (
-    Container,
-    EnvFromSource,
-    EnvVar,
-    KeyReference,
     parse_config_map,
 )
 
@@ -73,77 +69,6 @@ def _parse_config_map(text: str) -> tuple[str, Values]:
     binary = (document.get("binaryData") or {}).items()
     values = plain | {key: base64.b64decode(value) for key, value in binary}
     return name, {check_key("ConfigMap", name, str(key)): value for key, value in values.items()}
-
-
-def resolve_environment(container: Container, sources: Sources) -> list[EnvVar]:
-    """Return the container's `env` with `envFrom` and references replaced by their values.
-
-    Raises WorkloadError for a missing reference that is not optional, and for a value that is not
-    text.
-    """
-    resolved: dict[str, EnvVar] = {}
-    for source in container.get("envFrom") or []:
-        for name, value in _resolve_source(source, sources).items():
-            resolved[name] = {"name": name, "value": value}
-    for variable in container.get("env") or []:
-        entry = _resolve_entry(variable, sources)
-        if entry:
-            resolved[entry["name"]] = entry
-    return list(resolved.values())
-
-
-def _resolve_source(source: EnvFromSource, sources: Sources) -> dict[str, str]:
-    for kind, reference in (
-        ("ConfigMap", source.get("configMapRef")),
-        ("Secret", source.get("secretRef")),
-    ):
-        if reference:
-            optional = bool(reference.get("optional"))
-            values = sources.read_values(kind, str(reference.get("name")), optional=optional)
-            prefix = source.get("prefix") or ""
-            return {prefix + key: _decode_text(kind, key, value) for key, value in values.items()}
-    return {}
-
-
-def _resolve_entry(variable: EnvVar, sources: Sources) -> EnvVar | None:
-    """Return a variable with its value; None when it refers to something optional that is absent.
-
-    A reference to a field of the pod stays for podman.
-    """
-    origin = variable.get("valueFrom") or {}
-    for kind, reference in (
-        ("ConfigMap", origin.get("configMapKeyRef")),
-        ("Secret", origin.get("secretKeyRef")),
-    ):
-        if reference:
-            value = _resolve_key(kind, reference, sources)
-            return None if value is None else {"name": variable["name"], "value": value}
-    return variable
-
-
-def _resolve_key(kind: str, reference: KeyReference, sources: Sources) -> str | None:
-    name, key = str(reference.get("name")), str(reference.get("key"))
-    optional = bool(reference.get("optional"))
-    values = sources.read_values(kind, name, optional=optional)
-    if key in values:
-        return _decode_text(kind, key, values[key])
-    if optional:
-        return None
-    raise WorkloadError(NOT_FOUND[kind], f'{kind} "{name}" has no key "{key}"', permanent=True)
-
-
-def _decode_text(kind: str, key: str, value: bytes) -> str:
-    try:
-        text = value.decode()
-    except UnicodeDecodeError:
-        text = "\0"
-    if "\0" in text:
-        raise WorkloadError(
-            INVALID[kind],
-            f'key "{key}" is not text, so it cannot be an environment variable',
-            permanent=True,
-        )
-    return text
 
 
 def decode_secret(secret: Secret) -> dict[str, bytes]:
