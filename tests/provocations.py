@@ -10,6 +10,9 @@ PROVOKED_BY: dict[str, dict[str, tuple[str, ...]]] = {
     "contract/test_stored_violations.py": {
         "test_a_condition_says_what_prevents_changes_until_it_is_corrected": ("StoredViolation",),
     },
+    "integration/test_prober.py": {
+        "test_what_cannot_be_asked_counts_neither_way_and_is_logged_once": ("ProbeErrored",),
+    },
     "integration/test_edge_api_admission.py": {
         "test_a_body_that_does_not_arrive_is_refused": ("BodyTimeout",),
         "test_a_coded_body_is_refused_and_nothing_is_inflated": ("UnsupportedEncoding",),
@@ -287,6 +290,8 @@ PROVOKED_BY: dict[str, dict[str, tuple[str, ...]]] = {
             "Completed",
             "ContainerFailed",
             "ContainerRestarted",
+            "ContainersNotReady",
+            "Unhealthy",
             "HostPortInUse",
             "Pulling",
         ),

@@ -11,6 +11,7 @@ from flotta.protocol.models import DataConfiguration, DataPath, Workload
 from flotta.worker import podman
 from flotta.worker.errors import WorkloadError
 from flotta.worker.podman import Container
+from flotta.worker.probes.readiness import Readiness
 from flotta.worker.systemd import UnitState, parse_unit_states
 from flotta.worker.workloads.crash_loop import Crashes
 from flotta.worker.workloads.files import FORMAT, WorkloadRecord
@@ -30,6 +31,7 @@ from flotta.worker.workloads.steps import (
 )
 from flotta.worker.workloads.units import render_drop_in, unit_name
 
+DEAD = 'container "c" failed its liveness probe: status 500'
 RUNNING = UnitState("active", "running", "success", 0, "i1")
 RESTARTING = UnitState("activating", "auto-restart", "exit-code", 3, "i2")
 STARTING = UnitState("activating", "start")
@@ -187,6 +189,30 @@ def test_a_pod_that_may_end_counts_as_ended_well_and_the_other_always_comes_back
             WorkloadState(
                 "Error", "CrashLoopBackOff", 'container "c" exited with code 7, restarted 9 times'
             ),
+        ),
+        (
+            Observation(RUNNING, [container("running")], crashes=[Crash("c", 143, 1, DEAD)]),
+            WorkloadState("Running", "Unhealthy", f"{DEAD}, restarted once"),
+        ),
+        (
+            Observation(RUNNING, [container("running")], crashes=[Crash("c", 0, 3, DEAD)]),
+            WorkloadState("Error", "CrashLoopBackOff", f"{DEAD}, restarted 3 times"),
+        ),
+        (
+            Observation(ENDED, [container("exited", 0)], crashes=[Crash("c", 0, 1, DEAD)]),
+            WorkloadState("Exited", "Unhealthy", DEAD),
+        ),
+        (
+            Observation(RUNNING, [container("running")], readiness=Readiness(False, "c waits")),
+            WorkloadState("Running", "ContainersNotReady", "c waits", ready=False),
+        ),
+        (
+            Observation(RUNNING, [container("running")], readiness=Readiness(True)),
+            WorkloadState("Running", ready=True),
+        ),
+        (
+            Observation(RUNNING, activity="Stopping", readiness=Readiness(True)),
+            WorkloadState("Deploying", "Stopping", ready=False),
         ),
         (
             Observation(RESTARTING, explanation="bind: address already in use"),

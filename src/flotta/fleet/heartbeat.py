@@ -98,10 +98,11 @@ def with_phase(workload: WorkloadStatus, phase: str, now: datetime) -> WorkloadS
 
 
 def without_reason(workload: WorkloadStatus) -> WorkloadStatus:
-    """Return the workload without reason and message."""
+    """Return the workload without reason and message, and without what its probes said."""
     kept = workload.copy()
     kept.pop("reason", None)
     kept.pop("message", None)
+    kept.pop("ready", None)
     return kept
 
 
@@ -130,6 +131,8 @@ def _apply_report(
         new["reason"] = report.reason
     if report.message:
         new["message"] = report.message
+    if report.ready is not None:
+        new["ready"] = report.ready
     # A counter appears with the first file, and is shown as 0 again after a restart.
     if report.files_up or "filesUp" in workload:
         new["filesUp"] = _stored_count(report.files_up)

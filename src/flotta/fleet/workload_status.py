@@ -15,8 +15,8 @@ HARMLESS = frozenset({"running", "deploying"})
 
 
 def is_running(status: WorkloadStatus) -> bool:
-    """Tell whether the pod runs."""
-    return _phase(status) == "running"
+    """Tell whether the pod runs, and no probe of it says that it is not ready."""
+    return _phase(status) == "running" and status.get("ready") is not False
 
 
 def is_failing(status: WorkloadStatus) -> bool:

@@ -54,7 +54,7 @@ class RegistrationResponse(_Content):
 
 
 class WorkloadStatus(_Content):
-    """State of one workload; `reason`, `message` and the file counters are additions to v0.2."""
+    """State of one workload; all but name, status and upload time are additions to v0.2."""
 
     name: str = ""
     status: str = ""  # one of `phases`
@@ -63,6 +63,7 @@ class WorkloadStatus(_Content):
     message: str = ""
     files_up: int = 0
     files_down: int = 0
+    ready: bool | None = None  # None where no probe decides it
 
 
 class PlaybookExecutionStatus(_Content):

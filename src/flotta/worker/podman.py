@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Required, TypedDict, TypeVar
 
 from flotta.worker.processes import NOT_FOUND, ProcessResult, run
@@ -24,6 +25,7 @@ class _PsEntry(TypedDict, total=False):
     Names: Required[list[str]]
     Labels: Required[dict[str, str]]
     State: Required[str]
+    Pid: int | None
     ExitCode: int | None
     StartedAt: int | None
 
@@ -39,6 +41,19 @@ class Container:
     state: str
     exit_code: int
     started_at: int  # seconds since 1970, 0 for never
+    pid: int = 0  # of its main process, 0 for none
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a container is reached and what ends it; without an address it has the host's.
+
+    `runtime` is the program of the OCI runtime, `stop_signal` the number that the image names.
+    """
+
+    address: str = ""
+    runtime: str = "crun"
+    stop_signal: int = signal.SIGTERM
 
 
 async def list_containers() -> list[Container] | None:
@@ -79,7 +94,51 @@ def _parse_container(entry: _PsEntry) -> Container:
         state=entry["State"],
         exit_code=int(entry.get("ExitCode") or 0),
         started_at=int(entry.get("StartedAt") or 0),
+        pid=int(entry.get("Pid") or 0),
     )
+
+
+async def place_containers(ids: Iterable[str]) -> dict[str, Placement]:
+    """Return by id where containers are; one that does not exist any more is left out."""
+    # podman prints those that it finds and fails for the others.
+    done = await run("podman", "container", "inspect", "--", *ids, timeout=COMMAND_TIMEOUT)
+    found = _parse_list(replace(done, status=0), lambda entry: (entry["Id"], _place(entry)))
+    return dict(found or ())
+
+
+def _place(entry: Any) -> Placement:
+    return Placement(
+        address=_find_address(entry.get("NetworkSettings") or {}),
+        runtime=entry.get("OCIRuntime") or Placement.runtime,
+        stop_signal=_read_signal((entry.get("Config") or {}).get("StopSignal")),
+    )
+
+
+def _find_address(settings: dict[str, Any]) -> str:
+    """Return the first address of a container on its networks, IPv4 before IPv6."""
+    networks = [settings, *(settings.get("Networks") or {}).values()]
+    for name in ("IPAddress", "GlobalIPv6Address"):
+        for network in networks:
+            if network.get(name):
+                return str(network[name])
+    return ""
+
+
+def _read_signal(value: object) -> int:
+    """Return the number of a signal, which newer versions of podman give by name."""
+    if isinstance(value, str) and value.upper() in signal.Signals.__members__:
+        return int(signal.Signals[value.upper()])
+    return value if isinstance(value, int) and 0 < value < signal.NSIG else int(signal.SIGTERM)
+
+
+async def start_container(container_id: str) -> bool:
+    """Start a container that has ended; return whether that worked.
+
+    It gets a control group of its own, so that it does not end with the worker.
+    """
+    scope = ("systemd-run", "--scope", "--quiet", "--collect", "--")
+    argv = (*scope, "podman", "start", "--", container_id)
+    return (await run(*argv, timeout=COMMAND_TIMEOUT)).ok
 
 
 async def find_missing_images(images: Iterable[str]) -> list[str]:

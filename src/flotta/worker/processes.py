@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 import logging
 import os
+import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +66,41 @@ async def run(
     finally:
         await _kill_process(process)
     return ProcessResult(process.returncode or 0, out, err.decode(errors="replace"))
+
+
+async def run_unread(*argv: str, keep: tuple[int, ...] = ()) -> int | None:
+    """Run a program whose output goes nowhere; return its exit status, None if it cannot start.
+
+    It inherits the descriptors in `keep`. When the caller is cancelled, it is killed, and with it
+    its children: what an OCI runtime runs in a container does not end with the runtime.
+    """
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *argv,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+            env=_child_environment(),
+            pass_fds=keep,
+        )
+    except OSError:
+        return None
+    try:
+        return await process.wait()
+    finally:
+        if process.returncode is None:
+            _kill_children(process.pid)
+        await _kill_process(process)
+
+
+def _kill_children(pid: int) -> None:
+    """Kill the children of a process, and the group of each that leads one."""
+    with contextlib.suppress(OSError):
+        text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+        for child in map(int, text.split()):
+            # A child that leads no group is in that of the worker.
+            group = -child if os.getpgid(child) == child else child
+            os.kill(group, signal.SIGKILL)
 
 
 async def _read_output(stream: asyncio.StreamReader | None) -> bytes:

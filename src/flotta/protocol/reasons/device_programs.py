@@ -141,6 +141,13 @@ STATE_NOT_STORED = STATE.add(
     "device reports itself degraded.",
     "Check the free space and the mounts of the device: `df -h /var/lib/flotta`.",
 )
+PROBE_ERRORED = STATE.add(
+    "ProbeErrored",
+    WORKER,
+    "A probe could not be carried out: the OCI runtime that runs the container says why. This "
+    "counts neither as passed nor as failed.",
+    "Try the command on the device: `podman exec WORKLOAD-CONTAINER COMMAND`.",
+)
 REMOVAL_INCOMPLETE = STATE.add(
     "RemovalIncomplete",
     WORKER,

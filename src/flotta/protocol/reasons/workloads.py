@@ -59,6 +59,21 @@ CONTAINER_RESTARTED = EXITS.add(
     "If it happens again, read the container's log on the device: `podman logs "
     "WORKLOAD-CONTAINER`. The reason disappears after ten minutes.",
 )
+UNHEALTHY = EXITS.add(
+    "Unhealthy",
+    Workload("`Running`, `Degraded`; `Exited` for restartPolicy `Never`", "yes"),
+    "The [liveness or startup probe](device.md#probes) of a container failed within the last ten "
+    "minutes, so the worker ended the container. The message names the probe and its cause.",
+    "Read the container's log on the device: `podman logs WORKLOAD-CONTAINER`. If the container "
+    "only needs more time, give it a `startupProbe` or a longer `timeoutSeconds`.",
+)
+CONTAINERS_NOT_READY = EXITS.add(
+    "ContainersNotReady",
+    Workload("`Running`", "–"),
+    "The pod runs, and a container has not passed its [startup or readiness "
+    "probe](device.md#probes). The message names the container and the cause.",
+    "Wait, or read the container's log on the device: `podman logs WORKLOAD-CONTAINER`.",
+)
 CONTAINER_FAILED = EXITS.add(
     "ContainerFailed",
     Workload("`Exited`, `Degraded`, `Stopped`", "no"),

@@ -66,6 +66,7 @@ class WorkloadStatus(TypedDict, total=False):
     phase: str
     reason: str
     message: str
+    ready: bool
     lastTransitionTime: str
     lastDataUpload: str
     filesUp: int

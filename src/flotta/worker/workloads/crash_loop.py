@@ -39,10 +39,11 @@ class ContainerName(NamedTuple):
 
 
 class Exit(NamedTuple):
-    """How a container exited, and when by the clock of `Crashes`."""
+    """How a container exited, when by the clock of `Crashes`, and why if the worker ended it."""
 
     moment: float
     code: int
+    cause: str = ""
 
 
 @dataclass
@@ -55,11 +56,16 @@ class Crashes:
     _names: dict[str, ContainerName] = field(default_factory=dict)  # by container id
     _forgiven: dict[str, float] = field(default_factory=dict)  # moment by workload
     _muted: set[str] = field(default_factory=set)
+    _causes: dict[ContainerName, str] = field(default_factory=dict)  # of the next exit
 
     def record_exit(self, container_id: str, exit_code: int) -> None:
         """Remember that a container exited."""
         self._unnamed.append((container_id, Exit(self.clock(), exit_code)))
         self._assign_exits()
+
+    def expect_exit(self, name: ContainerName, cause: str) -> None:
+        """Remember why the next exit of a container happens."""
+        self._causes[name] = cause
 
     def learn_names(self, containers: Iterable[Container]) -> None:
         """Learn which container has which id."""
@@ -76,13 +82,16 @@ class Crashes:
         self._exits = {
             name: ends for name, ends in self._exits.items() if name.workload != workload
         }
+        self._causes = {
+            name: cause for name, cause in self._causes.items() if name.workload != workload
+        }
         self._forgiven.pop(workload, None)
         self._forget_ids(workload)
 
     def list_crashes(self, workload: str) -> list[Crash]:
         """Return which containers of a workload exited within the last ten minutes."""
         return [
-            Crash(name.container, ends[-1].code, len(ends))
+            Crash(name.container, ends[-1].code, len(ends), ends[-1].cause)
             for name, ends in self._exits_within(REPORT_WINDOW).items()
             if name.workload == workload
         ]
@@ -131,7 +140,7 @@ class Crashes:
             name = self._names.get(container_id)
             if name is not None and name.workload not in self._muted:
                 ends = self._exits.setdefault(name, [])
-                ends.append(end)
+                ends.append(end._replace(cause=self._causes.pop(name, "")))
                 del ends[:-MAX_EXITS]
         self._unnamed = [(id_, end) for id_, end in self._unnamed if id_ not in self._names]
 

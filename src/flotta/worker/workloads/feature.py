@@ -18,12 +18,14 @@ from flotta.protocol.reasons.device_programs import REMOVAL_INCOMPLETE
 from flotta.protocol.reasons.reason import NO_REASON
 from flotta.protocol.reasons.workloads import DATA_SYNC_FAILED, FAILED
 from flotta.worker.features import AgentContext, Feature
+from flotta.worker.probes.prober import Prober
 from flotta.worker.settings import Settings
 from flotta.worker.workloads.desired import build_desired
 from flotta.worker.workloads.device_facts import read_device_facts
 from flotta.worker.workloads.files import WorkloadFiles
 from flotta.worker.workloads.observer import Observer
 from flotta.worker.workloads.pod_facts import DeviceFacts
+from flotta.worker.workloads.probed_pods import ProbedPods
 from flotta.worker.workloads.reconciler import Reconciler
 from flotta.worker.workloads.state import Observation, WorkloadState, derive_state
 from flotta.worker.workloads.suspension import Suspension
@@ -72,8 +74,12 @@ class WorkloadsFeature(Feature):
         )
         self._device = DeviceFacts()
         self._volumes_dir = settings.volumes_dir
+        self._prober = Prober(
+            ProbedPods(self._files, self._observer.crashes, agent, self._reconciler.is_settled),
+            self._report_changes,
+        )
         self._names: tuple[str, ...] = ()
-        self._reported: dict[str, tuple[str, str]] = {}  # phase and reason by workload
+        self._reported: dict[str, tuple[str, str, bool | None]] = {}  # summary by workload
         self._warned: dict[str, str] = {}  # what is left of workloads that are being removed
 
     async def prepare(self) -> None:
@@ -106,6 +112,7 @@ class WorkloadsFeature(Feature):
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._observer.run())
             tasks.create_task(self._reconciler.run())
+            tasks.create_task(self._prober.run())
 
     async def report(self, heartbeat: Heartbeat) -> None:
         """Add the status of each workload that is configured or held, else of what is installed."""
@@ -129,19 +136,20 @@ class WorkloadsFeature(Feature):
     def _handle_snapshot(self) -> None:
         """Compare with what is desired and with what was reported."""
         self._reconciler.wake()
+        self._prober.observe(self._observer.snapshot.containers)
         self._report_changes()
 
     def _report_changes(self) -> None:
         """Ask for a heartbeat if a workload's phase or reason changed; a failure is an event."""
         self._warn_about_leaving()
         states = self._derive_states()
-        summaries = {name: state.phase_and_reason for name, state in states.items()}
+        summaries = {name: state.summary for name, state in states.items()}
         if summaries == self._reported:
             return
         for name, state in states.items():
             if (
                 state.phase == ERROR
-                and self._reported.get(name) != state.phase_and_reason
+                and self._reported.get(name, ())[:2] != state.summary[:2]
                 and state.message
             ):
                 self._agent.add_warning(state.reason or FAILED, state.message, workload=name)
@@ -173,12 +181,17 @@ class WorkloadsFeature(Feature):
             activity=self._reconciler.activities.get(name, NO_REASON),
             explanation=self._observer.explanation_of(name),
             crashes=self._observer.crashes.list_crashes(name),
+            readiness=self._prober.readiness_of(name),
         )
 
     def _make_status(self, name: str, state: WorkloadState) -> WorkloadStatus:
         """Return the entry of a heartbeat; a reason of the pod hides a problem with files."""
         status = WorkloadStatus(
-            name=name[:MAX_NAME], status=state.phase, reason=state.reason, message=state.message
+            name=name[:MAX_NAME],
+            status=state.phase,
+            reason=state.reason,
+            message=state.message,
+            ready=state.ready,
         )
         problem = self._transfers.add_transfer_status(status)
         if problem and not status.reason:

@@ -25,6 +25,7 @@ from flotta.worker.volumes.mounts import remove_mounts
 from flotta.worker.volumes.plan import VolumePlan, encode_plan
 from flotta.worker.workloads.manifest import Pod, check_name, is_name
 from flotta.worker.workloads.pod_volumes import PodVolumes
+from flotta.worker.workloads.stored_probes import write_probes
 from flotta.worker.workloads.units import DROP_IN, TEMPLATE, render_drop_in, unit_name
 from flotta.worker.workloads.volume_commands import render_preparation
 from flotta.worker.workloads.workload_paths import MOUNTS, WorkloadPaths
@@ -108,6 +109,7 @@ class WorkloadFiles:
         _write_volume_files(pod.volumes, paths.directory)
         self._write_plan(pod.volumes.plan, paths)
         self.write_auth(pod)
+        write_probes(paths.directory, pod.digest, pod.probes)
         _write_if_changed(paths.manifest, pod.manifest, 0o600)
         changed = self._install_unit(pod, paths)
         record = WorkloadRecord(pod.digest, pod.data, FORMAT)

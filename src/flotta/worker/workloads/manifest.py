@@ -8,16 +8,20 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+import msgspec
 
 from flotta.dns1123 import is_subdomain
 from flotta.protocol.models import DataConfiguration, Secret, Workload
 from flotta.protocol.reasons.workloads import INVALID_NAME
 from flotta.worker.errors import WorkloadError
 from flotta.worker.podman import DIGEST_LABEL, WORKLOAD_LABEL
+from flotta.worker.probes.probe import ContainerProbes
 from flotta.worker.workloads.environment import complete_environment
 from flotta.worker.workloads.host_names import check_host_names
 from flotta.worker.workloads.pod_facts import DeviceFacts, PodFacts
+from flotta.worker.workloads.pod_probes import take_probes
 from flotta.worker.workloads.pod_spec import (
     Container,
     PodSpec,
@@ -50,6 +54,7 @@ class Pod:
     auth: bytes | None = None
     data: DataConfiguration | None = None
     volumes: PodVolumes = field(default_factory=PodVolumes)
+    probes: tuple[ContainerProbes, ...] = ()
 
 
 def is_name(name: str) -> bool:
@@ -80,13 +85,15 @@ def build_pod(
     spec = parse_pod_spec(workload.specification)
     check_host_names(spec)
     sources = Sources.from_message(workload.configmaps or [], secrets)
+    probes = take_probes(spec, _read_grace_period(spec))
     complete_environment(spec, sources, facts)
     for container in list_containers(spec):
         _keep_published_ports(container)
     policies = _pull_policies(spec)
     volumes = render_volumes(spec, sources, paths, facts)
     auth = workload.image_registries.auth_file.encode() if workload.image_registries else b""
-    return _make_pod(workload, spec, policies, volumes, auth or None)
+    pod = _make_pod(workload, spec, policies, volumes, probes)
+    return replace(pod, auth=auth or None)
 
 
 def _keep_published_ports(container: Container) -> None:
@@ -120,7 +127,7 @@ def _make_pod(
     spec: PodSpec,
     policies: dict[str, str],
     volumes: PodVolumes,
-    auth: bytes | None,
+    probes: tuple[ContainerProbes, ...],
 ) -> Pod:
     labels = dict(workload.labels or {}) | {WORKLOAD_LABEL: workload.name}
     metadata: dict[str, object] = {"name": workload.name, "labels": labels}
@@ -128,7 +135,9 @@ def _make_pod(
         metadata["annotations"] = dict(workload.annotations)
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": copy.deepcopy(spec)}
     try:
-        parts = [pod, policies, *volumes.identity]
+        # Without probes, what defines a pod is what it was before the worker knew them.
+        probed = [msgspec.to_builtins(probes)] if probes else []
+        parts = [pod, policies, *volumes.identity, *probed]
         digest = _compute_digest(json.dumps(parts, sort_keys=True).encode())
     except TypeError as error:
         raise invalid_specification(
@@ -144,9 +153,9 @@ def _make_pod(
         never_pull=tuple(image for image, policy in policies.items() if policy == "Never"),
         restart_policy=str(spec.get("restartPolicy") or "Always"),
         grace=_read_grace_period(spec),
-        auth=auth,
         data=workload.data,
         volumes=volumes,
+        probes=probes,
     )
 
 

@@ -14,7 +14,7 @@ from flotta.protocol.models import DataConfiguration
 from flotta.protocol.reasons.device_programs import STATE_NOT_STORED, STATE_UNREADABLE
 from flotta.protocol.reasons.reason import Code
 from flotta.protocol.reasons.refusals import DEVICE_QUARANTINED
-from flotta.protocol.reasons.workloads import DISK_FAILURE, INTERNAL_ERROR
+from flotta.protocol.reasons.workloads import DISK_FAILURE, INTERNAL_ERROR, STARTING, STOPPING
 from flotta.worker.errors import WorkloadError
 from flotta.worker.workloads.crash_loop import CrashLoopBackOff
 from flotta.worker.workloads.desired import Desired
@@ -80,6 +80,11 @@ class Reconciler:
         self._attempted = desired.untouched
         self.first_pass.clear()
         self.wake()
+
+    def is_settled(self, name: str) -> bool:
+        """Tell whether a pod is left alone now: it is neither being started nor stopped."""
+        busy = self.activities.get(name) in (STARTING, STOPPING)
+        return not (busy or self._suspension.active or name in self.crash_loops.workloads)
 
     def suspend(self, *, stopped: bool) -> None:
         """Stop every pod and keep its files, until this is called again to start them."""

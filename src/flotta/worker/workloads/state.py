@@ -7,7 +7,7 @@ exists (docs/reference/device.md#phases-and-reasons).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flotta.protocol.phases import (
     CREATED,
@@ -25,14 +25,17 @@ from flotta.protocol.reasons.workloads import (
     CONTAINER_FAILED,
     CONTAINER_RESTARTED,
     CONTAINER_START_FAILED,
+    CONTAINERS_NOT_READY,
     CRASH_LOOP_BACK_OFF,
     HOST_PORT_IN_USE,
     IMAGE_PULL_FAILED,
     POD_START_FAILED,
     STARTING,
+    UNHEALTHY,
 )
 from flotta.worker.errors import WorkloadError
 from flotta.worker.podman import Container
+from flotta.worker.probes.readiness import UNDECIDED, Readiness
 from flotta.worker.systemd import NO_UNIT, UnitState
 
 CRASH_LOOP = 3  # crashes within ten minutes that are reported as a loop
@@ -40,11 +43,15 @@ CRASH_LOOP = 3  # crashes within ten minutes that are reported as a loop
 
 @dataclass(frozen=True)
 class Crash:
-    """Recent exits of a container: the last code, and how many within the last ten minutes."""
+    """Recent exits of a container: the last code, and how many within the last ten minutes.
+
+    `cause` says why the worker ended it the last time, empty if it exited by itself.
+    """
 
     container: str
     exit_code: int
     count: int
+    cause: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,11 +61,12 @@ class WorkloadState:
     phase: str
     reason: Code = NO_REASON
     message: str = ""
+    ready: bool | None = None  # None where no probe decides it, or none has yet
 
     @property
-    def phase_and_reason(self) -> tuple[str, str]:
+    def summary(self) -> tuple[str, str, bool | None]:
         """What has to change for a heartbeat to be sent at once."""
-        return self.phase, self.reason
+        return self.phase, self.reason, self.ready
 
 
 @dataclass(frozen=True)
@@ -71,6 +79,7 @@ class Observation:
     activity: Code = NO_REASON
     explanation: str = ""
     crashes: Sequence[Crash] = ()
+    readiness: Readiness = UNDECIDED
 
 
 def derive_state(observed: Observation) -> WorkloadState:
@@ -78,6 +87,11 @@ def derive_state(observed: Observation) -> WorkloadState:
 
     An older pod that still runs keeps its phase beside a failure's reason.
     """
+    state, ready = _derive_state(observed), observed.readiness.ready
+    return replace(state, ready=ready and state.phase == RUNNING)
+
+
+def _derive_state(observed: Observation) -> WorkloadState:
     phase = derive_pod_phase(observed.containers)
     if observed.failure is not None:
         alive = phase in (RUNNING, DEGRADED) and observed.unit.active == "active"
@@ -106,25 +120,37 @@ def derive_state(observed: Observation) -> WorkloadState:
 
 
 def _derive_running_state(phase: str, observed: Observation, worst: Crash | None) -> WorkloadState:
-    if phase == EXITED and not any(container.exit_code for container in observed.containers):
-        return WorkloadState(phase, COMPLETED)
-    exited = (container for container in observed.containers if container.state == "exited")
-    failed = next((container for container in exited if container.exit_code), None)
-    if failed is not None:
-        return WorkloadState(
-            phase,
-            CONTAINER_FAILED,
-            f'container "{failed.name}" exited with code {failed.exit_code}',
-        )
+    ended = _describe_end(phase, observed)
+    if ended is not None:
+        return ended
     running = [container.name for container in observed.containers if container.state == "running"]
-    if worst is not None and worst.container in running:
-        return WorkloadState(phase, CONTAINER_RESTARTED, _describe_crash(worst))
+    restarted = worst if worst is not None and worst.container in running else None
+    if restarted is not None and restarted.cause:
+        return WorkloadState(phase, UNHEALTHY, _describe_crash(restarted))
+    if observed.readiness.ready is False:
+        return WorkloadState(phase, CONTAINERS_NOT_READY, observed.readiness.message)
+    if restarted is not None:
+        return WorkloadState(phase, CONTAINER_RESTARTED, _describe_crash(restarted))
     return WorkloadState(phase)
+
+
+def _describe_end(phase: str, observed: Observation) -> WorkloadState | None:
+    """Return the state of a pod with a container that ended and stays so, None for another."""
+    causes = {crash.container: crash.cause for crash in observed.crashes if crash.cause}
+    exited = [container for container in observed.containers if container.state == "exited"]
+    failed = next((one for one in exited if one.exit_code or one.name in causes), None)
+    if failed is not None and failed.name in causes:
+        return WorkloadState(phase, UNHEALTHY, causes[failed.name])
+    if failed is not None:
+        message = f'container "{failed.name}" exited with code {failed.exit_code}'
+        return WorkloadState(phase, CONTAINER_FAILED, message)
+    return WorkloadState(phase, COMPLETED) if phase == EXITED else None
 
 
 def _describe_crash(crash: Crash) -> str:
     times = "once" if crash.count == 1 else f"{crash.count} times"
-    return f'container "{crash.container}" exited with code {crash.exit_code}, restarted {times}'
+    exited = f'container "{crash.container}" exited with code {crash.exit_code}'
+    return f"{crash.cause or exited}, restarted {times}"
 
 
 def derive_pod_phase(containers: Sequence[Container]) -> str:

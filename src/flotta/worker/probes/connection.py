@@ -1,0 +1,96 @@
+"""A connection to a server in a pod: bounded in what it keeps, with causes that do not change.
+
+Names are resolved in threads of its own: a name server that does not answer must not take the
+threads that the rest of the worker writes files with.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from flotta.worker.probes.probe import ProbeFailed
+
+CHUNK = 16 * 1024  # bytes read at once
+MAX_RECEIVED = 64 * 1024  # bytes of a response; what counts is at its beginning
+ELSEWHERE = "192.0.2.1"  # an address for documentation (RFC 5737), by the default route
+RESOLVERS = ThreadPoolExecutor(2, "probe-resolver")
+
+
+@dataclass
+class Connection:
+    """A stream to a server."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    received: int = 0
+
+    async def read(self) -> bytes:
+        """Return what arrives next, nothing at the end; raises ProbeFailed for too much."""
+        data = await self.reader.read(CHUNK)
+        self.received += len(data)
+        if self.received > MAX_RECEIVED:
+            raise ProbeFailed(f"the response is longer than {MAX_RECEIVED // 1024} KiB")
+        return data
+
+    async def send(self, data: bytes) -> None:
+        """Send all of the data."""
+        self.writer.write(data)
+        await self.writer.drain()
+
+
+@contextlib.asynccontextmanager
+async def connect(
+    host: str, port: int, context: ssl.SSLContext | None = None
+) -> AsyncIterator[Connection]:
+    """Open a connection and drop it at the end; raises ProbeFailed for what the network says."""
+    try:
+        address = await _resolve(host)
+        reader, writer = await asyncio.open_connection(
+            address, port, limit=CHUNK, ssl=context, server_hostname=host if context else None
+        )
+        try:
+            yield Connection(reader, writer)
+        finally:
+            # Not closed politely: a server that does not read would be waited for.
+            writer.transport.abort()
+    except UnicodeError as error:  # of a name that cannot be that of a host
+        raise ProbeFailed(f"the host {host!r} has no address") from error
+    except OSError as error:
+        raise ProbeFailed(_describe(error, host, tls=context is not None)) from error
+
+
+def find_host_address() -> str:
+    """Return the address of this host with which it reaches others, else that of loopback.
+
+    A pod on the host's network is probed there, as on Kubernetes; nothing is sent to find it.
+    """
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect((ELSEWHERE, 9))
+        return str(probe.getsockname()[0])
+    return "127.0.0.1"
+
+
+async def _resolve(host: str) -> str:
+    """Return the address of a host; an address needs no thread."""
+    with contextlib.suppress(OSError):
+        socket.getaddrinfo(host, None, flags=socket.AI_NUMERICHOST)
+        return host
+    loop = asyncio.get_running_loop()
+    found = await loop.run_in_executor(RESOLVERS, socket.getaddrinfo, host, None)
+    return str(found[0][4][0])
+
+
+def _describe(error: OSError, host: str, *, tls: bool) -> str:
+    """Return the cause without addresses and numbers, which differ each time."""
+    if isinstance(error, socket.gaierror):
+        return f"the host {host!r} has no address"
+    if error.errno and not isinstance(error, ssl.SSLError):
+        return os.strerror(error.errno).lower()
+    return "the TLS handshake failed" if tls else "the connection failed"
