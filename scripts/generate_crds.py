@@ -23,6 +23,7 @@ from typing import Any
 
 import yaml
 from kubernetes_schemas import CORE_KINDS, KUBERNETES, Schema, core_schema, pod_spec
+from pod_field_rules import with_refusals
 from schema_keywords import check_kind, check_shared
 
 GROUP = "management.project-flotta.io"
@@ -37,7 +38,7 @@ def read_shared(pod: Schema) -> dict[str, Schema]:
     """Return the schemas that several of our kinds use, by the names that `$use` takes."""
     entries: dict[str, Schema] = yaml.safe_load((SOURCES / "shared.yaml").read_text())
     check_shared(entries, "scripts/crds/shared.yaml")
-    return {**entries, "PodSpec": pod}
+    return {**entries, "PodSpec": with_refusals(pod)}
 
 
 def resolved(node: Schema, shared: dict[str, Schema]) -> Schema:

@@ -66,6 +66,10 @@ ADDED: dict[str, dict[str, Schema]] = {
     "io.k8s.api.core.v1.LocalObjectReference": {"name": {"default": ""}},
     "io.k8s.api.core.v1.Container": {"name": LABEL, "image": IMAGE},
     "io.k8s.api.core.v1.KeyToPath": {"key": KEY, "path": INNER_PATH},
+    "io.k8s.api.core.v1.ResourceRequirements": {
+        "limits": {"maxProperties": 64},
+        "requests": {"maxProperties": 64},
+    },
     "io.k8s.api.core.v1.Volume": {"name": LABEL},
     "io.k8s.api.core.v1.VolumeMount": {"subPath": INNER_PATH, "subPathExpr": INNER_PATH},
     "io.k8s.api.core.v1.PodSpec": {

@@ -204,10 +204,11 @@ PROVOKED_BY: dict[str, dict[str, tuple[str, ...]]] = {
             "DeviceCreated",
             "WaitingForApproval",
         ),
-        "test_a_workload_is_judged_by_its_selector": (
+        "test_a_workload_is_judged_by_its_selector_and_its_fields": (
             "NoLabel",
             "SecretsBySelfReportedLabels",
             "SelectorUnusable",
+            "UnsupportedField",
             "Valid",
         ),
         "test_a_workload_is_ready_where_it_runs": (

@@ -57,14 +57,22 @@ def earlier_objects() -> list[tuple[str, Object]]:
                             "ports": [{"containerPort": 99999}],
                             "image": "--tls-verify=false",
                             "volumeMounts": [{"name": "v", "mountPath": "/v", "subPath": ".."}],
+                            "env": [field_variable("spec.hostname")],
+                            "stdin": True,
+                            "resources": {"limits": {"example.org/gpu": 1}},
                         }
                     ],
+                    "nodeSelector": {"disk": "ssd"},
+                    "affinity": {"podAffinity": {}},
+                    "serviceAccountName": "builder",
+                    "automountServiceAccountToken": True,
                     "initContainers": [{"name": "n" * 70}],
                     "volumes": [
                         {
                             "name": "../../etc/cron.d",
                             "configMap": {"name": "c", "items": [{"key": "/", "path": "/etc/x"}]},
-                        }
+                        },
+                        {"name": "w", "nfs": {"server": "s", "path": "/"}},
                     ],
                 }
             },
@@ -92,6 +100,10 @@ def earlier_objects() -> list[tuple[str, Object]]:
         ("edgedevicesignedrequest", request),
         ("edgeconfigs", config),
     ]
+
+
+def field_variable(path: str) -> Object:
+    return {"name": "A", "valueFrom": {"fieldRef": {"fieldPath": path}}}
 
 
 def hardware() -> Object:

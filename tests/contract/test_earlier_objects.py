@@ -20,6 +20,7 @@ from contract.earlier_objects import (
     LONG,
     NAMESPACE,
     earlier_objects,
+    field_variable,
     on_cluster,
     on_embedded,
     path_of,
@@ -92,6 +93,63 @@ def test_a_field_that_changes_must_be_right(admin: Api, spec: dict[str, Any], fi
     response = admin.merge(TILL, {"spec": spec})
     assert response.status == 422
     assert field in {cause[1] for cause in response.causes}
+
+
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"nodeSelector": {"disk": "hdd"}}, "nodeSelector"),
+    ({"affinity": {"nodeAffinity": {}}}, "affinity.nodeAffinity"),
+    ({"serviceAccountName": "other"}, "serviceAccountName"),
+    ({"priority": 1}, "priority"),
+    ({"overhead": {"cpu": "1"}}, "overhead"),
+    ({"volumes": [{"name": "x", "nfs": {"server": "s", "path": "/"}}]}, "volumes[0].nfs"),
+    ({"volumes": [{"name": "x", "emptyDir": {"medium": "A"}}]}, "volumes[0].emptyDir.medium"),
+]
+OF_CONTAINERS: list[tuple[dict[str, Any], str]] = [
+    ({"stdinOnce": True}, "stdinOnce"),
+    ({"resources": {"limits": {"example.org/gpu": 2}}}, "resources.limits"),
+    ({"securityContext": {"procMount": "All"}}, "securityContext.procMount"),
+    ({"env": [field_variable("spec.uid")]}, "env[0].valueFrom.fieldRef.fieldPath"),
+]
+
+
+@pytest.mark.parametrize(
+    ("pod", "field"),
+    [
+        *REFUSED,
+        *(
+            ({"containers": [{"name": "c", "image": "i", **more}]}, f"containers[0].{field}")
+            for more, field in OF_CONTAINERS
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_field_that_no_device_carries_out_is_refused_by_its_path(
+    admin: Api, pod: dict[str, Any], field: str
+) -> None:
+    head = {"apiVersion": "management.project-flotta.io/v1alpha1", "kind": "EdgeWorkload"}
+    spec = {"containers": [{"name": "c", "image": "i"}], **pod}
+    new = {**head, "metadata": {"name": "new"}, "spec": {"type": "pod", "pod": {"spec": spec}}}
+
+    response = admin.post(f"{path_of('edgeworkloads')}?dryRun=All", new)
+
+    assert response.status == 422
+    assert {cause[1] for cause in response.causes} - {"<nil>"} == {f"spec.pod.spec.{field}"}
+    changed = admin.merge(f"{WEB}?dryRun=All", {"spec": {"pod": {"spec": pod}}})
+    assert changed.status == 422
+    assert f"spec.pod.spec.{field}" in {cause[1] for cause in changed.causes}
+
+
+def test_a_refused_field_stays_beside_one_that_changes_until_it_is_removed(admin: Api) -> None:
+    pod = admin.get(WEB).body["spec"]["pod"]["spec"]
+    assert pod["nodeSelector"] == {"disk": "ssd"}
+    container = {**pod["containers"][0], "args": ["changed"]}
+    change = {"containers": [container], "initContainers": None}  # their names break another rule
+    response = admin.merge(WEB, {"spec": {"pod": {"spec": change}}})
+    assert response.status == 200, response.content
+    gone = {"nodeSelector": None, "affinity": {}, "serviceAccountName": "default"}
+    assert admin.merge(WEB, {"spec": {"pod": {"spec": gone}}}).status == 200
+    again = admin.merge(WEB, {"spec": {"pod": {"spec": {"nodeSelector": {"disk": "ssd"}}}}})
+    assert [cause[1] for cause in again.causes] == ["spec.pod.spec.nodeSelector"]
 
 
 def test_a_list_without_keys_is_unchanged_or_changed_as_a_whole(admin: Api) -> None:

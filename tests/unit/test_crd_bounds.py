@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -53,6 +54,9 @@ def test_everything_that_a_device_reports_has_a_limit(place: tuple[str, ...]) ->
     assert unbounded(schema_at(*place), ".".join(place)) == []
 
 
+READS_ALL = re.compile(r"\b(all|exists|matches)\(")  # other rules cost the same for every value
+
+
 def ranged(schema: Schema, rule: str) -> Iterator[tuple[str, Schema]]:
     """Yield what a rule reads: the fields of `self` by their names, or all of a map or list."""
     yield "", {key: value for key, value in schema.items() if key not in ("properties", "items")}
@@ -68,6 +72,8 @@ def test_every_rule_ranges_over_what_has_a_limit() -> None:
         for path, schema in below(schema_at(kind), kind):
             for rule in schema.get("x-kubernetes-validations", ()):
                 rules += 1
+                if not READS_ALL.search(rule["rule"]):
+                    continue
                 for name, field in ranged(schema, rule["rule"]):
                     found += [f"{path}.{name}" for _ in [0] if not is_bounded(field)]
                     found += names_without_limit(field, f"{path}.{name}", rule["rule"])

@@ -94,6 +94,10 @@ REFUSED: list[tuple[dict[str, Any], str, set[PodmanVersion]]] = [
         "initContainers[0].livenessProbe",
         BOTH,
     ),
+    ({"dnsPolicy": "None", "dnsConfig": {"searches": ["a"]}}, "dnsPolicy", BOTH),
+    ({"hostNetwork": True, "hostAliases": [{"ip": "::1"}]}, "hostAliases", BOTH),
+    ({"securityContext": {"runAsGroup": 5}}, "securityContext.runAsGroup", BOTH),
+    ({"volumes": [{"name": "a", "emptyDir": {}, "hostPath": {"path": "/"}}]}, "volumes[0]", BOTH),
     (
         {"initContainers": [{**CONTAINER, "restartPolicy": "Always"}]},
         "initContainers[0].restartPolicy",
@@ -101,6 +105,8 @@ REFUSED: list[tuple[dict[str, Any], str, set[PodmanVersion]]] = [
     ),
 ]
 OF_CONTAINERS: list[tuple[dict[str, Any], str, set[PodmanVersion]]] = [
+    ({"securityContext": {"runAsGroup": 5}}, "securityContext.runAsGroup", BOTH),
+    ({"livenessProbe": {"exec": {"command": ["a"]}, "grpc": {"port": 1}}}, "livenessProbe", BOTH),
     ({"stdin": True}, "stdin", BOTH),
     ({"lifecycle": {"stopSignal": "SIGINT"}}, "lifecycle.stopSignal", BOTH),
     ({"resources": {"limits": {"cpu": "1", "nvidia.com/gpu": 1}}}, "resources.limits", BOTH),

@@ -61,6 +61,7 @@ def test_a_configuration_that_keeps_what_runs_is_released() -> None:
         ({"device": "till-1"}, "printer", "Valid"),
         ({"device": "till-1"}, "p" * 64, "NoLabel"),
         ({}, "printer", "SelectorUnusable"),
+        ({"device": "till-1", "pod": {"spec": {"nodeName": "a"}}}, "printer", "UnsupportedField"),
         (
             {"deviceSelector": LABELS, "pod": {"spec": SECRET}},
             "printer",
@@ -68,7 +69,9 @@ def test_a_configuration_that_keeps_what_runs_is_released() -> None:
         ),
     ],
 )
-def test_a_workload_is_judged_by_its_selector(spec: dict[str, Any], name: str, code: str) -> None:
+def test_a_workload_is_judged_by_its_selector_and_its_fields(
+    spec: dict[str, Any], name: str, code: str
+) -> None:
     assert judge_workload(workload(name, **spec))[1] == code
 
 

@@ -227,6 +227,26 @@ def test_a_broken_reference_holds_its_workload_only(case: str) -> None:
     ]
 
 
+def test_a_pod_with_a_field_that_no_device_carries_out_is_held() -> None:
+    pod = {**container(), "nodeSelector": {"disk": "ssd"}}
+
+    rendered = render_configuration(device(), Objects(workload("bad", pod), workload("good")))
+
+    assert names(rendered) == ["good"]
+    assert rendered.content.unresolved_workloads == ["bad"]
+    (problem,) = rendered.problems
+    assert (problem.workload, problem.reason) == ("bad", "Misconfiguration")
+    assert problem.message.startswith("spec.pod.spec.nodeSelector: a device has no scheduler")
+
+
+def test_an_agent_that_would_remove_what_is_held_gets_such_a_pod_as_it_is() -> None:
+    pod = {**container(), "nodeSelector": {"disk": "ssd"}}
+    old = device(status={"phase": "up"})
+    assert names(render_configuration(old, Objects(workload("bad", pod)))) == ["bad"]
+    new = device(status={"phase": "up", "agentVersion": "1"})
+    assert names(render_configuration(new, Objects(workload("bad", pod)))) == []
+
+
 @pytest.mark.parametrize(
     ("spec", "message"),
     [

@@ -206,6 +206,37 @@ def test_a_list_is_not_a_date() -> None:
     assert causes == {("FieldValueTypeInvalid", "spec.requestTime")}
 
 
+@pytest.mark.parametrize(
+    ("rule", "type_", "right", "wrong"),
+    [
+        ("false", "object", [None], [{}, {"a": 1}]),
+        ("!self", "boolean", [False], [True]),
+        ("size(self) == 0", "array", [[]], [["a"]]),
+        ("size(self) == 0", "object", [{}], [{"a": 1}]),
+        ("self in ['', 'a.b']", "string", ["", "a.b"], ["a", "b"]),
+        ("self in [0, 2]", "integer", [0, 2], [1]),
+        ("self.matches('^(a\\\\.b|c)$')", "string", ["a.b", "c"], ["axb", "c\n"]),
+        ('self.matches("^it\'s$")', "string", ["it's"], ["its"]),
+        ("self.all(key, key.matches('^a+$'))", "object", [{}, {"aa": 1}], [{"a": 1, "b": 1}]),
+    ],
+)
+def test_rules_about_one_value(
+    rule: str, type_: str, right: list[object], wrong: list[object]
+) -> None:
+    entry = {"rule": rule, "message": "not so", "reason": "FieldValueForbidden"}
+    place = {"type": type_, "x-kubernetes-validations": [entry], "nullable": True}
+    more = {"additionalProperties": {"type": "integer"}} if type_ == "object" else {}
+    more |= {"items": {"type": "string"}} if type_ == "array" else {}
+    made = StructuralSchema({"type": "object", "properties": {"a": place | more}})
+    for value in right:
+        assert made.admit({"a": value}).causes == []
+    for value in wrong:
+        (cause,) = made.admit({"a": value}).causes
+        assert (cause.reason, cause.field) == ("FieldValueForbidden", "a")
+        assert cause.message == "Forbidden: not so"
+        assert made.admit({"a": value}, old={"a": value}).causes == []
+
+
 def test_keywords_and_rules_that_are_not_understood_are_refused() -> None:
     with pytest.raises(SchemaError, match="multipleOf"):
         StructuralSchema({"type": "object", "properties": {"a": {"multipleOf": 2}}})

@@ -56,6 +56,31 @@ NUL = {"name": "A", "valueFrom": {"configMapKeyRef": {"name": "nul", "key": "MOD
 BINARY = {"name": "A", "valueFrom": {"secretKeyRef": {"name": "binary", "key": "key"}}}
 
 
+@pytest.mark.parametrize(
+    ("field", "version", "message"),
+    [
+        ({"nodeName": "a"}, (5, 4, 2), "spec.pod.spec.nodeName: a device has no scheduler; "),
+        ({"hostPID": True}, (4, 3, 1), "spec.pod.spec.hostPID: podman before 4.4 ignores it; "),
+    ],
+)
+def test_a_field_that_would_be_ignored_is_refused(
+    field: dict[str, Any], version: tuple[int, int, int], message: str
+) -> None:
+    workload = Workload(name="web", specification=json.dumps(json.loads(spec()) | field))
+    with pytest.raises(WorkloadError, match=f"^{message}") as raised:
+        build_pod(workload, [], DeviceFacts("device-1", version), PLACES)
+    assert raised.value.reason == "UnsupportedField"
+    assert raised.value.permanent
+
+
+def test_a_field_that_a_newer_podman_carries_out_is_passed_on() -> None:
+    workload = Workload(
+        name="web", specification=json.dumps(json.loads(spec()) | {"hostPID": True})
+    )
+    pod = build_pod(workload, [], DeviceFacts("device-1", (4, 4, 0)), PLACES)
+    assert document(pod)["spec"]["hostPID"] is True
+
+
 def test_every_container_gets_the_export_directory_and_the_device_id() -> None:
     text = json.dumps(
         {

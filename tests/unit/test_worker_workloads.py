@@ -104,6 +104,32 @@ async def test_a_failure_is_an_event_once(tmp_path: Path) -> None:
     assert listener.requests == 1
 
 
+async def test_each_field_that_is_refused_is_an_event_also_while_an_older_pod_runs_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feature, listener, transfers = workloads(tmp_path)
+    (tmp_path / "state/workloads/web").mkdir(parents=True)
+    running = podman.Container("1", "c", "web", "", "running", 0, 1)
+    monkeypatch.setattr(Observer, "containers_of", lambda *_: [running])
+    monkeypatch.setattr(Observer, "unit_state", lambda *_: systemd.UnitState("active"))
+    messages = []
+
+    for field in ("hostPID: true", "hostPID: true", "nodeName: a"):
+        feature.configure(message(Workload(name="web", specification=f"{PLAIN}\n{field}")))
+        heartbeat = Heartbeat()
+        await feature.report(heartbeat)
+        messages += [status.message for status in heartbeat.workloads or [] if status]
+        assert [status and status.status for status in heartbeat.workloads or []] == ["Running"]
+
+    assert [text.partition(":")[0] for text in messages] == [
+        "spec.pod.spec.hostPID",
+        "spec.pod.spec.hostPID",
+        "spec.pod.spec.nodeName",
+    ]
+    assert listener.events == [("UnsupportedField", "web")] * 2
+    assert transfers.leaving == []
+
+
 async def test_a_workload_that_is_no_longer_configured_is_removed_with_its_files(
     tmp_path: Path,
 ) -> None:

@@ -59,16 +59,21 @@ def find_losses(running: Iterable[str], delivered: Iterable[str]) -> list[str]:
     return sorted(set(running) - set(delivered))
 
 
-def find_unprotected(device: EdgeDevice, content: DeviceConfigurationMessage) -> list[str]:
-    """Return the workloads that an agent of v0.2 would remove for a broken reference, sorted.
+def forgets_unresolved(device: EdgeDevice) -> bool:
+    """Tell whether the agent is one of v0.2, which does not know `unresolved_workloads`.
 
-    It does not know `unresolved_workloads`. Such an agent has sent heartbeats, but no version
+    Such an agent has sent heartbeats, but no version
     (docs/reference/control-plane.md#broken-references).
     """
     status = status_of(device)
-    if not content.unresolved_workloads or not status.get("phase") or status.get("agentVersion"):
+    return bool(status.get("phase")) and not status.get("agentVersion")
+
+
+def find_unprotected(device: EdgeDevice, content: DeviceConfigurationMessage) -> list[str]:
+    """Return the workloads that an agent of v0.2 would remove for a broken reference, sorted."""
+    if not content.unresolved_workloads or not forgets_unresolved(device):
         return []
-    reported = {entry["name"] for entry in status.get("workloads") or ()}
+    reported = {entry["name"] for entry in status_of(device).get("workloads") or ()}
     return sorted(reported.intersection(content.unresolved_workloads))
 
 

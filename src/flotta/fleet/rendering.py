@@ -16,9 +16,11 @@ from datetime import UTC, datetime
 import msgspec
 
 from flotta.fleet import device_settings
+from flotta.fleet.adoption import forgets_unresolved
 from flotta.fleet.former_labels import settles_at, workloads_kept
 from flotta.fleet.object_storage import render_storage
 from flotta.fleet.references import BrokenReference, ObjectSource
+from flotta.fleet.refused_fields import RefusedFields, check_fields
 from flotta.fleet.selection import workloads_for
 from flotta.fleet.workload_rendering import render_workload
 from flotta.protocol.models import (
@@ -167,11 +169,15 @@ def _render_workloads(
     workloads: list[Workload] = []
     secrets: dict[str, Secret] = {}
     unresolved: list[str] = []
+    # An agent of v0.2 would remove what is not delivered. It ignores such fields, as ever.
+    checked = not forgets_unresolved(device)
     for resource in workloads_for(device, source.workloads(namespace_of(device))):
         name = name_of(resource)
         try:
+            if checked:
+                check_fields(resource)
             rendered = render_workload(resource, source)
-        except BrokenReference as error:
+        except (BrokenReference, RefusedFields) as error:
             problems.append(Problem(name, "EdgeWorkload", MISCONFIGURATION, str(error)))
             unresolved.append(name)
             continue

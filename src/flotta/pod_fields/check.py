@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from flotta.pod_fields.combinations import find_contradictions
 from flotta.pod_fields.field import PodmanVersion
 from flotta.pod_fields.table import Node, tree
 
 PREFIX = "spec.pod.spec"  # of an EdgeWorkload
+MAX_SHOWN = 3  # fields in a sentence
 MAX_KEY = 80  # characters of an unknown field's name
 UNKNOWN = "this release of the device worker does not know the field; remove it, or upgrade"
 
@@ -29,10 +31,20 @@ def find_refused(
 ) -> list[RefusedField]:
     """Return what is refused in a PodSpec, in the order in which it is written.
 
-    Without `podman`, only what works with none. Values of another type than the schema's are left
-    to the code that reads them.
+    Without `podman`, only what works with none. Combinations of fields are looked at when each of
+    them works. Values of another type than the schema's are left to the code that reads them.
     """
-    return list(_walk(tree(), spec, PREFIX, podman))
+    single = list(_walk(tree(), spec, PREFIX, podman))
+    if single:
+        return single
+    return [RefusedField(f"{PREFIX}.{path}", text) for path, text in find_contradictions(spec)]
+
+
+def describe_refused(refused: Sequence[RefusedField]) -> str:
+    """Return one sentence about the first fields, the same for the same specification."""
+    more = len(refused) - MAX_SHOWN
+    rest = f"; and {more} more" if more > 0 else ""
+    return "; ".join(map(str, refused[:MAX_SHOWN])) + rest
 
 
 def _walk(
@@ -48,6 +60,9 @@ def _walk(
         for index, item in enumerate(value):
             yield from _walk(node.below["[]"], item, f"{path}[{index}]", podman)
     elif isinstance(value, Mapping) and node.below and "[]" not in node.below:
+        present = [name for name in node.exclusive if value.get(name) not in (None, "")]
+        if len(present) > 1:
+            yield RefusedField(path, f"{' and '.join(present)} exclude each other; keep one")
         for key, item in value.items():
             yield from _walk_field(node, str(key), item, path, podman)
 

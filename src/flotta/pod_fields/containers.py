@@ -14,12 +14,15 @@ from flotta.pod_fields.field import (
 from flotta.pod_fields.values import EMPTY, FALSE, keys_matching, matching, one_of
 
 FIELD_PATHS = matching(
-    r"metadata\.(name|namespace|uid)|metadata\.(labels|annotations)\[.+\]"
+    r"metadata\.(name|namespace|uid)|metadata\.(labels|annotations)\['.*'\]"
     r"|spec\.nodeName|status\.(hostIP|podIP)",
     "`metadata.name`, `metadata.namespace`, `metadata.uid`, `metadata.labels['KEY']`, "
     "`metadata.annotations['KEY']`, `spec.nodeName`, `status.hostIP`, `status.podIP`",
 )
-RESOURCE_NAMES = one_of("limits.cpu", "limits.memory", "requests.cpu", "requests.memory")
+RESOURCE_NAMES = matching(
+    r"(limits|requests)\.(cpu|memory|ephemeral-storage)",
+    "`limits` and `requests` of `cpu`, `memory` and `ephemeral-storage`",
+)
 
 PROCESS = (
     honoured("{name,image,workingDir,tty}"),

@@ -84,11 +84,14 @@ SECURITY = (
     honoured("securityContext.{runAsUser,runAsGroup,supplementalGroups}"),
     emulated("securityContext.runAsNonRoot", "The worker asks the image for its user."),
     emulated("securityContext.fsGroup", "The group of the pod's own volumes and of `/export`."),
-    refused(
+    emulated(
         "securityContext.fsGroupChangePolicy",
-        "the group is set at every start",
-        "remove it, or write Always",
-        one_of("", "Always"),
+        "",
+        Refusal(
+            "this policy does not exist",
+            "use Always or OnRootMismatch",
+            one_of("", "Always", "OnRootMismatch"),
+        ),
     ),
     honoured(
         "securityContext.supplementalGroupsPolicy",

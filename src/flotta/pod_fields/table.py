@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache
 
+from flotta.pod_fields.combinations import exclusive_fields
 from flotta.pod_fields.containers import CONTAINERS, INIT_CONTAINERS, PROFILES
 from flotta.pod_fields.field import Field, Support, expand
 from flotta.pod_fields.pod import POD
@@ -16,18 +17,24 @@ from flotta.pod_fields.volumes import VOLUMES
 class Node:
     """A place in a PodSpec: the row about it, if any, and the places below.
 
-    The items of a list are below the key `[]`.
+    The items of a list are below the key `[]`. Of the fields in `exclusive` one may be set.
     """
 
     row: Field | None = None
     below: dict[str, Node] = field(default_factory=dict)
+    exclusive: tuple[str, ...] = ()
 
     def add(self, path: str, row: Field) -> None:
         """Put a row at a path; one that stands there or below gives way."""
+        node = self.at(path)
+        node.row, node.below = row, {}
+
+    def at(self, path: str) -> Node:
+        """Return the place of a path, made if it is not there."""
         node = self
         for step in split_path(path):
             node = node.below.setdefault(step, Node())
-        node.row, node.below = row, {}
+        return node
 
     def find(self, path: str) -> Field | None:
         """Return the row about a path: its own, or the one that refuses all of a place above."""
@@ -66,4 +73,6 @@ def tree() -> Node:
     for row in rows():
         for path in expand(row.path):
             root.add(path, row)
+    for path, fields in exclusive_fields().items():
+        root.at(path).exclusive = fields
     return root

@@ -1,42 +1,50 @@
-"""Values that a field may have although others are refused, in Python and in CEL.
+"""Values that a field may have although others are refused, in Python and as a schema has them.
 
-The resource API evaluates the CEL (`x-kubernetes-validations`, KEP-2876), devices the Python.
+The resource API evaluates rules (`x-kubernetes-validations`, KEP-2876) and keywords, devices the
+Python.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True)
 class Values:
     """Some of the values of a field.
 
-    `rule` is CEL with the value as `self`, `words` what stands after "other than" on the page.
-    `admits` gets the value as it was written, of whatever type.
+    `rule` is CEL with the value as `self`. `keywords` say the same in the schema of a field that
+    occurs so often that rules about it would cost too much; they have no message of their own.
+    `words` is what stands after "other than" on the page. `admits` gets the value as it was
+    written, of whatever type.
     """
 
     rule: str
     words: str
     admits: Callable[[object], bool]
+    keywords: Mapping[str, Any] = field(default_factory=dict)
 
 
 def one_of(*values: str | int) -> Values:
     """Return some scalars; the empty text stands for a field that is not set."""
     listed = ", ".join(f"'{value}'" if isinstance(value, str) else str(value) for value in values)
     words = ", ".join(f"`{value}`" for value in values if value != "")
-    return Values(f"self in [{listed}]", words, lambda value: value in values)
+    return Values(
+        f"self in [{listed}]", words, lambda value: value in values, {"enum": list(values)}
+    )
 
 
 def matching(pattern: str, words: str) -> Values:
-    """Return the texts that match a whole pattern, one of RE2 and Python, without quotes."""
+    """Return the texts that match a whole pattern of RE2 and Python, without double quotes."""
     compiled = re.compile(pattern)
     return Values(
-        f"self.matches('^({pattern})$')",
+        f"self.matches({_quote(pattern)})",
         words,
         lambda value: isinstance(value, str) and compiled.fullmatch(value) is not None,
+        {"pattern": f"^({pattern})$"},
     )
 
 
@@ -44,13 +52,18 @@ def keys_matching(pattern: str, words: str) -> Values:
     """Return the maps whose keys all match a pattern."""
     compiled = re.compile(pattern)
     return Values(
-        f"self.all(key, key.matches('^({pattern})$'))",
+        f"self.all(key, key.matches({_quote(pattern)}))",
         words,
         lambda value: (
             not isinstance(value, Mapping)
             or all(compiled.fullmatch(str(key)) is not None for key in value)
         ),
     )
+
+
+def _quote(pattern: str) -> str:
+    """Return a whole pattern as a text of CEL, where a backslash begins an escape sequence."""
+    return '"^({})$"'.format(pattern.replace("\\", "\\\\"))
 
 
 NO_VALUE = Values("false", "", lambda _: False)

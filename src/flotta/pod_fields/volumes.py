@@ -15,7 +15,7 @@ from flotta.pod_fields.field import (
 from flotta.pod_fields.values import matching, one_of
 
 FILE_PATHS = matching(
-    r"metadata\.(name|namespace|uid|labels|annotations)|metadata\.(labels|annotations)\[.+\]",
+    r"metadata\.(name|namespace|uid|labels|annotations)|metadata\.(labels|annotations)\['.*'\]",
     "`metadata.name`, `metadata.namespace`, `metadata.uid`, `metadata.labels`, "
     "`metadata.annotations`, `metadata.labels['KEY']`, `metadata.annotations['KEY']`",
 )
@@ -90,7 +90,7 @@ DIRECTORIES = (
         "One podman volume for each namespace and claim. No PersistentVolumeClaim is needed.",
     ),
     emulated("persistentVolumeClaim.readOnly", ""),
-    honoured("image", "", ignored_before(PodmanVersion(5, 3))),
+    honoured("image", "Mounted without subPath.", ignored_before(PodmanVersion(5, 3))),
     honoured("image.{reference,pullPolicy}"),
 )
 

@@ -1,14 +1,17 @@
 """The CEL rules of our own CRDs (docs/reference/crds.md) as Python predicates.
 
 kube-apiserver evaluates `x-kubernetes-validations` (KEP-2876). This engine serves a fixed set of
-CRDs whose few rules are repeated here, by the text of the rule. A CRD with another rule is refused
-when it is loaded, so that no rule is skipped silently.
+CRDs. Rules about one value have one of few forms; the others are repeated here, by the text of the
+rule. A CRD with another rule is refused when it is loaded, so that no rule is skipped silently.
 """
 
 from __future__ import annotations
 
+import ast
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from flotta.apiserver.json_object import JsonObject
 from flotta.apiserver.schema.patterns import Pattern
@@ -26,10 +29,7 @@ VALUES_FIT = (
     "self.operator in ['In', 'NotIn'] ? has(self.values) && size(self.values) > 0 : "
     "!has(self.values) || size(self.values) == 0"
 )
-LABEL_KEY = Pattern(
-    "^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
-)
-LABEL_KEYS = f"self.all(key, key.matches('{LABEL_KEY.text}'))"
+Predicate = Callable[[Any], bool]  # of a value of the type that the schema has there
 
 
 class UnknownRuleError(ValueError):
@@ -40,12 +40,12 @@ class UnknownRuleError(ValueError):
 class Rule:
     """A rule: its predicate, and the error if it does not hold."""
 
-    predicate: Callable[[JsonObject], bool]
+    predicate: Predicate
     reason: str
     message: str
 
-    def holds(self, value: JsonObject) -> bool:
-        """Tell whether the rule holds for an object.
+    def holds(self, value: Any) -> bool:
+        """Tell whether the rule holds for a value.
 
         It does not for one with a part that is missing or of another type, which an object of an
         earlier schema may have.
@@ -58,7 +58,7 @@ class Rule:
 
 def compile_rule(entry: Mapping[str, str]) -> Rule:
     """Return the rule of an entry of x-kubernetes-validations. Raises UnknownRuleError."""
-    predicate = PREDICATES.get(entry["rule"])
+    predicate = PREDICATES.get(entry["rule"]) or _compile_form(entry["rule"])
     if predicate is None:
         raise UnknownRuleError(f"no predicate for the rule {entry['rule']!r}")
     reason = entry.get("reason", "FieldValueInvalid")
@@ -79,13 +79,40 @@ def _values_fit(requirement: JsonObject) -> bool:
     return bool(requirement.get("values")) == (requirement["operator"] in ("In", "NotIn"))
 
 
-def _label_keys(labels: JsonObject) -> bool:
-    return all(LABEL_KEY.matches(key) for key in labels)
+def _compile_form(rule: str) -> Predicate | None:
+    """Return the predicate of a rule about one value, None for a rule of another form."""
+    for form, make in FORMS.items():
+        if found := re.fullmatch(form, rule):
+            return make(*found.groups())
+    return None
+
+
+def _is_listed(listed: str) -> Predicate:
+    values = ast.literal_eval(f"[{listed}]")  # CEL and Python write texts and numbers alike
+    return lambda value: value in values
+
+
+def _matches(text: str) -> Predicate:
+    pattern = Pattern(ast.literal_eval(text))
+    return lambda value: pattern.matches(value)
+
+
+def _all_keys_match(text: str) -> Predicate:
+    matches = _matches(text)
+    return lambda value: all(matches(key) for key in value)
 
 
 PREDICATES = {
     NAMES_OR_CLAIM: _names_or_claim,
     OWN_NAMES: _own_names,
     VALUES_FIT: _values_fit,
-    LABEL_KEYS: _label_keys,
+}
+TEXT = r"""'[^']*'|"[^"]*\""""
+FORMS: dict[str, Callable[..., Predicate]] = {
+    "false": lambda: lambda _: False,
+    "!self": lambda: lambda value: value is False,
+    r"size\(self\) == 0": lambda: lambda value: len(value) == 0,
+    r"self in \[([^\[\]]*)\]": _is_listed,
+    rf"self\.matches\(({TEXT})\)": _matches,
+    rf"self\.all\(key, key\.matches\(({TEXT})\)\)": _all_keys_match,
 }

@@ -127,7 +127,7 @@ class _BrokenRules:
     causes: list[Cause] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
-    def check(self, rule: Rule, value: JsonObject, path: str, place: _Place) -> None:
+    def check(self, rule: Rule, value: Any, path: str, place: _Place) -> None:
         """Note the rule if it does not hold for the value."""
         if rule.holds(value):
             return
@@ -147,14 +147,14 @@ def _check_rules(
 
 
 def _follow_rules(node: Node, value: Any, path: str, place: _Place, broken: _BrokenRules) -> None:
+    for rule in node.rules if value is not None else ():
+        broken.check(rule, value, path, place)
     if isinstance(value, list):
         before = old_items(node, value, place.old if place.node is node else NO_VALUE)
         for index, (item, old) in enumerate(zip(value, before, strict=True)):
             _follow_rules_below(node.items, item, f"{path}[{index}]", old, place, broken)
     if not isinstance(value, dict):
         return
-    for rule in node.rules:
-        broken.check(rule, value, path, place)
     for key, item in value.items():
         child = node.properties.get(key) or node.additional
         old = old_field(place.old, key) if place.node is node else NO_VALUE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from flotta.fleet.refused_fields import refused_fields
 from flotta.fleet.selection import selector_problem
 from flotta.fleet.self_reported import secrets_warning
 from flotta.operator.controllers.device_views import storage_section
@@ -15,6 +16,7 @@ from flotta.protocol.reasons.conditions import (
     STORAGE_CONTRADICTION,
     VALID,
 )
+from flotta.protocol.reasons.workloads import UNSUPPORTED_FIELD
 from flotta.resources.conditions import ConditionState
 from flotta.resources.objects.device_settings import EdgeDeviceSet
 from flotta.resources.objects.devices import EdgeDevice
@@ -27,6 +29,9 @@ def judge_workload(workload: EdgeWorkload) -> ConditionState:
     problem = selector_problem(workload)
     if problem:
         return "False", SELECTOR_UNUSABLE, problem
+    refused = refused_fields(workload)
+    if refused:
+        return "False", UNSUPPORTED_FIELD, refused
     warning = secrets_warning(workload)
     if warning:
         return "True", SECRETS_BY_SELF_REPORTED_LABELS, warning

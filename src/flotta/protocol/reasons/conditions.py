@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flotta.protocol.reasons.reason import Condition, Rows
 from flotta.protocol.reasons.refusals import CONFIGURATION_WITHHELD
-from flotta.protocol.reasons.workloads import FAILED, MISCONFIGURATION
+from flotta.protocol.reasons.workloads import FAILED, MISCONFIGURATION, UNSUPPORTED_FIELD
 
 DEVICES = Rows()
 HEARTBEAT_RECEIVED = DEVICES.add(
@@ -213,6 +213,13 @@ SELECTOR_UNUSABLE = WORKLOADS.add(
     Condition("EdgeWorkload", "Accepted", "False"),
     "The selector cannot select any device; the message names the field.",
     "Fix `spec.device` or `spec.deviceSelector`.",
+)
+WORKLOADS.add(
+    UNSUPPORTED_FIELD,
+    Condition("EdgeWorkload", "Accepted", "False"),
+    "The pod has a field that no device carries out, which an earlier release stored; the message "
+    "has its path. Devices keep the pod that they run.",
+    "Do what the message says. [Fields of a pod](pod-fields.md) has all fields.",
 )
 RUNNING = WORKLOADS.add(
     "Running",

@@ -118,6 +118,13 @@ INVALID_SPECIFICATION = SPECIFICATION.add(
     "device, or a value of an unexpected type.",
     "Correct `spec.pod.spec` of the EdgeWorkload.",
 )
+UNSUPPORTED_FIELD = SPECIFICATION.add(
+    "UnsupportedField",
+    Workload("`Error`, or the phase of an older pod that runs on", "no"),
+    "The pod has a field that the device's podman does not carry out, and the worker neither. The "
+    "message has the path of the field and what to write instead.",
+    "Do what the message says. [Fields of a pod](pod-fields.md) has all fields.",
+)
 INVALID_NAME = SPECIFICATION.add(
     "InvalidName",
     Workload("`Error`", "no"),
@@ -130,11 +137,12 @@ MISCONFIGURATION = REFERENCES.add(
     "Misconfiguration",
     Workload("`Error`", "yes, when the objects change"),
     "The workload refers to a Secret, ConfigMap or key that does not exist or cannot "
-    "be used, so the Edge API does not deliver it, and a device that runs it [keeps "
-    "the version that it has](control-plane.md#broken-references). The other "
-    "workloads of the device are delivered.",
+    "be used, or has a [field that no device carries out](pod-fields.md), so the Edge "
+    "API does not deliver it, and a device that runs it [keeps the version that it "
+    "has](control-plane.md#broken-references). The other workloads of the device are "
+    "delivered.",
     "Create what the message names, in the namespace of the EdgeWorkload, or make the"
-    " reference `optional`.",
+    " reference `optional`. If the message begins with a field, do what it says.",
 )
 SECRET_NOT_FOUND = REFERENCES.add(
     "SecretNotFound",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from flotta.protocol.models import (
     DataConfiguration,
@@ -32,6 +32,15 @@ from flotta.worker.workloads.suspension import Suspension
 
 MAX_NAME = 253  # characters of a name in a status, which may be one that is refused
 MAX_MESSAGE = 1000  # characters
+
+
+class Summary(NamedTuple):
+    """What has to change for a heartbeat to be sent at once; of the first three, for an event."""
+
+    phase: str
+    reason: str
+    wrong: str  # the message of a permanent failure
+    ready: bool | None
 
 
 class Transfers(Protocol):
@@ -79,7 +88,7 @@ class WorkloadsFeature(Feature):
             self._report_changes,
         )
         self._names: tuple[str, ...] = ()
-        self._reported: dict[str, tuple[str, str, bool | None]] = {}  # summary by workload
+        self._reported: dict[str, Summary] = {}  # by workload
         self._warned: dict[str, str] = {}  # what is left of workloads that are being removed
 
     async def prepare(self) -> None:
@@ -143,18 +152,22 @@ class WorkloadsFeature(Feature):
         """Ask for a heartbeat if a workload's phase or reason changed; a failure is an event."""
         self._warn_about_leaving()
         states = self._derive_states()
-        summaries = {name: state.summary for name, state in states.items()}
+        summaries = {name: self._summarize(name, state) for name, state in states.items()}
         if summaries == self._reported:
             return
         for name, state in states.items():
-            if (
-                state.phase == ERROR
-                and self._reported.get(name, ())[:2] != state.summary[:2]
-                and state.message
-            ):
+            failed = state.phase == ERROR or name in self._reconciler.failures
+            known = self._reported.get(name, ())[:3]
+            if failed and state.message and known != summaries[name][:3]:
                 self._agent.add_warning(state.reason or FAILED, state.message, workload=name)
         self._reported = summaries
         self._agent.request_heartbeat()
+
+    def _summarize(self, name: str, state: WorkloadState) -> Summary:
+        failure = self._reconciler.failures.get(name)
+        # What waits for another configuration is told again when something else is wrong with it.
+        wrong = state.message if failure is not None and failure.permanent else ""
+        return Summary(state.phase, state.reason, wrong, state.ready)
 
     def _warn_about_leaving(self) -> None:
         """Say which workloads cannot be removed; they are in no status, so each is an event."""

@@ -31,6 +31,7 @@ from flotta.worker.workloads.pod_spec import (
 )
 from flotta.worker.workloads.pod_volumes import PodVolumes, render_volumes
 from flotta.worker.workloads.references import Sources
+from flotta.worker.workloads.refused_fields import check_fields
 from flotta.worker.workloads.workload_paths import WorkloadPaths
 
 MAX_NAME = 100  # characters; the path of the manifest, escaped, must fit into a unit name
@@ -83,6 +84,7 @@ def build_pod(
     check_name(workload.name)
     facts = PodFacts.from_workload(workload, device)
     spec = parse_pod_spec(workload.specification)
+    check_fields(spec, facts)
     check_host_names(spec)
     sources = Sources.from_message(workload.configmaps or [], secrets)
     probes = take_probes(spec, _read_grace_period(spec))

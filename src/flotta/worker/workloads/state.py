@@ -63,11 +63,6 @@ class WorkloadState:
     message: str = ""
     ready: bool | None = None  # None where no probe decides it, or none has yet
 
-    @property
-    def summary(self) -> tuple[str, str, bool | None]:
-        """What has to change for a heartbeat to be sent at once."""
-        return self.phase, self.reason, self.ready
-
 
 @dataclass(frozen=True)
 class Observation:

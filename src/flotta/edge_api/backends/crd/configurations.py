@@ -12,7 +12,7 @@ from typing import NamedTuple
 from flotta.edge_api.backends.backend import Configuration
 from flotta.edge_api.backends.crd.caches import Caches
 from flotta.edge_api.backends.crd.wakeups import Wakeups
-from flotta.fleet.adoption import is_withheld
+from flotta.fleet.adoption import forgets_unresolved, is_withheld
 from flotta.fleet.former_labels import selects_former, settles_at
 from flotta.fleet.rendering import RenderedConfiguration, render_configuration
 from flotta.fleet.selection import matches
@@ -196,6 +196,7 @@ def _device_inputs(device: EdgeDevice) -> tuple[object, ...]:
         settles_at(device),
         device.get("spec"),
         status_of(device).get("dataObc"),
+        forgets_unresolved(device),
     )
 
 

@@ -1,0 +1,72 @@
+"""Fields of a PodSpec that each work, but not together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from flotta.pod_fields.field import expand
+
+# Fields of one place of which podman and Kubernetes carry out one, by the path of the place.
+PROBES = "containers[].{livenessProbe,readinessProbe,startupProbe}"
+EXCLUSIVE: dict[str, tuple[str, ...]] = {
+    "{containers,initContainers}[].env[]": ("value", "valueFrom"),
+    "{containers,initContainers}[].env[].valueFrom": (
+        *("configMapKeyRef", "secretKeyRef", "fieldRef", "resourceFieldRef"),
+    ),
+    "{containers,initContainers}[].envFrom[]": ("configMapRef", "secretRef"),
+    "{containers,initContainers}[].volumeMounts[]": ("subPath", "subPathExpr"),
+    PROBES: ("exec", "grpc", "httpGet", "tcpSocket"),
+    "containers[].lifecycle.{postStart,preStop}": ("exec", "httpGet", "sleep"),
+    "volumes[]": (
+        *("configMap", "downwardAPI", "emptyDir", "hostPath", "image", "persistentVolumeClaim"),
+        *("projected", "secret"),
+    ),
+    "volumes[].downwardAPI.items[]": ("fieldRef", "resourceFieldRef"),
+    "volumes[].projected.sources[]": ("configMap", "downwardAPI", "secret"),
+    "volumes[].projected.sources[].downwardAPI.items[]": ("fieldRef", "resourceFieldRef"),
+}
+
+
+def exclusive_fields() -> dict[str, tuple[str, ...]]:
+    """Return `EXCLUSIVE` by the paths of single places."""
+    return {single: fields for path, fields in EXCLUSIVE.items() for single in expand(path)}
+
+
+def find_contradictions(spec: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    """Yield path, from the PodSpec on, and message of each field that another one prevents."""
+    yield from _of_network(spec)
+    of_pod = _mapping(spec.get("securityContext"))
+    for group in ("initContainers", "containers"):
+        for index, container in enumerate(_list(spec.get(group))):
+            own = _mapping(_mapping(container).get("securityContext"))
+            user, number = (own.get(name, of_pod.get(name)) for name in ("runAsUser", "runAsGroup"))
+            if number is not None and user is None:
+                place = f"{group}[{index}]." if "runAsGroup" in own else ""
+                yield (
+                    f"{place}securityContext.runAsGroup",
+                    "podman would run the container as root; set runAsUser, too",
+                )
+
+
+def _of_network(spec: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    config = _mapping(spec.get("dnsConfig"))
+    if spec.get("dnsPolicy") == "None" and not config.get("nameservers"):
+        yield "dnsPolicy", "there is no name server; set dnsConfig.nameservers, too"
+    if not spec.get("hostNetwork"):
+        return
+    for field, file in (("hostAliases", "/etc/hosts"), ("dnsConfig", "/etc/resolv.conf")):
+        if spec.get(field):
+            yield (
+                field,
+                f"with hostNetwork podman gives the pod the device's {file}; change that, or "
+                "remove hostNetwork",
+            )
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    """Return a value, or nothing for one of another type."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def _list(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
