@@ -122,8 +122,8 @@ def test_pods_and_their_files(fuzz: Fuzz, tmp_path: Path) -> None:
         message = parse_configuration(json.dumps(configured).encode())
         desired = build_desired(message, DeviceFacts("till-7"), files)
         for pod in desired.pods.values():
-            built[:] = [len(pod.files)]
-            for path in pod.files:
+            built[:] = [len(pod.volumes.files)]
+            for path in pod.volumes.files:
                 assert_inside(path)
                 assert len(path.parts) >= 4  # files, digest, volume, file
             assert json.loads(pod.manifest)["kind"] == "Pod"
@@ -147,7 +147,7 @@ def test_secrets(fuzz: Fuzz, tmp_path: Path) -> None:
             parse_configuration(json.dumps(configured).encode()), DeviceFacts("till-7"), files
         )
         for pod in desired.pods.values():
-            for path in pod.files:
+            for path in pod.volumes.files:
                 assert_inside(path)
 
     fuzz(check, as_json(like({"k": "AQI=", "../x": "AQI="})))

@@ -22,9 +22,10 @@ from flotta.protocol.models import (
     WorkloadStatus,
 )
 from flotta.sync.loop import SyncLoop
-from flotta.worker import podman, systemd
+from flotta.worker import podman, podman_storage, systemd
 from flotta.worker.data.feature import DataFeature
 from flotta.worker.errors import WipeError
+from flotta.worker.podman_storage import StoredVolume
 from flotta.worker.settings import Settings
 from flotta.worker.workloads import retry, wiping
 from flotta.worker.workloads.feature import WorkloadsFeature
@@ -218,6 +219,10 @@ async def test_storage_that_cannot_be_used_is_an_event(tmp_path: Path) -> None:
     assert listener.events == [("InvalidStorage", "")]
 
 
+async def list_no_volumes() -> list[StoredVolume]:
+    return []
+
+
 class Podman:
     """Lists `pods` by turns, the last one for ever; records which pods are removed."""
 
@@ -233,6 +238,7 @@ class Podman:
 
         monkeypatch.setattr(podman, "list_pods", self.list_pods)
         monkeypatch.setattr(podman, "remove_pod", self.remove_pod)
+        monkeypatch.setattr(podman_storage, "list_volumes", list_no_volumes)
         monkeypatch.setattr(systemd, "stop", stop)
         monkeypatch.setattr(systemd, "reload", reload)
         monkeypatch.setattr(wiping, "WIPE_DELAYS", (0.0, 0.0, 0.0))

@@ -1,4 +1,4 @@
-"""podman, by its command line. Only `image_pull` beside this module runs it."""
+"""podman, by its command line. Only `image_pull` and `podman_storage` beside this module run it."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 
 from flotta.protocol.models import DataConfiguration
 from flotta.protocol.reasons.reason import Code
@@ -38,6 +39,7 @@ from flotta.worker.workloads.wiping import log_leftovers, removal_error
 log = logging.getLogger(__name__)
 
 Flush = Callable[[str, DataConfiguration | None], Awaitable[None]]
+Pull = Callable[[str, Path | None], Awaitable[None]]  # of an image, with credentials
 MAX_PARALLEL = 2  # image downloads and starts at once
 
 
@@ -49,7 +51,7 @@ class StepExecution:
     """Carries out steps of several workloads concurrently.
 
     `flush` sends the files of a workload a last time; `set_activity` is called with a workload and
-    its current activity.
+    its current activity; `pull` fetches an image.
     """
 
     def __init__(
@@ -58,11 +60,13 @@ class StepExecution:
         crashes: Crashes,
         flush: Flush,
         set_activity: Callable[[str, Code], None],
+        pull: Pull = pull_image,
     ) -> None:
         self._files = files
         self._crashes = crashes
         self._flush = flush
         self._set_activity = set_activity
+        self._pull = pull
         self._slots = asyncio.Semaphore(MAX_PARALLEL)
         self._reloading = asyncio.Lock()
 
@@ -103,7 +107,7 @@ class StepExecution:
             await asyncio.to_thread(self._files.write_auth, pod)
         async with self._slots:
             for image in wanted:
-                await pull_image(image, paths.auth_file if pod.auth is not None else None)
+                await self._pull(image, paths.auth_file if pod.auth is not None else None)
 
     async def _write_files(self, pod: Pod) -> None:
         if await asyncio.to_thread(self._files.write_pod, pod):

@@ -17,15 +17,20 @@ from flotta.protocol.phases import ERROR
 from flotta.protocol.reasons.device_programs import REMOVAL_INCOMPLETE
 from flotta.protocol.reasons.reason import NO_REASON
 from flotta.protocol.reasons.workloads import DATA_SYNC_FAILED, FAILED
+from flotta.tree_removal import RemovalFailure
 from flotta.worker.features import AgentContext, Feature
 from flotta.worker.probes.prober import Prober
 from flotta.worker.settings import Settings
+from flotta.worker.workloads.claim_names import ClaimNames
+from flotta.worker.workloads.claims import Claims
 from flotta.worker.workloads.desired import build_desired
 from flotta.worker.workloads.device_facts import read_device_facts
 from flotta.worker.workloads.files import WorkloadFiles
+from flotta.worker.workloads.installed_manifests import list_images
 from flotta.worker.workloads.observer import Observer
 from flotta.worker.workloads.pod_facts import DeviceFacts
 from flotta.worker.workloads.probed_pods import ProbedPods
+from flotta.worker.workloads.pulled_images import PulledImages
 from flotta.worker.workloads.reconciler import Reconciler
 from flotta.worker.workloads.state import Observation, WorkloadState, derive_state
 from flotta.worker.workloads.suspension import Suspension
@@ -73,6 +78,8 @@ class WorkloadsFeature(Feature):
         self._observer = Observer(
             settings.exits_dir, settings.unit_changes_dir, self._handle_snapshot
         )
+        self._claims = Claims(settings.state_dir, self._files)
+        self._images = PulledImages(settings.state_dir, self._list_images)
         self._suspension = Suspension(self._files.suspension_file)
         self._reconciler = Reconciler(
             self._files,
@@ -80,6 +87,8 @@ class WorkloadsFeature(Feature):
             self._suspension,
             transfers.flush_workload,
             self._report_changes,
+            self._images.pull,
+            self._remove_stored,
         )
         self._device = DeviceFacts()
         self._volumes_dir = settings.volumes_dir
@@ -94,6 +103,7 @@ class WorkloadsFeature(Feature):
     async def prepare(self) -> None:
         """Observe what runs, so that the first configuration is compared with that."""
         self._device = await read_device_facts(self._volumes_dir)
+        await self._claims.prepare()
         installed = self._files.list_installed()
         # Reported before there is a configuration: it shows what the device would lose.
         self._names = tuple(sorted(installed))
@@ -102,8 +112,11 @@ class WorkloadsFeature(Feature):
 
     def configure(self, message: DeviceConfigurationMessage) -> None:
         """Take the workloads; a broken one is reported by name."""
-        device = replace(self._device, device_id=self._agent.device_id)
+        namespaces = [workload.namespace for workload in message.workloads or []]
+        claims = self._claims.names(namespaces[0]) if namespaces else ClaimNames()
+        device = replace(self._device, device_id=self._agent.device_id, claims=claims)
         desired = build_desired(message, device, self._files, may_remove=self._agent.may_remove)
+        self._claims.note_used(desired.pods.values())
         # What is held is reported too: it shows the control plane what the device would lose.
         configured = (workload.name for workload in message.workloads or [])
         self._names = (*configured, *sorted(desired.held))
@@ -122,6 +135,7 @@ class WorkloadsFeature(Feature):
             tasks.create_task(self._observer.run())
             tasks.create_task(self._reconciler.run())
             tasks.create_task(self._prober.run())
+            tasks.create_task(self._images.run())
 
     async def report(self, heartbeat: Heartbeat) -> None:
         """Add the status of each workload that is configured or held, else of what is installed."""
@@ -141,6 +155,15 @@ class WorkloadsFeature(Feature):
             await self._reconciler.wipe()
         finally:
             self._suspension.end()
+
+    def _list_images(self) -> set[str]:
+        """Return the images that workloads have, or will have in a moment."""
+        return list_images(self._files) | self._reconciler.desired_images
+
+    async def _remove_stored(self) -> list[RemovalFailure]:
+        """Remove what podman stores for workloads that are gone, when the device leaves."""
+        await self._images.remove_all()
+        return await self._claims.remove_all()
 
     def _handle_snapshot(self) -> None:
         """Compare with what is desired and with what was reported."""

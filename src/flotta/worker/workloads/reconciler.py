@@ -16,16 +16,17 @@ from flotta.protocol.reasons.reason import Code
 from flotta.protocol.reasons.refusals import DEVICE_QUARANTINED
 from flotta.protocol.reasons.workloads import DISK_FAILURE, INTERNAL_ERROR, STARTING, STOPPING
 from flotta.worker.errors import WorkloadError
+from flotta.worker.image_pull import pull_image
 from flotta.worker.workloads.crash_loop import CrashLoopBackOff
 from flotta.worker.workloads.desired import Desired
-from flotta.worker.workloads.execution import Flush, StartError, StepExecution
+from flotta.worker.workloads.execution import Flush, Pull, StartError, StepExecution
 from flotta.worker.workloads.files import WorkloadFiles
 from flotta.worker.workloads.manifest import Pod
 from flotta.worker.workloads.observer import Observer
 from flotta.worker.workloads.retry import RetryDelay, run_unless_changed, sleep_unless_changed
 from flotta.worker.workloads.steps import FetchImages, StartPod, Step, plan_steps, plan_suspension
 from flotta.worker.workloads.suspension import Suspension
-from flotta.worker.workloads.wiping import WorkloadWipe
+from flotta.worker.workloads.wiping import RemoveStored, WorkloadWipe, remove_nothing
 
 log = logging.getLogger(__name__)
 
@@ -44,14 +45,16 @@ class Reconciler:
         suspension: Suspension,
         flush: Flush,
         on_change: Callable[[], None],
+        pull: Pull = pull_image,
+        remove_stored: RemoveStored = remove_nothing,
     ) -> None:
         self._files = files
         self._observer = observer
         self._suspension = suspension
         self._retry: asyncio.TimerHandle | None = None
         self._stopped = suspension.active  # what is wanted, also while the disk cannot be written
-        self._execution = StepExecution(files, observer.crashes, flush, self._set_activity)
-        self._wipe = WorkloadWipe(files, self._execution.stop_pod)
+        self._execution = StepExecution(files, observer.crashes, flush, self._set_activity, pull)
+        self._wipe = WorkloadWipe(files, self._execution.stop_pod, remove_stored)
         self._on_change = on_change
         self._desired: Desired | None = None
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -132,6 +135,12 @@ class Reconciler:
         wanted = set(self._desired.names) if self._desired else set()
         installed = self._files.list_installed()
         return {name: record.data for name, record in installed.items() if name not in wanted}
+
+    @property
+    def desired_images(self) -> set[str]:
+        """The images of all pods that are desired."""
+        pods = self._desired.pods.values() if self._desired else ()
+        return {image for pod in pods for image in pod.images}
 
     async def run(self) -> None:
         """Reconcile until cancelled."""

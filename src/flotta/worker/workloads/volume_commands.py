@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -40,8 +41,9 @@ def render_preparation(plan: VolumePlan, paths: WorkloadPaths) -> Preparation:
 
 def _command(stage: str, plan: Path) -> str:
     python, packages = find_program()
+    places = ":".join([packages, *filter(None, [os.environ.get("PYTHONPATH")])])
     words = (python, "-P", "-m", "flotta.worker.volumes", stage, str(plan))
-    return " ".join(["/usr/bin/env", quote(f"PYTHONPATH={packages}"), *map(quote, words)])
+    return " ".join(["/usr/bin/env", quote(f"PYTHONPATH={places}"), *map(quote, words)])
 
 
 def find_program(arguments: Sequence[str] = sys.argv) -> tuple[str, str]:

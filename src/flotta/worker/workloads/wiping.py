@@ -2,8 +2,8 @@
 
 1. Everything is tried for every workload; one that cannot be removed stops none of the others.
 2. What must be gone before the removal is confirmed: the pods, and the files that hold Secrets.
-3. What else is left, such as an immutable file of a pod, is named in the log and tried again later:
-   a pod's file must not keep the device in its fleet.
+3. What else is left, such as an immutable file of a pod, or a volume that a foreign container uses,
+   is named in the log and tried again later: it must not keep the device in its fleet.
 """
 
 from __future__ import annotations
@@ -29,12 +29,29 @@ LEFTOVER_RETRY = 10.0, 3600.0  # seconds: the first delay, the longest
 SHOWN = 3  # leftovers that a message names
 
 
-class WorkloadWipe:
-    """Removes all pods and their files; `stop_pod` stops the pod of one workload."""
+RemoveStored = Callable[[], Awaitable[list[RemovalFailure]]]
 
-    def __init__(self, files: WorkloadFiles, stop_pod: Callable[[str], Awaitable[None]]) -> None:
+
+async def remove_nothing() -> list[RemovalFailure]:
+    """Leave nothing behind where podman stores nothing for the device."""
+    return []
+
+
+class WorkloadWipe:
+    """Removes all pods and their files; `stop_pod` stops the pod of one workload.
+
+    `remove_stored` removes what podman stores for workloads that are gone: claims and images.
+    """
+
+    def __init__(
+        self,
+        files: WorkloadFiles,
+        stop_pod: Callable[[str], Awaitable[None]],
+        remove_stored: RemoveStored = remove_nothing,
+    ) -> None:
         self._files = files
         self._stop_pod = stop_pod
+        self._remove_stored = remove_stored
         self._retry: asyncio.Task[None] | None = None
         self._removing: asyncio.Future[Leftovers] | None = None  # in a thread, by `_retry`
 
@@ -59,6 +76,7 @@ class WorkloadWipe:
                 _name_rest(pods, left),
                 REMOVAL_INCOMPLETE,
             )
+        left.others += await self._remove_stored()
         await systemd.reload()
         log_leftovers(left.all)
         if pods != [] or left.secrets:
@@ -106,6 +124,7 @@ class WorkloadWipe:
             work = asyncio.to_thread(self._files.remove_all, (), lambda: self._retry is not None)
             self._removing = asyncio.ensure_future(work)
             left = await asyncio.shield(self._removing)
+            left.others += await self._remove_stored()
             if not left.all:
                 log.info("What was left of the removed workloads is removed now")
                 return

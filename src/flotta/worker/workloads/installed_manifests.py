@@ -1,0 +1,47 @@
+"""What installed manifests say, also those that an earlier release wrote."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from flotta.durable_files import read_bounded
+from flotta.worker.workloads.files import WorkloadFiles
+
+MAX_MANIFEST = 32 << 20  # bytes: as much as a configuration
+
+
+def list_images(files: WorkloadFiles) -> set[str]:
+    """Return the images of all containers of all installed workloads."""
+    return {
+        str(container.get("image"))
+        for spec in _read_specs(files)
+        for kind in ("containers", "initContainers")
+        for container in spec.get(kind) or []
+    }
+
+
+def list_shared_volumes(files: WorkloadFiles) -> tuple[set[str], set[str]]:
+    """Return the names of podman's volumes for claims, and of those for emptyDirs.
+
+    Only manifests of earlier releases have the latter: they left both to podman.
+    """
+    claims: set[str] = set()
+    scratch: set[str] = set()
+    for spec in _read_specs(files):
+        for volume in spec.get("volumes") or []:
+            if "emptyDir" in volume:
+                scratch.add(volume["name"])
+            elif "persistentVolumeClaim" in volume:
+                claims.add(volume["persistentVolumeClaim"]["claimName"])
+    return claims, scratch
+
+
+def _read_specs(files: WorkloadFiles) -> Iterator[dict[str, Any]]:
+    """Yield the PodSpecs as podman gets them; a damaged manifest is written again anyway."""
+    for name in files.list_installed():
+        try:
+            yield json.loads(read_bounded(files.paths_of(name).manifest, MAX_MANIFEST))["spec"]
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
