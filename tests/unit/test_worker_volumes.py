@@ -40,12 +40,19 @@ def build(
     namespace: str = "shop",
     claims: ClaimNames | None = None,
     container: dict[str, Any] | None = None,
+    labels: dict[str, str] | None = None,
     **spec: Any,
 ) -> Pod:
     defaults = [{"name": volume["name"], "mountPath": f"/{volume['name']}"} for volume in volumes]
     main = {"name": "c", "image": "x", "volumeMounts": mounts or defaults, **(container or {})}
     text = json.dumps({"containers": [main], "volumes": list(volumes), **spec})
-    workload = Workload(name=name, namespace=namespace, specification=text, configmaps=[SCRIPTS])
+    workload = Workload(
+        name=name,
+        namespace=namespace,
+        specification=text,
+        configmaps=[SCRIPTS],
+        labels=labels,
+    )
     device = DeviceFacts(device_id="till-1", claims=claims or ClaimNames())
     return build_pod(workload, [CREDENTIALS], device, paths(name))
 
@@ -187,6 +194,35 @@ def test_a_projected_volume_has_the_files_of_all_its_sources() -> None:
         for path, file in pod.volumes.files.items()
     }
     assert found == {"conf/level": (b"9", 0o600), "pw": (b"hunter2", 0o440)}
+
+
+def test_fields_of_the_pod_are_files() -> None:
+    items = [
+        {"path": "name", "fieldRef": {"fieldPath": "metadata.name"}},
+        {"path": "labels", "fieldRef": {"fieldPath": "metadata.labels"}, "mode": 0o400},
+        {"path": "cpu", "resourceFieldRef": {"containerName": "c", "resource": "limits.cpu"}},
+    ]
+    limits = {"resources": {"limits": {"cpu": "2"}}}
+    for source in (
+        {"downwardAPI": {"items": items, "defaultMode": 0o440}},
+        {"projected": {"sources": [{"downwardAPI": {"items": items}}], "defaultMode": 0o440}},
+    ):
+        pod = build({"name": "v", **source}, container=limits, labels={"app": "x"})
+        found = {
+            path.name: (file.content.decode(), file.mode)
+            for path, file in pod.volumes.files.items()
+        }
+        assert found == {
+            "name": ("web", 0o440),
+            "labels": ('app="x"', 0o400),
+            "cpu": ("2", 0o440),
+        }
+
+
+def test_an_address_is_in_no_file() -> None:
+    items = [{"path": "ip", "fieldRef": {"fieldPath": "status.podIP"}}]
+    with pytest.raises(WorkloadError, match=r"status\.podIP"):
+        build({"name": "v", "downwardAPI": {"items": items}})
 
 
 def test_a_source_that_devices_do_not_have_is_refused() -> None:

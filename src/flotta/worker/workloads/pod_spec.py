@@ -148,11 +148,28 @@ class SecretSource(KeyedSource, total=False):
     defaultMode: int
 
 
+class DownwardFile(TypedDict, total=False):
+    """An entry of `items` of a downwardAPI volume."""
+
+    path: Required[str]
+    mode: int
+    fieldRef: FieldReference
+    resourceFieldRef: ResourceFieldReference
+
+
+class DownwardSource(TypedDict, total=False):
+    """`downwardAPI` of a volume."""
+
+    items: list[DownwardFile]
+    defaultMode: int
+
+
 class ProjectedSource(TypedDict, total=False):
     """An entry of `sources` of a projected volume; its Secrets have a `name`."""
 
     configMap: ConfigMapSource
     secret: ConfigMapSource
+    downwardAPI: DownwardSource
 
 
 class ProjectedVolume(TypedDict, total=False):
@@ -190,6 +207,7 @@ class Volume(TypedDict, total=False):
     configMap: ConfigMapSource
     secret: SecretSource
     projected: ProjectedVolume
+    downwardAPI: DownwardSource
     emptyDir: EmptyDir | None
     persistentVolumeClaim: ClaimSource
     hostPath: HostPath

@@ -19,7 +19,7 @@ from flotta.worker.workloads.pod_spec import (
 )
 from flotta.worker.workloads.references import Sources
 from flotta.worker.workloads.sub_paths import PathMount, mount_sub_paths
-from flotta.worker.workloads.volume_files import VolumeFile
+from flotta.worker.workloads.volume_files import Origins, VolumeFile
 from flotta.worker.workloads.volume_places import Surroundings, VolumePlace, place_volume
 from flotta.worker.workloads.workload_paths import WorkloadPaths
 
@@ -56,7 +56,7 @@ def render_volumes(
     """
     group = _take_group(spec)
     _add_export(spec, paths)
-    around = Surroundings(spec, sources, paths, facts, group)
+    around = Surroundings(Origins(spec, sources, facts), paths, group)
     places = {volume["name"]: place_volume(volume, around) for volume in spec.get("volumes") or []}
     _mount_read_only(spec, {name for name, place in places.items() if place.read_only})
     inner = mount_sub_paths(spec, places, paths.mounts)

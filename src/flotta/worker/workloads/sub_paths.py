@@ -8,7 +8,6 @@ container can write to is mounted by the unit at every start, and podman gets th
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -22,9 +21,8 @@ from flotta.worker.workloads.pod_spec import (
     VolumeMount,
     invalid_specification,
 )
+from flotta.worker.workloads.variables import expand_all
 from flotta.worker.workloads.volume_places import VolumePlace, digest
-
-VARIABLE = re.compile(r"\$\$|\$\((?P<name>[^)]*)\)")
 
 
 @dataclass(frozen=True)
@@ -72,26 +70,11 @@ def _read_path(container: Container, mount: VolumeMount) -> PurePosixPath | None
     plain, expression = mount.pop("subPath", ""), mount.pop("subPathExpr", "")
     if expression:
         values = {entry["name"]: entry.get("value", "") for entry in container.get("env") or []}
-        plain = _expand(str(expression), values)
+        plain = expand_all(str(expression), values)
     if not plain:
         return None
     path = check_relative(str(plain))
     return path if path.parts else None
-
-
-def _expand(expression: str, values: Mapping[str, str]) -> str:
-    """Replace each `$(NAME)`; `$$` is a dollar sign. Every variable must exist."""
-
-    def replace(match: re.Match[str]) -> str:
-        if match["name"] is None:
-            return "$"
-        if match["name"] not in values:
-            raise invalid_specification(
-                f"subPathExpr {expression[:80]!r}: there is no variable {match['name'][:80]!r}"
-            )
-        return values[match["name"]]
-
-    return VARIABLE.sub(replace, expression)
 
 
 def _mount_path(

@@ -16,11 +16,9 @@ from pathlib import PurePosixPath
 from flotta.worker.volumes.plan import Claim, MemoryDirectory, ScratchDirectory
 from flotta.worker.workloads.claim_names import DEFAULT_NAMESPACE
 from flotta.worker.workloads.host_names import check_relative
-from flotta.worker.workloads.pod_facts import PodFacts
 from flotta.worker.workloads.pod_spec import EmptyDir, PodSpec, Volume, invalid_specification
 from flotta.worker.workloads.quantities import parse_bytes
-from flotta.worker.workloads.references import Sources
-from flotta.worker.workloads.volume_files import VolumeFile, VolumeFiles, read_volume_files
+from flotta.worker.workloads.volume_files import Origins, VolumeFile, VolumeFiles, read_volume_files
 from flotta.worker.workloads.workload_paths import WorkloadPaths
 
 MEMORY = "Memory"
@@ -51,10 +49,8 @@ class VolumePlace:
 class Surroundings:
     """What places depend on besides the volume itself."""
 
-    spec: PodSpec
-    sources: Sources
+    origins: Origins
     paths: WorkloadPaths
-    facts: PodFacts
     group: int | None
 
 
@@ -63,15 +59,15 @@ def place_volume(volume: Volume, around: Surroundings) -> VolumePlace:
 
     Raises WorkloadError for a reference that does not exist, and for what no device can do.
     """
-    files = read_volume_files(volume, around.sources, around.group)
+    files = read_volume_files(volume, around.origins, around.group)
     host_path, claim = volume.get("hostPath"), volume.get("persistentVolumeClaim")
     if files is not None:
         return _place_files(volume["name"], files, around.paths)
     if "emptyDir" in volume:
         return _place_scratch(volume["name"], volume["emptyDir"] or {}, around)
     if claim is not None:
-        namespace = around.facts.namespace or DEFAULT_NAMESPACE
-        name = around.facts.device.claims.volume_of(namespace, claim["claimName"])
+        namespace = around.origins.facts.namespace or DEFAULT_NAMESPACE
+        name = around.origins.facts.device.claims.volume_of(namespace, claim["claimName"])
         return VolumePlace(
             {"name": volume["name"], "persistentVolumeClaim": {"claimName": name}},
             claim=Claim(claim["claimName"], name, namespace),
@@ -127,7 +123,7 @@ def _place_scratch(name: str, source: EmptyDir, around: Surroundings) -> VolumeP
     limit = parse_bytes(source.get("sizeLimit") or 0) or None
     if medium == MEMORY:
         path = str(around.paths.mounts / f"m-{name}")
-        size = min(filter(None, (limit, _memory_limit(around.spec))), default=None)
+        size = min(filter(None, (limit, _memory_limit(around.origins.spec))), default=None)
         return VolumePlace(
             _directory(name, path), base=path, memory=MemoryDirectory(name, path, size)
         )
