@@ -1,0 +1,204 @@
+"""Volumes as the processes of pods see them: three pods show every row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flotta.worker.workloads.units import unit_name
+from pods.device import Device
+from pods.pod import Pod, container
+
+GROUP, USER = 2000, 1000
+MOUNTED: dict[str, dict[str, Any]] = {
+    "data": {"emptyDir": {}},
+    "memory": {"emptyDir": {"medium": "Memory", "sizeLimit": "8Mi"}},
+    "db": {"persistentVolumeClaim": {"claimName": "shopdb"}},
+    "scripts": {"configMap": {"name": "scripts", "defaultMode": 0o755}},
+    "creds": {
+        "secret": {
+            "secretName": "creds",
+            "defaultMode": 0o400,
+            "items": [{"key": "pw", "path": "pw"}, {"key": "pw", "path": "deep/pw", "mode": 0o444}],
+        }
+    },
+    "all": {
+        "projected": {
+            "sources": [
+                {"configMap": {"name": "scripts"}},
+                {"secret": {"name": "creds"}},
+                {
+                    "downwardAPI": {
+                        "items": [{"path": "name", "fieldRef": {"fieldPath": "metadata.name"}}]
+                    }
+                },
+            ]
+        }
+    },
+    "down": {
+        "downwardAPI": {
+            "items": [{"path": "space", "fieldRef": {"fieldPath": "metadata.namespace"}}],
+            "defaultMode": 0o440,
+        }
+    },
+    "none": {"configMap": {"name": "absent", "optional": True}},
+    "host": {"hostPath": {"path": "/srv/shop", "type": "DirectoryOrCreate"}},
+}
+PATHS = [
+    {"name": "scripts", "mountPath": "/sub/run.sh", "subPath": "run.sh"},
+    {"name": "data", "mountPath": "/sub/data", "subPath": "a/b"},
+    {"name": "memory", "mountPath": "/sub/memory", "subPath": "m"},
+    {"name": "db", "mountPath": "/sub/db", "subPathExpr": "$(WHO)/db"},
+    {"name": "host", "mountPath": "/sub/host", "subPath": "h", "readOnly": True},
+]
+SOURCES: dict[str, Any] = {
+    "config_maps": {"scripts": {"run.sh": "#!/bin/sh\necho ran\n"}},
+    "secrets": {"creds": {"pw": "hunter2"}},
+    "namespace": "shop",
+}
+
+
+def unit_of(name: str) -> str:
+    return unit_name(Path(f"/var/lib/flotta/worker/workloads/{name}/pod.yaml"))
+
+
+def volumes(*names: str) -> list[dict[str, Any]]:
+    return [{"name": name, **MOUNTED[name]} for name in names]
+
+
+def mounts(*names: str) -> list[dict[str, Any]]:
+    return [{"name": name, "mountPath": f"/{name}"} for name in names]
+
+
+@pytest.fixture(scope="module")
+def full(device: Device) -> Iterator[Pod]:
+    """A pod with every volume, two containers and a group."""
+    main = container(
+        volumeMounts=[*mounts(*MOUNTED), *PATHS], env=[{"name": "WHO", "value": "bert"}]
+    )
+    user = container(
+        "user", volumeMounts=mounts("data", "memory", "db"), securityContext={"runAsUser": USER}
+    )
+    spec = {
+        "containers": [main, user],
+        "volumes": volumes(*MOUNTED),
+        "securityContext": {"fsGroup": GROUP},
+        "terminationGracePeriodSeconds": 1,
+    }
+    with device.running("full", spec, **SOURCES) as pod:
+        yield pod
+
+
+@pytest.fixture(scope="module")
+def other(device: Device) -> Iterator[Pod]:
+    """A pod of a user with volumes of the same names."""
+    spec = {
+        "containers": [
+            container(volumeMounts=mounts("data", "db"), securityContext={"runAsUser": USER})
+        ],
+        "volumes": volumes("data", "db"),
+        "terminationGracePeriodSeconds": 1,
+    }
+    with device.running("other", spec, **SOURCES) as pod:
+        yield pod
+
+
+def modes(pod: Pod, *paths: str) -> list[str]:
+    return pod.sh(f"stat -L -c %a {' '.join(paths)}").split()
+
+
+def test_an_empty_dir_is_of_one_pod_and_of_all_its_containers(full: Pod, other: Pod) -> None:
+    full.sh("echo full > /data/state")
+    other.sh("echo other > /data/state")
+    assert (full.sh("cat /data/state", "user"), other.sh("cat /data/state")) == ("full", "other")
+
+
+def test_memory_is_a_tmpfs_of_its_limit_that_containers_share(full: Pod) -> None:
+    full.sh("echo x > /memory/state")
+    assert full.sh("cat /memory/state", "user") == "x"
+    assert full.sh("stat -f -c '%T %S %b' /memory").split() == ["tmpfs", "4096", "2048"]
+
+
+def test_a_claim_is_shared_by_the_pods_that_name_it(full: Pod, other: Pod) -> None:
+    full.sh("mkdir -p /db/open && chmod 777 /db/open && echo full > /db/open/state")
+    assert other.sh("cat /db/open/state") == "full"
+
+
+def test_modes_are_those_of_the_specification(full: Pod) -> None:
+    found = modes(full, "/scripts/run.sh", "/creds/pw", "/creds/deep/pw", "/down/space")
+    # `fsGroup` lets its group read.
+    assert found == ["755", "440", "444", "440"]
+    assert full.sh("/scripts/run.sh; cat /creds/pw /creds/deep/pw") == "ran\nhunter2hunter2"
+
+
+def test_projected_volumes_have_the_files_of_all_sources(full: Pod) -> None:
+    assert full.sh("ls /all").split() == ["name", "pw", "run.sh"]
+    assert full.sh("cat /all/name /down/space") == "fullshop"
+
+
+def test_an_optional_volume_of_nothing_is_empty(full: Pod) -> None:
+    assert full.sh("ls -A /none") == ""
+
+
+def test_files_are_mounted_read_only(full: Pod) -> None:
+    assert "Read-only" in full.sh("touch /scripts/x 2>&1 || true")
+
+
+def test_a_sub_path_is_that_path_alone(full: Pod) -> None:
+    assert full.sh("test -f /sub/run.sh && /sub/run.sh") == "ran"
+    full.sh("for i in data memory db; do echo $i > /sub/$i/state; done")
+    assert full.sh("cat /data/a/b/state /memory/m/state /db/bert/db/state").split() == [
+        "data",
+        "memory",
+        "db",
+    ]
+    assert "Read-only" in full.sh("touch /sub/host/x 2>&1 || true")
+
+
+def test_every_volume_belongs_to_the_group(full: Pod) -> None:
+    assert str(GROUP) in full.sh("id -G", "user").split()
+    full.sh("for i in data memory db export; do touch /$i/of-user; done", "user")
+    owners = full.sh("stat -c '%u:%g' /data/of-user /memory/of-user /db/of-user /export/of-user")
+    assert owners.split() == [f"{USER}:{GROUP}"] * 4
+
+
+def test_a_restart_without_the_worker_keeps_and_prepares_everything(
+    device: Device, full: Pod
+) -> None:
+    full.sh("echo kept | tee /data/kept /memory/kept /db/kept > /export/kept")
+    unit = unit_of("full")
+    device.stop_worker()
+    device.host.sh(f"systemctl restart '{unit}'")
+    assert full.sh("cat /data/kept /memory/kept /db/kept /export/kept").split() == ["kept"] * 4
+    assert full.sh("cat /sub/data/state 2>/dev/null; test -f /sub/run.sh && echo file") != ""
+    device.start_worker()
+
+
+def test_a_link_that_a_container_made_leads_nowhere(device: Device, full: Pod) -> None:
+    full.sh("rm -rf /data/a && ln -s /etc /data/a")
+    device.host.sh(f"systemctl restart '{unit_of('full')}'", check=False)
+    full.wait_phase("Error")
+    assert 'volume "data": path "a/b": "a" is a symbolic link' in device.journal()
+    device.host.sh("rm /var/lib/flotta/worker/workloads/full/volumes/data/a")
+    full.wait_running()
+
+
+def test_a_claim_outlives_its_workloads_and_an_empty_dir_does_not(device: Device) -> None:
+    spec = {
+        "containers": [container(volumeMounts=mounts("data", "db", "memory"))],
+        "volumes": volumes("data", "db", "memory"),
+        "terminationGracePeriodSeconds": 1,
+    }
+    with device.running("first", spec, **SOURCES) as pod:
+        pod.sh("echo first | tee /data/state /memory/state > /db/of-first")
+    assert device.host.sh("ls -A /run/flotta-volumes | grep -x first || true") == ""
+    with device.running("first", spec, **SOURCES) as pod:
+        assert pod.sh("cat /db/of-first; ls -A /data /memory").split() == [
+            "first",
+            "/data:",
+            "/memory:",
+        ]
+    assert device.host.sh("podman volume ls -q --filter label=project-flotta.io/claim=shopdb")
