@@ -75,7 +75,7 @@ def mounts(*names: str) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def full(device: Device) -> Iterator[Pod]:
-    """A pod with every volume, two containers and a group."""
+    """Run a pod with every volume, two containers and a group."""
     main = container(
         volumeMounts=[*mounts(*MOUNTED), *PATHS], env=[{"name": "WHO", "value": "bert"}]
     )
@@ -94,7 +94,7 @@ def full(device: Device) -> Iterator[Pod]:
 
 @pytest.fixture(scope="module")
 def other(device: Device) -> Iterator[Pod]:
-    """A pod of a user with volumes of the same names."""
+    """Run a pod of a user with volumes of the same names."""
     spec = {
         "containers": [
             container(volumeMounts=mounts("data", "db"), securityContext={"runAsUser": USER})
