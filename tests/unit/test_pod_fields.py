@@ -113,8 +113,8 @@ OF_CONTAINERS: list[tuple[dict[str, Any], str, set[PodmanVersion]]] = [
     ({"resources": {"limits": {"nvidia.com/gpu=all": 1}}}, "resources.limits", {DEBIAN_12}),
     ({"securityContext": {"procMount": "Unmasked"}}, "securityContext.procMount", {DEBIAN_12}),
     (
-        {"securityContext": {"seccompProfile": {"type": "Localhost"}}},
-        "securityContext.seccompProfile.type",
+        {"securityContext": {"appArmorProfile": {"type": "Localhost"}}},
+        "securityContext.appArmorProfile.type",
         BOTH,
     ),
     ({"volumeMounts": [{"name": "a", "mountPath": "/a:exec"}]}, "volumeMounts[0].mountPath", BOTH),

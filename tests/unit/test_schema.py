@@ -210,6 +210,7 @@ def test_a_list_is_not_a_date() -> None:
     ("rule", "type_", "right", "wrong"),
     [
         ("false", "object", [None], [{}, {"a": 1}]),
+        ("self", "boolean", [True], [False]),
         ("!self", "boolean", [False], [True]),
         ("size(self) == 0", "array", [[]], [["a"]]),
         ("size(self) == 0", "object", [{}], [{"a": 1}]),

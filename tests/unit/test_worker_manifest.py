@@ -73,6 +73,22 @@ def test_a_field_that_would_be_ignored_is_refused(
     assert raised.value.permanent
 
 
+def test_seccomp_profiles_become_the_annotations_that_podman_reads() -> None:
+    def profile(kind: str, **more: str) -> dict[str, Any]:
+        return {"securityContext": {"seccompProfile": {"type": kind, **more}}}
+
+    own = json.loads(spec(**profile("Localhost", localhostProfile="a.json")))
+    pod = pod_of(json.dumps(own | profile("Unconfined")), annotations={"note": "n"})
+
+    assert document(pod)["metadata"]["annotations"] == {
+        "note": "n",
+        "seccomp.security.alpha.kubernetes.io/pod": "unconfined",
+        "container.seccomp.security.alpha.kubernetes.io/c": "localhost/a.json",
+    }
+    assert pod.digest != pod_of(json.dumps(own)).digest
+    assert "annotations" not in document(pod_of(spec()))["metadata"]
+
+
 def test_a_field_that_a_newer_podman_carries_out_is_passed_on() -> None:
     workload = Workload(
         name="web", specification=json.dumps(json.loads(spec()) | {"hostPID": True})

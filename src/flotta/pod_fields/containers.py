@@ -150,19 +150,22 @@ SECURITY = (
 # The pod has them too, for all of its containers.
 PROFILES = (
     honoured("securityContext.seLinuxOptions.{level,role,type,user}", "On devices with SELinux."),
-    refused(
+    emulated(
         "securityContext.seccompProfile.localhostProfile",
-        "podman does not read profiles of pods",
-        "use RuntimeDefault",
-        one_of(""),
-    ),
-    honoured(
-        "securityContext.seccompProfile.type",
-        "podman's own profile.",
+        "A file in `/var/lib/kubelet/seccomp` of the device.",
         Refusal(
-            "podman does not read profiles of pods",
-            "use RuntimeDefault",
-            one_of("", "RuntimeDefault"),
+            "podman finds profiles in one directory only",
+            "name a file in /var/lib/kubelet/seccomp of the device",
+            matching(r"[^/]*", "names of files"),
+        ),
+    ),
+    emulated(
+        "securityContext.seccompProfile.type",
+        "By the annotations that podman reads. Default: podman's own profile.",
+        Refusal(
+            "this type does not exist",
+            "use RuntimeDefault, Unconfined or Localhost",
+            one_of("", "RuntimeDefault", "Unconfined", "Localhost"),
         ),
     ),
     refused(

@@ -11,7 +11,7 @@ from flotta.pod_fields.field import (
     ignored_before,
     refused,
 )
-from flotta.pod_fields.values import EMPTY, FALSE, one_of
+from flotta.pod_fields.values import EMPTY, FALSE, TRUE, one_of
 
 NO_SCHEDULER = "a device has no scheduler"
 SELECT_DEVICES = "select devices with spec.deviceSelector of the EdgeWorkload"
@@ -20,8 +20,14 @@ NO_CLUSTER_DNS = "a device has no cluster DNS"
 MAX_GRACE = 3600  # seconds
 
 NETWORK = (
-    honoured("hostNetwork", "With podman before 4.8 the host name is the workload's."),
-    honoured("hostname", "Default: the name of the workload. Not with hostNetwork."),
+    honoured(
+        "hostNetwork", "The host name is the device's; with podman before 4.8 the workload's."
+    ),
+    honoured(
+        "hostname",
+        "Default: the name of the workload. With hostNetwork, podman from 4.8 on uses the "
+        "device's, as Kubernetes does.",
+    ),
     honoured("hostAliases[].{ip,hostnames}", "Not with hostNetwork."),
     honoured("dnsConfig.nameservers", "They replace the device's own."),
     honoured("dnsConfig.{searches,options[].name,options[].value}"),
@@ -45,10 +51,11 @@ NAMESPACES = (
     honoured("hostPID", "", ignored_before(PodmanVersion(4, 4), FALSE)),
     honoured("hostIPC", "", ignored_before(PodmanVersion(4, 5), FALSE)),
     honoured("shareProcessNamespace"),
-    honoured(
+    refused(
         "hostUsers",
-        "With `false`, podman needs subordinate ids of the user `containers` in /etc/subuid, and "
-        "the container's root is another user on the device, who cannot write what root owns.",
+        "a pod with users of its own could not write its volumes",
+        "remove it",
+        TRUE,
     ),
 )
 

@@ -67,5 +67,6 @@ def _quote(pattern: str) -> str:
 
 
 NO_VALUE = Values("false", "", lambda _: False)
+TRUE = Values("self", "`true`", lambda value: value is True)
 FALSE = Values("!self", "`false`", lambda value: value is False)
 EMPTY = Values("size(self) == 0", "", lambda value: not value)

@@ -110,6 +110,7 @@ PREDICATES = {
 TEXT = r"""'[^']*'|"[^"]*\""""
 FORMS: dict[str, Callable[..., Predicate]] = {
     "false": lambda: lambda _: False,
+    "self": lambda: lambda value: value is True,
     "!self": lambda: lambda value: value is False,
     r"size\(self\) == 0": lambda: lambda value: len(value) == 0,
     r"self in \[([^\[\]]*)\]": _is_listed,

@@ -32,6 +32,7 @@ from flotta.worker.workloads.pod_spec import (
 from flotta.worker.workloads.pod_volumes import PodVolumes, render_volumes
 from flotta.worker.workloads.references import Sources
 from flotta.worker.workloads.refused_fields import check_fields
+from flotta.worker.workloads.seccomp import list_seccomp_annotations
 from flotta.worker.workloads.workload_paths import WorkloadPaths
 
 MAX_NAME = 100  # characters; the path of the manifest, escaped, must fit into a unit name
@@ -133,8 +134,8 @@ def _make_pod(
 ) -> Pod:
     labels = dict(workload.labels or {}) | {WORKLOAD_LABEL: workload.name}
     metadata: dict[str, object] = {"name": workload.name, "labels": labels}
-    if workload.annotations:
-        metadata["annotations"] = dict(workload.annotations)
+    if annotations := dict(workload.annotations or {}) | list_seccomp_annotations(spec):
+        metadata["annotations"] = annotations
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": copy.deepcopy(spec)}
     try:
         # Without probes, what defines a pod is what it was before the worker knew them.

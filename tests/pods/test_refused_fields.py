@@ -1,0 +1,82 @@
+"""A field that podman would ignore is refused, and what runs keeps running."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from pods.device import Device
+from pods.pod import Pod, container
+
+PROFILES = "/var/lib/kubelet/seccomp"
+SECCOMP = "sed -n 's/^Seccomp:[[:space:]]*//p' /proc/self/status"
+
+
+def profile(kind: str, **more: str) -> dict[str, Any]:
+    return {"securityContext": {"seccompProfile": {"type": kind, **more}}}
+
+
+SPEC: dict[str, Any] = {
+    **profile("Unconfined"),
+    "containers": [
+        container(),
+        container("usual", **profile("RuntimeDefault")),
+        container("local", **profile("Localhost", localhostProfile="no-chmod.json")),
+    ],
+}
+
+
+@pytest.fixture(scope="module")
+def pod(device: Device) -> Iterator[Pod]:
+    rule = '{"names": ["chmod", "fchmodat", "fchmodat2"], "action": "SCMP_ACT_ERRNO"}'
+    device.host.write(
+        f"{PROFILES}/no-chmod.json",
+        f'{{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{rule}]}}',
+    )
+    with device.running("stays", SPEC) as pod:
+        yield pod
+
+
+def test_each_container_has_its_seccomp_profile(pod: Pod) -> None:
+    filtered = {name: pod.sh(SECCOMP, name) for name in ("main", "usual", "local")}
+    assert filtered == {"main": "0", "usual": "2", "local": "2"}
+    assert pod.sh("touch /x && chmod 600 /x", "usual") == ""
+    assert "not permitted" in pod.sh("touch /x && chmod 600 /x 2>&1", "local", check=False)
+
+
+def test_a_field_that_is_refused_is_named_and_the_pod_runs_on(device: Device, pod: Pod) -> None:
+    before = pod.containers()
+    pod.sh("echo kept >/export/state.db")
+
+    device.deploy("stays", {**SPEC, "nodeSelector": {"disk": "ssd"}})
+    status = pod.wait_reason("UnsupportedField")
+
+    path = "spec.pod.spec.nodeSelector"
+    assert status["status"] == "Running"
+    assert status["message"].startswith(f"{path}: a device has no scheduler; ")
+    told = [event for event in device.control.events() if path in event["message"]]
+    assert [(event["reason"], event["workload"]) for event in told] == [
+        ("UnsupportedField", "stays")
+    ]
+    device.host.sh("systemctl restart flotta-device-worker")
+    pod.wait_reason("UnsupportedField")
+    assert pod.containers() == before
+    device.deploy("stays", SPEC)
+    device.control.wait_applied()
+    assert pod.containers() == before
+    assert pod.sh("cat /export/state.db") == "kept"
+
+
+def test_what_the_podman_of_the_device_ignores_is_refused(device: Device) -> None:
+    if device.world.suite != "bookworm":
+        pytest.skip("this podman carries it out")
+    spec = {"hostPID": True, "containers": [container()]}
+    near = device.deploy("near", spec)
+    try:
+        status = near.wait_reason("UnsupportedField")
+        assert status["message"].startswith("spec.pod.spec.hostPID: podman before 4.4 ignores it")
+        assert near.containers() == {}
+    finally:
+        device.remove("near")
