@@ -97,6 +97,13 @@ nothing_is_left() {
   [ -z "$left" ] || { echo "Still there: $left"; return 1; }
 }
 
+# no_pods_are_left: succeed if the tests of pods have removed the devices that they made.
+no_pods_are_left() {
+  local left
+  left=$(podman ps --all --filter "label=flotta.edge.pods=$PWD" --format '{{.Names}}')
+  [ -z "$left" ] || { echo "Still there: $left"; return 1; }
+}
+
 # clean TARGET FOLDER NETWORK: remove a site, unless KEEP_SITE is set.
 clean() {
   [ -z "${KEEP_SITE:-}" ] || return 0

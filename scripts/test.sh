@@ -1,7 +1,7 @@
 #!/bin/bash
 # Set up and test everything on this machine: Debian, root, podman.
 #
-#   test.sh [check] [collection] [integration] [site] [kubernetes]        default: all of them
+#   test.sh [check] [collection] [integration] [pods] [site] [kubernetes]        default: all of them
 #
 # Most parts run in parallel, because the sites wait more than they compute. At the end is a table of
 # how long each part took; the last line is the sum: N passed, N failed, N skipped. A failed part does not
@@ -9,7 +9,7 @@
 # are used, and removed at the end unless KEEP_SITE=1. Reports are in .cache/results.
 set -u
 cd "$(dirname "$0")/.." || exit 1
-groups=" ${*:-check collection integration site kubernetes} "
+groups=" ${*:-check collection integration pods site kubernetes} "
 . scripts/lanes.sh
 
 checks() {
@@ -42,9 +42,16 @@ site() {
   clean clean-site .site flotta-site
 }
 
-# Both sites use the same image for their hosts; the first site builds it.
+# All hosts on this machine have the same image; the first site builds it.
 hosts_of_the_other_site() {
   compgen -G '.site/hosts/*.known_hosts' >/dev/null || cut -f5 "$RESULTS/times" | grep -qx "site"
+}
+
+pods() {
+  has_run "environment"
+  if wanted site; then until hosts_of_the_other_site; do sleep 1; done; fi
+  tests "tests of pods" tests/pods --timeout=900
+  part "nothing is left of the tests of pods" no_pods_are_left
 }
 
 kubernetes() {
@@ -62,6 +69,7 @@ part "packages" scripts/packages.sh git shellcheck faketime
 if wanted site; then lane "site" site; fi
 if wanted integration || wanted kubernetes; then lane "servers" servers; fi
 if wanted kubernetes; then lane "site on Kubernetes" kubernetes; fi
+if wanted pods; then lane "pods" pods; fi
 if wanted check || wanted collection; then lane "checks" checks; fi
 if wanted integration; then lane "contract and integration tests" tests_with_servers; fi
 lane "environment" environment

@@ -1,17 +1,19 @@
 #!/bin/bash
 # Run what make test leaves out because it gains strength from repetition or length: many power cuts,
-# long outages, random kills, attacks that last; a long fuzz of everything that parses foreign bytes; and
-# ansible-test sanity on every supported release of ansible-core.
+# long outages, random kills, attacks that last; a long fuzz of everything that parses foreign bytes;
+# the tests of pods on the podman of Debian 13 too; and ansible-test sanity on every supported release of
+# ansible-core.
 #
-#   test_deep.sh [sanity] [fuzz] [repetition] [site] [kubernetes]        default: all of them
+#   test_deep.sh [sanity] [fuzz] [repetition] [pods] [site] [kubernetes]        default: all of them
 #
 # Summary, KEEP_SITE and the handling of local sites are those of test.sh. Environment:
 # FLOTTA_E2E_POWER_CUTS, how often the power of a device is cut (20); FLOTTA_E2E_OUTAGE, how long the
 # control plane is unreachable (120 s); FLOTTA_FUZZ_SECONDS, how long the fuzz runs (900), and
-# FLOTTA_FUZZ_SEED, to repeat a run of it: each run prints its own.
+# FLOTTA_FUZZ_SEED, to repeat a run of it: each run prints its own; FLOTTA_POD_KILLS, how often the worker
+# is killed while it changes pods (200), and FLOTTA_POD_SEED.
 set -u
 cd "$(dirname "$0")/.." || exit 1
-groups=" ${*:-sanity fuzz repetition site kubernetes} "
+groups=" ${*:-sanity fuzz repetition pods site kubernetes} "
 . scripts/lanes.sh
 
 sanity() {
@@ -33,6 +35,12 @@ repetition() {
   give_way
   has_run "environment" "API server"
   tests "repetition" tests/unit -m deep tests/contract tests/integration
+}
+
+pods() {
+  has_run "environment"
+  tests "tests of pods" tests/pods -m "deep or not deep" --timeout=7200
+  part "nothing is left of the tests of pods" no_pods_are_left
 }
 
 # One site after the other: long runs need the machine for themselves.
@@ -57,6 +65,7 @@ if wanted repetition || wanted kubernetes; then lane "servers" servers; fi
 if wanted sanity; then lane "sanity" sanity; fi
 if wanted fuzz; then lane "fuzz" fuzz; fi
 if wanted repetition; then lane "repetition" repetition; fi
+if wanted pods; then lane "pods" pods; fi
 if wanted site || wanted kubernetes; then lane "sites" sites; fi
 lane "environment" environment
 follow

@@ -34,7 +34,7 @@ VARIABLES = {
     "__device_configuration": "/etc/yggdrasil",
     "__device_usual_configuration": "/etc/yggdrasil",
     "__device_identity": "/etc/pki/consumer",
-    "device_log_level": "debug",
+    "device_log_level": "info",
 }
 
 
@@ -160,6 +160,15 @@ class Device:
         )
         wait_until(lambda: self.host.sh(look, check=False), pause=0.5)
 
+    def pod_names(self) -> list[str]:
+        """Return the names of the pods of workloads, those of older specifications too."""
+        return sorted(
+            self.host.run(
+                *("podman", "pod", "ps", "--format", "{{.Name}}"),
+                *("--filter", f"label={WORKLOAD_LABEL}"),
+            ).split()
+        )
+
     def export(self, name: str) -> str:
         """Return the path on the device of what a workload has at `/export`."""
         return f"{VOLUMES}/{name}"
@@ -185,9 +194,11 @@ class Device:
         self.host.reboot()
 
     def journal(self) -> str:
-        """Return what worker, units and podman have logged lately."""
+        """Return what worker, units and pods have logged lately, without what podman has made."""
+        made = r"podman\[[0-9]+\]: (20|[0-9a-f]*$)"
         return self.host.sh(
-            f"journalctl --no-pager -n 200 -o short-precise -u {WORKER} -u 'podman-kube@*'",
+            "journalctl --no-pager --lines=300 --output=short-precise"
+            f" --unit={WORKER} --unit='podman-kube@*' | grep -Ev '{made}'",
             check=False,
         )
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "flotta-tests/pods"
+CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "flotta-edge/pods"
 IMAGE = "localhost/flotta-edge-os-stats:1"  # busybox and nothing else
 REQUIREMENTS = ("requirements/device.txt", "requirements/sync.txt")
 

@@ -77,6 +77,12 @@ class Pod:
             if not entry.get("IsInfra")
         }
 
+    @property
+    def unit(self) -> str:
+        """The systemd unit that runs the pod."""
+        manifest = f"/var/lib/flotta/worker/workloads/{self.name}/pod.yaml"
+        return self._host.run("systemd-escape", "--template=podman-kube@.service", manifest).strip()
+
     def is_running(self) -> bool:
         """Tell whether every regular container runs."""
         states = {name: state.state for name, state in self.containers().items()}

@@ -1,0 +1,108 @@
+"""The worker is killed at random while it updates, probes and removes pods.
+
+Whatever it was doing: no file below `/export` is lost, no workload has two pods, and no container
+that is healthy is restarted.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from pods.device import Device
+from pods.pod import SLEEP, ContainerState, Pod, container
+
+pytestmark = [pytest.mark.deep, pytest.mark.timeout(7200)]
+KILLS = int(os.environ.get("FLOTTA_POD_KILLS", "200"))
+SEED = os.environ.get("FLOTTA_POD_SEED") or str(random.getrandbits(32))
+PROBE = {"exec": {"command": ["test", "-e", "/tmp/alive"]}, "periodSeconds": 1}
+LONGEST = 4.0  # seconds between two kills: most changes of a pod take less on an idle machine
+AT_ONCE = 3  # kills in the course of one change
+
+
+def healthy() -> dict[str, Any]:
+    """Return a pod with probes of which nothing ever changes."""
+    script = f"touch /tmp/alive; {SLEEP}"
+    return {"containers": [container(script=script, livenessProbe=PROBE, readinessProbe=PROBE)]}
+
+
+def numbered(number: int) -> dict[str, Any]:
+    """Return a pod that writes its number into its files."""
+    script = f"echo {number} >>/export/numbers; {SLEEP}"
+    return {"terminationGracePeriodSeconds": 2, "containers": [container(script=script)]}
+
+
+@dataclass
+class Run:
+    """What was done until now, and what must be on the device."""
+
+    device: Device
+    steady: Pod
+    healthy: dict[str, ContainerState]
+    choice: random.Random = field(default_factory=lambda: random.Random(SEED))
+    number: int = 0
+    kills: int = 0
+
+    def change(self) -> None:
+        """Begin one change: of a pod's specification, or the coming or going of a pod."""
+        if self.choice.random() < 0.5:
+            self.number += 1
+            self.device.deploy("updated", numbered(self.number))
+        elif "leaving" in self.device.control.wanted:
+            del self.device.control.wanted["leaving"]
+            self.device.control.send()
+        else:
+            self.device.deploy("leaving", numbered(0))
+
+    def kill(self) -> None:
+        """Kill the worker at some moments of the change; systemd starts it again."""
+        for _ in range(self.choice.randint(1, AT_ONCE)):
+            time.sleep(self.choice.uniform(0, LONGEST))  # the moment is what the test varies
+            self.device.kill_worker()
+            self.kills += 1
+
+    def settle(self) -> None:
+        """Wait until the device has done what it was told last."""
+        self.device.start_worker()
+        self.device.control.send()  # a worker that is killed may not have stored it
+        self.device.control.wait_applied()
+        for name in self.device.control.wanted:
+            self.device.pod(name).wait_running()
+        if "leaving" not in self.device.control.wanted:
+            self.device.wait_gone("leaving")
+
+    def check(self) -> None:
+        assert self.steady.containers() == self.healthy
+        assert self.device.pod_names() == sorted(self.device.control.wanted)
+        numbers = self.device.host.sh(f"cat {self.device.export('updated')}/numbers").split()
+        assert numbers[0] == "0"  # the first pod's, before any kill
+        assert numbers[-1] == str(self.number)
+        assert self.device.host.sh(f"ls {self.device.export('steady')}").split() == ["kept"]
+
+
+@pytest.fixture
+def run(device: Device) -> Iterator[Run]:
+    print(f"FLOTTA_POD_SEED={SEED}")  # noqa: T201 (to repeat it)
+    with (
+        device.running("steady", healthy()) as steady,
+        device.running("updated", numbered(0)),
+    ):
+        steady.sh("echo kept >/export/kept")
+        steady.wait_phase("Running")
+        yield Run(device, steady, steady.containers())
+        if "leaving" in device.control.wanted:
+            device.remove("leaving")
+
+
+def test_no_file_is_lost_and_no_healthy_container_restarted(run: Run) -> None:
+    while run.kills < KILLS:
+        run.change()
+        run.kill()
+        run.settle()
+        run.check()
