@@ -43,8 +43,10 @@ def _occurs_often(path: str) -> bool:
 
 
 def _refuse(schema: Schema, refusal: Refusal, *, is_often: bool) -> None:
-    if is_often and refusal.unless.keywords:
-        schema.update(refusal.unless.keywords)
+    keywords = refusal.unless.keywords
+    # A rule about a text of any length would cost too much everywhere.
+    if keywords and (is_often or "pattern" in keywords):
+        schema.update(keywords)
         return
     rule = {"rule": refusal.unless.rule, "message": refusal.message, "reason": FORBIDDEN}
     schema.setdefault(KEYWORD, []).append(rule)

@@ -215,6 +215,7 @@ def test_a_list_is_not_a_date() -> None:
         ("size(self) == 0", "array", [[]], [["a"]]),
         ("size(self) == 0", "object", [{}], [{"a": 1}]),
         ("self in ['', 'a.b']", "string", ["", "a.b"], ["a", "b"]),
+        ("self >= 1 && self <= 20", "integer", [1, 20], [0, 21, -5]),
         ("self in [0, 2]", "integer", [0, 2], [1]),
         ("self.matches('^(a\\\\.b|c)$')", "string", ["a.b", "c"], ["axb", "c\n"]),
         ('self.matches("^it\'s$")', "string", ["it's"], ["its"]),

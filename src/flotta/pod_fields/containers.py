@@ -9,9 +9,18 @@ from flotta.pod_fields.field import (
     emulated,
     honoured,
     ignored_before,
+    out_of_range,
     refused,
 )
-from flotta.pod_fields.values import EMPTY, FALSE, keys_matching, matching, one_of
+from flotta.pod_fields.values import (
+    EMPTY,
+    FALSE,
+    NUMBERS_OF_USERS,
+    between,
+    keys_matching,
+    matching,
+    one_of,
+)
 
 FIELD_PATHS = matching(
     r"metadata\.(name|namespace|uid)|metadata\.(labels|annotations)\['.*'\]"
@@ -23,6 +32,9 @@ RESOURCE_NAMES = matching(
     r"(limits|requests)\.(cpu|memory|ephemeral-storage)",
     "`limits` and `requests` of `cpu`, `memory` and `ephemeral-storage`",
 )
+
+SCHEMES = Refusal("this scheme does not exist", "use HTTP or HTTPS", one_of("", "HTTP", "HTTPS"))
+MAX_PROBE_GRACE = 3600  # seconds
 
 PROCESS = (
     honoured("{name,image,workingDir,tty}"),
@@ -91,9 +103,10 @@ LIFE = (
     emulated("lifecycle.{postStart,preStop}.sleep.seconds", "By the pod's unit."),
     emulated(
         "lifecycle.{postStart,preStop}.httpGet.{host,httpHeaders[].name,httpHeaders[].value,"
-        "path,port,scheme}",
+        "path,port}",
         "By the pod's unit.",
     ),
+    emulated("lifecycle.{postStart,preStop}.httpGet.scheme", "", SCHEMES),
     refused(
         "lifecycle.{postStart,preStop}.tcpSocket",
         "Kubernetes does not carry it out either",
@@ -113,15 +126,30 @@ PROBES = (
     emulated("{livenessProbe,readinessProbe,startupProbe}.tcpSocket.{host,port}", ""),
     emulated(
         "{livenessProbe,readinessProbe,startupProbe}.httpGet.{host,httpHeaders[].name,"
-        "httpHeaders[].value,path,port,scheme}",
+        "httpHeaders[].value,path,port}",
+        "",
+    ),
+    emulated(
+        "{livenessProbe,readinessProbe,startupProbe}.httpGet.scheme",
         "Certificates are not verified, as in Kubernetes.",
+        SCHEMES,
     ),
     emulated(
         "{livenessProbe,readinessProbe,startupProbe}.{initialDelaySeconds,periodSeconds,"
-        "timeoutSeconds,failureThreshold,successThreshold}",
+        "timeoutSeconds,failureThreshold}",
         "With Kubernetes' defaults.",
     ),
-    emulated("{livenessProbe,startupProbe}.terminationGracePeriodSeconds", ""),
+    emulated("readinessProbe.successThreshold", "With Kubernetes' default."),
+    emulated(
+        "{livenessProbe,startupProbe}.successThreshold",
+        "",
+        Refusal("only 1 is possible, as in Kubernetes", "remove it, or write 1", one_of(0, 1)),
+    ),
+    emulated(
+        "{livenessProbe,startupProbe}.terminationGracePeriodSeconds",
+        "Default: that of the pod.",
+        out_of_range(between(1, MAX_PROBE_GRACE)),
+    ),
     refused(
         "readinessProbe.terminationGracePeriodSeconds",
         "a readiness probe stops nothing",
@@ -130,10 +158,8 @@ PROBES = (
 )
 
 SECURITY = (
-    honoured(
-        "securityContext.{allowPrivilegeEscalation,privileged,readOnlyRootFilesystem,runAsGroup,"
-        "runAsUser}"
-    ),
+    honoured("securityContext.{allowPrivilegeEscalation,privileged,readOnlyRootFilesystem}"),
+    honoured("securityContext.{runAsGroup,runAsUser}", "", out_of_range(NUMBERS_OF_USERS)),
     honoured("securityContext.capabilities.{add,drop}"),
     emulated("securityContext.runAsNonRoot", "The worker asks the image for its user."),
     honoured(

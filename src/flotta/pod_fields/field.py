@@ -90,6 +90,11 @@ def emulated(path: str, how: str, *refusals: Refusal, native: PodmanVersion | No
     return Field(path, Support.EMULATED, how, refusals, native)
 
 
+def out_of_range(values: Values) -> Refusal:
+    """Return the refusal of numbers other than these."""
+    return Refusal("this number is not possible", f"use {values.words}", values)
+
+
 def refused(path: str, reason: str, instead: str, unless: Values = NO_VALUE) -> Field:
     """Return the row of a field that does not work on any device.
 

@@ -9,15 +9,16 @@ from flotta.pod_fields.field import (
     emulated,
     honoured,
     ignored_before,
+    out_of_range,
     refused,
 )
-from flotta.pod_fields.values import EMPTY, FALSE, TRUE, one_of
+from flotta.pod_fields.values import EMPTY, FALSE, NUMBERS_OF_USERS, TRUE, between, one_of
 
 NO_SCHEDULER = "a device has no scheduler"
 SELECT_DEVICES = "select devices with spec.deviceSelector of the EdgeWorkload"
 NO_PRIORITY = "a device evicts no pod for another"
 NO_CLUSTER_DNS = "a device has no cluster DNS"
-MAX_GRACE = 3600  # seconds
+MAX_GRACE = 86400  # seconds
 
 NETWORK = (
     honoured(
@@ -69,7 +70,11 @@ LIFE = (
             one_of("", "Always", "OnFailure", "Never"),
         ),
     ),
-    emulated("terminationGracePeriodSeconds", "The unit stops the pod with it."),
+    emulated(
+        "terminationGracePeriodSeconds",
+        "The unit stops the pod with it. Default: 10.",
+        out_of_range(between(0, MAX_GRACE)),
+    ),
     refused(
         "activeDeadlineSeconds",
         "podman does not end a pod after a time",
@@ -77,8 +82,9 @@ LIFE = (
     ),
     emulated(
         "imagePullSecrets[].name",
-        "Credentials from these Secrets (type kubernetes.io/dockerconfigjson), beside those of "
-        "spec.imageRegistries.",
+        "Credentials from these Secrets, of the types kubernetes.io/dockerconfigjson and "
+        "kubernetes.io/dockercfg, beside those of spec.imageRegistries. A missing Secret is left "
+        "out, as in Kubernetes.",
     ),
     honoured(
         "os.name",
@@ -88,9 +94,14 @@ LIFE = (
 )
 
 SECURITY = (
-    honoured("securityContext.{runAsUser,runAsGroup,supplementalGroups}"),
+    honoured("securityContext.{runAsUser,runAsGroup}", "", out_of_range(NUMBERS_OF_USERS)),
+    honoured("securityContext.supplementalGroups"),
     emulated("securityContext.runAsNonRoot", "The worker asks the image for its user."),
-    emulated("securityContext.fsGroup", "The group of the pod's own volumes and of `/export`."),
+    emulated(
+        "securityContext.fsGroup",
+        "The group of the pod's volumes and of `/export`.",
+        out_of_range(NUMBERS_OF_USERS),
+    ),
     emulated(
         "securityContext.fsGroupChangePolicy",
         "",

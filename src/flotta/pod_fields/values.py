@@ -37,6 +37,16 @@ def one_of(*values: str | int) -> Values:
     )
 
 
+def between(low: int, high: int, words: str = "") -> Values:
+    """Return the whole numbers from one to another, both included."""
+    return Values(
+        f"self >= {low} && self <= {high}",
+        words or f"{low} to {high}",
+        lambda value: isinstance(value, int) and low <= value <= high,
+        {"minimum": low, "maximum": high},
+    )
+
+
 def matching(pattern: str, words: str) -> Values:
     """Return the texts that match a whole pattern of RE2 and Python, without double quotes."""
     compiled = re.compile(pattern)
@@ -69,4 +79,5 @@ def _quote(pattern: str) -> str:
 NO_VALUE = Values("false", "", lambda _: False)
 TRUE = Values("self", "`true`", lambda value: value is True)
 FALSE = Values("!self", "`false`", lambda value: value is False)
+NUMBERS_OF_USERS = between(0, (1 << 31) - 1)  # and of groups, as Kubernetes has them
 EMPTY = Values("size(self) == 0", "", lambda value: not value)

@@ -10,9 +10,10 @@ from flotta.pod_fields.field import (
     emulated,
     honoured,
     ignored_before,
+    out_of_range,
     refused,
 )
-from flotta.pod_fields.values import matching, one_of
+from flotta.pod_fields.values import between, matching, one_of
 
 FILE_PATHS = matching(
     r"metadata\.(name|namespace|uid|labels|annotations)|metadata\.(labels|annotations)\['.*'\]",
@@ -29,14 +30,17 @@ OF_CLOUDS = (
     "scaleIO,storageos,vsphereVolume}"
 )
 
+MODES = out_of_range(between(0, 0o777, "0 to 0777 (511)"))
+
 FILES = (
-    emulated("{configMap,secret}.{defaultMode,items[].key,items[].mode,items[].path,optional}", ""),
+    emulated("{configMap,secret}.{items[].key,items[].path,optional}", ""),
+    emulated("{configMap,secret,projected,downwardAPI}.defaultMode", "Default: 0644.", MODES),
+    emulated("{configMap,secret,downwardAPI}.items[].mode", "", MODES),
+    emulated("projected.sources[].{configMap,secret,downwardAPI}.items[].mode", "", MODES),
     emulated("configMap.name", "Mounted read-only. A changed value means a new pod."),
     emulated("secret.secretName", "Mounted read-only. A changed value means a new pod."),
-    emulated("projected.defaultMode", ""),
     emulated(
-        "projected.sources[].{configMap,secret}.{items[].key,items[].mode,items[].path,name,"
-        "optional}",
+        "projected.sources[].{configMap,secret}.{items[].key,items[].path,name,optional}",
         "",
     ),
     refused(
@@ -48,7 +52,7 @@ FILES = (
 
 
 DOWNWARD = (
-    emulated("{downwardAPI,projected.sources[].downwardAPI}.items[].{path,mode}", ""),
+    emulated("{downwardAPI,projected.sources[].downwardAPI}.items[].path", ""),
     emulated(
         "{downwardAPI,projected.sources[].downwardAPI}.items[].fieldRef.apiVersion",
         "Only v1 exists.",
@@ -68,7 +72,6 @@ DOWNWARD = (
         "",
         Refusal("a device does not know this resource", "remove the file", RESOURCE_NAMES),
     ),
-    emulated("downwardAPI.defaultMode", ""),
 )
 
 DIRECTORIES = (

@@ -92,6 +92,10 @@ def _is_listed(listed: str) -> Predicate:
     return lambda value: value in values
 
 
+def _is_between(low: str, high: str) -> Predicate:
+    return lambda value: int(low) <= value <= int(high)
+
+
 def _matches(text: str) -> Predicate:
     pattern = Pattern(ast.literal_eval(text))
     return lambda value: pattern.matches(value)
@@ -114,6 +118,7 @@ FORMS: dict[str, Callable[..., Predicate]] = {
     "!self": lambda: lambda value: value is False,
     r"size\(self\) == 0": lambda: lambda value: len(value) == 0,
     r"self in \[([^\[\]]*)\]": _is_listed,
+    r"self >= (\d+) && self <= (\d+)": _is_between,
     rf"self\.matches\(({TEXT})\)": _matches,
     rf"self\.all\(key, key\.matches\(({TEXT})\)\)": _all_keys_match,
 }
