@@ -286,6 +286,14 @@ PROVOKED_BY: dict[str, dict[str, tuple[str, ...]]] = {
             "SecretNotFound",
         ),
     },
+    "unit/test_worker_pod_process.py": {
+        "test_a_container_that_may_be_root_is_not_started": ("CreateContainerConfigError",),
+        "test_the_cause_of_a_failed_start_has_a_reason": (
+            "InitContainerFailed",
+            "PostStartHookFailed",
+        ),
+        "test_the_status_names_the_init_container_that_runs": ("Initializing",),
+    },
     "unit/test_worker_steps.py": {
         "test_the_state_says_what_the_user_needs": (
             "Completed",

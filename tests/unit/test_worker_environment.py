@@ -10,8 +10,9 @@ import pytest
 
 from flotta.protocol.models import Workload
 from flotta.worker.errors import WorkloadError
+from flotta.worker.pod_unit.plan import HOST_ADDRESS, POD_ADDRESS
 from flotta.worker.workloads.manifest import build_pod
-from flotta.worker.workloads.pod_facts import HOST_ADDRESS, POD_ADDRESS, DeviceFacts
+from flotta.worker.workloads.pod_facts import DeviceFacts
 from flotta.worker.workloads.variables import expand, expand_all
 from flotta.worker.workloads.workload_paths import WorkloadPaths
 

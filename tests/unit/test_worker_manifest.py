@@ -105,11 +105,12 @@ def test_every_container_gets_the_export_directory_and_the_device_id() -> None:
         }
     )
 
-    made = document(pod_of(text))["spec"]
+    pod = pod_of(text)
+    made, initial = document(pod)["spec"], json.loads(pod.init_manifest or b"")["spec"]
 
     mount = {"name": "export-web", "mountPath": "/export"}
     assert [c["volumeMounts"] for c in made["containers"]] == [[mount], [mount]]
-    assert made["initContainers"][0]["volumeMounts"] == [mount]
+    assert initial["containers"][0]["volumeMounts"] == [mount]
     assert made["volumes"] == [
         {"name": "export-web", "hostPath": {"path": "/volumes/web", "type": "DirectoryOrCreate"}}
     ]
@@ -354,4 +355,4 @@ async def test_no_name_becomes_an_option_of_a_program(tmp_path: Path) -> None:
     lines = arguments.read_text().splitlines()
     named = [line for line in lines if not line.startswith("info ")]
     assert len(named) == 8
-    assert all(re.search(r" -- -(image|pod|unit)$", line) for line in named)
+    assert all(re.search(r" -- -(image|pod|unit)( |$)", line) for line in named)

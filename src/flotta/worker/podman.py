@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Required, TypedDict, TypeVar
 
+from flotta.worker.pod_unit.plan import address_pod_of, init_pod_of
 from flotta.worker.processes import NOT_FOUND, ProcessResult, run
 
 WORKLOAD_LABEL = "project-flotta.io/workload"
@@ -32,7 +33,7 @@ class _PsEntry(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Container:
-    """One regular or init container of a workload's pod; `state` and `exit_code` are podman's."""
+    """One container of a workload's pod; `state` and `exit_code` are podman's."""
 
     id: str
     name: str
@@ -42,6 +43,7 @@ class Container:
     exit_code: int
     started_at: int  # seconds since 1970, 0 for never
     pid: int = 0  # of its main process, 0 for none
+    is_init: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,15 +88,18 @@ def _parse_list(done: ProcessResult, parse: Callable[[Any], ItemT]) -> list[Item
 
 def _parse_container(entry: _PsEntry) -> Container:
     labels = entry["Labels"]
+    workload, name = labels[WORKLOAD_LABEL], entry["Names"][0]
+    is_init = name.startswith(f"{init_pod_of(workload)}-")
     return Container(
         id=entry["Id"],
-        name=entry["Names"][0].removeprefix(f"{labels[WORKLOAD_LABEL]}-"),
-        workload=labels[WORKLOAD_LABEL],
+        name=name.removeprefix(f"{init_pod_of(workload) if is_init else workload}-"),
+        workload=workload,
         digest=labels.get(DIGEST_LABEL, ""),
         state=entry["State"],
         exit_code=int(entry.get("ExitCode") or 0),
         started_at=int(entry.get("StartedAt") or 0),
         pid=int(entry.get("Pid") or 0),
+        is_init=is_init,
     )
 
 
@@ -151,9 +156,19 @@ async def find_missing_images(images: Iterable[str]) -> list[str]:
     return [name for name in names if not (await run(*inspect, name, timeout=COMMAND_TIMEOUT)).ok]
 
 
+async def read_image_user(image: str) -> str:
+    """Return `USER` of an image in local storage, empty for root."""
+    argv = ("podman", "image", "inspect", "--format", "{{.User}}", "--", image)
+    return (await run(*argv, timeout=COMMAND_TIMEOUT)).out.decode(errors="replace").strip()
+
+
 async def remove_pod(name: str) -> bool:
-    """Remove a pod and its containers by force, if it exists; return whether that worked."""
-    return (await run("podman", "pod", "rm", "-f", "-i", "--", name, timeout=COMMAND_TIMEOUT)).ok
+    """Remove a pod and its containers by force, if it exists; return whether that worked.
+
+    The pods that its unit makes before it go too.
+    """
+    names = (name, init_pod_of(name), address_pod_of(name))
+    return (await run("podman", "pod", "rm", "-f", "-i", "--", *names, timeout=COMMAND_TIMEOUT)).ok
 
 
 NOISE = re.compile(r"^(time=|\d{4}-\d\d-\d\d |podman-kube@|Pods? |Container:|[0-9a-f]{64}$)")

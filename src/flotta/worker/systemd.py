@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from flotta.worker.processes import run
 
 COMMAND_TIMEOUT = 30.0  # seconds for a command that does not wait for a unit
-START_TIMEOUT = 16 * 60.0  # seconds, more than TimeoutStartSec of the units
-STOP_TIMEOUT = 180.0  # seconds for the containers of a pod to end
+# Seconds: the units themselves say how long a start or stop may take.
+UNLIMITED = math.inf
 PROPERTIES = "Id,ActiveState,SubState,Result,NRestarts,InvocationID"
 
 
@@ -75,7 +76,7 @@ async def reload() -> bool:
 
 async def restart(unit: str) -> bool:
     """Start a unit, stopping it first if it runs; return whether it started in the end."""
-    return (await run("systemctl", "restart", "--", unit, timeout=START_TIMEOUT)).ok
+    return (await run("systemctl", "restart", "--", unit, timeout=UNLIMITED)).ok
 
 
 async def stop(unit: str) -> bool:
@@ -83,9 +84,15 @@ async def stop(unit: str) -> bool:
 
     Returns whether it stopped.
     """
-    done = await run("systemctl", "stop", "--", unit, timeout=STOP_TIMEOUT)
+    done = await run("systemctl", "stop", "--", unit, timeout=UNLIMITED)
     await run("systemctl", "reset-failed", "--", unit, timeout=COMMAND_TIMEOUT)
     return done.ok
+
+
+async def stop_later(unit: str) -> bool:
+    """Ask systemd to stop a unit, without waiting; return whether it will."""
+    argv = ("systemctl", "stop", "--no-block", "--", unit)
+    return (await run(*argv, timeout=COMMAND_TIMEOUT)).ok
 
 
 async def read_last_lines(unit: str, count: int = 40) -> list[str]:

@@ -18,6 +18,12 @@ STARTING = DEPLOYING.add(
     "systemd starts the pod, or the worker waits for its turn.",
     "Wait. If it does not end: `journalctl -u flotta-device-worker` on the device.",
 )
+INITIALIZING = DEPLOYING.add(
+    "Initializing",
+    Workload("`Deploying`", "–"),
+    "An init container runs, which the message names. It may take any time.",
+    "Wait. If it does not end, read its log on the device: `podman logs WORKLOAD_init-CONTAINER`.",
+)
 STOPPING = DEPLOYING.add(
     "Stopping",
     Workload("`Deploying`", "–"),
@@ -101,6 +107,26 @@ CONTAINER_START_FAILED = STARTS.add(
     "The container runtime could not start a container, often because the command "
     "does not exist in the image or is for another architecture.",
     "Check `command`, `args` and the platform of the image.",
+)
+INIT_CONTAINER_FAILED = STARTS.add(
+    "InitContainerFailed",
+    Workload("`Error`", "yes, not with `restartPolicy: Never`"),
+    "An init container exited with a code other than 0 or could not be started; the pod waits for "
+    "it. It runs again after 10 seconds at first, later after up to 5 minutes.",
+    "Read its log on the device: `podman logs WORKLOAD_init-CONTAINER`.",
+)
+POST_START_HOOK_FAILED = STARTS.add(
+    "PostStartHookFailed",
+    Workload("`Error`", "yes, not with `restartPolicy: Never`"),
+    "The `postStart` hook of a container failed, so the pod is stopped.",
+    "Run the command of the hook in the container: `podman exec WORKLOAD-CONTAINER COMMAND`.",
+)
+CREATE_CONTAINER_CONFIG_ERROR = STARTS.add(
+    "CreateContainerConfigError",
+    Workload("`Error`", "yes"),
+    "A container with `runAsNonRoot` would run as root, or its image names a user of whom the "
+    "device cannot tell.",
+    "Set `runAsUser` to another number than 0, or build the image with a numeric `USER`.",
 )
 POD_START_FAILED = STARTS.add(
     "PodStartFailed",

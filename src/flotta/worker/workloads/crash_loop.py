@@ -72,6 +72,7 @@ class Crashes:
         self._names = {
             container.id: ContainerName(container.workload, container.name)
             for container in containers
+            if not container.is_init  # the unit runs those, with a pause of its own
         }
         self._assign_exits()
         since = self.clock() - UNNAMED_TIME

@@ -14,7 +14,8 @@ import re
 from collections.abc import Mapping
 from fractions import Fraction
 
-from flotta.worker.workloads.pod_facts import HOST_ADDRESS, POD_ADDRESS, PodFacts
+from flotta.worker.pod_unit.plan import HOST_ADDRESS, POD_ADDRESS
+from flotta.worker.workloads.pod_facts import PodFacts
 from flotta.worker.workloads.pod_spec import (
     Container,
     PodSpec,

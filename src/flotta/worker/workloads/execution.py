@@ -24,6 +24,7 @@ from flotta.worker.image_pull import pull_image
 from flotta.worker.workloads.crash_loop import Crashes
 from flotta.worker.workloads.files import WorkloadFiles
 from flotta.worker.workloads.manifest import Pod
+from flotta.worker.workloads.non_root import check_user
 from flotta.worker.workloads.state import classify_start_failure
 from flotta.worker.workloads.steps import (
     FetchImages,
@@ -41,6 +42,7 @@ log = logging.getLogger(__name__)
 Flush = Callable[[str, DataConfiguration | None], Awaitable[None]]
 Pull = Callable[[str, Path | None], Awaitable[None]]  # of an image, with credentials
 MAX_PARALLEL = 2  # image downloads and starts at once
+SLOT_TIME = 60.0  # seconds for which a start keeps another one from beginning
 
 
 class StartError(WorkloadError):
@@ -91,6 +93,11 @@ class StepExecution:
                 await self._remove_files(name)
 
     async def _fetch_images(self, step: FetchImages) -> None:
+        await self._pull_images(step)
+        for check in step.pod.user_checks:
+            check_user(check, await podman.read_image_user(check.image))
+
+    async def _pull_images(self, step: FetchImages) -> None:
         pod = step.pod
         missing = await podman.find_missing_images(pod.images)
         for image in missing:
@@ -138,12 +145,26 @@ class StepExecution:
     async def _start_pod(self, name: str) -> None:
         self._set_activity(name, STARTING)
         unit = self._files.unit_of(name)
-        async with self._slots, self._ignoring_exits(name):
-            started = await systemd.restart(unit)
+        async with self._ignoring_exits(name):
+            started = await self._restart_unit(unit)
         if not started:
             message = podman.extract_cause(await systemd.read_last_lines(unit))
             raise StartError(classify_start_failure(message), message)
         log.info("Workload %s is started", name)
+
+    async def _restart_unit(self, unit: str) -> bool:
+        """Start a unit; return whether it started. A start that takes long gives up its slot."""
+        async with self._slots:
+            work = asyncio.create_task(systemd.restart(unit))
+            try:
+                await asyncio.wait((work,), timeout=SLOT_TIME)
+            except asyncio.CancelledError:
+                work.cancel()
+                raise
+        try:
+            return await work
+        finally:
+            work.cancel()
 
     async def stop_pod(self, name: str) -> None:
         """Stop the unit of a workload and remove the rest of its pod."""

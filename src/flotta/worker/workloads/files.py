@@ -21,16 +21,18 @@ from flotta.protocol.json_text import decode_json
 from flotta.protocol.models import DataConfiguration
 from flotta.tree_removal import RemovalFailure, empty_directory, remove_tree
 from flotta.worker.errors import WorkloadError
+from flotta.worker.pod_unit import plan as process_plan
 from flotta.worker.volumes.mounts import remove_mounts
 from flotta.worker.volumes.plan import VolumePlan, encode_plan
 from flotta.worker.workloads.manifest import Pod, check_name, is_name
 from flotta.worker.workloads.pod_volumes import PodVolumes
+from flotta.worker.workloads.process_commands import render_commands
 from flotta.worker.workloads.stored_probes import write_probes
 from flotta.worker.workloads.units import DROP_IN, TEMPLATE, render_drop_in, unit_name
 from flotta.worker.workloads.volume_commands import render_preparation
 from flotta.worker.workloads.workload_paths import MOUNTS, WorkloadPaths
 
-FORMAT = 4  # version of the unit settings; another one rewrites them without a restart
+FORMAT = 5  # version of the unit settings; another one rewrites them without a restart
 TEMPLATE_DIRS = ("/usr/lib/systemd/system", "/lib/systemd/system")
 RECORD = "workload.json"
 MAX_RECORD = 1 << 20  # bytes
@@ -111,6 +113,7 @@ class WorkloadFiles:
         self.write_auth(pod)
         write_probes(paths.directory, pod.digest, pod.probes)
         _write_if_changed(paths.manifest, pod.manifest, 0o600)
+        _write_process(pod, paths)
         changed = self._install_unit(pod, paths)
         record = WorkloadRecord(pod.digest, pod.data, FORMAT)
         _write_if_changed(paths.directory / RECORD, msgspec.json.encode(record), 0o600)
@@ -214,7 +217,9 @@ class WorkloadFiles:
         auth_file = paths.auth_file if pod.auth is not None else None
         preparation = render_preparation(pod.volumes.plan, paths)
         content = render_drop_in(
-            pod.name, pod.restart_policy, pod.grace, auth_file, self.suspension_file, preparation
+            *(pod.name, pod.restart_policy, pod.grace, auth_file, self.suspension_file),
+            preparation,
+            render_commands(pod.process, paths),
         )
         changed = _write_if_changed(settings / DROP_IN, content, 0o644)
         link = self._wants_link(unit)
@@ -265,6 +270,16 @@ def _remove_export(path: Path) -> list[RemovalFailure]:
     if any(failure.is_mount_point and failure.path == str(path) for failure in failures):
         return empty_directory(path)
     return failures
+
+
+def _write_process(pod: Pod, paths: WorkloadPaths) -> None:
+    """Write what the unit does besides podman, and the manifest of the init containers."""
+    plan = None if pod.process.is_empty else process_plan.encode_plan(pod.process)
+    for path, content in ((paths.init_manifest, pod.init_manifest), (paths.process_plan, plan)):
+        if content is None:
+            path.unlink(missing_ok=True)
+        else:
+            _write_if_changed(path, content, 0o600)
 
 
 def _write_if_changed(path: Path, content: bytes, mode: int, group: int | None = None) -> bool:

@@ -5,7 +5,6 @@ What is changed, added and passed through: docs/reference/device.md#the-pod.
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import json
 from dataclasses import dataclass, field, replace
@@ -16,10 +15,20 @@ from flotta.dns1123 import is_subdomain
 from flotta.protocol.models import DataConfiguration, Secret, Workload
 from flotta.protocol.reasons.workloads import INVALID_NAME
 from flotta.worker.errors import WorkloadError
+from flotta.worker.pod_unit.plan import ProcessPlan
 from flotta.worker.podman import DIGEST_LABEL, WORKLOAD_LABEL
 from flotta.worker.probes.probe import ContainerProbes
 from flotta.worker.workloads.environment import complete_environment
+from flotta.worker.workloads.hooks import Hooks, read_hooks
 from flotta.worker.workloads.host_names import check_host_names
+from flotta.worker.workloads.non_root import UserCheck, list_user_checks
+from flotta.worker.workloads.pod_documents import (
+    Document,
+    has_addresses,
+    list_init_containers,
+    serialize,
+    split_pod,
+)
 from flotta.worker.workloads.pod_facts import DeviceFacts, PodFacts
 from flotta.worker.workloads.pod_probes import take_probes
 from flotta.worker.workloads.pod_spec import (
@@ -37,8 +46,9 @@ from flotta.worker.workloads.workload_paths import WorkloadPaths
 
 MAX_NAME = 100  # characters; the path of the manifest, escaped, must fit into a unit name
 DEFAULT_GRACE = 10  # seconds, as podman has it
-MAX_GRACE = 3600  # seconds
+MAX_GRACE = 24 * 3600  # seconds; a longer period is shortened to that
 DIGEST_LENGTH = 16  # hexadecimal digits
+NO_PLAN = ProcessPlan("")
 
 
 @dataclass(frozen=True)
@@ -55,6 +65,9 @@ class Pod:
     grace: int  # seconds between SIGTERM and SIGKILL
     auth: bytes | None = None
     data: DataConfiguration | None = None
+    user_checks: tuple[UserCheck, ...] = ()
+    init_manifest: bytes | None = None
+    process: ProcessPlan = NO_PLAN
     volumes: PodVolumes = field(default_factory=PodVolumes)
     probes: tuple[ContainerProbes, ...] = ()
 
@@ -90,12 +103,13 @@ def build_pod(
     sources = Sources.from_message(workload.configmaps or [], secrets)
     probes = take_probes(spec, _read_grace_period(spec))
     complete_environment(spec, sources, facts)
+    hooks = Hooks(read_hooks(spec, "postStart"), read_hooks(spec, "preStop"))
     for container in list_containers(spec):
         _keep_published_ports(container)
     policies = _pull_policies(spec)
     volumes = render_volumes(spec, sources, paths, facts)
     auth = workload.image_registries.auth_file.encode() if workload.image_registries else b""
-    pod = _make_pod(workload, spec, policies, volumes, probes)
+    pod = _make_pod(workload, spec, policies, volumes, probes, hooks)
     return replace(pod, auth=auth or None)
 
 
@@ -131,12 +145,13 @@ def _make_pod(
     policies: dict[str, str],
     volumes: PodVolumes,
     probes: tuple[ContainerProbes, ...],
+    hooks: Hooks,
 ) -> Pod:
     labels = dict(workload.labels or {}) | {WORKLOAD_LABEL: workload.name}
-    metadata: dict[str, object] = {"name": workload.name, "labels": labels}
+    metadata: Document = {"name": workload.name, "labels": labels}
     if annotations := dict(workload.annotations or {}) | list_seccomp_annotations(spec):
         metadata["annotations"] = annotations
-    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": copy.deepcopy(spec)}
+    pod: Document = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
     try:
         # Without probes, what defines a pod is what it was before the worker knew them.
         probed = [msgspec.to_builtins(probes)] if probes else []
@@ -147,25 +162,46 @@ def _make_pod(
             f"the pod specification has a value that JSON cannot represent: {error}"
         ) from error
     labels[DIGEST_LABEL] = digest
+    played, initial = split_pod(pod)
     return Pod(
         name=workload.name,
-        manifest=json.dumps(pod, indent=1).encode() + b"\n",
+        manifest=serialize(played),
         digest=digest,
         images=tuple(policies),
         always_pull=tuple(image for image, policy in policies.items() if policy == "Always"),
         never_pull=tuple(image for image, policy in policies.items() if policy == "Never"),
-        restart_policy=str(spec.get("restartPolicy") or "Always"),
+        restart_policy=_read_restart_policy(spec),
         grace=_read_grace_period(spec),
+        user_checks=list_user_checks(spec),
+        init_manifest=serialize(initial) if initial else None,
+        process=_plan_process(pod, spec, hooks),
         data=workload.data,
         volumes=volumes,
         probes=probes,
     )
 
 
+def _plan_process(pod: Document, spec: PodSpec, hooks: Hooks) -> ProcessPlan:
+    return ProcessPlan(
+        workload=pod["metadata"]["name"],
+        init_containers=list_init_containers(pod),
+        restart_policy=_read_restart_policy(spec),
+        grace=_read_grace_period(spec),
+        is_addressed=has_addresses(pod),
+        host_network=bool(spec.get("hostNetwork")),
+        post_start=hooks.post_start,
+        pre_stop=hooks.pre_stop,
+    )
+
+
+def _read_restart_policy(spec: PodSpec) -> str:
+    return str(spec.get("restartPolicy") or "Always")
+
+
 def _read_grace_period(spec: PodSpec) -> int:
     """Return the seconds between SIGTERM and SIGKILL, the default for an unusable value."""
     seconds = spec.get("terminationGracePeriodSeconds")
-    return seconds if isinstance(seconds, int) and 0 <= seconds <= MAX_GRACE else DEFAULT_GRACE
+    return min(seconds, MAX_GRACE) if isinstance(seconds, int) and seconds >= 0 else DEFAULT_GRACE
 
 
 def _compute_digest(data: bytes) -> str:

@@ -26,6 +26,7 @@ SETTLE = 0.3  # seconds after a hint: a pod that starts or stops causes several 
 SECOND_LOOK = 2.0  # seconds after a look: podman changes states a little after the hint
 BUSY_GAP = 5.0  # seconds after a hint while hints keep coming: each look starts two processes
 STARTING_LOOK = 1.0  # seconds between looks while a unit starts
+INITIALISING_LOOK = 30.0  # seconds between looks while init containers run, for hours perhaps
 CALM_LOOKS = 3  # hints in a row that are followed up at once
 BLIND_LOOK = 15.0  # seconds between looks where inotify is not available
 FULL_CHECK = 300.0  # seconds without a hint until everything is examined: one can be missed
@@ -156,9 +157,8 @@ class Observer:
 
         That is soon after a hint, a second time later, and every second while a unit starts.
         """
-        starting = any(unit.changing for unit in self.snapshot.units.values())
         try:
-            async with asyncio.timeout(STARTING_LOOK if starting else self._seconds_to_look()):
+            async with asyncio.timeout(self._seconds_to_look()):
                 await self._hint.wait()
         except TimeoutError:
             self._looks = 0
@@ -168,9 +168,18 @@ class Observer:
         await asyncio.sleep(SETTLE if self._looks <= CALM_LOOKS else BUSY_GAP)
 
     def _seconds_to_look(self) -> float:
+        changing = [name for name in self._units if self.unit_state(name).changing]
+        if any(not self._is_initialising(name) for name in changing):
+            return STARTING_LOOK
         if self._is_blind:
             return BLIND_LOOK
-        return SECOND_LOOK if self._looks else FULL_CHECK
+        if self._looks:
+            return SECOND_LOOK
+        return INITIALISING_LOOK if changing else FULL_CHECK
+
+    def _is_initialising(self, workload: str) -> bool:
+        """Tell whether a unit waits for an init container, which says itself when it ends."""
+        return any(container.is_init for container in self.containers_of(workload))
 
     async def _explain_failures(self, units: dict[str, UnitState]) -> None:
         """Find out why units failed; keep that until they run, so that a retry does not hide it."""

@@ -14,9 +14,6 @@ from flotta.protocol.models import Workload
 from flotta.worker.workloads.claim_names import ClaimNames
 
 PodmanVersion = tuple[int, int, int]
-# What stands for an address until the pod's unit knows it, at each start.
-HOST_ADDRESS = "flotta-host-address-2c0f7f0e"
-POD_ADDRESS = "flotta-pod-address-2c0f7f0e"
 OLDEST_PODMAN: PodmanVersion = (4, 3, 0)  # what is assumed when podman does not say
 # The UIDs of pods are version 5 UUIDs in it (RFC 9562, section 5.5).
 UID_NAMESPACE = uuid.UUID("5d0a1b52-0f7c-4c1e-9d63-7f2f1f3f3f0e")

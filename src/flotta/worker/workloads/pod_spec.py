@@ -75,6 +75,7 @@ class EnvVar(TypedDict, total=False):
 class ContainerPort(TypedDict, total=False):
     """An entry of `ports`."""
 
+    name: str
     containerPort: int
     hostPort: int
 
@@ -103,6 +104,50 @@ class SecurityContext(TypedDict, total=False):
     runAsNonRoot: bool
 
 
+class ExecAction(TypedDict, total=False):
+    """`exec` of a hook."""
+
+    command: list[str]
+
+
+class HttpHeader(TypedDict):
+    """An entry of `httpHeaders`."""
+
+    name: str
+    value: str
+
+
+class HttpGetAction(TypedDict, total=False):
+    """`httpGet` of a hook; a port may be a name."""
+
+    host: str
+    path: str
+    port: int | str
+    scheme: str
+    httpHeaders: list[HttpHeader]
+
+
+class SleepAction(TypedDict, total=False):
+    """`sleep` of a hook."""
+
+    seconds: int
+
+
+class LifecycleHandler(TypedDict, total=False):
+    """`postStart` or `preStop`."""
+
+    exec: ExecAction
+    httpGet: HttpGetAction
+    sleep: SleepAction
+
+
+class Lifecycle(TypedDict, total=False):
+    """`lifecycle` of a container."""
+
+    postStart: LifecycleHandler
+    preStop: LifecycleHandler
+
+
 class Container(TypedDict, total=False):
     """A regular or init container."""
 
@@ -116,6 +161,7 @@ class Container(TypedDict, total=False):
     env: list[EnvVar]
     envFrom: list[EnvFromSource]
     ports: list[ContainerPort]
+    lifecycle: Lifecycle
     volumeMounts: list[VolumeMount]
 
 

@@ -244,7 +244,7 @@ class Reconciler:
                     delay.prolong(failed_start=False)
                     await self._observer.refresh()
                     continue
-                if StartPod(name) in steps:
+                if any(isinstance(step, StartPod) for step in steps):
                     self._suspension.interrupted.discard(name)
                 if pod is None:
                     break
@@ -284,7 +284,7 @@ class Reconciler:
             if changed.is_set():
                 return
             work = asyncio.create_task(self._execution.execute_step(step))
-            if isinstance(step, FetchImages):
+            if isinstance(step, FetchImages) or (isinstance(step, StartPod) and step.is_long):
                 await run_unless_changed(changed, work)
             else:
                 await work

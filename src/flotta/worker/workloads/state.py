@@ -29,7 +29,10 @@ from flotta.protocol.reasons.workloads import (
     CRASH_LOOP_BACK_OFF,
     HOST_PORT_IN_USE,
     IMAGE_PULL_FAILED,
+    INIT_CONTAINER_FAILED,
+    INITIALIZING,
     POD_START_FAILED,
+    POST_START_HOOK_FAILED,
     STARTING,
     UNHEALTHY,
 )
@@ -82,17 +85,22 @@ def derive_state(observed: Observation) -> WorkloadState:
 
     An older pod that still runs keeps its phase beside a failure's reason.
     """
-    state, ready = _derive_state(observed), observed.readiness.ready
+    initial = [container for container in observed.containers if container.is_init]
+    regular = [container for container in observed.containers if not container.is_init]
+    state = _derive_state(replace(observed, containers=regular), initial)
+    ready = observed.readiness.ready
     return replace(state, ready=ready and state.phase == RUNNING)
 
 
-def _derive_state(observed: Observation) -> WorkloadState:
+def _derive_state(observed: Observation, initial: Sequence[Container]) -> WorkloadState:
     phase = derive_pod_phase(observed.containers)
     if observed.failure is not None:
         alive = phase in (RUNNING, DEGRADED) and observed.unit.active == "active"
         return WorkloadState(
             phase if alive else ERROR, observed.failure.reason, observed.failure.message
         )
+    if initial and observed.unit.active != "active":
+        return _derive_initial_state(initial)
     worst = max(observed.crashes, key=lambda crash: crash.count, default=None)
     if worst is not None and worst.count >= CRASH_LOOP:
         others = any(
@@ -112,6 +120,23 @@ def _derive_state(observed: Observation) -> WorkloadState:
             DEPLOYING, observed.activity or (STARTING if observed.unit.changing else NO_REASON)
         )
     return _derive_running_state(phase, observed, worst)
+
+
+def _derive_initial_state(containers: Sequence[Container]) -> WorkloadState:
+    """Return the state of a workload whose init containers run, or did when one failed."""
+    for container in containers:
+        if container.state == "running":
+            return WorkloadState(
+                DEPLOYING, INITIALIZING, f'init container "{container.name}" is running'
+            )
+    for container in containers:
+        if container.state in ("exited", "stopped") and container.exit_code:
+            return WorkloadState(
+                ERROR,
+                INIT_CONTAINER_FAILED,
+                f'init container "{container.name}" exited with code {container.exit_code}',
+            )
+    return WorkloadState(DEPLOYING, INITIALIZING)
 
 
 def _derive_running_state(phase: str, observed: Observation, worst: Crash | None) -> WorkloadState:
@@ -167,6 +192,8 @@ def classify_start_failure(message: str) -> Code:
         ("address already in use", HOST_PORT_IN_USE),
         ("initializing source", IMAGE_PULL_FAILED),
         ("image not known", IMAGE_PULL_FAILED),
+        ('init container "', INIT_CONTAINER_FAILED),
+        ("the postStart hook of", POST_START_HOOK_FAILED),
         ("executable file not found", CONTAINER_START_FAILED),
         ("runc create failed", CONTAINER_START_FAILED),
         ("OCI runtime", CONTAINER_START_FAILED),

@@ -26,9 +26,13 @@ class WriteFiles:
 
 @dataclass(frozen=True)
 class StartPod:
-    """Starts the pod's unit, replacing a pod that runs from older files."""
+    """Starts the pod's unit, replacing a pod that runs from older files.
+
+    `is_long` is whether that may take any time, because of init containers or hooks.
+    """
 
     name: str
+    is_long: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,7 @@ def plan_steps(
     if pod is None:
         return _plan_removal(name, current)
     if current.record is None or current.record.digest != pod.digest:
-        return FetchImages(pod, refresh=True), WriteFiles(pod), StartPod(name)
+        return FetchImages(pod, refresh=True), WriteFiles(pod), StartPod(name, pod.process.is_long)
     if (current.record.data, current.record.format) != (pod.data, FORMAT):
         return (WriteFiles(pod),)
     if current.unit.changing or (_is_finished(pod, current) and not interrupted):
@@ -96,7 +100,7 @@ def plan_steps(
     waiting = eager and current.unit.waits_for_restart
     if crash_looping or (current.settled and not stale and not waiting):
         return ()
-    return FetchImages(pod, refresh=False), StartPod(name)
+    return FetchImages(pod, refresh=False), StartPod(name, pod.process.is_long)
 
 
 def plan_suspension(name: str, current: Current) -> tuple[Step, ...]:

@@ -8,7 +8,10 @@ from __future__ import annotations
 import string
 from pathlib import Path
 
-from flotta.worker.workloads.volume_commands import NOTHING, Preparation, quote
+from flotta.worker.workloads import process_commands
+from flotta.worker.workloads.process_commands import ProcessCommands
+from flotta.worker.workloads.unit_lines import quote
+from flotta.worker.workloads.volume_commands import NOTHING, Preparation
 
 DROP_IN = "50-flotta.conf"
 TEMPLATE = "podman-kube@.service"
@@ -48,11 +51,13 @@ def render_drop_in(
     auth_file: Path | None,
     suspension_file: Path,
     preparation: Preparation = NOTHING,
+    process: ProcessCommands = process_commands.NOTHING,
 ) -> bytes:
     """Return the drop-in for the unit of one pod.
 
     `grace` is how many seconds its containers have to exit after SIGTERM. While `suspension_file`
-    exists, systemd does not start the unit. `preparation` is what the pod's volumes need before.
+    exists, systemd does not start the unit. `preparation` is what the pod's volumes need before,
+    `process` what its processes need besides podman.
 
     It makes up for the unit of podman 4.3.1: that does not restart; a container that could not
     start (port taken) leaves it active with a dead pod, so the pod is examined after each start; a
@@ -69,19 +74,25 @@ def render_drop_in(
         "ConditionPathExists=!" + str(suspension_file).replace("%", "%%"),
         *(f"RequiresMountsFor={quote(path)}" for path in preparation.paths),
         "[Service]",
-        "TimeoutStartSec=15min",
+        f"TimeoutStartSec={'infinity' if process.is_long else '15min'}",
         f"TimeoutStopSec={grace + STOP_MARGIN}",
         "Restart=on-failure" if ends else "Restart=always",
         "RestartSec=30",
         *(["SuccessExitStatus=137 143"] if ends else []),
+        *(f"ExecStartPre={command}" for command in process.addresses),
         *(f"ExecStartPre={command}" for command in preparation.first),
+        *(f"ExecStartPre={command}" for command in process.initialise),
         *(f"ExecStartPre={command}" for command in preparation.late),
+        *process.play,
         "ExecStop=",
+        *(f"ExecStop=-{command}" for command in process.pre_stop),
         STOP.format(condition=IF_IT_RUNS if ends else "", grace=grace, pod=pod),
         *([f"Environment=REGISTRY_AUTH_FILE={auth_file}"] if auth_file else []),
         f"ExecStartPost=/bin/sh -c '! podman ps -aq --filter pod={pod} "
         "--filter status=created | grep -q .'",
+        *(f"ExecStartPost={command}" for command in process.post_start),
+        *(f"ExecStopPost=-{command}" for command in process.clean),
         """ExecStopPost=-/bin/sh -c 'test "$$SERVICE_RESULT" = success || """
-        """exec podman play kube --down -- "$$1"' sh %I""",
+        """podman play kube --down -- "$$1" >/dev/null 2>&1' sh %I""",
     ]
     return "\n".join([*lines, ""]).encode()

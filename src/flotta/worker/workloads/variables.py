@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
-from flotta.worker.workloads.pod_facts import HOST_ADDRESS, POD_ADDRESS
+from flotta.worker.pod_unit.plan import HOST_ADDRESS, POD_ADDRESS
 from flotta.worker.workloads.pod_spec import invalid_specification
 
 # A dollar sign consumes the character after it, whatever it is: `$x$(A)` refers to A.

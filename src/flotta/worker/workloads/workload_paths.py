@@ -22,6 +22,21 @@ class WorkloadPaths:
         return self.directory / "pod.yaml"
 
     @property
+    def init_manifest(self) -> Path:
+        """What podman makes of the init containers, if there are any; it contains secrets."""
+        return self.directory / "init.yaml"
+
+    @property
+    def addressed_manifest(self) -> Path:
+        """The manifest as the unit has completed it, if it has marks for addresses."""
+        return self.directory / "pod.addressed.yaml"
+
+    @property
+    def process_plan(self) -> Path:
+        """What the unit does besides podman, if there is something to do."""
+        return self.directory / "process.json"
+
+    @property
     def auth_file(self) -> Path:
         """Credentials for registries, if the workload has any."""
         return self.directory / "auth.json"

@@ -1,0 +1,97 @@
+"""`python -m flotta.worker.pod_unit STAGE PLAN UNIT`: run by the units of pods.
+
+PLAN is the path of `process.json`, UNIT the name of the unit. Exit status 1 and a sentence on
+standard error when the stage failed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from flotta.worker.pod_unit.addresses import write_addresses
+from flotta.worker.pod_unit.hooks import HookFailed, run_post_start, run_pre_stop
+from flotta.worker.pod_unit.init_containers import InitContainerFailed, run_init_containers
+from flotta.worker.pod_unit.plan import ProcessPlan, read_plan
+from flotta.worker.pod_unit.podman_calls import CallFailed, list_running, remove_pod
+from flotta.worker.systemd import stop_later
+
+Stage = Callable[[ProcessPlan, Path], Awaitable[None]]
+
+
+async def _initialise(plan: ProcessPlan, directory: Path) -> None:
+    name = "init.addressed.yaml" if plan.is_addressed else "init.yaml"
+    await run_init_containers(plan, directory / name)
+
+
+async def _post_start(plan: ProcessPlan, directory: Path) -> None:
+    await run_post_start(plan)
+
+
+async def _pre_stop(plan: ProcessPlan, directory: Path) -> None:
+    if not os.environ.get("MAINPID"):
+        return  # the pod ended by itself
+    for sentence in await run_pre_stop(plan):
+        _say(sentence)
+
+
+async def _clean(plan: ProcessPlan, directory: Path) -> None:
+    """Stop what still runs: systemd does not know the containers, only podman does."""
+    for pod in (plan.init_pod, plan.workload):
+        if await list_running(pod):
+            await remove_pod(pod, plan.grace)
+
+
+STAGES: dict[str, Stage] = {
+    "addresses": write_addresses,
+    "initialise": _initialise,
+    "post-start": _post_start,
+    "pre-stop": _pre_stop,
+    "clean": _clean,
+}
+
+
+def _say(sentence: str) -> None:
+    sys.stderr.write(f"Error: {sentence}\n")
+    sys.stderr.flush()
+
+
+async def _run_stage(stage: Stage, path: Path, unit: str) -> int:
+    plan = read_plan(path)
+    try:
+        await stage(plan, path.parent)
+    except (InitContainerFailed, HookFailed) as error:
+        _say(str(error))
+        if plan.restart_policy == "Never" and await stop_later(unit):
+            return await _wait_end()
+        return 1
+    return 0
+
+
+async def _wait_end() -> int:
+    """Wait until systemd ends this process, because the unit is to stop; return success.
+
+    A unit that fails would be started again, and this pod runs only once.
+    """
+    ended = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
+    await ended.wait()
+    return 0
+
+
+def main(arguments: list[str]) -> int:
+    """Carry out one stage of a plan; return an exit status, with the cause on standard error."""
+    stage, path, unit = arguments
+    try:
+        return asyncio.run(_run_stage(STAGES[stage], Path(path), unit))
+    except (CallFailed, OSError, ValueError) as error:
+        _say(str(error))
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

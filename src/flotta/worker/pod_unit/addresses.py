@@ -1,0 +1,86 @@
+"""The addresses of host and pod, found at each start, because both can change between two.
+
+podman gives a pod its address when it starts, too late for a variable. So a pod without containers
+is started first; podman is then asked for its address for the real one. podman counts addresses
+up, so no other pod gets it meanwhile.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+
+from flotta.durable_files import write_atomically
+from flotta.worker.pod_unit.plan import (
+    ADDRESS_FILE,
+    HOST_ADDRESS,
+    POD_ADDRESS,
+    ProcessPlan,
+    address_pod_of,
+)
+from flotta.worker.pod_unit.podman_calls import (
+    CallFailed,
+    call,
+    find_infra,
+    read_networks,
+    remove_pod,
+)
+
+NETWORK_VARIABLE = "FLOTTA_POD_NETWORK"  # the option for podman, in the drop-in
+MANIFESTS = (("pod.yaml", "pod.addressed.yaml"), ("init.yaml", "init.addressed.yaml"))
+LOOPBACK = "127.0.0.1"
+# Addresses that no host has (RFC 5737, RFC 3849): asking for the way there sends nothing.
+ELSEWHERE = ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"))
+
+
+async def write_addresses(plan: ProcessPlan, directory: Path) -> None:
+    """Find the addresses and write the manifests with them; raises CallFailed and OSError."""
+    network, address = "", ""
+    if not plan.host_network:
+        network, address = await _find_free_address(plan.workload)
+    option = f"--network={network}:ip={address}" if address else ""
+    host = find_host_address() or await _find_gateway(network) or LOOPBACK
+    marks = {HOST_ADDRESS: host, POD_ADDRESS: address or host}
+    for marked, addressed in MANIFESTS:
+        if (directory / marked).exists():
+            text = (directory / marked).read_text()
+            for mark, value in marks.items():
+                text = text.replace(mark, value)
+            write_atomically(directory / addressed, text.encode(), 0o600)
+    write_atomically(directory / ADDRESS_FILE, f"{NETWORK_VARIABLE}={option}\n".encode(), 0o600)
+
+
+def find_host_address() -> str:
+    """Return the address from which this host reaches others, empty when it has no way out."""
+    for family, elsewhere in ELSEWHERE:
+        try:
+            with socket.socket(family, socket.SOCK_DGRAM) as way:
+                way.connect((elsewhere, 9))
+                return str(way.getsockname()[0])
+        except OSError:
+            continue
+    return ""
+
+
+async def _find_free_address(workload: str) -> tuple[str, str]:
+    """Return network and address that podman would give to the next pod."""
+    pod = address_pod_of(workload)
+    await remove_pod(pod)
+    try:
+        await call("pod", "create", "--name", pod)
+        await call("pod", "start", pod)
+        networks = await read_networks(await find_infra(pod))
+    finally:
+        await remove_pod(pod)
+    if not networks:
+        raise CallFailed("podman gave the pod no address")
+    return next(iter(networks.items()))
+
+
+async def _find_gateway(network: str) -> str:
+    """Return the host's address in a network of podman, by which pods reach it."""
+    if not network:
+        return ""
+    found = json.loads(await call("network", "inspect", "--", network))
+    return next((subnet["gateway"] for subnet in found[0].get("subnets") or []), "")

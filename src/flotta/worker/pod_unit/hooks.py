@@ -1,0 +1,103 @@
+"""`postStart` and `preStop` of containers.
+
+Rules: https://kubernetes.io/docs/concepts/containers/container-lifecycle-hooks/. As there, any
+answer to a request is success.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import time
+from collections.abc import Iterable
+
+from flotta.identity.ssl_contexts import unverified_client_context
+from flotta.worker.pod_unit.plan import Hook, HttpGet, ProcessPlan
+from flotta.worker.pod_unit.podman_calls import (
+    CallFailed,
+    call,
+    execute,
+    find_infra,
+    list_running,
+    read_networks,
+)
+
+HOOK_TIMEOUT = 24 * 3600.0  # seconds for a postStart hook: Kubernetes has no limit
+LEAST_GRACE = 2  # seconds that containers have after a preStop hook took all, as Kubernetes
+LOOPBACK = "127.0.0.1"
+
+
+class HookFailed(Exception):
+    """A hook failed; the text is a sentence."""
+
+
+async def run_post_start(plan: ProcessPlan) -> None:
+    """Run the postStart hooks at once; raises HookFailed if one fails."""
+    outcomes = await _run_all(plan, plan.post_start, HOOK_TIMEOUT)
+    for hook, cause in outcomes:
+        if cause:
+            raise HookFailed(f'the postStart hook of container "{hook.container}" failed: {cause}')
+
+
+async def run_pre_stop(plan: ProcessPlan) -> list[str]:
+    """Run the preStop hooks of the containers that run, then stop the pod; return what failed.
+
+    Hooks and containers share the grace period. Raises CallFailed when podman does not stop it.
+    """
+    began = time.monotonic()
+    running = await list_running(plan.workload)
+    hooks = [hook for hook in plan.pre_stop if f"{plan.workload}-{hook.container}" in running]
+    outcomes = await _run_all(plan, hooks, plan.grace)
+    left = max(LEAST_GRACE, round(plan.grace - (time.monotonic() - began)))
+    await call("pod", "stop", "-t", str(left), "--", plan.workload, timeout=120.0 + left)
+    return [
+        f'the preStop hook of container "{hook.container}" failed: {cause}'
+        for hook, cause in outcomes
+        if cause
+    ]
+
+
+async def _run_all(
+    plan: ProcessPlan, hooks: Iterable[Hook], seconds: float
+) -> list[tuple[Hook, str]]:
+    """Run hooks at the same time; return each with its failure, empty for none."""
+    chosen = list(hooks)
+    causes = await asyncio.gather(*(_run_hook(plan, hook, seconds) for hook in chosen))
+    return list(zip(chosen, causes, strict=True))
+
+
+async def _run_hook(plan: ProcessPlan, hook: Hook, seconds: float) -> str:
+    try:
+        if hook.command:
+            await execute(f"{plan.workload}-{hook.container}", hook.command, seconds)
+        elif hook.http_get is not None:
+            await _request(plan, hook.http_get, seconds)
+        else:
+            await asyncio.sleep(min(hook.sleep, seconds))
+    except (CallFailed, OSError, http.client.HTTPException) as error:
+        return str(error) or type(error).__name__
+    return ""
+
+
+async def _request(plan: ProcessPlan, action: HttpGet, seconds: float) -> None:
+    host = action.host
+    if not host and plan.host_network:
+        host = LOOPBACK
+    if not host:
+        networks = await read_networks(await find_infra(plan.workload))
+        host = next(iter(networks.values()), LOOPBACK)
+    await asyncio.to_thread(_get, action, host, seconds)
+
+
+def _get(action: HttpGet, host: str, seconds: float) -> None:
+    if action.scheme.upper() == "HTTPS":
+        connection: http.client.HTTPConnection = http.client.HTTPSConnection(
+            host, action.port, timeout=seconds, context=unverified_client_context()
+        )
+    else:
+        connection = http.client.HTTPConnection(host, action.port, timeout=seconds)
+    try:
+        connection.request("GET", action.path or "/", headers=dict(action.headers))
+        connection.getresponse()
+    finally:
+        connection.close()

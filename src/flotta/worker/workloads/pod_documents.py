@@ -1,0 +1,72 @@
+"""The manifests of a pod: what podman plays, and what it makes of the init containers."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+from flotta.worker.pod_unit.plan import HOST_ADDRESS, POD_ADDRESS, init_pod_of
+
+MAX_HOST_NAME = 63  # characters; Kubernetes shortens the name of a pod to that
+HOOKS = ("postStart", "preStop")
+# What init containers do not have, or what only regular ones do.
+NOT_INITIAL = ("ports", "lifecycle", "livenessProbe", "readinessProbe", "startupProbe")
+Document = dict[str, Any]  # a manifest of any pod: most of it is podman's
+
+
+def split_pod(pod: Document) -> tuple[Document, Document | None]:
+    """Return the Pod without init containers and hooks, and the Pod of the init containers.
+
+    None without init containers. They become regular ones of a pod with `restartPolicy: Never`,
+    whose name no workload can have.
+    """
+    spec = {key: value for key, value in pod["spec"].items() if key != "initContainers"}
+    spec["containers"] = [_without_hooks(container) for container in spec["containers"]]
+    initial = pod["spec"].get("initContainers")
+    return {**pod, "spec": spec}, _make_init_pod(pod, spec, initial) if initial else None
+
+
+def _without_hooks(container: Document) -> Document:
+    """Return a container as podman gets it: it would ignore the hooks."""
+    lifecycle = container.get("lifecycle")
+    if lifecycle is None:
+        return container
+    kept = {key: value for key, value in lifecycle.items() if key not in HOOKS}
+    others = {key: value for key, value in container.items() if key != "lifecycle"}
+    return {**others, "lifecycle": kept} if kept else others
+
+
+def _make_init_pod(pod: Document, spec: Document, initial: list[Document]) -> Document:
+    name = pod["metadata"]["name"]
+    containers = [
+        {key: value for key, value in container.items() if key not in NOT_INITIAL}
+        for container in initial
+    ]
+    host_name = spec.get("hostname") or name[:MAX_HOST_NAME].rstrip("-.")
+    return {
+        **pod,
+        "metadata": {**pod["metadata"], "name": init_pod_of(name)},
+        "spec": {
+            **copy.deepcopy(spec),
+            "containers": containers,
+            "restartPolicy": "Never",
+            "hostname": host_name,
+        },
+    }
+
+
+def serialize(document: Document) -> bytes:
+    """Return a manifest as podman reads it: JSON is YAML."""
+    return json.dumps(document, indent=1).encode() + b"\n"
+
+
+def has_addresses(document: Document) -> bool:
+    """Tell whether a manifest has marks for addresses."""
+    text = json.dumps(document)
+    return HOST_ADDRESS in text or POD_ADDRESS in text
+
+
+def list_init_containers(pod: Document) -> tuple[str, ...]:
+    """Return the names of the init containers in the order in which they run."""
+    return tuple(container["name"] for container in pod["spec"].get("initContainers") or [])

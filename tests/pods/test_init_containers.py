@@ -1,0 +1,75 @@
+"""Init containers: once in a start, whatever the restart policy, with or without the worker."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from flotta.worker.workloads.units import unit_name
+from pods.device import Device
+from pods.pod import Pod, container
+
+SHARED = {"name": "shared", "mountPath": "/shared"}
+UNIT = unit_name(Path("/var/lib/flotta/worker/workloads/staged/pod.yaml"))
+COUNT = "echo $INIT >> /export/runs"
+
+
+def initial(name: str, script: str) -> dict[str, object]:
+    return container(
+        name, script, volumeMounts=[SHARED], env=[{"name": "INIT", "value": f"{name}-$(DEVICE_ID)"}]
+    )
+
+
+@pytest.fixture(scope="module")
+def pod(device: Device) -> Iterator[Pod]:
+    spec = {
+        "initContainers": [
+            initial("first", f"{COUNT}; echo one > /shared/file"),
+            initial("second", f"{COUNT}; cat /shared/file > /export/copy; hostname > /export/host"),
+        ],
+        "containers": [container(volumeMounts=[SHARED])],
+        "volumes": [{"name": "shared", "emptyDir": {}}],
+    }
+    with device.running("staged", spec) as pod:
+        yield pod
+
+
+ONCE = ["first-edge-1", "second-edge-1"]
+
+
+def test_each_runs_once_in_order_and_shares_volumes_and_export(pod: Pod) -> None:
+    assert pod.sh("cat /export/runs").split() == ONCE
+    assert pod.sh("cat /export/copy /shared/file") == "one\none"
+    assert pod.sh("cat /export/host") == "staged"
+    assert set(pod.containers()) == {"main"}
+
+
+def test_a_restart_without_the_worker_runs_each_once_again(device: Device, pod: Pod) -> None:
+    pod.sh("rm /export/runs")
+    device.stop_worker()
+    try:
+        device.host.run("systemctl", "restart", UNIT, seconds=180)
+        assert pod.is_running()
+        assert pod.sh("cat /export/runs").split() == ONCE
+    finally:
+        device.start_worker()
+
+
+def test_a_stop_ends_an_init_container_and_a_failed_one_is_tried_again(device: Device) -> None:
+    script = "test -e /export/go || exit 3"
+    spec = {
+        "initContainers": [container("gate", script), container("slow", "sleep 3600")],
+        "containers": [container()],
+    }
+    pod = device.deploy("gated", spec)
+    status = pod.wait_reason("InitContainerFailed")
+    assert status["message"] == 'init container "gate" exited with code 3'
+    device.host.sh("touch /var/local/yggdrasil/device/volumes/gated/go")
+    status = pod.wait_reason("Initializing")
+    status = device.control.wait_status("gated", lambda status: "slow" in status["message"])
+    assert status["message"] == 'init container "slow" is running'
+    assert "main" not in pod.containers()
+    device.remove("gated")
+    assert device.host.run("podman", "pod", "ps", "--format", "{{.Name}}").split() == ["staged"]

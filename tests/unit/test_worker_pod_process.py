@@ -1,0 +1,245 @@
+"""What the unit of a pod does besides podman, and what podman gets to play."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flotta.protocol.models import Workload
+from flotta.worker import podman
+from flotta.worker.errors import WorkloadError
+from flotta.worker.pod_unit.plan import Hook, HttpGet
+from flotta.worker.podman import Container
+from flotta.worker.systemd import UnitState
+from flotta.worker.workloads.files import WorkloadFiles
+from flotta.worker.workloads.manifest import Pod, build_pod
+from flotta.worker.workloads.non_root import check_user
+from flotta.worker.workloads.pod_facts import DeviceFacts
+from flotta.worker.workloads.state import Observation, classify_start_failure, derive_state
+from flotta.worker.workloads.workload_paths import WorkloadPaths
+
+PATHS = WorkloadPaths(Path("/s/web"), Path("/v/web"))
+INIT = {"name": "prepare", "image": "tool", "ports": [{"containerPort": 80, "hostPort": 80}]}
+ACTIVATING = UnitState("activating", "start-pre")
+
+
+def build(name: str = "web", **spec: Any) -> Pod:
+    specification = {"containers": [{"name": "main", "image": "x"}], **spec}
+    workload = Workload(name=name, namespace="shop", specification=json.dumps(specification))
+    return build_pod(workload, [], DeviceFacts("till-1"), PATHS)
+
+
+def played(pod: Pod) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(pod.manifest)
+    return found
+
+
+def initial(pod: Pod) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(pod.init_manifest or b"")
+    return found
+
+
+def field(path: str) -> dict[str, Any]:
+    return {"env": [{"name": "F", "valueFrom": {"fieldRef": {"fieldPath": path}}}]}
+
+
+def test_init_containers_are_a_pod_of_their_own_that_never_restarts() -> None:
+    pod = build(initContainers=[INIT, {**INIT, "name": "second"}], shareProcessNamespace=True)
+    spec = initial(pod)["spec"]
+    assert "initContainers" not in played(pod)["spec"]
+    assert "initContainers" not in spec
+    assert [container["name"] for container in spec["containers"]] == ["prepare", "second"]
+    assert spec["restartPolicy"] == "Never"
+    assert spec["shareProcessNamespace"]
+    assert pod.process.init_containers == ("prepare", "second")
+    assert pod.images == ("tool", "x")
+
+
+def test_init_containers_publish_no_port_and_see_the_volumes() -> None:
+    pod = build(
+        initContainers=[{**INIT, "volumeMounts": [{"name": "v", "mountPath": "/v"}]}],
+        volumes=[{"name": "v", "emptyDir": {}}],
+    )
+    container = initial(pod)["spec"]["containers"][0]
+    assert "ports" not in container
+    assert {"/v", "/export"} <= {mount["mountPath"] for mount in container["volumeMounts"]}
+    assert initial(pod)["spec"]["volumes"] == played(pod)["spec"]["volumes"]
+
+
+def test_no_workload_has_the_name_of_another_ones_init_pod_and_both_have_one_host_name() -> None:
+    pod = build(initContainers=[INIT])
+    assert initial(pod)["metadata"]["name"] == "web_init"
+    assert initial(pod)["spec"]["hostname"] == "web"
+    assert initial(build(initContainers=[INIT], hostname="shop"))["spec"]["hostname"] == "shop"
+    long = initial(build("a" * 62 + ".b", initContainers=[INIT]))["spec"]["hostname"]
+    assert long == "a" * 62
+
+
+def test_hooks_are_run_by_the_unit_and_not_given_to_podman() -> None:
+    stop = {
+        "httpGet": {"port": "admin", "path": "/quit", "httpHeaders": [{"name": "A", "value": "b"}]}
+    }
+    main = {
+        "name": "main",
+        "image": "x",
+        "ports": [{"name": "admin", "containerPort": 9000}],
+        "lifecycle": {"postStart": {"exec": {"command": ["touch", "/x"]}}, "preStop": stop},
+    }
+    other = {"name": "other", "image": "x", "lifecycle": {"preStop": {"sleep": {"seconds": 3}}}}
+    pod = build(containers=[main, other])
+    assert pod.process.post_start == (Hook("main", command=("touch", "/x")),)
+    assert pod.process.pre_stop == (
+        Hook("main", http_get=HttpGet(9000, "/quit", headers=(("A", "b"),))),
+        Hook("other", sleep=3),
+    )
+    assert all("lifecycle" not in container for container in played(pod)["spec"]["containers"])
+    assert pod.digest != build(containers=[{"name": "main", "image": "x"}, other]).digest
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [
+        {"tcpSocket": {"port": 80}},
+        {"exec": {}},
+        {"httpGet": {"port": "nobody"}},
+        {"httpGet": {"port": 70000}},
+    ],
+)
+def test_a_hook_that_a_device_cannot_run_is_refused(handler: dict[str, Any]) -> None:
+    with pytest.raises(WorkloadError, match="main"):
+        build(containers=[{"name": "main", "image": "x", "lifecycle": {"preStop": handler}}])
+
+
+def test_a_pod_that_needs_none_of_this_has_no_plan() -> None:
+    pod = build()
+    assert pod.process.is_empty
+    assert pod.init_manifest is None
+
+
+def drop_in(tmp_path: Path, pod: Pod) -> str:
+    files = WorkloadFiles(tmp_path / "w", tmp_path / "v", tmp_path / "units")
+    files.write_pod(pod)
+    return next((tmp_path / "units").glob("*.d/*.conf")).read_text()
+
+
+def test_the_unit_prepares_before_it_plays_and_a_start_may_take_hours(tmp_path: Path) -> None:
+    volume = {"name": "v", "emptyDir": {}}
+    mount = {"name": "v", "mountPath": "/v", "subPath": "a"}
+    main = {"name": "main", "image": "x", "volumeMounts": [mount]}
+    text = drop_in(tmp_path, build(containers=[main], initContainers=[INIT], volumes=[volume]))
+    before = [line for line in text.splitlines() if line.startswith("ExecStartPre=")]
+    assert [" prepare " in before[0], " initialise " in before[1], " late " in before[2]] == [
+        True
+    ] * 3
+    assert "TimeoutStartSec=infinity" in text
+    assert "ExecStart=" not in text.splitlines()
+    assert (tmp_path / "w/web/init.yaml").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "w/web/process.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_what_a_pod_no_longer_needs_is_removed(tmp_path: Path) -> None:
+    drop_in(tmp_path, build(initContainers=[INIT]))
+    text = drop_in(tmp_path, build())
+    assert "pod_unit" not in text
+    assert not (tmp_path / "w/web/init.yaml").exists()
+    assert not (tmp_path / "w/web/process.json").exists()
+
+
+@pytest.mark.parametrize("path", ["status.podIP", "status.hostIP"])
+def test_a_pod_that_asks_for_an_address_is_played_with_one(tmp_path: Path, path: str) -> None:
+    main = {"name": "main", "image": "x", **field(path)}
+    text = drop_in(tmp_path, build(containers=[main]))
+    assert " addresses " in text
+    lines = text.splitlines()
+    play = lines[lines.index("ExecStart=") + 1]
+    assert play.endswith(f"$FLOTTA_POD_NETWORK {tmp_path / 'w/web/pod.addressed.yaml'}")
+
+
+def test_the_digest_of_a_pod_with_init_containers_does_not_change_with_how_they_run() -> None:
+    # An upgrade of the worker must not restart it.
+    assert build(initContainers=[INIT]).digest == build(initContainers=[INIT]).digest
+    assert (
+        played(build(initContainers=[INIT]))["metadata"]["labels"]
+        == (initial(build(initContainers=[INIT]))["metadata"]["labels"])
+    )
+
+
+def made(name: str, state: str, code: int = 0, *, is_init: bool = True) -> Container:
+    return Container("0" * 64, name, "web", "d", state, code, 1, is_init=is_init)
+
+
+def test_the_status_names_the_init_container_that_runs() -> None:
+    state = derive_state(Observation(ACTIVATING, [made("one", "exited"), made("two", "running")]))
+    assert (state.phase, state.reason) == ("Deploying", "Initializing")
+    assert state.message == 'init container "two" is running'
+
+
+@pytest.mark.parametrize("unit", [ACTIVATING, UnitState("inactive", "dead")])
+def test_the_status_names_the_init_container_that_failed(unit: UnitState) -> None:
+    state = derive_state(Observation(unit, [made("one", "exited", 3), made("two", "created")]))
+    assert (state.phase, state.reason) == ("Error", "InitContainerFailed")
+    assert state.message == 'init container "one" exited with code 3'
+
+
+def test_init_containers_do_not_count_once_the_pod_runs() -> None:
+    left = made("one", "exited", 3)
+    running = made("main", "running", is_init=False)
+    state = derive_state(Observation(UnitState("active", "running"), [left, running]))
+    assert (state.phase, state.reason) == ("Running", "")
+
+
+def test_podmans_listing_tells_init_containers_from_others() -> None:
+    entry = {
+        "Id": "1",
+        "Names": ["web_init-prepare"],
+        "Labels": {podman.WORKLOAD_LABEL: "web"},
+        "State": "running",
+    }
+    found = podman._parse_container(entry)  # type: ignore[arg-type]
+    assert (found.name, found.is_init) == ("prepare", True)
+    other = podman._parse_container({**entry, "Names": ["web-init-x"]})  # type: ignore[arg-type, typeddict-item]
+    assert (other.name, other.is_init) == ("init-x", False)
+
+
+def check_root(user: str, *, pod: dict[str, Any] | None = None, **own: Any) -> None:
+    main = {"name": "main", "image": "x", "securityContext": own}
+    for check in build(containers=[main], securityContext=pod or {}).user_checks:
+        check_user(check, user)
+
+
+@pytest.mark.parametrize("user", ["", "0", "0:10", "00", "root", "app", "app:1000"])
+def test_a_container_that_may_be_root_is_not_started(user: str) -> None:
+    with pytest.raises(WorkloadError, match='container "main" has runAsNonRoot') as raised:
+        check_root(user, runAsNonRoot=True)
+    assert raised.value.reason == "CreateContainerConfigError"
+
+
+@pytest.mark.parametrize("user", ["1000", "1000:0", "65534"])
+def test_an_image_with_a_number_other_than_0_is_not_root(user: str) -> None:
+    check_root(user, runAsNonRoot=True)
+
+
+def test_the_container_counts_before_the_pod_and_a_number_before_the_image() -> None:
+    check_root("root", runAsNonRoot=True, runAsUser=1000)
+    check_root("root", pod={"runAsNonRoot": True, "runAsUser": 1000})
+    check_root("root", pod={"runAsNonRoot": True}, runAsNonRoot=False)
+    check_root("root", pod={"runAsNonRoot": False})
+    check_root("root", pod={"runAsUser": 0})
+    with pytest.raises(WorkloadError, match="runAsUser 0"):
+        check_root("1000", runAsUser=0, pod={"runAsNonRoot": True, "runAsUser": 1000})
+    with pytest.raises(WorkloadError, match="runs as root"):
+        check_root("", pod={"runAsNonRoot": True})
+
+
+def test_init_containers_must_not_be_root_either() -> None:
+    pod = build(initContainers=[INIT], securityContext={"runAsNonRoot": True})
+    assert [check.container for check in pod.user_checks] == ["prepare", "main"]
+
+
+def test_the_cause_of_a_failed_start_has_a_reason() -> None:
+    assert classify_start_failure('init container "a" exited with code 1') == "InitContainerFailed"
+    failed = 'the postStart hook of container "a" failed: exit 1'
+    assert classify_start_failure(failed) == "PostStartHookFailed"
