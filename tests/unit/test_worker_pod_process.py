@@ -15,6 +15,7 @@ from flotta.worker.pod_unit.plan import Hook, HttpGet
 from flotta.worker.podman import Container
 from flotta.worker.systemd import UnitState
 from flotta.worker.workloads.files import WorkloadFiles
+from flotta.worker.workloads.installed_manifests import list_images
 from flotta.worker.workloads.manifest import Pod, build_pod
 from flotta.worker.workloads.non_root import check_user
 from flotta.worker.workloads.pod_facts import DeviceFacts
@@ -138,6 +139,12 @@ def test_the_unit_prepares_before_it_plays_and_a_start_may_take_hours(tmp_path: 
     assert "ExecStart=" not in text.splitlines()
     assert (tmp_path / "w/web/init.yaml").stat().st_mode & 0o777 == 0o600
     assert (tmp_path / "w/web/process.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_images_of_init_containers_are_in_use_while_none_of_them_runs(tmp_path: Path) -> None:
+    files = WorkloadFiles(tmp_path / "w", tmp_path / "v", tmp_path / "units")
+    files.write_pod(build(initContainers=[INIT]))
+    assert list_images(files) == {"tool", "x"}
 
 
 def test_what_a_pod_no_longer_needs_is_removed(tmp_path: Path) -> None:

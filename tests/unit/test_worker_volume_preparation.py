@@ -27,7 +27,7 @@ from flotta.worker.volumes.preparation import (
     prepare_volumes,
 )
 from flotta.worker.volumes.safe_paths import UnsafePathError, open_beneath
-from flotta.worker.workloads.volume_commands import find_program
+from flotta.worker.workloads.unit_lines import find_program
 
 GROUP = 2000
 

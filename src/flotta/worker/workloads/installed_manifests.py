@@ -41,7 +41,9 @@ def list_shared_volumes(files: WorkloadFiles) -> tuple[set[str], set[str]]:
 def _read_specs(files: WorkloadFiles) -> Iterator[dict[str, Any]]:
     """Yield the PodSpecs as podman gets them; a damaged manifest is written again anyway."""
     for name in files.list_installed():
-        try:
-            yield json.loads(read_bounded(files.paths_of(name).manifest, MAX_MANIFEST))["spec"]
-        except (OSError, ValueError, KeyError, TypeError):
-            continue
+        paths = files.paths_of(name)
+        for path in (paths.manifest, paths.init_manifest):
+            try:
+                yield json.loads(read_bounded(path, MAX_MANIFEST))["spec"]
+            except (OSError, ValueError, KeyError, TypeError):
+                continue

@@ -1,0 +1,116 @@
+"""What a process is started with, and what happens at its start and before its end."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flotta.worker.workloads.units import unit_name
+from pods.control import DEVICE_ID
+from pods.device import Device
+from pods.host import ADDRESS
+from pods.materials import IMAGE
+from pods.pod import Pod, container
+
+NAME = "process"
+UNIT = unit_name(Path(f"/var/lib/flotta/worker/workloads/{NAME}/pod.yaml"))
+STUBBORN = "trap 'echo got-TERM >> /export/end; exit 0' TERM; while :; do sleep 1; done"
+
+
+def field(name: str, path: str) -> dict[str, Any]:
+    return {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}}
+
+
+def resource(name: str, wanted: str, **reference: Any) -> dict[str, Any]:
+    return {"name": name, "valueFrom": {"resourceFieldRef": {"resource": wanted, **reference}}}
+
+
+MAIN = container(
+    script=f"echo $0 > /tmp/argument; {STUBBORN}",
+    args=["$(GREETING) $$(WHO) $(NOBODY)"],
+    env=[
+        {"name": "WHO", "value": "bert"},
+        {"name": "GREETING", "value": "hello-$(WHO)-$$(WHO)"},
+        field("POD", "metadata.name"),
+        field("NAMESPACE", "metadata.namespace"),
+        field("UID_OF_POD", "metadata.uid"),
+        field("TIER", "metadata.labels['tier']"),
+        field("NOTE", "metadata.annotations['note']"),
+        field("NODE", "spec.nodeName"),
+        field("POD_IP", "status.podIP"),
+        field("HOST_IP", "status.hostIP"),
+        {"name": "URL", "value": "http://$(POD_IP):8080/"},
+        resource("MEMORY", "limits.memory", divisor="1Mi"),
+        resource("CPUS", "limits.cpu"),
+    ],
+    resources={"limits": {"memory": "64Mi"}},
+    lifecycle={
+        "postStart": {"exec": {"command": ["sh", "-c", "echo started-by-$WHO > /export/start"]}},
+        "preStop": {"exec": {"command": ["sh", "-c", "echo stopping >> /export/end"]}},
+    },
+)
+SPEC = {"containers": [MAIN], "terminationGracePeriodSeconds": 60}
+
+
+@pytest.fixture(scope="module")
+def pod(device: Device) -> Iterator[Pod]:
+    texts = {"labels": {"tier": "front"}, "annotations": {"note": "it's new"}}
+    with device.running(NAME, SPEC, **texts) as pod:
+        yield pod
+
+
+def variables(pod: Pod) -> dict[str, str]:
+    return dict(line.split("=", 1) for line in pod.sh("env").splitlines())
+
+
+def test_variables_refer_to_others_and_commands_to_variables(pod: Pod) -> None:
+    assert variables(pod)["GREETING"] == "hello-bert-$(WHO)"
+    assert pod.sh("cat /tmp/argument") == "hello-bert-$(WHO) $(WHO) $(NOBODY)"
+
+
+def test_a_pod_is_told_about_itself_and_its_device(pod: Pod) -> None:
+    found = variables(pod)
+    assert (found["POD"], found["NAMESPACE"], found["NODE"]) == (NAME, "default", DEVICE_ID)
+    assert (found["TIER"], found["NOTE"]) == ("front", "it's new")
+    assert uuid.UUID(found["UID_OF_POD"]).version == 5
+    assert found["MEMORY"] == "64"
+    assert int(found["CPUS"]) >= 1
+
+
+def test_the_addresses_are_those_that_pod_and_host_have(device: Device, pod: Pod) -> None:
+    found = variables(pod)
+    assert found["HOST_IP"] == ADDRESS
+    assert found["POD_IP"] in pod.sh("ip -4 address show")
+    assert found["URL"] == f"http://{found['POD_IP']}:8080/"
+
+
+def test_the_hook_has_run_when_the_unit_is_started(pod: Pod) -> None:
+    assert pod.sh("cat /export/start") == "started-by-bert"
+
+
+def test_a_restart_runs_the_hooks_without_the_worker_and_finds_an_address(
+    device: Device, pod: Pod
+) -> None:
+    device.stop_worker()
+    try:
+        device.host.run("systemctl", "restart", UNIT, seconds=300)
+        assert pod.sh("cat /export/end").split() == ["stopping", "got-TERM"]
+        assert pod.sh("cat /export/start") == "started-by-bert"
+        assert variables(pod)["POD_IP"] in pod.sh("ip -4 address show")
+    finally:
+        device.start_worker()
+
+
+def test_an_image_of_root_does_not_run_where_it_must_not(device: Device) -> None:
+    spec = {"containers": [container()], "securityContext": {"runAsNonRoot": True}}
+    pod = device.deploy("rootless", spec)
+    status = pod.wait_reason("CreateContainerConfigError")
+    assert status["message"] == (
+        f'container "main" has runAsNonRoot and image {IMAGE} runs as root'
+    )
+    assert not pod.containers()
+    device.remove("rootless")
