@@ -109,7 +109,7 @@ def test_hooks_are_run_by_the_unit_and_not_given_to_podman() -> None:
     ],
 )
 def test_a_hook_that_a_device_cannot_run_is_refused(handler: dict[str, Any]) -> None:
-    with pytest.raises(WorkloadError, match="main|containers"):
+    with pytest.raises(WorkloadError, match=r"main|containers"):
         build(containers=[{"name": "main", "image": "x", "lifecycle": {"preStop": handler}}])
 
 
