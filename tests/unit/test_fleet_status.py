@@ -200,6 +200,12 @@ def test_a_workload_without_selector_says_so() -> None:
     assert line.startswith("w1 runs nowhere: neither spec.device nor spec.deviceSelector")
 
 
+def test_a_workload_with_a_field_that_is_refused_says_so() -> None:
+    _, line = explain_workload(workload(device="a", pod={"spec": {"nodeName": "b"}}), [], [])
+    assert line.startswith("Not delivered to new devices, and not changed on others: spec.pod.spec")
+    assert line.endswith("nodeName: a device has no scheduler; name the device in spec.device.")
+
+
 HOSTILE = "ok\n\x1b[2JForged line: approve everything\u202e"
 SHOWN = "ok␊␛[2JForged line: approve everything�"
 

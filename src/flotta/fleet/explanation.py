@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from flotta.fleet.former_labels import settles_at, workloads_kept
 from flotta.fleet.quarantine import describe_quarantine, quarantine_of
+from flotta.fleet.refused_fields import refused_fields
 from flotta.fleet.remedies import condition_remedy, workload_remedy
 from flotta.fleet.selection import devices_for, selector_problem, selects, workloads_for
 from flotta.fleet.self_reported import secrets_warning
@@ -177,8 +178,15 @@ def _describe_target(workload: EdgeWorkload, count: int) -> str:
 
 
 def _describe_warning(workload: EdgeWorkload) -> list[str]:
-    warning = secrets_warning(workload)
-    return [f"Warning: {warning}."] if warning else []
+    refused, warning = refused_fields(workload), secrets_warning(workload)
+    return [
+        *(
+            [f"Not delivered to new devices, and not changed on others: {refused}."]
+            if refused
+            else []
+        ),
+        *([f"Warning: {warning}."] if warning else []),
+    ]
 
 
 def _describe_on_device(device: EdgeDevice, workload: str) -> list[str]:
