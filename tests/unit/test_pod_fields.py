@@ -94,6 +94,7 @@ REFUSED: list[tuple[dict[str, Any], str, set[PodmanVersion]]] = [
         "initContainers[0].livenessProbe",
         BOTH,
     ),
+    ({"dnsConfig": {"nameservers": ["::1", "dns"]}}, "dnsConfig.nameservers[1]", BOTH),
     ({"dnsPolicy": "None", "dnsConfig": {"searches": ["a"]}}, "dnsPolicy", BOTH),
     ({"hostNetwork": True, "hostAliases": [{"ip": "::1"}]}, "hostAliases", BOTH),
     ({"securityContext": {"runAsGroup": 5}}, "securityContext.runAsGroup", BOTH),

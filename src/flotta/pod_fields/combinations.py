@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterator, Mapping
 
 from flotta.pod_fields.field import expand
@@ -52,6 +53,9 @@ def _of_network(spec: Mapping[str, object]) -> Iterator[tuple[str, str]]:
     config = _mapping(spec.get("dnsConfig"))
     if spec.get("dnsPolicy") == "None" and not config.get("nameservers"):
         yield "dnsPolicy", "there is no name server; set dnsConfig.nameservers, too"
+    for index, server in enumerate(_list(config.get("nameservers"))):
+        if not _is_address(server):
+            yield f"dnsConfig.nameservers[{index}]", "this is not an address; write an IP address"
     if not spec.get("hostNetwork"):
         return
     for field, file in (("hostAliases", "/etc/hosts"), ("dnsConfig", "/etc/resolv.conf")):
@@ -61,6 +65,14 @@ def _of_network(spec: Mapping[str, object]) -> Iterator[tuple[str, str]]:
                 f"with hostNetwork podman gives the pod the device's {file}; change that, or "
                 "remove hostNetwork",
             )
+
+
+def _is_address(text: object) -> bool:
+    try:
+        ipaddress.ip_address(str(text))
+    except ValueError:
+        return False
+    return True
 
 
 def _mapping(value: object) -> Mapping[str, object]:

@@ -158,7 +158,11 @@ PROBES = (
 )
 
 SECURITY = (
-    honoured("securityContext.{allowPrivilegeEscalation,privileged,readOnlyRootFilesystem}"),
+    honoured("securityContext.{allowPrivilegeEscalation,privileged}"),
+    honoured(
+        "securityContext.readOnlyRootFilesystem",
+        "With podman from 4.4 on, `/run`, `/tmp` and `/var/tmp` stay writable.",
+    ),
     honoured("securityContext.{runAsGroup,runAsUser}", "", out_of_range(NUMBERS_OF_USERS)),
     honoured("securityContext.capabilities.{add,drop}"),
     emulated("securityContext.runAsNonRoot", "The worker asks the image for its user."),

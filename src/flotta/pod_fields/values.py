@@ -42,7 +42,7 @@ def between(low: int, high: int, words: str = "") -> Values:
     return Values(
         f"self >= {low} && self <= {high}",
         words or f"{low} to {high}",
-        lambda value: isinstance(value, int) and low <= value <= high,
+        lambda value: type(value) is int and low <= value <= high,
         {"minimum": low, "maximum": high},
     )
 

@@ -78,14 +78,16 @@ DIRECTORIES = (
     honoured("name"),
     emulated(
         "emptyDir.medium",
-        "A directory of the workload's own; with `Memory` a tmpfs.",
+        "A directory of the workload's own; with `Memory` a tmpfs. Default for a volume without a "
+        "source.",
         Refusal("a device has no such medium", "remove it, or write Memory", one_of("", "Memory")),
     ),
     emulated("emptyDir.sizeLimit", "The size of the tmpfs, else measured by the worker."),
     honoured("hostPath.path"),
     honoured(
         "hostPath.type",
-        "",
+        "podman checks that the path exists, and whether it is a socket or device; not that a "
+        "`File` is a file and a `Directory` a directory.",
         Refusal("this type does not exist", "use one of the others", one_of(*HOST_PATH_TYPES)),
     ),
     emulated(

@@ -63,8 +63,8 @@ def place_volume(volume: Volume, around: Surroundings) -> VolumePlace:
     host_path, claim = volume.get("hostPath"), volume.get("persistentVolumeClaim")
     if files is not None:
         return _place_files(volume["name"], files, around.paths)
-    if "emptyDir" in volume:
-        return _place_scratch(volume["name"], volume["emptyDir"] or {}, around)
+    if "emptyDir" in volume or volume.keys() == {"name"}:  # Kubernetes' default
+        return _place_scratch(volume["name"], volume.get("emptyDir") or {}, around)
     if claim is not None:
         namespace = around.origins.facts.namespace or DEFAULT_NAMESPACE
         name = around.origins.facts.device.claims.volume_of(namespace, claim["claimName"])
