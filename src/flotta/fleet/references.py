@@ -1,8 +1,8 @@
 """Secrets and ConfigMaps that a pod refers to, and whether they exist.
 
-References are found in containers, init containers and volumes; v0.2 overlooked Secret volumes and
-failed at an environment variable with a literal value. A mandatory reference to an object wins
-over an optional one (docs/reference/control-plane.md#configmaps-and-secrets-of-workloads).
+References are found in containers, init containers, volumes and `imagePullSecrets`; v0.2 overlooked
+Secret volumes and failed at an environment variable with a literal value. A mandatory reference to
+an object wins over an optional one (docs/reference/control-plane.md#configmaps-and-secrets-of-workloads).
 """
 
 from __future__ import annotations
@@ -102,6 +102,10 @@ def _all_references(pod: PodSpec) -> Iterator[Reference]:
         for source in container.get("envFrom") or ():
             yield from _whole_reference(SECRET, source.get("secretRef"))
             yield from _whole_reference(CONFIG_MAP, source.get("configMapRef"))
+    for secret in pod.get("imagePullSecrets") or ():
+        # As in Kubernetes, a missing one keeps no pod from running: its images may need none.
+        if secret.get("name"):
+            yield Reference(SECRET, secret["name"], optional=True)
     for volume in pod.get("volumes") or ():
         yield from _secret_volume_reference(volume.get("secret"))
         yield from _whole_reference(CONFIG_MAP, volume.get("configMap"))

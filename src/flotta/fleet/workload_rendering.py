@@ -14,6 +14,7 @@ from typing import Literal
 import msgspec
 
 from flotta.fleet.device_settings import render_allow_list
+from flotta.fleet.field_references import select_texts
 from flotta.fleet.references import (
     BrokenReference,
     ObjectSource,
@@ -72,6 +73,9 @@ def render_workload(resource: EdgeWorkload, source: ObjectSource) -> RenderedWor
         namespace=namespace,
         labels=_podman_texts(metadata.get("labels")),
         annotations=_podman_texts(metadata.get("annotations")),
+        field_labels=select_texts(pod, "labels", metadata.get("labels") or {}) or None,
+        field_annotations=select_texts(pod, "annotations", metadata.get("annotations") or {})
+        or None,
         specification=dump_yaml(_with_resources(pod)),
         data=_render_data(spec.get("data")),
         image_registries=_render_registries(spec.get("imageRegistries"), source, namespace),

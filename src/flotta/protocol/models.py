@@ -291,12 +291,15 @@ class Metrics(_Content):
 class Workload(_Content):
     """One pod; `specification` is the YAML of a PodSpec, `configmaps` are YAML documents.
 
-    See docs/reference/wire-protocol.md#workloads.
+    `field_labels` and `field_annotations`, an addition to v0.2, are those of the object that fields
+    of the pod refer to. See docs/reference/wire-protocol.md#workloads.
     """
 
     annotations: dict[str, str] | None = None
     configmaps: list[str] | None = None
     data: DataConfiguration | None = None
+    field_annotations: dict[str, str] | None = None
+    field_labels: dict[str, str] | None = None
     image_registries: ImageRegistries | None = msgspec.field(default=None, name="imageRegistries")
     labels: dict[str, str] | None = None
     log_collection: str = ""

@@ -15,11 +15,18 @@ class KeySelector(TypedDict, total=False):
     optional: bool
 
 
+class FieldSelector(TypedDict, total=False):
+    """A field of the pod."""
+
+    fieldPath: str
+
+
 class EnvVarSource(TypedDict, total=False):
     """The source of an environment variable's value."""
 
     secretKeyRef: KeySelector
     configMapKeyRef: KeySelector
+    fieldRef: FieldSelector
 
 
 class EnvVar(TypedDict, total=False):
@@ -70,9 +77,22 @@ class NamedSource(TypedDict, total=False):
     optional: bool
 
 
+class DownwardFile(TypedDict, total=False):
+    """A file with a field of the pod."""
+
+    fieldRef: FieldSelector
+
+
+class DownwardVolume(TypedDict, total=False):
+    """A volume, or a part of one, with fields of the pod."""
+
+    items: list[DownwardFile]
+
+
 class ProjectedSource(TypedDict, total=False):
     """One source of a projected volume."""
 
+    downwardAPI: DownwardVolume
     secret: NamedSource
     configMap: NamedSource
 
@@ -90,11 +110,19 @@ class Volume(TypedDict, total=False):
     secret: SecretVolume
     configMap: NamedSource
     projected: ProjectedVolume
+    downwardAPI: DownwardVolume
+
+
+class PullSecret(TypedDict, total=False):
+    """A Secret with credentials for registries."""
+
+    name: str
 
 
 class PodSpec(TypedDict, total=False):
     """A pod; the device gets all of it, we read only its references."""
 
+    imagePullSecrets: list[PullSecret]
     initContainers: list[Container]
     containers: list[Container]
     volumes: list[Volume]

@@ -66,19 +66,21 @@ async def _run_stage(stage: Stage, path: Path, unit: str) -> int:
         await stage(plan, path.parent)
     except (InitContainerFailed, HookFailed) as error:
         _say(str(error))
-        if plan.restart_policy == "Never" and await stop_later(unit):
-            return await _wait_end()
-        return 1
+        return await _end_for_good(unit) if plan.restart_policy == "Never" else 1
     return 0
 
 
-async def _wait_end() -> int:
-    """Wait until systemd ends this process, because the unit is to stop; return success.
+async def _end_for_good(unit: str) -> int:
+    """Stop the own unit and wait until systemd ends this process; return an exit status.
 
-    A unit that fails would be started again, and this pod runs only once.
+    A unit that fails would be started again, and this pod runs only once. A process that ends with
+    0 does not make the unit fail.
     """
     ended = asyncio.Event()
+    # Before: systemd may be faster than systemctl.
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
+    if not await stop_later(unit):
+        return 1
     await ended.wait()
     return 0
 

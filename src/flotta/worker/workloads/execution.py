@@ -114,7 +114,11 @@ class StepExecution:
             await asyncio.to_thread(self._files.write_auth, pod)
         async with self._slots:
             for image in wanted:
-                await self._pull(image, paths.auth_file if pod.auth is not None else None)
+                try:
+                    await self._pull(image, paths.auth_file if pod.auth is not None else None)
+                except WorkloadError as error:
+                    message = "; ".join([error.message, *pod.skipped_auth])
+                    raise WorkloadError(error.reason, message) from error
 
     async def _write_files(self, pod: Pod) -> None:
         if await asyncio.to_thread(self._files.write_pod, pod):

@@ -41,6 +41,7 @@ from flotta.worker.workloads.pod_spec import (
 from flotta.worker.workloads.pod_volumes import PodVolumes, render_volumes
 from flotta.worker.workloads.references import Sources
 from flotta.worker.workloads.refused_fields import check_fields
+from flotta.worker.workloads.registry_auth import collect_auth
 from flotta.worker.workloads.seccomp import list_seccomp_annotations
 from flotta.worker.workloads.workload_paths import WorkloadPaths
 
@@ -64,6 +65,7 @@ class Pod:
     restart_policy: str
     grace: int  # seconds between SIGTERM and SIGKILL
     auth: bytes | None = None
+    skipped_auth: tuple[str, ...] = ()  # clauses for the message of a failed pull
     data: DataConfiguration | None = None
     user_checks: tuple[UserCheck, ...] = ()
     init_manifest: bytes | None = None
@@ -108,9 +110,10 @@ def build_pod(
         _keep_published_ports(container)
     policies = _pull_policies(spec)
     volumes = render_volumes(spec, sources, paths, facts)
-    auth = workload.image_registries.auth_file.encode() if workload.image_registries else b""
+    own = workload.image_registries.auth_file if workload.image_registries else ""
+    auth = collect_auth(own, spec, sources)
     pod = _make_pod(workload, spec, policies, volumes, probes, hooks)
-    return replace(pod, auth=auth or None)
+    return replace(pod, auth=auth.content, skipped_auth=auth.skipped)
 
 
 def _keep_published_ports(container: Container) -> None:

@@ -39,8 +39,8 @@ class DeviceFacts:
 class PodFacts:
     """One pod as its containers may see it (docs/reference/device.md#the-pod).
 
-    `labels` and `annotations` are those of the pod: names have no prefix. `device.device_id` is the
-    name of the node.
+    `labels` and `annotations` are those of the pod and those of its EdgeWorkload that it asks for.
+    `device.device_id` is the name of the node.
     """
 
     name: str
@@ -55,8 +55,8 @@ class PodFacts:
         return cls(
             name=workload.name,
             namespace=workload.namespace,
-            labels=dict(workload.labels or {}),
-            annotations=dict(workload.annotations or {}),
+            labels={**(workload.field_labels or {}), **(workload.labels or {})},
+            annotations={**(workload.field_annotations or {}), **(workload.annotations or {})},
             device=device,
         )
 
