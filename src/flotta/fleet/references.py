@@ -2,7 +2,8 @@
 
 References are found in containers, init containers, volumes and `imagePullSecrets`; v0.2 overlooked
 Secret volumes and failed at an environment variable with a literal value. A mandatory reference to
-an object wins over an optional one (docs/reference/control-plane.md#configmaps-and-secrets-of-workloads).
+an object wins over an optional one
+(docs/reference/control-plane.md#configmaps-and-secrets-of-workloads).
 """
 
 from __future__ import annotations
