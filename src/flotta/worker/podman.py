@@ -7,6 +7,7 @@ import re
 import signal
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Required, TypedDict, TypeVar
 
 from flotta.worker.pod_unit.plan import address_pod_of, init_pod_of
@@ -134,6 +135,17 @@ def _read_signal(value: object) -> int:
     if isinstance(value, str) and value.upper() in signal.Signals.__members__:
         return int(signal.Signals[value.upper()])
     return value if isinstance(value, int) and 0 < value < signal.NSIG else int(signal.SIGTERM)
+
+
+async def find_bundle(container_id: str) -> Path | None:
+    """Return the directory with the OCI configuration of a container, None if it is not there.
+
+    A container without that configuration cannot be inspected, so its path is put together.
+    """
+    place = "{{.Store.GraphRoot}}/{{.Store.GraphDriverName}}-containers"
+    done = await run("podman", "info", "--format", place, timeout=COMMAND_TIMEOUT)
+    bundle = Path(done.out.decode(errors="replace").strip()) / container_id / "userdata"
+    return bundle if done.ok and bundle.is_dir() else None
 
 
 async def start_container(container_id: str) -> bool:

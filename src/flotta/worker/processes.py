@@ -15,6 +15,7 @@ log = logging.getLogger(__name__)
 
 NOT_FOUND = 127  # exit status, as of sh(1)
 MAX_OUTPUT = 32 << 20  # bytes of each stream: a list of containers has about 2 KiB for each
+CHILDLESS_TIME = 1.0  # seconds in which a program ends whose children were killed
 BLOCK = 64 * 1024  # bytes read at once
 TIMED_OUT = 124  # exit status, as of timeout(1)
 
@@ -90,6 +91,9 @@ async def run_unread(*argv: str, keep: tuple[int, ...] = ()) -> int | None:
     finally:
         if process.returncode is None:
             _kill_children(process.pid)
+            with contextlib.suppress(TimeoutError):  # without its children it ends by itself
+                async with asyncio.timeout(CHILDLESS_TIME):
+                    await process.wait()
         await _kill_process(process)
 
 

@@ -52,9 +52,9 @@ EXITS = Rows()
 CRASH_LOOP_BACK_OFF = EXITS.add(
     "CrashLoopBackOff",
     Workload("`Error`, `Degraded` if other containers run", "yes"),
-    "A container exited three times or more within ten minutes. After five exits "
-    "within a minute the worker stops the pod, for 10 seconds at first, later for up "
-    "to 5 minutes.",
+    "A container exited three times or more within ten minutes. After five exits within a minute "
+    "the worker [keeps it from running](device.md#crash-loops) for 10 seconds at first, later for "
+    "up to 5 minutes; its pod, if no other container of it runs.",
     "Read the container's log on the device: `podman logs WORKLOAD-CONTAINER`. The "
     "message has the last exit code.",
 )

@@ -1,34 +1,24 @@
-"""Containers that exit by themselves, and the back-off of pods where one does so repeatedly.
+"""Containers that exit by themselves, and how often.
 
-podman restarts a container at once and forever, several times a second: on a small device that
-takes a whole processor. When a container exited `LOOP_EXITS` times within a minute, its pod is
-stopped and started again after a pause that grows each time
-(docs/reference/device.md#crash-loops). A single container cannot be stopped reliably between two
-crashes, and must not be started from the worker's own control group.
+What is done about one that does so repeatedly is in `crash_back_off`
+(docs/reference/device.md#crash-loops).
 """
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from flotta.backoff import Backoff
-from flotta.protocol.reasons.workloads import CRASH_LOOP_BACK_OFF
 from flotta.worker.podman import Container
 from flotta.worker.workloads.state import Crash
-
-log = logging.getLogger(__name__)
 
 REPORT_WINDOW = 600.0  # seconds for which an exit is remembered and reported
 LOOP_WINDOW = 60.0  # seconds in which exits count as a loop
 LOOP_EXITS = 5  # exits of one container within that time
 UNNAMED_TIME = 10.0  # seconds for which an exit waits until podman names its container
 MAX_EXITS = 200  # exits that are remembered of one container
-CRASH_LOOP_RETRY = 10.0, 300.0  # seconds for which a pod is stopped: the first time, the longest
 
 
 class ContainerName(NamedTuple):
@@ -54,7 +44,7 @@ class Crashes:
     _unnamed: list[tuple[str, Exit]] = field(default_factory=list)  # by container id
     _exits: dict[ContainerName, list[Exit]] = field(default_factory=dict)
     _names: dict[str, ContainerName] = field(default_factory=dict)  # by container id
-    _forgiven: dict[str, float] = field(default_factory=dict)  # moment by workload
+    _forgiven: dict[ContainerName, float] = field(default_factory=dict)  # moment
     _muted: set[str] = field(default_factory=set)
     _causes: dict[ContainerName, str] = field(default_factory=dict)  # of the next exit
 
@@ -86,7 +76,9 @@ class Crashes:
         self._causes = {
             name: cause for name, cause in self._causes.items() if name.workload != workload
         }
-        self._forgiven.pop(workload, None)
+        self._forgiven = {
+            name: moment for name, moment in self._forgiven.items() if name.workload != workload
+        }
         self._forget_ids(workload)
 
     def list_crashes(self, workload: str) -> list[Crash]:
@@ -106,9 +98,14 @@ class Crashes:
         self._forget_ids(workload)
         self._muted.discard(workload)
 
-    def forgive(self, workload: str) -> None:
-        """Stop counting the exits so far towards a loop; they are still reported."""
-        self._forgiven[workload] = self.clock()
+    def forgive(self, workload: str, container: str = "") -> None:
+        """Stop counting exits so far towards a loop, of one container or of all of a workload.
+
+        They are still reported.
+        """
+        for name in self._exits:
+            if name.workload == workload and container in ("", name.container):
+                self._forgiven[name] = self.clock()
 
     def list_crashed(self) -> list[ContainerName]:
         """Return the containers that crashed within the last ten minutes."""
@@ -119,11 +116,11 @@ class Crashes:
         return [
             name
             for name, ends in self._exits_within(LOOP_WINDOW).items()
-            if self._count_unforgiven(name.workload, ends) >= LOOP_EXITS
+            if self._count_unforgiven(name, ends) >= LOOP_EXITS
         ]
 
-    def _count_unforgiven(self, workload: str, ends: list[Exit]) -> int:
-        since = self._forgiven.get(workload, 0.0)
+    def _count_unforgiven(self, name: ContainerName, ends: list[Exit]) -> int:
+        since = self._forgiven.get(name, 0.0)
         return sum(end.moment > since for end in ends)
 
     def _exits_within(self, seconds: float) -> dict[ContainerName, list[Exit]]:
@@ -144,55 +141,3 @@ class Crashes:
                 ends.append(end._replace(cause=self._causes.pop(name, "")))
                 del ends[:-MAX_EXITS]
         self._unnamed = [(id_, end) for id_, end in self._unnamed if id_ not in self._names]
-
-
-class CrashLoopBackOff:
-    """Stops pods that crash in a loop for a while, with one task a pod."""
-
-    def __init__(
-        self,
-        crashes: Crashes,
-        stop: Callable[[str], Awaitable[None]],
-        on_end: Callable[[], None],
-    ) -> None:
-        self._crashes = crashes
-        self._stop = stop
-        self._on_end = on_end
-        self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._backoffs: dict[str, Backoff] = {}
-
-    @property
-    def workloads(self) -> set[str]:
-        """Those that must not be started now."""
-        return set(self._tasks)
-
-    def stop_looping(self) -> None:
-        """Stop the pods that crash in a loop; without recent exits the pause is short again."""
-        crashed = {name.workload for name in self._crashes.list_crashed()}
-        looping = {name.workload for name in self._crashes.list_looping()}
-        for name in self._backoffs.keys() - crashed - self._tasks.keys():
-            del self._backoffs[name]
-        for name in looping - self._tasks.keys():
-            self._tasks[name] = asyncio.create_task(self._pause(name))
-
-    def cancel(self, *names: str) -> None:
-        """End the pauses of these workloads, or of all if none is named."""
-        for name in names or list(self._tasks):
-            task = self._tasks.pop(name, None)
-            if task is not None:
-                task.cancel()
-
-    async def _pause(self, name: str) -> None:
-        backoff = self._backoffs.setdefault(name, Backoff(*CRASH_LOOP_RETRY, jitter=0.0))
-        seconds = backoff.next()
-        log.warning(
-            "Workload %s crashes in a loop; it is stopped for %.0f s [%s]",
-            name,
-            seconds,
-            CRASH_LOOP_BACK_OFF,
-        )
-        await self._stop(name)
-        await asyncio.sleep(seconds)
-        self._crashes.forgive(name)
-        self._tasks.pop(name, None)
-        self._on_end()

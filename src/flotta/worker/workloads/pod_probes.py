@@ -21,6 +21,7 @@ from flotta.worker.probes.probe import (
     TcpSocket,
 )
 from flotta.worker.workloads.pod_spec import PodSpec, invalid_specification
+from flotta.worker.workloads.variables import expand
 
 FIELDS = {
     ProbeKind.STARTUP: "startupProbe",
@@ -115,7 +116,9 @@ def _read_exec(action: Fields, container: Fields, path: str) -> Exec:
     command = action.get("command") or []
     if not command or not all(isinstance(word, str) and "\0" not in word for word in command):
         raise _wrong(f"{path}.command", "must be a list of words")
-    return Exec(tuple(command))
+    # As in Kubernetes, only variables whose values stand in the specification.
+    values = {entry["name"]: str(entry.get("value") or "") for entry in container.get("env") or []}
+    return Exec(tuple(expand(word, values) for word in command))
 
 
 def _read_http_get(action: Fields, container: Fields, path: str) -> HttpGet:

@@ -17,13 +17,15 @@ from flotta.protocol.reasons.refusals import DEVICE_QUARANTINED
 from flotta.protocol.reasons.workloads import DISK_FAILURE, INTERNAL_ERROR, STARTING, STOPPING
 from flotta.worker.errors import WorkloadError
 from flotta.worker.image_pull import pull_image
-from flotta.worker.workloads.crash_loop import CrashLoopBackOff
+from flotta.worker.workloads.container_starts import ContainerStarts
+from flotta.worker.workloads.crash_back_off import CrashLoopBackOff
 from flotta.worker.workloads.desired import Desired
 from flotta.worker.workloads.execution import Flush, Pull, StartError, StepExecution
 from flotta.worker.workloads.files import WorkloadFiles
 from flotta.worker.workloads.manifest import Pod
 from flotta.worker.workloads.observer import Observer
 from flotta.worker.workloads.retry import RetryDelay, run_unless_changed, sleep_unless_changed
+from flotta.worker.workloads.revival import Revival
 from flotta.worker.workloads.steps import FetchImages, StartPod, Step, plan_steps, plan_suspension
 from flotta.worker.workloads.suspension import Suspension
 from flotta.worker.workloads.wiping import RemoveStored, WorkloadWipe, remove_nothing
@@ -62,7 +64,11 @@ class Reconciler:
         self._wake = asyncio.Event()
         self._attempted: set[str] = set()
         self._delays: dict[str, RetryDelay] = {}
-        self.crash_loops = CrashLoopBackOff(observer.crashes, self._execution.stop_unit, self.wake)
+        starts = ContainerStarts(observer)
+        self.crash_loops = CrashLoopBackOff(
+            observer.crashes, starts, self._execution.stop_unit, self.wake
+        )
+        self.revival = Revival(files, observer, starts, self.is_settled, self.crash_loops.list_held)
         self.failures: dict[str, WorkloadError] = {}
         self.activities: dict[str, Code] = {}
         self.first_pass = asyncio.Event()
@@ -151,11 +157,13 @@ class Reconciler:
                 await self._wake.wait()
                 self._wake.clear()
                 self.crash_loops.stop_looping()
+                self.revival.examine()
                 await self._wipe.settle()
                 self._try_to_start_tasks()
         finally:
             self._wipe.cancel()
             self.crash_loops.cancel()
+            self.revival.cancel()
             await self._cancel_all()
 
     async def wipe(self) -> None:
