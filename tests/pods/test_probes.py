@@ -1,0 +1,135 @@
+"""Probes and restarts of single containers, as the process in a container sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from pods.device import Device
+from pods.pod import SLEEP, Pod, container
+from waiting import wait_until
+
+# Long enough for a machine that stands still, short enough for a test.
+PATIENT = {"periodSeconds": 1, "timeoutSeconds": 30, "failureThreshold": 2}
+SERVER = "mkdir -p /tmp/www; echo fine >/tmp/www/health; exec httpd -f -p 8080 -h /tmp/www"
+
+
+def probe(**fields: Any) -> dict[str, Any]:
+    return {**PATIENT, **fields}
+
+
+def existing(path: str) -> dict[str, Any]:
+    return {"exec": {"command": ["test", "-f", path]}}
+
+
+def starts(pod: Pod) -> dict[str, int]:
+    return {name: state.started_at for name, state in pod.containers().items()}
+
+
+@pytest.fixture(scope="module")
+def pod(device: Device) -> Iterator[Pod]:
+    """Run four containers: each has another kind of probe, and none has a program for it."""
+    spec = {
+        "containers": [
+            container(
+                "server",
+                SERVER,
+                ports=[{"name": "http", "containerPort": 8080}],
+                livenessProbe=probe(httpGet={"path": "/health", "port": "http"}),
+            ),
+            container("side", livenessProbe=probe(tcpSocket={"port": 8080})),
+            container("main", readinessProbe=probe(**existing("/tmp/ready"))),
+            container(
+                "slow",
+                "trap 'exit 0' TERM; echo start >>/export/slow; sleep 86400 & wait",
+                startupProbe=probe(**existing("/tmp/started"), failureThreshold=1000),
+                livenessProbe=probe(**existing("/tmp/alive"), failureThreshold=1),
+            ),
+        ]
+    }
+    with device.running("probed", spec) as found:
+        yield found
+
+
+def test_a_pod_is_not_ready_before_its_probes_pass_and_says_which(pod: Pod) -> None:
+    status = pod.wait_reason("ContainersNotReady")
+    assert (status["status"], status["ready"]) == ("Running", False)
+    assert 'container "main" is not ready: readiness probe: ' in status["message"] or (
+        'container "slow" is not ready: startup probe: ' in status["message"]
+    )
+    before = starts(pod)
+    pod.sh("touch /tmp/alive /tmp/started", "slow")
+    pod.sh("touch /tmp/ready")
+    wait_until(lambda: pod.status.get("ready"), 120)
+    assert starts(pod) == before  # the startup probe kept the liveness probe waiting
+    pod.sh("rm /tmp/ready")
+    wait_until(lambda: pod.status.get("ready") is False, 120)
+    pod.sh("touch /tmp/ready")
+    wait_until(lambda: pod.status.get("ready"), 120)
+    assert starts(pod) == before
+
+
+def test_a_liveness_probe_restarts_its_container_alone(pod: Pod, device: Device) -> None:
+    before = starts(pod)
+    pod.sh("rm /tmp/www/health", "server")
+    wait_until(lambda: starts(pod)["server"] != before["server"] and pod.is_running(), 120)
+    assert {**starts(pod), "server": 0} == {**before, "server": 0}
+    message = (
+        'container "server" failed its liveness probe: HTTP GET /health on port 8080: status 404'
+    )
+    status = pod.wait_reason("Unhealthy")
+    assert status["message"] == f"{message}, restarted once"
+    told = [event for event in device.control.events() if event["message"] == message]
+    assert [(event["reason"], event["workload"]) for event in told] == [("Unhealthy", "probed")]
+
+
+def test_a_worker_that_restarts_leaves_healthy_containers_alone_and_probes_again(
+    pod: Pod, device: Device
+) -> None:
+    before = starts(pod)
+    device.kill_worker()
+    device.start_worker()
+    wait_until(lambda: pod.status.get("ready"), 120)
+    assert starts(pod) == before
+    pod.sh("rm /tmp/ready")
+    wait_until(lambda: pod.status.get("ready") is False, 120)
+    assert starts(pod) == before
+
+
+@pytest.fixture(scope="module")
+def uneven(device: Device) -> Iterator[Pod]:
+    """Run one container that works and one that exits as soon as it starts."""
+    spec = {
+        "restartPolicy": "OnFailure",
+        "containers": [
+            container("main"),
+            container("bad", "test -e /export/well && exec sleep 86400; exit 3"),
+            container(
+                "polite", SLEEP, livenessProbe=probe(**existing("/dev/null/no"), failureThreshold=3)
+            ),
+        ],
+    }
+    found = device.deploy("uneven", spec)
+    wait_until(lambda: found.containers().get("main"), 120)
+    yield found
+    device.remove("uneven")
+
+
+def test_a_container_in_a_crash_loop_is_paused_alone(uneven: Pod, device: Device) -> None:
+    status = uneven.wait_reason("CrashLoopBackOff")
+    assert status["status"] == "Degraded"
+    main = starts(uneven)["main"]
+    wait_until(lambda: 'container "bad" crashes in a loop; it is held' in device.journal(), 120)
+    wait_until(lambda: uneven.containers()["bad"].state == "exited", 120)
+    device.host.sh(f"touch {device.export('uneven')}/well")
+    wait_until(lambda: uneven.containers()["bad"].state == "running", 120)
+    assert starts(uneven)["main"] == main
+
+
+def test_what_a_probe_ended_starts_again_under_on_failure_though_it_exited_with_0(
+    uneven: Pod,
+) -> None:
+    before = starts(uneven)["polite"]
+    wait_until(lambda: starts(uneven)["polite"] != before, 240)
