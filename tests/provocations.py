@@ -276,6 +276,9 @@ PROVOKED_BY: dict[str, dict[str, tuple[str, ...]]] = {
     "unit/test_sync_file_service.py": {
         "test_what_is_not_part_of_the_job_is_refused_and_ends_the_service": ("FileRequestRefused",),
     },
+    "unit/test_worker_evictions.py": {
+        "test_a_pod_that_takes_too_much_is_stopped_and_starts_again_empty": ("Evicted",),
+    },
     "unit/test_worker_manifest.py": {
         "test_a_name_that_must_not_be_in_a_path_is_refused": ("InvalidName",),
         "test_what_cannot_work_is_refused_with_a_reason": (

@@ -94,6 +94,15 @@ COMPLETED = EXITS.add(
     "Nothing.",
 )
 
+EVICTED = EXITS.add(
+    "Evicted",
+    Workload("`Error`", "yes; with `restartPolicy: Never` not"),
+    "An `emptyDir` on disk took more than its `sizeLimit`. The worker stopped the pod and emptied "
+    "its `emptyDir` volumes; it starts again after 10 seconds at first, later after up to 5 "
+    "minutes.",
+    "Raise `sizeLimit`, or let the program remove what it does not need.",
+)
+
 STARTS = Rows()
 HOST_PORT_IN_USE = STARTS.add(
     "HostPortInUse",

@@ -65,7 +65,8 @@ class VolumePlan(msgspec.Struct, frozen=True, omit_defaults=True):
     """The volumes of one pod that need something before it starts.
 
     `group` (`fsGroup`) gets all directories here, those of claims and `shared`. With
-    `on_mismatch`, trees whose root has it already are not gone through.
+    `on_mismatch`, trees whose root has it already are not gone through. A pod that is stopped
+    because it takes more than a limit starts again unless `is_final`.
     """
 
     scratch: tuple[ScratchDirectory, ...] = ()
@@ -75,6 +76,7 @@ class VolumePlan(msgspec.Struct, frozen=True, omit_defaults=True):
     group: int | None = None
     on_mismatch: bool = False
     shared: tuple[str, ...] = ()
+    is_final: bool = False
 
     @property
     def is_empty(self) -> bool:

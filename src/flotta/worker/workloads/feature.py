@@ -136,6 +136,7 @@ class WorkloadsFeature(Feature):
             tasks.create_task(self._reconciler.run())
             tasks.create_task(self._prober.run())
             tasks.create_task(self._images.run())
+            tasks.create_task(self._reconciler.evictions.run())
 
     async def report(self, heartbeat: Heartbeat) -> None:
         """Add the status of each workload that is configured or held, else of what is installed."""
@@ -213,7 +214,7 @@ class WorkloadsFeature(Feature):
         return Observation(
             unit=self._observer.unit_state(name),
             containers=self._observer.containers_of(name),
-            failure=self._reconciler.failures.get(name),
+            failure=self._reconciler.failure_of(name),
             activity=self._reconciler.activities.get(name, NO_REASON),
             explanation=self._observer.explanation_of(name),
             crashes=self._observer.crashes.list_crashes(name),

@@ -103,6 +103,10 @@ class Observer:
         """Return the last seen state of a workload's unit."""
         return self.snapshot.units.get(self._units.get(workload, ""), UnitState())
 
+    def is_active(self, workload: str) -> bool:
+        """Tell whether a workload's unit was active when it was seen last."""
+        return self.unit_state(workload).active == "active"
+
     def containers_of(self, workload: str) -> list[Container]:
         """Return the last seen containers of a workload's pod."""
         return [

@@ -123,12 +123,15 @@ def _make_plan(
 ) -> VolumePlan:
     context = spec.get("securityContext") or {}
     group = context.get("fsGroup")
+    scratch = tuple(place.scratch for place in places.values() if place.scratch)
+    is_limited = any(directory.size_limit for directory in scratch)
     return VolumePlan(
-        scratch=tuple(place.scratch for place in places.values() if place.scratch),
+        scratch=scratch,
         memory=tuple(place.memory for place in places.values() if place.memory),
         claims=tuple({place.claim: None for place in places.values() if place.claim}),
         sub_paths=tuple(mount.step for mount in inner if mount.step),
         group=group,
         on_mismatch=context.get("fsGroupChangePolicy") == ON_ROOT_MISMATCH,
         shared=(str(paths.export),) if group is not None else (),
+        is_final=is_limited and spec.get("restartPolicy") == "Never",
     )

@@ -20,6 +20,7 @@ from flotta.worker.image_pull import pull_image
 from flotta.worker.workloads.container_starts import ContainerStarts
 from flotta.worker.workloads.crash_back_off import CrashLoopBackOff
 from flotta.worker.workloads.desired import Desired
+from flotta.worker.workloads.evictions import Evictions
 from flotta.worker.workloads.execution import Flush, Pull, StartError, StepExecution
 from flotta.worker.workloads.files import WorkloadFiles
 from flotta.worker.workloads.manifest import Pod
@@ -69,6 +70,9 @@ class Reconciler:
             observer.crashes, starts, self._execution.stop_unit, self.wake
         )
         self.revival = Revival(files, observer, starts, self.is_settled, self.crash_loops.list_held)
+        self.evictions = Evictions(
+            files, self._execution.stop_pod, observer.is_active, self._handle_eviction
+        )
         self.failures: dict[str, WorkloadError] = {}
         self.activities: dict[str, Code] = {}
         self.first_pass = asyncio.Event()
@@ -83,6 +87,7 @@ class Reconciler:
                 self.failures.pop(name, None)
                 self._observer.forget(name)
                 self.crash_loops.cancel(name)
+                self.evictions.forget(name)
                 self._delays.pop(name, None)
                 self._change_event(name).set()
         self.failures.update(desired.broken)
@@ -93,7 +98,7 @@ class Reconciler:
     def is_settled(self, name: str) -> bool:
         """Tell whether a pod is left alone now: it is neither being started nor stopped."""
         busy = self.activities.get(name) in (STARTING, STOPPING)
-        return not (busy or self._suspension.active or name in self.crash_loops.workloads)
+        return not (busy or self._suspension.active or name in self._resting)
 
     def suspend(self, *, stopped: bool) -> None:
         """Stop every pod and keep its files, until this is called again to start them."""
@@ -142,6 +147,19 @@ class Reconciler:
         installed = self._files.list_installed()
         return {name: record.data for name, record in installed.items() if name not in wanted}
 
+    def failure_of(self, name: str) -> WorkloadError | None:
+        """Return why a workload does not run as desired, None when it does."""
+        return self.failures.get(name) or self.evictions.failures.get(name)
+
+    @property
+    def _resting(self) -> set[str]:
+        """The workloads that must not be started now."""
+        return self.crash_loops.workloads | self.evictions.workloads
+
+    def _handle_eviction(self) -> None:
+        self.wake()
+        self._on_change()
+
     @property
     def desired_images(self) -> set[str]:
         """The images of all pods that are desired."""
@@ -164,6 +182,7 @@ class Reconciler:
             self._wipe.cancel()
             self.crash_loops.cancel()
             self.revival.cancel()
+            self.evictions.cancel()
             await self._cancel_all()
 
     async def wipe(self) -> None:
@@ -173,6 +192,7 @@ class Reconciler:
         """
         self._desired, self._stopped, self._suspension.active = None, False, False
         self.crash_loops.cancel()
+        self.evictions.cancel()
         await self._cancel_all()
         self.failures.clear()
         self._delays.clear()
@@ -254,6 +274,7 @@ class Reconciler:
                     continue
                 if any(isinstance(step, StartPod) for step in steps):
                     self._suspension.interrupted.discard(name)
+                    self.evictions.unfinished.discard(name)
                 if pod is None:
                     break
             except WorkloadError as error:
@@ -275,8 +296,8 @@ class Reconciler:
             pod,
             current,
             eager=eager,
-            crash_looping=name in self.crash_loops.workloads,
-            interrupted=name in self._suspension.interrupted,
+            crash_looping=name in self._resting,
+            interrupted=name in self._suspension.interrupted | self.evictions.unfinished,
         )
 
     def _note_health(self, name: str) -> None:

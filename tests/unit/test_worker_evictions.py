@@ -1,0 +1,120 @@
+"""Limits of emptyDirs on disk, measured on real directories, in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from flotta.protocol.models import Workload
+from flotta.worker.volumes.preparation import prepare_volumes
+from flotta.worker.volumes.usage import exceeds
+from flotta.worker.workloads.evictions import Evictions
+from flotta.worker.workloads.files import WorkloadFiles
+from flotta.worker.workloads.manifest import build_pod
+from flotta.worker.workloads.pod_facts import DeviceFacts
+from waiting import eventually
+
+KIB = 1024
+pytestmark = pytest.mark.looptime
+
+
+class Pods:
+    """Which pods run, and what was stopped."""
+
+    def __init__(self) -> None:
+        self.running = {"web"}
+        self.stopped: list[str] = []
+        self.changes = 0
+
+    async def stop(self, name: str) -> None:
+        self.stopped.append(name)
+        self.running.discard(name)
+
+    def change(self) -> None:
+        self.changes += 1
+
+
+def install(tmp_path: Path, policy: str = "Always", limit: str = "64Ki") -> WorkloadFiles:
+    files = WorkloadFiles(tmp_path / "w", tmp_path / "v", tmp_path / "u", tmp_path / "m")
+    spec = {
+        "containers": [{"name": "c", "image": "x"}],
+        "volumes": [{"name": "d", "emptyDir": {"sizeLimit": limit}}],
+        "restartPolicy": policy,
+    }
+    workload = Workload(name="web", specification=json.dumps(spec))
+    pod = build_pod(workload, [], DeviceFacts(), files.paths_of("web"))
+    files.write_pod(pod)
+    prepare_volumes(pod.volumes.plan)
+    return files
+
+
+@pytest.fixture
+def pods() -> Iterator[Pods]:
+    return Pods()
+
+
+def evictions_of(files: WorkloadFiles, pods: Pods) -> Evictions:
+    return Evictions(files, pods.stop, lambda name: name in pods.running, pods.change)
+
+
+async def test_a_pod_that_takes_too_much_is_stopped_and_starts_again_empty(
+    tmp_path: Path, pods: Pods
+) -> None:
+    files = install(tmp_path)
+    directory = files.paths_of("web").scratch / "d"
+    evictions = evictions_of(files, pods)
+    (directory / "small").write_bytes(bytes(16 * KIB))
+    await evictions.look()
+    assert (pods.stopped, evictions.workloads) == ([], set())
+
+    (directory / "large").write_bytes(bytes(128 * KIB))
+    await evictions.look()
+    failure = evictions.failures["web"]
+    assert failure.reason == "Evicted"
+    assert failure.message == 'Usage of EmptyDir volume "d" exceeds the limit "64Ki".'
+    await eventually(lambda: not os.listdir(directory))
+    assert (pods.stopped, evictions.workloads) == (["web"], {"web"})
+    await eventually(lambda: not evictions.workloads)
+    assert evictions.unfinished == {"web"}
+
+
+async def test_a_pod_that_is_never_restarted_stays_stopped_until_it_is_changed(
+    tmp_path: Path, pods: Pods
+) -> None:
+    files = install(tmp_path, "Never")
+    (files.paths_of("web").scratch / "d/large").write_bytes(bytes(128 * KIB))
+    evictions = evictions_of(files, pods)
+    await evictions.look()
+    await asyncio.sleep(3600)
+    assert evictions.workloads == {"web"}
+    evictions.forget("web")
+    assert evictions.workloads == set()
+
+
+async def test_a_pod_that_does_not_run_is_not_stopped(tmp_path: Path, pods: Pods) -> None:
+    files = install(tmp_path)
+    (files.paths_of("web").scratch / "d/large").write_bytes(bytes(128 * KIB))
+    pods.running.clear()
+    await evictions_of(files, pods).look()
+    assert pods.stopped == []
+
+
+def test_usage_counts_each_file_once_and_follows_nothing(tmp_path: Path) -> None:
+    inside, outside = tmp_path / "in", tmp_path / "out"
+    (inside / "deep").mkdir(parents=True)
+    outside.mkdir()
+    (outside / "big").write_bytes(bytes(512 * KIB))
+    (inside / "link").symlink_to(outside)
+    (inside / "deep/one").write_bytes(bytes(64 * KIB))
+    for number in range(5):
+        os.link(inside / "deep/one", inside / f"again-{number}")
+    with (inside / "sparse").open("wb") as file:
+        file.truncate(1 << 30)
+    assert exceeds(inside, 32 * KIB)
+    assert not exceeds(inside, 128 * KIB)
+    assert not exceeds(tmp_path / "missing", 0)
