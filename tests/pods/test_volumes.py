@@ -10,7 +10,7 @@ import pytest
 
 from flotta.worker.workloads.units import unit_name
 from pods.device import Device
-from pods.pod import Pod, container
+from pods.pod import SLEEP, Pod, container
 
 GROUP, USER = 2000, 1000
 MOUNTED: dict[str, dict[str, Any]] = {
@@ -53,7 +53,13 @@ PATHS = [
     {"name": "memory", "mountPath": "/sub/memory", "subPath": "m"},
     {"name": "db", "mountPath": "/sub/db", "subPathExpr": "$(WHO)/db"},
     {"name": "host", "mountPath": "/sub/host", "subPath": "h", "readOnly": True},
+    {"name": "data", "mountPath": "/sub/app.conf", "subPath": "conf/app.conf"},
 ]
+INIT = """\
+mkdir -p /data/conf /memory/m
+echo made > /data/conf/app.conf
+touch /export/from-init /memory/m/from-init
+"""
 SOURCES: dict[str, Any] = {
     "config_maps": {"scripts": {"run.sh": "#!/bin/sh\necho ran\n"}},
     "secrets": {"creds": {"pw": "hunter2"}},
@@ -83,6 +89,7 @@ def full(device: Device) -> Iterator[Pod]:
         "user", volumeMounts=mounts("data", "memory", "db"), securityContext={"runAsUser": USER}
     )
     spec = {
+        "initContainers": [container("first", INIT, volumeMounts=mounts("data", "memory"))],
         "containers": [main, user],
         "volumes": volumes(*MOUNTED),
         "securityContext": {"fsGroup": GROUP},
@@ -158,11 +165,24 @@ def test_a_sub_path_is_that_path_alone(full: Pod) -> None:
     assert "Read-only" in full.sh("touch /sub/host/x 2>&1 || true")
 
 
+def test_init_containers_see_the_volumes_and_make_paths_in_them(full: Pod) -> None:
+    assert full.sh("ls /export/from-init /sub/memory/from-init; cat /sub/app.conf").split() == [
+        "/export/from-init",
+        "/sub/memory/from-init",
+        "made",
+    ]
+
+
 def test_every_volume_belongs_to_the_group(full: Pod) -> None:
     assert str(GROUP) in full.sh("id -G", "user").split()
     full.sh("for i in data memory db export; do touch /$i/of-user; done", "user")
     owners = full.sh("stat -c '%u:%g' /data/of-user /memory/of-user /db/of-user /export/of-user")
     assert owners.split() == [f"{USER}:{GROUP}"] * 4
+
+
+def test_export_can_be_written_by_the_user_of_the_container(other: Pod) -> None:
+    other.sh("touch /export/of-user")
+    assert other.sh("stat -c %u /export/of-user") == str(USER)
 
 
 def test_a_restart_without_the_worker_keeps_and_prepares_everything(
@@ -180,10 +200,43 @@ def test_a_restart_without_the_worker_keeps_and_prepares_everything(
 def test_a_link_that_a_container_made_leads_nowhere(device: Device, full: Pod) -> None:
     full.sh("rm -rf /data/a && ln -s /etc /data/a")
     device.host.sh(f"systemctl restart '{unit_of('full')}'", check=False)
-    full.wait_phase("Error")
-    assert 'volume "data": path "a/b": "a" is a symbolic link' in device.journal()
+    status = full.wait_phase("Error")
+    assert status["message"] == 'volume "data": path "a/b": "a" is a symbolic link'
     device.host.sh("rm /var/lib/flotta/worker/workloads/full/volumes/data/a")
     full.wait_running()
+
+
+def test_a_pod_that_takes_more_than_its_limit_starts_again_empty(device: Device) -> None:
+    script = (
+        "test -e /export/once || dd if=/dev/zero of=/data/big bs=1M count=4; touch /export/once"
+    )
+    spec = {
+        "containers": [container(script=f"{script}; {SLEEP}", volumeMounts=mounts("data"))],
+        "volumes": [{"name": "data", "emptyDir": {"sizeLimit": "1Mi"}}],
+        "terminationGracePeriodSeconds": 1,
+    }
+    with device.running("greedy", spec) as pod:
+        status = pod.wait_reason("Evicted")
+        assert status["message"] == 'Usage of EmptyDir volume "data" exceeds the limit "1Mi".'
+        pod.wait_phase("Error")  # it is stopped
+        pod.wait_phase("Running")
+        assert pod.sh("ls -A /data") == ""
+
+
+def test_an_upgrade_takes_over_the_volume_of_a_claim(device: Device) -> None:
+    device.stop_worker()
+    device.host.sh(
+        "rm /var/lib/flotta/worker/claims.json; podman volume create olddb && "
+        "echo old > $(podman volume inspect --format '{{.Mountpoint}}' olddb)/state"
+    )
+    device.start_worker()
+    spec = {
+        "containers": [container(volumeMounts=mounts("db"))],
+        "volumes": [{"name": "db", "persistentVolumeClaim": {"claimName": "olddb"}}],
+        "terminationGracePeriodSeconds": 1,
+    }
+    with device.running("upgraded", spec, namespace="shop") as pod:
+        assert pod.sh("cat /db/state") == "old"
 
 
 def test_a_claim_outlives_its_workloads_and_an_empty_dir_does_not(device: Device) -> None:

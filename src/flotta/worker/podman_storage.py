@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
 from typing import Any, TypedDict
 
+from flotta.durable_files import read_bounded
 from flotta.tree_removal import RemovalFailure
 from flotta.worker.podman import COMMAND_TIMEOUT, extract_cause
 from flotta.worker.processes import NOT_FOUND, run
+from flotta.worker.volumes.safe_paths import BASE, name_of, open_beneath
+
+PASSWD = PurePosixPath("etc/passwd")
+MAX_PASSWD = 1 << 20  # bytes
 
 
 @dataclass(frozen=True)
@@ -89,3 +96,40 @@ async def remove_image(name: str) -> bool:
     podman refuses it for an image that a container uses.
     """
     return (await run("podman", "image", "rm", "--", name, timeout=COMMAND_TIMEOUT)).ok
+
+
+async def find_user_id(image: str, name: str) -> int | None:
+    """Return the id of a user of an image, by its number or its line in `/etc/passwd`.
+
+    None for one that the image does not have, and for an image that is not in storage.
+    """
+    if name.isascii() and name.isdecimal():
+        return int(name)
+    mounted = await run("podman", "image", "mount", "--", image, timeout=COMMAND_TIMEOUT)
+    if not mounted.ok:
+        return None
+    try:
+        root = mounted.out.decode(errors="surrogateescape").strip()
+        return _find_in_passwd(_read_passwd(Path(root)), name)
+    finally:
+        await run("podman", "image", "unmount", "--", image, timeout=COMMAND_TIMEOUT)
+
+
+def _read_passwd(root: Path) -> str:
+    """Return an image's list of users; a link, which could lead to the host's, counts as none."""
+    try:
+        base = os.open(root, BASE)
+        try:
+            with open_beneath(base, PASSWD) as found:
+                return read_bounded(Path(name_of(found)), MAX_PASSWD).decode(errors="replace")
+        finally:
+            os.close(base)
+    except OSError:
+        return ""
+
+
+def _find_in_passwd(text: str, name: str) -> int | None:
+    for fields in (line.split(":") for line in text.splitlines()):
+        if fields[0] == name and len(fields) > 2 and fields[2].isdecimal():
+            return int(fields[2])
+    return None

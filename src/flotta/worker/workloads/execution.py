@@ -22,6 +22,7 @@ from flotta.worker import podman, systemd
 from flotta.worker.errors import WorkloadError
 from flotta.worker.image_pull import pull_image
 from flotta.worker.workloads.crash_loop import Crashes
+from flotta.worker.workloads.export_owner import find_user_ids
 from flotta.worker.workloads.files import WorkloadFiles
 from flotta.worker.workloads.manifest import Pod
 from flotta.worker.workloads.non_root import check_user
@@ -121,7 +122,8 @@ class StepExecution:
                     raise WorkloadError(error.reason, message) from error
 
     async def _write_files(self, pod: Pod) -> None:
-        if await asyncio.to_thread(self._files.write_pod, pod):
+        uids = await find_user_ids(pod.volumes.users)
+        if await asyncio.to_thread(self._files.write_pod, pod, uids):
             await self._reload_systemd()
 
     async def _flush_data(self, name: str) -> None:

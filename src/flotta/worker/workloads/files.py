@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from flotta.worker.errors import WorkloadError
 from flotta.worker.pod_unit import plan as process_plan
 from flotta.worker.volumes.mounts import remove_mounts
 from flotta.worker.volumes.plan import VolumePlan, encode_plan
+from flotta.worker.workloads.export_owner import open_to_users
 from flotta.worker.workloads.manifest import Pod, check_name, is_name
 from flotta.worker.workloads.pod_volumes import PodVolumes
 from flotta.worker.workloads.process_commands import render_commands
@@ -100,14 +101,16 @@ class WorkloadFiles:
                     found[entry.name] = self._read_record(entry)
         return found
 
-    def write_pod(self, pod: Pod) -> bool:
+    def write_pod(self, pod: Pod, uids: Set[int] = frozenset()) -> bool:
         """Put everything of a pod in place; return whether systemd has to reload its units.
 
+        `uids` are the users other than root who write to the export directory.
         Raises OSError when a file cannot be written; everything is then written again
         later, because the record with the digest is the last file.
         """
         paths = self.paths_of(pod.name)
         self._make_directories(paths)
+        open_to_users(paths.export, uids)
         _write_volume_files(pod.volumes, paths.directory)
         self._write_plan(pod.volumes.plan, paths)
         self.write_auth(pod)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from flotta.worker.volumes.plan import VolumePlan, encode_plan
+from flotta.worker.workloads.export_owner import ContainerUser, list_users
 from flotta.worker.workloads.pod_facts import PodFacts
 from flotta.worker.workloads.pod_spec import (
     PodSpec,
@@ -33,12 +34,13 @@ class PodVolumes:
     """What a pod's volumes need on the device.
 
     `files` and `folders` are relative to the workload's directory; the unit carries out `plan` at
-    every start.
+    every start. `users` write to the export directory.
     """
 
     files: dict[PurePosixPath, VolumeFile] = field(default_factory=dict)
     folders: frozenset[PurePosixPath] = frozenset()
     plan: VolumePlan = field(default_factory=VolumePlan)
+    users: tuple[ContainerUser, ...] = ()
 
     @property
     def identity(self) -> tuple[str, ...]:
@@ -63,7 +65,10 @@ def render_volumes(
     volumes = [place.volume for place in places.values()]
     spec["volumes"] = [*volumes, *(mount.volume for mount in inner)]
     return PodVolumes(
-        _list_files(places), _list_folders(places, inner), _make_plan(spec, paths, places, inner)
+        _list_files(places),
+        _list_folders(places, inner),
+        _make_plan(spec, paths, places, inner),
+        list_users(spec),
     )
 
 
