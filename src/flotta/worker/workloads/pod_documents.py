@@ -43,6 +43,9 @@ def _make_init_pod(pod: Document, spec: Document, initial: list[Document]) -> Do
         {key: value for key, value in container.items() if key not in NOT_INITIAL}
         for container in initial
     ]
+    # The others may not exist yet: paths that init containers make are mounted after them.
+    mounted = {mount["name"] for one in containers for mount in one.get("volumeMounts") or []}
+    volumes = [volume for volume in spec.get("volumes") or [] if volume["name"] in mounted]
     host_name = spec.get("hostname") or name[:MAX_HOST_NAME].rstrip("-.")
     return {
         **pod,
@@ -50,6 +53,7 @@ def _make_init_pod(pod: Document, spec: Document, initial: list[Document]) -> Do
         "spec": {
             **copy.deepcopy(spec),
             "containers": containers,
+            "volumes": volumes,
             "restartPolicy": "Never",
             "hostname": host_name,
         },
