@@ -203,7 +203,7 @@ def test_a_link_that_a_container_made_leads_nowhere(device: Device, full: Pod) -
     status = full.wait_phase("Error")
     assert status["message"] == 'volume "data": path "a/b": "a" is a symbolic link'
     device.host.sh("rm /var/lib/flotta/worker/workloads/full/volumes/data/a")
-    full.wait_running()
+    full.wait_phase("Running")
 
 
 def test_a_pod_that_takes_more_than_its_limit_starts_again_empty(device: Device) -> None:
