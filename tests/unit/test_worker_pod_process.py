@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,13 @@ from flotta.worker.errors import WorkloadError
 from flotta.worker.pod_unit.plan import Hook, HttpGet
 from flotta.worker.podman import Container
 from flotta.worker.systemd import UnitState
-from flotta.worker.workloads.files import WorkloadFiles
+from flotta.worker.workloads.files import FORMAT, WorkloadFiles, WorkloadRecord
 from flotta.worker.workloads.installed_manifests import list_images
 from flotta.worker.workloads.manifest import Pod, build_pod
 from flotta.worker.workloads.non_root import check_user
 from flotta.worker.workloads.pod_facts import DeviceFacts
 from flotta.worker.workloads.state import Observation, classify_start_failure, derive_state
+from flotta.worker.workloads.steps import Current, WriteFiles, plan_steps
 from flotta.worker.workloads.workload_paths import WorkloadPaths
 
 PATHS = WorkloadPaths(Path("/s/web"), Path("/v/web"))
@@ -111,6 +113,28 @@ def test_hooks_are_run_by_the_unit_and_not_given_to_podman() -> None:
 def test_a_hook_that_a_device_cannot_run_is_refused(handler: dict[str, Any]) -> None:
     with pytest.raises(WorkloadError, match=r"main|containers"):
         build(containers=[{"name": "main", "image": "x", "lifecycle": {"preStop": handler}}])
+
+
+def test_a_podman_that_expands_commands_gets_dollars_doubled_and_the_pod_stays_the_same() -> None:
+    main = {"name": "main", "image": "x", "command": ["sh", "-c", "echo $$(A) $HOME"]}
+    spec = {"containers": [main], "initContainers": [{**INIT, "args": ["$(date)"]}]}
+    workload = Workload(name="web", specification=json.dumps(spec))
+    old, new = (
+        build_pod(workload, [], DeviceFacts("d", version), PATHS)
+        for version in ((4, 6, 2), (4, 7, 0))
+    )
+    assert played(old)["spec"]["containers"][0]["command"][2] == "echo $(A) $HOME"
+    assert played(new)["spec"]["containers"][0]["command"][2] == "echo $$(A) $$HOME"
+    assert initial(new)["spec"]["containers"][0]["args"] == ["$$(date)"]
+    assert old.digest == new.digest
+
+
+def test_another_podman_rewrites_the_files_of_a_pod_and_lets_it_run() -> None:
+    old, new = build(), replace(build(), manifest=b"{}")
+    record = WorkloadRecord(old.digest, None, FORMAT, old.rendering)
+    current = Current(record, UnitState("active", "running"), old.digest)
+    assert plan_steps("web", old, current) == ()
+    assert plan_steps("web", new, current) == (WriteFiles(new),)
 
 
 def test_a_pod_that_needs_none_of_this_has_no_plan() -> None:

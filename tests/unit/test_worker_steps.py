@@ -49,7 +49,9 @@ def pod(policy: str = "Always", image: str = "localhost/x:1") -> Pod:
 
 def current(of: Pod, unit: UnitState = RUNNING, *, runs: str | None = None) -> Current:
     return Current(
-        WorkloadRecord(of.digest, of.data, FORMAT), unit, of.digest if runs is None else runs
+        WorkloadRecord(of.digest, of.data, FORMAT, of.rendering),
+        unit,
+        of.digest if runs is None else runs,
     )
 
 
@@ -109,7 +111,9 @@ def test_a_pod_that_may_end_is_not_started_again(policy: str) -> None:
 def test_changed_data_paths_do_not_restart_the_pod() -> None:
     known = pod()
     data = DataConfiguration(egress=[DataPath("a", "b")])
-    there = Current(WorkloadRecord(known.digest, data, FORMAT), RUNNING, known.digest)
+    there = Current(
+        WorkloadRecord(known.digest, data, FORMAT, known.rendering), RUNNING, known.digest
+    )
 
     assert plan_steps("web", known, there) == (WriteFiles(known),)
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from flotta.worker.podman import extract_cause
 from flotta.worker.processes import run
 
 COMMAND_TIMEOUT = 120.0  # seconds for a command that waits for no container
@@ -32,7 +33,7 @@ async def call(*argv: str, timeout: float = COMMAND_TIMEOUT) -> str:  # noqa: AS
     """Return what podman prints; raises CallFailed."""
     done = await run("podman", *argv, timeout=timeout)
     if not done.ok:
-        raise CallFailed(done.err.strip() or f"podman {argv[0]} exited with {done.status}")
+        raise CallFailed(extract_cause(done.err.splitlines()))
     return done.out.decode(errors="replace").strip()
 
 

@@ -58,11 +58,12 @@ class Leftovers:
 
 
 class WorkloadRecord(msgspec.Struct):
-    """`workload.json`: which pod the files beside it describe."""
+    """`workload.json`: which pod the files beside it describe, and how (`Pod.rendering`)."""
 
     digest: str = ""
     data: DataConfiguration | None = None
     format: int = 0
+    rendering: str = ""
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ class WorkloadFiles:
         _write_if_changed(paths.manifest, pod.manifest, 0o600)
         _write_process(pod, paths)
         changed = self._install_unit(pod, paths)
-        record = WorkloadRecord(pod.digest, pod.data, FORMAT)
+        record = WorkloadRecord(pod.digest, pod.data, FORMAT, pod.rendering)
         _write_if_changed(paths.directory / RECORD, msgspec.json.encode(record), 0o600)
         self._remove_old_files(paths, pod)
         return changed

@@ -15,7 +15,7 @@ from flotta.dns1123 import is_subdomain
 from flotta.protocol.models import DataConfiguration, Secret, Workload
 from flotta.protocol.reasons.workloads import INVALID_NAME
 from flotta.worker.errors import WorkloadError
-from flotta.worker.pod_unit.plan import ProcessPlan
+from flotta.worker.pod_unit.plan import ProcessPlan, encode_plan
 from flotta.worker.podman import DIGEST_LABEL, WORKLOAD_LABEL
 from flotta.worker.probes.probe import ContainerProbes
 from flotta.worker.workloads.environment import complete_environment
@@ -26,10 +26,11 @@ from flotta.worker.workloads.pod_documents import (
     Document,
     has_addresses,
     list_init_containers,
+    protect_commands,
     serialize,
     split_pod,
 )
-from flotta.worker.workloads.pod_facts import DeviceFacts, PodFacts
+from flotta.worker.workloads.pod_facts import DeviceFacts, PodFacts, PodmanVersion
 from flotta.worker.workloads.pod_probes import take_probes
 from flotta.worker.workloads.pod_spec import (
     Container,
@@ -73,6 +74,12 @@ class Pod:
     volumes: PodVolumes = field(default_factory=PodVolumes)
     probes: tuple[ContainerProbes, ...] = ()
 
+    @property
+    def rendering(self) -> str:
+        """Digest of how the unit gets the pod, which can change while the pod stays the same."""
+        parts = (self.manifest, self.init_manifest or b"", encode_plan(self.process))
+        return _compute_digest(b"\0".join(parts))
+
 
 def is_name(name: str) -> bool:
     """Tell whether a workload may have this name: paths and the name of a unit contain it."""
@@ -112,7 +119,7 @@ def build_pod(
     volumes = render_volumes(spec, sources, paths, facts)
     own = workload.image_registries.auth_file if workload.image_registries else ""
     auth = collect_auth(own, spec, sources)
-    pod = _make_pod(workload, spec, policies, volumes, probes, hooks)
+    pod = _make_pod(workload, spec, policies, volumes, probes, hooks, device.podman_version)
     return replace(pod, auth=auth.content, skipped_auth=auth.skipped)
 
 
@@ -149,6 +156,7 @@ def _make_pod(
     volumes: PodVolumes,
     probes: tuple[ContainerProbes, ...],
     hooks: Hooks,
+    podman: PodmanVersion,
 ) -> Pod:
     labels = dict(workload.labels or {}) | {WORKLOAD_LABEL: workload.name}
     metadata: Document = {"name": workload.name, "labels": labels}
@@ -165,7 +173,7 @@ def _make_pod(
             f"the pod specification has a value that JSON cannot represent: {error}"
         ) from error
     labels[DIGEST_LABEL] = digest
-    played, initial = split_pod(pod)
+    played, initial = split_pod(protect_commands(pod, podman))
     return Pod(
         name=workload.name,
         manifest=serialize(played),

@@ -7,12 +7,38 @@ import json
 from typing import Any
 
 from flotta.worker.pod_unit.plan import HOST_ADDRESS, POD_ADDRESS, init_pod_of
+from flotta.worker.workloads.pod_facts import PodmanVersion
 
 MAX_HOST_NAME = 63  # characters; Kubernetes shortens the name of a pod to that
+EXPANDING_PODMAN: PodmanVersion = (4, 7, 0)  # the first to expand commands and arguments
 HOOKS = ("postStart", "preStop")
 # What init containers do not have, or what only regular ones do.
 NOT_INITIAL = ("ports", "lifecycle", "livenessProbe", "readinessProbe", "startupProbe")
 Document = dict[str, Any]  # a manifest of any pod: most of it is podman's
+
+
+def protect_commands(pod: Document, podman: PodmanVersion) -> Document:
+    """Return a Pod whose commands and arguments arrive as they are.
+
+    Their variables are replaced already. A later podman would do that again, also with variables
+    of the image; to it `$$` is a dollar sign.
+    """
+    if podman < EXPANDING_PODMAN:
+        return pod
+    spec = dict(pod["spec"])
+    for kind in ("initContainers", "containers"):
+        if spec.get(kind):
+            spec[kind] = [_double_dollars(container) for container in spec[kind]]
+    return {**pod, "spec": spec}
+
+
+def _double_dollars(container: Document) -> Document:
+    doubled = {
+        field: [text.replace("$", "$$") for text in container[field]]
+        for field in ("command", "args")
+        if container.get(field)
+    }
+    return container | doubled
 
 
 def split_pod(pod: Document) -> tuple[Document, Document | None]:

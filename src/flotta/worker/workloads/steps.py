@@ -92,7 +92,9 @@ def plan_steps(
         return _plan_removal(name, current)
     if current.record is None or current.record.digest != pod.digest:
         return FetchImages(pod, refresh=True), WriteFiles(pod), StartPod(name, pod.process.is_long)
-    if (current.record.data, current.record.format) != (pod.data, FORMAT):
+    if (current.record.data, current.record.format) != (pod.data, FORMAT) or (
+        current.record.rendering != pod.rendering
+    ):
         return (WriteFiles(pod),)
     if current.unit.changing or (_is_finished(pod, current) and not interrupted):
         return ()
