@@ -49,6 +49,9 @@ class Pods:
     def will_end(self, run: ContainerRun, message: str) -> None:
         self.ended.append(message)
 
+    async def prepare_end(self, run: ContainerRun, grace: float) -> float:
+        return grace
+
 
 class Process:
     """The main process of a container, with a parent that is called like its conmon."""

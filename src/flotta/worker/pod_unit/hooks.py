@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import http.client
 import time
-from collections.abc import Iterable
+from collections.abc import Collection
+from typing import Literal
 
 from flotta.identity.ssl_contexts import unverified_client_context
 from flotta.worker.pod_unit.plan import Hook, HttpGet, ProcessPlan
@@ -27,16 +28,17 @@ LEAST_GRACE = 2  # seconds that containers have after a preStop hook took all, a
 LOOPBACK = "127.0.0.1"
 
 
+Kind = Literal["postStart", "preStop"]
+
+
 class HookFailed(Exception):
     """A hook failed; the text is a sentence."""
 
 
 async def run_post_start(plan: ProcessPlan) -> None:
     """Run the postStart hooks at once; raises HookFailed if one fails."""
-    outcomes = await _run_all(plan, plan.post_start, HOOK_TIMEOUT)
-    for hook, cause in outcomes:
-        if cause:
-            raise HookFailed(f'the postStart hook of container "{hook.container}" failed: {cause}')
+    for sentence in await run_hooks(plan, "postStart", HOOK_TIMEOUT):
+        raise HookFailed(sentence)
 
 
 async def run_pre_stop(plan: ProcessPlan) -> list[str]:
@@ -46,24 +48,36 @@ async def run_pre_stop(plan: ProcessPlan) -> list[str]:
     """
     began = time.monotonic()
     running = await list_running(plan.workload)
-    hooks = [hook for hook in plan.pre_stop if f"{plan.workload}-{hook.container}" in running]
-    outcomes = await _run_all(plan, hooks, plan.grace)
-    left = max(LEAST_GRACE, round(plan.grace - (time.monotonic() - began)))
+    containers = [name.removeprefix(f"{plan.workload}-") for name in running]
+    failures = await run_hooks(plan, "preStop", plan.grace, containers)
+    left = round(grace_left(plan.grace, began))
     await call("pod", "stop", "-t", str(left), "--", plan.workload, timeout=120.0 + left)
+    return failures
+
+
+def grace_left(grace: float, began: float) -> float:
+    """Return the seconds for the containers after hooks that began then, by the monotonic clock."""
+    return max(LEAST_GRACE, grace - (time.monotonic() - began))
+
+
+async def run_hooks(
+    plan: ProcessPlan, kind: Kind, seconds: float, containers: Collection[str] | None = None
+) -> list[str]:
+    """Run hooks at the same time, of these containers or of all; return what failed, as sentences.
+
+    `seconds` is how long each may take.
+    """
+    hooks = [
+        hook
+        for hook in (plan.post_start if kind == "postStart" else plan.pre_stop)
+        if containers is None or hook.container in containers
+    ]
+    causes = await asyncio.gather(*(_run_hook(plan, hook, seconds) for hook in hooks))
     return [
-        f'the preStop hook of container "{hook.container}" failed: {cause}'
-        for hook, cause in outcomes
+        f'the {kind} hook of container "{hook.container}" failed: {cause}'
+        for hook, cause in zip(hooks, causes, strict=True)
         if cause
     ]
-
-
-async def _run_all(
-    plan: ProcessPlan, hooks: Iterable[Hook], seconds: float
-) -> list[tuple[Hook, str]]:
-    """Run hooks at the same time; return each with its failure, empty for none."""
-    chosen = list(hooks)
-    causes = await asyncio.gather(*(_run_hook(plan, hook, seconds) for hook in chosen))
-    return list(zip(chosen, causes, strict=True))
 
 
 async def _run_hook(plan: ProcessPlan, hook: Hook, seconds: float) -> str:

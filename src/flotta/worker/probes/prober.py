@@ -41,6 +41,9 @@ class Pods(Protocol):
     def will_end(self, run: ContainerRun, message: str) -> None:
         """Note that a container is being ended, and why."""
 
+    async def prepare_end(self, run: ContainerRun, grace: float) -> float:
+        """Do what a container needs before its end; return the seconds that are left of `grace`."""
+
 
 class Prober:
     """Has one task for each container that runs and has probes."""
@@ -150,4 +153,5 @@ class Prober:
             run, f'container "{run.container}" failed its {verdict.kind.value}: {verdict.cause}'
         )
         grace = probes.grace if verdict.probe.grace is None else verdict.probe.grace
-        await end_process(run, watch.place.stop_signal, grace)
+        left = await self._pods.prepare_end(run, grace)
+        await end_process(run, watch.place.stop_signal, left)

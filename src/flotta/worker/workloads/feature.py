@@ -23,6 +23,7 @@ from flotta.worker.probes.prober import Prober
 from flotta.worker.settings import Settings
 from flotta.worker.workloads.claim_names import ClaimNames
 from flotta.worker.workloads.claims import Claims
+from flotta.worker.workloads.container_hooks import ContainerHooks
 from flotta.worker.workloads.desired import build_desired
 from flotta.worker.workloads.device_facts import read_device_facts
 from flotta.worker.workloads.files import WorkloadFiles
@@ -92,8 +93,10 @@ class WorkloadsFeature(Feature):
         )
         self._device = DeviceFacts()
         self._volumes_dir = settings.volumes_dir
+        self._hooks = ContainerHooks(self._files, agent)
+        crashes, is_settled = self._observer.crashes, self._reconciler.is_settled
         self._prober = Prober(
-            ProbedPods(self._files, self._observer.crashes, agent, self._reconciler.is_settled),
+            ProbedPods(self._files, crashes, agent, self._hooks, is_settled),
             self._report_changes,
         )
         self._names: tuple[str, ...] = ()
@@ -170,6 +173,7 @@ class WorkloadsFeature(Feature):
         """Compare with what is desired and with what was reported."""
         self._reconciler.wake()
         self._prober.observe(self._observer.snapshot.containers)
+        self._hooks.observe(self._observer.snapshot.containers)
         self._report_changes()
 
     def _report_changes(self) -> None:

@@ -9,6 +9,7 @@ from flotta.protocol.reasons.workloads import UNHEALTHY
 from flotta.worker.features import AgentContext
 from flotta.worker.probes.container_run import ContainerRun
 from flotta.worker.probes.prober import Probes
+from flotta.worker.workloads.container_hooks import ContainerHooks
 from flotta.worker.workloads.crash_loop import ContainerName, Crashes
 from flotta.worker.workloads.files import WorkloadFiles
 from flotta.worker.workloads.manifest import is_name
@@ -26,6 +27,7 @@ class ProbedPods:
     files: WorkloadFiles
     crashes: Crashes
     agent: AgentContext
+    hooks: ContainerHooks
     is_settled: Callable[[str], bool]
     _stored: dict[str, StoredProbes] = field(default_factory=dict)  # by workload
 
@@ -49,3 +51,7 @@ class ProbedPods:
         """Note why the next exit of a container happens, and report it."""
         self.crashes.expect_exit(ContainerName(run.workload, run.container), message)
         self.agent.add_warning(UNHEALTHY, message, workload=run.workload)
+
+    async def prepare_end(self, run: ContainerRun, grace: float) -> float:
+        """Run the preStop hook of a container; return the seconds that are left of `grace`."""
+        return await self.hooks.prepare_end(run, grace)
