@@ -80,6 +80,23 @@ def test_reason_message_and_files_are_kept_current() -> None:
     assert entry["filesUp"] == 0
 
 
+def test_readiness_is_kept_as_reported_and_goes_with_the_probes() -> None:
+    waiting = after(listed(), workloads=reported(reason="ContainersNotReady", ready=False))
+    assert waiting["workloads"][0]["ready"] is False
+    assert after(waiting, workloads=reported(ready=True))["workloads"][0]["ready"] is True
+    assert "ready" not in after(waiting, workloads=reported())["workloads"][0]
+    assert "ready" not in after(waiting, workloads=[])["workloads"][0]
+
+
+def test_a_workload_that_recovers_is_announced_before_it_is_ready() -> None:
+    failing = after(listed(), workloads=reported(status="Error", reason="R", message="m"))
+    waiting = after(failing, workloads=reported(reason="ContainersNotReady", ready=False))
+    ready = after(waiting, workloads=reported(ready=True))
+
+    assert [transition.failing for transition in find_transitions(failing, waiting)] == [False]
+    assert find_transitions(waiting, ready) == find_transitions(ready, waiting) == []
+
+
 def test_an_upload_that_never_happened_leaves_the_last_one() -> None:
     known = listed(lastDataUpload="2026-01-01T00:00:00Z")
     never = reported(last_data_upload="0001-01-01T00:00:00.000Z")

@@ -104,6 +104,18 @@ def test_a_workload_is_ready_where_it_runs(reports: list[str], code: str) -> Non
     assert reason(written["status"], "Ready") == code
 
 
+def test_a_workload_is_not_ready_where_a_probe_says_so() -> None:
+    def judged(ready: bool) -> str:
+        entry = {"name": "printer", "phase": "Running", "ready": ready}
+        conditions = [{"type": "Ready", "status": "True"}]
+        fleet = [device("d", workloads=[entry], conditions=conditions)]
+        everywhere = workload(deviceSelector={})
+        written = applied(everywhere, plan_workload(everywhere, fleet, NOW))
+        return reason(written["status"], "Ready")
+
+    assert (judged(True), judged(False)) == ("Running", "Progressing")
+
+
 def test_a_request_waits_and_is_declined_approved_or_refused() -> None:
     declined = request()
     declined["metadata"]["annotations"] = {"management.project-flotta.io/declined": "true"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flotta.fleet.workload_status import describe_status, is_failing, is_running
+from flotta.resources.objects.devices import WorkloadStatus
 
 
 @pytest.mark.parametrize(
@@ -26,6 +27,15 @@ from flotta.fleet.workload_status import describe_status, is_failing, is_running
 )
 def test_failures_differ_from_work_in_progress(phase: str, reason: str, failing: bool) -> None:
     assert is_failing({"phase": phase, "reason": reason}) is failing
+
+
+def test_a_pod_that_is_not_ready_does_not_count_as_running_and_does_not_fail() -> None:
+    waiting = WorkloadStatus(
+        name="web", phase="Running", reason="ContainersNotReady", message="it waits", ready=False
+    )
+    assert (is_running(waiting), is_failing(waiting)) == (False, False)
+    assert describe_status(waiting) == "ContainersNotReady: it waits"
+    assert is_running({**waiting, "ready": True})
 
 
 def test_an_entry_without_phase_says_nothing() -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from flotta.fleet import hardware
-from flotta.fleet.workload_status import is_failing, is_running
+from flotta.fleet.workload_status import is_failing, is_started
 from flotta.printable_text import printable
 from flotta.protocol import models
 from flotta.protocol.models import (
@@ -85,7 +85,7 @@ def find_transitions(old: EdgeDeviceStatus, new: EdgeDeviceStatus) -> list[Trans
         known = _failure_of(was) if was and is_failing(was) else None
         if is_failing(workload) and _failure_of(workload) != known:
             found.append(_describe_transition(workload, failing=True))
-        elif is_running(workload) and known:
+        elif is_started(workload) and known:
             found.append(_describe_transition(workload, failing=False))
     return found
 

@@ -14,9 +14,14 @@ FAILING = frozenset({"error", "degraded", "failed", "crashed", "dead"})
 HARMLESS = frozenset({"running", "deploying"})
 
 
+def is_started(status: WorkloadStatus) -> bool:
+    """Tell whether the pod runs, ready or not."""
+    return _phase(status) == "running"
+
+
 def is_running(status: WorkloadStatus) -> bool:
     """Tell whether the pod runs, and no probe of it says that it is not ready."""
-    return _phase(status) == "running" and status.get("ready") is not False
+    return is_started(status) and status.get("ready") is not False
 
 
 def is_failing(status: WorkloadStatus) -> bool:

@@ -179,7 +179,10 @@ def _reports(device: EdgeDevice | None) -> dict[str, tuple[object, ...]]:
         return {}
     silent = is_silent(device)
     return {
-        entry["name"]: (silent, entry.get("phase"), entry.get("reason"), entry.get("message"))
+        entry["name"]: (
+            *(silent, entry.get("ready")),
+            *(entry.get("phase"), entry.get("reason"), entry.get("message")),
+        )
         for entry in workload_statuses(device)
     }
 
