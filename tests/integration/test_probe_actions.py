@@ -140,7 +140,7 @@ async def test_a_redirect_that_cannot_be_followed_fails(location: str) -> None:
     [
         (b"HTTP/1.1 200 OK\r\nX: " + b"y" * 20_000, "not valid HTTP"),
         (b"HTTP/1.1 100 Continue\r\n\r\n", "longer than 64 KiB"),
-        (b"\0", "not valid HTTP"),
+        (b"\0" * 4096, "not valid HTTP"),
     ],
 )
 async def test_a_server_that_answers_endlessly_is_read_to_a_bound(
@@ -188,7 +188,16 @@ async def test_any_certificate_will_do(self_signed: ssl.SSLContext) -> None:
 
     async with serving(handle, self_signed) as port:
         assert await passes(HttpGet(port, scheme="HTTPS"))
-    async with answering(OK) as (port, _):
+
+
+async def test_a_server_without_tls_fails_the_handshake() -> None:
+    async def refuse(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(refuse, HOST, 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
         cause = await cause_of(HttpGet(port, scheme="HTTPS"))
         assert cause == f"HTTPS GET / on port {port}: the TLS handshake failed"
 

@@ -107,7 +107,10 @@ def uneven(device: Device) -> Iterator[Pod]:
             container("main"),
             container("bad", "test -e /export/well && exec sleep 86400; exit 3"),
             container(
-                "polite", SLEEP, livenessProbe=probe(**existing("/dev/null/no"), failureThreshold=3)
+                "polite",
+                SLEEP,
+                livenessProbe=probe(**existing("/dev/null/no"), failureThreshold=3),
+                lifecycle={"preStop": {"exec": {"command": ["touch", "/export/hook-ran"]}}},
             ),
         ],
     }
@@ -133,3 +136,4 @@ def test_what_a_probe_ended_starts_again_under_on_failure_though_it_exited_with_
 ) -> None:
     before = starts(uneven)["polite"]
     wait_until(lambda: starts(uneven)["polite"] != before, 240)
+    assert uneven.sh("ls /export/hook-ran")

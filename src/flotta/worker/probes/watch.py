@@ -61,10 +61,12 @@ class Watch:
         # What ran before the worker may have been ready for days.
         self.ready: bool | None = False if is_new else None
         self.causes: dict[ProbeKind, str] = {}  # of the last failure of each probe
+        self._is_started = False
         self._complained = ""
 
     async def run(self) -> Verdict | None:
         """Ask until something is decided: the verdict, None when the container has ended."""
+        self._is_started = self.probes.startup is None
         if self.probes.startup is not None:
             verdict = await self._wait_started(self.probes.startup)
             if verdict is not None or not self.container.is_alive:
@@ -90,9 +92,7 @@ class Watch:
     @property
     def unready_cause(self) -> str:
         """Why the container is not ready: which probe, and its last failure if it has one."""
-        kind = ProbeKind.READINESS
-        if self.probes.readiness is None or ProbeKind.STARTUP in self.causes:
-            kind = ProbeKind.STARTUP
+        kind = ProbeKind.READINESS if self._is_started else ProbeKind.STARTUP
         cause = self.causes.get(kind)
         return f"{kind.value}: {cause}" if cause else f"its {kind.value} has not passed yet"
 
@@ -101,6 +101,7 @@ class Watch:
         while (passed := await self._next_answer(kind, probe, schedule)) is not None:
             decided = tally.count(passed=passed)
             if decided:
+                self._is_started = True
                 return None
             self.set_ready(False)
             if decided is False:
