@@ -157,9 +157,8 @@ async def test_liveness_and_readiness_wait_for_the_startup_probe(
         readiness=command("exit 0"),
     )
     prober.observe([process.container])
-    await eventually(lambda: Path(f"{asked}.startup").exists() and prober.readiness_of("web")[1])
     message = "container \"main\" is not ready: startup probe: command 'sh': exit code 1"
-    assert prober.readiness_of("web") == Readiness(False, message)
+    await eventually(lambda: prober.readiness_of("web") == Readiness(False, message))
     assert not asked.exists()
     started.touch()
     await eventually(lambda: process.has_ended)
@@ -172,8 +171,8 @@ async def test_readiness_follows_its_probe_and_ends_nothing(
     ready = tmp_path / "ready"
     pods.probes = probing(readiness=command(f"test -e {ready}", failure_threshold=2))
     prober.observe([process.container])
-    await eventually(lambda: prober.readiness_of("web").ready is False)
-    assert "readiness probe: command 'sh': exit code 1" in prober.readiness_of("web").message
+    cause = "readiness probe: command 'sh': exit code 1"
+    await eventually(lambda: cause in prober.readiness_of("web").message)
     ready.touch()
     await eventually(lambda: prober.readiness_of("web") == Readiness(True))
     ready.unlink()
@@ -207,8 +206,21 @@ async def test_what_is_new_is_not_ready_before_it_is_asked(
 ) -> None:
     pods.probes = probing(readiness=Probe(action=TcpSocket(1), initial_delay=1000))
     prober.observe([process.container])
-    await eventually(lambda: prober.readiness_of("web").ready is False)
-    assert "its readiness probe has not passed yet" in prober.readiness_of("web").message
+    cause = "its readiness probe has not passed yet"
+    await eventually(lambda: cause in prober.readiness_of("web").message)
+    assert prober.readiness_of("web").ready is False
+
+
+async def test_a_new_container_is_not_ready_as_soon_as_it_is_seen(
+    prober: Prober, pods: Pods, process: Process
+) -> None:
+    """The report that a pod runs is sent before podman has said where its containers are."""
+    pods.probes = probing(readiness=command("exit 0"))
+    prober.observe([process.container])
+    assert prober.readiness_of("web") == Readiness(
+        False, 'container "main" is not ready: its probes have not been asked yet'
+    )
+    await eventually(lambda: prober.readiness_of("web") == Readiness(True))
 
 
 async def test_a_pod_that_is_being_replaced_is_left_alone_and_asked_again_later(
@@ -257,8 +269,7 @@ async def test_another_process_with_the_number_of_a_container_is_left_alone(
     try:
         seen = Container(ID, "main", "web", "digest", "running", 0, 1, stranger.pid)
         prober.observe([seen])
-        await eventually(lambda: not prober._wake.is_set())
-        assert prober._find_wanted() == {}
+        assert prober._wanted == {}
     finally:
         stranger.kill()
         stranger.wait()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import yaml
@@ -15,6 +15,8 @@ from flotta.worker.probes.probe import Exec, Grpc, HttpGet, Probe, TcpSocket
 from flotta.worker.probes.thresholds import Tally
 from flotta.worker.workloads.device_facts import DeviceFacts
 from flotta.worker.workloads.manifest import Pod, build_pod
+from flotta.worker.workloads.pod_probes import take_probes
+from flotta.worker.workloads.pod_spec import PodSpec
 from flotta.worker.workloads.stored_probes import read_probes, write_probes
 from flotta.worker.workloads.workload_paths import WorkloadPaths
 
@@ -89,9 +91,10 @@ def test_what_no_probe_can_be_is_refused_with_its_path(
     if message is None:
         assert build({"livenessProbe": fields}).probes == ()
         return
+    container: dict[str, Any] = {"name": "main", "image": "i", "livenessProbe": fields}
     with pytest.raises(WorkloadError) as refused:
-        probe_of(fields)
-    assert refused.value.message.startswith("containers[0].livenessProbe")
+        take_probes(cast("PodSpec", {"containers": [container]}), 30)
+    assert refused.value.message.startswith("spec.pod.spec.containers[0].livenessProbe")
     assert message in refused.value.message
 
 

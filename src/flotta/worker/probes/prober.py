@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 Probes = Mapping[str, ContainerProbes]  # by container
 
+NOT_ASKED = "its probes have not been asked yet"
 RETRY = 10.0  # seconds until podman is asked again where a container is
 
 
@@ -51,7 +52,7 @@ class Prober:
     def __init__(self, pods: Pods, on_change: Callable[[], None]) -> None:
         self._pods = pods
         self._on_change = on_change
-        self._seen: Sequence[Container] = ()
+        self._wanted: dict[ContainerRun, ContainerProbes] = {}
         self._wake = asyncio.Event()
         self._slots = Slots()
         self._born = time.monotonic()
@@ -59,8 +60,11 @@ class Prober:
         self._tasks: dict[ContainerRun, asyncio.Task[None]] = {}
 
     def observe(self, containers: Sequence[Container]) -> None:
-        """Take the containers as they were seen last."""
-        self._seen = containers
+        """Take the containers as they were seen last.
+
+        From now on those that are new are not ready, although nothing was asked yet.
+        """
+        self._wanted = self._find_wanted(containers)
         self._wake.set()
 
     async def run(self) -> None:
@@ -75,21 +79,33 @@ class Prober:
 
     def readiness_of(self, workload: str) -> Readiness:
         """Return whether the containers of a workload with such probes are ready."""
-        asked = [
-            watch
-            for run, watch in self._watches.items()
-            if run.workload == workload and watch.probes.decides_readiness
+        judged = [
+            self._judge(run, probes)
+            for run, probes in self._wanted.items()
+            if run.workload == workload and probes.decides_readiness
         ]
-        for watch in asked:
-            if watch.ready is False:
-                name, cause = watch.container.container, watch.unready_cause
-                return Readiness(False, f'container "{name}" is not ready: {cause}')
-        known = bool(asked) and all(watch.ready for watch in asked)
+        unready = next((one for one in judged if one.ready is False), None)
+        if unready is not None:
+            return unready
+        known = bool(judged) and all(one.ready for one in judged)
         return Readiness(True) if known else UNDECIDED
+
+    def _judge(self, run: ContainerRun, probes: ContainerProbes) -> Readiness:
+        watch = self._watches.get(run)
+        if watch is not None:
+            ready, cause = watch.ready, watch.unready_cause
+        else:
+            ready, cause = (False, NOT_ASKED) if self._is_new(run) else (None, "")
+        message = "" if ready else f'container "{run.container}" is not ready: {cause}'
+        return Readiness(ready, message)
+
+    def _is_new(self, run: ContainerRun) -> bool:
+        """Tell whether a container began after the prober."""
+        return run.age < time.monotonic() - self._born
 
     async def _follow(self) -> None:
         """Begin with what runs now, end with what does not."""
-        wanted = self._find_wanted()
+        wanted = self._wanted
         await self._stop(self._tasks.keys() - wanted.keys())
         new = wanted.keys() - self._tasks.keys()
         if not new:
@@ -102,9 +118,9 @@ class Prober:
                 asyncio.get_running_loop().call_later(RETRY, self._wake.set)
         self._on_change()
 
-    def _find_wanted(self) -> dict[ContainerRun, ContainerProbes]:
+    def _find_wanted(self, containers: Sequence[Container]) -> dict[ContainerRun, ContainerProbes]:
         wanted = {}
-        for seen in self._seen:
+        for seen in containers:
             if seen.state != "running":
                 continue
             probes = self._pods.read_probes(seen.workload, seen.digest).get(seen.name)
@@ -114,7 +130,7 @@ class Prober:
         return wanted
 
     def _begin(self, run: ContainerRun, probes: ContainerProbes, place: podman.Placement) -> None:
-        is_new = run.age < time.monotonic() - self._born
+        is_new = self._is_new(run)
         watch = Watch(run, probes, place, self._slots, self._on_change, is_new=is_new)
         self._watches[run] = watch
         self._tasks[run] = asyncio.create_task(

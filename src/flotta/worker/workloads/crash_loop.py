@@ -73,9 +73,7 @@ class Crashes:
         self._exits = {
             name: ends for name, ends in self._exits.items() if name.workload != workload
         }
-        self._causes = {
-            name: cause for name, cause in self._causes.items() if name.workload != workload
-        }
+        self._forget_causes(workload)
         self._forgiven = {
             name: moment for name, moment in self._forgiven.items() if name.workload != workload
         }
@@ -92,6 +90,7 @@ class Crashes:
     def mute(self, workload: str) -> None:
         """Do not count exits from now on, because the pod is stopped on purpose."""
         self._muted.add(workload)
+        self._forget_causes(workload)
 
     def unmute(self, workload: str) -> None:
         """Count again: what exits now is another pod."""
@@ -129,6 +128,11 @@ class Crashes:
             name: [end for end in ends if end.moment > since] for name, ends in self._exits.items()
         }
         return {name: ends for name, ends in recent.items() if ends}
+
+    def _forget_causes(self, workload: str) -> None:
+        self._causes = {
+            name: cause for name, cause in self._causes.items() if name.workload != workload
+        }
 
     def _forget_ids(self, workload: str) -> None:
         self._names = {id_: name for id_, name in self._names.items() if name.workload != workload}

@@ -43,7 +43,7 @@ def take_probes(spec: PodSpec, grace: int) -> tuple[ContainerProbes, ...]:
     found = []
     for index, container in enumerate(spec["containers"]):
         fields: dict[str, Any] = container  # type: ignore[assignment]
-        path = f"containers[{index}]"
+        path = f"spec.pod.spec.containers[{index}]"
         probes = {
             kind: _read_probe(fields[name], kind, fields, f"{path}.{name}")
             for kind, name in FIELDS.items()
@@ -61,7 +61,7 @@ def _refuse_init_probes(spec: PodSpec) -> None:
         for name in FIELDS.values():
             if container.get(name):
                 raise invalid_specification(
-                    f"initContainers[{index}].{name}: an init container cannot have probes"
+                    f"spec.pod.spec.initContainers[{index}].{name}: init containers have no probes"
                 )
 
 
