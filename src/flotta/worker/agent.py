@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -26,11 +26,11 @@ from flotta.protocol.reasons.device_programs import (
 )
 from flotta.protocol.reasons.reason import Code
 from flotta.protocol.reasons.workloads import INTERNAL_ERROR
-from flotta.tree_removal import empty_directory
 from flotta.unforeseen import keep_going, run_again
 from flotta.worker.configuration import keep_absent, keep_unresolved, parse_configuration
 from flotta.worker.configuration_changes import has_same_content, keep_unchanged_workloads
 from flotta.worker.configuration_store import ConfigurationStore
+from flotta.worker.configuration_writer import ConfigurationWriter
 from flotta.worker.errors import ConfigurationError, WipeError, WorkerError
 from flotta.worker.events import EventQueue
 from flotta.worker.feature_list import make_features
@@ -40,12 +40,12 @@ from flotta.worker.heartbeat import DeviceStatus, Heartbeats
 from flotta.worker.newest_inputs import NewestInputs
 from flotta.worker.older_configuration import OlderConfiguration
 from flotta.worker.registration import Registration
+from flotta.worker.removal import remove_everything
 from flotta.worker.reporting import Reporting
 from flotta.worker.settings import Settings
 
 log = logging.getLogger(__name__)
 
-Wipe = Callable[[], Awaitable[None]]
 STORE_RETRY = 15.0  # seconds between two attempts to store what the disk has refused
 APPLY_TIMEOUT = 30.0  # seconds until a version is reported although not all was tried
 
@@ -90,9 +90,9 @@ class Agent:
         self._incoming: asyncio.Queue[bytes] = asyncio.Queue(maxsize=1)
         self._wiping = asyncio.Lock()
         self._tasks: asyncio.TaskGroup
-        self._unstored: bytes | None = None  # the configuration, if the disk has refused it
         self._parked = False  # disconnected: nothing is done until the gateway starts again
         self._store = ConfigurationStore(settings.state_dir)
+        self._writer = ConfigurationWriter(self._store)
         self._newest = NewestInputs(settings.state_dir / "newest-inputs.json")
         self._events = EventQueue(settings.state_dir / "events.json")
         self._gateway = GatewayClient(
@@ -194,36 +194,13 @@ class Agent:
         self._older.end()
         with contextlib.suppress(asyncio.QueueEmpty):
             self._incoming.get_nowait()
-        self._device, self._unstored = _Device(), None
-        # The configuration first: it has all Secrets, and if this ends halfway, it is not applied
-        # again at a start.
-        wipes: list[Wipe] = [
-            partial(asyncio.to_thread, self._store.wipe),
-            partial(asyncio.to_thread, self._newest.wipe),
-            partial(asyncio.to_thread, self._events.wipe),
-            *(feature.wipe for feature in reversed(self._features)),
-            self._wipe_state,
-        ]
-        failed: list[str] = []
-        for wipe in wipes:
-            try:
-                await wipe()
-            except Exception as error:  # one of many: all others must go
-                log.debug("A part of the removal failed", exc_info=True)
-                failed.append(str(error) or type(error).__name__)
-        if failed:
-            raise WipeError("; ".join(failed))
-
-    async def _wipe_state(self) -> None:
-        """Remove what else is in the state directory, such as files of an interrupted write."""
-        workloads = self._settings.workloads_dir
-        with contextlib.suppress(OSError):
-            workloads.rmdir()  # it has a record of each workload of which something is left
-        left = await asyncio.to_thread(
-            empty_directory, self._settings.state_dir, kept=(workloads.name,)
+        self._device = _Device()
+        self._writer.forget_refused()
+        await remove_everything(
+            self._settings,
+            (self._store.wipe, self._newest.wipe, self._events.wipe),
+            self._features,
         )
-        if left:
-            raise WipeError("; ".join(map(str, left)))
 
     def _handle_connect(self) -> None:
         """Register; a gateway that starts again ends the parking of a disconnected device."""
@@ -254,7 +231,7 @@ class Agent:
         if has_same_content(message, before) and is_newest == self._device.is_newest:
             self._device.take_version(message.version)
         else:
-            await self._store_content(content if message is received else encode(message))
+            await self._writer.write(content if message is received else encode(message))
             self._apply_message(message, is_newest=is_newest)
         if is_older and (known is not received or not is_newest):
             self._hold(received, known)
@@ -282,27 +259,12 @@ class Agent:
         self._events.add_warning(CONFIGURATION_REFUSED, reason)
         self._heartbeats.request()
 
-    async def _store_content(self, content: bytes) -> None:
-        try:
-            await asyncio.to_thread(self._store.save, content)
-        except OSError as error:
-            if self._unstored is None:
-                log.error(
-                    "The configuration is applied but could not be stored: %s [%s]",
-                    error,
-                    STATE_NOT_STORED,
-                )
-            self._unstored = content
-        else:
-            self._unstored = None
-
     async def _store_later(self) -> None:
         """Store a configuration that the disk refused, as soon as that works."""
         while True:
             await asyncio.sleep(STORE_RETRY)
             async with self._wiping:
-                if self._unstored is not None:
-                    await self._store_content(self._unstored)
+                if await self._writer.write_refused():
                     self._heartbeats.request()
 
     def _apply_message(
@@ -350,7 +312,7 @@ class Agent:
 
     def _read_status(self) -> DeviceStatus:
         problems = (self._device.degraded, *(feature.problem for feature in self._features))
-        degraded = self._unstored is not None or any(problems)
+        degraded = self._writer.is_behind or any(problems)
         return DeviceStatus(self._device.applied_version, degraded)
 
 
