@@ -92,29 +92,42 @@ async def test_a_removal_goes_through_on_a_full_disk(
 
 
 DEEP = b"[" * 200_000
+DEEP_FIELD = b'{"a":' * 100_000
+HUGE, PIPE = "huge", "pipe"
+STATE = (
+    "configuration",
+    "configuration.previous",
+    "events.json",
+    "newest-inputs.json",
+    "pods-stopped",
+    "sync.db",
+    "workloads/web/workload.json",
+    "workloads/file",
+)
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff" * 5000, DEEP, b"null", b"5" * 5000, b"{}", None])
+def damage(path: Path, how: bytes | str) -> None:
+    if isinstance(how, bytes):
+        path.write_bytes(how)
+    elif how == HUGE:
+        path.touch()
+        os.truncate(path, 1 << 40)
+    else:
+        os.mkfifo(path)
+
+
+@pytest.mark.parametrize(
+    "how", [b"", b"\xff" * 5000, DEEP, DEEP_FIELD, b"null", b"5" * 5000, b"{}", HUGE, PIPE]
+)
 async def test_it_starts_with_damaged_and_huge_state(
-    gateway: PlainGateway, tmp_path: Path, content: bytes | None
+    gateway: PlainGateway, tmp_path: Path, how: bytes | str
 ) -> None:
     state = tmp_path / "state"
     (state / "workloads/web").mkdir(parents=True)
     (state / "workloads/.odd").mkdir()
-    for name in (
-        "configuration",
-        "configuration.previous",
-        "events.json",
-        "sync.db",
-        "workloads/web/workload.json",
-        "workloads/file",
-    ):
-        if content is None:
-            os.close(os.open(state / name, os.O_CREAT | os.O_WRONLY, 0o600))
-            os.truncate(state / name, 1 << 40)
-        else:
-            (state / name).write_bytes(content)
-    (tmp_path / "tags.toml").write_bytes(content or b"")
+    for name in STATE:
+        damage(state / name, how)
+    damage(tmp_path / "tags.toml", how)
 
     async with running(gateway, tmp_path):
         await gateway.wait_for(lambda: "registration" in directives(gateway))
@@ -132,7 +145,7 @@ def wrapped(**fields: Any) -> bytes:
 
 HOSTILE = [
     DEEP,
-    b'{"a":' * 100_000,
+    DEEP_FIELD,
     b"\xff\x00",
     b"1" * 10_000,
     b'"' + b"x" * 1_000_000 + b'"',

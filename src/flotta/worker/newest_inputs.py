@@ -10,15 +10,15 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-import msgspec
-
-from flotta.durable_files import write_atomically
+from flotta.durable_files import read_bounded, write_atomically
 from flotta.protocol.envelope import encode
+from flotta.protocol.json_text import decode_json
 from flotta.protocol.models import DeviceConfigurationMessage, InputsVersion
 from flotta.protocol.reasons.device_programs import STATE_NOT_STORED, STATE_UNREADABLE
 
 log = logging.getLogger(__name__)
 
+MAX_SIZE = 4096  # bytes of the file
 MAX_DIGITS = 20  # of a resourceVersion; 64 bits
 
 
@@ -56,7 +56,7 @@ class NewestInputs:
             log.warning("%s cannot be written: %s [%s]", self._path, error, STATE_NOT_STORED)
 
     def wipe(self) -> None:
-        """Forget it."""
+        """Forget it; raises OSError."""
         self._newest = InputsVersion()
         self._path.unlink(missing_ok=True)
 
@@ -70,7 +70,7 @@ def _number_of(inputs: InputsVersion) -> int | None:
 
 def _load(path: Path) -> InputsVersion:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=InputsVersion)
+        return decode_json(read_bounded(path, MAX_SIZE), InputsVersion)
     except FileNotFoundError:
         return InputsVersion()
     except (OSError, ValueError) as error:
