@@ -6,8 +6,8 @@ import asyncio
 import copy
 import dataclasses
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from edge_api_store import Object, Store, running
@@ -17,7 +17,7 @@ from flotta.edge_api.backends.backend import BackendError, Membership
 from flotta.edge_api.backends.crd import presence, problems
 from flotta.edge_api.backends.crd.backend import CrdBackend
 from flotta.edge_api.refusals import Refusal
-from flotta.fleet.former_labels import CHANGED_ANNOTATION, SETTLED
+from flotta.fleet.former_labels import CHANGED_ANNOTATION, FORMER_ANNOTATION, SETTLED
 from flotta.fleet.problems import with_problems
 from flotta.fleet.rendering import Problem
 from flotta.fleet.tombstones import Tombstone, Wipe, make_tombstone
@@ -89,20 +89,70 @@ async def test_the_hardware_is_wanted_while_labels_made_of_it_may_change_back(
     async def knows_hardware() -> bool:
         return await backend.record_heartbeat(PEER, "", Heartbeat(status="up"))
 
-    def labels_changed(moment: datetime) -> None:
-        changed = device({}, {"hardware": {"hostname": "press"}})
-        changed["metadata"]["annotations"] = {CHANGED_ANNOTATION: format_time(moment)}
-        store.put(EDGE_DEVICE, changed)
-
     assert not await knows_hardware()
-    labels_changed(datetime.now(UTC) - SETTLED)
+    store.put(EDGE_DEVICE, renamed(3 * SETTLED))
+    await asyncio.sleep(0.1)
+    assert not await knows_hardware()
+    await report(backend, "press-8")
     await eventually(knows_hardware)
-    labels_changed(datetime.now(UTC))
-    await eventually(lambda: is_not(knows_hardware))
+    store.put(EDGE_DEVICE, renamed(timedelta()))
+    await asyncio.sleep(0.1)
+    assert not await knows_hardware()
 
 
-async def is_not(look: Callable[[], Awaitable[bool]]) -> bool:
-    return not await look()
+def renamed(age: timedelta) -> Object:
+    """Return the device, which is called press-8, and was press-7 until this long ago."""
+    changed = device({}, {"hardware": {"hostname": "press-8"}}, **{"device.hostname": "press-8"})
+    changed["metadata"]["annotations"] = {
+        CHANGED_ANNOTATION: format_time(datetime.now(UTC) - age),
+        FORMER_ANNOTATION: '[{"device.hostname":"press-7"}]',
+    }
+    return changed
+
+
+async def report(backend: CrdBackend, hostname: str) -> None:
+    beat = Heartbeat(status="up", hardware=HardwareInfo(hostname=hostname))
+    await backend.record_heartbeat(PEER, "", beat)
+
+
+async def test_a_device_that_was_off_after_it_reported_another_name_keeps_its_workload(
+    lasting: Store, backend: CrdBackend
+) -> None:
+    async def configured_with() -> tuple[list[str], list[str]]:
+        await asyncio.sleep(0.1)
+        configuration = await backend.get_configuration(PEER)
+        content = decode(configuration.content, DeviceConfigurationMessage)
+        names = [item.name for item in content.workloads or ()]
+        return names, content.unresolved_workloads or []
+
+    by_name = {"matchLabels": {"device.hostname": "press-7"}}
+    lasting.put(EDGE_WORKLOAD, workload("web", container(), deviceSelector=by_name))
+    lasting.put(EDGE_DEVICE, renamed(3 * SETTLED))
+    assert await configured_with() == ([], ["web"])
+    await report(backend, "localhost")  # a placeholder shows nothing
+    assert await configured_with() == ([], ["web"])
+    await report(backend, "press-7")
+    assert await configured_with() == (["web"], [])
+
+    lasting.put(EDGE_DEVICE, renamed(3 * SETTLED))
+    assert await configured_with() == ([], ["web"])
+    await report(backend, "press-8")
+    assert await configured_with() == ([], [])
+    assert lasting.device()["metadata"]["annotations"] == {}
+
+
+async def test_a_change_that_another_replica_has_just_recorded_is_not_forgotten(
+    store: Store, backend: CrdBackend
+) -> None:
+    store.put(EDGE_DEVICE, renamed(3 * SETTLED))
+    await asyncio.sleep(0.1)
+    store.hold(EDGE_DEVICE)
+    store.put(EDGE_DEVICE, renamed(timedelta()))
+    before = store.device()["metadata"]["annotations"]
+
+    await report(backend, "press-8")
+
+    assert store.device()["metadata"]["annotations"] == before
 
 
 NEEDY = container(envFrom=[{"secretRef": {"name": "late"}}])

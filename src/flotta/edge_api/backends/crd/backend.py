@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -14,6 +13,7 @@ from flotta.edge_api.backends.crd.delivery import Delivery
 from flotta.edge_api.backends.crd.errors import translate_api_errors
 from flotta.edge_api.backends.crd.event_limits import EventLimits
 from flotta.edge_api.backends.crd.events import Events
+from flotta.edge_api.backends.crd.hardware_labels import HardwareLabels
 from flotta.edge_api.backends.crd.joining import Joining
 from flotta.edge_api.backends.crd.members import Members
 from flotta.edge_api.backends.crd.membership import judge_membership
@@ -31,14 +31,14 @@ from flotta.edge_api.backends.crd.withholding import Withholding
 from flotta.edge_api.metrics import EdgeApiMetrics
 from flotta.edge_api.refusals import Refusal
 from flotta.edge_api.settings import Settings
-from flotta.fleet import hardware, heartbeat, presence
+from flotta.fleet import heartbeat, presence
 from flotta.fleet.adoption import (
     FORMER_KEY_ANNOTATION,
     FORMER_UID_ANNOTATION,
     former_identity,
     is_withheld,
 )
-from flotta.fleet.former_labels import is_unsettled, record_change
+from flotta.fleet.former_labels import is_unsettled
 from flotta.fleet.quarantine import is_quarantined
 from flotta.fleet.tombstones import read_tombstone, tombstone_name
 from flotta.identity.peers import Peer
@@ -46,14 +46,13 @@ from flotta.protocol.models import EnrolmentInfo, Heartbeat, RegistrationInfo
 from flotta.protocol.reasons.conditions import ACKNOWLEDGED
 from flotta.protocol.reasons.refusals import UNKNOWN_DEVICE
 from flotta.resources.changes import change_metadata
-from flotta.resources.client import Client, Invalid, NotFound, retry_on_conflict
+from flotta.resources.client import Client, NotFound
 from flotta.resources.conditions import DISCONNECTED, with_condition
 from flotta.resources.kinds import CONFIG_MAP, EDGE_DEVICE, SECRET, SIGNED_REQUEST
 from flotta.resources.objects.devices import EdgeDevice, EdgeDeviceStatus
 from flotta.resources.views import (
     Key,
     key_of,
-    labels_of,
     name_of,
     namespace_of,
     status_of,
@@ -61,7 +60,6 @@ from flotta.resources.views import (
 )
 
 MESSAGE_ID_LIMIT = 64  # characters of the last message's id that are remembered; a UUID has 36
-log = logging.getLogger(__name__)
 
 
 class CrdBackend:
@@ -100,6 +98,7 @@ class CrdBackend:
             settings.presence_write_seconds,
             self._events.write_silence,
         )
+        self._labels = HardwareLabels(client)
         self._unknown = UnknownDevices(client, self._caches.of(CONFIG_MAP), settings.namespace)
         removals = Removals(client, self._caches)
         redefinition = Redefinition(client, self._caches, removals)
@@ -212,9 +211,7 @@ class CrdBackend:
         self._metrics.count_heartbeat(*key)
         device = self._caches.devices.get(*key)
         # Labels that changed for a moment may change back: without the hardware nobody learns it.
-        return "hardware" in known and (
-            device is None or not is_unsettled(device, datetime.now(UTC))
-        )
+        return "hardware" in known and (device is None or not is_unsettled(device))
 
     @translate_api_errors
     async def record_disconnect(self, peer: Peer) -> None:
@@ -268,7 +265,7 @@ class CrdBackend:
         if is_withheld(device):
             await self._withholding.review(device, beat)
         if beat.hardware is not None:
-            await self._write_labels(device, new)
+            await self._labels.write(device, new, beat.hardware)
         return new
 
     async def _end_adoption(self, peer: Peer) -> None:
@@ -282,25 +279,6 @@ class CrdBackend:
         }
         patch = change_metadata({"annotations": forgotten})
         await self._client.merge_patch(EDGE_DEVICE, name_of(device), namespace_of(device), patch)
-
-    async def _write_labels(self, device: EdgeDevice, status: EdgeDeviceStatus) -> None:
-        wanted = hardware.hardware_labels(status.get("hardware"))
-        present = labels_of(device)
-        missing: dict[str, str | None] = {
-            name: text for name, text in wanted.items() if present.get(name) != text
-        }
-        if not missing:
-            return
-
-        async def patch() -> None:
-            former = record_change(device, missing, datetime.now(UTC))
-            body = change_metadata({"labels": missing, "annotations": former})
-            await self._client.merge_patch(EDGE_DEVICE, name_of(device), namespace_of(device), body)
-
-        try:
-            await retry_on_conflict(patch)
-        except Invalid as error:  # of the spec, by an API server that checks all of the object
-            log.warning("The labels of %s could not be written: %s", name_of(device), error)
 
     async def _is_granted(self, peer: Peer, device: EdgeDevice) -> bool:
         name = tombstone_name(uid_of(device))
