@@ -84,8 +84,9 @@ async def test_a_workload_outlives_an_older_configuration_until_the_store_has_ca
     exported.touch()
     (tmp_path / "worker/workloads/young").mkdir(parents=True, exist_ok=True)
     seen = json.loads(newest.read_text())
-    ahead = str(int(seen["resource_version"]) + AHEAD)
-    newest.write_text(json.dumps({**seen, "resource_version": ahead}))
+    versions = ("workloads_version", "device_version")
+    ahead = {name: str(int(seen[name]) + AHEAD) for name in versions}
+    newest.write_text(json.dumps({**seen, **ahead}))
 
     async with device(fleet, tmp_path):
         await fleet.client.delete(EDGE_WORKLOAD, "young", "default")

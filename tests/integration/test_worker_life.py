@@ -11,6 +11,7 @@ import contextlib
 import json
 import socket
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -167,11 +168,27 @@ async def test_a_worker_that_lost_its_newest_configuration_removes_nothing_until
         await gateway.wait_for(lambda: not exported.exists())
 
 
-def dated(resource_version: int, *workloads: dict[str, Any]) -> bytes:
+def dated_by(field: str, version: int, *workloads: dict[str, Any]) -> bytes:
     """Return a configuration that says how new its inputs are."""
-    content = json.loads(configuration(f"of {resource_version}", *workloads))
-    inputs = {"device_uid": "u-1", "resource_version": str(resource_version)}
+    content = json.loads(configuration(f"of {version}", *workloads))
+    inputs = {"device_uid": "u-1", field: str(version)}
     return json.dumps({**content, "inputs_version": inputs}).encode()
+
+
+dated = partial(dated_by, "workloads_version")
+
+
+async def take(gateway: PlainGateway, message: bytes) -> None:
+    """Send a configuration and wait until it is applied."""
+    await gateway.configure(message)
+    version = json.loads(message)["version"]
+    await gateway.wait_for(lambda: gateway.heartbeats() and versions(gateway)[-1] == version)
+
+
+def warnings(gateway: PlainGateway, reason: str) -> list[str]:
+    """Return the messages of reported events that have this reason."""
+    events = [event for beat in gateway.heartbeats() for event in beat["events"]]
+    return [event["message"] for event in events if event["reason"] == reason]
 
 
 def names(gateway: PlainGateway) -> list[str]:
@@ -184,9 +201,11 @@ def versions(gateway: PlainGateway) -> list[str]:
     return [beat.get("version", "") for beat in gateway.heartbeats()]
 
 
+@pytest.mark.parametrize("field", ["workloads_version", "device_version", "resource_version"])
 async def test_an_older_configuration_removes_nothing_until_one_comes_that_is_not_older(
-    gateway: PlainGateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    gateway: PlainGateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, field: str
 ) -> None:
+    dated = partial(dated_by, field)
     monkeypatch.setattr(older_configuration, "ASK_AGAIN", (0.1, 0.1))
     gateway.statuses["configuration-wanted"] = [200]
     young, exported = {"name": "young"}, tmp_path / "device/volumes/young/film"
@@ -225,16 +244,43 @@ async def test_it_is_reported_once_that_a_configuration_is_older(
 ) -> None:
     async with running(gateway, tmp_path):
         await gateway.wait_for(lambda: "registration" in directives(gateway))
-        await gateway.configure(dated(100, BROKEN, {"name": "young"}))
-        for version in (99, 98):
-            await gateway.configure(dated(version, BROKEN))
-        await gateway.configure(dated(97, BROKEN, {"name": "other"}))
-        await gateway.wait_for(lambda: "of 97" in versions(gateway))
+        await take(gateway, dated(100, BROKEN, {"name": "young"}))
+        await take(gateway, dated(99, BROKEN))
+        await take(gateway, dated(98, BROKEN))
+        await take(gateway, dated(97, BROKEN, {"name": "other"}))
+        await gateway.wait_for(lambda: warnings(gateway, "ConfigurationOlder"))
 
-    events = [event for beat in gateway.heartbeats() for event in beat["events"]]
-    [older] = [event["message"] for event in events if event["reason"] == "ConfigurationOlder"]
-    assert " after 100)" in older
+    [older] = warnings(gateway, "ConfigurationOlder")
+    assert "EdgeWorkloads 98 after 100)" in older
     assert older.endswith("Kept: young")
+
+
+async def test_one_older_configuration_alone_is_not_reported(
+    gateway: PlainGateway, tmp_path: Path
+) -> None:
+    young = {"name": "young"}
+    async with running(gateway, tmp_path):
+        await gateway.wait_for(lambda: "registration" in directives(gateway))
+        await take(gateway, dated(100, BROKEN, young))
+        await take(gateway, dated(99, BROKEN))
+        await take(gateway, dated(101, BROKEN, young))
+        await take(gateway, dated(98, BROKEN))
+
+    assert warnings(gateway, "ConfigurationOlder") == []
+
+
+async def test_an_older_configuration_that_stays_the_same_is_reported(
+    gateway: PlainGateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(older_configuration, "ASK_AGAIN", (0.1, 0.1))
+    gateway.statuses["configuration-wanted"] = [200]
+    async with running(gateway, tmp_path):
+        await gateway.wait_for(lambda: "registration" in directives(gateway))
+        await take(gateway, dated(100, BROKEN, {"name": "young"}))
+        await take(gateway, dated(99, BROKEN))
+        await gateway.wait_for(lambda: directives(gateway).count("configuration-wanted") >= 2)
+        await take(gateway, dated(100, BROKEN))
+        await gateway.wait_for(lambda: warnings(gateway, "ConfigurationOlder"))
 
 
 async def test_a_device_that_was_disconnected_forgets_how_new_its_configuration_was(

@@ -346,16 +346,22 @@ def lasting(store: Store) -> Store:
     return store
 
 
-async def number_of(backend: CrdBackend) -> int:
+async def numbers_of(backend: CrdBackend) -> dict[Kind, int]:
+    """Return how new the inputs of the configuration are."""
+    await asyncio.sleep(0.1)
     configuration = await backend.get_configuration(PEER)
     content = decode(configuration.dated_content, DeviceConfigurationMessage)
-    assert content.inputs_version is not None
-    assert content.inputs_version.device_uid == "u-1"
-    return int(content.inputs_version.resource_version)
+    inputs = content.inputs_version
+    assert inputs is not None
+    assert (inputs.device_uid, inputs.resource_version) == ("u-1", "")
+    return {
+        EDGE_WORKLOAD: int(inputs.workloads_version),
+        EDGE_DEVICE: int(inputs.device_version),
+    }
 
 
 @pytest.mark.parametrize("dead", [EDGE_WORKLOAD, EDGE_DEVICE])
-async def test_a_configuration_is_as_old_as_the_oldest_watch_that_it_rests_on(
+async def test_a_configuration_says_how_old_each_of_the_watches_is_that_it_rests_on(
     lasting: Store, backend: CrdBackend, dead: Kind
 ) -> None:
     def change() -> None:
@@ -363,20 +369,30 @@ async def test_a_configuration_is_as_old_as_the_oldest_watch_that_it_rests_on(
         lasting.put(EDGE_DEVICE, copy.deepcopy(lasting.device()))
 
     change()
-    newest = int(lasting.device()["metadata"]["resourceVersion"])
+    before = await numbers_of(backend)
     lasting.hold(dead)
     change()
-    await asyncio.sleep(0.1)
-    assert await number_of(backend) <= newest
+    after = await numbers_of(backend)
+    assert [kind for kind in after if after[kind] <= before[kind]] == [dead]
     lasting.release(dead)
-    await asyncio.sleep(0.1)
-    assert await number_of(backend) > newest
+    after = await numbers_of(backend)
+    assert all(after[kind] > before[kind] for kind in after)
+
+
+async def test_other_devices_do_not_make_a_configuration_newer(
+    lasting: Store, backend: CrdBackend
+) -> None:
+    before = await numbers_of(backend)
+    other = copy.deepcopy(lasting.device())
+    other["metadata"] |= {"name": "d-18", "uid": "u-18"}
+    lasting.put(EDGE_DEVICE, other)
+    assert await numbers_of(backend) == before
 
 
 async def test_newer_inputs_alone_neither_change_a_configuration_nor_wake_its_device(
     lasting: Store, backend: CrdBackend
 ) -> None:
-    known, before = await backend.get_configuration(PEER), await number_of(backend)
+    known, before = await backend.get_configuration(PEER), await numbers_of(backend)
     waiting = asyncio.create_task(backend.wait_for_change(PEER, 600))
     for _ in range(3):
         elsewhere = workload("other", deviceSelector={"matchLabels": {"role": "elsewhere"}})
@@ -384,7 +400,8 @@ async def test_newer_inputs_alone_neither_change_a_configuration_nor_wake_its_de
         lasting.put(EDGE_DEVICE, copy.deepcopy(lasting.device()))
         await asyncio.sleep(0.1)
 
-    assert await number_of(backend) > before
+    after = await numbers_of(backend)
+    assert all(after[kind] > before[kind] for kind in after)
     assert (await backend.get_configuration(PEER)).version == known.version
     assert not waiting.done()
     waiting.cancel()

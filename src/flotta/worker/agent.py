@@ -243,9 +243,7 @@ class Agent:
     ) -> None:
         """Say which workloads are kept although an older configuration does not contain them."""
         kept = set(known.unresolved_workloads or ()) - set(received.unresolved_workloads or ())
-        version = received.inputs_version.resource_version if received.inputs_version else ""
-        versions = f"{version} after {self._newest.resource_version}"
-        if self._older.begin(self._tasks, tuple(sorted(kept)), versions):
+        if self._older.note(self._tasks, tuple(sorted(kept)), self._newest.describe(received)):
             self._heartbeats.request()
 
     def _refuse_content(self, reason: str) -> None:
