@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
@@ -75,6 +76,35 @@ def test_devices_are_told_where_the_control_plane_lets_them_in(tmp_path: Path) -
     said = playbook(tmp_path, play, {name: inputs for name, (inputs, _) in SERVERS.items()})
     for name, (_, server) in SERVERS.items():
         assert f"{name} is told {server}." in said
+
+
+def test_places_of_red_hat_are_left_to_red_hat(tmp_path: Path) -> None:
+    releases = {
+        "rhel": ('ID="rhel"\nID_LIKE="fedora"\n', None),
+        "rocky": ('NAME="Rocky Linux"\nID="rocky"\nID_LIKE="rhel centos fedora"\n', None),
+        "fedora": ("ID=fedora\n", None),
+        "silent": (None, "Red Hat Enterprise Linux release 9.4 (Plow)\n"),
+        "debian": ('ID=debian\nHOME_URL="https://fedora.example/rhel"\n', None),
+        "unknown": (None, None),
+    }
+
+    def read(text: str | None) -> dict[str, Any]:
+        return {"content": base64.b64encode(text.encode()).decode()} if text else {"failed": True}
+
+    hosts = {
+        name: {"__device_texts": {"results": [{}, {}, *map(read, texts)]}}
+        for name, texts in releases.items()
+    }
+    files = [str(ROLES / "device" / name) for name in ("defaults/main.yml", "vars/main.yml")]
+    chosen = "{{ __device_chosen_identity }} {{ __device_chosen_configuration }}"
+    show = {"ansible.builtin.debug": {"msg": f"{{{{ inventory_hostname }}}}: {chosen}."}}
+    found = {"__device_found": {"ours": [], "foreign": []}}
+    play = {"hosts": "all", "vars": found, "vars_files": files, "tasks": [show]}
+    said = playbook(tmp_path, play, hosts)
+    for name in ("rhel", "rocky", "fedora", "silent"):
+        assert f"{name}: /etc/flotta/device /etc/flotta/gateway." in said
+    for name in ("debian", "unknown"):
+        assert f"{name}: /etc/pki/consumer /etc/yggdrasil." in said
 
 
 def test_address_is_asked_for_where_nothing_else_says_it(tmp_path: Path) -> None:

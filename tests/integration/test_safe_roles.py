@@ -99,6 +99,24 @@ def test_everything_a_host_is_missing_is_named_at_once_and_nothing_is_changed(
     assert host.written() == before
 
 
+@pytest.mark.parametrize(
+    "playbook", ["devices", pytest.param("control_plane", marks=pytest.mark.deep)]
+)
+def test_host_without_python_gets_the_remedy(host: OverlaidHost, playbook: str) -> None:
+    host.variables["ansible_python_interpreter"] = "/usr/bin/python3-missing"
+    names = ("podman", "missing-program")
+    commands = [{"name": name, "remedy": f"Install {name}."} for name in names]
+    needs = {"__device_requirements": {"commands": commands}}
+    done = host.run(f"flotta.edge.{playbook}", "--check", **needs)
+    assert done.returncode != 0
+    text = said(done)
+    assert "box does not run Python, which Ansible needs, and nothing was changed" in text
+    assert "[python] Install the packages python3 and python3-venv" in text
+    if playbook == "devices":
+        assert "[commands] missing-program is missing. Install missing-program." in text
+        assert "podman is missing" not in text
+
+
 def test_programs_are_removed_by_their_mark_and_other_files_stay(host: OverlaidHost) -> None:
     install_release(host, "control-plane")
     host.write("/opt/flotta/0.0.9+0a1b2c3d/.flotta-release")
