@@ -107,6 +107,26 @@ def test_places_of_red_hat_are_left_to_red_hat(tmp_path: Path) -> None:
         assert f"{name}: /etc/pki/consumer /etc/yggdrasil." in said
 
 
+def test_order_of_places_and_services_is_the_same_in_every_run(tmp_path: Path) -> None:
+    """The first place with files of flotta is the current one; a service needs those before it."""
+    names = [f"host-{number}" for number in range(8)]
+    files = ["device/defaults/main.yml", "device/vars/main.yml", "programs/vars/main.yml"]
+    given = {
+        "device_identity_directory": "/srv/{{ inventory_hostname }}",
+        "__device_texts": {"results": []},
+        "programs_services": ["{{ inventory_hostname }}-" + name for name in ("a", "b", "c")],
+        "__programs_existing": {"results": []},
+        "named": "{{ __device_identities + __programs_startable }}",
+    }
+    show = {"ansible.builtin.debug": {"msg": "{{ named | join(' ') }}."}, "vars": given}
+    sources = [str(ROLES / name) for name in files]
+    play = {"hosts": "all", "vars_files": sources, "tasks": [show]}
+    said = playbook(tmp_path, play, {name: {} for name in names})
+    for name in names:
+        places = f"/srv/{name} /etc/flotta/device /etc/pki/consumer"
+        assert f"{places} {name}-a {name}-b {name}-c." in said
+
+
 def test_address_is_asked_for_where_nothing_else_says_it(tmp_path: Path) -> None:
     common = {
         "operator_engine": "kubernetes",

@@ -279,7 +279,11 @@ def test_decommissioning_wants_a_word_and_says_what_will_go(host: OverlaidHost) 
     assert "This decommissions 2 devices" in said(checked)
     assert host.written() == before
 
-    assert host.run("flotta.edge.decommission", flotta_decommission="no").returncode != 0
+    done = host.run("flotta.edge.decommission", "--limit", "till-1", flotta_decommission="no")
+    assert done.returncode != 0
+    assert "This decommissions 1 device: till-1." in said(done)
+    assert "The control plane stays, because --limit leaves it out" in said(done)
+    assert "flotta_decommission is no, not yes. Nothing was removed yet." in said(done)
     done = host.run("flotta.edge.decommission", flotta_decommission="yes")
     assert done.returncode == 0, done.stdout[-4000:]
     assert [path for path in host.written() if path.startswith("/opt")] == []
