@@ -418,6 +418,27 @@ async def test_versions_that_are_not_decimal_are_not_sent(
     assert configuration.dated_content == configuration.content
 
 
+async def test_a_workload_that_cannot_be_delivered_counts_as_missing_from_a_withheld_configuration(
+    lasting: Store, backend: CrdBackend
+) -> None:
+    withheld = device({}, {"workloads": [{"name": "web"}]})
+    withheld["metadata"]["annotations"] = {WITHHELD_ANNOTATION: "true"}
+    lasting.put(EDGE_DEVICE, withheld)
+    lasting.put(EDGE_WORKLOAD, workload("web", NEEDY))
+    await asyncio.sleep(0.1)
+
+    beat = Heartbeat(status="up", workloads=[WorkloadStatus(name="web", status="Running")])
+    await backend.record_heartbeat(PEER, "m-1", beat)
+
+    released = find_condition(lasting.device()["status"]["conditions"], "ConfigurationReleased")
+    assert released is not None
+    assert released["status"] == "False"
+    assert released["message"].startswith("The device runs web, which its configuration does not")
+    assert "mend the references that condition Configured names" in released["message"]
+    with pytest.raises(Refusal, match="has not shown yet"):
+        await backend.get_configuration(PEER)
+
+
 @pytest.mark.parametrize(
     ("status", "withheld"),
     [
