@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
+from background import in_background
 from flotta.protocol.models import (
     DataConfiguration,
+    DataPath,
     DeviceConfigurationMessage,
     Workload,
     WorkloadStatus,
@@ -124,13 +125,8 @@ async def running(tmp_path: Path, *configured: Workload) -> AsyncIterator[Worklo
     await feature.prepare()
     if configured:
         feature.configure(DeviceConfigurationMessage(workloads=list(configured)))
-    task = asyncio.create_task(feature.run())
-    try:
+    async with in_background(feature.run()):
         yield feature
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
 
 
 async def test_pods_stop_and_start_again_from_what_the_device_has(
@@ -211,6 +207,29 @@ async def test_a_disk_that_cannot_be_written_keeps_pods_neither_running_nor_stop
             await eventually(lambda: len(refused) > 1)
             assert host.running() == []
         await eventually(lambda: host.running() == ["web"])
+
+
+async def test_an_interrupted_job_starts_again_although_its_data_paths_change_meanwhile(
+    tmp_path: Path, host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = asyncio.Event()
+
+    async def hold(_: object) -> list[str]:
+        asked.set()
+        return await asyncio.Event().wait() or []
+
+    async with running(tmp_path, Workload(name="job", specification=JOB)) as feature:
+        await eventually(lambda: host.running() == ["job"])
+        feature.keep_stopped(stopped=True)
+        await eventually(lambda: host.running() == [])
+        with monkeypatch.context() as registry:
+            registry.setattr(podman, "find_missing_images", hold)
+            feature.keep_stopped(stopped=False)
+            await asked.wait()
+        data = DataConfiguration(egress=[DataPath(source="out", target="in")])
+        changed = Workload(name="job", specification=JOB, data=data)
+        feature.configure(DeviceConfigurationMessage(workloads=[changed]))
+        await eventually(lambda: host.running() == ["job"], 20)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b'{"a": 1}', b"\xff" * 100])
