@@ -14,6 +14,7 @@ from edge_site import Fleet, edge_site, fleet_of
 from edge_site import Site as EdgeSite
 from installation_site import Place
 from operator_site import ENGINES
+from plain_gateway import PlainGateway
 from s3_server import S3Server, running_s3
 from shared_cluster import stop_shared_cluster
 from sync_link import Link
@@ -94,6 +95,16 @@ async def fleet(engine_site: EdgeSite) -> AsyncIterator[Fleet]:
     """Return the devices of a file of tests that does not start an Edge API of its own."""
     async with fleet_of(engine_site) as opened:
         yield opened
+
+
+@pytest.fixture
+async def gateway(tmp_path: Path) -> AsyncIterator[PlainGateway]:
+    """Return what a worker takes for its gateway, with its socket in a folder of its own."""
+    (tmp_path / "run").mkdir()
+    started = PlainGateway(tmp_path / "run")
+    await started.start()
+    yield started
+    await started.stop()
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,22 +11,13 @@ from typing import Any
 import pytest
 from grpclib.exceptions import GRPCError
 from plain_gateway import PlainGateway
-from worker_site import BROKEN, configuration, directives, running
+from worker_site import BROKEN, configuration, registered
 
 from flotta import disk_reserve
 from flotta.sync.loop import SyncLoop
 from flotta.worker import agent, feature_list, podman
 from flotta.worker.workloads import wiping
 from small_disk import mount_small_disk
-
-
-@pytest.fixture
-async def gateway(tmp_path: Path) -> AsyncIterator[PlainGateway]:
-    (tmp_path / "run").mkdir()
-    started = PlainGateway(tmp_path / "run")
-    await started.start()
-    yield started
-    await started.stop()
 
 
 def workloads(beat: dict[str, Any]) -> list[str]:
@@ -55,8 +45,7 @@ async def test_it_starts_and_answers_with_a_disk_that_takes_nothing(
         filling = disk.fill()
         if how == "ro":
             disk.remount("ro")
-        async with running(gateway, disk.path):
-            await gateway.wait_for(lambda: "registration" in directives(gateway))
+        async with registered(gateway, disk.path):
             await gateway.configure(configuration("v1", BROKEN, period=1))
             beat = await is_reported(gateway, "v1")
             assert (beat["status"], workloads(beat)) == ("degraded", ["broken"])
@@ -77,8 +66,7 @@ async def test_a_removal_goes_through_on_a_full_disk(
 ) -> None:
     monkeypatch.setattr(disk_reserve, "SMALLEST", 0)
     with mount_small_disk(tmp_path / "device") as disk:
-        async with running(gateway, disk.path):
-            await gateway.wait_for(lambda: "registration" in directives(gateway))
+        async with registered(gateway, disk.path):
             await gateway.configure(configuration("v1", BROKEN))
             await is_reported(gateway, "v1")
             (disk.path / "device/volumes/old").mkdir(parents=True)
@@ -129,8 +117,7 @@ async def test_it_starts_with_damaged_and_huge_state(
         damage(state / name, how)
     damage(tmp_path / "tags.toml", how)
 
-    async with running(gateway, tmp_path):
-        await gateway.wait_for(lambda: "registration" in directives(gateway))
+    async with registered(gateway, tmp_path):
         await gateway.configure(configuration("v1", BROKEN))
         beat = await is_reported(gateway, "v1")
         assert workloads(beat) == ["broken"]
@@ -160,8 +147,7 @@ HOSTILE = [
 
 
 async def test_no_message_ends_it(gateway: PlainGateway, tmp_path: Path) -> None:
-    async with running(gateway, tmp_path):
-        await gateway.wait_for(lambda: "registration" in directives(gateway))
+    async with registered(gateway, tmp_path):
         for number, content in enumerate(HOSTILE):
             await gateway.configure(content)
             await gateway.configure(configuration(f"v{number}", BROKEN, period=30 + number))
@@ -185,8 +171,7 @@ ODD_WORKLOADS = [
 async def test_an_odd_workload_is_reported_by_name_and_keeps_no_other(
     gateway: PlainGateway, tmp_path: Path
 ) -> None:
-    async with running(gateway, tmp_path):
-        await gateway.wait_for(lambda: "registration" in directives(gateway))
+    async with registered(gateway, tmp_path):
         await gateway.configure(configuration("v1", *ODD_WORKLOADS, BROKEN))
         beat = await is_reported(gateway, "v1")
     reasons = {workload["name"][:9]: workload["reason"] for workload in beat["workloads"]}
@@ -201,8 +186,7 @@ async def test_a_wipe_empties_the_state_directory_and_the_spool(
     state, spool = tmp_path / "state", tmp_path / "device/spool"
     state.mkdir()
     spool.mkdir(parents=True)
-    async with running(gateway, tmp_path):
-        await gateway.wait_for(lambda: "registration" in directives(gateway))
+    async with registered(gateway, tmp_path):
         await gateway.configure(configuration("v1", BROKEN))
         await is_reported(gateway, "v1")
         # What refused and interrupted writes, and killed children, leave behind.
@@ -225,8 +209,7 @@ async def test_a_pod_that_stays_holds_up_the_confirmation_and_nothing_else(
 
     monkeypatch.setattr(podman, "list_pods", list_pods)
     monkeypatch.setattr(wiping, "WIPE_DELAYS", (0.0,))
-    async with running(gateway, tmp_path):
-        await gateway.wait_for(lambda: "registration" in directives(gateway))
+    async with registered(gateway, tmp_path):
         await gateway.configure(configuration("v1", BROKEN))
         await is_reported(gateway, "v1")
         with pytest.raises(GRPCError, match="pods stubborn"):

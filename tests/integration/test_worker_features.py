@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,7 +10,9 @@ from pathlib import Path
 import pytest
 from grpclib.exceptions import GRPCError
 from plain_gateway import PlainGateway
+from worker_site import directives
 
+from background import in_background
 from flotta.protocol.hardware import HardwareInfo
 from flotta.protocol.models import (
     DeviceConfigurationMessage,
@@ -76,14 +77,6 @@ class Choir:
 
 
 @pytest.fixture
-async def gateway(tmp_path: Path) -> AsyncIterator[PlainGateway]:
-    started = PlainGateway(tmp_path)
-    await started.start()
-    yield started
-    await started.stop()
-
-
-@pytest.fixture
 async def choir(gateway: PlainGateway, tmp_path: Path) -> AsyncIterator[Choir]:
     made = Choir()
     settings = Settings(
@@ -91,12 +84,9 @@ async def choir(gateway: PlainGateway, tmp_path: Path) -> AsyncIterator[Choir]:
         state_dir=tmp_path / "state",
         tags_file=tmp_path / "tags.toml",
     )
-    task = asyncio.create_task(Agent(settings, made.make).run())
-    await gateway.wait_for(lambda: any(sent.directive == "registration" for sent in gateway.sent))
-    yield made
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
+    async with in_background(Agent(settings, made.make).run()):
+        await gateway.wait_for(lambda: "registration" in directives(gateway))
+        yield made
 
 
 def configuration(version: str) -> bytes:

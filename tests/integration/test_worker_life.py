@@ -10,26 +10,17 @@ import asyncio
 import contextlib
 import json
 import socket
-from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from plain_gateway import PlainGateway
-from worker_site import BROKEN, configuration, directives, running
+from worker_site import BROKEN, configuration, directives, registered, running
 
 from flotta.protocol.grpc import CONNECTION_RESTORED, UNEXPECTED_DISCONNECT, EventNotification
 from flotta.protocol.unix_server import GuardedServer
 from flotta.worker import older_configuration, reporting
-
-
-@pytest.fixture
-async def gateway(tmp_path: Path) -> AsyncIterator[PlainGateway]:
-    started = PlainGateway(tmp_path)
-    await started.start()
-    yield started
-    await started.stop()
 
 
 async def test_the_device_registers_only_when_it_is_approved(
@@ -38,10 +29,8 @@ async def test_the_device_registers_only_when_it_is_approved(
     gateway.statuses["enrolment"] = [None, 200, 208]
     (tmp_path / "tags.toml").write_text('namespace = "plant-7"\n')
 
-    async with running(gateway, tmp_path):
-        await gateway.wait_for(lambda: "registration" in directives(gateway))
-
-    assert directives(gateway) == ["enrolment", "enrolment", "enrolment", "registration"]
+    async with registered(gateway, tmp_path):
+        assert directives(gateway) == ["enrolment", "enrolment", "enrolment", "registration"]
     enrolment = gateway.sent[0].content
     assert enrolment["target_namespace"] == "plant-7"
     assert enrolment["features"]["hardware"]["hostname"] == socket.gethostname()
@@ -51,8 +40,7 @@ async def test_the_device_registers_only_when_it_is_approved(
 async def test_a_configuration_is_answered_by_a_heartbeat_with_every_workload(
     gateway: PlainGateway, tmp_path: Path
 ) -> None:
-    async with running(gateway, tmp_path):
-        await gateway.wait_for(lambda: "registration" in directives(gateway))
+    async with registered(gateway, tmp_path):
         await gateway.configure(configuration("v1", BROKEN))
         await gateway.wait_for(lambda: any(h.get("version") == "v1" for h in gateway.heartbeats()))
 
@@ -71,8 +59,7 @@ async def test_the_hardware_is_reported_when_the_control_plane_asks_for_it(
     def described() -> list[bool]:
         return [bool(beat.get("hardware")) for beat in gateway.heartbeats()]
 
-    async with running(gateway, tmp_path):
-        await gateway.wait_for(lambda: "registration" in directives(gateway))
+    async with registered(gateway, tmp_path):
         await gateway.configure(configuration("v1", period=60))
         await gateway.wait_for(described)
         assert not any(described())
@@ -92,8 +79,7 @@ async def test_events_are_sent_until_the_control_plane_has_them(
     def carried() -> list[int]:
         return [len(beat["events"]) for beat in gateway.heartbeats()]
 
-    async with running(gateway, tmp_path):
-        await gateway.wait_for(lambda: "registration" in directives(gateway))
+    async with registered(gateway, tmp_path):
         gateway.statuses["heartbeat"] = [500]
         await gateway.configure(configuration("v1", BROKEN, period=1))
         await gateway.wait_for(lambda: 1 in carried())
@@ -115,8 +101,7 @@ async def test_a_bad_configuration_is_reported_and_the_last_good_one_stays(
         events = [event for beat in gateway.heartbeats() for event in beat["events"]]
         return any(event["reason"] == "ConfigurationRefused" for event in events)
 
-    async with running(gateway, tmp_path):
-        await gateway.wait_for(lambda: "registration" in directives(gateway))
+    async with registered(gateway, tmp_path):
         await gateway.configure(configuration("v1", BROKEN))
         await gateway.wait_for(gateway.heartbeats)
         await gateway.configure(b'{"version": "v2", "workloads": []}')
@@ -128,8 +113,7 @@ async def test_a_bad_configuration_is_reported_and_the_last_good_one_stays(
 async def test_a_restarted_worker_goes_on_without_registering(
     gateway: PlainGateway, tmp_path: Path
 ) -> None:
-    async with running(gateway, tmp_path):
-        await gateway.wait_for(lambda: "registration" in directives(gateway))
+    async with registered(gateway, tmp_path):
         await gateway.configure(configuration("v1", BROKEN))
         await gateway.wait_for(gateway.heartbeats)
     gateway.sent.clear()
@@ -147,8 +131,7 @@ async def test_a_worker_that_lost_its_newest_configuration_removes_nothing_until
         beats = gateway.heartbeats()
         return [workload["name"] for workload in beats[-1]["workloads"]] if beats else []
 
-    async with running(gateway, tmp_path):
-        await gateway.wait_for(lambda: "registration" in directives(gateway))
+    async with registered(gateway, tmp_path):
         await gateway.configure(configuration("v1", BROKEN))
         await gateway.wait_for(gateway.heartbeats)
         await gateway.configure(configuration("v2", BROKEN, {"name": "newer"}))
@@ -210,8 +193,7 @@ async def test_an_older_configuration_removes_nothing_until_one_comes_that_is_no
     gateway.statuses["configuration-wanted"] = [200]
     young, exported = {"name": "young"}, tmp_path / "device/volumes/young/film"
 
-    async with running(gateway, tmp_path):
-        await gateway.wait_for(lambda: "registration" in directives(gateway))
+    async with registered(gateway, tmp_path):
         await gateway.configure(dated(100, BROKEN, young))
         await gateway.wait_for(lambda: "of 100" in versions(gateway))
         (tmp_path / "state/workloads/young").mkdir(parents=True)
@@ -242,8 +224,7 @@ async def test_an_older_configuration_removes_nothing_until_one_comes_that_is_no
 async def test_it_is_reported_once_that_a_configuration_is_older(
     gateway: PlainGateway, tmp_path: Path
 ) -> None:
-    async with running(gateway, tmp_path):
-        await gateway.wait_for(lambda: "registration" in directives(gateway))
+    async with registered(gateway, tmp_path):
         await take(gateway, dated(100, BROKEN, {"name": "young"}))
         await take(gateway, dated(99, BROKEN))
         await take(gateway, dated(98, BROKEN))
@@ -259,8 +240,7 @@ async def test_one_older_configuration_alone_is_not_reported(
     gateway: PlainGateway, tmp_path: Path
 ) -> None:
     young = {"name": "young"}
-    async with running(gateway, tmp_path):
-        await gateway.wait_for(lambda: "registration" in directives(gateway))
+    async with registered(gateway, tmp_path):
         await take(gateway, dated(100, BROKEN, young))
         await take(gateway, dated(99, BROKEN))
         await take(gateway, dated(101, BROKEN, young))
@@ -274,8 +254,7 @@ async def test_an_older_configuration_that_stays_the_same_is_reported(
 ) -> None:
     monkeypatch.setattr(older_configuration, "ASK_AGAIN", (0.1, 0.1))
     gateway.statuses["configuration-wanted"] = [200]
-    async with running(gateway, tmp_path):
-        await gateway.wait_for(lambda: "registration" in directives(gateway))
+    async with registered(gateway, tmp_path):
         await take(gateway, dated(100, BROKEN, {"name": "young"}))
         await take(gateway, dated(99, BROKEN))
         await gateway.wait_for(lambda: directives(gateway).count("configuration-wanted") >= 2)
@@ -286,8 +265,7 @@ async def test_an_older_configuration_that_stays_the_same_is_reported(
 async def test_a_device_that_was_disconnected_forgets_how_new_its_configuration_was(
     gateway: PlainGateway, tmp_path: Path
 ) -> None:
-    async with running(gateway, tmp_path):
-        await gateway.wait_for(lambda: "registration" in directives(gateway))
+    async with registered(gateway, tmp_path):
         await gateway.configure(dated(100, BROKEN))
         await gateway.wait_for(gateway.heartbeats)
         assert (tmp_path / "state/newest-inputs.json").exists()
@@ -313,8 +291,7 @@ async def test_a_device_whose_configuration_is_withheld_reports_what_is_installe
 async def test_a_gateway_that_comes_back_finds_the_worker_again(
     gateway: PlainGateway, tmp_path: Path
 ) -> None:
-    async with running(gateway, tmp_path):
-        await gateway.wait_for(lambda: "registration" in directives(gateway))
+    async with registered(gateway, tmp_path):
         await gateway.stop()
         await gateway.start()
         await gateway.wait_for(lambda: gateway.registrations >= 2)
@@ -325,8 +302,7 @@ async def test_a_gateway_that_comes_back_finds_the_worker_again(
 async def test_a_disconnected_device_forgets_everything_until_the_gateway_starts_again(
     gateway: PlainGateway, tmp_path: Path
 ) -> None:
-    async with running(gateway, tmp_path):
-        await gateway.wait_for(lambda: "registration" in directives(gateway))
+    async with registered(gateway, tmp_path):
         await gateway.configure(configuration("v1", BROKEN))
         await gateway.wait_for(gateway.heartbeats)
 
@@ -347,8 +323,7 @@ async def test_a_quarantine_that_stops_pods_is_remembered_until_the_device_is_re
     gateway: PlainGateway, tmp_path: Path
 ) -> None:
     mark = tmp_path / "state/pods-stopped"
-    async with running(gateway, tmp_path):
-        await gateway.wait_for(lambda: "registration" in directives(gateway))
+    async with registered(gateway, tmp_path):
         await gateway.configure(configuration("v1", BROKEN))
         await gateway.notify(quarantine("Stop"))
         assert mark.exists()
@@ -368,8 +343,7 @@ async def test_a_quarantine_that_stops_pods_is_remembered_until_the_device_is_re
 async def test_a_quarantined_device_is_wiped_when_it_is_decommissioned(
     gateway: PlainGateway, tmp_path: Path
 ) -> None:
-    async with running(gateway, tmp_path):
-        await gateway.wait_for(lambda: "registration" in directives(gateway))
+    async with registered(gateway, tmp_path):
         await gateway.configure(configuration("v1", BROKEN))
         await gateway.notify(quarantine("Stop"))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator
@@ -11,6 +10,7 @@ from typing import Any
 
 from plain_gateway import PlainGateway
 
+from background import in_background
 from flotta.worker.agent import Agent
 from flotta.worker.settings import Settings
 
@@ -28,9 +28,9 @@ def configuration(version: str, *workloads: dict[str, Any], period: int = 60) ->
     ).encode()
 
 
-def settings(gateway: PlainGateway, tmp_path: Path) -> Settings:
+def settings(gateway_address: str, tmp_path: Path) -> Settings:
     return Settings(
-        gateway_address=gateway.address,
+        gateway_address=gateway_address,
         state_dir=tmp_path / "state",
         volumes_dir=tmp_path / "device/volumes",
         units_dir=tmp_path / "units",
@@ -42,13 +42,16 @@ def settings(gateway: PlainGateway, tmp_path: Path) -> Settings:
 
 @contextlib.asynccontextmanager
 async def running(gateway: PlainGateway, tmp_path: Path) -> AsyncIterator[None]:
-    task = asyncio.create_task(Agent(settings(gateway, tmp_path)).run())
-    try:
+    async with in_background(Agent(settings(gateway.address, tmp_path)).run()):
         yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+
+
+@contextlib.asynccontextmanager
+async def registered(gateway: PlainGateway, tmp_path: Path) -> AsyncIterator[None]:
+    """Run a worker that has no configuration yet, and has just registered for the first time."""
+    async with running(gateway, tmp_path):
+        await gateway.wait_for(lambda: "registration" in directives(gateway))
+        yield
 
 
 def directives(gateway: PlainGateway) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import itertools
 import os
 import resource
@@ -11,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from immutable_files import refuse_removal
 
 from flotta import tree_removal
 from flotta.tree_removal import empty_directory, remove_tree
@@ -80,14 +80,7 @@ def test_a_missing_tree_a_file_and_a_link_are_no_failure(tmp_path: Path) -> None
 def stubborn(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """Names that cannot be removed, as if they were marked immutable."""
     names: set[str] = set()
-    unlink = os.unlink
-
-    def refuse(name: str, *, dir_fd: int | None = None) -> None:
-        if name in names:
-            raise OSError(errno.EPERM, "Operation not permitted")
-        unlink(name, dir_fd=dir_fd)
-
-    monkeypatch.setattr(os, "unlink", refuse)
+    refuse_removal(monkeypatch, names)
     return names
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from pathlib import Path
 
 import pytest
+from immutable_files import refuse_removal
 
 from flotta.protocol.models import DataConfiguration, DataPath, ImageRegistries, Workload
 from flotta.worker.workloads.files import WorkloadFiles
@@ -49,18 +49,6 @@ def installed(tmp_path: Path, name: str = "web") -> WorkloadFiles:
     return files
 
 
-def keep(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
-    """Refuse the removal of these files, as of files that are marked immutable."""
-    unlink = os.unlink
-
-    def refuse(path: str, *, dir_fd: int | None = None) -> None:
-        if path in names:
-            raise OSError(errno.EPERM, "Operation not permitted")
-        unlink(path, dir_fd=dir_fd)
-
-    monkeypatch.setattr(os, "unlink", refuse)
-
-
 def test_a_file_that_cannot_be_removed_keeps_no_secret_and_is_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -71,7 +59,7 @@ def test_a_file_that_cannot_be_removed_keeps_no_secret_and_is_tried_again(
     for name in ("a/stubborn", "a/other", "b"):
         (paths.export / name).write_text("")
     with monkeypatch.context() as patch:
-        keep(patch, "stubborn")
+        refuse_removal(patch, {"stubborn"})
         left = files.remove_workload("web")
 
     assert left.secrets == []
@@ -110,7 +98,7 @@ def test_everything_goes_also_what_no_record_names(
     (tmp_path / "volumes/stray").mkdir()
     (tmp_path / "volumes/one/stubborn").write_text("")
     with monkeypatch.context() as patch:
-        keep(patch, "stubborn")
+        refuse_removal(patch, {"stubborn"})
         left = files.remove_all(["late"])
 
     assert [failure.path for failure in left.all] == [f"{tmp_path}/volumes/one/stubborn"]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from immutable_files import refuse_removal
 from msgspec.structs import replace
 
 from flotta.protocol.models import (
@@ -275,18 +275,6 @@ async def test_a_wipe_that_leaves_a_pod_is_an_error(
     assert "[RemovalIncomplete]" in caplog.text
 
 
-def keep(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
-    """Refuse the removal of these files, as of files that are marked immutable."""
-    unlink = os.unlink
-
-    def refuse(path: str, *, dir_fd: int | None = None) -> None:
-        if path in names:
-            raise OSError(errno.EPERM, "Operation not permitted")
-        unlink(path, dir_fd=dir_fd)
-
-    monkeypatch.setattr(os, "unlink", refuse)
-
-
 def install(tmp_path: Path, *names: str) -> None:
     for name in names:
         (tmp_path / f"state/workloads/{name}/files").mkdir(parents=True)
@@ -303,7 +291,7 @@ async def test_a_pods_file_keeps_neither_the_device_nor_other_workloads(
     Podman(monkeypatch, ["one"], [])
     monkeypatch.setattr(wiping, "LEFTOVER_RETRY", (0.0, 0.0))
     with monkeypatch.context() as patch:
-        keep(patch, "stubborn")
+        refuse_removal(patch, {"stubborn"})
         await feature.wipe()  # the device is removed from the fleet all the same
         assert os.listdir(tmp_path / "volumes") == ["one"]
         record = tmp_path / "state/workloads/one/workload.json"
@@ -320,7 +308,7 @@ async def test_a_secret_that_is_left_is_an_error_and_stops_nothing(
     feature, _, _ = workloads(tmp_path)
     install(tmp_path, "one", "two")
     Podman(monkeypatch, [])
-    keep(monkeypatch, "pod.yaml")
+    refuse_removal(monkeypatch, {"pod.yaml"})
     with pytest.raises(WipeError, match=r"pod\.yaml.*chattr -i"):
         await feature.wipe()
     assert os.listdir(tmp_path / "volumes") == []
@@ -350,7 +338,7 @@ async def test_a_removal_that_is_not_complete_is_an_event_and_is_tried_again(
     Podman(monkeypatch, [])
     monkeypatch.setattr(retry, "WORKLOAD_RETRY", (0.0, 0.0))
     with monkeypatch.context() as patch:
-        keep(patch, "stubborn")
+        refuse_removal(patch, {"stubborn"})
         feature.configure(message())
         running = asyncio.create_task(feature.run())
         await eventually(lambda: listener.events == [("RemovalIncomplete", "")])
