@@ -56,3 +56,14 @@ async def registered(gateway: PlainGateway, tmp_path: Path) -> AsyncIterator[Non
 
 def directives(gateway: PlainGateway) -> list[str]:
     return [message.directive for message in gateway.sent]
+
+
+def names(gateway: PlainGateway) -> list[str]:
+    """Return the workloads in the last heartbeat."""
+    beats = gateway.heartbeats()
+    return [workload["name"] for workload in beats[-1]["workloads"]] if beats else []
+
+
+def versions(gateway: PlainGateway) -> list[str]:
+    """Return the versions of configurations that heartbeats have reported."""
+    return [beat.get("version", "") for beat in gateway.heartbeats()]
