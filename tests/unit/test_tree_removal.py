@@ -12,24 +12,10 @@ from pathlib import Path
 import pytest
 from immutable_files import refuse_removal
 
+from deep_directories import deep_directory
 from flotta import tree_removal
 from flotta.tree_removal import empty_directory, remove_tree
 from small_disk import mount_small_disk
-
-DIRECTORY = os.O_RDONLY | os.O_DIRECTORY
-
-
-def make_deep_directory(top: Path, depth: int, name: str = "d") -> None:
-    """Make directories below each other, deeper than any path can name."""
-    top.mkdir()
-    descriptor = os.open(top, DIRECTORY)
-    for _ in range(depth):
-        os.mkdir(name, dir_fd=descriptor)
-        inner = os.open(name, DIRECTORY, dir_fd=descriptor)
-        os.close(descriptor)
-        descriptor = inner
-    os.close(os.open("bottom", os.O_CREAT | os.O_WRONLY, dir_fd=descriptor))
-    os.close(descriptor)
 
 
 @pytest.fixture
@@ -45,9 +31,9 @@ def few_descriptors() -> Iterator[None]:
 @pytest.mark.parametrize("name", ["d", "n" * 255])
 @pytest.mark.parametrize("depth", [1, 31, 32, 33, 64, 1200])
 def test_any_depth_is_removed_with_few_descriptors(tmp_path: Path, depth: int, name: str) -> None:
-    make_deep_directory(tmp_path / "export", depth, name)
-    assert remove_tree(tmp_path / "export") == []
-    assert os.listdir(tmp_path) == []
+    with deep_directory(tmp_path / "export", depth, name):
+        assert remove_tree(tmp_path / "export") == []
+        assert os.listdir(tmp_path) == []
 
 
 def test_breadth_links_and_odd_names_are_removed(tmp_path: Path) -> None:

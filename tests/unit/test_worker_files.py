@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from immutable_files import refuse_removal
 
+from deep_directories import deep_directory
 from flotta.protocol.models import DataConfiguration, DataPath, ImageRegistries, Workload
 from flotta.worker.workloads.files import WorkloadFiles
 from flotta.worker.workloads.manifest import build_pod
@@ -77,15 +78,9 @@ def test_a_file_that_cannot_be_removed_keeps_no_secret_and_is_tried_again(
 
 def test_an_export_directory_of_any_depth_is_removed(tmp_path: Path) -> None:
     files = installed(tmp_path)
-    here = os.open(files.paths_of("web").export, os.O_RDONLY)
-    for _ in range(1200):
-        os.mkdir("d", dir_fd=here)
-        inner = os.open("d", os.O_RDONLY, dir_fd=here)
-        os.close(here)
-        here = inner
-    os.close(here)
-    assert files.remove_workload("web").all == []
-    assert os.listdir(tmp_path / "volumes") == []
+    with deep_directory(files.paths_of("web").export, 1200):
+        assert files.remove_workload("web").all == []
+        assert os.listdir(tmp_path / "volumes") == []
 
 
 def test_everything_goes_also_what_no_record_names(
