@@ -165,7 +165,7 @@ async def test_keys_that_all_devices_share_stay_and_the_claim_says_so(tmp_path: 
     provisioner = Provisioner(cast("Client", client), site, issuer, "https://s3", "", "flotta")
     spec = {"storageClassName": "", "bucketName": "till-1-0"}
 
-    await provisioner.reconcile({**issued(), "spec": spec}, withheld=True)
+    await provisioner.reconcile({**issued(), "spec": spec}, quarantined=True)
 
     (condition,) = client.patches[0]["status"]["conditions"]
     assert (condition["status"], condition["reason"]) == ("False", "KeysShared")
