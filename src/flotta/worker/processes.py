@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 log = logging.getLogger(__name__)
@@ -42,13 +42,7 @@ async def run(
     Raises nothing: there is a status for a program that cannot be started or takes too long.
     """
     try:
-        process = await asyncio.create_subprocess_exec(
-            *argv,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env=_child_environment() | dict(environment or {}),
-        )
+        process = await _start(argv, environment or {})
     except OSError as error:
         return ProcessResult(NOT_FOUND, b"", f"{argv[0]}: {error.strerror}")
     log.debug("Started %s", " ".join(argv[:4]))
@@ -64,6 +58,16 @@ async def run(
     finally:
         await _kill_process(process)
     return ProcessResult(process.returncode or 0, out, err.decode(errors="replace"))
+
+
+async def _start(argv: Sequence[str], environment: Mapping[str, str]) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        *argv,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={**_child_environment(), **environment},
+    )
 
 
 async def _read_output(stream: asyncio.StreamReader | None) -> bytes:

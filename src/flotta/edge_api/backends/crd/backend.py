@@ -73,14 +73,7 @@ class CrdBackend:
         self._members = Members(client, self._caches.devices, self._tombstones)
         self._statuses = Statuses(client, self._caches.devices)
         self._events = Events(client, self._caches, EventLimits(metrics))
-        self._joining = Joining(
-            client,
-            self._caches.devices,
-            PendingRequests(
-                self._caches.of(SIGNED_REQUEST),
-                PendingLimits(settings.pending_per_certificate, settings.pending_per_namespace),
-            ),
-        )
+        self._joining = _make_joining(client, self._caches, settings)
         self._configurations = Configurations(
             self._caches, self._wakeups, settings.s3_device_endpoint
         )
@@ -99,12 +92,9 @@ class CrdBackend:
         self._delivery = Delivery(
             client, self._caches, self._configurations, removals, redefinition
         )
+        withholding = Withholding(client, self._configurations, self._statuses, redefinition)
         self._heartbeats = HeartbeatRecorder(
-            self._statuses,
-            self._presence,
-            self._events,
-            HardwareLabels(client),
-            Withholding(client, self._configurations, self._statuses, redefinition),
+            self._statuses, self._presence, self._events, HardwareLabels(client), withholding
         )
         self._caches.devices.subscribe(self._device_changed)
         self._shut_out: Callable[[str, str], None] = lambda *_: None
@@ -273,3 +263,8 @@ class CrdBackend:
 def key_of_peer(peer: Peer) -> Key:
     """Return the key of the EdgeDevice that a device certificate belongs to."""
     return peer.namespace, peer.device_id
+
+
+def _make_joining(client: Client, caches: Caches, settings: Settings) -> Joining:
+    limits = PendingLimits(settings.pending_per_certificate, settings.pending_per_namespace)
+    return Joining(client, caches.devices, PendingRequests(caches.of(SIGNED_REQUEST), limits))
