@@ -74,6 +74,7 @@ def test_files_of_others_survive_absent_and_present_and_no_pod_is_left(site: Sit
     assert foreign() == FOREIGN
     assert "/etc/pki/consumer/cert.pem is not a certificate of flotta-operator" in said
     assert site.camera.containers() == set()
+    assert site.camera.run("systemctl list-units --all --no-legend 'podman-kube@*'") == ""
     gone = (
         "/etc/flotta",
         "/etc/systemd/system/*flotta*",
