@@ -102,7 +102,7 @@ class Agent:
             ),
         )
         self._gateway.on_connect = self._handle_connect
-        self._older = OlderConfiguration(self._gateway, self._events)
+        self._older = OlderConfiguration(self._gateway, self._events, self.request_heartbeat)
         self._features = make(settings, self)
         self._heartbeats = Heartbeats(
             self._gateway, self._events, self._features, self._read_status, __version__
@@ -243,8 +243,7 @@ class Agent:
     ) -> None:
         """Say which workloads are kept although an older configuration does not contain them."""
         kept = set(known.unresolved_workloads or ()) - set(received.unresolved_workloads or ())
-        if self._older.note(self._tasks, tuple(sorted(kept)), self._newest.describe(received)):
-            self._heartbeats.request()
+        self._older.note(self._tasks, tuple(sorted(kept)), self._newest.describe(received))
 
     def _refuse_content(self, reason: str) -> None:
         """Report why a configuration is refused, once: see `_Device.take_version`."""

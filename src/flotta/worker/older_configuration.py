@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from flotta.backoff import Backoff
@@ -32,25 +33,31 @@ class _Keeping:
 
 
 class OlderConfiguration:
-    """Whether workloads are kept against an older configuration."""
+    """Whether workloads are kept against an older configuration.
 
-    def __init__(self, gateway: GatewayClient, events: EventQueue) -> None:
+    `request_heartbeat` is called when there is an event for the control plane.
+    """
+
+    def __init__(
+        self, gateway: GatewayClient, events: EventQueue, request_heartbeat: Callable[[], None]
+    ) -> None:
         self._gateway = gateway
         self._events = events
+        self._request_heartbeat = request_heartbeat
         self._asking: asyncio.Task[None] | None = None
         self._keeping = _Keeping((), "")
         self._reported: tuple[str, ...] | None = None
 
-    def note(self, tasks: asyncio.TaskGroup, kept: tuple[str, ...], versions: str) -> bool:
+    def note(self, tasks: asyncio.TaskGroup, kept: tuple[str, ...], versions: str) -> None:
         """Take note of an older configuration and of what is kept; ask for a newer one.
 
-        Return whether there is an event for the control plane: at the second one in a row.
+        The second one in a row is reported.
         """
         self._keeping = _Keeping(kept, versions)
-        if self._asking is not None:
-            return self._report()
-        self._asking = tasks.create_task(self._ask())
-        return False
+        if self._asking is None:
+            self._asking = tasks.create_task(self._ask())
+        else:
+            self._report()
 
     def end(self) -> None:
         """Take note that the configuration is not an older one, or keeps everything."""
@@ -59,15 +66,15 @@ class OlderConfiguration:
             self._asking.cancel()
             self._asking = None
 
-    def _report(self) -> bool:
-        """Report what is kept, once; return whether there is an event."""
+    def _report(self) -> None:
+        """Report what is kept, once."""
         if self._keeping.kept == self._reported:
-            return False
+            return
         self._reported = self._keeping.kept
         message = _describe(self._keeping)
         log.warning("%s [%s]", message, CONFIGURATION_OLDER)
         self._events.add_warning(CONFIGURATION_OLDER, message)
-        return True
+        self._request_heartbeat()
 
     async def _ask(self) -> None:
         backoff = Backoff(*ASK_AGAIN)
