@@ -42,7 +42,7 @@ from flotta.resources.kinds import (
     WITHHELD_ANNOTATION,
     Kind,
 )
-from flotta.rfc3339 import format_time
+from flotta.rfc3339 import format_time, parse_required_time
 from waiting import eventually
 
 pytestmark = pytest.mark.looptime(start=time.monotonic)  # the fixtures had real time
@@ -139,6 +139,23 @@ async def test_a_device_that_was_off_after_it_reported_another_name_keeps_its_wo
     await report(backend, "press-8")
     assert await configured_with() == ([], [])
     assert lasting.device()["metadata"]["annotations"] == {}
+
+
+async def test_the_hour_after_a_change_begins_again_with_the_return_of_a_device(
+    store: Store, backend: CrdBackend
+) -> None:
+    away = renamed(3 * SETTLED)
+    away["status"]["conditions"] = [{"type": "Ready", "status": "Unknown"}]
+    store.put(EDGE_DEVICE, away)
+    await asyncio.sleep(0.1)
+
+    await report(backend, "press-8")  # it may have started with the same name of a moment
+    await asyncio.sleep(0.1)
+    await report(backend, "press-8")
+
+    changed = store.device()["metadata"]["annotations"][CHANGED_ANNOTATION]
+    assert parse_required_time(changed) > datetime.now(UTC) - SETTLED
+    assert FORMER_ANNOTATION in store.device()["metadata"]["annotations"]
 
 
 async def test_a_change_that_another_replica_has_just_recorded_is_not_forgotten(

@@ -65,6 +65,14 @@ def settle(device: EdgeDevice, reported: Labels, now: datetime) -> dict[str, str
     return {CHANGED_ANNOTATION: None, FORMER_ANNOTATION: None}
 
 
+def begin_again(device: EdgeDevice, now: datetime) -> dict[str, str | None]:
+    """Return the annotations to write when a device returns, none without former labels.
+
+    It may have been off since its labels changed, and have the name of a moment again.
+    """
+    return {CHANGED_ANNOTATION: format_time(now)} if is_unsettled(device) else {}
+
+
 def settles_at(device: EdgeDevice) -> datetime | None:
     """Return from when a report can show that the new labels stay, None without former ones."""
     try:

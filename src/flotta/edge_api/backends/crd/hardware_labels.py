@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from datetime import UTC, datetime
 
-from flotta.fleet.former_labels import record_change, settle
+from flotta.fleet.former_labels import begin_again, record_change, settle
 from flotta.fleet.hardware import hardware_labels, reported_labels
 from flotta.protocol.hardware import HardwareInfo
 from flotta.resources.changes import MetadataChange, as_read, change_metadata
@@ -22,6 +22,15 @@ class HardwareLabels:
 
     def __init__(self, client: Client) -> None:
         self._client = client
+
+    async def begin_again(self, device: EdgeDevice) -> None:
+        """Let the hour after a change begin again: the device returns. Raises ApiError."""
+        annotations = begin_again(device, datetime.now(UTC))
+        if annotations:
+            patch = change_metadata({"annotations": annotations})
+            await self._client.merge_patch(
+                EDGE_DEVICE, name_of(device), namespace_of(device), patch
+            )
 
     async def write(
         self, device: EdgeDevice, status: EdgeDeviceStatus, report: HardwareInfo

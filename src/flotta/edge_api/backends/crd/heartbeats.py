@@ -63,6 +63,9 @@ class HeartbeatRecorder:
     async def _apply(self, key: Key, message_id: str, beat: Heartbeat) -> EdgeDeviceStatus:
         now = datetime.now(UTC)
         repeated = bool(message_id) and self._last_message.get(key) == message_id
+        known = self._statuses.newest_device(key)
+        if known is not None and presence.ready_status(status_of(known)) == "Unknown":
+            await self._labels.begin_again(known)
         written = await self._statuses.update(key, _heartbeat_change(beat, now))
         self._presence.record_heartbeat(key, now)
         device = written.device if written else self._statuses.newest_device(key)

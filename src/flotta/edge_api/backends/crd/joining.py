@@ -16,7 +16,7 @@ from flotta.edge_api.backends.backend import RecordedRegistration
 from flotta.edge_api.backends.crd.pending_requests import PendingRequests
 from flotta.edge_api.backends.crd.quarantine import require_released
 from flotta.edge_api.refusals import Refusal
-from flotta.fleet import hardware
+from flotta.fleet import hardware, presence
 from flotta.fleet.former_labels import record_change, settle
 from flotta.fleet.joining import (
     CERTIFICATE_ANNOTATION,
@@ -157,7 +157,8 @@ class Joining:
         }
         labels = {key: text for key, text in wanted.items() if present.get(key) != text}
         former = record_change(device, labels, datetime.now(UTC))
-        if not former and info.hardware is not None:
+        returns = presence.ready_status(status_of(device)) == "Unknown"
+        if not former and info.hardware is not None and not returns:
             reported = hardware.reported_labels(info.hardware)
             former = settle(device, reported, datetime.now(UTC))
         if not labels and not former and annotations.get(KEY_ANNOTATION) == fingerprint:
