@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime
+import importlib
 from base64 import b64encode
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from memory_client import MemoryClient
-from module_run import loaded, run
+from module_run import MODULES, loaded, run
 
 from flotta.identity.authority import Authority
 from flotta.identity.keys import key_to_pem, new_key
@@ -163,3 +165,25 @@ def test_usable_is_what_allows_the_namespace_for_a_month(authority: Authority) -
     assert find([shops], ca, "shops", now + datetime.timedelta(days=36500)) is None
     assert find([shops], ca, "shops", now - datetime.timedelta(days=1)) is None
     assert find([], ca, "shops", now) is None
+
+
+def test_connection_does_not_print_the_key_that_the_module_prints(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The connection ssh prints the output of modules at -vvv, unless its context forbids that."""
+    loaded("registration_certificate")  # makes the collection importable
+    path = MODULES.replace(".modules", ".action.registration_certificate")
+    action_class = importlib.import_module(path).ActionModule
+    connection = SimpleNamespace(_play_context=SimpleNamespace(no_log=False))
+    printed: list[bool] = []
+
+    def execute(self: object, **_: object) -> dict[str, Any]:
+        printed.append(not connection._play_context.no_log)
+        return {"key": "secret"}
+
+    monkeypatch.setattr(action_class.__bases__[0], "run", lambda *_: {})
+    monkeypatch.setattr(action_class, "_execute_module", execute)
+    action = object.__new__(action_class)
+    action._connection = connection
+    assert action.run() == {"key": "secret", "_ansible_no_log": True}
+    assert printed == [False]
