@@ -13,6 +13,9 @@ from typing import Any
 import pytest
 import yaml
 
+from flotta.apiserver.pki import render_kubeconfig
+from flotta.identity.authority import Authority
+
 ROOT = Path(__file__).parents[2]
 ROLES = ROOT / "collections/ansible_collections/flotta/edge/roles"
 USUAL, OWN = "/etc/pki/consumer", "/etc/flotta/device"
@@ -126,3 +129,47 @@ def test_an_identity_that_was_not_copied_stays(shown: Any, name: str) -> None:
     assert shown[name]["stays"] == ([] if copied else [f"{USUAL}/device"])
     removed = [path for path in shown[name]["removed"] if path.startswith(f"{USUAL}/device/")]
     assert bool(removed) is copied
+
+
+SETTINGS = """AWS_ENDPOINT_URL=https://192.0.2.1:9000
+AWS_CA_BUNDLE={folder}/s3-ca.crt
+AWS_DEFAULT_REGION=us-east-1
+AWS_REQUEST_CHECKSUM_CALCULATION=when_required
+AWS_RESPONSE_CHECKSUM_VALIDATION=when_required
+AWS_ACCESS_KEY_ID=key
+AWS_SECRET_ACCESS_KEY=secret
+"""
+
+
+def test_files_on_the_controller_are_told_from_those_of_others(tmp_path: Path) -> None:
+    issued = Authority.create("Flotta CA").issue_registration()
+    kubeconfig = render_kubeconfig("https://a", b"ca", "flotta-admin", issued).decode()
+    merged = kubeconfig.replace("users:", "- name: prod\n  cluster: {server: b}\nusers:")
+    staging = kubeconfig.replace("name: flotta\n", "name: flotta-staging\n")
+    flow = kubeconfig.replace("users:", "- {name: prod, cluster: {server: b}}\nusers:")
+    written = f"# Written by the role flotta.edge.operator. Changes are lost.\n{kubeconfig}"
+    settings = SETTINGS.format(folder=tmp_path)
+    more = "AWS_PROFILE=mine\n"
+    texts = {
+        "former": (kubeconfig, settings),
+        "written": (written, f"# Written by the role flotta.edge.operator\n{settings}"),
+        "changed": (kubeconfig + "preferences: {}\n", settings.replace("us-east-1", "x")),
+        "merged": (merged, settings + more),
+        "staging": (staging, "AWS_REQUEST_CHECKSUM_CALCULATION=when_required\n"),
+        "flow": (flow, settings.replace(str(tmp_path), "/elsewhere")),
+    }
+    hosts = {}
+    for name, (config, environment) in texts.items():
+        (tmp_path / f"{name}.kubeconfig").write_text(config)
+        (tmp_path / f"{name}.env").write_text(environment)
+        hosts[name] = {
+            "operator_kubeconfig": f"{tmp_path}/{name}.kubeconfig",
+            "operator_s3_environment": f"{tmp_path}/{name}.env",
+        }
+    hosts["none"] = {"operator_kubeconfig": f"{tmp_path}/none", "operator_s3_environment": ""}
+    owned = ["{{ __operator_owns_kubeconfig }}", "{{ __operator_owns_environment }}"]
+    shown = show_on(tmp_path, "operator", {"owned": owned}, hosts)
+    ours = {name for name in shown if shown[name]["owned"] == [True, True]}
+    foreign = {name for name in shown if shown[name]["owned"] == [False, False]}
+    assert ours == {"former", "written", "changed"}
+    assert foreign == {"merged", "staging", "flow", "none"}
