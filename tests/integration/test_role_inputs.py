@@ -37,7 +37,9 @@ SERVERS: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-def playbook(folder: Path, play: dict[str, Any], hosts: dict[str, Any], *options: str) -> str:
+def playbook(
+    folder: Path, play: dict[str, Any], hosts: dict[str, Any], *options: str, **environment: str
+) -> str:
     """Run a play on hosts that are all this machine; returns what it says."""
     (folder / "hosts.json").write_text(json.dumps({"all": {"hosts": hosts}}))
     (folder / "play.json").write_text(json.dumps([{"gather_facts": False, **play}]))
@@ -50,14 +52,15 @@ def playbook(folder: Path, play: dict[str, Any], hosts: dict[str, Any], *options
         "hosts.json",
         *options,
     ]
-    environment = {
+    variables = {
         **os.environ,
         "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections"),
         "ANSIBLE_NOCOLOR": "1",
         "NO_COLOR": "1",
         "PYTHONPATH": str(ROOT / "src"),
+        **environment,
     }
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True)
     return " ".join((done.stdout + done.stderr).split())
 
 
@@ -105,6 +108,20 @@ def test_places_of_red_hat_are_left_to_red_hat(tmp_path: Path) -> None:
         assert f"{name}: /etc/flotta/device /etc/flotta/gateway." in said
     for name in ("debian", "unknown"):
         assert f"{name}: /etc/pki/consumer /etc/yggdrasil." in said
+
+
+def test_clocks_are_compared_in_whatever_time_zone_the_controller_is(tmp_path: Path) -> None:
+    role = {"name": "flotta.edge.programs", "tasks_from": "preflight"}
+    inputs = {
+        "programs_python": sys.executable,
+        "programs_preflight_ignore": ["space"],
+        **HERE,
+    }
+    play = {"hosts": "all", "tasks": [{"ansible.builtin.include_role": role}]}
+    digest = given(__programs_digest="0123")
+    said = playbook(tmp_path, play, {"box": inputs}, *digest, TZ="IST-5:30")
+    assert "[clock]" not in said
+    assert "failed=0" in said, said
 
 
 def test_order_of_places_and_services_is_the_same_in_every_run(tmp_path: Path) -> None:

@@ -181,7 +181,7 @@ EXAMPLES = r"""
       - name: podman
         version: "4.3"
         remedy: Install the package podman of the distribution, 4.3 or newer.
-    controller_time: "{{ now(utc=true).timestamp() }}"
+    controller_time: "{{ now().timestamp() }}"
 """
 
 RETURN = r"""
