@@ -333,6 +333,39 @@ def test_group_that_is_missing_is_named(host: OverlaidHost, playbook: str, group
     assert len(done.stdout.splitlines()) < 22
 
 
+LEFT_OUT = "--limit leaves no host of the group flotta_devices, so there is nothing to do."
+
+
+@pytest.mark.parametrize(
+    ("playbook", "limit", "sentence"),
+    [
+        ("devices", "spare", LEFT_OUT),
+        ("status", "till-1", "--limit leaves no host of the group flotta_control_"),
+        ("site", "spare", "no host of the groups flotta_control_plane or flotta_dev"),
+    ],
+)
+def test_limit_that_leaves_nothing_to_do_is_no_success(
+    host: OverlaidHost, playbook: str, limit: str, sentence: str
+) -> None:
+    # What a local host's address is read from does not exist before the host does.
+    host.variables["ansible_host"] = "{{ lookup('ansible.builtin.file', '/nowhere') }}"
+    host.groups = {
+        "flotta_control_plane": ["box"],
+        "flotta_devices": ["till-1"],
+        "other": ["spare"],
+    }
+    done = host.run(f"flotta.edge.{playbook}", "--limit", limit)
+    assert done.returncode != 0
+    assert sentence in said(done)
+    assert len(done.stdout.splitlines()) < 22
+
+
+def test_site_may_be_limited_to_devices(host: OverlaidHost) -> None:
+    host.groups = {"flotta_control_plane": ["box"], "flotta_devices": ["till-1"]}
+    done = host.run("flotta.edge.site", "--limit", "till-1", device_control_plane_host="typo")
+    assert "till-1 needs a control plane: device_control_plane_host is typo" in said(done)
+
+
 def test_device_without_a_control_plane_in_the_inventory_fails_with_a_sentence(
     host: OverlaidHost,
 ) -> None:
