@@ -129,7 +129,7 @@ def test_order_of_places_and_services_is_the_same_in_every_run(tmp_path: Path) -
     names = [f"host-{number}" for number in range(8)]
     files = ["device/defaults/main.yml", "device/vars/main.yml", "programs/vars/main.yml"]
     given = {
-        "device_identity_directory": "/srv/{{ inventory_hostname }}",
+        "device_identity_directory": "/srv//{{ inventory_hostname }}/",
         "__device_texts": {"results": []},
         "programs_services": ["{{ inventory_hostname }}-" + name for name in ("a", "b", "c")],
         "__programs_existing": {"results": []},
@@ -142,6 +142,25 @@ def test_order_of_places_and_services_is_the_same_in_every_run(tmp_path: Path) -
     for name in names:
         places = f"/srv/{name} /etc/flotta/device /etc/pki/consumer"
         assert f"{places} {name}-a {name}-b {name}-c." in said
+
+
+def test_removal_of_local_hosts_names_in_check_mode_what_would_go(tmp_path: Path) -> None:
+    site, podman = tmp_path / "site", tmp_path / "bin/podman"
+    podman.parent.mkdir()
+    podman.write_text(f"#!/bin/sh\necho {site}\n")
+    podman.chmod(0o755)
+    inputs = {"local_hosts_directory": str(site), "local_hosts_state": "absent", **HERE}
+    role = {"name": "flotta.edge.local_hosts"}
+    tasks = [
+        {"ansible.builtin.include_role": {**role, **part}} for part in ({"tasks_from": "host"}, {})
+    ]
+    path = f"{podman.parent}:{os.environ['PATH']}"
+    said = playbook(
+        tmp_path, {"hosts": "all", "tasks": tasks}, {"till-1": inputs}, "--check", PATH=path
+    )
+    assert "Would remove the container flotta-till-1 and its volumes." in said
+    assert "Would remove the network flotta-site." in said
+    assert "was not created for this site" not in said
 
 
 def test_address_is_asked_for_where_nothing_else_says_it(tmp_path: Path) -> None:
