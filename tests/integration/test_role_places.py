@@ -108,7 +108,7 @@ def test_an_identity_below_another_place_is_not_among_what_is_removed(
     shown: Any, name: str, place: str
 ) -> None:
     removed = shown[name]["removed"]
-    settings = [f"{place}/config.toml", f"{place}/tags.toml"] if name == "configuration" else []
+    settings = [f"{place}/tags.toml", f"{place}/config.toml"] if name == "configuration" else []
     assert shown[name]["identity"] == place
     assert [path for path in removed if path.startswith(f"{place}/")] == settings
     assert f"{OWN}/cert.pem" in removed
