@@ -14,7 +14,7 @@ from immutable_files import refuse_removal
 
 from deep_directories import deep_directory
 from flotta import tree_removal
-from flotta.tree_removal import empty_directory, remove_tree
+from flotta.tree_removal import empty_directory, empty_tree, remove_tree
 from small_disk import mount_small_disk
 
 
@@ -175,3 +175,14 @@ def test_a_directory_is_emptied_but_for_what_is_kept(tmp_path: Path) -> None:
     assert empty_directory(tmp_path, kept=("kept",)) == []
     assert os.listdir(tmp_path) == ["kept"]
     assert empty_directory(tmp_path / "missing") == []
+
+
+def test_a_tree_is_emptied_and_its_top_stays(tmp_path: Path) -> None:
+    (tmp_path / "export").mkdir()
+    assert empty_tree(tmp_path / "export") == []
+    with deep_directory(tmp_path / "export", 64):
+        (tmp_path / "export/file").write_text("")
+        assert empty_tree(tmp_path / "export") == []
+        assert os.listdir(tmp_path) == ["export"]
+        assert os.listdir(tmp_path / "export") == []
+    assert empty_tree(tmp_path / "absent") == []

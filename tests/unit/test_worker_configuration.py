@@ -371,3 +371,12 @@ def test_an_older_configuration_keeps_what_it_does_not_contain() -> None:
     assert keep_absent(older, None) is older
     complete = fleet_message("3", TILL, SCALE, {"name": "press"})
     assert keep_absent(complete, had) is complete
+
+
+@pytest.mark.parametrize(
+    ("period", "seconds"), [(7, 7.0), (0, 60.0), (-1, 60.0), (10**400, 86400.0)]
+)
+def test_the_period_of_heartbeats_is_bounded_whatever_is_sent(period: int, seconds: float) -> None:
+    heartbeat = {"period_seconds": period}
+    content = json.dumps({"configuration": {"heartbeat": heartbeat}}).encode()
+    assert read_heartbeat_period(parse_configuration(content)) == seconds

@@ -10,6 +10,8 @@ from immutable_files import refuse_removal
 
 from deep_directories import deep_directory
 from flotta.protocol.models import DataConfiguration, DataPath, ImageRegistries, Workload
+from flotta.tree_removal import RemovalFailure
+from flotta.worker.workloads import files as workload_files
 from flotta.worker.workloads.files import WorkloadFiles
 from flotta.worker.workloads.manifest import build_pod
 from small_disk import mount_small_disk
@@ -108,7 +110,7 @@ def test_everything_goes_also_what_no_record_names(
 def test_a_removal_of_everything_ends_where_it_is_told(tmp_path: Path) -> None:
     for name in ("one", "two", "web"):
         files = installed(tmp_path, name)
-    answers = iter([True, False])
+    answers = iter([True, True, True, True, False])  # Secrets of all three, then the rest
     files.remove_all(proceed=lambda: next(answers))
     assert list(files.list_installed()) == ["two", "web"]
 
@@ -141,3 +143,18 @@ def test_a_damaged_or_huge_record_is_like_none(tmp_path: Path) -> None:
     record.unlink()
     os.mkfifo(record)
     assert files.list_installed()["web"].digest == ""
+
+
+def test_secrets_of_every_workload_go_before_the_files_of_any(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("one", "two"):
+        files = installed(tmp_path, name)
+
+    def stop(path: Path) -> list[RemovalFailure]:
+        assert not list((tmp_path / "workloads").rglob("pod.yaml"))
+        raise KeyboardInterrupt  # as if the power were cut
+
+    monkeypatch.setattr(workload_files, "_remove_export", stop)
+    with pytest.raises(KeyboardInterrupt):
+        files.remove_all()

@@ -18,9 +18,10 @@ from flotta.protocol.models import (
     WorkloadStatus,
 )
 from flotta.worker import podman, systemd
+from flotta.worker.podman import Container
 from flotta.worker.settings import Settings
 from flotta.worker.systemd import UnitState
-from flotta.worker.workloads import reconciler
+from flotta.worker.workloads import reconciler, retry
 from flotta.worker.workloads.feature import WorkloadsFeature
 from flotta.worker.workloads.suspension import Suspension
 from waiting import eventually
@@ -240,3 +241,28 @@ def test_a_damaged_file_still_says_that_pods_are_stopped(tmp_path: Path, content
 
     assert found.active
     assert found.interrupted == set()
+
+
+async def test_a_pod_that_outlives_its_unit_is_stopped_as_soon_as_podman_does_it(
+    tmp_path: Path, host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pods = {"web"}
+    works = False
+
+    async def list_containers() -> list[Container]:
+        return [Container("0" * 64, "c", name, "", "running", 0, 1) for name in pods]
+
+    async def remove_pod(name: str) -> bool:
+        if works:
+            pods.discard(name)
+        return works
+
+    monkeypatch.setattr(podman, "list_containers", list_containers)
+    monkeypatch.setattr(podman, "remove_pod", remove_pod)
+    monkeypatch.setattr(retry, "WORKLOAD_RETRY", (0.0, 0.0))
+    async with running(tmp_path, Workload(name="web", specification=POD)) as feature:
+        await eventually(lambda: host.running() == ["web"])
+        feature.keep_stopped(stopped=True)
+        await eventually(lambda: len(host.stopped) > 1)
+        works = True
+        await eventually(lambda: not pods)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,6 +29,7 @@ from flotta.worker.errors import WipeError
 from flotta.worker.settings import Settings
 from flotta.worker.workloads import retry, wiping
 from flotta.worker.workloads.feature import WorkloadsFeature
+from flotta.worker.workloads.files import WorkloadFiles, WorkloadRecord
 from flotta.worker.workloads.observer import Observer
 from waiting import eventually
 
@@ -351,10 +353,7 @@ async def test_a_removal_that_is_not_complete_is_an_event_and_is_tried_again(
 async def test_without_a_configuration_what_is_installed_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def observe(_: Observer) -> None:
-        return
-
-    monkeypatch.setattr(Observer, "refresh", observe)
+    monkeypatch.setattr(Observer, "refresh", nothing)
     feature, _, _ = workloads(tmp_path)
     (tmp_path / "state/workloads/till").mkdir(parents=True)
 
@@ -366,3 +365,51 @@ async def test_without_a_configuration_what_is_installed_is_reported(
     feature.configure(message(Workload(name="web", specification=PLAIN)))
     await feature.report(heartbeat)
     assert [status.name for status in heartbeat.workloads or [] if status] == ["web"]
+
+
+async def test_files_of_a_pod_that_does_not_stop_stay_until_it_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feature, listener, _ = workloads(tmp_path)
+    install(tmp_path, "old")
+    Podman(monkeypatch, [])
+    monkeypatch.setattr(retry, "WORKLOAD_RETRY", (0.0, 0.0))
+
+    async def fail(_: str) -> bool:
+        return False
+
+    with monkeypatch.context() as patch:
+        patch.setattr(podman, "remove_pod", fail)
+        feature.configure(message())
+        running = asyncio.create_task(feature.run())
+        await eventually(lambda: listener.events == [("RemovalIncomplete", "")])
+        assert (tmp_path / "volumes/old").is_dir()
+    await eventually(lambda: os.listdir(tmp_path / "volumes") == [])
+    running.cancel()
+    await asyncio.wait((running,))
+
+
+async def test_what_could_not_be_read_is_not_reported_as_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feature, _, _ = workloads(tmp_path)
+    (tmp_path / "state/workloads/till").mkdir(parents=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(WorkloadFiles, "list_installed", unreadable)
+        with pytest.raises(OSError, match="Input/output error"):
+            await feature.prepare()
+        heartbeat = Heartbeat()
+        with pytest.raises(OSError, match="Input/output error"):
+            await feature.report(heartbeat)
+        assert heartbeat.workloads is None
+    monkeypatch.setattr(Observer, "refresh", nothing)
+    await feature.report(heartbeat)
+    assert [status.name for status in heartbeat.workloads or [] if status] == ["till"]
+
+
+def unreadable(_: WorkloadFiles) -> dict[str, WorkloadRecord]:
+    raise OSError(errno.EIO, "Input/output error")
+
+
+async def nothing(_: Observer) -> None:
+    return

@@ -160,13 +160,18 @@ class Provisioner:
     async def _revoke_keys(self, claim: BucketClaim) -> None:
         """Revoke the keys of a claim whose device is quarantined, and say so in its condition.
 
-        Its bucket stays as it is.
+        Its bucket stays as it is. Raises StorageRefused when the claim does not say which it is.
         """
         bucket = spec_of(claim).get("bucketName") or ""
         reason, message = KEYS_REVOKED, "the device is quarantined; its access keys are revoked"
         if self.issuer.warning:
             reason, message = KEYS_SHARED, f"the device is quarantined, but {self.issuer.warning}"
-        elif has_bucket_finalizer(claim) and is_bucket_of(bucket, uid_of(claim)):
+        elif has_bucket_finalizer(claim):
+            if not is_bucket_of(bucket, uid_of(claim)):
+                raise StorageRefused(
+                    "the device is quarantined, but spec.bucketName was changed, so its access "
+                    "keys are not known; set it back to the bucket's name"
+                )
             objects = ClaimObjects(self.client, claim)
             known = await objects.read_key(bucket)
             # The Secret first: from then on nothing makes this key valid again.

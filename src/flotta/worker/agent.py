@@ -25,14 +25,14 @@ from flotta.protocol.reasons.device_programs import (
     STATE_NOT_STORED,
 )
 from flotta.protocol.reasons.reason import Code
-from flotta.protocol.reasons.workloads import INTERNAL_ERROR
 from flotta.unforeseen import keep_going, run_again
 from flotta.worker.configuration import keep_absent, keep_unresolved, parse_configuration
 from flotta.worker.configuration_changes import has_same_content, keep_unchanged_workloads
-from flotta.worker.configuration_store import ConfigurationStore
+from flotta.worker.configuration_store import ConfigurationStore, StoredConfiguration
 from flotta.worker.configuration_writer import ConfigurationWriter
 from flotta.worker.errors import ConfigurationError, WipeError, WorkerError
 from flotta.worker.events import EventQueue
+from flotta.worker.feature_configuration import FeatureConfiguration
 from flotta.worker.feature_list import make_features
 from flotta.worker.features import AgentContext, Feature
 from flotta.worker.gateway_client import GatewayClient, WorkerService
@@ -59,7 +59,6 @@ class _Device:
     version: str = ""  # the last that the control plane gave this configuration
     is_applied: bool = False  # everything of it was tried once
     applied_version: str = ""  # of the last configuration that was applied
-    degraded: str = ""  # why it is not as it should be, empty when it is
     refusal: str = ""  # why the last message was refused, empty when it was not
 
     def take_version(self, version: str) -> None:
@@ -104,6 +103,7 @@ class Agent:
         self._gateway.on_connect = self._handle_connect
         self._older = OlderConfiguration(self._gateway, self._events, self.request_heartbeat)
         self._features = make(settings, self)
+        self._configuration = FeatureConfiguration(self._features, self)
         self._heartbeats = Heartbeats(
             self._gateway, self._events, self._features, self._read_status, __version__
         )
@@ -119,8 +119,7 @@ class Agent:
             for feature in self._features:
                 await keep_going(feature.prepare)
             if stored is not None:
-                is_newest = stored.is_newest and not self._newest.is_older(stored.message)
-                self._apply_message(stored.message, is_newest=is_newest)
+                await keep_going(partial(self._apply_stored, stored))
             for feature in self._features:
                 self._tasks.create_task(run_again(feature.run))
             self._tasks.create_task(self._apply_queued())
@@ -195,6 +194,7 @@ class Agent:
         with contextlib.suppress(asyncio.QueueEmpty):
             self._incoming.get_nowait()
         self._device = _Device()
+        self._configuration.cancel()
         self._writer.forget_refused()
         await remove_everything(
             self._settings,
@@ -264,6 +264,10 @@ class Agent:
                 if await self._writer.write_refused():
                     self._heartbeats.request()
 
+    async def _apply_stored(self, stored: StoredConfiguration) -> None:
+        is_newest = stored.is_newest and not self._newest.is_older(stored.message)
+        self._apply_message(stored.message, is_newest=is_newest)
+
     def _apply_message(
         self, message: DeviceConfigurationMessage, *, is_newest: bool = True
     ) -> None:
@@ -271,22 +275,12 @@ class Agent:
             "Configuration %s with %d workloads", message.version, len(message.workloads or [])
         )
         self._device.message, self._device.is_applied = message, False
-        self._device.degraded = ""
         self._device.is_newest = is_newest
         self._device.take_version(message.version)
         self._heartbeats.configure(message)
-        for feature in self._features:
-            self._configure_feature(feature, message)
+        self._configuration.configure(self._tasks, message)
         self._reporting.start_heartbeats(self._tasks)
         self._report_version_later(message)
-
-    def _configure_feature(self, feature: Feature, message: DeviceConfigurationMessage) -> None:
-        try:
-            feature.configure(message)
-        except Exception as error:  # one of several: the others must be configured
-            log.exception("A part of the configuration cannot be applied [%s]", INTERNAL_ERROR)
-            self._device.degraded = f"not all of the configuration is applied: {error}"
-            self.add_warning(INTERNAL_ERROR, f"A part cannot be applied: {error}")
 
     def _report_version_later(self, message: DeviceConfigurationMessage) -> None:
         """Report the version once every feature has tried everything, or after half a minute."""
@@ -308,7 +302,7 @@ class Agent:
             self._reporting.start_registration(self._tasks)
 
     def _read_status(self) -> DeviceStatus:
-        problems = (self._device.degraded, *(feature.problem for feature in self._features))
+        problems = (self._configuration.problem, *(feature.problem for feature in self._features))
         degraded = self._writer.is_behind or any(problems)
         return DeviceStatus(self._device.applied_version, degraded)
 

@@ -26,11 +26,14 @@ async def remove_everything(
 ) -> None:
     """Wipe files, features and the rest of the state directory; raise WipeError with what failed.
 
+    Before anything is wiped, the features are halted.
+
     `files` remove what the agent itself keeps, `features` are in the order in which they were made.
     """
     # The files first: the configuration has all Secrets, and if this ends halfway, it is not
     # applied again at a start.
     wipes: list[Wipe] = [
+        *(feature.halt for feature in features),
         *(partial(asyncio.to_thread, wipe) for wipe in files),
         *(feature.wipe for feature in reversed(features)),
         partial(_wipe_state, settings),

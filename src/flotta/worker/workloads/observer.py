@@ -28,6 +28,7 @@ BUSY_GAP = 5.0  # seconds after a hint while hints keep coming: each look starts
 STARTING_LOOK = 1.0  # seconds between looks while a unit starts
 CALM_LOOKS = 3  # hints in a row that are followed up at once
 BLIND_LOOK = 15.0  # seconds between looks where inotify is not available
+RUNNING = ("running", "stopping", "paused")  # states of containers that have processes
 FULL_CHECK = 300.0  # seconds without a hint until everything is examined: one can be missed
 
 
@@ -123,7 +124,13 @@ class Observer:
 
     def read_current(self, workload: str) -> Current:
         """Return unit and pod of a workload as last seen, without the record on disk."""
-        return Current(None, self.unit_state(workload), self.digest_of(workload))
+        return Current(
+            unit=self.unit_state(workload),
+            pod_digest=self.digest_of(workload),
+            has_running=any(
+                container.state in RUNNING for container in self.containers_of(workload)
+            ),
+        )
 
     def _handle_entry(self, path: Path, gone: bool) -> None:
         if path.parent == self._exit_files.directory:
