@@ -168,8 +168,13 @@ def test_files_on_the_controller_are_told_from_those_of_others(tmp_path: Path) -
         }
     hosts["none"] = {"operator_kubeconfig": f"{tmp_path}/none", "operator_s3_environment": ""}
     owned = ["{{ __operator_owns_kubeconfig }}", "{{ __operator_owns_environment }}"]
-    shown = show_on(tmp_path, "operator", {"owned": owned}, hosts)
+    (tmp_path / "s3-ca.crt").write_text("-----BEGIN CERTIFICATE-----\n")
+    variables = {"owned": owned, "refused": "{{ __operator_foreign_files }}"}
+    shown = show_on(tmp_path, "operator", variables, hosts)
     ours = {name for name in shown if shown[name]["owned"] == [True, True]}
     foreign = {name for name in shown if shown[name]["owned"] == [False, False]}
     assert ours == {"former", "written", "changed"}
     assert foreign == {"merged", "staging", "flow", "none"}
+    for name in shown:
+        refused = [*hosts[name].values(), f"{tmp_path}/s3-ca.crt"]
+        assert shown[name]["refused"] == (refused if name in foreign - {"none"} else [])
