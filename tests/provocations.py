@@ -112,6 +112,8 @@ PROVOKED_BY: dict[str, dict[str, tuple[str, ...]]] = {
         "test_a_bad_configuration_is_reported_and_the_last_good_one_stays": (
             "ConfigurationRefused",
         ),
+    },
+    "integration/test_worker_older_configurations.py": {
         "test_it_is_reported_once_that_a_configuration_is_older": ("ConfigurationOlder",),
     },
     "unit/modules/test_module_edge_workload.py": {

@@ -61,6 +61,11 @@ def remove_tree(path: Path) -> list[RemovalFailure]:
     return _Removal(path).remove()
 
 
+def empty_tree(path: Path) -> list[RemovalFailure]:
+    """Remove everything below a directory, but not itself; return what is left as `remove_tree`."""
+    return _Removal(path, keeps_top=True).remove()
+
+
 def empty_directory(path: Path, kept: Sequence[str] = ()) -> list[RemovalFailure]:
     """Remove what is in a directory, but not itself and not the entries named in `kept`."""
     try:
@@ -92,8 +97,9 @@ class _Outcome(enum.Enum):
 
 
 class _Removal:
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, keeps_top: bool = False) -> None:
         self._path = path
+        self._keeps_top = keeps_top
         self._levels: list[_Level] = []
         self._failures: list[RemovalFailure] = []
         self._is_more_left = False  # than `_failures` names
@@ -121,7 +127,7 @@ class _Removal:
 
     def _remove_top(self, above: _Level) -> None:
         name = self._path.name
-        if self._remove_entry(above, name) is not _Outcome.NOT_EMPTY:
+        if not self._keeps_top and self._remove_entry(above, name) is not _Outcome.NOT_EMPTY:
             return
         self._enter(above, name)
         while self._levels:
@@ -190,6 +196,8 @@ class _Removal:
     def _leave(self, above: _Level) -> None:
         level = self._levels.pop()
         os.close(level.descriptor)
+        if self._keeps_top and not self._levels:
+            return
         parent = self._levels[-1] if self._levels else above
         if level.failed:
             self._skip(parent, level.name)  # what is left in it has been noted

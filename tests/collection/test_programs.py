@@ -45,15 +45,16 @@ def release(folder: Path, name: str) -> Path:
     """Make what looks like an installed release with one program, which sleeps."""
     made = folder / "flotta" / name
     (made / "bin").mkdir(parents=True)
-    (made / "pyvenv.cfg").touch()
+    (made / ".flotta-release").touch()
     shutil.copy("/bin/sleep", made / "bin/python")
     return made
 
 
 def test_releases_that_nothing_uses_make_room(tmp_path: Path) -> None:
     idle, used = release(tmp_path, "0.0.1+idle"), release(tmp_path, "0.0.2+used")
-    own = tmp_path / "flotta/own"
+    own = tmp_path / "flotta/own"  # of somebody else: it has no mark of the role
     own.mkdir()
+    (own / "pyvenv.cfg").touch()
     with subprocess.Popen([used / "bin/python", "600"]) as process:
         try:
             install(tmp_path)

@@ -3,29 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
+from administrator import flotta
 from contract.api import GROUP, Api
-from contract.engine import TIMEOUT, Engine, free_port
+from contract.engine import Engine, free_port
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 REQUESTS = f"{GROUP}/namespaces/default/edgedevicesignedrequest"
-
-
-def flotta(kubeconfig: Path | str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "flotta.cli.flotta", *arguments],
-        env={**os.environ, "KUBECONFIG": str(kubeconfig), "COLUMNS": "120"},
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT,
-        check=False,
-    )
 
 
 def test_a_request_is_seen_declined_and_approved(own_engine: Engine) -> None:

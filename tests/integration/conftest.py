@@ -24,6 +24,7 @@ from flotta.installation.errors import InstallationError
 from flotta.installation.kinds import CRD
 from flotta.resources.client import Client, NotFound
 from flotta.resources.kinds import EDGE_DEVICE
+from plain_gateway import PlainGateway
 from servers.api_server import KubernetesApi
 from waiting import eventually
 
@@ -94,6 +95,16 @@ async def fleet(engine_site: EdgeSite) -> AsyncIterator[Fleet]:
     """Return the devices of a file of tests that does not start an Edge API of its own."""
     async with fleet_of(engine_site) as opened:
         yield opened
+
+
+@pytest.fixture
+async def gateway(tmp_path: Path) -> AsyncIterator[PlainGateway]:
+    """Return what a worker takes for its gateway, with its socket in a folder of its own."""
+    (tmp_path / "run").mkdir()
+    started = PlainGateway(tmp_path / "run")
+    await started.start()
+    yield started
+    await started.stop()
 
 
 @pytest.fixture(scope="module")

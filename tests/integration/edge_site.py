@@ -121,6 +121,10 @@ class Device:
         self._session: aiohttp.ClientSession | None = None
         self.identity = identity
 
+    def at(self, site: Site) -> Device:
+        """Return the same device as it speaks with another server."""
+        return Device(site, self._ca, self.device_id, self.identity)
+
     async def use(self, identity: CertificateAndKey | None) -> None:
         """Present this certificate on a new connection."""
         await self.close()

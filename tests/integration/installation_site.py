@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from background import in_background
 from flotta.installation.install import InstallOutcome, install
 from flotta.installation.kinds import DEPLOYMENT, POD, RENDERED, SERVICE
 from flotta.installation.names import OURS
@@ -123,13 +124,8 @@ class Place:
                     await self.report_pods(READY)
                 await asyncio.sleep(0.2)
 
-        task = asyncio.create_task(work())
-        try:
+        async with in_background(work()):
             yield
-        finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
 
 
 class InterruptedClient(Client):

@@ -30,7 +30,7 @@ from flotta.resources.kinds import (
     Kind,
 )
 from servers.ports import free_port
-from waiting import eventually
+from waiting import LIMIT, eventually
 
 Object = dict[str, Any]
 ENGINES = ("embedded", "kubernetes")
@@ -244,7 +244,7 @@ class Fleet:
         return await self.client.get_or_none(kind, name, namespace)
 
     async def gone(
-        self, kind: Kind, name: str, namespace: str = "default", seconds: float = 30.0
+        self, kind: Kind, name: str, namespace: str = "default", seconds: float = LIMIT
     ) -> None:
         async def look() -> bool:
             return await self.find(kind, name, namespace) is None

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -18,11 +16,10 @@ from operator_site import Site, resource_api, running_operator, s3_settings
 from s3_server import S3Server, running_s3
 from storage_site import iam_settings
 
+import administrator
 from flotta.resources.kinds import SIGNED_REQUEST
 from flotta.storage.access_keys import AccessKey
 from waiting import eventually
-
-SOURCE = str(Path(__file__).parents[2] / "src")
 
 
 @dataclass
@@ -40,13 +37,7 @@ class Place:
 
     def flotta(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run the command line as an administrator."""
-        return subprocess.run(
-            [sys.executable, "-m", "flotta.cli.flotta", *arguments],
-            env={**os.environ, "PYTHONPATH": SOURCE, "KUBECONFIG": self.operator.kubeconfig()},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        return administrator.flotta(self.operator.kubeconfig(), *arguments)
 
 
 @contextmanager

@@ -106,16 +106,7 @@ async def test_a_device_goes_on_after_a_restore_on_another_machine(
     machine: Machine, other: Machine, tmp_path: Path
 ) -> None:
     archive = tmp_path / "fleet.tar"
-    machine.engine.start()
-    with edge_api(machine.folder, machine.engine.kubeconfig) as site:
-        async with fleet_of(site) as fleet:
-            device = await fleet.joined()
-            assert (await device.beat()).status == 200
-            done = machine.run("backup", archive)
-            assert done.returncode == 0, done.stderr
-            ca, name, identity = fleet.authority.certificate_pem, device.device_id, device.identity
-            await device.close()
-    machine.engine.stop()
+    device = await back_up_with_a_device(machine, archive)
     assert stat.S_IMODE(archive.stat().st_mode) == 0o600
 
     done = other.run("restore", archive, "--force", "overwrite")
@@ -127,7 +118,7 @@ async def test_a_device_goes_on_after_a_restore_on_another_machine(
     other.engine.port = machine.engine.port  # a host of the same name
     other.engine.start()
     with edge_api(other.folder, other.engine.kubeconfig) as site:
-        same = Device(site, ca, name, identity)
+        same = device.at(site)
         assert (await same.beat()).status == 200
         await eventually(lambda: gets_configuration(same))
         await same.close()
@@ -137,20 +128,12 @@ async def test_workloads_that_a_backup_does_not_know_stay_on_devices(
     machine: Machine, tmp_path: Path
 ) -> None:
     archive = tmp_path / "fleet.tar"
-    machine.engine.start()
-    with edge_api(machine.folder, machine.engine.kubeconfig) as site:
-        async with fleet_of(site) as fleet:
-            device = await fleet.joined()
-            assert (await device.beat()).status == 200
-            assert machine.run("backup", archive).returncode == 0
-            ca, name, identity = fleet.authority.certificate_pem, device.device_id, device.identity
-            await device.close()
-    machine.engine.stop()
+    device = await back_up_with_a_device(machine, archive)
     assert machine.run("restore", archive, "--force", "overwrite").returncode == 0
     machine.engine.start()
 
     with edge_api(machine.folder, machine.engine.kubeconfig) as site:
-        same = Device(site, ca, name, identity)
+        same = device.at(site)
         newer = [{"name": "newer", "status": "Running"}]
         assert (await same.get("data")).json()["reason"] == "ConfigurationWithheld"
         assert (await same.beat(workloads=newer)).status == 200
@@ -158,6 +141,20 @@ async def test_workloads_that_a_backup_does_not_know_stay_on_devices(
         assert (await same.beat(workloads=[])).status == 200
         await eventually(lambda: gets_configuration(same))
         await same.close()
+
+
+async def back_up_with_a_device(machine: Machine, archive: Path) -> Device:
+    """Back up while a device is served; return the device, and leave the engine stopped."""
+    machine.engine.start()
+    with edge_api(machine.folder, machine.engine.kubeconfig) as site:
+        async with fleet_of(site) as fleet:
+            device = await fleet.joined()
+            assert (await device.beat()).status == 200
+            done = machine.run("backup", archive)
+            assert done.returncode == 0, done.stderr
+            await device.close()
+    machine.engine.stop()
+    return device
 
 
 async def gets_configuration(device: Device) -> bool:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import subprocess
-import sys
 import uuid
 
 import pytest
 from cryptography import x509
 from device_certificates import issue_device
-from edge_site import SOURCE, Device, Fleet
+from edge_site import Device, Fleet
 from operator_site import Object
 
+import administrator
 from flotta.identity.keys import public_key_fingerprint
 from flotta.identity.requests import certificate_request
 from flotta.resources.kinds import CONFIG_MAP, EDGE_DEVICE, EDGE_WORKLOAD, NAMESPACE
@@ -310,14 +308,6 @@ async def is_forgotten(fleet: Fleet, device: Device) -> bool:
 
 async def flotta(fleet: Fleet, *arguments: str, succeeds: bool = True) -> str:
     """Run a command of the administrator; return its output."""
-    environment = {"PYTHONPATH": str(SOURCE), "KUBECONFIG": str(fleet.site.kubeconfig)}
-    done = await asyncio.to_thread(
-        subprocess.run,
-        [sys.executable, "-m", "flotta.cli.flotta", *arguments],
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    done = await asyncio.to_thread(administrator.flotta, fleet.site.kubeconfig, *arguments)
     assert (done.returncode == 0) is succeeds, done.stdout + done.stderr
     return done.stdout if succeeds else done.stderr

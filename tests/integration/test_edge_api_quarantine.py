@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -47,9 +46,9 @@ async def device(fleet: Fleet) -> AsyncIterator[Device]:
 
 
 @pytest.fixture
-async def twin(fleet: Fleet, replicas: tuple[Site, Site], device: Device) -> AsyncIterator[Device]:
+async def twin(replicas: tuple[Site, Site], device: Device) -> AsyncIterator[Device]:
     """Return the same device as it speaks with the other replica, which knows it."""
-    other = replace(fleet, site=replicas[1]).device(device.device_id, device.identity)
+    other = device.at(replicas[1])
 
     async def is_known() -> bool:
         return (await other.get("control")).status == 200

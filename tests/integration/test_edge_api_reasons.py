@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 
 import aiohttp
 import pytest
-import pytest_asyncio
 from device_certificates import issue_device
-from edge_site import BASE, Fleet, Reply, Site, edge_site, fleet_of
+from edge_site import BASE, Fleet, Reply
 
 from flotta.identity.keys import new_key
 
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with edge_site(tmp_path_factory.mktemp("edge")) as started:
-        yield started
-
-
-@pytest_asyncio.fixture
-async def fleet(site: Site) -> AsyncIterator[Fleet]:
-    async with fleet_of(site) as opened:
-        yield opened
+pytestmark = pytest.mark.parametrize("engine_site", ["embedded"], indirect=True)
 
 
 def refusal(reply: Reply) -> tuple[int, str]:

@@ -6,17 +6,15 @@ import asyncio
 import json
 import time
 from base64 import b64encode
-from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import aiohttp
 import pytest
-import pytest_asyncio
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from device_certificates import issue_device
-from edge_site import Device, Fleet, Site, data_message, edge_site, fleet_of
+from edge_site import Device, Fleet, Site, data_message
 
 from flotta.identity.authority import Authority, CertificateAndKey
 from flotta.identity.keys import key_to_pem, new_key
@@ -27,17 +25,7 @@ from waiting import eventually
 
 MESSAGES = Path(__file__).parents[1] / "data" / "messages"
 
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with edge_site(tmp_path_factory.mktemp("edge")) as started:
-        yield started
-
-
-@pytest_asyncio.fixture
-async def fleet(site: Site) -> AsyncIterator[Fleet]:
-    async with fleet_of(site) as opened:
-        yield opened
+pytestmark = pytest.mark.parametrize("engine_site", ["embedded"], indirect=True)
 
 
 async def refused(device: Device) -> bool:

@@ -6,19 +6,17 @@ Nobody deleted a device then: no tombstone is written, and the device is told to
 from __future__ import annotations
 
 import asyncio
-import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 
 import pytest
 import pytest_asyncio
 from device_certificates import issue_device
-from edge_site import SOURCE, Device, Fleet, edge_api, fleet_of
+from edge_site import Device, Fleet, edge_api, fleet_of
 from edge_site import Site as EdgeSite
 from operator_site import ENGINES, Object, Site, resource_api, running_operator
 
+from administrator import flotta
 from flotta.resources import crds
 from flotta.resources.client import ApiError, NotFound
 from flotta.resources.crds import CRD
@@ -115,7 +113,7 @@ async def adopt_and_keep(fleet: Fleet, device: Device) -> None:
     async def is_adopted() -> bool:
         await device.get("control")
         arguments = ["adopt", device.device_id, "--label", "app=web"]
-        return (await asyncio.to_thread(flotta, fleet, *arguments)).returncode == 0
+        return (await asyncio.to_thread(flotta, fleet.site.kubeconfig, *arguments)).returncode == 0
 
     await eventually(is_adopted, 120)
 
@@ -178,15 +176,3 @@ async def created(fleet: Fleet, definition: Object) -> bool:
 async def tombstones(fleet: Fleet) -> list[Object]:
     selector = "management.project-flotta.io/record=decommissioned-device"
     return list(await fleet.client.list(CONFIG_MAP, "flotta", label_selector=selector))
-
-
-def flotta(fleet: Fleet, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a command of the administrator."""
-    environment = {"PYTHONPATH": str(SOURCE), "KUBECONFIG": str(fleet.site.kubeconfig)}
-    return subprocess.run(
-        [sys.executable, "-m", "flotta.cli.flotta", *arguments],
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Iterator
@@ -13,7 +12,9 @@ import pytest_asyncio
 from device_site import DeviceFiles, running
 from edge_site import Fleet, Site, edge_site, fleet_of
 from operator_site import Object
+from worker_site import settings
 
+from background import in_background
 from flotta.resources.kinds import (
     EDGE_DEVICE,
     EDGE_WORKLOAD,
@@ -23,7 +24,6 @@ from flotta.resources.kinds import (
 )
 from flotta.worker import older_configuration, reporting
 from flotta.worker.agent import Agent
-from flotta.worker.settings import Settings
 from waiting import eventually
 
 DEVICE = "till-7"
@@ -49,43 +49,30 @@ async def device(fleet: Fleet, folder: Path) -> AsyncIterator[None]:
     gateway = files.configure(
         f"127.0.0.1:{fleet.site.port}", fleet.authority.certificate_pem, fleet.registration
     )
-    worker = Settings(
-        gateway_address=f"unix:{gateway.socket}",
-        state_dir=folder / "worker",
-        volumes_dir=folder / "volumes",
-        units_dir=folder / "units",
-        exits_dir=folder / "exits",
-        unit_changes_dir=folder / "changes",
-        tags_file=folder / "tags.toml",
-    )
-    async with running(gateway):
-        task = asyncio.create_task(Agent(worker).run())
-        try:
-            yield
-        finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+    worker = settings(f"unix:{gateway.socket}", folder)
+    async with running(gateway), in_background(Agent(worker).run()):
+        yield
 
 
 async def test_a_workload_outlives_an_older_configuration_until_the_store_has_caught_up(
     fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(older_configuration, "ASK_AGAIN", (0.2, 0.2))
-    newest = tmp_path / "worker/newest-inputs.json"
+    newest = tmp_path / "state/newest-inputs.json"
     await fleet.client.create(EDGE_WORKLOAD, workload("young", "till"))
     await fleet.client.create(EDGE_WORKLOAD, workload("other", "nobody"))
     async with device(fleet, tmp_path):
         await eventually(lambda: fleet.client.get_or_none(SIGNED_REQUEST, DEVICE, "default"))
         await fleet.approve(DEVICE, role="till")
         await eventually(lambda: "young" in configured(tmp_path))
-    exported = tmp_path / "volumes/young/film"
+    exported = tmp_path / "device/volumes/young/film"
     exported.parent.mkdir(parents=True)
     exported.touch()
-    (tmp_path / "worker/workloads/young").mkdir(parents=True, exist_ok=True)
+    (tmp_path / "state/workloads/young").mkdir(parents=True, exist_ok=True)
     seen = json.loads(newest.read_text())
-    ahead = str(int(seen["resource_version"]) + AHEAD)
-    newest.write_text(json.dumps({**seen, "resource_version": ahead}))
+    versions = ("workloads_version", "device_version")
+    ahead = {name: str(int(seen[name]) + AHEAD) for name in versions}
+    newest.write_text(json.dumps({**seen, **ahead}))
 
     async with device(fleet, tmp_path):
         await fleet.client.delete(EDGE_WORKLOAD, "young", "default")
@@ -109,9 +96,9 @@ async def test_a_withheld_device_that_lost_its_configuration_gets_one_that_keeps
         await eventually(lambda: fleet.client.get_or_none(SIGNED_REQUEST, DEVICE, "default"))
         await fleet.approve(DEVICE, role="till")
         await eventually(lambda: "young" in configured(tmp_path))
-    for path in tmp_path.glob("worker/configuration*"):
+    for path in tmp_path.glob("state/configuration*"):
         path.unlink()
-    (tmp_path / "worker/workloads/young").mkdir(parents=True, exist_ok=True)
+    (tmp_path / "state/workloads/young").mkdir(parents=True, exist_ok=True)
     withheld = {"metadata": {"annotations": {WITHHELD_ANNOTATION: "true"}}}
     await fleet.client.merge_patch(EDGE_DEVICE, DEVICE, "default", withheld)
 
@@ -139,7 +126,7 @@ async def write(fleet: Fleet, number: int) -> None:
 
 def configured(folder: Path) -> list[str]:
     """Return the workloads of the configuration on disk."""
-    path = folder / "worker/configuration"
+    path = folder / "state/configuration"
     if not path.exists():
         return []
     _, _, content = path.read_text().partition("\n")

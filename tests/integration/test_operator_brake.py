@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from operator_site import ENGINES, SOURCE, Fleet, Object, Site, resource_api, running_operator
+from operator_site import ENGINES, Fleet, Object, Site, resource_api, running_operator
 
+from administrator import flotta
 from flotta.fleet.adoption import FormerIdentity
 from flotta.fleet.tombstones import tombstone_name
 from flotta.fleet.unknown_devices import UnknownDevice, make_record
@@ -54,11 +52,11 @@ async def test_eleven_deletions_wipe_ten_devices_also_across_a_restart(
         assert held["metadata"]["finalizers"] == ["device-finalizer"]
         assert await eventually(lambda: devices_of_events(fleet, "WipeHeld")) == [names[10]]
 
-        refused = await asyncio.to_thread(flotta, site, "decommission", "--held")
+        refused = await asyncio.to_thread(flotta, site.kubeconfig(), "decommission", "--held")
         assert "this wipes 1 devices with their files (default/till-10)" in refused.stderr
-        await asyncio.to_thread(flotta, site, "decommission", "--held", "--yes")
+        await asyncio.to_thread(flotta, site.kubeconfig(), "decommission", "--held", "--yes")
         await eventually(lambda: has_wipes(fleet, {"granted": 11}))
-        await asyncio.to_thread(flotta, site, "decommission", names[11])
+        await asyncio.to_thread(flotta, site.kubeconfig(), "decommission", names[11])
         await eventually(lambda: has_wipes(fleet, {"granted": 12}))
 
 
@@ -80,11 +78,11 @@ async def test_a_held_wipe_is_granted_after_the_finalizer_was_removed_by_hand(
         for name in held:
             bare = {"metadata": {"finalizers": None}}
             await fleet.client.merge_patch(EDGE_DEVICE, name, "default", bare)
-        await asyncio.to_thread(flotta, site, "decommission", held[0])
+        await asyncio.to_thread(flotta, site.kubeconfig(), "decommission", held[0])
         assert await has_wipes(fleet, {"granted": 11, "held": 1})
-        unknown = await asyncio.to_thread(flotta, site, "decommission", "till-99")
+        unknown = await asyncio.to_thread(flotta, site.kubeconfig(), "decommission", "till-99")
         assert "there is no device till-99" in unknown.stderr
-        await asyncio.to_thread(flotta, site, "decommission", "--held", "--yes")
+        await asyncio.to_thread(flotta, site.kubeconfig(), "decommission", "--held", "--yes")
         assert await has_wipes(fleet, {"granted": 12})
 
 
@@ -112,7 +110,7 @@ async def test_a_device_is_wiped_that_was_adopted_and_deleted_without_an_operato
     identity = FormerIdentity("00000000-0000-4000-8000-000000000001", "a" * 64)
     unknown = UnknownDevice("till-1", "default", identity, time, time)
     await fleet.client.create(CONFIG_MAP, make_record(unknown, "flotta"))
-    adopted = await asyncio.to_thread(flotta, site, "adopt", "till-1")
+    adopted = await asyncio.to_thread(flotta, site.kubeconfig(), "adopt", "till-1")
     assert adopted.returncode == 0, adopted.stderr
 
     await fleet.client.delete(EDGE_DEVICE, "till-1", "default")
@@ -149,17 +147,6 @@ async def has_wipes(fleet: Fleet, wanted: dict[str, int]) -> bool:
         wipe = tombstone["data"]["wipe"]
         found[wipe] = found.get(wipe, 0) + 1
     return found == wanted
-
-
-def flotta(site: Site, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a command of the administrator."""
-    return subprocess.run(
-        [sys.executable, "-m", "flotta.cli.flotta", *arguments],
-        env={**os.environ, "PYTHONPATH": SOURCE, "KUBECONFIG": site.kubeconfig()},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
 
 
 def is_held(device: Object) -> bool:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 
 import pytest
-from operator_site import ENGINES, SOURCE, Fleet, Object, Site, operator_site
+from operator_site import ENGINES, Fleet, Object, Site, operator_site
 
+from administrator import flotta
 from flotta.resources.client import Client, NotFound
 from flotta.resources.kinds import CONFIG_MAP, EDGE_DEVICE, EVENT, NAMESPACE, SIGNED_REQUEST
 
@@ -52,8 +50,8 @@ async def test_declined_member_stays_out_after_its_removal(fleet: Fleet, site: S
     await fleet.request("unwanted-1")
     await fleet.seen(EDGE_DEVICE, "unwanted-1", lambda _: True)
     await fleet.register("unwanted-1")
-    answer = await asyncio.to_thread(flotta, site, "decline", "unwanted-1")
-    assert "flotta decommission unwanted-1 -n default" in answer
+    answer = await asyncio.to_thread(flotta, site.kubeconfig(), "decline", "unwanted-1")
+    assert "flotta decommission unwanted-1 -n default" in answer.stdout
     await fleet.client.delete(EDGE_DEVICE, "unwanted-1", "default")
     with suppress(NotFound):  # the time is over
         await fleet.acknowledge("unwanted-1")
@@ -62,7 +60,7 @@ async def test_declined_member_stays_out_after_its_removal(fleet: Fleet, site: S
     await fleet.worked_off()
     await fleet.client.get(SIGNED_REQUEST, "unwanted-1", "default")
     assert await fleet.find(EDGE_DEVICE, "unwanted-1") is None
-    await asyncio.to_thread(flotta, site, "approve", "unwanted-1")
+    await asyncio.to_thread(flotta, site.kubeconfig(), "approve", "unwanted-1")
     await fleet.seen(EDGE_DEVICE, "unwanted-1", lambda _: True)
 
 
@@ -132,15 +130,3 @@ def is_declined(request: Object) -> bool:
 
 def is_approved(request: Object) -> bool:
     return request.get("status", {}).get("phase") == "approved"
-
-
-def flotta(site: Site, *arguments: str) -> str:
-    """Run a command of the administrator; return its output."""
-    return subprocess.run(
-        [sys.executable, "-m", "flotta.cli.flotta", *arguments],
-        env={**os.environ, "PYTHONPATH": SOURCE, "KUBECONFIG": site.kubeconfig()},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    ).stdout

@@ -55,9 +55,7 @@ async def test_devices_keep_their_workloads(tmp_path: Path, access: Access, clie
     async with edge_api_of(tmp_path, access) as fleet:
         device = await member(fleet, "till-1")
         async with asking(device):
-            await client.delete(CRD, DEFINITION)
-            await eventually(lambda: is_undefined(client), 120)
-            await define(client)
+            await redefine(client)
             await shows_what_it_would_lose(client, device)
 
             younger = await member(fleet, "till-2", app="none")
@@ -80,9 +78,7 @@ async def test_devices_keep_their_workloads_where_no_edge_api_ran(
         before = await member(fleet, "till-1")
         await before.close()
 
-    await client.delete(CRD, DEFINITION)
-    await eventually(lambda: is_undefined(client), 120)
-    await define(client)
+    await redefine(client)
 
     async with edge_api_of(tmp_path, access) as fleet:
         device = fleet.device("till-1", before.identity)
@@ -173,6 +169,12 @@ async def is_released_once(client: Client, device: Device) -> None:
     await eventually(is_back, 120, pause=0.3)
     definition = await client.get(CRD, DEFINITION)
     assert await annotations(client, device) == {REVIEWED: definition["metadata"]["uid"]}
+
+
+async def redefine(client: Client) -> None:
+    await client.delete(CRD, DEFINITION)
+    await eventually(lambda: is_undefined(client), 120)
+    await define(client)
 
 
 async def define(client: Client) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
@@ -36,7 +37,9 @@ SERVERS: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-def playbook(folder: Path, play: dict[str, Any], hosts: dict[str, Any], *options: str) -> str:
+def playbook(
+    folder: Path, play: dict[str, Any], hosts: dict[str, Any], *options: str, **environment: str
+) -> str:
     """Run a play on hosts that are all this machine; returns what it says."""
     (folder / "hosts.json").write_text(json.dumps({"all": {"hosts": hosts}}))
     (folder / "play.json").write_text(json.dumps([{"gather_facts": False, **play}]))
@@ -49,14 +52,15 @@ def playbook(folder: Path, play: dict[str, Any], hosts: dict[str, Any], *options
         "hosts.json",
         *options,
     ]
-    environment = {
+    variables = {
         **os.environ,
         "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections"),
         "ANSIBLE_NOCOLOR": "1",
         "NO_COLOR": "1",
         "PYTHONPATH": str(ROOT / "src"),
+        **environment,
     }
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True)
     return " ".join((done.stdout + done.stderr).split())
 
 
@@ -75,6 +79,88 @@ def test_devices_are_told_where_the_control_plane_lets_them_in(tmp_path: Path) -
     said = playbook(tmp_path, play, {name: inputs for name, (inputs, _) in SERVERS.items()})
     for name, (_, server) in SERVERS.items():
         assert f"{name} is told {server}." in said
+
+
+def test_places_of_red_hat_are_left_to_red_hat(tmp_path: Path) -> None:
+    releases = {
+        "rhel": ('ID="rhel"\nID_LIKE="fedora"\n', None),
+        "rocky": ('NAME="Rocky Linux"\nID="rocky"\nID_LIKE="rhel centos fedora"\n', None),
+        "fedora": ("ID=fedora\n", None),
+        "silent": (None, "Red Hat Enterprise Linux release 9.4 (Plow)\n"),
+        "debian": ('ID=debian\nHOME_URL="https://fedora.example/rhel"\n', None),
+        "unknown": (None, None),
+    }
+
+    def read(text: str | None) -> dict[str, Any]:
+        return {"content": base64.b64encode(text.encode()).decode()} if text else {"failed": True}
+
+    hosts = {
+        name: {"__device_texts": {"results": [{}, {}, *map(read, texts)]}}
+        for name, texts in releases.items()
+    }
+    files = [str(ROLES / "device" / name) for name in ("defaults/main.yml", "vars/main.yml")]
+    chosen = "{{ __device_chosen_identity }} {{ __device_chosen_configuration }}"
+    show = {"ansible.builtin.debug": {"msg": f"{{{{ inventory_hostname }}}}: {chosen}."}}
+    found = {"__device_found": {"ours": [], "foreign": []}}
+    play = {"hosts": "all", "vars": found, "vars_files": files, "tasks": [show]}
+    said = playbook(tmp_path, play, hosts)
+    for name in ("rhel", "rocky", "fedora", "silent"):
+        assert f"{name}: /etc/flotta/device /etc/flotta/gateway." in said
+    for name in ("debian", "unknown"):
+        assert f"{name}: /etc/pki/consumer /etc/yggdrasil." in said
+
+
+def test_clocks_are_compared_in_whatever_time_zone_the_controller_is(tmp_path: Path) -> None:
+    role = {"name": "flotta.edge.programs", "tasks_from": "preflight"}
+    inputs = {
+        "programs_python": sys.executable,
+        "programs_preflight_ignore": ["space"],
+        **HERE,
+    }
+    play = {"hosts": "all", "tasks": [{"ansible.builtin.include_role": role}]}
+    digest = given(__programs_digest="0123")
+    said = playbook(tmp_path, play, {"box": inputs}, *digest, TZ="IST-5:30")
+    assert "[clock]" not in said
+    assert "failed=0" in said, said
+
+
+def test_order_of_places_and_services_is_the_same_in_every_run(tmp_path: Path) -> None:
+    """The first place with files of flotta is the current one; a service needs those before it."""
+    names = [f"host-{number}" for number in range(8)]
+    files = ["device/defaults/main.yml", "device/vars/main.yml", "programs/vars/main.yml"]
+    given = {
+        "device_identity_directory": "/srv//{{ inventory_hostname }}/",
+        "__device_texts": {"results": []},
+        "programs_services": ["{{ inventory_hostname }}-" + name for name in ("a", "b", "c")],
+        "__programs_existing": {"results": []},
+        "named": "{{ __device_identities + __programs_startable }}",
+    }
+    show = {"ansible.builtin.debug": {"msg": "{{ named | join(' ') }}."}, "vars": given}
+    sources = [str(ROLES / name) for name in files]
+    play = {"hosts": "all", "vars_files": sources, "tasks": [show]}
+    said = playbook(tmp_path, play, {name: {} for name in names})
+    for name in names:
+        places = f"/srv/{name} /etc/flotta/device /etc/pki/consumer"
+        assert f"{places} {name}-a {name}-b {name}-c." in said
+
+
+def test_removal_of_local_hosts_names_in_check_mode_what_would_go(tmp_path: Path) -> None:
+    site, podman = tmp_path / "site", tmp_path / "bin/podman"
+    podman.parent.mkdir()
+    podman.write_text(f"#!/bin/sh\necho {site}\n")
+    podman.chmod(0o755)
+    inputs = {"local_hosts_directory": str(site), "local_hosts_state": "absent", **HERE}
+    role = {"name": "flotta.edge.local_hosts"}
+    tasks = [
+        {"ansible.builtin.include_role": {**role, **part}} for part in ({"tasks_from": "host"}, {})
+    ]
+    path = f"{podman.parent}:{os.environ['PATH']}"
+    said = playbook(
+        tmp_path, {"hosts": "all", "tasks": tasks}, {"till-1": inputs}, "--check", PATH=path
+    )
+    assert "Would remove the container flotta-till-1 and its volumes." in said
+    assert "Would remove the network flotta-site." in said
+    assert "was not created for this site" not in said
 
 
 def test_address_is_asked_for_where_nothing_else_says_it(tmp_path: Path) -> None:

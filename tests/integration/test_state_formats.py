@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -127,14 +129,38 @@ def test_going_back_changes_nothing_when_it_cannot(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
     filled(path)
     running = Database(path)
-    with pytest.raises(BackupError, match="in use"):
+    with pytest.raises(BackupError, match=r"in use .* Stop it first: systemctl stop"):
         go_back(path)
     running.close()
     go_back(path)
-    with pytest.raises(BackupError, match="already"):
+    with pytest.raises(BackupError, match=r"already\. Install the release before"):
         go_back(path)
-    with pytest.raises(BackupError, match="nothing was changed"):
+    with pytest.raises(BackupError, match=r"nothing was changed: .* with --database"):
         go_back(tmp_path / "missing.db")
+
+
+def test_going_back_has_a_whole_database_in_place_at_any_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "state.db"
+    filled(path)
+    replace = os.replace
+
+    def full(source: Path, target: Path) -> None:
+        if target == path:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(BackupError, match=r"nothing was changed: .* Free space in .*run this agai"):
+        go_back(path)
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)
+        assert database.execute("SELECT name FROM objects").fetchall() == [("c",)]
+
+    monkeypatch.setattr(os, "replace", replace)
+    assert go_back(path) == 1
+    assert former_copy(path, len(MIGRATIONS)).stat().st_ino != path.stat().st_ino
 
 
 def test_every_format_of_the_database_has_a_way_back() -> None:

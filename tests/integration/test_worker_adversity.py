@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from grpclib.exceptions import GRPCError
-from worker_site import BROKEN, configuration, directives, running
+from worker_site import BROKEN, configuration, registered
 
 from flotta import disk_reserve
 from flotta.sync.loop import SyncLoop
@@ -19,15 +18,6 @@ from flotta.worker import agent, feature_list, podman
 from flotta.worker.workloads import wiping
 from plain_gateway import PlainGateway
 from small_disk import mount_small_disk
-
-
-@pytest.fixture
-async def gateway(tmp_path: Path) -> AsyncIterator[PlainGateway]:
-    (tmp_path / "run").mkdir()
-    started = PlainGateway(tmp_path / "run")
-    await started.start()
-    yield started
-    await started.stop()
 
 
 def workloads(beat: dict[str, Any]) -> list[str]:
@@ -55,8 +45,7 @@ async def test_it_starts_and_answers_with_a_disk_that_takes_nothing(
         filling = disk.fill()
         if how == "ro":
             disk.remount("ro")
-        async with running(gateway, disk.path):
-            await gateway.wait_for(lambda: "registration" in directives(gateway))
+        async with registered(gateway, disk.path):
             await gateway.configure(configuration("v1", BROKEN, period=1))
             beat = await is_reported(gateway, "v1")
             assert (beat["status"], workloads(beat)) == ("degraded", ["broken"])
@@ -77,8 +66,7 @@ async def test_a_removal_goes_through_on_a_full_disk(
 ) -> None:
     monkeypatch.setattr(disk_reserve, "SMALLEST", 0)
     with mount_small_disk(tmp_path / "device") as disk:
-        async with running(gateway, disk.path):
-            await gateway.wait_for(lambda: "registration" in directives(gateway))
+        async with registered(gateway, disk.path):
             await gateway.configure(configuration("v1", BROKEN))
             await is_reported(gateway, "v1")
             (disk.path / "device/volumes/old").mkdir(parents=True)
@@ -92,32 +80,44 @@ async def test_a_removal_goes_through_on_a_full_disk(
 
 
 DEEP = b"[" * 200_000
+DEEP_FIELD = b'{"a":' * 100_000
+HUGE, PIPE = "huge", "pipe"
+STATE = (
+    "configuration",
+    "configuration.previous",
+    "events.json",
+    "newest-inputs.json",
+    "pods-stopped",
+    "sync.db",
+    "workloads/web/workload.json",
+    "workloads/file",
+)
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff" * 5000, DEEP, b"null", b"5" * 5000, b"{}", None])
+def damage(path: Path, how: bytes | str) -> None:
+    if isinstance(how, bytes):
+        path.write_bytes(how)
+    elif how == HUGE:
+        path.touch()
+        os.truncate(path, 1 << 40)
+    else:
+        os.mkfifo(path)
+
+
+@pytest.mark.parametrize(
+    "how", [b"", b"\xff" * 5000, DEEP, DEEP_FIELD, b"null", b"5" * 5000, b"{}", HUGE, PIPE]
+)
 async def test_it_starts_with_damaged_and_huge_state(
-    gateway: PlainGateway, tmp_path: Path, content: bytes | None
+    gateway: PlainGateway, tmp_path: Path, how: bytes | str
 ) -> None:
     state = tmp_path / "state"
     (state / "workloads/web").mkdir(parents=True)
     (state / "workloads/.odd").mkdir()
-    for name in (
-        "configuration",
-        "configuration.previous",
-        "events.json",
-        "sync.db",
-        "workloads/web/workload.json",
-        "workloads/file",
-    ):
-        if content is None:
-            os.close(os.open(state / name, os.O_CREAT | os.O_WRONLY, 0o600))
-            os.truncate(state / name, 1 << 40)
-        else:
-            (state / name).write_bytes(content)
-    (tmp_path / "tags.toml").write_bytes(content or b"")
+    for name in STATE:
+        damage(state / name, how)
+    damage(tmp_path / "tags.toml", how)
 
-    async with running(gateway, tmp_path):
-        await gateway.wait_for(lambda: "registration" in directives(gateway))
+    async with registered(gateway, tmp_path):
         await gateway.configure(configuration("v1", BROKEN))
         beat = await is_reported(gateway, "v1")
         assert workloads(beat) == ["broken"]
@@ -132,7 +132,7 @@ def wrapped(**fields: Any) -> bytes:
 
 HOSTILE = [
     DEEP,
-    b'{"a":' * 100_000,
+    DEEP_FIELD,
     b"\xff\x00",
     b"1" * 10_000,
     b'"' + b"x" * 1_000_000 + b'"',
@@ -147,8 +147,7 @@ HOSTILE = [
 
 
 async def test_no_message_ends_it(gateway: PlainGateway, tmp_path: Path) -> None:
-    async with running(gateway, tmp_path):
-        await gateway.wait_for(lambda: "registration" in directives(gateway))
+    async with registered(gateway, tmp_path):
         for number, content in enumerate(HOSTILE):
             await gateway.configure(content)
             await gateway.configure(configuration(f"v{number}", BROKEN, period=30 + number))
@@ -172,8 +171,7 @@ ODD_WORKLOADS = [
 async def test_an_odd_workload_is_reported_by_name_and_keeps_no_other(
     gateway: PlainGateway, tmp_path: Path
 ) -> None:
-    async with running(gateway, tmp_path):
-        await gateway.wait_for(lambda: "registration" in directives(gateway))
+    async with registered(gateway, tmp_path):
         await gateway.configure(configuration("v1", *ODD_WORKLOADS, BROKEN))
         beat = await is_reported(gateway, "v1")
     reasons = {workload["name"][:9]: workload["reason"] for workload in beat["workloads"]}
@@ -188,8 +186,7 @@ async def test_a_wipe_empties_the_state_directory_and_the_spool(
     state, spool = tmp_path / "state", tmp_path / "device/spool"
     state.mkdir()
     spool.mkdir(parents=True)
-    async with running(gateway, tmp_path):
-        await gateway.wait_for(lambda: "registration" in directives(gateway))
+    async with registered(gateway, tmp_path):
         await gateway.configure(configuration("v1", BROKEN))
         await is_reported(gateway, "v1")
         # What refused and interrupted writes, and killed children, leave behind.
@@ -212,8 +209,7 @@ async def test_a_pod_that_stays_holds_up_the_confirmation_and_nothing_else(
 
     monkeypatch.setattr(podman, "list_pods", list_pods)
     monkeypatch.setattr(wiping, "WIPE_DELAYS", (0.0,))
-    async with running(gateway, tmp_path):
-        await gateway.wait_for(lambda: "registration" in directives(gateway))
+    async with registered(gateway, tmp_path):
         await gateway.configure(configuration("v1", BROKEN))
         await is_reported(gateway, "v1")
         with pytest.raises(GRPCError, match="pods stubborn"):

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import errno
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from grpclib.exceptions import GRPCError
+from worker_site import directives
 
+from background import in_background
 from flotta.protocol.hardware import HardwareInfo
 from flotta.protocol.models import (
     DeviceConfigurationMessage,
@@ -18,6 +20,7 @@ from flotta.protocol.models import (
     PlaybookExecutionStatus,
     RegistrationInfo,
 )
+from flotta.worker import feature_configuration, heartbeat, reporting
 from flotta.worker.agent import Agent
 from flotta.worker.errors import WipeError
 from flotta.worker.features import AgentContext, Feature
@@ -54,6 +57,9 @@ class Songs(Feature):
         others = heartbeat.playbook_executions or []
         heartbeat.playbook_executions = [*others, PlaybookExecutionStatus(name=self.name)]
 
+    async def halt(self) -> None:
+        self.calls.append(f"{self.name} halted")
+
     async def wipe(self) -> None:
         self.agent.add_warning("OutOfTune", "nobody hears this")
         self.calls.append(f"{self.name} wiped")
@@ -76,14 +82,6 @@ class Choir:
 
 
 @pytest.fixture
-async def gateway(tmp_path: Path) -> AsyncIterator[PlainGateway]:
-    started = PlainGateway(tmp_path)
-    await started.start()
-    yield started
-    await started.stop()
-
-
-@pytest.fixture
 async def choir(gateway: PlainGateway, tmp_path: Path) -> AsyncIterator[Choir]:
     made = Choir()
     settings = Settings(
@@ -91,12 +89,9 @@ async def choir(gateway: PlainGateway, tmp_path: Path) -> AsyncIterator[Choir]:
         state_dir=tmp_path / "state",
         tags_file=tmp_path / "tags.toml",
     )
-    task = asyncio.create_task(Agent(settings, made.make).run())
-    await gateway.wait_for(lambda: any(sent.directive == "registration" for sent in gateway.sent))
-    yield made
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
+    async with in_background(Agent(settings, made.make).run()):
+        await gateway.wait_for(lambda: "registration" in directives(gateway))
+        yield made
 
 
 def configuration(version: str) -> bytes:
@@ -174,7 +169,7 @@ async def test_features_are_wiped_in_reverse_order_and_say_no_more(
 
     await gateway.disconnect()
 
-    assert choir.calls[-2:] == ["second wiped", "first wiped"]
+    assert choir.calls[-4:] == ["first halted", "second halted", "second wiped", "first wiped"]
     assert list((tmp_path / "state").iterdir()) == []
 
 
@@ -203,3 +198,45 @@ async def test_a_feature_describes_the_device_that_enrols_and_registers(
 
     assert enrolment["features"]["hardware"] == {"hostname": "second"}
     assert registration["hardware"] == {"hostname": "second"}
+
+
+async def test_a_feature_that_fails_for_a_moment_gets_the_configuration_again(
+    gateway: PlainGateway, choir: Choir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure = choir.second.configure
+
+    def fail(_: DeviceConfigurationMessage) -> None:
+        choir.calls.append("second failed")
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(feature_configuration, "RETRY", 0.01)
+    monkeypatch.setattr(choir.second, "configure", fail)
+    await gateway.configure(configuration("v1"))
+    await gateway.wait_for(lambda: choir.calls.count("second failed") > 1)
+    await gateway.wait_for(
+        lambda: gateway.heartbeats() and gateway.heartbeats()[-1]["status"] == "degraded"
+    )
+
+    monkeypatch.setattr(choir.second, "configure", configure)
+
+    await gateway.wait_for(lambda: choir.calls[-1] == "second configured v1")
+    await gateway.wait_for(lambda: gateway.heartbeats()[-1]["status"] == "up")
+    assert choir.calls.count("first configured v1") == 1
+
+
+async def test_heartbeats_wait_until_it_is_known_what_the_device_has(
+    gateway: PlainGateway, choir: Choir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed: list[str] = []
+
+    async def fail(_: Heartbeat) -> None:
+        failed.append("report")
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(heartbeat, "HEARTBEAT_RETRY", (0.01, 0.01))
+    monkeypatch.setattr(reporting, "UNCONFIGURED_DELAY", 0.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(choir.first, "report", fail)
+        await gateway.wait_for(lambda: len(failed) > 1)
+        assert gateway.heartbeats() == []
+    await gateway.wait_for(gateway.heartbeats)

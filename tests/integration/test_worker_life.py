@@ -8,27 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import socket
-from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from worker_site import BROKEN, configuration, directives, running
+from worker_site import BROKEN, configuration, directives, names, registered, running
 
 from flotta.protocol.grpc import CONNECTION_RESTORED, UNEXPECTED_DISCONNECT, EventNotification
 from flotta.protocol.unix_server import GuardedServer
-from flotta.worker import older_configuration, reporting
+from flotta.worker import reporting
 from plain_gateway import PlainGateway
-
-
-@pytest.fixture
-async def gateway(tmp_path: Path) -> AsyncIterator[PlainGateway]:
-    started = PlainGateway(tmp_path)
-    await started.start()
-    yield started
-    await started.stop()
 
 
 async def test_the_device_registers_only_when_it_is_approved(
@@ -37,10 +26,8 @@ async def test_the_device_registers_only_when_it_is_approved(
     gateway.statuses["enrolment"] = [None, 200, 208]
     (tmp_path / "tags.toml").write_text('namespace = "plant-7"\n')
 
-    async with running(gateway, tmp_path):
-        await gateway.wait_for(lambda: "registration" in directives(gateway))
-
-    assert directives(gateway) == ["enrolment", "enrolment", "enrolment", "registration"]
+    async with registered(gateway, tmp_path):
+        assert directives(gateway) == ["enrolment", "enrolment", "enrolment", "registration"]
     enrolment = gateway.sent[0].content
     assert enrolment["target_namespace"] == "plant-7"
     assert enrolment["features"]["hardware"]["hostname"] == socket.gethostname()
@@ -50,8 +37,7 @@ async def test_the_device_registers_only_when_it_is_approved(
 async def test_a_configuration_is_answered_by_a_heartbeat_with_every_workload(
     gateway: PlainGateway, tmp_path: Path
 ) -> None:
-    async with running(gateway, tmp_path):
-        await gateway.wait_for(lambda: "registration" in directives(gateway))
+    async with registered(gateway, tmp_path):
         await gateway.configure(configuration("v1", BROKEN))
         await gateway.wait_for(lambda: any(h.get("version") == "v1" for h in gateway.heartbeats()))
 
@@ -70,8 +56,7 @@ async def test_the_hardware_is_reported_when_the_control_plane_asks_for_it(
     def described() -> list[bool]:
         return [bool(beat.get("hardware")) for beat in gateway.heartbeats()]
 
-    async with running(gateway, tmp_path):
-        await gateway.wait_for(lambda: "registration" in directives(gateway))
+    async with registered(gateway, tmp_path):
         await gateway.configure(configuration("v1", period=60))
         await gateway.wait_for(described)
         assert not any(described())
@@ -91,8 +76,7 @@ async def test_events_are_sent_until_the_control_plane_has_them(
     def carried() -> list[int]:
         return [len(beat["events"]) for beat in gateway.heartbeats()]
 
-    async with running(gateway, tmp_path):
-        await gateway.wait_for(lambda: "registration" in directives(gateway))
+    async with registered(gateway, tmp_path):
         gateway.statuses["heartbeat"] = [500]
         await gateway.configure(configuration("v1", BROKEN, period=1))
         await gateway.wait_for(lambda: 1 in carried())
@@ -114,8 +98,7 @@ async def test_a_bad_configuration_is_reported_and_the_last_good_one_stays(
         events = [event for beat in gateway.heartbeats() for event in beat["events"]]
         return any(event["reason"] == "ConfigurationRefused" for event in events)
 
-    async with running(gateway, tmp_path):
-        await gateway.wait_for(lambda: "registration" in directives(gateway))
+    async with registered(gateway, tmp_path):
         await gateway.configure(configuration("v1", BROKEN))
         await gateway.wait_for(gateway.heartbeats)
         await gateway.configure(b'{"version": "v2", "workloads": []}')
@@ -127,8 +110,7 @@ async def test_a_bad_configuration_is_reported_and_the_last_good_one_stays(
 async def test_a_restarted_worker_goes_on_without_registering(
     gateway: PlainGateway, tmp_path: Path
 ) -> None:
-    async with running(gateway, tmp_path):
-        await gateway.wait_for(lambda: "registration" in directives(gateway))
+    async with registered(gateway, tmp_path):
         await gateway.configure(configuration("v1", BROKEN))
         await gateway.wait_for(gateway.heartbeats)
     gateway.sent.clear()
@@ -137,117 +119,6 @@ async def test_a_restarted_worker_goes_on_without_registering(
         await gateway.wait_for(lambda: any(h.get("version") == "v1" for h in gateway.heartbeats()))
 
     assert set(directives(gateway)) == {"heartbeat"}
-
-
-async def test_a_worker_that_lost_its_newest_configuration_removes_nothing_until_it_has_it_again(
-    gateway: PlainGateway, tmp_path: Path
-) -> None:
-    def names() -> list[str]:
-        beats = gateway.heartbeats()
-        return [workload["name"] for workload in beats[-1]["workloads"]] if beats else []
-
-    async with running(gateway, tmp_path):
-        await gateway.wait_for(lambda: "registration" in directives(gateway))
-        await gateway.configure(configuration("v1", BROKEN))
-        await gateway.wait_for(gateway.heartbeats)
-        await gateway.configure(configuration("v2", BROKEN, {"name": "newer"}))
-        await gateway.wait_for(lambda: names() == ["broken", "newer"])
-    (tmp_path / "state/configuration").write_bytes(b"")
-    (tmp_path / "state/workloads/newer").mkdir(parents=True)
-    exported = tmp_path / "device/volumes/newer/film"
-    exported.parent.mkdir(parents=True)
-    exported.touch()
-    gateway.sent.clear()
-
-    async with running(gateway, tmp_path):
-        await gateway.wait_for(lambda: any(h.get("version") == "v1" for h in gateway.heartbeats()))
-        assert names() == ["broken", "newer"]
-        assert exported.exists()
-        await gateway.configure(configuration("v1", BROKEN))
-        await gateway.wait_for(lambda: not exported.exists())
-
-
-def dated(resource_version: int, *workloads: dict[str, Any]) -> bytes:
-    """Return a configuration that says how new its inputs are."""
-    content = json.loads(configuration(f"of {resource_version}", *workloads))
-    inputs = {"device_uid": "u-1", "resource_version": str(resource_version)}
-    return json.dumps({**content, "inputs_version": inputs}).encode()
-
-
-def names(gateway: PlainGateway) -> list[str]:
-    """Return the workloads in the last heartbeat."""
-    beats = gateway.heartbeats()
-    return [workload["name"] for workload in beats[-1]["workloads"]] if beats else []
-
-
-def versions(gateway: PlainGateway) -> list[str]:
-    return [beat.get("version", "") for beat in gateway.heartbeats()]
-
-
-async def test_an_older_configuration_removes_nothing_until_one_comes_that_is_not_older(
-    gateway: PlainGateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(older_configuration, "ASK_AGAIN", (0.1, 0.1))
-    gateway.statuses["configuration-wanted"] = [200]
-    young, exported = {"name": "young"}, tmp_path / "device/volumes/young/film"
-
-    async with running(gateway, tmp_path):
-        await gateway.wait_for(lambda: "registration" in directives(gateway))
-        await gateway.configure(dated(100, BROKEN, young))
-        await gateway.wait_for(lambda: "of 100" in versions(gateway))
-        (tmp_path / "state/workloads/young").mkdir(parents=True)
-        exported.parent.mkdir(parents=True)
-        exported.touch()
-        for _ in range(2):
-            await gateway.configure(dated(99, BROKEN, {"name": "other"}))
-        await gateway.wait_for(lambda: directives(gateway).count("configuration-wanted") >= 2)
-        await gateway.wait_for(lambda: "of 99" in versions(gateway))
-        assert names(gateway) == ["broken", "other", "young"]
-    gateway.sent.clear()
-
-    async with running(gateway, tmp_path):
-        await gateway.wait_for(lambda: "of 99" in versions(gateway))
-        await gateway.configure(dated(98, BROKEN))
-        await gateway.wait_for(lambda: "of 98" in versions(gateway))
-        assert names(gateway) == ["broken", "other", "young"]
-        assert exported.exists()
-        await gateway.configure(dated(100, BROKEN))
-        await gateway.wait_for(lambda: not exported.exists())
-        await gateway.wait_for(lambda: names(gateway) == ["broken"])
-        asked = directives(gateway).count("configuration-wanted")
-        await gateway.configure(configuration("after", BROKEN, young))
-        await gateway.wait_for(lambda: "after" in versions(gateway))
-    assert directives(gateway).count("configuration-wanted") == asked
-
-
-async def test_it_is_reported_once_that_a_configuration_is_older(
-    gateway: PlainGateway, tmp_path: Path
-) -> None:
-    async with running(gateway, tmp_path):
-        await gateway.wait_for(lambda: "registration" in directives(gateway))
-        await gateway.configure(dated(100, BROKEN, {"name": "young"}))
-        for version in (99, 98):
-            await gateway.configure(dated(version, BROKEN))
-        await gateway.configure(dated(97, BROKEN, {"name": "other"}))
-        await gateway.wait_for(lambda: "of 97" in versions(gateway))
-
-    events = [event for beat in gateway.heartbeats() for event in beat["events"]]
-    [older] = [event["message"] for event in events if event["reason"] == "ConfigurationOlder"]
-    assert " after 100)" in older
-    assert older.endswith("Kept: young")
-
-
-async def test_a_device_that_was_disconnected_forgets_how_new_its_configuration_was(
-    gateway: PlainGateway, tmp_path: Path
-) -> None:
-    async with running(gateway, tmp_path):
-        await gateway.wait_for(lambda: "registration" in directives(gateway))
-        await gateway.configure(dated(100, BROKEN))
-        await gateway.wait_for(gateway.heartbeats)
-        assert (tmp_path / "state/newest-inputs.json").exists()
-        await gateway.disconnect()
-
-    assert not (tmp_path / "state/newest-inputs.json").exists()
 
 
 async def test_a_device_whose_configuration_is_withheld_reports_what_is_installed(
@@ -267,8 +138,7 @@ async def test_a_device_whose_configuration_is_withheld_reports_what_is_installe
 async def test_a_gateway_that_comes_back_finds_the_worker_again(
     gateway: PlainGateway, tmp_path: Path
 ) -> None:
-    async with running(gateway, tmp_path):
-        await gateway.wait_for(lambda: "registration" in directives(gateway))
+    async with registered(gateway, tmp_path):
         await gateway.stop()
         await gateway.start()
         await gateway.wait_for(lambda: gateway.registrations >= 2)
@@ -279,8 +149,7 @@ async def test_a_gateway_that_comes_back_finds_the_worker_again(
 async def test_a_disconnected_device_forgets_everything_until_the_gateway_starts_again(
     gateway: PlainGateway, tmp_path: Path
 ) -> None:
-    async with running(gateway, tmp_path):
-        await gateway.wait_for(lambda: "registration" in directives(gateway))
+    async with registered(gateway, tmp_path):
         await gateway.configure(configuration("v1", BROKEN))
         await gateway.wait_for(gateway.heartbeats)
 
@@ -301,8 +170,7 @@ async def test_a_quarantine_that_stops_pods_is_remembered_until_the_device_is_re
     gateway: PlainGateway, tmp_path: Path
 ) -> None:
     mark = tmp_path / "state/pods-stopped"
-    async with running(gateway, tmp_path):
-        await gateway.wait_for(lambda: "registration" in directives(gateway))
+    async with registered(gateway, tmp_path):
         await gateway.configure(configuration("v1", BROKEN))
         await gateway.notify(quarantine("Stop"))
         assert mark.exists()
@@ -322,8 +190,7 @@ async def test_a_quarantine_that_stops_pods_is_remembered_until_the_device_is_re
 async def test_a_quarantined_device_is_wiped_when_it_is_decommissioned(
     gateway: PlainGateway, tmp_path: Path
 ) -> None:
-    async with running(gateway, tmp_path):
-        await gateway.wait_for(lambda: "registration" in directives(gateway))
+    async with registered(gateway, tmp_path):
         await gateway.configure(configuration("v1", BROKEN))
         await gateway.notify(quarantine("Stop"))
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import pytest_asyncio
 from device_site import DeviceFiles, running
 from small_edge_api import SmallEdgeApi, serving
 
+from background import in_background
 from flotta.identity.authority import Authority
 from flotta.protocol.models import DeviceConfigurationMessage
 from flotta.worker.agent import Agent
@@ -65,12 +64,8 @@ async def device(api: SmallEdgeApi, tmp_path: Path) -> AsyncIterator[Device]:
         tags_file=tmp_path / "tags.toml",
     )
     made = Device(tmp_path)
-    async with running(gateway):
-        task = asyncio.create_task(Agent(worker, made.make).run())
+    async with running(gateway), in_background(Agent(worker, made.make).run()):
         yield made
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
 
 
 def give(api: SmallEdgeApi, period: int) -> None:

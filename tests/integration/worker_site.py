@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+from background import in_background
 from flotta.worker.agent import Agent
 from flotta.worker.settings import Settings
 from plain_gateway import PlainGateway
@@ -27,9 +27,9 @@ def configuration(version: str, *workloads: dict[str, Any], period: int = 60) ->
     ).encode()
 
 
-def settings(gateway: PlainGateway, tmp_path: Path) -> Settings:
+def settings(gateway_address: str, tmp_path: Path) -> Settings:
     return Settings(
-        gateway_address=gateway.address,
+        gateway_address=gateway_address,
         state_dir=tmp_path / "state",
         volumes_dir=tmp_path / "device/volumes",
         units_dir=tmp_path / "units",
@@ -41,14 +41,28 @@ def settings(gateway: PlainGateway, tmp_path: Path) -> Settings:
 
 @contextlib.asynccontextmanager
 async def running(gateway: PlainGateway, tmp_path: Path) -> AsyncIterator[None]:
-    task = asyncio.create_task(Agent(settings(gateway, tmp_path)).run())
-    try:
+    async with in_background(Agent(settings(gateway.address, tmp_path)).run()):
         yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+
+
+@contextlib.asynccontextmanager
+async def registered(gateway: PlainGateway, tmp_path: Path) -> AsyncIterator[None]:
+    """Run a worker that has no configuration yet, and has just registered for the first time."""
+    async with running(gateway, tmp_path):
+        await gateway.wait_for(lambda: "registration" in directives(gateway))
+        yield
 
 
 def directives(gateway: PlainGateway) -> list[str]:
     return [message.directive for message in gateway.sent]
+
+
+def names(gateway: PlainGateway) -> list[str]:
+    """Return the workloads in the last heartbeat."""
+    beats = gateway.heartbeats()
+    return [workload["name"] for workload in beats[-1]["workloads"]] if beats else []
+
+
+def versions(gateway: PlainGateway) -> list[str]:
+    """Return the versions of configurations that heartbeats have reported."""
+    return [beat.get("version", "") for beat in gateway.heartbeats()]

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+from background import in_background
 from flotta.edge_api.backends.crd.backend import CrdBackend
 from flotta.edge_api.metrics import EdgeApiMetrics
 from flotta.edge_api.settings import Settings
@@ -117,8 +118,6 @@ class Store:
 async def running(store: Store) -> AsyncIterator[CrdBackend]:
     """Run the backend of an Edge API on this store."""
     backend = CrdBackend(store, Settings(), EdgeApiMetrics())  # type: ignore[arg-type]
-    task = asyncio.create_task(backend.run())
-    await backend.wait_ready()
-    yield backend
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    async with in_background(backend.run()):
+        await backend.wait_ready()
+        yield backend

@@ -12,7 +12,7 @@ from operator_objects import device
 
 from flotta.cli.commands import device as command
 from flotta.merge_patch import apply_merge_patch
-from flotta.resources.errors import Invalid
+from flotta.resources.errors import ApiError, Forbidden, Invalid
 from flotta.resources.kinds import EDGE_DEVICE
 
 Object = dict[str, Any]
@@ -23,6 +23,7 @@ class Fleet:
 
     def __init__(self) -> None:
         self.devices = {name: device(name) for name in ("stuck", "till-1")}
+        self.refusal: ApiError = Invalid(422, "Invalid", "spec.mounts is not what it must be")
 
     async def get(self, kind: object, name: str, namespace: str) -> Object:
         return self.devices[name]
@@ -32,7 +33,7 @@ class Fleet:
 
     async def merge_patch(self, kind: object, name: str, namespace: str, patch: Object) -> Object:
         if name == "stuck":
-            raise Invalid(422, "Invalid", "spec.mounts is not what its schema says")
+            raise self.refusal
         new: Object = apply_merge_patch(self.devices[name], patch)
         self.devices[name] = new
         return new
@@ -55,9 +56,12 @@ def options(action: str, *names: str) -> Namespace:
 
 
 def test_one_that_cannot_be_changed_does_not_keep_the_others_in(fleet: Fleet) -> None:
-    with pytest.raises(ValueError, match=r"only till-1; stuck: .*spec\.mounts"):
+    with pytest.raises(ValueError, match=r"stuck: .*spec\.mounts.* run it again") as failed:
         command.run(options("quarantine", "stuck", "till-1"))
 
+    lines = str(failed.value).splitlines()
+    assert "default/till-1 is quarantined." in lines[1]  # with its report, before what failed
+    assert "The operator has not reported yet" in lines[2]
     assert fleet.devices["till-1"]["spec"]["quarantine"]["pods"] == "Stop"
 
 
@@ -81,3 +85,14 @@ def test_a_release_says_what_was_not_quarantined(fleet: Fleet) -> None:
 
     assert "is released" in command.run(options("release", "till-1"))
     assert "quarantine" not in fleet.devices["till-1"]["spec"]
+
+
+def test_a_release_that_is_forbidden_for_one_says_so_after_what_was_released(fleet: Fleet) -> None:
+    for name in fleet.devices:
+        fleet.devices[name]["spec"]["quarantine"] = {"pods": "Stop"}
+    fleet.refusal = Forbidden(403, "Forbidden", "edgedevices is forbidden")
+    with pytest.raises(ValueError, match="stuck: the user of the kubeconfig is not allo") as failed:
+        command.run(options("release", "till-1", "stuck"))
+
+    assert "default/till-1 is released" in str(failed.value).splitlines()[1]
+    assert "default/stuck is released" not in str(failed.value)

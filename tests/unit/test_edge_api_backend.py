@@ -6,8 +6,8 @@ import asyncio
 import copy
 import dataclasses
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from edge_api_store import Object, Store, running
@@ -17,7 +17,7 @@ from flotta.edge_api.backends.backend import BackendError, Membership
 from flotta.edge_api.backends.crd import presence, problems
 from flotta.edge_api.backends.crd.backend import CrdBackend
 from flotta.edge_api.refusals import Refusal
-from flotta.fleet.former_labels import CHANGED_ANNOTATION, SETTLED
+from flotta.fleet.former_labels import CHANGED_ANNOTATION, FORMER_ANNOTATION, SETTLED
 from flotta.fleet.problems import with_problems
 from flotta.fleet.rendering import Problem
 from flotta.fleet.tombstones import Tombstone, Wipe, make_tombstone
@@ -42,7 +42,7 @@ from flotta.resources.kinds import (
     WITHHELD_ANNOTATION,
     Kind,
 )
-from flotta.rfc3339 import format_time
+from flotta.rfc3339 import format_time, parse_required_time
 from waiting import eventually
 
 pytestmark = pytest.mark.looptime(start=time.monotonic)  # the fixtures had real time
@@ -89,20 +89,87 @@ async def test_the_hardware_is_wanted_while_labels_made_of_it_may_change_back(
     async def knows_hardware() -> bool:
         return await backend.record_heartbeat(PEER, "", Heartbeat(status="up"))
 
-    def labels_changed(moment: datetime) -> None:
-        changed = device({}, {"hardware": {"hostname": "press"}})
-        changed["metadata"]["annotations"] = {CHANGED_ANNOTATION: format_time(moment)}
-        store.put(EDGE_DEVICE, changed)
-
     assert not await knows_hardware()
-    labels_changed(datetime.now(UTC) - SETTLED)
+    store.put(EDGE_DEVICE, renamed(3 * SETTLED))
+    await asyncio.sleep(0.1)
+    assert not await knows_hardware()
+    await report(backend, "press-8")
     await eventually(knows_hardware)
-    labels_changed(datetime.now(UTC))
-    await eventually(lambda: is_not(knows_hardware))
+    store.put(EDGE_DEVICE, renamed(timedelta()))
+    await asyncio.sleep(0.1)
+    assert not await knows_hardware()
 
 
-async def is_not(look: Callable[[], Awaitable[bool]]) -> bool:
-    return not await look()
+def renamed(age: timedelta) -> Object:
+    """Return the device, which is called press-8, and was press-7 until this long ago."""
+    changed = device({}, {"hardware": {"hostname": "press-8"}}, **{"device.hostname": "press-8"})
+    changed["metadata"]["annotations"] = {
+        CHANGED_ANNOTATION: format_time(datetime.now(UTC) - age),
+        FORMER_ANNOTATION: '[{"device.hostname":"press-7"}]',
+    }
+    return changed
+
+
+async def report(backend: CrdBackend, hostname: str) -> None:
+    beat = Heartbeat(status="up", hardware=HardwareInfo(hostname=hostname))
+    await backend.record_heartbeat(PEER, "", beat)
+
+
+async def test_a_device_that_was_off_after_it_reported_another_name_keeps_its_workload(
+    lasting: Store, backend: CrdBackend
+) -> None:
+    async def configured_with() -> tuple[list[str], list[str]]:
+        await asyncio.sleep(0.1)
+        configuration = await backend.get_configuration(PEER)
+        content = decode(configuration.content, DeviceConfigurationMessage)
+        names = [item.name for item in content.workloads or ()]
+        return names, content.unresolved_workloads or []
+
+    by_name = {"matchLabels": {"device.hostname": "press-7"}}
+    lasting.put(EDGE_WORKLOAD, workload("web", container(), deviceSelector=by_name))
+    lasting.put(EDGE_DEVICE, renamed(3 * SETTLED))
+    assert await configured_with() == ([], ["web"])
+    await report(backend, "localhost")  # a placeholder shows nothing
+    assert await configured_with() == ([], ["web"])
+    await report(backend, "press-7")
+    assert await configured_with() == (["web"], [])
+
+    lasting.put(EDGE_DEVICE, renamed(3 * SETTLED))
+    assert await configured_with() == ([], ["web"])
+    await report(backend, "press-8")
+    assert await configured_with() == ([], [])
+    assert lasting.device()["metadata"]["annotations"] == {}
+
+
+async def test_the_hour_after_a_change_begins_again_with_the_return_of_a_device(
+    store: Store, backend: CrdBackend
+) -> None:
+    away = renamed(3 * SETTLED)
+    away["status"]["conditions"] = [{"type": "Ready", "status": "Unknown"}]
+    store.put(EDGE_DEVICE, away)
+    await asyncio.sleep(0.1)
+
+    await report(backend, "press-8")  # it may have started with the same name of a moment
+    await asyncio.sleep(0.1)
+    await report(backend, "press-8")
+
+    changed = store.device()["metadata"]["annotations"][CHANGED_ANNOTATION]
+    assert parse_required_time(changed) > datetime.now(UTC) - SETTLED
+    assert FORMER_ANNOTATION in store.device()["metadata"]["annotations"]
+
+
+async def test_a_change_that_another_replica_has_just_recorded_is_not_forgotten(
+    store: Store, backend: CrdBackend
+) -> None:
+    store.put(EDGE_DEVICE, renamed(3 * SETTLED))
+    await asyncio.sleep(0.1)
+    store.hold(EDGE_DEVICE)
+    store.put(EDGE_DEVICE, renamed(timedelta()))
+    before = store.device()["metadata"]["annotations"]
+
+    await report(backend, "press-8")
+
+    assert store.device()["metadata"]["annotations"] == before
 
 
 NEEDY = container(envFrom=[{"secretRef": {"name": "late"}}])
@@ -296,16 +363,22 @@ def lasting(store: Store) -> Store:
     return store
 
 
-async def number_of(backend: CrdBackend) -> int:
+async def numbers_of(backend: CrdBackend) -> dict[Kind, int]:
+    """Return how new the inputs of the configuration are."""
+    await asyncio.sleep(0.1)
     configuration = await backend.get_configuration(PEER)
     content = decode(configuration.dated_content, DeviceConfigurationMessage)
-    assert content.inputs_version is not None
-    assert content.inputs_version.device_uid == "u-1"
-    return int(content.inputs_version.resource_version)
+    inputs = content.inputs_version
+    assert inputs is not None
+    assert (inputs.device_uid, inputs.resource_version) == ("u-1", "")
+    return {
+        EDGE_WORKLOAD: int(inputs.workloads_version),
+        EDGE_DEVICE: int(inputs.device_version),
+    }
 
 
 @pytest.mark.parametrize("dead", [EDGE_WORKLOAD, EDGE_DEVICE])
-async def test_a_configuration_is_as_old_as_the_oldest_watch_that_it_rests_on(
+async def test_a_configuration_says_how_old_each_of_the_watches_is_that_it_rests_on(
     lasting: Store, backend: CrdBackend, dead: Kind
 ) -> None:
     def change() -> None:
@@ -313,20 +386,30 @@ async def test_a_configuration_is_as_old_as_the_oldest_watch_that_it_rests_on(
         lasting.put(EDGE_DEVICE, copy.deepcopy(lasting.device()))
 
     change()
-    newest = int(lasting.device()["metadata"]["resourceVersion"])
+    before = await numbers_of(backend)
     lasting.hold(dead)
     change()
-    await asyncio.sleep(0.1)
-    assert await number_of(backend) <= newest
+    after = await numbers_of(backend)
+    assert [kind for kind in after if after[kind] <= before[kind]] == [dead]
     lasting.release(dead)
-    await asyncio.sleep(0.1)
-    assert await number_of(backend) > newest
+    after = await numbers_of(backend)
+    assert all(after[kind] > before[kind] for kind in after)
+
+
+async def test_other_devices_do_not_make_a_configuration_newer(
+    lasting: Store, backend: CrdBackend
+) -> None:
+    before = await numbers_of(backend)
+    other = copy.deepcopy(lasting.device())
+    other["metadata"] |= {"name": "d-18", "uid": "u-18"}
+    lasting.put(EDGE_DEVICE, other)
+    assert await numbers_of(backend) == before
 
 
 async def test_newer_inputs_alone_neither_change_a_configuration_nor_wake_its_device(
     lasting: Store, backend: CrdBackend
 ) -> None:
-    known, before = await backend.get_configuration(PEER), await number_of(backend)
+    known, before = await backend.get_configuration(PEER), await numbers_of(backend)
     waiting = asyncio.create_task(backend.wait_for_change(PEER, 600))
     for _ in range(3):
         elsewhere = workload("other", deviceSelector={"matchLabels": {"role": "elsewhere"}})
@@ -334,7 +417,8 @@ async def test_newer_inputs_alone_neither_change_a_configuration_nor_wake_its_de
         lasting.put(EDGE_DEVICE, copy.deepcopy(lasting.device()))
         await asyncio.sleep(0.1)
 
-    assert await number_of(backend) > before
+    after = await numbers_of(backend)
+    assert all(after[kind] > before[kind] for kind in after)
     assert (await backend.get_configuration(PEER)).version == known.version
     assert not waiting.done()
     waiting.cancel()
@@ -349,6 +433,27 @@ async def test_versions_that_are_not_decimal_are_not_sent(
 
     assert configuration.inputs is None
     assert configuration.dated_content == configuration.content
+
+
+async def test_a_workload_that_cannot_be_delivered_counts_as_missing_from_a_withheld_configuration(
+    lasting: Store, backend: CrdBackend
+) -> None:
+    withheld = device({}, {"workloads": [{"name": "web"}]})
+    withheld["metadata"]["annotations"] = {WITHHELD_ANNOTATION: "true"}
+    lasting.put(EDGE_DEVICE, withheld)
+    lasting.put(EDGE_WORKLOAD, workload("web", NEEDY))
+    await asyncio.sleep(0.1)
+
+    beat = Heartbeat(status="up", workloads=[WorkloadStatus(name="web", status="Running")])
+    await backend.record_heartbeat(PEER, "m-1", beat)
+
+    released = find_condition(lasting.device()["status"]["conditions"], "ConfigurationReleased")
+    assert released is not None
+    assert released["status"] == "False"
+    assert released["message"].startswith("The device runs web, which its configuration does not")
+    assert "mend the references that condition Configured names" in released["message"]
+    with pytest.raises(Refusal, match="has not shown yet"):
+        await backend.get_configuration(PEER)
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,8 @@ from flotta.fleet.former_labels import (
     CHANGED_ANNOTATION,
     FORMER_ANNOTATION,
     MOST,
-    SETTLED,
     record_change,
+    settle,
 )
 from flotta.fleet.rendering import render_configuration
 from flotta.operator.controllers.device.controller import plan_inputs
@@ -55,18 +55,44 @@ def web(**selector: Any) -> Object:
     return fleet_objects.workload("web", deviceSelector=wanted)
 
 
-def delivered(device: Object, workload: Object, now: datetime = NOW) -> tuple[list[str], list[str]]:
+def settled(device: Object, now: datetime, **reported: str) -> Object:
+    """Return the device after a report that changed no label."""
+    metadata = device["metadata"]
+    gone = settle(device, {f"device.{key}": text for key, text in reported.items()}, now)
+    annotations = {key: text for key, text in metadata["annotations"].items() if key not in gone}
+    return device | {"metadata": metadata | {"annotations": annotations}}
+
+
+def delivered(device: Object, workload: Object) -> tuple[list[str], list[str]]:
     """Return the names of what is delivered, and of what the device keeps."""
-    content = render_configuration(device, Objects(workload), now=now).content
+    content = render_configuration(device, Objects(workload)).content
     return [item.name for item in content.workloads or ()], content.unresolved_workloads or []
 
 
-def test_a_workload_is_kept_for_an_hour_when_its_device_reports_another_name() -> None:
+def test_a_workload_is_kept_until_a_report_shows_after_an_hour_that_the_new_name_stays() -> None:
     assert delivered(named(), web()) == (["web"], [])
     device = changed(named(), hostname="localhost")
     assert delivered(device, web()) == ([], ["web"])
-    assert delivered(device, web(), NOW + HOUR - timedelta(seconds=1)) == ([], ["web"])
-    assert delivered(device, web(), NOW + HOUR) == ([], [])
+    early = settled(device, NOW + HOUR - timedelta(seconds=1), hostname="localhost")
+    assert delivered(early, web()) == ([], ["web"])
+    late = settled(device, NOW + HOUR, hostname="localhost")
+    assert delivered(late, web()) == ([], [])
+    assert late["metadata"]["annotations"] == {}
+
+
+@pytest.mark.parametrize("reported", [{}, {"hostname": "till-7"}, {"cpu-architecture": "x86_64"}])
+def test_a_report_without_the_new_name_does_not_show_that_it_stays(
+    reported: dict[str, str],
+) -> None:
+    device = changed(named(), hostname="localhost")
+    assert settle(device, {f"device.{k}": v for k, v in reported.items()}, NOW + 9 * HOUR) == {}
+
+
+def test_a_report_need_not_repeat_a_label_that_did_not_change() -> None:
+    device = changed(changed(named(), **{"cpu-model": "n100"}), hostname="localhost")
+    device = settled(device, NOW + HOUR, **{"cpu-model": "n100", "hostname": "localhost"})
+    device = changed(device, NOW + HOUR, hostname="dhcp-1")
+    assert delivered(settled(device, NOW + 2 * HOUR, hostname="dhcp-1"), web()) == ([], [])
 
 
 def test_the_hour_begins_again_with_each_change_and_the_first_labels_still_count() -> None:
@@ -74,15 +100,16 @@ def test_the_hour_begins_again_with_each_change_and_the_first_labels_still_count
     for number in range(2 * MOST):
         now = NOW + number * HOUR / 2
         device = changed(device, now, hostname=f"dhcp-{number}")
-        assert delivered(device, web(), now) == ([], ["web"])
-    assert delivered(device, web(), now + HOUR) == ([], [])
+        device = settled(device, now + HOUR / 2, hostname=f"dhcp-{number}")
+        assert delivered(device, web()) == ([], ["web"])
+    assert delivered(settled(device, now + HOUR, hostname=f"dhcp-{number}"), web()) == ([], [])
 
 
 def test_the_first_labels_still_count_when_they_came_back_meanwhile() -> None:
     device = changed(changed(named(), hostname="dhcp"), hostname="till-7")
     for number in range(2 * MOST):
         device = changed(device, NOW + number * HOUR / 6, hostname=f"dhcp-{number}")
-    assert delivered(device, web(), NOW + number * HOUR / 6) == ([], ["web"])
+    assert delivered(device, web()) == ([], ["web"])
 
 
 def test_what_came_with_a_name_of_a_moment_is_kept_too() -> None:
@@ -90,14 +117,20 @@ def test_what_came_with_a_name_of_a_moment_is_kept_too() -> None:
     other = web(matchLabels={NAME: "dhcp-1"})
     assert delivered(device, other) == (["web"], [])
     device = changed(device, NOW + HOUR / 2, hostname="till-7")
-    assert delivered(device, other, NOW + HOUR) == ([], ["web"])
-    assert delivered(device, web(), NOW + HOUR) == (["web"], [])
+    assert delivered(device, other) == ([], ["web"])
+    assert delivered(device, web()) == (["web"], [])
 
 
-def test_labels_of_before_the_last_hour_do_not_count() -> None:
-    device = changed(named(), hostname="dhcp-1")
+def test_labels_of_before_a_change_that_stayed_do_not_count() -> None:
+    device = settled(changed(named(), hostname="dhcp-1"), NOW + HOUR, hostname="dhcp-1")
     device = changed(device, NOW + HOUR, hostname="dhcp-2")
-    assert delivered(device, web(), NOW + HOUR) == ([], [])
+    assert delivered(device, web()) == ([], [])
+
+
+def test_labels_count_whose_change_nothing_confirmed_however_long_ago_it_was() -> None:
+    device = changed(named(), hostname="dhcp-1")
+    device = changed(device, NOW + 9 * HOUR, hostname="dhcp-2")
+    assert delivered(device, web()) == ([], ["web"])
 
 
 @pytest.mark.parametrize(
@@ -164,16 +197,17 @@ def on_operator() -> Object:
     return operator_objects.workload("web", deviceSelector={"matchLabels": {NAME: "till-7"}})
 
 
-def written(device: Object, now: datetime) -> list[Object]:
-    plan = plan_device(device, [on_operator()], None, None, operator_objects.SETTINGS, now)
+def written(device: Object) -> list[Object]:
+    plan = plan_device(device, [on_operator()], None, None, operator_objects.SETTINGS, NOW)
     return [step.patch for step in plan.steps if isinstance(step, Patch)]
 
 
-def test_the_operator_lists_what_a_device_keeps_and_comes_back_in_time() -> None:
+def test_the_operator_lists_what_a_device_keeps_and_comes_back_when_it_keeps_it_no_longer() -> None:
     device = changed(listed(), hostname="localhost")
-    plan = plan_device(device, [on_operator()], None, None, operator_objects.SETTINGS, NOW)
-    assert (plan.steps, plan.requeue_after) == ((), SETTLED.total_seconds())
-    (patch,) = written(device, NOW + HOUR)
+    assert written(device) == []
+    after = settled(device, NOW + HOUR, hostname="localhost")
+    assert plan_inputs(after) != plan_inputs(device)
+    (patch,) = written(after)
     assert patch["status"] == {"workloads": []}
 
 
@@ -181,7 +215,7 @@ def test_the_operator_does_not_list_what_the_device_never_had() -> None:
     device = changed(listed(), hostname="localhost")
     device["metadata"]["labels"].pop("workload/web")
     device["status"]["workloads"] = []
-    assert written(device, NOW) == []
+    assert written(device) == []
 
 
 def test_a_kept_workload_is_explained() -> None:
@@ -191,18 +225,17 @@ def test_a_kept_workload_is_explained() -> None:
     (line,) = [line for line in explain_device(device, [on_operator()], []) if "web" in line]
     assert line == (
         "web no longer selects it, because a label that it reports changed; it keeps the "
-        f"workload until {end}."
+        f"workload until it reports the new label at {end} or later."
     )
 
 
 @pytest.mark.looptime(start=time.monotonic)  # the fixtures had real time
-async def test_a_held_request_is_answered_when_the_hour_is_over() -> None:
+async def test_a_held_request_is_answered_when_a_report_shows_that_the_new_name_stays() -> None:
     loop, store, wakeups = asyncio.get_running_loop(), Store(), Wakeups()
-    begin = loop.time()
     caches = Caches(store)  # type: ignore[arg-type]
-    clock = lambda: NOW + timedelta(seconds=loop.time() - begin)  # noqa: E731
-    configurations = Configurations(caches, wakeups, clock=clock)
-    store.put(EDGE_DEVICE, changed(named(), hostname="localhost"))
+    configurations = Configurations(caches, wakeups)
+    renamed = changed(named(), datetime.now(UTC) - 9 * HOUR, hostname="localhost")
+    store.put(EDGE_DEVICE, renamed)
     store.put(EDGE_WORKLOAD, web())
     running = asyncio.create_task(caches.run())
     await caches.wait_synced()
@@ -212,9 +245,15 @@ async def test_a_held_request_is_answered_when_the_hour_is_over() -> None:
         return configurations.get(device).rendered.content.unresolved_workloads
 
     assert kept() == ["web"]
-    await wakeups.wait(key_of(device), 2 * SETTLED.total_seconds())
+    await wakeups.wait(key_of(device), 9 * HOUR.total_seconds())
+    assert kept() == ["web"]  # time alone changes nothing
+    begin = loop.time()
+    waiting = asyncio.create_task(wakeups.wait(key_of(device), HOUR.total_seconds()))
+    await asyncio.sleep(0)
+    store.put(EDGE_DEVICE, settled(renamed, datetime.now(UTC), hostname="localhost"))
+    await waiting
     assert kept() is None
-    assert loop.time() - begin < SETTLED.total_seconds() + 60
+    assert loop.time() - begin < HOUR.total_seconds()
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
 
@@ -222,7 +261,7 @@ async def test_a_held_request_is_answered_when_the_hour_is_over() -> None:
 async def test_a_rendering_that_is_kept_is_of_the_newest_device() -> None:
     store = Store()
     caches = Caches(store)  # type: ignore[arg-type]
-    configurations = Configurations(caches, Wakeups(), clock=lambda: NOW)
+    configurations = Configurations(caches, Wakeups())
     store.put(EDGE_DEVICE, named())
     store.put(EDGE_WORKLOAD, web())
     running = asyncio.create_task(caches.run())
@@ -239,7 +278,7 @@ async def test_a_rendering_that_is_kept_is_of_the_newest_device() -> None:
 async def test_a_selector_that_changes_reaches_a_device_that_keeps_the_workload() -> None:
     store, wakeups = Store(), Wakeups()
     caches = Caches(store)  # type: ignore[arg-type]
-    configurations = Configurations(caches, wakeups, clock=lambda: NOW)
+    configurations = Configurations(caches, wakeups)
     store.put(EDGE_DEVICE, changed(named(), hostname="localhost"))
     store.put(EDGE_WORKLOAD, web())
     running = asyncio.create_task(caches.run())

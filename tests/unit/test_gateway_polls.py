@@ -112,3 +112,22 @@ async def test_a_worker_that_wants_the_configuration_gets_it_although_it_did_not
     await poll.poll_once()
     assert b'"StatusCode":200' in answer
     assert named == [None, '"1"', None]
+
+
+async def test_a_command_is_carried_out_before_the_acceptance_is_announced() -> None:
+    """A removed device that was quarantined must not start its pods first."""
+    done: list[str] = []
+
+    class Server(Device):
+        async def poll(self, channel: Channel, etag: str | None) -> HttpResponse:
+            return HttpResponse(200, {}, b"disconnect", identity=self.load_current())
+
+    async def execute(_: bytes) -> bool:
+        done.append("executed")
+        return True
+
+    server = Server(renews=False)
+    poll = Poll("control", SETTINGS, server, server, execute)  # type: ignore[arg-type]
+    poll.on_accepted = lambda _: done.append("accepted")
+    await poll.poll_once()
+    assert done == ["executed", "accepted"]

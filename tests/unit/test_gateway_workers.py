@@ -6,11 +6,22 @@ import asyncio
 import os
 from pathlib import Path
 
+import pytest
+from grpclib.const import Status
+from grpclib.exceptions import GRPCError
 from grpclib.server import Server, Stream
 
 from flotta.gateway.settings import Timing
 from flotta.gateway.workers import Workers
-from flotta.protocol.grpc import Data, EventNotification, EventReceipt, Response, WorkerBase
+from flotta.protocol.grpc import (
+    CONNECTION_RESTORED,
+    Data,
+    EventNotification,
+    EventReceipt,
+    Response,
+    WorkerBase,
+)
+from waiting import eventually
 
 
 class SilentWorker(WorkerBase):
@@ -30,6 +41,46 @@ class SilentWorker(WorkerBase):
         self, stream: Stream[EventNotification, EventReceipt]
     ) -> None:
         """No event is sent here."""
+
+
+class BusyWorker(SilentWorker):
+    """Confirms an event only when it is told a second time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.events = 0
+        self.confirmed = asyncio.Event()
+
+    async def NotifyEvent(  # noqa: N802 (gRPC name)
+        self, stream: Stream[EventNotification, EventReceipt]
+    ) -> None:
+        await stream.recv_message()
+        self.events += 1
+        if self.events == 1:
+            raise GRPCError(Status.INTERNAL, "busy")
+        await stream.send_message(EventReceipt())
+        self.confirmed.set()
+
+
+async def test_an_event_is_repeated_until_it_is_confirmed_and_the_log_says_when_that_fails(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "flotta.gateway.workers")
+    busy = BusyWorker()
+    server = Server([busy])
+    await server.start(path=str(tmp_path / "device.sock"))
+    workers = Workers(tmp_path, Timing(retry_first=0.01, retry_cap=0.01), lambda: None)
+    workers.announce(EventNotification(name=CONNECTION_RESTORED))
+    workers.register("device", os.getpid(), {})
+
+    await busy.confirmed.wait()
+    await eventually(lambda: caplog.messages[-1:] == ["event for worker device: works again"])
+
+    [warning] = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert warning.startswith("event for worker device: ")
+    assert warning.endswith(" [WorkerUnavailable]")
+    workers.close()
+    server.close()
 
 
 async def test_a_worker_that_registers_again_in_a_call_is_fed_by_the_new_registration_only(

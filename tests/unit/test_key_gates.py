@@ -85,6 +85,19 @@ def test_gates_that_somebody_removes_are_made_again(gates: KeyGates, tmp_path: P
     assert gates.path_through(FIRST).exists()
 
 
+def test_a_gate_that_a_proxy_is_about_to_put_in_place_is_left_alone(
+    gates: KeyGates, tmp_path: Path, root: Path
+) -> None:
+    new = tmp_path / "gates" / f".{FIRST}.1"
+    new.symlink_to(root.parent)
+
+    assert gates.settle(frozenset({FIRST})) == []
+    assert new.is_symlink()
+
+    gates.prepare(frozenset({FIRST}))  # no proxy runs at a start
+    assert not new.is_symlink()
+
+
 def test_a_start_keeps_the_gates_of_keys_and_removes_all_others(
     gates: KeyGates, tmp_path: Path
 ) -> None:

@@ -21,6 +21,7 @@ from flotta.operator.runtime.steps import Patch, Plan, RecordEvent
 from flotta.resources.client import Client
 from flotta.resources.conditions import QUARANTINED, find_condition
 from flotta.resources.finalizers import BUCKET_FINALIZER
+from flotta.storage.errors import StorageRefused
 from flotta.storage.provisioner import Provisioner, choose_issuer
 from flotta.storage.s3_site import S3Site
 from flotta.storage.settings import StorageSettings
@@ -157,19 +158,34 @@ def test_the_keys_of_a_claim_are_said_to_be_closed_only_when_they_are(
     assert part in message
 
 
+def provisioner(client: Writes, settings: StorageSettings) -> Provisioner:
+    site = S3Site(settings)
+    issuer = choose_issuer(settings, site)
+    return Provisioner(cast("Client", client), site, issuer, "https://s3", "", "flotta")
+
+
 async def test_keys_that_all_devices_share_stay_and_the_claim_says_so(tmp_path: Path) -> None:
     client = Writes()
     settings = StorageSettings("https://s3", "https://s3", tmp_path / "admin", shared_keys=True)
-    site = S3Site(settings)
-    issuer = choose_issuer(settings, site)
-    provisioner = Provisioner(cast("Client", client), site, issuer, "https://s3", "", "flotta")
     spec = {"storageClassName": "", "bucketName": "till-1-0"}
 
-    await provisioner.reconcile({**issued(), "spec": spec}, withheld=True)
+    await provisioner(client, settings).reconcile({**issued(), "spec": spec}, quarantined=True)
 
     (condition,) = client.patches[0]["status"]["conditions"]
     assert (condition["status"], condition["reason"]) == ("False", "KeysShared")
     assert len(client.patches) == 1
+
+
+async def test_keys_of_a_bucket_that_the_claim_no_longer_names_are_not_called_revoked(
+    tmp_path: Path,
+) -> None:
+    client = Writes()
+    settings = StorageSettings("https://s3", "https://s3", tmp_path / "admin", keys=tmp_path)
+    spec = {"storageClassName": "", "bucketName": "somebody-elses"}
+
+    with pytest.raises(StorageRefused, match=r"spec\.bucketName was changed"):
+        await provisioner(client, settings).reconcile({**issued(), "spec": spec}, quarantined=True)
+    assert client.patches == []
 
 
 class Writes:

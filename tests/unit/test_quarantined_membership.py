@@ -5,20 +5,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from edge_api_store import Object, Store
+from edge_api_store import Object, Store, running
 from fleet_objects import device
 
 from flotta.edge_api.backends.backend import Membership
 from flotta.edge_api.backends.crd.backend import CrdBackend
 from flotta.edge_api.backends.crd.removals import Removals
-from flotta.edge_api.metrics import EdgeApiMetrics
 from flotta.edge_api.refusals import Refusal
-from flotta.edge_api.settings import Settings
 from flotta.identity.peers import Peer
 from flotta.protocol.models import EnrolmentInfo, RegistrationInfo
 from flotta.resources.kinds import EDGE_DEVICE, SIGNED_REQUEST
@@ -44,16 +41,6 @@ def store() -> Store:
     named = {"name": "d-17", "namespace": "default"}
     store.put(SIGNED_REQUEST, {"metadata": named, "spec": request})
     return store
-
-
-@asynccontextmanager
-async def running(store: Store) -> AsyncIterator[CrdBackend]:
-    backend = CrdBackend(store, Settings(), EdgeApiMetrics())  # type: ignore[arg-type]
-    task = asyncio.create_task(backend.run())
-    await backend.wait_ready()
-    yield backend
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
 
 
 @pytest.fixture

@@ -170,7 +170,9 @@ async def test_what_execution_cannot_do_and_what_it_does(
     with pytest.raises(WorkloadError) as error:
         await steps.execute_step(WriteFiles(pod(tmp_path)))
     assert error.value.reason == "SystemdFailure"
-    await steps.execute_step(StopPod("web"))
+    with pytest.raises(WorkloadError) as error:
+        await steps.execute_step(StopPod("web"))
+    assert error.value.reason == "RemovalIncomplete"
     assert activities == ["Stopping"]
 
 

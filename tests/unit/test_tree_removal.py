@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import itertools
 import os
 import resource
@@ -11,25 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from immutable_files import refuse_removal
 
+from deep_directories import deep_directory
 from flotta import tree_removal
-from flotta.tree_removal import empty_directory, remove_tree
+from flotta.tree_removal import empty_directory, empty_tree, remove_tree
 from small_disk import mount_small_disk
-
-DIRECTORY = os.O_RDONLY | os.O_DIRECTORY
-
-
-def make_deep_directory(top: Path, depth: int, name: str = "d") -> None:
-    """Make directories below each other, deeper than any path can name."""
-    top.mkdir()
-    descriptor = os.open(top, DIRECTORY)
-    for _ in range(depth):
-        os.mkdir(name, dir_fd=descriptor)
-        inner = os.open(name, DIRECTORY, dir_fd=descriptor)
-        os.close(descriptor)
-        descriptor = inner
-    os.close(os.open("bottom", os.O_CREAT | os.O_WRONLY, dir_fd=descriptor))
-    os.close(descriptor)
 
 
 @pytest.fixture
@@ -45,9 +31,9 @@ def few_descriptors() -> Iterator[None]:
 @pytest.mark.parametrize("name", ["d", "n" * 255])
 @pytest.mark.parametrize("depth", [1, 31, 32, 33, 64, 1200])
 def test_any_depth_is_removed_with_few_descriptors(tmp_path: Path, depth: int, name: str) -> None:
-    make_deep_directory(tmp_path / "export", depth, name)
-    assert remove_tree(tmp_path / "export") == []
-    assert os.listdir(tmp_path) == []
+    with deep_directory(tmp_path / "export", depth, name):
+        assert remove_tree(tmp_path / "export") == []
+        assert os.listdir(tmp_path) == []
 
 
 def test_breadth_links_and_odd_names_are_removed(tmp_path: Path) -> None:
@@ -80,14 +66,7 @@ def test_a_missing_tree_a_file_and_a_link_are_no_failure(tmp_path: Path) -> None
 def stubborn(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """Names that cannot be removed, as if they were marked immutable."""
     names: set[str] = set()
-    unlink = os.unlink
-
-    def refuse(name: str, *, dir_fd: int | None = None) -> None:
-        if name in names:
-            raise OSError(errno.EPERM, "Operation not permitted")
-        unlink(name, dir_fd=dir_fd)
-
-    monkeypatch.setattr(os, "unlink", refuse)
+    refuse_removal(monkeypatch, names)
     return names
 
 
@@ -196,3 +175,14 @@ def test_a_directory_is_emptied_but_for_what_is_kept(tmp_path: Path) -> None:
     assert empty_directory(tmp_path, kept=("kept",)) == []
     assert os.listdir(tmp_path) == ["kept"]
     assert empty_directory(tmp_path / "missing") == []
+
+
+def test_a_tree_is_emptied_and_its_top_stays(tmp_path: Path) -> None:
+    (tmp_path / "export").mkdir()
+    assert empty_tree(tmp_path / "export") == []
+    with deep_directory(tmp_path / "export", 64):
+        (tmp_path / "export/file").write_text("")
+        assert empty_tree(tmp_path / "export") == []
+        assert os.listdir(tmp_path) == ["export"]
+        assert os.listdir(tmp_path / "export") == []
+    assert empty_tree(tmp_path / "absent") == []

@@ -258,9 +258,12 @@ def test_a_workload_in_another_order_stays_as_it_is_beside_one_that_changes() ->
     assert keep_unchanged_workloads(after, None) is after
 
 
-def dated(resource_version: str, uid: str = "u-1", **more: Any) -> DeviceConfigurationMessage:
-    inputs = {"device_uid": uid, "resource_version": resource_version}
-    return parse_configuration(content("1", inputs_version=inputs, **more))
+def dated(
+    workloads: str = "", device: str = "", uid: str = "u-1", both: str = ""
+) -> DeviceConfigurationMessage:
+    """Return a configuration made of EdgeWorkloads and an EdgeDevice of these versions."""
+    inputs = {"workloads_version": workloads, "device_version": device, "resource_version": both}
+    return parse_configuration(content("1", inputs_version={"device_uid": uid, **inputs}))
 
 
 @pytest.mark.parametrize(
@@ -288,12 +291,47 @@ def test_a_configuration_of_older_objects_is_recognised_also_after_a_restart(
     assert NewestInputs(path).is_older(message) is is_older
 
 
+@pytest.mark.parametrize(
+    ("message", "lower"),
+    [
+        (dated("100", "50"), ""),
+        (dated("101", "51"), ""),
+        (dated("99", "51"), "EdgeWorkloads 99 after 100"),
+        (dated("101", "49"), "EdgeDevice 49 after 50"),
+        (dated("99", "49"), "EdgeWorkloads 99 after 100, EdgeDevice 49 after 50"),
+        (dated("101"), ""),
+        (dated("", "49"), "EdgeDevice 49 after 50"),
+        (dated(both="69"), "EdgeWorkloads and EdgeDevices 69 after 70"),
+        (dated(both="70"), ""),  # not compared with the version of one kind
+    ],
+)
+def test_each_version_is_compared_with_the_same_one_of_before(
+    tmp_path: Path, message: DeviceConfigurationMessage, lower: str
+) -> None:
+    path = tmp_path / "newest"
+    NewestInputs(path).note(dated(both="70"))  # of a control plane that sends one number
+    NewestInputs(path).note(dated("100", "50"))
+    NewestInputs(path).note(dated("200", "49"))
+
+    assert NewestInputs(path).describe(message) == lower
+    assert NewestInputs(path).is_older(message) is bool(lower)
+
+
+def test_a_record_of_one_number_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "newest"
+    path.write_bytes(b'{"device_uid":"u-1","resource_version":"70"}')
+    assert NewestInputs(path).is_older(dated(both="69"))
+    newest = NewestInputs(path)
+    newest.note(dated("60", "50"))
+    assert newest.is_older(dated("59", "50"))
+
+
 def test_the_newest_version_is_that_of_the_present_edgedevice(tmp_path: Path) -> None:
     newest = NewestInputs(tmp_path / "newest")
     newest.note(dated("100"))
     newest.note(dated("7", uid="u-2"))
     assert newest.is_older(dated("6", uid="u-2"))
-    assert newest.resource_version == "7"
+    assert newest.describe(dated("6", uid="u-2")) == "EdgeWorkloads 6 after 7"
 
     newest.wipe()
 
@@ -333,3 +371,12 @@ def test_an_older_configuration_keeps_what_it_does_not_contain() -> None:
     assert keep_absent(older, None) is older
     complete = fleet_message("3", TILL, SCALE, {"name": "press"})
     assert keep_absent(complete, had) is complete
+
+
+@pytest.mark.parametrize(
+    ("period", "seconds"), [(7, 7.0), (0, 60.0), (-1, 60.0), (10**400, 86400.0)]
+)
+def test_the_period_of_heartbeats_is_bounded_whatever_is_sent(period: int, seconds: float) -> None:
+    heartbeat = {"period_seconds": period}
+    content = json.dumps({"configuration": {"heartbeat": heartbeat}}).encode()
+    assert read_heartbeat_period(parse_configuration(content)) == seconds

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from pathlib import Path
 
 import pytest
+from immutable_files import refuse_removal
 
+from deep_directories import deep_directory
 from flotta.protocol.models import DataConfiguration, DataPath, ImageRegistries, Workload
+from flotta.tree_removal import RemovalFailure
+from flotta.worker.workloads import files as workload_files
 from flotta.worker.workloads.files import WorkloadFiles
 from flotta.worker.workloads.manifest import build_pod
 from flotta.worker.workloads.pod_facts import DeviceFacts
@@ -50,18 +53,6 @@ def installed(tmp_path: Path, name: str = "web") -> WorkloadFiles:
     return files
 
 
-def keep(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
-    """Refuse the removal of these files, as of files that are marked immutable."""
-    unlink = os.unlink
-
-    def refuse(path: str, *, dir_fd: int | None = None) -> None:
-        if path in names:
-            raise OSError(errno.EPERM, "Operation not permitted")
-        unlink(path, dir_fd=dir_fd)
-
-    monkeypatch.setattr(os, "unlink", refuse)
-
-
 def test_a_file_that_cannot_be_removed_keeps_no_secret_and_is_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -72,7 +63,7 @@ def test_a_file_that_cannot_be_removed_keeps_no_secret_and_is_tried_again(
     for name in ("a/stubborn", "a/other", "b"):
         (paths.export / name).write_text("")
     with monkeypatch.context() as patch:
-        keep(patch, "stubborn")
+        refuse_removal(patch, {"stubborn"})
         left = files.remove_workload("web")
 
     assert left.secrets == []
@@ -90,15 +81,9 @@ def test_a_file_that_cannot_be_removed_keeps_no_secret_and_is_tried_again(
 
 def test_an_export_directory_of_any_depth_is_removed(tmp_path: Path) -> None:
     files = installed(tmp_path)
-    here = os.open(files.paths_of("web").export, os.O_RDONLY)
-    for _ in range(1200):
-        os.mkdir("d", dir_fd=here)
-        inner = os.open("d", os.O_RDONLY, dir_fd=here)
-        os.close(here)
-        here = inner
-    os.close(here)
-    assert files.remove_workload("web").all == []
-    assert os.listdir(tmp_path / "volumes") == []
+    with deep_directory(files.paths_of("web").export, 1200):
+        assert files.remove_workload("web").all == []
+        assert os.listdir(tmp_path / "volumes") == []
 
 
 def test_everything_goes_also_what_no_record_names(
@@ -111,7 +96,7 @@ def test_everything_goes_also_what_no_record_names(
     (tmp_path / "volumes/stray").mkdir()
     (tmp_path / "volumes/one/stubborn").write_text("")
     with monkeypatch.context() as patch:
-        keep(patch, "stubborn")
+        refuse_removal(patch, {"stubborn"})
         left = files.remove_all(["late"])
 
     assert [failure.path for failure in left.all] == [f"{tmp_path}/volumes/one/stubborn"]
@@ -126,7 +111,7 @@ def test_everything_goes_also_what_no_record_names(
 def test_a_removal_of_everything_ends_where_it_is_told(tmp_path: Path) -> None:
     for name in ("one", "two", "web"):
         files = installed(tmp_path, name)
-    answers = iter([True, False])
+    answers = iter([True, True, True, True, False])  # Secrets of all three, then the rest
     files.remove_all(proceed=lambda: next(answers))
     assert list(files.list_installed()) == ["two", "web"]
 
@@ -159,3 +144,18 @@ def test_a_damaged_or_huge_record_is_like_none(tmp_path: Path) -> None:
     record.unlink()
     os.mkfifo(record)
     assert files.list_installed()["web"].digest == ""
+
+
+def test_secrets_of_every_workload_go_before_the_files_of_any(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("one", "two"):
+        files = installed(tmp_path, name)
+
+    def stop(path: Path) -> list[RemovalFailure]:
+        assert not list((tmp_path / "workloads").rglob("pod.yaml"))
+        raise KeyboardInterrupt  # as if the power were cut
+
+    monkeypatch.setattr(workload_files, "_remove_export", stop)
+    with pytest.raises(KeyboardInterrupt):
+        files.remove_all()

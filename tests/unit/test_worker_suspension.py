@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
+from background import in_background
 from flotta.protocol.models import (
     DataConfiguration,
+    DataPath,
     DeviceConfigurationMessage,
     Workload,
     WorkloadStatus,
 )
 from flotta.worker import podman, systemd
+from flotta.worker.podman import Container
 from flotta.worker.settings import Settings
 from flotta.worker.systemd import UnitState
-from flotta.worker.workloads import reconciler
+from flotta.worker.workloads import reconciler, retry
 from flotta.worker.workloads.feature import WorkloadsFeature
 from flotta.worker.workloads.suspension import Suspension
 from waiting import eventually
@@ -124,13 +126,8 @@ async def running(tmp_path: Path, *configured: Workload) -> AsyncIterator[Worklo
     await feature.prepare()
     if configured:
         feature.configure(DeviceConfigurationMessage(workloads=list(configured)))
-    task = asyncio.create_task(feature.run())
-    try:
+    async with in_background(feature.run()):
         yield feature
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
 
 
 async def test_pods_stop_and_start_again_from_what_the_device_has(
@@ -213,6 +210,29 @@ async def test_a_disk_that_cannot_be_written_keeps_pods_neither_running_nor_stop
         await eventually(lambda: host.running() == ["web"])
 
 
+async def test_an_interrupted_job_starts_again_although_its_data_paths_change_meanwhile(
+    tmp_path: Path, host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = asyncio.Event()
+
+    async def hold(_: object) -> list[str]:
+        asked.set()
+        return await asyncio.Event().wait() or []
+
+    async with running(tmp_path, Workload(name="job", specification=JOB)) as feature:
+        await eventually(lambda: host.running() == ["job"])
+        feature.keep_stopped(stopped=True)
+        await eventually(lambda: host.running() == [])
+        with monkeypatch.context() as registry:
+            registry.setattr(podman, "find_missing_images", hold)
+            feature.keep_stopped(stopped=False)
+            await asked.wait()
+        data = DataConfiguration(egress=[DataPath(source="out", target="in")])
+        changed = Workload(name="job", specification=JOB, data=data)
+        feature.configure(DeviceConfigurationMessage(workloads=[changed]))
+        await eventually(lambda: host.running() == ["job"], 20)
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b'{"a": 1}', b"\xff" * 100])
 def test_a_damaged_file_still_says_that_pods_are_stopped(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "pods-stopped").write_bytes(content)
@@ -221,3 +241,28 @@ def test_a_damaged_file_still_says_that_pods_are_stopped(tmp_path: Path, content
 
     assert found.active
     assert found.interrupted == set()
+
+
+async def test_a_pod_that_outlives_its_unit_is_stopped_as_soon_as_podman_does_it(
+    tmp_path: Path, host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pods = {"web"}
+    works = False
+
+    async def list_containers() -> list[Container]:
+        return [Container("0" * 64, "c", name, "", "running", 0, 1) for name in pods]
+
+    async def remove_pod(name: str) -> bool:
+        if works:
+            pods.discard(name)
+        return works
+
+    monkeypatch.setattr(podman, "list_containers", list_containers)
+    monkeypatch.setattr(podman, "remove_pod", remove_pod)
+    monkeypatch.setattr(retry, "WORKLOAD_RETRY", (0.0, 0.0))
+    async with running(tmp_path, Workload(name="web", specification=POD)) as feature:
+        await eventually(lambda: host.running() == ["web"])
+        feature.keep_stopped(stopped=True)
+        await eventually(lambda: len(host.stopped) > 1)
+        works = True
+        await eventually(lambda: not pods)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from immutable_files import refuse_removal
 from msgspec.structs import replace
 
 from flotta.protocol.models import (
@@ -29,6 +30,7 @@ from flotta.worker.podman_storage import StoredVolume
 from flotta.worker.settings import Settings
 from flotta.worker.workloads import retry, wiping
 from flotta.worker.workloads.feature import WorkloadsFeature
+from flotta.worker.workloads.files import WorkloadFiles, WorkloadRecord
 from flotta.worker.workloads.observer import Observer
 from waiting import eventually
 
@@ -307,18 +309,6 @@ async def test_a_wipe_that_leaves_a_pod_is_an_error(
     assert "[RemovalIncomplete]" in caplog.text
 
 
-def keep(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
-    """Refuse the removal of these files, as of files that are marked immutable."""
-    unlink = os.unlink
-
-    def refuse(path: str, *, dir_fd: int | None = None) -> None:
-        if path in names:
-            raise OSError(errno.EPERM, "Operation not permitted")
-        unlink(path, dir_fd=dir_fd)
-
-    monkeypatch.setattr(os, "unlink", refuse)
-
-
 def install(tmp_path: Path, *names: str) -> None:
     for name in names:
         (tmp_path / f"state/workloads/{name}/files").mkdir(parents=True)
@@ -335,7 +325,7 @@ async def test_a_pods_file_keeps_neither_the_device_nor_other_workloads(
     Podman(monkeypatch, ["one"], [])
     monkeypatch.setattr(wiping, "LEFTOVER_RETRY", (0.0, 0.0))
     with monkeypatch.context() as patch:
-        keep(patch, "stubborn")
+        refuse_removal(patch, {"stubborn"})
         await feature.wipe()  # the device is removed from the fleet all the same
         assert os.listdir(tmp_path / "volumes") == ["one"]
         record = tmp_path / "state/workloads/one/workload.json"
@@ -352,7 +342,7 @@ async def test_a_secret_that_is_left_is_an_error_and_stops_nothing(
     feature, _, _ = workloads(tmp_path)
     install(tmp_path, "one", "two")
     Podman(monkeypatch, [])
-    keep(monkeypatch, "pod.yaml")
+    refuse_removal(monkeypatch, {"pod.yaml"})
     with pytest.raises(WipeError, match=r"pod\.yaml.*chattr -i"):
         await feature.wipe()
     assert os.listdir(tmp_path / "volumes") == []
@@ -382,7 +372,7 @@ async def test_a_removal_that_is_not_complete_is_an_event_and_is_tried_again(
     Podman(monkeypatch, [])
     monkeypatch.setattr(retry, "WORKLOAD_RETRY", (0.0, 0.0))
     with monkeypatch.context() as patch:
-        keep(patch, "stubborn")
+        refuse_removal(patch, {"stubborn"})
         feature.configure(message())
         running = asyncio.create_task(feature.run())
         await eventually(lambda: listener.events == [("RemovalIncomplete", "")])
@@ -395,10 +385,7 @@ async def test_a_removal_that_is_not_complete_is_an_event_and_is_tried_again(
 async def test_without_a_configuration_what_is_installed_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def observe(_: Observer) -> None:
-        return
-
-    monkeypatch.setattr(Observer, "refresh", observe)
+    monkeypatch.setattr(Observer, "refresh", nothing)
     feature, _, _ = workloads(tmp_path)
     (tmp_path / "state/workloads/till").mkdir(parents=True)
 
@@ -410,3 +397,51 @@ async def test_without_a_configuration_what_is_installed_is_reported(
     feature.configure(message(Workload(name="web", specification=PLAIN)))
     await feature.report(heartbeat)
     assert [status.name for status in heartbeat.workloads or [] if status] == ["web"]
+
+
+async def test_files_of_a_pod_that_does_not_stop_stay_until_it_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feature, listener, _ = workloads(tmp_path)
+    install(tmp_path, "old")
+    Podman(monkeypatch, [])
+    monkeypatch.setattr(retry, "WORKLOAD_RETRY", (0.0, 0.0))
+
+    async def fail(_: str) -> bool:
+        return False
+
+    with monkeypatch.context() as patch:
+        patch.setattr(podman, "remove_pod", fail)
+        feature.configure(message())
+        running = asyncio.create_task(feature.run())
+        await eventually(lambda: listener.events == [("RemovalIncomplete", "")])
+        assert (tmp_path / "volumes/old").is_dir()
+    await eventually(lambda: os.listdir(tmp_path / "volumes") == [])
+    running.cancel()
+    await asyncio.wait((running,))
+
+
+async def test_what_could_not_be_read_is_not_reported_as_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feature, _, _ = workloads(tmp_path)
+    (tmp_path / "state/workloads/till").mkdir(parents=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(WorkloadFiles, "list_installed", unreadable)
+        with pytest.raises(OSError, match="Input/output error"):
+            await feature.prepare()
+        heartbeat = Heartbeat()
+        with pytest.raises(OSError, match="Input/output error"):
+            await feature.report(heartbeat)
+        assert heartbeat.workloads is None
+    monkeypatch.setattr(Observer, "refresh", nothing)
+    await feature.report(heartbeat)
+    assert [status.name for status in heartbeat.workloads or [] if status] == ["till"]
+
+
+def unreadable(_: WorkloadFiles) -> dict[str, WorkloadRecord]:
+    raise OSError(errno.EIO, "Input/output error")
+
+
+async def nothing(_: Observer) -> None:
+    return

@@ -38,7 +38,7 @@ async def _connect_and_work(
         async with await Client.connect(kubeconfig, options.context) as client:
             return await work(client)
     except ApiError as error:
-        raise ValueError(_describe_error(error)) from error
+        raise ValueError(describe_error(error)) from error
     except yaml.YAMLError as error:
         raise ValueError("the kubeconfig is not valid YAML") from error
 
@@ -50,7 +50,8 @@ LOOPBACK = (
 )
 
 
-def _describe_error(error: ApiError) -> str:
+def describe_error(error: ApiError) -> str:
+    """Return the sentence for an error of the API, with what to do about it."""
     if isinstance(error, Unreachable):
         return f"the resource API does not answer: {error}{LOOPBACK if error.refused else ''}"
     if isinstance(error, Forbidden):

@@ -54,7 +54,8 @@ def is_withheld(device: EdgeDevice) -> bool:
 def find_losses(running: Iterable[str], delivered: Iterable[str]) -> list[str]:
     """Return the workloads that a device would remove with its files, sorted.
 
-    `running` are those that it reports, `delivered` those in the configuration that it would get.
+    `running` are those that it reports, `delivered` those that the configuration describes. One in
+    `unresolved_workloads` is not among these: the device may have nothing of it to keep.
     """
     return sorted(set(running) - set(delivered))
 
@@ -83,8 +84,9 @@ def judge_release(losses: Sequence[str]) -> ConditionState:
         return "True", RELEASED, "The device has reported; its configuration keeps what it runs."
     message = (
         f"The device runs {', '.join(losses)}, which its configuration does not contain. Create "
-        "the EdgeWorkloads that are missing, or give the EdgeDevice the labels that select them. "
-        "If the device is to remove them with their files, remove the annotation "
-        f"{WITHHELD_ANNOTATION}."
+        "the EdgeWorkloads that are missing, give the EdgeDevice the labels that select them, or "
+        "mend the references that condition Configured names: a workload that cannot be delivered "
+        "counts as missing. If the device is to remove them with their files, remove the "
+        f"annotation {WITHHELD_ANNOTATION}."
     )
     return "False", CONFIGURATION_WITHHELD, cut(message, MESSAGE_LIMIT)

@@ -6,7 +6,6 @@ Each line is printable: devices, and what earlier releases stored of them, are q
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 
 from flotta.fleet.former_labels import settles_at, workloads_kept
 from flotta.fleet.quarantine import describe_quarantine, quarantine_of
@@ -136,18 +135,21 @@ def _describe_workloads(device: EdgeDevice, workloads: Iterable[EdgeWorkload]) -
     chosen = [name_of(workload) for workload in workloads_for(device, workloads)]
     if not chosen and not entries:
         return ["No workload selects it; see: flotta explain workload NAME"]
-    kept = [name_of(item) for item in workloads_kept(device, workloads, datetime.now(UTC))]
+    kept = [name_of(item) for item in workloads_kept(device, workloads)]
     leaving = [name for name in entries if name not in {*chosen, *kept}]
     return [
         *(line for name in chosen for line in _describe_entry(device, name, entries.get(name))),
-        *(
-            f"{name} no longer selects it, because a label that it reports changed; it keeps the "
-            f"workload until {settles_at(device):%Y-%m-%dT%H:%M:%SZ}."
-            for name in entries
-            if name in kept
-        ),
+        *(_describe_kept(device, name) for name in entries if name in kept),
         *(f"{name} no longer selects it and is being removed." for name in leaving),
     ]
+
+
+def _describe_kept(device: EdgeDevice, workload: str) -> str:
+    return (
+        f"{workload} no longer selects it, because a label that it reports changed; it keeps the "
+        f"workload until it reports the new label at {settles_at(device):%Y-%m-%dT%H:%M:%SZ} or "
+        "later."
+    )
 
 
 def explain_workload(

@@ -2,8 +2,9 @@
 
 A machine can report another name for a moment, for instance before DHCP gives it its own. Nobody
 meant the device to lose what is selected by its name: a device removes the files of such a
-workload. So it keeps them until its labels have been the same for a while. What an administrator
-changes, a selector or a label, counts at once
+workload. So it keeps them until a report shows, a while later, that the new labels stay; time alone
+does not show it, because the device may have been off since. What an administrator changes, a
+selector or a label, counts at once
 (docs/reference/control-plane.md#hardware-labels-that-change).
 """
 
@@ -22,7 +23,7 @@ from flotta.resources.views import annotations_of, labels_of, name_of
 from flotta.rfc3339 import format_time, parse_time
 
 PREFIX = "device."  # of the labels that the Edge API makes from reports
-SETTLED = timedelta(hours=1)  # without a change
+SETTLED = timedelta(hours=1)  # from a change to the first report that can show that it stays
 MOST = 8  # former sets of labels that are remembered: the first, and the newest
 CHANGED_ANNOTATION = f"{GROUP}/device-labels-changed"  # RFC 3339
 FORMER_ANNOTATION = f"{GROUP}/former-device-labels"  # JSON: a list of objects, the oldest first
@@ -39,13 +40,41 @@ def record_change(
     before = _own_part(labels_of(device))
     if not before or all(before.get(key) == text for key, text in _own_items(change)):
         return {}
-    known = _read_former(device) if is_unsettled(device, now) else []
+    known = _read_former(device) if is_unsettled(device) else []
     text = msgspec.json.encode(_remember(known, before)).decode()
     return {CHANGED_ANNOTATION: format_time(now), FORMER_ANNOTATION: text}
 
 
+def settle(device: EdgeDevice, reported: Labels, now: datetime) -> dict[str, str | None]:
+    """Return the annotations to remove because a report shows that the new labels stay, or none.
+
+    `reported` are the labels of that report alone, without what earlier ones said.
+    """
+    end = settles_at(device)
+    if end is None or now < end:
+        return {}
+    present = _own_part(labels_of(device))
+    changed = {
+        key
+        for former in _read_former(device)
+        for key in former.keys() | present.keys()
+        if former.get(key) != present.get(key)
+    }
+    if any(reported.get(key) != present.get(key) for key in changed):
+        return {}
+    return {CHANGED_ANNOTATION: None, FORMER_ANNOTATION: None}
+
+
+def begin_again(device: EdgeDevice, now: datetime) -> dict[str, str | None]:
+    """Return the annotations to write when a device returns, none without former labels.
+
+    It may have been off since its labels changed, and have the name of a moment again.
+    """
+    return {CHANGED_ANNOTATION: format_time(now)} if is_unsettled(device) else {}
+
+
 def settles_at(device: EdgeDevice) -> datetime | None:
-    """Return when former labels no longer count, None without any."""
+    """Return from when a report can show that the new labels stay, None without former ones."""
     try:
         changed = parse_time(annotations_of(device).get(CHANGED_ANNOTATION, ""))
         return changed + SETTLED if changed else None
@@ -53,17 +82,14 @@ def settles_at(device: EdgeDevice) -> datetime | None:
         return None
 
 
-def is_unsettled(device: EdgeDevice, now: datetime) -> bool:
+def is_unsettled(device: EdgeDevice) -> bool:
     """Tell whether former labels of the device still count."""
-    end = settles_at(device)
-    return end is not None and now < end
+    return settles_at(device) is not None
 
 
-def workloads_kept(
-    device: EdgeDevice, workloads: Iterable[EdgeWorkload], now: datetime
-) -> list[EdgeWorkload]:
+def workloads_kept(device: EdgeDevice, workloads: Iterable[EdgeWorkload]) -> list[EdgeWorkload]:
     """Return what no longer selects the device only because of its new labels, sorted by name."""
-    if not is_unsettled(device, now):
+    if not is_unsettled(device):
         return []
     found = [
         item for item in workloads if not matches(item, device) and selects_former(item, device)

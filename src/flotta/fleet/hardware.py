@@ -121,6 +121,11 @@ def hardware_labels(hardware: Hardware | None) -> dict[str, str]:
     return {key: value for key, value in found.items() if value}
 
 
+def reported_labels(report: HardwareInfo) -> dict[str, str]:
+    """Return the labels made from one report alone, whatever is known from earlier ones."""
+    return hardware_labels(merge_report(None, report))
+
+
 def label_value(text: str) -> str:
     """Return a text as a label value, "" if nothing is left.
 

@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import msgspec
 
 from flotta.fleet import device_settings
 from flotta.fleet.adoption import forgets_unresolved
-from flotta.fleet.former_labels import settles_at, workloads_kept
+from flotta.fleet.former_labels import workloads_kept
 from flotta.fleet.object_storage import render_storage
 from flotta.fleet.references import BrokenReference, ObjectSource
 from flotta.fleet.refused_fields import RefusedFields, check_fields
@@ -66,7 +65,6 @@ class RenderedConfiguration:
     content: DeviceConfigurationMessage
     version: str
     problems: tuple[Problem, ...]
-    valid_until: datetime | None = None  # then it has to be rendered again; None for no such time
 
     @property
     def s3(self) -> S3StorageConfiguration | None:
@@ -86,7 +84,6 @@ def render_configuration(
     source: ObjectSource,
     last_s3: S3StorageConfiguration | None = None,
     s3_endpoint: str = "",
-    now: datetime | None = None,
 ) -> RenderedConfiguration:
     """Return the configuration of an EdgeDevice.
 
@@ -95,7 +92,6 @@ def render_configuration(
     not known (a control plane that was just started), the device is asked to keep what it has
     (docs/reference/control-plane.md#storage).
     `s3_endpoint` is where devices reach the buckets of claims, if not where ConfigMaps say.
-    `now` decides which former labels of the device still count; None is the current time.
     """
     problems: list[Problem] = []
 
@@ -110,7 +106,7 @@ def render_configuration(
     configuration.storage = _storage_section(s3 or (last_s3 if lost else None))
     configuration.storage_unresolved = lost and configuration.storage is None
     workloads, secrets, unresolved = _render_workloads(device, source, problems)
-    kept = _names_kept(device, source, now or datetime.now(UTC))
+    kept = map(name_of, workloads_kept(device, source.workloads(namespace_of(device))))
     content = DeviceConfigurationMessage(
         device_id=name_of(device),
         configuration=configuration,
@@ -119,8 +115,7 @@ def render_configuration(
         unresolved_workloads=sorted([*unresolved, *kept]) or None,
     )
     content.version = _content_version(content)
-    end = settles_at(device) if kept else None
-    return RenderedConfiguration(content, content.version, tuple(problems), end)
+    return RenderedConfiguration(content, content.version, tuple(problems))
 
 
 def _resolve_storage(
@@ -135,11 +130,6 @@ def _resolve_storage(
     except BrokenReference as error:
         report("storage", error)
         return None
-
-
-def _names_kept(device: EdgeDevice, source: ObjectSource, now: datetime) -> list[str]:
-    workloads = source.workloads(namespace_of(device))
-    return [name_of(workload) for workload in workloads_kept(device, workloads, now)]
 
 
 def _render_settings(

@@ -167,7 +167,8 @@ class Gateway:
         return poll
 
     def _note_acceptance(self, identity: Identity) -> None:
-        announce_acceptance(self._workers)
+        if not self._disconnect.done():  # a device that is removed must not start its pods before
+            announce_acceptance(self._workers)
         self._confirm_identity(identity)
 
     def _confirm_identity(self, identity: Identity) -> None:

@@ -84,9 +84,10 @@ class Poll:
             return self._backoff.next()
         if not response.ok:
             return self._handle_refusal(response)
+        delay = await self._handle_response(response)
         if response.identity is not None:
             self.on_accepted(response.identity)
-        return await self._handle_response(response)
+        return delay
 
     @property
     def _activity(self) -> str:

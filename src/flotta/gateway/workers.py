@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import hashlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -37,6 +37,7 @@ AFTER_NAME, STARTTIME = 3, 22
 MESSAGE_RETRY_DIVISORS = 4, 2  # of the first delay and of the longest, for a message
 DISCONNECT_RETRY_DIVISOR = 6  # of the longest delay
 LISTEN_DELAY = 0.2  # seconds; a worker begins to listen after it got its address
+DISCONNECT = EventNotification(name=RECEIVED_DISCONNECT)
 CALL_ERRORS = (GRPCError, ProtocolError, StreamTerminatedError, OSError, TimeoutError)
 
 
@@ -183,7 +184,9 @@ class Workers:
                 )
                 await self.wait_for_worker()
             for worker in self._still_connected():
-                worker.disconnected = await self._notify_worker(worker)
+                worker.disconnected = await self._call(
+                    worker, "disconnect", _notify(worker, DISCONNECT, self._timing.cleanup_timeout)
+                )
             if self._still_connected():
                 await self.wait_for_worker(backoff.next())
 
@@ -202,24 +205,6 @@ class Workers:
 
     def _still_connected(self) -> list[Worker]:
         return [worker for worker in self._workers.values() if not worker.disconnected]
-
-    async def _notify_worker(self, worker: Worker) -> bool:
-        event = EventNotification(name=RECEIVED_DISCONNECT)
-        try:
-            await WorkerStub(worker.channel).NotifyEvent(
-                event, timeout=self._timing.cleanup_timeout
-            )
-        except CALL_ERRORS as error:
-            self._log_once.failed(
-                worker.handler,
-                with_code(
-                    f"the worker did not confirm the disconnect ({_describe_error(error)})",
-                    WORKER_UNAVAILABLE,
-                ),
-            )
-            return False
-        self._log_once.recovered(worker.handler)
-        return True
 
     def _add_worker(
         self, handler: str, process: ProcessIdentity | None, features: dict[str, str]
@@ -256,15 +241,8 @@ class Workers:
         event = self._event
         if event is None or event is worker.told:
             return True
-        try:
-            await WorkerStub(worker.channel).NotifyEvent(event, timeout=self._timing.worker_timeout)
-        except CALL_ERRORS as error:
-            if isinstance(error, GRPCError) and error.status is Status.UNIMPLEMENTED:
-                worker.told = event  # a worker that knows no events
-                return True
-            self._log_once.failed(
-                f"worker {worker.handler}", f"did not take an event ({_describe_error(error)})"
-            )
+        call = _notify(worker, event, self._timing.worker_timeout)
+        if not await self._call(worker, "event", call):
             return False
         worker.told = event
         return True
@@ -274,25 +252,31 @@ class Workers:
         latest = self._latest.get(worker.handler)
         if latest is None or latest.digest == worker.taken:
             return True
-        if not await self._send_message(worker, latest.message):
+        call = WorkerStub(worker.channel).Send(latest.message, timeout=self._timing.worker_timeout)
+        if not await self._call(worker, "message", call):
             return False
         worker.taken = latest.digest
         return True
 
-    async def _send_message(self, worker: Worker, message: Data) -> bool:
-        activity = f"worker {worker.handler}"
+    async def _call(self, worker: Worker, what: str, call: Awaitable[object]) -> bool:
+        """Carry out a call; tell whether the worker confirmed it, and log if it did not."""
+        activity = f"{what} for worker {worker.handler}"
         try:
-            await WorkerStub(worker.channel).Send(message, timeout=self._timing.worker_timeout)
+            await call
         except CALL_ERRORS as error:
-            self._log_once.failed(
-                activity,
-                with_code(
-                    f"did not accept its message ({_describe_error(error)})", WORKER_UNAVAILABLE
-                ),
-            )
+            reason = f"the worker did not confirm it ({_describe_error(error)})"
+            self._log_once.failed(activity, with_code(reason, WORKER_UNAVAILABLE))
             return False
         self._log_once.recovered(activity)
         return True
+
+
+async def _notify(worker: Worker, event: EventNotification, seconds: float) -> None:
+    try:
+        await WorkerStub(worker.channel).NotifyEvent(event, timeout=seconds)
+    except GRPCError as error:
+        if event is DISCONNECT or error.status is not Status.UNIMPLEMENTED:
+            raise  # a worker may know no events, but must confirm that it removed everything
 
 
 def _is_handler(text: str) -> bool:

@@ -319,13 +319,14 @@ class Secret(_Content):
 class InputsVersion(_Content):
     """How new the objects are that a configuration was made of (an addition to v0.2).
 
-    `resource_version` is the decimal version up to which the sender knows all changes. Versions for
-    different `device_uid`s, the UIDs of EdgeDevices, are not comparable
-    (docs/reference/wire-protocol.md#older-configurations).
+    Each is a decimal `resourceVersion`, and compared with the same one of another message, if that
+    has the same `device_uid` (docs/reference/wire-protocol.md#older-configurations).
     """
 
-    device_uid: str = ""
-    resource_version: str = ""
+    device_uid: str = ""  # of the EdgeDevice
+    workloads_version: str = ""  # up to which the sender knows all changes of EdgeWorkloads
+    device_version: str = ""  # of the EdgeDevice
+    resource_version: str = ""  # not sent any more: up to which it knows all changes of both kinds
 
 
 class DeviceConfigurationMessage(_Content):

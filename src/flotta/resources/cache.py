@@ -17,7 +17,8 @@ from flotta.resources.views import Key, key_of
 
 # Called with an object before and after a change; None stands for "not there".
 Callback = Callable[[ResourceT | None, ResourceT | None], None]
-RELIST_AFTER = 120.0  # seconds of silence; servers that send bookmarks do so every minute
+# Seconds of silence, or without a newer version; servers that send bookmarks do so every minute.
+RELIST_AFTER = 120.0
 MAX_SILENCE = 240.0  # seconds; a kind without a sign of life is listed again after 150 s
 LIST_RETRY = 1.0, 30.0  # first and longest seconds until a failed list is tried again
 WATCH_RETRY = 0.4, 10.0  # first and longest seconds until a broken watch is resumed
@@ -40,6 +41,7 @@ class Cache(Generic[ResourceT]):
         self._synced = asyncio.Event()
         self._heard = -math.inf
         self._version = ""
+        self._grown = -math.inf
 
     @property
     def resource_version(self) -> str:
@@ -112,6 +114,7 @@ class Cache(Generic[ResourceT]):
         for key in gone:
             self._remove(self._objects[key])
         self._version = version
+        self._grown = time.monotonic()
         self._heard = time.monotonic()
         self._synced.set()
         return version
@@ -120,7 +123,9 @@ class Cache(Generic[ResourceT]):
         """Follow changes, resuming after clean ends and broken connections.
 
         Raises Expired for a version that is too old. Returns after a long silence: only a list can
-        tell a broken watch from a kind without changes (not every server sends bookmarks).
+        tell a broken watch from a kind without changes (not every server sends bookmarks). Returns
+        too when the version has not grown for long: a list has the newest, where bookmarks do not
+        (kine, the store of k3s), and devices keep workloads while the version is an older one.
         """
         backoff = Backoff(*WATCH_RETRY)
         while True:
@@ -132,7 +137,9 @@ class Cache(Generic[ResourceT]):
                     backoff.reset()
                     self._heard = time.monotonic()
                     self._apply_event(type_, obj)
-                    self._version = version
+                    self._note_version(version)
+                if time.monotonic() - self._grown > RELIST_AFTER:
+                    return
             except Expired:
                 raise
             except ApiError as error:
@@ -141,6 +148,11 @@ class Cache(Generic[ResourceT]):
                     return
                 log.warning("%s: %s; resuming", self.kind.plural, error)
                 await asyncio.sleep(backoff.next())
+
+    def _note_version(self, version: str) -> None:
+        if version != self._version:
+            self._version = version
+            self._grown = time.monotonic()
 
     def _apply_event(self, type_: str, obj: ResourceT) -> None:
         if type_ in ("ADDED", "MODIFIED"):

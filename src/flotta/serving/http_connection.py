@@ -24,7 +24,7 @@ HEADERS = 64  # of one request
 # Seconds and bytes in which the rest of a refused body is read, so that the refusal arrives (RFC
 # 9112, 9.6). Without the second, a peer could have its data decrypted all the time.
 LINGERING = 2.0
-LINGERING_BYTES = 1024 * 1024
+LINGERING_BYTES = 4 * 1024 * 1024  # more than any body that is allowed
 LAST_LOOK = 0.1  # seconds
 log = logging.getLogger(__name__)
 

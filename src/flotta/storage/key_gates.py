@@ -78,13 +78,15 @@ class KeyGates:
 
     def prepare(self, keys: frozenset[str]) -> None:
         """Remove what no key needs, before rclone starts: it remembers no key then."""
-        for name in self._read_names() - keys:
+        self._read_names()  # makes the directory
+        for name in self._names.read() - keys:
             (self._directory / name).unlink()
         self.settle(keys)
 
     def _read_names(self) -> frozenset[str]:
         self._directory.mkdir(mode=0o750, parents=True, exist_ok=True)
-        return self._names.read()
+        # A link that another process is about to put in place is not a gate.
+        return frozenset(name for name in self._names.read() if not name.startswith(HIDDEN))
 
     def _is_open(self, access_key: str) -> bool:
         with contextlib.suppress(OSError):

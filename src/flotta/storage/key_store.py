@@ -16,8 +16,6 @@ from flotta.storage.access_keys import AccessKey, is_access_key_id
 from flotta.storage.directory_names import DirectoryNames
 
 KEY_MODE = 0o640  # the server reads as the group of the directory
-
-
 SUFFIX = ".json"  # of the file of a key
 
 
@@ -44,7 +42,7 @@ def write_key(directory: Path, key: AccessKey) -> bool:
     if read_key(directory, key.access_key) == key:
         return False
     data = json.dumps(asdict(key)).encode()
-    write_atomically(directory / f"{key.access_key}.json", data, KEY_MODE)
+    write_atomically(directory / f"{key.access_key}{SUFFIX}", data, KEY_MODE)
     return True
 
 
@@ -53,7 +51,7 @@ def read_key(directory: Path, access_key: str) -> AccessKey | None:
     if not is_access_key_id(access_key):
         return None
     try:
-        return AccessKey(**json.loads((directory / f"{access_key}.json").read_bytes()))
+        return AccessKey(**json.loads((directory / f"{access_key}{SUFFIX}").read_bytes()))
     except (OSError, ValueError, TypeError):
         return None
 
@@ -74,12 +72,12 @@ def drop_key(directory: Path, access_key: str) -> None:
     """Remove one access key; an absent one is fine. Raises ValueError for an invalid id."""
     if not is_access_key_id(access_key):
         raise ValueError("the id is not a valid access key id")
-    (directory / f"{access_key}.json").unlink(missing_ok=True)
+    (directory / f"{access_key}{SUFFIX}").unlink(missing_ok=True)
 
 
 def list_keys(directory: Path) -> Iterator[AccessKey]:
     """Yield every readable access key of the store."""
-    for path in sorted(directory.glob("*.json")):
+    for path in sorted(directory.glob(f"*{SUFFIX}")):
         key = read_key(directory, path.stem)
         if key is not None:
             yield key

@@ -70,10 +70,11 @@ class Provisioner:
         same_class = spec_of(claim).get("storageClassName") == self.storage_class
         return same_class or has_bucket_finalizer(claim)
 
-    async def reconcile(self, claim: BucketClaim, *, withheld: bool = False) -> float | None:
+    async def reconcile(self, claim: BucketClaim, *, quarantined: bool = False) -> float | None:
         """Provision the claim, or clean up after one that is being deleted.
 
-        `withheld` revokes its access keys instead; a new one is issued when it ends.
+        `quarantined` says that its device is: then its access keys are revoked instead. A new one
+        is issued when that ends.
 
         Returns the seconds after which to call this again for the rest, None when all is done.
         Raises ApiError (Conflict when the claim is not the newest) and StorageError.
@@ -82,8 +83,8 @@ class Provisioner:
             return None
         if is_being_deleted(claim):
             return await self._clean_up(claim) if has_bucket_finalizer(claim) else None
-        if withheld:
-            await self._withhold_keys(claim)
+        if quarantined:
+            await self._revoke_keys(claim)
             return None
         if namespace_of(claim) == self.own_namespace:
             # Nothing is created that the operator may not hand out, or remove afterwards.
@@ -156,16 +157,21 @@ class Provisioner:
         await objects.write_secret(key, authority)
         await self.issuer.activate_key(key)
 
-    async def _withhold_keys(self, claim: BucketClaim) -> None:
+    async def _revoke_keys(self, claim: BucketClaim) -> None:
         """Revoke the keys of a claim whose device is quarantined, and say so in its condition.
 
-        Its bucket stays as it is.
+        Its bucket stays as it is. Raises StorageRefused when the claim does not say which it is.
         """
         bucket = spec_of(claim).get("bucketName") or ""
         reason, message = KEYS_REVOKED, "the device is quarantined; its access keys are revoked"
         if self.issuer.warning:
             reason, message = KEYS_SHARED, f"the device is quarantined, but {self.issuer.warning}"
-        elif has_bucket_finalizer(claim) and is_bucket_of(bucket, uid_of(claim)):
+        elif has_bucket_finalizer(claim):
+            if not is_bucket_of(bucket, uid_of(claim)):
+                raise StorageRefused(
+                    "the device is quarantined, but spec.bucketName was changed, so its access "
+                    "keys are not known; set it back to the bucket's name"
+                )
             objects = ClaimObjects(self.client, claim)
             known = await objects.read_key(bucket)
             # The Secret first: from then on nothing makes this key valid again.

@@ -105,7 +105,8 @@ def _enter_own_root(user: int, group: int) -> None:
     for path in _visible_paths():
         _show(path)
     scratch = f"{STAGING}/tmp"  # noqa: S108 (of the new root; only this user enters it)
-    os.mkdir(scratch, 0o700)
+    os.makedirs(scratch, exist_ok=True)  # the programs may lie below it
+    os.chmod(scratch, 0o700)
     os.chown(scratch, user, group)
     os.chdir(STAGING)
     linux.mount(".", "/", None, linux.MS_MOVE)

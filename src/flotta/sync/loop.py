@@ -161,21 +161,26 @@ class SyncLoop:
         self._counters.pop(workload, None)
         self._errors.pop(workload, None)
 
-    async def wipe(self) -> None:
-        """Forget everything and stop what runs: the device is being decommissioned.
-
-        Raises SyncError or OSError when something is left on disk.
-        """
+    async def halt(self) -> None:
+        """Stop what runs and begin nothing more: the device is being decommissioned."""
+        self._cycle.removed_workloads.update(known.name for known in self._workloads)
         self._storage, self._workloads = None, ()
-        self._counters.clear()
-        self._errors.clear()
-        self._failures.clear()
-        self._comparer.require_full_comparison()
         self._cycle.interrupt_transfers()
         with contextlib.suppress(TimeoutError):  # the child is dead, a listing may still wait
             async with asyncio.timeout(STOP_TIMEOUT), self._busy:
                 pass
         self._close_listing()
+
+    async def wipe(self) -> None:
+        """Halt and forget everything.
+
+        Raises SyncError or OSError when something is left on disk.
+        """
+        await self.halt()
+        self._counters.clear()
+        self._errors.clear()
+        self._failures.clear()
+        self._comparer.require_full_comparison()
         left = await asyncio.to_thread(empty_directory, self._spool)
         self._database.wipe()
         if left:

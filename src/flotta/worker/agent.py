@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,14 +25,14 @@ from flotta.protocol.reasons.device_programs import (
     STATE_NOT_STORED,
 )
 from flotta.protocol.reasons.reason import Code
-from flotta.protocol.reasons.workloads import INTERNAL_ERROR
-from flotta.tree_removal import empty_directory
 from flotta.unforeseen import keep_going, run_again
 from flotta.worker.configuration import keep_absent, keep_unresolved, parse_configuration
 from flotta.worker.configuration_changes import has_same_content, keep_unchanged_workloads
-from flotta.worker.configuration_store import ConfigurationStore
+from flotta.worker.configuration_store import ConfigurationStore, StoredConfiguration
+from flotta.worker.configuration_writer import ConfigurationWriter
 from flotta.worker.errors import ConfigurationError, WipeError, WorkerError
 from flotta.worker.events import EventQueue
+from flotta.worker.feature_configuration import FeatureConfiguration
 from flotta.worker.feature_list import make_features
 from flotta.worker.features import AgentContext, Feature
 from flotta.worker.gateway_client import GatewayClient, WorkerService
@@ -40,12 +40,12 @@ from flotta.worker.heartbeat import DeviceStatus, Heartbeats
 from flotta.worker.newest_inputs import NewestInputs
 from flotta.worker.older_configuration import OlderConfiguration
 from flotta.worker.registration import Registration
+from flotta.worker.removal import remove_everything
 from flotta.worker.reporting import Reporting
 from flotta.worker.settings import Settings
 
 log = logging.getLogger(__name__)
 
-Wipe = Callable[[], Awaitable[None]]
 STORE_RETRY = 15.0  # seconds between two attempts to store what the disk has refused
 APPLY_TIMEOUT = 30.0  # seconds until a version is reported although not all was tried
 
@@ -59,7 +59,6 @@ class _Device:
     version: str = ""  # the last that the control plane gave this configuration
     is_applied: bool = False  # everything of it was tried once
     applied_version: str = ""  # of the last configuration that was applied
-    degraded: str = ""  # why it is not as it should be, empty when it is
     refusal: str = ""  # why the last message was refused, empty when it was not
 
     def take_version(self, version: str) -> None:
@@ -90,9 +89,9 @@ class Agent:
         self._incoming: asyncio.Queue[bytes] = asyncio.Queue(maxsize=1)
         self._wiping = asyncio.Lock()
         self._tasks: asyncio.TaskGroup
-        self._unstored: bytes | None = None  # the configuration, if the disk has refused it
         self._parked = False  # disconnected: nothing is done until the gateway starts again
         self._store = ConfigurationStore(settings.state_dir)
+        self._writer = ConfigurationWriter(self._store)
         self._newest = NewestInputs(settings.state_dir / "newest-inputs.json")
         self._events = EventQueue(settings.state_dir / "events.json")
         self._gateway = GatewayClient(
@@ -102,8 +101,9 @@ class Agent:
             ),
         )
         self._gateway.on_connect = self._handle_connect
-        self._older = OlderConfiguration(self._gateway, self._events)
+        self._older = OlderConfiguration(self._gateway, self._events, self.request_heartbeat)
         self._features = make(settings, self)
+        self._configuration = FeatureConfiguration(self._features, self)
         self._heartbeats = Heartbeats(
             self._gateway, self._events, self._features, self._read_status, __version__
         )
@@ -119,8 +119,7 @@ class Agent:
             for feature in self._features:
                 await keep_going(feature.prepare)
             if stored is not None:
-                is_newest = stored.is_newest and not self._newest.is_older(stored.message)
-                self._apply_message(stored.message, is_newest=is_newest)
+                await keep_going(partial(self._apply_stored, stored))
             for feature in self._features:
                 self._tasks.create_task(run_again(feature.run))
             self._tasks.create_task(self._apply_queued())
@@ -194,36 +193,14 @@ class Agent:
         self._older.end()
         with contextlib.suppress(asyncio.QueueEmpty):
             self._incoming.get_nowait()
-        self._device, self._unstored = _Device(), None
-        # The configuration first: it has all Secrets, and if this ends halfway, it is not applied
-        # again at a start.
-        wipes: list[Wipe] = [
-            partial(asyncio.to_thread, self._store.wipe),
-            partial(asyncio.to_thread, self._newest.wipe),
-            partial(asyncio.to_thread, self._events.wipe),
-            *(feature.wipe for feature in reversed(self._features)),
-            self._wipe_state,
-        ]
-        failed: list[str] = []
-        for wipe in wipes:
-            try:
-                await wipe()
-            except Exception as error:  # one of many: all others must go
-                log.debug("A part of the removal failed", exc_info=True)
-                failed.append(str(error) or type(error).__name__)
-        if failed:
-            raise WipeError("; ".join(failed))
-
-    async def _wipe_state(self) -> None:
-        """Remove what else is in the state directory, such as files of an interrupted write."""
-        workloads = self._settings.workloads_dir
-        with contextlib.suppress(OSError):
-            workloads.rmdir()  # it has a record of each workload of which something is left
-        left = await asyncio.to_thread(
-            empty_directory, self._settings.state_dir, kept=(workloads.name,)
+        self._device = _Device()
+        self._configuration.cancel()
+        self._writer.forget_refused()
+        await remove_everything(
+            self._settings,
+            (self._store.wipe, self._newest.wipe, self._events.wipe),
+            self._features,
         )
-        if left:
-            raise WipeError("; ".join(map(str, left)))
 
     def _handle_connect(self) -> None:
         """Register; a gateway that starts again ends the parking of a disconnected device."""
@@ -254,7 +231,7 @@ class Agent:
         if has_same_content(message, before) and is_newest == self._device.is_newest:
             self._device.take_version(message.version)
         else:
-            await self._store_content(content if message is received else encode(message))
+            await self._writer.write(content if message is received else encode(message))
             self._apply_message(message, is_newest=is_newest)
         if is_older and (known is not received or not is_newest):
             self._hold(received, known)
@@ -266,10 +243,7 @@ class Agent:
     ) -> None:
         """Say which workloads are kept although an older configuration does not contain them."""
         kept = set(known.unresolved_workloads or ()) - set(received.unresolved_workloads or ())
-        version = received.inputs_version.resource_version if received.inputs_version else ""
-        versions = f"{version} after {self._newest.resource_version}"
-        if self._older.begin(self._tasks, tuple(sorted(kept)), versions):
-            self._heartbeats.request()
+        self._older.note(self._tasks, tuple(sorted(kept)), self._newest.describe(received))
 
     def _refuse_content(self, reason: str) -> None:
         """Report why a configuration is refused, once: see `_Device.take_version`."""
@@ -282,28 +256,17 @@ class Agent:
         self._events.add_warning(CONFIGURATION_REFUSED, reason)
         self._heartbeats.request()
 
-    async def _store_content(self, content: bytes) -> None:
-        try:
-            await asyncio.to_thread(self._store.save, content)
-        except OSError as error:
-            if self._unstored is None:
-                log.error(
-                    "The configuration is applied but could not be stored: %s [%s]",
-                    error,
-                    STATE_NOT_STORED,
-                )
-            self._unstored = content
-        else:
-            self._unstored = None
-
     async def _store_later(self) -> None:
         """Store a configuration that the disk refused, as soon as that works."""
         while True:
             await asyncio.sleep(STORE_RETRY)
             async with self._wiping:
-                if self._unstored is not None:
-                    await self._store_content(self._unstored)
+                if await self._writer.write_refused():
                     self._heartbeats.request()
+
+    async def _apply_stored(self, stored: StoredConfiguration) -> None:
+        is_newest = stored.is_newest and not self._newest.is_older(stored.message)
+        self._apply_message(stored.message, is_newest=is_newest)
 
     def _apply_message(
         self, message: DeviceConfigurationMessage, *, is_newest: bool = True
@@ -312,22 +275,12 @@ class Agent:
             "Configuration %s with %d workloads", message.version, len(message.workloads or [])
         )
         self._device.message, self._device.is_applied = message, False
-        self._device.degraded = ""
         self._device.is_newest = is_newest
         self._device.take_version(message.version)
         self._heartbeats.configure(message)
-        for feature in self._features:
-            self._configure_feature(feature, message)
+        self._configuration.configure(self._tasks, message)
         self._reporting.start_heartbeats(self._tasks)
         self._report_version_later(message)
-
-    def _configure_feature(self, feature: Feature, message: DeviceConfigurationMessage) -> None:
-        try:
-            feature.configure(message)
-        except Exception as error:  # one of several: the others must be configured
-            log.exception("A part of the configuration cannot be applied [%s]", INTERNAL_ERROR)
-            self._device.degraded = f"not all of the configuration is applied: {error}"
-            self.add_warning(INTERNAL_ERROR, f"A part cannot be applied: {error}")
 
     def _report_version_later(self, message: DeviceConfigurationMessage) -> None:
         """Report the version once every feature has tried everything, or after half a minute."""
@@ -349,8 +302,8 @@ class Agent:
             self._reporting.start_registration(self._tasks)
 
     def _read_status(self) -> DeviceStatus:
-        problems = (self._device.degraded, *(feature.problem for feature in self._features))
-        degraded = self._unstored is not None or any(problems)
+        problems = (self._configuration.problem, *(feature.problem for feature in self._features))
+        degraded = self._writer.is_behind or any(problems)
         return DeviceStatus(self._device.applied_version, degraded)
 
 

@@ -15,6 +15,7 @@ from flotta.protocol.models import DeviceConfigurationMessage, S3StorageConfigur
 from flotta.worker.errors import ConfigurationError
 
 DEFAULT_PERIOD = 60.0  # seconds between heartbeats
+MAX_PERIOD = 24 * 3600  # seconds; a number of any size can be sent
 MAX_MESSAGE = 32 << 20  # bytes, as much as the gateway accepts of a response
 MAX_WORKLOADS = 512  # as many as the control plane keeps a status of
 MAX_CAUSE = 300  # characters of a reason that quotes the message
@@ -59,11 +60,14 @@ def _check_names(message: DeviceConfigurationMessage) -> None:
 
 
 def read_heartbeat_period(message: DeviceConfigurationMessage | None) -> float:
-    """Return the heartbeat period in seconds, the default when it is absent or not positive."""
+    """Return the heartbeat period in seconds, the default when it is absent or not positive.
+
+    It is a day at most.
+    """
     section = message.configuration.heartbeat if message and message.configuration else None
-    return (
-        float(section.period_seconds) if section and section.period_seconds > 0 else DEFAULT_PERIOD
-    )
+    if section is None or section.period_seconds <= 0:
+        return DEFAULT_PERIOD
+    return float(min(section.period_seconds, MAX_PERIOD))
 
 
 def find_s3_storage(message: DeviceConfigurationMessage) -> S3StorageConfiguration | None:

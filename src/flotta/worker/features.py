@@ -3,7 +3,8 @@
 The agent receives configurations, stores them, registers, sends heartbeats and obeys `disconnect`.
 Everything that a device does with a configuration is a feature: a folder beside this file and its
 line in `feature_list`. The agent goes through the features in the order of that list, and wipes
-them in the reverse order, because a feature comes after those that it builds on.
+them in the reverse order, because a feature comes after those that it builds on. Before, it halts
+all of them: none may make again what another one has removed.
 """
 
 from __future__ import annotations
@@ -97,6 +98,10 @@ class Feature(Protocol):
         The device is quarantined, or released. Called again and again with what is known already,
         and not again after a restart: a feature remembers it.
         """
+        return
+
+    async def halt(self) -> None:
+        """Stop making files, because the features are about to be wiped; `run` continues."""
         return
 
     async def wipe(self) -> None:

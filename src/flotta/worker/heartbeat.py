@@ -22,7 +22,7 @@ from flotta.protocol.models import (
     Heartbeat,
     UpgradeStatus,
 )
-from flotta.protocol.reasons.device_programs import HEARTBEAT_REFUSED
+from flotta.protocol.reasons.device_programs import HEARTBEAT_REFUSED, STATE_UNREADABLE
 from flotta.token_bucket import TokenBucket
 from flotta.unforeseen import keep_going
 from flotta.worker.configuration import read_heartbeat_period
@@ -158,10 +158,14 @@ class Heartbeats:
             events=list(events),
             agent_version=self._agent_version,
         )
-        for feature in self._features:
-            await keep_going(partial(feature.report, heartbeat))
+        complete = [
+            await keep_going(partial(feature.report, heartbeat)) for feature in self._features
+        ]
         # Last, so that the version is never older than what the features have reported.
         status = self._read_status()
+        if heartbeat.workloads is None and not (status.version or all(complete)):
+            # A configuration may be withheld until a heartbeat shows what the device would lose.
+            raise DeliveryError("the device cannot read what it has", reason=STATE_UNREADABLE)
         heartbeat.status = "degraded" if status.degraded else "up"
         heartbeat.version = status.version
         return heartbeat

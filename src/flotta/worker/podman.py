@@ -175,12 +175,13 @@ async def read_image_user(image: str) -> str:
 
 
 async def remove_pod(name: str) -> bool:
-    """Remove a pod and its containers by force, if it exists; return whether that worked.
+    """Remove a pod and its containers by force; return whether there is none any more.
 
     The pods that its unit makes before it go too.
     """
     names = (name, init_pod_of(name), address_pod_of(name))
-    return (await run("podman", "pod", "rm", "-f", "-i", "--", *names, timeout=COMMAND_TIMEOUT)).ok
+    done = await run("podman", "pod", "rm", "-f", "-i", "--", *names, timeout=COMMAND_TIMEOUT)
+    return done.ok or done.status == NOT_FOUND  # where podman is not installed, no pod runs
 
 
 NOISE = re.compile(r"^(time=|\d{4}-\d\d-\d\d |podman-kube@|Pods? |Container:|[0-9a-f]{64}$)")

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,13 +45,7 @@ async def run(
     Raises nothing: there is a status for a program that cannot be started or takes too long.
     """
     try:
-        process = await asyncio.create_subprocess_exec(
-            *argv,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env=_child_environment() | dict(environment or {}),
-        )
+        process = await _start(argv, environment or {})
     except OSError as error:
         return ProcessResult(NOT_FOUND, b"", f"{argv[0]}: {error.strerror}")
     log.debug("Started %s", " ".join(argv[:4]))
@@ -105,6 +99,16 @@ def _kill_children(pid: int) -> None:
             # A child that leads no group is in that of the worker.
             group = -child if os.getpgid(child) == child else child
             os.kill(group, signal.SIGKILL)
+
+
+async def _start(argv: Sequence[str], environment: Mapping[str, str]) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        *argv,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={**_child_environment(), **environment},
+    )
 
 
 async def _read_output(stream: asyncio.StreamReader | None) -> bytes:

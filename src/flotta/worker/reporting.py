@@ -7,12 +7,18 @@ device runs, so heartbeats begin without one (docs/reference/control-plane.md#ad
 from __future__ import annotations
 
 import asyncio
+import logging
 
+from flotta.protocol.reasons.workloads import INTERNAL_ERROR
 from flotta.unforeseen import run_again
 from flotta.worker.heartbeat import Heartbeats
 from flotta.worker.registration import Registration
 
+log = logging.getLogger(__name__)
+
 UNCONFIGURED_DELAY = 10.0  # seconds from the registration to heartbeats without a configuration
+CANCEL_AGAIN = 1.0  # seconds until a task that has not ended is cancelled again
+CANCEL_ATTEMPTS = 10
 
 
 class Reporting:
@@ -31,21 +37,23 @@ class Reporting:
 
     def start_heartbeats(self, tasks: asyncio.TaskGroup) -> None:
         """Send heartbeats: a device that has a configuration is registered."""
-        self._stop_registration()
+        if self._registration_task is not None:
+            self._registration_task.cancel()
         self._run_heartbeats(tasks)
 
     async def stop(self) -> None:
         """End both; on return no heartbeat is in flight."""
-        self._stop_registration()
-        if self._heartbeat_task is not None:
-            self._heartbeat_task.cancel()
-            await asyncio.wait((self._heartbeat_task,))
-            self._heartbeat_task = None
-
-    def _stop_registration(self) -> None:
-        if self._registration_task is not None:
-            self._registration_task.cancel()
-            self._registration_task = None
+        running = {task for task in (self._registration_task, self._heartbeat_task) if task}
+        self._registration_task = self._heartbeat_task = None
+        # A call over gRPC that fails at that moment swallows the cancellation, and what follows a
+        # stop, a wipe, must not wait for that without end.
+        for _ in range(CANCEL_ATTEMPTS):
+            if not running:
+                return
+            for task in running:
+                task.cancel()
+            _, running = await asyncio.wait(running, timeout=CANCEL_AGAIN)
+        log.error("Registration or heartbeats do not end; left alone [%s]", INTERNAL_ERROR)
 
     async def _register(self, tasks: asyncio.TaskGroup) -> None:
         await run_again(self._registration.run)

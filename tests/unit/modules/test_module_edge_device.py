@@ -48,6 +48,18 @@ def test_a_device_that_never_joined_or_is_silent_fails_with_where_to_look(
     assert not run("edge_device", name="till-1", wait=True, wait_timeout=0)["changed"]
 
 
+def test_a_quarantined_device_is_not_waited_for_and_that_is_said(client: MemoryClient) -> None:
+    client.have(EDGE_DEVICE, "till-1", spec={"quarantine": {"pods": "Stop"}})
+    # First, because the warnings of this process add up.
+    asked = run("edge_device", name="till-1", quarantined=True, wait=True, wait_timeout=0)
+    assert "is quarantined" not in str(asked.get("warnings"))
+    answer = run("edge_device", name="till-1", labels={"a": "b"}, wait=True, wait_timeout=0)
+    assert answer["changed"]
+    warnings = str(answer["warnings"])
+    assert "Device till-1 is quarantined" in warnings
+    assert "flotta device release till-1" in warnings
+
+
 def test_a_device_that_is_not_registered_is_not_waited_for_unless_asked(
     client: MemoryClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -129,3 +129,14 @@ def test_an_empty_directory_of_another_package_stays(tmp_path: Path) -> None:
     directories = [{"path": str(tmp_path / "consumer"), "shared": True}]
     assert not run("owned_files", directories=directories)["changed"]
     assert (tmp_path / "consumer").is_dir()
+
+
+def test_what_is_to_be_kept_stays_under_every_name(tmp_path: Path) -> None:
+    (tmp_path / "used").mkdir()
+    (tmp_path / "used" / "key.pem").write_text("a key")
+    (tmp_path / "used" / "other.pem").write_text("another")
+    (tmp_path / "usual").symlink_to("used")
+    files = [{"path": f"{tmp_path}/usual/{name}.pem"} for name in ("key", "other")]
+    answer = run("owned_files", files=files, keep=[f"{tmp_path}/used/k*.pem"])
+    assert answer["ours"] == [f"{tmp_path}/usual/other.pem"]
+    assert os.listdir(tmp_path / "used") == ["key.pem"]

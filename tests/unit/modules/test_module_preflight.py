@@ -84,12 +84,20 @@ def test_a_python_is_judged_by_its_version_its_venv_and_its_c_library(tmp_path: 
         found: list[str] = run("preflight", python=str(path), glibc=True)["problems"]
         return found
 
-    assert problems('{"version": [3, 13], "venv": true, "libc": "glibc"}') == []
-    (old,) = problems('{"version": [3, 9], "venv": true, "libc": "glibc"}')
+    assert problems('{"version": [3, 13], "venv": true, "libc": "glibc", "bits": 64}') == []
+    (old,) = problems('{"version": [3, 9], "venv": true, "libc": "glibc", "bits": 64}')
     assert "is Python 3.9; flotta needs 3.11 or newer" in old
-    bare, other = problems('{"version": [3, 12], "venv": false, "libc": "musl"}')
+    bare, other = problems('{"version": [3, 12], "venv": false, "libc": "musl", "bits": 64}')
     assert "Install the package python3-venv" in bare
     assert other.startswith("[libc] The C library of this host is not glibc")
+
+
+def test_a_32_bit_python_on_a_64_bit_kernel_is_named(tmp_path: Path) -> None:
+    says = '{"version": [3, 11], "venv": true, "libc": "glibc", "bits": 32}'
+    path = program(tmp_path, "python3", says)
+    wanted = {"python": str(path), "architectures": [platform.machine()]}
+    (problem,) = run("preflight", **wanted)["problems"]
+    assert problem.startswith(f"[architecture] {path} is a 32-bit program")
 
 
 def test_a_port_is_free_for_the_unit_that_already_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,10 +122,14 @@ def test_a_port_is_free_for_the_unit_that_already_has_it(monkeypatch: pytest.Mon
 
 def test_space_is_not_asked_for_when_the_release_is_already_there(tmp_path: Path) -> None:
     note = tmp_path / "programs.json"
-    note.write_text('{"digest": "abc"}')
+    note.write_text('{"digest": "abc", "extras": ["device"]}')
     space = {"path": str(tmp_path), "mebibytes": 10**9, "unless_file": str(note)}
     assert run("preflight", space=[{**space, "unless_text": '"abc"'}])["problems"] == []
     assert len(run("preflight", space=[{**space, "unless_text": '"def"'}])["problems"]) == 1
+    for extra, problems in (("device", 0), ("control-plane", 1)):
+        texts = ['"abc"', f'"{extra}"']
+        answer = run("preflight", space=[{**space, "unless_text": texts}])
+        assert len(answer["problems"]) == problems
 
 
 def test_a_check_that_is_ignored_is_a_warning_and_others_are_not(tmp_path: Path) -> None:

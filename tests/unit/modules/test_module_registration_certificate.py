@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import datetime
+import os
+import subprocess
+import sys
 from base64 import b64encode
 from typing import Any
 
 import pytest
 from memory_client import MemoryClient
-from module_run import loaded, run
+from module_run import COLLECTIONS, loaded, run
 
 from flotta.identity.authority import Authority
 from flotta.identity.keys import key_to_pem, new_key
@@ -163,3 +166,34 @@ def test_usable_is_what_allows_the_namespace_for_a_month(authority: Authority) -
     assert find([shops], ca, "shops", now + datetime.timedelta(days=36500)) is None
     assert find([shops], ca, "shops", now - datetime.timedelta(days=1)) is None
     assert find([], ca, "shops", now) is None
+
+
+PRINTED = """
+import sys
+from importlib import import_module
+from types import SimpleNamespace
+
+sys.path.append(sys.argv[1])
+plugin = import_module("ansible_collections.flotta.edge.plugins.action.registration_certificate")
+context = SimpleNamespace(no_log=False)
+action = object.__new__(plugin.ActionModule)
+action._connection = SimpleNamespace(_play_context=context)
+plugin.ActionBase.run = lambda *_: {}
+action._execute_module = lambda **_: {"key": "secret", "hidden": context.no_log}
+print(action.run())
+"""
+
+
+def test_connection_does_not_print_the_key_that_the_module_prints() -> None:
+    """The connection ssh prints the output of modules at -vvv, unless its context forbids that.
+
+    In a process of its own: modules take one that has imported a plugin for the controller.
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", PRINTED, COLLECTIONS],
+        env=os.environ | {"HOME": "/nonexistent"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "{'key': 'secret', 'hidden': True, '_ansible_no_log': True}"

@@ -5,6 +5,7 @@ All objects stay, as they are now. The history of changes does not: clients that
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sqlite3
@@ -26,23 +27,39 @@ SUFFIXES = ("-wal", "-shm", ".version")  # what lies beside a database and belon
 def go_back(database: Path) -> int:
     """Put a database of the former format in place of this one; return how many objects it has.
 
-    The current one stays beside it, as `former_copy` names it. Raises BackupError if the database
-    is damaged, in use or in that format already, and OSError.
+    The current one stays beside it, as `former_copy` names it. Raises BackupError with what to do
+    if the database is damaged, in use or in that format already, and for errors of the disk.
     """
     try:
         lock = lock_database(database)
     except (DatabaseError, OSError) as error:
-        raise BackupError(f"nothing was changed: {error}") from error
+        raise _refusal(error, database) from error
     fresh = database.with_name(f".{database.name}.going-back")
     try:
         objects = _convert(database, fresh)
         _put_in_place(database, fresh)
-    except (sqlite3.Error, DatabaseError) as error:
-        raise BackupError(f"nothing was changed: {error}") from error
+    except (sqlite3.Error, DatabaseError, OSError) as error:
+        raise _refusal(error, database) from error
     finally:
         fresh.unlink(missing_ok=True)
         os.close(lock)
     return objects
+
+
+def _refusal(error: Exception, database: Path) -> BackupError:
+    """Return the error of a run that left the database as it was, with what to do."""
+    full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+    if full or (isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)):
+        remedy = f". Free space in {database.parent} for a second copy of it, then run this again"
+    elif isinstance(error, FileNotFoundError):
+        remedy = ". Name the database with --database"
+    elif isinstance(error, PermissionError):
+        remedy = ". Run this as root"
+    elif isinstance(error, DatabaseError):
+        remedy = ""  # it says so itself
+    else:
+        remedy = f". Check the disk of {database.parent}, then run this again"
+    return BackupError(f"nothing was changed: {error}{remedy}")
 
 
 def _convert(database: Path, fresh: Path) -> int:
@@ -62,13 +79,18 @@ def _convert(database: Path, fresh: Path) -> int:
         target.executemany("INSERT INTO objects VALUES (?, ?, ?, ?, ?)", rows)
         _continue_versions(source, target)
         target.execute("COMMIT")
+        # Before the file gets a second name: that one has no log beside it.
+        source.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     return len(rows)
 
 
 def _require_newest_format(source: sqlite3.Connection, database: Path) -> None:
     check_file(source, database)
     if format_version(source) != len(MIGRATIONS):
-        raise BackupError(f"nothing was changed: {database} is in the former format already")
+        raise BackupError(
+            f"nothing was changed: {database} is in the former format already. Install the release "
+            "before, then start the services"
+        )
     check_counter(source, database)
 
 
@@ -87,7 +109,9 @@ def _put_in_place(database: Path, fresh: Path) -> None:
     status = database.stat()
     os.chown(fresh, status.st_uid, status.st_gid)
     kept = former_copy(database, len(MIGRATIONS))
-    os.replace(database, kept)
+    # There is a whole database under its name at any moment, even if this is interrupted.
+    kept.unlink(missing_ok=True)
+    os.link(database, kept)
     for suffix in SUFFIXES:
         beside = database.with_name(f"{database.name}{suffix}")
         if beside.exists():

@@ -182,6 +182,9 @@ def read_objects(connection: sqlite3.Connection, path: Path) -> Iterator[ObjectR
         raise damaged(path, str(error)) from error
 
 
+STOP = "Stop it first: systemctl stop flotta-operator flotta-edge-api flotta-s3 flotta-apiserver"
+
+
 def lock_database(path: Path, *, create: bool = False) -> int:
     """Lock a database for this process; return the descriptor that holds the lock.
 
@@ -201,7 +204,7 @@ def lock_database(path: Path, *, create: bool = False) -> int:
             raise damaged(path, "it is empty or nearly so")
     except BlockingIOError as error:
         os.close(descriptor)
-        raise DatabaseError(f"{path} is in use by another flotta-apiserver") from error
+        raise DatabaseError(f"{path} is in use by another flotta-apiserver. {STOP}") from error
     except DatabaseError:
         os.close(descriptor)
         raise

@@ -14,7 +14,7 @@ def run(options: argparse.Namespace) -> str:
     database = options.database.absolute()
     try:
         objects = go_back(database)
-    except (BackupError, OSError) as error:
+    except BackupError as error:
         sys.exit(f"flotta-apiserver: {error}")
     return (
         f"All {objects} objects are in the format of the release before. Lost is the history of "

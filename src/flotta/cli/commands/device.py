@@ -9,7 +9,7 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable
 
-from flotta.cli.connection import run_connected
+from flotta.cli.connection import describe_error, run_connected
 from flotta.cli.quarantine import quarantine, release
 from flotta.fleet.quarantine import is_quarantined
 from flotta.fleet.quarantined_keys import find_keys
@@ -52,42 +52,59 @@ async def _quarantine_all(client: Client, options: argparse.Namespace) -> str:
     async def work(device: EdgeDevice) -> EdgeDevice:
         return await quarantine(client, device, options.pods, options.reason, PROGRAM)
 
-    changed = await _change_all(client, options, work)
+    changed, failures = await _change_all(client, options, work)
     end = time.monotonic() + REPORT_TIMEOUT
-    return "\n".join([line for device in changed for line in await _report(client, device, end)])
+    lines = []
+    for device in changed:
+        try:
+            lines += await _report(client, device, end)
+        except ApiError as error:
+            lines.append(f"{_full_name(device)} is quarantined.")
+            failures.append(f"{name_of(device)} is quarantined, but {describe_error(error)}")
+    return _conclude(lines, failures)
 
 
 async def _release_all(client: Client, options: argparse.Namespace) -> str:
     lines = []
 
     async def work(device: EdgeDevice) -> EdgeDevice:
-        name = f"{namespace_of(device)}/{name_of(device)}"
+        released = await release(client, device)
         if is_quarantined(device):
-            lines.append(f"{name} is released; it goes on within about a minute.")
+            lines.append(f"{_full_name(device)} is released; it goes on within about a minute.")
         else:
-            lines.append(f"{name} is not quarantined; nothing changed.")
-        return await release(client, device)
+            lines.append(f"{_full_name(device)} is not quarantined; nothing changed.")
+        return released
 
-    await _change_all(client, options, work)
-    return "\n".join(lines)
+    _changed, failures = await _change_all(client, options, work)
+    return _conclude(lines, failures)
+
+
+def _conclude(lines: list[str], failures: list[str]) -> str:
+    """Return the lines; if something failed, raise ValueError with the lines and then that."""
+    if not failures:
+        return "\n".join(lines)
+    failed = f"not everything was done: {'; '.join(failures)}. Mend this, then run it again."
+    # What was done is said first: it may name keys that only the reader can revoke.
+    raise ValueError("\n".join([*(["done so far:"] if lines else []), *lines, failed]))
 
 
 async def _change_all(
     client: Client,
     options: argparse.Namespace,
     work: Callable[[EdgeDevice], Awaitable[EdgeDevice]],
-) -> list[EdgeDevice]:
-    """Change every device, whatever fails for others; raise ValueError with all that failed."""
+) -> tuple[list[EdgeDevice], list[str]]:
+    """Change every device, whatever fails for others; return those, and what failed for others."""
     changed, failures = [], []
     for device in await _find(client, options):
         try:
             changed.append(await work(device))
         except ApiError as error:
-            failures.append(f"{name_of(device)}: {error}")
-    if failures:
-        done = ", ".join(map(name_of, changed)) or "none"
-        raise ValueError("; ".join([f"not all devices were changed, only {done}", *failures]))
-    return changed
+            failures.append(f"{name_of(device)}: {describe_error(error)}")
+    return changed, failures
+
+
+def _full_name(device: EdgeDevice) -> str:
+    return f"{namespace_of(device)}/{name_of(device)}"
 
 
 async def _find(client: Client, options: argparse.Namespace) -> list[EdgeDevice]:
@@ -112,7 +129,7 @@ async def _report(client: Client, device: EdgeDevice, end: float) -> list[str]:
 
     `end` is the monotonic time until which it is waited for.
     """
-    name = f"{namespace_of(device)}/{name_of(device)}"
+    name = _full_name(device)
     condition = await _wait_for_report(client, device, end)
     if condition is None:
         said = (

@@ -54,8 +54,10 @@ def claim_controller(context: Context) -> KindController[BucketClaim]:
     claims, devices = context.caches.of(BUCKET_CLAIM), context.caches.of(EDGE_DEVICE)
 
     async def reconcile(claim: BucketClaim) -> float | None:
-        withheld = any(map(is_quarantined, _find_devices(devices, claim)))
-        return await reconcile_claim(context.client, context.provisioner, claim, withheld=withheld)
+        quarantined = any(map(is_quarantined, _find_devices(devices, claim)))
+        return await reconcile_claim(
+            context.client, context.provisioner, claim, quarantined=quarantined
+        )
 
     watches = (Watch(claims, itself), Watch(devices, concerned_by_device))
     return KindController(claims, reconcile, watches, context.settings.workers)
@@ -66,8 +68,8 @@ def concerned_by_device(old: EdgeDevice | None, new: EdgeDevice | None) -> Itera
     device = new or old
     if device is None or is_quarantined(old) == is_quarantined(new):
         return
-    names = {name_of(device), status_of(device).get("dataObc") or name_of(device)}
-    for name in sorted(names):
+    recorded = status_of(device).get("dataObc")
+    for name in sorted({name_of(device), recorded or name_of(device)}):
         yield namespace_of(device), name
 
 
@@ -89,11 +91,11 @@ async def reconcile_claim(
     provisioner: Provisioner | None,
     claim: BucketClaim,
     *,
-    withheld: bool = False,
+    quarantined: bool = False,
 ) -> float | None:
     """Provision a claim, or clean up after it; return the seconds after which to come back.
 
-    `withheld` says that its device is quarantined: then its keys are revoked.
+    `quarantined` says that its device is: then its keys are revoked.
 
     Raises ApiError, and StorageError and Forbidden after reporting them on the claim.
     """
@@ -102,7 +104,7 @@ async def reconcile_claim(
             await _report_failure(client, claim, NOT_CONFIGURED)
         return None
     try:
-        return await provisioner.reconcile(claim, withheld=withheld)
+        return await provisioner.reconcile(claim, quarantined=quarantined)
     except StorageError as error:
         await _report_failure(client, claim, str(error))
         raise

@@ -151,10 +151,11 @@ DEVICES.add(
     Condition("EdgeDevice", "ConfigurationReleased", "False"),
     "The device was adopted or joined again, its control plane was restored, or EdgeWorkloads "
     "were [defined again](control-plane.md#objects-that-go-with-their-namespace), and the "
-    "configuration that it would get does not contain a workload that it runs, so it gets none. "
-    "The message names the workloads.",
-    "Create the EdgeWorkloads that are missing, or give the EdgeDevice the labels that select "
-    "them. If the device is to remove them with their files, remove the annotation "
+    "configuration that it would get does not contain a workload that it runs, or cannot deliver "
+    "it now, so it gets none. The message names the workloads.",
+    "Create the EdgeWorkloads that are missing, give the EdgeDevice the labels that select them, "
+    "or mend the references that the condition `Configured` names. If the device is to remove the "
+    "workloads with their files, remove the annotation "
     "`management.project-flotta.io/configuration-withheld`.",
 )
 RELEASED = DEVICES.add(

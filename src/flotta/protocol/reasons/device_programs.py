@@ -167,9 +167,9 @@ CONFIGURATION_REFUSED = REPORTED.add(
 CONFIGURATION_OLDER = REPORTED.add(
     "ConfigurationOlder",
     BY_WORKER,
-    "A configuration was made of [older objects](device.md#older-configurations) than one before "
-    "it. The device applied it, but keeps the workloads that it does not contain; the message "
-    "names them and both versions.",
+    "Two configurations in a row were made of [older objects](device.md#older-configurations) than "
+    "one before them. The device applied them, but keeps the workloads that they do not contain; "
+    "the message names these, and the versions.",
     "If the store was replaced by an older copy, create the missing EdgeWorkloads again before "
     "its `resourceVersion` has grown past the higher one ([After restoring a "
     "backup](../how-to/restore-a-backup.md#etcd)). Otherwise look at `/readyz` of each replica of "

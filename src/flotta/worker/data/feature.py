@@ -97,6 +97,11 @@ class DataFeature(Feature):
         status.files_up, status.files_down = seen.files_up, seen.files_down
         return seen.error or ""
 
+    async def halt(self) -> None:
+        """Stop transfers: a download would make the directory of a removed workload again."""
+        self._configured, self._leaving, self._storage = {}, {}, None
+        await self._engine.halt()
+
     async def wipe(self) -> None:
         """Forget workloads, storage and what was synchronised."""
         self._configured, self._leaving, self._storage = {}, {}, None

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 from flotta.protocol.models import DataConfiguration
+from flotta.protocol.reasons.device_programs import REMOVAL_INCOMPLETE
 from flotta.protocol.reasons.reason import Code
 from flotta.protocol.reasons.workloads import (
     IMAGE_NEVER_PULL,
@@ -173,11 +174,19 @@ class StepExecution:
             work.cancel()
 
     async def stop_pod(self, name: str) -> None:
-        """Stop the unit of a workload and remove the rest of its pod."""
+        """Stop the unit of a workload and remove the rest of its pod.
+
+        Raises WorkloadError when podman does not remove it: what a pod still uses must stay.
+        """
         self._set_activity(name, STOPPING)
         async with self._ignoring_exits(name):
             await systemd.stop(self._files.unit_of(name))
-            await podman.remove_pod(name)
+            removed = await podman.remove_pod(name)
+        if not removed:
+            raise WorkloadError(
+                REMOVAL_INCOMPLETE,
+                f"pod {name} does not stop; `podman pod rm -f {name}` says why",
+            )
 
     async def stop_unit(self, name: str) -> None:
         """Stop the unit of a workload that will be started again."""

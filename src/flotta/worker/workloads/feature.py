@@ -100,6 +100,7 @@ class WorkloadsFeature(Feature):
             self._report_changes,
         )
         self._names: tuple[str, ...] = ()
+        self._is_read = False  # what is installed, or what is configured
         self._reported: dict[str, Summary] = {}  # by workload
         self._warned: dict[str, str] = {}  # what is left of workloads that are being removed
 
@@ -109,7 +110,7 @@ class WorkloadsFeature(Feature):
         await self._claims.prepare()
         installed = self._files.list_installed()
         # Reported before there is a configuration: it shows what the device would lose.
-        self._names = tuple(sorted(installed))
+        self._names, self._is_read = tuple(sorted(installed)), True
         self._observer.watch_units({name: self._files.unit_of(name) for name in installed})
         await self._observer.refresh()
 
@@ -122,7 +123,7 @@ class WorkloadsFeature(Feature):
         self._claims.note_used(desired.pods.values())
         # What is held is reported too: it shows the control plane what the device would lose.
         configured = (workload.name for workload in message.workloads or [])
-        self._names = (*configured, *sorted(desired.held))
+        self._names, self._is_read = (*configured, *sorted(desired.held)), True
         self._reconciler.apply(desired)
         self._transfers.keep_leaving(self._reconciler.list_leaving())
         self._report_changes()
@@ -142,7 +143,12 @@ class WorkloadsFeature(Feature):
             tasks.create_task(self._reconciler.evictions.run())
 
     async def report(self, heartbeat: Heartbeat) -> None:
-        """Add the status of each workload that is configured or held, else of what is installed."""
+        """Add the status of each workload that is configured or held, else of what is installed.
+
+        Raises OSError when that cannot be read.
+        """
+        if not self._is_read:
+            await self.prepare()
         heartbeat.workloads = [
             self._make_status(name, state) for name, state in self._derive_states().items()
         ]
@@ -153,7 +159,7 @@ class WorkloadsFeature(Feature):
 
     async def wipe(self) -> None:
         """Stop and remove every pod with its files."""
-        self._names = ()
+        self._names, self._is_read = (), True
         self._reported.clear()
         try:
             await self._reconciler.wipe()

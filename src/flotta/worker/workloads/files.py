@@ -19,7 +19,7 @@ import msgspec
 from flotta.durable_files import read_bounded, sync_directory, write_atomically
 from flotta.protocol.json_text import decode_json
 from flotta.protocol.models import DataConfiguration
-from flotta.tree_removal import RemovalFailure, empty_directory, remove_tree
+from flotta.tree_removal import RemovalFailure, empty_directory, empty_tree, remove_tree
 from flotta.worker.errors import WorkloadError
 from flotta.worker.pod_unit import plan as process_plan
 from flotta.worker.volumes.mounts import remove_mounts
@@ -150,8 +150,12 @@ class WorkloadFiles:
         Ends before the next one when `proceed` says no.
         """
         left = Leftovers()
-        found = self._list_names(left)
-        for name in sorted({*found, *filter(is_name, pods)}):
+        names = sorted({*self._list_names(left), *filter(is_name, pods)})
+        for name in filter(is_name, names):  # of all, before the many files that others may have
+            if not proceed():
+                return left
+            self._remove_secrets(self.paths_of(name))
+        for name in names:
             if not proceed():
                 break
             if is_name(name):
@@ -272,7 +276,7 @@ def _remove_export(path: Path) -> list[RemovalFailure]:
     """Remove an export directory; one that is a mount point itself is emptied and stays."""
     failures = remove_tree(path)
     if any(failure.is_mount_point and failure.path == str(path) for failure in failures):
-        return empty_directory(path)
+        return empty_tree(path)
     return failures
 
 

@@ -270,12 +270,7 @@ class Reconciler:
                 self.failures.pop(name, None)
                 if self._suspension.active:
                     delay.prolong(failed_start=False)
-                    await self._observer.refresh()
-                    continue
-                if any(isinstance(step, StartPod) for step in steps):
-                    self._suspension.interrupted.discard(name)
-                    self.evictions.unfinished.discard(name)
-                if pod is None:
+                elif pod is None:
                     break
             except WorkloadError as error:
                 self._record_failure(name, error)
@@ -317,6 +312,9 @@ class Reconciler:
                 await run_unless_changed(changed, work)
             else:
                 await work
+            if isinstance(step, StartPod):
+                self._suspension.interrupted.discard(step.name)
+                self.evictions.unfinished.discard(step.name)
 
     def _set_activity(self, name: str, activity: Code) -> None:
         if self.activities.get(name) != activity:

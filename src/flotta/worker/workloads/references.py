@@ -63,8 +63,7 @@ class Sources:
 
 def _parse_config_map(text: str) -> tuple[str, Values]:
     document = parse_config_map(text)
-    name = (document.get("metadata") or {}).get("name") or ""
-    name = str(name)
+    name = str((document.get("metadata") or {}).get("name") or "")
     plain = {key: str(value).encode() for key, value in (document.get("data") or {}).items()}
     binary = (document.get("binaryData") or {}).items()
     values = plain | {key: base64.b64decode(value) for key, value in binary}

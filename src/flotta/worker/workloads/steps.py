@@ -66,6 +66,7 @@ class Current:
     record: WorkloadRecord | None = None  # on disk
     unit: UnitState = NO_UNIT
     pod_digest: str = ""  # of the pod that exists
+    has_running: bool = False  # containers, which may outlive their unit
 
     @property
     def settled(self) -> bool:
@@ -107,7 +108,8 @@ def plan_steps(
 
 def plan_suspension(name: str, current: Current) -> tuple[Step, ...]:
     """Return the steps that stop a pod and leave its files, none for one that does not run."""
-    return (StopPod(name),) if current.settled or current.unit.changing else ()
+    runs = current.settled or current.unit.changing or current.has_running
+    return (StopPod(name),) if runs else ()
 
 
 def _plan_removal(name: str, current: Current) -> tuple[Step, ...]:

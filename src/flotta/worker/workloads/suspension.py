@@ -11,11 +11,11 @@ import contextlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from flotta.durable_files import write_atomically
+from flotta.durable_files import read_bounded, write_atomically
 from flotta.protocol.envelope import decode, encode
 
 MODE = 0o600
-MAX_SIZE = 1 << 20  # bytes of the file that are read
+MAX_SIZE = 1 << 20  # bytes of the file
 
 
 class Suspension:
@@ -42,6 +42,6 @@ class Suspension:
 
 def _read_names(path: Path) -> list[str]:
     """Return the pods that a file names, none when it cannot be read."""
-    with contextlib.suppress(OSError, ValueError), path.open("rb") as file:
-        return decode(file.read(MAX_SIZE), list[str])
+    with contextlib.suppress(OSError, ValueError):
+        return decode(read_bounded(path, MAX_SIZE), list[str])
     return []

@@ -113,6 +113,8 @@ class WorkloadWipe:
     async def _try_to_stop(self, name: str) -> None:
         try:
             await self._stop_pod(name)
+        except WorkloadError as error:
+            log.warning("Workload %s: %s [%s]", name, error.message, error.reason)
         except Exception:  # one of many: the others must be stopped as well
             log.exception("Workload %s could not be stopped [%s]", name, INTERNAL_ERROR)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -14,6 +13,8 @@ from flotta.edge_api.backends.crd.delivery import Delivery
 from flotta.edge_api.backends.crd.errors import translate_api_errors
 from flotta.edge_api.backends.crd.event_limits import EventLimits
 from flotta.edge_api.backends.crd.events import Events
+from flotta.edge_api.backends.crd.hardware_labels import HardwareLabels
+from flotta.edge_api.backends.crd.heartbeats import HeartbeatRecorder
 from flotta.edge_api.backends.crd.joining import Joining
 from flotta.edge_api.backends.crd.members import Members
 from flotta.edge_api.backends.crd.membership import judge_membership
@@ -23,45 +24,37 @@ from flotta.edge_api.backends.crd.problems import ProblemReporter
 from flotta.edge_api.backends.crd.redefinition import Redefinition
 from flotta.edge_api.backends.crd.removals import Removals
 from flotta.edge_api.backends.crd.secrets import Secrets
-from flotta.edge_api.backends.crd.statuses import StatusChange, Statuses
+from flotta.edge_api.backends.crd.statuses import Statuses
 from flotta.edge_api.backends.crd.tombstones import Tombstones
 from flotta.edge_api.backends.crd.unknown_devices import UnknownDevices
 from flotta.edge_api.backends.crd.wakeups import Wakeups
 from flotta.edge_api.backends.crd.withholding import Withholding
 from flotta.edge_api.metrics import EdgeApiMetrics
-from flotta.edge_api.refusals import Refusal
 from flotta.edge_api.settings import Settings
-from flotta.fleet import hardware, heartbeat, presence
 from flotta.fleet.adoption import (
     FORMER_KEY_ANNOTATION,
     FORMER_UID_ANNOTATION,
     former_identity,
-    is_withheld,
 )
-from flotta.fleet.former_labels import is_unsettled, record_change
+from flotta.fleet.former_labels import is_unsettled
 from flotta.fleet.quarantine import is_quarantined
 from flotta.fleet.tombstones import read_tombstone, tombstone_name
 from flotta.identity.peers import Peer
 from flotta.protocol.models import EnrolmentInfo, Heartbeat, RegistrationInfo
 from flotta.protocol.reasons.conditions import ACKNOWLEDGED
-from flotta.protocol.reasons.refusals import UNKNOWN_DEVICE
 from flotta.resources.changes import change_metadata
-from flotta.resources.client import Client, Invalid, NotFound, retry_on_conflict
+from flotta.resources.client import Client, NotFound
 from flotta.resources.conditions import DISCONNECTED, with_condition
 from flotta.resources.kinds import CONFIG_MAP, EDGE_DEVICE, SECRET, SIGNED_REQUEST
 from flotta.resources.objects.devices import EdgeDevice, EdgeDeviceStatus
 from flotta.resources.views import (
     Key,
     key_of,
-    labels_of,
     name_of,
     namespace_of,
     status_of,
     uid_of,
 )
-
-MESSAGE_ID_LIMIT = 64  # characters of the last message's id that are remembered; a UUID has 36
-log = logging.getLogger(__name__)
 
 
 class CrdBackend:
@@ -80,14 +73,7 @@ class CrdBackend:
         self._members = Members(client, self._caches.devices, self._tombstones)
         self._statuses = Statuses(client, self._caches.devices)
         self._events = Events(client, self._caches, EventLimits(metrics))
-        self._joining = Joining(
-            client,
-            self._caches.devices,
-            PendingRequests(
-                self._caches.of(SIGNED_REQUEST),
-                PendingLimits(settings.pending_per_certificate, settings.pending_per_namespace),
-            ),
-        )
+        self._joining = _make_joining(client, self._caches, settings)
         self._configurations = Configurations(
             self._caches, self._wakeups, settings.s3_device_endpoint
         )
@@ -106,9 +92,10 @@ class CrdBackend:
         self._delivery = Delivery(
             client, self._caches, self._configurations, removals, redefinition
         )
-        self._withholding = Withholding(client, self._configurations, self._statuses, redefinition)
-        self._locks: dict[Key, asyncio.Lock] = {}
-        self._last_message: dict[Key, str] = {}
+        withholding = Withholding(client, self._configurations, self._statuses, redefinition)
+        self._heartbeats = HeartbeatRecorder(
+            self._statuses, self._presence, self._events, HardwareLabels(client), withholding
+        )
         self._caches.devices.subscribe(self._device_changed)
         self._shut_out: Callable[[str, str], None] = lambda *_: None
 
@@ -198,23 +185,14 @@ class CrdBackend:
 
     @translate_api_errors
     async def record_heartbeat(self, peer: Peer, message_id: str, heartbeat: Heartbeat) -> bool:
-        """Write what is new to the EdgeDevice, one heartbeat of a device after the other.
-
-        What changes is in docs/reference/control-plane.md#heartbeats-and-status.
-        """
+        """Write what is new to the EdgeDevice; tell whether its hardware is known."""
         key = key_of_peer(peer)
-        async with self._locks.setdefault(key, asyncio.Lock()):
-            try:
-                known = await self._apply_heartbeat(key, message_id, heartbeat)
-            except NotFound as error:
-                raise Refusal(404, "the device does not exist", reason=UNKNOWN_DEVICE) from error
+        known = await self._heartbeats.record(key, message_id, heartbeat)
         await self._end_adoption(peer)
         self._metrics.count_heartbeat(*key)
         device = self._caches.devices.get(*key)
         # Labels that changed for a moment may change back: without the hardware nobody learns it.
-        return "hardware" in known and (
-            device is None or not is_unsettled(device, datetime.now(UTC))
-        )
+        return "hardware" in known and (device is None or not is_unsettled(device))
 
     @translate_api_errors
     async def record_disconnect(self, peer: Peer) -> None:
@@ -248,29 +226,6 @@ class CrdBackend:
         except NotFound:
             return
 
-    async def _apply_heartbeat(
-        self, key: Key, message_id: str, beat: Heartbeat
-    ) -> EdgeDeviceStatus:
-        """Write what is new, and return the status that the device has then."""
-        now, message_id = datetime.now(UTC), message_id[:MESSAGE_ID_LIMIT]
-        repeated = bool(message_id) and self._last_message.get(key) == message_id
-        written = await self._statuses.update(key, _heartbeat_change(beat, now))
-        self._presence.record_heartbeat(key, now)
-        device = written.device if written else self._statuses.newest_device(key)
-        if device is None:
-            raise Refusal(404, "the device does not exist", reason=UNKNOWN_DEVICE)
-        status = status_of(device)
-        old, new = (written.old, written.new) if written else (status, status)
-        await self._events.write_heartbeat_events(
-            device, () if repeated else beat.events or (), old, new
-        )
-        self._last_message[key] = message_id
-        if is_withheld(device):
-            await self._withholding.review(device, beat)
-        if beat.hardware is not None:
-            await self._write_labels(device, new)
-        return new
-
     async def _end_adoption(self, peer: Peer) -> None:
         """Accept the former certificate of an adopted device no longer: it uses its new one."""
         device = self._caches.devices.get(*key_of_peer(peer))
@@ -282,25 +237,6 @@ class CrdBackend:
         }
         patch = change_metadata({"annotations": forgotten})
         await self._client.merge_patch(EDGE_DEVICE, name_of(device), namespace_of(device), patch)
-
-    async def _write_labels(self, device: EdgeDevice, status: EdgeDeviceStatus) -> None:
-        wanted = hardware.hardware_labels(status.get("hardware"))
-        present = labels_of(device)
-        missing: dict[str, str | None] = {
-            name: text for name, text in wanted.items() if present.get(name) != text
-        }
-        if not missing:
-            return
-
-        async def patch() -> None:
-            former = record_change(device, missing, datetime.now(UTC))
-            body = change_metadata({"labels": missing, "annotations": former})
-            await self._client.merge_patch(EDGE_DEVICE, name_of(device), namespace_of(device), body)
-
-        try:
-            await retry_on_conflict(patch)
-        except Invalid as error:  # of the spec, by an API server that checks all of the object
-            log.warning("The labels of %s could not be written: %s", name_of(device), error)
 
     async def _is_granted(self, peer: Peer, device: EdgeDevice) -> bool:
         name = tombstone_name(uid_of(device))
@@ -321,8 +257,7 @@ class CrdBackend:
     def _forget(self, key: Key) -> None:
         self._presence.forget(key)
         self._metrics.forget(*key)
-        self._last_message.pop(key, None)
-        self._locks.pop(key, None)
+        self._heartbeats.forget(key)
 
 
 def key_of_peer(peer: Peer) -> Key:
@@ -330,14 +265,6 @@ def key_of_peer(peer: Peer) -> Key:
     return peer.namespace, peer.device_id
 
 
-def _heartbeat_change(beat: Heartbeat, now: datetime) -> StatusChange:
-    """Return the change of a status by a heartbeat; its time alone is not written."""
-
-    def change(device: EdgeDevice) -> EdgeDeviceStatus:
-        old = status_of(device)
-        new = heartbeat.apply_heartbeat(device, beat, now)
-        if new == old and presence.mark_heard(new, now).get("conditions") == old.get("conditions"):
-            return old
-        return presence.mark_heard(new, now, device["metadata"].get("generation"))
-
-    return change
+def _make_joining(client: Client, caches: Caches, settings: Settings) -> Joining:
+    limits = PendingLimits(settings.pending_per_certificate, settings.pending_per_namespace)
+    return Joining(client, caches.devices, PendingRequests(caches.of(SIGNED_REQUEST), limits))

@@ -7,6 +7,7 @@ from typing import Any
 
 from flotta.edge_api.backends.crd.optional_cache import OptionalCache
 from flotta.fleet.object_storage import NOOBAA_ROUTE
+from flotta.protocol.models import InputsVersion
 from flotta.resources.cache import Cache
 from flotta.resources.client import Client
 from flotta.resources.kinds import (
@@ -21,8 +22,10 @@ from flotta.resources.kinds import (
     Kind,
     ResourceT,
 )
+from flotta.resources.objects.devices import EdgeDevice
 from flotta.resources.objects.meta import Resource
 from flotta.resources.objects.workloads import EdgeWorkload
+from flotta.resources.views import key_of, uid_of
 
 KINDS = (
     *(EDGE_DEVICE, EDGE_WORKLOAD, EDGE_DEVICE_SET, SIGNED_REQUEST),
@@ -53,16 +56,20 @@ class Caches:
         """Whether every cache holds its first list."""
         return self._routes.settled and all(cache.synced for cache in self._required.values())
 
-    @property
-    def selection_version(self) -> str:
-        """The resourceVersion up to which EdgeWorkloads and EdgeDevices are both known.
+    def inputs_version(self, device: EdgeDevice) -> InputsVersion | None:
+        """Return how new what decides which workloads a device runs is: they, and the device.
 
-        These decide which workloads a device runs. Empty if versions are not decimal numbers, which
-        alone can be compared.
+        The EdgeDevice counts only if it is not in the cache. None if a version is not a decimal
+        number: other ones cannot be compared.
         """
-        versions = [self.of(kind).resource_version for kind in (EDGE_WORKLOAD, EDGE_DEVICE)]
-        comparable = all(version.isascii() and version.isdecimal() for version in versions)
-        return min(versions, key=int) if comparable else ""
+        known = self.devices.get(*key_of(device)) or device
+        workloads = self.of(EDGE_WORKLOAD).resource_version
+        own = known["metadata"]["resourceVersion"]
+        if not all(version.isascii() and version.isdecimal() for version in (workloads, own)):
+            return None
+        return InputsVersion(
+            device_uid=uid_of(known), workloads_version=workloads, device_version=own
+        )
 
     @property
     def unhealthy_reason(self) -> str | None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 from flotta.edge_api.backends.backend import Configuration
@@ -90,16 +88,13 @@ class Configurations:
         caches: Caches,
         wakeups: Wakeups,
         s3_endpoint: str = "",
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._caches = caches
         self._s3_endpoint = s3_endpoint
-        self._clock = clock
         self._outdated: list[Callable[[Key], None]] = [wakeups.wake]
         self._cached: dict[Key, CachedConfiguration] = {}
         self._dependents: dict[Lookup, set[Key]] = defaultdict(set)
         self._last_s3: dict[Key, S3StorageConfiguration] = {}
-        self._expiries: dict[Key, asyncio.TimerHandle] = {}
         caches.devices.subscribe(self._device_changed)
         caches.of(EDGE_WORKLOAD).subscribe(self._workload_changed)
         for kind in REFERENCED:
@@ -123,31 +118,19 @@ class Configurations:
 
     def _render(self, key: Key, device: EdgeDevice) -> CachedConfiguration:
         source = _RecordingSource(self._caches)
-        rendered = render_configuration(
-            device, source, self._last_s3.get(key), self._s3_endpoint, self._clock()
-        )
+        rendered = render_configuration(device, source, self._last_s3.get(key), self._s3_endpoint)
         if rendered.s3 is not None:
             self._last_s3[key] = rendered.s3
         elif not rendered.storage_unresolved:
             self._last_s3.pop(key, None)  # keys that were taken away must not come back later
         for lookup in source.lookups:
             self._dependents[lookup].add(key)
-        if rendered.valid_until is not None:
-            self._expire_later(key, rendered.valid_until)
         generation = device["metadata"].get("generation")
         configuration = Configuration(rendered.version, encode(rendered.content))
         return CachedConfiguration(rendered, generation, configuration, frozenset(source.lookups))
 
-    def _expire_later(self, key: Key, end: datetime) -> None:
-        # One second more: a timer of the loop must not be early by the wall clock.
-        seconds = max(0.0, (end - self._clock()).total_seconds()) + 1.0
-        loop = asyncio.get_running_loop()
-        self._expiries[key] = loop.call_later(seconds, self._invalidate, key)
-
     def _invalidate(self, key: Key) -> None:
         cached = self._cached.pop(key, None)
-        if expiry := self._expiries.pop(key, None):
-            expiry.cancel()
         for lookup in cached.lookups if cached else ():
             self._dependents[lookup].discard(key)
             if not self._dependents[lookup]:

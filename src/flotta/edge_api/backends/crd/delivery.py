@@ -20,12 +20,11 @@ from flotta.edge_api.refusals import Refusal
 from flotta.fleet.adoption import find_unprotected, is_withheld
 from flotta.fleet.joining import UNREGISTERED_LABEL
 from flotta.identity.peers import Peer
-from flotta.protocol.models import InputsVersion
 from flotta.protocol.reasons.refusals import CONFIGURATION_WITHHELD, UNKNOWN_DEVICE
 from flotta.resources.client import Client
 from flotta.resources.kinds import EDGE_DEVICE
 from flotta.resources.objects.devices import EdgeDevice
-from flotta.resources.views import labels_of, uid_of
+from flotta.resources.views import labels_of
 
 WITHHELD_RETRY = 10  # seconds until a device asks for a withheld configuration again
 
@@ -57,9 +56,7 @@ class Delivery:
         if lost := find_unprotected(device, cached.rendered.content):
             raise _withheld(f"its agent would remove {', '.join(lost)}, which cannot be delivered")
         # Before anything is awaited: the rendering is as new as the caches are now.
-        inputs = InputsVersion(
-            device_uid=uid_of(device), resource_version=self._caches.selection_version
-        )
+        inputs = self._caches.inputs_version(device)
         # Asked after the rendering: what the API says then holds for all that it rests on.
         ending = await self._removals.find_ending(peer.namespace)
         if not ending:
@@ -68,7 +65,7 @@ class Delivery:
             raise _withheld(ending)
         # Again, after what was waited for: from then on its Secrets stay here.
         require_released(self._devices.get(peer.namespace, peer.device_id))
-        return replace(cached.configuration, inputs=inputs if inputs.resource_version else None)
+        return replace(cached.configuration, inputs=inputs)
 
     async def _find_device(self, peer: Peer) -> EdgeDevice:
         """Return the EdgeDevice, from the cache unless that is older than the certificate."""

@@ -16,8 +16,8 @@ from flotta.edge_api.backends.backend import RecordedRegistration
 from flotta.edge_api.backends.crd.pending_requests import PendingRequests
 from flotta.edge_api.backends.crd.quarantine import require_released
 from flotta.edge_api.refusals import Refusal
-from flotta.fleet import hardware
-from flotta.fleet.former_labels import record_change
+from flotta.fleet import hardware, presence
+from flotta.fleet.former_labels import record_change, settle
 from flotta.fleet.joining import (
     CERTIFICATE_ANNOTATION,
     KEY_ANNOTATION,
@@ -156,9 +156,13 @@ class Joining:
             UNREGISTERED_LABEL: None,
         }
         labels = {key: text for key, text in wanted.items() if present.get(key) != text}
-        if not labels and annotations.get(KEY_ANNOTATION) == fingerprint:
-            return
         former = record_change(device, labels, datetime.now(UTC))
+        returns = presence.ready_status(status_of(device)) == "Unknown"
+        if not former and info.hardware is not None and not returns:
+            reported = hardware.reported_labels(info.hardware)
+            former = settle(device, reported, datetime.now(UTC))
+        if not labels and not former and annotations.get(KEY_ANNOTATION) == fingerprint:
+            return
         change: MetadataChange = {
             "labels": labels,
             "annotations": {KEY_ANNOTATION: fingerprint, **former},

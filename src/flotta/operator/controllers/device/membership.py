@@ -7,7 +7,6 @@ The operator adds and removes entries; the Edge API writes phase, times and reas
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 
 from flotta.fleet.former_labels import workloads_kept
 from flotta.fleet.selection import workloads_for
@@ -24,11 +23,9 @@ def wanted_workloads(device: EdgeDevice, workloads: Iterable[EdgeWorkload]) -> l
     return [name_of(workload) for workload in workloads_for(device, workloads)]
 
 
-def kept_workloads(
-    device: EdgeDevice, workloads: Iterable[EdgeWorkload], now: datetime
-) -> list[str]:
+def kept_workloads(device: EdgeDevice, workloads: Iterable[EdgeWorkload]) -> list[str]:
     """Return the names of listed workloads that the device keeps for a while, sorted."""
-    names = map(name_of, workloads_kept(device, workloads, now))
+    names = map(name_of, workloads_kept(device, workloads))
     return [name for name in names if is_listed(device, name)]
 
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from flotta.fleet.claim_ownership import is_claim_of
-from flotta.fleet.former_labels import settles_at
 from flotta.operator.controllers.accepted import judge_device
 from flotta.operator.controllers.conditions import judged_conditions
 from flotta.operator.controllers.device import membership
@@ -55,7 +54,7 @@ def plan_device(
     of all of them before the first label is written.
     """
     workloads = list(workloads)
-    kept = membership.kept_workloads(device, workloads, now)
+    kept = membership.kept_workloads(device, workloads)
     names = [*membership.wanted_workloads(device, workloads), *kept]
     wanted = wants_claim(device, device_set, auto_create=settings.bucket_auto_create)
     states: dict[str, ConditionState | None] = {
@@ -78,14 +77,7 @@ def plan_device(
     steps += plan_event(device, states[QUARANTINED])
     if claim is None and wanted:
         steps.append(Create(BUCKET_CLAIM, make_bucket_claim(device, settings)))
-    waits = (LABELS_DELAY if metadata and later else wait, _time_kept(device, now) if kept else 0.0)
-    return Plan(tuple(steps), requeue_after=min(filter(None, waits), default=None))
-
-
-def _time_kept(device: EdgeDevice, now: datetime) -> float:
-    """Return the seconds until the device loses what it keeps by its former labels."""
-    end = settles_at(device)
-    return max(1.0, (end - now).total_seconds()) if end else 0.0
+    return Plan(tuple(steps), requeue_after=(LABELS_DELAY if metadata and later else wait) or None)
 
 
 def _change_metadata(device: EdgeDevice, names: Sequence[str]) -> MetadataChange:

@@ -43,7 +43,7 @@ def judge_quarantine(
         describe_quarantine(quarantine),
         "Its certificate is refused, and it gets no configuration.",
         describe_pods(quarantine),
-        *describe_keys(keys),
+        *_describe_keys(keys),
         *_describe_secrets(find_secrets(workloads_for(device, workloads))),
     ]
     return "True", _reason_of(keys), cut(" ".join(sentences), MESSAGE_LIMIT)
@@ -60,7 +60,7 @@ def plan_event(device: EdgeDevice, state: ConditionState | None) -> tuple[Record
     return ()
 
 
-def describe_keys(keys: HeldKeys) -> list[str]:
+def _describe_keys(keys: HeldKeys) -> list[str]:
     """Return a sentence for the keys that the operator revokes, and one for those of others."""
     sentences = []
     if keys.is_pending:

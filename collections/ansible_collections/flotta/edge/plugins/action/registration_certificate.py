@@ -19,6 +19,8 @@ class ActionModule(ActionBase):  # type: ignore[misc, unused-ignore]  # its base
     def run(self, tmp: object = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return the result of the module; an error is not hidden."""
         result: dict[str, Any] = super().run(tmp, task_vars)
+        # At -vvv the connection ssh prints what the module printed, before there is a result to hide.
+        self._connection._play_context.no_log = True
         result.update(self._execute_module(task_vars=task_vars))
         if not result.get("failed"):
             result["_ansible_no_log"] = True

@@ -113,6 +113,7 @@ import tempfile
 from dataclasses import dataclass
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.flotta.edge.plugins.module_utils.secret_parameters import SecretsModule
 
 FILE = {
     "path": {"type": "path", "required": True},
@@ -287,7 +288,7 @@ def reveal_public(module: AnsibleModule, files: list[WantedFile]) -> None:
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
+    module = SecretsModule(
         argument_spec={
             "files": {"type": "list", "elements": "dict", "required": True, "options": FILE}
         },

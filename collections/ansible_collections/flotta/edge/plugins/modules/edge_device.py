@@ -62,7 +62,8 @@ options:
       - Whether the device is kept out because it was lost or stolen. With V(true), the control plane refuses its certificates
         and revokes the access keys of its bucket; nothing is removed. With V(false), it is let in again.
       - When omitted, a quarantine stays as it is.
-      - With V(true), O(wait) does not wait for heartbeats, which are refused.
+      - The heartbeats of a quarantined device are refused, so O(wait) does not wait for them. The module warns about that, unless
+        this option is V(true).
     type: bool
   quarantine_pods:
     description:
@@ -237,8 +238,8 @@ class WantedDevice:
         if moved and not self.module.check_mode:
             device = await self.change_quarantine(device)
             after = changeable_part(device)
-        if self.parameters.wait and not self.parameters.quarantined and not self.module.check_mode:
-            device = await self.wait_ready()
+        if self.parameters.wait and not self.module.check_mode:
+            device = await self.wait_ready_unless_quarantined(device)
         diff = api.make_diff(before, after)
         return {"changed": changed or adopted or moved, "device": device, "diff": diff}
 
@@ -316,6 +317,17 @@ class WantedDevice:
             raise ValueError(
                 f"Device {self.name} is not registered in namespace {self.namespace}. Check the name (flotta status lists all "
                 f"devices), or set wait to true to wait until it registers. {WHERE_TO_LOOK}"
+            )
+        return device
+
+    async def wait_ready_unless_quarantined(self, device: EdgeDevice) -> EdgeDevice:
+        """Return the device once it is ready; at once if it is quarantined, with a warning unless that was asked for."""
+        if quarantine_of(device) is None:
+            return await self.wait_ready()
+        if not self.parameters.quarantined:
+            self.module.warn(
+                f"Device {self.name} is quarantined, so its heartbeats are refused, and it was not waited for. To let it in again, "
+                f"run flotta device release {self.name}, or set quarantined to false."
             )
         return device
 

@@ -408,6 +408,7 @@ from dataclasses import dataclass
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.flotta.edge.plugins.module_utils import resource_api as api
+from ansible_collections.flotta.edge.plugins.module_utils.secret_parameters import SecretsModule
 
 try:
     from flotta.installation.install import InstallOutcome, install
@@ -562,7 +563,7 @@ def describe_changes(found: InstallOutcome | UninstallOutcome) -> Manifest:
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
+    module = SecretsModule(
         argument_spec={
             **api.CONNECTION_SPEC,
             **SETTINGS,

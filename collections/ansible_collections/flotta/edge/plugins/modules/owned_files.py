@@ -53,6 +53,13 @@ options:
         description:
           - A path is flotta's if another entry of the list is. Names that entry by its O(files[].path).
         type: path
+  keep:
+    description:
+      - Absolute paths of files that stay, whatever other name leads to them, such as one with a symbolic link in it. They may
+        contain the wildcards V(*) and V(?).
+    type: list
+    elements: path
+    default: []
   directories:
     description:
       - Directories to remove after the files if nothing is left in them.
@@ -234,6 +241,17 @@ def list_existing(pattern: str) -> list[str]:
     return sorted(glob.glob(pattern)) or ([pattern] if os.path.islink(pattern) else [])
 
 
+def real_place(path: str) -> str:
+    """Return the one name of a path that has no symbolic link in its directories; a link itself stays one."""
+    return os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
+
+
+def without_kept(findings: Sequence[Finding], keep: Sequence[str]) -> list[Finding]:
+    """Return the findings that are not, by any name, one of the paths to keep, which may have wildcards."""
+    kept = {real_place(path) for pattern in keep for path in list_existing(pattern)}
+    return [finding for finding in findings if real_place(finding.path) not in kept]
+
+
 def remove(module: AnsibleModule, path: str) -> None:
     """Remove a file, link or directory with everything in it; fail the module if that is impossible."""
     # rm works on any depth; a mounted file system below the directory is not flotta's.
@@ -290,13 +308,15 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "files": {"type": "list", "elements": "dict", "default": [], "options": FILE},
+            "keep": {"type": "list", "elements": "path", "default": []},
             "directories": {"type": "list", "elements": "dict", "default": [], "options": FOLDER},
             "state": {"type": "str", "choices": ["absent", "listed"], "default": "absent"},
         },
         supports_check_mode=True,
     )
     listed = module.params["state"] == "listed"
-    findings = examine([Entry(**given) for given in module.params["files"]])
+    entries = [Entry(**given) for given in module.params["files"]]
+    findings = without_kept(examine(entries), module.params["keep"])
     ours = [finding.path for finding in findings if not finding.foreign]
     foreign = [finding.foreign for finding in findings if finding.foreign]
     if listed:

@@ -88,13 +88,14 @@ options:
         required: true
       unless_file:
         description:
-          - The space is not needed if this file contains O(space[].unless_text).
+          - The space is not needed if this file contains each text of O(space[].unless_text).
         type: path
       unless_text:
         description:
           - See O(space[].unless_file).
-        type: str
-        default: ""
+        type: list
+        elements: str
+        default: []
   controller_time:
     description:
       - Time on the controller in seconds since 1970. The clocks may differ by O(clock_tolerance).
@@ -181,7 +182,7 @@ EXAMPLES = r"""
       - name: podman
         version: "4.3"
         remedy: Install the package podman of the distribution, 4.3 or newer.
-    controller_time: "{{ now(utc=true).timestamp() }}"
+    controller_time: "{{ now().timestamp() }}"
 """
 
 RETURN = r"""
@@ -198,8 +199,8 @@ import os
 import platform
 import re
 import time
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.flotta.edge.plugins.module_utils.listening_sockets import (
@@ -217,7 +218,7 @@ SPACE = {
     "path": {"type": "path", "required": True},
     "mebibytes": {"type": "int", "required": True},
     "unless_file": {"type": "path"},
-    "unless_text": {"type": "str", "default": ""},
+    "unless_text": TEXTS,
 }
 PORT = {
     "port": {"type": "int", "required": True},
@@ -257,14 +258,21 @@ CHECKS = (
 BOOTED = "/run/systemd/system"  # exists when systemd is the init system: sd_booted(3)
 EVERYWHERE = ("0.0.0.0", "::", "*", "")  # noqa: S104 - compared only
 QUESTION = """
-import importlib.util, json, platform, sys
+import importlib.util, json, platform, struct, sys
 print(json.dumps({
     "version": list(sys.version_info[:2]),
     "venv": all(importlib.util.find_spec(name) for name in ("venv", "ensurepip")),
     "libc": platform.libc_ver()[0],
+    "bits": struct.calcsize("P") * 8,
 }))
 """
-Problem = tuple[str, str]  # name of the check and the sentence
+
+
+class Problem(NamedTuple):
+    """A requirement that is not met."""
+
+    check: str  # its name
+    sentence: str
 
 
 def parse_version(text: str) -> list[int]:
@@ -276,7 +284,7 @@ def parse_version(text: str) -> list[int]:
 def check_account(wanted: Mapping[str, Any]) -> Iterator[Problem]:
     """Yield a problem if the task is not root although it has to be."""
     if wanted["root"] and os.geteuid() != 0:
-        yield (
+        yield Problem(
             "root",
             "The tasks do not run as root. Set ansible_user=root, or ansible_become=true for a user who may use sudo.",
         )
@@ -285,7 +293,7 @@ def check_account(wanted: Mapping[str, Any]) -> Iterator[Problem]:
 def check_init(wanted: Mapping[str, Any]) -> Iterator[Problem]:
     """Yield a problem if systemd is not the init system although it has to be."""
     if wanted["systemd"] and not os.path.isdir(BOOTED):
-        yield (
+        yield Problem(
             "systemd",
             "systemd is not the init system of this host, and runs no services. Use a distribution with systemd; in a "
             "container, start it with systemd as its first process.",
@@ -293,7 +301,7 @@ def check_init(wanted: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def ask_python(module: AnsibleModule, path: str) -> dict[str, Any]:
-    """Return version, venv and C library of a Python; empty if it does not run."""
+    """Return version, venv, C library and bits of a pointer of a Python; empty if it does not run."""
     if not os.access(path, os.X_OK):
         return {}
     code, output, _errors = module.run_command([path, "-c", QUESTION])
@@ -309,21 +317,29 @@ def check_python(module: AnsibleModule, wanted: Mapping[str, Any]) -> Iterator[P
     found = ask_python(module, path)
     remedy = f"Install Python {least} or newer with venv, and set programs_python to its path if that is not {path}."
     if not found:
-        yield "python", f"{path} is missing or does not run. {remedy}"
+        yield Problem("python", f"{path} is missing or does not run. {remedy}")
         return
     version = ".".join(map(str, found["version"]))
     if found["version"] < parse_version(least):
-        yield "python", f"{path} is Python {version}; flotta needs {least} or newer. {remedy}"
+        yield Problem(
+            "python", f"{path} is Python {version}; flotta needs {least} or newer. {remedy}"
+        )
     elif not found["venv"]:
-        yield (
+        yield Problem(
             "python",
             f"{path} (Python {version}) has no venv. Install the package python3-venv of the distribution.",
         )
     if wanted["glibc"] and found["libc"] != "glibc":
-        yield (
+        yield Problem(
             "libc",
             "The C library of this host is not glibc (Alpine Linux has musl), and no wheels are built for others. Use a "
             "distribution with glibc.",
+        )
+    if wanted["architectures"] and found["bits"] != 64:
+        yield Problem(
+            "architecture",
+            f"{path} is a {found['bits']}-bit program, and wheels exist for 64 bits only. Use a 64-bit operating system; a 64-bit "
+            "kernel alone is not enough.",
         )
 
 
@@ -331,7 +347,7 @@ def check_architecture(wanted: Mapping[str, Any]) -> Iterator[Problem]:
     """Yield a problem if wheels for the architecture do not exist."""
     machine, known = platform.machine(), wanted["architectures"]
     if known and machine not in known:
-        yield (
+        yield Problem(
             "architecture",
             f"The architecture of this host is {machine}. Wheels exist for {' and '.join(known)} only; some requirements "
             "of flotta have none for others. Use another machine, or a 64-bit operating system on it.",
@@ -344,12 +360,12 @@ def check_commands(module: AnsibleModule, wanted: Mapping[str, Any]) -> Iterator
         name, least = command["name"], command["version"]
         path = module.get_bin_path(name)
         if path is None:
-            yield "commands", f"{name} is missing. {command['remedy']}"
+            yield Problem("commands", f"{name} is missing. {command['remedy']}")
         elif least:
             _code, output, _errors = module.run_command([path, "--version"])
             if parse_version(output) < parse_version(least):
                 found = ".".join(map(str, parse_version(output))) or "of an unknown version"
-                yield (
+                yield Problem(
                     "commands",
                     f"{name} is {found}; flotta needs {least} or newer. {command['remedy']}",
                 )
@@ -363,13 +379,14 @@ def find_existing(path: str) -> str:
     return path
 
 
-def contains(path: str | None, text: str) -> bool:
-    """Tell whether a file exists and contains a text."""
+def contains(path: str | None, texts: Iterable[str]) -> bool:
+    """Tell whether a file exists and contains each of the texts."""
     try:
         with open(path or "", encoding="utf-8", errors="replace") as stream:
-            return text in stream.read()
+            content = stream.read()
     except OSError:
         return False
+    return all(text in content for text in texts)
 
 
 def check_space(wanted: Mapping[str, Any]) -> Iterator[Problem]:
@@ -381,9 +398,9 @@ def check_space(wanted: Mapping[str, Any]) -> Iterator[Problem]:
         existing = os.statvfs(find_existing(path))
         free = existing.f_bavail * existing.f_frsize // 2**20
         if existing.f_flag & os.ST_RDONLY:
-            yield "space", f"The file system of {path} is read-only. Mount it writable."
+            yield Problem("space", f"The file system of {path} is read-only. Mount it writable.")
         elif free < least:
-            yield (
+            yield Problem(
                 "space",
                 f"The file system of {path} has {free} MiB free; {least} MiB are needed. Make room there.",
             )
@@ -396,7 +413,7 @@ def check_clock(wanted: Mapping[str, Any]) -> Iterator[Problem]:
         return
     moment = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
     seconds = round(time.time() - there)
-    yield (
+    yield Problem(
         "clock",
         f"The clock of this host says {moment}, {abs(seconds)} s {'after' if seconds > 0 else 'before'} that of the "
         "controller. Certificates and S3 need the right time: set the clock of the one that is wrong, and run a time "
@@ -419,7 +436,7 @@ def check_ports(wanted: Mapping[str, Any]) -> Iterator[Problem]:
             name, unit = find_process(inode)
             if unit.partition(".service")[0] != port["unit"].partition(".service")[0]:
                 by = f"{name or 'another program'}{f' ({unit})' if unit else ''}"
-                yield (
+                yield Problem(
                     "ports",
                     f"TCP port {number} on {address} is used by {by}; {port['unit']} needs it. Stop that program, or "
                     f"{port['remedy']}.",
@@ -439,7 +456,7 @@ def find_problems(module: AnsibleModule) -> Iterator[Problem]:
     yield from check_clock(wanted)
     yield from check_ports(wanted)
     for text in wanted["files"]:
-        yield "files", text
+        yield Problem("files", text)
 
 
 def read_distribution(path: str = "/etc/os-release") -> dict[str, str]:
