@@ -12,7 +12,14 @@ from pathlib import Path
 
 from flotta.backoff import Backoff
 from flotta.worker.pod_unit.plan import ProcessPlan
-from flotta.worker.pod_unit.podman_calls import CallFailed, call, make_pod, remove_pod, wait_exit
+from flotta.worker.pod_unit.podman_calls import (
+    PLAY_TIMEOUT,
+    CallFailed,
+    call,
+    make_pod,
+    remove_pod,
+    wait_exit,
+)
 
 RETRY = 10.0, 300.0  # first and longest seconds until a failed container runs again, as Kubernetes
 
@@ -50,7 +57,7 @@ async def _run_until_success(plan: ProcessPlan, manifest: Path, container: str) 
 async def _run_once(container: str) -> str | None:
     """Run a container; return how it failed, None if it did not."""
     try:
-        await call("start", "--", container)
+        await call("start", "--", container, timeout=PLAY_TIMEOUT)
     except CallFailed as error:
         return f"did not start: {error}"
     code = await wait_exit(container)
