@@ -84,10 +84,10 @@ DIRECTORIES = (
     ),
     emulated("emptyDir.sizeLimit", "The size of the tmpfs, else measured by the worker."),
     honoured("hostPath.path"),
-    honoured(
+    emulated(
         "hostPath.type",
-        "podman checks that the path exists, and whether it is a socket or device; not that a "
-        "`File` is a file and a `Directory` a directory.",
+        "Before each start of the pod the unit checks a file or directory, podman the others. "
+        "Without a type the path must exist.",
         Refusal("this type does not exist", "use one of the others", one_of(*HOST_PATH_TYPES)),
     ),
     emulated(
