@@ -34,6 +34,8 @@ RESOURCE_NAMES = matching(
 )
 
 SCHEMES = Refusal("this scheme does not exist", "use HTTP or HTTPS", one_of("", "HTTP", "HTTPS"))
+NO_MESSAGE = "podman keeps no message of a container that ends"
+READ_LOG = "remove it, and read the log with podman logs on the device"
 MAX_PROBE_GRACE = 3600  # seconds
 
 PROCESS = (
@@ -87,18 +89,8 @@ LIFE = (
         "set restartPolicy of the pod, or use another EdgeWorkload",
         EMPTY,
     ),
-    refused(
-        "terminationMessagePath",
-        "podman reads no message from a file",
-        "write to the log: its last lines are in the message of a crash",
-        one_of("", "/dev/termination-log"),
-    ),
-    refused(
-        "terminationMessagePolicy",
-        "podman reads no message from a file",
-        "remove it, or write FallbackToLogsOnError",
-        one_of("", "File", "FallbackToLogsOnError"),
-    ),
+    refused("terminationMessagePath", NO_MESSAGE, READ_LOG, one_of("", "/dev/termination-log")),
+    refused("terminationMessagePolicy", NO_MESSAGE, READ_LOG, one_of("", "File")),
     emulated("lifecycle.{postStart,preStop}.exec.command", "By the pod's unit."),
     emulated("lifecycle.{postStart,preStop}.sleep.seconds", "By the pod's unit."),
     emulated(
