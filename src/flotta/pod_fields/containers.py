@@ -33,6 +33,7 @@ RESOURCE_NAMES = matching(
     "`limits` and `requests` of `cpu`, `memory` and `ephemeral-storage`",
 )
 
+ONLY_V1 = Refusal("only v1 exists", "remove it, or write v1", one_of("", "v1"))
 SCHEMES = Refusal("this scheme does not exist", "use HTTP or HTTPS", one_of("", "HTTP", "HTTPS"))
 NO_MESSAGE = "podman keeps no message of a container that ends"
 READ_LOG = "remove it, and read the log with podman logs on the device"
@@ -52,7 +53,7 @@ PROCESS = (
     emulated("env[].valueFrom.{configMapKeyRef,secretKeyRef}.{name,key,optional}", ""),
     emulated("envFrom[].prefix", ""),
     emulated("envFrom[].{configMapRef,secretRef}.{name,optional}", ""),
-    emulated("env[].valueFrom.fieldRef.apiVersion", "Only v1 exists."),
+    emulated("env[].valueFrom.fieldRef.apiVersion", "", ONLY_V1),
     emulated(
         "env[].valueFrom.fieldRef.fieldPath",
         "",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flotta.pod_fields.containers import RESOURCE_NAMES
+from flotta.pod_fields.containers import ONLY_V1, RESOURCE_NAMES
 from flotta.pod_fields.field import (
     Field,
     PodmanVersion,
@@ -55,7 +55,8 @@ DOWNWARD = (
     emulated("{downwardAPI,projected.sources[].downwardAPI}.items[].path", ""),
     emulated(
         "{downwardAPI,projected.sources[].downwardAPI}.items[].fieldRef.apiVersion",
-        "Only v1 exists.",
+        "",
+        ONLY_V1,
     ),
     emulated(
         "{downwardAPI,projected.sources[].downwardAPI}.items[].fieldRef.fieldPath",
