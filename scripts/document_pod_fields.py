@@ -56,7 +56,7 @@ def _line(cells: Iterable[str]) -> str:
 
 
 def _cells(row: Field) -> tuple[str, ...]:
-    refusals = "; ".join(_describe(row, refusal) for refusal in row.refusals)
+    refusals = ". ".join(_describe(row, refusal) for refusal in row.refusals)
     return f"`{row.path}`", _support(row), row.how or "–", refusals or "–"
 
 
@@ -67,8 +67,8 @@ def _support(row: Field) -> str:
 
 
 def _describe(row: Field, refusal: Refusal) -> str:
-    other = f"other than {refusal.unless.words}: " if refusal.unless.words else ""
-    which = other or ("" if row.support is Support.REFUSED else "any value: ")
+    other = f"Other than {refusal.unless.words}: " if refusal.unless.words else ""
+    which = other or ("" if row.support is Support.REFUSED else "Any value: ")
     return f"{which}{refusal.message}"
 
 

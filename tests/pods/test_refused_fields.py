@@ -14,16 +14,21 @@ PROFILES = "/var/lib/kubelet/seccomp"
 SECCOMP = "sed -n 's/^Seccomp:[[:space:]]*//p' /proc/self/status"
 
 
-def profile(kind: str, **more: str) -> dict[str, Any]:
-    return {"securityContext": {"seccompProfile": {"type": kind, **more}}}
+LOCAL = {"type": "Localhost", "localhostProfile": "no-chmod.json"}
+
+
+def context(user: int, **profile: str) -> dict[str, Any]:
+    ids = {"runAsUser": user, "runAsGroup": user}
+    return {"securityContext": {**ids, **({"seccompProfile": profile} if profile else {})}}
 
 
 SPEC: dict[str, Any] = {
-    **profile("Unconfined"),
+    "securityContext": {"runAsUser": 1000, "runAsGroup": 3000, "seccompProfile": LOCAL},
     "containers": [
-        container(),
-        container("usual", **profile("RuntimeDefault")),
-        container("local", **profile("Localhost", localhostProfile="no-chmod.json")),
+        container(**context(0, type="Unconfined")),
+        container("usual", **context(0, type="RuntimeDefault")),
+        container("local", **context(0, **LOCAL)),
+        container("plain"),
     ],
 }
 
@@ -40,10 +45,17 @@ def pod(device: Device) -> Iterator[Pod]:
 
 
 def test_each_container_has_its_seccomp_profile(pod: Pod) -> None:
-    filtered = {name: pod.sh(SECCOMP, name) for name in ("main", "usual", "local")}
-    assert filtered == {"main": "0", "usual": "2", "local": "2"}
-    assert pod.sh("touch /x && chmod 600 /x", "usual") == ""
-    assert "not permitted" in pod.sh("touch /x && chmod 600 /x 2>&1", "local", check=False)
+    filtered = {name: pod.sh(SECCOMP, name) for name in pod.expected}
+    assert filtered == {"main": "0", "usual": "2", "local": "2", "plain": "2"}
+    change = "touch /dev/shm/{0} && chmod 600 /dev/shm/{0} 2>&1"
+    assert pod.sh(change.format("usual"), "usual") == ""
+    for name in ("local", "plain"):
+        assert "not permitted" in pod.sh(change.format(name), name, check=False)
+
+
+def test_users_of_the_pod_are_those_of_containers_without_their_own(pod: Pod) -> None:
+    assert pod.sh("id -u; id -g", "plain") == "1000\n3000"
+    assert pod.sh("id -u; id -g") == "0\n0"
 
 
 def test_a_field_that_is_refused_is_named_and_the_pod_runs_on(device: Device, pod: Pod) -> None:

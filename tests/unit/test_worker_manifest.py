@@ -89,6 +89,18 @@ def test_seccomp_profiles_become_the_annotations_that_podman_reads() -> None:
     assert "annotations" not in document(pod_of(spec()))["metadata"]
 
 
+@pytest.mark.parametrize(
+    ("policy", "given", "searches"),
+    [("None", [], ["."]), ("None", ["a"], ["a"]), ("Default", [], [])],
+)
+def test_a_pod_with_dns_of_its_own_gets_no_search_domains_of_the_device(
+    policy: str, given: list[str], searches: list[str]
+) -> None:
+    dns = {"nameservers": ["192.0.2.53"], "searches": given}
+    own = json.loads(spec()) | {"dnsPolicy": policy, "dnsConfig": dns}
+    assert document(pod_of(json.dumps(own)))["spec"]["dnsConfig"]["searches"] == searches
+
+
 def test_a_field_that_a_newer_podman_carries_out_is_passed_on() -> None:
     workload = Workload(
         name="web", specification=json.dumps(json.loads(spec()) | {"hostPID": True})

@@ -15,6 +15,7 @@ from flotta.tree_removal import remove_tree
 from flotta.worker.volumes.mounts import remove_mounts
 from flotta.worker.volumes.ownership import give_to_group
 from flotta.worker.volumes.plan import (
+    HostPathType,
     MemoryDirectory,
     ScratchDirectory,
     SubPath,
@@ -55,6 +56,35 @@ def test_an_empty_dir_is_there_and_open_to_all_and_keeps_what_is_in_it(tmp_path:
     (path / "state").touch()
     prepare_volumes(plan)
     assert (mode_of(path), os.listdir(path)) == (0o700, ["state"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "problem"),
+    [
+        ("Directory", "folder", ""),
+        ("File", "file", ""),
+        ("File", "link", ""),
+        ("FileOrCreate", "absent", ""),
+        ("Directory", "absent", "absent does not exist"),
+        ("Directory", "file", "file is not a directory"),
+        ("DirectoryOrCreate", "file", "file is not a directory"),
+        ("FileOrCreate", "folder", "folder is not a file"),
+        ("File", "/dev/null", "/dev/null is not a file"),
+        ("File", "file/below", "Not a directory"),
+    ],
+)
+def test_a_host_path_must_be_of_its_type(
+    tmp_path: Path, kind: str, path: str, problem: str
+) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("file")
+    plan = VolumePlan(host_paths=(HostPathType("v", str(tmp_path / path), kind),))
+    if not problem:
+        prepare_volumes(plan)
+        return
+    with pytest.raises(PreparationError, match=f'^volume "v": .*{problem}$'):
+        prepare_volumes(plan)
 
 
 def test_a_tmpfs_has_its_limit_and_keeps_its_files_when_the_pod_starts_again(mounts: Path) -> None:

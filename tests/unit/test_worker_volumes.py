@@ -11,7 +11,13 @@ import pytest
 
 from flotta.protocol.models import Secret, Workload
 from flotta.worker.errors import WorkloadError
-from flotta.worker.volumes.plan import Claim, MemoryDirectory, ScratchDirectory
+from flotta.worker.volumes.plan import (
+    Claim,
+    HostPathType,
+    MemoryDirectory,
+    ScratchDirectory,
+    VolumePlan,
+)
 from flotta.worker.workloads.claim_names import ClaimNames
 from flotta.worker.workloads.files import WorkloadFiles
 from flotta.worker.workloads.manifest import Pod, build_pod
@@ -123,6 +129,14 @@ def test_an_empty_dir_that_no_device_has_is_refused(source: dict[str, str]) -> N
     with pytest.raises(WorkloadError) as refusal:
         build({"name": "d", "emptyDir": source})
     assert refusal.value.reason in ("InvalidSpecification", "UnsupportedField")
+
+
+def test_the_type_of_a_host_path_is_checked_where_podman_does_not() -> None:
+    def plan_of(kind: str) -> VolumePlan:
+        return build({"name": "h", "hostPath": {"path": "/srv", "type": kind}}).volumes.plan
+
+    assert plan_of("File").host_paths == (HostPathType("h", "/srv", "File"),)
+    assert plan_of("Socket") == plan_of("") == VolumePlan()
 
 
 def test_a_volume_without_a_source_is_an_empty_dir() -> None:

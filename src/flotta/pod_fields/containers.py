@@ -33,7 +33,10 @@ RESOURCE_NAMES = matching(
     "`limits` and `requests` of `cpu`, `memory` and `ephemeral-storage`",
 )
 
+ONLY_V1 = Refusal("only v1 exists", "remove it, or write v1", one_of("", "v1"))
 SCHEMES = Refusal("this scheme does not exist", "use HTTP or HTTPS", one_of("", "HTTP", "HTTPS"))
+NO_MESSAGE = "podman keeps no message of a container that ends"
+READ_LOG = "remove it, and read the log with podman logs on the device"
 MAX_PROBE_GRACE = 3600  # seconds
 
 PROCESS = (
@@ -50,7 +53,7 @@ PROCESS = (
     emulated("env[].valueFrom.{configMapKeyRef,secretKeyRef}.{name,key,optional}", ""),
     emulated("envFrom[].prefix", ""),
     emulated("envFrom[].{configMapRef,secretRef}.{name,optional}", ""),
-    emulated("env[].valueFrom.fieldRef.apiVersion", "Only v1 exists."),
+    emulated("env[].valueFrom.fieldRef.apiVersion", "", ONLY_V1),
     emulated(
         "env[].valueFrom.fieldRef.fieldPath",
         "",
@@ -87,18 +90,8 @@ LIFE = (
         "set restartPolicy of the pod, or use another EdgeWorkload",
         EMPTY,
     ),
-    refused(
-        "terminationMessagePath",
-        "podman reads no message from a file",
-        "write to the log: its last lines are in the message of a crash",
-        one_of("", "/dev/termination-log"),
-    ),
-    refused(
-        "terminationMessagePolicy",
-        "podman reads no message from a file",
-        "remove it, or write FallbackToLogsOnError",
-        one_of("", "File", "FallbackToLogsOnError"),
-    ),
+    refused("terminationMessagePath", NO_MESSAGE, READ_LOG, one_of("", "/dev/termination-log")),
+    refused("terminationMessagePolicy", NO_MESSAGE, READ_LOG, one_of("", "File")),
     emulated("lifecycle.{postStart,preStop}.exec.command", "By the pod's unit."),
     emulated("lifecycle.{postStart,preStop}.sleep.seconds", "By the pod's unit."),
     emulated(

@@ -31,11 +31,13 @@ NETWORK = (
     ),
     honoured("hostAliases[].{ip,hostnames}", "Not with hostNetwork."),
     honoured("dnsConfig.nameservers", "They replace the device's own."),
-    honoured("dnsConfig.{searches,options[].name,options[].value}"),
     honoured(
+        "dnsConfig.{searches,options[].name,options[].value}", "They replace the device's own."
+    ),
+    emulated(
         "dnsPolicy",
-        "There is no cluster DNS, so each of them means the device's name servers; with `None`, "
-        "dnsConfig replaces them.",
+        "With `None`, name servers and search domains are those of dnsConfig alone. There is no "
+        "cluster DNS, so the others all mean those of the device.",
         Refusal(
             "this policy does not exist",
             "use Default or None",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flotta.pod_fields.containers import RESOURCE_NAMES
+from flotta.pod_fields.containers import ONLY_V1, RESOURCE_NAMES
 from flotta.pod_fields.field import (
     Field,
     PodmanVersion,
@@ -55,7 +55,8 @@ DOWNWARD = (
     emulated("{downwardAPI,projected.sources[].downwardAPI}.items[].path", ""),
     emulated(
         "{downwardAPI,projected.sources[].downwardAPI}.items[].fieldRef.apiVersion",
-        "Only v1 exists.",
+        "",
+        ONLY_V1,
     ),
     emulated(
         "{downwardAPI,projected.sources[].downwardAPI}.items[].fieldRef.fieldPath",
@@ -84,10 +85,10 @@ DIRECTORIES = (
     ),
     emulated("emptyDir.sizeLimit", "The size of the tmpfs, else measured by the worker."),
     honoured("hostPath.path"),
-    honoured(
+    emulated(
         "hostPath.type",
-        "podman checks that the path exists, and whether it is a socket or device; not that a "
-        "`File` is a file and a `Directory` a directory.",
+        "Before each start of the pod the unit checks a file or directory, podman the others. "
+        "Without a type the path must exist.",
         Refusal("this type does not exist", "use one of the others", one_of(*HOST_PATH_TYPES)),
     ),
     emulated(

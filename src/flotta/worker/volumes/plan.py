@@ -61,6 +61,14 @@ class SubPath(msgspec.Struct, frozen=True, omit_defaults=True):
     make_base: bool = False
 
 
+class HostPathType(msgspec.Struct, frozen=True):
+    """A `hostPath` of which podman does not check the type; `type` is that of the specification."""
+
+    volume: str
+    path: str
+    type: str
+
+
 class VolumePlan(msgspec.Struct, frozen=True, omit_defaults=True):
     """The volumes of one pod that need something before it starts.
 
@@ -77,11 +85,12 @@ class VolumePlan(msgspec.Struct, frozen=True, omit_defaults=True):
     on_mismatch: bool = False
     shared: tuple[str, ...] = ()
     is_final: bool = False
+    host_paths: tuple[HostPathType, ...] = ()
 
     @property
     def is_empty(self) -> bool:
         """Whether a pod starts without any of this."""
-        return not (self.scratch or self.memory or self.claims or self.sub_paths or self.group)
+        return self == VolumePlan()
 
     @property
     def is_late(self) -> bool:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
+from flotta.worker.volumes.host_paths import find_mismatch
 from flotta.worker.volumes.mounts import (
     OPEN_TO_ALL,
     make_private_directory,
@@ -20,7 +21,7 @@ from flotta.worker.volumes.mounts import (
     mount_open,
 )
 from flotta.worker.volumes.ownership import give_to_group
-from flotta.worker.volumes.plan import Claim, SubPath, VolumePlan
+from flotta.worker.volumes.plan import Claim, HostPathType, SubPath, VolumePlan
 from flotta.worker.volumes.safe_paths import BASE, open_beneath
 
 PODMAN_TIMEOUT = 120.0  # seconds for a command of podman
@@ -37,6 +38,8 @@ def prepare_volumes(plan: VolumePlan) -> None:
 
     Raises PreparationError.
     """
+    for host_path in plan.host_paths:
+        _check_host_path(host_path)
     for scratch in plan.scratch:
         with _naming(scratch.name):
             _make_scratch(Path(scratch.path))
@@ -64,6 +67,12 @@ def mount_late_paths(plan: VolumePlan) -> None:
     }
     for sub_path in late:
         _mount_sub_path(sub_path, claims)
+
+
+def _check_host_path(host_path: HostPathType) -> None:
+    with _naming(host_path.volume):
+        if problem := find_mismatch(host_path):
+            raise PreparationError(f'volume "{host_path.volume}": {problem}')
 
 
 def _make_scratch(path: Path) -> None:

@@ -21,6 +21,7 @@ from flotta.worker.probes.probe import ContainerProbes
 from flotta.worker.workloads.environment import complete_environment
 from flotta.worker.workloads.hooks import Hooks, read_hooks
 from flotta.worker.workloads.host_names import check_host_names
+from flotta.worker.workloads.name_servers import leave_out_domains_of_device
 from flotta.worker.workloads.non_root import UserCheck, list_user_checks
 from flotta.worker.workloads.pod_documents import (
     Document,
@@ -115,6 +116,7 @@ def build_pod(
     hooks = Hooks(read_hooks(spec, "postStart"), read_hooks(spec, "preStop"))
     for container in list_containers(spec):
         _keep_published_ports(container)
+    leave_out_domains_of_device(spec)
     policies = _pull_policies(spec)
     volumes = render_volumes(spec, sources, paths, facts)
     own = workload.image_registries.auth_file if workload.image_registries else ""

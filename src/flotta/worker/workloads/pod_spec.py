@@ -269,6 +269,12 @@ class PodSecurityContext(TypedDict, total=False):
     runAsNonRoot: bool
 
 
+class DnsConfig(TypedDict, total=False):
+    """`dnsConfig` of a pod."""
+
+    searches: list[str]
+
+
 class PodSpec(TypedDict, total=False):
     """The specification of a pod."""
 
@@ -278,6 +284,8 @@ class PodSpec(TypedDict, total=False):
     securityContext: PodSecurityContext
     hostNetwork: bool
     imagePullSecrets: list[Reference]
+    dnsPolicy: str
+    dnsConfig: DnsConfig
     restartPolicy: str
     terminationGracePeriodSeconds: int
 

@@ -139,4 +139,9 @@ def _make_plan(
         on_mismatch=context.get("fsGroupChangePolicy") == ON_ROOT_MISMATCH,
         shared=(str(paths.export),) if group is not None else (),
         is_final=is_limited and spec.get("restartPolicy") == "Never",
+        host_paths=tuple(
+            place.host_path
+            for place in places.values()
+            if place.host_path and place.base != str(paths.export)
+        ),
     )

@@ -13,7 +13,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from flotta.worker.volumes.plan import Claim, MemoryDirectory, ScratchDirectory
+from flotta.worker.volumes.host_paths import CHECKED
+from flotta.worker.volumes.plan import Claim, HostPathType, MemoryDirectory, ScratchDirectory
 from flotta.worker.workloads.claim_names import DEFAULT_NAMESPACE
 from flotta.worker.workloads.host_names import check_relative
 from flotta.worker.workloads.pod_spec import EmptyDir, PodSpec, Volume, invalid_specification
@@ -43,6 +44,7 @@ class VolumePlace:
     files: Mapping[PurePosixPath, VolumeFile] = field(default_factory=dict)
     scratch: ScratchDirectory | None = None
     memory: MemoryDirectory | None = None
+    host_path: HostPathType | None = None
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,9 @@ def place_volume(volume: Volume, around: Surroundings) -> VolumePlace:
         )
     if host_path is not None:
         is_made = host_path.get("type") == "DirectoryOrCreate"
-        return VolumePlace(volume, base=host_path["path"], make_base=is_made)
+        path, kind = host_path["path"], host_path.get("type") or ""
+        checked = HostPathType(volume["name"], path, kind) if kind in CHECKED else None
+        return VolumePlace(volume, base=path, make_base=is_made, host_path=checked)
     return VolumePlace(volume)
 
 
