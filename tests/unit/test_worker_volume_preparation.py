@@ -28,6 +28,7 @@ from flotta.worker.volumes.preparation import (
     prepare_volumes,
 )
 from flotta.worker.volumes.safe_paths import UnsafePathError, open_beneath
+from flotta.worker.volumes.stale import remove_stale
 from flotta.worker.workloads.unit_lines import find_program
 
 GROUP = 2000
@@ -179,6 +180,25 @@ def test_the_removal_of_mounts_touches_nothing_that_is_mounted(
         assert os.path.ismount(base / "a/inner")
     finally:
         subprocess.run(["umount", str(base / "a/inner")], check=True)
+
+
+def test_what_a_pod_no_longer_has_goes_and_nothing_else(tmp_path: Path, mounts: Path) -> None:
+    base, scratch = tmp_path / "base", tmp_path / "volumes"
+    (base / "a").mkdir(parents=True)
+    (base / "a/kept").touch()
+    kept = ScratchDirectory("kept", str(scratch / "kept"))
+    before = VolumePlan(
+        scratch=(kept, ScratchDirectory("old", str(scratch / "old"))),
+        memory=(MemoryDirectory("old", str(mounts / "m-old"), 1 << 20),),
+        sub_paths=(sub_path(base, "a", mounts / "p-old", first=True),),
+    )
+    prepare_volumes(before)
+    (scratch / "old/file").touch()
+    (scratch / "kept/file").touch()
+    assert remove_stale(VolumePlan(scratch=(kept,)), scratch, mounts) == []
+    assert [path.name for path in scratch.rglob("*")] == ["kept", "file"]
+    assert os.listdir(mounts) == []
+    assert os.listdir(base / "a") == ["kept"]
 
 
 def test_what_is_left_in_a_directory_of_mounts_is_not_removed(mounts: Path) -> None:

@@ -59,21 +59,32 @@ def make_private_directory(path: Path) -> None:
 
 
 def remove_mounts(directory: Path) -> list[RemovalFailure]:
-    """Unmount everything below a directory of ours and remove it; return what is left.
+    """Remove a directory of mount points with them; return what is left."""
+    left: list[RemovalFailure] = []
+    with contextlib.suppress(FileNotFoundError):
+        for target in sorted(directory.iterdir()):
+            left += remove_mount(target)
+        if not left:
+            left += remove_mount(directory)
+    return left
 
-    Only mount points, which are empty, are removed: nothing that is mounted is touched.
+
+def remove_mount(target: Path) -> list[RemovalFailure]:
+    """Unmount what is at a path and remove the mount point; return what is left.
+
+    Nothing is entered: a mount point that is not empty, or is used again, is refused.
     """
     try:
-        for target in _list_mounts(directory):
-            unmount(target)
-        _remove_empty(directory)
+        unmount_all(target)
+        with contextlib.suppress(FileNotFoundError):
+            target.rmdir() if target.is_dir() else target.unlink()
     except OSError as error:
-        return [RemovalFailure(str(error.filename or directory), error.strerror or str(error))]
+        return [RemovalFailure(str(target), error.strerror or str(error))]
     return []
 
 
 def unmount_all(target: Path) -> None:
-    """Take away every mount at this path; raises OSError."""
+    """Take away every mount at this path and below; raises OSError."""
     for place in _list_mounts(target):
         unmount(place)
 
@@ -91,14 +102,6 @@ def _unescape(text: str) -> str:
     for code, char in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
         text = text.replace(code, char)
     return text
-
-
-def _remove_empty(directory: Path) -> None:
-    """Remove a directory of mount points; nothing is entered, and what is mounted is refused."""
-    with contextlib.suppress(FileNotFoundError):
-        for entry in sorted(directory.iterdir()):
-            entry.rmdir() if entry.is_dir() else entry.unlink()
-        directory.rmdir()
 
 
 def _replace(target: Path, *, is_directory: bool) -> None:

@@ -158,6 +158,7 @@ class StepExecution:
             message = podman.extract_cause(await systemd.read_last_lines(unit))
             raise StartError(classify_start_failure(message), message)
         log.info("Workload %s is started", name)
+        await asyncio.to_thread(self._files.remove_stale_volumes, name)
 
     async def _restart_unit(self, unit: str) -> bool:
         """Start a unit; return whether it started. A start that takes long gives up its slot."""

@@ -23,7 +23,8 @@ from flotta.tree_removal import RemovalFailure, empty_directory, empty_tree, rem
 from flotta.worker.errors import WorkloadError
 from flotta.worker.pod_unit import plan as process_plan
 from flotta.worker.volumes.mounts import remove_mounts
-from flotta.worker.volumes.plan import VolumePlan, encode_plan
+from flotta.worker.volumes.plan import VolumePlan, encode_plan, read_plan
+from flotta.worker.volumes.stale import remove_stale
 from flotta.worker.workloads.export_owner import open_to_users
 from flotta.worker.workloads.manifest import Pod, check_name, is_name
 from flotta.worker.workloads.pod_volumes import PodVolumes
@@ -123,6 +124,20 @@ class WorkloadFiles:
         _write_if_changed(paths.directory / RECORD, msgspec.json.encode(record), 0o600)
         self._remove_old_files(paths, pod)
         return changed
+
+    def remove_stale_volumes(self, name: str) -> None:
+        """Remove the volumes that a pod had before it was started with its present files.
+
+        What is left is removed with the workload.
+        """
+        paths = self.paths_of(name)
+        try:
+            plan = read_plan(paths.plan)
+        except FileNotFoundError:
+            plan = VolumePlan()
+        except (OSError, ValueError):
+            return
+        remove_stale(plan, paths.scratch, paths.mounts)
 
     def remove_workload(self, name: str) -> Leftovers:
         """Remove everything of a workload that exists, and return what is left of it.
