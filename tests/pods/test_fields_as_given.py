@@ -224,6 +224,18 @@ def test_a_volume_that_is_mounted_but_not_defined_is_named(device: Device) -> No
         device.remove("broken")
 
 
+def test_a_host_path_that_is_missing_is_named(device: Device) -> None:
+    spec = {
+        "containers": [container(volumeMounts=[{"name": "gone", "mountPath": "/gone"}])],
+        "volumes": [{"name": "gone", "hostPath": {"path": "/srv/not-there", "type": "Directory"}}],
+    }
+    broken = device.deploy("broken", spec)
+    try:
+        assert "/srv/not-there" in broken.wait_reason("PodStartFailed")["message"]
+    finally:
+        device.remove("broken")
+
+
 @pytest.mark.parametrize(
     ("policy", "reason"), [("Never", "ImageNeverPull"), ("IfNotPresent", "ImagePullFailed")]
 )
