@@ -5,6 +5,7 @@ It takes no subnet of this machine: it has one interface, whose other end is in 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 from collections.abc import Sequence
@@ -27,6 +28,8 @@ ip route add default via 192.0.2.1
 mount --make-rshared /
 exec /lib/systemd/systemd
 """
+# All other containers, those of sites too, share one group of podman's: beside them it would crawl.
+GROUP = f"/flotta-pods-{os.getpid()}"
 # Under cgroup v1, podman's systemd mode would give every container this machine's hierarchy.
 FLAGS_V1 = (
     "--systemd=false",
@@ -51,7 +54,7 @@ class Host:
             *("--privileged", "--cgroupns=private", "--network=none"),
             "--volume=/var/lib/containers",
             *volumes,
-            *(FLAGS_V2 if has_cgroup_v2() else FLAGS_V1),
+            *(FLAGS_V2 if has_cgroup_v2() else (*FLAGS_V1, f"--cgroup-parent={GROUP}")),
             *(image, "sh", "-c", BOOT),
         )
 
@@ -111,6 +114,10 @@ class Host:
     def remove(self) -> None:
         """Remove the container and its volumes."""
         remove_container(self.name)
+        for group in Path("/sys/fs/cgroup").glob(f"*{GROUP}"):
+            for folder in (*sorted(group.rglob("*/"), reverse=True), group):
+                with contextlib.suppress(OSError):  # another device of this process has it
+                    folder.rmdir()
 
 
 def remove_container(name: str) -> None:
