@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import yaml
 
 from plain_gateway import PlainGateway
+from pods.host import LIMIT
 from waiting import wait_until
 
 T = TypeVar("T")
@@ -74,7 +75,7 @@ class Control:
         self._version += 1
         content = json.dumps(self._message()).encode()
         # The worker may be starting, and its socket not be there yet.
-        wait_until(lambda: self._is_taken(content), seconds=60)
+        wait_until(lambda: self._is_taken(content), LIMIT)
 
     def _is_taken(self, content: bytes) -> bool:
         try:
@@ -126,10 +127,10 @@ class Control:
     def wait_applied(self) -> None:
         """Wait until the device reports that it has tried everything of the last configuration."""
         version = str(self._version)
-        wait_until(lambda: self.last_heartbeat().get("version") == version, seconds=120)
+        wait_until(lambda: self.last_heartbeat().get("version") == version, seconds=LIMIT)
 
     def wait_status(
-        self, name: str, holds: Callable[[dict[str, Any]], bool], seconds: float = 120
+        self, name: str, holds: Callable[[dict[str, Any]], bool], seconds: float = LIMIT
     ) -> dict[str, Any]:
         """Wait until something holds of the newest status of a workload; return that status."""
 

@@ -18,7 +18,7 @@ import jinja2
 
 from pods import materials
 from pods.control import Control, Texts, Wanted
-from pods.host import Host
+from pods.host import LIMIT, Host
 from pods.materials import ROOT, World
 from pods.pod import WORKLOAD_LABEL, Pod
 from waiting import wait_until
@@ -142,6 +142,8 @@ class Device:
         try:
             yield self.run(name, spec, **options)
         finally:
+            # A test that failed may have left it stopped.
+            self.host.sh(f"systemctl start {WORKER}", check=False)
             self.remove(name)
 
     def remove(self, *names: str) -> None:
@@ -158,7 +160,7 @@ class Device:
             f"test ! -e /var/lib/flotta/worker/workloads/{name} && "
             f'test -z "$(podman ps -aq --filter label={WORKLOAD_LABEL}={name})" && echo gone'
         )
-        wait_until(lambda: self.host.sh(look, check=False), pause=0.5)
+        wait_until(lambda: self.host.sh(look, check=False), LIMIT, pause=0.5)
 
     def pod_names(self) -> list[str]:
         """Return the names of the pods of workloads, those of older specifications too."""
@@ -180,8 +182,8 @@ class Device:
     def start_worker(self) -> None:
         """Start the worker; return when it has reported again."""
         self.control.forget()
-        self.host.sh(f"systemctl start {WORKER}")
-        wait_until(self.control.last_heartbeat)
+        self.host.sh(f"systemctl start {WORKER}", check=False)  # systemd tries again what fails
+        wait_until(self.control.last_heartbeat, LIMIT)
 
     def kill_worker(self) -> None:
         """Kill the worker in the middle of what it does; systemd starts it again."""

@@ -15,6 +15,7 @@ from typing import Any
 from pods.materials import ROOT, has_cgroup_v2, podman_environment, run_podman
 from waiting import wait_until
 
+LIMIT = 300.0  # seconds for what takes two: the machine may be busy with much else
 ADDRESS = "192.0.2.10"  # RFC 5737: no real network has it
 LABEL = "flotta.edge.pods"  # the checkout whose test made a container
 PROCESS_LABEL = "flotta.edge.pods.process"  # the process that removes it
@@ -27,6 +28,8 @@ ip route add default via 192.0.2.1
 mount --make-rshared /
 exec /lib/systemd/systemd
 """
+# All other containers, those of sites too, share one group of podman's: beside them it would crawl.
+GROUP = f"/flotta-pods-{os.getpid()}"
 # Under cgroup v1, podman's systemd mode would give every container this machine's hierarchy.
 FLAGS_V1 = (
     "--systemd=false",
@@ -51,7 +54,7 @@ class Host:
             *("--privileged", "--cgroupns=private", "--network=none"),
             "--volume=/var/lib/containers",
             *volumes,
-            *(FLAGS_V2 if has_cgroup_v2() else FLAGS_V1),
+            *(FLAGS_V2 if has_cgroup_v2() else (*FLAGS_V1, f"--cgroup-parent={GROUP}")),
             *(image, "sh", "-c", BOOT),
         )
 
@@ -59,7 +62,9 @@ class Host:
         """Run a shell command as root; for `options` and result see `run`."""
         return self.run("sh", "-c", command, **options)
 
-    def run(self, *command: str, stdin: str = "", check: bool = True, seconds: float = 120) -> str:
+    def run(
+        self, *command: str, stdin: str = "", check: bool = True, seconds: float = LIMIT
+    ) -> str:
         """Run a program as root; return its standard output.
 
         Raises AssertionError with everything that it printed when it fails, unless `check` is
@@ -90,7 +95,7 @@ class Host:
                 self.sh("systemctl is-system-running --wait", check=False).strip()
                 in ("running", "degraded")
             ),
-            seconds=120,
+            LIMIT,
             pause=0.2,
         )
 
@@ -108,7 +113,17 @@ class Host:
 
     def remove(self) -> None:
         """Remove the container and its volumes."""
-        run_podman("rm", "--force", "--volumes", "--time=3", self.name)
+        remove_container(self.name)
+        for group in Path("/sys/fs/cgroup").glob(f"*{GROUP}"):
+            for folder in (*sorted(group.rglob("*/"), reverse=True), group):
+                with contextlib.suppress(OSError):  # another device of this process has it
+                    folder.rmdir()
+
+
+def remove_container(name: str) -> None:
+    """Remove a container, if it exists, again when its processes took too long to end."""
+    remove = ("rm", "--force", "--ignore", "--volumes", "--time=0", name)
+    wait_until(lambda: run_podman(*remove) or True, LIMIT, tolerate=AssertionError, pause=1)
 
 
 def remove_abandoned() -> None:
@@ -118,5 +133,4 @@ def remove_abandoned() -> None:
     for line in listing.splitlines():
         container, process = line.split()
         if not Path(f"/proc/{process}").exists():
-            with contextlib.suppress(AssertionError):  # another process removes it too
-                run_podman("rm", "--force", "--volumes", "--time=0", container)
+            remove_container(container)

@@ -31,7 +31,7 @@ TRIXIE = World("trixie", "3.13")  # podman 5.4
 WORLDS = {world.suite: world for world in (BOOKWORM, TRIXIE)}
 
 
-def run_podman(*arguments: str, seconds: float = 120, check: bool = True) -> str:
+def run_podman(*arguments: str, seconds: float = 300, check: bool = True) -> str:
     """Run podman on this machine; return what it prints.
 
     Raises AssertionError with its output when it fails, unless `check` is false.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pods.control import Control
-from pods.host import Host
+from pods.host import LIMIT, Host
 from pods.materials import IMAGE
 from waiting import wait_until
 
@@ -88,7 +88,7 @@ class Pod:
         states = {name: state.state for name, state in self.containers().items()}
         return all(states.get(name) == "running" for name in self.expected)
 
-    def wait_running(self, seconds: float = 120) -> None:
+    def wait_running(self, seconds: float = LIMIT) -> None:
         """Wait until every regular container runs.
 
         Raises AssertionError at once when the device reports an error.
@@ -105,19 +105,19 @@ class Pod:
         """What the newest heartbeat says: `status` (the phase), `reason`, `message`, and so on."""
         return self._control.status(self.name)
 
-    def wait_phase(self, phase: str, seconds: float = 120) -> dict[str, Any]:
+    def wait_phase(self, phase: str, seconds: float = LIMIT) -> dict[str, Any]:
         """Wait until the device reports a phase; return the status."""
         return self._control.wait_status(
             self.name, lambda status: status.get("status") == phase, seconds
         )
 
-    def wait_reason(self, reason: str, seconds: float = 120) -> dict[str, Any]:
+    def wait_reason(self, reason: str, seconds: float = LIMIT) -> dict[str, Any]:
         """Wait until the device reports a reason; return the status."""
         return self._control.wait_status(
             self.name, lambda status: status.get("reason") == reason, seconds
         )
 
-    def wait_log(self, text: str, container: str = "main", seconds: float = 120) -> str:
+    def wait_log(self, text: str, container: str = "main", seconds: float = LIMIT) -> str:
         """Wait until a container has printed a text; return all that it has printed."""
         return wait_until(
             lambda: (text in (log := self.logs(container)) and log) or "", seconds, pause=0.5

@@ -16,7 +16,9 @@ from typing import Any
 import pytest
 
 from pods.device import Device
+from pods.host import LIMIT
 from pods.pod import SLEEP, ContainerState, Pod, container
+from waiting import wait_until
 
 pytestmark = [pytest.mark.deep, pytest.mark.timeout(7200)]
 KILLS = int(os.environ.get("FLOTTA_POD_KILLS", "200"))
@@ -38,6 +40,13 @@ def numbered(number: int) -> dict[str, Any]:
     return {"terminationGracePeriodSeconds": 2, "containers": [container(script=script)]}
 
 
+def ailing() -> dict[str, Any]:
+    """Return a pod whose liveness probe fails until the worker has restarted its container once."""
+    script = f"mkdir /export/begun || touch /tmp/alive; {SLEEP}"
+    probed = container(script=script, livenessProbe={**PROBE, "failureThreshold": 2})
+    return {"terminationGracePeriodSeconds": 2, "containers": [probed, container("beside")]}
+
+
 @dataclass
 class Run:
     """What was done until now, and what must be on the device."""
@@ -50,15 +59,15 @@ class Run:
     kills: int = 0
 
     def change(self) -> None:
-        """Begin one change: of a pod's specification, or the coming or going of a pod."""
+        """Begin one change: an update, the removal of a pod, or a pod that its probe restarts."""
         if self.choice.random() < 0.5:
             self.number += 1
             self.device.deploy("updated", numbered(self.number))
-        elif "leaving" in self.device.control.wanted:
-            del self.device.control.wanted["leaving"]
+        elif "ailing" in self.device.control.wanted:
+            del self.device.control.wanted["ailing"]
             self.device.control.send()
         else:
-            self.device.deploy("leaving", numbered(0))
+            self.device.deploy("ailing", ailing())
 
     def kill(self) -> None:
         """Kill the worker at some moments of the change; systemd starts it again."""
@@ -74,8 +83,14 @@ class Run:
         self.device.control.wait_applied()
         for name in self.device.control.wanted:
             self.device.pod(name).wait_running()
-        if "leaving" not in self.device.control.wanted:
-            self.device.wait_gone("leaving")
+        if "ailing" in self.device.control.wanted:
+            wait_until(self._is_cured, LIMIT, tolerate=AssertionError, pause=1)
+        else:
+            self.device.wait_gone("ailing")
+
+    def _is_cured(self) -> bool:
+        pod = self.device.pod("ailing")
+        return pod.is_running() and pod.sh("test -e /tmp/alive && echo alive") == "alive"
 
     def check(self) -> None:
         assert self.steady.containers() == self.healthy
@@ -96,8 +111,8 @@ def run(device: Device) -> Iterator[Run]:
         steady.sh("echo kept >/export/kept")
         steady.wait_phase("Running")
         yield Run(device, steady, steady.containers())
-        if "leaving" in device.control.wanted:
-            device.remove("leaving")
+        if "ailing" in device.control.wanted:
+            device.remove("ailing")
 
 
 def test_no_file_is_lost_and_no_healthy_container_restarted(run: Run) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import jinja2
 import pytest
@@ -14,14 +15,16 @@ ROOT = Path(__file__).parents[2]
 ROLE = ROOT / "collections/ansible_collections/flotta/edge/roles/local_hosts"
 
 
-def render(name: str, **variables: str) -> str:
+VARIABLES = yaml.safe_load((ROLE / "vars/main.yml").read_text())
+
+
+def render(name: str, **variables: Any) -> str:
     """Return a variable of the role, as Ansible computes it."""
-    variables_of_the_role = yaml.safe_load((ROLE / "vars/main.yml").read_text())
     environment = jinja2.Environment(autoescape=False)  # noqa: S701 (no HTML)
     environment.filters["ansible.builtin.hash"] = lambda text, kind: hashlib.new(
         kind, text.encode()
     ).hexdigest()
-    return environment.from_string(variables_of_the_role[name]).render(
+    return environment.from_string(VARIABLES[name]).render(
         lookup=lambda _plugin, path: Path(path).read_text().rstrip(),
         role_path=str(ROLE),
         **variables,
@@ -40,5 +43,10 @@ def test_the_script_names_the_image_as_the_role_does(tmp_path: Path, suite: str)
         check=True,
     ).stdout.strip()
     recipe = render("__local_hosts_recipe", local_hosts_suite=suite, local_hosts_mirror="")
-    named = render("__local_hosts_image", local_hosts_image="", __local_hosts_recipe=recipe)
-    assert printed == named
+    image = render("__local_hosts_image", local_hosts_image="", __local_hosts_recipe=recipe)
+    packages = VARIABLES["__local_hosts_suites"][suite]["packages"]
+    assert printed == render(
+        "__local_hosts_own_image",
+        __local_hosts_image=image,
+        __local_hosts_own_packages=packages,
+    )
