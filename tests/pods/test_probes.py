@@ -39,7 +39,11 @@ def pod(device: Device) -> Iterator[Pod]:
                 ports=[{"name": "http", "containerPort": 8080}],
                 livenessProbe=probe(httpGet={"path": "/health", "port": "http"}),
             ),
-            container("side", livenessProbe=probe(tcpSocket={"port": 8080})),
+            container(
+                "side",
+                "exec httpd -f -p 8081 -h /tmp",
+                livenessProbe=probe(tcpSocket={"port": 8081}),
+            ),
             container("main", readinessProbe=probe(**existing("/tmp/ready"))),
             container(
                 "slow",
@@ -74,7 +78,7 @@ def test_a_pod_is_not_ready_before_its_probes_pass_and_says_which(pod: Pod) -> N
 def test_a_liveness_probe_restarts_its_container_alone(pod: Pod, device: Device) -> None:
     before = starts(pod)
     pod.sh("rm /tmp/www/health", "server")
-    wait_until(lambda: starts(pod)["server"] != before["server"] and pod.is_running(), 120)
+    wait_until(lambda: starts(pod)["server"] != before["server"] and pod.is_running(), 240)
     assert {**starts(pod), "server": 0} == {**before, "server": 0}
     message = (
         'container "server" failed its liveness probe: HTTP GET /health on port 8080: status 404'
@@ -103,6 +107,7 @@ def uneven(device: Device) -> Iterator[Pod]:
     """Run one container that works and one that exits as soon as it starts."""
     spec = {
         "restartPolicy": "OnFailure",
+        "terminationGracePeriodSeconds": 60,
         "containers": [
             container("main"),
             container("bad", "test -e /export/well && exec sleep 86400; exit 3"),
@@ -121,10 +126,10 @@ def uneven(device: Device) -> Iterator[Pod]:
 
 
 def test_a_container_in_a_crash_loop_is_paused_alone(uneven: Pod, device: Device) -> None:
-    status = uneven.wait_reason("CrashLoopBackOff")
+    status = uneven.wait_reason("CrashLoopBackOff", 300)
     assert status["status"] == "Degraded"
     main = starts(uneven)["main"]
-    wait_until(lambda: 'container "bad" crashes in a loop; it is held' in device.journal(), 120)
+    wait_until(lambda: 'container "bad" crashes in a loop; it is held' in device.journal(), 300)
     wait_until(lambda: uneven.containers()["bad"].state == "exited", 120)
     device.host.sh(f"touch {device.export('uneven')}/well")
     wait_until(lambda: uneven.containers()["bad"].state == "running", 120)
@@ -135,5 +140,5 @@ def test_what_a_probe_ended_starts_again_under_on_failure_though_it_exited_with_
     uneven: Pod,
 ) -> None:
     before = starts(uneven)["polite"]
-    wait_until(lambda: starts(uneven)["polite"] != before, 240)
+    wait_until(lambda: starts(uneven)["polite"] != before, 300)
     assert uneven.sh("ls /export/hook-ran")
