@@ -270,6 +270,7 @@ PROVOKED_BY: dict[str, dict[str, tuple[str, ...]]] = {
         "test_what_is_not_a_listing_has_a_code": ("InvalidListing",),
     },
     "unit/test_sync_bounds.py": {
+        "test_files_of_a_file_system_that_is_not_mounted_are_left_alone": ("FileSystemNotMounted",),
         "test_more_files_than_are_compared_are_left_out_and_named": ("TooManyFiles",),
     },
     "unit/test_sync_state_db.py": {

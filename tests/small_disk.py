@@ -39,7 +39,7 @@ class SmallDisk:
 @contextmanager
 def mount_small_disk(path: Path, size: str = "8m") -> Iterator[SmallDisk]:
     """Mount a tmpfs; skip the test where that is not allowed."""
-    path.mkdir()
+    path.mkdir(exist_ok=True)
     mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(path)]
     if os.geteuid() != 0 or subprocess.run(mount, check=False).returncode != 0:
         pytest.skip("only root can mount a small file system")

@@ -14,24 +14,24 @@ from flotta.protocol.reasons.reason import with_code
 from flotta.protocol.reasons.workloads import DISK_RESERVE_REACHED
 
 PART = 20  # the reserve is one in so many bytes of a file system
-SMALLEST = 256 << 20  # bytes
+SMALLEST = 256 << 20  # bytes, except on a file system that is not four times as large
 LARGEST = 1 << 30  # bytes
 
 
 class ReserveReached(OSError):
     """A write would leave less than the reserve free; `strerror` ends with the reason."""
 
-    def __init__(self, place: str, free: int, reserve: int) -> None:
+    def __init__(self, place: str, reserve: int) -> None:
         self.sentence = (
-            f"{place} has {free >> 20} MiB free, and {reserve >> 20} MiB are kept free; remove "
-            "files there or enlarge the file system"
+            f"{place} would have less than {reserve >> 20} MiB free, which are kept; remove files "
+            "there or enlarge the file system"
         )
         super().__init__(errno.ENOSPC, with_code(self.sentence, DISK_RESERVE_REACHED))
 
 
 def reserve_of(size: int) -> int:
     """Return how many bytes stay free on a file system of `size` bytes."""
-    return min(max(size // PART, SMALLEST), LARGEST)
+    return min(max(size // PART, min(SMALLEST, size // 4)), LARGEST)
 
 
 def check_room(place: Path | int, wanted: int = 0) -> None:
@@ -47,7 +47,7 @@ def check_room(place: Path | int, wanted: int = 0) -> None:
     free = found.f_bavail * found.f_frsize
     reserve = reserve_of(found.f_blocks * found.f_frsize)
     if found.f_blocks and free - wanted < reserve:
-        raise ReserveReached(_name_of(place), free, reserve)
+        raise ReserveReached(_name_of(place), reserve)
 
 
 def _nearest(path: Path) -> Path:

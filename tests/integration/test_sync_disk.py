@@ -16,8 +16,8 @@ from waiting import eventually
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[SmallDisk]:
-    # Four mebibytes more than the reserve.
-    with mount_small_disk(tmp_path / "disk", "260m") as disk:
+    # Six mebibytes more than the reserve.
+    with mount_small_disk(tmp_path / "disk", "8m") as disk:
         yield disk
 
 

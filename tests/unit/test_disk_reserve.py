@@ -25,7 +25,8 @@ GIB = 1 << 30
 @pytest.mark.parametrize(
     ("size", "reserve"),
     [
-        (0, 256 * MIB),
+        (0, 0),
+        (64 * MIB, 16 * MIB),
         (GIB, 256 * MIB),
         (5 * GIB, 256 * MIB),
         (10 * GIB, 512 * MIB),
@@ -33,24 +34,28 @@ GIB = 1 << 30
         (10**15, GIB),
     ],
 )
-def test_the_reserve_is_a_twentieth_within_limits(size: int, reserve: int) -> None:
+def test_the_reserve_is_a_twentieth_within_limits_and_a_quarter_at_most(
+    size: int, reserve: int
+) -> None:
     assert reserve_of(size) == reserve
 
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[SmallDisk]:
-    with mount_small_disk(tmp_path / "disk", "300m") as disk:
+    with mount_small_disk(tmp_path / "disk", "64m") as disk:
         yield disk
 
 
 def test_there_is_room_down_to_the_reserve(disk: SmallDisk) -> None:
     for place in (disk.path, disk.path / "not/there", os.open(disk.path, os.O_RDONLY)):
         check_room(place)
-        check_room(place, 44 * MIB)
-        with pytest.raises(ReserveReached, match=r"MiB free, .* \[DiskReserveReached\]"):
-            check_room(place, 45 * MIB)
+        check_room(place, 48 * MIB)
+        with pytest.raises(
+            ReserveReached, match=r"less than 16 MiB free, .* \[DiskReserveReached\]"
+        ):
+            check_room(place, 49 * MIB)
     with (disk.path / "file").open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, 45 * MIB)
+        os.posix_fallocate(file.fileno(), 0, 49 * MIB)
     with pytest.raises(ReserveReached):
         check_room(disk.path)
 
@@ -111,7 +116,7 @@ def downloader(bucket: Bucket, disk: SmallDisk) -> Downloader:
 def test_an_object_that_would_use_the_reserve_is_not_requested(disk: SmallDisk) -> None:
     bucket = Bucket()
     with pytest.raises(ReserveReached):
-        downloader(bucket, disk).fetch_object(task(45 * MIB))
+        downloader(bucket, disk).fetch_object(task(49 * MIB))
     assert bucket.requests == 0
     assert os.listdir(disk.path) == []
 
@@ -159,12 +164,12 @@ async def test_the_pull_of_an_image_ends_before_the_reserve(
     with pytest.raises(WorkloadError) as refusal:
         await pull_image("x:1", None)
     assert refusal.value.reason == "DiskReserveReached"
-    assert "MiB are kept free" in refusal.value.message
+    assert "less than 16 MiB free" in refusal.value.message
     assert log.read_text() == "pull -q -- x:1\n"
     assert os.listdir(disk.path) == ["other"]
 
     with (disk.path / "pod").open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, 45 * MIB)
+        os.posix_fallocate(file.fileno(), 0, 49 * MIB)
     log.unlink()
     with pytest.raises(WorkloadError):
         await pull_image("x:1", None)

@@ -176,3 +176,17 @@ def test_lines_about_files_are_limited(
             work._apply_messages([*outcomes], by_number, cycle.CycleReport())
     assert len(caplog.records) == 40
     assert len(caplog.text) < 100_000
+
+
+def test_files_of_a_file_system_that_is_not_mounted_are_left_alone(
+    tmp_path: Path, database: StateDatabase
+) -> None:
+    sent, fetched = ([FileRecord(f"{way}/a", f"{way}/a", FileStat(0, 0, 0, 0))] for way in "io")
+    database.save_records("web", "up", sent)
+    database.save_records("web", "down", fetched)
+    comparer = Comparer(tmp_path / "volumes", database, lambda name: f"{name} is not mounted")
+    work = Cycle(comparer, database, Transfer(tmp_path, tmp_path / "spool"), Failures(15.0))
+    (found,) = work._compare_sides([WORKLOAD], Listing(3, 3))  # type: ignore[arg-type]
+    assert not (found.send or found.fetch)
+    assert (found.problem or "").endswith("web is not mounted. [FileSystemNotMounted]")
+    assert all(database.load_records("web", way) for way in ("up", "down"))

@@ -15,11 +15,12 @@ from flotta.worker.errors import WorkloadError
 from flotta.worker.pod_unit.plan import Hook, HttpGet
 from flotta.worker.podman import Container
 from flotta.worker.systemd import UnitState
-from flotta.worker.workloads.files import FORMAT, WorkloadFiles, WorkloadRecord
+from flotta.worker.workloads.files import WorkloadFiles
 from flotta.worker.workloads.installed_manifests import list_images
 from flotta.worker.workloads.manifest import Pod, build_pod
 from flotta.worker.workloads.non_root import check_user
 from flotta.worker.workloads.pod_facts import DeviceFacts
+from flotta.worker.workloads.records import FORMAT, WorkloadRecord
 from flotta.worker.workloads.state import Observation, classify_start_failure, derive_state
 from flotta.worker.workloads.steps import Current, WriteFiles, plan_steps
 from flotta.worker.workloads.workload_paths import WorkloadPaths

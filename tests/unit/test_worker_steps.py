@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from flotta.protocol.models import DataConfiguration, DataPath, Workload
-from flotta.worker import podman
+from flotta.worker.causes import extract_cause
 from flotta.worker.errors import WorkloadError
 from flotta.worker.podman import Container
 from flotta.worker.probes.readiness import Readiness
 from flotta.worker.systemd import UnitState, parse_unit_states
 from flotta.worker.workloads.crash_loop import Crashes
-from flotta.worker.workloads.files import FORMAT, WorkloadRecord
 from flotta.worker.workloads.manifest import Pod, WorkloadPaths, build_pod
 from flotta.worker.workloads.pod_facts import DeviceFacts
+from flotta.worker.workloads.records import FORMAT, WorkloadRecord
 from flotta.worker.workloads.state import Crash, Observation, WorkloadState, derive_state
 from flotta.worker.workloads.steps import (
     Current,
@@ -184,23 +184,19 @@ def test_a_pod_that_may_end_counts_as_ended_well_and_the_other_always_comes_back
         ),
         (
             Observation(RUNNING, [container("running")], crashes=[Crash("c", 7, 1)]),
-            WorkloadState(
-                "Running", "ContainerRestarted", 'container "c" exited with code 7, restarted once'
-            ),
+            WorkloadState("Running", "ContainerRestarted", 'container "c" exited with code 7'),
         ),
         (
             Observation(RUNNING, [container("running")], crashes=[Crash("c", 7, 9)]),
-            WorkloadState(
-                "Error", "CrashLoopBackOff", 'container "c" exited with code 7, restarted 9 times'
-            ),
+            WorkloadState("Error", "CrashLoopBackOff", 'container "c" exited with code 7'),
         ),
         (
             Observation(RUNNING, [container("running")], crashes=[Crash("c", 143, 1, DEAD)]),
-            WorkloadState("Running", "Unhealthy", f"{DEAD}, restarted once"),
+            WorkloadState("Running", "Unhealthy", DEAD),
         ),
         (
             Observation(RUNNING, [container("running")], crashes=[Crash("c", 0, 3, DEAD)]),
-            WorkloadState("Error", "CrashLoopBackOff", f"{DEAD}, restarted 3 times"),
+            WorkloadState("Error", "CrashLoopBackOff", DEAD),
         ),
         (
             Observation(ENDED, [container("exited", 0)], crashes=[Crash("c", 0, 1, DEAD)]),
@@ -297,4 +293,4 @@ def test_unit_states_are_read_from_systemctl() -> None:
     ],
 )
 def test_the_cause_is_found_in_what_podman_says(lines: list[str], cause: str) -> None:
-    assert podman.extract_cause(lines) == cause
+    assert extract_cause(lines) == cause

@@ -142,7 +142,9 @@ def _render_data(section: DataSection | None) -> DataConfiguration | None:
     if section is None:
         return None
     return DataConfiguration(
-        egress=_render_paths(section.get("egress")), ingress=_render_paths(section.get("ingress"))
+        egress=_render_paths(section.get("egress")),
+        ingress=_render_paths(section.get("ingress")),
+        retention=section.get("retention") or "",
     )
 
 

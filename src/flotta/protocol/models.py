@@ -250,6 +250,9 @@ class DeviceConfiguration(_Content):
     storage_unresolved: bool = False
 
 
+KEEP = "Keep"  # retention of files
+
+
 class DataPath(_Content):
     """A directory and a prefix in the bucket; files are copied from `source` to `target`."""
 
@@ -258,10 +261,20 @@ class DataPath(_Content):
 
 
 class DataConfiguration(_Content):
-    """What is synchronised; `egress`: device to bucket, `ingress`: bucket to device."""
+    """What is synchronised; `egress`: device to bucket, `ingress`: bucket to device.
+
+    `retention`, an addition to v0.2, says what becomes of the files on the device when the workload
+    is removed: `Delete`, also if it is empty, or `Keep`.
+    """
 
     egress: list[DataPath] | None = None
     ingress: list[DataPath] | None = None
+    retention: str = ""
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the files stay on the device when the workload is removed."""
+        return self.retention == KEEP
 
 
 class ImageRegistries(_Content):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import itertools
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from flotta.protocol.reasons.reason import with_code
+from flotta.protocol.reasons.sync import FILE_SYSTEM_NOT_MOUNTED
 from flotta.sync import paths, tree
 from flotta.sync.listing import ConnectionFailedError, ListingClient, RefusedError, parse_objects
 from flotta.sync.model import DataPath, Direction, Skipped, SyncWorkload
@@ -26,6 +28,15 @@ MAX_KEPT = 8 << 20  # bytes of listings that are kept, so that they are not aske
 MAX_SKIPPED = 100  # entries that are named; the others are left out silently
 MIN_PLANNED = 1000  # transfers of a workload in one cycle, however many others have
 TOO_MANY = f"only {MAX_ENTRIES} entries of a workload are synchronised in each direction"
+
+
+# Of a workload: a sentence without a full stop about a file system that is not mounted, or nothing.
+FindAbsent = Callable[[str], str]
+
+
+def nothing_absent(workload: str) -> str:
+    """Find every file system mounted."""
+    return ""
 
 
 class TooManyEntriesError(Exception):
@@ -49,7 +60,7 @@ class Budget:
 class Comparison:
     """What one workload needs, and what was left out.
 
-    `problem` is a sentence when the bucket could not be listed. At most `room` files are to be sent
+    `problem` is a sentence when one side could not be read. At most `room` files are to be sent
     and as many fetched.
     """
 
@@ -106,10 +117,13 @@ class _IdleComparison:
 class Comparer:
     """Compares directories and the bucket with the database. Blocking: call it in a thread."""
 
-    def __init__(self, volumes: Path, database: StateDatabase) -> None:
+    def __init__(
+        self, volumes: Path, database: StateDatabase, find_absent: FindAbsent = nothing_absent
+    ) -> None:
         self._volumes = volumes
         self._database = database
         self._watch = TreeWatch()
+        self._find_absent = find_absent
         self._idle: dict[tuple[str, Direction], _IdleComparison] = {}
 
     def require_full_comparison(self, workload: str | None = None) -> None:
@@ -117,6 +131,19 @@ class Comparer:
         for known, direction in [*self._idle]:
             if workload in (None, known):
                 self._idle.pop((known, direction), None)
+
+    def find_unreadable(self, workload: SyncWorkload) -> Comparison | None:
+        """Return a comparison with a problem if not all of the export directory is mounted.
+
+        What is on that file system would look like removed, and be fetched into the directory below
+        it. None if everything is there.
+        """
+        absent = self._find_absent(workload.name)
+        if not absent:
+            return None
+        self.require_full_comparison(workload.name)
+        sentence = with_code(f"Nothing is synchronised: {absent}.", FILE_SYSTEM_NOT_MOUNTED)
+        return Comparison(workload.name, problem=sentence)
 
     def compare_egress(self, workload: SyncWorkload, room: int = MAX_ENTRIES) -> Comparison:
         """Compare the export directory with the database; no request is made.

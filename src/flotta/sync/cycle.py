@@ -105,6 +105,10 @@ class Cycle:
     ) -> list[Comparison]:
         comparisons: list[Comparison] = []
         for workload in workloads:
+            unreadable = self._comparer.find_unreadable(workload)
+            if unreadable is not None:
+                comparisons.append(unreadable)
+                continue
             planned = sum(len(known.send) + len(known.fetch) for known in comparisons)
             comparison = self._comparer.compare_egress(workload, MAX_PLANNED - planned)
             comparisons.append(comparison)

@@ -30,9 +30,9 @@ from flotta.sync.job import (
     decode_file_request,
     encode_file_reply,
 )
+from flotta.sync.spool import Spool, open_partial
 
 log = logging.getLogger(__name__)
-PARTIAL = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class _RefusedError(Exception):
@@ -44,7 +44,7 @@ class FileService:
 
     def __init__(self, volumes: Path, spool: Path, tasks: Iterable[Task]) -> None:
         self._volumes = volumes
-        self._spool = spool
+        self._spool = Spool(volumes, spool)
         self._tasks = {task.number: task for task in tasks}
         self._stopped = False
 
@@ -99,13 +99,21 @@ class FileService:
             return FileReply(), self._open_source(task)
         if not isinstance(task, DownloadTask):
             raise _RefusedError(f"{action} of task {task.number}, which is not a download")
-        partial = self._spool / spool_name(task)
+        with self._spool.open_folder(task.workload, task.path) as folder:
+            return self._perform_download(action, task, folder)
+
+    def _perform_download(
+        self, action: FileAction, task: DownloadTask, folder: int
+    ) -> tuple[FileReply, int | None]:
+        partial = spool_name(task)
         if action == "open-partial":
-            return FileReply(), _open_partial(partial, task.size)
+            return FileReply(), _open_partial(folder, partial, task.size)
         if action == "place":
-            stat = tree.move_into_place(partial, self._volumes / task.workload, task.path)
+            root = self._volumes / task.workload
+            stat = tree.move_into_place(partial, root, task.path, folder)
             return FileReply(stat=(stat.size, stat.mtime_ns, stat.ctime_ns, stat.inode)), None
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(partial, dir_fd=folder)
         return FileReply(), None
 
     def _open_source(self, task: Task) -> int:
@@ -119,10 +127,10 @@ def spool_name(task: DownloadTask) -> str:
     return f"{hashlib.sha256(identity.encode()).hexdigest()}.part"
 
 
-def _open_partial(path: Path, size: int) -> int:
-    descriptor = os.open(path, PARTIAL, 0o600)
+def _open_partial(folder: int, name: str, size: int) -> int:
+    descriptor = open_partial(folder, name)
     try:
-        check_room(path, size - os.fstat(descriptor).st_size)
+        check_room(descriptor, size - os.fstat(descriptor).st_size)
         os.fchmod(descriptor, 0o644)  # whatever the umask; nobody else enters the spool
     except OSError:
         os.close(descriptor)

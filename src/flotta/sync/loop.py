@@ -23,15 +23,21 @@ from flotta.protocol.reasons.sync import (
     TRANSFER_FAILED,
     TRANSFER_UNFINISHED,
 )
-from flotta.sync.comparison import TOO_MANY, Comparer, Comparison
+from flotta.sync.comparison import (
+    TOO_MANY,
+    Comparer,
+    Comparison,
+    FindAbsent,
+    nothing_absent,
+)
 from flotta.sync.cycle import Cycle, CycleReport
 from flotta.sync.failures import Failures
 from flotta.sync.listing import ListingClient
 from flotta.sync.model import DataPath, S3Storage, SyncError, SyncStatus, SyncWorkload
+from flotta.sync.spool import Spool
 from flotta.sync.state_connection import Problem
 from flotta.sync.state_db import StateDatabase
 from flotta.sync.transfer import Transfer
-from flotta.tree_removal import empty_directory
 
 __all__ = ["DataPath", "S3Storage", "SyncError", "SyncLoop", "SyncStatus", "SyncWorkload"]
 
@@ -48,7 +54,8 @@ class SyncLoop:
     """Keeps export directories and a bucket in step.
 
     `state_dir` holds the state database, `volumes_dir` one export directory for each workload; the
-    spool of downloads lies beside it in the same file system. `interval` is in seconds, and so is
+    spool of downloads lies beside it. `find_absent` says of a workload which of its file systems is
+    not mounted: it is left alone then. `interval` is in seconds, and so is
     `quiet_period`, in which a file must not have changed to be sent.
     """
 
@@ -59,14 +66,16 @@ class SyncLoop:
         interval: float = 15.0,
         *,
         quiet_period: float = QUIET_PERIOD,
+        find_absent: FindAbsent = nothing_absent,
     ) -> None:
         self._interval = interval
         self._quiet_period = quiet_period
-        self._spool = volumes_dir.parent / "spool"
+        spool = volumes_dir.parent / "spool"
+        self._spool = Spool(volumes_dir, spool)
         self._database = StateDatabase(state_dir / "sync.db")
-        self._transfer = Transfer(volumes_dir, self._spool)
+        self._transfer = Transfer(volumes_dir, spool)
         self._failures = Failures(interval)
-        self._comparer = Comparer(volumes_dir, self._database)
+        self._comparer = Comparer(volumes_dir, self._database, find_absent)
         self._cycle = Cycle(self._comparer, self._database, self._transfer, self._failures)
         self._backoff = Backoff(*STORAGE_RETRY)
         self._busy = asyncio.Lock()
@@ -137,7 +146,8 @@ class SyncLoop:
         self._comparer.require_full_comparison(workload.name)
         report = await self._cycle.run(storage, [workload], None, quiet_period=0.0)
         self._record_report(report)
-        return report.stopped is None and not self._failures.messages(workload.name)
+        unsent = any(comparison.problem for comparison in report.comparisons)
+        return not (report.stopped or unsent or self._failures.messages(workload.name))
 
     @property
     def problem(self) -> Problem | None:
@@ -181,7 +191,7 @@ class SyncLoop:
         self._errors.clear()
         self._failures.clear()
         self._comparer.require_full_comparison()
-        left = await asyncio.to_thread(empty_directory, self._spool)
+        left = await asyncio.to_thread(self._spool.wipe)
         self._database.wipe()
         if left:
             raise SyncError("; ".join(map(str, left)))
@@ -216,7 +226,7 @@ class SyncLoop:
         self._record_report(report)
         fetched = any(comparison.fetch for comparison in report.comparisons)
         if report.stopped is None and not fetched:
-            await asyncio.to_thread(_clear_spool, self._spool)
+            await asyncio.to_thread(self._spool.clear)
         return report
 
     def _listing_of(self, storage: S3Storage) -> ListingClient:
@@ -280,9 +290,3 @@ def _summarize(what: str, items: list[str]) -> str:
 
 def _identify_bucket(storage: S3Storage) -> str:
     return hashlib.sha256(f"{storage.endpoint}\0{storage.bucket}".encode()).hexdigest()
-
-
-def _clear_spool(spool: Path) -> None:
-    """Remove partial downloads that are no longer needed and what a killed child left."""
-    for left_over in (*spool.glob("*.part"), *spool.glob("*.pem")):
-        left_over.unlink(missing_ok=True)

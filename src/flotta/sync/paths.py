@@ -10,6 +10,7 @@ from __future__ import annotations
 NAME_LIMIT = 255  # bytes, of Linux' file systems
 PATH_LIMIT = 3072  # bytes, below PATH_MAX with room for the export directory
 KEY_LIMIT = 1024  # bytes, of S3
+SPOOL_NAME = ".flotta-spool"  # of the folder for partial downloads at the top of a file system
 
 
 class NameRefusedError(ValueError):
@@ -74,6 +75,8 @@ def check_workload_name(name: str) -> str:
 def _check_part(part: str) -> None:
     if part in (".", ".."):
         raise NameRefusedError(f"`{part}` is not allowed in a path")
+    if part == SPOOL_NAME:
+        raise NameRefusedError(f"`{part}` is for downloads in progress")
     if "\0" in part:
         raise NameRefusedError("the name has a NUL byte")
     if len(part.encode("utf-8", "surrogatepass")) > NAME_LIMIT:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flotta.sync.model import FileStat, Skipped
+from flotta.sync.paths import SPOOL_NAME
 
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # O_NONBLOCK: a FIFO that takes the place of a file between lstat and open must not block.
@@ -150,6 +151,8 @@ class _Walk:
     def _visit_entry(
         self, parent: int, entry: os.DirEntry[str], path: str, depth: int
     ) -> Iterator[tuple[str, FileStat]]:
+        if entry.name == SPOOL_NAME:
+            return
         if not _is_utf8(entry.name):
             self._skip(
                 os.fsencode(path).decode("utf-8", "backslashreplace"), "the name is not UTF-8"
@@ -193,14 +196,19 @@ def _join_path(folder: str, name: str) -> str:
     return f"{folder}/{name}" if folder and name else folder or name
 
 
-def move_into_place(finished: Path, root: Path, path: str) -> FileStat:
-    """Move a finished, fsynced file to `path` below `root` in one durable rename."""
+def move_into_place(
+    finished: Path | str, root: Path, path: str, source: int | None = None
+) -> FileStat:
+    """Move a finished, fsynced file to `path` below `root` in one durable rename.
+
+    A relative `finished` is in the directory with the descriptor `source`.
+    """
     folder, _, name = path.rpartition("/")
     with open_directory(root, folder, create=True) as parent:
         existing = _lstat(parent, name)
         if existing is not None and stat.S_ISDIR(existing.st_mode):
             raise IsADirectoryError(errno.EISDIR, "is a directory on the device", path)
-        os.rename(finished, name, dst_dir_fd=parent)
+        os.rename(finished, name, src_dir_fd=source, dst_dir_fd=parent)
         os.fsync(parent)
         return file_stat(os.lstat(name, dir_fd=parent))
 

@@ -16,8 +16,9 @@ from pathlib import Path
 from flotta.disk_reserve import ReserveReached, check_room
 from flotta.protocol.reasons.workloads import DISK_RESERVE_REACHED, IMAGE_PULL_FAILED
 from flotta.tree_removal import remove_tree
+from flotta.worker.causes import extract_cause
 from flotta.worker.errors import WorkloadError
-from flotta.worker.podman import COMMAND_TIMEOUT, extract_cause
+from flotta.worker.podman import COMMAND_TIMEOUT
 from flotta.worker.processes import ProcessResult, run
 
 PULL_TIMEOUT = 2 * 3600.0  # seconds for one image, on slow links too

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import signal
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -16,7 +15,6 @@ from flotta.worker.processes import NOT_FOUND, ProcessResult, run
 WORKLOAD_LABEL = "project-flotta.io/workload"
 DIGEST_LABEL = "project-flotta.io/digest"
 COMMAND_TIMEOUT = 120.0  # seconds for a command without a download
-MAX_CAUSE = 1000  # characters of podman's message
 ItemT = TypeVar("ItemT")
 
 
@@ -182,33 +180,3 @@ async def remove_pod(name: str) -> bool:
     names = (name, init_pod_of(name), address_pod_of(name))
     done = await run("podman", "pod", "rm", "-f", "-i", "--", *names, timeout=COMMAND_TIMEOUT)
     return done.ok or done.status == NOT_FOUND  # where podman is not installed, no pod runs
-
-
-NOISE = re.compile(r"^(time=|\d{4}-\d\d-\d\d |podman-kube@|Pods? |Container:|[0-9a-f]{64}$)")
-TELLING = re.compile(r"^(Error: |\[?starting container )")
-CONTAINER_ID = re.compile(r"(starting )?container [0-9a-f]{64}: ")
-
-
-def extract_cause(lines: Iterable[str]) -> str:
-    """Return the telling part of podman's output: the cause of the last failed start or command."""
-    telling: list[str] = []
-    last = ""
-    for line in (line.strip() for line in lines):
-        if line and not NOISE.match(line):
-            last = line
-        if TELLING.match(line):
-            telling.append(line)
-    cause = _find_cause(telling) or last
-    return (
-        CONTAINER_ID.sub("", cause).removeprefix("Error: ")[:MAX_CAUSE] or "podman gave no reason"
-    )
-
-
-def _find_cause(telling: list[str]) -> str:
-    if not telling:
-        return ""
-    if re.match(r"Error: failed to start \d+ container", telling[-1]):
-        starts = [line for line in telling if line.startswith("starting container")]
-        causes = [line for line in starts if "a dependency of container" not in line]
-        return (causes or starts or telling)[-1]
-    return telling[-1]

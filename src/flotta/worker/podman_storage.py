@@ -11,7 +11,8 @@ from typing import Any, TypedDict
 
 from flotta.durable_files import read_bounded
 from flotta.tree_removal import RemovalFailure
-from flotta.worker.podman import COMMAND_TIMEOUT, extract_cause
+from flotta.worker.causes import extract_cause
+from flotta.worker.podman import COMMAND_TIMEOUT
 from flotta.worker.processes import NOT_FOUND, run
 from flotta.worker.volumes.safe_paths import BASE, name_of, open_beneath
 

@@ -3,7 +3,7 @@
 podman starts a container again as soon as it has ended, several times a second, and `podman stop`
 does nothing for one that has ended just now. Before each start podman removes the container's
 `config.json` and writes it again, and it gives up if it cannot. So a directory in this place that
-is not empty keeps the container stopped: tried with podman 4.3 and 5.4. It goes with the container.
+is not empty keeps the container stopped: tried with podman 4.3. It goes with the container.
 """
 
 from __future__ import annotations

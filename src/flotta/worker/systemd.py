@@ -93,18 +93,3 @@ async def stop_later(unit: str) -> bool:
     """Ask systemd to stop a unit, without waiting; return whether it will."""
     argv = ("systemctl", "stop", "--no-block", "--", unit)
     return (await run(*argv, timeout=COMMAND_TIMEOUT)).ok
-
-
-async def read_last_lines(unit: str, count: int = 40) -> list[str]:
-    """Return what the unit's last runs wrote to the journal, oldest first."""
-    done = await run(
-        "journalctl",
-        "--no-pager",
-        "-q",
-        "-o",
-        "cat",
-        f"--lines={count}",
-        f"--unit={unit}",
-        timeout=COMMAND_TIMEOUT,
-    )
-    return done.out.decode(errors="replace").splitlines()

@@ -93,6 +93,14 @@ CAUSES.add(
     "disk.",
     "Free space on the device. Uploads continue.",
 )
+FILE_SYSTEM_NOT_MOUNTED = CAUSES.add(
+    "FileSystemNotMounted",
+    PLACE,
+    "A file system that the workload's files are on is not mounted. Its files are neither sent nor "
+    "fetched nor removed meanwhile.",
+    "Mount it. If it is gone for good, do what the message says ([File systems of their "
+    "own](device.md#file-systems-of-their-own)).",
+)
 TOO_MANY_FILES = CAUSES.add(
     "TooManyFiles",
     PLACE,

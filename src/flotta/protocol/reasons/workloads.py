@@ -56,7 +56,7 @@ CRASH_LOOP_BACK_OFF = EXITS.add(
     "the worker [keeps it from running](device.md#crash-loops) for 10 seconds at first, later for "
     "up to 5 minutes; its pod, if no other container of it runs.",
     "Read the container's log on the device: `podman logs WORKLOAD-CONTAINER`. The "
-    "message has the last exit code.",
+    "message has the last exit code and the last lines of the log.",
 )
 CONTAINER_RESTARTED = EXITS.add(
     "ContainerRestarted",
@@ -82,9 +82,10 @@ CONTAINERS_NOT_READY = EXITS.add(
 )
 CONTAINER_FAILED = EXITS.add(
     "ContainerFailed",
-    Workload("`Exited`, `Degraded`, `Stopped`", "no"),
+    Workload("`Exited`, `Degraded`, `Stopped`, `Error`", "no, with the phase `Error` after 30 s"),
     "A container exited with a code other than 0 and is not restarted, because of the"
-    " pod's `restartPolicy`.",
+    " pod's `restartPolicy`; with the phase `Error`, the whole pod ended and is started again. The "
+    "message has the last lines of the container's log.",
     "Read the container's log; change the workload to run it again.",
 )
 COMPLETED = EXITS.add(

@@ -31,10 +31,14 @@ class DataPath(TypedDict):
 
 
 class DataSection(TypedDict, total=False):
-    """The directories of a pod that are synchronised: up (egress) and down (ingress)."""
+    """The directories of a pod that are synchronised: up (egress) and down (ingress).
+
+    `retention` is `Delete` or `Keep`: what becomes of the files when the workload is removed.
+    """
 
     egress: list[DataPath]
     ingress: list[DataPath]
+    retention: str
 
 
 class ImageRegistriesSection(TypedDict, total=False):

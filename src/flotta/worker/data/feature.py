@@ -72,7 +72,7 @@ class DataFeature(Feature):
         await self._engine.run()
 
     def keep_leaving(self, leaving: Mapping[str, DataConfiguration | None]) -> None:
-        """Set which workloads are being removed but still have files to send."""
+        """Set which workloads have files here without being configured: removed or held."""
         self._leaving = {name: data for name, data in leaving.items() if data}
         self._configure_engine()
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from flotta.worker.podman import extract_cause
+from flotta.worker.causes import extract_cause
 from flotta.worker.processes import run
 
 COMMAND_TIMEOUT = 120.0  # seconds for a command that waits for no container

@@ -11,6 +11,7 @@ import os
 import stat
 from pathlib import Path
 
+from flotta.mount_points import is_within, list_mount_points
 from flotta.sync.linux import (
     MS_BIND,
     MS_NODEV,
@@ -24,7 +25,6 @@ from flotta.sync.linux import (
 from flotta.tree_removal import RemovalFailure
 from flotta.worker.volumes.safe_paths import name_of
 
-MOUNT_INFO = Path("/proc/self/mountinfo")
 OPEN_TO_ALL = 0o777  # as Kubernetes makes an emptyDir
 
 
@@ -92,16 +92,7 @@ def unmount_all(target: Path) -> None:
 def _list_mounts(directory: Path) -> list[str]:
     """Return the mount points at or below a directory, the last ones first."""
     top = str(directory)
-    with MOUNT_INFO.open(encoding="utf-8", errors="surrogateescape") as lines:
-        places = [_unescape(line.split()[4]) for line in lines]
-    return [place for place in reversed(places) if place == top or place.startswith(f"{top}/")]
-
-
-def _unescape(text: str) -> str:
-    """Read a field of mountinfo, which has some bytes in octal (proc(5))."""
-    for code, char in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
-        text = text.replace(code, char)
-    return text
+    return [place for place in reversed(list_mount_points()) if is_within(place, top)]
 
 
 def _replace(target: Path, *, is_directory: bool) -> None:

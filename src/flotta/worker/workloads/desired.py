@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from flotta.protocol.models import DeviceConfigurationMessage, Secret, Workload
+from flotta.protocol.models import (
+    DataConfiguration,
+    DeviceConfigurationMessage,
+    Secret,
+    Workload,
+)
 from flotta.protocol.reasons.workloads import INVALID_SPECIFICATION
 from flotta.worker.errors import WorkloadError
 from flotta.worker.workloads.files import WorkloadFiles
@@ -20,11 +25,13 @@ class Desired:
     """Pods by name, and the workloads that cannot be built, with the cause.
 
     `held` are installed workloads that stay as they are, because what is desired is not known.
+    `broken_data` is what the configuration says about the files of those that cannot be built.
     """
 
     pods: Mapping[str, Pod] = field(default_factory=dict)
     broken: Mapping[str, WorkloadError] = field(default_factory=dict)
     held: frozenset[str] = frozenset()
+    broken_data: Mapping[str, DataConfiguration | None] = field(default_factory=dict)
 
     @property
     def names(self) -> list[str]:
@@ -33,7 +40,7 @@ class Desired:
 
     @property
     def untouched(self) -> set[str]:
-        """The workloads of which what is installed stays as it is."""
+        """The workloads of which what is installed stays as it is, and runs on."""
         return {*self.broken, *self.held}
 
 
@@ -51,6 +58,7 @@ def build_desired(
     """
     pods: dict[str, Pod] = {}
     broken: dict[str, WorkloadError] = {}
+    data: dict[str, DataConfiguration | None] = {}
     secrets = message.secrets or []
     device = replace(device, device_id=message.device_id or device.device_id)
     for workload in message.workloads or []:
@@ -58,9 +66,11 @@ def build_desired(
             pods[workload.name] = _build_pod(workload, secrets, device, files)
         except WorkloadError as error:
             broken[workload.name] = error
+            data[workload.name] = workload.data
     absent = files.list_installed().keys() - pods.keys() - broken.keys()
     unresolved = set(message.unresolved_workloads or ())
-    return Desired(pods, broken, frozenset(absent & unresolved if may_remove else absent))
+    held = frozenset(absent & unresolved if may_remove else absent)
+    return Desired(pods, broken, held, data)
 
 
 def _build_pod(

@@ -19,7 +19,8 @@ from flotta.protocol.reasons.workloads import (
     STOPPING,
     SYSTEMD_FAILURE,
 )
-from flotta.worker import podman, systemd
+from flotta.worker import journal, podman, systemd
+from flotta.worker.causes import NO_CAUSE, explain_run
 from flotta.worker.errors import WorkloadError
 from flotta.worker.image_pull import pull_image
 from flotta.worker.workloads.crash_loop import Crashes
@@ -31,6 +32,7 @@ from flotta.worker.workloads.state import classify_start_failure
 from flotta.worker.workloads.steps import (
     FetchImages,
     FlushData,
+    NoteData,
     RemoveFiles,
     StartPod,
     Step,
@@ -85,6 +87,8 @@ class StepExecution:
                 await self._fetch_images(step)
             case WriteFiles(pod):
                 await self._write_files(pod)
+            case NoteData(name, data):
+                await asyncio.to_thread(self._files.write_data, name, data)
             case StartPod(name):
                 await self._start_pod(name)
             case StopPod(name):
@@ -155,7 +159,7 @@ class StepExecution:
         async with self._ignoring_exits(name):
             started = await self._restart_unit(unit)
         if not started:
-            message = podman.extract_cause(await systemd.read_last_lines(unit))
+            message = explain_run(await journal.read_last_run(unit), name) or NO_CAUSE
             raise StartError(classify_start_failure(message), message)
         log.info("Workload %s is started", name)
         await asyncio.to_thread(self._files.remove_stale_volumes, name)

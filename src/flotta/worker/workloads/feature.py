@@ -19,6 +19,8 @@ from flotta.protocol.reasons.reason import NO_REASON
 from flotta.protocol.reasons.workloads import DATA_SYNC_FAILED, FAILED
 from flotta.tree_removal import RemovalFailure
 from flotta.worker.features import AgentContext, Feature
+from flotta.worker.known_mounts import KnownMounts
+from flotta.worker.pod_unit.plan import init_pod_of
 from flotta.worker.probes.prober import Prober
 from flotta.worker.settings import Settings
 from flotta.worker.workloads.claim_names import ClaimNames
@@ -58,7 +60,7 @@ class Transfers(Protocol):
     """
 
     def keep_leaving(self, leaving: Mapping[str, DataConfiguration | None]) -> None:
-        """Set which workloads are being removed but still have files to send."""
+        """Set which workloads have files here without being configured: removed or held."""
 
     async def flush_workload(self, name: str, data: DataConfiguration | None) -> None:
         """Send the files of a workload that is being removed a last time, within a time limit."""
@@ -70,11 +72,21 @@ class Transfers(Protocol):
 class WorkloadsFeature(Feature):
     """Brings pods to what is configured and reports their state."""
 
-    def __init__(self, settings: Settings, agent: AgentContext, transfers: Transfers) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        agent: AgentContext,
+        transfers: Transfers,
+        known_mounts: KnownMounts | None = None,
+    ) -> None:
         self._agent = agent
         self._transfers = transfers
+        self._known_mounts = known_mounts or KnownMounts()
         self._files = WorkloadFiles(
-            settings.workloads_dir, settings.volumes_dir, settings.units_dir
+            settings.workloads_dir,
+            settings.volumes_dir,
+            settings.units_dir,
+            known_mounts=self._known_mounts,
         )
         self._observer = Observer(
             settings.exits_dir, settings.unit_changes_dir, self._handle_snapshot
@@ -118,14 +130,20 @@ class WorkloadsFeature(Feature):
         """Take the workloads; a broken one is reported by name."""
         namespaces = [workload.namespace for workload in message.workloads or []]
         claims = self._claims.names(namespaces[0]) if namespaces else ClaimNames()
-        device = replace(self._device, device_id=self._agent.device_id, claims=claims)
+        self._known_mounts.learn()
+        device = replace(
+            self._device,
+            device_id=self._agent.device_id,
+            claims=claims,
+            mounts=self._known_mounts.known,
+        )
         desired = build_desired(message, device, self._files, may_remove=self._agent.may_remove)
         self._claims.note_used(desired.pods.values())
         # What is held is reported too: it shows the control plane what the device would lose.
         configured = (workload.name for workload in message.workloads or [])
         self._names, self._is_read = (*configured, *sorted(desired.held)), True
         self._reconciler.apply(desired)
-        self._transfers.keep_leaving(self._reconciler.list_leaving())
+        self._transfers.keep_leaving(self._reconciler.list_leaving() | self._reconciler.list_held())
         self._report_changes()
 
     async def wait_applied(self) -> None:
@@ -165,6 +183,7 @@ class WorkloadsFeature(Feature):
             await self._reconciler.wipe()
         finally:
             self._suspension.end()
+            self._known_mounts.forget_all()
 
     def _list_images(self) -> set[str]:
         """Return the images that workloads have, or will have in a moment."""
@@ -228,6 +247,8 @@ class WorkloadsFeature(Feature):
             activity=self._reconciler.activities.get(name, NO_REASON),
             explanation=self._observer.explanation_of(name),
             crashes=self._observer.crashes.list_crashes(name),
+            logs=self._observer.logs.of_pod(name),
+            init_logs=self._observer.logs.of_pod(init_pod_of(name)),
             readiness=self._prober.readiness_of(name),
         )
 

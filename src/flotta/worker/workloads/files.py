@@ -9,6 +9,7 @@ directory. The whole layout: docs/reference/files-and-ports.md#state.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass, field
@@ -17,10 +18,10 @@ from pathlib import Path
 import msgspec
 
 from flotta.durable_files import read_bounded, sync_directory, write_atomically
-from flotta.protocol.json_text import decode_json
-from flotta.protocol.models import DataConfiguration
+from flotta.protocol.models import KEEP, DataConfiguration
 from flotta.tree_removal import RemovalFailure, empty_directory, empty_tree, remove_tree
 from flotta.worker.errors import WorkloadError
+from flotta.worker.known_mounts import KnownMounts
 from flotta.worker.pod_unit import plan as process_plan
 from flotta.worker.volumes.mounts import remove_mounts
 from flotta.worker.volumes.plan import VolumePlan, encode_plan, read_plan
@@ -29,15 +30,21 @@ from flotta.worker.workloads.export_owner import open_to_users
 from flotta.worker.workloads.manifest import Pod, check_name, is_name
 from flotta.worker.workloads.pod_volumes import PodVolumes
 from flotta.worker.workloads.process_commands import render_commands
+from flotta.worker.workloads.records import (
+    FORMAT,
+    RECORD,
+    WorkloadRecord,
+    find_record,
+    read_last_record,
+    read_record,
+    write_record,
+)
 from flotta.worker.workloads.stored_probes import write_probes
 from flotta.worker.workloads.units import DROP_IN, TEMPLATE, render_drop_in, unit_name
 from flotta.worker.workloads.volume_commands import render_preparation
 from flotta.worker.workloads.workload_paths import MOUNTS, WorkloadPaths
 
-FORMAT = 5  # version of the unit settings; another one rewrites them without a restart
 TEMPLATE_DIRS = ("/usr/lib/systemd/system", "/lib/systemd/system")
-RECORD = "workload.json"
-MAX_RECORD = 1 << 20  # bytes
 
 
 @dataclass
@@ -58,15 +65,6 @@ class Leftovers:
         self.others += other.others
 
 
-class WorkloadRecord(msgspec.Struct):
-    """`workload.json`: which pod the files beside it describe, and how (`Pod.rendering`)."""
-
-    digest: str = ""
-    data: DataConfiguration | None = None
-    format: int = 0
-    rendering: str = ""
-
-
 @dataclass(frozen=True)
 class WorkloadFiles:
     """Reads and writes the files of workloads below the given directories."""
@@ -75,6 +73,7 @@ class WorkloadFiles:
     volumes_dir: Path
     units_dir: Path
     mounts_dir: Path = MOUNTS
+    known_mounts: KnownMounts = field(default_factory=KnownMounts)
 
     @property
     def suspension_file(self) -> Path:
@@ -100,7 +99,7 @@ class WorkloadFiles:
             for entry in sorted(self.workloads_dir.iterdir()):
                 with contextlib.suppress(WorkloadError):
                     check_name(entry.name)
-                    found[entry.name] = self._read_record(entry)
+                    found[entry.name] = read_record(entry)
         return found
 
     def write_pod(self, pod: Pod, uids: Set[int] = frozenset()) -> bool:
@@ -111,7 +110,7 @@ class WorkloadFiles:
         later, because the record with the digest is the last file.
         """
         paths = self.paths_of(pod.name)
-        self._make_directories(paths)
+        self._make_directories(paths, pod)
         open_to_users(paths.export, uids)
         _write_volume_files(pod.volumes, paths.directory)
         self._write_plan(pod.volumes.plan, paths)
@@ -120,8 +119,7 @@ class WorkloadFiles:
         _write_if_changed(paths.manifest, pod.manifest, 0o600)
         _write_process(pod, paths)
         changed = self._install_unit(pod, paths)
-        record = WorkloadRecord(pod.digest, pod.data, FORMAT, pod.rendering)
-        _write_if_changed(paths.directory / RECORD, msgspec.json.encode(record), 0o600)
+        write_record(paths.directory, _describe(pod))
         self._remove_old_files(paths, pod)
         return changed
 
@@ -139,23 +137,41 @@ class WorkloadFiles:
             return
         remove_stale(plan, paths.scratch, paths.mounts)
 
-    def remove_workload(self, name: str) -> Leftovers:
+    def write_data(self, name: str, data: DataConfiguration | None) -> None:
+        """Remember what becomes of the files of an installed workload; raises OSError."""
+        directory = self.paths_of(name).directory
+        record = find_record(directory)
+        if record is not None:
+            write_record(directory, msgspec.structs.replace(record, data=data))
+
+    def remove_workload(self, name: str, *, with_kept: bool = False) -> Leftovers:
         """Remove everything of a workload that exists, and return what is left of it.
 
-        Secrets go first. The record goes last, and only if nothing else is left: the workload
+        Its export directory stays if that is wanted, except `with_kept`. Secrets go first. The
+        record goes last, and only if nothing else is left: the workload
         counts as installed until then, so its removal is tried again after a restart, too.
         """
         paths = self.paths_of(name)
         unit = self.unit_of(name)
+        is_kept = read_last_record(paths.directory).is_kept and not with_kept
         left = Leftovers(self._remove_secrets(paths))
         for path in (self._wants_link(unit), self.units_dir / f"{unit}.d"):
             left.others += remove_tree(path)
         left.others += remove_mounts(paths.mounts)
         left.others += remove_tree(paths.scratch)
-        left.others += _remove_export(paths.export)
+        left.others += _keep_export(paths.export) if is_kept else self._remove_export(name)
         if not left.all:
             left.others += remove_tree(paths.directory)
         return left
+
+    def _remove_export(self, name: str) -> list[RemovalFailure]:
+        absent = self.known_mounts.list_absent(name)
+        if absent:  # what is on that file system would come back with it
+            reason = f"it is not mounted; {self.known_mounts.remedy}"
+            return [RemovalFailure(path, reason) for path in absent]
+        failures = _remove_export(self.volumes_dir / name)
+        self.known_mounts.forget_workload(name)  # they are empty, and may be unmounted now
+        return failures
 
     def remove_all(
         self, pods: Iterable[str] = (), proceed: Callable[[], bool] = lambda: True
@@ -174,7 +190,7 @@ class WorkloadFiles:
             if not proceed():
                 break
             if is_name(name):
-                left.add(self.remove_workload(name))
+                left.add(self.remove_workload(name, with_kept=True))
             else:  # no workload has such a name, nor a unit
                 left.secrets += remove_tree(self.workloads_dir / name)
                 left.others += _remove_export(self.volumes_dir / name)
@@ -195,10 +211,11 @@ class WorkloadFiles:
         return names
 
     def _remove_secrets(self, paths: WorkloadPaths) -> list[RemovalFailure]:
-        """Remove manifest, credentials, files and temporary files; keep a record without data.
+        """Remove manifest, credentials, files and temporary files; keep a record without a pod.
 
-        What was to be sent has been sent: the files of this workload are about to go.
+        What was to be sent has been sent. Whether files stay counts until the end.
         """
+        record = read_last_record(paths.directory)
         failures = [
             *remove_tree(paths.manifest),
             *remove_tree(paths.auth_file),
@@ -207,8 +224,8 @@ class WorkloadFiles:
         with contextlib.suppress(OSError):  # the disk may be full or gone
             if paths.directory.is_dir():
                 sync_directory(paths.directory)
-                record = msgspec.json.encode(WorkloadRecord())
-                _write_if_changed(paths.directory / RECORD, record, 0o600)
+                absent = self.known_mounts.list_absent(paths.directory.name)
+                write_record(paths.directory, _without_pod(record, unsent=bool(absent)))
         return failures
 
     @staticmethod
@@ -218,10 +235,16 @@ class WorkloadFiles:
         else:
             _write_if_changed(paths.plan, encode_plan(plan), 0o600)
 
-    def _make_directories(self, paths: WorkloadPaths) -> None:
+    def _make_directories(self, paths: WorkloadPaths, pod: Pod) -> None:
+        self.known_mounts.expect_workload(pod.name)
+        absent = self.known_mounts.describe_absent(pod.name)
+        if absent:  # what is written below the mount point would be hidden later
+            raise OSError(errno.ENOENT, absent)
         self.workloads_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.volumes_dir.mkdir(mode=0o755, parents=True, exist_ok=True)
         paths.directory.mkdir(mode=0o700, exist_ok=True)
+        if find_record(paths.directory) is None:  # a removal must know what becomes of files
+            write_record(paths.directory, WorkloadRecord(data=pod.data))
         paths.export.mkdir(mode=0o755, exist_ok=True)
 
     def write_auth(self, pod: Pod) -> None:
@@ -230,7 +253,7 @@ class WorkloadFiles:
         if pod.auth is None:
             paths.auth_file.unlink(missing_ok=True)
             return
-        self._make_directories(paths)
+        self._make_directories(paths, pod)
         _write_if_changed(paths.auth_file, pod.auth, 0o600)
 
     def _install_unit(self, pod: Pod, paths: WorkloadPaths) -> bool:
@@ -238,7 +261,7 @@ class WorkloadFiles:
         settings = self.units_dir / f"{unit}.d"
         settings.mkdir(mode=0o755, parents=True, exist_ok=True)
         auth_file = paths.auth_file if pod.auth is not None else None
-        preparation = render_preparation(pod.volumes.plan, paths)
+        preparation = render_preparation(pod.volumes.plan, paths, pod.mounts)
         content = render_drop_in(
             *(pod.name, pod.restart_policy, pod.grace, auth_file, self.suspension_file),
             preparation,
@@ -255,14 +278,6 @@ class WorkloadFiles:
 
     def _wants_link(self, unit: str) -> Path:
         return self.units_dir / "multi-user.target.wants" / unit
-
-    @staticmethod
-    def _read_record(directory: Path) -> WorkloadRecord:
-        try:
-            content = read_bounded(directory / RECORD, MAX_RECORD)
-            return decode_json(content, WorkloadRecord)
-        except (OSError, ValueError):
-            return WorkloadRecord()
 
     @staticmethod
     def _remove_old_files(paths: WorkloadPaths, pod: Pod) -> None:
@@ -293,6 +308,26 @@ def _remove_export(path: Path) -> list[RemovalFailure]:
     if any(failure.is_mount_point and failure.path == str(path) for failure in failures):
         return empty_tree(path)
     return failures
+
+
+def _keep_export(path: Path) -> list[RemovalFailure]:
+    """Leave an export directory unless it is empty."""
+    with contextlib.suppress(OSError):
+        path.rmdir()
+    return []
+
+
+def _describe(pod: Pod) -> WorkloadRecord:
+    return WorkloadRecord(
+        *(pod.digest, pod.data, FORMAT, pod.rendering, pod.restart_policy, list(pod.mounts))
+    )
+
+
+def _without_pod(record: WorkloadRecord, *, unsent: bool) -> WorkloadRecord:
+    if unsent:
+        return WorkloadRecord(data=record.data)
+    kept = DataConfiguration(retention=KEEP) if record.is_kept else None
+    return WorkloadRecord(data=kept)
 
 
 def _write_process(pod: Pod, paths: WorkloadPaths) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 import msgspec
 
 from flotta.dns1123 import is_subdomain
+from flotta.mount_points import find_needed
 from flotta.protocol.models import DataConfiguration, Secret, Workload
 from flotta.protocol.reasons.workloads import INVALID_NAME
 from flotta.worker.errors import WorkloadError
@@ -74,6 +75,7 @@ class Pod:
     process: ProcessPlan = NO_PLAN
     volumes: PodVolumes = field(default_factory=PodVolumes)
     probes: tuple[ContainerProbes, ...] = ()
+    mounts: tuple[str, ...] = ()  # mount points that its export directory needs
 
     @property
     def rendering(self) -> str:
@@ -122,7 +124,8 @@ def build_pod(
     own = workload.image_registries.auth_file if workload.image_registries else ""
     auth = collect_auth(own, spec, sources)
     pod = _make_pod(workload, spec, policies, volumes, probes, hooks, device.podman_version)
-    return replace(pod, auth=auth.content, skipped_auth=auth.skipped)
+    mounts = tuple(find_needed(device.mounts, str(paths.export)))
+    return replace(pod, auth=auth.content, skipped_auth=auth.skipped, mounts=mounts)
 
 
 def _keep_published_ports(container: Container) -> None:

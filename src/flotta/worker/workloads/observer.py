@@ -14,9 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from flotta.worker import podman, systemd
+from flotta.worker import journal, podman, systemd
+from flotta.worker.causes import explain_run
 from flotta.worker.podman import Container
 from flotta.worker.systemd import UnitState
+from flotta.worker.workloads.crash_logs import CrashLogs
 from flotta.worker.workloads.crash_loop import Crashes
 from flotta.worker.workloads.directory_watch import DirectoryWatch
 from flotta.worker.workloads.exit_files import ExitFiles
@@ -62,6 +64,7 @@ class Observer:
         self._hint = asyncio.Event()
         self._lock = asyncio.Lock()
         self.crashes = Crashes()
+        self.logs = CrashLogs()
         self._explanations: dict[str, _Explanation] = {}  # by unit
         self._looks = 0
         self._is_blind = False
@@ -98,6 +101,7 @@ class Observer:
             else:
                 self.snapshot.units = units
             await self._explain_failures(units)
+            await self.logs.refresh(self.snapshot.containers, self.crashes)
         self._on_change()
 
     def unit_state(self, workload: str) -> UnitState:
@@ -119,7 +123,7 @@ class Observer:
         return next((container.digest for container in self.containers_of(workload)), "")
 
     def explanation_of(self, workload: str) -> str:
-        """Return why the unit failed last: podman's message."""
+        """Return why the unit failed last, empty if it did not or nothing says so."""
         return self._explanations.get(self._units.get(workload, ""), _Explanation()).cause
 
     def forget(self, workload: str) -> None:
@@ -194,14 +198,14 @@ class Observer:
 
     async def _explain_failures(self, units: dict[str, UnitState]) -> None:
         """Find out why units failed; keep that until they run, so that a retry does not hide it."""
+        workloads = {unit: workload for workload, unit in self._units.items()}
         for name in self._explanations.keys() - units.keys():
             del self._explanations[name]
         for name, unit in units.items():
             if unit.active == "active":
                 self._explanations.pop(name, None)
             elif self._is_unexplained(name, unit):
-                lines = await systemd.read_last_lines(name)
-                cause = podman.extract_cause(lines)
+                cause = explain_run(await journal.read_last_run(name), workloads.get(name, ""))
                 self._explanations[name] = _Explanation(unit.invocation, cause)
 
     def _is_unexplained(self, name: str, unit: UnitState) -> bool:

@@ -24,7 +24,8 @@ class DeviceFacts:
     """A device as its pods see their node.
 
     `cpus`, `memory` (bytes) and `storage` (bytes, of the file system with the volumes) are what all
-    pods together can use at most. `claims` says which volume stands for which claim.
+    pods together can use at most. `claims` says which volume stands for which claim, `mounts`
+    where file systems are mounted that export directories are on.
     """
 
     device_id: str = ""
@@ -33,6 +34,7 @@ class DeviceFacts:
     memory: int = 0
     storage: int = 0
     claims: ClaimNames = field(default_factory=ClaimNames)
+    mounts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import replace
 
 from flotta.protocol.models import DataConfiguration
 from flotta.protocol.reasons.device_programs import STATE_NOT_STORED, STATE_UNREADABLE
@@ -20,20 +19,20 @@ from flotta.worker.image_pull import pull_image
 from flotta.worker.workloads.container_starts import ContainerStarts
 from flotta.worker.workloads.crash_back_off import CrashLoopBackOff
 from flotta.worker.workloads.desired import Desired
+from flotta.worker.workloads.disk_errors import describe_disk_error
 from flotta.worker.workloads.evictions import Evictions
 from flotta.worker.workloads.execution import Flush, Pull, StartError, StepExecution
 from flotta.worker.workloads.files import WorkloadFiles
-from flotta.worker.workloads.manifest import Pod
 from flotta.worker.workloads.observer import Observer
+from flotta.worker.workloads.planning import Planner
 from flotta.worker.workloads.retry import RetryDelay, run_unless_changed, sleep_unless_changed
 from flotta.worker.workloads.revival import Revival
-from flotta.worker.workloads.steps import FetchImages, StartPod, Step, plan_steps, plan_suspension
+from flotta.worker.workloads.steps import FetchImages, StartPod, Step, plan_suspension
 from flotta.worker.workloads.suspension import Suspension
 from flotta.worker.workloads.wiping import RemoveStored, WorkloadWipe, remove_nothing
 
 log = logging.getLogger(__name__)
 
-EAGER_STARTS = 4  # failed starts after which the next one is left to systemd
 DISK_RETRY = 10.0  # seconds after an error of the disk
 BUG_RETRY = 30.0  # seconds after an unexpected error
 
@@ -73,6 +72,7 @@ class Reconciler:
         self.evictions = Evictions(
             files, self._execution.stop_pod, observer.is_active, self._handle_eviction
         )
+        self._planner = Planner(files, observer, suspension, self.crash_loops, self.evictions)
         self.failures: dict[str, WorkloadError] = {}
         self.activities: dict[str, Code] = {}
         self.first_pass = asyncio.Event()
@@ -98,7 +98,7 @@ class Reconciler:
     def is_settled(self, name: str) -> bool:
         """Tell whether a pod is left alone now: it is neither being started nor stopped."""
         busy = self.activities.get(name) in (STARTING, STOPPING)
-        return not (busy or self._suspension.active or name in self._resting)
+        return not (busy or self._suspension.active or name in self._planner.resting)
 
     def suspend(self, *, stopped: bool) -> None:
         """Stop every pod and keep its files, until this is called again to start them."""
@@ -151,14 +151,15 @@ class Reconciler:
         """Return why a workload does not run as desired, None when it does."""
         return self.failures.get(name) or self.evictions.failures.get(name)
 
-    @property
-    def _resting(self) -> set[str]:
-        """The workloads that must not be started now."""
-        return self.crash_loops.workloads | self.evictions.workloads
-
     def _handle_eviction(self) -> None:
         self.wake()
         self._on_change()
+
+    def list_held(self) -> dict[str, DataConfiguration | None]:
+        """Return the workloads that stay although they are not configured, and their data paths."""
+        held = self._desired.held if self._desired else frozenset()
+        installed = self._files.list_installed().items()
+        return {name: record.data for name, record in installed if name in held}
 
     @property
     def desired_images(self) -> set[str]:
@@ -223,7 +224,7 @@ class Reconciler:
         installed = self._files.list_installed()
         names = {*installed, *wanted.pods}
         self._observer.watch_units({name: self._files.unit_of(name) for name in names})
-        for name in sorted(names - wanted.untouched):
+        for name in sorted(names):
             task = self._tasks.get(name)
             if task is None or task.done():
                 self._tasks[name] = asyncio.create_task(
@@ -235,7 +236,7 @@ class Reconciler:
         try:
             await self._converge(name)
         except OSError as error:
-            self._record_failure(name, WorkloadError(DISK_FAILURE, str(error)))
+            self._record_failure(name, WorkloadError(DISK_FAILURE, describe_disk_error(error)))
             self._wake_later(DISK_RETRY)
         except Exception as error:  # the workload's outermost loop: others must continue
             log.exception("Workload %s failed unexpectedly [%s]", name, INTERNAL_ERROR)
@@ -252,12 +253,12 @@ class Reconciler:
     async def _converge(self, name: str) -> None:
         # Looked at each time: a pod that is being pulled may turn out broken in the next
         # configuration, and is not removed for that.
-        while (wanted := self._wanted) is not None and name not in wanted.untouched:
+        while (wanted := self._wanted) is not None:
             changed = self._change_event(name)
             changed.clear()
             pod = wanted.pods.get(name)
             delay = self._delays.setdefault(name, RetryDelay())
-            steps = self._plan_steps(name, pod, delay)
+            steps = self._planner.plan(name, wanted, delay)
             if not steps:
                 self._note_health(name)
                 break
@@ -267,33 +268,26 @@ class Reconciler:
                 continue
             try:
                 await self._execute_steps(steps, changed)
-                self.failures.pop(name, None)
+                self._forget_failure(name)
                 if self._suspension.active:
                     delay.prolong(failed_start=False)
                 elif pod is None:
                     break
             except WorkloadError as error:
                 self._record_failure(name, error)
+                await self._keep_running(name, wanted, changed)
                 if error.permanent:
                     break
                 delay.prolong(isinstance(error, StartError))
             await self._observer.refresh()
         self._note_attempts(name)
 
-    def _plan_steps(self, name: str, pod: Pod | None, delay: RetryDelay) -> tuple[Step, ...]:
-        record = self._files.list_installed().get(name)
-        current = replace(self._observer.read_current(name), record=record)
-        eager = 0 < delay.failed_starts < EAGER_STARTS
-        if self._suspension.active:
-            return plan_suspension(name, current)
-        return plan_steps(
-            name,
-            pod,
-            current,
-            eager=eager,
-            crash_looping=name in self._resting,
-            interrupted=name in self._suspension.interrupted | self.evictions.unfinished,
-        )
+    async def _keep_running(self, name: str, wanted: Desired, changed: asyncio.Event) -> None:
+        """Start the pod that is installed if it was stopped and its successor cannot be had."""
+        try:
+            await self._execute_steps(self._planner.plan_meanwhile(name, wanted), changed)
+        except WorkloadError as error:
+            log.warning("Workload %s as it was: %s [%s]", name, error.message, error.reason)
 
     def _note_health(self, name: str) -> None:
         """Forget the failed starts of a pod that runs after all, by systemd's own restart."""
@@ -312,9 +306,8 @@ class Reconciler:
                 await run_unless_changed(changed, work)
             else:
                 await work
-            if isinstance(step, StartPod):
-                self._suspension.interrupted.discard(step.name)
-                self.evictions.unfinished.discard(step.name)
+            if isinstance(step, StartPod) and not changed.is_set():
+                self._planner.note_started(step.name)
 
     def _set_activity(self, name: str, activity: Code) -> None:
         if self.activities.get(name) != activity:
@@ -325,10 +318,19 @@ class Reconciler:
         known = self.failures.get(name)
         if known is None or (known.reason, known.message) != (error.reason, error.message):
             log.warning("Workload %s: %s [%s]", name, error.message, error.reason)
-        self.failures[name] = error
+        self.failures[name] = self._find_broken(name) or error
         self.activities.pop(name, None)
         self._note_attempts(name)
         self._on_change()
+
+    def _forget_failure(self, name: str) -> None:
+        """Forget a failure that is over; that there is no pod to build stays one."""
+        self.failures.pop(name, None)
+        if error := self._find_broken(name):
+            self.failures[name] = error
+
+    def _find_broken(self, name: str) -> WorkloadError | None:
+        return self._desired.broken.get(name) if self._desired else None
 
     def _note_attempts(self, *names: str) -> None:
         self._attempted.update(names)

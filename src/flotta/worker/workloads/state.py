@@ -6,8 +6,8 @@ exists (docs/reference/device.md#phases-and-reasons).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from flotta.protocol.phases import (
     CREATED,
@@ -41,6 +41,10 @@ from flotta.worker.podman import Container
 from flotta.worker.probes.readiness import UNDECIDED, Readiness
 from flotta.worker.systemd import NO_UNIT, UnitState
 
+RESULTS = {
+    "timeout": "the pod did not start or stop in time",
+    "oom-kill": "a process of the pod's unit was killed, because the device had no memory left",
+}
 CRASH_LOOP = 3  # crashes within ten minutes that are reported as a loop
 
 
@@ -69,7 +73,10 @@ class WorkloadState:
 
 @dataclass(frozen=True)
 class Observation:
-    """All that is known about one configured workload."""
+    """All that is known about one configured workload.
+
+    `logs` and `init_logs` are how the logs of containers end that have failed, by their names.
+    """
 
     unit: UnitState = NO_UNIT
     containers: Sequence[Container] = ()
@@ -78,6 +85,13 @@ class Observation:
     explanation: str = ""
     crashes: Sequence[Crash] = ()
     readiness: Readiness = UNDECIDED
+    logs: Mapping[str, str] = field(default_factory=dict)
+    init_logs: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def has_failed_unit(self) -> bool:
+        """Whether the unit failed, so that systemd starts the pod again later, or never."""
+        return self.unit.active == "failed" or self.unit.waits_for_restart
 
 
 def derive_state(observed: Observation) -> WorkloadState:
@@ -100,7 +114,7 @@ def _derive_state(observed: Observation, initial: Sequence[Container]) -> Worklo
             phase if alive else ERROR, observed.failure.reason, observed.failure.message
         )
     if initial and observed.unit.active != "active":
-        return _derive_initial_state(initial)
+        return _derive_initial_state(initial, observed.init_logs)
     worst = max(observed.crashes, key=lambda crash: crash.count, default=None)
     if worst is not None and worst.count >= CRASH_LOOP:
         others = any(
@@ -109,12 +123,14 @@ def _derive_state(observed: Observation, initial: Sequence[Container]) -> Worklo
             if container.name != worst.container
         )
         return WorkloadState(
-            DEGRADED if others else ERROR, CRASH_LOOP_BACK_OFF, _describe_crash(worst)
+            DEGRADED if others else ERROR, CRASH_LOOP_BACK_OFF, _describe_crash(observed, worst)
         )
     if observed.explanation and observed.unit.active != "active":
         return WorkloadState(
             ERROR, classify_start_failure(observed.explanation), observed.explanation
         )
+    if observed.has_failed_unit and not observed.activity:
+        return _derive_ended_state(observed, worst)
     if observed.activity or observed.unit.changing or not observed.containers:
         return WorkloadState(
             DEPLOYING, observed.activity or (STARTING if observed.unit.changing else NO_REASON)
@@ -122,7 +138,22 @@ def _derive_state(observed: Observation, initial: Sequence[Container]) -> Worklo
     return _derive_running_state(phase, observed, worst)
 
 
-def _derive_initial_state(containers: Sequence[Container]) -> WorkloadState:
+def _derive_ended_state(observed: Observation, worst: Crash | None) -> WorkloadState:
+    """Return the state of a pod that started, and ended with a failure of its unit."""
+    failed = next((one for one in observed.containers if one.exit_code), None)
+    if worst is not None:
+        reason = UNHEALTHY if worst.cause else CONTAINER_FAILED
+        return WorkloadState(ERROR, reason, _describe_crash(observed, worst))
+    if failed is not None:
+        message = _describe_exit(observed, failed.name, failed.exit_code)
+        return WorkloadState(ERROR, CONTAINER_FAILED, message)
+    cause = RESULTS.get(observed.unit.result, "the pod ended, and podman gave no reason")
+    return WorkloadState(ERROR, POD_START_FAILED, cause)
+
+
+def _derive_initial_state(
+    containers: Sequence[Container], logs: Mapping[str, str]
+) -> WorkloadState:
     """Return the state of a workload whose init containers run, or did when one failed."""
     for container in containers:
         if container.state == "running":
@@ -134,7 +165,10 @@ def _derive_initial_state(containers: Sequence[Container]) -> WorkloadState:
             return WorkloadState(
                 ERROR,
                 INIT_CONTAINER_FAILED,
-                f'init container "{container.name}" exited with code {container.exit_code}',
+                _with_log(
+                    f'init container "{container.name}" exited with code {container.exit_code}',
+                    logs.get(container.name),
+                ),
             )
     return WorkloadState(DEPLOYING, INITIALIZING)
 
@@ -146,11 +180,11 @@ def _derive_running_state(phase: str, observed: Observation, worst: Crash | None
     running = [container.name for container in observed.containers if container.state == "running"]
     restarted = worst if worst is not None and worst.container in running else None
     if restarted is not None and restarted.cause:
-        return WorkloadState(phase, UNHEALTHY, _describe_crash(restarted))
+        return WorkloadState(phase, UNHEALTHY, _describe_crash(observed, restarted))
     if observed.readiness.ready is False:
         return WorkloadState(phase, CONTAINERS_NOT_READY, observed.readiness.message)
     if restarted is not None:
-        return WorkloadState(phase, CONTAINER_RESTARTED, _describe_crash(restarted))
+        return WorkloadState(phase, CONTAINER_RESTARTED, _describe_crash(observed, restarted))
     return WorkloadState(phase)
 
 
@@ -162,15 +196,23 @@ def _describe_end(phase: str, observed: Observation) -> WorkloadState | None:
     if failed is not None and failed.name in causes:
         return WorkloadState(phase, UNHEALTHY, causes[failed.name])
     if failed is not None:
-        message = f'container "{failed.name}" exited with code {failed.exit_code}'
+        message = _describe_exit(observed, failed.name, failed.exit_code)
         return WorkloadState(phase, CONTAINER_FAILED, message)
     return WorkloadState(phase, COMPLETED) if phase == EXITED else None
 
 
-def _describe_crash(crash: Crash) -> str:
-    times = "once" if crash.count == 1 else f"{crash.count} times"
-    exited = f'container "{crash.container}" exited with code {crash.exit_code}'
-    return f"{crash.cause or exited}, restarted {times}"
+def _describe_crash(observed: Observation, crash: Crash) -> str:
+    """Return the sentence about a container; how often it exited would make another one."""
+    return crash.cause or _describe_exit(observed, crash.container, crash.exit_code)
+
+
+def _describe_exit(observed: Observation, container: str, code: int) -> str:
+    sentence = f'container "{container}" exited with code {code}'
+    return _with_log(sentence, observed.logs.get(container))
+
+
+def _with_log(sentence: str, end: str | None) -> str:
+    return f"{sentence}; its log ends with: {end}" if end else sentence
 
 
 def derive_pod_phase(containers: Sequence[Container]) -> str:

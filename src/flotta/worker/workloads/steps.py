@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from flotta.protocol.models import DataConfiguration
 from flotta.worker.systemd import NO_UNIT, UnitState
-from flotta.worker.workloads.files import FORMAT, WorkloadRecord
 from flotta.worker.workloads.manifest import Pod
+from flotta.worker.workloads.records import FORMAT, WorkloadRecord
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,14 @@ class WriteFiles:
     """Puts manifest, files and unit settings in place."""
 
     pod: Pod
+
+
+@dataclass(frozen=True)
+class NoteData:
+    """Remembers what becomes of a workload's files, before its pod is as the configuration says."""
+
+    name: str
+    data: DataConfiguration | None
 
 
 @dataclass(frozen=True)
@@ -51,12 +60,12 @@ class FlushData:
 
 @dataclass(frozen=True)
 class RemoveFiles:
-    """Deletes everything of a workload, its export directory included."""
+    """Deletes everything of a workload, its export directory too unless that is to be kept."""
 
     name: str
 
 
-Step = FetchImages | WriteFiles | StartPod | StopPod | FlushData | RemoveFiles
+Step = FetchImages | WriteFiles | NoteData | StartPod | StopPod | FlushData | RemoveFiles
 
 
 @dataclass(frozen=True)
@@ -92,10 +101,13 @@ def plan_steps(
     if pod is None:
         return _plan_removal(name, current)
     if current.record is None or current.record.digest != pod.digest:
-        return FetchImages(pod, refresh=True), WriteFiles(pod), StartPod(name, pod.process.is_long)
-    if (current.record.data, current.record.format) != (pod.data, FORMAT) or (
-        current.record.rendering != pod.rendering
-    ):
+        return (
+            *_note_data(name, pod.data, current),
+            FetchImages(pod, refresh=True),
+            WriteFiles(pod),
+            StartPod(name, pod.process.is_long),
+        )
+    if _has_other_settings(pod, current.record):
         return (WriteFiles(pod),)
     if current.unit.changing or (_is_finished(pod, current) and not interrupted):
         return ()
@@ -106,10 +118,43 @@ def plan_steps(
     return FetchImages(pod, refresh=False), StartPod(name, pod.process.is_long)
 
 
+def _has_other_settings(pod: Pod, record: WorkloadRecord) -> bool:
+    """Tell whether files of a pod must be written that do not concern what runs."""
+    present = record.data, record.format, record.rendering, record.mounts
+    return present != (pod.data, FORMAT, pod.rendering, list(pod.mounts))
+
+
+def plan_kept(
+    name: str,
+    current: Current,
+    data: DataConfiguration | None,
+    *,
+    crash_looping: bool = False,
+    interrupted: bool = False,
+) -> tuple[Step, ...]:
+    """Return the steps for an installed pod whose successor cannot be had: it runs on.
+
+    systemd restarts it; only what the worker itself has stopped must be started by the worker.
+    `data` is what the configuration says about its files.
+    """
+    record = current.record
+    if record is None or not record.digest:
+        return ()
+    noted = _note_data(name, data, current)
+    resting = crash_looping or current.settled or current.unit.changing
+    if resting or not (record.restart_policy == "Always" or interrupted):
+        return noted
+    return *noted, StartPod(name, is_long=True)
+
+
 def plan_suspension(name: str, current: Current) -> tuple[Step, ...]:
     """Return the steps that stop a pod and leave its files, none for one that does not run."""
     runs = current.settled or current.unit.changing or current.has_running
     return (StopPod(name),) if runs else ()
+
+
+def _note_data(name: str, data: DataConfiguration | None, current: Current) -> tuple[NoteData, ...]:
+    return (NoteData(name, data),) if current.record and current.record.data != data else ()
 
 
 def _plan_removal(name: str, current: Current) -> tuple[Step, ...]:

@@ -14,8 +14,8 @@ options:
   kubeconfig:
     description:
       - Kubeconfig with the address of the resource API and the identity to use there.
-      - A path on the machine where the module runs. When omitted, E(KUBECONFIG), else C(~/.kube/config), else the service account of its pod.
-      - On the host of an embedded control plane, the administrator's kubeconfig is C(/etc/flotta/kubeconfig/admin.kubeconfig).
+      - A path on the machine where the module runs. When omitted, E(KUBECONFIG), else C(~/.kube/config), else the administrator's
+        C(/etc/flotta/kubeconfig/admin.kubeconfig) on the host of an embedded control plane, else the service account of its pod.
     type: path
   context:
     description:

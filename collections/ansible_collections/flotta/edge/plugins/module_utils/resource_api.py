@@ -37,6 +37,9 @@ WAIT_SPEC = {
     "wait_sleep": {"type": "int", "default": 1},
 }
 # Where the role flotta.edge.programs installs flotta-edge: for one user, or for the machine.
+ADMINISTRATOR = (
+    "/etc/flotta/kubeconfig/admin.kubeconfig"  # of the role operator, with the embedded engine
+)
 PROGRAMS = ("~/.local/share/flotta", "/opt/flotta")
 MISSING = (
     "flotta-edge is not installed on this machine. Run the module on the control plane, where the role "
@@ -129,11 +132,13 @@ def find_kubeconfig(connection: Connection) -> str | None:
             )
         return path
     usual = os.path.expanduser("~/.kube/config")
-    if os.path.exists(usual):
-        return usual
+    for file in (usual, ADMINISTRATOR):
+        if os.access(file, os.R_OK):
+            return file
     if "KUBERNETES_SERVICE_HOST" not in os.environ:
         raise ValueError(
-            "There is no kubeconfig: set the option kubeconfig or the environment variable KUBECONFIG, or put one at ~/.kube/config."
+            "There is no kubeconfig: set the option kubeconfig or the environment variable KUBECONFIG, or put one at ~/.kube/config. "
+            f"The host of an embedded control plane has {ADMINISTRATOR}, which only root may read: use become there."
         )
     return None
 

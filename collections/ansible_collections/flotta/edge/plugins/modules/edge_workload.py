@@ -134,15 +134,16 @@ try:
     from flotta.migration.manifests import Json
     from flotta.resources.client import Client, retry_on_conflict
     from flotta.resources.conditions import READY, find_condition
-    from flotta.resources.kinds import EDGE_WORKLOAD
+    from flotta.resources.kinds import EDGE_DEVICE, EDGE_WORKLOAD
     from flotta.resources.objects.meta import Manifest, ObjectMeta
     from flotta.resources.objects.workloads import EdgeWorkload, EdgeWorkloadSpec
-    from flotta.resources.views import annotations_of, generation_of, status_of
+    from flotta.resources.views import annotations_of, generation_of, name_of, status_of
 except ImportError as error:
     api.import_errors.append(error)  # api.run() says so
 
 # The API adds defaults to what the module sends, so the specifications cannot be compared.
 NOTE = "management.project-flotta.io/specification-digest"
+REASONS = 3  # devices of which a message says why the workload does not run
 
 
 @dataclass(frozen=True)
@@ -203,7 +204,7 @@ class WantedWorkload:
             # The operator may write counts into the object at any time.
             workload = await retry_on_conflict(lambda: self.write(spec))
         if self.parameters.wait and not self.module.check_mode:
-            workload = await api.wait_until(self.parameters, self.find_running, self.describe_delay)
+            workload = await self.wait_running()
         diff = api.make_diff(before, spec if changed else before)
         return {"changed": changed, "workload": workload, "diff": diff}
 
@@ -250,6 +251,23 @@ class WantedWorkload:
             f"Workload {self.name} still exists after {self.parameters.wait_timeout} s. "
             "Its finalizers keep it; check that the operator runs, which removes those of flotta."
         )
+
+    async def wait_running(self) -> EdgeWorkload:
+        """Wait until the workload runs; raises TimeoutError with what keeps it from that."""
+        try:
+            return await api.wait_until(self.parameters, self.find_running, self.describe_delay)
+        except TimeoutError as error:
+            raise TimeoutError(" ".join([str(error), *await self.find_reasons()])) from error
+
+    async def find_reasons(self) -> list[str]:
+        """Return a sentence for each of the first devices that say why it does not run there."""
+        found = [
+            f"{name_of(device)}: {entry['reason']}{': ' if entry.get('message') else ''}{entry.get('message', '')}."
+            for device in await self.client.list(EDGE_DEVICE, self.namespace)
+            for entry in status_of(device).get("workloads") or []
+            if entry["name"] == self.name and entry.get("reason")
+        ]
+        return found[:REASONS]
 
     async def find_running(self) -> EdgeWorkload | None:
         """Return the workload if it runs on every selected device that is online."""

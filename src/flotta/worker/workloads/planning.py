@@ -1,0 +1,79 @@
+"""What the steps of a workload depend on, put together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from flotta.worker.workloads.crash_back_off import CrashLoopBackOff
+from flotta.worker.workloads.desired import Desired
+from flotta.worker.workloads.evictions import Evictions
+from flotta.worker.workloads.files import WorkloadFiles
+from flotta.worker.workloads.observer import Observer
+from flotta.worker.workloads.retry import RetryDelay
+from flotta.worker.workloads.steps import Current, Step, plan_kept, plan_steps, plan_suspension
+from flotta.worker.workloads.suspension import Suspension
+
+EAGER_STARTS = 4  # failed starts after which the next one is left to systemd
+
+
+@dataclass(frozen=True)
+class Planner:
+    """Plans the steps of one workload from what is on disk and what was seen last."""
+
+    files: WorkloadFiles
+    observer: Observer
+    suspension: Suspension
+    crash_loops: CrashLoopBackOff
+    evictions: Evictions
+
+    def plan(self, name: str, wanted: Desired, delay: RetryDelay) -> tuple[Step, ...]:
+        """Return the steps towards what is desired."""
+        current = self._read_current(name)
+        if self.suspension.active:
+            return plan_suspension(name, current)
+        if name in wanted.untouched:
+            return self._plan_kept(name, wanted, current)
+        return plan_steps(
+            name,
+            wanted.pods.get(name),
+            current,
+            eager=0 < delay.failed_starts < EAGER_STARTS,
+            crash_looping=name in self.resting,
+            interrupted=name in self._unfinished,
+        )
+
+    def plan_meanwhile(self, name: str, wanted: Desired) -> tuple[Step, ...]:
+        """Return the steps that let the installed pod run on while its successor cannot be had."""
+        current, pod = self._read_current(name), wanted.pods.get(name)
+        is_replaced = pod is None or (current.record and current.record.digest == pod.digest)
+        if is_replaced or self.suspension.active:
+            return ()
+        return self._plan_kept(name, wanted, current)
+
+    def note_started(self, name: str) -> None:
+        """Note that a pod runs again that had not ended by itself."""
+        self.suspension.interrupted.discard(name)
+        self.evictions.unfinished.discard(name)
+
+    def _plan_kept(self, name: str, wanted: Desired, current: Current) -> tuple[Step, ...]:
+        known = current.record.data if current.record else None
+        return plan_kept(
+            name,
+            current,
+            wanted.broken_data.get(name, known),
+            crash_looping=name in self.resting,
+            interrupted=name in self._unfinished,
+        )
+
+    def _read_current(self, name: str) -> Current:
+        record = self.files.list_installed().get(name)
+        return replace(self.observer.read_current(name), record=record)
+
+    @property
+    def resting(self) -> set[str]:
+        """The workloads that must not be started now."""
+        return self.crash_loops.workloads | self.evictions.workloads
+
+    @property
+    def _unfinished(self) -> set[str]:
+        return self.suspension.interrupted | self.evictions.unfinished

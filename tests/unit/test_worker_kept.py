@@ -1,0 +1,241 @@
+"""What stands on a device stays while its successor cannot be had."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from flotta.mount_points import list_configured, list_mount_points
+from flotta.protocol.models import DataConfiguration, DataPath, Workload
+from flotta.worker.known_mounts import KnownMounts
+from flotta.worker.systemd import UnitState
+from flotta.worker.workloads.disk_errors import describe_disk_error
+from flotta.worker.workloads.files import WorkloadFiles
+from flotta.worker.workloads.manifest import Pod, build_pod
+from flotta.worker.workloads.pod_facts import DeviceFacts
+from flotta.worker.workloads.records import FORMAT, WorkloadRecord
+from flotta.worker.workloads.steps import (
+    Current,
+    FetchImages,
+    NoteData,
+    StartPod,
+    WriteFiles,
+    plan_kept,
+    plan_steps,
+)
+
+SPECIFICATION = "containers: [{name: c, image: i}]"
+KEPT = DataConfiguration(egress=[DataPath(source="a", target="b")], retention="Keep")
+STOPPED = UnitState("inactive", "dead", invocation="1")
+RUNNING = UnitState("active", "running", invocation="1")
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> WorkloadFiles:
+    return WorkloadFiles(tmp_path / "state/workloads", tmp_path / "volumes", tmp_path / "units")
+
+
+def make_pod(
+    files: WorkloadFiles,
+    data: DataConfiguration | None = None,
+    mounts: tuple[str, ...] = (),
+) -> Pod:
+    workload = Workload(name="web", specification=SPECIFICATION, data=data)
+    return build_pod(workload, [], DeviceFacts(mounts=mounts), files.paths_of("web"))
+
+
+def install(files: WorkloadFiles, data: DataConfiguration | None = None) -> Path:
+    files.write_pod(make_pod(files, data))
+    file = files.paths_of("web").export / "state.db"
+    file.write_text("data")
+    return file
+
+
+def record(policy: str = "Always", data: DataConfiguration | None = None) -> WorkloadRecord:
+    return WorkloadRecord("digest", data, FORMAT, restart_policy=policy)
+
+
+@pytest.mark.parametrize("data", [None, DataConfiguration(), DataConfiguration(retention="Delete")])
+def test_files_go_with_their_workload(files: WorkloadFiles, data: DataConfiguration | None) -> None:
+    file = install(files, data)
+    assert files.remove_workload("web").all == []
+    assert not file.parent.exists()
+    assert files.list_installed() == {}
+
+
+def test_files_that_are_kept_are_there_for_the_next_workload_of_the_name(
+    files: WorkloadFiles,
+) -> None:
+    file = install(files, KEPT)
+    assert files.remove_workload("web").all == []
+    assert files.list_installed() == {}
+    files.write_pod(make_pod(files))
+    assert file.read_text() == "data"
+
+
+def test_a_device_that_leaves_keeps_nothing(files: WorkloadFiles) -> None:
+    file = install(files, KEPT)
+    files.remove_workload("web")
+    assert files.remove_all().all == []
+    assert not file.parent.exists()
+
+
+def test_files_are_kept_by_the_second_attempt_at_a_removal_too(
+    files: WorkloadFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = install(files, KEPT)
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            "flotta.worker.workloads.files.remove_mounts", lambda _: ["something is left"]
+        )
+        assert files.remove_workload("web").all
+    assert files.list_installed()["web"].data == DataConfiguration(retention="Keep")
+    assert files.remove_workload("web").all == []
+    assert file.read_text() == "data"
+
+
+def test_files_stay_where_nobody_knows_whether_they_are_to_be_kept(files: WorkloadFiles) -> None:
+    file = install(files)
+    (files.paths_of("web").directory / "workload.json").write_bytes(b"\0\0\0")
+    assert files.remove_workload("web").all == []
+    assert file.read_text() == "data"
+
+
+def test_what_becomes_of_files_is_noted_before_an_image_is_pulled(files: WorkloadFiles) -> None:
+    pod = make_pod(files, KEPT)
+    older = Current(record())
+    assert plan_steps("web", pod, older) == (
+        NoteData("web", KEPT),
+        FetchImages(pod, refresh=True),
+        WriteFiles(pod),
+        StartPod("web"),
+    )
+    install(files)
+    files.write_data("web", KEPT)
+    assert files.list_installed()["web"].data == KEPT
+    assert files.list_installed()["web"].digest == pod.digest
+
+
+@pytest.mark.parametrize(
+    ("policy", "unit", "interrupted", "resting", "starts"),
+    [
+        ("Always", STOPPED, False, False, True),
+        ("Always", RUNNING, False, False, False),
+        ("Always", UnitState("activating", "auto-restart"), False, False, False),
+        ("Always", STOPPED, False, True, False),
+        ("Never", STOPPED, False, False, False),
+        ("Never", STOPPED, True, False, True),
+        ("", STOPPED, False, False, False),
+    ],
+)
+def test_an_installed_pod_runs_on_while_its_successor_cannot_be_had(
+    policy: str, unit: UnitState, interrupted: bool, resting: bool, starts: bool
+) -> None:
+    current = Current(record(policy), unit)
+    steps = plan_kept("web", current, None, crash_looping=resting, interrupted=interrupted)
+    assert steps == ((StartPod("web", is_long=True),) if starts else ())
+
+
+def test_nothing_is_started_of_what_was_never_complete() -> None:
+    assert plan_kept("web", Current(WorkloadRecord(data=KEPT)), KEPT) == ()
+    assert plan_kept("web", Current(), KEPT) == ()
+
+
+def test_an_absent_file_system_is_no_reason_to_make_or_remove_anything(tmp_path: Path) -> None:
+    volumes, state = tmp_path / "volumes", tmp_path / "state"
+    state.mkdir()
+    mounted = [str(volumes / "web")]
+    known = KnownMounts(volumes, state, lambda: mounted, list)
+    known.learn()
+    files = WorkloadFiles(state / "workloads", volumes, tmp_path / "units", known_mounts=known)
+    file = install(files, KEPT)
+    files.write_data("web", DataConfiguration(egress=KEPT.egress))
+
+    mounted.clear()
+    again = KnownMounts(volumes, state, lambda: mounted, list)
+    assert again.known == (str(volumes / "web"),)
+    assert "is not mounted" in again.describe_absent("web")
+    assert again.describe_absent("other") == ""
+    with pytest.raises(OSError, match="is not mounted"):
+        files.write_pod(make_pod(files))
+    left = files.remove_workload("web")
+    assert "is not mounted" in left.others[0].reason
+    assert file.read_text() == "data"
+    assert files.list_installed()["web"].data == DataConfiguration(egress=KEPT.egress)
+
+    mounted.append(str(volumes / "web"))
+    assert files.remove_workload("web").all == []
+    assert not file.exists()
+    assert known.known == ()
+
+
+def test_what_is_emptied_may_be_unmounted(tmp_path: Path) -> None:
+    mounted = ["/v/web/data"]
+    known = KnownMounts(Path("/v"), tmp_path, lambda: mounted, list)
+    known.learn()
+    known.forget_workload("web")
+    known.learn()  # it is mounted until somebody unmounts it
+    mounted.clear()
+    assert known.describe_absent("web") == ""
+    mounted.append("/v/web/data")
+    known.expect_workload("web")
+    known.learn()
+    assert known.known == ("/v/web/data",)
+
+
+def test_a_pod_waits_for_the_file_systems_of_its_files(files: WorkloadFiles) -> None:
+    export = str(files.paths_of("web").export)
+    mounts = (export, f"{export}/a b", f"{export}ish", "/other")
+    pod = make_pod(files, mounts=mounts)
+    assert pod.mounts == (export, f"{export}/a b")
+    files.write_pod(pod)
+    (drop_in,) = files.units_dir.glob("podman-kube@*/50-flotta.conf")
+    text = drop_in.read_text()
+    assert f'RequiresMountsFor="{export}/a b"\n' in text
+    assert "mountpoint -q" in text
+    assert plan_steps("web", replace(pod, mounts=()), Current(files.list_installed()["web"]))
+
+
+def test_mount_points_are_read_with_any_character(tmp_path: Path) -> None:
+    info, fstab = tmp_path / "mountinfo", tmp_path / "fstab"
+    info.write_text("29 1 0:1 / /a\\040b rw - tmpfs tmpfs rw\n30 1 0:1 / /c rw - tmpfs x rw\n")
+    fstab.write_text(
+        "# a comment\n/dev/sda1 /data/ ext4 defaults 0 2\nUUID=1 /late ext4 noauto,nofail\n"
+        "/dev/sdb none swap sw 0 0\n/dev/sdc /with\\040space ext4 nofail\n"
+    )
+    assert list_mount_points(info) == ["/a b", "/c"]
+    assert list_configured(fstab) == ["/data", "/with space"]
+    assert list_configured(tmp_path / "absent") == []
+
+
+def test_only_file_systems_that_exports_are_on_are_remembered(tmp_path: Path) -> None:
+    volumes = Path("/var/local/yggdrasil/device/volumes")
+    mounted = ["/", "/var", "/var/local", str(volumes / "web/data"), "/srv", "/var/lib/flotta"]
+    known = KnownMounts(volumes, Path("/var/lib/flotta/worker"), lambda: mounted, lambda: ["/home"])
+    known.learn()
+    assert known.known == ("/var/local", str(volumes / "web/data"))
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (OSError(28, "No space left on device", "/a/.pod.yaml.x81k"), "/a: no space is left"),
+        (OSError(30, "Read-only file system", "/a/b"), "/a/b: the file system is read-only"),
+        (OSError(13, "Permission denied", "/a/b"), "/a/b: Permission denied"),
+        (OSError(2, "/a is not mounted"), "/a is not mounted"),
+    ],
+)
+def test_an_error_of_the_disk_is_the_same_sentence_each_time(error: OSError, sentence: str) -> None:
+    assert describe_disk_error(error).startswith(sentence)
+
+
+def test_the_record_of_an_earlier_release_is_read(files: WorkloadFiles) -> None:
+    directory = files.paths_of("web").directory
+    directory.mkdir(parents=True)
+    (directory / "workload.json").write_bytes(
+        msgspec.json.encode({"digest": "d", "data": {"egress": []}, "format": 5})
+    )
+    assert files.list_installed()["web"] == WorkloadRecord("d", DataConfiguration(egress=[]), 5)
