@@ -451,7 +451,7 @@ async def test_a_workload_that_cannot_be_delivered_counts_as_missing_from_a_with
     assert released is not None
     assert released["status"] == "False"
     assert released["message"].startswith("The device runs web, which its configuration does not")
-    assert "mend the references that condition Configured names" in released["message"]
+    assert "mend what condition Configured names" in released["message"]
     with pytest.raises(Refusal, match="has not shown yet"):
         await backend.get_configuration(PEER)
 

@@ -206,6 +206,31 @@ def test_a_workload_with_a_field_that_is_refused_says_so() -> None:
     assert line.endswith("nodeName: a device has no scheduler; name the device in spec.device.")
 
 
+def test_a_workload_that_is_being_deleted_is_not_said_to_be_held_back() -> None:
+    leaving = workload(device="a", pod={"spec": {"nodeName": "b"}})
+    leaving["metadata"]["deletionTimestamp"] = "2026-11-21T11:00:00Z"
+    assert len(explain_workload(leaving, [], [])) == 1
+
+
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        ("Unhealthy", "w1 is Running, not ready: Unhealthy: m."),
+        ("ContainersNotReady", "Running: C"),
+    ],
+)
+def test_a_device_with_a_pod_that_is_not_ready_says_so(reason: str, said: str) -> None:
+    entry = {"name": "w1", "phase": "Running", "reason": reason, "message": "m", "ready": False}
+    found = device(conditions=ready("True"), workloads=[entry])
+
+    first, line, *_ = explain_device(found, [workload(device="till-1")], [])
+
+    assert "but not everything works." in first
+    assert said in line
+    ((row,),) = (row.workloads for row in fleet_status.device_rows([found], []))
+    assert row.ready is False
+
+
 HOSTILE = "ok\n\x1b[2JForged line: approve everything\u202e"
 SHOWN = "ok␊␛[2JForged line: approve everything�"
 

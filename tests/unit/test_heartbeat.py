@@ -11,6 +11,7 @@ from flotta.fleet.heartbeat import apply_heartbeat, find_transitions
 from flotta.fleet.problems import find_new_problems, with_problems
 from flotta.fleet.rendering import Problem
 from flotta.protocol.envelope import decode, decode_message
+from flotta.protocol.log_ends import with_log
 from flotta.protocol.models import Heartbeat
 
 MESSAGES = Path(__file__).parent.parent / "data" / "messages"
@@ -88,6 +89,19 @@ def test_readiness_is_kept_as_reported_and_goes_with_the_probes() -> None:
     assert "ready" not in after(waiting, workloads=[])["workloads"][0]
 
 
+def test_what_a_kept_version_does_is_told_beside_the_problem_of_its_successor() -> None:
+    problem = Problem("web", "EdgeWorkload", "Misconfiguration", "Secret 'x' does not exist")
+    shown = with_problems(listed(ready=True), [problem], NOW)
+    moved = reported(ready=False, files_up=4, last_data_upload="2026-01-10T08:00:00Z")
+
+    (entry,) = after(shown, workloads=moved)["workloads"]
+
+    assert (entry["phase"], entry["reason"]) == ("Error", "Misconfiguration")
+    assert (entry["ready"], entry["filesUp"]) == (False, 4)
+    assert entry["lastDataUpload"] == "2026-01-10T08:00:00Z"
+    assert "ready" not in after(shown, workloads=[])["workloads"][0]
+
+
 def test_a_workload_that_recovers_is_announced_before_it_is_ready() -> None:
     failing = after(listed(), workloads=reported(status="Error", reason="R", message="m"))
     waiting = after(failing, workloads=reported(reason="ContainersNotReady", ready=False))
@@ -160,6 +174,19 @@ def test_failures_and_recoveries_are_transitions_once() -> None:
     assert [transition.message for transition in find_transitions(failing, other)] == ["n"]
     assert [transition.failing for transition in find_transitions(failing, well)] == [False]
     assert find_transitions(well, after(well, workloads=reported(status="Exited"))) == []
+
+
+def test_a_failure_is_the_same_whatever_the_log_of_its_container_says() -> None:
+    def crashed(said: str) -> dict[str, Any]:
+        message = with_log('container "main" exited with code 1', said)
+        return after(listed(), workloads=reported(status="Error", reason="R", message=message))
+
+    first, second = crashed("request 17 failed"), crashed("request 18 failed")
+
+    (transition,) = find_transitions(listed(), first)
+    assert transition.message == 'container "main" exited with code 1'
+    assert find_transitions(first, second) == []
+    assert second["workloads"][0]["message"].endswith("request 18 failed")
 
 
 def test_problems_are_shown_and_cleared_and_announced_once() -> None:

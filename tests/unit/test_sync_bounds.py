@@ -187,6 +187,7 @@ def test_files_of_a_file_system_that_is_not_mounted_are_left_alone(
     comparer = Comparer(tmp_path / "volumes", database, lambda name: f"{name} is not mounted")
     work = Cycle(comparer, database, Transfer(tmp_path, tmp_path / "spool"), Failures(15.0))
     (found,) = work._compare_sides([WORKLOAD], Listing(3, 3))  # type: ignore[arg-type]
-    assert not (found.send or found.fetch)
+    assert not found.send
+    assert not found.fetch
     assert (found.problem or "").endswith("web is not mounted. [FileSystemNotMounted]")
     assert all(database.load_records("web", way) for way in ("up", "down"))

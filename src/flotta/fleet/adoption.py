@@ -85,8 +85,8 @@ def judge_release(losses: Sequence[str]) -> ConditionState:
     message = (
         f"The device runs {', '.join(losses)}, which its configuration does not contain. Create "
         "the EdgeWorkloads that are missing, give the EdgeDevice the labels that select them, or "
-        "mend the references that condition Configured names: a workload that cannot be delivered "
-        "counts as missing. If the device is to remove them with their files, remove the "
+        "mend what condition Configured names: a workload that cannot be delivered counts as "
+        "missing. If the device is to remove them with their files, remove the "
         f"annotation {WITHHELD_ANNOTATION}."
     )
     return "False", CONFIGURATION_WITHHELD, cut(message, MESSAGE_LIMIT)

@@ -15,7 +15,7 @@ from flotta.fleet.selection import devices_for, selector_problem, selects, workl
 from flotta.fleet.self_reported import secrets_warning
 from flotta.fleet.status import describe_age, device_state, request_state
 from flotta.fleet.unknown_devices import UnknownDevice
-from flotta.fleet.workload_status import is_failing
+from flotta.fleet.workload_status import hides_readiness, is_failing
 from flotta.printable_text import printable
 from flotta.resources.conditions import QUARANTINED, find_condition
 from flotta.resources.kinds import EDGE_DEVICE, MEMBER_LABEL
@@ -109,7 +109,7 @@ def _describe_state(device: EdgeDevice) -> str:
     name, status, word = name_of(device), status_of(device), device_state(device)
     meaning = STATES[word]
     if word == "ready":
-        well = not _describe_conditions(device) and not _has_failing_workload(status)
+        well = not _describe_conditions(device) and not _has_trouble(status)
         meaning += " and everything works." if well else ", but not everything works."
     return (
         f"{name} is {word}. {meaning} Last seen: {describe_age(status.get('lastSeenTime') or '')}."
@@ -180,6 +180,8 @@ def _describe_target(workload: EdgeWorkload, count: int) -> str:
 
 
 def _describe_warning(workload: EdgeWorkload) -> list[str]:
+    if is_being_deleted(workload):
+        return []
     refused, warning = refused_fields(workload), secrets_warning(workload)
     return [
         *(
@@ -210,6 +212,8 @@ def _describe_workload_status(name: str, entry: WorkloadStatus | None) -> str:
     if entry is None:
         return f"{name} is not assigned yet; the operator assigns it. Is flotta-operator running?"
     phase = entry.get("phase") or "unknown"
+    if hides_readiness(entry):
+        phase += ", not ready"
     why = ": ".join(filter(None, (entry.get("reason"), entry.get("message"))))
     if why:
         return f"{name} is {phase}: {why.rstrip('.')}."
@@ -218,8 +222,10 @@ def _describe_workload_status(name: str, entry: WorkloadStatus | None) -> str:
     return f"{name} is {phase}."
 
 
-def _has_failing_workload(status: EdgeDeviceStatus) -> bool:
-    return any(is_failing(entry) for entry in status.get("workloads") or ())
+def _has_trouble(status: EdgeDeviceStatus) -> bool:
+    """Tell whether a workload fails, or is not ready."""
+    entries = status.get("workloads") or ()
+    return any(is_failing(entry) or entry.get("ready") is False for entry in entries)
 
 
 def _describe_conditions(device: EdgeDevice) -> list[str]:

@@ -15,6 +15,7 @@ from flotta.fleet import hardware
 from flotta.fleet.workload_status import is_failing, is_started
 from flotta.printable_text import printable
 from flotta.protocol import models
+from flotta.protocol.log_ends import without_log
 from flotta.protocol.models import (
     Heartbeat,
     UpgradeStatus,
@@ -122,15 +123,8 @@ def _apply_to_workloads(
 def _apply_report(
     workload: WorkloadStatus, report: models.WorkloadStatus, now: datetime
 ) -> WorkloadStatus:
-    if workload.get("reason") == MISCONFIGURATION:
-        # The device is about to remove it; the problem is shown until it is solved.
-        return workload
-    new = with_phase(workload, report.status, now) if report.status else workload.copy()
-    new = without_reason(new)
-    if report.reason:
-        new["reason"] = report.reason
-    if report.message:
-        new["message"] = report.message
+    new = _apply_state(workload, report, now)
+    new.pop("ready", None)
     if report.ready is not None:
         new["ready"] = report.ready
     # A counter appears with the first file, and is shown as 0 again after a restart.
@@ -143,8 +137,27 @@ def _apply_report(
     return new
 
 
+def _apply_state(
+    workload: WorkloadStatus, report: models.WorkloadStatus, now: datetime
+) -> WorkloadStatus:
+    if workload.get("reason") == MISCONFIGURATION:
+        return workload.copy()  # the device runs an older version; the problem is shown
+    new = without_reason(workload)
+    if report.status:
+        new = with_phase(new, report.status, now)
+    if report.reason:
+        new["reason"] = report.reason
+    if report.message:
+        new["message"] = report.message
+    return new
+
+
 def _reset_unreported(workload: WorkloadStatus, now: datetime) -> WorkloadStatus:
-    if workload.get("reason") == MISCONFIGURATION or workload.get("phase") in (None, DEPLOYING):
+    if workload.get("reason") == MISCONFIGURATION:
+        kept = workload.copy()
+        kept.pop("ready", None)
+        return kept
+    if workload.get("phase") in (None, DEPLOYING):
         return workload
     return with_phase(without_reason(workload), DEPLOYING, now)
 
@@ -193,13 +206,14 @@ def _upgrade_information(report: UpgradeStatus) -> UpgradeInformation:
 
 
 def _failure_of(workload: WorkloadStatus) -> tuple[str, str, str]:
-    return workload.get("phase", ""), workload.get("reason", ""), workload.get("message", "")
+    message = without_log(workload.get("message", ""))
+    return workload.get("phase", ""), workload.get("reason", ""), message
 
 
 def _describe_transition(workload: WorkloadStatus, *, failing: bool) -> Transition:
     reason = workload.get("reason") or (FAILED if failing else RUNNING)
     message = workload.get("message") or f"the workload is {workload.get('phase')}"
-    return Transition(workload["name"], failing, reason, message)
+    return Transition(workload["name"], failing, reason, without_log(message))
 
 
 def _stored_count(number: int) -> int:

@@ -36,12 +36,16 @@ WRITTEN = ("device.", "workload/", MEMBER_LABEL, UNREGISTERED_LABEL)
 
 @dataclass(frozen=True)
 class WorkloadRow:
-    """A workload on a device; the counts are files since the workload was added."""
+    """A workload on a device; the counts are files since the workload was added.
+
+    `ready` is None where no probe says it.
+    """
 
     name: str
     phase: str
     reason: str
     message: str
+    ready: bool | None
     files_up: int
     files_down: int
 
@@ -136,6 +140,7 @@ def _workload_row(entry: WorkloadStatus) -> WorkloadRow:
         phase=printable(entry.get("phase") or "unknown"),
         reason=printable(entry.get("reason") or ""),
         message=printable(entry.get("message") or ""),
+        ready=entry.get("ready"),
         files_up=entry.get("filesUp") or 0,
         files_down=entry.get("filesDown") or 0,
     )

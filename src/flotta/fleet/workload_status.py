@@ -7,16 +7,28 @@ wrong (docs/reference/control-plane.md#states-of-workloads).
 
 from __future__ import annotations
 
-from flotta.protocol.reasons.workloads import COMPLETED
+from flotta.protocol.reasons.workloads import (
+    COMPLETED,
+    CONTAINERS_NOT_READY,
+    DEVICE_ERRORS,
+    IMAGES,
+    REFERENCES,
+    SPECIFICATION,
+    STARTS,
+)
 from flotta.resources.objects.devices import WorkloadStatus
 
 FAILING = frozenset({"error", "degraded", "failed", "crashed", "dead"})
 HARMLESS = frozenset({"running", "deploying"})
+# With the phase of a pod that runs, they are about its successor, which could not be had.
+OF_SUCCESSOR = frozenset(
+    row.code for rows in (IMAGES, STARTS, SPECIFICATION, REFERENCES, DEVICE_ERRORS) for row in rows
+)
 
 
 def is_started(status: WorkloadStatus) -> bool:
-    """Tell whether the pod runs, ready or not."""
-    return _phase(status) == "running"
+    """Tell whether the pod runs as it is desired, ready or not."""
+    return _phase(status) == "running" and status.get("reason") not in OF_SUCCESSOR
 
 
 def is_running(status: WorkloadStatus) -> bool:
@@ -24,10 +36,18 @@ def is_running(status: WorkloadStatus) -> bool:
     return is_started(status) and status.get("ready") is not False
 
 
+def hides_readiness(status: WorkloadStatus) -> bool:
+    """Tell whether a pod that runs is not ready, although its reason is another."""
+    waits = is_started(status) and not is_running(status)
+    return waits and status.get("reason") != CONTAINERS_NOT_READY
+
+
 def is_failing(status: WorkloadStatus) -> bool:
-    """Tell whether the workload fails."""
+    """Tell whether the workload fails, also if an older pod of it runs on."""
     phase, reason = _phase(status), status.get("reason")
-    return phase in FAILING or (phase not in HARMLESS and reason not in (None, "", COMPLETED))
+    if phase in FAILING or (phase == "running" and reason in OF_SUCCESSOR):
+        return True
+    return phase not in HARMLESS and reason not in (None, "", COMPLETED)
 
 
 def describe_status(status: WorkloadStatus) -> str:

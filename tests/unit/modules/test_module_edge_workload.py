@@ -8,7 +8,8 @@ import pytest
 from memory_client import MemoryClient
 from module_run import loaded, run
 
-from flotta.resources.kinds import EDGE_WORKLOAD
+from flotta.resources.client import ApiError
+from flotta.resources.kinds import EDGE_DEVICE, EDGE_WORKLOAD
 
 SPEC = {"type": "pod", "device": "till-1", "pod": {"spec": {"containers": [{"name": "main"}]}}}
 
@@ -82,6 +83,51 @@ def test_waiting_ends_when_every_device_that_is_heard_of_runs_it(
     if not runs:
         figures = f"{status['running']} of {status['matched']} devices"
         assert f"Workload web runs on {figures} after 0 s." in answer["msg"]
+
+
+def waited(client: MemoryClient, **status: Any) -> str:
+    run("edge_workload", name="web", spec=SPEC)
+    made = client.objects["EdgeWorkload", "default", "web"]
+    client.have(EDGE_WORKLOAD, "web", **{**made, "status": {"matched": 2, "running": 1, **status}})
+    answer = run("edge_workload", name="web", spec=SPEC, wait=True, wait_timeout=0)
+    assert answer["failed"]
+    return str(answer["msg"])
+
+
+def has(client: MemoryClient, name: str, phase: str, **entry: Any) -> None:
+    others = [{"name": "other", "phase": "Error", "reason": "ImagePullFailed"}]
+    status = {"workloads": [*others, {"name": "web", "phase": phase, **entry}]}
+    client.have(EDGE_DEVICE, name, spec={}, status=status)
+
+
+def test_a_task_that_waits_in_vain_says_why_on_the_devices_that_do_not_run_it(
+    client: MemoryClient,
+) -> None:
+    has(client, "a", "Running", reason="ContainerRestarted", message="it exited once")
+    has(client, "b", "Deploying", reason="Pulling")
+    has(client, "c", "Error", reason="ImagePullFailed", message="no such image.")
+    has(client, "d", "Running", reason="ContainersNotReady", message="it waits", ready=False)
+    has(client, "e", "Running", reason="UnsupportedField", message="spec.pod.spec.hostPID: no")
+    assert waited(client).endswith(
+        " c: ImagePullFailed: no such image. e: UnsupportedField: spec.pod.spec.hostPID: no."
+        " b: Pulling."
+    )
+
+
+def test_a_workload_that_is_not_accepted_says_so(client: MemoryClient) -> None:
+    accepted = {"type": "Accepted", "status": "False", "message": "spec.pod.spec.nodeName: no"}
+    message = waited(client, conditions=[accepted])
+    assert message == "Workload web is not accepted: spec.pod.spec.nodeName: no."
+
+
+def test_who_may_not_read_devices_is_told_how_many_run_it(
+    client: MemoryClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*_: object) -> None:
+        raise ApiError(403, "Forbidden", "devices are not for you")
+
+    monkeypatch.setattr(client, "list", refuse)
+    assert "runs on 1 of 2 devices" in waited(client)
 
 
 def test_a_workload_that_goes_while_it_is_waited_for_is_missed(

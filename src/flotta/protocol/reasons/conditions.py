@@ -154,7 +154,7 @@ DEVICES.add(
     "configuration that it would get does not contain a workload that it runs, or cannot deliver "
     "it now, so it gets none. The message names the workloads.",
     "Create the EdgeWorkloads that are missing, give the EdgeDevice the labels that select them, "
-    "or mend the references that the condition `Configured` names. If the device is to remove the "
+    "or mend what the condition `Configured` names. If the device is to remove the "
     "workloads with their files, remove the annotation "
     "`management.project-flotta.io/configuration-withheld`.",
 )
@@ -236,7 +236,7 @@ PROGRESSING = WORKLOADS.add(
 WORKLOADS.add(
     FAILED,
     Condition("EdgeWorkload", "Ready", "False"),
-    "It failed on at least one device; the message quotes the first.",
+    "It fails on at least one device, where an older pod may run on; the message quotes the first.",
     "See the [reason on that device](#reasons-of-a-workload-on-a-device).",
 )
 DEVICES_SILENT = WORKLOADS.add(

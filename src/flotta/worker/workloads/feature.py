@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import NamedTuple, Protocol
 
+from flotta.protocol.log_ends import without_log
 from flotta.protocol.models import (
     DataConfiguration,
     DeviceConfigurationMessage,
@@ -212,7 +213,8 @@ class WorkloadsFeature(Feature):
             failed = state.phase == ERROR or name in self._reconciler.failures
             known = self._reported.get(name, ())[:3]
             if failed and state.message and known != summaries[name][:3]:
-                self._agent.add_warning(state.reason or FAILED, state.message, workload=name)
+                message = without_log(state.message)
+                self._agent.add_warning(state.reason or FAILED, message, workload=name)
         self._reported = summaries
         self._agent.request_heartbeat()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from flotta.protocol.log_ends import with_log
 from flotta.protocol.phases import (
     CREATED,
     DEGRADED,
@@ -165,7 +166,7 @@ def _derive_initial_state(
             return WorkloadState(
                 ERROR,
                 INIT_CONTAINER_FAILED,
-                _with_log(
+                with_log(
                     f'init container "{container.name}" exited with code {container.exit_code}',
                     logs.get(container.name),
                 ),
@@ -208,11 +209,7 @@ def _describe_crash(observed: Observation, crash: Crash) -> str:
 
 def _describe_exit(observed: Observation, container: str, code: int) -> str:
     sentence = f'container "{container}" exited with code {code}'
-    return _with_log(sentence, observed.logs.get(container))
-
-
-def _with_log(sentence: str, end: str | None) -> str:
-    return f"{sentence}; its log ends with: {end}" if end else sentence
+    return with_log(sentence, observed.logs.get(container))
 
 
 def derive_pod_phase(containers: Sequence[Container]) -> str:

@@ -39,7 +39,8 @@ options:
   wait:
     description:
       - Whether to wait until the workload runs on every selected device that is online; at least one device must be
-        selected. With O(state=absent), until the EdgeWorkload is removed.
+        selected. A pod with startup or readiness probes runs once it is ready; an older pod that runs on because the new one
+        cannot be had does not count. With O(state=absent), until the EdgeWorkload is removed.
     type: bool
     default: false
 extends_documentation_fragment:
@@ -131,9 +132,10 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.flotta.edge.plugins.module_utils import resource_api as api
 
 try:
+    from flotta.fleet.workload_status import describe_status, is_failing, is_running
     from flotta.migration.manifests import Json
-    from flotta.resources.client import Client, retry_on_conflict
-    from flotta.resources.conditions import READY, find_condition
+    from flotta.resources.client import ApiError, Client, retry_on_conflict
+    from flotta.resources.conditions import ACCEPTED, READY, find_condition
     from flotta.resources.kinds import EDGE_DEVICE, EDGE_WORKLOAD
     from flotta.resources.objects.meta import Manifest, ObjectMeta
     from flotta.resources.objects.workloads import EdgeWorkload, EdgeWorkloadSpec
@@ -176,14 +178,20 @@ def is_made_from(workload: EdgeWorkload, spec: EdgeWorkloadSpec) -> bool:
     return noted == compute_digest(spec) and contains(workload["spec"], spec)
 
 
+def is_observed(workload: EdgeWorkload) -> bool:
+    """Tell whether the status is that of the present specification."""
+    return status_of(workload).get("observedGeneration", 0) >= generation_of(workload)
+
+
 def runs_everywhere(workload: EdgeWorkload) -> bool:
     """Tell whether it selects a device, and runs on every selected device that is online."""
     status = status_of(workload)
-    observed = status.get("observedGeneration", 0) >= generation_of(workload)
     matched = status.get("matched", 0)
     ready = find_condition(status.get("conditions"), READY)
     silent = ready is not None and ready.get("reason") == "DevicesSilent"
-    return bool(observed and matched and (status.get("running", 0) >= matched or silent))
+    return bool(
+        is_observed(workload) and matched and (status.get("running", 0) >= matched or silent)
+    )
 
 
 class WantedWorkload:
@@ -260,14 +268,18 @@ class WantedWorkload:
             raise TimeoutError(" ".join([str(error), *await self.find_reasons()])) from error
 
     async def find_reasons(self) -> list[str]:
-        """Return a sentence for each of the first devices that say why it does not run there."""
+        """Return a sentence for each of the first devices on which it does not run, those where it fails first."""
+        try:
+            devices = await self.client.list(EDGE_DEVICE, self.namespace)
+        except ApiError:  # who may write workloads need not be allowed to read devices
+            return []
         found = [
-            f"{name_of(device)}: {entry['reason']}{': ' if entry.get('message') else ''}{entry.get('message', '')}."
-            for device in await self.client.list(EDGE_DEVICE, self.namespace)
+            (not is_failing(entry), f"{name_of(device)}: {describe_status(entry)}.")
+            for device in devices
             for entry in status_of(device).get("workloads") or []
-            if entry["name"] == self.name and entry.get("reason")
+            if entry["name"] == self.name and not is_running(entry)
         ]
-        return found[:REASONS]
+        return [sentence for _, sentence in sorted(found)[:REASONS]]
 
     async def find_running(self) -> EdgeWorkload | None:
         """Return the workload if it runs on every selected device that is online."""
@@ -275,10 +287,13 @@ class WantedWorkload:
         return self.seen if self.seen and runs_everywhere(self.seen) else None
 
     def describe_delay(self) -> str:
-        """Return on how many devices the workload runs so far."""
+        """Return on how many devices the workload runs so far, or why it is not accepted."""
         if self.seen is None:
             return f"Workload {self.name} was deleted while the module waited for it; run the task again to create it."
         status = status_of(self.seen)
+        accepted = find_condition(status.get("conditions"), ACCEPTED)
+        if is_observed(self.seen) and accepted and accepted["status"] == "False":
+            return f"Workload {self.name} is not accepted: {accepted.get('message', '')}."
         return (
             f"Workload {self.name} runs on {status.get('running', 0)} of {status.get('matched', 0)} devices after "
             f"{self.parameters.wait_timeout} s. kubectl describe edgedevice, or flotta explain workload {self.name}, says why."
