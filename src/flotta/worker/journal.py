@@ -40,7 +40,8 @@ async def read_container_lines(container: str, count: int) -> list[str]:
     match = f"CONTAINER_NAME={container}"
     done = await run(*QUERY, "-o", "cat", f"--lines={count}", match, timeout=COMMAND_TIMEOUT)
     if not done.out.strip():  # podman may keep logs in files of its own
-        argv = ("podman", "logs", "--tail", str(count), "--", container)
+        # Its own warnings would be in the stream that the container has for errors.
+        argv = ("podman", "--log-level=error", "logs", "--tail", str(count), "--", container)
         done = await run(*argv, timeout=COMMAND_TIMEOUT)
         if not done.ok:
             return []
