@@ -74,6 +74,14 @@ def test_references_are_replaced_as_kubernetes_does(text: str, result: str) -> N
     assert expand(text, {"A": "1", "B": "2"}) == result
 
 
+def test_a_text_stays_short_enough_for_a_process() -> None:
+    values = {"A": "a" * 65536}
+    assert len(expand("$(A)$(A)", values)) == 128 * 1024
+    with pytest.raises(WorkloadError, match="has more than 131072 characters") as raised:
+        expand("$(A)$(A)$(A)", values)
+    assert raised.value.reason == "InvalidSpecification"
+
+
 def test_what_a_value_brings_is_not_expanded_again() -> None:
     assert expand("$(A)", {"A": "$(B)", "B": "2"}) == "$(B)"
 

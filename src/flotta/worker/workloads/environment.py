@@ -7,6 +7,7 @@ docs/reference/device.md#configmaps-secrets-and-environment.
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -63,10 +64,11 @@ class _Origins:
         """
         own = {DEVICE_ID: self.facts.device.device_id}
         values: dict[str, str] = {}
+        known = ChainMap(own, values)
         for source in container.get("envFrom") or []:
             values |= _resolve_source(source, self.sources)
         for variable in container.get("env") or []:
-            value = self._resolve_variable(variable, values | own, container)
+            value = self._resolve_variable(variable, known, container)
             if value is not None:
                 values[variable["name"]] = value
         values.pop(DEVICE_ID, None)

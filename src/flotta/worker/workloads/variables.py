@@ -14,11 +14,17 @@ from flotta.worker.pod_unit.plan import HOST_ADDRESS, POD_ADDRESS
 from flotta.worker.workloads.pod_spec import invalid_specification
 
 # A dollar sign consumes the character after it, whatever it is: `$x$(A)` refers to A.
+# Characters: the kernel gives no process a longer variable or argument (execve(2), MAX_ARG_STRLEN).
+MAX_EXPANDED = 128 * 1024
 REFERENCE = re.compile(r"\$(?:\((?P<name>[^)]*)\)|(?P<escaped>\$)|(?P<other>.))", re.DOTALL)
 
 
 def expand(text: str, values: Mapping[str, str]) -> str:
-    """Return a text with its references replaced, those without a value unchanged."""
+    """Return a text with its references replaced, those without a value unchanged.
+
+    Raises WorkloadError InvalidSpecification for one that becomes longer than a process can be
+    given: a few variables that refer to each other twice would fill the memory.
+    """
     return _expand(text, lambda name: values.get(name, f"$({name})"))
 
 
@@ -46,9 +52,18 @@ def expand_all(text: str, values: Mapping[str, str]) -> str:
 
 
 def _expand(text: str, find: Callable[[str], str]) -> str:
+    left = MAX_EXPANDED
+
     def replace(match: re.Match[str]) -> str:
-        if match["name"] is not None:
-            return find(match["name"])
-        return "$" if match["escaped"] else match[0]
+        nonlocal left
+        if match["name"] is None:
+            return "$" if match["escaped"] else match[0]
+        value = find(match["name"])
+        left -= len(value)
+        if left < 0:
+            raise invalid_specification(
+                f"{text[:80]!r} has more than {MAX_EXPANDED} characters with its variables"
+            )
+        return value
 
     return REFERENCE.sub(replace, text)
