@@ -14,6 +14,8 @@ from pathlib import Path
 from flotta.durable_files import write_atomically
 from flotta.worker.pod_unit.plan import (
     ADDRESS_FILE,
+    ADDRESSED_INIT,
+    ADDRESSED_MANIFEST,
     HOST_ADDRESS,
     POD_ADDRESS,
     ProcessPlan,
@@ -28,7 +30,7 @@ from flotta.worker.pod_unit.podman_calls import (
 )
 
 NETWORK_VARIABLE = "FLOTTA_POD_NETWORK"  # the option for podman, in the drop-in
-MANIFESTS = (("pod.yaml", "pod.addressed.yaml"), ("init.yaml", "init.addressed.yaml"))
+MANIFESTS = (("pod.yaml", ADDRESSED_MANIFEST), ("init.yaml", ADDRESSED_INIT))
 LOOPBACK = "127.0.0.1"
 # Addresses that no host has (RFC 5737, RFC 3849): asking for the way there sends nothing.
 ELSEWHERE = ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"))
@@ -68,7 +70,8 @@ async def _find_free_address(workload: str) -> tuple[str, str]:
     pod = address_pod_of(workload)
     await remove_pod(pod)
     try:
-        await call("pod", "create", "--name", pod)
+        # The name of the pod may be longer than that of a host.
+        await call("pod", "create", "--name", pod, "--hostname", "address")
         await call("pod", "start", pod)
         networks = await read_networks(await find_infra(pod))
     finally:

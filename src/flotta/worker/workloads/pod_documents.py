@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from typing import Any
 
 from flotta.worker.pod_unit.plan import HOST_ADDRESS, POD_ADDRESS, init_pod_of
@@ -14,6 +15,8 @@ EXPANDING_PODMAN: PodmanVersion = (4, 7, 0)  # the first to expand commands and 
 HOOKS = ("postStart", "preStop")
 # What init containers do not have, or what only regular ones do.
 NOT_INITIAL = ("ports", "lifecycle", "livenessProbe", "readinessProbe", "startupProbe")
+# Some of these have a meaning in YAML, or are not allowed in it.
+ESCAPED = re.compile("[\x7f-\uffff]")
 Document = dict[str, Any]  # a manifest of any pod: most of it is podman's
 
 
@@ -49,6 +52,9 @@ def split_pod(pod: Document) -> tuple[Document, Document | None]:
     """
     spec = {key: value for key, value in pod["spec"].items() if key != "initContainers"}
     spec["containers"] = [_without_hooks(container) for container in spec["containers"]]
+    name = pod["metadata"]["name"]
+    if len(name) > MAX_HOST_NAME and not spec.get("hostname"):
+        spec["hostname"] = _shorten(name)
     initial = pod["spec"].get("initContainers")
     return {**pod, "spec": spec}, _make_init_pod(pod, spec, initial) if initial else None
 
@@ -72,7 +78,7 @@ def _make_init_pod(pod: Document, spec: Document, initial: list[Document]) -> Do
     # The others may not exist yet: paths that init containers make are mounted after them.
     mounted = {mount["name"] for one in containers for mount in one.get("volumeMounts") or []}
     volumes = [volume for volume in spec.get("volumes") or [] if volume["name"] in mounted]
-    host_name = spec.get("hostname") or name[:MAX_HOST_NAME].rstrip("-.")
+    host_name = spec.get("hostname") or _shorten(name)
     return {
         **pod,
         "metadata": {**pod["metadata"], "name": init_pod_of(name)},
@@ -86,9 +92,14 @@ def _make_init_pod(pod: Document, spec: Document, initial: list[Document]) -> Do
     }
 
 
+def _shorten(name: str) -> str:
+    return name[:MAX_HOST_NAME].rstrip("-.")
+
+
 def serialize(document: Document) -> bytes:
-    """Return a manifest as podman reads it: JSON is YAML."""
-    return json.dumps(document, indent=1).encode() + b"\n"
+    """Return a manifest as podman reads it: JSON is YAML, but for escapes of two UTF-16 units."""
+    text = json.dumps(document, indent=1, ensure_ascii=False)
+    return ESCAPED.sub(lambda match: f"\\u{ord(match[0]):04x}", text).encode() + b"\n"
 
 
 def has_addresses(document: Document) -> bool:
